@@ -1,0 +1,112 @@
+//! Wall and monotonic time, and whether the wall clock can be believed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// No clock that shows an earlier time than this can be right: 2026-11-01T00:00:00Z, or the build's own date.
+const BUILT_AT_MS: i64 = match option_env!("SOURCE_DATE_EPOCH") {
+    Some(text) => match i64::from_str_radix(text, 10) {
+        Ok(seconds) => seconds * 1000,
+        Err(_) => 1_793_491_200_000,
+    },
+    None => 1_793_491_200_000,
+};
+
+/// A reading of the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub unix_ms: i64,
+    /// Whether somebody synchronised the clock.
+    pub trusted: bool,
+}
+
+/// The time's source: the machine's, or one that a test moves by hand.
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    System { boot_id: Arc<str> },
+    Manual(Arc<Hands>),
+}
+
+#[derive(Debug)]
+struct Hands {
+    unix_ms: AtomicI64,
+    trusted: AtomicBool,
+}
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Self(Source::System { boot_id: boot_id.trim().into() })
+    }
+
+    /// A clock that stands until [`Clock::set`] moves it.
+    #[must_use]
+    pub fn manual(unix_ms: i64, trusted: bool) -> Self {
+        let hands = Hands { unix_ms: AtomicI64::new(unix_ms), trusted: AtomicBool::new(trusted) };
+        Self(Source::Manual(Arc::new(hands)))
+    }
+
+    /// Moves a manual clock; the machine's own clock is left alone.
+    pub fn set(&self, unix_ms: i64, trusted: bool) {
+        if let Source::Manual(hands) = &self.0 {
+            hands.unix_ms.store(unix_ms, Ordering::Relaxed);
+            hands.trusted.store(trusted, Ordering::Relaxed);
+        }
+    }
+
+    /// The wall clock's reading: for the record only, never to wait by.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        match &self.0 {
+            Source::System { .. } => {
+                let unix_ms = system_unix_ms();
+                Stamp { unix_ms, trusted: unix_ms >= BUILT_AT_MS && is_synchronised() }
+            }
+            Source::Manual(hands) => {
+                Stamp { unix_ms: hands.unix_ms.load(Ordering::Relaxed), trusted: hands.trusted.load(Ordering::Relaxed) }
+            }
+        }
+    }
+
+    /// Time since boot, suspension included: goes on across restarts of the process and never steps.
+    #[must_use]
+    pub fn since_boot(&self) -> Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+    }
+
+    /// Names this boot of the machine: a time since boot means something only beside it.
+    #[must_use]
+    pub fn boot_id(&self) -> &str {
+        match &self.0 {
+            Source::System { boot_id } => boot_id,
+            Source::Manual(_) => "manual",
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this room is where the wall clock is read")]
+fn system_unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// timesyncd touches this file once it has set the clock (systemd-timesyncd.service(8)).
+fn is_synchronised() -> bool {
+    Path::new("/run/systemd/timesync/synchronized").exists()
+}
+
+/// `unix_ms` as RFC 3339 in UTC with seconds, the form in every API, log and listing.
+#[must_use]
+pub fn rfc3339(unix_ms: i64) -> String {
+    let since = Duration::from_millis(u64::try_from(unix_ms).unwrap_or(0));
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+}

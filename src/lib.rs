@@ -1,0 +1,33 @@
+//! `redeemd`: a store-and-forward gateway for loyalty redemptions in stores.
+//!
+//! The map, lowest layer first; imports go downward only.
+//!
+//! | layer | room | its one purpose |
+//! | --- | --- | --- |
+//! | 0 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
+//! | 0 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
+//! | 0 | [`clock`] | wall and monotonic time, trusted or not |
+//! | 1 | [`verdict`] | pure: what an upstream answer means |
+//! | 1 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
+//! | 1 | [`limits`] | pure: may this be accepted offline? |
+//! | 1 | [`settings`] | the file, the defaults, the checks |
+//! | 2 | [`store`] | all the SQL |
+//! | 2 | [`upstream`] | one HTTPS attempt, and the credential it carries |
+//! | 2 | [`network`] | what the kernel says of links, addresses and routes |
+//! | 3 | [`queue`] | the async handle on the one thread that owns the store |
+//! | 4 | [`forwarder`] | the lanes: claim, send, settle, wait |
+//! | 4 | [`intake`] | the tills' HTTP |
+//! | 4 | [`admin`] | the operators' HTTP |
+//! | 4 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
+//! | 5 | [`daemon`] | start order, signals, ordered shutdown |
+//! | 6 | [`cli`] | commands and exit codes |
+//! | 6 | [`sandbox`] | a provider to test against, with every fault on demand |
+
+pub mod clock;
+pub mod contract;
+pub mod queue;
+pub mod redemption;
+pub mod settings;
+pub mod store;
+pub mod upstream;
+pub mod verdict;

@@ -1,0 +1,310 @@
+//! The domain: what a redemption is, how it is named, and the values that must not be shown whole.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A redemption's place in the store's order: later accepted, higher number. Wall time never orders anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(pub i64);
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A redemption's public name: its number, a dash and 96 random bits in base 32 (`42-7n0c…`). It is made once, is
+/// the `Idempotency-Key` of every attempt, and stays the same when the row is salvaged or imported elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Id(String);
+
+/// Crockford's base 32 without the letters that are read as digits; lower case, because people read ids aloud.
+const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+impl Id {
+    /// The longest id that is looked up, in bytes.
+    pub const BYTES_MAX: usize = 64;
+
+    /// The id of row `seq` with its random `tag`.
+    #[must_use]
+    pub fn new(seq: Seq, tag: [u8; 12]) -> Self {
+        let mut text = format!("{seq}-");
+        let mut bits = tag.iter().fold(0u128, |all, byte| (all << 8) | u128::from(*byte)) << 4;
+        for _ in 0..20 {
+            let digit = usize::try_from((bits >> 95) & 31).unwrap_or(0);
+            text.push(char::from(*BASE32.get(digit).unwrap_or(&b'0')));
+            bits <<= 5;
+        }
+        Self(text)
+    }
+
+    /// An id as somebody wrote it; `None` when no id of ours looks so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (seq, tag) = text.split_once('-')?;
+        let digits = !seq.is_empty() && seq.bytes().all(|b| b.is_ascii_digit());
+        let letters = !tag.is_empty() && tag.bytes().all(|b| BASE32.contains(&b));
+        (text.len() <= Self::BYTES_MAX && digits && letters).then(|| Self(text.to_owned()))
+    }
+
+    /// The row that this id names, unless it was imported from another gateway.
+    #[must_use]
+    pub fn seq(&self) -> Option<Seq> {
+        self.0.split_once('-').and_then(|(seq, _)| seq.parse().ok()).map(Seq)
+    }
+
+    /// The id as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a redemption stands. The numbers are what the database holds and never change their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum State {
+    /// Accepted; the provider has not answered about it.
+    Pending = 0,
+    /// The provider took it.
+    Confirmed = 1,
+    /// The provider refused it.
+    Declined = 2,
+    /// An answer that nobody can read by rule: a person decides.
+    Parked = 3,
+    /// Taken back before any attempt could have reached the provider, or closed by an operator with a note.
+    Voided = 4,
+}
+
+impl State {
+    /// Every state, in the order of the numbers.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Confirmed, Self::Declined, Self::Parked, Self::Voided];
+
+    /// The state with this number.
+    #[must_use]
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| *state as i64 == number)
+    }
+
+    /// The field's own word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Confirmed => "confirmed",
+            Self::Declined => "declined",
+            Self::Parked => "parked",
+            Self::Voided => "voided",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for State {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
+    }
+}
+
+/// A code that a customer shows. Whoever reads it can spend it, so `Debug` and `Display` show its end alone; the
+/// whole code is [`RewardCode::reveal`].
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RewardCode(String);
+
+impl RewardCode {
+    /// Wraps a code.
+    #[must_use]
+    pub fn new(code: String) -> Self {
+        Self(code)
+    }
+
+    /// The whole code: for the store, the provider and the till that sent it, never for a log.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// At most the last four characters and at most a quarter of the code, after three dots.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let count = self.0.chars().count();
+        let shown = (count / 4).min(4);
+        let end: String = self.0.chars().skip(count - shown).collect();
+        format!("…{end}")
+    }
+}
+
+impl fmt::Debug for RewardCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl fmt::Display for RewardCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+/// A token or another secret. `Debug` never shows it and it has no `Display`.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The secret itself: to compare it or to send it, nothing else.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// What a till asked for: the contract's five fields and the bytes to forward.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The code that the customer showed.
+    pub reward_code: RewardCode,
+    /// The merchant, in the contract's spelling.
+    pub business_refrence: String,
+    /// The branch; opaque.
+    pub branch_id: String,
+    /// The till's local time, as it came.
+    pub date: String,
+    /// Opaque, as it came.
+    pub timestamp: String,
+    /// What is forwarded: the till's bytes, but for the key `business_reference`.
+    pub body: Bytes,
+}
+
+/// 128 bits of SHA-256: names a request (its key) or what two redemptions would compete for (its guard).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 16]);
+
+impl Fingerprint {
+    /// The fingerprint of `parts`, each preceded by its length so that no two lists of parts are alike.
+    #[must_use]
+    pub fn of(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let mut short = [0; 16];
+        for (to, from) in short.iter_mut().zip(hash.finalize()) {
+            *to = from;
+        }
+        Self(short)
+    }
+
+    /// What makes a till's request its own: the five fields.
+    #[must_use]
+    pub fn of_request(request: &Request) -> Self {
+        let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
+        Self::of(&["request", reward_code.reveal(), business_refrence, branch_id, date, timestamp])
+    }
+
+    /// What two redemptions would compete for: the merchant's code.
+    #[must_use]
+    pub fn of_guard(business_refrence: &str, code: &RewardCode) -> Self {
+        Self::of(&["guard", business_refrence, code.reveal()])
+    }
+}
+
+/// What a provider answered about a redemption, as it is relayed to a till and kept for its repeats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The content type as it came, if any.
+    pub content_type: Option<String>,
+    /// The body, at most [`Answer::BODY_BYTES_MAX`] long.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// How much of a provider's body is read, kept and relayed.
+    pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+    /// The contract's plain success, `200 {}`.
+    #[must_use]
+    pub fn success() -> Self {
+        let content_type = Some("application/json".to_owned());
+        Self { status: 200, content_type, body: Bytes::from_static(b"{}") }
+    }
+}
+
+/// A redemption as the store knows it, without its body.
+#[derive(Clone, Debug)]
+pub struct Redemption {
+    /// Its place in the store's order.
+    pub seq: Seq,
+    /// Its public name.
+    pub id: Id,
+    /// The provider's name.
+    pub lane: String,
+    /// The till that made it.
+    pub till: String,
+    /// The merchant.
+    pub business_refrence: String,
+    /// The code; masked wherever it is shown.
+    pub reward_code: RewardCode,
+    /// The branch.
+    pub branch_id: String,
+    /// The till's own local time.
+    pub date: String,
+    /// Where it stands.
+    pub state: State,
+    /// An attempt may be on the wire.
+    pub in_flight: bool,
+    /// An attempt that ended may have reached the provider.
+    pub uncertain: bool,
+    /// Confirmed because the provider said "already used" after an uncertain attempt.
+    pub duplicate_of_ours: bool,
+    /// The till was told no although the provider may have taken it.
+    pub refused_at_till: bool,
+    /// How many attempts were begun.
+    pub attempts: u32,
+    /// Whether the lane was up when it was accepted.
+    pub accepted_online: bool,
+    /// When it was accepted, Unix milliseconds by this box's clock.
+    pub accepted_at_ms: i64,
+    /// Whether the clock could be trusted then.
+    pub clock_trusted: bool,
+    /// When it left `pending`, Unix milliseconds.
+    pub settled_at_ms: Option<i64>,
+    /// What the provider answered, when it answered about this redemption.
+    pub answer: Option<Answer>,
+    /// Why it is parked or what the operator noted.
+    pub note: Option<String>,
+}

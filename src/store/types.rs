@@ -1,0 +1,176 @@
+//! The store's vocabulary: what is asked of it and what it decides.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq, State};
+
+/// A till's request, ready for the transaction that decides about it.
+#[derive(Clone, Debug)]
+pub struct NewRedemption {
+    /// The authenticated till's name.
+    pub till: String,
+    /// The till's `Idempotency-Key` header, 1 to 256 bytes.
+    pub key: Option<String>,
+    /// The lane (provider's name) that serves the request's business.
+    pub lane: String,
+    /// What the till asked for.
+    pub request: Request,
+}
+
+/// What the transaction decided. Nothing of it leaves before COMMIT has returned.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// Stored now.
+    Taken(Taken),
+    /// A repeat of a row that is pending: nothing was stored.
+    StillPending(Taken),
+    /// A repeat of a row that was settled (or parked): what is known now. `None`: stored without an answer.
+    Settled(Box<Redemption>),
+    /// The same key with another body: 422.
+    KeyReused,
+    /// Another redemption holds the code: 400 "has been used".
+    Used(UsedBy),
+    /// An offline limit: 503.
+    Limited(Limit),
+}
+
+/// A redemption that is stored and pending.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// Its row.
+    pub seq: Seq,
+    /// Its public name.
+    pub id: Id,
+    /// An answer may come soon: the lane is up and an attempt is under way or about to be.
+    pub worth_waiting: bool,
+    /// Its code was confirmed before: the provider's answer, or no acceptance of ours.
+    pub provider_only: bool,
+    /// Its till was already told 503 and is told so again until it is settled.
+    pub refused_at_till: bool,
+}
+
+/// The redemption that holds a code.
+#[derive(Clone, Debug)]
+pub struct UsedBy {
+    /// The code, for the message (the till that asks knows it).
+    pub reward_code: RewardCode,
+    /// The till that made it.
+    pub till: String,
+    /// That till's own local time, as it sent it.
+    pub date: String,
+    /// When it was accepted, Unix milliseconds.
+    pub accepted_at_ms: i64,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// An offline limit that was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// `offline.accept` is false and the lane is not up.
+    NotAccepting,
+    /// `offline.max_pending` rows are pending in the lane.
+    Pending(u64),
+    /// The lane has been down for `offline.max_outage`.
+    Outage(Duration),
+}
+
+/// How a till's attempt to take a row back ended.
+#[derive(Clone, Debug)]
+pub enum VoidOutcome {
+    /// It is voided (now or before).
+    Voided(Box<Redemption>),
+    /// An attempt may have reached the provider, or it is settled: 409.
+    TooLate(Box<Redemption>),
+    /// No such redemption of this till: 404.
+    Unknown,
+}
+
+/// What became of a row whose till can only be told the provider's word.
+#[derive(Clone, Debug)]
+pub enum Refused {
+    /// No byte had left: voided; 400 "has been used" by that earlier one.
+    Voided(UsedBy),
+    /// One may have left: it stays pending, marked; 503.
+    MayHaveArrived,
+    /// The provider answered in the meantime.
+    Settled(Box<Redemption>),
+}
+
+/// Lifetime totals. `accepted = pending + confirmed + declined + parked + voided` at every moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Ever accepted, imported or salvaged.
+    pub accepted: u64,
+    /// Now pending.
+    pub pending: u64,
+    /// Confirmed over the store's life.
+    pub confirmed: u64,
+    /// Declined over the store's life.
+    pub declined: u64,
+    /// Now parked.
+    pub parked: u64,
+    /// Voided over the store's life.
+    pub voided: u64,
+}
+
+impl Counts {
+    /// Whether the books balance.
+    #[must_use]
+    pub fn balance(&self) -> bool {
+        self.accepted == self.pending + self.confirmed + self.declined + self.parked + self.voided
+    }
+}
+
+/// Which rows a listing shows, in the store's order.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this state.
+    pub state: Option<State>,
+    /// Only this lane.
+    pub lane: Option<String>,
+    /// Only after this row.
+    pub after: Option<Seq>,
+    /// At most this many rows; the store's own bound is 1,000.
+    pub limit: usize,
+}
+
+/// One thing that was done to a redemption or a lane besides its normal way: who, when, what.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// When, Unix milliseconds.
+    pub at_ms: i64,
+    /// The row, when it is about one.
+    pub id: Option<String>,
+    /// The lane.
+    pub lane: String,
+    /// What: `retry`, `void`, `hold`, `release`, `late_answer`, `import`, `salvage`.
+    pub what: String,
+    /// By whom: the operator's user name as the socket tells, or `redeemd`.
+    pub by: String,
+    /// The operator's note or the detail.
+    pub detail: String,
+}
+
+/// How an operator's action on one row ended.
+#[derive(Clone, Debug)]
+pub enum Acted {
+    /// Done; the row as it stands now.
+    Done(Box<Redemption>),
+    /// Not in a state from which this can be done, or another redemption of the code stands in the way (409).
+    Refused {
+        /// Why, naming the other.
+        why: String,
+    },
+    /// No such redemption.
+    Unknown,
+}
+
+/// A settled row's answer as the till's repeat gets it.
+#[must_use]
+pub fn relayed(row: &Redemption) -> Answer {
+    row.answer.clone().unwrap_or_else(Answer::success)
+}
