@@ -1,0 +1,1 @@
+//! The contract's error webhook: three failed deliveries in a row, and recovery.

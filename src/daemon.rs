@@ -1,0 +1,1 @@
+//! Start order, signals, ordered shutdown.

@@ -1,0 +1,1 @@
+//! The lanes: claim, send, settle, wait.

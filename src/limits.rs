@@ -1,0 +1,1 @@
+//! Pure: may this be accepted offline?

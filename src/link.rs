@@ -1,0 +1,1 @@
+//! Pure: a lane's state machine: backoff, rotating probes, spread, slow start.

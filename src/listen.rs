@@ -1,0 +1,1 @@
+//! Connections: accept, bound, time out, TLS; what both listeners stand on.

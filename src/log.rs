@@ -1,0 +1,1 @@
+//! Where log lines go: the journal with its fields, else standard error.

@@ -1,0 +1,1 @@
+//! systemd: ready, status, watchdog, reload, credentials, sockets.

@@ -1,0 +1,1 @@
+//! Plays an outage with a sandbox provider and ends with the books.

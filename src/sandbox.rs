@@ -1,0 +1,1 @@
+//! A provider to test against: the contract, and every fault on demand.
