@@ -1,7 +1,317 @@
 //! All the SQL: schema, migrations, accept, claim, settle, count, list.
 
+mod accept;
+mod act;
+mod books;
+mod checkpoint;
+mod error;
+mod files;
+mod forward;
+mod prune;
+mod read;
+mod row;
+mod schema;
 mod types;
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::clock::Stamp;
+use crate::limits::LaneNow;
+use crate::settings::Offline;
+
+pub use books::{Hold, LaneMemory, WaitMemory};
+pub use error::{Trouble, StoreError};
+pub use files::{FREE_BYTES_MIN, Found, OpenReport, RESERVE_BYTES, free_bytes};
+pub use forward::{Claim, Claimed, Ended, Settled};
+pub use checkpoint::Checkpointer;
+pub use prune::Pruned;
+pub use read::Reader;
 pub use types::{
     Acted, Counts, Decision, Event, Filter, Limit, NewRedemption, Refused, Taken, UsedBy, VoidOutcome, relayed,
 };
+
+/// The database's file name in the state directory.
+pub const FILE: &str = "redeemd.db";
+/// How many frames the WAL may hold before a checkpoint is asked for: 4 MiB.
+pub const WAL_FRAMES_SOFT: u32 = 1000;
+/// How many before the writer itself moves them: 32 MiB.
+pub const WAL_FRAMES_HARD: u32 = 8000;
+
+/// Something that the writer does inside a transaction.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// A till's request.
+    Accept {
+        /// The request.
+        new: Box<NewRedemption>,
+        /// Its provider lists its code as reusable.
+        reusable: bool,
+    },
+    /// Rows to send.
+    Claim(Claim),
+    /// An attempt ended.
+    Settle {
+        /// The row.
+        seq: crate::redemption::Seq,
+        /// The attempt's number.
+        attempt: u32,
+        /// How.
+        ended: Ended,
+        /// The whole row is wanted afterwards, for the tills that wait for it.
+        show: bool,
+    },
+    /// Rows that were claimed and never sent.
+    Unclaim(Vec<(crate::redemption::Seq, u32)>),
+    /// A till that can only be told the provider's word has waited in vain.
+    RefuseAtTill {
+        /// The row.
+        id: crate::redemption::Id,
+        /// Its attempt was stopped before any byte left.
+        withdrawn: bool,
+    },
+    /// A till takes its redemption back.
+    VoidByTill {
+        /// The row.
+        id: crate::redemption::Id,
+        /// The till.
+        till: String,
+        /// Its attempt was stopped before any byte left.
+        withdrawn: bool,
+    },
+    /// An operator closes a row.
+    Void {
+        /// The row.
+        id: crate::redemption::Id,
+        /// The operator's note.
+        note: String,
+        /// The operator.
+        by: String,
+    },
+    /// An operator sends a row again.
+    Retry {
+        /// The row.
+        id: crate::redemption::Id,
+        /// The operator.
+        by: String,
+    },
+    /// An operator takes back the declines for which a lane was held.
+    RetryHeld {
+        /// The lane.
+        lane: String,
+        /// The operator.
+        by: String,
+    },
+    /// What a lane's link must not forget.
+    Remember {
+        /// The lane.
+        lane: String,
+        /// What.
+        memory: LaneMemory,
+        /// The alike declines for which it is held, to be marked.
+        streak: Vec<crate::redemption::Seq>,
+    },
+    /// Something worth recording.
+    Record(Event),
+    /// Settled rows older than this leave, at most so many rows looked at.
+    Prune {
+        /// Unix milliseconds.
+        settled_before_ms: i64,
+        /// Where to go on.
+        after: crate::redemption::Seq,
+    },
+}
+
+impl Op {
+    /// Endings go before beginnings when a batch is run again one by one.
+    fn is_ending(&self) -> bool {
+        matches!(self, Self::Settle { .. } | Self::Unclaim(_) | Self::Remember { .. })
+    }
+}
+
+/// What became of an [`Op`], in the same order of variants.
+#[derive(Clone, Debug)]
+pub enum Done {
+    /// Of `Accept`; with the row to send when its lane is up.
+    Decided(Decision, Option<Box<Claimed>>),
+    /// Of `Claim`.
+    Claimed(Vec<Claimed>),
+    /// Of `Settle`.
+    Settled(Settled),
+    /// Of `Unclaim`, `Remember` and `Record`.
+    Noted,
+    /// Of `RefuseAtTill`.
+    Refused(Refused),
+    /// Of `VoidByTill`.
+    Voided(VoidOutcome),
+    /// Of `Void` and `Retry`.
+    Acted(Acted),
+    /// Of `RetryHeld`: how many rows.
+    Retried(u64),
+    /// Of `Prune`.
+    Pruned(Pruned),
+}
+
+/// What the writer sees around it while it decides.
+pub struct Surroundings<'a> {
+    /// The wall clock.
+    pub stamp: Stamp,
+    /// The offline policy.
+    pub offline: &'a Offline,
+    /// A lane's link, read inside the transaction; `pending` is the store's own to fill in.
+    pub lane: &'a dyn Fn(&str) -> LaneNow,
+}
+
+/// The one writing connection and what it keeps in memory: the books.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    books: books::Books,
+    dir: PathBuf,
+    next_seq: i64,
+    wal_frames: Arc<AtomicU32>,
+    _lock: files::Lock,
+}
+
+impl Store {
+    /// Opens (or makes) the store in `dir`, takes its lock, and brings every row into a state from which it can go on.
+    ///
+    /// # Errors
+    /// Somebody else holds the lock, the directory cannot be written, or the database is damaged, foreign or newer.
+    pub fn open(dir: &Path) -> Result<(Self, OpenReport), StoreError> {
+        files::open(dir)
+    }
+
+    /// Runs `ops` in one transaction. If that fails, each again in one of its own, endings first; only what fails
+    /// again is refused. Nothing that is returned as `Ok` is less than committed.
+    pub fn run(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Vec<Result<Done, StoreError>> {
+        match self.transact(ops, around) {
+            Ok(done) => done.into_iter().map(Ok).collect(),
+            Err(error) if ops.len() == 1 || error.trouble() == Trouble::Fatal => {
+                ops.iter().map(|_| Err(error.again())).collect()
+            }
+            Err(_) => self.run_singly(ops, around),
+        }
+    }
+
+    fn run_singly(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Vec<Result<Done, StoreError>> {
+        let mut order: Vec<(usize, &Op)> = ops.iter().enumerate().collect();
+        order.sort_by_key(|(place, op)| (!op.is_ending(), *place));
+        let mut results: Vec<(usize, Result<Done, StoreError>)> = Vec::with_capacity(ops.len());
+        for (place, op) in order {
+            let done = self.transact(std::slice::from_ref(op), around);
+            results.push((place, done.and_then(|mut done| done.pop().ok_or(StoreError::Internal("no result")))));
+        }
+        results.sort_by_key(|(place, _)| *place);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    fn transact(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Result<Vec<Done>, StoreError> {
+        let (books, next_seq) = (self.books.clone(), self.next_seq);
+        let result = self.attempt(ops, around);
+        if result.is_err() {
+            self.books = books;
+            self.next_seq = next_seq;
+        }
+        result
+    }
+
+    fn attempt(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Result<Vec<Done>, StoreError> {
+        let transaction =
+            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let mut desk = Desk { sql: &transaction, books: &mut self.books, next_seq: &mut self.next_seq, around };
+        let done = ops.iter().map(|op| desk.perform(op)).collect::<Result<Vec<_>, _>>()?;
+        self.books.write(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// Where the database lies.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.dir.join(FILE)
+    }
+
+    /// Every lane with its books, in the order in which they were first seen.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(String, Counts)> {
+        self.books.counts()
+    }
+
+    /// What the lane's link had to remember.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn memory(&self, lane: &str) -> Result<LaneMemory, StoreError> {
+        books::memory(&self.connection, lane)
+    }
+
+    /// Makes the books of these lanes, so that they exist before their first redemption.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn ensure_lanes(&mut self, names: &[String]) -> Result<(), StoreError> {
+        let transaction =
+            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        for name in names {
+            self.books.lane(&transaction, name)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Moves what it can of the WAL into the database, on this connection; how many frames the WAL holds.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn checkpoint(&self) -> Result<u32, StoreError> {
+        let frames = files::checkpoint(&self.connection)?;
+        self.wal_frames.store(0, Ordering::Relaxed);
+        Ok(frames)
+    }
+
+    /// How many frames the WAL held after the last commit.
+    #[must_use]
+    pub fn wal_frames(&self) -> u32 {
+        self.wal_frames.load(Ordering::Relaxed)
+    }
+
+    /// An ordered stop: the next start need not look for damage.
+    ///
+    /// # Errors
+    /// The database cannot be written; the next start will then look.
+    pub fn close(self) -> Result<(), StoreError> {
+        self.connection.execute("UPDATE meta SET clean = 1", [])?;
+        self.checkpoint()?;
+        Ok(())
+    }
+}
+
+/// One transaction's working place.
+struct Desk<'a> {
+    sql: &'a Connection,
+    books: &'a mut books::Books,
+    next_seq: &'a mut i64,
+    around: &'a Surroundings<'a>,
+}
+
+impl Desk<'_> {
+    fn perform(&mut self, op: &Op) -> Result<Done, StoreError> {
+        match op {
+            Op::Accept { new, reusable } => self.accept(new, *reusable),
+            Op::Claim(claim) => self.claim(claim).map(Done::Claimed),
+            Op::Settle { seq, attempt, ended, show } => self.settle(*seq, *attempt, ended, *show).map(Done::Settled),
+            Op::Unclaim(rows) => self.unclaim(rows),
+            Op::RefuseAtTill { id, withdrawn } => self.refuse_at_till(id, *withdrawn).map(Done::Refused),
+            Op::VoidByTill { id, till, withdrawn } => self.void_by_till(id, till, *withdrawn).map(Done::Voided),
+            Op::Void { id, note, by } => self.void(id, note, by).map(Done::Acted),
+            Op::Retry { id, by } => self.retry(id, by).map(Done::Acted),
+            Op::RetryHeld { lane, by } => self.retry_held(lane, by).map(Done::Retried),
+            Op::Remember { lane, memory, streak } => self.remember(lane, memory, streak),
+            Op::Record(event) => self.record(event, None).map(|()| Done::Noted),
+            Op::Prune { settled_before_ms, after } => self.prune(*settled_before_ms, *after).map(Done::Pruned),
+        }
+    }
+}

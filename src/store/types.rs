@@ -1,9 +1,8 @@
 //! The store's vocabulary: what is asked of it and what it decides.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
+pub use crate::limits::Limit;
 use crate::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq, State};
 
 /// A till's request, ready for the transaction that decides about it.
@@ -64,18 +63,6 @@ pub struct UsedBy {
     pub accepted_at_ms: i64,
     /// Where it stands.
     pub state: State,
-}
-
-/// An offline limit that was reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Limit {
-    /// `offline.accept` is false and the lane is not up.
-    NotAccepting,
-    /// `offline.max_pending` rows are pending in the lane.
-    Pending(u64),
-    /// The lane has been down for `offline.max_outage`.
-    Outage(Duration),
 }
 
 /// How a till's attempt to take a row back ended.

@@ -1,1 +1,0 @@
-//! The lanes: claim, send, settle, wait.

@@ -1,0 +1,57 @@
+//! The lanes: claim, send, settle, wait.
+
+mod ending;
+mod lane;
+mod memory;
+mod road;
+mod waits;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use lane::Forwarder;
+pub use road::Road;
+
+use crate::alert::Alerts;
+use crate::clock::Clock;
+use crate::queue::{Lane, LaneSettings, Mailboxes, Queue};
+
+/// How long attempts on the wire may go on after a stop; what has not ended then is uncertain.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Makes the road to a provider, at start and after a reload.
+pub type MakeRoad<R> = Arc<dyn Fn(&LaneSettings) -> Result<R, String> + Send + Sync>;
+
+/// What every lane is handed.
+#[derive(Clone)]
+pub struct Context<R> {
+    /// The queue.
+    pub queue: Queue,
+    /// Wall time, for the record.
+    pub clock: Clock,
+    /// The gateway's name: its place in the fleet's spread.
+    pub gateway: String,
+    /// Seeds the jitter.
+    pub seed: u64,
+    /// Makes the road.
+    pub make_road: MakeRoad<R>,
+    /// Counts up when carrier, addresses or routes change.
+    pub network: watch::Receiver<u64>,
+    /// Counts up when the settings were read again.
+    pub reloads: watch::Receiver<u64>,
+    /// Whom to tell of failing deliveries.
+    pub alerts: Alerts,
+    /// Becomes true when the daemon stops.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Drives one lane until the daemon stops or the lane's mailboxes are gone.
+///
+/// # Errors
+/// The road cannot be made from the settings, or what the link had to remember cannot be read.
+pub async fn run<R: Road>(lane: Arc<Lane>, mailboxes: Mailboxes, context: Context<R>) -> Result<(), String> {
+    Forwarder::new(lane, mailboxes, context).await?.run().await;
+    Ok(())
+}

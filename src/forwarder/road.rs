@@ -1,0 +1,44 @@
+//! What a lane needs of its provider, so that a test can stand in for the road.
+
+use std::future::Future;
+
+use crate::store::Claimed;
+use crate::upstream::{Attempt, Upstream};
+use crate::verdict::Outcome;
+
+/// The way to one provider.
+pub trait Road: Send + Sync + 'static {
+    /// One attempt, bounded by its deadline.
+    fn redeem(&self, row: &Claimed) -> impl Future<Output = Outcome> + Send;
+    /// The next attempt opens new connections.
+    fn drop_pool(&self);
+    /// Returns when the credential could be worth another try.
+    fn credential_changed(&self) -> impl Future<Output = ()> + Send;
+    /// Reads the credential again at the next attempt.
+    fn reload_credential(&self);
+}
+
+impl Road for Upstream {
+    async fn redeem(&self, row: &Claimed) -> Outcome {
+        let attempt = Attempt {
+            seq: row.seq,
+            id: row.id.clone(),
+            number: row.attempt,
+            accepted_at_ms: row.accepted_at_ms,
+            body: row.body.clone(),
+        };
+        Upstream::redeem(self, &attempt).await
+    }
+
+    fn drop_pool(&self) {
+        Upstream::drop_pool(self);
+    }
+
+    async fn credential_changed(&self) {
+        Upstream::credential_changed(self).await;
+    }
+
+    fn reload_credential(&self) {
+        Upstream::reload_credential(self);
+    }
+}

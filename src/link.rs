@@ -1,1 +1,0 @@
-//! Pure: a lane's state machine: backoff, rotating probes, spread, slow start.

@@ -1,0 +1,478 @@
+//! The async handle on the one thread that owns the store: group commit, wake-ups, and where intake, forwarder and
+//! admin meet.
+
+mod lane;
+mod seats;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use lane::{Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told};
+pub use writer::Writer;
+
+use crate::clock::{Clock, rfc3339};
+use crate::link::Cause;
+use crate::redemption::{Id, Redemption, Seq};
+use crate::settings::Offline;
+use crate::store::{
+    Acted, Claim, Claimed, Counts, Decision, Done, Ended, Event, Filter, LaneMemory, NewRedemption, Op, Pruned, Reader,
+    Refused, Settled, StoreError, VoidOutcome,
+};
+use seats::{Flights, Seats};
+
+/// How many operations may wait for the writer; beyond that tills are told to come again.
+pub const OPS_MAX: usize = 1024;
+/// How many readers may work at once.
+const READERS_MAX: usize = 4;
+
+/// Why the queue did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The queue is full: come again after this many seconds.
+    #[error("too many requests are waiting; try again in {retry_after_s} s")]
+    Busy {
+        /// For `Retry-After`.
+        retry_after_s: u64,
+    },
+    /// The disk is full or read-only, the database is being rescued: nothing was stored.
+    #[error("the store takes nothing now: {0}")]
+    Refusing(String),
+    /// The daemon is stopping.
+    #[error("the gateway is stopping")]
+    Stopping,
+}
+
+/// How waiting for a row's answer ended.
+#[derive(Clone, Debug)]
+pub enum Waited {
+    /// It was settled: the row with its answer, committed.
+    Settled(Box<Redemption>),
+    /// The attempt ended without a verdict.
+    AttemptEnded,
+    /// The time was up.
+    TimedOut,
+}
+
+/// The store's health as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StorageStatus {
+    /// Whether redemptions can be accepted.
+    pub ok: bool,
+    /// Why not, or what was set aside and salvaged; empty when all is well.
+    pub detail: String,
+}
+
+/// What the handle and the writer share.
+#[derive(Debug)]
+struct Shared {
+    clock: Clock,
+    path: PathBuf,
+    lanes: RwLock<Arc<Vec<Arc<Lane>>>>,
+    offline: RwLock<Arc<Offline>>,
+    counts: Mutex<Vec<(String, Counts)>>,
+    storage: Mutex<StorageStatus>,
+    reload_faults: Mutex<Vec<String>>,
+    seats: Seats,
+    flights: Flights,
+    readers: tokio::sync::Semaphore,
+    fatal: watch::Sender<Option<String>>,
+}
+
+/// An operation and where its result goes.
+enum Message {
+    Do(Op, oneshot::Sender<Result<Done, QueueError>>),
+    EnsureLanes(Vec<String>, oneshot::Sender<Result<(), QueueError>>),
+    Memory(String, oneshot::Sender<Result<LaneMemory, QueueError>>),
+    Ping(oneshot::Sender<()>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// The handle. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    shared: Arc<Shared>,
+    messages: mpsc::Sender<Message>,
+}
+
+/// What each method returns when the writer answers with something else: a defect, told and survived.
+fn unexpected(_: Done) -> QueueError {
+    QueueError::Refusing("internal: the writer answered another question".to_owned())
+}
+
+/// Takes the result of one kind out of a [`Done`].
+macro_rules! expect_done {
+    ($done:expr, $variant:ident) => {
+        match $done {
+            Done::$variant(result) => Ok(result),
+            other => Err(unexpected(other)),
+        }
+    };
+}
+
+impl Queue {
+    /// One transaction decides about a till's request. A result that is worth waiting for reserves a seat: call
+    /// [`Queue::wait`] exactly once for it.
+    ///
+    /// # Errors
+    /// Nothing was stored.
+    pub async fn accept(&self, new: NewRedemption) -> Result<Decision, QueueError> {
+        let lane = self.lane(&new.lane);
+        let reusable = lane.is_some_and(|lane| lane.settings().provider.is_reusable(&new.request.reward_code));
+        let op = Op::Accept { new: Box::new(new), reusable };
+        match self.try_ask(op).await? {
+            Done::Decided(decision, _) => Ok(decision),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Waits for the answer of a pending row that was worth waiting for.
+    pub async fn wait(&self, seq: Seq, within: Duration) -> Waited {
+        self.shared.seats.wait(seq, within).await
+    }
+
+    /// After a wait in vain for a `provider_only` row: takes it back, or marks that its till was refused.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn refuse_at_till(&self, id: &Id) -> Result<Refused, QueueError> {
+        let withdrawn = id.seq().is_some_and(|seq| self.shared.flights.withdraw(seq));
+        expect_done!(self.ask(Op::RefuseAtTill { id: id.clone(), withdrawn }).await?, Refused)
+    }
+
+    /// A till's own row.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn receipt(&self, id: &Id, till: &str) -> Result<Option<Redemption>, QueueError> {
+        let (id, till) = (id.clone(), till.to_owned());
+        self.read(move |reader| Ok(reader.by_id(&id)?.filter(|row| row.till == till))).await
+    }
+
+    /// A till takes its own row back.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn void_by_till(&self, id: &Id, till: &str) -> Result<VoidOutcome, QueueError> {
+        let own = self.receipt(id, till).await?.is_some();
+        let withdrawn = own && id.seq().is_some_and(|seq| self.shared.flights.withdraw(seq));
+        let op = Op::VoidByTill { id: id.clone(), till: till.to_owned(), withdrawn };
+        expect_done!(self.ask(op).await?, Voided)
+    }
+
+    /// Rows in order, on a read-only connection.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn list(&self, filter: Filter) -> Result<Vec<Redemption>, QueueError> {
+        self.read(move |reader| reader.list(&filter)).await
+    }
+
+    /// One row with its events.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn show(&self, id: &Id) -> Result<Option<(Redemption, Vec<Event>)>, QueueError> {
+        let id = id.clone();
+        self.read(move |reader| {
+            let Some(row) = reader.by_id(&id)? else { return Ok(None) };
+            let events = reader.events(row.seq)?;
+            Ok(Some((row, events)))
+        })
+        .await
+    }
+
+    /// The operator's retry of a declined or parked row.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn retry(&self, id: &Id, by: &str) -> Result<Acted, QueueError> {
+        expect_done!(self.ask(Op::Retry { id: id.clone(), by: by.to_owned() }).await?, Acted)
+    }
+
+    /// The declines of the streak for which `lane` is held become pending again; how many.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn retry_held(&self, lane: &str, by: &str) -> Result<u64, QueueError> {
+        expect_done!(self.ask(Op::RetryHeld { lane: lane.to_owned(), by: by.to_owned() }).await?, Retried)
+    }
+
+    /// The operator closes a pending or parked row with a note.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn void(&self, id: &Id, note: &str, by: &str) -> Result<Acted, QueueError> {
+        let op = Op::Void { id: id.clone(), note: note.to_owned(), by: by.to_owned() };
+        expect_done!(self.ask(op).await?, Acted)
+    }
+
+    /// Totals over all lanes; no query.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts_by_lane().into_iter().fold(Counts::default(), |all, (_, lane)| Counts {
+            accepted: all.accepted + lane.accepted,
+            pending: all.pending + lane.pending,
+            confirmed: all.confirmed + lane.confirmed,
+            declined: all.declined + lane.declined,
+            parked: all.parked + lane.parked,
+            voided: all.voided + lane.voided,
+        })
+    }
+
+    /// Totals per lane; no query.
+    #[must_use]
+    pub fn counts_by_lane(&self) -> Vec<(String, Counts)> {
+        self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Age of the oldest pending row in seconds; one index look-up, none when nothing is pending.
+    pub async fn oldest_pending_age_s(&self) -> Option<u64> {
+        if self.counts().pending == 0 {
+            return None;
+        }
+        let oldest = self.read(|reader| reader.oldest_pending_ms()).await.ok().flatten()?;
+        u64::try_from((self.shared.clock.stamp().unix_ms - oldest) / 1000).ok()
+    }
+
+    /// The store's health.
+    #[must_use]
+    pub fn storage(&self) -> StorageStatus {
+        self.shared.storage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every lane, those configured in the order of the settings, then those that only have rows left.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<LaneStatus> {
+        let counts = self.counts_by_lane();
+        let pending = |name: &str| counts.iter().find(|(lane, _)| lane == name).map_or(0, |(_, counts)| counts.pending);
+        let configured = self.configured();
+        let mut all: Vec<LaneStatus> = configured
+            .iter()
+            .map(|lane| LaneStatus { pending: pending(lane.name()), ..lane.status() })
+            .collect();
+        let orphans = counts.iter().filter(|(name, counts)| {
+            counts.pending > 0 && !configured.iter().any(|lane| lane.name() == name)
+        });
+        all.extend(orphans.map(|(name, counts)| orphan(name, counts.pending)));
+        all
+    }
+
+    /// Tells a lane (or all with `None`); the lanes told.
+    ///
+    /// # Errors
+    /// Names the lane that is not there.
+    pub async fn command(&self, lane: Option<&str>, command: LaneCommand) -> Result<Vec<String>, String> {
+        let lanes = self.configured();
+        let chosen: Vec<_> = lanes.iter().filter(|one| lane.is_none_or(|name| one.name() == name)).collect();
+        if let (true, Some(name)) = (chosen.is_empty(), lane) {
+            return Err(format!("there is no lane {name:?}"));
+        }
+        let mut told = Vec::new();
+        for lane in chosen {
+            if lane.tell(command.clone()).await {
+                told.push(lane.name().to_owned());
+            }
+        }
+        Ok(told)
+    }
+
+    /// Faults of the last reload, if the settings on disk were refused.
+    #[must_use]
+    pub fn reload_faults(&self) -> Vec<String> {
+        self.shared.reload_faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps the faults of a reload for `status`; none: the settings on disk are in force.
+    pub fn set_reload_faults(&self, faults: Vec<String>) {
+        *self.shared.reload_faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    /// The offline policy for the requests to come.
+    pub fn set_offline(&self, offline: Offline) {
+        *self.shared.offline.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(offline);
+    }
+
+    /// The lanes for the requests to come; their books are made when they have none.
+    ///
+    /// # Errors
+    /// The store takes nothing now.
+    pub async fn set_lanes(&self, lanes: Vec<Arc<Lane>>) -> Result<(), QueueError> {
+        let names = lanes.iter().map(|lane| lane.name().to_owned()).collect();
+        *self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lanes);
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::EnsureLanes(names, reply)).await?;
+        answer.await.unwrap_or(Err(QueueError::Stopping))
+    }
+
+    /// The lanes of the settings.
+    #[must_use]
+    pub fn configured(&self) -> Arc<Vec<Arc<Lane>>> {
+        self.shared.lanes()
+    }
+
+    /// The lane of this name.
+    #[must_use]
+    pub fn lane(&self, name: &str) -> Option<Arc<Lane>> {
+        self.shared.lane(name)
+    }
+
+    /// What the lane's link had to remember.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn memory(&self, lane: &str) -> Result<LaneMemory, QueueError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Memory(lane.to_owned(), reply)).await?;
+        answer.await.unwrap_or(Err(QueueError::Stopping))
+    }
+
+    /// Makes the next attempts of some rows durable.
+    ///
+    /// # Errors
+    /// Nothing was claimed.
+    pub async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, QueueError> {
+        expect_done!(self.ask(Op::Claim(claim)).await?, Claimed)
+    }
+
+    /// The row's bytes are about to leave; false when it was taken back: it must not be sent.
+    #[must_use]
+    pub fn begin(&self, seq: Seq) -> bool {
+        self.shared.flights.begin(seq)
+    }
+
+    /// An attempt ended.
+    ///
+    /// # Errors
+    /// Nothing was settled: the row still counts as in flight.
+    pub async fn settle(&self, seq: Seq, attempt: u32, ended: Ended) -> Result<Settled, QueueError> {
+        let show = self.shared.seats.is_waited_for(seq);
+        expect_done!(self.ask(Op::Settle { seq, attempt, ended, show }).await?, Settled)
+    }
+
+    /// Gives back rows that were claimed and not sent.
+    ///
+    /// # Errors
+    /// They still count as in flight.
+    pub async fn unclaim(&self, rows: Vec<(Seq, u32)>) -> Result<(), QueueError> {
+        self.ask(Op::Unclaim(rows)).await.map(drop)
+    }
+
+    /// Keeps what a lane's link must not forget.
+    ///
+    /// # Errors
+    /// It was not kept.
+    pub async fn remember(&self, lane: &str, memory: LaneMemory, streak: Vec<Seq>) -> Result<(), QueueError> {
+        self.ask(Op::Remember { lane: lane.to_owned(), memory, streak }).await.map(drop)
+    }
+
+    /// Keeps an event.
+    ///
+    /// # Errors
+    /// It was not kept.
+    pub async fn record(&self, event: Event) -> Result<(), QueueError> {
+        self.ask(Op::Record(event)).await.map(drop)
+    }
+
+    /// One batch of pruning.
+    ///
+    /// # Errors
+    /// Nothing was pruned.
+    pub async fn prune(&self, settled_before_ms: i64, after: Seq) -> Result<Pruned, QueueError> {
+        expect_done!(self.ask(Op::Prune { settled_before_ms, after }).await?, Pruned)
+    }
+
+    /// Returns when the writer has come round: it is alive.
+    ///
+    /// # Errors
+    /// It has stopped.
+    pub async fn ping(&self) -> Result<(), QueueError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Ping(reply)).await?;
+        answer.await.map_err(|_| QueueError::Stopping)
+    }
+
+    /// Commits what waits, closes the store in order, and ends the writer.
+    pub async fn stop(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.send(Message::Stop(reply)).await.is_ok() && answer.await.is_err() {
+            tracing::warn!("the store's thread ended before it had closed the store");
+        }
+    }
+
+    /// Returns with the reason once the store cannot be trusted any more and the process has to start again.
+    pub async fn fatal(&self) -> String {
+        let mut fatal = self.shared.fatal.subscribe();
+        match fatal.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Asks and, when the queue is full, says so at once: for tills.
+    async fn try_ask(&self, op: Op) -> Result<Done, QueueError> {
+        let (reply, answer) = oneshot::channel();
+        self.messages.try_send(Message::Do(op, reply)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => QueueError::Busy { retry_after_s: 1 },
+            mpsc::error::TrySendError::Closed(_) => QueueError::Stopping,
+        })?;
+        answer.await.unwrap_or(Err(QueueError::Stopping))
+    }
+
+    /// Asks and waits for a place: for everybody who is already bounded.
+    async fn ask(&self, op: Op) -> Result<Done, QueueError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Do(op, reply)).await?;
+        answer.await.unwrap_or(Err(QueueError::Stopping))
+    }
+
+    async fn send(&self, message: Message) -> Result<(), QueueError> {
+        self.messages.send(message).await.map_err(|_| QueueError::Stopping)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        let _turn = self.shared.readers.acquire().await.map_err(|_| QueueError::Stopping)?;
+        let path = self.shared.path.clone();
+        let read = tokio::task::spawn_blocking(move || what(&Reader::open(&path)?)).await;
+        match read {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(error)) => Err(QueueError::Refusing(error.to_string())),
+            Err(_) => Err(QueueError::Stopping),
+        }
+    }
+}
+
+impl Shared {
+    fn lanes(&self) -> Arc<Vec<Arc<Lane>>> {
+        Arc::clone(&self.lanes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn lane(&self, name: &str) -> Option<Arc<Lane>> {
+        self.lanes().iter().find(|lane| lane.name() == name).cloned()
+    }
+}
+
+/// How a lane is shown whose provider the settings do not name.
+fn orphan(name: &str, pending: u64) -> LaneStatus {
+    let cause = Cause::NotConfigured;
+    LaneStatus {
+        name: name.to_owned(),
+        link: "held",
+        cause: Some(cause.as_str().to_owned()),
+        explanation: Some(cause.explanation().to_owned()),
+        pending,
+        ..LaneStatus::default()
+    }
+}
+
+/// A fault of the writer as operators read it, with its time.
+fn told_at(clock: &Clock, what: &str) -> String {
+    format!("{what} (since {})", rfc3339(clock.stamp().unix_ms))
+}

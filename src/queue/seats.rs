@@ -1,0 +1,126 @@
+//! Where tills wait for a row's answer, and which claimed rows have been sent.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Waited;
+use crate::redemption::Seq;
+
+/// Tills that wait, by row. A seat is taken when the writer has committed and given up by [`Seats::wait`].
+#[derive(Debug, Default)]
+pub(super) struct Seats(Mutex<HashMap<Seq, Seat>>);
+
+#[derive(Debug)]
+struct Seat {
+    /// How many tills were told to wait and have not yet been answered.
+    waiting: u32,
+    news: watch::Sender<Option<Waited>>,
+}
+
+impl Seats {
+    fn all(&self) -> MutexGuard<'_, HashMap<Seq, Seat>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more till will wait for `seq`.
+    pub(super) fn reserve(&self, seq: Seq) {
+        let mut all = self.all();
+        let seat = all.entry(seq).or_insert_with(|| Seat { waiting: 0, news: watch::Sender::new(None) });
+        seat.waiting += 1;
+        seat.news.send_if_modified(|news| {
+            // The end of an earlier attempt is no news to somebody who waits for the next.
+            if matches!(news, Some(Waited::AttemptEnded)) {
+                *news = None;
+            }
+            false
+        });
+    }
+
+    pub(super) fn is_waited_for(&self, seq: Seq) -> bool {
+        self.all().contains_key(&seq)
+    }
+
+    /// Tells everybody who waits for `seq`.
+    pub(super) fn tell(&self, seq: Seq, news: Waited) {
+        if let Some(seat) = self.all().get(&seq) {
+            seat.news.send_replace(Some(news));
+        }
+    }
+
+    /// Waits on a seat that was reserved.
+    pub(super) async fn wait(&self, seq: Seq, within: Duration) -> Waited {
+        let Some(mut news) = self.all().get(&seq).map(|seat| seat.news.subscribe()) else {
+            return Waited::AttemptEnded;
+        };
+        let told = tokio::time::timeout(within, news.wait_for(Option::is_some)).await;
+        let waited = match told {
+            Ok(Ok(news)) => news.clone().unwrap_or(Waited::AttemptEnded),
+            Ok(Err(_)) => Waited::AttemptEnded,
+            Err(_) => Waited::TimedOut,
+        };
+        self.leave(seq);
+        waited
+    }
+
+    /// Gives a reserved seat up without waiting.
+    pub(super) fn leave(&self, seq: Seq) {
+        let mut all = self.all();
+        if let Some(seat) = all.get_mut(&seq) {
+            seat.waiting = seat.waiting.saturating_sub(1);
+            if seat.waiting == 0 {
+                all.remove(&seq);
+            }
+        }
+    }
+}
+
+/// Rows that are claimed, and whether their bytes may have left.
+#[derive(Debug, Default)]
+pub(super) struct Flights(Mutex<HashMap<Seq, Flight>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flight {
+    Claimed,
+    Sent,
+    Withdrawn,
+}
+
+impl Flights {
+    fn all(&self) -> MutexGuard<'_, HashMap<Seq, Flight>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn claimed(&self, seq: Seq) {
+        self.all().insert(seq, Flight::Claimed);
+    }
+
+    pub(super) fn ended(&self, seq: Seq) {
+        self.all().remove(&seq);
+    }
+
+    /// The forwarder is about to send; false when the row was withdrawn.
+    pub(super) fn begin(&self, seq: Seq) -> bool {
+        match self.all().get_mut(&seq) {
+            Some(flight) if *flight == Flight::Claimed => {
+                *flight = Flight::Sent;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Stops a claimed row before any byte leaves; whether that came in time.
+    pub(super) fn withdraw(&self, seq: Seq) -> bool {
+        match self.all().get_mut(&seq) {
+            Some(flight) if *flight == Flight::Claimed => {
+                *flight = Flight::Withdrawn;
+                true
+            }
+            Some(flight) => *flight == Flight::Withdrawn,
+            None => false,
+        }
+    }
+}

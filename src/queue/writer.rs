@@ -1,0 +1,453 @@
+//! The one task that owns the store: takes what waits, commits it together, tells everybody afterwards.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::seats::{Flights, Seats};
+use super::{Message, OPS_MAX, Queue, QueueError, READERS_MAX, Shared, StorageStatus, Waited, told_at};
+use crate::clock::Clock;
+use crate::limits::LaneNow;
+use crate::redemption::{Seq, State};
+use crate::settings::Offline;
+use crate::store::{
+    Checkpointer, Claimed, Decision, Done, Op, Refused, Store, StoreError, Surroundings, Trouble, VoidOutcome,
+    WAL_FRAMES_HARD, WAL_FRAMES_SOFT,
+};
+
+/// How many operations one transaction takes.
+const BATCH_OPS_MAX: usize = 256;
+/// After so long without work the WAL is moved into the database.
+const IDLE: Duration = Duration::from_secs(2);
+/// How often free space is looked at.
+const SPACE_EVERY: Duration = Duration::from_secs(1);
+
+type Reply = oneshot::Sender<Result<Done, QueueError>>;
+
+/// The writer's task. [`Writer::run`] is to be driven by a thread of its own, or by a test's runtime.
+#[derive(Debug)]
+pub struct Writer {
+    shared: Arc<Shared>,
+    store: Store,
+    messages: mpsc::Receiver<Message>,
+    checkpoints: Option<std::sync::mpsc::SyncSender<()>>,
+    space_looked_at: Option<Instant>,
+    has_room: bool,
+    unwritable: Option<String>,
+    wrote: bool,
+    /// Live rows for which their lane had no room: they lose their claim and join the backlog.
+    strays: Vec<(Seq, u32)>,
+}
+
+impl Queue {
+    /// The handle on `store`, and the writer that somebody has to run.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, offline: Offline) -> (Self, Writer) {
+        let (messages, received) = mpsc::channel(OPS_MAX);
+        let shared = Arc::new(Shared {
+            clock,
+            path: store.path(),
+            lanes: RwLock::default(),
+            offline: RwLock::new(Arc::new(offline)),
+            counts: Mutex::new(store.counts()),
+            storage: Mutex::new(StorageStatus { ok: true, detail: String::new() }),
+            reload_faults: Mutex::default(),
+            seats: Seats::default(),
+            flights: Flights::default(),
+            readers: tokio::sync::Semaphore::new(READERS_MAX),
+            fatal: watch::Sender::new(None),
+        });
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            store,
+            messages: received,
+            checkpoints: None,
+            space_looked_at: None,
+            has_room: true,
+            unwritable: None,
+            wrote: true,
+            strays: Vec::new(),
+        };
+        (Self { shared, messages }, writer)
+    }
+
+    /// As [`Queue::new`], with the writer on a thread of its own and checkpoints on another.
+    ///
+    /// # Errors
+    /// No thread could be made.
+    pub fn start(store: Store, clock: Clock, offline: Offline) -> std::io::Result<Self> {
+        let (queue, mut writer) = Self::new(store, clock, offline);
+        writer.checkpoints = Some(checkpoint_thread(writer.store.path())?);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        std::thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(writer.run()))?;
+        Ok(queue)
+    }
+}
+
+/// A thread that checkpoints whenever it is told, one telling at a time.
+fn checkpoint_thread(path: std::path::PathBuf) -> std::io::Result<std::sync::mpsc::SyncSender<()>> {
+    let (sender, told) = std::sync::mpsc::sync_channel(1);
+    let work = move || {
+        let mut checkpointer = Checkpointer::new(path);
+        while told.recv().is_ok() {
+            if let Err(error) = checkpointer.run() {
+                tracing::debug!(%error, "a checkpoint beside the writer failed; the writer will make one");
+            }
+        }
+    };
+    std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work)?;
+    Ok(sender)
+}
+
+impl Writer {
+    /// Works until it is told to stop or every handle is gone.
+    pub async fn run(mut self) {
+        let mut batch = Vec::new();
+        loop {
+            match self.next(&mut batch).await {
+                Some(0) => break,
+                Some(_) => {
+                    if let Some(stopped) = self.turn(&mut batch) {
+                        return self.close(Some(stopped));
+                    }
+                }
+                None => self.idle(),
+            }
+        }
+        self.close(None);
+    }
+
+    /// How many messages came; `None` when none came for a while and there is something to do then.
+    async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
+        let patience = match (self.wrote, self.is_refusing()) {
+            (_, true) => SPACE_EVERY,
+            (true, false) => IDLE,
+            (false, false) => return Some(self.messages.recv_many(batch, BATCH_OPS_MAX).await),
+        };
+        tokio::time::timeout(patience, self.messages.recv_many(batch, BATCH_OPS_MAX)).await.ok()
+    }
+
+    fn is_refusing(&self) -> bool {
+        !self.has_room || self.unwritable.is_some()
+    }
+
+    /// Nothing came for a while: tidy up, look whether the disk is well again.
+    fn idle(&mut self) {
+        if self.is_refusing() {
+            self.look_at_space();
+            self.probe_disk();
+        } else {
+            self.wrote = false;
+            self.ask_for_checkpoint(1);
+        }
+    }
+
+    /// One transaction; the stop's receipt if somebody asked for it.
+    fn turn(&mut self, batch: &mut Vec<Message>) -> Option<oneshot::Sender<()>> {
+        let mut stop = None;
+        let (mut ops, mut replies) = (Vec::new(), Vec::new());
+        for message in batch.drain(..) {
+            match message {
+                Message::Do(op, reply) => {
+                    if let Some((op, reply)) = self.screen(op, reply) {
+                        ops.push(op);
+                        replies.push(reply);
+                    }
+                }
+                Message::EnsureLanes(names, reply) => self.ensure_lanes(&names, reply),
+                Message::Memory(lane, reply) => tell(reply, self.store.memory(&lane).map_err(|e| refusing(&e))),
+                Message::Ping(reply) => tell(reply, ()),
+                Message::Stop(reply) => stop = Some(reply),
+            }
+        }
+        if !ops.is_empty() {
+            self.commit(&ops, replies);
+        }
+        stop
+    }
+
+    /// Refuses what must not be begun now; everything else passes.
+    fn screen(&mut self, op: Op, reply: Reply) -> Option<(Op, Reply)> {
+        if matches!(op, Op::Accept { .. } | Op::Claim(_)) {
+            self.look_at_space();
+            if let Some(why) = self.refusal(&op) {
+                tell(reply, Err(QueueError::Refusing(why)));
+                return None;
+            }
+        }
+        Some((op, reply))
+    }
+
+    /// On a full disk nothing new is taken in, but what is there is delivered; on a dead one nothing is sent that
+    /// could not be settled.
+    fn refusal(&self, op: &Op) -> Option<String> {
+        if let Some(why) = &self.unwritable {
+            return Some(why.clone());
+        }
+        (!self.has_room && matches!(op, Op::Accept { .. })).then(|| "the disk is full".to_owned())
+    }
+
+    fn commit(&mut self, ops: &[Op], replies: Vec<Reply>) {
+        self.wrote = true;
+        let mut results = self.run_store(ops);
+        if results.iter().any(|result| trouble(result) == Some(Trouble::Full)) && self.store.give_up_reserve() {
+            tracing::error!("the disk is full: the reserve is given up so that deliveries can be settled");
+            self.has_room = false;
+            results = self.again(ops, results);
+        }
+        self.note_trouble(&results);
+        self.publish_counts();
+        for ((op, result), reply) in ops.iter().zip(results).zip(replies) {
+            self.deliver(op, result.map_err(|error| refusing(&error)), reply);
+        }
+        self.give_back_strays();
+        self.bound_wal();
+    }
+
+    fn run_store(&mut self, ops: &[Op]) -> Vec<Result<Done, StoreError>> {
+        let (shared, now) = (Arc::clone(&self.shared), Instant::now());
+        let lanes = shared.lanes();
+        let offline = Arc::clone(&shared.offline.read().unwrap_or_else(PoisonError::into_inner));
+        let lane = |name: &str| {
+            lanes.iter().find(|lane| lane.name() == name).map_or_else(LaneNow::default, |lane| lane.now(now))
+        };
+        self.store.run(ops, &Surroundings { stamp: shared.clock.stamp(), offline: &offline, lane: &lane })
+    }
+
+    /// Runs again what failed, unless it is something new.
+    fn again(&mut self, ops: &[Op], results: Vec<Result<Done, StoreError>>) -> Vec<Result<Done, StoreError>> {
+        let mut after = Vec::with_capacity(results.len());
+        for (op, result) in ops.iter().zip(results) {
+            let retried = match &result {
+                Err(_) if !matches!(op, Op::Accept { .. }) => self.run_store(std::slice::from_ref(op)).pop(),
+                _ => None,
+            };
+            after.push(retried.unwrap_or(result));
+        }
+        after
+    }
+
+    /// What the results say about the disk.
+    fn note_trouble(&mut self, results: &[Result<Done, StoreError>]) {
+        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+            match error.trouble() {
+                Trouble::Operation => tracing::error!(%error, "an operation on the store failed"),
+                Trouble::Full => self.set_room(false),
+                Trouble::Unwritable => self.set_unwritable(Some(error.to_string())),
+                Trouble::Damaged => self.stop_for_good(&format!("the database is damaged: {error}")),
+                Trouble::Fatal => self.stop_for_good(&format!("the disk did not take a sync: {error}")),
+            }
+        }
+    }
+
+    fn stop_for_good(&mut self, why: &str) {
+        self.unwritable = Some(why.to_owned());
+        self.publish_storage();
+        self.shared.fatal.send_if_modified(|fatal| {
+            let first = fatal.is_none();
+            if first {
+                *fatal = Some(why.to_owned());
+            }
+            first
+        });
+    }
+
+    fn look_at_space(&mut self) {
+        let now = Instant::now();
+        if self.space_looked_at.is_some_and(|at| now.saturating_duration_since(at) < SPACE_EVERY) {
+            return;
+        }
+        self.space_looked_at = Some(now);
+        let room = self.store.has_room() && (self.has_room || self.store.keep_reserve());
+        self.set_room(room);
+    }
+
+    fn set_room(&mut self, room: bool) {
+        if self.has_room == room {
+            return;
+        }
+        self.has_room = room;
+        if room {
+            tracing::info!("there is space again: redemptions are accepted");
+        } else {
+            tracing::error!("the disk is full: redemptions are refused, deliveries go on");
+        }
+        self.publish_storage();
+    }
+
+    fn set_unwritable(&mut self, why: Option<String>) {
+        match (&self.unwritable, &why) {
+            (None, Some(why)) => tracing::error!(why, "the disk cannot be written: nothing is accepted or sent"),
+            (Some(_), None) => tracing::info!("the disk can be written again"),
+            _ => {}
+        }
+        let changed = self.unwritable.is_some() != why.is_some();
+        self.unwritable = why;
+        if changed {
+            self.publish_storage();
+        }
+    }
+
+    /// Looks whether a disk that could not be written can be again, unless that was for good.
+    fn probe_disk(&mut self) {
+        if self.unwritable.is_none() || self.shared.fatal.borrow().is_some() {
+            return;
+        }
+        if self.run_store(&[Op::Unclaim(Vec::new())]).iter().all(Result::is_ok) && self.store.checkpoint().is_ok() {
+            self.set_unwritable(None);
+        }
+    }
+
+    fn publish_storage(&self) {
+        let status = match (&self.unwritable, self.has_room) {
+            (Some(why), _) => StorageStatus { ok: false, detail: told_at(&self.shared.clock, why) },
+            (None, false) => StorageStatus {
+                ok: false,
+                detail: told_at(&self.shared.clock, "the disk is full: redemptions are refused, deliveries go on"),
+            },
+            (None, true) => StorageStatus { ok: true, detail: String::new() },
+        };
+        *self.shared.storage.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    fn publish_counts(&self) {
+        *self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.store.counts();
+    }
+
+    /// After the commit: seats, flights, lanes; then whoever asked.
+    fn deliver(&mut self, op: &Op, result: Result<Done, QueueError>, reply: Reply) {
+        if let Ok(done) = &result {
+            self.after(op, done);
+        }
+        let seat = match &result {
+            Ok(Done::Decided(Decision::Taken(taken) | Decision::StillPending(taken), _)) if taken.worth_waiting => {
+                Some(taken.seq)
+            }
+            _ => None,
+        };
+        if reply.send(result).is_err()
+            && let Some(seq) = seat
+        {
+            self.shared.seats.leave(seq);
+        }
+    }
+
+    fn after(&mut self, op: &Op, done: &Done) {
+        match (op, done) {
+            (Op::Accept { new, .. }, Done::Decided(decision, live)) => self.accepted(&new.lane, decision, live.as_deref()),
+            (_, Done::Claimed(rows)) => rows.iter().for_each(|row| self.shared.flights.claimed(row.seq)),
+            (Op::Settle { seq, .. }, Done::Settled(settled)) => {
+                self.shared.flights.ended(*seq);
+                let news = settled.row.clone().map_or(Waited::AttemptEnded, Waited::Settled);
+                self.shared.seats.tell(*seq, news);
+            }
+            (Op::Unclaim(rows), _) => {
+                for (seq, _) in rows {
+                    self.shared.flights.ended(*seq);
+                    self.shared.seats.tell(*seq, Waited::AttemptEnded);
+                }
+            }
+            (_, Done::Refused(Refused::Voided(_)) | Done::Voided(VoidOutcome::Voided(_))) => {}
+            (_, Done::Acted(crate::store::Acted::Done(row))) if row.state == State::Pending => {
+                self.signal(&row.lane, row.seq);
+            }
+            (Op::RetryHeld { lane, .. }, Done::Retried(count)) if *count > 0 => {
+                self.signal(lane, Seq(0));
+            }
+            _ => {}
+        }
+    }
+
+    fn accepted(&mut self, lane: &str, decision: &Decision, live: Option<&Claimed>) {
+        let (Decision::Taken(taken) | Decision::StillPending(taken)) = decision else { return };
+        if taken.worth_waiting {
+            self.shared.seats.reserve(taken.seq);
+        }
+        if !matches!(decision, Decision::Taken(_)) {
+            return;
+        }
+        let Some(row) = live else { return self.signal(lane, taken.seq) };
+        self.shared.flights.claimed(row.seq);
+        let handed = self.shared.lane(lane).map(|lane| lane.hand_over(row.clone()));
+        if !matches!(handed, Some(Ok(()))) {
+            self.strays.push((row.seq, row.attempt));
+            self.signal(lane, row.seq);
+        }
+    }
+
+    fn give_back_strays(&mut self) {
+        let strays = std::mem::take(&mut self.strays);
+        if strays.is_empty() {
+            return;
+        }
+        for (seq, _) in &strays {
+            self.shared.flights.ended(*seq);
+            self.shared.seats.tell(*seq, Waited::AttemptEnded);
+        }
+        if let Some(Err(error)) = self.run_store(&[Op::Unclaim(strays)]).pop() {
+            tracing::warn!(%error, "live redemptions could not be given to the backlog: they wait for the next start");
+        }
+    }
+
+    fn signal(&self, lane: &str, seq: Seq) {
+        if let Some(lane) = self.shared.lane(lane) {
+            lane.signal(seq);
+        }
+    }
+
+    fn ensure_lanes(&mut self, names: &[String], reply: oneshot::Sender<Result<(), QueueError>>) {
+        let result = self.store.ensure_lanes(names).map_err(|error| refusing(&error));
+        self.publish_counts();
+        tell(reply, result);
+    }
+
+    fn bound_wal(&self) {
+        let frames = self.store.wal_frames();
+        if frames >= WAL_FRAMES_HARD || (frames >= WAL_FRAMES_SOFT && self.checkpoints.is_none()) {
+            self.checkpoint_here();
+        } else {
+            self.ask_for_checkpoint(WAL_FRAMES_SOFT);
+        }
+    }
+
+    fn ask_for_checkpoint(&self, frames_min: u32) {
+        if self.store.wal_frames() < frames_min {
+            return;
+        }
+        match &self.checkpoints {
+            // One that is already asked for serves as well.
+            Some(thread) => drop(thread.try_send(())),
+            None => self.checkpoint_here(),
+        }
+    }
+
+    fn checkpoint_here(&self) {
+        if let Err(error) = self.store.checkpoint() {
+            tracing::warn!(%error, "the log could not be moved into the database");
+        }
+    }
+
+    fn close(self, stopped: Option<oneshot::Sender<()>>) {
+        if let Err(error) = self.store.close() {
+            tracing::warn!(%error, "the store could not be closed in order; the next start looks it through");
+        }
+        if let Some(stopped) = stopped {
+            tell(stopped, ());
+        }
+    }
+}
+
+fn trouble(result: &Result<Done, StoreError>) -> Option<Trouble> {
+    result.as_ref().err().map(StoreError::trouble)
+}
+
+fn refusing(error: &StoreError) -> QueueError {
+    QueueError::Refusing(error.to_string())
+}
+
+/// Answers somebody who may have left meanwhile; what was done stays done.
+fn tell<T>(reply: oneshot::Sender<T>, answer: T) {
+    drop(reply.send(answer));
+}

@@ -1,0 +1,195 @@
+//! The books: a row per lane with lifetime totals, and what its link must not forget over a restart.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+use super::types::Counts;
+use super::{Desk, Done, StoreError};
+use crate::redemption::{Seq, State};
+
+/// The lanes' totals as the transaction sees them; written once a transaction.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Books {
+    lanes: BTreeMap<i64, Page>,
+}
+
+#[derive(Clone, Debug)]
+struct Page {
+    name: String,
+    counts: Counts,
+    changed: bool,
+}
+
+impl Books {
+    pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
+        let mut statement = connection
+            .prepare("SELECT lane, name, accepted, pending, confirmed, declined, parked, voided FROM lane")?;
+        let lanes = statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
+        Ok(Self { lanes })
+    }
+
+    /// Writes the pages that changed.
+    pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let sql = "UPDATE lane SET accepted = :accepted, pending = :pending, confirmed = :confirmed, \
+             declined = :declined, parked = :parked, voided = :voided WHERE lane = :lane";
+        for (lane, page) in self.lanes.iter_mut().filter(|(_, page)| page.changed) {
+            let Counts { accepted, pending, confirmed, declined, parked, voided } = page.counts;
+            connection.prepare_cached(sql)?.execute(named_params! {
+                ":accepted": accepted, ":pending": pending, ":confirmed": confirmed,
+                ":declined": declined, ":parked": parked, ":voided": voided, ":lane": lane,
+            })?;
+            page.changed = false;
+        }
+        Ok(())
+    }
+
+    /// The number of this lane, made at its first mention.
+    pub(super) fn lane(&mut self, connection: &Connection, name: &str) -> Result<i64, StoreError> {
+        if let Some(lane) = self.number(name) {
+            return Ok(lane);
+        }
+        connection.execute("INSERT INTO lane (name) VALUES (?1)", [name])?;
+        let lane = connection.last_insert_rowid();
+        self.lanes.insert(lane, Page { name: name.to_owned(), counts: Counts::default(), changed: false });
+        Ok(lane)
+    }
+
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
+        self.lanes.iter().find(|(_, page)| page.name == name).map(|(lane, _)| *lane)
+    }
+
+    pub(super) fn name(&self, lane: i64) -> &str {
+        self.lanes.get(&lane).map_or("", |page| page.name.as_str())
+    }
+
+    pub(super) fn pending(&self, lane: i64) -> u64 {
+        self.lanes.get(&lane).map_or(0, |page| page.counts.pending)
+    }
+
+    pub(super) fn counts(&self) -> Vec<(String, Counts)> {
+        self.lanes.values().map(|page| (page.name.clone(), page.counts)).collect()
+    }
+
+    /// A new row in `state`.
+    pub(super) fn enter(&mut self, lane: i64, state: State) -> Result<(), StoreError> {
+        let counts = self.page(lane)?;
+        counts.accepted += 1;
+        *of(counts, state) += 1;
+        Ok(())
+    }
+
+    /// A row goes from one state to another.
+    pub(super) fn change(&mut self, lane: i64, from: State, to: State) -> Result<(), StoreError> {
+        let counts = self.page(lane)?;
+        let left = of(counts, from);
+        *left = left.checked_sub(1).ok_or(StoreError::Internal("the books hold no such row"))?;
+        *of(counts, to) += 1;
+        Ok(())
+    }
+
+    fn page(&mut self, lane: i64) -> Result<&mut Counts, StoreError> {
+        let page = self.lanes.get_mut(&lane).ok_or(StoreError::Internal("a row of no lane"))?;
+        page.changed = true;
+        Ok(&mut page.counts)
+    }
+}
+
+fn of(counts: &mut Counts, state: State) -> &mut u64 {
+    match state {
+        State::Pending => &mut counts.pending,
+        State::Confirmed => &mut counts.confirmed,
+        State::Declined => &mut counts.declined,
+        State::Parked => &mut counts.parked,
+        State::Voided => &mut counts.voided,
+    }
+}
+
+fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, Page)> {
+    let counts = Counts {
+        accepted: row.get(2)?,
+        pending: row.get(3)?,
+        confirmed: row.get(4)?,
+        declined: row.get(5)?,
+        parked: row.get(6)?,
+        voided: row.get(7)?,
+    };
+    Ok((row.get(0)?, Page { name: row.get(1)?, counts, changed: false }))
+}
+
+/// What a lane's link must not forget over a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaneMemory {
+    /// A hold that only a person ends.
+    pub hold: Option<Hold>,
+    /// How long the outage had lasted when this was written, milliseconds; zero: none.
+    pub outage_ms: u64,
+    /// The wall clock when this was written, Unix milliseconds.
+    pub noted_ms: i64,
+    /// Whether it was trusted then.
+    pub noted_trusted: bool,
+    /// A pending `Retry-After`.
+    pub wait: Option<WaitMemory>,
+}
+
+/// A hold that only a person ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The cause's word.
+    pub cause: String,
+    /// What was seen.
+    pub detail: String,
+    /// Since when, Unix milliseconds.
+    pub since_ms: i64,
+}
+
+/// A pending `Retry-After`: a moment of this boot, and what was left in case of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitMemory {
+    /// The boot.
+    pub boot_id: String,
+    /// The moment on that boot's clock, milliseconds.
+    pub until_ms: u64,
+    /// What was left when this was written, milliseconds.
+    pub left_ms: u64,
+}
+
+/// Reads what the lane's link had to remember; nothing for a lane that never was.
+pub(super) fn memory(connection: &Connection, lane: &str) -> Result<LaneMemory, StoreError> {
+    let sql = "SELECT hold, hold_detail, hold_ms, outage_ms, outage_noted_ms, outage_trusted, wait_boot, \
+         wait_until_ms, wait_left_ms FROM lane WHERE name = ?1";
+    Ok(connection.query_row(sql, [lane], read_memory).optional()?.unwrap_or_default())
+}
+
+fn read_memory(row: &Row<'_>) -> rusqlite::Result<LaneMemory> {
+    let hold = Hold { cause: row.get(0)?, detail: row.get(1)?, since_ms: row.get(2)? };
+    let wait = WaitMemory { boot_id: row.get(6)?, until_ms: row.get(7)?, left_ms: row.get(8)? };
+    Ok(LaneMemory {
+        hold: (!hold.cause.is_empty()).then_some(hold),
+        outage_ms: row.get(3)?,
+        noted_ms: row.get(4)?,
+        noted_trusted: row.get(5)?,
+        wait: (wait.left_ms > 0).then_some(wait),
+    })
+}
+
+impl Desk<'_> {
+    pub(super) fn remember(&mut self, lane: &str, memory: &LaneMemory, streak: &[Seq]) -> Result<Done, StoreError> {
+        let hold = memory.hold.clone().unwrap_or(Hold { cause: String::new(), detail: String::new(), since_ms: 0 });
+        let wait = memory.wait.clone().unwrap_or(WaitMemory { boot_id: String::new(), until_ms: 0, left_ms: 0 });
+        let number = self.books.lane(self.sql, lane)?;
+        let sql = "UPDATE lane SET hold = :hold, hold_detail = :detail, hold_ms = :since, outage_ms = :outage, \
+             outage_noted_ms = :noted, outage_trusted = :trusted, wait_boot = :boot, wait_until_ms = :until, \
+             wait_left_ms = :left WHERE lane = :lane";
+        self.sql.prepare_cached(sql)?.execute(named_params! {
+            ":hold": hold.cause, ":detail": hold.detail, ":since": hold.since_ms, ":outage": memory.outage_ms,
+            ":noted": memory.noted_ms, ":trusted": memory.noted_trusted, ":boot": wait.boot_id,
+            ":until": wait.until_ms, ":left": wait.left_ms, ":lane": number,
+        })?;
+        for seq in streak {
+            let sql = "UPDATE redemption SET marks = marks | ?2 WHERE seq = ?1 AND state = 2";
+            self.sql.prepare_cached(sql)?.execute((seq.0, super::schema::mark::STREAK))?;
+        }
+        Ok(Done::Noted)
+    }
+}

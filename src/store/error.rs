@@ -1,0 +1,138 @@
+//! What can go wrong with the store, and what that means for whoever asked.
+
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another daemon works on this state directory.
+    #[error("another redeemd (pid {pid}) works on {dir}")]
+    Locked {
+        /// Its pid as it wrote it.
+        pid: String,
+        /// The state directory.
+        dir: PathBuf,
+    },
+    /// A file of the state directory cannot be used.
+    #[error("{path}: {error}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The database was written by a newer version.
+    #[error(
+        "the database has schema version {found}, this redeemd knows versions up to {known}: install the newer redeemd again"
+    )]
+    Newer {
+        /// Its version.
+        found: i64,
+        /// This build's.
+        known: i64,
+    },
+    /// The file is a SQLite database of some other program.
+    #[error("the database belongs to another program (application_id {application_id:#x})")]
+    Foreign {
+        /// Its id.
+        application_id: i64,
+    },
+    /// The file is damaged.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+    /// The bundled SQLite is too old to be trusted.
+    #[error("SQLite {found} is too old: at least 3.51.3 is needed")]
+    OldSqlite {
+        /// Its version.
+        found: &'static str,
+    },
+    /// A pragma was not taken.
+    #[error("SQLite did not take the setting {name}: it says {got:?}")]
+    Pragma {
+        /// Which.
+        name: &'static str,
+        /// What it has instead.
+        got: String,
+    },
+    /// The kernel gave no random bytes.
+    #[error("no random bytes: {0}")]
+    Random(String),
+    /// SQLite's own error.
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The same error as that of a batch that this operation was part of.
+    #[error("{text}")]
+    Again {
+        /// What the batch's error means.
+        trouble: Trouble,
+        /// What it said.
+        text: String,
+    },
+    /// A defect in redeemd.
+    #[error("internal: {0}")]
+    Internal(&'static str),
+}
+
+/// What an error means for the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// This operation failed; the store is as good as before.
+    Operation,
+    /// There is no space left.
+    Full,
+    /// The disk cannot be written (read-only, I/O error): refuse, look again.
+    Unwritable,
+    /// The database is damaged: set it aside.
+    Damaged,
+    /// What is on the disk is not known any more (a failed fsync): stop, start again, recover.
+    Fatal,
+}
+
+/// Extended result codes that the crate has no names for (sqlite.org/rescode.html).
+const IOERR_FSYNC: i32 = 1034;
+const IOERR_DIR_FSYNC: i32 = 1290;
+
+impl StoreError {
+    /// What it means for the store.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) => of_code(failure),
+            Self::Damaged(_) => Trouble::Damaged,
+            Self::Sqlite(
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..),
+            ) => Trouble::Damaged,
+            Self::Again { trouble, .. } => *trouble,
+            Self::File { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => Trouble::Full,
+            Self::File { .. } => Trouble::Unwritable,
+            Self::Locked { .. }
+            | Self::Newer { .. }
+            | Self::Foreign { .. }
+            | Self::OldSqlite { .. }
+            | Self::Pragma { .. }
+            | Self::Random(_)
+            | Self::Sqlite(_)
+            | Self::Internal(_) => Trouble::Operation,
+        }
+    }
+
+    pub(crate) fn again(&self) -> Self {
+        Self::Again { trouble: self.trouble(), text: self.to_string() }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "SQLite's list of codes is open")]
+fn of_code(failure: &rusqlite::ffi::Error) -> Trouble {
+    match (failure.code, failure.extended_code) {
+        (_, IOERR_FSYNC | IOERR_DIR_FSYNC) => Trouble::Fatal,
+        (ErrorCode::DiskFull, _) => Trouble::Full,
+        (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => Trouble::Damaged,
+        (ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen, _) => Trouble::Unwritable,
+        _ => Trouble::Operation,
+    }
+}

@@ -1,0 +1,53 @@
+//! Settled rows leave after their retention, in small batches.
+
+use super::schema::mark;
+use super::{Desk, StoreError};
+use crate::redemption::Seq;
+
+/// How many rows one batch looks at.
+const ROWS_LOOKED_AT: i64 = 500;
+
+/// What one batch did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many rows left.
+    pub rows: u64,
+    /// Where the next batch goes on; `None`: the end was reached.
+    pub after: Option<Seq>,
+}
+
+impl Desk<'_> {
+    /// Deletes confirmed, declined and voided rows that were settled before `settled_before_ms` under a trusted clock,
+    /// never the newest row: its number must not be given again.
+    pub(super) fn prune(&mut self, settled_before_ms: i64, after: Seq) -> Result<Pruned, StoreError> {
+        let looked = self.look(after)?;
+        let last = looked.last().map(|(seq, _, _, _)| *seq);
+        let newest = *self.next_seq - 1;
+        let mut rows = 0;
+        for (seq, state, settled_ms, marks) in &looked {
+            let old = settled_ms.is_some_and(|at| at < settled_before_ms) && marks & mark::SETTLED_TRUSTED != 0;
+            if old && matches!(state, 1 | 2 | 4) && *seq != newest {
+                self.delete(*seq)?;
+                rows += 1;
+            }
+        }
+        let full = looked.len() >= usize::try_from(ROWS_LOOKED_AT).unwrap_or(0);
+        Ok(Pruned { rows, after: last.filter(|_| full).map(Seq) })
+    }
+
+    fn look(&self, after: Seq) -> Result<Vec<(i64, i64, Option<i64>, i64)>, StoreError> {
+        let sql = "SELECT seq, state, settled_ms, marks FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+        let mut statement = self.sql.prepare_cached(sql)?;
+        let rows = statement.query_map((after.0, ROWS_LOOKED_AT), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn delete(&self, seq: i64) -> Result<(), StoreError> {
+        for table in ["redemption", "body", "answer", "event"] {
+            self.sql.prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?1"))?.execute([seq])?;
+        }
+        Ok(())
+    }
+}

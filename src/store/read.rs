@@ -1,0 +1,160 @@
+//! Receipts and lists, on short read-only connections of their own.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::StoreError;
+use super::row::{self, Stored};
+use super::schema;
+use super::types::{Event, Filter};
+use crate::redemption::{Id, Redemption, Seq, State};
+
+/// The most rows that one listing returns.
+const LIST_ROWS_MAX: usize = 1000;
+/// How many rows one listing looks at before it returns what it found.
+const LOOK_ROWS_MAX: usize = 50_000;
+/// The most events shown of one row.
+const EVENTS_MAX: i64 = 100;
+
+/// A connection that can only read; to be dropped after the one thing that it was opened for.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    lanes: BTreeMap<i64, String>,
+}
+
+impl Reader {
+    /// Opens `path`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = schema::open_reader(path)?;
+        let lanes = {
+            let mut statement = connection.prepare("SELECT lane, name FROM lane")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?
+        };
+        Ok(Self { connection, lanes })
+    }
+
+    /// One row.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn by_id(&self, id: &Id) -> Result<Option<Redemption>, StoreError> {
+        row::by_id(&self.connection, id)?.map(|row| self.shown(&row)).transpose()
+    }
+
+    /// What was done to the row besides its normal way, oldest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn events(&self, seq: Seq) -> Result<Vec<Event>, StoreError> {
+        let sql = "SELECT at_ms, id, lane, what, by, detail FROM event WHERE seq = ?1 ORDER BY n LIMIT ?2";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map((seq.0, EVENTS_MAX), |row| {
+            Ok(Event {
+                at_ms: row.get(0)?,
+                id: row.get(1)?,
+                lane: row.get(2)?,
+                what: row.get(3)?,
+                by: row.get(4)?,
+                detail: row.get(5)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Rows in order.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn list(&self, filter: &Filter) -> Result<Vec<Redemption>, StoreError> {
+        let limit = filter.limit.clamp(1, LIST_ROWS_MAX);
+        let after = filter.after.map_or(0, |seq| seq.0);
+        let numbers = match filter.state {
+            Some(State::Pending) => self.pending(filter, after, limit)?,
+            Some(state @ (State::Declined | State::Parked | State::Voided)) => self.exceptions(filter, state, after, limit)?,
+            Some(State::Confirmed) | None => self.scan(filter, after, limit)?,
+        };
+        numbers.into_iter().filter_map(|seq| self.by_seq(seq).transpose()).collect()
+    }
+
+    /// When the oldest pending row was accepted, Unix milliseconds.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn oldest_pending_ms(&self) -> Result<Option<i64>, StoreError> {
+        let oldest = self.pending(&Filter::default(), 0, 1)?.into_iter().min();
+        let row = oldest.map(|seq| row::by_seq(&self.connection, seq)).transpose()?.flatten();
+        Ok(row.map(|row| row.accepted_ms))
+    }
+
+    fn by_seq(&self, seq: Seq) -> Result<Option<Redemption>, StoreError> {
+        row::by_seq(&self.connection, seq)?.map(|row| self.shown(&row)).transpose()
+    }
+
+    fn shown(&self, row: &Stored) -> Result<Redemption, StoreError> {
+        let lane = self.lanes.get(&row.lane).map_or("", String::as_str);
+        let mut shown = row.redemption(&self.connection, lane)?;
+        if !row.is_intact() {
+            shown.note = Some("this row is damaged: its checksum does not fit".to_owned());
+        }
+        Ok(shown)
+    }
+
+    fn lanes_of(&self, filter: &Filter) -> Vec<i64> {
+        let wanted = |name: &String| filter.lane.as_ref().is_none_or(|lane| lane == name);
+        self.lanes.iter().filter(|(_, name)| wanted(name)).map(|(lane, _)| *lane).collect()
+    }
+
+    /// Each lane's pending rows lie in order in their index, those in flight apart.
+    fn pending(&self, filter: &Filter, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        let sql = "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = ?2 AND seq > ?3 AND state = 0 \
+             ORDER BY seq LIMIT ?4";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut found = Vec::new();
+        for lane in self.lanes_of(filter) {
+            for in_flight in [false, true] {
+                let rows = statement.query_map((lane, in_flight, after, rows(limit)), |row| row.get(0).map(Seq))?;
+                found.extend(rows.collect::<Result<Vec<_>, _>>()?);
+            }
+        }
+        found.sort_unstable();
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    fn exceptions(&self, filter: &Filter, state: State, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        let sql = "SELECT seq, lane FROM redemption WHERE state = ?1 AND state >= 2 AND seq > ?2 ORDER BY seq LIMIT ?3";
+        let mut statement = self.connection.prepare(sql)?;
+        let found = statement.query((state as i64, after, rows(LOOK_ROWS_MAX)))?;
+        self.of_lanes(found, filter, limit)
+    }
+
+    fn scan(&self, filter: &Filter, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        let sql = "SELECT seq, lane FROM redemption WHERE seq > ?1 AND (?2 IS NULL OR state = ?2) ORDER BY seq LIMIT ?3";
+        let mut statement = self.connection.prepare(sql)?;
+        let found = statement.query((after, filter.state.map(|state| state as i64), rows(LOOK_ROWS_MAX)))?;
+        self.of_lanes(found, filter, limit)
+    }
+
+    fn of_lanes(&self, mut found: rusqlite::Rows<'_>, filter: &Filter, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        let lanes = self.lanes_of(filter);
+        let mut kept = Vec::new();
+        while kept.len() < limit
+            && let Some(row) = found.next()?
+        {
+            if lanes.contains(&row.get(1)?) {
+                kept.push(Seq(row.get(0)?));
+            }
+        }
+        Ok(kept)
+    }
+}
+
+fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

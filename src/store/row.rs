@@ -1,0 +1,215 @@
+//! A row as it lies in the table: its columns, its checksum, and the redemption that it stands for.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+use super::StoreError;
+use super::schema::{kind, mark};
+use crate::redemption::{Answer, Fingerprint, Id, Redemption, RewardCode, Seq, State};
+
+/// The columns of `redemption` in the order that [`Stored::from_row`] reads.
+pub(super) const COLUMNS: &str = "seq, tag, origin, lane, till, key, key_rest, request, guard, business, code, branch, date, \
+     accepted_ms, kind, body_crc, crc, state, in_flight, marks, attempts, settled_ms";
+
+/// One row of `redemption`.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) seq: Seq,
+    pub(super) tag: [u8; 12],
+    pub(super) origin: Option<i64>,
+    pub(super) lane: i64,
+    pub(super) till: String,
+    pub(super) key: [u8; 16],
+    pub(super) request: [u8; 16],
+    pub(super) guard: i64,
+    pub(super) business: String,
+    pub(super) code: RewardCode,
+    pub(super) branch: String,
+    pub(super) date: String,
+    pub(super) accepted_ms: i64,
+    pub(super) kind: i64,
+    pub(super) body_crc: u32,
+    pub(super) crc: u32,
+    pub(super) state: State,
+    pub(super) in_flight: bool,
+    pub(super) marks: i64,
+    pub(super) attempts: u32,
+    pub(super) settled_ms: Option<i64>,
+}
+
+/// The two integers that a 128-bit key is stored as: the first is indexed, the second checked.
+pub(super) fn halves(key: [u8; 16]) -> (i64, i64) {
+    let whole = u128::from_be_bytes(key);
+    let half = |bits: u128| i64::from_be_bytes(u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0).to_be_bytes());
+    (half(whole >> 64), half(whole))
+}
+
+fn joined(high: i64, low: i64) -> [u8; 16] {
+    let mut key = [0; 16];
+    for (to, from) in key.iter_mut().zip(high.to_be_bytes().into_iter().chain(low.to_be_bytes())) {
+        *to = from;
+    }
+    key
+}
+
+/// What the guard's index holds of the guard's fingerprint.
+pub(super) fn guard_of(business: &str, code: &RewardCode) -> i64 {
+    halves(Fingerprint::of_guard(business, code).0).0
+}
+
+impl Stored {
+    /// Reads [`COLUMNS`].
+    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let state: i64 = row.get("state")?;
+        Ok(Self {
+            seq: Seq(row.get("seq")?),
+            tag: row.get("tag")?,
+            origin: row.get("origin")?,
+            lane: row.get("lane")?,
+            till: row.get("till")?,
+            key: joined(row.get("key")?, row.get("key_rest")?),
+            request: row.get("request")?,
+            guard: row.get("guard")?,
+            business: row.get("business")?,
+            code: RewardCode::new(row.get("code")?),
+            branch: row.get("branch")?,
+            date: row.get("date")?,
+            accepted_ms: row.get("accepted_ms")?,
+            kind: row.get("kind")?,
+            body_crc: row.get("body_crc")?,
+            crc: row.get("crc")?,
+            state: State::from_number(state).ok_or(rusqlite::Error::IntegralValueOutOfRange(17, state))?,
+            in_flight: row.get("in_flight")?,
+            marks: row.get("marks")?,
+            attempts: row.get("attempts")?,
+            settled_ms: row.get("settled_ms")?,
+        })
+    }
+
+    /// CRC-32C over the columns that never change, each with its length.
+    pub(super) fn checksum(&self) -> u32 {
+        let numbers = [self.seq.0, self.origin.unwrap_or(-1), self.lane, self.guard, self.accepted_ms, self.kind];
+        let texts = [&self.till, &self.business, self.code.reveal(), &self.branch, &self.date];
+        let mut crc = numbers.iter().fold(0, |crc, number| crc32c::crc32c_append(crc, &number.to_le_bytes()));
+        for bytes in [&self.tag[..], &self.key, &self.request, &self.body_crc.to_le_bytes()] {
+            crc = crc32c::crc32c_append(crc, bytes);
+        }
+        for text in texts {
+            crc = crc32c::crc32c_append(crc, &(text.len() as u64).to_le_bytes());
+            crc = crc32c::crc32c_append(crc, text.as_bytes());
+        }
+        crc
+    }
+
+    /// Whether the row is as it was written.
+    pub(super) fn is_intact(&self) -> bool {
+        self.crc == self.checksum()
+    }
+
+    pub(super) fn id(&self) -> Id {
+        Id::new(self.origin.map_or(self.seq, Seq), self.tag)
+    }
+
+    pub(super) fn is(&self, kind: i64) -> bool {
+        self.kind & kind != 0
+    }
+
+    pub(super) fn has(&self, mark: i64) -> bool {
+        self.marks & mark != 0
+    }
+
+    /// Writes a new row; its books are the caller's.
+    pub(super) fn insert(&self, connection: &Connection, body: &[u8]) -> Result<(), StoreError> {
+        let (key, key_rest) = halves(self.key);
+        let sql = "INSERT INTO redemption VALUES (:seq, :tag, :origin, :lane, :till, :key, :key_rest, :request, :guard, \
+             :business, :code, :branch, :date, :accepted_ms, :kind, :body_crc, :crc, :state, :in_flight, :marks, \
+             :attempts, :settled_ms)";
+        connection.prepare_cached(sql)?.execute(named_params! {
+            ":seq": self.seq.0, ":tag": self.tag, ":origin": self.origin, ":lane": self.lane, ":till": self.till,
+            ":key": key, ":key_rest": key_rest, ":request": self.request, ":guard": self.guard,
+            ":business": self.business, ":code": self.code.reveal(), ":branch": self.branch, ":date": self.date,
+            ":accepted_ms": self.accepted_ms, ":kind": self.kind, ":body_crc": self.body_crc, ":crc": self.crc,
+            ":state": self.state as i64, ":in_flight": self.in_flight, ":marks": self.marks,
+            ":attempts": self.attempts, ":settled_ms": self.settled_ms,
+        })?;
+        connection.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?.execute((self.seq.0, body))?;
+        Ok(())
+    }
+
+    /// The redemption that the row stands for; its answer and note are read where there are any.
+    pub(super) fn redemption(&self, connection: &Connection, lane: &str) -> Result<Redemption, StoreError> {
+        let (answer, note) = match self.state {
+            State::Pending => (None, self.note(connection)?.1),
+            State::Confirmed | State::Declined | State::Parked | State::Voided => self.note(connection)?,
+        };
+        Ok(Redemption {
+            seq: self.seq,
+            id: self.id(),
+            lane: lane.to_owned(),
+            till: self.till.clone(),
+            business_refrence: self.business.clone(),
+            reward_code: self.code.clone(),
+            branch_id: self.branch.clone(),
+            date: self.date.clone(),
+            state: self.state,
+            in_flight: self.in_flight,
+            uncertain: self.has(mark::UNCERTAIN),
+            duplicate_of_ours: self.has(mark::DUPLICATE_OF_OURS),
+            refused_at_till: self.has(mark::REFUSED_AT_TILL),
+            attempts: self.attempts,
+            accepted_online: self.is(kind::ONLINE),
+            accepted_at_ms: self.accepted_ms,
+            clock_trusted: self.is(kind::TRUSTED),
+            settled_at_ms: self.settled_ms,
+            answer,
+            note,
+        })
+    }
+
+    fn note(&self, connection: &Connection) -> Result<(Option<Answer>, Option<String>), StoreError> {
+        let sql = "SELECT status, content_type, body, note FROM answer WHERE seq = ?1";
+        let found = connection.prepare_cached(sql)?.query_row([self.seq.0], read_answer).optional()?;
+        Ok(found.unwrap_or_default())
+    }
+}
+
+fn read_answer(row: &Row<'_>) -> rusqlite::Result<(Option<Answer>, Option<String>)> {
+    let status: Option<u16> = row.get(0)?;
+    let content_type = row.get(1)?;
+    let body: Option<Vec<u8>> = row.get(2)?;
+    let answer = status.map(|status| Answer { status, content_type, body: body.unwrap_or_default().into() });
+    Ok((answer, row.get(3)?))
+}
+
+/// The row of this number.
+pub(super) fn by_seq(connection: &Connection, seq: Seq) -> Result<Option<Stored>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM redemption WHERE seq = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([seq.0], Stored::from_row).optional()?)
+}
+
+/// The row of this id: by its number, or among those imported from elsewhere.
+pub(super) fn by_id(connection: &Connection, id: &Id) -> Result<Option<Stored>, StoreError> {
+    let Some(seq) = id.seq() else { return Ok(None) };
+    if let Some(row) = by_seq(connection, seq)?.filter(|row| row.id() == *id) {
+        return Ok(Some(row));
+    }
+    let sql = format!("SELECT {COLUMNS} FROM redemption WHERE origin = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query_map([seq.0], Stored::from_row)?;
+    rows.find(|row| row.as_ref().map_or(true, |row| row.id() == *id)).transpose().map_err(StoreError::from)
+}
+
+/// The body of this row.
+pub(super) fn body(connection: &Connection, seq: Seq) -> Result<Vec<u8>, StoreError> {
+    let sql = "SELECT body FROM body WHERE seq = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([seq.0], |row| row.get(0)).optional()?.unwrap_or_default())
+}
+
+/// 96 random bits.
+///
+/// # Errors
+/// The kernel gave none.
+pub(super) fn random_tag() -> Result<[u8; 12], StoreError> {
+    let mut tag = [0; 12];
+    getrandom::fill(&mut tag).map_err(|error| StoreError::Random(error.to_string()))?;
+    Ok(tag)
+}

@@ -1,0 +1,206 @@
+//! The schema, its migrations, and the settings of a connection, all read back after being set.
+
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+
+use super::StoreError;
+
+/// `PRAGMA application_id`: "rdmd".
+pub(super) const APPLICATION_ID: i64 = 0x7264_6d64;
+/// `PRAGMA user_version` of this build.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+/// SQLite before 3.51.3 can corrupt a WAL that two connections use (sqlite.org/wal.html, "WAL-reset bug").
+pub(super) const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// Step `n` brings a database from version `n` to `n + 1`.
+const MIGRATIONS: &[&str] = &["
+    -- One row: which file this is and how it was left.
+    CREATE TABLE meta (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        clean INTEGER NOT NULL,
+        device INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        salvage TEXT NOT NULL DEFAULT ''
+    ) STRICT;
+
+    -- A lane's books, lifetime totals, and what its link must not forget over a restart.
+    CREATE TABLE lane (
+        lane INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        accepted INTEGER NOT NULL DEFAULT 0,
+        pending INTEGER NOT NULL DEFAULT 0,
+        confirmed INTEGER NOT NULL DEFAULT 0,
+        declined INTEGER NOT NULL DEFAULT 0,
+        parked INTEGER NOT NULL DEFAULT 0,
+        voided INTEGER NOT NULL DEFAULT 0,
+        hold TEXT NOT NULL DEFAULT '',
+        hold_detail TEXT NOT NULL DEFAULT '',
+        hold_ms INTEGER NOT NULL DEFAULT 0,
+        outage_ms INTEGER NOT NULL DEFAULT 0,
+        outage_noted_ms INTEGER NOT NULL DEFAULT 0,
+        outage_trusted INTEGER NOT NULL DEFAULT 0,
+        wait_boot TEXT NOT NULL DEFAULT '',
+        wait_until_ms INTEGER NOT NULL DEFAULT 0,
+        wait_left_ms INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    -- Columns up to `crc` never change; `crc` is CRC-32C over them.
+    CREATE TABLE redemption (
+        seq INTEGER PRIMARY KEY,
+        tag BLOB NOT NULL,
+        origin INTEGER,
+        lane INTEGER NOT NULL,
+        till TEXT NOT NULL,
+        key INTEGER NOT NULL,
+        key_rest INTEGER NOT NULL,
+        request BLOB NOT NULL,
+        guard INTEGER NOT NULL,
+        business TEXT NOT NULL,
+        code TEXT NOT NULL,
+        branch TEXT NOT NULL,
+        date TEXT NOT NULL,
+        accepted_ms INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        body_crc INTEGER NOT NULL,
+        crc INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        in_flight INTEGER NOT NULL,
+        marks INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        settled_ms INTEGER
+    ) STRICT;
+    CREATE INDEX redemption_key ON redemption (key);
+    CREATE INDEX redemption_guard ON redemption (guard);
+    CREATE INDEX redemption_pending ON redemption (lane, in_flight, seq) WHERE state = 0;
+    CREATE INDEX redemption_exception ON redemption (state, seq) WHERE state >= 2;
+    CREATE UNIQUE INDEX redemption_origin ON redemption (origin, tag) WHERE origin IS NOT NULL;
+
+    CREATE TABLE body (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+
+    -- What the provider said, unless it was the contract's plain `200 {}`; why a row is parked; a person's note.
+    CREATE TABLE answer (
+        seq INTEGER PRIMARY KEY,
+        status INTEGER,
+        content_type TEXT,
+        body BLOB,
+        note TEXT
+    ) STRICT;
+
+    CREATE TABLE event (
+        n INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        seq INTEGER,
+        id TEXT,
+        lane TEXT NOT NULL,
+        what TEXT NOT NULL,
+        by TEXT NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX event_seq ON event (seq) WHERE seq IS NOT NULL;
+"];
+
+/// Kind bits, fixed at acceptance.
+pub(super) mod kind {
+    /// The clock was trusted.
+    pub(in crate::store) const TRUSTED: i64 = 1;
+    /// The lane was up.
+    pub(in crate::store) const ONLINE: i64 = 2;
+    /// The code is reusable: no single-use guard.
+    pub(in crate::store) const REUSABLE: i64 = 4;
+    /// The code was confirmed before: only the provider can say yes.
+    pub(in crate::store) const PROVIDER_ONLY: i64 = 8;
+}
+
+/// Mark bits, which change with the row.
+pub(super) mod mark {
+    /// An attempt that ended may have reached the provider.
+    pub(in crate::store) const UNCERTAIN: i64 = 1;
+    /// Confirmed by an "already used" that our own attempt explains.
+    pub(in crate::store) const DUPLICATE_OF_OURS: i64 = 2;
+    /// The till was told no although the provider may have taken it.
+    pub(in crate::store) const REFUSED_AT_TILL: i64 = 4;
+    /// The clock was trusted when it was settled.
+    pub(in crate::store) const SETTLED_TRUSTED: i64 = 8;
+    /// One of the alike declines for which its lane is held.
+    pub(in crate::store) const STREAK: i64 = 16;
+}
+
+/// Opens the one writing connection and brings the schema up to date.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    check_application(&connection)?;
+    set(&connection, "journal_mode", "wal")?;
+    set(&connection, "wal_autocheckpoint", "0")?;
+    set(&connection, "synchronous", "2")?;
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens a short-lived connection that can only read.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// Opens the connection that moves the WAL into the database.
+pub(super) fn open_checkpointer(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    set(&connection, "wal_autocheckpoint", "0")?;
+    set(&connection, "synchronous", "2")?;
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
+fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let name = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let uri = format!("file:{name}?psow=0");
+    let flags = flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(uri, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_prepared_statement_cache_capacity(48);
+    Ok(connection)
+}
+
+/// Sets a pragma and reads it back: SQLite keeps silent about one that it did not take.
+fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), StoreError> {
+    connection.pragma_update_and_check(None, name, value, |_| Ok(())).or_else(|error| match error {
+        rusqlite::Error::QueryReturnedNoRows => Ok(()),
+        other => Err(other),
+    })?;
+    let got: rusqlite::types::Value = connection.pragma_query_value(None, name, |row| row.get(0))?;
+    let got = match got {
+        rusqlite::types::Value::Integer(number) => number.to_string(),
+        rusqlite::types::Value::Text(text) => text,
+        rusqlite::types::Value::Null | rusqlite::types::Value::Real(_) | rusqlite::types::Value::Blob(_) => String::new(),
+    };
+    if got == value { Ok(()) } else { Err(StoreError::Pragma { name, got }) }
+}
+
+fn check_application(connection: &Connection) -> Result<(), StoreError> {
+    let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if id != APPLICATION_ID && (id != 0 || tables != 0) {
+        return Err(StoreError::Foreign { application_id: id });
+    }
+    if version > VERSION {
+        return Err(StoreError::Newer { found: version, known: VERSION });
+    }
+    Ok(())
+}
+
+/// Every step in a transaction of its own, its version in the same one: a power cut leaves the old or the new schema.
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for (step, sql) in (1i64..).zip(MIGRATIONS).filter(|(step, _)| *step > version) {
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", step)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
