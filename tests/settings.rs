@@ -747,7 +747,7 @@ fn lines_of_the_shipped_file() -> Vec<(String, String)> {
     for line in shipped("config/redeemd.toml").lines() {
         let line = line.strip_prefix("# ").unwrap_or(line);
         if line.starts_with('[') && line.ends_with(']') {
-            section = line.trim_matches(['[', ']']).to_owned();
+            line.trim_matches(['[', ']']).clone_into(&mut section);
         } else if let Some((name, value)) = line.split_once(" = ")
             && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
         {
