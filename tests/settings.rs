@@ -532,6 +532,18 @@ fn drop_ins_win_key_by_key_in_the_order_of_their_names() {
 }
 
 #[test]
+fn drop_ins_are_read_in_the_order_of_their_names_whatever_the_folder_says() {
+    let mut place = Place::new(LEAST);
+    // So many, made in an order of their own, that a folder does not list them sorted by chance.
+    for number in (0..32).map(|step| step * 13 % 32) {
+        let till = format!("[[intake.till]]\nname = \"t{number:02}\"\ncredential = \"c\"");
+        place = place.drop_in(&format!("{number:02}.toml"), &till);
+    }
+    let names: Vec<String> = place.settings().intake.tills.into_iter().map(|till| till.name).collect();
+    assert!(names.len() == 32 && names.is_sorted(), "{names:?}");
+}
+
+#[test]
 fn named_tables_merge_by_name_and_new_ones_are_appended() {
     let place = Place::new(&format!(
         "{LEAST}timeout = \"7s\"\nbusinesses = [\"m\"]\n[[intake.till]]\nname = \"t1\"\ncredential = \"c1\""
