@@ -1,11 +1,11 @@
-//! The settings: the file, `conf.d`, the environment, their defaults and checks.
+//! The settings' types: what the other rooms read, one struct a section.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything that a person can set, checked. Defaults are those of the shipped file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `[gateway]`
     pub gateway: Gateway,
@@ -26,7 +26,7 @@ pub struct Settings {
 }
 
 /// `[gateway]`: who this box is and where its state lives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
     /// Its name in every view; default: the host name.
     pub name: String,
@@ -35,7 +35,7 @@ pub struct Gateway {
 }
 
 /// `[intake]`: the tills' side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intake {
     /// Where tills connect, unless systemd hands in a socket.
     pub listen: SocketAddr,
@@ -58,7 +58,7 @@ pub struct Intake {
 }
 
 /// `[[intake.till]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Till {
     /// The till's name, as the books and the cashier's messages show it.
     pub name: String,
@@ -67,7 +67,7 @@ pub struct Till {
 }
 
 /// `[intake.tls]`: certificate chain and key in PEM, read again when they change.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// The certificate chain's file.
     pub cert_file: PathBuf,
@@ -85,7 +85,7 @@ pub enum SecretSource {
 }
 
 /// `[[provider]]`: one lane.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
     /// The lane's name.
     pub name: String,
@@ -178,7 +178,7 @@ pub struct Retention {
 }
 
 /// `[admin]`: the operators' side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
     /// A loopback address.
     pub listen: SocketAddr,

@@ -1,0 +1,215 @@
+//! Every key with its kind, its default and its meaning: the one list that the loader, the shipped file and the
+//! manual page are held against.
+
+/// What a key's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// A string that is not repeated in messages, because people put passwords into it.
+    Url,
+    /// A file or folder; relative ones are beside the settings file that names them. Not repeated in messages either.
+    Path,
+    /// A string of numbers with units.
+    Duration,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Flag,
+    /// A list of strings.
+    Texts,
+    /// A list of whole numbers.
+    Integers,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Sections and name, with dots; a table of `[[provider]]` or `[[intake.till]]` has no index here.
+    pub path: &'static str,
+    /// What its value is.
+    pub kind: Kind,
+    /// The default as it is written in TOML; `None` where there is none.
+    pub default: Option<&'static str>,
+    /// Whether a change needs a restart; a reload applies all others.
+    pub restart: bool,
+    /// Its meaning, in one line.
+    pub doc: &'static str,
+}
+
+const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key { path, kind, default: Some(default), restart: false, doc }
+}
+
+const fn bare(path: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { path, kind, default: None, restart: false, doc }
+}
+
+const fn fixed(key: Key) -> Key {
+    Key { restart: true, ..key }
+}
+
+/// Every key, in the order of the shipped file.
+pub const KEYS: &[Key] = &[
+    fixed(bare("gateway.name", Kind::Text, "This gateway's name in every view; without it, the host name.")),
+    fixed(key("gateway.state_dir", Kind::Path, r#""/var/lib/redeemd""#, "Where state lives; $STATE_DIRECTORY wins.")),
+    fixed(key("intake.listen", Kind::Text, r#""127.0.0.1:7733""#, "Where tills connect.")),
+    fixed(key("intake.redeem_path", Kind::Text, r#""/redeem""#, "The path of a redemption.")),
+    fixed(key("intake.check_path", Kind::Text, r#""/check""#, "The path of a check.")),
+    key("intake.reply_within", Kind::Duration, r#""900ms""#, "How long a till may wait for the provider's answer."),
+    key("intake.accepted_status", Kind::Integer, "200", "Status of an acceptance without the provider's answer."),
+    key("intake.max_body_bytes", Kind::Integer, "16384", "The largest body that is read from a till."),
+    key("intake.allow_anonymous", Kind::Flag, "false", "Allow a listener beyond loopback without tills' tokens."),
+    bare("intake.till.name", Kind::Text, "The till's name in the books and in cashiers' messages."),
+    bare("intake.till.token_file", Kind::Path, "The file of the till's bearer token."),
+    bare("intake.till.credential", Kind::Text, "The systemd credential of the till's bearer token."),
+    fixed(bare("intake.tls.cert_file", Kind::Path, "The listener's certificate chain in PEM.")),
+    fixed(bare("intake.tls.key_file", Kind::Path, "The listener's key in PEM.")),
+    bare("provider.name", Kind::Text, "The lane's name."),
+    key("provider.businesses", Kind::Texts, "[]", "The business_refrence values it serves; empty: all others."),
+    bare("provider.redeem_url", Kind::Url, "The provider's Redeem."),
+    bare("provider.check_url", Kind::Url, "The provider's Check Reward; without it, checks are refused."),
+    bare("provider.token_file", Kind::Path, "The file of the bearer token, followed live."),
+    bare("provider.credential", Kind::Text, "The systemd credential of the bearer token."),
+    bare("provider.ca_file", Kind::Path, "The only certificate authorities to trust, in PEM."),
+    bare("provider.proxy", Kind::Url, "The proxy that the provider's traffic passes: http://HOST:PORT."),
+    key("provider.allow_plain_http", Kind::Flag, "false", "Allow http:// beyond loopback."),
+    key("provider.timeout", Kind::Duration, r#""10s""#, "The deadline of one whole attempt."),
+    key("provider.declined_status", Kind::Integers, "[400, 404, 409, 410, 422]", "Statuses that may decline."),
+    key(
+        "provider.already_used",
+        Kind::Texts,
+        r#"["has been used", "already redeemed"]"#,
+        "What a refusal says of a used code; part of the message, any case.",
+    ),
+    key("provider.reusable_codes", Kind::Texts, "[]", "Patterns with * of codes that are not single-use."),
+    bare("provider.oauth.token_url", Kind::Url, "The token endpoint."),
+    bare("provider.oauth.client_id", Kind::Text, "The client's id."),
+    bare("provider.oauth.client_secret_file", Kind::Path, "The file of the client's secret."),
+    bare("provider.oauth.client_secret_credential", Kind::Text, "The systemd credential of the client's secret."),
+    key("provider.oauth.grant", Kind::Text, r#""client_credentials""#, "Or \"refresh_token\"."),
+    bare("provider.oauth.refresh_token_file", Kind::Path, "The file of the first refresh token."),
+    bare("provider.oauth.refresh_token_credential", Kind::Text, "The systemd credential of the first refresh token."),
+    key("offline.accept", Kind::Flag, "true", "Accept redemptions while a lane is not up."),
+    key("offline.max_pending", Kind::Integer, "5000", "How many may be pending in a lane."),
+    key("offline.max_outage", Kind::Duration, r#""72h""#, "How long the lane may have been down."),
+    key("forward.max_in_flight", Kind::Integer, "8", "The drain's widest window, in requests."),
+    key("forward.retry_min", Kind::Duration, r#""1s""#, "The first backoff step."),
+    key("forward.retry_max", Kind::Duration, r#""60s""#, "The longest wait between two probes of a dead link."),
+    key("forward.reconnect_spread", Kind::Duration, r#""5s""#, "A fleet's drains begin within this spread."),
+    key("retention.settled", Kind::Duration, r#""30d""#, "How long settled redemptions are kept."),
+    fixed(key("admin.listen", Kind::Text, r#""127.0.0.1:7734""#, "The operators' address; loopback alone.")),
+    fixed(bare(
+        "admin.socket",
+        Kind::Path,
+        "The commands' socket; without it, admin.sock in $RUNTIME_DIRECTORY or state_dir.",
+    )),
+    bare("alert.url", Kind::Url, "The error webhook; without it there is none."),
+    bare("alert.token_file", Kind::Path, "The file of the webhook's bearer token."),
+    bare("alert.credential", Kind::Text, "The systemd credential of the webhook's bearer token."),
+];
+
+/// The key at `path`.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// Whether `path` is a section or a list, so that keys stand below it.
+pub(super) fn is_section(path: &str) -> bool {
+    KEYS.iter().any(|key| below(path, key.path).is_some())
+}
+
+/// Whether `path` is a section without which something is off: no key in it has a default.
+pub(super) fn is_optional(path: &str) -> bool {
+    KEYS.iter().filter(|key| below(path, key.path).is_some()).all(|key| key.default.is_none())
+}
+
+/// What is left of `path` below `section`; the top has the empty path.
+fn below<'a>(section: &str, path: &'a str) -> Option<&'a str> {
+    if section.is_empty() { Some(path) } else { path.strip_prefix(section)?.strip_prefix('.') }
+}
+
+/// The names that may stand in `section`, in the order of the list.
+fn names_in(section: &str) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for key in KEYS {
+        let name = below(section, key.path).and_then(|rest| rest.split('.').next());
+        names.extend(name.filter(|name| !names.contains(name)));
+    }
+    names
+}
+
+/// What somebody who wrote the unknown `name` in `section` may have meant.
+pub(super) fn advice(section: &str, name: &str) -> String {
+    let names = names_in(section);
+    if let Some(near) = nearest(&names, name) {
+        return format!("did you mean `{near}`?");
+    }
+    let elsewhere = KEYS.iter().find(|key| key.path.rsplit('.').next() == Some(name));
+    match elsewhere.and_then(|key| key.path.rsplit_once('.')) {
+        Some((home, _)) => format!("`{name}` belongs into [{home}]"),
+        None => format!("known here: {}", names.join(", ")),
+    }
+}
+
+/// The name that a slip of the finger away from `name`, or that it is the beginning of.
+fn nearest<'a>(names: &[&'a str], name: &str) -> Option<&'a str> {
+    let slips = |other: &&str| distance(other, name);
+    let near = names.iter().copied().min_by_key(slips).filter(|other| distance(other, name) <= 1 + other.len() / 5);
+    let begun = || names.iter().copied().find(|other| name.len() >= 3 && other.starts_with(name));
+    near.or_else(begun)
+}
+
+/// Longer names are not compared letter by letter.
+const COMPARED_BYTES_MAX: usize = 64;
+
+/// How many letters have to be put in, taken out or changed between the two (Levenshtein's distance).
+fn distance(a: &str, b: &str) -> usize {
+    if a.len() > COMPARED_BYTES_MAX || b.len() > COMPARED_BYTES_MAX {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (line, letter) in a.chars().enumerate() {
+        let mut diagonal = line;
+        let mut left = line + 1;
+        for (cell, other) in row.iter_mut().skip(1).zip(b.chars()) {
+            let above = *cell;
+            left = (diagonal + usize::from(letter != other)).min(above + 1).min(left + 1);
+            diagonal = above;
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = line + 1;
+        }
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_counts_letters_put_in_taken_out_or_changed() {
+        let cases = [("", "", 0), ("abc", "abc", 0), ("abc", "", 3), ("", "abc", 3), ("listen", "lisen", 1)];
+        for (a, b, slips) in cases.into_iter().chain([("kitten", "sitting", 3), ("timeout", "tiemout", 2)]) {
+            assert_eq!(distance(a, b), slips, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn no_key_is_listed_twice() {
+        for (index, key) in KEYS.iter().enumerate() {
+            assert!(KEYS.iter().skip(index + 1).all(|other| other.path != key.path), "{}", key.path);
+        }
+    }
+
+    #[test]
+    fn advice_names_the_nearest_key_or_its_home_or_all_of_them() {
+        assert_eq!(advice("intake", "lisen"), "did you mean `listen`?");
+        assert_eq!(advice("provider", "token"), "did you mean `token_file`?");
+        assert_eq!(advice("intake", "max_pending"), "`max_pending` belongs into [offline]");
+        assert_eq!(advice("retention", "x"), "known here: settled");
+        assert_eq!(advice("", "providers"), "did you mean `provider`?");
+    }
+}

@@ -1,0 +1,46 @@
+//! The settings: the file, `conf.d`, the environment, their defaults and checks.
+//!
+//! | room | its one purpose |
+//! | --- | --- |
+//! | [`keys`] | every key with its kind, default and meaning |
+//! | `types` | what the other rooms read |
+//! | `secret` | where a secret is read from, and reading it |
+//! | `codes` | which reward codes are reusable |
+//! | `problem` | what is wrong, gathered until everything has been looked at |
+//! | `value` | one value, of exactly its key's kind |
+//! | `source` | a file's text as a tree |
+//! | `layer` | one source's settings, each at its key; one layer over another |
+//! | `environment` | the layer of `REDEEMD__…` variables |
+//! | `address` | URLs and listen addresses |
+//! | `reader` | a section's values, bounded, with their defaults |
+//! | `sections`, `provider` | the checks, section by section |
+//! | `caution` | what is allowed but should be known |
+//! | `load` | all of it in order |
+//! | `restart` | which changes a reload cannot apply |
+
+mod address;
+mod caution;
+mod codes;
+mod environment;
+pub mod keys;
+mod layer;
+mod load;
+mod problem;
+mod provider;
+mod reader;
+mod restart;
+mod secret;
+mod sections;
+mod source;
+mod types;
+mod value;
+
+pub use keys::{KEYS, Key, Kind};
+pub use load::{DEFAULT_FILE, LoadOptions, Loaded, load, parse};
+pub use problem::{Problem, Problems};
+pub use restart::needs_restart;
+pub use secret::{SECRET_BYTES_MAX, SecretError};
+pub use types::{
+    Admin, Alert, Auth, Forward, Gateway, Grant, Intake, OAuth, Offline, Provider, Retention, SecretSource, Settings,
+    Till, Tls,
+};

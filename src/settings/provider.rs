@@ -1,0 +1,195 @@
+//! The checks of `[[provider]]`.
+
+use std::collections::BTreeMap;
+
+use super::address;
+use super::layer::{Entry, List};
+use super::problem::Faults;
+use super::reader::{NAME_BYTES_MAX, Reader, TEXT_BYTES_MAX};
+use super::types::{Auth, Grant, OAuth, Provider, SecretSource};
+use super::value::Value;
+
+/// Statuses that have a meaning of their own in every answer, so that none of them can decline.
+const NEVER_DECLINES: [u16; 5] = [401, 403, 408, 425, 429];
+/// The contract's own refusal.
+const CONTRACT_REFUSAL: u16 = 400;
+/// What the shipped file has in place of the merchant's own service id.
+const PLACEHOLDER: &str = "://SERVICE.";
+
+/// The provider of `entry`; `None` only after a fault was noted.
+pub(super) fn provider(entry: &Entry, faults: &mut Faults) -> Option<Provider> {
+    let label = List::Provider.label(&entry.name);
+    let mut read = Reader::entry(&entry.bag, (List::Provider.path(), label), faults);
+    if read.text("provider.name").is_some() && !is_file_name(&entry.name) {
+        let right = format!("write 1 to {NAME_BYTES_MAX} of a-z, 0-9, '.', '_' and '-', not beginning with '.'");
+        read.fault("provider.name", right);
+    }
+    let allow_plain_http = read.flag("provider.allow_plain_http");
+    let redeem_url = redeem_url(&mut read, allow_plain_http);
+    let auth = auth(&mut read, allow_plain_http);
+    let check_url = read.url("provider.check_url", allow_plain_http);
+    let businesses = read.texts("provider.businesses");
+    let proxy = proxy(&mut read);
+    let timeout = read.duration("provider.timeout", "1ms", "120s");
+    let declined_status = declined_status(&mut read);
+    let already_used = read.texts("provider.already_used");
+    let reusable_codes = reusable_codes(&mut read);
+    let ca_file = read.path("provider.ca_file");
+    let name = entry.name.clone();
+    // Everything has been looked at before a missing part ends it, so that all problems come at once.
+    let (redeem_url, auth) = (redeem_url?, auth?);
+    Some(Provider {
+        name,
+        businesses,
+        redeem_url,
+        check_url,
+        auth,
+        ca_file,
+        proxy,
+        allow_plain_http,
+        timeout,
+        declined_status,
+        already_used,
+        reusable_codes,
+    })
+}
+
+/// The lane's name is a file's name in `oauth/` and a label in the metrics.
+fn is_file_name(name: &str) -> bool {
+    let usual = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.bytes().all(usual) && !name.starts_with('.')
+}
+
+fn redeem_url(read: &mut Reader, allow_plain_http: bool) -> Option<String> {
+    let path = "provider.redeem_url";
+    if !read.has(path) {
+        read.missing(path, "https://SERVICE.retm.sa/…");
+    }
+    let url = read.url(path, allow_plain_http)?;
+    if url.contains(PLACEHOLDER) {
+        read.warn(path, "SERVICE is the example's: put in the service id that the provider gave you");
+    }
+    Some(url)
+}
+
+fn proxy(read: &mut Reader) -> Option<String> {
+    let proxy = read.text("provider.proxy")?;
+    if let Err(message) = address::proxy(&proxy) {
+        read.fault("provider.proxy", message);
+    }
+    Some(proxy)
+}
+
+const TOKEN_FILE: &str = "provider.token_file";
+const CREDENTIAL: &str = "provider.credential";
+const OAUTH: &str = "provider.oauth";
+
+fn auth(read: &mut Reader, allow_plain_http: bool) -> Option<Auth> {
+    let right = "write token_file = \"…\", credential = \"…\" or a [provider.oauth] section";
+    let token = read.has(TOKEN_FILE) || read.has(CREDENTIAL);
+    if read.has(OAUTH) {
+        if token {
+            read.fault(OAUTH, format!("a token is set as well: {right}, one of them"));
+        }
+        return oauth(read, allow_plain_http).map(Auth::OAuth);
+    }
+    if !token {
+        read.fault(TOKEN_FILE, format!("a provider needs a token: {right}"));
+    }
+    read.secret(TOKEN_FILE, CREDENTIAL).map(Auth::Token)
+}
+
+fn oauth(read: &mut Reader, allow_plain_http: bool) -> Option<OAuth> {
+    if !read.has("provider.oauth.token_url") {
+        read.missing("provider.oauth.token_url", "https://HOST/PATH");
+    }
+    let token_url = read.url("provider.oauth.token_url", allow_plain_http);
+    let client_id = read.needed_text("provider.oauth.client_id", TEXT_BYTES_MAX);
+    let (file, credential) = ("provider.oauth.client_secret_file", "provider.oauth.client_secret_credential");
+    if !read.has(file) && !read.has(credential) {
+        read.fault(file, "it is missing: write client_secret_file = \"…\" or client_secret_credential = \"…\"");
+    }
+    let client_secret = read.secret(file, credential);
+    let grant = grant(read);
+    let refresh_token = refresh_token(read, grant);
+    Some(OAuth { token_url: token_url?, client_id, client_secret: client_secret?, grant, refresh_token })
+}
+
+fn grant(read: &mut Reader) -> Grant {
+    match read.text("provider.oauth.grant").as_deref() {
+        Some("refresh_token") => Grant::RefreshToken,
+        Some("client_credentials") | None => Grant::ClientCredentials,
+        Some(_) => {
+            read.fault("provider.oauth.grant", "write \"client_credentials\" or \"refresh_token\"");
+            Grant::ClientCredentials
+        }
+    }
+}
+
+fn refresh_token(read: &mut Reader, grant: Grant) -> Option<SecretSource> {
+    let (file, credential) = ("provider.oauth.refresh_token_file", "provider.oauth.refresh_token_credential");
+    let set = read.has(file) || read.has(credential);
+    match grant {
+        Grant::RefreshToken if !set => {
+            let right = "grant = \"refresh_token\" begins with one: write refresh_token_file = \"…\" or \
+                         refresh_token_credential = \"…\"";
+            read.fault(file, right);
+        }
+        Grant::ClientCredentials if set => {
+            let path = if read.has(file) { file } else { credential };
+            read.fault(path, "it is used with grant = \"refresh_token\" alone: set that or take this out");
+        }
+        Grant::RefreshToken | Grant::ClientCredentials => {}
+    }
+    read.secret(file, credential)
+}
+
+fn declined_status(read: &mut Reader) -> Vec<u16> {
+    let path = "provider.declined_status";
+    let written = read.integers(path);
+    let fits = |status: &u16| (400..=499).contains(status) && !NEVER_DECLINES.contains(status);
+    let statuses: Vec<u16> = written.iter().filter_map(|number| u16::try_from(*number).ok()).filter(fits).collect();
+    if statuses.len() < written.len() {
+        read.fault(path, format!("write statuses from 400 to 499, without {NEVER_DECLINES:?}"));
+    } else if !statuses.contains(&CONTRACT_REFUSAL) {
+        read.warn(path, "without 400, the contract's own refusal is taken for a blocked line and nothing is declined");
+    }
+    statuses
+}
+
+fn reusable_codes(read: &mut Reader) -> Vec<String> {
+    let path = "provider.reusable_codes";
+    let patterns = read.texts(path);
+    if patterns.iter().any(|pattern| !pattern.is_empty() && pattern.bytes().all(|b| b == b'*')) {
+        read.warn(path, "\"*\" fits every code: none is guarded against being redeemed twice");
+    }
+    patterns
+}
+
+/// No business is served by two providers, and at most one serves all the others.
+pub(super) fn check_businesses(entries: &[Entry], faults: &mut Faults) {
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut rest: Option<&str> = None;
+    for entry in entries {
+        let item = entry.bag.get("provider.businesses");
+        let origin = item.map(|item| item.origin.as_str());
+        let businesses = match item.map(|item| &item.value) {
+            Some(Some(Value::Texts(businesses))) => businesses.as_slice(),
+            Some(_) => continue,
+            None => &[],
+        };
+        let key = format!("{}.businesses", List::Provider.label(&entry.name));
+        if businesses.is_empty()
+            && let Some(other) = rest.replace(&entry.name)
+        {
+            let message =
+                format!("it is empty, and provider {other:?} has all others already: list them in one of them");
+            faults.add(&key, message, origin);
+        }
+        for business in businesses {
+            if let Some(other) = owners.insert(business, &entry.name) {
+                faults.add(&key, format!("{business:?} is served by provider {other:?} already: list it once"), origin);
+            }
+        }
+    }
+}

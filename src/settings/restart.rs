@@ -1,0 +1,23 @@
+//! Which changes a reload cannot apply.
+
+use super::types::Settings;
+
+/// The keys that differ between `old` and `new` and that only a restart applies, in the order of
+/// [`KEYS`](super::KEYS). A certificate that is renewed in place is none.
+#[must_use]
+pub fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    let cert = |settings: &Settings| settings.intake.tls.as_ref().map(|tls| tls.cert_file.clone());
+    let key = |settings: &Settings| settings.intake.tls.as_ref().map(|tls| tls.key_file.clone());
+    let changed = [
+        ("gateway.name", old.gateway.name != new.gateway.name),
+        ("gateway.state_dir", old.gateway.state_dir != new.gateway.state_dir),
+        ("intake.listen", old.intake.listen != new.intake.listen),
+        ("intake.redeem_path", old.intake.redeem_path != new.intake.redeem_path),
+        ("intake.check_path", old.intake.check_path != new.intake.check_path),
+        ("intake.tls.cert_file", cert(old) != cert(new)),
+        ("intake.tls.key_file", key(old) != key(new)),
+        ("admin.listen", old.admin.listen != new.admin.listen),
+        ("admin.socket", old.admin.socket != new.admin.socket),
+    ];
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}

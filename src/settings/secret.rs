@@ -1,0 +1,113 @@
+//! Where a secret is read from, and reading it; an error never holds any of it.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use super::types::SecretSource;
+use crate::redemption::Secret;
+
+/// The largest file of a secret, in bytes.
+pub const SECRET_BYTES_MAX: u64 = 16 * 1024;
+
+/// Why there is no secret now. Files come and change while the daemon runs, so every one of these may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// A credential was asked for where the service manager gave none.
+    #[error("credentials are given by systemd, and $CREDENTIALS_DIRECTORY is not set")]
+    NoCredentials,
+    /// The file is not there or may not be read.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(ErrorKind),
+    /// A folder, a pipe or a device.
+    #[error("it is not a regular file")]
+    NotAFile,
+    /// More than [`SECRET_BYTES_MAX`].
+    #[error("the file is larger than {SECRET_BYTES_MAX} bytes")]
+    TooLarge,
+    /// Nothing, or nothing but white space.
+    #[error("the file is empty")]
+    Empty,
+    /// A header cannot carry it: another line, a tab, a letter beyond ASCII, a byte order mark.
+    #[error("the file holds more than one line of printable ASCII")]
+    NotOneLine,
+}
+
+impl SecretSource {
+    /// The file that holds the secret; `None` for a credential without `credentials_dir`.
+    #[must_use]
+    pub fn path(&self, credentials_dir: Option<&Path>) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::Credential(name) => credentials_dir.map(|folder| folder.join(name)),
+        }
+    }
+
+    /// Reads the secret, without the white space around it. Blocks on the file system.
+    pub fn read(&self, credentials_dir: Option<&Path>) -> Result<Secret, SecretError> {
+        let path = self.path(credentials_dir).ok_or(SecretError::NoCredentials)?;
+        let bytes = read_bounded(&path)?;
+        let text = bytes.trim_ascii();
+        if text.is_empty() {
+            return Err(SecretError::Empty);
+        }
+        let printable = text.iter().all(|b| matches!(b, b' '..=b'~'));
+        let text = str::from_utf8(text).ok().filter(|_| printable).ok_or(SecretError::NotOneLine)?;
+        Ok(Secret::new(text.to_owned()))
+    }
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, SecretError> {
+    let unreadable = |error: std::io::Error| SecretError::Unreadable(error.kind());
+    // Opening a pipe that nobody writes would wait for ever, so its kind is looked at first.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(SecretError::NotAFile);
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > SECRET_BYTES_MAX { Err(SecretError::TooLarge) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content: &[u8]) -> Result<String, SecretError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), content).unwrap();
+        let source = SecretSource::Credential("token".to_owned());
+        source.read(Some(folder.path())).map(|secret| secret.reveal().to_owned())
+    }
+
+    #[test]
+    fn white_space_around_a_secret_is_dropped() {
+        assert_eq!(read(b"  abc-123\r\n\n"), Ok("abc-123".to_owned()));
+        assert_eq!(read(b"two words"), Ok("two words".to_owned()));
+    }
+
+    #[test]
+    fn what_no_header_can_carry_is_no_secret() {
+        assert_eq!(read(b""), Err(SecretError::Empty));
+        assert_eq!(read(b" \n\t"), Err(SecretError::Empty));
+        for content in ["a\nb", "a\tb", "a\0b", "\u{feff}abc", "schl\u{fc}ssel"] {
+            assert_eq!(read(content.as_bytes()), Err(SecretError::NotOneLine), "{content:?}");
+        }
+        assert_eq!(read(&[b'a', 0xff]), Err(SecretError::NotOneLine));
+    }
+
+    #[test]
+    fn a_secret_has_a_largest_size() {
+        let limit = usize::try_from(SECRET_BYTES_MAX).unwrap();
+        assert!(read(&vec![b'a'; limit]).is_ok());
+        assert_eq!(read(&vec![b'a'; limit + 1]), Err(SecretError::TooLarge));
+    }
+
+    #[test]
+    fn a_folder_or_nothing_is_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(SecretSource::File(folder.path().into()).read(None), Err(SecretError::NotAFile));
+        let missing = SecretSource::File(folder.path().join("none")).read(None);
+        assert_eq!(missing, Err(SecretError::Unreadable(ErrorKind::NotFound)));
+        assert_eq!(SecretSource::Credential("x".into()).read(None), Err(SecretError::NoCredentials));
+    }
+}

@@ -1,0 +1,243 @@
+//! The checks of every section but `[[provider]]`, which has its own room.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::address;
+use super::layer::{Bag, Entry, Layer, List};
+use super::problem::Faults;
+use super::provider;
+use super::reader::{NAME_BYTES_MAX, Reader, TEXT_BYTES_MAX, plain_text};
+use super::types::{Admin, Alert, Forward, Gateway, Intake, Offline, Retention, Settings, Till, Tls};
+
+/// The longest path of a Unix socket, in bytes.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// The till that everybody is where there are no tills.
+const ANONYMOUS: &str = "anonymous";
+/// Where receipts are, on the tills' listener.
+const RECEIPTS: &str = "/redemptions";
+/// The most `[[provider]]` tables; each is a lane with its own task and connections.
+const PROVIDERS_MAX: usize = 64;
+
+/// What the settings need to know of the machine.
+pub(super) struct Surroundings<'a> {
+    pub(super) environment: &'a BTreeMap<String, String>,
+    pub(super) host_name: &'a str,
+}
+
+impl Surroundings<'_> {
+    /// The folder that systemd made; of several, separated by colons, the first.
+    pub(super) fn folder(&self, variable: &str) -> Option<PathBuf> {
+        let first = self.environment.get(variable)?.split(':').next()?;
+        Path::new(first).is_absolute().then(|| PathBuf::from(first))
+    }
+}
+
+/// The settings of `layer`, if no fault was noted.
+pub(super) fn settings(layer: &Layer, around: &Surroundings, faults: &mut Faults) -> Settings {
+    let gateway = gateway(&layer.plain, around, faults);
+    let tills = tills(&layer.tills, faults);
+    let intake = intake(&layer.plain, tills, faults);
+    let providers = providers(&layer.providers, faults);
+    let admin = admin(&layer.plain, around, &gateway.state_dir, faults);
+    if admin.listen == intake.listen && admin.listen.port() != 0 {
+        faults.add("admin.listen", "intake.listen is the same address: give each its own port", None);
+    }
+    Settings {
+        intake,
+        providers,
+        admin,
+        offline: offline(&layer.plain, faults),
+        forward: forward(&layer.plain, faults),
+        retention: retention(&layer.plain, faults),
+        alert: alert(&layer.plain, faults),
+        gateway,
+    }
+}
+
+fn gateway(bag: &Bag, around: &Surroundings, faults: &mut Faults) -> Gateway {
+    let mut read = Reader::plain(bag, faults);
+    let name = read.text("gateway.name").unwrap_or_else(|| around.host_name.to_owned());
+    if let Err(message) = plain_text(&name, NAME_BYTES_MAX) {
+        let subject = if read.has("gateway.name") { "" } else { "the host name does not do as its default: " };
+        read.fault("gateway.name", format!("{subject}{message}"));
+    }
+    let set = read.path("gateway.state_dir").unwrap_or_default();
+    let Some(given) = around.folder("STATE_DIRECTORY") else { return Gateway { name, state_dir: set } };
+    if read.has("gateway.state_dir") && set != given {
+        let message = format!("the service manager's $STATE_DIRECTORY is used instead: {}", given.display());
+        read.warn("gateway.state_dir", &message);
+    }
+    Gateway { name, state_dir: given }
+}
+
+fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> Intake {
+    let mut read = Reader::plain(bag, faults);
+    let intake = Intake {
+        listen: listen(&mut read, "intake.listen"),
+        redeem_path: http_path(&mut read, "intake.redeem_path"),
+        check_path: http_path(&mut read, "intake.check_path"),
+        reply_within: read.duration("intake.reply_within", "0s", "60s"),
+        accepted_status: accepted_status(&mut read),
+        max_body_bytes: usize::try_from(read.integer("intake.max_body_bytes", 1024, 65_536)).unwrap_or_default(),
+        allow_anonymous: read.flag("intake.allow_anonymous"),
+        tls: tls(&mut read),
+        tills,
+    };
+    if intake.redeem_path == intake.check_path {
+        read.fault("intake.check_path", "redeem_path is the same: give each its own path");
+    }
+    open_door(&mut read, &intake);
+    intake
+}
+
+/// A tills' listener that others than this machine reach.
+fn open_door(read: &mut Reader, intake: &Intake) {
+    if address::only_here(intake.listen) {
+        return;
+    }
+    if intake.tills.is_empty() && !read.has("intake.till") && !intake.allow_anonymous {
+        let message = "beyond loopback every till needs a token: add [[intake.till]] tables, listen on \"127.0.0.1:7733\", \
+                       or set allow_anonymous = true";
+        read.fault("intake.listen", message);
+    } else if intake.tills.is_empty() {
+        read.warn("intake.allow_anonymous", "whoever reaches intake.listen can redeem");
+    }
+    if intake.tls.is_none() {
+        read.warn("intake.listen", "without [intake.tls], whoever is on the store's network reads every reward code");
+    }
+}
+
+fn listen(read: &mut Reader, path: &str) -> SocketAddr {
+    let fallback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let Some(text) = read.text(path) else { return fallback };
+    address::listen(&text).unwrap_or_else(|message| {
+        read.fault(path, message);
+        fallback
+    })
+}
+
+fn http_path(read: &mut Reader, path: &str) -> String {
+    let Some(text) = read.text(path) else { return path.to_owned() };
+    let usual = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'~' | b'-');
+    let dotted = text.split('/').any(|part| part == "." || part == "..");
+    if !text.starts_with('/') || text.len() > TEXT_BYTES_MAX || !text.bytes().all(usual) || dotted {
+        let right = "write a path that begins with '/' and has only letters, digits, '/', '.', '_', '~' and '-'";
+        read.fault(path, right);
+    } else if text.strip_prefix(RECEIPTS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        read.fault(path, format!("{RECEIPTS} is where receipts are: choose another path"));
+    }
+    text
+}
+
+fn accepted_status(read: &mut Reader) -> u16 {
+    let path = "intake.accepted_status";
+    let status = read.integer(path, 200, 202);
+    if status == 201 {
+        read.fault(path, "201 is not offered: write 200, or 202 for tills that tell the two apart");
+    }
+    u16::try_from(status).unwrap_or(200)
+}
+
+fn tls(read: &mut Reader) -> Option<Tls> {
+    for (one, other) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
+        let missing = format!("intake.tls.{other}");
+        if read.has(&format!("intake.tls.{one}")) && !read.has(&missing) {
+            read.fault(&missing, format!("it is missing: {one} needs {other} beside it"));
+        }
+    }
+    Some(Tls { cert_file: read.path("intake.tls.cert_file")?, key_file: read.path("intake.tls.key_file")? })
+}
+
+fn tills(entries: &[Entry], faults: &mut Faults) -> Vec<Till> {
+    if entries.len() > List::ENTRIES_MAX {
+        faults.add("intake.till", format!("{} tills: at most {}", entries.len(), List::ENTRIES_MAX), None);
+    }
+    entries.iter().filter_map(|entry| till(entry, faults)).collect()
+}
+
+fn till(entry: &Entry, faults: &mut Faults) -> Option<Till> {
+    let label = List::Till.label(&entry.name);
+    let mut read = Reader::entry(&entry.bag, (List::Till.path(), label), faults);
+    if let Err(message) = plain_text(&entry.name, NAME_BYTES_MAX) {
+        read.fault("intake.till.name", message);
+    }
+    if entry.name.eq_ignore_ascii_case(ANONYMOUS) {
+        read.fault("intake.till.name", "this name is for tills without a token: choose another");
+    }
+    if !read.has("intake.till.token_file") && !read.has("intake.till.credential") {
+        read.fault("intake.till.token_file", "a till needs a token: write token_file = \"…\" or credential = \"…\"");
+    }
+    let token = read.secret("intake.till.token_file", "intake.till.credential")?;
+    Some(Till { name: entry.name.clone(), token })
+}
+
+fn providers(entries: &[Entry], faults: &mut Faults) -> Vec<super::types::Provider> {
+    if entries.is_empty() && !faults.problems.iter().any(|problem| problem.key.starts_with("provider")) {
+        let message = "there is none, so nothing could be forwarded: add a [[provider]] table with name, redeem_url and \
+                       token_file";
+        faults.add("provider", message, None);
+    }
+    if entries.len() > PROVIDERS_MAX {
+        faults.add("provider", format!("{} providers: at most {PROVIDERS_MAX}", entries.len()), None);
+    }
+    let providers: Vec<_> = entries.iter().filter_map(|entry| provider::provider(entry, faults)).collect();
+    provider::check_businesses(entries, faults);
+    providers
+}
+
+fn offline(bag: &Bag, faults: &mut Faults) -> Offline {
+    let mut read = Reader::plain(bag, faults);
+    Offline {
+        accept: read.flag("offline.accept"),
+        max_pending: u64::try_from(read.integer("offline.max_pending", 1, 100_000_000)).unwrap_or(1),
+        max_outage: read.duration("offline.max_outage", "1s", "3650d"),
+    }
+}
+
+fn forward(bag: &Bag, faults: &mut Faults) -> Forward {
+    let mut read = Reader::plain(bag, faults);
+    let forward = Forward {
+        max_in_flight: u32::try_from(read.integer("forward.max_in_flight", 1, 256)).unwrap_or(1),
+        retry_min: read.duration("forward.retry_min", "100ms", "1h"),
+        retry_max: read.duration("forward.retry_max", "100ms", "1h"),
+        reconnect_spread: read.duration("forward.reconnect_spread", "0s", "10m"),
+    };
+    if forward.retry_min > forward.retry_max {
+        read.fault("forward.retry_min", "it is longer than retry_max: make it the shorter of the two");
+    }
+    forward
+}
+
+fn retention(bag: &Bag, faults: &mut Faults) -> Retention {
+    Retention { settled: Reader::plain(bag, faults).duration("retention.settled", "1h", "3650d") }
+}
+
+fn admin(bag: &Bag, around: &Surroundings, state_dir: &Path, faults: &mut Faults) -> Admin {
+    let mut read = Reader::plain(bag, faults);
+    let address = listen(&mut read, "admin.listen");
+    if !address::only_here(address) {
+        let message = "the operators' side has no access control of its own yet: write a loopback address, such as \
+                       \"127.0.0.1:7734\"";
+        read.fault("admin.listen", message);
+    }
+    let folder = around.folder("RUNTIME_DIRECTORY").unwrap_or_else(|| state_dir.to_owned());
+    let socket = read.path("admin.socket").unwrap_or_else(|| folder.join("admin.sock"));
+    if socket.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        read.fault(
+            "admin.socket",
+            format!("a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes: choose a shorter one"),
+        );
+    }
+    Admin { listen: address, socket }
+}
+
+fn alert(bag: &Bag, faults: &mut Faults) -> Option<Alert> {
+    let mut read = Reader::plain(bag, faults);
+    let token = read.secret("alert.token_file", "alert.credential");
+    if token.is_some() && !read.has("alert.url") {
+        read.missing("alert.url", "https://HOST/PATH");
+    }
+    Some(Alert { url: read.url("alert.url", false)?, token })
+}

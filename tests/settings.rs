@@ -1,0 +1,817 @@
+//! The settings, through the library's public surface: what is refused, what is merged, and that the shipped files and
+//! the manual page say what the code does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the exceptions for tests do not reach the helpers of an integration test"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use redeemd::redemption::RewardCode;
+use redeemd::settings::{
+    Auth, Grant, KEYS, LoadOptions, Loaded, Problems, SecretSource, Settings, load, needs_restart, parse,
+};
+
+/// The least that is accepted.
+const LEAST: &str = r#"
+[[provider]]
+name = "retm"
+redeem_url = "https://svc.retm.sa/redeem"
+token_file = "/etc/redeemd/retm.token"
+"#;
+
+/// [`LEAST`] with OAuth in place of the token.
+const OAUTH: &str = r#"
+[[provider]]
+name = "retm"
+redeem_url = "https://svc.retm.sa/redeem"
+[provider.oauth]
+token_url = "https://svc.retm.sa/token"
+client_id = "id"
+client_secret_file = "/s"
+"#;
+
+fn settings(text: &str) -> Settings {
+    parse(text, "host").unwrap_or_else(|problems| panic!("{problems}\nin {text}")).settings
+}
+
+fn problems(text: &str) -> String {
+    parse(text, "host").map_or_else(|problems| problems.to_string(), |_| panic!("nothing was wrong with {text}"))
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    parse(text, "host").unwrap_or_else(|problems| panic!("{problems}\nin {text}")).warnings
+}
+
+/// Each case's text, put behind `base`, has exactly one problem, at that key, that says that.
+fn refused(base: &str, cases: &[(&str, &str, &str)]) {
+    for (text, key, says) in cases {
+        let text = format!("{base}\n{text}");
+        let found = problems(&text);
+        assert_eq!(found.lines().count(), 1, "{text}\n{found}");
+        assert!(found.starts_with(&format!("{key}: ")) && found.contains(says), "{text}\n{found}");
+    }
+}
+
+/// A folder with a settings file and what stands in `conf.d`.
+struct Place {
+    folder: tempfile::TempDir,
+    environment: BTreeMap<String, String>,
+}
+
+impl Place {
+    fn new(main: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("conf.d")).unwrap();
+        fs::write(folder.path().join("redeemd.toml"), main).unwrap();
+        Self { folder, environment: BTreeMap::new() }
+    }
+
+    fn drop_in(self, name: &str, text: &str) -> Self {
+        fs::write(self.path(&format!("conf.d/{name}")), text).unwrap();
+        self
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn load(&self) -> Result<Loaded, Problems> {
+        let file = self.path("redeemd.toml");
+        load(&LoadOptions { file, environment: self.environment.clone(), host_name: "host".to_owned() })
+    }
+
+    fn settings(&self) -> Settings {
+        self.load().unwrap_or_else(|problems| panic!("{problems}")).settings
+    }
+
+    fn problems(&self) -> String {
+        self.load().map_or_else(|problems| problems.to_string(), |_| panic!("nothing was wrong"))
+    }
+}
+
+#[test]
+fn the_least_settings_get_every_default() {
+    let all = settings(LEAST);
+    assert_eq!(all.gateway.name, "host");
+    assert_eq!(all.gateway.state_dir, Path::new("/var/lib/redeemd"));
+    assert_eq!(all.intake.listen, "127.0.0.1:7733".parse().unwrap());
+    assert_eq!((all.intake.redeem_path.as_str(), all.intake.check_path.as_str()), ("/redeem", "/check"));
+    assert_eq!(all.intake.reply_within, Duration::from_millis(900));
+    assert_eq!((all.intake.accepted_status, all.intake.max_body_bytes), (200, 16_384));
+    assert!(!all.intake.allow_anonymous && all.intake.tills.is_empty() && all.intake.tls.is_none());
+    assert!(all.offline.accept);
+    assert_eq!((all.offline.max_pending, all.offline.max_outage), (5000, Duration::from_hours(72)));
+    assert_eq!((all.forward.max_in_flight, all.forward.retry_min), (8, Duration::from_secs(1)));
+    assert_eq!(all.forward.retry_max, Duration::from_mins(1));
+    assert_eq!(all.forward.reconnect_spread, Duration::from_secs(5));
+    assert_eq!(all.retention.settled, Duration::from_hours(720));
+    assert_eq!(all.admin.listen, "127.0.0.1:7734".parse().unwrap());
+    assert_eq!(all.admin.socket, Path::new("/var/lib/redeemd/admin.sock"));
+    assert!(all.alert.is_none());
+    let [provider] = all.providers.as_slice() else { panic!("one provider") };
+    assert_eq!(provider.timeout, Duration::from_secs(10));
+    assert_eq!(provider.declined_status, [400, 404, 409, 410, 422]);
+    assert_eq!(provider.already_used, ["has been used", "already redeemed"]);
+    assert!(provider.businesses.is_empty() && provider.reusable_codes.is_empty() && !provider.allow_plain_http);
+    assert_eq!(provider.auth, Auth::Token(SecretSource::File("/etc/redeemd/retm.token".into())));
+    assert_eq!((&provider.check_url, &provider.ca_file, &provider.proxy), (&None, &None, &None));
+}
+
+/// Every section and every kind of key, with a value that is not its default.
+const EVERY_KEY: &str = r#"
+[gateway]
+name = "b"
+state_dir = "/s"
+[intake]
+listen = "[::1]:1"
+redeem_path = "/r"
+check_path = "/c"
+reply_within = "0s"
+accepted_status = 202
+max_body_bytes = 1024
+allow_anonymous = true
+[[intake.till]]
+name = "t"
+credential = "t-token"
+[intake.tls]
+cert_file = "/cert"
+key_file = "/key"
+[[provider]]
+name = "p"
+businesses = ["m"]
+redeem_url = "https://h/r"
+check_url = "https://h/c"
+ca_file = "/ca"
+proxy = "http://p:1"
+allow_plain_http = true
+timeout = "1s"
+declined_status = [400]
+already_used = ["gone"]
+reusable_codes = ["A*"]
+[provider.oauth]
+token_url = "https://h/t"
+client_id = "i"
+client_secret_credential = "cs"
+grant = "refresh_token"
+refresh_token_file = "/rt"
+[offline]
+accept = false
+max_pending = 1
+max_outage = "1h"
+[forward]
+max_in_flight = 256
+retry_min = "100ms"
+retry_max = "1h"
+reconnect_spread = "10m"
+[retention]
+settled = "1h"
+[admin]
+listen = "127.0.0.1:2"
+socket = "/x.sock"
+[alert]
+url = "https://a/h"
+token_file = "/at"
+"#;
+
+#[test]
+fn every_key_arrives_where_it_belongs() {
+    let all = settings(EVERY_KEY);
+    let oauth = r#"OAuth(OAuth { token_url: "https://h/t", client_id: "i", client_secret: Credential("cs"), grant: RefreshToken, refresh_token: Some(File("/rt")) })"#;
+    let expected = [
+        r#"gateway: Gateway { name: "b", state_dir: "/s" }"#.to_owned(),
+        r#"intake: Intake { listen: [::1]:1, redeem_path: "/r", check_path: "/c", reply_within: 0ns, accepted_status: 202, max_body_bytes: 1024, allow_anonymous: true, tills: [Till { name: "t", token: Credential("t-token") }], tls: Some(Tls { cert_file: "/cert", key_file: "/key" }) }"#.to_owned(),
+        format!(r#"Provider {{ name: "p", businesses: ["m"], redeem_url: "https://h/r", check_url: Some("https://h/c"), auth: {oauth}, ca_file: Some("/ca"), proxy: Some("http://p:1"), allow_plain_http: true, timeout: 1s, declined_status: [400], already_used: ["gone"], reusable_codes: ["A*"] }}"#),
+        "Offline { accept: false, max_pending: 1, max_outage: 3600s }".to_owned(),
+        "Forward { max_in_flight: 256, retry_min: 100ms, retry_max: 3600s, reconnect_spread: 600s }".to_owned(),
+        "Retention { settled: 3600s }".to_owned(),
+        r#"Admin { listen: 127.0.0.1:2, socket: "/x.sock" }"#.to_owned(),
+        r#"Alert { url: "https://a/h", token: Some(File("/at")) }"#.to_owned(),
+    ];
+    let shown = format!("{all:?}");
+    for part in expected {
+        assert!(shown.contains(&part), "{part}\nis not in\n{shown}");
+    }
+}
+
+#[test]
+fn a_value_out_of_bounds_or_of_no_sense_is_refused_at_its_key() {
+    refused(
+        LEAST,
+        &[
+            ("[gateway]\nname = \"\"", "gateway.name", "1 to 64 bytes"),
+            ("[gateway]\nname = \"a\\nb\"", "gateway.name", "control"),
+            ("[gateway]\nstate_dir = \"\"", "gateway.state_dir", "empty"),
+            ("[intake]\nlisten = \"localhost:7733\"", "intake.listen", "127.0.0.1:7733"),
+            ("[intake]\nlisten = \"7733\"", "intake.listen", "ADDRESS:PORT"),
+            ("[intake]\nlisten = \"127.0.0.1:7734\"", "admin.listen", "its own port"),
+            ("[intake]\nredeem_path = \"redeem\"", "intake.redeem_path", "begins with '/'"),
+            ("[intake]\nredeem_path = \"/a?b\"", "intake.redeem_path", "begins with '/'"),
+            ("[intake]\nredeem_path = \"/a/{id}\"", "intake.redeem_path", "begins with '/'"),
+            ("[intake]\nredeem_path = \"/a/../b\"", "intake.redeem_path", "begins with '/'"),
+            ("[intake]\ncheck_path = \"/redeem\"", "intake.check_path", "its own path"),
+            ("[intake]\ncheck_path = \"/redemptions\"", "intake.check_path", "receipts"),
+            ("[intake]\nredeem_path = \"/redemptions/x\"", "intake.redeem_path", "receipts"),
+            ("[intake]\nreply_within = \"61s\"", "intake.reply_within", "\"60s\""),
+            ("[intake]\naccepted_status = 201", "intake.accepted_status", "202"),
+            ("[intake]\naccepted_status = 204", "intake.accepted_status", "202"),
+            ("[intake]\nmax_body_bytes = 1023", "intake.max_body_bytes", "1024"),
+            ("[intake]\nmax_body_bytes = 65537", "intake.max_body_bytes", "65536"),
+            ("[intake.tls]\ncert_file = \"/c\"", "intake.tls.key_file", "missing"),
+            ("[intake.tls]\nkey_file = \"/k\"", "intake.tls.cert_file", "missing"),
+            ("[intake.tls]", "intake.tls", "empty"),
+            ("[offline]\nmax_pending = 0", "offline.max_pending", "from 1"),
+            ("[offline]\nmax_pending = -1", "offline.max_pending", "from 1"),
+            ("[offline]\nmax_outage = \"0s\"", "offline.max_outage", "\"1s\""),
+            ("[forward]\nmax_in_flight = 0", "forward.max_in_flight", "256"),
+            ("[forward]\nmax_in_flight = 257", "forward.max_in_flight", "256"),
+            ("[forward]\nretry_min = \"99ms\"", "forward.retry_min", "\"100ms\""),
+            ("[forward]\nretry_min = \"61s\"", "forward.retry_min", "retry_max"),
+            ("[forward]\nretry_max = \"61m\"", "forward.retry_max", "\"1h\""),
+            ("[forward]\nreconnect_spread = \"11m\"", "forward.reconnect_spread", "\"10m\""),
+            ("[retention]\nsettled = \"59m\"", "retention.settled", "\"1h\""),
+            ("[admin]\nlisten = \"0.0.0.0:7734\"", "admin.listen", "loopback"),
+            ("[admin]\nlisten = \"[::]:7734\"", "admin.listen", "loopback"),
+            ("[alert]\nurl = \"http://alerts.example/\"", "alert.url", "https://"),
+            ("[alert]\ntoken_file = \"/t\"", "alert.url", "missing"),
+            ("[alert]\nurl = \"https://a/\"\ntoken_file = \"/t\"\ncredential = \"c\"", "alert.credential", "keep"),
+        ],
+    );
+    let long = format!("[admin]\nsocket = \"/{}\"", "s".repeat(107));
+    refused(LEAST, &[(&long, "admin.socket", "107")]);
+}
+
+#[test]
+fn the_bounds_themselves_are_accepted() {
+    for text in [
+        "[intake]\nreply_within = \"60s\"\nmax_body_bytes = 65536\nredeem_path = \"/\"\ncheck_path = \"/redemptions-check\"",
+        "[forward]\nretry_min = \"1h\"\nretry_max = \"1h\"\nreconnect_spread = \"0s\"\nmax_in_flight = 1",
+        "[intake]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"",
+        "[alert]\nurl = \"http://127.0.0.1:9/hook\"",
+    ] {
+        settings(&format!("{LEAST}\n{text}"));
+    }
+}
+
+#[test]
+fn a_till_needs_a_name_of_its_own_and_one_token() {
+    refused(
+        LEAST,
+        &[
+            ("[[intake.till]]\nname = \"t\"", "intake.till[t].token_file", "needs a token"),
+            ("[[intake.till]]\ncredential = \"c\"", "intake.till[#1]", "no name"),
+            ("[[intake.till]]\nname = 5\ncredential = \"c\"", "intake.till[#1].name", "in quotes"),
+            ("[[intake.till]]\nname = \"\"\ncredential = \"c\"", "intake.till[].name", "1 to 64"),
+            ("[[intake.till]]\nname = \"a\\u0007\"\ncredential = \"c\"", "intake.till[a\\u{7}].name", "control"),
+            ("[[intake.till]]\nname = \"anonymous\"\ncredential = \"c\"", "intake.till[anonymous].name", "another"),
+            ("[[intake.till]]\nname = \"t\"\ncredential = \"../c\"", "intake.till[t].credential", "file name"),
+            (
+                "[[intake.till]]\nname = \"t\"\ncredential = \"c\"\ntoken_file = \"/t\"",
+                "intake.till[t].credential",
+                "keep",
+            ),
+            (
+                "[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n[[intake.till]]\nname = \"t\"\ncredential = \"d\"",
+                "intake.till[t]",
+                "taken",
+            ),
+            ("[intake.till]\nname = \"t\"\ncredential = \"c\"", "intake.till", "[[intake.till]]"),
+        ],
+    );
+    let long = format!("[[intake.till]]\nname = \"{}\"\ncredential = \"c\"", "x".repeat(65));
+    assert!(problems(&format!("{LEAST}\n{long}")).contains("1 to 64"));
+}
+
+#[test]
+fn a_provider_is_refused_for_what_is_wrong_with_it() {
+    refused(
+        LEAST,
+        &[
+            ("check_url = \"http://svc.retm.sa/c\"", "provider[retm].check_url", "allow_plain_http"),
+            ("check_url = \"https://u:p@svc.retm.sa/\"", "provider[retm].check_url", "no password"),
+            ("check_url = \"svc.retm.sa\"", "provider[retm].check_url", "https://HOST/PATH"),
+            ("proxy = \"https://proxy:1\"", "provider[retm].proxy", "http://HOST:PORT"),
+            ("proxy = \"http://proxy\"", "provider[retm].proxy", "http://HOST:PORT"),
+            ("credential = \"c\"", "provider[retm].credential", "keep"),
+            ("timeout = \"0s\"", "provider[retm].timeout", "\"1ms\""),
+            ("timeout = \"121s\"", "provider[retm].timeout", "\"120s\""),
+            ("declined_status = [400, 401]", "provider[retm].declined_status", "401"),
+            ("declined_status = [400, 429]", "provider[retm].declined_status", "429"),
+            ("declined_status = [400, 500]", "provider[retm].declined_status", "499"),
+            ("declined_status = [400, 70000]", "provider[retm].declined_status", "499"),
+            ("already_used = [\"\"]", "provider[retm].already_used", "item 1"),
+            ("reusable_codes = [\"A\", \"\"]", "provider[retm].reusable_codes", "item 2"),
+            ("businesses = [\"\"]", "provider[retm].businesses", "item 1"),
+            ("businesses = [\"a\", \"a\"]", "provider[retm].businesses", "list it once"),
+            (
+                "[provider.oauth]\ntoken_url = \"https://h/\"\nclient_id = \"i\"\nclient_secret_file = \"/s\"",
+                "provider[retm].oauth",
+                "one of them",
+            ),
+        ],
+    );
+    refused(
+        "",
+        &[
+            ("", "provider", "there is none"),
+            ("[provider]\nname = \"x\"", "provider", "[[provider]]"),
+            ("[[provider]]\nname = \"x\"\ntoken_file = \"/t\"", "provider[x].redeem_url", "missing"),
+            ("[[provider]]\nname = \"x\"\nredeem_url = \"https://h/\"", "provider[x].token_file", "needs a token"),
+            ("[[provider]]\nredeem_url = \"https://h/\"\ncredential = \"c\"", "provider[#1]", "no name"),
+            ("[[provider]]\nname = \"X\"\nredeem_url = \"https://h/\"\ncredential = \"c\"", "provider[X].name", "a-z"),
+            (
+                "[[provider]]\nname = \"a/b\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
+                "provider[a/b].name",
+                "a-z",
+            ),
+            (
+                "[[provider]]\nname = \"..\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
+                "provider[..].name",
+                "'.'",
+            ),
+            (
+                "[[provider]]\nname = \"x\"\nredeem_url = \"http://10.0.0.1/\"\ncredential = \"c\"",
+                "provider[x].redeem_url",
+                "loopback",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn two_providers_share_no_name_and_no_business() {
+    let second = |more: &str| format!("[[provider]]\nredeem_url = \"https://h/\"\ncredential = \"c\"\n{more}");
+    refused(LEAST, &[(&second("name = \"b\""), "provider[b].businesses", "all others already")]);
+    let own = format!("{LEAST}businesses = [\"m\"]");
+    refused(
+        &own,
+        &[(&second("name = \"b\"\nbusinesses = [\"n\", \"m\"]"), "provider[b].businesses", "\"retm\" already")],
+    );
+    refused(&own, &[(&second("name = \"retm\"\nbusinesses = [\"n\"]"), "provider[retm]", "taken")]);
+}
+
+#[test]
+fn oauth_is_refused_for_what_is_wrong_with_it() {
+    refused(
+        OAUTH,
+        &[
+            ("client_secret_credential = \"s\"", "provider[retm].oauth.client_secret_credential", "keep"),
+            ("grant = \"password\"", "provider[retm].oauth.grant", "client_credentials"),
+            ("grant = \"refresh_token\"", "provider[retm].oauth.refresh_token_file", "begins with one"),
+            ("refresh_token_file = \"/r\"", "provider[retm].oauth.refresh_token_file", "take this out"),
+            (
+                "grant = \"refresh_token\"\nrefresh_token_file = \"/r\"\nrefresh_token_credential = \"r\"",
+                "provider[retm].oauth.refresh_token_credential",
+                "keep",
+            ),
+        ],
+    );
+    let plain = OAUTH.replace("https://svc.retm.sa/token", "http://svc.retm.sa/token");
+    refused(&plain, &[("", "provider[retm].oauth.token_url", "loopback")]);
+    for (line, key) in
+        [("token_url", "token_url"), ("client_id", "client_id"), ("client_secret_file", "client_secret_file")]
+    {
+        let without: Vec<&str> = OAUTH.lines().filter(|text| !text.starts_with(line)).collect();
+        refused(&without.join("\n"), &[("", &format!("provider[retm].oauth.{key}"), "missing")]);
+    }
+    let Auth::OAuth(oauth) = &settings(OAUTH).providers[0].auth else { panic!("oauth") };
+    assert_eq!((oauth.grant, &oauth.refresh_token), (Grant::ClientCredentials, &None));
+}
+
+#[test]
+fn a_listener_that_others_reach_needs_tokens_or_consent() {
+    let open = "[intake]\nlisten = \"0.0.0.0:7733\"\n";
+    refused(LEAST, &[(open, "intake.listen", "allow_anonymous")]);
+    let consent = warnings(&format!("{LEAST}\n{open}allow_anonymous = true"));
+    assert!(consent.iter().any(|line| line.contains("can redeem")), "{consent:?}");
+    let tills = format!("{LEAST}\n{open}[[intake.till]]\nname = \"t\"\ncredential = \"c\"");
+    assert!(warnings(&tills).iter().any(|line| line.contains("[intake.tls]")));
+}
+
+#[test]
+fn plain_http_stands_on_loopback_or_by_consent() {
+    let loopback = LEAST.replace("https://svc.retm.sa", "http://127.0.0.1:7799");
+    assert!(!warnings(&loopback).iter().any(|line| line.contains("plain http")));
+    let consent = LEAST.replace("https://svc", "http://svc") + "allow_plain_http = true";
+    assert!(warnings(&consent).iter().any(|line| line.starts_with("provider[retm].redeem_url: plain http")));
+}
+
+#[test]
+fn what_is_allowed_but_odd_is_warned_of() {
+    let every = warnings(&format!("{LEAST}reusable_codes = [\"*\"]\ndeclined_status = [404]"));
+    assert!(every.iter().any(|line| line.starts_with("provider[retm].reusable_codes: ")), "{every:?}");
+    assert!(every.iter().any(|line| line.starts_with("provider[retm].declined_status: ")), "{every:?}");
+    assert!(warnings(&LEAST.replace("svc.", "SERVICE.")).iter().any(|line| line.contains("service id")));
+    assert!(!warnings(&format!("{LEAST}reusable_codes = [\"S*\"]")).iter().any(|line| line.contains("reusable")));
+}
+
+#[test]
+fn no_type_is_coerced_into_another() {
+    refused(
+        LEAST,
+        &[
+            ("[offline]\nmax_pending = 3.7", "offline.max_pending", "3.7"),
+            ("[offline]\nmax_pending = true", "offline.max_pending", "whole number"),
+            ("[offline]\nmax_pending = \"5\"", "offline.max_pending", "without quotes"),
+            ("[offline]\naccept = 1", "offline.accept", "true or false"),
+            ("[offline]\naccept = \"true\"", "offline.accept", "true or false"),
+            ("[offline]\nmax_outage = 72", "offline.max_outage", "\"72s\""),
+            ("[offline]\nmax_outage = \"72\"", "offline.max_outage", "unit"),
+            ("[offline]\nmax_outage = \"0\"", "offline.max_outage", "unit"),
+            ("[gateway]\nname = 5", "gateway.name", "in quotes"),
+            ("[intake]\nlisten = [\"127.0.0.1:1\"]", "intake.listen", "a list"),
+            ("[[intake.till]]\nname = \"t\"\ntoken_file = 5", "intake.till[t].token_file", "a path in quotes"),
+            ("gateway = \"x\"", "provider[retm].gateway", "no such setting"),
+        ],
+    );
+    refused(
+        LEAST,
+        &[
+            ("declined_status = [400, 4.5]", "provider[retm].declined_status", "item 2: 4.5"),
+            ("declined_status = 400", "provider[retm].declined_status", "[400, 404]"),
+            ("already_used = \"used\"", "provider[retm].already_used", "a list of strings"),
+            ("already_used = [1]", "provider[retm].already_used", "item 1: 1"),
+        ],
+    );
+    refused("offline = 5", &[(LEAST, "offline", "[offline]")]);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_one() {
+    refused(
+        LEAST,
+        &[
+            ("tiemout = \"5s\"", "provider[retm].tiemout", "`timeout`"),
+            ("token = \"s3cr3t\"", "provider[retm].token", "`token_file`"),
+            ("[intak]\nlisten = \"x\"", "intak", "`intake`"),
+            ("[offline]\nretry_max = \"5s\"", "offline.retry_max", "[forward]"),
+            ("[retention]\npear = 1", "retention.pear", "known here: settled"),
+            (
+                "[intake.tls]\nkeyfile = \"/x\"\ncert_file = \"/c\"\nkey_file = \"/k\"",
+                "intake.tls.keyfile",
+                "`key_file`",
+            ),
+        ],
+    );
+    assert!(!problems(&format!("{LEAST}token = \"s3cr3t\"")).contains("s3cr3t"));
+}
+
+#[test]
+fn all_problems_come_at_once_each_with_its_key_and_its_file() {
+    let place =
+        Place::new("[offline]\nmax_pending = 0\nmax_outage = 5\n[[provider]]\nname = \"p\"\ntimeout = \"9m\"\nx = 1")
+            .drop_in("10.toml", "[forward]\nretry_max = \"2h\"\n[gatway]\nname = \"g\"")
+            .env("REDEEMD__INTAKE__REPLY_WITHIN", "9");
+    let main = place.path("redeemd.toml").display().to_string();
+    let drop_in = place.path("conf.d/10.toml").display().to_string();
+    let found = place.problems();
+    for (key, origin) in [
+        ("offline.max_pending", &*main),
+        ("offline.max_outage", &main),
+        ("provider[p].timeout", &main),
+        ("provider[p].x", &main),
+        ("forward.retry_max", &drop_in),
+        ("gatway", &drop_in),
+        ("intake.reply_within", "REDEEMD__INTAKE__REPLY_WITHIN"),
+    ] {
+        let line = found.lines().find(|line| line.starts_with(&format!("{key}: ")));
+        assert!(line.is_some_and(|line| line.ends_with(&format!("(in {origin})"))), "{key}\n{found}");
+    }
+    for key in ["provider[p].redeem_url: it is missing", "provider[p].token_file: a provider needs"] {
+        assert!(found.contains(key), "{key}\n{found}");
+    }
+    assert_eq!(found.lines().count(), 9, "{found}");
+}
+
+#[test]
+fn a_file_that_is_missing_or_broken_is_the_only_problem() {
+    let place = Place::new(LEAST);
+    fs::remove_file(place.path("redeemd.toml")).unwrap();
+    let found = place.problems();
+    assert!(found.contains("redeemd.toml: the file cannot be read") && found.lines().count() == 1, "{found}");
+
+    let found = Place::new("[offline\naccept = true").problems();
+    assert!(found.contains("redeemd.toml: TOML parse error at line 1") && found.lines().count() == 1, "{found}");
+
+    let place = Place::new(LEAST);
+    fs::write(place.path("redeemd.toml"), [0xff, 0xfe]).unwrap();
+    assert!(place.problems().contains("UTF-8"));
+
+    let place = Place::new(LEAST);
+    fs::write(place.path("redeemd.toml"), vec![b'\n'; 1024 * 1024 + 1]).unwrap();
+    assert!(place.problems().contains("larger than"));
+
+    let place = Place::new(LEAST);
+    fs::create_dir(place.path("conf.d/20.toml")).unwrap();
+    assert!(place.problems().contains("20.toml: this is not a file"));
+}
+
+#[test]
+fn drop_ins_win_key_by_key_in_the_order_of_their_names() {
+    let place = Place::new(&format!("{LEAST}timeout = \"7s\"\n[offline]\nmax_pending = 1\n[gateway]\nname = \"a\""))
+        .drop_in("20.toml", "[offline]\nmax_pending = 20")
+        .drop_in("10.toml", "[offline]\nmax_pending = 10\nmax_outage = \"1h\"")
+        .drop_in("30.toml.dpkg-new", "nonsense")
+        .drop_in(".40.toml", "nonsense");
+    let all = place.settings();
+    assert_eq!((all.offline.max_pending, all.offline.max_outage), (20, Duration::from_hours(1)));
+    assert_eq!(all.gateway.name, "a");
+    assert_eq!(all.providers[0].timeout, Duration::from_secs(7));
+}
+
+#[test]
+fn drop_ins_are_read_in_the_order_of_their_names_whatever_the_folder_says() {
+    let mut place = Place::new(LEAST);
+    // So many, made in an order of their own, that a folder does not list them sorted by chance.
+    for number in (0..32).map(|step| step * 13 % 32) {
+        let till = format!("[[intake.till]]\nname = \"t{number:02}\"\ncredential = \"c\"");
+        place = place.drop_in(&format!("{number:02}.toml"), &till);
+    }
+    let names: Vec<String> = place.settings().intake.tills.into_iter().map(|till| till.name).collect();
+    assert!(names.len() == 32 && names.is_sorted(), "{names:?}");
+}
+
+#[test]
+fn named_tables_merge_by_name_and_new_ones_are_appended() {
+    let place = Place::new(&format!(
+        "{LEAST}timeout = \"7s\"\nbusinesses = [\"m\"]\n[[intake.till]]\nname = \"t1\"\ncredential = \"c1\""
+    ))
+    .drop_in(
+        "10.toml",
+        "[[provider]]\nname = \"retm\"\ntimeout = \"8s\"\n[[intake.till]]\nname = \"t2\"\ncredential = \"c2\"",
+    )
+    .drop_in("20.toml", "[[provider]]\nname = \"b\"\nredeem_url = \"https://h/\"\ncredential = \"b\"")
+    .drop_in("30.toml", "[[intake.till]]\nname = \"t1\"\ncredential = \"c3\"");
+    let all = place.settings();
+    let names: Vec<&str> = all.providers.iter().map(|provider| provider.name.as_str()).collect();
+    assert_eq!(names, ["retm", "b"]);
+    assert_eq!((all.providers[0].timeout, all.providers[0].businesses.len()), (Duration::from_secs(8), 1));
+    let tokens: Vec<_> = all.intake.tills.iter().map(|till| (till.name.as_str(), till.token.clone())).collect();
+    let credential = |name: &str| SecretSource::Credential(name.to_owned());
+    assert_eq!(tokens, [("t1", credential("c3")), ("t2", credential("c2"))]);
+}
+
+#[test]
+fn a_later_file_that_chooses_another_way_to_authorise_takes_the_earlier_one_back() {
+    let token = "[[provider]]\nname = \"retm\"\ncredential = \"c\"";
+    let all = Place::new(LEAST).drop_in("10.toml", token).settings();
+    assert_eq!(all.providers[0].auth, Auth::Token(SecretSource::Credential("c".to_owned())));
+    let all = Place::new(OAUTH).drop_in("10.toml", token).settings();
+    assert_eq!(all.providers[0].auth, Auth::Token(SecretSource::Credential("c".to_owned())));
+    let oauth = OAUTH.replace("redeem_url", "check_url");
+    let all = Place::new(LEAST).drop_in("10.toml", &oauth).settings();
+    assert!(matches!(all.providers[0].auth, Auth::OAuth(_)));
+    let id = "[[provider]]\nname = \"retm\"\n[provider.oauth]\nclient_id = \"other\"\nclient_secret_credential = \"s\"";
+    let all = Place::new(OAUTH).drop_in("10.toml", id).settings();
+    let Auth::OAuth(oauth) = &all.providers[0].auth else { panic!("oauth") };
+    assert_eq!((oauth.client_id.as_str(), oauth.token_url.as_str()), ("other", "https://svc.retm.sa/token"));
+    assert_eq!(oauth.client_secret, SecretSource::Credential("s".to_owned()));
+}
+
+#[test]
+fn the_environment_wins_over_the_files() {
+    let all = Place::new(&format!("{LEAST}[[intake.till]]\nname = \"Till 1\"\ncredential = \"c\""))
+        .drop_in("10.toml", "[offline]\nmax_pending = 10\naccept = true")
+        .env("REDEEMD__OFFLINE__MAX_PENDING", "100")
+        .env("REDEEMD__OFFLINE__ACCEPT", "false")
+        .env("REDEEMD__GATEWAY__NAME", "42")
+        .env("REDEEMD__INTAKE__REPLY_WITHIN", "2s")
+        .env("REDEEMD__PROVIDER__RETM__BUSINESSES", "a, b,c")
+        .env("REDEEMD__PROVIDER__RETM__DECLINED_STATUS", "400,404")
+        .env("REDEEMD__PROVIDER__RETM__ALREADY_USED", "")
+        .env("REDEEMD__INTAKE__TILL__TILL_1__TOKEN_FILE", "/t")
+        .env("REDEEMD_OTHER", "x")
+        .settings();
+    assert_eq!((all.offline.max_pending, all.offline.accept, all.gateway.name.as_str()), (100, false, "42"));
+    assert_eq!(all.intake.reply_within, Duration::from_secs(2));
+    let provider = &all.providers[0];
+    assert_eq!(provider.businesses, ["a", "b", "c"]);
+    assert_eq!(provider.declined_status, [400, 404]);
+    assert!(provider.already_used.is_empty());
+    assert_eq!(all.intake.tills[0].token, SecretSource::File("/t".into()));
+}
+
+#[test]
+fn a_variable_that_fits_no_key_or_holds_no_value_of_it_is_refused() {
+    for (name, value, says) in [
+        ("REDEEMD__OFFLINE__MAX_PENDNG", "5", "`max_pending`"),
+        ("REDEEMD__OFLINE__MAX_PENDING", "5", "`offline`"),
+        ("REDEEMD__OFFLINE", "5", "a section"),
+        ("REDEEMD__", "5", "a section"),
+        ("REDEEMD__OFFLINE__MAX_PENDING", "3.7", "whole number"),
+        ("REDEEMD__OFFLINE__MAX_PENDING", "true", "whole number"),
+        ("REDEEMD__OFFLINE__MAX_PENDING", "", "whole number"),
+        ("REDEEMD__OFFLINE__ACCEPT", "yes", "true or false"),
+        ("REDEEMD__OFFLINE__MAX_OUTAGE", "72", "unit"),
+        ("REDEEMD__GATEWAY__STATE_DIR", "state", "absolute"),
+        ("REDEEMD__PROVIDER__OTHER__TIMEOUT", "5s", "add it there"),
+        ("REDEEMD__PROVIDER__RETM__TIEMOUT", "5s", "`timeout`"),
+        ("REDEEMD__PROVIDER__RETM__NAME", "x", "in the file alone"),
+        ("REDEEMD__PROVIDER__RETM__DECLINED_STATUS", "400,x", "whole numbers"),
+        ("REDEEMD__PROVIDER__RETM__REDEEM_URL", "https://u:hunter2@h/", "no password"),
+    ] {
+        let found = Place::new(LEAST).env(name, value).problems();
+        assert!(found.contains(says) && found.contains(name) && found.lines().count() == 1, "{name}={value}\n{found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+    let twins = "[[provider]]\nname = \"re-tm\"\nredeem_url = \"https://h/\"\ncredential = \"b\"\nbusinesses = [\"x\"]\n\
+                 [[provider]]\nname = \"re.tm\"\nredeem_url = \"https://h/\"\ncredential = \"b\"\nbusinesses = [\"y\"]";
+    let found = Place::new(twins).env("REDEEMD__PROVIDER__RE_TM__TIMEOUT", "5s").problems();
+    assert!(found.contains("more than one"), "{found}");
+}
+
+#[test]
+fn the_service_manager_s_folders_are_used() {
+    let place = Place::new(&format!("{LEAST}[gateway]\nstate_dir = \"/elsewhere\""))
+        .env("STATE_DIRECTORY", "/var/lib/private/redeemd:/var/lib/more")
+        .env("RUNTIME_DIRECTORY", "/run/redeemd")
+        .env("CREDENTIALS_DIRECTORY", "/run/credentials/redeemd.service");
+    let loaded = place.load().unwrap();
+    assert_eq!(loaded.settings.gateway.state_dir, Path::new("/var/lib/private/redeemd"));
+    assert_eq!(loaded.settings.admin.socket, Path::new("/run/redeemd/admin.sock"));
+    assert_eq!(loaded.credentials_dir.as_deref(), Some(Path::new("/run/credentials/redeemd.service")));
+    assert!(loaded.warnings.iter().any(|line| line.starts_with("gateway.state_dir: ")), "{:?}", loaded.warnings);
+
+    let all =
+        Place::new(&format!("{LEAST}[admin]\nsocket = \"/s.sock\"")).env("RUNTIME_DIRECTORY", "/run/x").settings();
+    assert_eq!(all.admin.socket, Path::new("/s.sock"));
+    let all = Place::new(LEAST).env("STATE_DIRECTORY", "").settings();
+    assert_eq!(all.gateway.state_dir, Path::new("/var/lib/redeemd"));
+}
+
+#[test]
+fn relative_paths_begin_at_the_file_that_names_them() {
+    let place = Place::new(&LEAST.replace("/etc/redeemd/", "")).drop_in("10.toml", "[gateway]\nstate_dir = \"state\"");
+    let all = place.settings();
+    assert_eq!(all.providers[0].auth, Auth::Token(SecretSource::File(place.path("retm.token"))));
+    assert_eq!(all.gateway.state_dir, place.path("conf.d/state"));
+}
+
+#[test]
+fn files_that_cannot_be_read_now_are_warned_of() {
+    let place = Place::new(
+        &(LEAST.replace("/etc/redeemd/", "")
+            + "ca_file = \"ca.pem\"\n[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n\
+               [intake.tls]\ncert_file = \"cert\"\nkey_file = \"key\"\n[alert]\nurl = \"https://h/\"\ntoken_file = \"at\""),
+    );
+    let keys = |place: &Place| -> Vec<String> {
+        let key = |line: String| line.split(": ").next().unwrap_or_default().to_owned();
+        place.load().unwrap().warnings.into_iter().map(key).collect()
+    };
+    let all = [
+        "intake.till[t].credential",
+        "intake.tls.cert_file",
+        "intake.tls.key_file",
+        "provider[retm].ca_file",
+        "provider[retm].token_file",
+        "alert.token_file",
+    ];
+    assert_eq!(keys(&place), all);
+
+    for file in ["ca.pem", "cert", "key", "at", "c", "retm.token"] {
+        fs::write(place.path(file), "secret").unwrap();
+        fs::set_permissions(place.path(file), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let place = Place {
+        environment: [("CREDENTIALS_DIRECTORY".to_owned(), place.path("").display().to_string())].into(),
+        ..place
+    };
+    assert_eq!(keys(&place), [""; 0]);
+
+    fs::set_permissions(place.path("retm.token"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(keys(&place), ["provider[retm].token_file"]);
+}
+
+#[test]
+fn an_unusable_host_name_asks_for_a_name() {
+    let found = parse(LEAST, "").map_or_else(|problems| problems.to_string(), |_| String::new());
+    assert!(found.starts_with("gateway.name: the host name does not do"), "{found}");
+}
+
+#[test]
+fn a_business_finds_its_lane() {
+    let all = settings(&format!(
+        "{LEAST}\n[[provider]]\nname = \"b\"\nredeem_url = \"https://h/\"\ncredential = \"b\"\nbusinesses = [\"m\"]"
+    ));
+    let lane = |all: &Settings, business: &str| all.lane_for(business).map(|provider| provider.name.clone());
+    assert_eq!(lane(&all, "m").as_deref(), Some("b"));
+    assert_eq!(lane(&all, "other").as_deref(), Some("retm"));
+    let all = settings(&format!("{LEAST}businesses = [\"m\"]"));
+    assert_eq!(lane(&all, "other"), None);
+}
+
+#[test]
+fn a_provider_knows_its_reusable_codes() {
+    let all = settings(&format!("{LEAST}reusable_codes = [\"SUMMER*\", \"X\"]"));
+    let reusable = |code: &str| all.providers[0].is_reusable(&RewardCode::new(code.to_owned()));
+    assert!(reusable("SUMMER10") && reusable("X"));
+    assert!(!reusable("XSUMMER10") && !reusable("summer10") && !reusable("XY"));
+}
+
+#[test]
+fn only_what_a_reload_cannot_apply_needs_a_restart() {
+    let old = settings(LEAST);
+    assert_eq!(needs_restart(&old, &old), [""; 0]);
+    let reloaded = settings(&format!(
+        "{LEAST}timeout = \"5s\"\n[offline]\nmax_pending = 1\n[forward]\nmax_in_flight = 1\n[retention]\nsettled = \"1h\"\n\
+         [intake]\nreply_within = \"1s\"\n[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n[alert]\nurl = \"https://h/\""
+    ));
+    assert_eq!(needs_restart(&old, &reloaded), [""; 0]);
+    let other = settings(&format!(
+        "{LEAST}[gateway]\nname = \"x\"\nstate_dir = \"/x\"\n[intake]\nlisten = \"127.0.0.1:1\"\nredeem_path = \"/x\"\n\
+         check_path = \"/y\"\n[intake.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n[admin]\nlisten = \"127.0.0.1:2\"\n\
+         socket = \"/x.sock\""
+    ));
+    let marked: Vec<&str> = KEYS.iter().filter(|key| key.restart).map(|key| key.path).collect();
+    assert_eq!(needs_restart(&old, &other), marked);
+}
+
+fn shipped(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+#[test]
+fn both_shipped_files_load() {
+    for name in ["config/redeemd.toml", "config/dev.toml"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let loaded = load(&LoadOptions { file, environment: BTreeMap::new(), host_name: "host".to_owned() });
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{name}\n{problems}"));
+        assert_eq!(loaded.settings.providers.len(), 1, "{name}");
+    }
+}
+
+/// The lines `key = value` of the shipped file, set or commented out, with the key's whole path.
+fn lines_of_the_shipped_file() -> Vec<(String, String)> {
+    let mut section = String::new();
+    let mut lines = Vec::new();
+    for line in shipped("config/redeemd.toml").lines() {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        if line.starts_with('[') && line.ends_with(']') {
+            line.trim_matches(['[', ']']).clone_into(&mut section);
+        } else if let Some((name, value)) = line.split_once(" = ")
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        {
+            lines.push((format!("{section}.{name}"), value.to_owned()));
+        }
+    }
+    lines
+}
+
+#[test]
+fn the_shipped_file_has_every_key_with_its_default_in_the_order_of_the_list() {
+    let lines = lines_of_the_shipped_file();
+    let written: Vec<&str> = lines.iter().map(|(path, _)| path.as_str()).collect();
+    let keys: Vec<&str> = KEYS.iter().map(|key| key.path).collect();
+    assert_eq!(written, keys);
+    for (key, (path, value)) in KEYS.iter().zip(&lines) {
+        assert!(key.default.is_none_or(|default| default == value), "{path} = {value}, not {:?}", key.default);
+    }
+}
+
+#[test]
+fn the_shipped_file_marks_what_needs_a_restart() {
+    let text = shipped("config/redeemd.toml");
+    // One mark stands for both keys of [intake.tls].
+    assert_eq!(text.matches(". (restart)\n").count(), KEYS.iter().filter(|key| key.restart).count() - 1);
+}
+
+#[test]
+fn the_manual_page_has_every_key_with_its_default_in_the_order_of_the_list() {
+    let page = shipped("packaging/redeemd.toml.5").replace("\\-", "-");
+    let entries: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("\\fB")).collect();
+    let expected: Vec<String> = KEYS
+        .iter()
+        .map(|key| match (key.default, key.restart) {
+            (Some(default), false) => format!("{}\\fR = {default}", key.path),
+            (Some(default), true) => format!("{}\\fR = {default} (restart)", key.path),
+            (None, false) => format!("{}\\fR", key.path),
+            (None, true) => format!("{}\\fR (restart)", key.path),
+        })
+        .collect();
+    assert_eq!(entries, expected);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_damage_to_the_text_makes_the_loader_panic(from in 0_usize..9000, count in 0_usize..60, put in "[\\[\\]\"=.#a*\\PC]{0,6}") {
+        let mut text: Vec<char> = shipped("config/redeemd.toml").replace("\n# ", "\n").chars().collect();
+        let from = from.min(text.len());
+        text.splice(from..(from + count).min(text.len()), put.chars());
+        let text: String = text.into_iter().collect();
+        if let Err(problems) = parse(&text, "host") {
+            proptest::prop_assert!(!problems.0.is_empty());
+        }
+    }
+}
