@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Context, Road, STOP_GRACE, ending, memory, waits::Waits};
 use crate::clock::rfc3339;
 use crate::link::{self, Dice, Effects, Flying, Link, Nudge, Phase, Suspects};
-use crate::queue::{Gate, Lane, LaneCommand, LIVE_ROWS_MAX, LaneSettings, Mailboxes, QueueError, Told};
+use crate::queue::{Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError, Told};
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::store::{Claim, Claimed, Ended, Event, Settled};
 use crate::verdict::{self, Outcome, Rules, Verdict};
@@ -367,7 +367,8 @@ impl<R: Road> Forwarder<R> {
 
     /// Rows that were claimed and not sent lose their claim in one batch.
     fn give_back(&mut self) {
-        let rows: Vec<_> = self.live.drain(..).chain(self.backlog.drain(..)).map(|row| (row.seq, row.attempt)).collect();
+        let rows: Vec<_> =
+            self.live.drain(..).chain(self.backlog.drain(..)).map(|row| (row.seq, row.attempt)).collect();
         if !rows.is_empty() {
             self.after = Seq(0);
             self.renewals += 1;
@@ -484,7 +485,15 @@ impl<R: Road> Forwarder<R> {
         let since = rfc3339(self.since_ms);
         let lane = self.lane.name();
         match &why {
-            Some(why) => tracing::warn!(lane, link, cause = why.cause.as_str(), detail = why.detail, since, "{}", why.cause.explanation()),
+            Some(why) => tracing::warn!(
+                lane,
+                link,
+                cause = why.cause.as_str(),
+                detail = why.detail,
+                since,
+                "{}",
+                why.cause.explanation()
+            ),
             None => tracing::info!(lane, link, "the lane is up"),
         }
         self.lane.publish(|status| {
@@ -494,6 +503,7 @@ impl<R: Road> Forwarder<R> {
             status.explanation = why.as_ref().map(|why| why.cause.explanation().to_owned());
             status.detail = why.map(|why| why.detail);
         });
+        self.context.phases.notify_one();
     }
 
     fn remember(&mut self, now: Duration) {

@@ -42,11 +42,9 @@ pub(super) fn restore(link: &mut Link, memory: &LaneMemory, clock: &Clock, now: 
 pub(super) fn of(link: &Link, held_since_ms: i64, clock: &Clock, now: Duration) -> LaneMemory {
     let stamp = clock.stamp();
     let hold = match link.phase() {
-        Phase::Held(why) if why.cause.is_for_a_person() => Some(Hold {
-            cause: why.cause.as_str().to_owned(),
-            detail: why.detail.clone(),
-            since_ms: held_since_ms,
-        }),
+        Phase::Held(why) if why.cause.is_for_a_person() => {
+            Some(Hold { cause: why.cause.as_str().to_owned(), detail: why.detail.clone(), since_ms: held_since_ms })
+        }
         Phase::Up | Phase::Down(_) | Phase::Held(_) => None,
     };
     let wait = link.waiting(now).map(|left| WaitMemory {

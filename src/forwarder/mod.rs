@@ -41,6 +41,8 @@ pub struct Context<R> {
     pub network: watch::Receiver<u64>,
     /// Counts up when the settings were read again.
     pub reloads: watch::Receiver<u64>,
+    /// Told when a link changed.
+    pub phases: Arc<tokio::sync::Notify>,
     /// Whom to tell of failing deliveries.
     pub alerts: Alerts,
     /// Becomes true when the daemon stops.

@@ -349,7 +349,9 @@ impl Link {
                 self.declines = None;
                 self.answered(now)
             }
-            Verdict::Credential | Verdict::Road(Road::Credential) => self.hold(now, Cause::Credential, ended.detail.to_owned()),
+            Verdict::Credential | Verdict::Road(Road::Credential) => {
+                self.hold(now, Cause::Credential, ended.detail.to_owned())
+            }
             Verdict::Wait { at_least, .. } => self.told_to_wait(now, *at_least),
             Verdict::RowFault { status } => self.row_fault(now, ended, *status, was_probe),
             Verdict::Reset => self.reset(now, ended, was_probe),

@@ -80,7 +80,7 @@ pub struct Gate {
 pub type Told = (LaneCommand, oneshot::Sender<()>);
 
 /// What a lane needs of the settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneSettings {
     /// Its provider.
     pub provider: Provider,

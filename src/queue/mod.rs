@@ -251,13 +251,11 @@ impl Queue {
         let counts = self.counts_by_lane();
         let pending = |name: &str| counts.iter().find(|(lane, _)| lane == name).map_or(0, |(_, counts)| counts.pending);
         let configured = self.configured();
-        let mut all: Vec<LaneStatus> = configured
+        let mut all: Vec<LaneStatus> =
+            configured.iter().map(|lane| LaneStatus { pending: pending(lane.name()), ..lane.status() }).collect();
+        let orphans = counts
             .iter()
-            .map(|lane| LaneStatus { pending: pending(lane.name()), ..lane.status() })
-            .collect();
-        let orphans = counts.iter().filter(|(name, counts)| {
-            counts.pending > 0 && !configured.iter().any(|lane| lane.name() == name)
-        });
+            .filter(|(name, counts)| counts.pending > 0 && !configured.iter().any(|lane| lane.name() == name));
         all.extend(orphans.map(|(name, counts)| orphan(name, counts.pending)));
         all
     }

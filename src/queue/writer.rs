@@ -336,7 +336,9 @@ impl Writer {
 
     fn after(&mut self, op: &Op, done: &Done) {
         match (op, done) {
-            (Op::Accept { new, .. }, Done::Decided(decision, live)) => self.accepted(&new.lane, decision, live.as_deref()),
+            (Op::Accept { new, .. }, Done::Decided(decision, live)) => {
+                self.accepted(&new.lane, decision, live.as_deref())
+            }
             (_, Done::Claimed(rows)) => rows.iter().for_each(|row| self.shared.flights.claimed(row.seq)),
             (Op::Settle { seq, .. }, Done::Settled(settled)) => {
                 self.shared.flights.ended(*seq);

@@ -39,9 +39,8 @@ impl Desk<'_> {
 
     fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
         let (high, low) = halves(key);
-        let sql = format!(
-            "SELECT {COLUMNS} FROM redemption WHERE key = ?1 AND key_rest = ?2 ORDER BY seq DESC LIMIT 1"
-        );
+        let sql =
+            format!("SELECT {COLUMNS} FROM redemption WHERE key = ?1 AND key_rest = ?2 ORDER BY seq DESC LIMIT 1");
         Ok(self.sql.prepare_cached(&sql)?.query_row((high, low), Stored::from_row).optional()?)
     }
 

@@ -45,7 +45,9 @@ impl Desk<'_> {
             return Ok(Acted::Refused { why });
         }
         if !matches!(row.state, State::Pending | State::Parked) {
-            return Ok(Acted::Refused { why: format!("it is {}, and only what is pending or parked can be voided", row.state) });
+            return Ok(Acted::Refused {
+                why: format!("it is {}, and only what is pending or parked can be voided", row.state),
+            });
         }
         self.finish(&row, State::Voided, row.marks)?;
         self.keep_answer(row.seq, None, Some(note))?;

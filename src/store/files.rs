@@ -185,6 +185,14 @@ pub fn free_bytes(dir: &Path) -> u64 {
     rustix::fs::statvfs(dir).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
 }
 
+/// Whether `dir` lies in memory: what is written there does not survive a power cut.
+#[must_use]
+pub fn is_volatile(dir: &Path) -> bool {
+    /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of statfs(2).
+    const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+    rustix::fs::statfs(dir).is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| IN_MEMORY.contains(&kind)))
+}
+
 fn reserve_path(dir: &Path) -> PathBuf {
     dir.join("reserve")
 }

@@ -111,7 +111,8 @@ impl Desk<'_> {
 
     fn candidates(&self, lane: i64, claim: &Claim) -> Result<Vec<Seq>, StoreError> {
         let mut found = claim.prefer.clone();
-        let sql = "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND state = 0 ORDER BY seq";
+        let sql =
+            "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND state = 0 ORDER BY seq";
         let mut statement = self.sql.prepare_cached(sql)?;
         let mut rows = statement.query((lane, claim.after.0))?;
         while found.len() < claim.rows_max
@@ -147,13 +148,7 @@ impl Desk<'_> {
         Ok(None)
     }
 
-    pub(super) fn settle(
-        &mut self,
-        seq: Seq,
-        attempt: u32,
-        ended: &Ended,
-        show: bool,
-    ) -> Result<Settled, StoreError> {
+    pub(super) fn settle(&mut self, seq: Seq, attempt: u32, ended: &Ended, show: bool) -> Result<Settled, StoreError> {
         let Some(row) = row::by_seq(self.sql, seq)? else {
             return Ok(Settled { applied: false, state: State::Voided, row: None });
         };
@@ -211,12 +206,7 @@ impl Desk<'_> {
         self.books.change(row.lane, row.state, state)
     }
 
-    pub(super) fn keep_answer(
-        &self,
-        seq: Seq,
-        answer: Option<&Answer>,
-        note: Option<&str>,
-    ) -> Result<(), StoreError> {
+    pub(super) fn keep_answer(&self, seq: Seq, answer: Option<&Answer>, note: Option<&str>) -> Result<(), StoreError> {
         let sql = "INSERT INTO answer VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (seq) DO UPDATE SET \
              status = coalesce(excluded.status, status), content_type = coalesce(excluded.content_type, content_type), \
              body = coalesce(excluded.body, body), note = coalesce(excluded.note, note)";

@@ -24,10 +24,10 @@ use crate::limits::LaneNow;
 use crate::settings::Offline;
 
 pub use books::{Hold, LaneMemory, WaitMemory};
-pub use error::{Trouble, StoreError};
-pub use files::{FREE_BYTES_MIN, Found, OpenReport, RESERVE_BYTES, free_bytes};
-pub use forward::{Claim, Claimed, Ended, Settled};
 pub use checkpoint::Checkpointer;
+pub use error::{StoreError, Trouble};
+pub use files::{FREE_BYTES_MIN, Found, OpenReport, RESERVE_BYTES, free_bytes, is_volatile};
+pub use forward::{Claim, Claimed, Ended, Settled};
 pub use prune::Pruned;
 pub use read::Reader;
 pub use types::{
@@ -220,8 +220,7 @@ impl Store {
     }
 
     fn attempt(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Result<Vec<Done>, StoreError> {
-        let transaction =
-            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let mut desk = Desk { sql: &transaction, books: &mut self.books, next_seq: &mut self.next_seq, around };
         let done = ops.iter().map(|op| desk.perform(op)).collect::<Result<Vec<_>, _>>()?;
         self.books.write(&transaction)?;
@@ -254,8 +253,7 @@ impl Store {
     /// # Errors
     /// The database cannot be written.
     pub fn ensure_lanes(&mut self, names: &[String]) -> Result<(), StoreError> {
-        let transaction =
-            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         for name in names {
             self.books.lane(&transaction, name)?;
         }

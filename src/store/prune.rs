@@ -16,18 +16,27 @@ pub struct Pruned {
     pub after: Option<Seq>,
 }
 
+struct Looked {
+    seq: i64,
+    state: i64,
+    settled_ms: Option<i64>,
+    marks: i64,
+    accepted_ms: i64,
+}
+
 impl Desk<'_> {
     /// Deletes confirmed, declined and voided rows that were settled before `settled_before_ms` under a trusted clock,
     /// never the newest row: its number must not be given again.
     pub(super) fn prune(&mut self, settled_before_ms: i64, after: Seq) -> Result<Pruned, StoreError> {
         let looked = self.look(after)?;
-        let last = looked.last().map(|(seq, _, _, _)| *seq);
+        // What was accepted after that moment cannot have been settled before it; what follows is younger still.
+        let last = looked.last().filter(|row| row.accepted_ms < settled_before_ms).map(|row| row.seq);
         let newest = *self.next_seq - 1;
         let mut rows = 0;
-        for (seq, state, settled_ms, marks) in &looked {
-            let old = settled_ms.is_some_and(|at| at < settled_before_ms) && marks & mark::SETTLED_TRUSTED != 0;
-            if old && matches!(state, 1 | 2 | 4) && *seq != newest {
-                self.delete(*seq)?;
+        for row in &looked {
+            let old = row.settled_ms.is_some_and(|at| at < settled_before_ms);
+            if old && row.marks & mark::SETTLED_TRUSTED != 0 && matches!(row.state, 1 | 2 | 4) && row.seq != newest {
+                self.delete(row.seq)?;
                 rows += 1;
             }
         }
@@ -35,11 +44,13 @@ impl Desk<'_> {
         Ok(Pruned { rows, after: last.filter(|_| full).map(Seq) })
     }
 
-    fn look(&self, after: Seq) -> Result<Vec<(i64, i64, Option<i64>, i64)>, StoreError> {
-        let sql = "SELECT seq, state, settled_ms, marks FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    fn look(&self, after: Seq) -> Result<Vec<Looked>, StoreError> {
+        let sql =
+            "SELECT seq, state, settled_ms, marks, accepted_ms FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2";
         let mut statement = self.sql.prepare_cached(sql)?;
         let rows = statement.query_map((after.0, ROWS_LOOKED_AT), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            let (seq, state, settled_ms) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(Looked { seq, state, settled_ms, marks: row.get(3)?, accepted_ms: row.get(4)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

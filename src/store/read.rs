@@ -76,7 +76,9 @@ impl Reader {
         let after = filter.after.map_or(0, |seq| seq.0);
         let numbers = match filter.state {
             Some(State::Pending) => self.pending(filter, after, limit)?,
-            Some(state @ (State::Declined | State::Parked | State::Voided)) => self.exceptions(filter, state, after, limit)?,
+            Some(state @ (State::Declined | State::Parked | State::Voided)) => {
+                self.exceptions(filter, state, after, limit)?
+            }
             Some(State::Confirmed) | None => self.scan(filter, after, limit)?,
         };
         numbers.into_iter().filter_map(|seq| self.by_seq(seq).transpose()).collect()
@@ -135,7 +137,8 @@ impl Reader {
     }
 
     fn scan(&self, filter: &Filter, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
-        let sql = "SELECT seq, lane FROM redemption WHERE seq > ?1 AND (?2 IS NULL OR state = ?2) ORDER BY seq LIMIT ?3";
+        let sql =
+            "SELECT seq, lane FROM redemption WHERE seq > ?1 AND (?2 IS NULL OR state = ?2) ORDER BY seq LIMIT ?3";
         let mut statement = self.connection.prepare(sql)?;
         let found = statement.query((after, filter.state.map(|state| state as i64), rows(LOOK_ROWS_MAX)))?;
         self.of_lanes(found, filter, limit)

@@ -174,7 +174,9 @@ fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), S
     let got = match got {
         rusqlite::types::Value::Integer(number) => number.to_string(),
         rusqlite::types::Value::Text(text) => text,
-        rusqlite::types::Value::Null | rusqlite::types::Value::Real(_) | rusqlite::types::Value::Blob(_) => String::new(),
+        rusqlite::types::Value::Null | rusqlite::types::Value::Real(_) | rusqlite::types::Value::Blob(_) => {
+            String::new()
+        }
     };
     if got == value { Ok(()) } else { Err(StoreError::Pragma { name, got }) }
 }

@@ -1,1 +1,0 @@
-//! Start order, signals, ordered shutdown.

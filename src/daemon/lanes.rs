@@ -1,0 +1,204 @@
+//! The lanes of the settings: begun, changed and ended as the settings say.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::DaemonError;
+use crate::alert::Alerts;
+use crate::clock::Clock;
+use crate::forwarder::{self, MakeRoad};
+use crate::intake::CheckReward;
+use crate::queue::{Lane, LaneSettings, Mailboxes, Queue};
+use crate::settings::{Provider, Settings};
+use crate::upstream::{Context, Upstream};
+
+/// The way to each provider, for Check Reward.
+type Roads = Arc<RwLock<BTreeMap<String, Upstream>>>;
+
+struct Running {
+    lane: Arc<Lane>,
+    stop: watch::Sender<bool>,
+    task: AbortHandle,
+}
+
+/// Every lane that runs.
+pub(super) struct Lanes {
+    queue: Queue,
+    clock: Clock,
+    gateway: String,
+    network: watch::Receiver<u64>,
+    reloads: watch::Sender<u64>,
+    phases: Arc<Notify>,
+    alerts: Alerts,
+    roads: Roads,
+    make_road: MakeRoad<Upstream>,
+    running: Vec<Running>,
+    tasks: JoinSet<(String, Result<(), String>)>,
+}
+
+impl Lanes {
+    pub(super) fn new(
+        settings: &Settings,
+        queue: &Queue,
+        clock: &Clock,
+        network: watch::Receiver<u64>,
+        (alerts, credentials_dir): (Alerts, Option<PathBuf>),
+    ) -> Self {
+        let roads = Roads::default();
+        let context = Context {
+            clock: clock.clone(),
+            state_dir: settings.gateway.state_dir.clone(),
+            credentials_dir,
+            gateway: settings.gateway.name.clone(),
+        };
+        Self {
+            queue: queue.clone(),
+            clock: clock.clone(),
+            gateway: settings.gateway.name.clone(),
+            network,
+            reloads: watch::Sender::new(0),
+            phases: Arc::default(),
+            alerts,
+            make_road: maker(Arc::clone(&roads), context),
+            roads,
+            running: Vec::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Makes the lanes those of `settings`: what stays keeps its link, what is gone ends, what is new begins.
+    pub(super) async fn set(&mut self, settings: &Settings) -> Result<(), DaemonError> {
+        self.end_those_gone(settings).await;
+        let mut begun = Vec::new();
+        let mut lanes = Vec::new();
+        for provider in &settings.providers {
+            let wanted = LaneSettings { provider: provider.clone(), forward: settings.forward.clone() };
+            if let Some(lane) = self.find(&provider.name) {
+                if *lane.settings() != wanted {
+                    lane.reconfigure(wanted);
+                }
+                lanes.push(lane);
+            } else {
+                let (lane, mailboxes) = Lane::new(wanted);
+                lanes.push(Arc::clone(&lane));
+                begun.push((lane, mailboxes));
+            }
+        }
+        self.queue.set_lanes(lanes).await?;
+        for (lane, mailboxes) in begun {
+            self.begin(lane, mailboxes)?;
+        }
+        self.reloads.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<Lane>> {
+        self.running.iter().find(|one| one.lane.name() == name).map(|one| Arc::clone(&one.lane))
+    }
+
+    fn begin(&mut self, lane: Arc<Lane>, mailboxes: Mailboxes) -> Result<(), DaemonError> {
+        // Settings that no road can be made of are told at once, not by a lane that ends.
+        (self.make_road)(&lane.settings())
+            .map_err(|why| DaemonError::Provider { lane: lane.name().to_owned(), why })?;
+        let (stop, stopped) = watch::channel(false);
+        let context = forwarder::Context {
+            queue: self.queue.clone(),
+            clock: self.clock.clone(),
+            gateway: self.gateway.clone(),
+            seed: seed(),
+            make_road: Arc::clone(&self.make_road),
+            network: self.network.clone(),
+            reloads: self.reloads.subscribe(),
+            phases: Arc::clone(&self.phases),
+            alerts: self.alerts.clone(),
+            stop: stopped,
+        };
+        let (name, its) = (lane.name().to_owned(), Arc::clone(&lane));
+        let task = self.tasks.spawn(async move { (name, forwarder::run(its, mailboxes, context).await) });
+        self.running.push(Running { lane, stop, task });
+        Ok(())
+    }
+
+    async fn end_those_gone(&mut self, settings: &Settings) {
+        let stays = |one: &Running| settings.providers.iter().any(|provider| provider.name == one.lane.name());
+        let (stay, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running).into_iter().partition(stays);
+        self.running = stay;
+        for one in &gone {
+            tracing::warn!(lane = one.lane.name(), "the provider is gone from the settings: its lane ends");
+            one.stop.send_replace(true);
+            self.roads.write().unwrap_or_else(PoisonError::into_inner).remove(one.lane.name());
+        }
+        while gone.iter().any(|one| !one.task.is_finished()) {
+            if self.tasks.join_next().await.is_none() {
+                break;
+            }
+        }
+    }
+
+    /// Notified when a link changed.
+    pub(super) fn phases(&self) -> Arc<Notify> {
+        Arc::clone(&self.phases)
+    }
+
+    /// Returns when a lane ended that was not told to: it says why.
+    pub(super) async fn ended(&mut self) -> String {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok((lane, Err(why)))) => return format!("lane {lane}: {why}"),
+                Some(Ok((lane, Ok(())))) if self.find(&lane).is_some() => return format!("lane {lane} ended"),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return format!("a lane ended in a defect: {error}"),
+                None => std::future::pending::<()>().await,
+            }
+        }
+    }
+
+    /// Forwards a till's Check Reward over its lane's connections.
+    pub(super) fn checker(&self) -> impl CheckReward + use<> {
+        let roads = Arc::clone(&self.roads);
+        move |lane: &str, body: Bytes| {
+            let road = roads.read().unwrap_or_else(PoisonError::into_inner).get(lane).cloned();
+            async move {
+                match road {
+                    Some(road) => road.check(body).await,
+                    None => None,
+                }
+            }
+        }
+    }
+
+    /// Every lane's attempts end within their grace.
+    pub(super) async fn stop(&mut self) {
+        for one in &self.running {
+            one.stop.send_replace(true);
+        }
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a lane ended in a defect");
+            }
+        }
+    }
+}
+
+fn maker(roads: Roads, context: Context) -> MakeRoad<Upstream> {
+    Arc::new(move |settings: &LaneSettings| {
+        let provider: &Provider = &settings.provider;
+        let road = Upstream::new(provider, &context).map_err(|error| error.to_string())?;
+        roads.write().unwrap_or_else(PoisonError::into_inner).insert(provider.name.clone(), road.clone());
+        Ok(road)
+    })
+}
+
+/// Jitter that differs from process to process; a test seeds its own.
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u64::from_ne_bytes(bytes),
+        Err(_) => u64::from(std::process::id()),
+    }
+}

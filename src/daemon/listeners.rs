@@ -1,0 +1,115 @@
+//! The listeners: the tills', the operators' and the commands' socket.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::DaemonError;
+use crate::admin::{self, Admin};
+use crate::intake::{self, Intake};
+use crate::listen::{self, Bounds, Certificate, Socket};
+use crate::notify;
+use crate::settings::Settings;
+
+/// `FileDescriptorName=` of the tills' socket in `redeemd.socket`.
+const TILLS_SOCKET: &str = "tills";
+
+/// Bound, then serving.
+pub(super) struct Listeners {
+    tills: Option<Socket>,
+    admin: Vec<Socket>,
+    certificate: Option<Certificate>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Listeners {
+    /// Binds everything, or takes what systemd hands in.
+    pub(super) fn bind(settings: &Settings) -> Result<Self, DaemonError> {
+        let tills = tills_listener(settings)?;
+        let certificate = settings
+            .intake
+            .tls
+            .as_ref()
+            .map(|files| Certificate::open(files).map_err(|fault| DaemonError::Certificate(fault.to_string())))
+            .transpose()?;
+        let tills = match &certificate {
+            Some(certificate) => Socket::Tls(tills, certificate.clone()),
+            None => Socket::Tcp(tills),
+        };
+        let admin = vec![Socket::Tcp(tcp(settings.admin.listen)?), Socket::Unix(unix(&settings.admin.socket)?)];
+        Ok(Self { tills: Some(tills), admin, certificate, stop: watch::Sender::new(false), tasks: JoinSet::new() })
+    }
+
+    /// Serves tills and operators.
+    pub(super) fn serve(&mut self, intake: Arc<Intake>, admin: Arc<Admin>) {
+        if let Some(socket) = self.tills.take() {
+            self.tasks.spawn(listen::serve(socket, intake::router(intake), Bounds::default(), self.stop.subscribe()));
+        }
+        let bounds = Bounds { connections_max: 128, ..Bounds::default() };
+        for socket in self.admin.drain(..) {
+            self.tasks.spawn(listen::serve(socket, admin::router(Arc::clone(&admin)), bounds, self.stop.subscribe()));
+        }
+    }
+
+    /// Reads the tills' certificate again.
+    pub(super) fn reload(&self) -> Result<(), String> {
+        match &self.certificate {
+            Some(certificate) => certificate.reload().map_err(|fault| format!("intake.tls: {fault}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns when a listener ended that was not told to.
+    pub(super) async fn ended(&mut self) {
+        if self.tasks.join_next().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Accepts nothing more; requests under way get their answer.
+    pub(super) async fn stop(&mut self) {
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+fn tills_listener(settings: &Settings) -> Result<TcpListener, DaemonError> {
+    let mut handed = notify::listen_fds()?;
+    let Some(listener) = handed.take_tcp(TILLS_SOCKET).or_else(|| handed.take_tcp("redeemd.socket")) else {
+        return tcp(settings.intake.listen);
+    };
+    let place = settings.intake.listen.to_string();
+    let address = listener.local_addr().map_err(|error| DaemonError::Listen { place: place.clone(), error })?;
+    if address != settings.intake.listen {
+        tracing::warn!(%address, setting = place, "systemd hands in another address than intake.listen: systemd's counts");
+    }
+    TcpListener::from_std(listener).map_err(|error| DaemonError::Listen { place, error })
+}
+
+fn tcp(address: std::net::SocketAddr) -> Result<TcpListener, DaemonError> {
+    let told = |error| DaemonError::Listen { place: address.to_string(), error };
+    let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }
+        .map_err(told)?;
+    // A restart must not wait for the last process' connections to time out.
+    socket.set_reuseaddr(true).map_err(told)?;
+    socket.bind(address).map_err(told)?;
+    socket.listen(1024).map_err(told)
+}
+
+/// The commands' socket: whoever may open it may act, so the file's group decides.
+fn unix(path: &Path) -> Result<UnixListener, DaemonError> {
+    let told = |error| DaemonError::Listen { place: path.display().to_string(), error };
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(told(error)),
+        // The state directory's lock says that nobody else serves here.
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path).map_err(told)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(told)?;
+    Ok(listener)
+}

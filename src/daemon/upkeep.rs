@@ -1,0 +1,104 @@
+//! What is done now and then: the watchdog is fed by progress, old rows leave.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::clock::Clock;
+use crate::notify::Notify;
+use crate::queue::{LaneCommand, Queue};
+use crate::redemption::Seq;
+
+/// How often old rows are looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+/// How many rows may leave in that time: a clock that jumped cannot empty the books at once.
+const PRUNE_ROWS_MAX: u64 = 20_000;
+/// Between two batches, so that tills come first.
+const PRUNE_PAUSE: Duration = Duration::from_millis(50);
+
+/// The timers.
+pub(super) struct Upkeep {
+    notify: Arc<Notify>,
+    retention: Duration,
+    feed: Option<tokio::time::Interval>,
+    prune: tokio::time::Interval,
+    work: JoinSet<()>,
+}
+
+impl Upkeep {
+    pub(super) fn new(notify: &Arc<Notify>, retention: Duration) -> Self {
+        let every = |period: Duration| {
+            let mut timer = interval_at(Instant::now() + period, period);
+            timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            timer
+        };
+        Self {
+            notify: Arc::clone(notify),
+            retention,
+            // Twice in the interval, as sd_watchdog_enabled(3) advises.
+            feed: notify.watchdog_interval().map(|interval| every(interval / 2)),
+            prune: every(PRUNE_EVERY),
+            work: JoinSet::new(),
+        }
+    }
+
+    pub(super) fn set_retention(&mut self, retention: Duration) {
+        self.retention = retention;
+    }
+
+    /// Returns after something was begun.
+    pub(super) async fn tick(&mut self, queue: &Queue, clock: &Clock) {
+        tokio::select! {
+            () = next(&mut self.feed) => {
+                self.work.spawn(feed(queue.clone(), Arc::clone(&self.notify)));
+            }
+            _ = self.prune.tick() => {
+                self.work.spawn(prune(queue.clone(), clock.clone(), self.retention));
+            }
+            Some(ended) = self.work.join_next(), if !self.work.is_empty() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "an errand ended in a defect");
+                }
+            }
+        }
+    }
+}
+
+async fn next(timer: &mut Option<tokio::time::Interval>) {
+    match timer {
+        Some(timer) => {
+            timer.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Feeds the watchdog once the writer and each lane have come round; one that is stuck lets it starve.
+async fn feed(queue: Queue, notify: Arc<Notify>) {
+    let lanes_are_alive = queue.command(None, LaneCommand::Ping).await.is_ok();
+    if lanes_are_alive && queue.ping().await.is_ok() {
+        notify.feed();
+    }
+}
+
+/// Old rows leave in small batches, under a clock that can be trusted.
+async fn prune(queue: Queue, clock: Clock, retention: Duration) {
+    let stamp = clock.stamp();
+    if !stamp.trusted {
+        return;
+    }
+    let settled_before_ms = stamp.unix_ms - i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+    let (mut after, mut rows) = (Seq(0), 0);
+    while rows < PRUNE_ROWS_MAX {
+        let Ok(pruned) = queue.prune(settled_before_ms, after).await else { break };
+        rows += pruned.rows;
+        let Some(next) = pruned.after else { break };
+        after = next;
+        tokio::time::sleep(PRUNE_PAUSE).await;
+    }
+    if rows > 0 {
+        tracing::info!(rows, "settled redemptions left after their retention");
+    }
+}
