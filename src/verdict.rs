@@ -441,9 +441,9 @@ mod tests {
 
     #[test]
     fn the_cause_names_what_came_and_repeats_none_of_it() {
-        let detail = |status, body: &str| match of(status, body) {
-            Verdict::NotTheProvider { detail } => detail,
-            other => panic!("{other:?}"),
+        let detail = |status, body: &str| {
+            let Verdict::NotTheProvider { detail } = of(status, body) else { panic!("it is the provider") };
+            detail
         };
         assert_eq!(detail(200, HTML), "HTTP 200 with a web page");
         assert_eq!(detail(302, ""), "HTTP 302 with a redirect");

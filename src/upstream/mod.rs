@@ -1,0 +1,201 @@
+//! One HTTPS attempt: a redemption in, an answer or a phase of failure out.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
+
+use crate::clock::{self, Clock};
+use crate::redemption::{Id, Seq};
+use crate::settings::Provider;
+use crate::verdict::{Failure, Outcome, Phase};
+
+mod credential;
+mod phase;
+mod resolve;
+mod road;
+mod secret;
+mod sockets;
+mod tls;
+
+use credential::Credential;
+use road::{Plan, Post, Road};
+
+/// One attempt to deliver a redemption.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The row.
+    pub seq: Seq,
+    /// Sent as `Idempotency-Key`.
+    pub id: Id,
+    /// Which attempt this is, from 1: `Redeemd-Attempt`.
+    pub number: u32,
+    /// Unix milliseconds: `Redeemd-Accepted-At` (RFC 3339, UTC).
+    pub accepted_at_ms: i64,
+    /// The stored body.
+    pub body: Bytes,
+}
+
+/// What an upstream needs to know of the box that it stands on.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Says whether a certificate's dates can be judged here, and times the renewal of tokens.
+    pub clock: Clock,
+    /// Where `oauth/` is kept.
+    pub state_dir: PathBuf,
+    /// `$CREDENTIALS_DIRECTORY`.
+    pub credentials_dir: Option<PathBuf>,
+    /// The gateway's name, for the reader of an alert.
+    pub gateway: String,
+}
+
+/// Why a way to the provider could not be made of its settings. Nothing that changes while the daemon runs is among
+/// them: an unreadable token, say, is an attempt's failure.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// A URL that is none.
+    #[error("{what}: not a URL that can be posted to: {why}")]
+    Url {
+        /// The setting.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The certificate authorities' file cannot be read or holds no certificate.
+    #[error("ca_file {}: {why}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The platform's certificates cannot be used, or TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The HTTP client cannot be built.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(String),
+}
+
+/// One provider as attempts see it. Cheap to clone; clones share connections and credential.
+#[derive(Clone)]
+pub struct Upstream(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    redeem_url: reqwest::Url,
+    check_url: Option<reqwest::Url>,
+    timeout: Duration,
+    road: Road,
+    credential: Credential,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Upstream").field(&self.0.name).finish()
+    }
+}
+
+impl Upstream {
+    /// The way to `provider`. Resolves nothing, connects nowhere and reads no secret: a box may start offline.
+    pub fn new(provider: &Provider, context: &Context) -> Result<Self, UpstreamError> {
+        let redeem_url = parse_url("redeem_url", &provider.redeem_url)?;
+        let check_url = provider.check_url.as_deref().map(|url| parse_url("check_url", url)).transpose()?;
+        let plan = Plan::of(provider, context)?;
+        Ok(Self(Arc::new(Inner {
+            name: provider.name.clone(),
+            redeem_url,
+            check_url,
+            timeout: provider.timeout,
+            road: Road::new(plan.clone())?,
+            credential: Credential::new(provider, context, plan)?,
+        })))
+    }
+
+    /// Delivers a redemption once. Ends within the provider's `timeout`, reading the credential included.
+    pub async fn redeem(&self, attempt: &Attempt) -> Outcome {
+        let headers = match redeem_headers(attempt) {
+            Ok(headers) => headers,
+            Err(why) => return Outcome::Failed(unsent(why)),
+        };
+        self.0.post(self.0.redeem_url.clone(), headers, attempt.body.clone()).await
+    }
+
+    /// Relays a till's Check Reward once; `None` where the provider offers none. Ends within `timeout`.
+    pub async fn check(&self, body: Bytes) -> Option<Outcome> {
+        let url = self.0.check_url.clone()?;
+        Some(self.0.post(url, HeaderMap::new(), body).await)
+    }
+
+    /// The next attempt opens a connection of its own: after a network event and when the link goes down. A renewal of
+    /// the token that failed for want of a road may be tried again at once.
+    pub fn drop_pool(&self) {
+        self.0.road.drop_pool();
+        self.0.credential.road_changed();
+    }
+
+    /// Pends until the credential could be worth another try: the token's file holds another token than the one that
+    /// was last sent (it is looked at once a second, only while somebody awaits this), or OAuth gave a new one.
+    pub async fn credential_changed(&self) {
+        self.0.credential.changed().await;
+    }
+
+    /// After SIGHUP, a 401 or a 403: the credential is had anew for the next attempt (OAuth: at most once a backoff).
+    pub fn reload_credential(&self) {
+        self.0.credential.refused();
+    }
+}
+
+impl Inner {
+    async fn post(&self, url: reqwest::Url, mut headers: HeaderMap, body: Bytes) -> Outcome {
+        let deadline = Instant::now() + self.timeout;
+        let bearer = match tokio::time::timeout_at(deadline, self.credential.bearer()).await {
+            Ok(Ok(bearer)) => bearer,
+            Ok(Err(failure)) => return Outcome::Failed(failure),
+            Err(_elapsed) => {
+                let late = unsent("no credential was had within the deadline".to_owned());
+                return Outcome::Failed(Failure { deadline: true, ..late });
+            }
+        };
+        headers.insert(AUTHORIZATION, bearer);
+        let outcome = self.road.post(Post::json(url, headers, body), deadline).await;
+        if let Outcome::Answered(reply) = &outcome
+            && (200..300).contains(&reply.answer.status)
+        {
+            self.credential.taken();
+        }
+        outcome
+    }
+}
+
+fn redeem_headers(attempt: &Attempt) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    let accepted_at = clock::rfc3339(attempt.accepted_at_ms);
+    let named = [
+        ("idempotency-key", attempt.id.as_str()),
+        ("redeemd-attempt", &attempt.number.to_string()),
+        ("redeemd-accepted-at", &accepted_at),
+    ];
+    for (name, value) in named {
+        let value = HeaderValue::from_str(value).map_err(|_| format!("{name} cannot be a header"))?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok(headers)
+}
+
+/// A failure before anything was sent.
+fn unsent(detail: String) -> Failure {
+    Failure { phase: Phase::Credential, detail, bytes_may_have_left: false, deadline: false }
+}
+
+fn parse_url(what: &'static str, text: &str) -> Result<reqwest::Url, UpstreamError> {
+    let url = reqwest::Url::parse(text).map_err(|error| UpstreamError::Url { what, why: error.to_string() })?;
+    match url.scheme() {
+        "http" | "https" if url.has_host() => Ok(url),
+        scheme => Err(UpstreamError::Url { what, why: format!("its scheme is {scheme}") }),
+    }
+}

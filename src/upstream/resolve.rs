@@ -1,0 +1,73 @@
+//! Names to addresses, anew for every connection: nothing is resolved once and kept.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::road::Progress;
+
+/// How many addresses are remembered, to know a connection's peer by.
+const PEERS_MAX: usize = 16;
+
+/// A name that could not be resolved.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot resolve {name}: {source}")]
+pub(super) struct ResolveError {
+    name: String,
+    source: io::Error,
+}
+
+/// The platform's resolver, on the runtime's blocking threads.
+#[derive(Clone, Default)]
+pub(super) struct Resolver(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    peers: Mutex<VecDeque<IpAddr>>,
+    failed_connects: AtomicUsize,
+}
+
+impl Resolver {
+    /// Addresses that names were resolved to lately.
+    pub(super) fn peers(&self) -> Vec<IpAddr> {
+        self.0.peers.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    /// The next connection begins with the next address: one dead address of several must not eat every deadline.
+    pub(super) fn turn(&self) {
+        self.0.failed_connects.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn ordered(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        let count = addresses.len().max(1);
+        addresses.rotate_left(self.failed_connects.load(Ordering::Relaxed) % count);
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        for ip in addresses.iter().map(SocketAddr::ip) {
+            peers.retain(|known| *known != ip);
+            peers.push_front(ip);
+        }
+        peers.truncate(PEERS_MAX);
+        addresses
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let shared = Arc::clone(&self.0);
+        let progress = Progress::current();
+        Box::pin(async move {
+            let looking = progress.as_ref().map(Progress::resolving);
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map(Vec::from_iter);
+            drop(looking);
+            let fault = |source| ResolveError { name: name.as_str().to_owned(), source };
+            let addresses = found.map_err(fault)?;
+            Ok(Box::new(shared.ordered(addresses).into_iter()) as Addrs)
+        })
+    }
+}

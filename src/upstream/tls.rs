@@ -1,0 +1,53 @@
+//! TLS towards a provider: who is trusted. There is no way to trust everybody.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls_platform_verifier::BuilderVerifierExt;
+
+use super::UpstreamError;
+
+/// The largest file of certificate authorities that is read, in bytes.
+const CA_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Whose certificates count.
+pub(super) enum Trust<'a> {
+    /// The authorities in this file, and no other.
+    File(&'a Path),
+    /// The platform's own.
+    Platform,
+    /// Nobody's: every URL is plain http, and the platform's hundreds of certificates stay on disk.
+    Nobody,
+}
+
+/// The one configuration that all of a provider's connections share; cloning it is cheap and keeps the sessions.
+pub(super) fn config(trust: &Trust<'_>) -> Result<ClientConfig, UpstreamError> {
+    let builder = builder()?;
+    let builder = match trust {
+        Trust::File(path) => builder.with_root_certificates(roots(path)?),
+        Trust::Platform => builder.with_platform_verifier()?,
+        Trust::Nobody => builder.with_root_certificates(RootCertStore::empty()),
+    };
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, UpstreamError> {
+    let fault = |why: String| UpstreamError::CaFile { path: path.to_owned(), why };
+    let pem = super::secret::read_bounded(path, CA_FILE_BYTES_MAX).map_err(|error| fault(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| fault(error.to_string()))?;
+        roots.add(certificate).map_err(|error| fault(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(fault("it holds no certificate".to_owned())) } else { Ok(roots) }
+}

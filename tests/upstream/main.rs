@@ -1,0 +1,102 @@
+//! One attempt against real sockets: what is sent, and how every way in which it can end is told.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the helpers of tests are tests")]
+
+mod attempts;
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use redeemd::clock::Clock;
+use redeemd::redemption::{Id, Seq};
+use redeemd::settings::{Auth, Provider, SecretSource};
+use redeemd::upstream::{Attempt, Context, Upstream};
+use redeemd::verdict::{Failure, Outcome, Reply};
+
+/// Everything that a test's upstream stands on.
+pub(crate) struct Bench {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) clock: Clock,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let this = Self { dir: tempfile::tempdir().unwrap(), clock: Clock::manual(1_793_600_000_000, true) };
+        this.write_token("first-token");
+        this
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write_token(&self, token: &str) {
+        std::fs::write(self.path("token"), format!("{token}\n")).unwrap();
+    }
+
+    pub(crate) fn context(&self) -> Context {
+        Context {
+            clock: self.clock.clone(),
+            state_dir: self.dir.path().to_owned(),
+            credentials_dir: Some(self.path("credentials")),
+            gateway: "branch-042".to_owned(),
+        }
+    }
+
+    pub(crate) fn provider(&self, redeem_url: &str) -> Provider {
+        provider(redeem_url, &self.path("token"))
+    }
+
+    pub(crate) fn upstream(&self, redeem_url: &str) -> Upstream {
+        self.upstream_of(&self.provider(redeem_url))
+    }
+
+    pub(crate) fn upstream_of(&self, provider: &Provider) -> Upstream {
+        Upstream::new(provider, &self.context()).unwrap()
+    }
+}
+
+fn provider(redeem_url: &str, token_file: &Path) -> Provider {
+    Provider {
+        name: "retm".to_owned(),
+        businesses: Vec::new(),
+        redeem_url: redeem_url.to_owned(),
+        check_url: None,
+        auth: Auth::Token(SecretSource::File(token_file.to_owned())),
+        ca_file: None,
+        proxy: None,
+        allow_plain_http: false,
+        timeout: Duration::from_secs(10),
+        declined_status: vec![400],
+        already_used: Vec::new(),
+        reusable_codes: Vec::new(),
+    }
+}
+
+pub(crate) const BODY: &str = r#"{"reward_code":"1234","extra":[1,2]}"#;
+
+pub(crate) fn attempt() -> Attempt {
+    Attempt {
+        seq: Seq(42),
+        id: Id::new(Seq(42), [7; 12]),
+        number: 3,
+        accepted_at_ms: 1_793_527_200_000,
+        body: Bytes::from_static(BODY.as_bytes()),
+    }
+}
+
+pub(crate) fn answered(outcome: Outcome) -> Reply {
+    match outcome {
+        Outcome::Answered(reply) => reply,
+        Outcome::Failed(failure) => panic!("no answer: {failure:?}"),
+    }
+}
+
+pub(crate) fn failed(outcome: Outcome) -> Failure {
+    match outcome {
+        Outcome::Failed(failure) => failure,
+        Outcome::Answered(reply) => panic!("answered: {reply:?}"),
+    }
+}
