@@ -18,6 +18,9 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 256;
 const INVALID: &str = "the request is not valid";
 
+/// The answer to a request that asks for nothing; an answer is large beside what is asked.
+pub(super) type Refused = Box<Response>;
+
 /// What a method on a path means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -28,8 +31,8 @@ pub(super) enum Asked {
 }
 
 /// What is asked, or the answer to what does not exist.
-pub(super) fn route(current: &Current, method: &Method, path: &str) -> Result<Asked, Response> {
-    let post = |asked| if method == Method::POST { Ok(asked) } else { Err(wrong_method("POST")) };
+pub(super) fn route(current: &Current, method: &Method, path: &str) -> Result<Asked, Refused> {
+    let post = |asked| if method == Method::POST { Ok(asked) } else { Err(wrong_method("POST").into()) };
     if path == current.redeem_path {
         return post(Asked::Redeem);
     }
@@ -37,14 +40,14 @@ pub(super) fn route(current: &Current, method: &Method, path: &str) -> Result<As
         return post(Asked::Check);
     }
     let Some(id) = path.strip_prefix(REDEMPTIONS) else {
-        return Err(reply::refuse(StatusCode::NOT_FOUND, "there is nothing at this path", &[]));
+        return Err(reply::refuse(StatusCode::NOT_FOUND, "there is nothing at this path", &[]).into());
     };
     let asked = match *method {
         Method::GET | Method::HEAD => Asked::Receipt,
         Method::DELETE => Asked::Void,
-        _ => return Err(wrong_method("GET, HEAD, DELETE")),
+        _ => return Err(wrong_method("GET, HEAD, DELETE").into()),
     };
-    Id::parse(id).map(asked).ok_or_else(unknown_redemption)
+    Id::parse(id).map(asked).ok_or_else(|| unknown_redemption().into())
 }
 
 fn wrong_method(allowed: &'static str) -> Response {
@@ -65,13 +68,13 @@ pub(super) async fn redemption(
     till: Arc<str>,
     headers: &HeaderMap,
     inbound: &mut Inbound,
-) -> Result<NewRedemption, Response> {
+) -> Result<NewRedemption, Refused> {
     let body = body(current, headers, inbound).await?;
     let (key, request) = match (key(headers), contract::parse(body)) {
         (Ok(key), Ok(request)) => (key, request),
         (key, request) => {
             let faults = request.map_or_else(|faults: Faults| Vec::from(faults), |_| Vec::new());
-            return Err(invalid(&key.err().into_iter().chain(faults).collect::<Vec<_>>()));
+            return Err(invalid(&key.err().into_iter().chain(faults).collect::<Vec<_>>()).into());
         }
     };
     let lane = lane(current, &request.business_refrence)?.name.clone();
@@ -83,7 +86,7 @@ pub(super) async fn check<'a>(
     current: &'a Current,
     headers: &HeaderMap,
     inbound: &mut Inbound,
-) -> Result<(&'a Lane, Bytes), Response> {
+) -> Result<(&'a Lane, Bytes), Refused> {
     let body = body(current, headers, inbound).await?;
     let check = contract::parse_check(body).map_err(|faults| invalid(faults.messages()))?;
     Ok((lane(current, &check.business_refrence)?, check.body))
@@ -93,15 +96,16 @@ fn invalid(faults: &[String]) -> Response {
     reply::refuse(StatusCode::BAD_REQUEST, INVALID, faults)
 }
 
-fn lane<'a>(current: &'a Current, business: &str) -> Result<&'a Lane, Response> {
-    current.lane(business).ok_or_else(|| invalid(&["no provider is set up for this business_refrence".to_owned()]))
+fn lane<'a>(current: &'a Current, business: &str) -> Result<&'a Lane, Refused> {
+    let fault = || invalid(&["no provider is set up for this business_refrence".to_owned()]).into();
+    current.lane(business).ok_or_else(fault)
 }
 
 /// The whole body, if its headers let it be JSON.
-async fn body(current: &Current, headers: &HeaderMap, inbound: &mut Inbound) -> Result<Bytes, Response> {
+async fn body(current: &Current, headers: &HeaderMap, inbound: &mut Inbound) -> Result<Bytes, Refused> {
     if !is_json(headers) {
         let message = "the body must be application/json without a content coding";
-        return Err(reply::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message, &[]));
+        return Err(reply::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message, &[]).into());
     }
     inbound.whole(current.max_body_bytes, BODY_WITHIN).await.map_err(|fault| {
         let status = match fault {
@@ -109,7 +113,7 @@ async fn body(current: &Current, headers: &HeaderMap, inbound: &mut Inbound) -> 
             BodyFault::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             BodyFault::Broken => StatusCode::BAD_REQUEST,
         };
-        reply::refuse(status, INVALID, &[fault.to_string()])
+        reply::refuse(status, INVALID, &[fault.to_string()]).into()
     })
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn answer(
 ) -> Response {
     let (lane, body) = match ask::check(current, headers, inbound).await {
         Ok(asked) => asked,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     match tokio::time::timeout(lane.timeout, check.check(&lane.name, body)).await {
         Ok(Some(Outcome::Answered(reply))) => relay(&reply),
@@ -54,11 +54,13 @@ pub(super) async fn answer(
 fn relay(reply: &Reply) -> Response {
     let answer = &reply.answer;
     let is_whole_word = !reply.truncated
-        && match (answer.status, contract::shape(&answer.body)) {
-            (200..=299, Shape::Object | Shape::Refusal) => true,
-            (401 | 403 | 407 | 408 | 425 | 429, _) => false,
-            (400..=499, Shape::Refusal) => true,
-            _ => false,
+        && match contract::shape(&answer.body) {
+            Shape::Foreign => false,
+            Shape::Object => matches!(answer.status, 200..=299),
+            Shape::Refusal => {
+                matches!(answer.status, 200..=299 | 400..=499)
+                    && !matches!(answer.status, 401 | 403 | 407 | 408 | 425 | 429)
+            }
         };
     if is_whole_word {
         return reply::relay(answer);

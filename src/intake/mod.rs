@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod deciding;
 mod receipt;
 mod redeem;
 mod reply;
@@ -12,7 +13,7 @@ mod tills;
 pub use check::{CheckReward, Checking};
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,14 +21,13 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 
 use crate::listen::Inbound;
 use crate::queue::Queue;
 use crate::settings::{Provider, Settings};
 use ask::Asked;
-use shares::{Permit, Shares};
+use deciding::Deciding;
+use shares::Shares;
 use tills::Tills;
 
 /// How long a till may take to send a body.
@@ -42,8 +42,7 @@ pub struct Intake {
     credentials_dir: Option<PathBuf>,
     current: RwLock<Arc<Current>>,
     shares: Arc<Shares>,
-    /// Requests that have come whole are decided here, whatever becomes of their connections.
-    deciding: Mutex<JoinSet<()>>,
+    deciding: Deciding,
 }
 
 /// What a reload can change.
@@ -122,7 +121,7 @@ impl Intake {
             credentials_dir,
             current: RwLock::new(Arc::new(current)),
             shares: Shares::new(),
-            deciding: Mutex::default(),
+            deciding: Deciding::default(),
         })
     }
 
@@ -135,9 +134,7 @@ impl Intake {
     /// Waits until every request that has come whole is decided, for at most `within`; how many were given up. For
     /// the stop: after the listeners have ended and before the queue does.
     pub async fn drain(&self, within: Duration) -> usize {
-        let mut deciding = std::mem::take(&mut *self.deciding.lock().unwrap_or_else(PoisonError::into_inner));
-        let all = async { while deciding.join_next().await.is_some() {} };
-        if tokio::time::timeout(within, all).await.is_ok() { 0 } else { deciding.len() }
+        self.deciding.drain(within).await
     }
 
     fn current(&self) -> Arc<Current> {
@@ -148,40 +145,19 @@ impl Intake {
         let current = self.current();
         let asked = match ask::route(&current, &parts.method, parts.uri.path()) {
             Ok(asked) => asked,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         let Some(till) = current.tills.authenticate(&parts.headers) else { return unauthorized() };
         let Some(permit) = self.shares.take(&till, current.tills.are_configured()) else { return crowded() };
         match asked {
             Asked::Redeem => match ask::redemption(&current, till, &parts.headers, inbound).await {
-                Ok(new) => self.decide(permit, redeem::decide(self.queue.clone(), current, new)).await,
-                Err(answer) => answer,
+                Ok(new) => self.deciding.run(permit, redeem::decide(self.queue.clone(), current, new)).await,
+                Err(answer) => *answer,
             },
             Asked::Check => check::answer(&current, &*self.check, &parts.headers, inbound).await,
             Asked::Receipt(id) => receipt::show(&self.queue, &id, &till).await,
-            Asked::Void(id) => self.decide(permit, receipt::void(self.queue.clone(), id, till)).await,
+            Asked::Void(id) => self.deciding.run(permit, receipt::void(self.queue.clone(), id, till)).await,
         }
-    }
-
-    /// Runs `deciding` to its end even when the till hangs up. As many run as there are permits.
-    async fn decide(&self, permit: Permit, deciding: impl Future<Output = Response> + Send + 'static) -> Response {
-        let (tell, told) = oneshot::channel();
-        let task = async move {
-            let answer = deciding.await;
-            drop(permit);
-            if tell.send(answer).is_err() {
-                tracing::debug!("a till hung up before its answer");
-            }
-        };
-        {
-            let mut all = self.deciding.lock().unwrap_or_else(PoisonError::into_inner);
-            while all.try_join_next().is_some() {}
-            all.spawn(task);
-        }
-        told.await.unwrap_or_else(|_| {
-            tracing::error!("a request was not decided");
-            reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed; ask again", &[])
-        })
     }
 }
 
