@@ -6,7 +6,6 @@ mod deciding;
 mod receipt;
 mod redeem;
 mod reply;
-mod secret;
 mod shares;
 mod tills;
 

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
 
-use super::secret;
 use crate::redemption::Fingerprint;
 use crate::settings::{SecretSource, Till};
 
@@ -112,7 +111,7 @@ impl Known {
     /// a till away. A reload begins without earlier ones.
     fn read(&mut self, credentials_dir: Option<&Path>) {
         self.mark = mark(&self.source, credentials_dir);
-        match secret::read(&self.source, credentials_dir) {
+        match self.source.read(credentials_dir) {
             Ok(token) => self.token = Some(fingerprint(token.reveal())),
             Err(error) => {
                 let kept = self.token.is_some();
@@ -123,7 +122,7 @@ impl Known {
 }
 
 fn mark(source: &SecretSource, credentials_dir: Option<&Path>) -> Option<Mark> {
-    let meta = std::fs::metadata(secret::path(source, credentials_dir)?).ok()?;
+    let meta = std::fs::metadata(source.path(credentials_dir)?).ok()?;
     Some((meta.dev(), meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec()))
 }
 
