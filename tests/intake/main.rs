@@ -1,0 +1,9 @@
+//! The tills' side over real sockets.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
+mod bodies;
+mod connections;
+mod stopping;
+mod support;
+mod tls;
