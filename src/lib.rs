@@ -14,6 +14,7 @@
 //! | 2 | [`store`] | all the SQL |
 //! | 2 | [`upstream`] | one HTTPS attempt, and the credential it carries |
 //! | 2 | [`listen`] | connections: accept, bound, time out, TLS |
+//! | 2 | [`client`] | a small HTTP/1 client for our own listeners |
 //! | 2 | [`log`] | where log lines go |
 //! | 2 | [`network`] | what the kernel says of links, addresses and routes |
 //! | 3 | [`queue`] | the async handle on the one thread that owns the store |
@@ -30,6 +31,7 @@
 pub mod admin;
 pub mod alert;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod contract;
 pub mod daemon;
