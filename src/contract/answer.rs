@@ -1,0 +1,114 @@
+//! What a till is told: the contract's plain success and its refusals, in words that a cashier can read.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::rfc3339;
+use crate::redemption::RewardCode;
+
+/// What the contract's own refusal of a used code says; tills look for it.
+pub const MESSAGE_HAS_BEEN_USED: &str = "has been used";
+
+/// The contract's plain success.
+#[must_use]
+pub fn accepted() -> Bytes {
+    Bytes::from_static(b"{}")
+}
+
+/// The contract's refusal: `{"data":[],"message":…,"errors":[…]}`.
+#[must_use]
+pub fn refusal(message: &str, errors: &[String]) -> Bytes {
+    #[derive(Serialize)]
+    struct Refusal<'a> {
+        data: [(); 0],
+        message: &'a str,
+        errors: &'a [String],
+    }
+    // Strings and empty arrays always serialise; the fallback keeps even that out of the way of a panic.
+    let text = serde_json::to_vec(&Refusal { data: [], message, errors });
+    text.map_or_else(|_| Bytes::from_static(br#"{"data":[],"message":"refused","errors":[]}"#), Bytes::from)
+}
+
+/// Why a code is refused: which (masked), when and at which till it was used. The earlier till's own time is what
+/// the cashier finds on the receipt; where it does not look like a time, ours stands in for it.
+#[must_use]
+pub fn used(code: &RewardCode, date: &str, accepted_at_ms: i64, till: &str) -> String {
+    let when = if looks_like_a_date(date) { date.to_owned() } else { rfc3339(accepted_at_ms) };
+    format!("Reward {} {MESSAGE_HAS_BEEN_USED} on {when} at {till}", code.masked())
+}
+
+/// `yyyy-MM-dd HH:mm:ss`.
+fn looks_like_a_date(text: &str) -> bool {
+    const FORM: &[u8] = b"0000-00-00 00:00:00";
+    let fits = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
+    text.len() == FORM.len() && text.bytes().zip(FORM).all(fits)
+}
+
+/// Nothing is accepted while the line is down.
+#[must_use]
+pub fn limit_not_accepting() -> String {
+    "the line to the provider is down, and this store accepts nothing offline".to_owned()
+}
+
+/// The offline limit on rows.
+#[must_use]
+pub fn limit_pending(waiting: u64) -> String {
+    format!("offline limit reached: {waiting} redemptions are waiting for the line")
+}
+
+/// The offline limit on time.
+#[must_use]
+pub fn limit_outage(outage: Duration) -> String {
+    format!("offline limit reached: the line has been down for {}", in_words(outage))
+}
+
+/// A duration in its largest whole unit up to hours.
+fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (count, unit) = match seconds {
+        s if s >= 3600 && s.is_multiple_of(3600) => (s / 3600, "hour"),
+        s if s >= 60 && s.is_multiple_of(60) => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}
+
+/// What a body is, seen from the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// No JSON object.
+    Foreign,
+    /// A JSON object.
+    Object,
+    /// A JSON object that has `message` or `errors`.
+    Refusal,
+}
+
+/// Looks at a provider's body.
+#[must_use]
+pub fn shape(body: &[u8]) -> Shape {
+    #[derive(Deserialize)]
+    struct Known {
+        #[serde(default, deserialize_with = "present")]
+        message: bool,
+        #[serde(default, deserialize_with = "present")]
+        errors: bool,
+    }
+    // A derived struct would read an array too.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Shape::Foreign;
+    }
+    match serde_json::from_slice::<Known>(body) {
+        Ok(Known { message: false, errors: false }) => Shape::Object,
+        Ok(_) => Shape::Refusal,
+        Err(_) => Shape::Foreign,
+    }
+}
+
+/// A field is there, whatever it holds.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer).map(|_| true)
+}

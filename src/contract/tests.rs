@@ -1,0 +1,293 @@
+//! Tests of the wire.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const GOOD: &str = r#"{"reward_code":"9876543210","business_refrence":"shop","branch_id":"7","date":"2026-11-23 14:03:11","timestamp":"1"}"#;
+
+fn faults(body: &str) -> Vec<String> {
+    parse(Bytes::copy_from_slice(body.as_bytes())).expect_err(body).into()
+}
+
+fn parsed(body: &str) -> Request {
+    parse(Bytes::copy_from_slice(body.as_bytes())).expect(body)
+}
+
+#[test]
+fn the_five_fields_are_read_and_the_bytes_kept() {
+    let request = parsed(GOOD);
+    assert_eq!(request.reward_code.reveal(), "9876543210");
+    assert_eq!(request.business_refrence, "shop");
+    assert_eq!(request.branch_id, "7");
+    assert_eq!(request.date, "2026-11-23 14:03:11");
+    assert_eq!(request.timestamp, "1");
+    assert_eq!(request.body, GOOD.as_bytes());
+}
+
+#[test]
+fn fields_that_the_contract_does_not_name_are_kept() {
+    let body = GOOD.replace("{\"reward", "{ \"x\": {\"business_reference\":[1.50, null]},\n\"reward");
+    assert_eq!(parsed(&body).body, body.as_bytes());
+}
+
+#[test]
+fn the_right_spelling_is_accepted_and_its_key_alone_renamed() {
+    let nested = r#"{"a":{"business_reference":"in"}, "b":"business_reference", "c":["{\"business_reference\":\\"],"#;
+    let body = GOOD
+        .replace("business_refrence\":\"shop", "business_reference\" :\"business_reference")
+        .replacen('{', nested, 1);
+    let request = parsed(&body);
+    assert_eq!(request.business_refrence, "business_reference");
+    assert_eq!(request.body, body.replace("\"business_reference\" :", "\"business_refrence\" :").as_bytes());
+}
+
+#[test]
+fn an_escaped_key_is_renamed_too() {
+    let body = GOOD.replace("business_refrence", "business\\u005freference");
+    assert_eq!(parsed(&body).body, GOOD.as_bytes());
+}
+
+#[test]
+fn both_spellings_at_once_are_a_fault() {
+    let body = GOOD.replacen('{', r#"{"business_reference":"shop","#, 1);
+    assert_eq!(faults(&body), ["business_refrence and business_reference are both present: send one of them"]);
+}
+
+#[test]
+fn every_fault_is_named_at_once() {
+    let long = "x".repeat(257);
+    let body = format!(
+        r#"{{"reward_code":"","business_refrence":7,"branch_id":"a\u0007b","date":"{long}","date":"1","z":1,"z":2}}"#
+    );
+    assert_eq!(
+        faults(&body),
+        [
+            "date appears more than once",
+            "a field that the contract does not name appears more than once in its object",
+            "reward_code is empty",
+            "business_refrence must be a string, not a number",
+            "branch_id contains a control character",
+            "date is longer than 256 bytes",
+            "timestamp is missing",
+        ]
+    );
+}
+
+#[test]
+fn each_wrong_type_is_called_by_its_name() {
+    for (value, name) in
+        [("null", "null"), ("true", "a boolean"), ("-1.5", "a number"), ("[]", "an array"), ("{}", "an object")]
+    {
+        let body = GOOD.replace("\"7\"", value);
+        assert_eq!(faults(&body), [format!("branch_id must be a string, not {name}")]);
+    }
+}
+
+#[test]
+fn two_hundred_and_fifty_six_bytes_pass_and_one_more_does_not() {
+    let body = |count| GOOD.replace("\"7\"", &format!("\"{}\"", "é".repeat(count)));
+    assert_eq!(parsed(&body(128)).branch_id.len(), 256);
+    assert_eq!(faults(&body(129)), ["branch_id is longer than 256 bytes"]);
+}
+
+#[test]
+fn an_inner_object_that_names_a_field_twice_is_a_fault() {
+    let body = GOOD.replacen('{', r#"{"x":[{"a":1,"\u0061":2}],"#, 1);
+    assert_eq!(faults(&body), ["a field that the contract does not name appears more than once in its object"]);
+}
+
+#[test]
+fn what_is_no_object_is_refused_in_words() {
+    assert_eq!(faults(""), ["the body is empty"]);
+    assert_eq!(faults(" \n"), ["the body is empty"]);
+    assert_eq!(faults("[1]"), ["the body must be a JSON object, not an array"]);
+    assert_eq!(faults("\"x\""), ["the body must be a JSON object, not a string"]);
+    assert_eq!(faults("{\"reward_code\":"), ["the body ends in the middle of the JSON"]);
+    assert_eq!(faults("{'reward_code'}"), ["the body is not valid JSON (line 1, column 2)"]);
+    assert_eq!(
+        faults(&format!("{GOOD}{GOOD}")),
+        [format!("the body is not valid JSON (line 1, column {})", GOOD.len() + 1)]
+    );
+    assert_eq!(faults(&format!("\u{feff}{GOOD}")), ["the body begins with a byte order mark: send plain UTF-8"]);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_with_their_place() {
+    let fault = parse(Bytes::from_static(b"{\"a\":\"\xff\"}")).expect_err("not UTF-8");
+    assert_eq!(fault.messages(), ["the body is not UTF-8 (at byte 6)"]);
+}
+
+#[test]
+fn a_lone_surrogate_is_no_text() {
+    assert!(faults(&GOOD.replace("\"7\"", "\"\\ud800\""))[0].starts_with("the body is not valid JSON"));
+}
+
+#[test]
+fn the_depth_is_bounded() {
+    let nested = |depth: usize| GOOD.replacen('{', &format!("{{\"x\":{}{},", "[".repeat(depth), "]".repeat(depth)), 1);
+    assert_eq!(parsed(&nested(31)).branch_id, "7");
+    assert_eq!(faults(&nested(32)), ["the JSON is nested deeper than 32 levels"]);
+    assert_eq!(faults(&"[".repeat(100_000)), ["the JSON is nested deeper than 32 levels"]);
+}
+
+#[test]
+fn a_check_needs_its_two_fields_alone() {
+    let body = r#"{"reward_code":"1234","business_reference":"shop"}"#;
+    let check = parse_check(Bytes::from_static(body.as_bytes())).expect("a check");
+    assert_eq!((check.reward_code.reveal(), check.business_refrence.as_str()), ("1234", "shop"));
+    assert_eq!(&check.body[..], br#"{"reward_code":"1234","business_refrence":"shop"}"#);
+    let fault = parse_check(Bytes::from_static(b"{}")).expect_err("nothing");
+    assert_eq!(fault.messages(), ["reward_code is missing", "business_refrence is missing"]);
+}
+
+#[test]
+fn a_refusal_has_the_contracts_shape_and_escapes_what_it_quotes() {
+    assert_eq!(&refusal("a \"b\"", &["c\n".to_owned()])[..], br#"{"data":[],"message":"a \"b\"","errors":["c\n"]}"#);
+    assert_eq!(&accepted()[..], b"{}");
+}
+
+#[test]
+fn a_used_code_is_masked_and_told_with_the_tills_own_time() {
+    let code = RewardCode::new("5555666677771234".to_owned());
+    assert_eq!(
+        used(&code, "2026-11-23 14:03:11", 0, "till-1"),
+        "Reward …1234 has been used on 2026-11-23 14:03:11 at till-1"
+    );
+    for odd in ["23.11.2026", "2026-11-23T14:03:11", "2026-11-23 14:03:1x", ""] {
+        assert_eq!(used(&code, odd, 1_000, "t"), "Reward …1234 has been used on 1970-01-01T00:00:01Z at t");
+    }
+}
+
+#[test]
+fn limits_are_told_with_their_numbers() {
+    assert_eq!(limit_pending(5000), "offline limit reached: 5000 redemptions are waiting for the line");
+    for (seconds, words) in [(259_200, "72 hours"), (3600, "1 hour"), (5400, "90 minutes"), (61, "61 seconds")] {
+        let told = limit_outage(Duration::from_secs(seconds));
+        assert_eq!(told, format!("offline limit reached: the line has been down for {words}"));
+    }
+}
+
+#[test]
+fn a_providers_body_is_told_by_its_shape() {
+    for (body, expected) in [
+        ("", Shape::Foreign),
+        ("<html>", Shape::Foreign),
+        ("[\"message\",\"errors\"]", Shape::Foreign),
+        ("{\"message\":", Shape::Foreign),
+        ("{}", Shape::Object),
+        (" {\"data\":{\"message\":1}}", Shape::Object),
+        ("{\"message\":null}", Shape::Refusal),
+        ("{\"errors\":[]}", Shape::Refusal),
+    ] {
+        assert_eq!(shape(body.as_bytes()), expected, "{body}");
+    }
+}
+
+/// A JSON string of any text, with some characters escaped that need not be.
+fn quoted(text: &str, escape_all: bool) -> String {
+    if escape_all {
+        let units = text.encode_utf16().fold(String::new(), |all, unit| all + &format!("\\u{unit:04x}"));
+        return format!("\"{units}\"");
+    }
+    serde_json::to_string(text).expect("a string")
+}
+
+fn field() -> impl Strategy<Value = String> {
+    "[ -~äß€𝄞]{1,40}"
+}
+
+fn space() -> impl Strategy<Value = String> {
+    "[ \t\r\n]{0,3}"
+}
+
+/// A body as a till may write it: the five fields in any order, with odd space and escapes and further fields.
+fn body(spelled: &'static str) -> impl Strategy<Value = (Vec<(String, String)>, Vec<String>, Vec<bool>)> {
+    let names = [REWARD_CODE, spelled, BRANCH, DATE, TIMESTAMP].map(str::to_owned);
+    let values = prop::collection::vec(field(), names.len());
+    let known = values.prop_map(move |values| names.iter().cloned().zip(values).collect::<Vec<_>>());
+    let further = prop::collection::vec(("x[a-z{}\\[\\],:\"\\\\]{0,8}", field()), 0..4).prop_map(|mut all| {
+        all.sort();
+        all.dedup_by(|a, b| a.0 == b.0);
+        all
+    });
+    let fields = (known, further).prop_map(|(known, further)| [known, further].concat()).prop_shuffle();
+    (fields, prop::collection::vec(space(), 40), prop::collection::vec(any::<bool>(), 20))
+}
+
+fn written(fields: &[(String, String)], spaces: &[String], escapes: &[bool], rename_to: Option<&str>) -> String {
+    let mut spaces = spaces.iter().cycle();
+    let mut escapes = escapes.iter().cycle();
+    let mut space = || spaces.next().expect("endless").clone();
+    let mut text = space() + "{";
+    for (index, (name, value)) in fields.iter().enumerate() {
+        let name_escaped = quoted(name, *escapes.next().expect("endless"));
+        let name = if name == BUSINESS_SPELLED_RIGHT {
+            rename_to.map_or(name_escaped, |to| format!("\"{to}\""))
+        } else {
+            name_escaped
+        };
+        let value = quoted(value, *escapes.next().expect("endless"));
+        let comma = if index == 0 { "" } else { "," };
+        text += &[comma, &space(), &name, &space(), ":", &space(), &value, &space()].concat();
+    }
+    text + "}" + &space()
+}
+
+proptest! {
+    #[test]
+    fn renaming_keeps_every_other_byte((fields, spaces, escapes) in body(BUSINESS_SPELLED_RIGHT)) {
+        let sent = written(&fields, &spaces, &escapes, None);
+        let expected = written(&fields, &spaces, &escapes, Some(BUSINESS));
+        let request = parse(Bytes::from(sent)).expect("a good body");
+        prop_assert_eq!(request.body, Bytes::from(expected));
+        let (_, value) = fields.iter().find(|(name, _)| name == BUSINESS_SPELLED_RIGHT).expect("there");
+        prop_assert_eq!(&request.business_refrence, value);
+    }
+
+    #[test]
+    fn the_contracts_spelling_is_forwarded_byte_for_byte((fields, spaces, escapes) in body(BUSINESS)) {
+        let sent = written(&fields, &spaces, &escapes, None);
+        prop_assert_eq!(parse(Bytes::from(sent.clone())).expect("a good body").body, Bytes::from(sent));
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _may_be_either = parse(Bytes::from(bytes)).is_ok();
+    }
+
+    #[test]
+    fn a_damaged_body_never_panics_and_never_loses_a_byte(at in 0..GOOD.len(), byte in any::<u8>()) {
+        let mut bytes = GOOD.as_bytes().to_vec();
+        bytes[at] = byte;
+        if let Ok(request) = parse(Bytes::from(bytes.clone())) {
+            prop_assert_eq!(request.body, Bytes::from(bytes));
+        }
+    }
+
+    #[test]
+    fn every_missing_field_is_named(kept in prop::collection::vec(any::<bool>(), 5)) {
+        let names = [REWARD_CODE, BUSINESS, BRANCH, DATE, TIMESTAMP];
+        let chosen = names.iter().zip(&kept).filter(|(_, kept)| **kept);
+        let text: Vec<String> = chosen.map(|(name, _)| format!("\"{name}\":\"v\"")).collect();
+        let missing = names.iter().zip(&kept).filter(|(_, kept)| !**kept);
+        let expected: Vec<String> = missing.map(|(name, _)| format!("{name} is missing")).collect();
+        let told = parse(Bytes::from(format!("{{{}}}", text.join(",")))).map_or_else(Vec::from, |_| Vec::new());
+        prop_assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_fault_never_repeats_a_value(code in "[A-Z0-9]{8,20}") {
+        for body in [
+            format!(r#"{{"reward_code":"{code}","{code}":1,"{code}":2}}"#),
+            format!(r#"{{"reward_code":"{code}\u0000"}}"#),
+            format!(r#"{{"reward_code":"{code}"#),
+            format!(r#"{{"reward_code":{code}}}"#),
+            format!(r#"{{"reward_code":["{code}"]}}"#),
+        ] {
+            prop_assert!(!faults(&body).join(" ").contains(&code));
+        }
+    }
+}

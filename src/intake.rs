@@ -1,1 +1,0 @@
-//! The tills' HTTP.

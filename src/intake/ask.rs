@@ -1,0 +1,170 @@
+//! What a till asks: its route, its headers and its body, with every fault in the contract's shape.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+
+use super::{BODY_WITHIN, Current, Lane, reply};
+use crate::contract::{self, Faults};
+use crate::listen::{BodyFault, Inbound};
+use crate::redemption::Id;
+use crate::store::NewRedemption;
+
+const REDEMPTIONS: &str = "/redemptions/";
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The longest `Idempotency-Key`.
+const KEY_BYTES_MAX: usize = 256;
+const INVALID: &str = "the request is not valid";
+
+/// What a method on a path means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Redeem,
+    Check,
+    Receipt(Id),
+    Void(Id),
+}
+
+/// What is asked, or the answer to what does not exist.
+pub(super) fn route(current: &Current, method: &Method, path: &str) -> Result<Asked, Response> {
+    let post = |asked| if method == Method::POST { Ok(asked) } else { Err(wrong_method("POST")) };
+    if path == current.redeem_path {
+        return post(Asked::Redeem);
+    }
+    if path == current.check_path {
+        return post(Asked::Check);
+    }
+    let Some(id) = path.strip_prefix(REDEMPTIONS) else {
+        return Err(reply::refuse(StatusCode::NOT_FOUND, "there is nothing at this path", &[]));
+    };
+    let asked = match *method {
+        Method::GET | Method::HEAD => Asked::Receipt,
+        Method::DELETE => Asked::Void,
+        _ => return Err(wrong_method("GET, HEAD, DELETE")),
+    };
+    Id::parse(id).map(asked).ok_or_else(unknown_redemption)
+}
+
+fn wrong_method(allowed: &'static str) -> Response {
+    let message = format!("this path takes {allowed} alone");
+    let mut answer = reply::refuse(StatusCode::METHOD_NOT_ALLOWED, &message, &[]);
+    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+/// There is none, or it is another till's.
+pub(super) fn unknown_redemption() -> Response {
+    reply::refuse(StatusCode::NOT_FOUND, "this till has no such redemption", &[])
+}
+
+/// Reads a Redeem, ready to be decided.
+pub(super) async fn redemption(
+    current: &Current,
+    till: Arc<str>,
+    headers: &HeaderMap,
+    inbound: &mut Inbound,
+) -> Result<NewRedemption, Response> {
+    let body = body(current, headers, inbound).await?;
+    let (key, request) = match (key(headers), contract::parse(body)) {
+        (Ok(key), Ok(request)) => (key, request),
+        (key, request) => {
+            let faults = request.map_or_else(|faults: Faults| Vec::from(faults), |_| Vec::new());
+            return Err(invalid(&key.err().into_iter().chain(faults).collect::<Vec<_>>()));
+        }
+    };
+    let lane = lane(current, &request.business_refrence)?.name.clone();
+    Ok(NewRedemption { till: till.to_string(), key, lane, request })
+}
+
+/// Reads a Check Reward and finds its lane.
+pub(super) async fn check<'a>(
+    current: &'a Current,
+    headers: &HeaderMap,
+    inbound: &mut Inbound,
+) -> Result<(&'a Lane, Bytes), Response> {
+    let body = body(current, headers, inbound).await?;
+    let check = contract::parse_check(body).map_err(|faults| invalid(faults.messages()))?;
+    Ok((lane(current, &check.business_refrence)?, check.body))
+}
+
+fn invalid(faults: &[String]) -> Response {
+    reply::refuse(StatusCode::BAD_REQUEST, INVALID, faults)
+}
+
+fn lane<'a>(current: &'a Current, business: &str) -> Result<&'a Lane, Response> {
+    current.lane(business).ok_or_else(|| invalid(&["no provider is set up for this business_refrence".to_owned()]))
+}
+
+/// The whole body, if its headers let it be JSON.
+async fn body(current: &Current, headers: &HeaderMap, inbound: &mut Inbound) -> Result<Bytes, Response> {
+    if !is_json(headers) {
+        let message = "the body must be application/json without a content coding";
+        return Err(reply::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message, &[]));
+    }
+    inbound.whole(current.max_body_bytes, BODY_WITHIN).await.map_err(|fault| {
+        let status = match fault {
+            BodyFault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyFault::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+            BodyFault::Broken => StatusCode::BAD_REQUEST,
+        };
+        reply::refuse(status, INVALID, &[fault.to_string()])
+    })
+}
+
+/// `application/json` or `application/…+json`, whatever its parameters, and as it is.
+fn is_json(headers: &HeaderMap) -> bool {
+    let is_plain = headers.get(header::CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
+    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let subtype = essence.strip_prefix("application/").unwrap_or_default();
+    is_plain && (subtype == "json" || subtype.ends_with("+json"))
+}
+
+/// The till's own name for its request, or what is wrong with it.
+fn key(headers: &HeaderMap) -> Result<Option<String>, String> {
+    let mut all = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = all.next() else { return Ok(None) };
+    if all.next().is_some() {
+        return Err("the header Idempotency-Key appears more than once".to_owned());
+    }
+    let bytes = value.as_bytes();
+    let is_good = (1..=KEY_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+    let fault = || format!("the header Idempotency-Key must be 1 to {KEY_BYTES_MAX} visible ASCII characters");
+    value.to_str().ok().filter(|_| is_good).map(|text| Some(text.to_owned())).ok_or_else(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pairs = pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
+        pairs.collect()
+    }
+
+    #[test]
+    fn only_json_as_it_is_is_read() {
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.till+json"] {
+            assert!(is_json(&headers(&[("content-type", good)])), "{good}");
+        }
+        for bad in ["text/json", "application/jsonx", "application/x-www-form-urlencoded", "", "json"] {
+            assert!(!is_json(&headers(&[("content-type", bad)])), "{bad}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+        assert!(!is_json(&headers(&[("content-type", "application/json"), ("content-encoding", "gzip")])));
+        assert!(is_json(&headers(&[("content-type", "application/json"), ("content-encoding", "identity")])));
+    }
+
+    #[test]
+    fn a_key_is_one_header_of_visible_ascii() {
+        assert_eq!(key(&HeaderMap::new()), Ok(None));
+        assert_eq!(key(&headers(&[(IDEMPOTENCY_KEY, "a!~")])), Ok(Some("a!~".to_owned())));
+        assert!(key(&headers(&[(IDEMPOTENCY_KEY, &"k".repeat(256))])).is_ok());
+        for bad in ["", "a b", "é", &"k".repeat(257)] {
+            assert!(key(&headers(&[(IDEMPOTENCY_KEY, bad)])).is_err(), "{bad}");
+        }
+        assert!(key(&headers(&[(IDEMPOTENCY_KEY, "a"), (IDEMPOTENCY_KEY, "a")])).is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! Check Reward: forwarded to the provider at once, or refused; nothing of it is stored.
+
+use std::pin::Pin;
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+
+use super::{Current, ask, reply};
+use crate::contract::{self, Shape};
+use crate::listen::Inbound;
+use crate::verdict::{Outcome, Reply};
+
+/// An outcome on its way; `None`: the lane's provider offers no check.
+pub type Checking = Pin<Box<dyn Future<Output = Option<Outcome>> + Send>>;
+
+/// What forwards a Check Reward; closures do.
+pub trait CheckReward: Send + Sync + 'static {
+    /// Sends `body` to the `check_url` of `lane`. It is dropped when the till hangs up or the provider's timeout is
+    /// over.
+    fn check(&self, lane: &str, body: Bytes) -> Checking;
+}
+
+impl<F, Answering> CheckReward for F
+where
+    F: Fn(&str, Bytes) -> Answering + Send + Sync + 'static,
+    Answering: Future<Output = Option<Outcome>> + Send + 'static,
+{
+    fn check(&self, lane: &str, body: Bytes) -> Checking {
+        Box::pin(self(lane, body))
+    }
+}
+
+/// Answers a Check Reward.
+pub(super) async fn answer(
+    current: &Current,
+    check: &dyn CheckReward,
+    headers: &HeaderMap,
+    inbound: &mut Inbound,
+) -> Response {
+    let (lane, body) = match ask::check(current, headers, inbound).await {
+        Ok(asked) => asked,
+        Err(answer) => return answer,
+    };
+    match tokio::time::timeout(lane.timeout, check.check(&lane.name, body)).await {
+        Ok(Some(Outcome::Answered(reply))) => relay(&reply),
+        Ok(Some(Outcome::Failed(_))) | Err(_) => line_down(),
+        Ok(None) => reply::refuse(StatusCode::NOT_FOUND, "this provider offers no check of rewards", &[]),
+    }
+}
+
+/// Only an answer in the contract's shape is the provider's word about a code. A 401 or 403 is about this gateway's
+/// credential, and a till would take it for its own.
+fn relay(reply: &Reply) -> Response {
+    let answer = &reply.answer;
+    let is_whole_word = !reply.truncated
+        && match (answer.status, contract::shape(&answer.body)) {
+            (200..=299, Shape::Object | Shape::Refusal) => true,
+            (401 | 403 | 407 | 408 | 425 | 429, _) => false,
+            (400..=499, Shape::Refusal) => true,
+            _ => false,
+        };
+    if is_whole_word {
+        return reply::relay(answer);
+    }
+    match answer.status {
+        401 | 403 => unavailable("the code cannot be checked: the provider does not take this store's credential"),
+        408 | 425 | 429 | 500..=510 | 512..=599 => unavailable("the code cannot be checked: the provider is busy"),
+        _ => line_down(),
+    }
+}
+
+fn line_down() -> Response {
+    unavailable("the code cannot be checked while the line is down")
+}
+
+fn unavailable(message: &str) -> Response {
+    reply::refuse(StatusCode::SERVICE_UNAVAILABLE, message, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redemption::Answer;
+
+    fn relayed(status: u16, body: &'static str, truncated: bool) -> u16 {
+        let content_type = Some("text/plain".to_owned());
+        let answer = Answer { status, content_type, body: Bytes::from_static(body.as_bytes()) };
+        let reply = Reply { answer, truncated, retry_after: None, date: None, www_authenticate: None };
+        relay(&reply).status().as_u16()
+    }
+
+    #[test]
+    fn the_providers_word_is_relayed_and_nothing_else() {
+        let refusal = r#"{"message":"Reward has expired"}"#;
+        for (status, body, expected) in [
+            (200, r#"{"data":{},"errors":[]}"#, 200),
+            (200, "<html>log in</html>", 503),
+            (200, "", 503),
+            (302, "", 503),
+            (400, refusal, 400),
+            (404, refusal, 404),
+            (404, "{}", 503),
+            (401, refusal, 503),
+            (403, refusal, 503),
+            (429, refusal, 503),
+            (500, refusal, 503),
+            (511, refusal, 503),
+        ] {
+            assert_eq!(relayed(status, body, false), expected, "{status} {body}");
+        }
+        assert_eq!(relayed(200, "{}", true), 503, "half a word is none");
+    }
+}

@@ -1,0 +1,200 @@
+//! The tills' HTTP.
+
+mod ask;
+mod check;
+mod receipt;
+mod redeem;
+mod reply;
+mod secret;
+mod shares;
+mod tills;
+
+pub use check::{CheckReward, Checking};
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::listen::Inbound;
+use crate::queue::Queue;
+use crate::settings::{Provider, Settings};
+use ask::Asked;
+use shares::{Permit, Shares};
+use tills::Tills;
+
+/// How long a till may take to send a body.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// What a till that asks too much is told to wait.
+const CROWDED_RETRY_AFTER_S: u64 = 1;
+
+/// The tills' side of the gateway: what it knows of tills and lanes, and the requests under way.
+pub struct Intake {
+    queue: Queue,
+    check: Arc<dyn CheckReward>,
+    credentials_dir: Option<PathBuf>,
+    current: RwLock<Arc<Current>>,
+    shares: Arc<Shares>,
+    /// Requests that have come whole are decided here, whatever becomes of their connections.
+    deciding: Mutex<JoinSet<()>>,
+}
+
+/// What a reload can change.
+struct Current {
+    redeem_path: String,
+    check_path: String,
+    reply_within: Duration,
+    accepted_status: StatusCode,
+    max_body_bytes: usize,
+    tills: Tills,
+    lanes: Vec<Lane>,
+}
+
+/// Which requests a provider serves.
+struct Lane {
+    name: String,
+    businesses: Vec<String>,
+    timeout: Duration,
+}
+
+impl Current {
+    fn new(settings: &Settings, credentials_dir: Option<&Path>) -> Self {
+        let intake = &settings.intake;
+        Self {
+            redeem_path: intake.redeem_path.clone(),
+            check_path: intake.check_path.clone(),
+            reply_within: intake.reply_within,
+            accepted_status: StatusCode::from_u16(intake.accepted_status).unwrap_or(StatusCode::OK),
+            max_body_bytes: intake.max_body_bytes,
+            tills: Tills::new(&intake.tills, credentials_dir),
+            lanes: settings.providers.iter().map(Lane::new).collect(),
+        }
+    }
+
+    /// The lane that serves `business`: the first that names it, else the one that serves all others.
+    fn lane(&self, business: &str) -> Option<&Lane> {
+        let names = |lane: &&Lane| lane.businesses.iter().any(|served| served == business);
+        self.lanes.iter().find(names).or_else(|| self.lanes.iter().find(|lane| lane.businesses.is_empty()))
+    }
+}
+
+impl Lane {
+    fn new(provider: &Provider) -> Self {
+        let Provider { name, businesses, timeout, .. } = provider;
+        Self { name: name.clone(), businesses: businesses.clone(), timeout: *timeout }
+    }
+}
+
+/// The routes of the tills' HTTP. They are looked up at each request, because a reload may change them.
+pub fn router(shared: Arc<Intake>) -> Router {
+    Router::new().fallback(handle).with_state(shared)
+}
+
+async fn handle(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut inbound = Inbound::new(&parts.headers, body);
+    let answer = intake.answer(&parts, &mut inbound).await;
+    inbound.discard().await;
+    answer
+}
+
+impl Intake {
+    /// An intake for `settings` before `queue`. `check` forwards a Check Reward; `credentials_dir` is where systemd
+    /// puts credentials. A till whose token cannot be read is logged and refused until it can.
+    #[must_use]
+    pub fn new(
+        settings: &Settings,
+        queue: Queue,
+        check: impl CheckReward,
+        credentials_dir: Option<PathBuf>,
+    ) -> Arc<Self> {
+        let current = Current::new(settings, credentials_dir.as_deref());
+        Arc::new(Self {
+            queue,
+            check: Arc::new(check),
+            credentials_dir,
+            current: RwLock::new(Arc::new(current)),
+            shares: Shares::new(),
+            deciding: Mutex::default(),
+        })
+    }
+
+    /// Takes paths, tills with their tokens, lanes and limits from `settings`; requests under way go on with the old.
+    pub fn reload(&self, settings: &Settings) {
+        let current = Arc::new(Current::new(settings, self.credentials_dir.as_deref()));
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+    }
+
+    /// Waits until every request that has come whole is decided, for at most `within`; how many were given up. For
+    /// the stop: after the listeners have ended and before the queue does.
+    pub async fn drain(&self, within: Duration) -> usize {
+        let mut deciding = std::mem::take(&mut *self.deciding.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = async { while deciding.join_next().await.is_some() {} };
+        if tokio::time::timeout(within, all).await.is_ok() { 0 } else { deciding.len() }
+    }
+
+    fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn answer(self: &Arc<Self>, parts: &Parts, inbound: &mut Inbound) -> Response {
+        let current = self.current();
+        let asked = match ask::route(&current, &parts.method, parts.uri.path()) {
+            Ok(asked) => asked,
+            Err(answer) => return answer,
+        };
+        let Some(till) = current.tills.authenticate(&parts.headers) else { return unauthorized() };
+        let Some(permit) = self.shares.take(&till, current.tills.are_configured()) else { return crowded() };
+        match asked {
+            Asked::Redeem => match ask::redemption(&current, till, &parts.headers, inbound).await {
+                Ok(new) => self.decide(permit, redeem::decide(self.queue.clone(), current, new)).await,
+                Err(answer) => answer,
+            },
+            Asked::Check => check::answer(&current, &*self.check, &parts.headers, inbound).await,
+            Asked::Receipt(id) => receipt::show(&self.queue, &id, &till).await,
+            Asked::Void(id) => self.decide(permit, receipt::void(self.queue.clone(), id, till)).await,
+        }
+    }
+
+    /// Runs `deciding` to its end even when the till hangs up. As many run as there are permits.
+    async fn decide(&self, permit: Permit, deciding: impl Future<Output = Response> + Send + 'static) -> Response {
+        let (tell, told) = oneshot::channel();
+        let task = async move {
+            let answer = deciding.await;
+            drop(permit);
+            if tell.send(answer).is_err() {
+                tracing::debug!("a till hung up before its answer");
+            }
+        };
+        {
+            let mut all = self.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+            while all.try_join_next().is_some() {}
+            all.spawn(task);
+        }
+        told.await.unwrap_or_else(|_| {
+            tracing::error!("a request was not decided");
+            reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed; ask again", &[])
+        })
+    }
+}
+
+fn unauthorized() -> Response {
+    let message = "this till's token is missing or not known to the gateway";
+    let mut answer = reply::refuse(StatusCode::UNAUTHORIZED, message, &[]);
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    answer
+}
+
+fn crowded() -> Response {
+    reply::busy("too many requests of this till are under way; try again", CROWDED_RETRY_AFTER_S)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! A till's own redemptions: what became of one, and taking one back.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{ask, reply};
+use crate::clock::rfc3339;
+use crate::queue::Queue;
+use crate::redemption::{Id, Redemption, State};
+use crate::store::VoidOutcome;
+
+#[derive(Serialize)]
+struct Receipt<'a> {
+    id: &'a str,
+    state: State,
+    accepted_at: String,
+    settled_at: Option<String>,
+    reward_code: String,
+}
+
+/// What became of it.
+pub(super) async fn show(queue: &Queue, id: &Id, till: &str) -> Response {
+    match queue.receipt(id, till).await {
+        Ok(Some(row)) => receipt(&row),
+        Ok(None) => ask::unknown_redemption(),
+        Err(error) => reply::queue_fault(&error),
+    }
+}
+
+/// Takes it back, if no attempt can have reached the provider.
+pub(super) async fn void(queue: Queue, id: Id, till: Arc<str>) -> Response {
+    match queue.void_by_till(&id, &till).await {
+        Ok(VoidOutcome::Voided(row)) => {
+            tracing::debug!(%id, till = %till, "a till took a redemption back");
+            receipt(&row)
+        }
+        Ok(VoidOutcome::TooLate(row)) => {
+            reply::about(reply::refuse(StatusCode::CONFLICT, too_late(row.state), &[]), &row.id, row.state)
+        }
+        Ok(VoidOutcome::Unknown) => ask::unknown_redemption(),
+        Err(error) => reply::queue_fault(&error),
+    }
+}
+
+fn receipt(row: &Redemption) -> Response {
+    let receipt = Receipt {
+        id: row.id.as_str(),
+        state: row.state,
+        accepted_at: rfc3339(row.accepted_at_ms),
+        settled_at: row.settled_at_ms.map(rfc3339),
+        reward_code: row.reward_code.masked(),
+    };
+    let answer = match serde_json::to_vec(&receipt) {
+        Ok(body) => reply::json(StatusCode::OK, Bytes::from(body)),
+        Err(_) => reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, "the receipt cannot be written", &[]),
+    };
+    reply::about(answer, &row.id, row.state)
+}
+
+fn too_late(state: State) -> &'static str {
+    match state {
+        State::Pending => "too late to take back: the redemption may have reached the provider",
+        State::Confirmed => "too late to take back: the provider has confirmed the redemption",
+        State::Declined => "nothing to take back: the provider has refused the redemption",
+        State::Parked => "too late to take back: a person decides about this redemption",
+        State::Voided => "the redemption was taken back before",
+    }
+}

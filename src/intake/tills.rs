@@ -1,0 +1,222 @@
+//! Which till asks: its bearer token, compared in constant time and followed as its file changes.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::{HeaderMap, header};
+use subtle::ConstantTimeEq;
+
+use super::secret;
+use crate::redemption::Fingerprint;
+use crate::settings::{SecretSource, Till};
+
+/// The till that everybody is when none is configured.
+const ANONYMOUS: &str = "anonymous";
+/// How often the token files are looked at while tills ask; nothing looks while none does.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The tills and their tokens.
+pub(super) struct Tills {
+    anonymous: Arc<str>,
+    credentials_dir: Option<PathBuf>,
+    are_configured: bool,
+    followed: Mutex<Followed>,
+}
+
+struct Followed {
+    looked_at: Instant,
+    tills: Vec<Known>,
+}
+
+struct Known {
+    name: Arc<str>,
+    source: SecretSource,
+    /// Of its token; the token itself is not kept. `None` as long as it could not be read.
+    token: Option<Fingerprint>,
+    /// What its file looked like when it was last read, in vain or not.
+    mark: Option<Mark>,
+}
+
+/// What changes when a file's content does: device, inode, size, seconds and nanoseconds of its change.
+type Mark = (u64, u64, u64, i64, i64);
+
+impl Tills {
+    pub(super) fn new(tills: &[Till], credentials_dir: Option<&Path>) -> Self {
+        let known = tills.iter().map(|till| {
+            let Till { name, token } = till;
+            let mut known = Known { name: name.as_str().into(), source: token.clone(), token: None, mark: None };
+            known.read(credentials_dir);
+            known
+        });
+        Self {
+            anonymous: ANONYMOUS.into(),
+            credentials_dir: credentials_dir.map(Path::to_owned),
+            are_configured: !tills.is_empty(),
+            followed: Mutex::new(Followed { looked_at: Instant::now(), tills: known.collect() }),
+        }
+    }
+
+    /// Whether tokens are asked for.
+    pub(super) fn are_configured(&self) -> bool {
+        self.are_configured
+    }
+
+    /// The till whose token these headers carry.
+    pub(super) fn authenticate(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+        if !self.are_configured {
+            return Some(Arc::clone(&self.anonymous));
+        }
+        let offered = fingerprint(bearer(headers)?);
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        if followed.looked_at.elapsed() >= LOOK_EVERY {
+            followed.follow(self.credentials_dir.as_deref());
+        }
+        followed.till_of(offered)
+    }
+
+    /// Looks at the files at the next request, however recently they were looked at.
+    #[cfg(test)]
+    fn look_now(&self) {
+        let mut followed = self.followed.lock().expect("not poisoned");
+        followed.follow(self.credentials_dir.as_deref());
+    }
+}
+
+impl Followed {
+    fn follow(&mut self, credentials_dir: Option<&Path>) {
+        self.looked_at = Instant::now();
+        for till in &mut self.tills {
+            if mark(&till.source, credentials_dir) != till.mark {
+                till.read(credentials_dir);
+            }
+        }
+    }
+
+    /// Every token is compared, so that the time taken tells nothing about which one came near.
+    fn till_of(&self, offered: Fingerprint) -> Option<Arc<str>> {
+        let mut found = None;
+        for till in &self.tills {
+            let equal = till.token.is_some_and(|token| token.0.ct_eq(&offered.0).into());
+            if equal && found.is_none() {
+                found = Some(Arc::clone(&till.name));
+            }
+        }
+        found
+    }
+}
+
+impl Known {
+    /// A token that cannot be read now leaves the earlier one in force: a file that is being replaced must not turn
+    /// a till away. A reload begins without earlier ones.
+    fn read(&mut self, credentials_dir: Option<&Path>) {
+        self.mark = mark(&self.source, credentials_dir);
+        match secret::read(&self.source, credentials_dir) {
+            Ok(token) => self.token = Some(fingerprint(token.reveal())),
+            Err(error) => {
+                let kept = self.token.is_some();
+                tracing::warn!(till = %self.name, %error, kept, "a till's token cannot be read");
+            }
+        }
+    }
+}
+
+fn mark(source: &SecretSource, credentials_dir: Option<&Path>) -> Option<Mark> {
+    let meta = std::fs::metadata(secret::path(source, credentials_dir)?).ok()?;
+    Some((meta.dev(), meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec()))
+}
+
+/// Fingerprints have one length, so that comparing them does not tell a token's.
+fn fingerprint(token: &str) -> Fingerprint {
+    Fingerprint::of(&["till's token", token])
+}
+
+/// The token of the one `Authorization: Bearer` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (all.next(), all.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (header::AUTHORIZATION, value.parse().expect("a value"))).collect()
+    }
+
+    fn asks(tills: &Tills, token: &str) -> Option<String> {
+        tills.authenticate(&headers(&[&format!("Bearer {token}")])).map(|till| till.to_string())
+    }
+
+    fn two(folder: &TempDir) -> Tills {
+        let tills = ["one", "two"].map(|name| {
+            fs::write(folder.path().join(name), format!("{name}-token\n")).expect("written");
+            Till { name: name.to_owned(), token: SecretSource::Credential(name.to_owned()) }
+        });
+        Tills::new(&tills, Some(folder.path()))
+    }
+
+    #[test]
+    fn without_tills_everybody_is_anonymous() {
+        let tills = Tills::new(&[], None);
+        assert_eq!(tills.authenticate(&HeaderMap::new()).as_deref(), Some("anonymous"));
+        assert_eq!(asks(&tills, "any").as_deref(), Some("anonymous"));
+    }
+
+    #[test]
+    fn a_token_names_its_till_and_no_other_token_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tills = two(&folder);
+        assert_eq!(asks(&tills, "one-token").as_deref(), Some("one"));
+        assert_eq!(asks(&tills, "two-token").as_deref(), Some("two"));
+        for wrong in ["", "one", "one-tokem", "one-token2", "One-token"] {
+            assert_eq!(asks(&tills, wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_bearer_in_any_case_and_there_is_one_header() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tills = two(&folder);
+        let asked = |values: &[&str]| tills.authenticate(&headers(values)).is_some();
+        assert!(asked(&["bearer one-token"]) && asked(&["BEARER  one-token "]));
+        assert!(!asked(&["one-token"]) && !asked(&["Basic one-token"]) && !asked(&[]));
+        assert!(!asked(&["Bearer one-token", "Bearer one-token"]));
+    }
+
+    #[test]
+    fn a_replaced_token_is_followed_and_the_old_one_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tills = two(&folder);
+        fs::write(folder.path().join("new"), "fresh").expect("written");
+        fs::rename(folder.path().join("new"), folder.path().join("one")).expect("renamed");
+        tills.look_now();
+        assert_eq!(asks(&tills, "fresh").as_deref(), Some("one"));
+        assert_eq!(asks(&tills, "one-token"), None);
+        assert_eq!(asks(&tills, "two-token").as_deref(), Some("two"));
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_read_keeps_the_earlier_one_until_the_reload() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tills = two(&folder);
+        fs::write(folder.path().join("one"), " \n").expect("written");
+        fs::remove_file(folder.path().join("two")).expect("removed");
+        tills.look_now();
+        assert!(asks(&tills, "one-token").is_some() && asks(&tills, "two-token").is_some());
+        let known =
+            ["one", "two"].map(|name| Till { name: name.to_owned(), token: SecretSource::Credential(name.to_owned()) });
+        let reloaded = Tills::new(&known, Some(folder.path()));
+        assert!(asks(&reloaded, "one-token").is_none() && asks(&reloaded, "two-token").is_none());
+        assert!(asks(&reloaded, "").is_none(), "no token is nobody's token");
+    }
+}

@@ -1,1 +1,0 @@
-//! Connections: accept, bound, time out, TLS; what both listeners stand on.

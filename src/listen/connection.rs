@@ -1,0 +1,215 @@
+//! One connection: its handshake, its requests and its end.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::slots::{Busy, Slot};
+use super::stall::Stall;
+use super::{Bounds, Peer};
+use crate::contract;
+
+/// At the stop, how long a connection without a request stays for one that is on its way or an answer that is.
+const IDLE_STOP_WITHIN: Duration = Duration::from_millis(250);
+/// How long the farewell to a client may take.
+const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
+
+/// What all connections of a listener share.
+pub(super) struct House {
+    pub(super) router: Router,
+    pub(super) bounds: Bounds,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// An accepted connection.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Tls(TcpStream, TlsAcceptor),
+    Unix(UnixStream),
+}
+
+/// Resolves at the stop signal, and also when nobody is left to give it.
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        tracing::debug!("the stop signal's sender is gone");
+    }
+}
+
+/// Serves one connection to its end.
+pub(super) async fn run(stream: Stream, peer: Peer, slot: Slot, house: Arc<House>) {
+    let slot = Arc::new(slot);
+    match stream {
+        Stream::Tcp(stream) => talk(stream, peer, slot, &house).await,
+        Stream::Unix(stream) => talk(stream, peer, slot, &house).await,
+        Stream::Tls(stream, acceptor) => {
+            if let Some(stream) = handshake(stream, &acceptor, &slot, &house).await {
+                talk(stream, peer, slot, &house).await;
+            }
+        }
+    }
+}
+
+async fn handshake(
+    stream: TcpStream,
+    acceptor: &TlsAcceptor,
+    slot: &Slot,
+    house: &House,
+) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+    let mut stop = house.stop.clone();
+    let shaken = tokio::select! {
+        shaken = timeout(house.bounds.header_within, acceptor.accept(stream)) => shaken,
+        () = slot.evicted() => return None,
+        () = stopped(&mut stop) => return None,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("a TLS handshake took too long");
+            None
+        }
+    }
+}
+
+type Connection<I> = http1::Connection<TokioIo<Stall<I>>, Door>;
+
+async fn talk<I: AsyncRead + AsyncWrite + Unpin>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House) {
+    let bounds = &house.bounds;
+    let door = Door { router: TowerToHyperService::new(house.router.clone()), peer, slot: Arc::clone(&slot) };
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.header_within)
+        .max_buf_size(bounds.header_bytes_max)
+        .keep_alive(true)
+        .pipeline_flush(false)
+        .serve_connection(TokioIo::new(Stall::new(stream, bounds.write_stall)), door);
+    let mut stop = house.stop.clone();
+    let ended = tokio::select! {
+        ended = &mut connection => Some(ended),
+        () = slot.evicted() => None,
+        () = stopped(&mut stop) => wind_down(&mut connection, &slot, bounds.stop_within).await,
+    };
+    if let Some(Err(error)) = ended {
+        tracing::debug!(%error, "a connection ended");
+        if error.is_timeout() {
+            answer_late_header(connection).await;
+        }
+    }
+}
+
+/// Ends the connection after the request that is under way, if there is one. `None`: it did not end in time.
+async fn wind_down<I: AsyncRead + AsyncWrite + Unpin>(
+    connection: &mut Connection<I>,
+    slot: &Slot,
+    within: Duration,
+) -> Option<hyper::Result<()>> {
+    Pin::new(&mut *connection).graceful_shutdown();
+    let begun = tokio::time::Instant::now();
+    if let Ok(ended) = timeout(IDLE_STOP_WITHIN.min(within), &mut *connection).await {
+        return Some(ended);
+    }
+    if slot.is_waiting() {
+        return None;
+    }
+    timeout(within.saturating_sub(begun.elapsed()), connection).await.ok()
+}
+
+/// A client whose header broke off in the middle is told so; one that was idle is not, since it might take this for
+/// the answer to its next request.
+async fn answer_late_header<I: AsyncRead + AsyncWrite + Unpin>(connection: Connection<I>) {
+    let parts = connection.into_parts();
+    if parts.read_buf.is_empty() {
+        return;
+    }
+    let body = contract::refusal("the request's header did not arrive in time", &[]);
+    let head = format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: \
+         close\r\n\r\n",
+        body.len()
+    );
+    let mut stream = parts.io.into_inner();
+    let farewell = async {
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&body).await?;
+        stream.shutdown().await
+    };
+    if !matches!(timeout(FAREWELL_WITHIN, farewell).await, Ok(Ok(()))) {
+        tracing::debug!("a client did not hear that its header was late");
+    }
+}
+
+/// Where requests enter: it marks the connection busy until the answer is out, and tells the router who asks.
+struct Door {
+    router: TowerToHyperService<Router>,
+    peer: Peer,
+    slot: Arc<Slot>,
+}
+
+/// The connection was told to leave before this request's header had come whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection has to make room for another")]
+struct Evicted;
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Held>, Evicted>> + Send>>;
+
+impl Service<Request<Incoming>> for Door {
+    type Response = Response<Held>;
+    type Error = Evicted;
+    type Future = Answering;
+
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
+        let Some(busy) = self.slot.begin() else { return Box::pin(std::future::ready(Err(Evicted))) };
+        request.extensions_mut().insert(self.peer);
+        let answering = self.router.call(request);
+        Box::pin(async move {
+            let answer: Result<Response<Body>, Infallible> = answering.await;
+            match answer {
+                Ok(answer) => Ok(answer.map(|body| Held { body, _busy: busy })),
+                Err(never) => match never {},
+            }
+        })
+    }
+}
+
+/// An answer's body, which keeps its connection busy until it has been handed over.
+struct Held {
+    body: Body,
+    _busy: Busy,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,7 @@
+//! The tills' side over real sockets.
+
+mod bodies;
+mod connections;
+mod stopping;
+mod support;
+mod tls;

@@ -1,0 +1,139 @@
+//! The tills' TLS.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redeemd::listen::{Bounds, Certificate, CertificateFault, Socket};
+use redeemd::settings::Tls;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::{Host, PATIENCE, ask, get_request, is_closed};
+
+struct Made {
+    der: CertificateDer<'static>,
+    pem: String,
+    key: String,
+}
+
+fn made() -> Made {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    Made { der: cert.der().clone(), pem: cert.pem(), key: signing_key.serialize_pem() }
+}
+
+fn files(folder: &TempDir) -> Tls {
+    Tls { cert_file: folder.path().join("cert.pem"), key_file: folder.path().join("key.pem") }
+}
+
+/// Puts a whole file in place, as renewals do.
+fn place(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    fs::write(&beside, text).expect("written");
+    fs::rename(beside, path).expect("renamed");
+}
+
+fn install(files: &Tls, made: &Made) {
+    place(&files.cert_file, &made.pem);
+    place(&files.key_file, &made.key);
+}
+
+async fn host(certificate: &Certificate, bounds: Bounds) -> Host {
+    Host::with(bounds, |listener| Socket::Tls(listener, certificate.clone())).await
+}
+
+/// A connection that trusts `made` alone.
+async fn connect(host: &Host, made: &Made) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(made.der.clone()).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").expect("a name");
+    TlsConnector::from(Arc::new(config)).connect(name, host.connect().await).await
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_taken_and_open_connections_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = files(&folder);
+    let (old, new) = (made(), made());
+    install(&files, &old);
+    let certificate = Certificate::open(&files).expect("good files");
+    let host = host(&certificate, Bounds::default()).await;
+    let mut open = connect(&host, &old).await.expect("the old one");
+    assert!(ask(&mut open, &get_request("/")).await.ends_with("here"));
+    install(&files, &new);
+    // Nobody tells it: it looks itself, at most once a second.
+    let begun = Instant::now();
+    let mut fresh = loop {
+        match connect(&host, &new).await {
+            Ok(fresh) => break fresh,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
+        }
+    };
+    assert!(ask(&mut fresh, &get_request("/")).await.ends_with("here"));
+    assert!(ask(&mut open, &get_request("/")).await.ends_with("here"));
+    assert!(connect(&host, &old).await.is_err());
+}
+
+#[tokio::test]
+async fn a_faulty_renewal_keeps_the_old_certificate_and_names_the_fault() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = files(&folder);
+    let (old, new) = (made(), made());
+    install(&files, &old);
+    let certificate = Certificate::open(&files).expect("good files");
+    let host = host(&certificate, Bounds::default()).await;
+    place(&files.cert_file, &new.pem);
+    assert!(matches!(certificate.reload(), Err(CertificateFault::Unusable { .. })), "half renewed");
+    connect(&host, &old).await.expect("the old one");
+    place(&files.key_file, "no key");
+    assert!(matches!(certificate.reload(), Err(CertificateFault::Missing { what: "private key", .. })));
+    place(&files.cert_file, "no certificate");
+    assert!(matches!(certificate.reload(), Err(CertificateFault::Missing { what: "certificate", .. })));
+    fs::remove_file(&files.cert_file).expect("removed");
+    let fault = certificate.reload().expect_err("no file").to_string();
+    assert!(fault.contains("cert.pem"), "{fault}");
+    connect(&host, &old).await.expect("the old one");
+    install(&files, &new);
+    certificate.reload().expect("good files");
+    connect(&host, &new).await.expect("the new one");
+}
+
+#[tokio::test]
+async fn a_handshake_that_trickles_is_given_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = files(&folder);
+    let made = made();
+    install(&files, &made);
+    let certificate = Certificate::open(&files).expect("good files");
+    let host = host(&certificate, Bounds { header_within: Duration::from_millis(200), ..Bounds::default() }).await;
+    let mut slow = host.connect().await;
+    slow.write_all(&[22, 3, 1]).await.expect("written");
+    assert!(is_closed(&mut slow).await);
+}
+
+#[tokio::test]
+async fn plain_http_gets_no_answer_and_stops_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = files(&folder);
+    let made = made();
+    install(&files, &made);
+    let certificate = Certificate::open(&files).expect("good files");
+    let host = host(&certificate, Bounds::default()).await;
+    let mut plain = host.connect().await;
+    plain.write_all(get_request("/").as_bytes()).await.expect("written");
+    let mut client = connect(&host, &made).await.expect("TLS");
+    assert!(ask(&mut client, &get_request("/")).await.ends_with("here"));
+}
