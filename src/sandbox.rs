@@ -1,1 +1,0 @@
-//! A provider to test against: the contract, and every fault on demand.

@@ -1,0 +1,230 @@
+//! Answer bodies: whole ones, and those that are slow, endless, huge, truncated or broken off.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::Sleep;
+
+use super::fault::How;
+use super::wire::Tap;
+
+/// So long after the last byte a connection is broken: the bytes must have left first.
+const LAST_BYTES_LEAVE_WITHIN: Duration = Duration::from_millis(50);
+
+/// One piece of an endless or huge body.
+static FILLING: [u8; 16 * 1024] = [b' '; 16 * 1024];
+
+/// Slow bodies come in at most this many pieces a second.
+const PIECES_PER_SECOND_MAX: u64 = 20;
+
+/// A body for hyper.
+#[derive(Debug)]
+pub(super) enum AnswerBody {
+    /// All at once.
+    Whole(Full<Bytes>),
+    /// Piece by piece.
+    Scripted(Box<Script>),
+}
+
+impl AnswerBody {
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Full::new(bytes))
+    }
+}
+
+/// What comes after the pieces.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// The body is complete.
+    Complete,
+    /// The connection is broken when the bytes have left.
+    Cut(Arc<Tap>, How),
+}
+
+/// A body's pieces: `start`, `filling` bytes, `tail`, each piece `piece` long and `pause` apart.
+#[derive(Debug)]
+pub(super) struct Script {
+    start: Bytes,
+    filling: u64,
+    tail: Bytes,
+    piece: usize,
+    pause: Option<Duration>,
+    end: Option<End>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Script {
+    /// `bytes` at `rate` a second.
+    pub(super) fn slow(bytes: Bytes, rate: u64) -> Self {
+        let (piece, pause) = pace(rate);
+        Self {
+            start: bytes,
+            filling: 0,
+            tail: Bytes::new(),
+            piece,
+            pause: Some(pause),
+            end: Some(End::Complete),
+            sleep: None,
+        }
+    }
+
+    /// A JSON object that never ends.
+    pub(super) fn endless(rate: Option<u64>) -> Self {
+        let start = Bytes::from_static(b"{\"data\":[");
+        let (piece, pause) = rate.map_or((FILLING.len(), None), |rate| {
+            let (piece, pause) = pace(rate);
+            (piece, Some(pause))
+        });
+        Self { start, filling: u64::MAX, tail: Bytes::new(), piece, pause, end: Some(End::Complete), sleep: None }
+    }
+
+    /// A JSON object of about `bytes`.
+    pub(super) fn huge(bytes: u64) -> Self {
+        let (start, tail) = (Bytes::from_static(b"{\"data\":["), Bytes::from_static(b"]}"));
+        let filling = bytes.saturating_sub((start.len() + tail.len()) as u64);
+        Self { start, filling, tail, piece: FILLING.len(), pause: None, end: Some(End::Complete), sleep: None }
+    }
+
+    /// `bytes`, then the connection is broken.
+    pub(super) fn broken_off(bytes: Bytes, tap: Arc<Tap>, how: How) -> Self {
+        let piece = bytes.len().max(1);
+        let end = Some(End::Cut(tap, how));
+        Self { start: bytes, filling: 0, tail: Bytes::new(), piece, pause: None, end, sleep: None }
+    }
+
+    /// The next piece, if any is left.
+    fn next(&mut self) -> Option<Bytes> {
+        if !self.start.is_empty() {
+            return Some(self.start.split_to(self.piece.min(self.start.len())));
+        }
+        if self.filling > 0 {
+            let take = self.piece.min(FILLING.len()).min(usize::try_from(self.filling).unwrap_or(usize::MAX));
+            self.filling = if self.filling == u64::MAX { u64::MAX } else { self.filling - take as u64 };
+            return FILLING.get(..take).map(Bytes::from_static);
+        }
+        (!self.tail.is_empty()).then(|| std::mem::take(&mut self.tail))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(sleep) = &mut self.sleep {
+            std::task::ready!(sleep.as_mut().poll(cx));
+            self.sleep = None;
+        }
+        if let Some(piece) = self.next() {
+            self.sleep = self.pause.map(|pause| Box::pin(tokio::time::sleep(pause)));
+            return Poll::Ready(Some(piece));
+        }
+        match self.end.take() {
+            None | Some(End::Complete) => Poll::Ready(None),
+            Some(End::Cut(tap, how)) => self.poll_cut(cx, tap, how),
+        }
+    }
+
+    /// Waits first until the bytes have left, then breaks the connection and stays pending for good.
+    fn poll_cut(&mut self, cx: &mut Context<'_>, tap: Arc<Tap>, how: How) -> Poll<Option<Bytes>> {
+        if self.pause.is_none() {
+            let pause = LAST_BYTES_LEAVE_WITHIN;
+            self.pause = Some(pause);
+            self.end = Some(End::Cut(tap, how));
+            let mut sleep = Box::pin(tokio::time::sleep(pause));
+            let ready = sleep.as_mut().poll(cx).is_ready();
+            self.sleep = (!ready).then_some(sleep);
+            if ready {
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+        // One hanging request must not silence the others of an HTTP/2 connection.
+        if how != How::Hang {
+            tap.cut(how);
+        }
+        self.end = Some(End::Cut(tap, how));
+        Poll::Pending
+    }
+}
+
+/// Bytes a piece and the pause after it.
+fn pace(rate: u64) -> (usize, Duration) {
+    let pieces = rate.clamp(1, PIECES_PER_SECOND_MAX);
+    let piece = usize::try_from(rate.div_ceil(pieces)).unwrap_or(usize::MAX);
+    (piece.max(1), Duration::from_secs(1) / u32::try_from(pieces).unwrap_or(1))
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(whole) => Pin::new(whole).poll_frame(cx),
+            Self::Scripted(script) => script.poll(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.is_end_stream(),
+            Self::Scripted(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(whole) => whole.size_hint(),
+            Self::Scripted(_) => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    async fn collect(script: Script) -> Bytes {
+        AnswerBody::Scripted(Box::new(script)).collect().await.unwrap().to_bytes()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_takes_its_length_over_its_rate() {
+        let before = tokio::time::Instant::now();
+        assert_eq!(collect(Script::slow(Bytes::from_static(b"0123456789"), 2)).await, "0123456789");
+        let took = before.elapsed();
+        assert!((Duration::from_secs(4)..=Duration::from_secs(6)).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn a_huge_body_is_as_long_as_asked_and_is_json() {
+        let bytes = collect(Script::huge(100_000)).await;
+        assert_eq!(bytes.len(), 100_000);
+        assert!(serde_json::from_slice::<serde_json::Value>(&bytes).is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_endless_body_goes_on_past_what_anybody_reads() {
+        let mut body = AnswerBody::Scripted(Box::new(Script::endless(None)));
+        let mut read = 0;
+        while read < 1_000_000 {
+            read += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_broken_off_cuts_after_its_bytes_and_never_ends() {
+        let tap = Arc::new(Tap::default());
+        let script = Script::broken_off(Bytes::from_static(b"half"), Arc::clone(&tap), How::Reset);
+        let mut body = AnswerBody::Scripted(Box::new(script));
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "half");
+        tokio::select! {
+            _ = body.frame() => panic!("the body ended"),
+            how = tap.cut_asked() => assert_eq!(how, How::Reset),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The faults: every word that a rule may use, and what it does.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// How a connection is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// RST: the peer's reads and writes fail at once, what was under way is lost.
+    Reset,
+    /// FIN: an orderly end where none belongs.
+    Close,
+    /// Nothing more comes; the connection stays open.
+    Hang,
+}
+
+/// When a connection is broken, in a request's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Before a byte is read (and before TLS).
+    Accept,
+    /// The headers were read, the body was not.
+    Headers,
+    /// The whole request was read, the code was not taken.
+    BeforeTaking,
+    /// The code was taken, nothing was answered: the lost reply.
+    AfterTaking,
+    /// Half of the answer's body was sent.
+    MidAnswer,
+}
+
+/// What a canned answer's body is, unless the rule has a `body`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// A refusal in the contract's shape with this message; `{code}` is the request's code.
+    Refusal(&'static str),
+    /// A web page that is nobody's answer about a redemption.
+    Page,
+    /// These bytes, as JSON.
+    Literal(&'static str),
+}
+
+/// How an ordinary answer's body is spoilt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoil {
+    /// `rate` bytes a second.
+    Slow,
+    /// It never ends.
+    Endless,
+    /// `bytes` long.
+    Huge,
+    /// `Content-Length` promises more than comes, then the connection is closed.
+    Truncated,
+}
+
+/// What a rule does to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing but the rule's delay; later rules are not asked.
+    Pass,
+    /// The TLS handshake is refused with an alert.
+    TlsRefuse,
+    /// The connection is broken.
+    Break(How, Phase),
+    /// Another answer than the provider's own.
+    Say {
+        /// Its status, unless the rule has one.
+        status: u16,
+        /// Its body.
+        text: Text,
+        /// `WWW-Authenticate: Bearer` is sent.
+        challenge: bool,
+        /// The code is taken all the same, unless the rule says otherwise.
+        takes: bool,
+    },
+    /// The provider's own answer, spoilt on its way.
+    Spoil(Spoil),
+}
+
+/// A fault by its name in rules.
+#[derive(Clone, Copy)]
+pub struct Word {
+    /// As rules spell it.
+    pub name: &'static str,
+    /// What it does.
+    pub fault: Fault,
+    /// One line for `--help`.
+    pub help: &'static str,
+}
+
+impl PartialEq for Word {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+const fn say(status: u16, text: Text) -> Fault {
+    Fault::Say { status, text, challenge: false, takes: false }
+}
+
+const fn word(name: &'static str, fault: Fault, help: &'static str) -> Word {
+    Word { name, fault, help }
+}
+
+const ERRORS_IN_200: &str = r#"{"data":[],"message":"Reward could not be processed","errors":["not processed"]}"#;
+
+/// Every fault, in the order of `--help`.
+pub const WORDS: &[Word] = &[
+    word("pass", Fault::Pass, "no fault: the ordinary answer, after `delay` if set; spares what later rules would hit"),
+    word(
+        "refuse",
+        say(400, Text::Refusal("Reward {code} is not valid")),
+        "400 in the contract's shape (set `message`)",
+    ),
+    word("used", say(400, Text::Refusal("Reward {code} has been used")), "400, \"Reward … has been used\""),
+    word("errors-in-200", say(200, Text::Literal(ERRORS_IN_200)), "200 whose `errors` is not empty"),
+    word(
+        "empty-200",
+        Fault::Say { status: 200, text: Text::Literal(""), challenge: false, takes: true },
+        "200 without a body; the code is taken",
+    ),
+    word("html-200", say(200, Text::Page), "200 with a web page: a captive portal"),
+    word("array-200", say(200, Text::Literal("[]")), "200 with JSON that is no object"),
+    word("portal", say(302, Text::Page), "302 to a portal (set `location`)"),
+    word("401", say(401, Text::Refusal("Unauthenticated.")), "401 in the contract's shape"),
+    word(
+        "401-bearer",
+        Fault::Say { status: 401, text: Text::Page, challenge: true, takes: false },
+        "401 with `WWW-Authenticate: Bearer` and a page",
+    ),
+    word("401-empty", say(401, Text::Literal("")), "401 without a body"),
+    word("401-html", say(401, Text::Page), "401 with a page and no challenge: not the provider's"),
+    word("403", say(403, Text::Refusal("This action is unauthorized.")), "403 in the contract's shape"),
+    word("403-html", say(403, Text::Page), "403 with a page: a block page"),
+    word("404-html", say(404, Text::Page), "404 with a page: a wrong URL"),
+    word("408", say(408, Text::Page), "408 request timeout"),
+    word("425", say(425, Text::Page), "425 too early"),
+    word("429", say(429, Text::Refusal("Too Many Attempts.")), "429 (set `retry_after`)"),
+    word("500", say(500, Text::Refusal("Server Error")), "500 in the contract's shape"),
+    word("503", say(503, Text::Page), "503 with a page (set `retry_after`)"),
+    word("511", say(511, Text::Page), "511 network authentication required"),
+    word("status", say(200, Text::Literal("{}")), "any `status` with any `body` and `content_type`"),
+    word("slow-body", Fault::Spoil(Spoil::Slow), "the ordinary answer at `rate` bytes a second (default 1)"),
+    word("endless-body", Fault::Spoil(Spoil::Endless), "an answer that never ends (paced by `rate` if set)"),
+    word("huge-body", Fault::Spoil(Spoil::Huge), "an answer of `bytes` (default 104857600)"),
+    word("truncated", Fault::Spoil(Spoil::Truncated), "Content-Length promises more than comes, then FIN"),
+    word("tls-refuse", Fault::TlsRefuse, "the TLS handshake ends with an alert (needs --tls)"),
+    word("reset-on-accept", Fault::Break(How::Reset, Phase::Accept), "RST before a byte is read"),
+    word("close-on-accept", Fault::Break(How::Close, Phase::Accept), "FIN before a byte is read"),
+    word("hang-on-accept", Fault::Break(How::Hang, Phase::Accept), "accepts and never reads or answers"),
+    word("reset-after-headers", Fault::Break(How::Reset, Phase::Headers), "RST when the headers were read"),
+    word("close-after-headers", Fault::Break(How::Close, Phase::Headers), "FIN when the headers were read"),
+    word("hang-after-headers", Fault::Break(How::Hang, Phase::Headers), "reads the headers and no more"),
+    word("reset-before-taking", Fault::Break(How::Reset, Phase::BeforeTaking), "RST, the code is not taken"),
+    word("close-before-taking", Fault::Break(How::Close, Phase::BeforeTaking), "FIN, the code is not taken"),
+    word("hang-before-taking", Fault::Break(How::Hang, Phase::BeforeTaking), "never answers, the code is not taken"),
+    word("reset-after-taking", Fault::Break(How::Reset, Phase::AfterTaking), "RST, the code is taken: a lost reply"),
+    word("close-after-taking", Fault::Break(How::Close, Phase::AfterTaking), "FIN, the code is taken: a lost reply"),
+    word("hang-after-taking", Fault::Break(How::Hang, Phase::AfterTaking), "never answers, the code is taken"),
+    word("reset-mid-answer", Fault::Break(How::Reset, Phase::MidAnswer), "RST after half of the answer"),
+    word("close-mid-answer", Fault::Break(How::Close, Phase::MidAnswer), "FIN after half of the answer"),
+    word("hang-mid-answer", Fault::Break(How::Hang, Phase::MidAnswer), "half of the answer, then silence"),
+];
+
+/// No fault has this name.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("no fault is called {0:?}; `redeemd sandbox --help` lists them")]
+pub struct UnknownFault(String);
+
+impl FromStr for Word {
+    type Err = UnknownFault;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFault> {
+        WORDS.iter().find(|word| word.name == name).copied().ok_or_else(|| UnknownFault(name.to_owned()))
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Serialize for Word {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What a request must have shown before a fault can be decided about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing: there is a connection.
+    Accept,
+    /// Method and path.
+    Headers,
+    /// The whole request.
+    Body,
+}
+
+impl Fault {
+    pub(super) fn stage(self) -> Stage {
+        match self {
+            Self::TlsRefuse | Self::Break(_, Phase::Accept) => Stage::Accept,
+            Self::Break(_, Phase::Headers) => Stage::Headers,
+            Self::Pass
+            | Self::Say { .. }
+            | Self::Spoil(_)
+            | Self::Break(_, Phase::BeforeTaking | Phase::AfterTaking | Phase::MidAnswer) => Stage::Body,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_fault_has_a_name_of_its_own_and_is_found_by_it() {
+        let names: BTreeSet<_> = WORDS.iter().map(|word| word.name).collect();
+        assert_eq!(names.len(), WORDS.len());
+        for word in WORDS {
+            assert_eq!(word.name.parse::<Word>().unwrap().fault, word.fault);
+        }
+        assert!("reset".parse::<Word>().is_err());
+    }
+}

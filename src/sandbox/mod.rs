@@ -1,0 +1,270 @@
+//! A provider to test against: the contract, and every fault on demand.
+//!
+//! | room | its one purpose |
+//! | --- | --- |
+//! | `fault` | every fault by its name |
+//! | `rule` | which requests meet which fault |
+//! | `books` | codes taken, keys seen, requests recorded |
+//! | `oauth` | which tokens are good |
+//! | `answer`, `body` | what is said, and how it reaches the wire |
+//! | `wire` | a connection that can be broken from the inside |
+//! | `provider` | one request, from its head to its answer or fault |
+//! | `control` | the control API |
+//! | `server` | connections, and the line that is cut |
+//! | `tls` | good and bad certificates |
+//! | `args` | the command line |
+
+mod answer;
+mod args;
+mod body;
+mod books;
+mod control;
+mod fault;
+mod log;
+mod oauth;
+mod provider;
+mod rule;
+mod server;
+mod tls;
+mod wire;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+pub use args::{SandboxArgs, run};
+pub use books::{Record, Summary};
+pub use fault::{Fault, UnknownFault, WORDS, Word};
+pub use log::LogKind;
+pub use oauth::OAuthClient;
+pub use rule::{RULES_MAX, Rule, RuleCounts, RuleError, Span, parse_rules};
+pub use server::Line;
+pub use tls::{Certificate, TlsError};
+
+use crate::redemption::Secret;
+use provider::Provider;
+use server::Port;
+
+/// Requests that are kept for the control API unless said otherwise.
+pub const RECORDS_MAX_DEFAULT: usize = 100_000;
+
+/// Which HTTP the provider speaks. Without TLS `Both` is HTTP/1.1 and `Two` HTTP/2 with prior knowledge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpVersions {
+    /// HTTP/1.1 alone.
+    One,
+    /// HTTP/2 alone.
+    Two,
+    /// What the client prefers.
+    #[default]
+    Both,
+}
+
+/// Everything that can be set before the start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the gateway connects; port 0 picks one.
+    pub listen: SocketAddr,
+    /// The control API's own listener; without it, it is on the provider's, and the line cannot be cut there.
+    pub control: Option<SocketAddr>,
+    /// Redeem.
+    pub redeem_path: String,
+    /// Check Reward.
+    pub check_path: String,
+    /// The OAuth token endpoint.
+    pub token_path: String,
+    /// The error webhook's receiver.
+    pub webhook_path: String,
+    /// The bearer token that is asked for.
+    pub token: Option<Secret>,
+    /// The OAuth client that may get tokens.
+    pub oauth: Option<OAuthClient>,
+    /// Whether a repeated `Idempotency-Key` gets its first answer again.
+    pub honour_keys: bool,
+    /// Patterns with `*` of codes that are never used up.
+    pub reusable: Vec<String>,
+    /// Before every answer.
+    pub delay: Duration,
+    /// The faults.
+    pub rules: Vec<Rule>,
+    /// For the rules' shares.
+    pub seed: u64,
+    /// Requests kept for the control API; 0 keeps none.
+    pub records_max: usize,
+    /// What is printed.
+    pub log: LogKind,
+    /// TLS with this certificate.
+    pub tls: Option<Certificate>,
+    /// Further host names in the certificate.
+    pub tls_names: Vec<String>,
+    /// HTTP/1.1, HTTP/2 or both.
+    pub http: HttpVersions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            control: None,
+            redeem_path: "/redeem".to_owned(),
+            check_path: "/check".to_owned(),
+            token_path: "/oauth/token".to_owned(),
+            webhook_path: "/webhook".to_owned(),
+            token: None,
+            oauth: None,
+            honour_keys: false,
+            reusable: Vec::new(),
+            delay: Duration::ZERO,
+            rules: Vec::new(),
+            seed: 0,
+            records_max: RECORDS_MAX_DEFAULT,
+            log: LogKind::Quiet,
+            tls: None,
+            tls_names: Vec::new(),
+            http: HttpVersions::Both,
+        }
+    }
+}
+
+/// Why the sandbox did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken or not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A rule cannot be used.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A started sandbox; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    /// Where the gateway connects.
+    pub addr: SocketAddr,
+    /// Where the control API is, if it has a listener of its own.
+    pub control: Option<SocketAddr>,
+    /// The authority's certificate in PEM, with TLS.
+    pub ca_pem: Option<String>,
+    scheme: &'static str,
+    provider: Arc<Provider>,
+    /// Dropped with this, and the listeners and their connections with it.
+    listeners: JoinSet<()>,
+}
+
+/// The namespace of [`Sandbox::start`].
+#[derive(Clone, Copy, Debug)]
+pub struct Sandbox;
+
+impl Sandbox {
+    /// Listens and serves on the current runtime until the returned value is dropped or stopped.
+    pub async fn start(options: Options) -> Result<Running, StartError> {
+        check_rules(&options.rules, options.tls.is_some())?;
+        let failed = |address| move |source| StartError::Listen { address, source };
+        let port = Port::reserve(options.listen).map_err(failed(options.listen))?;
+        let (addr, listener) = (port.address(), port.listen().map_err(failed(options.listen))?);
+        let made = match options.tls {
+            Some(certificate) => Some(tls::make(certificate, addr.ip(), &options.tls_names, options.http)?),
+            None => None,
+        };
+        let (acceptor, ca_pem) = made.map(|made| (made.acceptor, made.ca_pem)).unzip();
+        let own_control = match options.control {
+            Some(address) => Some(tokio::net::TcpListener::bind(address).await.map_err(failed(address))?),
+            None => None,
+        };
+        let control = own_control.as_ref().and_then(|listener| listener.local_addr().ok());
+        let provider = Arc::new(Provider::new(options));
+        let mut listeners = JoinSet::new();
+        if let Some(listener) = own_control {
+            listeners.spawn(server::control(Arc::clone(&provider), listener));
+        }
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
+        listeners.spawn(server::provide(Arc::clone(&provider), port, listener, acceptor));
+        Ok(Running { addr, control, ca_pem, scheme, provider, listeners })
+    }
+}
+
+impl Running {
+    /// `http://ADDRESS` or `https://ADDRESS`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("{}://{}", self.scheme, self.addr)
+    }
+
+    /// The URL of Redeem.
+    #[must_use]
+    pub fn redeem_url(&self) -> String {
+        format!("{}{}", self.base_url(), self.provider.options.redeem_path)
+    }
+
+    /// The URL of Check Reward.
+    #[must_use]
+    pub fn check_url(&self) -> String {
+        format!("{}{}", self.base_url(), self.provider.options.check_path)
+    }
+
+    /// Cuts or restores the line; returns when the listener has done so, false if it cannot.
+    #[must_use = "a line that is not what it was to be makes every conclusion wrong"]
+    pub async fn set_line(&self, line: Line) -> bool {
+        self.provider.set_line(line).await
+    }
+
+    /// Replaces the rules.
+    pub fn set_rules(&self, rules: Vec<Rule>) -> Result<(), RuleError> {
+        check_rules(&rules, self.provider.options.tls.is_some())?;
+        self.provider.set_rules(rules);
+        Ok(())
+    }
+
+    /// The provider's own totals.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.provider.inner().books.summary()
+    }
+
+    /// Requests after number `after`, oldest first, at most `limit`.
+    #[must_use]
+    pub fn records(&self, after: u64, limit: usize) -> Vec<Record> {
+        self.provider.inner().books.records(after, limit)
+    }
+
+    /// Ends the listeners and waits until they have.
+    pub async fn stop(mut self) {
+        self.listeners.shutdown().await;
+    }
+}
+
+/// Rules that can be used on this listener.
+fn check_rules(rules: &[Rule], has_tls: bool) -> Result<(), RuleError> {
+    if rules.len() > RULES_MAX {
+        return Err(RuleError { rule: "all".to_owned(), why: format!("more than {RULES_MAX}") });
+    }
+    for (index, rule) in rules.iter().enumerate() {
+        let needs_tls = rule.fault.fault == Fault::TlsRefuse && !has_tls;
+        let why = if needs_tls { Err("tls-refuse needs --tls".to_owned()) } else { rule.check() };
+        why.map_err(|why| RuleError { rule: (index + 1).to_string(), why })?;
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;

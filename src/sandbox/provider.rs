@@ -1,0 +1,456 @@
+//! The provider: what it answers to a request, and which fault stands in the way.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response};
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::answer::{self, Answer};
+use super::body::{AnswerBody, Script};
+use super::books::{Books, Code, Record, Said};
+use super::fault::{Fault, How, Phase, Spoil, Stage};
+use super::log::Log;
+use super::oauth::Tokens;
+use super::rule::{Rule, Rules, Seen, matches_pattern};
+use super::server::Line;
+use super::wire::Tap;
+use super::{Options, control};
+
+/// The largest request body that is read, in bytes.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// A slow body's pace when its rule has none, bytes a second.
+const RATE_DEFAULT: u64 = 1;
+
+/// A huge body's length when its rule has none, bytes.
+const HUGE_BYTES_DEFAULT: u64 = 100 * 1024 * 1024;
+
+/// How many bytes a truncated answer promises beyond those that come.
+const TRUNCATED_BYTES: usize = 100;
+
+/// How long the listener may take to follow a change of the line.
+const LINE_CHANGES_WITHIN: Duration = Duration::from_secs(5);
+
+/// How much of an answer a record keeps, in bytes.
+const RECORDED_ANSWER_BYTES_MAX: usize = 1024;
+
+/// One sandbox, shared by its connections.
+#[derive(Debug)]
+pub(super) struct Provider {
+    pub(super) options: Options,
+    line: watch::Sender<Line>,
+    /// What the listener has made of `line`.
+    line_now: watch::Sender<Line>,
+    pub(super) log: Log,
+    started: Instant,
+    inner: Mutex<Inner>,
+}
+
+/// What changes from request to request.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) books: Books,
+    pub(super) rules: Rules,
+    pub(super) tokens: Tokens,
+    rules_set_at: Instant,
+}
+
+/// The contract's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Redeem,
+    Check,
+    Token,
+    Webhook,
+    Unknown,
+}
+
+/// The five fields, as far as they are there.
+#[derive(Debug, Default, Deserialize)]
+struct Order {
+    reward_code: Option<String>,
+    business_refrence: Option<String>,
+    branch_id: Option<String>,
+    date: Option<String>,
+    timestamp: Option<String>,
+}
+
+/// One request on its way through the provider.
+struct Call {
+    tap: Arc<Tap>,
+    endpoint: Endpoint,
+    head: Parts,
+    body: Bytes,
+    order: Result<Order, String>,
+    record: Record,
+}
+
+impl Provider {
+    pub(super) fn new(options: Options) -> Self {
+        let now = Instant::now();
+        let inner = Inner {
+            books: Books::new(options.records_max),
+            rules: Rules::new(options.rules.clone(), &options.redeem_path, options.seed),
+            tokens: Tokens::new(options.token.clone(), options.oauth.clone()),
+            rules_set_at: now,
+        };
+        let log = Log::new(options.log);
+        Self {
+            options,
+            line: watch::Sender::new(Line::Up),
+            line_now: watch::Sender::new(Line::Up),
+            log,
+            started: now,
+            inner: Mutex::new(inner),
+        }
+    }
+
+    /// No holder of this lock waits for anything.
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the rules; their counts and time windows begin anew.
+    pub(super) fn set_rules(&self, rules: Vec<Rule>) {
+        let mut inner = self.inner();
+        inner.rules = Rules::new(rules, &self.options.redeem_path, self.options.seed);
+        inner.rules_set_at = Instant::now();
+    }
+
+    /// Cuts or restores the line; returns when the listener has done so, false if it cannot.
+    pub(super) async fn set_line(&self, line: Line) -> bool {
+        let mut now = self.line_now.subscribe();
+        self.line.send_replace(line);
+        let reached = now.wait_for(|now| *now == line);
+        matches!(tokio::time::timeout(LINE_CHANGES_WITHIN, reached).await, Ok(Ok(_)))
+    }
+
+    pub(super) fn line(&self) -> watch::Receiver<Line> {
+        self.line.subscribe()
+    }
+
+    pub(super) fn line_is_now(&self, line: Line) {
+        self.line_now.send_replace(line);
+    }
+
+    /// The rule that hits a new connection.
+    pub(super) fn accept_fault(&self) -> Option<Rule> {
+        self.inner().fire(Stage::Accept, "", None)
+    }
+
+    /// Answers one request, or breaks its connection and never returns.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        tap: Arc<Tap>,
+        connection: u64,
+        request: Request<Incoming>,
+    ) -> Response<AnswerBody> {
+        let is_control = request.uri().path().starts_with(control::PREFIX);
+        if is_control && self.options.control.is_none() {
+            return control::serve(&self, request).await;
+        }
+        let (head, body) = request.into_parts();
+        let endpoint = self.endpoint(&head);
+        let mut record = self.begin_record(&head, connection);
+        let rule = self.inner().fire(Stage::Headers, head.uri.path(), None);
+        if let Some(rule) = rule {
+            record.fault = Some(rule.fault.name.to_owned());
+            return self.break_off(&tap, record, &rule).await;
+        }
+        let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return self.unread(record, &*error),
+        };
+        if self.inner().books.keeps_records() {
+            record.body = Some(String::from_utf8_lossy(&body).into_owned());
+        }
+        let order = parse(&body);
+        record.code = order.as_ref().ok().and_then(|order| order.reward_code.clone());
+        self.decide(Call { tap, endpoint, head, body, order, record }).await
+    }
+
+    async fn decide(&self, mut call: Call) -> Response<AnswerBody> {
+        let code = call.order.as_ref().ok().and_then(|order| order.reward_code.as_deref());
+        let rule = self.inner().fire(Stage::Body, call.head.uri.path(), code);
+        call.record.fault = rule.as_ref().map(|rule| rule.fault.name.to_owned());
+        let Some(rule) = rule else {
+            let answer = self.ordinary(&mut call);
+            self.pause(None).await;
+            return self.deliver(call, answer);
+        };
+        match rule.fault.fault {
+            Fault::Break(_, Phase::BeforeTaking) => self.break_off(&call.tap, call.record, &rule).await,
+            Fault::Break(how, Phase::MidAnswer) => self.answer_half(call, &rule, how).await,
+            Fault::Break(..) => {
+                self.ordinary(&mut call);
+                self.break_off(&call.tap, call.record, &rule).await
+            }
+            Fault::Spoil(spoil) => self.answer_spoilt(call, &rule, spoil).await,
+            Fault::Say { .. } => self.answer_canned(call, &rule).await,
+            Fault::Pass | Fault::TlsRefuse => {
+                let answer = self.ordinary(&mut call);
+                self.pause(Some(&rule)).await;
+                self.deliver(call, answer)
+            }
+        }
+    }
+
+    async fn pause(&self, rule: Option<&Rule>) {
+        let own = rule.and_then(|rule| rule.delay).map(|delay| delay.0).unwrap_or_default();
+        let delay = self.options.delay + own;
+        if delay > Duration::ZERO {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Records a request that gets no answer and breaks its connection.
+    async fn break_off(&self, tap: &Tap, record: Record, rule: &Rule) -> Response<AnswerBody> {
+        self.keep(record);
+        if let Fault::Break(how, _) = rule.fault.fault {
+            self.pause(Some(rule)).await;
+            // One hanging request must not silence the others of an HTTP/2 connection.
+            if how != How::Hang {
+                tap.cut(how);
+            }
+        }
+        std::future::pending().await
+    }
+
+    async fn answer_half(&self, mut call: Call, rule: &Rule, how: How) -> Response<AnswerBody> {
+        let answer = self.ordinary(&mut call);
+        self.pause(Some(rule)).await;
+        let half = answer.said.body.slice(..answer.said.body.len() / 2);
+        let length = answer.said.body.len().max(1);
+        let script = Script::broken_off(half, Arc::clone(&call.tap), how);
+        self.deliver_scripted(call, answer, script, Some(length))
+    }
+
+    async fn answer_spoilt(&self, mut call: Call, rule: &Rule, spoil: Spoil) -> Response<AnswerBody> {
+        let answer = self.ordinary(&mut call);
+        self.pause(Some(rule)).await;
+        let body = answer.said.body.clone();
+        let (script, length) = match spoil {
+            Spoil::Slow => (Script::slow(body.clone(), rule.rate.unwrap_or(RATE_DEFAULT)), Some(body.len())),
+            Spoil::Endless => (Script::endless(rule.rate), None),
+            Spoil::Huge => (Script::huge(rule.bytes.unwrap_or(HUGE_BYTES_DEFAULT)), None),
+            Spoil::Truncated => {
+                let length = body.len() + TRUNCATED_BYTES;
+                (Script::broken_off(body, Arc::clone(&call.tap), How::Close), Some(length))
+            }
+        };
+        self.deliver_scripted(call, answer, script, length)
+    }
+
+    async fn answer_canned(&self, mut call: Call, rule: &Rule) -> Response<AnswerBody> {
+        let code = call.record.code.clone().unwrap_or_default();
+        let answer = answer::canned(rule, &code);
+        if answer::takes(rule) && call.endpoint == Endpoint::Redeem {
+            self.ordinary(&mut call);
+        }
+        self.pause(Some(rule)).await;
+        self.deliver(call, answer)
+    }
+
+    fn deliver(&self, mut call: Call, answer: Answer) -> Response<AnswerBody> {
+        self.note_answer(&mut call.record, &answer.said);
+        self.keep(call.record);
+        answer.into_response()
+    }
+
+    fn deliver_scripted(
+        &self,
+        mut call: Call,
+        answer: Answer,
+        script: Script,
+        length: Option<usize>,
+    ) -> Response<AnswerBody> {
+        self.note_answer(&mut call.record, &answer.said);
+        self.keep(call.record);
+        answer.into_scripted(script, length)
+    }
+
+    fn note_answer(&self, record: &mut Record, said: &Said) {
+        record.status = Some(said.status);
+        if self.options.records_max > 0 {
+            let start = said.body.get(..RECORDED_ANSWER_BYTES_MAX).unwrap_or(&said.body);
+            record.answer = Some(String::from_utf8_lossy(start).into_owned());
+        }
+    }
+
+    /// A body that is too long, or that its sender broke off.
+    fn unread(&self, mut record: Record, error: &(dyn std::error::Error + 'static)) -> Response<AnswerBody> {
+        let too_long = error.is::<http_body_util::LengthLimitError>();
+        let (status, message) = if too_long { (413, "The request is too long") } else { (400, "The body broke off") };
+        let said = Said::refusal(status, message);
+        self.note_answer(&mut record, &said);
+        self.keep(record);
+        Answer::plain(said).into_response()
+    }
+
+    /// What the contract says, and the books' change that goes with it.
+    fn ordinary(&self, call: &mut Call) -> Answer {
+        if call.endpoint != Endpoint::Unknown && call.head.method != Method::POST {
+            return Answer::plain(Said::refusal(405, "The method is not supported; use POST"));
+        }
+        match call.endpoint {
+            Endpoint::Unknown => answer::page(404),
+            Endpoint::Webhook => Answer::plain(webhook(&call.body)),
+            Endpoint::Token => Answer::plain(self.inner().tokens.grant(&call.body, Instant::now())),
+            Endpoint::Redeem | Endpoint::Check => {
+                let authorization = header(&call.head, "authorization");
+                if !self.inner().tokens.accepts(authorization, Instant::now()) {
+                    return answer::unauthenticated();
+                }
+                Answer::plain(self.about_a_code(call))
+            }
+        }
+    }
+
+    fn about_a_code(&self, call: &mut Call) -> Said {
+        let is_redeem = call.endpoint == Endpoint::Redeem;
+        let code = match call.order.as_ref().map_err(Clone::clone).and_then(|order| order.code(is_redeem)) {
+            Ok(code) => code,
+            Err(fault) => return Said::refusal(400, &fault),
+        };
+        if is_redeem {
+            let (said, took) = self.redeem(code, header(&call.head, "idempotency-key"));
+            call.record.took = took;
+            return said;
+        }
+        if self.inner().books.is_taken(&code) {
+            return used(&code.code);
+        }
+        Said::json(200, &json!({ "data": { "reward_code": code.code, "status": "available" }, "errors": [] }))
+    }
+
+    /// Takes a code, once; whether this request did.
+    fn redeem(&self, code: Code, key: Option<&str>) -> (Said, bool) {
+        if self.options.reusable.iter().any(|pattern| matches_pattern(pattern, &code.code)) {
+            return (Said::success(), true);
+        }
+        let books = &mut self.inner().books;
+        if let Some(key) = key {
+            books.see_key(key, &code);
+        }
+        let honoured = key.filter(|_| self.options.honour_keys);
+        if let Some(said) = honoured.and_then(|key| books.answer_of(key)) {
+            return (said.clone(), false);
+        }
+        let refusal = used(&code.code);
+        let took = books.take(code);
+        let said = if took { Said::success() } else { refusal };
+        if let Some(key) = honoured {
+            books.keep_answer(key, &said);
+        }
+        (said, took)
+    }
+
+    fn endpoint(&self, head: &Parts) -> Endpoint {
+        let path = head.uri.path();
+        let endpoints = [
+            (&self.options.redeem_path, Endpoint::Redeem),
+            (&self.options.check_path, Endpoint::Check),
+            (&self.options.token_path, Endpoint::Token),
+            (&self.options.webhook_path, Endpoint::Webhook),
+        ];
+        endpoints.into_iter().find(|(known, _)| *known == path).map_or(Endpoint::Unknown, |(_, endpoint)| endpoint)
+    }
+
+    fn begin_record(&self, head: &Parts, connection: u64) -> Record {
+        let (n, keeps) = {
+            let books = &mut self.inner().books;
+            (books.count_request(), books.keeps_records())
+        };
+        if !keeps && !self.log.is_on() {
+            return Record { n, ..Record::default() };
+        }
+        let text = |name| header(head, name).map(str::to_owned);
+        Record {
+            n,
+            at_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            connection,
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            idempotency_key: text("idempotency-key"),
+            attempt: text("redeemd-attempt"),
+            accepted_at: text("redeemd-accepted-at"),
+            content_type: text("content-type"),
+            authorization: header(head, "authorization").map(hashed),
+            ..Record::default()
+        }
+    }
+
+    fn keep(&self, record: Record) {
+        self.log.request(&record);
+        self.inner().books.record(record);
+    }
+}
+
+impl Inner {
+    fn fire(&mut self, stage: Stage, path: &str, code: Option<&str>) -> Option<Rule> {
+        let at = self.rules_set_at.elapsed();
+        self.rules.fire(stage, Seen { path, code, at })
+    }
+}
+
+impl Order {
+    /// The code that the order is about; what is wrong with the order otherwise. A check needs two fields only.
+    fn code(&self, is_redeem: bool) -> Result<Code, String> {
+        let fields = [
+            (&self.reward_code, "reward_code", true),
+            (&self.business_refrence, "business_refrence", true),
+            (&self.branch_id, "branch_id", is_redeem),
+            (&self.date, "date", is_redeem),
+            (&self.timestamp, "timestamp", is_redeem),
+        ];
+        let missing = |(value, _, required): &(&Option<String>, &str, bool)| {
+            *required && value.as_deref().unwrap_or_default().is_empty()
+        };
+        if let Some((_, name, _)) = fields.into_iter().find(missing) {
+            return Err(format!("The {name} field is required"));
+        }
+        let owned = |value: &Option<String>| value.clone().unwrap_or_default();
+        Ok(Code { business: owned(&self.business_refrence), code: owned(&self.reward_code) })
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Order, String> {
+    serde_json::from_slice(body).map_err(|error| format!("The body is not a JSON object of strings: {error}"))
+}
+
+fn used(code: &str) -> Said {
+    Said::refusal(400, &format!("Reward {code} has been used"))
+}
+
+/// The receiver of the contract's error webhook.
+fn webhook(body: &[u8]) -> Said {
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "the fields are there to be checked")]
+    struct Webhook {
+        code: i64,
+        endpoint: String,
+        message: String,
+    }
+    match serde_json::from_slice::<Webhook>(body) {
+        Ok(_) => Said::success(),
+        Err(error) => Said::refusal(400, &format!("not an error report: {error}")),
+    }
+}
+
+fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
+    head.headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Enough of a SHA-256 to tell tokens apart.
+fn hashed(secret: &str) -> String {
+    super::hex(Sha256::digest(secret.as_bytes()).get(..8).unwrap_or_default())
+}

@@ -1,0 +1,516 @@
+//! The rules: which requests meet which fault, and the seeded chance behind a share.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::{Fault, How, Phase, Spoil, Stage, Word};
+
+/// The most rules at a time.
+pub const RULES_MAX: usize = 100;
+
+/// The longest delay and the latest end of a time window.
+const SPAN_MAX: Duration = Duration::from_hours(24);
+
+/// Codes that one `per_code` rule tells apart.
+const PER_CODE_CODES_MAX: usize = 1_000_000;
+
+/// Matchers and a fault. All matchers must hold; the first rule that fires decides about a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// What happens.
+    pub fault: Word,
+    /// The share of matching requests that are hit, 0 to 1; default all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Pattern with `*` of the reward code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Pattern with `*` of the path; default: the Redeem path alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The first N matching requests are spared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<u64>,
+    /// Only every Nth matching request is hit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
+    /// At most N requests are hit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// At most the first N requests of each code are hit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_code: Option<u64>,
+    /// Not before this long after the rule was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Span>,
+    /// No more this long after the rule was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Span>,
+    /// Waits before the answer or the break.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Span>,
+    /// The answer's status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The answer's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The answer's content type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// The refusal's message; `{code}` is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The header `Retry-After`: as written, or `date+30`, `date-30`: a date so many seconds from the answer's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<String>,
+    /// The header `WWW-Authenticate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub www_authenticate: Option<String>,
+    /// The header `Location`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// By how many seconds the answer's `Date` is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_s: Option<i64>,
+    /// Bytes a second of a slow or endless body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u64>,
+    /// Length of a huge body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Whether a canned answer's code is taken all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub take: Option<bool>,
+}
+
+/// A rule that cannot be used.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("rule {rule:?}: {why}")]
+pub struct RuleError {
+    /// The rule as it was written, or its number from 1.
+    pub rule: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// A duration as people write it: `20ms`, `1h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let span = humantime::parse_duration(text).map_err(|error| format!("{text:?} is no duration: {error}"))?;
+        if span > SPAN_MAX {
+            return Err(format!("{text:?} is longer than {}", humantime::format_duration(SPAN_MAX)));
+        }
+        Ok(Self(span))
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Fields whose values on the command line are numbers or `true` and `false`.
+const BARE_FIELDS: [&str; 10] =
+    ["share", "skip", "every", "count", "per_code", "status", "clock_s", "rate", "bytes", "take"];
+
+impl FromStr for Rule {
+    type Err = RuleError;
+
+    /// `field=value,field=value`, or a JSON object where a value holds a comma.
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        let fault = |why: String| RuleError { rule: text.to_owned(), why };
+        let rule: Self = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text).map_err(|error| fault(error.to_string()))?
+        } else {
+            let fields = shorthand(text).map_err(fault)?;
+            serde_json::from_value(fields).map_err(|error| fault(error.to_string()))?
+        };
+        rule.check().map_err(fault)?;
+        Ok(rule)
+    }
+}
+
+fn shorthand(text: &str) -> Result<serde_json::Value, String> {
+    let mut fields = serde_json::Map::new();
+    for pair in text.split(',') {
+        let (name, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?} is not field=value"))?;
+        let (name, value) = (name.trim(), value.trim());
+        let parsed = if BARE_FIELDS.contains(&name) {
+            serde_json::from_str(value).map_err(|_| format!("{name} cannot be {value:?}"))?
+        } else {
+            value.into()
+        };
+        if fields.insert(name.to_owned(), parsed).is_some() {
+            return Err(format!("{name} is there twice"));
+        }
+    }
+    Ok(fields.into())
+}
+
+/// Rules from a file or a request: one object, or an array of them.
+pub fn parse_rules(json: &[u8]) -> Result<Vec<Rule>, RuleError> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        Many(Vec<serde_json::Value>),
+        One(serde_json::Value),
+    }
+    let fault = |rule: &str, why: String| RuleError { rule: rule.to_owned(), why };
+    let values = match serde_json::from_slice(json).map_err(|error| fault("JSON", error.to_string()))? {
+        OneOrMany::Many(values) => values,
+        OneOrMany::One(value) => vec![value],
+    };
+    if values.len() > RULES_MAX {
+        return Err(fault("all", format!("more than {RULES_MAX}")));
+    }
+    let parse = |(index, value): (usize, serde_json::Value)| {
+        let number = (index + 1).to_string();
+        let rule: Rule = serde_json::from_value(value).map_err(|error| fault(&number, error.to_string()))?;
+        rule.check().map_err(|why| fault(&number, why))?;
+        Ok(rule)
+    };
+    values.into_iter().enumerate().map(parse).collect()
+}
+
+impl Rule {
+    /// A rule that hits every redemption.
+    #[must_use]
+    pub fn always(fault: Word) -> Self {
+        Self {
+            fault,
+            share: None,
+            code: None,
+            path: None,
+            skip: None,
+            every: None,
+            count: None,
+            per_code: None,
+            from: None,
+            until: None,
+            delay: None,
+            status: None,
+            body: None,
+            content_type: None,
+            message: None,
+            retry_after: None,
+            www_authenticate: None,
+            location: None,
+            clock_s: None,
+            rate: None,
+            bytes: None,
+            take: None,
+        }
+    }
+
+    /// Whether the rule can do what it says: a field that its fault would ignore is an error.
+    pub fn check(&self) -> Result<(), String> {
+        let stage = self.fault.fault.stage();
+        let is_say = matches!(self.fault.fault, Fault::Say { .. });
+        let paced = matches!(self.fault.fault, Fault::Spoil(Spoil::Slow | Spoil::Endless));
+        let says = [
+            (self.status.is_some(), "status"),
+            (self.body.is_some(), "body"),
+            (self.content_type.is_some(), "content_type"),
+            (self.message.is_some(), "message"),
+            (self.retry_after.is_some(), "retry_after"),
+            (self.www_authenticate.is_some(), "www_authenticate"),
+            (self.location.is_some(), "location"),
+            (self.clock_s.is_some(), "clock_s"),
+            (self.take.is_some(), "take"),
+        ];
+        let pointless = says.into_iter().filter(|(set, _)| *set && !is_say).map(|(_, name)| name).next();
+        let problems = [
+            (pointless.is_some(), pointless.unwrap_or_default()),
+            (self.code.is_some() && stage != Stage::Body, "code (it is not known so early)"),
+            (self.per_code.is_some() && stage != Stage::Body, "per_code (the code is not known so early)"),
+            (self.path.is_some() && stage == Stage::Accept, "path (it is not known so early)"),
+            (self.rate.is_some() && !paced, "rate"),
+            (self.bytes.is_some() && self.fault.fault != Fault::Spoil(Spoil::Huge), "bytes"),
+            (self.delay.is_some() && self.hangs(), "delay"),
+        ];
+        if let Some((_, name)) = problems.into_iter().find(|(is, _)| *is) {
+            return Err(format!("the fault {} has no use for {name}", self.fault.name));
+        }
+        self.check_values()
+    }
+
+    fn hangs(&self) -> bool {
+        matches!(self.fault.fault, Fault::Break(How::Hang, phase) if phase != Phase::MidAnswer)
+    }
+
+    fn check_values(&self) -> Result<(), String> {
+        let header = |text: &Option<String>| {
+            text.as_deref().is_some_and(|text| hyper::header::HeaderValue::from_str(text).is_err())
+        };
+        let values = [
+            (self.share.is_some_and(|share| !(0.0..=1.0).contains(&share)), "share must be between 0 and 1"),
+            (self.every == Some(0), "every must be at least 1"),
+            (self.rate == Some(0), "rate must be at least 1"),
+            (self.status.is_some_and(|status| !(200..=599).contains(&status)), "status must be between 200 and 599"),
+            (self.until.zip(self.from).is_some_and(|(until, from)| until.0 <= from.0), "until must be after from"),
+            (header(&self.retry_after), "retry_after is no header value"),
+            (header(&self.www_authenticate), "www_authenticate is no header value"),
+            (header(&self.location), "location is no header value"),
+            (header(&self.content_type), "content_type is no header value"),
+        ];
+        values.into_iter().find(|(is, _)| *is).map_or(Ok(()), |(_, why)| Err(why.to_owned()))
+    }
+}
+
+/// What of a request a rule looks at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen<'a> {
+    /// The path; empty before the headers.
+    pub(super) path: &'a str,
+    /// The reward code, once the body was read.
+    pub(super) code: Option<&'a str>,
+    /// Since the rules were set.
+    pub(super) at: Duration,
+}
+
+/// The rules in force, with their counts.
+#[derive(Debug)]
+pub(super) struct Rules {
+    active: Vec<Active>,
+    redeem_path: String,
+}
+
+#[derive(Debug)]
+struct Active {
+    rule: Rule,
+    chance: Chance,
+    matched: u64,
+    fired: u64,
+    by_code: HashMap<String, u64>,
+}
+
+/// A rule and how often it was met, as the control API shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleCounts {
+    /// The rule.
+    #[serde(flatten)]
+    pub rule: Rule,
+    /// Requests (or connections) that matched before skip, every, share and the counts.
+    pub matched: u64,
+    /// How many were hit.
+    pub fired: u64,
+}
+
+impl Rules {
+    pub(super) fn new(rules: Vec<Rule>, redeem_path: &str, seed: u64) -> Self {
+        let start = |(index, rule): (usize, Rule)| Active {
+            rule,
+            chance: Chance(seed.wrapping_add((index as u64).wrapping_mul(0xA076_1D64_78BD_642F))),
+            matched: 0,
+            fired: 0,
+            by_code: HashMap::new(),
+        };
+        let active = rules.into_iter().take(RULES_MAX).enumerate().map(start).collect();
+        Self { active, redeem_path: redeem_path.to_owned() }
+    }
+
+    /// The first rule of `stage` that fires on what was seen.
+    pub(super) fn fire(&mut self, stage: Stage, seen: Seen<'_>) -> Option<Rule> {
+        let redeem_path = &self.redeem_path;
+        self.active
+            .iter_mut()
+            .filter(|active| active.rule.fault.fault.stage() == stage)
+            .find_map(|active| active.fires(stage, seen, redeem_path).then(|| active.rule.clone()))
+    }
+
+    pub(super) fn counts(&self) -> Vec<RuleCounts> {
+        let counts = |a: &Active| RuleCounts { rule: a.rule.clone(), matched: a.matched, fired: a.fired };
+        self.active.iter().map(counts).collect()
+    }
+}
+
+impl Active {
+    fn fires(&mut self, stage: Stage, seen: Seen<'_>, redeem_path: &str) -> bool {
+        if !self.matches(stage, seen, redeem_path) {
+            return false;
+        }
+        self.matched += 1;
+        let Rule { skip, every, count, share, .. } = &self.rule;
+        let Some(turn) = self.matched.checked_sub(skip.unwrap_or(0)).filter(|turn| *turn > 0) else {
+            return false;
+        };
+        let due = turn.is_multiple_of(every.unwrap_or(1)) && count.is_none_or(|count| self.fired < count);
+        let hit = due && share.is_none_or(|share| self.chance.next_unit() < share) && self.counts_for_code(seen.code);
+        self.fired += u64::from(hit);
+        hit
+    }
+
+    fn matches(&self, stage: Stage, seen: Seen<'_>, redeem_path: &str) -> bool {
+        let Rule { path, code, from, until, .. } = &self.rule;
+        let on_path = stage == Stage::Accept || matches_pattern(path.as_deref().unwrap_or(redeem_path), seen.path);
+        let on_code =
+            code.as_deref().is_none_or(|pattern| seen.code.is_some_and(|code| matches_pattern(pattern, code)));
+        let in_time = from.is_none_or(|from| seen.at >= from.0) && until.is_none_or(|until| seen.at < until.0);
+        on_path && on_code && in_time
+    }
+
+    /// Counts the hit for its code; whether the code may be hit once more.
+    fn counts_for_code(&mut self, code: Option<&str>) -> bool {
+        let Some(most) = self.rule.per_code else { return true };
+        let Some(code) = code else { return false };
+        if self.by_code.len() >= PER_CODE_CODES_MAX && !self.by_code.contains_key(code) {
+            return false;
+        }
+        let hits = self.by_code.entry(code.to_owned()).or_default();
+        *hits += 1;
+        *hits <= most
+    }
+}
+
+/// Whether `text` is what `pattern` says, whole; `*` stands for anything.
+pub(super) fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut left) = text.strip_prefix(start) else { return false };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let end = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        let Some((_, after)) = left.split_once(piece) else { return false };
+        left = after;
+    }
+    left.ends_with(end)
+}
+
+/// `SplitMix64`: the same seed hits the same requests.
+#[derive(Clone, Debug)]
+struct Chance(u64);
+
+impl Chance {
+    /// The next number from 0 to below 1.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits are what an f64 holds exactly")]
+    fn next_unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fire_all(rule: &str, codes: &[&str]) -> Vec<bool> {
+        let mut rules = Rules::new(vec![rule.parse().unwrap()], "/redeem", 1);
+        let seen = |code| Seen { path: "/redeem", code: Some(code), at: Duration::from_secs(5) };
+        codes.iter().map(|code| rules.fire(Stage::Body, seen(code)).is_some()).collect()
+    }
+
+    #[test]
+    fn the_matchers_count_as_they_say() {
+        let six = ["A-1", "A-2", "A-1", "B-1", "A-3", "A-1"];
+        let table = [
+            ("fault=500", [true; 6]),
+            ("fault=500,code=A-*", [true, true, true, false, true, true]),
+            ("fault=500,skip=2", [false, false, true, true, true, true]),
+            ("fault=500,count=2", [true, true, false, false, false, false]),
+            ("fault=500,every=3", [false, false, true, false, false, true]),
+            ("fault=500,skip=1,every=2,count=1", [false, false, true, false, false, false]),
+            ("fault=500,per_code=1", [true, true, false, true, true, false]),
+            ("fault=500,share=0", [false; 6]),
+            ("fault=500,share=1", [true; 6]),
+            ("fault=500,from=6s", [false; 6]),
+            ("fault=500,from=5s,until=6s", [true; 6]),
+            ("fault=500,until=5s", [false; 6]),
+            ("fault=500,path=/check", [false; 6]),
+            ("fault=500,path=*", [true; 6]),
+        ];
+        for (rule, hits) in table {
+            assert_eq!(fire_all(rule, &six), hits, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_share_hits_about_its_share_and_the_same_requests_under_the_same_seed() {
+        let codes = vec!["C"; 2000];
+        let first = fire_all("fault=500,share=0.1", &codes);
+        assert_eq!(first, fire_all("fault=500,share=0.1", &codes));
+        let hits = first.iter().filter(|hit| **hit).count();
+        assert!((140..260).contains(&hits), "{hits}");
+    }
+
+    #[test]
+    fn the_first_rule_that_fires_decides() {
+        let rules = ["fault=pass,code=VIP*", "fault=503"].map(|rule| rule.parse().unwrap());
+        let mut rules = Rules::new(rules.to_vec(), "/redeem", 1);
+        let mut fault = |code| {
+            let seen = Seen { path: "/redeem", code: Some(code), at: Duration::ZERO };
+            rules.fire(Stage::Body, seen).map(|rule| rule.fault.name)
+        };
+        assert_eq!((fault("VIP1"), fault("X")), (Some("pass"), Some("503")));
+    }
+
+    #[test]
+    fn a_rule_that_could_not_do_what_it_says_is_refused() {
+        let faulty = [
+            "share=0.1",
+            "fault=nothing",
+            "fault=500,share=1.5",
+            "fault=500,share=x",
+            "fault=500,every=0",
+            "fault=500,rate=5",
+            "fault=500,fault=503",
+            "fault=500,colour=red",
+            "fault=500,delay=5",
+            "fault=500,delay=48h",
+            "fault=pass,status=500",
+            "fault=reset-on-accept,path=/redeem",
+            "fault=reset-after-headers,code=A*",
+            "fault=hang-before-taking,delay=1s",
+            "fault=500,until=1s,from=2s",
+        ];
+        for rule in faulty {
+            assert!(rule.parse::<Rule>().is_err(), "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_rule_comes_back_from_json_as_it_was() {
+        let rule: Rule = "share=0.5,code=A*,fault=503,retry_after=date-30,delay=1s 500ms".parse().unwrap();
+        let json = serde_json::to_vec(&vec![rule.clone()]).unwrap();
+        assert_eq!(parse_rules(&json).unwrap(), vec![rule.clone()]);
+        assert_eq!(parse_rules(&serde_json::to_vec(&rule).unwrap()).unwrap(), vec![rule]);
+        assert!(parse_rules(br#"[{"fault":"500","colour":1}]"#).unwrap_err().to_string().contains('1'));
+    }
+
+    #[test]
+    fn a_star_stands_for_anything_and_both_ends_count() {
+        let table = [
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "abc", true),
+            ("a*b*c", "aXbYc", true),
+            ("a*b", "abc", false),
+            ("b*", "abc", false),
+            ("*", "", true),
+            ("abc", "abcd", false),
+            ("a*a", "a", false),
+            ("*b*", "abc", true),
+        ];
+        for (pattern, text, matches) in table {
+            assert_eq!(matches_pattern(pattern, text), matches, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The sandbox over real sockets: each fault as its peer sees it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::Method;
+
+use super::*;
+use crate::client::{ClientError, Target, call};
+
+/// Longer than anything here takes, shorter than a hang.
+const SILENCE: Duration = Duration::from_millis(300);
+
+fn order(code: &str) -> String {
+    serde_json::json!({"reward_code": code, "business_refrence": "B", "branch_id": "1",
+        "date": "2026-11-23 10:00:00", "timestamp": "1"})
+    .to_string()
+}
+
+async fn with_rules(rules: &[&str]) -> Running {
+    let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+    Sandbox::start(Options { rules, control: Some((Ipv4Addr::LOCALHOST, 0).into()), ..Options::default() })
+        .await
+        .unwrap()
+}
+
+async fn redeem(addr: SocketAddr, code: &str) -> Result<crate::client::Response, ClientError> {
+    let headers = [("idempotency-key", "k1"), ("authorization", "Bearer t")];
+    call(&Target::Tcp(addr), Method::POST, "/redeem", &headers, order(code).into()).await
+}
+
+/// What a bare socket reads after a whole request: the bytes and how they ended.
+async fn raw(addr: SocketAddr, code: &str) -> (String, Option<ErrorKind>) {
+    let body = order(code);
+    let request = format!("POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(addr).unwrap();
+        stream.set_read_timeout(Some(SILENCE)).unwrap();
+        // A reset may be faster than the request.
+        let mut end = stream.write_all(request.as_bytes()).err().map(|error| error.kind());
+        let mut all = Vec::new();
+        let mut chunk = [0; 4096];
+        while end.is_none() {
+            match stream.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => all.extend_from_slice(&chunk[..read]),
+                Err(error) => end = Some(error.kind()),
+            }
+        }
+        (String::from_utf8_lossy(&all).into_owned(), end)
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_code_is_taken_once_and_everything_is_recorded() {
+    let sandbox = with_rules(&[]).await;
+    let first = redeem(sandbox.addr, "C1").await.unwrap();
+    assert_eq!((first.status, first.body.as_ref()), (200, b"{}".as_slice()));
+    let second = redeem(sandbox.addr, "C1").await.unwrap();
+    assert_eq!((second.status, &second.json().unwrap()["message"]), (400, &"Reward C1 has been used".into()));
+    let records = sandbox.records(0, 9);
+    let first = &records[0];
+    assert_eq!((first.idempotency_key.as_deref(), first.took, first.status), (Some("k1"), true, Some(200)));
+    assert_eq!(first.body.as_deref(), Some(order("C1").as_str()));
+    let hash = first.authorization.as_deref().unwrap();
+    assert!(hash.len() == 16 && !hash.contains("Bearer"), "{hash}");
+    assert_eq!((records[1].took, records[1].status), (false, Some(400)));
+}
+
+#[tokio::test]
+async fn keys_are_honoured_only_if_asked() {
+    let options = Options { honour_keys: true, ..Options::default() };
+    let sandbox = Sandbox::start(options).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(redeem(sandbox.addr, "C1").await.unwrap().status, 200);
+    }
+    assert_eq!(sandbox.summary().codes_taken, 1);
+}
+
+#[tokio::test]
+async fn every_break_is_seen_as_what_it_is_and_takes_the_code_or_not() {
+    let reset = Some(ErrorKind::ConnectionReset);
+    let hangs = Some(ErrorKind::WouldBlock);
+    let table = [
+        ("reset-on-accept", reset, false),
+        ("close-on-accept", None, false),
+        ("hang-on-accept", hangs, false),
+        ("reset-after-headers", reset, false),
+        ("close-after-headers", None, false),
+        ("hang-after-headers", hangs, false),
+        ("reset-before-taking", reset, false),
+        ("close-before-taking", None, false),
+        ("hang-before-taking", hangs, false),
+        ("reset-after-taking", reset, true),
+        ("close-after-taking", None, true),
+        ("hang-after-taking", hangs, true),
+        ("reset-mid-answer", reset, true),
+        ("close-mid-answer", None, true),
+        ("hang-mid-answer", hangs, true),
+        ("truncated", None, true),
+    ];
+    for (fault, end, took) in table {
+        let sandbox = with_rules(&[&format!("fault={fault}")]).await;
+        let (read, ended) = raw(sandbox.addr, "C1").await;
+        assert_eq!(ended, end, "{fault}");
+        assert_eq!(sandbox.summary().codes_taken, u64::from(took), "{fault}");
+        let half = fault.ends_with("mid-answer") || fault == "truncated";
+        assert_eq!(read.starts_with("HTTP/1.1 200 OK"), half, "{fault}: {read:?}");
+        assert_eq!(read.is_empty(), !half, "{fault}: {read:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_promises_too_much_ends_short_of_its_length() {
+    let sandbox = with_rules(&["fault=truncated,count=1"]).await;
+    let (read, _) = raw(sandbox.addr, "C1").await;
+    assert!(read.contains("content-length: 102\r\n") && read.ends_with("\r\n\r\n{}"), "{read:?}");
+    assert!(matches!(redeem(sandbox.addr, "C2").await, Ok(answer) if answer.status == 200));
+}
+
+#[tokio::test]
+async fn each_canned_answer_has_its_status_and_leaves_the_code() {
+    let words =
+        ["refuse", "used", "errors-in-200", "html-200", "array-200", "portal", "401", "401-bearer", "401-empty"];
+    let more = ["401-html", "403", "403-html", "404-html", "408", "425", "429", "500", "503", "511"];
+    for word in words.into_iter().chain(more) {
+        let sandbox = with_rules(&[&format!("fault={word},count=1")]).await;
+        let answer = redeem(sandbox.addr, "C1").await.unwrap();
+        let status = match word {
+            "refuse" | "used" => 400,
+            "portal" => 302,
+            _ => word.split('-').find_map(|part| part.parse().ok()).unwrap(),
+        };
+        assert_eq!(answer.status, status, "{word}");
+        assert_eq!(redeem(sandbox.addr, "C1").await.unwrap().status, 200, "{word} took the code");
+    }
+}
+
+#[tokio::test]
+async fn the_line_is_cut_and_restored_while_the_control_api_stays() {
+    let sandbox = with_rules(&[]).await;
+    let control = Target::Tcp(sandbox.control.unwrap());
+    let line = |state: &str| {
+        let body = Bytes::from(format!(r#"{{"state":"{state}"}}"#));
+        let control = control.clone();
+        async move { call(&control, Method::POST, "/sandbox/line", &[], body).await.unwrap().status }
+    };
+    for round in 0..3 {
+        assert_eq!(line("refuse").await, 200);
+        assert!(matches!(redeem(sandbox.addr, "C").await, Err(ClientError::Unreachable { .. })));
+        assert_eq!(line("silent").await, 200);
+        assert_eq!(raw(sandbox.addr, "S").await, (String::new(), Some(ErrorKind::WouldBlock)));
+        assert_eq!(line("up").await, 200);
+        let code = format!("R{round}");
+        assert_eq!(redeem(sandbox.addr, &code).await.unwrap().status, 200);
+    }
+    let summary = call(&control, Method::GET, "/sandbox/summary", &[], Bytes::new()).await.unwrap().json().unwrap();
+    assert!(summary["codes_taken"].as_u64().unwrap() >= 3, "{summary}");
+}
+
+#[tokio::test]
+async fn a_cut_line_resets_what_was_open() {
+    let sandbox = with_rules(&["fault=hang-before-taking"]).await;
+    let addr = sandbox.addr;
+    let cut = async {
+        while sandbox.summary().requests == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(sandbox.set_line(Line::Refuse).await);
+    };
+    let ((_, ended), ()) = tokio::join!(raw(addr, "C1"), cut);
+    assert_eq!(ended, Some(ErrorKind::ConnectionReset));
+}
+
+#[tokio::test]
+async fn the_control_api_replaces_rules_and_shows_their_counts() {
+    let sandbox = with_rules(&[]).await;
+    let control = Target::Tcp(sandbox.control.unwrap());
+    let post =
+        |body: &'static str| call(&control, Method::POST, "/sandbox/rules", &[], Bytes::from_static(body.as_bytes()));
+    assert_eq!(post(r#"{"fault":"500","count":1}"#).await.unwrap().status, 200);
+    assert_eq!(redeem(sandbox.addr, "C1").await.unwrap().status, 500);
+    assert_eq!(redeem(sandbox.addr, "C1").await.unwrap().status, 200);
+    let rules = call(&control, Method::GET, "/sandbox/rules", &[], Bytes::new()).await.unwrap().json().unwrap();
+    assert_eq!((&rules[0]["matched"], &rules[0]["fired"]), (&2.into(), &1.into()), "{rules}");
+    let bad = post(r#"[{"fault":"500"},{"fault":"tls-refuse"}]"#).await.unwrap();
+    assert_eq!(bad.status, 400);
+    assert!(bad.json().unwrap()["error"].as_str().unwrap().contains("--tls"));
+}
+
+#[tokio::test]
+async fn without_the_right_token_nothing_is_taken_and_the_token_can_change() {
+    let token = Some(Secret::new("t".to_owned()));
+    let sandbox = Sandbox::start(Options { token, ..Options::default() }).await.unwrap();
+    assert_eq!(redeem(sandbox.addr, "C1").await.unwrap().status, 200);
+    let target = Target::Tcp(sandbox.addr);
+    let rotate = Bytes::from_static(br#"{"token":"new"}"#);
+    assert_eq!(call(&target, Method::POST, "/sandbox/token", &[], rotate).await.unwrap().status, 200);
+    let refused = redeem(sandbox.addr, "C2").await.unwrap();
+    assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")));
+    assert_eq!(sandbox.summary().codes_taken, 1);
+}
+
+#[tokio::test]
+async fn an_order_that_lacks_a_field_is_refused_in_the_contracts_shape() {
+    let sandbox = with_rules(&[]).await;
+    for body in [r#"{"reward_code":"A"}"#, "[]", "x", r#"{"reward_code":1}"#] {
+        let answer = call(&Target::Tcp(sandbox.addr), Method::POST, "/redeem", &[], Bytes::from(body)).await.unwrap();
+        assert_eq!(answer.status, 400, "{body}");
+        assert!(answer.json().unwrap()["errors"].is_array());
+    }
+}
+
+mod over_tls {
+    use std::sync::Arc;
+
+    use hyper::client::conn::http2;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::client::TlsStream;
+
+    use super::*;
+
+    async fn connect(sandbox: &Running) -> std::io::Result<TlsStream<tokio::net::TcpStream>> {
+        let mut roots = rustls::RootCertStore::empty();
+        let pem = sandbox.ca_pem.as_ref().unwrap();
+        roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let stream = tokio::net::TcpStream::connect(sandbox.addr).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    async fn with(certificate: Certificate, rules: &[&str]) -> Running {
+        let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+        Sandbox::start(Options { tls: Some(certificate), rules, ..Options::default() }).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_good_certificate_serves_http2_and_a_reset_reaches_its_client() {
+        let sandbox = with(Certificate::Good, &["fault=reset-after-taking,skip=1"]).await;
+        let stream = connect(&sandbox).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let mut driver = JoinSet::new();
+        driver.spawn(connection);
+        let mut ask = |code: &str| {
+            let body = http_body_util::Full::new(Bytes::from(order(code)));
+            let request = hyper::Request::post("https://localhost/redeem").body(body).unwrap();
+            sender.send_request(request)
+        };
+        assert_eq!(ask("C1").await.unwrap().status(), 200);
+        assert!(ask("C2").await.is_err());
+        assert!(driver.join_next().await.unwrap().unwrap().is_err());
+        assert_eq!(sandbox.summary().codes_taken, 2);
+    }
+
+    #[tokio::test]
+    async fn every_bad_certificate_is_refused_for_its_own_reason() {
+        let table = [
+            (Certificate::Expired, "expired"),
+            (Certificate::NotYetValid, "not valid yet"),
+            (Certificate::SelfSigned, "UnknownIssuer"),
+            (Certificate::WrongHost, "not valid for name"),
+        ];
+        for (certificate, reason) in table {
+            let sandbox = with(certificate, &[]).await;
+            let error = connect(&sandbox).await.unwrap_err().to_string();
+            assert!(error.contains(reason), "{certificate:?}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_handshake_is_an_alert() {
+        let sandbox = with(Certificate::Good, &["fault=tls-refuse,count=1"]).await;
+        let error = connect(&sandbox).await.unwrap_err().to_string();
+        assert!(error.contains("HandshakeFailure"), "{error}");
+        connect(&sandbox).await.unwrap();
+    }
+}
