@@ -100,8 +100,31 @@ fn system_unix_ms() -> i64 {
 }
 
 /// timesyncd touches this file once it has set the clock (systemd-timesyncd.service(8)).
+const TIMESYNCD_FILE: &str = "/run/systemd/timesync/synchronized";
+
+/// What `adjtimex` returns while nobody keeps the clock in step (`TIME_ERROR` in adjtimex(2)).
+const TIME_ERROR: i32 = 5;
+
+/// The status bit that says the same (`STA_UNSYNC`).
+const STA_UNSYNC: i32 = 0x40;
+
+/// Whether timesyncd or the kernel says that the clock was set. The file comes first: a unit with `ProtectClock=`
+/// forbids the system call, although with no modes set it only reads.
 fn is_synchronised() -> bool {
-    Path::new("/run/systemd/timesync/synchronized").exists()
+    Path::new(TIMESYNCD_FILE).exists() || kernel_says_so()
+}
+
+/// What chrony, ntpd, ntpd-rs and busybox leave in the kernel.
+fn kernel_says_so() -> bool {
+    let mut asked = rtime_clock::adjtime::Timex::new();
+    match rtime_clock::adjtime::adjtimex(&mut asked) {
+        Ok(state) => is_in_step(state, asked.0.status),
+        Err(_) => false,
+    }
+}
+
+fn is_in_step(state: i32, status: i32) -> bool {
+    state != TIME_ERROR && status & STA_UNSYNC == 0
 }
 
 /// `unix_ms` as RFC 3339 in UTC with seconds, the form in every API, log and listing.
@@ -109,4 +132,36 @@ fn is_synchronised() -> bool {
 pub fn rfc3339(unix_ms: i64) -> String {
     let since = Duration::from_millis(u64::try_from(unix_ms).unwrap_or(0));
     humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_nobody_keeps_in_step_is_not_believed() {
+        let (ok, leap_second_tonight) = (0, 1);
+        assert!(is_in_step(ok, 0x2001) && is_in_step(leap_second_tonight, 0x2011));
+        assert!(!is_in_step(TIME_ERROR, 0x40));
+        assert!(!is_in_step(ok, 0x40) && !is_in_step(TIME_ERROR, 0));
+    }
+
+    #[test]
+    fn asking_the_kernel_changes_nothing_and_answers_the_same_twice() {
+        assert_eq!(kernel_says_so(), kernel_says_so());
+    }
+
+    #[test]
+    fn a_manual_clock_says_what_it_was_told() {
+        let clock = Clock::manual(5, false);
+        assert_eq!(clock.stamp(), Stamp { unix_ms: 5, trusted: false });
+        clock.set(BUILT_AT_MS, true);
+        assert_eq!(clock.stamp(), Stamp { unix_ms: BUILT_AT_MS, trusted: true });
+    }
+
+    #[test]
+    fn times_are_shown_in_utc_with_seconds() {
+        assert_eq!(rfc3339(1_793_491_200_999), "2026-11-01T00:00:00Z");
+        assert_eq!(rfc3339(-1), "1970-01-01T00:00:00Z");
+    }
 }

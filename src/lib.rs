@@ -7,6 +7,7 @@
 //! | 0 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
 //! | 0 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
+//! | 0 | [`text`] | strings from outside, made safe to show |
 //! | 1 | [`verdict`] | pure: what an upstream answer means |
 //! | 1 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
 //! | 1 | [`limits`] | pure: may this be accepted offline? |
@@ -49,5 +50,6 @@ pub mod rehearse;
 pub mod sandbox;
 pub mod settings;
 pub mod store;
+pub mod text;
 pub mod upstream;
 pub mod verdict;

@@ -1,1 +1,228 @@
 //! systemd: ready, status, watchdog, reload, credentials, sockets.
+//!
+//! Without systemd (no `NOTIFY_SOCKET`, no `LISTEN_FDS`) everything here is a no-op, and the daemon runs the same.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use systemd::daemon;
+
+/// The longest status line that is sent, in characters; `systemctl status` shows one line.
+pub const STATUS_CHARS_MAX: usize = 300;
+
+/// The line to the service manager.
+#[derive(Clone, Debug)]
+pub struct Notify {
+    present: bool,
+    watchdog: Option<Duration>,
+}
+
+impl Notify {
+    /// Reads `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`.
+    #[must_use]
+    pub fn from_env() -> Self {
+        let present = std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty());
+        // The library checks WATCHDOG_PID; 0 means that nobody watches.
+        let watchdog_us = daemon::watchdog_enabled().unwrap_or(0);
+        Self { present, watchdog: (watchdog_us > 0).then(|| Duration::from_micros(watchdog_us)) }
+    }
+
+    /// A line to nobody: for tests and for commands.
+    #[must_use]
+    pub fn disconnected() -> Self {
+        Self { present: false, watchdog: None }
+    }
+
+    /// Start or reload is done.
+    pub fn ready(&self) {
+        self.send(&[("READY", "1")]);
+    }
+
+    /// What `systemctl status` shows.
+    pub fn status(&self, text: &str) {
+        self.send(&[("STATUS", one_line(text).as_str())]);
+    }
+
+    /// A reload has begun; [`Notify::ready`] ends it. `Type=notify-reload` wants the monotonic time beside it.
+    pub fn reloading(&self) {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now_us = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000).to_string();
+        self.send(&[("RELOADING", "1"), ("MONOTONIC_USEC", now_us.as_str())]);
+    }
+
+    /// The ordered stop has begun.
+    pub fn stopping(&self) {
+        self.send(&[("STOPPING", "1")]);
+    }
+
+    /// How long the manager waits for a sign of life before it ends the process; feed at less than half of it.
+    #[must_use]
+    pub fn watchdog_interval(&self) -> Option<Duration> {
+        self.watchdog
+    }
+
+    /// A sign of life: call it for progress, not by a timer.
+    pub fn feed(&self) {
+        self.send(&[("WATCHDOG", "1")]);
+    }
+
+    /// Start, reload or stop needs at least this much more time, in microseconds.
+    pub fn extend_timeout(&self, by_us: u64) {
+        self.send(&[("EXTEND_TIMEOUT_USEC", by_us.to_string().as_str())]);
+    }
+
+    fn send(&self, state: &[(&str, &str)]) {
+        if !self.present {
+            return;
+        }
+        if let Err(error) = daemon::notify(state.iter()) {
+            tracing::debug!(%error, "the service manager could not be told");
+        }
+    }
+}
+
+/// The status in one line: a line break would be read as the next assignment, and a NUL ends the message.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_CHARS_MAX).collect()
+}
+
+/// Where systemd put the credentials, if it did.
+#[must_use]
+pub fn credentials_dir() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Sockets that systemd bound, listens on and handed in.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    sockets: Vec<(String, Socket)>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub enum Socket {
+    /// `ListenStream=` with a port.
+    Tcp(TcpListener),
+    /// `ListenStream=` with a path.
+    Unix(UnixListener),
+}
+
+/// Why the sockets cannot be used; a unit file is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketsError {
+    /// `LISTEN_FDS` and its companions contradict each other or the descriptors.
+    #[error("the sockets handed in by systemd cannot be read: {0}")]
+    Environment(String),
+    /// A descriptor that is no listening stream socket.
+    #[error("the socket {name} handed in by systemd is not a listening TCP or Unix stream socket")]
+    Kind {
+        /// Its `FileDescriptorName=`.
+        name: String,
+    },
+}
+
+impl Sockets {
+    /// Takes the first TCP listener with this `FileDescriptorName=`.
+    pub fn take_tcp(&mut self, name: &str) -> Option<TcpListener> {
+        let at = self.sockets.iter().position(|(its, socket)| its == name && matches!(socket, Socket::Tcp(_)))?;
+        match self.sockets.swap_remove(at).1 {
+            Socket::Tcp(listener) => Some(listener),
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// Takes the first Unix listener with this `FileDescriptorName=`.
+    pub fn take_unix(&mut self, name: &str) -> Option<UnixListener> {
+        let at = self.sockets.iter().position(|(its, socket)| its == name && matches!(socket, Socket::Unix(_)))?;
+        match self.sockets.swap_remove(at).1 {
+            Socket::Unix(listener) => Some(listener),
+            Socket::Tcp(_) => None,
+        }
+    }
+
+    /// The names of the sockets that nobody took: worth a warning.
+    #[must_use]
+    pub fn left(&self) -> Vec<&str> {
+        self.sockets.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// The sockets of `LISTEN_FDS`, if they are meant for this process. They are owned from here on, so this is called
+/// once, at start. All are set non-blocking, as tokio wants them.
+pub fn listen_fds() -> Result<Sockets, SocketsError> {
+    // The library checks the counts and sets close-on-exec; the other crate is the safe way to own the descriptors.
+    let named = daemon::listen_fds_with_names().map_err(|error| SocketsError::Environment(error.to_string()))?;
+    if named.is_empty() {
+        return Ok(Sockets::default());
+    }
+    let kinds: Vec<Kind> = named.iter().map(|(fd, _)| kind(fd)).collect();
+    let owned = sd_listen_fds::get().map_err(|error| SocketsError::Environment(error.to_string()))?;
+    let sockets = owned.into_iter().zip(kinds).map(|((name, fd), kind)| {
+        let name = name.unwrap_or_else(|| "unknown".to_owned());
+        let socket = match kind {
+            Kind::Tcp => Socket::Tcp(TcpListener::from(fd)),
+            Kind::Unix => Socket::Unix(UnixListener::from(fd)),
+            Kind::Other => return Err(SocketsError::Kind { name }),
+        };
+        unblocked(&socket).map_err(|error| SocketsError::Environment(error.to_string()))?;
+        Ok((name, socket))
+    });
+    Ok(Sockets { sockets: sockets.collect::<Result<_, _>>()? })
+}
+
+enum Kind {
+    Tcp,
+    Unix,
+    Other,
+}
+
+fn kind(fd: std::os::fd::RawFd) -> Kind {
+    let stream = || Some(daemon::SocketType::Stream);
+    let listens = || daemon::Listening::IsListening;
+    if daemon::is_socket_inet(fd, None, stream(), listens(), None).unwrap_or(false) {
+        Kind::Tcp
+    } else if daemon::is_socket_unix(fd, stream(), listens(), None::<&str>).unwrap_or(false) {
+        Kind::Unix
+    } else {
+        Kind::Other
+    }
+}
+
+fn unblocked(socket: &Socket) -> std::io::Result<()> {
+    match socket {
+        Socket::Tcp(listener) => listener.set_nonblocking(true),
+        Socket::Unix(listener) => listener.set_nonblocking(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_cannot_smuggle_a_second_assignment() {
+        assert_eq!(one_line("all is well\nMAINPID=1\0"), "all is well MAINPID=1 ");
+        assert_eq!(one_line(&"x".repeat(1000)).len(), STATUS_CHARS_MAX);
+    }
+
+    #[test]
+    fn without_systemd_nothing_is_handed_in_and_nothing_fails() {
+        assert!(listen_fds().unwrap().left().is_empty());
+        let notify = Notify::disconnected();
+        notify.ready();
+        notify.status("all is well");
+        notify.feed();
+        assert_eq!(notify.watchdog_interval(), None);
+    }
+
+    #[test]
+    fn a_socket_is_taken_by_its_name_and_kind_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sockets = Sockets { sockets: vec![("intake".to_owned(), Socket::Tcp(listener))] };
+        assert!(sockets.take_unix("intake").is_none() && sockets.take_tcp("admin").is_none());
+        assert!(sockets.take_tcp("intake").is_some());
+        assert!(sockets.take_tcp("intake").is_none() && sockets.left().is_empty());
+    }
+}

@@ -407,7 +407,9 @@ impl<R: Road> Forwarder<R> {
             LaneCommand::Ping => {}
         }
         self.publish();
-        drop(receipt.send(()));
+        if receipt.send(()).is_err() {
+            tracing::debug!(lane = self.lane.name(), "nobody waits for a command's receipt any more");
+        }
     }
 
     fn operator(&mut self, what: &str, by: String, nudge: Nudge) {

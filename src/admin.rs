@@ -1,1 +1,0 @@
-//! The operators' HTTP: status, lists, actions, metrics.

@@ -1,0 +1,184 @@
+//! What an operator does: retry, void, flush, hold, release.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::redemptions::{Row, id};
+use super::who::{Peer, name};
+use super::{Admin, Problem};
+use crate::queue::LaneCommand;
+use crate::store::Acted;
+
+/// The longest note, in characters.
+pub(super) const NOTE_CHARS_MAX: usize = 500;
+
+type Shared = State<Arc<Admin>>;
+type By = Option<Extension<Peer>>;
+type Body = Result<Bytes, BytesRejection>;
+type Answer = Result<Json<Value>, Problem>;
+
+fn by(peer: &By) -> String {
+    name(peer.as_ref().map(|Extension(peer)| peer))
+}
+
+/// `POST /api/v1/redemptions/{id}/retry`
+pub(super) async fn retry(State(admin): Shared, Path(text): Path<String>, peer: By, body: Body) -> Answer {
+    arguments::<Nothing>(body)?;
+    acted(admin.queue.retry(&id(&text)?, &by(&peer)).await?)
+}
+
+/// `POST /api/v1/redemptions/{id}/void` with `{"note": "…"}`
+pub(super) async fn void(State(admin): Shared, Path(text): Path<String>, peer: By, body: Body) -> Answer {
+    let id = id(&text)?;
+    let Note { note } = arguments(body)?;
+    acted(admin.queue.void(&id, checked(&note)?, &by(&peer)).await?)
+}
+
+/// `POST /api/v1/lanes/{name}/flush`
+pub(super) async fn flush(State(admin): Shared, Path(lane): Path<String>, body: Body) -> Answer {
+    arguments::<Nothing>(body)?;
+    told(&admin, Some(&lane), LaneCommand::Flush).await
+}
+
+/// `POST /api/v1/lanes/{name}/hold`
+pub(super) async fn hold(State(admin): Shared, Path(lane): Path<String>, peer: By, body: Body) -> Answer {
+    arguments::<Nothing>(body)?;
+    told(&admin, Some(&lane), LaneCommand::Hold { by: by(&peer) }).await
+}
+
+/// `POST /api/v1/lanes/{name}/release`
+pub(super) async fn release(State(admin): Shared, Path(lane): Path<String>, peer: By, body: Body) -> Answer {
+    arguments::<Nothing>(body)?;
+    told(&admin, Some(&lane), LaneCommand::Release { by: by(&peer) }).await
+}
+
+/// `POST /api/v1/flush`
+pub(super) async fn flush_all(State(admin): Shared, body: Body) -> Answer {
+    arguments::<Nothing>(body)?;
+    told(&admin, None, LaneCommand::Flush).await
+}
+
+/// `POST /api/v1/hold`
+pub(super) async fn hold_all(State(admin): Shared, peer: By, body: Body) -> Answer {
+    arguments::<Nothing>(body)?;
+    told(&admin, None, LaneCommand::Hold { by: by(&peer) }).await
+}
+
+/// `POST /api/v1/release`
+pub(super) async fn release_all(State(admin): Shared, peer: By, body: Body) -> Answer {
+    arguments::<Nothing>(body)?;
+    told(&admin, None, LaneCommand::Release { by: by(&peer) }).await
+}
+
+/// `POST /api/v1/lanes/{name}/retry-held`
+pub(super) async fn retry_held(State(admin): Shared, Path(lane): Path<String>, peer: By, body: Body) -> Answer {
+    arguments::<Nothing>(body)?;
+    known(&admin, &lane)?;
+    let retried = admin.queue.retry_held(&lane, &by(&peer)).await?;
+    Ok(Json(json!({ "lane": lane, "retried": retried })))
+}
+
+async fn told(admin: &Admin, lane: Option<&str>, command: LaneCommand) -> Answer {
+    let lanes = admin.queue.command(lane, command).await;
+    let lanes = lanes.map_err(|detail| Problem::new(StatusCode::NOT_FOUND, detail))?;
+    Ok(Json(json!({ "lanes": lanes })))
+}
+
+fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
+    let lanes = admin.queue.lanes();
+    if lanes.iter().any(|its| its.name == lane) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::NOT_FOUND, no_such_lane(lanes.iter().map(|lane| lane.name.as_str()))))
+}
+
+/// What a wrong lane is told; the wrong name itself is not repeated.
+pub(super) fn no_such_lane<'a>(lanes: impl Iterator<Item = &'a str>) -> String {
+    format!("no such lane; there are: {}", lanes.collect::<Vec<_>>().join(", "))
+}
+
+fn acted(acted: Acted) -> Answer {
+    match acted {
+        Acted::Done(row) => Ok(Json(json!(Row::from(row.as_ref())))),
+        Acted::Refused { why } => Err(Problem::new(StatusCode::CONFLICT, why)),
+        Acted::Unknown => Err(Problem::new(StatusCode::NOT_FOUND, "there is no redemption of this id")),
+    }
+}
+
+/// An action without arguments.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// An action with a note.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    note: String,
+}
+
+/// The body's arguments; no body at all is `{}`.
+fn arguments<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Problem> {
+    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+    serde_json::from_slice(text)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body is not as expected: {error}")))
+}
+
+/// The note without white space around it.
+fn checked(note: &str) -> Result<&str, Problem> {
+    let note = note.trim();
+    let bad = |detail: String| Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    if note.is_empty() {
+        return bad("note: say why, in a few words".to_owned());
+    }
+    if note.chars().count() > NOTE_CHARS_MAX {
+        return bad(format!("note: at most {NOTE_CHARS_MAX} characters"));
+    }
+    if note.chars().any(char::is_control) {
+        return bad("note: one line without control characters".to_owned());
+    }
+    Ok(note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(body: &'static [u8]) -> Result<String, Problem> {
+        arguments::<Note>(Ok(Bytes::from_static(body))).and_then(|Note { note }| checked(&note).map(str::to_owned))
+    }
+
+    #[test]
+    fn a_void_needs_a_note_that_is_one_line_of_words() {
+        assert_eq!(note(br#"{"note":" customer came back "}"#).unwrap(), "customer came back");
+        for bad in [&b""[..], b"{}", b"[]", br#"{"note":""}"#, br#"{"note":"  "}"#, br#"{"note":7}"#, b"\xff"] {
+            assert!(note(bad).is_err(), "{}", String::from_utf8_lossy(bad));
+        }
+        assert!(note(br#"{"note":"a\u001b[2J"}"#).is_err());
+        assert!(note(br#"{"note":"a","force":true}"#).is_err());
+        assert!(checked(&"x".repeat(NOTE_CHARS_MAX)).is_ok() && checked(&"x".repeat(NOTE_CHARS_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn an_action_without_arguments_takes_an_empty_object_or_nothing() {
+        assert!(arguments::<Nothing>(Ok(Bytes::new())).is_ok());
+        assert!(arguments::<Nothing>(Ok(Bytes::from_static(b" {} "))).is_ok());
+        assert!(arguments::<Nothing>(Ok(Bytes::from_static(b"{\"lane\":\"x\"}"))).is_err());
+        assert!(arguments::<Nothing>(Ok(Bytes::from_static(b"null"))).is_err());
+    }
+
+    #[test]
+    fn an_action_in_conflict_says_why_and_one_on_nothing_is_404() {
+        let refused = acted(Acted::Refused { why: "41-abc is pending".to_owned() }).unwrap_err();
+        assert_eq!(refused, Problem::new(StatusCode::CONFLICT, "41-abc is pending"));
+        assert_eq!(acted(Acted::Unknown).unwrap_err().document()["status"], 404);
+    }
+}

@@ -1,0 +1,247 @@
+//! `/metrics`: `OpenMetrics`, or the older text format for a reader that asks for it.
+
+use std::fmt::{Display, Write};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::IntoResponse;
+
+use super::Admin;
+use super::status::{LaneView, Status};
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// `GET /metrics`
+pub(super) async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> impl IntoResponse {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = Format::wanted(accept);
+    let content_type = match format {
+        Format::OpenMetrics => OPENMETRICS,
+        Format::Text => TEXT,
+    };
+    let body = render(&admin.look().await, format);
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body)
+}
+
+/// The two differ in the name of a counter's family, in the units and in the end mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    OpenMetrics,
+    Text,
+}
+
+impl Format {
+    fn wanted(accept: &str) -> Self {
+        let only_text = accept.contains("text/plain") && !accept.contains("openmetrics");
+        if only_text { Self::Text } else { Self::OpenMetrics }
+    }
+}
+
+/// The whole page.
+fn render(status: &Status, format: Format) -> String {
+    let mut page = Page { text: String::with_capacity(4096), format };
+    gateway(&mut page, status);
+    books(&mut page, status);
+    lanes(&mut page, &status.lanes);
+    if format == Format::OpenMetrics {
+        page.text.push_str("# EOF\n");
+    }
+    page.text
+}
+
+fn gateway(page: &mut Page, status: &Status) {
+    page.family("redeemd_build_info", "gauge", "The running version; always 1");
+    page.sample("redeemd_build_info", &[("version", status.version)], 1);
+    page.single("redeemd_uptime_seconds", "Seconds since the process started", status.uptime_s);
+    page.single("redeemd_ready", "1 when intake listens and the store is open", u64::from(status.ready));
+    page.single("redeemd_storage_ok", "1 when redemptions can be stored", u64::from(status.storage.ok));
+    page.single("redeemd_clock_trusted", "1 when the wall clock is synchronised", u64::from(status.clock_trusted));
+    page.single("redeemd_reload_faults", "Faults of the last reload, 0 when it was taken", status.reload_faults.len());
+}
+
+fn books(page: &mut Page, status: &Status) {
+    let help = "1 when accepted = pending + confirmed + declined + parked + voided";
+    page.single("redeemd_books_balanced", help, u64::from(status.balanced));
+    let help = "Age of the oldest pending redemption, 0 without one";
+    page.single("redeemd_oldest_pending_age_seconds", help, status.oldest_pending_age_s.unwrap_or(0));
+
+    page.family("redeemd_accepted", "counter", "Redemptions ever accepted, imported or salvaged");
+    for lane in &status.lanes {
+        page.sample("redeemd_accepted_total", &[("lane", &lane.status.name)], lane.counts.accepted);
+    }
+    page.family("redeemd_redemptions", "gauge", "Redemptions by state, over the store's life");
+    for lane in &status.lanes {
+        let counts = &lane.counts;
+        let by_state = [
+            ("pending", counts.pending),
+            ("confirmed", counts.confirmed),
+            ("declined", counts.declined),
+            ("parked", counts.parked),
+            ("voided", counts.voided),
+        ];
+        for (state, count) in by_state {
+            page.sample("redeemd_redemptions", &[("lane", &lane.status.name), ("state", state)], count);
+        }
+    }
+}
+
+/// What a gauge shows of a lane.
+type Gauge = fn(&LaneView) -> u64;
+
+fn lanes(page: &mut Page, lanes: &[LaneView]) {
+    page.family("redeemd_lane_link", "gauge", "1 for the state that the lane's link is in, 0 for the others");
+    for lane in lanes {
+        for link in ["up", "down", "held"] {
+            let labels = [("lane", lane.status.name.as_str()), ("link", link)];
+            page.sample("redeemd_lane_link", &labels, u64::from(lane.status.link == link));
+        }
+    }
+    page.family("redeemd_lane_cause", "gauge", "1 for the cause why the lane is not up; absent while it is up");
+    for lane in lanes {
+        if let Some(cause) = &lane.status.cause {
+            page.sample("redeemd_lane_cause", &[("lane", &lane.status.name), ("cause", cause)], 1);
+        }
+    }
+    let gauges: [(&str, &str, Gauge); 3] = [
+        ("redeemd_lane_window", "How many attempts the drain may have on the wire", |lane| lane.status.window.into()),
+        ("redeemd_lane_in_flight", "Attempts on the wire", |lane| lane.status.in_flight.into()),
+        ("redeemd_lane_retry_after_seconds", "What is left of the provider's Retry-After", |lane| {
+            lane.status.waiting_s.unwrap_or(0)
+        }),
+    ];
+    for (name, help, value) in gauges {
+        page.family(name, "gauge", help);
+        for lane in lanes {
+            page.sample(name, &[("lane", &lane.status.name)], value(lane));
+        }
+    }
+    page.family("redeemd_attempts", "counter", "Attempts that ended since the process started, by outcome");
+    for lane in lanes {
+        for (outcome, count) in &lane.status.attempts {
+            page.sample("redeemd_attempts_total", &[("lane", &lane.status.name), ("outcome", outcome)], count);
+        }
+    }
+}
+
+struct Page {
+    text: String,
+    format: Format,
+}
+
+impl Page {
+    /// A family's head. `name` is without a counter's `_total`; a unit is the name's last word.
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let total = if kind == "counter" && self.format == Format::Text { "_total" } else { "" };
+        self.line(format_args!("# TYPE {name}{total} {kind}"));
+        if self.format == Format::OpenMetrics && name.ends_with("_seconds") {
+            self.line(format_args!("# UNIT {name} seconds"));
+        }
+        self.line(format_args!("# HELP {name}{total} {help}"));
+    }
+
+    fn single(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, "gauge", help);
+        self.sample(name, &[], value);
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escaped(value))).collect();
+        if labels.is_empty() {
+            self.line(format_args!("{name} {value}"));
+        } else {
+            self.line(format_args!("{name}{{{}}} {value}", labels.join(",")));
+        }
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing to a String cannot fail.
+        writeln!(self.text, "{line}").unwrap_or_default();
+    }
+}
+
+/// A label's value as both formats want it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::status::tests::sample;
+    use super::*;
+
+    /// The rules of both formats that a reader relies on: each family once, its head before its samples, type before
+    /// help, every sample under the family that stands above it, no line twice.
+    fn check(page: &str, counter_suffix_in_type: bool) {
+        let mut families = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for line in page.lines().filter(|line| *line != "# EOF") {
+            assert!(seen.insert(line.rsplit_once(' ').unwrap().0.to_owned()), "twice: {line}");
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').unwrap();
+                assert!(!families.contains(&(name, kind)) && name.starts_with("redeemd_"), "{line}");
+                assert_eq!(kind == "counter" && counter_suffix_in_type, name.ends_with("_total"), "{line}");
+                families.push((name, kind));
+            } else {
+                let (family, kind) = *families.last().unwrap();
+                let name = line.trim_start_matches("# HELP ").trim_start_matches("# UNIT ");
+                let name = name.split(['{', ' ']).next().unwrap();
+                let is_sample = !line.starts_with('#');
+                let suffix = if is_sample && kind == "counter" && !counter_suffix_in_type { "_total" } else { "" };
+                assert_eq!(name, format!("{family}{suffix}"), "{line}");
+                assert!(!is_sample || line.rsplit_once(' ').unwrap().1.parse::<f64>().is_ok(), "{line}");
+            }
+        }
+        assert!(families.len() > 10);
+    }
+
+    #[test]
+    fn the_page_keeps_the_rules_of_openmetrics() {
+        let page = render(&sample(), Format::OpenMetrics);
+        assert!(page.ends_with("\n# EOF\n") && page.matches("# EOF").count() == 1);
+        assert!(page.contains("# TYPE redeemd_uptime_seconds gauge\n# UNIT redeemd_uptime_seconds seconds\n# HELP "));
+        check(&page, false);
+    }
+
+    #[test]
+    fn the_older_format_names_a_counter_whole_and_has_no_end_mark() {
+        let page = render(&sample(), Format::Text);
+        assert!(page.contains("# TYPE redeemd_attempts_total counter\n") && !page.contains("# EOF"));
+        check(&page, true);
+    }
+
+    #[test]
+    fn every_figure_is_where_a_reader_looks_for_it() {
+        let page = render(&sample(), Format::OpenMetrics);
+        for line in [
+            "redeemd_build_info{version=\"1.2.3\"} 1",
+            "redeemd_uptime_seconds 61",
+            "redeemd_storage_ok 1",
+            "redeemd_clock_trusted 0",
+            "redeemd_oldest_pending_age_seconds 12",
+            "redeemd_redemptions{lane=\"retm\",state=\"confirmed\"} 5",
+            "redeemd_accepted_total{lane=\"retm\"} 10",
+            "redeemd_lane_link{lane=\"retm\",link=\"down\"} 1",
+            "redeemd_lane_link{lane=\"retm\",link=\"up\"} 0",
+            "redeemd_lane_cause{lane=\"retm\",cause=\"connect\"} 1",
+            "redeemd_lane_window{lane=\"retm\"} 1",
+            "redeemd_attempts_total{lane=\"retm\",outcome=\"connect\"} 2",
+        ] {
+            assert!(page.lines().any(|its| its == line), "{line}\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_lanes_name_cannot_break_out_of_its_label() {
+        let page = render(&sample(), Format::OpenMetrics);
+        assert!(page.contains(r#"redeemd_lane_window{lane="o\"th\\er\n"} 1"#), "{page}");
+    }
+
+    #[test]
+    fn a_reader_that_knows_only_the_older_format_gets_it() {
+        assert_eq!(Format::wanted("text/plain;version=0.0.4"), Format::Text);
+        assert_eq!(Format::wanted("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"), Format::OpenMetrics);
+        assert_eq!((Format::wanted("*/*"), Format::wanted("")), (Format::OpenMetrics, Format::OpenMetrics));
+    }
+}

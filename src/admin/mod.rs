@@ -1,0 +1,93 @@
+//! The operators' HTTP: status, lists, actions, metrics.
+
+mod actions;
+mod console;
+mod guard;
+mod metrics;
+mod problem;
+mod redemptions;
+mod status;
+mod who;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use axum::routing::{get, post};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::queue::Queue;
+
+pub use problem::Problem;
+pub use redemptions::{LIMIT_DEFAULT, LIMIT_MAX};
+
+/// The largest request body, in bytes: an action's note and its braces.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// What the views say of the process besides what the queue knows.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// The gateway's name.
+    pub gateway: String,
+    /// The daemon's version.
+    pub version: &'static str,
+    /// When the process started.
+    pub started: Instant,
+    /// Whose word on the time counts.
+    pub clock: Clock,
+    /// True once intake listens and the store is open.
+    pub ready: watch::Receiver<bool>,
+}
+
+/// What every view and action stands on.
+#[derive(Debug)]
+pub struct Admin {
+    queue: Queue,
+    info: Info,
+}
+
+impl Admin {
+    /// The operators' side of `queue`.
+    #[must_use]
+    pub fn new(queue: Queue, info: Info) -> Self {
+        Self { queue, info }
+    }
+}
+
+/// The routes. Each request carries a [`crate::listen::Peer`] as an extension; one without is treated like one over TCP.
+pub fn router(shared: Arc<Admin>) -> Router {
+    let views = Router::new()
+        .route("/", get(console::page))
+        .route("/livez", get(status::livez))
+        .route("/readyz", get(status::readyz))
+        .route("/metrics", get(metrics::metrics))
+        .route("/api/v1/status", get(status::status))
+        .route("/api/v1/redemptions", get(redemptions::list))
+        .route("/api/v1/redemptions/{id}", get(redemptions::show));
+    let actions = Router::new()
+        .route("/api/v1/redemptions/{id}/retry", post(actions::retry))
+        .route("/api/v1/redemptions/{id}/void", post(actions::void))
+        .route("/api/v1/flush", post(actions::flush_all))
+        .route("/api/v1/hold", post(actions::hold_all))
+        .route("/api/v1/release", post(actions::release_all))
+        .route("/api/v1/lanes/{name}/flush", post(actions::flush))
+        .route("/api/v1/lanes/{name}/hold", post(actions::hold))
+        .route("/api/v1/lanes/{name}/release", post(actions::release))
+        .route("/api/v1/lanes/{name}/retry-held", post(actions::retry_held));
+    guarded(views.merge(actions).with_state(shared))
+}
+
+/// What holds for every route, the missing ones included.
+fn guarded(routes: Router) -> Router {
+    routes
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know the method")
+        })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn(guard::guard))
+}

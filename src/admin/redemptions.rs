@@ -1,0 +1,297 @@
+//! Redemptions as operators see them: pages of rows, one row with its events, codes masked.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State as Shared};
+use axum::http::{StatusCode, Uri};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::actions::no_such_lane;
+use super::{Admin, Problem};
+use crate::clock::rfc3339;
+use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
+use crate::store::{Event, Filter};
+
+/// How many rows a page has unless `limit` says otherwise.
+pub const LIMIT_DEFAULT: usize = 100;
+
+/// The most rows that a page can have.
+pub const LIMIT_MAX: usize = 1000;
+
+/// The longest part of a provider's text that is shown, in characters.
+const SAID_CHARS_MAX: usize = 300;
+
+/// The largest answer that is read for the provider's text, in bytes; a page of a thousand stays cheap.
+const SAID_BYTES_MAX: usize = 4096;
+
+/// `GET /api/v1/redemptions?state=&lane=&after=&limit=`
+pub(super) async fn list(Shared(admin): Shared<Arc<Admin>>, uri: Uri) -> Result<Json<Value>, Problem> {
+    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(|error| bad(error.body_text()))?;
+    let filter = parse(&pairs).map_err(|faults| bad(faults.join("; ")))?;
+    if let Some(lane) = &filter.lane {
+        let lanes = admin.queue.lanes();
+        if !lanes.iter().any(|its| its.name == *lane) {
+            return Err(bad(no_such_lane(lanes.iter().map(|lane| lane.name.as_str()))));
+        }
+    }
+    let limit = filter.limit;
+    Ok(Json(page(&admin.queue.list(filter).await?, limit)))
+}
+
+/// A page: its rows and, where there may be more, the `after` of the next.
+fn page(rows: &[Redemption], limit: usize) -> Value {
+    let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.seq);
+    json!({ "redemptions": rows.iter().map(Row::from).collect::<Vec<_>>(), "next": next })
+}
+
+/// The query's filter, or every fault in it.
+fn parse(pairs: &[(String, String)]) -> Result<Filter, Vec<String>> {
+    let mut filter = Filter { limit: LIMIT_DEFAULT, ..Filter::default() };
+    let mut faults = Vec::new();
+    for (at, (key, value)) in pairs.iter().enumerate() {
+        let repeated = pairs.iter().take(at).any(|(earlier, _)| earlier == key);
+        let fault = if repeated { Some("given twice") } else { set(&mut filter, key, value).err() };
+        faults.extend(fault.map(|fault| format!("{key}: {fault}")));
+    }
+    if faults.is_empty() { Ok(filter) } else { Err(faults) }
+}
+
+fn set(filter: &mut Filter, key: &str, value: &str) -> Result<(), &'static str> {
+    match key {
+        // An empty value is a form's field that was left alone.
+        "state" | "lane" | "after" | "limit" if value.is_empty() => {}
+        "state" => {
+            let state = value.parse().map_err(|()| "one of pending, confirmed, declined, parked, voided")?;
+            filter.state = Some(state);
+        }
+        "lane" => filter.lane = Some(value.to_owned()),
+        "after" => {
+            let seq = value.parse().ok().filter(|seq| *seq >= 0).ok_or("the number that `next` gave")?;
+            filter.after = Some(Seq(seq));
+        }
+        "limit" => {
+            let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+            filter.limit = limit.ok_or("a number from 1 to 1000")?;
+        }
+        _ => return Err("not known; there are state, lane, after, limit"),
+    }
+    Ok(())
+}
+
+/// `GET /api/v1/redemptions/{id}`
+pub(super) async fn show(Shared(admin): Shared<Arc<Admin>>, Path(text): Path<String>) -> Result<Json<Value>, Problem> {
+    let found = admin.queue.show(&id(&text)?).await?;
+    let (row, events) = found.ok_or_else(unknown)?;
+    Ok(Json(json!(Detail { row: Row::from(&row), events: events.iter().map(EventView::from).collect() })))
+}
+
+/// The id in a path.
+pub(super) fn id(text: &str) -> Result<Id, Problem> {
+    Id::parse(text).ok_or_else(unknown)
+}
+
+fn unknown() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is no redemption of this id")
+}
+
+/// A row as it is listed. Fields are added, never taken away.
+#[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a mark of its own in the API")]
+pub(super) struct Row<'a> {
+    id: &'a Id,
+    seq: Seq,
+    lane: &'a str,
+    till: &'a str,
+    business_refrence: &'a str,
+    reward_code: String,
+    branch_id: &'a str,
+    date: &'a str,
+    state: State,
+    in_flight: bool,
+    uncertain: bool,
+    duplicate_of_ours: bool,
+    refused_at_till: bool,
+    attempts: u32,
+    accepted_online: bool,
+    accepted_at: String,
+    clock_trusted: bool,
+    settled_at: Option<String>,
+    answer_status: Option<u16>,
+    provider_said: Option<String>,
+    note: Option<&'a str>,
+}
+
+impl<'a> From<&'a Redemption> for Row<'a> {
+    fn from(row: &'a Redemption) -> Self {
+        Self {
+            id: &row.id,
+            seq: row.seq,
+            lane: &row.lane,
+            till: &row.till,
+            business_refrence: &row.business_refrence,
+            reward_code: row.reward_code.masked(),
+            branch_id: &row.branch_id,
+            date: &row.date,
+            state: row.state,
+            in_flight: row.in_flight,
+            uncertain: row.uncertain,
+            duplicate_of_ours: row.duplicate_of_ours,
+            refused_at_till: row.refused_at_till,
+            attempts: row.attempts,
+            accepted_online: row.accepted_online,
+            accepted_at: rfc3339(row.accepted_at_ms),
+            clock_trusted: row.clock_trusted,
+            settled_at: row.settled_at_ms.map(rfc3339),
+            answer_status: row.answer.as_ref().map(|answer| answer.status),
+            provider_said: row.answer.as_ref().and_then(|answer| said(answer, &row.reward_code)),
+            note: row.note.as_deref(),
+        }
+    }
+}
+
+/// The first of `message` and the strings of `errors`, with the code masked: providers repeat it in their refusals.
+fn said(answer: &Answer, code: &RewardCode) -> Option<String> {
+    if answer.body.len() > SAID_BYTES_MAX {
+        return None;
+    }
+    let body: Value = serde_json::from_slice(&answer.body).ok()?;
+    let message = body.get("message").and_then(Value::as_str);
+    let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let text = message.into_iter().chain(errors).find(|text| !text.trim().is_empty())?;
+    Some(without(text, code).chars().take(SAID_CHARS_MAX).collect())
+}
+
+/// `text` with the code masked wherever it stands, in any case of ASCII letters.
+fn without(text: &str, code: &RewardCode) -> String {
+    let (low_text, low_code) = (text.to_ascii_lowercase(), code.reveal().to_ascii_lowercase());
+    let mut shown = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in low_text.match_indices(&low_code).filter(|_| !low_code.is_empty()) {
+        shown.push_str(text.get(from..at).unwrap_or_default());
+        shown.push_str(&code.masked());
+        from = at + low_code.len();
+    }
+    shown.push_str(text.get(from..).unwrap_or_default());
+    shown
+}
+
+#[derive(Debug, Serialize)]
+struct Detail<'a> {
+    #[serde(flatten)]
+    row: Row<'a>,
+    events: Vec<EventView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct EventView<'a> {
+    at: String,
+    what: &'a str,
+    by: &'a str,
+    detail: &'a str,
+}
+
+impl<'a> From<&'a Event> for EventView<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self { at: rfc3339(event.at_ms), what: &event.what, by: &event.by, detail: &event.detail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn pairs(text: &[(&str, &str)]) -> Vec<(String, String)> {
+        text.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn row(seq: i64, answer: Option<&'static str>) -> Redemption {
+        let answer =
+            answer.map(|body| Answer { status: 400, content_type: None, body: Bytes::from_static(body.as_bytes()) });
+        Redemption {
+            seq: Seq(seq),
+            id: Id::new(Seq(seq), [7; 12]),
+            lane: "retm".to_owned(),
+            till: "till-1".to_owned(),
+            business_refrence: "shop".to_owned(),
+            reward_code: RewardCode::new("SECRET-CODE-7F3Q".to_owned()),
+            branch_id: "042".to_owned(),
+            date: "2026-11-01 10:00:00".to_owned(),
+            state: State::Declined,
+            in_flight: false,
+            uncertain: false,
+            duplicate_of_ours: false,
+            refused_at_till: false,
+            attempts: 2,
+            accepted_online: false,
+            accepted_at_ms: 1_793_491_200_000,
+            clock_trusted: true,
+            settled_at_ms: Some(1_793_491_260_000),
+            answer,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn a_query_names_each_of_its_faults() {
+        let wrong = [("state", "lost"), ("limit", "0"), ("after", "-1"), ("page", "2"), ("limit", "5")];
+        let faults = parse(&pairs(&wrong)).unwrap_err();
+        assert_eq!(faults.len(), 5);
+        for (fault, key) in faults.iter().zip(["state", "limit", "after", "page", "limit"]) {
+            assert!(fault.starts_with(&format!("{key}: ")), "{fault}");
+        }
+        assert!(parse(&pairs(&[("limit", "1001")])).is_err() && parse(&pairs(&[("limit", "1e3")])).is_err());
+    }
+
+    #[test]
+    fn a_query_without_keys_is_the_first_page() {
+        let filter = parse(&[]).unwrap();
+        assert_eq!((filter.state, filter.lane, filter.after, filter.limit), (None, None, None, LIMIT_DEFAULT));
+        let filter =
+            parse(&pairs(&[("state", "parked"), ("lane", "retm"), ("after", "41"), ("limit", "1000")])).unwrap();
+        assert_eq!((filter.state, filter.after, filter.limit), (Some(State::Parked), Some(Seq(41)), LIMIT_MAX));
+        assert_eq!(filter.lane.as_deref(), Some("retm"));
+    }
+
+    #[test]
+    fn a_full_page_says_where_the_next_begins_and_a_short_one_is_the_last() {
+        let rows = [row(3, None), row(9, None)];
+        assert_eq!(page(&rows, 2)["next"], 9);
+        assert_eq!(page(&rows, 3)["next"], Value::Null);
+        assert_eq!(page(&[], 3), json!({ "redemptions": [], "next": null }));
+    }
+
+    #[test]
+    fn no_view_of_a_row_holds_its_code_even_where_the_provider_repeats_it() {
+        let body = r#"{"message":"Reward secret-code-7F3Q has been used","errors":["SECRET-CODE-7F3Q"]}"#;
+        let row = row(3, Some(body));
+        let shown = json!(Row::from(&row)).to_string();
+        assert!(!shown.to_ascii_lowercase().contains("secret-code"), "{shown}");
+        assert_eq!(json!(Row::from(&row))["provider_said"], "Reward …7F3Q has been used");
+        assert_eq!(json!(Row::from(&row))["reward_code"], "…7F3Q");
+    }
+
+    #[test]
+    fn what_the_provider_said_is_its_message_or_first_error_and_bounded() {
+        let code = RewardCode::new("X1".to_owned());
+        let answer = |body: String| Answer { status: 400, content_type: None, body: body.into() };
+        assert_eq!(said(&answer(r#"{"errors":["", "expired"]}"#.to_owned()), &code).as_deref(), Some("expired"));
+        assert_eq!(said(&answer("<html>".to_owned()), &code), None);
+        assert_eq!(said(&answer("{}".to_owned()), &code), None);
+        let long = said(&answer(format!(r#"{{"message":"{}"}}"#, "y".repeat(2000))), &code).unwrap();
+        assert_eq!(long.len(), SAID_CHARS_MAX);
+        assert_eq!(said(&answer(format!(r#"{{"message":"{}"}}"#, "y".repeat(5000))), &code), None);
+    }
+
+    #[test]
+    fn times_are_rfc3339_and_a_row_says_whether_it_was_accepted_offline() {
+        let value = json!(Row::from(&row(3, None)));
+        assert_eq!(value["accepted_at"], "2026-11-01T00:00:00Z");
+        assert_eq!(value["settled_at"], "2026-11-01T00:01:00Z");
+        assert_eq!((&value["accepted_online"], &value["answer_status"]), (&false.into(), &Value::Null));
+    }
+}

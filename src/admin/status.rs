@@ -1,0 +1,146 @@
+//! How the gateway stands: the books, the storage, the lanes; alive and ready.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::{Admin, Problem};
+use crate::queue::{LaneStatus, StorageStatus};
+use crate::store::Counts;
+
+/// `/api/v1/status`. Fields are added, never taken away.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    pub(super) gateway: String,
+    pub(super) version: &'static str,
+    pub(super) uptime_s: u64,
+    pub(super) ready: bool,
+    pub(super) counts: Counts,
+    pub(super) balanced: bool,
+    pub(super) oldest_pending_age_s: Option<u64>,
+    pub(super) clock_trusted: bool,
+    pub(super) storage: StorageStatus,
+    pub(super) lanes: Vec<LaneView>,
+    pub(super) reload_faults: Vec<String>,
+}
+
+/// A lane with its own books.
+#[derive(Debug, Serialize)]
+pub(super) struct LaneView {
+    #[serde(flatten)]
+    pub(super) status: LaneStatus,
+    pub(super) counts: Counts,
+}
+
+impl Admin {
+    /// Everything that status and metrics show. One index look-up, no count.
+    pub(super) async fn look(&self) -> Status {
+        let (queue, info) = (&self.queue, &self.info);
+        let oldest_pending_age_s = queue.oldest_pending_age_s().await;
+        let counts = queue.counts();
+        Status {
+            gateway: info.gateway.clone(),
+            version: info.version,
+            uptime_s: info.started.elapsed().as_secs(),
+            ready: *info.ready.borrow(),
+            balanced: counts.balance(),
+            counts,
+            oldest_pending_age_s,
+            clock_trusted: info.clock.stamp().trusted,
+            storage: queue.storage(),
+            lanes: lane_views(queue.lanes(), queue.counts_by_lane()),
+            reload_faults: queue.reload_faults(),
+        }
+    }
+}
+
+fn lane_views(lanes: Vec<LaneStatus>, counts: Vec<(String, Counts)>) -> Vec<LaneView> {
+    let counts: HashMap<String, Counts> = counts.into_iter().collect();
+    let books = |name: &str| counts.get(name).copied().unwrap_or_default();
+    lanes.into_iter().map(|status| LaneView { counts: books(&status.name), status }).collect()
+}
+
+/// `GET /api/v1/status`
+pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
+    Json(admin.look().await)
+}
+
+/// `GET /livez`: the process answers.
+pub(super) async fn livez() -> &'static str {
+    "live\n"
+}
+
+/// `GET /readyz`: intake listens and the store is open, whatever links and disk say.
+pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> Result<&'static str, Problem> {
+    if *admin.info.ready.borrow() {
+        Ok("ready\n")
+    } else {
+        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is starting or stopping"))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    pub(in crate::admin) fn lane(name: &str, link: &'static str, cause: Option<&str>) -> LaneStatus {
+        LaneStatus {
+            name: name.to_owned(),
+            link,
+            cause: cause.map(str::to_owned),
+            explanation: cause.map(|_| "the provider cannot be reached: look at the line".to_owned()),
+            since: cause.map(|_| "2026-11-01T00:00:00Z".to_owned()),
+            pending: 3,
+            window: 1,
+            in_flight: 0,
+            waiting_s: None,
+            attempts: BTreeMap::from([("confirmed", 7), ("connect", 2)]),
+        }
+    }
+
+    pub(in crate::admin) fn sample() -> Status {
+        let counts = Counts { accepted: 10, pending: 3, confirmed: 5, declined: 1, parked: 0, voided: 1 };
+        let lanes = vec![lane("retm", "down", Some("connect")), lane("o\"th\\er\n", "up", None)];
+        Status {
+            gateway: "branch-042".to_owned(),
+            version: "1.2.3",
+            uptime_s: 61,
+            ready: true,
+            counts,
+            balanced: counts.balance(),
+            oldest_pending_age_s: Some(12),
+            clock_trusted: false,
+            storage: StorageStatus { ok: true, detail: String::new() },
+            lanes: lane_views(lanes, vec![("retm".to_owned(), counts)]),
+            reload_faults: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_status_has_the_fixed_members() {
+        let value = serde_json::to_value(sample()).unwrap();
+        let keys =
+            ["gateway", "version", "uptime_s", "counts", "oldest_pending_age_s", "clock_trusted", "storage", "lanes"];
+        for key in keys {
+            assert!(value.get(key).is_some(), "{key}");
+        }
+        for key in ["accepted", "pending", "confirmed", "declined", "parked", "voided"] {
+            assert!(value["counts"][key].is_u64(), "{key}");
+        }
+        let lane = &value["lanes"][0];
+        assert_eq!((&lane["name"], &lane["link"], &lane["cause"]), (&"retm".into(), &"down".into(), &"connect".into()));
+        assert_eq!((&lane["since"], &lane["pending"]), (&"2026-11-01T00:00:00Z".into(), &3.into()));
+        assert_eq!(lane["counts"]["accepted"], 10);
+    }
+
+    #[test]
+    fn a_lane_without_books_yet_has_empty_ones() {
+        assert_eq!(sample().lanes[1].counts, Counts::default());
+    }
+}

@@ -1,0 +1,183 @@
+//! `retry`, `void`, `flush`, `hold`, `release`: the operator's hand.
+
+use std::io::{BufRead, Read, Write};
+
+use serde_json::{Value, json};
+
+use super::args::{LaneArgs, RetryArgs, VoidArgs};
+use super::ask::{Daemon, encoded};
+use super::exit::{CliError, say};
+use super::show::path;
+use crate::text::escaped;
+
+/// The longest line of standard input, in bytes: an object of `list --json` fits.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
+
+/// What a lane is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Order {
+    Flush,
+    Hold,
+    Release,
+}
+
+impl Order {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Flush => "flush",
+            Self::Hold => "hold",
+            Self::Release => "release",
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Self::Flush => "tried at once",
+            Self::Hold => "held",
+            Self::Release => "released",
+        }
+    }
+}
+
+/// `redeemd flush | hold | release`
+pub(super) async fn tell(
+    daemon: &Daemon,
+    order: Order,
+    args: &LaneArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let path = match &args.lane {
+        Some(lane) => format!("/api/v1/lanes/{}/{}", encoded(lane), order.word()),
+        None => format!("/api/v1/{}", order.word()),
+    };
+    let value = daemon.post(&path, &json!({})).await?;
+    if json {
+        writeln!(out, "{value}")?;
+        return Ok(());
+    }
+    for lane in value.get("lanes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        writeln!(out, "{}: {}", escaped(lane), order.done())?;
+    }
+    Ok(())
+}
+
+/// `redeemd void`
+pub(super) async fn void(daemon: &Daemon, args: &VoidArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let value = daemon.post(&format!("{}/void", path(&args.id)?), &json!({ "note": args.note })).await?;
+    print_row(&value, json, out)
+}
+
+/// `redeemd retry`
+pub(super) async fn retry(daemon: &Daemon, args: RetryArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    match args.lane {
+        Some(lane) => retry_held(daemon, &lane, json, out).await,
+        None => retry_each(daemon, args.ids, json, out).await,
+    }
+}
+
+async fn retry_held(daemon: &Daemon, lane: &str, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let value = daemon.post(&format!("/api/v1/lanes/{}/retry-held", encoded(lane)), &json!({})).await?;
+    if json {
+        writeln!(out, "{value}")?;
+    } else {
+        let retried = value.get("retried").and_then(Value::as_u64).unwrap_or(0);
+        writeln!(out, "{}: {retried} taken back; `redeemd release` lets the lane go on", escaped(lane))?;
+    }
+    Ok(())
+}
+
+/// One after the other: what is refused is said, and the others go on.
+async fn retry_each(daemon: &Daemon, ids: Vec<String>, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut refused = false;
+    for word in ids {
+        if word != "-" {
+            refused |= !retry_one(daemon, &word, json, out).await?;
+            continue;
+        }
+        let mut input = std::io::stdin().lock();
+        while let Some(line) = line(&mut input)? {
+            if let Some(id) = id_in(&line) {
+                refused |= !retry_one(daemon, &id, json, out).await?;
+            }
+        }
+    }
+    if refused { Err(CliError::SaidAlready) } else { Ok(()) }
+}
+
+/// Whether it was done. Only what would meet every other id too is an error.
+async fn retry_one(daemon: &Daemon, id: &str, json: bool, out: &mut dyn Write) -> Result<bool, CliError> {
+    let done = match path(id) {
+        Ok(path) => daemon.post(&format!("{path}/retry"), &json!({})).await,
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(value) => print_row(&value, json, out).map(|()| true),
+        Err(CliError::Failed(why)) => {
+            say(&format!("{id}: {why}"));
+            Ok(false)
+        }
+        Err(CliError::Usage(why)) => {
+            say(&why);
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn print_row(value: &Value, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    if json {
+        writeln!(out, "{value}")?;
+    } else {
+        let word = |key| value.get(key).and_then(Value::as_str).unwrap_or("?");
+        writeln!(out, "{}: {}", escaped(word("id")), escaped(word("state")))?;
+    }
+    Ok(())
+}
+
+/// The next line of `input`, within its bound.
+fn line(input: &mut impl BufRead) -> Result<Option<String>, CliError> {
+    let mut bytes = Vec::new();
+    let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) == LINE_BYTES_MAX && !bytes.ends_with(b"\n") {
+        return Err(CliError::Usage(format!("a line of standard input is longer than {LINE_BYTES_MAX} bytes")));
+    }
+    Ok((read > 0).then(|| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The id in a line: its first word, or the member `id` of a JSON object; nothing in an empty line.
+fn id_in(line: &str) -> Option<String> {
+    let line = line.trim();
+    if line.starts_with('{') {
+        let object: Option<Value> = serde_json::from_str(line).ok();
+        let id = object.as_ref().and_then(|object| object.get("id")).and_then(Value::as_str);
+        // A broken object is handed on, so that it is named as what it is: no id.
+        return Some(id.unwrap_or(line).to_owned());
+    }
+    line.split_whitespace().next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_from_plain_lines_and_from_the_objects_of_a_list() {
+        assert_eq!(id_in("41-abc  declined\n").as_deref(), Some("41-abc"));
+        assert_eq!(id_in(r#"{"seq":41,"id":"41-abc"}"#).as_deref(), Some("41-abc"));
+        assert_eq!(id_in(" \n"), None);
+        assert_eq!(id_in("{broken").as_deref(), Some("{broken"));
+    }
+
+    #[test]
+    fn standard_input_is_read_line_by_line_and_no_line_is_endless() {
+        let mut input = &b"1-a\n\n2-b"[..];
+        let mut lines = Vec::new();
+        while let Some(line) = line(&mut input).unwrap() {
+            lines.push(line);
+        }
+        assert_eq!(lines, ["1-a\n", "\n", "2-b"]);
+        let endless = vec![b'x'; usize::try_from(LINE_BYTES_MAX).unwrap() + 1];
+        assert!(matches!(line(&mut endless.as_slice()), Err(CliError::Usage(_))));
+    }
+}

@@ -1,0 +1,216 @@
+//! The command line, as clap reads it. No secret is ever an argument.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::redemption::State;
+
+/// Store-and-forward gateway for loyalty redemptions in stores.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "redeemd", version, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done, 1 the command's own check failed, 64 usage, 69 daemon not reachable, \
+                        70 internal, 78 configuration. More in redeemd(8).")]
+pub struct Cli {
+    /// The settings file [default: /etc/redeemd/redeemd.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print data as JSON, one object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway in the foreground
+    Run,
+    /// Check the settings and print every problem
+    Check,
+    /// Show the books, the storage and every lane
+    Status,
+    /// List redemptions
+    List(ListArgs),
+    /// Show one redemption with everything that was done to it
+    Show(ShowArgs),
+    /// Send declined or parked redemptions again
+    Retry(RetryArgs),
+    /// Close a pending or parked redemption for good
+    Void(VoidArgs),
+    /// Try a lane (or all) at once instead of waiting
+    Flush(LaneArgs),
+    /// Hold a lane (or all): nothing is sent until it is released
+    Hold(LaneArgs),
+    /// Let a held lane (or all) go on
+    Release(LaneArgs),
+    /// What became of the rewards given while the line was down
+    Report(ReportArgs),
+    /// Write the pending redemptions of this gateway to a file
+    Export(ExportArgs),
+    /// Take over the redemptions that another gateway exported
+    Import(ImportArgs),
+}
+
+/// `list`
+#[derive(Args, Clone, Debug, Default)]
+pub struct ListArgs {
+    /// Only this state: pending, confirmed, declined, parked or voided
+    #[arg(long, value_parser = state)]
+    pub state: Option<State>,
+    /// Only this lane
+    #[arg(long)]
+    pub lane: Option<String>,
+    /// Only after this sequence number
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(0..))]
+    pub after: Option<i64>,
+    /// At most so many, 1 to 1000 [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: Option<u16>,
+    /// All of them, page after page
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+}
+
+/// `show`
+#[derive(Args, Clone, Debug)]
+pub struct ShowArgs {
+    /// The redemption
+    pub id: String,
+}
+
+/// `retry`
+#[derive(Args, Clone, Debug, Default)]
+pub struct RetryArgs {
+    /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line
+    #[arg(value_name = "ID", required_unless_present = "held")]
+    pub ids: Vec<String>,
+    /// The lane of the declines to take back
+    #[arg(long, requires = "held")]
+    pub lane: Option<String>,
+    /// Take back the equal declines for which the lane is held
+    #[arg(long, requires = "lane", conflicts_with = "ids")]
+    pub held: bool,
+}
+
+/// `void`
+#[derive(Args, Clone, Debug)]
+pub struct VoidArgs {
+    /// The redemption
+    pub id: String,
+    /// Why, in a few words; kept with the redemption
+    #[arg(long, value_name = "TEXT")]
+    pub note: String,
+}
+
+/// `flush`, `hold`, `release`
+#[derive(Args, Clone, Debug, Default)]
+pub struct LaneArgs {
+    /// The lane; all of them without one
+    pub lane: Option<String>,
+}
+
+/// `report`
+#[derive(Args, Clone, Debug, Default)]
+pub struct ReportArgs {
+    /// Only this lane
+    #[arg(long)]
+    pub lane: Option<String>,
+    /// Only from this day on, by the tills' own date
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub from: Option<String>,
+    /// Only up to this day, by the tills' own date
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub to: Option<String>,
+}
+
+/// `export`
+#[derive(Args, Clone, Debug)]
+pub struct ExportArgs {
+    /// The file to write; it must not exist
+    pub file: PathBuf,
+}
+
+/// `import`
+#[derive(Args, Clone, Debug)]
+pub struct ImportArgs {
+    /// The file that `export` wrote
+    pub file: PathBuf,
+}
+
+fn state(text: &str) -> Result<State, String> {
+    text.parse().map_err(|()| "one of pending, confirmed, declined, parked, voided".to_owned())
+}
+
+fn day(text: &str) -> Result<String, String> {
+    if is_day(text) { Ok(text.to_owned()) } else { Err("a day looks like 2026-11-01".to_owned()) }
+}
+
+/// Whether `text` has the form of a day. The calendar is not consulted: days are only compared.
+pub(super) fn is_day(text: &str) -> bool {
+    text.len() == 10
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn options_for_all_stand_before_or_after_the_command() {
+        assert!(parse("redeemd --json status").unwrap().json && parse("redeemd status --json").unwrap().json);
+        let cli = parse("redeemd list --config /x.toml").unwrap();
+        assert_eq!(cli.config, Some("/x.toml".into()));
+    }
+
+    #[test]
+    fn a_retry_wants_ids_or_a_held_lane_and_not_both() {
+        assert!(parse("redeemd retry 1-a 2-b").is_ok() && parse("redeemd retry -").is_ok());
+        assert!(parse("redeemd retry --lane retm --held").is_ok());
+        for wrong in
+            ["redeemd retry", "redeemd retry --held", "redeemd retry --lane x", "redeemd retry 1-a --lane x --held"]
+        {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_void_without_a_note_and_a_wrong_filter_are_usage_errors() {
+        for wrong in [
+            "redeemd",
+            "redeemd void 1-a",
+            "redeemd list --state lost",
+            "redeemd list --limit 0",
+            "redeemd list --limit 1001",
+            "redeemd list --all --limit 5",
+            "redeemd list --after -1",
+            "redeemd report --from yesterday",
+            "redeemd status x",
+        ] {
+            assert!(parse(wrong).is_err_and(|error| error.use_stderr()), "{wrong}");
+        }
+        assert!(parse("redeemd --help").is_err_and(|error| !error.use_stderr()));
+    }
+
+    #[test]
+    fn a_day_is_ten_characters_of_that_form() {
+        assert!(is_day("2026-11-01"));
+        for wrong in ["2026-11-1", "2026/11/01", "2026-11-01 ", "", "20261-1-01"] {
+            assert!(!is_day(wrong), "{wrong}");
+        }
+    }
+}

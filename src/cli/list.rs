@@ -1,0 +1,233 @@
+//! `list`: pages of redemptions; and the pages themselves, which `report` reads too.
+
+use std::io::Write;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::args::ListArgs;
+use super::ask::{Daemon, encoded};
+use super::exit::{CliError, say};
+use super::table::{Align, Table};
+
+/// The rows of a page while all are read.
+const PAGE_ROWS: u16 = 1000;
+
+/// The rows of a page unless `--limit` says otherwise.
+const LIMIT_DEFAULT: u16 = 100;
+
+/// What is read of a listed redemption; what a newer daemon adds is left aside.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a mark of its own in the API")]
+pub(super) struct RowView {
+    pub(super) id: String,
+    pub(super) lane: String,
+    pub(super) till: String,
+    pub(super) business_refrence: String,
+    pub(super) reward_code: String,
+    pub(super) date: String,
+    pub(super) state: String,
+    pub(super) in_flight: bool,
+    pub(super) uncertain: bool,
+    pub(super) duplicate_of_ours: bool,
+    pub(super) refused_at_till: bool,
+    pub(super) attempts: u64,
+    pub(super) accepted_online: bool,
+    pub(super) accepted_at: String,
+    pub(super) clock_trusted: bool,
+    pub(super) settled_at: Option<String>,
+    pub(super) provider_said: Option<String>,
+    pub(super) note: Option<String>,
+}
+
+impl RowView {
+    pub(super) fn read(value: &Value) -> Result<Self, CliError> {
+        Self::deserialize(value).map_err(|error| CliError::Internal(format!("a redemption cannot be read: {error}")))
+    }
+}
+
+/// A page of the listing.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) rows: Vec<Value>,
+    pub(super) next: Option<i64>,
+}
+
+/// Which pages.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pages {
+    pub(super) state: Option<&'static str>,
+    pub(super) lane: Option<String>,
+    pub(super) after: Option<i64>,
+    pub(super) limit: u16,
+}
+
+impl Pages {
+    /// All rows of `lane` (or of all lanes), in large pages.
+    pub(super) fn all_of(lane: Option<&str>) -> Self {
+        Self { lane: lane.map(str::to_owned), limit: PAGE_ROWS, ..Self::default() }
+    }
+
+    fn path(&self) -> String {
+        let mut path = format!("/api/v1/redemptions?limit={}", self.limit);
+        if let Some(state) = self.state {
+            path.push_str("&state=");
+            path.push_str(state);
+        }
+        if let Some(lane) = &self.lane {
+            path.push_str("&lane=");
+            path.push_str(&encoded(lane));
+        }
+        if let Some(after) = self.after {
+            path.push_str("&after=");
+            path.push_str(&after.to_string());
+        }
+        path
+    }
+
+    /// The page, after which `self` stands at the next.
+    pub(super) async fn next(&mut self, daemon: &Daemon) -> Result<Page, CliError> {
+        let page = read(daemon.get(&self.path()).await?)?;
+        self.after = page.next.or(self.after);
+        Ok(page)
+    }
+}
+
+fn read(mut value: Value) -> Result<Page, CliError> {
+    let next = value.get("next").and_then(Value::as_i64);
+    match value.get_mut("redemptions").map(Value::take) {
+        Some(Value::Array(rows)) => Ok(Page { rows, next }),
+        _ => Err(CliError::Internal("the daemon's list cannot be read".to_owned())),
+    }
+}
+
+/// `redeemd list`
+pub(super) async fn list(daemon: &Daemon, args: &ListArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let limit = if args.all { PAGE_ROWS } else { args.limit.unwrap_or(LIMIT_DEFAULT) };
+    let state = args.state.map(crate::redemption::State::as_str);
+    let mut pages = Pages { state, lane: args.lane.clone(), after: args.after, limit };
+    let mut table = columns();
+    let mut first = true;
+    loop {
+        let page = pages.next(daemon).await?;
+        if json {
+            print_json(&page, out)?;
+        } else {
+            print_rows(&page, &mut table, first, out)?;
+        }
+        first = false;
+        match page.next {
+            Some(_) if args.all => {}
+            Some(next) => {
+                out.flush()?;
+                say(&format!("there may be more: --after {next}, or --all"));
+                return Ok(());
+            }
+            None => return Ok(()),
+        }
+    }
+}
+
+fn print_json(page: &Page, out: &mut dyn Write) -> Result<(), CliError> {
+    for row in &page.rows {
+        writeln!(out, "{row}")?;
+    }
+    Ok(())
+}
+
+fn print_rows(page: &Page, table: &mut Table, first: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    for row in &page.rows {
+        table.row(&cells(&RowView::read(row)?));
+    }
+    if first {
+        out.write_all(table.header().as_bytes())?;
+    }
+    out.write_all(table.take_rows().as_bytes())?;
+    Ok(())
+}
+
+fn columns() -> Table {
+    Table::new(&[
+        ("ID", Align::Left),
+        ("STATE", Align::Left),
+        ("LANE", Align::Left),
+        ("TILL", Align::Left),
+        ("BUSINESS", Align::Left),
+        ("CODE", Align::Left),
+        ("ACCEPTED", Align::Left),
+        ("TRIES", Align::Right),
+        ("MARKS", Align::Left),
+    ])
+}
+
+fn cells(row: &RowView) -> Vec<String> {
+    vec![
+        row.id.clone(),
+        row.state.clone(),
+        row.lane.clone(),
+        row.till.clone(),
+        row.business_refrence.clone(),
+        row.reward_code.clone(),
+        row.accepted_at.clone(),
+        row.attempts.to_string(),
+        marks(row),
+    ]
+}
+
+/// What is special about a row, in words.
+pub(super) fn marks(row: &RowView) -> String {
+    let marks = [
+        (row.in_flight, "on the wire"),
+        (row.uncertain, "uncertain"),
+        (row.duplicate_of_ours, "duplicate of ours"),
+        (row.refused_at_till, "refused at till"),
+        (!row.accepted_online, "offline"),
+        (!row.clock_trusted, "clock unsure"),
+    ];
+    marks.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(in crate::cli) fn row(id: &str, state: &str, accepted_online: bool) -> Value {
+        json!({
+            "id": id, "seq": 1, "lane": "retm", "till": "till-1", "business_refrence": "shop",
+            "reward_code": "…7F3Q", "branch_id": "042", "date": "2026-11-01 10:00:00", "state": state,
+            "in_flight": false, "uncertain": false, "duplicate_of_ours": false, "refused_at_till": false,
+            "attempts": 2, "accepted_online": accepted_online, "accepted_at": "2026-11-01T07:00:00Z",
+            "clock_trusted": true, "settled_at": null, "answer_status": null, "provider_said": null, "note": null,
+        })
+    }
+
+    #[test]
+    fn a_row_stands_in_columns_with_its_marks_in_words() {
+        let mut value = row("41-abc", "pending", false);
+        value["uncertain"] = json!(true);
+        value["till"] = json!("till\u{7}1");
+        let mut shown = Vec::new();
+        print_rows(&Page { rows: vec![value], next: None }, &mut columns(), true, &mut shown).unwrap();
+        let expected = "\
+ID      STATE    LANE  TILL        BUSINESS  CODE   ACCEPTED              TRIES  MARKS
+41-abc  pending  retm  till\\u{7}1  shop      …7F3Q  2026-11-01T07:00:00Z      2  uncertain, offline
+";
+        assert_eq!(String::from_utf8(shown).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_query_is_encoded_and_follows_the_pages() {
+        let mut pages = Pages { state: Some("parked"), lane: Some("a&b".to_owned()), after: None, limit: 5 };
+        assert_eq!(pages.path(), "/api/v1/redemptions?limit=5&state=parked&lane=a%26b");
+        pages.after = Some(41);
+        assert!(pages.path().ends_with("&after=41"));
+    }
+
+    #[test]
+    fn a_page_of_another_shape_is_a_fault_and_no_empty_list() {
+        assert!(read(json!({})).is_err() && read(json!({"redemptions": {}})).is_err());
+        assert_eq!(read(json!({"redemptions": [1], "next": 7})).unwrap().next, Some(7));
+    }
+}

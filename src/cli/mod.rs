@@ -1,0 +1,73 @@
+//! Commands and exit codes.
+
+mod act;
+mod args;
+mod ask;
+mod check;
+mod exit;
+mod list;
+mod report;
+mod rescue;
+mod run;
+mod show;
+mod status;
+mod table;
+
+use std::ffi::OsString;
+use std::io::{BufWriter, Write};
+
+use clap::{CommandFactory, Parser};
+
+pub use args::{Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs, VoidArgs};
+pub use exit::{CliError, Exit};
+
+/// The command line as clap knows it: for completions, the man page's test and help.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The parsed command line; `Err` when clap has printed help, version or what was wrong.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
+    Cli::try_parse_from(args).map_err(|error| {
+        let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+        // A closed pipe behind `--help` is no fault, and nobody is left to be told of another.
+        error.print().unwrap_or_default();
+        exit
+    })
+}
+
+/// Does what the command line says; what went wrong is on standard error.
+pub async fn dispatch(cli: Cli) -> Exit {
+    let mut out = BufWriter::new(std::io::stdout());
+    let done = carry_out(cli, &mut out).await;
+    // What was printed before a failure is shown before its message.
+    let flushed = out.flush().map_err(CliError::from);
+    match done.and(flushed) {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            error.tell();
+            error.exit()
+        }
+    }
+}
+
+async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
+    let (file, json) = (cli.config, cli.json);
+    let daemon = || ask::Daemon::find(file.as_deref());
+    match cli.command {
+        Command::Run => run::run(file).await,
+        Command::Check => check::check(file.as_deref(), json, out).await,
+        Command::Status => status::status(&daemon()?, json, out).await,
+        Command::List(args) => list::list(&daemon()?, &args, json, out).await,
+        Command::Show(args) => show::show(&daemon()?, &args, json, out).await,
+        Command::Retry(args) => act::retry(&daemon()?, args, json, out).await,
+        Command::Void(args) => act::void(&daemon()?, &args, json, out).await,
+        Command::Flush(args) => act::tell(&daemon()?, act::Order::Flush, &args, json, out).await,
+        Command::Hold(args) => act::tell(&daemon()?, act::Order::Hold, &args, json, out).await,
+        Command::Release(args) => act::tell(&daemon()?, act::Order::Release, &args, json, out).await,
+        Command::Report(args) => report::report(&daemon()?, &args, json, out).await,
+        Command::Export(args) => rescue::export(&args),
+        Command::Import(args) => rescue::import(&args),
+    }
+}

@@ -1,0 +1,386 @@
+//! `report`: what became of the rewards that were given while the line was down.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::args::{ReportArgs, is_day};
+use super::ask::Daemon;
+use super::exit::CliError;
+use super::list::{Pages, RowView};
+use super::table::{Align, Table, count, paragraph};
+
+/// How many exceptions are listed; the rest is counted.
+const EXCEPTIONS_MAX: usize = 10_000;
+
+/// How many days and lanes are told apart; what comes later is added to a line of its own. Tills name their days, and
+/// a till with a broken clock could name any.
+const LINES_MAX: usize = 5_000;
+
+/// `redeemd report`
+pub(super) async fn report(
+    daemon: &Daemon,
+    args: &ReportArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let mut report = Report::default();
+    let mut pages = Pages::all_of(args.lane.as_deref());
+    loop {
+        let page = pages.next(daemon).await?;
+        for value in &page.rows {
+            report.add(&RowView::read(value)?, args);
+        }
+        if page.next.is_none() {
+            break;
+        }
+    }
+    if json { report.print_json(out) } else { Ok(out.write_all(report.render().as_bytes())?) }
+}
+
+/// A day and a lane.
+type Line = (String, String);
+
+/// What became of redemptions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+struct Fate {
+    accepted: u64,
+    pending: u64,
+    confirmed: u64,
+    declined: u64,
+    parked: u64,
+    voided: u64,
+}
+
+impl Fate {
+    fn add(&mut self, state: &str) {
+        self.accepted += 1;
+        match state {
+            "pending" => self.pending += 1,
+            "confirmed" => self.confirmed += 1,
+            "declined" => self.declined += 1,
+            "parked" => self.parked += 1,
+            "voided" => self.voided += 1,
+            // A state of a newer daemon shows as a difference between accepted and the rest.
+            _ => {}
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.pending += other.pending;
+        self.confirmed += other.confirmed;
+        self.declined += other.declined;
+        self.parked += other.parked;
+        self.voided += other.voided;
+    }
+
+    fn numbers(&self) -> [u64; 6] {
+        [self.accepted, self.confirmed, self.declined, self.parked, self.pending, self.voided]
+    }
+}
+
+/// Why somebody should look at a redemption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reason {
+    DeclinedAfterTheFact,
+    RefusedButConfirmed,
+    Parked,
+    DuplicateOfOurs,
+}
+
+impl Reason {
+    const ALL: [Self; 4] = [Self::DeclinedAfterTheFact, Self::RefusedButConfirmed, Self::Parked, Self::DuplicateOfOurs];
+
+    /// Every reason that holds for a row; most have none.
+    fn of(row: &RowView) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|reason| match reason {
+            Self::DeclinedAfterTheFact => row.state == "declined" && !row.accepted_online && !row.refused_at_till,
+            Self::RefusedButConfirmed => row.state == "confirmed" && row.refused_at_till,
+            Self::Parked => row.state == "parked",
+            Self::DuplicateOfOurs => row.duplicate_of_ours,
+        })
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::DeclinedAfterTheFact => "declined_after_the_fact",
+            Self::RefusedButConfirmed => "refused_at_till_but_confirmed",
+            Self::Parked => "parked",
+            Self::DuplicateOfOurs => "duplicate_of_ours",
+        }
+    }
+
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::DeclinedAfterTheFact => "given while the line was down, and declined by the provider afterwards",
+            Self::RefusedButConfirmed => {
+                "refused at the till, but the provider had taken it: the customer's code is spent"
+            }
+            Self::Parked => "parked: the provider's answer cannot be read by rule; decide with `retry` or `void`",
+            Self::DuplicateOfOurs => {
+                "counted as confirmed: the provider said \"already used\" after an attempt of ours that may have arrived"
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Exception {
+    reason: Reason,
+    day: String,
+    row: RowView,
+}
+
+#[derive(Debug, Default)]
+struct Report {
+    lines: BTreeMap<Line, Fate>,
+    exceptions: Vec<Exception>,
+    exceptions_unlisted: u64,
+}
+
+impl Report {
+    fn add(&mut self, row: &RowView, args: &ReportArgs) {
+        let day = day(row);
+        let early = args.from.as_ref().is_some_and(|from| day < *from);
+        let late = args.to.as_ref().is_some_and(|to| day > *to);
+        if early || late {
+            return;
+        }
+        if !row.accepted_online {
+            self.fate(&day, &row.lane).add(&row.state);
+        }
+        for reason in Reason::of(row) {
+            if self.exceptions.len() < EXCEPTIONS_MAX {
+                self.exceptions.push(Exception { reason, day: day.clone(), row: row.clone() });
+            } else {
+                self.exceptions_unlisted += 1;
+            }
+        }
+    }
+
+    fn fate(&mut self, day: &str, lane: &str) -> &mut Fate {
+        let wanted = (day.to_owned(), lane.to_owned());
+        let known = self.lines.len() < LINES_MAX || self.lines.contains_key(&wanted);
+        self.lines.entry(if known { wanted } else { ("other days".to_owned(), "all".to_owned()) }).or_default()
+    }
+
+    fn total(&self) -> Fate {
+        let mut total = Fate::default();
+        self.lines.values().for_each(|fate| total.join(fate));
+        total
+    }
+
+    fn render(&self) -> String {
+        let mut text = "Redemptions accepted while the line was down\n\n".to_owned();
+        if self.lines.is_empty() {
+            text.push_str("none\n");
+        } else {
+            text.push_str(&self.day_table());
+        }
+        for reason in Reason::ALL {
+            text.push_str(&self.exception_table(reason));
+        }
+        if self.exceptions_unlisted > 0 {
+            let more = format!(
+                "\nand {} more exceptions: narrow the days with --from and --to\n",
+                count(self.exceptions_unlisted)
+            );
+            text.push_str(&more);
+        }
+        if self.exceptions.is_empty() {
+            text.push_str("\nNo exceptions: nothing was declined afterwards, nothing waits for a person.\n");
+        }
+        text
+    }
+
+    fn day_table(&self) -> String {
+        let mut table = Table::new(&[
+            ("DAY", Align::Left),
+            ("LANE", Align::Left),
+            ("ACCEPTED", Align::Right),
+            ("CONFIRMED", Align::Right),
+            ("DECLINED", Align::Right),
+            ("PARKED", Align::Right),
+            ("PENDING", Align::Right),
+            ("VOIDED", Align::Right),
+        ]);
+        let mut row = |day: &str, lane: &str, fate: &Fate| {
+            let words = [day, lane].map(str::to_owned).into_iter();
+            table.row(&words.chain(fate.numbers().map(count)).collect::<Vec<_>>());
+        };
+        for ((day, lane), fate) in &self.lines {
+            row(day, lane, fate);
+        }
+        if self.lines.len() > 1 {
+            row("total", "", &self.total());
+        }
+        table.header() + &table.take_rows()
+    }
+
+    fn exception_table(&self, reason: Reason) -> String {
+        let mut table = Table::new(&[
+            ("ID", Align::Left),
+            ("DAY", Align::Left),
+            ("TILL", Align::Left),
+            ("BUSINESS", Align::Left),
+            ("CODE", Align::Left),
+            ("WHY", Align::Left),
+        ]);
+        let mut number = 0;
+        for Exception { day, row, .. } in self.exceptions.iter().filter(|exception| exception.reason == reason) {
+            let why = row.note.clone().or_else(|| row.provider_said.clone()).unwrap_or_default();
+            let (till, business) = (row.till.clone(), row.business_refrence.clone());
+            table.row(&[row.id.clone(), day.clone(), till, business, row.reward_code.clone(), why]);
+            number += 1;
+        }
+        if number == 0 {
+            return String::new();
+        }
+        let title = paragraph("", &format!("{} {}", count(number), reason.meaning()), 0);
+        format!("\n{title}\n{}{}", table.header(), table.take_rows())
+    }
+
+    fn print_json(&self, out: &mut dyn Write) -> Result<(), CliError> {
+        for ((day, lane), fate) in &self.lines {
+            print_line(&json!({ "kind": "day", "day": day, "lane": lane }), fate, out)?;
+        }
+        for Exception { reason, day, row } in &self.exceptions {
+            let object = json!({
+                "kind": "exception", "reason": reason.word(), "day": day, "id": row.id, "lane": row.lane,
+                "till": row.till, "business_refrence": row.business_refrence, "reward_code": row.reward_code,
+                "state": row.state, "provider_said": row.provider_said, "note": row.note,
+            });
+            writeln!(out, "{object}")?;
+        }
+        let total = json!({ "kind": "total", "exceptions_unlisted": self.exceptions_unlisted });
+        print_line(&total, &self.total(), out)
+    }
+}
+
+/// One object of `head`'s members and the fate's.
+fn print_line(head: &Value, fate: &Fate, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut object = head.as_object().cloned().unwrap_or_default();
+    if let Value::Object(numbers) = json!(fate) {
+        object.extend(numbers);
+    }
+    Ok(writeln!(out, "{}", Value::Object(object))?)
+}
+
+/// The till's own day, which is the business day of the store; the gateway's, in UTC, where the till's has no such form.
+fn day(row: &RowView) -> String {
+    let first_ten = |text: &str| text.get(..10).filter(|day| is_day(day)).map(str::to_owned);
+    first_ten(&row.date).or_else(|| first_ten(&row.accepted_at)).unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::list::tests::row;
+    use super::*;
+
+    fn view(id: &str, state: &str, online: bool, change: &[(&str, Value)]) -> RowView {
+        let mut value = row(id, state, online);
+        for (key, to) in change {
+            value[*key] = to.clone();
+        }
+        RowView::read(&value).unwrap()
+    }
+
+    fn sample(args: &ReportArgs) -> Report {
+        let mut report = Report::default();
+        let rows = [
+            view("1-a", "confirmed", false, &[]),
+            view("2-b", "declined", false, &[("provider_said", json!("Reward …7F3Q has been used"))]),
+            view("3-c", "confirmed", true, &[]),
+            view("4-d", "declined", true, &[]),
+            view("5-e", "parked", true, &[("note", json!("2xx with errors\u{1b}[2J"))]),
+            view(
+                "6-f",
+                "confirmed",
+                false,
+                &[("duplicate_of_ours", json!(true)), ("date", json!("2026-11-02 09:00:00"))],
+            ),
+            view("7-g", "confirmed", true, &[("refused_at_till", json!(true))]),
+            view("8-h", "voided", false, &[("refused_at_till", json!(true)), ("date", json!("yesterday"))]),
+        ];
+        for row in &rows {
+            report.add(row, args);
+        }
+        report
+    }
+
+    #[test]
+    fn only_what_was_accepted_offline_counts_by_day_and_every_exception_is_listed_with_its_reason() {
+        let report = sample(&ReportArgs::default());
+        let first = report.lines[&("2026-11-01".to_owned(), "retm".to_owned())];
+        assert_eq!(first, Fate { accepted: 3, confirmed: 1, declined: 1, voided: 1, ..Fate::default() });
+        assert_eq!(report.total().accepted, 4);
+        let listed: Vec<(&str, Reason)> =
+            report.exceptions.iter().map(|exception| (exception.row.id.as_str(), exception.reason)).collect();
+        let expected = [
+            ("2-b", Reason::DeclinedAfterTheFact),
+            ("5-e", Reason::Parked),
+            ("6-f", Reason::DuplicateOfOurs),
+            ("7-g", Reason::RefusedButConfirmed),
+        ];
+        assert_eq!(listed, expected);
+    }
+
+    #[test]
+    fn a_manager_reads_totals_first_and_then_each_exception_with_its_reason() {
+        let text = sample(&ReportArgs::default()).render();
+        let expected = "\
+Redemptions accepted while the line was down
+
+DAY         LANE  ACCEPTED  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
+2026-11-01  retm         3          1         1       0        0       1
+2026-11-02  retm         1          1         0       0        0       0
+total                    4          2         1       0        0       1
+
+1 given while the line was down, and declined by the provider afterwards
+
+ID   DAY         TILL    BUSINESS  CODE   WHY
+2-b  2026-11-01  till-1  shop      …7F3Q  Reward …7F3Q has been used
+";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.contains("2xx with errors\\u{1b}[2J") && !text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn days_can_be_narrowed_and_a_quiet_report_says_so() {
+        let args = ReportArgs { from: Some("2026-11-02".into()), to: Some("2026-11-02".into()), lane: None };
+        let report = sample(&args);
+        assert_eq!((report.lines.len(), report.exceptions.len()), (1, 1));
+        let args = ReportArgs { from: Some("2027-01-01".into()), ..ReportArgs::default() };
+        assert!(sample(&args).render().contains("none\n\nNo exceptions"));
+    }
+
+    #[test]
+    fn tills_that_name_any_day_do_not_grow_the_report_without_bound() {
+        let mut report = Report::default();
+        for n in 0..LINES_MAX + 50 {
+            let row = view("1-a", "parked", false, &[("date", json!(format!("{n:04}-00-00")))]);
+            report.add(&row, &ReportArgs::default());
+            report.add(&row, &ReportArgs::default());
+        }
+        assert!(report.lines.len() <= LINES_MAX + 1);
+        assert_eq!(report.total().accepted, 2 * (LINES_MAX as u64 + 50));
+        assert_eq!(report.exceptions.len() as u64 + report.exceptions_unlisted, report.total().accepted);
+    }
+
+    #[test]
+    fn for_machines_each_line_is_an_object_with_its_kind() {
+        let mut out = Vec::new();
+        sample(&ReportArgs::default()).print_json(&mut out).unwrap();
+        let kinds: Vec<Value> = String::from_utf8(out)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone())
+            .collect();
+        assert_eq!(kinds.iter().filter(|kind| *kind == "day").count(), 2);
+        assert_eq!(kinds.iter().filter(|kind| *kind == "exception").count(), 4);
+        assert_eq!(kinds.last().unwrap(), "total");
+    }
+}

@@ -1,0 +1,36 @@
+//! `run`: the settings, the log, the daemon.
+
+use std::path::PathBuf;
+
+use super::ask::host_name;
+use super::exit::{CliError, say};
+use crate::daemon::DaemonError;
+use crate::settings::{LoadOptions, Loaded, load};
+
+/// `redeemd run`
+pub(super) async fn run(file: Option<PathBuf>) -> Result<(), CliError> {
+    let options = LoadOptions::of_process(file, host_name());
+    let loaded = load(&options)?;
+    if let Err(error) = crate::log::init() {
+        say(&error.to_string());
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    daemon(loaded, options).await
+}
+
+async fn daemon(loaded: Loaded, options: LoadOptions) -> Result<(), CliError> {
+    crate::daemon::run(loaded, options).await.map_err(|error| {
+        tracing::error!("{error}");
+        match error {
+            DaemonError::State(_)
+            | DaemonError::Certificate(_)
+            | DaemonError::Sockets(_)
+            | DaemonError::Provider { .. } => CliError::Unusable(error.to_string()),
+            DaemonError::Listen { .. } | DaemonError::Storage(_) | DaemonError::System(_) => {
+                CliError::Internal(error.to_string())
+            }
+        }
+    })
+}

@@ -1,0 +1,243 @@
+//! `status`: the books, the storage, the lanes, and what to do about each.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::ask::Daemon;
+use super::exit::CliError;
+use super::table::{Align, Table, count, duration, paragraph};
+use crate::store::Counts;
+
+/// Where the text beside a label begins.
+const INDENT: usize = 10;
+
+/// What is read of `/api/v1/status`; what a newer daemon adds is left aside.
+#[derive(Debug, Deserialize)]
+struct Status {
+    gateway: String,
+    version: String,
+    uptime_s: u64,
+    counts: CountsView,
+    oldest_pending_age_s: Option<u64>,
+    clock_trusted: bool,
+    storage: Storage,
+    lanes: Vec<Lane>,
+    #[serde(default)]
+    reload_faults: Vec<String>,
+}
+
+/// [`Counts`] as the API gives them.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct CountsView {
+    accepted: u64,
+    pending: u64,
+    confirmed: u64,
+    declined: u64,
+    parked: u64,
+    voided: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Storage {
+    ok: bool,
+    detail: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Lane {
+    name: String,
+    link: String,
+    cause: Option<String>,
+    #[serde(default)]
+    explanation: Option<String>,
+    since: Option<String>,
+    pending: u64,
+    #[serde(default)]
+    in_flight: u64,
+    #[serde(default)]
+    waiting_s: Option<u64>,
+}
+
+/// `redeemd status`
+pub(super) async fn status(daemon: &Daemon, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let value = daemon.get("/api/v1/status").await?;
+    if json {
+        writeln!(out, "{value}")?;
+    } else {
+        out.write_all(render(&value)?.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn render(value: &Value) -> Result<String, CliError> {
+    let status = Status::deserialize(value)
+        .map_err(|error| CliError::Internal(format!("the daemon's status cannot be read: {error}")))?;
+    let mut text = head(&status);
+    text.push('\n');
+    text.push_str(&lane_table(&status.lanes));
+    for lane in &status.lanes {
+        text.push_str(&trouble(lane));
+    }
+    Ok(text)
+}
+
+fn head(status: &Status) -> String {
+    let up = format!("{}, version {}, up {}", status.gateway, status.version, duration(status.uptime_s));
+    let mut text = paragraph("gateway", &up, INDENT);
+    text.push_str(&paragraph("books", &books(&status.counts), INDENT));
+    if let Some(age_s) = status.oldest_pending_age_s {
+        text.push_str(&paragraph("", &format!("the oldest pending one is {} old", duration(age_s)), INDENT));
+    }
+    text.push_str(&paragraph("storage", &storage(&status.storage), INDENT));
+    let clock = if status.clock_trusted {
+        "synchronised"
+    } else {
+        "not synchronised: times are kept, but not trusted; settled rows are not pruned"
+    };
+    text.push_str(&paragraph("clock", clock, INDENT));
+    if !status.reload_faults.is_empty() {
+        let refused = "the settings on disk were refused, the ones before them stay:";
+        text.push_str(&paragraph("reload", refused, INDENT));
+        for fault in &status.reload_faults {
+            text.push_str(&paragraph("", &format!("- {fault}"), INDENT));
+        }
+    }
+    text
+}
+
+/// The balance in a line, and loudly where it does not hold.
+pub(super) fn books(counts: &CountsView) -> String {
+    let CountsView { accepted, pending, confirmed, declined, parked, voided } = *counts;
+    let balance = Counts { accepted, pending, confirmed, declined, parked, voided }.balance();
+    let sign = if balance { "=" } else { "IS NOT" };
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    write!(
+        text,
+        "{} accepted {sign} {} pending + {} confirmed + {} declined + {} parked + {} voided",
+        count(accepted),
+        count(pending),
+        count(confirmed),
+        count(declined),
+        count(parked),
+        count(voided)
+    )
+    .unwrap_or_default();
+    text
+}
+
+fn storage(storage: &Storage) -> String {
+    match (storage.ok, storage.detail.as_str()) {
+        (true, "") => "ok".to_owned(),
+        (true, detail) => format!("ok; {detail}"),
+        (false, detail) => format!("REFUSING: {detail}"),
+    }
+}
+
+fn lane_table(lanes: &[Lane]) -> String {
+    if lanes.is_empty() {
+        return "no lane is configured\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        ("LANE", Align::Left),
+        ("LINK", Align::Left),
+        ("PENDING", Align::Right),
+        ("ON THE WIRE", Align::Right),
+        ("CAUSE", Align::Left),
+        ("SINCE", Align::Left),
+    ]);
+    for lane in lanes {
+        table.row(&[
+            lane.name.clone(),
+            lane.link.clone(),
+            count(lane.pending),
+            count(lane.in_flight),
+            lane.cause.clone().unwrap_or_default(),
+            lane.since.clone().unwrap_or_default(),
+        ]);
+    }
+    table.header() + &table.take_rows()
+}
+
+/// What is the matter with a lane, in words.
+fn trouble(lane: &Lane) -> String {
+    let mut text = String::new();
+    if lane.link != "up" || lane.explanation.is_some() {
+        let cause = lane.cause.as_deref().unwrap_or("no cause given");
+        let words = lane.explanation.as_deref().unwrap_or(cause);
+        text.push_str(&paragraph("", &format!("{} is {}: {words}", lane.name, lane.link), 0));
+    }
+    if let Some(seconds) = lane.waiting_s {
+        let waits = format!("{} waits {} more, as the provider asked", lane.name, duration(seconds));
+        text.push_str(&paragraph("", &waits, 0));
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sample() -> Value {
+        json!({
+            "gateway": "branch-042", "version": "0.1.0", "uptime_s": 90_000,
+            "counts": {"accepted": 1204, "pending": 3, "confirmed": 1190, "declined": 8, "parked": 1, "voided": 2},
+            "oldest_pending_age_s": 754, "clock_trusted": true, "storage": {"ok": true, "detail": ""},
+            "lanes": [
+                {"name": "retm", "link": "down", "cause": "connect", "explanation": "the provider cannot be reached; \
+                  look at the line", "since": "2026-11-01T00:00:00Z", "pending": 3, "in_flight": 1, "new": []},
+                {"name": "other", "link": "up", "cause": null, "since": null, "pending": 0},
+            ],
+        })
+    }
+
+    #[test]
+    fn a_person_reads_the_books_the_lanes_and_what_to_do() {
+        let expected = "\
+gateway   branch-042, version 0.1.0, up 1 d 1 h
+books     1,204 accepted = 3 pending + 1,190 confirmed + 8 declined + 1 parked +
+          2 voided
+          the oldest pending one is 12 min 34 s old
+storage   ok
+clock     synchronised
+
+LANE   LINK  PENDING  ON THE WIRE  CAUSE    SINCE
+retm   down        3            1  connect  2026-11-01T00:00:00Z
+other  up          0            0
+
+retm is down: the provider cannot be reached; look at the line
+";
+        assert_eq!(render(&sample()).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_loudly() {
+        let mut value = sample();
+        value["storage"] = json!({"ok": false, "detail": "the disk is full"});
+        value["clock_trusted"] = json!(false);
+        value["counts"]["accepted"] = json!(1205);
+        value["reload_faults"] = json!(["intake.listen: not an address\u{1b}[2J"]);
+        value["lanes"][1]["waiting_s"] = json!(61);
+        let text = render(&value).unwrap();
+        let expected = [
+            "REFUSING: the disk is full",
+            "not synchronised",
+            "1,205 accepted IS NOT",
+            "- intake.listen: not an address\\u{1b}[2J",
+            "other waits 1 min 1 s more",
+        ];
+        for part in expected {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_another_shape_is_a_fault_and_no_empty_status() {
+        assert!(matches!(render(&json!({"gateway": "x"})), Err(CliError::Internal(_))));
+    }
+}

@@ -1,1 +1,0 @@
-//! Where log lines go: the journal with its fields, else standard error.

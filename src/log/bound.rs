@@ -1,0 +1,190 @@
+//! A bound on repeated warnings: a line that is down all day must not fill the journal.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::callsite::Identifier;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+/// The same warning of the same lane is shown again after this time.
+pub const REPEAT_AFTER: Duration = Duration::from_mins(1);
+
+/// How many different warnings are remembered.
+pub const SITES_MAX: usize = 256;
+
+/// The same warning: one place in the code, one lane.
+type Site = (Identifier, String);
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    shown_at: Instant,
+    left_out: u64,
+}
+
+/// What becomes of a warning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ruling {
+    /// Shown, and so many were left out since it was last shown.
+    Show {
+        left_out: u64,
+    },
+    LeaveOut,
+}
+
+/// The layer that rules.
+#[derive(Debug, Default)]
+pub(super) struct Bound {
+    sites: Mutex<HashMap<Site, Seen>>,
+}
+
+impl Bound {
+    fn rule(&self, site: Site, now: Instant) -> Ruling {
+        let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = sites.get_mut(&site) {
+            if now.duration_since(seen.shown_at) < REPEAT_AFTER {
+                seen.left_out += 1;
+                return Ruling::LeaveOut;
+            }
+            let left_out = seen.left_out;
+            *seen = Seen { shown_at: now, left_out: 0 };
+            return Ruling::Show { left_out };
+        }
+        if sites.len() >= SITES_MAX {
+            forget_oldest(&mut sites);
+        }
+        sites.insert(site, Seen { shown_at: now, left_out: 0 });
+        Ruling::Show { left_out: 0 }
+    }
+}
+
+fn forget_oldest(sites: &mut HashMap<Site, Seen>) {
+    let oldest = sites.iter().min_by_key(|(_, seen)| seen.shown_at).map(|(site, _)| site.clone());
+    if let Some(oldest) = oldest {
+        sites.remove(&oldest);
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Bound {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        let metadata = event.metadata();
+        if *metadata.level() != Level::WARN || metadata.target() == module_path!() {
+            return true;
+        }
+        let mut lane = Lane::default();
+        event.record(&mut lane);
+        match self.rule((metadata.callsite(), lane.0.clone()), Instant::now()) {
+            Ruling::LeaveOut => false,
+            Ruling::Show { left_out: 0 } => true,
+            Ruling::Show { left_out } => {
+                // The lock is free again, so this passes through the layers as any line does.
+                tracing::warn!(lane = lane.0, left_out, "the next warning came more often since it was last shown");
+                true
+            }
+        }
+    }
+}
+
+/// Finds the field `lane`.
+#[derive(Default)]
+struct Lane(String);
+
+impl Visit for Lane {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "lane" {
+            value.clone_into(&mut self.0);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "lane" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tracing_subscriber::Registry;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    /// Collects `message lane left_out` of what passes.
+    #[derive(Clone, Default)]
+    struct Collect(Arc<Mutex<Vec<String>>>);
+
+    #[derive(Default)]
+    struct Words(Vec<String>);
+
+    impl Visit for Words {
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            self.0.push(format!("{}={value:?}", field.name()));
+        }
+    }
+
+    impl<S: Subscriber> Layer<S> for Collect {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let mut words = Words::default();
+            event.record(&mut words);
+            self.0.lock().unwrap().push(words.0.join(" "));
+        }
+    }
+
+    fn down(lane: &str) {
+        tracing::warn!(lane, "down");
+    }
+
+    #[test]
+    fn the_same_warning_of_a_lane_is_shown_once_and_another_lanes_beside_it() {
+        let shown = Collect::default();
+        let subscriber = Registry::default().with(shown.clone()).with(Bound::default());
+        tracing::subscriber::with_default(subscriber, || {
+            for lane in ["a", "a", "b", "a", "b"] {
+                down(lane);
+                tracing::info!(lane, "accepted");
+            }
+        });
+        let shown = shown.0.lock().unwrap();
+        let count = |line: &str| shown.iter().filter(|its| its.as_str() == line).count();
+        assert_eq!((count("message=down lane=\"a\""), count("message=down lane=\"b\"")), (1, 1), "{shown:?}");
+        assert_eq!(shown.iter().filter(|line| line.contains("accepted")).count(), 5);
+    }
+
+    #[test]
+    fn after_a_minute_it_is_shown_again_with_the_number_left_out() {
+        let bound = Bound::default();
+        let callsite = || (tracing::callsite::Identifier(&SITE), "a".to_owned());
+        let start = Instant::now();
+        let at = |seconds: u64| bound.rule(callsite(), start + Duration::from_secs(seconds));
+        let rulings = [at(0), at(1), at(59), at(60), at(61), at(120)];
+        let show = |left_out| Ruling::Show { left_out };
+        assert_eq!(rulings, [show(0), Ruling::LeaveOut, Ruling::LeaveOut, show(2), Ruling::LeaveOut, show(1)]);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let bound = Bound::default();
+        let start = Instant::now();
+        for n in 0..=SITES_MAX {
+            bound.rule((tracing::callsite::Identifier(&SITE), n.to_string()), start);
+        }
+        assert_eq!(bound.sites.lock().unwrap().len(), SITES_MAX);
+    }
+
+    struct Site;
+
+    static SITE: Site = Site;
+
+    impl tracing::Callsite for Site {
+        fn set_interest(&self, _: tracing::subscriber::Interest) {}
+        fn metadata(&self) -> &tracing::Metadata<'_> {
+            unreachable!("never dispatched")
+        }
+    }
+}
