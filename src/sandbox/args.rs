@@ -242,7 +242,7 @@ fn read_rules(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 fn random_seed() -> std::io::Result<u64> {
-    Ok(getrandom::u64()?)
+    getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape that clap wants")]
