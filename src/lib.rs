@@ -27,7 +27,7 @@
 //! | 5 | [`daemon`] | start order, signals, ordered shutdown |
 //! | 6 | [`cli`] | commands and exit codes |
 //! | 4 | [`sandbox`] | a provider to test against, with every fault on demand |
-//! | 6 | [`rehearse`] | plays an outage with a sandbox provider |
+//! | 5 | [`rehearse`] | plays an outage with a sandbox provider |
 
 pub mod admin;
 pub mod alert;

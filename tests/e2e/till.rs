@@ -370,7 +370,7 @@ mod t10 {
             Some(till.redeem(&format!("T10-{n}"))).filter(|reply| reply.status != 200)
         });
         assert_eq!(refused.status, 503);
-        assert!(refused.refusal().contains("1s"), "{refused:?}");
+        assert!(refused.refusal().contains("1 second"), "{refused:?}");
     }
 
     #[test]

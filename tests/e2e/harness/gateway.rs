@@ -61,7 +61,7 @@ impl Gateway {
             folder: tempfile::tempdir().unwrap(),
             intake: "reply_within = \"900ms\"\n".to_owned(),
             offline: String::new(),
-            forward: "retry_min = \"50ms\"\nretry_max = \"250ms\"\nreconnect_spread = \"0s\"\n".to_owned(),
+            forward: "retry_min = \"100ms\"\nretry_max = \"250ms\"\nreconnect_spread = \"0s\"\n".to_owned(),
             lanes: Vec::new(),
             more: String::new(),
             tills: Vec::new(),
