@@ -54,6 +54,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Be a provider to test against: the contract, and every fault on demand
     Sandbox(crate::sandbox::SandboxArgs),
+    /// Play an outage against a sandbox provider with these settings; ends with the books
+    Rehearse(crate::rehearse::RehearseArgs),
 }
 
 /// `list`
