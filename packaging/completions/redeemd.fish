@@ -41,7 +41,7 @@ complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "release" -d 'Let a 
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "report" -d 'What became of the rewards given while the line was down'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "export" -d 'Write the pending redemptions of this gateway to a file'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "import" -d 'Take over the redemptions that another gateway exported'
-complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "sandbox" -d 'A provider to test against, with every fault on demand'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "sandbox" -d 'Be a provider to test against: the contract, and every fault on demand'
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -s h -l help -d 'Print help'

@@ -212,7 +212,7 @@ _redeemd_commands() {
 'report:What became of the rewards given while the line was down' \
 'export:Write the pending redemptions of this gateway to a file' \
 'import:Take over the redemptions that another gateway exported' \
-'sandbox:A provider to test against, with every fault on demand' \
+'sandbox:Be a provider to test against\: the contract, and every fault on demand' \
     )
     _describe -t commands 'redeemd commands' commands "$@"
 }
