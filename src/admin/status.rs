@@ -94,7 +94,6 @@ pub(super) mod tests {
             detail: None,
             name: name.to_owned(),
             link,
-            detail: None,
             cause: cause.map(str::to_owned),
             explanation: cause.map(|_| "the provider cannot be reached: look at the line".to_owned()),
             since: cause.map(|_| "2026-11-01T00:00:00Z".to_owned()),

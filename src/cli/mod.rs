@@ -71,7 +71,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Report(args) => report::report(&daemon()?, &args, json, out).await,
         Command::Export(args) => rescue::export(&args),
         Command::Import(args) => rescue::import(&args),
-        Command::Sandbox(args) => crate::sandbox::run(args).await.map_err(|error| match error {
+        Command::Sandbox(args) => crate::sandbox::run(*args).await.map_err(|error| match error {
             SandboxError::System(_) => CliError::Internal(error.to_string()),
             SandboxError::File { .. } | SandboxError::Rule(_) | SandboxError::Start(_) => {
                 CliError::Unusable(error.to_string())
