@@ -128,7 +128,11 @@ fn backlog(report: &mut Report, rows: usize) -> Result<(), Failure> {
     report.row(&format!("accepts, 64 connections, {name}"), &text, "within 1.2 x of empty");
     gateway.rest();
     report.row(&format!("resident after load, {name}"), &gateway.resident()?, "20, 12 MiB");
-    report.row(&format!("wake-ups when idle, {name}"), &gateway.wakeups(Duration::from_secs(20))?, "1 in 10 s, in 60 s");
+    report.row(
+        &format!("wake-ups when idle, {name}"),
+        &gateway.wakeups(Duration::from_secs(20))?,
+        "1 in 10 s, in 60 s",
+    );
     Ok(())
 }
 

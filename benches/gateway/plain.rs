@@ -20,10 +20,8 @@ pub(crate) struct Plain {
 
 impl Plain {
     pub(crate) fn start() -> Result<Self, Failure> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .env("REDEEMD_BENCH_PLAIN", "1")
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut child =
+            Command::new(std::env::current_exe()?).env("REDEEMD_BENCH_PLAIN", "1").stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
         Ok(Self { address: line.trim().parse()?, child })

@@ -74,7 +74,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Import(args) => rescue::import(&args),
         Command::Rehearse(args) => rehearse::rehearse(file, &args, json, out).await,
         Command::Sandbox(args) => {
-            crate::sandbox::run(SandboxArgs { json, ..args }).await.map_err(|error| match error {
+            crate::sandbox::run(SandboxArgs { json, ..*args }).await.map_err(|error| match error {
                 SandboxError::System(_) => CliError::Internal(error.to_string()),
                 SandboxError::File { .. } | SandboxError::Rule(_) | SandboxError::Start(_) => {
                     CliError::Unusable(error.to_string())
