@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::redemptions::{Row, id};
-use super::who::{Peer, name};
+use super::who::name;
 use super::{Admin, Problem};
+use crate::listen::Peer;
 use crate::queue::LaneCommand;
 use crate::store::Acted;
 

@@ -52,6 +52,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Take over the redemptions that another gateway exported
     Import(ImportArgs),
+    /// Be a provider to test against: the contract, and every fault on demand
+    Sandbox(crate::sandbox::SandboxArgs),
 }
 
 /// `list`

@@ -119,8 +119,9 @@ impl Daemon {
     async fn start(loaded: Loaded, options: LoadOptions) -> Result<Self, DaemonError> {
         let Loaded { settings, credentials_dir, .. } = loaded;
         let (started, clock, notify) = (Instant::now(), Clock::system(), Arc::new(Notify::from_env()));
-        let listeners = Listeners::bind(&settings)?;
+        // The store first: its lock says that nobody else serves here, and makes the place for the commands' socket.
         let queue = open_queue(&settings, &clock)?;
+        let listeners = Listeners::bind(&settings)?;
         let (stop_helpers, stop) = watch::channel(false);
         let mut helpers = JoinSet::new();
         let network = watch_network(&mut helpers, stop.clone());

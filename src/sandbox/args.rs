@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
@@ -18,12 +17,6 @@ use crate::redemption::Secret;
 
 /// The largest file of rules, in bytes.
 const RULES_BYTES_MAX: u64 = 1024 * 1024;
-
-/// sysexits: a setting that cannot be used.
-const EX_CONFIG: u8 = 78;
-
-/// sysexits: the system refused.
-const EX_OSERR: u8 = 71;
 
 /// A provider to test against: the loyalty provider's contract, and every fault on demand.
 #[derive(Args, Clone, Debug)]
@@ -135,28 +128,11 @@ pub enum SandboxError {
     System(#[from] std::io::Error),
 }
 
-impl SandboxError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::File { .. } | Self::Rule(_) | Self::Start(_) => ExitCode::from(EX_CONFIG),
-            Self::System(_) => ExitCode::from(EX_OSERR),
-        }
-    }
-}
-
-/// Runs until SIGINT or SIGTERM. What went wrong is on standard error.
-pub async fn run(args: SandboxArgs) -> ExitCode {
-    match until_stopped(args).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Without standard error the exit code alone tells.
-            writeln!(std::io::stderr(), "redeemd sandbox: {error}").unwrap_or_default();
-            error.exit_code()
-        }
-    }
-}
-
-async fn until_stopped(args: SandboxArgs) -> Result<(), SandboxError> {
+/// Runs until SIGINT or SIGTERM.
+///
+/// # Errors
+/// It cannot start as the arguments ask.
+pub async fn run(args: SandboxArgs) -> Result<(), SandboxError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let options = args.options()?;

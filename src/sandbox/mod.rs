@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-pub use args::{SandboxArgs, run};
+pub use args::{SandboxArgs, SandboxError, run};
 pub use books::{Record, Summary};
 pub use fault::{Fault, UnknownFault, WORDS, Word};
 pub use log::LogKind;
