@@ -15,6 +15,7 @@ use crate::settings::Provider;
 use crate::verdict::{Failure, Outcome, Phase};
 
 mod credential;
+mod oauth;
 mod phase;
 mod resolve;
 mod road;

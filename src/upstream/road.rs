@@ -57,6 +57,11 @@ impl Plan {
         Ok(Self { tls: tls::config(&trust)?, proxy, timeout: provider.timeout, clock: context.clock.clone() })
     }
 
+    /// The whole of one attempt.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     fn client(&self, resolver: Resolver) -> Result<Client, UpstreamError> {
         let ping = self.timeout / HTTP2_PINGS_PER_DEADLINE;
         let mut builder = Client::builder()
