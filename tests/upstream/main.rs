@@ -5,6 +5,7 @@
 mod attempts;
 mod oauth;
 mod server;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
