@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the helpers of tests are tests")]
 
 mod attempts;
+mod network;
 mod oauth;
 mod server;
 mod tls;
