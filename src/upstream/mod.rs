@@ -22,9 +22,11 @@ mod road;
 mod secret;
 mod sockets;
 mod tls;
+mod webhook;
 
 use credential::Credential;
 use road::{Plan, Post, Road};
+pub use webhook::Webhook;
 
 /// One attempt to deliver a redemption.
 #[derive(Clone, Debug)]

@@ -60,6 +60,12 @@ impl Plan {
         Ok(Self { tls: tls::config(&trust)?, proxy, timeout: provider.timeout, clock: context.clock.clone() })
     }
 
+    /// The way to `url` alone, with the platform's certificates and without a proxy.
+    pub(super) fn to(url: &str, timeout: Duration, context: &Context) -> Result<Self, UpstreamError> {
+        let trust = if is_https(url) { Trust::Platform } else { Trust::Nobody };
+        Ok(Self { tls: tls::config(&trust)?, proxy: None, timeout, clock: context.clock.clone() })
+    }
+
     /// The whole of one attempt.
     pub(super) fn timeout(&self) -> Duration {
         self.timeout

@@ -164,9 +164,8 @@ async fn many_attempts_at_once_share_one_renewal() {
 #[tokio::test]
 async fn a_token_at_its_end_is_renewed_before_it_is_sent() {
     let count = AtomicUsize::new(0);
-    let server = Server::plain(move |seen| match is_token(seen) {
-        true => grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 0),
-        false => ok(),
+    let server = Server::plain(move |seen| {
+        if is_token(seen) { grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 0) } else { ok() }
     })
     .await;
     let here = OAuthBench::new(Grant::ClientCredentials);
@@ -260,11 +259,13 @@ async fn an_attempt_that_is_given_up_loses_no_refresh_token() {
     let allowed = Arc::new(Notify::new());
     let allow = Arc::clone(&allowed);
     let body = r#"{"access_token":"a1","refresh_token":"second-refresh"}"#;
-    let server = Server::plain(move |seen| match is_token(seen) {
-        true => Reaction::Later(Arc::clone(&allowed), text(200, "", body)),
-        false => ok(),
-    })
-    .await;
+    let server =
+        Server::plain(
+            move |seen| {
+                if is_token(seen) { Reaction::Later(Arc::clone(&allowed), text(200, "", body)) } else { ok() }
+            },
+        )
+        .await;
     let here = OAuthBench::new(Grant::RefreshToken);
     let upstream = here.upstream(&server);
     assert!(tokio::time::timeout(Duration::from_millis(200), upstream.redeem(&attempt())).await.is_err());
@@ -301,9 +302,12 @@ async fn a_refresh_token_that_cannot_be_kept_is_kept_later_and_its_predecessor_i
 #[tokio::test]
 async fn a_refused_token_is_renewed_once_and_then_at_most_once_a_backoff() {
     let count = AtomicUsize::new(0);
-    let server = Server::plain(move |seen| match is_token(seen) {
-        true => grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 3600),
-        false => answer(401, "", ""),
+    let server = Server::plain(move |seen| {
+        if is_token(seen) {
+            grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 3600)
+        } else {
+            answer(401, "", "")
+        }
     })
     .await;
     let here = OAuthBench::new(Grant::ClientCredentials);

@@ -17,7 +17,7 @@ mod state;
 
 use endpoint::{Asked, Endpoint, GrantRequest, Granted, Trouble};
 use kept::Kept;
-use state::{Access, Next, State};
+use state::{Access, Next, State, Who};
 
 use super::credential::bearer;
 use super::road::Plan;
@@ -73,7 +73,7 @@ impl Tokens {
     /// it is not; and the last failure while the next renewal has to wait.
     pub(super) async fn bearer(&self) -> Result<HeaderValue, Failure> {
         let mut told = self.shared.told.subscribe();
-        match self.step() {
+        match self.step(Who::Attempt) {
             Next::Send(header) => Ok(header),
             Next::Fail(failure) => Err(failure),
             Next::Wait => {
@@ -88,7 +88,7 @@ impl Tokens {
         let mut told = self.shared.told.subscribe();
         let sent = self.shared.state().sent();
         loop {
-            self.step();
+            self.step(Who::Waiter);
             let now = self.shared.clock.since_boot();
             let (wait, is_renewing) = {
                 let state = self.shared.state();
@@ -122,10 +122,10 @@ impl Tokens {
         self.shared.told.send_replace(());
     }
 
-    /// What an attempt does now; begins a renewal where one is due.
-    fn step(&self) -> Next {
+    /// What `who` does now; begins a renewal where one is due.
+    fn step(&self, who: Who) -> Next {
         let now = self.shared.clock.since_boot();
-        let (next, begins) = self.shared.state().next(now);
+        let (next, begins) = self.shared.state().next(now, who);
         if begins {
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}

@@ -44,6 +44,15 @@ pub(super) enum Next {
     Fail(Failure),
 }
 
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// An attempt, which the link has let out.
+    Attempt,
+    /// Who waits for another token and asks again and again.
+    Waiter,
+}
+
 /// Where a provider's token stands.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
@@ -55,7 +64,10 @@ pub(super) struct State {
     renewing: bool,
     trouble: Option<Trouble>,
     failures: u32,
+    /// When a renewal may be tried again.
     retry_at: Duration,
+    /// When an attempt that has no token may try it again.
+    attempt_at: Duration,
     refused: bool,
     refusals: u32,
     /// A refusal before this moment has to wait for it.
@@ -75,13 +87,14 @@ impl State {
         self.renewing
     }
 
-    /// What an attempt does at `now`, and whether a renewal begins.
-    pub(super) fn next(&mut self, now: Duration) -> (Next, bool) {
+    /// What `who` does at `now`, and whether a renewal begins.
+    pub(super) fn next(&mut self, now: Duration, who: Who) -> (Next, bool) {
         self.sent = self.generation;
         self.drop_refused(now);
         let good = self.access.as_ref().filter(|access| now < access.ends_at);
         let due = good.is_none_or(|access| now >= access.renew_at);
-        let begins = due && !self.renewing && now >= self.retry_at;
+        let may_at = if who == Who::Attempt && good.is_none() { self.attempt_at } else { self.retry_at };
+        let begins = due && !self.renewing && now >= may_at;
         let next = match good {
             Some(access) => Next::Send(access.header.clone()),
             None if begins || self.renewing => Next::Wait,
@@ -128,7 +141,11 @@ impl State {
     pub(super) fn failed(&mut self, trouble: Trouble, now: Duration, chance: u32) {
         let share = f64::from(chance) / f64::from(u32::MAX);
         let wait = backoff(self.failures).mul_f64(share).max(Duration::from_millis(RETRY_MS_FLOOR));
-        self.retry_at = now + trouble.at_least.unwrap_or_default() + wait;
+        let from = now + trouble.at_least.unwrap_or_default();
+        self.retry_at = from + wait;
+        // Attempts have the link's own backoff. When the road is back, the first of them must not fail on ours.
+        let step = if trouble.refused { wait } else { wait.min(Duration::from_secs(RETRY_S_MIN)) };
+        self.attempt_at = from + step;
         self.failures = self.failures.saturating_add(1);
         self.renewing = false;
         self.trouble = Some(trouble);
@@ -149,6 +166,7 @@ impl State {
     pub(super) fn road_changed(&mut self) {
         if self.trouble.as_ref().is_some_and(|trouble| !trouble.refused) {
             self.retry_at = Duration::ZERO;
+            self.attempt_at = Duration::ZERO;
             self.failures = 0;
         }
     }
@@ -182,7 +200,7 @@ mod tests {
 
     fn with_token(now: Duration, lifetime_s: u64) -> State {
         let mut state = State::default();
-        assert!(state.next(now).1);
+        assert!(state.next(now, Who::Attempt).1);
         state.renewed(access(now, lifetime_s));
         state
     }
@@ -198,27 +216,27 @@ mod tests {
     #[test]
     fn the_first_attempt_begins_a_renewal_and_the_others_wait_for_it() {
         let mut state = State::default();
-        let (first, second) = (state.next(s(1)), state.next(s(1)));
+        let (first, second) = (state.next(s(1), Who::Attempt), state.next(s(1), Who::Attempt));
         assert!(waits(&first) && first.1);
         assert!(waits(&second) && !second.1);
         state.renewed(access(s(2), 100));
         assert!(state.outcome().is_ok());
-        let third = state.next(s(3));
+        let third = state.next(s(3), Who::Attempt);
         assert!(sends(&third) && !third.1);
     }
 
     #[test]
     fn an_early_renewal_delays_nobody_and_its_failure_hurts_nobody_before_the_end() {
         let mut state = with_token(s(0), 100);
-        let due = state.next(s(50));
+        let due = state.next(s(50), Who::Attempt);
         assert!(sends(&due) && due.1);
         state.failed(Trouble::default(), s(51), u32::MAX);
-        let backing_off = state.next(s(51));
+        let backing_off = state.next(s(51), Who::Attempt);
         assert!(sends(&backing_off) && !backing_off.1);
-        assert!(state.next(s(52)).1);
+        assert!(state.next(s(52), Who::Attempt).1);
         state.failed(Trouble::default(), s(100), u32::MAX);
-        assert!(matches!(state.next(s(100)), (Next::Fail(_), false)));
-        let later = state.next(s(102));
+        assert!(matches!(state.next(s(100), Who::Attempt), (Next::Fail(_), false)));
+        let later = state.next(s(102), Who::Attempt);
         assert!(waits(&later) && later.1);
     }
 
@@ -228,14 +246,14 @@ mod tests {
         let mut now = s(0);
         let mut waits = Vec::new();
         for _ in 0..8 {
-            assert!(state.next(now).1);
+            assert!(state.next(now, Who::Attempt).1);
             state.failed(Trouble::default(), now, u32::MAX);
-            assert!(matches!(state.next(now), (Next::Fail(_), false)));
+            assert!(matches!(state.next(now, Who::Attempt), (Next::Fail(_), false)));
             waits.push(state.wakes_at().saturating_sub(now).as_secs());
             now = state.wakes_at();
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        state.next(now);
+        state.next(now, Who::Attempt);
         state.failed(Trouble::default(), now, 0);
         assert_eq!(state.wakes_at(), now + Duration::from_millis(100));
     }
@@ -243,7 +261,7 @@ mod tests {
     #[test]
     fn jitter_comes_after_what_the_endpoint_asked_for() {
         let mut state = State::default();
-        state.next(s(0));
+        state.next(s(0), Who::Attempt);
         state.failed(Trouble { at_least: Some(s(30)), ..Trouble::default() }, s(0), 0);
         assert_eq!(state.wakes_at(), Duration::from_millis(30_100));
     }
@@ -255,7 +273,7 @@ mod tests {
         for tenth in 0..200 {
             let now = Duration::from_millis(100 * tenth);
             state.refuse();
-            if state.next(now).1 {
+            if state.next(now, Who::Attempt).1 {
                 renewed_at.push(now.as_secs());
                 state.renewed(access(now, 3600));
             }
@@ -263,21 +281,21 @@ mod tests {
         assert_eq!(renewed_at, [0, 1, 3, 7, 15]);
         state.take();
         state.refuse();
-        assert!(!state.next(s(30)).1, "the wait that was begun is kept");
-        assert!(state.next(s(31)).1);
+        assert!(!state.next(s(30), Who::Attempt).1, "the wait that was begun is kept");
+        assert!(state.next(s(31), Who::Attempt).1);
         state.renewed(access(s(31), 3600));
         state.refuse();
-        assert!(state.next(s(32)).1, "a token that was taken makes the next wait short again");
+        assert!(state.next(s(32), Who::Attempt).1, "a token that was taken makes the next wait short again");
     }
 
     #[test]
     fn a_refusal_that_comes_during_the_renewal_is_about_the_old_token() {
         let mut state = with_token(s(0), 3600);
         state.refuse();
-        assert!(state.next(s(1)).1);
+        assert!(state.next(s(1), Who::Attempt).1);
         state.refuse();
         state.renewed(access(s(1), 3600));
-        let next = state.next(s(10));
+        let next = state.next(s(10), Who::Attempt);
         assert!(sends(&next) && !next.1);
     }
 
@@ -287,21 +305,49 @@ mod tests {
         let refused = Trouble { refused: true, ..Trouble::default() };
         for (trouble, again) in [(road, true), (refused, false)] {
             let mut state = State::default();
-            state.next(s(0));
+            state.next(s(0), Who::Attempt);
             state.failed(trouble, s(0), u32::MAX);
             state.road_changed();
-            assert_eq!(state.next(Duration::ZERO).1, again);
+            assert_eq!(state.next(Duration::ZERO, Who::Attempt).1, again);
         }
+    }
+
+    #[test]
+    fn an_attempt_may_try_the_road_each_second_and_a_waiter_backs_off() {
+        let mut state = State::default();
+        let mut now = s(0);
+        for _ in 0..5 {
+            assert!(state.next(now, Who::Attempt).1);
+            state.failed(Trouble { refused: false, ..Trouble::default() }, now, u32::MAX);
+            assert!(!state.next(now + Duration::from_millis(999), Who::Attempt).1);
+            now += s(1);
+        }
+        assert!(!state.next(now, Who::Waiter).1);
+        assert_eq!(state.wakes_at(), s(4 + 16));
+        assert!(state.next(s(4 + 16), Who::Waiter).1);
+    }
+
+    #[test]
+    fn a_good_token_whose_early_renewal_fails_is_not_renewed_at_every_attempt() {
+        let mut state = with_token(s(0), 3600);
+        let mut begun_at = Vec::new();
+        for second in 2880..2900 {
+            if state.next(s(second), Who::Attempt).1 {
+                begun_at.push(second);
+                state.failed(Trouble { refused: false, ..Trouble::default() }, s(second), u32::MAX);
+            }
+        }
+        assert_eq!(begun_at, [2880, 2881, 2883, 2887, 2895]);
     }
 
     #[test]
     fn another_token_is_told_from_the_one_that_was_sent() {
         let mut state = with_token(s(0), 3600);
         assert_ne!(state.generation(), state.sent());
-        state.next(s(0));
+        state.next(s(0), Who::Attempt);
         assert_eq!(state.generation(), state.sent());
         state.refuse();
-        state.next(s(1));
+        state.next(s(1), Who::Attempt);
         state.renewed(access(s(1), 3600));
         assert_ne!(state.generation(), state.sent());
     }
@@ -309,7 +355,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_to_those_who_waited() {
         let mut state = State::default();
-        state.next(s(0));
+        state.next(s(0), Who::Attempt);
         let mut trouble = Trouble::here("why".to_owned());
         trouble.failure.phase = Phase::Connect;
         state.failed(trouble, s(0), 0);
