@@ -74,6 +74,8 @@ impl Desk<'_> {
         let marks = (row.marks & !mark::STREAK) | uncertain;
         let sql = "UPDATE redemption SET state = 0, in_flight = 0, marks = ?2, settled_ms = NULL WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
+        // What was said to the attempt before is not the answer to the next one.
+        self.sql.prepare_cached("DELETE FROM answer WHERE seq = ?1")?.execute([row.seq.0])?;
         self.books.change(row.lane, row.state, State::Pending)
     }
 

@@ -14,17 +14,28 @@ pub(super) struct Books {
     lanes: BTreeMap<i64, Page>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Page {
     name: String,
     counts: Counts,
+    /// Rows that left after their retention: the totals still count them.
+    gone: Gone,
     changed: bool,
+}
+
+/// Settled rows that were pruned, by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gone {
+    pub(super) confirmed: u64,
+    pub(super) declined: u64,
+    pub(super) voided: u64,
 }
 
 impl Books {
     pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
-        let mut statement = connection
-            .prepare("SELECT lane, name, accepted, pending, confirmed, declined, parked, voided FROM lane")?;
+        let sql = "SELECT lane, name, accepted, pending, confirmed, declined, parked, voided, gone_confirmed, \
+             gone_declined, gone_voided FROM lane";
+        let mut statement = connection.prepare(sql)?;
         let lanes = statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
         Ok(Self { lanes })
     }
@@ -32,13 +43,19 @@ impl Books {
     /// Writes the pages that changed.
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let sql = "UPDATE lane SET accepted = :accepted, pending = :pending, confirmed = :confirmed, \
-             declined = :declined, parked = :parked, voided = :voided WHERE lane = :lane";
+             declined = :declined, parked = :parked, voided = :voided, gone_confirmed = :gone_confirmed, \
+             gone_declined = :gone_declined, gone_voided = :gone_voided WHERE lane = :lane";
         for (lane, page) in self.lanes.iter_mut().filter(|(_, page)| page.changed) {
             let Counts { accepted, pending, confirmed, declined, parked, voided } = page.counts;
-            connection.prepare_cached(sql)?.execute(named_params! {
+            let Gone { confirmed: gone_confirmed, declined: gone_declined, voided: gone_voided } = page.gone;
+            let written = connection.prepare_cached(sql)?.execute(named_params! {
                 ":accepted": accepted, ":pending": pending, ":confirmed": confirmed,
                 ":declined": declined, ":parked": parked, ":voided": voided, ":lane": lane,
+                ":gone_confirmed": gone_confirmed, ":gone_declined": gone_declined, ":gone_voided": gone_voided,
             })?;
+            if written != 1 {
+                return Err(StoreError::Damaged(format!("the books of lane {:?} are gone", page.name)));
+            }
             page.changed = false;
         }
         Ok(())
@@ -51,7 +68,9 @@ impl Books {
         }
         connection.execute("INSERT INTO lane (name) VALUES (?1)", [name])?;
         let lane = connection.last_insert_rowid();
-        self.lanes.insert(lane, Page { name: name.to_owned(), counts: Counts::default(), changed: false });
+        let sql = "INSERT OR REPLACE INTO lane_name VALUES (?1, ?2, ?3)";
+        connection.execute(sql, (lane, name, lane_crc(lane, name)))?;
+        self.lanes.insert(lane, Page { name: name.to_owned(), ..Page::default() });
         Ok(lane)
     }
 
@@ -88,11 +107,32 @@ impl Books {
         Ok(())
     }
 
-    fn page(&mut self, lane: i64) -> Result<&mut Counts, StoreError> {
-        let page = self.lanes.get_mut(&lane).ok_or(StoreError::Internal("a row of no lane"))?;
-        page.changed = true;
-        Ok(&mut page.counts)
+    /// A settled row leaves after its retention: the lifetime totals stay.
+    pub(super) fn forget(&mut self, lane: i64, state: State) -> Result<(), StoreError> {
+        let page = self.changed(lane)?;
+        match state {
+            State::Confirmed => page.gone.confirmed += 1,
+            State::Declined => page.gone.declined += 1,
+            State::Voided => page.gone.voided += 1,
+            State::Pending | State::Parked => return Err(StoreError::Internal("an open row was to be pruned")),
+        }
+        Ok(())
     }
+
+    fn page(&mut self, lane: i64) -> Result<&mut Counts, StoreError> {
+        Ok(&mut self.changed(lane)?.counts)
+    }
+
+    fn changed(&mut self, lane: i64) -> Result<&mut Page, StoreError> {
+        let page = self.lanes.get_mut(&lane).ok_or(StoreError::Damaged("a row belongs to no lane".to_owned()))?;
+        page.changed = true;
+        Ok(page)
+    }
+}
+
+/// What tells a lane's second name from a damaged one.
+pub(super) fn lane_crc(lane: i64, name: &str) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&lane.to_le_bytes()), name.as_bytes())
 }
 
 fn of(counts: &mut Counts, state: State) -> &mut u64 {
@@ -114,7 +154,8 @@ fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, Page)> {
         parked: row.get(6)?,
         voided: row.get(7)?,
     };
-    Ok((row.get(0)?, Page { name: row.get(1)?, counts, changed: false }))
+    let gone = Gone { confirmed: row.get(8)?, declined: row.get(9)?, voided: row.get(10)? };
+    Ok((row.get(0)?, Page { name: row.get(1)?, counts, gone, changed: false }))
 }
 
 /// What a lane's link must not forget over a restart.

@@ -90,6 +90,14 @@ pub enum Trouble {
     Fatal,
 }
 
+impl Trouble {
+    /// Whether nothing more may be tried on this store as it is.
+    #[must_use]
+    pub fn ends_the_store(self) -> bool {
+        matches!(self, Self::Damaged | Self::Fatal)
+    }
+}
+
 /// Extended result codes that the crate has no names for (sqlite.org/rescode.html).
 const IOERR_FSYNC: i32 = 1034;
 const IOERR_DIR_FSYNC: i32 = 1290;

@@ -190,7 +190,7 @@ impl Store {
     pub fn run(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Vec<Result<Done, StoreError>> {
         match self.transact(ops, around) {
             Ok(done) => done.into_iter().map(Ok).collect(),
-            Err(error) if ops.len() == 1 || error.trouble() == Trouble::Fatal => {
+            Err(error) if ops.len() == 1 || error.trouble().ends_the_store() => {
                 ops.iter().map(|_| Err(error.again())).collect()
             }
             Err(_) => self.run_singly(ops, around),
@@ -201,8 +201,13 @@ impl Store {
         let mut order: Vec<(usize, &Op)> = ops.iter().enumerate().collect();
         order.sort_by_key(|(place, op)| (!op.is_ending(), *place));
         let mut results: Vec<(usize, Result<Done, StoreError>)> = Vec::with_capacity(ops.len());
+        let mut end: Option<StoreError> = None;
         for (place, op) in order {
-            let done = self.transact(std::slice::from_ref(op), around);
+            let done = match &end {
+                Some(error) => Err(error.again()),
+                None => self.transact(std::slice::from_ref(op), around),
+            };
+            end = end.or_else(|| done.as_ref().err().filter(|e| e.trouble().ends_the_store()).map(StoreError::again));
             results.push((place, done.and_then(|mut done| done.pop().ok_or(StoreError::Internal("no result")))));
         }
         results.sort_by_key(|(place, _)| *place);
@@ -253,11 +258,14 @@ impl Store {
     /// # Errors
     /// The database cannot be written.
     pub fn ensure_lanes(&mut self, names: &[String]) -> Result<(), StoreError> {
+        let mut books = self.books.clone();
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         for name in names {
-            self.books.lane(&transaction, name)?;
+            books.lane(&transaction, name)?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        self.books = books;
+        Ok(())
     }
 
     /// Moves what it can of the WAL into the database, on this connection; how many frames the WAL holds.

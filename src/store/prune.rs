@@ -1,8 +1,8 @@
 //! Settled rows leave after their retention, in small batches.
 
-use super::schema::mark;
+use super::schema::{kind, mark};
 use super::{Desk, StoreError};
-use crate::redemption::Seq;
+use crate::redemption::{Seq, State};
 
 /// How many rows one batch looks at.
 const ROWS_LOOKED_AT: i64 = 500;
@@ -22,21 +22,30 @@ struct Looked {
     settled_ms: Option<i64>,
     marks: i64,
     accepted_ms: i64,
+    kind: i64,
+    lane: i64,
 }
 
 impl Desk<'_> {
     /// Deletes confirmed, declined and voided rows that were settled before `settled_before_ms` under a trusted clock,
     /// never the newest row: its number must not be given again.
     pub(super) fn prune(&mut self, settled_before_ms: i64, after: Seq) -> Result<Pruned, StoreError> {
+        if !self.around.stamp.trusted {
+            return Ok(Pruned { rows: 0, after: None });
+        }
         let looked = self.look(after)?;
         // What was accepted after that moment cannot have been settled before it; what follows is younger still.
-        let last = looked.last().filter(|row| row.accepted_ms < settled_before_ms).map(|row| row.seq);
+        let is_young = |row: &Looked| row.accepted_ms >= settled_before_ms && row.kind & kind::TRUSTED != 0;
+        let last = looked.last().filter(|row| !is_young(row)).map(|row| row.seq);
         let newest = *self.next_seq - 1;
         let mut rows = 0;
         for row in &looked {
             let old = row.settled_ms.is_some_and(|at| at < settled_before_ms);
-            if old && row.marks & mark::SETTLED_TRUSTED != 0 && matches!(row.state, 1 | 2 | 4) && row.seq != newest {
+            let settled = State::from_number(row.state).filter(|state| !matches!(state, State::Pending | State::Parked));
+            let Some(state) = settled else { continue };
+            if old && row.marks & mark::SETTLED_TRUSTED != 0 && row.seq != newest {
                 self.delete(row.seq)?;
+                self.books.forget(row.lane, state)?;
                 rows += 1;
             }
         }
@@ -45,12 +54,13 @@ impl Desk<'_> {
     }
 
     fn look(&self, after: Seq) -> Result<Vec<Looked>, StoreError> {
-        let sql =
-            "SELECT seq, state, settled_ms, marks, accepted_ms FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+        let sql = "SELECT seq, state, settled_ms, marks, accepted_ms, kind, lane FROM redemption WHERE seq > ?1 \
+             ORDER BY seq LIMIT ?2";
         let mut statement = self.sql.prepare_cached(sql)?;
         let rows = statement.query_map((after.0, ROWS_LOOKED_AT), |row| {
             let (seq, state, settled_ms) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(Looked { seq, state, settled_ms, marks: row.get(3)?, accepted_ms: row.get(4)? })
+            let (marks, accepted_ms, kind, lane) = (row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?);
+            Ok(Looked { seq, state, settled_ms, marks, accepted_ms, kind, lane })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

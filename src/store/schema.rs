@@ -14,16 +14,21 @@ pub(super) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
 /// Step `n` brings a database from version `n` to `n + 1`.
 const MIGRATIONS: &[&str] = &["
-    -- One row: which file this is and how it was left.
+    -- The tables have different numbers of columns on purpose: a page that nothing points to any more is told by them.
+    -- One row: which file this is and how it was left. `wal_bytes`: the log was never shorter since. `seq_floor`:
+    -- numbers up to it may have been given out, although no row has them.
     CREATE TABLE meta (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         clean INTEGER NOT NULL,
         device INTEGER NOT NULL,
         inode INTEGER NOT NULL,
+        wal_bytes INTEGER NOT NULL DEFAULT 0,
+        seq_floor INTEGER NOT NULL DEFAULT 0,
         salvage TEXT NOT NULL DEFAULT ''
     ) STRICT;
 
-    -- A lane's books, lifetime totals, and what its link must not forget over a restart.
+    -- A lane's books, lifetime totals, how many rows of each state have left after their retention, and what its link
+    -- must not forget over a restart.
     CREATE TABLE lane (
         lane INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
@@ -33,6 +38,9 @@ const MIGRATIONS: &[&str] = &["
         declined INTEGER NOT NULL DEFAULT 0,
         parked INTEGER NOT NULL DEFAULT 0,
         voided INTEGER NOT NULL DEFAULT 0,
+        gone_confirmed INTEGER NOT NULL DEFAULT 0,
+        gone_declined INTEGER NOT NULL DEFAULT 0,
+        gone_voided INTEGER NOT NULL DEFAULT 0,
         hold TEXT NOT NULL DEFAULT '',
         hold_detail TEXT NOT NULL DEFAULT '',
         hold_ms INTEGER NOT NULL DEFAULT 0,
@@ -43,6 +51,9 @@ const MIGRATIONS: &[&str] = &["
         wait_until_ms INTEGER NOT NULL DEFAULT 0,
         wait_left_ms INTEGER NOT NULL DEFAULT 0
     ) STRICT;
+
+    -- A lane's name a second time, on another page: without its name nothing of a lane can be delivered.
+    CREATE TABLE lane_name (lane INTEGER PRIMARY KEY, name TEXT NOT NULL, crc INTEGER NOT NULL) STRICT;
 
     -- Columns up to `crc` never change; `crc` is CRC-32C over them.
     CREATE TABLE redemption (
