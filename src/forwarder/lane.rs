@@ -298,7 +298,10 @@ impl<R: Road> Forwarder<R> {
             Why::Live => self.flying.live -= 1,
             Why::Backlog => self.flying.backlog -= 1,
         }
-        let Some(outcome) = outcome else { return self.unclaim(vec![(row.seq, row.attempt)]) };
+        let Some(outcome) = outcome else {
+            self.link.probe_withdrawn(row.seq);
+            return self.unclaim(vec![(row.seq, row.attempt)]);
+        };
         let verdict = verdict::judge(&outcome, &self.rules);
         let ended = ending::for_row(&outcome, &verdict);
         let detail = ending::detail(&outcome, &verdict);

@@ -283,6 +283,13 @@ impl Link {
         }
     }
 
+    /// The probe's row was taken back before a byte left: nothing was learnt, another row may be tried at once.
+    pub fn probe_withdrawn(&mut self, seq: Seq) {
+        if self.probe == Some(seq) {
+            self.probe = None;
+        }
+    }
+
     /// No row could be probed with. Rows that wait their own backoff are tried when the first of them is due; when
     /// nothing is pending at all, the next redemption finds out where the link stands.
     pub fn nothing_to_probe(&mut self, now: Duration, first_due: Option<Duration>) -> Effects {

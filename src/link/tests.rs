@@ -44,6 +44,17 @@ fn cause(link: &Link) -> Option<(&'static str, Cause)> {
     }
 }
 
+#[test]
+fn a_probe_whose_row_was_taken_back_makes_room_for_the_next() {
+    let mut link = link();
+    end(&mut link, s(0), 1, &portal());
+    link.probing(s(100), Seq(1));
+    link.probe_withdrawn(Seq(2));
+    assert!(!link.may_probe(s(200)), "another row's withdrawal is not the probe's");
+    link.probe_withdrawn(Seq(1));
+    assert!(link.may_probe(s(200)));
+}
+
 /// What one attempt's end makes of a link that is up.
 #[test]
 fn each_verdict_moves_the_link_as_the_table_says() {

@@ -345,9 +345,8 @@ impl Provider {
         if let Some(said) = honoured.and_then(|key| books.answer_of(key)) {
             return (said.clone(), false);
         }
-        let refusal = used(&code.code);
-        let took = books.take(code);
-        let said = if took { Said::success() } else { refusal };
+        let took = books.take(&code);
+        let said = if took { Said::success() } else { used(&code.code) };
         if let Some(key) = honoured {
             books.keep_answer(key, &said);
         }

@@ -9,5 +9,6 @@
 )]
 
 mod harness;
+mod rehearse;
 mod smoke;
 mod till;

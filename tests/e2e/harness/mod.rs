@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 pub(crate) use gateway::Gateway;
+pub(crate) use process::redeemd;
 pub(crate) use provider::Provider;
 pub(crate) use till::{Order, Reply};
 
