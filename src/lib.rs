@@ -5,29 +5,29 @@
 //! | layer | room | its one purpose |
 //! | --- | --- | --- |
 //! | 0 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
-//! | 0 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
 //! | 0 | [`text`] | strings from outside, made safe to show |
-//! | 1 | [`verdict`] | pure: what an upstream answer means |
-//! | 1 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
-//! | 1 | [`limits`] | pure: may this be accepted offline? |
-//! | 1 | [`settings`] | the file, the defaults, the checks |
-//! | 2 | [`store`] | all the SQL |
-//! | 2 | [`upstream`] | one HTTPS attempt, and the credential it carries |
-//! | 2 | [`listen`] | connections: accept, bound, time out, TLS |
-//! | 2 | [`client`] | a small HTTP/1 client for our own listeners |
-//! | 2 | [`log`] | where log lines go |
-//! | 2 | [`network`] | what the kernel says of links, addresses and routes |
-//! | 3 | [`queue`] | the async handle on the one thread that owns the store |
-//! | 4 | [`forwarder`] | the lanes: claim, send, settle, wait |
-//! | 4 | [`intake`] | the tills' HTTP |
-//! | 4 | [`admin`] | the operators' HTTP |
+//! | 1 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
+//! | 2 | [`verdict`] | pure: what an upstream answer means |
+//! | 2 | [`settings`] | the file, the defaults, the checks |
+//! | 3 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
+//! | 3 | [`limits`] | pure: may this be accepted offline? |
+//! | 4 | [`store`] | all the SQL |
+//! | 4 | [`upstream`] | one HTTPS attempt, and the credential it carries |
+//! | 4 | [`listen`] | connections: accept, bound, time out, TLS |
+//! | 4 | [`client`] | a small HTTP/1 client for our own listeners |
+//! | 4 | [`log`] | where log lines go |
+//! | 4 | [`network`] | what the kernel says of links, addresses and routes |
 //! | 4 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
-//! | 4 | [`alert`] | the contract's error webhook |
-//! | 5 | [`daemon`] | start order, signals, ordered shutdown |
-//! | 6 | [`cli`] | commands and exit codes |
-//! | 5 | [`sandbox`] | a provider to test against, with every fault on demand |
-//! | 6 | [`rehearse`] | plays an outage with a sandbox provider |
+//! | 5 | [`queue`] | the async handle on the one thread that owns the store |
+//! | 5 | [`alert`] | the contract's error webhook |
+//! | 6 | [`forwarder`] | the lanes: claim, send, settle, wait |
+//! | 6 | [`intake`] | the tills' HTTP |
+//! | 6 | [`admin`] | the operators' HTTP |
+//! | 6 | [`sandbox`] | a provider to test against, with every fault on demand |
+//! | 7 | [`daemon`] | start order, signals, ordered shutdown |
+//! | 7 | [`rehearse`] | plays an outage with a sandbox provider |
+//! | 8 | [`cli`] | commands and exit codes |
 
 pub mod admin;
 pub mod alert;

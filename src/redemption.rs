@@ -265,6 +265,7 @@ impl Answer {
 }
 
 /// A redemption as the store knows it, without its body.
+#[expect(clippy::struct_excessive_bools, reason = "each mark is a fact of its own, as in the table")]
 #[derive(Clone, Debug)]
 pub struct Redemption {
     /// Its place in the store's order.

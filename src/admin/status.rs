@@ -91,6 +91,7 @@ pub(super) mod tests {
 
     pub(in crate::admin) fn lane(name: &str, link: &'static str, cause: Option<&str>) -> LaneStatus {
         LaneStatus {
+            detail: None,
             name: name.to_owned(),
             link,
             cause: cause.map(str::to_owned),

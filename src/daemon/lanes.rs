@@ -1,7 +1,6 @@
 //! The lanes of the settings: begun, changed and ended as the settings say.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -42,24 +41,12 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(
-        settings: &Settings,
-        queue: &Queue,
-        clock: &Clock,
-        network: watch::Receiver<u64>,
-        (alerts, credentials_dir): (Alerts, Option<PathBuf>),
-    ) -> Self {
+    pub(super) fn new(queue: &Queue, context: Context, network: watch::Receiver<u64>, alerts: Alerts) -> Self {
         let roads = Roads::default();
-        let context = Context {
-            clock: clock.clone(),
-            state_dir: settings.gateway.state_dir.clone(),
-            credentials_dir,
-            gateway: settings.gateway.name.clone(),
-        };
         Self {
             queue: queue.clone(),
-            clock: clock.clone(),
-            gateway: settings.gateway.name.clone(),
+            clock: context.clock.clone(),
+            gateway: context.gateway.clone(),
             network,
             reloads: watch::Sender::new(0),
             phases: Arc::default(),

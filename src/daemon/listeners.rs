@@ -46,13 +46,13 @@ impl Listeners {
     }
 
     /// Serves tills and operators.
-    pub(super) fn serve(&mut self, intake: Arc<Intake>, admin: Arc<Admin>) {
+    pub(super) fn serve(&mut self, intake: Arc<Intake>, admin: &Arc<Admin>) {
         if let Some(socket) = self.tills.take() {
             self.tasks.spawn(listen::serve(socket, intake::router(intake), Bounds::default(), self.stop.subscribe()));
         }
         let bounds = Bounds { connections_max: 128, ..Bounds::default() };
         for socket in self.admin.drain(..) {
-            self.tasks.spawn(listen::serve(socket, admin::router(Arc::clone(&admin)), bounds, self.stop.subscribe()));
+            self.tasks.spawn(listen::serve(socket, admin::router(Arc::clone(admin)), bounds, self.stop.subscribe()));
         }
     }
 

@@ -22,6 +22,7 @@ use crate::notify::{Notify, SocketsError};
 use crate::queue::{Queue, QueueError};
 use crate::settings::{LoadOptions, Loaded, Settings};
 use crate::store::{Found, OpenReport, Store, StoreError};
+use crate::upstream::Context;
 use lanes::Lanes;
 use listeners::Listeners;
 
@@ -125,9 +126,16 @@ impl Daemon {
         let (stop_helpers, stop) = watch::channel(false);
         let mut helpers = JoinSet::new();
         let network = watch_network(&mut helpers, stop.clone());
-        let alerts = Alerts::new(settings.alert.as_ref(), credentials_dir.clone());
-        helpers.spawn(alerts.clone().run(stop));
-        let mut lanes = Lanes::new(&settings, &queue, &clock, network, (alerts, credentials_dir.clone()));
+        let context = Context {
+            clock: clock.clone(),
+            state_dir: settings.gateway.state_dir.clone(),
+            credentials_dir: credentials_dir.clone(),
+            gateway: settings.gateway.name.clone(),
+        };
+        let alerts = Alerts::new(settings.alert.as_ref(), &context)
+            .map_err(|error| DaemonError::Provider { lane: "[alert]".to_owned(), why: error.to_string() })?;
+        helpers.spawn(alerts.clone().run(told_to_stop(stop)));
+        let mut lanes = Lanes::new(&queue, context, network, alerts);
         lanes.set(&settings).await?;
         let intake = Intake::new(&settings, queue.clone(), lanes.checker(), credentials_dir);
         let (ready, is_ready) = watch::channel(false);
@@ -152,7 +160,7 @@ impl Daemon {
             helpers,
             stop_helpers,
         };
-        daemon.listeners.serve(Arc::clone(&daemon.intake), admin);
+        daemon.listeners.serve(Arc::clone(&daemon.intake), &admin);
         ready.send_replace(true);
         daemon.warn_of_orphans();
         daemon.tell_status();
@@ -245,23 +253,28 @@ fn tell_opening(report: &OpenReport) {
     }
 }
 
+/// Returns once the flag is set, or nobody can set it any more.
+async fn told_to_stop(mut stop: watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
 /// Follows the kernel's word on links, addresses and routes; without it lanes find out by their probes alone.
 fn watch_network(helpers: &mut JoinSet<()>, mut stop: watch::Receiver<bool>) -> watch::Receiver<u64> {
-    let (changes, changed) = watch::channel(0u64);
+    let (tell, changes) = watch::channel(0u64);
     match network::watch() {
         Ok(mut watch) => {
             helpers.spawn(async move {
                 loop {
                     tokio::select! {
-                        () = watch.changed() => changes.send_modify(|count| *count += 1),
+                        () = watch.changed() => tell.send_modify(|count| *count += 1),
                         _ = stop.wait_for(|stop| *stop) => return,
                     }
                 }
             });
         }
         Err(error) => {
-            tracing::warn!(%error, "the kernel's network events cannot be had: lanes find out by their probes")
+            tracing::warn!(%error, "the kernel's network events cannot be had: lanes find out by their probes");
         }
     }
-    changed
+    changes
 }

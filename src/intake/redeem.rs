@@ -101,7 +101,7 @@ struct Line {
 impl Line {
     fn taken(&self, taken: &Taken, state: State) {
         let Self { till, lane, code } = self;
-        tracing::info!(id = %taken.id, %lane, %till, %state, %code, "a redemption was taken");
+        tracing::debug!(id = %taken.id, %lane, %till, %state, %code, "a redemption was taken");
     }
 
     fn refused(&self, why: &str) {

@@ -1,1 +1,376 @@
 //! The link's state machine as a table, and its invariants under random events.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::verdict::Verdict;
+
+const MIN: Duration = Duration::from_secs(1);
+const MAX: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn config() -> Config {
+    Config { retry_min: MIN, retry_max: MAX, max_in_flight: 8, reconnect_spread: Duration::from_secs(5), place: 0.5 }
+}
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn link() -> Link {
+    Link::new(config(), 42, Duration::ZERO)
+}
+
+fn declined(message: &str) -> Verdict {
+    Verdict::Declined { already_used: false, message: message.to_owned() }
+}
+
+fn portal() -> Verdict {
+    Verdict::NotTheProvider { detail: "a web page".to_owned() }
+}
+
+fn end(link: &mut Link, now: Duration, seq: i64, verdict: &Verdict) -> Effects {
+    let ended = Ended { seq: Seq(seq), verdict, detail: "seen", first_fault: true, suspect: false };
+    link.ended(now, &ended)
+}
+
+fn cause(link: &Link) -> Option<(&'static str, Cause)> {
+    match link.phase() {
+        Phase::Up => None,
+        Phase::Down(why) => Some(("down", why.cause)),
+        Phase::Held(why) => Some(("held", why.cause)),
+    }
+}
+
+#[test]
+fn a_probe_whose_row_was_taken_back_makes_room_for_the_next() {
+    let mut link = link();
+    end(&mut link, s(0), 1, &portal());
+    link.probing(s(100), Seq(1));
+    link.probe_withdrawn(Seq(2));
+    assert!(!link.may_probe(s(200)), "another row's withdrawal is not the probe's");
+    link.probe_withdrawn(Seq(1));
+    assert!(link.may_probe(s(200)));
+}
+
+/// What one attempt's end makes of a link that is up.
+#[test]
+fn each_verdict_moves_the_link_as_the_table_says() {
+    let table: &[(Verdict, Option<(&str, Cause)>)] = &[
+        (Verdict::Confirmed, None),
+        (declined("no"), None),
+        (Verdict::Parked { reason: String::new() }, None),
+        (Verdict::Credential, Some(("held", Cause::Credential))),
+        (Verdict::Road(Road::Credential), Some(("held", Cause::Credential))),
+        (portal(), Some(("down", Cause::NotTheProvider))),
+        (Verdict::Wait { at_least: Some(s(9)), clean: true }, None),
+        (Verdict::RowFault { status: 500 }, None),
+        (Verdict::Reset, None),
+        (Verdict::Road(Road::Resolve), Some(("down", Cause::Resolve))),
+        (Verdict::Road(Road::Connect), Some(("down", Cause::Connect))),
+        (Verdict::Road(Road::Tls), Some(("down", Cause::Tls))),
+        (Verdict::Road(Road::Clock), Some(("down", Cause::Clock))),
+        (Verdict::Road(Road::Write), Some(("down", Cause::Write))),
+        (Verdict::Road(Road::Answer), Some(("down", Cause::Answer))),
+    ];
+    for (verdict, expected) in table {
+        let mut link = link();
+        end(&mut link, s(1), 1, verdict);
+        assert_eq!(cause(&link), *expected, "{verdict:?}");
+    }
+}
+
+#[test]
+fn down_sends_probes_alone_and_one_at_a_time() {
+    let mut link = link();
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    assert!(!link.may_send_backlog(s(1), Flying::default()) && !link.may_send_live(s(1), Flying::default()));
+    assert!(!link.may_probe(s(1)), "not before the first backoff");
+    let at = link.next_moment(s(1)).expect("a probe is due some time");
+    assert!(at >= s(2) && at <= s(3), "retry_min to twice retry_min, was {at:?}");
+    assert!(link.may_probe(at));
+    link.probing(at, Seq(2));
+    assert!(!link.may_probe(at + HOUR), "one at a time");
+}
+
+#[test]
+fn recovery_starts_slowly_after_this_gateways_place_in_the_spread() {
+    let mut link = link();
+    end(&mut link, s(10), 1, &Verdict::Road(Road::Connect));
+    link.probing(s(100), Seq(1));
+    let effects = end(&mut link, s(100), 1, &Verdict::Confirmed);
+    assert!(effects.changed && link.is_up(s(100)));
+    assert!(!link.may_send_backlog(s(102), Flying::default()), "half of 5 s is this gateway's place");
+    assert!(link.may_send_backlog(s(103), Flying::default()));
+    assert!(link.may_send_live(s(100), Flying::default()), "live traffic does not wait");
+    let mut windows = vec![link.window()];
+    for seq in 0..9 {
+        end(&mut link, s(103), seq, &Verdict::Confirmed);
+        windows.push(link.window());
+    }
+    assert_eq!(windows, [2, 3, 4, 5, 6, 7, 8, 8, 8, 8]);
+}
+
+#[test]
+fn a_short_outage_is_spread_no_longer_than_it_lasted() {
+    let mut link = link();
+    end(&mut link, s(10), 0, &Verdict::Confirmed);
+    end(&mut link, s(20), 1, &Verdict::Road(Road::Connect));
+    link.probing(s(21), Seq(1));
+    end(&mut link, s(21), 1, &Verdict::Confirmed);
+    assert!(link.may_send_backlog(s(21) + s(1) / 2, Flying::default()));
+}
+
+#[test]
+fn the_window_halves_on_429_and_503_and_only_confirmations_widen_it() {
+    let mut link = link();
+    for seq in 0..8 {
+        end(&mut link, s(1), seq, &Verdict::Confirmed);
+    }
+    assert_eq!(link.window(), 8);
+    end(&mut link, s(2), 9, &Verdict::RowFault { status: 503 });
+    assert_eq!(link.window(), 4);
+    end(&mut link, s(3), 10, &Verdict::Wait { at_least: None, clean: true });
+    assert_eq!(link.window(), 2);
+    end(&mut link, HOUR, 11, &declined("one"));
+    end(&mut link, HOUR, 12, &declined("two"));
+    assert_eq!(link.window(), 2, "a decline widens nothing");
+}
+
+#[test]
+fn one_slot_beside_the_window_is_live_traffics() {
+    let link = link();
+    assert!(link.may_send_live(s(0), Flying { backlog: 1, live: 0 }), "the drain fills the window of 1");
+    assert!(!link.may_send_live(s(0), Flying { backlog: 1, live: 1 }));
+    assert!(link.may_send_live(s(0), Flying { backlog: 0, live: 1 }), "an idle window is live traffic's as well");
+    assert!(!link.may_send_backlog(s(0), Flying { backlog: 1, live: 0 }));
+}
+
+#[test]
+fn three_different_rows_in_a_row_take_the_link_down_and_one_row_never_does() {
+    let mut link = link();
+    for _ in 0..10 {
+        end(&mut link, s(1), 7, &Verdict::RowFault { status: 500 });
+    }
+    assert_eq!(cause(&link), None, "always the same row");
+    end(&mut link, s(1), 8, &Verdict::RowFault { status: 500 });
+    end(&mut link, s(1), 1, &Verdict::Confirmed);
+    end(&mut link, s(1), 9, &Verdict::RowFault { status: 500 });
+    end(&mut link, s(1), 10, &Verdict::RowFault { status: 500 });
+    assert_eq!(cause(&link), None, "an answer came between");
+    end(&mut link, s(1), 11, &Verdict::RowFault { status: 502 });
+    assert_eq!(cause(&link), Some(("down", Cause::Provider)));
+    link.probing(s(5), Seq(12));
+    end(&mut link, s(5), 12, &Verdict::RowFault { status: 500 });
+    assert_eq!(cause(&link), Some(("down", Cause::Provider)), "a 5xx to its probe leaves it down");
+}
+
+#[test]
+fn rows_that_failed_before_and_suspects_move_nothing() {
+    let mut link = link();
+    for seq in 0..20 {
+        let verdict = Verdict::RowFault { status: 500 };
+        link.ended(s(1), &Ended { seq: Seq(seq), verdict: &verdict, detail: "", first_fault: false, suspect: false });
+        let verdict = Verdict::Road(Road::Answer);
+        link.ended(s(1), &Ended { seq: Seq(seq), verdict: &verdict, detail: "", first_fault: true, suspect: true });
+    }
+    assert_eq!(cause(&link), None);
+}
+
+#[test]
+fn ten_alike_declines_hold_the_lane_for_a_person_and_the_tenth_is_the_last() {
+    let mut link = link();
+    for seq in 0..9 {
+        end(&mut link, s(1), seq, &declined("unknown merchant"));
+        let alone = Flying { backlog: 0, live: 1 };
+        assert_eq!(seq < 2, link.may_send_live(s(9), alone), "from the third on one at a time");
+    }
+    assert_eq!(cause(&link), None);
+    let effects = end(&mut link, s(1), 9, &declined("unknown merchant"));
+    assert!(effects.changed && effects.unclaim);
+    assert_eq!(cause(&link), Some(("held", Cause::Declines)));
+    assert_eq!(link.alike_declines().len(), 10);
+    for nudge in [Nudge::Demand, Nudge::Network, Nudge::Flush, Nudge::CredentialChanged] {
+        link.nudged(s(2), nudge);
+        assert!(!link.may_probe(s(2) + 100 * HOUR), "{nudge:?} must not wake it");
+    }
+    link.nudged(s(3), Nudge::Release);
+    assert!(link.may_send_backlog(s(3), Flying::default()));
+}
+
+#[test]
+fn another_message_or_a_confirmation_breaks_the_streak_of_declines() {
+    for breaker in [declined("something else"), Verdict::Confirmed, Verdict::Parked { reason: String::new() }] {
+        let mut link = link();
+        for seq in 0..9 {
+            end(&mut link, s(1), seq, &declined("no"));
+        }
+        end(&mut link, s(1), 10, &breaker);
+        for seq in 20..29 {
+            end(&mut link, s(1), seq, &declined("no"));
+        }
+        assert_eq!(cause(&link), None, "{breaker:?}");
+    }
+}
+
+#[test]
+fn a_credential_hold_probes_once_a_minute_and_at_once_when_the_credential_changed() {
+    let mut link = link();
+    end(&mut link, s(10), 1, &Verdict::Credential);
+    assert!(!link.may_probe(s(69)) && link.may_probe(s(70)));
+    link.nudged(s(20), Nudge::Demand);
+    link.nudged(s(20), Nudge::Network);
+    assert!(!link.may_probe(s(69)), "held lanes have no demand probes");
+    link.nudged(s(21), Nudge::CredentialChanged);
+    assert!(link.may_probe(s(21)));
+    link.probing(s(21), Seq(2));
+    end(&mut link, s(22), 2, &Verdict::Confirmed);
+    assert_eq!(cause(&link), None, "it drains by itself");
+}
+
+#[test]
+fn a_retry_after_is_a_floor_that_nothing_overrides_and_jitter_comes_after_it() {
+    let mut link = link();
+    end(&mut link, s(10), 1, &Verdict::Wait { at_least: Some(s(100)), clean: true });
+    assert!(!link.is_up(s(10)), "tills are answered at once meanwhile");
+    for nudge in [Nudge::Flush, Nudge::Demand, Nudge::Network, Nudge::CredentialChanged] {
+        link.nudged(s(11), nudge);
+    }
+    assert!(!link.is_up(s(109)) && !link.may_send_backlog(s(109), Flying::default()));
+    assert!(link.is_up(s(115)), "100 s and at most the spread");
+    end(&mut link, s(120), 1, &Verdict::Road(Road::Connect));
+    end(&mut link, s(121), 1, &Verdict::Wait { at_least: Some(HOUR), clean: false });
+    assert!(!link.may_probe(s(121) + s(3599)));
+}
+
+#[test]
+fn a_demand_that_comes_too_soon_is_deferred_and_never_dropped() {
+    let mut link = link();
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    link.nudged(s(1), Nudge::Demand);
+    assert!(link.may_probe(s(1)), "a new redemption is itself a probe");
+    link.probing(s(1), Seq(2));
+    link.nudged(s(2), Nudge::Demand);
+    for seq in 2..9 {
+        end(&mut link, s(2), seq, &Verdict::Road(Road::Connect));
+    }
+    assert!(!link.may_probe(s(2)), "2 s after the last one");
+    assert!(link.may_probe(s(3)));
+}
+
+#[test]
+fn a_network_event_probes_at_once_and_begins_the_backoff_anew() {
+    let mut link = link();
+    let mut now = s(1);
+    for seq in 0..10 {
+        link.probing(now, Seq(seq));
+        end(&mut link, now, seq, &Verdict::Road(Road::Connect));
+        now += MAX;
+    }
+    assert!(link.nudged(now, Nudge::Network).drop_pool);
+    assert!(link.may_probe(now));
+    link.probing(now, Seq(99));
+    end(&mut link, now, 99, &Verdict::Road(Road::Connect));
+    assert!(link.next_moment(now).expect("a probe") <= now + 2 * MIN + MIN + MIN, "short waits again");
+}
+
+#[test]
+fn an_operators_hold_survives_a_restart_and_the_outage_goes_on() {
+    let mut link = Link::new(config(), 1, s(500));
+    assert!(link.is_up(s(0)), "up at start until an attempt fails");
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    assert_eq!(link.outage(s(11)), s(510), "a restart does not reset the outage");
+    let mut held = Link::new(config(), 1, Duration::ZERO);
+    held.restore_hold(s(0), Cause::Operator, String::new());
+    assert!(!held.may_probe(100 * HOUR) && !held.may_send_live(100 * HOUR, Flying::default()));
+}
+
+#[test]
+fn without_anything_pending_the_next_redemption_finds_out() {
+    let mut link = link();
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    link.nothing_to_probe(s(5), None);
+    assert!(link.is_up(s(5)));
+    end(&mut link, s(7), 2, &Verdict::Road(Road::Connect));
+    assert_eq!(link.outage(s(8)), s(5), "four seconds before and one since");
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    End(u8, u8, bool, bool),
+    Nudge(u8),
+    Probe,
+    Wait(u16),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        (0..13u8, 0..20u8, any::<bool>(), any::<bool>()).prop_map(|(v, seq, f, s)| Step::End(v, seq, f, s)),
+        (0..6u8).prop_map(Step::Nudge),
+        Just(Step::Probe),
+        (0..5000u16).prop_map(Step::Wait),
+    ];
+    prop::collection::vec(step, 1..200)
+}
+
+fn verdict(number: u8) -> Verdict {
+    match number {
+        0 | 1 => Verdict::Confirmed,
+        2 => declined("no"),
+        3 => Verdict::Parked { reason: String::new() },
+        4 => Verdict::Credential,
+        5 => portal(),
+        6 => Verdict::Wait { at_least: Some(s(30)), clean: true },
+        7 => Verdict::Wait { at_least: None, clean: false },
+        8 => Verdict::RowFault { status: 500 },
+        9 => Verdict::RowFault { status: 503 },
+        10 => Verdict::Reset,
+        11 => Verdict::Road(Road::Answer),
+        _ => Verdict::Road(Road::Connect),
+    }
+}
+
+const NUDGES: [Nudge; 6] =
+    [Nudge::Demand, Nudge::Network, Nudge::Flush, Nudge::CredentialChanged, Nudge::Hold, Nudge::Release];
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_link_keeps_its_bounds(seed: u64, steps in steps()) {
+        let mut link = Link::new(config(), seed, Duration::ZERO);
+        let (mut now, mut probing) = (Duration::ZERO, None);
+        for step in steps {
+            match step {
+                Step::End(kind, seq, first_fault, suspect) => {
+                    let seq = Seq(i64::from(seq));
+                    if probing == Some(seq) { probing = None; }
+                    link.ended(now, &Ended { seq, verdict: &verdict(kind), detail: "", first_fault, suspect });
+                }
+                Step::Nudge(kind) => { link.nudged(now, NUDGES[usize::from(kind)]); }
+                Step::Probe if link.may_probe(now) => {
+                    prop_assert!(probing.is_none(), "never more than one probe");
+                    prop_assert!(link.waiting(now).is_none(), "never before a Retry-After is over");
+                    probing = Some(Seq(100 + i64::try_from(now.as_millis()).unwrap()));
+                    link.probing(now, probing.unwrap());
+                }
+                Step::Probe => {}
+                Step::Wait(ms) => now += Duration::from_millis(ms.into()),
+            }
+            prop_assert!((1..=8).contains(&link.window()));
+            let up = link.is_up(now);
+            prop_assert!(up || !link.may_send_backlog(now, Flying::default()));
+            prop_assert!(up || !link.may_send_live(now, Flying::default()));
+            let full = Flying { backlog: 8, live: 0 };
+            prop_assert!(!link.may_send_backlog(now, full));
+            if let Some(at) = link.next_moment(now) {
+                let held = matches!(link.phase(), Phase::Held(_));
+                let longest = if held { CREDENTIAL_PROBE_EVERY } else { MAX };
+                let waited = link.waiting(now).unwrap_or_default();
+                prop_assert!(at <= now + longest.max(waited), "a wait until {at:?} at {now:?}");
+            } else if matches!(link.phase(), Phase::Down(_)) && probing.is_none() {
+                prop_assert!(link.may_probe(now), "a link that is down always has a way back");
+            }
+        }
+    }
+}

@@ -129,10 +129,8 @@ impl Queue {
         let lane = self.lane(&new.lane);
         let reusable = lane.is_some_and(|lane| lane.settings().provider.is_reusable(&new.request.reward_code));
         let op = Op::Accept { new: Box::new(new), reusable };
-        match self.try_ask(op).await? {
-            Done::Decided(decision, _) => Ok(decision),
-            other => Err(unexpected(other)),
-        }
+        let done = self.try_ask(op).await?;
+        if let Done::Decided(decision, _) = done { Ok(decision) } else { Err(unexpected(done)) }
     }
 
     /// Waits for the answer of a pending row that was worth waiting for.
@@ -240,7 +238,7 @@ impl Queue {
         if self.counts().pending == 0 {
             return None;
         }
-        let oldest = self.read(|reader| reader.oldest_pending_ms()).await.ok().flatten()?;
+        let oldest = self.read(Reader::oldest_pending_ms).await.ok().flatten()?;
         u64::try_from((self.shared.clock.stamp().unix_ms - oldest) / 1000).ok()
     }
 

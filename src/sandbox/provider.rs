@@ -322,7 +322,7 @@ impl Provider {
             Err(fault) => return Said::refusal(400, &fault),
         };
         if is_redeem {
-            let (said, took) = self.redeem(code, header(&call.head, "idempotency-key"));
+            let (said, took) = self.redeem(&code, header(&call.head, "idempotency-key"));
             call.record.took = took;
             return said;
         }
@@ -333,21 +333,20 @@ impl Provider {
     }
 
     /// Takes a code, once; whether this request did.
-    fn redeem(&self, code: Code, key: Option<&str>) -> (Said, bool) {
+    fn redeem(&self, code: &Code, key: Option<&str>) -> (Said, bool) {
         if self.options.reusable.iter().any(|pattern| matches_pattern(pattern, &code.code)) {
             return (Said::success(), true);
         }
         let books = &mut self.inner().books;
         if let Some(key) = key {
-            books.see_key(key, &code);
+            books.see_key(key, code);
         }
         let honoured = key.filter(|_| self.options.honour_keys);
         if let Some(said) = honoured.and_then(|key| books.answer_of(key)) {
             return (said.clone(), false);
         }
-        let refusal = used(&code.code);
         let took = books.take(code);
-        let said = if took { Said::success() } else { refusal };
+        let said = if took { Said::success() } else { used(&code.code) };
         if let Some(key) = honoured {
             books.keep_answer(key, &said);
         }

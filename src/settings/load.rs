@@ -51,7 +51,7 @@ pub struct Loaded {
 /// Reads, merges and checks everything. Blocks on the file system.
 ///
 /// # Errors
-/// All problems at once, in the order of files, environment, checks. A file that cannot be read or is not TOML keeps the
+/// All problems at once, in the order of files, environment, checks. A file that cannot be read or is no TOML keeps the
 /// checks from being made, because what it would have said is not known.
 pub fn load(options: &LoadOptions) -> Result<Loaded, Problems> {
     let mut faults = Faults::default();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
+use super::oauth::Tokens;
 use super::road::Plan;
 use super::secret::{FileStamp, SecretFile};
 use super::{Context, UpstreamError, unsent};
@@ -19,15 +20,17 @@ const LOOK_EVERY_MS: u64 = 1000;
 pub(super) enum Credential {
     /// A static bearer token.
     Token(TokenFile),
+    /// OAuth.
+    OAuth(Tokens),
 }
 
 impl Credential {
-    pub(super) fn new(provider: &Provider, context: &Context, _plan: Plan) -> Result<Self, UpstreamError> {
+    pub(super) fn new(provider: &Provider, context: &Context, plan: Plan) -> Result<Self, UpstreamError> {
         match &provider.auth {
             Auth::Token(source) => {
                 Ok(Self::Token(TokenFile::new(SecretFile::new(source, context.credentials_dir.as_deref()))))
             }
-            Auth::OAuth(_) => Err(UpstreamError::Client("OAuth".to_owned())),
+            Auth::OAuth(oauth) => Tokens::new(&provider.name, oauth, context, plan).map(Self::OAuth),
         }
     }
 
@@ -35,6 +38,7 @@ impl Credential {
     pub(super) async fn bearer(&self) -> Result<HeaderValue, Failure> {
         match self {
             Self::Token(file) => file.current().and_then(|token| bearer(&token)).map_err(unsent),
+            Self::OAuth(tokens) => tokens.bearer().await,
         }
     }
 
@@ -42,6 +46,7 @@ impl Credential {
     pub(super) async fn changed(&self) {
         match self {
             Self::Token(file) => file.changed().await,
+            Self::OAuth(tokens) => tokens.changed().await,
         }
     }
 
@@ -49,20 +54,21 @@ impl Credential {
     pub(super) fn refused(&self) {
         match self {
             Self::Token(file) => file.forget(),
+            Self::OAuth(tokens) => tokens.refused(),
         }
     }
 
     /// The provider took it.
     pub(super) fn taken(&self) {
-        match self {
-            Self::Token(_) => {}
+        if let Self::OAuth(tokens) = self {
+            tokens.taken();
         }
     }
 
     /// The network changed: what failed for want of a road may be tried again.
     pub(super) fn road_changed(&self) {
-        match self {
-            Self::Token(_) => {}
+        if let Self::OAuth(tokens) = self {
+            tokens.road_changed();
         }
     }
 }

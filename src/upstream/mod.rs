@@ -15,15 +15,18 @@ use crate::settings::Provider;
 use crate::verdict::{Failure, Outcome, Phase};
 
 mod credential;
+mod oauth;
 mod phase;
 mod resolve;
 mod road;
 mod secret;
 mod sockets;
 mod tls;
+mod webhook;
 
 use credential::Credential;
 use road::{Plan, Post, Road};
+pub use webhook::Webhook;
 
 /// One attempt to deliver a redemption.
 #[derive(Clone, Debug)]

@@ -71,3 +71,34 @@ impl Resolve for Resolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(last: &[u8]) -> Vec<SocketAddr> {
+        last.iter().map(|last| SocketAddr::from(([10, 0, 0, *last], 0))).collect()
+    }
+
+    #[test]
+    fn after_a_connect_that_failed_another_address_is_first() {
+        let resolver = Resolver::default();
+        assert_eq!(resolver.0.ordered(addresses(&[1, 2, 3])), addresses(&[1, 2, 3]));
+        assert_eq!(resolver.0.ordered(addresses(&[1, 2, 3])), addresses(&[1, 2, 3]));
+        resolver.turn();
+        assert_eq!(resolver.0.ordered(addresses(&[1, 2, 3])), addresses(&[2, 3, 1]));
+        assert_eq!(resolver.0.ordered(addresses(&[])), addresses(&[]));
+    }
+
+    #[test]
+    fn the_peers_that_are_remembered_are_the_latest_and_bounded() {
+        let resolver = Resolver::default();
+        for last in 0..50 {
+            resolver.0.ordered(addresses(&[last, 1]));
+        }
+        assert_eq!(resolver.peers().len(), PEERS_MAX);
+        let peer = |last: u8| IpAddr::from([10, 0, 0, last]);
+        assert!(resolver.peers().contains(&peer(49)) && resolver.peers().contains(&peer(1)));
+        assert!(!resolver.peers().contains(&peer(2)));
+    }
+}

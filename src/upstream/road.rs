@@ -26,6 +26,9 @@ use crate::verdict::{Failure, Outcome, Phase, Reply};
 const POOL_IDLE_S: u64 = 20;
 /// Idle connections that are kept to one host.
 const POOL_IDLE_CONNECTIONS_MAX: usize = 16;
+/// A connect that outlives its attempt (another connection became free for it) is given up so long after the deadline.
+/// Within an attempt the deadline itself ends it, which can tell a connect from a handshake.
+const CONNECT_GRACE_S: u64 = 1;
 /// The kernel asks a silent peer for a sign of life after so long.
 const TCP_KEEPALIVE_S: u64 = 15;
 /// HTTP/2 asks, and waits for the answer, this part of the deadline each: a black hole is known within half of it.
@@ -57,6 +60,17 @@ impl Plan {
         Ok(Self { tls: tls::config(&trust)?, proxy, timeout: provider.timeout, clock: context.clock.clone() })
     }
 
+    /// The way to `url` alone, with the platform's certificates and without a proxy.
+    pub(super) fn to(url: &str, timeout: Duration, context: &Context) -> Result<Self, UpstreamError> {
+        let trust = if is_https(url) { Trust::Platform } else { Trust::Nobody };
+        Ok(Self { tls: tls::config(&trust)?, proxy: None, timeout, clock: context.clock.clone() })
+    }
+
+    /// The whole of one attempt.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     fn client(&self, resolver: Resolver) -> Result<Client, UpstreamError> {
         let ping = self.timeout / HTTP2_PINGS_PER_DEADLINE;
         let mut builder = Client::builder()
@@ -67,7 +81,7 @@ impl Plan {
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
-            .connect_timeout(self.timeout)
+            .connect_timeout(self.timeout + Duration::from_secs(CONNECT_GRACE_S))
             .pool_idle_timeout(Duration::from_secs(POOL_IDLE_S))
             .pool_max_idle_per_host(POOL_IDLE_CONNECTIONS_MAX)
             .tcp_nodelay(true)

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the helpers of tests are tests")]
 
+mod alert;
 mod attempts;
+mod network;
+mod oauth;
 mod server;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -31,6 +32,8 @@ impl Seen {
 pub(crate) enum Reaction {
     /// These bytes; the connection stays.
     Answer(String),
+    /// These bytes once they are allowed.
+    Later(Arc<Notify>, String),
     /// These bytes, then a reset.
     Reset(String),
     /// These bytes, then an orderly end.
@@ -42,8 +45,12 @@ pub(crate) enum Reaction {
 }
 
 pub(crate) fn answer(status: u16, headers: &str, body: &str) -> Reaction {
+    Reaction::Answer(text(status, headers, body))
+}
+
+pub(crate) fn text(status: u16, headers: &str, body: &str) -> String {
     let length = body.len();
-    Reaction::Answer(format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\n\r\n{body}"))
+    format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\n\r\n{body}")
 }
 
 pub(crate) fn ok() -> Reaction {
@@ -120,6 +127,7 @@ async fn accept(
 /// Closing with this option sends a reset instead of an end.
 fn reset(stream: TcpStream) {
     stream.set_zero_linger().unwrap();
+    drop(stream);
 }
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
@@ -133,6 +141,10 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         seen.lock().unwrap().push(request);
         match reaction {
             Reaction::Answer(text) => stream.write_all(text.as_bytes()).await.unwrap(),
+            Reaction::Later(allowed, text) => {
+                allowed.notified().await;
+                stream.write_all(text.as_bytes()).await.unwrap();
+            }
             Reaction::Close(text) => {
                 stream.write_all(text.as_bytes()).await.unwrap();
                 stream.shutdown().await.unwrap();

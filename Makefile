@@ -1,0 +1,61 @@
+# What can be done with this folder. Each target installs what it needs and is missing (packaging/need).
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+
+.PHONY: help run test unit service bench torture deb deb-arm64 release fmt lint clean
+
+help:
+	@echo 'make run        build, and play an outage from the first redemption to the books'
+	@echo 'make test       everything that CI runs: style, lints, tests, package, service under a real systemd'
+	@echo 'make unit       the tests alone'
+	@echo 'make service    the package and the service test alone'
+	@echo 'make bench      the figures of the README, measured here'
+	@echo 'make torture    the long runs: kills, power cuts, fuzzing'
+	@echo 'make deb        target/debian/redeemd_$(VERSION)_*.deb'
+	@echo 'make deb-arm64  the same for arm64, tried under emulation'
+
+run:
+	@packaging/need build
+	cargo build --release --locked
+	target/release/redeemd --config config/dev.toml rehearse
+
+test:
+	@tests/everything
+
+unit:
+	@packaging/need build test
+	cargo nextest run --locked --no-fail-fast
+
+service:
+	@packaging/need build deb service
+	@$(MAKE) --no-print-directory deb
+	tests/service/package
+	tests/service/run
+
+bench:
+	@packaging/need build bench
+	cargo bench --locked
+
+torture:
+	@packaging/need build test
+	REDEEMD_TORTURE=1 cargo nextest run --locked --no-fail-fast --run-ignored all
+
+release:
+	@packaging/need build
+	cargo build --release --locked
+
+deb:
+	@packaging/need build deb
+	packaging/build-deb
+
+deb-arm64:
+	packaging/build-arm64
+
+fmt:
+	cargo fmt
+
+lint:
+	cargo clippy --locked --all-targets -- -D warnings
+
+clean:
+	cargo clean

@@ -1,0 +1,288 @@
+//! The contract's token endpoint: one question, and what its answer means.
+//!
+//! The fields are the contract's own (`grant_type`, `client_id`, `client_secret`, `refresh_token`). They go as a form,
+//! as RFC 6749 wants it; an endpoint that does not understand one is asked again in JSON, and then always so.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::super::road::{Plan, Post, Road};
+use super::super::secret::SecretFile;
+use super::super::{UpstreamError, parse_url, unsent};
+use crate::redemption::Secret;
+use crate::settings::OAuth;
+use crate::verdict::{self, Failure, Outcome, Reply, Rules, Verdict};
+
+/// How long a token is taken to live whose answer does not say it, in seconds.
+const LIFETIME_S_DEFAULT: u64 = 3600;
+/// The longest life that is believed: 30 days, in seconds.
+const LIFETIME_S_MAX: u64 = 30 * 86_400;
+/// The errors of RFC 6749 section 5.2 that show that the question was understood.
+const UNDERSTOOD: [&str; 5] =
+    ["invalid_grant", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"];
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) enum GrantRequest<'a> {
+    /// RFC 6749 section 4.4.
+    ClientCredentials,
+    /// RFC 6749 section 6.
+    Refresh(&'a Secret),
+}
+
+/// What the endpoint gave.
+#[derive(Debug)]
+pub(super) struct Granted {
+    pub(super) access_token: Secret,
+    pub(super) refresh_token: Option<Secret>,
+    pub(super) lifetime: Duration,
+}
+
+/// An answer about the grant.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// Yes.
+    Granted(Granted),
+    /// No: another grant may do.
+    Refused(Trouble),
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    /// What the attempt is told.
+    pub(super) failure: Failure,
+    /// The endpoint itself said no.
+    pub(super) refused: bool,
+    /// The endpoint's `Retry-After`.
+    pub(super) at_least: Option<Duration>,
+}
+
+impl Default for Trouble {
+    fn default() -> Self {
+        Self::here("there is no access token".to_owned())
+    }
+}
+
+impl Trouble {
+    /// A trouble that no other road would help.
+    pub(super) fn here(detail: String) -> Self {
+        Self { failure: unsent(detail), refused: true, at_least: None }
+    }
+}
+
+/// The token endpoint.
+pub(super) struct Endpoint {
+    url: Url,
+    client_id: String,
+    client_secret: SecretFile,
+    road: Road,
+    speaks_json: AtomicBool,
+}
+
+/// What may stand in its answers; everything else is left unread.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fields {
+    access_token: Option<Secret>,
+    token_type: Option<String>,
+    expires_in: Option<Value>,
+    refresh_token: Option<Secret>,
+    error: Option<Value>,
+}
+
+impl Endpoint {
+    pub(super) fn new(oauth: &OAuth, client_secret: SecretFile, plan: Plan) -> Result<Self, UpstreamError> {
+        Ok(Self {
+            url: parse_url("oauth.token_url", &oauth.token_url)?,
+            client_id: oauth.client_id.clone(),
+            client_secret,
+            road: Road::new(plan)?,
+            speaks_json: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn drop_pool(&self) {
+        self.road.drop_pool();
+    }
+
+    /// Asks for a token, until `deadline` at the latest.
+    pub(super) async fn ask(&self, request: &GrantRequest<'_>, deadline: Instant) -> Result<Asked, Trouble> {
+        let secret = self.client_secret.read().map_err(Trouble::here)?;
+        let fields = self.fields(request, &secret);
+        let as_json = self.speaks_json.load(Ordering::Relaxed);
+        let first = self.post(&fields, as_json, deadline).await?;
+        if is_understood(&first) {
+            return self.read(&first);
+        }
+        let second = self.post(&fields, !as_json, deadline).await?;
+        if !is_understood(&second) {
+            return self.read(&first);
+        }
+        self.speaks_json.store(!as_json, Ordering::Relaxed);
+        self.read(&second)
+    }
+
+    fn fields<'a>(&'a self, request: &GrantRequest<'a>, secret: &'a Secret) -> Vec<(&'static str, &'a str)> {
+        let mut fields = vec![("client_id", self.client_id.as_str()), ("client_secret", secret.reveal())];
+        match request {
+            GrantRequest::ClientCredentials => fields.push(("grant_type", "client_credentials")),
+            GrantRequest::Refresh(token) => {
+                fields.extend([("grant_type", "refresh_token"), ("refresh_token", token.reveal())]);
+            }
+        }
+        fields
+    }
+
+    async fn post(&self, fields: &[(&str, &str)], as_json: bool, deadline: Instant) -> Result<Reply, Trouble> {
+        let (url, headers) = (self.url.clone(), HeaderMap::new());
+        let post = if as_json {
+            let object: serde_json::Map<String, Value> =
+                fields.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+            Post::json(url, headers, Bytes::from(Value::Object(object).to_string()))
+        } else {
+            Post::new(url, headers, form(fields), "application/x-www-form-urlencoded")
+        };
+        match self.road.post(post, deadline).await {
+            Outcome::Answered(reply) => Ok(reply),
+            Outcome::Failed(failure) => {
+                let detail = format!("the token endpoint: {}", failure.detail);
+                // Of the redemption itself no byte has left.
+                let failure = Failure { detail, bytes_may_have_left: false, ..failure };
+                Err(Trouble { failure, refused: false, at_least: None })
+            }
+        }
+    }
+
+    fn read(&self, reply: &Reply) -> Result<Asked, Trouble> {
+        let status = reply.answer.status;
+        let fields = fields_of(reply);
+        match status {
+            200..=299 => granted(fields).map(Asked::Granted).map_err(|why| self.no_answer(reply, why)),
+            400 | 401 | 403 | 422 => {
+                let code = fields.and_then(|fields| error_code(&fields)).unwrap_or_default();
+                let why = format!("the token endpoint refused: HTTP {status} {code}");
+                Ok(Asked::Refused(Trouble::here(why.trim_end().to_owned())))
+            }
+            _ => Err(self.no_answer(reply, "")),
+        }
+    }
+
+    /// An answer that is not about the grant: a fault of the endpoint, or not the endpoint at all.
+    fn no_answer(&self, reply: &Reply, why: &str) -> Trouble {
+        let rules = Rules { declined_status: Vec::new(), already_used: Vec::new() };
+        let judged = verdict::judge(&Outcome::Answered(reply.clone()), &rules);
+        let at_least = if let Verdict::Wait { at_least, .. } = judged { at_least } else { None };
+        let what = if let Verdict::NotTheProvider { detail } = judged {
+            detail
+        } else {
+            format!("HTTP {} {why}", reply.answer.status)
+        };
+        let host = self.url.host_str().unwrap_or_default();
+        let failure = unsent(format!("the token endpoint {host} gave no token: {}", what.trim_end()));
+        Trouble { failure, refused: false, at_least }
+    }
+}
+
+fn fields_of(reply: &Reply) -> Option<Fields> {
+    let is_object = reply.answer.body.trim_ascii_start().starts_with(b"{");
+    (is_object && !reply.truncated).then(|| serde_json::from_slice(&reply.answer.body).ok()).flatten()
+}
+
+/// Whether the endpoint could read the question, whatever it thinks of it.
+fn is_understood(reply: &Reply) -> bool {
+    let error = || fields_of(reply).and_then(|fields| error_code(&fields));
+    match reply.answer.status {
+        415 => false,
+        400 | 422 => error().is_some_and(|code| UNDERSTOOD.contains(&code.as_str())),
+        _ => true,
+    }
+}
+
+/// The error's code, if it is one and not a text that could repeat what was sent.
+fn error_code(fields: &Fields) -> Option<String> {
+    let code = fields.error.as_ref()?.as_str()?;
+    let is_code = code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    is_code.then(|| code.to_owned())
+}
+
+fn granted(fields: Option<Fields>) -> Result<Granted, &'static str> {
+    let fields = fields.ok_or("without a JSON object")?;
+    let given = |token: Option<Secret>| token.filter(|token| !token.reveal().is_empty());
+    let access_token = given(fields.access_token).ok_or("without an access_token")?;
+    if fields.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+        return Err("with a token_type other than Bearer");
+    }
+    let lifetime = Duration::from_secs(lifetime_s(fields.expires_in.as_ref()));
+    Ok(Granted { access_token, refresh_token: given(fields.refresh_token), lifetime })
+}
+
+/// `expires_in` as a number, or as a number in a string.
+fn lifetime_s(expires_in: Option<&Value>) -> u64 {
+    let number = match expires_in {
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let whole =
+        number.filter(|seconds| seconds.is_finite()).map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)));
+    match whole {
+        Some(Ok(life)) => life.as_secs().min(LIFETIME_S_MAX),
+        Some(Err(_)) => LIFETIME_S_MAX,
+        None => LIFETIME_S_DEFAULT,
+    }
+}
+
+fn form(fields: &[(&str, &str)]) -> Bytes {
+    // A URL's query has the form's encoding; any URL lends its own.
+    let Ok(mut url) = Url::parse("http://form.invalid/") else { return Bytes::new() };
+    url.query_pairs_mut().extend_pairs(fields);
+    Bytes::from(url.query().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_form_is_encoded_so_that_no_secret_breaks_out_of_its_field() {
+        assert_eq!(form(&[("a", "x&b=y z+%é"), ("c", "")]), "a=x%26b%3Dy+z%2B%25%C3%A9&c=");
+    }
+
+    #[test]
+    fn a_life_is_read_from_numbers_and_texts_and_bounded() {
+        let rows = [
+            (json!(3600), 3600),
+            (json!("3600"), 3600),
+            (json!(0), 0),
+            (json!(-5), 0),
+            (json!(59.9), 59),
+            (json!(1e300), LIFETIME_S_MAX),
+            (json!("soon"), LIFETIME_S_DEFAULT),
+            (json!("nan"), LIFETIME_S_DEFAULT),
+            (json!(null), LIFETIME_S_DEFAULT),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(lifetime_s(Some(&value)), expected, "{value}");
+        }
+        assert_eq!(lifetime_s(None), LIFETIME_S_DEFAULT);
+    }
+
+    #[test]
+    fn an_error_is_repeated_only_if_it_is_a_code() {
+        let code = |error: Value| error_code(&Fields { error: Some(error), ..Fields::default() });
+        assert_eq!(code(json!("invalid_grant")).as_deref(), Some("invalid_grant"));
+        for other in [json!("Token abc123 is wrong"), json!({"a": 1}), json!(1), json!("x".repeat(41))] {
+            assert_eq!(code(other), None);
+        }
+    }
+}

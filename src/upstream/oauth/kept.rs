@@ -1,0 +1,117 @@
+//! The refresh token that the endpoint gave last, kept across restarts and power cuts: `oauth/NAME`.
+
+use std::fmt::Write as _;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::super::secret::SecretFile;
+use crate::redemption::Secret;
+use crate::settings::SecretSource;
+
+/// A provider's file.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    state_dir: PathBuf,
+    name: String,
+}
+
+impl Kept {
+    pub(super) fn new(state_dir: &Path, provider: &str) -> Self {
+        Self { state_dir: state_dir.to_owned(), name: file_name(provider) }
+    }
+
+    /// The token that is kept; `None` where there is none or it cannot be read, which is the same to a renewal.
+    pub(super) fn read(&self) -> Option<Secret> {
+        SecretFile::new(&SecretSource::File(self.dir().join(&self.name)), None).read().ok()
+    }
+
+    /// Returns when the token would survive a power cut. The runtime's threads for blocking work do it, to the end.
+    pub(super) async fn write(&self, token: Secret) -> Result<(), String> {
+        let this = self.clone();
+        let written = tokio::task::spawn_blocking(move || this.write_now(&token)).await;
+        let flat = written.map_err(io::Error::other).and_then(|result| result);
+        flat.map_err(|error| format!("{}: the new refresh token cannot be kept: {error}", self.dir().display()))
+    }
+
+    fn write_now(&self, token: &Secret) -> io::Result<()> {
+        let dir = self.dir();
+        if !dir.is_dir() {
+            DirBuilder::new().mode(0o700).create(&dir)?;
+            File::open(&self.state_dir)?.sync_all()?;
+        }
+        // No provider's file begins with a dot.
+        let beside = dir.join(format!(".{}.new", self.name));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        writeln!(file, "{}", token.reveal())?;
+        file.sync_all()?;
+        std::fs::rename(&beside, dir.join(&self.name))?;
+        File::open(&dir)?.sync_all()
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.state_dir.join("oauth")
+    }
+}
+
+/// The provider's name where it is one for a file too; what is not is written as `%2F`.
+fn file_name(provider: &str) -> String {
+    let mut name = String::new();
+    for (at, byte) in provider.bytes().enumerate() {
+        let plain = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' || (byte == b'.' && at > 0);
+        if plain {
+            name.push(char::from(byte));
+        } else if let Err(error) = write!(name, "%{byte:02X}") {
+            tracing::error!(%error, "a string took no text");
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn no_provider_can_be_named_out_of_the_folder_nor_like_another() {
+        let names = ["retm", "a.b", "..", ".", "", "a/b", "a%2Fb", "ä", ".retm.new"].map(file_name);
+        assert_eq!(names, ["retm", "a.b", "%2E.", "%2E", "", "a%2Fb", "a%252Fb", "%C3%A4", "%2Eretm.new"]);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_kept_for_its_owner_alone_and_replaced_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = Kept::new(dir.path(), "retm");
+        assert!(kept.read().is_none());
+        kept.write(Secret::new("first".to_owned())).await.unwrap();
+        let first = File::open(dir.path().join("oauth/retm")).unwrap();
+        kept.write(Secret::new("second".to_owned())).await.unwrap();
+        assert_eq!(kept.read(), Some(Secret::new("second".to_owned())));
+        // A reader of the first file never sees the second's bytes: it was replaced, not written over.
+        assert_eq!(io::read_to_string(first).unwrap(), "first\n");
+        assert_eq!(std::fs::metadata(dir.path().join("oauth/retm")).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::metadata(dir.path().join("oauth")).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(std::fs::read_dir(dir.path().join("oauth")).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_power_cut_left_behind_does_not_hinder_and_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("oauth")).unwrap();
+        std::fs::write(dir.path().join("oauth/.retm.new"), "half of a tok").unwrap();
+        let kept = Kept::new(dir.path(), "retm");
+        assert!(kept.read().is_none());
+        kept.write(Secret::new("new".to_owned())).await.unwrap();
+        assert_eq!(kept.read(), Some(Secret::new("new".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a_token_that_cannot_be_written_is_an_error_that_does_not_show_it() {
+        let kept = Kept::new(Path::new("/proc/no-such-directory"), "retm");
+        let error = kept.write(Secret::new("hidden".to_owned())).await.unwrap_err();
+        assert!(error.contains("cannot be kept") && !error.contains("hidden"), "{error}");
+    }
+}

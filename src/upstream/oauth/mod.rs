@@ -1,0 +1,209 @@
+//! OAuth towards a provider: an access token that is renewed in time, by one renewal at a time.
+//!
+//! A renewal runs in a task of its own, so that no attempt's deadline can cut it off between the endpoint's answer and
+//! the moment when the new refresh token is safe on disk.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+mod endpoint;
+mod kept;
+mod state;
+
+use endpoint::{Asked, Endpoint, GrantRequest, Granted, Trouble};
+use kept::Kept;
+use state::{Access, Next, State, Who};
+
+use super::credential::bearer;
+use super::road::Plan;
+use super::secret::SecretFile;
+use super::{Context, UpstreamError};
+use crate::clock::Clock;
+use crate::redemption::Secret;
+use crate::settings::{Grant, OAuth};
+use crate::verdict::Failure;
+
+/// A renewal gets this part of an attempt's deadline, so that the attempt that waits for it is told how it failed.
+const RENEWAL_PER_DEADLINE: f64 = 0.7;
+
+/// A provider's OAuth.
+pub(super) struct Tokens {
+    shared: Arc<Shared>,
+    /// Dropping it ends a renewal that is under way.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+struct Shared {
+    clock: Clock,
+    deadline: Duration,
+    endpoint: Endpoint,
+    grant: Grant,
+    first_refresh_token: Option<SecretFile>,
+    kept: Kept,
+    /// A refresh token that could not be written: it is written before anything else is asked for.
+    unsaved: Mutex<Option<Secret>>,
+    state: Mutex<State>,
+    /// Says that the state has changed.
+    told: watch::Sender<()>,
+}
+
+impl Tokens {
+    pub(super) fn new(name: &str, oauth: &OAuth, context: &Context, plan: Plan) -> Result<Self, UpstreamError> {
+        let file = |source| SecretFile::new(source, context.credentials_dir.as_deref());
+        let shared = Shared {
+            clock: context.clock.clone(),
+            deadline: plan.timeout().mul_f64(RENEWAL_PER_DEADLINE),
+            endpoint: Endpoint::new(oauth, file(&oauth.client_secret), plan)?,
+            grant: oauth.grant,
+            first_refresh_token: oauth.refresh_token.as_ref().map(file),
+            kept: Kept::new(&context.state_dir, name),
+            unsaved: Mutex::default(),
+            state: Mutex::default(),
+            told: watch::Sender::default(),
+        };
+        Ok(Self { shared: Arc::new(shared), tasks: Mutex::default() })
+    }
+
+    /// The value of `Authorization`: at once while the token is good; after its renewal, or the failure of that, when
+    /// it is not; and the last failure while the next renewal has to wait.
+    pub(super) async fn bearer(&self) -> Result<HeaderValue, Failure> {
+        let mut told = self.shared.told.subscribe();
+        match self.step(Who::Attempt) {
+            Next::Send(header) => Ok(header),
+            Next::Fail(failure) => Err(failure),
+            Next::Wait => {
+                while self.shared.state().is_renewing() && told.changed().await.is_ok() {}
+                self.shared.state().outcome()
+            }
+        }
+    }
+
+    /// Pends until there is another token than the one that was last sent. Renews meanwhile, as often as backoff lets.
+    pub(super) async fn changed(&self) {
+        let mut told = self.shared.told.subscribe();
+        let sent = self.shared.state().sent();
+        loop {
+            self.step(Who::Waiter);
+            let now = self.shared.clock.since_boot();
+            let (wait, is_renewing) = {
+                let state = self.shared.state();
+                if state.generation() != sent {
+                    return;
+                }
+                (state.wakes_at().saturating_sub(now), state.is_renewing())
+            };
+            tokio::select! {
+                _told = told.changed() => {}
+                () = tokio::time::sleep(wait), if !is_renewing => {}
+            }
+        }
+    }
+
+    /// The provider refused the token.
+    pub(super) fn refused(&self) {
+        self.shared.state().refuse();
+        self.shared.told.send_replace(());
+    }
+
+    /// The provider took the token.
+    pub(super) fn taken(&self) {
+        self.shared.state().take();
+    }
+
+    /// The network changed: connections are left, and a renewal that failed on the road may be tried at once.
+    pub(super) fn road_changed(&self) {
+        self.shared.endpoint.drop_pool();
+        self.shared.state().road_changed();
+        self.shared.told.send_replace(());
+    }
+
+    /// What `who` does now; begins a renewal where one is due.
+    fn step(&self, who: Who) -> Next {
+        let now = self.shared.clock.since_boot();
+        let (next, begins) = self.shared.state().next(now, who);
+        if begins {
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(Arc::clone(&self.shared).renew());
+        }
+        next
+    }
+}
+
+impl Shared {
+    async fn renew(self: Arc<Self>) {
+        let renewed = self.renewed().await;
+        let now = self.clock.since_boot();
+        let chance = getrandom::u32().unwrap_or(u32::MAX);
+        match renewed {
+            Ok((header, lifetime)) => self.state().renewed(Access::new(header, now, lifetime)),
+            Err(trouble) => self.state().failed(trouble, now, chance),
+        }
+        self.told.send_replace(());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn renewed(&self) -> Result<(HeaderValue, Duration), Trouble> {
+        self.save().await?;
+        let deadline = Instant::now() + self.deadline;
+        let granted = self.granted(deadline).await?;
+        if let Some(token) = granted.refresh_token {
+            *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+            self.save().await?;
+        }
+        let header = bearer(&granted.access_token).map_err(Trouble::here)?;
+        Ok((header, granted.lifetime))
+    }
+
+    /// The refresh token that was kept, then a newer one if somebody kept one meanwhile, then what the settings say.
+    async fn granted(&self, deadline: Instant) -> Result<Granted, Trouble> {
+        let mut tried = None;
+        let mut refusal = None;
+        while let Some(kept) = self.kept.read().filter(|kept| tried.as_ref() != Some(kept)) {
+            match self.endpoint.ask(&GrantRequest::Refresh(&kept), deadline).await? {
+                Asked::Granted(granted) => return Ok(granted),
+                Asked::Refused(trouble) => refusal = Some(trouble),
+            }
+            if tried.replace(kept).is_some() {
+                break;
+            }
+        }
+        let configured = match self.first_token() {
+            Err(trouble) => return Err(refusal.unwrap_or(trouble)),
+            Ok(token) if token.is_some() && token == tried => return Err(refusal.unwrap_or_default()),
+            Ok(token) => token,
+        };
+        let request = configured.as_ref().map_or(GrantRequest::ClientCredentials, GrantRequest::Refresh);
+        match self.endpoint.ask(&request, deadline).await? {
+            Asked::Granted(granted) => Ok(granted),
+            Asked::Refused(trouble) => Err(trouble),
+        }
+    }
+
+    /// The configured refresh token; `None` for client credentials.
+    fn first_token(&self) -> Result<Option<Secret>, Trouble> {
+        match (self.grant, &self.first_refresh_token) {
+            (Grant::ClientCredentials, _) => Ok(None),
+            (Grant::RefreshToken, Some(file)) => file.read().map(Some).map_err(Trouble::here),
+            (Grant::RefreshToken, None) => Err(Trouble::here("there is no refresh token".to_owned())),
+        }
+    }
+
+    /// Writes the refresh token that is not written yet.
+    async fn save(&self) -> Result<(), Trouble> {
+        let unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(token) = unsaved {
+            self.kept.write(token).await.map_err(Trouble::here)?;
+            *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,365 @@
+//! Pure: when a token is sent, when it is renewed, and how long a renewal that failed has to wait.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+
+use super::endpoint::Trouble;
+use crate::verdict::Failure;
+
+/// The first wait after a renewal that failed; each next one is twice as long.
+const RETRY_S_MIN: u64 = 1;
+/// The longest.
+const RETRY_S_MAX: u64 = 60;
+/// The least that full jitter leaves of a wait: a renewal never spins.
+const RETRY_MS_FLOOR: u64 = 100;
+/// A token is renewed this long before its end, or at four fifths of its life if that is earlier.
+const RENEW_BEFORE_END_S: u64 = 60;
+
+/// An access token. Times are since boot, so that a wrong or stepping wall clock ends no token.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    header: HeaderValue,
+    renew_at: Duration,
+    ends_at: Duration,
+}
+
+impl Access {
+    pub(super) fn new(header: HeaderValue, now: Duration, lifetime: Duration) -> Self {
+        let early = lifetime.saturating_sub(Duration::from_secs(RENEW_BEFORE_END_S));
+        // A short life must not be all renewals: at least its first half is left alone.
+        let renew_after = early.min(lifetime.mul_f64(0.8)).max(lifetime / 2);
+        Self { header, renew_at: now + renew_after, ends_at: now + lifetime }
+    }
+}
+
+/// What an attempt does for its token.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// It sends this one.
+    Send(HeaderValue),
+    /// It waits for the renewal's end.
+    Wait,
+    /// There is none, and none may be asked for yet.
+    Fail(Failure),
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// An attempt, which the link has let out.
+    Attempt,
+    /// Who waits for another token and asks again and again.
+    Waiter,
+}
+
+/// Where a provider's token stands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    access: Option<Access>,
+    /// How many tokens were had.
+    generation: u64,
+    /// The generation with which the last attempt went out, or did not.
+    sent: u64,
+    renewing: bool,
+    trouble: Option<Trouble>,
+    failures: u32,
+    /// When a renewal may be tried again.
+    retry_at: Duration,
+    /// When an attempt that has no token may try it again.
+    attempt_at: Duration,
+    refused: bool,
+    refusals: u32,
+    /// A refusal before this moment has to wait for it.
+    force_at: Duration,
+}
+
+impl State {
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    pub(super) fn is_renewing(&self) -> bool {
+        self.renewing
+    }
+
+    /// What `who` does at `now`, and whether a renewal begins.
+    pub(super) fn next(&mut self, now: Duration, who: Who) -> (Next, bool) {
+        self.sent = self.generation;
+        self.drop_refused(now);
+        let good = self.access.as_ref().filter(|access| now < access.ends_at);
+        let due = good.is_none_or(|access| now >= access.renew_at);
+        let may_at = if who == Who::Attempt && good.is_none() { self.attempt_at } else { self.retry_at };
+        let begins = due && !self.renewing && now >= may_at;
+        let next = match good {
+            Some(access) => Next::Send(access.header.clone()),
+            None if begins || self.renewing => Next::Wait,
+            None => Next::Fail(self.failure()),
+        };
+        self.renewing |= begins;
+        (next, begins)
+    }
+
+    fn drop_refused(&mut self, now: Duration) {
+        if self.refused && !self.renewing && now >= self.force_at {
+            self.refused = false;
+            self.access = None;
+            self.force_at = now + backoff(self.refusals);
+            self.refusals = self.refusals.saturating_add(1);
+        }
+    }
+
+    /// When `next` may have something to do that it had not before.
+    pub(super) fn wakes_at(&self) -> Duration {
+        let due = self.access.as_ref().map_or(Duration::ZERO, |access| access.renew_at);
+        let due = due.max(self.retry_at);
+        if self.refused { due.min(self.force_at) } else { due }
+    }
+
+    /// For an attempt that waited: the token, however short its life, or why there is none.
+    pub(super) fn outcome(&mut self) -> Result<HeaderValue, Failure> {
+        self.sent = self.generation;
+        self.access.as_ref().map(|access| access.header.clone()).ok_or_else(|| self.failure())
+    }
+
+    fn failure(&self) -> Failure {
+        self.trouble.clone().unwrap_or_default().failure
+    }
+
+    /// A renewal gave a token.
+    pub(super) fn renewed(&mut self, access: Access) {
+        let Self { generation, sent, refusals, force_at, .. } = *self;
+        let generation = generation.saturating_add(1);
+        *self = Self { access: Some(access), generation, sent, refusals, force_at, ..Self::default() };
+    }
+
+    /// A renewal failed; `chance` is the jitter.
+    pub(super) fn failed(&mut self, trouble: Trouble, now: Duration, chance: u32) {
+        let share = f64::from(chance) / f64::from(u32::MAX);
+        let wait = backoff(self.failures).mul_f64(share).max(Duration::from_millis(RETRY_MS_FLOOR));
+        let from = now + trouble.at_least.unwrap_or_default();
+        self.retry_at = from + wait;
+        // Attempts have the link's own backoff. When the road is back, the first of them must not fail on ours.
+        let step = if trouble.refused { wait } else { wait.min(Duration::from_secs(RETRY_S_MIN)) };
+        self.attempt_at = from + step;
+        self.failures = self.failures.saturating_add(1);
+        self.renewing = false;
+        self.trouble = Some(trouble);
+        self.access = self.access.take().filter(|access| now < access.ends_at);
+    }
+
+    /// The provider refused the token: the next attempt renews it, at most once a backoff.
+    pub(super) fn refuse(&mut self) {
+        self.refused = self.access.is_some();
+    }
+
+    /// The provider took the token.
+    pub(super) fn take(&mut self) {
+        self.refusals = 0;
+    }
+
+    /// What failed for want of a road may be tried again at once.
+    pub(super) fn road_changed(&mut self) {
+        if self.trouble.as_ref().is_some_and(|trouble| !trouble.refused) {
+            self.retry_at = Duration::ZERO;
+            self.attempt_at = Duration::ZERO;
+            self.failures = 0;
+        }
+    }
+}
+
+/// The longest wait after `count` failures before it.
+fn backoff(count: u32) -> Duration {
+    Duration::from_secs(RETRY_S_MIN.saturating_mul(2u64.saturating_pow(count)).min(RETRY_S_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::Phase;
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn access(now: Duration, lifetime_s: u64) -> Access {
+        Access::new(HeaderValue::from_static("Bearer x"), now, s(lifetime_s))
+    }
+
+    fn sends(next: &(Next, bool)) -> bool {
+        matches!(next.0, Next::Send(_))
+    }
+
+    fn waits(next: &(Next, bool)) -> bool {
+        matches!(next.0, Next::Wait)
+    }
+
+    fn with_token(now: Duration, lifetime_s: u64) -> State {
+        let mut state = State::default();
+        assert!(state.next(now, Who::Attempt).1);
+        state.renewed(access(now, lifetime_s));
+        state
+    }
+
+    #[test]
+    fn a_token_is_renewed_in_good_time() {
+        let schedule = [(3600, 2880), (86_400, 69_120), (300, 240), (120, 60), (90, 45), (60, 30), (10, 5), (0, 0)];
+        for (lifetime_s, renew_after_s) in schedule {
+            assert_eq!(access(s(7), lifetime_s).renew_at, s(7 + renew_after_s), "{lifetime_s}");
+        }
+    }
+
+    #[test]
+    fn the_first_attempt_begins_a_renewal_and_the_others_wait_for_it() {
+        let mut state = State::default();
+        let (first, second) = (state.next(s(1), Who::Attempt), state.next(s(1), Who::Attempt));
+        assert!(waits(&first) && first.1);
+        assert!(waits(&second) && !second.1);
+        state.renewed(access(s(2), 100));
+        assert!(state.outcome().is_ok());
+        let third = state.next(s(3), Who::Attempt);
+        assert!(sends(&third) && !third.1);
+    }
+
+    #[test]
+    fn an_early_renewal_delays_nobody_and_its_failure_hurts_nobody_before_the_end() {
+        let mut state = with_token(s(0), 100);
+        let due = state.next(s(50), Who::Attempt);
+        assert!(sends(&due) && due.1);
+        state.failed(Trouble::default(), s(51), u32::MAX);
+        let backing_off = state.next(s(51), Who::Attempt);
+        assert!(sends(&backing_off) && !backing_off.1);
+        assert!(state.next(s(52), Who::Attempt).1);
+        state.failed(Trouble::default(), s(100), u32::MAX);
+        assert!(matches!(state.next(s(100), Who::Attempt), (Next::Fail(_), false)));
+        let later = state.next(s(102), Who::Attempt);
+        assert!(waits(&later) && later.1);
+    }
+
+    #[test]
+    fn a_renewal_that_fails_again_and_again_waits_longer_up_to_a_minute_and_never_spins() {
+        let mut state = State::default();
+        let mut now = s(0);
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            assert!(state.next(now, Who::Attempt).1);
+            state.failed(Trouble::default(), now, u32::MAX);
+            assert!(matches!(state.next(now, Who::Attempt), (Next::Fail(_), false)));
+            waits.push(state.wakes_at().saturating_sub(now).as_secs());
+            now = state.wakes_at();
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        state.next(now, Who::Attempt);
+        state.failed(Trouble::default(), now, 0);
+        assert_eq!(state.wakes_at(), now + Duration::from_millis(100));
+    }
+
+    #[test]
+    fn jitter_comes_after_what_the_endpoint_asked_for() {
+        let mut state = State::default();
+        state.next(s(0), Who::Attempt);
+        state.failed(Trouble { at_least: Some(s(30)), ..Trouble::default() }, s(0), 0);
+        assert_eq!(state.wakes_at(), Duration::from_millis(30_100));
+    }
+
+    #[test]
+    fn a_refused_token_is_renewed_at_most_once_a_backoff() {
+        let mut state = with_token(s(0), 3600);
+        let mut renewed_at = Vec::new();
+        for tenth in 0..200 {
+            let now = Duration::from_millis(100 * tenth);
+            state.refuse();
+            if state.next(now, Who::Attempt).1 {
+                renewed_at.push(now.as_secs());
+                state.renewed(access(now, 3600));
+            }
+        }
+        assert_eq!(renewed_at, [0, 1, 3, 7, 15]);
+        state.take();
+        state.refuse();
+        assert!(!state.next(s(30), Who::Attempt).1, "the wait that was begun is kept");
+        assert!(state.next(s(31), Who::Attempt).1);
+        state.renewed(access(s(31), 3600));
+        state.refuse();
+        assert!(state.next(s(32), Who::Attempt).1, "a token that was taken makes the next wait short again");
+    }
+
+    #[test]
+    fn a_refusal_that_comes_during_the_renewal_is_about_the_old_token() {
+        let mut state = with_token(s(0), 3600);
+        state.refuse();
+        assert!(state.next(s(1), Who::Attempt).1);
+        state.refuse();
+        state.renewed(access(s(1), 3600));
+        let next = state.next(s(10), Who::Attempt);
+        assert!(sends(&next) && !next.1);
+    }
+
+    #[test]
+    fn a_network_event_ends_the_wait_for_a_road_but_not_that_after_a_refusal() {
+        let road = Trouble { refused: false, ..Trouble::default() };
+        let refused = Trouble { refused: true, ..Trouble::default() };
+        for (trouble, again) in [(road, true), (refused, false)] {
+            let mut state = State::default();
+            state.next(s(0), Who::Attempt);
+            state.failed(trouble, s(0), u32::MAX);
+            state.road_changed();
+            assert_eq!(state.next(Duration::ZERO, Who::Attempt).1, again);
+        }
+    }
+
+    #[test]
+    fn an_attempt_may_try_the_road_each_second_and_a_waiter_backs_off() {
+        let mut state = State::default();
+        let mut now = s(0);
+        for _ in 0..5 {
+            assert!(state.next(now, Who::Attempt).1);
+            state.failed(Trouble { refused: false, ..Trouble::default() }, now, u32::MAX);
+            assert!(!state.next(now + Duration::from_millis(999), Who::Attempt).1);
+            now += s(1);
+        }
+        assert!(!state.next(now, Who::Waiter).1);
+        assert_eq!(state.wakes_at(), s(4 + 16));
+        assert!(state.next(s(4 + 16), Who::Waiter).1);
+    }
+
+    #[test]
+    fn a_good_token_whose_early_renewal_fails_is_not_renewed_at_every_attempt() {
+        let mut state = with_token(s(0), 3600);
+        let mut begun_at = Vec::new();
+        for second in 2880..2900 {
+            if state.next(s(second), Who::Attempt).1 {
+                begun_at.push(second);
+                state.failed(Trouble { refused: false, ..Trouble::default() }, s(second), u32::MAX);
+            }
+        }
+        assert_eq!(begun_at, [2880, 2881, 2883, 2887, 2895]);
+    }
+
+    #[test]
+    fn another_token_is_told_from_the_one_that_was_sent() {
+        let mut state = with_token(s(0), 3600);
+        assert_ne!(state.generation(), state.sent());
+        state.next(s(0), Who::Attempt);
+        assert_eq!(state.generation(), state.sent());
+        state.refuse();
+        state.next(s(1), Who::Attempt);
+        state.renewed(access(s(1), 3600));
+        assert_ne!(state.generation(), state.sent());
+    }
+
+    #[test]
+    fn a_failure_is_told_to_those_who_waited() {
+        let mut state = State::default();
+        state.next(s(0), Who::Attempt);
+        let mut trouble = Trouble::here("why".to_owned());
+        trouble.failure.phase = Phase::Connect;
+        state.failed(trouble, s(0), 0);
+        let failure = state.outcome().unwrap_err();
+        assert_eq!((failure.phase, failure.detail.as_str()), (Phase::Connect, "why"));
+    }
+}

@@ -1,0 +1,72 @@
+//! `redeemd rehearse`, as the engineer who installs a gateway runs it.
+
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::harness::{Provider, redeemd};
+
+/// Settings whose provider is `provider` and whose state is in `folder`; the ports are never to be used.
+fn settings(folder: &Path, provider: &Provider, more: &str) -> std::path::PathBuf {
+    let token = folder.join("token");
+    std::fs::write(&token, "t").unwrap();
+    let text = format!(
+        "[gateway]\nstate_dir = \"{}\"\n[[provider]]\nname = \"real\"\nredeem_url = \"{}\"\ntoken_file = \"{}\"\n\
+         [forward]\nreconnect_spread = \"0s\"\n{more}\n",
+        folder.join("state").display(),
+        provider.redeem_url,
+        token.display()
+    );
+    let path = folder.join("redeemd.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn rehearse(settings: &Path, args: &[&str]) -> Output {
+    redeemd("rehearse").arg("--config").arg(settings).args(args).output().unwrap()
+}
+
+#[test]
+fn a_rehearsal_balances_touches_nothing_that_is_configured_and_leaves_nothing_behind() {
+    let (folder, provider) = (tempfile::tempdir().unwrap(), Provider::start());
+    let settings = settings(folder.path(), &provider, "");
+    std::fs::create_dir(folder.path().join("state")).unwrap();
+    let output = rehearse(&settings, &["--count", "30"]);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
+    for act in ["online", "cut", "offline", "killed", "started", "restored", "drained", "The books balance"] {
+        assert!(shown.contains(act), "{act} is not in {shown}");
+    }
+    assert!(!shown.contains('\r'), "nothing is redrawn where there is no terminal");
+    assert_eq!(provider.summary("connections"), 0, "the configured provider was spoken to");
+    assert_eq!(std::fs::read_dir(folder.path().join("state")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_given_limits_hold_in_a_rehearsal_and_json_says_so() {
+    let (folder, provider) = (tempfile::tempdir().unwrap(), Provider::start());
+    let settings = settings(folder.path(), &provider, "[offline]\nmax_pending = 10");
+    let output = rehearse(&settings, &["--count", "30", "--json"]);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
+    let steps: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let books = steps.last().unwrap();
+    assert_eq!((&books["step"], &books["ok"]), (&"books".into(), &true.into()), "{shown}");
+    let refused = books["books"]["refused"].as_u64().unwrap();
+    assert!((19..=21).contains(&refused), "{shown}");
+    assert_eq!(books["books"]["acknowledged"], books["books"]["provider"]["codes_taken"], "{shown}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_a_configuration_fault_that_names_it() {
+    let (folder, provider) = (tempfile::tempdir().unwrap(), Provider::start());
+    let settings = settings(folder.path(), &provider, "");
+    // Also root cannot make a folder there.
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let state = folder.path().join("state");
+    std::fs::write(&settings, text.replace(state.to_str().unwrap(), "/proc/self")).unwrap();
+    let output = rehearse(&settings, &[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.contains("/proc/")), (Some(78), true), "{said}");
+}

@@ -1,0 +1,24 @@
+# shellcheck shell=bash disable=SC2154,SC2016
+# remove: and purge, with redemptions pending and without.
+
+pending=$(status .counts.pending)
+ok 'remove succeeds' in_box sh -c 'apt-get remove -y redeemd >/root/remove.log 2>&1'
+ok 'it says what stays unsent' has "$(cat "$box/root/remove.log")" "not yet sent: $pending"
+ok 'the redemptions stay' test -s "$box/var/lib/redeemd/redeemd.db"
+ok 'nothing listens any more' is "$(till removed)" '000 '
+ok 'purge refuses' no in_box sh -c 'apt-get purge -y redeemd >/root/purge.log 2>&1'
+ok 'and says why and how' has "$(cat "$box/root/purge.log")" "provider does not know: $pending"
+ok 'nothing was deleted' test -s "$box/var/lib/redeemd/redeemd.db"
+
+line up
+ok 'installed again it starts' in_box sh -c 'apt-get install -y /root/newer.deb >/dev/null 2>&1 && systemctl is-active --quiet redeemd'
+ok 'and sends what was pending' within 30 is_status .counts.pending 0
+ok 'every redemption was taken once' is "$(status '.counts | .declined + .parked + .voided')" 0
+ok 'with nothing pending purge succeeds' in_box sh -c 'apt-get purge -y redeemd >/root/purge.log 2>&1'
+ok 'it says what it deletes' has "$(cat "$box/root/purge.log")" 'deleting /var/lib/redeemd'
+ok 'nothing is left' is "$(in_box sh -c 'ls -d /var/lib/redeemd /etc/redeemd /run/redeemd /lib/systemd/system/redeemd* /etc/systemd/system/*/redeemd*.s* 2>/dev/null')" ''
+
+in_box sh -c 'apt-get install -y /root/redeemd_guide.deb >/dev/null 2>&1 && systemctl start redeemd'
+in_box sh -c 'rm -rf /etc/systemd/system/redeemd.service.d; systemctl daemon-reload; systemctl restart redeemd'
+till forgotten >/dev/null
+ok 'told so, purge gives up what is pending' in_box sh -c 'REDEEMD_PURGE_PENDING=1 apt-get purge -y redeemd >/dev/null 2>&1 && ! test -e /var/lib/redeemd'

@@ -1,0 +1,182 @@
+//! What the style can check, checked: the map of the rooms, their crates, their files' first lines.
+#![expect(clippy::expect_used, reason = "a test of this repository's own files")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A foreign crate and the rooms that may name it. Crates that are not listed may be named anywhere (serde, tracing,
+/// tokio, bytes, thiserror): they are the language that the rooms speak to each other.
+const CRATES: &[(&str, &[&str])] = &[
+    ("axum", &["intake", "admin", "listen"]),
+    ("clap", &["cli", "sandbox", "rehearse"]),
+    ("config", &["settings"]),
+    ("crc32c", &["store"]),
+    ("http_body_util", &["client", "listen", "sandbox", "upstream"]),
+    ("hyper_util", &["client", "listen", "sandbox", "admin"]),
+    ("netlink_sys", &["network"]),
+    ("rcgen", &["sandbox"]),
+    ("reqwest", &["upstream"]),
+    ("rtime_clock", &["clock"]),
+    ("rusqlite", &["store"]),
+    ("rustls", &["listen", "sandbox", "upstream"]),
+    ("rustls_platform_verifier", &["upstream"]),
+    ("sd_listen_fds", &["notify"]),
+    ("sha2", &["redemption", "sandbox", "upstream"]),
+    ("subtle", &["intake"]),
+    ("systemd", &["notify"]),
+    ("tokio_rustls", &["listen", "sandbox"]),
+    ("tracing_journald", &["log"]),
+    ("tracing_subscriber", &["log"]),
+    ("url", &["settings", "upstream"]),
+];
+/// The longest line, in characters; rustfmt leaves strings as they are.
+const LINE_CHARS_MAX: usize = 120;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file below `folder`, with its text.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    gather(&root().join(folder), &mut found);
+    assert!(!found.is_empty(), "nothing below {folder}");
+    found
+}
+
+fn gather(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    for entry in fs::read_dir(folder).expect("a folder of this repository").map(|entry| entry.expect("an entry").path())
+    {
+        if entry.is_dir() {
+            gather(&entry, found);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&entry).expect("a source file");
+            found.push((entry, text));
+        }
+    }
+}
+
+fn every_source() -> Vec<(PathBuf, String)> {
+    ["src", "tests", "benches"].into_iter().flat_map(sources).collect()
+}
+
+/// The room of a file below `src`: its folder, or its own name.
+fn room(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("src")).expect("below src");
+    let first = below.components().next().expect("a name").as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The map in `src/lib.rs`: each room's layer.
+fn layers() -> BTreeMap<String, u32> {
+    let map = fs::read_to_string(root().join("src/lib.rs")).expect("the map");
+    let row = |line: &str| {
+        let mut cells = line.strip_prefix("//! |")?.split('|').map(str::trim);
+        let layer = cells.next()?.parse().ok()?;
+        let room = cells.next()?.trim_start_matches("[`").trim_end_matches("`]").to_owned();
+        Some((room, layer))
+    };
+    map.lines().filter_map(row).collect()
+}
+
+/// The words that follow `prefix` wherever it stands in code.
+fn named_after<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.match_indices(prefix).map(move |(at, _)| &line[at + prefix.len()..]))
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(""))
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+#[test]
+fn every_room_is_on_the_map_and_every_row_of_the_map_is_a_room() {
+    let rooms: BTreeSet<String> =
+        sources("src").iter().map(|(path, _)| room(path)).filter(|room| room != "lib" && room != "main").collect();
+    let map: BTreeSet<String> = layers().into_keys().collect();
+    assert_eq!(rooms, map);
+}
+
+#[test]
+fn imports_go_downward_only() {
+    let layers = layers();
+    let mut faults = Vec::new();
+    for (path, text) in sources("src") {
+        let its = room(&path);
+        let Some(own) = layers.get(&its) else { continue };
+        for other in named_after(&text, "crate::") {
+            let upward = layers.get(other).is_some_and(|layer| layer >= own);
+            if upward && other != its {
+                faults.push(format!("{}: {its} (layer {own}) imports {other}", path.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn each_foreign_crate_stays_in_its_rooms() {
+    let mut faults = Vec::new();
+    for (path, text) in sources("src") {
+        let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        for (name, rooms) in CRATES {
+            let names = |line: &&&str| {
+                line.match_indices(&format!("{name}::")).any(|(at, _)| {
+                    !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '.')
+                })
+            };
+            if !rooms.contains(&room(&path).as_str()) && code.iter().any(|line| names(&line)) {
+                faults.push(format!("{} names {name}", path.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn every_file_begins_with_its_one_purpose() {
+    for (path, text) in every_source() {
+        assert!(text.starts_with("//! "), "{} does not say what it is for", path.display());
+    }
+}
+
+#[test]
+fn no_line_is_longer_than_a_page() {
+    for (path, text) in every_source() {
+        for (number, line) in (1..).zip(text.lines()) {
+            let chars = line.chars().count();
+            let is_text = line.contains('"');
+            assert!(chars <= LINE_CHARS_MAX || is_text, "{}:{number} has {chars} characters", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_test_is_ignored_and_no_lint_allowed_without_a_reason() {
+    for (path, text) in every_source() {
+        if path.ends_with("tests/tidy.rs") {
+            continue;
+        }
+        assert!(!text.contains("#[ignore]"), "{} ignores a test without a reason", path.display());
+        for (at, _) in text.match_indices("[allow(").chain(text.match_indices("[expect(")) {
+            let attribute = text[at..].split(")]").next().unwrap_or("");
+            assert!(attribute.contains("reason ="), "{}: {attribute}", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_result_is_dropped_unseen() {
+    for (path, text) in sources("src") {
+        for (number, line) in (1..).zip(text.lines()) {
+            assert!(!line.trim_start().starts_with("let _ ="), "{}:{number}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_licences_the_changelog_and_the_ways_in_are_there() {
+    for file in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md", "README.md", "Makefile", ".ci/run", "Cargo.lock"] {
+        assert!(root().join(file).is_file(), "{file} is missing");
+    }
+}

@@ -1,0 +1,352 @@
+//! OAuth against a token endpoint and an API by hand, `/token` and `/api` of one server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use redeemd::settings::{Auth, Grant, OAuth, Provider, SecretSource};
+use redeemd::upstream::Upstream;
+use redeemd::verdict::{Failure, Phase};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use crate::server::{Reaction, Seen, Server, answer, ok, text};
+use crate::{Bench, answered, attempt, failed};
+
+const SECRET: &str = "the-client-s+cret";
+const FIRST_REFRESH: &str = "first-refresh";
+
+struct OAuthBench {
+    bench: Bench,
+    grant: Grant,
+}
+
+impl OAuthBench {
+    fn new(grant: Grant) -> Self {
+        let bench = Bench::new();
+        std::fs::write(bench.path("client-secret"), SECRET).unwrap();
+        std::fs::write(bench.path("first-refresh"), FIRST_REFRESH).unwrap();
+        Self { bench, grant }
+    }
+
+    fn provider(&self, base: &str) -> Provider {
+        let mut provider = self.bench.provider(&format!("{base}/api"));
+        provider.auth = Auth::OAuth(OAuth {
+            token_url: format!("{base}/token"),
+            client_id: "branch 042".to_owned(),
+            client_secret: SecretSource::File(self.bench.path("client-secret")),
+            grant: self.grant,
+            refresh_token: Some(SecretSource::File(self.bench.path("first-refresh"))),
+        });
+        provider
+    }
+
+    fn upstream(&self, server: &Server) -> Upstream {
+        self.bench.upstream_of(&self.provider(&server.url("")))
+    }
+
+    fn kept_path(&self) -> PathBuf {
+        self.bench.path("oauth/retm")
+    }
+
+    fn kept(&self) -> Option<String> {
+        std::fs::read_to_string(self.kept_path()).ok().map(|text| text.trim().to_owned())
+    }
+}
+
+fn grants(access: &str, refresh: Option<&str>, expires_in: u64) -> Reaction {
+    let refresh = refresh.map(|token| format!(r#","refresh_token":"{token}""#)).unwrap_or_default();
+    let body = format!(r#"{{"access_token":"{access}","token_type":"bearer","expires_in":{expires_in}{refresh}}}"#);
+    answer(200, "", &body)
+}
+
+fn invalid_grant() -> Reaction {
+    answer(400, "", r#"{"error":"invalid_grant","error_description":"first-refresh is revoked"}"#)
+}
+
+fn is_token(seen: &Seen) -> bool {
+    seen.line.starts_with("POST /token ")
+}
+
+/// What came to the token endpoint, and the authorisations that came to the API.
+fn came(server: &Server) -> (Vec<String>, Vec<String>) {
+    let (asked, called): (Vec<_>, Vec<_>) = server.seen().into_iter().partition(is_token);
+    let sent = called.iter().map(|seen| seen.header("authorization").unwrap().to_owned()).collect();
+    (asked.iter().map(|seen| seen.body().to_owned()).collect(), sent)
+}
+
+fn hides_all_secrets(failure: &Failure) -> bool {
+    ![SECRET, "s%2Bcret", "refresh is", FIRST_REFRESH].iter().any(|secret| failure.detail.contains(secret))
+}
+
+#[tokio::test]
+async fn client_credentials_give_a_token_that_serves_many_attempts() {
+    let server = Server::plain(|seen| if is_token(seen) { grants("a1", None, 3600) } else { ok() }).await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    for _ in 0..3 {
+        answered(upstream.redeem(&attempt()).await);
+    }
+    let form = "client_id=branch+042&client_secret=the-client-s%2Bcret&grant_type=client_credentials";
+    assert_eq!(came(&server), (vec![form.to_owned()], vec!["Bearer a1".to_owned(); 3]));
+    let asked = &server.seen()[0];
+    assert_eq!(asked.header("content-type"), Some("application/x-www-form-urlencoded"));
+    assert_eq!(asked.header("authorization"), None);
+    assert_eq!(here.kept(), None);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_reads_only_json_is_asked_in_json_from_then_on() {
+    for refusal in [(415, "no forms"), (400, r#"{"data":[],"message":"missing fields"}"#), (400, "{}")] {
+        let server = Server::plain(move |seen| match (is_token(seen), seen.header("content-type")) {
+            (true, Some("application/json")) => grants("a1", None, 0),
+            (true, _) => answer(refusal.0, "", refusal.1),
+            (false, _) => ok(),
+        })
+        .await;
+        let here = OAuthBench::new(Grant::ClientCredentials);
+        let upstream = here.upstream(&server);
+        answered(upstream.redeem(&attempt()).await);
+        answered(upstream.redeem(&attempt()).await);
+        let (asked, sent) = came(&server);
+        assert_eq!(sent.len(), 2);
+        assert_eq!(asked.len(), 3, "once as a form, then twice in JSON");
+        let json: serde_json::Value = serde_json::from_str(&asked[2]).unwrap();
+        assert_eq!(json["client_secret"], SECRET);
+        assert_eq!(json["grant_type"], "client_credentials");
+    }
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_is_on_disk_before_its_access_token_is_used() {
+    let here = OAuthBench::new(Grant::RefreshToken);
+    let kept = here.kept_path();
+    let server = Server::plain(move |seen| match is_token(seen) {
+        true => grants("a1", Some("second-refresh"), 3600),
+        false if std::fs::read_to_string(&kept).unwrap().trim() == "second-refresh" => ok(),
+        false => answer(500, "", "too early"),
+    })
+    .await;
+    assert_eq!(answered(here.upstream(&server).redeem(&attempt()).await).answer.status, 200);
+    assert!(came(&server).0[0].ends_with("&grant_type=refresh_token&refresh_token=first-refresh"));
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_with_the_refresh_token_that_was_kept() {
+    let server = Server::plain(|seen| match is_token(seen) {
+        true if seen.body().ends_with("first-refresh") => grants("a1", Some("second-refresh"), 3600),
+        true => grants("a2", None, 3600),
+        false => ok(),
+    })
+    .await;
+    let here = OAuthBench::new(Grant::RefreshToken);
+    answered(here.upstream(&server).redeem(&attempt()).await);
+    answered(here.upstream(&server).redeem(&attempt()).await);
+    assert_eq!(came(&server).1, ["Bearer a1", "Bearer a2"]);
+    assert_eq!(here.kept().as_deref(), Some("second-refresh"));
+}
+
+#[tokio::test]
+async fn many_attempts_at_once_share_one_renewal() {
+    let server = Server::plain(|seen| if is_token(seen) { grants("a1", None, 3600) } else { ok() }).await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let upstream = upstream.clone();
+        tasks.spawn(async move { answered(upstream.redeem(&attempt()).await).answer.status });
+    }
+    assert_eq!(tasks.join_all().await, [200; 8]);
+    assert_eq!(came(&server).0.len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_at_its_end_is_renewed_before_it_is_sent() {
+    let count = AtomicUsize::new(0);
+    let server = Server::plain(move |seen| {
+        if is_token(seen) { grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 0) } else { ok() }
+    })
+    .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    for _ in 0..3 {
+        answered(upstream.redeem(&attempt()).await);
+    }
+    assert_eq!(came(&server).1, ["Bearer a0", "Bearer a1", "Bearer a2"]);
+}
+
+#[tokio::test]
+async fn a_kept_token_that_is_refused_gives_way_to_the_configured_one() {
+    let server = Server::plain(|seen| match is_token(seen) {
+        true if seen.body().ends_with("refresh_token=stale") => invalid_grant(),
+        true => grants("a1", Some("fresh"), 3600),
+        false => ok(),
+    })
+    .await;
+    for grant in [Grant::RefreshToken, Grant::ClientCredentials] {
+        let here = OAuthBench::new(grant);
+        std::fs::create_dir(here.bench.path("oauth")).unwrap();
+        std::fs::write(here.kept_path(), "stale").unwrap();
+        assert_eq!(answered(here.upstream(&server).redeem(&attempt()).await).answer.status, 200);
+        assert_eq!(here.kept().as_deref(), Some("fresh"));
+    }
+    assert_eq!(came(&server).0.len(), 4);
+}
+
+#[tokio::test]
+async fn a_refusal_of_every_grant_is_the_credentials_failure_and_shows_no_secret() {
+    let server = Server::plain(|seen| if is_token(seen) { invalid_grant() } else { ok() }).await;
+    let here = OAuthBench::new(Grant::RefreshToken);
+    let upstream = here.upstream(&server);
+    let failure = failed(upstream.redeem(&attempt()).await);
+    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
+    assert_eq!(failure.detail, "the token endpoint refused: HTTP 400 invalid_grant");
+    assert!(hides_all_secrets(&failure));
+    // At once again: it fails fast, without another question.
+    assert_eq!(failed(upstream.redeem(&attempt()).await).detail, failure.detail);
+    assert_eq!(came(&server).0.len(), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_one_gives_no_token_and_its_text_is_not_repeated() {
+    let answers = [(200, "<html>first-refresh"), (302, ""), (503, "{}"), (200, "{}"), (200, "[\"a\",\"bearer\"]")];
+    for (status, body) in answers {
+        let server = Server::plain(move |seen| if is_token(seen) { answer(status, "", body) } else { ok() }).await;
+        let here = OAuthBench::new(Grant::RefreshToken);
+        let failure = failed(here.upstream(&server).redeem(&attempt()).await);
+        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
+        assert!(failure.detail.contains(&format!("HTTP {status}")), "{}", failure.detail);
+        assert!(hides_all_secrets(&failure), "{}", failure.detail);
+        assert_eq!(came(&server), (vec![came(&server).0[0].clone()], Vec::new()));
+    }
+}
+
+#[tokio::test]
+async fn a_road_that_ends_before_the_endpoint_is_told_by_its_phase_and_backs_off() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.bench.upstream_of(&here.provider(&format!("http://{address}")));
+    let failure = failed(upstream.redeem(&attempt()).await);
+    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Connect, false));
+    assert!(failure.detail.starts_with("the token endpoint: cannot connect"), "{}", failure.detail);
+    // The line is back: without a network event the backoff is kept, with one it is not.
+    let listener = TcpListener::bind(address).await.unwrap();
+    assert_eq!(failed(upstream.redeem(&attempt()).await).phase, Phase::Connect);
+    upstream.drop_pool();
+    let again = attempt();
+    let asked = tokio::select! {
+        outcome = upstream.redeem(&again) => panic!("nobody answers: {outcome:?}"),
+        accepted = listener.accept() => accepted.is_ok(),
+    };
+    assert!(asked);
+}
+
+#[tokio::test]
+async fn a_renewal_ends_in_time_for_the_attempt_to_say_why() {
+    let server = Server::plain(|_| Reaction::Hang(String::new())).await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let mut provider = here.provider(&server.url(""));
+    provider.timeout = Duration::from_millis(500);
+    let failure = failed(here.bench.upstream_of(&provider).redeem(&attempt()).await);
+    assert_eq!((failure.phase, failure.deadline, failure.bytes_may_have_left), (Phase::Answer, true, false));
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_given_up_loses_no_refresh_token() {
+    let allowed = Arc::new(Notify::new());
+    let allow = Arc::clone(&allowed);
+    let body = r#"{"access_token":"a1","refresh_token":"second-refresh"}"#;
+    let server =
+        Server::plain(
+            move |seen| {
+                if is_token(seen) { Reaction::Later(Arc::clone(&allowed), text(200, "", body)) } else { ok() }
+            },
+        )
+        .await;
+    let here = OAuthBench::new(Grant::RefreshToken);
+    let upstream = here.upstream(&server);
+    assert!(tokio::time::timeout(Duration::from_millis(200), upstream.redeem(&attempt())).await.is_err());
+    allow.notify_one();
+    upstream.credential_changed().await;
+    assert_eq!(here.kept().as_deref(), Some("second-refresh"));
+    answered(upstream.redeem(&attempt()).await);
+    assert_eq!(came(&server).0.len(), 1);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_cannot_be_kept_is_kept_later_and_its_predecessor_is_not_sent_again() {
+    let here = OAuthBench::new(Grant::RefreshToken);
+    std::fs::write(here.bench.path("oauth"), "a file where the folder should be").unwrap();
+    let server = Server::plain(|seen| match is_token(seen) {
+        true if seen.body().ends_with("first-refresh") => grants("a1", Some("second-refresh"), 3600),
+        true if seen.body().ends_with("second-refresh") => grants("a2", None, 3600),
+        true => invalid_grant(),
+        false => ok(),
+    })
+    .await;
+    let upstream = here.upstream(&server);
+    let failure = failed(upstream.redeem(&attempt()).await);
+    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
+    assert!(failure.detail.contains("cannot be kept") && !failure.detail.contains("second"), "{}", failure.detail);
+    std::fs::remove_file(here.bench.path("oauth")).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), upstream.credential_changed()).await.unwrap();
+    answered(upstream.redeem(&attempt()).await);
+    assert_eq!(here.kept().as_deref(), Some("second-refresh"));
+    let (asked, sent) = came(&server);
+    assert_eq!((asked.len(), sent), (2, vec!["Bearer a2".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_once_and_then_at_most_once_a_backoff() {
+    let count = AtomicUsize::new(0);
+    let server = Server::plain(move |seen| {
+        if is_token(seen) {
+            grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 3600)
+        } else {
+            answer(401, "", "")
+        }
+    })
+    .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    for _ in 0..4 {
+        answered(upstream.redeem(&attempt()).await);
+        upstream.reload_credential();
+    }
+    assert_eq!(came(&server).1, ["Bearer a0", "Bearer a1", "Bearer a1", "Bearer a1"]);
+    // The refusal is remembered: when its backoff is over, whoever waits for another token gets one.
+    tokio::time::timeout(Duration::from_secs(5), upstream.credential_changed()).await.unwrap();
+    answered(upstream.redeem(&attempt()).await);
+    assert_eq!(came(&server).1.last().unwrap(), "Bearer a2");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_token_gets_it_when_the_endpoint_is_back() {
+    let count = AtomicUsize::new(0);
+    let server = Server::plain(move |seen| match (is_token(seen), count.fetch_add(1, Ordering::SeqCst)) {
+        (true, 0 | 1) => answer(500, "", ""),
+        (true, _) => grants("a1", None, 3600),
+        (false, _) => ok(),
+    })
+    .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    assert_eq!(failed(upstream.redeem(&attempt()).await).phase, Phase::Credential);
+    tokio::time::timeout(Duration::from_secs(10), upstream.credential_changed()).await.unwrap();
+    answered(upstream.redeem(&attempt()).await);
+    assert_eq!(came(&server).0.len(), 3);
+}
+
+#[tokio::test]
+async fn without_the_clients_secret_nothing_is_asked() {
+    let server = Server::plain(|_| ok()).await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    std::fs::remove_file(here.bench.path("client-secret")).unwrap();
+    let failure = failed(here.upstream(&server).redeem(&attempt()).await);
+    assert_eq!(failure.phase, Phase::Credential);
+    assert!(failure.detail.contains("client-secret: No such file"), "{}", failure.detail);
+    assert_eq!(server.connections(), 0);
+}

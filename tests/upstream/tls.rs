@@ -1,0 +1,327 @@
+//! Attempts over TLS and HTTP/2, through proxies, and against those who only pretend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use redeemd::upstream::{Upstream, UpstreamError};
+use redeemd::verdict::Phase;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, crypto::ring};
+
+use crate::server::{Reaction, Seen, Server, answer, ok};
+use crate::{BODY, Bench, answered, attempt, failed};
+
+/// A certificate authority of the test's own.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        Self::named("the test's own")
+    }
+
+    fn named(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn acceptor(&self, host: &str, years: (i32, i32), protocols: &[&str]) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(years.0, 1, 1);
+        params.not_after = date_time_ymd(years.1, 1, 1);
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    fn trusted_by(&self, here: &Bench, url: &str) -> Upstream {
+        self.trusted_within(here, url, Duration::from_secs(10))
+    }
+
+    fn trusted_within(&self, here: &Bench, url: &str, timeout: Duration) -> Upstream {
+        std::fs::write(here.path("ca.pem"), self.0.pem()).unwrap();
+        let mut provider = here.provider(url);
+        provider.ca_file = Some(here.path("ca.pem"));
+        provider.timeout = timeout;
+        here.upstream_of(&provider)
+    }
+}
+
+const VALID: (i32, i32) = (2020, 2100);
+const EXPIRED: (i32, i32) = (2020, 2021);
+const NOT_YET_VALID: (i32, i32) = (2098, 2099);
+
+fn https(port: u16) -> String {
+    format!("https://localhost:{port}/redeem")
+}
+
+async fn tls_server(authority: &Authority, host: &str, years: (i32, i32)) -> Server {
+    Server::tls(authority.acceptor(host, years, &["http/1.1"]), |_| ok()).await
+}
+
+#[tokio::test]
+async fn a_host_that_the_given_authority_vouches_for_is_trusted() {
+    let (authority, here) = (Authority::new(), Bench::new());
+    let server = tls_server(&authority, "localhost", VALID).await;
+    let upstream = authority.trusted_by(&here, &https(server.address.port()));
+    assert_eq!(answered(upstream.redeem(&attempt()).await).answer.status, 200);
+    assert_eq!(server.seen()[0].body(), BODY);
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_prove_itself_gets_no_byte() {
+    let (authority, other) = (Authority::new(), Authority::named("a stranger"));
+    let cases = [
+        (&other, "localhost", VALID, "UnknownIssuer"),
+        (&authority, "elsewhere.example", VALID, "not valid for name"),
+        (&authority, "localhost", EXPIRED, "xpired"),
+        (&authority, "localhost", NOT_YET_VALID, "not valid yet"),
+    ];
+    for (signer, host, years, why) in cases {
+        let here = Bench::new();
+        let server = tls_server(signer, host, years).await;
+        let upstream = authority.trusted_by(&here, &https(server.address.port()));
+        let failure = failed(upstream.redeem(&attempt()).await);
+        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{}", failure.detail);
+        assert!(!failure.deadline);
+        assert!(failure.detail.contains(why), "{}", failure.detail);
+        assert!(server.seen().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn dates_are_our_clocks_fault_while_nobody_set_it_and_other_faults_are_not() {
+    let authority = Authority::new();
+    let cases = [("localhost", EXPIRED, Phase::Clock), ("localhost", NOT_YET_VALID, Phase::Clock)];
+    for (host, years, phase) in cases.into_iter().chain([("elsewhere.example", VALID, Phase::Tls)]) {
+        let here = Bench::new();
+        here.clock.set(0, false);
+        let server = tls_server(&authority, host, years).await;
+        let failure = failed(authority.trusted_by(&here, &https(server.address.port())).redeem(&attempt()).await);
+        assert_eq!((failure.phase, failure.bytes_may_have_left), (phase, false), "{}", failure.detail);
+    }
+}
+
+#[tokio::test]
+async fn without_a_file_of_authorities_the_platforms_count() {
+    let (authority, here) = (Authority::new(), Bench::new());
+    let server = tls_server(&authority, "localhost", VALID).await;
+    let failure = failed(here.upstream(&https(server.address.port())).redeem(&attempt()).await);
+    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{}", failure.detail);
+}
+
+#[test]
+fn a_file_of_authorities_that_holds_none_is_refused_at_once() {
+    let here = Bench::new();
+    let mut provider = here.provider("https://localhost/");
+    provider.ca_file = Some(here.path("ca.pem"));
+    let refused = || matches!(Upstream::new(&provider, &here.context()), Err(UpstreamError::CaFile { .. }));
+    assert!(refused());
+    for content in ["", "not pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        std::fs::write(here.path("ca.pem"), content).unwrap();
+        assert!(refused(), "{content}");
+    }
+}
+
+#[test]
+fn a_url_that_cannot_be_posted_to_is_refused_at_once() {
+    let here = Bench::new();
+    for url in ["", "retm.sa/redeem", "ftp://retm.sa/", "https://", "mailto:a@b"] {
+        let refused = Upstream::new(&here.provider(url), &here.context());
+        assert!(matches!(refused, Err(UpstreamError::Url { what: "redeem_url", .. })), "{url}");
+    }
+}
+
+/// A listener whose connections each get `greeting` and then silence, or the end.
+async fn pretender(greeting: &'static [u8], ends: bool) -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let mut kept = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut hello = [0; 16];
+            stream.read_exact(&mut hello).await.unwrap();
+            stream.write_all(greeting).await.unwrap();
+            if !ends {
+                kept.push(stream);
+            }
+        }
+    });
+    (port, task)
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_or_ends_is_tls_and_no_byte_of_the_request_left() {
+    for greeting in [&b""[..], b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x28"] {
+        let (port, _task) = pretender(greeting, true).await;
+        let failure = failed(Bench::new().upstream(&https(port)).redeem(&attempt()).await);
+        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{}", failure.detail);
+        assert!(!failure.deadline);
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_in_the_handshake_is_tls() {
+    let (port, _task) = pretender(b"", false).await;
+    let here = Bench::new();
+    let mut provider = here.provider(&https(port));
+    provider.timeout = Duration::from_millis(300);
+    let failure = failed(here.upstream_of(&provider).redeem(&attempt()).await);
+    assert_eq!((failure.phase, failure.deadline, failure.bytes_may_have_left), (Phase::Tls, true, false));
+}
+
+#[tokio::test]
+async fn a_reset_over_tls_may_have_delivered() {
+    let (authority, here) = (Authority::new(), Bench::new());
+    let acceptor = authority.acceptor("localhost", VALID, &["http/1.1"]);
+    let server = Server::tls(acceptor, |_| Reaction::Reset(String::new())).await;
+    let failure = failed(authority.trusted_by(&here, &https(server.address.port())).redeem(&attempt()).await);
+    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Answer, true), "{}", failure.detail);
+}
+
+/// HTTP/2 over TLS; counts connections by what it is asked.
+async fn http2_server(authority: &Authority) -> (u16, JoinSet<()>) {
+    let acceptor = authority.acceptor("localhost", VALID, &["h2"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let mut tasks = JoinSet::new();
+        for connection in 1.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tasks.spawn(async move {
+                let stream = acceptor.accept(stream).await.unwrap();
+                let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| async move {
+                    let version = request.version();
+                    let body = request.into_body().collect().await.unwrap().to_bytes();
+                    assert_eq!(body, BODY);
+                    let text = format!("{version:?} connection {connection}");
+                    Ok::<_, std::convert::Infallible>(hyper::Response::new(Full::new(bytes::Bytes::from(text))))
+                });
+                let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                http.serve_connection(TokioIo::new(stream), service).await.ok();
+            });
+        }
+    });
+    (port, task)
+}
+
+#[tokio::test]
+async fn http2_is_spoken_where_it_is_offered_and_shares_a_connection_until_the_pool_is_dropped() {
+    let (authority, here) = (Authority::new(), Bench::new());
+    let (port, _task) = http2_server(&authority).await;
+    let upstream = authority.trusted_by(&here, &https(port));
+    for (drops, expected) in [(false, 1), (false, 1), (true, 2), (false, 2)] {
+        if drops {
+            upstream.drop_pool();
+        }
+        let reply = answered(upstream.redeem(&attempt()).await);
+        assert_eq!(reply.answer.body, format!("HTTP/2.0 connection {expected}"));
+    }
+}
+
+#[tokio::test]
+async fn an_http2_connection_that_became_a_black_hole_ends_before_the_deadline() {
+    const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let (authority, here) = (Authority::new(), Bench::new());
+    let acceptor = authority.acceptor("localhost", VALID, &["h2"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        stream.write_all(&EMPTY_SETTINGS).await.unwrap();
+        stream.flush().await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let upstream = authority.trusted_within(&here, &https(port), Duration::from_secs(4));
+    let started = tokio::time::Instant::now();
+    let failure = failed(upstream.redeem(&attempt()).await);
+    assert!(started.elapsed() < Duration::from_millis(3500), "{:?}", started.elapsed());
+    assert_eq!((failure.phase, failure.deadline, failure.bytes_may_have_left), (Phase::Answer, true, true));
+}
+
+/// A proxy: CONNECT leads to `to`, anything else is answered by it.
+async fn tunnel(to: u16, answer: &'static str) -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"CONNECT localhost:"));
+        client.write_all(answer.as_bytes()).await.unwrap();
+        let mut server = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+        tokio::io::copy_bidirectional(&mut client, &mut server).await.ok();
+    });
+    (port, task)
+}
+
+fn through(here: &Bench, authority: &Authority, url: &str, proxy: String) -> Upstream {
+    std::fs::write(here.path("ca.pem"), authority.0.pem()).unwrap();
+    let mut provider = here.provider(url);
+    provider.ca_file = Some(here.path("ca.pem"));
+    provider.proxy = Some(proxy);
+    provider.timeout = Duration::from_secs(2);
+    here.upstream_of(&provider)
+}
+
+#[tokio::test]
+async fn a_proxy_is_passed_and_sees_nothing_of_the_request() {
+    let (authority, here) = (Authority::new(), Bench::new());
+    let server = tls_server(&authority, "localhost", VALID).await;
+    let (proxy, _task) = tunnel(server.address.port(), "HTTP/1.1 200 OK\r\n\r\n").await;
+    let url = https(server.address.port());
+    let upstream = through(&here, &authority, &url, format!("http://user:hidden@127.0.0.1:{proxy}"));
+    assert_eq!(answered(upstream.redeem(&attempt()).await).answer.status, 200);
+    assert_eq!(server.seen()[0].header("proxy-authorization"), None);
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_named_without_its_password() {
+    let (authority, here) = (Authority::new(), Bench::new());
+    let server = tls_server(&authority, "localhost", VALID).await;
+    for refusal in ["HTTP/1.1 403 Forbidden\r\n\r\n", "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", ""] {
+        let (proxy, _task) = tunnel(server.address.port(), refusal).await;
+        let url = https(server.address.port());
+        let upstream = through(&here, &authority, &url, format!("http://user:hidden@127.0.0.1:{proxy}"));
+        let failure = failed(upstream.redeem(&attempt()).await);
+        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Connect, false), "{}", failure.detail);
+        assert!(failure.detail.contains(&format!("the proxy 127.0.0.1:{proxy}")), "{}", failure.detail);
+        assert!(!failure.detail.contains("hidden"), "{}", failure.detail);
+        assert!(server.seen().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_between_plain_connections_is_asked_for_the_whole_url() {
+    let proxy = Server::plain(|_: &Seen| answer(200, "", "{}")).await;
+    let here = Bench::new();
+    let mut provider = here.provider("http://name.invalid/redeem");
+    provider.proxy = Some(proxy.url("/"));
+    assert_eq!(answered(here.upstream_of(&provider).redeem(&attempt()).await).answer.status, 200);
+    assert_eq!(proxy.seen()[0].line, "POST http://name.invalid/redeem HTTP/1.1");
+}
