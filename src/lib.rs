@@ -26,8 +26,8 @@
 //! | 4 | [`alert`] | the contract's error webhook |
 //! | 5 | [`daemon`] | start order, signals, ordered shutdown |
 //! | 6 | [`cli`] | commands and exit codes |
-//! | 5 | [`sandbox`] | a provider to test against, with every fault on demand |
-//! | 6 | [`rehearse`] | plays an outage with a sandbox provider |
+//! | 4 | [`sandbox`] | a provider to test against, with every fault on demand |
+//! | 5 | [`rehearse`] | plays an outage with a sandbox provider |
 
 pub mod admin;
 pub mod alert;

@@ -58,7 +58,8 @@ impl Admin {
     }
 }
 
-/// The routes. Each request carries a [`crate::listen::Peer`] as an extension; one without is treated like one over TCP.
+/// The routes. Each request carries a [`Peer`](crate::listen::Peer) as an extension; one without is treated like one
+/// over TCP.
 pub fn router(shared: Arc<Admin>) -> Router {
     let views = Router::new()
         .route("/", get(console::page))

@@ -1,7 +1,8 @@
 //! Who acts: the user behind the socket, or the console.
 
-use crate::listen::Peer;
 use std::io::Read;
+
+use crate::listen::Peer;
 
 /// How much of the user list is read, in bytes.
 const PASSWD_BYTES_MAX: u64 = 1024 * 1024;

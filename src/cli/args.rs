@@ -53,7 +53,9 @@ pub enum Command {
     /// Take over the redemptions that another gateway exported
     Import(ImportArgs),
     /// Be a provider to test against: the contract, and every fault on demand
-    Sandbox(crate::sandbox::SandboxArgs),
+    Sandbox(Box<crate::sandbox::SandboxArgs>),
+    /// Play an outage against a sandbox provider with these settings; ends with the books
+    Rehearse(crate::rehearse::RehearseArgs),
 }
 
 /// `list`

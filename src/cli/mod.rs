@@ -6,6 +6,7 @@ mod ask;
 mod check;
 mod exit;
 mod list;
+mod rehearse;
 mod report;
 mod rescue;
 mod run;
@@ -21,7 +22,7 @@ use clap::{CommandFactory, Parser};
 pub use args::{Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs, VoidArgs};
 pub use exit::{CliError, Exit};
 
-use crate::sandbox::SandboxError;
+use crate::sandbox::{SandboxArgs, SandboxError};
 
 /// The command line as clap knows it: for completions, the man page's test and help.
 #[must_use]
@@ -71,11 +72,14 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Report(args) => report::report(&daemon()?, &args, json, out).await,
         Command::Export(args) => rescue::export(&args),
         Command::Import(args) => rescue::import(&args),
-        Command::Sandbox(args) => crate::sandbox::run(args).await.map_err(|error| match error {
-            SandboxError::System(_) => CliError::Internal(error.to_string()),
-            SandboxError::File { .. } | SandboxError::Rule(_) | SandboxError::Start(_) => {
-                CliError::Unusable(error.to_string())
-            }
-        }),
+        Command::Rehearse(args) => rehearse::rehearse(file, &args, json, out).await,
+        Command::Sandbox(args) => {
+            crate::sandbox::run(SandboxArgs { json, ..*args }).await.map_err(|error| match error {
+                SandboxError::System(_) => CliError::Internal(error.to_string()),
+                SandboxError::File { .. } | SandboxError::Rule(_) | SandboxError::Start(_) => {
+                    CliError::Unusable(error.to_string())
+                }
+            })
+        }
     }
 }

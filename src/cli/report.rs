@@ -1,4 +1,4 @@
-//! `report`: what became of the rewards that were given while the line was down.
+//! `report`: what became of the rewards that were given before the provider had answered.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -38,6 +38,13 @@ pub(super) async fn report(
         }
     }
     if json { report.print_json(out) } else { Ok(out.write_all(report.render().as_bytes())?) }
+}
+
+/// Whether the till was told "accepted" without the provider's word: the line was down, or it only seemed up and the
+/// first attempt came to nothing. A first attempt whose answer came just too late for the till is not seen here.
+fn on_trust(row: &RowView) -> bool {
+    let first_attempt_failed = row.attempts > 1 || row.state == "pending";
+    !row.refused_at_till && (!row.accepted_online || first_attempt_failed)
 }
 
 /// A day and a lane.
@@ -97,7 +104,7 @@ impl Reason {
     /// Every reason that holds for a row; most have none.
     fn of(row: &RowView) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|reason| match reason {
-            Self::DeclinedAfterTheFact => row.state == "declined" && !row.accepted_online && !row.refused_at_till,
+            Self::DeclinedAfterTheFact => row.state == "declined" && on_trust(row),
             Self::RefusedButConfirmed => row.state == "confirmed" && row.refused_at_till,
             Self::Parked => row.state == "parked",
             Self::DuplicateOfOurs => row.duplicate_of_ours,
@@ -115,7 +122,7 @@ impl Reason {
 
     fn meaning(self) -> &'static str {
         match self {
-            Self::DeclinedAfterTheFact => "given while the line was down, and declined by the provider afterwards",
+            Self::DeclinedAfterTheFact => "given before the provider had answered, and declined by it afterwards",
             Self::RefusedButConfirmed => {
                 "refused at the till, but the provider had taken it: the customer's code is spent"
             }
@@ -149,7 +156,7 @@ impl Report {
         if early || late {
             return;
         }
-        if !row.accepted_online {
+        if on_trust(row) {
             self.fate(&day, &row.lane).add(&row.state);
         }
         for reason in Reason::of(row) {
@@ -174,7 +181,8 @@ impl Report {
     }
 
     fn render(&self) -> String {
-        let mut text = "Redemptions accepted while the line was down\n\n".to_owned();
+        let mut text =
+            "Redemptions accepted before the provider had answered: the line was down or it was silent\n\n".to_owned();
         if self.lines.is_empty() {
             text.push_str("none\n");
         } else {
@@ -282,6 +290,7 @@ mod tests {
 
     fn view(id: &str, state: &str, online: bool, change: &[(&str, Value)]) -> RowView {
         let mut value = row(id, state, online);
+        value["attempts"] = json!(1);
         for (key, to) in change {
             value[*key] = to.clone();
         }
@@ -303,7 +312,7 @@ mod tests {
                 &[("duplicate_of_ours", json!(true)), ("date", json!("2026-11-02 09:00:00"))],
             ),
             view("7-g", "confirmed", true, &[("refused_at_till", json!(true))]),
-            view("8-h", "voided", false, &[("refused_at_till", json!(true)), ("date", json!("yesterday"))]),
+            view("8-h", "voided", false, &[("date", json!("yesterday"))]),
         ];
         for row in &rows {
             report.add(row, args);
@@ -312,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_accepted_offline_counts_by_day_and_every_exception_is_listed_with_its_reason() {
+    fn only_what_was_accepted_on_trust_counts_by_day_and_every_exception_is_listed_with_its_reason() {
         let report = sample(&ReportArgs::default());
         let first = report.lines[&("2026-11-01".to_owned(), "retm".to_owned())];
         assert_eq!(first, Fate { accepted: 3, confirmed: 1, declined: 1, voided: 1, ..Fate::default() });
@@ -329,17 +338,26 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_only_seemed_up_counts_as_down_once_the_first_attempt_failed() {
+        let given = |state, online, change: &[(&str, Value)]| on_trust(&view("1-a", state, online, change));
+        assert!(given("declined", true, &[("attempts", json!(2))]) && given("pending", true, &[]));
+        assert!(!given("declined", true, &[]) && given("declined", false, &[]));
+        let told_no = [("refused_at_till", json!(true)), ("attempts", json!(3))];
+        assert!(!given("confirmed", true, &told_no));
+    }
+
+    #[test]
     fn a_manager_reads_totals_first_and_then_each_exception_with_its_reason() {
         let text = sample(&ReportArgs::default()).render();
         let expected = "\
-Redemptions accepted while the line was down
+Redemptions accepted before the provider had answered: the line was down or it was silent
 
 DAY         LANE  ACCEPTED  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
 2026-11-01  retm         3          1         1       0        0       1
 2026-11-02  retm         1          1         0       0        0       0
 total                    4          2         1       0        0       1
 
-1 given while the line was down, and declined by the provider afterwards
+1 given before the provider had answered, and declined by it afterwards
 
 ID   DAY         TILL    BUSINESS  CODE   WHY
 2-b  2026-11-01  till-1  shop      …7F3Q  Reward …7F3Q has been used

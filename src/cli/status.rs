@@ -53,6 +53,8 @@ struct Lane {
     cause: Option<String>,
     #[serde(default)]
     explanation: Option<String>,
+    #[serde(default)]
+    detail: Option<String>,
     since: Option<String>,
     pending: u64,
     #[serde(default)]
@@ -169,6 +171,9 @@ fn trouble(lane: &Lane) -> String {
         let cause = lane.cause.as_deref().unwrap_or("no cause given");
         let words = lane.explanation.as_deref().unwrap_or(cause);
         text.push_str(&paragraph("", &format!("{} is {}: {words}", lane.name, lane.link), 0));
+        if let Some(detail) = lane.detail.as_deref().filter(|detail| !detail.is_empty()) {
+            text.push_str(&paragraph("", &format!("  seen: {detail}"), 2));
+        }
     }
     if let Some(seconds) = lane.waiting_s {
         let waits = format!("{} waits {} more, as the provider asked", lane.name, duration(seconds));
@@ -190,7 +195,7 @@ mod tests {
             "oldest_pending_age_s": 754, "clock_trusted": true, "storage": {"ok": true, "detail": ""},
             "lanes": [
                 {"name": "retm", "link": "down", "cause": "connect", "explanation": "the provider cannot be reached; \
-                  look at the line", "since": "2026-11-01T00:00:00Z", "pending": 3, "in_flight": 1, "new": []},
+                  look at the line", "detail": "timed out after 10 s", "since": "2026-11-01T00:00:00Z", "pending": 3, "in_flight": 1, "new": []},
                 {"name": "other", "link": "up", "cause": null, "since": null, "pending": 0},
             ],
         })
@@ -211,6 +216,7 @@ retm   down        3            1  connect  2026-11-01T00:00:00Z
 other  up          0            0
 
 retm is down: the provider cannot be reached; look at the line
+  seen: timed out after 10 s
 ";
         assert_eq!(render(&sample()).unwrap(), expected);
     }

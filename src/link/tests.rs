@@ -12,13 +12,7 @@ const MAX: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn config() -> Config {
-    Config {
-        retry_min: MIN,
-        retry_max: MAX,
-        max_in_flight: 8,
-        reconnect_spread: Duration::from_secs(5),
-        place: 0.5,
-    }
+    Config { retry_min: MIN, retry_max: MAX, max_in_flight: 8, reconnect_spread: Duration::from_secs(5), place: 0.5 }
 }
 
 fn s(seconds: u64) -> Duration {

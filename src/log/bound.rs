@@ -1,6 +1,7 @@
 //! A bound on repeated warnings: a line that is down all day must not fill the journal.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,8 @@ pub const REPEAT_AFTER: Duration = Duration::from_mins(1);
 /// How many different warnings are remembered.
 pub const SITES_MAX: usize = 256;
 
-/// The same warning: one place in the code, one lane.
-type Site = (Identifier, String);
+/// The same warning: one place in the code, one lane, one text. Fields beside the text may differ.
+type Site = (Identifier, u64);
 
 #[derive(Clone, Copy, Debug)]
 struct Seen {
@@ -74,34 +75,47 @@ impl<S: Subscriber> Layer<S> for Bound {
         if *metadata.level() != Level::WARN || metadata.target() == module_path!() {
             return true;
         }
-        let mut lane = Lane::default();
-        event.record(&mut lane);
-        match self.rule((metadata.callsite(), lane.0.clone()), Instant::now()) {
+        let mut words = Words::default();
+        event.record(&mut words);
+        match self.rule((metadata.callsite(), words.hash()), Instant::now()) {
             Ruling::LeaveOut => false,
             Ruling::Show { left_out: 0 } => true,
             Ruling::Show { left_out } => {
                 // The lock is free again, so this passes through the layers as any line does.
-                tracing::warn!(lane = lane.0, left_out, "the next warning came more often since it was last shown");
+                tracing::warn!(lane = words.lane, left_out, "the next warning came more often since it was last shown");
                 true
             }
         }
     }
 }
 
-/// Finds the field `lane`.
+/// The lane and the text of a warning.
 #[derive(Default)]
-struct Lane(String);
+struct Words {
+    lane: String,
+    message: String,
+}
 
-impl Visit for Lane {
+impl Words {
+    fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.lane, &self.message).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Visit for Words {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "lane" {
-            value.clone_into(&mut self.0);
+        match field.name() {
+            "lane" => value.clone_into(&mut self.lane),
+            "message" => value.clone_into(&mut self.message),
+            _ => {}
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "lane" {
-            self.0 = format!("{value:?}");
+        if matches!(field.name(), "lane" | "message") {
+            self.record_str(field, &format!("{value:?}"));
         }
     }
 }
@@ -120,9 +134,9 @@ mod tests {
     struct Collect(Arc<Mutex<Vec<String>>>);
 
     #[derive(Default)]
-    struct Words(Vec<String>);
+    struct All(Vec<String>);
 
-    impl Visit for Words {
+    impl Visit for All {
         fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
             self.0.push(format!("{}={value:?}", field.name()));
         }
@@ -130,9 +144,9 @@ mod tests {
 
     impl<S: Subscriber> Layer<S> for Collect {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            let mut words = Words::default();
-            event.record(&mut words);
-            self.0.lock().unwrap().push(words.0.join(" "));
+            let mut all = All::default();
+            event.record(&mut all);
+            self.0.lock().unwrap().push(all.0.join(" "));
         }
     }
 
@@ -157,9 +171,21 @@ mod tests {
     }
 
     #[test]
+    fn different_texts_from_one_place_are_all_shown() {
+        let shown = Collect::default();
+        let subscriber = Registry::default().with(shown.clone()).with(Bound::default());
+        tracing::subscriber::with_default(subscriber, || {
+            for text in ["provider: no token", "admin: no socket", "provider: no token"] {
+                tracing::warn!("{text}");
+            }
+        });
+        assert_eq!(*shown.0.lock().unwrap(), ["message=provider: no token", "message=admin: no socket"]);
+    }
+
+    #[test]
     fn after_a_minute_it_is_shown_again_with_the_number_left_out() {
         let bound = Bound::default();
-        let callsite = || (tracing::callsite::Identifier(&SITE), "a".to_owned());
+        let callsite = || (tracing::callsite::Identifier(&SITE), 7);
         let start = Instant::now();
         let at = |seconds: u64| bound.rule(callsite(), start + Duration::from_secs(seconds));
         let rulings = [at(0), at(1), at(59), at(60), at(61), at(120)];
@@ -171,8 +197,8 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let bound = Bound::default();
         let start = Instant::now();
-        for n in 0..=SITES_MAX {
-            bound.rule((tracing::callsite::Identifier(&SITE), n.to_string()), start);
+        for n in 0..=SITES_MAX as u64 {
+            bound.rule((tracing::callsite::Identifier(&SITE), n), start);
         }
         assert_eq!(bound.sites.lock().unwrap().len(), SITES_MAX);
     }

@@ -24,7 +24,7 @@ const RULES_BYTES_MAX: u64 = 1024 * 1024;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct SandboxArgs {
     /// Where gateways or tills connect; port 0 picks one and prints it
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7735")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7799")]
     pub listen: SocketAddr,
     /// A listener of its own for the control API, so that the line can be cut
     #[arg(long, value_name = "ADDRESS")]
@@ -101,8 +101,8 @@ pub struct SandboxArgs {
     /// Prints nothing after the addresses
     #[arg(long)]
     pub quiet: bool,
-    /// Prints JSON, an object a line: the addresses, then each request, codes whole
-    #[arg(long)]
+    /// The commands' common `--json`: an object a line, the addresses, then each request with its code whole.
+    #[arg(skip)]
     pub json: bool,
 }
 
@@ -128,7 +128,7 @@ pub enum SandboxError {
     System(#[from] std::io::Error),
 }
 
-/// Runs until SIGINT or SIGTERM.
+/// Runs until SIGINT or SIGTERM; `args.json` is the caller's to set.
 ///
 /// # Errors
 /// It cannot start as the arguments ask.
@@ -242,7 +242,7 @@ fn read_rules(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 fn random_seed() -> std::io::Result<u64> {
-    Ok(getrandom::u64()?)
+    getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape that clap wants")]

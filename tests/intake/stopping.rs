@@ -43,9 +43,9 @@ async fn a_request_that_does_not_end_is_cut_off_at_the_bound() {
 async fn a_header_that_trickles_does_not_hold_up_the_stop() {
     let mut host = Host::plain(Bounds::default()).await;
     let mut slow = host.connect().await;
-    // An answer shows that the connection is accepted.
-    ask(&mut slow, &get_request("/")).await;
     slow.write_all(b"GET / HT").await.expect("written");
+    // Connections are accepted in their order, so this answer shows that the slow one is.
+    ask(&mut host.connect().await, &get_request("/")).await;
     let begun = Instant::now();
     host.stop.send_replace(true);
     host.ended().await;

@@ -1,0 +1,199 @@
+//! The real binary: a gateway and a sandbox, each with its own folder and ports.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use redeemd::clock::{Clock, Stamp};
+use redeemd::limits::LaneNow;
+use redeemd::settings::Offline;
+use redeemd::store::{NewRedemption, Op, Store, Surroundings};
+
+use crate::{Failure, load, machine};
+
+/// No wait in a benchmark is longer.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+pub(crate) fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_redeemd"))
+}
+
+fn free_port() -> Result<SocketAddr, Failure> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// Ends with its owner.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.kill().and_then(|()| self.0.wait().map(drop)) {
+            eprintln!("a process could not be ended: {error}");
+        }
+    }
+}
+
+/// A provider that says yes.
+pub(crate) struct Sandbox {
+    pub(crate) address: SocketAddr,
+    _process: Process,
+}
+
+impl Sandbox {
+    pub(crate) fn start(delay: Duration) -> Result<Self, Failure> {
+        let address = free_port()?;
+        let delay = format!("{}ms", delay.as_millis());
+        let child = Command::new(binary())
+            .args(["sandbox", "--quiet", "--no-record", "--delay", &delay, "--listen", &address.to_string()])
+            .stdout(Stdio::null())
+            .spawn()?;
+        let process = Process(child);
+        until(|| TcpStream::connect(address).is_ok())?;
+        Ok(Self { address, _process: process })
+    }
+}
+
+/// A gateway on this disk.
+pub(crate) struct Gateway {
+    process: Process,
+    dir: tempfile::TempDir,
+    tills: SocketAddr,
+    admin: SocketAddr,
+    took: Duration,
+}
+
+impl Gateway {
+    /// Without a provider the line is down.
+    pub(crate) fn start(provider: Option<SocketAddr>) -> Result<Self, Failure> {
+        Self::start_with_backlog(provider, 0)
+    }
+
+    pub(crate) fn start_with_backlog(provider: Option<SocketAddr>, rows: usize) -> Result<Self, Failure> {
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let (tills, admin) = (free_port()?, free_port()?);
+        let nobody = free_port()?;
+        std::fs::write(dir.path().join("token"), "bench")?;
+        let settings = format!(
+            "[gateway]\nname = \"bench\"\nstate_dir = \"state\"\n[intake]\nlisten = \"{tills}\"\n\
+             [[provider]]\nname = \"p\"\nredeem_url = \"http://{}/redeem\"\ntoken_file = \"token\"\n\
+             [offline]\nmax_pending = 100000000\n[forward]\nreconnect_spread = \"0s\"\n[admin]\nlisten = \"{admin}\"\n",
+            provider.unwrap_or(nobody)
+        );
+        std::fs::write(dir.path().join("redeemd.toml"), settings)?;
+        fill(&dir.path().join("state"), rows)?;
+        let begun = Instant::now();
+        let child = Command::new(binary())
+            .args(["run", "--config"])
+            .arg(dir.path().join("redeemd.toml"))
+            .env("REDEEMD_LOG", "error")
+            .spawn()?;
+        let process = Process(child);
+        until(|| get(admin, "/readyz").is_ok_and(|text| text.starts_with("HTTP/1.1 200")))?;
+        Ok(Self { process, dir, tills, admin, took: begun.elapsed() })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.tills
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn took_to_start(&self) -> Duration {
+        self.took
+    }
+
+    fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
+    /// How long until nothing is pending any more.
+    pub(crate) fn until_drained(&self) -> Result<Duration, Failure> {
+        let begun = Instant::now();
+        until(|| get(self.admin, "/api/v1/status").is_ok_and(|text| text.contains("\"pending\":0,")))?;
+        Ok(begun.elapsed())
+    }
+
+    /// Bytes written so far, once the checkpoint of an idle store is over.
+    pub(crate) fn settled_bytes(&self) -> Result<u64, Failure> {
+        self.settle_down();
+        machine::number(self.pid(), "io", "write_bytes")
+    }
+
+    pub(crate) fn settle_down(&self) {
+        pause(Duration::from_secs(4));
+    }
+
+    /// A minute after the load, as the goal says.
+    pub(crate) fn rest(&self) {
+        pause(Duration::from_secs(60));
+    }
+
+    pub(crate) fn resident(&self) -> Result<String, Failure> {
+        let part = |field| machine::number(self.pid(), "status", field);
+        let mib = |kib| crate::report::ratio(kib, 1024);
+        Ok(format!("{:.1} MiB ({:.1} anonymous)", mib(part("VmRSS")?), mib(part("RssAnon")?)))
+    }
+
+    pub(crate) fn wakeups(&self, within: Duration) -> Result<String, Failure> {
+        let before = machine::switches(self.pid())?;
+        pause(within);
+        Ok(machine::every(machine::switches(self.pid())?.saturating_sub(before), within))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark waits in real time")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+fn until(mut done: impl FnMut() -> bool) -> Result<(), Failure> {
+    let begun = Instant::now();
+    while !done() {
+        if begun.elapsed() > PATIENCE {
+            return Err("it took too long".into());
+        }
+        pause(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+fn get(from: SocketAddr, path: &str) -> Result<String, Failure> {
+    let mut stream = TcpStream::connect(from)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {from}\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Fills a store through its own door, so that what starts is what a long outage leaves.
+fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
+    if rows == 0 {
+        return Ok(());
+    }
+    let (mut store, _) = Store::open(dir)?;
+    let offline = Offline { accept: true, max_pending: u64::MAX, max_outage: Duration::MAX };
+    let stamp: Stamp = Clock::system().stamp();
+    let around = Surroundings { stamp, offline: &offline, lane: &|_| LaneNow::default() };
+    let mut left = rows;
+    while left > 0 {
+        let batch = left.min(2000);
+        let ops: Vec<Op> = (0..batch).map(|_| accept()).collect::<Result<_, _>>()?;
+        for done in store.run(&ops, &around) {
+            done?;
+        }
+        store.checkpoint()?;
+        left -= batch;
+    }
+    Ok(store.close()?)
+}
+
+fn accept() -> Result<Op, Failure> {
+    let request = redeemd::contract::parse(load::body().into()).map_err(|faults| format!("{faults:?}"))?;
+    let new = NewRedemption { till: "till-1".to_owned(), key: None, lane: "p".to_owned(), request };
+    Ok(Op::Accept { new: Box::new(new), reusable: false })
+}

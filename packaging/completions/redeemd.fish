@@ -1,0 +1,127 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_redeemd_global_optspecs
+    string join \n config= json h/help V/version
+end
+
+function __fish_redeemd_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_redeemd_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_redeemd_using_subcommand
+    set -l cmd (__fish_redeemd_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c redeemd -n "__fish_redeemd_needs_command" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_needs_command" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_needs_command" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_needs_command" -s V -l version -d 'Print version'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "run" -d 'Run the gateway in the foreground'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "check" -d 'Check the settings and print every problem'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "status" -d 'Show the books, the storage and every lane'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "list" -d 'List redemptions'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "show" -d 'Show one redemption with everything that was done to it'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "retry" -d 'Send declined or parked redemptions again'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "void" -d 'Close a pending or parked redemption for good'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "flush" -d 'Try a lane (or all) at once instead of waiting'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "hold" -d 'Hold a lane (or all): nothing is sent until it is released'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "release" -d 'Let a held lane (or all) go on'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "report" -d 'What became of the rewards given while the line was down'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "export" -d 'Write the pending redemptions of this gateway to a file'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "import" -d 'Take over the redemptions that another gateway exported'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "sandbox" -d 'Be a provider to test against: the contract, and every fault on demand'
+complete -c redeemd -n "__fish_redeemd_using_subcommand run" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand run" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand run" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand check" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand check" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand check" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand status" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand status" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand status" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l state -d 'Only this state: pending, confirmed, declined, parked or voided' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l lane -d 'Only this lane' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l after -d 'Only after this sequence number' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l limit -d 'At most so many, 1 to 1000 [default: 100]' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l all -d 'All of them, page after page'
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand show" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand show" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand show" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand retry" -l lane -d 'The lane of the declines to take back' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand retry" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand retry" -l held -d 'Take back the equal declines for which the lane is held'
+complete -c redeemd -n "__fish_redeemd_using_subcommand retry" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand retry" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand void" -l note -d 'Why, in a few words; kept with the redemption' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand void" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand void" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand void" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand hold" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand hold" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand hold" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand release" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand release" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand release" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l lane -d 'Only this lane' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l from -d 'Only from this day on, by the tills\' own date' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l to -d 'Only up to this day, by the tills\' own date' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand export" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand export" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand export" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand import" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand import" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand import" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l listen -d 'Where gateways or tills connect; port 0 picks one and prints it' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l control -d 'A listener of its own for the control API, so that the line can be cut' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l redeem-path -d 'The path of Redeem' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l check-path -d 'The path of Check Reward' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l token-path -d 'The path of the OAuth token endpoint' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l webhook-path -d 'The path where error webhooks are received' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l rule -d 'A fault: field=value,field=value or a JSON object; the first that fires decides' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l rules-file -d 'Rules from a JSON file, after those of --rule; - is standard input' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l seed -d 'Makes the rules\' shares hit the same requests again; default: random, and printed' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l delay -d 'Waits before every answer' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l reusable -d 'Codes that are never used up, a pattern with *' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l token-file -d 'The file of the bearer token that requests must carry; without any token all are served' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l token -d 'The bearer token itself, for tests: other users of this machine can see it' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l oauth -d 'The OAuth client that gets tokens, for tests: other users of this machine can see it' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l oauth-expires -d 'How long an access token is good' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l oauth-refresh -d 'The refresh token that is good at start; each is good once' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l oauth-code -d 'The authorization code that is good once' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l tls -d 'Serves TLS with such a certificate' -r -f -a "good\t'Valid, for this host, by the authority of --ca-out'
+expired\t'It ended in 2001'
+not-yet-valid\t'It begins in 3000'
+self-signed\t'By nobody but itself'
+wrong-host\t'Valid, but for wrong-host.invalid'"
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l tls-name -d 'A further host name in the certificate, beside localhost and the address' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l ca-out -d 'Where the authority\'s certificate is written, for a client\'s `ca_file`' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l records -d 'How many requests are kept for GET /sandbox/requests' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l honour-keys -d 'Answers a repeated Idempotency-Key with its first answer (the contract has no such key)'
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l http1 -d 'HTTP/1.1 alone'
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l http2 -d 'HTTP/2 alone (without --tls: with prior knowledge)'
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l no-record -d 'Keeps no requests'
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l quiet -d 'Prints nothing after the addresses'
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l json -d 'Prints JSON, an object a line: the addresses, then each request, codes whole'
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -1,0 +1,294 @@
+#compdef redeemd
+
+autoload -U is-at-least
+
+_redeemd() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_redeemd_commands" \
+"*::: :->redeemd" \
+&& ret=0
+    case $state in
+    (redeemd)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:redeemd-command-$line[1]:"
+        case $line[1] in
+            (run)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--state=[Only this state\: pending, confirmed, declined, parked or voided]:STATE:_default' \
+'--lane=[Only this lane]:LANE:_default' \
+'--after=[Only after this sequence number]:SEQ:_default' \
+'--limit=[At most so many, 1 to 1000 \[default\: 100\]]:N:_default' \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'(--limit)--all[All of them, page after page]' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':id -- The redemption:_default' \
+&& ret=0
+;;
+(retry)
+_arguments "${_arguments_options[@]}" : \
+'--lane=[The lane of the declines to take back]:LANE:_default' \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'()--held[Take back the equal declines for which the lane is held]' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::ids -- The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line:_default' \
+&& ret=0
+;;
+(void)
+_arguments "${_arguments_options[@]}" : \
+'--note=[Why, in a few words; kept with the redemption]:TEXT:_default' \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':id -- The redemption:_default' \
+&& ret=0
+;;
+(flush)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'::lane -- The lane; all of them without one:_default' \
+&& ret=0
+;;
+(hold)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'::lane -- The lane; all of them without one:_default' \
+&& ret=0
+;;
+(release)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'::lane -- The lane; all of them without one:_default' \
+&& ret=0
+;;
+(report)
+_arguments "${_arguments_options[@]}" : \
+'--lane=[Only this lane]:LANE:_default' \
+'--from=[Only from this day on, by the tills'\'' own date]:YYYY-MM-DD:_default' \
+'--to=[Only up to this day, by the tills'\'' own date]:YYYY-MM-DD:_default' \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(export)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':file -- The file to write; it must not exist:_files' \
+&& ret=0
+;;
+(import)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':file -- The file that `export` wrote:_files' \
+&& ret=0
+;;
+(sandbox)
+_arguments "${_arguments_options[@]}" : \
+'--listen=[Where gateways or tills connect; port 0 picks one and prints it]:ADDRESS:_default' \
+'--control=[A listener of its own for the control API, so that the line can be cut]:ADDRESS:_default' \
+'--redeem-path=[The path of Redeem]:PATH:_default' \
+'--check-path=[The path of Check Reward]:PATH:_default' \
+'--token-path=[The path of the OAuth token endpoint]:PATH:_default' \
+'--webhook-path=[The path where error webhooks are received]:PATH:_default' \
+'*--rule=[A fault\: field=value,field=value or a JSON object; the first that fires decides]:RULE:_default' \
+'--rules-file=[Rules from a JSON file, after those of --rule; - is standard input]:FILE:_files' \
+'--seed=[Makes the rules'\'' shares hit the same requests again; default\: random, and printed]:NUMBER:_default' \
+'--delay=[Waits before every answer]:DURATION:_default' \
+'*--reusable=[Codes that are never used up, a pattern with *]:PATTERN:_default' \
+'(--token)--token-file=[The file of the bearer token that requests must carry; without any token all are served]:FILE:_files' \
+'--token=[The bearer token itself, for tests\: other users of this machine can see it]:TOKEN:_default' \
+'--oauth=[The OAuth client that gets tokens, for tests\: other users of this machine can see it]:ID:SECRET:_default' \
+'--oauth-expires=[How long an access token is good]:DURATION:_default' \
+'--oauth-refresh=[The refresh token that is good at start; each is good once]:TOKEN:_default' \
+'--oauth-code=[The authorization code that is good once]:CODE:_default' \
+'--tls=[Serves TLS with such a certificate]:CERTIFICATE:((good\:"Valid, for this host, by the authority of --ca-out"
+expired\:"It ended in 2001"
+not-yet-valid\:"It begins in 3000"
+self-signed\:"By nobody but itself"
+wrong-host\:"Valid, but for wrong-host.invalid"))' \
+'*--tls-name=[A further host name in the certificate, beside localhost and the address]:NAME:_default' \
+'--ca-out=[Where the authority'\''s certificate is written, for a client'\''s \`ca_file\`]:FILE:_files' \
+'--records=[How many requests are kept for GET /sandbox/requests]:NUMBER:_default' \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--honour-keys[Answers a repeated Idempotency-Key with its first answer (the contract has no such key)]' \
+'(--http2)--http1[HTTP/1.1 alone]' \
+'--http2[HTTP/2 alone (without --tls\: with prior knowledge)]' \
+'(--records)--no-record[Keeps no requests]' \
+'--quiet[Prints nothing after the addresses]' \
+'--json[Prints JSON, an object a line\: the addresses, then each request, codes whole]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_redeemd_commands] )) ||
+_redeemd_commands() {
+    local commands; commands=(
+'run:Run the gateway in the foreground' \
+'check:Check the settings and print every problem' \
+'status:Show the books, the storage and every lane' \
+'list:List redemptions' \
+'show:Show one redemption with everything that was done to it' \
+'retry:Send declined or parked redemptions again' \
+'void:Close a pending or parked redemption for good' \
+'flush:Try a lane (or all) at once instead of waiting' \
+'hold:Hold a lane (or all)\: nothing is sent until it is released' \
+'release:Let a held lane (or all) go on' \
+'report:What became of the rewards given while the line was down' \
+'export:Write the pending redemptions of this gateway to a file' \
+'import:Take over the redemptions that another gateway exported' \
+'sandbox:Be a provider to test against\: the contract, and every fault on demand' \
+    )
+    _describe -t commands 'redeemd commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__check_commands] )) ||
+_redeemd__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd check commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__export_commands] )) ||
+_redeemd__subcmd__export_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd export commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__flush_commands] )) ||
+_redeemd__subcmd__flush_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd flush commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__hold_commands] )) ||
+_redeemd__subcmd__hold_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd hold commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__import_commands] )) ||
+_redeemd__subcmd__import_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd import commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__list_commands] )) ||
+_redeemd__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd list commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__release_commands] )) ||
+_redeemd__subcmd__release_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd release commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__report_commands] )) ||
+_redeemd__subcmd__report_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd report commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__retry_commands] )) ||
+_redeemd__subcmd__retry_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd retry commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__run_commands] )) ||
+_redeemd__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd run commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__sandbox_commands] )) ||
+_redeemd__subcmd__sandbox_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd sandbox commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__show_commands] )) ||
+_redeemd__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd show commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__status_commands] )) ||
+_redeemd__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd status commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__void_commands] )) ||
+_redeemd__subcmd__void_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd void commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_redeemd" ]; then
+    _redeemd "$@"
+else
+    compdef _redeemd redeemd
+fi

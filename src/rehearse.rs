@@ -1,1 +1,0 @@
-//! Plays an outage with a sandbox provider and ends with the books.

@@ -1,0 +1,88 @@
+//! The books at a rehearsal's end: the gateway's, the provider's, and what was acknowledged at the till.
+
+use serde::{Deserialize, Serialize};
+
+use crate::sandbox::Summary;
+
+/// The gateway's totals as `status` shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    pub(super) accepted: u64,
+    pub(super) pending: u64,
+    pub(super) confirmed: u64,
+    pub(super) declined: u64,
+    pub(super) parked: u64,
+    pub(super) voided: u64,
+}
+
+/// Everything that a rehearsal's end is judged by.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Books {
+    /// What tills were told "accepted" or "confirmed" about.
+    pub(super) acknowledged: u64,
+    /// What tills were refused by the offline limits.
+    pub(super) refused: u64,
+    pub(super) gateway: Counts,
+    pub(super) provider: Summary,
+}
+
+impl Books {
+    /// What is wrong, each in one line; nothing if the books balance and agree.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let Counts { accepted, pending, confirmed, declined, parked, voided } = self.gateway;
+        let Summary { codes_taken, keys_seen, codes_under_two_keys, keys_with_two_codes, .. } = self.provider;
+        let sum = pending + confirmed + declined + parked + voided;
+        let checks = [
+            (accepted == sum, format!("accepted {accepted} is not the sum of the states, {sum}")),
+            (pending == 0, format!("{pending} still pending")),
+            (
+                accepted == self.acknowledged,
+                format!("{} acknowledged at the till, {accepted} accepted", self.acknowledged),
+            ),
+            (confirmed == accepted, format!("{confirmed} confirmed of {accepted} accepted")),
+            (
+                codes_taken == confirmed,
+                format!("the provider took {codes_taken} codes, the gateway confirmed {confirmed}"),
+            ),
+            (keys_seen == codes_taken, format!("the provider saw {keys_seen} keys for {codes_taken} codes")),
+            (codes_under_two_keys == 0, format!("{codes_under_two_keys} codes came under two keys")),
+            (keys_with_two_codes == 0, format!("{keys_with_two_codes} keys came with two codes")),
+        ];
+        checks.into_iter().filter(|(holds, _)| !holds).map(|(_, problem)| problem).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> Books {
+        let gateway = Counts { accepted: 5, confirmed: 5, ..Counts::default() };
+        let provider = Summary { codes_taken: 5, keys_seen: 5, ..Summary::default() };
+        Books { acknowledged: 5, refused: 2, gateway, provider }
+    }
+
+    #[test]
+    fn books_that_balance_and_agree_have_no_problem() {
+        assert_eq!(good().problems(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_single_disagreement_is_a_problem() {
+        let spoil: [fn(&mut Books); 8] = [
+            |books| books.acknowledged += 1,
+            |books| books.gateway.accepted += 1,
+            |books| books.gateway.pending += 1,
+            |books| books.gateway.confirmed -= 1,
+            |books| (books.gateway.confirmed, books.gateway.declined) = (4, 1),
+            |books| books.provider.codes_taken += 1,
+            |books| books.provider.codes_under_two_keys += 1,
+            |books| books.provider.keys_with_two_codes += 1,
+        ];
+        for (number, spoil) in spoil.into_iter().enumerate() {
+            let mut books = good();
+            spoil(&mut books);
+            assert!(!books.problems().is_empty(), "{number}");
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The commands, as a shell sees them: the real binary against the real operators' HTTP on a Unix socket, over a store
+//! with a few redemptions in it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the exceptions for tests do not reach the helpers of an integration test"
+)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use redeemd::admin::{Admin, Info, router};
+use redeemd::clock::Clock;
+use redeemd::listen::{Bounds, Socket, serve};
+use redeemd::queue::{Lane, LaneSettings, Mailboxes, Queue};
+use redeemd::redemption::{Request, RewardCode};
+use redeemd::store::{Decision, NewRedemption, Store};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// A gateway without a forwarder: what is accepted stays pending.
+struct Gateway {
+    folder: tempfile::TempDir,
+    queue: Queue,
+    ready: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+    serving: JoinSet<()>,
+    _mailboxes: Vec<Mailboxes>,
+}
+
+impl Gateway {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = redeemd::settings::parse(&settings(folder.path()), "box").unwrap().settings;
+        let state = folder.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let (store, _) = Store::open(&state).unwrap();
+        let queue = Queue::start(store, Clock::manual(1_793_491_200_000, true), settings.offline.clone()).unwrap();
+        let lanes = settings
+            .providers
+            .iter()
+            .map(|provider| Lane::new(LaneSettings { provider: provider.clone(), forward: settings.forward.clone() }));
+        let (lanes, mailboxes): (Vec<_>, Vec<_>) = lanes.unzip();
+        queue.set_lanes(lanes).await.unwrap();
+        let (ready, is_ready) = watch::channel(false);
+        let info = Info {
+            gateway: settings.gateway.name,
+            version: "9.9.9",
+            started: tokio::time::Instant::now(),
+            clock: Clock::manual(1_793_491_200_000, true),
+            ready: is_ready,
+        };
+        let listener = tokio::net::UnixListener::bind(folder.path().join("admin.sock")).unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let mut serving = JoinSet::new();
+        let routes = router(Arc::new(Admin::new(queue.clone(), info)));
+        serving.spawn(serve(Socket::Unix(listener), routes, Bounds::default(), stopped));
+        Self { folder, queue, ready, stop, serving, _mailboxes: mailboxes }
+    }
+
+    async fn accept(&self, code: &str, till: &str) -> String {
+        let request = Request {
+            reward_code: RewardCode::new(code.to_owned()),
+            business_refrence: "shop".to_owned(),
+            branch_id: "042".to_owned(),
+            date: "2026-11-01 10:00:00".to_owned(),
+            timestamp: "1".to_owned(),
+            body: bytes::Bytes::from_static(b"{}"),
+        };
+        let new = NewRedemption { till: till.to_owned(), key: None, lane: "retm".to_owned(), request };
+        match self.queue.accept(new).await.unwrap() {
+            Decision::Taken(taken) => taken.id.to_string(),
+            refused @ (Decision::StillPending(_)
+            | Decision::Settled(_)
+            | Decision::KeyReused
+            | Decision::Used(_)
+            | Decision::Limited(_)) => panic!("{refused:?}"),
+        }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redeemd"));
+        let clean = ["RUNTIME_DIRECTORY", "STATE_DIRECTORY", "COLUMNS", "JOURNAL_STREAM"];
+        for variable in clean {
+            command.env_remove(variable);
+        }
+        command.args(args).arg("--config").arg(self.settings_file());
+        command
+    }
+
+    fn settings_file(&self) -> PathBuf {
+        let file = self.folder.path().join("redeemd.toml");
+        std::fs::write(&file, settings(self.folder.path())).unwrap();
+        file
+    }
+
+    async fn run(&self, args: &[&str]) -> Ran {
+        self.run_with(args, "").await
+    }
+
+    async fn run_with(&self, args: &[&str], input: &str) -> Ran {
+        let mut command = self.command(args);
+        let input = input.to_owned();
+        tokio::task::spawn_blocking(move || Ran::of(&mut command, &input)).await.unwrap()
+    }
+
+    async fn end(mut self) {
+        self.stop.send(true).unwrap();
+        self.serving.join_next().await.unwrap().unwrap();
+        self.queue.stop().await;
+    }
+}
+
+fn settings(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        r#"
+[gateway]
+name = "branch-042"
+state_dir = "{folder}/state"
+[admin]
+socket = "{folder}/admin.sock"
+[[provider]]
+name = "retm"
+redeem_url = "https://svc.retm.sa/redeem"
+token_file = "{folder}/token"
+[[provider]]
+name = "other"
+businesses = ["cafe"]
+redeem_url = "https://other.retm.sa/redeem"
+token_file = "{folder}/token"
+"#
+    )
+}
+
+/// What a shell sees of a command.
+#[derive(Debug)]
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn of(command: &mut Command, input: &str) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap_or_default();
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        Self {
+            code: status.code().expect("the command was not killed"),
+            out: String::from_utf8(stdout).unwrap(),
+            err: String::from_utf8(stderr).unwrap(),
+        }
+    }
+
+    fn json(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn bare(args: &[&str]) -> Ran {
+    Ran::of(Command::new(env!("CARGO_BIN_EXE_redeemd")).args(args), "")
+}
+
+#[test]
+fn a_wrong_command_line_is_64_and_help_and_version_are_0() {
+    for wrong in [&["fly"][..], &[], &["void", "1-a"], &["list", "--state", "lost"], &["show"]] {
+        let ran = bare(wrong);
+        assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{wrong:?} {}", ran.err);
+        assert!(!ran.err.is_empty());
+    }
+    for right in [&["--help"][..], &["--version"], &["list", "--help"]] {
+        assert_eq!((bare(right).code, bare(right).err.as_str()), (0, ""), "{right:?}");
+    }
+}
+
+#[test]
+fn without_a_daemon_the_commands_exit_69_and_say_where_they_looked() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("redeemd.toml");
+    std::fs::write(&file, settings(folder.path())).unwrap();
+    for args in [&["status"][..], &["list"], &["flush"], &["report"], &["show", "1-a"], &["void", "1-a", "--note", "x"]]
+    {
+        let ran = bare(&[args, &["--config", file.to_str().unwrap()]].concat());
+        assert_eq!(ran.code, 69, "{args:?} {}", ran.err);
+        assert!(ran.err.contains("admin.sock"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn wrong_settings_are_78_with_every_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("redeemd.toml");
+    std::fs::write(&file, "[intake]\nlisten = 7\n[offline]\nmax_pendign = 1\n").unwrap();
+    for command in ["check", "run", "status"] {
+        let ran = bare(&[command, "--config", file.to_str().unwrap()]);
+        assert_eq!(ran.code, 78, "{command}: {}", ran.err);
+        assert!(ran.err.contains("intake.listen") && ran.err.contains("max_pendign"), "{}", ran.err);
+    }
+}
+
+#[tokio::test]
+async fn good_settings_pass_the_check_with_their_warnings() {
+    let gateway = Gateway::start().await;
+    let ran = gateway.run(&["check"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "the settings are good\n"), "{}", ran.err);
+    assert!(ran.err.contains("warning: "), "the token's file is missing: {}", ran.err);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn status_shows_the_books_and_the_lanes_to_people_and_machines() {
+    let gateway = Gateway::start().await;
+    gateway.accept("CODE-AAAA-1111", "till-1").await;
+    let ran = gateway.run(&["status"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.starts_with("gateway   branch-042, version 9.9.9"), "{}", ran.out);
+    assert!(ran.out.contains("1 accepted = 1 pending + 0 confirmed"), "{}", ran.out);
+    let value = &gateway.run(&["status", "--json"]).await.json()[0];
+    assert_eq!(
+        value["counts"],
+        json!({"accepted": 1, "pending": 1, "confirmed": 0, "declined": 0, "parked": 0, "voided": 0})
+    );
+    let names: Vec<&str> =
+        value["lanes"].as_array().unwrap().iter().map(|lane| lane["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["retm", "other"]);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_list_is_read_page_by_page_and_never_shows_a_whole_code() {
+    let gateway = Gateway::start().await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(gateway.accept(&format!("CODE-BBBB-{n}{n}{n}{n}"), "till\u{1b}[2J").await);
+    }
+    let page = gateway.run(&["list", "--limit", "2", "--json"]).await;
+    assert_eq!(page.json().iter().map(|row| row["id"].as_str().unwrap()).collect::<Vec<_>>(), ids[..2]);
+    assert!(page.err.contains("--after"), "{}", page.err);
+    let after = page.json()[1]["seq"].to_string();
+    let rest = gateway.run(&["list", "--after", &after, "--json"]).await;
+    assert_eq!(rest.json().len(), 3);
+    let all = gateway.run(&["list", "--all", "--state", "pending", "--lane", "retm"]).await;
+    assert_eq!((all.code, all.out.lines().count()), (0, 6), "{}", all.err);
+    assert!(!all.out.contains("CODE-BBBB") && !all.out.contains('\u{1b}') && all.out.contains("…"), "{}", all.out);
+    assert_eq!(gateway.run(&["list", "--state", "parked", "--json"]).await.out, "");
+    let unknown = gateway.run(&["list", "--lane", "nope"]).await;
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.err.contains("retm, other"), "{}", unknown.err);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_void_is_recorded_with_its_note_and_who_did_it() {
+    let gateway = Gateway::start().await;
+    let id = gateway.accept("CODE-CCCC-1111", "till-1").await;
+    let ran = gateway.run(&["void", &id, "--note", "customer came back"]).await;
+    assert_eq!((ran.code, ran.out), (0, format!("{id}: voided\n")), "{}", ran.err);
+    let shown = gateway.run(&["show", &id]).await;
+    assert!(shown.out.contains("customer came back") && shown.out.contains(" void by "), "{}", shown.out);
+    assert!(!shown.out.contains("void by console"), "the socket tells who acts: {}", shown.out);
+    let again = gateway.run(&["void", &id, "--note", "twice"]).await;
+    assert_eq!(again.code, 1, "{}", again.out);
+    assert_eq!(gateway.run(&["void", &id, "--note", " "]).await.code, 1);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_retry_goes_on_past_what_it_may_not_retry_and_says_each() {
+    let gateway = Gateway::start().await;
+    let pending = gateway.accept("CODE-DDDD-1111", "till-1").await;
+    let ran = gateway.run_with(&["retry", "-"], &format!("{{\"id\":\"{pending}\"}}\n\n999-abc\nnonsense!\n")).await;
+    assert_eq!(ran.code, 1);
+    for word in [pending.as_str(), "999-abc", "nonsense!"] {
+        assert!(ran.err.contains(word), "{word}: {}", ran.err);
+    }
+    assert_eq!(gateway.run(&["retry", "--lane", "nope", "--held"]).await.code, 1);
+    let none = gateway.run(&["retry", "--lane", "retm", "--held", "--json"]).await;
+    assert_eq!((none.code, none.json()), (0, vec![json!({"lane": "retm", "retried": 0})]), "{}", none.err);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn an_unknown_id_and_an_unknown_lane_are_1_and_no_id_at_all_is_64() {
+    let gateway = Gateway::start().await;
+    assert_eq!(gateway.run(&["show", "999-abc"]).await.code, 1);
+    assert_eq!(gateway.run(&["show", "../status"]).await.code, 64);
+    for command in ["flush", "hold", "release"] {
+        assert_eq!(gateway.run(&[command, "nope"]).await.code, 1, "{command}");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn the_report_is_quiet_when_nothing_was_given_while_the_line_was_down() {
+    let gateway = Gateway::start().await;
+    gateway.accept("CODE-EEEE-1111", "till-1").await;
+    let ran = gateway.run(&["report", "--json"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(ran.json().last().unwrap()["kind"], "total");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_ends_a_list_quietly() {
+    let gateway = Gateway::start().await;
+    for n in 0..3 {
+        gateway.accept(&format!("CODE-FFFF-{n}{n}{n}{n}"), "till-1").await;
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = gateway.command(&["list"]);
+    command.stdout(writer).stderr(Stdio::piped());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn ready_follows_the_daemon_and_metrics_hold_the_books() {
+    use redeemd::client::{Target, call};
+    let gateway = Gateway::start().await;
+    gateway.accept("CODE-GGGG-1111", "till-1").await;
+    let target = Target::Unix(gateway.folder.path().join("admin.sock"));
+    let get = async |path: &str| call(&target, hyper::Method::GET, path, &[], bytes::Bytes::new()).await.unwrap();
+    assert_eq!((get("/readyz").await.status, get("/livez").await.status), (503, 200));
+    gateway.ready.send(true).unwrap();
+    assert_eq!(get("/readyz").await.status, 200);
+    let metrics = get("/metrics").await;
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(metrics.header("content-type"), Some(content_type));
+    let page = String::from_utf8(metrics.body.to_vec()).unwrap();
+    assert!(page.contains("redeemd_redemptions{lane=\"retm\",state=\"pending\"} 1\n"), "{page}");
+    let wrong = get("/api/v1/redemptions?state=lost&page=2").await;
+    assert_eq!((wrong.status, wrong.header("content-type")), (400, Some("application/problem+json")));
+    let detail = wrong.json().unwrap()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("state: ") && detail.contains("page: "), "{detail}");
+    gateway.end().await;
+}

@@ -1,0 +1,318 @@
+//! The gateway: a real `redeemd run` on ports and a folder of its own.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use rustix::process::Signal;
+use serde::Deserialize;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::process::{Process, redeemd};
+use super::provider::Provider;
+use super::till::{Reply, Till};
+use super::{eventually, free_port};
+
+/// How often a start is tried again because somebody else took a port.
+const PORT_RACES_MAX: usize = 5;
+
+/// The books.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) accepted: u64,
+    pub(crate) pending: u64,
+    pub(crate) confirmed: u64,
+    pub(crate) declined: u64,
+    pub(crate) parked: u64,
+    pub(crate) voided: u64,
+}
+
+impl Counts {
+    pub(crate) fn balance(&self) -> bool {
+        self.accepted == self.pending + self.confirmed + self.declined + self.parked + self.voided
+    }
+}
+
+/// What is in the file `redeemd.toml`, before there are ports.
+pub(crate) struct Builder {
+    folder: TempDir,
+    intake: String,
+    offline: String,
+    forward: String,
+    lanes: Vec<String>,
+    more: String,
+    tills: Vec<(String, String)>,
+}
+
+/// A gateway, running or not; its folder goes with it.
+pub(crate) struct Gateway {
+    builder: Builder,
+    process: Option<Process>,
+    tills: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Gateway {
+    /// Settings for tests: quick retries, no spread.
+    pub(crate) fn with() -> Builder {
+        Builder {
+            folder: tempfile::tempdir().unwrap(),
+            intake: "reply_within = \"900ms\"\n".to_owned(),
+            offline: String::new(),
+            forward: "retry_min = \"100ms\"\nretry_max = \"250ms\"\nreconnect_spread = \"0s\"\n".to_owned(),
+            lanes: Vec::new(),
+            more: String::new(),
+            tills: Vec::new(),
+        }
+    }
+
+    /// A gateway before `provider`, without tills' tokens, ready.
+    pub(crate) fn before(provider: &Provider) -> Self {
+        Self::with().lane("main", provider, "").start()
+    }
+}
+
+impl Builder {
+    /// A lane of this name; `more` is further lines of its table.
+    pub(crate) fn lane(mut self, name: &str, provider: &Provider, more: &str) -> Self {
+        let token = self.write(&format!("{name}.token"), "provider-token");
+        self.lanes.push(format!(
+            "[[provider]]\nname = \"{name}\"\nredeem_url = \"{}\"\ncheck_url = \"{}\"\ntoken_file = \"{}\"\n{}{more}\n",
+            provider.redeem_url,
+            provider.check_url,
+            token.display(),
+            if more.contains("timeout") { "" } else { "timeout = \"3s\"\n" },
+        ));
+        self
+    }
+
+    /// A till with a token.
+    pub(crate) fn till(mut self, name: &str, token: &str) -> Self {
+        self.write(&format!("{name}.token"), token);
+        self.tills.push((name.to_owned(), token.to_owned()));
+        self
+    }
+
+    /// Lines of `[intake]` instead of the usual.
+    pub(crate) fn intake(mut self, lines: &str) -> Self {
+        self.intake = format!("{lines}\n");
+        self
+    }
+
+    /// Lines of `[offline]`.
+    pub(crate) fn offline(mut self, lines: &str) -> Self {
+        self.offline = format!("{lines}\n");
+        self
+    }
+
+    /// Lines of `[forward]` instead of the usual.
+    pub(crate) fn forward(mut self, lines: &str) -> Self {
+        self.forward = format!("{lines}\n");
+        self
+    }
+
+    /// Whole sections at the file's end.
+    pub(crate) fn more(mut self, sections: &str) -> Self {
+        self.more = format!("{sections}\n");
+        self
+    }
+
+    /// Starts it, and is ready when this returns.
+    pub(crate) fn start(self) -> Gateway {
+        let mut gateway = Gateway { builder: self, process: None, tills: free_port(), admin: free_port() };
+        gateway.start();
+        gateway
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn write_settings(&self, tills: SocketAddr, admin: SocketAddr) -> PathBuf {
+        let state = self.folder.path().join("state");
+        let mut text = format!(
+            "[gateway]\nname = \"test\"\nstate_dir = \"{}\"\n\n[intake]\nlisten = \"{tills}\"\n{}\n",
+            state.display(),
+            self.intake
+        );
+        for (name, _) in &self.tills {
+            let token = self.folder.path().join(format!("{name}.token"));
+            writeln!(text, "[[intake.till]]\nname = \"{name}\"\ntoken_file = \"{}\"\n", token.display()).unwrap();
+        }
+        for lane in &self.lanes {
+            text.push_str(lane);
+        }
+        let Self { offline, forward, more, .. } = self;
+        write!(text, "[offline]\n{offline}\n[forward]\n{forward}\n[admin]\nlisten = \"{admin}\"\n\n{more}").unwrap();
+        self.write("redeemd.toml", &text)
+    }
+}
+
+impl Gateway {
+    /// Starts it (again) on the same ports and folder, and is ready when this returns.
+    pub(crate) fn start(&mut self) {
+        for _ in 0..PORT_RACES_MAX {
+            if self.try_start() {
+                return;
+            }
+            // Only the first start may choose: tills know the ports of the later ones.
+            (self.tills, self.admin) = (free_port(), free_port());
+        }
+        panic!("no port could be had");
+    }
+
+    /// False if a port was taken by somebody else.
+    fn try_start(&mut self) -> bool {
+        assert!(self.process.is_none(), "it runs already");
+        let settings = self.builder.write_settings(self.tills, self.admin);
+        std::fs::create_dir_all(self.state_dir()).unwrap();
+        let mut command = redeemd("run");
+        command.arg("--config").arg(settings);
+        let (mut process, _) = Process::start(command, false);
+        let admin = Till::new(self.admin, None);
+        let ready = eventually("the gateway is ready", || match process.ended() {
+            Some(status) => Some(Err(status)),
+            None => admin.try_send("GET", "/readyz", &[], b"").ok().filter(|reply| reply.status == 200).map(Ok),
+        });
+        match ready {
+            Ok(_) => {
+                self.process = Some(process);
+                true
+            }
+            Err(status) => {
+                let log = process.log();
+                assert!(log.contains("in use"), "the gateway ended with {status}: {log}");
+                false
+            }
+        }
+    }
+
+    fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the gateway runs")
+    }
+
+    pub(crate) fn kill9(&mut self) {
+        self.process().kill9();
+        self.process = None;
+    }
+
+    /// SIGTERM; its exit status.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let status = self.process().terminate();
+        self.process = None;
+        status
+    }
+
+    /// SIGKILL and a new start.
+    pub(crate) fn restart(&mut self) {
+        self.kill9();
+        self.start();
+    }
+
+    /// SIGHUP, after the caller has changed files.
+    pub(crate) fn reload(&mut self) {
+        self.process().signal(Signal::HUP);
+    }
+
+    pub(crate) fn pid(&mut self) -> u32 {
+        self.process().id()
+    }
+
+    /// What the running process has printed.
+    pub(crate) fn log(&mut self) -> String {
+        self.process().log()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.builder.folder.path()
+    }
+
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.folder().join("state")
+    }
+
+    /// The till of this name, with its token; `till("")` has none.
+    pub(crate) fn till(&self, name: &str) -> Till {
+        let token = self.builder.tills.iter().find(|(known, _)| known == name).map(|(_, token)| token.as_str());
+        assert!(token.is_some() || name.is_empty(), "no till is called {name}");
+        Till::new(self.tills, token)
+    }
+
+    /// Somebody with another token, or none.
+    pub(crate) fn stranger(&self, token: Option<&str>) -> Till {
+        Till::new(self.tills, token)
+    }
+
+    /// Puts another token into a till's or lane's file.
+    pub(crate) fn write_token(&self, name: &str, token: &str) {
+        self.builder.write(&format!("{name}.token"), token);
+    }
+
+    /// A request to the operators' listener.
+    pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> Reply {
+        let json = [("content-type", "application/json")];
+        Till::new(self.admin, None).send(method, path, if method == "POST" { &json } else { &[] }, body.as_bytes())
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        let reply = self.admin("GET", "/api/v1/status", "");
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.json()
+    }
+
+    /// The books, which balance at every look.
+    pub(crate) fn counts(&self) -> Counts {
+        let status = self.status();
+        let counts: Counts = serde_json::from_value(status["counts"].clone()).unwrap();
+        assert!(counts.balance(), "{counts:?}");
+        counts
+    }
+
+    /// A lane as `status` shows it.
+    pub(crate) fn lane(&self, name: &str) -> Value {
+        let status = self.status();
+        let lanes = status["lanes"].as_array().unwrap();
+        lanes.iter().find(|lane| lane["name"] == name).unwrap_or_else(|| panic!("no lane {name} in {status}")).clone()
+    }
+
+    /// Returns when the lane's link is so.
+    pub(crate) fn wait_for_link(&self, lane: &str, link: &str) -> Value {
+        eventually(&format!("lane {lane} is {link}"), || Some(self.lane(lane)).filter(|lane| lane["link"] == link))
+    }
+
+    /// Returns when the books satisfy `wanted`.
+    pub(crate) fn wait_for_counts(&self, what: &str, wanted: impl Fn(&Counts) -> bool) -> Counts {
+        let mut last = Counts::default();
+        let look = || {
+            last = self.counts();
+            wanted(&last).then_some(last)
+        };
+        eventually(&format!("the books show {what}"), look)
+    }
+
+    /// Nothing is pending any more.
+    pub(crate) fn wait_until_drained(&self) -> Counts {
+        self.wait_for_counts("nothing pending", |counts| counts.pending == 0)
+    }
+
+    /// Every redemption in this state, or all with an empty one.
+    pub(crate) fn list(&self, state: &str) -> Vec<Value> {
+        let mut all: Vec<Value> = Vec::new();
+        let mut after = String::new();
+        loop {
+            let state = if state.is_empty() { String::new() } else { format!("&state={state}") };
+            let reply = self.admin("GET", &format!("/api/v1/redemptions?limit=500{state}{after}"), "");
+            assert_eq!(reply.status, 200, "{reply:?}");
+            let page = reply.json();
+            all.extend(page["redemptions"].as_array().unwrap_or_else(|| panic!("{page}")).iter().cloned());
+            match page["next"].as_i64() {
+                Some(next) => after = format!("&after={next}"),
+                None => return all,
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What every end-to-end test stands on: processes, ports, and the one place that waits.
+
+#![allow(dead_code, reason = "not every test uses every tool")]
+
+mod gateway;
+mod process;
+mod provider;
+mod till;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+pub(crate) use gateway::Gateway;
+pub(crate) use provider::Provider;
+pub(crate) use till::{Order, Reply};
+
+/// How long anything may take here before it counts as never.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The pause between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Looks until `look` gives a value, at most [`DEADLINE`]; nothing else in these tests waits.
+pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within(DEADLINE, what, look)
+}
+
+/// Like [`eventually`], with a bound of its own.
+pub(crate) fn within<T>(deadline: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < deadline, "after {deadline:?} still not: {what}");
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+/// A port that was free a moment ago; whoever loses the race for it asks again.
+pub(crate) fn free_port() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+/// Runs `work` for each of `0..count` at the same moment, on threads of their own.
+pub(crate) fn at_once<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = std::sync::Barrier::new(count);
+    std::thread::scope(|scope| {
+        let start = |index| {
+            let (barrier, work) = (&barrier, &work);
+            scope.spawn(move || {
+                barrier.wait();
+                work(index)
+            })
+        };
+        let threads: Vec<_> = (0..count).map(start).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// A seed for a test's chance: `REDEEMD_SEED` or the process's own randomness, printed for a failing run.
+pub(crate) fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    let given = std::env::var("REDEEMD_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = given.unwrap_or_else(|| std::hash::RandomState::new().build_hasher().finish());
+    println!("REDEEMD_SEED={seed}");
+    seed
+}
+
+/// A small generator for tests: xorshift64*.
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % end
+    }
+}

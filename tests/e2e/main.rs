@@ -1,0 +1,13 @@
+//! The real binary, from outside: tills, the daemon, a hostile provider.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy knows tests by their attribute alone, and a harness's faults are failures of its tests"
+)]
+
+mod harness;
+mod smoke;
+mod till;

@@ -1,0 +1,348 @@
+//! Redemptions from till to answer, with the real queue and store and a provider that the test plays by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use redeemd::clock::Clock;
+use redeemd::intake::{self, Intake};
+use redeemd::listen::{Bounds, Socket, serve};
+use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue};
+use redeemd::redemption::Answer;
+use redeemd::settings::{self, Settings};
+use redeemd::store::{Claimed, Ended, Store};
+use redeemd::verdict::{Outcome, Reply};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::support::{PATIENCE, answer, ask};
+
+/// A gateway of two tills and one lane.
+struct Shop {
+    folder: TempDir,
+    addr: std::net::SocketAddr,
+    queue: Queue,
+    intake: Arc<Intake>,
+    lane: Arc<Lane>,
+    mailboxes: Mailboxes,
+    _stop: watch::Sender<bool>,
+    _listener: JoinSet<()>,
+}
+
+fn settings(folder: &TempDir, reply_within: &str) -> Settings {
+    let tokens = ["till-1", "till-2", "provider"].map(|name| {
+        let path = folder.path().join(name);
+        if !path.exists() {
+            std::fs::write(&path, format!("{name}-token")).expect("written");
+        }
+        path.display().to_string()
+    });
+    let [one, two, provider] = tokens;
+    let text = format!(
+        r#"
+        [intake]
+        reply_within = "{reply_within}"
+        [[intake.till]]
+        name = "till-1"
+        token_file = "{one}"
+        [[intake.till]]
+        name = "till-2"
+        token_file = "{two}"
+        [[provider]]
+        name = "retm"
+        redeem_url = "https://provider.example/redeem"
+        check_url = "https://provider.example/check"
+        token_file = "{provider}"
+        [offline]
+        max_pending = 2
+        "#
+    );
+    settings::parse(&text, "branch").expect("good settings").settings
+}
+
+/// The provider's check: it knows one code, and the line breaks on another.
+fn checked(body: &[u8]) -> Option<Outcome> {
+    let text = std::str::from_utf8(body).expect("UTF-8");
+    if text.contains("no-check") {
+        return None;
+    }
+    let body = if text.contains("portal") { "<html>" } else { r#"{"data":{"value":5},"errors":[]}"# };
+    let answer = Answer { body: Bytes::from_static(body.as_bytes()), ..Answer::success() };
+    let reply = Reply { answer, truncated: false, retry_after: None, date: None, www_authenticate: None };
+    Some(Outcome::Answered(reply))
+}
+
+impl Shop {
+    async fn open(reply_within: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = settings(&folder, reply_within);
+        let state = folder.path().join("state");
+        std::fs::create_dir(&state).expect("a folder");
+        let (store, _) = Store::open(&state).expect("a new store");
+        let queue =
+            Queue::start(store, Clock::manual(1_800_000_000_000, true), settings.offline.clone()).expect("threads");
+        let provider = settings.providers[0].clone();
+        let (lane, mailboxes) = Lane::new(LaneSettings { provider, forward: settings.forward.clone() });
+        queue.set_lanes(vec![Arc::clone(&lane)]).await.expect("a lane");
+        let intake =
+            Intake::new(&settings, queue.clone(), |_: &str, body: Bytes| std::future::ready(checked(&body)), None);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("its number");
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let router = intake::router(Arc::clone(&intake));
+        tasks.spawn(serve(Socket::Tcp(listener), router, Bounds::default(), stopped));
+        Self { folder, addr, queue, intake, lane, mailboxes, _stop: stop, _listener: tasks }
+    }
+
+    /// The line is up from now on.
+    fn up(&self) {
+        self.lane.set_gate(Gate { up: true, ..Gate::default() });
+    }
+
+    /// The line is down from now on.
+    fn down(&self) {
+        self.lane.set_gate(Gate { outage: Some((Instant::now(), Duration::ZERO)), ..Gate::default() });
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.addr).await.expect("a connection")
+    }
+
+    async fn asks(&self, text: &str) -> Told {
+        Told(ask(&mut self.connect().await, text).await)
+    }
+
+    async fn redeems(&self, till: &str, code: &str) -> Told {
+        self.asks(&redeem(till, code, "")).await
+    }
+
+    /// The next redemption that goes to the provider at once; its bytes leave.
+    async fn attempt(&mut self) -> Claimed {
+        let row = timeout(PATIENCE, self.mailboxes.live.recv()).await.expect("in time").expect("a lane");
+        assert!(self.queue.begin(row.seq), "it was taken back");
+        row
+    }
+
+    async fn settle(&self, row: &Claimed, ended: Ended) {
+        assert!(self.queue.settle(row.seq, row.attempt, ended).await.expect("settled").applied);
+    }
+}
+
+fn redeem(till: &str, code: &str, extra: &str) -> String {
+    let body = format!(
+        r#"{{"reward_code":"{code}","business_refrence":"shop","branch_id":"7","date":"2026-11-23 14:03:11","timestamp":"1"}}"#
+    );
+    request("POST", "/redeem", till, extra, &body)
+}
+
+fn request(method: &str, path: &str, till: &str, extra: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {till}-token\r\ncontent-type: \
+         application/json\r\ncontent-length: {length}\r\n{extra}\r\n{body}"
+    )
+}
+
+fn refusal() -> Ended {
+    let body = Bytes::from_static(br#"{"message":"Reward has expired"}"#);
+    let answer = Answer { status: 400, content_type: Some("text/json".to_owned()), body };
+    Ended::Declined { answer, already_used: false }
+}
+
+/// One answer as it came.
+#[derive(Debug)]
+struct Told(String);
+
+impl Told {
+    fn status(&self) -> &str {
+        self.0.get(9..12).unwrap_or_default()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.0.split("\r\n").take_while(|line| !line.is_empty());
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    fn id(&self) -> &str {
+        self.header("redeemd-id").expect("an id")
+    }
+
+    fn body(&self) -> &str {
+        self.0.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
+
+    /// Status, state and body.
+    fn is(&self, status: &str, state: Option<&str>, body: &str) {
+        let told = (self.status(), self.header("redeemd-state"), self.body());
+        assert_eq!(told, (status, state, body), "{self:?}");
+    }
+
+    fn says(&self, status: &str, words: &str) {
+        assert!(self.status() == status && self.body().contains(words), "{status} {words}: {self:?}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_line_is_down_a_redemption_is_accepted_once() {
+    let shop = Shop::open("900ms").await;
+    shop.down();
+    let first = shop.redeems("till-1", "1111222233334444").await;
+    first.is("200", Some("pending"), "{}");
+    let repeat = shop.redeems("till-1", "1111222233334444").await;
+    repeat.is("200", Some("pending"), "{}");
+    assert_eq!(first.id(), repeat.id());
+    let other = shop.redeems("till-2", "1111222233334444").await;
+    other.says("400", "Reward …4444 has been used on 2026-11-23 14:03:11 at till-1");
+    assert!(!other.0.contains("11112222"), "the code is masked");
+}
+
+#[tokio::test]
+async fn the_offline_limit_is_told_with_its_number() {
+    let shop = Shop::open("900ms").await;
+    shop.down();
+    for code in ["1", "2"] {
+        shop.redeems("till-1", code).await.is("200", Some("pending"), "{}");
+    }
+    let told = shop.redeems("till-1", "3").await;
+    told.says("503", "offline limit reached: 2 redemptions are waiting");
+}
+
+#[tokio::test]
+async fn a_receipt_and_a_void_are_its_own_tills_alone() {
+    let shop = Shop::open("900ms").await;
+    shop.down();
+    let taken = shop.redeems("till-1", "1111222233334444").await;
+    let path = format!("/redemptions/{}", taken.id());
+    let of = |method: &str, till: &str| request(method, &path, till, "", "");
+    shop.asks(&of("GET", "till-2")).await.says("404", "no such redemption");
+    shop.asks(&of("DELETE", "till-2")).await.says("404", "no such redemption");
+    shop.asks(&of("GET", "till-1")).await.says("200", r#""state":"pending","accepted_at":"2027-01-15T08:00:00Z","#);
+    for _ in 0..2 {
+        let voided = shop.asks(&of("DELETE", "till-1")).await;
+        voided.says("200", r#""state":"voided""#);
+        assert!(voided.body().contains(r#""reward_code":"…4444"}"#), "{voided:?}");
+    }
+    shop.redeems("till-1", "1111222233334444").await.says("409", "taken back");
+    shop.redeems("till-2", "1111222233334444").await.is("200", Some("pending"), "{}");
+}
+
+#[tokio::test]
+async fn while_the_line_is_up_the_providers_own_answer_is_relayed() {
+    let mut shop = Shop::open("20s").await;
+    shop.up();
+    let mut till = shop.connect().await;
+    till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
+    let row = shop.attempt().await;
+    let path = format!("/redemptions/{}", row.id);
+    shop.asks(&request("DELETE", &path, "till-1", "", "")).await.says("409", "may have reached the provider");
+    shop.settle(&row, refusal()).await;
+    let told = Told(answer(&mut till).await);
+    told.is("400", Some("declined"), r#"{"message":"Reward has expired"}"#);
+    assert_eq!(told.header("content-type"), Some("text/json"));
+    let repeat = shop.redeems("till-1", "1").await;
+    repeat.is("400", Some("declined"), r#"{"message":"Reward has expired"}"#);
+    assert_eq!(repeat.id(), told.id());
+}
+
+#[tokio::test]
+async fn an_attempt_that_ends_or_lasts_too_long_is_an_acceptance() {
+    let mut shop = Shop::open("20s").await;
+    shop.up();
+    let mut till = shop.connect().await;
+    till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
+    let row = shop.attempt().await;
+    shop.queue.settle(row.seq, row.attempt, Ended::Unclear).await.expect("settled");
+    Told(answer(&mut till).await).is("200", Some("pending"), "{}");
+    shop.intake.reload(&settings(&shop.folder, "50ms"));
+    shop.redeems("till-1", "2").await.is("200", Some("pending"), "{}");
+}
+
+#[tokio::test]
+async fn a_till_that_hangs_up_cancels_nothing() {
+    let mut shop = Shop::open("20s").await;
+    shop.up();
+    let mut till = shop.connect().await;
+    till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
+    let row = shop.attempt().await;
+    drop(till);
+    shop.settle(&row, Ended::Confirmed(Answer::success())).await;
+    let repeat = shop.redeems("till-1", "1").await;
+    repeat.is("200", Some("confirmed"), "{}");
+    assert_eq!(repeat.id(), row.id.as_str());
+    assert_eq!(shop.intake.drain(PATIENCE).await, 0);
+}
+
+#[tokio::test]
+async fn a_code_that_was_confirmed_before_is_the_providers_to_decide_or_nobodys() {
+    let mut shop = Shop::open("300ms").await;
+    shop.up();
+    let mut till = shop.connect().await;
+    till.write_all(redeem("till-1", "1111222233334444", "").as_bytes()).await.expect("written");
+    let row = shop.attempt().await;
+    shop.settle(&row, Ended::Confirmed(Answer::success())).await;
+    Told(answer(&mut till).await).is("200", Some("confirmed"), "{}");
+
+    // Nobody takes it up in time: no byte has left.
+    let told = shop.redeems("till-2", "1111222233334444").await;
+    told.says("400", "Reward …4444 has been used on 2026-11-23 14:03:11 at till-1");
+    assert_eq!(told.header("redeemd-state"), Some("voided"));
+    let withdrawn = shop.mailboxes.live.recv().await.expect("handed over");
+    assert!(!shop.queue.begin(withdrawn.seq), "it must not be sent any more");
+
+    // Taken up, but not answered: the till gets no acceptance, now or when it asks again.
+    let again = redeem("till-2", "1111222233334444", "idempotency-key: again\r\n");
+    let mut till = shop.connect().await;
+    till.write_all(again.as_bytes()).await.expect("written");
+    let row = shop.attempt().await;
+    let told = Told(answer(&mut till).await);
+    told.says("503", "do not hand out the reward");
+    assert_eq!(told.header("redeemd-state"), Some("pending"));
+    shop.asks(&again).await.says("503", "do not hand out the reward");
+    shop.settle(&row, Ended::Confirmed(Answer::success())).await;
+    shop.asks(&again).await.is("200", Some("confirmed"), "{}");
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_one_request() {
+    let shop = Shop::open("900ms").await;
+    shop.down();
+    let key = "idempotency-key: k\r\n";
+    shop.asks(&redeem("till-1", "1", key)).await.is("200", Some("pending"), "{}");
+    shop.asks(&redeem("till-1", "2", key)).await.says("422", "Idempotency-Key was used for another request");
+    shop.asks(&redeem("till-2", "2", key)).await.is("200", Some("pending"), "{}");
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_everywhere_and_revoked_by_a_reload() {
+    let shop = Shop::open("900ms").await;
+    shop.down();
+    let paths = [("POST", "/redeem"), ("POST", "/check"), ("GET", "/redemptions/1-a"), ("DELETE", "/redemptions/1-a")];
+    for (method, path) in paths {
+        let told = shop.asks(&request(method, path, "stranger", "", "{}")).await;
+        told.says("401", "token");
+        assert_eq!(told.header("www-authenticate"), Some("Bearer"));
+    }
+    shop.redeems("till-1", "1").await.is("200", Some("pending"), "{}");
+    std::fs::write(shop.folder.path().join("till-1"), "other").expect("written");
+    shop.intake.reload(&settings(&shop.folder, "900ms"));
+    shop.redeems("till-1", "1").await.says("401", "token");
+    shop.redeems("till-2", "2").await.is("200", Some("pending"), "{}");
+}
+
+#[tokio::test]
+async fn a_check_is_the_providers_word_or_a_refusal() {
+    let shop = Shop::open("900ms").await;
+    let check = |code: &str| {
+        let body = format!(r#"{{"reward_code":"{code}","business_reference":"shop"}}"#);
+        request("POST", "/check", "till-1", "", &body)
+    };
+    shop.asks(&check("1")).await.is("200", None, r#"{"data":{"value":5},"errors":[]}"#);
+    shop.asks(&check("portal")).await.says("503", "cannot be checked while the line is down");
+    shop.asks(&check("no-check")).await.says("404", "offers no check");
+    shop.asks(&request("POST", "/check", "till-1", "", "{}")).await.says("400", "reward_code is missing");
+}
