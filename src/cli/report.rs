@@ -276,7 +276,7 @@ fn print_line(head: &Value, fate: &Fate, out: &mut dyn Write) -> Result<(), CliE
     Ok(writeln!(out, "{}", Value::Object(object))?)
 }
 
-/// The till's own day, which is the business day of the store; the gateway's, in UTC, where the till's has no such form.
+/// The till's own day, which is the store's business day; the gateway's, in UTC, where the till's has no such form.
 fn day(row: &RowView) -> String {
     let first_ten = |text: &str| text.get(..10).filter(|day| is_day(day)).map(str::to_owned);
     first_ten(&row.date).or_else(|| first_ten(&row.accepted_at)).unwrap_or_else(|| "unknown".to_owned())
