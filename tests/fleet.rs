@@ -372,7 +372,8 @@ impl Fleet {
                 gateway.not_before = gateway.not_before.max(now + at_least.unwrap_or_default());
                 self.again(number, row);
             }
-            _ => self.again(number, row),
+            Verdict::Road(_) | Verdict::Reset | Verdict::RowFault { .. } => self.again(number, row),
+            other => unreachable!("the provider here never says {other:?}"),
         }
     }
 

@@ -9,6 +9,8 @@
 )]
 
 mod harness;
+mod operator;
 mod rehearse;
+mod road;
 mod smoke;
 mod till;

@@ -76,12 +76,15 @@ impl Gateway {
 
 impl Builder {
     /// A lane of this name; `more` is further lines of its table.
-    pub(crate) fn lane(mut self, name: &str, provider: &Provider, more: &str) -> Self {
+    pub(crate) fn lane(self, name: &str, provider: &Provider, more: &str) -> Self {
+        self.lane_to(name, &provider.redeem_url, &provider.check_url, more)
+    }
+
+    /// A lane to whatever is at these URLs.
+    pub(crate) fn lane_to(mut self, name: &str, redeem_url: &str, check_url: &str, more: &str) -> Self {
         let token = self.write(&format!("{name}.token"), "provider-token");
         self.lanes.push(format!(
-            "[[provider]]\nname = \"{name}\"\nredeem_url = \"{}\"\ncheck_url = \"{}\"\ntoken_file = \"{}\"\n{}{more}\n",
-            provider.redeem_url,
-            provider.check_url,
+            "[[provider]]\nname = \"{name}\"\nredeem_url = \"{redeem_url}\"\ncheck_url = \"{check_url}\"\ntoken_file = \"{}\"\n{}{more}\n",
             token.display(),
             if more.contains("timeout") { "" } else { "timeout = \"3s\"\n" },
         ));

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "not every test uses every tool")]
 
+mod console;
 mod gateway;
 mod process;
 mod provider;
@@ -10,7 +11,7 @@ mod till;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-pub(crate) use gateway::Gateway;
+pub(crate) use gateway::{Builder, Gateway};
 pub(crate) use process::redeemd;
 pub(crate) use provider::Provider;
 pub(crate) use till::{Order, Reply};
