@@ -9,6 +9,7 @@
 )]
 
 mod harness;
+mod netns;
 mod operator;
 mod rehearse;
 mod road;

@@ -4,6 +4,7 @@
 
 mod console;
 mod gateway;
+pub(crate) mod network;
 mod process;
 mod provider;
 mod till;
@@ -12,6 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 pub(crate) use gateway::{Builder, Gateway};
+pub(crate) use network::{Network, in_a_network_of_its_own};
 pub(crate) use process::redeemd;
 pub(crate) use provider::Provider;
 pub(crate) use till::{Order, Reply};
