@@ -34,7 +34,7 @@ service:
 
 bench:
 	@packaging/need build bench
-	cargo bench --locked --bench gateway
+	cargo bench --locked --bench gateway --bench gateway
 
 torture:
 	@packaging/need build test
