@@ -48,7 +48,7 @@ impl fmt::Display for Salvage {
         match lost {
             Some(0) => f.write_str("; none was lost"),
             Some(lost) => write!(f, "; {lost} were lost"),
-            None => f.write_str("; how many were lost is not known, because the books were lost too"),
+            None => f.write_str("; whether any were lost is not known, because the newest books were lost too"),
         }
     }
 }
@@ -66,7 +66,7 @@ pub(super) fn look(dir: &Path) -> Result<(), StoreError> {
     if page_bytes != Some(pages::PAGE_BYTES) {
         return Err(StoreError::Damaged(format!("its page size is {}", page_bytes.unwrap_or(0))));
     }
-    match pages::log_fault(&dir.join(LOG))? {
+    match pages::log_fault(&path, &dir.join(LOG))? {
         Some(fault) => Err(StoreError::Damaged(fault.to_owned())),
         None => Ok(()),
     }
