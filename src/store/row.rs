@@ -161,6 +161,7 @@ impl Stored {
             uncertain: self.has(mark::UNCERTAIN),
             duplicate_of_ours: self.has(mark::DUPLICATE_OF_OURS),
             refused_at_till: self.has(mark::REFUSED_AT_TILL),
+            answered_at_till: self.has(mark::ANSWERED),
             attempts: self.attempts,
             accepted_online: self.is(kind::ONLINE),
             accepted_at_ms: self.accepted_ms,

@@ -142,6 +142,8 @@ pub(super) mod mark {
     pub(in crate::store) const SETTLED_TRUSTED: i64 = 8;
     /// One of the alike declines for which its lane is held.
     pub(in crate::store) const STREAK: i64 = 16;
+    /// A till waited when the provider's answer came, and was told it.
+    pub(in crate::store) const ANSWERED: i64 = 32;
     /// Every mark there is.
     pub(in crate::store) const ALL: i64 = 31;
 }
