@@ -63,10 +63,13 @@ pub fn is_volatile(dir: &Path) -> bool {
     rustix::fs::statfs(dir).is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| IN_MEMORY.contains(&kind)))
 }
 
-/// Which file this is: its device and its inode.
+/// Which file this is: its device, and its inode with the time of its birth mixed in, because a copy that takes the
+/// place of a deleted file often gets the very same inode. Where a file system keeps no such time the inode is alone.
 pub(super) fn identity(path: &Path) -> Result<(i64, i64), StoreError> {
     let meta = std::fs::metadata(path).map_err(file_error(path))?;
-    Ok((meta.dev().cast_signed(), meta.ino().cast_signed()))
+    let born = meta.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    let birth = born.as_secs().rotate_left(32) ^ u64::from(born.subsec_nanos());
+    Ok((meta.dev().cast_signed(), (meta.ino() ^ birth).cast_signed()))
 }
 
 fn reserve_path(dir: &Path) -> PathBuf {
