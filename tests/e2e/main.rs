@@ -9,6 +9,8 @@
 )]
 
 mod harness;
+mod oracle;
 mod rehearse;
 mod smoke;
 mod till;
+mod torture;
