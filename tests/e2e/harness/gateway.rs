@@ -164,7 +164,7 @@ impl Builder {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    fn state_dir(&self) -> PathBuf {
+    pub(crate) fn state_dir(&self) -> PathBuf {
         self.state.clone().unwrap_or_else(|| self.folder.path().join("state"))
     }
 
@@ -265,6 +265,11 @@ impl Gateway {
         let said = process.said();
         self.process = None;
         (status, said)
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process().ended().is_some()
     }
 
     /// A variable of the daemon's environment from its next start on.

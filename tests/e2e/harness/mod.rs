@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "not every test uses every tool")]
 
+mod disk;
 mod gateway;
 mod process;
 mod provider;
@@ -11,7 +12,8 @@ mod witness;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-pub(crate) use gateway::{Counts, Gateway};
+pub(crate) use disk::{DATABASE, EIO, EROFS, LOG, Mount, Shim, Word, skipped};
+pub(crate) use gateway::{Builder, Counts, Gateway};
 pub(crate) use process::redeemd;
 pub(crate) use provider::Provider;
 pub(crate) use till::{Order, Reply, Till};
