@@ -34,7 +34,7 @@ service:
 
 bench:
 	@packaging/need build bench
-	cargo bench --locked
+	cargo bench --locked --bench gateway
 
 torture:
 	@packaging/need build test

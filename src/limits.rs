@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn each_limit_is_reached_exactly_at_its_number() {
-        assert_eq!(admit(&policy(true), down(2, HOUR - Duration::from_millis(1))), Ok(()));
+        assert_eq!(admit(&policy(true), down(2, Duration::from_millis(3_599_999))), Ok(()));
         assert_eq!(admit(&policy(true), down(3, Duration::ZERO)), Err(Limit::Pending(3)));
         assert_eq!(admit(&policy(true), down(0, HOUR)), Err(Limit::Outage(HOUR)));
         assert_eq!(admit(&policy(false), down(0, Duration::ZERO)), Err(Limit::NotAccepting));

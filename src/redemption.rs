@@ -265,6 +265,7 @@ impl Answer {
 }
 
 /// A redemption as the store knows it, without its body.
+#[expect(clippy::struct_excessive_bools, reason = "each mark is a fact of its own, as in the table")]
 #[derive(Clone, Debug)]
 pub struct Redemption {
     /// Its place in the store's order.
@@ -293,6 +294,8 @@ pub struct Redemption {
     pub duplicate_of_ours: bool,
     /// The till was told no although the provider may have taken it.
     pub refused_at_till: bool,
+    /// The till waited for the provider's answer and was told it: nothing was given on trust.
+    pub answered_at_till: bool,
     /// How many attempts were begun.
     pub attempts: u32,
     /// Whether the lane was up when it was accepted.

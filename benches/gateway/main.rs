@@ -121,12 +121,12 @@ fn backlog(report: &mut Report, rows: usize) -> Result<(), Failure> {
     let gateway = Gateway::start_with_backlog(None, rows)?;
     let name = format!("{rows} pending");
     report.row(&format!("start to ready, {name}"), &format!("{:.0?}", gateway.took_to_start()), "300, 50 ms");
-    gateway.settle_down();
+    Gateway::settle_down();
     report.row(&format!("resident, idle, {name}"), &gateway.resident()?, "12, 8 MiB");
     let done = load::run(gateway.address(), 64, ROUND)?;
     let text = format!("{:.0}/s, p99 {:.2?}", done.per_second(), done.p99());
     report.row(&format!("accepts, 64 connections, {name}"), &text, "within 1.2 x of empty");
-    gateway.rest();
+    Gateway::rest();
     report.row(&format!("resident after load, {name}"), &gateway.resident()?, "20, 12 MiB");
     report.row(
         &format!("wake-ups when idle, {name}"),

@@ -14,7 +14,7 @@ use redeemd::store::{NewRedemption, Op, Store, Surroundings};
 use crate::{Failure, load, machine};
 
 /// No wait in a benchmark is longer.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(crate) fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_redeemd"))
@@ -119,17 +119,17 @@ impl Gateway {
 
     /// Bytes written so far, once the checkpoint of an idle store is over.
     pub(crate) fn settled_bytes(&self) -> Result<u64, Failure> {
-        self.settle_down();
+        Self::settle_down();
         machine::number(self.pid(), "io", "write_bytes")
     }
 
-    pub(crate) fn settle_down(&self) {
+    pub(crate) fn settle_down() {
         pause(Duration::from_secs(4));
     }
 
     /// A minute after the load, as the goal says.
-    pub(crate) fn rest(&self) {
-        pause(Duration::from_secs(60));
+    pub(crate) fn rest() {
+        pause(Duration::from_mins(1));
     }
 
     pub(crate) fn resident(&self) -> Result<String, Failure> {

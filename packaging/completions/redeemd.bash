@@ -34,6 +34,9 @@ _redeemd() {
             redeemd,list)
                 cmd="redeemd__subcmd__list"
                 ;;
+            redeemd,rehearse)
+                cmd="redeemd__subcmd__rehearse"
+                ;;
             redeemd,release)
                 cmd="redeemd__subcmd__release"
                 ;;
@@ -65,7 +68,7 @@ _redeemd() {
 
     case "${cmd}" in
         redeemd)
-            opts="-h -V --config --json --help --version run check status list show retry void flush hold release report export import sandbox"
+            opts="-h -V --config --json --help --version run check status list show retry void flush hold release report export import sandbox rehearse"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -206,6 +209,28 @@ _redeemd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        redeemd__subcmd__rehearse)
+            opts="-h --count --keep --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         redeemd__subcmd__release)
             opts="-h --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -295,7 +320,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__sandbox)
-            opts="-h --listen --control --redeem-path --check-path --token-path --webhook-path --rule --rules-file --seed --delay --honour-keys --reusable --token-file --token --oauth --oauth-expires --oauth-refresh --oauth-code --tls --tls-name --ca-out --http1 --http2 --records --no-record --quiet --json --config --help"
+            opts="-h --listen --control --redeem-path --check-path --token-path --webhook-path --rule --rules-file --seed --delay --honour-keys --reusable --token-file --token --oauth --oauth-expires --oauth-refresh --oauth-code --tls --tls-name --ca-out --http1 --http2 --records --no-record --quiet --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -42,6 +42,7 @@ complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "report" -d 'What be
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "export" -d 'Write the pending redemptions of this gateway to a file'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "import" -d 'Take over the redemptions that another gateway exported'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "sandbox" -d 'Be a provider to test against: the contract, and every fault on demand'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "rehearse" -d 'Play an outage against a sandbox provider with these settings; ends with the books'
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -s h -l help -d 'Print help'
@@ -123,5 +124,10 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l http1 -d 'HT
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l http2 -d 'HTTP/2 alone (without --tls: with prior knowledge)'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l no-record -d 'Keeps no requests'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l quiet -d 'Prints nothing after the addresses'
-complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l json -d 'Prints JSON, an object a line: the addresses, then each request, codes whole'
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c redeemd -n "__fish_redeemd_using_subcommand rehearse" -l count -d 'How many redemptions come while the line is cut' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand rehearse" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand rehearse" -l keep -d 'Keeps the rehearsal\'s folder; one that failed is kept anyway'
+complete -c redeemd -n "__fish_redeemd_using_subcommand rehearse" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand rehearse" -s h -l help -d 'Print help'

@@ -186,9 +186,19 @@ wrong-host\:"Valid, but for wrong-host.invalid"))' \
 '--http2[HTTP/2 alone (without --tls\: with prior knowledge)]' \
 '(--records)--no-record[Keeps no requests]' \
 '--quiet[Prints nothing after the addresses]' \
-'--json[Prints JSON, an object a line\: the addresses, then each request, codes whole]' \
+'--json[Print data as JSON, one object a line]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(rehearse)
+_arguments "${_arguments_options[@]}" : \
+'--count=[How many redemptions come while the line is cut]:NUMBER:_default' \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--keep[Keeps the rehearsal'\''s folder; one that failed is kept anyway]' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
 && ret=0
 ;;
         esac
@@ -213,6 +223,7 @@ _redeemd_commands() {
 'export:Write the pending redemptions of this gateway to a file' \
 'import:Take over the redemptions that another gateway exported' \
 'sandbox:Be a provider to test against\: the contract, and every fault on demand' \
+'rehearse:Play an outage against a sandbox provider with these settings; ends with the books' \
     )
     _describe -t commands 'redeemd commands' commands "$@"
 }
@@ -245,6 +256,11 @@ _redeemd__subcmd__import_commands() {
 _redeemd__subcmd__list_commands() {
     local commands; commands=()
     _describe -t commands 'redeemd list commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__rehearse_commands] )) ||
+_redeemd__subcmd__rehearse_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd rehearse commands' commands "$@"
 }
 (( $+functions[_redeemd__subcmd__release_commands] )) ||
 _redeemd__subcmd__release_commands() {

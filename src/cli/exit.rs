@@ -40,6 +40,9 @@ pub enum CliError {
     /// It was said already, line by line; only the exit code is left.
     #[error("some could not be done")]
     SaidAlready,
+    /// The daemon has logged why it ended; only the exit code is left.
+    #[error("see the log")]
+    Logged(Exit),
     /// An argument that clap could not judge.
     #[error("{0}")]
     Usage(String),
@@ -66,6 +69,7 @@ impl CliError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Failed(_) | Self::SaidAlready => Exit::Failed,
+            Self::Logged(exit) => *exit,
             Self::Usage(_) => Exit::Usage,
             Self::Unavailable(_) => Exit::Unavailable,
             Self::Config(_) | Self::Unusable(_) => Exit::Config,
@@ -78,7 +82,7 @@ impl CliError {
     /// Says it on standard error, safe to show, unless there is nothing to say.
     pub fn tell(&self) {
         match self {
-            Self::SaidAlready => {}
+            Self::SaidAlready | Self::Logged(_) => {}
             Self::Io(error) if error.kind() == ErrorKind::BrokenPipe => {}
             Self::Config(problems) => {
                 for problem in &problems.0 {

@@ -31,6 +31,7 @@ pub(super) struct RowView {
     pub(super) uncertain: bool,
     pub(super) duplicate_of_ours: bool,
     pub(super) refused_at_till: bool,
+    pub(super) answered_at_till: bool,
     pub(super) attempts: u64,
     pub(super) accepted_online: bool,
     pub(super) accepted_at: String,
@@ -182,6 +183,7 @@ pub(super) fn marks(row: &RowView) -> String {
         (row.duplicate_of_ours, "duplicate of ours"),
         (row.refused_at_till, "refused at till"),
         (!row.accepted_online, "offline"),
+        (row.accepted_online && !row.answered_at_till && row.state != "pending", "on trust"),
         (!row.clock_trusted, "clock unsure"),
     ];
     marks.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")
@@ -197,7 +199,7 @@ pub(super) mod tests {
         json!({
             "id": id, "seq": 1, "lane": "retm", "till": "till-1", "business_refrence": "shop",
             "reward_code": "…7F3Q", "branch_id": "042", "date": "2026-11-01 10:00:00", "state": state,
-            "in_flight": false, "uncertain": false, "duplicate_of_ours": false, "refused_at_till": false,
+            "in_flight": false, "uncertain": false, "duplicate_of_ours": false, "refused_at_till": false, "answered_at_till": accepted_online,
             "attempts": 2, "accepted_online": accepted_online, "accepted_at": "2026-11-01T07:00:00Z",
             "clock_trusted": true, "settled_at": null, "answer_status": null, "provider_said": null, "note": null,
         })

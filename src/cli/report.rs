@@ -40,11 +40,10 @@ pub(super) async fn report(
     if json { report.print_json(out) } else { Ok(out.write_all(report.render().as_bytes())?) }
 }
 
-/// Whether the till was told "accepted" without the provider's word: the line was down, or it only seemed up and the
-/// first attempt came to nothing. A first attempt whose answer came just too late for the till is not seen here.
+/// Whether the till was told "accepted" without the provider's word: the line was down or silent, or its answer came
+/// too late for the till. One that was taken back while nothing had left was not kept by the customer.
 fn on_trust(row: &RowView) -> bool {
-    let first_attempt_failed = row.attempts > 1 || row.state == "pending";
-    !row.refused_at_till && (!row.accepted_online || first_attempt_failed)
+    !row.refused_at_till && !row.answered_at_till
 }
 
 /// A day and a lane.
@@ -277,7 +276,7 @@ fn print_line(head: &Value, fate: &Fate, out: &mut dyn Write) -> Result<(), CliE
     Ok(writeln!(out, "{}", Value::Object(object))?)
 }
 
-/// The till's own day, which is the business day of the store; the gateway's, in UTC, where the till's has no such form.
+/// The till's own day, which is the store's business day; the gateway's, in UTC, where the till's has no such form.
 fn day(row: &RowView) -> String {
     let first_ten = |text: &str| text.get(..10).filter(|day| is_day(day)).map(str::to_owned);
     first_ten(&row.date).or_else(|| first_ten(&row.accepted_at)).unwrap_or_else(|| "unknown".to_owned())
@@ -338,9 +337,10 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_only_seemed_up_counts_as_down_once_the_first_attempt_failed() {
+    fn what_the_provider_itself_answered_to_the_till_was_not_given_on_trust() {
         let given = |state, online, change: &[(&str, Value)]| on_trust(&view("1-a", state, online, change));
-        assert!(given("declined", true, &[("attempts", json!(2))]) && given("pending", true, &[]));
+        let late = [("answered_at_till", json!(false))];
+        assert!(given("declined", true, &late) && given("pending", true, &late), "the line only seemed up");
         assert!(!given("declined", true, &[]) && given("declined", false, &[]));
         let told_no = [("refused_at_till", json!(true)), ("attempts", json!(3))];
         assert!(!given("confirmed", true, &told_no));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::ask::host_name;
-use super::exit::{CliError, say};
+use super::exit::{CliError, Exit, say};
 use crate::daemon::DaemonError;
 use crate::settings::{LoadOptions, Loaded, load};
 
@@ -23,14 +23,12 @@ pub(super) async fn run(file: Option<PathBuf>) -> Result<(), CliError> {
 async fn daemon(loaded: Loaded, options: LoadOptions) -> Result<(), CliError> {
     crate::daemon::run(loaded, options).await.map_err(|error| {
         tracing::error!("{error}");
-        match error {
+        CliError::Logged(match error {
             DaemonError::State(_)
             | DaemonError::Certificate(_)
             | DaemonError::Sockets(_)
-            | DaemonError::Provider { .. } => CliError::Unusable(error.to_string()),
-            DaemonError::Listen { .. } | DaemonError::Storage(_) | DaemonError::System(_) => {
-                CliError::Internal(error.to_string())
-            }
-        }
+            | DaemonError::Provider { .. } => Exit::Config,
+            DaemonError::Listen { .. } | DaemonError::Storage(_) | DaemonError::System(_) => Exit::Internal,
+        })
     })
 }

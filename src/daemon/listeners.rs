@@ -46,13 +46,13 @@ impl Listeners {
     }
 
     /// Serves tills and operators.
-    pub(super) fn serve(&mut self, intake: Arc<Intake>, admin: Arc<Admin>) {
+    pub(super) fn serve(&mut self, intake: Arc<Intake>, admin: &Arc<Admin>) {
         if let Some(socket) = self.tills.take() {
             self.tasks.spawn(listen::serve(socket, intake::router(intake), Bounds::default(), self.stop.subscribe()));
         }
         let bounds = Bounds { connections_max: 128, ..Bounds::default() };
         for socket in self.admin.drain(..) {
-            self.tasks.spawn(listen::serve(socket, admin::router(Arc::clone(&admin)), bounds, self.stop.subscribe()));
+            self.tasks.spawn(listen::serve(socket, admin::router(Arc::clone(admin)), bounds, self.stop.subscribe()));
         }
     }
 
@@ -81,14 +81,23 @@ impl Listeners {
 fn tills_listener(settings: &Settings) -> Result<TcpListener, DaemonError> {
     let mut handed = notify::listen_fds()?;
     let Some(listener) = handed.take_tcp(TILLS_SOCKET).or_else(|| handed.take_tcp("redeemd.socket")) else {
+        warn_of_left(&handed);
         return tcp(settings.intake.listen);
     };
+    warn_of_left(&handed);
     let place = settings.intake.listen.to_string();
     let address = listener.local_addr().map_err(|error| DaemonError::Listen { place: place.clone(), error })?;
     if address != settings.intake.listen {
         tracing::warn!(%address, setting = place, "systemd hands in another address than intake.listen: systemd's counts");
     }
     TcpListener::from_std(listener).map_err(|error| DaemonError::Listen { place, error })
+}
+
+/// A socket that nobody takes would keep its clients waiting without a word.
+fn warn_of_left(handed: &notify::Sockets) {
+    for name in handed.left() {
+        tracing::warn!(name, "systemd hands in a socket that is not used: only FileDescriptorName=tills is");
+    }
 }
 
 fn tcp(address: std::net::SocketAddr) -> Result<TcpListener, DaemonError> {

@@ -160,7 +160,7 @@ impl Daemon {
             helpers,
             stop_helpers,
         };
-        daemon.listeners.serve(Arc::clone(&daemon.intake), admin);
+        daemon.listeners.serve(Arc::clone(&daemon.intake), &admin);
         ready.send_replace(true);
         daemon.warn_of_orphans();
         daemon.tell_status();
@@ -260,21 +260,21 @@ async fn told_to_stop(mut stop: watch::Receiver<bool>) {
 
 /// Follows the kernel's word on links, addresses and routes; without it lanes find out by their probes alone.
 fn watch_network(helpers: &mut JoinSet<()>, mut stop: watch::Receiver<bool>) -> watch::Receiver<u64> {
-    let (changes, changed) = watch::channel(0u64);
+    let (tell, changes) = watch::channel(0u64);
     match network::watch() {
         Ok(mut watch) => {
             helpers.spawn(async move {
                 loop {
                     tokio::select! {
-                        () = watch.changed() => changes.send_modify(|count| *count += 1),
+                        () = watch.changed() => tell.send_modify(|count| *count += 1),
                         _ = stop.wait_for(|stop| *stop) => return,
                     }
                 }
             });
         }
         Err(error) => {
-            tracing::warn!(%error, "the kernel's network events cannot be had: lanes find out by their probes")
+            tracing::warn!(%error, "the kernel's network events cannot be had: lanes find out by their probes");
         }
     }
-    changed
+    changes
 }

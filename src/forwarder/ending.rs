@@ -14,18 +14,17 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
             Ended::Parked { answer: answer.clone(), reason: reason.clone() }
         }
         (_, Verdict::Credential | Verdict::Road(Phase::Credential)) => Ended::Uncharged,
-        (_, Verdict::Wait { clean: true, .. }) => Ended::Clean,
-        (Outcome::Failed(Failure { bytes_may_have_left: false, .. }), _) => Ended::Clean,
+        (_, Verdict::Wait { clean: true, .. }) | (Outcome::Failed(Failure { bytes_may_have_left: false, .. }), _) => {
+            Ended::Clean
+        }
         _ => Ended::Unclear,
     }
 }
 
 /// What the link is told: an "already used" that our own earlier attempt explains is a confirmation.
 pub(super) fn for_link(verdict: Verdict, row: &Claimed) -> Verdict {
-    match verdict {
-        Verdict::Declined { already_used: true, .. } if row.used_is_ours => Verdict::Confirmed,
-        other => other,
-    }
+    let is_ours = row.used_is_ours && matches!(verdict, Verdict::Declined { already_used: true, .. });
+    if is_ours { Verdict::Confirmed } else { verdict }
 }
 
 /// What was seen, for the cause: no secret, no body.

@@ -229,14 +229,14 @@ impl<R: Road> Forwarder<R> {
         self.tasks.spawn(async move { Finished::Claim { rows: queue.claim(claim).await, asked } });
     }
 
-    fn claimed(&mut self, asked: Asked, rows: Result<Vec<Claimed>, QueueError>) {
+    fn claimed(&mut self, asked: &Asked, rows: Result<Vec<Claimed>, QueueError>) {
         self.claiming = false;
         let now = self.now();
         let Ok(rows) = rows else {
             self.waits.put_back(&asked.due, now);
             return self.store_refused();
         };
-        if asked.probe { self.claimed_probe(&asked, rows, now) } else { self.claimed_backlog(&asked, rows) }
+        if asked.probe { self.claimed_probe(asked, rows, now) } else { self.claimed_backlog(asked, rows) }
     }
 
     fn claimed_probe(&mut self, asked: &Asked, rows: Vec<Claimed>, now: Duration) {
@@ -285,7 +285,7 @@ impl<R: Road> Forwarder<R> {
     fn finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
         match finished {
             Ok(Finished::Attempt { row, why, outcome }) => self.landed(row, why, outcome),
-            Ok(Finished::Claim { asked, rows }) if asked.rows_max > 0 => self.claimed(asked, rows),
+            Ok(Finished::Claim { asked, rows }) if asked.rows_max > 0 => self.claimed(&asked, rows),
             Ok(Finished::Claim { .. }) => self.claiming = false,
             Ok(Finished::Settling { seq, settled }) => self.settled(seq, settled),
             Ok(Finished::Errand) => {}
@@ -305,18 +305,19 @@ impl<R: Road> Forwarder<R> {
         let verdict = verdict::judge(&outcome, &self.rules);
         let ended = ending::for_row(&outcome, &verdict);
         let detail = ending::detail(&outcome, &verdict);
-        tracing::debug!(lane = self.lane.name(), id = %row.id, attempt = row.attempt, outcome = ending::word(&verdict), detail, "an attempt ended");
-        self.tell_link(&row, ending::for_link(verdict, &row), &outcome, &detail);
+        let (lane, word) = (self.lane.name(), ending::word(&verdict));
+        tracing::debug!(lane, id = %row.id, attempt = row.attempt, outcome = word, detail, "an attempt ended");
+        self.tell_link(&row, &ending::for_link(verdict, &row), &outcome, &detail);
         self.settle(row, ended);
     }
 
-    fn tell_link(&mut self, row: &Claimed, verdict: Verdict, outcome: &Outcome, detail: &str) {
+    fn tell_link(&mut self, row: &Claimed, verdict: &Verdict, outcome: &Outcome, detail: &str) {
         let (now, seq) = (self.now(), row.seq);
-        self.lane.publish(|status| *status.attempts.entry(ending::word(&verdict)).or_default() += 1);
-        self.tell_alerts(&verdict, outcome, detail);
+        self.lane.publish(|status| *status.attempts.entry(ending::word(verdict)).or_default() += 1);
+        self.tell_alerts(verdict, outcome, detail);
         let first_fault = self.waits.is_first(seq);
-        let suspect = ending::is_road_fault(&verdict) && self.suspects.faulted(seq);
-        if ending::is_answer(&verdict) {
+        let suspect = ending::is_road_fault(verdict) && self.suspects.faulted(seq);
+        if ending::is_answer(verdict) {
             self.suspects.answered(seq);
             self.waits.settled(seq);
         }
@@ -324,8 +325,8 @@ impl<R: Road> Forwarder<R> {
             self.waits.failed(seq, now, self.settings.forward.retry_min, &mut self.dice);
         }
         let was_up = self.link.is_up(now);
-        let effects = self.link.ended(now, &link::Ended { seq, verdict: &verdict, detail, first_fault, suspect });
-        if !ending::is_answer(&verdict) || !was_up {
+        let effects = self.link.ended(now, &link::Ended { seq, verdict, detail, first_fault, suspect });
+        if !ending::is_answer(verdict) || !was_up {
             self.renewals += 1;
         }
         self.apply(effects);
@@ -485,21 +486,15 @@ impl<R: Road> Forwarder<R> {
         if let Some(why) = &why
             && !(for_a_person && now.is_zero())
         {
-            self.since_ms = stamp - i64::try_from((now - why.since.min(now)).as_millis()).unwrap_or(0);
+            self.since_ms = stamp - i64::try_from(now.saturating_sub(why.since).as_millis()).unwrap_or(0);
         }
         let since = rfc3339(self.since_ms);
         let lane = self.lane.name();
-        match &why {
-            Some(why) => tracing::warn!(
-                lane,
-                link,
-                cause = why.cause.as_str(),
-                detail = why.detail,
-                since,
-                "{}",
-                why.cause.explanation()
-            ),
-            None => tracing::info!(lane, link, "the lane is up"),
+        if let Some(why) = &why {
+            let (cause, detail) = (why.cause.as_str(), &why.detail);
+            tracing::warn!(lane, link, cause, detail, since, "{}", why.cause.explanation());
+        } else {
+            tracing::info!(lane, link, "the lane is up");
         }
         self.lane.publish(|status| {
             status.link = link;

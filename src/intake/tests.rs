@@ -163,6 +163,7 @@ fn row(state: RowState, answer: Option<(u16, &'static str)>) -> Redemption {
         uncertain: false,
         duplicate_of_ours: false,
         refused_at_till: false,
+        answered_at_till: false,
         attempts: 1,
         accepted_online: true,
         accepted_at_ms: 0,

@@ -450,15 +450,12 @@ impl Link {
 
     fn told_to_wait(&mut self, now: Duration, at_least: Option<Duration>) -> Effects {
         self.halve();
-        let wait = match at_least {
-            Some(floor) => {
-                let jitter = self.config.reconnect_spread.min(floor.max(self.config.retry_min));
-                floor + self.dice.between(Duration::ZERO, jitter)
-            }
-            None => {
-                self.wait_steps += 1;
-                backoff(&mut self.dice, self.wait_steps, self.config.retry_min, self.config.retry_max)
-            }
+        let wait = if let Some(floor) = at_least {
+            let jitter = self.config.reconnect_spread.min(floor.max(self.config.retry_min));
+            floor + self.dice.between(Duration::ZERO, jitter)
+        } else {
+            self.wait_steps += 1;
+            backoff(&mut self.dice, self.wait_steps, self.config.retry_min, self.config.retry_max)
         };
         self.wait_until = Some(self.wait_until.unwrap_or_default().max(now + wait));
         let effects = match self.phase {

@@ -6,6 +6,7 @@ mod seats;
 mod writer;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::redemption::{Id, Redemption, Seq};
 use crate::settings::Offline;
 use crate::store::{
     Acted, Claim, Claimed, Counts, Decision, Done, Ended, Event, Filter, LaneMemory, NewRedemption, Op, Pruned, Reader,
-    Refused, Settled, StoreError, VoidOutcome,
+    Refused, Settled, StoreError, Trouble, VoidOutcome,
 };
 use seats::{Flights, Seats};
 
@@ -81,6 +82,8 @@ struct Shared {
     flights: Flights,
     readers: tokio::sync::Semaphore,
     fatal: watch::Sender<Option<String>>,
+    /// How many databases were set aside: damage that was met in an earlier one is known.
+    generation: AtomicU64,
 }
 
 /// An operation and where its result goes.
@@ -88,6 +91,8 @@ enum Message {
     Do(Op, oneshot::Sender<Result<Done, QueueError>>),
     EnsureLanes(Vec<String>, oneshot::Sender<Result<(), QueueError>>),
     Memory(String, oneshot::Sender<Result<LaneMemory, QueueError>>),
+    /// Somebody met damage in the database of this generation.
+    Damaged(String, u64),
     Ping(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
 }
@@ -124,10 +129,8 @@ impl Queue {
         let lane = self.lane(&new.lane);
         let reusable = lane.is_some_and(|lane| lane.settings().provider.is_reusable(&new.request.reward_code));
         let op = Op::Accept { new: Box::new(new), reusable };
-        match self.try_ask(op).await? {
-            Done::Decided(decision, _) => Ok(decision),
-            other => Err(unexpected(other)),
-        }
+        let done = self.try_ask(op).await?;
+        if let Done::Decided(decision, _) = done { Ok(decision) } else { Err(unexpected(done)) }
     }
 
     /// Waits for the answer of a pending row that was worth waiting for.
@@ -235,7 +238,7 @@ impl Queue {
         if self.counts().pending == 0 {
             return None;
         }
-        let oldest = self.read(|reader| reader.oldest_pending_ms()).await.ok().flatten()?;
+        let oldest = self.read(Reader::oldest_pending_ms).await.ok().flatten()?;
         u64::try_from((self.shared.clock.stamp().unix_ms - oldest) / 1000).ok()
     }
 
@@ -437,17 +440,43 @@ impl Queue {
         what: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let _turn = self.shared.readers.acquire().await.map_err(|_| QueueError::Stopping)?;
-        let path = self.shared.path.clone();
+        let (path, generation) = (self.shared.path.clone(), self.shared.generation.load(Ordering::Acquire));
         let read = tokio::task::spawn_blocking(move || what(&Reader::open(&path)?)).await;
         match read {
             Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => Err(QueueError::Refusing(error.to_string())),
+            Ok(Err(error)) => {
+                if error.trouble() == Trouble::Damaged {
+                    // If the queue is full, the next one who meets it says so again.
+                    drop(self.messages.try_send(Message::Damaged(error.to_string(), generation)));
+                }
+                Err(QueueError::Refusing(error.to_string()))
+            }
             Err(_) => Err(QueueError::Stopping),
         }
     }
 }
 
 impl Shared {
+    /// The store cannot be trusted any more: nothing is written again, the process has to start anew.
+    fn stop_for_good(&self, why: &str) {
+        self.set_storage(StorageStatus { ok: false, detail: told_at(&self.clock, why) });
+        self.fatal.send_if_modified(|fatal| {
+            let first = fatal.is_none();
+            if first {
+                *fatal = Some(why.to_owned());
+            }
+            first
+        });
+    }
+
+    fn set_storage(&self, status: StorageStatus) {
+        *self.storage.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.fatal.borrow().is_some()
+    }
+
     fn lanes(&self) -> Arc<Vec<Arc<Lane>>> {
         Arc::clone(&self.lanes.read().unwrap_or_else(PoisonError::into_inner))
     }

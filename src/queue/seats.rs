@@ -79,7 +79,7 @@ impl Seats {
 
 /// Rows that are claimed, and whether their bytes may have left.
 #[derive(Debug, Default)]
-pub(super) struct Flights(Mutex<HashMap<Seq, Flight>>);
+pub(super) struct Flights(Mutex<HashMap<Seq, (Flight, u32)>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flight {
@@ -89,12 +89,17 @@ enum Flight {
 }
 
 impl Flights {
-    fn all(&self) -> MutexGuard<'_, HashMap<Seq, Flight>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<Seq, (Flight, u32)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn claimed(&self, seq: Seq) {
-        self.all().insert(seq, Flight::Claimed);
+    pub(super) fn claimed(&self, seq: Seq, attempt: u32) {
+        self.all().insert(seq, (Flight::Claimed, attempt));
+    }
+
+    /// Every claimed row with the number of its attempt.
+    pub(super) fn flying(&self) -> Vec<(Seq, u32)> {
+        self.all().iter().map(|(seq, (_, attempt))| (*seq, *attempt)).collect()
     }
 
     pub(super) fn ended(&self, seq: Seq) {
@@ -104,7 +109,7 @@ impl Flights {
     /// The forwarder is about to send; false when the row was withdrawn.
     pub(super) fn begin(&self, seq: Seq) -> bool {
         match self.all().get_mut(&seq) {
-            Some(flight) if *flight == Flight::Claimed => {
+            Some((flight, _)) if *flight == Flight::Claimed => {
                 *flight = Flight::Sent;
                 true
             }
@@ -115,11 +120,11 @@ impl Flights {
     /// Stops a claimed row before any byte leaves; whether that came in time.
     pub(super) fn withdraw(&self, seq: Seq) -> bool {
         match self.all().get_mut(&seq) {
-            Some(flight) if *flight == Flight::Claimed => {
+            Some((flight, _)) if *flight == Flight::Claimed => {
                 *flight = Flight::Withdrawn;
                 true
             }
-            Some(flight) => *flight == Flight::Withdrawn,
+            Some((flight, _)) => *flight == Flight::Withdrawn,
             None => false,
         }
     }

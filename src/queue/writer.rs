@@ -1,5 +1,6 @@
 //! The one task that owns the store: takes what waits, commits it together, tells everybody afterwards.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -13,14 +14,16 @@ use crate::limits::LaneNow;
 use crate::redemption::{Seq, State};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Decision, Done, Op, Refused, Store, StoreError, Surroundings, Trouble, VoidOutcome,
-    WAL_FRAMES_HARD, WAL_FRAMES_SOFT,
+    Checkpointer, Claimed, Decision, Done, Op, OpenReport, Refused, Store, StoreError, Surroundings, Trouble,
+    VoidOutcome, WAL_FRAMES_HARD, WAL_FRAMES_SOFT,
 };
 
 /// How many operations one transaction takes.
 const BATCH_OPS_MAX: usize = 256;
 /// After so long without work the WAL is moved into the database.
 const IDLE: Duration = Duration::from_secs(2);
+/// How many databases one process sets aside: a disk that damages one after the other is not to be worked on.
+const RESCUES_MAX: u32 = 3;
 /// How often free space is looked at.
 const SPACE_EVERY: Duration = Duration::from_secs(1);
 
@@ -33,6 +36,10 @@ pub struct Writer {
     store: Store,
     messages: mpsc::Receiver<Message>,
     checkpoints: Option<std::sync::mpsc::SyncSender<()>>,
+    checkpointer: Checkpointer,
+    rescues: u32,
+    /// What was set aside and kept, for `status`.
+    salvage_note: Option<String>,
     space_looked_at: Option<Instant>,
     has_room: bool,
     unwritable: Option<String>,
@@ -46,24 +53,30 @@ impl Queue {
     #[must_use]
     pub fn new(store: Store, clock: Clock, offline: Offline) -> (Self, Writer) {
         let (messages, received) = mpsc::channel(OPS_MAX);
+        let salvage_note = store.salvage_note().ok().flatten();
+        let checkpointer = Checkpointer::new(store.path());
         let shared = Arc::new(Shared {
             clock,
             path: store.path(),
             lanes: RwLock::default(),
             offline: RwLock::new(Arc::new(offline)),
             counts: Mutex::new(store.counts()),
-            storage: Mutex::new(StorageStatus { ok: true, detail: String::new() }),
+            storage: Mutex::new(StorageStatus { ok: true, detail: salvage_note.clone().unwrap_or_default() }),
             reload_faults: Mutex::default(),
             seats: Seats::default(),
             flights: Flights::default(),
             readers: tokio::sync::Semaphore::new(READERS_MAX),
             fatal: watch::Sender::new(None),
+            generation: AtomicU64::new(0),
         });
         let writer = Writer {
             shared: Arc::clone(&shared),
             store,
             messages: received,
             checkpoints: None,
+            checkpointer,
+            rescues: 0,
+            salvage_note,
             space_looked_at: None,
             has_room: true,
             unwritable: None,
@@ -79,7 +92,8 @@ impl Queue {
     /// No thread could be made.
     pub fn start(store: Store, clock: Clock, offline: Offline) -> std::io::Result<Self> {
         let (queue, mut writer) = Self::new(store, clock, offline);
-        writer.checkpoints = Some(checkpoint_thread(writer.store.path())?);
+        let damaged = queue.messages.downgrade();
+        writer.checkpoints = Some(checkpoint_thread(&writer, damaged)?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         std::thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(writer.run()))?;
         Ok(queue)
@@ -87,13 +101,25 @@ impl Queue {
 }
 
 /// A thread that checkpoints whenever it is told, one telling at a time.
-fn checkpoint_thread(path: std::path::PathBuf) -> std::io::Result<std::sync::mpsc::SyncSender<()>> {
+fn checkpoint_thread(
+    writer: &Writer,
+    messages: mpsc::WeakSender<Message>,
+) -> std::io::Result<std::sync::mpsc::SyncSender<()>> {
     let (sender, told) = std::sync::mpsc::sync_channel(1);
+    let (shared, checkpointer) = (Arc::clone(&writer.shared), writer.checkpointer.clone());
     let work = move || {
-        let mut checkpointer = Checkpointer::new(path);
-        while told.recv().is_ok() {
-            if let Err(error) = checkpointer.run() {
-                tracing::debug!(%error, "a checkpoint beside the writer failed; the writer will make one");
+        while told.recv().is_ok() && !shared.is_stopped() {
+            let generation = shared.generation.load(Ordering::Acquire);
+            let Err(error) = checkpointer.run() else { continue };
+            tracing::warn!(%error, "a checkpoint beside the writer failed");
+            match error.trouble() {
+                Trouble::Fatal => shared.stop_for_good(&unsynced(&error)),
+                Trouble::Damaged => {
+                    let told =
+                        messages.upgrade().map(|to| to.try_send(Message::Damaged(error.to_string(), generation)));
+                    tracing::debug!(?told, "the writer is told of the damage");
+                }
+                Trouble::Operation | Trouble::Full | Trouble::Unwritable => {}
             }
         }
     };
@@ -157,6 +183,11 @@ impl Writer {
                     }
                 }
                 Message::EnsureLanes(names, reply) => self.ensure_lanes(&names, reply),
+                Message::Damaged(why, generation) => {
+                    if generation == self.shared.generation.load(Ordering::Acquire) {
+                        self.rescue(&why);
+                    }
+                }
                 Message::Memory(lane, reply) => tell(reply, self.store.memory(&lane).map_err(|e| refusing(&e))),
                 Message::Ping(reply) => tell(reply, ()),
                 Message::Stop(reply) => stop = Some(reply),
@@ -170,6 +201,11 @@ impl Writer {
 
     /// Refuses what must not be begun now; everything else passes.
     fn screen(&mut self, op: Op, reply: Reply) -> Option<(Op, Reply)> {
+        let stopped = self.shared.fatal.borrow().clone();
+        if let Some(why) = stopped {
+            tell(reply, Err(QueueError::Refusing(why)));
+            return None;
+        }
         if matches!(op, Op::Accept { .. } | Op::Claim(_)) {
             self.look_at_space();
             if let Some(why) = self.refusal(&op) {
@@ -196,6 +232,13 @@ impl Writer {
             tracing::error!("the disk is full: the reserve is given up so that deliveries can be settled");
             self.has_room = false;
             results = self.again(ops, results);
+        }
+        let damage =
+            results.iter().filter_map(|result| result.as_ref().err()).find(|e| e.trouble() == Trouble::Damaged);
+        if let Some(why) = damage.map(ToString::to_string)
+            && self.rescue(&why)
+        {
+            results = self.decide_again(ops, results);
         }
         self.note_trouble(&results);
         self.publish_counts();
@@ -236,22 +279,76 @@ impl Writer {
                 Trouble::Operation => tracing::error!(%error, "an operation on the store failed"),
                 Trouble::Full => self.set_room(false),
                 Trouble::Unwritable => self.set_unwritable(Some(error.to_string())),
-                Trouble::Damaged => self.stop_for_good(&format!("the database is damaged: {error}")),
-                Trouble::Fatal => self.stop_for_good(&format!("the disk did not take a sync: {error}")),
+                Trouble::Damaged => self.stop_for_good(&error.to_string()),
+                Trouble::Fatal => self.stop_for_good(&unsynced(error)),
             }
         }
     }
 
     fn stop_for_good(&mut self, why: &str) {
+        if !self.shared.is_stopped() {
+            tracing::error!(why, "the store cannot be trusted any more: nothing is written again");
+        }
         self.unwritable = Some(why.to_owned());
+        self.shared.stop_for_good(why);
+    }
+
+    /// Sets the damaged database aside and goes on with what could be salvaged; false when that failed for good.
+    fn rescue(&mut self, why: &str) -> bool {
+        tracing::error!(why, "the database is damaged: its rows are salvaged into a new one, requests wait");
+        let status =
+            StorageStatus { ok: false, detail: told_at(&self.shared.clock, "the damaged database is salvaged") };
+        self.shared.set_storage(status);
+        self.rescues += 1;
+        if self.rescues > RESCUES_MAX {
+            self.stop_for_good(&format!("one database after the other is damaged: {why}"));
+            return false;
+        }
+        let checkpointer = self.checkpointer.clone();
+        let paused = checkpointer.pause();
+        let salvaged = self.store.rescue(why, &self.shared.flights.flying());
+        self.shared.generation.fetch_add(1, Ordering::AcqRel);
+        drop(paused);
+        match salvaged {
+            Ok(report) => self.rescued(&report),
+            Err(error) => self.stop_for_good(&error.to_string()),
+        }
+        !self.shared.is_stopped()
+    }
+
+    fn rescued(&mut self, report: &OpenReport) {
+        if let Some(salvage) = &report.salvage {
+            tracing::error!("{salvage}");
+        }
+        self.salvage_note = self.store.salvage_note().ok().flatten();
+        self.publish_counts();
         self.publish_storage();
-        self.shared.fatal.send_if_modified(|fatal| {
-            let first = fatal.is_none();
-            if first {
-                *fatal = Some(why.to_owned());
-            }
-            first
-        });
+        for lane in self.shared.lanes().iter() {
+            lane.signal(Seq(0));
+        }
+    }
+
+    /// The batch that met the damage is decided by the new store: what failed, and what was accepted beside it, in case
+    /// that did not survive.
+    fn decide_again(&mut self, ops: &[Op], results: Vec<Result<Done, StoreError>>) -> Vec<Result<Done, StoreError>> {
+        let mut after = Vec::with_capacity(results.len());
+        for (op, result) in ops.iter().zip(results) {
+            let is_final = result.is_ok() && !matches!(op, Op::Accept { .. });
+            let again = if is_final { None } else { self.run_store(std::slice::from_ref(op)).pop() };
+            after.push(again.unwrap_or(result));
+        }
+        after
+    }
+
+    /// The set-aside file is the operator's to remove; then the note has served.
+    fn look_at_salvage(&mut self) {
+        if self.salvage_note.is_none() {
+            return;
+        }
+        self.salvage_note = self.store.salvage_note().ok().flatten();
+        if self.salvage_note.is_none() {
+            self.publish_storage();
+        }
     }
 
     fn look_at_space(&mut self) {
@@ -260,6 +357,7 @@ impl Writer {
             return;
         }
         self.space_looked_at = Some(now);
+        self.look_at_salvage();
         let room = self.store.has_room() && (self.has_room || self.store.keep_reserve());
         self.set_room(room);
     }
@@ -295,8 +393,11 @@ impl Writer {
         if self.unwritable.is_none() || self.shared.fatal.borrow().is_some() {
             return;
         }
-        if self.run_store(&[Op::Unclaim(Vec::new())]).iter().all(Result::is_ok) && self.store.checkpoint().is_ok() {
-            self.set_unwritable(None);
+        let probe = self.run_store(&[Op::Unclaim(Vec::new())]).pop().unwrap_or(Ok(Done::Noted));
+        match probe.and_then(|_| self.store.checkpoint()) {
+            Ok(_) => self.set_unwritable(None),
+            Err(error) if error.trouble() == Trouble::Fatal => self.stop_for_good(&unsynced(&error)),
+            Err(error) => tracing::debug!(%error, "the disk can still not be written"),
         }
     }
 
@@ -307,9 +408,11 @@ impl Writer {
                 ok: false,
                 detail: told_at(&self.shared.clock, "the disk is full: redemptions are refused, deliveries go on"),
             },
-            (None, true) => StorageStatus { ok: true, detail: String::new() },
+            (None, true) => StorageStatus { ok: true, detail: self.salvage_note.clone().unwrap_or_default() },
         };
-        *self.shared.storage.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        if !self.shared.is_stopped() {
+            self.shared.set_storage(status);
+        }
     }
 
     fn publish_counts(&self) {
@@ -339,7 +442,7 @@ impl Writer {
             (Op::Accept { new, .. }, Done::Decided(decision, live)) => {
                 self.accepted(&new.lane, decision, live.as_deref())
             }
-            (_, Done::Claimed(rows)) => rows.iter().for_each(|row| self.shared.flights.claimed(row.seq)),
+            (_, Done::Claimed(rows)) => rows.iter().for_each(|row| self.shared.flights.claimed(row.seq, row.attempt)),
             (Op::Settle { seq, .. }, Done::Settled(settled)) => {
                 self.shared.flights.ended(*seq);
                 let news = settled.row.clone().map_or(Waited::AttemptEnded, Waited::Settled);
@@ -371,7 +474,7 @@ impl Writer {
             return;
         }
         let Some(row) = live else { return self.signal(lane, taken.seq) };
-        self.shared.flights.claimed(row.seq);
+        self.shared.flights.claimed(row.seq, row.attempt);
         let handed = self.shared.lane(lane).map(|lane| lane.hand_over(row.clone()));
         if !matches!(handed, Some(Ok(()))) {
             self.strays.push((row.seq, row.attempt));
@@ -400,12 +503,17 @@ impl Writer {
     }
 
     fn ensure_lanes(&mut self, names: &[String], reply: oneshot::Sender<Result<(), QueueError>>) {
-        let result = self.store.ensure_lanes(names).map_err(|error| refusing(&error));
+        let mut result = self.store.ensure_lanes(names);
+        let damage = result.as_ref().err().filter(|error| error.trouble() == Trouble::Damaged).map(ToString::to_string);
+        if damage.is_some_and(|why| self.rescue(&why)) {
+            result = self.store.ensure_lanes(names);
+        }
+        let result = result.map_err(|error| refusing(&error));
         self.publish_counts();
         tell(reply, result);
     }
 
-    fn bound_wal(&self) {
+    fn bound_wal(&mut self) {
         let frames = self.store.wal_frames();
         if frames >= WAL_FRAMES_HARD || (frames >= WAL_FRAMES_SOFT && self.checkpoints.is_none()) {
             self.checkpoint_here();
@@ -414,8 +522,8 @@ impl Writer {
         }
     }
 
-    fn ask_for_checkpoint(&self, frames_min: u32) {
-        if self.store.wal_frames() < frames_min {
+    fn ask_for_checkpoint(&mut self, frames_min: u32) {
+        if self.store.wal_frames() < frames_min || self.shared.is_stopped() {
             return;
         }
         match &self.checkpoints {
@@ -425,14 +533,20 @@ impl Writer {
         }
     }
 
-    fn checkpoint_here(&self) {
-        if let Err(error) = self.store.checkpoint() {
-            tracing::warn!(%error, "the log could not be moved into the database");
+    fn checkpoint_here(&mut self) {
+        let Err(error) = self.store.checkpoint() else { return };
+        tracing::warn!(%error, "the log could not be moved into the database");
+        match error.trouble() {
+            Trouble::Fatal => self.stop_for_good(&unsynced(&error)),
+            Trouble::Damaged => drop(self.rescue(&error.to_string())),
+            Trouble::Operation | Trouble::Full | Trouble::Unwritable => {}
         }
     }
 
     fn close(self, stopped: Option<oneshot::Sender<()>>) {
-        if let Err(error) = self.store.close() {
+        if self.shared.is_stopped() {
+            tracing::warn!("the store is left as it is; the next start looks it through");
+        } else if let Err(error) = self.store.close() {
             tracing::warn!(%error, "the store could not be closed in order; the next start looks it through");
         }
         if let Some(stopped) = stopped {
@@ -443,6 +557,11 @@ impl Writer {
 
 fn trouble(result: &Result<Done, StoreError>) -> Option<Trouble> {
     result.as_ref().err().map(StoreError::trouble)
+}
+
+/// A failed sync is never tried again: the kernel may have thrown away what it could not write.
+fn unsynced(error: &StoreError) -> String {
+    format!("the disk did not take a sync: {error}")
 }
 
 fn refusing(error: &StoreError) -> QueueError {

@@ -42,6 +42,18 @@ pub enum StoreError {
     /// The file is damaged.
     #[error("the database is damaged: {0}")]
     Damaged(String),
+    /// The database is damaged and there is no space for a new one; nothing was changed.
+    #[error(
+        "the database is damaged ({why}) and the disk has no space for a new one: free about {needed} bytes ({free} are free) and start again; nothing was changed"
+    )]
+    NoRoomToRescue {
+        /// What is wrong with it.
+        why: String,
+        /// How many bytes a new one may take.
+        needed: u64,
+        /// How many there are.
+        free: u64,
+    },
     /// The bundled SQLite is too old to be trusted.
     #[error("SQLite {found} is too old: at least 3.51.3 is needed")]
     OldSqlite {
@@ -122,6 +134,7 @@ impl StoreError {
             | Self::Newer { .. }
             | Self::Foreign { .. }
             | Self::OldSqlite { .. }
+            | Self::NoRoomToRescue { .. }
             | Self::Pragma { .. }
             | Self::Random(_)
             | Self::Sqlite(_)

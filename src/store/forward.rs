@@ -155,11 +155,13 @@ impl Desk<'_> {
         if row.state != State::Pending || !row.in_flight || row.attempts != attempt {
             return self.late(&row, attempt, ended);
         }
+        // An answer that comes while its till waits is told to it: nothing was given on trust.
+        let told = Stored { marks: row.marks | if show { mark::ANSWERED } else { 0 }, ..row.clone() };
         let state = match ended {
-            Ended::Confirmed(answer) => self.settle_as(&row, State::Confirmed, row.marks, (answer, None))?,
-            Ended::Declined { answer, already_used } => self.decline(&row, answer, *already_used)?,
+            Ended::Confirmed(answer) => self.settle_as(&told, State::Confirmed, told.marks, (answer, None))?,
+            Ended::Declined { answer, already_used } => self.decline(&told, answer, *already_used)?,
             Ended::Parked { answer, reason } => {
-                self.settle_as(&row, State::Parked, row.marks | mark::UNCERTAIN, (answer, Some(reason)))?
+                self.settle_as(&told, State::Parked, told.marks | mark::UNCERTAIN, (answer, Some(reason)))?
             }
             Ended::Clean => self.land(&row, row.marks, row.attempts)?,
             Ended::Uncharged => self.land(&row, row.marks, row.attempts.saturating_sub(1))?,

@@ -4,12 +4,17 @@ mod accept;
 mod act;
 mod books;
 mod checkpoint;
+mod damage;
 mod error;
 mod files;
 mod forward;
+mod opening;
+mod pages;
 mod prune;
 mod read;
+mod records;
 mod row;
+mod salvage;
 mod schema;
 mod types;
 
@@ -24,18 +29,24 @@ use crate::limits::LaneNow;
 use crate::settings::Offline;
 
 pub use books::{Hold, LaneMemory, WaitMemory};
-pub use checkpoint::Checkpointer;
+pub use checkpoint::{Checkpointer, Paused};
+pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
-pub use files::{FREE_BYTES_MIN, Found, OpenReport, RESERVE_BYTES, free_bytes, is_volatile};
+pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
 pub use forward::{Claim, Claimed, Ended, Settled};
+pub use opening::{Found, OpenReport};
 pub use prune::Pruned;
 pub use read::Reader;
+pub use salvage::Tally;
 pub use types::{
     Acted, Counts, Decision, Event, Filter, Limit, NewRedemption, Refused, Taken, UsedBy, VoidOutcome, relayed,
 };
 
 /// The database's file name in the state directory.
 pub const FILE: &str = "redeemd.db";
+/// The file names of its log and of the log's index.
+const LOG: &str = "redeemd.db-wal";
+const SHARED: &str = "redeemd.db-shm";
 /// How many frames the WAL may hold before a checkpoint is asked for: 4 MiB.
 pub const WAL_FRAMES_SOFT: u32 = 1000;
 /// How many before the writer itself moves them: 32 MiB.
@@ -182,7 +193,7 @@ impl Store {
     /// # Errors
     /// Somebody else holds the lock, the directory cannot be written, or the database is damaged, foreign or newer.
     pub fn open(dir: &Path) -> Result<(Self, OpenReport), StoreError> {
-        files::open(dir)
+        opening::open(dir)
     }
 
     /// Runs `ops` in one transaction. If that fails, each again in one of its own, endings first; only what fails
@@ -273,7 +284,7 @@ impl Store {
     /// # Errors
     /// The database cannot be written.
     pub fn checkpoint(&self) -> Result<u32, StoreError> {
-        let frames = files::checkpoint(&self.connection)?;
+        let frames = checkpoint::passive(&self.connection)?;
         self.wal_frames.store(0, Ordering::Relaxed);
         Ok(frames)
     }
@@ -282,6 +293,33 @@ impl Store {
     #[must_use]
     pub fn wal_frames(&self) -> u32 {
         self.wal_frames.load(Ordering::Relaxed)
+    }
+
+    /// Sets the damaged database aside and goes on with a new one that holds every row that could be salvaged, on the
+    /// same lock. Rows that are `flying`, with the number of their attempt, stay in flight. Checkpoints must be paused.
+    ///
+    /// # Errors
+    /// The new one could not be made: this store is of no use any more, the files are where they were.
+    pub fn rescue(&mut self, why: &str, flying: &[(crate::redemption::Seq, u32)]) -> Result<OpenReport, StoreError> {
+        // The old connection is closed first: its locks end with it, and nothing more is written to the damaged file.
+        self.connection = Connection::open_in_memory()?;
+        let opening::Opened { connection, books, next_seq, wal_frames, report } = opening::rescue(&self.dir, why)?;
+        for (seq, attempt) in flying {
+            let sql = "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1 AND state = 0";
+            connection.execute(sql, (seq.0, attempt))?;
+        }
+        (self.connection, self.books, self.wal_frames) = (connection, books, wal_frames);
+        self.next_seq = self.next_seq.max(next_seq);
+        Ok(report)
+    }
+
+    /// What was set aside and what was kept, for as long as the file that was set aside is there.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn salvage_note(&self) -> Result<Option<String>, StoreError> {
+        let text: String = self.connection.query_row("SELECT salvage FROM meta", [], |row| row.get(0))?;
+        Ok(damage::note(&self.dir, &text).map(str::to_owned))
     }
 
     /// An ordered stop: the next start need not look for damage.

@@ -41,7 +41,8 @@ impl Desk<'_> {
         let mut rows = 0;
         for row in &looked {
             let old = row.settled_ms.is_some_and(|at| at < settled_before_ms);
-            let settled = State::from_number(row.state).filter(|state| !matches!(state, State::Pending | State::Parked));
+            let settled =
+                State::from_number(row.state).filter(|state| !matches!(state, State::Pending | State::Parked));
             let Some(state) = settled else { continue };
             if old && row.marks & mark::SETTLED_TRUSTED != 0 && row.seq != newest {
                 self.delete(row.seq)?;

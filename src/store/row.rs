@@ -43,7 +43,7 @@ pub(super) fn halves(key: [u8; 16]) -> (i64, i64) {
     (half(whole >> 64), half(whole))
 }
 
-fn joined(high: i64, low: i64) -> [u8; 16] {
+pub(super) fn joined(high: i64, low: i64) -> [u8; 16] {
     let mut key = [0; 16];
     for (to, from) in key.iter_mut().zip(high.to_be_bytes().into_iter().chain(low.to_be_bytes())) {
         *to = from;
@@ -117,8 +117,15 @@ impl Stored {
         self.marks & mark != 0
     }
 
-    /// Writes a new row; its books are the caller's.
+    /// Writes a new row and its body; its books are the caller's.
     pub(super) fn insert(&self, connection: &Connection, body: &[u8]) -> Result<(), StoreError> {
+        self.insert_row(connection)?;
+        connection.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?.execute((self.seq.0, body))?;
+        Ok(())
+    }
+
+    /// Writes a new row without its body.
+    pub(super) fn insert_row(&self, connection: &Connection) -> Result<(), StoreError> {
         let (key, key_rest) = halves(self.key);
         let sql = "INSERT INTO redemption VALUES (:seq, :tag, :origin, :lane, :till, :key, :key_rest, :request, :guard, \
              :business, :code, :branch, :date, :accepted_ms, :kind, :body_crc, :crc, :state, :in_flight, :marks, \
@@ -131,7 +138,6 @@ impl Stored {
             ":state": self.state as i64, ":in_flight": self.in_flight, ":marks": self.marks,
             ":attempts": self.attempts, ":settled_ms": self.settled_ms,
         })?;
-        connection.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?.execute((self.seq.0, body))?;
         Ok(())
     }
 
@@ -155,6 +161,7 @@ impl Stored {
             uncertain: self.has(mark::UNCERTAIN),
             duplicate_of_ours: self.has(mark::DUPLICATE_OF_OURS),
             refused_at_till: self.has(mark::REFUSED_AT_TILL),
+            answered_at_till: self.has(mark::ANSWERED),
             attempts: self.attempts,
             accepted_online: self.is(kind::ONLINE),
             accepted_at_ms: self.accepted_ms,

@@ -2,13 +2,19 @@
 
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::StoreError;
+use super::pages::PAGE_BYTES;
 
 /// `PRAGMA application_id`: "rdmd".
 pub(super) const APPLICATION_ID: i64 = 0x7264_6d64;
 /// `PRAGMA user_version` of this build.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+/// A version further ahead than this was never written by any redeemd: the number is damaged.
+const VERSIONS_AHEAD_MAX: i64 = 1000;
+/// How many steps of SQLite's machine pass between two looks at the clock.
+const CHECK_STEPS: i32 = 1000;
 /// SQLite before 3.51.3 can corrupt a WAL that two connections use (sqlite.org/wal.html, "WAL-reset bug").
 pub(super) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
@@ -78,7 +84,9 @@ const MIGRATIONS: &[&str] = &["
         in_flight INTEGER NOT NULL,
         marks INTEGER NOT NULL,
         attempts INTEGER NOT NULL,
-        settled_ms INTEGER
+        settled_ms INTEGER,
+        CHECK (state BETWEEN 0 AND 4 AND in_flight IN (0, 1) AND (state = 0) = (settled_ms IS NULL)
+            AND (state = 0 OR in_flight = 0))
     ) STRICT;
     CREATE INDEX redemption_key ON redemption (key);
     CREATE INDEX redemption_guard ON redemption (guard);
@@ -134,12 +142,33 @@ pub(super) mod mark {
     pub(in crate::store) const SETTLED_TRUSTED: i64 = 8;
     /// One of the alike declines for which its lane is held.
     pub(in crate::store) const STREAK: i64 = 16;
+    /// A till waited when the provider's answer came, and was told it.
+    pub(in crate::store) const ANSWERED: i64 = 32;
+    /// Every mark there is.
+    pub(in crate::store) const ALL: i64 = 31;
+}
+
+/// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is
+/// synced as a whole: it needs no journal.
+pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    set(&connection, "page_size", &PAGE_BYTES.to_string())?;
+    set(&connection, "journal_mode", "off")?;
+    set(&connection, "synchronous", "0")?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// The last thing to do to a new database: from now on it has a log.
+pub(super) fn finish(connection: Connection) -> Result<(), StoreError> {
+    set(&connection, "journal_mode", "wal")?;
+    connection.close().map_err(|(_, error)| StoreError::Sqlite(error))
 }
 
 /// Opens the one writing connection and brings the schema up to date.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
-    let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    check_application(&connection)?;
+    let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    check_schema(&connection)?;
     set(&connection, "journal_mode", "wal")?;
     set(&connection, "wal_autocheckpoint", "0")?;
     set(&connection, "synchronous", "2")?;
@@ -192,17 +221,49 @@ fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), S
     if got == value { Ok(()) } else { Err(StoreError::Pragma { name, got }) }
 }
 
-fn check_application(connection: &Connection) -> Result<(), StoreError> {
+/// Whether the database is ours and one that this build knows. Ours is never found half made: it comes to its place by
+/// a rename.
+fn check_schema(connection: &Connection) -> Result<(), StoreError> {
     let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if id != APPLICATION_ID && (id != 0 || tables != 0) {
+    if id != APPLICATION_ID {
         return Err(StoreError::Foreign { application_id: id });
     }
-    if version > VERSION {
+    if version > VERSION && version <= VERSION + VERSIONS_AHEAD_MAX {
         return Err(StoreError::Newer { found: version, known: VERSION });
     }
+    let known = usize::try_from(version).ok().and_then(|version| MIGRATIONS.get(..version)).filter(|s| !s.is_empty());
+    let Some(steps) = known else { return Err(StoreError::Damaged(format!("its schema version is {version}"))) };
+    let expected = Connection::open_in_memory()?;
+    steps.iter().try_for_each(|step| expected.execute_batch(step))?;
+    if shape(&expected)? != shape(connection)? {
+        return Err(StoreError::Damaged("its schema is not as it was made".to_owned()));
+    }
     Ok(())
+}
+
+fn shape(connection: &Connection) -> Result<Vec<(String, Option<String>)>, StoreError> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// SQLite's own look through the file, for `within` at most: `None` when the time was not enough.
+pub(super) fn quick_check(connection: &mut Connection, within: Duration) -> Result<Option<()>, StoreError> {
+    let end = Instant::now() + within;
+    connection.progress_handler(CHECK_STEPS, Some(move || Instant::now() >= end))?;
+    let said: Result<String, _> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    match said {
+        Ok(said) if said == "ok" => Ok(Some(())),
+        Ok(said) => Err(StoreError::Damaged(said)),
+        Err(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.code == rusqlite::ErrorCode::OperationInterrupted =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Every step in a transaction of its own, its version in the same one: a power cut leaves the old or the new schema.

@@ -8,10 +8,11 @@ ok 'the redemptions stay' test -s "$box/var/lib/redeemd/redeemd.db"
 ok 'nothing listens any more' is "$(till removed)" '000 '
 ok 'purge refuses' no in_box sh -c 'apt-get purge -y redeemd >/root/purge.log 2>&1'
 ok 'and says why and how' has "$(cat "$box/root/purge.log")" "provider does not know: $pending"
-ok 'nothing was deleted' test -s "$box/var/lib/redeemd/redeemd.db"
+ok 'nothing was deleted' test -s "$box/var/lib/redeemd/redeemd.db" -a -d "$box/etc/redeemd/conf.d"
 
 line up
 ok 'installed again it starts' in_box sh -c 'apt-get install -y /root/newer.deb >/dev/null 2>&1 && systemctl is-active --quiet redeemd'
+ok 'with the settings that it had' has "$(in_box cat /etc/redeemd/redeemd.toml)" 'credential = "retm"'
 ok 'and sends what was pending' within 30 is_status .counts.pending 0
 ok 'every redemption was taken once' is "$(status '.counts | .declined + .parked + .voided')" 0
 ok 'with nothing pending purge succeeds' in_box sh -c 'apt-get purge -y redeemd >/root/purge.log 2>&1'

@@ -8,13 +8,13 @@ till journal-code-4712 >/dev/null
 line up
 within 20 is_status .counts.pending 0
 journal=$(in_box journalctl --unit=redeemd --output=json --since=-10min)
-ok 'no system call was refused by killing it' no has "$(in_box journalctl --unit=redeemd --output=cat)" 'status=31/SYS' >/dev/null
-ok 'network events are heard' no has "$journal" 'network events cannot be had' >/dev/null
+ok 'no system call was refused by killing it' hasnt "$(in_box journalctl --unit=redeemd --output=cat)" 'status=31/SYS'
+ok 'network events are heard' hasnt "$(jq -r .MESSAGE <<<"$journal" | sort -u)" 'network events cannot be had'
 ok 'the journal has the lane as a field' is "$(jq -r 'select(.REDEEMD_LANE != null) | .REDEEMD_LANE' <<<"$journal" | sort -u)" retm
 ok 'and the cause' has "$(jq -r '.REDEEMD_CAUSE // empty' <<<"$journal" | sort -u)" connect
 ok 'and the redemption and its state' has "$(jq -r '.REDEEMD_STATE // empty' <<<"$journal" | sort -u | xargs)" confirmed
-ok 'levels are priorities' has "$(jq -r .PRIORITY <<<"$journal" | sort -u | xargs)" '4 6'
-ok 'no whole code is in the journal' no has "$journal" journal-code-4711 >/dev/null
+ok 'levels are priorities' is "$(jq -r 'select(.REDEEMD_LANE != null) | .PRIORITY' <<<"$journal" | sort -u | xargs)" '4 6'
+ok 'no whole code is in the journal' hasnt "$journal" journal-code-471
 ok 'the clock of the kernel can be asked' is "$(status .clock_trusted)" \
     "$(in_box perl -e '$t = pack("L", 0) . "\0" x 508; $s = syscall(159, $t); $u = unpack("l", substr($t, 40, 4)); print(($s >= 0 && $s != 5 && !($u & 0x40) && time > 1793491200) ? "true" : "false")')"
 in_box sh -c 'mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized'

@@ -1,0 +1,230 @@
+//! How the store is opened: what is found, what is checked, and what is put in order before the first operation.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::books::Books;
+use super::damage::{self, Salvage};
+use super::files::{self, Lock};
+use super::schema::{self, mark};
+use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint};
+
+/// How large the WAL is made in advance: settling overwrites it and needs no new block.
+const WAL_BYTES_KEPT: usize = 2 * 1024 * 1024;
+/// SQLite's own pages of the writer, in KiB: what stays resident whatever the backlog.
+const CACHE_KIB: i64 = 1024;
+/// How long a start looks through the file after a stop that was not in order; the rest is looked at in the background.
+const CHECK_WITHIN: Duration = Duration::from_millis(200);
+
+/// In which state the database was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There was none.
+    Fresh,
+    /// It was closed in order.
+    Clean,
+    /// The last process did not stop in order.
+    Unclean,
+}
+
+/// What opening found out.
+#[derive(Clone, Debug)]
+pub struct OpenReport {
+    /// How it was left.
+    pub found: Found,
+    /// Another device or inode than the database remembers: a copy or a restored backup.
+    pub moved: bool,
+    /// Rows whose attempt may have been on the wire.
+    pub uncertain: u64,
+    /// The database was damaged: what was set aside and what was kept.
+    pub salvage: Option<Salvage>,
+    /// The look through the file that an unclean stop calls for is still to be done, in the background.
+    pub unchecked: bool,
+}
+
+/// What `meta` says of the file.
+struct Known {
+    clean: bool,
+    device: i64,
+    inode: i64,
+    wal_bytes: u64,
+    seq_floor: i64,
+}
+
+/// Everything of a [`Store`] but its lock.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) books: Books,
+    pub(super) next_seq: i64,
+    pub(super) wal_frames: Arc<AtomicU32>,
+    pub(super) report: OpenReport,
+}
+
+pub(super) fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
+    if rusqlite::version_number() < schema::SQLITE_VERSION_MIN {
+        return Err(StoreError::OldSqlite { found: rusqlite::version() });
+    }
+    files::make_dir(dir)?;
+    let lock = files::lock(dir)?;
+    files::give_up_reserve_if_full(dir);
+    let opened = open_or_rescue(dir)?;
+    files::keep_reserve(dir);
+    Ok(store(opened, dir, lock))
+}
+
+fn store(opened: Opened, dir: &Path, lock: Lock) -> (Store, OpenReport) {
+    let Opened { connection, books, next_seq, wal_frames, report } = opened;
+    let store = Store { connection, books, dir: dir.to_owned(), next_seq, wal_frames, _lock: lock };
+    (store, report)
+}
+
+fn open_or_rescue(dir: &Path) -> Result<Opened, StoreError> {
+    damage::finish(dir)?;
+    match open_sound(dir, damage::look) {
+        Err(error) if calls_for_rescue(&error) => rescue(dir, &error.to_string()),
+        other => other,
+    }
+}
+
+/// Sets the damaged file aside and opens what could be salvaged. No connection to the file may be open.
+pub(super) fn rescue(dir: &Path, why: &str) -> Result<Opened, StoreError> {
+    let salvage = damage::rescue(dir, why)?;
+    // What was just made needs no look; and others may have opened it already, whose locks a look would end.
+    let mut opened = open_sound(dir, |_| Ok(()))?;
+    opened.report.salvage = Some(salvage);
+    Ok(opened)
+}
+
+/// Another program's database in our place is set aside like any file that cannot be read: its bytes stay as they are.
+fn calls_for_rescue(error: &StoreError) -> bool {
+    error.trouble() == Trouble::Damaged || matches!(error, StoreError::Foreign { .. })
+}
+
+fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<Opened, StoreError> {
+    let path = dir.join(FILE);
+    let fresh = is_fresh(dir)?;
+    if fresh {
+        make(dir)?;
+    } else {
+        look(dir)?;
+    }
+    let mut connection = schema::open_writer(&path)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    let wal_frames = count_frames(&mut connection)?;
+    let known = known(&connection)?;
+    let here = files::identity(&path)?;
+    let moved = known.as_ref().is_some_and(|known| (known.device, known.inode) != here);
+    let is_unclean = known.as_ref().is_some_and(|known| !known.clean);
+    let unchecked = is_unclean && look_through(&mut connection, dir, known.as_ref().filter(|_| !moved))?;
+    grow_wal(&connection, dir)?;
+    let uncertain = identify(&mut connection, here, moved, log_bytes(dir))?;
+    checkpoint::passive(&connection)?;
+    files::sync_dir(dir)?;
+    let books = Books::read(&connection)?;
+    let next_seq: i64 =
+        connection.query_row("SELECT coalesce(max(seq), 0) + 1 FROM redemption", [], |row| row.get(0))?;
+    let next_seq = next_seq.max(known.map_or(1, |known| known.seq_floor.saturating_add(1)));
+    let found = match (fresh, is_unclean) {
+        (true, _) => Found::Fresh,
+        (false, false) => Found::Clean,
+        (false, true) => Found::Unclean,
+    };
+    let report = OpenReport { found, moved, uncertain, salvage: None, unchecked };
+    Ok(Opened { connection, books, next_seq, wal_frames, report })
+}
+
+/// No database is a first start; an empty one is damage, and so is a log without its database.
+fn is_fresh(dir: &Path) -> Result<bool, StoreError> {
+    match std::fs::metadata(dir.join(FILE)) {
+        Ok(meta) if meta.len() == 0 => Err(StoreError::Damaged("the file is empty".to_owned())),
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => match log_bytes(dir) {
+            0 => Ok(true),
+            _ => Err(StoreError::Damaged("the file is gone, its log is there".to_owned())),
+        },
+        Err(error) => Err(StoreError::File { path: dir.join(FILE), error }),
+    }
+}
+
+/// A new database comes to its place by a rename, whole: a power cut during the first start leaves it or nothing.
+fn make(dir: &Path) -> Result<(), StoreError> {
+    let new = damage::Unfinished::begin(dir)?;
+    schema::finish(schema::create(new.path())?)?;
+    new.install(FILE)
+}
+
+fn log_bytes(dir: &Path) -> u64 {
+    std::fs::metadata(dir.join(LOG)).map_or(0, |meta| meta.len())
+}
+
+fn known(connection: &Connection) -> Result<Option<Known>, StoreError> {
+    let sql = "SELECT clean, device, inode, wal_bytes, seq_floor FROM meta";
+    let read = |row: &rusqlite::Row<'_>| {
+        let (clean, device, inode) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Known { clean, device, inode, wal_bytes: row.get(3)?, seq_floor: row.get(4)? })
+    };
+    Ok(connection.query_row(sql, [], read).optional()?)
+}
+
+/// After a stop that was not in order; whether the time was not enough. A log that is shorter than it ever was here has
+/// lost what was committed in it.
+fn look_through(connection: &mut Connection, dir: &Path, known: Option<&Known>) -> Result<bool, StoreError> {
+    if known.is_some_and(|known| log_bytes(dir) < known.wal_bytes) {
+        return Err(StoreError::Damaged("its log is missing or was cut short".to_owned()));
+    }
+    Ok(schema::quick_check(connection, CHECK_WITHIN)?.is_none())
+}
+
+/// Writes down which file this is and that it is in use; in the same transaction whatever was in flight becomes
+/// uncertain, in a copy of the database every pending row.
+fn identify(connection: &mut Connection, here: (i64, i64), moved: bool, wal_bytes: u64) -> Result<u64, StoreError> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let sql = "INSERT INTO meta (one, clean, device, inode, wal_bytes) VALUES (1, 0, ?1, ?2, ?3) \
+         ON CONFLICT (one) DO UPDATE SET clean = 0, device = ?1, inode = ?2, wal_bytes = ?3";
+    transaction.execute(sql, (here.0, here.1, wal_bytes))?;
+    let changed = mark_uncertain(&transaction, moved)?;
+    transaction.commit()?;
+    Ok(changed)
+}
+
+fn mark_uncertain(connection: &Connection, all: bool) -> Result<u64, StoreError> {
+    let mut changed = 0;
+    let lanes: Vec<i64> = {
+        let mut statement = connection.prepare("SELECT lane FROM lane")?;
+        statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
+    };
+    for lane in lanes {
+        let range = if all { "in_flight >= 0" } else { "in_flight = 1" };
+        let sql = format!(
+            "UPDATE redemption SET in_flight = 0, marks = marks | ?2 WHERE lane = ?1 AND {range} AND state = 0"
+        );
+        changed += connection.execute(&sql, (lane, mark::UNCERTAIN))?;
+    }
+    Ok(changed as u64)
+}
+
+/// Makes the WAL as large as it will be kept, by writing that much and taking it back.
+fn grow_wal(connection: &Connection, dir: &Path) -> Result<(), StoreError> {
+    if log_bytes(dir) >= WAL_BYTES_KEPT as u64 || files::free_bytes(dir) < 4 * WAL_BYTES_KEPT as u64 {
+        return Ok(());
+    }
+    connection.execute("INSERT OR REPLACE INTO body VALUES (-1, zeroblob(?1))", [WAL_BYTES_KEPT])?;
+    connection.execute("DELETE FROM body WHERE seq = -1", [])?;
+    checkpoint::passive(connection)?;
+    Ok(())
+}
+
+/// Follows how many frames the WAL holds, commit by commit.
+fn count_frames(connection: &mut Connection) -> Result<Arc<AtomicU32>, StoreError> {
+    let frames = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&frames);
+    connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+        counter.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+        Ok(())
+    }))?;
+    Ok(frames)
+}

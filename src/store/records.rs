@@ -1,0 +1,266 @@
+//! SQLite's b-tree pages and records, decoded without SQLite (sqlite.org/fileformat2.html, sections 1.6 and 2.1).
+
+use super::pages::{Image, PAGE_BYTES, Page, be16, be32};
+
+/// No record of ours is longer: a provider's answer with its 64 KiB body is the longest.
+const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
+/// No table of ours has more columns.
+const COLUMNS_MAX: usize = 32;
+/// What a leaf of a table keeps of a record before the rest goes to overflow pages.
+const LOCAL_BYTES_MAX: usize = PAGE_BYTES - 35;
+const LOCAL_BYTES_MIN: usize = (PAGE_BYTES - 12) * 32 / 255 - 23;
+const OVERFLOW_BYTES: usize = PAGE_BYTES - 4;
+
+/// One column.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Null,
+    Int(i64),
+    Real,
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+/// One row of some table, told by its number of columns.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) rowid: i64,
+    pub(super) columns: Vec<Value>,
+}
+
+/// What a page is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A leaf of a table, with where its cells begin.
+    Leaf(Vec<usize>),
+    /// An inner page of a table, with its children.
+    Inner(Vec<u32>),
+    /// A page of an index.
+    Index,
+    /// None of these: overflow, free, or damaged.
+    Other,
+}
+
+/// What the page says that it is; `Other` when its header or its cell pointers cannot be.
+pub(super) fn kind(page: &Page, number: u32) -> Kind {
+    let base = if number == 1 { 100 } else { 0 };
+    let header = match page.get(base) {
+        Some(0x0d) => 8,
+        Some(0x05) => 12,
+        Some(0x0a | 0x02) => return Kind::Index,
+        _ => return Kind::Other,
+    };
+    let Some(cells) = pointers(page, base, header) else { return Kind::Other };
+    if header == 8 {
+        return Kind::Leaf(cells);
+    }
+    let children = cells.iter().map(|at| be32(page, *at)).chain([be32(page, base + 8)]);
+    children.collect::<Option<Vec<u32>>>().map_or(Kind::Other, Kind::Inner)
+}
+
+fn pointers(page: &Page, base: usize, header: usize) -> Option<Vec<usize>> {
+    let count = be16(page, base + 3)?;
+    let first = base + header + 2 * count;
+    let at = |index: usize| be16(page, base + header + 2 * index).filter(|at| *at >= first && *at + 4 <= PAGE_BYTES);
+    (first <= PAGE_BYTES).then(|| (0..count).map(at).collect())?
+}
+
+/// The row that begins at `at`, if one does; what does not fit into the page is followed through `image`.
+pub(super) fn row_at(image: &Image, page: &Page, at: usize) -> Option<Row> {
+    let (payload_bytes, at) = varint(page, at)?;
+    let (rowid, at) = varint(page, at)?;
+    if payload_bytes > PAYLOAD_BYTES_MAX {
+        return None;
+    }
+    let whole = usize::try_from(payload_bytes).ok()?;
+    let local = local_bytes(whole);
+    let start = page.get(at..at.checked_add(local)?)?;
+    // Most places where a row could begin are none: look at the header before following anything.
+    header_of(start)?;
+    let mut payload = start.to_vec();
+    if local < whole {
+        follow(image, be32(page, at + local)?, whole, &mut payload)?;
+    }
+    Some(Row { rowid: rowid.cast_signed(), columns: record(&payload)? })
+}
+
+fn local_bytes(whole: usize) -> usize {
+    if whole <= LOCAL_BYTES_MAX {
+        return whole;
+    }
+    let fitting = LOCAL_BYTES_MIN + (whole - LOCAL_BYTES_MIN) % OVERFLOW_BYTES;
+    if fitting <= LOCAL_BYTES_MAX { fitting } else { LOCAL_BYTES_MIN }
+}
+
+fn follow(image: &Image, mut next: u32, whole: usize, payload: &mut Vec<u8>) -> Option<()> {
+    while payload.len() < whole {
+        let page = image.page(next)?;
+        let wanted = (whole - payload.len()).min(OVERFLOW_BYTES);
+        payload.extend_from_slice(page.get(4..4 + wanted)?);
+        next = be32(&page, 0)?;
+    }
+    Some(())
+}
+
+fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
+    let mut value = 0u64;
+    for _ in 0..8 {
+        let byte = *bytes.get(at)?;
+        at += 1;
+        value = (value << 7) | u64::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            return Some((value, at));
+        }
+    }
+    Some(((value << 8) | u64::from(*bytes.get(at)?), at + 1))
+}
+
+/// The record's serial types and where its content begins.
+fn header_of(payload: &[u8]) -> Option<(Vec<u64>, usize)> {
+    let (length, mut at) = varint(payload, 0)?;
+    let end = usize::try_from(length).ok().filter(|end| *end <= payload.len() && *end > at)?;
+    let mut types = Vec::with_capacity(24);
+    while at < end {
+        let (serial, next) = varint(payload, at)?;
+        if matches!(serial, 10 | 11) || types.len() >= COLUMNS_MAX || serial > 2 * PAYLOAD_BYTES_MAX + 13 {
+            return None;
+        }
+        types.push(serial);
+        at = next;
+    }
+    (at == end).then_some((types, end))
+}
+
+fn record(payload: &[u8]) -> Option<Vec<Value>> {
+    let (types, mut at) = header_of(payload)?;
+    let mut columns = Vec::with_capacity(types.len());
+    for serial in types {
+        let length = length_of(serial);
+        let bytes = payload.get(at..at.checked_add(length)?)?;
+        columns.push(value(serial, bytes)?);
+        at += length;
+    }
+    (at == payload.len()).then_some(columns)
+}
+
+fn length_of(serial: u64) -> usize {
+    match serial {
+        1..=4 => usize::try_from(serial).unwrap_or(0),
+        5 => 6,
+        6 | 7 => 8,
+        0 | 8..=11 => 0,
+        _ => usize::try_from((serial - 12) / 2).unwrap_or(usize::MAX),
+    }
+}
+
+fn value(serial: u64, bytes: &[u8]) -> Option<Value> {
+    Some(match serial {
+        0 => Value::Null,
+        1..=6 => Value::Int(integer(bytes)),
+        7 => Value::Real,
+        8 => Value::Int(0),
+        9 => Value::Int(1),
+        _ if serial % 2 == 0 => Value::Blob(bytes.to_vec()),
+        _ => Value::Text(String::from_utf8(bytes.to_vec()).ok()?),
+    })
+}
+
+/// Big-endian, two's complement, of whatever length.
+fn integer(bytes: &[u8]) -> i64 {
+    let sign = if bytes.first().is_some_and(|byte| byte & 0x80 != 0) { -1i64 } else { 0 };
+    bytes.iter().fold(sign, |value, byte| (value << 8) | i64::from(*byte))
+}
+
+/// The pages of the free list, or `None` where it cannot be followed.
+pub(super) fn free_pages(image: &Image) -> Option<Vec<u32>> {
+    let first = image.page(1)?;
+    let (mut trunk, count) = (be32(&first, 32)?, be32(&first, 36)?);
+    let mut free = Vec::new();
+    while trunk != 0 {
+        if free.len() > usize::try_from(count).ok()? || trunk > image.pages() {
+            return None;
+        }
+        let page = image.page(trunk)?;
+        free.push(trunk);
+        let leaves = usize::try_from(be32(&page, 4)?).ok().filter(|leaves| 8 + 4 * leaves <= PAGE_BYTES)?;
+        for leaf in 0..leaves {
+            free.push(be32(&page, 8 + 4 * leaf)?);
+        }
+        trunk = be32(&page, 0)?;
+    }
+    (free.len() == usize::try_from(count).ok()?).then_some(free)
+}
+
+/// The leaves of the table whose root is `root`; the flag says whether every page on the way could be read.
+pub(super) fn leaves(image: &Image, root: u32) -> (Vec<u32>, bool) {
+    let (mut found, mut todo, mut whole) = (Vec::new(), vec![root], true);
+    let mut looked_at = 0;
+    while let Some(number) = todo.pop() {
+        looked_at += 1;
+        if looked_at > image.pages() {
+            return (found, false);
+        }
+        match image.page(number).map(|page| kind(&page, number)) {
+            Some(Kind::Leaf(_)) => found.push(number),
+            Some(Kind::Inner(children)) => todo.extend(children),
+            Some(Kind::Index | Kind::Other) | None => whole = false,
+        }
+    }
+    (found, whole)
+}
+
+/// Where the table of this name has its root, as far as the schema can be read.
+pub(super) fn root_of(image: &Image, table: &str) -> Option<u32> {
+    let (leaves, _) = leaves(image, 1);
+    for number in leaves {
+        let page = image.page(number)?;
+        let Kind::Leaf(cells) = kind(&page, number) else { continue };
+        for row in cells.iter().filter_map(|at| row_at(image, &page, *at)) {
+            if let [Value::Text(what), Value::Text(name), _, Value::Int(root), _] = row.columns.as_slice()
+                && what == "table"
+                && name == table
+            {
+                return u32::try_from(*root).ok();
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_of_every_length_keep_their_sign() {
+        assert_eq!(integer(&[0xff]), -1);
+        assert_eq!(integer(&[0x7f]), 127);
+        assert_eq!(integer(&[0x80, 0, 0]), -0x80_0000);
+        assert_eq!(integer(&i64::MIN.to_be_bytes()), i64::MIN);
+    }
+
+    #[test]
+    fn varints_are_read_up_to_nine_bytes() {
+        assert_eq!(varint(&[0x7f], 0), Some((127, 1)));
+        assert_eq!(varint(&[0x81, 0x00], 0), Some((128, 2)));
+        assert_eq!(varint(&[0xff; 9], 0), Some((u64::MAX, 9)));
+        assert_eq!(varint(&[0xff; 8], 0), None);
+    }
+
+    #[test]
+    fn what_stays_in_the_leaf_is_what_sqlite_leaves_there() {
+        assert_eq!(local_bytes(4061), 4061);
+        assert_eq!(local_bytes(4062), 489);
+        assert_eq!(local_bytes(489 + 4092), 489);
+        assert_eq!(local_bytes(489 + 4092 + 100), 589);
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_are_none() {
+        assert_eq!(record(&[0x02, 0x09]), Some(vec![Value::Int(1)]));
+        assert_eq!(record(&[0x02, 0x0a]), None);
+        assert_eq!(record(&[0x03, 0x09]), None);
+        assert_eq!(record(&[0x02, 0x01]), None);
+        assert_eq!(record(&[]), None);
+    }
+}

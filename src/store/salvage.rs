@@ -1,0 +1,497 @@
+//! Salvage: every row that a damaged database still holds goes into a new one, found page by page and believed only
+//! with its checksum.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::books::lane_crc;
+use super::pages::{Image, Page};
+use super::records::{self, Kind, Row, Value};
+use super::row::{self, Stored};
+use super::schema::mark;
+use super::{StoreError, types::Event};
+use crate::redemption::{RewardCode, Seq, State};
+
+/// How far the numbers jump: none of a lost row is given again.
+const SEQ_GAP: i64 = 1000;
+/// A remembered number further than this beyond every row is itself damaged.
+const SEQ_FLOOR_AHEAD_MAX: i64 = 1_000_000;
+/// What a till's repeat is told about a decline whose words were lost.
+const DECLINE_LOST: &[u8] =
+    br#"{"data":[],"message":"The provider declined this reward; its words were lost","errors":[]}"#;
+/// The columns of `lane` after its number and its name.
+const LANE_NUMBERS: [&str; 9] = [
+    "accepted",
+    "pending",
+    "confirmed",
+    "declined",
+    "parked",
+    "voided",
+    "gone_confirmed",
+    "gone_declined",
+    "gone_voided",
+];
+
+/// What was kept and what was not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Redemptions kept.
+    pub kept: u64,
+    /// Of these pending: each is uncertain now.
+    pub pending: u64,
+    /// Of these parked because their body or their state could not be read.
+    pub parked: u64,
+    /// Redemptions that the books know and the file does not; `None` when the books were lost too.
+    pub lost: Option<u64>,
+}
+
+/// A lane as its row says.
+#[derive(Debug, Default)]
+struct Lane {
+    name: Option<String>,
+    /// [`LANE_NUMBERS`].
+    numbers: Option<Vec<i64>>,
+    /// The rest of its row: what its link must not forget.
+    memory: Vec<Value>,
+}
+
+/// The work in progress.
+struct Salvage<'a> {
+    image: &'a Image,
+    sql: &'a Connection,
+    lanes: BTreeMap<i64, Lane>,
+    /// Pages of which another version may hold what this one has lost.
+    suspects: BTreeSet<u32>,
+    /// The leaves of the redemptions' tree, where all of it can be followed: rows elsewhere are older copies.
+    leaves: Option<BTreeSet<u32>>,
+    /// The page that is being read; zero: one of which the number cannot be believed.
+    page: u32,
+    seq_floor: i64,
+    parked: u64,
+}
+
+/// Fills the new database `to`, whose schema is there, with what `image` holds.
+///
+/// # Errors
+/// The new database cannot be written.
+pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), StoreError> {
+    to.execute_batch("BEGIN")?;
+    let mut work = Salvage {
+        image,
+        sql: to,
+        lanes: BTreeMap::new(),
+        suspects: BTreeSet::new(),
+        leaves: leaves_of_redemptions(image),
+        page: 0,
+        seq_floor: 0,
+        parked: 0,
+    };
+    let pages = pages_to_read(image);
+    work.read(&pages, Salvage::take_row)?;
+    work.read(&pages, Salvage::take_body)?;
+    work.park_without_body()?;
+    work.drop_orphans()?;
+    let tally = work.keep_books()?;
+    to.execute_batch("COMMIT")?;
+    Ok((tally, Seq(work.seq_floor.saturating_add(SEQ_GAP))))
+}
+
+/// Which pages hold rows: none of the free list, where old rows lie.
+fn pages_to_read(image: &Image) -> Vec<u32> {
+    let free: BTreeSet<u32> = records::free_pages(image).unwrap_or_default().into_iter().collect();
+    (1..=image.pages()).filter(|page| !free.contains(page)).collect()
+}
+
+fn leaves_of_redemptions(image: &Image) -> Option<BTreeSet<u32>> {
+    let (leaves, whole) = records::leaves(image, records::root_of(image, "redemption")?);
+    whole.then(|| leaves.into_iter().collect())
+}
+
+/// What keeps the rows of some tables; see [`Salvage::take_row`].
+type Take<'a> = fn(&mut Salvage<'a>, &Row, bool) -> Result<bool, StoreError>;
+
+impl<'a> Salvage<'a> {
+    fn read(&mut self, pages: &[u32], take: Take<'a>) -> Result<(), StoreError> {
+        for number in pages {
+            self.page = *number;
+            let Some(page) = self.image.page(*number) else {
+                self.suspects.insert(*number);
+                continue;
+            };
+            if !self.take_all(&page, *number, take)? {
+                self.suspects.insert(*number);
+            }
+        }
+        self.page = 0;
+        for page in self.image.loose() {
+            self.take_anywhere(&page, take)?;
+        }
+        for number in self.suspects.clone() {
+            self.page = number;
+            for page in self.image.page(number).into_iter().chain(self.image.older(number)) {
+                self.take_anywhere(&page, take)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows to which the page's own pointers lead; false when the page or one of them is not as it should be.
+    fn take_all(&mut self, page: &Page, number: u32, take: Take<'a>) -> Result<bool, StoreError> {
+        let cells = match records::kind(page, number) {
+            Kind::Leaf(cells) => cells,
+            Kind::Inner(_) | Kind::Index => return Ok(true),
+            Kind::Other => return Ok(page.iter().all(|byte| *byte == 0)),
+        };
+        let mut sound = true;
+        for at in cells {
+            sound &= match records::row_at(self.image, page, at) {
+                Some(row) => take(self, &row, true)?,
+                None => false,
+            };
+        }
+        Ok(sound)
+    }
+
+    /// Rows at any place of the page: its header and its pointers are not believed.
+    fn take_anywhere(&mut self, page: &Page, take: Take<'a>) -> Result<(), StoreError> {
+        for at in 8..page.len() {
+            if let Some(row) = records::row_at(self.image, page, at) {
+                take(self, &row, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a row of any table but the bodies'; false when it is not as it was written. `pointed`: its page's own
+    /// pointers lead to it, so that rows without a checksum may be believed too.
+    fn take_row(&mut self, row: &Row, pointed: bool) -> Result<bool, StoreError> {
+        match row.columns.len() {
+            22 => self.take_redemption(row),
+            20 if pointed => Ok(self.take_lane(row)),
+            3 => Ok(self.take_lane_name(row)),
+            5 if pointed => self.take_answer(row),
+            8 if pointed => self.take_event(row),
+            7 if pointed => Ok(self.take_meta(row)),
+            _ => Ok(true),
+        }
+    }
+
+    fn take_redemption(&mut self, row: &Row) -> Result<bool, StoreError> {
+        if self.page != 0 && self.leaves.as_ref().is_some_and(|leaves| !leaves.contains(&self.page)) {
+            return Ok(true);
+        }
+        let Some((stored, readable)) = stored(row).filter(|(stored, _)| stored.seq.0 > 0 && stored.is_intact()) else {
+            return Ok(false);
+        };
+        if row::by_seq(self.sql, stored.seq)?.is_some() {
+            return Ok(true);
+        }
+        self.seq_floor = self.seq_floor.max(stored.seq.0);
+        stored.insert_row(self.sql)?;
+        if !readable {
+            self.note(
+                stored.seq,
+                "its state could not be read from the damaged database: look at the provider's side",
+            )?;
+            self.parked += 1;
+        }
+        Ok(readable)
+    }
+
+    fn take_body(&mut self, row: &Row, _: bool) -> Result<bool, StoreError> {
+        let [_, Value::Blob(body)] = row.columns.as_slice() else { return Ok(true) };
+        let sql = "SELECT body_crc FROM redemption WHERE seq = ?1";
+        let crc: Option<u32> = self.sql.prepare_cached(sql)?.query_row([row.rowid], |row| row.get(0)).optional()?;
+        let fits = crc.is_none_or(|crc| crc == crc32c::crc32c(body));
+        if fits && crc.is_some() {
+            self.sql.prepare_cached("INSERT OR IGNORE INTO body VALUES (?1, ?2)")?.execute((row.rowid, body))?;
+        }
+        Ok(fits)
+    }
+
+    fn take_lane_name(&mut self, row: &Row) -> bool {
+        let [_, Value::Text(name), Value::Int(crc)] = row.columns.as_slice() else { return true };
+        let fits = i64::from(lane_crc(row.rowid, name)) == *crc;
+        if fits {
+            self.lanes.entry(row.rowid).or_default().name = Some(name.clone());
+        }
+        fits
+    }
+
+    fn take_lane(&mut self, row: &Row) -> bool {
+        let [_, Value::Text(name), rest @ ..] = row.columns.as_slice() else { return false };
+        let (numbers, memory) = rest.split_at(LANE_NUMBERS.len().min(rest.len()));
+        let numbers: Option<Vec<i64>> = numbers.iter().map(whole_number).collect();
+        let Some(numbers) = numbers.filter(|numbers| adds_up(numbers)) else { return false };
+        let lane = self.lanes.entry(row.rowid).or_default();
+        lane.name.get_or_insert_with(|| name.clone());
+        if lane.numbers.is_none() {
+            lane.numbers = Some(numbers);
+            lane.memory = memory.to_vec();
+        }
+        true
+    }
+
+    fn take_answer(&mut self, row: &Row) -> Result<bool, StoreError> {
+        let [Value::Null, status, content_type, body, note] = row.columns.as_slice() else {
+            return Ok(true);
+        };
+        let sql = "INSERT OR IGNORE INTO answer VALUES (?1, ?2, ?3, ?4, ?5)";
+        let kept = self.sql.prepare_cached(sql)?.execute((
+            row.rowid,
+            integer_of(status),
+            text_of(content_type),
+            blob_of(body),
+            text_of(note),
+        ));
+        Ok(kept.is_ok())
+    }
+
+    fn take_event(&mut self, row: &Row) -> Result<bool, StoreError> {
+        let [Value::Null, at, seq, id, Value::Text(lane), Value::Text(what), Value::Text(by), Value::Text(detail)] =
+            row.columns.as_slice()
+        else {
+            return Ok(false);
+        };
+        let sql = "INSERT OR IGNORE INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let at = integer_of(at).unwrap_or(0);
+        let values = (row.rowid, at, integer_of(seq), text_of(id), lane, what, by, detail);
+        Ok(self.sql.prepare_cached(sql)?.execute(values).is_ok())
+    }
+
+    fn take_meta(&mut self, row: &Row) -> bool {
+        let [_, _, _, _, _, Value::Int(floor), _] = row.columns.as_slice() else { return false };
+        let ahead = floor.saturating_sub(self.seq_floor);
+        if ahead <= SEQ_FLOOR_AHEAD_MAX {
+            self.seq_floor = self.seq_floor.max(*floor);
+        }
+        true
+    }
+
+    /// A pending row whose body is lost cannot be sent: a person decides. Its code stays guarded.
+    fn park_without_body(&mut self) -> Result<(), StoreError> {
+        let without: Vec<Seq> = {
+            let sql = "SELECT seq FROM redemption WHERE state = 0 AND seq NOT IN (SELECT seq FROM body)";
+            let mut statement = self.sql.prepare(sql)?;
+            statement.query_map([], |row| row.get(0).map(Seq))?.collect::<Result<_, _>>()?
+        };
+        for seq in without {
+            let sql = "UPDATE redemption SET state = 3, settled_ms = accepted_ms WHERE seq = ?1";
+            self.sql.prepare_cached(sql)?.execute([seq.0])?;
+            self.note(seq, "its body was lost with the damaged database: it cannot be sent")?;
+            self.parked += 1;
+        }
+        self.sql.execute("INSERT OR IGNORE INTO body SELECT seq, x'' FROM redemption", [])?;
+        Ok(())
+    }
+
+    fn note(&self, seq: Seq, note: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO answer (seq, note) VALUES (?1, ?2) ON CONFLICT (seq) DO UPDATE SET note = ?2";
+        self.sql.prepare_cached(sql)?.execute((seq.0, note))?;
+        Ok(())
+    }
+
+    /// What belongs to no row leaves; a decline whose words were lost gets words of ours, or its till's repeat would
+    /// be answered as a success.
+    fn drop_orphans(&self) -> Result<(), StoreError> {
+        for table in ["answer", "event"] {
+            let sql = format!("DELETE FROM {table} WHERE seq NOT IN (SELECT seq FROM redemption)");
+            self.sql.execute(&sql, [])?;
+        }
+        self.sql.execute("DELETE FROM answer WHERE seq IN (SELECT seq FROM redemption WHERE state = 0)", [])?;
+        let sql = "INSERT INTO answer (seq, status, content_type, body) \
+             SELECT seq, 400, 'application/json', ?1 FROM redemption WHERE state = 2 \
+             ON CONFLICT (seq) DO UPDATE SET status = excluded.status, content_type = excluded.content_type, \
+             body = excluded.body WHERE answer.status IS NULL";
+        self.sql.execute(sql, [DECLINE_LOST])?;
+        Ok(())
+    }
+
+    /// The lifetime totals: the rows that are here, and those that had left after their retention.
+    fn keep_books(&mut self) -> Result<Tally, StoreError> {
+        let rows: Vec<(i64, i64, i64)> = {
+            let mut statement =
+                self.sql.prepare("SELECT lane, state, count(*) FROM redemption GROUP BY lane, state")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        for (lane, _, _) in &rows {
+            self.lanes.entry(*lane).or_default();
+        }
+        let (mut known, mut total) = (self.lanes.values().all(|lane| lane.numbers.is_some()), 0i64);
+        for (number, lane) in &self.lanes {
+            let here = |state: i64| rows.iter().find(|row| (row.0, row.1) == (*number, state)).map_or(0, |row| row.2);
+            let had = lane.numbers.clone().unwrap_or_else(|| vec![0; LANE_NUMBERS.len()]);
+            let gone: [i64; 3] = had.get(6..9).and_then(|gone| gone.try_into().ok()).unwrap_or_default();
+            let states = [here(0), here(1) + gone[0], here(2) + gone[1], here(3), here(4) + gone[2]];
+            let accepted: i64 = states.iter().sum();
+            total += had.first().copied().unwrap_or(0) - accepted;
+            self.seq_floor = self.seq_floor.max(had.first().copied().unwrap_or(0));
+            self.write_lane(*number, lane, (accepted, states, gone))?;
+        }
+        known &= !self.lanes.is_empty();
+        let here =
+            |state: Option<i64>| rows.iter().filter(|row| state.is_none_or(|s| s == row.1)).map(|row| row.2).sum();
+        let count = |rows: i64| u64::try_from(rows).unwrap_or(0);
+        Ok(Tally {
+            kept: count(here(None)),
+            pending: count(here(Some(State::Pending as i64))),
+            parked: self.parked,
+            lost: known.then(|| count(total)),
+        })
+    }
+
+    fn write_lane(
+        &self,
+        number: i64,
+        lane: &Lane,
+        (accepted, states, gone): (i64, [i64; 5], [i64; 3]),
+    ) -> Result<(), StoreError> {
+        let name = lane.name.clone().unwrap_or_else(|| format!("unknown-{number}"));
+        let columns = LANE_NUMBERS.join(", ");
+        let sql =
+            format!("INSERT INTO lane (lane, name, {columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+        let [pending, confirmed, declined, parked, voided] = states;
+        let values = rusqlite::params![
+            number, name, accepted, pending, confirmed, declined, parked, voided, gone[0], gone[1], gone[2]
+        ];
+        self.sql.execute(&sql, values)?;
+        let crc = lane_crc(number, &name);
+        self.sql.execute("INSERT INTO lane_name VALUES (?1, ?2, ?3)", (number, &name, crc))?;
+        self.write_memory(number, lane)
+    }
+
+    /// A hold, an outage's start and a pending `Retry-After` go on as they were.
+    fn write_memory(&self, number: i64, lane: &Lane) -> Result<(), StoreError> {
+        let [
+            Value::Text(hold),
+            Value::Text(detail),
+            Value::Int(since),
+            Value::Int(outage),
+            Value::Int(noted),
+            Value::Int(trusted),
+            Value::Text(boot),
+            Value::Int(until),
+            Value::Int(left),
+        ] = lane.memory.as_slice()
+        else {
+            return Ok(());
+        };
+        let sql = "UPDATE lane SET hold = ?2, hold_detail = ?3, hold_ms = ?4, outage_ms = ?5, outage_noted_ms = ?6, \
+             outage_trusted = ?7, wait_boot = ?8, wait_until_ms = ?9, wait_left_ms = ?10 WHERE lane = ?1";
+        let outage = (*outage).max(0);
+        let (trusted, until, left) = (i64::from(*trusted != 0), (*until).max(0), (*left).max(0));
+        self.sql.execute(sql, (number, hold, detail, since, outage, noted, trusted, boot, until, left))?;
+        Ok(())
+    }
+}
+
+/// Records what happened, and from which number on rows are counted.
+///
+/// # Errors
+/// The new database cannot be written.
+pub(super) fn sign(to: &Connection, path: &Path, (event, note): (&Event, &str), floor: Seq) -> Result<(), StoreError> {
+    let sql = "INSERT INTO event (at_ms, lane, what, by, detail) VALUES (?1, ?2, ?3, ?4, ?5)";
+    to.execute(sql, (event.at_ms, &event.lane, &event.what, &event.by, &event.detail))?;
+    let (device, inode) = super::files::identity(path)?;
+    let sql = "INSERT INTO meta (one, clean, device, inode, seq_floor, salvage) VALUES (1, 0, ?1, ?2, ?3, ?4)";
+    to.execute(sql, (device, inode, floor.0, note))?;
+    Ok(())
+}
+
+/// Totals that can be: none negative, and the states make up what was accepted.
+fn adds_up(numbers: &[i64]) -> bool {
+    let [accepted, states @ ..] = numbers else { return false };
+    let sum: Option<i64> = states.iter().take(5).try_fold(0i64, |sum, state| sum.checked_add(*state));
+    numbers.iter().all(|number| *number >= 0) && sum == Some(*accepted)
+}
+
+fn whole_number(value: &Value) -> Option<i64> {
+    integer_of(value)
+}
+
+fn integer_of(value: &Value) -> Option<i64> {
+    if let Value::Int(number) = value { Some(*number) } else { None }
+}
+
+fn text_of(value: &Value) -> Option<&str> {
+    if let Value::Text(text) = value { Some(text) } else { None }
+}
+
+fn blob_of(value: &Value) -> Option<&[u8]> {
+    if let Value::Blob(bytes) = value { Some(bytes) } else { None }
+}
+
+/// The row in the order of the table's columns, as it goes into the new database; false when what changes in it (which
+/// no checksum covers) cannot be as it was written.
+fn stored(row: &Row) -> Option<(Stored, bool)> {
+    let [
+        _,
+        Value::Blob(tag),
+        origin,
+        Value::Int(lane),
+        Value::Text(till),
+        Value::Int(key),
+        Value::Int(key_rest),
+        Value::Blob(request),
+        Value::Int(guard),
+        Value::Text(business),
+        Value::Text(code),
+        Value::Text(branch),
+        Value::Text(date),
+        Value::Int(accepted_ms),
+        Value::Int(kind),
+        Value::Int(body_crc),
+        Value::Int(crc),
+        changing @ ..,
+    ] = row.columns.as_slice()
+    else {
+        return None;
+    };
+    let mut stored = Stored {
+        seq: Seq(row.rowid),
+        tag: tag.as_slice().try_into().ok()?,
+        origin: integer_of(origin),
+        lane: *lane,
+        till: till.clone(),
+        key: row::joined(*key, *key_rest),
+        request: request.as_slice().try_into().ok()?,
+        guard: *guard,
+        business: business.clone(),
+        code: RewardCode::new(code.clone()),
+        branch: branch.clone(),
+        date: date.clone(),
+        accepted_ms: *accepted_ms,
+        kind: *kind,
+        body_crc: u32::try_from(*body_crc).ok()?,
+        crc: u32::try_from(*crc).ok()?,
+        state: State::Pending,
+        in_flight: false,
+        marks: mark::UNCERTAIN,
+        attempts: 0,
+        settled_ms: None,
+    };
+    let readable = change(&mut stored, changing);
+    Some((stored, readable))
+}
+
+/// Where the row stood. One that was settled and cannot say how is parked: sending it again could redeem what was
+/// taken back. Without a time of settling it was pending.
+fn change(row: &mut Stored, columns: &[Value]) -> bool {
+    let [state, _, marks, attempts, settled] = columns else { return false };
+    let settled_ms = integer_of(settled);
+    let known = integer_of(state).and_then(State::from_number);
+    row.attempts = integer_of(attempts).and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(1);
+    let marks = integer_of(marks).filter(|marks| *marks & !mark::ALL == 0);
+    row.state = match (known, settled_ms) {
+        (_, None) => State::Pending,
+        (Some(state), Some(_)) if state != State::Pending && marks.is_some() => state,
+        (_, Some(_)) => State::Parked,
+    };
+    row.settled_ms = settled_ms;
+    let doubt = if matches!(row.state, State::Pending | State::Parked) { mark::UNCERTAIN } else { 0 };
+    row.marks = marks.unwrap_or(0) | doubt;
+    row.state == State::Pending || known == Some(row.state)
+}

@@ -1,0 +1,210 @@
+//! The books balance after any sequence of operations, and the store agrees with a model of a few lines.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use redeemd::redemption::{Id, Seq, State};
+use redeemd::store::{Acted, Decision, Done, Ended, Op, VoidOutcome};
+
+use crate::world::{World, confirmed, declined, new, parked};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Accept { till: u8, code: u8, up: bool },
+    Claim,
+    Settle { which: usize, how: u8 },
+    VoidByTill { which: usize },
+    Void { which: usize },
+    Retry { which: usize },
+    Crash,
+    Restart,
+}
+
+/// What the model knows of a row.
+#[derive(Clone, Debug, PartialEq)]
+struct Row {
+    id: Id,
+    till: u8,
+    code: u8,
+    state: State,
+    in_flight: bool,
+    uncertain: bool,
+    provider_only: bool,
+    attempt: u32,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..3u8, 0..6u8, any::<bool>()).prop_map(|(till, code, up)| Step::Accept { till, code, up }),
+        2 => Just(Step::Claim),
+        4 => (any::<prop::sample::Index>(), 0..6u8).prop_map(|(at, how)| Step::Settle { which: at.index(64), how }),
+        1 => (0..64usize).prop_map(|which| Step::VoidByTill { which }),
+        1 => (0..64usize).prop_map(|which| Step::Void { which }),
+        1 => (0..64usize).prop_map(|which| Step::Retry { which }),
+        1 => Just(Step::Crash),
+        1 => Just(Step::Restart),
+    ]
+}
+
+#[derive(Default)]
+struct Model {
+    rows: BTreeMap<Seq, Row>,
+}
+
+impl Model {
+    fn nth(&self, which: usize) -> Option<(Seq, Row)> {
+        let at = which.checked_rem(self.rows.len())?;
+        self.rows.iter().nth(at).map(|(seq, row)| (*seq, row.clone()))
+    }
+
+    fn holds(&self, code: u8, up: bool) -> bool {
+        self.rows.values().filter(|row| row.code == code).any(|row| match row.state {
+            State::Pending | State::Parked => true,
+            State::Voided => row.uncertain,
+            State::Confirmed => !up,
+            State::Declined => false,
+        })
+    }
+
+    fn count(&self, state: State) -> u64 {
+        self.rows.values().filter(|row| row.state == state).count() as u64
+    }
+}
+
+fn check(world: &World, model: &Model) {
+    let counts = world.counts();
+    assert!(counts.balance(), "{counts:?}");
+    assert_eq!(counts.accepted, model.rows.len() as u64);
+    let mine = [counts.pending, counts.confirmed, counts.declined, counts.parked, counts.voided];
+    assert_eq!(mine, State::ALL.map(|state| model.count(state)));
+    let reader = world.reader();
+    for row in model.rows.values() {
+        let stored = reader.by_id(&row.id).unwrap().expect("the row");
+        let marks = (stored.state, stored.in_flight, stored.uncertain);
+        assert_eq!(marks, (row.state, row.in_flight, row.uncertain), "{row:?}");
+    }
+}
+
+fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)) {
+    world.lane.up = up;
+    let decision = world.decide(new(&format!("till-{till}"), &format!("C{code}")));
+    let repeat = model.rows.values().rev().find(|row| row.till == till && row.code == code);
+    let repeat = repeat.filter(|row| !(row.state == State::Voided && row.provider_only));
+    match decision {
+        Decision::StillPending(taken) => {
+            assert_eq!(Some((&taken.id, State::Pending)), repeat.map(|r| (&r.id, r.state)))
+        }
+        Decision::Settled(row) => assert_eq!(Some((&row.id, row.state)), repeat.map(|r| (&r.id, r.state))),
+        Decision::Used(_) => assert!(repeat.is_none() && model.holds(code, up)),
+        Decision::Taken(taken) => {
+            assert!(repeat.is_none() && !model.holds(code, up));
+            let (id, provider_only) = (taken.id, taken.provider_only);
+            let (in_flight, attempt) = (up, u32::from(up));
+            let row =
+                Row { id, till, code, state: State::Pending, in_flight, uncertain: false, provider_only, attempt };
+            model.rows.insert(taken.seq, row);
+        }
+        Decision::KeyReused | Decision::Limited(_) => panic!("{decision:?}"),
+    }
+}
+
+fn settle(world: &mut World, model: &mut Model, which: usize, how: u8) {
+    let Some((seq, row)) = model.nth(which) else { return };
+    let ended = [confirmed(), declined("no"), declined("has been used"), parked(), Ended::Clean, Ended::Unclear];
+    let settled = world.settle(seq, row.attempt, ended[usize::from(how)].clone());
+    let applies = row.state == State::Pending && row.in_flight;
+    assert_eq!(settled.applied, applies);
+    let row = model.rows.get_mut(&seq).unwrap();
+    if !applies {
+        return;
+    }
+    row.in_flight = false;
+    (row.state, row.uncertain) = match how {
+        0 => (State::Confirmed, row.uncertain),
+        2 if row.uncertain && !row.provider_only => (State::Confirmed, true),
+        1 | 2 => (State::Declined, false),
+        3 => (State::Parked, true),
+        4 => (State::Pending, row.uncertain),
+        _ => (State::Pending, true),
+    };
+    assert_eq!(settled.state, row.state);
+}
+
+fn claim(world: &mut World, model: &mut Model) {
+    let claimed = world.claim();
+    let due = model.rows.iter().filter(|(_, row)| row.state == State::Pending && !row.in_flight).map(|(seq, _)| *seq);
+    assert_eq!(claimed.iter().map(|row| row.seq).collect::<Vec<_>>(), due.collect::<Vec<_>>());
+    for one in claimed {
+        let row = model.rows.get_mut(&one.seq).unwrap();
+        assert_eq!(one.used_is_ours, row.uncertain && !row.provider_only);
+        (row.in_flight, row.attempt) = (true, one.attempt);
+    }
+}
+
+fn void(world: &mut World, model: &mut Model, which: usize, by_till: bool) {
+    let Some((seq, row)) = model.nth(which) else { return };
+    let open = row.state == State::Pending && !row.in_flight;
+    let voided = if by_till {
+        let op = Op::VoidByTill { id: row.id, till: format!("till-{}", row.till), withdrawn: false };
+        let Done::Voided(outcome) = world.one(op) else { panic!() };
+        let voided = open && !row.uncertain;
+        assert_eq!(matches!(outcome, VoidOutcome::Voided(_)), voided || row.state == State::Voided);
+        voided
+    } else {
+        let Done::Acted(acted) = world.one(Op::Void { id: row.id, note: "n".to_owned(), by: "op".to_owned() }) else {
+            panic!()
+        };
+        let voided = open || row.state == State::Parked;
+        assert_eq!(matches!(acted, Acted::Done(_)), voided);
+        voided
+    };
+    if voided {
+        model.rows.get_mut(&seq).unwrap().state = State::Voided;
+    }
+}
+
+fn retry(world: &mut World, model: &mut Model, which: usize) {
+    let Some((seq, row)) = model.nth(which) else { return };
+    let others =
+        Model { rows: model.rows.iter().filter(|(other, _)| **other != seq).map(|(s, r)| (*s, r.clone())).collect() };
+    let may = matches!(row.state, State::Declined | State::Parked) && !others.holds(row.code, false);
+    assert_eq!(matches!(world.retry(&row.id), Acted::Done(_)), may, "{row:?}");
+    if may {
+        let row = model.rows.get_mut(&seq).unwrap();
+        row.uncertain |= row.state == State::Parked;
+        row.state = State::Pending;
+    }
+}
+
+fn restart(world: &mut World, model: &mut Model, crash: bool) {
+    if crash {
+        world.crash()
+    } else {
+        world.restart()
+    }
+    for row in model.rows.values_mut().filter(|row| row.in_flight) {
+        (row.in_flight, row.uncertain) = (false, true);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_store_agrees_with_the_model_whatever_happens(steps in prop::collection::vec(step(), 1..60)) {
+        let (mut world, mut model) = (World::new(), Model::default());
+        for step in steps {
+            match step {
+                Step::Accept { till, code, up } => accept(&mut world, &mut model, (till, code, up)),
+                Step::Claim => claim(&mut world, &mut model),
+                Step::Settle { which, how } => settle(&mut world, &mut model, which, how),
+                Step::VoidByTill { which } => void(&mut world, &mut model, which, true),
+                Step::Void { which } => void(&mut world, &mut model, which, false),
+                Step::Retry { which } => retry(&mut world, &mut model, which),
+                Step::Crash => restart(&mut world, &mut model, true),
+                Step::Restart => restart(&mut world, &mut model, false),
+            }
+            check(&world, &model);
+        }
+    }
+}

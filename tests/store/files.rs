@@ -1,0 +1,126 @@
+//! The state directory: one daemon, first starts, copies, versions.
+
+use redeemd::redemption::State;
+use redeemd::store::{FILE, Found, Store, StoreError};
+use rusqlite::Connection;
+
+use crate::world::{World, new};
+
+fn names(world: &World) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(world.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_first_start_leaves_the_database_its_log_the_lock_and_the_reserve() {
+    let world = World::new();
+    assert_eq!(world.report.found, Found::Fresh);
+    assert_eq!(names(&world), ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]);
+}
+
+#[test]
+fn a_state_directory_named_relatively_can_be_made() {
+    let world = World::new();
+    let below = world.path().join("deep/er");
+    assert!(Store::open(&below).is_ok());
+}
+
+#[test]
+fn a_second_daemon_is_refused_and_told_who_is_there() {
+    let world = World::new();
+    let error = Store::open(world.path()).unwrap_err();
+    assert!(matches!(&error, StoreError::Locked { pid, .. } if *pid == std::process::id().to_string()), "{error}");
+    assert!(error.to_string().contains(&std::process::id().to_string()));
+}
+
+#[test]
+fn an_ordered_stop_is_found_clean_and_a_crash_unclean() {
+    let mut world = World::new();
+    world.restart();
+    assert_eq!(world.report.found, Found::Clean);
+    world.crash();
+    assert_eq!(world.report.found, Found::Unclean);
+    assert!(!world.report.moved && !world.report.unchecked);
+}
+
+#[test]
+fn a_copy_of_the_state_directory_makes_every_pending_row_uncertain_once() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    world.store = None;
+    let copy = tempfile::tempdir().unwrap();
+    for name in [FILE, "redeemd.db-wal"] {
+        std::fs::copy(world.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let mut moved = World::with_dir(copy);
+    assert!(moved.report.moved);
+    assert!(moved.show(&taken.id).uncertain);
+    moved.crash();
+    assert!(!moved.report.moved);
+}
+
+#[test]
+fn a_copy_without_the_log_is_a_copy_and_no_damage() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    world.store.take().unwrap().close().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(world.path().join(FILE), copy.path().join(FILE)).unwrap();
+    let moved = World::with_dir(copy);
+    assert!(moved.report.moved && moved.report.salvage.is_none());
+    assert!(moved.show(&taken.id).uncertain);
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused_and_left_alone() {
+    let mut world = World::new();
+    world.take("till-1", "A");
+    world.store.take().unwrap().close().unwrap();
+    let path = world.path().join(FILE);
+    let raw = Connection::open(&path).unwrap();
+    let version: i64 = raw.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    raw.pragma_update(None, "user_version", version + 1).unwrap();
+    drop(raw);
+    let bytes = std::fs::read(&path).unwrap();
+    let error = Store::open(world.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { .. }), "{error}");
+    assert!(error.to_string().contains("newer"));
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    assert!(!names(&world).iter().any(|name| name.contains("damaged")));
+}
+
+#[test]
+fn a_bit_flipped_inside_a_stored_body_is_parked_and_never_sent() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    world.take("till-1", "B");
+    world.store.take().unwrap().close().unwrap();
+    let raw = Connection::open(world.path().join(FILE)).unwrap();
+    let body: Vec<u8> = raw.query_row("SELECT body FROM body WHERE seq = 1", [], |row| row.get(0)).unwrap();
+    let flipped: Vec<u8> = body.iter().enumerate().map(|(i, byte)| if i == 20 { byte ^ 4 } else { *byte }).collect();
+    raw.execute("UPDATE body SET body = ?1 WHERE seq = 1", [flipped]).unwrap();
+    drop(raw);
+    world.open();
+    let claimed = world.claim();
+    assert_eq!(claimed.len(), 1, "the other one is sent");
+    let row = world.show(&taken.id);
+    assert_eq!(row.state, State::Parked);
+    assert!(row.note.unwrap().contains("checksum"));
+}
+
+#[test]
+fn a_flipped_column_is_parked_and_never_sent() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    world.store.take().unwrap().close().unwrap();
+    let raw = Connection::open(world.path().join(FILE)).unwrap();
+    raw.execute("UPDATE redemption SET tag = randomblob(12)", []).unwrap();
+    drop(raw);
+    world.open();
+    assert!(world.claim().is_empty());
+    assert_eq!(world.counts().parked, 1);
+    assert!(world.reader().by_id(&taken.id).unwrap().is_none(), "its id is not what it was");
+    assert!(matches!(world.decide(new("till-2", "A")), redeemd::store::Decision::Used(_)), "its code stays guarded");
+}

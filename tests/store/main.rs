@@ -1,0 +1,7 @@
+//! The store through its public surface: its rules, its books, its files.
+
+mod books;
+mod files;
+mod rules;
+mod salvage;
+mod world;

@@ -1,0 +1,468 @@
+//! The one transaction decides; the marks; verdict to state: each rule of the store.
+
+use std::time::Duration;
+
+use redeemd::redemption::{Id, Seq, State};
+use redeemd::store::{
+    Acted, Decision, Done, Ended, Filter, LaneMemory, Limit, NewRedemption, Op, Refused, VoidOutcome, relayed,
+};
+
+use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at};
+
+fn void_by_till(world: &mut World, id: &Id, till: &str, withdrawn: bool) -> VoidOutcome {
+    match world.one(Op::VoidByTill { id: id.clone(), till: till.to_owned(), withdrawn }) {
+        Done::Voided(outcome) => outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refuse_at_till(world: &mut World, id: &Id, withdrawn: bool) -> Refused {
+    match world.one(Op::RefuseAtTill { id: id.clone(), withdrawn }) {
+        Done::Refused(refused) => refused,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn void(world: &mut World, id: &Id) -> Acted {
+    match world.one(Op::Void { id: id.clone(), note: "a note".to_owned(), by: "op".to_owned() }) {
+        Done::Acted(acted) => acted,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn keyed(till: &str, key: &str, code: &str) -> NewRedemption {
+    NewRedemption { key: Some(key.to_owned()), ..new(till, code) }
+}
+
+fn later(till: &str, code: &str) -> NewRedemption {
+    NewRedemption { request: request_at(code, "2027-01-15 11:00:00"), ..new(till, code) }
+}
+
+#[test]
+fn a_repeat_of_a_pending_row_is_the_same_row() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    let Decision::StillPending(again) = world.decide(new("till-1", "A")) else { panic!() };
+    assert_eq!((again.seq, again.id, again.worth_waiting), (taken.seq, taken.id, false));
+    assert_eq!(world.counts().accepted, 1);
+}
+
+#[test]
+fn a_repeat_in_the_same_batch_is_the_same_row() {
+    let mut world = World::new();
+    let results = world.run(&[accept_op(new("till-1", "A")), accept_op(new("till-1", "A"))]);
+    let [Ok(Done::Decided(Decision::Taken(one), _)), Ok(Done::Decided(Decision::StillPending(two), _))] = &results[..]
+    else {
+        panic!("{results:?}")
+    };
+    assert_eq!(one.id, two.id);
+}
+
+#[test]
+fn a_repeat_survives_a_restart() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    world.crash();
+    assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(again) if again.id == taken.id));
+}
+
+#[test]
+fn a_repeat_of_a_settled_row_gets_the_providers_stored_answer() {
+    let mut world = World::up();
+    world.settled("till-1", "A", declined("no such reward"));
+    let Decision::Settled(row) = world.decide(new("till-1", "A")) else { panic!() };
+    assert_eq!((row.state, relayed(&row).status), (State::Declined, 400));
+    world.settled("till-1", "B", confirmed());
+    let Decision::Settled(row) = world.decide(new("till-1", "B")) else { panic!() };
+    assert_eq!((row.state, relayed(&row).body.as_ref()), (State::Confirmed, &b"{}"[..]));
+}
+
+#[test]
+fn a_repeat_shares_the_wait_for_an_attempt_in_flight() {
+    let mut world = World::up();
+    world.take("till-1", "A");
+    assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(again) if again.worth_waiting));
+}
+
+#[test]
+fn a_tills_own_key_decides_whatever_the_five_fields_say() {
+    let mut world = World::new();
+    let Decision::Taken(taken) = world.decide(keyed("till-1", "k", "A")) else { panic!() };
+    assert!(matches!(world.decide(keyed("till-1", "k", "A")), Decision::StillPending(again) if again.id == taken.id));
+    assert!(matches!(world.decide(keyed("till-1", "k", "B")), Decision::KeyReused));
+    assert_eq!(world.counts().accepted, 1);
+}
+
+#[test]
+fn keys_are_scoped_by_till() {
+    let mut world = World::new();
+    assert!(matches!(world.decide(keyed("till-1", "k", "A")), Decision::Taken(_)));
+    assert!(matches!(world.decide(keyed("till-2", "k", "B")), Decision::Taken(_)));
+}
+
+#[test]
+fn two_tills_with_the_same_five_fields_compete_for_the_code() {
+    let mut world = World::new();
+    world.take("till-1", "A");
+    let Decision::Used(by) = world.decide(new("till-2", "A")) else { panic!() };
+    assert_eq!((by.till.as_str(), by.accepted_at_ms, by.state), ("till-1", NOW_MS, State::Pending));
+    assert_eq!(world.counts().accepted, 1);
+}
+
+#[test]
+fn of_two_tills_in_one_batch_one_gets_the_code() {
+    let mut world = World::new();
+    let results = world.run(&[accept_op(new("till-1", "A")), accept_op(new("till-2", "A"))]);
+    assert!(matches!(results[0], Ok(Done::Decided(Decision::Taken(_), _))));
+    assert!(matches!(results[1], Ok(Done::Decided(Decision::Used(_), _))));
+}
+
+#[test]
+fn another_merchants_code_of_the_same_text_is_another_code() {
+    let mut world = World::new();
+    world.take("till-1", "A");
+    let mut other = new("till-2", "A");
+    other.request.business_refrence = "other".to_owned();
+    assert!(matches!(world.decide(other), Decision::Taken(_)));
+}
+
+#[test]
+fn a_reusable_code_is_not_guarded() {
+    let mut world = World::new();
+    world.take("till-1", "SUMMER10");
+    let op = Op::Accept { new: Box::new(new("till-2", "SUMMER10")), reusable: true };
+    assert!(matches!(world.one(op), Done::Decided(Decision::Taken(_), _)));
+}
+
+#[test]
+fn a_declined_or_voided_code_is_free_again() {
+    let mut world = World::new();
+    world.settled("till-1", "A", declined("no"));
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)));
+    let taken = world.take("till-1", "B");
+    assert!(matches!(void_by_till(&mut world, &taken.id, "till-1", false), VoidOutcome::Voided(_)));
+    assert!(matches!(world.decide(later("till-2", "B")), Decision::Taken(_)));
+}
+
+#[test]
+fn a_parked_code_is_used() {
+    let mut world = World::up();
+    world.settled("till-1", "A", parked());
+    assert!(matches!(world.decide(new("till-2", "A")), Decision::Used(by) if by.state == State::Parked));
+}
+
+#[test]
+fn a_code_that_was_voided_while_uncertain_is_used() {
+    let mut world = World::up();
+    let taken = world.take("till-1", "A");
+    world.settle(taken.seq, 1, Ended::Unclear);
+    assert!(matches!(void(&mut world, &taken.id), Acted::Done(row) if row.state == State::Voided));
+    assert!(matches!(world.decide(new("till-2", "A")), Decision::Used(by) if by.state == State::Voided));
+}
+
+#[test]
+fn a_confirmed_code_is_used_while_the_lane_is_down_and_the_providers_question_while_it_is_up() {
+    let mut world = World::up();
+    world.settled("till-1", "A", confirmed());
+    world.lane.up = false;
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(by) if by.state == State::Confirmed));
+    world.lane.up = true;
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(taken) if taken.provider_only));
+}
+
+#[test]
+fn a_question_for_the_provider_alone_is_taken_back_when_no_byte_had_left() {
+    let mut world = World::up();
+    world.settled("till-1", "A", confirmed());
+    let asked = world.take("till-2", "A");
+    let Refused::Voided(by) = refuse_at_till(&mut world, &asked.id, true) else { panic!() };
+    assert_eq!((by.till.as_str(), by.state), ("till-1", State::Confirmed));
+    assert_eq!(world.show(&asked.id).state, State::Voided);
+    // Asking once more is a new question, not a repeat of what was taken back.
+    assert!(matches!(world.decide(new("till-2", "A")), Decision::Taken(again) if again.id != asked.id));
+}
+
+#[test]
+fn a_question_for_the_provider_alone_that_may_have_arrived_stays_pending_and_refused() {
+    let mut world = World::up();
+    world.settled("till-1", "A", confirmed());
+    let asked = world.take("till-2", "A");
+    assert!(matches!(refuse_at_till(&mut world, &asked.id, false), Refused::MayHaveArrived));
+    let Decision::StillPending(again) = world.decide(new("till-2", "A")) else { panic!() };
+    assert!(again.refused_at_till && again.id == asked.id);
+    world.settle(asked.seq, 1, Ended::Unclear);
+    let claimed = world.claim().pop().unwrap();
+    let settled = world.settle(claimed.seq, claimed.attempt, declined("has been used"));
+    assert_eq!(settled.state, State::Declined, "the earlier redemption explains it");
+}
+
+#[test]
+fn each_offline_limit_refuses_by_name_and_stores_nothing() {
+    let mut world = World::new();
+    world.offline.max_pending = 1;
+    world.take("till-1", "A");
+    assert!(matches!(world.decide(new("till-1", "B")), Decision::Limited(Limit::Pending(1))));
+    world.offline.max_pending = 10;
+    world.lane.outage = world.offline.max_outage;
+    assert!(matches!(world.decide(new("till-1", "B")), Decision::Limited(Limit::Outage(_))));
+    world.offline.accept = false;
+    assert!(matches!(world.decide(new("till-1", "B")), Decision::Limited(Limit::NotAccepting)));
+    assert_eq!(world.counts().accepted, 1);
+    assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(_)), "a repeat meets no limit");
+    world.lane.up = true;
+    assert!(matches!(world.decide(new("till-1", "B")), Decision::Taken(_)), "while the lane is up none speaks");
+}
+
+#[test]
+fn a_row_of_a_lane_that_is_up_is_inserted_in_flight() {
+    let mut world = World::up();
+    let Done::Decided(Decision::Taken(taken), Some(live)) = world.one(accept_op(new("till-1", "A"))) else { panic!() };
+    assert_eq!((live.seq, live.attempt, live.body.clone()), (taken.seq, 1, request("A").body));
+    assert!(world.show(&taken.id).in_flight);
+    assert!(world.claim().is_empty(), "one attempt at a time");
+}
+
+#[test]
+fn claiming_marks_a_row_once() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    let claimed = world.claim().pop().unwrap();
+    assert_eq!((claimed.seq, claimed.attempt, claimed.body), (taken.seq, 1, request("A").body));
+    assert!(world.claim().is_empty());
+}
+
+#[test]
+fn an_attempt_that_ended_without_a_verdict_leaves_the_mark_of_how_it_ended() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    for (ended, uncertain, attempts) in
+        [(Ended::Clean, false, 1), (Ended::Uncharged, false, 1), (Ended::Unclear, true, 2)]
+    {
+        let claimed = world.claim().pop().unwrap();
+        assert!(world.settle(claimed.seq, claimed.attempt, ended).applied);
+        let row = world.show(&taken.id);
+        assert_eq!((row.state, row.in_flight, row.uncertain), (State::Pending, false, uncertain));
+        assert_eq!(row.attempts, attempts);
+    }
+}
+
+#[test]
+fn used_after_an_uncertain_attempt_is_our_own_doing() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    let first = world.claim().pop().unwrap();
+    assert!(!first.used_is_ours);
+    world.settle(first.seq, first.attempt, Ended::Unclear);
+    let second = world.claim().pop().unwrap();
+    assert!(second.used_is_ours);
+    world.settle(second.seq, second.attempt, declined("has been used"));
+    let row = world.show(&taken.id);
+    assert_eq!((row.state, row.duplicate_of_ours), (State::Confirmed, true));
+}
+
+#[test]
+fn used_at_the_first_attempt_is_a_decline() {
+    let mut world = World::new();
+    let taken = world.settled("till-1", "A", declined("has been used"));
+    let row = world.show(&taken.id);
+    assert_eq!((row.state, row.duplicate_of_ours, row.uncertain), (State::Declined, false, false));
+}
+
+#[test]
+fn used_about_a_reusable_code_after_an_uncertain_attempt_is_parked() {
+    let mut world = World::new();
+    world.one(Op::Accept { new: Box::new(new("till-1", "SUMMER10")), reusable: true });
+    let first = world.claim().pop().unwrap();
+    world.settle(first.seq, first.attempt, Ended::Unclear);
+    let second = world.claim().pop().unwrap();
+    assert_eq!(world.settle(second.seq, second.attempt, declined("has been used")).state, State::Parked);
+}
+
+#[test]
+fn any_other_decline_clears_the_doubt() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    let first = world.claim().pop().unwrap();
+    world.settle(first.seq, first.attempt, Ended::Unclear);
+    let second = world.claim().pop().unwrap();
+    world.settle(second.seq, second.attempt, declined("no such reward"));
+    let row = world.show(&taken.id);
+    assert_eq!((row.state, row.uncertain), (State::Declined, false));
+}
+
+#[test]
+fn a_late_answer_is_recorded_and_not_applied() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    let first = world.claim().pop().unwrap();
+    world.settle(first.seq, first.attempt, Ended::Unclear);
+    let late = world.settle(first.seq, first.attempt, confirmed());
+    assert_eq!((late.applied, late.state), (false, State::Pending));
+    let second = world.claim().pop().unwrap();
+    assert!(!world.settle(first.seq, first.attempt, confirmed()).applied, "another attempt is under way");
+    assert!(world.settle(second.seq, second.attempt, confirmed()).applied);
+    assert!(!world.settle(second.seq, second.attempt, declined("no")).applied, "it is settled");
+    assert_eq!(world.show(&taken.id).state, State::Confirmed);
+    let events = world.reader().events(taken.seq).unwrap();
+    assert_eq!(events.iter().filter(|event| event.what == "late_answer").count(), 3);
+}
+
+#[test]
+fn what_was_in_flight_at_a_crash_is_uncertain_and_what_was_not_is_clear() {
+    let mut world = World::new();
+    let flying = world.take("till-1", "A");
+    world.claim();
+    let waiting = world.take("till-1", "B");
+    world.crash();
+    assert_eq!(world.report.uncertain, 1);
+    let (flying, waiting) = (world.show(&flying.id), world.show(&waiting.id));
+    assert_eq!((flying.in_flight, flying.uncertain), (false, true));
+    assert_eq!((waiting.in_flight, waiting.uncertain), (false, false));
+}
+
+#[test]
+fn unclaimed_rows_are_clear_again_and_were_not_attempted() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    let claimed = world.claim().pop().unwrap();
+    world.one(Op::Unclaim(vec![(claimed.seq, claimed.attempt)]));
+    let row = world.show(&taken.id);
+    assert_eq!((row.in_flight, row.uncertain, row.attempts), (false, false, 0));
+}
+
+#[test]
+fn a_till_takes_back_its_own_row_only_and_only_before_an_attempt() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    assert!(matches!(void_by_till(&mut world, &taken.id, "till-2", false), VoidOutcome::Unknown));
+    world.claim();
+    assert!(matches!(void_by_till(&mut world, &taken.id, "till-1", false), VoidOutcome::TooLate(_)));
+    assert!(matches!(void_by_till(&mut world, &taken.id, "till-1", true), VoidOutcome::Voided(_)));
+    assert!(matches!(void_by_till(&mut world, &taken.id, "till-1", false), VoidOutcome::Voided(_)), "again the same");
+    assert!(matches!(world.decide(new("till-1", "A")), Decision::Settled(row) if row.state == State::Voided));
+}
+
+#[test]
+fn an_uncertain_row_cannot_be_taken_back_by_its_till() {
+    let mut world = World::up();
+    let taken = world.take("till-1", "A");
+    world.settle(taken.seq, 1, Ended::Unclear);
+    assert!(matches!(void_by_till(&mut world, &taken.id, "till-1", true), VoidOutcome::TooLate(_)));
+}
+
+#[test]
+fn an_operator_closes_what_is_open_and_nothing_else() {
+    let mut world = World::up();
+    let flying = world.take("till-1", "A");
+    assert!(matches!(void(&mut world, &flying.id), Acted::Refused { .. }));
+    let parked_row = world.settled("till-1", "B", parked());
+    let Acted::Done(row) = void(&mut world, &parked_row.id) else { panic!() };
+    assert_eq!((row.state, row.note.as_deref()), (State::Voided, Some("a note")));
+    assert!(matches!(void(&mut world, &parked_row.id), Acted::Refused { .. }));
+    assert!(matches!(void(&mut world, &Id::parse("99-0").unwrap()), Acted::Unknown));
+}
+
+#[test]
+fn a_retried_row_forgets_the_answer_to_its_earlier_attempt() {
+    let mut world = World::up();
+    let taken = world.settled("till-1", "A", declined("no such reward"));
+    assert!(matches!(world.retry(&taken.id), Acted::Done(row) if row.state == State::Pending));
+    let claimed = world.claim().pop().unwrap();
+    world.settle(claimed.seq, claimed.attempt, confirmed());
+    let Decision::Settled(row) = world.decide(new("till-1", "A")) else { panic!() };
+    assert_eq!((row.state, relayed(&row).status), (State::Confirmed, 200));
+}
+
+#[test]
+fn a_parked_row_is_uncertain_when_it_is_retried() {
+    let mut world = World::up();
+    let taken = world.settled("till-1", "A", parked());
+    assert!(matches!(world.retry(&taken.id), Acted::Done(row) if row.uncertain));
+}
+
+#[test]
+fn a_retry_is_refused_while_another_redemption_has_the_code() {
+    let mut world = World::new();
+    let first = world.settled("till-1", "A", declined("no"));
+    let Decision::Taken(second) = world.decide(later("till-2", "A")) else { panic!() };
+    let Acted::Refused { why } = world.retry(&first.id) else { panic!() };
+    assert!(why.contains(second.id.as_str()), "{why}");
+    assert!(matches!(world.retry(&second.id), Acted::Refused { .. }), "it is pending itself");
+}
+
+#[test]
+fn the_declines_of_a_streak_are_retried_together_but_one_for_each_code() {
+    let mut world = World::up();
+    let rows: Vec<_> = ["A", "B", "C"].iter().map(|code| world.settled("till-1", code, declined("gone"))).collect();
+    let Decision::Taken(again) = world.decide(later("till-2", "A")) else { panic!() };
+    world.settle(again.seq, 1, declined("gone"));
+    let streak = rows.iter().take(2).map(|row| row.seq).chain([again.seq]).collect();
+    let memory = LaneMemory::default();
+    world.one(Op::Remember { lane: LANE.to_owned(), memory, streak });
+    let retried = world.one(Op::RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
+    assert!(matches!(retried, Done::Retried(2)), "{retried:?}");
+    assert_eq!(world.show(&rows[2].id).state, State::Declined, "it was not of the streak");
+    assert_eq!(world.counts().pending, 2);
+}
+
+#[test]
+fn pruning_takes_old_settled_rows_and_keeps_the_totals() {
+    let mut world = World::up();
+    world.settled("till-1", "A", confirmed());
+    world.settled("till-1", "B", declined("no"));
+    world.settled("till-1", "C", parked());
+    world.take("till-1", "D");
+    let newest = world.settled("till-1", "E", confirmed());
+    let before = world.counts();
+    let day = i64::try_from(Duration::from_secs(86_400).as_millis()).unwrap();
+    let prune = Op::Prune { settled_before_ms: NOW_MS + day, after: Seq(0) };
+    world.stamp.trusted = false;
+    assert!(matches!(world.one(prune.clone()), Done::Pruned(p) if p.rows == 0), "the clock is not trusted now");
+    world.stamp.trusted = true;
+    assert!(matches!(world.one(prune), Done::Pruned(p) if p.rows == 2));
+    assert_eq!(world.counts(), before);
+    let left = world.reader().list(&Filter { limit: 10, ..Filter::default() }).unwrap();
+    let states: Vec<State> = left.iter().map(|row| row.state).collect();
+    assert_eq!(states, [State::Parked, State::Pending, State::Confirmed]);
+    world.restart();
+    assert!(world.take("till-1", "F").seq > newest.seq, "no number is given twice");
+}
+
+#[test]
+fn rows_settled_under_a_clock_that_was_not_trusted_are_not_pruned() {
+    let mut world = World::up();
+    world.stamp.trusted = false;
+    world.settled("till-1", "A", confirmed());
+    world.stamp.trusted = true;
+    world.settled("till-1", "B", confirmed());
+    let prune = Op::Prune { settled_before_ms: i64::MAX, after: Seq(0) };
+    assert!(matches!(world.one(prune), Done::Pruned(p) if p.rows == 0));
+}
+
+#[test]
+fn one_operation_that_fails_leaves_its_neighbours_committed() {
+    let mut world = World::new();
+    let unknown = Op::RefuseAtTill { id: Id::parse("77-0").unwrap(), withdrawn: false };
+    let results = world.run(&[accept_op(new("till-1", "A")), unknown, accept_op(new("till-1", "B"))]);
+    assert!(results[0].is_ok() && results[1].is_err() && results[2].is_ok(), "{results:?}");
+    world.crash();
+    assert_eq!(world.counts().pending, 2);
+}
+
+#[test]
+fn a_failed_operation_leaves_no_lane_and_no_number_behind() {
+    let mut world = World::new();
+    let unknown = Op::RefuseAtTill { id: Id::parse("77-0").unwrap(), withdrawn: false };
+    assert!(world.run(&[unknown]).pop().unwrap().is_err());
+    assert!(world.store().counts().is_empty());
+    assert_eq!(world.take("till-1", "A").seq, Seq(1));
+}
+
+#[test]
+fn what_a_link_must_not_forget_survives_a_crash() {
+    let mut world = World::new();
+    let memory = LaneMemory { outage_ms: 5000, noted_ms: NOW_MS, noted_trusted: true, ..LaneMemory::default() };
+    world.one(Op::Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
+    world.crash();
+    assert_eq!(world.store().memory(LANE).unwrap(), memory);
+}

@@ -1,0 +1,1 @@
+//! Damaged files: set aside with their bytes intact, salvaged page by page.

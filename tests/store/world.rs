@@ -1,0 +1,201 @@
+//! A store in a folder of its own, with everything around it that a test moves by hand.
+
+use std::path::Path;
+use std::time::Duration;
+
+use redeemd::clock::Stamp;
+use redeemd::limits::LaneNow;
+use redeemd::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq};
+use redeemd::settings::Offline;
+use redeemd::store::{
+    Acted, Claim, Claimed, Counts, Decision, Done, Ended, NewRedemption, Op, OpenReport, Reader, Settled, Store,
+    StoreError, Surroundings, Taken,
+};
+use tempfile::TempDir;
+
+/// 2027-01-15: after any build's own date.
+pub(crate) const NOW_MS: i64 = 1_800_000_000_000;
+pub(crate) const LANE: &str = "retm";
+
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) store: Option<Store>,
+    pub(crate) report: OpenReport,
+    pub(crate) stamp: Stamp,
+    pub(crate) offline: Offline,
+    pub(crate) lane: LaneNow,
+}
+
+pub(crate) fn offline() -> Offline {
+    Offline { accept: true, max_pending: 100_000, max_outage: Duration::from_secs(72 * 3600) }
+}
+
+pub(crate) fn declined(message: &str) -> Ended {
+    let body = format!(r#"{{"data":[],"message":"{message}"}}"#).into();
+    let answer = Answer { status: 400, content_type: Some("application/json".to_owned()), body };
+    Ended::Declined { answer, already_used: message.contains("used") }
+}
+
+pub(crate) fn confirmed() -> Ended {
+    Ended::Confirmed(Answer::success())
+}
+
+pub(crate) fn parked() -> Ended {
+    let answer = Answer { status: 200, content_type: None, body: r#"{"errors":["odd"]}"#.into() };
+    Ended::Parked { answer, reason: "it says both".to_owned() }
+}
+
+pub(crate) fn request(code: &str) -> Request {
+    request_at(code, "2027-01-15 10:00:00")
+}
+
+pub(crate) fn request_at(code: &str, date: &str) -> Request {
+    let body = format!(
+        r#"{{"reward_code":"{code}","business_refrence":"shop","branch_id":"7","date":"{date}","timestamp":"t"}}"#
+    );
+    Request {
+        reward_code: RewardCode::new(code.to_owned()),
+        business_refrence: "shop".to_owned(),
+        branch_id: "7".to_owned(),
+        date: date.to_owned(),
+        timestamp: "t".to_owned(),
+        body: body.into(),
+    }
+}
+
+pub(crate) fn new(till: &str, code: &str) -> NewRedemption {
+    NewRedemption { till: till.to_owned(), key: None, lane: LANE.to_owned(), request: request(code) }
+}
+
+pub(crate) fn accept_op(new: NewRedemption) -> Op {
+    Op::Accept { new: Box::new(new), reusable: false }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with_dir(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn with_dir(dir: TempDir) -> Self {
+        let (store, report) = Store::open(dir.path()).unwrap();
+        let stamp = Stamp { unix_ms: NOW_MS, trusted: true };
+        let lane = LaneNow { up: false, hopeful: false, pending: 0, outage: Duration::ZERO };
+        Self { dir, store: Some(store), report, stamp, offline: offline(), lane }
+    }
+
+    /// A world whose lane is up.
+    pub(crate) fn up() -> Self {
+        let mut world = Self::new();
+        world.lane.up = true;
+        world
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn store(&mut self) -> &mut Store {
+        self.store.as_mut().unwrap()
+    }
+
+    pub(crate) fn run(&mut self, ops: &[Op]) -> Vec<Result<Done, StoreError>> {
+        let (lane, stamp) = (self.lane, self.stamp);
+        let around = Surroundings { stamp, offline: &self.offline, lane: &move |_| lane };
+        let results = self.store.as_mut().unwrap().run(ops, &around);
+        assert!(self.counts().balance(), "{:?}", self.counts());
+        results
+    }
+
+    pub(crate) fn one(&mut self, op: Op) -> Done {
+        self.run(&[op]).pop().unwrap().unwrap()
+    }
+
+    pub(crate) fn decide(&mut self, new: NewRedemption) -> Decision {
+        match self.one(accept_op(new)) {
+            Done::Decided(decision, _) => decision,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn take(&mut self, till: &str, code: &str) -> Taken {
+        match self.decide(new(till, code)) {
+            Decision::Taken(taken) => taken,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn claim(&mut self) -> Vec<Claimed> {
+        let claim = Claim {
+            lane: LANE.to_owned(),
+            prefer: Vec::new(),
+            after: Seq(0),
+            except: Vec::new(),
+            rows_max: 1000,
+            body_bytes_max: 1 << 20,
+        };
+        match self.one(Op::Claim(claim)) {
+            Done::Claimed(rows) => rows,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn settle(&mut self, seq: Seq, attempt: u32, ended: Ended) -> Settled {
+        match self.one(Op::Settle { seq, attempt, ended, show: true }) {
+            Done::Settled(settled) => settled,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Takes a code and settles it at once, with the lane as it is.
+    pub(crate) fn settled(&mut self, till: &str, code: &str, ended: Ended) -> Taken {
+        let taken = self.take(till, code);
+        let attempt = if self.lane.up { 1 } else { self.claim().iter().find(|c| c.seq == taken.seq).unwrap().attempt };
+        self.settle(taken.seq, attempt, ended);
+        taken
+    }
+
+    pub(crate) fn retry(&mut self, id: &Id) -> Acted {
+        match self.one(Op::Retry { id: id.clone(), by: "op".to_owned() }) {
+            Done::Acted(acted) => acted,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn reader(&self) -> Reader {
+        Reader::open(&self.path().join(redeemd::store::FILE)).unwrap()
+    }
+
+    pub(crate) fn show(&self, id: &Id) -> Redemption {
+        self.reader().by_id(id).unwrap().expect("the row")
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let lanes = self.store.as_ref().unwrap().counts();
+        lanes.into_iter().fold(Counts::default(), |all, (_, lane)| Counts {
+            accepted: all.accepted + lane.accepted,
+            pending: all.pending + lane.pending,
+            confirmed: all.confirmed + lane.confirmed,
+            declined: all.declined + lane.declined,
+            parked: all.parked + lane.parked,
+            voided: all.voided + lane.voided,
+        })
+    }
+
+    /// The process ends without a word, and another one starts.
+    pub(crate) fn crash(&mut self) {
+        self.store = None;
+        self.open();
+    }
+
+    /// An ordered stop, and another start.
+    pub(crate) fn restart(&mut self) {
+        self.store.take().unwrap().close().unwrap();
+        self.open();
+    }
+
+    pub(crate) fn open(&mut self) {
+        let (store, report) = Store::open(self.dir.path()).unwrap();
+        self.store = Some(store);
+        self.report = report;
+    }
+}
