@@ -229,8 +229,8 @@ impl Writer {
         self.wrote = true;
         let mut results = self.run_store(ops);
         if results.iter().any(|result| trouble(result) == Some(Trouble::Full)) && self.store.give_up_reserve() {
-            tracing::error!("the disk is full: the reserve is given up so that deliveries can be settled");
-            self.has_room = false;
+            tracing::error!("the reserve is given up so that deliveries can be settled");
+            self.set_room(false);
             results = self.again(ops, results);
         }
         let damage =
