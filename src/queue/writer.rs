@@ -162,8 +162,7 @@ impl Writer {
     /// Nothing came for a while: tidy up, look whether the disk is well again.
     fn idle(&mut self) {
         if self.is_refusing() {
-            self.look_at_space();
-            self.probe_disk();
+            self.look_at_disk();
         } else {
             self.wrote = false;
             self.ask_for_checkpoint(1);
@@ -207,7 +206,7 @@ impl Writer {
             return None;
         }
         if matches!(op, Op::Accept { .. } | Op::Claim(_)) {
-            self.look_at_space();
+            self.look_at_disk();
             if let Some(why) = self.refusal(&op) {
                 tell(reply, Err(QueueError::Refusing(why)));
                 return None;
@@ -351,7 +350,9 @@ impl Writer {
         }
     }
 
-    fn look_at_space(&mut self) {
+    /// At most once in [`SPACE_EVERY`], however many knock meanwhile: whether there is room, and whether a disk that
+    /// could not be written can be again.
+    fn look_at_disk(&mut self) {
         let now = Instant::now();
         if self.space_looked_at.is_some_and(|at| now.saturating_duration_since(at) < SPACE_EVERY) {
             return;
@@ -360,6 +361,7 @@ impl Writer {
         self.look_at_salvage();
         let room = self.store.has_room() && (self.has_room || self.store.keep_reserve());
         self.set_room(room);
+        self.probe_disk();
     }
 
     fn set_room(&mut self, room: bool) {
@@ -388,14 +390,13 @@ impl Writer {
         }
     }
 
-    /// Looks whether a disk that could not be written can be again, unless that was for good.
+    /// Looks by writing whether a disk that could not be written can be again, unless that was for good.
     fn probe_disk(&mut self) {
         if self.unwritable.is_none() || self.shared.fatal.borrow().is_some() {
             return;
         }
-        let probe = self.run_store(&[Op::Unclaim(Vec::new())]).pop().unwrap_or(Ok(Done::Noted));
-        match probe.and_then(|_| self.store.checkpoint()) {
-            Ok(_) => self.set_unwritable(None),
+        match self.store.probe() {
+            Ok(()) => self.set_unwritable(None),
             Err(error) if error.trouble() == Trouble::Fatal => self.stop_for_good(&unsynced(&error)),
             Err(error) => tracing::debug!(%error, "the disk can still not be written"),
         }
