@@ -289,6 +289,15 @@ impl Store {
         Ok(frames)
     }
 
+    /// Writes a page to the log and to the database, although nothing changes in it: whether the disk takes it.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn probe(&self) -> Result<(), StoreError> {
+        self.connection.execute("UPDATE meta SET clean = 0", [])?;
+        self.checkpoint().map(drop)
+    }
+
     /// How many frames the WAL held after the last commit.
     #[must_use]
     pub fn wal_frames(&self) -> u32 {

@@ -8,7 +8,10 @@
     reason = "clippy knows tests by their attribute alone, and a harness's faults are failures of its tests"
 )]
 
+mod disk;
 mod harness;
+mod oracle;
 mod rehearse;
 mod smoke;
 mod till;
+mod torture;
