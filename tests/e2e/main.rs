@@ -10,8 +10,10 @@
 
 mod disk;
 mod harness;
+mod operator;
 mod oracle;
 mod rehearse;
+mod road;
 mod smoke;
 mod till;
 mod torture;
