@@ -145,7 +145,7 @@ pub(super) mod mark {
     /// A till waited when the provider's answer came, and was told it.
     pub(in crate::store) const ANSWERED: i64 = 32;
     /// Every mark there is.
-    pub(in crate::store) const ALL: i64 = 31;
+    pub(in crate::store) const ALL: i64 = 63;
 }
 
 /// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is
