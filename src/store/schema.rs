@@ -223,7 +223,7 @@ fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), S
 
 /// Whether the database is ours and one that this build knows. Ours is never found half made: it comes to its place by
 /// a rename.
-fn check_schema(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn check_schema(connection: &Connection) -> Result<(), StoreError> {
     let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if id != APPLICATION_ID {
