@@ -14,7 +14,7 @@ use crate::limits::LaneNow;
 use crate::redemption::{Seq, State};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Decision, Done, Op, OpenReport, Refused, Store, StoreError, Surroundings, Trouble,
+    Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Refused, Store, StoreError, Surroundings, Trouble,
     VoidOutcome, WAL_FRAMES_HARD, WAL_FRAMES_SOFT,
 };
 
@@ -207,7 +207,7 @@ impl Writer {
             tell(reply, Err(QueueError::Refusing(why)));
             return None;
         }
-        if matches!(op, Op::Accept { .. } | Op::Claim(_)) {
+        if matches!(op, Op::Accept { .. } | Op::Claim(_) | Op::Import(_)) {
             self.look_at_disk();
             if let Some(why) = self.refusal(&op) {
                 tell(reply, Err(QueueError::Refusing(why)));
@@ -223,7 +223,7 @@ impl Writer {
         if let Some(why) = &self.unwritable {
             return Some(why.clone());
         }
-        (!self.has_room && matches!(op, Op::Accept { .. })).then(|| "the disk is full".to_owned())
+        (!self.has_room && is_new(op)).then(|| "the disk is full".to_owned())
     }
 
     fn commit(&mut self, ops: &[Op], replies: Vec<Reply>) {
@@ -273,7 +273,7 @@ impl Writer {
         let mut after = Vec::with_capacity(results.len());
         for (op, result) in ops.iter().zip(results) {
             let retried = match &result {
-                Err(_) if !matches!(op, Op::Accept { .. }) => self.run_store(std::slice::from_ref(op)).pop(),
+                Err(_) if !is_new(op) => self.run_store(std::slice::from_ref(op)).pop(),
                 _ => None,
             };
             after.push(retried.unwrap_or(result));
@@ -342,7 +342,7 @@ impl Writer {
     fn decide_again(&mut self, ops: &[Op], results: Vec<Result<Done, StoreError>>) -> Vec<Result<Done, StoreError>> {
         let mut after = Vec::with_capacity(results.len());
         for (op, result) in ops.iter().zip(results) {
-            let is_final = result.is_ok() && !matches!(op, Op::Accept { .. });
+            let is_final = result.is_ok() && !is_new(op);
             let again = if is_final { None } else { self.run_store(std::slice::from_ref(op)).pop() };
             after.push(again.unwrap_or(result));
         }
@@ -469,6 +469,13 @@ impl Writer {
             (_, Done::Acted(crate::store::Acted::Done(row))) if row.state == State::Pending => {
                 self.signal(&row.lane, row.seq);
             }
+            (Op::Import(import), Done::Imported(arrived)) => {
+                for (row, arrived) in import.rows.iter().zip(arrived) {
+                    if let Arrived::Pending { seq } = arrived {
+                        self.signal(&row.lane, *seq);
+                    }
+                }
+            }
             (Op::RetryHeld { lane, .. }, Done::Retried(count)) if *count > 0 => {
                 self.signal(lane, Seq(0));
             }
@@ -570,6 +577,11 @@ impl Writer {
             tell(stopped, ());
         }
     }
+}
+
+/// Whether the operation takes in rows that nobody relies on before its commit.
+fn is_new(op: &Op) -> bool {
+    matches!(op, Op::Accept { .. } | Op::Import(_))
 }
 
 fn trouble(result: &Result<Done, StoreError>) -> Option<Trouble> {
