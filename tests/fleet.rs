@@ -247,7 +247,7 @@ impl Gateway {
 }
 
 fn ended(row: i64, verdict: &Verdict, first_fault: bool) -> Ended<'_> {
-    Ended { seq: Seq(row), verdict, detail: "", first_fault, suspect: false }
+    Ended { seq: Seq(row), sent: Duration::ZERO, verdict, detail: "", first_fault, suspect: false }
 }
 
 impl Fleet {
