@@ -8,6 +8,7 @@ mod gateway;
 mod process;
 mod provider;
 mod till;
+mod time;
 mod witness;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -18,6 +19,7 @@ pub(crate) use gateway::{Builder, Counts, Gateway};
 pub(crate) use process::redeemd;
 pub(crate) use provider::Provider;
 pub(crate) use till::{Order, Reply, Till};
+pub(crate) use time::{FakeTime, set_clock, synchronised};
 pub(crate) use witness::{Fault, Notes, Shares, Witness};
 
 /// How long anything may take here before it counts as never.
