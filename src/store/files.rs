@@ -41,12 +41,33 @@ pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
     let mut file = options.open(&path).map_err(file_error(&path))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let mut pid = String::new();
-        file.take(20).read_to_string(&mut pid).map_err(file_error(&path))?;
-        return Err(StoreError::Locked { pid: pid.trim().to_owned(), dir: dir.to_owned() });
+        return Err(held(&mut file, &path, dir));
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(file_error(&path))?;
     Ok(Lock(file))
+}
+
+/// The lock without a trace of ours in its file; `None` where there is no such file and none can be made: nobody can
+/// hold it.
+pub(super) fn lock_to_read(dir: &Path) -> Result<Option<Lock>, StoreError> {
+    let path = dir.join("lock");
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(lock(dir).ok()),
+        Err(error) => return Err(file_error(&path)(error)),
+    };
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Err(held(&mut file, &path, dir));
+    }
+    Ok(Some(Lock(file)))
+}
+
+fn held(file: &mut File, path: &Path, dir: &Path) -> StoreError {
+    let mut pid = String::new();
+    match file.take(20).read_to_string(&mut pid) {
+        Ok(_) => StoreError::Locked { pid: pid.trim().to_owned(), dir: dir.to_owned() },
+        Err(error) => file_error(path)(error),
+    }
 }
 
 /// Bytes that this process may still write into the file system of `dir`; zero when that cannot be told.

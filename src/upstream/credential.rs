@@ -91,8 +91,8 @@ pub(super) struct TokenFile {
 struct Known {
     /// The token as it was read at this stamp.
     read: Option<(FileStamp, Secret)>,
-    /// What the last attempt was sent with; `None` when there was nothing to send with.
-    sent: Option<Secret>,
+    /// What the last attempt was sent with, or who waits was told of since; `None`: there was nothing to send with.
+    noticed: Option<Secret>,
 }
 
 impl TokenFile {
@@ -104,7 +104,7 @@ impl TokenFile {
     pub(super) fn current(&self) -> Result<Secret, String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let token = known.look(&self.file);
-        known.sent = token.as_ref().ok().cloned();
+        known.noticed = token.as_ref().ok().cloned();
         token
     }
 
@@ -112,15 +112,19 @@ impl TokenFile {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).read = None;
     }
 
-    fn differs(&self) -> bool {
+    /// Whether the file holds another token than was noticed. It is noticed by that: who waits is told once, also when
+    /// there is nothing to try it with.
+    fn notices_another(&self) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.look(&self.file).is_ok_and(|token| known.sent.as_ref() != Some(&token))
+        let Ok(token) = known.look(&self.file) else { return false };
+        let before = known.noticed.replace(token);
+        before != known.noticed
     }
 
     async fn changed(&self) {
         let mut looks = tokio::time::interval(Duration::from_millis(LOOK_EVERY_MS));
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while !self.differs() {
+        while !self.notices_another() {
             looks.tick().await;
         }
     }

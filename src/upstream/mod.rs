@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::clock::{self, Clock};
 use crate::redemption::{Id, Seq};
 use crate::settings::Provider;
-use crate::verdict::{Failure, Outcome, Phase};
+use crate::verdict::{self, Failure, Outcome, Phase, Rules, Verdict};
 
 mod credential;
 mod oauth;
@@ -142,12 +142,14 @@ impl Upstream {
     }
 
     /// Pends until the credential could be worth another try: the token's file holds another token than the one that
-    /// was last sent (it is looked at once a second, only while somebody awaits this), or OAuth gave a new one.
+    /// was last sent (it is looked at once a second, only while somebody awaits this), or OAuth gave a new one. Tells
+    /// of each once. May be dropped and called again: nothing is lost.
     pub async fn credential_changed(&self) {
         self.0.credential.changed().await;
     }
 
-    /// After SIGHUP, a 401 or a 403: the credential is had anew for the next attempt (OAuth: at most once a backoff).
+    /// After SIGHUP: the credential is had anew for the next attempt (OAuth: at most once a backoff). An answer that
+    /// refuses the credential does the same by itself.
     pub fn reload_credential(&self) {
         self.0.credential.refused();
     }
@@ -166,12 +168,19 @@ impl Inner {
         };
         headers.insert(AUTHORIZATION, bearer);
         let outcome = self.road.post(Post::json(url, headers, body), deadline).await;
-        if let Outcome::Answered(reply) = &outcome
-            && (200..300).contains(&reply.answer.status)
-        {
-            self.credential.taken();
-        }
+        self.learn(&outcome);
         outcome
+    }
+
+    /// What an answer says of the credential that it was sent with.
+    fn learn(&self, outcome: &Outcome) {
+        let Outcome::Answered(reply) = outcome else { return };
+        let rules = Rules { declined_status: Vec::new(), already_used: Vec::new() };
+        match reply.answer.status {
+            200..=299 => self.credential.taken(),
+            401 | 403 if verdict::judge(outcome, &rules) == Verdict::Credential => self.credential.refused(),
+            _ => {}
+        }
     }
 }
 

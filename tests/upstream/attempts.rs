@@ -298,6 +298,8 @@ async fn a_token_that_becomes_readable_is_noticed() {
     assert!(tokio::time::timeout(Duration::from_millis(100), upstream.credential_changed()).await.is_err());
     here.write_token("first-token");
     tokio::time::timeout(Duration::from_secs(3), upstream.credential_changed()).await.unwrap();
+    // Told once: a lane without rows has nothing to try it with, and must not be told for ever.
+    assert!(tokio::time::timeout(Duration::from_millis(100), upstream.credential_changed()).await.is_err());
 }
 
 #[test]

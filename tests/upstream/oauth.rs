@@ -314,13 +314,28 @@ async fn a_refused_token_is_renewed_once_and_then_at_most_once_a_backoff() {
     let upstream = here.upstream(&server);
     for _ in 0..4 {
         answered(upstream.redeem(&attempt()).await);
-        upstream.reload_credential();
     }
     assert_eq!(came(&server).1, ["Bearer a0", "Bearer a1", "Bearer a1", "Bearer a1"]);
     // The refusal is remembered: when its backoff is over, whoever waits for another token gets one.
     tokio::time::timeout(Duration::from_secs(5), upstream.credential_changed()).await.unwrap();
     answered(upstream.redeem(&attempt()).await);
     assert_eq!(came(&server).1.last().unwrap(), "Bearer a2");
+}
+
+#[tokio::test]
+async fn a_page_of_somebody_elses_with_a_401_renews_nothing_and_a_reload_does() {
+    let server =
+        Server::plain(|seen| if is_token(seen) { grants("a1", None, 3600) } else { answer(401, "", "<html>log in") })
+            .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    for _ in 0..3 {
+        answered(upstream.redeem(&attempt()).await);
+    }
+    assert_eq!(came(&server).0.len(), 1);
+    upstream.reload_credential();
+    answered(upstream.redeem(&attempt()).await);
+    assert_eq!(came(&server).0.len(), 2);
 }
 
 #[tokio::test]
