@@ -10,5 +10,7 @@
 
 mod harness;
 mod rehearse;
+mod rescue;
 mod smoke;
 mod till;
+mod upgrade;
