@@ -101,6 +101,8 @@ async fn talk<I: AsyncRead + AsyncWrite + Unpin>(stream: I, peer: Peer, slot: Ar
         .header_read_timeout(bounds.header_within)
         .max_buf_size(bounds.header_bytes_max)
         .keep_alive(true)
+        // A till that has sent all and hangs up has asked: what came before the end of its stream is decided.
+        .half_close(true)
         .pipeline_flush(false)
         .serve_connection(TokioIo::new(Stall::new(stream, bounds.write_stall)), door);
     let mut stop = house.stop.clone();

@@ -13,6 +13,7 @@ mod pages;
 mod prune;
 mod read;
 mod records;
+mod rescue;
 mod row;
 mod salvage;
 mod schema;
@@ -37,6 +38,7 @@ pub use forward::{Claim, Claimed, Ended, Settled};
 pub use opening::{Found, OpenReport};
 pub use prune::Pruned;
 pub use read::Reader;
+pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
 pub use salvage::Tally;
 pub use types::{
     Acted, Counts, Decision, Event, Filter, Limit, NewRedemption, Refused, Taken, UsedBy, VoidOutcome, relayed,
@@ -134,6 +136,8 @@ pub enum Op {
         /// Where to go on.
         after: crate::redemption::Seq,
     },
+    /// An operator brings rows that another gateway exported.
+    Import(Import),
 }
 
 impl Op {
@@ -164,6 +168,8 @@ pub enum Done {
     Retried(u64),
     /// Of `Prune`.
     Pruned(Pruned),
+    /// Of `Import`: what became of each row, in their order.
+    Imported(Vec<Arrived>),
 }
 
 /// What the writer sees around it while it decides.
@@ -289,6 +295,15 @@ impl Store {
         Ok(frames)
     }
 
+    /// Writes a page to the log and to the database, although nothing changes in it: whether the disk takes it.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn probe(&self) -> Result<(), StoreError> {
+        self.connection.execute("UPDATE meta SET clean = 0", [])?;
+        self.checkpoint().map(drop)
+    }
+
     /// How many frames the WAL held after the last commit.
     #[must_use]
     pub fn wal_frames(&self) -> u32 {
@@ -356,6 +371,7 @@ impl Desk<'_> {
             Op::Remember { lane, memory, streak } => self.remember(lane, memory, streak),
             Op::Record(event) => self.record(event, None).map(|()| Done::Noted),
             Op::Prune { settled_before_ms, after } => self.prune(*settled_before_ms, *after).map(Done::Pruned),
+            Op::Import(import) => self.import(import).map(Done::Imported),
         }
     }
 }

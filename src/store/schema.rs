@@ -145,7 +145,7 @@ pub(super) mod mark {
     /// A till waited when the provider's answer came, and was told it.
     pub(in crate::store) const ANSWERED: i64 = 32;
     /// Every mark there is.
-    pub(in crate::store) const ALL: i64 = 31;
+    pub(in crate::store) const ALL: i64 = 63;
 }
 
 /// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is
@@ -223,7 +223,7 @@ fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), S
 
 /// Whether the database is ours and one that this build knows. Ours is never found half made: it comes to its place by
 /// a rename.
-fn check_schema(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn check_schema(connection: &Connection) -> Result<(), StoreError> {
     let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if id != APPLICATION_ID {

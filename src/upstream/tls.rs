@@ -1,12 +1,14 @@
 //! TLS towards a provider: who is trusted. There is no way to trust everybody.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use rustls::pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::{DigitallySignedStruct, Error as TlsError, SignatureScheme};
+use rustls_platform_verifier::Verifier;
 
 use super::UpstreamError;
 
@@ -28,7 +30,7 @@ pub(super) fn config(trust: &Trust<'_>) -> Result<ClientConfig, UpstreamError> {
     let builder = builder()?;
     let builder = match trust {
         Trust::File(path) => builder.with_root_certificates(roots(path)?),
-        Trust::Platform => builder.with_platform_verifier()?,
+        Trust::Platform => builder.dangerous().with_custom_certificate_verifier(Arc::new(Platform)),
         Trust::Nobody => builder.with_root_certificates(RootCertStore::empty()),
     };
     let mut config = builder.with_no_client_auth();
@@ -50,4 +52,57 @@ fn roots(path: &Path) -> Result<RootCertStore, UpstreamError> {
         roots.add(certificate).map_err(|error| fault(error.to_string()))?;
     }
     if roots.is_empty() { Err(fault("it holds no certificate".to_owned())) } else { Ok(roots) }
+}
+
+/// The platform's verifier, made at the first handshake and shared by all providers: reading its hundreds of
+/// certificates takes time that a start should not wait for, and memory that one copy of is enough.
+#[derive(Debug)]
+struct Platform;
+
+static VERIFIER: OnceLock<Verifier> = OnceLock::new();
+
+impl Platform {
+    fn verifier() -> Result<&'static Verifier, TlsError> {
+        if let Some(verifier) = VERIFIER.get() {
+            return Ok(verifier);
+        }
+        // Without the platform's certificates nothing is verified and no connection comes about; the next one looks again.
+        let verifier = Verifier::new(Arc::new(rustls::crypto::ring::default_provider()))?;
+        Ok(VERIFIER.get_or_init(|| verifier))
+    }
+}
+
+impl ServerCertVerifier for Platform {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        Self::verifier()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        Self::verifier()?.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        Self::verifier()?.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
 }

@@ -8,10 +8,16 @@
     reason = "clippy knows tests by their attribute alone, and a harness's faults are failures of its tests"
 )]
 
+mod clock;
+mod disk;
 mod harness;
 mod netns;
 mod operator;
+mod oracle;
 mod rehearse;
+mod rescue;
 mod road;
 mod smoke;
 mod till;
+mod torture;
+mod upgrade;

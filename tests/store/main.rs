@@ -4,4 +4,5 @@ mod books;
 mod files;
 mod rules;
 mod salvage;
+mod upgrade;
 mod world;
