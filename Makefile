@@ -34,11 +34,12 @@ service:
 
 bench:
 	@packaging/need build bench
-	cargo bench --locked --bench gateway
+	cargo bench --locked --bench gateway --bench gateway
 
 torture:
 	@packaging/need build test
-	REDEEMD_TORTURE=1 cargo nextest run --locked --no-fail-fast --run-ignored all
+	REDEEMD_TORTURE=1 REDEEMD_TORTURE_CYCLES=$${REDEEMD_TORTURE_CYCLES:-1000} \
+		cargo nextest run --locked --no-fail-fast --run-ignored all --success-output final -E 'test(torture)'
 
 release:
 	@packaging/need build

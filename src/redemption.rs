@@ -58,6 +58,19 @@ impl Id {
         self.0.split_once('-').and_then(|(seq, _)| seq.parse().ok()).map(Seq)
     }
 
+    /// The number and the 96 random bits that the id was made of; `None` for text that [`Id::new`] never makes.
+    #[must_use]
+    pub fn parts(&self) -> Option<(Seq, [u8; 12])> {
+        let (_, digits) = self.0.split_once('-').filter(|(_, digits)| digits.len() == 20)?;
+        let value = |digit: u8| BASE32.iter().position(|known| *known == digit).map(|at| at as u128);
+        let bits = digits.bytes().try_fold(0u128, |bits, digit| Some((bits << 5) | value(digit)?))? >> 4;
+        let mut tag = [0; 12];
+        for (to, from) in tag.iter_mut().zip(bits.to_be_bytes().into_iter().skip(4)) {
+            *to = from;
+        }
+        self.seq().map(|seq| (seq, tag)).filter(|(seq, tag)| Self::new(*seq, *tag) == *self)
+    }
+
     /// The id as it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -15,8 +15,8 @@ use crate::limits::LaneNow;
 use crate::redemption::{Seq, State};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Decision, Done, Op, OpenReport, Recounted, Store, StoreError, Surroundings, Trouble,
-    WAL_FRAMES_HARD, WAL_FRAMES_SOFT,
+    Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Recounted, Store, StoreError, Surroundings,
+    Trouble, WAL_FRAMES_HARD, WAL_FRAMES_SOFT,
 };
 
 /// How many operations one transaction takes.
@@ -25,6 +25,8 @@ const BATCH_OPS_MAX: usize = 256;
 const IDLE: Duration = Duration::from_secs(2);
 /// How many databases one process sets aside: a disk that damages one after the other is not to be worked on.
 const RESCUES_MAX: u32 = 3;
+/// While the disk is full, the writer moves the log into the database whenever it holds so many frames.
+const WAL_FRAMES_FULL: u32 = 32;
 /// How often free space is looked at.
 const SPACE_EVERY: Duration = Duration::from_secs(1);
 
@@ -184,8 +186,7 @@ impl Writer {
     /// Nothing came for a while: tidy up, look whether the disk is well again.
     fn idle(&mut self) {
         if self.is_refusing() {
-            self.look_at_space();
-            self.probe_disk();
+            self.look_at_disk();
         } else {
             self.wrote = false;
             self.ask_for_checkpoint(1);
@@ -228,8 +229,8 @@ impl Writer {
             tell(reply, Err(QueueError::Refusing(why)));
             return None;
         }
-        if matches!(op, Op::Accept { .. } | Op::Claim(_)) {
-            self.look_at_space();
+        if matches!(op, Op::Accept { .. } | Op::Claim(_) | Op::Import(_)) {
+            self.look_at_disk();
             if let Some(why) = self.refusal(&op) {
                 tell(reply, Err(QueueError::Refusing(why)));
                 return None;
@@ -244,15 +245,14 @@ impl Writer {
         if let Some(why) = &self.unwritable {
             return Some(why.clone());
         }
-        (!self.has_room && matches!(op, Op::Accept { .. })).then(|| "the disk is full".to_owned())
+        (!self.has_room && is_new(op)).then(|| "the disk is full".to_owned())
     }
 
     fn commit(&mut self, ops: &[Op], replies: Vec<Reply>) {
         self.wrote = true;
         let mut results = self.run_store(ops);
-        if results.iter().any(|result| trouble(result) == Some(Trouble::Full)) && self.store.give_up_reserve() {
-            tracing::error!("the disk is full: the reserve is given up so that deliveries can be settled");
-            self.has_room = false;
+        if results.iter().any(|result| trouble(result) == Some(Trouble::Full)) {
+            self.make_room();
             results = self.again(ops, results);
         }
         let damage =
@@ -281,12 +281,21 @@ impl Writer {
         self.store.run(ops, &Surroundings { stamp: shared.clock.stamp(), offline: &offline, lane: &lane })
     }
 
+    /// The disk is full in the middle of things: the reserve goes, and the log is moved out of the way.
+    fn make_room(&mut self) {
+        self.set_room(false);
+        if self.store.give_up_reserve() {
+            tracing::error!("the reserve is given up so that deliveries can be settled");
+        }
+        self.checkpoint_here();
+    }
+
     /// Runs again what failed, unless it is something new.
     fn again(&mut self, ops: &[Op], results: Vec<Result<Done, StoreError>>) -> Vec<Result<Done, StoreError>> {
         let mut after = Vec::with_capacity(results.len());
         for (op, result) in ops.iter().zip(results) {
             let retried = match &result {
-                Err(_) if !matches!(op, Op::Accept { .. }) => self.run_store(std::slice::from_ref(op)).pop(),
+                Err(_) if !is_new(op) => self.run_store(std::slice::from_ref(op)).pop(),
                 _ => None,
             };
             after.push(retried.unwrap_or(result));
@@ -355,7 +364,7 @@ impl Writer {
     fn decide_again(&mut self, ops: &[Op], results: Vec<Result<Done, StoreError>>) -> Vec<Result<Done, StoreError>> {
         let mut after = Vec::with_capacity(results.len());
         for (op, result) in ops.iter().zip(results) {
-            let is_final = result.is_ok() && !matches!(op, Op::Accept { .. });
+            let is_final = result.is_ok() && !is_new(op);
             let again = if is_final { None } else { self.run_store(std::slice::from_ref(op)).pop() };
             after.push(again.unwrap_or(result));
         }
@@ -373,7 +382,9 @@ impl Writer {
         }
     }
 
-    fn look_at_space(&mut self) {
+    /// At most once in [`SPACE_EVERY`], however many knock meanwhile: whether there is room, and whether a disk that
+    /// could not be written can be again.
+    fn look_at_disk(&mut self) {
         let now = Instant::now();
         if self.space_looked_at.is_some_and(|at| now.saturating_duration_since(at) < SPACE_EVERY) {
             return;
@@ -382,6 +393,7 @@ impl Writer {
         self.look_at_salvage();
         let room = self.store.has_room() && (self.has_room || self.store.keep_reserve());
         self.set_room(room);
+        self.probe_disk();
     }
 
     fn set_room(&mut self, room: bool) {
@@ -410,14 +422,13 @@ impl Writer {
         }
     }
 
-    /// Looks whether a disk that could not be written can be again, unless that was for good.
+    /// Looks by writing whether a disk that could not be written can be again, unless that was for good.
     fn probe_disk(&mut self) {
         if self.unwritable.is_none() || self.shared.fatal.borrow().is_some() {
             return;
         }
-        let probe = self.run_store(&[Op::Unclaim(Vec::new())]).pop().unwrap_or(Ok(Done::Noted));
-        match probe.and_then(|_| self.store.checkpoint()) {
-            Ok(_) => self.set_unwritable(None),
+        match self.store.probe() {
+            Ok(()) => self.set_unwritable(None),
             Err(error) if error.trouble() == Trouble::Fatal => self.stop_for_good(&unsynced(&error)),
             Err(error) => tracing::debug!(%error, "the disk can still not be written"),
         }
@@ -496,6 +507,13 @@ impl Writer {
             (_, Done::Acted(crate::store::Acted::Done(row))) if row.state == State::Pending => {
                 self.signal(&row.lane, row.seq);
             }
+            (Op::Import(import), Done::Imported(arrived)) => {
+                for (row, arrived) in import.rows.iter().zip(arrived) {
+                    if let Arrived::Pending { seq } = arrived {
+                        self.signal(&row.lane, *seq);
+                    }
+                }
+            }
             (Op::RetryHeld { lane, .. }, Done::Retried(count)) if *count > 0 => {
                 self.signal(lane, Seq(0));
             }
@@ -553,7 +571,10 @@ impl Writer {
 
     fn bound_wal(&mut self) {
         let frames = self.store.wal_frames();
-        if frames >= WAL_FRAMES_HARD || (frames >= WAL_FRAMES_SOFT && self.checkpoints.is_none()) {
+        if !self.has_room && frames >= WAL_FRAMES_FULL {
+            // A log that is all in the database begins again from its start: settling needs no new block then.
+            self.checkpoint_here();
+        } else if frames >= WAL_FRAMES_HARD || (frames >= WAL_FRAMES_SOFT && self.checkpoints.is_none()) {
             self.checkpoint_here();
         } else {
             self.ask_for_checkpoint(WAL_FRAMES_SOFT);
@@ -572,7 +593,10 @@ impl Writer {
     }
 
     fn checkpoint_here(&mut self) {
-        let Err(error) = self.store.checkpoint() else { return };
+        let full = |error: &StoreError| error.trouble() == Trouble::Full;
+        let again =
+            |error| if full(&error) && self.store.give_up_reserve() { self.store.checkpoint() } else { Err(error) };
+        let Err(error) = self.store.checkpoint().or_else(again) else { return };
         tracing::warn!(%error, "the log could not be moved into the database");
         match error.trouble() {
             Trouble::Fatal => self.stop_for_good(&unsynced(&error)),
@@ -591,6 +615,11 @@ impl Writer {
             tell(stopped, ());
         }
     }
+}
+
+/// Whether the operation takes in rows that nobody relies on before its commit.
+fn is_new(op: &Op) -> bool {
+    matches!(op, Op::Accept { .. } | Op::Import(_))
 }
 
 fn trouble(result: &Result<Done, StoreError>) -> Option<Trouble> {

@@ -20,7 +20,7 @@ enum Guard {
 impl Desk<'_> {
     pub(super) fn accept(&mut self, new: &NewRedemption, reusable: bool) -> Result<Done, StoreError> {
         let key = key_of(new);
-        let repeat = self.by_key(key)?.filter(|row| !is_asked_anew(row));
+        let repeat = self.by_key(key)?.filter(|row| !is_asked_anew(row) && !is_a_namesakes(row, &new.request));
         if let Some(row) = repeat {
             return self.repeat(&row, &new.request).map(|decision| Done::Decided(decision, None));
         }
@@ -38,7 +38,7 @@ impl Desk<'_> {
         self.take(&stored, &new.request, now)
     }
 
-    fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
+    pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
         let (high, low) = halves(key);
         let sql =
             format!("SELECT {COLUMNS} FROM redemption WHERE key = ?1 AND key_rest = ?2 ORDER BY seq DESC LIMIT 1");
@@ -158,6 +158,11 @@ fn holds_code(row: &Stored) -> bool {
 /// "has been used", so that asking again is a new question.
 fn is_asked_anew(row: &Stored) -> bool {
     row.state == State::Voided && row.is(kind::PROVIDER_ONLY)
+}
+
+/// A row from another store, whose till has the name of one of ours and used the same key for something else.
+fn is_a_namesakes(row: &Stored, request: &Request) -> bool {
+    row.origin.is_some() && row.request != Fingerprint::of_request(request).0
 }
 
 /// What names a till's request: its own key, else the till and the five fields.

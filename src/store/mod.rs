@@ -14,6 +14,7 @@ mod prune;
 mod read;
 mod records;
 mod recount;
+mod rescue;
 mod row;
 mod salvage;
 mod schema;
@@ -39,6 +40,7 @@ pub use opening::{Found, Inspection, OpenReport, inspect};
 pub use prune::Pruned;
 pub use read::Reader;
 pub use recount::Recounted;
+pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
 pub use salvage::Tally;
 pub use types::{
     Acted, Counts, Decision, Event, Filter, Limit, NewRedemption, Refused, Taken, UsedBy, VoidOutcome, relayed,
@@ -141,6 +143,8 @@ pub enum Op {
         /// Where to go on.
         after: crate::redemption::Seq,
     },
+    /// An operator brings rows that another gateway exported.
+    Import(Import),
 }
 
 impl Op {
@@ -173,6 +177,8 @@ pub enum Done {
     Recounted(Recounted),
     /// Of `Prune`.
     Pruned(Pruned),
+    /// Of `Import`: what became of each row, in their order.
+    Imported(Vec<Arrived>),
 }
 
 /// What the writer sees around it while it decides.
@@ -311,6 +317,15 @@ impl Store {
         Arc::clone(&self.wal_frames)
     }
 
+    /// Writes a page to the log and to the database, although nothing changes in it: whether the disk takes it.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn probe(&self) -> Result<(), StoreError> {
+        self.connection.execute("UPDATE meta SET clean = 0", [])?;
+        self.checkpoint().map(drop)
+    }
+
     /// How many frames the WAL held after the last commit.
     #[must_use]
     pub fn wal_frames(&self) -> u32 {
@@ -383,6 +398,7 @@ impl Desk<'_> {
             Op::Record(event) => self.record(event, None).map(|()| Done::Noted),
             Op::Recount { begin } => self.recount(*begin).map(Done::Recounted),
             Op::Prune { settled_before_ms, after } => self.prune(*settled_before_ms, *after).map(Done::Pruned),
+            Op::Import(import) => self.import(import).map(Done::Imported),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::StoreError;
 use super::pages::PAGE_BYTES;
@@ -145,7 +146,7 @@ pub(super) mod mark {
     /// A till waited when the provider's answer came, and was told it.
     pub(in crate::store) const ANSWERED: i64 = 32;
     /// Every mark there is.
-    pub(in crate::store) const ALL: i64 = 31;
+    pub(in crate::store) const ALL: i64 = 63;
 }
 
 /// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is
@@ -223,7 +224,7 @@ fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), S
 
 /// Whether the database is ours and one that this build knows. Ours is never found half made: it comes to its place by
 /// a rename.
-fn check_schema(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn check_schema(connection: &Connection) -> Result<(), StoreError> {
     let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if id != APPLICATION_ID {
@@ -248,8 +249,14 @@ fn shape(connection: &Connection) -> Result<Vec<(String, Option<String>)>, Store
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// SQLite's own look through the file, for `within` at most: `None` when the time was not enough.
+pub(super) fn quick_check(connection: &mut Connection, within: Duration) -> Result<Option<()>, StoreError> {
+    let end = Instant::now() + within;
+    check_while(connection, move || Instant::now() < end)
+}
+
 /// SQLite's own look through the file, for as long as `go_on` says so: `None` when it said no.
-pub(super) fn quick_check(
+pub(super) fn check_while(
     connection: &mut Connection,
     mut go_on: impl FnMut() -> bool + Send + 'static,
 ) -> Result<Option<()>, StoreError> {

@@ -8,7 +8,12 @@
     reason = "clippy knows tests by their attribute alone, and a harness's faults are failures of its tests"
 )]
 
+mod disk;
 mod harness;
+mod operator;
+mod oracle;
 mod rehearse;
+mod road;
 mod smoke;
 mod till;
+mod torture;

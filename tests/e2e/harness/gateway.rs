@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use super::process::{Process, redeemd};
 use super::provider::Provider;
 use super::till::{Reply, Till};
-use super::{eventually, free_port};
+use super::{eventually, free_port, moment};
 
 /// How often a start is tried again because somebody else took a port.
 const PORT_RACES_MAX: usize = 5;
@@ -44,6 +45,9 @@ pub(crate) struct Builder {
     lanes: Vec<String>,
     more: String,
     tills: Vec<(String, String)>,
+    state: Option<PathBuf>,
+    environment: Vec<(String, String)>,
+    wrapper: Vec<String>,
 }
 
 /// A gateway, running or not; its folder goes with it.
@@ -65,6 +69,9 @@ impl Gateway {
             lanes: Vec::new(),
             more: String::new(),
             tills: Vec::new(),
+            state: None,
+            environment: Vec::new(),
+            wrapper: Vec::new(),
         }
     }
 
@@ -76,12 +83,20 @@ impl Gateway {
 
 impl Builder {
     /// A lane of this name; `more` is further lines of its table.
-    pub(crate) fn lane(mut self, name: &str, provider: &Provider, more: &str) -> Self {
+    pub(crate) fn lane(self, name: &str, provider: &Provider, more: &str) -> Self {
+        self.lane_to(name, &provider.redeem_url, &provider.check_url, more)
+    }
+
+    /// A lane to whatever is at these URLs.
+    pub(crate) fn lane_to(self, name: &str, redeem_url: &str, check_url: &str, more: &str) -> Self {
+        self.lane_at(name, redeem_url, &format!("check_url = \"{check_url}\"\n{more}"))
+    }
+
+    /// A lane of a provider at this address.
+    pub(crate) fn lane_at(mut self, name: &str, redeem_url: &str, more: &str) -> Self {
         let token = self.write(&format!("{name}.token"), "provider-token");
         self.lanes.push(format!(
-            "[[provider]]\nname = \"{name}\"\nredeem_url = \"{}\"\ncheck_url = \"{}\"\ntoken_file = \"{}\"\n{}{more}\n",
-            provider.redeem_url,
-            provider.check_url,
+            "[[provider]]\nname = \"{name}\"\nredeem_url = \"{redeem_url}\"\ntoken_file = \"{}\"\n{}{more}\n",
             token.display(),
             if more.contains("timeout") { "" } else { "timeout = \"3s\"\n" },
         ));
@@ -119,11 +134,53 @@ impl Builder {
         self
     }
 
+    /// The state directory lies here instead of in the test's folder.
+    pub(crate) fn state_in(mut self, dir: &Path) -> Self {
+        self.state = Some(dir.to_owned());
+        self
+    }
+
+    /// A variable of the daemon's environment.
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.set_environment(name, value);
+        self
+    }
+
+    /// A command that becomes the daemon: its words come before the daemon's own.
+    pub(crate) fn wrapper(mut self, words: &[&str]) -> Self {
+        self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Starts it, and is ready when this returns.
     pub(crate) fn start(self) -> Gateway {
-        let mut gateway = Gateway { builder: self, process: None, tills: free_port(), admin: free_port() };
+        let mut gateway = self.stopped();
         gateway.start();
         gateway
+    }
+
+    /// A gateway that does not run yet.
+    pub(crate) fn stopped(self) -> Gateway {
+        Gateway { builder: self, process: None, tills: free_port(), admin: free_port() }
+    }
+
+    fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| self.folder.path().join("state"))
+    }
+
+    fn command(&self, settings: &Path) -> Command {
+        let daemon = redeemd("run");
+        let mut command = match self.wrapper.split_first() {
+            None => daemon,
+            Some((first, rest)) => wrapped(first, rest, &daemon),
+        };
+        command.arg("--config").arg(settings).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
@@ -133,7 +190,7 @@ impl Builder {
     }
 
     fn write_settings(&self, tills: SocketAddr, admin: SocketAddr) -> PathBuf {
-        let state = self.folder.path().join("state");
+        let state = self.state_dir();
         let mut text = format!(
             "[gateway]\nname = \"test\"\nstate_dir = \"{}\"\n\n[intake]\nlisten = \"{tills}\"\n{}\n",
             state.display(),
@@ -170,9 +227,7 @@ impl Gateway {
         assert!(self.process.is_none(), "it runs already");
         let settings = self.builder.write_settings(self.tills, self.admin);
         std::fs::create_dir_all(self.state_dir()).unwrap();
-        let mut command = redeemd("run");
-        command.arg("--config").arg(settings);
-        let (mut process, _) = Process::start(command, false);
+        let (mut process, _) = Process::start(self.builder.command(&settings), false);
         let admin = Till::new(self.admin, None);
         let ready = eventually("the gateway is ready", || match process.ended() {
             Some(status) => Some(Err(status)),
@@ -189,6 +244,53 @@ impl Gateway {
                 false
             }
         }
+    }
+
+    /// Starts it and kills it so long after, ready or not.
+    pub(crate) fn start_and_kill_after(&mut self, after: Duration) {
+        assert!(self.process.is_none(), "it runs already");
+        let settings = self.builder.write_settings(self.tills, self.admin);
+        let (mut process, _) = Process::start(self.builder.command(&settings), false);
+        moment(after);
+        process.kill9();
+    }
+
+    /// Starts it and returns when it has ended by itself: its exit status and all that it said.
+    pub(crate) fn start_in_vain(&mut self) -> (ExitStatus, String) {
+        let settings = self.builder.write_settings(self.tills, self.admin);
+        let (mut process, _) = Process::start(self.builder.command(&settings), false);
+        let status = eventually("the gateway refuses to start", || process.ended());
+        (status, process.said())
+    }
+
+    /// Returns when it has ended by itself: its exit status and all that it said.
+    pub(crate) fn wait_for_end(&mut self) -> (ExitStatus, String) {
+        let process = self.process();
+        let status = eventually("the gateway has ended by itself", || process.ended());
+        let said = process.said();
+        self.process = None;
+        (status, said)
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process().ended().is_some()
+    }
+
+    /// A variable of the daemon's environment from its next start on.
+    pub(crate) fn set_environment(&mut self, name: &str, value: &str) {
+        self.builder.set_environment(name, value);
+    }
+
+    /// Another wrapper from the next start on.
+    pub(crate) fn set_wrapper(&mut self, words: &[&str]) {
+        self.builder.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// Other whole sections at the file's end, written now; a running daemon sees them when it reloads.
+    pub(crate) fn rewrite(&mut self, sections: &str) {
+        self.builder.more = format!("{sections}\n");
+        self.builder.write_settings(self.tills, self.admin);
     }
 
     fn process(&mut self) -> &mut Process {
@@ -232,7 +334,7 @@ impl Gateway {
     }
 
     pub(crate) fn state_dir(&self) -> PathBuf {
-        self.folder().join("state")
+        self.builder.state_dir()
     }
 
     /// The till of this name, with its token; `till("")` has none.
@@ -250,6 +352,11 @@ impl Gateway {
     /// Puts another token into a till's or lane's file.
     pub(crate) fn write_token(&self, name: &str, token: &str) {
         self.builder.write(&format!("{name}.token"), token);
+    }
+
+    /// A client of the operators' listener.
+    pub(crate) fn operators(&self) -> Till {
+        Till::new(self.admin, None)
     }
 
     /// A request to the operators' listener.
@@ -315,4 +422,17 @@ impl Gateway {
             }
         }
     }
+}
+
+/// `command` with the words of another before it; both share what they take out of the environment.
+fn wrapped(first: &str, rest: &[String], command: &Command) -> Command {
+    let mut outer = Command::new(first);
+    outer.args(rest).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
 }

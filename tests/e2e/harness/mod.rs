@@ -2,18 +2,23 @@
 
 #![allow(dead_code, reason = "not every test uses every tool")]
 
+mod console;
+mod disk;
 mod gateway;
 mod process;
 mod provider;
 mod till;
+mod witness;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-pub(crate) use gateway::Gateway;
+pub(crate) use disk::{DATABASE, EIO, EROFS, LOG, Mount, Shim, Word, skipped};
+pub(crate) use gateway::{Builder, Counts, Gateway};
 pub(crate) use process::redeemd;
 pub(crate) use provider::Provider;
-pub(crate) use till::{Order, Reply};
+pub(crate) use till::{Order, Reply, Till};
+pub(crate) use witness::{Fault, Notes, Shares, Witness};
 
 /// How long anything may take here before it counts as never.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -35,6 +40,14 @@ pub(crate) fn within<T>(deadline: Duration, what: &str, mut look: impl FnMut() -
         }
         assert!(began.elapsed() < deadline, "after {deadline:?} still not: {what}");
         std::thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+/// Lets so much time pass where time itself is what a test is about.
+pub(crate) fn moment(length: Duration) {
+    let until = Instant::now() + length;
+    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        std::thread::park_timeout(left);
     }
 }
 

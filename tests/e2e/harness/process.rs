@@ -42,6 +42,14 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
+    /// All that it has printed, once it has ended.
+    pub(crate) fn said(&mut self) -> String {
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        self.log()
+    }
+
     /// Whether it has ended by itself.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
@@ -69,9 +77,7 @@ impl Process {
             self.signal(Signal::TERM);
         }
         let status = within(std::time::Duration::from_secs(30), "the process has ended after SIGTERM", || self.ended());
-        for reader in self.readers.drain(..) {
-            reader.join().unwrap();
-        }
+        self.said();
         status
     }
 }

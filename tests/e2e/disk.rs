@@ -1,0 +1,303 @@
+//! Disks that are full, read-only, slow or broken: nothing acknowledged is lost, nothing is sent that could not be settled.
+
+use std::time::Duration;
+
+use crate::harness::{
+    DATABASE, EIO, EROFS, Gateway, LOG, Mount, Reply, Shim, Till, Witness, Word, eventually, moment, within,
+};
+use crate::oracle::Ledger;
+
+/// So long nothing may happen where nothing may happen: several retries of every kind.
+const LONG_ENOUGH: Duration = Duration::from_millis(2500);
+
+fn send(till: &Till, code: &str) -> Result<Reply, String> {
+    let body =
+        format!(r#"{{"reward_code":"{code}","business_refrence":"B","branch_id":"7","date":"d","timestamp":"t"}}"#);
+    till.try_send("POST", "/redeem", &[], body.as_bytes())
+}
+
+/// Redeems `count` codes, each of which is acknowledged.
+fn redeem(ledger: &Ledger, gateway: &Gateway, name: &str, count: usize) {
+    let till = gateway.till("");
+    for n in 0..count {
+        assert_eq!(ledger.redeem(&till, &format!("{name}-{n}")), Some(200));
+    }
+}
+
+/// Returns when intake refuses, in the contract's shape.
+fn wait_until_refused(gateway: &Gateway) -> String {
+    let till = gateway.till("");
+    let mut n = 0;
+    let reply = eventually("intake refuses", || {
+        n += 1;
+        send(&till, &format!("REFUSED-{n}")).ok().filter(|reply| reply.status != 200)
+    });
+    assert_eq!(reply.status, 503, "{reply:?}");
+    assert_eq!(gateway.status()["storage"]["ok"], false);
+    reply.refusal()
+}
+
+fn wait_until_taken(gateway: &Gateway, name: &str) {
+    let till = gateway.till("");
+    let mut n = 0;
+    eventually("intake takes again", || {
+        n += 1;
+        send(&till, &format!("{name}-{n}")).ok().filter(|reply| reply.status == 200)
+    });
+    assert_eq!(gateway.status()["storage"]["ok"], true);
+}
+
+/// With a backlog, `disk` is filled before the line comes back.
+fn full_by_others(disk: &Mount) {
+    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
+    let gateway =
+        Gateway::with().lane_at("main", &witness.redeem_url(), "").state_in(&disk.path().join("state")).start();
+    witness.cut();
+    redeem(&ledger, &gateway, "BEFORE", 60);
+    disk.fill();
+    assert!(wait_until_refused(&gateway).contains("disk is full"));
+    witness.restore();
+    eventually("the backlog is delivered and settled", || (gateway.counts().pending == 0).then_some(()));
+    assert_eq!(wait_until_refused(&gateway), wait_until_refused(&gateway));
+    disk.empty();
+    wait_until_taken(&gateway, "AFTER");
+    eventually("the reserve is there again", || gateway.state_dir().join("reserve").exists().then_some(()));
+    for (code, seen) in &witness.notes().codes {
+        assert_eq!((seen.taken, seen.keys.len()), (1, 1), "{code}");
+    }
+}
+
+#[test]
+fn a_small_disk_full_of_other_programs_files_stops_intake_alone_and_all_is_well_when_space_returns() {
+    let Some(disk) = Mount::tmpfs() else { return };
+    full_by_others(&disk);
+}
+
+#[test]
+fn an_ext4_full_of_other_programs_files_stops_intake_alone_and_all_is_well_when_space_returns() {
+    let Some(disk) = Mount::ext4() else { return };
+    full_by_others(&disk);
+}
+
+fn full_during_a_drain(disk: &Mount) {
+    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
+    let gateway =
+        Gateway::with().lane_at("main", &witness.redeem_url(), "").state_in(&disk.path().join("state")).start();
+    witness.cut();
+    redeem(&ledger, &gateway, "ROW", 600);
+    witness.restore();
+    gateway.wait_for_counts("the drain has begun", |counts| counts.confirmed > 20);
+    disk.fill();
+    assert!(gateway.counts().pending > 50, "the drain was over before the disk was full");
+    gateway.wait_until_drained();
+    assert_eq!(gateway.counts().confirmed, 600);
+    disk.empty();
+    wait_until_taken(&gateway, "AFTER");
+}
+
+#[test]
+fn a_small_disk_that_fills_up_during_a_drain_does_not_stop_it() {
+    let Some(disk) = Mount::tmpfs() else { return };
+    full_during_a_drain(&disk);
+}
+
+#[test]
+fn an_ext4_that_fills_up_during_a_drain_does_not_stop_it() {
+    let Some(disk) = Mount::ext4() else { return };
+    full_during_a_drain(&disk);
+}
+
+#[test]
+fn a_backlog_that_came_in_few_commits_is_settled_in_many_on_a_full_disk() {
+    let Some(disk) = Mount::tmpfs() else { return };
+    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
+    let gateway = Gateway::with()
+        .forward("retry_min = \"100ms\"\nretry_max = \"250ms\"\nreconnect_spread = \"0s\"\nmax_in_flight = 1")
+        .lane_at("main", &witness.redeem_url(), "")
+        .state_in(&disk.path().join("state"))
+        .start();
+    witness.cut();
+    std::thread::scope(|scope| {
+        for thread in 0..32 {
+            let (ledger, gateway) = (&ledger, &gateway);
+            scope.spawn(move || redeem(ledger, gateway, &format!("ROW-{thread}"), 12));
+        }
+    });
+    disk.fill();
+    witness.restore();
+    gateway.wait_until_drained();
+    assert_eq!(gateway.counts().confirmed, 32 * 12);
+    assert_eq!(witness.notes().told_used, 0, "something was sent twice");
+}
+
+#[test]
+fn a_start_on_a_full_disk_delivers_what_is_pending() {
+    let Some(disk) = Mount::ext4() else { return };
+    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
+    let mut gateway =
+        Gateway::with().lane_at("main", &witness.redeem_url(), "").state_in(&disk.path().join("state")).start();
+    witness.cut();
+    redeem(&ledger, &gateway, "ROW", 60);
+    gateway.kill9();
+    disk.fill();
+    gateway.start();
+    wait_until_refused(&gateway);
+    witness.restore();
+    gateway.wait_until_drained();
+    disk.empty();
+    wait_until_taken(&gateway, "AFTER");
+    ledger.settle_up(&gateway, &witness);
+}
+
+#[test]
+fn on_a_file_system_that_turned_read_only_nothing_is_taken_or_sent_and_a_start_after_the_repair_has_it_all() {
+    let Some(disk) = Mount::ext4() else { return };
+    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
+    let mut gateway =
+        Gateway::with().lane_at("main", &witness.redeem_url(), "").state_in(&disk.path().join("state")).start();
+    witness.cut();
+    redeem(&ledger, &gateway, "ROW", 30);
+    gateway.wait_for_link("main", "down");
+    disk.break_off();
+    let till = gateway.till("");
+    for n in 0..3 {
+        // 503, or nobody there because a sync had failed.
+        assert!(
+            send(&till, &format!("REFUSED-{n}")).is_ok_and(|reply| reply.status == 503 && !reply.refusal().is_empty())
+                || gateway.has_ended()
+        );
+    }
+    witness.restore();
+    moment(LONG_ENOUGH);
+    assert!(witness.notes().codes.is_empty(), "what could not be settled was sent");
+    gateway.kill9();
+    let (status, said) = gateway.start_in_vain();
+    assert_eq!(status.code(), Some(78), "{said}");
+    assert!(said.contains("Read-only file system"), "{said}");
+    disk.unmount();
+    disk.mount().unwrap();
+    gateway.start();
+    ledger.settle_up(&gateway, &witness).assert_conserved();
+}
+
+/// The line is cut, `count` redemptions wait, and the disk is a shim's.
+fn shimmed(count: usize) -> (Shim, Witness, Ledger, Gateway) {
+    let (shim, mut witness, ledger) = (Shim::build(), Witness::start(1), Ledger::default());
+    let gateway = shim.under(Gateway::with().lane_at("main", &witness.redeem_url(), "")).start();
+    if count > 0 {
+        witness.cut();
+        redeem(&ledger, &gateway, "ROW", count);
+        gateway.wait_for_link("main", "down");
+    }
+    (shim, witness, ledger, gateway)
+}
+
+/// Returns when the daemon has ended over a failed sync and runs again.
+fn restarted_after_a_failed_sync(shim: &Shim, gateway: &mut Gateway) {
+    let (status, said) = gateway.wait_for_end();
+    assert_eq!(status.code(), Some(70), "{said}");
+    assert!(shim.get(Word::Failed) > 0);
+    shim.set(Word::SyncErrno, 0);
+    gateway.start();
+}
+
+#[test]
+fn after_a_failed_sync_of_the_log_the_process_ends_and_the_next_one_has_all_that_was_acknowledged() {
+    let (shim, mut witness, ledger, mut gateway) = shimmed(20);
+    shim.set(Word::Which, LOG);
+    shim.set(Word::SyncErrno, EIO);
+    let reply = send(&gateway.till(""), "IN-VAIN");
+    assert!(reply.as_ref().is_ok_and(|reply| reply.status == 503) || reply.is_err(), "{reply:?}");
+    restarted_after_a_failed_sync(&shim, &mut gateway);
+    assert!(gateway.counts().pending >= 20);
+    witness.restore();
+    gateway.wait_until_drained();
+    let notes = witness.notes();
+    for n in 0..20 {
+        let seen = &notes.codes[&format!("ROW-{n}")];
+        assert_eq!((seen.taken, seen.keys.len()), (1, 1));
+    }
+    drop((notes, ledger));
+}
+
+#[test]
+fn after_a_failed_sync_of_the_database_the_process_ends_before_it_could_lose_its_log() {
+    let (shim, mut witness, ledger) = (Shim::build(), Witness::start(1), Ledger::default());
+    // Few probes, so that the store is idle: then the log is moved into the database.
+    let quiet = Gateway::with().forward("retry_min = \"30s\"\nretry_max = \"60s\"\nreconnect_spread = \"0s\"");
+    let mut gateway = shim.under(quiet.lane_at("main", &witness.redeem_url(), "")).start();
+    witness.cut();
+    redeem(&ledger, &gateway, "ROW", 20);
+    shim.set(Word::Which, DATABASE);
+    shim.set(Word::SyncErrno, EIO);
+    restarted_after_a_failed_sync(&shim, &mut gateway);
+    witness.restore();
+    ledger.settle_up(&gateway, &witness).assert_conserved();
+}
+
+fn unwritable(errno: i32) {
+    let (shim, mut witness, ledger, mut gateway) = shimmed(20);
+    shim.set(Word::WriteErrno, errno);
+    wait_until_refused(&gateway);
+    witness.restore();
+    moment(LONG_ENOUGH);
+    assert!(witness.notes().codes.is_empty(), "what could not be settled was sent");
+    wait_until_refused(&gateway);
+    let failed = shim.get(Word::Failed);
+    eventually("writing is tried again", || (shim.get(Word::Failed) > failed).then_some(()));
+    assert_eq!(gateway.log().matches("the disk cannot be written").count(), 1, "it was believed to be well");
+    shim.set(Word::WriteErrno, 0);
+    // Tills that knock all the time do not keep it from finding out.
+    wait_until_taken(&gateway, "AFTER");
+    eventually("what waited is delivered by itself", || (gateway.counts().pending == 0).then_some(()));
+    let notes = witness.notes();
+    assert!((0..20).all(|n| notes.codes[&format!("ROW-{n}")].taken == 1));
+    drop((notes, ledger));
+}
+
+#[test]
+fn a_disk_that_fails_to_write_stops_intake_and_delivery_until_it_writes_again() {
+    unwritable(EIO);
+}
+
+#[test]
+fn a_disk_that_is_read_only_for_a_while_stops_intake_and_delivery_until_it_writes_again() {
+    unwritable(EROFS);
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_now_is_kept_and_not_asked_for_again() {
+    let (shim, witness, ledger, gateway) = shimmed(0);
+    redeem(&ledger, &gateway, "FIRST", 1);
+    gateway.wait_until_drained();
+    // The answer is on its way while the disk fails.
+    witness.fail(&[(crate::harness::Fault::Delay, 1000)]);
+    let till = gateway.till("");
+    std::thread::scope(|scope| {
+        scope.spawn(|| send(&till, "LATE"));
+        eventually("the provider has it", || witness.notes().codes.contains_key("LATE").then_some(()));
+        shim.set(Word::WriteErrno, EIO);
+    });
+    witness.fail(&[]);
+    eventually("the answer could not be written", || (gateway.status()["storage"]["ok"] == false).then_some(()));
+    shim.set(Word::WriteErrno, 0);
+    let counts = gateway.wait_until_drained();
+    assert_eq!((counts.confirmed, counts.accepted), (2, 2));
+    assert_eq!(witness.notes().told_used, 0, "it was sent again");
+}
+
+#[test]
+fn on_a_slow_disk_everything_works_and_commits_are_shared() {
+    let (shim, witness, ledger, gateway) = shimmed(0);
+    shim.set(Word::SyncMs, 20);
+    let syncs = shim.get(Word::Syncs);
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let (ledger, gateway) = (&ledger, &gateway);
+            scope.spawn(move || redeem(ledger, gateway, &format!("SLOW-{thread}"), 10));
+        }
+    });
+    let syncs = shim.get(Word::Syncs) - syncs;
+    ledger.settle_up(&gateway, &witness).assert_conserved();
+    assert!((3..160).contains(&syncs), "160 redemptions took {syncs} syncs");
+}
