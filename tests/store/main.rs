@@ -2,6 +2,7 @@
 
 mod books;
 mod files;
+mod rescue;
 mod rules;
 mod salvage;
 mod upgrade;
