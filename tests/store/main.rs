@@ -11,6 +11,7 @@
 
 mod books;
 mod files;
+mod rescue;
 mod rules;
 mod running;
 mod salvage;
