@@ -2,7 +2,7 @@
 //! R7 is `tests/fleet.rs`; what needs a network of its own (R8, R9, R10) is in `netns`.
 
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
