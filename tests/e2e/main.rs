@@ -11,6 +11,7 @@
 mod clock;
 mod disk;
 mod harness;
+mod netns;
 mod operator;
 mod oracle;
 mod rehearse;

@@ -5,6 +5,7 @@
 mod console;
 mod disk;
 mod gateway;
+pub(crate) mod network;
 mod process;
 mod provider;
 mod till;
@@ -14,8 +15,13 @@ mod witness;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
+<<<<<<< HEAD
+pub(crate) use gateway::{Builder, Gateway};
+pub(crate) use network::{Network, in_a_network_of_its_own};
+=======
 pub(crate) use disk::{DATABASE, EIO, EROFS, LOG, Mount, Shim, Word, skipped};
 pub(crate) use gateway::{Builder, Counts, Gateway};
+>>>>>>> main
 pub(crate) use process::redeemd;
 pub(crate) use provider::Provider;
 pub(crate) use till::{Order, Reply, Till};
