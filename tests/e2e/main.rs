@@ -8,11 +8,14 @@
     reason = "clippy knows tests by their attribute alone, and a harness's faults are failures of its tests"
 )]
 
+mod backlog;
 mod clock;
 mod disk;
 mod harness;
 mod oracle;
 mod rehearse;
 mod smoke;
+mod start;
 mod till;
 mod torture;
+mod watchdog;
