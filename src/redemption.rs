@@ -58,6 +58,19 @@ impl Id {
         self.0.split_once('-').and_then(|(seq, _)| seq.parse().ok()).map(Seq)
     }
 
+    /// The number and the 96 random bits that the id was made of; `None` for text that [`Id::new`] never makes.
+    #[must_use]
+    pub fn parts(&self) -> Option<(Seq, [u8; 12])> {
+        let (_, digits) = self.0.split_once('-').filter(|(_, digits)| digits.len() == 20)?;
+        let value = |digit: u8| BASE32.iter().position(|known| *known == digit).map(|at| at as u128);
+        let bits = digits.bytes().try_fold(0u128, |bits, digit| Some((bits << 5) | value(digit)?))? >> 4;
+        let mut tag = [0; 12];
+        for (to, from) in tag.iter_mut().zip(bits.to_be_bytes().into_iter().skip(4)) {
+            *to = from;
+        }
+        self.seq().map(|seq| (seq, tag)).filter(|(seq, tag)| Self::new(*seq, *tag) == *self)
+    }
+
     /// The id as it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -310,4 +323,19 @@ pub struct Redemption {
     pub answer: Option<Answer>,
     /// Why it is parked or what the operator noted.
     pub note: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_gives_back_what_it_was_made_of_and_other_text_gives_nothing() {
+        for tag in [[0; 12], [255; 12], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]] {
+            assert_eq!(Id::new(Seq(42), tag).parts(), Some((Seq(42), tag)));
+        }
+        for text in ["42-0", "042-00000000000000000000", "42-00000000000000000001", "42-0000000000000000000000"] {
+            assert_eq!(Id::parse(text).unwrap().parts(), None, "{text}");
+        }
+    }
 }

@@ -39,7 +39,7 @@ complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "flush" -d 'Try a la
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "hold" -d 'Hold a lane (or all): nothing is sent until it is released'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "release" -d 'Let a held lane (or all) go on'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "report" -d 'What became of the rewards given while the line was down'
-complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "export" -d 'Write the pending redemptions of this gateway to a file'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "export" -d 'Write the pending and parked redemptions of this gateway, whole codes included, to a file'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "import" -d 'Take over the redemptions that another gateway exported'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "sandbox" -d 'Be a provider to test against: the contract, and every fault on demand'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "rehearse" -d 'Play an outage against a sandbox provider with these settings; ends with the books'
@@ -87,6 +87,7 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l to -d 'Only u
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand export" -l state-dir -d 'Read this state directory, whose daemon does not run' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand export" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand export" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand export" -s h -l help -d 'Print help'

@@ -137,6 +137,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (export)
 _arguments "${_arguments_options[@]}" : \
+'--state-dir=[Read this state directory, whose daemon does not run]:DIR:_files' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
@@ -220,7 +221,7 @@ _redeemd_commands() {
 'hold:Hold a lane (or all)\: nothing is sent until it is released' \
 'release:Let a held lane (or all) go on' \
 'report:What became of the rewards given while the line was down' \
-'export:Write the pending redemptions of this gateway to a file' \
+'export:Write the pending and parked redemptions of this gateway, whole codes included, to a file' \
 'import:Take over the redemptions that another gateway exported' \
 'sandbox:Be a provider to test against\: the contract, and every fault on demand' \
 'rehearse:Play an outage against a sandbox provider with these settings; ends with the books' \

@@ -6,6 +6,7 @@ mod guard;
 mod metrics;
 mod problem;
 mod redemptions;
+mod rescue;
 mod status;
 mod who;
 
@@ -24,6 +25,8 @@ use crate::queue::Queue;
 
 pub use problem::Problem;
 pub use redemptions::{LIMIT_DEFAULT, LIMIT_MAX};
+pub use rescue::{EXPORT_ROWS_MAX, IMPORT_BYTES_MAX, IMPORT_ROWS_MAX};
+pub use who::user_name;
 
 /// The largest request body, in bytes: an action's note and its braces.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -79,7 +82,11 @@ pub fn router(shared: Arc<Admin>) -> Router {
         .route("/api/v1/lanes/{name}/hold", post(actions::hold))
         .route("/api/v1/lanes/{name}/release", post(actions::release))
         .route("/api/v1/lanes/{name}/retry-held", post(actions::retry_held));
-    guarded(views.merge(actions).with_state(shared))
+    let rescue = Router::new()
+        .route("/api/v1/export", get(rescue::export))
+        .route("/api/v1/import", post(rescue::import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
+        .layer(from_fn(rescue::socket_only));
+    guarded(views.merge(actions).merge(rescue).with_state(shared))
 }
 
 /// What holds for every route, the missing ones included.

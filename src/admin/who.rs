@@ -9,7 +9,12 @@ const PASSWD_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The name under which an action is recorded.
 pub(super) fn name(peer: Option<&Peer>) -> String {
-    let Some(uid) = peer.and_then(|peer| peer.uid) else { return "console".to_owned() };
+    peer.and_then(|peer| peer.uid).map_or_else(|| "console".to_owned(), user_name)
+}
+
+/// The name of the user with this id as the system lists it, else the number.
+#[must_use]
+pub fn user_name(uid: u32) -> String {
     let mut users = String::new();
     let read =
         std::fs::File::open("/etc/passwd").and_then(|file| file.take(PASSWD_BYTES_MAX).read_to_string(&mut users));

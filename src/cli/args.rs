@@ -48,7 +48,7 @@ pub enum Command {
     Release(LaneArgs),
     /// What became of the rewards given while the line was down
     Report(ReportArgs),
-    /// Write the pending redemptions of this gateway to a file
+    /// Write the pending and parked redemptions of this gateway, whole codes included, to a file
     Export(ExportArgs),
     /// Take over the redemptions that another gateway exported
     Import(ImportArgs),
@@ -135,6 +135,9 @@ pub struct ReportArgs {
 pub struct ExportArgs {
     /// The file to write; it must not exist
     pub file: PathBuf,
+    /// Read this state directory, whose daemon does not run
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// `import`

@@ -19,7 +19,7 @@ const SOCKET: &str = "admin.sock";
 const RUNTIME_DIR: &str = "/run/redeemd";
 
 /// Where the state is unless something else is said.
-const STATE_DIR: &str = "/var/lib/redeemd";
+pub(super) const STATE_DIR: &str = "/var/lib/redeemd";
 
 /// The daemon, wherever its socket is.
 #[derive(Debug)]

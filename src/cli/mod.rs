@@ -70,8 +70,8 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Hold(args) => act::tell(&daemon()?, act::Order::Hold, &args, json, out).await,
         Command::Release(args) => act::tell(&daemon()?, act::Order::Release, &args, json, out).await,
         Command::Report(args) => report::report(&daemon()?, &args, json, out).await,
-        Command::Export(args) => rescue::export(&args),
-        Command::Import(args) => rescue::import(&args),
+        Command::Export(args) => rescue::export(file.as_deref(), &args, json, out).await,
+        Command::Import(args) => rescue::import(file.as_deref(), &args, json, out).await,
         Command::Rehearse(args) => rehearse::rehearse(file, &args, json, out).await,
         Command::Sandbox(args) => {
             crate::sandbox::run(SandboxArgs { json, ..*args }).await.map_err(|error| match error {

@@ -27,6 +27,7 @@ async fn daemon(loaded: Loaded, options: LoadOptions) -> Result<(), CliError> {
             DaemonError::State { .. }
             | DaemonError::Certificate(_)
             | DaemonError::Sockets(_)
+            | DaemonError::OpenSocket { .. }
             | DaemonError::Provider { .. } => Exit::Config,
             DaemonError::Listen { .. } | DaemonError::Storage(_) | DaemonError::System(_) => Exit::Internal,
         })

@@ -50,6 +50,14 @@ pub enum DaemonError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// The settings' own rule for `intake.listen`, for a socket that systemd hands in. Exit code 78.
+    #[error(
+        "systemd hands in {address}, which is beyond loopback, and no till has a token: give the tills tokens, or set intake.allow_anonymous"
+    )]
+    OpenSocket {
+        /// Where it listens.
+        address: std::net::SocketAddr,
+    },
     /// The certificate of the tills' listener cannot be used. Exit code 78.
     #[error("intake.tls: {0}")]
     Certificate(String),

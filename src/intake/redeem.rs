@@ -66,7 +66,7 @@ async fn pending(queue: &Queue, current: &Current, taken: &Taken) -> (Response, 
 
 /// The provider alone could say whether this code may be used again, and it has not in time.
 async fn unanswered(queue: &Queue, current: &Current, taken: &Taken) -> (Response, State) {
-    match queue.refuse_at_till(&taken.id).await {
+    match queue.refuse_at_till(taken).await {
         Ok(Refused::Settled(row)) => (reply::settled(&row, current.accepted_status), row.state),
         Ok(Refused::Voided(by)) => (reply::about(used(&by), &taken.id, State::Voided), State::Voided),
         Ok(Refused::MayHaveArrived) => (reply::about(reply::unanswered(), &taken.id, State::Pending), State::Pending),

@@ -1,12 +1,13 @@
 //! The async handle on the one thread that owns the store: group commit, wake-ups, and where intake, forwarder and
 //! admin meet.
 
+mod check;
 mod lane;
 mod seats;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ use crate::link::Cause;
 use crate::redemption::{Id, Redemption, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Acted, Claim, Claimed, Counts, Decision, Done, Ended, Event, Filter, LaneMemory, NewRedemption, Op, Pruned, Reader,
-    Refused, Settled, StoreError, Trouble, VoidOutcome,
+    Acted, Arrived, Claim, Claimed, Counts, Decision, Done, Ended, Event, Filter, Import, LaneMemory, NewRedemption,
+    Op, Page, Pruned, Reader, Refused, Settled, StoreError, Taken, Trouble, VoidOutcome,
 };
 use seats::{Flights, Seats};
 
@@ -84,6 +85,8 @@ struct Shared {
     fatal: watch::Sender<Option<String>>,
     /// How many databases were set aside: damage that was met in an earlier one is known.
     generation: AtomicU64,
+    /// How many frames the log holds.
+    wal_frames: Arc<AtomicU32>,
 }
 
 /// An operation and where its result goes.
@@ -142,9 +145,9 @@ impl Queue {
     ///
     /// # Errors
     /// Nothing was changed.
-    pub async fn refuse_at_till(&self, id: &Id) -> Result<Refused, QueueError> {
-        let withdrawn = id.seq().is_some_and(|seq| self.shared.flights.withdraw(seq));
-        expect_done!(self.ask(Op::RefuseAtTill { id: id.clone(), withdrawn }).await?, Refused)
+    pub async fn refuse_at_till(&self, taken: &Taken) -> Result<Refused, QueueError> {
+        let withdrawn = self.shared.flights.withdraw(taken.seq);
+        expect_done!(self.ask(Op::RefuseAtTill { id: taken.id.clone(), withdrawn }).await?, Refused)
     }
 
     /// A till's own row.
@@ -161,8 +164,9 @@ impl Queue {
     /// # Errors
     /// Nothing was changed.
     pub async fn void_by_till(&self, id: &Id, till: &str) -> Result<VoidOutcome, QueueError> {
-        let own = self.receipt(id, till).await?.is_some();
-        let withdrawn = own && id.seq().is_some_and(|seq| self.shared.flights.withdraw(seq));
+        // An imported row's id carries another store's number: only the row itself knows its own.
+        let own = self.receipt(id, till).await?;
+        let withdrawn = own.is_some_and(|row| self.shared.flights.withdraw(row.seq));
         let op = Op::VoidByTill { id: id.clone(), till: till.to_owned(), withdrawn };
         expect_done!(self.ask(op).await?, Voided)
     }
@@ -385,6 +389,22 @@ impl Queue {
     /// Nothing was pruned.
     pub async fn prune(&self, settled_before_ms: i64, after: Seq) -> Result<Pruned, QueueError> {
         expect_done!(self.ask(Op::Prune { settled_before_ms, after }).await?, Pruned)
+    }
+
+    /// The open rows after `after`, whole: for the file that another gateway imports.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn export(&self, after: Seq, rows_max: usize) -> Result<Page, QueueError> {
+        self.read(move |reader| reader.export(after, rows_max)).await
+    }
+
+    /// Takes over rows that another gateway exported; what became of each.
+    ///
+    /// # Errors
+    /// None was taken.
+    pub async fn import(&self, import: Import) -> Result<Vec<Arrived>, QueueError> {
+        expect_done!(self.ask(Op::Import(import)).await?, Imported)
     }
 
     /// Returns when the writer has come round: it is alive.

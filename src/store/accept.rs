@@ -20,7 +20,7 @@ enum Guard {
 impl Desk<'_> {
     pub(super) fn accept(&mut self, new: &NewRedemption, reusable: bool) -> Result<Done, StoreError> {
         let key = key_of(new);
-        let repeat = self.by_key(key)?.filter(|row| !is_asked_anew(row));
+        let repeat = self.by_key(key)?.filter(|row| !is_asked_anew(row) && !is_a_namesakes(row, &new.request));
         if let Some(row) = repeat {
             return self.repeat(&row, &new.request).map(|decision| Done::Decided(decision, None));
         }
@@ -33,11 +33,12 @@ impl Desk<'_> {
         if let Err(limit) = limits::admit(self.around.offline, now) {
             return Ok(Done::Decided(Decision::Limited(limit), None));
         }
-        let stored = self.fresh(new, lane, key, self.kind_of(&now, reusable, &guard), now.up)?;
-        self.take(stored, &new.request, now)
+        let kind = self.kind_of(&now, reusable, &guard);
+        let stored = self.fresh(new, lane, key, kind)?;
+        self.take(&stored, &new.request, now)
     }
 
-    fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
+    pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
         let (high, low) = halves(key);
         let sql =
             format!("SELECT {COLUMNS} FROM redemption WHERE key = ?1 AND key_rest = ?2 ORDER BY seq DESC LIMIT 1");
@@ -88,14 +89,9 @@ impl Desk<'_> {
         bits.into_iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum()
     }
 
-    fn fresh(
-        &mut self,
-        new: &NewRedemption,
-        lane: i64,
-        key: [u8; 16],
-        kind: i64,
-        in_flight: bool,
-    ) -> Result<Stored, StoreError> {
+    /// A row of a lane that is up is born in flight.
+    fn fresh(&mut self, new: &NewRedemption, lane: i64, key: [u8; 16], kind: i64) -> Result<Stored, StoreError> {
+        let in_flight = kind & kind::ONLINE != 0;
         let Request { reward_code, business_refrence, branch_id, date, body, .. } = &new.request;
         let mut row = Stored {
             seq: Seq(*self.next_seq),
@@ -125,11 +121,11 @@ impl Desk<'_> {
         Ok(row)
     }
 
-    fn take(&mut self, row: Stored, request: &Request, now: LaneNow) -> Result<Done, StoreError> {
+    fn take(&mut self, row: &Stored, request: &Request, now: LaneNow) -> Result<Done, StoreError> {
         row.insert(self.sql, &request.body)?;
         self.books.enter(row.lane, State::Pending)?;
-        let decision = Decision::Taken(taken(&row, now.up || now.hopeful));
-        let live = now.up.then(|| Box::new(Claimed::new(&row, request.body.clone())));
+        let decision = Decision::Taken(taken(row, now.up || now.hopeful));
+        let live = now.up.then(|| Box::new(Claimed::new(row, request.body.clone())));
         Ok(Done::Decided(decision, live))
     }
 
@@ -162,6 +158,11 @@ fn holds_code(row: &Stored) -> bool {
 /// "has been used", so that asking again is a new question.
 fn is_asked_anew(row: &Stored) -> bool {
     row.state == State::Voided && row.is(kind::PROVIDER_ONLY)
+}
+
+/// A row from another store, whose till has the name of one of ours and used the same key for something else.
+fn is_a_namesakes(row: &Stored, request: &Request) -> bool {
+    row.origin.is_some() && row.request != Fingerprint::of_request(request).0
 }
 
 /// What names a till's request: its own key, else the till and the five fields.

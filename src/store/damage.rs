@@ -20,7 +20,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// A new database while it is being made.
 const UNFINISHED: &str = "redeemd.db.new";
 /// A new database that waits for the damaged one to be set aside; the set-aside name follows.
-const FINISHED: &str = "redeemd.db.rescued-";
+pub(super) const FINISHED: &str = "redeemd.db.rescued-";
 /// What is set aside; the time follows, in UTC.
 const ASIDE: &str = "redeemd.db.damaged-";
 /// How many files may be set aside under one second's name.
@@ -48,7 +48,7 @@ impl fmt::Display for Salvage {
         match lost {
             Some(0) => f.write_str("; none was lost"),
             Some(lost) => write!(f, "; {lost} were lost"),
-            None => f.write_str("; how many were lost is not known, because the books were lost too"),
+            None => f.write_str("; whether any were lost is not known, because the newest books were lost too"),
         }
     }
 }
@@ -66,7 +66,7 @@ pub(super) fn look(dir: &Path) -> Result<(), StoreError> {
     if page_bytes != Some(pages::PAGE_BYTES) {
         return Err(StoreError::Damaged(format!("its page size is {}", page_bytes.unwrap_or(0))));
     }
-    match pages::log_fault(&dir.join(LOG))? {
+    match pages::log_fault(&path, &dir.join(LOG))? {
         Some(fault) => Err(StoreError::Damaged(fault.to_owned())),
         None => Ok(()),
     }
@@ -185,7 +185,7 @@ pub(super) fn finish(dir: &Path) -> Result<(), StoreError> {
 }
 
 /// The set-aside name that a finished new database carries.
-fn finished(dir: &Path) -> Result<Option<String>, StoreError> {
+pub(super) fn finished(dir: &Path) -> Result<Option<String>, StoreError> {
     for entry in std::fs::read_dir(dir).map_err(files::file_error(dir))? {
         let name = entry.map_err(files::file_error(dir))?.file_name();
         if let Some(aside) = name.to_str().and_then(|name| name.strip_prefix(FINISHED)) {

@@ -41,12 +41,33 @@ pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
     let mut file = options.open(&path).map_err(file_error(&path))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let mut pid = String::new();
-        file.take(20).read_to_string(&mut pid).map_err(file_error(&path))?;
-        return Err(StoreError::Locked { pid: pid.trim().to_owned(), dir: dir.to_owned() });
+        return Err(held(&mut file, &path, dir));
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(file_error(&path))?;
     Ok(Lock(file))
+}
+
+/// The lock without a trace of ours in its file; `None` where there is no such file and none can be made: nobody can
+/// hold it.
+pub(super) fn lock_to_read(dir: &Path) -> Result<Option<Lock>, StoreError> {
+    let path = dir.join("lock");
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(lock(dir).ok()),
+        Err(error) => return Err(file_error(&path)(error)),
+    };
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Err(held(&mut file, &path, dir));
+    }
+    Ok(Some(Lock(file)))
+}
+
+fn held(file: &mut File, path: &Path, dir: &Path) -> StoreError {
+    let mut pid = String::new();
+    match file.take(20).read_to_string(&mut pid) {
+        Ok(_) => StoreError::Locked { pid: pid.trim().to_owned(), dir: dir.to_owned() },
+        Err(error) => file_error(path)(error),
+    }
 }
 
 /// Bytes that this process may still write into the file system of `dir`; zero when that cannot be told.
@@ -63,10 +84,13 @@ pub fn is_volatile(dir: &Path) -> bool {
     rustix::fs::statfs(dir).is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| IN_MEMORY.contains(&kind)))
 }
 
-/// Which file this is: its device and its inode.
+/// Which file this is: its device, and its inode with the time of its birth mixed in, because a copy that takes the
+/// place of a deleted file often gets the very same inode. Where a file system keeps no such time the inode is alone.
 pub(super) fn identity(path: &Path) -> Result<(i64, i64), StoreError> {
     let meta = std::fs::metadata(path).map_err(file_error(path))?;
-    Ok((meta.dev().cast_signed(), meta.ino().cast_signed()))
+    let born = meta.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    let birth = born.as_secs().rotate_left(32) ^ u64::from(born.subsec_nanos());
+    Ok((meta.dev().cast_signed(), (meta.ino() ^ birth).cast_signed()))
 }
 
 fn reserve_path(dir: &Path) -> PathBuf {
@@ -95,7 +119,7 @@ pub(super) fn keep_reserve(dir: &Path) -> bool {
 
 fn write_reserve(path: &Path) -> std::io::Result<()> {
     let mut file = File::create(path)?;
-    let block = [0x5a; 64 * 1024];
+    let block = vec![0x5a; 64 * 1024];
     for _ in 0..(RESERVE_BYTES / block.len() as u64) {
         file.write_all(&block)?;
     }

@@ -89,6 +89,17 @@ impl Image {
         logged.max().unwrap_or(0).max(self.file_pages)
     }
 
+    /// Pages whose newest version in the log may be older than the one in the file: the log's header is lost, and with
+    /// it the certainty of which round of the log is the newest.
+    pub(super) fn doubtful(&self) -> Vec<u32> {
+        if self.log.header_fits { Vec::new() } else { self.newest.keys().copied().collect() }
+    }
+
+    /// How long the log is, in bytes.
+    pub(super) fn log_bytes(&self) -> u64 {
+        self.log.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
+    }
+
     /// A damaged frame may name any page: no database grew so far beyond its file through one log.
     fn page_max(&self) -> u32 {
         self.file_pages.saturating_add(u32::try_from(self.log.frames.len()).unwrap_or(u32::MAX)).saturating_add(1)
@@ -131,16 +142,15 @@ impl Image {
 
 /// Why the log is damaged, if it is: SQLite itself takes the first bad checksum for the log's end and silently drops
 /// what was committed behind it.
-pub(super) fn log_fault(log: &Path) -> Result<Option<&'static str>, StoreError> {
-    let log = Log::read(log)?;
-    if log.frames.is_empty() {
-        return Ok(None);
+pub(super) fn log_fault(database: &Path, log: &Path) -> Result<Option<&'static str>, StoreError> {
+    let image = Image::open(database, log)?;
+    if image.log.frames.iter().any(|frame| frame.standing == Standing::Loose) {
+        return Ok(Some("its log has a damaged place, and committed transactions after it"));
     }
-    if !log.header_fits {
-        return Ok(Some("the header of its log does not fit its checksum"));
-    }
-    let is_cut = log.frames.iter().any(|frame| frame.standing == Standing::Loose);
-    Ok(is_cut.then_some("its log has a damaged place, and committed transactions after it"))
+    // A power cut can tear the header only while the log begins anew, when all of it has been moved to the database.
+    let is_moved = image.newest.keys().all(|page| image.page(*page) == image.filed(*page));
+    let is_torn = image.log.header_fits || is_moved;
+    Ok((!is_torn).then_some("the header of its log does not fit its checksum"))
 }
 
 impl Log {
@@ -155,7 +165,7 @@ impl Log {
         let sum = checksum((0, 0), header.get(..24).unwrap_or_default(), little);
         let header_fits = sum == stated && matches!(be32(&header, 0), Some(magic) if magic | 1 == WAL_MAGIC | 1);
         let mut frames = read_frames(&file, stated, little);
-        let salts = if header_fits { salts_at(&header, 16) } else { frames.first().map(|frame| frame.salts) };
+        let salts = if header_fits { salts_at(&header, 16) } else { newest_salts(&frames) };
         judge(&mut frames, salts, header_fits);
         Ok(Self { file: Some(file), frames, header_fits })
     }
@@ -165,6 +175,16 @@ impl Log {
         let offset = frame_offset(place) + FRAME_HEADER_BYTES as u64;
         let read = read_some_at(self.file.as_ref()?, &mut page, offset);
         (read == PAGE_BYTES).then_some(page)
+    }
+}
+
+/// The salts of the newest round, when the header cannot say them: it lies at the beginning, and the first of its salts
+/// is by one more than that of the round before. A first frame that is neither was torn with the header.
+fn newest_salts(frames: &[Frame]) -> Option<(u32, u32)> {
+    let (first, second) = (frames.first()?.salts, frames.get(1).map(|frame| frame.salts));
+    match second {
+        Some(second) if first != second && first.0 != second.0.wrapping_add(1) => Some(second),
+        Some(_) | None => Some(first),
     }
 }
 
@@ -199,11 +219,13 @@ fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<Frame> 
 /// begins) but damage, and what was committed behind it stands too.
 fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
     let Some(salts) = salts else { return };
-    let first_fits = |place: usize| place == 0 && !header_fits;
+    // Without the header nothing says what the first frame continues; and it may have been torn with it.
+    let begin = if header_fits { 0 } else { of_round_begin(frames, salts) };
+    let first_fits = |place: usize| place == begin && !header_fits;
     let of_round: Vec<bool> = frames.iter().map(|frame| frame.salts == salts).collect();
     let fits: Vec<bool> =
         frames.iter().zip(&of_round).enumerate().map(|(i, (f, mine))| *mine && (f.follows || first_fits(i))).collect();
-    let chain = fits.iter().take_while(|fits| **fits).count();
+    let chain = begin + fits.iter().skip(begin).take_while(|fits| **fits).count();
     let committed = |upto: usize| frames.iter().take(upto).rposition(|frame| frame.commits).map_or(0, |at| at + 1);
     let mut end = committed(chain);
     let mut last_commit_behind = None;
@@ -219,11 +241,15 @@ fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
     if let (true, Some(last)) = (is_damage, last_commit_behind) {
         end = last + 1;
     }
-    for (place, frame) in frames.iter_mut().enumerate().take(end) {
+    for (place, frame) in frames.iter_mut().enumerate().take(end).skip(begin) {
         let mine = of_round.get(place).copied().unwrap_or(false);
         let fits = fits.get(place).copied().unwrap_or(false);
         frame.standing = if mine && fits { Standing::Stands } else { Standing::Loose };
     }
+}
+
+fn of_round_begin(frames: &[Frame], salts: (u32, u32)) -> usize {
+    usize::from(frames.first().is_some_and(|frame| frame.salts != salts))
 }
 
 /// The log's running checksum over whole pairs of 32-bit words.

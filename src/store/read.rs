@@ -21,8 +21,8 @@ const EVENTS_MAX: i64 = 100;
 /// A connection that can only read; to be dropped after the one thing that it was opened for.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
-    lanes: BTreeMap<i64, String>,
+    pub(super) connection: Connection,
+    pub(super) lanes: BTreeMap<i64, String>,
 }
 
 impl Reader {
@@ -31,7 +31,11 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = schema::open_reader(path)?;
+        Self::on(schema::open_reader(path)?)
+    }
+
+    /// Reads through a connection that is open already.
+    pub(super) fn on(connection: Connection) -> Result<Self, StoreError> {
         let lanes = {
             let mut statement = connection.prepare("SELECT lane, name FROM lane")?;
             statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?
@@ -113,7 +117,7 @@ impl Reader {
     }
 
     /// Each lane's pending rows lie in order in their index, those in flight apart.
-    fn pending(&self, filter: &Filter, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
+    pub(super) fn pending(&self, filter: &Filter, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
         let sql = "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = ?2 AND seq > ?3 AND state = 0 \
              ORDER BY seq LIMIT ?4";
         let mut statement = self.connection.prepare(sql)?;
@@ -129,7 +133,13 @@ impl Reader {
         Ok(found)
     }
 
-    fn exceptions(&self, filter: &Filter, state: State, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
+    pub(super) fn exceptions(
+        &self,
+        filter: &Filter,
+        state: State,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Seq>, StoreError> {
         let sql = "SELECT seq, lane FROM redemption WHERE state = ?1 AND state >= 2 AND seq > ?2 ORDER BY seq LIMIT ?3";
         let mut statement = self.connection.prepare(sql)?;
         let found = statement.query((state as i64, after, rows(LOOK_ROWS_MAX)))?;

@@ -172,7 +172,7 @@ impl Stored {
         })
     }
 
-    fn note(&self, connection: &Connection) -> Result<(Option<Answer>, Option<String>), StoreError> {
+    pub(super) fn note(&self, connection: &Connection) -> Result<(Option<Answer>, Option<String>), StoreError> {
         let sql = "SELECT status, content_type, body, note FROM answer WHERE seq = ?1";
         let found = connection.prepare_cached(sql)?.query_row([self.seq.0], read_answer).optional()?;
         Ok(found.unwrap_or_default())

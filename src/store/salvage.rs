@@ -43,7 +43,7 @@ pub struct Tally {
     pub pending: u64,
     /// Of these parked because their body or their state could not be read.
     pub parked: u64,
-    /// Redemptions that the books know and the file does not; `None` when the books were lost too.
+    /// Redemptions that the books know and the file does not; `None` when the books, or the newest of them, were lost.
     pub lost: Option<u64>,
 }
 
@@ -69,6 +69,8 @@ struct Salvage<'a> {
     /// The page that is being read; zero: one of which the number cannot be believed.
     page: u32,
     seq_floor: i64,
+    /// How long the log must be at least.
+    log_bytes: u64,
     parked: u64,
 }
 
@@ -82,10 +84,11 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
         image,
         sql: to,
         lanes: BTreeMap::new(),
-        suspects: BTreeSet::new(),
+        suspects: image.doubtful().into_iter().collect(),
         leaves: leaves_of_redemptions(image),
         page: 0,
         seq_floor: 0,
+        log_bytes: 0,
         parked: 0,
     };
     let pages = pages_to_read(image);
@@ -262,7 +265,8 @@ impl<'a> Salvage<'a> {
     }
 
     fn take_meta(&mut self, row: &Row) -> bool {
-        let [_, _, _, _, _, Value::Int(floor), _] = row.columns.as_slice() else { return false };
+        let [_, _, _, _, Value::Int(log_bytes), Value::Int(floor), _] = row.columns.as_slice() else { return false };
+        self.log_bytes = self.log_bytes.max(u64::try_from(*log_bytes).unwrap_or(0));
         let ahead = floor.saturating_sub(self.seq_floor);
         if ahead <= SEQ_FLOOR_AHEAD_MAX {
             self.seq_floor = self.seq_floor.max(*floor);
@@ -331,7 +335,8 @@ impl<'a> Salvage<'a> {
             self.seq_floor = self.seq_floor.max(had.first().copied().unwrap_or(0));
             self.write_lane(*number, lane, (accepted, states, gone))?;
         }
-        known &= !self.lanes.is_empty();
+        // Books from before the log was lost know nothing of what was in it.
+        known &= !self.lanes.is_empty() && self.image.log_bytes() >= self.log_bytes;
         let here =
             |state: Option<i64>| rows.iter().filter(|row| state.is_none_or(|s| s == row.1)).map(|row| row.2).sum();
         let count = |rows: i64| u64::try_from(rows).unwrap_or(0);

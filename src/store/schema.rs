@@ -10,10 +10,11 @@ use super::pages::PAGE_BYTES;
 /// `PRAGMA application_id`: "rdmd".
 pub(super) const APPLICATION_ID: i64 = 0x7264_6d64;
 /// `PRAGMA user_version` of this build.
+#[expect(clippy::cast_possible_wrap, reason = "a handful of steps")]
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// A version further ahead than this was never written by any redeemd: the number is damaged.
 const VERSIONS_AHEAD_MAX: i64 = 1000;
-/// How many steps of SQLite's machine pass between two looks at the clock.
+/// How many steps of SQLite's machine pass before a long look is asked whether it may go on.
 const CHECK_STEPS: i32 = 1000;
 /// SQLite before 3.51.3 can corrupt a WAL that two connections use (sqlite.org/wal.html, "WAL-reset bug").
 pub(super) const SQLITE_VERSION_MIN: i32 = 3_051_003;
@@ -149,7 +150,7 @@ pub(super) mod mark {
     /// A till waited when the provider's answer came, and was told it.
     pub(in crate::store) const ANSWERED: i64 = 32;
     /// Every mark there is.
-    pub(in crate::store) const ALL: i64 = 31;
+    pub(in crate::store) const ALL: i64 = 63;
 }
 
 /// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is
@@ -211,10 +212,10 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
 
 /// Sets a pragma and reads it back: SQLite keeps silent about one that it did not take.
 fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), StoreError> {
-    connection.pragma_update_and_check(None, name, value, |_| Ok(())).or_else(|error| match error {
-        rusqlite::Error::QueryReturnedNoRows => Ok(()),
-        other => Err(other),
-    })?;
+    match connection.pragma_update_and_check(None, name, value, |_| Ok(())) {
+        Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => {}
+        Err(error) => return Err(error.into()),
+    }
     let got: rusqlite::types::Value = connection.pragma_query_value(None, name, |row| row.get(0))?;
     let got = match got {
         rusqlite::types::Value::Integer(number) => number.to_string(),
@@ -228,7 +229,7 @@ fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), S
 
 /// Whether the database is ours and one that this build knows. Ours is never found half made: it comes to its place by
 /// a rename.
-fn check_schema(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn check_schema(connection: &Connection) -> Result<(), StoreError> {
     let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if id != APPLICATION_ID {
@@ -256,7 +257,15 @@ fn shape(connection: &Connection) -> Result<Vec<(String, Option<String>)>, Store
 /// SQLite's own look through the file, for `within` at most: `None` when the time was not enough.
 pub(super) fn quick_check(connection: &mut Connection, within: Duration) -> Result<Option<()>, StoreError> {
     let end = Instant::now() + within;
-    connection.progress_handler(CHECK_STEPS, Some(move || Instant::now() >= end))?;
+    check_while(connection, move || Instant::now() < end)
+}
+
+/// SQLite's own look through the file, for as long as `go_on` says so: `None` when it said no.
+pub(super) fn check_while(
+    connection: &mut Connection,
+    mut go_on: impl FnMut() -> bool + Send + 'static,
+) -> Result<Option<()>, StoreError> {
+    connection.progress_handler(CHECK_STEPS, Some(move || !go_on()))?;
     let said: Result<String, _> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
     connection.progress_handler(0, None::<fn() -> bool>)?;
     match said {

@@ -62,6 +62,20 @@ fn a_copy_of_the_state_directory_makes_every_pending_row_uncertain_once() {
 }
 
 #[test]
+fn a_backup_that_is_put_back_in_the_same_place_is_a_copy_even_under_the_same_inode() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    world.store.take().unwrap().close().unwrap();
+    let (file, backup) = (world.path().join(FILE), tempfile::tempdir().unwrap());
+    std::fs::copy(&file, backup.path().join(FILE)).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::fs::copy(backup.path().join(FILE), &file).unwrap();
+    world.open();
+    assert!(world.report.moved);
+    assert!(world.show(&taken.id).uncertain);
+}
+
+#[test]
 fn a_copy_without_the_log_is_a_copy_and_no_damage() {
     let mut world = World::new();
     let taken = world.take("till-1", "A");

@@ -1,1 +1,486 @@
-//! Damaged files: set aside with their bytes intact, salvaged page by page.
+//! Damaged files: set aside with their bytes intact, salvaged page by page, and the store goes on.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use redeemd::redemption::{Id, Request, RewardCode, Seq, State};
+use redeemd::store::{Decision, Ended, FILE, NewRedemption, Op, Salvage, Trouble};
+
+use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
+
+const LOG: &str = "redeemd.db-wal";
+const PAGE: usize = 4096;
+
+/// What was acknowledged: by id, its state and its body.
+type Known = BTreeMap<String, (State, Vec<u8>)>;
+
+/// Numbers that look random and are the same at every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).unwrap()
+    }
+}
+
+fn long(code: &str, bytes: usize) -> NewRedemption {
+    let padding = "x".repeat(bytes);
+    let request = Request {
+        reward_code: RewardCode::new(code.to_owned()),
+        body: format!(r#"{{"reward_code":"{code}","more":"{padding}"}}"#).into(),
+        ..new("till-1", code).request
+    };
+    NewRedemption { request, ..new("till-1", code) }
+}
+
+/// A store with rows in every state, some with bodies that need overflow pages.
+fn filled(rows: usize) -> (World, Known) {
+    let mut world = World::up();
+    let mut known = Known::new();
+    for n in 0..rows {
+        world.lane.up = n % 7 != 0;
+        let new = long(&format!("CODE-{n}"), if n % 5 == 0 { 9000 } else { 300 });
+        let body = new.request.body.to_vec();
+        let Decision::Taken(taken) = world.decide(new) else { panic!() };
+        let ended = match n % 7 {
+            1 => confirmed(),
+            2 => declined("no such reward"),
+            3 => parked(),
+            4 => Ended::Unclear,
+            _ => Ended::Clean,
+        };
+        if world.lane.up {
+            world.settle(taken.seq, 1, ended);
+        }
+        known.insert(taken.id.to_string(), (world.show(&taken.id).state, body));
+    }
+    (world, known)
+}
+
+fn set_aside(world: &World) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(world.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with("redeemd.db.damaged-"));
+    found.sort();
+    found
+}
+
+/// Everything that must hold after a salvage, whatever was damaged; how many rows were lost.
+fn check(world: &mut World, known: &Known) -> u64 {
+    // What a start does not see in its short look is met when it is read; the writer then does this.
+    let reader = world.reader();
+    let met = known.keys().find_map(|id| reader.by_id(&Id::parse(id).unwrap()).err());
+    drop(reader);
+    if let Some(error) = met {
+        assert_eq!(error.trouble(), Trouble::Damaged);
+        world.report = world.store().rescue(&error.to_string(), &[]).unwrap();
+    }
+    let salvage = world.report.salvage.clone();
+    let (mut kept, mut pending) = (0, 0);
+    let reader = world.reader();
+    for (id, (state, _)) in known {
+        let Some(row) = reader.by_id(&Id::parse(id).unwrap()).unwrap() else { continue };
+        kept += 1;
+        pending += u64::from(row.state == State::Pending);
+        let may = row.state == *state
+            || (row.uncertain && matches!(row.state, State::Pending))
+            || (row.state == State::Parked && *state == State::Pending);
+        assert!(may, "{id} was {state} and is {}", row.state);
+        if salvage.is_some() && row.state == State::Pending {
+            assert!(row.uncertain, "{id} is pending and may have been sent");
+        }
+    }
+    drop(reader);
+    let lost = known.len() as u64 - kept;
+    let counts = world.counts();
+    assert!(counts.balance(), "{counts:?}");
+    assert_eq!((counts.accepted, counts.pending), (kept, pending));
+    if let Some(Salvage { tally, .. }) = salvage {
+        assert_eq!((tally.kept, tally.pending), (kept, pending));
+        assert!(tally.lost.is_none_or(|told| told == lost), "told {:?}, lost {lost}", tally.lost);
+    }
+    for row in world.claim() {
+        let (_, body) = &known[row.id.as_str()];
+        assert_eq!(row.body.as_ref(), &body[..], "never other bytes");
+    }
+    world.lane.up = false;
+    world.take("till-9", "AFTERWARDS");
+    world.crash();
+    assert!(world.report.salvage.is_none(), "once is enough: {:?}", world.report.salvage);
+    lost
+}
+
+/// The process ends without a word, something happens to the files, and another process starts.
+fn damaged(world: &mut World, damage: impl FnOnce(&mut World)) -> Salvage {
+    world.store = None;
+    damage(world);
+    world.open();
+    world.report.salvage.clone().expect("a salvage")
+}
+
+fn bytes(world: &World, name: &str) -> Vec<u8> {
+    fs::read(world.path().join(name)).unwrap()
+}
+
+fn write(world: &World, name: &str, bytes: &[u8]) {
+    fs::write(world.path().join(name), bytes).unwrap();
+}
+
+/// Everything moves into the database; the log holds nothing that is not there too.
+fn checkpointed(world: &mut World) {
+    world.restart();
+    world.store().checkpoint().unwrap();
+}
+
+#[test]
+fn an_empty_file_is_damage_and_no_first_start() {
+    let (mut world, known) = filled(20);
+    damaged(&mut world, |world| write(world, FILE, b""));
+    let lost = check(&mut world, &known);
+    assert_eq!(lost, 0, "all of it was still in the log");
+}
+
+#[test]
+fn a_log_without_its_database_gives_up_its_rows() {
+    let (mut world, known) = filled(20);
+    let salvage = damaged(&mut world, |world| fs::remove_file(world.path().join(FILE)).unwrap());
+    assert!(salvage.why.contains("gone"), "{salvage}");
+    assert_eq!(check(&mut world, &known), 0);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_set_aside_with_its_bytes() {
+    let mut world = World::new();
+    world.store = None;
+    fs::remove_file(world.path().join(LOG)).unwrap();
+    write(&world, FILE, b"this is a letter to the editor");
+    world.open();
+    let salvage = world.report.salvage.clone().unwrap();
+    assert_eq!(fs::read(&salvage.set_aside).unwrap(), b"this is a letter to the editor");
+    assert_eq!((salvage.tally.kept, salvage.tally.lost), (0, None));
+    world.take("till-1", "A");
+}
+
+#[test]
+fn another_programs_database_is_set_aside_with_its_bytes() {
+    let mut world = World::new();
+    world.store = None;
+    for name in [FILE, LOG] {
+        fs::remove_file(world.path().join(name)).unwrap();
+    }
+    let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
+    raw.execute_batch("CREATE TABLE song (name TEXT); INSERT INTO song VALUES ('la')").unwrap();
+    drop(raw);
+    let before = bytes(&world, FILE);
+    world.open();
+    let salvage = world.report.salvage.clone().unwrap();
+    assert!(salvage.why.contains("another program"), "{salvage}");
+    assert_eq!(fs::read(&salvage.set_aside).unwrap(), before);
+}
+
+#[test]
+fn what_is_set_aside_is_byte_for_byte_what_was_found() {
+    let (mut world, _) = filled(10);
+    world.store = None;
+    let mut file = bytes(&world, FILE);
+    file[0] ^= 1;
+    write(&world, FILE, &file);
+    let log = bytes(&world, LOG);
+    world.open();
+    let salvage = world.report.salvage.clone().unwrap();
+    assert_eq!(fs::read(&salvage.set_aside).unwrap(), file);
+    assert_eq!(fs::read(format!("{}-wal", salvage.set_aside.display())).unwrap(), log);
+}
+
+#[test]
+fn a_missing_log_after_a_crash_is_damage_because_it_held_what_was_acknowledged() {
+    let (mut world, _) = filled(10);
+    let salvage = damaged(&mut world, |world| fs::remove_file(world.path().join(LOG)).unwrap());
+    assert!(salvage.why.contains("log is missing"), "{salvage}");
+    world.take("till-1", "AGAIN");
+}
+
+#[test]
+fn a_log_that_was_cut_short_is_damage() {
+    let (mut world, known) = filled(40);
+    damaged(&mut world, |world| {
+        let log = bytes(world, LOG);
+        write(world, LOG, &log[..log.len() / 8]);
+    });
+    check(&mut world, &known);
+}
+
+#[test]
+fn a_missing_index_of_the_log_is_no_damage() {
+    let (mut world, known) = filled(10);
+    world.store = None;
+    drop(fs::remove_file(world.path().join("redeemd.db-shm")));
+    world.open();
+    assert!(world.report.salvage.is_none());
+    assert_eq!(check(&mut world, &known), 0);
+}
+
+#[test]
+fn a_stale_index_of_the_log_is_no_damage() {
+    let (mut world, known) = filled(10);
+    world.store = None;
+    write(&world, "redeemd.db-shm", &vec![7; 32768]);
+    world.open();
+    assert!(world.report.salvage.is_none());
+    assert_eq!(check(&mut world, &known), 0);
+}
+
+#[test]
+fn a_flipped_bit_anywhere_in_the_log_loses_no_other_row() {
+    let (mut world, known) = filled(40);
+    world.store = None;
+    let (file, log) = (bytes(&world, FILE), bytes(&world, LOG));
+    // The part of the log that this process wrote: its frames carry the header's salts.
+    let frames = (0..(log.len() - 32) / 4120).take_while(|n| log[32 + n * 4120 + 8..][..8] == log[16..24]).count();
+    assert!(frames > 100, "{frames}");
+    let mut dice = Dice(11);
+    for round in 0..12 {
+        let mut flipped = log.clone();
+        flipped[32 + dice.below(frames - 20) * 4120 + dice.below(4120)] ^= 1 << dice.below(8);
+        write(&world, FILE, &file);
+        write(&world, LOG, &flipped);
+        world.open();
+        assert!(world.report.salvage.is_some(), "round {round}");
+        assert_eq!(check(&mut world, &known), 0, "round {round}");
+        world.store = None;
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_logs_header_loses_nothing() {
+    let (mut world, known) = filled(20);
+    world.store = None;
+    let (file, log) = (bytes(&world, FILE), bytes(&world, LOG));
+    for at in [1, 6, 10, 17, 22, 25, 31] {
+        let mut flipped = log.clone();
+        flipped[at] ^= 4;
+        write(&world, FILE, &file);
+        write(&world, LOG, &flipped);
+        world.open();
+        assert_eq!(check(&mut world, &known), 0, "byte {at}");
+        world.store = None;
+    }
+}
+
+/// Damages each page in turn and opens; how many rows were lost in all, and how often damage was seen.
+fn each_page(known: &Known, world: &mut World, mut damage: impl FnMut(&mut [u8], usize)) -> (u64, usize) {
+    checkpointed(world);
+    world.store = None;
+    // An empty log of the same length: what the log still holds of old frames would save too much.
+    let (file, log) = (bytes(world, FILE), vec![0; bytes(world, LOG).len()]);
+    let (mut lost, mut seen) = (0, 0);
+    for page in 0..file.len() / PAGE {
+        if file[page * PAGE + 4..][..PAGE - 4].iter().all(|byte| *byte == 0) {
+            continue;
+        }
+        let mut damaged = file.clone();
+        damage(&mut damaged[page * PAGE..][..PAGE], page);
+        write(world, FILE, &damaged);
+        write(world, LOG, &log);
+        world.open();
+        seen += usize::from(world.report.salvage.is_some());
+        let gone = check(world, known);
+        assert!(gone < 40, "page {page} cannot have held {gone} rows");
+        lost += gone;
+        world.store = None;
+        for path in set_aside(world) {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    (lost, seen)
+}
+
+#[test]
+fn flipped_bits_in_every_page_lose_at_most_the_rows_that_they_hit() {
+    let (mut world, known) = filled(60);
+    let mut dice = Dice(5);
+    let (lost, seen) = each_page(&known, &mut world, |page, _| {
+        for _ in 0..3 {
+            page[dice.below(PAGE)] ^= 1 << dice.below(8);
+        }
+    });
+    assert!(seen > 2, "damage was seen {seen} times");
+    assert!(lost < 60, "{lost} lost over all rounds");
+}
+
+#[test]
+fn every_page_overwritten_with_nonsense_loses_at_most_the_rows_that_it_held() {
+    let (mut world, known) = filled(30);
+    let mut dice = Dice(7);
+    let (_, seen) = each_page(&known, &mut world, |page, _| page.fill_with(|| u8::try_from(dice.below(256)).unwrap()));
+    assert!(seen > 20, "damage was seen {seen} times");
+}
+
+#[test]
+fn a_damaged_page_header_loses_nothing_because_rows_prove_themselves() {
+    let (mut world, known) = filled(30);
+    let (lost, seen) = each_page(&known, &mut world, |page, number| {
+        if number > 0 {
+            page[..8].fill(0xee);
+        }
+    });
+    assert!(seen > 20, "damage was seen {seen} times");
+    assert_eq!(lost, 0);
+}
+
+#[test]
+fn a_file_cut_at_any_page_keeps_the_rows_before_the_cut() {
+    let (mut world, known) = filled(60);
+    checkpointed(&mut world);
+    world.store = None;
+    let (file, log) = (bytes(&world, FILE), vec![0; bytes(&world, LOG).len()]);
+    let (mut least, mut pages) = (u64::MAX, 1);
+    while pages * PAGE < file.len() {
+        write(&world, FILE, &file[..pages * PAGE + 100]);
+        write(&world, LOG, &log);
+        world.open();
+        least = least.min(check(&mut world, &known));
+        world.store = None;
+        pages += 1 + pages / 6;
+    }
+    assert!(least < 60, "a cut near the end leaves most of it");
+}
+
+#[test]
+fn a_damaged_version_or_program_number_is_damage_and_loses_nothing() {
+    for at in [60, 68, 71] {
+        let (mut world, known) = filled(10);
+        checkpointed(&mut world);
+        world.store = None;
+        let mut file = bytes(&world, FILE);
+        file[at] ^= 0x40;
+        write(&world, FILE, &file);
+        drop(fs::remove_file(world.path().join(LOG)));
+        world.open();
+        assert!(world.report.salvage.is_some(), "byte {at}");
+        assert_eq!(check(&mut world, &known), 0, "byte {at}");
+    }
+}
+
+#[test]
+fn the_note_stays_until_the_operator_removes_what_was_set_aside() {
+    let (mut world, _) = filled(3);
+    let salvage = damaged(&mut world, |world| write(world, FILE, b""));
+    let note = world.store().salvage_note().unwrap().unwrap();
+    assert!(note.contains(salvage.set_aside.to_str().unwrap()) && note.contains("3 redemptions were kept"), "{note}");
+    world.restart();
+    assert_eq!(world.store().salvage_note().unwrap().as_ref(), Some(&note));
+    for path in set_aside(&world) {
+        fs::remove_file(path).unwrap();
+    }
+    assert_eq!(world.store().salvage_note().unwrap(), None);
+}
+
+#[test]
+fn rows_that_were_pruned_do_not_come_back() {
+    let mut world = World::up();
+    let mut known = Known::new();
+    for n in 0..80 {
+        world.settled("till-1", &format!("OLD-{n}"), confirmed());
+    }
+    world.lane.up = false;
+    let kept = world.take("till-1", "NEW");
+    known.insert(kept.id.to_string(), (State::Pending, new("till-1", "NEW").request.body.to_vec()));
+    world.one(Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) });
+    let before = world.counts();
+    world.store = None;
+    let mut file = bytes(&world, FILE);
+    file[17] = 9;
+    write(&world, FILE, &file);
+    world.open();
+    let tally = world.report.salvage.clone().unwrap().tally;
+    assert_eq!((tally.kept, tally.lost), (1, Some(0)));
+    let after = world.counts();
+    assert_eq!((after, after.confirmed), (before, 80), "the lifetime totals go on");
+    assert!(world.take("till-1", "NEXT").seq > kept.seq);
+}
+
+#[test]
+fn a_declined_rows_repeat_is_no_success_even_if_the_providers_words_were_lost() {
+    let mut world = World::up();
+    let taken = world.settled("till-1", "A", declined("no such reward"));
+    checkpointed(&mut world);
+    world.store = None;
+    let mut file = bytes(&world, FILE);
+    let at = file.windows(14).position(|bytes| bytes == b"no such reward").unwrap() / PAGE * PAGE;
+    file[at..at + PAGE].fill(0xff);
+    write(&world, FILE, &file);
+    drop(fs::remove_file(world.path().join(LOG)));
+    world.open();
+    assert!(world.report.salvage.is_some());
+    let row = world.show(&taken.id);
+    assert_eq!((row.state, row.answer.unwrap().status), (State::Declined, 400));
+}
+
+#[test]
+fn a_row_whose_body_was_lost_is_parked_and_its_code_stays_guarded() {
+    let mut world = World::new();
+    let Decision::Taken(taken) = world.decide(long("A", 9000)) else { panic!() };
+    checkpointed(&mut world);
+    world.store = None;
+    let mut file = bytes(&world, FILE);
+    for page in file.chunks_mut(PAGE).filter(|page| page[10..].windows(64).any(|bytes| bytes == [b'x'; 64])) {
+        page[500] ^= 1;
+    }
+    file[60] ^= 1;
+    write(&world, FILE, &file);
+    drop(fs::remove_file(world.path().join(LOG)));
+    world.open();
+    assert_eq!(world.report.salvage.clone().unwrap().tally.parked, 1);
+    let row = world.show(&taken.id);
+    assert_eq!(row.state, State::Parked);
+    assert!(row.note.unwrap().contains("body was lost"));
+    assert!(matches!(world.decide(new("till-2", "A")), Decision::Used(_)));
+    assert_eq!(world.store().counts()[0].0, LANE);
+}
+
+#[test]
+fn the_store_goes_on_after_damage_that_is_met_while_it_runs() {
+    let (mut world, known) = filled(60);
+    let flying = world.claim();
+    let flying: Vec<_> = flying.iter().map(|row| (row.seq, row.attempt)).collect();
+    world.store().rescue("a test says so", &flying).unwrap();
+    let first = flying[0];
+    let settled = world.settle(first.0, first.1, confirmed());
+    assert!(settled.applied, "the answer to an attempt that was under way counts");
+    assert_eq!(world.counts().accepted, known.len() as u64);
+    world.take("till-9", "AFTERWARDS");
+    world.crash();
+    assert!(world.report.salvage.is_none());
+}
+
+#[test]
+fn a_rescue_that_a_power_cut_stopped_half_way_is_gone_on_with() {
+    let (mut world, known) = filled(20);
+    damaged(&mut world, |world| write(world, FILE, b""));
+    let aside = world.report.salvage.clone().unwrap().set_aside;
+    let name = aside.file_name().unwrap().to_str().unwrap().to_owned();
+    world.store.take().unwrap().close().unwrap();
+    let back = |from: &str, to: &str| fs::rename(world.dir.path().join(from), world.dir.path().join(to)).unwrap();
+    // As it was before the new database came to its place: once with the damaged one still there, once without.
+    for moved in [FILE, LOG, ""] {
+        for stale in ["redeemd.db-wal", "redeemd.db-shm"] {
+            drop(fs::remove_file(world.dir.path().join(stale)));
+        }
+        back(FILE, &format!("redeemd.db.rescued-{name}"));
+        match moved {
+            FILE => back(&name, FILE),
+            LOG => back(&format!("{name}-wal"), LOG),
+            _ => {}
+        }
+        let (store, report) = redeemd::store::Store::open(world.dir.path()).unwrap();
+        assert!(report.salvage.is_none());
+        store.close().unwrap();
+        assert!(aside.exists() && aside.with_file_name(format!("{name}-wal")).exists(), "{moved}");
+    }
+    world.open();
+    assert_eq!(check(&mut world, &known), 0);
+}

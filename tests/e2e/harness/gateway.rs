@@ -84,7 +84,12 @@ impl Gateway {
 impl Builder {
     /// A lane of this name; `more` is further lines of its table.
     pub(crate) fn lane(self, name: &str, provider: &Provider, more: &str) -> Self {
-        self.lane_at(name, &provider.redeem_url, &format!("check_url = \"{}\"\n{more}", provider.check_url))
+        self.lane_to(name, &provider.redeem_url, &provider.check_url, more)
+    }
+
+    /// A lane to whatever is at these URLs.
+    pub(crate) fn lane_to(self, name: &str, redeem_url: &str, check_url: &str, more: &str) -> Self {
+        self.lane_at(name, redeem_url, &format!("check_url = \"{check_url}\"\n{more}"))
     }
 
     /// A lane of a provider at this address.

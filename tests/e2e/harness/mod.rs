@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "not every test uses every tool")]
 
+mod console;
 mod disk;
 mod gateway;
 mod process;

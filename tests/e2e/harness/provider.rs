@@ -13,6 +13,7 @@ use super::till::{Reply, Till};
 pub(crate) struct Recorded {
     pub(crate) n: u64,
     pub(crate) at_ms: u64,
+    pub(crate) connection: u64,
     pub(crate) path: String,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) attempt: Option<String>,

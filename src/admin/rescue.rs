@@ -1,0 +1,104 @@
+//! Export and import of open redemptions, whole codes included: over the commands' socket alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::who::name;
+use super::{Admin, Problem};
+use crate::listen::Peer;
+use crate::redemption::Seq;
+use crate::store::{Exported, Import};
+
+/// How many rows a page of an export has.
+pub const EXPORT_ROWS_MAX: usize = 500;
+/// How many rows one import may bring.
+pub const IMPORT_ROWS_MAX: usize = 256;
+/// The largest body of an import, in bytes.
+pub const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The longest name of a gateway, in characters.
+const FROM_CHARS_MAX: usize = 128;
+
+/// Whole codes leave and enter through the socket whose file permissions decide, and no other way.
+pub(super) async fn socket_only(request: Request, next: Next) -> Response {
+    let on_socket = request.extensions().get::<Peer>().is_some_and(|peer| peer.uid.is_some());
+    if on_socket {
+        return next.run(request).await;
+    }
+    let detail = "export and import are answered on the commands' Unix socket alone";
+    Problem::new(StatusCode::FORBIDDEN, detail).into_response()
+}
+
+/// `GET /api/v1/export?after=`
+pub(super) async fn export(State(admin): State<Arc<Admin>>, uri: Uri) -> Result<Json<Value>, Problem> {
+    let after = match uri.query() {
+        None => Some(0),
+        Some(query) => query.strip_prefix("after=").and_then(|text| text.parse().ok()).filter(|seq| *seq >= 0),
+    };
+    let Some(after) = after else {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "after: the number that `next` gave"));
+    };
+    let page = admin.queue.export(Seq(after), EXPORT_ROWS_MAX).await?;
+    Ok(Json(json!({ "gateway": admin.info.gateway, "page": page })))
+}
+
+/// What an import brings.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Brought {
+    from: String,
+    rows: Vec<Exported>,
+}
+
+/// `POST /api/v1/import`
+pub(super) async fn import(
+    State(admin): State<Arc<Admin>>,
+    peer: Option<Extension<Peer>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Brought { from, rows } = brought(body)?;
+    let configured = admin.queue.configured();
+    let is_known = |lane: &str| configured.iter().any(|known| known.name() == lane);
+    let strange: BTreeSet<String> = rows.iter().map(|row| row.lane.clone()).filter(|lane| !is_known(lane)).collect();
+    let by = name(peer.as_ref().map(|Extension(peer)| peer));
+    let arrived = admin.queue.import(Import { rows, from, by }).await?;
+    Ok(Json(json!({ "arrived": arrived, "not_configured": strange })))
+}
+
+/// The body's rows; a fault repeats nothing of it, since it holds codes.
+fn brought(body: Result<Bytes, BytesRejection>) -> Result<Brought, Problem> {
+    let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let brought: Brought = serde_json::from_slice(&body).map_err(|_| bad("the body is not an import"))?;
+    if brought.rows.len() > IMPORT_ROWS_MAX {
+        return Err(bad("too many rows at once"));
+    }
+    if brought.from.chars().count() > FROM_CHARS_MAX || brought.from.chars().any(char::is_control) {
+        return Err(bad("from: one line of at most 128 characters"));
+    }
+    Ok(brought)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_that_cannot_be_read_repeats_none_of_its_codes() {
+        let secret = br#"{"from":"x","rows":[{"id":"1-a","reward_code":"SECRET-CODE","state":"SECRET-CODE"}]}"#;
+        let problem = brought(Ok(Bytes::from_static(secret))).unwrap_err();
+        assert!(!problem.document().to_string().contains("SECRET"), "{problem:?}");
+        let endless = format!(r#"{{"from":"{}","rows":[]}}"#, "x".repeat(FROM_CHARS_MAX + 1));
+        assert!(brought(Ok(Bytes::from(endless))).is_err());
+        assert!(brought(Ok(Bytes::from_static(br#"{"from":"branch-1","rows":[]}"#))).is_ok());
+    }
+}

@@ -1,0 +1,167 @@
+//! `export`: every open redemption into a file, asked of the daemon, or read where there is none.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{hand_over, place, unopened};
+use crate::cli::args::ExportArgs;
+use crate::cli::ask::Daemon;
+use crate::cli::exit::{CliError, say};
+use crate::clock::{Clock, rfc3339};
+use crate::redemption::{Seq, State};
+use crate::store::{End, Header, Page, Remains, seal};
+
+/// How many rows a page has.
+const PAGE_ROWS: usize = crate::admin::EXPORT_ROWS_MAX;
+
+/// Where the rows come from.
+enum Source {
+    Daemon(Daemon),
+    Remains(Box<Remains>),
+}
+
+/// What the daemon answers.
+#[derive(Deserialize)]
+struct Answer {
+    gateway: String,
+    page: Page,
+}
+
+/// What was written.
+#[derive(Default)]
+struct Written {
+    pending: u64,
+    parked: u64,
+    unreadable: Vec<Seq>,
+}
+
+/// `redeemd export`
+pub(in crate::cli) async fn export(
+    config: Option<&Path>,
+    args: &ExportArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let (source, gateway, first) = open(config, args).await?;
+    let file = create(&args.file)?;
+    let written = match write(file, &source, &gateway, first).await {
+        Ok(written) => written,
+        Err(error) => {
+            // Half an export only stands in the way of the next one.
+            std::fs::remove_file(&args.file)?;
+            return Err(error);
+        }
+    };
+    tell(&written, &source, args, json, out)
+}
+
+/// The daemon if one answers, else what lies in its state directory.
+async fn open(config: Option<&Path>, args: &ExportArgs) -> Result<(Source, String, Page), CliError> {
+    if let Some(dir) = &args.state_dir {
+        return remains(dir, String::new(), "it is not asked, because --state-dir names its directory");
+    }
+    let daemon = Daemon::find(config)?;
+    match ask(&daemon, Seq(0)).await {
+        Ok(Answer { gateway, page }) => Ok((Source::Daemon(daemon), gateway, page)),
+        Err(CliError::Unavailable(why)) => {
+            let (dir, gateway) = place(config)?;
+            remains(&dir, gateway, &why)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn ask(daemon: &Daemon, after: Seq) -> Result<Answer, CliError> {
+    let value = daemon.get(&format!("/api/v1/export?after={after}")).await?;
+    serde_json::from_value(value).map_err(|_| CliError::Internal("the daemon's answer cannot be read".to_owned()))
+}
+
+fn remains(dir: &Path, gateway: String, why: &str) -> Result<(Source, String, Page), CliError> {
+    let remains = Remains::open(dir).map_err(|error| unopened(&error, why))?;
+    hand_over(dir).unwrap_or_else(|error| say(&format!("{}: {error}", dir.display())));
+    let first = remains.export(Seq(0), PAGE_ROWS).map_err(|error| unopened(&error, why))?;
+    Ok((Source::Remains(Box::new(remains)), gateway, first))
+}
+
+fn create(path: &Path) -> Result<File, CliError> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
+}
+
+async fn write(file: File, source: &Source, gateway: &str, first: Page) -> Result<Written, CliError> {
+    let mut file = BufWriter::new(file);
+    line(&mut file, &Header::new(gateway, rfc3339(Clock::system().stamp().unix_ms)))?;
+    let (mut written, mut page) = (Written::default(), first);
+    loop {
+        for row in &page.rows {
+            line(&mut file, row)?;
+            *if row.state == State::Pending { &mut written.pending } else { &mut written.parked } += 1;
+        }
+        written.unreadable.append(&mut page.unreadable);
+        let Some(next) = page.next else { break };
+        page = match source {
+            Source::Daemon(daemon) => ask(daemon, next).await?.page,
+            Source::Remains(remains) => remains.export(next, PAGE_ROWS).map_err(|error| unopened(&error, ""))?,
+        };
+    }
+    line(&mut file, &End { end: written.pending + written.parked, unreadable: written.unreadable.clone() })?;
+    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    Ok(written)
+}
+
+fn line(file: &mut impl Write, value: &impl serde::Serialize) -> Result<(), CliError> {
+    let text = seal(value).map_err(|error| CliError::Internal(error.to_string()))?;
+    Ok(writeln!(file, "{text}")?)
+}
+
+/// The file is on the disk once its name is too (fsync(2)). Not everything was read: exit 1.
+fn tell(
+    written: &Written,
+    source: &Source,
+    args: &ExportArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all())?;
+    let Written { pending, parked, unreadable } = written;
+    let file = args.file.display();
+    if json {
+        let object = json!({ "file": file.to_string(), "exported": pending + parked, "pending": pending,
+            "parked": parked, "unreadable": unreadable });
+        writeln!(out, "{object}")?;
+    } else {
+        writeln!(out, "{} redemptions exported to {file}: {pending} pending, {parked} parked", pending + parked)?;
+    }
+    say(&format!("{file} HOLDS WHOLE REWARD CODES: whoever reads it can spend them; delete it after the import"));
+    if matches!(source, Source::Daemon(_)) {
+        say("this gateway still delivers what was exported: stop it before the file is imported elsewhere");
+    }
+    let whole = unreadable.is_empty();
+    if !whole {
+        let numbers: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
+        say(&format!("not exported, because their rows are damaged: {}", numbers.join(", ")));
+    }
+    if whole && lost_nothing(source) { Ok(()) } else { Err(CliError::SaidAlready) }
+}
+
+/// Says what was read of a damaged database; false when some of it is lost.
+fn lost_nothing(source: &Source) -> bool {
+    let Source::Remains(remains) = source else { return true };
+    let Some((why, tally)) = remains.salvage() else { return true };
+    say(&format!("the database is damaged ({why}): its rows were read page by page, and nothing in it was changed"));
+    match tally.lost {
+        Some(0) => {}
+        Some(lost) => say(&format!("{lost} redemptions, settled ones among them perhaps, could not be read")),
+        None => say("whether redemptions were lost is not known, because the books were lost too"),
+    }
+    if tally.parked > 0 {
+        say(&format!("{} are exported as parked, because part of them was lost", tally.parked));
+    }
+    tally.lost == Some(0)
+}

@@ -1,0 +1,287 @@
+//! `import`: the rows of an export into this gateway, batch by batch, through the daemon or where there is none.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{hand_over, settings, unopened};
+use crate::admin::{IMPORT_ROWS_MAX, user_name};
+use crate::cli::args::ImportArgs;
+use crate::cli::ask::Daemon;
+use crate::cli::exit::{CliError, say};
+use crate::clock::Clock;
+use crate::limits::LaneNow;
+use crate::settings::Loaded;
+use crate::store::{Arrived, Done, Exported, FORMAT, Import, Line, Op, Store, Surroundings, unseal};
+
+/// The longest line of an export, in bytes: a body and a provider's answer with every byte escaped.
+const LINE_BYTES_MAX: u64 = 1024 * 1024;
+/// How many bytes of lines go into one batch before it is sent.
+const BATCH_BYTES: usize = 512 * 1024;
+/// How many redemptions and lines are named one by one; the others are counted.
+const NAMED_MAX: usize = 100;
+
+/// Where the rows go.
+enum Target {
+    Daemon(Daemon),
+    Store(Box<Offline>),
+}
+
+/// This gateway's store while no daemon has it.
+struct Offline {
+    store: Store,
+    loaded: Loaded,
+}
+
+/// What the daemon answers.
+#[derive(Default, Deserialize)]
+struct Answer {
+    arrived: Vec<Arrived>,
+    not_configured: BTreeSet<String>,
+}
+
+/// The work in progress and what came of it.
+#[derive(Default)]
+struct Work {
+    file: PathBuf,
+    from: String,
+    batch: Vec<(u64, Exported)>,
+    batch_bytes: usize,
+    rows: u64,
+    imported: u64,
+    already_there: u64,
+    parked: u64,
+    refused: u64,
+    refused_lines: Vec<u64>,
+    not_configured: BTreeSet<String>,
+    ended: Option<u64>,
+}
+
+/// `redeemd import`
+pub(in crate::cli) async fn import(
+    config: Option<&Path>,
+    args: &ImportArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let file = File::open(&args.file);
+    let file = file.map_err(|error| CliError::Failed(format!("{}: {error}", args.file.display())))?;
+    let mut target = target(config).await?;
+    let mut work = Work { file: args.file.clone(), ..Work::default() };
+    let done = work.read(BufReader::new(file), &mut target).await;
+    if let Target::Store(offline) = target {
+        offline.close()?;
+    }
+    work.tell(json, out)?;
+    done?;
+    if work.is_whole() { Ok(()) } else { Err(CliError::SaidAlready) }
+}
+
+/// The daemon if one answers, else its store under its lock.
+async fn target(config: Option<&Path>) -> Result<Target, CliError> {
+    let daemon = Daemon::find(config)?;
+    match daemon.get("/api/v1/status").await {
+        Ok(_) => Ok(Target::Daemon(daemon)),
+        Err(CliError::Unavailable(why)) => {
+            let loaded = settings(config)?;
+            let opened = Store::open(&loaded.settings.gateway.state_dir);
+            let (store, report) = opened.map_err(|error| unopened(&error, &why))?;
+            if let Some(salvage) = report.salvage {
+                say(&salvage.to_string());
+            }
+            Ok(Target::Store(Box::new(Offline { store, loaded })))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Target {
+    async fn take(&mut self, from: &str, rows: Vec<Exported>) -> Result<Answer, CliError> {
+        match self {
+            Self::Daemon(daemon) => {
+                let value = daemon.post("/api/v1/import", &json!({ "from": from, "rows": rows })).await?;
+                serde_json::from_value(value)
+                    .map_err(|_| CliError::Internal("the daemon's answer cannot be read".to_owned()))
+            }
+            Self::Store(offline) => offline.take(from, rows),
+        }
+    }
+}
+
+impl Offline {
+    fn take(&mut self, from: &str, rows: Vec<Exported>) -> Result<Answer, CliError> {
+        let providers = &self.loaded.settings.providers;
+        let is_known = |lane: &String| providers.iter().any(|provider| provider.name == *lane);
+        let not_configured = rows.iter().map(|row| row.lane.clone()).filter(|lane| !is_known(lane)).collect();
+        let by = user_name(rustix::process::getuid().as_raw());
+        let around = Surroundings {
+            stamp: Clock::system().stamp(),
+            offline: &self.loaded.settings.offline,
+            lane: &|_| LaneNow::default(),
+        };
+        let op = Op::Import(Import { rows, from: from.to_owned(), by });
+        match self.store.run(&[op], &around).pop() {
+            Some(Ok(Done::Imported(arrived))) => Ok(Answer { arrived, not_configured }),
+            Some(Err(error)) => Err(unopened(&error, "")),
+            Some(Ok(_)) | None => Err(CliError::Internal("the store answered another question".to_owned())),
+        }
+    }
+
+    fn close(self) -> Result<(), CliError> {
+        let dir = self.loaded.settings.gateway.state_dir;
+        self.store.close().map_err(|error| unopened(&error, ""))?;
+        hand_over(&dir).map_err(|error| CliError::Internal(format!("{}: {error}", dir.display())))
+    }
+}
+
+impl Work {
+    async fn read(&mut self, mut file: impl BufRead, target: &mut Target) -> Result<(), CliError> {
+        for number in 1.. {
+            let Some(line) = next_line(&mut file)? else { break };
+            self.take_line(number, &line)?;
+            if self.batch.len() >= IMPORT_ROWS_MAX || self.batch_bytes >= BATCH_BYTES {
+                self.send(target).await?;
+            }
+        }
+        self.send(target).await
+    }
+
+    fn take_line(&mut self, number: u64, line: &str) -> Result<(), CliError> {
+        match unseal(line) {
+            Ok(Line::Row(row)) => {
+                self.rows += 1;
+                self.batch_bytes += line.len();
+                self.batch.push((number, *row));
+            }
+            Ok(Line::Header(header)) if header.format > FORMAT => {
+                let why =
+                    format!("the file has format {}, this redeemd reads {FORMAT}: install a newer one", header.format);
+                return Err(CliError::Failed(why));
+            }
+            Ok(Line::Header(header)) => self.from = header.gateway,
+            Ok(Line::End(end)) => self.ended = Some(end.end),
+            Err(_) if line.trim().is_empty() => {}
+            Err(fault) => self.refuse(number, &fault.to_string()),
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, target: &mut Target) -> Result<(), CliError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.batch_bytes = 0;
+        let (numbers, rows): (Vec<_>, Vec<_>) = std::mem::take(&mut self.batch).into_iter().unzip();
+        let ids: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
+        let answer = target.take(&self.from, rows).await?;
+        self.not_configured.extend(answer.not_configured);
+        for ((number, id), arrived) in numbers.into_iter().zip(ids).zip(answer.arrived) {
+            self.count(number, &id, arrived);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, number: u64, id: &str, arrived: Arrived) {
+        match arrived {
+            Arrived::Pending { .. } => self.imported += 1,
+            Arrived::AlreadyThere { .. } => self.already_there += 1,
+            Arrived::Parked { why } => {
+                self.parked += 1;
+                if self.parked <= NAMED_MAX as u64 {
+                    say(&format!("{id} is parked: {why}"));
+                }
+            }
+            Arrived::Refused { why } => self.refuse(number, &why),
+        }
+    }
+
+    fn refuse(&mut self, number: u64, why: &str) {
+        self.refused += 1;
+        if self.refused_lines.len() < NAMED_MAX {
+            self.refused_lines.push(number);
+            say(&format!("{}: line {number} is refused: {why}", self.file.display()));
+        }
+    }
+
+    /// Nothing was refused and nothing is missing.
+    fn is_whole(&self) -> bool {
+        self.refused == 0 && self.ended == Some(self.rows)
+    }
+
+    fn tell_gaps(&self) {
+        let (file, taken) = (self.file.display(), self.rows);
+        match self.ended {
+            None => say(&format!("{file} has no last line: it was cut off, and redemptions may be missing")),
+            Some(rows) if rows != taken => say(&format!("{file} had {rows} redemptions, {taken} of them can be read")),
+            Some(_) => {}
+        }
+        if self.refused > self.refused_lines.len() as u64 {
+            say(&format!("{} lines are refused in all", self.refused));
+        }
+    }
+
+    fn tell(&self, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+        for lane in &self.not_configured {
+            say(&format!("no provider here is called {lane:?}: its redemptions wait until the settings name it"));
+        }
+        self.tell_gaps();
+        let Self { imported, already_there, parked, refused, .. } = self;
+        if json {
+            let object = json!({ "imported": imported, "already_there": already_there, "parked": parked,
+                "refused": refused, "refused_lines": self.refused_lines, "not_configured": self.not_configured });
+            writeln!(out, "{object}")?;
+        } else {
+            writeln!(out, "{imported} imported, {already_there} already there, {parked} parked, {refused} refused")?;
+        }
+        Ok(())
+    }
+}
+
+/// The next line without its end; what is not text or too long comes as a line that no checksum fits.
+fn next_line(file: &mut impl BufRead) -> Result<Option<String>, CliError> {
+    let mut bytes = Vec::new();
+    let read = file.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes)?;
+    if read == 0 {
+        return Ok(None);
+    }
+    if !bytes.ends_with(b"\n") && read as u64 == LINE_BYTES_MAX {
+        file.skip_until(b'\n')?;
+        bytes = b"?".to_vec();
+    }
+    while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        bytes.pop();
+    }
+    Ok(Some(String::from_utf8(bytes).unwrap_or_else(|_| "?".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_end_is_one_refused_line_and_the_next_is_read() {
+        let mut text = vec![b'x'; usize::try_from(LINE_BYTES_MAX).unwrap() + 7];
+        text.extend_from_slice(b"\n\xff\xfe\nlast");
+        let mut file = text.as_slice();
+        let mut lines = Vec::new();
+        while let Some(line) = next_line(&mut file).unwrap() {
+            lines.push(line);
+        }
+        assert_eq!(lines, ["?", "?", "last"]);
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_whole_and_a_file_without_its_last_line_is_not_whole() {
+        let mut work = Work::default();
+        assert!(work.take_line(1, "garbage").is_ok());
+        assert_eq!((work.refused, &work.refused_lines[..], work.is_whole()), (1, &[1][..], false));
+        let mut header = crate::store::Header::new("a", String::new());
+        header.format = FORMAT + 1;
+        let line = crate::store::seal(&header).unwrap();
+        assert!(matches!(work.take_line(2, &line), Err(CliError::Failed(_))));
+    }
+}

@@ -1,0 +1,149 @@
+//! The file in which rows travel: a JSON object a line, each closed by a checksum over its own text.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Exported, Seq};
+use crate::store::{StoreError, schema};
+
+/// The version of the file's format; a reader refuses a higher one.
+pub const FORMAT: u32 = 1;
+/// What the checksum's member looks like around its eight digits.
+const CRC_BEGIN: &str = ",\"crc\":\"";
+const CRC_END: &str = "\"}";
+const CRC_DIGITS: usize = 8;
+
+/// The first line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    redeemd: String,
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The schema version of the redeemd that wrote it.
+    pub schema: i64,
+    /// The gateway's name, empty where it is not known.
+    pub gateway: String,
+    /// The version of the redeemd that wrote it.
+    pub version: String,
+    /// RFC 3339, UTC, by the clock of that machine.
+    pub exported_at: String,
+    warning: String,
+}
+
+impl Header {
+    /// The header of a file that is written now.
+    #[must_use]
+    pub fn new(gateway: &str, exported_at: String) -> Self {
+        Self {
+            redeemd: "export".to_owned(),
+            format: FORMAT,
+            schema: schema::VERSION,
+            gateway: gateway.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            exported_at,
+            warning: "this file holds whole reward codes: whoever reads it can spend them".to_owned(),
+        }
+    }
+}
+
+/// The last line: a file without it was cut off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// How many rows the file has.
+    pub end: u64,
+    /// Rows that were open and could not be read, by their numbers.
+    pub unreadable: Vec<Seq>,
+}
+
+/// A line that is as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The first.
+    Header(Header),
+    /// A redemption.
+    Row(Box<Exported>),
+    /// The last.
+    End(End),
+}
+
+/// Why a line is not taken; it never repeats a value, which may be a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineFault {
+    /// Its text is not what was written.
+    #[error("damaged or changed: its checksum does not fit")]
+    Checksum,
+    /// It was written so, and cannot be read here.
+    #[error("not a line of an export that this redeemd can read")]
+    Unknown,
+}
+
+/// One line, without its end: the object with its checksum as the last member.
+///
+/// # Errors
+/// A defect: every value here can be written as JSON.
+pub fn seal(value: &impl Serialize) -> Result<String, StoreError> {
+    let text = serde_json::to_string(value).map_err(|_| StoreError::Internal("an export line cannot be written"))?;
+    let open = text.strip_suffix('}').ok_or(StoreError::Internal("an export line is no object"))?;
+    Ok(format!("{open}{CRC_BEGIN}{:08x}{CRC_END}", crc32c::crc32c(open.as_bytes())))
+}
+
+/// Reads one line.
+///
+/// # Errors
+/// See [`LineFault`].
+pub fn unseal(line: &str) -> Result<Line, LineFault> {
+    let (open, crc) = taken_apart(line).ok_or(LineFault::Checksum)?;
+    if crc != format!("{:08x}", crc32c::crc32c(open.as_bytes())) {
+        return Err(LineFault::Checksum);
+    }
+    let text = format!("{open}}}");
+    if text.starts_with("{\"redeemd\":") {
+        read(&text).map(Line::Header)
+    } else if text.starts_with("{\"end\":") {
+        read(&text).map(Line::End)
+    } else {
+        read(&text).map(|row| Line::Row(Box::new(row)))
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, LineFault> {
+    serde_json::from_str(text).map_err(|_| LineFault::Unknown)
+}
+
+fn taken_apart(line: &str) -> Option<(&str, &str)> {
+    let line = line.strip_suffix(CRC_END)?;
+    let (rest, crc) = line.split_at_checked(line.len().checked_sub(CRC_DIGITS)?)?;
+    Some((rest.strip_suffix(CRC_BEGIN)?, crc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_comes_back_as_it_was_written_and_any_changed_byte_is_seen() {
+        let header = Header::new("branch-042", "2026-11-23T10:00:00Z".to_owned());
+        let line = seal(&header).unwrap();
+        assert_eq!(unseal(&line), Ok(Line::Header(header)));
+        for at in 0..line.len() {
+            let mut bytes = line.clone().into_bytes();
+            bytes[at] ^= 1;
+            let Ok(changed) = String::from_utf8(bytes) else { continue };
+            assert_eq!(unseal(&changed), Err(LineFault::Checksum), "byte {at}");
+        }
+        for cut in 0..line.len() {
+            assert!(unseal(&line[..cut]).is_err());
+        }
+    }
+
+    #[test]
+    fn an_intact_line_of_something_else_is_told_from_a_damaged_one() {
+        #[derive(Serialize)]
+        struct Other {
+            id: u8,
+        }
+        assert_eq!(unseal(&seal(&Other { id: 1 }).unwrap()), Err(LineFault::Unknown));
+        assert_eq!(unseal("{}"), Err(LineFault::Checksum));
+        assert_eq!(unseal(""), Err(LineFault::Checksum));
+    }
+}

@@ -1,0 +1,319 @@
+//! Rescue: the open rows of a dying box as they travel, and how another box takes them over.
+
+mod format;
+mod remains;
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::row::{self, Stored};
+use super::schema::{kind, mark};
+use super::types::Event;
+use super::{Desk, StoreError};
+use crate::contract;
+use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State};
+
+pub use format::{End, FORMAT, Header, Line, LineFault, seal, unseal};
+pub use remains::{Page, Remains};
+
+/// The longest name or field of a row that is taken over, in bytes.
+const TEXT_BYTES_MAX: usize = 256;
+/// The longest body that any gateway ever accepted, in bytes.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The kind bits that travel.
+const KINDS: i64 = kind::TRUSTED | kind::ONLINE | kind::REUSABLE | kind::PROVIDER_ONLY;
+/// The marks that travel: the others are about what happened where the row comes from.
+const MARKS: i64 = mark::UNCERTAIN | mark::REFUSED_AT_TILL | mark::ANSWERED;
+
+/// A row as it travels: everything that delivering it elsewhere needs, its whole code included. Columns are as stored;
+/// the fifth field, `timestamp`, is in the body alone.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exported {
+    /// Its public name, under which it was and will be sent.
+    pub id: Id,
+    /// Pending or parked.
+    pub state: State,
+    /// The provider's name.
+    pub lane: String,
+    /// The till that made it.
+    pub till: String,
+    /// The merchant.
+    pub business_refrence: String,
+    /// The code, whole.
+    pub reward_code: String,
+    /// The branch.
+    pub branch_id: String,
+    /// The till's own local time.
+    pub date: String,
+    /// What is sent.
+    pub body: Octets,
+    /// What names the till's request: its key's fingerprint.
+    pub key: Octets,
+    /// The fingerprint of the five fields.
+    pub request: Octets,
+    /// When it was accepted, Unix milliseconds.
+    pub accepted_ms: i64,
+    /// 1: the clock was trusted, 2: the lane was up, 4: the code is reusable, 8: only the provider can say yes.
+    pub kind: i64,
+    /// 1: an attempt may have arrived, 4: the till was told no, 32: the till was told the provider's answer.
+    pub marks: i64,
+    /// How many attempts were begun.
+    pub attempts: u32,
+    /// Why it is parked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What the provider said, for a parked row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Said>,
+}
+
+/// What a provider said.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    status: u16,
+    content_type: Option<String>,
+    body: Octets,
+}
+
+/// Bytes in JSON: a string where they are text, else their hexadecimal digits.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Octets {
+    /// UTF-8.
+    Text(String),
+    /// Anything else.
+    Hex {
+        /// Two digits a byte.
+        hex: String,
+    },
+}
+
+impl fmt::Debug for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exported").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Octets {
+    fn of(bytes: &[u8]) -> Self {
+        std::str::from_utf8(bytes).map_or_else(|_| Self::digits(bytes), |text| Self::Text(text.to_owned()))
+    }
+
+    fn digits(bytes: &[u8]) -> Self {
+        Self::Hex { hex: bytes.iter().map(|byte| format!("{byte:02x}")).collect() }
+    }
+
+    fn bytes(&self) -> Option<Vec<u8>> {
+        let digits = match self {
+            Self::Text(text) => return Some(text.clone().into_bytes()),
+            Self::Hex { hex } => hex.as_bytes().chunks(2),
+        };
+        let byte = |pair: &[u8]| {
+            let text = std::str::from_utf8(pair).ok().filter(|text| text.len() == 2 && !text.starts_with('+'))?;
+            u8::from_str_radix(text, 16).ok()
+        };
+        digits.map(byte).collect()
+    }
+}
+
+/// Rows to take over.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The rows.
+    pub rows: Vec<Exported>,
+    /// The gateway that exported them, as its file says.
+    pub from: String,
+    /// The operator.
+    pub by: String,
+}
+
+/// What became of a row that was brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Arrived {
+    /// It is pending here, uncertain.
+    Pending {
+        /// Its row here.
+        seq: Seq,
+    },
+    /// It is here and a person decides.
+    Parked {
+        /// Why.
+        why: String,
+    },
+    /// It was here already; nothing was changed.
+    AlreadyThere {
+        /// Where it stands here.
+        state: State,
+    },
+    /// It cannot be a redemption; nothing was changed.
+    Refused {
+        /// Why, without any of its values.
+        why: String,
+    },
+}
+
+impl Desk<'_> {
+    pub(super) fn import(&mut self, import: &Import) -> Result<Vec<Arrived>, StoreError> {
+        import.rows.iter().map(|row| self.import_one(row, import)).collect()
+    }
+
+    fn import_one(&mut self, row: &Exported, import: &Import) -> Result<Arrived, StoreError> {
+        let parts = match Parts::of(row) {
+            Ok(parts) => parts,
+            Err(why) => return Ok(Arrived::Refused { why: why.to_owned() }),
+        };
+        if let Some(there) = row::by_id(self.sql, &row.id)? {
+            return Ok(Arrived::AlreadyThere { state: there.state });
+        }
+        let mut stored = self.arriving(row, &parts)?;
+        let why = self.why_parked(row, &stored, &parts.body)?;
+        if why.is_some() {
+            let trusted = if self.around.stamp.trusted { mark::SETTLED_TRUSTED } else { 0 };
+            stored.state = State::Parked;
+            stored.settled_ms = Some(self.around.stamp.unix_ms);
+            stored.marks |= trusted;
+        }
+        stored.crc = stored.checksum();
+        stored.insert(self.sql, &parts.body)?;
+        self.books.enter(stored.lane, stored.state)?;
+        if why.is_some() {
+            self.keep_answer(stored.seq, parts.answer.as_ref(), why.as_deref())?;
+        }
+        self.record_import(&stored, import)?;
+        Ok(why.map_or(Arrived::Pending { seq: stored.seq }, |why| Arrived::Parked { why }))
+    }
+
+    /// The row as it will lie here: under its own id, uncertain, with a number and a lane of this store.
+    fn arriving(&mut self, row: &Exported, parts: &Parts) -> Result<Stored, StoreError> {
+        let business = row.business_refrence.clone();
+        let code = RewardCode::new(row.reward_code.clone());
+        let stored = Stored {
+            seq: Seq(*self.next_seq),
+            tag: parts.tag,
+            origin: Some(parts.origin.0),
+            lane: self.books.lane(self.sql, &row.lane)?,
+            till: row.till.clone(),
+            key: self.free_key(parts.key, &row.id)?,
+            request: parts.request,
+            guard: row::guard_of(&business, &code),
+            business,
+            code,
+            branch: row.branch_id.clone(),
+            date: row.date.clone(),
+            accepted_ms: row.accepted_ms,
+            kind: row.kind & KINDS,
+            body_crc: crc32c::crc32c(&parts.body),
+            crc: 0,
+            state: State::Pending,
+            in_flight: false,
+            marks: (row.marks & MARKS) | mark::UNCERTAIN,
+            attempts: row.attempts,
+            settled_ms: None,
+        };
+        *self.next_seq += 1;
+        Ok(stored)
+    }
+
+    /// A till here that has the name of one there, and used the same key, goes on finding its own redemption.
+    fn free_key(&self, key: [u8; 16], id: &Id) -> Result<[u8; 16], StoreError> {
+        let taken = self.by_key(key)?.is_some();
+        Ok(if taken { Fingerprint::of(&["imported", id.as_str()]).0 } else { key })
+    }
+
+    fn why_parked(&self, row: &Exported, stored: &Stored, body: &[u8]) -> Result<Option<String>, StoreError> {
+        if row.state == State::Parked {
+            return Ok(Some(row.note.clone().unwrap_or_else(|| "it was parked where it comes from".to_owned())));
+        }
+        if let Some(other) = self.obstacle(stored)? {
+            return Ok(Some(format!("imported while its code is held by {}, which is {}", other.id(), other.state)));
+        }
+        Ok((!says_the_same(stored, body)).then(|| "its body is not the request that it was exported as".to_owned()))
+    }
+
+    fn record_import(&mut self, stored: &Stored, import: &Import) -> Result<(), StoreError> {
+        let event = Event {
+            at_ms: self.around.stamp.unix_ms,
+            id: Some(stored.id().to_string()),
+            lane: self.books.name(stored.lane).to_owned(),
+            what: "import".to_owned(),
+            by: import.by.clone(),
+            detail: format!("exported by {}", if import.from.is_empty() { "a gateway unknown" } else { &import.from }),
+        };
+        self.record(&event, Some(stored.seq))
+    }
+}
+
+/// Whether the body is the request of which the row is guarded and shown.
+fn says_the_same(stored: &Stored, body: &[u8]) -> bool {
+    contract::parse(Bytes::copy_from_slice(body)).is_ok_and(|request| {
+        request.reward_code == stored.code
+            && request.business_refrence == stored.business
+            && Fingerprint::of_request(&request).0 == stored.request
+    })
+}
+
+/// What a row is made of, decoded.
+struct Parts {
+    origin: Seq,
+    tag: [u8; 12],
+    key: [u8; 16],
+    request: [u8; 16],
+    body: Vec<u8>,
+    answer: Option<Answer>,
+}
+
+impl Parts {
+    fn of(row: &Exported) -> Result<Self, &'static str> {
+        let (origin, tag) = row.id.parts().filter(|(seq, _)| seq.0 > 0).ok_or("its id is none of ours")?;
+        if !matches!(row.state, State::Pending | State::Parked) {
+            return Err("it is neither pending nor parked");
+        }
+        let texts = [&row.lane, &row.till, &row.business_refrence, &row.reward_code, &row.branch_id, &row.date];
+        if texts.iter().any(|text| text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control)) {
+            return Err("one of its fields is too long or has control characters");
+        }
+        if [&row.lane, &row.business_refrence, &row.reward_code].iter().any(|text| text.is_empty()) {
+            return Err("it names no lane, no business or no code");
+        }
+        let digest = |octets: &Octets| octets.bytes().and_then(|bytes| bytes.try_into().ok());
+        let (Some(key), Some(request)) = (digest(&row.key), digest(&row.request)) else {
+            return Err("its fingerprints are not of their length");
+        };
+        let body = row.body.bytes().filter(|body| body.len() <= BODY_BYTES_MAX).ok_or("its body is too long")?;
+        let answer = row.answer.as_ref().map(Said::answer).transpose()?;
+        Ok(Self { origin, tag, key, request, body, answer })
+    }
+}
+
+impl Said {
+    fn of(answer: &Answer) -> Self {
+        let body = Octets::of(&answer.body);
+        Self { status: answer.status, content_type: answer.content_type.clone(), body }
+    }
+
+    fn answer(&self) -> Result<Answer, &'static str> {
+        let body = self.body.bytes().filter(|body| body.len() <= Answer::BODY_BYTES_MAX);
+        let body = body.ok_or("the provider's answer in it is too long")?.into();
+        Ok(Answer { status: self.status, content_type: self.content_type.clone(), body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_travel_as_text_where_they_are_text_and_as_digits_elsewhere() {
+        for bytes in [&b""[..], b"{\"a\":\"\\u00e9\"}", "\u{e9}\u{0}".as_bytes(), b"\xff\x00\x10"] {
+            let json = serde_json::to_string(&Octets::of(bytes)).unwrap();
+            let back: Octets = serde_json::from_str(&json).unwrap();
+            assert_eq!(back.bytes().unwrap(), bytes, "{json}");
+        }
+        for bad in ["0", "zz", "+f", "\u{e9}"] {
+            assert_eq!(Octets::Hex { hex: bad.to_owned() }.bytes(), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What is exported: pages of open rows, from a running store or from a state directory whose daemon is gone.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Exported, Octets, Said};
+use crate::redemption::{Seq, State};
+use crate::store::pages::Image;
+use crate::store::row::{self, Stored};
+use crate::store::schema::{self, mark};
+use crate::store::types::Filter;
+use crate::store::{FILE, LOG, Reader, StoreError, Tally, Trouble, damage, files, salvage};
+
+/// The most rows of a page.
+const ROWS_MAX: usize = 500;
+/// No further row once a page's bodies come to so many bytes.
+const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How long SQLite may look through a database that is to be exported; what it cannot finish counts as sound.
+const CHECK_WITHIN: Duration = Duration::from_secs(60);
+
+/// Some open rows in order.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Page {
+    /// The rows.
+    pub rows: Vec<Exported>,
+    /// Open rows that are not as they were written, by their numbers.
+    pub unreadable: Vec<Seq>,
+    /// Where the next page begins; `None`: this was the last.
+    pub next: Option<Seq>,
+}
+
+impl Reader {
+    /// The pending and parked rows after `after`, whole, at most `rows_max` and 500.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn export(&self, after: Seq, rows_max: usize) -> Result<Page, StoreError> {
+        let limit = rows_max.clamp(1, ROWS_MAX);
+        let mut numbers = self.pending(&Filter::default(), after.0, limit)?;
+        numbers.extend(self.exceptions(&Filter::default(), State::Parked, after.0, limit)?);
+        numbers.sort_unstable();
+        numbers.truncate(limit);
+        let (mut page, mut bytes, mut last) = (Page::default(), 0, after);
+        for seq in &numbers {
+            last = *seq;
+            match self.exported(*seq)? {
+                Some(Ok(row)) => {
+                    bytes += row.weight();
+                    page.rows.push(row);
+                }
+                Some(Err(damaged)) => page.unreadable.push(damaged),
+                None => {}
+            }
+            if bytes >= BODY_BYTES_MAX {
+                break;
+            }
+        }
+        page.next = (bytes >= BODY_BYTES_MAX || numbers.len() >= limit).then_some(last);
+        Ok(page)
+    }
+
+    /// One row; `None` when it was settled meanwhile.
+    fn exported(&self, seq: Seq) -> Result<Option<Result<Exported, Seq>>, StoreError> {
+        let open = |row: &Stored| matches!(row.state, State::Pending | State::Parked);
+        let Some(stored) = row::by_seq(&self.connection, seq)?.filter(open) else { return Ok(None) };
+        if !stored.is_intact() {
+            return Ok(Some(Err(seq)));
+        }
+        let body = row::body(&self.connection, seq)?;
+        let body_fits = crc32c::crc32c(&body) == stored.body_crc;
+        let (answer, mut note) = stored.note(&self.connection)?;
+        let mut state = stored.state;
+        if !body_fits && state == State::Pending {
+            state = State::Parked;
+            note = Some("its stored body is damaged: it cannot be sent".to_owned());
+        }
+        let body = if body_fits { body } else { Vec::new() };
+        let lane = self.lanes.get(&stored.lane).cloned().unwrap_or_default();
+        let answer = answer.as_ref().map(Said::of);
+        Ok(Some(Ok(Exported { state, note, answer, lane, ..plain(&stored, &body) })))
+    }
+}
+
+fn plain(stored: &Stored, body: &[u8]) -> Exported {
+    let doubt = if stored.in_flight { mark::UNCERTAIN } else { 0 };
+    Exported {
+        id: stored.id(),
+        state: stored.state,
+        lane: String::new(),
+        till: stored.till.clone(),
+        business_refrence: stored.business.clone(),
+        reward_code: stored.code.reveal().to_owned(),
+        branch_id: stored.branch.clone(),
+        date: stored.date.clone(),
+        body: Octets::of(body),
+        key: Octets::digits(&stored.key),
+        request: Octets::digits(&stored.request),
+        accepted_ms: stored.accepted_ms,
+        kind: stored.kind & super::KINDS,
+        marks: (stored.marks & super::MARKS) | doubt,
+        attempts: stored.attempts,
+        note: None,
+        answer: None,
+    }
+}
+
+impl Exported {
+    /// About how much of a page it takes.
+    fn weight(&self) -> usize {
+        let bytes = |octets: &Octets| match octets {
+            Octets::Text(text) => text.len(),
+            Octets::Hex { hex } => hex.len(),
+        };
+        bytes(&self.body) + self.answer.as_ref().map_or(0, |said| bytes(&said.body))
+    }
+}
+
+/// A state directory whose daemon does not run, under its lock, to be exported. Database and log stay as they are.
+#[derive(Debug)]
+pub struct Remains {
+    reader: Reader,
+    salvage: Option<(String, Tally)>,
+    _lock: Option<files::Lock>,
+}
+
+impl Remains {
+    /// Opens what is in `dir`: with SQLite where the database is sound, else page by page into a temporary file.
+    ///
+    /// # Errors
+    /// A daemon works there, there is no database, or it is a newer version's or another program's.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let lock = files::lock_to_read(dir)?;
+        if let Some(aside) = damage::finished(dir)? {
+            // A rescue that a power cut stopped: the new database is whole, the damaged one still in its place.
+            let path = dir.join(format!("{}{aside}", damage::FINISHED));
+            let image = Image::open(&path, &dir.join(format!("{aside}.none")))?;
+            return Self::salvaged(&image, "a rescue of it was cut short", lock);
+        }
+        match sound(dir) {
+            Ok(reader) => Ok(Self { reader, salvage: None, _lock: lock }),
+            Err(error) if calls_for_salvage(&error) => {
+                let image = Image::open(&dir.join(FILE), &dir.join(LOG))?;
+                Self::salvaged(&image, &error.to_string(), lock)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Into SQLite's own temporary file, which has no name and goes with the connection.
+    fn salvaged(image: &Image, why: &str, lock: Option<files::Lock>) -> Result<Self, StoreError> {
+        let connection = schema::create(Path::new(""))?;
+        let (tally, _) = salvage::salvage(image, &connection)?;
+        Ok(Self { reader: Reader::on(connection)?, salvage: Some((why.to_owned(), tally)), _lock: lock })
+    }
+
+    /// Some open rows; see [`Reader::export`].
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn export(&self, after: Seq, rows_max: usize) -> Result<Page, StoreError> {
+        self.reader.export(after, rows_max)
+    }
+
+    /// What was wrong with the database, and what could be read of it all the same.
+    #[must_use]
+    pub fn salvage(&self) -> Option<&(String, Tally)> {
+        self.salvage.as_ref()
+    }
+}
+
+/// A disk that gives no access is not a damaged database, but one that SQLite cannot work on may still be read.
+fn calls_for_salvage(error: &StoreError) -> bool {
+    match error.trouble() {
+        Trouble::Damaged => true,
+        Trouble::Unwritable | Trouble::Full | Trouble::Fatal => matches!(error, StoreError::Sqlite(_)),
+        Trouble::Operation => false,
+    }
+}
+
+/// A reader on a database that stood every look: its header, its log, its schema, its pages, its books.
+fn sound(dir: &Path) -> Result<Reader, StoreError> {
+    let path = dir.join(FILE);
+    damage::look(dir).or_else(|error| if dir.join(LOG).exists() { damaged(error) } else { Err(error) })?;
+    let mut connection = schema::open_reader(&path)?;
+    schema::check_schema(&connection)?;
+    schema::quick_check(&mut connection, CHECK_WITHIN)?;
+    for state in [State::Pending, State::Parked] {
+        // Written so, the indexes answer through which the rows are found.
+        let half = if state == State::Pending { "state = 0" } else { "state = 3 AND state >= 2" };
+        let open = format!("SELECT count(*) FROM redemption WHERE {half}");
+        let rows: i64 = connection.query_row(&open, [], |row| row.get(0))?;
+        let sum = format!("SELECT coalesce(sum({state}), 0) FROM lane");
+        let known: i64 = connection.query_row(&sum, [], |row| row.get(0))?;
+        if rows != known {
+            return Err(StoreError::Damaged(format!("its books know {known} rows {state}, and {rows} are found")));
+        }
+    }
+    Reader::on(connection)
+}
+
+/// A log without its database still holds rows.
+fn damaged(error: StoreError) -> Result<(), StoreError> {
+    match &error {
+        StoreError::File { error: inner, .. } if inner.kind() == std::io::ErrorKind::NotFound => {
+            Err(StoreError::Damaged("the file is gone, its log is there".to_owned()))
+        }
+        _ => Err(error),
+    }
+}

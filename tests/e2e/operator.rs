@@ -1,0 +1,120 @@
+//! The operator's hand on lanes and redemptions, through the socket, each time recorded with when and by whom.
+
+use serde_json::Value;
+
+use crate::harness::{Gateway, Provider, eventually};
+
+/// What `show` tells of a redemption's events.
+fn events(gateway: &Gateway, id: &str) -> Vec<(String, String, String)> {
+    let said = gateway.command(&["show", id, "--json"]);
+    let row: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    let text = |event: &Value, key: &str| event[key].as_str().unwrap().to_owned();
+    let events = row["events"].as_array().unwrap();
+    events.iter().map(|event| (text(event, "what"), text(event, "by"), text(event, "at"))).collect()
+}
+
+/// One event of this kind, by the user who runs these tests, with a time.
+fn assert_recorded(gateway: &Gateway, id: &str, what: &str) {
+    let events = events(gateway, id);
+    let found: Vec<_> = events.iter().filter(|(its, _, _)| its == what).collect();
+    assert_eq!(found.len(), 1, "{what} in {events:?}");
+    let (_, by, at) = found[0];
+    assert!(!by.is_empty() && by != "console", "a user has a name: {events:?}");
+    assert!(at.ends_with('Z') && at.len() >= 20, "{events:?}");
+}
+
+#[test]
+fn a_held_lane_accepts_and_sends_nothing_until_it_is_released_also_after_a_restart() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    assert_eq!(gateway.says(&["hold", "main"]), "main: held");
+    let till = gateway.till("");
+    for n in 0..3 {
+        assert_eq!(till.redeem(&format!("HELD-{n}")).state(), "pending");
+    }
+    gateway.restart();
+    let lane = gateway.wait_for_link("main", "held");
+    assert_eq!(lane["cause"], "operator");
+    assert!(gateway.says(&["status"]).contains("an operator holds this lane: `redeemd release LANE` lets it go on"));
+    gateway.says(&["flush"]);
+    assert_eq!(till.redeem("HELD-3").state(), "pending");
+    assert_eq!(provider.requests().len(), 0);
+    assert_eq!(gateway.says(&["release"]), "main: released");
+    assert_eq!(gateway.wait_until_drained().confirmed, 4);
+    assert_eq!(gateway.lane("main")["cause"], Value::Null);
+}
+
+#[test]
+fn declined_redemptions_are_sent_again_by_id_and_from_standard_input() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    provider.rules(&["fault=refuse,message=come back later {code}"]);
+    let till = gateway.till("");
+    let ids: Vec<_> = (0..4).map(|n| till.redeem(&format!("RETRY-{n}")).id()).collect();
+    assert_eq!(gateway.counts().declined, 4);
+    provider.rules(&[]);
+
+    gateway.says(&["retry", &ids[0]]);
+    let listed = gateway.command(&["list", "--state", "declined", "--json", "--limit", "2"]);
+    let said = gateway.command_with(&["retry", "-"], &format!("{}\n{}\n", listed.out, ids[3]));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(gateway.wait_for_counts("all confirmed", |counts| counts.confirmed == 4).declined, 0);
+    for id in &ids {
+        assert_recorded(&gateway, id, "retry");
+    }
+    let refused = gateway.command(&["retry", &ids[0]]);
+    assert_eq!(refused.code, Some(1), "what is confirmed is not sent again: {refused:?}");
+    assert!(refused.err.contains(&ids[0]), "{refused:?}");
+    provider.assert_one_key_each();
+}
+
+#[test]
+fn a_retry_is_refused_while_another_redemption_of_the_code_stands() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    provider.rules(&["fault=refuse,count=1"]);
+    let till = gateway.till("");
+    let first = till.redeem("TWICE");
+    let second = till.order(&crate::harness::Order::new("TWICE").with("timestamp", "2"));
+    assert_eq!((first.state(), second.state()), ("declined", "confirmed"));
+    let refused = gateway.command(&["retry", &first.id()]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.contains(&second.id()), "it names the other: {refused:?}");
+    assert_eq!(provider.requests().len(), 2);
+}
+
+#[test]
+fn a_void_with_a_note_closes_a_pending_redemption_for_good() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    gateway.says(&["hold"]);
+    let id = gateway.till("").redeem("VOID-1").id();
+    assert_eq!(gateway.command(&["void", &id]).code, Some(64), "a void without a note is a usage error");
+    assert_eq!(gateway.says(&["void", &id, "--note", "the customer came back"]), format!("{id}: voided"));
+    assert_recorded(&gateway, &id, "void");
+    assert!(gateway.says(&["show", &id]).contains("the customer came back"));
+    gateway.says(&["release"]);
+    let again =
+        eventually("the lane is up", || Some(gateway.till("").redeem("VOID-2")).filter(|r| r.state() == "confirmed"));
+    assert_eq!(again.status, 200);
+    let books = gateway.counts();
+    assert_eq!((books.voided, books.pending), (1, 0));
+    assert!(provider.requests_for("VOID-1").is_empty());
+    let twice = gateway.command(&["void", &id, "--note", "again"]);
+    assert_eq!(twice.code, Some(1), "{twice:?}");
+}
+
+#[test]
+fn holds_and_releases_are_recorded_with_when_and_by_whom() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    gateway.says(&["hold", "main"]);
+    gateway.says(&["release", "main"]);
+    let log = gateway.log();
+    for what in ["an operator's hold", "an operator's release"] {
+        assert!(log.contains(what), "{what} is not in {log}");
+    }
+    let unknown = gateway.command(&["hold", "nobody"]);
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    assert!(unknown.err.contains("main"), "it names those that there are: {unknown:?}");
+}

@@ -1,0 +1,115 @@
+//! What must be true of any image: all that was reported, at most the step that was under way, nothing twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use redeemd::redemption::State;
+use redeemd::store::{Decision, Done, FILE, Filter, Reader, Store};
+
+use crate::tape::Event;
+use crate::workload;
+
+/// The rows as the workload knows them: by id, the state, with a question mark for a doubt.
+type Rows = BTreeMap<String, String>;
+
+#[derive(Default)]
+pub(crate) struct Oracle {
+    now: Known,
+    /// What is done and not yet reported, and what is known once it is.
+    under_way: Option<(String, Known)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    rows: Rows,
+    /// Every id that was ever accepted.
+    accepted: BTreeSet<String>,
+}
+
+/// What an image holds.
+struct Found {
+    rows: Rows,
+    accepted: u64,
+    salvaged: bool,
+}
+
+impl Known {
+    fn learn(&mut self, line: &str) {
+        for (id, state) in line.split(' ').skip(2).filter_map(|word| word.split_once('=')) {
+            self.accepted.insert(id.to_owned());
+            if state == "gone" {
+                self.rows.remove(id);
+            } else {
+                self.rows.insert(id.to_owned(), state.to_owned());
+            }
+        }
+    }
+
+    fn is(&self, found: &Found) -> bool {
+        self.rows == found.rows && self.accepted.len() as u64 == found.accepted
+    }
+}
+
+impl Oracle {
+    /// Follows what the workload said; `rest` is what it said later.
+    pub(crate) fn hear(&mut self, event: &Event, rest: &[Event]) {
+        let Event::Said(line) = event else { return };
+        if line.starts_with("done") {
+            self.now.learn(line);
+            self.under_way = None;
+            return;
+        }
+        let what = line.splitn(3, ' ').nth(2).expect("what begins");
+        let mut after = self.now.clone();
+        let done = rest.iter().find_map(|event| if let Event::Said(done) = event { Some(done) } else { None });
+        after.learn(done.expect("the end of the step"));
+        self.under_way = Some((what.to_owned(), after));
+    }
+
+    /// What was reported is there; what was under way happened as a whole or not at all; nothing else did.
+    pub(crate) fn check(&self, dir: &Path, place: &str) {
+        let (step, after) = self.under_way.as_ref().map_or(("nothing", &self.now), |(step, after)| (step, after));
+        let place = format!("{place}, under way: {step}");
+        let found = look(dir, &place);
+        assert!(!found.salvaged || step == "rescue", "{place}: damage was seen where there was none");
+        let differ: Vec<_> = found.rows.iter().filter(|(id, state)| self.now.rows.get(*id) != Some(*state)).collect();
+        let missing: Vec<_> = self.now.rows.keys().filter(|id| !found.rows.contains_key(*id)).collect();
+        let fits = self.now.is(&found) || after.is(&found);
+        assert!(fits, "{place}: accepted {}, other than reported {differ:?}, missing {missing:?}", found.accepted);
+    }
+}
+
+/// Opens the image, reads everything, accepts one more redemption, and starts once more.
+fn look(dir: &Path, place: &str) -> Found {
+    let (mut store, report) = Store::open(dir).unwrap_or_else(|error| panic!("{place}: {error}"));
+    assert!(!report.moved, "{place}: the image does not lie in the inode of the recording");
+    let found = read(dir, place);
+    let counts: Vec<_> = store.counts().into_iter().map(|(_, counts)| counts).collect();
+    assert!(counts.iter().all(redeemd::store::Counts::balance), "{place}: {counts:?}");
+    let accepted = counts.iter().map(|counts| counts.accepted).sum();
+    for (state, counted) in [
+        (State::Pending, counts.iter().map(|counts| counts.pending).sum::<u64>()),
+        (State::Parked, counts.iter().map(|counts| counts.parked).sum::<u64>()),
+    ] {
+        let rows = found.values().filter(|row| row.trim_end_matches('?') == state.as_str()).count();
+        assert_eq!(rows as u64, counted, "{place}: {state}");
+    }
+    let done = workload::run(&mut store, &[workload::accept("AFTERWARDS")], false);
+    assert!(matches!(done[..], [Done::Decided(Decision::Taken(_), _)]), "{place}: {done:?}");
+    drop(store);
+    let (_, again) = Store::open(dir).unwrap_or_else(|error| panic!("{place}, once more: {error}"));
+    assert!(again.salvage.is_none(), "{place}, once more: {:?}", again.salvage);
+    assert_eq!(read(dir, place).len(), found.len() + 1, "{place}: once more");
+    Found { rows: found, accepted, salvaged: report.salvage.is_some() }
+}
+
+fn read(dir: &Path, place: &str) -> Rows {
+    let reader = Reader::open(&dir.join(FILE)).unwrap_or_else(|error| panic!("{place}: {error}"));
+    let rows = reader.list(&Filter { limit: 1000, ..Filter::default() }).unwrap();
+    let codes: BTreeSet<&str> = rows.iter().map(|row| row.reward_code.reveal()).collect();
+    assert_eq!(codes.len(), rows.len(), "{place}: a code twice");
+    let told = |pending: bool, uncertain: bool| if pending && uncertain { "?" } else { "" };
+    rows.iter()
+        .map(|row| (row.id.to_string(), format!("{}{}", row.state, told(row.state == State::Pending, row.uncertain))))
+        .collect()
+}

@@ -1,0 +1,204 @@
+//! The recorded process: a life of the store in small, and before and after each step a word about it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use redeemd::clock::Stamp;
+use redeemd::limits::LaneNow;
+use redeemd::redemption::{Answer, Request, RewardCode, Seq, State};
+use redeemd::settings::Offline;
+use redeemd::store::{Checkpointer, Claim, Decision, Done, Ended, FILE, NewRedemption, Op, Store, Surroundings};
+
+pub(crate) const NOW_MS: i64 = 1_800_000_000_000;
+
+pub(crate) fn offline() -> Offline {
+    Offline { accept: true, max_pending: 100_000, max_outage: Duration::from_secs(3600) }
+}
+
+pub(crate) fn accept(code: &str) -> Op {
+    let body = format!(r#"{{"reward_code":"{code}","more":"{}"}}"#, "x".repeat(code.len() * 97 % 6000));
+    let request = Request {
+        reward_code: RewardCode::new(code.to_owned()),
+        business_refrence: "shop".to_owned(),
+        branch_id: "7".to_owned(),
+        date: "2027-01-15 10:00:00".to_owned(),
+        timestamp: "t".to_owned(),
+        body: body.into(),
+    };
+    let new = NewRedemption { till: "till-1".to_owned(), key: None, lane: "retm".to_owned(), request };
+    Op::Accept { new: Box::new(new), reusable: false }
+}
+
+pub(crate) fn run(store: &mut Store, ops: &[Op], up: bool) -> Vec<Done> {
+    let offline = offline();
+    let now = LaneNow { up, hopeful: false, pending: 0, outage: Duration::ZERO };
+    let around =
+        Surroundings { stamp: Stamp { unix_ms: NOW_MS, trusted: true }, offline: &offline, lane: &move |_| now };
+    store.run(ops, &around).into_iter().map(Result::unwrap).collect()
+}
+
+/// What is known of a row: its state, whether an attempt may have arrived, and the attempt's number.
+#[derive(Clone, Copy)]
+struct Row {
+    seq: Seq,
+    state: State,
+    doubt: bool,
+    in_flight: bool,
+    attempt: u32,
+}
+
+struct Life {
+    dir: PathBuf,
+    said: File,
+    store: Option<Store>,
+    rows: BTreeMap<String, Row>,
+    steps: u32,
+    codes: u32,
+}
+
+impl Life {
+    fn say(&mut self, line: &str) {
+        self.said.write_all(line.as_bytes()).unwrap();
+    }
+
+    /// Announces a step, does it, and reports what is so from now on.
+    fn step(&mut self, what: &str, act: impl FnOnce(&mut Self)) {
+        self.steps += 1;
+        self.say(&format!("begin {} {what}", self.steps));
+        let before: BTreeMap<String, String> = self.rows.iter().map(|(id, row)| (id.clone(), told(row))).collect();
+        act(self);
+        let mut line = format!("done {}", self.steps);
+        for (id, row) in &self.rows {
+            if before.get(id) != Some(&told(row)) {
+                write!(line, " {id}={}", told(row)).unwrap();
+            }
+        }
+        for id in before.keys().filter(|id| !self.rows.contains_key(*id)) {
+            write!(line, " {id}=gone").unwrap();
+        }
+        self.say(&line);
+    }
+
+    fn store(&mut self) -> &mut Store {
+        self.store.as_mut().unwrap()
+    }
+
+    fn open(&mut self) {
+        self.store = None;
+        self.store = Some(Store::open(&self.dir).unwrap().0);
+        for row in self.rows.values_mut() {
+            row.doubt |= row.in_flight;
+            row.in_flight = false;
+        }
+    }
+
+    fn close(&mut self) {
+        self.store.take().unwrap().close().unwrap();
+    }
+
+    fn accept(&mut self, count: u32, up: bool) {
+        let ops: Vec<Op> = (0..count).map(|n| accept(&format!("CODE-{}", self.codes + n))).collect();
+        self.codes += count;
+        for done in run(self.store(), &ops, up) {
+            let Done::Decided(Decision::Taken(taken), _) = done else { panic!("{done:?}") };
+            let row = Row { seq: taken.seq, state: State::Pending, doubt: up, in_flight: up, attempt: u32::from(up) };
+            self.rows.insert(taken.id.to_string(), row);
+        }
+    }
+
+    fn claim(&mut self, rows_max: usize) {
+        let (lane, prefer, except) = ("retm".to_owned(), Vec::new(), Vec::new());
+        let claim = Claim { lane, prefer, after: Seq(0), except, rows_max, body_bytes_max: 1 << 20 };
+        let Some(Done::Claimed(claimed)) = run(self.store(), &[Op::Claim(claim)], false).pop() else { panic!() };
+        for one in claimed {
+            let row = self.rows.get_mut(one.id.as_str()).unwrap();
+            (row.in_flight, row.attempt, row.doubt) = (true, one.attempt, true);
+        }
+    }
+
+    /// Everything in flight ends, each differently.
+    fn settle(&mut self) {
+        let flying: Vec<String> = self.rows.iter().filter(|(_, row)| row.in_flight).map(|(id, _)| id.clone()).collect();
+        let body = br#"{"data":[],"message":"no such reward"}"#;
+        let refusal = Answer { status: 400, content_type: None, body: body.as_slice().into() };
+        let mut ops = Vec::new();
+        for (n, id) in flying.iter().enumerate() {
+            let row = self.rows.get_mut(id).unwrap();
+            let (ended, state) = match n % 4 {
+                0 | 1 => (Ended::Confirmed(Answer::success()), State::Confirmed),
+                2 => (Ended::Declined { answer: refusal.clone(), already_used: false }, State::Declined),
+                _ => (Ended::Unclear, State::Pending),
+            };
+            ops.push(Op::Settle { seq: row.seq, attempt: row.attempt, ended, show: false });
+            (row.state, row.in_flight) = (state, false);
+        }
+        run(self.store(), &ops, false);
+    }
+
+    fn prune(&mut self) {
+        let newest = self.rows.values().map(|row| row.seq).max().unwrap();
+        run(self.store(), &[Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) }], false);
+        self.rows.retain(|_, row| row.seq == newest || matches!(row.state, State::Pending | State::Parked));
+    }
+
+    /// A damaged file, and the start that rescues what is in it.
+    fn rescue(&mut self) {
+        self.store = None;
+        let mut file = File::options().write(true).open(self.dir.join(FILE)).unwrap();
+        file.write_all(b"SQLite farmat").unwrap();
+        file.sync_all().unwrap();
+        drop(file);
+        self.open();
+        for row in self.rows.values_mut().filter(|row| row.state == State::Pending) {
+            row.doubt = true;
+        }
+    }
+}
+
+fn told(row: &Row) -> String {
+    let doubt = if row.state == State::Pending && row.doubt { "?" } else { "" };
+    format!("{}{doubt}", row.state)
+}
+
+fn live(life: &mut Life) {
+    life.step("first start", Life::open);
+    for up in [false, true] {
+        life.step("accept", |life| life.accept(1, up));
+        life.step("accept many", |life| life.accept(9, up));
+    }
+    let checkpointer = Checkpointer::new(life.dir.join(FILE));
+    for round in 0..3 {
+        life.step("claim", |life| life.claim(6));
+        life.step("settle", Life::settle);
+        life.step("accept", |life| life.accept(3, round % 2 == 0));
+        life.step("checkpoint beside the writer", |_| checkpointer.run().unwrap());
+        life.step("accept into a new log", |life| life.accept(2, false));
+    }
+    drop(checkpointer);
+    life.step("prune", Life::prune);
+    life.step("start again after a crash", Life::open);
+    life.step("claim", |life| life.claim(100));
+    life.step("settle", Life::settle);
+    life.step("stop", Life::close);
+    life.step("start again after a stop", Life::open);
+    life.step("accept", |life| life.accept(30, false));
+    life.step("checkpoint on the writer", |life| assert!(life.store().checkpoint().unwrap() > 0));
+    life.step("accept", |life| life.accept(1, true));
+    life.step("prune", Life::prune);
+    life.step("rescue", Life::rescue);
+    life.step("accept", |life| life.accept(2, false));
+    life.step("stop", Life::close);
+}
+
+#[test]
+#[ignore = "runs under the recorder; the test of the power cuts starts it"]
+fn the_recorded_process() {
+    let root = PathBuf::from(std::env::var("POWER_ROOT").expect("started by the test of the power cuts"));
+    let said = File::create(root.join("said")).unwrap();
+    let mut life = Life { dir: root.join("state"), said, store: None, rows: BTreeMap::new(), steps: 0, codes: 0 };
+    live(&mut life);
+}
