@@ -284,7 +284,7 @@ impl<R: Road> Forwarder<R> {
 
     fn finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
         match finished {
-            Ok(Finished::Attempt { row, why, sent, outcome }) => self.landed(row, why, sent, outcome),
+            Ok(Finished::Attempt { row, why, sent, outcome }) => self.landed(&row, why, sent, outcome),
             Ok(Finished::Claim { asked, rows }) if asked.rows_max > 0 => self.claimed(&asked, rows),
             Ok(Finished::Claim { .. }) => self.claiming = false,
             Ok(Finished::Settling { seq, settled }) => self.settled(seq, settled),
@@ -293,21 +293,20 @@ impl<R: Road> Forwarder<R> {
         }
     }
 
-    fn landed(&mut self, row: Claimed, why: Why, sent: Duration, outcome: Option<Outcome>) {
+    fn landed(&mut self, row: &Claimed, why: Why, sent: Duration, outcome: Option<Outcome>) {
         match why {
             Why::Live => self.flying.live -= 1,
             Why::Backlog => self.flying.backlog -= 1,
         }
-        match outcome {
-            Some(outcome) => self.ended(row, sent, &outcome),
-            None => {
-                self.link.probe_withdrawn(row.seq);
-                self.unclaim(vec![(row.seq, row.attempt)]);
-            }
+        if let Some(outcome) = outcome {
+            self.ended(row, sent, &outcome);
+        } else {
+            self.link.probe_withdrawn(row.seq);
+            self.unclaim(vec![(row.seq, row.attempt)]);
         }
     }
 
-    fn ended(&mut self, row: Claimed, sent: Duration, outcome: &Outcome) {
+    fn ended(&mut self, row: &Claimed, sent: Duration, outcome: &Outcome) {
         let verdict = verdict::judge(outcome, &self.rules);
         let ended = ending::for_row(outcome, &verdict);
         let detail = ending::detail(outcome, &verdict);
@@ -315,7 +314,7 @@ impl<R: Road> Forwarder<R> {
         tracing::debug!(lane, id = %row.id, attempt = row.attempt, outcome = word, detail, "an attempt ended");
         // The row first: what the link remembers of a streak of declines is kept where they are settled.
         self.settle(row.clone(), ended);
-        self.tell_link((&row, sent), &ending::for_link(verdict, &row), outcome, &detail);
+        self.tell_link((row, sent), &ending::for_link(verdict, row), outcome, &detail);
     }
 
     fn tell_link(&mut self, (row, sent): (&Claimed, Duration), verdict: &Verdict, outcome: &Outcome, detail: &str) {

@@ -15,13 +15,9 @@ mod witness;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-<<<<<<< HEAD
-pub(crate) use gateway::{Builder, Gateway};
-pub(crate) use network::{Network, in_a_network_of_its_own};
-=======
 pub(crate) use disk::{DATABASE, EIO, EROFS, LOG, Mount, Shim, Word, skipped};
 pub(crate) use gateway::{Builder, Counts, Gateway};
->>>>>>> main
+pub(crate) use network::{Network, in_a_network_of_its_own};
 pub(crate) use process::redeemd;
 pub(crate) use provider::Provider;
 pub(crate) use till::{Order, Reply, Till};

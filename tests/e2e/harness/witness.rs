@@ -198,11 +198,11 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
 }
 
 fn roll(shared: &Shared) -> Option<Fault> {
-    let mut shares = shared.shares.lock().unwrap();
-    let mut left = shares.1.below(1000);
-    shares.0.iter().find_map(|(fault, share)| {
-        let hit = left < *share;
-        left = left.saturating_sub(*share);
+    let mut chance = shared.shares.lock().unwrap();
+    let mut rolled = chance.1.below(1000);
+    chance.0.iter().find_map(|(fault, share)| {
+        let hit = rolled < *share;
+        rolled = rolled.saturating_sub(*share);
         hit.then_some(*fault)
     })
 }
