@@ -324,3 +324,18 @@ pub struct Redemption {
     /// Why it is parked or what the operator noted.
     pub note: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_gives_back_what_it_was_made_of_and_other_text_gives_nothing() {
+        for tag in [[0; 12], [255; 12], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]] {
+            assert_eq!(Id::new(Seq(42), tag).parts(), Some((Seq(42), tag)));
+        }
+        for text in ["42-0", "042-00000000000000000000", "42-00000000000000000001", "42-0000000000000000000000"] {
+            assert_eq!(Id::parse(text).unwrap().parts(), None, "{text}");
+        }
+    }
+}

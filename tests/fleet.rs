@@ -247,7 +247,7 @@ impl Gateway {
 }
 
 fn ended(row: i64, verdict: &Verdict, first_fault: bool) -> Ended<'_> {
-    Ended { seq: Seq(row), verdict, detail: "", first_fault, suspect: false }
+    Ended { seq: Seq(row), sent: Duration::ZERO, verdict, detail: "", first_fault, suspect: false }
 }
 
 impl Fleet {
@@ -373,7 +373,10 @@ impl Fleet {
                 self.again(number, row);
             }
             Verdict::Road(_) | Verdict::Reset | Verdict::RowFault { .. } => self.again(number, row),
-            other => unreachable!("the provider here never says {other:?}"),
+            other @ (Verdict::Declined { .. }
+            | Verdict::Parked { .. }
+            | Verdict::Credential
+            | Verdict::NotTheProvider { .. }) => unreachable!("the provider here never says {other:?}"),
         }
     }
 

@@ -90,6 +90,10 @@ fn tills_listener(settings: &Settings) -> Result<TcpListener, DaemonError> {
     if address != settings.intake.listen {
         tracing::warn!(%address, setting = place, "systemd hands in another address than intake.listen: systemd's counts");
     }
+    let is_open = settings.intake.tills.is_empty() && !settings.intake.allow_anonymous;
+    if is_open && !address.ip().is_loopback() {
+        return Err(DaemonError::OpenSocket { address });
+    }
     TcpListener::from_std(listener).map_err(|error| DaemonError::Listen { place, error })
 }
 

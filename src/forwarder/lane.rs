@@ -36,7 +36,7 @@ enum Why {
 
 /// Something that went on beside the loop has ended.
 enum Finished {
-    Attempt { row: Claimed, why: Why, outcome: Option<Outcome> },
+    Attempt { row: Claimed, why: Why, sent: Duration, outcome: Option<Outcome> },
     Claim { asked: Asked, rows: Result<Vec<Claimed>, QueueError> },
     Settling { seq: Seq, settled: Option<Settled> },
     Errand,
@@ -186,10 +186,10 @@ impl<R: Road> Forwarder<R> {
             Why::Live => self.flying.live += 1,
             Why::Backlog => self.flying.backlog += 1,
         }
-        let (queue, road) = (self.context.queue.clone(), Arc::clone(&self.road));
+        let (queue, road, sent) = (self.context.queue.clone(), Arc::clone(&self.road), self.now());
         self.tasks.spawn(async move {
             let outcome = if queue.begin(row.seq) { Some(road.redeem(&row).await) } else { None };
-            Finished::Attempt { row, why, outcome }
+            Finished::Attempt { row, why, sent, outcome }
         });
     }
 
@@ -284,7 +284,7 @@ impl<R: Road> Forwarder<R> {
 
     fn finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
         match finished {
-            Ok(Finished::Attempt { row, why, outcome }) => self.landed(row, why, outcome),
+            Ok(Finished::Attempt { row, why, sent, outcome }) => self.landed(&row, why, sent, outcome),
             Ok(Finished::Claim { asked, rows }) if asked.rows_max > 0 => self.claimed(&asked, rows),
             Ok(Finished::Claim { .. }) => self.claiming = false,
             Ok(Finished::Settling { seq, settled }) => self.settled(seq, settled),
@@ -293,39 +293,49 @@ impl<R: Road> Forwarder<R> {
         }
     }
 
-    fn landed(&mut self, row: Claimed, why: Why, outcome: Option<Outcome>) {
+    fn landed(&mut self, row: &Claimed, why: Why, sent: Duration, outcome: Option<Outcome>) {
         match why {
             Why::Live => self.flying.live -= 1,
             Why::Backlog => self.flying.backlog -= 1,
         }
-        let Some(outcome) = outcome else {
+        if let Some(outcome) = outcome {
+            self.ended(row, sent, &outcome);
+        } else {
             self.link.probe_withdrawn(row.seq);
-            return self.unclaim(vec![(row.seq, row.attempt)]);
-        };
-        let verdict = verdict::judge(&outcome, &self.rules);
-        let ended = ending::for_row(&outcome, &verdict);
-        let detail = ending::detail(&outcome, &verdict);
-        let (lane, word) = (self.lane.name(), ending::word(&verdict));
-        tracing::debug!(lane, id = %row.id, attempt = row.attempt, outcome = word, detail, "an attempt ended");
-        self.tell_link(&row, &ending::for_link(verdict, &row), &outcome, &detail);
-        self.settle(row, ended);
+            self.unclaim(vec![(row.seq, row.attempt)]);
+        }
     }
 
-    fn tell_link(&mut self, row: &Claimed, verdict: &Verdict, outcome: &Outcome, detail: &str) {
+    fn ended(&mut self, row: &Claimed, sent: Duration, outcome: &Outcome) {
+        let verdict = verdict::judge(outcome, &self.rules);
+        let ended = ending::for_row(outcome, &verdict);
+        let detail = ending::detail(outcome, &verdict);
+        let (lane, word) = (self.lane.name(), ending::word(&verdict));
+        tracing::debug!(lane, id = %row.id, attempt = row.attempt, outcome = word, detail, "an attempt ended");
+        // The row first: what the link remembers of a streak of declines is kept where they are settled.
+        self.settle(row.clone(), ended);
+        self.tell_link((row, sent), &ending::for_link(verdict, row), outcome, &detail);
+    }
+
+    fn tell_link(&mut self, (row, sent): (&Claimed, Duration), verdict: &Verdict, outcome: &Outcome, detail: &str) {
         let (now, seq) = (self.now(), row.seq);
         self.lane.publish(|status| *status.attempts.entry(ending::word(verdict)).or_default() += 1);
         self.tell_alerts(verdict, outcome, detail);
         let first_fault = self.waits.is_first(seq);
-        let suspect = ending::is_road_fault(verdict) && self.suspects.faulted(seq);
+        let with_others = *verdict == Verdict::Reset && self.link.broke_since(sent);
+        let suspect = ending::is_road_fault(verdict) && !with_others && self.suspects.faulted(seq);
         if ending::is_answer(verdict) {
             self.suspects.answered(seq);
             self.waits.settled(seq);
         }
-        if suspect || matches!(verdict, Verdict::RowFault { .. } | Verdict::Reset) {
-            self.waits.failed(seq, now, self.settings.forward.retry_min, &mut self.dice);
+        let retry_min = self.settings.forward.retry_min;
+        if with_others {
+            self.waits.failed_with_others(seq, now, retry_min, &mut self.dice);
+        } else if suspect || matches!(verdict, Verdict::RowFault { .. } | Verdict::Reset) {
+            self.waits.failed(seq, now, retry_min, &mut self.dice);
         }
         let was_up = self.link.is_up(now);
-        let effects = self.link.ended(now, &link::Ended { seq, verdict, detail, first_fault, suspect });
+        let effects = self.link.ended(now, &link::Ended { seq, sent, verdict, detail, first_fault, suspect });
         if !ending::is_answer(verdict) || !was_up {
             self.renewals += 1;
         }
@@ -366,6 +376,10 @@ impl<R: Road> Forwarder<R> {
         self.settling -= 1;
         if settled.is_some_and(|settled| settled.state != State::Pending) {
             self.waits.settled(seq);
+        }
+        let held = matches!(self.link.phase(), Phase::Held(why) if why.cause == link::Cause::Declines);
+        if held && self.link.alike_declines().contains(&seq) {
+            self.remember(self.now());
         }
     }
 

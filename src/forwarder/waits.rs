@@ -26,13 +26,22 @@ impl Waits {
 
     /// Whether the row never failed by itself.
     pub(super) fn is_first(&self, seq: Seq) -> bool {
-        !self.0.contains_key(&seq)
+        self.0.get(&seq).is_none_or(|wait| wait.failures == 0)
     }
 
     /// The row failed by itself once more.
     pub(super) fn failed(&mut self, seq: Seq, now: Duration, min: Duration, dice: &mut Dice) {
+        self.0.entry(seq).or_insert(Wait { failures: 0, until: None }).failures += 1;
+        self.waits(seq, now, min, dice);
+    }
+
+    /// The row failed with others, for no fault that is known to be its own: it waits no longer than before.
+    pub(super) fn failed_with_others(&mut self, seq: Seq, now: Duration, min: Duration, dice: &mut Dice) {
+        self.waits(seq, now, min, dice);
+    }
+
+    fn waits(&mut self, seq: Seq, now: Duration, min: Duration, dice: &mut Dice) {
         let wait = self.0.entry(seq).or_insert(Wait { failures: 0, until: None });
-        wait.failures += 1;
         wait.until = Some(now + backoff(dice, wait.failures, min, ROW_RETRY_MAX));
         if self.0.len() > Self::ROWS_MAX
             && let Some(first) = self.first_due().map(|(_, seq)| seq)
@@ -99,6 +108,17 @@ mod tests {
             assert_eq!(waits.take_due(now, 9), [Seq(1)]);
             assert!(waits.waiting().is_empty());
         }
+    }
+
+    #[test]
+    fn a_row_that_fails_with_others_waits_the_shortest_time_and_has_not_failed_by_itself() {
+        let (mut waits, mut dice) = (Waits::default(), Dice::new(3));
+        for _ in 0..20 {
+            waits.failed_with_others(Seq(1), Duration::ZERO, SECOND, &mut dice);
+        }
+        assert_eq!((waits.next_moment(), waits.is_first(Seq(1))), (Some(SECOND), true));
+        waits.failed(Seq(1), Duration::ZERO, SECOND, &mut dice);
+        assert!(!waits.is_first(Seq(1)));
     }
 
     #[test]

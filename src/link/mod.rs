@@ -80,6 +80,8 @@ pub struct Flying {
 pub struct Ended<'a> {
     /// Whose.
     pub seq: Seq,
+    /// When it was sent, on the link's clock.
+    pub sent: Duration,
     /// What its end means. An "already used" that our own earlier attempt explains is told as `Confirmed`.
     pub verdict: &'a Verdict,
     /// What was seen, for the cause.
@@ -137,6 +139,8 @@ pub struct Link {
     wait_steps: u32,
     backlog_from: Duration,
     faults: Vec<Seq>,
+    /// When a connection was last seen to break.
+    broke_at: Option<Duration>,
     /// What the last declines said alike, and which rows they were.
     declines: Option<(String, Vec<Seq>)>,
     unproven: bool,
@@ -164,6 +168,7 @@ impl Link {
             wait_steps: 0,
             backlog_from: Duration::ZERO,
             faults: Vec::new(),
+            broke_at: None,
             declines: None,
             unproven: true,
             carried,
@@ -472,7 +477,19 @@ impl Link {
         self.streak(now, ended, Cause::Provider, was_probe)
     }
 
+    /// Whether an attempt that was sent then was on the wire when a connection was last seen to break. It may have
+    /// shared it (HTTP/2): such resets are one together, and say nothing about their rows.
+    #[must_use]
+    pub fn broke_since(&self, sent: Duration) -> bool {
+        self.broke_at.is_some_and(|broke| sent < broke)
+    }
+
     fn reset(&mut self, now: Duration, ended: &Ended<'_>, was_probe: bool) -> Effects {
+        // What was connected since is not for a late one to drop.
+        if !was_probe && self.broke_since(ended.sent) {
+            return Effects::default();
+        }
+        self.broke_at = Some(now);
         self.window = 1;
         self.threshold = self.config.max_in_flight;
         let effects = self.streak(now, ended, Cause::Reset, was_probe);

@@ -32,7 +32,7 @@ fn portal() -> Verdict {
 }
 
 fn end(link: &mut Link, now: Duration, seq: i64, verdict: &Verdict) -> Effects {
-    let ended = Ended { seq: Seq(seq), verdict, detail: "seen", first_fault: true, suspect: false };
+    let ended = Ended { seq: Seq(seq), sent: now, verdict, detail: "seen", first_fault: true, suspect: false };
     link.ended(now, &ended)
 }
 
@@ -80,6 +80,22 @@ fn each_verdict_moves_the_link_as_the_table_says() {
         end(&mut link, s(1), 1, verdict);
         assert_eq!(cause(&link), *expected, "{verdict:?}");
     }
+}
+
+#[test]
+fn attempts_whose_connection_breaks_under_them_are_one_reset_and_three_in_a_row_take_the_link_down() {
+    let mut link = link();
+    let mut reset = |sent, now, seq| {
+        let ended =
+            Ended { seq: Seq(seq), sent, verdict: &Verdict::Reset, detail: "", first_fault: true, suspect: false };
+        (link.ended(now, &ended).drop_pool, cause(&link))
+    };
+    assert_eq!(reset(s(1), s(5), 1), (true, None));
+    for seq in 2..9 {
+        assert_eq!(reset(s(2), s(6), seq), (false, None), "the new connection is not dropped");
+    }
+    assert_eq!(reset(s(6), s(7), 9), (true, None));
+    assert_eq!(reset(s(8), s(9), 10), (true, Some(("down", Cause::Reset))));
 }
 
 #[test]
@@ -172,9 +188,15 @@ fn rows_that_failed_before_and_suspects_move_nothing() {
     let mut link = link();
     for seq in 0..20 {
         let verdict = Verdict::RowFault { status: 500 };
-        link.ended(s(1), &Ended { seq: Seq(seq), verdict: &verdict, detail: "", first_fault: false, suspect: false });
+        link.ended(
+            s(1),
+            &Ended { seq: Seq(seq), sent: s(1), verdict: &verdict, detail: "", first_fault: false, suspect: false },
+        );
         let verdict = Verdict::Road(Road::Answer);
-        link.ended(s(1), &Ended { seq: Seq(seq), verdict: &verdict, detail: "", first_fault: true, suspect: true });
+        link.ended(
+            s(1),
+            &Ended { seq: Seq(seq), sent: s(1), verdict: &verdict, detail: "", first_fault: true, suspect: true },
+        );
     }
     assert_eq!(cause(&link), None);
 }
@@ -345,7 +367,7 @@ proptest! {
                 Step::End(kind, seq, first_fault, suspect) => {
                     let seq = Seq(i64::from(seq));
                     if probing == Some(seq) { probing = None; }
-                    link.ended(now, &Ended { seq, verdict: &verdict(kind), detail: "", first_fault, suspect });
+                    link.ended(now, &Ended { seq, sent: now, verdict: &verdict(kind), detail: "", first_fault, suspect });
                 }
                 Step::Nudge(kind) => { link.nudged(now, NUDGES[usize::from(kind)]); }
                 Step::Probe if link.may_probe(now) => {

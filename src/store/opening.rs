@@ -143,7 +143,9 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     let is_unclean = known.as_ref().is_some_and(|known| !known.clean);
     let unchecked = is_unclean && look_through(&mut connection, dir, known.as_ref().filter(|_| !moved))?;
     grow_wal(&connection, dir)?;
-    let uncertain = identify(&mut connection, here, moved, log_bytes(dir))?;
+    // A longer log may be cut back to this.
+    let never_shorter = log_bytes(dir).min(u64::from(schema::LOG_BYTES_KEPT_MAX));
+    let uncertain = identify(&mut connection, here, moved, never_shorter)?;
     checkpoint::passive(&connection)?;
     files::sync_dir(dir)?;
     let books = Books::read(&connection)?;

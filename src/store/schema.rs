@@ -19,6 +19,10 @@ const CHECK_STEPS: i32 = 1000;
 /// SQLite before 3.51.3 can corrupt a WAL that two connections use (sqlite.org/wal.html, "WAL-reset bug").
 pub(super) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
+/// A log that a long reader has made longer than this is cut back to it once it begins again, in bytes. It is more than
+/// `WAL_FRAMES_HARD` frames.
+pub(super) const LOG_BYTES_KEPT_MAX: u32 = 36 * 1024 * 1024;
+
 /// Step `n` brings a database from version `n` to `n + 1`.
 const MIGRATIONS: &[&str] = &["
     -- The tables have different numbers of columns on purpose: a page that nothing points to any more is told by them.
@@ -173,6 +177,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     set(&connection, "journal_mode", "wal")?;
     set(&connection, "wal_autocheckpoint", "0")?;
     set(&connection, "synchronous", "2")?;
+    set(&connection, "journal_size_limit", &LOG_BYTES_KEPT_MAX.to_string())?;
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     migrate(&mut connection)?;
     Ok(connection)

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{
-    DATABASE, EIO, EROFS, Gateway, LOG, Mount, Reply, Shim, Till, Witness, Word, eventually, moment, within,
-};
+use crate::harness::{DATABASE, EIO, EROFS, Gateway, LOG, Mount, Reply, Shim, Till, Witness, Word, eventually, moment};
 use crate::oracle::Ledger;
 
 /// So long nothing may happen where nothing may happen: several retries of every kind.

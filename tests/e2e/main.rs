@@ -8,12 +8,19 @@
     reason = "clippy knows tests by their attribute alone, and a harness's faults are failures of its tests"
 )]
 
+mod backlog;
+mod clock;
 mod disk;
 mod harness;
+mod netns;
 mod operator;
 mod oracle;
 mod rehearse;
+mod rescue;
 mod road;
 mod smoke;
+mod start;
 mod till;
 mod torture;
+mod upgrade;
+mod watchdog;

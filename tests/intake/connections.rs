@@ -108,12 +108,13 @@ async fn when_all_are_in_a_request_a_new_one_waits_for_its_turn() {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_gives_its_place_back() {
+async fn a_client_that_hangs_up_gives_its_place_back_once_what_it_asked_is_decided() {
     let host = Host::plain(Bounds { connections_max: 1, ..Bounds::default() }).await;
     let mut one = host.connect().await;
     one.write_all(get_request("/gate").as_bytes()).await.expect("written");
     host.begun.notified().await;
     drop(one);
+    host.gate.notify_one();
     assert!(ask(&mut host.connect().await, &get_request("/")).await.ends_with("here"));
 }
 

@@ -11,7 +11,9 @@
 
 mod books;
 mod files;
+mod rescue;
 mod rules;
 mod running;
 mod salvage;
+mod upgrade;
 mod world;

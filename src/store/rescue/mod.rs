@@ -102,7 +102,8 @@ impl Octets {
     }
 
     fn digits(bytes: &[u8]) -> Self {
-        Self::Hex { hex: bytes.iter().map(|byte| format!("{byte:02x}")).collect() }
+        let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+        Self::Hex { hex: bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect() }
     }
 
     fn bytes(&self) -> Option<Vec<u8>> {

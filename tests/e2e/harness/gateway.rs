@@ -169,6 +169,10 @@ impl Builder {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.state.clone().unwrap_or_else(|| self.folder.path().join("state"))
     }

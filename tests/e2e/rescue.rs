@@ -1,0 +1,235 @@
+//! A dying box's redemptions, exported from it in every state and taken over by another.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::harness::{Gateway, Provider, redeemd};
+
+const DB: &str = "redeemd.db";
+const LOG: &str = "redeemd.db-wal";
+
+fn command(gateway: &Gateway, name: &str, args: &[&str]) -> Output {
+    let config = gateway.folder().join("redeemd.toml");
+    redeemd(name).arg("--config").arg(config).arg("--json").args(args).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The JSON that a command printed, having ended with `code`.
+fn result(output: &Output, code: i32) -> Value {
+    assert_eq!(output.status.code(), Some(code), "{} {}", String::from_utf8_lossy(&output.stdout), said(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn export_to(gateway: &Gateway, file: &Path, code: i32) -> Value {
+    let output = command(gateway, "export", &[file.to_str().unwrap()]);
+    assert!(said(&output).contains("WHOLE REWARD CODES"), "{}", said(&output));
+    result(&output, code)
+}
+
+fn import(gateway: &Gateway, file: &Path, code: i32) -> (Value, String) {
+    let output = command(gateway, "import", &[file.to_str().unwrap()]);
+    (result(&output, code), said(&output))
+}
+
+/// What an import counted: imported, already there, parked, refused.
+fn counted(result: &Value) -> [u64; 4] {
+    ["imported", "already_there", "parked", "refused"].map(|name| result[name].as_u64().unwrap())
+}
+
+/// Box A, whose line is cut, with `count` redemptions pending; their ids.
+fn outage(provider: &Provider, count: usize) -> (Gateway, Vec<String>) {
+    let gateway = Gateway::before(provider);
+    provider.cut();
+    let ids = (0..count).map(|n| gateway.till("").redeem(&format!("LEFT-{n}")).id()).collect();
+    gateway.wait_for_link("main", "down");
+    (gateway, ids)
+}
+
+/// Every code was taken once, each under the id that box A had given it.
+fn assert_delivered(provider: &Provider, ids: &[String]) {
+    for (n, id) in ids.iter().enumerate() {
+        let taken: Vec<_> = provider.requests_for(&format!("LEFT-{n}")).into_iter().filter(|r| r.took).collect();
+        assert_eq!(taken.len(), 1, "LEFT-{n} was taken {} times", taken.len());
+        assert_eq!(taken[0].idempotency_key.as_deref(), Some(id.as_str()));
+    }
+    provider.assert_one_key_each();
+}
+
+fn bytes(folder: &Path) -> [Vec<u8>; 2] {
+    [DB, LOG].map(|name| fs::read(folder.join(name)).unwrap_or_default())
+}
+
+#[test]
+fn what_a_running_box_exports_another_delivers_once_under_its_own_keys() {
+    let provider = Provider::start();
+    let (mut a, ids) = outage(&provider, 12);
+    let file = a.folder().join("export");
+    assert_eq!(export_to(&a, &file, 0)["pending"], 12);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = command(&a, "export", &[file.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(1), "an export overwrites nothing");
+    assert_eq!(counted(&import(&a, &file, 0).0), [0, 12, 0, 0], "the box that wrote it has them all");
+    a.kill9();
+
+    let b = Gateway::before(&provider);
+    b.till("").redeem("B-OWN");
+    let (first, _) = import(&b, &file, 0);
+    assert_eq!(counted(&first), [12, 0, 0, 0]);
+    let (second, _) = import(&b, &file, 0);
+    assert_eq!(counted(&second), [0, 12, 0, 0]);
+    assert_eq!(b.counts().accepted, 13);
+    assert!(
+        b.list("pending")
+            .iter()
+            .filter(|row| ids.contains(&row["id"].as_str().unwrap().to_owned()))
+            .all(|row| row["uncertain"] == true)
+    );
+    provider.restore();
+    let books = b.wait_until_drained();
+    assert_eq!((books.confirmed, books.parked, books.declined), (13, 0, 0));
+    assert_delivered(&provider, &ids);
+    let (third, _) = import(&b, &file, 0);
+    assert_eq!(counted(&third), [0, 12, 0, 0], "what was delivered since is not sent again");
+    let shown = b.admin("GET", &format!("/api/v1/redemptions/{}", ids[0]), "").json();
+    let event = &shown["events"][0];
+    assert_eq!((&event["what"], &event["detail"]), (&"import".into(), &"exported by test".into()));
+}
+
+#[test]
+fn a_dead_box_is_read_from_its_directory_unchanged_and_the_other_need_not_run_either() {
+    let provider = Provider::start();
+    let (mut a, ids) = outage(&provider, 5);
+    a.kill9();
+    let before = bytes(&a.state_dir());
+    let file = a.folder().join("export");
+    assert_eq!(export_to(&a, &file, 0)["pending"], 5);
+    let elsewhere = a.folder().join("elsewhere");
+    let state = a.state_dir();
+    let by_dir = command(&a, "export", &["--state-dir", state.to_str().unwrap(), elsewhere.to_str().unwrap()]);
+    assert_eq!(result(&by_dir, 0)["pending"], 5);
+    assert!(!said(&by_dir).contains("damaged"), "a killed daemon's database is sound: {}", said(&by_dir));
+    assert!(before == bytes(&a.state_dir()), "an export changes neither the database nor its log");
+
+    let mut b = Gateway::before(&provider);
+    assert!(b.terminate().success());
+    let (first, _) = import(&b, &file, 0);
+    assert_eq!(counted(&first), [5, 0, 0, 0]);
+    b.start();
+    let (second, _) = import(&b, &elsewhere, 0);
+    assert_eq!(counted(&second), [0, 5, 0, 0]);
+    provider.restore();
+    assert_eq!(b.wait_until_drained().confirmed, 5);
+    assert_delivered(&provider, &ids);
+}
+
+#[test]
+fn a_code_that_is_held_here_is_parked_and_a_strange_lane_waits() {
+    let provider = Provider::start();
+    let a = Gateway::with().lane("main", &provider, "").lane("other", &provider, "businesses = [\"OTHER\"]").start();
+    provider.cut();
+    let till = a.till("");
+    let (twice, strange) =
+        (till.redeem("TWICE").id(), crate::harness::Order::new("S").with("business_refrence", "OTHER"));
+    assert_eq!(till.order(&strange).status, 200);
+    let file = a.folder().join("export");
+    assert_eq!(export_to(&a, &file, 0)["pending"], 2);
+
+    let b = Gateway::before(&provider);
+    let own = b.till("").redeem("TWICE").id();
+    let (result, said) = import(&b, &file, 0);
+    assert_eq!(counted(&result), [1, 0, 1, 0]);
+    assert_eq!(result["not_configured"], serde_json::json!(["other"]));
+    assert!(said.contains(&format!("{twice} is parked")) && said.contains(&own), "{said}");
+    assert_eq!(b.lane("other")["cause"], "not_configured");
+    let parked = b.list("parked");
+    assert_eq!((parked.len(), parked[0]["id"].as_str()), (1, Some(twice.as_str())));
+}
+
+#[test]
+fn a_damaged_database_gives_every_row_that_can_be_read_and_stays_as_it_is() {
+    let provider = Provider::start();
+    let (mut a, ids) = outage(&provider, 40);
+    assert!(a.terminate().success());
+    let db = a.state_dir().join(DB);
+    let mut image = fs::read(&db).unwrap();
+    // The header and the schema are gone, and every index with them: only the rows' own pages are left.
+    image[..4096].fill(0xa5);
+    fs::write(&db, &image).unwrap();
+    let before = bytes(&a.state_dir());
+    let file = a.folder().join("export");
+    let output = command(&a, "export", &[file.to_str().unwrap()]);
+    assert!(said(&output).contains("the database is damaged"), "{}", said(&output));
+    let exported: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(exported["pending"], 40, "{}", said(&output));
+    assert!(before == bytes(&a.state_dir()), "an export changes nothing");
+
+    let b = Gateway::before(&provider);
+    assert_eq!(counted(&import(&b, &file, 0).0), [40, 0, 0, 0]);
+    provider.restore();
+    assert_eq!(b.wait_until_drained().confirmed, 40);
+    assert_delivered(&provider, &ids);
+}
+
+#[test]
+fn a_damaged_line_is_refused_by_its_number_and_the_others_go_on() {
+    let provider = Provider::start();
+    let (a, _) = outage(&provider, 4);
+    let file: PathBuf = a.folder().join("export");
+    export_to(&a, &file, 0);
+    let text = fs::read_to_string(&file).unwrap();
+    let flipped: Vec<String> = text
+        .lines()
+        .enumerate()
+        .map(|(at, line)| if at == 2 { line.replacen("LEFT", "LOFT", 1) } else { line.into() })
+        .collect();
+    let b = Gateway::before(&provider);
+    fs::write(&file, flipped.join("\n")).unwrap();
+    let (refused, said) = import(&b, &file, 1);
+    assert_eq!(counted(&refused), [3, 0, 0, 1]);
+    assert_eq!(refused["refused_lines"], serde_json::json!([3]));
+    assert!(said.contains("line 3") && !said.contains("LOFT"), "{said}");
+
+    fs::write(&file, text.lines().take(3).collect::<Vec<_>>().join("\n")).unwrap();
+    let (cut, said) = import(&b, &file, 1);
+    assert_eq!(counted(&cut), [1, 1, 0, 0]);
+    assert!(said.contains("cut off"), "{said}");
+}
+
+#[test]
+fn whole_codes_leave_and_enter_by_the_socket_alone() {
+    let provider = Provider::start();
+    let (a, _) = outage(&provider, 1);
+    for (method, path, body) in
+        [("GET", "/api/v1/export", ""), ("POST", "/api/v1/import", "{\"from\":\"\",\"rows\":[]}")]
+    {
+        let reply = a.admin(method, path, body);
+        assert_eq!(reply.status, 403, "{reply:?}");
+        assert!(!reply.body.contains("LEFT"), "{reply:?}");
+    }
+}
+
+#[test]
+fn a_till_here_with_the_name_and_the_key_of_one_there_finds_its_own_redemption() {
+    let provider = Provider::start();
+    let a = Gateway::before(&provider);
+    provider.cut();
+    let order = |code: &str, key: &str| crate::harness::Order::new(code).key(key);
+    a.till("").order(&order("A-1", "1001"));
+    a.till("").order(&order("A-2", "1002"));
+    let file = a.folder().join("export");
+    export_to(&a, &file, 0);
+
+    let b = Gateway::before(&provider);
+    let own = b.till("").order(&order("B-1", "1001"));
+    assert_eq!(counted(&import(&b, &file, 0).0), [2, 0, 0, 0]);
+    assert_eq!(b.till("").order(&order("B-1", "1001")).id(), own.id(), "a repeat");
+    let new = b.till("").order(&order("B-2", "1002"));
+    assert_eq!((new.status, new.state()), (200, "pending"), "{new:?}");
+}

@@ -1,0 +1,142 @@
+//! State directories written by released schemas open with every row; see `tests/fixtures/README.md`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use redeemd::redemption::State;
+use redeemd::store::{Acted, Counts, Ended, FILE, Filter, Found, Header, Op, Reader, Store};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use crate::world::{World, confirmed, declined, new, parked};
+
+const LOG: &str = "redeemd.db-wal";
+const ROWS: &str = "rows";
+/// The log's header and one frame (sqlite.org/fileformat2.html, section 4).
+const WAL_HEADER_BYTES: u64 = 32;
+const FRAME_BYTES: u64 = 24 + 4096;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// The folder of this build's schema.
+fn current() -> PathBuf {
+    fixtures().join(format!("schema-{}", Header::new("", String::new()).schema))
+}
+
+/// Every row in a line each, in the order in which they were accepted.
+fn rows(reader: &Reader) -> String {
+    let mut text = String::new();
+    for row in reader.list(&Filter { limit: 1000, ..Filter::default() }).unwrap() {
+        let said = row.answer.as_ref().map_or("-".to_owned(), |answer| answer.status.to_string());
+        let (code, note) = (row.reward_code.reveal(), row.note.as_deref().unwrap_or("-"));
+        writeln!(text, "{} {} {} {} {code} {said} {note}", row.id, row.state, row.lane, row.till).unwrap();
+    }
+    text
+}
+
+/// Two rows in each state, all in the database file.
+fn first_day(world: &mut World) {
+    world.lane.up = true;
+    world.settled("till-1", "CONFIRMED-1", confirmed());
+    world.settled("till-1", "CONFIRMED-2", confirmed());
+    world.settled("till-2", "DECLINED-1", declined("no such reward"));
+    world.settled("till-2", "DECLINED-2", declined("it has been used"));
+    world.settled("till-1", "PARKED-1", parked());
+    world.settled("till-1", "PARKED-2", parked());
+    world.lane.up = false;
+    for code in ["VOIDED-1", "VOIDED-2"] {
+        let id = world.take("till-3", code).id;
+        let voided = world.one(Op::Void { id, note: "taken back".to_owned(), by: "ops".to_owned() });
+        assert!(matches!(voided, redeemd::store::Done::Acted(Acted::Done(_))));
+    }
+    world.take("till-1", "PENDING-1");
+    world.take("till-2", "PENDING-2");
+}
+
+/// What is in the log alone: new rows, and older ones in another state.
+fn second_day(world: &mut World) {
+    world.take("till-1", "LOGGED-PENDING");
+    let attempts = world.claim();
+    world.settle(attempts[0].seq, attempts[0].attempt, confirmed());
+    world.settle(attempts[1].seq, attempts[1].attempt, Ended::Unclear);
+    world.lane.up = true;
+    world.settled("till-2", "LOGGED-CONFIRMED", confirmed());
+}
+
+/// Gives back the pages by which the log was made large; the log keeps its size.
+fn shrink(dir: &Path) {
+    let raw = Connection::open(dir.join(FILE)).unwrap();
+    raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    raw.execute_batch("VACUUM; PRAGMA wal_checkpoint(PASSIVE);").unwrap();
+}
+
+fn write(to: &Path) {
+    let mut world = World::new();
+    first_day(&mut world);
+    world.store.take().unwrap().close().unwrap();
+    shrink(world.path());
+    world.open();
+    second_day(&mut world);
+    fs::create_dir_all(to).unwrap();
+    fs::write(to.join(ROWS), rows(&world.reader())).unwrap();
+    fs::copy(world.path().join(FILE), to.join(FILE)).unwrap();
+    fs::copy(world.path().join(LOG), to.join(LOG)).unwrap();
+    let frames = u64::from(world.store().wal_frames());
+    let log = fs::OpenOptions::new().write(true).open(to.join(LOG)).unwrap();
+    log.set_len(WAL_HEADER_BYTES + frames * FRAME_BYTES).unwrap();
+}
+
+fn counted(rows: &str) -> Counts {
+    let count = |state: State| rows.lines().filter(|row| row.split(' ').nth(1) == Some(state.as_str())).count() as u64;
+    Counts {
+        accepted: rows.lines().count() as u64,
+        pending: count(State::Pending),
+        confirmed: count(State::Confirmed),
+        declined: count(State::Declined),
+        parked: count(State::Parked),
+        voided: count(State::Voided),
+    }
+}
+
+fn copy(from: &Path) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for name in [FILE, LOG] {
+        fs::copy(from.join(name), dir.path().join(name)).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn every_released_schema_opens_with_all_its_rows_and_balanced_books() {
+    if std::env::var_os("REDEEMD_WRITE_FIXTURE").is_some() {
+        write(&current());
+    }
+    assert!(current().is_dir(), "{} is missing: REDEEMD_WRITE_FIXTURE=1 writes it", current().display());
+    for entry in fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        let expected = fs::read_to_string(entry.join(ROWS)).unwrap();
+        let mut world = World::with_dir(copy(&entry));
+        assert_eq!((world.report.found, world.report.moved), (Found::Unclean, true), "{}", entry.display());
+        assert_eq!(world.report.salvage, None, "{}", entry.display());
+        assert_eq!(rows(&world.reader()), expected, "{}", entry.display());
+        let counts = world.counts();
+        assert_eq!(counts, counted(&expected), "{}", entry.display());
+        assert!(
+            [counts.pending, counts.confirmed, counts.declined, counts.parked, counts.voided].iter().all(|n| *n > 1)
+        );
+        assert_eq!(world.claim().len() as u64, counts.pending, "each can be sent: its checksums fit");
+        world.take("till-9", "AFTER-THE-UPGRADE");
+        assert!(matches!(world.decide(new("till-9", "PENDING-2")), redeemd::store::Decision::Used(_)));
+    }
+}
+
+#[test]
+fn a_fixtures_log_holds_what_its_database_does_not() {
+    let dir = copy(&current());
+    fs::remove_file(dir.path().join(LOG)).unwrap();
+    let without = Store::open(dir.path()).map(|_| rows(&Reader::open(&dir.path().join(FILE)).unwrap())).unwrap();
+    let expected = fs::read_to_string(current().join(ROWS)).unwrap();
+    assert!(without.lines().count() < expected.lines().count(), "{without}");
+}
