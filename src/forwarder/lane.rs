@@ -155,7 +155,7 @@ impl<R: Road> Forwarder<R> {
                 Some(told) = mail.commands.recv() => self.told(told),
                 seq = lane.signalled() => self.signalled(seq),
                 () = lane.reconfigured() => self.reconfigure(),
-                () = changed(&mut network) => self.nudge(Nudge::Network),
+                () = changed(&mut network) => self.network_changed(),
                 () = changed(&mut reloads) => self.reloaded(),
                 () = road.credential_changed(), if held => self.nudge(Nudge::CredentialChanged),
                 () = tokio::time::sleep_until(moment), if moment > Instant::now() => {}
@@ -415,6 +415,11 @@ impl<R: Road> Forwarder<R> {
     fn nudge(&mut self, nudge: Nudge) {
         let effects = self.link.nudged(self.now(), nudge);
         self.apply(effects);
+    }
+
+    fn network_changed(&mut self) {
+        self.nudge(Nudge::Network);
+        self.road.restart_unsent();
     }
 
     fn told(&mut self, (command, receipt): Told) {

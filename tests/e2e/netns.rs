@@ -25,8 +25,15 @@ fn plain() -> Gateway {
 
 /// A redemption that finds out that the line is dead.
 fn redeem_into_the_dark(gateway: &Gateway, code: &str) {
+    let began = Instant::now();
     assert_eq!(gateway.till("").redeem(code).state(), "pending");
     gateway.wait_for_link("main", "down");
+    last_a_while(began);
+}
+
+/// Events are told at most once a second: the outage lasts longer, as outages do.
+fn last_a_while(began: Instant) {
+    eventually("the outage has lasted a while", || (began.elapsed() > Duration::from_millis(1300)).then_some(()));
 }
 
 /// Does `restore` and measures until the provider has taken `code`.

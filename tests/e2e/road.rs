@@ -384,7 +384,7 @@ fn r8_a_provider_that_falls_silent_is_left_within_the_deadline_and_met_over_a_ne
 // R10: connects work, big writes hang. `netns` has it with a path MTU.
 #[test]
 fn r10_a_peer_that_does_not_take_the_request_is_a_write_fault() {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 1).unwrap();
     let provider = Provider::start();
     let url = format!("http://{}/redeem", listener.local_addr().unwrap());
