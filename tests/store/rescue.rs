@@ -95,6 +95,7 @@ fn a_row_that_cannot_be_a_redemption_is_refused_and_one_that_contradicts_itself_
     let refused = [
         Exported { state: State::Confirmed, ..good.clone() },
         Exported { lane: String::new(), ..good.clone() },
+        Exported { lane: "a\"} 1".to_owned(), ..good.clone() },
         Exported { till: "a\nb".to_owned(), ..good.clone() },
         Exported { branch_id: "x".repeat(257), ..good.clone() },
         Exported { key: good.body.clone(), ..good.clone() },
