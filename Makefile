@@ -37,9 +37,10 @@ bench:
 	cargo bench --locked --bench gateway --bench gateway
 
 torture:
-	@packaging/need build test
+	@packaging/need build test fuzz
 	REDEEMD_TORTURE=1 REDEEMD_TORTURE_CYCLES=$${REDEEMD_TORTURE_CYCLES:-1000} \
-		cargo nextest run --locked --no-fail-fast --run-ignored all --success-output final -E 'test(torture)'
+		cargo nextest run --locked --no-fail-fast --run-ignored all --success-output final -E 'test(torture) or test(backlog::)'
+	fuzz/run 60
 
 release:
 	@packaging/need build

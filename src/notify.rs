@@ -5,6 +5,7 @@
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use systemd::daemon;
@@ -12,10 +13,16 @@ use systemd::daemon;
 /// The longest status line that is sent, in characters; `systemctl status` shows one line.
 pub const STATUS_CHARS_MAX: usize = 300;
 
-/// The line to the service manager.
+/// How many messages may wait for a service manager that is busy; further ones are dropped.
+const MESSAGES_MAX: usize = 32;
+
+type Message = Vec<(&'static str, String)>;
+
+/// The line to the service manager. Its messages leave from a thread of their own, in order: the library waits while
+/// the manager does not read, and tills must not.
 #[derive(Clone, Debug)]
 pub struct Notify {
-    present: bool,
+    line: Option<SyncSender<Message>>,
     watchdog: Option<Duration>,
 }
 
@@ -26,13 +33,14 @@ impl Notify {
         let present = std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty());
         // The library checks WATCHDOG_PID; 0 means that nobody watches.
         let watchdog_us = daemon::watchdog_enabled().unwrap_or(0);
-        Self { present, watchdog: (watchdog_us > 0).then(|| Duration::from_micros(watchdog_us)) }
+        let line = if present { open_line() } else { None };
+        Self { line, watchdog: (watchdog_us > 0).then(|| Duration::from_micros(watchdog_us)) }
     }
 
     /// A line to nobody: for tests and for commands.
     #[must_use]
     pub fn disconnected() -> Self {
-        Self { present: false, watchdog: None }
+        Self { line: None, watchdog: None }
     }
 
     /// Start or reload is done.
@@ -73,11 +81,25 @@ impl Notify {
         self.send(&[("EXTEND_TIMEOUT_USEC", by_us.to_string().as_str())]);
     }
 
-    fn send(&self, state: &[(&str, &str)]) {
-        if !self.present {
-            return;
+    fn send(&self, state: &[(&'static str, &str)]) {
+        let Some(line) = &self.line else { return };
+        let message = state.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        if let Err(error) = line.try_send(message) {
+            tracing::debug!(%error, "the service manager could not be told");
         }
-        if let Err(error) = daemon::notify(state.iter()) {
+    }
+}
+
+fn open_line() -> Option<SyncSender<Message>> {
+    let (line, messages) = sync_channel(MESSAGES_MAX);
+    let thread = std::thread::Builder::new().name("notify".to_owned()).spawn(move || tell_all(&messages));
+    thread.inspect_err(|error| tracing::error!(%error, "the service manager cannot be told anything")).ok()?;
+    Some(line)
+}
+
+fn tell_all(messages: &Receiver<Message>) {
+    for message in messages {
+        if let Err(error) = daemon::notify(message.iter()) {
             tracing::debug!(%error, "the service manager could not be told");
         }
     }

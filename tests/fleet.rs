@@ -373,7 +373,10 @@ impl Fleet {
                 self.again(number, row);
             }
             Verdict::Road(_) | Verdict::Reset | Verdict::RowFault { .. } => self.again(number, row),
-            other => unreachable!("the provider here never says {other:?}"),
+            other @ (Verdict::Declined { .. }
+            | Verdict::Parked { .. }
+            | Verdict::Credential
+            | Verdict::NotTheProvider { .. }) => unreachable!("the provider here never says {other:?}"),
         }
     }
 

@@ -24,7 +24,7 @@ async fn daemon(loaded: Loaded, options: LoadOptions) -> Result<(), CliError> {
     crate::daemon::run(loaded, options).await.map_err(|error| {
         tracing::error!("{error}");
         CliError::Logged(match error {
-            DaemonError::State(_)
+            DaemonError::State { .. }
             | DaemonError::Certificate(_)
             | DaemonError::Sockets(_)
             | DaemonError::OpenSocket { .. }

@@ -5,6 +5,7 @@ mod listeners;
 mod reload;
 mod upkeep;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +34,14 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The state directory or the database cannot be used as they are: a person has to look. Exit code 78.
-    #[error("{0}")]
-    State(#[source] StoreError),
+    #[error("{}", named(.path, .error))]
+    State {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: StoreError,
+    },
     /// A listener cannot be had. Exit code 70: it may be free a moment later.
     #[error("cannot listen on {place}: {error}")]
     Listen {
@@ -71,6 +78,14 @@ pub enum DaemonError {
     /// The system refused something that every process needs. Exit code 70.
     #[error("{0}")]
     System(String),
+}
+
+/// SQLite's errors do not name their file.
+fn named(path: &Path, error: &StoreError) -> String {
+    if matches!(error, StoreError::Locked { .. } | StoreError::File { .. }) {
+        return error.to_string();
+    }
+    format!("{}: {error}", path.display())
 }
 
 impl From<QueueError> for DaemonError {
@@ -240,7 +255,8 @@ impl Daemon {
 
 fn open_queue(settings: &Settings, clock: &Clock) -> Result<Queue, DaemonError> {
     let dir = &settings.gateway.state_dir;
-    let (store, report) = Store::open(dir).map_err(DaemonError::State)?;
+    let (store, report) =
+        Store::open(dir).map_err(|error| DaemonError::State { path: dir.join(crate::store::FILE), error })?;
     if crate::store::is_volatile(dir) {
         tracing::warn!(dir = %dir.display(), "the state directory lies in memory (tmpfs): a power cut loses what is pending");
     }
@@ -250,6 +266,9 @@ fn open_queue(settings: &Settings, clock: &Clock) -> Result<Queue, DaemonError> 
 }
 
 fn tell_opening(report: &OpenReport) {
+    if let Some(salvage) = &report.salvage {
+        tracing::error!("the database was damaged: {salvage}");
+    }
     if report.moved {
         tracing::warn!("the database is a copy or was restored: every pending redemption is treated as uncertain");
     }

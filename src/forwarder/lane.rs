@@ -298,18 +298,23 @@ impl<R: Road> Forwarder<R> {
             Why::Live => self.flying.live -= 1,
             Why::Backlog => self.flying.backlog -= 1,
         }
-        let Some(outcome) = outcome else {
+        if let Some(outcome) = outcome {
+            self.ended(row, sent, &outcome);
+        } else {
             self.link.probe_withdrawn(row.seq);
-            return self.unclaim(vec![(row.seq, row.attempt)]);
-        };
-        let verdict = verdict::judge(&outcome, &self.rules);
-        let ended = ending::for_row(&outcome, &verdict);
-        let detail = ending::detail(&outcome, &verdict);
+            self.unclaim(vec![(row.seq, row.attempt)]);
+        }
+    }
+
+    fn ended(&mut self, row: &Claimed, sent: Duration, outcome: &Outcome) {
+        let verdict = verdict::judge(outcome, &self.rules);
+        let ended = ending::for_row(outcome, &verdict);
+        let detail = ending::detail(outcome, &verdict);
         let (lane, word) = (self.lane.name(), ending::word(&verdict));
         tracing::debug!(lane, id = %row.id, attempt = row.attempt, outcome = word, detail, "an attempt ended");
         // The row first: what the link remembers of a streak of declines is kept where they are settled.
         self.settle(row.clone(), ended);
-        self.tell_link((row, sent), &ending::for_link(verdict, row), &outcome, &detail);
+        self.tell_link((row, sent), &ending::for_link(verdict, row), outcome, &detail);
     }
 
     fn tell_link(&mut self, (row, sent): (&Claimed, Duration), verdict: &Verdict, outcome: &Outcome, detail: &str) {

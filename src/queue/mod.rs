@@ -1,12 +1,13 @@
 //! The async handle on the one thread that owns the store: group commit, wake-ups, and where intake, forwarder and
 //! admin meet.
 
+mod check;
 mod lane;
 mod seats;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ struct Shared {
     fatal: watch::Sender<Option<String>>,
     /// How many databases were set aside: damage that was met in an earlier one is known.
     generation: AtomicU64,
+    /// How many frames the log holds.
+    wal_frames: Arc<AtomicU32>,
 }
 
 /// An operation and where its result goes.

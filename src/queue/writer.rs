@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::check::{Check, Stop};
 use super::seats::{Flights, Seats};
 use super::{Message, OPS_MAX, Queue, QueueError, READERS_MAX, Shared, StorageStatus, Waited, told_at};
 use crate::clock::Clock;
@@ -14,8 +15,8 @@ use crate::limits::LaneNow;
 use crate::redemption::{Seq, State};
 use crate::settings::Offline;
 use crate::store::{
-    Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Refused, Store, StoreError, Surroundings, Trouble,
-    VoidOutcome, WAL_FRAMES_HARD, WAL_FRAMES_SOFT,
+    Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Recounted, Store, StoreError, Surroundings,
+    Trouble, WAL_FRAMES_HARD, WAL_FRAMES_SOFT,
 };
 
 /// How many operations one transaction takes.
@@ -42,6 +43,10 @@ pub struct Writer {
     rescues: u32,
     /// What was set aside and kept, for `status`.
     salvage_note: Option<String>,
+    /// Where the books say something else than the rows, for `status`.
+    differences: Vec<String>,
+    /// Held for the background check to hear of the end.
+    alive: Option<std::sync::mpsc::SyncSender<()>>,
     space_looked_at: Option<Instant>,
     has_room: bool,
     unwritable: Option<String>,
@@ -70,6 +75,7 @@ impl Queue {
             readers: tokio::sync::Semaphore::new(READERS_MAX),
             fatal: watch::Sender::new(None),
             generation: AtomicU64::new(0),
+            wal_frames: store.wal_gauge(),
         });
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -79,6 +85,8 @@ impl Queue {
             checkpointer,
             rescues: 0,
             salvage_note,
+            differences: Vec::new(),
+            alive: None,
             space_looked_at: None,
             has_room: true,
             unwritable: None,
@@ -96,6 +104,7 @@ impl Queue {
         let (queue, mut writer) = Self::new(store, clock, offline);
         let damaged = queue.messages.downgrade();
         writer.checkpoints = Some(checkpoint_thread(&writer, damaged)?);
+        writer.alive = Some(check_thread(&writer, queue.messages.downgrade())?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         std::thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(writer.run()))?;
         Ok(queue)
@@ -117,9 +126,10 @@ fn checkpoint_thread(
             match error.trouble() {
                 Trouble::Fatal => shared.stop_for_good(&unsynced(&error)),
                 Trouble::Damaged => {
-                    let told =
-                        messages.upgrade().map(|to| to.try_send(Message::Damaged(error.to_string(), generation)));
-                    tracing::debug!(?told, "the writer is told of the damage");
+                    // If the queue is full, the next one who meets it says so again.
+                    if let Some(messages) = messages.upgrade() {
+                        drop(messages.try_send(Message::Damaged(error.to_string(), generation)));
+                    }
                 }
                 Trouble::Operation | Trouble::Full | Trouble::Unwritable => {}
             }
@@ -127,6 +137,18 @@ fn checkpoint_thread(
     };
     std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work)?;
     Ok(sender)
+}
+
+/// A thread that looks through the database and recounts the books for as long as the writer works.
+fn check_thread(
+    writer: &Writer,
+    messages: mpsc::WeakSender<Message>,
+) -> std::io::Result<std::sync::mpsc::SyncSender<()>> {
+    let (alive, heard) = std::sync::mpsc::sync_channel(1);
+    let (shared, unchecked) = (Arc::clone(&writer.shared), writer.store.is_unchecked());
+    let check = Check { shared, messages, stop: Stop::new(heard), unchecked };
+    std::thread::Builder::new().name("check".to_owned()).spawn(move || check.run())?;
+    Ok(alive)
 }
 
 impl Writer {
@@ -419,10 +441,26 @@ impl Writer {
                 ok: false,
                 detail: told_at(&self.shared.clock, "the disk is full: redemptions are refused, deliveries go on"),
             },
-            (None, true) => StorageStatus { ok: true, detail: self.salvage_note.clone().unwrap_or_default() },
+            (None, true) => StorageStatus { ok: true, detail: self.remarks() },
         };
         if !self.shared.is_stopped() {
             self.shared.set_storage(status);
+        }
+    }
+
+    /// What operators should know although redemptions are accepted.
+    fn remarks(&self) -> String {
+        let remarks: Vec<&str> = self.salvage_note.iter().chain(&self.differences).map(String::as_str).collect();
+        remarks.join("; ")
+    }
+
+    fn recounted(&mut self, recounted: &Recounted) {
+        for difference in &recounted.differences {
+            tracing::error!(difference, "the recount of the books found something else");
+        }
+        if recounted.finished && self.differences != recounted.differences {
+            self.differences.clone_from(&recounted.differences);
+            self.publish_storage();
         }
     }
 
@@ -451,7 +489,7 @@ impl Writer {
     fn after(&mut self, op: &Op, done: &Done) {
         match (op, done) {
             (Op::Accept { new, .. }, Done::Decided(decision, live)) => {
-                self.accepted(&new.lane, decision, live.as_deref())
+                self.accepted(&new.lane, decision, live.as_deref());
             }
             (_, Done::Claimed(rows)) => rows.iter().for_each(|row| self.shared.flights.claimed(row.seq, row.attempt)),
             (Op::Settle { seq, .. }, Done::Settled(settled)) => {
@@ -459,13 +497,13 @@ impl Writer {
                 let news = settled.row.clone().map_or(Waited::AttemptEnded, Waited::Settled);
                 self.shared.seats.tell(*seq, news);
             }
+            (_, Done::Recounted(recounted)) => self.recounted(recounted),
             (Op::Unclaim(rows), _) => {
                 for (seq, _) in rows {
                     self.shared.flights.ended(*seq);
                     self.shared.seats.tell(*seq, Waited::AttemptEnded);
                 }
             }
-            (_, Done::Refused(Refused::Voided(_)) | Done::Voided(VoidOutcome::Voided(_))) => {}
             (_, Done::Acted(crate::store::Acted::Done(row))) if row.state == State::Pending => {
                 self.signal(&row.lane, row.seq);
             }

@@ -33,8 +33,9 @@ impl Desk<'_> {
         if let Err(limit) = limits::admit(self.around.offline, now) {
             return Ok(Done::Decided(Decision::Limited(limit), None));
         }
-        let stored = self.fresh(new, lane, key, self.kind_of(&now, reusable, &guard), now.up)?;
-        self.take(stored, &new.request, now)
+        let kind = self.kind_of(&now, reusable, &guard);
+        let stored = self.fresh(new, lane, key, kind)?;
+        self.take(&stored, &new.request, now)
     }
 
     pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
@@ -88,14 +89,9 @@ impl Desk<'_> {
         bits.into_iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum()
     }
 
-    fn fresh(
-        &mut self,
-        new: &NewRedemption,
-        lane: i64,
-        key: [u8; 16],
-        kind: i64,
-        in_flight: bool,
-    ) -> Result<Stored, StoreError> {
+    /// A row of a lane that is up is born in flight.
+    fn fresh(&mut self, new: &NewRedemption, lane: i64, key: [u8; 16], kind: i64) -> Result<Stored, StoreError> {
+        let in_flight = kind & kind::ONLINE != 0;
         let Request { reward_code, business_refrence, branch_id, date, body, .. } = &new.request;
         let mut row = Stored {
             seq: Seq(*self.next_seq),
@@ -125,11 +121,11 @@ impl Desk<'_> {
         Ok(row)
     }
 
-    fn take(&mut self, row: Stored, request: &Request, now: LaneNow) -> Result<Done, StoreError> {
+    fn take(&mut self, row: &Stored, request: &Request, now: LaneNow) -> Result<Done, StoreError> {
         row.insert(self.sql, &request.body)?;
         self.books.enter(row.lane, State::Pending)?;
-        let decision = Decision::Taken(taken(&row, now.up || now.hopeful));
-        let live = now.up.then(|| Box::new(Claimed::new(&row, request.body.clone())));
+        let decision = Decision::Taken(taken(row, now.up || now.hopeful));
+        let live = now.up.then(|| Box::new(Claimed::new(row, request.body.clone())));
         Ok(Done::Decided(decision, live))
     }
 

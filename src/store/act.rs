@@ -76,7 +76,7 @@ impl Desk<'_> {
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
         // What was said to the attempt before is not the answer to the next one.
         self.sql.prepare_cached("DELETE FROM answer WHERE seq = ?1")?.execute([row.seq.0])?;
-        self.books.change(row.lane, row.state, State::Pending)
+        self.books.change((row.seq, row.lane), row.state, State::Pending)
     }
 
     pub(super) fn retry_held(&mut self, lane: &str, by: &str) -> Result<u64, StoreError> {

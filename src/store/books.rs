@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
+use super::recount::Recount;
 use super::types::Counts;
 use super::{Desk, Done, StoreError};
 use crate::redemption::{Seq, State};
@@ -12,6 +13,8 @@ use crate::redemption::{Seq, State};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
     lanes: BTreeMap<i64, Page>,
+    /// A recount under way.
+    pub(super) recount: Option<Recount>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -31,13 +34,24 @@ pub(super) struct Gone {
     pub(super) voided: u64,
 }
 
+impl Gone {
+    fn of(self, state: State) -> u64 {
+        match state {
+            State::Confirmed => self.confirmed,
+            State::Declined => self.declined,
+            State::Voided => self.voided,
+            State::Pending | State::Parked => 0,
+        }
+    }
+}
+
 impl Books {
     pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
         let sql = "SELECT lane, name, accepted, pending, confirmed, declined, parked, voided, gone_confirmed, \
              gone_declined, gone_voided FROM lane";
         let mut statement = connection.prepare(sql)?;
         let lanes = statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
-        Ok(Self { lanes })
+        Ok(Self { lanes, recount: None })
     }
 
     /// Writes the pages that changed.
@@ -99,7 +113,8 @@ impl Books {
     }
 
     /// A row goes from one state to another.
-    pub(super) fn change(&mut self, lane: i64, from: State, to: State) -> Result<(), StoreError> {
+    pub(super) fn change(&mut self, (seq, lane): (Seq, i64), from: State, to: State) -> Result<(), StoreError> {
+        self.follow(seq, lane, (from, Some(to)));
         let counts = self.page(lane)?;
         let left = of(counts, from);
         *left = left.checked_sub(1).ok_or(StoreError::Internal("the books hold no such row"))?;
@@ -108,7 +123,8 @@ impl Books {
     }
 
     /// A settled row leaves after its retention: the lifetime totals stay.
-    pub(super) fn forget(&mut self, lane: i64, state: State) -> Result<(), StoreError> {
+    pub(super) fn forget(&mut self, (seq, lane): (Seq, i64), state: State) -> Result<(), StoreError> {
+        self.follow(seq, lane, (state, None));
         let page = self.changed(lane)?;
         match state {
             State::Confirmed => page.gone.confirmed += 1,
@@ -117,6 +133,30 @@ impl Books {
             State::Pending | State::Parked => return Err(StoreError::Internal("an open row was to be pruned")),
         }
         Ok(())
+    }
+
+    fn follow(&mut self, seq: Seq, lane: i64, way: (State, Option<State>)) {
+        if let Some(recount) = &mut self.recount {
+            recount.follow(seq, lane, way);
+        }
+    }
+
+    /// Where the books say something else than a recount that came to its end, in plain words.
+    pub(super) fn differences(&self, counted: &Recount) -> Vec<String> {
+        let mut found = Vec::new();
+        for (lane, page) in &self.lanes {
+            let mut counts = page.counts;
+            for state in State::ALL {
+                let (said, rows) = (*of(&mut counts, state), counted.counted(*lane, state) + page.gone.of(state));
+                if said != rows {
+                    found.push(format!("lane {}: the books say {said} {state}, the rows {rows}", page.name));
+                }
+            }
+            if !counts.balance() {
+                found.push(format!("lane {}: the books do not balance", page.name));
+            }
+        }
+        found
     }
 
     fn page(&mut self, lane: i64) -> Result<&mut Counts, StoreError> {

@@ -119,9 +119,9 @@ impl StoreError {
     #[must_use]
     pub fn trouble(&self) -> Trouble {
         match self {
-            Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) => of_code(failure),
-            Self::Damaged(_) => Trouble::Damaged,
-            Self::Sqlite(
+            Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) => of_code(*failure),
+            Self::Damaged(_)
+            | Self::Sqlite(
                 rusqlite::Error::FromSqlConversionFailure(..)
                 | rusqlite::Error::InvalidColumnType(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..)
@@ -147,8 +147,7 @@ impl StoreError {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "SQLite's list of codes is open")]
-fn of_code(failure: &rusqlite::ffi::Error) -> Trouble {
+fn of_code(failure: rusqlite::ffi::Error) -> Trouble {
     match (failure.code, failure.extended_code) {
         (_, IOERR_FSYNC | IOERR_DIR_FSYNC) => Trouble::Fatal,
         (ErrorCode::DiskFull, _) => Trouble::Full,

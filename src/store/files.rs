@@ -119,7 +119,7 @@ pub(super) fn keep_reserve(dir: &Path) -> bool {
 
 fn write_reserve(path: &Path) -> std::io::Result<()> {
     let mut file = File::create(path)?;
-    let block = [0x5a; 64 * 1024];
+    let block = vec![0x5a; 64 * 1024];
     for _ in 0..(RESERVE_BYTES / block.len() as u64) {
         file.write_all(&block)?;
     }

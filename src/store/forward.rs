@@ -205,7 +205,7 @@ impl Desk<'_> {
         let sql = "UPDATE redemption SET state = ?2, in_flight = 0, marks = ?3, settled_ms = ?4 WHERE seq = ?1";
         let marks = (marks & !mark::SETTLED_TRUSTED) | trusted;
         self.sql.prepare_cached(sql)?.execute((row.seq.0, state as i64, marks, self.around.stamp.unix_ms))?;
-        self.books.change(row.lane, row.state, state)
+        self.books.change((row.seq, row.lane), row.state, state)
     }
 
     pub(super) fn keep_answer(&self, seq: Seq, answer: Option<&Answer>, note: Option<&str>) -> Result<(), StoreError> {

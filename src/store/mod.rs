@@ -13,6 +13,7 @@ mod pages;
 mod prune;
 mod read;
 mod records;
+mod recount;
 mod rescue;
 mod row;
 mod salvage;
@@ -35,9 +36,10 @@ pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
 pub use forward::{Claim, Claimed, Ended, Settled};
-pub use opening::{Found, OpenReport};
+pub use opening::{Found, Inspection, OpenReport, inspect};
 pub use prune::Pruned;
 pub use read::Reader;
+pub use recount::Recounted;
 pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
 pub use salvage::Tally;
 pub use types::{
@@ -129,6 +131,11 @@ pub enum Op {
     },
     /// Something worth recording.
     Record(Event),
+    /// One slice of a recount of the books.
+    Recount {
+        /// From the beginning.
+        begin: bool,
+    },
     /// Settled rows older than this leave, at most so many rows looked at.
     Prune {
         /// Unix milliseconds.
@@ -166,6 +173,8 @@ pub enum Done {
     Acted(Acted),
     /// Of `RetryHeld`: how many rows.
     Retried(u64),
+    /// Of `Recount`.
+    Recounted(Recounted),
     /// Of `Prune`.
     Pruned(Pruned),
     /// Of `Import`: what became of each row, in their order.
@@ -190,6 +199,7 @@ pub struct Store {
     dir: PathBuf,
     next_seq: i64,
     wal_frames: Arc<AtomicU32>,
+    unchecked: bool,
     _lock: files::Lock,
 }
 
@@ -250,6 +260,12 @@ impl Store {
         Ok(done)
     }
 
+    /// Whether the look through the file that an unclean stop calls for is still to be done.
+    #[must_use]
+    pub fn is_unchecked(&self) -> bool {
+        self.unchecked
+    }
+
     /// Where the database lies.
     #[must_use]
     pub fn path(&self) -> PathBuf {
@@ -295,6 +311,12 @@ impl Store {
         Ok(frames)
     }
 
+    /// How many frames the WAL held after the last commit, to be read beside the writer.
+    #[must_use]
+    pub fn wal_gauge(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.wal_frames)
+    }
+
     /// Writes a page to the log and to the database, although nothing changes in it: whether the disk takes it.
     ///
     /// # Errors
@@ -323,7 +345,11 @@ impl Store {
             let sql = "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1 AND state = 0";
             connection.execute(sql, (seq.0, attempt))?;
         }
-        (self.connection, self.books, self.wal_frames) = (connection, books, wal_frames);
+        (self.connection, self.books) = (connection, books);
+        // The gauge stays the one that others read.
+        let gauge = Arc::clone(&self.wal_frames);
+        self.wal_frames.store(wal_frames.load(Ordering::Relaxed), Ordering::Relaxed);
+        opening::count_frames(&mut self.connection, &gauge)?;
         self.next_seq = self.next_seq.max(next_seq);
         Ok(report)
     }
@@ -370,6 +396,7 @@ impl Desk<'_> {
             Op::RetryHeld { lane, by } => self.retry_held(lane, by).map(Done::Retried),
             Op::Remember { lane, memory, streak } => self.remember(lane, memory, streak),
             Op::Record(event) => self.record(event, None).map(|()| Done::Noted),
+            Op::Recount { begin } => self.recount(*begin).map(Done::Recounted),
             Op::Prune { settled_before_ms, after } => self.prune(*settled_before_ms, *after).map(Done::Pruned),
             Op::Import(import) => self.import(import).map(Done::Imported),
         }

@@ -55,6 +55,26 @@ struct Known {
     seq_floor: i64,
 }
 
+/// How a look through the whole file ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inspection {
+    /// Nothing was found.
+    Sound,
+    /// It was told not to go on.
+    GaveWay,
+}
+
+/// Looks through the database on a connection of its own for as long as `go_on` says so; it is asked every few
+/// hundred microseconds of work and may take its time.
+///
+/// # Errors
+/// The file is damaged, or cannot be read.
+pub fn inspect(path: &Path, go_on: impl FnMut() -> bool + Send + 'static) -> Result<Inspection, StoreError> {
+    let mut connection = schema::open_reader(path)?;
+    let found = schema::check_while(&mut connection, go_on)?;
+    Ok(found.map_or(Inspection::GaveWay, |()| Inspection::Sound))
+}
+
 /// Everything of a [`Store`] but its lock.
 pub(super) struct Opened {
     pub(super) connection: Connection,
@@ -78,7 +98,8 @@ pub(super) fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
 
 fn store(opened: Opened, dir: &Path, lock: Lock) -> (Store, OpenReport) {
     let Opened { connection, books, next_seq, wal_frames, report } = opened;
-    let store = Store { connection, books, dir: dir.to_owned(), next_seq, wal_frames, _lock: lock };
+    let (dir, unchecked) = (dir.to_owned(), report.unchecked);
+    let store = Store { connection, books, dir, next_seq, wal_frames, unchecked, _lock: lock };
     (store, report)
 }
 
@@ -114,14 +135,17 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     }
     let mut connection = schema::open_writer(&path)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    let wal_frames = count_frames(&mut connection)?;
+    let wal_frames = Arc::default();
+    count_frames(&mut connection, &wal_frames)?;
     let known = known(&connection)?;
     let here = files::identity(&path)?;
     let moved = known.as_ref().is_some_and(|known| (known.device, known.inode) != here);
     let is_unclean = known.as_ref().is_some_and(|known| !known.clean);
     let unchecked = is_unclean && look_through(&mut connection, dir, known.as_ref().filter(|_| !moved))?;
     grow_wal(&connection, dir)?;
-    let uncertain = identify(&mut connection, here, moved, log_bytes(dir))?;
+    // A longer log may be cut back to this.
+    let never_shorter = log_bytes(dir).min(u64::from(schema::LOG_BYTES_KEPT_MAX));
+    let uncertain = identify(&mut connection, here, moved, never_shorter)?;
     checkpoint::passive(&connection)?;
     files::sync_dir(dir)?;
     let books = Books::read(&connection)?;
@@ -219,12 +243,11 @@ fn grow_wal(connection: &Connection, dir: &Path) -> Result<(), StoreError> {
 }
 
 /// Follows how many frames the WAL holds, commit by commit.
-fn count_frames(connection: &mut Connection) -> Result<Arc<AtomicU32>, StoreError> {
-    let frames = Arc::new(AtomicU32::new(0));
-    let counter = Arc::clone(&frames);
+pub(super) fn count_frames(connection: &mut Connection, gauge: &Arc<AtomicU32>) -> Result<(), StoreError> {
+    let counter = Arc::clone(gauge);
     connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
         counter.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
         Ok(())
     }))?;
-    Ok(frames)
+    Ok(())
 }

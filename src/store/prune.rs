@@ -46,7 +46,7 @@ impl Desk<'_> {
             let Some(state) = settled else { continue };
             if old && row.marks & mark::SETTLED_TRUSTED != 0 && row.seq != newest {
                 self.delete(row.seq)?;
-                self.books.forget(row.lane, state)?;
+                self.books.forget((Seq(row.seq), row.lane), state)?;
                 rows += 1;
             }
         }

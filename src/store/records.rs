@@ -160,7 +160,7 @@ fn value(serial: u64, bytes: &[u8]) -> Option<Value> {
         7 => Value::Real,
         8 => Value::Int(0),
         9 => Value::Int(1),
-        _ if serial % 2 == 0 => Value::Blob(bytes.to_vec()),
+        _ if serial.is_multiple_of(2) => Value::Blob(bytes.to_vec()),
         _ => Value::Text(String::from_utf8(bytes.to_vec()).ok()?),
     })
 }

@@ -10,13 +10,18 @@ use super::pages::PAGE_BYTES;
 /// `PRAGMA application_id`: "rdmd".
 pub(super) const APPLICATION_ID: i64 = 0x7264_6d64;
 /// `PRAGMA user_version` of this build.
+#[expect(clippy::cast_possible_wrap, reason = "a handful of steps")]
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// A version further ahead than this was never written by any redeemd: the number is damaged.
 const VERSIONS_AHEAD_MAX: i64 = 1000;
-/// How many steps of SQLite's machine pass between two looks at the clock.
+/// How many steps of SQLite's machine pass before a long look is asked whether it may go on.
 const CHECK_STEPS: i32 = 1000;
 /// SQLite before 3.51.3 can corrupt a WAL that two connections use (sqlite.org/wal.html, "WAL-reset bug").
 pub(super) const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// A log that a long reader has made longer than this is cut back to it once it begins again, in bytes. It is more than
+/// `WAL_FRAMES_HARD` frames.
+pub(super) const LOG_BYTES_KEPT_MAX: u32 = 36 * 1024 * 1024;
 
 /// Step `n` brings a database from version `n` to `n + 1`.
 const MIGRATIONS: &[&str] = &["
@@ -172,6 +177,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     set(&connection, "journal_mode", "wal")?;
     set(&connection, "wal_autocheckpoint", "0")?;
     set(&connection, "synchronous", "2")?;
+    set(&connection, "journal_size_limit", &LOG_BYTES_KEPT_MAX.to_string())?;
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     migrate(&mut connection)?;
     Ok(connection)
@@ -206,10 +212,10 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
 
 /// Sets a pragma and reads it back: SQLite keeps silent about one that it did not take.
 fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), StoreError> {
-    connection.pragma_update_and_check(None, name, value, |_| Ok(())).or_else(|error| match error {
-        rusqlite::Error::QueryReturnedNoRows => Ok(()),
-        other => Err(other),
-    })?;
+    match connection.pragma_update_and_check(None, name, value, |_| Ok(())) {
+        Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => {}
+        Err(error) => return Err(error.into()),
+    }
     let got: rusqlite::types::Value = connection.pragma_query_value(None, name, |row| row.get(0))?;
     let got = match got {
         rusqlite::types::Value::Integer(number) => number.to_string(),
@@ -251,7 +257,15 @@ fn shape(connection: &Connection) -> Result<Vec<(String, Option<String>)>, Store
 /// SQLite's own look through the file, for `within` at most: `None` when the time was not enough.
 pub(super) fn quick_check(connection: &mut Connection, within: Duration) -> Result<Option<()>, StoreError> {
     let end = Instant::now() + within;
-    connection.progress_handler(CHECK_STEPS, Some(move || Instant::now() >= end))?;
+    check_while(connection, move || Instant::now() < end)
+}
+
+/// SQLite's own look through the file, for as long as `go_on` says so: `None` when it said no.
+pub(super) fn check_while(
+    connection: &mut Connection,
+    mut go_on: impl FnMut() -> bool + Send + 'static,
+) -> Result<Option<()>, StoreError> {
+    connection.progress_handler(CHECK_STEPS, Some(move || !go_on()))?;
     let said: Result<String, _> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
     connection.progress_handler(0, None::<fn() -> bool>)?;
     match said {

@@ -8,6 +8,7 @@
     reason = "clippy knows tests by their attribute alone, and a harness's faults are failures of its tests"
 )]
 
+mod backlog;
 mod clock;
 mod disk;
 mod harness;
@@ -18,6 +19,8 @@ mod rehearse;
 mod rescue;
 mod road;
 mod smoke;
+mod start;
 mod till;
 mod torture;
 mod upgrade;
+mod watchdog;

@@ -1,6 +1,14 @@
 //! Power cuts: a recording of everything that the real store writes, and every state of the disk that a power cut
 //! could leave of it, opened by the real store again.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of tests are tests: one that cannot go on fails"
+)]
+
 mod disk;
 mod oracle;
 mod tape;
@@ -71,7 +79,7 @@ fn every_state_of_the_disk_that_a_power_cut_leaves_opens_with_all_that_was_repor
     let tape = recorded(root.path());
     let syncs = tape.events.iter().filter(|event| matches!(event, Event::Sync(_) | Event::SyncNames)).count();
     let (mut disk, mut oracle, mut played, mut images) = (Disk::default(), Oracle::default(), 0, 0u64);
-    let mut seen = std::collections::HashSet::new();
+    let mut opened = std::collections::HashSet::new();
     for point in points(&tape) {
         for place in played..point {
             disk.play(&tape.events[place]);
@@ -80,7 +88,7 @@ fn every_state_of_the_disk_that_a_power_cut_leaves_opens_with_all_that_was_repor
         played = point;
         for n in 0..images_max {
             let fate = Fate::of(n, seed ^ (point as u64) << 20 ^ n);
-            let Some(image) = disk.image(fate).filter(|image| seen.insert(image.fingerprint())) else { continue };
+            let Some(image) = disk.image(fate).filter(|image| opened.insert(image.fingerprint())) else { continue };
             let place = format!("event {point} of {}, {fate:?}, seed {seed}", tape.events.len());
             image.mount(&root.path().join("image"), &tape);
             oracle.check(&root.path().join("image"), &place);

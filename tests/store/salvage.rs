@@ -227,7 +227,7 @@ fn a_missing_index_of_the_log_is_no_damage() {
 fn a_stale_index_of_the_log_is_no_damage() {
     let (mut world, known) = filled(10);
     world.store = None;
-    write(&world, "redeemd.db-shm", &[7; 32768]);
+    write(&world, "redeemd.db-shm", &vec![7; 32768]);
     world.open();
     assert!(world.report.salvage.is_none());
     assert_eq!(check(&mut world, &known), 0);

@@ -37,13 +37,13 @@ impl FakeTime {
     }
 
     /// The whole time runs so much faster, the monotonic clock too, from the next start on.
-    pub(crate) fn hurry(&self, gateway: &mut Gateway, from: &str, times: u32) {
+    pub(crate) fn hurry(gateway: &mut Gateway, from: &str, times: u32) {
         gateway.set_environment("FAKETIME_DONT_FAKE_MONOTONIC", "0");
         set_clock(gateway.folder(), &format!("@{from} x{times}"));
     }
 
     /// The time runs as it does everywhere, from the next start on.
-    pub(crate) fn calm(&self, gateway: &mut Gateway, from: &str) {
+    pub(crate) fn calm(gateway: &mut Gateway, from: &str) {
         gateway.set_environment("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         set_clock(gateway.folder(), &format!("@{from}"));
     }

@@ -176,7 +176,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
     stream.set_nodelay(true).unwrap();
     while let Some((key, body)) = read_request(&mut stream) {
         let fault = roll(shared);
-        let answer = shared.notes.lock().unwrap().take(&key, body, fault);
+        let answer = shared.notes.lock().unwrap().take(key.as_ref(), body, fault);
         let half = answer.len() - 2;
         let sent = match fault {
             Some(Fault::LostReply | Fault::Reset) => return reset(&stream),
@@ -198,9 +198,9 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
 }
 
 fn roll(shared: &Shared) -> Option<Fault> {
-    let mut shares = shared.shares.lock().unwrap();
-    let mut rolled = shares.1.below(1000);
-    shares.0.iter().find_map(|(fault, share)| {
+    let mut chance = shared.shares.lock().unwrap();
+    let mut rolled = chance.1.below(1000);
+    chance.0.iter().find_map(|(fault, share)| {
         let hit = rolled < *share;
         rolled = rolled.saturating_sub(*share);
         hit.then_some(*fault)
@@ -245,7 +245,7 @@ fn read_request(stream: &mut TcpStream) -> Option<(Option<String>, Vec<u8>)> {
 
 impl Notes {
     /// Notes what came; the answer's bytes.
-    fn take(&mut self, key: &Option<String>, body: Vec<u8>, fault: Option<Fault>) -> Vec<u8> {
+    fn take(&mut self, key: Option<&String>, body: Vec<u8>, fault: Option<Fault>) -> Vec<u8> {
         if let Some(fault) = fault {
             *self.faults.entry(fault).or_default() += 1;
         }

@@ -1,0 +1,59 @@
+//! The store: whatever is done to it in whatever order, it agrees with a model of a few lines, and its books balance.
+#![no_main]
+
+mod model;
+
+use libfuzzer_sys::fuzz_target;
+use model::{Step, World};
+use redeemd::store::{Acted, Arrived, Decision, Done, Import, NewRedemption, Op};
+
+fuzz_target!(|steps: Vec<Step>| {
+    let mut world = World::new();
+    for step in steps.iter().take(64) {
+        take(&mut world, step);
+        world.check();
+    }
+});
+
+fn take(world: &mut World, step: &Step) {
+    match *step {
+        Step::Accept { till, code } => {
+            let (till, request) = (format!("t{}", till % 3), model::request(code % 4));
+            let expected = world.may_take(&till, code % 4);
+            let new = NewRedemption { till: till.clone(), key: None, lane: "l".to_owned(), request };
+            match world.run(Op::Accept { new: Box::new(new), reusable: false }) {
+                Done::Decided(Decision::Taken(taken), _) if expected => world.add(taken, till, code % 4),
+                Done::Decided(decision, _) => assert!(!expected && !matches!(decision, Decision::Taken(_))),
+                _ => unreachable!(),
+            }
+        }
+        Step::Claim => {
+            let Done::Claimed(rows) = world.run(model::claim()) else { unreachable!() };
+            world.claimed(&rows);
+        }
+        Step::Settle { row, how } => {
+            let Some((seq, attempt)) = world.flying(row) else { return };
+            let ended = model::ended(how);
+            world.settled(seq, &ended);
+            let show = false;
+            let Done::Settled(settled) = world.run(Op::Settle { seq, attempt, ended, show }) else { unreachable!() };
+            assert!(settled.applied);
+        }
+        Step::Void { row } | Step::Retry { row } => {
+            let Some((seq, id)) = world.nth(row) else { return };
+            let (is_void, by, note) = (matches!(step, Step::Void { .. }), "f".to_owned(), "n".to_owned());
+            let expected = if is_void { world.void(seq) } else { world.retry(seq) };
+            let op = if is_void { Op::Void { id, note, by } } else { Op::Retry { id, by } };
+            let Done::Acted(acted) = world.run(op) else { unreachable!() };
+            assert_eq!(matches!(acted, Acted::Done(_)), expected, "{acted:?}");
+        }
+        Step::Import => {
+            let rows = world.reader().export(redeemd::redemption::Seq(0), 500).unwrap().rows;
+            assert_eq!(rows.len() as u64, world.open_rows());
+            let import = Import { rows, from: String::new(), by: "f".to_owned() };
+            let Done::Imported(arrived) = world.run(Op::Import(import)) else { unreachable!() };
+            assert!(arrived.iter().all(|one| matches!(one, Arrived::AlreadyThere { .. })));
+        }
+        Step::Crash => world.crash(),
+    }
+}

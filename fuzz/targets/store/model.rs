@@ -1,0 +1,171 @@
+//! The model that the store is held to: its rows in a map, each with its state and its doubt.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use libfuzzer_sys::arbitrary::{self, Arbitrary};
+use redeemd::clock::Stamp;
+use redeemd::limits::LaneNow;
+use redeemd::redemption::{Answer, Id, Request, Seq, State};
+use redeemd::settings::Offline;
+use redeemd::store::{Claim, Claimed, Counts, Done, Ended, FILE, Op, Reader, Store, Surroundings, Taken};
+
+#[derive(Arbitrary, Debug)]
+pub enum Step {
+    Accept { till: u8, code: u8 },
+    Claim,
+    Settle { row: u8, how: u8 },
+    Void { row: u8 },
+    Retry { row: u8 },
+    Import,
+    Crash,
+}
+
+struct Row {
+    id: Id,
+    till: String,
+    code: u8,
+    state: State,
+    /// The attempt on the wire.
+    flying: Option<u32>,
+    /// An attempt may have arrived.
+    doubt: bool,
+}
+
+pub struct World {
+    dir: tempfile::TempDir,
+    store: Option<Store>,
+    rows: BTreeMap<Seq, Row>,
+}
+
+pub fn request(code: u8) -> Request {
+    let fields =
+        format!(r#""reward_code":"C{code}","business_refrence":"b","branch_id":"1","date":"d","timestamp":"t""#);
+    redeemd::contract::parse(format!("{{{fields}}}").into()).unwrap()
+}
+
+pub fn claim() -> Op {
+    let (lane, after, rows_max, body_bytes_max) = ("l".to_owned(), Seq(0), 1000, 1 << 20);
+    Op::Claim(Claim { lane, prefer: Vec::new(), after, except: Vec::new(), rows_max, body_bytes_max })
+}
+
+pub fn ended(how: u8) -> Ended {
+    let answer = Answer { status: 400, content_type: None, body: "{\"message\":\"no\"}".into() };
+    match how % 5 {
+        0 => Ended::Confirmed(Answer::success()),
+        1 => Ended::Declined { answer, already_used: false },
+        2 => Ended::Parked { answer, reason: "both".to_owned() },
+        3 => Ended::Clean,
+        _ => Ended::Unclear,
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let store = Some(Store::open(dir.path()).unwrap().0);
+        Self { dir, store, rows: BTreeMap::new() }
+    }
+
+    pub fn run(&mut self, op: Op) -> Done {
+        let offline = Offline { accept: true, max_pending: 1000, max_outage: Duration::from_secs(1) };
+        let stamp = Stamp { unix_ms: 1_800_000_000_000, trusted: true };
+        let around = Surroundings { stamp, offline: &offline, lane: &|_| LaneNow::default() };
+        self.store.as_mut().unwrap().run(&[op], &around).pop().unwrap().unwrap()
+    }
+
+    pub fn reader(&self) -> Reader {
+        Reader::open(&self.dir.path().join(FILE)).unwrap()
+    }
+
+    pub fn nth(&self, row: u8) -> Option<(Seq, Id)> {
+        let at = usize::from(row).checked_rem(self.rows.len())?;
+        self.rows.iter().nth(at).map(|(seq, row)| (*seq, row.id.clone()))
+    }
+
+    fn held(&self, code: u8, but: Option<Seq>) -> bool {
+        let others = self.rows.iter().filter(|(seq, row)| row.code == code && Some(**seq) != but);
+        others.into_iter().any(|(_, row)| match row.state {
+            State::Pending | State::Parked | State::Confirmed => true,
+            State::Voided => row.doubt,
+            State::Declined => false,
+        })
+    }
+
+    /// A repeat of the till's own is no new row; nor is a code that another redemption holds.
+    pub fn may_take(&self, till: &str, code: u8) -> bool {
+        !self.rows.values().any(|row| row.till == till && row.code == code) && !self.held(code, None)
+    }
+
+    pub fn add(&mut self, taken: Taken, till: String, code: u8) {
+        let row = Row { id: taken.id, till, code, state: State::Pending, flying: None, doubt: false };
+        assert!(self.rows.insert(taken.seq, row).is_none(), "a number is given twice");
+    }
+
+    pub fn claimed(&mut self, claimed: &[Claimed]) {
+        let ready = self.rows.values().filter(|row| row.state == State::Pending && row.flying.is_none()).count();
+        assert_eq!(claimed.len(), ready);
+        for one in claimed {
+            let row = self.rows.get_mut(&one.seq).unwrap();
+            assert!(row.flying.replace(one.attempt).is_none() && row.id == one.id && row.doubt == one.used_is_ours);
+        }
+    }
+
+    pub fn flying(&self, row: u8) -> Option<(Seq, u32)> {
+        self.nth(row).and_then(|(seq, _)| Some((seq, self.rows[&seq].flying?)))
+    }
+
+    pub fn settled(&mut self, seq: Seq, ended: &Ended) {
+        let row = self.rows.get_mut(&seq).unwrap();
+        row.flying = None;
+        (row.state, row.doubt) = match ended {
+            Ended::Confirmed(_) => (State::Confirmed, row.doubt),
+            Ended::Declined { .. } => (State::Declined, false),
+            Ended::Parked { .. } => (State::Parked, true),
+            Ended::Clean | Ended::Uncharged => (State::Pending, row.doubt),
+            Ended::Unclear => (State::Pending, true),
+        };
+    }
+
+    pub fn void(&mut self, seq: Seq) -> bool {
+        let row = self.rows.get_mut(&seq).unwrap();
+        let open = row.state == State::Parked || (row.state == State::Pending && row.flying.is_none());
+        row.state = if open { State::Voided } else { row.state };
+        open
+    }
+
+    pub fn retry(&mut self, seq: Seq) -> bool {
+        let held = self.held(self.rows[&seq].code, Some(seq));
+        let row = self.rows.get_mut(&seq).unwrap();
+        let may = matches!(row.state, State::Declined | State::Parked) && !held;
+        if may {
+            (row.state, row.doubt) = (State::Pending, row.doubt || row.state == State::Parked);
+        }
+        may
+    }
+
+    pub fn open_rows(&self) -> u64 {
+        self.count(State::Pending) + self.count(State::Parked)
+    }
+
+    fn count(&self, state: State) -> u64 {
+        self.rows.values().filter(|row| row.state == state).count() as u64
+    }
+
+    /// The process ends without a word, and another one starts.
+    pub fn crash(&mut self) {
+        self.store = None;
+        self.store = Some(Store::open(self.dir.path()).unwrap().0);
+        for row in self.rows.values_mut() {
+            row.doubt |= row.flying.take().is_some();
+        }
+    }
+
+    pub fn check(&self) {
+        let lanes = self.store.as_ref().unwrap().counts();
+        let counts = lanes.first().map_or(Counts::default(), |(_, counts)| *counts);
+        assert!(counts.balance() && counts.accepted == self.rows.len() as u64, "{counts:?}");
+        let numbers = [counts.pending, counts.confirmed, counts.declined, counts.parked, counts.voided];
+        assert_eq!(numbers, State::ALL.map(|state| self.count(state)));
+    }
+}

@@ -1,0 +1,182 @@
+//! Long outages: a big backlog at the start, a stop in the middle of its drain, a reader that does not go away.
+
+use std::time::{Duration, Instant};
+
+use redeemd::clock::Clock;
+use redeemd::limits::LaneNow;
+use redeemd::settings::Offline;
+use redeemd::store::{NewRedemption, Op, Store, Surroundings};
+
+use crate::harness::{Fault, Gateway, Order, Provider, Witness, at_once, eventually};
+use crate::oracle::Ledger;
+
+/// A long outage's rows: a hundred thousand where there is time, `make torture`.
+fn many() -> usize {
+    if is_long_run() { 100_000 } else { 25_000 }
+}
+
+fn is_long_run() -> bool {
+    std::env::var_os("REDEEMD_TORTURE").is_some()
+}
+
+/// The longest log without a reader: 36 MiB, and what is written while it is moved.
+const LOG_BYTES_MAX: u64 = 48 * 1024 * 1024;
+/// An ordinary day's.
+const FEW: usize = 1_000;
+/// How long a stop may take: `TimeoutStopSec=` of the unit is longer.
+const STOP_MAX: Duration = Duration::from_secs(15);
+
+/// Puts `rows` redemptions into a stopped gateway's store, through the store's own door.
+fn fill(gateway: &Gateway, rows: usize) {
+    let (mut store, _) = Store::open(&gateway.state_dir()).unwrap();
+    let offline = Offline { accept: true, max_pending: u64::MAX, max_outage: Duration::MAX };
+    let around = Surroundings { stamp: Clock::system().stamp(), offline: &offline, lane: &|_| LaneNow::default() };
+    let op = |n: usize| {
+        let request = redeemd::contract::parse(Order::new(&format!("ROW-{n}")).body().into_bytes().into()).unwrap();
+        let new = NewRedemption { till: "anonymous".to_owned(), key: None, lane: "main".to_owned(), request };
+        Op::Accept { new: Box::new(new), reusable: false }
+    };
+    for batch in (0..rows).collect::<Vec<_>>().chunks(2_000) {
+        let ops: Vec<_> = batch.iter().map(|n| op(*n)).collect();
+        assert!(store.run(&ops, &around).iter().all(Result::is_ok));
+        store.checkpoint().unwrap();
+    }
+    store.close().unwrap();
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// The quickest of some starts to ready, and the resident memory after being asked everything.
+fn start_with(rows: usize) -> (Duration, u64) {
+    let mut witness = Witness::start(1);
+    witness.cut();
+    let lane = Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 1000000");
+    let mut gateway = lane.stopped();
+    std::fs::create_dir_all(gateway.state_dir()).unwrap();
+    fill(&gateway, rows);
+    let mut quickest = Duration::MAX;
+    for _ in 0..4 {
+        let began = Instant::now();
+        gateway.start();
+        quickest = quickest.min(began.elapsed());
+        gateway.kill9();
+    }
+    gateway.start();
+    gateway.wait_for_link("main", "down");
+    assert_eq!(gateway.counts().pending, rows as u64);
+    for n in 0..50 {
+        assert_eq!(gateway.till("").redeem(&format!("NEW-{n}")).state(), "pending");
+        let page = gateway.admin("GET", "/api/v1/redemptions?state=pending&limit=100", "");
+        assert_eq!(page.json()["redemptions"].as_array().unwrap().len(), 100);
+    }
+    let resident = resident_kib(gateway.pid());
+    println!("{rows} rows: ready in {quickest:?}, {resident} KiB resident");
+    (quickest, resident)
+}
+
+#[test]
+fn a_long_outages_rows_are_ready_as_soon_as_a_thousand_and_take_no_more_memory() {
+    let (few, many) = (start_with(FEW), start_with(many()));
+    assert!(many.0 < few.0 * 3 + Duration::from_millis(50), "{many:?} beside {few:?}");
+    assert!(many.1 < few.1 * 5 / 4, "{many:?} beside {few:?}");
+}
+
+#[test]
+fn sigterm_in_the_middle_of_a_drain_ends_in_time_and_nothing_is_lost() {
+    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
+    let mut gateway = Gateway::with().lane_at("main", &witness.redeem_url(), "").start();
+    witness.cut();
+    for n in 0..300 {
+        assert_eq!(ledger.redeem(&gateway.till(""), &format!("ROW-{n}")), Some(200));
+    }
+    witness.fail(&[(Fault::Delay, 500), (Fault::LostReply, 100)]);
+    witness.restore();
+    gateway.wait_for_counts("the drain has begun", |counts| counts.confirmed > 20);
+    let began = Instant::now();
+    assert!(gateway.terminate().success());
+    assert!(began.elapsed() < STOP_MAX, "the stop took {:?}", began.elapsed());
+    witness.fail(&[]);
+    gateway.start();
+    let books = gateway.counts();
+    assert!(books.pending > 0 && books.confirmed > 20, "the drain was over: {books:?}");
+    ledger.settle_up(&gateway, &witness).assert_conserved();
+}
+
+#[test]
+fn sigterm_while_the_provider_hangs_ends_in_time_and_leaves_its_attempts_uncertain() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::with().lane("main", &provider, "timeout = \"60s\"").start();
+    provider.rules(&["fault=hang-after-taking"]);
+    let states = at_once(4, |n| gateway.till("").redeem(&format!("HANGS-{n}")).state().to_owned());
+    assert_eq!(states, ["pending"; 4]);
+    let taken = provider.summary("codes_taken");
+    assert!(taken > 0);
+    let began = Instant::now();
+    assert!(gateway.terminate().success());
+    assert!(began.elapsed() < STOP_MAX, "the stop took {:?}", began.elapsed());
+    provider.rules(&[]);
+    gateway.start();
+    let books = gateway.wait_until_drained();
+    assert_eq!((books.confirmed, books.declined), (4, 0));
+    let doubted = gateway.list("confirmed").iter().filter(|row| row["duplicate_of_ours"] == true).count();
+    assert_eq!(doubted as u64, taken);
+    provider.assert_one_key_each();
+}
+
+/// Redeems `rows` codes from sixteen tills; how long that took.
+fn redeem_many(gateway: &Gateway, name: &str, rows: usize) -> Duration {
+    let began = Instant::now();
+    at_once(16, |thread| {
+        let till = gateway.till("");
+        for n in 0..rows / 16 {
+            assert_eq!(till.redeem(&format!("{name}-{thread}-{n}")).status, 200);
+        }
+    });
+    began.elapsed()
+}
+
+#[test]
+fn a_reader_that_stays_while_thousands_of_rows_are_written_costs_log_but_no_service_and_the_log_is_cut_back_when_it_leaves()
+ {
+    let rows = if is_long_run() { 20_000 } else { 6_400 };
+    let mut witness = Witness::start(1);
+    witness.cut();
+    let lane = Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 1000000");
+    let gateway = lane.start();
+    let log_bytes = || gateway.state_dir().join("redeemd.db-wal").metadata().unwrap().len();
+    let without = redeem_many(&gateway, "BEFORE", rows / 4);
+    let bound = log_bytes();
+
+    let reader = rusqlite::Connection::open_with_flags(
+        gateway.state_dir().join("redeemd.db"),
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
+    );
+    let reader = reader.unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let count = || reader.query_row("SELECT count(*) FROM redemption", [], |row| row.get::<_, usize>(0)).unwrap();
+    let seen = count();
+    let mut last = Duration::ZERO;
+    for part in 0..4 {
+        last = redeem_many(&gateway, &format!("DURING-{part}"), rows / 4);
+    }
+    let grown = log_bytes();
+    assert_eq!(count(), seen, "the reader was disturbed");
+    assert!(grown > 2 * bound && grown > LOG_BYTES_MAX, "the reader held nothing: {grown} bytes beside {bound}");
+    assert!(last < without * 4, "the daemon slowed down from {without:?} to {last:?}");
+
+    drop(reader);
+    let mut n = 0;
+    eventually("the log is cut back", || {
+        n += 1;
+        redeem_many(&gateway, &format!("AFTER-{n}"), 16);
+        (log_bytes() <= LOG_BYTES_MAX).then_some(())
+    });
+    redeem_many(&gateway, "LATER", rows / 4);
+    println!("log: {bound} bytes without a reader, {grown} with it, {} after it", log_bytes());
+    assert!(log_bytes() <= LOG_BYTES_MAX, "the log grows again: {} bytes", log_bytes());
+    assert_eq!(gateway.counts().accepted, (rows * 6 / 4 + 16 * n) as u64);
+}

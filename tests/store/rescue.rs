@@ -1,0 +1,172 @@
+//! Rows that another gateway exported: taken over once, uncertain, never beside another redemption of their code.
+
+use redeemd::redemption::{Seq, State};
+use redeemd::store::{
+    Arrived, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError, seal, unseal,
+};
+use rusqlite::Connection;
+
+use crate::world::{World, accept_op, confirmed, declined, new, parked, request};
+
+/// Every open row, as its line in the file brings it.
+fn exported(world: &World) -> Vec<Exported> {
+    let page = world.reader().export(Seq(0), 500).unwrap();
+    assert!(page.unreadable.is_empty() && page.next.is_none());
+    let through = |row: &Exported| match unseal(&seal(row).unwrap()).unwrap() {
+        Line::Row(row) => *row,
+        other => panic!("{other:?}"),
+    };
+    page.rows.iter().map(through).collect()
+}
+
+fn import(world: &mut World, rows: Vec<Exported>) -> Vec<Arrived> {
+    match world.one(Op::Import(Import { rows, from: "branch-1".to_owned(), by: "ops".to_owned() })) {
+        Done::Imported(arrived) => arrived,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_row_arrives_with_its_own_id_body_and_moment_uncertain_and_only_once() {
+    let (mut a, mut b) = (World::new(), World::new());
+    b.take("till-1", "B");
+    let id = a.take("till-1", "A").id;
+    let sent = a.claim().pop().unwrap();
+    let rows = exported(&a);
+    assert_eq!(import(&mut b, rows.clone()), [Arrived::Pending { seq: Seq(2) }]);
+    let here = b.show(&id);
+    assert_eq!((here.state, here.uncertain, here.in_flight, here.attempts), (State::Pending, true, false, 1));
+    assert_eq!((here.accepted_at_ms, here.till.as_str()), (sent.accepted_at_ms, "till-1"));
+    let claimed = b.claim().pop().unwrap();
+    assert_eq!((&claimed.id, &claimed.body, claimed.attempt, claimed.used_is_ours), (&id, &sent.body, 2, true));
+    b.settle(claimed.seq, claimed.attempt, declined("it has been used"));
+    assert!(b.show(&id).duplicate_of_ours);
+    b.restart();
+    assert_eq!(import(&mut b, rows.clone()), [Arrived::AlreadyThere { state: State::Confirmed }]);
+    assert_eq!(import(&mut a, rows), [Arrived::AlreadyThere { state: State::Pending }], "its own box has it");
+    assert_eq!((b.counts().accepted, a.counts().accepted), (2, 1));
+}
+
+#[test]
+fn a_code_that_anything_here_holds_is_parked_and_one_that_was_declined_or_taken_back_is_not() {
+    let mut a = World::new();
+    for code in ["PENDING", "PARKED", "CONFIRMED", "DOUBTED", "DECLINED", "VOIDED", "FREE"] {
+        a.take("till-1", code);
+    }
+    let mut b = World::new();
+    b.settled("till-2", "PARKED", parked());
+    b.settled("till-2", "CONFIRMED", confirmed());
+    b.settled("till-2", "DECLINED", declined("no"));
+    let doubted = b.settled("till-2", "DOUBTED", Ended::Unclear).id;
+    let voided = b.take("till-2", "VOIDED").id;
+    for id in [doubted, voided] {
+        b.one(Op::Void { id, note: "n".to_owned(), by: "ops".to_owned() });
+    }
+    b.take("till-2", "PENDING");
+    let arrived = import(&mut b, exported(&a));
+    let parked: Vec<bool> = arrived.iter().map(|one| matches!(one, Arrived::Parked { .. })).collect();
+    assert_eq!(parked, [true, true, true, true, false, false, false], "{arrived:?}");
+    assert_eq!(b.counts().parked, 5);
+    assert!(b.reader().export(Seq(0), 500).unwrap().rows.len() == 9, "what was taken over can be carried on");
+}
+
+#[test]
+fn reusable_codes_are_not_guarded_and_parked_rows_keep_what_was_said_of_them() {
+    let (mut a, mut b) = (World::new(), World::new());
+    for world in [&mut a, &mut b] {
+        let new: NewRedemption = new("till-1", "SUMMER10");
+        world.one(Op::Accept { new: Box::new(new), reusable: true });
+    }
+    let id = a.settled("till-1", "ODD", parked()).id;
+    let arrived = import(&mut b, exported(&a));
+    assert!(matches!(
+        arrived.as_slice(),
+        [Arrived::Parked { .. }, Arrived::Pending { .. }] | [Arrived::Pending { .. }, Arrived::Parked { .. }]
+    ));
+    let (there, here) = (a.show(&id), b.show(&id));
+    assert_eq!((here.state, here.note, here.answer), (State::Parked, there.note, there.answer));
+}
+
+#[test]
+fn a_row_that_cannot_be_a_redemption_is_refused_and_one_that_contradicts_itself_is_parked() {
+    let (mut a, mut b) = (World::new(), World::new());
+    a.take("till-1", "A");
+    let good = exported(&a).pop().unwrap();
+    let refused = [
+        Exported { state: State::Confirmed, ..good.clone() },
+        Exported { lane: String::new(), ..good.clone() },
+        Exported { lane: "a\"} 1".to_owned(), ..good.clone() },
+        Exported { till: "a\nb".to_owned(), ..good.clone() },
+        Exported { branch_id: "x".repeat(257), ..good.clone() },
+        Exported { key: good.body.clone(), ..good.clone() },
+    ];
+    for arrived in import(&mut b, refused.to_vec()) {
+        assert!(matches!(&arrived, Arrived::Refused { why } if !why.contains('A')), "{arrived:?}");
+    }
+    assert_eq!(b.counts().accepted, 0);
+    let liar = Exported { reward_code: "OTHER".to_owned(), ..good };
+    assert!(matches!(import(&mut b, vec![liar]).as_slice(), [Arrived::Parked { .. }]));
+    assert!(b.claim().is_empty(), "it is not sent");
+}
+
+#[test]
+fn an_import_beside_tills_requests_shares_their_transaction_and_their_guard() {
+    let (mut a, mut b) = (World::new(), World::new());
+    a.take("till-1", "A");
+    let import = Op::Import(Import { rows: exported(&a), from: String::new(), by: "ops".to_owned() });
+    let done = b.run(&[accept_op(new("till-2", "A")), import, accept_op(new("till-3", "A"))]);
+    assert!(matches!(&done[1], Ok(Done::Imported(arrived)) if matches!(arrived[0], Arrived::Parked { .. })));
+    assert_eq!((b.counts().pending, b.counts().parked), (1, 1));
+    assert_eq!(request("A").reward_code.reveal(), "A");
+}
+
+#[test]
+fn pages_hold_every_open_row_once_and_a_damaged_one_is_named() {
+    let mut world = World::new();
+    for n in 0..23 {
+        world.take("till-1", &format!("C{n}"));
+    }
+    let odd = world.settled("till-1", "ODD", parked()).seq;
+    world.store.take().unwrap().close().unwrap();
+    let raw = Connection::open(world.path().join(FILE)).unwrap();
+    raw.execute("UPDATE redemption SET till = 'other' WHERE seq = 7", []).unwrap();
+    raw.execute("UPDATE body SET body = x'00' WHERE seq = 8", []).unwrap();
+    drop(raw);
+    let remains = Remains::open(world.path()).unwrap();
+    assert!(remains.salvage().is_none());
+    let (mut found, mut unreadable, mut after) = (Vec::new(), Vec::new(), Some(Seq(0)));
+    while let Some(from) = after {
+        let page = remains.export(from, 5).unwrap();
+        found.extend(page.rows);
+        unreadable.extend(page.unreadable);
+        after = page.next;
+    }
+    assert_eq!(unreadable, [Seq(7)]);
+    assert_eq!(found.len(), 23);
+    let parked: Vec<_> =
+        found.iter().filter(|row| row.state == State::Parked).map(|row| row.id.seq().unwrap()).collect();
+    assert_eq!(parked, [Seq(8), odd], "a body that is damaged is not sent");
+}
+
+#[test]
+fn the_remains_of_a_running_box_are_locked_and_where_nothing_is_there_is_nothing() {
+    let world = World::new();
+    assert!(matches!(Remains::open(world.path()).unwrap_err(), StoreError::Locked { .. }));
+    let empty = tempfile::tempdir().unwrap();
+    assert!(matches!(Remains::open(empty.path()).unwrap_err(), StoreError::File { .. }));
+}
+
+#[test]
+fn books_that_know_more_than_the_indexes_find_are_not_believed_sound() {
+    let mut world = World::new();
+    world.take("till-1", "A");
+    world.take("till-1", "B");
+    world.store.take().unwrap().close().unwrap();
+    let raw = Connection::open(world.path().join(FILE)).unwrap();
+    raw.execute("UPDATE lane SET pending = 3, accepted = 3", []).unwrap();
+    drop(raw);
+    let remains = Remains::open(world.path()).unwrap();
+    let (why, tally) = remains.salvage().expect("read page by page");
+    assert!(why.contains("books") && tally.pending == 2 && tally.lost != Some(0), "{why} {tally:?}");
+    assert_eq!(remains.export(Seq(0), 500).unwrap().rows.len(), 2);
+}

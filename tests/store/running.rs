@@ -1,0 +1,88 @@
+//! Damage that the running writer meets: requests wait, are decided by the new store, and status says what happened.
+
+use std::process::Command;
+
+use redeemd::clock::Clock;
+use redeemd::queue::{Queue, QueueError};
+use redeemd::redemption::Seq;
+use redeemd::store::{Claim, Decision, FILE, Filter};
+
+use crate::world::{LANE, NOW_MS, World, accept_op, new, offline};
+
+/// As many rows that their pages do not stay in the writer's cache.
+const ROWS: usize = 1500;
+
+/// A queue on a store whose rows all lie in the database file, and in the middle of it pages that are nonsense.
+fn damaged() -> (tempfile::TempDir, Queue) {
+    let mut world = World::new();
+    let ops: Vec<_> = (0..ROWS)
+        .map(|n| {
+            let mut new = new("till-1", &format!("CODE-{n}"));
+            new.request.body = vec![b'x'; 2000].into();
+            accept_op(new)
+        })
+        .collect();
+    for batch in ops.chunks(250) {
+        world.run(batch);
+    }
+    world.restart();
+    world.store().checkpoint().unwrap();
+    let path = world.path().join(FILE);
+    let pages = std::fs::metadata(&path).unwrap().len() / 4096;
+    let store = world.store.take().unwrap();
+    // By another process: closing the file here would end the locks of the store.
+    let wrote = Command::new("dd")
+        .args(["if=/dev/urandom", "bs=4096", "count=40", "conv=notrunc", "status=none"])
+        .arg(format!("seek={}", pages / 2))
+        .arg(format!("of={}", path.display()))
+        .status();
+    assert!(wrote.unwrap().success());
+    let queue = Queue::start(store, Clock::manual(NOW_MS, true), offline()).unwrap();
+    (world.dir, queue)
+}
+
+fn claim() -> Claim {
+    Claim {
+        lane: LANE.to_owned(),
+        prefer: Vec::new(),
+        after: Seq(0),
+        except: Vec::new(),
+        rows_max: ROWS,
+        body_bytes_max: usize::MAX,
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_meets_damage_is_decided_by_the_new_store() {
+    let (_dir, queue) = damaged();
+    let claimed = queue.claim(claim()).await.unwrap();
+    assert!(claimed.len() > ROWS / 2, "{}", claimed.len());
+    assert!(claimed.iter().all(|row| row.body.len() == 2000 && row.used_is_ours));
+    let storage = queue.storage();
+    assert!(storage.ok && storage.detail.contains("set aside"), "{storage:?}");
+    let counts = queue.counts();
+    assert!(counts.balance() && counts.pending == claimed.len() as u64, "{counts:?}");
+    assert!(matches!(queue.accept(new("till-1", "AFTERWARDS")).await, Ok(Decision::Taken(_))));
+    queue.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_that_meets_damage_has_it_rescued() {
+    let (dir, queue) = damaged();
+    let all = || Filter { limit: 1000, ..Filter::default() };
+    let mut refused = 0;
+    for after in [0, 1000] {
+        let filter = Filter { after: Some(Seq(after)), ..all() };
+        refused += u32::from(matches!(queue.list(filter).await, Err(QueueError::Refusing(_))));
+    }
+    queue.ping().await.unwrap();
+    let set_aside = std::fs::read_dir(dir.path()).unwrap();
+    let set_aside = set_aside.filter(|e| e.as_ref().unwrap().file_name().to_str().unwrap().contains("damaged")).count();
+    assert_eq!(refused > 0, set_aside > 0, "{refused} refused");
+    if refused > 0 {
+        assert!(queue.storage().detail.contains("set aside"));
+        assert!(queue.list(all()).await.is_ok());
+    }
+    assert!(matches!(queue.accept(new("till-2", "CODE-0")).await, Ok(Decision::Used(_))));
+    queue.stop().await;
+}
