@@ -50,9 +50,9 @@ pub fn watch() -> Result<Watch, NetworkError> {
 }
 
 impl Watch {
-    /// Pends until a carrier, an address or a default route has changed since the last event: a burst is told once, when
-    /// it had a moment to settle, and what goes on for longer at most once a second. May be dropped and called again:
-    /// nothing is lost. Pends for ever when the socket failed.
+    /// Pends until a carrier, an address or a default route has changed since the last event: a burst is told once,
+    /// when it had a moment to settle, and what goes on for longer at most once a second. May be dropped and called
+    /// again: nothing is lost. Pends for ever when the socket failed.
     pub async fn changed(&mut self) {
         while !self.is_pending {
             self.listen().await;
