@@ -132,5 +132,7 @@ fn settings_that_are_wrong_at_a_reload_change_nothing_and_are_shown_until_they_a
     assert_eq!(gateway.till("").redeem("OFFLINE-3").status, 503);
     gateway.rewrite("[retention]\nsettled = \"2h\"");
     gateway.reload();
-    eventually("the faults are gone", || gateway.status()["reload_faults"].as_array().is_some_and(Vec::is_empty).then_some(()));
+    eventually("the faults are gone", || {
+        gateway.status()["reload_faults"].as_array().is_some_and(Vec::is_empty).then_some(())
+    });
 }
