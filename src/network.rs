@@ -9,9 +9,12 @@ use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 use rustix::io::Errno;
 use tokio::time::Instant;
 
-/// The least time between two events: a burst (a link that comes up with its addresses and routes) is the first at
-/// once and the last of it so much later.
+/// The least time between two events.
 const EVENT_EVERY_MS: u64 = 1000;
+
+/// How long a burst (a link that comes up with its addresses and routes) may go on before it is told: an address is of
+/// no use before its route.
+const SETTLING_MS: u64 = 60;
 
 /// How many links and addresses are remembered; beyond, all are forgotten and count as new once.
 const REMEMBERED_MAX: usize = 1024;
@@ -47,22 +50,22 @@ pub fn watch() -> Result<Watch, NetworkError> {
 }
 
 impl Watch {
-    /// Pends until a carrier, an address or a default route has changed since the last event: the first of a burst at
-    /// once, the next ones at most once a second. May be dropped and called again: nothing is lost. Pends for ever
+    /// Pends until a carrier, an address or a default route has changed since the last event: a burst is told once when
+    /// it had a moment to settle, and what goes on for longer at most once a second. May be dropped and called again: nothing is lost. Pends for ever
     /// when the socket failed.
     pub async fn changed(&mut self) {
         while !self.is_pending {
             self.listen().await;
         }
-        if let Some(last) = self.last_told {
-            let next = tokio::time::sleep_until(last + Duration::from_millis(EVENT_EVERY_MS));
-            tokio::pin!(next);
-            loop {
-                tokio::select! {
-                    biased;
-                    () = &mut next => break,
-                    () = self.listen() => {}
-                }
+        let settled = Instant::now() + Duration::from_millis(SETTLING_MS);
+        let next = self.last_told.map_or(settled, |last| settled.max(last + Duration::from_millis(EVENT_EVERY_MS)));
+        let next = tokio::time::sleep_until(next);
+        tokio::pin!(next);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut next => break,
+                () = self.listen() => {}
             }
         }
         self.is_pending = false;

@@ -1,4 +1,4 @@
-//! Requests of tills: what is taken has the contract's fields within their bounds, and is taken alike when it is sent on.
+//! Requests of tills: what is taken has its fields within their bounds, and is taken alike when it is sent on.
 #![no_main]
 
 use bytes::Bytes;

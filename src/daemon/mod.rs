@@ -266,6 +266,9 @@ fn open_queue(settings: &Settings, clock: &Clock) -> Result<Queue, DaemonError> 
 }
 
 fn tell_opening(report: &OpenReport) {
+    if let Some(salvage) = &report.salvage {
+        tracing::error!("the database was damaged: {salvage}");
+    }
     if report.moved {
         tracing::warn!("the database is a copy or was restored: every pending redemption is treated as uncertain");
     }

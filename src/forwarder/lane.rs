@@ -155,7 +155,7 @@ impl<R: Road> Forwarder<R> {
                 Some(told) = mail.commands.recv() => self.told(told),
                 seq = lane.signalled() => self.signalled(seq),
                 () = lane.reconfigured() => self.reconfigure(),
-                () = changed(&mut network) => self.nudge(Nudge::Network),
+                () = changed(&mut network) => self.network_changed(),
                 () = changed(&mut reloads) => self.reloaded(),
                 () = road.credential_changed(), if held => self.nudge(Nudge::CredentialChanged),
                 () = tokio::time::sleep_until(moment), if moment > Instant::now() => {}
@@ -284,7 +284,7 @@ impl<R: Road> Forwarder<R> {
 
     fn finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
         match finished {
-            Ok(Finished::Attempt { row, why, sent, outcome }) => self.landed(row, why, sent, outcome),
+            Ok(Finished::Attempt { row, why, sent, outcome }) => self.landed(&row, why, sent, outcome),
             Ok(Finished::Claim { asked, rows }) if asked.rows_max > 0 => self.claimed(&asked, rows),
             Ok(Finished::Claim { .. }) => self.claiming = false,
             Ok(Finished::Settling { seq, settled }) => self.settled(seq, settled),
@@ -293,23 +293,28 @@ impl<R: Road> Forwarder<R> {
         }
     }
 
-    fn landed(&mut self, row: Claimed, why: Why, sent: Duration, outcome: Option<Outcome>) {
+    fn landed(&mut self, row: &Claimed, why: Why, sent: Duration, outcome: Option<Outcome>) {
         match why {
             Why::Live => self.flying.live -= 1,
             Why::Backlog => self.flying.backlog -= 1,
         }
-        let Some(outcome) = outcome else {
+        if let Some(outcome) = outcome {
+            self.ended(row, sent, &outcome);
+        } else {
             self.link.probe_withdrawn(row.seq);
-            return self.unclaim(vec![(row.seq, row.attempt)]);
-        };
-        let verdict = verdict::judge(&outcome, &self.rules);
-        let ended = ending::for_row(&outcome, &verdict);
-        let detail = ending::detail(&outcome, &verdict);
+            self.unclaim(vec![(row.seq, row.attempt)]);
+        }
+    }
+
+    fn ended(&mut self, row: &Claimed, sent: Duration, outcome: &Outcome) {
+        let verdict = verdict::judge(outcome, &self.rules);
+        let ended = ending::for_row(outcome, &verdict);
+        let detail = ending::detail(outcome, &verdict);
         let (lane, word) = (self.lane.name(), ending::word(&verdict));
         tracing::debug!(lane, id = %row.id, attempt = row.attempt, outcome = word, detail, "an attempt ended");
         // The row first: what the link remembers of a streak of declines is kept where they are settled.
         self.settle(row.clone(), ended);
-        self.tell_link((&row, sent), &ending::for_link(verdict, &row), &outcome, &detail);
+        self.tell_link((row, sent), &ending::for_link(verdict, row), outcome, &detail);
     }
 
     fn tell_link(&mut self, (row, sent): (&Claimed, Duration), verdict: &Verdict, outcome: &Outcome, detail: &str) {
@@ -410,6 +415,11 @@ impl<R: Road> Forwarder<R> {
     fn nudge(&mut self, nudge: Nudge) {
         let effects = self.link.nudged(self.now(), nudge);
         self.apply(effects);
+    }
+
+    fn network_changed(&mut self) {
+        self.nudge(Nudge::Network);
+        self.road.restart_unsent();
     }
 
     fn told(&mut self, (command, receipt): Told) {

@@ -12,6 +12,8 @@ pub trait Road: Send + Sync + 'static {
     fn redeem(&self, row: &Claimed) -> impl Future<Output = Outcome> + Send;
     /// The next attempt opens new connections.
     fn drop_pool(&self);
+    /// After a network event: attempts that still wait for a connection look for a new one.
+    fn restart_unsent(&self);
     /// Returns when the credential could be worth another try.
     fn credential_changed(&self) -> impl Future<Output = ()> + Send;
     /// Reads the credential again at the next attempt.
@@ -32,6 +34,10 @@ impl Road for Upstream {
 
     fn drop_pool(&self) {
         Upstream::drop_pool(self);
+    }
+
+    fn restart_unsent(&self) {
+        Upstream::restart_unsent(self);
     }
 
     async fn credential_changed(&self) {

@@ -132,6 +132,8 @@ pub struct Link {
     credits: u32,
     probe: Option<Seq>,
     probe_at: Duration,
+    /// When something last happened that makes what was sent before say nothing about the road now.
+    nudged_at: Option<Duration>,
     failures: u32,
     demand_last: Option<Duration>,
     demand_at: Option<Duration>,
@@ -161,6 +163,7 @@ impl Link {
             credits: 0,
             probe: None,
             probe_at: Duration::ZERO,
+            nudged_at: None,
             failures: 0,
             demand_last: None,
             demand_at: None,
@@ -323,6 +326,9 @@ impl Link {
     /// Something happened that is not the end of an attempt.
     pub fn nudged(&mut self, now: Duration, nudge: Nudge) -> Effects {
         let held_for_a_person = matches!(&self.phase, Phase::Held(why) if why.cause.is_for_a_person());
+        if matches!(nudge, Nudge::Network | Nudge::Flush) {
+            self.nudged_at = Some(now);
+        }
         match (nudge, &self.phase) {
             (Nudge::Hold, _) if !held_for_a_person => self.hold(now, Cause::Operator, String::new()),
             (Nudge::Release, Phase::Held(_)) if held_for_a_person => self.release(now),
@@ -502,7 +508,7 @@ impl Link {
             return self.uninformative_probe(now, was_probe);
         }
         match &self.phase {
-            Phase::Down(_) => return self.go_down(now, cause, ended.detail, was_probe),
+            Phase::Down(_) => return self.go_down(now, ended, cause, was_probe),
             Phase::Held(_) => return self.uninformative_probe(now, was_probe),
             Phase::Up => {}
         }
@@ -510,7 +516,7 @@ impl Link {
             self.faults.push(ended.seq);
         }
         if self.faults.len() >= FAULTS_IN_A_ROW {
-            return self.go_down(now, cause, ended.detail, was_probe);
+            return self.go_down(now, ended, cause, was_probe);
         }
         Effects::default()
     }
@@ -519,7 +525,7 @@ impl Link {
         if ended.suspect {
             return self.uninformative_probe(now, was_probe);
         }
-        self.go_down(now, cause, ended.detail, was_probe)
+        self.go_down(now, ended, cause, was_probe)
     }
 
     /// A probe came back that says nothing about the road: the next row is tried after the shortest wait.
@@ -534,7 +540,7 @@ impl Link {
         Effects::default()
     }
 
-    fn go_down(&mut self, now: Duration, cause: Cause, detail: &str, was_probe: bool) -> Effects {
+    fn go_down(&mut self, now: Duration, ended: &Ended<'_>, cause: Cause, was_probe: bool) -> Effects {
         let (since, same) = match &self.phase {
             Phase::Held(why) if why.cause.is_for_a_person() => return Effects::default(),
             Phase::Down(why) => (why.since, why.cause == cause),
@@ -542,13 +548,15 @@ impl Link {
             Phase::Up => (now, false),
         };
         let fell = !matches!(self.phase, Phase::Down(_));
-        self.phase = Phase::Down(Why { cause, detail: detail.to_owned(), since });
+        self.phase = Phase::Down(Why { cause, detail: ended.detail.to_owned(), since });
         self.window = 1;
         self.faults.clear();
         if fell || was_probe {
             self.failures = if fell { 1 } else { (self.failures + 1).min(31) };
             let Config { retry_min, retry_max, .. } = self.config;
-            self.probe_at = now + backoff(&mut self.dice, self.failures, retry_min, retry_max);
+            let wait = backoff(&mut self.dice, self.failures, retry_min, retry_max);
+            let is_stale = self.nudged_at.is_some_and(|nudged| ended.sent < nudged);
+            self.probe_at = if is_stale { now } else { now + wait };
         }
         Effects { drop_pool: true, unclaim: fell, changed: !same }
     }

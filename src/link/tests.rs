@@ -299,6 +299,24 @@ fn a_network_event_probes_at_once_and_begins_the_backoff_anew() {
 }
 
 #[test]
+fn what_was_sent_before_a_network_event_fails_for_the_old_network_and_a_probe_follows_at_once() {
+    let road = Verdict::Road(Road::Answer);
+    let sent = |seq, sent| Ended { seq: Seq(seq), sent, verdict: &road, detail: "", first_fault: true, suspect: false };
+    let mut link = link();
+    link.nudged(s(101), Nudge::Network);
+    link.ended(s(110), &sent(1, s(100)));
+    assert!(link.may_probe(s(110)), "an attempt of an hour that was up");
+    link.probing(s(110), Seq(1));
+    link.nudged(s(111), Nudge::Network);
+    assert!(!link.may_probe(s(111)), "one at a time");
+    link.ended(s(120), &sent(1, s(110)));
+    assert!(link.may_probe(s(120)), "a probe");
+    link.probing(s(120), Seq(2));
+    link.ended(s(121), &sent(2, s(120)));
+    assert!(!link.may_probe(s(121)), "and one, not more");
+}
+
+#[test]
 fn an_operators_hold_survives_a_restart_and_the_outage_goes_on() {
     let mut link = Link::new(config(), 1, s(500));
     assert!(link.is_up(s(0)), "up at start until an attempt fails");

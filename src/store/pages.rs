@@ -95,6 +95,16 @@ impl Image {
         if self.log.header_fits { Vec::new() } else { self.newest.keys().copied().collect() }
     }
 
+    /// Whether the newest version of some page may be among those that are not as they were written.
+    pub(super) fn is_broken(&self) -> bool {
+        !self.log.header_fits || self.log.frames.iter().any(|frame| frame.standing == Standing::Loose)
+    }
+
+    /// Whether the page's newest version is in the log.
+    pub(super) fn is_logged(&self, page: u32) -> bool {
+        self.newest.contains_key(&page)
+    }
+
     /// How long the log is, in bytes.
     pub(super) fn log_bytes(&self) -> u64 {
         self.log.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())

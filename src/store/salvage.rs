@@ -64,8 +64,8 @@ struct Salvage<'a> {
     lanes: BTreeMap<i64, Lane>,
     /// Pages of which another version may hold what this one has lost.
     suspects: BTreeSet<u32>,
-    /// The leaves of the redemptions' tree, where all of it can be followed: rows elsewhere are older copies.
-    leaves: Option<BTreeSet<u32>>,
+    /// The leaves of the redemptions' tree, where it alone tells older copies from rows.
+    only: Option<BTreeSet<u32>>,
     /// The page that is being read; zero: one of which the number cannot be believed.
     page: u32,
     seq_floor: i64,
@@ -80,18 +80,18 @@ struct Salvage<'a> {
 /// The new database cannot be written.
 pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), StoreError> {
     to.execute_batch("BEGIN")?;
+    let (pages, only) = pages_to_read(image);
     let mut work = Salvage {
         image,
         sql: to,
         lanes: BTreeMap::new(),
         suspects: image.doubtful().into_iter().collect(),
-        leaves: leaves_of_redemptions(image),
+        only,
         page: 0,
         seq_floor: 0,
         log_bytes: 0,
         parked: 0,
     };
-    let pages = pages_to_read(image);
     work.read(&pages, Salvage::take_row)?;
     work.read(&pages, Salvage::take_body)?;
     work.park_without_body()?;
@@ -101,15 +101,21 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
     Ok((tally, Seq(work.seq_floor.saturating_add(SEQ_GAP))))
 }
 
-/// Which pages hold rows: none of the free list, where old rows lie.
-fn pages_to_read(image: &Image) -> Vec<u32> {
-    let free: BTreeSet<u32> = records::free_pages(image).unwrap_or_default().into_iter().collect();
-    (1..=image.pages()).filter(|page| !free.contains(page)).collect()
-}
-
-fn leaves_of_redemptions(image: &Image) -> Option<BTreeSet<u32>> {
-    let (leaves, whole) = records::leaves(image, records::root_of(image, "redemption")?);
-    whole.then(|| leaves.into_iter().collect())
+/// Which pages hold rows: none of the free list, where old copies lie. But one to which the redemptions' tree leads is
+/// read, so that a damaged list hides nothing; and so is one that the log wrote, where the log's damage may have hidden
+/// a newer list. Where the list cannot be followed and the tree can, which pages alone hold redemptions; a tree of
+/// which a newer part may be lost says nothing about the others.
+fn pages_to_read(image: &Image) -> (Vec<u32>, Option<BTreeSet<u32>>) {
+    let root = records::root_of(image, "redemption");
+    let (leaves, whole) = root.map_or((Vec::new(), false), |root| records::leaves(image, root));
+    let leaves: BTreeSet<u32> = leaves.into_iter().collect();
+    let list = records::free_pages(image);
+    let is_broken = image.is_broken();
+    let is_whole = whole && list.is_none() && !is_broken;
+    let free: BTreeSet<u32> = list.unwrap_or_default().into_iter().collect();
+    let is_used = |page: &u32| leaves.contains(page) || (is_broken && image.is_logged(*page));
+    let pages = (1..=image.pages()).filter(|page| !free.contains(page) || is_used(page)).collect();
+    (pages, is_whole.then_some(leaves))
 }
 
 /// What keeps the rows of some tables; see [`Salvage::take_row`].
@@ -182,7 +188,7 @@ impl<'a> Salvage<'a> {
     }
 
     fn take_redemption(&mut self, row: &Row) -> Result<bool, StoreError> {
-        if self.page != 0 && self.leaves.as_ref().is_some_and(|leaves| !leaves.contains(&self.page)) {
+        if self.page != 0 && self.only.as_ref().is_some_and(|leaves| !leaves.contains(&self.page)) {
             return Ok(true);
         }
         let Some((stored, readable)) = stored(row).filter(|(stored, _)| stored.seq.0 > 0 && stored.is_intact()) else {

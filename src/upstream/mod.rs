@@ -141,6 +141,12 @@ impl Upstream {
         self.0.credential.road_changed();
     }
 
+    /// After a network event and [`Self::drop_pool`]: attempts that have handed nothing to a connection yet look for
+    /// another one within their deadline.
+    pub fn restart_unsent(&self) {
+        self.0.road.restart_unsent();
+    }
+
     /// Pends until the credential could be worth another try: the token's file holds another token than the one that
     /// was last sent (it is looked at once a second, only while somebody awaits this), or OAuth gave a new one. Tells
     /// of each once. May be dropped and called again: nothing is lost.

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, Url};
 use rustls::ClientConfig;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::phase::{self, Known};
@@ -104,6 +105,7 @@ fn is_https(url: &str) -> bool {
 }
 
 /// What is posted.
+#[derive(Clone)]
 pub(super) struct Post {
     url: Url,
     headers: HeaderMap,
@@ -178,13 +180,21 @@ pub(super) struct Road {
     plan: Plan,
     resolver: Resolver,
     client: Mutex<Client>,
+    /// Counts the changes of the network.
+    network: watch::Sender<u64>,
 }
 
 impl Road {
     pub(super) fn new(plan: Plan) -> Result<Self, UpstreamError> {
         let resolver = Resolver::default();
         let client = Mutex::new(plan.client(resolver.clone())?);
-        Ok(Self { plan, resolver, client })
+        Ok(Self { plan, resolver, client, network: watch::Sender::new(0) })
+    }
+
+    /// What is still on its way to a connection sets out anew, instead of waiting for one that was begun in another
+    /// network.
+    pub(super) fn restart_unsent(&self) {
+        self.network.send_modify(|changes| *changes += 1);
     }
 
     /// Leaves every connection: those in use end with their attempt.
@@ -197,22 +207,38 @@ impl Road {
 
     /// Posts once, until `deadline` at the latest.
     pub(super) async fn post(&self, post: Post, deadline: Instant) -> Outcome {
+        let mut network = self.network.subscribe();
+        loop {
+            match self.try_to_post(post.clone(), deadline, &mut network).await {
+                Some(Ok(reply)) => return Outcome::Answered(reply),
+                Some(Err(failure)) => {
+                    if !failure.bytes_may_have_left {
+                        self.resolver.turn();
+                    }
+                    return Outcome::Failed(failure);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// `None`: the network changed before anything was handed to a connection.
+    async fn try_to_post(
+        &self,
+        post: Post,
+        deadline: Instant,
+        network: &mut watch::Receiver<u64>,
+    ) -> Option<Result<Reply, Failure>> {
         let progress = Progress::default();
         let url = post.url.clone();
         let mut sending = pin!(CURRENT.scope(progress.clone(), self.send(post, &progress)));
-        let ended = tokio::select! {
-            biased;
-            ended = &mut sending => ended.map_err(|error| self.failure(&error, &url, &progress)),
-            // The sockets are looked at while the attempt still holds them.
-            () = tokio::time::sleep_until(deadline) => Err(self.overdue(&url, &progress)),
-        };
-        match ended {
-            Ok(reply) => Outcome::Answered(reply),
-            Err(failure) => {
-                if !failure.bytes_may_have_left {
-                    self.resolver.turn();
-                }
-                Outcome::Failed(failure)
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut sending => return Some(ended.map_err(|error| self.failure(&error, &url, &progress))),
+                // The sockets are looked at while the attempt still holds them.
+                () = tokio::time::sleep_until(deadline) => return Some(Err(self.overdue(&url, &progress))),
+                Ok(()) = network.changed() => if !progress.is_handed_over() { return None },
             }
         }
     }

@@ -66,7 +66,7 @@ impl Platform {
         if let Some(verifier) = VERIFIER.get() {
             return Ok(verifier);
         }
-        // Without the platform's certificates nothing is verified and no connection comes about; the next one looks again.
+        // Without the platform's certificates nothing is verified and nothing connects; the next handshake looks again.
         let verifier = Verifier::new(Arc::new(rustls::crypto::ring::default_provider()))?;
         Ok(VERIFIER.get_or_init(|| verifier))
     }

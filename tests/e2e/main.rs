@@ -12,6 +12,7 @@ mod backlog;
 mod clock;
 mod disk;
 mod harness;
+mod netns;
 mod operator;
 mod oracle;
 mod rehearse;

@@ -116,5 +116,5 @@ fn holds_and_releases_are_recorded_with_when_and_by_whom() {
     }
     let unknown = gateway.command(&["hold", "nobody"]);
     assert_eq!(unknown.code, Some(1), "{unknown:?}");
-    assert!(unknown.err.contains("main"), "it names those that there are: {unknown:?}");
+    assert!(unknown.err.contains("nobody"), "{unknown:?}");
 }

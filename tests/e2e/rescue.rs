@@ -233,3 +233,16 @@ fn a_till_here_with_the_name_and_the_key_of_one_there_finds_its_own_redemption()
     let new = b.till("").order(&order("B-2", "1002"));
     assert_eq!((new.status, new.state()), (200, "pending"), "{new:?}");
 }
+
+#[test]
+fn a_lane_that_is_up_and_idle_delivers_at_once_what_is_imported() {
+    let (dark, provider) = (Provider::start(), Provider::start());
+    let (a, ids) = outage(&dark, 3);
+    let file = a.folder().join("export");
+    export_to(&a, &file, 0);
+    let b = Gateway::before(&provider);
+    assert_eq!(b.till("").redeem("B-OWN").state(), "confirmed");
+    assert_eq!(counted(&import(&b, &file, 0).0), [3, 0, 0, 0]);
+    assert_eq!(b.wait_until_drained().confirmed, 4);
+    assert_delivered(&provider, &ids);
+}

@@ -82,8 +82,11 @@ async fn ask(daemon: &Daemon, after: Seq) -> Result<Answer, CliError> {
 }
 
 fn remains(dir: &Path, gateway: String, why: &str) -> Result<(Source, String, Page), CliError> {
+    let was_locked_before = dir.join("lock").exists();
     let remains = Remains::open(dir).map_err(|error| unopened(&error, why))?;
-    hand_over(dir).unwrap_or_else(|error| say(&format!("{}: {error}", dir.display())));
+    if !was_locked_before {
+        hand_over(dir).unwrap_or_else(|error| say(&format!("{}: {error}", dir.display())));
+    }
     let first = remains.export(Seq(0), PAGE_ROWS).map_err(|error| unopened(&error, why))?;
     Ok((Source::Remains(Box::new(remains)), gateway, first))
 }

@@ -102,7 +102,8 @@ impl Octets {
     }
 
     fn digits(bytes: &[u8]) -> Self {
-        Self::Hex { hex: bytes.iter().map(|byte| format!("{byte:02x}")).collect() }
+        let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+        Self::Hex { hex: bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect() }
     }
 
     fn bytes(&self) -> Option<Vec<u8>> {
@@ -275,8 +276,8 @@ impl Parts {
         if texts.iter().any(|text| text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control)) {
             return Err("one of its fields is too long or has control characters");
         }
-        if [&row.lane, &row.business_refrence, &row.reward_code].iter().any(|text| text.is_empty()) {
-            return Err("it names no lane, no business or no code");
+        if row.business_refrence.is_empty() || row.reward_code.is_empty() || !is_lane(&row.lane) {
+            return Err("it names no business or no code, or its lane is called as no provider can be");
         }
         let digest = |octets: &Octets| octets.bytes().and_then(|bytes| bytes.try_into().ok());
         let (Some(key), Some(request)) = (digest(&row.key), digest(&row.request)) else {
@@ -286,6 +287,12 @@ impl Parts {
         let answer = row.answer.as_ref().map(Said::answer).transpose()?;
         Ok(Self { origin, tag, key, request, body, answer })
     }
+}
+
+/// Whether settings could name a provider so: the lane is a label in the metrics.
+fn is_lane(name: &str) -> bool {
+    let usual = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    !name.is_empty() && name.bytes().all(usual)
 }
 
 impl Said {

@@ -79,7 +79,7 @@ impl Reader {
         let body = if body_fits { body } else { Vec::new() };
         let lane = self.lanes.get(&stored.lane).cloned().unwrap_or_default();
         let answer = answer.as_ref().map(Said::of);
-        Ok(Some(Ok(Exported { state, note, answer, lane, ..plain(&stored, &body) })))
+        Ok(Some(Ok(Exported { state, lane, note, answer, ..plain(&stored, &body) })))
     }
 }
 
@@ -202,10 +202,6 @@ fn sound(dir: &Path) -> Result<Reader, StoreError> {
 
 /// A log without its database still holds rows.
 fn damaged(error: StoreError) -> Result<(), StoreError> {
-    match &error {
-        StoreError::File { error: inner, .. } if inner.kind() == std::io::ErrorKind::NotFound => {
-            Err(StoreError::Damaged("the file is gone, its log is there".to_owned()))
-        }
-        _ => Err(error),
-    }
+    let gone = matches!(&error, StoreError::File { error, .. } if error.kind() == std::io::ErrorKind::NotFound);
+    Err(if gone { StoreError::Damaged("the file is gone, its log is there".to_owned()) } else { error })
 }

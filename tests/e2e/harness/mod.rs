@@ -5,6 +5,7 @@
 mod console;
 mod disk;
 mod gateway;
+pub(crate) mod network;
 mod process;
 mod provider;
 mod till;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use disk::{DATABASE, EIO, EROFS, LOG, Mount, Shim, Word, skipped};
 pub(crate) use gateway::{Builder, Counts, Gateway};
+pub(crate) use network::{Network, in_a_network_of_its_own};
 pub(crate) use process::redeemd;
 pub(crate) use provider::Provider;
 pub(crate) use till::{Order, Reply, Till};

@@ -104,7 +104,14 @@ fn keep(from: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> JoinHandl
 
 /// The binary under test with a subcommand.
 pub(crate) fn redeemd(subcommand: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_redeemd"));
+    within_command(Command::new(BINARY), subcommand)
+}
+
+/// The path of the binary under test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_redeemd");
+
+/// `command`, which begins the binary under test, with a subcommand.
+pub(crate) fn within_command(mut command: Command, subcommand: &str) -> Command {
     // Nothing of the caller's systemd or settings may reach the tests.
     for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "STATE_DIRECTORY"] {
         command.env_remove(name);

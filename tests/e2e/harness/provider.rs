@@ -1,6 +1,7 @@
 //! The provider: `redeemd sandbox` as a child process, told what to do through its control API.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -44,8 +45,12 @@ impl Provider {
 
     /// With further arguments of `redeemd sandbox`.
     pub(crate) fn with(args: &[&str]) -> Self {
-        let mut command = redeemd("sandbox");
-        command.args(["--json", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--seed", "1"]).args(args);
+        Self::run(redeemd("sandbox"), &[&["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"], args].concat())
+    }
+
+    /// As this command, which may be the binary's within something else.
+    pub(crate) fn run(mut command: Command, args: &[&str]) -> Self {
+        command.args(["--json", "--seed", "1"]).args(args);
         let (process, greeting) = Process::start(command, true);
         let greeting: Value = serde_json::from_str(&greeting)
             .unwrap_or_else(|error| panic!("{error}: the sandbox said {greeting:?} and {}", process.log()));
