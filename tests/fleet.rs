@@ -71,7 +71,7 @@ enum What {
     /// A request reaches the provider.
     Request { row: i64, live: bool, sent: Duration },
     /// Its end reaches the gateway.
-    Ended { row: i64, live: bool, verdict: Verdict },
+    Ended { row: i64, live: bool, sent: Duration, verdict: Verdict },
 }
 
 struct Event {
@@ -214,7 +214,7 @@ impl Gateway {
         let mut link = Link::new(config(manners, number), dice.bits(), Duration::ZERO);
         let old = backlog(&mut dice);
         let down = Verdict::Road(Road::Connect);
-        link.ended(Duration::ZERO, &ended(1, &down, true));
+        link.ended(Duration::ZERO, &ended((1, Duration::ZERO), &down, true));
         Self {
             link,
             round_trip: dice.between(Duration::from_millis(20), Duration::from_millis(150)),
@@ -246,8 +246,8 @@ impl Gateway {
     }
 }
 
-fn ended(row: i64, verdict: &Verdict, first_fault: bool) -> Ended<'_> {
-    Ended { seq: Seq(row), sent: Duration::ZERO, verdict, detail: "", first_fault, suspect: false }
+fn ended((row, sent): (i64, Duration), verdict: &Verdict, first_fault: bool) -> Ended<'_> {
+    Ended { seq: Seq(row), sent, verdict, detail: "", first_fault, suspect: false }
 }
 
 impl Fleet {
@@ -316,7 +316,7 @@ impl Fleet {
             }
             What::Till => self.redeemed(number),
             What::Request { row, live, sent } => return self.requested(number, row, live, sent),
-            What::Ended { row, live, verdict } => self.ended(number, row, live, &verdict),
+            What::Ended { row, live, sent, verdict } => self.ended(number, (row, sent), live, &verdict),
         }
         if self.manners == Manners::Naive { self.rush(number) } else { self.work(number) }
     }
@@ -345,10 +345,10 @@ impl Fleet {
         let answer = self.provider.take(self.now).map(|(left, verdict)| (left + half_way, verdict));
         let (at, verdict) =
             answer.filter(|(at, _)| *at <= sent + TIMEOUT).unwrap_or((sent + TIMEOUT, Verdict::Road(Road::Answer)));
-        self.at(at, number, What::Ended { row, live, verdict });
+        self.at(at, number, What::Ended { row, live, sent, verdict });
     }
 
-    fn ended(&mut self, number: usize, row: i64, live: bool, verdict: &Verdict) {
+    fn ended(&mut self, number: usize, (row, sent): (i64, Duration), live: bool, verdict: &Verdict) {
         let (now, gateway) = (self.now, &mut self.gateways[number]);
         if live {
             gateway.flying.live -= 1;
@@ -356,7 +356,7 @@ impl Fleet {
             gateway.flying.backlog -= 1;
         }
         let first_fault = !gateway.waits.contains_key(&row);
-        gateway.link.ended(now, &ended(row, verdict, first_fault));
+        gateway.link.ended(now, &ended((row, sent), verdict, first_fault));
         match verdict {
             Verdict::Confirmed => {
                 gateway.waits.remove(&row);

@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(8);
 fn gateway(url: &str, more: &str) -> Gateway {
     let lines = format!("timeout = \"1s\"\nallow_plain_http = true\n{more}");
     let check = url.replace("/redeem", "/check");
-    Gateway::with().intake("reply_within = \"300ms\"").forward(PATIENT).lane_to("main", url, &check, &lines).start()
+    Gateway::with().intake("reply_within = \"800ms\"").forward(PATIENT).lane_to("main", url, &check, &lines).start()
 }
 
 fn plain() -> Gateway {

@@ -94,7 +94,7 @@ impl Stage {
 
 fn quick() -> crate::harness::Builder {
     Gateway::with()
-        .intake("reply_within = \"300ms\"")
+        .intake("reply_within = \"800ms\"")
         .offline("max_pending = 10000")
         .forward("retry_min = \"100ms\"\nretry_max = \"500ms\"\nreconnect_spread = \"0s\"")
 }
