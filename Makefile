@@ -34,12 +34,13 @@ service:
 
 bench:
 	@packaging/need build bench
-	cargo bench --locked --bench gateway --bench gateway
+	cargo bench --locked --bench gateway
 
 torture:
 	@packaging/need build test fuzz
 	REDEEMD_TORTURE=1 REDEEMD_TORTURE_CYCLES=$${REDEEMD_TORTURE_CYCLES:-1000} \
 		cargo nextest run --locked --no-fail-fast --run-ignored all --success-output final -E 'test(torture) or test(backlog::)'
+	POWER_IMAGES=20 cargo nextest run --locked --success-output final --test power
 	fuzz/run 60
 
 release:

@@ -110,7 +110,8 @@ impl Ledger {
         within(DRAIN_MAX, "nothing is pending", || (gateway.counts().pending == 0).then_some(()));
         self.sent.lock().unwrap().insert("FRESH".to_owned(), body_of("FRESH"));
         let fresh = till.send("POST", "/redeem", &[], body_of("FRESH").as_bytes());
-        assert_eq!((fresh.status, fresh.state()), (200, "confirmed"), "{fresh:?}");
+        assert_eq!(fresh.status, 200, "{fresh:?}");
+        within(DRAIN_MAX, "a fresh redemption flows", || (gateway.counts().pending == 0).then_some(()));
         self.owed.lock().unwrap().insert("FRESH".to_owned());
         let (counts, notes) = (gateway.counts(), witness.notes());
         assert_eq!((counts.parked, counts.voided, counts.pending), (0, 0, 0), "{counts:?}");

@@ -16,11 +16,13 @@ fn a_second_daemon_on_one_state_directory_ends_with_78_and_names_the_first() {
     let (status, said) = second.start_in_vain();
     assert_eq!(status.code(), Some(78), "{said}");
     assert!(said.contains(&format!("pid {}", first.pid())) && said.contains("state"), "{said}");
-    assert_eq!(first.till("").redeem("STILL").state(), "confirmed");
+    assert_eq!(first.till("").redeem("STILL").status, 200);
+    first.wait_until_drained();
     // The lock goes with the process, however it ends.
     first.kill9();
     second.start();
-    assert_eq!(second.till("").redeem("NOW").state(), "confirmed");
+    assert_eq!(second.till("").redeem("NOW").status, 200);
+    second.wait_until_drained();
 }
 
 #[test]
@@ -29,7 +31,8 @@ fn a_state_directory_in_memory_is_warned_about_and_works() {
     let provider = Provider::start();
     let mut gateway = Gateway::with().lane("main", &provider, "").state_in(&memory.path().join("state")).start();
     assert!(gateway.log().contains("memory (tmpfs)"), "{}", gateway.log());
-    assert_eq!(gateway.till("").redeem("ANY").state(), "confirmed");
+    assert_eq!(gateway.till("").redeem("ANY").status, 200);
+    gateway.wait_until_drained();
     let mut on_disk = Gateway::before(&provider);
     assert!(!on_disk.log().contains("tmpfs"));
 }
@@ -62,7 +65,8 @@ fn a_state_directory_of_somebody_elses_ends_the_start_with_78_and_its_name() {
     }
     chown(gateway.state_dir(), Some(NOBODY), Some(NOBODY)).unwrap();
     gateway.start();
-    assert_eq!(gateway.till("").redeem("ANY").state(), "confirmed");
+    assert_eq!(gateway.till("").redeem("ANY").status, 200);
+    gateway.wait_until_drained();
 }
 
 #[test]
@@ -124,7 +128,8 @@ fn settings_that_are_wrong_at_a_reload_change_nothing_and_are_shown_until_they_a
     assert!(faults.contains("retention.settled") && faults.contains("nonsense"), "{faults}");
     assert!(gateway.log().contains("retention.settled"));
     // What held before holds.
-    assert_eq!(gateway.till("").redeem("ONLINE").state(), "confirmed");
+    assert_eq!(gateway.till("").redeem("ONLINE").status, 200);
+    gateway.wait_until_drained();
     provider.cut();
     for n in 0..3 {
         assert_eq!(gateway.till("").redeem(&format!("OFFLINE-{n}")).status, 200);
