@@ -425,8 +425,15 @@ impl<R: Road> Forwarder<R> {
     fn told(&mut self, (command, receipt): Told) {
         match command {
             LaneCommand::Flush => self.nudge(Nudge::Flush),
-            LaneCommand::Hold { by } => self.operator("hold", by, Nudge::Hold),
-            LaneCommand::Release { by } => self.operator("release", by, Nudge::Release),
+            LaneCommand::Hold { by } => {
+                let effects = self.link.hold_by(self.now(), &by);
+                self.record("hold", by);
+                self.apply(effects);
+            }
+            LaneCommand::Release { by } => {
+                self.record("release", by);
+                self.nudge(Nudge::Release);
+            }
             LaneCommand::Ping => {}
         }
         self.publish();
@@ -435,7 +442,8 @@ impl<R: Road> Forwarder<R> {
         }
     }
 
-    fn operator(&mut self, what: &str, by: String, nudge: Nudge) {
+    /// What an operator did to the lane: when and by whom.
+    fn record(&mut self, what: &str, by: String) {
         let event = Event {
             at_ms: self.context.clock.stamp().unix_ms,
             id: None,
@@ -452,7 +460,6 @@ impl<R: Road> Forwarder<R> {
             }
             Finished::Errand
         });
-        self.nudge(nudge);
     }
 
     fn reconfigure(&mut self) {

@@ -103,8 +103,6 @@ pub enum Nudge {
     Flush,
     /// The credential could be worth another try.
     CredentialChanged,
-    /// An operator holds the lane.
-    Hold,
     /// An operator lets it go on.
     Release,
 }
@@ -323,6 +321,12 @@ impl Link {
         [probe, spread, self.wait_until].into_iter().flatten().filter(|at| *at > now).min()
     }
 
+    /// An operator holds the lane; who that was is kept with the hold.
+    pub fn hold_by(&mut self, now: Duration, by: &str) -> Effects {
+        let held_for_a_person = matches!(&self.phase, Phase::Held(why) if why.cause.is_for_a_person());
+        if held_for_a_person { Effects::default() } else { self.hold(now, Cause::Operator, format!("held by {by}")) }
+    }
+
     /// Something happened that is not the end of an attempt.
     pub fn nudged(&mut self, now: Duration, nudge: Nudge) -> Effects {
         let held_for_a_person = matches!(&self.phase, Phase::Held(why) if why.cause.is_for_a_person());
@@ -330,7 +334,6 @@ impl Link {
             self.nudged_at = Some(now);
         }
         match (nudge, &self.phase) {
-            (Nudge::Hold, _) if !held_for_a_person => self.hold(now, Cause::Operator, String::new()),
             (Nudge::Release, Phase::Held(_)) if held_for_a_person => self.release(now),
             (Nudge::Release | Nudge::Flush | Nudge::CredentialChanged, Phase::Held(_)) if !held_for_a_person => {
                 self.probe_at = now;

@@ -372,8 +372,7 @@ fn verdict(number: u8) -> Verdict {
     }
 }
 
-const NUDGES: [Nudge; 6] =
-    [Nudge::Demand, Nudge::Network, Nudge::Flush, Nudge::CredentialChanged, Nudge::Hold, Nudge::Release];
+const NUDGES: [Nudge; 5] = [Nudge::Demand, Nudge::Network, Nudge::Flush, Nudge::CredentialChanged, Nudge::Release];
 
 proptest! {
     #[test]
@@ -387,7 +386,10 @@ proptest! {
                     if probing == Some(seq) { probing = None; }
                     link.ended(now, &Ended { seq, sent: now, verdict: &verdict(kind), detail: "", first_fault, suspect });
                 }
-                Step::Nudge(kind) => { link.nudged(now, NUDGES[usize::from(kind)]); }
+                Step::Nudge(kind) => match NUDGES.get(usize::from(kind)) {
+                    Some(nudge) => { link.nudged(now, *nudge); }
+                    None => { link.hold_by(now, "root"); }
+                },
                 Step::Probe if link.may_probe(now) => {
                     prop_assert!(probing.is_none(), "never more than one probe");
                     prop_assert!(link.waiting(now).is_none(), "never before a Retry-After is over");

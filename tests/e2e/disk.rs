@@ -1,4 +1,4 @@
-//! Disks that are full, read-only, slow or broken: nothing acknowledged is lost, nothing is sent that could not be settled.
+//! Disks that are full, read-only, slow or broken: nothing acknowledged is lost, nothing is sent that cannot be settled.
 
 use std::time::Duration;
 
