@@ -37,7 +37,7 @@ pub(super) struct Lanes {
     roads: Roads,
     make_road: MakeRoad<Upstream>,
     running: Vec<Running>,
-    tasks: JoinSet<(String, Result<(), String>)>,
+    tasks: JoinSet<String>,
 }
 
 impl Lanes {
@@ -78,7 +78,7 @@ impl Lanes {
         }
         self.queue.set_lanes(lanes).await?;
         for (lane, mailboxes) in begun {
-            self.begin(lane, mailboxes)?;
+            self.begin(lane, mailboxes).await?;
         }
         self.reloads.send_modify(|count| *count += 1);
         Ok(())
@@ -88,10 +88,7 @@ impl Lanes {
         self.running.iter().find(|one| one.lane.name() == name).map(|one| Arc::clone(&one.lane))
     }
 
-    fn begin(&mut self, lane: Arc<Lane>, mailboxes: Mailboxes) -> Result<(), DaemonError> {
-        // Settings that no road can be made of are told at once, not by a lane that ends.
-        (self.make_road)(&lane.settings())
-            .map_err(|why| DaemonError::Provider { lane: lane.name().to_owned(), why })?;
+    async fn begin(&mut self, lane: Arc<Lane>, mailboxes: Mailboxes) -> Result<(), DaemonError> {
         let (stop, stopped) = watch::channel(false);
         let context = forwarder::Context {
             queue: self.queue.clone(),
@@ -105,8 +102,15 @@ impl Lanes {
             alerts: self.alerts.clone(),
             stop: stopped,
         };
-        let (name, its) = (lane.name().to_owned(), Arc::clone(&lane));
-        let task = self.tasks.spawn(async move { (name, forwarder::run(its, mailboxes, context).await) });
+        let name = lane.name().to_owned();
+        // Before the daemon is ready: the first redemption already waits for the provider's own answer.
+        let forwarder = forwarder::prepare(Arc::clone(&lane), mailboxes, context)
+            .await
+            .map_err(|why| DaemonError::Provider { lane: name.clone(), why })?;
+        let task = self.tasks.spawn(async move {
+            forwarder.run().await;
+            name
+        });
         self.running.push(Running { lane, stop, task });
         Ok(())
     }
@@ -136,8 +140,7 @@ impl Lanes {
     pub(super) async fn ended(&mut self) -> String {
         loop {
             match self.tasks.join_next().await {
-                Some(Ok((lane, Err(why)))) => return format!("lane {lane}: {why}"),
-                Some(Ok((lane, Ok(())))) if self.find(&lane).is_some() => return format!("lane {lane} ended"),
+                Some(Ok(lane)) if self.find(&lane).is_some() => return format!("lane {lane} ended"),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return format!("a lane ended in a defect: {error}"),
                 None => std::future::pending::<()>().await,

@@ -130,8 +130,8 @@ impl<R: Road> Forwarder<R> {
         self.epoch.elapsed()
     }
 
-    /// Works until the daemon stops.
-    pub(super) async fn run(mut self) {
+    /// Works until the daemon stops or the lane's mailboxes are gone.
+    pub async fn run(mut self) {
         let Some(mut mail) = self.mailboxes.take() else { return };
         let lane = Arc::clone(&self.lane);
         let mut stop = self.context.stop.clone();
@@ -546,7 +546,7 @@ impl<R: Road> Forwarder<R> {
     }
 
     /// Tells the writer and the operators where the link stands now.
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let now = self.now();
         let outage = match self.link.phase() {
             Phase::Up => None,

@@ -49,11 +49,17 @@ pub struct Context<R> {
     pub stop: watch::Receiver<bool>,
 }
 
-/// Drives one lane until the daemon stops or the lane's mailboxes are gone.
+/// One lane's forwarder, ready to run: its link is where the last process left it, and the writer knows. What is accepted
+/// from here on gets the provider's own answer if the lane is up.
 ///
 /// # Errors
 /// The road cannot be made from the settings, or what the link had to remember cannot be read.
-pub async fn run<R: Road>(lane: Arc<Lane>, mailboxes: Mailboxes, context: Context<R>) -> Result<(), String> {
-    Forwarder::new(lane, mailboxes, context).await?.run().await;
-    Ok(())
+pub async fn prepare<R: Road>(
+    lane: Arc<Lane>,
+    mailboxes: Mailboxes,
+    context: Context<R>,
+) -> Result<Forwarder<R>, String> {
+    let forwarder = Forwarder::new(lane, mailboxes, context).await?;
+    forwarder.publish();
+    Ok(forwarder)
 }

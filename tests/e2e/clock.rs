@@ -1,4 +1,4 @@
-//! Wall clocks that are wrong: nothing ages out, order stays, no wait changes, and a certificate's fault is called the clock's.
+//! Wall clocks that are wrong: nothing ages out, order stays, no wait changes, a certificate's fault is the clock's.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Disks that are full, read-only, slow or broken: nothing acknowledged is lost, nothing is sent that cannot be settled.
+//! Disks that are full, read-only, slow or broken: nothing acknowledged is lost, nothing unsettleable is sent.
 
 use std::time::Duration;
 

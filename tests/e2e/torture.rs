@@ -1,4 +1,4 @@
-//! Kills in the middle of everything, again and again: nothing that was acknowledged is lost, nothing is sent under two keys.
+//! Kills in the middle of everything, again and again: nothing acknowledged is lost, nothing goes under two keys.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
