@@ -140,8 +140,7 @@ fn redeem_many(gateway: &Gateway, name: &str, rows: usize) -> Duration {
 }
 
 #[test]
-fn a_reader_that_stays_while_thousands_of_rows_are_written_costs_log_but_no_service_and_the_log_is_cut_back_when_it_leaves()
- {
+fn a_reader_that_stays_costs_log_but_no_service_and_the_log_is_cut_back_when_it_leaves() {
     let rows = if is_long_run() { 20_480 } else { 6_400 };
     let mut witness = Witness::start(1);
     witness.cut();

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::eventually;
 use super::gateway::Builder;
 
 /// Bytes of an image that is mounted through a loop device.
@@ -69,6 +70,12 @@ impl Mount {
 
     pub(crate) fn unmount(&self) {
         run(Command::new("umount").arg(self.path())).unwrap();
+        // A mount namespace that another test made meanwhile keeps it alive until that test has ended.
+        let image = self.image.as_ref().unwrap();
+        eventually("the file system is let go everywhere", || {
+            let listed = Command::new("losetup").arg("--associated").arg(image).output().unwrap();
+            (listed.status.success() && listed.stdout.is_empty()).then_some(())
+        });
     }
 
     /// What ext4 does of itself when it meets an error: read-only from now on, whatever is open.
