@@ -16,7 +16,7 @@ const INSIDE: &str = "REDEEMD_TEST_IN_NETWORK";
 pub(crate) const PROVIDER: &str = "10.9.9.9";
 const PORT: u16 = 7799;
 
-/// The two namespaces and what connects them: `wan0` and `lte0` are the store's lines, `hq0` and `hq1` their other ends.
+/// The two namespaces and what connects them: `wan0` and `lte0` are the store's lines, `hq0` and `hq1` the far ends.
 pub(crate) struct Network {
     /// Keeps the provider's namespace.
     holder: Child,

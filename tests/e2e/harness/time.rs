@@ -15,7 +15,7 @@ pub(crate) struct FakeTime {
 }
 
 impl FakeTime {
-    /// `None`, said loudly, where the library is missing.
+    /// `None`, and said, where the library is missing.
     pub(crate) fn find() -> Option<Self> {
         let folders = std::fs::read_dir(FOLDER).ok()?;
         let library = |folder: std::fs::DirEntry| folder.path().join("faketime/libfaketime.so.1");
@@ -58,7 +58,7 @@ pub(crate) fn set_clock(folder: &Path, text: &str) {
     std::fs::rename(fresh, folder.join("clock")).unwrap();
 }
 
-/// A wrapper under which timesyncd seems to have set the clock: a `/run` of the daemon's own. `None`, said loudly, where
+/// A wrapper under which timesyncd seems to have set the clock: a `/run` of the daemon's own. `None`, and said, where
 /// this user may not do that.
 pub(crate) fn synchronised() -> Option<[&'static str; 6]> {
     const SCRIPT: &str = "mount -t tmpfs none /run && mkdir -p /run/systemd/timesync \

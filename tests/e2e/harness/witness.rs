@@ -1,4 +1,4 @@
-//! A provider of the tests' own, which shares no code with the crate: it notes every byte that arrives, and fails on request.
+//! A provider of the tests' own, which shares no code with the crate: it notes every byte, and fails on request.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Write};
