@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::process::{Process, redeemd};
 use super::provider::Provider;
 use super::till::{Reply, Till};
-use super::{eventually, free_port, moment};
+use super::{eventually, moment, two_free_ports};
 
 /// How often a start is tried again because somebody else took a port.
 const PORT_RACES_MAX: usize = 5;
@@ -161,7 +161,8 @@ impl Builder {
 
     /// A gateway that does not run yet.
     pub(crate) fn stopped(self) -> Gateway {
-        Gateway { builder: self, process: None, tills: free_port(), admin: free_port() }
+        let (tills, admin) = two_free_ports();
+        Gateway { builder: self, process: None, tills, admin }
     }
 
     fn set_environment(&mut self, name: &str, value: &str) {
@@ -221,7 +222,7 @@ impl Gateway {
                 return;
             }
             // Only the first start may choose: tills know the ports of the later ones.
-            (self.tills, self.admin) = (free_port(), free_port());
+            (self.tills, self.admin) = two_free_ports();
         }
         panic!("no port could be had");
     }

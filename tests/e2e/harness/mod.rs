@@ -60,6 +60,13 @@ pub(crate) fn free_port() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
+/// Two such addresses, which differ because both are held until both are known.
+pub(crate) fn two_free_ports() -> (SocketAddr, SocketAddr) {
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (one, other) = (bind(), bind());
+    (one.local_addr().unwrap(), other.local_addr().unwrap())
+}
+
 /// Runs `work` for each of `0..count` at the same moment, on threads of their own.
 pub(crate) fn at_once<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let barrier = std::sync::Barrier::new(count);
