@@ -321,15 +321,22 @@ impl Link {
         [probe, spread, self.wait_until].into_iter().flatten().filter(|at| *at > now).min()
     }
 
+    fn is_held_for_a_person(&self) -> bool {
+        matches!(&self.phase, Phase::Held(why) if why.cause.is_for_a_person())
+    }
+
     /// An operator holds the lane; who that was is kept with the hold.
     pub fn hold_by(&mut self, now: Duration, by: &str) -> Effects {
-        let held_for_a_person = matches!(&self.phase, Phase::Held(why) if why.cause.is_for_a_person());
-        if held_for_a_person { Effects::default() } else { self.hold(now, Cause::Operator, format!("held by {by}")) }
+        if self.is_held_for_a_person() {
+            Effects::default()
+        } else {
+            self.hold(now, Cause::Operator, format!("held by {by}"))
+        }
     }
 
     /// Something happened that is not the end of an attempt.
     pub fn nudged(&mut self, now: Duration, nudge: Nudge) -> Effects {
-        let held_for_a_person = matches!(&self.phase, Phase::Held(why) if why.cause.is_for_a_person());
+        let held_for_a_person = self.is_held_for_a_person();
         if matches!(nudge, Nudge::Network | Nudge::Flush) {
             self.nudged_at = Some(now);
         }

@@ -221,14 +221,7 @@ impl Queue {
     /// Totals over all lanes; no query.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.counts_by_lane().into_iter().fold(Counts::default(), |all, (_, lane)| Counts {
-            accepted: all.accepted + lane.accepted,
-            pending: all.pending + lane.pending,
-            confirmed: all.confirmed + lane.confirmed,
-            declined: all.declined + lane.declined,
-            parked: all.parked + lane.parked,
-            voided: all.voided + lane.voided,
-        })
+        self.counts_by_lane().into_iter().map(|(_, lane)| lane).sum()
     }
 
     /// Totals per lane; no query.

@@ -112,6 +112,19 @@ impl Counts {
     }
 }
 
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(books: I) -> Self {
+        books.fold(Self::default(), |all, lane| Self {
+            accepted: all.accepted + lane.accepted,
+            pending: all.pending + lane.pending,
+            confirmed: all.confirmed + lane.confirmed,
+            declined: all.declined + lane.declined,
+            parked: all.parked + lane.parked,
+            voided: all.voided + lane.voided,
+        })
+    }
+}
+
 /// Which rows a listing shows, in the store's order.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {

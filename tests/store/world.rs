@@ -171,14 +171,7 @@ impl World {
 
     pub(crate) fn counts(&self) -> Counts {
         let lanes = self.store.as_ref().unwrap().counts();
-        lanes.into_iter().fold(Counts::default(), |all, (_, lane)| Counts {
-            accepted: all.accepted + lane.accepted,
-            pending: all.pending + lane.pending,
-            confirmed: all.confirmed + lane.confirmed,
-            declined: all.declined + lane.declined,
-            parked: all.parked + lane.parked,
-            voided: all.voided + lane.voided,
-        })
+        lanes.into_iter().map(|(_, lane)| lane).sum()
     }
 
     /// The process ends without a word, and another one starts.
