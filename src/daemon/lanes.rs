@@ -8,16 +8,14 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::DaemonError;
-use crate::alert::Alerts;
-use crate::clock::Clock;
-use crate::forwarder::{self, MakeRoad};
+use super::core::Parts;
+use crate::forwarder::{self, MakeRoad, Road};
 use crate::intake::CheckReward;
-use crate::queue::{Lane, LaneSettings, Mailboxes, Queue};
-use crate::settings::{Provider, Settings};
-use crate::upstream::{Context, Upstream};
+use crate::queue::{Lane, LaneSettings, Mailboxes};
+use crate::settings::Settings;
 
 /// The way to each provider, for Check Reward.
-type Roads = Arc<RwLock<BTreeMap<String, Upstream>>>;
+type Roads<R> = Arc<RwLock<BTreeMap<String, R>>>;
 
 struct Running {
     lane: Arc<Lane>,
@@ -26,34 +24,29 @@ struct Running {
 }
 
 /// Every lane that runs.
-pub(super) struct Lanes {
-    queue: Queue,
-    clock: Clock,
+pub(super) struct Lanes<R> {
+    parts: Parts<R>,
     gateway: String,
-    network: watch::Receiver<u64>,
     reloads: watch::Sender<u64>,
     phases: Arc<Notify>,
-    alerts: Alerts,
-    roads: Roads,
-    make_road: MakeRoad<Upstream>,
+    roads: Roads<R>,
     running: Vec<Running>,
+    begun: u64,
     tasks: JoinSet<String>,
 }
 
-impl Lanes {
-    pub(super) fn new(queue: &Queue, context: Context, network: watch::Receiver<u64>, alerts: Alerts) -> Self {
+impl<R: Road + Clone> Lanes<R> {
+    pub(super) fn new(gateway: &str, mut parts: Parts<R>) -> Self {
         let roads = Roads::default();
+        parts.make_road = noted(Arc::clone(&roads), parts.make_road);
         Self {
-            queue: queue.clone(),
-            clock: context.clock.clone(),
-            gateway: context.gateway.clone(),
-            network,
+            parts,
+            gateway: gateway.to_owned(),
             reloads: watch::Sender::new(0),
             phases: Arc::default(),
-            alerts,
-            make_road: maker(Arc::clone(&roads), context),
             roads,
             running: Vec::new(),
+            begun: 0,
             tasks: JoinSet::new(),
         }
     }
@@ -76,7 +69,7 @@ impl Lanes {
                 begun.push((lane, mailboxes));
             }
         }
-        self.queue.set_lanes(lanes).await?;
+        self.parts.queue.set_lanes(lanes).await?;
         for (lane, mailboxes) in begun {
             self.begin(lane, mailboxes).await?;
         }
@@ -90,18 +83,20 @@ impl Lanes {
 
     async fn begin(&mut self, lane: Arc<Lane>, mailboxes: Mailboxes) -> Result<(), DaemonError> {
         let (stop, stopped) = watch::channel(false);
+        let parts = &self.parts;
         let context = forwarder::Context {
-            queue: self.queue.clone(),
-            clock: self.clock.clone(),
+            queue: parts.queue.clone(),
+            clock: parts.clock.clone(),
             gateway: self.gateway.clone(),
-            seed: seed(),
-            make_road: Arc::clone(&self.make_road),
-            network: self.network.clone(),
+            seed: parts.seed.wrapping_add(self.begun),
+            make_road: Arc::clone(&parts.make_road),
+            network: parts.network.clone(),
             reloads: self.reloads.subscribe(),
             phases: Arc::clone(&self.phases),
-            alerts: self.alerts.clone(),
+            alerts: parts.alerts.clone(),
             stop: stopped,
         };
+        self.begun += 1;
         let name = lane.name().to_owned();
         // Before the daemon is ready: the first redemption already waits for the provider's own answer.
         let forwarder = forwarder::prepare(Arc::clone(&lane), mailboxes, context)
@@ -149,7 +144,7 @@ impl Lanes {
     }
 
     /// Forwards a till's Check Reward over its lane's connections.
-    pub(super) fn checker(&self) -> impl CheckReward + use<> {
+    pub(super) fn checker(&self) -> impl CheckReward + use<R> {
         let roads = Arc::clone(&self.roads);
         move |lane: &str, body: Bytes| {
             let road = roads.read().unwrap_or_else(PoisonError::into_inner).get(lane).cloned();
@@ -175,20 +170,11 @@ impl Lanes {
     }
 }
 
-fn maker(roads: Roads, context: Context) -> MakeRoad<Upstream> {
+/// Keeps each road that is made, for Check Reward.
+fn noted<R: Road + Clone>(roads: Roads<R>, make_road: MakeRoad<R>) -> MakeRoad<R> {
     Arc::new(move |settings: &LaneSettings| {
-        let provider: &Provider = &settings.provider;
-        let road = Upstream::new(provider, &context).map_err(|error| error.to_string())?;
-        roads.write().unwrap_or_else(PoisonError::into_inner).insert(provider.name.clone(), road.clone());
+        let road = make_road(settings)?;
+        roads.write().unwrap_or_else(PoisonError::into_inner).insert(settings.provider.name.clone(), road.clone());
         Ok(road)
     })
-}
-
-/// Jitter that differs from process to process; a test seeds its own.
-fn seed() -> u64 {
-    let mut bytes = [0; 8];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => u64::from_ne_bytes(bytes),
-        Err(_) => u64::from(std::process::id()),
-    }
 }

@@ -1,5 +1,6 @@
 //! Start order, signals, ordered shutdown.
 
+mod core;
 mod lanes;
 mod listeners;
 mod reload;
@@ -7,28 +8,22 @@ mod upkeep;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
-use crate::admin::{self, Admin};
 use crate::alert::Alerts;
 use crate::clock::Clock;
-use crate::intake::Intake;
+use crate::forwarder::MakeRoad;
 use crate::network;
 use crate::notify::{Notify, SocketsError};
-use crate::queue::{Queue, QueueError};
+use crate::queue::{LaneSettings, Queue, QueueError};
 use crate::settings::{LoadOptions, Loaded, Settings};
 use crate::store::{Found, OpenReport, Store, StoreError};
-use crate::upstream::Context;
-use lanes::Lanes;
+use crate::upstream::{Context, Upstream};
+pub use core::{Core, Parts};
 use listeners::Listeners;
-
-/// How long requests that came whole may take to be decided after the listeners have closed.
-const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why the daemon did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -98,13 +93,9 @@ impl From<QueueError> for DaemonError {
 struct Daemon {
     options: LoadOptions,
     settings: Settings,
-    queue: Queue,
-    clock: Clock,
+    core: Core<Upstream>,
     notify: Arc<Notify>,
-    intake: Arc<Intake>,
-    lanes: Lanes,
     listeners: Listeners,
-    upkeep: upkeep::Upkeep,
     /// Tasks that end by themselves at the stop: the network's watcher, the alerts.
     helpers: JoinSet<()>,
     stop_helpers: watch::Sender<bool>,
@@ -142,10 +133,10 @@ impl Signals {
 impl Daemon {
     async fn start(loaded: Loaded, options: LoadOptions) -> Result<Self, DaemonError> {
         let Loaded { settings, credentials_dir, .. } = loaded;
-        let (started, clock, notify) = (Instant::now(), Clock::system(), Arc::new(Notify::from_env()));
+        let (clock, notify) = (Clock::system(), Arc::new(Notify::from_env()));
         // The store first: its lock says that nobody else serves here, and makes the place for the commands' socket.
         let queue = open_queue(&settings, &clock)?;
-        let listeners = Listeners::bind(&settings)?;
+        let mut listeners = Listeners::bind(&settings)?;
         let (stop_helpers, stop) = watch::channel(false);
         let mut helpers = JoinSet::new();
         let network = watch_network(&mut helpers, stop.clone());
@@ -158,33 +149,12 @@ impl Daemon {
         let alerts = Alerts::new(settings.alert.as_ref(), &context)
             .map_err(|error| DaemonError::Provider { lane: "[alert]".to_owned(), why: error.to_string() })?;
         helpers.spawn(alerts.clone().run(told_to_stop(stop)));
-        let mut lanes = Lanes::new(&queue, context, network, alerts);
-        lanes.set(&settings).await?;
-        let intake = Intake::new(&settings, queue.clone(), lanes.checker(), credentials_dir);
-        let (ready, is_ready) = watch::channel(false);
-        let info = admin::Info {
-            gateway: settings.gateway.name.clone(),
-            version: env!("CARGO_PKG_VERSION"),
-            started,
-            clock: clock.clone(),
-            ready: is_ready,
-        };
-        let admin = Arc::new(Admin::new(queue.clone(), info));
-        let mut daemon = Self {
-            upkeep: upkeep::Upkeep::new(&notify, settings.retention.settled),
-            options,
-            settings,
-            queue,
-            clock,
-            notify,
-            intake,
-            lanes,
-            listeners,
-            helpers,
-            stop_helpers,
-        };
-        daemon.listeners.serve(Arc::clone(&daemon.intake), &admin);
-        ready.send_replace(true);
+        let (make_road, watched) = (road_maker(context), Arc::clone(&notify));
+        let parts = Parts { queue, clock, seed: seed(), make_road, network, alerts, notify: watched, credentials_dir };
+        let core = Core::start(&settings, parts).await?;
+        listeners.serve(Arc::clone(core.intake()), core.admin());
+        core.listening();
+        let daemon = Self { options, settings, core, notify, listeners, helpers, stop_helpers };
         daemon.warn_of_orphans();
         daemon.tell_status();
         daemon.notify.ready();
@@ -193,30 +163,28 @@ impl Daemon {
     }
 
     async fn serve(&mut self, signals: &mut Signals) -> Result<(), DaemonError> {
-        let queue = self.queue.clone();
-        let phases = self.lanes.phases();
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return Ok(()),
                 _ = signals.interrupt.recv() => return Ok(()),
                 _ = signals.hangup.recv() => self.reload().await,
-                why = queue.fatal() => return Err(DaemonError::Storage(why)),
-                () = phases.notified() => self.tell_status(),
-                why = self.lanes.ended() => return Err(DaemonError::System(why)),
                 () = self.listeners.ended() => return Err(DaemonError::System("a listener ended".to_owned())),
-                () = self.upkeep.tick(&self.queue, &self.clock) => self.tell_status(),
+                worked = self.core.work() => {
+                    worked?;
+                    self.tell_status();
+                }
             }
         }
     }
 
     /// The line that `systemctl status` shows.
     fn tell_status(&self) {
-        let counts = self.queue.counts();
-        let lanes = self.queue.lanes().into_iter().map(|lane| match lane.cause {
+        let counts = self.core.queue.counts();
+        let lanes = self.core.queue.lanes().into_iter().map(|lane| match lane.cause {
             None => format!("{} {}", lane.name, lane.link),
             Some(cause) => format!("{} {} ({cause})", lane.name, lane.link),
         });
-        let storage = self.queue.storage();
+        let storage = self.core.queue.storage();
         let storage = if storage.ok { String::new() } else { format!("; STORAGE: {}", storage.detail) };
         let lanes = lanes.collect::<Vec<_>>().join(", ");
         self.notify.status(&format!(
@@ -226,7 +194,8 @@ impl Daemon {
     }
 
     fn warn_of_orphans(&self) {
-        let orphans = self.queue.lanes().into_iter().filter(|lane| lane.cause.as_deref() == Some("not_configured"));
+        let orphans =
+            self.core.queue.lanes().into_iter().filter(|lane| lane.cause.as_deref() == Some("not_configured"));
         for lane in orphans {
             tracing::warn!(
                 lane = lane.name,
@@ -241,14 +210,10 @@ impl Daemon {
         self.notify.stopping();
         tracing::info!("stopping");
         self.listeners.stop().await;
-        let given_up = self.intake.drain(DRAIN_WITHIN).await;
-        if given_up > 0 {
-            tracing::warn!(given_up, "requests were not decided in time; their tills will ask again");
-        }
-        self.lanes.stop().await;
+        self.core.stop().await;
         self.stop_helpers.send_replace(true);
         while self.helpers.join_next().await.is_some() {}
-        self.queue.stop().await;
+        self.core.queue.stop().await;
         tracing::info!("stopped");
     }
 }
@@ -277,6 +242,22 @@ fn tell_opening(report: &OpenReport) {
             uncertain = report.uncertain,
             "the last stop was not in order: attempts on the wire are uncertain"
         );
+    }
+}
+
+/// The way to a provider over the real network.
+fn road_maker(context: Context) -> MakeRoad<Upstream> {
+    Arc::new(move |settings: &LaneSettings| {
+        Upstream::new(&settings.provider, &context).map_err(|error| error.to_string())
+    })
+}
+
+/// Jitter that differs from process to process; a simulation seeds its own.
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u64::from_ne_bytes(bytes),
+        Err(_) => u64::from(std::process::id()),
     }
 }
 

@@ -19,7 +19,7 @@ impl Daemon {
         } else {
             tracing::error!("the old settings stay in force");
         }
-        self.queue.set_reload_faults(faults);
+        self.core.queue.set_reload_faults(faults);
         self.warn_of_orphans();
         self.notify.ready();
         self.tell_status();
@@ -36,12 +36,9 @@ impl Daemon {
         if let Err(fault) = self.listeners.reload() {
             return vec![fault];
         }
-        if let Err(fault) = self.lanes.set(&settings).await {
+        if let Err(fault) = self.core.reconfigure(&settings).await {
             return vec![fault.to_string()];
         }
-        self.queue.set_offline(settings.offline.clone());
-        self.intake.reload(&settings);
-        self.upkeep.set_retention(settings.retention.settled);
         self.settings = settings;
         Vec::new()
     }

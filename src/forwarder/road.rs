@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use bytes::Bytes;
+
 use crate::store::Claimed;
 use crate::upstream::{Attempt, Upstream};
 use crate::verdict::Outcome;
@@ -10,6 +12,8 @@ use crate::verdict::Outcome;
 pub trait Road: Send + Sync + 'static {
     /// One attempt, bounded by its deadline.
     fn redeem(&self, row: &Claimed) -> impl Future<Output = Outcome> + Send;
+    /// Relays a till's Check Reward once; `None` where the provider offers none.
+    fn check(&self, body: Bytes) -> impl Future<Output = Option<Outcome>> + Send;
     /// The next attempt opens new connections.
     fn drop_pool(&self);
     /// After a network event: attempts that still wait for a connection look for a new one.
@@ -30,6 +34,10 @@ impl Road for Upstream {
             body: row.body.clone(),
         };
         Upstream::redeem(self, &attempt).await
+    }
+
+    async fn check(&self, body: Bytes) -> Option<Outcome> {
+        Upstream::check(self, body).await
     }
 
     fn drop_pool(&self) {

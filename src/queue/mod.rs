@@ -421,8 +421,9 @@ impl Queue {
     /// Returns with the reason once the store cannot be trusted any more and the process has to start again.
     pub async fn fatal(&self) -> String {
         let mut fatal = self.shared.fatal.subscribe();
-        match fatal.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
+        let told = fatal.wait_for(Option::is_some).await.map(|reason| reason.clone().unwrap_or_default());
+        match told {
+            Ok(reason) => reason,
             Err(_) => std::future::pending().await,
         }
     }

@@ -1,0 +1,133 @@
+//! Everything of the daemon but its sockets, signals and systemd: what the simulation runs as well.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::DaemonError;
+use super::lanes::Lanes;
+use super::upkeep::Upkeep;
+use crate::admin::{self, Admin};
+use crate::alert::Alerts;
+use crate::clock::Clock;
+use crate::forwarder::{MakeRoad, Road};
+use crate::intake::Intake;
+use crate::notify::Notify;
+use crate::queue::Queue;
+use crate::settings::Settings;
+
+/// How long requests that came whole may take to be decided after the listeners have closed.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a core stands on.
+pub struct Parts<R> {
+    /// The queue, its writer running.
+    pub queue: Queue,
+    /// Wall time, for the record.
+    pub clock: Clock,
+    /// Seeds the jitter of every lane.
+    pub seed: u64,
+    /// Makes the road to a provider.
+    pub make_road: MakeRoad<R>,
+    /// Counts up when carrier, addresses or routes change.
+    pub network: watch::Receiver<u64>,
+    /// Whom to tell of failing deliveries.
+    pub alerts: Alerts,
+    /// Who watches the daemon's progress.
+    pub notify: Arc<Notify>,
+    /// `$CREDENTIALS_DIRECTORY`.
+    pub credentials_dir: Option<PathBuf>,
+}
+
+/// Tills' side, lanes, operators' side and upkeep around one queue.
+pub struct Core<R> {
+    pub(super) queue: Queue,
+    clock: Clock,
+    intake: Arc<Intake>,
+    admin: Arc<Admin>,
+    lanes: Lanes<R>,
+    upkeep: Upkeep,
+    ready: watch::Sender<bool>,
+}
+
+impl<R: Road + Clone> Core<R> {
+    /// Brings up every lane of the settings; what is accepted from now on gets the provider's own answer if its lane
+    /// is up.
+    ///
+    /// # Errors
+    /// A provider's settings cannot be used, or the store takes nothing.
+    pub async fn start(settings: &Settings, parts: Parts<R>) -> Result<Self, DaemonError> {
+        let Parts { queue, clock, notify, credentials_dir, .. } = &parts;
+        let (ready, is_ready) = watch::channel(false);
+        let info = admin::Info {
+            gateway: settings.gateway.name.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            started: Instant::now(),
+            clock: clock.clone(),
+            ready: is_ready,
+        };
+        let admin = Arc::new(Admin::new(queue.clone(), info));
+        let upkeep = Upkeep::new(notify, settings.retention.settled);
+        let (queue, clock, credentials_dir) = (queue.clone(), clock.clone(), credentials_dir.clone());
+        let mut lanes = Lanes::new(&settings.gateway.name, parts);
+        lanes.set(settings).await?;
+        let intake = Intake::new(settings, queue.clone(), lanes.checker(), credentials_dir);
+        Ok(Self { queue, clock, intake, admin, lanes, upkeep, ready })
+    }
+
+    /// Intake listens: `readyz` says so.
+    pub fn listening(&self) {
+        self.ready.send_replace(true);
+    }
+
+    /// The tills' side.
+    #[must_use]
+    pub fn intake(&self) -> &Arc<Intake> {
+        &self.intake
+    }
+
+    /// The operators' side.
+    #[must_use]
+    pub fn admin(&self) -> &Arc<Admin> {
+        &self.admin
+    }
+
+    /// Works until something has changed that operators may want to be told. May be dropped and called again.
+    ///
+    /// # Errors
+    /// The daemon has to end: the store cannot be trusted any more, or a lane ended by itself.
+    pub async fn work(&mut self) -> Result<(), DaemonError> {
+        let phases = self.lanes.phases();
+        tokio::select! {
+            why = self.queue.fatal() => Err(DaemonError::Storage(why)),
+            why = self.lanes.ended() => Err(DaemonError::System(why)),
+            () = phases.notified() => Ok(()),
+            () = self.upkeep.tick(&self.queue, &self.clock) => Ok(()),
+        }
+    }
+
+    /// Takes over everything that a reload can change.
+    ///
+    /// # Errors
+    /// Some of it cannot be used.
+    pub async fn reconfigure(&mut self, settings: &Settings) -> Result<(), DaemonError> {
+        self.lanes.set(settings).await?;
+        self.queue.set_offline(settings.offline.clone());
+        self.intake.reload(settings);
+        self.upkeep.set_retention(settings.retention.settled);
+        Ok(())
+    }
+
+    /// After the listeners have ended: decides what has come whole, lets attempts on the wire end, and keeps what the
+    /// links must remember. The queue is still open.
+    pub async fn stop(&mut self) {
+        let given_up = self.intake.drain(DRAIN_WITHIN).await;
+        if given_up > 0 {
+            tracing::warn!(given_up, "requests were not decided in time; their tills will ask again");
+        }
+        self.lanes.stop().await;
+    }
+}
