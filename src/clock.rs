@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant;
+
 /// No clock that shows an earlier time than this can be right: 2026-11-01T00:00:00Z, or the build's own date.
 const BUILT_AT_MS: i64 = match option_env!("SOURCE_DATE_EPOCH") {
     Some(text) => match i64::from_str_radix(text, 10) {
@@ -23,7 +25,7 @@ pub struct Stamp {
     pub trusted: bool,
 }
 
-/// The time's source: the machine's, or one that a test moves by hand.
+/// The time's source: the machine's, one that a test moves by hand, or a simulated box's.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -31,12 +33,34 @@ pub struct Clock(Source);
 enum Source {
     System { boot_id: Arc<str> },
     Manual(Arc<Hands>),
+    Simulated(Arc<Boot>),
 }
 
 #[derive(Debug)]
 struct Hands {
     unix_ms: AtomicI64,
     trusted: AtomicBool,
+}
+
+/// One boot of a simulated box, whose time passes with the runtime's.
+#[derive(Debug)]
+struct Boot {
+    id: String,
+    began: Instant,
+    /// How long the box was on when the runtime began, and slept since.
+    before: AtomicI64,
+    /// What the wall clock shows beside the runtime's time.
+    hands: Hands,
+}
+
+impl Boot {
+    fn runtime_ms(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn since_boot_ms(&self) -> i64 {
+        self.before.load(Ordering::Relaxed) + self.runtime_ms()
+    }
 }
 
 impl Clock {
@@ -54,11 +78,32 @@ impl Clock {
         Self(Source::Manual(Arc::new(hands)))
     }
 
-    /// Moves a manual clock; the machine's own clock is left alone.
+    /// The clock of a box that has been on for `since_boot` in the boot `id`: it goes on with the runtime's time, paused
+    /// or not. [`Clock::set`] sets its wall clock, [`Clock::sleep`] puts the box to sleep.
+    #[must_use]
+    pub fn simulated(id: &str, since_boot: Duration) -> Self {
+        let hands = Hands { unix_ms: AtomicI64::new(0), trusted: AtomicBool::new(false) };
+        let before = AtomicI64::new(i64::try_from(since_boot.as_millis()).unwrap_or(i64::MAX));
+        Self(Source::Simulated(Arc::new(Boot { id: id.to_owned(), began: Instant::now(), before, hands })))
+    }
+
+    /// Sets a manual or a simulated wall clock; the machine's own clock is left alone.
     pub fn set(&self, unix_ms: i64, trusted: bool) {
-        if let Source::Manual(hands) = &self.0 {
-            hands.unix_ms.store(unix_ms, Ordering::Relaxed);
-            hands.trusted.store(trusted, Ordering::Relaxed);
+        let (hands, shown) = match &self.0 {
+            Source::System { .. } => return,
+            Source::Manual(hands) => (&**hands, unix_ms),
+            Source::Simulated(boot) => (&boot.hands, unix_ms - boot.runtime_ms()),
+        };
+        hands.unix_ms.store(shown, Ordering::Relaxed);
+        hands.trusted.store(trusted, Ordering::Relaxed);
+    }
+
+    /// A simulated box was suspended so long: both of its clocks went on, the runtime's time did not.
+    pub fn sleep(&self, asleep: Duration) {
+        if let Source::Simulated(boot) = &self.0 {
+            let asleep_ms = i64::try_from(asleep.as_millis()).unwrap_or(i64::MAX);
+            boot.before.fetch_add(asleep_ms, Ordering::Relaxed);
+            boot.hands.unix_ms.fetch_add(asleep_ms, Ordering::Relaxed);
         }
     }
 
@@ -73,12 +118,19 @@ impl Clock {
             Source::Manual(hands) => {
                 Stamp { unix_ms: hands.unix_ms.load(Ordering::Relaxed), trusted: hands.trusted.load(Ordering::Relaxed) }
             }
+            Source::Simulated(boot) => Stamp {
+                unix_ms: boot.hands.unix_ms.load(Ordering::Relaxed) + boot.runtime_ms(),
+                trusted: boot.hands.trusted.load(Ordering::Relaxed),
+            },
         }
     }
 
     /// Time since boot, suspension included: goes on across restarts of the process and never steps.
     #[must_use]
     pub fn since_boot(&self) -> Duration {
+        if let Source::Simulated(boot) = &self.0 {
+            return Duration::from_millis(u64::try_from(boot.since_boot_ms()).unwrap_or(0));
+        }
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
     }
@@ -89,6 +141,7 @@ impl Clock {
         match &self.0 {
             Source::System { boot_id } => boot_id,
             Source::Manual(_) => "manual",
+            Source::Simulated(boot) => &boot.id,
         }
     }
 }
@@ -157,6 +210,20 @@ mod tests {
         assert_eq!(clock.stamp(), Stamp { unix_ms: 5, trusted: false });
         clock.set(BUILT_AT_MS, true);
         assert_eq!(clock.stamp(), Stamp { unix_ms: BUILT_AT_MS, trusted: true });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulated_clock_goes_on_with_the_runtime_and_sleeps_when_it_is_told() {
+        let clock = Clock::simulated("boot-1", Duration::from_secs(5));
+        clock.set(BUILT_AT_MS, false);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(clock.stamp(), Stamp { unix_ms: BUILT_AT_MS + 2000, trusted: false });
+        clock.sleep(Duration::from_secs(60));
+        assert_eq!((clock.stamp().unix_ms, clock.since_boot()), (BUILT_AT_MS + 62_000, Duration::from_secs(67)));
+        clock.set(7, true);
+        tokio::time::advance(Duration::from_millis(3)).await;
+        assert_eq!(clock.stamp(), Stamp { unix_ms: 10, trusted: true });
+        assert_eq!((clock.since_boot(), clock.boot_id()), (Duration::from_millis(67_003), "boot-1"));
     }
 
     #[test]
