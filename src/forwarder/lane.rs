@@ -24,8 +24,10 @@ const CLAIM_BODY_BYTES_MAX: usize = 256 * 1024;
 const CLAIM_ROWS: std::ops::RangeInclusive<usize> = 4..=128;
 /// A settlement or a memory that the store did not take is offered again after this long.
 const STORE_RETRY: Duration = Duration::from_secs(1);
-/// While a lane is not up, how long its outage has lasted is kept this often.
+/// While a lane is not up, how long its outage has lasted is kept this often, or whenever it has grown by this part:
+/// what a crash forgets of it is small beside it, and a long outage does not wear the disk.
 const MEMORY_EVERY: Duration = Duration::from_secs(60);
+const MEMORY_PART: u32 = 60;
 
 /// Why a row is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +181,9 @@ impl<R: Road> Forwarder<R> {
             self.send(row, Why::Backlog);
         }
         self.claim_if_needed(now);
+        if self.memory_due(now).is_some_and(|due| due <= now) {
+            self.remember(now);
+        }
     }
 
     fn send(&mut self, row: Claimed, why: Why) {
@@ -488,15 +493,17 @@ impl<R: Road> Forwarder<R> {
         if effects.unclaim {
             self.give_back();
         }
-        let now = self.now();
-        let due = *self.link.phase() != Phase::Up && now >= self.remembered_at + MEMORY_EVERY;
         if effects.changed {
             self.renewals += 1;
             self.show_phase();
+            self.remember(self.now());
         }
-        if effects.changed || due {
-            self.remember(now);
-        }
+    }
+
+    /// When the outage is to be kept next.
+    fn memory_due(&self, now: Duration) -> Option<Duration> {
+        let every = MEMORY_EVERY.max(self.link.outage(now) / MEMORY_PART);
+        (*self.link.phase() != Phase::Up).then(|| self.remembered_at + every)
     }
 
     /// Publishes and logs where the link stands.
@@ -567,7 +574,8 @@ impl<R: Road> Forwarder<R> {
         let far = now + Duration::from_secs(24 * 3600);
         let link = self.link.next_moment(now);
         let waits = self.waits.next_moment().filter(|due| *due > now);
-        self.epoch + link.into_iter().chain(waits).min().unwrap_or(far)
+        let memory = self.memory_due(now).filter(|due| *due > now);
+        self.epoch + link.into_iter().chain(waits).chain(memory).min().unwrap_or(far)
     }
 
     /// Lets what is on the wire end within bounds, and gives back the rest.

@@ -52,11 +52,53 @@ pub(super) fn of(link: &Link, held_since_ms: i64, clock: &Clock, now: Duration) 
         until_ms: millis(clock.since_boot() + left),
         left_ms: millis(left),
     });
-    let outage = link.outage(now);
-    let outage_ms = if *link.phase() == Phase::Up { 0 } else { millis(outage).max(1) };
-    LaneMemory { hold, outage_ms, noted_ms: stamp.unix_ms, noted_trusted: stamp.trusted, wait }
+    let (outage_ms, is_up) = (millis(link.unended_outage(now)), *link.phase() == Phase::Up);
+    let outage_ms = if is_up { outage_ms } else { outage_ms.max(1) };
+    // While nobody tries, the time that passes tells nothing of the line.
+    let noted_trusted = stamp.trusted && !is_up;
+    LaneMemory { hold, outage_ms, noted_ms: stamp.unix_ms, noted_trusted, wait }
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Config;
+
+    fn link(carried: Duration) -> Link {
+        let config = Config {
+            retry_min: Duration::from_secs(1),
+            retry_max: Duration::from_secs(60),
+            max_in_flight: 8,
+            reconnect_spread: Duration::ZERO,
+            place: 0.0,
+        };
+        Link::new(config, 1, carried)
+    }
+
+    #[test]
+    fn an_outage_of_which_no_end_was_seen_is_kept_and_does_not_grow_while_nobody_tries() {
+        let (hour, clock) = (Duration::from_secs(3600), Clock::manual(7_200_000, true));
+        let kept = of(&link(hour), 0, &clock, Duration::from_secs(5));
+        assert_eq!((kept.outage_ms, kept.noted_trusted), (3_600_000, false));
+        clock.set(9 * 3_600_000, true);
+        assert_eq!(carried_outage(&kept, &clock), hour);
+        assert_eq!(of(&link(Duration::ZERO), 0, &clock, Duration::ZERO).outage_ms, 0);
+    }
+
+    #[test]
+    fn an_outage_goes_on_between_two_clocks_that_can_be_trusted() {
+        let (hour, clock) = (Duration::from_secs(3600), Clock::manual(7_200_000, true));
+        let mut down = link(hour);
+        down.hold_by(Duration::ZERO, "somebody");
+        let kept = of(&down, 0, &clock, hour);
+        assert_eq!((kept.outage_ms, kept.noted_trusted), (7_200_000, true));
+        clock.set(7_200_000 + 60_000, true);
+        assert_eq!(carried_outage(&kept, &clock), 2 * hour + Duration::from_secs(60));
+        clock.set(9 * 3_600_000, false);
+        assert_eq!(carried_outage(&kept, &clock), 2 * hour, "a clock that nobody set tells nothing");
+    }
 }

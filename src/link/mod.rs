@@ -232,6 +232,13 @@ impl Link {
         }
     }
 
+    /// How long the outage has lasted of which no end was seen: the present one, or one before a restart or before
+    /// nothing was left to probe with.
+    #[must_use]
+    pub fn unended_outage(&self, now: Duration) -> Duration {
+        if self.phase == Phase::Up { self.carried } else { self.outage(now) }
+    }
+
     /// Down for the provider's sake: from which moment on a new redemption is a probe at once.
     #[must_use]
     pub fn hopeful_from(&self, now: Duration) -> Option<Duration> {
@@ -424,11 +431,12 @@ impl Link {
         self.wait_steps = 0;
         match &self.phase {
             Phase::Up => {
+                // The end of an outage from before is to be kept: the next start must not count it again.
+                let changed = !std::mem::take(&mut self.carried).is_zero();
                 if std::mem::take(&mut self.unproven) {
-                    self.carried = Duration::ZERO;
                     self.backlog_from = now + self.config.reconnect_spread.mul_f64(self.config.place);
                 }
-                Effects::default()
+                Effects { changed, ..Effects::default() }
             }
             Phase::Held(why) if why.cause.is_for_a_person() => Effects::default(),
             Phase::Down(_) | Phase::Held(_) => self.go_up(now),
@@ -447,11 +455,13 @@ impl Link {
         Effects { changed: true, ..Effects::default() }
     }
 
+    /// A person's word says nothing of the road: an outage goes on until the provider has spoken.
     fn release(&mut self, now: Duration) -> Effects {
         self.declines = None;
         self.faults.clear();
+        let outage = self.outage(now);
         let effects = self.go_up(now);
-        self.backlog_from = now;
+        (self.backlog_from, self.carried) = (now, outage);
         effects
     }
 
@@ -481,7 +491,11 @@ impl Link {
         self.wait_until = Some(self.wait_until.unwrap_or_default().max(now + wait));
         let effects = match self.phase {
             Phase::Down(_) => self.go_up(now),
-            Phase::Up | Phase::Held(_) => Effects::default(),
+            Phase::Up => {
+                self.carried = Duration::ZERO;
+                Effects::default()
+            }
+            Phase::Held(_) => Effects::default(),
         };
         Effects { unclaim: true, changed: true, ..effects }
     }

@@ -328,6 +328,24 @@ fn an_operators_hold_survives_a_restart_and_the_outage_goes_on() {
 }
 
 #[test]
+fn what_ends_no_outage_does_not_reset_it() {
+    let mut released = link();
+    end(&mut released, s(1), 1, &Verdict::Road(Road::Connect));
+    released.hold_by(s(101), "somebody");
+    released.nudged(s(201), Nudge::Release);
+    assert!(released.is_up(s(201)), "a person's word says nothing of the road");
+    assert_eq!(released.unended_outage(s(202)), s(200), "so that a restart does not forget it either");
+    end(&mut released, s(203), 2, &Verdict::Road(Road::Connect));
+    assert_eq!(released.outage(s(213)), s(210));
+    for ends in [Verdict::Confirmed, Verdict::Wait { at_least: None, clean: true }] {
+        let mut link = Link::new(config(), 1, s(500));
+        assert_eq!(link.unended_outage(s(1)), s(500));
+        assert!(end(&mut link, s(2), 1, &ends).changed, "{ends:?}: to be kept");
+        assert_eq!(link.unended_outage(s(2)), Duration::ZERO, "{ends:?}: the provider has spoken");
+    }
+}
+
+#[test]
 fn without_anything_pending_the_next_redemption_finds_out() {
     let mut link = link();
     end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
