@@ -1,0 +1,443 @@
+//! A provider and the line to it, in memory and in virtual time: what a store's road does, and who is to blame.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use redeemd::forwarder::Road;
+use redeemd::link::Dice;
+use redeemd::redemption::Answer;
+use redeemd::store::Claimed;
+use redeemd::verdict::{Failure, Outcome, Phase, Reply};
+use serde_json::{Value, json};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
+
+/// The deadline of one attempt.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long it may take until what an attempt came to is written down.
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// What lies between the store and the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Up,
+    /// Nothing connects.
+    NoRoute,
+    /// No name resolves.
+    NoName,
+    /// What is sent is never heard of again.
+    Silent,
+    /// What is sent arrives, what is answered does not.
+    Deaf,
+    /// Somebody else answers.
+    Portal,
+}
+
+/// How the provider does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Well,
+    /// Replies are lost, connections reset, workers die, now and then.
+    Flaky,
+    /// It has too much to do, and says for how many seconds.
+    Busy(u64),
+    Broken,
+    /// It takes the present credential no longer.
+    Denies,
+    /// It declines everything in the same words.
+    Misdeployed,
+}
+
+/// What is known of one code.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) keys: BTreeMap<String, Bytes>,
+    pub(crate) taken_by: Option<String>,
+}
+
+pub(crate) struct State {
+    dice: Dice,
+    pub(crate) mood: Mood,
+    pub(crate) codes: BTreeMap<String, Seen>,
+    /// Codes that were used in another store.
+    pub(crate) spent: BTreeSet<String>,
+    /// Keys that were refused.
+    pub(crate) declined: BTreeSet<String>,
+    pub(crate) tally: BTreeMap<&'static str, u64>,
+    /// Attempts since the line or the mood last changed.
+    pub(crate) attempts: u64,
+    /// No attempt may begin before, since the gateway was told so at that time.
+    not_before: Duration,
+    told_at: Duration,
+    /// When it last said something that ends an outage.
+    pub(crate) spoke_at: Duration,
+    good_credential: u64,
+    /// The box dies when so many more requests have arrived.
+    pub(crate) trap: Option<u32>,
+    /// Of all that arrived and was answered, and when.
+    trace: DefaultHasher,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    line: watch::Sender<Line>,
+    credential: watch::Sender<u64>,
+    sent_with: AtomicU64,
+    /// World time when the runtime began.
+    clock: Mutex<(Instant, Duration)>,
+    died: Arc<Notify>,
+}
+
+/// One provider; its clones are the same.
+#[derive(Clone)]
+pub(crate) struct Provider(Arc<Shared>);
+
+struct Attempt {
+    key: String,
+    body: Bytes,
+    credential: u64,
+}
+
+/// What an arrived request comes to: an answer, or the end of its connection.
+enum Coming {
+    Answer(Reply),
+    Reset,
+    Silence,
+}
+
+/// A request that is on its way: whether it arrives when the box dies meanwhile is nobody's to know.
+struct OnItsWay<'a> {
+    provider: &'a Provider,
+    attempt: Option<Attempt>,
+}
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        let Some(attempt) = self.attempt.take() else { return };
+        let mut state = self.provider.state();
+        if state.coin() {
+            state.count("arrived after the box had died or the line was cut");
+            state.arrive(&attempt);
+        }
+    }
+}
+
+impl OnItsWay<'_> {
+    fn arrives(mut self) -> Coming {
+        let attempt = self.attempt.take().expect("it is on its way");
+        self.provider.note(&attempt.key);
+        let coming = self.provider.state().arrive(&attempt);
+        self.provider.spring_trap();
+        coming
+    }
+}
+
+impl State {
+    pub(crate) fn count(&mut self, what: &'static str) {
+        *self.tally.entry(what).or_default() += 1;
+    }
+
+    fn coin(&mut self) -> bool {
+        self.dice.bits().is_multiple_of(2)
+    }
+
+    /// A request has arrived: its fate by the provider's mood.
+    fn arrive(&mut self, attempt: &Attempt) -> Coming {
+        let rolled = self.dice.bits() % 100;
+        if attempt.credential < self.good_credential {
+            return self.fault("401", Coming::Answer(reply(401, &refusal("the token is not known"), None)));
+        }
+        if let (Mood::Busy(seconds), 0..50) = (self.mood, rolled) {
+            return self.fault("429", Coming::Answer(reply(429, &refusal("come again"), Some(seconds))));
+        }
+        let code = self.note_key(attempt);
+        match self.mood {
+            Mood::Busy(seconds) => self.fault("503", Coming::Answer(reply(503, &refusal("come again"), Some(seconds)))),
+            Mood::Broken => self.fault("500", Coming::Answer(reply(500, &refusal("Server Error"), None))),
+            Mood::Well | Mood::Denies => Coming::Answer(self.judge(&code, &attempt.key, false)),
+            Mood::Misdeployed => Coming::Answer(self.judge(&code, &attempt.key, true)),
+            Mood::Flaky => self.flakily(&code, &attempt.key, rolled),
+        }
+    }
+
+    /// It may have reached the redemption: the code that it asks for.
+    fn note_key(&mut self, attempt: &Attempt) -> String {
+        let body: Value = serde_json::from_slice(&attempt.body).expect("a till's body");
+        let code = body["reward_code"].as_str().expect("a code").to_owned();
+        let known = self.codes.entry(code.clone()).or_default();
+        let before = known.keys.insert(attempt.key.clone(), attempt.body.clone());
+        assert!(before.is_none_or(|bytes| bytes == attempt.body), "{}: other bytes under the same key", attempt.key);
+        code
+    }
+
+    fn flakily(&mut self, code: &str, key: &str, rolled: u64) -> Coming {
+        match rolled {
+            0..4 => return self.fault("reset before it was taken", Coming::Reset),
+            4..8 => return self.fault("500", Coming::Answer(reply(500, &Value::Null, None))),
+            _ => {}
+        }
+        let answer = self.judge(code, key, false);
+        match rolled {
+            8..16 => self.fault("lost reply", Coming::Reset),
+            16..18 => self.fault("hung after it was taken", Coming::Silence),
+            18..20 if answer.answer.status == 200 => {
+                self.fault("says both", Coming::Answer(reply(200, &json!({ "errors": ["odd"] }), None)))
+            }
+            _ => Coming::Answer(answer),
+        }
+    }
+
+    fn fault(&mut self, what: &'static str, coming: Coming) -> Coming {
+        self.count(what);
+        coming
+    }
+
+    /// The contract: a code is good once.
+    fn judge(&mut self, code: &str, key: &str, misdeployed: bool) -> Reply {
+        let is_spent = self.spent.contains(code);
+        let known = self.codes.entry(code.to_owned()).or_default();
+        if is_spent || known.taken_by.is_some() {
+            let is_ours = known.taken_by.as_deref() == Some(key);
+            self.count(if is_ours { "\"already used\" about our own attempt" } else { "\"already used\"" });
+            if !is_ours {
+                self.declined.insert(key.to_owned());
+            }
+            return reply(400, &refusal(&format!("Reward {code} has been used")), None);
+        }
+        if misdeployed {
+            self.count("declined by a misdeployed provider");
+            self.declined.insert(key.to_owned());
+            return reply(400, &refusal("no such business"), None);
+        }
+        known.taken_by = Some(key.to_owned());
+        self.count("taken");
+        reply(200, &json!({}), None)
+    }
+}
+
+fn refusal(message: &str) -> Value {
+    json!({ "data": [], "message": message, "errors": [message] })
+}
+
+fn reply(status: u16, body: &Value, retry_after_s: Option<u64>) -> Reply {
+    let answer = Answer { status, content_type: Some("application/json".to_owned()), body: body.to_string().into() };
+    let retry_after = retry_after_s.map(|seconds| seconds.to_string());
+    Reply { answer, truncated: false, retry_after, date: None, www_authenticate: None }
+}
+
+fn failed(phase: Phase, bytes_may_have_left: bool, deadline: bool) -> Outcome {
+    Outcome::Failed(Failure { phase, detail: "simulated".to_owned(), bytes_may_have_left, deadline })
+}
+
+impl Provider {
+    pub(crate) fn new(seed: u64, died: &Arc<Notify>) -> Self {
+        let state = State {
+            dice: Dice::new(seed),
+            mood: Mood::Well,
+            codes: BTreeMap::new(),
+            spent: BTreeSet::new(),
+            declined: BTreeSet::new(),
+            tally: BTreeMap::new(),
+            attempts: 0,
+            not_before: Duration::ZERO,
+            told_at: Duration::ZERO,
+            spoke_at: Duration::ZERO,
+            good_credential: 0,
+            trap: None,
+            trace: DefaultHasher::new(),
+        };
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            line: watch::Sender::new(Line::Up),
+            credential: watch::Sender::new(0),
+            sent_with: AtomicU64::new(0),
+            clock: Mutex::new((Instant::now(), Duration::ZERO)),
+            died: Arc::clone(died),
+        }))
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().expect("no panic before this one")
+    }
+
+    /// A process begins after one that ended at that world time. What was told to that one in its last moment it may
+    /// not have written down.
+    pub(crate) fn restart(&self, ended_at: Duration) {
+        let mut state = self.state();
+        state.trap = None;
+        if state.told_at + MOMENT >= ended_at {
+            state.not_before = Duration::ZERO;
+        }
+    }
+
+    /// The runtime's time begins, or the box has slept, at this world time.
+    pub(crate) fn begin(&self, world: Duration) {
+        *self.0.clock.lock().expect("no panic before this one") = (Instant::now(), world);
+    }
+
+    fn now(&self) -> Duration {
+        let (began, world) = *self.0.clock.lock().expect("no panic before this one");
+        world + began.elapsed()
+    }
+
+    pub(crate) fn note(&self, what: &impl Hash) {
+        let now = self.now();
+        (now, what).hash(&mut self.state().trace);
+    }
+
+    pub(crate) fn trace(&self) -> u64 {
+        self.state().trace.finish()
+    }
+
+    pub(crate) fn line(&self) -> Line {
+        *self.0.line.borrow()
+    }
+
+    pub(crate) fn set_line(&self, line: Line) {
+        self.0.line.send_replace(line);
+    }
+
+    pub(crate) fn set_mood(&self, mood: Mood) {
+        let mut state = self.state();
+        state.mood = mood;
+        if mood == Mood::Denies {
+            state.good_credential = *self.0.credential.borrow() + 1;
+        }
+    }
+
+    /// The engineer puts the new token in its place.
+    pub(crate) fn renew_credential(&self) {
+        let good = self.state().good_credential;
+        self.0.credential.send_replace(good);
+    }
+
+    pub(crate) fn takes_the_credential(&self) -> bool {
+        *self.0.credential.borrow() >= self.state().good_credential
+    }
+
+    fn spring_trap(&self) {
+        let mut state = self.state();
+        let Some(left) = state.trap else { return };
+        state.trap = left.checked_sub(1);
+        if left == 0 {
+            self.0.died.notify_one();
+        }
+    }
+
+    /// Returns when the line is not what it was.
+    async fn cut(&self) {
+        let mut line = self.0.line.subscribe();
+        drop(line.wait_for(|line| *line != Line::Up).await);
+    }
+
+    /// An attempt begins: how long it is under way there and back.
+    fn leave(&self) -> (Duration, Duration) {
+        let now = self.now();
+        let mut state = self.state();
+        assert!(now >= state.not_before, "an attempt at {now:?}, before the Retry-After until {:?}", state.not_before);
+        state.attempts += 1;
+        let slow = if state.dice.bits().is_multiple_of(40) { 2500 } else { 0 };
+        let ms = |bits: u64| Duration::from_millis(2 + bits % 180 + slow);
+        (ms(state.dice.bits()), ms(state.dice.bits()))
+    }
+
+    async fn travel(&self, attempt: Attempt) -> Outcome {
+        let (there, back) = self.leave();
+        let way = OnItsWay { provider: self, attempt: Some(attempt) };
+        tokio::select! {
+            biased;
+            () = self.cut() => return failed(Phase::Answer, true, false),
+            () = sleep(there) => {}
+        }
+        let coming = way.arrives();
+        tokio::select! {
+            biased;
+            () = self.cut() => return failed(Phase::Answer, true, false),
+            () = sleep(back) => {}
+        }
+        match coming {
+            Coming::Answer(reply) => {
+                self.told(&reply);
+                Outcome::Answered(reply)
+            }
+            Coming::Reset => failed(Phase::Answer, true, false),
+            Coming::Silence => {
+                sleep(TIMEOUT).await;
+                failed(Phase::Answer, true, true)
+            }
+        }
+    }
+
+    /// The answer has come back.
+    fn told(&self, reply: &Reply) {
+        let (now, mut state) = (self.now(), self.state());
+        if matches!(reply.answer.status, 200 | 400) || reply.retry_after.is_some() {
+            state.spoke_at = now;
+        }
+        let Some(seconds) = reply.retry_after.as_ref().and_then(|text| text.parse().ok()) else { return };
+        (state.not_before, state.told_at) = (state.not_before.max(now + Duration::from_secs(seconds)), now);
+    }
+
+    async fn attempt(&self, attempt: Attempt) -> Outcome {
+        let line = self.line();
+        if line == Line::Up {
+            return self.travel(attempt).await;
+        }
+        let (there, _) = self.leave();
+        match line {
+            Line::Up | Line::NoRoute => {
+                sleep(there).await;
+                failed(Phase::Connect, false, false)
+            }
+            Line::NoName => failed(Phase::Resolve, false, false),
+            Line::Silent => {
+                sleep(TIMEOUT).await;
+                let written = self.state().coin();
+                failed(if written { Phase::Write } else { Phase::Connect }, written, true)
+            }
+            Line::Deaf => {
+                sleep(there).await;
+                drop(OnItsWay { provider: self, attempt: Some(attempt) }.arrives());
+                self.state().count("answered into a deaf line");
+                sleep(TIMEOUT).await;
+                failed(Phase::Answer, true, true)
+            }
+            Line::Portal => {
+                sleep(there).await;
+                Outcome::Answered(reply(200, &json!("a page"), None))
+            }
+        }
+    }
+}
+
+impl Road for Provider {
+    async fn redeem(&self, row: &Claimed) -> Outcome {
+        let credential = *self.0.credential.borrow();
+        self.0.sent_with.store(credential, Ordering::Relaxed);
+        let attempt = Attempt { key: row.id.to_string(), body: row.body.clone(), credential };
+        self.attempt(attempt).await
+    }
+
+    async fn check(&self, _body: Bytes) -> Option<Outcome> {
+        None
+    }
+
+    fn drop_pool(&self) {}
+
+    fn restart_unsent(&self) {}
+
+    async fn credential_changed(&self) {
+        let sent = self.0.sent_with.load(Ordering::Relaxed);
+        let mut credential = self.0.credential.subscribe();
+        let newer = credential.wait_for(|now| *now > sent).await.map(|newer| *newer);
+        // It is told once.
+        self.0.sent_with.store(newer.expect("the provider outlives the lane"), Ordering::Relaxed);
+    }
+
+    fn reload_credential(&self) {}
+}
