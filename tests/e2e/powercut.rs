@@ -286,14 +286,22 @@ fn power_cuts_in_traffic_outages_drains_and_starts_lose_nothing_and_double_nothi
 }
 
 /// A gateway that never ran, whose power goes in the middle of its first start, then once more as soon as it has
-/// acknowledged something.
+/// acknowledged something. Its folder is its own making, or that of somebody who syncs nothing, as systemd is.
 fn first_start(chance: &mut Chance, tally: &mut Tally) -> Option<()> {
     let (witness, ledger) = (Witness::start(1), Ledger::default());
     let mut store = Store::new(Volatile::mount()?, &witness);
+    let (is_made, folder) = (chance.below(2) == 0, store.gateway.state_dir());
+    let make = || {
+        if is_made {
+            std::fs::create_dir_all(&folder).unwrap()
+        }
+    };
+    make();
     tally.arm(&store.disk, chance, (FIRST_SYNCS, FIRST_CHANGES));
     let fates = [fate(chance), fate(chance)];
     tally.note(fates[0], store.start_and_lose_power(fates[0]));
     tally.first_starts += 1;
+    make();
     store.start();
     assert_eq!(ledger.redeem(&store.gateway.till(""), "FIRST"), Some(200));
     tally.note(fates[1], store.lose_power(fates[1]));
