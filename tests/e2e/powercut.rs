@@ -2,6 +2,8 @@
 //! nothing goes under two keys.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,9 +19,10 @@ const SYNCS: u64 = 12;
 const CHANGES: u64 = 120;
 /// It goes without a request at the latest so long after.
 const LATE_MS_MAX: u64 = 40;
-/// A first start makes about so many changes and syncs.
-const FIRST_CHANGES: u64 = 1_900;
-const FIRST_SYNCS: u64 = 14;
+/// A first start makes about so many syncs and changes.
+const FIRST: (u64, u64) = (14, 1_900);
+/// A rescue of few rows is over after about so many.
+const RESCUE: (u64, u64) = (10, 150);
 /// What the daemon says when it takes a power cut for something else.
 const MISTAKEN: [&str; 2] = ["the database was damaged", "the database is a copy"];
 
@@ -31,6 +34,7 @@ struct Tally {
     drains: u64,
     starts: u64,
     first_starts: u64,
+    rescues: u64,
     /// Cuts by what became of what was not synced.
     fates: BTreeMap<&'static str, u64>,
     at_syncs: u64,
@@ -48,6 +52,8 @@ struct Tally {
 struct Store {
     gateway: Gateway,
     disk: Volatile,
+    /// Its database was damaged by something else than a power cut.
+    is_damaged: bool,
 }
 
 struct Cuts {
@@ -67,7 +73,7 @@ impl Store {
             .offline("max_pending = 1000000")
             .state_in(&disk.state_dir())
             .stopped();
-        Self { gateway, disk }
+        Self { gateway, disk, is_damaged: false }
     }
 
     fn start(&mut self) {
@@ -94,8 +100,29 @@ impl Store {
         self.disk.let_go();
         let log = self.gateway.log();
         self.gateway.kill9();
-        assert!(!MISTAKEN.iter().any(|mistaken| log.contains(mistaken)), "a power cut was taken for damage: {log}");
+        let is_mistaken = !self.is_damaged && MISTAKEN.iter().any(|mistaken| log.contains(mistaken));
+        assert!(!is_mistaken, "a power cut was taken for damage: {log}");
         self.disk.recover(fate)
+    }
+
+    /// While nobody runs, the database's first sectors become nonsense; its bytes after that.
+    fn damage(&mut self) -> Vec<u8> {
+        let path = self.gateway.state_dir().join("redeemd.db");
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.write_all_at(&[0xa5; 1024], 0).unwrap();
+        file.sync_all().unwrap();
+        self.is_damaged = true;
+        std::fs::read(path).unwrap()
+    }
+
+    /// What was set aside, without the logs beside it.
+    fn set_aside(&self) -> Vec<Vec<u8>> {
+        let entries = std::fs::read_dir(self.gateway.state_dir()).unwrap().map(|entry| entry.unwrap().path());
+        let is_one = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with("redeemd.db.damaged-") && !name.ends_with("-wal") && !name.ends_with("-shm")
+        };
+        entries.filter(is_one).map(|path| std::fs::read(path).unwrap()).collect()
     }
 }
 
@@ -136,6 +163,7 @@ impl Tally {
             ("cut in a drain", self.drains),
             ("cut during a start", self.starts),
             ("cut during a first start", self.first_starts),
+            ("cut during a rescue", self.rescues),
             ("armed at a sync", self.at_syncs),
             ("armed at a change", self.at_changes),
         ];
@@ -297,7 +325,7 @@ fn first_start(chance: &mut Chance, tally: &mut Tally) -> Option<()> {
         }
     };
     make();
-    tally.arm(&store.disk, chance, (FIRST_SYNCS, FIRST_CHANGES));
+    tally.arm(&store.disk, chance, FIRST);
     let fates = [fate(chance), fate(chance)];
     tally.note(fates[0], store.start_and_lose_power(fates[0]));
     tally.first_starts += 1;
@@ -319,4 +347,37 @@ fn a_power_cut_during_a_first_start_leaves_a_folder_that_starts_and_keeps() {
     print(tally.rows());
     println!("{:<36} {:>9.1}s", "took", began.elapsed().as_secs_f64());
     assert!(tally.lossy * 4 > cycles() && tally.nameless * 4 > cycles(), "too few cuts took anything: {tally:?}");
+}
+
+/// A gateway with a backlog whose database is damaged, and whose power goes while it rescues what is in it.
+fn rescue(chance: &mut Chance, tally: &mut Tally) -> Option<()> {
+    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
+    let mut store = Store::new(Volatile::mount()?, &witness);
+    witness.cut();
+    store.start();
+    for n in 0..20 {
+        assert_eq!(ledger.redeem(&store.gateway.till(""), &format!("ROW-{n}")), Some(200));
+    }
+    store.lose_power(Fate::Lost);
+    let damaged = store.damage();
+    tally.arm(&store.disk, chance, RESCUE);
+    let fate = fate(chance);
+    tally.note(fate, store.start_and_lose_power(fate));
+    tally.rescues += 1;
+    store.start();
+    assert!(store.set_aside() == [damaged], "what was damaged is not set aside as it was");
+    witness.restore();
+    ledger.settle_up(&store.gateway, &witness).assert_conserved();
+    Some(())
+}
+
+#[test]
+fn a_power_cut_during_a_rescue_leaves_the_damaged_file_and_every_row_that_was_in_it() {
+    let (mut chance, mut tally, began) = (Chance::new(seed()), Tally::default(), Instant::now());
+    for _ in 0..cycles() {
+        let Some(()) = rescue(&mut chance, &mut tally) else { return };
+    }
+    print(tally.rows());
+    println!("{:<36} {:>9.1}s", "took", began.elapsed().as_secs_f64());
+    assert!(tally.lossy * 4 > cycles() && tally.nameless * 8 > cycles(), "too few cuts took anything: {tally:?}");
 }
