@@ -208,9 +208,9 @@ impl Cuts {
     }
 
     /// Traffic, perhaps an outage, and the power goes somewhere in it; perhaps again during the start; then it runs.
-    fn cycle(&mut self) {
+    fn cycle(&mut self, number: u64) {
         let goal = 3 + self.chance.below(22);
-        match self.chance.below(3) {
+        match number % 3 {
             0 => {
                 self.traffic(goal, |_| {});
                 self.tally.accepting += 1;
@@ -227,7 +227,7 @@ impl Cuts {
                 self.tally.drains += 1;
             }
         }
-        if self.chance.below(2) == 0 {
+        if number.is_multiple_of(2) {
             let fate = fate(&mut self.chance);
             self.tally.arm(&self.store.disk, &mut self.chance, (4, 40));
             let toll = self.store.start_and_lose_power(fate);
@@ -295,8 +295,8 @@ fn power_cuts_in_traffic_outages_drains_and_starts_lose_nothing_and_double_nothi
     let (cycles, began) = (cycles(), Instant::now());
     cuts.store.start();
     cuts.witness.fail(FLAKY);
-    for _ in 0..cycles {
-        cuts.cycle();
+    for number in 0..cycles {
+        cuts.cycle(number);
     }
     cuts.witness.fail(&[]);
     let finding = cuts.ledger.settle_up(&cuts.store.gateway, &cuts.witness);
@@ -304,8 +304,8 @@ fn power_cuts_in_traffic_outages_drains_and_starts_lose_nothing_and_double_nothi
     finding.assert_conserved();
 
     let tally = &cuts.tally;
-    let kinds = [tally.accepting, tally.outages, tally.drains, tally.starts];
-    assert!(kinds.iter().all(|count| *count * 12 > cycles), "too few of a kind: {tally:?}");
+    let kinds = [tally.accepting, tally.outages, tally.drains];
+    assert!(kinds.iter().sum::<u64>() == cycles && tally.starts * 2 >= cycles, "{tally:?}");
     assert!(tally.lossy * 4 > cycles, "too few cuts lost bytes: {tally:?}");
     let effects = [tally.torn, tally.garbled, tally.reordered];
     assert!(effects.iter().all(|count| *count * 25 >= cycles), "too few of an effect: {tally:?}");
@@ -374,10 +374,13 @@ fn rescue(chance: &mut Chance, tally: &mut Tally) -> Option<()> {
 #[test]
 fn a_power_cut_during_a_rescue_leaves_the_damaged_file_and_every_row_that_was_in_it() {
     let (mut chance, mut tally, began) = (Chance::new(seed()), Tally::default(), Instant::now());
-    for _ in 0..cycles() {
+    // Each takes as long as ten of the others.
+    let cycles = cycles().div_ceil(4);
+    for _ in 0..cycles {
         let Some(()) = rescue(&mut chance, &mut tally) else { return };
     }
     print(tally.rows());
     println!("{:<36} {:>9.1}s", "took", began.elapsed().as_secs_f64());
-    assert!(tally.lossy * 4 > cycles() && tally.nameless * 8 > cycles(), "too few cuts took anything: {tally:?}");
+    assert!(tally.lossy * 5 > cycles, "too few cuts took anything: {tally:?}");
+    assert!(cycles < 25 || tally.nameless * 8 > cycles, "too few cuts took names: {tally:?}");
 }
