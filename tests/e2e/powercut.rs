@@ -14,15 +14,15 @@ use crate::volatile::{Fate, Toll};
 
 /// Cycles of every run; `REDEEMD_TORTURE_CYCLES` says otherwise.
 const CYCLES: u64 = 25;
-/// The power goes at one of so many syncs, or changes of the disk, after enough was acknowledged.
-const SYNCS: u64 = 12;
-const CHANGES: u64 = 120;
+/// The power goes at one of so many syncs, changes of names or changes after enough was acknowledged, or during a start.
+const TRAFFIC: (u64, u64, u64) = (12, 1, 120);
+const START: (u64, u64, u64) = (4, 3, 40);
 /// It goes without a request at the latest so long after.
 const LATE_MS_MAX: u64 = 40;
-/// A first start makes about so many syncs and changes.
-const FIRST: (u64, u64) = (14, 1_900);
+/// A first start makes about so many.
+const FIRST: (u64, u64, u64) = (14, 10, 1_900);
 /// A rescue of few rows is over after about so many.
-const RESCUE: (u64, u64) = (10, 150);
+const RESCUE: (u64, u64, u64) = (10, 12, 150);
 /// What the daemon says when it takes a power cut for something else.
 const MISTAKEN: [&str; 2] = ["the database was damaged", "the database is a copy"];
 
@@ -38,6 +38,7 @@ struct Tally {
     /// Cuts by what became of what was not synced.
     fates: BTreeMap<&'static str, u64>,
     at_syncs: u64,
+    at_namings: u64,
     at_changes: u64,
     /// Cuts that took bytes that were written, names that were made, and those that tore, garbled or reordered.
     lossy: u64,
@@ -145,15 +146,15 @@ impl Tally {
         self.toll += toll;
     }
 
-    /// The power is to go at a sync or at a change, one of the next so many.
-    fn arm(&mut self, disk: &Volatile, chance: &mut Chance, (syncs, changes): (u64, u64)) {
-        if chance.below(2) == 0 {
-            disk.arm(Moment::Sync, 1 + chance.below(syncs));
-            self.at_syncs += 1;
-        } else {
-            disk.arm(Moment::Change, 1 + chance.below(changes));
-            self.at_changes += 1;
-        }
+    /// The power is to go at one of the next so many syncs, changes of names, or changes of any kind.
+    fn arm(&mut self, disk: &Volatile, chance: &mut Chance, (syncs, namings, changes): (u64, u64, u64)) {
+        let (moment, count, within) = match chance.below(5) {
+            0 | 1 => (Moment::Sync, &mut self.at_syncs, syncs),
+            2 => (Moment::Naming, &mut self.at_namings, namings),
+            _ => (Moment::Change, &mut self.at_changes, changes),
+        };
+        disk.arm(moment, 1 + chance.below(within));
+        *count += 1;
     }
 
     fn rows(&self) -> Vec<(String, u64)> {
@@ -165,6 +166,7 @@ impl Tally {
             ("cut during a first start", self.first_starts),
             ("cut during a rescue", self.rescues),
             ("armed at a sync", self.at_syncs),
+            ("armed at a change of names", self.at_namings),
             ("armed at a change", self.at_changes),
         ];
         let effects = [
@@ -229,7 +231,7 @@ impl Cuts {
         }
         if number.is_multiple_of(2) {
             let fate = fate(&mut self.chance);
-            self.tally.arm(&self.store.disk, &mut self.chance, (4, 40));
+            self.tally.arm(&self.store.disk, &mut self.chance, START);
             let toll = self.store.start_and_lose_power(fate);
             self.tally.note(fate, toll);
             self.tally.starts += 1;
@@ -257,7 +259,7 @@ impl Cuts {
                 (ledger.acknowledged() >= goal || scraper.is_finished()).then_some(())
             });
             before_the_end(witness);
-            tally.arm(&store.disk, chance, (SYNCS, CHANGES));
+            tally.arm(&store.disk, chance, TRAFFIC);
             let latest = Instant::now() + late;
             while !store.disk.is_dark() && Instant::now() < latest {
                 moment(Duration::from_millis(1));
@@ -382,5 +384,5 @@ fn a_power_cut_during_a_rescue_leaves_the_damaged_file_and_every_row_that_was_in
     print(tally.rows());
     println!("{:<36} {:>9.1}s", "took", began.elapsed().as_secs_f64());
     assert!(tally.lossy * 5 > cycles, "too few cuts took anything: {tally:?}");
-    assert!(cycles < 25 || tally.nameless * 8 > cycles, "too few cuts took names: {tally:?}");
+    assert!(cycles < 25 || tally.nameless * 25 > cycles, "too few cuts took names: {tally:?}");
 }

@@ -19,8 +19,10 @@ pub(crate) enum Power {
 /// A request at which the power may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// After the change, before anything else.
+    /// After a change of bytes or of names, before anything else.
     Change,
+    /// After a change of names.
+    Naming,
     /// Before the sync has any effect.
     Sync,
 }
@@ -148,7 +150,8 @@ impl Medium {
 
     /// Whether the power goes at this one.
     pub(crate) fn blows(&mut self, moment: Moment) -> bool {
-        let Some((_, left)) = self.fuse.as_mut().filter(|(at, _)| *at == moment) else { return false };
+        let is_meant = |at: Moment| at == moment || (at, moment) == (Moment::Change, Moment::Naming);
+        let Some((_, left)) = self.fuse.as_mut().filter(|(at, _)| is_meant(*at)) else { return false };
         *left = left.saturating_sub(1);
         if *left > 0 {
             return false;

@@ -133,11 +133,11 @@ impl Files {
     }
 
     /// Does a change, unless the power goes with it: then it may be on the disk, and nobody hears so.
-    fn change<T>(&self, change: impl FnOnce(&mut Medium) -> Done<T>) -> Done<T> {
+    fn change<T>(&self, moment: Moment, change: impl FnOnce(&mut Medium) -> Done<T>) -> Done<T> {
         let mut medium = self.enter()?;
         let done = change(&mut medium)?;
         medium.changes += 1;
-        if medium.blows(Moment::Change) {
+        if medium.blows(moment) {
             drop(medium);
             drop(self.enter()?);
         }
@@ -155,7 +155,7 @@ impl Files {
 
     fn make(&self, parent: INodeNo, name: &OsStr, mode: u32, kind: Kind) -> Done<FileAttr> {
         let mode = u16::try_from(mode & 0o7777).unwrap();
-        self.change(|medium| {
+        self.change(Moment::Naming, |medium| {
             if medium.find(parent.0, text(name)?).is_some() {
                 return Err(Errno::EEXIST);
             }
@@ -165,7 +165,7 @@ impl Files {
     }
 
     fn remove(&self, parent: INodeNo, name: &OsStr) -> Done<()> {
-        self.change(|medium| {
+        self.change(Moment::Naming, |medium| {
             let names = medium.names_mut(parent.0).ok_or(Errno::ENOENT)?;
             names.remove(text(name)?).map(drop).ok_or(Errno::ENOENT)
         })
@@ -173,7 +173,7 @@ impl Files {
 
     fn set(&self, id: Id, mode: Option<u32>, size: Option<u64>) -> Done<FileAttr> {
         if let Some(size) = size {
-            self.change(|medium| medium.cut(id, size).ok_or(Errno::ENOENT))?;
+            self.change(Moment::Change, |medium| medium.cut(id, size).ok_or(Errno::ENOENT))?;
         }
         let mut medium = self.enter()?;
         let node = medium.nodes.get_mut(&id).ok_or(Errno::ENOENT)?;
@@ -185,7 +185,7 @@ impl Files {
         if parent != newparent {
             return Err(Errno::EXDEV);
         }
-        self.change(|medium| {
+        self.change(Moment::Naming, |medium| {
             let names = medium.names_mut(parent.0).ok_or(Errno::ENOENT)?;
             names.rename(text(name)?, text(newname)?).map(drop).ok_or(Errno::ENOENT)
         })
@@ -359,7 +359,7 @@ impl Filesystem for Files {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.change(|medium| medium.write(ino.0, offset, data).ok_or(Errno::ENOENT)) {
+        match self.change(Moment::Change, |medium| medium.write(ino.0, offset, data).ok_or(Errno::ENOENT)) {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap()),
             Err(error) => reply.error(error),
         }
