@@ -14,7 +14,7 @@ use crate::volatile::{Fate, Toll};
 
 /// Cycles of every run; `REDEEMD_TORTURE_CYCLES` says otherwise.
 const CYCLES: u64 = 25;
-/// The power goes at one of so many syncs, changes of names or changes after enough was acknowledged, or during a start.
+/// The power goes at one of so many syncs, changes of names or changes: after enough was acknowledged, during a start.
 const TRAFFIC: (u64, u64, u64) = (12, 1, 120);
 const START: (u64, u64, u64) = (4, 3, 40);
 /// It goes without a request at the latest so long after.
@@ -323,7 +323,7 @@ fn first_start(chance: &mut Chance, tally: &mut Tally) -> Option<()> {
     let (is_made, folder) = (chance.below(2) == 0, store.gateway.state_dir());
     let make = || {
         if is_made {
-            std::fs::create_dir_all(&folder).unwrap()
+            std::fs::create_dir_all(&folder).unwrap();
         }
     };
     make();
