@@ -39,7 +39,7 @@ bench:
 torture:
 	@packaging/need build test fuzz
 	REDEEMD_TORTURE=1 REDEEMD_TORTURE_CYCLES=$${REDEEMD_TORTURE_CYCLES:-1000} \
-		cargo nextest run --locked --no-fail-fast --run-ignored all --success-output final -E 'test(torture) or test(backlog::)'
+		cargo nextest run --locked --no-fail-fast --run-ignored all --success-output final -E 'test(torture) or test(powercut::) or test(backlog::)'
 	POWER_IMAGES=20 cargo nextest run --locked --success-output final --test power
 	fuzz/run 60
 

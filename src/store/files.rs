@@ -23,12 +23,21 @@ pub(super) fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> StoreErr
 }
 
 pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
-    if dir.is_dir() {
+    if dir.is_dir() { Ok(()) } else { std::fs::create_dir_all(dir).map_err(file_error(dir)) }
+}
+
+/// Makes the directory's own name durable: whoever made it, as systemd does, need not have synced the one above it.
+/// Nothing is to be done for a mount point, and nothing can be where the one above it may not be read.
+pub(super) fn sync_name_of(dir: &Path) -> Result<(), StoreError> {
+    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let device = |path: &Path| std::fs::metadata(path).map(|meta| meta.dev()).map_err(file_error(path));
+    if device(dir)? != device(above)? {
         return Ok(());
     }
-    std::fs::create_dir_all(dir).map_err(file_error(dir))?;
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    sync_dir(parent)
+    match sync_dir(above) {
+        Err(StoreError::File { error, .. }) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
 }
 
 /// The names in a directory are durable only once the directory itself is synced (fsync(2)).

@@ -176,6 +176,7 @@ fn is_fresh(dir: &Path) -> Result<bool, StoreError> {
 
 /// A new database comes to its place by a rename, whole: a power cut during the first start leaves it or nothing.
 fn make(dir: &Path) -> Result<(), StoreError> {
+    files::sync_name_of(dir)?;
     let new = damage::Unfinished::begin(dir)?;
     schema::finish(schema::create(new.path())?)?;
     new.install(FILE)

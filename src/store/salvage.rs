@@ -319,14 +319,20 @@ impl<'a> Salvage<'a> {
         Ok(())
     }
 
+    /// How many rows of each lane and state there are. They are counted here, because SQLite would sort all of them
+    /// in memory first.
+    fn count_rows(&self) -> Result<Vec<(i64, i64, i64)>, StoreError> {
+        let mut counts: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+        let mut statement = self.sql.prepare("SELECT lane, state FROM redemption")?;
+        for row in statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            *counts.entry(row?).or_default() += 1;
+        }
+        Ok(counts.into_iter().map(|((lane, state), count)| (lane, state, count)).collect())
+    }
+
     /// The lifetime totals: the rows that are here, and those that had left after their retention.
     fn keep_books(&mut self) -> Result<Tally, StoreError> {
-        let rows: Vec<(i64, i64, i64)> = {
-            let mut statement =
-                self.sql.prepare("SELECT lane, state, count(*) FROM redemption GROUP BY lane, state")?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            rows.collect::<Result<_, _>>()?
-        };
+        let rows = self.count_rows()?;
         for (lane, _, _) in &rows {
             self.lanes.entry(*lane).or_default();
         }

@@ -1,5 +1,7 @@
 //! Long outages: a big backlog at the start, a stop in the middle of its drain, a reader that does not go away.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use redeemd::clock::Clock;
@@ -7,7 +9,7 @@ use redeemd::limits::LaneNow;
 use redeemd::settings::Offline;
 use redeemd::store::{NewRedemption, Op, Store, Surroundings};
 
-use crate::harness::{Fault, Gateway, Order, Provider, Witness, at_once, eventually};
+use crate::harness::{Fault, Gateway, Order, Provider, Witness, at_once, eventually, within};
 use crate::oracle::Ledger;
 
 /// A long outage's rows: a hundred thousand where there is time, `make torture`.
@@ -25,6 +27,9 @@ const LOG_BYTES_MAX: u64 = 48 * 1024 * 1024;
 const FEW: usize = 1_000;
 /// How long a stop may take: `TimeoutStopSec=` of the unit is longer.
 const STOP_MAX: Duration = Duration::from_secs(15);
+/// How long a salvage may take before it counts as never; what it takes is printed.
+const SALVAGE_MAX: Duration = Duration::from_secs(900);
+const PAGE_BYTES: usize = 4096;
 
 /// Puts `rows` redemptions into a stopped gateway's store, through the store's own door.
 fn fill(gateway: &Gateway, rows: usize) {
@@ -45,8 +50,12 @@ fn fill(gateway: &Gateway, rows: usize) {
 }
 
 fn resident_kib(pid: u32) -> u64 {
+    status_kib(pid, "VmRSS:")
+}
+
+fn status_kib(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
@@ -83,6 +92,34 @@ fn a_long_outages_rows_are_ready_as_soon_as_a_thousand_and_take_no_more_memory()
     let (few, many) = (start_with(FEW), start_with(many()));
     assert!(many.0 < few.0 * 3 + Duration::from_millis(50), "{many:?} beside {few:?}");
     assert!(many.1 < few.1 * 5 / 4, "{many:?} beside {few:?}");
+}
+
+/// Damages the first page of a database of `rows` pending redemptions; how long the next start took to ready, and its
+/// peak memory in KiB.
+fn salvage_of(rows: usize) -> (Duration, u64) {
+    let mut witness = Witness::start(1);
+    witness.cut();
+    let mut gateway = Gateway::with().lane_at("main", &witness.redeem_url(), "").stopped();
+    std::fs::create_dir_all(gateway.state_dir()).unwrap();
+    fill(&gateway, rows);
+    let database = File::options().write(true).open(gateway.state_dir().join("redeemd.db")).unwrap();
+    database.write_all_at(&[0xa5; PAGE_BYTES], 0).unwrap();
+    let began = Instant::now();
+    gateway.launch();
+    within(SALVAGE_MAX, "the gateway is ready", || gateway.is_ready().then_some(()));
+    let (took, peak) = (began.elapsed(), status_kib(gateway.pid(), "VmHWM:"));
+    let counts = gateway.counts();
+    assert_eq!((counts.pending, counts.parked, counts.accepted), (rows as u64, 0, rows as u64), "{counts:?}");
+    let note = gateway.status()["storage"].to_string();
+    println!("{rows} rows salvaged in {took:?}, {peak} KiB at its peak: {note}");
+    (took, peak)
+}
+
+#[test]
+#[ignore = "a million rows take minutes to write and to salvage; `make torture` runs it"]
+fn a_million_rows_behind_a_damaged_first_page_are_all_salvaged_in_the_memory_of_few() {
+    let (few, many) = (salvage_of(50_000), salvage_of(1_000_000));
+    assert!(many.1 < few.1 * 2, "{many:?} beside {few:?}");
 }
 
 #[test]

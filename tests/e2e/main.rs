@@ -15,6 +15,7 @@ mod harness;
 mod netns;
 mod operator;
 mod oracle;
+mod powercut;
 mod rehearse;
 mod rescue;
 mod road;
@@ -23,4 +24,6 @@ mod start;
 mod till;
 mod torture;
 mod upgrade;
+#[path = "../volatile/mod.rs"]
+mod volatile;
 mod watchdog;

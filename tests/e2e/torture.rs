@@ -9,13 +9,13 @@ use crate::oracle::Ledger;
 /// Cycles of every run; `REDEEMD_TORTURE_CYCLES` says otherwise.
 const CYCLES: u64 = 120;
 /// Tills that redeem at the same time.
-const TILLS: usize = 4;
+pub(crate) const TILLS: usize = 4;
 /// Between two looks at the books.
 const SCRAPE_EVERY: Duration = Duration::from_millis(15);
 /// The latest moment of a kill during a start.
 const START_MS_MAX: u64 = 90;
 
-const FLAKY: Shares = &[
+pub(crate) const FLAKY: Shares = &[
     (Fault::LostReply, 100),
     (Fault::Reset, 60),
     (Fault::ServerError, 60),
@@ -36,7 +36,7 @@ struct Tally {
 }
 
 /// Sets its flag when it goes.
-struct Over<'a>(&'a AtomicBool);
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
@@ -175,7 +175,13 @@ impl Torture {
 }
 
 /// New codes, now and then one that has no answer yet, now and then one that has.
-fn redeem_until_it_is_gone(ledger: &Ledger, till: &Till, next: &AtomicU64, over: &AtomicBool, mut chance: Chance) {
+pub(crate) fn redeem_until_it_is_gone(
+    ledger: &Ledger,
+    till: &Till,
+    next: &AtomicU64,
+    over: &AtomicBool,
+    mut chance: Chance,
+) {
     while !over.load(Ordering::SeqCst) {
         let again = match chance.below(6) {
             0 => ledger.unanswered(),
@@ -189,7 +195,7 @@ fn redeem_until_it_is_gone(ledger: &Ledger, till: &Till, next: &AtomicU64, over:
     }
 }
 
-fn scrape_until_it_is_gone(ledger: &Ledger, operators: &Till, over: &AtomicBool) {
+pub(crate) fn scrape_until_it_is_gone(ledger: &Ledger, operators: &Till, over: &AtomicBool) {
     while !over.load(Ordering::SeqCst) && ledger.scrape(operators) {
         moment(SCRAPE_EVERY);
     }

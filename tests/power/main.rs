@@ -12,14 +12,17 @@
 mod disk;
 mod oracle;
 mod tape;
+#[path = "../volatile/mod.rs"]
+mod volatile;
 mod workload;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use disk::{Disk, Fate};
+use disk::Disk;
 use oracle::Oracle;
 use tape::{Event, Tape};
+use volatile::Fate;
 
 /// How many images of each sync point are opened, unless `POWER_IMAGES` says otherwise.
 const IMAGES_OF_A_POINT: u64 = 3;

@@ -71,7 +71,9 @@ impl Tape {
                 b'W' => events.push(Event::Write(file, offset, data.to_vec())),
                 b'T' => events.push(Event::Cut(file, offset)),
                 b'S' => events.push(Event::Sync(file)),
-                b'D' => events.push(Event::SyncNames),
+                b'D' if name.ends_with("/state") => events.push(Event::SyncNames),
+                // The one above it, which is not cut off here.
+                b'D' => {}
                 b'R' => {
                     let to = local(std::str::from_utf8(data).unwrap()).unwrap();
                     let from = local(name).unwrap();

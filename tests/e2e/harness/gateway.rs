@@ -260,6 +260,18 @@ impl Gateway {
         process.kill9();
     }
 
+    /// Starts it on the folder as it is, and does not wait.
+    pub(crate) fn launch(&mut self) {
+        assert!(self.process.is_none(), "it runs already");
+        let settings = self.builder.write_settings(self.tills, self.admin);
+        self.process = Some(Process::start(self.builder.command(&settings), false).0);
+    }
+
+    /// Whether it says that it is ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.operators().try_send("GET", "/readyz", &[], b"").is_ok_and(|reply| reply.status == 200)
+    }
+
     /// Starts it and returns when it has ended by itself: its exit status and all that it said.
     pub(crate) fn start_in_vain(&mut self) -> (ExitStatus, String) {
         let settings = self.builder.write_settings(self.tills, self.admin);
@@ -305,6 +317,13 @@ impl Gateway {
     pub(crate) fn kill9(&mut self) {
         self.process().kill9();
         self.process = None;
+    }
+
+    /// SIGKILL, and does not wait: it may hang in a request to a disk without power.
+    pub(crate) fn strike(&mut self) {
+        if !self.has_ended() {
+            self.process().signal(Signal::KILL);
+        }
     }
 
     /// SIGTERM; its exit status.

@@ -5,11 +5,13 @@
 mod console;
 mod disk;
 mod gateway;
+mod medium;
 pub(crate) mod network;
 mod process;
 mod provider;
 mod till;
 mod time;
+mod volatile;
 mod witness;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -17,11 +19,13 @@ use std::time::{Duration, Instant};
 
 pub(crate) use disk::{DATABASE, EIO, EROFS, LOG, Mount, Shim, Word, skipped};
 pub(crate) use gateway::{Builder, Counts, Gateway};
+pub(crate) use medium::Moment;
 pub(crate) use network::{Network, in_a_network_of_its_own};
 pub(crate) use process::redeemd;
 pub(crate) use provider::Provider;
 pub(crate) use till::{Order, Reply, Till};
 pub(crate) use time::{FakeTime, set_clock, synchronised};
+pub(crate) use volatile::Volatile;
 pub(crate) use witness::{Fault, Notes, Shares, Witness};
 
 /// How long anything may take here before it counts as never.
