@@ -20,7 +20,7 @@ enum Guard {
 impl Desk<'_> {
     pub(super) fn accept(&mut self, new: &NewRedemption, reusable: bool) -> Result<Done, StoreError> {
         let key = key_of(new);
-        let repeat = self.by_key(key)?.filter(|row| !is_asked_anew(row) && !is_a_namesakes(row, &new.request));
+        let repeat = self.by_key_of(new, key)?.filter(|row| !is_asked_anew(row) && !is_a_namesakes(row, &new.request));
         if let Some(row) = repeat {
             return self.repeat(&row, &new.request).map(|decision| Done::Decided(decision, None));
         }
@@ -33,16 +33,32 @@ impl Desk<'_> {
         if let Err(limit) = limits::admit(self.around.offline, now) {
             return Ok(Done::Decided(Decision::Limited(limit), None));
         }
-        let kind = self.kind_of(&now, reusable, &guard);
+        let keyless = if new.key.is_none() { kind::KEYLESS } else { 0 };
+        let kind = self.kind_of(&now, reusable, &guard) | keyless;
         let stored = self.fresh(new, lane, key, kind)?;
         self.take(&stored, &new.request, now)
     }
 
+    /// The newest redemption of this key, wherever one of its making lies.
+    fn by_key_of(&self, new: &NewRedemption, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
+        let Request { reward_code, business_refrence, .. } = &new.request;
+        match new.key {
+            Some(_) => self.by_key(key),
+            None => self.by_guard_and_key(row::guard_of(business_refrence, reward_code), key),
+        }
+    }
+
+    /// The newest redemption of a key that its till gave it, and, of version 1, of any key.
     pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
         let (high, low) = halves(key);
-        let sql =
-            format!("SELECT {COLUMNS} FROM redemption WHERE key = ?1 AND key_rest = ?2 ORDER BY seq DESC LIMIT 1");
-        Ok(self.sql.prepare_cached(&sql)?.query_row((high, low), Stored::from_row).optional()?)
+        Ok(self.sql.prepare_cached(&by_key_sql())?.query_row((high, low), Stored::from_row).optional()?)
+    }
+
+    /// The newest redemption of a key that was made of its fields: who has these has this guard.
+    pub(super) fn by_guard_and_key(&self, guard: i64, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
+        let (high, low) = halves(key);
+        let mut statement = self.sql.prepare_cached(&by_guard_and_key_sql())?;
+        Ok(statement.query_row((guard, high, low), Stored::from_row).optional()?)
     }
 
     fn repeat(&self, row: &Stored, request: &Request) -> Result<Decision, StoreError> {
@@ -73,8 +89,7 @@ impl Desk<'_> {
 
     /// Every redemption of this business and code.
     pub(super) fn rivals(&self, business: &str, code: &RewardCode) -> Result<Vec<Stored>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM redemption WHERE guard = ?1 AND business = ?2 AND code = ?3");
-        let mut statement = self.sql.prepare_cached(&sql)?;
+        let mut statement = self.sql.prepare_cached(&rivals_sql())?;
         let rows = statement.query_map((row::guard_of(business, code), business, code.reveal()), Stored::from_row)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -145,6 +160,23 @@ impl Desk<'_> {
     }
 }
 
+/// The condition on `kind` is written as the index of keys has it, or that index would not be used.
+fn by_key_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM redemption WHERE key = ?1 AND key_rest = ?2 AND kind & 16 = 0 ORDER BY seq DESC LIMIT 1"
+    )
+}
+
+fn by_guard_and_key_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM redemption WHERE guard = ?1 AND key = ?2 AND key_rest = ?3 ORDER BY seq DESC LIMIT 1"
+    )
+}
+
+fn rivals_sql() -> String {
+    format!("SELECT {COLUMNS} FROM redemption WHERE guard = ?1 AND business = ?2 AND code = ?3")
+}
+
 /// Whether a redemption holds its code while the provider cannot be asked.
 fn holds_code(row: &Stored) -> bool {
     match row.state {
@@ -195,5 +227,42 @@ pub(super) fn used_by(row: &Stored) -> UsedBy {
         date: row.date.clone(),
         accepted_at_ms: row.accepted_ms,
         state: row.state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::store::schema;
+
+    /// How SQLite goes about a query, in its own words.
+    fn plan(version: i64, sql: &str) -> String {
+        let connection = schema::create_as(Path::new(""), version).unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps: Vec<String> =
+            statement.raw_query().mapped(|row| row.get("detail")).collect::<Result<_, _>>().unwrap();
+        steps.join("; ")
+    }
+
+    #[test]
+    fn each_look_for_an_earlier_redemption_is_one_search_of_its_index() {
+        let by_key = "SEARCH redemption USING INDEX redemption_key (key=?)";
+        for version in 1..=schema::VERSION {
+            assert_eq!(plan(version, &by_key_sql()), by_key, "version {version}");
+        }
+        let by_both = "SEARCH redemption USING INDEX redemption_guard (guard=? AND key=?)";
+        assert_eq!(plan(schema::VERSION, &by_guard_and_key_sql()), by_both);
+        let by_guard = "SEARCH redemption USING INDEX redemption_guard (guard=?)";
+        assert_eq!(plan(schema::VERSION, &rivals_sql()), by_guard);
+        assert_eq!(plan(1, &rivals_sql()), by_guard);
+    }
+
+    #[test]
+    fn the_condition_in_the_index_of_keys_is_the_bit_that_says_keyless() {
+        assert_eq!(kind::KEYLESS, 16);
+        let bits = [kind::TRUSTED, kind::ONLINE, kind::REUSABLE, kind::PROVIDER_ONLY, kind::KEYLESS];
+        assert_eq!(bits.iter().sum::<i64>(), kind::ALL);
     }
 }
