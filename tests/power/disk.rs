@@ -192,10 +192,14 @@ impl Disk {
         self.files.entry(file).or_default().pending.push(change);
     }
 
+    /// Whether a power cut now can leave more than one disk.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        !self.pending_names.is_empty() || self.files.values().any(|file| !file.pending.is_empty())
+    }
+
     /// What is on the disk after a power cut now; `None`: nothing was pending, so that only one fate is possible.
     pub(crate) fn image(&self, fate: Fate) -> Option<Image> {
-        let nothing_pending = self.pending_names.is_empty() && self.files.values().all(|file| file.pending.is_empty());
-        if nothing_pending && !matches!(fate, Fate::Lost) {
+        if !self.is_unsynced() && !matches!(fate, Fate::Lost) {
             return None;
         }
         let mut dice = match fate {

@@ -204,3 +204,23 @@ fn a_fixtures_log_holds_what_its_database_does_not() {
     let expected = fs::read_to_string(current().join(ROWS)).unwrap();
     assert!(without.lines().count() < expected.lines().count(), "{without}");
 }
+
+#[test]
+fn an_earlier_versions_log_that_was_lost_after_a_crash_is_damage_and_not_migrated_away() {
+    let mut world = World::new();
+    world.take("till-1", "A");
+    world.crash();
+    world.store = None;
+    let raw = Connection::open(world.path().join(FILE)).unwrap();
+    raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    raw.execute_batch(
+        "DROP INDEX redemption_key; DROP INDEX redemption_guard; CREATE INDEX redemption_key ON redemption (key); \
+         CREATE INDEX redemption_guard ON redemption (guard); PRAGMA user_version = 1; PRAGMA wal_checkpoint;",
+    )
+    .unwrap();
+    drop(raw);
+    fs::remove_file(world.path().join(LOG)).unwrap();
+    world.open();
+    let salvage = world.report.salvage.as_ref().expect("what was in the log is gone");
+    assert!(salvage.why.contains("log is missing"), "{salvage}");
+}
