@@ -10,7 +10,7 @@ help:
 	@echo 'make unit       the tests alone'
 	@echo 'make service    the package and the service test alone'
 	@echo 'make bench      the figures of the README, measured here'
-	@echo 'make torture    the long runs: kills, power cuts, fuzzing'
+	@echo 'make torture    the long runs: kills, power cuts, months in virtual time, fuzzing; an hour or two'
 	@echo 'make deb        target/debian/redeemd_$(VERSION)_*.deb'
 	@echo 'make deb-arm64  the same for arm64, tried under emulation'
 
@@ -38,10 +38,7 @@ bench:
 
 torture:
 	@packaging/need build test fuzz
-	REDEEMD_TORTURE=1 REDEEMD_TORTURE_CYCLES=$${REDEEMD_TORTURE_CYCLES:-1000} \
-		cargo nextest run --locked --no-fail-fast --run-ignored all --success-output final -E 'test(torture) or test(powercut::) or test(backlog::)'
-	POWER_IMAGES=20 cargo nextest run --locked --success-output final --test power
-	fuzz/run 60
+	tests/torture
 
 release:
 	@packaging/need build

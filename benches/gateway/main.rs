@@ -2,6 +2,7 @@
 //!
 //! Every figure stands beside its yardstick, measured in the same run: the same HTTP server without a store, this
 //! disk's fdatasync, a bare client loop. Rounds alternate and the median counts, because machines are shared.
+//! `BENCH_PARTS=accepts,latency` measures some parts alone, `BENCH_BINARY=path` another build.
 
 mod disk;
 mod load;
@@ -37,15 +38,23 @@ fn main() -> Result<(), Failure> {
         return Ok(());
     }
     let rows_max: usize = std::env::var("BENCH_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    let parts = std::env::var("BENCH_PARTS").unwrap_or_else(|_| "accepts,latency,drain,bytes,backlog".to_owned());
     let mut report = Report::new();
-    accepts(&mut report)?;
-    latency(&mut report)?;
-    drain(&mut report, Duration::ZERO)?;
-    drain(&mut report, Duration::from_millis(20))?;
-    bytes_written(&mut report)?;
-    for rows in [0, 100_000, 1_000_000] {
-        if rows <= rows_max {
-            backlog(&mut report, rows)?;
+    for part in parts.split(',') {
+        match part {
+            "accepts" => accepts(&mut report)?,
+            "latency" => latency(&mut report)?,
+            "drain" => {
+                drain(&mut report, Duration::ZERO)?;
+                drain(&mut report, Duration::from_millis(20))?;
+            }
+            "bytes" => bytes_written(&mut report)?,
+            "backlog" => {
+                for rows in [0, 100_000, 1_000_000].into_iter().filter(|rows| *rows <= rows_max) {
+                    backlog(&mut report, rows)?;
+                }
+            }
+            other => return Err(format!("there is no part {other:?}").into()),
         }
     }
     report.row("stripped binary", &machine::binary_size()?, "8 MiB, 5 MiB");

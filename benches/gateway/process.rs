@@ -17,7 +17,7 @@ use crate::{Failure, load, machine};
 const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(crate) fn binary() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_redeemd"))
+    std::env::var_os("BENCH_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_redeemd")), PathBuf::from)
 }
 
 fn free_port() -> Result<SocketAddr, Failure> {

@@ -234,6 +234,11 @@ fn tell_opening(report: &OpenReport) {
     if let Some(salvage) = &report.salvage {
         tracing::error!("the database was damaged: {salvage}");
     }
+    match &report.migrated {
+        Some(migrated) if migrated.put_off.is_some() => tracing::warn!("{migrated}"),
+        Some(migrated) => tracing::info!("{migrated}"),
+        None => {}
+    }
     if report.moved {
         tracing::warn!("the database is a copy or was restored: every pending redemption is treated as uncertain");
     }

@@ -3,12 +3,33 @@
 use rusqlite::OptionalExtension;
 
 use super::forward::Claimed;
-use super::row::{self, COLUMNS, Stored, halves};
+use super::row::{self, Stored, columns, halves};
 use super::schema::{kind, mark};
 use super::types::{Decision, NewRedemption, Taken, UsedBy};
 use super::{Desk, Done, StoreError};
 use crate::limits::{self, LaneNow};
 use crate::redemption::{Fingerprint, Request, RewardCode, Seq, State};
+
+/// The condition on `kind` is written as the index of keys has it, or that index would not be used.
+const BY_KEY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM redemption WHERE key = ?1 AND key_rest = ?2 AND kind & 16 = 0 ORDER BY seq DESC LIMIT 1"
+);
+const BY_GUARD_AND_KEY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM redemption WHERE guard = ?1 AND key = ?2 AND key_rest = ?3 ORDER BY seq DESC LIMIT 1"
+);
+const RIVALS: &str =
+    concat!("SELECT ", columns!(), " FROM redemption WHERE guard = ?1 AND business = ?2 AND code = ?3");
+
+/// What a request is looked for by.
+#[derive(Clone, Copy)]
+struct Names {
+    key: [u8; 16],
+    guard: i64,
+}
 
 /// What the code's earlier redemptions say.
 enum Guard {
@@ -19,30 +40,55 @@ enum Guard {
 
 impl Desk<'_> {
     pub(super) fn accept(&mut self, new: &NewRedemption, reusable: bool) -> Result<Done, StoreError> {
-        let key = key_of(new);
-        let repeat = self.by_key(key)?.filter(|row| !is_asked_anew(row) && !is_a_namesakes(row, &new.request));
-        if let Some(row) = repeat {
+        let Request { reward_code, business_refrence, .. } = &new.request;
+        let names = Names { key: key_of(new), guard: row::guard_of(business_refrence, reward_code) };
+        // They are looked at whatever the repeat is: a redemption without a till's key is among them.
+        let rivals = if reusable { Vec::new() } else { self.rivals(names.guard, business_refrence, reward_code)? };
+        let repeat = self.newest_of_key(new, names, reusable, &rivals)?;
+        if let Some(row) = repeat.filter(|row| !is_asked_anew(row) && !is_a_namesakes(row, &new.request)) {
             return self.repeat(&row, &new.request).map(|decision| Done::Decided(decision, None));
         }
         let lane = self.books.lane(self.sql, &new.lane)?;
         let now = LaneNow { pending: self.books.pending(lane), ..(self.around.lane)(&new.lane) };
-        let guard = if reusable { Guard::Free } else { self.guard(&new.request, now.up, None)? };
+        let guard = guard(rivals, now.up);
         if let Guard::Held(other) = guard {
             return Ok(Done::Decided(Decision::Used(used_by(&other)), None));
         }
         if let Err(limit) = limits::admit(self.around.offline, now) {
             return Ok(Done::Decided(Decision::Limited(limit), None));
         }
-        let kind = self.kind_of(&now, reusable, &guard);
-        let stored = self.fresh(new, lane, key, kind)?;
+        let keyless = if new.key.is_none() { kind::KEYLESS } else { 0 };
+        let kind = self.kind_of(&now, reusable, &guard) | keyless;
+        let stored = self.fresh(new, lane, names, kind)?;
         self.take(&stored, &new.request, now)
     }
 
+    /// The newest redemption of this key, wherever one of its making lies; `rivals` are empty for a reusable code.
+    fn newest_of_key(
+        &self,
+        new: &NewRedemption,
+        names: Names,
+        reusable: bool,
+        rivals: &[Stored],
+    ) -> Result<Option<Stored>, StoreError> {
+        match new.key {
+            Some(_) => self.by_key(names.key),
+            None if reusable => self.by_guard_and_key(names.guard, names.key),
+            None => Ok(rivals.iter().rfind(|row| row.key == names.key).cloned()),
+        }
+    }
+
+    /// The newest redemption of a key that its till gave it, and, of version 1, of any key.
     pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
         let (high, low) = halves(key);
-        let sql =
-            format!("SELECT {COLUMNS} FROM redemption WHERE key = ?1 AND key_rest = ?2 ORDER BY seq DESC LIMIT 1");
-        Ok(self.sql.prepare_cached(&sql)?.query_row((high, low), Stored::from_row).optional()?)
+        Ok(self.sql.prepare_cached(BY_KEY)?.query_row((high, low), Stored::from_row).optional()?)
+    }
+
+    /// The newest redemption of a key that was made of its fields: who has these has this guard.
+    pub(super) fn by_guard_and_key(&self, guard: i64, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
+        let (high, low) = halves(key);
+        let mut statement = self.sql.prepare_cached(BY_GUARD_AND_KEY)?;
+        Ok(statement.query_row((guard, high, low), Stored::from_row).optional()?)
     }
 
     fn repeat(&self, row: &Stored, request: &Request) -> Result<Decision, StoreError> {
@@ -55,28 +101,13 @@ impl Desk<'_> {
         Ok(Decision::Settled(Box::new(row.redemption(self.sql, self.books.name(row.lane))?)))
     }
 
-    /// What other redemptions of the code say, `but` for one row.
-    fn guard(&self, request: &Request, lane_up: bool, but: Option<Seq>) -> Result<Guard, StoreError> {
-        let mut confirmed = false;
-        for other in self.rivals(&request.business_refrence, &request.reward_code)? {
-            match other.state {
-                _ if Some(other.seq) == but => {}
-                State::Pending | State::Parked => return Ok(Guard::Held(Box::new(other))),
-                State::Voided if other.has(mark::UNCERTAIN) => return Ok(Guard::Held(Box::new(other))),
-                State::Confirmed if !lane_up => return Ok(Guard::Held(Box::new(other))),
-                State::Confirmed => confirmed = true,
-                State::Declined | State::Voided => {}
-            }
-        }
-        Ok(if confirmed { Guard::ProviderOnly } else { Guard::Free })
-    }
-
-    /// Every redemption of this business and code.
-    pub(super) fn rivals(&self, business: &str, code: &RewardCode) -> Result<Vec<Stored>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM redemption WHERE guard = ?1 AND business = ?2 AND code = ?3");
-        let mut statement = self.sql.prepare_cached(&sql)?;
-        let rows = statement.query_map((row::guard_of(business, code), business, code.reveal()), Stored::from_row)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    /// Every redemption of this business and code, whose guard this is, in the order in which they were accepted.
+    pub(super) fn rivals(&self, guard: i64, business: &str, code: &RewardCode) -> Result<Vec<Stored>, StoreError> {
+        let mut statement = self.sql.prepare_cached(RIVALS)?;
+        let rows = statement.query_map((guard, business, code.reveal()), Stored::from_row)?;
+        let mut rivals: Vec<Stored> = rows.collect::<Result<_, _>>()?;
+        rivals.sort_unstable_by_key(|row| row.seq);
+        Ok(rivals)
     }
 
     fn kind_of(&self, now: &LaneNow, reusable: bool, guard: &Guard) -> i64 {
@@ -90,7 +121,7 @@ impl Desk<'_> {
     }
 
     /// A row of a lane that is up is born in flight.
-    fn fresh(&mut self, new: &NewRedemption, lane: i64, key: [u8; 16], kind: i64) -> Result<Stored, StoreError> {
+    fn fresh(&mut self, new: &NewRedemption, lane: i64, names: Names, kind: i64) -> Result<Stored, StoreError> {
         let in_flight = kind & kind::ONLINE != 0;
         let Request { reward_code, business_refrence, branch_id, date, body, .. } = &new.request;
         let mut row = Stored {
@@ -99,9 +130,9 @@ impl Desk<'_> {
             origin: None,
             lane,
             till: new.till.clone(),
-            key,
+            key: names.key,
             request: Fingerprint::of_request(&new.request).0,
-            guard: row::guard_of(business_refrence, reward_code),
+            guard: names.guard,
             business: business_refrence.clone(),
             code: reward_code.clone(),
             branch: branch_id.clone(),
@@ -131,7 +162,7 @@ impl Desk<'_> {
 
     /// The earlier confirmed redemption that a `provider_only` row competes with, if it is still known.
     pub(super) fn confirmed_rival(&self, row: &Stored) -> Result<Option<Stored>, StoreError> {
-        let rivals = self.rivals(&row.business, &row.code)?;
+        let rivals = self.rivals(row.guard, &row.business, &row.code)?;
         Ok(rivals.into_iter().find(|other| other.seq != row.seq && other.state == State::Confirmed))
     }
 
@@ -140,9 +171,24 @@ impl Desk<'_> {
         if row.is(kind::REUSABLE) {
             return Ok(None);
         }
-        let rivals = self.rivals(&row.business, &row.code)?;
+        let rivals = self.rivals(row.guard, &row.business, &row.code)?;
         Ok(rivals.into_iter().find(|other| other.seq != row.seq && holds_code(other)))
     }
+}
+
+/// What the code's earlier redemptions say.
+fn guard(rivals: Vec<Stored>, lane_up: bool) -> Guard {
+    let mut confirmed = false;
+    for other in rivals {
+        match other.state {
+            State::Pending | State::Parked => return Guard::Held(Box::new(other)),
+            State::Voided if other.has(mark::UNCERTAIN) => return Guard::Held(Box::new(other)),
+            State::Confirmed if !lane_up => return Guard::Held(Box::new(other)),
+            State::Confirmed => confirmed = true,
+            State::Declined | State::Voided => {}
+        }
+    }
+    if confirmed { Guard::ProviderOnly } else { Guard::Free }
 }
 
 /// Whether a redemption holds its code while the provider cannot be asked.
@@ -195,5 +241,55 @@ pub(super) fn used_by(row: &Stored) -> UsedBy {
         date: row.date.clone(),
         accepted_at_ms: row.accepted_ms,
         state: row.state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::store::schema;
+
+    /// How SQLite goes about a query, in its own words.
+    fn plan(version: i64, sql: &str) -> String {
+        let connection = schema::create_as(Path::new(""), version).unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps: Vec<String> =
+            statement.raw_query().mapped(|row| row.get("detail")).collect::<Result<_, _>>().unwrap();
+        steps.join("; ")
+    }
+
+    #[test]
+    fn each_look_for_an_earlier_redemption_is_one_search_of_its_index() {
+        let by_key = "SEARCH redemption USING INDEX redemption_key (key=?)";
+        for version in 1..=schema::VERSION {
+            assert_eq!(plan(version, BY_KEY), by_key, "version {version}");
+        }
+        let by_both = "SEARCH redemption USING INDEX redemption_guard (guard=? AND key=?)";
+        assert_eq!(plan(schema::VERSION, BY_GUARD_AND_KEY), by_both);
+        let by_guard = "SEARCH redemption USING INDEX redemption_guard (guard=?)";
+        assert_eq!(plan(schema::VERSION, RIVALS), by_guard);
+        assert_eq!(plan(1, RIVALS), by_guard);
+    }
+
+    #[test]
+    fn other_values_never_make_sqlite_prepare_a_look_anew() {
+        let connection = schema::create(Path::new("")).unwrap();
+        for sql in [BY_KEY, BY_GUARD_AND_KEY] {
+            let mut statement = connection.prepare(sql).unwrap();
+            for value in 1..5i64 {
+                let values = std::iter::repeat_n(value, statement.parameter_count());
+                assert!(!statement.exists(rusqlite::params_from_iter(values)).unwrap());
+            }
+            assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
+        }
+    }
+
+    #[test]
+    fn the_condition_in_the_index_of_keys_is_the_bit_that_says_keyless() {
+        assert_eq!(kind::KEYLESS, 16);
+        let bits = [kind::TRUSTED, kind::ONLINE, kind::REUSABLE, kind::PROVIDER_ONLY, kind::KEYLESS];
+        assert_eq!(bits.iter().sum::<i64>(), kind::ALL);
     }
 }

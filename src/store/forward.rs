@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::row::{self, COLUMNS, Stored};
+use super::row::{self, Stored, columns};
 use super::schema::{kind, mark};
 use super::types::Event;
 use super::{Desk, Done, StoreError};
@@ -128,12 +128,13 @@ impl Desk<'_> {
 
     /// Marks one row; one that is not as it was written is parked instead.
     fn claim_one(&mut self, seq: Seq) -> Result<Option<Claimed>, StoreError> {
-        let sql = format!(
+        let sql = concat!(
             "UPDATE redemption SET in_flight = 1, attempts = attempts + 1 \
-             WHERE seq = ?1 AND state = 0 AND in_flight = 0 RETURNING {COLUMNS}"
+             WHERE seq = ?1 AND state = 0 AND in_flight = 0 RETURNING ",
+            columns!()
         );
         let row = {
-            let mut statement = self.sql.prepare_cached(&sql)?;
+            let mut statement = self.sql.prepare_cached(sql)?;
             let mut rows = statement.query_map([seq.0], Stored::from_row)?;
             rows.next().transpose()?
         };

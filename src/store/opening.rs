@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::books::Books;
 use super::damage::{self, Salvage};
 use super::files::{self, Lock};
+use super::migration::{self, Migrated};
 use super::schema::{self, mark};
 use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint};
 
@@ -44,6 +45,8 @@ pub struct OpenReport {
     pub salvage: Option<Salvage>,
     /// The look through the file that an unclean stop calls for is still to be done, in the background.
     pub unchecked: bool,
+    /// The database was an earlier version's.
+    pub migrated: Option<Migrated>,
 }
 
 /// What `meta` says of the file.
@@ -142,6 +145,8 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     let moved = known.as_ref().is_some_and(|known| (known.device, known.inode) != here);
     let is_unclean = known.as_ref().is_some_and(|known| !known.clean);
     let unchecked = is_unclean && look_through(&mut connection, dir, known.as_ref().filter(|_| !moved))?;
+    // What was found of the log was looked at: it may be cut now.
+    let migrated = migration::bring_up_to_date(&mut connection, dir)?;
     grow_wal(&connection, dir)?;
     // A longer log may be cut back to this.
     let never_shorter = log_bytes(dir).min(u64::from(schema::LOG_BYTES_KEPT_MAX));
@@ -157,7 +162,7 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
         (false, false) => Found::Clean,
         (false, true) => Found::Unclean,
     };
-    let report = OpenReport { found, moved, uncertain, salvage: None, unchecked };
+    let report = OpenReport { found, moved, uncertain, salvage: None, unchecked, migrated };
     Ok(Opened { connection, books, next_seq, wal_frames, report })
 }
 

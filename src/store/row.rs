@@ -1,14 +1,22 @@
 //! A row as it lies in the table: its columns, its checksum, and the redemption that it stands for.
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::StoreError;
 use super::schema::{kind, mark};
 use crate::redemption::{Answer, Fingerprint, Id, Redemption, RewardCode, Seq, State};
 
-/// The columns of `redemption` in the order that [`Stored::from_row`] reads.
-pub(super) const COLUMNS: &str = "seq, tag, origin, lane, till, key, key_rest, request, guard, business, code, branch, date, \
-     accepted_ms, kind, body_crc, crc, state, in_flight, marks, attempts, settled_ms";
+/// The columns of `redemption` in the order that [`Stored::from_row`] reads; to be put into statements as they are made.
+macro_rules! columns {
+    () => {
+        "seq, tag, origin, lane, till, key, key_rest, request, guard, business, code, branch, date, accepted_ms, kind, \
+         body_crc, crc, state, in_flight, marks, attempts, settled_ms"
+    };
+}
+pub(super) use columns;
+
+/// As [`columns`].
+pub(super) const COLUMNS: &str = columns!();
 
 /// One row of `redemption`.
 #[derive(Clone, Debug)]
@@ -59,29 +67,29 @@ pub(super) fn guard_of(business: &str, code: &RewardCode) -> i64 {
 impl Stored {
     /// Reads [`COLUMNS`].
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let state: i64 = row.get("state")?;
+        let state: i64 = row.get(17)?;
         Ok(Self {
-            seq: Seq(row.get("seq")?),
-            tag: row.get("tag")?,
-            origin: row.get("origin")?,
-            lane: row.get("lane")?,
-            till: row.get("till")?,
-            key: joined(row.get("key")?, row.get("key_rest")?),
-            request: row.get("request")?,
-            guard: row.get("guard")?,
-            business: row.get("business")?,
-            code: RewardCode::new(row.get("code")?),
-            branch: row.get("branch")?,
-            date: row.get("date")?,
-            accepted_ms: row.get("accepted_ms")?,
-            kind: row.get("kind")?,
-            body_crc: row.get("body_crc")?,
-            crc: row.get("crc")?,
+            seq: Seq(row.get(0)?),
+            tag: row.get(1)?,
+            origin: row.get(2)?,
+            lane: row.get(3)?,
+            till: row.get(4)?,
+            key: joined(row.get(5)?, row.get(6)?),
+            request: row.get(7)?,
+            guard: row.get(8)?,
+            business: row.get(9)?,
+            code: RewardCode::new(row.get(10)?),
+            branch: row.get(11)?,
+            date: row.get(12)?,
+            accepted_ms: row.get(13)?,
+            kind: row.get(14)?,
+            body_crc: row.get(15)?,
+            crc: row.get(16)?,
             state: State::from_number(state).ok_or(rusqlite::Error::IntegralValueOutOfRange(17, state))?,
-            in_flight: row.get("in_flight")?,
-            marks: row.get("marks")?,
-            attempts: row.get("attempts")?,
-            settled_ms: row.get("settled_ms")?,
+            in_flight: row.get(18)?,
+            marks: row.get(19)?,
+            attempts: row.get(20)?,
+            settled_ms: row.get(21)?,
         })
     }
 
@@ -127,17 +135,33 @@ impl Stored {
     /// Writes a new row without its body.
     pub(super) fn insert_row(&self, connection: &Connection) -> Result<(), StoreError> {
         let (key, key_rest) = halves(self.key);
-        let sql = "INSERT INTO redemption VALUES (:seq, :tag, :origin, :lane, :till, :key, :key_rest, :request, :guard, \
-             :business, :code, :branch, :date, :accepted_ms, :kind, :body_crc, :crc, :state, :in_flight, :marks, \
-             :attempts, :settled_ms)";
-        connection.prepare_cached(sql)?.execute(named_params! {
-            ":seq": self.seq.0, ":tag": self.tag, ":origin": self.origin, ":lane": self.lane, ":till": self.till,
-            ":key": key, ":key_rest": key_rest, ":request": self.request, ":guard": self.guard,
-            ":business": self.business, ":code": self.code.reveal(), ":branch": self.branch, ":date": self.date,
-            ":accepted_ms": self.accepted_ms, ":kind": self.kind, ":body_crc": self.body_crc, ":crc": self.crc,
-            ":state": self.state as i64, ":in_flight": self.in_flight, ":marks": self.marks,
-            ":attempts": self.attempts, ":settled_ms": self.settled_ms,
-        })?;
+        // Numbered, since a value's place is looked for by its name each time.
+        let sql = "INSERT INTO redemption VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
+             ?17, ?18, ?19, ?20, ?21, ?22)";
+        connection.prepare_cached(sql)?.execute(params![
+            self.seq.0,
+            self.tag,
+            self.origin,
+            self.lane,
+            self.till,
+            key,
+            key_rest,
+            self.request,
+            self.guard,
+            self.business,
+            self.code.reveal(),
+            self.branch,
+            self.date,
+            self.accepted_ms,
+            self.kind,
+            self.body_crc,
+            self.crc,
+            self.state as i64,
+            self.in_flight,
+            self.marks,
+            self.attempts,
+            self.settled_ms,
+        ])?;
         Ok(())
     }
 
@@ -189,8 +213,8 @@ fn read_answer(row: &Row<'_>) -> rusqlite::Result<(Option<Answer>, Option<String
 
 /// The row of this number.
 pub(super) fn by_seq(connection: &Connection, seq: Seq) -> Result<Option<Stored>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM redemption WHERE seq = ?1");
-    Ok(connection.prepare_cached(&sql)?.query_row([seq.0], Stored::from_row).optional()?)
+    let sql = concat!("SELECT ", columns!(), " FROM redemption WHERE seq = ?1");
+    Ok(connection.prepare_cached(sql)?.query_row([seq.0], Stored::from_row).optional()?)
 }
 
 /// The row of this id: by its number, or among those imported from elsewhere.

@@ -24,7 +24,8 @@ pub(super) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 pub(super) const LOG_BYTES_KEPT_MAX: u32 = 36 * 1024 * 1024;
 
 /// Step `n` brings a database from version `n` to `n + 1`.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     -- The tables have different numbers of columns on purpose: a page that nothing points to any more is told by them.
     -- One row: which file this is and how it was left. `wal_bytes`: the log was never shorter since. `seq_floor`:
     -- numbers up to it may have been given out, although no row has them.
@@ -121,7 +122,16 @@ const MIGRATIONS: &[&str] = &["
         detail TEXT NOT NULL
     ) STRICT;
     CREATE INDEX event_seq ON event (seq) WHERE seq IS NOT NULL;
-"];
+",
+    "
+    -- A request to which its till gave no key is found by its code, which has an index anyway: the index of keys holds
+    -- the others, so that most rows have one randomly ordered place less.
+    DROP INDEX redemption_key;
+    DROP INDEX redemption_guard;
+    CREATE INDEX redemption_key ON redemption (key) WHERE kind & 16 = 0;
+    CREATE INDEX redemption_guard ON redemption (guard, key);
+",
+];
 
 /// Kind bits, fixed at acceptance.
 pub(super) mod kind {
@@ -133,6 +143,11 @@ pub(super) mod kind {
     pub(in crate::store) const REUSABLE: i64 = 4;
     /// The code was confirmed before: only the provider can say yes.
     pub(in crate::store) const PROVIDER_ONLY: i64 = 8;
+    /// Its till gave it no key: its key was made of the till and the five fields, and its guard leads to it. Rows of
+    /// schema version 1 do not say so; they are in the index of keys, whatever their key was made of.
+    pub(in crate::store) const KEYLESS: i64 = 16;
+    /// Every kind bit there is.
+    pub(in crate::store) const ALL: i64 = 31;
 }
 
 /// Mark bits, which change with the row.
@@ -156,11 +171,16 @@ pub(super) mod mark {
 /// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is
 /// synced as a whole: it needs no journal.
 pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
+    create_as(path, VERSION)
+}
+
+/// As [`create`], with the schema of this version.
+pub(super) fn create_as(path: &Path, version: i64) -> Result<Connection, StoreError> {
     let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     set(&connection, "page_size", &PAGE_BYTES.to_string())?;
     set(&connection, "journal_mode", "off")?;
     set(&connection, "synchronous", "0")?;
-    migrate(&mut connection)?;
+    migrate_to(&mut connection, version)?;
     Ok(connection)
 }
 
@@ -170,16 +190,15 @@ pub(super) fn finish(connection: Connection) -> Result<(), StoreError> {
     connection.close().map_err(|(_, error)| StoreError::Sqlite(error))
 }
 
-/// Opens the one writing connection and brings the schema up to date.
+/// Opens the one writing connection; the schema stays as it is.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
-    let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check_schema(&connection)?;
     set(&connection, "journal_mode", "wal")?;
     set(&connection, "wal_autocheckpoint", "0")?;
     set(&connection, "synchronous", "2")?;
     set(&connection, "journal_size_limit", &LOG_BYTES_KEPT_MAX.to_string())?;
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    migrate(&mut connection)?;
     Ok(connection)
 }
 
@@ -203,6 +222,8 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // Without this SQLite prepares a statement anew for other values wherever it thinks that they could change its plan.
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
@@ -231,7 +252,7 @@ fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), S
 /// a rename.
 pub(super) fn check_schema(connection: &Connection) -> Result<(), StoreError> {
     let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = version(connection)?;
     if id != APPLICATION_ID {
         return Err(StoreError::Foreign { application_id: id });
     }
@@ -280,10 +301,21 @@ pub(super) fn check_while(
     }
 }
 
-/// Every step in a transaction of its own, its version in the same one: a power cut leaves the old or the new schema.
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for (step, sql) in (1i64..).zip(MIGRATIONS).filter(|(step, _)| *step > version) {
+/// The schema version of a database.
+pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Brings the schema up to date, every step in a transaction of its own, its version in the same one: a power cut
+/// leaves the old or the new schema.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    migrate_to(connection, VERSION)
+}
+
+/// As [`migrate`], up to this version.
+pub(super) fn migrate_to(connection: &mut Connection, last: i64) -> Result<(), StoreError> {
+    let version = version(connection)?;
+    for (step, sql) in (1i64..=last).zip(MIGRATIONS).filter(|(step, _)| *step > version) {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         transaction.execute_batch(sql)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

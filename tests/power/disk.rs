@@ -40,10 +40,14 @@ impl Disk {
         self.files.entry(file).or_default()
     }
 
+    /// Whether a power cut now can leave more than one disk.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        !self.names.is_synced() || !self.files.values().all(Content::is_synced)
+    }
+
     /// What is on the disk after a power cut now; `None`: nothing was pending, so that only one fate is possible.
     pub(crate) fn image(&self, fate: Fate) -> Option<Image> {
-        let nothing_pending = self.names.is_synced() && self.files.values().all(Content::is_synced);
-        if nothing_pending && !matches!(fate, Fate::Lost) {
+        if !self.is_unsynced() && !matches!(fate, Fate::Lost) {
             return None;
         }
         let mut dice = fate.dice();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use redeemd::redemption::State;
+use redeemd::redemption::{Redemption, State};
 use redeemd::store::{Decision, Done, FILE, Filter, Reader, Store};
 
 use crate::tape::Event;
@@ -12,11 +12,16 @@ use crate::workload;
 /// The rows as the workload knows them: by id, the state, with a question mark for a doubt.
 type Rows = BTreeMap<String, String>;
 
+/// How many rows one listing returns.
+const PAGE_ROWS: usize = 1000;
+
 #[derive(Default)]
 pub(crate) struct Oracle {
     now: Known,
     /// What is done and not yet reported, and what is known once it is.
     under_way: Option<(String, Known)>,
+    /// How many lines were heard: what must be true of an image depends on it.
+    moment: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -31,6 +36,7 @@ struct Found {
     rows: Rows,
     accepted: u64,
     salvaged: bool,
+    moved: bool,
 }
 
 impl Known {
@@ -51,9 +57,20 @@ impl Known {
 }
 
 impl Oracle {
+    /// How far the story has come.
+    pub(crate) fn moment(&self) -> usize {
+        self.moment
+    }
+
+    /// The step that is under way.
+    pub(crate) fn step(&self) -> &str {
+        self.under_way.as_ref().map_or("nothing", |(step, _)| step)
+    }
+
     /// Follows what the workload said; `rest` is what it said later.
     pub(crate) fn hear(&mut self, event: &Event, rest: &[Event]) {
         let Event::Said(line) = event else { return };
+        self.moment += 1;
         if line.starts_with("done") {
             self.now.learn(line);
             self.under_way = None;
@@ -71,6 +88,7 @@ impl Oracle {
         let (step, after) = self.under_way.as_ref().map_or(("nothing", &self.now), |(step, after)| (step, after));
         let place = format!("{place}, under way: {step}");
         let found = look(dir, &place);
+        assert!(!found.moved || step == "migrate", "{place}: the image does not lie in the inode of the recording");
         assert!(!found.salvaged || step == "rescue", "{place}: damage was seen where there was none");
         let differ: Vec<_> = found.rows.iter().filter(|(id, state)| self.now.rows.get(*id) != Some(*state)).collect();
         let missing: Vec<_> = self.now.rows.keys().filter(|id| !found.rows.contains_key(*id)).collect();
@@ -82,7 +100,6 @@ impl Oracle {
 /// Opens the image, reads everything, accepts one more redemption, and starts once more.
 fn look(dir: &Path, place: &str) -> Found {
     let (mut store, report) = Store::open(dir).unwrap_or_else(|error| panic!("{place}: {error}"));
-    assert!(!report.moved, "{place}: the image does not lie in the inode of the recording");
     let found = read(dir, place);
     let counts: Vec<_> = store.counts().into_iter().map(|(_, counts)| counts).collect();
     assert!(counts.iter().all(redeemd::store::Counts::balance), "{place}: {counts:?}");
@@ -100,12 +117,27 @@ fn look(dir: &Path, place: &str) -> Found {
     let (_, again) = Store::open(dir).unwrap_or_else(|error| panic!("{place}, once more: {error}"));
     assert!(again.salvage.is_none(), "{place}, once more: {:?}", again.salvage);
     assert_eq!(read(dir, place).len(), found.len() + 1, "{place}: once more");
-    Found { rows: found, accepted, salvaged: report.salvage.is_some() }
+    assert_eq!(sqlites_opinion(dir), "ok", "{place}");
+    Found { rows: found, accepted, salvaged: report.salvage.is_some(), moved: report.moved }
+}
+
+/// What SQLite finds in the file when it compares every index with its table.
+fn sqlites_opinion(dir: &Path) -> String {
+    let raw = rusqlite::Connection::open(dir.join(FILE)).unwrap();
+    raw.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).unwrap()
 }
 
 fn read(dir: &Path, place: &str) -> Rows {
     let reader = Reader::open(&dir.join(FILE)).unwrap_or_else(|error| panic!("{place}: {error}"));
-    let rows = reader.list(&Filter { limit: 1000, ..Filter::default() }).unwrap();
+    let (mut rows, mut after) = (Vec::new(), None);
+    while after.is_none_or(|_| rows.len() % PAGE_ROWS == 0) {
+        rows.extend(reader.list(&Filter { after, limit: PAGE_ROWS, ..Filter::default() }).unwrap());
+        let last = rows.last().map(|row: &Redemption| row.seq);
+        if last == after {
+            break;
+        }
+        after = last;
+    }
     let codes: BTreeSet<&str> = rows.iter().map(|row| row.reward_code.reveal()).collect();
     assert_eq!(codes.len(), rows.len(), "{place}: a code twice");
     let told = |pending: bool, uncertain: bool| if pending && uncertain { "?" } else { "" };

@@ -1,19 +1,23 @@
-//! The recorded process: a life of the store in small, and before and after each step a word about it.
+//! The recorded process: a life of the store in small, and before and after each step a word about it. One life begins
+//! at a first start, the others with what an earlier version left behind.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use redeemd::clock::Stamp;
 use redeemd::limits::LaneNow;
-use redeemd::redemption::{Answer, Request, RewardCode, Seq, State};
+use redeemd::redemption::{Answer, Id, Request, RewardCode, Seq, State};
 use redeemd::settings::Offline;
 use redeemd::store::{Checkpointer, Claim, Decision, Done, Ended, FILE, NewRedemption, Op, Store, Surroundings};
 
 pub(crate) const NOW_MS: i64 = 1_800_000_000_000;
+pub(crate) const LOG: &str = "redeemd.db-wal";
+/// What a folder of an earlier version's files has besides them: its rows in words.
+pub(crate) const ROWS: &str = "rows";
 
 pub(crate) fn offline() -> Offline {
     Offline { accept: true, max_pending: 100_000, max_outage: Duration::from_secs(3600) }
@@ -139,6 +143,27 @@ impl Life {
         run(self.store(), &ops, false);
     }
 
+    /// What an earlier version left behind comes to its place, synced, before anything is said: the recorder sees every
+    /// byte of it. It is a copy, so that every pending row is uncertain.
+    fn move_in(&mut self, from: &Path) {
+        for name in [FILE, LOG] {
+            let mut file = File::create(self.dir.join(name)).unwrap();
+            file.write_all(&std::fs::read(from.join(name)).unwrap()).unwrap();
+            file.sync_all().unwrap();
+        }
+        File::open(&self.dir).unwrap().sync_all().unwrap();
+        let mut line = "done 0".to_owned();
+        for row in std::fs::read_to_string(from.join(ROWS)).unwrap().lines() {
+            let [id, state] = row.split(' ').take(2).collect::<Vec<_>>()[..] else { panic!("{row}") };
+            let state: State = state.parse().unwrap();
+            let (seq, doubt) = (Id::parse(id).unwrap().seq().unwrap(), state == State::Pending);
+            let row = Row { seq, state, doubt, in_flight: false, attempt: 1 };
+            write!(line, " {id}={}", told(&row)).unwrap();
+            self.rows.insert(id.to_owned(), row);
+        }
+        self.say(&line);
+    }
+
     fn prune(&mut self) {
         let newest = self.rows.values().map(|row| row.seq).max().unwrap();
         run(self.store(), &[Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) }], false);
@@ -194,11 +219,23 @@ fn live(life: &mut Life) {
     life.step("stop", Life::close);
 }
 
+fn live_on(life: &mut Life, from: &Path) {
+    life.move_in(from);
+    life.step("migrate", Life::open);
+    life.step("accept", |life| life.accept(2, false));
+    life.step("claim", |life| life.claim(3));
+    life.step("start again after a crash", Life::open);
+    life.step("stop", Life::close);
+}
+
 #[test]
 #[ignore = "runs under the recorder; the test of the power cuts starts it"]
 fn the_recorded_process() {
     let root = PathBuf::from(std::env::var("POWER_ROOT").expect("started by the test of the power cuts"));
     let said = File::create(root.join("said")).unwrap();
     let mut life = Life { dir: root.join("state"), said, store: None, rows: BTreeMap::new(), steps: 0, codes: 0 };
-    live(&mut life);
+    match std::env::var_os("POWER_FROM") {
+        Some(from) => live_on(&mut life, Path::new(&from)),
+        None => live(&mut life),
+    }
 }

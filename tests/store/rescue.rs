@@ -2,7 +2,7 @@
 
 use redeemd::redemption::{Seq, State};
 use redeemd::store::{
-    Arrived, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError, seal, unseal,
+    Arrived, Decision, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError, seal, unseal,
 };
 use rusqlite::Connection;
 
@@ -169,4 +169,39 @@ fn books_that_know_more_than_the_indexes_find_are_not_believed_sound() {
     let (why, tally) = remains.salvage().expect("read page by page");
     assert!(why.contains("books") && tally.pending == 2 && tally.lost != Some(0), "{why} {tally:?}");
     assert_eq!(remains.export(Seq(0), 500).unwrap().rows.len(), 2);
+}
+
+#[test]
+fn a_namesakes_row_never_takes_the_place_of_a_tills_own_whatever_its_file_says_of_its_key() {
+    let mut a = World::new();
+    a.take("till-1", "A");
+    let row = exported(&a).pop().unwrap();
+    assert_eq!(row.kind & 16, 16, "its till gave it no key");
+    for kind in [row.kind, row.kind & !16] {
+        let mut b = World::new();
+        let own = b.take("till-1", "A").id;
+        let rows = vec![Exported { kind, ..row.clone() }];
+        assert!(matches!(import(&mut b, rows).as_slice(), [Arrived::Parked { .. }]), "its code is held");
+        assert!(
+            matches!(b.decide(new("till-1", "A")), Decision::StillPending(taken) if taken.id == own),
+            "kind {kind}"
+        );
+        let mut c = World::new();
+        import(&mut c, vec![Exported { kind, ..row.clone() }]);
+        let repeat = c.decide(new("till-1", "A"));
+        assert!(matches!(repeat, Decision::StillPending(taken) if taken.id == row.id), "kind {kind}");
+    }
+}
+
+#[test]
+fn a_row_of_an_earlier_version_with_a_tills_key_is_found_by_it_after_an_import() {
+    let (mut a, mut b) = (World::new(), World::new());
+    let keyed = || NewRedemption { key: Some("k".to_owned()), ..new("till-1", "A") };
+    a.decide(keyed());
+    let row = exported(&a).pop().unwrap();
+    assert_eq!(row.kind & 16, 0);
+    let beyond = Exported { kind: row.kind | 1 << 20, ..row.clone() };
+    import(&mut b, vec![beyond]);
+    assert!(matches!(b.decide(keyed()), Decision::StillPending(taken) if taken.id == row.id));
+    assert_eq!(exported(&b).pop().unwrap().kind, row.kind, "what a newer version knows besides is left out");
 }

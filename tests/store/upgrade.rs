@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use redeemd::redemption::State;
-use redeemd::store::{Acted, Counts, Ended, FILE, Filter, Found, Header, Op, Reader, Store};
+use redeemd::redemption::{Seq, State};
+use redeemd::store::{
+    Acted, Counts, Decision, Ended, FILE, Filter, Found, Header, Import, NewRedemption, Op, Reader, Remains, Store,
+};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
@@ -37,6 +39,12 @@ fn rows(reader: &Reader) -> String {
     text
 }
 
+/// A redemption as the day's tills ask for it: for a code that begins so, under a key of the till's own.
+fn asked(till: &str, code: &str) -> NewRedemption {
+    let key = code.starts_with("KEYED-").then(|| format!("key of {code}"));
+    NewRedemption { key, ..new(till, code) }
+}
+
 /// Two rows in each state, all in the database file.
 fn first_day(world: &mut World) {
     world.lane.up = true;
@@ -54,6 +62,10 @@ fn first_day(world: &mut World) {
     }
     world.take("till-1", "PENDING-1");
     world.take("till-2", "PENDING-2");
+    for code in ["KEYED-1", "KEYED-2"] {
+        let decision = world.decide(asked("till-2", code));
+        assert!(matches!(decision, Decision::Taken(_)), "{decision:?}");
+    }
 }
 
 /// What is in the log alone: new rows, and older ones in another state.
@@ -128,7 +140,59 @@ fn every_released_schema_opens_with_all_its_rows_and_balanced_books() {
         );
         assert_eq!(world.claim().len() as u64, counts.pending, "each can be sent: its checksums fit");
         world.take("till-9", "AFTER-THE-UPGRADE");
-        assert!(matches!(world.decide(new("till-9", "PENDING-2")), redeemd::store::Decision::Used(_)));
+        assert!(matches!(world.decide(new("till-9", "PENDING-2")), Decision::Used(_)));
+        every_repeat_finds_its_row(&mut world, &expected);
+        let migrated = world.report.migrated.as_ref().map(|migrated| (migrated.from, migrated.to));
+        let (found, current) = (version_of(&entry), version_of(&current()));
+        assert_eq!(migrated, (found != current).then_some((found, current)));
+        world.restart();
+        assert_eq!((world.report.found, &world.report.migrated), (Found::Clean, &None), "{}", entry.display());
+        every_repeat_finds_its_row(&mut world, &expected);
+    }
+}
+
+fn version_of(fixture: &Path) -> i64 {
+    let name = fixture.file_name().unwrap().to_str().unwrap();
+    name.strip_prefix("schema-").unwrap().parse().unwrap()
+}
+
+/// A till that asks for the same again is told of its own row, and no other till is: the codes are held.
+fn every_repeat_finds_its_row(world: &mut World, rows: &str) {
+    for row in rows.lines() {
+        let [id, state, _, till, code] = row.split(' ').take(5).collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let found = match world.decide(asked(till, code)) {
+            Decision::StillPending(taken) => (taken.id.to_string(), State::Pending),
+            Decision::Settled(row) => (row.id.to_string(), row.state),
+            other => panic!("{row}: {other:?}"),
+        };
+        assert_eq!((found.0.as_str(), found.1.as_str()), (id, state));
+        if ["pending", "confirmed", "parked"].contains(&state) {
+            assert!(matches!(world.decide(asked("till-9", code)), Decision::Used(_)), "{row}");
+        }
+    }
+}
+
+#[test]
+fn the_open_rows_of_every_released_schema_are_exported_without_its_daemon_and_without_a_change() {
+    for entry in fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        let counts = counted(&fs::read_to_string(entry.join(ROWS)).unwrap());
+        let dir = copy(&entry);
+        let remains = Remains::open(dir.path()).unwrap();
+        assert_eq!(remains.salvage(), None, "{}", entry.display());
+        let page = remains.export(Seq(0), 500).unwrap();
+        assert_eq!((page.rows.len() as u64, page.unreadable.len()), (counts.pending + counts.parked, 0));
+        drop(remains);
+        for name in [FILE, LOG] {
+            assert_eq!(fs::read(dir.path().join(name)).unwrap(), fs::read(entry.join(name)).unwrap(), "{name}");
+        }
+        let mut elsewhere = World::new();
+        let import = Import { rows: page.rows, from: "branch-1".to_owned(), by: "ops".to_owned() };
+        elsewhere.one(Op::Import(import));
+        let moved = elsewhere.counts();
+        assert_eq!((moved.pending, moved.parked), (counts.pending, counts.parked), "{}", entry.display());
+        let rows = fs::read_to_string(entry.join(ROWS)).unwrap();
+        let open = |row: &&str| [" pending ", " parked "].iter().any(|state| row.contains(state));
+        every_repeat_finds_its_row(&mut elsewhere, &rows.lines().filter(open).collect::<Vec<_>>().join("\n"));
     }
 }
 
@@ -139,4 +203,24 @@ fn a_fixtures_log_holds_what_its_database_does_not() {
     let without = Store::open(dir.path()).map(|_| rows(&Reader::open(&dir.path().join(FILE)).unwrap())).unwrap();
     let expected = fs::read_to_string(current().join(ROWS)).unwrap();
     assert!(without.lines().count() < expected.lines().count(), "{without}");
+}
+
+#[test]
+fn an_earlier_versions_log_that_was_lost_after_a_crash_is_damage_and_not_migrated_away() {
+    let mut world = World::new();
+    world.take("till-1", "A");
+    world.crash();
+    world.store = None;
+    let raw = Connection::open(world.path().join(FILE)).unwrap();
+    raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    raw.execute_batch(
+        "DROP INDEX redemption_key; DROP INDEX redemption_guard; CREATE INDEX redemption_key ON redemption (key); \
+         CREATE INDEX redemption_guard ON redemption (guard); PRAGMA user_version = 1; PRAGMA wal_checkpoint;",
+    )
+    .unwrap();
+    drop(raw);
+    fs::remove_file(world.path().join(LOG)).unwrap();
+    world.open();
+    let salvage = world.report.salvage.as_ref().expect("what was in the log is gone");
+    assert!(salvage.why.contains("log is missing"), "{salvage}");
 }

@@ -93,6 +93,9 @@ async fn target(config: Option<&Path>) -> Result<Target, CliError> {
             if let Some(salvage) = report.salvage {
                 say(&salvage.to_string());
             }
+            if let Some(migrated) = report.migrated {
+                say(&migrated.to_string());
+            }
             Ok(Target::Store(Box::new(Offline { store, loaded })))
         }
         Err(error) => Err(error),

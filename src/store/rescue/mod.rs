@@ -22,8 +22,9 @@ pub use remains::{Page, Remains};
 const TEXT_BYTES_MAX: usize = 256;
 /// The longest body that any gateway ever accepted, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-/// The kind bits that travel.
-const KINDS: i64 = kind::TRUSTED | kind::ONLINE | kind::REUSABLE | kind::PROVIDER_ONLY;
+/// The kind bits that travel: all that this version knows. What an older file has not is not set, what a newer one has
+/// besides is left out; neither changes how the row is delivered.
+const KINDS: i64 = kind::ALL;
 /// The marks that travel: the others are about what happened where the row comes from.
 const MARKS: i64 = mark::UNCERTAIN | mark::REFUSED_AT_TILL | mark::ANSWERED;
 
@@ -55,7 +56,8 @@ pub struct Exported {
     pub request: Octets,
     /// When it was accepted, Unix milliseconds.
     pub accepted_ms: i64,
-    /// 1: the clock was trusted, 2: the lane was up, 4: the code is reusable, 8: only the provider can say yes.
+    /// 1: the clock was trusted, 2: the lane was up, 4: the code is reusable, 8: only the provider can say yes,
+    /// 16: the till gave it no key.
     pub kind: i64,
     /// 1: an attempt may have arrived, 4: the till was told no, 32: the till was told the provider's answer.
     pub marks: i64,
@@ -191,15 +193,16 @@ impl Desk<'_> {
     fn arriving(&mut self, row: &Exported, parts: &Parts) -> Result<Stored, StoreError> {
         let business = row.business_refrence.clone();
         let code = RewardCode::new(row.reward_code.clone());
+        let guard = row::guard_of(&business, &code);
         let stored = Stored {
             seq: Seq(*self.next_seq),
             tag: parts.tag,
             origin: Some(parts.origin.0),
             lane: self.books.lane(self.sql, &row.lane)?,
             till: row.till.clone(),
-            key: self.free_key(parts.key, &row.id)?,
+            key: self.free_key(parts.key, guard, &row.id)?,
             request: parts.request,
-            guard: row::guard_of(&business, &code),
+            guard,
             business,
             code,
             branch: row.branch_id.clone(),
@@ -219,8 +222,9 @@ impl Desk<'_> {
     }
 
     /// A till here that has the name of one there, and used the same key, goes on finding its own redemption.
-    fn free_key(&self, key: [u8; 16], id: &Id) -> Result<[u8; 16], StoreError> {
-        let taken = self.by_key(key)?.is_some();
+    /// Whatever the file says of the making of the key, it is looked for in both places.
+    fn free_key(&self, key: [u8; 16], guard: i64, id: &Id) -> Result<[u8; 16], StoreError> {
+        let taken = self.by_key(key)?.is_some() || self.by_guard_and_key(guard, key)?.is_some();
         Ok(if taken { Fingerprint::of(&["imported", id.as_str()]).0 } else { key })
     }
 

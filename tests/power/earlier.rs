@@ -1,0 +1,46 @@
+//! A state directory as version 1 of the schema left one behind, with more rows than the fixture has: their indexes are
+//! larger than what a migration keeps in memory, so that its log has pages before it is committed.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use redeemd::store::{Decision, Done, FILE, NewRedemption, Op, Store};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use crate::workload::{self, LOG, ROWS};
+
+/// Some thirty pages of each index are kept in memory.
+const ROW_COUNT: usize = 3000;
+/// The indexes of version 1; nothing else of its schema is different, and a row whose till gave it a key is the same.
+const AS_IT_WAS: &str = "
+    DROP INDEX redemption_key;
+    DROP INDEX redemption_guard;
+    CREATE INDEX redemption_key ON redemption (key);
+    CREATE INDEX redemption_guard ON redemption (guard);
+    PRAGMA user_version = 1;
+";
+
+pub(crate) fn write(to: &Path) {
+    let (mut store, _) = Store::open(to).unwrap();
+    let ops: Vec<Op> = (0..ROW_COUNT).map(|n| keyed(&format!("{n:06}"))).collect();
+    let mut rows = String::new();
+    for done in workload::run(&mut store, &ops, false) {
+        let Done::Decided(Decision::Taken(taken), _) = done else { panic!("{done:?}") };
+        writeln!(rows, "{} pending", taken.id).unwrap();
+    }
+    store.close().unwrap();
+    let raw = Connection::open(to.join(FILE)).unwrap();
+    raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    raw.execute_batch(AS_IT_WAS).unwrap();
+    drop(raw);
+    assert!(to.join(LOG).exists());
+    std::fs::write(to.join(ROWS), rows).unwrap();
+}
+
+fn keyed(code: &str) -> Op {
+    let Op::Accept { new, reusable } = workload::accept(code) else { panic!() };
+    let mut request = new.request.clone();
+    request.body = format!("{{\"reward_code\":\"{code}\"}}").into();
+    Op::Accept { new: Box::new(NewRedemption { key: Some(code.to_owned()), request, ..*new }), reusable }
+}
