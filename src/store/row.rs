@@ -6,7 +6,7 @@ use super::StoreError;
 use super::schema::{kind, mark};
 use crate::redemption::{Answer, Fingerprint, Id, Redemption, RewardCode, Seq, State};
 
-/// The columns of `redemption` in the order that [`Stored::from_row`] reads; to be put into statements as they are made.
+/// The columns of `redemption` in the order that [`Stored::from_row`] reads, for statements that are constants.
 macro_rules! columns {
     () => {
         "seq, tag, origin, lane, till, key, key_rest, request, guard, business, code, branch, date, accepted_ms, kind, \

@@ -222,7 +222,7 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    // Without this SQLite prepares a statement anew for other values wherever it thinks that they could change its plan.
+    // Without this SQLite prepares a statement anew for other values where it thinks that they could change its plan.
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
