@@ -78,8 +78,8 @@ impl Clock {
         Self(Source::Manual(Arc::new(hands)))
     }
 
-    /// The clock of a box that has been on for `since_boot` in the boot `id`: it goes on with the runtime's time, paused
-    /// or not. [`Clock::set`] sets its wall clock, [`Clock::sleep`] puts the box to sleep.
+    /// The clock of a box that has been on for `since_boot` in the boot `id`: it goes on with the runtime's time, also
+    /// when that is paused. [`Clock::set`] sets its wall clock, [`Clock::sleep`] puts the box to sleep.
     #[must_use]
     pub fn simulated(id: &str, since_boot: Duration) -> Self {
         let hands = Hands { unix_ms: AtomicI64::new(0), trusted: AtomicBool::new(false) };

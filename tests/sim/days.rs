@@ -188,7 +188,7 @@ impl World {
         let earlier = recent.get(usize::try_from(self.below(recent.len() as u64)).expect("few")).copied();
         match (kind, earlier) {
             (0..=2, Some(n)) => n,
-            (3..=4, Some(n)) => {
+            (3..=4, Some(n)) if now < self.model().first_asked(n) + ASKED_AGAIN => {
                 let till = self.below(TILLS);
                 let mut model = self.model();
                 let (lane, code) = (model.asks[n].lane, model.asks[n].code.clone());

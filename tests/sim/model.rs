@@ -73,6 +73,11 @@ impl Model {
         n
     }
 
+    /// When anybody first asked for the code of this request.
+    pub(crate) fn first_asked(&self, n: usize) -> Duration {
+        self.history(n).first().map_or(Duration::ZERO, |ask| ask.at)
+    }
+
     pub(crate) fn highest(&self) -> i64 {
         self.highest
     }
@@ -85,6 +90,11 @@ impl Model {
     fn others(&self, n: usize) -> impl Iterator<Item = &Ask> {
         let code = &self.asks[n].code;
         self.asks.iter().enumerate().filter(move |(m, ask)| *m != n && ask.code == *code).map(|(_, ask)| ask)
+    }
+
+    /// Everything that was asked about the code of this request.
+    fn history(&self, n: usize) -> Vec<&Ask> {
+        self.asks.iter().filter(|ask| ask.code == self.asks[n].code).collect()
     }
 
     /// A till hears about its request; `before`: the highest number when it asked.
@@ -159,7 +169,11 @@ impl Model {
         if heard.header("redeemd-state") == Some("confirmed") {
             let taken = provider.codes.get(&self.asks[n].code).and_then(|seen| seen.taken_by.as_ref());
             let spent = provider.spent.contains(&self.asks[n].code);
-            assert!(spent || taken == Some(&id), "{id} is confirmed and was not taken");
+            assert!(
+                spent || taken == Some(&id),
+                "{id} is confirmed and was not taken: {taken:?}, {:?}",
+                self.history(n)
+            );
         }
         // Nothing guards a code once its settled row has left.
         let rival = self.others(n).find(|other| {

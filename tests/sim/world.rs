@@ -25,8 +25,8 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const BEGAN_MS: i64 = 1_795_593_600_000;
 /// When nothing disturbs for so long, nothing is pending: the longest `Retry-After` here, and a row's longest backoff.
 pub(crate) const CALM: Duration = Duration::from_secs(45 * 60);
-/// Tills ask again about what they asked at most so long ago: for as long as settled rows are kept, less a margin.
-pub(crate) const ASKED_AGAIN: Duration = Duration::from_secs(2 * 24 * 3600);
+/// A code is asked for by other tills, and each asks again, for so long: in all less long than settled rows are kept.
+pub(crate) const ASKED_AGAIN: Duration = Duration::from_secs(34 * 3600);
 /// What a crash may cost of the knowledge how long an outage has lasted: this, and a sixtieth of it.
 const FORGOTTEN: Duration = Duration::from_secs(150);
 
