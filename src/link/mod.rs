@@ -429,7 +429,7 @@ impl Link {
         self.faults.clear();
         self.failures = 0;
         self.wait_steps = 0;
-        match &self.phase {
+        match &mut self.phase {
             Phase::Up => {
                 // The end of an outage from before is to be kept: the next start must not count it again.
                 let changed = !std::mem::take(&mut self.carried).is_zero();
@@ -438,7 +438,11 @@ impl Link {
                 }
                 Effects { changed, ..Effects::default() }
             }
-            Phase::Held(why) if why.cause.is_for_a_person() => Effects::default(),
+            // What was on the wire when somebody held the lane: it stays held, and has not been without a word for longer.
+            Phase::Held(why) if why.cause.is_for_a_person() => {
+                (why.since, self.carried) = (now, Duration::ZERO);
+                Effects::default()
+            }
             Phase::Down(_) | Phase::Held(_) => self.go_up(now),
         }
     }

@@ -337,6 +337,9 @@ fn what_ends_no_outage_does_not_reset_it() {
     assert_eq!(released.unended_outage(s(202)), s(200), "so that a restart does not forget it either");
     end(&mut released, s(203), 2, &Verdict::Road(Road::Connect));
     assert_eq!(released.outage(s(213)), s(210));
+    released.hold_by(s(214), "somebody");
+    end(&mut released, s(215), 3, &Verdict::Confirmed);
+    assert_eq!((cause(&released), released.outage(s(216))), (Some(("held", Cause::Operator)), s(1)));
     for ends in [Verdict::Confirmed, Verdict::Wait { at_least: None, clean: true }] {
         let mut link = Link::new(config(), 1, s(500));
         assert_eq!(link.unended_outage(s(1)), s(500));

@@ -9,7 +9,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 
 use crate::house::{Heard, House, LANES, MAX_OUTAGE, TILLS};
-use crate::model::Limit;
+use crate::model::{Fate, Limit};
 use crate::provider::{Line, Mood, Provider};
 use crate::world::{ASKED_AGAIN, BEGAN_MS, CALM, DAY, End, HOUR, MINUTE, World, millis};
 
@@ -213,6 +213,8 @@ impl World {
             let before = model.highest();
             let ask = &mut model.asks[n];
             ask.sent += 1;
+            // Until it is answered nobody knows what has become of it this time.
+            ask.fate = if ask.fate == Fate::Refused { Fate::Open } else { ask.fate };
             (ask.till, ask.lane, ask.body.clone(), before)
         };
         self.note(&body);

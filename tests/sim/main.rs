@@ -23,7 +23,7 @@ use std::time::Instant;
 use world::World;
 
 /// How many months an ordinary run lives through, unless `SIM_MONTHS` says otherwise.
-const MONTHS: u64 = 4;
+const MONTHS: u64 = 2;
 /// The first of them, unless `SIM_SEED` says otherwise.
 const SEED: u64 = 20_261_125;
 /// Seeds of months that once found a fault, and what it was.

@@ -129,7 +129,7 @@ impl Model {
             (400, state @ (None | Some("voided"))) => {
                 assert!(heard.message().contains("has been used"), "{heard:?}");
                 let explained = self.others(n).any(|other| other.fate != Fate::Refused);
-                assert!(explained, "nobody else asked for {}: {heard:?}", self.asks[n].code);
+                assert!(explained, "nobody else asked for it: {:?}, {heard:?}", self.history(n));
                 assert!(state.is_some() || known.is_none(), "a repeat is refused that was {:?}", self.asks[n]);
                 // Asked again it would be a new question.
                 (self.asks[n].fate, self.asks[n].id) = (Fate::Refused, None);

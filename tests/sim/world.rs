@@ -298,6 +298,7 @@ impl World {
     async fn last_look(&mut self, house: &House) {
         let fresh = self.model().ask(0, 0, "FRESH", Duration::ZERO);
         self.asking(house, fresh).await;
+        sleep(MINUTE).await;
         let provider = self.providers[0].clone();
         assert!(provider.state().codes["FRESH"].taken_by.is_some(), "a fresh redemption flows");
         let status = house.operator(Method::GET, "/api/v1/status").await;
