@@ -36,6 +36,12 @@ fn end(link: &mut Link, now: Duration, seq: i64, verdict: &Verdict) -> Effects {
     link.ended(now, &ended)
 }
 
+fn confirm(link: &mut Link, count: i64) {
+    for seq in 0..count {
+        end(link, s(1), seq, &Verdict::Confirmed);
+    }
+}
+
 fn cause(link: &Link) -> Option<(&'static str, Cause)> {
     match link.phase() {
         Phase::Up => None,
@@ -331,10 +337,146 @@ fn an_operators_hold_survives_a_restart_and_the_outage_goes_on() {
 fn without_anything_pending_the_next_redemption_finds_out() {
     let mut link = link();
     end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
-    link.nothing_to_probe(s(5), None);
+    assert!(link.nothing_to_probe(s(5), None).changed);
     assert!(link.is_up(s(5)));
     end(&mut link, s(7), 2, &Verdict::Road(Road::Connect));
     assert_eq!(link.outage(s(8)), s(5), "four seconds before and one since");
+}
+
+#[test]
+fn above_where_it_was_halved_the_window_grows_by_one_a_round_trip() {
+    let mut link = link();
+    confirm(&mut link, 8);
+    end(&mut link, s(2), 9, &Verdict::RowFault { status: 503 });
+    let mut windows = Vec::new();
+    for seq in 10..21 {
+        end(&mut link, s(3), seq, &Verdict::Confirmed);
+        windows.push(link.window());
+    }
+    assert_eq!(windows, [4, 4, 4, 5, 5, 5, 5, 5, 6, 6, 6]);
+}
+
+#[test]
+fn new_settings_narrow_the_window_at_once_and_bound_its_growth() {
+    let mut link = link();
+    confirm(&mut link, 20);
+    link.reconfigure(Config { max_in_flight: 3, ..config() });
+    assert_eq!(link.window(), 3);
+    confirm(&mut link, 20);
+    assert_eq!(link.window(), 3);
+    link.reconfigure(Config { max_in_flight: 12, ..config() });
+    assert_eq!(link.window(), 3, "wider only by what is confirmed");
+    confirm(&mut link, 20);
+    assert_eq!(link.window(), 12);
+}
+
+#[test]
+fn what_was_left_of_a_retry_after_is_waited_for_after_a_restart() {
+    let mut link = link();
+    link.restore_wait(s(50));
+    assert_eq!((link.is_up(s(10)), link.waiting(s(10)), link.next_moment(s(10))), (false, Some(s(40)), Some(s(50))));
+    assert!(link.is_up(s(50)));
+}
+
+#[test]
+fn with_cause_provider_a_redemption_hopes_unless_a_probe_was_asked_for_flies_or_just_came_back() {
+    let mut link = link();
+    assert_eq!(link.hopeful_from(s(1)), None, "up");
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    assert_eq!(link.hopeful_from(s(1)), None, "another cause");
+    link.probing(s(3), Seq(1));
+    end(&mut link, s(3), 1, &Verdict::RowFault { status: 500 });
+    assert_eq!(link.hopeful_from(s(3)), Some(Duration::ZERO));
+    link.nudged(s(4), Nudge::Demand);
+    assert_eq!(link.hopeful_from(s(4)), None, "asked for");
+    link.probing(s(4), Seq(2));
+    assert_eq!(link.hopeful_from(s(4)), None, "flies");
+    end(&mut link, s(5), 2, &Verdict::RowFault { status: 500 });
+    assert_eq!(link.hopeful_from(s(5)), Some(s(4) + DEMAND_EVERY));
+    link.restore_wait(s(100));
+    assert_eq!(link.hopeful_from(s(99)), None, "never before a Retry-After is over");
+}
+
+#[test]
+fn a_demand_is_wanted_once_while_down_and_never_while_up_or_held() {
+    let mut link = link();
+    assert!(!link.wants_demand());
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    assert!(link.wants_demand());
+    link.nudged(s(1), Nudge::Demand);
+    assert!(!link.wants_demand());
+    link.probing(s(1), Seq(2));
+    assert!(link.wants_demand(), "the next one is asked for while this one flies");
+    end(&mut link, s(2), 2, &Verdict::Credential);
+    assert!(!link.wants_demand());
+}
+
+#[test]
+fn where_rows_wait_their_own_backoff_the_next_probe_is_the_first_of_them() {
+    let mut link = link();
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    assert_eq!(link.nothing_to_probe(s(10), Some(s(30))), Effects::default());
+    assert!(!link.may_probe(s(29)) && link.may_probe(s(30)));
+    link.nothing_to_probe(s(40), Some(s(40)));
+    assert!(!link.may_probe(s(40)) && link.may_probe(s(41)), "it did not look for nothing again at once");
+}
+
+#[test]
+fn a_credential_hold_with_nothing_to_probe_looks_again_after_a_minute() {
+    let mut link = link();
+    end(&mut link, s(10), 1, &Verdict::Credential);
+    assert_eq!(link.nothing_to_probe(s(80), None), Effects::default());
+    assert!(!link.may_probe(s(139)) && link.may_probe(s(140)));
+    assert_eq!(cause(&link), Some(("held", Cause::Credential)));
+}
+
+#[test]
+fn moments_are_told_before_they_come_and_not_when_they_are_there() {
+    let mut link = link();
+    end(&mut link, s(10), 1, &Verdict::Road(Road::Connect));
+    let probe = link.next_moment(s(10)).expect("a probe");
+    assert_eq!(link.next_moment(probe), None);
+    link.probing(s(100), Seq(1));
+    end(&mut link, s(100), 1, &Verdict::Confirmed);
+    let spread = s(100) + config().reconnect_spread / 2;
+    assert_eq!((link.next_moment(s(100)), link.next_moment(spread)), (Some(spread), None));
+}
+
+#[test]
+fn an_operators_hold_is_kept_with_who_did_it_and_is_not_taken_over_by_another() {
+    let mut link = link();
+    assert_eq!(link.hold_by(s(1), "ann"), Effects { unclaim: true, changed: true, drop_pool: false });
+    assert_eq!(link.hold_by(s(2), "bob"), Effects::default());
+    end(&mut link, s(3), 1, &Verdict::Confirmed);
+    end(&mut link, s(3), 2, &Verdict::Credential);
+    end(&mut link, s(3), 3, &Verdict::Road(Road::Connect));
+    let held = Why { cause: Cause::Operator, detail: "held by ann".to_owned(), since: s(1) };
+    assert_eq!(link.phase(), &Phase::Held(held), "what was on the wire ends without ending the hold");
+}
+
+#[test]
+fn a_flush_probes_at_once_and_a_release_only_asks_the_provider_again_about_a_credential() {
+    let mut link = link();
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    link.nudged(s(1), Nudge::Flush);
+    assert!(link.may_probe(s(1)));
+    link.probing(s(1), Seq(1));
+    end(&mut link, s(1), 1, &Verdict::Credential);
+    assert!(!link.may_probe(s(2)));
+    link.nudged(s(2), Nudge::Release);
+    assert!(link.may_probe(s(2)));
+    assert_eq!(cause(&link), Some(("held", Cause::Credential)));
+}
+
+#[test]
+fn a_network_event_drops_the_pool_wherever_the_link_stands() {
+    let drops = |link: &mut Link| link.nudged(s(9), Nudge::Network).drop_pool;
+    let mut link = link();
+    assert!(drops(&mut link));
+    end(&mut link, s(1), 1, &Verdict::Credential);
+    assert!(drops(&mut link));
+    link.hold_by(s(1), "ann");
+    assert!(drops(&mut link));
 }
 
 #[derive(Clone, Debug)]
