@@ -1,0 +1,88 @@
+//! Files that are not what the daemon wrote: damaged, put back from a copy, changed by one bit.
+
+use std::fs;
+
+use rusqlite::Connection;
+
+use crate::harness::{Gateway, Provider};
+
+const DB: &str = "redeemd.db";
+
+/// A gateway whose line is cut, with `count` redemptions pending, stopped in order.
+fn stopped_in_an_outage(provider: &Provider, count: usize) -> Gateway {
+    let mut gateway = Gateway::before(provider);
+    provider.cut();
+    for n in 0..count {
+        assert_eq!(gateway.till("").redeem(&format!("KEPT-{n}")).state(), "pending");
+    }
+    assert!(gateway.terminate().success());
+    gateway
+}
+
+#[test]
+fn a_damaged_database_is_set_aside_its_rows_are_delivered_once_and_the_operator_is_told() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 25);
+    let path = gateway.state_dir().join(DB);
+    let mut damaged = fs::read(&path).unwrap();
+    damaged[..4096].fill(0xa5);
+    fs::write(&path, &damaged).unwrap();
+    gateway.start();
+    let storage = gateway.status()["storage"].clone();
+    let told = storage["detail"].as_str().unwrap();
+    assert!(storage["ok"] == true && told.contains("25 redemptions were kept, 25 of them pending"), "{storage}");
+    assert!(gateway.says(&["status"]).contains("set aside"));
+    assert!(gateway.log().contains("set aside"), "{}", gateway.log());
+    let names = fs::read_dir(gateway.state_dir()).unwrap().map(|entry| entry.unwrap().path());
+    let aside: Vec<_> = names.filter(|path| path.display().to_string().contains("damaged")).collect();
+    assert!(aside.iter().any(|path| fs::read(path).unwrap() == damaged), "{aside:?}");
+    assert_eq!(gateway.till("").redeem("AFTERWARDS").state(), "pending");
+    provider.restore();
+    let books = gateway.wait_until_drained();
+    assert_eq!((books.accepted, books.confirmed), (26, 26));
+    assert_eq!(provider.summary("codes_taken"), 26);
+    provider.assert_one_key_each();
+}
+
+#[test]
+fn what_a_restored_copy_had_sent_since_is_confirmed_under_the_same_keys_and_never_declined() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 5);
+    let copy = fs::read(gateway.state_dir().join(DB)).unwrap();
+    provider.restore();
+    gateway.start();
+    assert_eq!(gateway.wait_until_drained().confirmed, 5);
+    assert!(gateway.terminate().success());
+    for entry in fs::read_dir(gateway.state_dir()).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_file() {
+            fs::remove_file(entry).unwrap();
+        }
+    }
+    fs::write(gateway.state_dir().join(DB), copy).unwrap();
+    gateway.start();
+    assert!(gateway.log().contains("the database is a copy or was restored"), "{}", gateway.log());
+    let books = gateway.wait_until_drained();
+    assert_eq!((books.confirmed, books.declined), (5, 0));
+    assert!(gateway.list("confirmed").iter().all(|row| row["duplicate_of_ours"] == true));
+    assert_eq!(provider.summary("codes_taken"), 5);
+    provider.assert_one_key_each();
+}
+
+#[test]
+fn a_bit_flipped_inside_a_stored_body_parks_that_redemption_alone_and_it_is_never_sent() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 3);
+    let raw = Connection::open(gateway.state_dir().join(DB)).unwrap();
+    let mut body: Vec<u8> = raw.query_row("SELECT body FROM body WHERE seq = 2", [], |row| row.get(0)).unwrap();
+    body[20] ^= 4;
+    raw.execute("UPDATE body SET body = ?1 WHERE seq = 2", [body]).unwrap();
+    drop(raw);
+    provider.restore();
+    gateway.start();
+    let books = gateway.wait_until_drained();
+    assert_eq!((books.confirmed, books.parked), (2, 1));
+    let parked = gateway.list("parked");
+    assert!(parked[0]["note"].as_str().unwrap().contains("checksum"), "{parked:?}");
+    assert_eq!(provider.summary("codes_taken"), 2);
+    assert!(provider.requests_for("KEPT-1").is_empty());
+}
