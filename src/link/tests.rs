@@ -455,6 +455,21 @@ fn an_operators_hold_is_kept_with_who_did_it_and_is_not_taken_over_by_another() 
 }
 
 #[test]
+fn a_credential_that_is_refused_again_is_no_news_and_is_probed_a_minute_later() {
+    let mut link = link();
+    assert_eq!(
+        end(&mut link, s(10), 1, &Verdict::Credential),
+        Effects { unclaim: true, changed: true, drop_pool: false }
+    );
+    link.probing(s(70), Seq(1));
+    assert_eq!(end(&mut link, s(71), 1, &Verdict::Credential), Effects::default());
+    assert!(!link.may_probe(s(130)) && link.may_probe(s(131)));
+    assert_eq!(link.outage(s(80)), s(70), "since it was first refused");
+    assert!(link.hold_by(s(80), "ann").changed);
+    assert_eq!(cause(&link), Some(("held", Cause::Operator)));
+}
+
+#[test]
 fn a_flush_probes_at_once_and_a_release_only_asks_the_provider_again_about_a_credential() {
     let mut link = link();
     end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));

@@ -450,6 +450,19 @@ fn one_operation_that_fails_leaves_its_neighbours_committed() {
 }
 
 #[test]
+fn of_a_batch_that_is_run_again_what_ends_goes_first_and_each_gets_its_own_result() {
+    let mut world = World::up();
+    let taken = world.take("till-1", "A");
+    let unknown = Op::RefuseAtTill { id: Id::parse("77-0").unwrap(), withdrawn: false };
+    let settle = Op::Settle { seq: taken.seq, attempt: 1, ended: declined("no"), show: false };
+    let results = world.run(&[unknown, accept_op(later("till-2", "A")), settle]);
+    let [Err(_), Ok(Done::Decided(Decision::Taken(_), Some(_))), Ok(Done::Settled(settled))] = &results[..] else {
+        panic!("{results:?}")
+    };
+    assert!(settled.applied, "it gave the code back before the other till asked");
+}
+
+#[test]
 fn a_failed_operation_leaves_no_lane_and_no_number_behind() {
     let mut world = World::new();
     let unknown = Op::RefuseAtTill { id: Id::parse("77-0").unwrap(), withdrawn: false };
