@@ -274,6 +274,20 @@ fn a_retry_after_is_a_floor_that_nothing_overrides_and_jitter_comes_after_it() {
 }
 
 #[test]
+fn a_429_that_says_no_time_waits_longer_each_time_until_something_is_answered() {
+    let mut link = link();
+    let waits = |link: &mut Link, now| {
+        end(link, now, 1, &Verdict::Wait { at_least: None, clean: true });
+        link.waiting(now).expect("a wait")
+    };
+    let longest = (1..=6).map(|hour| waits(&mut link, hour * HOUR)).max().expect("six waits");
+    assert!(longest > 4 * MIN && longest <= MAX, "{longest:?}");
+    end(&mut link, 7 * HOUR, 1, &Verdict::Confirmed);
+    let again = waits(&mut link, 8 * HOUR);
+    assert!(again >= MIN && again <= 2 * MIN, "{again:?}");
+}
+
+#[test]
 fn a_demand_that_comes_too_soon_is_deferred_and_never_dropped() {
     let mut link = link();
     end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
