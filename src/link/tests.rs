@@ -261,7 +261,8 @@ fn a_credential_hold_probes_once_a_minute_and_at_once_when_the_credential_change
 #[test]
 fn a_retry_after_is_a_floor_that_nothing_overrides_and_jitter_comes_after_it() {
     let mut link = link();
-    end(&mut link, s(10), 1, &Verdict::Wait { at_least: Some(s(100)), clean: true });
+    let effects = end(&mut link, s(10), 1, &Verdict::Wait { at_least: Some(s(100)), clean: true });
+    assert_eq!(effects, Effects { unclaim: true, changed: true, drop_pool: false });
     assert!(!link.is_up(s(10)), "tills are answered at once meanwhile");
     for nudge in [Nudge::Flush, Nudge::Demand, Nudge::Network, Nudge::CredentialChanged] {
         link.nudged(s(11), nudge);
@@ -285,6 +286,100 @@ fn a_429_that_says_no_time_waits_longer_each_time_until_something_is_answered() 
     end(&mut link, 7 * HOUR, 1, &Verdict::Confirmed);
     let again = waits(&mut link, 8 * HOUR);
     assert!(again >= MIN && again <= 2 * MIN, "{again:?}");
+}
+
+#[test]
+fn each_probe_that_fails_doubles_the_wait_up_to_its_bound_and_nothing_else_moves_it() {
+    let mut link = link();
+    let road = Verdict::Road(Road::Connect);
+    let fell = end(&mut link, s(1), 1, &road);
+    assert_eq!(fell, Effects { drop_pool: true, unclaim: true, changed: true });
+    let (mut now, mut longest) = (s(1), Duration::ZERO);
+    for failures in 1..40 {
+        let at = link.next_moment(now).expect("a probe");
+        assert!(at - now >= MIN && at - now <= MAX.min(MIN * 2u32.pow(failures.min(10))), "{failures}: {:?}", at - now);
+        longest = longest.max(at - now);
+        let late = end(&mut link, now, 99, &road);
+        assert_eq!(late, Effects { drop_pool: true, unclaim: false, changed: false }, "it was on the wire as well");
+        assert_eq!(link.next_moment(now), Some(at), "what was on the wire moves no probe");
+        link.probing(at, Seq(1));
+        end(&mut link, at, 1, &road);
+        now = at;
+    }
+    assert!(longest > MAX / 2, "{longest:?}");
+    let another = end(&mut link, now, 99, &Verdict::Road(Road::Resolve));
+    assert_eq!(another, Effects { drop_pool: true, unclaim: false, changed: true });
+}
+
+#[test]
+fn a_suspects_probe_says_nothing_and_the_next_row_is_tried_after_the_shortest_wait() {
+    let mut link = link();
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    for (now, verdict) in [(s(50), Verdict::Road(Road::Answer)), (s(60), Verdict::RowFault { status: 500 })] {
+        let suspect =
+            Ended { seq: Seq(1), sent: now, verdict: &verdict, detail: "", first_fault: false, suspect: true };
+        assert_eq!(link.ended(now, &suspect), Effects::default());
+        assert!(link.may_probe(now), "it was no probe");
+        link.probing(now, Seq(1));
+        assert_eq!(link.ended(now, &suspect), Effects::default());
+        assert!(!link.may_probe(now) && link.may_probe(now + MIN));
+        assert_eq!(cause(&link), Some(("down", Cause::Connect)));
+    }
+}
+
+#[test]
+fn a_fault_of_the_providers_own_ends_no_credential_hold() {
+    for verdict in [Verdict::RowFault { status: 500 }, Verdict::Reset] {
+        let mut link = link();
+        end(&mut link, s(10), 1, &Verdict::Credential);
+        link.probing(s(70), Seq(1));
+        end(&mut link, s(70), 1, &verdict);
+        assert_eq!(cause(&link), Some(("held", Cause::Credential)));
+        assert!(!link.may_probe(s(129)) && link.may_probe(s(130)));
+    }
+}
+
+#[test]
+fn a_probe_whose_connection_breaks_counts_although_another_broke_while_it_was_on_the_wire() {
+    let mut link = link();
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    link.probing(s(50), Seq(1));
+    let reset = |seq, sent| Ended {
+        seq: Seq(seq),
+        sent,
+        verdict: &Verdict::Reset,
+        detail: "",
+        first_fault: true,
+        suspect: false,
+    };
+    link.ended(s(51), &reset(2, s(1)));
+    assert!(link.ended(s(52), &reset(1, s(50))).drop_pool);
+    assert!(!link.may_probe(s(52)) && link.may_probe(s(52) + MAX));
+}
+
+#[test]
+fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_comes_back_from_it() {
+    let causes = [
+        Cause::Resolve,
+        Cause::Connect,
+        Cause::Tls,
+        Cause::Clock,
+        Cause::Write,
+        Cause::Answer,
+        Cause::Reset,
+        Cause::NotTheProvider,
+        Cause::Provider,
+        Cause::Credential,
+        Cause::Declines,
+        Cause::Operator,
+        Cause::NotConfigured,
+    ];
+    for cause in causes {
+        assert_eq!(serde_json::to_value(cause).expect("a word"), cause.as_str());
+        assert!(cause.explanation().split(' ').count() > 8, "{cause:?}");
+        assert_eq!(Cause::hold_from(cause.as_str()), Some(cause).filter(|cause| cause.is_for_a_person()), "{cause:?}");
+    }
+    assert!(Cause::Operator.is_for_a_person() && Cause::Declines.is_for_a_person());
 }
 
 #[test]
