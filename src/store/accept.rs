@@ -26,7 +26,7 @@ impl Desk<'_> {
         }
         let lane = self.books.lane(self.sql, &new.lane)?;
         let now = LaneNow { pending: self.books.pending(lane), ..(self.around.lane)(&new.lane) };
-        let guard = if reusable { Guard::Free } else { self.guard(&new.request, now.up, None)? };
+        let guard = if reusable { Guard::Free } else { self.guard(&new.request, now.up)? };
         if let Guard::Held(other) = guard {
             return Ok(Done::Decided(Decision::Used(used_by(&other)), None));
         }
@@ -55,12 +55,11 @@ impl Desk<'_> {
         Ok(Decision::Settled(Box::new(row.redemption(self.sql, self.books.name(row.lane))?)))
     }
 
-    /// What other redemptions of the code say, `but` for one row.
-    fn guard(&self, request: &Request, lane_up: bool, but: Option<Seq>) -> Result<Guard, StoreError> {
+    /// What other redemptions of the code say.
+    fn guard(&self, request: &Request, lane_up: bool) -> Result<Guard, StoreError> {
         let mut confirmed = false;
         for other in self.rivals(&request.business_refrence, &request.reward_code)? {
             match other.state {
-                _ if Some(other.seq) == but => {}
                 State::Pending | State::Parked => return Ok(Guard::Held(Box::new(other))),
                 State::Voided if other.has(mark::UNCERTAIN) => return Ok(Guard::Held(Box::new(other))),
                 State::Confirmed if !lane_up => return Ok(Guard::Held(Box::new(other))),

@@ -120,7 +120,7 @@ fn a_bit_flipped_inside_a_stored_body_is_parked_and_never_sent() {
     let claimed = world.claim();
     assert_eq!(claimed.len(), 1, "the other one is sent");
     let row = world.show(&taken.id);
-    assert_eq!(row.state, State::Parked);
+    assert_eq!((row.state, row.uncertain), (State::Parked, true), "its code stays guarded even if it is voided");
     assert!(row.note.unwrap().contains("checksum"));
 }
 

@@ -2,7 +2,7 @@
 
 use redeemd::redemption::{Seq, State};
 use redeemd::store::{
-    Arrived, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError, seal, unseal,
+    Arrived, Decision, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError, seal, unseal,
 };
 use rusqlite::Connection;
 
@@ -68,6 +68,18 @@ fn a_code_that_anything_here_holds_is_parked_and_one_that_was_declined_or_taken_
     assert_eq!(parked, [true, true, true, true, false, false, false], "{arrived:?}");
     assert_eq!(b.counts().parked, 5);
     assert!(b.reader().export(Seq(0), 500).unwrap().rows.len() == 9, "what was taken over can be carried on");
+}
+
+#[test]
+fn a_till_that_has_the_name_and_the_key_of_one_elsewhere_finds_its_own_redemption_and_the_other_its() {
+    let (mut a, mut b) = (World::new(), World::new());
+    let keyed = |code: &str| NewRedemption { key: Some("k".to_owned()), ..new("till-1", code) };
+    let Decision::Taken(there) = a.decide(keyed("THERE")) else { panic!() };
+    import(&mut b, exported(&a));
+    assert!(matches!(b.decide(keyed("THERE")), Decision::StillPending(row) if row.id == there.id), "its repeat");
+    let Decision::Taken(here) = b.decide(keyed("HERE")) else { panic!("another till's key is no repeat") };
+    assert!(matches!(b.decide(keyed("HERE")), Decision::StillPending(row) if row.id == here.id));
+    assert!(matches!(b.decide(keyed("OTHER")), Decision::KeyReused));
 }
 
 #[test]

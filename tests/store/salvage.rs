@@ -404,6 +404,30 @@ fn rows_that_were_pruned_do_not_come_back() {
 }
 
 #[test]
+fn a_lanes_name_survives_damage_to_either_of_its_copies() {
+    let mut world = World::new();
+    world.take("till-1", "A");
+    checkpointed(&mut world);
+    world.store = None;
+    let (file, log) = (bytes(&world, FILE), vec![0; bytes(&world, LOG).len()]);
+    let name = LANE.as_bytes();
+    let places: Vec<usize> = (0..file.len() - name.len()).filter(|at| file[*at..].starts_with(name)).collect();
+    assert!(places.len() > 1, "{places:?}");
+    for at in places {
+        let mut damaged = file.clone();
+        damaged[at] ^= 1;
+        damaged[17] = 9;
+        write(&world, FILE, &damaged);
+        write(&world, LOG, &log);
+        world.open();
+        assert!(world.report.salvage.is_some());
+        assert_eq!(world.store().counts()[0].0, LANE, "byte {at}");
+        assert_eq!(world.claim().len(), 1);
+        world.store = None;
+    }
+}
+
+#[test]
 fn a_declined_rows_repeat_is_no_success_even_if_the_providers_words_were_lost() {
     let mut world = World::up();
     let taken = world.settled("till-1", "A", declined("no such reward"));
