@@ -100,7 +100,7 @@ fn attempts_whose_connection_breaks_under_them_are_one_reset_and_three_in_a_row_
     for seq in 2..9 {
         assert_eq!(reset(s(2), s(6), seq), (false, None), "the new connection is not dropped");
     }
-    assert_eq!(reset(s(6), s(7), 9), (true, None));
+    assert_eq!(reset(s(5), s(7), 9), (true, None));
     assert_eq!(reset(s(8), s(9), 10), (true, Some(("down", Cause::Reset))));
 }
 
@@ -337,6 +337,16 @@ fn a_fault_of_the_providers_own_ends_no_credential_hold() {
         assert_eq!(cause(&link), Some(("held", Cause::Credential)));
         assert!(!link.may_probe(s(129)) && link.may_probe(s(130)));
     }
+}
+
+#[test]
+fn a_road_that_fails_while_held_for_a_credential_is_down_and_the_outage_goes_on() {
+    let mut link = link();
+    end(&mut link, s(10), 1, &Verdict::Credential);
+    link.probing(s(70), Seq(1));
+    let effects = end(&mut link, s(70), 1, &Verdict::Road(Road::Connect));
+    assert_eq!(effects, Effects { drop_pool: true, unclaim: true, changed: true });
+    assert_eq!((cause(&link), link.outage(s(80))), (Some(("down", Cause::Connect)), s(70)));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    Acted, Claim, Decision, Done, Ended, Filter, Hold, LaneMemory, Limit, NewRedemption, Op, Refused, VoidOutcome,
-    WaitMemory, relayed,
+    Acted, Claim, Counts, Decision, Done, Ended, FILE, Filter, Hold, LaneMemory, Limit, NewRedemption, Op, Refused,
+    VoidOutcome, WaitMemory, relayed,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at};
@@ -470,6 +470,8 @@ fn a_parked_row_is_uncertain_when_it_is_retried() {
     let mut world = World::up();
     let taken = world.settled("till-1", "A", parked());
     assert!(matches!(world.retry(&taken.id), Acted::Done(row) if row.uncertain));
+    let declined = world.settled("till-1", "B", declined("no"));
+    assert!(matches!(world.retry(&declined.id), Acted::Done(row) if !row.uncertain), "that one did nothing there");
 }
 
 #[test]
@@ -591,6 +593,34 @@ fn a_failed_operation_leaves_no_lane_and_no_number_behind() {
     assert!(world.run(&[unknown]).pop().unwrap().is_err());
     assert!(world.store().counts().is_empty());
     assert_eq!(world.take("till-1", "A").seq, Seq(1));
+}
+
+#[test]
+fn lanes_have_books_before_their_first_redemption_and_after_a_restart() {
+    let mut world = World::new();
+    let names = ["one".to_owned(), "two".to_owned()];
+    world.store().ensure_lanes(&names).unwrap();
+    for _ in 0..2 {
+        assert_eq!(world.store().counts(), names.clone().map(|name| (name, Counts::default())));
+        world.crash();
+    }
+    assert!(world.store().ensure_lanes(&names).is_ok() && world.store().counts().len() == 2);
+}
+
+#[test]
+fn the_logs_gauge_follows_each_commit_and_a_checkpoint_begins_it_anew() {
+    let mut world = World::new();
+    let gauge = world.store().wal_gauge();
+    let read = |world: &mut World| (world.store().wal_frames(), gauge.load(std::sync::atomic::Ordering::Relaxed));
+    world.take("till-1", "A");
+    let first = read(&mut world);
+    world.take("till-1", "B");
+    let second = read(&mut world);
+    assert!(first.0 > 1 && first.0 == first.1 && second.0 > first.0 && second.0 == second.1, "{first:?} {second:?}");
+    assert_eq!(world.store().checkpoint().unwrap(), second.0);
+    assert_eq!(read(&mut world), (0, 0));
+    world.store().probe().unwrap();
+    assert_eq!(world.store().path(), world.path().join(FILE));
 }
 
 #[test]
