@@ -1,7 +1,7 @@
 //! The state directory: one daemon, first starts, copies, versions.
 
 use redeemd::redemption::State;
-use redeemd::store::{FILE, Found, Store, StoreError};
+use redeemd::store::{Checkpointer, FILE, Found, Store, StoreError};
 use rusqlite::Connection;
 
 use crate::world::{World, new};
@@ -85,6 +85,25 @@ fn a_copy_without_the_log_is_a_copy_and_no_damage() {
     let moved = World::with_dir(copy);
     assert!(moved.report.moved && moved.report.salvage.is_none());
     assert!(moved.show(&taken.id).uncertain);
+}
+
+#[test]
+fn a_checkpoint_beside_the_writer_moves_the_log_into_the_database_and_a_paused_one_begins_again() {
+    let mut world = World::new();
+    let checkpointer = Checkpointer::new(world.store().path());
+    for code in ["A", "B"] {
+        let taken = world.take("till-1", code);
+        checkpointer.run().unwrap();
+        drop(checkpointer.pause());
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::copy(world.path().join(FILE), copy.path().join(FILE)).unwrap();
+        let raw = Connection::open(copy.path().join(FILE)).unwrap();
+        let found: i64 = raw.query_row("SELECT max(seq) FROM redemption", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, taken.seq.0, "the file alone has it");
+        drop(raw);
+        // Reading the file has ended this process's locks on it.
+        world.crash();
+    }
 }
 
 #[test]
