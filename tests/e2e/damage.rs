@@ -1,10 +1,11 @@
 //! Files that are not what the daemon wrote: damaged, put back from a copy, changed by one bit.
 
 use std::fs;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::harness::{Gateway, Provider};
+use crate::harness::{Gateway, Mount, Order, Provider, within};
 
 const DB: &str = "redeemd.db";
 
@@ -85,4 +86,47 @@ fn a_bit_flipped_inside_a_stored_body_parks_that_redemption_alone_and_it_is_neve
     assert!(parked[0]["note"].as_str().unwrap().contains("checksum"), "{parked:?}");
     assert_eq!(provider.summary("codes_taken"), 2);
     assert!(provider.requests_for("KEPT-1").is_empty());
+}
+
+#[test]
+fn a_damaged_database_on_a_disk_without_space_for_another_is_left_as_it_is_until_there_is() {
+    let Some(disk) = Mount::tmpfs_of("24m") else { return };
+    let provider = Provider::start();
+    let mut gateway = Gateway::with().lane("main", &provider, "").state_in(&disk.path().join("state")).start();
+    provider.cut();
+    for n in 0..160 {
+        let order = Order::new(&format!("KEPT-{n}")).with("more", "x".repeat(12_000));
+        assert_eq!(gateway.till("").order(&order).state(), "pending");
+    }
+    assert!(gateway.terminate().success());
+    let path = gateway.state_dir().join(DB);
+    let mut damaged = fs::read(&path).unwrap();
+    damaged[..4096].fill(0xa5);
+    fs::write(&path, &damaged).unwrap();
+    disk.fill();
+    let (status, said) = gateway.start_in_vain();
+    assert!(!status.success() && said.contains("no space for a new one: free about"), "{status} {said}");
+    assert!(fs::read(&path).unwrap() == damaged, "it was touched");
+    disk.empty();
+    gateway.start();
+    let books = gateway.counts();
+    assert_eq!((books.accepted, books.pending), (160, 160));
+    provider.restore();
+    assert_eq!(gateway.wait_until_drained().confirmed, 160);
+}
+
+#[test]
+fn books_that_do_not_fit_their_rows_are_found_by_the_recount_in_the_background_and_told() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 2);
+    let raw = Connection::open(gateway.state_dir().join(DB)).unwrap();
+    raw.execute("UPDATE lane SET pending = pending + 1, accepted = accepted + 1", []).unwrap();
+    drop(raw);
+    gateway.start();
+    let told = || {
+        let storage = gateway.status()["storage"].clone();
+        storage["detail"].as_str().unwrap().contains("the books say 3 pending, the rows 2").then_some(storage)
+    };
+    let storage = within(Duration::from_secs(50), "the recount is through", told);
+    assert_eq!(storage["ok"], true, "deliveries go on");
 }

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use redeemd::redemption::{Id, Request, RewardCode, Seq, State};
-use redeemd::store::{Decision, Ended, FILE, NewRedemption, Op, Salvage, Trouble};
+use redeemd::store::{
+    Decision, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Op, Salvage, Trouble, WaitMemory, inspect,
+};
 
 use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
 
@@ -425,6 +427,72 @@ fn a_lanes_name_survives_damage_to_either_of_its_copies() {
         assert_eq!(world.claim().len(), 1);
         world.store = None;
     }
+}
+
+#[test]
+fn what_was_done_to_a_row_and_what_its_link_must_not_forget_survive_damage() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    world.one(Op::Void { id: taken.id.clone(), note: "the customer left".to_owned(), by: "ann".to_owned() });
+    let hold = Hold { cause: "operator".to_owned(), detail: "held by ann".to_owned(), since_ms: NOW_MS };
+    let wait = WaitMemory { boot_id: "boot".to_owned(), until_ms: 9, left_ms: 8 };
+    let memory = LaneMemory { hold: Some(hold), outage_ms: 7, noted_ms: 6, noted_trusted: true, wait: Some(wait) };
+    world.one(Op::Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
+    let told = |world: &World| {
+        let (reader, row) = (world.reader(), world.show(&taken.id));
+        let events: Vec<_> = reader.events(row.seq).unwrap().into_iter().map(|e| (e.what, e.by, e.detail)).collect();
+        (row.state, row.note, events)
+    };
+    let before = told(&world);
+    assert_eq!(before.2.len(), 1);
+    let salvage = damaged(&mut world, |world| {
+        let mut file = bytes(world, FILE);
+        file[17] = 9;
+        write(world, FILE, &file);
+    });
+    assert_eq!((told(&world), world.store().memory(LANE).unwrap()), (before, memory));
+    assert_eq!((salvage.tally.kept, salvage.tally.lost), (1, Some(0)));
+    assert!(
+        !salvage.to_string().contains("for a person") && salvage.to_string().contains("none was lost"),
+        "{salvage}"
+    );
+}
+
+#[test]
+fn a_settled_row_whose_state_cannot_be_read_is_parked_and_not_sent_again() {
+    let mut world = World::up();
+    let taken = world.settled("till-1", "A", confirmed());
+    checkpointed(&mut world);
+    world.store = None;
+    let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
+    raw.pragma_update(None, "ignore_check_constraints", true).unwrap();
+    raw.execute("UPDATE redemption SET state = 9", []).unwrap();
+    raw.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(raw);
+    let salvage = damaged(&mut world, |world| {
+        let mut file = bytes(world, FILE);
+        file[17] = 9;
+        write(world, FILE, &file);
+    });
+    assert!(salvage.tally.parked == 1 && salvage.to_string().contains("1 parked for a person"), "{salvage}");
+    let row = world.show(&taken.id);
+    assert_eq!((row.state, row.uncertain), (State::Parked, true));
+    assert!(row.note.unwrap().contains("could not be read") && world.claim().is_empty());
+}
+
+#[test]
+fn a_look_through_the_file_finds_it_sound_or_damaged_or_gives_way() {
+    let (mut world, _) = filled(40);
+    checkpointed(&mut world);
+    let path = world.path().join(FILE);
+    assert_eq!(inspect(&path, || true).unwrap(), Inspection::Sound);
+    assert_eq!(inspect(&path, || false).unwrap(), Inspection::GaveWay);
+    world.store = None;
+    let mut file = bytes(&world, FILE);
+    file[5 * PAGE..].chunks_mut(PAGE).for_each(|page| page[..8].fill(0xa5));
+    write(&world, FILE, &file);
+    write(&world, LOG, &vec![0; bytes(&world, LOG).len()]);
+    assert_eq!(inspect(&path, || true).unwrap_err().trouble(), Trouble::Damaged);
 }
 
 #[test]
