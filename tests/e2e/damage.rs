@@ -88,14 +88,12 @@ fn a_bit_flipped_inside_a_stored_body_parks_that_redemption_alone_and_it_is_neve
     assert!(provider.requests_for("KEPT-1").is_empty());
 }
 
-#[test]
-fn a_damaged_database_on_a_disk_without_space_for_another_is_left_as_it_is_until_there_is() {
-    let Some(disk) = Mount::tmpfs_of("24m") else { return };
-    let provider = Provider::start();
-    let mut gateway = Gateway::with().lane("main", &provider, "").state_in(&disk.path().join("state")).start();
+/// A gateway on `disk`, stopped in an outage with 450 redemptions of a page each, its database damaged; the damaged bytes.
+fn damaged_on(disk: &Mount, provider: &Provider) -> (Gateway, Vec<u8>) {
+    let mut gateway = Gateway::with().lane("main", provider, "").state_in(&disk.path().join("state")).start();
     provider.cut();
-    for n in 0..160 {
-        let order = Order::new(&format!("KEPT-{n}")).with("more", "x".repeat(12_000));
+    for n in 0..450 {
+        let order = Order::new(&format!("KEPT-{n}")).with("more", "x".repeat(3_500));
         assert_eq!(gateway.till("").order(&order).state(), "pending");
     }
     assert!(gateway.terminate().success());
@@ -103,16 +101,41 @@ fn a_damaged_database_on_a_disk_without_space_for_another_is_left_as_it_is_until
     let mut damaged = fs::read(&path).unwrap();
     damaged[..4096].fill(0xa5);
     fs::write(&path, &damaged).unwrap();
+    (gateway, damaged)
+}
+
+#[test]
+fn a_damaged_database_on_a_disk_without_space_for_another_is_left_as_it_is_until_there_is() {
+    let Some(disk) = Mount::tmpfs_of("24m") else { return };
+    let provider = Provider::start();
+    let (mut gateway, damaged) = damaged_on(&disk, &provider);
     disk.fill();
     let (status, said) = gateway.start_in_vain();
-    assert!(!status.success() && said.contains("no space for a new one: free about"), "{status} {said}");
-    assert!(fs::read(&path).unwrap() == damaged, "it was touched");
+    let log = fs::metadata(gateway.state_dir().join("redeemd.db-wal")).unwrap().len();
+    let needed = format!("no space for a new one: free about {} bytes", damaged.len() as u64 + log);
+    assert!(!status.success() && said.contains(&needed), "{needed}: {status} {said}");
+    assert!(fs::read(gateway.state_dir().join(DB)).unwrap() == damaged, "it was touched");
     disk.empty();
     gateway.start();
     let books = gateway.counts();
-    assert_eq!((books.accepted, books.pending), (160, 160));
+    assert_eq!((books.accepted, books.pending), (450, 450));
     provider.restore();
-    assert_eq!(gateway.wait_until_drained().confirmed, 160);
+    assert_eq!(gateway.wait_until_drained().confirmed, 450);
+}
+
+#[test]
+fn a_rescue_takes_the_reserve_where_nothing_else_is_left() {
+    let Some(disk) = Mount::tmpfs_of("24m") else { return };
+    let provider = Provider::start();
+    let (mut gateway, damaged) = damaged_on(&disk, &provider);
+    let reserve = gateway.state_dir().join("reserve");
+    assert!(reserve.exists());
+    disk.leave(damaged.len() as u64 - 256 * 1024);
+    gateway.start();
+    assert!(!reserve.exists() && gateway.counts().pending == 450);
+    disk.empty();
+    provider.restore();
+    assert_eq!(gateway.wait_until_drained().confirmed, 450);
 }
 
 #[test]

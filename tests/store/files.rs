@@ -21,6 +21,17 @@ fn a_first_start_leaves_the_database_its_log_the_lock_and_the_reserve() {
 }
 
 #[test]
+fn what_a_power_cut_left_of_a_database_in_the_making_hinders_no_start() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["redeemd.db.new", "redeemd.db.new-wal", "redeemd.db.new-journal"] {
+        std::fs::write(dir.path().join(name), [7; 5000]).unwrap();
+    }
+    let world = World::with_dir(dir);
+    assert_eq!(world.report.found, Found::Fresh);
+    assert_eq!(names(&world), ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]);
+}
+
+#[test]
 fn a_state_directory_named_relatively_can_be_made() {
     let world = World::new();
     let below = world.path().join("deep/er");

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use redeemd::redemption::{Id, Request, RewardCode, Seq, State};
 use redeemd::store::{
-    Decision, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Op, Salvage, Trouble, WaitMemory, inspect,
+    Decision, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Op, Salvage, Store, StoreError, Trouble,
+    WaitMemory, inspect,
 };
 
 use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
@@ -550,6 +551,20 @@ fn the_store_goes_on_after_damage_that_is_met_while_it_runs() {
 }
 
 #[test]
+fn a_damaged_file_that_cannot_be_set_aside_is_not_overwritten() {
+    let (mut world, _) = filled(5);
+    world.store = None;
+    let aside = "redeemd.db.damaged-somewhere";
+    let (file, finished) = (bytes(&world, FILE), format!("redeemd.db.rescued-{aside}"));
+    write(&world, &finished, &file);
+    fs::create_dir(world.path().join(aside)).unwrap();
+    write(&world, FILE, b"damaged");
+    let error = Store::open(world.path()).unwrap_err();
+    assert!(matches!(error, StoreError::File { .. }), "{error}");
+    assert_eq!((bytes(&world, FILE).as_slice(), bytes(&world, &finished)), (b"damaged".as_slice(), file));
+}
+
+#[test]
 fn a_rescue_that_a_power_cut_stopped_half_way_is_gone_on_with() {
     let (mut world, known) = filled(20);
     damaged(&mut world, |world| write(world, FILE, b""));
@@ -568,7 +583,7 @@ fn a_rescue_that_a_power_cut_stopped_half_way_is_gone_on_with() {
             LOG => back(&format!("{name}-wal"), LOG),
             _ => {}
         }
-        let (store, report) = redeemd::store::Store::open(world.dir.path()).unwrap();
+        let (store, report) = Store::open(world.dir.path()).unwrap();
         assert!(report.salvage.is_none());
         store.close().unwrap();
         assert!(aside.exists() && aside.with_file_name(format!("{name}-wal")).exists(), "{moved}");
