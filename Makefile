@@ -2,12 +2,14 @@
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
-.PHONY: help run test unit service bench torture deb deb-arm64 release fmt lint clean
+.PHONY: help run test unit coverage mutants service bench torture deb deb-arm64 release fmt lint clean
 
 help:
 	@echo 'make run        build, and play an outage from the first redemption to the books'
 	@echo 'make test       everything that CI runs: style, lints, tests, package, service under a real systemd'
 	@echo 'make unit       the tests alone'
+	@echo 'make coverage   the same, with the lines counted that they pass through'
+	@echo 'make mutants    changes the rules in a thousand ways, each of which some test should notice'
 	@echo 'make service    the package and the service test alone'
 	@echo 'make bench      the figures of the README, measured here'
 	@echo 'make torture    the long runs: kills, power cuts, months in virtual time, fuzzing; an hour or two'
@@ -25,6 +27,14 @@ test:
 unit:
 	@packaging/need build test
 	cargo nextest run --locked --no-fail-fast
+
+coverage:
+	@packaging/need build test coverage
+	tests/coverage
+
+mutants:
+	@packaging/need build test mutants
+	CARGO_PROFILE_DEV_DEBUG=0 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1 PROPTEST_MAX_SHRINK_ITERS=0 cargo mutants
 
 service:
 	@packaging/need build deb service

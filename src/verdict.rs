@@ -448,6 +448,18 @@ mod tests {
         assert_eq!(detail(200, HTML), "HTTP 200 with a web page");
         assert_eq!(detail(302, ""), "HTTP 302 with a redirect");
         assert_eq!(detail(404, "secret"), "HTTP 404 with 6 bytes that are not in the contract's shape");
+        assert_eq!(detail(511, SHAPE), "HTTP 511 with a network's demand to log in");
+        assert_eq!(detail(404, " \n"), "HTTP 404 with an empty body");
+        let endless = Reply { truncated: true, ..reply(200, "secret") };
+        let expected = Verdict::NotTheProvider { detail: "HTTP 200 with a body of more than 65536 bytes".to_owned() };
+        assert_eq!(verdict(endless), expected);
+    }
+
+    #[test]
+    fn what_a_refusal_said_first_is_its_first_text_that_says_anything() {
+        for body in [r#"{"message":"","errors":["","no"]}"#, r#"{"message":[],"errors":{"a":"","b":["no"]}}"#] {
+            assert_eq!(of(400, body), Verdict::Declined { already_used: false, message: "no".to_owned() }, "{body}");
+        }
     }
 
     #[test]

@@ -180,3 +180,34 @@ fn the_licences_the_changelog_and_the_ways_in_are_there() {
         assert!(root().join(file).is_file(), "{file} is missing");
     }
 }
+
+/// The tests that `tests/README.md` names, each with its file.
+fn named_tests(text: &str) -> Vec<(&str, &str)> {
+    text.split('`').skip(1).step_by(2).filter_map(|code| code.split_once("::")).collect()
+}
+
+/// Whether `path` is that file, or lies in a folder of that name.
+fn is_of(path: &Path, file: &str) -> bool {
+    path.with_extension("").components().any(|part| part.as_os_str() == file)
+}
+
+#[test]
+fn every_test_that_the_map_of_the_tests_names_exists() {
+    let text = fs::read_to_string(root().join("tests/README.md")).expect("the map of the tests");
+    let (named, sources) = (named_tests(&text), sources("tests"));
+    let exists = |(file, test): (&str, &str)| {
+        let head = format!("fn {test}(");
+        sources.iter().any(|(path, text)| is_of(path, file) && text.contains(&head))
+    };
+    let missing: Vec<_> = named.iter().filter(|name| !exists(**name)).collect();
+    assert!(missing.is_empty() && named.len() > 17, "{missing:#?}");
+}
+
+#[test]
+fn the_map_of_the_tests_has_a_test_for_every_fault_in_the_box() {
+    let text = fs::read_to_string(root().join("tests/README.md")).expect("the map of the tests");
+    for number in 1..=17 {
+        let row = text.lines().find(|line| line.starts_with(&format!("| B{number} |")));
+        assert!(row.is_some_and(|row| !named_tests(row).is_empty()), "B{number}");
+    }
+}

@@ -46,6 +46,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_dice_are_splitmix64() {
+        let mut dice = Dice::new(0);
+        assert_eq!([dice.bits(), dice.bits()], [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4]);
+        let fraction = Dice::new(0).fraction();
+        assert!((0.8833..0.8834).contains(&fraction), "{fraction}");
+    }
+
+    #[test]
     fn a_wait_never_leaves_its_bounds_and_its_ceiling_doubles() {
         let (min, max) = (Duration::from_secs(1), Duration::from_secs(60));
         let mut dice = Dice::new(7);

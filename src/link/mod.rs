@@ -343,13 +343,13 @@ impl Link {
 
     /// Something happened that is not the end of an attempt.
     pub fn nudged(&mut self, now: Duration, nudge: Nudge) -> Effects {
-        let held_for_a_person = self.is_held_for_a_person();
         if matches!(nudge, Nudge::Network | Nudge::Flush) {
             self.nudged_at = Some(now);
         }
         match (nudge, &self.phase) {
-            (Nudge::Release, Phase::Held(_)) if held_for_a_person => self.release(now),
-            (Nudge::Release | Nudge::Flush | Nudge::CredentialChanged, Phase::Held(_)) if !held_for_a_person => {
+            (Nudge::Release, Phase::Held(why)) if why.cause.is_for_a_person() => self.release(now),
+            (Nudge::Release | Nudge::Flush | Nudge::CredentialChanged, Phase::Held(_))
+            | (Nudge::Flush, Phase::Down(_)) => {
                 self.probe_at = now;
                 Effects::default()
             }
@@ -361,10 +361,6 @@ impl Link {
                 self.failures = 0;
                 self.probe_at = now;
                 Effects { drop_pool: true, ..Effects::default() }
-            }
-            (Nudge::Flush, Phase::Down(_)) => {
-                self.probe_at = now;
-                Effects::default()
             }
             (Nudge::Network, _) => Effects { drop_pool: true, ..Effects::default() },
             _ => Effects::default(),

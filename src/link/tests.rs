@@ -36,6 +36,12 @@ fn end(link: &mut Link, now: Duration, seq: i64, verdict: &Verdict) -> Effects {
     link.ended(now, &ended)
 }
 
+fn confirm(link: &mut Link, count: i64) {
+    for seq in 0..count {
+        end(link, s(1), seq, &Verdict::Confirmed);
+    }
+}
+
 fn cause(link: &Link) -> Option<(&'static str, Cause)> {
     match link.phase() {
         Phase::Up => None,
@@ -94,7 +100,7 @@ fn attempts_whose_connection_breaks_under_them_are_one_reset_and_three_in_a_row_
     for seq in 2..9 {
         assert_eq!(reset(s(2), s(6), seq), (false, None), "the new connection is not dropped");
     }
-    assert_eq!(reset(s(6), s(7), 9), (true, None));
+    assert_eq!(reset(s(5), s(7), 9), (true, None));
     assert_eq!(reset(s(8), s(9), 10), (true, Some(("down", Cause::Reset))));
 }
 
@@ -255,7 +261,8 @@ fn a_credential_hold_probes_once_a_minute_and_at_once_when_the_credential_change
 #[test]
 fn a_retry_after_is_a_floor_that_nothing_overrides_and_jitter_comes_after_it() {
     let mut link = link();
-    end(&mut link, s(10), 1, &Verdict::Wait { at_least: Some(s(100)), clean: true });
+    let effects = end(&mut link, s(10), 1, &Verdict::Wait { at_least: Some(s(100)), clean: true });
+    assert_eq!(effects, Effects { unclaim: true, changed: true, drop_pool: false });
     assert!(!link.is_up(s(10)), "tills are answered at once meanwhile");
     for nudge in [Nudge::Flush, Nudge::Demand, Nudge::Network, Nudge::CredentialChanged] {
         link.nudged(s(11), nudge);
@@ -265,6 +272,125 @@ fn a_retry_after_is_a_floor_that_nothing_overrides_and_jitter_comes_after_it() {
     end(&mut link, s(120), 1, &Verdict::Road(Road::Connect));
     end(&mut link, s(121), 1, &Verdict::Wait { at_least: Some(HOUR), clean: false });
     assert!(!link.may_probe(s(121) + s(3599)));
+}
+
+#[test]
+fn a_429_that_says_no_time_waits_longer_each_time_until_something_is_answered() {
+    let mut link = link();
+    let waits = |link: &mut Link, now| {
+        end(link, now, 1, &Verdict::Wait { at_least: None, clean: true });
+        link.waiting(now).expect("a wait")
+    };
+    let longest = (1..=6).map(|hour| waits(&mut link, hour * HOUR)).max().expect("six waits");
+    assert!(longest > 4 * MIN && longest <= MAX, "{longest:?}");
+    end(&mut link, 7 * HOUR, 1, &Verdict::Confirmed);
+    let again = waits(&mut link, 8 * HOUR);
+    assert!(again >= MIN && again <= 2 * MIN, "{again:?}");
+}
+
+#[test]
+fn each_probe_that_fails_doubles_the_wait_up_to_its_bound_and_nothing_else_moves_it() {
+    let mut link = link();
+    let road = Verdict::Road(Road::Connect);
+    let fell = end(&mut link, s(1), 1, &road);
+    assert_eq!(fell, Effects { drop_pool: true, unclaim: true, changed: true });
+    let (mut now, mut longest) = (s(1), Duration::ZERO);
+    for failures in 1..40 {
+        let at = link.next_moment(now).expect("a probe");
+        let wait = at.saturating_sub(now);
+        assert!(wait >= MIN && wait <= MAX.min(MIN * 2u32.pow(failures.min(10))), "{failures}: {wait:?}");
+        longest = longest.max(wait);
+        let late = end(&mut link, now, 99, &road);
+        assert_eq!(late, Effects { drop_pool: true, unclaim: false, changed: false }, "it was on the wire as well");
+        assert_eq!(link.next_moment(now), Some(at), "what was on the wire moves no probe");
+        link.probing(at, Seq(1));
+        end(&mut link, at, 1, &road);
+        now = at;
+    }
+    assert!(longest > MAX / 2, "{longest:?}");
+    let another = end(&mut link, now, 99, &Verdict::Road(Road::Resolve));
+    assert_eq!(another, Effects { drop_pool: true, unclaim: false, changed: true });
+}
+
+#[test]
+fn a_suspects_probe_says_nothing_and_the_next_row_is_tried_after_the_shortest_wait() {
+    let mut link = link();
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    for (now, verdict) in [(s(50), Verdict::Road(Road::Answer)), (s(60), Verdict::RowFault { status: 500 })] {
+        let suspect =
+            Ended { seq: Seq(1), sent: now, verdict: &verdict, detail: "", first_fault: false, suspect: true };
+        assert_eq!(link.ended(now, &suspect), Effects::default());
+        assert!(link.may_probe(now), "it was no probe");
+        link.probing(now, Seq(1));
+        assert_eq!(link.ended(now, &suspect), Effects::default());
+        assert!(!link.may_probe(now) && link.may_probe(now + MIN));
+        assert_eq!(cause(&link), Some(("down", Cause::Connect)));
+    }
+}
+
+#[test]
+fn a_fault_of_the_providers_own_ends_no_credential_hold() {
+    for verdict in [Verdict::RowFault { status: 500 }, Verdict::Reset] {
+        let mut link = link();
+        end(&mut link, s(10), 1, &Verdict::Credential);
+        link.probing(s(70), Seq(1));
+        end(&mut link, s(70), 1, &verdict);
+        assert_eq!(cause(&link), Some(("held", Cause::Credential)));
+        assert!(!link.may_probe(s(129)) && link.may_probe(s(130)));
+    }
+}
+
+#[test]
+fn a_road_that_fails_while_held_for_a_credential_is_down_and_the_outage_goes_on() {
+    let mut link = link();
+    end(&mut link, s(10), 1, &Verdict::Credential);
+    link.probing(s(70), Seq(1));
+    let effects = end(&mut link, s(70), 1, &Verdict::Road(Road::Connect));
+    assert_eq!(effects, Effects { drop_pool: true, unclaim: true, changed: true });
+    assert_eq!((cause(&link), link.outage(s(80))), (Some(("down", Cause::Connect)), s(70)));
+}
+
+#[test]
+fn a_probe_whose_connection_breaks_counts_although_another_broke_while_it_was_on_the_wire() {
+    let mut link = link();
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    link.probing(s(50), Seq(1));
+    let reset = |seq, sent| Ended {
+        seq: Seq(seq),
+        sent,
+        verdict: &Verdict::Reset,
+        detail: "",
+        first_fault: true,
+        suspect: false,
+    };
+    link.ended(s(51), &reset(2, s(1)));
+    assert!(link.ended(s(52), &reset(1, s(50))).drop_pool);
+    assert!(!link.may_probe(s(52)) && link.may_probe(s(52) + MAX));
+}
+
+#[test]
+fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_comes_back_from_it() {
+    let causes = [
+        Cause::Resolve,
+        Cause::Connect,
+        Cause::Tls,
+        Cause::Clock,
+        Cause::Write,
+        Cause::Answer,
+        Cause::Reset,
+        Cause::NotTheProvider,
+        Cause::Provider,
+        Cause::Credential,
+        Cause::Declines,
+        Cause::Operator,
+        Cause::NotConfigured,
+    ];
+    for cause in causes {
+        assert_eq!(serde_json::to_value(cause).expect("a word"), cause.as_str());
+        assert!(cause.explanation().split(' ').count() > 8, "{cause:?}");
+        assert_eq!(Cause::hold_from(cause.as_str()), Some(cause).filter(|cause| cause.is_for_a_person()), "{cause:?}");
+    }
+    assert!(Cause::Operator.is_for_a_person() && Cause::Declines.is_for_a_person());
 }
 
 #[test]
@@ -352,10 +478,161 @@ fn what_ends_no_outage_does_not_reset_it() {
 fn without_anything_pending_the_next_redemption_finds_out() {
     let mut link = link();
     end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
-    link.nothing_to_probe(s(5), None);
+    assert!(link.nothing_to_probe(s(5), None).changed);
     assert!(link.is_up(s(5)));
     end(&mut link, s(7), 2, &Verdict::Road(Road::Connect));
     assert_eq!(link.outage(s(8)), s(5), "four seconds before and one since");
+}
+
+#[test]
+fn above_where_it_was_halved_the_window_grows_by_one_a_round_trip() {
+    let mut link = link();
+    confirm(&mut link, 8);
+    end(&mut link, s(2), 9, &Verdict::RowFault { status: 503 });
+    let mut windows = Vec::new();
+    for seq in 10..21 {
+        end(&mut link, s(3), seq, &Verdict::Confirmed);
+        windows.push(link.window());
+    }
+    assert_eq!(windows, [4, 4, 4, 5, 5, 5, 5, 5, 6, 6, 6]);
+}
+
+#[test]
+fn new_settings_narrow_the_window_at_once_and_bound_its_growth() {
+    let mut link = link();
+    confirm(&mut link, 20);
+    link.reconfigure(Config { max_in_flight: 3, ..config() });
+    assert_eq!(link.window(), 3);
+    confirm(&mut link, 20);
+    assert_eq!(link.window(), 3);
+    link.reconfigure(Config { max_in_flight: 12, ..config() });
+    assert_eq!(link.window(), 3, "wider only by what is confirmed");
+    confirm(&mut link, 20);
+    assert_eq!(link.window(), 12);
+}
+
+#[test]
+fn what_was_left_of_a_retry_after_is_waited_for_after_a_restart() {
+    let mut link = link();
+    link.restore_wait(s(50));
+    assert_eq!((link.is_up(s(10)), link.waiting(s(10)), link.next_moment(s(10))), (false, Some(s(40)), Some(s(50))));
+    assert!(link.is_up(s(50)));
+}
+
+#[test]
+fn with_cause_provider_a_redemption_hopes_unless_a_probe_was_asked_for_flies_or_just_came_back() {
+    let mut link = link();
+    assert_eq!(link.hopeful_from(s(1)), None, "up");
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    assert_eq!(link.hopeful_from(s(1)), None, "another cause");
+    link.probing(s(3), Seq(1));
+    end(&mut link, s(3), 1, &Verdict::RowFault { status: 500 });
+    assert_eq!(link.hopeful_from(s(3)), Some(Duration::ZERO));
+    link.nudged(s(4), Nudge::Demand);
+    assert_eq!(link.hopeful_from(s(4)), None, "asked for");
+    link.probing(s(4), Seq(2));
+    assert_eq!(link.hopeful_from(s(4)), None, "flies");
+    end(&mut link, s(5), 2, &Verdict::RowFault { status: 500 });
+    assert_eq!(link.hopeful_from(s(5)), Some(s(4) + DEMAND_EVERY));
+    link.restore_wait(s(100));
+    assert_eq!(link.hopeful_from(s(99)), None, "never before a Retry-After is over");
+}
+
+#[test]
+fn a_demand_is_wanted_once_while_down_and_never_while_up_or_held() {
+    let mut link = link();
+    assert!(!link.wants_demand());
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    assert!(link.wants_demand());
+    link.nudged(s(1), Nudge::Demand);
+    assert!(!link.wants_demand());
+    link.probing(s(1), Seq(2));
+    assert!(link.wants_demand(), "the next one is asked for while this one flies");
+    end(&mut link, s(2), 2, &Verdict::Credential);
+    assert!(!link.wants_demand());
+}
+
+#[test]
+fn where_rows_wait_their_own_backoff_the_next_probe_is_the_first_of_them() {
+    let mut link = link();
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    assert_eq!(link.nothing_to_probe(s(10), Some(s(30))), Effects::default());
+    assert!(!link.may_probe(s(29)) && link.may_probe(s(30)));
+    link.nothing_to_probe(s(40), Some(s(40)));
+    assert!(!link.may_probe(s(40)) && link.may_probe(s(41)), "it did not look for nothing again at once");
+}
+
+#[test]
+fn a_credential_hold_with_nothing_to_probe_looks_again_after_a_minute() {
+    let mut link = link();
+    end(&mut link, s(10), 1, &Verdict::Credential);
+    assert_eq!(link.nothing_to_probe(s(80), None), Effects::default());
+    assert!(!link.may_probe(s(139)) && link.may_probe(s(140)));
+    assert_eq!(cause(&link), Some(("held", Cause::Credential)));
+}
+
+#[test]
+fn moments_are_told_before_they_come_and_not_when_they_are_there() {
+    let mut link = link();
+    end(&mut link, s(10), 1, &Verdict::Road(Road::Connect));
+    let probe = link.next_moment(s(10)).expect("a probe");
+    assert_eq!(link.next_moment(probe), None);
+    link.probing(s(100), Seq(1));
+    end(&mut link, s(100), 1, &Verdict::Confirmed);
+    let spread = s(100) + config().reconnect_spread / 2;
+    assert_eq!((link.next_moment(s(100)), link.next_moment(spread)), (Some(spread), None));
+}
+
+#[test]
+fn an_operators_hold_is_kept_with_who_did_it_and_is_not_taken_over_by_another() {
+    let mut link = link();
+    assert_eq!(link.hold_by(s(1), "ann"), Effects { unclaim: true, changed: true, drop_pool: false });
+    assert_eq!(link.hold_by(s(2), "bob"), Effects::default());
+    end(&mut link, s(3), 1, &Verdict::Confirmed);
+    end(&mut link, s(3), 2, &Verdict::Credential);
+    end(&mut link, s(3), 3, &Verdict::Road(Road::Connect));
+    let held = Why { cause: Cause::Operator, detail: "held by ann".to_owned(), since: s(1) };
+    assert_eq!(link.phase(), &Phase::Held(held), "what was on the wire ends without ending the hold");
+}
+
+#[test]
+fn a_credential_that_is_refused_again_is_no_news_and_is_probed_a_minute_later() {
+    let mut link = link();
+    assert_eq!(
+        end(&mut link, s(10), 1, &Verdict::Credential),
+        Effects { unclaim: true, changed: true, drop_pool: false }
+    );
+    link.probing(s(70), Seq(1));
+    assert_eq!(end(&mut link, s(71), 1, &Verdict::Credential), Effects::default());
+    assert!(!link.may_probe(s(130)) && link.may_probe(s(131)));
+    assert_eq!(link.outage(s(80)), s(70), "since it was first refused");
+    assert!(link.hold_by(s(80), "ann").changed);
+    assert_eq!(cause(&link), Some(("held", Cause::Operator)));
+}
+
+#[test]
+fn a_flush_probes_at_once_and_a_release_only_asks_the_provider_again_about_a_credential() {
+    let mut link = link();
+    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    link.nudged(s(1), Nudge::Flush);
+    assert!(link.may_probe(s(1)));
+    link.probing(s(1), Seq(1));
+    end(&mut link, s(1), 1, &Verdict::Credential);
+    assert!(!link.may_probe(s(2)));
+    link.nudged(s(2), Nudge::Release);
+    assert!(link.may_probe(s(2)));
+    assert_eq!(cause(&link), Some(("held", Cause::Credential)));
+}
+
+#[test]
+fn a_network_event_drops_the_pool_wherever_the_link_stands() {
+    let drops = |link: &mut Link| link.nudged(s(9), Nudge::Network).drop_pool;
+    let mut link = link();
+    assert!(drops(&mut link));
+    end(&mut link, s(1), 1, &Verdict::Credential);
+    assert!(drops(&mut link));
+    link.hold_by(s(1), "ann");
+    assert!(drops(&mut link));
 }
 
 #[derive(Clone, Debug)]

@@ -68,10 +68,10 @@ impl Desk<'_> {
         self.acted(&row, "retry", by, "")
     }
 
-    /// A parked row's attempt did reach the provider; a declined one's did nothing there.
+    /// A parked row's attempt did reach the provider, and it was marked so when it was parked; a declined one's did
+    /// nothing there.
     fn reopen(&mut self, row: &Stored) -> Result<(), StoreError> {
-        let uncertain = if row.state == State::Parked { mark::UNCERTAIN } else { 0 };
-        let marks = (row.marks & !mark::STREAK) | uncertain;
+        let marks = row.marks & !mark::STREAK;
         let sql = "UPDATE redemption SET state = 0, in_flight = 0, marks = ?2, settled_ms = NULL WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
         // What was said to the attempt before is not the answer to the next one.

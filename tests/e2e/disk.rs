@@ -77,6 +77,29 @@ fn an_ext4_full_of_other_programs_files_stops_intake_alone_and_all_is_well_when_
     full_by_others(&disk);
 }
 
+#[test]
+fn intake_stops_while_there_is_still_a_little_space_and_settling_needs_no_reserve() {
+    let Some(disk) = Mount::tmpfs() else { return };
+    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
+    let gateway =
+        Gateway::with().lane_at("main", &witness.redeem_url(), "").state_in(&disk.path().join("state")).start();
+    witness.cut();
+    redeem(&ledger, &gateway, "BEFORE", 30);
+    disk.leave(512 * 1024);
+    // The disk is looked at once a second.
+    assert!(send(&gateway.till(""), "AT-MOST-ONE").is_ok());
+    moment(Duration::from_millis(1500));
+    assert!(wait_until_refused(&gateway).contains("disk is full"));
+    assert!(gateway.counts().accepted <= 31, "it went on for as long as it could write");
+    let has_reserve = || gateway.state_dir().join("reserve").exists();
+    assert!(has_reserve(), "it was given up before it was needed");
+    witness.restore();
+    eventually("the backlog is delivered and settled", || (gateway.counts().pending == 0).then_some(()));
+    assert!(has_reserve());
+    disk.empty();
+    wait_until_taken(&gateway, "AFTER");
+}
+
 fn full_during_a_drain(disk: &Mount) {
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
     let gateway =

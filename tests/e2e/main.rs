@@ -10,6 +10,7 @@
 
 mod backlog;
 mod clock;
+mod damage;
 mod disk;
 mod harness;
 mod netns;

@@ -141,3 +141,30 @@ fn settings_that_are_wrong_at_a_reload_change_nothing_and_are_shown_until_they_a
         gateway.status()["reload_faults"].as_array().is_some_and(Vec::is_empty).then_some(())
     });
 }
+
+#[test]
+fn a_provider_that_a_reload_takes_away_leaves_its_rows_waiting_and_a_changed_one_gets_them() {
+    let (main, other, third) = (Provider::start(), Provider::start(), Provider::start());
+    let builder = Gateway::with().lane("main", &main, "businesses = [\"MAIN\"]");
+    let token = builder.folder().join("main.token");
+    let named = |provider: &Provider| {
+        let (url, token) = (&provider.redeem_url, token.display());
+        format!("[[provider]]\nname = \"other\"\nredeem_url = \"{url}\"\ntoken_file = \"{token}\"")
+    };
+    let mut gateway = builder.more(&named(&other)).start();
+    other.cut();
+    assert_eq!(gateway.till("").redeem("WAITS").state(), "pending");
+    gateway.wait_for_link("other", "down");
+    gateway.rewrite("");
+    gateway.reload();
+    let lane = gateway.wait_for_link("other", "held");
+    assert_eq!((&lane["cause"], &lane["pending"]), (&"not_configured".into(), &1.into()), "{lane}");
+    assert_eq!(gateway.till("").redeem("NOBODYS").status, 400);
+    gateway.rewrite(&named(&other));
+    gateway.reload();
+    gateway.wait_for_link("other", "down");
+    gateway.rewrite(&named(&third));
+    gateway.reload();
+    assert_eq!(gateway.wait_until_drained().confirmed, 1);
+    assert_eq!((third.summary("codes_taken"), other.requests().len()), (1, 0));
+}

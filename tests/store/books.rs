@@ -238,6 +238,30 @@ fn a_recount_in_slices_is_exact_whatever_happens_between_them() {
 }
 
 #[test]
+fn the_totals_outlive_pruned_rows_of_every_state_and_a_restart() {
+    let mut world = World::up();
+    world.settled("till-1", "CONFIRMED", confirmed());
+    for code in ["DECLINED-1", "DECLINED-2"] {
+        world.settled("till-1", code, declined("no"));
+    }
+    world.lane.up = false;
+    for code in ["VOIDED-1", "VOIDED-2", "VOIDED-3"] {
+        let id = world.take("till-1", code).id;
+        world.one(Op::VoidByTill { id, till: "till-1".to_owned(), withdrawn: false });
+    }
+    world.take("till-1", "NEWEST");
+    let before = world.counts();
+    let pruned = world.one(Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) });
+    assert!(matches!(pruned, Done::Pruned(pruned) if pruned.rows == 6), "{pruned:?}");
+    for _ in 0..2 {
+        let Done::Recounted(recounted) = world.one(Op::Recount { begin: true }) else { panic!() };
+        assert!(recounted.finished && recounted.differences.is_empty(), "{recounted:?}");
+        assert_eq!((world.counts(), before.voided), (before, 3));
+        world.restart();
+    }
+}
+
+#[test]
 fn a_recount_finds_books_that_say_something_else_than_the_rows() {
     let mut world = World::new();
     world.take("till-1", "A");

@@ -1,7 +1,7 @@
 //! The state directory: one daemon, first starts, copies, versions.
 
 use redeemd::redemption::State;
-use redeemd::store::{FILE, Found, Store, StoreError};
+use redeemd::store::{Checkpointer, FILE, Found, Store, StoreError};
 use rusqlite::Connection;
 
 use crate::world::{World, new};
@@ -16,6 +16,17 @@ fn names(world: &World) -> Vec<String> {
 #[test]
 fn a_first_start_leaves_the_database_its_log_the_lock_and_the_reserve() {
     let world = World::new();
+    assert_eq!(world.report.found, Found::Fresh);
+    assert_eq!(names(&world), ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]);
+}
+
+#[test]
+fn what_a_power_cut_left_of_a_database_in_the_making_hinders_no_start() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["redeemd.db.new", "redeemd.db.new-wal", "redeemd.db.new-journal"] {
+        std::fs::write(dir.path().join(name), [7; 5000]).unwrap();
+    }
+    let world = World::with_dir(dir);
     assert_eq!(world.report.found, Found::Fresh);
     assert_eq!(names(&world), ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]);
 }
@@ -88,6 +99,25 @@ fn a_copy_without_the_log_is_a_copy_and_no_damage() {
 }
 
 #[test]
+fn a_checkpoint_beside_the_writer_moves_the_log_into_the_database_and_a_paused_one_begins_again() {
+    let mut world = World::new();
+    let checkpointer = Checkpointer::new(world.store().path());
+    for code in ["A", "B"] {
+        let taken = world.take("till-1", code);
+        checkpointer.run().unwrap();
+        drop(checkpointer.pause());
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::copy(world.path().join(FILE), copy.path().join(FILE)).unwrap();
+        let raw = Connection::open(copy.path().join(FILE)).unwrap();
+        let found: i64 = raw.query_row("SELECT max(seq) FROM redemption", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, taken.seq.0, "the file alone has it");
+        drop(raw);
+        // Reading the file has ended this process's locks on it.
+        world.crash();
+    }
+}
+
+#[test]
 fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     let mut world = World::new();
     world.take("till-1", "A");
@@ -120,7 +150,7 @@ fn a_bit_flipped_inside_a_stored_body_is_parked_and_never_sent() {
     let claimed = world.claim();
     assert_eq!(claimed.len(), 1, "the other one is sent");
     let row = world.show(&taken.id);
-    assert_eq!(row.state, State::Parked);
+    assert_eq!((row.state, row.uncertain), (State::Parked, true), "its code stays guarded even if it is voided");
     assert!(row.note.unwrap().contains("checksum"));
 }
 

@@ -71,6 +71,18 @@ fn a_code_that_anything_here_holds_is_parked_and_one_that_was_declined_or_taken_
 }
 
 #[test]
+fn a_till_that_has_the_name_and_the_key_of_one_elsewhere_finds_its_own_redemption_and_the_other_its() {
+    let (mut a, mut b) = (World::new(), World::new());
+    let keyed = |code: &str| NewRedemption { key: Some("k".to_owned()), ..new("till-1", code) };
+    let Decision::Taken(there) = a.decide(keyed("THERE")) else { panic!() };
+    import(&mut b, exported(&a));
+    assert!(matches!(b.decide(keyed("THERE")), Decision::StillPending(row) if row.id == there.id), "its repeat");
+    let Decision::Taken(here) = b.decide(keyed("HERE")) else { panic!("another till's key is no repeat") };
+    assert!(matches!(b.decide(keyed("HERE")), Decision::StillPending(row) if row.id == here.id));
+    assert!(matches!(b.decide(keyed("OTHER")), Decision::KeyReused));
+}
+
+#[test]
 fn reusable_codes_are_not_guarded_and_parked_rows_keep_what_was_said_of_them() {
     let (mut a, mut b) = (World::new(), World::new());
     for world in [&mut a, &mut b] {

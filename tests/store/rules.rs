@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    Acted, Decision, Done, Ended, Filter, LaneMemory, Limit, NewRedemption, Op, Refused, VoidOutcome, relayed,
+    Acted, Claim, Counts, Decision, Done, Ended, FILE, Filter, Hold, LaneMemory, Limit, NewRedemption, Op, Refused,
+    VoidOutcome, WaitMemory, relayed,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at};
@@ -82,6 +83,16 @@ fn a_repeat_shares_the_wait_for_an_attempt_in_flight() {
     let mut world = World::up();
     world.take("till-1", "A");
     assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(again) if again.worth_waiting));
+}
+
+#[test]
+fn a_till_waits_while_the_lane_is_up_or_its_redemption_is_itself_the_probe() {
+    let mut world = World::new();
+    assert!(!world.take("till-1", "A").worth_waiting);
+    world.lane.hopeful = true;
+    assert!(world.take("till-1", "B").worth_waiting);
+    (world.lane.up, world.lane.hopeful) = (true, false);
+    assert!(world.take("till-1", "C").worth_waiting);
 }
 
 #[test]
@@ -183,6 +194,24 @@ fn a_question_for_the_provider_alone_is_taken_back_when_no_byte_had_left() {
 }
 
 #[test]
+fn a_question_is_taken_back_for_the_confirmed_redemption_and_no_other_and_only_if_it_stayed_here() {
+    let mut world = World::up();
+    world.settled("till-3", "A", declined("no"));
+    world.settled("till-1", "A", confirmed());
+    let asked = world.take("till-2", "A");
+    world.one(Op::Unclaim(vec![(asked.seq, 1)]));
+    let Refused::Voided(by) = refuse_at_till(&mut world, &asked.id, false) else { panic!("it was not sent") };
+    assert_eq!(by.till, "till-1");
+    let Decision::Taken(again) = world.decide(new("till-2", "A")) else { panic!() };
+    world.settle(again.seq, 1, Ended::Unclear);
+    assert!(matches!(refuse_at_till(&mut world, &again.id, true), Refused::MayHaveArrived), "an earlier attempt left");
+    let only = world.take("till-1", "B");
+    assert!(matches!(refuse_at_till(&mut world, &only.id, true), Refused::MayHaveArrived), "nothing else explains it");
+    world.settle(only.seq, 1, confirmed());
+    assert!(matches!(refuse_at_till(&mut world, &only.id, true), Refused::Settled(row) if row.lane == LANE));
+}
+
+#[test]
 fn a_question_for_the_provider_alone_that_may_have_arrived_stays_pending_and_refused() {
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
@@ -229,6 +258,69 @@ fn claiming_marks_a_row_once() {
     let claimed = world.claim().pop().unwrap();
     assert_eq!((claimed.seq, claimed.attempt, claimed.body), (taken.seq, 1, request("A").body));
     assert!(world.claim().is_empty());
+}
+
+fn claim_of(world: &mut World, claim: Claim) -> Vec<i64> {
+    match world.one(Op::Claim(claim)) {
+        Done::Claimed(rows) => rows.iter().map(|row| row.seq.0).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_claim_takes_the_preferred_first_leaves_out_the_excepted_and_keeps_its_bounds() {
+    let mut world = World::new();
+    for n in 0..7 {
+        world.take("till-1", &format!("C{n}"));
+    }
+    let claim = Claim {
+        lane: LANE.to_owned(),
+        prefer: vec![Seq(3)],
+        after: Seq(0),
+        except: vec![Seq(1), Seq(4)],
+        rows_max: 3,
+        body_bytes_max: 1 << 20,
+    };
+    assert!(claim_of(&mut world, Claim { lane: "another".to_owned(), ..claim.clone() }).is_empty());
+    assert_eq!(claim_of(&mut world, claim.clone()), [3, 2, 5]);
+    let small = Claim { body_bytes_max: 1, ..claim.clone() };
+    assert_eq!(claim_of(&mut world, small), [6], "one row always, whatever its size; 3 is in flight");
+    assert_eq!(claim_of(&mut world, Claim { prefer: Vec::new(), except: Vec::new(), ..claim }), [1, 4, 7]);
+}
+
+#[test]
+fn a_settled_row_is_shown_where_a_till_waits_for_it_and_remembers_that_it_was_told() {
+    let mut world = World::up();
+    let settle = |world: &mut World, seq, attempt, ended, show| {
+        let Done::Settled(settled) = world.one(Op::Settle { seq, attempt, ended, show }) else { panic!() };
+        settled.row
+    };
+    let told = world.take("till-1", "A");
+    let row = settle(&mut world, told.seq, 1, declined("no"), true).expect("the row");
+    assert_eq!((row.id, row.lane.as_str(), row.answered_at_till), (told.id.clone(), LANE, true));
+    assert!(matches!(world.retry(&told.id), Acted::Done(row) if row.answered_at_till && row.lane == LANE));
+    let again = world.claim().pop().unwrap();
+    assert!(settle(&mut world, again.seq, again.attempt, confirmed(), true).expect("the row").answered_at_till);
+    let later = world.take("till-1", "B");
+    assert!(settle(&mut world, later.seq, 1, Ended::Unclear, true).is_none(), "it is not settled");
+    let later = world.claim().pop().unwrap();
+    assert!(settle(&mut world, later.seq, later.attempt, parked(), false).is_none(), "nobody waits");
+    let row = world.show(&later.id);
+    assert_eq!((row.state, row.uncertain, row.answered_at_till), (State::Parked, true, false));
+}
+
+#[test]
+fn a_reusable_code_is_declined_like_any_other_unless_an_earlier_attempt_may_have_used_it() {
+    for (first, words, state) in
+        [(Ended::Clean, "has been used", State::Declined), (Ended::Unclear, "no such reward", State::Declined)]
+    {
+        let mut world = World::new();
+        world.one(Op::Accept { new: Box::new(new("till-1", "SUMMER10")), reusable: true });
+        let one = world.claim().pop().unwrap();
+        world.settle(one.seq, one.attempt, first);
+        let two = world.claim().pop().unwrap();
+        assert_eq!(world.settle(two.seq, two.attempt, declined(words)).state, state, "{words}");
+    }
 }
 
 #[test]
@@ -378,6 +470,8 @@ fn a_parked_row_is_uncertain_when_it_is_retried() {
     let mut world = World::up();
     let taken = world.settled("till-1", "A", parked());
     assert!(matches!(world.retry(&taken.id), Acted::Done(row) if row.uncertain));
+    let declined = world.settled("till-1", "B", declined("no"));
+    assert!(matches!(world.retry(&declined.id), Acted::Done(row) if !row.uncertain), "that one did nothing there");
 }
 
 #[test]
@@ -406,6 +500,21 @@ fn the_declines_of_a_streak_are_retried_together_but_one_for_each_code() {
 }
 
 #[test]
+fn what_was_taken_back_from_a_streak_is_of_no_streak_any_more() {
+    let mut world = World::up();
+    let row = world.settled("till-1", "A", declined("gone"));
+    let held = |world: &mut World| world.one(Op::RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
+    let streak = vec![row.seq];
+    world.one(Op::Remember { lane: LANE.to_owned(), memory: LaneMemory::default(), streak });
+    assert!(matches!(held(&mut world), Done::Retried(1)));
+    let again = world.claim().pop().unwrap();
+    world.settle(again.seq, again.attempt, declined("gone"));
+    assert!(matches!(held(&mut world), Done::Retried(0)));
+    let events = world.reader().events(row.seq).unwrap();
+    assert!(events.iter().any(|event| (event.what.as_str(), event.lane.as_str()) == ("retry", LANE)), "{events:?}");
+}
+
+#[test]
 fn pruning_takes_old_settled_rows_and_keeps_the_totals() {
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
@@ -426,6 +535,24 @@ fn pruning_takes_old_settled_rows_and_keeps_the_totals() {
     assert_eq!(states, [State::Parked, State::Pending, State::Confirmed]);
     world.restart();
     assert!(world.take("till-1", "F").seq > newest.seq, "no number is given twice");
+}
+
+#[test]
+fn pruning_goes_on_where_it_stopped_ends_at_what_is_younger_and_spares_the_very_moment() {
+    let mut world = World::up();
+    for n in 1..=600 {
+        // What a clock that nobody set says of a row's age ends nothing.
+        world.stamp.trusted = n != 500;
+        world.settled("till-1", &format!("OLD-{n}"), confirmed());
+    }
+    let prune = |world: &mut World, settled_before_ms, after| {
+        let Done::Pruned(pruned) = world.one(Op::Prune { settled_before_ms, after: Seq(after) }) else { panic!() };
+        (pruned.rows, pruned.after)
+    };
+    assert_eq!(prune(&mut world, NOW_MS, 0), (0, Some(Seq(500))));
+    assert_eq!(prune(&mut world, NOW_MS, 1), (0, None), "as young as that, and so is what follows");
+    assert_eq!(prune(&mut world, NOW_MS + 1, 0), (499, Some(Seq(500))));
+    assert_eq!(prune(&mut world, NOW_MS + 1, 500), (99, None), "all but the newest");
 }
 
 #[test]
@@ -450,6 +577,19 @@ fn one_operation_that_fails_leaves_its_neighbours_committed() {
 }
 
 #[test]
+fn of_a_batch_that_is_run_again_what_ends_goes_first_and_each_gets_its_own_result() {
+    let mut world = World::up();
+    let taken = world.take("till-1", "A");
+    let unknown = Op::RefuseAtTill { id: Id::parse("77-0").unwrap(), withdrawn: false };
+    let settle = Op::Settle { seq: taken.seq, attempt: 1, ended: declined("no"), show: false };
+    let results = world.run(&[unknown, accept_op(later("till-2", "A")), settle]);
+    let [Err(_), Ok(Done::Decided(Decision::Taken(_), Some(_))), Ok(Done::Settled(settled))] = &results[..] else {
+        panic!("{results:?}")
+    };
+    assert!(settled.applied, "it gave the code back before the other till asked");
+}
+
+#[test]
 fn a_failed_operation_leaves_no_lane_and_no_number_behind() {
     let mut world = World::new();
     let unknown = Op::RefuseAtTill { id: Id::parse("77-0").unwrap(), withdrawn: false };
@@ -459,9 +599,44 @@ fn a_failed_operation_leaves_no_lane_and_no_number_behind() {
 }
 
 #[test]
+fn lanes_have_books_before_their_first_redemption_and_after_a_restart() {
+    let mut world = World::new();
+    let names = ["one".to_owned(), "two".to_owned()];
+    world.store().ensure_lanes(&names).unwrap();
+    for _ in 0..2 {
+        assert_eq!(world.store().counts(), names.clone().map(|name| (name, Counts::default())));
+        world.crash();
+    }
+    assert!(world.store().ensure_lanes(&names).is_ok() && world.store().counts().len() == 2);
+}
+
+#[test]
+fn the_logs_gauge_follows_each_commit_and_a_checkpoint_begins_it_anew() {
+    let mut world = World::new();
+    let gauge = world.store().wal_gauge();
+    let read = |world: &mut World| (world.store().wal_frames(), gauge.load(std::sync::atomic::Ordering::Relaxed));
+    world.take("till-1", "A");
+    let first = read(&mut world);
+    world.take("till-1", "B");
+    let second = read(&mut world);
+    assert!(first.0 > 1 && first.0 == first.1 && second.0 > first.0 && second.0 == second.1, "{first:?} {second:?}");
+    assert_eq!(world.store().checkpoint().unwrap(), second.0);
+    assert_eq!(read(&mut world), (0, 0));
+    world.store().probe().unwrap();
+    assert_eq!(world.store().path(), world.path().join(FILE));
+}
+
+#[test]
 fn what_a_link_must_not_forget_survives_a_crash() {
     let mut world = World::new();
-    let memory = LaneMemory { outage_ms: 5000, noted_ms: NOW_MS, noted_trusted: true, ..LaneMemory::default() };
+    assert_eq!(world.store().memory(LANE).unwrap(), LaneMemory::default());
+    let memory = LaneMemory {
+        hold: Some(Hold { cause: "operator".to_owned(), detail: "held by ann".to_owned(), since_ms: 7 }),
+        outage_ms: 5000,
+        noted_ms: NOW_MS,
+        noted_trusted: true,
+        wait: Some(WaitMemory { boot_id: "boot".to_owned(), until_ms: 9000, left_ms: 1 }),
+    };
     world.one(Op::Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
     world.crash();
     assert_eq!(world.store().memory(LANE).unwrap(), memory);

@@ -5,15 +5,15 @@ use std::process::Command;
 use redeemd::clock::Clock;
 use redeemd::queue::{Queue, QueueError};
 use redeemd::redemption::Seq;
-use redeemd::store::{Claim, Decision, FILE, Filter};
+use redeemd::store::{Claim, Decision, Done, FILE, Filter, Op, StoreError, Trouble};
 
 use crate::world::{LANE, NOW_MS, World, accept_op, new, offline};
 
 /// As many rows that their pages do not stay in the writer's cache.
 const ROWS: usize = 1500;
 
-/// A queue on a store whose rows all lie in the database file, and in the middle of it pages that are nonsense.
-fn damaged() -> (tempfile::TempDir, Queue) {
+/// A store whose rows all lie in the database file, and in the middle of it pages that are nonsense.
+fn damaged_world() -> World {
     let mut world = World::new();
     let ops: Vec<_> = (0..ROWS)
         .map(|n| {
@@ -29,7 +29,6 @@ fn damaged() -> (tempfile::TempDir, Queue) {
     world.store().checkpoint().unwrap();
     let path = world.path().join(FILE);
     let pages = std::fs::metadata(&path).unwrap().len() / 4096;
-    let store = world.store.take().unwrap();
     // By another process: closing the file here would end the locks of the store.
     let wrote = Command::new("dd")
         .args(["if=/dev/urandom", "bs=4096", "count=40", "conv=notrunc", "status=none"])
@@ -37,6 +36,13 @@ fn damaged() -> (tempfile::TempDir, Queue) {
         .arg(format!("of={}", path.display()))
         .status();
     assert!(wrote.unwrap().success());
+    world
+}
+
+/// A queue on such a store.
+fn damaged() -> (tempfile::TempDir, Queue) {
+    let mut world = damaged_world();
+    let store = world.store.take().unwrap();
     let queue = Queue::start(store, Clock::manual(NOW_MS, true), offline()).unwrap();
     (world.dir, queue)
 }
@@ -50,6 +56,16 @@ fn claim() -> Claim {
         rows_max: ROWS,
         body_bytes_max: usize::MAX,
     }
+}
+
+#[test]
+fn a_batch_that_meets_damage_is_refused_whole_and_not_tried_in_parts() {
+    let mut world = damaged_world();
+    let results = world.run(&[accept_op(new("till-2", "FIRST")), Op::Claim(claim())]);
+    let refused = |result: &Result<Done, StoreError>| matches!(result, Err(e) if e.trouble() == Trouble::Damaged);
+    assert!(results.len() == 2 && results.iter().all(refused), "{results:?}");
+    world.store().rescue("a test met it", &[]).unwrap();
+    assert!(matches!(world.decide(new("till-3", "FIRST")), Decision::Taken(_)), "nothing of it was kept");
 }
 
 #[tokio::test]

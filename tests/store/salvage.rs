@@ -5,7 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use redeemd::redemption::{Id, Request, RewardCode, Seq, State};
-use redeemd::store::{Decision, Ended, FILE, NewRedemption, Op, Salvage, Trouble};
+use redeemd::store::{
+    Decision, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Op, Salvage, Store, StoreError, Trouble,
+    WaitMemory, inspect,
+};
 
 use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
 
@@ -404,6 +407,96 @@ fn rows_that_were_pruned_do_not_come_back() {
 }
 
 #[test]
+fn a_lanes_name_survives_damage_to_either_of_its_copies() {
+    let mut world = World::new();
+    world.take("till-1", "A");
+    checkpointed(&mut world);
+    world.store = None;
+    let (file, log) = (bytes(&world, FILE), vec![0; bytes(&world, LOG).len()]);
+    let name = LANE.as_bytes();
+    let places: Vec<usize> = (0..file.len() - name.len()).filter(|at| file[*at..].starts_with(name)).collect();
+    assert!(places.len() > 1, "{places:?}");
+    for at in places {
+        let mut damaged = file.clone();
+        damaged[at] ^= 1;
+        damaged[17] = 9;
+        write(&world, FILE, &damaged);
+        write(&world, LOG, &log);
+        world.open();
+        assert!(world.report.salvage.is_some());
+        assert_eq!(world.store().counts()[0].0, LANE, "byte {at}");
+        assert_eq!(world.claim().len(), 1);
+        world.store = None;
+    }
+}
+
+#[test]
+fn what_was_done_to_a_row_and_what_its_link_must_not_forget_survive_damage() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    world.one(Op::Void { id: taken.id.clone(), note: "the customer left".to_owned(), by: "ann".to_owned() });
+    let hold = Hold { cause: "operator".to_owned(), detail: "held by ann".to_owned(), since_ms: NOW_MS };
+    let wait = WaitMemory { boot_id: "boot".to_owned(), until_ms: 9, left_ms: 8 };
+    let memory = LaneMemory { hold: Some(hold), outage_ms: 7, noted_ms: 6, noted_trusted: true, wait: Some(wait) };
+    world.one(Op::Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
+    let told = |world: &World| {
+        let (reader, row) = (world.reader(), world.show(&taken.id));
+        let events: Vec<_> = reader.events(row.seq).unwrap().into_iter().map(|e| (e.what, e.by, e.detail)).collect();
+        (row.state, row.note, events)
+    };
+    let before = told(&world);
+    assert_eq!(before.2.len(), 1);
+    let salvage = damaged(&mut world, |world| {
+        let mut file = bytes(world, FILE);
+        file[17] = 9;
+        write(world, FILE, &file);
+    });
+    assert_eq!((told(&world), world.store().memory(LANE).unwrap()), (before, memory));
+    assert_eq!((salvage.tally.kept, salvage.tally.lost), (1, Some(0)));
+    assert!(
+        !salvage.to_string().contains("for a person") && salvage.to_string().contains("none was lost"),
+        "{salvage}"
+    );
+}
+
+#[test]
+fn a_settled_row_whose_state_cannot_be_read_is_parked_and_not_sent_again() {
+    let mut world = World::up();
+    let taken = world.settled("till-1", "A", confirmed());
+    checkpointed(&mut world);
+    world.store = None;
+    let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
+    raw.pragma_update(None, "ignore_check_constraints", true).unwrap();
+    raw.execute("UPDATE redemption SET state = 9", []).unwrap();
+    raw.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(raw);
+    let salvage = damaged(&mut world, |world| {
+        let mut file = bytes(world, FILE);
+        file[17] = 9;
+        write(world, FILE, &file);
+    });
+    assert!(salvage.tally.parked == 1 && salvage.to_string().contains("1 parked for a person"), "{salvage}");
+    let row = world.show(&taken.id);
+    assert_eq!((row.state, row.uncertain), (State::Parked, true));
+    assert!(row.note.unwrap().contains("could not be read") && world.claim().is_empty());
+}
+
+#[test]
+fn a_look_through_the_file_finds_it_sound_or_damaged_or_gives_way() {
+    let (mut world, _) = filled(40);
+    checkpointed(&mut world);
+    let path = world.path().join(FILE);
+    assert_eq!(inspect(&path, || true).unwrap(), Inspection::Sound);
+    assert_eq!(inspect(&path, || false).unwrap(), Inspection::GaveWay);
+    world.store = None;
+    let mut file = bytes(&world, FILE);
+    file[5 * PAGE..].chunks_mut(PAGE).for_each(|page| page[..8].fill(0xa5));
+    write(&world, FILE, &file);
+    write(&world, LOG, &vec![0; bytes(&world, LOG).len()]);
+    assert_eq!(inspect(&path, || true).unwrap_err().trouble(), Trouble::Damaged);
+}
+
+#[test]
 fn a_declined_rows_repeat_is_no_success_even_if_the_providers_words_were_lost() {
     let mut world = World::up();
     let taken = world.settled("till-1", "A", declined("no such reward"));
@@ -458,6 +551,20 @@ fn the_store_goes_on_after_damage_that_is_met_while_it_runs() {
 }
 
 #[test]
+fn a_damaged_file_that_cannot_be_set_aside_is_not_overwritten() {
+    let (mut world, _) = filled(5);
+    world.store = None;
+    let aside = "redeemd.db.damaged-somewhere";
+    let (file, finished) = (bytes(&world, FILE), format!("redeemd.db.rescued-{aside}"));
+    write(&world, &finished, &file);
+    fs::create_dir(world.path().join(aside)).unwrap();
+    write(&world, FILE, b"damaged");
+    let error = Store::open(world.path()).unwrap_err();
+    assert!(matches!(error, StoreError::File { .. }), "{error}");
+    assert_eq!((bytes(&world, FILE).as_slice(), bytes(&world, &finished)), (b"damaged".as_slice(), file));
+}
+
+#[test]
 fn a_rescue_that_a_power_cut_stopped_half_way_is_gone_on_with() {
     let (mut world, known) = filled(20);
     damaged(&mut world, |world| write(world, FILE, b""));
@@ -476,7 +583,7 @@ fn a_rescue_that_a_power_cut_stopped_half_way_is_gone_on_with() {
             LOG => back(&format!("{name}-wal"), LOG),
             _ => {}
         }
-        let (store, report) = redeemd::store::Store::open(world.dir.path()).unwrap();
+        let (store, report) = Store::open(world.dir.path()).unwrap();
         assert!(report.salvage.is_none());
         store.close().unwrap();
         assert!(aside.exists() && aside.with_file_name(format!("{name}-wal")).exists(), "{moved}");

@@ -1,7 +1,7 @@
 //! Disks that fail: small file systems to fill and to break, and a shim that fails the daemon's own calls.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -96,6 +96,14 @@ impl Mount {
         }
         // Delayed allocation finds out late; whether it does is not what is tested.
         file.sync_all().unwrap_or_default();
+    }
+
+    /// Another program leaves so many bytes free.
+    pub(crate) fn leave(&self, bytes: u64) {
+        let taken = redeemd::store::free_bytes(self.path()) - bytes;
+        let mut file = File::create(self.path().join("others")).unwrap();
+        std::io::copy(&mut std::io::repeat(b'x').take(taken), &mut file).unwrap();
+        file.sync_all().unwrap();
     }
 
     /// The other program's file goes.

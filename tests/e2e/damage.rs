@@ -1,0 +1,155 @@
+//! Files that are not what the daemon wrote: damaged, put back from a copy, changed by one bit.
+
+use std::fs;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::harness::{Gateway, Mount, Order, Provider, within};
+
+const DB: &str = "redeemd.db";
+
+/// A gateway whose line is cut, with `count` redemptions pending, stopped in order.
+fn stopped_in_an_outage(provider: &Provider, count: usize) -> Gateway {
+    let mut gateway = Gateway::before(provider);
+    provider.cut();
+    for n in 0..count {
+        assert_eq!(gateway.till("").redeem(&format!("KEPT-{n}")).state(), "pending");
+    }
+    assert!(gateway.terminate().success());
+    gateway
+}
+
+#[test]
+fn a_damaged_database_is_set_aside_its_rows_are_delivered_once_and_the_operator_is_told() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 25);
+    let path = gateway.state_dir().join(DB);
+    let mut damaged = fs::read(&path).unwrap();
+    damaged[..4096].fill(0xa5);
+    fs::write(&path, &damaged).unwrap();
+    gateway.start();
+    let storage = gateway.status()["storage"].clone();
+    let told = storage["detail"].as_str().unwrap();
+    assert!(storage["ok"] == true && told.contains("25 redemptions were kept, 25 of them pending"), "{storage}");
+    assert!(gateway.says(&["status"]).contains("set aside"));
+    assert!(gateway.log().contains("set aside"), "{}", gateway.log());
+    let names = fs::read_dir(gateway.state_dir()).unwrap().map(|entry| entry.unwrap().path());
+    let aside: Vec<_> = names.filter(|path| path.display().to_string().contains("damaged")).collect();
+    assert!(aside.iter().any(|path| fs::read(path).unwrap() == damaged), "{aside:?}");
+    assert_eq!(gateway.till("").redeem("AFTERWARDS").state(), "pending");
+    provider.restore();
+    let books = gateway.wait_until_drained();
+    assert_eq!((books.accepted, books.confirmed), (26, 26));
+    assert_eq!(provider.summary("codes_taken"), 26);
+    provider.assert_one_key_each();
+}
+
+#[test]
+fn what_a_restored_copy_had_sent_since_is_confirmed_under_the_same_keys_and_never_declined() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 5);
+    let copy = fs::read(gateway.state_dir().join(DB)).unwrap();
+    provider.restore();
+    gateway.start();
+    assert_eq!(gateway.wait_until_drained().confirmed, 5);
+    assert!(gateway.terminate().success());
+    for entry in fs::read_dir(gateway.state_dir()).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_file() {
+            fs::remove_file(entry).unwrap();
+        }
+    }
+    fs::write(gateway.state_dir().join(DB), copy).unwrap();
+    gateway.start();
+    assert!(gateway.log().contains("the database is a copy or was restored"), "{}", gateway.log());
+    let books = gateway.wait_until_drained();
+    assert_eq!((books.confirmed, books.declined), (5, 0));
+    assert!(gateway.list("confirmed").iter().all(|row| row["duplicate_of_ours"] == true));
+    assert_eq!(provider.summary("codes_taken"), 5);
+    provider.assert_one_key_each();
+}
+
+#[test]
+fn a_bit_flipped_inside_a_stored_body_parks_that_redemption_alone_and_it_is_never_sent() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 3);
+    let raw = Connection::open(gateway.state_dir().join(DB)).unwrap();
+    let mut body: Vec<u8> = raw.query_row("SELECT body FROM body WHERE seq = 2", [], |row| row.get(0)).unwrap();
+    body[20] ^= 4;
+    raw.execute("UPDATE body SET body = ?1 WHERE seq = 2", [body]).unwrap();
+    drop(raw);
+    provider.restore();
+    gateway.start();
+    let books = gateway.wait_until_drained();
+    assert_eq!((books.confirmed, books.parked), (2, 1));
+    let parked = gateway.list("parked");
+    assert!(parked[0]["note"].as_str().unwrap().contains("checksum"), "{parked:?}");
+    assert_eq!(provider.summary("codes_taken"), 2);
+    assert!(provider.requests_for("KEPT-1").is_empty());
+}
+
+/// A gateway on `disk`, stopped in an outage with 450 redemptions of a page each, its database damaged; the damaged bytes.
+fn damaged_on(disk: &Mount, provider: &Provider) -> (Gateway, Vec<u8>) {
+    let mut gateway = Gateway::with().lane("main", provider, "").state_in(&disk.path().join("state")).start();
+    provider.cut();
+    for n in 0..450 {
+        let order = Order::new(&format!("KEPT-{n}")).with("more", "x".repeat(3_500));
+        assert_eq!(gateway.till("").order(&order).state(), "pending");
+    }
+    assert!(gateway.terminate().success());
+    let path = gateway.state_dir().join(DB);
+    let mut damaged = fs::read(&path).unwrap();
+    damaged[..4096].fill(0xa5);
+    fs::write(&path, &damaged).unwrap();
+    (gateway, damaged)
+}
+
+#[test]
+fn a_damaged_database_on_a_disk_without_space_for_another_is_left_as_it_is_until_there_is() {
+    let Some(disk) = Mount::tmpfs_of("24m") else { return };
+    let provider = Provider::start();
+    let (mut gateway, damaged) = damaged_on(&disk, &provider);
+    disk.fill();
+    let (status, said) = gateway.start_in_vain();
+    let log = fs::metadata(gateway.state_dir().join("redeemd.db-wal")).unwrap().len();
+    let needed = format!("no space for a new one: free about {} bytes", damaged.len() as u64 + log);
+    assert!(!status.success() && said.contains(&needed), "{needed}: {status} {said}");
+    assert!(fs::read(gateway.state_dir().join(DB)).unwrap() == damaged, "it was touched");
+    disk.empty();
+    gateway.start();
+    let books = gateway.counts();
+    assert_eq!((books.accepted, books.pending), (450, 450));
+    provider.restore();
+    assert_eq!(gateway.wait_until_drained().confirmed, 450);
+}
+
+#[test]
+fn a_rescue_takes_the_reserve_where_nothing_else_is_left() {
+    let Some(disk) = Mount::tmpfs_of("24m") else { return };
+    let provider = Provider::start();
+    let (mut gateway, damaged) = damaged_on(&disk, &provider);
+    let reserve = gateway.state_dir().join("reserve");
+    assert!(reserve.exists());
+    disk.leave(damaged.len() as u64 - 256 * 1024);
+    gateway.start();
+    assert!(!reserve.exists() && gateway.counts().pending == 450);
+    disk.empty();
+    provider.restore();
+    assert_eq!(gateway.wait_until_drained().confirmed, 450);
+}
+
+#[test]
+fn books_that_do_not_fit_their_rows_are_found_by_the_recount_in_the_background_and_told() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 2);
+    let raw = Connection::open(gateway.state_dir().join(DB)).unwrap();
+    raw.execute("UPDATE lane SET pending = pending + 1, accepted = accepted + 1", []).unwrap();
+    drop(raw);
+    gateway.start();
+    let told = || {
+        let storage = gateway.status()["storage"].clone();
+        storage["detail"].as_str().unwrap().contains("the books say 3 pending, the rows 2").then_some(storage)
+    };
+    let storage = within(Duration::from_secs(50), "the recount is through", told);
+    assert_eq!(storage["ok"], true, "deliveries go on");
+}
