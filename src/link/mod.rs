@@ -145,6 +145,8 @@ pub struct Link {
     declines: Option<(String, Vec<Seq>)>,
     unproven: bool,
     carried: Duration,
+    /// When the provider last spoke in a lane that stayed held.
+    heard_at: Duration,
 }
 
 impl Link {
@@ -173,6 +175,7 @@ impl Link {
             declines: None,
             unproven: true,
             carried,
+            heard_at: Duration::ZERO,
         }
     }
 
@@ -228,7 +231,7 @@ impl Link {
     pub fn outage(&self, now: Duration) -> Duration {
         match &self.phase {
             Phase::Up => Duration::ZERO,
-            Phase::Down(why) | Phase::Held(why) => self.carried + now.saturating_sub(why.since),
+            Phase::Down(why) | Phase::Held(why) => self.carried + now.saturating_sub(why.since.max(self.heard_at)),
         }
     }
 
@@ -425,7 +428,7 @@ impl Link {
         self.faults.clear();
         self.failures = 0;
         self.wait_steps = 0;
-        match &mut self.phase {
+        match &self.phase {
             Phase::Up => {
                 // The end of an outage from before is to be kept: the next start must not count it again.
                 let changed = !std::mem::take(&mut self.carried).is_zero();
@@ -434,9 +437,9 @@ impl Link {
                 }
                 Effects { changed, ..Effects::default() }
             }
-            // What was on the wire when somebody held the lane: it stays held, and has not been without a word for longer.
+            // What was on the wire when somebody held the lane: it stays held, and the provider has spoken.
             Phase::Held(why) if why.cause.is_for_a_person() => {
-                (why.since, self.carried) = (now, Duration::ZERO);
+                (self.heard_at, self.carried) = (now, Duration::ZERO);
                 Effects::default()
             }
             Phase::Down(_) | Phase::Held(_) => self.go_up(now),
