@@ -5,13 +5,17 @@
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use systemd::daemon;
 
 /// The longest status line that is sent, in characters; `systemctl status` shows one line.
 pub const STATUS_CHARS_MAX: usize = 300;
+
+/// How long [`Notify::while_it_takes`] asks for more time, and how often.
+pub const LONG_WORK_MAX: Duration = Duration::from_secs(3600);
+const ASK_EVERY: Duration = Duration::from_secs(30);
 
 /// How many messages may wait for a service manager that is busy; further ones are dropped.
 const MESSAGES_MAX: usize = 32;
@@ -76,9 +80,32 @@ impl Notify {
         self.send(&[("WATCHDOG", "1")]);
     }
 
-    /// Start, reload or stop needs at least this much more time, in microseconds.
-    pub fn extend_timeout(&self, by_us: u64) {
-        self.send(&[("EXTEND_TIMEOUT_USEC", by_us.to_string().as_str())]);
+    /// Start, reload or stop needs at least this much more time.
+    fn extend_timeout(&self, by: Duration) {
+        self.send(&[("EXTEND_TIMEOUT_USEC", by.as_micros().to_string().as_str())]);
+    }
+
+    /// Does `work`, which may take long (a million rows to salvage), and asks for more time as long as it goes on, but
+    /// for [`LONG_WORK_MAX`] in all.
+    pub fn while_it_takes<T>(&self, work: impl FnOnce() -> T) -> T {
+        if self.line.is_none() {
+            return work();
+        }
+        let (done, is_done) = sync_channel::<()>(0);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let asks = LONG_WORK_MAX.as_secs() / ASK_EVERY.as_secs();
+                for _ in 0..asks {
+                    self.extend_timeout(2 * ASK_EVERY);
+                    if is_done.recv_timeout(ASK_EVERY) != Err(RecvTimeoutError::Timeout) {
+                        return;
+                    }
+                }
+            });
+            let result = work();
+            drop(done);
+            result
+        })
     }
 
     fn send(&self, state: &[(&'static str, &str)]) {

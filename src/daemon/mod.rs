@@ -135,7 +135,7 @@ impl Daemon {
         let Loaded { settings, credentials_dir, .. } = loaded;
         let (clock, notify) = (Clock::system(), Arc::new(Notify::from_env()));
         // The store first: its lock says that nobody else serves here, and makes the place for the commands' socket.
-        let queue = open_queue(&settings, &clock)?;
+        let queue = notify.while_it_takes(|| open_queue(&settings, &clock))?;
         let mut listeners = Listeners::bind(&settings)?;
         let (stop_helpers, stop) = watch::channel(false);
         let mut helpers = JoinSet::new();

@@ -45,7 +45,9 @@ fn the_watchdog_is_fed_while_work_gets_done_and_starves_while_the_store_is_stuck
     let (manager, builder) = managed(shim.under(Gateway::with().lane("main", &provider, "")));
     let gateway = builder.start();
     let heard = manager.hear(Duration::from_millis(5 * INTERVAL_MS));
-    assert!(heard.iter().any(|text| text.contains("READY=1")), "{heard:?}");
+    let at = |word: &str| heard.iter().position(|text| text.contains(word));
+    assert!(at("EXTEND_TIMEOUT_USEC=60000000") < at("READY=1") && at("READY=1").is_some(), "{heard:?}");
+    assert!(at("EXTEND_TIMEOUT_USEC").is_some(), "a million rows to salvage take longer than a start may: {heard:?}");
     assert!(heard.iter().any(|text| text.contains("STATUS=main up")), "{heard:?}");
     assert!(heard.iter().filter(|text| text.contains("WATCHDOG=1")).count() >= 4, "{heard:?}");
 

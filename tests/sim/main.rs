@@ -1,5 +1,5 @@
 //! Months in a store in virtual time: the whole daemon but its sockets, before providers and a line that fail in every
-//! way, its process killed and its clock turned again and again; and a model of a few lines that says what must be true.
+//! way, its process killed and its clocks turned again and again; a model of a few lines says what must be true.
 
 #![allow(
     clippy::unwrap_used,
