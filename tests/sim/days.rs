@@ -1,4 +1,4 @@
-//! What happens in a process' life: tills ask, lines and moods and clocks turn, operators come by; each thing is judged.
+//! What happens in a process' life: tills ask, lines, moods and clocks turn, operators come by; each thing is judged.
 
 use std::sync::Arc;
 use std::time::Duration;
