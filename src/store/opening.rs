@@ -21,6 +21,9 @@ const CACHE_KIB: i64 = 1024;
 /// How long a start looks through the file after a stop that was not in order; the rest is looked at in the background.
 const CHECK_WITHIN: Duration = Duration::from_millis(200);
 
+/// How many rows of a copy are put in doubt at once.
+const DOUBT_ROWS: i64 = 5000;
+
 /// In which state the database was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -150,7 +153,8 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     grow_wal(&connection, dir)?;
     // A longer log may be cut back to this.
     let never_shorter = log_bytes(dir).min(u64::from(schema::LOG_BYTES_KEPT_MAX));
-    let uncertain = identify(&mut connection, here, moved, never_shorter)?;
+    let doubted = if moved { doubt_all(&connection)? } else { 0 };
+    let uncertain = doubted + identify(&mut connection, here, never_shorter)?;
     checkpoint::passive(&connection)?;
     files::sync_dir(dir)?;
     let books = Books::read(&connection)?;
@@ -210,29 +214,42 @@ fn look_through(connection: &mut Connection, dir: &Path, known: Option<&Known>) 
 }
 
 /// Writes down which file this is and that it is in use; in the same transaction whatever was in flight becomes
-/// uncertain, in a copy of the database every pending row.
-fn identify(connection: &mut Connection, here: (i64, i64), moved: bool, wal_bytes: u64) -> Result<u64, StoreError> {
+/// uncertain.
+fn identify(connection: &mut Connection, here: (i64, i64), wal_bytes: u64) -> Result<u64, StoreError> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let sql = "INSERT INTO meta (one, clean, device, inode, wal_bytes) VALUES (1, 0, ?1, ?2, ?3) \
          ON CONFLICT (one) DO UPDATE SET clean = 0, device = ?1, inode = ?2, wal_bytes = ?3";
     transaction.execute(sql, (here.0, here.1, wal_bytes))?;
-    let changed = mark_uncertain(&transaction, moved)?;
+    let changed = doubt_flying(&transaction)?;
     transaction.commit()?;
     Ok(changed)
 }
 
-fn mark_uncertain(connection: &Connection, all: bool) -> Result<u64, StoreError> {
+fn doubt_flying(connection: &Connection) -> Result<u64, StoreError> {
     let mut changed = 0;
     let lanes: Vec<i64> = {
         let mut statement = connection.prepare("SELECT lane FROM lane")?;
         statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for lane in lanes {
-        let range = if all { "in_flight >= 0" } else { "in_flight = 1" };
-        let sql = format!(
-            "UPDATE redemption SET in_flight = 0, marks = marks | ?2 WHERE lane = ?1 AND {range} AND state = 0"
-        );
-        changed += connection.execute(&sql, (lane, mark::UNCERTAIN))?;
+        let sql =
+            "UPDATE redemption SET in_flight = 0, marks = marks | ?2 WHERE lane = ?1 AND in_flight = 1 AND state = 0";
+        changed += connection.execute(sql, (lane, mark::UNCERTAIN))?;
+    }
+    Ok(changed as u64)
+}
+
+/// Every pending row of a copy may have been sent since. A few at a time, because SQLite keeps a list of them in memory,
+/// and before the copy is known as one: a start that is cut short begins again.
+fn doubt_all(connection: &Connection) -> Result<u64, StoreError> {
+    let (mut after, mut changed) = (i64::MIN, 0);
+    let next = "SELECT max(seq) FROM (SELECT seq FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2)";
+    let doubt = "UPDATE redemption NOT INDEXED SET in_flight = 0, marks = marks | ?3 \
+         WHERE seq > ?1 AND seq <= ?2 AND state = 0";
+    while let Some(last) = connection.query_row(next, (after, DOUBT_ROWS), |row| row.get::<_, Option<i64>>(0))? {
+        changed += connection.execute(doubt, (after, last, mark::UNCERTAIN))?;
+        checkpoint::passive(connection)?;
+        after = last;
     }
     Ok(changed as u64)
 }

@@ -122,6 +122,38 @@ fn a_million_rows_behind_a_damaged_first_page_are_all_salvaged_in_the_memory_of_
     assert!(many.1 < few.1 * 2, "{many:?} beside {few:?}");
 }
 
+/// Puts a copy in the place of a database of `rows` pending redemptions; the next start's peak memory in KiB.
+fn start_on_a_copy_of(rows: usize) -> u64 {
+    let mut witness = Witness::start(1);
+    witness.cut();
+    let mut gateway = Gateway::with().lane_at("main", &witness.redeem_url(), "").stopped();
+    std::fs::create_dir_all(gateway.state_dir()).unwrap();
+    fill(&gateway, rows);
+    let (database, copy) = (gateway.state_dir().join("redeemd.db"), gateway.state_dir().join("copy"));
+    std::fs::copy(&database, &copy).unwrap();
+    std::fs::rename(&copy, &database).unwrap();
+    let began = Instant::now();
+    gateway.launch();
+    within(SALVAGE_MAX, "the gateway is ready", || gateway.is_ready().then_some(()));
+    let (took, peak) = (began.elapsed(), status_kib(gateway.pid(), "VmHWM:"));
+    println!("{rows} rows of a copy put in doubt in {took:?}, {peak} KiB at its peak");
+    let newest = format!("/api/v1/redemptions?state=pending&after={}", rows - 1);
+    let reply = gateway.operators().send("GET", &newest, &[], b"").json();
+    assert_eq!(
+        (gateway.counts().pending, &reply["redemptions"][0]["uncertain"]),
+        (rows as u64, &true.into()),
+        "{reply}"
+    );
+    peak
+}
+
+#[test]
+#[ignore = "a million rows take a minute to write; `make torture` runs it"]
+fn a_million_rows_of_a_copy_are_put_in_doubt_in_the_memory_of_few() {
+    let (few, many) = (start_on_a_copy_of(50_000), start_on_a_copy_of(1_000_000));
+    assert!(many < few * 5 / 4, "{many} KiB beside {few}");
+}
+
 #[test]
 fn sigterm_in_the_middle_of_a_drain_ends_in_time_and_nothing_is_lost() {
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
