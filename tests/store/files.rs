@@ -1,7 +1,7 @@
 //! The state directory: one daemon, first starts, copies, versions.
 
 use redeemd::redemption::State;
-use redeemd::store::{Checkpointer, FILE, Found, Store, StoreError};
+use redeemd::store::{Checkpointer, FILE, Found, Store, StoreError, Trouble};
 use rusqlite::Connection;
 
 use crate::world::{World, new};
@@ -18,6 +18,8 @@ fn a_first_start_leaves_the_database_its_log_the_lock_and_the_reserve() {
     let world = World::new();
     assert_eq!(world.report.found, Found::Fresh);
     assert_eq!(names(&world), ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]);
+    let bytes = |name: &str| world.path().join(name).metadata().unwrap().len();
+    assert!(bytes("reserve") == 1 << 20 && bytes("redeemd.db-wal") >= 1 << 21, "space that settling can count on");
 }
 
 #[test]
@@ -114,6 +116,33 @@ fn a_checkpoint_beside_the_writer_moves_the_log_into_the_database_and_a_paused_o
         drop(raw);
         // Reading the file has ended this process's locks on it.
         world.crash();
+    }
+}
+
+#[test]
+fn each_error_is_known_for_what_it_means() {
+    let sqlite = |code| StoreError::Sqlite(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+    let file = |kind: std::io::ErrorKind| StoreError::File { path: FILE.into(), error: kind.into() };
+    let table = [
+        // SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC
+        (sqlite(1034), Trouble::Fatal),
+        (sqlite(1290), Trouble::Fatal),
+        (sqlite(rusqlite::ffi::SQLITE_FULL), Trouble::Full),
+        (file(std::io::ErrorKind::StorageFull), Trouble::Full),
+        (sqlite(rusqlite::ffi::SQLITE_CORRUPT), Trouble::Damaged),
+        (sqlite(rusqlite::ffi::SQLITE_NOTADB), Trouble::Damaged),
+        (StoreError::Damaged(String::new()), Trouble::Damaged),
+        (sqlite(rusqlite::ffi::SQLITE_IOERR), Trouble::Unwritable),
+        (sqlite(rusqlite::ffi::SQLITE_READONLY), Trouble::Unwritable),
+        (sqlite(rusqlite::ffi::SQLITE_CANTOPEN), Trouble::Unwritable),
+        (file(std::io::ErrorKind::PermissionDenied), Trouble::Unwritable),
+        (sqlite(rusqlite::ffi::SQLITE_BUSY), Trouble::Operation),
+        (StoreError::Newer { found: 9, known: 1 }, Trouble::Operation),
+    ];
+    for (error, trouble) in table {
+        assert_eq!(error.trouble(), trouble, "{error}");
+        let ends = matches!(trouble, Trouble::Damaged | Trouble::Fatal);
+        assert_eq!(trouble.ends_the_store(), ends, "{error}");
     }
 }
 
