@@ -88,7 +88,7 @@ fn a_bit_flipped_inside_a_stored_body_parks_that_redemption_alone_and_it_is_neve
     assert!(provider.requests_for("KEPT-1").is_empty());
 }
 
-/// A gateway on `disk`, stopped in an outage with 450 redemptions of a page each, its database damaged; the damaged bytes.
+/// A gateway on `disk`, stopped in an outage with 450 redemptions of a page each, and its database, damaged.
 fn damaged_on(disk: &Mount, provider: &Provider) -> (Gateway, Vec<u8>) {
     let mut gateway = Gateway::with().lane("main", provider, "").state_in(&disk.path().join("state")).start();
     provider.cut();
