@@ -1,7 +1,7 @@
 //! The state directory: one daemon, first starts, copies, versions.
 
 use redeemd::redemption::State;
-use redeemd::store::{Checkpointer, FILE, Found, Store, StoreError, Trouble};
+use redeemd::store::{Checkpointer, Ended, FILE, Found, Store, StoreError, Trouble};
 use rusqlite::Connection;
 
 use crate::world::{World, new};
@@ -168,19 +168,25 @@ fn a_database_of_a_newer_version_is_refused_and_left_alone() {
 fn a_bit_flipped_inside_a_stored_body_is_parked_and_never_sent() {
     let mut world = World::new();
     let taken = world.take("till-1", "A");
+    let sent = world.claim().pop().unwrap();
+    world.settle(sent.seq, sent.attempt, Ended::Unclear);
     world.take("till-1", "B");
+    let unsent = world.take("till-1", "C");
     world.store.take().unwrap().close().unwrap();
     let raw = Connection::open(world.path().join(FILE)).unwrap();
     let body: Vec<u8> = raw.query_row("SELECT body FROM body WHERE seq = 1", [], |row| row.get(0)).unwrap();
     let flipped: Vec<u8> = body.iter().enumerate().map(|(i, byte)| if i == 20 { byte ^ 4 } else { *byte }).collect();
     raw.execute("UPDATE body SET body = ?1 WHERE seq = 1", [flipped]).unwrap();
+    raw.execute("UPDATE body SET body = x'00' WHERE seq = 3", []).unwrap();
     drop(raw);
     world.open();
     let claimed = world.claim();
     assert_eq!(claimed.len(), 1, "the other one is sent");
-    let row = world.show(&taken.id);
-    assert_eq!((row.state, row.uncertain), (State::Parked, true), "its code stays guarded even if it is voided");
-    assert!(row.note.unwrap().contains("checksum"));
+    for id in [&taken.id, &unsent.id] {
+        let row = world.show(id);
+        assert_eq!((row.state, row.uncertain), (State::Parked, true), "its code stays guarded even if it is voided");
+        assert!(row.note.unwrap().contains("checksum"));
+    }
 }
 
 #[test]
