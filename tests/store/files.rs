@@ -1,7 +1,7 @@
 //! The state directory: one daemon, first starts, copies, versions.
 
 use redeemd::redemption::State;
-use redeemd::store::{Checkpointer, FILE, Found, Store, StoreError};
+use redeemd::store::{Checkpointer, Ended, FILE, Found, Store, StoreError, Trouble};
 use rusqlite::Connection;
 
 use crate::world::{World, new};
@@ -18,6 +18,8 @@ fn a_first_start_leaves_the_database_its_log_the_lock_and_the_reserve() {
     let world = World::new();
     assert_eq!(world.report.found, Found::Fresh);
     assert_eq!(names(&world), ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]);
+    let bytes = |name: &str| world.path().join(name).metadata().unwrap().len();
+    assert!(bytes("reserve") == 1 << 20 && bytes("redeemd.db-wal") >= 1 << 21, "space that settling can count on");
 }
 
 #[test]
@@ -118,6 +120,33 @@ fn a_checkpoint_beside_the_writer_moves_the_log_into_the_database_and_a_paused_o
 }
 
 #[test]
+fn each_error_is_known_for_what_it_means() {
+    let sqlite = |code| StoreError::Sqlite(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+    let file = |kind: std::io::ErrorKind| StoreError::File { path: FILE.into(), error: kind.into() };
+    let table = [
+        // SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC
+        (sqlite(1034), Trouble::Fatal),
+        (sqlite(1290), Trouble::Fatal),
+        (sqlite(rusqlite::ffi::SQLITE_FULL), Trouble::Full),
+        (file(std::io::ErrorKind::StorageFull), Trouble::Full),
+        (sqlite(rusqlite::ffi::SQLITE_CORRUPT), Trouble::Damaged),
+        (sqlite(rusqlite::ffi::SQLITE_NOTADB), Trouble::Damaged),
+        (StoreError::Damaged(String::new()), Trouble::Damaged),
+        (sqlite(rusqlite::ffi::SQLITE_IOERR), Trouble::Unwritable),
+        (sqlite(rusqlite::ffi::SQLITE_READONLY), Trouble::Unwritable),
+        (sqlite(rusqlite::ffi::SQLITE_CANTOPEN), Trouble::Unwritable),
+        (file(std::io::ErrorKind::PermissionDenied), Trouble::Unwritable),
+        (sqlite(rusqlite::ffi::SQLITE_BUSY), Trouble::Operation),
+        (StoreError::Newer { found: 9, known: 1 }, Trouble::Operation),
+    ];
+    for (error, trouble) in table {
+        assert_eq!(error.trouble(), trouble, "{error}");
+        let ends = matches!(trouble, Trouble::Damaged | Trouble::Fatal);
+        assert_eq!(trouble.ends_the_store(), ends, "{error}");
+    }
+}
+
+#[test]
 fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     let mut world = World::new();
     world.take("till-1", "A");
@@ -139,19 +168,25 @@ fn a_database_of_a_newer_version_is_refused_and_left_alone() {
 fn a_bit_flipped_inside_a_stored_body_is_parked_and_never_sent() {
     let mut world = World::new();
     let taken = world.take("till-1", "A");
+    let sent = world.claim().pop().unwrap();
+    world.settle(sent.seq, sent.attempt, Ended::Unclear);
     world.take("till-1", "B");
+    let unsent = world.take("till-1", "C");
     world.store.take().unwrap().close().unwrap();
     let raw = Connection::open(world.path().join(FILE)).unwrap();
     let body: Vec<u8> = raw.query_row("SELECT body FROM body WHERE seq = 1", [], |row| row.get(0)).unwrap();
     let flipped: Vec<u8> = body.iter().enumerate().map(|(i, byte)| if i == 20 { byte ^ 4 } else { *byte }).collect();
     raw.execute("UPDATE body SET body = ?1 WHERE seq = 1", [flipped]).unwrap();
+    raw.execute("UPDATE body SET body = x'00' WHERE seq = 3", []).unwrap();
     drop(raw);
     world.open();
     let claimed = world.claim();
     assert_eq!(claimed.len(), 1, "the other one is sent");
-    let row = world.show(&taken.id);
-    assert_eq!((row.state, row.uncertain), (State::Parked, true), "its code stays guarded even if it is voided");
-    assert!(row.note.unwrap().contains("checksum"));
+    for id in [&taken.id, &unsent.id] {
+        let row = world.show(id);
+        assert_eq!((row.state, row.uncertain), (State::Parked, true), "its code stays guarded even if it is voided");
+        assert!(row.note.unwrap().contains("checksum"));
+    }
 }
 
 #[test]

@@ -169,6 +169,17 @@ fn the_remains_of_a_running_box_are_locked_and_where_nothing_is_there_is_nothing
 }
 
 #[test]
+fn the_remains_of_a_box_that_left_its_database_alone_are_read_all_the_same() {
+    let mut world = World::new();
+    let id = world.take("till-1", "A").id;
+    world.store.take().unwrap().close().unwrap();
+    std::fs::remove_file(world.path().join("lock")).unwrap();
+    let remains = Remains::open(world.path()).unwrap();
+    assert_eq!(remains.export(Seq(0), 500).unwrap().rows.iter().map(|row| &row.id).collect::<Vec<_>>(), [&id]);
+    assert!(matches!(Remains::open(world.path()).unwrap_err(), StoreError::Locked { .. }), "by the first reader");
+}
+
+#[test]
 fn books_that_know_more_than_the_indexes_find_are_not_believed_sound() {
     let mut world = World::new();
     world.take("till-1", "A");
