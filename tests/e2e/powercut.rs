@@ -23,8 +23,10 @@ const LATE_MS_MAX: u64 = 40;
 const FIRST: (u64, u64, u64) = (14, 10, 1_900);
 /// A rescue of few rows is over after about so many.
 const RESCUE: (u64, u64, u64) = (10, 12, 150);
-/// What the daemon says when it takes a power cut for something else.
-const MISTAKEN: [&str; 2] = ["the database was damaged", "the database is a copy"];
+/// What the daemon says once it is ready; when it finds damage; when it takes the disk for another one.
+const READY: &str = "ready version=";
+const DAMAGED: &str = "the database was damaged";
+const COPY: &str = "the database is a copy";
 
 /// How many of each kind happened.
 #[derive(Debug, Default)]
@@ -53,7 +55,7 @@ struct Tally {
 struct Store {
     gateway: Gateway,
     disk: Volatile,
-    /// Its database was damaged by something else than a power cut.
+    /// Its database was damaged, or a sector of its files was: a rescue is in order, a loss is not.
     is_damaged: bool,
 }
 
@@ -89,7 +91,7 @@ impl Store {
     fn start_and_lose_power(&mut self, fate: Fate) -> Toll {
         self.gateway.launch();
         eventually("the power goes or the gateway is ready", || {
-            (self.disk.is_dark() || self.gateway.log().contains("ready version=")).then_some(())
+            (self.disk.is_dark() || self.gateway.log().contains(READY)).then_some(())
         });
         self.lose_power(fate)
     }
@@ -101,9 +103,12 @@ impl Store {
         self.disk.let_go();
         let log = self.gateway.log();
         self.gateway.kill9();
-        let is_mistaken = !self.is_damaged && MISTAKEN.iter().any(|mistaken| log.contains(mistaken));
-        assert!(!is_mistaken, "a power cut was taken for damage: {log}");
-        self.disk.recover(fate)
+        assert!(!log.contains(COPY), "a disk was taken for another: {log}");
+        assert!(self.is_damaged || !log.contains(DAMAGED), "a power cut was taken for damage: {log}");
+        let toll = self.disk.recover(fate);
+        // Noise in the log's first sector cannot be told from damage. A rescue that was cut begins again.
+        self.is_damaged = toll.garbled > 0 || (self.is_damaged && !log.contains(READY));
+        toll
     }
 
     /// While nobody runs, the database's first sectors become nonsense; its bytes after that.
