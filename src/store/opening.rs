@@ -239,8 +239,8 @@ fn doubt_flying(connection: &Connection) -> Result<u64, StoreError> {
     Ok(changed as u64)
 }
 
-/// Every pending row of a copy may have been sent since. A few at a time, because SQLite keeps a list of them in memory,
-/// and before the copy is known as one: a start that is cut short begins again.
+/// Every pending row of a copy may have been sent since. A few at a time, because SQLite keeps a list of them in
+/// memory, and before the copy is known as one: a start that is cut short begins again.
 fn doubt_all(connection: &Connection) -> Result<u64, StoreError> {
     let (mut after, mut changed) = (i64::MIN, 0);
     let next = "SELECT max(seq) FROM (SELECT seq FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2)";
