@@ -640,4 +640,6 @@ fn what_a_link_must_not_forget_survives_a_crash() {
     world.one(Op::Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
     world.crash();
     assert_eq!(world.store().memory(LANE).unwrap(), memory);
+    world.one(Op::Remember { lane: LANE.to_owned(), memory: LaneMemory::default(), streak: Vec::new() });
+    assert_eq!(world.store().memory(LANE).unwrap(), LaneMemory::default(), "a hold and a wait that are over");
 }
