@@ -49,6 +49,8 @@ pub struct Writer {
     alive: Option<std::sync::mpsc::SyncSender<()>>,
     space_looked_at: Option<Instant>,
     has_room: bool,
+    /// In this batch it was looked whether there is still room.
+    room_is_known: bool,
     unwritable: Option<String>,
     wrote: bool,
     /// Live rows for which their lane had no room: they lose their claim and join the backlog.
@@ -89,6 +91,7 @@ impl Queue {
             alive: None,
             space_looked_at: None,
             has_room: true,
+            room_is_known: false,
             unwritable: None,
             wrote: true,
             strays: Vec::new(),
@@ -196,6 +199,7 @@ impl Writer {
     /// One transaction; the stop's receipt if somebody asked for it.
     fn turn(&mut self, batch: &mut Vec<Message>) -> Option<oneshot::Sender<()>> {
         let mut stop = None;
+        self.room_is_known = false;
         let (mut ops, mut replies) = (Vec::new(), Vec::new());
         for message in batch.drain(..) {
             match message {
@@ -382,9 +386,13 @@ impl Writer {
         }
     }
 
-    /// At most once in [`SPACE_EVERY`], however many knock meanwhile: whether there is room, and whether a disk that
-    /// could not be written can be again.
+    /// In each batch whether there is still room: a flood would use up the rest, and the reserve, before a second is
+    /// over. At most once in [`SPACE_EVERY`], however many knock meanwhile, whether room has returned, and whether a
+    /// disk that could not be written can be again.
     fn look_at_disk(&mut self) {
+        if !std::mem::replace(&mut self.room_is_known, true) && self.has_room && !self.store.has_room() {
+            self.set_room(false);
+        }
         let now = Instant::now();
         if self.space_looked_at.is_some_and(|at| now.saturating_duration_since(at) < SPACE_EVERY) {
             return;
