@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Chance, Gateway, Moment, Volatile, Witness, eventually, moment, seed};
 use crate::oracle::{Finding, Ledger};
-use crate::torture::{FLAKY, Over, TILLS, redeem_until_it_is_gone, scrape_until_it_is_gone};
+use crate::torture::{Crowd, FLAKY};
 use crate::volatile::{Fate, Toll};
 
 /// Cycles of every run; `REDEEMD_TORTURE_CYCLES` says otherwise.
@@ -247,22 +247,9 @@ impl Cuts {
     /// Tills redeem until the power goes, which is after `goal` more were acknowledged and `before_the_end`.
     fn traffic(&mut self, goal: u64, before_the_end: impl Fn(&mut Witness)) {
         let late = Duration::from_millis(self.chance.below(LATE_MS_MAX));
-        let (fate, seeds) = (fate(&mut self.chance), [(); TILLS].map(|()| self.chance.below(1 << 30)));
+        let (fate, crowd) = (fate(&mut self.chance), Crowd::of(&self.store.gateway, &mut self.chance));
         let Self { store, witness, ledger, chance, tally, next } = self;
-        let (till, operators) = (store.gateway.till(""), store.gateway.operators());
-        let goal = ledger.acknowledged() + usize::try_from(goal).unwrap();
-        let over = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            // Also when this thread fails: a scope waits for its threads.
-            let _over = Over(&over);
-            for seed in seeds {
-                let (ledger, next, till, over) = (&*ledger, &*next, till.clone(), &over);
-                scope.spawn(move || redeem_until_it_is_gone(ledger, &till, next, over, Chance::new(seed)));
-            }
-            let scraper = scope.spawn(|| scrape_until_it_is_gone(ledger, &operators, &over));
-            eventually("enough is acknowledged", || {
-                (ledger.acknowledged() >= goal || scraper.is_finished()).then_some(())
-            });
+        crowd.redeems(ledger, next, goal, || {
             before_the_end(witness);
             tally.arm(&store.disk, chance, TRAFFIC);
             let latest = Instant::now() + late;

@@ -9,7 +9,7 @@ use crate::oracle::Ledger;
 /// Cycles of every run; `REDEEMD_TORTURE_CYCLES` says otherwise.
 const CYCLES: u64 = 120;
 /// Tills that redeem at the same time.
-pub(crate) const TILLS: usize = 4;
+const TILLS: usize = 4;
 /// Between two looks at the books.
 const SCRAPE_EVERY: Duration = Duration::from_millis(15);
 /// The latest moment of a kill during a start.
@@ -36,7 +36,7 @@ struct Tally {
 }
 
 /// Sets its flag when it goes.
-pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
+struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
@@ -111,22 +111,9 @@ impl Torture {
     /// Tills redeem until the process is gone, which is after `goal` more were acknowledged and `before_the_end`.
     fn traffic(&mut self, goal: u64, before_the_end: impl Fn(&mut Witness)) {
         let (term, late) = (self.one_in(8), Duration::from_millis(self.chance.below(8)));
-        let seeds: Vec<_> = (0..TILLS).map(|_| self.chance.below(u64::from(u32::MAX))).collect();
+        let crowd = Crowd::of(&self.gateway, &mut self.chance);
         let Self { gateway, witness, ledger, next, tally, .. } = self;
-        let (till, operators) = (gateway.till(""), gateway.operators());
-        let goal = ledger.acknowledged() + usize::try_from(goal).unwrap();
-        let over = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            // Also when this thread fails: a scope waits for its threads.
-            let _over = Over(&over);
-            for seed in seeds {
-                let (ledger, next, till, over) = (&*ledger, &*next, till.clone(), &over);
-                scope.spawn(move || redeem_until_it_is_gone(ledger, &till, next, over, Chance::new(seed)));
-            }
-            let scraper = scope.spawn(|| scrape_until_it_is_gone(ledger, &operators, &over));
-            eventually("enough is acknowledged", || {
-                (ledger.acknowledged() >= goal || scraper.is_finished()).then_some(())
-            });
+        crowd.redeems(ledger, next, goal, || {
             before_the_end(witness);
             moment(late);
             if term {
@@ -174,14 +161,42 @@ impl Torture {
     }
 }
 
+/// Tills that redeem, and somebody who looks at the books, as long as anybody answers.
+pub(crate) struct Crowd {
+    till: Till,
+    operators: Till,
+    chances: [Chance; TILLS],
+}
+
+impl Crowd {
+    pub(crate) fn of(gateway: &Gateway, chance: &mut Chance) -> Self {
+        let chances = [(); TILLS].map(|()| Chance::new(chance.below(u64::from(u32::MAX))));
+        Self { till: gateway.till(""), operators: gateway.operators(), chances }
+    }
+
+    /// `end` is to end the process; it begins when `goal` more were acknowledged, or nobody answers any more.
+    pub(crate) fn redeems(self, ledger: &Ledger, next: &AtomicU64, goal: u64, end: impl FnOnce()) {
+        let Self { till, operators, chances } = self;
+        let goal = ledger.acknowledged() + usize::try_from(goal).unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            // Also when this thread fails: a scope waits for its threads.
+            let _over = Over(&over);
+            for chance in chances {
+                let (till, over) = (till.clone(), &over);
+                scope.spawn(move || redeem_until_it_is_gone(ledger, &till, next, over, chance));
+            }
+            let scraper = scope.spawn(|| scrape_until_it_is_gone(ledger, &operators, &over));
+            eventually("enough is acknowledged", || {
+                (ledger.acknowledged() >= goal || scraper.is_finished()).then_some(())
+            });
+            end();
+        });
+    }
+}
+
 /// New codes, now and then one that has no answer yet, now and then one that has.
-pub(crate) fn redeem_until_it_is_gone(
-    ledger: &Ledger,
-    till: &Till,
-    next: &AtomicU64,
-    over: &AtomicBool,
-    mut chance: Chance,
-) {
+fn redeem_until_it_is_gone(ledger: &Ledger, till: &Till, next: &AtomicU64, over: &AtomicBool, mut chance: Chance) {
     while !over.load(Ordering::SeqCst) {
         let again = match chance.below(6) {
             0 => ledger.unanswered(),
@@ -195,7 +210,7 @@ pub(crate) fn redeem_until_it_is_gone(
     }
 }
 
-pub(crate) fn scrape_until_it_is_gone(ledger: &Ledger, operators: &Till, over: &AtomicBool) {
+fn scrape_until_it_is_gone(ledger: &Ledger, operators: &Till, over: &AtomicBool) {
     while !over.load(Ordering::SeqCst) && ledger.scrape(operators) {
         moment(SCRAPE_EVERY);
     }
