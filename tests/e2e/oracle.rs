@@ -138,6 +138,20 @@ impl Ledger {
 }
 
 impl Finding {
+    /// The rows of a table that say what came of it all.
+    pub(crate) fn rows(&self, ledger: &Ledger, told_used: u64) -> [(&'static str, u64); 8] {
+        [
+            ("\"already used\" answered", told_used),
+            ("sent again by tills", ledger.repeated.load(Ordering::SeqCst)),
+            ("looks at the books", ledger.scrapes.load(Ordering::SeqCst)),
+            ("acknowledged", self.acknowledged as u64),
+            ("lost", self.lost as u64),
+            ("under two keys", self.under_two_keys as u64),
+            ("altered or made up", (self.altered + self.unsent) as u64),
+            ("declined of ours", self.declined_of_ours),
+        ]
+    }
+
     /// Nothing was lost, doubled, altered, made up or declined.
     #[track_caller]
     pub(crate) fn assert_conserved(&self) {

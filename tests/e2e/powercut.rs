@@ -262,21 +262,10 @@ impl Cuts {
 
     fn print(&self, finding: &Finding, cycles: u64, took: Duration) {
         let (syncs, changes) = self.store.disk.work();
-        let ledger = &self.ledger;
         let named = |(name, value): (&str, u64)| (name.to_owned(), value);
         print([("cycles", cycles), ("syncs", syncs), ("changes of the disk", changes)].map(named));
         print(self.tally.rows());
-        let rows: [(&str, u64); 8] = [
-            ("\"already used\" answered", self.witness.notes().told_used),
-            ("sent again by tills", ledger.repeated.load(Ordering::SeqCst)),
-            ("looks at the books", ledger.scrapes.load(Ordering::SeqCst)),
-            ("acknowledged", finding.acknowledged as u64),
-            ("lost", finding.lost as u64),
-            ("under two keys", finding.under_two_keys as u64),
-            ("altered or made up", (finding.altered + finding.unsent) as u64),
-            ("declined of ours", finding.declined_of_ours),
-        ];
-        for (name, value) in rows {
+        for (name, value) in finding.rows(&self.ledger, self.witness.notes().told_used) {
             println!("{name:<36} {value:>10}");
         }
         println!("{:<36} {:>9.1}s", "took", took.as_secs_f64());

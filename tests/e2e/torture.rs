@@ -131,8 +131,7 @@ impl Torture {
         let notes = self.witness.notes();
         let fault = |fault| notes.faults.get(&fault).copied().unwrap_or(0);
         let Tally { kills, terms, start_kills, cuts, kills_in_outage, kills_in_drain } = &self.tally;
-        let ledger = &self.ledger;
-        let rows: [(&str, u64); 20] = [
+        let rows: [(&str, u64); 12] = [
             ("cycles", cycles),
             ("SIGKILL in traffic", *kills),
             ("SIGKILL during a start", *start_kills),
@@ -145,16 +144,8 @@ impl Torture {
             ("resets", fault(Fault::Reset)),
             ("500", fault(Fault::ServerError)),
             ("delays", fault(Fault::Delay)),
-            ("\"already used\" answered", notes.told_used),
-            ("sent again by tills", ledger.repeated.load(Ordering::SeqCst)),
-            ("looks at the books", ledger.scrapes.load(Ordering::SeqCst)),
-            ("acknowledged", finding.acknowledged as u64),
-            ("lost", finding.lost as u64),
-            ("under two keys", finding.under_two_keys as u64),
-            ("altered or made up", (finding.altered + finding.unsent) as u64),
-            ("declined of ours", finding.declined_of_ours),
         ];
-        for (name, value) in rows {
+        for (name, value) in rows.into_iter().chain(finding.rows(&self.ledger, notes.told_used)) {
             println!("{name:<30} {value:>8}");
         }
         println!("{:<30} {:>7.0}s", "took", took.as_secs_f64());
