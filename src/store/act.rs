@@ -39,7 +39,7 @@ impl Desk<'_> {
     }
 
     pub(super) fn void(&mut self, id: &Id, note: &str, by: &str) -> Result<Acted, StoreError> {
-        let Some(row) = row::by_id(self.sql, id)? else { return Ok(Acted::Unknown) };
+        let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
         if row.state == State::Pending && row.in_flight {
             let why = "an attempt is on the wire: try again when it has ended".to_owned();
             return Ok(Acted::Refused { why });
@@ -55,7 +55,7 @@ impl Desk<'_> {
     }
 
     pub(super) fn retry(&mut self, id: &Id, by: &str) -> Result<Acted, StoreError> {
-        let Some(row) = row::by_id(self.sql, id)? else { return Ok(Acted::Unknown) };
+        let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
         if !matches!(row.state, State::Declined | State::Parked) {
             let why = format!("it is {}, and only what was declined or is parked can be retried", row.state);
             return Ok(Acted::Refused { why });
@@ -71,7 +71,7 @@ impl Desk<'_> {
     /// A parked row's attempt did reach the provider, and it was marked so when it was parked; a declined one's did
     /// nothing there.
     fn reopen(&mut self, row: &Stored) -> Result<(), StoreError> {
-        let marks = row.marks & !mark::STREAK;
+        let marks = mark::beside(row.marks & !mark::STREAK, State::Pending);
         let sql = "UPDATE redemption SET state = 0, in_flight = 0, marks = ?2, settled_ms = NULL WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
         // What was said to the attempt before is not the answer to the next one.

@@ -204,7 +204,7 @@ impl Desk<'_> {
     pub(super) fn finish(&mut self, row: &Stored, state: State, marks: i64) -> Result<(), StoreError> {
         let trusted = if self.around.stamp.trusted { mark::SETTLED_TRUSTED } else { 0 };
         let sql = "UPDATE redemption SET state = ?2, in_flight = 0, marks = ?3, settled_ms = ?4 WHERE seq = ?1";
-        let marks = (marks & !mark::SETTLED_TRUSTED) | trusted;
+        let marks = mark::beside((marks & !mark::SETTLED_TRUSTED) | trusted, state);
         self.sql.prepare_cached(sql)?.execute((row.seq.0, state as i64, marks, self.around.stamp.unix_ms))?;
         self.books.change((row.seq, row.lane), row.state, state)
     }

@@ -48,7 +48,7 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn by_id(&self, id: &Id) -> Result<Option<Redemption>, StoreError> {
-        row::by_id(&self.connection, id)?.map(|row| self.shown(&row)).transpose()
+        row::asked_for(&self.connection, id)?.map(|row| self.shown(&row)).transpose()
     }
 
     /// What was done to the row besides its normal way, oldest first.

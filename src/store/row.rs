@@ -65,9 +65,12 @@ pub(super) fn guard_of(business: &str, code: &RewardCode) -> i64 {
 }
 
 impl Stored {
-    /// Reads [`COLUMNS`].
+    /// Reads [`COLUMNS`]; a state that cannot be, or that stands there once so and once otherwise, is an error.
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let state: i64 = row.get(17)?;
+        let (state, marks, settled_ms): (i64, i64, Option<i64>) = (row.get(17)?, row.get(19)?, row.get(21)?);
+        let state = State::from_number(state)
+            .filter(|state| mark::agree(marks, *state) && (*state == State::Pending) == settled_ms.is_none())
+            .ok_or(rusqlite::Error::IntegralValueOutOfRange(17, state))?;
         Ok(Self {
             seq: Seq(row.get(0)?),
             tag: row.get(1)?,
@@ -85,11 +88,11 @@ impl Stored {
             kind: row.get(14)?,
             body_crc: row.get(15)?,
             crc: row.get(16)?,
-            state: State::from_number(state).ok_or(rusqlite::Error::IntegralValueOutOfRange(17, state))?,
+            state,
             in_flight: row.get(18)?,
-            marks: row.get(19)?,
+            marks,
             attempts: row.get(20)?,
-            settled_ms: row.get(21)?,
+            settled_ms,
         })
     }
 
@@ -158,7 +161,7 @@ impl Stored {
             self.crc,
             self.state as i64,
             self.in_flight,
-            self.marks,
+            mark::beside(self.marks, self.state),
             self.attempts,
             self.settled_ms,
         ])?;
@@ -227,6 +230,15 @@ pub(super) fn by_id(connection: &Connection, id: &Id) -> Result<Option<Stored>, 
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query_map([seq.0], Stored::from_row)?;
     rows.find(|row| row.as_ref().map_or(true, |row| row.id() == *id)).transpose().map_err(StoreError::from)
+}
+
+/// As [`by_id`], for somebody who asks: a damaged row answers to every id of its number, since its tag may be the damage.
+pub(super) fn asked_for(connection: &Connection, id: &Id) -> Result<Option<Stored>, StoreError> {
+    if let Some(row) = by_id(connection, id)? {
+        return Ok(Some(row));
+    }
+    let here = id.seq().map(|seq| by_seq(connection, seq)).transpose()?.flatten();
+    Ok(here.filter(|row| !row.is_intact()))
 }
 
 /// The body of this row.

@@ -288,8 +288,10 @@ impl<'a> Salvage<'a> {
             statement.query_map([], |row| row.get(0).map(Seq))?.collect::<Result<_, _>>()?
         };
         for seq in without {
-            let sql = "UPDATE redemption SET state = 3, settled_ms = accepted_ms WHERE seq = ?1";
-            self.sql.prepare_cached(sql)?.execute([seq.0])?;
+            let sql = "UPDATE redemption SET state = ?2, marks = (marks & ?3) | ?4, settled_ms = accepted_ms \
+                 WHERE seq = ?1";
+            let beside = mark::beside(0, State::Parked);
+            self.sql.prepare_cached(sql)?.execute((seq.0, State::Parked as i64, mark::ALL, beside))?;
             self.note(seq, "its body was lost with the damaged database: it cannot be sent")?;
             self.parked += 1;
         }
@@ -501,7 +503,8 @@ fn change(row: &mut Stored, columns: &[Value]) -> bool {
     let settled_ms = integer_of(settled);
     let known = integer_of(state).and_then(State::from_number);
     row.attempts = integer_of(attempts).and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(1);
-    let marks = integer_of(marks).filter(|marks| *marks & !mark::ALL == 0);
+    let agrees = |marks: &i64| known.is_none_or(|state| mark::agree(*marks, state));
+    let marks = integer_of(marks).filter(agrees).and_then(mark::alone);
     row.state = match (known, settled_ms) {
         (_, None) => State::Pending,
         (Some(state), Some(_)) if state != State::Pending && marks.is_some() => state,
@@ -510,5 +513,5 @@ fn change(row: &mut Stored, columns: &[Value]) -> bool {
     row.settled_ms = settled_ms;
     let doubt = if matches!(row.state, State::Pending | State::Parked) { mark::UNCERTAIN } else { 0 };
     row.marks = marks.unwrap_or(0) | doubt;
-    row.state == State::Pending || known == Some(row.state)
+    row.state == State::Pending || (marks.is_some() && known == Some(row.state))
 }

@@ -152,6 +152,8 @@ pub(super) mod kind {
 
 /// Mark bits, which change with the row.
 pub(super) mod mark {
+    use crate::redemption::State;
+
     /// An attempt that ended may have reached the provider.
     pub(in crate::store) const UNCERTAIN: i64 = 1;
     /// Confirmed by an "already used" that our own attempt explains.
@@ -166,6 +168,26 @@ pub(super) mod mark {
     pub(in crate::store) const ANSWERED: i64 = 32;
     /// Every mark there is.
     pub(in crate::store) const ALL: i64 = 63;
+
+    /// Above the marks the row's state stands a second time, inverted, since no checksum covers what changes: no one
+    /// flipped bit makes one state another. Rows of builds before it have zero there, which says nothing.
+    const SECOND: i64 = 7 << SECOND_AT;
+    const SECOND_AT: u32 = 8;
+
+    /// The marks, with the state beside them.
+    pub(in crate::store) fn beside(marks: i64, state: State) -> i64 {
+        (marks & !SECOND) | ((7 - state as i64) << SECOND_AT)
+    }
+
+    /// Whether what stands beside the marks is this state, or nothing.
+    pub(in crate::store) fn agree(marks: i64, state: State) -> bool {
+        marks & SECOND == 0 || marks == beside(marks, state)
+    }
+
+    /// The marks alone; `None` where bits are set that no mark has.
+    pub(in crate::store) fn alone(marks: i64) -> Option<i64> {
+        Some(marks & !SECOND).filter(|marks| marks & !ALL == 0)
+    }
 }
 
 /// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is

@@ -8,7 +8,7 @@ sleep 3
 ok 'it is not started again' is "$(unit ActiveState) $(unit NRestarts)" 'failed 0'
 till waits >/dev/null
 sleep 3
-starts() { in_box journalctl --unit=redeemd --since=-60s --output=cat | grep -c 'Starting redeemd'; }
+starts() { in_box journalctl --unit=redeemd --output=cat | grep -c 'Starting redeemd'; }
 count=$(starts)
 sleep 4
 ok 'nor for ever by a till that waits' is "$(starts)" "$count"

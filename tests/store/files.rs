@@ -200,6 +200,6 @@ fn a_flipped_column_is_parked_and_never_sent() {
     world.open();
     assert!(world.claim().is_empty());
     assert_eq!(world.counts().parked, 1);
-    assert!(world.reader().by_id(&taken.id).unwrap().is_none(), "its id is not what it was");
+    assert_eq!(world.show(&taken.id).state, State::Parked, "who asks for it by its id of before is told");
     assert!(matches!(world.decide(new("till-2", "A")), redeemd::store::Decision::Used(_)), "its code stays guarded");
 }
