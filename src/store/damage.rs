@@ -23,6 +23,8 @@ const UNFINISHED: &str = "redeemd.db.new";
 pub(super) const FINISHED: &str = "redeemd.db.rescued-";
 /// What is set aside; the time follows, in UTC.
 const ASIDE: &str = "redeemd.db.damaged-";
+/// What a rescue has to leave free: without room for a log nothing in the new database could ever be settled.
+const LEFT_BYTES_MIN: u64 = 512 * 1024;
 /// How many files may be set aside under one second's name.
 const ASIDE_NAMES_MAX: usize = 1000;
 
@@ -59,17 +61,23 @@ pub(super) fn look(dir: &Path) -> Result<(), StoreError> {
     let path = dir.join(FILE);
     let mut head = [0; 100];
     let read = File::open(&path).and_then(|mut file| file.read(&mut head)).map_err(files::file_error(&path))?;
-    if read < head.len() || !head.starts_with(MAGIC) {
+    if read < head.len() {
         return Err(StoreError::Damaged("the file is not a database".to_owned()));
     }
-    let page_bytes = pages::be16(&head, 16);
-    if page_bytes != Some(pages::PAGE_BYTES) {
-        return Err(StoreError::Damaged(format!("its page size is {}", page_bytes.unwrap_or(0))));
+    let image = Image::open(&path, &dir.join(LOG))?;
+    // A power cut may garble the first page while it is moved from the log: the log holds it still, and SQLite reads
+    // it there.
+    let head_fault = || head_fault(&head).filter(|_| !image.is_logged(1));
+    let fault = image.log_fault().map(str::to_owned).or_else(head_fault);
+    fault.map_or(Ok(()), |fault| Err(StoreError::Damaged(fault)))
+}
+
+fn head_fault(head: &[u8]) -> Option<String> {
+    if !head.starts_with(MAGIC) {
+        return Some("the file is not a database".to_owned());
     }
-    match pages::log_fault(&path, &dir.join(LOG))? {
-        Some(fault) => Err(StoreError::Damaged(fault.to_owned())),
-        None => Ok(()),
-    }
+    let page_bytes = pages::be16(head, 16);
+    (page_bytes != Some(pages::PAGE_BYTES)).then(|| format!("its page size is {}", page_bytes.unwrap_or(0)))
 }
 
 /// A file that is not yet what it is to be.
@@ -134,6 +142,7 @@ fn build(dir: &Path, why: &str, aside: &str) -> Result<Salvage, StoreError> {
     let note = format!("{aside}\n{salvage}");
     salvage::sign(&connection, new.path(), (&event, &note), floor)?;
     schema::finish(connection)?;
+    files::demand_free(dir, LEFT_BYTES_MIN)?;
     new.install(&format!("{FINISHED}{aside}"))?;
     Ok(salvage)
 }
@@ -156,7 +165,8 @@ fn in_vain(dir: &Path, why: &str, error: StoreError) -> StoreError {
         return error;
     }
     let size = |name| std::fs::metadata(dir.join(name)).map_or(0, |meta: std::fs::Metadata| meta.len());
-    StoreError::NoRoomToRescue { why: why.to_owned(), needed: size(FILE) + size(LOG), free: files::free_bytes(dir) }
+    let needed = size(FILE) + size(LOG) + LEFT_BYTES_MIN;
+    StoreError::NoRoomToRescue { why: why.to_owned(), needed, free: files::free_bytes(dir) }
 }
 
 /// A name under which nothing lies yet.

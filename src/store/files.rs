@@ -85,6 +85,11 @@ pub fn free_bytes(dir: &Path) -> u64 {
     rustix::fs::statvfs(dir).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
 }
 
+/// An error like that of a full disk where less than this is free.
+pub(super) fn demand_free(dir: &Path, bytes: u64) -> Result<(), StoreError> {
+    if free_bytes(dir) >= bytes { Ok(()) } else { Err(file_error(dir)(std::io::ErrorKind::StorageFull.into())) }
+}
+
 /// Whether `dir` lies in memory: what is written there does not survive a power cut.
 #[must_use]
 pub fn is_volatile(dir: &Path) -> bool {

@@ -105,6 +105,18 @@ impl Image {
         self.newest.contains_key(&page)
     }
 
+    /// Why the log is damaged, if it is: SQLite itself takes the first bad checksum for the log's end and silently drops
+    /// what was committed behind it.
+    pub(super) fn log_fault(&self) -> Option<&'static str> {
+        if self.log.frames.iter().any(|frame| frame.standing == Standing::Loose) {
+            return Some("its log has a damaged place, and committed transactions after it");
+        }
+        // A power cut can tear the header only while the log begins anew, when all of it has been moved to the database.
+        let is_moved = || self.newest.keys().all(|page| self.page(*page) == self.filed(*page));
+        let is_torn = self.log.header_fits || is_moved();
+        (!is_torn).then_some("the header of its log does not fit its checksum")
+    }
+
     /// How long the log is, in bytes.
     pub(super) fn log_bytes(&self) -> u64 {
         self.log.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
@@ -148,19 +160,6 @@ impl Image {
         let read = read_some_at(self.file.as_ref()?, &mut page, offset);
         (read > 0).then_some(page)
     }
-}
-
-/// Why the log is damaged, if it is: SQLite itself takes the first bad checksum for the log's end and silently drops
-/// what was committed behind it.
-pub(super) fn log_fault(database: &Path, log: &Path) -> Result<Option<&'static str>, StoreError> {
-    let image = Image::open(database, log)?;
-    if image.log.frames.iter().any(|frame| frame.standing == Standing::Loose) {
-        return Ok(Some("its log has a damaged place, and committed transactions after it"));
-    }
-    // A power cut can tear the header only while the log begins anew, when all of it has been moved to the database.
-    let is_moved = image.newest.keys().all(|page| image.page(*page) == image.filed(*page));
-    let is_torn = image.log.header_fits || is_moved;
-    Ok((!is_torn).then_some("the header of its log does not fit its checksum"))
 }
 
 impl Log {

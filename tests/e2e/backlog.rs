@@ -1,7 +1,5 @@
 //! Long outages: a big backlog at the start, a stop in the middle of its drain, a reader that does not go away.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use redeemd::clock::Clock;
@@ -9,7 +7,7 @@ use redeemd::limits::LaneNow;
 use redeemd::settings::Offline;
 use redeemd::store::{NewRedemption, Op, Store, Surroundings};
 
-use crate::harness::{Fault, Gateway, Order, Provider, Witness, at_once, eventually, within};
+use crate::harness::{Fault, Gateway, Order, Provider, Witness, at_once, eventually, spoil, within};
 use crate::oracle::Ledger;
 
 /// A long outage's rows: a hundred thousand where there is time, `make torture`.
@@ -29,7 +27,6 @@ const FEW: usize = 1_000;
 const STOP_MAX: Duration = Duration::from_secs(15);
 /// How long a salvage may take before it counts as never; what it takes is printed.
 const SALVAGE_MAX: Duration = Duration::from_secs(900);
-const PAGE_BYTES: usize = 4096;
 
 /// Puts `rows` redemptions into a stopped gateway's store, through the store's own door.
 fn fill(gateway: &Gateway, rows: usize) {
@@ -102,8 +99,7 @@ fn salvage_of(rows: usize) -> (Duration, u64) {
     let mut gateway = Gateway::with().lane_at("main", &witness.redeem_url(), "").stopped();
     std::fs::create_dir_all(gateway.state_dir()).unwrap();
     fill(&gateway, rows);
-    let database = File::options().write(true).open(gateway.state_dir().join("redeemd.db")).unwrap();
-    database.write_all_at(&[0xa5; PAGE_BYTES], 0).unwrap();
+    spoil(&gateway.state_dir());
     let began = Instant::now();
     gateway.launch();
     within(SALVAGE_MAX, "the gateway is ready", || gateway.is_ready().then_some(()));

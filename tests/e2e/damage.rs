@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::harness::{Gateway, Mount, Order, Provider, within};
+use redeemd::store::free_bytes;
+
+use crate::harness::{Gateway, Mount, Order, Provider, eventually, spoil, within};
 
 const DB: &str = "redeemd.db";
 
@@ -24,10 +26,7 @@ fn stopped_in_an_outage(provider: &Provider, count: usize) -> Gateway {
 fn a_damaged_database_is_set_aside_its_rows_are_delivered_once_and_the_operator_is_told() {
     let provider = Provider::start();
     let mut gateway = stopped_in_an_outage(&provider, 25);
-    let path = gateway.state_dir().join(DB);
-    let mut damaged = fs::read(&path).unwrap();
-    damaged[..4096].fill(0xa5);
-    fs::write(&path, &damaged).unwrap();
+    let damaged = spoil(&gateway.state_dir());
     gateway.start();
     let storage = gateway.status()["storage"].clone();
     let told = storage["detail"].as_str().unwrap();
@@ -97,10 +96,7 @@ fn damaged_on(disk: &Mount, provider: &Provider) -> (Gateway, Vec<u8>) {
         assert_eq!(gateway.till("").order(&order).state(), "pending");
     }
     assert!(gateway.terminate().success());
-    let path = gateway.state_dir().join(DB);
-    let mut damaged = fs::read(&path).unwrap();
-    damaged[..4096].fill(0xa5);
-    fs::write(&path, &damaged).unwrap();
+    let damaged = spoil(&gateway.state_dir());
     (gateway, damaged)
 }
 
@@ -112,7 +108,7 @@ fn a_damaged_database_on_a_disk_without_space_for_another_is_left_as_it_is_until
     disk.fill();
     let (status, said) = gateway.start_in_vain();
     let log = fs::metadata(gateway.state_dir().join("redeemd.db-wal")).unwrap().len();
-    let needed = format!("no space for a new one: free about {} bytes", damaged.len() as u64 + log);
+    let needed = format!("no space for a new one: free about {} bytes", damaged.len() as u64 + log + 512 * 1024);
     assert!(!status.success() && said.contains(&needed), "{needed}: {status} {said}");
     assert!(fs::read(gateway.state_dir().join(DB)).unwrap() == damaged, "it was touched");
     disk.empty();
@@ -136,6 +132,36 @@ fn a_rescue_takes_the_reserve_where_nothing_else_is_left() {
     disk.empty();
     provider.restore();
     assert_eq!(gateway.wait_until_drained().confirmed, 450);
+}
+
+#[test]
+fn whatever_space_is_left_a_rescue_refuses_or_leaves_a_gateway_that_delivers() {
+    let Some(disk) = Mount::tmpfs_of("24m") else { return };
+    let provider = Provider::start();
+    let (mut gateway, damaged) = damaged_on(&disk, &provider);
+    let log = fs::read(gateway.state_dir().join("redeemd.db-wal")).unwrap();
+    let (mut refused, mut tight) = (0, 0);
+    for spared in (0..=20).map(|step| step * 64 * 1024) {
+        for entry in fs::read_dir(gateway.state_dir()).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        fs::write(gateway.state_dir().join(DB), &damaged).unwrap();
+        fs::write(gateway.state_dir().join("redeemd.db-wal"), &log).unwrap();
+        disk.leave(damaged.len() as u64 - 512 * 1024 + spared);
+        provider.restore();
+        gateway.launch();
+        let ready = || gateway.is_ready().then_some(true).or_else(|| gateway.has_ended().then_some(false));
+        if !eventually("it is ready or has refused", ready) {
+            let (status, said) = gateway.wait_for_end();
+            assert!(!status.success() && said.contains("no space for a new one"), "{said}");
+            refused += 1;
+            continue;
+        }
+        tight += u32::from(free_bytes(disk.path()) < 1024 * 1024);
+        assert_eq!(gateway.wait_until_drained().confirmed, 450, "{spared} bytes spared");
+        assert!(gateway.terminate().success());
+    }
+    assert!(refused > 2 && tight > 2, "{refused} refused, {tight} started in a tight place");
 }
 
 #[test]

@@ -2,12 +2,11 @@
 //! nothing goes under two keys.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Chance, Gateway, Moment, Volatile, Witness, eventually, moment, seed};
+use crate::harness::{Chance, Gateway, Moment, Volatile, Witness, eventually, moment, seed, spoil};
 use crate::oracle::{Finding, Ledger};
 use crate::torture::{Crowd, FLAKY};
 use crate::volatile::{Fate, Toll};
@@ -111,14 +110,11 @@ impl Store {
         toll
     }
 
-    /// While nobody runs, the database's first sectors become nonsense; its bytes after that.
-    fn damage(&mut self) -> Vec<u8> {
-        let path = self.gateway.state_dir().join("redeemd.db");
-        let file = std::fs::File::options().write(true).open(&path).unwrap();
-        file.write_all_at(&[0xa5; 1024], 0).unwrap();
-        file.sync_all().unwrap();
+    /// An ordered stop, and damage after it; the damaged bytes.
+    fn stop_and_spoil(&mut self) -> Vec<u8> {
+        assert!(self.gateway.terminate().success());
         self.is_damaged = true;
-        std::fs::read(path).unwrap()
+        spoil(&self.gateway.state_dir())
     }
 
     /// What was set aside, without the logs beside it.
@@ -341,8 +337,7 @@ fn rescue(chance: &mut Chance, tally: &mut Tally) -> Option<()> {
     for n in 0..20 {
         assert_eq!(ledger.redeem(&store.gateway.till(""), &format!("ROW-{n}")), Some(200));
     }
-    store.lose_power(Fate::Lost);
-    let damaged = store.damage();
+    let damaged = store.stop_and_spoil();
     tally.arm(&store.disk, chance, RESCUE);
     let fate = fate(chance);
     tally.note(fate, store.start_and_lose_power(fate));

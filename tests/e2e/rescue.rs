@@ -7,7 +7,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::harness::{Gateway, Provider, redeemd};
+use crate::harness::{Gateway, Provider, redeemd, spoil};
 
 const DB: &str = "redeemd.db";
 const LOG: &str = "redeemd.db-wal";
@@ -157,11 +157,8 @@ fn a_damaged_database_gives_every_row_that_can_be_read_and_stays_as_it_is() {
     let provider = Provider::start();
     let (mut a, ids) = outage(&provider, 40);
     assert!(a.terminate().success());
-    let db = a.state_dir().join(DB);
-    let mut image = fs::read(&db).unwrap();
     // The header and the schema are gone, and every index with them: only the rows' own pages are left.
-    image[..4096].fill(0xa5);
-    fs::write(&db, &image).unwrap();
+    spoil(&a.state_dir());
     let before = bytes(&a.state_dir());
     let file = a.folder().join("export");
     let output = command(&a, "export", &[file.to_str().unwrap()]);

@@ -170,9 +170,11 @@ impl Life {
         self.rows.retain(|_, row| row.seq == newest || matches!(row.state, State::Pending | State::Parked));
     }
 
-    /// A damaged file, and the start that rescues what is in it.
+    /// A damaged file, whose first page no log holds, and the start that rescues what is in it.
     fn rescue(&mut self) {
-        self.store = None;
+        self.store.take().unwrap().close().unwrap();
+        let log = File::options().write(true).open(self.dir.join("redeemd.db-wal")).unwrap();
+        log.set_len(0).and_then(|()| log.sync_all()).unwrap();
         let mut file = File::options().write(true).open(self.dir.join(FILE)).unwrap();
         file.write_all(b"SQLite farmat").unwrap();
         file.sync_all().unwrap();

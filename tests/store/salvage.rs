@@ -186,14 +186,46 @@ fn another_programs_database_is_set_aside_with_its_bytes() {
 fn what_is_set_aside_is_byte_for_byte_what_was_found() {
     let (mut world, _) = filled(10);
     world.store = None;
-    let mut file = bytes(&world, FILE);
-    file[0] ^= 1;
+    let file = bytes(&world, FILE)[..99].to_vec();
     write(&world, FILE, &file);
     let log = bytes(&world, LOG);
     world.open();
     let salvage = world.report.salvage.clone().unwrap();
     assert_eq!(fs::read(&salvage.set_aside).unwrap(), file);
     assert_eq!(fs::read(format!("{}-wal", salvage.set_aside.display())).unwrap(), log);
+}
+
+#[test]
+fn a_first_page_that_a_power_cut_garbled_while_it_was_moved_from_the_log_is_read_there() {
+    let (mut world, known) = filled(20);
+    world.store().checkpoint().unwrap();
+    world.store = None;
+    let sound = bytes(&world, FILE);
+    for sector in 0..PAGE / 512 {
+        let mut file = sound.clone();
+        file[sector * 512..][..512].fill(0xa5);
+        write(&world, FILE, &file);
+        let kept = world.path().join("kept");
+        fs::copy(world.path().join(LOG), &kept).unwrap();
+        world.open();
+        assert!(world.report.salvage.is_none(), "sector {sector}: {:?}", world.report.salvage);
+        let reader = world.reader();
+        for (id, (state, _)) in &known {
+            assert_eq!(reader.by_id(&Id::parse(id).unwrap()).unwrap().unwrap().state, *state);
+        }
+        drop(reader);
+        world.restart();
+        assert_eq!(bytes(&world, FILE)[..18], sound[..18], "the next checkpoint mends it");
+        world.store = None;
+        fs::rename(kept, world.path().join(LOG)).unwrap();
+    }
+    // The log has lost that page: now it is damage.
+    let mut file = sound.clone();
+    file[..512].fill(0xa5);
+    write(&world, FILE, &file);
+    write(&world, LOG, &vec![0; bytes(&world, LOG).len()]);
+    world.open();
+    assert!(world.report.salvage.as_ref().unwrap().why.contains("not a database"));
 }
 
 #[test]
@@ -392,12 +424,7 @@ fn rows_that_were_pruned_do_not_come_back() {
     known.insert(kept.id.to_string(), (State::Pending, new("till-1", "NEW").request.body.to_vec()));
     world.one(Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) });
     let before = world.counts();
-    world.store = None;
-    let mut file = bytes(&world, FILE);
-    file[17] = 9;
-    write(&world, FILE, &file);
-    world.open();
-    let tally = world.report.salvage.clone().unwrap().tally;
+    let tally = world.store().rescue("as read", &[]).unwrap().salvage.unwrap().tally;
     assert_eq!((tally.kept, tally.lost), (1, Some(0)));
     let after = world.counts();
     assert_eq!((after, after.confirmed), (before, 80), "the lifetime totals go on");

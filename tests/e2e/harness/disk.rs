@@ -35,6 +35,18 @@ pub(crate) fn skipped(why: &str) {
     println!("SKIPPED: {why}");
 }
 
+/// After an ordered stop: the database's first page becomes nonsense, and so that it is not read from the log, nothing is
+/// in that either. The damaged bytes.
+pub(crate) fn spoil(state_dir: &Path) -> Vec<u8> {
+    let open = |name: &str| File::options().read(true).write(true).open(state_dir.join(name)).unwrap();
+    let (database, log) = (open("redeemd.db"), open("redeemd.db-wal"));
+    log.write_all_at(&vec![0; usize::try_from(log.metadata().unwrap().len()).unwrap()], 0).unwrap();
+    log.sync_all().unwrap();
+    database.write_all_at(&[0xa5; 4096], 0).unwrap();
+    database.sync_all().unwrap();
+    std::fs::read(state_dir.join("redeemd.db")).unwrap()
+}
+
 impl Mount {
     /// 8 MiB in memory; `None`, said loudly, where this user may not mount.
     pub(crate) fn tmpfs() -> Option<Self> {
@@ -100,8 +112,8 @@ impl Mount {
 
     /// Another program leaves so many bytes free.
     pub(crate) fn leave(&self, bytes: u64) {
-        let taken = redeemd::store::free_bytes(self.path()) - bytes;
         let mut file = File::create(self.path().join("others")).unwrap();
+        let taken = redeemd::store::free_bytes(self.path()) - bytes;
         std::io::copy(&mut std::io::repeat(b'x').take(taken), &mut file).unwrap();
         file.sync_all().unwrap();
     }
