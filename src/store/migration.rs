@@ -120,6 +120,16 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_fails_for_another_reason_is_not_put_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = first_version(dir.path());
+        connection.execute_batch("DROP INDEX redemption_key").unwrap();
+        let error = bring_up_to_date(&mut connection, dir.path()).unwrap_err();
+        assert!(error.to_string().contains("redemption_key"), "{error}");
+        assert_eq!(schema::version(&connection).unwrap(), 1);
+    }
+
+    #[test]
     fn without_room_the_earlier_schema_stays_and_a_later_start_tries_again() {
         let dir = tempfile::tempdir().unwrap();
         let mut connection = first_version(dir.path());

@@ -45,6 +45,21 @@ fn wait_until_taken(gateway: &Gateway, name: &str) {
     assert_eq!(gateway.status()["storage"]["ok"], true);
 }
 
+#[test]
+fn the_log_is_made_large_in_advance_where_there_is_room_for_it() {
+    for (size, is_large) in [("24m", true), ("7m", false), ("9m", true)] {
+        let Some(disk) = Mount::tmpfs_of(size) else { return };
+        let provider = Witness::start(1);
+        let mut gateway =
+            Gateway::with().lane_at("main", &provider.redeem_url(), "").state_in(&disk.path().join("state")).start();
+        for _ in 0..2 {
+            let log = std::fs::metadata(gateway.state_dir().join("redeemd.db-wal")).unwrap().len();
+            assert_eq!(log >= 2 * 1024 * 1024, is_large, "{size}: {log}");
+            gateway.restart();
+        }
+    }
+}
+
 /// With a backlog, `disk` is filled before the line comes back.
 fn full_by_others(disk: &Mount) {
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());

@@ -61,17 +61,30 @@ fn an_ordered_stop_is_found_clean_and_a_crash_unclean() {
 #[test]
 fn a_copy_of_the_state_directory_makes_every_pending_row_uncertain_once() {
     let mut world = World::new();
-    let taken = world.take("till-1", "A");
+    let taken = [world.take("till-1", "A"), world.take("till-1", "B")];
     world.store = None;
     let copy = tempfile::tempdir().unwrap();
     for name in [FILE, "redeemd.db-wal"] {
         std::fs::copy(world.path().join(name), copy.path().join(name)).unwrap();
     }
     let mut moved = World::with_dir(copy);
-    assert!(moved.report.moved);
-    assert!(moved.show(&taken.id).uncertain);
+    assert_eq!((moved.report.moved, moved.report.uncertain), (true, 2));
+    assert!(taken.iter().all(|taken| moved.show(&taken.id).uncertain));
     moved.crash();
-    assert!(!moved.report.moved);
+    assert_eq!((moved.report.moved, moved.report.uncertain), (false, 0));
+}
+
+#[test]
+fn a_database_that_cannot_be_looked_at_is_no_first_start() {
+    let mut world = World::new();
+    world.store = None;
+    let (path, kept) = (world.path().join(FILE), world.path().join("kept"));
+    std::fs::rename(&path, &kept).unwrap();
+    std::fs::remove_file(world.path().join("redeemd.db-wal")).unwrap();
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    let error = Store::open(world.path()).unwrap_err();
+    assert!(matches!(error, StoreError::File { .. }), "{error}");
+    assert!(std::fs::symlink_metadata(&path).unwrap().is_symlink(), "nothing was put in its place");
 }
 
 #[test]

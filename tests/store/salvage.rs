@@ -139,7 +139,8 @@ fn checkpointed(world: &mut World) {
 #[test]
 fn an_empty_file_is_damage_and_no_first_start() {
     let (mut world, known) = filled(20);
-    damaged(&mut world, |world| write(world, FILE, b""));
+    let salvage = damaged(&mut world, |world| write(world, FILE, b""));
+    assert!(salvage.why.contains("empty"), "{salvage}");
     let lost = check(&mut world, &known);
     assert_eq!(lost, 0, "all of it was still in the log");
 }
