@@ -98,8 +98,8 @@ impl Desk<'_> {
         let Some(lane) = self.books.number(&claim.lane) else { return Ok(Vec::new()) };
         let mut claimed = Vec::new();
         let mut bytes = 0;
-        for seq in self.candidates(lane, claim)? {
-            let Some(row) = self.claim_one(seq)? else { continue };
+        for (place, seq) in self.candidates(lane, claim)?.into_iter().enumerate() {
+            let Some(row) = self.claim_one(seq, place < claim.prefer.len())? else { continue };
             bytes += row.body.len();
             claimed.push(row);
             if bytes >= claim.body_bytes_max {
@@ -126,8 +126,10 @@ impl Desk<'_> {
         Ok(found)
     }
 
-    /// Marks one row; one that is not as it was written is parked instead.
-    fn claim_one(&mut self, seq: Seq) -> Result<Option<Claimed>, StoreError> {
+    /// Marks one row; one that is not as it was written is parked instead. One that only was preferred need not be
+    /// there to be claimed; one that the index of pending rows named is, or the index or the row is damaged: left alone
+    /// it would never be sent.
+    fn claim_one(&mut self, seq: Seq, preferred: bool) -> Result<Option<Claimed>, StoreError> {
         let sql = concat!(
             "UPDATE redemption SET in_flight = 1, attempts = attempts + 1 \
              WHERE seq = ?1 AND state = 0 AND in_flight = 0 RETURNING ",
@@ -138,7 +140,10 @@ impl Desk<'_> {
             let mut rows = statement.query_map([seq.0], Stored::from_row)?;
             rows.next().transpose()?
         };
-        let Some(row) = row else { return Ok(None) };
+        let Some(row) = row else {
+            let why = || StoreError::Damaged(format!("row {} is not pending as its index says", seq.0));
+            return if preferred { Ok(None) } else { Err(why()) };
+        };
         let body = Bytes::from(row::body(self.sql, seq)?);
         if row.is_intact() && crc32c::crc32c(&body) == row.body_crc {
             return Ok(Some(Claimed::new(&row, body)));

@@ -1,5 +1,6 @@
 //! Settled rows leave after their retention, in small batches.
 
+use super::row;
 use super::schema::{kind, mark};
 use super::{Desk, StoreError};
 use crate::redemption::{Seq, State};
@@ -18,7 +19,7 @@ pub struct Pruned {
 
 struct Looked {
     seq: i64,
-    state: i64,
+    state: State,
     settled_ms: Option<i64>,
     marks: i64,
     accepted_ms: i64,
@@ -41,12 +42,10 @@ impl Desk<'_> {
         let mut rows = 0;
         for row in &looked {
             let old = row.settled_ms.is_some_and(|at| at < settled_before_ms);
-            let settled =
-                State::from_number(row.state).filter(|state| !matches!(state, State::Pending | State::Parked));
-            let Some(state) = settled else { continue };
-            if old && row.marks & mark::SETTLED_TRUSTED != 0 && row.seq != newest {
+            let settled = !matches!(row.state, State::Pending | State::Parked);
+            if old && settled && row.marks & mark::SETTLED_TRUSTED != 0 && row.seq != newest {
                 self.delete(row.seq)?;
-                self.books.forget((Seq(row.seq), row.lane), state)?;
+                self.books.forget((Seq(row.seq), row.lane), row.state)?;
                 rows += 1;
             }
         }
@@ -59,8 +58,9 @@ impl Desk<'_> {
              ORDER BY seq LIMIT ?2";
         let mut statement = self.sql.prepare_cached(sql)?;
         let rows = statement.query_map((after.0, ROWS_LOOKED_AT), |row| {
-            let (seq, state, settled_ms) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let (marks, accepted_ms, kind, lane) = (row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?);
+            let (seq, settled_ms, marks) = (row.get(0)?, row.get(2)?, row.get(3)?);
+            let state = row::state_of(row.get(1)?, marks, settled_ms)?;
+            let (accepted_ms, kind, lane) = (row.get(4)?, row.get(5)?, row.get(6)?);
             Ok(Looked { seq, state, settled_ms, marks, accepted_ms, kind, lane })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)

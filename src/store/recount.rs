@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::row::state_of;
 use super::{Desk, StoreError};
 use crate::redemption::{Seq, State};
 
@@ -59,9 +60,11 @@ impl Desk<'_> {
     }
 
     fn slice(&self, after: i64) -> Result<Vec<(i64, i64, u8)>, StoreError> {
-        let sql = "SELECT seq, lane, state FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+        let sql = "SELECT seq, lane, state, marks, settled_ms FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2";
         let mut statement = self.sql.prepare_cached(sql)?;
-        let rows = statement.query_map((after, SLICE_ROWS), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let rows = statement.query_map((after, SLICE_ROWS), |row| {
+            Ok((row.get(0)?, row.get(1)?, state_of(row.get(2)?, row.get(3)?, row.get(4)?)? as u8))
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }

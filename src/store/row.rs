@@ -59,18 +59,24 @@ pub(super) fn joined(high: i64, low: i64) -> [u8; 16] {
     key
 }
 
+/// The state of a row; one that cannot be, or that stands there once so and once otherwise, is an error that counts as
+/// damage.
+pub(super) fn state_of(number: i64, marks: i64, settled_ms: Option<i64>) -> rusqlite::Result<State> {
+    State::from_number(number)
+        .filter(|state| mark::agree(marks, *state) && (*state == State::Pending) == settled_ms.is_none())
+        .ok_or(rusqlite::Error::IntegralValueOutOfRange(17, number))
+}
+
 /// What the guard's index holds of the guard's fingerprint.
 pub(super) fn guard_of(business: &str, code: &RewardCode) -> i64 {
     halves(Fingerprint::of_guard(business, code).0).0
 }
 
 impl Stored {
-    /// Reads [`COLUMNS`]; a state that cannot be, or that stands there once so and once otherwise, is an error.
+    /// Reads [`COLUMNS`].
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let (state, marks, settled_ms): (i64, i64, Option<i64>) = (row.get(17)?, row.get(19)?, row.get(21)?);
-        let state = State::from_number(state)
-            .filter(|state| mark::agree(marks, *state) && (*state == State::Pending) == settled_ms.is_none())
-            .ok_or(rusqlite::Error::IntegralValueOutOfRange(17, state))?;
+        let (marks, settled_ms) = (row.get(19)?, row.get(21)?);
+        let state = state_of(row.get(17)?, marks, settled_ms)?;
         Ok(Self {
             seq: Seq(row.get(0)?),
             tag: row.get(1)?,

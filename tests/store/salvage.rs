@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use redeemd::redemption::{Id, Request, RewardCode, Seq, State};
 use redeemd::store::{
-    Decision, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Op, Salvage, Store, StoreError, Trouble,
-    WaitMemory, inspect,
+    Claim, Decision, Done, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Op, Salvage, Store, StoreError,
+    Trouble, WaitMemory, inspect,
 };
 
 use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
@@ -523,6 +523,64 @@ fn a_pending_row_that_seems_settled_is_pending_after_the_rescue() {
     let row = world.show(&taken.id);
     assert_eq!((row.state, row.uncertain), (State::Pending, true));
     assert_eq!(world.claim().len(), 1);
+}
+
+#[test]
+fn the_recount_and_the_pruning_meet_a_flipped_state_too() {
+    for op in [Op::Recount { begin: true }, Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) }] {
+        let mut world = World::up();
+        let id = world.settled("till-1", "A", parked()).id;
+        behind_its_back(&mut world, "UPDATE redemption SET state = 1");
+        let error = world.run(&[op]).pop().unwrap().unwrap_err();
+        assert_eq!(error.trouble(), Trouble::Damaged, "{error}");
+        world.store().rescue(&error.to_string(), &[]).unwrap();
+        assert_eq!(world.show(&id).state, State::Parked);
+    }
+}
+
+/// The number of the page on which an index begins.
+fn root_of(world: &World, index: &str) -> usize {
+    let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
+    raw.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [index], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_row_that_its_index_calls_pending_and_that_is_not_is_damage_and_not_passed_over() {
+    let mut world = World::up();
+    let taken = world.take("till-1", "A");
+    world.settle(taken.seq, 1, Ended::Clean);
+    let other = world.take("till-1", "B");
+    world.settle(other.seq, 1, Ended::Clean);
+    let stop = |world: &mut World| world.store.take().unwrap().close().unwrap();
+    stop(&mut world);
+    let page = (root_of(&world, "redemption_pending") - 1) * PAGE;
+    let before = bytes(&world, FILE)[page..][..PAGE].to_vec();
+    world.open();
+    world.claim();
+    world.settle(taken.seq, 2, confirmed());
+    world.settle(other.seq, 2, Ended::Clean);
+    stop(&mut world);
+    root_of(&world, "redemption_pending");
+    let mut file = bytes(&world, FILE);
+    assert_ne!(file[page..][..PAGE], before);
+    file[page..][..PAGE].copy_from_slice(&before);
+    write(&world, FILE, &file);
+    world.open();
+    let claim = Claim {
+        lane: LANE.to_owned(),
+        prefer: Vec::new(),
+        after: Seq(0),
+        except: Vec::new(),
+        rows_max: 10,
+        body_bytes_max: 1 << 20,
+    };
+    let error = world.run(&[Op::Claim(claim.clone())]).pop().unwrap().unwrap_err();
+    assert!(error.trouble() == Trouble::Damaged && error.to_string().contains("row 1 is not pending"), "{error}");
+    world.store().rescue(&error.to_string(), &[]).unwrap();
+    let sent: Vec<Seq> = world.claim().iter().map(|row| row.seq).collect();
+    assert_eq!(sent, [other.seq]);
+    let preferred = Claim { prefer: vec![taken.seq, other.seq], ..claim };
+    assert!(matches!(world.one(Op::Claim(preferred)), Done::Claimed(rows) if rows.is_empty()), "neither is a fault");
 }
 
 #[test]
