@@ -83,10 +83,17 @@ impl Image {
         Ok(Self { file, file_pages, log, newest })
     }
 
-    /// The highest page number of which there is any version.
-    pub(super) fn pages(&self) -> u32 {
-        let logged = self.log.frames.iter().map(|frame| frame.page).filter(|page| *page <= self.page_max());
-        logged.max().unwrap_or(0).max(self.file_pages)
+    /// Every page of which there is a version that can be told: the file's own, and those that the log holds behind its
+    /// end, however far, since a file may have been cut.
+    pub(super) fn numbers(&self) -> Vec<u32> {
+        let mut behind: Vec<u32> = self.newest.keys().copied().filter(|page| *page > self.file_pages).collect();
+        behind.sort_unstable();
+        (1..=self.file_pages).chain(behind).collect()
+    }
+
+    /// How many [`Self::numbers`] there are: nothing that leads from page to page leads further.
+    pub(super) fn count(&self) -> usize {
+        self.numbers().len()
     }
 
     /// Pages whose newest version in the log may be older than the one in the file: the log's header is lost, and with
@@ -120,11 +127,6 @@ impl Image {
     /// How long the log is, in bytes.
     pub(super) fn log_bytes(&self) -> u64 {
         self.log.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
-    }
-
-    /// A damaged frame may name any page: no database grew so far beyond its file through one log.
-    fn page_max(&self) -> u32 {
-        self.file_pages.saturating_add(u32::try_from(self.log.frames.len()).unwrap_or(u32::MAX)).saturating_add(1)
     }
 
     /// The page as the last committed transaction left it.

@@ -174,10 +174,10 @@ fn integer(bytes: &[u8]) -> i64 {
 /// The pages of the free list, or `None` where it cannot be followed.
 pub(super) fn free_pages(image: &Image) -> Option<Vec<u32>> {
     let first = image.page(1)?;
-    let (mut trunk, count) = (be32(&first, 32)?, be32(&first, 36)?);
-    let mut free = Vec::new();
+    let (mut trunk, count) = (be32(&first, 32)?, usize::try_from(be32(&first, 36)?).ok()?);
+    let (mut free, most) = (Vec::new(), count.min(image.count()));
     while trunk != 0 {
-        if free.len() > usize::try_from(count).ok()? || trunk > image.pages() {
+        if free.len() > most {
             return None;
         }
         let page = image.page(trunk)?;
@@ -188,16 +188,16 @@ pub(super) fn free_pages(image: &Image) -> Option<Vec<u32>> {
         }
         trunk = be32(&page, 0)?;
     }
-    (free.len() == usize::try_from(count).ok()?).then_some(free)
+    (free.len() == count).then_some(free)
 }
 
 /// The leaves of the table whose root is `root`; the flag says whether every page on the way could be read.
 pub(super) fn leaves(image: &Image, root: u32) -> (Vec<u32>, bool) {
     let (mut found, mut todo, mut whole) = (Vec::new(), vec![root], true);
-    let mut looked_at = 0;
+    let (mut looked_at, most) = (0, image.count());
     while let Some(number) = todo.pop() {
         looked_at += 1;
-        if looked_at > image.pages() {
+        if looked_at > most {
             return (found, false);
         }
         match image.page(number).map(|page| kind(&page, number)) {

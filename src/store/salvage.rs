@@ -114,7 +114,7 @@ fn pages_to_read(image: &Image) -> (Vec<u32>, Option<BTreeSet<u32>>) {
     let is_whole = whole && list.is_none() && !is_broken;
     let free: BTreeSet<u32> = list.unwrap_or_default().into_iter().collect();
     let is_used = |page: &u32| leaves.contains(page) || (is_broken && image.is_logged(*page));
-    let pages = (1..=image.pages()).filter(|page| !free.contains(page) || is_used(page)).collect();
+    let pages = image.numbers().into_iter().filter(|page| !free.contains(page) || is_used(page)).collect();
     (pages, is_whole.then_some(leaves))
 }
 

@@ -1,5 +1,7 @@
 //! Long outages: a big backlog at the start, a stop in the middle of its drain, a reader that does not go away.
 
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use redeemd::clock::Clock;
@@ -25,6 +27,9 @@ const LOG_BYTES_MAX: u64 = 48 * 1024 * 1024;
 const FEW: usize = 1_000;
 /// How long a stop may take: `TimeoutStopSec=` of the unit is longer.
 const STOP_MAX: Duration = Duration::from_secs(15);
+/// So many rows that a start's look of 200 ms does not get through them.
+const UNSEEN: usize = 300_000;
+const PAGE_BYTES: usize = 4096;
 /// How long a salvage may take before it counts as never; what it takes is printed.
 const SALVAGE_MAX: Duration = Duration::from_secs(900);
 
@@ -116,6 +121,50 @@ fn salvage_of(rows: usize) -> (Duration, u64) {
 fn a_million_rows_behind_a_damaged_first_page_are_all_salvaged_in_the_memory_of_few() {
     let (few, many) = (salvage_of(50_000), salvage_of(1_000_000));
     assert!(many.1 < few.1 * 2, "{many:?} beside {few:?}");
+}
+
+/// Where the first leaf of this index begins in the file, in bytes: a page that nothing but a look-up of its keys reads.
+fn leaf_of(database: &Path, index: &str) -> usize {
+    let raw = rusqlite::Connection::open(database).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+    let mut page: usize = raw.query_row(sql, [index], |row| row.get(0)).unwrap();
+    drop(raw);
+    let file = std::fs::read(database).unwrap();
+    let be = |at: usize, bytes: usize| file[at..at + bytes].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    loop {
+        let at = (page - 1) * PAGE_BYTES;
+        match file[at] {
+            0x0a => return at,
+            0x02 => page = be(at + be(at + 12, 2), 4),
+            other => panic!("page {page} of {index} is of kind {other}"),
+        }
+    }
+}
+
+#[test]
+#[ignore = "its rows take long to write, to look through and to salvage; `make torture` runs it"]
+fn damage_that_a_start_had_no_time_to_see_is_found_in_the_background_and_rescued_while_it_runs() {
+    let mut witness = Witness::start(1);
+    witness.cut();
+    let lane = Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 1000000");
+    let mut gateway = lane.stopped();
+    std::fs::create_dir_all(gateway.state_dir()).unwrap();
+    fill(&gateway, UNSEEN);
+    let database = gateway.state_dir().join("redeemd.db");
+    let at = leaf_of(&database, "redemption_guard");
+    gateway.start();
+    gateway.kill9();
+    let file = std::fs::File::options().write(true).open(&database).unwrap();
+    file.write_all_at(&[0xa5; PAGE_BYTES], at as u64).unwrap();
+    drop(file);
+    gateway.start();
+    assert!(!gateway.log().contains("set aside"), "the start saw it: {}", gateway.log());
+    let told =
+        || gateway.status()["storage"]["detail"].as_str().filter(|told| told.contains("kept")).map(str::to_owned);
+    let told = within(SALVAGE_MAX, "the damage is found and rescued", told);
+    assert!(told.contains(&format!("{UNSEEN} redemptions were kept")), "{told}");
+    assert_eq!(gateway.till("").redeem("AFTERWARDS").state(), "pending");
+    assert_eq!(gateway.counts().pending, UNSEEN as u64 + 1);
 }
 
 /// Puts a copy in the place of a database of `rows` pending redemptions; the next start's peak memory in KiB.

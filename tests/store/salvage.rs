@@ -10,7 +10,7 @@ use redeemd::store::{
     Trouble, WaitMemory, inspect,
 };
 
-use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
+use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked};
 
 const LOG: &str = "redeemd.db-wal";
 const PAGE: usize = 4096;
@@ -235,6 +235,41 @@ fn a_missing_log_after_a_crash_is_damage_because_it_held_what_was_acknowledged()
     let salvage = damaged(&mut world, |world| fs::remove_file(world.path().join(LOG)).unwrap());
     assert!(salvage.why.contains("log is missing"), "{salvage}");
     world.take("till-1", "AGAIN");
+}
+
+#[test]
+fn what_only_the_log_holds_survives_a_file_that_was_cut_far_before_it() {
+    let mut world = World::new();
+    let ops: Vec<Op> = (0..250).map(|n| accept_op(long(&format!("EARLY-{n}"), 9000))).collect();
+    // In parts, each moved before the next: the log stays short beside the file.
+    for part in ops.chunks(25) {
+        world.run(part);
+        world.store().checkpoint().unwrap();
+    }
+    assert!(bytes(&world, FILE).len() > bytes(&world, LOG).len() + 10 * PAGE);
+    checkpointed(&mut world);
+    let late = ["X", "Y", "Z"].map(|code| world.take("till-1", code));
+    damaged(&mut world, |world| write(world, FILE, &bytes(world, FILE)[..2 * PAGE]));
+    for taken in late {
+        assert_eq!(world.show(&taken.id).state, State::Pending, "it was acknowledged and is in the log");
+    }
+}
+
+#[test]
+fn a_free_list_that_leads_round_in_a_circle_is_not_followed_for_ever() {
+    let (mut world, known) = filled(40);
+    checkpointed(&mut world);
+    world.store = None;
+    let mut file = bytes(&world, FILE);
+    let trunk = u32::from_be_bytes(file[32..36].try_into().unwrap()) as usize;
+    assert!(trunk > 0, "there are free pages");
+    file[36..40].fill(0xff);
+    file[(trunk - 1) * PAGE..][..4].copy_from_slice(&u32::try_from(trunk).unwrap().to_be_bytes());
+    write(&world, FILE, &file);
+    write(&world, LOG, &vec![0; bytes(&world, LOG).len()]);
+    world.open();
+    world.report = world.store().rescue("as read", &[]).unwrap();
+    assert_eq!(check(&mut world, &known), 0);
 }
 
 #[test]
