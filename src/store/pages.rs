@@ -13,6 +13,8 @@ pub(super) const PAGE_BYTES: usize = 4096;
 const WAL_HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 const FRAME_BYTES: usize = FRAME_HEADER_BYTES + PAGE_BYTES;
+/// The smallest piece that a disk writes as a whole.
+const SECTOR_BYTES: u64 = 512;
 /// A log whose checksums are little-endian, as it is written on little-endian machines; one more: big-endian.
 const WAL_MAGIC: u32 = 0x377f_0682;
 
@@ -207,56 +209,71 @@ fn salts_at(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
     Some((be32(bytes, at)?, be32(bytes, at + 4)?))
 }
 
-/// Every whole frame of the log that was ever written; `before` is the checksum that the first one continues.
+/// Every whole frame of the log that was ever written; `before` is the checksum that the first one continues. One whose
+/// own checksum is the damage is followed all the same.
 fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<Frame> {
-    let mut frames = Vec::new();
+    let (mut frames, mut found_before) = (Vec::new(), before);
     let mut bytes = vec![0; FRAME_BYTES];
     while read_some_at(file, &mut bytes, frame_offset(frames.len())) == FRAME_BYTES {
         let Some((page, size)) = be32(&bytes, 0).zip(be32(&bytes, 4)) else { break };
         let Some((salts, stated)) = salts_at(&bytes, 8).zip(salts_at(&bytes, 16)) else { break };
-        if page == 0 && salts == (0, 0) && stated == (0, 0) {
-            break;
-        }
-        let sum = checksum(before, bytes.get(..8).unwrap_or_default(), little);
-        let sum = checksum(sum, bytes.get(FRAME_HEADER_BYTES..).unwrap_or_default(), little);
-        frames.push(Frame { page, salts, commits: size != 0, follows: sum == stated, standing: Standing::Stale });
-        before = stated;
+        let (head, content) = (bytes.get(..8).unwrap_or_default(), bytes.get(FRAME_HEADER_BYTES..).unwrap_or_default());
+        let after = |before| checksum(checksum(before, head, little), content, little);
+        let found = after(before);
+        let follows = found == stated || (before != found_before && after(found_before) == stated);
+        frames.push(Frame { page, salts, commits: size != 0, follows, standing: Standing::Stale });
+        (before, found_before) = (stated, found);
     }
     frames
 }
 
-/// Which frames stand: those up to the last commit of the unbroken chain; and if behind a break there is a transaction
-/// that began after another had been committed, then the break is no torn end (each commit is synced before the next
-/// begins) but damage, and what was committed behind it stands too.
+/// Which frames stand: those up to the last commit of the unbroken chain, and what was committed behind a break of it
+/// that is damage.
 fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
     let Some(salts) = salts else { return };
     // Without the header nothing says what the first frame continues; and it may have been torn with it.
     let begin = if header_fits { 0 } else { of_round_begin(frames, salts) };
     let first_fits = |place: usize| place == begin && !header_fits;
-    let of_round: Vec<bool> = frames.iter().map(|frame| frame.salts == salts).collect();
-    let fits: Vec<bool> =
-        frames.iter().zip(&of_round).enumerate().map(|(i, (f, mine))| *mine && (f.follows || first_fits(i))).collect();
+    let fits = |(place, frame): (usize, &Frame)| frame.salts == salts && (frame.follows || first_fits(place));
+    let fits: Vec<bool> = frames.iter().enumerate().map(fits).collect();
     let chain = begin + fits.iter().skip(begin).take_while(|fits| **fits).count();
-    let committed = |upto: usize| frames.iter().take(upto).rposition(|frame| frame.commits).map_or(0, |at| at + 1);
-    let mut end = committed(chain);
-    let mut last_commit_behind = None;
-    let mut is_damage = false;
-    for (place, frame) in frames.iter().enumerate().skip(chain) {
-        match (fits.get(place), frame.commits) {
-            (Some(true), true) => last_commit_behind = Some(place),
-            (Some(true), false) => is_damage |= last_commit_behind.is_some(),
-            _ if last_commit_behind.is_some() && !is_damage => last_commit_behind = None,
-            _ => {}
+    let committed = frames.iter().take(chain).rposition(|frame| frame.commits);
+    let last = last_behind_damage(frames, salts, &fits, chain).or(committed);
+    let end = last.map_or(0, |last| last + 1);
+    for (frame, fits) in frames.iter_mut().zip(fits).take(end).skip(begin) {
+        frame.standing = if fits { Standing::Stands } else { Standing::Loose };
+    }
+}
+
+/// The last commit behind the place where the chain breaks, if the break is damage and no torn end. Each commit is synced
+/// before the next transaction begins: where one begins behind a commit, that commit and all before it had reached the
+/// disk. But SQLite writes the last frame of a commit a second time to fill a sector, and syncs it no further than that
+/// sector: such a copy alone tells nothing.
+fn last_behind_damage(frames: &[Frame], salts: (u32, u32), fits: &[bool], chain: usize) -> Option<usize> {
+    let (mut last, mut is_damage) = (None, false);
+    for ((place, frame), fits) in frames.iter().enumerate().zip(fits).skip(chain) {
+        is_damage |= *fits && !frame.commits && last.is_some();
+        if frame.commits && (*fits || (frame.salts == salts && is_one_piece(place) && !is_copy(frames, place))) {
+            last = Some(place);
+        } else if !fits && !is_damage {
+            last = None;
         }
     }
-    if let (true, Some(last)) = (is_damage, last_commit_behind) {
-        end = last + 1;
-    }
-    for (place, frame) in frames.iter_mut().enumerate().take(end).skip(begin) {
-        let mine = of_round.get(place).copied().unwrap_or(false);
-        let fits = fits.get(place).copied().unwrap_or(false);
-        frame.standing = if mine && fits { Standing::Stands } else { Standing::Loose };
-    }
+    last.filter(|_| is_damage)
+}
+
+/// Whether a frame's commit mark and its salts lie in one sector: a torn write leaves both or neither, so that a mark
+/// beside this round's salts is this round's, whatever became of the page behind them.
+fn is_one_piece(place: usize) -> bool {
+    let sector = |at: u64| (frame_offset(place) + at) / SECTOR_BYTES;
+    sector(4) == sector(15)
+}
+
+fn is_copy(frames: &[Frame], place: usize) -> bool {
+    let before = place.checked_sub(1).and_then(|before| frames.get(before)).filter(|before| before.commits);
+    before
+        .zip(frames.get(place))
+        .is_some_and(|(before, frame)| (before.page, before.salts) == (frame.page, frame.salts))
 }
 
 fn of_round_begin(frames: &[Frame], salts: (u32, u32)) -> usize {
@@ -293,4 +310,230 @@ fn read_some_at(file: &File, buffer: &mut [u8], offset: u64) -> usize {
         }
     }
     read
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND: (u32, u32) = (7, 0x1234);
+    const ROUND_BEFORE: (u32, u32) = (6, 0x9999);
+
+    /// A log as SQLite writes it.
+    struct Written {
+        bytes: Vec<u8>,
+        sum: (u32, u32),
+        little: bool,
+    }
+
+    impl Written {
+        fn new(salts: (u32, u32), little: bool) -> Self {
+            let magic = if little { WAL_MAGIC } else { WAL_MAGIC | 1 };
+            let words = [magic, 3_007_000, u32::try_from(PAGE_BYTES).unwrap(), 0, salts.0, salts.1];
+            let mut bytes: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
+            let sum = checksum((0, 0), &bytes, little);
+            bytes.extend([sum.0, sum.1].into_iter().flat_map(u32::to_be_bytes));
+            Self { bytes, sum, little }
+        }
+
+        /// One more frame: a page that is full of `fill`.
+        fn frame(mut self, salts: (u32, u32), page: u32, fill: u8, commits: bool) -> Self {
+            let head: Vec<u8> = [page, u32::from(commits) * 9].into_iter().flat_map(u32::to_be_bytes).collect();
+            let content = [fill; PAGE_BYTES];
+            let before = if salts == ROUND { self.sum } else { (1, 1) };
+            let sum = checksum(checksum(before, &head, self.little), &content, self.little);
+            self.bytes.extend(head);
+            self.bytes.extend([salts.0, salts.1, sum.0, sum.1].into_iter().flat_map(u32::to_be_bytes));
+            self.bytes.extend(content);
+            self.sum = sum;
+            self
+        }
+
+        fn one(self, page: u32, fill: u8) -> Self {
+            self.frame(ROUND, page, fill, true)
+        }
+
+        fn part(self, page: u32, fill: u8) -> Self {
+            self.frame(ROUND, page, fill, false)
+        }
+
+        fn earlier(self, page: u32, fill: u8) -> Self {
+            self.frame(ROUND_BEFORE, page, fill, true)
+        }
+
+        /// A byte of a frame is not as it was written.
+        fn flip(mut self, place: usize, at: usize) -> Self {
+            self.bytes[WAL_HEADER_BYTES + place * FRAME_BYTES + at] ^= 0x40;
+            self
+        }
+
+        fn flip_header(mut self, at: usize) -> Self {
+            self.bytes[at] ^= 0x40;
+            self
+        }
+
+        /// With a database of four pages that are full of 1, 2, 3 and 4.
+        fn image(&self) -> Image {
+            let dir = tempfile::tempdir().unwrap();
+            let file: Vec<u8> = (1..=4).flat_map(|fill| [fill; PAGE_BYTES]).collect();
+            std::fs::write(dir.path().join("db"), file).unwrap();
+            std::fs::write(dir.path().join("log"), &self.bytes).unwrap();
+            Image::open(&dir.path().join("db"), &dir.path().join("log")).unwrap()
+        }
+    }
+
+    fn log() -> Written {
+        Written::new(ROUND, true)
+    }
+
+    fn fill_of(page: Option<Page>) -> Option<u8> {
+        page.map(|page| {
+            assert!(page.len() == PAGE_BYTES && page.iter().all(|byte| *byte == page[0]));
+            page[0]
+        })
+    }
+
+    fn now(image: &Image) -> Vec<Option<u8>> {
+        (1..=6).map(|number| fill_of(image.page(number))).collect()
+    }
+
+    fn fills(pages: impl IntoIterator<Item = Page>) -> Vec<u8> {
+        pages.into_iter().filter_map(|page| fill_of(Some(page))).collect()
+    }
+
+    #[test]
+    fn what_was_committed_stands_and_what_was_begun_does_not() {
+        for little in [true, false] {
+            let image = Written::new(ROUND, little).part(2, 20).one(6, 60).part(3, 30).image();
+            assert_eq!(now(&image), [Some(1), Some(20), Some(3), Some(4), None, Some(60)]);
+            assert_eq!((image.numbers(), image.count()), (vec![1, 2, 3, 4, 6], 5));
+            assert!(image.is_logged(2) && image.is_logged(6) && !image.is_logged(3) && !image.is_logged(1));
+            assert!(image.log_fault().is_none() && !image.is_broken() && image.doubtful().is_empty());
+            assert_eq!(image.log_bytes(), 32 + 3 * (24 + 4096));
+        }
+    }
+
+    #[test]
+    fn there_is_no_page_zero_and_none_behind_the_end() {
+        let image = log().image();
+        assert_eq!((image.page(0), image.page(5), image.page(u32::MAX)), (None, None, None));
+        assert_eq!(image.older(5), Vec::<Page>::new());
+    }
+
+    #[test]
+    fn a_commit_that_was_not_wholly_written_is_no_damage_and_the_ones_before_it_stand() {
+        for at in [0, 4, 9, 13, 17, 21, 24, 4000] {
+            let image = log().one(1, 10).part(2, 20).one(3, 30).flip(1, at).image();
+            assert_eq!(now(&image)[..4], [Some(10), Some(2), Some(3), Some(4)], "byte {at}");
+            assert!(image.log_fault().is_none() && !image.is_broken(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_place_before_a_later_commit_is_damage_and_what_is_behind_it_stands() {
+        for at in [0, 4, 9, 13, 17, 21, 24, 4000] {
+            let written = log().one(1, 10).one(2, 20).one(3, 30).part(4, 40).one(1, 11);
+            let image = written.flip(1, at).image();
+            assert!(image.log_fault().is_some_and(|fault| fault.contains("damaged place")), "byte {at}");
+            assert!(image.is_broken(), "byte {at}");
+            assert_eq!((fill_of(image.page(4)), fill_of(image.page(1))), (Some(40), Some(11)), "byte {at}");
+            let loose: Vec<u8> = image.loose().map(|page| page[1]).collect();
+            assert_eq!((loose, fill_of(image.page(3))), (vec![20], Some(30)), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_page_number_of_zero_ends_nothing() {
+        let mut written = log().one(1, 10).one(2, 20).one(3, 30).part(4, 40).one(1, 11);
+        written.bytes[WAL_HEADER_BYTES + FRAME_BYTES..][..4].fill(0);
+        let image = written.image();
+        assert!(image.log_fault().is_some());
+        assert_eq!(now(&image)[..4], [Some(11), Some(2), Some(30), Some(40)]);
+    }
+
+    #[test]
+    fn damage_is_told_as_soon_as_one_transaction_was_begun_behind_it() {
+        let begun = log().one(1, 10).one(2, 20).part(3, 30);
+        let image = begun.flip(1, 4000).image();
+        assert!(image.log_fault().is_some());
+        assert_eq!(now(&image)[..4], [Some(10), Some(2), Some(3), Some(4)]);
+        assert_eq!(image.loose().map(|page| page[1]).collect::<Vec<_>>(), [20]);
+        let committed = log().one(1, 10).part(4, 40).one(2, 20).part(3, 30).one(1, 11);
+        for at in [16, 20, 24, 4000] {
+            let image = Written { bytes: committed.bytes.clone(), ..log() }.flip(2, at).image();
+            assert!(image.log_fault().is_some(), "byte {at}");
+            assert_eq!(fill_of(image.page(1)), Some(11), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_commit_mark_that_a_torn_write_may_have_left_of_an_earlier_round_tells_nothing() {
+        // 41: there the mark ends one sector and the salts begin the next.
+        for (place, is_damage) in [(40, true), (41, false), (42, true), (105, false)] {
+            let written = (0..place).fold(log(), |log, _| log.one(1, 10)).one(2, 20).part(3, 30).part(4, 40).one(1, 11);
+            let image = written.flip(place, 100).image();
+            assert_eq!(image.log_fault().is_some(), is_damage, "frame {place}");
+            assert_eq!(fill_of(image.page(1)), Some(if is_damage { 11 } else { 10 }));
+        }
+    }
+
+    #[test]
+    fn a_last_frame_that_was_written_twice_begins_no_transaction() {
+        let image = log().one(1, 10).part(2, 20).part(3, 30).one(4, 40).one(4, 40).flip(1, 100).image();
+        assert!(image.log_fault().is_none());
+        assert_eq!(now(&image)[..4], [Some(10), Some(2), Some(3), Some(4)]);
+        let image = log().one(1, 10).one(4, 40).one(4, 40).flip(1, 100).image();
+        assert!(image.log_fault().is_none(), "it may be the one that was torn");
+        let image = log().one(1, 10).part(2, 20).one(4, 40).one(4, 40).part(3, 30).part(1, 11).flip(3, 4000).image();
+        assert!(image.log_fault().is_none(), "it is synced with the transaction that follows");
+        assert_eq!(now(&image)[..4], [Some(10), Some(20), Some(3), Some(40)]);
+    }
+
+    #[test]
+    fn a_transaction_that_is_damaged_in_its_end_alone_is_not_told_from_a_torn_one() {
+        let image = log().one(1, 10).one(2, 20).flip(1, 100).image();
+        assert!(image.log_fault().is_none());
+        assert_eq!(now(&image)[..2], [Some(10), Some(2)]);
+    }
+
+    #[test]
+    fn older_versions_come_newest_first_and_those_of_an_earlier_round_last() {
+        let image = log().one(2, 20).one(2, 21).one(3, 30).one(2, 22).earlier(2, 99).earlier(5, 98).image();
+        assert_eq!(now(&image), [Some(1), Some(22), Some(30), Some(4), None, None]);
+        assert_eq!(fills(image.older(2)), [21, 20, 2, 99]);
+        assert_eq!(fills(image.older(3)), [3]);
+        assert_eq!(fills(image.older(1)), Vec::<u8>::new(), "its only version is the newest");
+        assert_eq!(fills(image.older(5)), [98]);
+        assert_eq!(image.loose().count(), 0);
+    }
+
+    #[test]
+    fn without_its_header_the_round_of_the_first_frame_is_the_newest() {
+        for at in [0, 12, 16, 20, 24, 28] {
+            let image = log().one(2, 20).one(3, 30).earlier(2, 99).flip_header(at).image();
+            assert_eq!(now(&image)[..4], [Some(1), Some(20), Some(30), Some(4)], "byte {at}");
+            assert!(image.log_fault().is_some_and(|fault| fault.contains("header")), "byte {at}");
+            let mut doubtful = image.doubtful();
+            doubtful.sort_unstable();
+            assert_eq!(doubtful, [2, 3]);
+            assert!(image.is_broken());
+        }
+        // The round before lies behind one frame of the newest.
+        let image = log().one(2, 20).earlier(3, 99).earlier(2, 98).flip_header(16).image();
+        assert_eq!(now(&image)[..4], [Some(1), Some(20), Some(3), Some(4)]);
+        // A first frame of no round at all was torn with the header: the second tells.
+        let image = log().one(2, 20).one(3, 30).one(4, 40).flip_header(16).flip(0, 9).image();
+        assert_eq!(now(&image)[..4], [Some(1), Some(2), Some(30), Some(40)]);
+    }
+
+    #[test]
+    fn a_header_that_was_torn_when_all_had_been_moved_is_no_damage() {
+        let moved = log().one(2, 2).one(3, 3).flip_header(20).image();
+        assert!(moved.log_fault().is_none());
+        let not_all = log().one(2, 2).one(3, 30).flip_header(20).image();
+        assert!(not_all.log_fault().is_some());
+        assert!(Written { bytes: vec![0; 20], sum: (0, 0), little: true }.image().log_fault().is_none());
+        let zeros = Written { bytes: vec![0; 20_000], sum: (0, 0), little: true }.image();
+        assert!(zeros.log_fault().is_none() && zeros.loose().count() == 0 && now(&zeros)[0] == Some(1));
+    }
 }
