@@ -1,5 +1,7 @@
 //! SQLite's b-tree pages and records, decoded without SQLite (sqlite.org/fileformat2.html, sections 1.6 and 2.1).
 
+use std::collections::BTreeSet;
+
 use super::pages::{Image, PAGE_BYTES, Page, be16, be32};
 
 /// No record of ours is longer: a provider's answer with its 64 KiB body is the longest.
@@ -191,16 +193,13 @@ pub(super) fn free_pages(image: &Image) -> Option<Vec<u32>> {
     (free.len() == count).then_some(free)
 }
 
-/// The leaves of the table whose root is `root`; the flag says whether every page on the way could be read.
+/// The leaves of the table whose root is `root`; the flag says whether every page on the way could be read, and once.
 pub(super) fn leaves(image: &Image, root: u32) -> (Vec<u32>, bool) {
     let (mut found, mut todo, mut whole) = (Vec::new(), vec![root], true);
-    let (mut looked_at, most) = (0, image.count());
+    let mut seen = BTreeSet::new();
     while let Some(number) = todo.pop() {
-        looked_at += 1;
-        if looked_at > most {
-            return (found, false);
-        }
-        match image.page(number).map(|page| kind(&page, number)) {
+        let page = image.page(number).filter(|_| seen.insert(number));
+        match page.map(|page| kind(&page, number)) {
             Some(Kind::Leaf(_)) => found.push(number),
             Some(Kind::Inner(children)) => todo.extend(children),
             Some(Kind::Index | Kind::Other) | None => whole = false,
@@ -229,7 +228,196 @@ pub(super) fn root_of(image: &Image, table: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use rusqlite::Connection;
+    use rusqlite::types::Value as Sql;
+
     use super::*;
+
+    /// A database of SQLite's own making, and what can be read of it without SQLite.
+    fn made(make: impl FnOnce(&Connection)) -> (Connection, Image, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("PRAGMA page_size = 4096; BEGIN").unwrap();
+        make(&connection);
+        connection.execute_batch("COMMIT").unwrap();
+        let image = Image::open(&path, &dir.path().join("none")).unwrap();
+        (connection, image, dir)
+    }
+
+    fn number(connection: &Connection, sql: &str) -> usize {
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Integers at every border, texts and blobs around what a leaf and what an overflow page hold.
+    fn rows() -> BTreeMap<i64, [Sql; 3]> {
+        let borders = [0u32, 7, 8, 14, 15, 16, 23, 31, 32, 47, 48, 55, 56, 62].map(|bits| 1i64 << bits);
+        let numbers = borders.iter().flat_map(|n| [*n - 1, *n, -*n, -*n - 1]).chain([i64::MAX, i64::MIN, i64::MIN + 1]);
+        let lengths =
+            [0, 1, 56, 57, 100, 480, 489, 4000, 4040, 4055, 4061, 4062, 4100, 8140, 8150, 8160, 8200, 12300, 70_000];
+        let text = |n: usize| "\u{e9}x".repeat(n / 3) + &"y".repeat(n % 3);
+        let mut rows = BTreeMap::new();
+        for (at, n) in numbers.enumerate() {
+            rows.insert(n, [Sql::Integer(n), Sql::Text(text(at)), Sql::Null]);
+        }
+        for (at, length) in lengths.into_iter().enumerate() {
+            let at = i64::try_from(at).unwrap();
+            rows.insert(5000 + at, [Sql::Null, Sql::Integer(at), Sql::Blob(vec![0xc3; length])]);
+            rows.insert(6000 + at, [Sql::Real(1.5), Sql::Text(text(length)), Sql::Text(text(1))]);
+        }
+        rows
+    }
+
+    fn as_read(value: &Sql) -> Value {
+        match value.clone() {
+            Sql::Null => Value::Null,
+            Sql::Integer(number) => Value::Int(number),
+            Sql::Real(_) => Value::Real,
+            Sql::Text(text) => Value::Text(text),
+            Sql::Blob(bytes) => Value::Blob(bytes),
+        }
+    }
+
+    #[test]
+    fn every_row_that_sqlite_wrote_is_read_as_it_was_written() {
+        let rows = rows();
+        let (connection, image, _dir) = made(|connection| {
+            connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, c)").unwrap();
+            for (id, [a, b, c]) in &rows {
+                connection.execute("INSERT INTO t VALUES (?1, ?2, ?3, ?4)", (id, a, b, c)).unwrap();
+            }
+        });
+        let root = root_of(&image, "t").unwrap();
+        assert_eq!(root as usize, number(&connection, "SELECT rootpage FROM sqlite_schema WHERE name = 't'"));
+        let (leaves, whole) = leaves(&image, root);
+        assert!(whole && leaves.len() > 3, "{leaves:?}");
+        let mut read = BTreeMap::new();
+        for leaf in leaves {
+            let page = image.page(leaf).unwrap();
+            let Kind::Leaf(cells) = kind(&page, leaf) else { panic!("page {leaf}") };
+            for at in cells {
+                let row = row_at(&image, &page, at).unwrap();
+                assert!(read.insert(row.rowid, row.columns).is_none(), "row {} twice", row.rowid);
+            }
+        }
+        let written =
+            rows.iter().map(|(id, row)| (*id, [vec![Value::Null], row.iter().map(as_read).collect()].concat()));
+        assert_eq!(read, written.collect());
+    }
+
+    #[test]
+    fn a_schema_of_many_pages_and_every_kind_of_page_is_told() {
+        let (connection, image, _dir) = made(|connection| {
+            for n in 0..120 {
+                let columns: Vec<String> = (0..20).map(|c| format!("a_rather_long_name_of_column_{c}")).collect();
+                connection.execute_batch(&format!("CREATE TABLE t{n} ({})", columns.join(", "))).unwrap();
+            }
+            connection.execute_batch("CREATE TABLE words (word); CREATE INDEX by_word ON words (word)").unwrap();
+            for n in 0..2000 {
+                connection.execute("INSERT INTO words VALUES (?1)", [format!("{n:0>60}")]).unwrap();
+            }
+        });
+        for name in ["t0", "t60", "t119", "words"] {
+            let sql = format!("SELECT rootpage FROM sqlite_schema WHERE name = '{name}'");
+            assert_eq!(root_of(&image, name).map(|root| root as usize), Some(number(&connection, &sql)), "{name}");
+        }
+        assert_eq!((root_of(&image, "t120"), root_of(&image, "by_word")), (None, None), "no such table");
+        assert!(matches!(kind(&image.page(1).unwrap(), 1), Kind::Inner(children) if children.len() > 1));
+        let index = number(&connection, "SELECT rootpage FROM sqlite_schema WHERE name = 'by_word'");
+        let index = u32::try_from(index).unwrap();
+        assert!(matches!(kind(&image.page(index).unwrap(), index), Kind::Index));
+        let kinds: Vec<Kind> = image.numbers().into_iter().map(|n| kind(&image.page(n).unwrap(), n)).collect();
+        let of = |is: fn(&Kind) -> bool| kinds.iter().filter(|kind| is(kind)).count();
+        assert!(of(|kind| matches!(kind, Kind::Index)) > 10);
+        assert_eq!(of(|kind| matches!(kind, Kind::Other)), 0, "no page is free or overflows");
+        let (found, whole) = leaves(&image, root_of(&image, "words").unwrap());
+        assert!(whole && found.len() > 10);
+        assert!(!leaves(&image, index).1, "an index has no leaves of a table");
+    }
+
+    #[test]
+    fn the_free_list_is_followed_to_its_end_or_not_believed() {
+        let (connection, image, dir) = made(|connection| {
+            connection.execute_batch("CREATE TABLE t (a)").unwrap();
+            for _ in 0..1500 {
+                connection.execute("INSERT INTO t VALUES (zeroblob(4000))", []).unwrap();
+            }
+        });
+        assert_eq!(free_pages(&image), Some(vec![]));
+        connection.execute_batch("DELETE FROM t WHERE rowid > 100").unwrap();
+        let count = number(&connection, "PRAGMA freelist_count");
+        drop(connection);
+        let path = dir.path().join("db");
+        let reopened = || Image::open(&path, &dir.path().join("none")).unwrap();
+        let mut free = free_pages(&reopened()).unwrap();
+        assert!(count > 1022 && free.len() == count, "{count}: more than one trunk");
+        free.sort_unstable();
+        free.dedup();
+        assert_eq!(free.len(), count);
+        let sound = std::fs::read(&path).unwrap();
+        let first = be32(&sound, 32).unwrap() as usize;
+        let trunk = (first - 1) * PAGE_BYTES;
+        // One more than there are; fewer; a trunk in a circle; one with more leaves than it can hold; one that is no page.
+        for (at, bytes) in [
+            (36, u32::try_from(count + 1).unwrap()),
+            (36, u32::try_from(count - 1).unwrap()),
+            (trunk, u32::try_from(first).unwrap()),
+            (trunk + 4, 1023),
+            (32, 1_000_000),
+        ] {
+            let mut damaged = sound.clone();
+            damaged[at..at + 4].copy_from_slice(&bytes.to_be_bytes());
+            std::fs::write(&path, &damaged).unwrap();
+            assert_eq!(free_pages(&reopened()), None, "{bytes} at {at}");
+        }
+    }
+
+    /// A leaf with one cell pointer.
+    fn leaf(pointer: u16) -> Page {
+        let mut page = vec![0; PAGE_BYTES];
+        page[0] = 0x0d;
+        page[4] = 1;
+        page[8..10].copy_from_slice(&pointer.to_be_bytes());
+        page
+    }
+
+    #[test]
+    fn a_cell_lies_behind_the_pointers_and_within_the_page() {
+        for (pointer, is_leaf) in [(0, false), (9, false), (10, true), (4092, true), (4093, false), (u16::MAX, false)] {
+            let found = kind(&leaf(pointer), 2);
+            assert_eq!(matches!(found, Kind::Leaf(cells) if cells == [usize::from(pointer)]), is_leaf, "{pointer}");
+        }
+        let mut crowded = leaf(4000);
+        crowded[3..5].fill(0xff);
+        assert!(matches!(kind(&crowded, 2), Kind::Other), "more pointers than fit");
+        assert!(matches!(kind(&vec![0; PAGE_BYTES], 2), Kind::Other));
+        let mut inner = leaf(4000);
+        (inner[0], inner[11], inner[4003]) = (0x05, 9, 7);
+        inner.copy_within(8..10, 12);
+        inner[8..12].copy_from_slice(&[0, 0, 0, 9]);
+        assert!(matches!(kind(&inner, 2), Kind::Inner(children) if children == [7, 9]), "the rightmost last");
+    }
+
+    #[test]
+    fn a_tree_that_leads_in_a_circle_ends_and_is_not_whole() {
+        let (_, image, dir) = made(|connection| {
+            connection.execute_batch("CREATE TABLE t (a)").unwrap();
+            for _ in 0..20 {
+                connection.execute("INSERT INTO t VALUES (zeroblob(1000))", []).unwrap();
+            }
+        });
+        let root = root_of(&image, "t").unwrap();
+        let path = dir.path().join("db");
+        let mut damaged = std::fs::read(&path).unwrap();
+        let at = (root as usize - 1) * PAGE_BYTES;
+        assert_eq!(damaged[at], 0x05);
+        damaged[at + 8..at + 12].copy_from_slice(&root.to_be_bytes());
+        std::fs::write(&path, &damaged).unwrap();
+        let (found, whole) = leaves(&Image::open(&path, &dir.path().join("none")).unwrap(), root);
+        assert!(!whole && !found.is_empty());
+    }
 
     #[test]
     fn integers_of_every_length_keep_their_sign() {

@@ -11,6 +11,7 @@
 
 mod books;
 mod files;
+mod read;
 mod rescue;
 mod rules;
 mod running;

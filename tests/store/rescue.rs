@@ -122,6 +122,47 @@ fn a_row_that_cannot_be_a_redemption_is_refused_and_one_that_contradicts_itself_
 }
 
 #[test]
+fn every_row_that_arrives_is_uncertain_and_what_its_till_was_told_travels_with_it() {
+    let (mut a, mut b) = (World::up(), World::new());
+    let refused = a.take("till-1", "REFUSED").id;
+    a.one(Op::RefuseAtTill { id: refused.clone(), withdrawn: false });
+    let answered = a.settled("till-1", "ANSWERED", parked()).id;
+    a.lane.up = false;
+    let plain = a.take("till-1", "PLAIN").id;
+    assert_eq!(import(&mut b, exported(&a)).len(), 3);
+    let told = |id| {
+        let row = b.show(id);
+        (row.state, row.uncertain, row.refused_at_till, row.answered_at_till)
+    };
+    assert_eq!(told(&refused), (State::Pending, true, true, false));
+    assert_eq!(told(&answered), (State::Parked, true, false, true));
+    assert_eq!(told(&plain), (State::Pending, true, false, false));
+}
+
+#[test]
+fn a_body_as_long_as_a_gateway_takes_travels_and_a_longer_one_is_refused() {
+    let (mut a, mut b) = (World::new(), World::new());
+    let with_body_of = |bytes: usize| {
+        let mut new = new("till-1", "LONG");
+        let text = format!(r#"{{"reward_code":"LONG","business_refrence":"shop","branch_id":"7","#);
+        let text = format!(r#"{text}"date":"2027-01-15 10:00:00","timestamp":"t","more":""}}"#);
+        let padding = "x".repeat(bytes - text.len());
+        new.request.body = text.replace(r#""more":"""#, &format!(r#""more":"{padding}""#)).into();
+        assert_eq!(new.request.body.len(), bytes);
+        new
+    };
+    a.decide(with_body_of(64 * 1024));
+    let row = exported(&a).remove(0);
+    assert_eq!(import(&mut b, vec![row.clone()]), [Arrived::Pending { seq: Seq(1) }]);
+    let mut c = World::new();
+    c.decide(with_body_of(64 * 1024 + 1));
+    let arrived = import(&mut b, exported(&c));
+    assert!(matches!(&arrived[..], [Arrived::Refused { why }] if why.contains("too long")), "{arrived:?}");
+    let shown = format!("{row:?}");
+    assert!(shown.contains(row.id.as_str()) && !shown.contains("LONG"), "{shown}");
+}
+
+#[test]
 fn an_import_beside_tills_requests_shares_their_transaction_and_their_guard() {
     let (mut a, mut b) = (World::new(), World::new());
     a.take("till-1", "A");
