@@ -169,10 +169,9 @@ impl Image {
 impl Log {
     fn read(path: &Path) -> Result<Self, StoreError> {
         let Some(file) = open_if_there(path)? else { return Ok(Self::default()) };
+        // What is missing of a header is zero, and fits nothing.
         let mut header = [0; WAL_HEADER_BYTES];
-        if read_some_at(&file, &mut header, 0) < WAL_HEADER_BYTES {
-            return Ok(Self::default());
-        }
+        read_some_at(&file, &mut header, 0);
         let little = be32(&header, 0) != Some(WAL_MAGIC | 1);
         let stated = (be32(&header, 24).unwrap_or(0), be32(&header, 28).unwrap_or(0));
         let sum = checksum((0, 0), header.get(..24).unwrap_or_default(), little);
@@ -402,6 +401,15 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_opened_is_no_missing_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (missing, circle) = (dir.path().join("missing"), dir.path().join("circle"));
+        std::os::unix::fs::symlink(&circle, &circle).unwrap();
+        assert_eq!(Image::open(&missing, &missing).unwrap().numbers(), Vec::<u32>::new());
+        assert!(Image::open(&circle, &missing).is_err() && Image::open(&missing, &circle).is_err());
+    }
+
+    #[test]
     fn what_was_committed_stands_and_what_was_begun_does_not() {
         for little in [true, false] {
             let image = Written::new(ROUND, little).part(2, 20).one(6, 60).part(3, 30).image();
@@ -415,6 +423,7 @@ mod tests {
 
     #[test]
     fn there_is_no_page_zero_and_none_behind_the_end() {
+        assert_eq!(log().one(4, 40).one(1, 10).image().numbers(), [1, 2, 3, 4], "each once");
         let image = log().image();
         assert_eq!((image.page(0), image.page(5), image.page(u32::MAX)), (None, None, None));
         assert_eq!(image.older(5), Vec::<Page>::new());
@@ -464,6 +473,39 @@ mod tests {
             assert!(image.log_fault().is_some(), "byte {at}");
             assert_eq!(fill_of(image.page(1)), Some(11), "byte {at}");
         }
+    }
+
+    #[test]
+    fn of_two_damaged_frames_neither_stands_whether_the_header_is_there_or_not() {
+        let written = || log().one(1, 10).one(2, 20).part(3, 30).one(4, 40).part(3, 31).one(1, 11);
+        for written in [written(), written().flip_header(20)] {
+            let image = written.flip(1, 4000).flip(2, 4000).image();
+            assert!(image.log_fault().is_some());
+            assert_eq!(now(&image)[..4], [Some(11), Some(2), Some(31), Some(40)]);
+            assert_eq!(image.loose().map(|page| page[1]).collect::<Vec<_>>(), [20, 30]);
+        }
+    }
+
+    #[test]
+    fn a_torn_end_behind_damage_hides_no_damage() {
+        let written = log().one(1, 10).one(2, 20).part(3, 30).one(1, 11).part(4, 40).one(2, 21);
+        let image = written.flip(1, 4000).flip(4, 4000).flip(5, 9).image();
+        assert!(image.log_fault().is_some());
+        assert_eq!(now(&image)[..4], [Some(11), Some(2), Some(30), Some(4)]);
+    }
+
+    #[test]
+    fn what_an_aborted_transaction_left_in_the_log_is_none_that_began() {
+        let aborted = (1..=5).fold(log().one(1, 10), |log, n| log.part(2, n));
+        let torn = log().one(1, 10).part(3, 30).part(3, 31).one(4, 40);
+        let mut bytes = aborted.bytes;
+        let of = |place: usize| WAL_HEADER_BYTES + place * FRAME_BYTES..WAL_HEADER_BYTES + (place + 1) * FRAME_BYTES;
+        for place in [2, 3] {
+            bytes[of(place)].copy_from_slice(&torn.bytes[of(place)]);
+        }
+        let image = Written { bytes, ..log() }.image();
+        assert!(image.log_fault().is_none(), "its first frame was not written: it never was committed");
+        assert_eq!(now(&image)[..4], [Some(10), Some(2), Some(3), Some(4)]);
     }
 
     #[test]

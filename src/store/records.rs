@@ -308,6 +308,22 @@ mod tests {
     }
 
     #[test]
+    fn a_record_longer_than_any_of_ours_is_none() {
+        // Besides the blob six bytes: the header's length, the row's number, and four of the blob's length.
+        let longest = i64::try_from(PAYLOAD_BYTES_MAX).unwrap() - 6;
+        for (length, is_read) in [(longest, true), (longest + 1, false), (longest + 5000, false)] {
+            let (_connection, image, _dir) = made(|connection| {
+                connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, a)").unwrap();
+                connection.execute("INSERT INTO t VALUES (1, zeroblob(?1))", [length]).unwrap();
+            });
+            let root = root_of(&image, "t").unwrap();
+            let page = image.page(root).unwrap();
+            let Kind::Leaf(cells) = kind(&page, root) else { panic!() };
+            assert_eq!(row_at(&image, &page, cells[0]).is_some(), is_read, "{length}");
+        }
+    }
+
+    #[test]
     fn a_schema_of_many_pages_and_every_kind_of_page_is_told() {
         let (connection, image, _dir) = made(|connection| {
             for n in 0..120 {

@@ -1,6 +1,6 @@
 //! Rows that another gateway exported: taken over once, uncertain, never beside another redemption of their code.
 
-use redeemd::redemption::{Seq, State};
+use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
     Arrived, Decision, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError, seal, unseal,
 };
@@ -34,6 +34,9 @@ fn a_row_arrives_with_its_own_id_body_and_moment_uncertain_and_only_once() {
     let sent = a.claim().pop().unwrap();
     let rows = exported(&a);
     assert_eq!(import(&mut b, rows.clone()), [Arrived::Pending { seq: Seq(2) }]);
+    let events = b.reader().events(Seq(2)).unwrap();
+    assert_eq!((events.len(), events[0].what.as_str(), events[0].by.as_str()), (1, "import", "ops"));
+    assert!(events[0].detail.contains("branch-1"), "{events:?}");
     let here = b.show(&id);
     assert_eq!((here.state, here.uncertain, here.in_flight, here.attempts), (State::Pending, true, false, 1));
     assert_eq!((here.accepted_at_ms, here.till.as_str()), (sent.accepted_at_ms, "till-1"));
@@ -106,6 +109,9 @@ fn a_row_that_cannot_be_a_redemption_is_refused_and_one_that_contradicts_itself_
     let good = exported(&a).pop().unwrap();
     let refused = [
         Exported { state: State::Confirmed, ..good.clone() },
+        Exported { id: Id::parse("0-00000000000000000000").unwrap(), ..good.clone() },
+        Exported { reward_code: String::new(), ..good.clone() },
+        Exported { business_refrence: String::new(), ..good.clone() },
         Exported { lane: String::new(), ..good.clone() },
         Exported { lane: "a\"} 1".to_owned(), ..good.clone() },
         Exported { till: "a\nb".to_owned(), ..good.clone() },
@@ -116,6 +122,8 @@ fn a_row_that_cannot_be_a_redemption_is_refused_and_one_that_contradicts_itself_
         assert!(matches!(&arrived, Arrived::Refused { why } if !why.contains('A')), "{arrived:?}");
     }
     assert_eq!(b.counts().accepted, 0);
+    let usual = Exported { branch_id: "x".repeat(256), lane: "lane-1.b_2".to_owned(), ..good.clone() };
+    assert!(matches!(import(&mut World::new(), vec![usual])[..], [Arrived::Pending { .. }]));
     let liar = Exported { reward_code: "OTHER".to_owned(), ..good };
     assert!(matches!(import(&mut b, vec![liar]).as_slice(), [Arrived::Parked { .. }]));
     assert!(b.claim().is_empty(), "it is not sent");
@@ -144,8 +152,10 @@ fn a_body_as_long_as_a_gateway_takes_travels_and_a_longer_one_is_refused() {
     let (mut a, mut b) = (World::new(), World::new());
     let with_body_of = |bytes: usize| {
         let mut new = new("till-1", "LONG");
-        let text = format!(r#"{{"reward_code":"LONG","business_refrence":"shop","branch_id":"7","#);
-        let text = format!(r#"{text}"date":"2027-01-15 10:00:00","timestamp":"t","more":""}}"#);
+        let text = concat!(
+            r#"{"reward_code":"LONG","business_refrence":"shop","branch_id":"7","#,
+            r#""date":"2027-01-15 10:00:00","timestamp":"t","more":""}"#
+        );
         let padding = "x".repeat(bytes - text.len());
         new.request.body = text.replace(r#""more":"""#, &format!(r#""more":"{padding}""#)).into();
         assert_eq!(new.request.body.len(), bytes);
