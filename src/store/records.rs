@@ -6,8 +6,6 @@ use super::pages::{Image, PAGE_BYTES, Page, be16, be32};
 
 /// No record of ours is longer: a provider's answer with its 64 KiB body is the longest.
 const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
-/// No table of ours has more columns.
-const COLUMNS_MAX: usize = 32;
 /// What a leaf of a table keeps of a record before the rest goes to overflow pages.
 const LOCAL_BYTES_MAX: usize = PAGE_BYTES - 35;
 const LOCAL_BYTES_MIN: usize = (PAGE_BYTES - 12) * 32 / 255 - 23;
@@ -78,7 +76,7 @@ pub(super) fn row_at(image: &Image, page: &Page, at: usize) -> Option<Row> {
     let local = local_bytes(whole);
     let start = page.get(at..at.checked_add(local)?)?;
     // Most places where a row could begin are none: look at the header before following anything.
-    header_of(start)?;
+    header_of(start, whole)?;
     let mut payload = start.to_vec();
     if local < whole {
         follow(image, be32(page, at + local)?, whole, &mut payload)?;
@@ -117,41 +115,40 @@ fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
     Some(((value << 8) | u64::from(*bytes.get(at)?), at + 1))
 }
 
-/// The record's serial types and where its content begins.
-fn header_of(payload: &[u8]) -> Option<(Vec<u64>, usize)> {
-    let (length, mut at) = varint(payload, 0)?;
-    let end = usize::try_from(length).ok().filter(|end| *end <= payload.len() && *end > at)?;
-    let mut types = Vec::with_capacity(24);
+/// The serial types and where the content begins of a record that is `whole` bytes long; `start` is at least its header.
+fn header_of(start: &[u8], whole: usize) -> Option<(Vec<u64>, usize)> {
+    let (length, mut at) = varint(start, 0)?;
+    let end = usize::try_from(length).ok().filter(|end| *end <= start.len() && *end > at)?;
+    let (mut types, mut bytes) = (Vec::with_capacity(24), end);
     while at < end {
-        let (serial, next) = varint(payload, at)?;
-        if matches!(serial, 10 | 11) || types.len() >= COLUMNS_MAX || serial > 2 * PAYLOAD_BYTES_MAX + 13 {
-            return None;
-        }
+        let (serial, next) = varint(start, at)?;
+        bytes = bytes.checked_add(length_of(serial)?)?;
         types.push(serial);
         at = next;
     }
-    (at == end).then_some((types, end))
+    (at == end && bytes == whole).then_some((types, end))
 }
 
 fn record(payload: &[u8]) -> Option<Vec<Value>> {
-    let (types, mut at) = header_of(payload)?;
+    let (types, mut at) = header_of(payload, payload.len())?;
     let mut columns = Vec::with_capacity(types.len());
     for serial in types {
-        let length = length_of(serial);
-        let bytes = payload.get(at..at.checked_add(length)?)?;
-        columns.push(value(serial, bytes)?);
-        at += length;
+        let end = at + length_of(serial)?;
+        columns.push(value(serial, payload.get(at..end)?)?);
+        at = end;
     }
-    (at == payload.len()).then_some(columns)
+    Some(columns)
 }
 
-fn length_of(serial: u64) -> usize {
+/// How many bytes a value takes; 10 and 11 are no serial types of a file.
+fn length_of(serial: u64) -> Option<usize> {
     match serial {
-        1..=4 => usize::try_from(serial).unwrap_or(0),
-        5 => 6,
-        6 | 7 => 8,
-        0 | 8..=11 => 0,
-        _ => usize::try_from((serial - 12) / 2).unwrap_or(usize::MAX),
+        0 | 8 | 9 => Some(0),
+        1..=4 => usize::try_from(serial).ok(),
+        5 => Some(6),
+        6 | 7 => Some(8),
+        10 | 11 => None,
+        _ => usize::try_from((serial - 12) / 2).ok(),
     }
 }
 
@@ -466,5 +463,9 @@ mod tests {
         assert_eq!(record(&[0x03, 0x09]), None);
         assert_eq!(record(&[0x02, 0x01]), None);
         assert_eq!(record(&[]), None);
+        assert_eq!((record(&[0x00]), record(&[0x01])), (None, None), "a header is longer than its length");
+        assert_eq!(record(&[0x02, 0x01, 0x07]), Some(vec![Value::Int(7)]));
+        assert_eq!((record(&[0x02, 0x01, 0x07, 0x07]), record(&[0x02, 0x09, 0x07])), (None, None), "too long");
+        assert_eq!((record(&[0x02, 0x0b]), record(&[0x03, 0x81, 0x09])), (None, None), "reserved, and cut in a number");
     }
 }

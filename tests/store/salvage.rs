@@ -548,6 +548,39 @@ fn no_flipped_bit_makes_one_state_another() {
 }
 
 #[test]
+fn what_became_of_a_row_and_what_its_till_was_told_outlive_a_rescue() {
+    let mut world = World::up();
+    let refused = world.take("till-1", "REFUSED").id;
+    world.one(Op::RefuseAtTill { id: refused.clone(), withdrawn: false });
+    let ours = world.take("till-1", "OURS");
+    world.settle(ours.seq, 1, Ended::Unclear);
+    world.claim();
+    world.settle(ours.seq, 2, declined("it has been used"));
+    let plain = world.settled("till-1", "PLAIN", confirmed()).id;
+    let parked = world.settled("till-1", "PARKED", parked()).id;
+    let told = |world: &World| {
+        [&refused, &ours.id, &plain, &parked].map(|id| {
+            let row = world.show(id);
+            (row.state, row.duplicate_of_ours, row.refused_at_till, row.answered_at_till, row.uncertain)
+        })
+    };
+    let mut before = told(&world);
+    assert!(before[0].2 && before[1].1 && before[2].3 && !before[2].1 && !before[2].2, "{before:?}");
+    world.store().rescue("a test", &[]).unwrap();
+    before[0].4 = true;
+    assert_eq!(told(&world), before);
+}
+
+#[test]
+fn a_settled_row_with_a_mark_that_no_redeemd_knows_is_parked_by_a_rescue() {
+    let mut world = World::up();
+    let id = world.settled("till-1", "A", confirmed()).id;
+    behind_its_back(&mut world, "UPDATE redemption SET marks = marks | 64");
+    world.store().rescue("a test", &[]).unwrap();
+    assert_eq!((world.show(&id).state, world.show(&id).uncertain), (State::Parked, true));
+}
+
+#[test]
 fn a_pending_row_that_seems_settled_is_pending_after_the_rescue() {
     let mut world = World::up();
     let taken = world.take("till-1", "A");
