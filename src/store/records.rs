@@ -181,7 +181,7 @@ pub(super) fn free_pages(image: &Image) -> Option<Vec<u32>> {
         }
         let page = image.page(trunk)?;
         free.push(trunk);
-        let leaves = usize::try_from(be32(&page, 4)?).ok().filter(|leaves| 8 + 4 * leaves <= PAGE_BYTES)?;
+        let leaves = usize::try_from(be32(&page, 4)?).ok()?;
         for leaf in 0..leaves {
             free.push(be32(&page, 8 + 4 * leaf)?);
         }
@@ -369,6 +369,9 @@ mod tests {
         free.sort_unstable();
         free.dedup();
         assert_eq!(free.len(), count);
+        let in_use = |page: &u32| leaves(&reopened(), root_of(&reopened(), "t").unwrap()).0.contains(page);
+        assert!(free.last().unwrap() <= &u32::try_from(reopened().count()).unwrap());
+        assert!(!free.iter().any(in_use));
         let sound = std::fs::read(&path).unwrap();
         let first = be32(&sound, 32).unwrap() as usize;
         let trunk = (first - 1) * PAGE_BYTES;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use redeemd::redemption::{Id, Seq, State};
-use redeemd::store::{Acted, Decision, Done, Ended, FILE, Op, VoidOutcome};
+use redeemd::store::{Acted, Counts, Decision, Done, Ended, FILE, Op, VoidOutcome};
 
 use crate::world::{NOW_MS, World, accept_op, confirmed, declined, new, parked};
 
@@ -208,6 +208,23 @@ proptest! {
             }
             check(&mut world, &model);
         }
+    }
+}
+
+#[test]
+fn books_balance_when_every_redemption_that_was_accepted_is_in_one_state() {
+    let whole = Counts { accepted: 15, pending: 1, confirmed: 2, declined: 3, parked: 4, voided: 5 };
+    assert!(whole.balance() && Counts::default().balance());
+    assert!([whole, whole].into_iter().sum::<Counts>().balance());
+    for wrong in [
+        Counts { accepted: 16, ..whole },
+        Counts { pending: 0, ..whole },
+        Counts { confirmed: 3, ..whole },
+        Counts { declined: 0, ..whole },
+        Counts { parked: 0, ..whole },
+        Counts { voided: 0, ..whole },
+    ] {
+        assert!(!wrong.balance(), "{wrong:?}");
     }
 }
 

@@ -56,6 +56,11 @@ fn an_ordered_stop_is_found_clean_and_a_crash_unclean() {
     world.crash();
     assert_eq!(world.report.found, Found::Unclean);
     assert!(!world.report.moved && !world.report.unchecked);
+    for n in 0..300 {
+        world.take("till-1", &format!("CODE-{n}"));
+    }
+    world.crash();
+    assert!(!world.report.unchecked, "a start has time to look through so few");
 }
 
 #[test]

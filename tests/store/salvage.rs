@@ -696,11 +696,17 @@ fn a_look_through_the_file_finds_it_sound_or_damaged_or_gives_way() {
     assert_eq!(inspect(&path, || true).unwrap(), Inspection::Sound);
     assert_eq!(inspect(&path, || false).unwrap(), Inspection::GaveWay);
     world.store = None;
-    let mut file = bytes(&world, FILE);
-    file[5 * PAGE..].chunks_mut(PAGE).for_each(|page| page[..8].fill(0xa5));
-    write(&world, FILE, &file);
+    let sound = bytes(&world, FILE);
     write(&world, LOG, &vec![0; bytes(&world, LOG).len()]);
-    assert_eq!(inspect(&path, || true).unwrap_err().trouble(), Trouble::Damaged);
+    let mut pages = sound.clone();
+    pages[5 * PAGE..].chunks_mut(PAGE).for_each(|page| page[..8].fill(0xa5));
+    let mut schema = sound.clone();
+    let at = sound.windows(17).position(|bytes| bytes == b"CREATE TABLE lane").unwrap();
+    schema[at] = b'X';
+    for damaged in [pages, schema] {
+        write(&world, FILE, &damaged);
+        assert_eq!(inspect(&path, || true).unwrap_err().trouble(), Trouble::Damaged);
+    }
 }
 
 #[test]
