@@ -69,8 +69,8 @@ struct Salvage<'a> {
     /// The page that is being read; zero: one of which the number cannot be believed.
     page: u32,
     seq_floor: i64,
-    /// How long the log must be at least.
-    log_bytes: u64,
+    /// How long the log must be at least, where the database still says so.
+    log_bytes: Option<u64>,
     parked: u64,
 }
 
@@ -89,7 +89,7 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
         only,
         page: 0,
         seq_floor: 0,
-        log_bytes: 0,
+        log_bytes: None,
         parked: 0,
     };
     work.read(&pages, Salvage::take_row)?;
@@ -272,7 +272,7 @@ impl<'a> Salvage<'a> {
 
     fn take_meta(&mut self, row: &Row) -> bool {
         let [_, _, _, _, Value::Int(log_bytes), Value::Int(floor), _] = row.columns.as_slice() else { return false };
-        self.log_bytes = self.log_bytes.max(u64::try_from(*log_bytes).unwrap_or(0));
+        self.log_bytes = self.log_bytes.max(u64::try_from(*log_bytes).ok());
         let ahead = floor.saturating_sub(self.seq_floor);
         if ahead <= SEQ_FLOOR_AHEAD_MAX {
             self.seq_floor = self.seq_floor.max(*floor);
@@ -350,7 +350,7 @@ impl<'a> Salvage<'a> {
             self.write_lane(*number, lane, (accepted, states, gone))?;
         }
         // Books from before the log was lost know nothing of what was in it.
-        known &= !self.lanes.is_empty() && self.image.log_bytes() >= self.log_bytes;
+        known &= !self.lanes.is_empty() && self.log_bytes.is_some_and(|bytes| self.image.log_bytes() >= bytes);
         let here =
             |state: Option<i64>| rows.iter().filter(|row| state.is_none_or(|s| s == row.1)).map(|row| row.2).sum();
         let count = |rows: i64| u64::try_from(rows).unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Rows that another gateway exported: taken over once, uncertain, never beside another redemption of their code.
 
-use redeemd::redemption::{Id, Seq, State};
+use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
     Arrived, Decision, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError, seal, unseal,
 };
@@ -170,6 +170,49 @@ fn a_body_as_long_as_a_gateway_takes_travels_and_a_longer_one_is_refused() {
     assert!(matches!(&arrived[..], [Arrived::Refused { why }] if why.contains("too long")), "{arrived:?}");
     let shown = format!("{row:?}");
     assert!(shown.contains(row.id.as_str()) && !shown.contains("LONG"), "{shown}");
+}
+
+#[test]
+fn a_page_ends_when_bodies_and_answers_come_to_two_mebibytes() {
+    let mut world = World::new();
+    for n in 0..40 {
+        let mut new = new("till-1", &format!("C{n}"));
+        new.request.body = vec![b'x'; 64 * 1024].into();
+        world.decide(new);
+    }
+    let page = world.reader().export(Seq(0), 500).unwrap();
+    assert_eq!((page.rows.len(), page.next), (32, Some(Seq(32))));
+    let rest = world.reader().export(Seq(32), 500).unwrap();
+    assert_eq!((rest.rows.len(), rest.next), (8, None));
+    let mut world = World::up();
+    let Ended::Parked { answer, reason } = parked() else { panic!() };
+    for n in 0..40 {
+        let answer = Answer { body: vec![b'x'; 60_000].into(), ..answer.clone() };
+        world.settled("till-1", &format!("C{n:02}"), Ended::Parked { answer, reason: reason.clone() });
+    }
+    let page = world.reader().export(Seq(0), 500).unwrap();
+    let each = 60_000 + request("C00").body.len();
+    assert_eq!(page.rows.len(), (2 * 1024 * 1024usize).div_ceil(each));
+}
+
+#[test]
+fn remains_with_damage_in_the_middle_of_the_log_are_salvaged_and_not_read_up_to_it() {
+    const FRAME: usize = 24 + 4096;
+    let mut world = World::new();
+    for n in 0..30 {
+        world.take("till-1", &format!("C{n}"));
+    }
+    world.store = None;
+    let path = world.path().join("redeemd.db-wal");
+    let mut log = std::fs::read(&path).unwrap();
+    let of_round = |at: &usize| log[*at + 8..*at + 16] == log[16..24];
+    let frames: Vec<usize> = (32..log.len() - FRAME).step_by(FRAME).filter(of_round).collect();
+    let middle = frames[frames.len() / 2];
+    log[middle + 2000] ^= 1;
+    std::fs::write(&path, &log).unwrap();
+    let remains = Remains::open(world.path()).unwrap();
+    assert!(remains.salvage().is_some_and(|(why, _)| why.contains("damaged place")), "{:?}", remains.salvage());
+    assert_eq!(remains.export(Seq(0), 500).unwrap().rows.len(), 30, "newer versions of that page hold its rows");
 }
 
 #[test]
