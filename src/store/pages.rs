@@ -114,13 +114,13 @@ impl Image {
         self.newest.contains_key(&page)
     }
 
-    /// Why the log is damaged, if it is: SQLite itself takes the first bad checksum for the log's end and silently drops
-    /// what was committed behind it.
+    /// Why the log is damaged, if it is: SQLite itself takes the first bad checksum for the log's end and silently
+    /// drops what was committed behind it.
     pub(super) fn log_fault(&self) -> Option<&'static str> {
         if self.log.frames.iter().any(|frame| frame.standing == Standing::Loose) {
             return Some("its log has a damaged place, and committed transactions after it");
         }
-        // A power cut can tear the header only while the log begins anew, when all of it has been moved to the database.
+        // A power cut can tear the header only while the log begins anew, when all of it has been moved.
         let is_moved = || self.newest.keys().all(|page| self.page(*page) == self.filed(*page));
         let is_torn = self.log.header_fits || is_moved();
         (!is_torn).then_some("the header of its log does not fit its checksum")
@@ -244,9 +244,9 @@ fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
     }
 }
 
-/// The last commit behind the place where the chain breaks, if the break is damage and no torn end. Each commit is synced
-/// before the next transaction begins: where one begins behind a commit, that commit and all before it had reached the
-/// disk. But SQLite writes the last frame of a commit a second time to fill a sector, and syncs it no further than that
+/// The last commit behind the place where the chain breaks, if the break is damage and no torn end. Each commit is
+/// synced before the next transaction begins: where one begins behind a commit, that commit and all before it had
+/// reached the disk. But SQLite writes the last frame of a commit a second time to fill a sector, and syncs it no further than that
 /// sector: such a copy alone tells nothing.
 fn last_behind_damage(frames: &[Frame], salts: (u32, u32), fits: &[bool], chain: usize) -> Option<usize> {
     let (mut last, mut is_damage) = (None, false);

@@ -115,7 +115,7 @@ fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
     Some(((value << 8) | u64::from(*bytes.get(at)?), at + 1))
 }
 
-/// The serial types and where the content begins of a record that is `whole` bytes long; `start` is at least its header.
+/// The serial types of a record that is `whole` bytes long, and where its content begins; `start` holds its header.
 fn header_of(start: &[u8], whole: usize) -> Option<(Vec<u64>, usize)> {
     let (length, mut at) = varint(start, 0)?;
     let end = usize::try_from(length).ok().filter(|end| *end <= start.len() && *end > at)?;
@@ -375,7 +375,7 @@ mod tests {
         let sound = std::fs::read(&path).unwrap();
         let first = be32(&sound, 32).unwrap() as usize;
         let trunk = (first - 1) * PAGE_BYTES;
-        // One more than there are; fewer; a trunk in a circle; one with more leaves than it can hold; one that is no page.
+        // One more than there are; fewer; a trunk in a circle; one with more leaves than it can hold; one that is none.
         for (at, bytes) in [
             (36, u32::try_from(count + 1).unwrap()),
             (36, u32::try_from(count - 1).unwrap()),

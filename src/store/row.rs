@@ -238,7 +238,8 @@ pub(super) fn by_id(connection: &Connection, id: &Id) -> Result<Option<Stored>, 
     rows.find(|row| row.as_ref().map_or(true, |row| row.id() == *id)).transpose().map_err(StoreError::from)
 }
 
-/// As [`by_id`], for somebody who asks: a damaged row answers to every id of its number, since its tag may be the damage.
+/// As [`by_id`], for somebody who asks: a damaged row answers to every id of its number, since its tag may be what is
+/// damaged.
 pub(super) fn asked_for(connection: &Connection, id: &Id) -> Result<Option<Stored>, StoreError> {
     if let Some(row) = by_id(connection, id)? {
         return Ok(Some(row));

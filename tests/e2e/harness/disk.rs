@@ -35,8 +35,8 @@ pub(crate) fn skipped(why: &str) {
     println!("SKIPPED: {why}");
 }
 
-/// After an ordered stop: the database's first page becomes nonsense, and so that it is not read from the log, nothing is
-/// in that either. The damaged bytes.
+/// After an ordered stop: the database's first page becomes nonsense, and so that it is not read from the log, that
+/// holds nothing either. The damaged bytes.
 pub(crate) fn spoil(state_dir: &Path) -> Vec<u8> {
     let open = |name: &str| File::options().read(true).write(true).open(state_dir.join(name)).unwrap();
     let (database, log) = (open("redeemd.db"), open("redeemd.db-wal"));
