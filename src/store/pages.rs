@@ -246,8 +246,8 @@ fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
 
 /// The last commit behind the place where the chain breaks, if the break is damage and no torn end. Each commit is
 /// synced before the next transaction begins: where one begins behind a commit, that commit and all before it had
-/// reached the disk. But SQLite writes the last frame of a commit a second time to fill a sector, and syncs it no further than that
-/// sector: such a copy alone tells nothing.
+/// reached the disk. But SQLite writes the last frame of a commit a second time to fill a sector, and syncs it no
+/// further than that sector: such a copy alone tells nothing.
 fn last_behind_damage(frames: &[Frame], salts: (u32, u32), fits: &[bool], chain: usize) -> Option<usize> {
     let (mut last, mut is_damage) = (None, false);
     for ((place, frame), fits) in frames.iter().enumerate().zip(fits).skip(chain) {
