@@ -554,6 +554,75 @@ fn numbers_that_may_have_been_given_out_are_never_given_again_and_absurd_ones_ar
 }
 
 #[test]
+fn rows_that_were_pruned_do_not_come_back_where_the_list_of_free_pages_is_damaged() {
+    let mut world = World::up();
+    for n in 0..120 {
+        world.settled("till-1", &format!("OLD-{n}"), confirmed());
+    }
+    world.lane.up = false;
+    let kept = world.take("till-1", "NEW");
+    world.one(Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) });
+    world.store.take().unwrap().close().unwrap();
+    let mut file = bytes(&world, FILE);
+    assert!(file[36..40] != [0; 4], "there are free pages");
+    file[36..40].fill(0x7f);
+    write(&world, FILE, &file);
+    world.open();
+    let salvage = world.store().rescue("a test", &[]).unwrap().salvage.unwrap();
+    assert_eq!((salvage.tally.kept, salvage.tally.lost), (1, Some(0)), "{salvage}");
+    assert_eq!(world.show(&kept.id).state, State::Pending);
+}
+
+#[test]
+fn a_schema_that_is_not_as_it_was_made_is_damage() {
+    for sql in ["DROP INDEX redemption_guard", "CREATE TABLE more (a)", "ALTER TABLE answer ADD COLUMN more TEXT"] {
+        let mut world = World::new();
+        let taken = world.take("till-1", "A");
+        behind_its_back(&mut world, sql);
+        assert!(world.report.salvage.as_ref().unwrap().why.contains("not as it was made"), "{sql}");
+        assert_eq!(world.show(&taken.id).state, State::Pending);
+    }
+}
+
+#[test]
+fn a_version_a_little_ahead_is_a_newer_redeemds_and_one_far_ahead_is_damage() {
+    let mut world = World::new();
+    world.take("till-1", "A");
+    let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
+    let known: i64 = raw.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    drop(raw);
+    for (version, is_newer) in [(known + 1, true), (known + 1000, true), (known + 1001, false)] {
+        world.store.take().map_or(Ok(()), Store::close).unwrap();
+        let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
+        raw.pragma_update(None, "user_version", version).unwrap();
+        drop(raw);
+        match Store::open(world.path()) {
+            Err(error) => assert!(is_newer && matches!(error, StoreError::Newer { .. }), "{version}: {error}"),
+            Ok((_, report)) => assert!(!is_newer && report.salvage.is_some(), "{version}"),
+        }
+    }
+}
+
+#[test]
+fn a_start_after_a_crash_looks_at_pages_that_it_does_not_need() {
+    let (mut world, known) = filled(20);
+    checkpointed(&mut world);
+    world.store = None;
+    let mut file = bytes(&world, FILE);
+    let log = bytes(&world, LOG).len();
+    let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'event_seq'";
+    let page: usize = raw.query_row(sql, [], |row| row.get(0)).unwrap();
+    drop(raw);
+    file[(page - 1) * PAGE..][..8].fill(0xa5);
+    write(&world, FILE, &file);
+    write(&world, LOG, &vec![0; log]);
+    world.open();
+    assert!(world.report.salvage.is_some());
+    assert_eq!(check(&mut world, &known), 0);
+}
+
+#[test]
 fn a_lanes_name_survives_damage_to_either_of_its_copies() {
     let mut world = World::new();
     world.take("till-1", "A");
