@@ -574,6 +574,17 @@ fn rows_that_were_pruned_do_not_come_back_where_the_list_of_free_pages_is_damage
 }
 
 #[test]
+fn a_row_that_is_not_as_it_was_written_is_not_kept_and_is_told_as_lost() {
+    let mut world = World::new();
+    let [a, b] = ["A", "B"].map(|code| world.take("till-1", code));
+    behind_its_back(&mut world, "UPDATE redemption SET till = 'till-2' WHERE seq = 1");
+    let tally = world.store().rescue("a test", &[]).unwrap().salvage.unwrap().tally;
+    assert_eq!((tally.kept, tally.lost), (1, Some(1)));
+    assert!(world.reader().by_id(&a.id).unwrap().is_none());
+    assert_eq!(world.show(&b.id).state, State::Pending);
+}
+
+#[test]
 fn a_schema_that_is_not_as_it_was_made_is_damage() {
     for sql in ["DROP INDEX redemption_guard", "CREATE TABLE more (a)", "ALTER TABLE answer ADD COLUMN more TEXT"] {
         let mut world = World::new();
