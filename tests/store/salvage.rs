@@ -553,6 +553,28 @@ fn numbers_that_may_have_been_given_out_are_never_given_again_and_absurd_ones_ar
     assert!(world.take("till-1", "B").seq.0 < 10_000);
 }
 
+/// A crash when all of the log had been moved and it had begun anew: its earlier frames lie behind the new ones.
+fn with_a_new_round_of_the_log(world: &mut World) {
+    checkpointed(world);
+    world.store().probe().unwrap();
+    world.store = None;
+}
+
+#[test]
+fn a_row_that_was_damaged_in_its_place_is_found_in_what_the_log_still_has_of_it() {
+    let mut world = World::new();
+    let taken = ["A", "B", "C"].map(|code| world.take("till-7", code));
+    with_a_new_round_of_the_log(&mut world);
+    let mut file = bytes(&world, FILE);
+    let at = file.windows(6).position(|bytes| bytes == b"till-7").unwrap();
+    file[at] ^= 1;
+    write(&world, FILE, &file);
+    world.open();
+    let salvage = world.store().rescue("a test", &[]).unwrap().salvage.unwrap();
+    assert_eq!((salvage.tally.kept, salvage.tally.lost), (3, Some(0)), "{salvage}");
+    assert!(taken.iter().all(|taken| world.show(&taken.id).till == "till-7"));
+}
+
 #[test]
 fn rows_that_were_pruned_do_not_come_back_where_the_list_of_free_pages_is_damaged() {
     let mut world = World::up();
@@ -562,13 +584,13 @@ fn rows_that_were_pruned_do_not_come_back_where_the_list_of_free_pages_is_damage
     world.lane.up = false;
     let kept = world.take("till-1", "NEW");
     world.one(Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) });
-    world.store.take().unwrap().close().unwrap();
+    with_a_new_round_of_the_log(&mut world);
     let mut file = bytes(&world, FILE);
     assert!(file[36..40] != [0; 4], "there are free pages");
     file[36..40].fill(0x7f);
     write(&world, FILE, &file);
     world.open();
-    let salvage = world.store().rescue("a test", &[]).unwrap().salvage.unwrap();
+    let salvage = world.report.salvage.clone().unwrap();
     assert_eq!((salvage.tally.kept, salvage.tally.lost), (1, Some(0)), "{salvage}");
     assert_eq!(world.show(&kept.id).state, State::Pending);
 }
