@@ -319,12 +319,16 @@ impl Store {
         Arc::clone(&self.wal_frames)
     }
 
-    /// Writes a page to the log and to the database, although nothing changes in it: whether the disk takes it.
+    /// Writes a page to the log and to the database, although in the end nothing has changed in it: whether the disk
+    /// takes it. SQLite writes nothing for a row that is set to what it was; it does for one that came and went.
     ///
     /// # Errors
     /// It does not.
     pub fn probe(&self) -> Result<(), StoreError> {
-        self.connection.execute("UPDATE meta SET clean = 0", [])?;
+        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        transaction.execute("INSERT INTO body VALUES (-2, x'00')", [])?;
+        transaction.execute("DELETE FROM body WHERE seq = -2", [])?;
+        transaction.commit()?;
         self.checkpoint().map(drop)
     }
 

@@ -119,6 +119,22 @@ fn a_copy_without_the_log_is_a_copy_and_no_damage() {
 }
 
 #[test]
+fn a_probe_of_the_disk_writes_although_nothing_changes() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    let log = || std::fs::read(world.path().join("redeemd.db-wal")).unwrap();
+    let mut before = log();
+    for _ in 0..2 {
+        world.store.as_ref().unwrap().probe().unwrap();
+        let after = log();
+        assert!(after != before, "nothing was written");
+        before = after;
+    }
+    world.crash();
+    assert_eq!((world.show(&taken.id).state, world.counts().accepted), (State::Pending, 1));
+}
+
+#[test]
 fn a_checkpoint_beside_the_writer_moves_the_log_into_the_database_and_a_paused_one_begins_again() {
     let mut world = World::new();
     let checkpointer = Checkpointer::new(world.store().path());

@@ -606,6 +606,58 @@ fn a_row_that_is_not_as_it_was_written_is_not_kept_and_is_told_as_lost() {
     assert_eq!(world.show(&b.id).state, State::Pending);
 }
 
+/// Sixty pending rows of a till of their own, and pages that pruned rows left free; the file.
+fn with_free_pages() -> (World, Vec<u8>) {
+    let mut world = World::up();
+    for n in 0..120 {
+        world.settled("till-1", &format!("OLD-{n}"), confirmed());
+    }
+    world.lane.up = false;
+    for n in 0..60 {
+        world.take("till-keep", &format!("NEW-{n}"));
+    }
+    world.one(Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) });
+    with_a_new_round_of_the_log(&mut world);
+    let file = bytes(&world, FILE);
+    (world, file)
+}
+
+fn leaf_with(file: &[u8], text: &[u8]) -> usize {
+    let is_it = |page: &&[u8]| page[0] == 0x0d && page.windows(text.len()).any(|bytes| bytes == text);
+    file.chunks(PAGE).enumerate().filter(|(_, page)| is_it(page)).map(|(at, _)| at + 1).nth(1).unwrap()
+}
+
+#[test]
+fn a_list_that_calls_a_page_of_redemptions_free_hides_none_of_them() {
+    let (mut world, mut file) = with_free_pages();
+    let trunk = u32::from_be_bytes(file[32..36].try_into().unwrap()) as usize;
+    let at = (trunk - 1) * PAGE;
+    assert!(file[at + 4..at + 8] != [0; 4], "it lists pages");
+    let leaf = u32::try_from(leaf_with(&file, b"till-keep")).unwrap();
+    file[at + 8..at + 12].copy_from_slice(&leaf.to_be_bytes());
+    write(&world, FILE, &file);
+    world.open();
+    let salvage = world.store().rescue("a test", &[]).unwrap().salvage.unwrap();
+    assert_eq!((salvage.tally.kept, salvage.tally.lost), (60, Some(0)), "{salvage}");
+}
+
+#[test]
+fn rows_of_a_page_that_its_tree_does_not_lead_to_any_more_are_kept() {
+    for is_list_damaged in [false, true] {
+        let (mut world, mut file) = with_free_pages();
+        let at = (leaf_with(&file, b"till-keep") - 1) * PAGE;
+        file[at..at + 8].fill(0xa5);
+        if is_list_damaged {
+            file[36..40].fill(0x7f);
+        }
+        write(&world, FILE, &file);
+        world.open();
+        let salvage = world.report.salvage.clone();
+        let salvage = salvage.or_else(|| world.store().rescue("a test", &[]).unwrap().salvage).unwrap();
+        assert_eq!((salvage.tally.pending, salvage.tally.lost), (60, Some(0)), "{salvage}");
+    }
+}
+
 #[test]
 fn a_schema_that_is_not_as_it_was_made_is_damage() {
     for sql in ["DROP INDEX redemption_guard", "CREATE TABLE more (a)", "ALTER TABLE answer ADD COLUMN more TEXT"] {
