@@ -28,7 +28,7 @@ const FEW: usize = 1_000;
 /// How long a stop may take: `TimeoutStopSec=` of the unit is longer.
 const STOP_MAX: Duration = Duration::from_secs(15);
 /// So many rows that a start's look of 200 ms does not get through them.
-const UNSEEN: usize = 600_000;
+const UNSEEN: usize = 1_500_000;
 const PAGE_BYTES: usize = 4096;
 /// How long a salvage may take before it counts as never; what it takes is printed.
 const SALVAGE_MAX: Duration = Duration::from_secs(900);
@@ -166,7 +166,7 @@ fn damage_unseen(database: &Path, places: &[u64]) {
 fn damage_that_a_start_had_no_time_to_see_is_found_in_the_background_and_rescued_while_it_runs() {
     let mut witness = Witness::start(1);
     witness.cut();
-    let lane = Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 1000000");
+    let lane = Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 2000000");
     let mut gateway = lane.stopped();
     std::fs::create_dir_all(gateway.state_dir()).unwrap();
     fill(&gateway, UNSEEN);
