@@ -192,8 +192,9 @@ impl Model {
         match heard.status {
             200 => {
                 let id = self.asks[n].id.as_ref().expect("only what is known is taken back");
-                let arrived = provider.codes.get(&self.asks[n].code).is_some_and(|seen| seen.keys.contains_key(id));
-                assert!(!arrived, "{id} is taken back although it had reached the provider");
+                let seen = provider.codes.get(&self.asks[n].code);
+                let in_doubt = seen.is_some_and(|seen| seen.in_doubt.contains(id));
+                assert!(!in_doubt, "{id} is taken back although the provider may have taken it");
                 self.asks[n].fate = Fate::Voided;
                 self.count("taken back");
             }
@@ -222,8 +223,8 @@ impl Model {
             let taken = seen.is_some_and(|seen| seen.taken_by.as_ref() == Some(id));
             let declined = states[ask.lane].declined.contains(id);
             assert!(ask.fate != Fate::Accepted || taken || declined, "lost: {ask:?}, {seen:?}");
-            let arrived = seen.is_some_and(|seen| seen.keys.contains_key(id));
-            assert!(ask.fate != Fate::Voided || !arrived, "taken back and sent: {ask:?}");
+            let in_doubt = seen.is_some_and(|seen| seen.in_doubt.contains(id));
+            assert!(ask.fate != Fate::Voided || !in_doubt, "taken back and sent: {ask:?}");
         }
         let sent: BTreeSet<&str> = self.asks.iter().map(|ask| ask.body.as_str()).collect();
         let mut bodies = BTreeSet::new();

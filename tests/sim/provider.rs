@@ -57,6 +57,8 @@ pub(crate) enum Mood {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) keys: BTreeMap<String, Bytes>,
+    /// Keys of these under which it may have been taken: none about which the provider has said no since then.
+    pub(crate) in_doubt: BTreeSet<String>,
     pub(crate) taken_by: Option<String>,
 }
 
@@ -170,6 +172,7 @@ impl State {
         let body: Value = serde_json::from_slice(&attempt.body).expect("a till's body");
         let code = body["reward_code"].as_str().expect("a code").to_owned();
         let known = self.codes.entry(code.clone()).or_default();
+        known.in_doubt.insert(attempt.key.clone());
         let before = known.keys.insert(attempt.key.clone(), attempt.body.clone());
         assert!(before.is_none_or(|bytes| bytes == attempt.body), "{}: other bytes under the same key", attempt.key);
         code
@@ -203,13 +206,15 @@ impl State {
         let known = self.codes.entry(code.to_owned()).or_default();
         if is_spent || known.taken_by.is_some() {
             let is_ours = known.taken_by.as_deref() == Some(key);
-            self.count(if is_ours { "\"already used\" about our own attempt" } else { "\"already used\"" });
             if !is_ours {
+                known.in_doubt.remove(key);
                 self.declined.insert(key.to_owned());
             }
+            self.count(if is_ours { "\"already used\" about our own attempt" } else { "\"already used\"" });
             return reply(400, &refusal(&format!("Reward {code} has been used")), None);
         }
         if misdeployed {
+            known.in_doubt.remove(key);
             self.count("declined by a misdeployed provider");
             self.declined.insert(key.to_owned());
             return reply(400, &refusal("no such business"), None);
