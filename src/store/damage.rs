@@ -41,11 +41,14 @@ pub struct Salvage {
 
 impl fmt::Display for Salvage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { kept, pending, parked, lost } = self.tally;
+        let Tally { kept, pending, parked, mended, lost } = self.tally;
         write!(f, "{}; it was set aside as {}; ", self.why, self.set_aside.display())?;
         write!(f, "{kept} redemptions were kept, {pending} of them pending (uncertain now)")?;
         if parked > 0 {
             write!(f, ", {parked} parked for a person because part of them was lost")?;
+        }
+        if mended > 0 {
+            write!(f, ", {mended} with a flipped bit that was put right")?;
         }
         match lost {
             Some(0) => f.write_str("; none was lost"),

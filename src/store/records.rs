@@ -10,6 +10,8 @@ const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
 const LOCAL_BYTES_MAX: usize = PAGE_BYTES - 35;
 const LOCAL_BYTES_MIN: usize = (PAGE_BYTES - 12) * 32 / 255 - 23;
 const OVERFLOW_BYTES: usize = PAGE_BYTES - 4;
+/// What a page of an index keeps of a record before the rest goes to overflow pages.
+const ENTRY_BYTES_MAX: usize = (PAGE_BYTES - 12) * 64 / 255 - 23;
 
 /// One column.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +24,7 @@ pub(super) enum Value {
 }
 
 /// One row of some table, told by its number of columns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) rowid: i64,
     pub(super) columns: Vec<Value>,
@@ -56,6 +58,52 @@ pub(super) fn kind(page: &Page, number: u32) -> Kind {
     }
     let children = cells.iter().map(|at| be32(page, *at)).chain([be32(page, base + 8)]);
     children.collect::<Option<Vec<u32>>>().map_or(Kind::Other, Kind::Inner)
+}
+
+/// Whether every byte of a table's page is accounted for: what its pointers lead to, free blocks and fragments make up
+/// all that lies behind its content's begin. A page whose kind or whose number of cells was flipped does not add up.
+pub(super) fn adds_up(page: &Page, number: u32) -> bool {
+    let base = if number == 1 { 100 } else { 0 };
+    let is_leaf = match page.get(base) {
+        Some(0x0d) => true,
+        Some(0x05) => false,
+        _ => return false,
+    };
+    let used = || -> Option<usize> {
+        let cells = pointers(page, base, if is_leaf { 8 } else { 12 })?;
+        let cell_bytes = |at| if is_leaf { leaf_cell_bytes(page, at) } else { inner_cell_bytes(page, at) };
+        let cells: Option<usize> = cells.into_iter().map(cell_bytes).sum();
+        Some(cells? + free_bytes(page, base)? + usize::from(*page.get(base + 7)?))
+    };
+    let content = be16(page, base + 5).and_then(|begin| PAGE_BYTES.checked_sub(begin));
+    content.is_some() && used() == content
+}
+
+fn inner_cell_bytes(page: &Page, at: usize) -> Option<usize> {
+    varint(page, at + 4).map(|(_, end)| end - at)
+}
+
+/// A cell is never shorter than the head of a free block.
+fn leaf_cell_bytes(page: &Page, at: usize) -> Option<usize> {
+    let (payload, end) = varint(page, at)?;
+    let (_, end) = varint(page, end)?;
+    let whole = usize::try_from(payload).ok().filter(|_| payload <= PAYLOAD_BYTES_MAX)?;
+    let local = local_bytes(whole);
+    Some((end - at + local + if local < whole { 4 } else { 0 }).max(4))
+}
+
+/// The free blocks of a page, which follow each other upwards.
+fn free_bytes(page: &Page, base: usize) -> Option<usize> {
+    let (mut at, mut free) = (be16(page, base + 1)?, 0);
+    while at != 0 {
+        let (next, bytes) = (be16(page, at)?, be16(page, at + 2)?);
+        free += bytes;
+        if next != 0 && next <= at {
+            return None;
+        }
+        at = next;
+    }
+    Some(free)
 }
 
 fn pointers(page: &Page, base: usize, header: usize) -> Option<Vec<usize>> {
@@ -205,16 +253,59 @@ pub(super) fn leaves(image: &Image, root: u32) -> (Vec<u32>, bool) {
     (found, whole)
 }
 
-/// Where the table of this name has its root, as far as the schema can be read.
-pub(super) fn root_of(image: &Image, table: &str) -> Option<u32> {
+/// Tells `each` the columns of every entry of the index whose root is `root`, in no order; the answer says whether every
+/// page on the way could be read, and once.
+///
+/// # Errors
+/// Those of `each`.
+pub(super) fn entries<E>(image: &Image, root: u32, mut each: impl FnMut(&[Value]) -> Result<(), E>) -> Result<bool, E> {
+    let (mut todo, mut seen, mut whole) = (vec![root], BTreeSet::new(), true);
+    while let Some(number) = todo.pop() {
+        let page = image.page(number).filter(|_| seen.insert(number));
+        let Some((found, children)) = page.and_then(|page| index_page(&page, number)) else {
+            whole = false;
+            continue;
+        };
+        found.iter().try_for_each(|columns| each(columns))?;
+        todo.extend(children);
+    }
+    Ok(whole)
+}
+
+/// The entries of a page of an index, and its children.
+fn index_page(page: &Page, number: u32) -> Option<(Vec<Vec<Value>>, Vec<u32>)> {
+    let base = if number == 1 { 100 } else { 0 };
+    let (header, child_bytes) = match page.get(base) {
+        Some(0x0a) => (8, 0),
+        Some(0x02) => (12, 4),
+        _ => return None,
+    };
+    let cells = pointers(page, base, header)?;
+    let entries = cells.iter().map(|at| entry_at(page, at + child_bytes)).collect::<Option<_>>()?;
+    let mut children = Vec::new();
+    if child_bytes > 0 {
+        children = cells.iter().map(|at| be32(page, *at)).chain([be32(page, base + 8)]).collect::<Option<_>>()?;
+    }
+    Some((entries, children))
+}
+
+/// The entry of an index that begins at `at`. None of ours is so long that it would not fit into its page.
+fn entry_at(page: &Page, at: usize) -> Option<Vec<Value>> {
+    let (bytes, at) = varint(page, at)?;
+    let whole = usize::try_from(bytes).ok().filter(|whole| *whole <= ENTRY_BYTES_MAX)?;
+    record(page.get(at..at.checked_add(whole)?)?)
+}
+
+/// Where the table or index of this name has its root, as far as the schema can be read.
+pub(super) fn root_of(image: &Image, wanted: &str) -> Option<u32> {
     let (leaves, _) = leaves(image, 1);
     for number in leaves {
         let page = image.page(number)?;
         let Kind::Leaf(cells) = kind(&page, number) else { continue };
         for row in cells.iter().filter_map(|at| row_at(image, &page, *at)) {
             if let [Value::Text(what), Value::Text(name), _, Value::Int(root), _] = row.columns.as_slice()
-                && what == "table"
-                && name == table
+                && (what == "table" || what == "index")
+                && name == wanted
             {
                 return u32::try_from(*root).ok();
             }
@@ -332,11 +423,11 @@ mod tests {
                 connection.execute("INSERT INTO words VALUES (?1)", [format!("{n:0>60}")]).unwrap();
             }
         });
-        for name in ["t0", "t60", "t119", "words"] {
+        for name in ["t0", "t60", "t119", "words", "by_word"] {
             let sql = format!("SELECT rootpage FROM sqlite_schema WHERE name = '{name}'");
             assert_eq!(root_of(&image, name).map(|root| root as usize), Some(number(&connection, &sql)), "{name}");
         }
-        assert_eq!((root_of(&image, "t120"), root_of(&image, "by_word")), (None, None), "no such table");
+        assert_eq!(root_of(&image, "t120"), None, "no such table");
         assert!(matches!(kind(&image.page(1).unwrap(), 1), Kind::Inner(children) if children.len() > 1));
         let index = number(&connection, "SELECT rootpage FROM sqlite_schema WHERE name = 'by_word'");
         let index = u32::try_from(index).unwrap();
@@ -348,6 +439,100 @@ mod tests {
         let (found, whole) = leaves(&image, root_of(&image, "words").unwrap());
         assert!(whole && found.len() > 10);
         assert!(!leaves(&image, index).1, "an index has no leaves of a table");
+    }
+
+    /// The numbers of the rows to which an index leads, in order, and whether it was read whole.
+    fn led_to(image: &Image, index: &str) -> (Vec<i64>, bool) {
+        let mut led = Vec::new();
+        let whole = entries(image, root_of(image, index).unwrap(), |columns| {
+            let [Value::Text(word), Value::Int(row)] = columns else { return Err(columns.to_vec()) };
+            assert_eq!(word.parse(), Ok(*row));
+            led.push(*row);
+            Ok(())
+        });
+        led.sort_unstable();
+        (led, whole.unwrap())
+    }
+
+    #[test]
+    fn an_index_leads_to_every_row_once_and_says_when_a_part_of_it_is_gone() {
+        let (_, image, dir) = made(|connection| {
+            connection.execute_batch("CREATE TABLE words (word); CREATE INDEX by_word ON words (word)").unwrap();
+            for n in 1..=3000 {
+                connection.execute("INSERT INTO words VALUES (?1)", [format!("{n:0>200}")]).unwrap();
+            }
+        });
+        assert_eq!(led_to(&image, "by_word"), ((1..=3000).collect(), true));
+        let root = root_of(&image, "by_word").unwrap();
+        let (_, children) = index_page(&image.page(root).unwrap(), root).unwrap();
+        let (_, leaves) = index_page(&image.page(children[0]).unwrap(), children[0]).unwrap();
+        assert!(children.len() > 1 && leaves.len() > 1, "three levels");
+        let path = dir.path().join("db");
+        let sound = std::fs::read(&path).unwrap();
+        for (page, other) in [(leaves[1], [0; 4]), (leaves[0], [0x0d, 0, 0, 0]), (children[1], [0x02, 0, 0, 0xff])] {
+            let mut damaged = sound.clone();
+            damaged[(page as usize - 1) * PAGE_BYTES..][..4].copy_from_slice(&other);
+            std::fs::write(&path, &damaged).unwrap();
+            let (led, whole) = led_to(&Image::open(&path, &dir.path().join("none")).unwrap(), "by_word");
+            assert!(!whole && led.len() < 3000 && led.len() > 1000, "{}", led.len());
+        }
+        let mut circle = sound;
+        let right = (children[0] as usize - 1) * PAGE_BYTES + 8;
+        circle[right..right + 4].copy_from_slice(&root.to_be_bytes());
+        std::fs::write(&path, &circle).unwrap();
+        assert!(!led_to(&Image::open(&path, &dir.path().join("none")).unwrap(), "by_word").1);
+    }
+
+    #[test]
+    fn an_entry_longer_than_its_page_keeps_is_none() {
+        for (length, whole) in [(992, true), (998, true), (999, false), (5000, false)] {
+            let (_, image, _dir) = made(|connection| {
+                connection.execute_batch("CREATE TABLE t (a); CREATE INDEX i ON t (a)").unwrap();
+                connection.execute("INSERT INTO t VALUES (zeroblob(?1))", [length]).unwrap();
+            });
+            let read = entries(&image, root_of(&image, "i").unwrap(), |_| Ok::<(), ()>(()));
+            assert_eq!(read, Ok(whole), "{length}");
+        }
+    }
+
+    #[test]
+    fn every_page_of_a_table_that_sqlite_wrote_adds_up_and_none_whose_head_was_flipped() {
+        let (_, image, _dir) = made(|connection| {
+            connection.execute_batch("CREATE TABLE t (a)").unwrap();
+            for n in 0..900i64 {
+                let length = [n % 7, n % 50, 300 + n % 90, 9000][usize::try_from(n % 4).unwrap()];
+                connection.execute("INSERT INTO t VALUES (zeroblob(?1))", [length]).unwrap();
+            }
+            // Free blocks, fragments, and what is moved together again.
+            connection.execute_batch("DELETE FROM t WHERE rowid % 3 = 0 OR rowid % 7 = 0").unwrap();
+            connection.execute_batch("UPDATE t SET a = zeroblob(length(a) - 2) WHERE rowid % 5 = 0").unwrap();
+            connection.execute_batch("UPDATE t SET a = zeroblob(length(a) + 9) WHERE rowid % 11 = 0").unwrap();
+        });
+        let (mut inner, mut leaves, mut blocks, mut fragments) = (0, 0, 0, 0);
+        for number in image.numbers() {
+            let page = image.page(number).unwrap();
+            match kind(&page, number) {
+                Kind::Inner(_) => inner += 1,
+                Kind::Leaf(_) => leaves += 1,
+                Kind::Index | Kind::Other => continue,
+            }
+            assert!(adds_up(&page, number), "page {number}");
+            let base = if number == 1 { 100 } else { 0 };
+            blocks += usize::from(page[base + 1] != 0);
+            fragments += usize::from(page[base + 7] != 0);
+            // A free block that is none hides no row.
+            let head = (base..base + 8).filter(|at| !(base + 1..base + 3).contains(at));
+            for (at, bit) in head.flat_map(|at| (0..8).map(move |bit| (at, 1 << bit))) {
+                let mut flipped = page.clone();
+                flipped[at] ^= bit;
+                assert!(!adds_up(&flipped, number), "page {number}, byte {at}, {bit}");
+            }
+        }
+        assert!(inner > 0 && leaves > 30 && blocks > 10 && fragments > 5, "{inner} {leaves} {blocks} {fragments}");
+        let mut circle = vec![0; PAGE_BYTES];
+        (circle[0], circle[1], circle[5]) = (0x0d, 0x0f, 0x0f);
+        (circle[0xf00], circle[0xf02]) = (0x0f, 1);
+        assert!(!adds_up(&circle, 2), "free blocks in a circle");
     }
 
     #[test]

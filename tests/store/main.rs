@@ -11,6 +11,7 @@
 
 mod books;
 mod files;
+mod mended;
 mod read;
 mod rescue;
 mod rules;

@@ -1,11 +1,16 @@
 //! Salvage: every row that a damaged database still holds goes into a new one, found page by page and believed only
 //! with its checksum.
 
+mod bodies;
+mod books;
+mod mend;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use self::books::{LANE_NUMBERS, Lane, adds_up};
 use super::books::lane_crc;
 use super::pages::{Image, Page};
 use super::records::{self, Kind, Row, Value};
@@ -21,18 +26,8 @@ const SEQ_FLOOR_AHEAD_MAX: i64 = 1_000_000;
 /// What a till's repeat is told about a decline whose words were lost.
 const DECLINE_LOST: &[u8] =
     br#"{"data":[],"message":"The provider declined this reward; its words were lost","errors":[]}"#;
-/// The columns of `lane` after its number and its name.
-const LANE_NUMBERS: [&str; 9] = [
-    "accepted",
-    "pending",
-    "confirmed",
-    "declined",
-    "parked",
-    "voided",
-    "gone_confirmed",
-    "gone_declined",
-    "gone_voided",
-];
+/// How many columns the tables have that there are.
+const COLUMNS: [usize; 7] = [2, 3, 5, 7, 8, 20, 22];
 
 /// What was kept and what was not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,20 +36,12 @@ pub struct Tally {
     pub kept: u64,
     /// Of these pending: each is uncertain now.
     pub pending: u64,
-    /// Of these parked because their body or their state could not be read.
+    /// Of these parked because their body, their state or their row could not be read.
     pub parked: u64,
+    /// Of these such as had one flipped bit, which their checksum told.
+    pub mended: u64,
     /// Redemptions that the books know and the file does not; `None` when the books, or the newest of them, were lost.
     pub lost: Option<u64>,
-}
-
-/// A lane as its row says.
-#[derive(Debug, Default)]
-struct Lane {
-    name: Option<String>,
-    /// [`LANE_NUMBERS`].
-    numbers: Option<Vec<i64>>,
-    /// The rest of its row: what its link must not forget.
-    memory: Vec<Value>,
 }
 
 /// The work in progress.
@@ -68,6 +55,9 @@ struct Salvage<'a> {
     only: Option<BTreeSet<u32>>,
     /// The page that is being read; zero: one of which the number cannot be believed.
     page: u32,
+    /// Whether a body without its row says that the row was lost, and not that it is an old copy.
+    is_current: bool,
+    mender: mend::Mender,
     seq_floor: i64,
     /// How long the log must be at least, where the database still says so.
     log_bytes: Option<u64>,
@@ -80,7 +70,7 @@ struct Salvage<'a> {
 /// The new database cannot be written.
 pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), StoreError> {
     to.execute_batch("BEGIN")?;
-    let (pages, only) = pages_to_read(image);
+    let Reading { pages, only, is_current } = reading(image);
     let mut work = Salvage {
         image,
         sql: to,
@@ -88,12 +78,15 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
         suspects: image.doubtful().into_iter().collect(),
         only,
         page: 0,
+        is_current,
+        mender: mend::Mender::default(),
         seq_floor: 0,
         log_bytes: None,
         parked: 0,
     };
-    work.read(&pages, Salvage::take_row)?;
-    work.read(&pages, Salvage::take_body)?;
+    work.read(&pages, Salvage::ROWS)?;
+    work.read(&pages, Salvage::BODIES)?;
+    work.restore_from_bodies()?;
     work.park_without_body()?;
     work.drop_orphans()?;
     let tally = work.keep_books()?;
@@ -101,73 +94,102 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
     Ok((tally, Seq(work.seq_floor.saturating_add(SEQ_GAP))))
 }
 
+/// What is read, and how far it is believed.
+struct Reading {
+    pages: Vec<u32>,
+    /// See [`Salvage::only`].
+    only: Option<BTreeSet<u32>>,
+    /// See [`Salvage::is_current`].
+    is_current: bool,
+}
+
 /// Which pages hold rows: none of the free list, where old copies lie. But one to which the redemptions' tree leads is
 /// read, so that a damaged list hides nothing; and so is one that the log wrote, where the log's damage may have hidden
 /// a newer list. Where the list cannot be followed and the tree can, which pages alone hold redemptions; a tree of
 /// which a newer part may be lost says nothing about the others.
-fn pages_to_read(image: &Image) -> (Vec<u32>, Option<BTreeSet<u32>>) {
+fn reading(image: &Image) -> Reading {
     let root = records::root_of(image, "redemption");
     let (leaves, whole) = root.map_or((Vec::new(), false), |root| records::leaves(image, root));
     let leaves: BTreeSet<u32> = leaves.into_iter().collect();
     let list = records::free_pages(image);
     let is_broken = image.is_broken();
+    let is_current = list.is_some() && !is_broken;
     let is_whole = whole && list.is_none() && !is_broken;
     let free: BTreeSet<u32> = list.unwrap_or_default().into_iter().collect();
     let is_used = |page: &u32| leaves.contains(page) || (is_broken && image.is_logged(*page));
     let pages = image.numbers().into_iter().filter(|page| !free.contains(page) || is_used(page)).collect();
-    (pages, is_whole.then_some(leaves))
+    Reading { pages, only: is_whole.then_some(leaves), is_current }
 }
 
-/// What keeps the rows of some tables; see [`Salvage::take_row`].
-type Take<'a> = fn(&mut Salvage<'a>, &Row, bool) -> Result<bool, StoreError>;
+/// What is done with every row that is found.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    /// Keeps the rows of some tables; see [`Salvage::take_row`].
+    take: fn(&mut Salvage<'a>, &Row, bool) -> Result<bool, StoreError>,
+    /// Whether a row of these tables has a checksum, and is as it was written.
+    proves: fn(&Salvage<'a>, &Row) -> Result<bool, StoreError>,
+    /// What is done at last with one that is not, although its page leads to it.
+    otherwise: fn(&mut Salvage<'a>, &Row) -> Result<(), StoreError>,
+}
 
 impl<'a> Salvage<'a> {
-    fn read(&mut self, pages: &[u32], take: Take<'a>) -> Result<(), StoreError> {
+    /// Every table but the bodies'.
+    const ROWS: Pass<'a> = Pass { take: Self::take_row, proves: |_, row| Ok(is_proven(row)), otherwise: |_, _| Ok(()) };
+    /// The bodies, once the redemptions say which is whose.
+    const BODIES: Pass<'a> =
+        Pass { take: Self::take_body, proves: Self::proves_body, otherwise: Self::take_body_alone };
+
+    fn read(&mut self, pages: &[u32], pass: Pass<'a>) -> Result<(), StoreError> {
         for number in pages {
             self.page = *number;
             let Some(page) = self.image.page(*number) else {
                 self.suspects.insert(*number);
                 continue;
             };
-            if !self.take_all(&page, *number, take)? {
+            if !self.take_all(&page, *number, pass)? {
                 self.suspects.insert(*number);
             }
         }
         self.page = 0;
         for page in self.image.loose() {
-            self.take_anywhere(&page, take)?;
+            self.take_anywhere(&page, pass)?;
+            self.mend_all(&page, pass)?;
         }
         for number in self.suspects.clone() {
             self.page = number;
             for page in self.image.page(number).into_iter().chain(self.image.older(number)) {
-                self.take_anywhere(&page, take)?;
+                self.take_anywhere(&page, pass)?;
             }
         }
         Ok(())
     }
 
     /// The rows to which the page's own pointers lead; false when the page or one of them is not as it should be.
-    fn take_all(&mut self, page: &Page, number: u32, take: Take<'a>) -> Result<bool, StoreError> {
+    fn take_all(&mut self, page: &Page, number: u32, pass: Pass<'a>) -> Result<bool, StoreError> {
         let cells = match records::kind(page, number) {
             Kind::Leaf(cells) => cells,
-            Kind::Inner(_) | Kind::Index => return Ok(true),
+            Kind::Inner(_) => return Ok(records::adds_up(page, number)),
+            Kind::Index => return Ok(true),
             Kind::Other => return Ok(page.iter().all(|byte| *byte == 0)),
         };
-        let mut sound = true;
-        for at in cells {
-            sound &= match records::row_at(self.image, page, at) {
-                Some(row) => take(self, &row, true)?,
-                None => false,
-            };
+        let mut sound = records::adds_up(page, number);
+        for at in &cells {
+            let row = records::row_at(self.image, page, *at);
+            let taken = row.as_ref().map_or(Ok(false), |row| (pass.take)(self, row, true))?;
+            if taken || self.mend(page, mend::span(&cells, *at), pass)? {
+                continue;
+            }
+            sound = false;
+            row.map_or(Ok(()), |row| (pass.otherwise)(self, &row))?;
         }
         Ok(sound)
     }
 
     /// Rows at any place of the page: its header and its pointers are not believed.
-    fn take_anywhere(&mut self, page: &Page, take: Take<'a>) -> Result<(), StoreError> {
+    fn take_anywhere(&mut self, page: &Page, pass: Pass<'a>) -> Result<(), StoreError> {
         for at in 8..page.len() {
             if let Some(row) = records::row_at(self.image, page, at) {
-                take(self, &row, false)?;
+                (pass.take)(self, &row, false)?;
             }
         }
         Ok(())
@@ -183,10 +205,11 @@ impl<'a> Salvage<'a> {
             5 if pointed => self.take_answer(row),
             8 if pointed => self.take_event(row),
             7 if pointed => Ok(self.take_meta(row)),
-            _ => Ok(true),
+            columns => Ok(COLUMNS.contains(&columns)),
         }
     }
 
+    /// One of which the checksum fits and the state does not is parked and never mended: no checksum covers the state.
     fn take_redemption(&mut self, row: &Row) -> Result<bool, StoreError> {
         if self.page != 0 && self.only.as_ref().is_some_and(|leaves| !leaves.contains(&self.page)) {
             return Ok(true);
@@ -210,14 +233,41 @@ impl<'a> Salvage<'a> {
     }
 
     fn take_body(&mut self, row: &Row, _: bool) -> Result<bool, StoreError> {
-        let [_, Value::Blob(body)] = row.columns.as_slice() else { return Ok(true) };
-        let sql = "SELECT body_crc FROM redemption WHERE seq = ?1";
-        let crc: Option<u32> = self.sql.prepare_cached(sql)?.query_row([row.rowid], |row| row.get(0)).optional()?;
-        let fits = crc.is_none_or(|crc| crc == crc32c::crc32c(body));
-        if fits && crc.is_some() {
-            self.sql.prepare_cached("INSERT OR IGNORE INTO body VALUES (?1, ?2)")?.execute((row.rowid, body))?;
+        if row.columns.len() != 2 {
+            return Ok(COLUMNS.contains(&row.columns.len()));
+        }
+        let fits = self.is_whole_body(row)?;
+        if fits {
+            self.keep_body(row)?;
         }
         Ok(fits)
+    }
+
+    fn keep_body(&self, row: &Row) -> Result<(), StoreError> {
+        let [_, Value::Blob(body)] = row.columns.as_slice() else { return Ok(()) };
+        self.sql.prepare_cached("INSERT OR IGNORE INTO body VALUES (?1, ?2)")?.execute((row.rowid, body))?;
+        Ok(())
+    }
+
+    /// Its row was lost, unless it is an old copy.
+    fn take_body_alone(&mut self, row: &Row) -> Result<(), StoreError> {
+        let is_alone = row.columns.len() == 2 && self.is_current && self.body_crc(row.rowid)?.is_none();
+        if is_alone { self.keep_body(row) } else { Ok(()) }
+    }
+
+    fn proves_body(&self, row: &Row) -> Result<bool, StoreError> {
+        Ok(matches!(row.columns.first(), Some(Value::Null)) && self.is_whole_body(row)?)
+    }
+
+    fn is_whole_body(&self, row: &Row) -> Result<bool, StoreError> {
+        let [_, Value::Blob(body)] = row.columns.as_slice() else { return Ok(false) };
+        Ok(self.body_crc(row.rowid)? == Some(crc32c::crc32c(body)))
+    }
+
+    /// What the redemption of this number says about its body.
+    fn body_crc(&self, seq: i64) -> Result<Option<u32>, StoreError> {
+        let sql = "SELECT body_crc FROM redemption WHERE seq = ?1";
+        Ok(self.sql.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?)
     }
 
     fn take_lane_name(&mut self, row: &Row) -> bool {
@@ -320,91 +370,6 @@ impl<'a> Salvage<'a> {
         self.sql.execute(sql, [DECLINE_LOST])?;
         Ok(())
     }
-
-    /// How many rows of each lane and state there are. They are counted here, because SQLite would sort all of them
-    /// in memory first.
-    fn count_rows(&self) -> Result<Vec<(i64, i64, i64)>, StoreError> {
-        let mut counts: BTreeMap<(i64, i64), i64> = BTreeMap::new();
-        let mut statement = self.sql.prepare("SELECT lane, state FROM redemption")?;
-        for row in statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
-            *counts.entry(row?).or_default() += 1;
-        }
-        Ok(counts.into_iter().map(|((lane, state), count)| (lane, state, count)).collect())
-    }
-
-    /// The lifetime totals: the rows that are here, and those that had left after their retention.
-    fn keep_books(&mut self) -> Result<Tally, StoreError> {
-        let rows = self.count_rows()?;
-        for (lane, _, _) in &rows {
-            self.lanes.entry(*lane).or_default();
-        }
-        let (mut known, mut total) = (self.lanes.values().all(|lane| lane.numbers.is_some()), 0i64);
-        for (number, lane) in &self.lanes {
-            let here = |state: i64| rows.iter().find(|row| (row.0, row.1) == (*number, state)).map_or(0, |row| row.2);
-            let had = lane.numbers.clone().unwrap_or_else(|| vec![0; LANE_NUMBERS.len()]);
-            let gone: [i64; 3] = had.get(6..9).and_then(|gone| gone.try_into().ok()).unwrap_or_default();
-            let states = [here(0), here(1) + gone[0], here(2) + gone[1], here(3), here(4) + gone[2]];
-            let accepted: i64 = states.iter().sum();
-            total += had.first().copied().unwrap_or(0) - accepted;
-            self.seq_floor = self.seq_floor.max(had.first().copied().unwrap_or(0));
-            self.write_lane(*number, lane, (accepted, states, gone))?;
-        }
-        // Books from before the log was lost know nothing of what was in it.
-        known &= !self.lanes.is_empty() && self.log_bytes.is_some_and(|bytes| self.image.log_bytes() >= bytes);
-        let here =
-            |state: Option<i64>| rows.iter().filter(|row| state.is_none_or(|s| s == row.1)).map(|row| row.2).sum();
-        let count = |rows: i64| u64::try_from(rows).unwrap_or(0);
-        Ok(Tally {
-            kept: count(here(None)),
-            pending: count(here(Some(State::Pending as i64))),
-            parked: self.parked,
-            lost: known.then(|| count(total)),
-        })
-    }
-
-    fn write_lane(
-        &self,
-        number: i64,
-        lane: &Lane,
-        (accepted, states, gone): (i64, [i64; 5], [i64; 3]),
-    ) -> Result<(), StoreError> {
-        let name = lane.name.clone().unwrap_or_else(|| format!("unknown-{number}"));
-        let columns = LANE_NUMBERS.join(", ");
-        let sql =
-            format!("INSERT INTO lane (lane, name, {columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
-        let [pending, confirmed, declined, parked, voided] = states;
-        let values = rusqlite::params![
-            number, name, accepted, pending, confirmed, declined, parked, voided, gone[0], gone[1], gone[2]
-        ];
-        self.sql.execute(&sql, values)?;
-        let crc = lane_crc(number, &name);
-        self.sql.execute("INSERT INTO lane_name VALUES (?1, ?2, ?3)", (number, &name, crc))?;
-        self.write_memory(number, lane)
-    }
-
-    /// A hold, an outage's start and a pending `Retry-After` go on as they were.
-    fn write_memory(&self, number: i64, lane: &Lane) -> Result<(), StoreError> {
-        let [
-            Value::Text(hold),
-            Value::Text(detail),
-            Value::Int(since),
-            Value::Int(outage),
-            Value::Int(noted),
-            Value::Int(trusted),
-            Value::Text(boot),
-            Value::Int(until),
-            Value::Int(left),
-        ] = lane.memory.as_slice()
-        else {
-            return Ok(());
-        };
-        let sql = "UPDATE lane SET hold = ?2, hold_detail = ?3, hold_ms = ?4, outage_ms = ?5, outage_noted_ms = ?6, \
-             outage_trusted = ?7, wait_boot = ?8, wait_until_ms = ?9, wait_left_ms = ?10 WHERE lane = ?1";
-        let outage = (*outage).max(0);
-        let (trusted, until, left) = (i64::from(*trusted != 0), (*until).max(0), (*left).max(0));
-        self.sql.execute(sql, (number, hold, detail, since, outage, noted, trusted, boot, until, left))?;
-        Ok(())
-    }
 }
 
 /// Records what happened, and from which number on rows are counted.
@@ -418,13 +383,6 @@ pub(super) fn sign(to: &Connection, path: &Path, (event, note): (&Event, &str), 
     let sql = "INSERT INTO meta (one, clean, device, inode, seq_floor, salvage) VALUES (1, 0, ?1, ?2, ?3, ?4)";
     to.execute(sql, (device, inode, floor.0, note))?;
     Ok(())
-}
-
-/// Totals that can be: none negative, and the states make up what was accepted.
-fn adds_up(numbers: &[i64]) -> bool {
-    let [accepted, states @ ..] = numbers else { return false };
-    let sum: Option<i64> = states.iter().take(5).try_fold(0i64, |sum, state| sum.checked_add(*state));
-    numbers.iter().all(|number| *number >= 0) && sum == Some(*accepted)
 }
 
 fn whole_number(value: &Value) -> Option<i64> {
@@ -494,6 +452,21 @@ fn stored(row: &Row) -> Option<(Stored, bool)> {
     };
     let readable = change(&mut stored, changing);
     Some((stored, readable))
+}
+
+/// Whether this is a redemption and as it was written, as far as can be told of what no checksum covers.
+fn is_proven(row: &Row) -> bool {
+    let proven = |(stored, readable): (Stored, bool)| readable && stored.seq.0 > 0 && stored.is_intact();
+    let [Value::Null, _, Value::Int(_) | Value::Null, .., state, in_flight, Value::Int(marks), attempts, settled] =
+        row.columns.as_slice()
+    else {
+        return false;
+    };
+    let can_be = matches!(
+        (state, in_flight, attempts, settled),
+        (Value::Int(_), Value::Int(0 | 1), Value::Int(0..), Value::Int(_) | Value::Null)
+    );
+    can_be && mark::alone(*marks).is_some() && stored(row).is_some_and(proven)
 }
 
 /// Where the row stood. One that was settled and cannot say how is parked: sending it again could redeem what was

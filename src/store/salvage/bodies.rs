@@ -1,0 +1,179 @@
+//! Redemptions of which only the body is left: it holds the five fields, and the indexes still say where each stood.
+
+use rusqlite::OptionalExtension;
+
+use super::Salvage;
+use crate::contract;
+use crate::redemption::{Fingerprint, Request, Seq, State};
+use crate::store::StoreError;
+use crate::store::records::{self, Value};
+use crate::store::row::{self, Stored};
+use crate::store::schema::{kind, mark};
+
+/// What stands for the till of a redemption whose row was lost.
+const TILL_UNKNOWN: &str = "unknown";
+
+/// How far from it other redemptions of its business are looked for.
+const NEAR: i64 = 10_000;
+
+/// Where a redemption stood whose row was lost.
+#[derive(Clone, Copy)]
+enum Stood {
+    /// The index of pending rows has it, with this lane.
+    Pending(i64),
+    /// The index of exceptions has it, or no index although all are there: then it was confirmed.
+    Settled(State),
+    Unknown,
+}
+
+impl Stood {
+    fn state(self) -> State {
+        match self {
+            Self::Settled(state) => state,
+            Self::Pending(_) | Self::Unknown => State::Parked,
+        }
+    }
+
+    fn note(self) -> &'static str {
+        match self {
+            Self::Pending(_) => {
+                "its row was lost with the damaged database, its body was not: it was waiting, and whether an attempt \
+                 had reached the provider is not known"
+            }
+            Self::Settled(_) => "its row was lost with the damaged database, its body was not: its till is not known",
+            Self::Unknown => {
+                "its row was lost with the damaged database, its body was not: whether it was delivered is not known"
+            }
+        }
+    }
+}
+
+impl Salvage<'_> {
+    /// Gives every body without its row a row again. What was pending is parked: its id went with its row, and under
+    /// another the provider could take it twice.
+    pub(super) fn restore_from_bodies(&mut self) -> Result<(), StoreError> {
+        if self.bodies_alone()?.is_empty() {
+            return Ok(());
+        }
+        let whole = [self.restore_pending()?, self.restore_exceptions()?].into_iter().all(|whole| whole);
+        let rest = if whole { Stood::Settled(State::Confirmed) } else { Stood::Unknown };
+        for seq in self.bodies_alone()? {
+            self.restore(seq, rest)?;
+        }
+        self.sql.execute("DELETE FROM body WHERE seq NOT IN (SELECT seq FROM redemption)", [])?;
+        Ok(())
+    }
+
+    fn bodies_alone(&self) -> Result<Vec<i64>, StoreError> {
+        let sql = "SELECT seq FROM body WHERE seq NOT IN (SELECT seq FROM redemption) ORDER BY seq";
+        let mut statement = self.sql.prepare(sql)?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// False when the index could not be read whole.
+    fn restore_pending(&mut self) -> Result<bool, StoreError> {
+        self.restore_by("redemption_pending", |columns| match columns {
+            [Value::Int(lane), ..] => Stood::Pending(*lane),
+            _ => Stood::Unknown,
+        })
+    }
+
+    /// As [`Self::restore_pending`].
+    fn restore_exceptions(&mut self) -> Result<bool, StoreError> {
+        self.restore_by("redemption_exception", |columns| match columns {
+            [Value::Int(state), ..] => {
+                State::from_number(*state).filter(|state| is_exception(*state)).map_or(Stood::Unknown, Stood::Settled)
+            }
+            _ => Stood::Unknown,
+        })
+    }
+
+    fn restore_by(&mut self, index: &str, stood: impl Fn(&[Value]) -> Stood) -> Result<bool, StoreError> {
+        let image = self.image;
+        let Some(root) = records::root_of(image, index) else { return Ok(false) };
+        records::entries(image, root, |columns| match columns.last() {
+            Some(Value::Int(seq)) => self.restore(*seq, stood(columns)),
+            _ => Ok(()),
+        })
+    }
+
+    /// Nothing happens where the row is there, or the body is not or is none.
+    fn restore(&mut self, seq: i64, stood: Stood) -> Result<(), StoreError> {
+        if row::by_seq(self.sql, Seq(seq))?.is_some() {
+            return Ok(());
+        }
+        let body = row::body(self.sql, Seq(seq))?;
+        let Some(request) = contract::parse(body.into()).ok().filter(|_| seq > 0) else { return Ok(()) };
+        let lane = self.lane_of(seq, &request, stood)?;
+        let row = restored(seq, lane, self.accepted_about(seq)?, &request, stood.state());
+        row.insert_row(self.sql)?;
+        self.seq_floor = self.seq_floor.max(seq);
+        self.parked += u64::from(row.state == State::Parked);
+        let sql = "INSERT INTO answer (seq, note) VALUES (?1, ?2) ON CONFLICT (seq) DO UPDATE SET note = \
+             coalesce(note || '; ', '') || excluded.note";
+        self.sql.prepare_cached(sql)?.execute((seq, stood.note()))?;
+        Ok(())
+    }
+
+    /// The lane that its index names, else the one of another redemption of this business, else any.
+    fn lane_of(&self, seq: i64, request: &Request, stood: Stood) -> Result<i64, StoreError> {
+        if let Stood::Pending(lane) = stood
+            && self.lanes.contains_key(&lane)
+        {
+            return Ok(lane);
+        }
+        let sql = "SELECT lane FROM redemption WHERE seq BETWEEN ?1 - ?2 AND ?1 + ?2 AND business = ?3 LIMIT 1";
+        let values = (seq, NEAR, &request.business_refrence);
+        let known = self.sql.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?;
+        Ok(known.or_else(|| self.lanes.keys().next().copied()).unwrap_or(1))
+    }
+
+    /// When the redemption before it was accepted, or else the one after it.
+    fn accepted_about(&self, seq: i64) -> Result<i64, StoreError> {
+        let sql = "SELECT coalesce((SELECT accepted_ms FROM redemption WHERE seq < ?1 ORDER BY seq DESC LIMIT 1), \
+             (SELECT accepted_ms FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT 1), 0)";
+        Ok(self.sql.prepare_cached(sql)?.query_row([seq], |row| row.get(0))?)
+    }
+}
+
+fn is_exception(state: State) -> bool {
+    matches!(state, State::Declined | State::Parked | State::Voided)
+}
+
+/// A row made of its body. What the provider may know about it holds its code.
+fn restored(seq: i64, lane: i64, accepted_ms: i64, request: &Request, state: State) -> Stored {
+    let Request { reward_code, business_refrence, branch_id, date, timestamp, body } = request;
+    let fields = [TILL_UNKNOWN, reward_code.reveal(), business_refrence, branch_id, date, timestamp];
+    let is_doubtful = matches!(state, State::Parked | State::Voided);
+    let mut row = Stored {
+        seq: Seq(seq),
+        tag: tag_of(seq, body),
+        origin: None,
+        lane,
+        till: TILL_UNKNOWN.to_owned(),
+        key: Fingerprint::of(&[&["fields"], &fields[..]].concat()).0,
+        request: Fingerprint::of_request(request).0,
+        guard: row::guard_of(business_refrence, reward_code),
+        business: business_refrence.clone(),
+        code: reward_code.clone(),
+        branch: branch_id.clone(),
+        date: date.clone(),
+        accepted_ms,
+        kind: kind::KEYLESS,
+        body_crc: crc32c::crc32c(body),
+        crc: 0,
+        state,
+        in_flight: false,
+        marks: if is_doubtful { mark::UNCERTAIN } else { 0 },
+        attempts: 1,
+        settled_ms: Some(accepted_ms),
+    };
+    row.crc = row.checksum();
+    row
+}
+
+/// The same at every salvage, so that what is exported twice is imported once.
+fn tag_of(seq: i64, body: &[u8]) -> [u8; 12] {
+    let Fingerprint(whole) = Fingerprint::of(&["restored", &seq.to_string(), &String::from_utf8_lossy(body)]);
+    whole.first_chunk().copied().unwrap_or_default()
+}
