@@ -43,6 +43,9 @@ pub const FAULTS_IN_A_ROW: usize = 3;
 pub const DECLINES_ALONE: usize = 3;
 /// So many alike declines hold the lane.
 pub const DECLINES_HOLD: usize = 10;
+/// The end of an outage that a held lane hears of is kept at once if the outage was so long; a shorter one costs
+/// nobody anything when a crash makes it go on.
+const OUTAGE_WORTH_KEEPING: Duration = Duration::from_secs(1);
 
 /// Where the link stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -438,12 +441,16 @@ impl Link {
                 Effects { changed, ..Effects::default() }
             }
             // What was on the wire when somebody held the lane: it stays held, and the provider has spoken.
-            Phase::Held(why) if why.cause.is_for_a_person() => {
-                (self.heard_at, self.carried) = (now, Duration::ZERO);
-                Effects::default()
-            }
+            Phase::Held(why) if why.cause.is_for_a_person() => self.heard(now),
             Phase::Down(_) | Phase::Held(_) => self.go_up(now),
         }
+    }
+
+    /// The provider has spoken and the lane stays held. The end of an outage is to be kept.
+    fn heard(&mut self, now: Duration) -> Effects {
+        let changed = self.outage(now) >= OUTAGE_WORTH_KEEPING;
+        (self.heard_at, self.carried) = (now, Duration::ZERO);
+        Effects { changed, ..Effects::default() }
     }
 
     fn go_up(&mut self, now: Duration) -> Effects {
@@ -498,7 +505,7 @@ impl Link {
                 self.carried = Duration::ZERO;
                 Effects::default()
             }
-            Phase::Held(_) => Effects::default(),
+            Phase::Held(_) => self.heard(now),
         };
         Effects { unclaim: true, changed: true, ..effects }
     }

@@ -454,6 +454,33 @@ fn an_operators_hold_survives_a_restart_and_the_outage_goes_on() {
 }
 
 #[test]
+fn a_held_lane_that_hears_the_end_of_an_outage_keeps_it_at_once() {
+    for (verdict, hold) in [
+        (Verdict::Confirmed, Cause::Operator),
+        (declined("no such reward"), Cause::Operator),
+        (Verdict::Wait { at_least: None, clean: true }, Cause::Operator),
+        (Verdict::Wait { at_least: None, clean: true }, Cause::Credential),
+    ] {
+        let mut link = link();
+        end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+        if hold == Cause::Operator {
+            link.hold_by(s(100), "ann");
+        } else {
+            end(&mut link, s(100), 1, &Verdict::Credential);
+        }
+        assert!(end(&mut link, s(101), 1, &verdict).changed, "{verdict:?}: a crash now must not bring it back");
+        assert_eq!((cause(&link), link.outage(s(101))), (Some(("held", hold)), Duration::ZERO), "{verdict:?}");
+        assert_eq!(link.unended_outage(s(161)), s(60), "{verdict:?}: from then on it is another");
+    }
+    let mut link = link();
+    confirm(&mut link, 1);
+    link.hold_by(s(100), "ann");
+    let moment = Duration::from_millis(100_999);
+    assert!(!end(&mut link, moment, 1, &Verdict::Confirmed).changed, "there was no outage");
+    assert!(end(&mut link, moment + s(1), 2, &Verdict::Confirmed).changed);
+}
+
+#[test]
 fn what_ends_no_outage_does_not_reset_it() {
     let mut released = link();
     end(&mut released, s(1), 1, &Verdict::Road(Road::Connect));
