@@ -485,10 +485,13 @@ mod tests {
 
     #[test]
     fn an_entry_longer_than_its_page_keeps_is_none() {
-        for (length, whole) in [(992, true), (998, true), (999, false), (5000, false)] {
+        for (length, whole) in [(992, true), (997, true), (998, false), (5000, false)] {
             let (_, image, _dir) = made(|connection| {
                 connection.execute_batch("CREATE TABLE t (a); CREATE INDEX i ON t (a)").unwrap();
-                connection.execute("INSERT INTO t VALUES (zeroblob(?1))", [length]).unwrap();
+                // Others behind it in the page, so that there are bytes enough to be taken for its own.
+                for length in [400, 401, 402, length] {
+                    connection.execute("INSERT INTO t VALUES (zeroblob(?1))", [length]).unwrap();
+                }
             });
             let read = entries(&image, root_of(&image, "i").unwrap(), |_| Ok::<(), ()>(()));
             assert_eq!(read, Ok(whole), "{length}");

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::SystemTime;
 
 use redeemd::redemption::{Redemption, Seq, State};
-use redeemd::store::{Decision, Done, Ended, Exported, FILE, Filter, NewRedemption, Op, Remains, Tally};
+use redeemd::store::{
+    Decision, Done, Ended, Event, Exported, FILE, Filter, LaneMemory, NewRedemption, Op, Remains, Tally,
+};
 
 use crate::salvage::{LOG, PAGE, behind_its_back, bytes, checkpointed, write};
-use crate::world::{NOW_MS, World, confirmed, declined, new, parked};
+use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
 
 /// Every row as operators see it.
 fn all(world: &World) -> Vec<Redemption> {
@@ -104,6 +107,37 @@ fn a_mended_row_is_delivered_and_the_operator_reads_of_it() {
 }
 
 #[test]
+fn a_flipped_bit_in_the_log_costs_not_even_the_row_of_which_it_holds_the_only_copy() {
+    let mut world = World::new();
+    let first = world.take("till-keep", "FIRST");
+    world.restart();
+    let last = world.take("till-last", "LAST");
+    // Committed behind it on other pages: a damaged end of the log would be no damage but a torn write.
+    let hold = Event {
+        at_ms: NOW_MS,
+        id: None,
+        lane: LANE.to_owned(),
+        what: "hold".to_owned(),
+        by: "op".to_owned(),
+        detail: String::new(),
+    };
+    let memory = LaneMemory { outage_ms: 7, ..LaneMemory::default() };
+    world.run(&[Op::Record(hold), Op::Remember { lane: LANE.to_owned(), memory, streak: Vec::new() }]);
+    world.store = None;
+    let mut log = bytes(&world, LOG);
+    let at = log.windows(9).rposition(|bytes| bytes == b"till-last").unwrap();
+    assert_eq!(log.windows(9).filter(|bytes| *bytes == b"till-last").count(), 1);
+    log[at] ^= 1;
+    write(&world, LOG, &log);
+    world.open();
+    let salvage = world.report.salvage.clone().expect("the log is damaged");
+    let tally = salvage.tally;
+    assert_eq!((tally.kept, tally.pending, tally.mended, tally.lost), (2, 2, 1, Some(0)), "{salvage}");
+    let sent: Vec<_> = world.claim().into_iter().map(|row| row.id).collect();
+    assert_eq!(sent, [first.id, last.id]);
+}
+
+#[test]
 fn two_flipped_bits_in_one_row_are_never_taken_for_one() {
     let mut world = World::new();
     let taken = ["A", "B"].map(|code| world.take("till-keep", code));
@@ -165,6 +199,10 @@ fn a_redemption_whose_row_was_lost_comes_back_from_its_body_where_it_stood() {
     let has = |row: &Redemption, text: &str| row.note.as_ref().is_some_and(|note| note.contains(text));
     assert!(rows.iter().all(|row| row.till == "unknown" && has(row, "its row was lost with the damaged database")));
     assert!(has(&rows[0], "it was waiting") && has(&rows[3], "it says both; ") && has(&rows[4], "not wanted; "));
+    let age = |row: &Redemption| {
+        SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed() - row.accepted_at_ms / 1000
+    };
+    assert!(rows.iter().all(|row| !row.clock_trusted && (0..600).contains(&age(row))), "nobody knows when it was");
     assert!(rows.iter().all(|row| row.uncertain == matches!(row.state, State::Parked | State::Voided)));
     assert_eq!(rows[2].answer.as_ref().unwrap().status, 400);
     assert!(rows[2].answer.as_ref().unwrap().body.windows(14).any(|bytes| bytes == b"no such reward"));

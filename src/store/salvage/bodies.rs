@@ -3,6 +3,7 @@
 use rusqlite::OptionalExtension;
 
 use super::Salvage;
+use crate::clock::Clock;
 use crate::contract;
 use crate::redemption::{Fingerprint, Request, Seq, State};
 use crate::store::StoreError;
@@ -13,6 +14,8 @@ use crate::store::schema::{kind, mark};
 /// What stands for the till of a redemption whose row was lost.
 const TILL_UNKNOWN: &str = "unknown";
 
+/// What is said of each; its time is that of its neighbours, if any of them was left.
+const NOTE: &str = "its row was lost with the damaged database, its body was not: its till and its time are not known";
 /// How far from it other redemptions of its business are looked for.
 const NEAR: i64 = 10_000;
 
@@ -34,17 +37,13 @@ impl Stood {
         }
     }
 
-    fn note(self) -> &'static str {
-        match self {
-            Self::Pending(_) => {
-                "its row was lost with the damaged database, its body was not: it was waiting, and whether an attempt \
-                 had reached the provider is not known"
-            }
-            Self::Settled(_) => "its row was lost with the damaged database, its body was not: its till is not known",
-            Self::Unknown => {
-                "its row was lost with the damaged database, its body was not: whether it was delivered is not known"
-            }
-        }
+    fn note(self) -> String {
+        let more = match self {
+            Self::Pending(_) => "; it was waiting, and whether an attempt had reached the provider is not known",
+            Self::Settled(_) => "",
+            Self::Unknown => "; whether it was delivered is not known",
+        };
+        format!("{NOTE}{more}")
     }
 }
 
@@ -128,11 +127,12 @@ impl Salvage<'_> {
         Ok(known.or_else(|| self.lanes.keys().next().copied()).unwrap_or(1))
     }
 
-    /// When the redemption before it was accepted, or else the one after it.
+    /// When the redemption before it was accepted, or else the one after it; without either, now.
     fn accepted_about(&self, seq: i64) -> Result<i64, StoreError> {
         let sql = "SELECT coalesce((SELECT accepted_ms FROM redemption WHERE seq < ?1 ORDER BY seq DESC LIMIT 1), \
-             (SELECT accepted_ms FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT 1), 0)";
-        Ok(self.sql.prepare_cached(sql)?.query_row([seq], |row| row.get(0))?)
+             (SELECT accepted_ms FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT 1), ?2)";
+        let now = Clock::system().stamp().unix_ms;
+        Ok(self.sql.prepare_cached(sql)?.query_row((seq, now), |row| row.get(0))?)
     }
 }
 
