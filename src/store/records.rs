@@ -253,8 +253,8 @@ pub(super) fn leaves(image: &Image, root: u32) -> (Vec<u32>, bool) {
     (found, whole)
 }
 
-/// Tells `each` the columns of every entry of the index whose root is `root`, in no order; the answer says whether every
-/// page on the way could be read, and once.
+/// Tells `each` the columns of every entry of the index whose root is `root`, in no order; the answer says whether
+/// every page on the way could be read, and once.
 ///
 /// # Errors
 /// Those of `each`.
