@@ -330,6 +330,7 @@ fn a_body_that_is_no_redemption_and_one_of_an_older_time_give_no_row() {
         "DELETE FROM redemption WHERE seq = 1; UPDATE body SET body = x'7b7d' WHERE seq = 1",
         "DELETE FROM redemption WHERE seq = 1; UPDATE body SET seq = -1 WHERE seq = 1",
         "DELETE FROM redemption WHERE seq = 1; UPDATE body SET seq = 0 WHERE seq = 1",
+        "DELETE FROM redemption WHERE seq = 1; UPDATE body SET seq = 1000003 WHERE seq = 1",
     ] {
         let mut world = World::new();
         world.take("till-keep", "A");
@@ -339,7 +340,24 @@ fn a_body_that_is_no_redemption_and_one_of_an_older_time_give_no_row() {
         assert_eq!((tally.kept, tally.parked, tally.lost), (1, 0, Some(1)), "{sql}");
         world.crash();
         assert!(world.report.salvage.is_none(), "{sql}");
+        assert!(world.take("till-keep", "C").seq < Seq(10_000), "{sql}");
     }
+}
+
+#[test]
+fn a_store_that_lost_all_its_rows_and_counted_far_has_them_back() {
+    let mut world = World::new();
+    for code in ["A", "B"] {
+        world.take("till-keep", code);
+    }
+    behind_its_back(
+        &mut world,
+        "UPDATE lane SET accepted = 900000, confirmed = 899998, gone_confirmed = 899998; \
+         UPDATE body SET seq = seq + 1899998; DELETE FROM redemption",
+    );
+    let tally = rescued(&mut world);
+    assert_eq!((tally.kept, tally.parked, tally.lost), (2, 0, Some(0)), "{tally:?}");
+    assert!(world.take("till-keep", "C").seq > Seq(1_900_000));
 }
 
 #[test]

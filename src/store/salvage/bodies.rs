@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
-use super::Salvage;
+use super::{SEQ_FLOOR_AHEAD_MAX, Salvage};
 use crate::clock::Clock;
 use crate::contract;
 use crate::redemption::{Fingerprint, Request, Seq, State};
@@ -51,6 +51,7 @@ impl Salvage<'_> {
     /// Gives every body without its row a row again. What was pending is parked: its id went with its row, and under
     /// another the provider could take it twice.
     pub(super) fn restore_from_bodies(&mut self) -> Result<(), StoreError> {
+        self.drop_absurd()?;
         if self.bodies_alone()?.is_empty() {
             return Ok(());
         }
@@ -67,6 +68,20 @@ impl Salvage<'_> {
         let sql = "SELECT seq FROM body WHERE seq NOT IN (SELECT seq FROM redemption) ORDER BY seq";
         let mut statement = self.sql.prepare(sql)?;
         Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// A number far beyond every other was itself damaged, and would be where all later ones begin.
+    fn drop_absurd(&self) -> Result<(), StoreError> {
+        let accepted = self.lanes.values().filter_map(|lane| lane.numbers.as_ref()?.first().copied());
+        let mut known = accepted.fold(self.seq_floor, i64::max);
+        for seq in self.bodies_alone()? {
+            if seq.saturating_sub(known) > SEQ_FLOOR_AHEAD_MAX {
+                self.sql.prepare_cached("DELETE FROM body WHERE seq = ?1")?.execute([seq])?;
+            } else {
+                known = known.max(seq);
+            }
+        }
+        Ok(())
     }
 
     /// False when the index could not be read whole.
