@@ -353,7 +353,7 @@ fn a_store_that_lost_all_its_rows_and_counted_far_has_them_back() {
     behind_its_back(
         &mut world,
         "UPDATE lane SET accepted = 900000, confirmed = 899998, gone_confirmed = 899998; \
-         UPDATE body SET seq = seq + 1899998; DELETE FROM redemption",
+         UPDATE body SET seq = seq + 1899999; DELETE FROM redemption",
     );
     let tally = rescued(&mut world);
     assert_eq!((tally.kept, tally.parked, tally.lost), (2, 0, Some(0)), "{tally:?}");
