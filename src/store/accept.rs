@@ -213,14 +213,16 @@ fn is_a_namesakes(row: &Stored, request: &Request) -> bool {
 
 /// What names a till's request: its own key, else the till and the five fields.
 fn key_of(new: &NewRedemption) -> [u8; 16] {
-    let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = &new.request;
     match &new.key {
         Some(key) => Fingerprint::of(&["key", &new.till, key]).0,
-        None => {
-            Fingerprint::of(&["fields", &new.till, reward_code.reveal(), business_refrence, branch_id, date, timestamp])
-                .0
-        }
+        None => key_of_fields(&new.till, &new.request),
     }
+}
+
+/// What names a request to which its till gave no key.
+pub(super) fn key_of_fields(till: &str, request: &Request) -> [u8; 16] {
+    let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
+    Fingerprint::of(&["fields", till, reward_code.reveal(), business_refrence, branch_id, date, timestamp]).0
 }
 
 fn taken(row: &Stored, worth_waiting: bool) -> Taken {

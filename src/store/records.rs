@@ -84,12 +84,9 @@ fn inner_cell_bytes(page: &Page, at: usize) -> Option<usize> {
 }
 
 /// A cell is never shorter than the head of a free block.
-fn leaf_cell_bytes(page: &Page, at: usize) -> Option<usize> {
-    let (payload, end) = varint(page, at)?;
-    let (_, end) = varint(page, end)?;
-    let whole = usize::try_from(payload).ok().filter(|_| payload <= PAYLOAD_BYTES_MAX)?;
-    let local = local_bytes(whole);
-    Some((end - at + local + if local < whole { 4 } else { 0 }).max(4))
+fn leaf_cell_bytes(page: &Page, begin: usize) -> Option<usize> {
+    let Cell { whole, local, at, .. } = cell_at(page, begin)?;
+    Some((at - begin + local + if local < whole { 4 } else { 0 }).max(4))
 }
 
 /// The free blocks of a page, which follow each other upwards.
@@ -115,13 +112,7 @@ fn pointers(page: &Page, base: usize, header: usize) -> Option<Vec<usize>> {
 
 /// The row that begins at `at`, if one does; what does not fit into the page is followed through `image`.
 pub(super) fn row_at(image: &Image, page: &Page, at: usize) -> Option<Row> {
-    let (payload_bytes, at) = varint(page, at)?;
-    let (rowid, at) = varint(page, at)?;
-    if payload_bytes > PAYLOAD_BYTES_MAX {
-        return None;
-    }
-    let whole = usize::try_from(payload_bytes).ok()?;
-    let local = local_bytes(whole);
+    let Cell { rowid, whole, local, at } = cell_at(page, at)?;
     let start = page.get(at..at.checked_add(local)?)?;
     // Most places where a row could begin are none: look at the header before following anything.
     header_of(start, whole)?;
@@ -129,7 +120,24 @@ pub(super) fn row_at(image: &Image, page: &Page, at: usize) -> Option<Row> {
     if local < whole {
         follow(image, be32(page, at + local)?, whole, &mut payload)?;
     }
-    Some(Row { rowid: rowid.cast_signed(), columns: record(&payload)? })
+    Some(Row { rowid, columns: record(&payload)? })
+}
+
+/// What stands before the record in a cell of a table's leaf.
+struct Cell {
+    rowid: i64,
+    /// How long the record is, and how much of it is in this page.
+    whole: usize,
+    local: usize,
+    /// Where it begins.
+    at: usize,
+}
+
+fn cell_at(page: &Page, at: usize) -> Option<Cell> {
+    let (payload_bytes, at) = varint(page, at)?;
+    let (rowid, at) = varint(page, at)?;
+    let whole = usize::try_from(payload_bytes).ok().filter(|_| payload_bytes <= PAYLOAD_BYTES_MAX)?;
+    Some(Cell { rowid: rowid.cast_signed(), whole, local: local_bytes(whole), at })
 }
 
 fn local_bytes(whole: usize) -> usize {

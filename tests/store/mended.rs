@@ -9,7 +9,7 @@ use redeemd::store::{
     Decision, Done, Ended, Event, Exported, FILE, Filter, LaneMemory, NewRedemption, Op, Remains, Tally,
 };
 
-use crate::salvage::{LOG, PAGE, behind_its_back, bytes, checkpointed, write};
+use crate::salvage::{LOG, PAGE, behind_its_back, bytes, checkpointed, root_of, write};
 use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
 
 /// Every row as operators see it.
@@ -276,10 +276,7 @@ fn an_index_that_says_what_cannot_be_is_not_believed() {
     for state in [0, 1, 7] {
         let mut world = World::up();
         world.settled("till-keep", "DECLINED", declined("no such reward"));
-        let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
-        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'redemption_exception'";
-        let root: usize = raw.query_row(sql, [], |row| row.get(0)).unwrap();
-        drop(raw);
+        let root = root_of(&world, "redemption_exception");
         let mut file = file_alone(&mut world);
         for page in leaves_with(&file, b"till-keep") {
             file[page * PAGE..][..PAGE].fill(0xa5);
@@ -303,10 +300,7 @@ fn where_an_index_was_lost_too_a_person_decides_about_every_row_that_it_may_have
     for index in ["redemption_pending", "redemption_exception"] {
         let mut world = World::new();
         one_of_each(&mut world);
-        let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
-        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
-        let root: usize = raw.query_row(sql, [index], |row| row.get(0)).unwrap();
-        drop(raw);
+        let root = root_of(&world, index);
         let mut file = file_alone(&mut world);
         let mut pages = leaves_with(&file, b"till-keep");
         pages.push(root - 1);

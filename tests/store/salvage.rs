@@ -16,7 +16,7 @@ pub(crate) const LOG: &str = "redeemd.db-wal";
 pub(crate) const PAGE: usize = 4096;
 
 /// What was acknowledged: by id, its state and its body.
-pub(crate) type Known = BTreeMap<String, (State, Vec<u8>)>;
+type Known = BTreeMap<String, (State, Vec<u8>)>;
 
 /// Numbers that look random and are the same at every run.
 struct Dice(u64);
@@ -41,7 +41,7 @@ fn long(code: &str, bytes: usize) -> NewRedemption {
 }
 
 /// A store with rows in every state, some with bodies that need overflow pages.
-pub(crate) fn filled(rows: usize) -> (World, Known) {
+fn filled(rows: usize) -> (World, Known) {
     let mut world = World::up();
     let mut known = Known::new();
     for n in 0..rows {
@@ -836,7 +836,7 @@ fn the_recount_and_the_pruning_meet_a_flipped_state_too() {
 }
 
 /// The number of the page on which an index begins.
-fn root_of(world: &World, index: &str) -> usize {
+pub(crate) fn root_of(world: &World, index: &str) -> usize {
     let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
     raw.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [index], |row| row.get(0)).unwrap()
 }

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::contract;
 use crate::redemption::{Fingerprint, Request, Seq, State};
 use crate::store::StoreError;
+use crate::store::accept::key_of_fields;
 use crate::store::records::{self, Value};
 use crate::store::row::{self, Stored};
 use crate::store::schema::{kind, mark};
@@ -51,13 +52,14 @@ impl Salvage<'_> {
     /// Gives every body without its row a row again. What was pending is parked: its id went with its row, and under
     /// another the provider could take it twice.
     pub(super) fn restore_from_bodies(&mut self) -> Result<(), StoreError> {
-        self.drop_absurd()?;
-        if self.bodies_alone()?.is_empty() {
+        let alone = self.bodies_alone()?;
+        if alone.is_empty() {
             return Ok(());
         }
+        self.drop_absurd(&alone)?;
         let whole = [self.restore_pending()?, self.restore_exceptions()?].into_iter().all(|whole| whole);
         let rest = if whole { Stood::Settled(State::Confirmed) } else { Stood::Unknown };
-        for seq in self.bodies_alone()? {
+        for seq in alone {
             self.restore(seq, rest)?;
         }
         self.sql.execute("DELETE FROM body WHERE seq NOT IN (SELECT seq FROM redemption)", [])?;
@@ -71,10 +73,10 @@ impl Salvage<'_> {
     }
 
     /// A number far beyond every other was itself damaged, and would be where all later ones begin.
-    fn drop_absurd(&self) -> Result<(), StoreError> {
+    fn drop_absurd(&self, alone: &[i64]) -> Result<(), StoreError> {
         let accepted = self.lanes.values().filter_map(|lane| lane.numbers.as_ref()?.first().copied());
         let mut known = accepted.fold(self.seq_floor, i64::max);
-        for seq in self.bodies_alone()? {
+        for seq in alone.iter().copied() {
             if seq.saturating_sub(known) > SEQ_FLOOR_AHEAD_MAX {
                 self.sql.prepare_cached("DELETE FROM body WHERE seq = ?1")?.execute([seq])?;
             } else {
@@ -157,8 +159,7 @@ fn is_exception(state: State) -> bool {
 
 /// A row made of its body. What the provider may know about it holds its code.
 fn restored(seq: i64, lane: i64, accepted_ms: i64, request: &Request, state: State) -> Stored {
-    let Request { reward_code, business_refrence, branch_id, date, timestamp, body } = request;
-    let fields = [TILL_UNKNOWN, reward_code.reveal(), business_refrence, branch_id, date, timestamp];
+    let Request { reward_code, business_refrence, branch_id, date, body, .. } = request;
     let is_doubtful = matches!(state, State::Parked | State::Voided);
     let mut row = Stored {
         seq: Seq(seq),
@@ -166,7 +167,7 @@ fn restored(seq: i64, lane: i64, accepted_ms: i64, request: &Request, state: Sta
         origin: None,
         lane,
         till: TILL_UNKNOWN.to_owned(),
-        key: Fingerprint::of(&[&["fields"], &fields[..]].concat()).0,
+        key: key_of_fields(TILL_UNKNOWN, request),
         request: Fingerprint::of_request(request).0,
         guard: row::guard_of(business_refrence, reward_code),
         business: business_refrence.clone(),
