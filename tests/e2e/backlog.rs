@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redeemd::clock::Clock;
 use redeemd::limits::LaneNow;
 use redeemd::settings::Offline;
-use redeemd::store::{Inspection, NewRedemption, Op, Store, Surroundings, inspect};
+use redeemd::store::{NewRedemption, Op, Store, Surroundings, inspect};
 
 use crate::harness::{Fault, Gateway, Order, Provider, Witness, at_once, eventually, spoil, within};
 use crate::oracle::Ledger;
@@ -29,7 +29,11 @@ const FEW: usize = 1_000;
 const STOP_MAX: Duration = Duration::from_secs(15);
 /// So many rows that a start's look of 200 ms does not get through them.
 const UNSEEN: usize = 1_500_000;
+/// A start after an unclean stop looks at the database for so long.
+const LOOK_AT_START: Duration = Duration::from_millis(200);
 const PAGE_BYTES: usize = 4096;
+/// What no page begins with.
+const SPOILT: [u8; 8] = [0xa5; 8];
 /// How long a salvage may take before it counts as never; what it takes is printed.
 const SALVAGE_MAX: Duration = Duration::from_secs(900);
 
@@ -141,24 +145,23 @@ fn middle_leaves(database: &Path) -> Vec<u64> {
     roots.into_iter().map(leaf_under).collect()
 }
 
-/// Damages the header of one of these pages, whose rows prove themselves: one that a look of 200 ms does not come to.
-fn damage_unseen(database: &Path, places: &[u64]) {
+/// How long a look takes to find the header of a page damaged; none when it does not, for the log has a sound copy.
+fn found_after(database: &Path, page: u64) -> Option<Duration> {
     let file = std::fs::File::options().read(true).write(true).open(database).unwrap();
-    let look = || {
-        let end = Instant::now() + Duration::from_millis(200);
-        inspect(database, move || Instant::now() < end)
-    };
-    let is_unseen = |at: &u64| {
-        let mut before = [0; 8];
-        file.read_exact_at(&mut before, *at).unwrap();
-        file.write_all_at(&[0xa5; 8], *at).unwrap();
-        let unseen = matches!(look(), Ok(Inspection::GaveWay));
-        if !unseen {
-            file.write_all_at(&before, *at).unwrap();
-        }
-        unseen
-    };
-    assert!(places.iter().any(is_unseen), "a look of 200 ms sees every page");
+    let mut before = [0; 8];
+    file.read_exact_at(&mut before, page).unwrap();
+    file.write_all_at(&SPOILT, page).unwrap();
+    let began = Instant::now();
+    let found = inspect(database, || true).is_err();
+    file.write_all_at(&before, page).unwrap();
+    found.then(|| began.elapsed())
+}
+
+/// Damages the header of that one of these pages, whose rows prove themselves, that a look comes to last.
+fn damage_unseen(database: &Path, pages: &[u64]) {
+    let (took, last) = pages.iter().filter_map(|page| Some((found_after(database, *page)?, *page))).max().unwrap();
+    assert!(took > LOOK_AT_START, "a look of {took:?} sees every page");
+    std::fs::File::options().write(true).open(database).unwrap().write_all_at(&SPOILT, last).unwrap();
 }
 
 #[test]
@@ -173,10 +176,10 @@ fn damage_that_a_start_had_no_time_to_see_is_found_in_the_background_and_rescued
     std::fs::create_dir_all(gateway.state_dir()).unwrap();
     fill(&gateway, UNSEEN);
     let database = gateway.state_dir().join("redeemd.db");
-    let places = middle_leaves(&database);
+    let pages = middle_leaves(&database);
     gateway.start();
     gateway.kill9();
-    damage_unseen(&database, &places);
+    damage_unseen(&database, &pages);
     gateway.start();
     assert!(!gateway.log().contains("set aside"), "the start saw it: {}", gateway.log());
     let told =
