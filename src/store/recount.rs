@@ -1,4 +1,6 @@
-//! The books recounted from the rows, slice by slice on the writer, exact whatever happens between two slices.
+//! The books recounted from the rows, slice by slice on the writer, exact whatever happens between two slices. Each row
+//! must be found by every index that should lead to it: no look of SQLite's own compares them quickly, and a code that
+//! its index has lost would be free again.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +8,25 @@ use super::row::state_of;
 use super::{Desk, StoreError};
 use crate::redemption::{Seq, State};
 
-/// How many rows one slice counts.
-const SLICE_ROWS: i64 = 500;
+/// How many rows one slice counts: each costs some look-ups at random places, and tills wait meanwhile.
+const SLICE_ROWS: i64 = 100;
+/// Rows after a number, and the name of an index that should lead to the row and does not.
+const SLICE: &str = "
+    SELECT r.seq, r.lane, r.state, r.marks, r.settled_ms, CASE
+        WHEN NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_guard
+            WHERE i.guard = r.guard AND i.key = r.key AND i.seq = r.seq) THEN 'redemption_guard'
+        WHEN r.kind & 16 = 0 AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_key
+            WHERE i.kind & 16 = 0 AND i.key = r.key AND i.seq = r.seq) THEN 'redemption_key'
+        WHEN r.state = 0 AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_pending
+            WHERE i.state = 0 AND i.lane = r.lane AND i.in_flight = r.in_flight AND i.seq = r.seq)
+            THEN 'redemption_pending'
+        WHEN r.state >= 2 AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_exception
+            WHERE i.state >= 2 AND i.state = r.state AND i.seq = r.seq) THEN 'redemption_exception'
+        WHEN r.origin IS NOT NULL AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_origin
+            WHERE i.origin IS NOT NULL AND i.origin = r.origin AND i.tag = r.tag AND i.seq = r.seq)
+            THEN 'redemption_origin'
+    END
+    FROM redemption r NOT INDEXED WHERE r.seq > ?1 ORDER BY r.seq LIMIT ?2";
 
 /// What one slice found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,11 +79,39 @@ impl Desk<'_> {
     }
 
     fn slice(&self, after: i64) -> Result<Vec<(i64, i64, u8)>, StoreError> {
-        let sql = "SELECT seq, lane, state, marks, settled_ms FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-        let mut statement = self.sql.prepare_cached(sql)?;
+        let mut statement = self.sql.prepare_cached(SLICE)?;
         let rows = statement.query_map((after, SLICE_ROWS), |row| {
-            Ok((row.get(0)?, row.get(1)?, state_of(row.get(2)?, row.get(3)?, row.get(4)?)? as u8))
+            let (seq, lost): (i64, Option<String>) = (row.get(0)?, row.get(5)?);
+            Ok(((seq, row.get(1)?, state_of(row.get(2)?, row.get(3)?, row.get(4)?)? as u8), lost))
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        rows.map(|row| match row? {
+            (row, None) => Ok(row),
+            ((seq, ..), Some(index)) => Err(StoreError::Damaged(format!("{index} does not lead to row {seq}"))),
+        })
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    #[test]
+    fn each_index_is_asked_for_the_very_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = schema::create(&dir.path().join("new")).unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {SLICE}")).unwrap();
+        let plan: Vec<String> = statement.query_map((0, 1), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+        for asked in [
+            "SEARCH r USING INTEGER PRIMARY KEY (rowid>?)",
+            "redemption_guard (guard=? AND key=? AND rowid=?)",
+            "redemption_key (key=? AND rowid=?)",
+            "redemption_pending (lane=? AND in_flight=? AND seq=? AND rowid=?)",
+            "redemption_exception (state=? AND seq=? AND rowid=?)",
+            "redemption_origin (origin=? AND tag=? AND rowid=?)",
+        ] {
+            assert!(plan.iter().any(|step| step.contains(asked)), "{asked}: {plan:#?}");
+        }
     }
 }

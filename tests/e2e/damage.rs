@@ -179,3 +179,30 @@ fn books_that_do_not_fit_their_rows_are_found_by_the_recount_in_the_background_a
     let storage = within(Duration::from_secs(50), "the recount is through", told);
     assert_eq!(storage["ok"], true, "deliveries go on");
 }
+
+#[test]
+fn a_code_that_a_flipped_bit_hid_from_its_index_is_held_again_before_long_and_the_operator_is_told() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 1);
+    let database = gateway.state_dir().join(DB);
+    let raw = Connection::open(&database).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'redemption_guard'";
+    let root: usize = raw.query_row(sql, [], |row| row.get(0)).unwrap();
+    drop(raw);
+    let mut file = fs::read(&database).unwrap();
+    // The one record lies at the page's end: its head, eight bytes of the guard, eight of the key, the row's number.
+    file[root * 4096 - 12] ^= 1;
+    fs::write(&database, file).unwrap();
+    gateway.start();
+    assert!(!gateway.log().contains("set aside"), "the start saw it: {}", gateway.log());
+    let told = || {
+        let storage = gateway.status()["storage"].clone();
+        storage["detail"].as_str().unwrap().contains("redemption_guard does not lead to row 1").then_some(storage)
+    };
+    let storage = within(Duration::from_secs(50), "the recount is through", told);
+    assert!(storage.to_string().contains("1 redemptions were kept, 1 of them pending"), "{storage}");
+    assert_eq!(gateway.till("").redeem("KEPT-0").state(), "pending", "a repeat is found");
+    assert_eq!(gateway.till("").order(&Order::new("KEPT-0").key("another")).status, 400, "no other is taken");
+    provider.restore();
+    assert_eq!(gateway.wait_until_drained().confirmed, 1);
+}

@@ -11,6 +11,7 @@
 
 mod books;
 mod files;
+mod indexes;
 mod mended;
 mod read;
 mod rescue;

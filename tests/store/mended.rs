@@ -17,7 +17,7 @@ fn all(world: &World) -> Vec<Redemption> {
     world.reader().list(&Filter { limit: 1000, ..Filter::default() }).unwrap()
 }
 
-fn rescued(world: &mut World) -> Tally {
+pub(crate) fn rescued(world: &mut World) -> Tally {
     world.report = world.store().rescue("a test", &[]).unwrap();
     world.report.salvage.clone().unwrap().tally
 }
@@ -46,7 +46,7 @@ fn exported(dir: &Path) -> (Tally, Vec<Exported>) {
 }
 
 /// Every bit takes minutes; 11 has nothing in common with 8, and `FLIPS_EVERY` says otherwise.
-fn bits_apart() -> usize {
+pub(crate) fn bits_apart() -> usize {
     std::env::var("FLIPS_EVERY").map_or(11, |text| text.parse().expect("FLIPS_EVERY is no number"))
 }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::world::{World, accept_op, confirmed, declined, new, parked, request};
 
 /// Every open row, as its line in the file brings it.
-fn exported(world: &World) -> Vec<Exported> {
+pub(crate) fn exported(world: &World) -> Vec<Exported> {
     let page = world.reader().export(Seq(0), 500).unwrap();
     assert!(page.unreadable.is_empty() && page.next.is_none());
     let through = |row: &Exported| match unseal(&seal(row).unwrap()).unwrap() {
@@ -19,7 +19,7 @@ fn exported(world: &World) -> Vec<Exported> {
     page.rows.iter().map(through).collect()
 }
 
-fn import(world: &mut World, rows: Vec<Exported>) -> Vec<Arrived> {
+pub(crate) fn import(world: &mut World, rows: Vec<Exported>) -> Vec<Arrived> {
     match world.one(Op::Import(Import { rows, from: "branch-1".to_owned(), by: "ops".to_owned() })) {
         Done::Imported(arrived) => arrived,
         other => panic!("{other:?}"),
