@@ -18,6 +18,8 @@ const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Work so long, then pause so long: a fifth of one core.
 const BITE: Duration = Duration::from_millis(5);
 const PAUSE: Duration = Duration::from_millis(20);
+/// Between two slices of the recount, which take a millisecond or two of the writer's time: no till is to notice.
+const BETWEEN_SLICES: Duration = Duration::from_millis(100);
 /// How often a look is begun again that had to give way to the log.
 const LOOKS_MAX: u32 = 10;
 
@@ -115,7 +117,7 @@ impl Check {
                 return Ok(());
             }
             begin = false;
-            self.stop.pause(PAUSE)?;
+            self.stop.pause(BETWEEN_SLICES)?;
         }
     }
 
