@@ -6,12 +6,15 @@
 //! | --- | --- | --- |
 //! | 0 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
+//! | 0 | [`fold`] | one code in other clothes is one code |
 //! | 0 | [`text`] | strings from outside, made safe to show |
 //! | 1 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
 //! | 2 | [`settings`] | the file, the defaults, the checks |
 //! | 3 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
-//! | 3 | [`limits`] | pure: may this be accepted offline? |
+//! | 3 | [`trust`] | pure: whether the gateway answers in its own name |
+//! | 4 | [`limits`] | pure: may this be accepted on trust? |
+//! | 4 | [`decide`] | pure: the rules about one redemption |
 //! | 4 | [`store`] | all the SQL |
 //! | 4 | [`upstream`] | one HTTPS attempt, and the credential it carries |
 //! | 4 | [`listen`] | connections: accept, bound, time out, TLS |
@@ -36,6 +39,8 @@ pub mod client;
 pub mod clock;
 pub mod contract;
 pub mod daemon;
+pub mod decide;
+pub mod fold;
 pub mod forwarder;
 pub mod intake;
 pub mod limits;
@@ -51,5 +56,6 @@ pub mod sandbox;
 pub mod settings;
 pub mod store;
 pub mod text;
+pub mod trust;
 pub mod upstream;
 pub mod verdict;

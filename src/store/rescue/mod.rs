@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::row::{self, Stored};
-use super::schema::{kind, mark};
+use crate::decide::{kind, mark};
 use super::types::Event;
 use super::{Desk, StoreError};
 use crate::contract;

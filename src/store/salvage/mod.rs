@@ -15,7 +15,7 @@ use super::books::lane_crc;
 use super::pages::{Image, Page};
 use super::records::{self, Kind, Row, Value};
 use super::row::{self, Stored};
-use super::schema::mark;
+use crate::decide::mark;
 use super::{StoreError, types::Event};
 use crate::redemption::{RewardCode, Seq, State};
 
