@@ -4,11 +4,11 @@
 //!
 //! | layer | room | its one purpose |
 //! | --- | --- | --- |
-//! | 0 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
+//! | 0 | [`fold`] | codes and words in other clothes made one |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
-//! | 0 | [`fold`] | one code in other clothes is one code |
 //! | 0 | [`text`] | strings from outside, made safe to show |
-//! | 1 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
+//! | 1 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
+//! | 2 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
 //! | 2 | [`settings`] | the file, the defaults, the checks |
 //! | 3 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
