@@ -88,12 +88,20 @@ pub fn admit(policy: &Offline, lane: &LaneNow) -> Result<(), Limit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{DateFormat, OneTill};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn policy(accept: bool) -> Offline {
         let (max_pending, max_pending_per_till) = (30, 20);
-        Offline { accept, max_pending, max_pending_per_till, max_outage: HOUR, ..Offline::default() }
+        Offline {
+            accept,
+            max_pending,
+            max_pending_per_till,
+            max_outage: HOUR,
+            date_format: DateFormat::Any,
+            one_till: OneTill::Refuse,
+        }
     }
 
     fn down(pending: u64, outage: Duration) -> LaneNow {

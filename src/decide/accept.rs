@@ -4,7 +4,7 @@ use super::guard::{Asking, Earlier, Guard, Kept, guard, is_taken_again};
 use super::row::{Row, kind, mark};
 use crate::limits::{self, LaneNow, Limit};
 use crate::redemption::{Fingerprint, Request, State};
-use crate::settings::Offline;
+use crate::settings::{DateFormat, Offline};
 use crate::trust::Trust;
 use crate::{contract, fold};
 
@@ -135,7 +135,7 @@ pub fn not_on_trust(request: &Request, offline: &Offline, lane: &LaneNow) -> Opt
 /// As [`not_on_trust`], of a row's date.
 #[must_use]
 pub fn not_on_trust_dated(date: &str, offline: &Offline, lane: &LaneNow) -> Option<NotOnTrust> {
-    if offline.accept && offline.contract_dates && !contract::date_is_possible(date) {
+    if offline.accept && offline.date_format == DateFormat::Contract && !contract::date_is_possible(date) {
         return Some(NotOnTrust::BadDate);
     }
     limits::admit(offline, lane).err().map(NotOnTrust::Limited)

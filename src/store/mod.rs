@@ -423,6 +423,7 @@ impl Store {
             connection.execute(sql, (seq.0, attempt))?;
         }
         (self.connection, self.books) = (connection, books);
+        self.elapsed.keep_now(&self.connection)?;
         // The gauge stays the one that others read.
         let gauge = Arc::clone(&self.wal_frames);
         self.wal_frames.store(wal_frames.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -16,7 +16,7 @@ use super::pages::{Image, Page};
 use super::records::{self, Kind, Row, Value};
 use super::row::{self, Stored};
 use crate::decide::mark;
-use super::{StoreError, types::Event};
+use super::{StoreError, refold, types::Event};
 use crate::redemption::{RewardCode, Seq, State};
 
 /// How far the numbers jump: none of a lost row is given again.
@@ -89,6 +89,7 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
     work.restore_from_bodies()?;
     work.park_without_body()?;
     work.drop_orphans()?;
+    work.keep_named()?;
     let tally = work.keep_books()?;
     to.execute_batch("COMMIT")?;
     Ok((tally, Seq(work.seq_floor.saturating_add(SEQ_GAP))))
@@ -221,7 +222,7 @@ impl<'a> Salvage<'a> {
             return Ok(true);
         }
         self.seq_floor = self.seq_floor.max(stored.seq.0);
-        stored.insert_row(self.sql)?;
+        refold::refolded(&stored).unwrap_or(stored.clone()).insert_row(self.sql)?;
         if !readable {
             self.note(
                 stored.seq,
@@ -346,6 +347,31 @@ impl<'a> Salvage<'a> {
             self.parked += 1;
         }
         self.sql.execute("INSERT OR IGNORE INTO body SELECT seq, x'' FROM redemption", [])?;
+        Ok(())
+    }
+
+    /// What is known of codes beyond their rows, and what the gateway itself keeps, as far as it can be read; how many
+    /// rows of each till are pending is counted anew.
+    fn keep_named(&self) -> Result<(), StoreError> {
+        let pending = "INSERT OR REPLACE INTO till SELECT lane, till, count(*) FROM redemption WHERE state = 0 \
+             GROUP BY lane, till";
+        self.sql.execute(pending, [])?;
+        self.copy("held_code", |columns| {
+            let [Value::Blob(hash), Value::Int(what), Value::Int(minute)] = columns else { return Ok(()) };
+            let sql = "INSERT OR IGNORE INTO held_code VALUES (?1, ?2, ?3)";
+            self.sql.prepare_cached(sql)?.execute((hash, what, minute)).map(drop)
+        })?;
+        self.copy("keep", |columns| {
+            let [Value::Text(name), Value::Text(value)] = columns else { return Ok(()) };
+            let sql = "INSERT OR IGNORE INTO keep VALUES (?1, ?2)";
+            self.sql.prepare_cached(sql)?.execute((name, value)).map(drop)
+        })
+    }
+
+    fn copy(&self, table: &str, each: impl FnMut(&[Value]) -> rusqlite::Result<()>) -> Result<(), StoreError> {
+        let Some(root) = records::root_of(self.image, table) else { return Ok(()) };
+        // What cannot be read of it is lost; nothing else hangs on it.
+        records::entries(self.image, root, each)?;
         Ok(())
     }
 
