@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::fold;
+use crate::message::Note;
 
 /// A redemption's place in the store's order: later accepted, higher number. Wall time never orders anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -364,7 +365,7 @@ pub struct Redemption {
     /// What the provider answered, when it answered about this redemption.
     pub answer: Option<Answer>,
     /// Why it is parked or what the operator noted.
-    pub note: Option<String>,
+    pub note: Option<Note>,
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(super) struct Rivals {
 
 impl Desk<'_> {
     pub(super) fn accept(&mut self, new: &NewRedemption, rules: CodeRules) -> Result<Done, StoreError> {
-        let Request { reward_code, business_refrence, branch_id, .. } = &new.request;
+        let Request { reward_code, business_refrence, .. } = &new.request;
         let names = Names {
             key: decide::key_of(&new.till, new.key.as_deref(), &new.request),
             guard: row::guard_of(business_refrence, reward_code),
@@ -49,7 +49,7 @@ impl Desk<'_> {
         let in_index = new.key.is_some() || rules.reusable;
         let by_key = if in_index { self.by_key(names.key)? } else { None };
         let lane = self.books.lane(self.sql, &new.lane)?;
-        let undelivered = (self.around.undelivered)(&new.till, names.guard, branch_id);
+        let undelivered = (self.around.undelivered)(&new.till, &new.request);
         let situation = Situation {
             till: &new.till,
             keyed: new.key.is_some(),

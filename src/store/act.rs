@@ -6,6 +6,7 @@ use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::{Conclusion, Desk, Handling, StoreError};
 use crate::decide::{self, Conclude, Waiting, kind, mark};
 use crate::limits::LaneNow;
+use crate::message::{Language, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
 
 /// How many alike declines one `retry --held` takes back: as many as hold a lane.
@@ -79,7 +80,8 @@ impl Desk<'_> {
             });
         }
         self.finish(&row, State::Voided, row.marks)?;
-        self.keep_answer(row.seq, None, Some(note))?;
+        let note_kept = Note::Text { text: note.to_owned() }.to_stored();
+        self.keep_answer(row.seq, None, Some(&note_kept))?;
         self.acted(&row, "void", by, note)
     }
 
@@ -123,6 +125,7 @@ impl Desk<'_> {
     fn keep_what_was_said(&mut self, row: &Stored) -> Result<(), StoreError> {
         let (answer, note) = row.note(self.sql)?;
         let status = answer.as_ref().map(|answer| format!("HTTP {}", answer.status));
+        let note = note.map(|note| Note::from_stored(&note).text(Language::English));
         let said: Vec<String> = [Some(row.state.to_string()), status, note].into_iter().flatten().collect();
         self.acted(row, "answered", "redeemd", &said.join(": ")).map(drop)
     }

@@ -9,7 +9,9 @@ use super::types::Event;
 use super::{Desk, Done, Settlement, StoreError};
 pub use crate::decide::Ended;
 use crate::decide::{self, Attempt, Settle, Why, kind, mark};
+use crate::message::Note;
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
+use crate::verdict::ParkReason;
 
 /// Which rows to claim.
 #[derive(Clone, Debug)]
@@ -152,9 +154,8 @@ impl Desk<'_> {
             let used_is_ours = row.used_is_ours(Some(explained));
             return Ok(Some(Claimed::new(&row, body, used_is_ours)));
         }
-        let reason = "the stored redemption is damaged (its checksum does not fit): it was not sent";
         self.finish(&row, State::Parked, row.marks | mark::UNCERTAIN)?;
-        self.keep_answer(seq, None, Some(reason))?;
+        self.keep_answer(seq, None, Some(&Note::Checksum.to_stored()))?;
         Ok(None)
     }
 
@@ -175,7 +176,7 @@ impl Desk<'_> {
             weak_after_s: i64::try_from(about.weak_after.as_secs()).unwrap_or(i64::MAX),
         };
         let state = match decide::settle(&row, ended, around) {
-            Settle::As { state, marks, why } => self.settle_as(&row, state, marks, (ended, why))?,
+            Settle::As { state, marks, why } => self.settle_as(&row, state, marks, (op, why))?,
             Settle::Waits { marks, uncharged } => {
                 self.land(&row, marks, row.attempts.saturating_sub(u32::from(uncharged)))?
             }
@@ -217,14 +218,14 @@ impl Desk<'_> {
         row: &Stored,
         state: State,
         marks: i64,
-        (ended, why): (&Ended, Option<Why>),
+        (op, why): (&Settlement, Option<Why>),
     ) -> Result<State, StoreError> {
         self.finish(row, state, marks)?;
-        let answer = match ended {
+        let answer = match &op.ended {
             Ended::Confirmed(answer) | Ended::Declined { answer, .. } | Ended::Parked { answer, .. } => Some(answer),
             Ended::Clean | Ended::Uncharged | Ended::Unclear => None,
         };
-        let note = why.as_ref().map(note_of);
+        let note = why.as_ref().map(|why| note_of(why, op.about.weak_after).to_stored());
         let plain = note.is_none() && answer == Some(&Answer::success());
         if !plain {
             self.keep_answer(row.seq, answer, note.as_deref())?;
@@ -294,21 +295,15 @@ impl Desk<'_> {
 }
 
 /// Why a row is parked, as it is kept for the person who decides.
-fn note_of(why: &Why) -> String {
+fn note_of(why: &Why, weak_after: Duration) -> Note {
     match why {
-        Why::Answer(reason) => reason.to_string(),
-        Why::UncertainRefused => {
-            "an attempt may have arrived, and the next ones were refused in words that are not understood".to_owned()
-        }
-        Why::WeakForLong => {
-            "refused again and again in words that may not be the provider's, while others were answered".to_owned()
-        }
-        Why::ReusableUsed => {
-            "\"already used\" about a reusable code after an attempt that may have arrived".to_owned()
-        }
-        Why::InDoubtUsed => {
-            "\"already used\" about a redemption of a copy or an import: somebody else's use is as likely".to_owned()
-        }
+        Why::Answer(ParkReason::SaysBoth { status }) => Note::SaysBoth { status: *status },
+        Why::Answer(ParkReason::SaysFailed { status }) => Note::SaysFailed { status: *status },
+        Why::Answer(ParkReason::Unusual { status }) => Note::Unusual { status: *status },
+        Why::UncertainRefused => Note::UncertainRefused,
+        Why::WeakForLong => Note::WeakForLong { for_s: weak_after.as_secs() },
+        Why::ReusableUsed => Note::ReusableAlreadyUsed,
+        Why::InDoubtUsed => Note::UsedInDoubt,
     }
 }
 

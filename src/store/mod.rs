@@ -33,7 +33,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::clock::Stamp;
 use crate::decide::{CodeRules, WaitEnd};
 use crate::limits::LaneNow;
-use crate::redemption::Seq;
+use crate::redemption::{Request, Seq};
 use crate::settings::Offline;
 
 pub use books::{Hold, LaneMemory, WaitMemory};
@@ -228,8 +228,8 @@ pub struct Surroundings<'a> {
     pub lane: &'a dyn Fn(&str) -> LaneNow,
     /// Whether others of the lane were not answered either, since the row's attempt began.
     pub evidence: &'a dyn Fn(&str, Seq, &str) -> bool,
-    /// A redemption of this till, guard and branch whose answer was not delivered; it is told once.
-    pub undelivered: &'a dyn Fn(&str, i64, &str) -> Option<Seq>,
+    /// A redemption of this till, code and branch whose answer was not delivered; it is told once.
+    pub undelivered: &'a dyn Fn(&str, &Request) -> Option<Seq>,
 }
 
 impl<'a> Surroundings<'a> {
@@ -237,7 +237,7 @@ impl<'a> Surroundings<'a> {
     #[must_use]
     pub fn new(stamp: Stamp, offline: &'a Offline, lane: &'a dyn Fn(&str) -> LaneNow) -> Self {
         let since_boot = std::time::Duration::ZERO;
-        Self { stamp, since_boot, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _, _| None }
+        Self { stamp, since_boot, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _| None }
     }
 }
 
@@ -249,7 +249,7 @@ struct Around<'a> {
     offline: &'a Offline,
     lane: &'a dyn Fn(&str) -> LaneNow,
     evidence: &'a dyn Fn(&str, Seq, &str) -> bool,
-    undelivered: &'a dyn Fn(&str, i64, &str) -> Option<Seq>,
+    undelivered: &'a dyn Fn(&str, &Request) -> Option<Seq>,
 }
 
 impl Around<'_> {

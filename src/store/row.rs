@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::StoreError;
 pub(super) use crate::decide::Row as Stored;
 use crate::decide::{Attempt, kind, mark};
+use crate::message::Note;
 use crate::redemption::{Answer, Fingerprint, Id, Redemption, RewardCode, Seq, State};
 
 /// The columns of `redemption` in the order that [`Stored::from_row`] reads, for statements that are constants.
@@ -173,7 +174,7 @@ impl Stored {
             clock_trusted: self.is(kind::TRUSTED),
             settled_at_ms: self.settled_ms,
             answer,
-            note,
+            note: note.as_deref().map(Note::from_stored),
         })
     }
 

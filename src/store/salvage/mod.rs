@@ -17,6 +17,8 @@ use super::records::{self, Kind, Row, Value};
 use super::row::{self, Stored};
 use crate::decide::mark;
 use super::{StoreError, refold, types::Event};
+use crate::decide::mark;
+use crate::message::Note;
 use crate::redemption::{RewardCode, Seq, State};
 
 /// How far the numbers jump: none of a lost row is given again.
@@ -224,10 +226,7 @@ impl<'a> Salvage<'a> {
         self.seq_floor = self.seq_floor.max(stored.seq.0);
         refold::refolded(&stored).unwrap_or(stored.clone()).insert_row(self.sql)?;
         if !readable {
-            self.note(
-                stored.seq,
-                "its state could not be read from the damaged database: look at the provider's side",
-            )?;
+            self.note(stored.seq, &Note::StateLost.to_stored())?;
             self.parked += 1;
         }
         Ok(readable)
@@ -343,7 +342,7 @@ impl<'a> Salvage<'a> {
                  WHERE seq = ?1";
             let beside = mark::beside(0, State::Parked);
             self.sql.prepare_cached(sql)?.execute((seq.0, State::Parked as i64, mark::ALL, beside))?;
-            self.note(seq, "its body was lost with the damaged database: it cannot be sent")?;
+            self.note(seq, &Note::BodyLost.to_stored())?;
             self.parked += 1;
         }
         self.sql.execute("INSERT OR IGNORE INTO body SELECT seq, x'' FROM redemption", [])?;
