@@ -27,7 +27,7 @@ pub(crate) struct World {
 }
 
 pub(crate) fn offline() -> Offline {
-    Offline { max_pending: 100_000, ..Offline::default() }
+    Offline { max_pending: 100_000, max_pending_per_till: 100_000, ..Offline::default() }
 }
 
 pub(crate) fn declined(message: &str) -> Ended {
