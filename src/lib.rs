@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | 0 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
+//! | 0 | [`files`] | files from outside: read without waiting, and followed |
 //! | 0 | [`text`] | strings from outside, made safe to show |
 //! | 1 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
@@ -36,6 +37,7 @@ pub mod client;
 pub mod clock;
 pub mod contract;
 pub mod daemon;
+pub mod files;
 pub mod forwarder;
 pub mod intake;
 pub mod limits;
