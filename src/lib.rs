@@ -7,6 +7,7 @@
 //! | 0 | [`fold`] | codes and words in other clothes made one |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
 //! | 0 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
+//! | 0 | [`files`] | files from outside: read without waiting, and followed |
 //! | 0 | [`text`] | strings from outside, made safe to show |
 //! | 1 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
 //! | 2 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
@@ -42,6 +43,7 @@ pub mod contract;
 pub mod daemon;
 pub mod decide;
 pub mod fold;
+pub mod files;
 pub mod forwarder;
 pub mod intake;
 pub mod limits;

@@ -74,6 +74,26 @@ pub struct Rules {
     pub already_used: Vec<String>,
 }
 
+/// stub
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParkReason {
+    /// both
+    SaysBoth {
+        /// status
+        status: u16,
+    },
+    /// failed
+    SaysFailed {
+        /// status
+        status: u16,
+    },
+    /// other
+    Unusual {
+        /// status
+        status: u16,
+    },
+}
+
 /// What an outcome means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -8,10 +8,10 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
     match (outcome, verdict) {
         (Outcome::Answered(Reply { answer, .. }), Verdict::Confirmed) => Ended::Confirmed(answer.clone()),
         (Outcome::Answered(Reply { answer, .. }), Verdict::Declined { already_used, .. }) => {
-            Ended::Declined { answer: answer.clone(), already_used: *already_used }
+            Ended::Declined { answer: answer.clone(), already_used: *already_used, strong: true }
         }
         (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason }) => {
-            Ended::Parked { answer: answer.clone(), reason: reason.clone() }
+            Ended::Parked { answer: answer.clone(), reason: crate::verdict::ParkReason::SaysBoth { status: answer.status }, text: reason.clone() }
         }
         (_, Verdict::Credential | Verdict::Road(Phase::Credential)) => Ended::Uncharged,
         (_, Verdict::Wait { clean: true, .. }) | (Outcome::Failed(Failure { bytes_may_have_left: false, .. }), _) => {

@@ -366,7 +366,7 @@ impl<R: Road> Forwarder<R> {
         self.tasks.spawn(async move {
             let (seq, attempt) = (row.seq, row.attempt);
             let settled = loop {
-                match queue.settle(seq, attempt, ended.clone()).await {
+                match queue.settle(seq, attempt, ended.clone(), crate::store::About::default()).await {
                     Ok(settled) => break Some(settled),
                     Err(_) if *stop.borrow_and_update() => break None,
                     Err(_) => tokio::time::sleep(STORE_RETRY).await,

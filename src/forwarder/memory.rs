@@ -56,7 +56,7 @@ pub(super) fn of(link: &Link, held_since_ms: i64, clock: &Clock, now: Duration) 
     let outage_ms = if is_up { outage_ms } else { outage_ms.max(1) };
     // While nobody tries, the time that passes tells nothing of the line.
     let noted_trusted = stamp.trusted && !is_up;
-    LaneMemory { hold, outage_ms, noted_ms: stamp.unix_ms, noted_trusted, wait }
+    LaneMemory { hold, outage_ms, noted_ms: stamp.unix_ms, noted_trusted, wait, more: String::new() }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -167,12 +167,16 @@ impl Lane {
     #[must_use]
     pub fn now(&self, now: Instant) -> LaneNow {
         let gate = *self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        LaneNow {
-            up: gate.up,
-            hopeful: gate.hopeful_from.is_some_and(|from| now >= from),
-            pending: 0,
-            outage: gate.outage.map_or(Duration::ZERO, |(since, before)| before + now.saturating_duration_since(since)),
-        }
+        let outage =
+            gate.outage.map_or(Duration::ZERO, |(since, before)| before + now.saturating_duration_since(since));
+        let trust = if gate.up { crate::trust::Trust::Unanswered } else { crate::trust::Trust::AtOnce { tenth: false } };
+        LaneNow { ask: gate.up, live: gate.up, trust, outage, ..LaneNow::default() }
+    }
+
+    /// stub
+    #[must_use]
+    pub fn has_evidence(&self, _seq: Seq, _till: &str) -> bool {
+        false
     }
 
     /// Changes what operators see.
