@@ -1,17 +1,18 @@
 //! From an attempt's outcome to what it means for the row, for the link, and for people.
 
 use crate::store::{Claimed, Ended};
-use crate::verdict::{Failure, Outcome, Phase, Reply, Verdict};
+use crate::verdict::{Evidence, Failure, Outcome, Phase, Reply, Verdict};
 
 /// What the row is told.
 pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
     match (outcome, verdict) {
         (Outcome::Answered(Reply { answer, .. }), Verdict::Confirmed) => Ended::Confirmed(answer.clone()),
-        (Outcome::Answered(Reply { answer, .. }), Verdict::Declined { already_used, .. }) => {
-            Ended::Declined { answer: answer.clone(), already_used: *already_used, strong: true }
+        (Outcome::Answered(Reply { answer, .. }), Verdict::Declined { already_used, evidence, .. }) => {
+            let strong = *evidence == Evidence::Strong;
+            Ended::Declined { answer: answer.clone(), already_used: *already_used, strong }
         }
-        (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason }) => {
-            Ended::Parked { answer: answer.clone(), reason: crate::verdict::ParkReason::SaysBoth { status: answer.status }, text: reason.clone() }
+        (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason, text }) => {
+            Ended::Parked { answer: answer.clone(), reason: *reason, text: text.clone() }
         }
         (_, Verdict::Credential | Verdict::Road(Phase::Credential)) => Ended::Uncharged,
         (_, Verdict::Wait { clean: true, .. }) | (Outcome::Failed(Failure { bytes_may_have_left: false, .. }), _) => {
@@ -31,7 +32,7 @@ pub(super) fn for_link(verdict: Verdict, row: &Claimed) -> Verdict {
 pub(super) fn detail(outcome: &Outcome, verdict: &Verdict) -> String {
     match (outcome, verdict) {
         (Outcome::Failed(failure), _) => failure.detail.clone(),
-        (_, Verdict::NotTheProvider { detail }) => detail.clone(),
+        (_, Verdict::NotTheProvider { detail } | Verdict::Unreadable { detail }) => detail.clone(),
         (Outcome::Answered(reply), _) => format!("HTTP status {}", reply.answer.status),
     }
 }
@@ -46,14 +47,11 @@ pub(super) fn word(verdict: &Verdict) -> &'static str {
         Verdict::NotTheProvider { .. } => "not_the_provider",
         Verdict::Wait { .. } => "wait",
         Verdict::RowFault { .. } => "row_fault",
+        Verdict::InProgress => "in_progress",
+        Verdict::Unreadable { .. } => "unreadable",
         Verdict::Reset => "reset",
         Verdict::Road(phase) => crate::link::Cause::from(*phase).as_str(),
     }
-}
-
-/// Whether the provider spoke about the redemption.
-pub(super) fn is_answer(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Confirmed | Verdict::Declined { .. } | Verdict::Parked { .. })
 }
 
 /// Whether a row that meets it twice, while others are answered, is suspect.
@@ -66,6 +64,8 @@ pub(super) fn is_road_fault(verdict: &Verdict) -> bool {
         | Verdict::Parked { .. }
         | Verdict::Credential
         | Verdict::Wait { .. }
+        | Verdict::InProgress
+        | Verdict::Unreadable { .. }
         | Verdict::RowFault { .. } => false,
     }
 }

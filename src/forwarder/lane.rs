@@ -14,7 +14,7 @@ use crate::link::{self, Dice, Effects, Flying, Link, Nudge, Phase, Suspects};
 use crate::queue::{Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError, Told};
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::store::{Claim, Claimed, Ended, Event, Settled};
-use crate::verdict::{self, Outcome, Rules, Verdict};
+use crate::verdict::{self, Outcome, Phrases, Rules, Verdict};
 
 /// How many ended attempts may wait for their commit before no further one is begun.
 const SETTLING_MAX: usize = 64;
@@ -329,19 +329,19 @@ impl<R: Road> Forwarder<R> {
         let first_fault = self.waits.is_first(seq);
         let with_others = *verdict == Verdict::Reset && self.link.broke_since(sent);
         let suspect = ending::is_road_fault(verdict) && !with_others && self.suspects.faulted(seq);
-        if ending::is_answer(verdict) {
+        if verdict.is_answer() {
             self.suspects.answered(seq);
             self.waits.settled(seq);
         }
         let retry_min = self.settings.forward.retry_min;
         if with_others {
             self.waits.failed_with_others(seq, now, retry_min, &mut self.dice);
-        } else if suspect || matches!(verdict, Verdict::RowFault { .. } | Verdict::Reset) {
+        } else if suspect || waits_alone(verdict) {
             self.waits.failed(seq, now, retry_min, &mut self.dice);
         }
         let was_up = self.link.is_up(now);
         let effects = self.link.ended(now, &link::Ended { seq, sent, verdict, detail, first_fault, suspect });
-        if !ending::is_answer(verdict) || !was_up {
+        if !verdict.is_answer() || !was_up {
             self.renewals += 1;
         }
         self.apply(effects);
@@ -349,7 +349,7 @@ impl<R: Road> Forwarder<R> {
 
     fn tell_alerts(&self, verdict: &Verdict, outcome: &Outcome, detail: &str) {
         let (alerts, lane) = (&self.context.alerts, self.lane.name());
-        if ending::is_answer(verdict) {
+        if verdict.is_answer() {
             return alerts.delivered(lane);
         }
         let code = match outcome {
@@ -626,9 +626,19 @@ async fn changed(number: &mut watch::Receiver<u64>) {
     }
 }
 
+/// Whether the row has a backoff of its own.
+fn waits_alone(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::RowFault { .. } | Verdict::Reset | Verdict::InProgress | Verdict::Unreadable { .. })
+}
+
 fn rules(settings: &LaneSettings) -> Rules {
     let provider = &settings.provider;
-    Rules { declined_status: provider.declined_status.clone(), already_used: provider.already_used.clone() }
+    Rules {
+        declined_status: provider.declined_status.clone(),
+        already_used: Phrases::new(&provider.already_used),
+        in_progress: Phrases::new(verdict::IN_PROGRESS_DEFAULT),
+        ..Rules::default()
+    }
 }
 
 fn link_config(settings: &LaneSettings, gateway: &str) -> link::Config {

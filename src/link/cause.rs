@@ -14,6 +14,8 @@ pub enum Cause {
     Connect,
     /// The TLS handshake fails.
     Tls,
+    /// The proxy between does not let us through.
+    Proxy,
     /// The certificate does not fit the time, and our clock is not to be trusted.
     Clock,
     /// Requests are not taken off the wire.
@@ -44,6 +46,7 @@ impl Cause {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Tls => "tls",
+            Self::Proxy => "proxy",
             Self::Clock => "clock",
             Self::Write => "write",
             Self::Answer => "answer",
@@ -69,6 +72,9 @@ impl Cause {
             }
             Self::Tls => {
                 "the provider's certificate cannot be verified: somebody else may be answering, or `ca_file` is missing or old"
+            }
+            Self::Proxy => {
+                "the proxy between refuses: it wants a user and a password, or does not take those in the settings"
             }
             Self::Clock => {
                 "the provider's certificate does not fit this box's time, and its clock is not synchronised: check NTP"
@@ -114,6 +120,7 @@ impl From<Phase> for Cause {
             Phase::Resolve => Self::Resolve,
             Phase::Connect => Self::Connect,
             Phase::Tls => Self::Tls,
+            Phase::Proxy => Self::Proxy,
             Phase::Clock => Self::Clock,
             Phase::Write => Self::Write,
             Phase::Answer => Self::Answer,

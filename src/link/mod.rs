@@ -391,6 +391,8 @@ impl Link {
             }
             Verdict::Wait { at_least, .. } => self.told_to_wait(now, *at_least),
             Verdict::RowFault { status } => self.row_fault(now, ended, *status, was_probe),
+            Verdict::Unreadable { .. } => self.streak(now, ended, Cause::Provider, was_probe),
+            Verdict::InProgress => self.uninformative_probe(now, was_probe),
             Verdict::Reset => self.reset(now, ended, was_probe),
             Verdict::NotTheProvider { .. } => self.road_fault(now, ended, Cause::NotTheProvider, was_probe),
             Verdict::Road(phase) => self.road_fault(now, ended, Cause::from(*phase), was_probe),
