@@ -16,8 +16,8 @@ use crate::limits::LaneNow;
 use crate::redemption::{Request, Seq, State};
 use crate::settings::Offline;
 use crate::store::{
-    Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Recounted, Store, StoreError, Surroundings,
-    Trouble, WAL_FRAMES_HARD, WAL_FRAMES_SOFT,
+    Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Pace, Recounted, Step, Store, StoreError,
+    Surroundings, Trouble,
 };
 
 /// How many operations one transaction takes.
@@ -41,6 +41,7 @@ pub struct Writer {
     messages: mpsc::Receiver<Message>,
     checkpoints: Option<std::sync::mpsc::SyncSender<()>>,
     checkpointer: Checkpointer,
+    pace: Pace,
     rescues: u32,
     /// What was set aside and kept, for `status`.
     salvage_note: Option<String>,
@@ -87,6 +88,7 @@ impl Queue {
             messages: received,
             checkpoints: None,
             checkpointer,
+            pace: Pace::default(),
             rescues: 0,
             salvage_note,
             differences: Vec::new(),
@@ -194,7 +196,7 @@ impl Writer {
             self.look_at_disk();
         } else {
             self.wrote = false;
-            self.ask_for_checkpoint(1);
+            self.ask_for_checkpoint();
         }
     }
 
@@ -598,16 +600,17 @@ impl Writer {
         let frames = self.store.wal_frames();
         if !self.has_room && frames >= WAL_FRAMES_FULL {
             // A log that is all in the database begins again from its start: settling needs no new block then.
-            self.checkpoint_here();
-        } else if frames >= WAL_FRAMES_HARD || (frames >= WAL_FRAMES_SOFT && self.checkpoints.is_none()) {
-            self.checkpoint_here();
-        } else {
-            self.ask_for_checkpoint(WAL_FRAMES_SOFT);
+            return self.checkpoint_here();
+        }
+        match self.pace.after_commit(frames, self.checkpointer.has_moved()) {
+            Step::Nothing => {}
+            Step::Ask => self.ask_for_checkpoint(),
+            Step::Here => self.checkpoint_here(),
         }
     }
 
-    fn ask_for_checkpoint(&mut self, frames_min: u32) {
-        if self.store.wal_frames() < frames_min || self.shared.is_stopped() {
+    fn ask_for_checkpoint(&mut self) {
+        if self.store.wal_frames() == 0 || self.shared.is_stopped() {
             return;
         }
         match &self.checkpoints {

@@ -37,7 +37,7 @@ use crate::redemption::{Request, Seq};
 use crate::settings::Offline;
 
 pub use books::{Hold, LaneMemory, WaitMemory};
-pub use checkpoint::{Checkpointer, Paused};
+pub use checkpoint::{Checkpointer, Pace, Paused, Step};
 pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
