@@ -4,10 +4,11 @@
 //!
 //! | layer | room | its one purpose |
 //! | --- | --- | --- |
-//! | 0 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
+//! | 0 | [`fold`] | codes and words in other clothes made one |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
 //! | 0 | [`text`] | strings from outside, made safe to show |
-//! | 1 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
+//! | 1 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
+//! | 2 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
 //! | 2 | [`settings`] | the file, the defaults, the checks |
 //! | 3 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
@@ -36,6 +37,7 @@ pub mod client;
 pub mod clock;
 pub mod contract;
 pub mod daemon;
+pub mod fold;
 pub mod forwarder;
 pub mod intake;
 pub mod limits;

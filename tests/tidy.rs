@@ -14,6 +14,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crc32c", &["store"]),
     ("http_body_util", &["client", "listen", "sandbox", "upstream"]),
     ("hyper_util", &["client", "listen", "sandbox", "admin"]),
+    ("icu_normalizer", &["fold"]),
+    ("icu_properties", &["fold"]),
     ("netlink_sys", &["network"]),
     ("rcgen", &["sandbox"]),
     ("reqwest", &["upstream"]),
