@@ -28,7 +28,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("subtle", &["intake"]),
     ("systemd", &["notify"]),
     ("tokio_rustls", &["listen", "sandbox"]),
-    ("tracing_journald", &["log"]),
     ("tracing_subscriber", &["log"]),
     ("url", &["settings", "upstream"]),
 ];
