@@ -64,18 +64,9 @@ impl Bench {
 
 fn provider(redeem_url: &str, token_file: &Path) -> Provider {
     Provider {
-        name: "retm".to_owned(),
-        businesses: Vec::new(),
-        redeem_url: redeem_url.to_owned(),
-        check_url: None,
-        auth: Auth::Token(SecretSource::File(token_file.to_owned())),
-        ca_file: None,
-        proxy: None,
-        allow_plain_http: false,
-        timeout: Duration::from_secs(10),
         declined_status: vec![400],
         already_used: Vec::new(),
-        reusable_codes: Vec::new(),
+        ..Provider::new("retm", redeem_url, Auth::Token(SecretSource::File(token_file.to_owned())))
     }
 }
 
