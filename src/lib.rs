@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | 0 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
+//! | 0 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
 //! | 0 | [`text`] | strings from outside, made safe to show |
 //! | 1 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
@@ -42,6 +43,7 @@ pub mod limits;
 pub mod link;
 pub mod listen;
 pub mod log;
+pub mod message;
 pub mod network;
 pub mod notify;
 pub mod queue;
