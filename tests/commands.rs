@@ -80,7 +80,11 @@ impl Gateway {
             | Decision::Settled(_)
             | Decision::KeyReused
             | Decision::Used(_)
-            | Decision::Limited(_)) => panic!("{refused:?}"),
+            | Decision::RefusedBefore(_)
+            | Decision::Gone(_)
+            | Decision::Limited(_)
+            | Decision::BadDate
+            | Decision::Held) => panic!("{refused:?}"),
         }
     }
 
