@@ -53,6 +53,8 @@ pub enum Phase {
     Resolve,
     /// TCP connect.
     Connect,
+    /// The proxy between: it wants another password, or refuses to connect.
+    Proxy,
     /// TLS handshake, certificate included.
     Tls,
     /// TLS, because the certificate is not yet valid or expired while our clock is untrusted.
