@@ -4,32 +4,36 @@
 //!
 //! | layer | room | its one purpose |
 //! | --- | --- | --- |
-//! | 0 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
+//! | 0 | [`fold`] | codes and words in other clothes made one |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
+//! | 0 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
+//! | 0 | [`files`] | files from outside: read without waiting, and followed |
 //! | 0 | [`text`] | strings from outside, made safe to show |
-//! | 1 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
+//! | 1 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
+//! | 2 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
 //! | 2 | [`settings`] | the file, the defaults, the checks |
 //! | 3 | [`trust`] | pure: may a redemption be given in the gateway's own name, and what speaks for it |
 //! | 4 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
-//! | 5 | [`limits`] | pure: may this be accepted offline? |
+//! | 5 | [`limits`] | pure: may this be accepted on trust? |
 //! | 5 | [`schedule`] | pure: what a lane does next |
-//! | 6 | [`store`] | all the SQL |
-//! | 6 | [`upstream`] | one HTTPS attempt, and the credential it carries |
-//! | 6 | [`listen`] | connections: accept, bound, time out, TLS |
-//! | 6 | [`client`] | a small HTTP/1 client for our own listeners |
-//! | 6 | [`log`] | where log lines go |
-//! | 6 | [`network`] | what the kernel says of links, addresses and routes |
-//! | 6 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
-//! | 7 | [`queue`] | the async handle on the one thread that owns the store |
-//! | 7 | [`alert`] | the contract's error webhook |
-//! | 8 | [`forwarder`] | the lanes: claim, send, settle, wait |
-//! | 8 | [`intake`] | the tills' HTTP |
-//! | 8 | [`admin`] | the operators' HTTP |
-//! | 8 | [`sandbox`] | a provider to test against, with every fault on demand |
-//! | 9 | [`daemon`] | start order, signals, ordered shutdown |
-//! | 9 | [`rehearse`] | plays an outage with a sandbox provider |
-//! | 10 | [`cli`] | commands and exit codes |
+//! | 6 | [`decide`] | pure: the rules about one redemption |
+//! | 7 | [`store`] | all the SQL |
+//! | 7 | [`upstream`] | one HTTPS attempt, and the credential it carries |
+//! | 7 | [`listen`] | connections: accept, bound, time out, TLS |
+//! | 7 | [`client`] | a small HTTP/1 client for our own listeners |
+//! | 7 | [`log`] | where log lines go |
+//! | 7 | [`network`] | what the kernel says of links, addresses and routes |
+//! | 7 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
+//! | 8 | [`queue`] | the async handle on the one thread that owns the store |
+//! | 8 | [`alert`] | the contract's error webhook |
+//! | 9 | [`forwarder`] | the lanes: claim, send, settle, wait |
+//! | 9 | [`intake`] | the tills' HTTP |
+//! | 9 | [`admin`] | the operators' HTTP |
+//! | 9 | [`sandbox`] | a provider to test against, with every fault on demand |
+//! | 10 | [`daemon`] | start order, signals, ordered shutdown |
+//! | 10 | [`rehearse`] | plays an outage with a sandbox provider |
+//! | 11 | [`cli`] | commands and exit codes |
 
 pub mod admin;
 pub mod alert;
@@ -38,12 +42,16 @@ pub mod client;
 pub mod clock;
 pub mod contract;
 pub mod daemon;
+pub mod decide;
+pub mod fold;
+pub mod files;
 pub mod forwarder;
 pub mod intake;
 pub mod limits;
 pub mod link;
 pub mod listen;
 pub mod log;
+pub mod message;
 pub mod network;
 pub mod notify;
 pub mod queue;

@@ -691,7 +691,7 @@ fn a_file_that_is_missing_or_broken_is_the_only_problem() {
 
     let place = Place::new(LEAST);
     fs::create_dir(place.path("conf.d/20.toml")).unwrap();
-    assert!(place.problems().contains("20.toml: this is not a file"));
+    assert!(place.problems().contains("20.toml: this is not a file but a folder"));
 }
 
 #[test]

@@ -48,14 +48,13 @@ impl Listeners {
 
     /// Serves tills and operators.
     pub(super) fn serve(&mut self, intake: &Arc<Intake>, admin: &Arc<Admin>) {
-        for socket in self.tills.drain(..) {
-            let router = intake::router(Arc::clone(intake));
-            self.tasks.spawn(listen::serve(socket, router, Bounds::default(), self.stop.subscribe()));
-        }
-        let bounds = Bounds { connections_max: 128, ..Bounds::default() };
-        for socket in self.admin.drain(..) {
-            self.tasks.spawn(listen::serve(socket, admin::router(Arc::clone(admin)), bounds, self.stop.subscribe()));
-        }
+        let tills = std::mem::take(&mut self.tills);
+        let router = intake::router(Arc::clone(intake));
+        self.tasks.spawn(listen::serve_all(tills, router, Bounds::of_process(), self.stop.subscribe()));
+        let bounds = Bounds { connections_max: 128, strangers_max: 128, ..Bounds::default() };
+        let operators = std::mem::take(&mut self.admin);
+        let router = admin::router(Arc::clone(admin));
+        self.tasks.spawn(listen::serve_all(operators, router, bounds, self.stop.subscribe()));
     }
 
     /// Reads the tills' certificate again.

@@ -10,10 +10,12 @@ use crate::verdict::Outcome;
 
 /// The way to one provider.
 pub trait Road: Send + Sync + 'static {
-    /// One attempt, bounded by its deadline.
-    fn redeem(&self, row: &Claimed) -> impl Future<Output = Outcome> + Send;
+    /// One attempt, bounded by its deadline; `progress` is told when the whole request has left.
+    fn redeem(&self, row: &Claimed, progress: &Progress) -> impl Future<Output = Outcome> + Send;
     /// Relays a till's Check Reward once; `None` where the provider offers none.
     fn check(&self, body: Bytes) -> impl Future<Output = Option<Outcome>> + Send;
+    /// A Check Reward of the gateway's own, with a made-up code; `None` where there are none.
+    fn canary(&self, progress: &Progress) -> impl Future<Output = Option<Outcome>> + Send;
     /// The next attempt opens new connections.
     fn drop_pool(&self);
     /// After a network event: attempts that still wait for a connection look for a new one.

@@ -264,6 +264,12 @@ impl Link {
         self.book(now);
     }
 
+    /// What other settings began, other settings end.
+    pub fn settings_are_usable(&mut self, now: Duration) {
+        self.hold = self.hold.take().filter(|hold| hold.why.cause != Cause::Settings);
+        self.book(now);
+    }
+
     /// Takes over what was left of a provider's `Retry-After`.
     pub fn restore_wait(&mut self, until: Duration) {
         self.wait_until = Some(until);

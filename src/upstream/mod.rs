@@ -181,10 +181,9 @@ impl Inner {
     /// What an answer says of the credential that it was sent with.
     fn learn(&self, outcome: &Outcome) {
         let Outcome::Answered(reply) = outcome else { return };
-        let rules = Rules { declined_status: Vec::new(), already_used: Vec::new() };
         match reply.answer.status {
             200..=299 => self.credential.taken(),
-            401 | 403 if verdict::judge(outcome, &rules) == Verdict::Credential => self.credential.refused(),
+            401 | 403 if verdict::judge(outcome, &Rules::default()) == Verdict::Credential => self.credential.refused(),
             _ => {}
         }
     }

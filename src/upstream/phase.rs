@@ -44,7 +44,9 @@ fn detail(phase: Phase, causes: &Causes<'_>, known: Known<'_>) -> String {
         (Phase::Connect, None) => format!("cannot connect to {host}: {why}"),
         (Phase::Clock, _) => format!("TLS with {host}: {why}; but this box's own clock is not synchronised"),
         (Phase::Tls, _) => format!("TLS with {host}: {why}"),
-        (Phase::Write | Phase::Answer | Phase::Credential, _) => format!("no whole answer from {host}: {why}"),
+        (Phase::Write | Phase::Answer | Phase::Credential | Phase::Proxy, _) => {
+            format!("no whole answer from {host}: {why}")
+        }
     }
 }
 

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use reqwest::{Client, Response, Url};
+use reqwest::header::{
+    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
+use reqwest::{Client, Response, Url, Version};
 use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -274,7 +277,9 @@ impl Road {
                 Some(proxy) => format!("no way to {host} through the proxy {} within the deadline", authority(proxy)),
                 None => format!("no connection to {host} within the deadline"),
             },
-            Phase::Answer | Phase::Clock | Phase::Credential => format!("no whole answer from {host} in time"),
+            Phase::Answer | Phase::Clock | Phase::Credential | Phase::Proxy => {
+                format!("no whole answer from {host} in time")
+            }
         };
         Failure { phase, detail, bytes_may_have_left: handed_over, deadline: true }
     }
@@ -311,6 +316,7 @@ fn authority(url: &Url) -> String {
 async fn read(mut response: Response) -> reqwest::Result<Reply> {
     let headers = response.headers().clone();
     let status = response.status().as_u16();
+    let framed = is_framed(&response);
     let mut body = BytesMut::new();
     let mut truncated = false;
     while !truncated && let Some(chunk) = response.chunk().await? {
@@ -321,10 +327,21 @@ async fn read(mut response: Response) -> reqwest::Result<Reply> {
     Ok(Reply {
         answer: Answer { status, content_type: text(&headers, &CONTENT_TYPE), body: body.freeze() },
         truncated,
+        content_encoding: text(&headers, &CONTENT_ENCODING),
+        framed,
         retry_after: text(&headers, &RETRY_AFTER),
         date: text(&headers, &DATE),
         www_authenticate: text(&headers, &WWW_AUTHENTICATE),
     })
+}
+
+/// Whether something else than the end of a plain connection tells where the body ends.
+fn is_framed(response: &Response) -> bool {
+    let headers = response.headers();
+    let is_bodiless = matches!(response.status().as_u16(), 204 | 304);
+    let is_told = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+    // TLS says when it ends; a connection that is cut before is an error.
+    is_bodiless || is_told || response.version() >= Version::HTTP_2 || response.url().scheme() == "https"
 }
 
 /// A header's values, one after the other as if they had come in one.

@@ -232,7 +232,15 @@ fn refusal(message: &str) -> Value {
 fn reply(status: u16, body: &Value, retry_after_s: Option<u64>) -> Reply {
     let answer = Answer { status, content_type: Some("application/json".to_owned()), body: body.to_string().into() };
     let retry_after = retry_after_s.map(|seconds| seconds.to_string());
-    Reply { answer, truncated: false, retry_after, date: None, www_authenticate: None }
+    Reply {
+        answer,
+        truncated: false,
+        content_encoding: None,
+        framed: true,
+        retry_after,
+        date: None,
+        www_authenticate: None,
+    }
 }
 
 fn failed(phase: Phase, bytes_may_have_left: bool, deadline: bool) -> Outcome {

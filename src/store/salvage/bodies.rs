@@ -7,10 +7,10 @@ use crate::clock::Clock;
 use crate::contract;
 use crate::redemption::{Fingerprint, Request, Seq, State};
 use crate::store::StoreError;
-use crate::store::accept::key_of_fields;
 use crate::store::records::{self, Value};
+use crate::decide::{self, kind, mark};
 use crate::store::row::{self, Stored};
-use crate::store::schema::{kind, mark};
+
 
 /// What stands for the till of a redemption whose row was lost.
 const TILL_UNKNOWN: &str = "unknown";
@@ -167,7 +167,7 @@ fn restored(seq: i64, lane: i64, accepted_ms: i64, request: &Request, state: Sta
         origin: None,
         lane,
         till: TILL_UNKNOWN.to_owned(),
-        key: key_of_fields(TILL_UNKNOWN, request),
+        key: decide::key_of_fields(TILL_UNKNOWN, request),
         request: Fingerprint::of_request(request).0,
         guard: row::guard_of(business_refrence, reward_code),
         business: business_refrence.clone(),

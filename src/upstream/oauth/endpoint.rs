@@ -177,8 +177,7 @@ impl Endpoint {
 
     /// An answer that is not about the grant: a fault of the endpoint, or not the endpoint at all.
     fn no_answer(&self, reply: &Reply, why: &str) -> Trouble {
-        let rules = Rules { declined_status: Vec::new(), already_used: Vec::new() };
-        let judged = verdict::judge(&Outcome::Answered(reply.clone()), &rules);
+        let judged = verdict::judge(&Outcome::Answered(reply.clone()), &Rules::default());
         let at_least = if let Verdict::Wait { at_least, .. } = judged { at_least } else { None };
         let what = if let Verdict::NotTheProvider { detail } = judged {
             detail
