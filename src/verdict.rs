@@ -31,6 +31,11 @@ pub struct Reply {
     pub date: Option<String>,
     /// The header `WWW-Authenticate`, as it came.
     pub www_authenticate: Option<String>,
+    /// The codings that the body came in, as they were named, where it came in any but `identity`. It is not decoded.
+    pub content_encoding: Option<String>,
+    /// The body's end was told by its length, by the status 204, by the last chunk or by the end of HTTP/2's stream:
+    /// not by the end of an HTTP/1 connection alone, and not where we stopped reading at the limit.
+    pub framed: bool,
 }
 
 /// An attempt that ended without an answer.
@@ -44,6 +49,10 @@ pub struct Failure {
     pub bytes_may_have_left: bool,
     /// The deadline ended it.
     pub deadline: bool,
+    /// The last byte of the request was handed to the connection and, where TCP told, acknowledged.
+    pub sent_whole: bool,
+    /// An answer had begun and ended before its end: its length fell short, its chunks or its stream broke off.
+    pub cut: bool,
 }
 
 /// How far an attempt came.
@@ -53,6 +62,8 @@ pub enum Phase {
     Resolve,
     /// TCP connect.
     Connect,
+    /// The proxy between: it wants another password, or refuses to connect.
+    Proxy,
     /// TLS handshake, certificate included.
     Tls,
     /// TLS, because the certificate is not yet valid or expired while our clock is untrusted.
@@ -304,7 +315,15 @@ mod tests {
 
     fn reply(status: u16, body: &str) -> Reply {
         let answer = Answer { status, content_type: None, body: Bytes::copy_from_slice(body.as_bytes()) };
-        Reply { answer, truncated: false, retry_after: None, date: None, www_authenticate: None }
+        Reply {
+            answer,
+            truncated: false,
+            retry_after: None,
+            date: None,
+            www_authenticate: None,
+            content_encoding: None,
+            framed: true,
+        }
     }
 
     fn verdict(reply: Reply) -> Verdict {
@@ -531,10 +550,17 @@ mod tests {
     #[test]
     fn a_failure_is_the_road_a_reset_or_the_credential() {
         let of = |phase, deadline| {
-            let failure = Failure { phase, detail: String::new(), bytes_may_have_left: true, deadline };
+            let failure = Failure {
+                phase,
+                detail: String::new(),
+                bytes_may_have_left: true,
+                deadline,
+                sent_whole: true,
+                cut: false,
+            };
             judge(&Outcome::Failed(failure), &rules())
         };
-        for phase in [Phase::Resolve, Phase::Connect, Phase::Tls, Phase::Clock] {
+        for phase in [Phase::Resolve, Phase::Connect, Phase::Proxy, Phase::Tls, Phase::Clock] {
             assert_eq!(of(phase, false), Verdict::Road(phase));
             assert_eq!(of(phase, true), Verdict::Road(phase));
         }
@@ -563,7 +589,9 @@ mod tests {
             retry_after in any_text(), date in any_text(), www_authenticate in any_text(),
         ) {
             let answer = Answer { status, content_type: None, body: body.into() };
-            let reply = Reply { answer, truncated, retry_after, date, www_authenticate };
+            let (content_encoding, framed) = (None, true);
+            let reply =
+                Reply { answer, truncated, retry_after, date, www_authenticate, content_encoding, framed };
             if let Verdict::Wait { at_least: Some(wait), .. } = verdict(reply) {
                 prop_assert!(wait <= Duration::from_secs(RETRY_AFTER_S_MAX) && !wait.is_zero());
             }

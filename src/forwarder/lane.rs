@@ -14,6 +14,7 @@ use crate::link::{self, Dice, Effects, Flying, Link, Nudge, Phase, Suspects};
 use crate::queue::{Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError, Told};
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::store::{Claim, Claimed, Ended, Event, Settled};
+use crate::upstream::Progress;
 use crate::verdict::{self, Outcome, Rules, Verdict};
 
 /// How many ended attempts may wait for their commit before no further one is begun.
@@ -193,7 +194,7 @@ impl<R: Road> Forwarder<R> {
         }
         let (queue, road, sent) = (self.context.queue.clone(), Arc::clone(&self.road), self.now());
         self.tasks.spawn(async move {
-            let outcome = if queue.begin(row.seq) { Some(road.redeem(&row).await) } else { None };
+            let outcome = if queue.begin(row.seq) { Some(road.redeem(&row, &Progress::default()).await) } else { None };
             Finished::Attempt { row, why, sent, outcome }
         });
     }

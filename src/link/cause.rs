@@ -12,6 +12,8 @@ pub enum Cause {
     Resolve,
     /// No connection comes about.
     Connect,
+    /// The proxy between wants another password, or refuses.
+    Proxy,
     /// The TLS handshake fails.
     Tls,
     /// The certificate does not fit the time, and our clock is not to be trusted.
@@ -43,6 +45,7 @@ impl Cause {
         match self {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
+            Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Clock => "clock",
             Self::Write => "write",
@@ -66,6 +69,9 @@ impl Cause {
             }
             Self::Connect => {
                 "no connection to the provider comes about: the line is down, or a firewall or proxy refuses; check the uplink"
+            }
+            Self::Proxy => {
+                "the proxy does not take our user and password, or refuses to connect: check `proxy`, `proxy_user` and its password with who runs it"
             }
             Self::Tls => {
                 "the provider's certificate cannot be verified: somebody else may be answering, or `ca_file` is missing or old"
@@ -113,6 +119,7 @@ impl From<Phase> for Cause {
         match phase {
             Phase::Resolve => Self::Resolve,
             Phase::Connect => Self::Connect,
+            Phase::Proxy => Self::Proxy,
             Phase::Tls => Self::Tls,
             Phase::Clock => Self::Clock,
             Phase::Write => Self::Write,

@@ -72,7 +72,15 @@ fn checked(body: &[u8]) -> Option<Outcome> {
     }
     let body = if text.contains("portal") { "<html>" } else { r#"{"data":{"value":5},"errors":[]}"# };
     let answer = Answer { body: Bytes::from_static(body.as_bytes()), ..Answer::success() };
-    let reply = Reply { answer, truncated: false, retry_after: None, date: None, www_authenticate: None };
+    let reply = Reply {
+        answer,
+        truncated: false,
+        retry_after: None,
+        date: None,
+        www_authenticate: None,
+        content_encoding: None,
+        framed: true,
+    };
     Some(Outcome::Answered(reply))
 }
 

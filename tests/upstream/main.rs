@@ -6,6 +6,7 @@ mod alert;
 mod attempts;
 mod network;
 mod oauth;
+mod proxy;
 mod server;
 mod tls;
 
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use redeemd::clock::Clock;
 use redeemd::redemption::{Id, Seq};
 use redeemd::settings::{Auth, Provider, SecretSource};
-use redeemd::upstream::{Attempt, Context, Upstream};
+use redeemd::upstream::{Attempt, Context, Progress, Upstream};
 use redeemd::verdict::{Failure, Outcome, Reply};
 
 /// Everything that a test's upstream stands on.
@@ -71,6 +72,9 @@ fn provider(redeem_url: &str, token_file: &Path) -> Provider {
         auth: Auth::Token(SecretSource::File(token_file.to_owned())),
         ca_file: None,
         proxy: None,
+        proxy_login: None,
+        accept_language: "en".to_owned(),
+        canary: true,
         allow_plain_http: false,
         timeout: Duration::from_secs(10),
         declined_status: vec![400],
@@ -89,6 +93,11 @@ pub(crate) fn attempt() -> Attempt {
         accepted_at_ms: 1_793_527_200_000,
         body: Bytes::from_static(BODY.as_bytes()),
     }
+}
+
+/// For an attempt that nobody looks at meanwhile.
+pub(crate) fn unwatched() -> Progress {
+    Progress::default()
 }
 
 pub(crate) fn answered(outcome: Outcome) -> Reply {
