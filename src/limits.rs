@@ -57,7 +57,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn policy(accept: bool) -> Offline {
-        Offline { accept, max_pending: 3, max_outage: HOUR }
+        Offline { accept, max_pending: 3, max_pending_per_till: 3, max_outage: HOUR, ..Offline::default() }
     }
 
     fn down(pending: u64, outage: Duration) -> LaneNow {

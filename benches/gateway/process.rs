@@ -176,7 +176,12 @@ fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
         return Ok(());
     }
     let (mut store, _) = Store::open(dir)?;
-    let offline = Offline { accept: true, max_pending: u64::MAX, max_outage: Duration::MAX };
+    let offline = Offline {
+        max_pending: u64::MAX,
+        max_pending_per_till: u64::MAX,
+        max_outage: Duration::MAX,
+        ..Offline::default()
+    };
     let stamp: Stamp = Clock::system().stamp();
     let around = Surroundings { stamp, offline: &offline, lane: &|_| LaneNow::default() };
     let mut left = rows;

@@ -44,7 +44,7 @@ type Mark = (u64, u64, u64, i64, i64);
 impl Tills {
     pub(super) fn new(tills: &[Till], credentials_dir: Option<&Path>) -> Self {
         let known = tills.iter().map(|till| {
-            let Till { name, token } = till;
+            let Till { name, token, .. } = till;
             let mut known = Known { name: name.as_str().into(), source: token.clone(), token: None, mark: None };
             known.read(credentials_dir);
             known
@@ -159,7 +159,7 @@ mod tests {
     fn two(folder: &TempDir) -> Tills {
         let tills = ["one", "two"].map(|name| {
             fs::write(folder.path().join(name), format!("{name}-token\n")).expect("written");
-            Till { name: name.to_owned(), token: SecretSource::Credential(name.to_owned()) }
+            Till::new(name, SecretSource::Credential(name.to_owned()))
         });
         Tills::new(&tills, Some(folder.path()))
     }
@@ -212,8 +212,7 @@ mod tests {
         fs::remove_file(folder.path().join("two")).expect("removed");
         tills.look_now();
         assert!(asks(&tills, "one-token").is_some() && asks(&tills, "two-token").is_some());
-        let known =
-            ["one", "two"].map(|name| Till { name: name.to_owned(), token: SecretSource::Credential(name.to_owned()) });
+        let known = ["one", "two"].map(|name| Till::new(name, SecretSource::Credential(name.to_owned())));
         let reloaded = Tills::new(&known, Some(folder.path()));
         assert!(asks(&reloaded, "one-token").is_none() && asks(&reloaded, "two-token").is_none());
         assert!(asks(&reloaded, "").is_none(), "no token is nobody's token");

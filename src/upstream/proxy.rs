@@ -1,5 +1,6 @@
 //! The proxy between us and the provider, and the password that it may want.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use reqwest::Url;
@@ -45,8 +46,17 @@ impl Proxy {
     pub(super) fn with(&self, password: Option<&Secret>) -> reqwest::Result<reqwest::Proxy> {
         let proxy = reqwest::Proxy::all(self.url.clone())?;
         Ok(match self.login.as_ref().zip(password) {
-            Some((login, password)) => proxy.basic_auth(&login.user, password.reveal()),
+            Some((login, password)) => proxy.basic_auth(&escaped(&login.user), &escaped(password.reveal())),
             None => proxy,
         })
     }
+}
+
+/// Every byte as `%XX`: the client keeps them in a URL, and takes what looks escaped there for escaped.
+fn escaped(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut escaped, byte| {
+        // Writing to a string cannot fail.
+        write!(escaped, "%{byte:02X}").unwrap_or_default();
+        escaped
+    })
 }

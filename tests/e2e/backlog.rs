@@ -40,7 +40,12 @@ const SALVAGE_MAX: Duration = Duration::from_secs(900);
 /// Puts `rows` redemptions into a stopped gateway's store, through the store's own door.
 fn fill(gateway: &Gateway, rows: usize) {
     let (mut store, _) = Store::open(&gateway.state_dir()).unwrap();
-    let offline = Offline { accept: true, max_pending: u64::MAX, max_outage: Duration::MAX };
+    let offline = Offline {
+        max_pending: u64::MAX,
+        max_pending_per_till: u64::MAX,
+        max_outage: Duration::MAX,
+        ..Offline::default()
+    };
     let around = Surroundings { stamp: Clock::system().stamp(), offline: &offline, lane: &|_| LaneNow::default() };
     let op = |n: usize| {
         let request = redeemd::contract::parse(Order::new(&format!("ROW-{n}")).body().into_bytes().into()).unwrap();

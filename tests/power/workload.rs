@@ -20,7 +20,12 @@ pub(crate) const LOG: &str = "redeemd.db-wal";
 pub(crate) const ROWS: &str = "rows";
 
 pub(crate) fn offline() -> Offline {
-    Offline { accept: true, max_pending: 100_000, max_outage: Duration::from_secs(3600) }
+    Offline {
+        max_pending: 100_000,
+        max_pending_per_till: 100_000,
+        max_outage: Duration::from_secs(3600),
+        ..Offline::default()
+    }
 }
 
 pub(crate) fn accept(code: &str) -> Op {

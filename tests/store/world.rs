@@ -27,7 +27,7 @@ pub(crate) struct World {
 }
 
 pub(crate) fn offline() -> Offline {
-    Offline { accept: true, max_pending: 100_000, max_outage: Duration::from_secs(72 * 3600) }
+    Offline { max_pending: 100_000, max_pending_per_till: 100_000, ..Offline::default() }
 }
 
 pub(crate) fn declined(message: &str) -> Ended {

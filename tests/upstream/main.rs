@@ -11,7 +11,6 @@ mod server;
 mod tls;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bytes::Bytes;
 use redeemd::clock::Clock;
@@ -65,21 +64,9 @@ impl Bench {
 
 fn provider(redeem_url: &str, token_file: &Path) -> Provider {
     Provider {
-        name: "retm".to_owned(),
-        businesses: Vec::new(),
-        redeem_url: redeem_url.to_owned(),
-        check_url: None,
-        auth: Auth::Token(SecretSource::File(token_file.to_owned())),
-        ca_file: None,
-        proxy: None,
-        proxy_login: None,
-        accept_language: "en".to_owned(),
-        canary: true,
-        allow_plain_http: false,
-        timeout: Duration::from_secs(10),
         declined_status: vec![400],
         already_used: Vec::new(),
-        reusable_codes: Vec::new(),
+        ..Provider::new("retm", redeem_url, Auth::Token(SecretSource::File(token_file.to_owned())))
     }
 }
 

@@ -13,9 +13,9 @@ use crate::server::{Reaction, Seen, Server, answer};
 use crate::tls::{Authority, VALID, https, tls_server};
 use crate::{Bench, answered, attempt, failed, unwatched};
 
-/// `store-7:open-sesame` as RFC 7617 has it.
-const BASIC: &str = "Basic c3RvcmUtNzpvcGVuLXNlc2FtZQ==";
-const PASSWORD: &str = "open-sesame";
+/// `store-7` and [`PASSWORD`] as RFC 7617 has them.
+const BASIC: &str = "Basic c3RvcmUtNzpzL2U6cyU0MW1AZT8j";
+const PASSWORD: &str = "s/e:s%41m@e?#";
 const WANTS_A_PASSWORD: &str =
     "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"x\"\r\n\r\n";
 
@@ -73,7 +73,7 @@ async fn tunnel(
 }
 
 fn asks_for_the_password(head: &str) -> &'static str {
-    if head.contains(&format!("Proxy-Authorization: {BASIC}\r\n")) {
+    if head.contains(&format!("proxy-authorization: {BASIC}\r\n")) {
         "HTTP/1.1 200 OK\r\n\r\n"
     } else {
         WANTS_A_PASSWORD
@@ -115,7 +115,7 @@ async fn a_proxy_that_asks_for_it_is_told_user_and_password_and_nobody_else_is()
     let server = tls_server(&authority, "localhost", VALID).await;
     let url = https(server.address.port());
     let proxy = Proxy::start(server.address.port(), asks_for_the_password).await;
-    let provider = with_login(&here, through(&here, &authority, &url, &proxy.url()), "open-sesame\n");
+    let provider = with_login(&here, through(&here, &authority, &url, &proxy.url()), &format!("{PASSWORD}\n"));
     let upstream = here.upstream_of(&provider);
     assert_eq!(answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status, 200);
     assert_eq!(server.seen()[0].header("proxy-authorization"), None);
@@ -168,7 +168,7 @@ async fn a_proxy_that_refuses_is_a_cause_of_its_own_and_is_named_without_the_pas
         assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Proxy, false), "{refusal}: {failure:?}");
         assert!(!failure.sent_whole && !failure.deadline);
         assert!(failure.detail.contains(&format!("the proxy 127.0.0.1:{}", proxy.port)), "{}", failure.detail);
-        assert!(!failure.detail.contains("sesame") && !failure.detail.contains("c3Rv"), "{}", failure.detail);
+        assert!(!failure.detail.contains("s/e:s") && !failure.detail.contains("c3Rv"), "{}", failure.detail);
         assert!(server.seen().is_empty());
     }
 }

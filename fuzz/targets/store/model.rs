@@ -68,7 +68,12 @@ impl World {
     }
 
     pub fn run(&mut self, op: Op) -> Done {
-        let offline = Offline { accept: true, max_pending: 1000, max_outage: Duration::from_secs(1) };
+        let offline = Offline {
+            max_pending: 1000,
+            max_pending_per_till: 1000,
+            max_outage: Duration::from_secs(1),
+            ..Offline::default()
+        };
         let stamp = Stamp { unix_ms: 1_800_000_000_000, trusted: true };
         let around = Surroundings { stamp, offline: &offline, lane: &|_| LaneNow::default() };
         self.store.as_mut().unwrap().run(&[op], &around).pop().unwrap().unwrap()
