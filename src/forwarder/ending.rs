@@ -76,7 +76,7 @@ pub(super) fn status(outcome: &Outcome) -> Option<u16> {
 pub(super) fn was_whole(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Answered(_) => true,
-        Outcome::Failed(failure) => failure.bytes_may_have_left && failure.phase == Phase::Answer,
+        Outcome::Failed(failure) => failure.sent_whole,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::redemption::{Fingerprint, Seq, State};
 use crate::schedule::{self, Action, Ask, Checked, Config, Landed, Row, Scheduler, Wanted};
 use crate::settings;
 use crate::store::{About, Claim, Claimed, Ended, Event, Settled};
-use crate::trust::{Progress, Trust};
+use crate::trust::Progress;
 use crate::verdict::{self, Outcome, Phrases, Rules};
 
 /// A settlement or a memory that the store did not take is offered again after this long.
@@ -28,9 +28,9 @@ const MEMORY_PART: u32 = 60;
 
 /// Something that went on beside the loop has ended.
 enum Finished {
-    Attempt { row: Claimed, sent: Duration, progress: Progress, outcome: Option<Outcome> },
+    Attempt { row: Claimed, sent: Duration, outcome: Option<Outcome> },
     Claim { ask: Ask, rows: Result<Vec<Claimed>, QueueError> },
-    Check { sent: Duration, progress: Progress, outcome: Option<Outcome> },
+    Check { sent: Duration, outcome: Option<Outcome> },
     Settling { seq: Seq, settled: Option<Settled> },
     Errand,
 }
@@ -184,7 +184,7 @@ impl<R: Road> Forwarder<R> {
         let (queue, sent) = (self.context.queue.clone(), self.now());
         self.tasks.spawn(async move {
             let outcome = if queue.begin(row.seq) { Some(road.redeem(&row, &progress).await) } else { None };
-            Finished::Attempt { row, sent, progress, outcome }
+            Finished::Attempt { row, sent, outcome }
         });
     }
 
@@ -192,7 +192,7 @@ impl<R: Road> Forwarder<R> {
         let Some(road) = self.road.clone() else { return };
         self.tasks.spawn(async move {
             let outcome = road.canary(&progress).await;
-            Finished::Check { sent, progress, outcome }
+            Finished::Check { sent, outcome }
         });
     }
 
@@ -242,19 +242,17 @@ impl<R: Road> Forwarder<R> {
 
     fn finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
         match finished {
-            Ok(Finished::Attempt { row, sent, progress, outcome: Some(outcome) }) => {
-                self.ended(row, (sent, &progress), &outcome);
-            }
+            Ok(Finished::Attempt { row, sent, outcome: Some(outcome) }) => self.ended(row, sent, &outcome),
             Ok(Finished::Attempt { row, outcome: None, .. }) => self.on(schedule::Event::Withdrawn(row.seq)),
             Ok(Finished::Claim { ask, rows }) => self.claimed(ask, rows),
-            Ok(Finished::Check { sent, progress, outcome }) => self.checked((sent, &progress), outcome.as_ref()),
+            Ok(Finished::Check { sent, outcome }) => self.checked(sent, outcome.as_ref()),
             Ok(Finished::Settling { seq, settled }) => self.settled(seq, settled),
             Ok(Finished::Errand) => {}
             Err(error) => tracing::error!(lane = self.lane.name(), %error, "a lane's task ended in a defect"),
         }
     }
 
-    fn ended(&mut self, row: Claimed, (sent, progress): (Duration, &Progress), outcome: &Outcome) {
+    fn ended(&mut self, row: Claimed, sent: Duration, outcome: &Outcome) {
         let verdict = verdict::judge(outcome, &self.rules);
         let heard = ending::for_lane(&verdict, &row);
         let (detail, kind) = (ending::detail(outcome, &verdict), ending::kind(&verdict, &row.code));
@@ -286,18 +284,18 @@ impl<R: Road> Forwarder<R> {
             heard,
             detail: &detail,
             kind: kind.as_deref().unwrap_or_default(),
-            whole: ending::was_whole(outcome) && (progress.is_whole() || ending::status(outcome).is_some()),
+            whole: ending::was_whole(outcome),
             denied: ending::status(outcome).is_some(),
         }));
     }
 
-    fn checked(&mut self, (sent, progress): (Duration, &Progress), outcome: Option<&Outcome>) {
+    fn checked(&mut self, sent: Duration, outcome: Option<&Outcome>) {
         let Some(outcome) = outcome else { return };
         let verdict = verdict::judge(outcome, &self.rules);
         let (heard, detail) = (ending::heard(&verdict), ending::detail(outcome, &verdict));
         let (lane, word) = (self.lane.name(), ending::word(heard));
         tracing::debug!(lane, outcome = word, detail, "a check of the gateway's own ended on lane {lane}: {word}");
-        let whole = ending::was_whole(outcome) && (progress.is_whole() || ending::status(outcome).is_some());
+        let whole = ending::was_whole(outcome);
         self.on(schedule::Event::Checked(Checked { sent, heard, detail: &detail, whole }));
     }
 

@@ -5,6 +5,7 @@ use std::future::Future;
 use bytes::Bytes;
 
 use crate::store::Claimed;
+use crate::trust::Progress;
 use crate::upstream::{Attempt, Upstream};
 use crate::verdict::Outcome;
 
@@ -27,7 +28,7 @@ pub trait Road: Send + Sync + 'static {
 }
 
 impl Road for Upstream {
-    async fn redeem(&self, row: &Claimed) -> Outcome {
+    async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
         let attempt = Attempt {
             seq: row.seq,
             id: row.id.clone(),
@@ -35,11 +36,15 @@ impl Road for Upstream {
             accepted_at_ms: row.accepted_at_ms,
             body: row.body.clone(),
         };
-        Upstream::redeem(self, &attempt).await
+        Upstream::redeem(self, &attempt, progress).await
     }
 
     async fn check(&self, body: Bytes) -> Option<Outcome> {
         Upstream::check(self, body).await
+    }
+
+    async fn canary(&self, progress: &Progress) -> Option<Outcome> {
+        Upstream::canary(self, progress).await
     }
 
     fn drop_pool(&self) {

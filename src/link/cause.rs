@@ -50,8 +50,8 @@ impl Cause {
         match self {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
-            Self::Tls => "tls",
             Self::Proxy => "proxy",
+            Self::Tls => "tls",
             Self::Clock => "clock",
             Self::Write => "write",
             Self::Answer => "answer",
@@ -77,11 +77,11 @@ impl Cause {
             Self::Connect => {
                 "no connection to the provider comes about: the line is down, or a firewall or proxy refuses; check the uplink"
             }
+            Self::Proxy => {
+                "the proxy does not take our user and password, or refuses to connect: check `proxy`, `proxy_user` and its password with who runs it"
+            }
             Self::Tls => {
                 "the provider's certificate cannot be verified: somebody else may be answering, or `ca_file` is missing or old"
-            }
-            Self::Proxy => {
-                "the proxy between refuses: it wants a user and a password, or does not take those in the settings"
             }
             Self::Clock => {
                 "the provider's certificate does not fit this box's time, and its clock is not synchronised: check NTP"
@@ -156,8 +156,8 @@ impl From<Phase> for Cause {
         match phase {
             Phase::Resolve => Self::Resolve,
             Phase::Connect => Self::Connect,
-            Phase::Tls => Self::Tls,
             Phase::Proxy => Self::Proxy,
+            Phase::Tls => Self::Tls,
             Phase::Clock => Self::Clock,
             Phase::Write => Self::Write,
             Phase::Answer => Self::Answer,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::limits::LaneNow;
 use crate::link::Cause;
 use crate::redemption::Seq;
-use crate::settings::{Forward, OneTill, Provider};
+use crate::settings::{Forward, OneTill, Provider, Settings};
 use crate::store::Claimed;
 use crate::trust::{Evidence, Terms, Trust};
 
@@ -182,6 +182,18 @@ pub struct LaneSettings {
 }
 
 impl LaneSettings {
+    /// Those of one provider.
+    #[must_use]
+    pub fn of(provider: &Provider, settings: &Settings) -> Self {
+        Self {
+            provider: provider.clone(),
+            forward: settings.forward.clone(),
+            reply_within: settings.intake.reply_within,
+            one_till: settings.offline.one_till,
+            unusable: None,
+        }
+    }
+
     /// What they say about evidence.
     #[must_use]
     pub fn terms(&self) -> Terms {

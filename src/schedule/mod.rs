@@ -467,8 +467,8 @@ impl Scheduler {
         let Some(till) = self.is_passed_over() else { return };
         let is_of = |row: &Row| *row.till == *till;
         if self.backlog.iter().any(is_of) {
-            let (back, stay): (Vec<_>, _) = self.backlog.iter().cloned().partition(is_of);
-            self.backlog = stay;
+            let (back, stay): (Vec<_>, Vec<_>) = self.backlog.iter().cloned().partition(is_of);
+            self.backlog = stay.into();
             self.give_back(back);
         }
     }
