@@ -91,11 +91,11 @@ mod tests {
         let reply = Reply {
             answer,
             truncated,
-            content_encoding: None,
-            framed: true,
             retry_after: None,
             date: None,
             www_authenticate: None,
+            content_encoding: None,
+            framed: true,
         };
         relay(&reply).status().as_u16()
     }

@@ -24,10 +24,17 @@ pub struct Claim {
     pub after: Seq,
     /// None of these, in order: they wait their own backoff.
     pub except: Vec<Seq>,
+    /// No row of this till, as far as the first [`Claim::LOOKED_AT_MAX`] tell: its rows go last.
+    pub not_from: Option<String>,
     /// At most so many rows.
     pub rows_max: usize,
     /// No further row once the bodies come to so many bytes.
     pub body_bytes_max: usize,
+}
+
+impl Claim {
+    /// Rows that are looked at for one that is not of a till that goes last.
+    pub const LOOKED_AT_MAX: usize = 1000;
 }
 
 /// A row whose next attempt is durable: its bytes may leave.
@@ -103,7 +110,7 @@ impl Desk<'_> {
         let mut claimed = Vec::new();
         let mut bytes = 0;
         for (place, seq) in self.candidates(lane, claim)?.into_iter().enumerate() {
-            let Some(row) = self.claim_one(seq, place < claim.prefer.len())? else { continue };
+            let Some(row) = self.claim_one(seq, claim.not_from.is_none() && place < claim.prefer.len())? else { continue };
             bytes += row.body.len();
             claimed.push(row);
             if bytes >= claim.body_bytes_max {
@@ -114,6 +121,9 @@ impl Desk<'_> {
     }
 
     fn candidates(&self, lane: i64, claim: &Claim) -> Result<Vec<Seq>, StoreError> {
+        if let Some(till) = &claim.not_from {
+            return self.candidates_of_others(lane, claim, till);
+        }
         let mut found = claim.prefer.clone();
         let sql =
             "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND state = 0 ORDER BY seq";
@@ -124,6 +134,24 @@ impl Desk<'_> {
         {
             let seq = Seq(row.get(0)?);
             if claim.except.binary_search(&seq).is_err() && !claim.prefer.contains(&seq) {
+                found.push(seq);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whose till it is stands in the row itself: no more rows are read than a transaction may take.
+    fn candidates_of_others(&self, lane: i64, claim: &Claim, till: &str) -> Result<Vec<Seq>, StoreError> {
+        let sql = "SELECT seq, till FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND state = 0 \
+             ORDER BY seq LIMIT ?3";
+        let mut statement = self.sql.prepare_cached(sql)?;
+        let mut rows = statement.query((lane, claim.after.0, Claim::LOOKED_AT_MAX))?;
+        let mut found = Vec::new();
+        while found.len() < claim.rows_max
+            && let Some(row) = rows.next()?
+        {
+            let (seq, its): (Seq, String) = (Seq(row.get(0)?), row.get(1)?);
+            if its != till && claim.except.binary_search(&seq).is_err() {
                 found.push(seq);
             }
         }

@@ -6,11 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use redeemd::clock::Clock;
 use redeemd::intake::{self, Intake};
+use redeemd::link::Cause;
 use redeemd::listen::{Bounds, Socket, serve};
 use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue};
 use redeemd::redemption::Answer;
 use redeemd::settings::{self, Settings};
 use redeemd::store::{About, Claimed, Ended, Store};
+use redeemd::trust::{Evidence, Trust};
 use redeemd::verdict::{Outcome, Reply};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -94,7 +96,7 @@ impl Shop {
         let queue =
             Queue::start(store, Clock::manual(1_800_000_000_000, true), settings.offline.clone()).expect("threads");
         let provider = settings.providers[0].clone();
-        let (lane, mailboxes) = Lane::new(LaneSettings { provider, forward: settings.forward.clone() });
+        let (lane, mailboxes) = Lane::new(LaneSettings::of(&provider, &settings));
         queue.set_lanes(vec![Arc::clone(&lane)]).await.expect("a lane");
         let intake =
             Intake::new(&settings, queue.clone(), |_: &str, body: Bytes| std::future::ready(checked(&body)), None);
@@ -107,14 +109,19 @@ impl Shop {
         Self { folder, addr, queue, intake, lane, mailboxes, _stop: stop, _listener: tasks }
     }
 
+    fn gate(&self) -> Gate {
+        Gate::up(Evidence::new(self.lane.settings().terms()))
+    }
+
     /// The line is up from now on.
     fn up(&self) {
-        self.lane.set_gate(Gate { up: true, ..Gate::default() });
+        self.lane.set_gate(self.gate());
     }
 
     /// The line is down from now on.
     fn down(&self) {
-        self.lane.set_gate(Gate { outage: Some((Instant::now(), Duration::ZERO)), ..Gate::default() });
+        let (trust, outage) = (Trust::AtOnce { tenth: false }, (Instant::now(), Duration::ZERO, true));
+        self.lane.set_gate(Gate { ask: false, trust, cause: Some(Cause::Connect), outage, ..self.gate() });
     }
 
     async fn connect(&self) -> TcpStream {
