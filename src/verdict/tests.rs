@@ -362,7 +362,8 @@ proptest! {
     ) {
         let body = body.replacen('{', &format!("{{{foreign},\"message\":\"no\","), 1).replace(",}", "}");
         let rules = Rules { weak_declines, ..rules() };
-        if let Verdict::Declined { evidence, already_used, .. } = judge(&Outcome::Answered(reply(status, &body)), &rules) {
+        let verdict = judge(&Outcome::Answered(reply(status, &body)), &rules);
+        if let Verdict::Declined { evidence, already_used, .. } = verdict {
             prop_assert_eq!(evidence == Evidence::Strong, already_used, "{}", body);
         }
     }
