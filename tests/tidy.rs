@@ -28,6 +28,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["listen", "sandbox"]),
     ("tracing_journald", &["log"]),
     ("tracing_subscriber", &["log"]),
+    ("unicode_width", &["cli"]),
     ("url", &["settings", "upstream"]),
 ];
 /// The longest line, in characters; rustfmt leaves strings as they are.
