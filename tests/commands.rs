@@ -353,6 +353,10 @@ async fn the_report_is_quiet_when_nothing_was_given_while_the_line_was_down() {
     let ran = gateway.run(&["report", "--json"]).await;
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.json().last().unwrap()["kind"], "total");
+    let csv = gateway.run(&["report", "--csv"]).await;
+    assert!(csv.out.starts_with("kind,day,lane,till,") && csv.out.contains("\r\ntotal,,,,"), "{}", csv.out);
+    let backwards = gateway.run(&["report", "--from", "2026-11-02", "--to", "2026-11-01"]).await;
+    assert_eq!((backwards.code, backwards.out.as_str()), (64, ""), "{}", backwards.err);
     gateway.end().await;
 }
 

@@ -286,7 +286,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__report)
-            opts="-h --lane --from --to --config --json --help"
+            opts="-h --lane --from --to --csv --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -116,6 +116,7 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l lane -d 'Only
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l from -d 'Only from this day on, by the tills\' own date' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l to -d 'Only up to this day, by the tills\' own date' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l csv -d 'Print comma-separated values'
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand export" -l state-dir -d 'Read this state directory, whose daemon does not run' -r -F

@@ -157,6 +157,7 @@ _arguments "${_arguments_options[@]}" : \
 '--from=[Only from this day on, by the tills'\'' own date]:YYYY-MM-DD:_default' \
 '--to=[Only up to this day, by the tills'\'' own date]:YYYY-MM-DD:_default' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'(--json)--csv[Print comma-separated values]' \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \

@@ -126,6 +126,9 @@ pub struct ReportArgs {
     /// Only up to this day, by the tills' own date
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub to: Option<String>,
+    /// Print comma-separated values
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
 }
 
 /// `export`
@@ -150,11 +153,13 @@ fn states() -> impl TypedValueParser<Value = State> {
     PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(|word| word.parse().map_err(|()| "no state"))
 }
 
+/// A day that the calendar has.
 fn day(text: &str) -> Result<String, String> {
-    if is_day(text) { Ok(text.to_owned()) } else { Err("a day looks like 2026-11-01".to_owned()) }
+    let exists = is_day(text) && humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).is_ok();
+    if exists { Ok(text.to_owned()) } else { Err("a day looks like 2026-11-01, and must exist".to_owned()) }
 }
 
-/// Whether `text` has the form of a day. The calendar is not consulted: days are only compared.
+/// Whether `text` has the form of a day. The calendar is not consulted: a till's days are only compared.
 pub(super) fn is_day(text: &str) -> bool {
     text.len() == 10
         && text
@@ -209,6 +214,8 @@ mod tests {
             "redeemd list --columns id,secret",
             "redeemd status --watch --check",
             "redeemd report --from yesterday",
+            "redeemd report --from 2026-02-30",
+            "redeemd report --csv --json",
             "redeemd status x",
         ] {
             assert!(parse(wrong).is_err_and(|error| error.use_stderr()), "{wrong}");

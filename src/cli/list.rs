@@ -38,6 +38,13 @@ pub(super) struct RowView {
     pub(super) duplicate_of_ours: bool,
     pub(super) refused_at_till: bool,
     pub(super) answered_at_till: bool,
+    /// The mark, from a daemon that keeps one.
+    #[serde(default)]
+    pub(super) trusted: Option<bool>,
+    #[serde(default)]
+    pub(super) owed_paid: bool,
+    #[serde(default)]
+    pub(super) lost: bool,
     pub(super) attempts: u64,
     pub(super) accepted_online: bool,
     pub(super) accepted_at: String,
