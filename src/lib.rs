@@ -22,6 +22,7 @@
 //! | 4 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
 //! | 5 | [`queue`] | the async handle on the one thread that owns the store |
 //! | 5 | [`alert`] | the contract's error webhook |
+//! | 6 | [`prepare`] | one preparation of the settings for check, run and reload |
 //! | 6 | [`forwarder`] | the lanes: claim, send, settle, wait |
 //! | 6 | [`intake`] | the tills' HTTP |
 //! | 6 | [`admin`] | the operators' HTTP |
@@ -46,6 +47,7 @@ pub mod listen;
 pub mod log;
 pub mod network;
 pub mod notify;
+pub mod prepare;
 pub mod queue;
 pub mod redemption;
 pub mod rehearse;

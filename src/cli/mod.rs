@@ -10,6 +10,7 @@ mod rehearse;
 mod report;
 mod rescue;
 mod run;
+mod service_user;
 mod show;
 mod status;
 mod table;
@@ -19,7 +20,9 @@ use std::io::{BufWriter, Write};
 
 use clap::{CommandFactory, Parser};
 
-pub use args::{Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs, VoidArgs};
+pub use args::{
+    CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs, VoidArgs,
+};
 pub use exit::{CliError, Exit};
 
 use crate::sandbox::{SandboxArgs, SandboxError};
@@ -60,7 +63,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
     let daemon = || ask::Daemon::find(file.as_deref());
     match cli.command {
         Command::Run => run::run(file).await,
-        Command::Check => check::check(file.as_deref(), json, out).await,
+        Command::Check(args) => check::check(file.as_deref(), &args, json, out).await,
         Command::Status => status::status(&daemon()?, json, out).await,
         Command::List(args) => list::list(&daemon()?, &args, json, out).await,
         Command::Show(args) => show::show(&daemon()?, &args, json, out).await,

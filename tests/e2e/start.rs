@@ -9,12 +9,12 @@ const NOBODY: u32 = 65534;
 const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
 #[test]
-fn a_second_daemon_on_one_state_directory_ends_with_78_and_names_the_first() {
+fn a_second_daemon_on_one_state_directory_ends_with_75_and_names_the_first() {
     let provider = Provider::start();
     let mut first = Gateway::before(&provider);
     let mut second = Gateway::with().lane("main", &provider, "").state_in(&first.state_dir()).stopped();
     let (status, said) = second.start_in_vain();
-    assert_eq!(status.code(), Some(78), "{said}");
+    assert_eq!(status.code(), Some(75), "{said}");
     assert!(said.contains(&format!("pid {}", first.pid())) && said.contains("state"), "{said}");
     assert_eq!(first.till("").redeem("STILL").status, 200);
     first.wait_until_drained();
@@ -51,7 +51,7 @@ fn as_nobody(provider: &Provider) -> Option<Builder> {
 }
 
 #[test]
-fn a_state_directory_of_somebody_elses_ends_the_start_with_78_and_its_name() {
+fn a_state_directory_of_somebody_elses_ends_the_start_with_73_and_its_name() {
     let provider = Provider::start();
     let Some(builder) = as_nobody(&provider) else { return };
     let mut gateway = builder.stopped();
@@ -59,7 +59,7 @@ fn a_state_directory_of_somebody_elses_ends_the_start_with_78_and_its_name() {
     for mode in [0o700, 0o755] {
         std::fs::set_permissions(gateway.state_dir(), std::fs::Permissions::from_mode(mode)).unwrap();
         let (status, said) = gateway.start_in_vain();
-        assert_eq!(status.code(), Some(78), "{said}");
+        assert_eq!(status.code(), Some(73), "{said}");
         let dir = gateway.state_dir().display().to_string();
         assert!(said.contains(&dir) && said.contains("ermission denied"), "mode {mode:o}: {said}");
     }
@@ -70,7 +70,7 @@ fn a_state_directory_of_somebody_elses_ends_the_start_with_78_and_its_name() {
 }
 
 #[test]
-fn a_database_of_somebody_elses_ends_the_start_with_78_and_its_name() {
+fn a_database_of_somebody_elses_ends_the_start_with_73_and_its_name() {
     let provider = Provider::start();
     let Some(builder) = as_nobody(&provider) else { return };
     let mut gateway = builder.stopped();
@@ -84,7 +84,7 @@ fn a_database_of_somebody_elses_ends_the_start_with_78_and_its_name() {
         chown(&database, Some(owner), Some(owner)).unwrap();
         std::fs::set_permissions(&database, std::fs::Permissions::from_mode(mode)).unwrap();
         let (status, said) = gateway.start_in_vain();
-        assert_eq!(status.code(), Some(78), "mode {mode:o}: {said}");
+        assert_eq!(status.code(), Some(73), "mode {mode:o}: {said}");
         assert!(said.contains("redeemd.db"), "mode {mode:o}: {said}");
         assert_eq!(std::fs::read(&database).unwrap(), bytes, "it was touched");
     }
