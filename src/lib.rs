@@ -27,6 +27,7 @@
 //! | 7 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
 //! | 8 | [`queue`] | the async handle on the one thread that owns the store |
 //! | 8 | [`alert`] | the contract's error webhook |
+//! | 9 | [`prepare`] | one preparation of the settings for check, run and reload |
 //! | 9 | [`forwarder`] | the lanes: claim, send, settle, wait |
 //! | 9 | [`intake`] | the tills' HTTP |
 //! | 9 | [`admin`] | the operators' HTTP |
@@ -54,6 +55,7 @@ pub mod log;
 pub mod message;
 pub mod network;
 pub mod notify;
+pub mod prepare;
 pub mod queue;
 pub mod redemption;
 pub mod rehearse;

@@ -86,7 +86,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__check)
-            opts="-h --config --json --help"
+            opts="-h --strict --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

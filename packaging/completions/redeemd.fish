@@ -47,6 +47,7 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand run" -l config -d 'The s
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand check" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand check" -l strict -d 'Take warnings for faults too, and exit with 1'
 complete -c redeemd -n "__fish_redeemd_using_subcommand check" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand check" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand status" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F

@@ -41,6 +41,7 @@ _arguments "${_arguments_options[@]}" : \
 (check)
 _arguments "${_arguments_options[@]}" : \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--strict[Take warnings for faults too, and exit with 1]' \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \

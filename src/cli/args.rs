@@ -12,7 +12,7 @@ use crate::redemption::State;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "redeemd", version, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 done, 1 the command's own check failed, 64 usage, 69 daemon not reachable, \
-                        70 internal, 78 configuration. More in redeemd(8).")]
+                        70 internal, 73 state directory unusable, 75 another daemon runs, 78 configuration. More in redeemd(8).")]
 pub struct Cli {
     /// The settings file [default: /etc/redeemd/redeemd.toml]
     #[arg(long, global = true, value_name = "FILE")]
@@ -31,7 +31,7 @@ pub enum Command {
     /// Run the gateway in the foreground
     Run,
     /// Check the settings and print every problem
-    Check,
+    Check(CheckArgs),
     /// Show the books, the storage and every lane
     Status(StatusArgs),
     /// List redemptions
@@ -58,6 +58,14 @@ pub enum Command {
     Sandbox(Box<crate::sandbox::SandboxArgs>),
     /// Play an outage against a sandbox provider with these settings; ends with the books
     Rehearse(crate::rehearse::RehearseArgs),
+}
+
+/// `check`
+#[derive(Args, Clone, Debug, Default)]
+pub struct CheckArgs {
+    /// Take warnings for faults too, and exit with 1
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// `list`

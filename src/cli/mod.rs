@@ -12,6 +12,7 @@ mod rehearse;
 mod report;
 mod rescue;
 mod run;
+mod service_user;
 mod show;
 mod status;
 mod table;
@@ -23,7 +24,7 @@ use std::io::{BufWriter, Write};
 
 use clap::{CommandFactory, Parser};
 
-pub use args::{Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs};
+pub use args::{CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs};
 pub use exit::{CliError, Exit};
 pub use list::Column;
 pub use options::{FlushArgs, Shown, StatusArgs, VoidArgs, Wanted};
@@ -66,7 +67,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
     let daemon = || ask::Daemon::find(file.as_deref());
     match cli.command {
         Command::Run => run::run(file).await,
-        Command::Check => check::check(file.as_deref(), json, out).await,
+        Command::Check(args) => check::check(file.as_deref(), &args, json, out).await,
         Command::Status(args) => status::status(&daemon()?, args, json, out).await,
         Command::List(args) => list::list(&daemon()?, &args, json, out).await,
         Command::Show(args) => show::show(&daemon()?, &args, json, out).await,

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::DaemonError;
-use super::lanes::Lanes;
+use super::lanes::{Broken, Lanes};
 use super::upkeep::Upkeep;
 use crate::admin::{self, Admin};
 use crate::alert::Alerts;
@@ -55,10 +55,10 @@ pub struct Core<R> {
 
 impl<R: Road + Clone> Core<R> {
     /// Brings up every lane of the settings; what is accepted from now on gets the provider's own answer if its lane
-    /// is up.
+    /// is up. A provider whose settings cannot be used has its lane held.
     ///
     /// # Errors
-    /// A provider's settings cannot be used, or the store takes nothing.
+    /// The store takes nothing.
     pub async fn start(settings: &Settings, parts: Parts<R>) -> Result<Self, DaemonError> {
         let Parts { queue, clock, notify, credentials_dir, .. } = &parts;
         let (ready, is_ready) = watch::channel(false);
@@ -73,7 +73,7 @@ impl<R: Road + Clone> Core<R> {
         let upkeep = Upkeep::new(notify, retention(settings));
         let (queue, clock, credentials_dir) = (queue.clone(), clock.clone(), credentials_dir.clone());
         let mut lanes = Lanes::new(&settings.gateway.name, parts);
-        lanes.set(settings).await?;
+        lanes.set(settings, Broken::IsHeld).await?;
         let intake = Intake::new(settings, queue.clone(), lanes.checker(), credentials_dir);
         Ok(Self { queue, clock, intake, admin, lanes, upkeep, ready })
     }
@@ -109,12 +109,12 @@ impl<R: Road + Clone> Core<R> {
         }
     }
 
-    /// Takes over everything that a reload can change.
+    /// Takes over everything that a reload can change, or nothing.
     ///
     /// # Errors
-    /// Some of it cannot be used.
+    /// Some of it cannot be used; what held before holds.
     pub async fn reconfigure(&mut self, settings: &Settings) -> Result<(), DaemonError> {
-        self.lanes.set(settings).await?;
+        self.lanes.set(settings, Broken::IsRefused).await?;
         self.queue.set_offline(settings.offline.clone());
         self.intake.reload(settings);
         self.upkeep.set_retention(retention(settings));
