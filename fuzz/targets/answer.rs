@@ -24,7 +24,8 @@ fuzz_target!(|input: Input| {
     let shown = shape(&body);
     let empty = body.is_empty();
     let answer = Answer { status, content_type, body: body.into() };
-    let reply = Reply { answer, truncated, retry_after, date, www_authenticate };
+    let (content_encoding, framed) = (None, true);
+    let reply = Reply { answer, truncated, retry_after, date, www_authenticate, content_encoding, framed };
     let declined_status = vec![400, 404, 409, 410, 422];
     let rules = Rules { declined_status: declined_status.clone(), already_used: vec!["has been used".to_owned()] };
     match judge(&Outcome::Answered(reply), &rules) {
