@@ -154,6 +154,7 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l ca-out -d 'W
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l records -d 'How many requests are kept for GET /sandbox/requests' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l honour-keys -d 'Answers a repeated Idempotency-Key with its first answer (the contract has no such key)'
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l strict -d 'Refuses an order with a field that the contract does not have'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l http1 -d 'HTTP/1.1 alone'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l http2 -d 'HTTP/2 alone (without --tls: with prior knowledge)'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l no-record -d 'Keeps no requests'

@@ -212,6 +212,7 @@ wrong-host\:"Valid, but for wrong-host.invalid"))' \
 '--records=[How many requests are kept for GET /sandbox/requests]:NUMBER:_default' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
 '--honour-keys[Answers a repeated Idempotency-Key with its first answer (the contract has no such key)]' \
+'--strict[Refuses an order with a field that the contract does not have]' \
 '(--http2)--http1[HTTP/1.1 alone]' \
 '--http2[HTTP/2 alone (without --tls\: with prior knowledge)]' \
 '(--records)--no-record[Keeps no requests]' \
