@@ -45,7 +45,7 @@ impl Gateway {
         let lanes = settings
             .providers
             .iter()
-            .map(|provider| Lane::new(LaneSettings { provider: provider.clone(), forward: settings.forward.clone() }));
+            .map(|provider| Lane::new(LaneSettings::of(provider, &settings)));
         let (lanes, mailboxes): (Vec<_>, Vec<_>) = lanes.unzip();
         queue.set_lanes(lanes).await.unwrap();
         let (ready, is_ready) = watch::channel(false);
@@ -80,7 +80,11 @@ impl Gateway {
             | Decision::Settled(_)
             | Decision::KeyReused
             | Decision::Used(_)
-            | Decision::Limited(_)) => panic!("{refused:?}"),
+            | Decision::RefusedBefore(_)
+            | Decision::Gone(_)
+            | Decision::Limited(_)
+            | Decision::BadDate
+            | Decision::Held) => panic!("{refused:?}"),
         }
     }
 

@@ -375,6 +375,8 @@ impl Fleet {
             Verdict::Road(_) | Verdict::Reset | Verdict::RowFault { .. } => self.again(number, row),
             other @ (Verdict::Declined { .. }
             | Verdict::Parked { .. }
+            | Verdict::InProgress
+            | Verdict::Unreadable { .. }
             | Verdict::Credential
             | Verdict::NotTheProvider { .. }) => unreachable!("the provider here never says {other:?}"),
         }

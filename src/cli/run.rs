@@ -17,7 +17,10 @@ pub(super) async fn run(file: Option<PathBuf>) -> Result<(), CliError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    daemon(loaded, options).await
+    let ended = daemon(loaded, options).await;
+    // Lines that nobody takes within the bound are given up with the process.
+    crate::log::flush();
+    ended
 }
 
 async fn daemon(loaded: Loaded, options: LoadOptions) -> Result<(), CliError> {

@@ -57,7 +57,7 @@ impl<R: Road + Clone> Lanes<R> {
         let mut begun = Vec::new();
         let mut lanes = Vec::new();
         for provider in &settings.providers {
-            let wanted = LaneSettings { provider: provider.clone(), forward: settings.forward.clone() };
+            let wanted = LaneSettings::of(provider, settings);
             if let Some(lane) = self.find(&provider.name) {
                 if *lane.settings() != wanted {
                     lane.reconfigure(wanted);

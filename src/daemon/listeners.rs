@@ -20,7 +20,7 @@ const TILLS_SOCKET: &str = "tills";
 
 /// Bound, then serving.
 pub(super) struct Listeners {
-    tills: Option<Socket>,
+    tills: Vec<Socket>,
     admin: Vec<Socket>,
     certificate: Option<Certificate>,
     stop: watch::Sender<bool>,
@@ -30,30 +30,31 @@ pub(super) struct Listeners {
 impl Listeners {
     /// Binds everything, or takes what systemd hands in.
     pub(super) fn bind(settings: &Settings) -> Result<Self, DaemonError> {
-        let tills = tills_listener(settings)?;
+        let tills = tills_listeners(settings)?;
         let certificate = settings
             .intake
             .tls
             .as_ref()
             .map(|files| Certificate::open(files).map_err(|fault| DaemonError::Certificate(fault.to_string())))
             .transpose()?;
-        let tills = match &certificate {
-            Some(certificate) => Socket::Tls(tills, certificate.clone()),
-            None => Socket::Tcp(tills),
-        };
+        let tills = tills.into_iter().map(|listener| match &certificate {
+            Some(certificate) => Socket::Tls(listener, certificate.clone()),
+            None => Socket::Tcp(listener),
+        });
+        let tills = tills.collect();
         let admin = vec![Socket::Tcp(tcp(settings.admin.listen)?), Socket::Unix(unix(&settings.admin.socket)?)];
-        Ok(Self { tills: Some(tills), admin, certificate, stop: watch::Sender::new(false), tasks: JoinSet::new() })
+        Ok(Self { tills, admin, certificate, stop: watch::Sender::new(false), tasks: JoinSet::new() })
     }
 
     /// Serves tills and operators.
-    pub(super) fn serve(&mut self, intake: Arc<Intake>, admin: &Arc<Admin>) {
-        if let Some(socket) = self.tills.take() {
-            self.tasks.spawn(listen::serve(socket, intake::router(intake), Bounds::default(), self.stop.subscribe()));
-        }
-        let bounds = Bounds { connections_max: 128, ..Bounds::default() };
-        for socket in self.admin.drain(..) {
-            self.tasks.spawn(listen::serve(socket, admin::router(Arc::clone(admin)), bounds, self.stop.subscribe()));
-        }
+    pub(super) fn serve(&mut self, intake: &Arc<Intake>, admin: &Arc<Admin>) {
+        let tills = std::mem::take(&mut self.tills);
+        let router = intake::router(Arc::clone(intake));
+        self.tasks.spawn(listen::serve_all(tills, router, Bounds::of_process(), self.stop.subscribe()));
+        let bounds = Bounds { connections_max: 128, strangers_max: 128, ..Bounds::default() };
+        let operators = std::mem::take(&mut self.admin);
+        let router = admin::router(Arc::clone(admin));
+        self.tasks.spawn(listen::serve_all(operators, router, bounds, self.stop.subscribe()));
     }
 
     /// Reads the tills' certificate again.
@@ -78,23 +79,31 @@ impl Listeners {
     }
 }
 
-fn tills_listener(settings: &Settings) -> Result<TcpListener, DaemonError> {
+/// The tills' listeners: those that systemd hands in, else those of the settings.
+fn tills_listeners(settings: &Settings) -> Result<Vec<TcpListener>, DaemonError> {
     let mut handed = notify::listen_fds()?;
-    let Some(listener) = handed.take_tcp(TILLS_SOCKET).or_else(|| handed.take_tcp("redeemd.socket")) else {
-        warn_of_left(&handed);
-        return tcp(settings.intake.listen);
-    };
+    let mut listeners = Vec::new();
+    while let Some(listener) = handed.take_tcp(TILLS_SOCKET).or_else(|| handed.take_tcp("redeemd.socket")) {
+        listeners.push(served(listener, settings)?);
+    }
     warn_of_left(&handed);
-    let place = settings.intake.listen.to_string();
-    let address = listener.local_addr().map_err(|error| DaemonError::Listen { place: place.clone(), error })?;
-    if address != settings.intake.listen {
-        tracing::warn!(%address, setting = place, "systemd hands in another address than intake.listen: systemd's counts");
+    if listeners.is_empty() {
+        return settings.intake.listen.iter().map(|address| tcp(*address)).collect();
+    }
+    Ok(listeners)
+}
+
+fn served(listener: std::net::TcpListener, settings: &Settings) -> Result<TcpListener, DaemonError> {
+    let told = |error| DaemonError::Listen { place: "the socket handed in by systemd".to_owned(), error };
+    let address = listener.local_addr().map_err(told)?;
+    if !settings.intake.listen.contains(&address) {
+        tracing::warn!(%address, "systemd hands in another address than intake.listen: systemd's counts");
     }
     let is_open = settings.intake.tills.is_empty() && !settings.intake.allow_anonymous;
     if is_open && !address.ip().is_loopback() {
         return Err(DaemonError::OpenSocket { address });
     }
-    TcpListener::from_std(listener).map_err(|error| DaemonError::Listen { place, error })
+    TcpListener::from_std(listener).map_err(told)
 }
 
 /// A socket that nobody takes would keep its clients waiting without a word.

@@ -152,7 +152,7 @@ impl Daemon {
         let (make_road, watched) = (road_maker(context), Arc::clone(&notify));
         let parts = Parts { queue, clock, seed: seed(), make_road, network, alerts, notify: watched, credentials_dir };
         let core = Core::start(&settings, parts).await?;
-        listeners.serve(Arc::clone(core.intake()), core.admin());
+        listeners.serve(core.intake(), core.admin());
         core.listening();
         let daemon = Self { options, settings, core, notify, listeners, helpers, stop_helpers };
         daemon.warn_of_orphans();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::verdict::Verdict;
+use crate::verdict::{Evidence, ParkReason, Verdict};
 
 const MIN: Duration = Duration::from_secs(1);
 const MAX: Duration = Duration::from_secs(60);
@@ -23,8 +23,12 @@ fn link() -> Link {
     Link::new(config(), 42, Duration::ZERO)
 }
 
+fn parked() -> Verdict {
+    Verdict::Parked { reason: ParkReason::SaysBoth { status: 200 }, text: String::new() }
+}
+
 fn declined(message: &str) -> Verdict {
-    Verdict::Declined { already_used: false, message: message.to_owned() }
+    Verdict::Declined { evidence: Evidence::Strong, already_used: false, message: message.to_owned() }
 }
 
 fn portal() -> Verdict {
@@ -67,7 +71,7 @@ fn each_verdict_moves_the_link_as_the_table_says() {
     let table: &[(Verdict, Option<(&str, Cause)>)] = &[
         (Verdict::Confirmed, None),
         (declined("no"), None),
-        (Verdict::Parked { reason: String::new() }, None),
+        (parked(), None),
         (Verdict::Credential, Some(("held", Cause::Credential))),
         (Verdict::Road(Road::Credential), Some(("held", Cause::Credential))),
         (portal(), Some(("down", Cause::NotTheProvider))),
@@ -230,7 +234,7 @@ fn ten_alike_declines_hold_the_lane_for_a_person_and_the_tenth_is_the_last() {
 
 #[test]
 fn another_message_or_a_confirmation_breaks_the_streak_of_declines() {
-    for breaker in [declined("something else"), Verdict::Confirmed, Verdict::Parked { reason: String::new() }] {
+    for breaker in [declined("something else"), Verdict::Confirmed, parked()] {
         let mut link = link();
         for seq in 0..9 {
             end(&mut link, s(1), seq, &declined("no"));
@@ -684,7 +688,7 @@ fn verdict(number: u8) -> Verdict {
     match number {
         0 | 1 => Verdict::Confirmed,
         2 => declined("no"),
-        3 => Verdict::Parked { reason: String::new() },
+        3 => parked(),
         4 => Verdict::Credential,
         5 => portal(),
         6 => Verdict::Wait { at_least: Some(s(30)), clean: true },
