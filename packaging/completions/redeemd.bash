@@ -25,6 +25,9 @@ _redeemd() {
             redeemd,flush)
                 cmd="redeemd__subcmd__flush"
                 ;;
+            redeemd,handled)
+                cmd="redeemd__subcmd__handled"
+                ;;
             redeemd,hold)
                 cmd="redeemd__subcmd__hold"
                 ;;
@@ -68,7 +71,7 @@ _redeemd() {
 
     case "${cmd}" in
         redeemd)
-            opts="-h -V --config --json --help --version run check status list show retry void flush hold release report export import sandbox rehearse"
+            opts="-h -V --config --json --help --version run check status list show retry void handled flush hold release report export import sandbox rehearse"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -132,6 +135,28 @@ _redeemd() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        redeemd__subcmd__handled)
+            opts="-h --note --free --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

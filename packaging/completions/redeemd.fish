@@ -35,6 +35,7 @@ complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "list" -d 'List rede
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "show" -d 'Show one redemption with everything that was done to it'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "retry" -d 'Send declined or parked redemptions again'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "void" -d 'Close pending or parked redemptions for good'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "handled" -d 'Note that a person has seen to redemptions that were refused, parked or lost'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "flush" -d 'Try a lane (or all) at once instead of waiting'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "hold" -d 'Hold a lane (or all): nothing is sent until it is released'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "release" -d 'Let a held lane (or all) go on'
@@ -103,6 +104,11 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand void" -l note -d 'Why, i
 complete -c redeemd -n "__fish_redeemd_using_subcommand void" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand void" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand void" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand handled" -l note -d 'What was done, in a few words; kept with the redemption' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand handled" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand handled" -l free -d 'Its code may be used again'
+complete -c redeemd -n "__fish_redeemd_using_subcommand handled" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand handled" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -l wait -d 'Wait until nothing is pending any more; 1 when nothing was answered for a minute'
 complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -l json -d 'Print data as JSON, one object a line'

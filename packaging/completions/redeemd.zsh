@@ -124,6 +124,17 @@ _arguments "${_arguments_options[@]}" : \
 '*::ids -- The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line:_default' \
 && ret=0
 ;;
+(handled)
+_arguments "${_arguments_options[@]}" : \
+'--note=[What was done, in a few words; kept with the redemption]:TEXT:_default' \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--free[Its code may be used again]' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::ids -- The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line:_default' \
+&& ret=0
+;;
 (flush)
 _arguments "${_arguments_options[@]}" : \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
@@ -247,6 +258,7 @@ _redeemd_commands() {
 'show:Show one redemption with everything that was done to it' \
 'retry:Send declined or parked redemptions again' \
 'void:Close pending or parked redemptions for good' \
+'handled:Note that a person has seen to redemptions that were refused, parked or lost' \
 'flush:Try a lane (or all) at once instead of waiting' \
 'hold:Hold a lane (or all)\: nothing is sent until it is released' \
 'release:Let a held lane (or all) go on' \
@@ -272,6 +284,11 @@ _redeemd__subcmd__export_commands() {
 _redeemd__subcmd__flush_commands() {
     local commands; commands=()
     _describe -t commands 'redeemd flush commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__handled_commands] )) ||
+_redeemd__subcmd__handled_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd handled commands' commands "$@"
 }
 (( $+functions[_redeemd__subcmd__hold_commands] )) ||
 _redeemd__subcmd__hold_commands() {

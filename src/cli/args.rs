@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use super::options::{FlushArgs, Shown, StatusArgs, VoidArgs, Wanted};
+use super::options::{FlushArgs, HandledArgs, Shown, StatusArgs, VoidArgs, Wanted};
 use crate::redemption::State;
 
 /// Store-and-forward gateway for loyalty redemptions in stores.
@@ -42,6 +42,8 @@ pub enum Command {
     Retry(RetryArgs),
     /// Close pending or parked redemptions for good
     Void(VoidArgs),
+    /// Note that a person has seen to redemptions that were refused, parked or lost
+    Handled(HandledArgs),
     /// Try a lane (or all) at once instead of waiting
     Flush(FlushArgs),
     /// Hold a lane (or all): nothing is sent until it is released
