@@ -7,6 +7,7 @@
 //! | 0 | [`fold`] | codes and words in other clothes made one |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
 //! | 0 | [`text`] | strings from outside, made safe to show |
+//! | 0 | [`refused`] | how many requests of tills were refused, by reason |
 //! | 1 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
 //! | 2 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
@@ -48,6 +49,7 @@ pub mod network;
 pub mod notify;
 pub mod queue;
 pub mod redemption;
+pub mod refused;
 pub mod rehearse;
 pub mod sandbox;
 pub mod settings;
