@@ -96,10 +96,8 @@ impl Tills {
         let business_fits = is_one_of(business, &binding.businesses);
         let branch_fits = branch.is_none_or(|branch| is_one_of(branch, &binding.branches));
         let told = |field: &str| format!("this till is not set up for this {field}");
-        [(business_fits, "business_refrence"), (branch_fits, "branch_id")]
-            .into_iter()
-            .filter_map(|(fits, field)| (!fits).then(|| told(field)))
-            .collect()
+        let fields = [(business_fits, "business_refrence"), (branch_fits, "branch_id")];
+        fields.into_iter().filter(|(fits, _)| !fits).map(|(_, field)| told(field)).collect()
     }
 
     /// The till whose token these headers carry.

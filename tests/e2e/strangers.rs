@@ -20,6 +20,9 @@ const SOURCES: usize = 16;
 /// The pause between two bytes of one stranger.
 const DRIP_EVERY: Duration = Duration::from_millis(500);
 
+/// Who was shown out comes back after so many of these pauses.
+const BACK_AFTER: usize = 10;
+
 /// What a stranger does with its connection.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
@@ -110,9 +113,13 @@ impl Drop for Flood {
 /// The life of `count` strangers of one kind.
 fn haunt(to: SocketAddr, kind: Kind, count: usize, stop: &AtomicBool, opened: &AtomicUsize) {
     let mut all: Vec<Option<TcpStream>> = (0..count).map(|_| None).collect();
-    while !stop.load(Ordering::Relaxed) {
+    for round in 0_usize.. {
         for (number, place) in all.iter_mut().enumerate() {
-            if !place.as_mut().is_some_and(|stream| goes_on(stream, kind)) {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            *place = place.take().and_then(|stream| goes_on(stream, kind));
+            if place.is_none() && (round == 0 || round % BACK_AFTER == number % BACK_AFTER) {
                 *place = open(to, number, kind);
                 opened.fetch_add(usize::from(place.is_some()), Ordering::Relaxed);
             }
@@ -121,14 +128,14 @@ fn haunt(to: SocketAddr, kind: Kind, count: usize, stop: &AtomicBool, opened: &A
     }
 }
 
-/// Another drop; false when it has been shown out.
-fn goes_on(stream: &mut TcpStream, kind: Kind) -> bool {
+/// Another drop; `None` when it has been shown out.
+fn goes_on(mut stream: TcpStream, kind: Kind) -> Option<TcpStream> {
     let shown_out = match stream.read(&mut [0; 1024]) {
         Ok(0) => true,
         Ok(_) => false,
         Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
     };
-    !shown_out && stream.write_all(kind.drip()).is_ok()
+    (!shown_out && stream.write_all(kind.drip()).is_ok()).then_some(stream)
 }
 
 /// A connection from one of the sources; `None` when none can be had at the moment.
@@ -208,16 +215,7 @@ fn after_a_flood_the_memory_comes_back() {
     let full = resident(&mut gateway);
     drop(flood);
     println!("resident: idle {idle}, in the flood {full}");
-    let comes_back = || {
-        Some(resident(&mut gateway))
-            .inspect(|n| {
-                if std::env::var_os("DBG").is_some() {
-                    println!("now {n}");
-                    moment(Duration::from_secs(3))
-                }
-            })
-            .filter(|now| *now * 2 <= idle * 3)
-    };
+    let comes_back = || Some(resident(&mut gateway)).filter(|now| *now * 2 <= idle * 3);
     let now = within(Duration::from_mins(1), "resident memory is within 1.5 times of idle", comes_back);
     println!("resident after it: {now}");
 }
