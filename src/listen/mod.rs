@@ -101,7 +101,8 @@ pub async fn serve(socket: Socket, router: Router, bounds: Bounds, stop: Receive
     serve_all(vec![socket], router, bounds, stop).await;
 }
 
-/// Serves `router` on all of `sockets` until `stop` holds true (or its sender is gone): then nothing more is accepted, idle
+/// Serves `router` on all of `sockets` until `stop` holds true (or its sender is gone): then nothing more is
+/// accepted, idle
 /// connections are closed, and requests under way get their answer within `bounds.stop_within`.
 ///
 /// The bounds hold for all of them together. When all connections are taken, one is closed for the new one: first one
