@@ -63,7 +63,9 @@ impl Listeners {
         let tills = std::mem::take(&mut self.tills);
         let router = intake::router(Arc::clone(intake));
         self.tasks.spawn(listen::serve_all(tills, router, Bounds::of_process(), self.stop.subscribe()));
-        let bounds = Bounds { connections_max: 128, strangers_max: 128, ..Bounds::default() };
+        // Whoever reads here needs no token.
+        let bounds =
+            Bounds { connections_max: 128, strangers_max: 128, strangers_of_source_max: 128, ..Bounds::default() };
         let operators = std::mem::take(&mut self.admin);
         let router = admin::router(Arc::clone(admin));
         self.tasks.spawn(listen::serve_all(operators, router, bounds, self.stop.subscribe()));
