@@ -19,6 +19,7 @@ mod rescue;
 mod row;
 mod salvage;
 mod schema;
+mod search;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -44,6 +45,7 @@ pub use read::Reader;
 pub use recount::Recounted;
 pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
 pub use salvage::Tally;
+pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
 pub use types::{
     Acted, Counts, Decision, Event, Filter, Limit, NewRedemption, Refused, Taken, UsedBy, VoidOutcome, relayed,
 };
