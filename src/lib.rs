@@ -7,6 +7,7 @@
 //! | 0 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
 //! | 0 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
+//! | 0 | [`files`] | files from outside: read without waiting, and followed |
 //! | 0 | [`text`] | strings from outside, made safe to show |
 //! | 1 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
@@ -22,6 +23,7 @@
 //! | 4 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
 //! | 5 | [`queue`] | the async handle on the one thread that owns the store |
 //! | 5 | [`alert`] | the contract's error webhook |
+//! | 6 | [`prepare`] | one preparation of the settings for check, run and reload |
 //! | 6 | [`forwarder`] | the lanes: claim, send, settle, wait |
 //! | 6 | [`intake`] | the tills' HTTP |
 //! | 6 | [`admin`] | the operators' HTTP |
@@ -37,6 +39,7 @@ pub mod client;
 pub mod clock;
 pub mod contract;
 pub mod daemon;
+pub mod files;
 pub mod forwarder;
 pub mod intake;
 pub mod limits;
@@ -46,6 +49,7 @@ pub mod log;
 pub mod message;
 pub mod network;
 pub mod notify;
+pub mod prepare;
 pub mod queue;
 pub mod redemption;
 pub mod rehearse;

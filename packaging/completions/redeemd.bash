@@ -25,6 +25,9 @@ _redeemd() {
             redeemd,flush)
                 cmd="redeemd__subcmd__flush"
                 ;;
+            redeemd,hash-password)
+                cmd="redeemd__subcmd__hash__subcmd__password"
+                ;;
             redeemd,hold)
                 cmd="redeemd__subcmd__hold"
                 ;;
@@ -33,6 +36,9 @@ _redeemd() {
                 ;;
             redeemd,list)
                 cmd="redeemd__subcmd__list"
+                ;;
+            redeemd,make-certificate)
+                cmd="redeemd__subcmd__make__subcmd__certificate"
                 ;;
             redeemd,rehearse)
                 cmd="redeemd__subcmd__rehearse"
@@ -68,7 +74,7 @@ _redeemd() {
 
     case "${cmd}" in
         redeemd)
-            opts="-h -V --config --json --help --version run check status list show retry void flush hold release report export import sandbox rehearse"
+            opts="-h -V --config --json --help --version run check status list show retry void flush hold release report export import hash-password make-certificate sandbox rehearse"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -86,7 +92,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__check)
-            opts="-h --config --json --help"
+            opts="-h --strict --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -126,6 +132,24 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__flush)
+            opts="-h --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        redeemd__subcmd__hash__subcmd__password)
             opts="-h --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -199,6 +223,32 @@ _redeemd() {
                     return 0
                     ;;
                 --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        redeemd__subcmd__make__subcmd__certificate)
+            opts="-h --cert-file --key-file --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --cert-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

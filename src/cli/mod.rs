@@ -3,13 +3,16 @@
 mod act;
 mod args;
 mod ask;
+mod certificate;
 mod check;
 mod exit;
 mod list;
+mod password;
 mod rehearse;
 mod report;
 mod rescue;
 mod run;
+mod service_user;
 mod show;
 mod status;
 mod table;
@@ -19,7 +22,9 @@ use std::io::{BufWriter, Write};
 
 use clap::{CommandFactory, Parser};
 
-pub use args::{Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs, VoidArgs};
+pub use args::{
+    CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs, VoidArgs,
+};
 pub use exit::{CliError, Exit};
 
 use crate::sandbox::{SandboxArgs, SandboxError};
@@ -60,7 +65,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
     let daemon = || ask::Daemon::find(file.as_deref());
     match cli.command {
         Command::Run => run::run(file).await,
-        Command::Check => check::check(file.as_deref(), json, out).await,
+        Command::Check(args) => check::check(file.as_deref(), &args, json, out).await,
         Command::Status => status::status(&daemon()?, json, out).await,
         Command::List(args) => list::list(&daemon()?, &args, json, out).await,
         Command::Show(args) => show::show(&daemon()?, &args, json, out).await,
@@ -69,6 +74,8 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Flush(args) => act::tell(&daemon()?, act::Order::Flush, &args, json, out).await,
         Command::Hold(args) => act::tell(&daemon()?, act::Order::Hold, &args, json, out).await,
         Command::Release(args) => act::tell(&daemon()?, act::Order::Release, &args, json, out).await,
+        Command::HashPassword => password::hash(json, out),
+        Command::MakeCertificate(args) => certificate::make(&args, json, out),
         Command::Report(args) => report::report(&daemon()?, &args, json, out).await,
         Command::Export(args) => rescue::export(file.as_deref(), &args, json, out).await,
         Command::Import(args) => rescue::import(file.as_deref(), &args, json, out).await,

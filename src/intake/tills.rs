@@ -1,20 +1,18 @@
 //! Which till asks: its bearer token, compared in constant time and followed as its file changes.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
 
+use crate::files::{self, LOOK_EVERY};
 use crate::redemption::Fingerprint;
 use crate::settings::{SecretSource, Till};
 
 /// The till that everybody is when none is configured.
 const ANONYMOUS: &str = "anonymous";
-/// How often the token files are looked at while tills ask; nothing looks while none does.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The tills and their tokens.
 pub(super) struct Tills {
@@ -34,18 +32,20 @@ struct Known {
     source: SecretSource,
     /// Of its token; the token itself is not kept. `None` as long as it could not be read.
     token: Option<Fingerprint>,
-    /// What its file looked like when it was last read, in vain or not.
-    mark: Option<Mark>,
+    /// Its file, from when it was last read, in vain or not.
+    file: files::Followed,
 }
-
-/// What changes when a file's content does: device, inode, size, seconds and nanoseconds of its change.
-type Mark = (u64, u64, u64, i64, i64);
 
 impl Tills {
     pub(super) fn new(tills: &[Till], credentials_dir: Option<&Path>) -> Self {
         let known = tills.iter().map(|till| {
             let Till { name, token, .. } = till;
-            let mut known = Known { name: name.as_str().into(), source: token.clone(), token: None, mark: None };
+            let mut known = Known {
+                name: name.as_str().into(),
+                source: token.clone(),
+                token: None,
+                file: token.followed(credentials_dir),
+            };
             known.read(credentials_dir);
             known
         });
@@ -87,7 +87,7 @@ impl Followed {
     fn follow(&mut self, credentials_dir: Option<&Path>) {
         self.looked_at = Instant::now();
         for till in &mut self.tills {
-            if mark(&till.source, credentials_dir) != till.mark {
+            if till.file.has_changed() {
                 till.read(credentials_dir);
             }
         }
@@ -110,7 +110,6 @@ impl Known {
     /// A token that cannot be read now leaves the earlier one in force: a file that is being replaced must not turn
     /// a till away. A reload begins without earlier ones.
     fn read(&mut self, credentials_dir: Option<&Path>) {
-        self.mark = mark(&self.source, credentials_dir);
         match self.source.read(credentials_dir) {
             Ok(token) => self.token = Some(fingerprint(token.reveal())),
             Err(error) => {
@@ -119,11 +118,6 @@ impl Known {
             }
         }
     }
-}
-
-fn mark(source: &SecretSource, credentials_dir: Option<&Path>) -> Option<Mark> {
-    let meta = std::fs::metadata(source.path(credentials_dir)?).ok()?;
-    Some((meta.dev(), meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec()))
 }
 
 /// Fingerprints have one length, so that comparing them does not tell a token's.

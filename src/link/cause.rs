@@ -32,6 +32,8 @@ pub enum Cause {
     Declines,
     /// An operator said so.
     Operator,
+    /// A file that the provider's settings name cannot be used.
+    Settings,
     /// Rows are waiting for a provider that the settings no longer name.
     NotConfigured,
 }
@@ -53,6 +55,7 @@ impl Cause {
             Self::Credential => "credential",
             Self::Declines => "declines",
             Self::Operator => "operator",
+            Self::Settings => "settings",
             Self::NotConfigured => "not_configured",
         }
     }
@@ -89,6 +92,9 @@ impl Cause {
                 "ten redemptions in a row were declined with the same words: ask the provider, then `redeemd release LANE`, and `redeemd retry --lane LANE --held` to take those declines back"
             }
             Self::Operator => "an operator holds this lane: `redeemd release LANE` lets it go on",
+            Self::Settings => {
+                "a file that this provider's settings name cannot be used, such as its CA: mend it and reload; redeemd check says what is wrong"
+            }
             Self::NotConfigured => {
                 "redemptions wait for a provider that the settings no longer name: name it again, or close them with `redeemd void`"
             }

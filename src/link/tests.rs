@@ -383,6 +383,7 @@ fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_co
         Cause::Credential,
         Cause::Declines,
         Cause::Operator,
+        Cause::Settings,
         Cause::NotConfigured,
     ];
     for cause in causes {

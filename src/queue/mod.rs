@@ -312,10 +312,11 @@ impl Queue {
     /// The store takes nothing now.
     pub async fn set_lanes(&self, lanes: Vec<Arc<Lane>>) -> Result<(), QueueError> {
         let names = lanes.iter().map(|lane| lane.name().to_owned()).collect();
-        *self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lanes);
         let (reply, answer) = oneshot::channel();
         self.send(Message::EnsureLanes(names, reply)).await?;
-        answer.await.unwrap_or(Err(QueueError::Stopping))
+        answer.await.unwrap_or(Err(QueueError::Stopping))?;
+        *self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lanes);
+        Ok(())
     }
 
     /// The lanes of the settings.

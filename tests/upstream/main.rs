@@ -10,7 +10,6 @@ mod server;
 mod tls;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bytes::Bytes;
 use redeemd::clock::Clock;
