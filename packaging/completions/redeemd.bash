@@ -37,6 +37,9 @@ _redeemd() {
             redeemd,list)
                 cmd="redeemd__subcmd__list"
                 ;;
+            redeemd,make-certificate)
+                cmd="redeemd__subcmd__make__subcmd__certificate"
+                ;;
             redeemd,rehearse)
                 cmd="redeemd__subcmd__rehearse"
                 ;;
@@ -257,6 +260,32 @@ _redeemd() {
                     ;;
                 --columns)
                     COMPREPLY=($(compgen -W "id seq state lane till business branch code date accepted settled tries marks said note" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        redeemd__subcmd__make__subcmd__certificate)
+            opts="-h --cert-file --key-file --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --cert-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --config)

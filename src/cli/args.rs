@@ -56,6 +56,10 @@ pub enum Command {
     Export(ExportArgs),
     /// Take over the redemptions that another gateway exported
     Import(ImportArgs),
+    /// Make the hash of a password that standard input gives, for `[[admin.user]]`
+    HashPassword,
+    /// Make a key and a certificate of the gateway's own, and print its fingerprint as a browser shows it
+    MakeCertificate(CertificateArgs),
     /// Be a provider to test against: the contract, and every fault on demand
     Sandbox(Box<crate::sandbox::SandboxArgs>),
     /// Play an outage against a sandbox provider with these settings; ends with the books
@@ -156,6 +160,20 @@ pub struct ExportArgs {
 pub struct ImportArgs {
     /// The file that `export` wrote
     pub file: PathBuf,
+}
+
+/// `make-certificate`
+#[derive(Args, Clone, Debug)]
+pub struct CertificateArgs {
+    /// A name or address that browsers or tills call the gateway by
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// The certificate's file, new
+    #[arg(long, value_name = "FILE")]
+    pub cert_file: PathBuf,
+    /// The key's file, new
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
 }
 
 /// The states by their words, which completions know too.

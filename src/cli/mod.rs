@@ -4,10 +4,12 @@ mod act;
 mod ages;
 mod args;
 mod ask;
+mod certificate;
 mod check;
 mod exit;
 mod list;
 mod options;
+mod password;
 mod rehearse;
 mod report;
 mod rescue;
@@ -77,6 +79,8 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Flush(args) => act::flush(&daemon()?, args, json, out).await,
         Command::Hold(args) => act::tell(&daemon()?, act::Order::Hold, &args, json, out).await,
         Command::Release(args) => act::tell(&daemon()?, act::Order::Release, &args, json, out).await,
+        Command::HashPassword => password::hash(json, out),
+        Command::MakeCertificate(args) => certificate::make(&args, json, out),
         Command::Report(args) => report::report(&daemon()?, &args, json, out).await,
         Command::Export(args) => rescue::export(file.as_deref(), &args, json, out).await,
         Command::Import(args) => rescue::import(file.as_deref(), &args, json, out).await,

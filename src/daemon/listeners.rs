@@ -66,6 +66,7 @@ impl Listeners {
         // Whoever reads here needs no token.
         let bounds =
             Bounds { connections_max: 128, strangers_max: 128, strangers_of_source_max: 128, ..Bounds::default() };
+        admin.closes_with(self.stop.subscribe());
         let operators = std::mem::take(&mut self.admin);
         let router = admin::router(Arc::clone(admin));
         self.tasks.spawn(listen::serve_all(operators, router, bounds, self.stop.subscribe()));
