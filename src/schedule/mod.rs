@@ -369,10 +369,11 @@ impl Scheduler {
     // What tills wait for.
 
     fn turn_away_overdue(&mut self, now: Duration) {
+        let retry_after_s = self.link.limited(now).map(|left| left.as_secs().max(1));
         for seq in self.live.overdue(now) {
             // On the wire or between two tries: the till's own time ends its wait.
             if let Some(row) = self.live.remove(seq) {
-                self.tell(now, seq, Told::TurnedAway { retry_after_s: None });
+                self.tell(now, seq, Told::TurnedAway { retry_after_s });
                 self.give_back(vec![row]);
             }
         }
