@@ -47,6 +47,15 @@ impl Default for LaneNow {
     }
 }
 
+impl LaneNow {
+    /// A lane whose road is down.
+    #[must_use]
+    pub fn down() -> Self {
+        let (trust, cause) = (Trust::AtOnce { tenth: false }, Some(Cause::Connect));
+        Self { ask: false, live: false, trust, cause, ..Self::default() }
+    }
+}
+
 /// An offline limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -31,6 +31,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("systemd", &["notify"]),
     ("tokio_rustls", &["listen", "sandbox"]),
     ("tracing_subscriber", &["log"]),
+    ("unicode_width", &["cli"]),
     ("url", &["settings", "upstream"]),
 ];
 /// The longest line, in characters; rustfmt leaves strings as they are.

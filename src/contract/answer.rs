@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::date::date_is_possible;
 use crate::clock::rfc3339;
 use crate::message::{Language, Refusal};
 use crate::redemption::RewardCode;
@@ -36,15 +37,8 @@ pub fn refusal(message: &str, errors: &[String]) -> Bytes {
 /// the cashier finds on the receipt; where it does not look like a time, ours stands in for it.
 #[must_use]
 pub fn used(code: &RewardCode, date: &str, accepted_at_ms: i64, till: &str) -> String {
-    let when = if looks_like_a_date(date) { date.to_owned() } else { rfc3339(accepted_at_ms) };
+    let when = if date_is_possible(date) { date.to_owned() } else { rfc3339(accepted_at_ms) };
     Refusal::Used { code: code.masked(), when, till: till.to_owned() }.text(Language::English)
-}
-
-/// `yyyy-MM-dd HH:mm:ss`.
-fn looks_like_a_date(text: &str) -> bool {
-    const FORM: &[u8] = b"0000-00-00 00:00:00";
-    let fits = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
-    text.len() == FORM.len() && text.bytes().zip(FORM).all(fits)
 }
 
 /// Nothing is accepted while the line is down.

@@ -144,6 +144,18 @@ pub enum Op {
 }
 
 impl Op {
+    /// An attempt ended of which nothing else is known.
+    #[must_use]
+    pub fn settle(seq: Seq, attempt: u32, ended: Ended, show: bool) -> Self {
+        Self::Settle(Box::new(Settlement { seq, attempt, ended, about: About::default(), show }))
+    }
+
+    /// A till's request for a code that is good for one time only.
+    #[must_use]
+    pub fn accept(new: NewRedemption) -> Self {
+        Self::Accept { new: Box::new(new), rules: CodeRules::default() }
+    }
+
     /// Endings go before beginnings when a batch is run again one by one.
     fn is_ending(&self) -> bool {
         matches!(self, Self::Settle(_) | Self::Unclaim(_) | Self::Remember { .. })

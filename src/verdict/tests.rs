@@ -83,10 +83,9 @@ fn a_truncated_body_is_never_in_shape() {
 
 /// A refusal's evidence, whether it says "already used", and what it said first.
 fn refusal(status: u16, body: &str) -> (Evidence, bool, String) {
-    match of(status, body) {
-        Verdict::Declined { evidence, already_used, message } => (evidence, already_used, message),
-        other => panic!("{status} {body}: {other:?}"),
-    }
+    let verdict = of(status, body);
+    let Verdict::Declined { evidence, already_used, message } = verdict else { panic!("{status} {body}: {verdict:?}") };
+    (evidence, already_used, message)
 }
 
 #[test]
@@ -336,14 +335,12 @@ proptest! {
         let (retry_after, date, www_authenticate, content_encoding) = (text(), text(), text(), text());
         let reply =
             Reply { answer, truncated, content_encoding, framed, retry_after, date, www_authenticate };
-        match verdict(reply) {
-            Verdict::Wait { at_least: Some(wait), .. } => {
-                prop_assert!(wait <= Duration::from_secs(RETRY_AFTER_S_MAX) && !wait.is_zero());
-            }
-            Verdict::Declined { message: text, .. } | Verdict::Parked { text, .. } => {
-                prop_assert!(text.len() <= MESSAGE_BYTES_MAX);
-            }
-            _ => {}
+        let verdict = verdict(reply);
+        if let Verdict::Wait { at_least: Some(wait), .. } = verdict {
+            prop_assert!(wait <= Duration::from_secs(RETRY_AFTER_S_MAX) && !wait.is_zero());
+        }
+        if let Verdict::Declined { message: text, .. } | Verdict::Parked { text, .. } = verdict {
+            prop_assert!(text.len() <= MESSAGE_BYTES_MAX);
         }
     }
 
@@ -367,7 +364,8 @@ proptest! {
     ) {
         let body = body.replacen('{', &format!("{{{foreign},\"message\":\"no\","), 1).replace(",}", "}");
         let rules = Rules { weak_declines, ..rules() };
-        if let Verdict::Declined { evidence, already_used, .. } = judge(&Outcome::Answered(reply(status, &body)), &rules) {
+        let verdict = judge(&Outcome::Answered(reply(status, &body)), &rules);
+        if let Verdict::Declined { evidence, already_used, .. } = verdict {
             prop_assert_eq!(evidence == Evidence::Strong, already_used, "{}", body);
         }
     }
@@ -481,9 +479,11 @@ fn what_gateways_frameworks_and_proxies_say_of_themselves_is_weak() {
 #[test]
 fn a_provider_with_bare_messages_can_be_told_to_be_believed() {
     let rules = Rules { weak_declines: true, ..rules() };
-    let evidence = |status, body: &str| match judge(&Outcome::Answered(reply(status, body)), &rules) {
-        Verdict::Declined { evidence, .. } => evidence,
-        other => panic!("{other:?}"),
+    let evidence = |status, body: &str| {
+        let Verdict::Declined { evidence, .. } = judge(&Outcome::Answered(reply(status, body)), &rules) else {
+            panic!("{status} {body}")
+        };
+        evidence
     };
     for status in [400, 409, 422] {
         assert_eq!(evidence(status, r#"{"message":"Reward has expired"}"#), Evidence::Strong, "{status}");

@@ -1,5 +1,7 @@
 //! Phrases that are looked for in what a provider says, in English and in Arabic.
 
+use std::sync::LazyLock;
+
 use crate::fold;
 
 /// What says that a code was used before; the default of the setting `already_used`.
@@ -88,132 +90,140 @@ pub const IN_PROGRESS_DEFAULT: &[&str] = &[
 ];
 
 /// Inside a 2xx these say that it was done now, unless the text says "before" too.
-const DONE: &[&str] = &[
-    "has been redeemed",
-    "was redeemed",
-    "has been claimed",
-    "has been consumed",
-    "تم استخدام",
-    "لقد استخدمت",
-    "تم استعمال",
-    "تم استبدال",
-    "تم استرداد",
-    "تم صرف",
-    "تم استهلاك",
-];
+static DONE: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "has been redeemed",
+        "was redeemed",
+        "has been claimed",
+        "has been consumed",
+        "تم استخدام",
+        "لقد استخدمت",
+        "تم استعمال",
+        "تم استبدال",
+        "تم استرداد",
+        "تم صرف",
+        "تم استهلاك",
+    ])
+});
 
 /// What puts a use into the past.
-const BEFORE: &[&str] = &["already", "before", "previously", "مسبقا", "سابقا", "من قبل", "سبق", "بالفعل"];
+static BEFORE: LazyLock<Phrases> =
+    LazyLock::new(|| Phrases::new(&["already", "before", "previously", "مسبقا", "سابقا", "من قبل", "سبق", "بالفعل"]));
 
 /// What a provider says when it went well.
-const WELL: &[&str] = &["success", "successful", "successfully", "thank you", "بنجاح", "شكرا"];
+static WELL: LazyLock<Phrases> =
+    LazyLock::new(|| Phrases::new(&["success", "successful", "successfully", "thank you", "بنجاح", "شكرا"]));
 
 /// What can be used up without being a reward.
-const OTHER_THINGS: &[&str] = &[
-    "idempotency",
-    "idempotent",
-    "nonce",
-    "access token",
-    "refresh token",
-    "bearer",
-    "jwt",
-    "authorization code",
-    "request id",
-    "رمز الوصول",
-    "رمز وصول",
-];
+static OTHER_THINGS: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "idempotency",
+        "idempotent",
+        "nonce",
+        "access token",
+        "refresh token",
+        "bearer",
+        "jwt",
+        "authorization code",
+        "request id",
+        "رمز الوصول",
+        "رمز وصول",
+    ])
+});
 
 /// Refusals that are about the caller or the moment, not about the code: who asks, how often, in what state the
 /// server is, which address there is.
-const NOT_THE_CODE: &[&str] = &[
-    "token expired",
-    "token has expired",
-    "token is expired",
-    "token was expired",
-    "expired token",
-    "token invalid",
-    "token is invalid",
-    "token is not valid",
-    "token not valid",
-    "invalid token",
-    "token mismatch",
-    "missing token",
-    "token missing",
-    "token is missing",
-    "token not provided",
-    "token revoked",
-    "authentication token",
-    "access token",
-    "refresh token",
-    "bearer",
-    "jwt",
-    "session expired",
-    "session has expired",
-    "unauthenticated",
-    "not authenticated",
-    "authentication",
-    "unauthorized",
-    "unauthorised",
-    "not authorized",
-    "not authorised",
-    "authorization",
-    "api key",
-    "apikey",
-    "subscription key",
-    "credentials",
-    "signature",
-    "csrf",
-    "forbidden",
-    "access denied",
-    "firewall",
-    "too many requests",
-    "rate limit",
-    "throttled",
-    "throttling",
-    "service unavailable",
-    "temporarily unavailable",
-    "currently unavailable",
-    "maintenance",
-    "server error",
-    "internal error",
-    "unexpected error",
-    "unhandled",
-    "something went wrong",
-    "an error occurred",
-    "an error has occurred",
-    "timeout",
-    "timed out",
-    "bad gateway",
-    "api gateway",
-    "upstream",
-    "no route",
-    "no matching route",
-    "route not found",
-    "page not found",
-    "no http resource",
-    "no static resource",
-    "no handler found",
-    "cannot post",
-    "endpoint",
-    "the requested url",
-    "the requested resource",
-    "method not allowed",
-    "unsupported media type",
-    "malformed json",
-    "invalid json",
-    "try again",
-    "رمز الوصول",
-    "رمز وصول",
-    "غير مصرح",
-    "غير مخول",
-    "المصادقة",
-    "تسجيل الدخول",
-    "حدث خطا",
-    "الصيانة",
-    "غير متاح حاليا",
-    "غير متاحة حاليا",
-    "حاول مرة اخرى",
-];
+static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "token expired",
+        "token has expired",
+        "token is expired",
+        "token was expired",
+        "expired token",
+        "token invalid",
+        "token is invalid",
+        "token is not valid",
+        "token not valid",
+        "invalid token",
+        "token mismatch",
+        "missing token",
+        "token missing",
+        "token is missing",
+        "token not provided",
+        "token revoked",
+        "authentication token",
+        "access token",
+        "refresh token",
+        "bearer",
+        "jwt",
+        "session expired",
+        "session has expired",
+        "unauthenticated",
+        "not authenticated",
+        "authentication",
+        "unauthorized",
+        "unauthorised",
+        "not authorized",
+        "not authorised",
+        "authorization",
+        "api key",
+        "apikey",
+        "subscription key",
+        "credentials",
+        "signature",
+        "csrf",
+        "forbidden",
+        "access denied",
+        "firewall",
+        "too many requests",
+        "rate limit",
+        "throttled",
+        "throttling",
+        "service unavailable",
+        "temporarily unavailable",
+        "currently unavailable",
+        "maintenance",
+        "server error",
+        "internal error",
+        "unexpected error",
+        "unhandled",
+        "something went wrong",
+        "an error occurred",
+        "an error has occurred",
+        "timeout",
+        "timed out",
+        "bad gateway",
+        "api gateway",
+        "upstream",
+        "no route",
+        "no matching route",
+        "route not found",
+        "page not found",
+        "no http resource",
+        "no static resource",
+        "no handler found",
+        "cannot post",
+        "endpoint",
+        "the requested url",
+        "the requested resource",
+        "method not allowed",
+        "unsupported media type",
+        "malformed json",
+        "invalid json",
+        "try again",
+        "رمز الوصول",
+        "رمز وصول",
+        "غير مصرح",
+        "غير مخول",
+        "المصادقة",
+        "تسجيل الدخول",
+        "حدث خطا",
+        "الصيانة",
+        "غير متاح حاليا",
+        "غير متاحة حاليا",
+        "حاول مرة اخرى",
+    ])
+});
 
 /// A status's own name and what comes to the same: the sender had nothing to say about a code.
 const STATUS_NAMES: &[&str] = &[
@@ -248,16 +258,17 @@ impl Phrases {
 
 /// Whether `texts` say that the code was used, and do not speak of something else that can be used up.
 pub(super) fn says_used(texts: &[Said], used: &Phrases) -> bool {
-    texts.iter().any(|said| used.found_in(said) && !said.says_any(OTHER_THINGS))
+    texts.iter().any(|said| used.found_in(said) && !OTHER_THINGS.found_in(said))
 }
 
 /// As [`says_used`], inside of a success: "has been redeemed" may tell what was done just now.
 pub(super) fn says_used_before(said: &Said, used: &Phrases) -> bool {
-    let is_done = |phrase: &&String| DONE.iter().any(|done| spaced(done) == ***phrase);
-    let found = || used.0.iter().filter(|phrase| said.says(phrase));
-    let counts = said.says_any(BEFORE) || !said.says_any(WELL);
-    let any = if said.says_any(BEFORE) { found().count() } else { found().filter(|p| !is_done(p)).count() };
-    counts && any > 0 && !said.says_any(OTHER_THINGS)
+    let counts = if BEFORE.found_in(said) {
+        used.found_in(said)
+    } else {
+        !WELL.found_in(said) && used.0.iter().any(|phrase| said.says(phrase) && !DONE.0.contains(phrase))
+    };
+    counts && !OTHER_THINGS.found_in(said)
 }
 
 /// Whether `texts` say that an earlier request is being worked on.
@@ -267,7 +278,7 @@ pub(super) fn says_in_progress(texts: &[Said], in_progress: &Phrases) -> bool {
 
 /// Whether `texts` are about the caller or the moment and not about the code.
 pub(super) fn says_not_the_code(texts: &[Said]) -> bool {
-    texts.iter().any(|said| said.says_any(NOT_THE_CODE))
+    texts.iter().any(|said| NOT_THE_CODE.found_in(said))
 }
 
 /// Whether `texts` are a status's name and number alone. No text at all is not.
@@ -287,10 +298,6 @@ impl Said {
         let words = spaced(text);
         let joined = !words.contains(' ');
         Self { words, joined }
-    }
-
-    fn says_any(&self, phrases: &[&str]) -> bool {
-        phrases.iter().any(|phrase| self.says(&spaced(phrase)))
     }
 
     /// `phrase` must be folded.

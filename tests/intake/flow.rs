@@ -11,7 +11,7 @@ use redeemd::listen::{Bounds, Socket, serve};
 use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue};
 use redeemd::redemption::Answer;
 use redeemd::settings::{self, Settings};
-use redeemd::store::{Claimed, Ended, Store};
+use redeemd::store::{About, Claimed, Ended, Store};
 use redeemd::trust::{Evidence, Trust};
 use redeemd::verdict::{Outcome, Reply};
 use tempfile::TempDir;
@@ -144,7 +144,7 @@ impl Shop {
     }
 
     async fn settle(&self, row: &Claimed, ended: Ended) {
-        assert!(self.queue.settle(row.seq, row.attempt, ended).await.expect("settled").applied);
+        assert!(self.queue.settle(row.seq, row.attempt, ended, About::default()).await.expect("settled").applied);
     }
 }
 
@@ -166,7 +166,7 @@ fn request(method: &str, path: &str, till: &str, extra: &str, body: &str) -> Str
 fn refusal() -> Ended {
     let body = Bytes::from_static(br#"{"message":"Reward has expired"}"#);
     let answer = Answer { status: 400, content_type: Some("text/json".to_owned()), body };
-    Ended::Declined { answer, already_used: false }
+    Ended::Declined { answer, already_used: false, strong: true }
 }
 
 /// One answer as it came.
@@ -271,7 +271,7 @@ async fn an_attempt_that_ends_or_lasts_too_long_is_an_acceptance() {
     let mut till = shop.connect().await;
     till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
     let row = shop.attempt().await;
-    shop.queue.settle(row.seq, row.attempt, Ended::Unclear).await.expect("settled");
+    shop.queue.settle(row.seq, row.attempt, Ended::Unclear, About::default()).await.expect("settled");
     Told(answer(&mut till).await).is("200", Some("pending"), "{}");
     shop.intake.reload(&settings(&shop.folder, "50ms"));
     shop.redeems("till-1", "2").await.is("200", Some("pending"), "{}");

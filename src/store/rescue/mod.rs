@@ -255,7 +255,7 @@ impl Desk<'_> {
 
 /// Whether the body is the request of which the row is guarded and shown.
 fn says_the_same(stored: &Stored, body: &[u8]) -> bool {
-    contract::parse(Bytes::copy_from_slice(body)).is_ok_and(|request| {
+    contract::parse_accepted(Bytes::copy_from_slice(body)).is_ok_and(|request| {
         request.reward_code == stored.code
             && request.business_refrence == stored.business
             && stored.asks_the_same(&request)

@@ -119,7 +119,7 @@ impl Salvage<'_> {
             return Ok(());
         }
         let body = row::body(self.sql, Seq(seq))?;
-        let Some(request) = contract::parse(body.into()).ok().filter(|_| seq > 0) else { return Ok(()) };
+        let Some(request) = contract::parse_accepted(body.into()).ok().filter(|_| seq > 0) else { return Ok(()) };
         let lane = self.lane_of(seq, &request, stood)?;
         let row = restored(seq, lane, self.accepted_about(seq)?, &request, stood.state());
         row.insert_row(self.sql)?;
