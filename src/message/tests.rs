@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::language::Language::{Arabic, English};
-use super::{Cause, Event, Fault, Language, Note, Reason, Refusal, Storage};
+use super::{Cause, Event, Fault, Language, Note, Refusal, Storage};
+use crate::refused::Reason;
 
 /// A message of any topic: its stored form and its text in each language.
 struct Shown {

@@ -3,6 +3,7 @@
 
 mod check;
 mod lane;
+mod repeats;
 mod seats;
 mod undelivered;
 mod writer;
@@ -28,6 +29,7 @@ use crate::store::{
     Import, LaneMemory, NewRedemption, Op, Page, Pruned, Reader, Retention, Settled, Settlement, StoreError, Taken,
     Trouble, VoidOutcome,
 };
+use repeats::Repeats;
 use seats::{Flights, Seats};
 use undelivered::Undelivered;
 
@@ -102,6 +104,7 @@ struct Shared {
     seats: Seats,
     flights: Flights,
     undelivered: Undelivered,
+    repeats: Repeats,
     readers: tokio::sync::Semaphore,
     fatal: watch::Sender<Option<String>>,
     /// How many databases were set aside: damage that was met in an earlier one is known.
@@ -189,6 +192,12 @@ impl Queue {
     /// repeat, whatever its timestamp. Kept for two minutes, in memory.
     pub fn undelivered(&self, till: &str, request: &Request, seq: Seq) {
         self.shared.undelivered.note(till, request, seq);
+    }
+
+    /// A till has asked once more for what it asked for before; how often that was.
+    #[must_use]
+    pub fn repeated(&self, seq: Seq) -> u32 {
+        self.shared.repeats.count(seq)
     }
 
     /// A person has seen to a row; `free`: its code may be redeemed again.

@@ -77,6 +77,7 @@ impl Queue {
             seats: Seats::default(),
             flights: Flights::default(),
             undelivered: Undelivered::default(),
+            repeats: super::repeats::Repeats::default(),
             readers: tokio::sync::Semaphore::new(READERS_MAX),
             fatal: watch::Sender::new(None),
             generation: AtomicU64::new(0),
