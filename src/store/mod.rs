@@ -50,8 +50,8 @@ pub use recount::Recounted;
 pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
 pub use salvage::Tally;
 pub use types::{
-    Acted, Concluded, Counts, Decision, Event, Filter, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy, VoidOutcome,
-    relayed,
+    Acted, Concluded, Counts, Decision, Event, Filter, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy,
+    VoidOutcome, relayed,
 };
 
 /// The database's file name in the state directory.
