@@ -1,1 +1,1 @@
-//! The rules as tables.
+
