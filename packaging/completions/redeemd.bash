@@ -126,7 +126,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__flush)
-            opts="-h --config --json --help"
+            opts="-h --wait --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -180,14 +180,14 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__list)
-            opts="-h --state --lane --after --limit --all --config --json --help"
+            opts="-h --state --lane --after --limit --all --code --code-ending --till --business --branch --since --until --newest --columns --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --state)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "pending confirmed declined parked voided" -- "${cur}"))
                     return 0
                     ;;
                 --lane)
@@ -200,6 +200,38 @@ _redeemd() {
                     ;;
                 --limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --code)
+                    COMPREPLY=($(compgen -W "-" -- "${cur}"))
+                    return 0
+                    ;;
+                --code-ending)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --till)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --business)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --branch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --columns)
+                    COMPREPLY=($(compgen -W "id seq state lane till business branch code date accepted settled tries marks said note" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -254,7 +286,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__report)
-            opts="-h --lane --from --to --config --json --help"
+            opts="-h --lane --from --to --csv --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -444,7 +476,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__status)
-            opts="-h --config --json --help"
+            opts="-h --watch --ages --check --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::date::date_is_possible;
 use crate::clock::rfc3339;
+use crate::message::{Language, Refusal};
 use crate::redemption::RewardCode;
 
 /// What the contract's own refusal of a used code says; tills look for it.
@@ -35,45 +37,26 @@ pub fn refusal(message: &str, errors: &[String]) -> Bytes {
 /// the cashier finds on the receipt; where it does not look like a time, ours stands in for it.
 #[must_use]
 pub fn used(code: &RewardCode, date: &str, accepted_at_ms: i64, till: &str) -> String {
-    let when = if looks_like_a_date(date) { date.to_owned() } else { rfc3339(accepted_at_ms) };
-    format!("Reward {} {MESSAGE_HAS_BEEN_USED} on {when} at {till}", code.masked())
-}
-
-/// `yyyy-MM-dd HH:mm:ss`.
-fn looks_like_a_date(text: &str) -> bool {
-    const FORM: &[u8] = b"0000-00-00 00:00:00";
-    let fits = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
-    text.len() == FORM.len() && text.bytes().zip(FORM).all(fits)
+    let when = if date_is_possible(date) { date.to_owned() } else { rfc3339(accepted_at_ms) };
+    Refusal::Used { code: code.masked(), when, till: till.to_owned() }.text(Language::English)
 }
 
 /// Nothing is accepted while the line is down.
 #[must_use]
 pub fn limit_not_accepting() -> String {
-    "the line to the provider is down, and this store accepts nothing offline".to_owned()
+    Refusal::NotAccepting.text(Language::English)
 }
 
 /// The offline limit on rows.
 #[must_use]
 pub fn limit_pending(waiting: u64) -> String {
-    format!("offline limit reached: {waiting} redemptions are waiting for the line")
+    Refusal::LimitPending { waiting }.text(Language::English)
 }
 
 /// The offline limit on time.
 #[must_use]
 pub fn limit_outage(outage: Duration) -> String {
-    format!("offline limit reached: the line has been down for {}", in_words(outage))
-}
-
-/// A duration in its largest whole unit up to hours.
-fn in_words(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (count, unit) = match seconds {
-        s if s >= 3600 && s.is_multiple_of(3600) => (s / 3600, "hour"),
-        s if s >= 60 && s.is_multiple_of(60) => (s / 60, "minute"),
-        s => (s, "second"),
-    };
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {unit}{plural}")
+    Refusal::LimitOutage { outage_s: outage.as_secs() }.text(Language::English)
 }
 
 /// What a body is, seen from the contract.

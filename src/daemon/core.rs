@@ -70,7 +70,7 @@ impl<R: Road + Clone> Core<R> {
             ready: is_ready,
         };
         let admin = Arc::new(Admin::new(queue.clone(), info));
-        let upkeep = Upkeep::new(notify, settings.retention.settled);
+        let upkeep = Upkeep::new(notify, retention(settings));
         let (queue, clock, credentials_dir) = (queue.clone(), clock.clone(), credentials_dir.clone());
         let mut lanes = Lanes::new(&settings.gateway.name, parts);
         lanes.set(settings, Broken::IsHeld).await?;
@@ -117,7 +117,7 @@ impl<R: Road + Clone> Core<R> {
         self.lanes.set(settings, Broken::IsRefused).await?;
         self.queue.set_offline(settings.offline.clone());
         self.intake.reload(settings);
-        self.upkeep.set_retention(settings.retention.settled);
+        self.upkeep.set_retention(retention(settings));
         Ok(())
     }
 
@@ -130,4 +130,9 @@ impl<R: Road + Clone> Core<R> {
         }
         self.lanes.stop().await;
     }
+}
+
+fn retention(settings: &Settings) -> crate::store::Retention {
+    let crate::settings::Retention { settled, codes } = settings.retention;
+    crate::store::Retention { settled, codes }
 }

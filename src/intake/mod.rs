@@ -18,10 +18,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use crate::listen::Inbound;
+use crate::message::Language;
 use crate::queue::Queue;
 use crate::settings::{Provider, Settings};
 use ask::Asked;
@@ -150,7 +151,10 @@ impl Intake {
         let Some(permit) = self.shares.take(&till, current.tills.are_configured()) else { return crowded() };
         match asked {
             Asked::Redeem => match ask::redemption(&current, till, &parts.headers, inbound).await {
-                Ok(new) => self.deciding.run(permit, redeem::decide(self.queue.clone(), current, new)).await,
+                Ok(new) => {
+                    let language = language(&parts.headers);
+                    self.deciding.run(permit, redeem::decide(self.queue.clone(), current, new, language)).await
+                }
                 Err(answer) => *answer,
             },
             Asked::Check => check::answer(&current, &*self.check, &parts.headers, inbound).await,
@@ -158,6 +162,12 @@ impl Intake {
             Asked::Void(id) => self.deciding.run(permit, receipt::void(self.queue.clone(), id, till)).await,
         }
     }
+}
+
+/// The language of the refusals that a till reads.
+fn language(headers: &HeaderMap) -> Language {
+    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Language::from_accept_language(asked.unwrap_or_default())
 }
 
 fn unauthorized() -> Response {

@@ -13,6 +13,7 @@ mod clock;
 mod damage;
 mod disk;
 mod harness;
+mod log;
 mod netns;
 mod operator;
 mod oracle;

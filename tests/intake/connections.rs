@@ -62,7 +62,8 @@ async fn a_header_that_is_too_large_is_refused() {
 async fn with_1024_connections_the_one_that_waited_longest_makes_room() {
     raise_the_file_limit();
     // Trickling, idle and silent ones alike; none may be closed by the clock here.
-    let host = Host::plain(Bounds { header_within: Duration::from_mins(10), ..Bounds::default() }).await;
+    let host =
+        Host::plain(Bounds { header_within: Duration::from_mins(10), strangers_max: 1024, ..Bounds::default() }).await;
     let mut clients = Vec::new();
     for _ in 0..1024 {
         clients.push(host.connect().await);
