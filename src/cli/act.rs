@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::args::{LaneArgs, RetryArgs};
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
-use super::options::{FlushArgs, VoidArgs};
+use super::options::{FlushArgs, HandledArgs, VoidArgs};
 use super::show::path;
 use super::wait::wait;
 use crate::text::escaped;
@@ -46,7 +46,7 @@ pub(super) async fn flush(daemon: &Daemon, args: FlushArgs, json: bool, out: &mu
     let FlushArgs { lane, wait: waits } = args;
     let lanes = LaneArgs { lane };
     tell(daemon, Order::Flush, &lanes, json, out).await?;
-    if waits { wait(daemon, lanes.lane.as_deref(), out).await } else { Ok(()) }
+    if waits { wait(daemon, lanes.lane.as_deref(), json, out).await } else { Ok(()) }
 }
 
 /// `redeemd hold | release`
@@ -81,6 +81,17 @@ struct Action {
 /// `redeemd void`
 pub(super) async fn void(daemon: &Daemon, args: VoidArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let action = Action { word: "void", arguments: json!({ "note": args.note }) };
+    each(daemon, args.ids, &action, json, out).await
+}
+
+/// `redeemd handled`
+pub(super) async fn handled(
+    daemon: &Daemon,
+    args: HandledArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let action = Action { word: "handled", arguments: json!({ "note": args.note, "free": args.free }) };
     each(daemon, args.ids, &action, json, out).await
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use super::options::{FlushArgs, Shown, StatusArgs, VoidArgs, Wanted};
+use super::options::{FlushArgs, HandledArgs, Shown, StatusArgs, VoidArgs, Wanted};
 use crate::redemption::State;
 
 /// Store-and-forward gateway for loyalty redemptions in stores.
@@ -42,6 +42,8 @@ pub enum Command {
     Retry(RetryArgs),
     /// Close pending or parked redemptions for good
     Void(VoidArgs),
+    /// Note that a person has seen to redemptions that were refused, parked or lost
+    Handled(HandledArgs),
     /// Try a lane (or all) at once instead of waiting
     Flush(FlushArgs),
     /// Hold a lane (or all): nothing is sent until it is released
@@ -54,6 +56,10 @@ pub enum Command {
     Export(ExportArgs),
     /// Take over the redemptions that another gateway exported
     Import(ImportArgs),
+    /// Make the hash of a password that standard input gives, for `[[admin.user]]`
+    HashPassword,
+    /// Make a key and a certificate of the gateway's own, and print its fingerprint as a browser shows it
+    MakeCertificate(CertificateArgs),
     /// Be a provider to test against: the contract, and every fault on demand
     Sandbox(Box<crate::sandbox::SandboxArgs>),
     /// Play an outage against a sandbox provider with these settings; ends with the books
@@ -154,6 +160,20 @@ pub struct ExportArgs {
 pub struct ImportArgs {
     /// The file that `export` wrote
     pub file: PathBuf,
+}
+
+/// `make-certificate`
+#[derive(Args, Clone, Debug)]
+pub struct CertificateArgs {
+    /// A name or address that browsers or tills call the gateway by
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// The certificate's file, new
+    #[arg(long, value_name = "FILE")]
+    pub cert_file: PathBuf,
+    /// The key's file, new
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
 }
 
 /// The states by their words, which completions know too.

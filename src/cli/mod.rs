@@ -4,10 +4,12 @@ mod act;
 mod ages;
 mod args;
 mod ask;
+mod certificate;
 mod check;
 mod exit;
 mod list;
 mod options;
+mod password;
 mod rehearse;
 mod report;
 mod rescue;
@@ -27,7 +29,7 @@ use clap::{CommandFactory, Parser};
 pub use args::{CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs};
 pub use exit::{CliError, Exit};
 pub use list::Column;
-pub use options::{FlushArgs, Shown, StatusArgs, VoidArgs, Wanted};
+pub use options::{FlushArgs, HandledArgs, Shown, StatusArgs, VoidArgs, Wanted};
 
 use crate::sandbox::{SandboxArgs, SandboxError};
 
@@ -73,9 +75,12 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Show(args) => show::show(&daemon()?, &args, json, out).await,
         Command::Retry(args) => act::retry(&daemon()?, args, json, out).await,
         Command::Void(args) => act::void(&daemon()?, args, json, out).await,
+        Command::Handled(args) => act::handled(&daemon()?, args, json, out).await,
         Command::Flush(args) => act::flush(&daemon()?, args, json, out).await,
         Command::Hold(args) => act::tell(&daemon()?, act::Order::Hold, &args, json, out).await,
         Command::Release(args) => act::tell(&daemon()?, act::Order::Release, &args, json, out).await,
+        Command::HashPassword => password::hash(json, out),
+        Command::MakeCertificate(args) => certificate::make(&args, json, out),
         Command::Report(args) => report::report(&daemon()?, &args, json, out).await,
         Command::Export(args) => rescue::export(file.as_deref(), &args, json, out).await,
         Command::Import(args) => rescue::import(file.as_deref(), &args, json, out).await,

@@ -37,10 +37,10 @@ pub struct Wanted {
     #[arg(long, value_name = "ID")]
     pub branch: Option<String>,
     /// Only what was accepted from this time on: 2026-11-01 or 2026-11-01T10:00:00Z, in UTC
-    #[arg(long, value_name = "TIME", value_parser = since)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub since: Option<String>,
     /// Only what was accepted up to this time: a day counts to its end
-    #[arg(long, value_name = "TIME", value_parser = until)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub until: Option<String>,
     /// The newest first
     #[arg(long)]
@@ -69,6 +69,20 @@ pub struct VoidArgs {
     pub note: String,
 }
 
+/// `handled`
+#[derive(Args, Clone, Debug)]
+pub struct HandledArgs {
+    /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line
+    #[arg(value_name = "ID", required = true)]
+    pub ids: Vec<String>,
+    /// What was done, in a few words; kept with the redemption
+    #[arg(long, value_name = "TEXT")]
+    pub note: String,
+    /// Its code may be used again
+    #[arg(long)]
+    pub free: bool,
+}
+
 /// `flush`
 #[derive(Args, Clone, Debug, Default)]
 pub struct FlushArgs {
@@ -95,19 +109,11 @@ impl Wanted {
     }
 }
 
-fn since(text: &str) -> Result<String, String> {
-    time(text, "00:00:00")
-}
-
-fn until(text: &str) -> Result<String, String> {
-    time(text, "23:59:59")
-}
-
-/// A time of RFC 3339 in UTC; a day stands for its `hour`. The calendar is consulted.
-fn time(text: &str, hour: &str) -> Result<String, String> {
-    let whole = if text.len() == 10 { format!("{text}T{hour}Z") } else { text.to_owned() };
+/// A day, or a time of RFC 3339 in UTC, that the calendar has; the daemon knows where a day begins and ends.
+fn time(text: &str) -> Result<String, String> {
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     match humantime::parse_rfc3339(&whole) {
-        Ok(_) => Ok(whole),
+        Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("a time looks like 2026-11-01 or 2026-11-01T10:00:00Z, and must exist".to_owned()),
     }
 }
@@ -117,12 +123,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_stands_for_its_beginning_or_its_end_and_must_exist() {
-        assert_eq!(since("2026-11-01").as_deref(), Ok("2026-11-01T00:00:00Z"));
-        assert_eq!(until("2026-11-01").as_deref(), Ok("2026-11-01T23:59:59Z"));
-        assert_eq!(since("2026-11-01T10:00:00Z").as_deref(), Ok("2026-11-01T10:00:00Z"));
+    fn a_day_or_a_time_must_exist() {
+        for right in ["2026-11-01", "2026-11-01T10:00:00Z"] {
+            assert_eq!(time(right).as_deref(), Ok(right));
+        }
         for wrong in ["2026-13-01", "2026-11-31", "yesterday", "", "2026-11-1"] {
-            assert!(since(wrong).is_err(), "{wrong}");
+            assert!(time(wrong).is_err(), "{wrong}");
         }
     }
 }

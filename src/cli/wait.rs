@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::ask::Daemon;
@@ -28,18 +28,18 @@ struct Progress {
 }
 
 /// Waits until nothing is pending in `lane`, or in any.
-pub(super) async fn wait(daemon: &Daemon, lane: Option<&str>, out: &mut dyn Write) -> Result<(), CliError> {
-    let began = Instant::now();
+pub(super) async fn wait(daemon: &Daemon, lane: Option<&str>, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let (began, has_bar) = (Instant::now(), terminal::is_terminal() && !json);
     let (mut least, mut moved, mut most) = (u64::MAX, began, 0);
     loop {
         let (pending, trouble) = look(&daemon.get("/api/v1/status").await?, lane)?;
         most = most.max(pending);
-        if terminal::is_terminal() {
+        if has_bar {
             write!(out, "\r\u{1b}[K{}", Progress { most, pending, since: began.elapsed() }.line())?;
             out.flush()?;
         }
         if pending == 0 {
-            return end(most, began.elapsed(), out);
+            return end(most, began.elapsed(), json, out);
         }
         if pending < least {
             (least, moved) = (pending, Instant::now());
@@ -53,10 +53,13 @@ pub(super) async fn wait(daemon: &Daemon, lane: Option<&str>, out: &mut dyn Writ
     }
 }
 
-fn end(most: u64, since: Duration, out: &mut dyn Write) -> Result<(), CliError> {
+fn end(most: u64, since: Duration, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let seconds = since.as_secs();
+    if json {
+        return Ok(writeln!(out, "{}", json!({ "answered": most, "seconds": seconds }))?);
+    }
     let begin = if terminal::is_terminal() { "\r\u{1b}[K" } else { "" };
-    let text = format!("nothing is pending: {} in {}", count(most), duration(since.as_secs()));
-    Ok(writeln!(out, "{begin}{text}")?)
+    Ok(writeln!(out, "{begin}nothing is pending: {} in {}", count(most), duration(seconds))?)
 }
 
 /// What is pending in `lane` (or in all), and what is the matter there.
@@ -93,8 +96,6 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -46,6 +46,7 @@ pub struct Parts<R> {
 pub struct Core<R> {
     pub(super) queue: Queue,
     clock: Clock,
+    credentials_dir: Option<PathBuf>,
     intake: Arc<Intake>,
     admin: Arc<Admin>,
     lanes: Lanes<R>,
@@ -70,12 +71,13 @@ impl<R: Road + Clone> Core<R> {
             ready: is_ready,
         };
         let admin = Arc::new(Admin::new(queue.clone(), info));
+        admin.set_rules(admin::Rules::of(settings, credentials_dir.clone()));
         let upkeep = Upkeep::new(notify, retention(settings));
         let (queue, clock, credentials_dir) = (queue.clone(), clock.clone(), credentials_dir.clone());
         let mut lanes = Lanes::new(&settings.gateway.name, parts);
         lanes.set(settings, Broken::IsHeld).await?;
-        let intake = Intake::new(settings, queue.clone(), lanes.checker(), credentials_dir);
-        Ok(Self { queue, clock, intake, admin, lanes, upkeep, ready })
+        let intake = Intake::new(settings, queue.clone(), lanes.checker(), credentials_dir.clone());
+        Ok(Self { queue, clock, credentials_dir, intake, admin, lanes, upkeep, ready })
     }
 
     /// Intake listens: `readyz` says so.
@@ -117,6 +119,7 @@ impl<R: Road + Clone> Core<R> {
         self.lanes.set(settings, Broken::IsRefused).await?;
         self.queue.set_offline(settings.offline.clone());
         self.intake.reload(settings);
+        self.admin.set_rules(admin::Rules::of(settings, self.credentials_dir.clone()));
         self.upkeep.set_retention(retention(settings));
         Ok(())
     }

@@ -57,8 +57,10 @@ impl Listeners {
         let tills = std::mem::take(&mut self.tills);
         let router = intake::router(Arc::clone(intake));
         self.tasks.spawn(listen::serve_all(tills, router, Bounds::of_process(), self.stop.subscribe()));
+        // Whoever reads here needs no token.
         let (most, usual) = (ADMIN_CONNECTIONS_MAX, Bounds::default());
-        let bounds = Bounds { connections_max: most, strangers_max: most, ..usual };
+        let bounds = Bounds { connections_max: most, strangers_max: most, strangers_of_source_max: most, ..usual };
+        admin.closes_with(self.stop.subscribe());
         let operators = std::mem::take(&mut self.admin);
         let router = admin::router(Arc::clone(admin));
         self.tasks.spawn(listen::serve_all(operators, router, bounds, self.stop.subscribe()));

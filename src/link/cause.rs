@@ -37,10 +37,10 @@ pub enum Cause {
     Declines,
     /// An operator said so.
     Operator,
-    /// Rows are waiting for a provider that the settings no longer name.
-    NotConfigured,
     /// A file that the provider's settings name cannot be used.
     Settings,
+    /// Rows are waiting for a provider that the settings no longer name.
+    NotConfigured,
 }
 
 impl Cause {
@@ -62,8 +62,8 @@ impl Cause {
             Self::Refusals => "refusals",
             Self::Declines => "declines",
             Self::Operator => "operator",
-            Self::NotConfigured => "not_configured",
             Self::Settings => "settings",
+            Self::NotConfigured => "not_configured",
         }
     }
 
@@ -105,11 +105,11 @@ impl Cause {
                 "ten redemptions in a row that were given on trust were declined: ask the provider, then `redeemd release LANE`, and `redeemd retry --lane LANE --held` to take those declines back"
             }
             Self::Operator => "an operator holds this lane: `redeemd release LANE` lets it go on",
+            Self::Settings => {
+                "a file that this provider's settings name cannot be used, such as its CA: mend it and reload; redeemd check says what is wrong"
+            }
             Self::NotConfigured => {
                 "redemptions wait for a provider that the settings no longer name: name it again, or close them with `redeemd void`"
-            }
-            Self::Settings => {
-                "a file that the provider's settings name cannot be used, so nothing is sent: put it right, then reload"
             }
         }
     }

@@ -243,6 +243,17 @@ impl Queue {
         .await
     }
 
+    /// A bounded look at the rows, on a read-only connection.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        self.read(what).await
+    }
+
     /// The operator's retry of a declined or parked row.
     ///
     /// # Errors
