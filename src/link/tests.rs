@@ -231,7 +231,6 @@ fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_co
     let causes = [
         Cause::Resolve,
         Cause::Connect,
-        Cause::Proxy,
         Cause::Tls,
         Cause::Clock,
         Cause::Write,
@@ -242,7 +241,6 @@ fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_co
         Cause::Credential,
         Cause::Declines,
         Cause::Operator,
-        Cause::Settings,
         Cause::NotConfigured,
     ];
     for cause in causes {

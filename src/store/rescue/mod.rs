@@ -13,7 +13,7 @@ use super::types::Event;
 use super::{Desk, StoreError};
 use crate::contract;
 use crate::decide::{kind, mark};
-use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State};
+use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State, is_lane_name};
 
 pub use format::{End, FORMAT, Header, Line, LineFault, seal, unseal};
 pub use remains::{Page, Remains};
@@ -287,7 +287,7 @@ impl Parts {
         if texts.iter().any(|text| text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control)) {
             return Err("one of its fields is too long or has control characters");
         }
-        if row.business_refrence.is_empty() || row.reward_code.is_empty() || !is_lane(&row.lane) {
+        if row.business_refrence.is_empty() || row.reward_code.is_empty() || !is_lane_name(&row.lane) {
             return Err("it names no business or no code, or its lane is called as no provider can be");
         }
         let digest = |octets: &Octets| octets.bytes().and_then(|bytes| bytes.try_into().ok());
@@ -298,12 +298,6 @@ impl Parts {
         let answer = row.answer.as_ref().map(Said::answer).transpose()?;
         Ok(Self { origin, tag, key, request, body, answer })
     }
-}
-
-/// Whether settings could name a provider so: the lane is a label in the metrics.
-fn is_lane(name: &str) -> bool {
-    let usual = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
-    !name.is_empty() && name.bytes().all(usual)
 }
 
 impl Said {
