@@ -89,7 +89,7 @@ async fn prune(queue: Queue, clock: Clock, retention: Duration) {
     if !stamp.trusted {
         return;
     }
-    let settled_before_ms = stamp.unix_ms - i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+    let settled_before_ms = stamp.unix_ms.saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
     let (mut after, mut rows) = (Seq(0), 0);
     while rows < PRUNE_ROWS_MAX {
         let Ok(pruned) = queue.prune(settled_before_ms, after).await else { break };

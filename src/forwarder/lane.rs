@@ -519,7 +519,7 @@ impl<R: Road> Forwarder<R> {
         if let Some(why) = &why
             && !(for_a_person && now.is_zero())
         {
-            self.since_ms = stamp - i64::try_from(now.saturating_sub(why.since).as_millis()).unwrap_or(0);
+            self.since_ms = stamp.saturating_sub(i64::try_from(now.saturating_sub(why.since).as_millis()).unwrap_or(0));
         }
         let since = rfc3339(self.since_ms);
         let lane = self.lane.name();

@@ -125,7 +125,7 @@ impl Desk<'_> {
         let in_flight = kind & kind::ONLINE != 0;
         let Request { reward_code, business_refrence, branch_id, date, body, .. } = &new.request;
         let mut row = Stored {
-            seq: Seq(*self.next_seq),
+            seq: self.number()?,
             tag: row::random_tag()?,
             origin: None,
             lane,
@@ -148,8 +148,14 @@ impl Desk<'_> {
             settled_ms: None,
         };
         row.crc = row.checksum();
-        *self.next_seq += 1;
         Ok(row)
+    }
+
+    /// The next row's number; the last that there is is never given, since what follows it would have none.
+    pub(super) fn number(&mut self) -> Result<Seq, StoreError> {
+        let seq = *self.next_seq;
+        *self.next_seq = seq.checked_add(1).ok_or(StoreError::Internal("there are no numbers left for new rows"))?;
+        Ok(Seq(seq))
     }
 
     fn take(&mut self, row: &Stored, request: &Request, now: LaneNow) -> Result<Done, StoreError> {

@@ -26,6 +26,15 @@ struct Page {
     changed: bool,
 }
 
+impl Page {
+    /// Whether a life of rows can have come to these totals.
+    fn can_be(&self) -> bool {
+        let Counts { confirmed, declined, voided, .. } = self.counts;
+        let Gone { confirmed: gone_confirmed, declined: gone_declined, voided: gone_voided } = self.gone;
+        self.counts.balance() && gone_confirmed <= confirmed && gone_declined <= declined && gone_voided <= voided
+    }
+}
+
 /// Settled rows that were pruned, by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Gone {
@@ -50,8 +59,11 @@ impl Books {
         let sql = "SELECT lane, name, accepted, pending, confirmed, declined, parked, voided, gone_confirmed, \
              gone_declined, gone_voided FROM lane";
         let mut statement = connection.prepare(sql)?;
-        let lanes = statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
-        Ok(Self { lanes, recount: None })
+        let lanes: BTreeMap<i64, Page> = statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
+        match lanes.values().find(|page| !page.can_be()) {
+            None => Ok(Self { lanes, recount: None }),
+            Some(page) => Err(StoreError::Damaged(format!("the books of lane {:?} do not add up", page.name))),
+        }
     }
 
     /// Writes the pages that changed.

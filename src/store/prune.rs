@@ -38,7 +38,7 @@ impl Desk<'_> {
         // What was accepted after that moment cannot have been settled before it; what follows is younger still.
         let is_young = |row: &Looked| row.accepted_ms >= settled_before_ms && row.kind & kind::TRUSTED != 0;
         let last = looked.last().filter(|row| !is_young(row)).map(|row| row.seq);
-        let newest = *self.next_seq - 1;
+        let newest = self.next_seq.saturating_sub(1);
         let mut rows = 0;
         for row in &looked {
             let old = row.settled_ms.is_some_and(|at| at < settled_before_ms);
