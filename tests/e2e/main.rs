@@ -22,6 +22,7 @@ mod rescue;
 mod road;
 mod smoke;
 mod start;
+mod taken;
 mod till;
 mod torture;
 mod upgrade;
