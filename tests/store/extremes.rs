@@ -133,8 +133,11 @@ fn ops(ids: &[Id], imported: &World) -> Vec<Op> {
             Op::Void { id: id(), note: String::new(), by: by.clone() },
         ]);
     }
-    let late = Ended::Parked { answer, reason: String::new() };
-    ops.extend([Op::Settle { seq: Seq(1), attempt: u32::MAX, ended: late, show: true }, Op::Recount { begin: true }]);
+    let strange = Ended::Parked { answer, reason: String::new() };
+    ops.extend([
+        Op::Settle { seq: Seq(1), attempt: u32::MAX, ended: strange, show: true },
+        Op::Recount { begin: true },
+    ]);
     ops
 }
 
