@@ -26,7 +26,7 @@ use crate::redemption::{Id, Redemption, Request, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
     About, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Done, Ended, Event, Filter,
-    Handling, Import, LaneMemory, NewRedemption, Op, Page, Pruned, Reader, Retention, Settled, Settlement, StoreError,
+    Handling, Import, LaneMemory, NewRedemption, Op, Page, Place, Pruned, Reader, Retention, Settled, Settlement, StoreError,
     Taken, Trouble, VoidOutcome,
 };
 use repeats::Repeats;
@@ -96,6 +96,7 @@ pub struct StorageStatus {
 struct Shared {
     clock: Clock,
     path: PathBuf,
+    place: Place,
     lanes: RwLock<Arc<Vec<Arc<Lane>>>>,
     offline: RwLock<Arc<Offline>>,
     counts: Mutex<Vec<(String, Counts)>>,
@@ -306,7 +307,7 @@ impl Queue {
             return None;
         }
         let oldest = self.read(Reader::oldest_pending_ms).await.ok().flatten()?;
-        u64::try_from((self.shared.clock.stamp().unix_ms - oldest) / 1000).ok()
+        u64::try_from(self.shared.clock.stamp().unix_ms.saturating_sub(oldest) / 1000).ok()
     }
 
     /// The store's health.
@@ -527,7 +528,9 @@ impl Queue {
     ) -> Result<T, QueueError> {
         let _turn = self.shared.readers.acquire().await.map_err(|_| QueueError::Stopping)?;
         let (path, generation) = (self.shared.path.clone(), self.shared.generation.load(Ordering::Acquire));
-        let read = tokio::task::spawn_blocking(move || what(&Reader::open(&path)?)).await;
+        let place = self.shared.place.clone();
+        let read = move || place.check().and_then(|()| what(&Reader::open(&path)?));
+        let read = tokio::task::spawn_blocking(read).await;
         match read {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => {
