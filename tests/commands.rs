@@ -42,10 +42,7 @@ impl Gateway {
         std::fs::create_dir(&state).unwrap();
         let (store, _) = Store::open(&state).unwrap();
         let queue = Queue::start(store, Clock::manual(1_793_491_200_000, true), settings.offline.clone()).unwrap();
-        let lanes = settings
-            .providers
-            .iter()
-            .map(|provider| Lane::new(LaneSettings::of(provider, &settings)));
+        let lanes = settings.providers.iter().map(|provider| Lane::new(LaneSettings::of(provider, &settings)));
         let (lanes, mailboxes): (Vec<_>, Vec<_>) = lanes.unzip();
         queue.set_lanes(lanes).await.unwrap();
         let (ready, is_ready) = watch::channel(false);

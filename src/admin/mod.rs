@@ -91,6 +91,7 @@ pub fn router(shared: Arc<Admin>) -> Router {
     let decisions = Router::new()
         .route("/api/v1/redemptions/{id}/retry", post(actions::retry))
         .route("/api/v1/redemptions/{id}/void", post(actions::void))
+        .route("/api/v1/redemptions/{id}/handled", post(actions::handled))
         .layer(from_fn(rights::decide));
     let access = Arc::clone(&shared.access);
     guarded(free.merge(views).merge(decisions).merge(engineering()).with_state(shared), access)

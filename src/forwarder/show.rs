@@ -8,11 +8,12 @@ use tokio::time::Instant;
 
 use crate::clock::rfc3339;
 use crate::link::{Phase, Why};
+use crate::message::Language;
 use crate::queue::{Gate, Lane};
+use crate::redemption::State;
 use crate::redemption::{Id, Seq};
 use crate::schedule::Scheduler;
 use crate::store::{Claimed, Settled};
-use crate::redemption::State;
 use crate::trust::Trust;
 
 /// Suspects that `status` names at most.
@@ -49,7 +50,7 @@ pub(super) fn status(lane: &Lane, scheduler: &Scheduler, (now, since_ms): (Durat
         status.tried = link.is_tried();
         status.since = why.map(|_| rfc3339(since_ms));
         status.cause = why.map(|why| why.cause.as_str().to_owned());
-        status.explanation = why.map(|why| why.cause.explanation().to_owned());
+        status.explanation = why.map(|why| why.cause.explanation(Language::English));
         status.detail = why.map(|why| why.detail.clone());
         status.window = link.window();
         status.in_flight = flying.backlog + flying.live;
@@ -73,7 +74,7 @@ pub(super) fn log(lane: &str, link: &'static str, why: Option<&Why>, alarmed: &m
         *alarmed = false;
         return tracing::info!(lane, link, "lane {lane} is up");
     };
-    let (word, what) = (cause.as_str(), cause.explanation());
+    let (word, what) = (cause.as_str(), cause.explanation(Language::English));
     let alarming = cause.trust() == Trust::AtOnce { tenth: true };
     if alarming && !std::mem::replace(alarmed, true) {
         tracing::error!(lane, link, cause = word, detail, "lane {lane} is {link} ({word}): {what}; seen: {detail}");
@@ -94,7 +95,9 @@ pub(super) fn settled(lane: &str, row: &Claimed, settled: Option<&Settled>) {
         Some(Settled { applied: false, .. }) => {
             tracing::warn!(lane, %id, "a late answer about {id} (lane {lane}) was recorded, not applied");
         }
-        None => tracing::warn!(lane, %id, "an answer about {id} (lane {lane}) could not be kept: uncertain at the next start"),
+        None => {
+            tracing::warn!(lane, %id, "an answer about {id} (lane {lane}) could not be kept: uncertain at the next start")
+        }
     }
 }
 
