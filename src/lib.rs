@@ -9,6 +9,7 @@
 //! | 0 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
 //! | 0 | [`files`] | files from outside: read without waiting, and followed |
 //! | 0 | [`text`] | strings from outside, made safe to show |
+//! | 0 | [`refused`] | how many requests of tills were refused, by reason |
 //! | 1 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
 //! | 2 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
@@ -27,6 +28,7 @@
 //! | 7 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
 //! | 8 | [`queue`] | the async handle on the one thread that owns the store |
 //! | 8 | [`alert`] | the contract's error webhook |
+//! | 9 | [`prepare`] | one preparation of the settings for check, run and reload |
 //! | 9 | [`forwarder`] | the lanes: claim, send, settle, wait |
 //! | 9 | [`intake`] | the tills' HTTP |
 //! | 9 | [`admin`] | the operators' HTTP |
@@ -54,8 +56,10 @@ pub mod log;
 pub mod message;
 pub mod network;
 pub mod notify;
+pub mod prepare;
 pub mod queue;
 pub mod redemption;
+pub mod refused;
 pub mod rehearse;
 pub mod sandbox;
 pub mod schedule;

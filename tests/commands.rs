@@ -211,8 +211,12 @@ fn wrong_settings_are_78_with_every_problem() {
 async fn good_settings_pass_the_check_with_their_warnings() {
     let gateway = Gateway::start().await;
     let ran = gateway.run(&["check"]).await;
-    assert_eq!((ran.code, ran.out.as_str()), (0, "the settings are good\n"), "{}", ran.err);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.starts_with("the settings are good (looked at as the user "), "{}", ran.out);
     assert!(ran.err.contains("warning: "), "the token's file is missing: {}", ran.err);
+    let ran = gateway.run(&["check", "--strict"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{}", ran.err);
+    assert!(ran.err.contains("warning: ") && ran.err.contains("--strict"), "{}", ran.err);
     gateway.end().await;
 }
 

@@ -14,6 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use redeemd::prepare::{Prepared, prepare, tills_may_use};
 use redeemd::redemption::RewardCode;
 use redeemd::settings::{
     Auth, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider, SameCode, SecretSource, Settings,
@@ -588,7 +589,7 @@ fn what_is_allowed_but_odd_is_warned_of() {
     let every = warnings(&format!("{LEAST}reusable_codes = [\"*\"]\ndeclined_status = [404]"));
     assert!(every.iter().any(|line| line.starts_with("provider[retm].reusable_codes: ")), "{every:?}");
     assert!(every.iter().any(|line| line.starts_with("provider[retm].declined_status: ")), "{every:?}");
-    assert!(warnings(&LEAST.replace("svc.", "SERVICE.")).iter().any(|line| line.contains("service id")));
+    refused(&LEAST.replace("svc.", "SERVICE."), &[("", "provider[retm].redeem_url", "service id")]);
     assert!(!warnings(&format!("{LEAST}reusable_codes = [\"S*\"]")).iter().any(|line| line.contains("reusable")));
 }
 
@@ -839,35 +840,141 @@ fn relative_paths_begin_at_the_file_that_names_them() {
 fn files_that_cannot_be_read_now_are_warned_of() {
     let place = Place::new(
         &(LEAST.replace("/etc/redeemd/", "")
-            + "ca_file = \"ca.pem\"\n[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n\
+            + "[[intake.till]]\nname = \"t\"\ntoken_file = \"c\"\n\
                [intake.tls]\ncert_file = \"cert\"\nkey_file = \"key\"\n[alert]\nurl = \"https://h/\"\ntoken_file = \"at\""),
     );
     let keys = |place: &Place| -> Vec<String> {
         let key = |line: String| line.split(": ").next().unwrap_or_default().to_owned();
         place.load().unwrap().warnings.into_iter().map(key).collect()
     };
-    let all = [
-        "intake.till[t].credential",
-        "intake.tls.cert_file",
-        "intake.tls.key_file",
-        "provider[retm].ca_file",
-        "provider[retm].token_file",
-        "alert.token_file",
-    ];
-    assert_eq!(keys(&place), all);
+    assert_eq!(keys(&place), ["intake.till[t].token_file", "provider[retm].token_file", "alert.token_file"]);
 
-    for file in ["ca.pem", "cert", "key", "at", "c", "retm.token"] {
+    for file in ["key", "at", "c", "retm.token"] {
         fs::write(place.path(file), "secret").unwrap();
         fs::set_permissions(place.path(file), fs::Permissions::from_mode(0o600)).unwrap();
     }
-    let place = Place {
-        environment: [("CREDENTIALS_DIRECTORY".to_owned(), place.path("").display().to_string())].into(),
-        ..place
-    };
     assert_eq!(keys(&place), [""; 0]);
 
-    fs::set_permissions(place.path("retm.token"), fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(keys(&place), ["provider[retm].token_file"]);
+    for file in ["key", "retm.token"] {
+        fs::set_permissions(place.path(file), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    assert_eq!(keys(&place), ["intake.tls.key_file", "provider[retm].token_file"]);
+    fs::write(place.path("c"), "PUT-YOUR-TOKEN-HERE").unwrap();
+    assert!(place.problems().starts_with("intake.till[t].token_file: the file holds the guide's"));
+}
+
+#[test]
+fn a_credential_is_not_known_outside_of_the_service_and_is_looked_at_inside() {
+    let place = Place::new(&LEAST.replace("token_file = \"/etc/redeemd/retm.token\"", "credential = \"c\""));
+    let loaded = place.load().unwrap();
+    assert!(loaded.warnings.is_empty() && loaded.notes.len() == 1, "{:?} {:?}", loaded.warnings, loaded.notes);
+    assert!(loaded.notes[0].starts_with("provider[retm].credential: "), "{:?}", loaded.notes);
+    let folder = place.path("").display().to_string();
+    let place = place.env("CREDENTIALS_DIRECTORY", &folder);
+    assert_eq!(place.load().unwrap().warnings.len(), 1);
+    fs::write(place.path("c"), "secret").unwrap();
+    let loaded = place.load().unwrap();
+    assert!(loaded.warnings.is_empty() && loaded.notes.is_empty());
+}
+
+/// A place with a certificate of its own and its key.
+fn with_certificate() -> Place {
+    let place =
+        Place::new(&(LEAST.replace("/etc/redeemd/", "") + "[intake.tls]\ncert_file = \"cert\"\nkey_file = \"key\""));
+    fs::write(place.path("retm.token"), "secret").unwrap();
+    fs::set_permissions(place.path("retm.token"), fs::Permissions::from_mode(0o600)).unwrap();
+    write_certificate(&place, "cert", "key");
+    place
+}
+
+fn write_certificate(place: &Place, cert: &str, key: &str) {
+    let made = rcgen::generate_simple_self_signed(["gateway.example".to_owned()]).unwrap();
+    fs::write(place.path(cert), made.cert.pem()).unwrap();
+    fs::write(place.path(key), made.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(place.path(key), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn prepared(place: &Place) -> Result<Prepared, Problems> {
+    let file = place.path("redeemd.toml");
+    prepare(&LoadOptions { file, environment: place.environment.clone(), host_name: "host".to_owned() })
+}
+
+/// The one problem that a preparation has.
+fn unprepared(place: &Place) -> String {
+    let found = prepared(place)
+        .and_then(Prepared::whole)
+        .map_or_else(|problems| problems.to_string(), |_| panic!("it is good"));
+    assert_eq!(found.lines().count(), 1, "{found}");
+    found
+}
+
+#[test]
+fn a_certificate_and_a_key_that_do_not_belong_together_are_a_problem() {
+    let place = with_certificate();
+    assert!(prepared(&place).unwrap().tills_certificate.is_some());
+    write_certificate(&place, "other", "key");
+    assert!(unprepared(&place).starts_with("intake.tls: "));
+    fs::write(place.path("key"), "junk").unwrap();
+    assert!(unprepared(&place).contains("private key"));
+    fs::remove_file(place.path("key")).unwrap();
+    assert!(unprepared(&place).contains("cannot be read"));
+    fs::create_dir(place.path("key")).unwrap();
+    assert!(unprepared(&place).contains("folder"));
+}
+
+#[test]
+fn a_provider_whose_ca_cannot_be_used_is_broken_and_the_others_are_not() {
+    let other = "[[provider]]\nname = \"other\"\nbusinesses = [\"m\"]\nredeem_url = \"https://h/\"\ntoken_file = \"/t\"\n\
+                 ca_file = \"../ca\"";
+    let place = with_certificate().drop_in("other.toml", other);
+    let broken = |place: &Place| prepared(place).unwrap().broken.into_keys().collect::<Vec<String>>();
+    assert_eq!(broken(&place), ["other"]);
+    assert!(unprepared(&place).starts_with("provider[other]: ca_file"));
+    fs::write(place.path("ca"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    assert_eq!(broken(&place), ["other"]);
+    fs::write(place.path("ca"), "no certificate at all").unwrap();
+    assert_eq!(broken(&place), ["other"]);
+    write_certificate(&place, "ca", "key-of-ca");
+    assert_eq!(broken(&place), [""; 0]);
+}
+
+#[test]
+fn two_tills_with_one_token_are_a_problem() {
+    let tills =
+        "[[intake.till]]\nname = \"a\"\ntoken_file = \"../a\"\n[[intake.till]]\nname = \"b\"\ntoken_file = \"../b\"";
+    let place = with_certificate().drop_in("tills.toml", tills);
+    fs::write(place.path("a"), "one").unwrap();
+    fs::write(place.path("b"), "one\n").unwrap();
+    let found = unprepared(&place);
+    assert!(
+        found.contains("intake.till[a]") && found.contains("intake.till[b]") && !found.contains("one\n"),
+        "{found}"
+    );
+    fs::write(place.path("b"), "another").unwrap();
+    prepared(&place).unwrap();
+}
+
+#[test]
+fn the_commands_socket_takes_no_file_s_place() {
+    for place in [
+        "/var/lib/redeemd/redeemd.db",
+        "/var/lib/redeemd/redeemd.db-wal",
+        "/var/lib/redeemd/lock",
+        "/etc/redeemd/retm.token",
+    ] {
+        let text = format!("[admin]\nsocket = \"{place}\"");
+        refused(LEAST, &[(&text, "admin.socket", "its own")]);
+    }
+    settings(&format!("{LEAST}[admin]\nsocket = \"/var/lib/redeemd/admin.sock\""));
+}
+
+#[test]
+fn a_socket_of_systemd_keeps_the_settings_own_rule() {
+    let open = settings(LEAST);
+    let guarded = settings(&format!("{LEAST}{}", tills(1)));
+    let store = "192.168.10.1:7733".parse().unwrap();
+    assert!(tills_may_use(store, &open).is_err_and(|problem| problem.to_string().contains("192.168.10.1")));
+    assert!(tills_may_use("127.0.0.1:7733".parse().unwrap(), &open).is_ok() && tills_may_use(store, &guarded).is_ok());
 }
 
 #[test]
@@ -919,13 +1026,20 @@ fn shipped(name: &str) -> String {
 }
 
 #[test]
-fn both_shipped_files_load() {
-    for name in ["config/redeemd.toml", "config/dev.toml"] {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-        let loaded = load(&LoadOptions { file, environment: BTreeMap::new(), host_name: "host".to_owned() });
-        let loaded = loaded.unwrap_or_else(|problems| panic!("{name}\n{problems}"));
-        assert_eq!(loaded.settings.providers.len(), 1, "{name}");
-    }
+fn the_shipped_file_is_not_served_before_its_provider_is_named() {
+    let place = Place::new(&shipped("config/redeemd.toml"));
+    let found = place.problems();
+    assert!(found.starts_with("provider[retm].redeem_url: ") && found.contains("service id"), "{found}");
+    assert_eq!(found.lines().count(), 1, "{found}");
+    let own = "[[provider]]\nname = \"retm\"\nredeem_url = \"https://svc.retm.sa/redeem\"";
+    assert_eq!(place.drop_in("provider.toml", own).settings().providers.len(), 1);
+}
+
+#[test]
+fn the_settings_for_trying_it_load() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
+    let loaded = load(&LoadOptions { file, environment: BTreeMap::new(), host_name: "host".to_owned() });
+    assert_eq!(loaded.unwrap_or_else(|problems| panic!("{problems}")).settings.providers.len(), 1);
 }
 
 /// The lines `key = value` of the shipped file, set or commented out, with the key's whole path.

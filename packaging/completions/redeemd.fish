@@ -42,12 +42,15 @@ complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "release" -d 'Let a 
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "report" -d 'What became of the rewards given while the line was down'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "export" -d 'Write the pending and parked redemptions of this gateway, whole codes included, to a file'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "import" -d 'Take over the redemptions that another gateway exported'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "hash-password" -d 'Make the hash of a password that standard input gives, for `[[admin.user]]`'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "make-certificate" -d 'Make a key and a certificate of the gateway\'s own, and print its fingerprint as a browser shows it'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "sandbox" -d 'Be a provider to test against: the contract, and every fault on demand'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "rehearse" -d 'Play an outage against a sandbox provider with these settings; ends with the books'
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand check" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand check" -l strict -d 'Take warnings for faults too, and exit with 1'
 complete -c redeemd -n "__fish_redeemd_using_subcommand check" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand check" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand status" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
@@ -132,6 +135,14 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand export" -s h -l help -d 
 complete -c redeemd -n "__fish_redeemd_using_subcommand import" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand import" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand import" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand hash-password" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand hash-password" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand hash-password" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand make-certificate" -l cert-file -d 'The certificate\'s file, new' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand make-certificate" -l key-file -d 'The key\'s file, new' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand make-certificate" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand make-certificate" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand make-certificate" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l listen -d 'Where gateways or tills connect; port 0 picks one and prints it' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l control -d 'A listener of its own for the control API, so that the line can be cut' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l redeem-path -d 'The path of Redeem' -r
@@ -159,6 +170,7 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l ca-out -d 'W
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l records -d 'How many requests are kept for GET /sandbox/requests' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l honour-keys -d 'Answers a repeated Idempotency-Key with its first answer (the contract has no such key)'
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l strict -d 'Refuses an order with a field that the contract does not have'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l http1 -d 'HTTP/1.1 alone'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l http2 -d 'HTTP/2 alone (without --tls: with prior knowledge)'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l no-record -d 'Keeps no requests'

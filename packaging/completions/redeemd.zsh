@@ -41,6 +41,7 @@ _arguments "${_arguments_options[@]}" : \
 (check)
 _arguments "${_arguments_options[@]}" : \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--strict[Take warnings for faults too, and exit with 1]' \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -193,6 +194,25 @@ _arguments "${_arguments_options[@]}" : \
 ':file -- The file that `export` wrote:_files' \
 && ret=0
 ;;
+(hash-password)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(make-certificate)
+_arguments "${_arguments_options[@]}" : \
+'--cert-file=[The certificate'\''s file, new]:FILE:_files' \
+'--key-file=[The key'\''s file, new]:FILE:_files' \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::names -- A name or address that browsers or tills call the gateway by:_default' \
+&& ret=0
+;;
 (sandbox)
 _arguments "${_arguments_options[@]}" : \
 '--listen=[Where gateways or tills connect; port 0 picks one and prints it]:ADDRESS:_default' \
@@ -222,6 +242,7 @@ wrong-host\:"Valid, but for wrong-host.invalid"))' \
 '--records=[How many requests are kept for GET /sandbox/requests]:NUMBER:_default' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
 '--honour-keys[Answers a repeated Idempotency-Key with its first answer (the contract has no such key)]' \
+'--strict[Refuses an order with a field that the contract does not have]' \
 '(--http2)--http1[HTTP/1.1 alone]' \
 '--http2[HTTP/2 alone (without --tls\: with prior knowledge)]' \
 '(--records)--no-record[Keeps no requests]' \
@@ -263,6 +284,8 @@ _redeemd_commands() {
 'report:What became of the rewards given while the line was down' \
 'export:Write the pending and parked redemptions of this gateway, whole codes included, to a file' \
 'import:Take over the redemptions that another gateway exported' \
+'hash-password:Make the hash of a password that standard input gives, for \`\[\[admin.user\]\]\`' \
+'make-certificate:Make a key and a certificate of the gateway'\''s own, and print its fingerprint as a browser shows it' \
 'sandbox:Be a provider to test against\: the contract, and every fault on demand' \
 'rehearse:Play an outage against a sandbox provider with these settings; ends with the books' \
     )
@@ -302,6 +325,11 @@ _redeemd__subcmd__import_commands() {
 _redeemd__subcmd__list_commands() {
     local commands; commands=()
     _describe -t commands 'redeemd list commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__make-certificate_commands] )) ||
+_redeemd__subcmd__make-certificate_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd make-certificate commands' commands "$@"
 }
 (( $+functions[_redeemd__subcmd__rehearse_commands] )) ||
 _redeemd__subcmd__rehearse_commands() {

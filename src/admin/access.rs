@@ -12,41 +12,61 @@ use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
 use super::problem::Problem;
-use super::rights::{Actor, Asker, Right, challenged};
+use super::rights::{Actor, Asker, challenged};
 use super::session::Sessions;
 use super::signin::Slow;
 use super::{cookie, who};
 use crate::listen::Peer;
 use crate::redemption::Fingerprint;
-use crate::settings::SecretSource;
+use crate::settings::{AdminToken, AdminUser, Offline, Role, SecretSource, Settings};
 
 /// How often the files of tokens and password hashes are read while somebody asks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A machine or a person of the settings, and where its secret lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// The name that is recorded.
-    pub name: String,
-    /// What it may do.
-    pub right: Right,
-    /// A bearer token, or a password's hash.
-    pub secret: SecretSource,
-}
-
-/// What the settings say of who may come in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What the settings say of who may come in, and what else the operators' side takes from them.
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// The names beside loopback's under which the listener may be called.
     pub hosts: Vec<String>,
     /// Whether the TCP listener speaks TLS.
     pub tls: bool,
     /// `[[admin.token]]`
-    pub tokens: Vec<Known>,
+    pub tokens: Vec<AdminToken>,
     /// `[[admin.user]]`
-    pub users: Vec<Known>,
+    pub users: Vec<AdminUser>,
     /// `$CREDENTIALS_DIRECTORY`.
     pub credentials_dir: Option<PathBuf>,
+    /// Where the key of searched codes is kept; without one it is forgotten at the end.
+    pub state_dir: Option<PathBuf>,
+    /// The limits that headroom is shown of.
+    pub offline: Option<Offline>,
+    /// The businesses that the settings name.
+    pub businesses: Vec<String>,
+}
+
+impl Rules {
+    /// Those of `settings`.
+    #[must_use]
+    pub fn of(settings: &Settings, credentials_dir: Option<PathBuf>) -> Self {
+        let admin = &settings.admin;
+        Self {
+            hosts: admin.hosts.clone(),
+            tls: admin.tls.is_some(),
+            tokens: admin.tokens.clone(),
+            users: admin.users.clone(),
+            credentials_dir,
+            state_dir: Some(settings.gateway.state_dir.clone()),
+            offline: Some(settings.offline.clone()),
+            businesses: settings.providers.iter().flat_map(|provider| provider.businesses.clone()).collect(),
+        }
+    }
+}
+
+/// A machine or a person, and where the secret lies.
+struct Known {
+    name: String,
+    role: Role,
+    secret: SecretSource,
 }
 
 /// A secret as it was last read; `None` as long as it could not be.
@@ -96,10 +116,10 @@ impl Access {
     }
 
     /// The password hash of this person as its file holds it now, and what the person may do.
-    pub(super) fn user(&self, name: &str) -> Option<(Right, String)> {
+    pub(super) fn user(&self, name: &str) -> Option<(Role, String)> {
         let inner = self.followed();
         let user = inner.users.iter().find(|user| user.known.name == name)?;
-        Some((user.known.right, user.text.clone()?))
+        Some((user.known.role, user.text.clone()?))
     }
 
     /// Every token is compared, so that the time taken tells nothing about which one came near.
@@ -109,7 +129,7 @@ impl Access {
         for token in &self.followed().tokens {
             let is_it = token.text.as_deref().is_some_and(|text| fingerprint(text).0.ct_eq(&offered.0).into());
             if is_it && found.is_none() {
-                found = Some(Actor { name: token.known.name.clone(), right: token.known.right, signed_in: false });
+                found = Some(Actor { name: token.known.name.clone(), role: token.known.role, signed_in: false });
             }
         }
         found
@@ -120,8 +140,8 @@ impl Access {
         let id = cookie::of(headers, cookie::session_name(self.rules().tls))?;
         let session = self.sessions.find(id)?;
         match self.user(&session.name) {
-            Some((right, hash)) if fingerprint(&hash) == session.hash => {
-                Some(Actor { name: session.name, right, signed_in: true })
+            Some((role, hash)) if fingerprint(&hash) == session.hash => {
+                Some(Actor { name: session.name, role, signed_in: true })
             }
             Some(_) | None => {
                 self.sessions.end(id);
@@ -145,8 +165,12 @@ impl Access {
 
 impl Inner {
     fn new(rules: Rules) -> Self {
-        let followed = |all: &[Known]| all.iter().map(|known| Followed { known: known.clone(), text: None }).collect();
-        let (tokens, users) = (followed(&rules.tokens), followed(&rules.users));
+        let followed = |name: &str, role, secret: &SecretSource| {
+            let known = Known { name: name.to_owned(), role, secret: secret.clone() };
+            Followed { known, text: None }
+        };
+        let tokens = rules.tokens.iter().map(|one| followed(&one.name, one.role, &one.token)).collect();
+        let users = rules.users.iter().map(|one| followed(&one.name, one.role, &one.password)).collect();
         let mut inner = Self { rules: Arc::new(rules), tokens, users, looked_at: Instant::now() };
         inner.read();
         inner
@@ -193,7 +217,7 @@ pub(super) async fn identify(State(access): State<Arc<Access>>, mut request: Req
 
 fn identified(access: &Access, peer: Peer, headers: &HeaderMap) -> Result<Option<Actor>, Problem> {
     if let Some(uid) = peer.uid {
-        return Ok(Some(Actor { name: who::user_name(uid), right: Right::Engineer, signed_in: false }));
+        return Ok(Some(Actor { name: who::user_name(uid), role: Role::Engineer, signed_in: false }));
     }
     if headers.contains_key(header::AUTHORIZATION) {
         let known = bearer(headers).and_then(|token| access.token(token));

@@ -167,7 +167,7 @@ struct Note {
 }
 
 /// The body's arguments; no body at all is `{}`.
-fn arguments<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Problem> {
+pub(super) fn arguments<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
     serde_json::from_slice(text)
@@ -175,7 +175,7 @@ fn arguments<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Problem> {
 }
 
 /// The note without white space around it.
-fn checked(note: &str) -> Result<&str, Problem> {
+pub(super) fn checked(note: &str) -> Result<&str, Problem> {
     let note = note.trim();
     let bad = |detail: String| Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     if note.is_empty() {

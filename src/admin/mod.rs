@@ -4,6 +4,7 @@ mod access;
 mod actions;
 mod console;
 mod cookie;
+mod filter;
 mod guard;
 mod metrics;
 mod password;
@@ -30,12 +31,11 @@ use crate::clock::Clock;
 use crate::queue::Queue;
 use access::Access;
 
-pub use access::{Known, Rules};
-pub use password::{PasswordFault, hashed};
+pub use access::Rules;
+pub use filter::{LIMIT_DEFAULT, LIMIT_MAX};
+pub use password::{BYTES_MAX as PASSWORD_BYTES_MAX, CHARS_MIN as PASSWORD_CHARS_MIN, PasswordFault, hashed};
 pub use problem::Problem;
-pub use redemptions::{LIMIT_DEFAULT, LIMIT_MAX};
 pub use rescue::{EXPORT_ROWS_MAX, IMPORT_BYTES_MAX, IMPORT_ROWS_MAX};
-pub use rights::Right;
 pub use who::user_name;
 
 /// The largest request body, in bytes: an action's note and its braces.
@@ -62,13 +62,20 @@ pub struct Admin {
     queue: Queue,
     info: Info,
     access: Arc<Access>,
+    desk: console::Desk,
 }
 
 impl Admin {
     /// The operators' side of `queue`.
     #[must_use]
     pub fn new(queue: Queue, info: Info) -> Self {
-        Self { queue, info, access: Arc::new(Access::new(Rules::default())) }
+        let access = Arc::new(Access::new(Rules::default()));
+        Self { queue, info, access, desk: console::Desk::default() }
+    }
+
+    /// Pages that follow what happens end once `stop` holds true.
+    pub fn closes_with(&self, stop: watch::Receiver<bool>) {
+        self.desk.closes_with(stop);
     }
 
     /// Who may come in from now on; everybody signs in anew.
@@ -82,10 +89,10 @@ impl Admin {
 pub fn router(shared: Arc<Admin>) -> Router {
     let free = Router::new().route("/livez", get(status::livez)).route("/readyz", get(status::readyz));
     let views = Router::new()
-        .route("/", get(console::page))
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/redemptions", get(redemptions::list))
+        .route("/api/v1/search", post(redemptions::search))
         .route("/api/v1/redemptions/{id}", get(redemptions::show))
         .layer(from_fn(rights::see));
     let decisions = Router::new()
@@ -94,7 +101,9 @@ pub fn router(shared: Arc<Admin>) -> Router {
         .route("/api/v1/redemptions/{id}/handled", post(actions::handled))
         .layer(from_fn(rights::decide));
     let access = Arc::clone(&shared.access);
-    guarded(free.merge(views).merge(decisions).merge(engineering()).with_state(shared), access)
+    let console = console::routes(&shared);
+    let api = free.merge(views).merge(decisions).merge(engineering());
+    guarded(api.merge(console).with_state(shared), access)
 }
 
 /// What changes lanes, and what lets whole codes in and out.

@@ -6,17 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-
-/// What a person or a machine may do; each includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Right {
-    /// Every view.
-    See,
-    /// What becomes of single redemptions: retry, void, handled.
-    Decide,
-    /// Lanes, export, import, backup.
-    Engineer,
-}
+use crate::settings::Role;
 
 /// Somebody whose word counts, under the name that is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +14,7 @@ pub(super) struct Actor {
     /// A user's name as the socket tells it, or that of a token or of a person who signed in.
     pub(super) name: String,
     /// The most that is allowed.
-    pub(super) right: Right,
+    pub(super) role: Role,
     /// Whether it came with the console's session cookie.
     pub(super) signed_in: bool,
 }
@@ -39,10 +29,15 @@ pub(super) struct Asker {
 }
 
 impl Asker {
+    /// Who sent the request with these extensions.
+    pub(super) fn of(extensions: &axum::http::Extensions) -> Self {
+        extensions.get().cloned().unwrap_or(Self { who: None, is_local: false })
+    }
+
     /// Reading is free on this machine.
-    pub(super) fn may(&self, right: Right) -> bool {
-        let allowed = self.who.as_ref().is_some_and(|actor| actor.right >= right);
-        allowed || (right == Right::See && self.who.is_none() && self.is_local)
+    pub(super) fn may(&self, needed: Role) -> bool {
+        let allowed = self.who.as_ref().is_some_and(|actor| actor.role >= needed);
+        allowed || (needed == Role::See && self.who.is_none() && self.is_local)
     }
 
     /// The name that is recorded with an action.
@@ -51,18 +46,18 @@ impl Asker {
     }
 
     /// 401 for nobody, 403 for somebody who may not.
-    fn refusal(&self, right: Right) -> Option<Problem> {
-        if self.may(right) {
+    fn refusal(&self, needed: Role) -> Option<Problem> {
+        if self.may(needed) {
             return None;
         }
         let Some(actor) = &self.who else {
             let detail = "this takes a credential: a bearer token of [[admin.token]], or signing in at the console";
             return Some(Problem::new(StatusCode::UNAUTHORIZED, detail));
         };
-        let needed = match right {
-            Right::See => "see",
-            Right::Decide => "decide",
-            Right::Engineer => "engineer",
+        let needed = match needed {
+            Role::See => "see",
+            Role::Decide => "decide",
+            Role::Engineer => "engineer",
         };
         Some(Problem::new(StatusCode::FORBIDDEN, format!("{} lacks the role {needed}", actor.name)))
     }
@@ -70,23 +65,21 @@ impl Asker {
 
 /// The middleware of the views.
 pub(super) async fn see(request: Request, next: Next) -> Response {
-    passed(Right::See, request, next).await
+    passed(Role::See, request, next).await
 }
 
 /// The middleware of what is decided about single redemptions.
 pub(super) async fn decide(request: Request, next: Next) -> Response {
-    passed(Right::Decide, request, next).await
+    passed(Role::Decide, request, next).await
 }
 
 /// The middleware of what changes lanes or lets whole codes in and out.
 pub(super) async fn engineer(request: Request, next: Next) -> Response {
-    passed(Right::Engineer, request, next).await
+    passed(Role::Engineer, request, next).await
 }
 
-async fn passed(right: Right, request: Request, next: Next) -> Response {
-    let unknown = Asker { who: None, is_local: false };
-    let refused = request.extensions().get::<Asker>().unwrap_or(&unknown).refusal(right);
-    match refused {
+async fn passed(role: Role, request: Request, next: Next) -> Response {
+    match Asker::of(request.extensions()).refusal(role) {
         None => next.run(request).await,
         Some(problem) => challenged(problem.into_response()),
     }
@@ -104,25 +97,25 @@ pub(super) fn challenged(mut response: Response) -> Response {
 mod tests {
     use super::*;
 
-    fn asker(right: Option<Right>, is_local: bool) -> Asker {
-        Asker { who: right.map(|right| Actor { name: "amal".to_owned(), right, signed_in: false }), is_local }
+    fn asker(role: Option<Role>, is_local: bool) -> Asker {
+        Asker { who: role.map(|role| Actor { name: "amal".to_owned(), role, signed_in: false }), is_local }
     }
 
     #[test]
     fn each_role_may_what_those_before_it_may() {
-        for (role, allowed) in [(Right::See, 1), (Right::Decide, 2), (Right::Engineer, 3)] {
-            let rights = [Right::See, Right::Decide, Right::Engineer];
+        for (role, allowed) in [(Role::See, 1), (Role::Decide, 2), (Role::Engineer, 3)] {
+            let rights = [Role::See, Role::Decide, Role::Engineer];
             assert_eq!(rights.iter().filter(|right| asker(Some(role), false).may(**right)).count(), allowed);
         }
     }
 
     #[test]
     fn nobody_may_read_on_this_machine_and_nothing_else() {
-        assert!(asker(None, true).may(Right::See) && !asker(None, true).may(Right::Decide));
-        assert!(!asker(None, false).may(Right::See));
+        assert!(asker(None, true).may(Role::See) && !asker(None, true).may(Role::Decide));
+        assert!(!asker(None, false).may(Role::See));
         let status = |asker: Asker, right| asker.refusal(right).map(|problem| problem.document()["status"].clone());
-        assert_eq!(status(asker(None, true), Right::Decide), Some(401.into()));
-        assert_eq!(status(asker(Some(Right::Decide), true), Right::Engineer), Some(403.into()));
-        assert_eq!(status(asker(Some(Right::Engineer), false), Right::Engineer), None);
+        assert_eq!(status(asker(None, true), Role::Decide), Some(401.into()));
+        assert_eq!(status(asker(Some(Role::Decide), true), Role::Engineer), Some(403.into()));
+        assert_eq!(status(asker(Some(Role::Engineer), false), Role::Engineer), None);
     }
 }

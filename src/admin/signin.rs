@@ -161,15 +161,14 @@ pub(super) async fn sign_in(access: &Access, name: &str, password: &str, from: O
 
 #[cfg(test)]
 mod tests {
-    use super::super::access::{Known, Rules};
-    use super::super::rights::Right;
+    use super::super::access::Rules;
     use super::*;
-    use crate::settings::SecretSource;
+    use crate::settings::{AdminUser, Role, SecretSource};
 
     fn access(folder: &std::path::Path) -> Access {
         let file = folder.join("amal");
         std::fs::write(&file, password::hashed("correct horse").unwrap()).unwrap();
-        let users = vec![Known { name: "amal".to_owned(), right: Right::See, secret: SecretSource::File(file) }];
+        let users = vec![AdminUser { name: "amal".to_owned(), role: Role::See, password: SecretSource::File(file) }];
         Access::new(Rules { users, ..Rules::default() })
     }
 

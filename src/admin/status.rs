@@ -102,6 +102,7 @@ pub(super) mod tests {
             in_flight: 0,
             waiting_s: None,
             attempts: BTreeMap::from([("confirmed", 7), ("connect", 2)]),
+            ..LaneStatus::default()
         }
     }
 

@@ -12,7 +12,7 @@ use crate::redemption::State;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "redeemd", version, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 done, 1 the command's own check failed, 64 usage, 69 daemon not reachable, \
-                        70 internal, 78 configuration. More in redeemd(8).")]
+                        70 internal, 73 state directory unusable, 75 another daemon runs, 78 configuration. More in redeemd(8).")]
 pub struct Cli {
     /// The settings file [default: /etc/redeemd/redeemd.toml]
     #[arg(long, global = true, value_name = "FILE")]
@@ -31,7 +31,7 @@ pub enum Command {
     /// Run the gateway in the foreground
     Run,
     /// Check the settings and print every problem
-    Check,
+    Check(CheckArgs),
     /// Show the books, the storage and every lane
     Status(StatusArgs),
     /// List redemptions
@@ -56,10 +56,22 @@ pub enum Command {
     Export(ExportArgs),
     /// Take over the redemptions that another gateway exported
     Import(ImportArgs),
+    /// Make the hash of a password that standard input gives, for `[[admin.user]]`
+    HashPassword,
+    /// Make a key and a certificate of the gateway's own, and print its fingerprint as a browser shows it
+    MakeCertificate(CertificateArgs),
     /// Be a provider to test against: the contract, and every fault on demand
     Sandbox(Box<crate::sandbox::SandboxArgs>),
     /// Play an outage against a sandbox provider with these settings; ends with the books
     Rehearse(crate::rehearse::RehearseArgs),
+}
+
+/// `check`
+#[derive(Args, Clone, Debug, Default)]
+pub struct CheckArgs {
+    /// Take warnings for faults too, and exit with 1
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// `list`
@@ -148,6 +160,20 @@ pub struct ExportArgs {
 pub struct ImportArgs {
     /// The file that `export` wrote
     pub file: PathBuf,
+}
+
+/// `make-certificate`
+#[derive(Args, Clone, Debug)]
+pub struct CertificateArgs {
+    /// A name or address that browsers or tills call the gateway by
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// The certificate's file, new
+    #[arg(long, value_name = "FILE")]
+    pub cert_file: PathBuf,
+    /// The key's file, new
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
 }
 
 /// The states by their words, which completions know too.

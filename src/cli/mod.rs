@@ -4,14 +4,17 @@ mod act;
 mod ages;
 mod args;
 mod ask;
+mod certificate;
 mod check;
 mod exit;
 mod list;
 mod options;
+mod password;
 mod rehearse;
 mod report;
 mod rescue;
 mod run;
+mod service_user;
 mod show;
 mod status;
 mod table;
@@ -23,7 +26,7 @@ use std::io::{BufWriter, Write};
 
 use clap::{CommandFactory, Parser};
 
-pub use args::{Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs};
+pub use args::{CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs};
 pub use exit::{CliError, Exit};
 pub use list::Column;
 pub use options::{FlushArgs, HandledArgs, HoldArgs, Shown, StatusArgs, VoidArgs, Wanted};
@@ -66,7 +69,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
     let daemon = || ask::Daemon::find(file.as_deref());
     match cli.command {
         Command::Run => run::run(file).await,
-        Command::Check => check::check(file.as_deref(), json, out).await,
+        Command::Check(args) => check::check(file.as_deref(), &args, json, out).await,
         Command::Status(args) => status::status(&daemon()?, args, json, out).await,
         Command::List(args) => list::list(&daemon()?, &args, json, out).await,
         Command::Show(args) => show::show(&daemon()?, &args, json, out).await,
@@ -76,6 +79,8 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Flush(args) => act::flush(&daemon()?, args, json, out).await,
         Command::Hold(args) => act::hold(&daemon()?, args, json, out).await,
         Command::Release(args) => act::release(&daemon()?, args, json, out).await,
+        Command::HashPassword => password::hash(json, out),
+        Command::MakeCertificate(args) => certificate::make(&args, json, out),
         Command::Report(args) => report::report(&daemon()?, &args, json, out).await,
         Command::Export(args) => rescue::export(file.as_deref(), &args, json, out).await,
         Command::Import(args) => rescue::import(file.as_deref(), &args, json, out).await,

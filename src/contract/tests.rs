@@ -250,6 +250,8 @@ fn a_providers_body_is_told_by_its_shape() {
         (" {\"data\":{\"message\":1}}", Shape::Object),
         ("{\"message\":null}", Shape::Refusal),
         ("{\"errors\":[]}", Shape::Refusal),
+        ("\u{feff}{\"x\":1e400}", Shape::Object),
+        ("{\"message\":\"\\ud800\",\"message\":1}", Shape::Refusal),
     ] {
         assert_eq!(shape(body.as_bytes()), expected, "{body}");
     }

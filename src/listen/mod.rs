@@ -49,9 +49,11 @@ pub enum Socket {
 pub struct Bounds {
     /// Connections at once.
     pub connections_max: usize,
-    /// Connections of one source at once that have shown no valid token: beyond it the source gives up one of its own
-    /// for each new one. Those with a token are not counted, since many tills may stand behind one address.
+    /// Connections at once that have shown no valid token: beyond it one of them gives way to each new one. This
+    /// bounds what strangers cost in memory too.
     pub strangers_max: usize,
+    /// The same of one source. Those with a token are not counted, since many tills may stand behind one address.
+    pub strangers_of_source_max: usize,
     /// Bytes of a request's header, and of what is read at once.
     pub header_bytes_max: usize,
     /// From a connection's begin, or the end of an answer, to the end of the next header; the TLS handshake too.
@@ -67,6 +69,7 @@ impl Default for Bounds {
         Self {
             connections_max: 1024,
             strangers_max: 256,
+            strangers_of_source_max: 64,
             header_bytes_max: 16 * 1024,
             header_within: Duration::from_secs(10),
             write_stall: Duration::from_secs(10),
@@ -88,7 +91,8 @@ impl Bounds {
         let bounds = Self::default();
         let room = files.saturating_sub(FILES_KEPT).max(CONNECTIONS_MIN);
         let connections_max = bounds.connections_max.min(room);
-        Self { connections_max, strangers_max: bounds.strangers_max.min(connections_max.div_ceil(4)), ..bounds }
+        let strangers_max = bounds.strangers_max.min(connections_max.div_ceil(2));
+        Self { connections_max, strangers_max, ..bounds }
     }
 }
 
@@ -97,14 +101,15 @@ pub async fn serve(socket: Socket, router: Router, bounds: Bounds, stop: Receive
     serve_all(vec![socket], router, bounds, stop).await;
 }
 
-/// Serves `router` on all of `sockets` until `stop` holds true (or its sender is gone): then nothing more is accepted, idle
+/// Serves `router` on all of `sockets` until `stop` holds true (or its sender is gone): then nothing more is
+/// accepted, idle
 /// connections are closed, and requests under way get their answer within `bounds.stop_within`.
 ///
 /// The bounds hold for all of them together. When all connections are taken, one is closed for the new one: first one
 /// whose request is refused for want of a token, then the one without a token that has waited longest for its header,
-/// then one with a token that has. If each is in a request, new ones wait in the system's backlog.
+/// then one with a token that has. Strangers give way to each other before that, beyond their shares. If each is in a request, new ones wait in the system's backlog.
 pub async fn serve_all(sockets: Vec<Socket>, router: Router, bounds: Bounds, stop: Receiver<bool>) {
-    let slots = Slots::new(bounds.connections_max, bounds.strangers_max);
+    let slots = Slots::new(bounds);
     let house = Arc::new(House { router, bounds, stop });
     let mut listeners = JoinSet::new();
     for socket in sockets {
@@ -214,6 +219,6 @@ mod tests {
     fn the_connections_leave_room_for_the_rest_of_the_process() {
         let of = |files| Bounds::for_files(files).connections_max;
         assert_eq!([of(usize::MAX), of(1344), of(1024), of(100)], [1024, 1024, 704, 32]);
-        assert_eq!([Bounds::for_files(1344).strangers_max, Bounds::for_files(100).strangers_max], [256, 8]);
+        assert_eq!([Bounds::for_files(1344).strangers_max, Bounds::for_files(100).strangers_max], [256, 16]);
     }
 }

@@ -5,13 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::Source;
+use super::{Bounds, Source};
 
 /// All places of the listeners that share them.
 pub(super) struct Slots {
-    max: usize,
-    /// How many connections of one source that have shown no valid token may wait or be turned away at once.
-    strangers_max: usize,
+    bounds: Bounds,
     state: Mutex<State>,
     /// A place was left, or somebody in one may be told to leave it.
     changed: Notify,
@@ -39,8 +37,10 @@ struct State {
     taken: HashMap<u64, Standing>,
     /// Who may be told to leave, first the one to leave first.
     turns: BTreeMap<Turn, u64>,
-    /// Of each source, those of them without a valid token.
-    strangers: HashMap<Source, BTreeMap<Turn, u64>>,
+    /// How many of them have shown no valid token.
+    strangers: usize,
+    /// Of each source, those without a valid token.
+    of_source: HashMap<Source, BTreeMap<Turn, u64>>,
 }
 
 struct Standing {
@@ -63,8 +63,12 @@ impl State {
         let Some(standing) = self.taken.get_mut(&connection) else { return };
         standing.turn = Some(turn);
         self.turns.insert(turn, connection);
-        if let (Some(source), true) = (standing.source, rank < Rank::Known) {
-            self.strangers.entry(source).or_default().insert(turn, connection);
+        if rank == Rank::Known {
+            return;
+        }
+        self.strangers += 1;
+        if let Some(source) = standing.source {
+            self.of_source.entry(source).or_default().insert(turn, connection);
         }
     }
 
@@ -72,11 +76,15 @@ impl State {
         let Some(standing) = self.taken.get_mut(&connection) else { return };
         let Some(turn) = standing.turn.take() else { return };
         self.turns.remove(&turn);
+        if turn.0 == Rank::Known {
+            return;
+        }
+        self.strangers = self.strangers.saturating_sub(1);
         let Some(source) = standing.source else { return };
-        if let Some(turns) = self.strangers.get_mut(&source) {
+        if let Some(turns) = self.of_source.get_mut(&source) {
             turns.remove(&turn);
             if turns.is_empty() {
-                self.strangers.remove(&source);
+                self.of_source.remove(&source);
             }
         }
     }
@@ -93,18 +101,23 @@ impl State {
         first.map(|connection| self.leave(connection)).is_some()
     }
 
-    /// A source with its share of strangers gives up one of its own for the next, who may have a token.
-    fn keep_share(&mut self, source: Source, max: usize) {
-        let of_source = self.strangers.get(&source).filter(|turns| turns.len() >= max);
-        if let Some(connection) = of_source.and_then(|turns| turns.values().next().copied()) {
+    /// Where strangers have their share, of a source's or of all places, one of them gives way to the next, who may
+    /// have a token.
+    fn keep_shares(&mut self, source: Option<Source>, bounds: &Bounds) {
+        let of_source = source.and_then(|source| self.of_source.get(&source));
+        let full = of_source.filter(|turns| turns.len() >= bounds.strangers_of_source_max);
+        if let Some(connection) = full.and_then(|turns| turns.values().next().copied()) {
             self.leave(connection);
+        }
+        if self.strangers >= bounds.strangers_max {
+            self.evict_first();
         }
     }
 }
 
 impl Slots {
-    pub(super) fn new(max: usize, strangers_max: usize) -> Arc<Self> {
-        Arc::new(Self { max, strangers_max, state: Mutex::default(), changed: Notify::new() })
+    pub(super) fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self { bounds, state: Mutex::default(), changed: Notify::new() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -125,16 +138,14 @@ impl Slots {
 
     fn has_room(&self) -> bool {
         let state = self.state();
-        state.taken.len() < self.max || !state.turns.is_empty()
+        state.taken.len() < self.bounds.connections_max || !state.turns.is_empty()
     }
 
     /// A place, if need be that of the connection that has to leave first; `None` when all are in a request.
     pub(super) fn admit(self: &Arc<Self>, source: Option<Source>) -> Option<Slot> {
         let mut state = self.state();
-        if let Some(source) = source {
-            state.keep_share(source, self.strangers_max);
-        }
-        if state.taken.len() >= self.max && !state.evict_first() {
+        state.keep_shares(source, &self.bounds);
+        if state.taken.len() >= self.bounds.connections_max && !state.evict_first() {
             return None;
         }
         let connection = state.number();
@@ -231,13 +242,17 @@ mod tests {
     use super::super::Peer;
     use super::*;
 
+    fn slots(connections_max: usize, strangers_of_source_max: usize) -> Arc<Slots> {
+        Slots::new(Bounds { connections_max, strangers_of_source_max, ..Bounds::default() })
+    }
+
     fn told_to_leave(slot: &Slot) -> bool {
         !slot.slots.state().taken.contains_key(&slot.connection)
     }
 
     #[test]
     fn the_one_that_waits_longest_leaves_first() {
-        let slots = Slots::new(2, 2);
+        let slots = slots(2, 2);
         let (one, two) = (Arc::new(slots.admit(None).expect("free")), Arc::new(slots.admit(None).expect("free")));
         drop(one.begin());
         let three = slots.admit(None).expect("the second waits");
@@ -248,7 +263,7 @@ mod tests {
 
     #[test]
     fn nobody_in_a_request_is_told_to_leave() {
-        let slots = Slots::new(1, 1);
+        let slots = slots(1, 1);
         let slot = Arc::new(slots.admit(None).expect("free"));
         let busy = slot.begin().expect("still there");
         assert!(!slot.is_waiting() && !slots.has_room() && slots.admit(None).is_none());
@@ -260,7 +275,7 @@ mod tests {
 
     #[test]
     fn who_was_told_to_leave_begins_nothing() {
-        let slots = Slots::new(1, 1);
+        let slots = slots(1, 1);
         let slot = Arc::new(slots.admit(None).expect("free"));
         let other = slots.admit(None).expect("made free");
         assert!(slot.begin().is_none());
@@ -270,7 +285,7 @@ mod tests {
 
     #[test]
     fn who_is_turned_away_leaves_first_then_strangers_and_a_till_last() {
-        let slots = Slots::new(3, 3);
+        let slots = slots(3, 3);
         let [till, stranger, refused] = [(); 3].map(|()| Arc::new(slots.admit(None).expect("free")));
         let busy = till.begin();
         till.is_known();
@@ -287,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_source_with_its_share_of_strangers_gives_up_its_own_and_known_ones_do_not_count() {
-        let slots = Slots::new(100, 2);
+        let slots = slots(100, 2);
         let of = |last| Peer { addr: Some(([10, 0, 0, last], 1).into()), uid: None }.source();
         let other = slots.admit(of(2)).expect("free");
         let known = Arc::new(slots.admit(of(1)).expect("free"));
@@ -298,20 +313,31 @@ mod tests {
     }
 
     #[test]
+    fn strangers_of_whatever_sources_have_a_share_of_all_places_and_known_ones_do_not_count() {
+        let slots = Slots::new(Bounds { strangers_max: 2, ..Bounds::default() });
+        let of = |last| Peer { addr: Some(([10, 0, 0, last], 1).into()), uid: None }.source();
+        let known = Arc::new(slots.admit(of(1)).expect("free"));
+        drop(known.begin().inspect(|_| known.is_known()));
+        let [one, two] = [2, 3].map(|last| slots.admit(of(last)).expect("free"));
+        let _three = slots.admit(of(4)).expect("of the first stranger");
+        assert!(told_to_leave(&one) && !told_to_leave(&two) && !told_to_leave(&known));
+    }
+
+    #[test]
     fn nothing_is_kept_of_who_has_left() {
-        let slots = Slots::new(2, 2);
+        let slots = slots(2, 2);
         let source = Peer { addr: Some(([10, 0, 0, 1], 1).into()), uid: None }.source();
         let slot = Arc::new(slots.admit(source).expect("free"));
         let busy = slot.begin();
         slot.is_turned_away();
         drop((busy, slot));
         let state = slots.state();
-        assert!(state.taken.is_empty() && state.turns.is_empty() && state.strangers.is_empty());
+        assert!(state.taken.is_empty() && state.turns.is_empty() && state.of_source.is_empty() && state.strangers == 0);
     }
 
     #[test]
     fn a_place_that_is_left_is_free() {
-        let slots = Slots::new(1, 1);
+        let slots = slots(1, 1);
         let slot = Arc::new(slots.admit(None).expect("free"));
         let busy = slot.begin();
         drop(slot);
@@ -322,7 +348,7 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_for_room_ends_when_a_request_ends() {
-        let slots = Slots::new(1, 1);
+        let slots = slots(1, 1);
         let slot = Arc::new(slots.admit(None).expect("free"));
         let busy = slot.begin();
         let room = slots.room();

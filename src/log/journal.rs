@@ -1,4 +1,4 @@
-//! A line for the journal, field by field, in its native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL).
+//! A line for the journal, field by field, in its native protocol (`systemd.io/JOURNAL_NATIVE_PROTOCOL`).
 
 use std::io;
 use std::os::unix::net::UnixDatagram;

@@ -244,6 +244,17 @@ impl Queue {
         .await
     }
 
+    /// A bounded look at the rows, on a read-only connection.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        self.read(what).await
+    }
+
     /// The operator's retry of a declined or parked row.
     ///
     /// # Errors
@@ -352,10 +363,11 @@ impl Queue {
     /// The store takes nothing now.
     pub async fn set_lanes(&self, lanes: Vec<Arc<Lane>>) -> Result<(), QueueError> {
         let names = lanes.iter().map(|lane| lane.name().to_owned()).collect();
-        *self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lanes);
         let (reply, answer) = oneshot::channel();
         self.send(Message::EnsureLanes(names, reply)).await?;
-        answer.await.unwrap_or(Err(QueueError::Stopping))
+        answer.await.unwrap_or(Err(QueueError::Stopping))?;
+        *self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lanes);
+        Ok(())
     }
 
     /// The lanes of the settings.

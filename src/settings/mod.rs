@@ -14,6 +14,7 @@
 //! | `address` | URLs and listen addresses |
 //! | `reader` | a section's values, bounded, with their defaults |
 //! | `sections`, `provider`, `admin` | the checks, section by section |
+//! | `paths` | the files that settings name |
 //! | `caution` | what is allowed but should be known |
 //! | `load` | all of it in order |
 //! | `restart` | which changes a reload cannot apply |
@@ -26,6 +27,7 @@ mod environment;
 pub mod keys;
 mod layer;
 mod load;
+mod paths;
 mod problem;
 mod provider;
 mod reader;

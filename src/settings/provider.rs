@@ -130,7 +130,7 @@ fn redeem_url(read: &mut Reader, allow_plain_http: bool) -> Option<String> {
     }
     let url = read.url(path, allow_plain_http)?;
     if url.contains(PLACEHOLDER) {
-        read.warn(path, "SERVICE is the example's: put in the service id that the provider gave you");
+        read.fault(path, "SERVICE is the example's: put in the service id that the provider gave you");
     }
     Some(url)
 }

@@ -10,6 +10,9 @@ use crate::redemption::Secret;
 /// The largest file of a secret, in bytes.
 pub const SECRET_BYTES_MAX: u64 = 16 * 1024;
 
+/// What INSTALL.md writes in place of a token.
+const PLACEHOLDER: &str = "PUT-YOUR-TOKEN-HERE";
+
 /// Why there is no secret now. Files come and change while the daemon runs, so every one of these may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
@@ -22,6 +25,9 @@ pub enum SecretError {
     /// Nothing, or nothing but white space.
     #[error("the file is empty")]
     Empty,
+    /// The guide's words for it.
+    #[error("the file holds the guide's {PLACEHOLDER}: put your own in its place")]
+    Placeholder,
     /// A header cannot carry it: another line, a tab, a letter beyond ASCII, a byte order mark.
     #[error("the file holds more than one line of printable ASCII")]
     NotOneLine,
@@ -61,6 +67,9 @@ impl SecretSource {
         if text.is_empty() {
             return Err(SecretError::Empty);
         }
+        if text == PLACEHOLDER.as_bytes() {
+            return Err(SecretError::Placeholder);
+        }
         let printable = text.iter().all(|b| matches!(b, b' '..=b'~'));
         let text = str::from_utf8(text).ok().filter(|_| printable).ok_or(SecretError::NotOneLine)?;
         Ok(Secret::new(text.to_owned()))
@@ -94,6 +103,12 @@ mod tests {
             assert_eq!(read(content.as_bytes()), Err(SecretError::NotOneLine), "{content:?}");
         }
         assert_eq!(read(&[b'a', 0xff]), Err(SecretError::NotOneLine));
+    }
+
+    #[test]
+    fn the_guides_own_words_are_no_secret() {
+        assert_eq!(read(b"PUT-YOUR-TOKEN-HERE\n"), Err(SecretError::Placeholder));
+        assert!(read(b"PUT-YOUR-TOKEN-HERE-2").is_ok());
     }
 
     #[test]

@@ -17,6 +17,9 @@ use super::types::{
 
 /// The most addresses that tills connect to.
 const LISTEN_MAX: usize = 16;
+/// What stands in the state directory beside the database, whose names begin alike.
+const STATE_NAMES: [&str; 3] = ["lock", "reserve", "oauth"];
+const DATABASE: &str = "redeemd.db";
 /// The till that everybody is where there are no tills.
 const ANONYMOUS: &str = "anonymous";
 /// Where receipts are, on the tills' listener.
@@ -51,7 +54,7 @@ pub(super) fn settings(layer: &Layer, around: &Surroundings, faults: &mut Faults
     }
     let offline = offline(&layer.plain, count, faults);
     one_till(&offline, &providers, count, faults);
-    Settings {
+    let settings = Settings {
         intake,
         providers,
         admin,
@@ -60,6 +63,21 @@ pub(super) fn settings(layer: &Layer, around: &Surroundings, faults: &mut Faults
         retention: retention(&layer.plain, faults),
         alert: alert(&layer.plain, faults),
         gateway,
+    };
+    own_place(&settings, faults);
+    settings
+}
+
+/// The commands' socket takes the place of no file of ours.
+fn own_place(settings: &Settings, faults: &mut Faults) {
+    let socket = &settings.admin.socket;
+    let state = &settings.gateway.state_dir;
+    let of_state = socket.strip_prefix(state).is_ok_and(|rest| {
+        let first = rest.iter().next().unwrap_or_default().to_string_lossy();
+        STATE_NAMES.iter().any(|name| first == *name) || first.starts_with(DATABASE)
+    });
+    if of_state || super::paths::of(settings).contains(&socket.as_path()) {
+        faults.add("admin.socket", "this is the place of another file of redeemd: choose one of its own", None);
     }
 }
 

@@ -22,6 +22,7 @@ mod rescue;
 mod row;
 mod salvage;
 mod schema;
+mod search;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ pub use read::Reader;
 pub use recount::Recounted;
 pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
 pub use salvage::Tally;
+pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
 pub use types::{
     Acted, Concluded, Counts, Decision, Event, Filter, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy, VoidOutcome,
     relayed,

@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    fn headers(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+    fn headers(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
     }
 
@@ -118,17 +118,17 @@ mod tests {
             (&[], None),
         ];
         for (values, told) in rows {
-            assert_eq!(encoding(&headers(CONTENT_ENCODING, values)).as_deref(), told, "{values:?}");
+            assert_eq!(encoding(&headers(&CONTENT_ENCODING, values)).as_deref(), told, "{values:?}");
         }
-        assert_eq!(encoding(&headers(TRANSFER_ENCODING, &["gzip, chunked"])).as_deref(), Some("gzip"));
-        assert_eq!(encoding(&headers(TRANSFER_ENCODING, &["chunked"])), None);
+        assert_eq!(encoding(&headers(&TRANSFER_ENCODING, &["gzip, chunked"])).as_deref(), Some("gzip"));
+        assert_eq!(encoding(&headers(&TRANSFER_ENCODING, &["chunked"])), None);
     }
 
     #[test]
     fn an_end_is_told_by_a_length_or_by_the_last_chunk() {
-        assert!(is_framed(&headers(CONTENT_LENGTH, &["0"])));
-        assert!(is_framed(&headers(TRANSFER_ENCODING, &["gzip, Chunked"])));
-        assert!(!is_framed(&headers(TRANSFER_ENCODING, &["gzip"])));
+        assert!(is_framed(&headers(&CONTENT_LENGTH, &["0"])));
+        assert!(is_framed(&headers(&TRANSFER_ENCODING, &["gzip, Chunked"])));
+        assert!(!is_framed(&headers(&TRANSFER_ENCODING, &["gzip"])));
         assert!(!is_framed(&HeaderMap::new()));
     }
 }

@@ -6,11 +6,12 @@ use std::io;
 use rustls::CertificateError;
 
 use super::answer::Broken;
+use super::progress::Course;
 use super::resolve::ResolveError;
 use crate::verdict::{Failure, Phase};
 
 /// What is known of the attempt beside its error.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     /// Host and port of the URL.
     pub(super) host: &'a str,
@@ -18,10 +19,8 @@ pub(super) struct Known<'a> {
     pub(super) proxy: Option<&'a str>,
     /// The URL is https.
     pub(super) encrypted: bool,
-    /// The whole request was handed to a connection.
-    pub(super) sent_whole: bool,
-    /// The head of an answer came.
-    pub(super) answering: bool,
+    /// How far it came.
+    pub(super) course: &'a Course,
     /// Somebody synchronised our clock.
     pub(super) clock_trusted: bool,
 }
@@ -39,15 +38,15 @@ pub(super) fn of_broken(broken: &Broken, known: Known<'_>) -> Failure {
         phase,
         detail: detail(phase, &causes, known),
         // A proxy that asks who we are has had the request in plain http: whether it went on, it alone knows.
-        bytes_may_have_left: known.sent_whole && matches!(phase, Phase::Answer | Phase::Proxy),
+        bytes_may_have_left: known.course.sent().is_whole() && matches!(phase, Phase::Answer | Phase::Proxy),
         deadline,
-        sent_whole: known.sent_whole && phase == Phase::Answer,
-        cut: known.answering && phase == Phase::Answer && !deadline,
+        sent_whole: known.course.sent().is_whole() && phase == Phase::Answer,
+        cut: known.course.is_answering() && phase == Phase::Answer && !deadline,
     }
 }
 
 fn detail(phase: Phase, causes: &Causes<'_>, known: Known<'_>) -> String {
-    let Known { host, proxy, answering, .. } = known;
+    let Known { host, proxy, course, .. } = known;
     let why = &causes.innermost;
     match (phase, proxy) {
         (Phase::Resolve, _) => causes.resolve.map_or_else(|| why.clone(), ToString::to_string),
@@ -56,7 +55,7 @@ fn detail(phase: Phase, causes: &Causes<'_>, known: Known<'_>) -> String {
         (Phase::Connect | Phase::Proxy, None) => format!("cannot connect to {host}: {why}"),
         (Phase::Clock, _) => format!("TLS with {host}: {why}; but this box's own clock is not synchronised"),
         (Phase::Tls, _) => format!("TLS with {host}: {why}"),
-        (Phase::Write | Phase::Answer | Phase::Credential, _) if answering => {
+        (Phase::Write | Phase::Answer | Phase::Credential, _) if course.is_answering() => {
             format!("the answer from {host} was cut: {why}")
         }
         (Phase::Write | Phase::Answer | Phase::Credential, _) => format!("no whole answer from {host}: {why}"),

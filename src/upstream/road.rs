@@ -237,8 +237,7 @@ impl Road {
             host: &authority(url),
             proxy: proxy.as_deref(),
             encrypted: url.scheme() == "https",
-            sent_whole: course.sent().is_whole(),
-            answering: course.is_answering(),
+            course,
             clock_trusted: self.plan.clock.stamp().trusted,
         };
         phase::of_broken(broken, known)

@@ -207,7 +207,7 @@ fn on_a_file_system_that_turned_read_only_nothing_is_taken_or_sent_and_a_start_a
     assert!(witness.notes().codes.is_empty(), "what could not be settled was sent");
     gateway.kill9();
     let (status, said) = gateway.start_in_vain();
-    assert_eq!(status.code(), Some(78), "{said}");
+    assert_eq!(status.code(), Some(73), "{said}");
     assert!(said.contains("Read-only file system"), "{said}");
     disk.unmount();
     disk.mount().unwrap();

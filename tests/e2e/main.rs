@@ -23,6 +23,7 @@ mod rescue;
 mod road;
 mod smoke;
 mod start;
+mod strangers;
 mod till;
 mod torture;
 mod upgrade;

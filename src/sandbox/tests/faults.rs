@@ -201,7 +201,7 @@ async fn what_the_contract_forbids_is_refused_naming_every_field() {
         (with("reward_code", "  ".into()), "reward_code"),
         (with("timestamp", 1.into()), "JSON object of strings"),
         (with("business_refrence", serde_json::Value::Null), "business_refrence"),
-        (order("C1").replace("{", r#"{"reward_code":"C2","#), "reward_code"),
+        (order("C1").replace('{', r#"{"reward_code":"C2","#), "reward_code"),
         (r#"["C1","B","1","2026-11-23 10:00:00","1"]"#.to_owned(), "JSON object"),
     ];
     for (body, named) in table {
