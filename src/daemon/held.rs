@@ -23,7 +23,7 @@ pub(super) fn show(lane: &Lane, why: &str, clock: &Clock) {
         status.drain = "held";
         status.trust = Trust::Never.as_str();
         status.cause = Some(cause.as_str().to_owned());
-        status.explanation = Some(cause.explanation().to_owned());
+        status.explanation = Some(cause.explanation(crate::message::Language::English));
         status.detail = Some(why.to_owned());
         status.since = Some(rfc3339(clock.stamp().unix_ms));
     });

@@ -779,7 +779,10 @@ impl Link {
         match &self.trouble {
             // A row's own fault says nothing of the credential, and not more of the refusals.
             Some(why) if matches!(why.cause, Cause::Credential | Cause::Refusals) => {
-                return self.uninformative_probe(now, was_probe);
+                if was_probe {
+                    self.backs_off(now);
+                }
+                return Effects::default();
             }
             Some(_) => return self.goes_down(now, ended, cause, was_probe),
             None => {}
@@ -817,7 +820,7 @@ impl Link {
         self.window = 1;
         self.faults.clear();
         if fell || was_probe || (cause == Cause::Credential && !same) {
-            if fell || !same {
+            if fell || (cause == Cause::Credential && !same) {
                 self.failures = 0;
             }
             self.backs_off(now);
@@ -835,9 +838,7 @@ impl Link {
         let for_credential = self.trouble.as_ref().is_some_and(|why| why.cause == Cause::Credential);
         let wait = match self.failures {
             1 if for_credential => CREDENTIAL_FIRST,
-            n if for_credential => {
-                CREDENTIAL_THEN.saturating_mul(1 << (n - 2).min(3)).min(CREDENTIAL_PROBE_EVERY)
-            }
+            n if for_credential => CREDENTIAL_THEN.saturating_mul(1 << (n - 2).min(3)).min(CREDENTIAL_PROBE_EVERY),
             n => backoff(&mut self.dice, n, retry_min, retry_max),
         };
         self.probe_at = now + wait;

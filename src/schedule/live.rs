@@ -97,6 +97,15 @@ impl Live {
         None
     }
 
+    /// Another till is before this one.
+    pub(super) fn goes_last(&mut self, till: &Arc<str>) {
+        if let Some(at) = self.turn.iter().position(|other| other == till)
+            && let Some(till) = self.turn.remove(at)
+        {
+            self.turn.push_back(till);
+        }
+    }
+
     fn take_of(&mut self, till: &Arc<str>) -> Option<Row> {
         let queue = self.queued.get_mut(till)?;
         let seq = queue.pop_front();

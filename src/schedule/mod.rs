@@ -217,6 +217,8 @@ pub struct Scheduler {
     demand: Option<Seq>,
     /// After a 429 the next live try comes then.
     limited_try_at: Duration,
+    /// Whose row the last such try was.
+    limited_try_of: Option<Arc<str>>,
     stopping: bool,
     actions: Vec<Action>,
 }
@@ -246,6 +248,7 @@ impl Scheduler {
             probed: Seq(0),
             demand: None,
             limited_try_at: Duration::ZERO,
+            limited_try_of: None,
             stopping: false,
             actions: Vec::new(),
         }
@@ -366,10 +369,11 @@ impl Scheduler {
     // What tills wait for.
 
     fn turn_away_overdue(&mut self, now: Duration) {
+        let retry_after_s = self.link.limited(now).map(|left| left.as_secs().max(1));
         for seq in self.live.overdue(now) {
             // On the wire or between two tries: the till's own time ends its wait.
             if let Some(row) = self.live.remove(seq) {
-                self.tell(now, seq, Told::TurnedAway { retry_after_s: None });
+                self.tell(now, seq, Told::TurnedAway { retry_after_s });
                 self.give_back(vec![row]);
             }
         }
@@ -413,9 +417,13 @@ impl Scheduler {
         }
         let limited = self.link.limited(now).is_some();
         while self.settling < SETTLING_MAX && !(limited && now < self.limited_try_at) {
+            if let Some(till) = self.limited_try_of.as_ref().filter(|_| limited) {
+                self.live.goes_last(till);
+            }
             let Some(row) = self.live.take() else { break };
             if limited {
                 self.limited_try_at = now + LIMITED_TRY_EVERY;
+                self.limited_try_of = Some(Arc::clone(&row.till));
             }
             self.send(now, row, true);
         }
@@ -560,7 +568,11 @@ impl Scheduler {
         if self.stopping {
             return self.give_back(rows);
         }
-        if ask.wanted == Wanted::Probe { self.claimed_probe(now, ask, rows) } else { self.claimed_backlog(now, ask, rows) }
+        if ask.wanted == Wanted::Probe {
+            self.claimed_probe(now, ask, rows)
+        } else {
+            self.claimed_backlog(now, ask, rows)
+        }
     }
 
     fn claimed_again(&mut self, now: Duration, seq: Seq, rows: Option<Vec<Row>>) {
@@ -661,6 +673,10 @@ impl Scheduler {
             self.renewals += 1;
         }
         self.apply(effects);
+        if self.nobody_else_at == Some(self.renewals) {
+            let effects = self.link.nobody_else(now);
+            self.apply(effects);
+        }
         self.tell_live(now, seq, heard);
     }
 

@@ -11,7 +11,7 @@ use redeemd::forwarder::Road;
 use redeemd::link::Dice;
 use redeemd::redemption::Answer;
 use redeemd::store::Claimed;
-use redeemd::upstream::Progress;
+use redeemd::trust::Progress;
 use redeemd::verdict::{Failure, Outcome, Phase, Reply};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
@@ -437,7 +437,8 @@ impl Provider {
 }
 
 impl Road for Provider {
-    async fn redeem(&self, row: &Claimed, _progress: &Progress) -> Outcome {
+    async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
+        progress.note_whole();
         let credential = *self.0.credential.borrow();
         self.0.sent_with.store(credential, Ordering::Relaxed);
         let attempt = Attempt { key: row.id.to_string(), body: row.body.clone(), credential };
@@ -448,7 +449,7 @@ impl Road for Provider {
         None
     }
 
-    async fn canary(&self) -> Option<Outcome> {
+    async fn canary(&self, _progress: &Progress) -> Option<Outcome> {
         None
     }
 
