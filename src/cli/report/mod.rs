@@ -364,7 +364,7 @@ mod tests {
     fn only_what_was_accepted_on_trust_counts_by_day_and_every_exception_is_listed_with_its_reason() {
         let report = sample(&ReportArgs::default());
         let first = report.lines[&("2026-11-01".to_owned(), "retm".to_owned())];
-        assert_eq!(first, Fate { accepted: 3, confirmed: 1, declined: 1, voided: 1, ..Fate::default() });
+        assert_eq!(first, Fate { accepted: 3, confirmed: 1, declined: 1, voided: 1, lost: 1, ..Fate::default() });
         assert_eq!(report.total().accepted, 4);
         let listed: Vec<(&str, Reason)> =
             report.exceptions.iter().map(|exception| (exception.row.id.as_str(), exception.reason)).collect();
