@@ -22,6 +22,7 @@ pub use writer::Writer;
 use crate::clock::{Clock, rfc3339};
 use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::link::Cause;
+use crate::message::Language;
 use crate::redemption::{Id, Redemption, Request, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
@@ -582,7 +583,7 @@ fn orphan(name: &str, pending: u64) -> LaneStatus {
         name: name.to_owned(),
         link: "held",
         cause: Some(cause.as_str().to_owned()),
-        explanation: Some(cause.explanation().to_owned()),
+        explanation: Some(cause.explanation(Language::English)),
         pending,
         ..LaneStatus::default()
     }
