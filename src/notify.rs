@@ -2,9 +2,8 @@
 //!
 //! Without systemd (no `NOTIFY_SOCKET`, no `LISTEN_FDS`) everything here is a no-op, and the daemon runs the same.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -34,10 +33,9 @@ impl Notify {
     /// Reads `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`.
     #[must_use]
     pub fn from_env() -> Self {
-        let present = std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty());
         // The library checks WATCHDOG_PID; 0 means that nobody watches.
         let watchdog_us = daemon::watchdog_enabled().unwrap_or(0);
-        let line = if present { open_line() } else { None };
+        let line = if is_watched() { open_line() } else { None };
         Self { line, watchdog: (watchdog_us > 0).then(|| Duration::from_micros(watchdog_us)) }
     }
 
@@ -137,21 +135,36 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_CHARS_MAX).collect()
 }
 
-/// Where systemd put the credentials, if it did.
+/// Whether a service manager waits for this process to be ready.
 #[must_use]
-pub fn credentials_dir() -> Option<PathBuf> {
-    std::env::var_os("CREDENTIALS_DIRECTORY").filter(|path| !path.is_empty()).map(PathBuf::from)
+pub fn is_watched() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty())
 }
 
-/// Sockets that systemd bound, listens on and handed in.
-#[derive(Debug, Default)]
-pub struct Sockets {
-    sockets: Vec<(String, Socket)>,
+/// How long the service manager may take to say where a socket unit listens.
+const ASKED_WITHIN: Duration = Duration::from_secs(5);
+
+/// The addresses on which systemd listens for `unit`; none where there is no such unit, or nobody to ask.
+pub async fn unit_addresses(unit: &str) -> Vec<SocketAddr> {
+    if !std::path::Path::new("/run/systemd/system").is_dir() {
+        return Vec::new();
+    }
+    let mut ask = tokio::process::Command::new("systemctl");
+    ask.args(["show", "--property=Listen", "--value", unit]).kill_on_drop(true);
+    match tokio::time::timeout(ASKED_WITHIN, ask.output()).await {
+        Ok(Ok(output)) => addresses(&String::from_utf8_lossy(&output.stdout)),
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    }
 }
 
-/// One of them.
+/// `127.0.0.1:7733 (Stream)` a line; paths are no addresses.
+fn addresses(text: &str) -> Vec<SocketAddr> {
+    text.lines().filter_map(|line| line.strip_suffix(" (Stream)")?.trim().parse().ok()).collect()
+}
+
+/// A socket that systemd bound, listens on and handed in.
 #[derive(Debug)]
-pub enum Socket {
+pub enum Handed {
     /// `ListenStream=` with a port.
     Tcp(TcpListener),
     /// `ListenStream=` with a path.
@@ -172,53 +185,27 @@ pub enum SocketsError {
     },
 }
 
-impl Sockets {
-    /// Takes the first TCP listener with this `FileDescriptorName=`.
-    pub fn take_tcp(&mut self, name: &str) -> Option<TcpListener> {
-        let at = self.sockets.iter().position(|(its, socket)| its == name && matches!(socket, Socket::Tcp(_)))?;
-        match self.sockets.swap_remove(at).1 {
-            Socket::Tcp(listener) => Some(listener),
-            Socket::Unix(_) => None,
-        }
-    }
-
-    /// Takes the first Unix listener with this `FileDescriptorName=`.
-    pub fn take_unix(&mut self, name: &str) -> Option<UnixListener> {
-        let at = self.sockets.iter().position(|(its, socket)| its == name && matches!(socket, Socket::Unix(_)))?;
-        match self.sockets.swap_remove(at).1 {
-            Socket::Unix(listener) => Some(listener),
-            Socket::Tcp(_) => None,
-        }
-    }
-
-    /// The names of the sockets that nobody took: worth a warning.
-    #[must_use]
-    pub fn left(&self) -> Vec<&str> {
-        self.sockets.iter().map(|(name, _)| name.as_str()).collect()
-    }
-}
-
-/// The sockets of `LISTEN_FDS`, if they are meant for this process. They are owned from here on, so this is called
-/// once, at start. All are set non-blocking, as tokio wants them.
-pub fn listen_fds() -> Result<Sockets, SocketsError> {
+/// The sockets of `LISTEN_FDS` with their `FileDescriptorName=`, if they are meant for this process. They are owned
+/// from here on, so this is called once, at start. All are set non-blocking, as tokio wants them.
+pub fn listen_fds() -> Result<Vec<(String, Handed)>, SocketsError> {
     // The library checks the counts and sets close-on-exec; the other crate is the safe way to own the descriptors.
     let named = daemon::listen_fds_with_names().map_err(|error| SocketsError::Environment(error.to_string()))?;
     if named.is_empty() {
-        return Ok(Sockets::default());
+        return Ok(Vec::new());
     }
     let kinds: Vec<Kind> = named.iter().map(|(fd, _)| kind(fd)).collect();
     let owned = sd_listen_fds::get().map_err(|error| SocketsError::Environment(error.to_string()))?;
     let sockets = owned.into_iter().zip(kinds).map(|((name, fd), kind)| {
         let name = name.unwrap_or_else(|| "unknown".to_owned());
         let socket = match kind {
-            Kind::Tcp => Socket::Tcp(TcpListener::from(fd)),
-            Kind::Unix => Socket::Unix(UnixListener::from(fd)),
+            Kind::Tcp => Handed::Tcp(TcpListener::from(fd)),
+            Kind::Unix => Handed::Unix(UnixListener::from(fd)),
             Kind::Other => return Err(SocketsError::Kind { name }),
         };
         unblocked(&socket).map_err(|error| SocketsError::Environment(error.to_string()))?;
         Ok((name, socket))
     });
-    Ok(Sockets { sockets: sockets.collect::<Result<_, _>>()? })
+    sockets.collect()
 }
 
 enum Kind {
@@ -239,10 +226,10 @@ fn kind(fd: std::os::fd::RawFd) -> Kind {
     }
 }
 
-fn unblocked(socket: &Socket) -> std::io::Result<()> {
+fn unblocked(socket: &Handed) -> std::io::Result<()> {
     match socket {
-        Socket::Tcp(listener) => listener.set_nonblocking(true),
-        Socket::Unix(listener) => listener.set_nonblocking(true),
+        Handed::Tcp(listener) => listener.set_nonblocking(true),
+        Handed::Unix(listener) => listener.set_nonblocking(true),
     }
 }
 
@@ -258,7 +245,7 @@ mod tests {
 
     #[test]
     fn without_systemd_nothing_is_handed_in_and_nothing_fails() {
-        assert!(listen_fds().unwrap().left().is_empty());
+        assert!(listen_fds().unwrap().is_empty());
         let notify = Notify::disconnected();
         notify.ready();
         notify.status("all is well");
@@ -267,11 +254,8 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_taken_by_its_name_and_kind_once() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut sockets = Sockets { sockets: vec![("intake".to_owned(), Socket::Tcp(listener))] };
-        assert!(sockets.take_unix("intake").is_none() && sockets.take_tcp("admin").is_none());
-        assert!(sockets.take_tcp("intake").is_some());
-        assert!(sockets.take_tcp("intake").is_none() && sockets.left().is_empty());
+    fn the_addresses_of_a_socket_unit_are_read_and_its_paths_are_not() {
+        let text = "127.0.0.1:7733 (Stream)\n/run/x.sock (Stream)\n[::1]:7733 (Stream)\n127.0.0.1:9 (Datagram)\n";
+        assert_eq!(addresses(text), ["127.0.0.1:7733".parse().unwrap(), "[::1]:7733".parse().unwrap()]);
     }
 }

@@ -1,10 +1,14 @@
 //! The domain: what a redemption is, how it is named, and the values that must not be shown whole.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::fold;
+use crate::message::Note;
 
 /// A redemption's place in the store's order: later accepted, higher number. Wall time never orders anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -156,6 +160,12 @@ impl RewardCode {
         &self.0
     }
 
+    /// The code as guards compare it.
+    #[must_use]
+    pub fn folded(&self) -> Cow<'_, str> {
+        fold::code(&self.0)
+    }
+
     /// At most the last four characters and at most a quarter of the code, after three dots.
     #[must_use]
     pub fn masked(&self) -> String {
@@ -240,16 +250,31 @@ impl Fingerprint {
         Self(short)
     }
 
-    /// What makes a till's request its own: the five fields.
+    /// What makes a till's request its own: the five fields, code and business folded.
     #[must_use]
     pub fn of_request(request: &Request) -> Self {
+        let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
+        let (code, business) = (fold::code(reward_code.reveal()), fold::code(business_refrence));
+        Self::of(&["request", &code, &business, branch_id, date, timestamp])
+    }
+
+    /// As [`Fingerprint::of_request`], with code and business as they came: rows of earlier builds have it.
+    #[must_use]
+    pub fn of_request_as_written(request: &Request) -> Self {
         let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
         Self::of(&["request", reward_code.reveal(), business_refrence, branch_id, date, timestamp])
     }
 
-    /// What two redemptions would compete for: the merchant's code.
+    /// What two redemptions would compete for: the merchant's code, in whatever clothes either came. Where both are
+    /// folded as they came, it is [`Fingerprint::of_guard_as_written`].
     #[must_use]
     pub fn of_guard(business_refrence: &str, code: &RewardCode) -> Self {
+        Self::of(&["guard", &fold::code(business_refrence), &code.folded()])
+    }
+
+    /// What stores from before codes were folded hold as the guard.
+    #[must_use]
+    pub fn of_guard_as_written(business_refrence: &str, code: &RewardCode) -> Self {
         Self::of(&["guard", business_refrence, code.reveal()])
     }
 }
@@ -309,6 +334,24 @@ pub struct Redemption {
     pub refused_at_till: bool,
     /// The till waited for the provider's answer and was told it: nothing was given on trust.
     pub answered_at_till: bool,
+    /// A 2xx of ours left before the provider's verdict.
+    pub trusted: bool,
+    /// Refused by strong evidence.
+    pub strong_refusal: bool,
+    /// Confirmed after its till was told no: the next request for the code gets the success.
+    pub owed: bool,
+    /// What was owed was given.
+    pub owed_paid: bool,
+    /// A person has seen to it.
+    pub handled: bool,
+    /// A person freed its code.
+    pub freed: bool,
+    /// Declined after it was given on trust: a fact for life.
+    pub lost: bool,
+    /// In doubt for a reason that our own attempts do not explain: a copied database, an import.
+    pub in_doubt: bool,
+    /// Voided because its till was told "ask again" before any byte left.
+    pub turned_away: bool,
     /// How many attempts were begun.
     pub attempts: u32,
     /// Whether the lane was up when it was accepted.
@@ -322,7 +365,7 @@ pub struct Redemption {
     /// What the provider answered, when it answered about this redemption.
     pub answer: Option<Answer>,
     /// Why it is parked or what the operator noted.
-    pub note: Option<String>,
+    pub note: Option<Note>,
 }
 
 #[cfg(test)]
@@ -337,5 +380,20 @@ mod tests {
         for text in ["42-0", "042-00000000000000000000", "42-00000000000000000001", "42-0000000000000000000000"] {
             assert_eq!(Id::parse(text).unwrap().parts(), None, "{text}");
         }
+    }
+    #[test]
+    fn one_code_in_other_clothes_has_one_guard_and_another_code_another() {
+        let code = |text: &str| RewardCode::new(text.to_owned());
+        let guard = Fingerprint::of_guard("shop", &code("ab-12"));
+        for (business, other) in
+            [("SHOP", "AB-12"), (" shop\u{200f}", "ab\u{2011}١٢"), ("ｓｈｏｐ", "\u{feff}ab-１２ ")]
+        {
+            assert_eq!(Fingerprint::of_guard(business, &code(other)), guard, "{business} {other}");
+        }
+        for (business, other) in [("shop", "ab-13"), ("shop2", "ab-12"), ("shopa", "b-12")] {
+            assert_ne!(Fingerprint::of_guard(business, &code(other)), guard, "{business} {other}");
+        }
+        assert_eq!(Fingerprint::of_guard_as_written("shop", &code("ab-12")), guard);
+        assert_ne!(Fingerprint::of_guard_as_written("shop", &code("AB-12")), guard);
     }
 }

@@ -14,9 +14,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use redeemd::prepare::{Prepared, prepare, tills_may_use};
 use redeemd::redemption::RewardCode;
 use redeemd::settings::{
-    Auth, Grant, KEYS, LoadOptions, Loaded, Problems, SecretSource, Settings, load, needs_restart, parse,
+    Auth, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider, SameCode, SecretSource, Settings,
+    Success, load, needs_restart, parse,
 };
 
 /// The least that is accepted.
@@ -107,9 +109,10 @@ fn the_least_settings_get_every_default() {
     let all = settings(LEAST);
     assert_eq!(all.gateway.name, "host");
     assert_eq!(all.gateway.state_dir, Path::new("/var/lib/redeemd"));
-    assert_eq!(all.intake.listen, "127.0.0.1:7733".parse().unwrap());
+    assert_eq!((all.gateway.day_ends.hour, all.gateway.day_ends.minute), (0, 0));
+    assert_eq!(all.intake.listen, ["127.0.0.1:7733".parse().unwrap()]);
     assert_eq!((all.intake.redeem_path.as_str(), all.intake.check_path.as_str()), ("/redeem", "/check"));
-    assert_eq!(all.intake.reply_within, Duration::from_millis(900));
+    assert_eq!(all.intake.reply_within, Duration::from_secs(4));
     assert_eq!((all.intake.accepted_status, all.intake.max_body_bytes), (200, 16_384));
     assert!(!all.intake.allow_anonymous && all.intake.tills.is_empty() && all.intake.tls.is_none());
     assert!(all.offline.accept);
@@ -117,14 +120,28 @@ fn the_least_settings_get_every_default() {
     assert_eq!((all.forward.max_in_flight, all.forward.retry_min), (8, Duration::from_secs(1)));
     assert_eq!(all.forward.retry_max, Duration::from_mins(1));
     assert_eq!(all.forward.reconnect_spread, Duration::from_secs(5));
+    assert_eq!((all.offline.date_format, all.offline.one_till), (DateFormat::Contract, OneTill::Refuse));
     assert_eq!(all.retention.settled, Duration::from_hours(720));
+    assert_eq!(all.retention.codes, Duration::from_hours(400 * 24));
     assert_eq!(all.admin.listen, "127.0.0.1:7734".parse().unwrap());
     assert_eq!(all.admin.socket, Path::new("/var/lib/redeemd/admin.sock"));
-    assert!(all.alert.is_none());
+    assert!(all.admin.hosts.is_empty() && all.admin.tokens.is_empty() && all.admin.users.is_empty());
+    assert!(all.admin.tls.is_none() && all.alert.is_none());
     let [provider] = all.providers.as_slice() else { panic!("one provider") };
     assert_eq!(provider.timeout, Duration::from_secs(10));
     assert_eq!(provider.declined_status, [400, 404, 409, 410, 422]);
-    assert_eq!(provider.already_used, ["has been used", "already redeemed"]);
+    for (phrases, phrase) in [
+        (&provider.already_used, "has been used"),
+        (&provider.already_used, "مستخدم من قبل"),
+        (&provider.in_progress, "in progress"),
+        (&provider.in_progress, "قيد المعالجة"),
+    ] {
+        assert!(phrases.iter().any(|known| known == phrase), "{phrase}");
+    }
+    assert_eq!((provider.success, provider.same_code), (Success::Lenient, SameCode::Folded));
+    assert_eq!((provider.weak_after, provider.weak_declines), (Duration::from_mins(30), false));
+    assert!(provider.accept_language == "en" && provider.canary && provider.proxy_login.is_none());
+    assert_eq!(*provider, Provider::new("retm", "https://svc.retm.sa/redeem", provider.auth.clone()));
     assert!(provider.businesses.is_empty() && provider.reusable_codes.is_empty() && !provider.allow_plain_http);
     assert_eq!(provider.auth, Auth::Token(SecretSource::File("/etc/redeemd/retm.token".into())));
     assert_eq!((&provider.check_url, &provider.ca_file, &provider.proxy), (&None, &None, &None));
@@ -135,8 +152,9 @@ const EVERY_KEY: &str = r#"
 [gateway]
 name = "b"
 state_dir = "/s"
+day_ends = "04:30"
 [intake]
-listen = "[::1]:1"
+listen = ["[::1]:1", "127.0.0.1:3"]
 redeem_path = "/r"
 check_path = "/c"
 reply_within = "0s"
@@ -146,6 +164,9 @@ allow_anonymous = true
 [[intake.till]]
 name = "t"
 credential = "t-token"
+businesses = ["m"]
+branches = ["7"]
+language = "ar"
 [intake.tls]
 cert_file = "/cert"
 key_file = "/key"
@@ -156,10 +177,19 @@ redeem_url = "https://h/r"
 check_url = "https://h/c"
 ca_file = "/ca"
 proxy = "http://p:1"
+proxy_user = "u"
+proxy_password_credential = "pp"
 allow_plain_http = true
 timeout = "1s"
 declined_status = [400]
 already_used = ["gone"]
+in_progress = ["wait"]
+success = "contract"
+weak_after = "1m"
+weak_declines = true
+accept_language = "ar, en;q=0.5"
+same_code = "exact"
+canary = false
 reusable_codes = ["A*"]
 [provider.oauth]
 token_url = "https://h/t"
@@ -170,7 +200,10 @@ refresh_token_file = "/rt"
 [offline]
 accept = false
 max_pending = 1
+max_pending_per_till = 1
 max_outage = "1h"
+date_format = "any"
+one_till = "trust"
 [forward]
 max_in_flight = 256
 retry_min = "100ms"
@@ -178,9 +211,22 @@ retry_max = "1h"
 reconnect_spread = "10m"
 [retention]
 settled = "1h"
+codes = "0s"
 [admin]
 listen = "127.0.0.1:2"
 socket = "/x.sock"
+hosts = ["gw.example"]
+[[admin.token]]
+name = "m"
+role = "see"
+token_file = "/mt"
+[[admin.user]]
+name = "u"
+role = "engineer"
+password_credential = "up"
+[admin.tls]
+cert_file = "/ac"
+key_file = "/ak"
 [alert]
 url = "https://a/h"
 token_file = "/at"
@@ -191,13 +237,13 @@ fn every_key_arrives_where_it_belongs() {
     let all = settings(EVERY_KEY);
     let oauth = r#"OAuth(OAuth { token_url: "https://h/t", client_id: "i", client_secret: Credential("cs"), grant: RefreshToken, refresh_token: Some(File("/rt")) })"#;
     let expected = [
-        r#"gateway: Gateway { name: "b", state_dir: "/s" }"#.to_owned(),
-        r#"intake: Intake { listen: [::1]:1, redeem_path: "/r", check_path: "/c", reply_within: 0ns, accepted_status: 202, max_body_bytes: 1024, allow_anonymous: true, tills: [Till { name: "t", token: Credential("t-token") }], tls: Some(Tls { cert_file: "/cert", key_file: "/key" }) }"#.to_owned(),
-        format!(r#"Provider {{ name: "p", businesses: ["m"], redeem_url: "https://h/r", check_url: Some("https://h/c"), auth: {oauth}, ca_file: Some("/ca"), proxy: Some("http://p:1"), allow_plain_http: true, timeout: 1s, declined_status: [400], already_used: ["gone"], reusable_codes: ["A*"] }}"#),
-        "Offline { accept: false, max_pending: 1, max_outage: 3600s }".to_owned(),
+        r#"gateway: Gateway { name: "b", state_dir: "/s", day_ends: TimeOfDay { hour: 4, minute: 30 } }"#.to_owned(),
+        r#"intake: Intake { listen: [[::1]:1, 127.0.0.1:3], redeem_path: "/r", check_path: "/c", reply_within: 0ns, accepted_status: 202, max_body_bytes: 1024, allow_anonymous: true, tills: [Till { name: "t", token: Credential("t-token"), businesses: ["m"], branches: ["7"], language: Some(Arabic) }], tls: Some(Tls { cert_file: "/cert", key_file: "/key" }) }"#.to_owned(),
+        format!(r#"Provider {{ name: "p", businesses: ["m"], redeem_url: "https://h/r", check_url: Some("https://h/c"), auth: {oauth}, ca_file: Some("/ca"), proxy: Some("http://p:1"), proxy_login: Some(ProxyLogin {{ user: "u", password: Credential("pp") }}), allow_plain_http: true, timeout: 1s, declined_status: [400], already_used: ["gone"], in_progress: ["wait"], success: Contract, weak_after: 60s, weak_declines: true, accept_language: "ar, en;q=0.5", same_code: Exact, canary: false, reusable_codes: ["A*"] }}"#),
+        "Offline { accept: false, max_pending: 1, max_pending_per_till: 1, max_outage: 3600s, date_format: Any, one_till: Trust }".to_owned(),
         "Forward { max_in_flight: 256, retry_min: 100ms, retry_max: 3600s, reconnect_spread: 600s }".to_owned(),
-        "Retention { settled: 3600s }".to_owned(),
-        r#"Admin { listen: 127.0.0.1:2, socket: "/x.sock" }"#.to_owned(),
+        "Retention { settled: 3600s, codes: 0ns }".to_owned(),
+        r#"Admin { listen: 127.0.0.1:2, socket: "/x.sock", hosts: ["gw.example"], tokens: [AdminToken { name: "m", role: See, token: File("/mt") }], users: [AdminUser { name: "u", role: Engineer, password: Credential("up") }], tls: Some(Tls { cert_file: "/ac", key_file: "/ak" }) }"#.to_owned(),
         r#"Alert { url: "https://a/h", token: Some(File("/at")) }"#.to_owned(),
     ];
     let shown = format!("{all:?}");
@@ -242,8 +288,6 @@ fn a_value_out_of_bounds_or_of_no_sense_is_refused_at_its_key() {
             ("[forward]\nretry_max = \"61m\"", "forward.retry_max", "\"1h\""),
             ("[forward]\nreconnect_spread = \"11m\"", "forward.reconnect_spread", "\"10m\""),
             ("[retention]\nsettled = \"59m\"", "retention.settled", "\"1h\""),
-            ("[admin]\nlisten = \"0.0.0.0:7734\"", "admin.listen", "loopback"),
-            ("[admin]\nlisten = \"[::]:7734\"", "admin.listen", "loopback"),
             ("[alert]\nurl = \"http://alerts.example/\"", "alert.url", "https://"),
             ("[alert]\ntoken_file = \"/t\"", "alert.url", "missing"),
             ("[alert]\nurl = \"https://a/\"\ntoken_file = \"/t\"\ncredential = \"c\"", "alert.credential", "keep"),
@@ -304,6 +348,20 @@ fn a_provider_is_refused_for_what_is_wrong_with_it() {
             ("check_url = \"svc.retm.sa\"", "provider[retm].check_url", "https://HOST/PATH"),
             ("proxy = \"https://proxy:1\"", "provider[retm].proxy", "http://HOST:PORT"),
             ("proxy = \"http://proxy\"", "provider[retm].proxy", "http://HOST:PORT"),
+            ("proxy_user = \"u\"\nproxy_password_file = \"/p\"", "provider[retm].proxy_user", "no proxy"),
+            ("proxy = \"http://p:1\"\nproxy_user = \"u\"", "provider[retm].proxy_password_file", "missing"),
+            ("proxy = \"http://p:1\"\nproxy_password_file = \"/p\"", "provider[retm].proxy_user", "missing"),
+            (
+                "proxy = \"http://p:1\"\nproxy_user = \"a:b\"\nproxy_password_file = \"/p\"",
+                "provider[retm].proxy_user",
+                "':'",
+            ),
+            ("success = \"strict\"", "provider[retm].success", "\"lenient\" or \"contract\""),
+            ("same_code = \"Folded\"", "provider[retm].same_code", "\"exact\""),
+            ("weak_after = \"0s\"", "provider[retm].weak_after", "\"1s\""),
+            ("weak_declines = \"no\"", "provider[retm].weak_declines", "true or false"),
+            ("accept_language = \"ar\\r\\nx: y\"", "provider[retm].accept_language", "languages"),
+            ("in_progress = [\"\"]", "provider[retm].in_progress", "item 1"),
             ("credential = \"c\"", "provider[retm].credential", "keep"),
             ("timeout = \"0s\"", "provider[retm].timeout", "\"1ms\""),
             ("timeout = \"121s\"", "provider[retm].timeout", "\"120s\""),
@@ -346,6 +404,124 @@ fn a_provider_is_refused_for_what_is_wrong_with_it() {
                 "provider[x].redeem_url",
                 "loopback",
             ),
+        ],
+    );
+}
+
+#[test]
+fn limits_and_words_of_the_offline_section_hold_together() {
+    refused(
+        LEAST,
+        &[
+            ("[offline]\nmax_pending = 5\nmax_pending_per_till = 6", "offline.max_pending_per_till", "max_pending, 5"),
+            ("[offline]\nmax_pending_per_till = 0", "offline.max_pending_per_till", "from 1"),
+            ("[offline]\ndate_format = \"iso\"", "offline.date_format", "\"contract\" or \"any\""),
+            ("[offline]\none_till = true", "offline.one_till", "in quotes"),
+            ("[retention]\ncodes = \"400\"", "retention.codes", "unit"),
+            ("[gateway]\nday_ends = \"24:00\"", "gateway.day_ends", "23:59"),
+            ("[gateway]\nday_ends = \"4:00\"", "gateway.day_ends", "23:59"),
+            ("[gateway]\nday_ends = \"04:60\"", "gateway.day_ends", "23:59"),
+            ("[gateway]\nday_ends = \"+4:00\"", "gateway.day_ends", "23:59"),
+        ],
+    );
+    let two = format!("{LEAST}{}", tills(2));
+    refused(&two, &[("[offline]\none_till = \"trust\"", "offline.one_till", "2 tills")]);
+    let asked = LEAST.replace("token_file", "check_url = \"https://svc.retm.sa/check\"\ntoken_file");
+    let said = warnings(&format!("{asked}[offline]\none_till = \"trust\""));
+    assert!(said.iter().any(|line| line.starts_with("offline.one_till: ")), "{said:?}");
+}
+
+fn tills(count: u32) -> String {
+    let till = |number: u32| format!("[[intake.till]]\nname = \"t{number}\"\ncredential = \"c{number}\"\n");
+    (0..count).map(till).collect()
+}
+
+#[test]
+fn one_of_several_tills_has_three_quarters_of_the_pending_at_most() {
+    let share = |tills_of: u32, offline: &str| {
+        settings(&format!("{LEAST}{}[offline]\n{offline}", tills(tills_of))).offline.max_pending_per_till
+    };
+    assert_eq!((share(0, ""), share(1, ""), share(2, "")), (5000, 5000, 3750));
+    assert_eq!((share(2, "max_pending = 1"), share(2, "max_pending_per_till = 5000")), (1, 5000));
+}
+
+#[test]
+fn a_till_is_bound_to_businesses_branches_and_a_language() {
+    refused(
+        LEAST,
+        &[
+            (&format!("{}language = \"fr\"", tills(1)), "intake.till[t0].language", "\"en\" or \"ar\""),
+            (&format!("{}businesses = [\"\"]", tills(1)), "intake.till[t0].businesses", "item 1"),
+            (&format!("{}branches = \"7\"", tills(1)), "intake.till[t0].branches", "list"),
+        ],
+    );
+}
+
+#[test]
+fn tills_connect_to_one_address_or_to_several() {
+    let list = |text: &str| settings(&format!("{LEAST}[intake]\nlisten = {text}")).intake.listen;
+    assert_eq!(list("\"[::1]:1\"").len(), 1);
+    assert_eq!(list("[\"127.0.0.1:1\", \"[::1]:1\"]").len(), 2);
+    assert_eq!(list("[\"127.0.0.1:0\", \"127.0.0.1:0\"]").len(), 2);
+    let place = Place::new(LEAST).env("REDEEMD__INTAKE__LISTEN", "127.0.0.1:1, [::1]:1");
+    assert_eq!(place.settings().intake.listen.len(), 2);
+    refused(
+        LEAST,
+        &[
+            ("[intake]\nlisten = []", "intake.listen", "1 to 16"),
+            ("[intake]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:1\"]", "intake.listen", "twice"),
+            ("[intake]\nlisten = [\"127.0.0.1:1\", \"x\"]", "intake.listen", "ADDRESS:PORT"),
+            ("[intake]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:7734\"]", "admin.listen", "its own port"),
+            ("[intake]\nlisten = [\"127.0.0.1:1\", \"0.0.0.0:1\"]", "intake.listen", "allow_anonymous"),
+        ],
+    );
+}
+
+#[test]
+fn the_console_goes_beyond_loopback_with_tls_users_and_hosts_alone() {
+    let beyond = "[admin]\nlisten = \"0.0.0.0:7734\"\n";
+    let hosts = "hosts = [\"gw.example\", \"192.0.2.1\", \"::1\"]\n";
+    let user = "[[admin.user]]\nname = \"u\"\nrole = \"see\"\npassword_file = \"/p\"\n";
+    let tls = "[admin.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n";
+    settings(&format!("{LEAST}{beyond}{hosts}{user}{tls}"));
+    refused(
+        LEAST,
+        &[
+            (&format!("{beyond}{user}{tls}"), "admin.hosts", "beyond loopback"),
+            (&format!("{beyond}{hosts}{tls}"), "admin.user", "beyond loopback"),
+            (&format!("{beyond}{hosts}{user}"), "admin.tls", "beyond loopback"),
+        ],
+    );
+    let found = problems(&format!("{LEAST}{beyond}"));
+    assert_eq!(found.lines().count(), 3, "{found}");
+}
+
+#[test]
+fn who_may_act_has_a_name_a_role_and_a_secret() {
+    let user = "[[admin.user]]\nname = \"u\"\n";
+    refused(
+        LEAST,
+        &[
+            (&format!("{user}password_file = \"/p\""), "admin.user[u].role", "engineer"),
+            (&format!("{user}role = \"root\"\npassword_file = \"/p\""), "admin.user[u].role", "\"decide\""),
+            (&format!("{user}role = \"see\""), "admin.user[u].password_file", "password_credential"),
+            (
+                &format!("{user}role = \"see\"\npassword_file = \"/p\"\npassword_credential = \"c\""),
+                "admin.user[u].password_credential",
+                "keep",
+            ),
+            ("[[admin.token]]\nname = \"\"\nrole = \"see\"\ncredential = \"c\"", "admin.token[].name", "1 to 64"),
+            (
+                &format!(
+                    "{user}role = \"see\"\npassword_file = \"/p\"\n[[admin.token]]\nname = \"u\"\nrole = \"see\"\n\
+                     credential = \"c\""
+                ),
+                "admin.user[u].name",
+                "its own",
+            ),
+            ("[admin]\nhosts = [\"https://x/\"]", "admin.hosts", "item 1"),
+            ("[admin]\nhosts = [\"x:7734\"]", "admin.hosts", "item 1"),
+            ("[admin.tls]\ncert_file = \"/c\"", "admin.tls.key_file", "missing"),
         ],
     );
 }
@@ -413,7 +589,7 @@ fn what_is_allowed_but_odd_is_warned_of() {
     let every = warnings(&format!("{LEAST}reusable_codes = [\"*\"]\ndeclined_status = [404]"));
     assert!(every.iter().any(|line| line.starts_with("provider[retm].reusable_codes: ")), "{every:?}");
     assert!(every.iter().any(|line| line.starts_with("provider[retm].declined_status: ")), "{every:?}");
-    assert!(warnings(&LEAST.replace("svc.", "SERVICE.")).iter().any(|line| line.contains("service id")));
+    refused(&LEAST.replace("svc.", "SERVICE."), &[("", "provider[retm].redeem_url", "service id")]);
     assert!(!warnings(&format!("{LEAST}reusable_codes = [\"S*\"]")).iter().any(|line| line.contains("reusable")));
 }
 
@@ -431,7 +607,8 @@ fn no_type_is_coerced_into_another() {
             ("[offline]\nmax_outage = \"72\"", "offline.max_outage", "unit"),
             ("[offline]\nmax_outage = \"0\"", "offline.max_outage", "unit"),
             ("[gateway]\nname = 5", "gateway.name", "in quotes"),
-            ("[intake]\nlisten = [\"127.0.0.1:1\"]", "intake.listen", "a list"),
+            ("[intake]\nlisten = 7733", "intake.listen", "a list of strings"),
+            ("[intake]\nlisten = [7733]", "intake.listen", "item 1: 7733"),
             ("[[intake.till]]\nname = \"t\"\ntoken_file = 5", "intake.till[t].token_file", "a path in quotes"),
             ("gateway = \"x\"", "provider[retm].gateway", "no such setting"),
         ],
@@ -457,7 +634,7 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
             ("token = \"s3cr3t\"", "provider[retm].token", "`token_file`"),
             ("[intak]\nlisten = \"x\"", "intak", "`intake`"),
             ("[offline]\nretry_max = \"5s\"", "offline.retry_max", "[forward]"),
-            ("[retention]\npear = 1", "retention.pear", "known here: settled"),
+            ("[retention]\npear = 1", "retention.pear", "known here: settled, codes"),
             (
                 "[intake.tls]\nkeyfile = \"/x\"\ncert_file = \"/c\"\nkey_file = \"/k\"",
                 "intake.tls.keyfile",
@@ -515,7 +692,7 @@ fn a_file_that_is_missing_or_broken_is_the_only_problem() {
 
     let place = Place::new(LEAST);
     fs::create_dir(place.path("conf.d/20.toml")).unwrap();
-    assert!(place.problems().contains("20.toml: this is not a file"));
+    assert!(place.problems().contains("20.toml: this is not a file but a folder"));
 }
 
 #[test]
@@ -663,35 +840,141 @@ fn relative_paths_begin_at_the_file_that_names_them() {
 fn files_that_cannot_be_read_now_are_warned_of() {
     let place = Place::new(
         &(LEAST.replace("/etc/redeemd/", "")
-            + "ca_file = \"ca.pem\"\n[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n\
+            + "[[intake.till]]\nname = \"t\"\ntoken_file = \"c\"\n\
                [intake.tls]\ncert_file = \"cert\"\nkey_file = \"key\"\n[alert]\nurl = \"https://h/\"\ntoken_file = \"at\""),
     );
     let keys = |place: &Place| -> Vec<String> {
         let key = |line: String| line.split(": ").next().unwrap_or_default().to_owned();
         place.load().unwrap().warnings.into_iter().map(key).collect()
     };
-    let all = [
-        "intake.till[t].credential",
-        "intake.tls.cert_file",
-        "intake.tls.key_file",
-        "provider[retm].ca_file",
-        "provider[retm].token_file",
-        "alert.token_file",
-    ];
-    assert_eq!(keys(&place), all);
+    assert_eq!(keys(&place), ["intake.till[t].token_file", "provider[retm].token_file", "alert.token_file"]);
 
-    for file in ["ca.pem", "cert", "key", "at", "c", "retm.token"] {
+    for file in ["key", "at", "c", "retm.token"] {
         fs::write(place.path(file), "secret").unwrap();
         fs::set_permissions(place.path(file), fs::Permissions::from_mode(0o600)).unwrap();
     }
-    let place = Place {
-        environment: [("CREDENTIALS_DIRECTORY".to_owned(), place.path("").display().to_string())].into(),
-        ..place
-    };
     assert_eq!(keys(&place), [""; 0]);
 
-    fs::set_permissions(place.path("retm.token"), fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(keys(&place), ["provider[retm].token_file"]);
+    for file in ["key", "retm.token"] {
+        fs::set_permissions(place.path(file), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    assert_eq!(keys(&place), ["intake.tls.key_file", "provider[retm].token_file"]);
+    fs::write(place.path("c"), "PUT-YOUR-TOKEN-HERE").unwrap();
+    assert!(place.problems().starts_with("intake.till[t].token_file: the file holds the guide's"));
+}
+
+#[test]
+fn a_credential_is_not_known_outside_of_the_service_and_is_looked_at_inside() {
+    let place = Place::new(&LEAST.replace("token_file = \"/etc/redeemd/retm.token\"", "credential = \"c\""));
+    let loaded = place.load().unwrap();
+    assert!(loaded.warnings.is_empty() && loaded.notes.len() == 1, "{:?} {:?}", loaded.warnings, loaded.notes);
+    assert!(loaded.notes[0].starts_with("provider[retm].credential: "), "{:?}", loaded.notes);
+    let folder = place.path("").display().to_string();
+    let place = place.env("CREDENTIALS_DIRECTORY", &folder);
+    assert_eq!(place.load().unwrap().warnings.len(), 1);
+    fs::write(place.path("c"), "secret").unwrap();
+    let loaded = place.load().unwrap();
+    assert!(loaded.warnings.is_empty() && loaded.notes.is_empty());
+}
+
+/// A place with a certificate of its own and its key.
+fn with_certificate() -> Place {
+    let place =
+        Place::new(&(LEAST.replace("/etc/redeemd/", "") + "[intake.tls]\ncert_file = \"cert\"\nkey_file = \"key\""));
+    fs::write(place.path("retm.token"), "secret").unwrap();
+    fs::set_permissions(place.path("retm.token"), fs::Permissions::from_mode(0o600)).unwrap();
+    write_certificate(&place, "cert", "key");
+    place
+}
+
+fn write_certificate(place: &Place, cert: &str, key: &str) {
+    let made = rcgen::generate_simple_self_signed(["gateway.example".to_owned()]).unwrap();
+    fs::write(place.path(cert), made.cert.pem()).unwrap();
+    fs::write(place.path(key), made.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(place.path(key), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn prepared(place: &Place) -> Result<Prepared, Problems> {
+    let file = place.path("redeemd.toml");
+    prepare(&LoadOptions { file, environment: place.environment.clone(), host_name: "host".to_owned() })
+}
+
+/// The one problem that a preparation has.
+fn unprepared(place: &Place) -> String {
+    let found = prepared(place)
+        .and_then(Prepared::whole)
+        .map_or_else(|problems| problems.to_string(), |_| panic!("it is good"));
+    assert_eq!(found.lines().count(), 1, "{found}");
+    found
+}
+
+#[test]
+fn a_certificate_and_a_key_that_do_not_belong_together_are_a_problem() {
+    let place = with_certificate();
+    assert!(prepared(&place).unwrap().tills_certificate.is_some());
+    write_certificate(&place, "other", "key");
+    assert!(unprepared(&place).starts_with("intake.tls: "));
+    fs::write(place.path("key"), "junk").unwrap();
+    assert!(unprepared(&place).contains("private key"));
+    fs::remove_file(place.path("key")).unwrap();
+    assert!(unprepared(&place).contains("cannot be read"));
+    fs::create_dir(place.path("key")).unwrap();
+    assert!(unprepared(&place).contains("folder"));
+}
+
+#[test]
+fn a_provider_whose_ca_cannot_be_used_is_broken_and_the_others_are_not() {
+    let other = "[[provider]]\nname = \"other\"\nbusinesses = [\"m\"]\nredeem_url = \"https://h/\"\ntoken_file = \"/t\"\n\
+                 ca_file = \"../ca\"";
+    let place = with_certificate().drop_in("other.toml", other);
+    let broken = |place: &Place| prepared(place).unwrap().broken.into_keys().collect::<Vec<String>>();
+    assert_eq!(broken(&place), ["other"]);
+    assert!(unprepared(&place).starts_with("provider[other]: ca_file"));
+    fs::write(place.path("ca"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    assert_eq!(broken(&place), ["other"]);
+    fs::write(place.path("ca"), "no certificate at all").unwrap();
+    assert_eq!(broken(&place), ["other"]);
+    write_certificate(&place, "ca", "key-of-ca");
+    assert_eq!(broken(&place), [""; 0]);
+}
+
+#[test]
+fn two_tills_with_one_token_are_a_problem() {
+    let tills =
+        "[[intake.till]]\nname = \"a\"\ntoken_file = \"../a\"\n[[intake.till]]\nname = \"b\"\ntoken_file = \"../b\"";
+    let place = with_certificate().drop_in("tills.toml", tills);
+    fs::write(place.path("a"), "one").unwrap();
+    fs::write(place.path("b"), "one\n").unwrap();
+    let found = unprepared(&place);
+    assert!(
+        found.contains("intake.till[a]") && found.contains("intake.till[b]") && !found.contains("one\n"),
+        "{found}"
+    );
+    fs::write(place.path("b"), "another").unwrap();
+    prepared(&place).unwrap();
+}
+
+#[test]
+fn the_commands_socket_takes_no_file_s_place() {
+    for place in [
+        "/var/lib/redeemd/redeemd.db",
+        "/var/lib/redeemd/redeemd.db-wal",
+        "/var/lib/redeemd/lock",
+        "/etc/redeemd/retm.token",
+    ] {
+        let text = format!("[admin]\nsocket = \"{place}\"");
+        refused(LEAST, &[(&text, "admin.socket", "its own")]);
+    }
+    settings(&format!("{LEAST}[admin]\nsocket = \"/var/lib/redeemd/admin.sock\""));
+}
+
+#[test]
+fn a_socket_of_systemd_keeps_the_settings_own_rule() {
+    let open = settings(LEAST);
+    let guarded = settings(&format!("{LEAST}{}", tills(1)));
+    let store = "192.168.10.1:7733".parse().unwrap();
+    assert!(tills_may_use(store, &open).is_err_and(|problem| problem.to_string().contains("192.168.10.1")));
+    assert!(tills_may_use("127.0.0.1:7733".parse().unwrap(), &open).is_ok() && tills_may_use(store, &guarded).is_ok());
 }
 
 #[test]
@@ -732,7 +1015,7 @@ fn only_what_a_reload_cannot_apply_needs_a_restart() {
     let other = settings(&format!(
         "{LEAST}[gateway]\nname = \"x\"\nstate_dir = \"/x\"\n[intake]\nlisten = \"127.0.0.1:1\"\nredeem_path = \"/x\"\n\
          check_path = \"/y\"\n[intake.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n[admin]\nlisten = \"127.0.0.1:2\"\n\
-         socket = \"/x.sock\""
+         socket = \"/x.sock\"\n[admin.tls]\ncert_file = \"/c\"\nkey_file = \"/k\""
     ));
     let marked: Vec<&str> = KEYS.iter().filter(|key| key.restart).map(|key| key.path).collect();
     assert_eq!(needs_restart(&old, &other), marked);
@@ -743,13 +1026,20 @@ fn shipped(name: &str) -> String {
 }
 
 #[test]
-fn both_shipped_files_load() {
-    for name in ["config/redeemd.toml", "config/dev.toml"] {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-        let loaded = load(&LoadOptions { file, environment: BTreeMap::new(), host_name: "host".to_owned() });
-        let loaded = loaded.unwrap_or_else(|problems| panic!("{name}\n{problems}"));
-        assert_eq!(loaded.settings.providers.len(), 1, "{name}");
-    }
+fn the_shipped_file_is_not_served_before_its_provider_is_named() {
+    let place = Place::new(&shipped("config/redeemd.toml"));
+    let found = place.problems();
+    assert!(found.starts_with("provider[retm].redeem_url: ") && found.contains("service id"), "{found}");
+    assert_eq!(found.lines().count(), 1, "{found}");
+    let own = "[[provider]]\nname = \"retm\"\nredeem_url = \"https://svc.retm.sa/redeem\"";
+    assert_eq!(place.drop_in("provider.toml", own).settings().providers.len(), 1);
+}
+
+#[test]
+fn the_settings_for_trying_it_load() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
+    let loaded = load(&LoadOptions { file, environment: BTreeMap::new(), host_name: "host".to_owned() });
+    assert_eq!(loaded.unwrap_or_else(|problems| panic!("{problems}")).settings.providers.len(), 1);
 }
 
 /// The lines `key = value` of the shipped file, set or commented out, with the key's whole path.
@@ -783,8 +1073,8 @@ fn the_shipped_file_has_every_key_with_its_default_in_the_order_of_the_list() {
 #[test]
 fn the_shipped_file_marks_what_needs_a_restart() {
     let text = shipped("config/redeemd.toml");
-    // One mark stands for both keys of [intake.tls].
-    assert_eq!(text.matches(". (restart)\n").count(), KEYS.iter().filter(|key| key.restart).count() - 1);
+    // One mark stands for both keys of [intake.tls], one for those of [admin.tls].
+    assert_eq!(text.matches(". (restart)\n").count(), KEYS.iter().filter(|key| key.restart).count() - 2);
 }
 
 #[test]

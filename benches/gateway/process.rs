@@ -176,9 +176,14 @@ fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
         return Ok(());
     }
     let (mut store, _) = Store::open(dir)?;
-    let offline = Offline { accept: true, max_pending: u64::MAX, max_outage: Duration::MAX };
+    let offline = Offline {
+        max_pending: u64::MAX,
+        max_pending_per_till: u64::MAX,
+        max_outage: Duration::MAX,
+        ..Offline::default()
+    };
     let stamp: Stamp = Clock::system().stamp();
-    let around = Surroundings { stamp, offline: &offline, lane: &|_| LaneNow::default() };
+    let around = Surroundings::new(stamp, &offline, &|_| LaneNow::down());
     let mut left = rows;
     while left > 0 {
         let batch = left.min(2000);
@@ -195,5 +200,5 @@ fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
 fn accept() -> Result<Op, Failure> {
     let request = redeemd::contract::parse(load::body().into()).map_err(|faults| format!("{faults:?}"))?;
     let new = NewRedemption { till: "till-1".to_owned(), key: None, lane: "p".to_owned(), request };
-    Ok(Op::Accept { new: Box::new(new), reusable: false })
+    Ok(Op::accept(new))
 }

@@ -25,6 +25,9 @@ _redeemd() {
             redeemd,flush)
                 cmd="redeemd__subcmd__flush"
                 ;;
+            redeemd,handled)
+                cmd="redeemd__subcmd__handled"
+                ;;
             redeemd,hold)
                 cmd="redeemd__subcmd__hold"
                 ;;
@@ -33,6 +36,9 @@ _redeemd() {
                 ;;
             redeemd,list)
                 cmd="redeemd__subcmd__list"
+                ;;
+            redeemd,make-certificate)
+                cmd="redeemd__subcmd__make__subcmd__certificate"
                 ;;
             redeemd,rehearse)
                 cmd="redeemd__subcmd__rehearse"
@@ -68,7 +74,7 @@ _redeemd() {
 
     case "${cmd}" in
         redeemd)
-            opts="-h -V --config --json --help --version run check status list show retry void flush hold release report export import sandbox rehearse"
+            opts="-h -V --config --json --help --version run check status list show retry void handled flush hold release report export import sandbox rehearse"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -86,7 +92,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__check)
-            opts="-h --config --json --help"
+            opts="-h --strict --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -126,12 +132,34 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__flush)
-            opts="-h --config --json --help"
+            opts="-h --wait --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        redeemd__subcmd__handled)
+            opts="-h --note --free --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -180,14 +208,14 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__list)
-            opts="-h --state --lane --after --limit --all --config --json --help"
+            opts="-h --state --lane --after --limit --all --code --code-ending --till --business --branch --since --until --newest --columns --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --state)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "pending confirmed declined parked voided" -- "${cur}"))
                     return 0
                     ;;
                 --lane)
@@ -199,6 +227,64 @@ _redeemd() {
                     return 0
                     ;;
                 --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --code)
+                    COMPREPLY=($(compgen -W "-" -- "${cur}"))
+                    return 0
+                    ;;
+                --code-ending)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --till)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --business)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --branch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --columns)
+                    COMPREPLY=($(compgen -W "id seq state lane till business branch code date accepted settled tries marks said note" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        redeemd__subcmd__make__subcmd__certificate)
+            opts="-h --cert-file --key-file --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --cert-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -254,7 +340,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__report)
-            opts="-h --lane --from --to --config --json --help"
+            opts="-h --lane --from --to --csv --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -324,7 +410,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__sandbox)
-            opts="-h --listen --control --redeem-path --check-path --token-path --webhook-path --rule --rules-file --seed --delay --honour-keys --reusable --token-file --token --oauth --oauth-expires --oauth-refresh --oauth-code --tls --tls-name --ca-out --http1 --http2 --records --no-record --quiet --config --json --help"
+            opts="-h --listen --control --redeem-path --check-path --token-path --webhook-path --rule --rules-file --seed --delay --honour-keys --strict --reusable --token-file --token --oauth --oauth-expires --oauth-refresh --oauth-code --tls --tls-name --ca-out --http1 --http2 --records --no-record --quiet --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -444,7 +530,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__status)
-            opts="-h --config --json --help"
+            opts="-h --watch --ages --check --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

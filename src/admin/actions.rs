@@ -11,9 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::redemptions::{Row, id};
-use super::who::name;
+use super::rights::Asker;
 use super::{Admin, Problem};
-use crate::listen::Peer;
 use crate::queue::LaneCommand;
 use crate::store::Acted;
 
@@ -21,25 +20,21 @@ use crate::store::Acted;
 pub(super) const NOTE_CHARS_MAX: usize = 500;
 
 type Shared = State<Arc<Admin>>;
-type By = Option<Extension<Peer>>;
+type By = Extension<Asker>;
 type Body = Result<Bytes, BytesRejection>;
 type Answer = Result<Json<Value>, Problem>;
 
-fn by(peer: &By) -> String {
-    name(peer.as_ref().map(|Extension(peer)| peer))
-}
-
 /// `POST /api/v1/redemptions/{id}/retry`
-pub(super) async fn retry(State(admin): Shared, Path(text): Path<String>, peer: By, body: Body) -> Answer {
+pub(super) async fn retry(State(admin): Shared, Path(text): Path<String>, Extension(asker): By, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
-    acted(admin.queue.retry(&id(&text)?, &by(&peer)).await?)
+    acted(admin.queue.retry(&id(&text)?, asker.name()).await?)
 }
 
 /// `POST /api/v1/redemptions/{id}/void` with `{"note": "…"}`
-pub(super) async fn void(State(admin): Shared, Path(text): Path<String>, peer: By, body: Body) -> Answer {
+pub(super) async fn void(State(admin): Shared, Path(text): Path<String>, Extension(asker): By, body: Body) -> Answer {
     let id = id(&text)?;
     let Note { note } = arguments(body)?;
-    acted(admin.queue.void(&id, checked(&note)?, &by(&peer)).await?)
+    acted(admin.queue.void(&id, checked(&note)?, asker.name()).await?)
 }
 
 /// `POST /api/v1/lanes/{name}/flush`
@@ -49,15 +44,20 @@ pub(super) async fn flush(State(admin): Shared, Path(lane): Path<String>, body: 
 }
 
 /// `POST /api/v1/lanes/{name}/hold`
-pub(super) async fn hold(State(admin): Shared, Path(lane): Path<String>, peer: By, body: Body) -> Answer {
+pub(super) async fn hold(State(admin): Shared, Path(lane): Path<String>, Extension(asker): By, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
-    told(&admin, Some(&lane), LaneCommand::Hold { by: by(&peer) }).await
+    told(&admin, Some(&lane), held(&asker)).await
 }
 
 /// `POST /api/v1/lanes/{name}/release`
-pub(super) async fn release(State(admin): Shared, Path(lane): Path<String>, peer: By, body: Body) -> Answer {
+pub(super) async fn release(
+    State(admin): Shared,
+    Path(lane): Path<String>,
+    Extension(asker): By,
+    body: Body,
+) -> Answer {
     arguments::<Nothing>(body)?;
-    told(&admin, Some(&lane), LaneCommand::Release { by: by(&peer) }).await
+    told(&admin, Some(&lane), LaneCommand::Release { by: asker.name().to_owned() }).await
 }
 
 /// `POST /api/v1/flush`
@@ -67,23 +67,32 @@ pub(super) async fn flush_all(State(admin): Shared, body: Body) -> Answer {
 }
 
 /// `POST /api/v1/hold`
-pub(super) async fn hold_all(State(admin): Shared, peer: By, body: Body) -> Answer {
+pub(super) async fn hold_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
-    told(&admin, None, LaneCommand::Hold { by: by(&peer) }).await
+    told(&admin, None, held(&asker)).await
 }
 
 /// `POST /api/v1/release`
-pub(super) async fn release_all(State(admin): Shared, peer: By, body: Body) -> Answer {
+pub(super) async fn release_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
-    told(&admin, None, LaneCommand::Release { by: by(&peer) }).await
+    told(&admin, None, LaneCommand::Release { by: asker.name().to_owned() }).await
 }
 
 /// `POST /api/v1/lanes/{name}/retry-held`
-pub(super) async fn retry_held(State(admin): Shared, Path(lane): Path<String>, peer: By, body: Body) -> Answer {
+pub(super) async fn retry_held(
+    State(admin): Shared,
+    Path(lane): Path<String>,
+    Extension(asker): By,
+    body: Body,
+) -> Answer {
     arguments::<Nothing>(body)?;
     known(&admin, &lane)?;
-    let retried = admin.queue.retry_held(&lane, &by(&peer)).await?;
+    let retried = admin.queue.retry_held(&lane, asker.name()).await?;
     Ok(Json(json!({ "lane": lane, "retried": retried })))
+}
+
+fn held(asker: &Asker) -> LaneCommand {
+    LaneCommand::Hold { by: asker.name().to_owned(), note: String::new(), trust: false }
 }
 
 async fn told(admin: &Admin, lane: Option<&str>, command: LaneCommand) -> Answer {
@@ -126,7 +135,7 @@ struct Note {
 }
 
 /// The body's arguments; no body at all is `{}`.
-fn arguments<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Problem> {
+pub(super) fn arguments<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
     serde_json::from_slice(text)
@@ -134,7 +143,7 @@ fn arguments<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Problem> {
 }
 
 /// The note without white space around it.
-fn checked(note: &str) -> Result<&str, Problem> {
+pub(super) fn checked(note: &str) -> Result<&str, Problem> {
     let note = note.trim();
     let bad = |detail: String| Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     if note.is_empty() {

@@ -1,24 +1,29 @@
-//! What every request must pass: a loopback `Host`, JSON on a POST, no foreign origin; and what every answer carries.
+//! What every request must pass: a `Host` of ours, no foreign origin, JSON on a POST to the API; and what every answer
+//! carries.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::access::{Access, Rules};
 use super::problem::Problem;
 use crate::listen::Peer;
 
-/// The console may load its own files and ask its own listener; nothing inline, nothing from elsewhere, no frame.
+/// The console may load its own files, ask its own listener and send its forms there; nothing inline, nothing from
+/// elsewhere, no frame.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+     connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The middleware.
-pub(super) async fn guard(request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let on_socket = request.extensions().get::<Peer>().is_some_and(|peer| peer.uid.is_some());
-    let fault = if on_socket { None } else { misdirected(request.headers()) };
-    let fault = fault.or_else(|| not_json(request.method(), request.headers()));
+    let rules = access.rules();
+    let fault = if on_socket { None } else { misdirected(&rules, request.headers()) };
+    let fault = fault.or_else(|| unfit(&request));
     let mut response = match fault {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,
@@ -27,23 +32,34 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-/// A page elsewhere whose name resolves to loopback (DNS rebinding) sends its own name as `Host`; one that just
-/// sends a request here, its own `Origin`.
-fn misdirected(headers: &HeaderMap) -> Option<Problem> {
+/// A page elsewhere whose name resolves to this listener (DNS rebinding) sends its own name as `Host`; one that just
+/// sends a request here, its own `Origin`; a browser of today says so itself in `Sec-Fetch-Site`.
+fn misdirected(rules: &Rules, headers: &HeaderMap) -> Option<Problem> {
     let mut hosts = headers.get_all(header::HOST).iter().map(HeaderValue::to_str);
     let (Some(Ok(host)), None) = (hosts.next(), hosts.next()) else {
         return Some(Problem::new(StatusCode::BAD_REQUEST, "one Host header is needed"));
     };
-    if !is_loopback(host) {
-        let detail = "this listener answers to localhost, 127.0.0.0/8 and [::1] alone: the Host header names another";
+    if !is_loopback(host) && !is_named(rules, host) {
+        let detail = "this listener answers to localhost, 127.0.0.0/8, [::1] and the names in admin.hosts alone: the \
+                      Host header names another";
         return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
     }
-    let foreign = headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes() != own_origin(host).as_bytes());
+    let origin = own_origin(rules, host);
+    let foreign = headers.get_all(header::ORIGIN).iter().any(|its| its.as_bytes() != origin.as_bytes());
     foreign.then(|| Problem::new(StatusCode::FORBIDDEN, "the request comes from another site's page"))
 }
 
-fn own_origin(host: &str) -> String {
-    format!("http://{host}")
+fn own_origin(rules: &Rules, host: &str) -> String {
+    format!("{}://{host}", if rules.tls { "https" } else { "http" })
+}
+
+/// Whether `host`, without its port, is one of `admin.hosts`.
+fn is_named(rules: &Rules, host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if is_port(port) && !name.ends_with(':') => name,
+        Some(_) | None => host,
+    };
+    rules.hosts.iter().any(|own| own.trim_matches(['[', ']']).eq_ignore_ascii_case(name.trim_matches(['[', ']'])))
 }
 
 /// Whether `host` (with or without a port) is a loopback name or address.
@@ -63,26 +79,40 @@ fn is_port(text: &str) -> bool {
     !text.starts_with('+') && text.parse::<u16>().is_ok()
 }
 
-/// A form in a foreign page can post without asking, but not as `application/json`.
-fn not_json(method: &Method, headers: &HeaderMap) -> Option<Problem> {
+/// The API takes JSON alone: a form in a foreign page can post without asking, but not as `application/json`. The
+/// console takes its own forms, which a browser must vouch for.
+fn unfit(request: &Request) -> Option<Problem> {
+    if request.method() != Method::POST {
+        return None;
+    }
+    let (headers, is_api) = (request.headers(), request.uri().path().starts_with("/api/"));
+    let wanted = if is_api { "application/json" } else { "application/x-www-form-urlencoded" };
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    let is_json = media_type.eq_ignore_ascii_case("application/json");
-    (method == Method::POST && !is_json)
-        .then(|| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a POST needs Content-Type: application/json"))
+    if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted) {
+        let detail = format!("a POST needs Content-Type: {wanted}");
+        return Some(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let is_foreign = site.is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
+    let is_vouched_for = is_api || site.is_some() || headers.contains_key(header::ORIGIN);
+    (is_foreign || !is_vouched_for)
+        .then(|| Problem::new(StatusCode::FORBIDDEN, "the form does not come from a page of this gateway"))
 }
 
+/// `no-referrer` would make a browser call the origin of the console's own forms `null`.
 fn dress(headers: &mut HeaderMap) {
-    let fixed: [(HeaderName, &str); 5] = [
+    let fixed: [(HeaderName, &str); 6] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
 #[cfg(test)]
@@ -99,7 +129,10 @@ mod tests {
     const SOCKET: Peer = Peer { uid: Some(0), addr: None };
 
     async fn ask(method: Method, path: &str, headers: &[(&str, &str)], peer: Option<Peer>) -> Response {
-        let routes = Router::new().route("/view", get(|| async { "seen" })).route("/act", post(|| async { "done" }));
+        let routes = Router::new()
+            .route("/view", get(|| async { "seen" }))
+            .route("/act", post(|| async { "done" }))
+            .route("/api/act", post(|| async { "done" }));
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -113,7 +146,9 @@ mod tests {
             })
             .unwrap_or_default(),
         );
-        TowerToHyperService::new(super::super::guarded(routes)).call(request).await.unwrap()
+        let rules = Rules { hosts: vec!["store-042.example".to_owned()], ..Rules::default() };
+        let routes = super::super::guarded(routes, Arc::new(Access::new(rules)));
+        TowerToHyperService::new(routes).call(request).await.unwrap()
     }
 
     async fn status(method: Method, path: &str, headers: &[(&str, &str)], peer: Option<Peer>) -> u16 {
@@ -164,13 +199,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_post_wants_json_on_the_socket_too() {
+    async fn a_name_of_the_settings_is_a_host_with_any_port_and_in_any_case() {
+        for good in ["store-042.example", "STORE-042.example:8443"] {
+            assert_eq!(status(Method::GET, "/view", &[("host", good)], Some(TCP)).await, 200, "{good}");
+        }
+        for bad in ["store-042.example.evil", "store-042.example:x", "x@store-042.example", "store-042.example:1:2"] {
+            assert_eq!(status(Method::GET, "/view", &[("host", bad)], Some(TCP)).await, 421, "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_post_to_the_api_wants_json_on_the_socket_too() {
         let host = ("host", "localhost");
         for peer in [TCP, SOCKET] {
-            assert_eq!(status(Method::POST, "/act", &[host], Some(peer)).await, 415);
-            assert_eq!(status(Method::POST, "/act", &[host, ("content-type", "text/plain")], Some(peer)).await, 415);
+            assert_eq!(status(Method::POST, "/api/act", &[host], Some(peer)).await, 415);
+            let form = ("content-type", "application/x-www-form-urlencoded");
+            assert_eq!(status(Method::POST, "/api/act", &[host, form], Some(peer)).await, 415);
             let json = ("content-type", "application/json; charset=utf-8");
-            assert_eq!(status(Method::POST, "/act", &[host, json], Some(peer)).await, 200);
+            assert_eq!(status(Method::POST, "/api/act", &[host, json], Some(peer)).await, 200);
         }
     }
 
@@ -179,10 +225,29 @@ mod tests {
         let json = ("content-type", "application/json");
         let host = ("host", "localhost:7734");
         for origin in ["https://evil.example", "null", "http://localhost:3000", "https://localhost:7734"] {
-            assert_eq!(status(Method::POST, "/act", &[host, json, ("origin", origin)], Some(TCP)).await, 403);
+            assert_eq!(status(Method::POST, "/api/act", &[host, json, ("origin", origin)], Some(TCP)).await, 403);
         }
         let own = ("origin", "http://localhost:7734");
-        assert_eq!(status(Method::POST, "/act", &[host, json, own], Some(TCP)).await, 200);
+        assert_eq!(status(Method::POST, "/api/act", &[host, json, own], Some(TCP)).await, 200);
+        for site in ["cross-site", "same-site", "x"] {
+            let sent = [host, json, own, ("sec-fetch-site", site)];
+            assert_eq!(status(Method::POST, "/api/act", &sent, Some(TCP)).await, 403, "{site}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_is_taken_only_when_a_browser_vouches_for_its_page() {
+        let form = [("host", "localhost:7734"), ("content-type", "application/x-www-form-urlencoded")];
+        let with = |more: &[(&'static str, &'static str)]| [&form[..], more].concat();
+        let own = ("origin", "http://localhost:7734");
+        assert_eq!(status(Method::POST, "/act", &form, Some(TCP)).await, 403);
+        assert_eq!(status(Method::POST, "/act", &with(&[own]), Some(TCP)).await, 200);
+        assert_eq!(status(Method::POST, "/act", &with(&[own, ("sec-fetch-site", "same-origin")]), None).await, 200);
+        assert_eq!(status(Method::POST, "/act", &with(&[own, ("sec-fetch-site", "same-site")]), None).await, 403);
+        assert_eq!(status(Method::POST, "/act", &with(&[("origin", "null")]), None).await, 403);
+        assert_eq!(status(Method::POST, "/act", &with(&[own, ("origin", "null")]), None).await, 403);
+        let json = [("host", "localhost"), ("content-type", "application/json"), ("sec-fetch-site", "same-origin")];
+        assert_eq!(status(Method::POST, "/act", &json, None).await, 415);
     }
 
     #[tokio::test]
@@ -195,7 +260,7 @@ mod tests {
             let headers = answer.headers();
             assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
             assert_eq!(headers[header::CACHE_CONTROL], "no-store");
-            assert_eq!(headers[header::REFERRER_POLICY], "no-referrer");
+            assert_eq!(headers[header::REFERRER_POLICY], "same-origin");
             assert!(headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'none'"));
             assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
         }

@@ -1,12 +1,19 @@
 //! The operators' HTTP: status, lists, actions, metrics.
 
+mod access;
 mod actions;
 mod console;
+mod cookie;
+mod filter;
 mod guard;
 mod metrics;
+mod password;
 mod problem;
 mod redemptions;
 mod rescue;
+mod rights;
+mod session;
+mod signin;
 mod status;
 mod who;
 
@@ -15,16 +22,19 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::queue::Queue;
+use access::Access;
 
+pub use access::Rules;
+pub use filter::{LIMIT_DEFAULT, LIMIT_MAX};
+pub use password::{BYTES_MAX as PASSWORD_BYTES_MAX, CHARS_MIN as PASSWORD_CHARS_MIN, PasswordFault, hashed};
 pub use problem::Problem;
-pub use redemptions::{LIMIT_DEFAULT, LIMIT_MAX};
 pub use rescue::{EXPORT_ROWS_MAX, IMPORT_BYTES_MAX, IMPORT_ROWS_MAX};
 pub use who::user_name;
 
@@ -51,51 +61,73 @@ pub struct Info {
 pub struct Admin {
     queue: Queue,
     info: Info,
+    access: Arc<Access>,
+    desk: console::Desk,
 }
 
 impl Admin {
     /// The operators' side of `queue`.
     #[must_use]
     pub fn new(queue: Queue, info: Info) -> Self {
-        Self { queue, info }
+        let access = Arc::new(Access::new(Rules::default()));
+        Self { queue, info, access, desk: console::Desk::default() }
+    }
+
+    /// Pages that follow what happens end once `stop` holds true.
+    pub fn closes_with(&self, stop: watch::Receiver<bool>) {
+        self.desk.closes_with(stop);
+    }
+
+    /// Who may come in from now on; everybody signs in anew.
+    pub fn set_rules(&self, rules: Rules) {
+        self.access.set(rules);
     }
 }
 
 /// The routes. Each request carries a [`Peer`](crate::listen::Peer) as an extension; one without is treated like one
-/// over TCP.
+/// from beyond this machine.
 pub fn router(shared: Arc<Admin>) -> Router {
+    let free = Router::new().route("/livez", get(status::livez)).route("/readyz", get(status::readyz));
     let views = Router::new()
-        .route("/", get(console::page))
-        .route("/livez", get(status::livez))
-        .route("/readyz", get(status::readyz))
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/redemptions", get(redemptions::list))
-        .route("/api/v1/redemptions/{id}", get(redemptions::show));
-    let actions = Router::new()
+        .route("/api/v1/search", post(redemptions::search))
+        .route("/api/v1/redemptions/{id}", get(redemptions::show))
+        .layer(from_fn(rights::see));
+    let decisions = Router::new()
         .route("/api/v1/redemptions/{id}/retry", post(actions::retry))
         .route("/api/v1/redemptions/{id}/void", post(actions::void))
+        .layer(from_fn(rights::decide));
+    let access = Arc::clone(&shared.access);
+    let console = console::routes(&shared);
+    let api = free.merge(views).merge(decisions).merge(engineering());
+    guarded(api.merge(console).with_state(shared), access)
+}
+
+/// What changes lanes, and what lets whole codes in and out.
+fn engineering() -> Router<Arc<Admin>> {
+    Router::new()
         .route("/api/v1/flush", post(actions::flush_all))
         .route("/api/v1/hold", post(actions::hold_all))
         .route("/api/v1/release", post(actions::release_all))
         .route("/api/v1/lanes/{name}/flush", post(actions::flush))
         .route("/api/v1/lanes/{name}/hold", post(actions::hold))
         .route("/api/v1/lanes/{name}/release", post(actions::release))
-        .route("/api/v1/lanes/{name}/retry-held", post(actions::retry_held));
-    let rescue = Router::new()
+        .route("/api/v1/lanes/{name}/retry-held", post(actions::retry_held))
         .route("/api/v1/export", get(rescue::export))
         .route("/api/v1/import", post(rescue::import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
-        .layer(from_fn(rescue::socket_only));
-    guarded(views.merge(actions).merge(rescue).with_state(shared))
+        .layer(from_fn(rights::engineer))
 }
 
 /// What holds for every route, the missing ones included.
-fn guarded(routes: Router) -> Router {
+fn guarded(routes: Router, access: Arc<Access>) -> Router {
     routes
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know the method")
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn(guard::guard))
+        .layer(from_fn_with_state(Arc::clone(&access), access::identify))
+        .layer(from_fn_with_state(access, guard::guard))
 }

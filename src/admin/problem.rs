@@ -20,6 +20,11 @@ impl Problem {
         Self { status, detail: detail.into(), retry_after_s: None }
     }
 
+    /// What was wrong.
+    pub(super) fn detail(self) -> String {
+        self.detail
+    }
+
     /// The document.
     #[must_use]
     pub fn document(&self) -> serde_json::Value {

@@ -3,22 +3,23 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query, State as Shared};
 use axum::http::{StatusCode, Uri};
-use serde::Serialize;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::actions::no_such_lane;
+use super::actions::{arguments, no_such_lane};
+use super::console::find;
+use super::filter::{LIMIT_MAX, Wanted, is_plain, parse};
 use super::{Admin, Problem};
 use crate::clock::rfc3339;
+use crate::decide::Attempt;
+use crate::message::Language;
+use crate::queue::Story;
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
-use crate::store::{Event, Filter};
-
-/// How many rows a page has unless `limit` says otherwise.
-pub const LIMIT_DEFAULT: usize = 100;
-
-/// The most rows that a page can have.
-pub const LIMIT_MAX: usize = 1000;
+use crate::store::{Event, Filter, FoundRows, Search};
 
 /// The longest part of a provider's text that is shown, in characters.
 const SAID_CHARS_MAX: usize = 300;
@@ -26,19 +27,22 @@ const SAID_CHARS_MAX: usize = 300;
 /// The largest answer that is read for the provider's text, in bytes; a page of a thousand stays cheap.
 const SAID_BYTES_MAX: usize = 4096;
 
-/// `GET /api/v1/redemptions?state=&lane=&after=&limit=`
+/// `GET /api/v1/redemptions?state=&code_ending=&till=&business=&branch=&lane=&since=&until=&newest=&after=&limit=`
 pub(super) async fn list(Shared(admin): Shared<Arc<Admin>>, uri: Uri) -> Result<Json<Value>, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(|error| bad(error.body_text()))?;
-    let filter = parse(&pairs).map_err(|faults| bad(faults.join("; ")))?;
-    if let Some(lane) = &filter.lane {
+    let wanted = parse(&pairs).map_err(|faults| bad(faults.join("; ")))?;
+    if let Some(lane) = &wanted.search.lane {
         let lanes = admin.queue.lanes();
         if !lanes.iter().any(|its| its.name == *lane) {
             return Err(bad(no_such_lane(lanes.iter().map(|lane| lane.name.as_str()))));
         }
     }
-    let limit = filter.limit;
-    Ok(Json(page(&admin.queue.list(filter).await?, limit)))
+    if !is_plain(&wanted) {
+        return Ok(Json(found_page(&find(&admin, wanted).await?)));
+    }
+    let Search { state, lane, after, limit, .. } = wanted.search;
+    Ok(Json(page(&admin.queue.list(Filter { state, lane, after, limit }).await?, limit)))
 }
 
 /// A page: its rows and, where there may be more, the `after` of the next.
@@ -47,45 +51,36 @@ fn page(rows: &[Redemption], limit: usize) -> Value {
     json!({ "redemptions": rows.iter().map(Row::from).collect::<Vec<_>>(), "next": next })
 }
 
-/// The query's filter, or every fault in it.
-fn parse(pairs: &[(String, String)]) -> Result<Filter, Vec<String>> {
-    let mut filter = Filter { limit: LIMIT_DEFAULT, ..Filter::default() };
-    let mut faults = Vec::new();
-    for (at, (key, value)) in pairs.iter().enumerate() {
-        let repeated = pairs.iter().take(at).any(|(earlier, _)| earlier == key);
-        let fault = if repeated { Some("given twice") } else { set(&mut filter, key, value).err() };
-        faults.extend(fault.map(|fault| format!("{key}: {fault}")));
-    }
-    if faults.is_empty() { Ok(filter) } else { Err(faults) }
+/// A search that says whether it is at its end, and the rows that it found.
+fn found_page(found: &FoundRows) -> Value {
+    json!({ "redemptions": found.rows.iter().map(Row::from).collect::<Vec<_>>(), "next": found.next })
 }
 
-fn set(filter: &mut Filter, key: &str, value: &str) -> Result<(), &'static str> {
-    match key {
-        // An empty value is a form's field that was left alone.
-        "state" | "lane" | "after" | "limit" if value.is_empty() => {}
-        "state" => {
-            let state = value.parse().map_err(|()| "one of pending, confirmed, declined, parked, voided")?;
-            filter.state = Some(state);
-        }
-        "lane" => filter.lane = Some(value.to_owned()),
-        "after" => {
-            let seq = value.parse().ok().filter(|seq| *seq >= 0).ok_or("the number that `next` gave")?;
-            filter.after = Some(Seq(seq));
-        }
-        "limit" => {
-            let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-            filter.limit = limit.ok_or("a number from 1 to 1000")?;
-        }
-        _ => return Err("not known; there are state, lane, after, limit"),
-    }
-    Ok(())
+/// A whole code, which stays out of addresses and logs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Code {
+    code: String,
+}
+
+/// `POST /api/v1/search` with `{"code": "…"}`: its redemptions, the newest first.
+pub(super) async fn search(
+    Shared(admin): Shared<Arc<Admin>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Code { code } = arguments(body)?;
+    let hash = admin.desk.remember(&admin.access.rules(), &code);
+    let wanted = Wanted { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
+    let found = find(&admin, wanted).await?;
+    Ok(Json(found_page(&found)))
 }
 
 /// `GET /api/v1/redemptions/{id}`
 pub(super) async fn show(Shared(admin): Shared<Arc<Admin>>, Path(text): Path<String>) -> Result<Json<Value>, Problem> {
     let found = admin.queue.show(&id(&text)?).await?;
-    let (row, events) = found.ok_or_else(unknown)?;
-    Ok(Json(json!(Detail { row: Row::from(&row), events: events.iter().map(EventView::from).collect() })))
+    let Story { row, attempts, events } = found.ok_or_else(unknown)?;
+    let events = events.iter().map(EventView::from).collect();
+    Ok(Json(json!(Detail { row: Row::from(&row), last_attempts: attempts, events })))
 }
 
 /// The id in a path.
@@ -122,7 +117,15 @@ pub(super) struct Row<'a> {
     settled_at: Option<String>,
     answer_status: Option<u16>,
     provider_said: Option<String>,
-    note: Option<&'a str>,
+    note: Option<String>,
+    trusted: bool,
+    owed: bool,
+    owed_paid: bool,
+    handled: bool,
+    freed: bool,
+    lost: bool,
+    in_doubt: bool,
+    turned_away: bool,
 }
 
 impl<'a> From<&'a Redemption> for Row<'a> {
@@ -142,16 +145,29 @@ impl<'a> From<&'a Redemption> for Row<'a> {
             duplicate_of_ours: row.duplicate_of_ours,
             refused_at_till: row.refused_at_till,
             answered_at_till: row.answered_at_till,
+            trusted: row.trusted,
+            owed: row.owed,
+            owed_paid: row.owed_paid,
+            handled: row.handled,
+            freed: row.freed,
+            lost: row.lost,
+            in_doubt: row.in_doubt,
+            turned_away: row.turned_away,
             attempts: row.attempts,
             accepted_online: row.accepted_online,
             accepted_at: rfc3339(row.accepted_at_ms),
             clock_trusted: row.clock_trusted,
             settled_at: row.settled_at_ms.map(rfc3339),
             answer_status: row.answer.as_ref().map(|answer| answer.status),
-            provider_said: row.answer.as_ref().and_then(|answer| said(answer, &row.reward_code)),
-            note: row.note.as_deref(),
+            provider_said: said_of(row),
+            note: row.note.as_ref().map(|note| note.text(Language::English)),
         }
     }
+}
+
+/// What the provider said about this row.
+pub(super) fn said_of(row: &Redemption) -> Option<String> {
+    row.answer.as_ref().and_then(|answer| said(answer, &row.reward_code))
 }
 
 /// The first of `message` and the strings of `errors`, with the code masked: providers repeat it in their refusals.
@@ -184,6 +200,7 @@ fn without(text: &str, code: &RewardCode) -> String {
 struct Detail<'a> {
     #[serde(flatten)]
     row: Row<'a>,
+    last_attempts: Vec<Attempt>,
     events: Vec<EventView<'a>>,
 }
 
@@ -207,10 +224,6 @@ mod tests {
 
     use super::*;
 
-    fn pairs(text: &[(&str, &str)]) -> Vec<(String, String)> {
-        text.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-    }
-
     fn row(seq: i64, answer: Option<&'static str>) -> Redemption {
         let answer =
             answer.map(|body| Answer { status: 400, content_type: None, body: Bytes::from_static(body.as_bytes()) });
@@ -229,6 +242,15 @@ mod tests {
             duplicate_of_ours: false,
             refused_at_till: false,
             answered_at_till: false,
+            trusted: true,
+            strong_refusal: false,
+            owed: false,
+            owed_paid: false,
+            handled: false,
+            freed: false,
+            lost: false,
+            in_doubt: false,
+            turned_away: false,
             attempts: 2,
             accepted_online: false,
             accepted_at_ms: 1_793_491_200_000,
@@ -237,27 +259,6 @@ mod tests {
             answer,
             note: None,
         }
-    }
-
-    #[test]
-    fn a_query_names_each_of_its_faults() {
-        let wrong = [("state", "lost"), ("limit", "0"), ("after", "-1"), ("page", "2"), ("limit", "5")];
-        let faults = parse(&pairs(&wrong)).unwrap_err();
-        assert_eq!(faults.len(), 5);
-        for (fault, key) in faults.iter().zip(["state", "limit", "after", "page", "limit"]) {
-            assert!(fault.starts_with(&format!("{key}: ")), "{fault}");
-        }
-        assert!(parse(&pairs(&[("limit", "1001")])).is_err() && parse(&pairs(&[("limit", "1e3")])).is_err());
-    }
-
-    #[test]
-    fn a_query_without_keys_is_the_first_page() {
-        let filter = parse(&[]).unwrap();
-        assert_eq!((filter.state, filter.lane, filter.after, filter.limit), (None, None, None, LIMIT_DEFAULT));
-        let filter =
-            parse(&pairs(&[("state", "parked"), ("lane", "retm"), ("after", "41"), ("limit", "1000")])).unwrap();
-        assert_eq!((filter.state, filter.after, filter.limit), (Some(State::Parked), Some(Seq(41)), LIMIT_MAX));
-        assert_eq!(filter.lane.as_deref(), Some("retm"));
     }
 
     #[test]

@@ -1,21 +1,18 @@
-//! Export and import of open redemptions, whole codes included: over the commands' socket alone.
+//! Export and import of open redemptions, whole codes included: for engineers alone.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::who::name;
+use super::rights::Asker;
 use super::{Admin, Problem};
-use crate::listen::Peer;
 use crate::redemption::Seq;
 use crate::store::{Exported, Import};
 
@@ -27,16 +24,6 @@ pub const IMPORT_ROWS_MAX: usize = 256;
 pub const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest name of a gateway, in characters.
 const FROM_CHARS_MAX: usize = 128;
-
-/// Whole codes leave and enter through the socket whose file permissions decide, and no other way.
-pub(super) async fn socket_only(request: Request, next: Next) -> Response {
-    let on_socket = request.extensions().get::<Peer>().is_some_and(|peer| peer.uid.is_some());
-    if on_socket {
-        return next.run(request).await;
-    }
-    let detail = "export and import are answered on the commands' Unix socket alone";
-    Problem::new(StatusCode::FORBIDDEN, detail).into_response()
-}
 
 /// `GET /api/v1/export?after=`
 pub(super) async fn export(State(admin): State<Arc<Admin>>, uri: Uri) -> Result<Json<Value>, Problem> {
@@ -62,14 +49,14 @@ struct Brought {
 /// `POST /api/v1/import`
 pub(super) async fn import(
     State(admin): State<Arc<Admin>>,
-    peer: Option<Extension<Peer>>,
+    Extension(asker): Extension<Asker>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Brought { from, rows } = brought(body)?;
     let configured = admin.queue.configured();
     let is_known = |lane: &str| configured.iter().any(|known| known.name() == lane);
     let strange: BTreeSet<String> = rows.iter().map(|row| row.lane.clone()).filter(|lane| !is_known(lane)).collect();
-    let by = name(peer.as_ref().map(|Extension(peer)| peer));
+    let by = asker.name().to_owned();
     let arrived = admin.queue.import(Import { rows, from, by }).await?;
     Ok(Json(json!({ "arrived": arrived, "not_configured": strange })))
 }

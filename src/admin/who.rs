@@ -1,16 +1,9 @@
-//! Who acts: the user behind the socket, or the console.
+//! The name of the user behind the socket.
 
 use std::io::Read;
 
-use crate::listen::Peer;
-
 /// How much of the user list is read, in bytes.
 const PASSWD_BYTES_MAX: u64 = 1024 * 1024;
-
-/// The name under which an action is recorded.
-pub(super) fn name(peer: Option<&Peer>) -> String {
-    peer.and_then(|peer| peer.uid).map_or_else(|| "console".to_owned(), user_name)
-}
 
 /// The name of the user with this id as the system lists it, else the number.
 #[must_use]
@@ -45,11 +38,5 @@ mod tests {
         assert_eq!(user(users, 0), "root");
         assert_eq!(user(users, 1000), "ops");
         assert_eq!((user(users, 7), user(users, 1)), ("uid 7".to_owned(), "uid 1".to_owned()));
-    }
-
-    #[test]
-    fn over_tcp_nobody_is_known() {
-        let peer = Peer { uid: None, addr: Some(([127, 0, 0, 1], 9).into()) };
-        assert_eq!((name(Some(&peer)), name(None)), ("console".to_owned(), "console".to_owned()));
     }
 }

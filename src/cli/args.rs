@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use super::options::{FlushArgs, HandledArgs, Shown, StatusArgs, VoidArgs, Wanted};
 use crate::redemption::State;
 
 /// Store-and-forward gateway for loyalty redemptions in stores.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "redeemd", version, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 done, 1 the command's own check failed, 64 usage, 69 daemon not reachable, \
-                        70 internal, 78 configuration. More in redeemd(8).")]
+                        70 internal, 73 state directory unusable, 75 another daemon runs, 78 configuration. More in redeemd(8).")]
 pub struct Cli {
     /// The settings file [default: /etc/redeemd/redeemd.toml]
     #[arg(long, global = true, value_name = "FILE")]
@@ -29,19 +31,21 @@ pub enum Command {
     /// Run the gateway in the foreground
     Run,
     /// Check the settings and print every problem
-    Check,
+    Check(CheckArgs),
     /// Show the books, the storage and every lane
-    Status,
+    Status(StatusArgs),
     /// List redemptions
     List(ListArgs),
     /// Show one redemption with everything that was done to it
     Show(ShowArgs),
     /// Send declined or parked redemptions again
     Retry(RetryArgs),
-    /// Close a pending or parked redemption for good
+    /// Close pending or parked redemptions for good
     Void(VoidArgs),
+    /// Note that a person has seen to redemptions that were refused, parked or lost
+    Handled(HandledArgs),
     /// Try a lane (or all) at once instead of waiting
-    Flush(LaneArgs),
+    Flush(FlushArgs),
     /// Hold a lane (or all): nothing is sent until it is released
     Hold(LaneArgs),
     /// Let a held lane (or all) go on
@@ -52,17 +56,29 @@ pub enum Command {
     Export(ExportArgs),
     /// Take over the redemptions that another gateway exported
     Import(ImportArgs),
+    /// Make the hash of a password that standard input gives, for `[[admin.user]]`
+    HashPassword,
+    /// Make a key and a certificate of the gateway's own, and print its fingerprint as a browser shows it
+    MakeCertificate(CertificateArgs),
     /// Be a provider to test against: the contract, and every fault on demand
     Sandbox(Box<crate::sandbox::SandboxArgs>),
     /// Play an outage against a sandbox provider with these settings; ends with the books
     Rehearse(crate::rehearse::RehearseArgs),
 }
 
+/// `check`
+#[derive(Args, Clone, Debug, Default)]
+pub struct CheckArgs {
+    /// Take warnings for faults too, and exit with 1
+    #[arg(long)]
+    pub strict: bool,
+}
+
 /// `list`
 #[derive(Args, Clone, Debug, Default)]
 pub struct ListArgs {
-    /// Only this state: pending, confirmed, declined, parked or voided
-    #[arg(long, value_parser = state)]
+    /// Only this state
+    #[arg(long, value_parser = states())]
     pub state: Option<State>,
     /// Only this lane
     #[arg(long)]
@@ -76,6 +92,12 @@ pub struct ListArgs {
     /// All of them, page after page
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
+    /// What else they have in common.
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// How they are shown.
+    #[command(flatten)]
+    pub shown: Shown,
 }
 
 /// `show`
@@ -99,17 +121,7 @@ pub struct RetryArgs {
     pub held: bool,
 }
 
-/// `void`
-#[derive(Args, Clone, Debug)]
-pub struct VoidArgs {
-    /// The redemption
-    pub id: String,
-    /// Why, in a few words; kept with the redemption
-    #[arg(long, value_name = "TEXT")]
-    pub note: String,
-}
-
-/// `flush`, `hold`, `release`
+/// `hold`, `release`
 #[derive(Args, Clone, Debug, Default)]
 pub struct LaneArgs {
     /// The lane; all of them without one
@@ -128,12 +140,15 @@ pub struct ReportArgs {
     /// Only up to this day, by the tills' own date
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub to: Option<String>,
+    /// Print comma-separated values
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
 }
 
 /// `export`
 #[derive(Args, Clone, Debug)]
 pub struct ExportArgs {
-    /// The file to write; it must not exist
+    /// The file to write; it must not exist. `-` writes to standard output
     pub file: PathBuf,
     /// Read this state directory, whose daemon does not run
     #[arg(long, value_name = "DIR")]
@@ -147,15 +162,32 @@ pub struct ImportArgs {
     pub file: PathBuf,
 }
 
-fn state(text: &str) -> Result<State, String> {
-    text.parse().map_err(|()| "one of pending, confirmed, declined, parked, voided".to_owned())
+/// `make-certificate`
+#[derive(Args, Clone, Debug)]
+pub struct CertificateArgs {
+    /// A name or address that browsers or tills call the gateway by
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// The certificate's file, new
+    #[arg(long, value_name = "FILE")]
+    pub cert_file: PathBuf,
+    /// The key's file, new
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
 }
 
+/// The states by their words, which completions know too.
+fn states() -> impl TypedValueParser<Value = State> {
+    PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(|word| word.parse().map_err(|()| "no state"))
+}
+
+/// A day that the calendar has.
 fn day(text: &str) -> Result<String, String> {
-    if is_day(text) { Ok(text.to_owned()) } else { Err("a day looks like 2026-11-01".to_owned()) }
+    let exists = is_day(text) && humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).is_ok();
+    if exists { Ok(text.to_owned()) } else { Err("a day looks like 2026-11-01, and must exist".to_owned()) }
 }
 
-/// Whether `text` has the form of a day. The calendar is not consulted: days are only compared.
+/// Whether `text` has the form of a day. The calendar is not consulted: a till's days are only compared.
 pub(super) fn is_day(text: &str) -> bool {
     text.len() == 10
         && text
@@ -205,7 +237,13 @@ mod tests {
             "redeemd list --limit 1001",
             "redeemd list --all --limit 5",
             "redeemd list --after -1",
+            "redeemd list --code CODE-1",
+            "redeemd list --code - --till 1",
+            "redeemd list --columns id,secret",
+            "redeemd status --watch --check",
             "redeemd report --from yesterday",
+            "redeemd report --from 2026-02-30",
+            "redeemd report --csv --json",
             "redeemd status x",
         ] {
             assert!(parse(wrong).is_err_and(|error| error.use_stderr()), "{wrong}");

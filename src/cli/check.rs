@@ -1,40 +1,91 @@
 //! `check`: every problem of the settings at once, and what is allowed but should be known.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::args::CheckArgs;
 use super::ask::{Daemon, host_name};
 use super::exit::{CliError, say};
-use crate::settings::{LoadOptions, Settings, load};
+use super::service_user;
+use crate::prepare::{Prepared, prepare, tills_may_use};
+use crate::settings::{DEFAULT_FILE, LoadOptions, Problems, Settings};
+
+/// The unit that holds the tills' sockets.
+pub(super) const SOCKET_UNIT: &str = "redeemd.socket";
 
 /// `redeemd check`
-pub(super) async fn check(file: Option<&Path>, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    let loaded = match load(&LoadOptions::of_process(file.map(Path::to_owned), host_name())) {
-        Ok(loaded) => loaded,
-        Err(problems) if json => {
-            for problem in &problems.0 {
-                let object = json!({ "problem": problem.message, "key": problem.key, "origin": problem.origin });
-                writeln!(out, "{object}")?;
-            }
-            return Err(CliError::Config(problems));
-        }
-        Err(problems) => return Err(problems.into()),
-    };
-    let mut warnings = loaded.warnings;
-    warnings.extend(left_behind(file, &loaded.settings).await);
-    for warning in &warnings {
-        if json {
-            writeln!(out, "{}", json!({ "warning": warning }))?;
-        } else {
-            say(&format!("warning: {warning}"));
-        }
+pub(super) async fn check(
+    file: Option<&Path>,
+    args: &CheckArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    // The service's own settings are looked at with its eyes, and only they belong to the socket unit.
+    let is_services = file.is_none_or(|file| file == Path::new(DEFAULT_FILE));
+    let sockets = if is_services { service_user::sockets().await } else { Vec::new() };
+    if is_services && let Some(done) = service_user::repeat(&sockets)? {
+        return done;
+    }
+    let found = prepare(&LoadOptions::of_process(file.map(Path::to_owned), host_name())).and_then(Prepared::whole);
+    let prepared =
+        found.and_then(|prepared| allowed(prepared, &sockets)).map_err(|problems| told(problems, json, out))?;
+    let settings = &prepared.loaded.settings;
+    let mut warnings = prepared.loaded.warnings;
+    warnings.extend(other_addresses(settings, &sockets));
+    warnings.extend(left_behind(file, settings).await);
+    for (kind, text) in
+        warnings.iter().map(|text| ("warning", text)).chain(prepared.loaded.notes.iter().map(|text| ("note", text)))
+    {
+        tell(kind, text, json, out)?;
+    }
+    if args.strict && !warnings.is_empty() {
+        return Err(CliError::Failed(format!("{} warnings, and --strict takes them for faults", warnings.len())));
     }
     if !json {
-        writeln!(out, "the settings are good")?;
+        writeln!(out, "the settings are good (looked at as the user {})", service_user::name())?;
     }
     Ok(())
+}
+
+fn told(problems: Problems, json: bool, out: &mut dyn Write) -> CliError {
+    if json {
+        for problem in &problems.0 {
+            let object = json!({ "problem": problem.message, "key": problem.key, "origin": problem.origin });
+            if let Err(error) = writeln!(out, "{object}") {
+                return error.into();
+            }
+        }
+    }
+    say(&format!("looked at as the user {}", service_user::name()));
+    CliError::Config(problems)
+}
+
+fn tell(kind: &str, text: &str, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    if json {
+        writeln!(out, "{}", json!({ kind: text }))?;
+    } else {
+        say(&format!("{kind}: {text}"));
+    }
+    Ok(())
+}
+
+/// What systemd will hand in has to keep the settings' rule too.
+fn allowed(prepared: Prepared, sockets: &[SocketAddr]) -> Result<Prepared, Problems> {
+    let settings = &prepared.loaded.settings;
+    let problems: Vec<_> = sockets.iter().filter_map(|address| tills_may_use(*address, settings).err()).collect();
+    if problems.is_empty() { Ok(prepared) } else { Err(Problems(problems)) }
+}
+
+fn other_addresses(settings: &Settings, sockets: &[SocketAddr]) -> Vec<String> {
+    let own = &settings.intake.listen;
+    let others = sockets.iter().filter(|address| !own.contains(address));
+    let unit = others.map(|address| format!("intake.listen: {SOCKET_UNIT} listens on {address}, which wins over it"));
+    let missing = own.iter().filter(|address| !sockets.is_empty() && !sockets.contains(address));
+    let settings = missing.map(|address| format!("intake.listen: {SOCKET_UNIT} does not listen on {address}"));
+    unit.chain(settings).collect()
 }
 
 /// What a running daemon still has to deliver to providers that the settings no longer name.
@@ -71,9 +122,22 @@ mod tests {
         assert!(orphans(&json!({}), &[]).is_empty());
     }
 
+    #[test]
+    fn the_units_addresses_are_held_against_those_of_the_settings() {
+        let text = "[intake]\nlisten = \"127.0.0.1:1\"\n[[provider]]\nname = \"a\"\nredeem_url = \"https://h/\"\ncredential = \"c\"";
+        let settings = crate::settings::parse(text, "host").unwrap().settings;
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        assert_eq!(other_addresses(&settings, &[]), [""; 0]);
+        assert_eq!(other_addresses(&settings, &[at("127.0.0.1:1")]), [""; 0]);
+        let said = other_addresses(&settings, &[at("10.0.0.1:1")]);
+        assert!(said.len() == 2 && said[0].contains("10.0.0.1:1") && said[1].contains("127.0.0.1:1"), "{said:?}");
+    }
+
     #[tokio::test]
     async fn a_missing_file_is_a_configuration_error() {
-        let error = check(Some(Path::new("/nonexistent/redeemd.toml")), false, &mut Vec::new()).await.unwrap_err();
+        let error = check(Some(Path::new("/nonexistent/redeemd.toml")), &CheckArgs::default(), false, &mut Vec::new())
+            .await
+            .unwrap_err();
         assert_eq!(error.exit(), super::super::Exit::Config);
     }
 }

@@ -21,6 +21,10 @@ pub enum Exit {
     Unavailable = 69,
     /// A fault of this program or this machine.
     Internal = 70,
+    /// The state directory cannot be used: it is read-only, full, or somebody else's.
+    CannotCreate = 73,
+    /// Another daemon works on the state directory: it may end.
+    TryAgain = 75,
     /// The settings are wrong, or what they name cannot be used.
     Config = 78,
 }
@@ -133,6 +137,7 @@ mod tests {
     fn exit_codes_are_those_of_sysexits() {
         let codes = [Exit::Ok, Exit::Failed, Exit::Usage, Exit::Unavailable, Exit::Internal, Exit::Config];
         assert_eq!(codes.map(|exit| exit as u8), [0, 1, 64, 69, 70, 78]);
+        assert_eq!([Exit::CannotCreate as u8, Exit::TryAgain as u8], [73, 75]);
     }
 
     #[test]

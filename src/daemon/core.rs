@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::DaemonError;
-use super::lanes::Lanes;
+use super::lanes::{Broken, Lanes};
 use super::upkeep::Upkeep;
 use crate::admin::{self, Admin};
 use crate::alert::Alerts;
@@ -46,6 +46,7 @@ pub struct Parts<R> {
 pub struct Core<R> {
     pub(super) queue: Queue,
     clock: Clock,
+    credentials_dir: Option<PathBuf>,
     intake: Arc<Intake>,
     admin: Arc<Admin>,
     lanes: Lanes<R>,
@@ -55,10 +56,10 @@ pub struct Core<R> {
 
 impl<R: Road + Clone> Core<R> {
     /// Brings up every lane of the settings; what is accepted from now on gets the provider's own answer if its lane
-    /// is up.
+    /// is up. A provider whose settings cannot be used has its lane held.
     ///
     /// # Errors
-    /// A provider's settings cannot be used, or the store takes nothing.
+    /// The store takes nothing.
     pub async fn start(settings: &Settings, parts: Parts<R>) -> Result<Self, DaemonError> {
         let Parts { queue, clock, notify, credentials_dir, .. } = &parts;
         let (ready, is_ready) = watch::channel(false);
@@ -70,12 +71,13 @@ impl<R: Road + Clone> Core<R> {
             ready: is_ready,
         };
         let admin = Arc::new(Admin::new(queue.clone(), info));
-        let upkeep = Upkeep::new(notify, settings.retention.settled);
+        admin.set_rules(admin::Rules::of(settings, credentials_dir.clone()));
+        let upkeep = Upkeep::new(notify, retention(settings));
         let (queue, clock, credentials_dir) = (queue.clone(), clock.clone(), credentials_dir.clone());
         let mut lanes = Lanes::new(&settings.gateway.name, parts);
-        lanes.set(settings).await?;
-        let intake = Intake::new(settings, queue.clone(), lanes.checker(), credentials_dir);
-        Ok(Self { queue, clock, intake, admin, lanes, upkeep, ready })
+        lanes.set(settings, Broken::IsHeld).await?;
+        let intake = Intake::new(settings, queue.clone(), lanes.checker(), credentials_dir.clone());
+        Ok(Self { queue, clock, credentials_dir, intake, admin, lanes, upkeep, ready })
     }
 
     /// Intake listens: `readyz` says so.
@@ -109,15 +111,16 @@ impl<R: Road + Clone> Core<R> {
         }
     }
 
-    /// Takes over everything that a reload can change.
+    /// Takes over everything that a reload can change, or nothing.
     ///
     /// # Errors
-    /// Some of it cannot be used.
+    /// Some of it cannot be used; what held before holds.
     pub async fn reconfigure(&mut self, settings: &Settings) -> Result<(), DaemonError> {
-        self.lanes.set(settings).await?;
+        self.lanes.set(settings, Broken::IsRefused).await?;
         self.queue.set_offline(settings.offline.clone());
         self.intake.reload(settings);
-        self.upkeep.set_retention(settings.retention.settled);
+        self.admin.set_rules(admin::Rules::of(settings, self.credentials_dir.clone()));
+        self.upkeep.set_retention(retention(settings));
         Ok(())
     }
 
@@ -130,4 +133,9 @@ impl<R: Road + Clone> Core<R> {
         }
         self.lanes.stop().await;
     }
+}
+
+fn retention(settings: &Settings) -> crate::store::Retention {
+    let crate::settings::Retention { settled, codes } = settings.retention;
+    crate::store::Retention { settled, codes }
 }

@@ -1,66 +1,83 @@
 //! The listeners: the tills', the operators' and the commands' socket.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::DaemonError;
+use super::{DaemonError, place};
 use crate::admin::{self, Admin};
 use crate::intake::{self, Intake};
 use crate::listen::{self, Bounds, Certificate, Socket};
-use crate::notify;
+use crate::notify::{self, Handed};
+use crate::prepare::{Prepared, tills_may_use};
 use crate::settings::Settings;
 
-/// `FileDescriptorName=` of the tills' socket in `redeemd.socket`.
-const TILLS_SOCKET: &str = "tills";
+/// The names of sockets that systemd hands in, `FileDescriptorName=`; without one, it is the unit's name.
+const TILLS_NAMES: [&str; 2] = ["tills", "redeemd.socket"];
+const ADMIN_NAME: &str = "admin";
+/// The most connections of operators and commands, on each listener.
+const ADMIN_CONNECTIONS_MAX: usize = 128;
+/// Descriptors that are for the store, the providers and what else the process opens.
+const OTHER_FILES_MAX: usize = 256;
 
 /// Bound, then serving.
 pub(super) struct Listeners {
-    tills: Option<Socket>,
+    tills: Vec<Socket>,
     admin: Vec<Socket>,
-    certificate: Option<Certificate>,
+    certificates: Vec<Certificate>,
+    /// Of each of the tills' listeners.
+    connections_max: usize,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
 
 impl Listeners {
-    /// Binds everything, or takes what systemd hands in.
-    pub(super) fn bind(settings: &Settings) -> Result<Self, DaemonError> {
-        let tills = tills_listener(settings)?;
-        let certificate = settings
-            .intake
-            .tls
-            .as_ref()
-            .map(|files| Certificate::open(files).map_err(|fault| DaemonError::Certificate(fault.to_string())))
-            .transpose()?;
-        let tills = match &certificate {
-            Some(certificate) => Socket::Tls(tills, certificate.clone()),
-            None => Socket::Tcp(tills),
+    /// Takes what systemd hands in, and binds what it did not. `open_files_max` bounds the connections.
+    pub(super) fn bind(prepared: &Prepared, open_files_max: Option<u64>) -> Result<Self, DaemonError> {
+        let settings = &prepared.loaded.settings;
+        let handed = Taken::of(notify::listen_fds()?, settings)?;
+        let tills = handed.tills.or_else_bind(&settings.intake.listen)?;
+        let tcp = handed.admin.or_else_bind(&[settings.admin.listen])?;
+        let commands = match handed.commands {
+            listeners if !listeners.is_empty() => listeners,
+            _ => vec![commands(settings)?],
         };
-        let admin = vec![Socket::Tcp(tcp(settings.admin.listen)?), Socket::Unix(unix(&settings.admin.socket)?)];
-        Ok(Self { tills: Some(tills), admin, certificate, stop: watch::Sender::new(false), tasks: JoinSet::new() })
+        let admin = tcp.into_iter().map(|listener| secured(listener, prepared.admin_certificate.as_ref()));
+        let connections_max = connections_max(open_files_max, tills.len());
+        let certificates = [&prepared.tills_certificate, &prepared.admin_certificate];
+        Ok(Self {
+            tills: tills.into_iter().map(|one| secured(one, prepared.tills_certificate.as_ref())).collect(),
+            admin: admin.chain(commands.into_iter().map(Socket::Unix)).collect(),
+            certificates: certificates.into_iter().flatten().cloned().collect(),
+            connections_max,
+            stop: watch::Sender::new(false),
+            tasks: JoinSet::new(),
+        })
     }
 
     /// Serves tills and operators.
-    pub(super) fn serve(&mut self, intake: Arc<Intake>, admin: &Arc<Admin>) {
-        if let Some(socket) = self.tills.take() {
-            self.tasks.spawn(listen::serve(socket, intake::router(intake), Bounds::default(), self.stop.subscribe()));
-        }
-        let bounds = Bounds { connections_max: 128, ..Bounds::default() };
-        for socket in self.admin.drain(..) {
-            self.tasks.spawn(listen::serve(socket, admin::router(Arc::clone(admin)), bounds, self.stop.subscribe()));
-        }
+    pub(super) fn serve(&mut self, intake: &Arc<Intake>, admin: &Arc<Admin>) {
+        let tills = std::mem::take(&mut self.tills);
+        let router = intake::router(Arc::clone(intake));
+        self.tasks.spawn(listen::serve_all(tills, router, Bounds::of_process(), self.stop.subscribe()));
+        // Whoever reads here needs no token.
+        let bounds =
+            Bounds { connections_max: 128, strangers_max: 128, strangers_of_source_max: 128, ..Bounds::default() };
+        admin.closes_with(self.stop.subscribe());
+        let operators = std::mem::take(&mut self.admin);
+        let router = admin::router(Arc::clone(admin));
+        self.tasks.spawn(listen::serve_all(operators, router, bounds, self.stop.subscribe()));
     }
 
-    /// Reads the tills' certificate again.
-    pub(super) fn reload(&self) -> Result<(), String> {
-        match &self.certificate {
-            Some(certificate) => certificate.reload().map_err(|fault| format!("intake.tls: {fault}")),
-            None => Ok(()),
+    /// Reads the certificates again. They were good a moment ago; one that is not keeps the old one in use.
+    pub(super) fn reload(&self) {
+        for certificate in &self.certificates {
+            if let Err(fault) = certificate.reload() {
+                tracing::warn!(%fault, "a certificate cannot be used; the old one stays");
+            }
         }
     }
 
@@ -78,33 +95,82 @@ impl Listeners {
     }
 }
 
-fn tills_listener(settings: &Settings) -> Result<TcpListener, DaemonError> {
-    let mut handed = notify::listen_fds()?;
-    let Some(listener) = handed.take_tcp(TILLS_SOCKET).or_else(|| handed.take_tcp("redeemd.socket")) else {
-        warn_of_left(&handed);
-        return tcp(settings.intake.listen);
-    };
-    warn_of_left(&handed);
-    let place = settings.intake.listen.to_string();
-    let address = listener.local_addr().map_err(|error| DaemonError::Listen { place: place.clone(), error })?;
-    if address != settings.intake.listen {
-        tracing::warn!(%address, setting = place, "systemd hands in another address than intake.listen: systemd's counts");
-    }
-    let is_open = settings.intake.tills.is_empty() && !settings.intake.allow_anonymous;
-    if is_open && !address.ip().is_loopback() {
-        return Err(DaemonError::OpenSocket { address });
-    }
-    TcpListener::from_std(listener).map_err(|error| DaemonError::Listen { place, error })
+/// What systemd handed in, each for whom it is.
+#[derive(Default)]
+struct Taken {
+    tills: Tcp,
+    admin: Tcp,
+    commands: Vec<UnixListener>,
 }
 
-/// A socket that nobody takes would keep its clients waiting without a word.
-fn warn_of_left(handed: &notify::Sockets) {
-    for name in handed.left() {
-        tracing::warn!(name, "systemd hands in a socket that is not used: only FileDescriptorName=tills is");
+#[derive(Default)]
+struct Tcp(Vec<TcpListener>);
+
+impl Taken {
+    /// A socket that nobody would serve keeps its clients waiting without a word, so it is an error.
+    fn of(handed: Vec<(String, Handed)>, settings: &Settings) -> Result<Self, DaemonError> {
+        let mut taken = Self::default();
+        for (name, socket) in handed {
+            match socket {
+                Handed::Tcp(listener) if TILLS_NAMES.contains(&name.as_str()) => {
+                    taken.tills.0.push(tills(listener, settings)?);
+                }
+                Handed::Tcp(listener) if name == ADMIN_NAME => taken.admin.0.push(operators(listener, settings)?),
+                Handed::Unix(listener) if name == ADMIN_NAME => {
+                    taken.commands.push(UnixListener::from_std(listener).map_err(told(&name))?);
+                }
+                Handed::Tcp(_) => return Err(DaemonError::StraySocket { name, kind: "a TCP" }),
+                Handed::Unix(_) => return Err(DaemonError::StraySocket { name, kind: "a Unix" }),
+            }
+        }
+        Ok(taken)
     }
 }
 
-fn tcp(address: std::net::SocketAddr) -> Result<TcpListener, DaemonError> {
+impl Tcp {
+    fn or_else_bind(self, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, DaemonError> {
+        if !self.0.is_empty() {
+            return Ok(self.0);
+        }
+        addresses.iter().map(|address| bound(*address)).collect()
+    }
+}
+
+fn tills(listener: std::net::TcpListener, settings: &Settings) -> Result<TcpListener, DaemonError> {
+    let address = listener.local_addr().map_err(told("tills"))?;
+    if !settings.intake.listen.contains(&address) {
+        tracing::warn!(%address, "systemd hands in another address than intake.listen: systemd's counts");
+    }
+    tills_may_use(address, settings).map_err(|problem| DaemonError::OpenSocket(problem.to_string()))?;
+    TcpListener::from_std(listener).map_err(told("tills"))
+}
+
+fn operators(listener: std::net::TcpListener, settings: &Settings) -> Result<TcpListener, DaemonError> {
+    let address = listener.local_addr().map_err(told(ADMIN_NAME))?;
+    let admin = &settings.admin;
+    let is_guarded = admin.tls.is_some() && !admin.users.is_empty() && !admin.hosts.is_empty();
+    if !is_guarded && !address.ip().to_canonical().is_loopback() {
+        let why = format!(
+            "systemd hands in {address} for admin, which is beyond loopback: it needs [admin.tls], an [[admin.user]] and hosts"
+        );
+        return Err(DaemonError::OpenSocket(why));
+    }
+    TcpListener::from_std(listener).map_err(told(ADMIN_NAME))
+}
+
+fn told(name: &str) -> impl Fn(std::io::Error) -> DaemonError {
+    let place = format!("the socket {name} handed in by systemd");
+    move |error| DaemonError::Listen { place: place.clone(), error }
+}
+
+fn secured(listener: TcpListener, certificate: Option<&Certificate>) -> Socket {
+    match certificate {
+        Some(certificate) => Socket::Tls(listener, certificate.clone()),
+        None => Socket::Tcp(listener),
+    }
+}
+
+fn bound(address: SocketAddr) -> Result<TcpListener, DaemonError> {
     let told = |error| DaemonError::Listen { place: address.to_string(), error };
     let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }
         .map_err(told)?;
@@ -114,15 +180,28 @@ fn tcp(address: std::net::SocketAddr) -> Result<TcpListener, DaemonError> {
     socket.listen(1024).map_err(told)
 }
 
-/// The commands' socket: whoever may open it may act, so the file's group decides.
-fn unix(path: &Path) -> Result<UnixListener, DaemonError> {
-    let told = |error| DaemonError::Listen { place: path.display().to_string(), error };
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(told(error)),
-        // The state directory's lock says that nobody else serves here.
-        Ok(()) | Err(_) => {}
+fn commands(settings: &Settings) -> Result<UnixListener, DaemonError> {
+    let path = &settings.admin.socket;
+    place::listen(path).map_err(|error| DaemonError::Listen { place: path.display().to_string(), error })
+}
+
+/// How many connections each of the tills' `listeners` may hold, so that no descriptor is missing elsewhere.
+fn connections_max(open_files_max: Option<u64>, listeners: usize) -> usize {
+    let usual = Bounds::default().connections_max;
+    let Some(files) = open_files_max.and_then(|files| usize::try_from(files).ok()) else { return usual };
+    let left = files.saturating_sub(OTHER_FILES_MAX + 2 * ADMIN_CONNECTIONS_MAX);
+    (left / listeners.max(1)).clamp(1, usual)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_the_store_and_the_lanes() {
+        assert_eq!(connections_max(None, 1), 1024);
+        assert_eq!(connections_max(Some(4096), 1), 1024);
+        assert_eq!(connections_max(Some(1024), 2), 256);
+        assert_eq!(connections_max(Some(64), 1), 1);
     }
-    let listener = UnixListener::bind(path).map_err(told)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(told)?;
-    Ok(listener)
 }

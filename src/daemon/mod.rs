@@ -1,8 +1,11 @@
 //! Start order, signals, ordered shutdown.
 
 mod core;
+mod held;
 mod lanes;
 mod listeners;
+mod place;
+mod process;
 mod reload;
 mod upkeep;
 
@@ -18,8 +21,9 @@ use crate::clock::Clock;
 use crate::forwarder::MakeRoad;
 use crate::network;
 use crate::notify::{Notify, SocketsError};
+use crate::prepare::Prepared;
 use crate::queue::{LaneSettings, Queue, QueueError};
-use crate::settings::{LoadOptions, Loaded, Settings};
+use crate::settings::{LoadOptions, Settings};
 use crate::store::{Found, OpenReport, Store, StoreError};
 use crate::upstream::{Context, Upstream};
 pub use core::{Core, Parts};
@@ -28,7 +32,8 @@ use listeners::Listeners;
 /// Why the daemon did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// The state directory or the database cannot be used as they are: a person has to look. Exit code 78.
+    /// The state directory or the database cannot be used as they are. Exit code 75 while another daemon works there,
+    /// 78 for a database of a newer version or of another program, else 73.
     #[error("{}", named(.path, .error))]
     State {
         /// The database.
@@ -45,17 +50,19 @@ pub enum DaemonError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// The settings' own rule for `intake.listen`, for a socket that systemd hands in. Exit code 78.
+    /// A socket that systemd hands in breaks a rule of the settings. Exit code 78.
+    #[error("{0}")]
+    OpenSocket(String),
+    /// systemd hands in a socket that is nobody's. Exit code 78.
     #[error(
-        "systemd hands in {address}, which is beyond loopback, and no till has a token: give the tills tokens, or set intake.allow_anonymous"
+        "systemd hands in {kind} socket with the name {name}, which nobody serves: FileDescriptorName= is tills (TCP) or admin (TCP or Unix)"
     )]
-    OpenSocket {
-        /// Where it listens.
-        address: std::net::SocketAddr,
+    StraySocket {
+        /// Its `FileDescriptorName=`.
+        name: String,
+        /// `a TCP` or `a Unix`.
+        kind: &'static str,
     },
-    /// The certificate of the tills' listener cannot be used. Exit code 78.
-    #[error("intake.tls: {0}")]
-    Certificate(String),
     /// The sockets handed in by systemd cannot be used. Exit code 78.
     #[error(transparent)]
     Sockets(#[from] SocketsError),
@@ -90,27 +97,16 @@ impl From<QueueError> for DaemonError {
 }
 
 /// Everything that runs.
-struct Daemon {
+pub struct Daemon {
     options: LoadOptions,
     settings: Settings,
+    signals: Signals,
     core: Core<Upstream>,
     notify: Arc<Notify>,
     listeners: Listeners,
     /// Tasks that end by themselves at the stop: the network's watcher, the alerts.
     helpers: JoinSet<()>,
     stop_helpers: watch::Sender<bool>,
-}
-
-/// Runs the daemon until it is told to stop.
-///
-/// # Errors
-/// It could not start, or it had to stop by itself.
-pub async fn run(loaded: Loaded, options: LoadOptions) -> Result<(), DaemonError> {
-    let mut signals = Signals::new()?;
-    let mut daemon = Daemon::start(loaded, options).await?;
-    let ended = daemon.serve(&mut signals).await;
-    daemon.stop().await;
-    ended
 }
 
 struct Signals {
@@ -131,12 +127,19 @@ impl Signals {
 }
 
 impl Daemon {
-    async fn start(loaded: Loaded, options: LoadOptions) -> Result<Self, DaemonError> {
-        let Loaded { settings, credentials_dir, .. } = loaded;
+    /// Starts everything that the settings ask for; `options` are for reloads.
+    ///
+    /// # Errors
+    /// It could not start.
+    pub async fn start(prepared: Prepared, options: LoadOptions) -> Result<Self, DaemonError> {
+        process::hide();
+        let open_files_max = process::raise_open_files();
+        let signals = Signals::new()?;
+        let (settings, credentials_dir) = (&prepared.loaded.settings, &prepared.loaded.credentials_dir);
         let (clock, notify) = (Clock::system(), Arc::new(Notify::from_env()));
         // The store first: its lock says that nobody else serves here, and makes the place for the commands' socket.
-        let queue = notify.while_it_takes(|| open_queue(&settings, &clock))?;
-        let mut listeners = Listeners::bind(&settings)?;
+        let queue = notify.while_it_takes(|| open_queue(settings, &clock))?;
+        let mut listeners = Listeners::bind(&prepared, open_files_max)?;
         let (stop_helpers, stop) = watch::channel(false);
         let mut helpers = JoinSet::new();
         let network = watch_network(&mut helpers, stop.clone());
@@ -150,11 +153,13 @@ impl Daemon {
             .map_err(|error| DaemonError::Provider { lane: "[alert]".to_owned(), why: error.to_string() })?;
         helpers.spawn(alerts.clone().run(told_to_stop(stop)));
         let (make_road, watched) = (road_maker(context), Arc::clone(&notify));
+        let credentials_dir = credentials_dir.clone();
         let parts = Parts { queue, clock, seed: seed(), make_road, network, alerts, notify: watched, credentials_dir };
-        let core = Core::start(&settings, parts).await?;
-        listeners.serve(Arc::clone(core.intake()), core.admin());
+        let core = Core::start(settings, parts).await?;
+        listeners.serve(core.intake(), core.admin());
         core.listening();
-        let daemon = Self { options, settings, core, notify, listeners, helpers, stop_helpers };
+        let settings = prepared.loaded.settings;
+        let daemon = Self { options, settings, signals, core, notify, listeners, helpers, stop_helpers };
         daemon.warn_of_orphans();
         daemon.tell_status();
         daemon.notify.ready();
@@ -162,12 +167,22 @@ impl Daemon {
         Ok(daemon)
     }
 
-    async fn serve(&mut self, signals: &mut Signals) -> Result<(), DaemonError> {
+    /// Serves until it is told to stop, then stops in order.
+    ///
+    /// # Errors
+    /// It had to stop by itself.
+    pub async fn run(mut self) -> Result<(), DaemonError> {
+        let ended = self.serve().await;
+        self.stop().await;
+        ended
+    }
+
+    async fn serve(&mut self) -> Result<(), DaemonError> {
         loop {
             tokio::select! {
-                _ = signals.terminate.recv() => return Ok(()),
-                _ = signals.interrupt.recv() => return Ok(()),
-                _ = signals.hangup.recv() => self.reload().await,
+                _ = self.signals.terminate.recv() => return Ok(()),
+                _ = self.signals.interrupt.recv() => return Ok(()),
+                _ = self.signals.hangup.recv() => self.reload().await,
                 () = self.listeners.ended() => return Err(DaemonError::System("a listener ended".to_owned())),
                 worked = self.core.work() => {
                     worked?;

@@ -1,23 +1,24 @@
-//! SIGHUP: the settings are read again; a faulty file changes nothing.
+//! SIGHUP: the settings are read again; a fault changes nothing.
 
 use super::Daemon;
-use crate::settings::{Loaded, load, needs_restart};
+use crate::prepare::{Prepared, prepare};
+use crate::settings::{Problems, needs_restart};
 
 impl Daemon {
     /// Reads the settings again and says how that went, to systemd, to the log and in `status`.
     pub(super) async fn reload(&mut self) {
         self.notify.reloading();
-        let faults = match load(&self.options) {
-            Ok(loaded) => self.take_over(loaded).await,
-            Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+        let faults = match prepare(&self.options).and_then(Prepared::whole) {
+            Ok(prepared) => self.take_over(prepared).await,
+            Err(Problems(problems)) => problems.iter().map(ToString::to_string).collect(),
         };
         for fault in &faults {
-            tracing::error!("reload: {fault}");
+            tracing::warn!("reload: {fault}");
         }
         if faults.is_empty() {
             tracing::info!("the settings were read again");
         } else {
-            tracing::error!("the old settings stay in force");
+            tracing::warn!("the reload changed nothing: the old settings stay in force");
         }
         self.core.queue.set_reload_faults(faults);
         self.warn_of_orphans();
@@ -25,21 +26,20 @@ impl Daemon {
         self.tell_status();
     }
 
-    async fn take_over(&mut self, loaded: Loaded) -> Vec<String> {
-        let Loaded { settings, warnings, .. } = loaded;
-        for warning in warnings {
+    /// All that is new has been made; only the store can still refuse it.
+    async fn take_over(&mut self, prepared: Prepared) -> Vec<String> {
+        let Prepared { loaded, .. } = prepared;
+        for warning in loaded.warnings.iter().chain(&loaded.notes) {
             tracing::warn!("{warning}");
         }
-        for key in needs_restart(&self.settings, &settings) {
-            tracing::warn!(key, "this change takes a restart");
-        }
-        if let Err(fault) = self.listeners.reload() {
-            return vec![fault];
-        }
-        if let Err(fault) = self.core.reconfigure(&settings).await {
+        if let Err(fault) = self.core.reconfigure(&loaded.settings).await {
             return vec![fault.to_string()];
         }
-        self.settings = settings;
+        for key in needs_restart(&self.settings, &loaded.settings) {
+            tracing::warn!(key, "this change takes a restart");
+        }
+        self.listeners.reload();
+        self.settings = loaded.settings;
         Vec::new()
     }
 }

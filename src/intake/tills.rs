@@ -1,27 +1,51 @@
 //! Which till asks: its bearer token, compared in constant time and followed as its file changes.
 
-use std::os::unix::fs::MetadataExt;
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
 
+use crate::files::{self, LOOK_EVERY};
+use crate::fold;
 use crate::redemption::Fingerprint;
 use crate::settings::{SecretSource, Till};
 
 /// The till that everybody is when none is configured.
 const ANONYMOUS: &str = "anonymous";
-/// How often the token files are looked at while tills ask; nothing looks while none does.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The tills and their tokens.
 pub(super) struct Tills {
     anonymous: Arc<str>,
     credentials_dir: Option<PathBuf>,
     are_configured: bool,
+    /// Of the tills that may not redeem for everything.
+    bindings: HashMap<String, Binding>,
     followed: Mutex<Followed>,
+}
+
+/// What a till may redeem for, folded; an empty list: all.
+struct Binding {
+    businesses: Vec<String>,
+    branches: Vec<String>,
+}
+
+impl Binding {
+    fn of(till: &Till) -> Option<(String, Self)> {
+        let folded = |all: &[String]| all.iter().map(|one| fold::code(one).into_owned()).collect::<Vec<_>>();
+        let binding = Self { businesses: folded(&till.businesses), branches: folded(&till.branches) };
+        let is_bound = !binding.businesses.is_empty() || !binding.branches.is_empty();
+        is_bound.then(|| (till.name.clone(), binding))
+    }
+}
+
+/// Whether `value` is one of the folded `names`, or there are none.
+fn is_one_of(value: &str, names: &[String]) -> bool {
+    let folded: Cow<'_, str> = fold::code(value);
+    names.is_empty() || names.iter().any(|name| *name == folded)
 }
 
 struct Followed {
@@ -34,18 +58,20 @@ struct Known {
     source: SecretSource,
     /// Of its token; the token itself is not kept. `None` as long as it could not be read.
     token: Option<Fingerprint>,
-    /// What its file looked like when it was last read, in vain or not.
-    mark: Option<Mark>,
+    /// Its file, from when it was last read, in vain or not.
+    file: files::Followed,
 }
-
-/// What changes when a file's content does: device, inode, size, seconds and nanoseconds of its change.
-type Mark = (u64, u64, u64, i64, i64);
 
 impl Tills {
     pub(super) fn new(tills: &[Till], credentials_dir: Option<&Path>) -> Self {
         let known = tills.iter().map(|till| {
-            let Till { name, token } = till;
-            let mut known = Known { name: name.as_str().into(), source: token.clone(), token: None, mark: None };
+            let Till { name, token, .. } = till;
+            let mut known = Known {
+                name: name.as_str().into(),
+                source: token.clone(),
+                token: None,
+                file: token.followed(credentials_dir),
+            };
             known.read(credentials_dir);
             known
         });
@@ -53,6 +79,7 @@ impl Tills {
             anonymous: ANONYMOUS.into(),
             credentials_dir: credentials_dir.map(Path::to_owned),
             are_configured: !tills.is_empty(),
+            bindings: tills.iter().filter_map(Binding::of).collect(),
             followed: Mutex::new(Followed { looked_at: Instant::now(), tills: known.collect() }),
         }
     }
@@ -60,6 +87,17 @@ impl Tills {
     /// Whether tokens are asked for.
     pub(super) fn are_configured(&self) -> bool {
         self.are_configured
+    }
+
+    /// What `till` asks for and is not set up for: a message for each field; empty where it may ask. A Check Reward
+    /// names no branch.
+    pub(super) fn beyond_binding(&self, till: &str, business: &str, branch: Option<&str>) -> Vec<String> {
+        let Some(binding) = self.bindings.get(till) else { return Vec::new() };
+        let business_fits = is_one_of(business, &binding.businesses);
+        let branch_fits = branch.is_none_or(|branch| is_one_of(branch, &binding.branches));
+        let told = |field: &str| format!("this till is not set up for this {field}");
+        let fields = [(business_fits, "business_refrence"), (branch_fits, "branch_id")];
+        fields.into_iter().filter(|(fits, _)| !fits).map(|(_, field)| told(field)).collect()
     }
 
     /// The till whose token these headers carry.
@@ -87,7 +125,7 @@ impl Followed {
     fn follow(&mut self, credentials_dir: Option<&Path>) {
         self.looked_at = Instant::now();
         for till in &mut self.tills {
-            if mark(&till.source, credentials_dir) != till.mark {
+            if till.file.has_changed() {
                 till.read(credentials_dir);
             }
         }
@@ -110,7 +148,6 @@ impl Known {
     /// A token that cannot be read now leaves the earlier one in force: a file that is being replaced must not turn
     /// a till away. A reload begins without earlier ones.
     fn read(&mut self, credentials_dir: Option<&Path>) {
-        self.mark = mark(&self.source, credentials_dir);
         match self.source.read(credentials_dir) {
             Ok(token) => self.token = Some(fingerprint(token.reveal())),
             Err(error) => {
@@ -119,11 +156,6 @@ impl Known {
             }
         }
     }
-}
-
-fn mark(source: &SecretSource, credentials_dir: Option<&Path>) -> Option<Mark> {
-    let meta = std::fs::metadata(source.path(credentials_dir)?).ok()?;
-    Some((meta.dev(), meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec()))
 }
 
 /// Fingerprints have one length, so that comparing them does not tell a token's.
@@ -159,9 +191,24 @@ mod tests {
     fn two(folder: &TempDir) -> Tills {
         let tills = ["one", "two"].map(|name| {
             fs::write(folder.path().join(name), format!("{name}-token\n")).expect("written");
-            Till { name: name.to_owned(), token: SecretSource::Credential(name.to_owned()) }
+            Till::new(name, SecretSource::Credential(name.to_owned()))
         });
         Tills::new(&tills, Some(folder.path()))
+    }
+
+    #[test]
+    fn a_bound_till_asks_for_its_own_however_they_are_written_and_an_unbound_one_for_all() {
+        let token = || SecretSource::Credential("none".to_owned());
+        let bound = Till {
+            businesses: vec!["Shop-1".to_owned(), "cafe".to_owned()],
+            branches: vec!["\u{667}".to_owned()],
+            ..Till::new("bound", token())
+        };
+        let tills = Tills::new(&[bound, Till::new("free", token())], None);
+        let beyond = |till: &str, business: &str, branch| tills.beyond_binding(till, business, branch).len();
+        assert_eq!((beyond("bound", " SHOP-1", Some("7")), beyond("bound", "cafe", None)), (0, 0));
+        assert_eq!((beyond("bound", "shop-2", Some("7")), beyond("bound", "shop-2", Some("8"))), (1, 2));
+        assert_eq!(beyond("free", "anything", Some("8")), 0);
     }
 
     #[test]
@@ -212,8 +259,7 @@ mod tests {
         fs::remove_file(folder.path().join("two")).expect("removed");
         tills.look_now();
         assert!(asks(&tills, "one-token").is_some() && asks(&tills, "two-token").is_some());
-        let known =
-            ["one", "two"].map(|name| Till { name: name.to_owned(), token: SecretSource::Credential(name.to_owned()) });
+        let known = ["one", "two"].map(|name| Till::new(name, SecretSource::Credential(name.to_owned())));
         let reloaded = Tills::new(&known, Some(folder.path()));
         assert!(asks(&reloaded, "one-token").is_none() && asks(&reloaded, "two-token").is_none());
         assert!(asks(&reloaded, "").is_none(), "no token is nobody's token");

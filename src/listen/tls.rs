@@ -1,30 +1,30 @@
 //! The tills' TLS: a certificate and its key, followed as their files change.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use crate::files::{self, FileFault, Followed, LOOK_EVERY};
 use crate::settings::Tls;
 
-/// How often the files are looked at while clients connect; nothing looks while none does.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The largest certificate chain or key, in bytes.
+const PEM_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Why a certificate or its key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateFault {
     /// A file cannot be read.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {fault}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
+        /// Why.
+        fault: FileFault,
     },
     /// A file is not PEM or lacks what should be in it.
     #[error("{}: there is no {what} in PEM form in it", path.display())]
@@ -48,22 +48,19 @@ pub enum CertificateFault {
 
 /// A certificate with its key. Cheap to clone; all clones follow the files together.
 #[derive(Clone)]
-pub struct Certificate(Arc<Followed>);
+pub struct Certificate(Arc<Shared>);
 
-struct Followed {
+struct Shared {
     files: Tls,
     current: Mutex<Current>,
 }
 
 struct Current {
     acceptor: TlsAcceptor,
-    /// What the files looked like when they were last read, in vain or not.
-    marks: [Option<Mark>; 2],
+    /// Certificate and key, from when they were last read, in vain or not.
+    followed: [Followed; 2],
     looked_at: Instant,
 }
-
-/// What changes when a file's content does: device, inode, size, seconds and nanoseconds of its change.
-type Mark = (u64, u64, u64, i64, i64);
 
 impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -74,15 +71,15 @@ impl std::fmt::Debug for Certificate {
 impl Certificate {
     /// Reads the files.
     pub fn open(files: &Tls) -> Result<Self, CertificateFault> {
-        let marks = marks(files);
-        let current = Current { acceptor: read(files)?, marks, looked_at: Instant::now() };
-        Ok(Self(Arc::new(Followed { files: files.clone(), current: Mutex::new(current) })))
+        let followed = [&files.cert_file, &files.key_file].map(|path| Followed::new(Some(path.clone())));
+        let current = Current { acceptor: read(files)?, followed, looked_at: Instant::now() };
+        Ok(Self(Arc::new(Shared { files: files.clone(), current: Mutex::new(current) })))
     }
 
     /// Reads the files again now; after an error the old certificate stays in use.
     pub fn reload(&self) -> Result<(), CertificateFault> {
         let mut current = self.current();
-        current.marks = marks(&self.0.files);
+        current.has_changed();
         current.acceptor = read(&self.0.files)?;
         Ok(())
     }
@@ -98,11 +95,9 @@ impl Certificate {
     }
 
     fn follow(&self, current: &mut Current) {
-        let marks = marks(&self.0.files);
-        if marks == current.marks {
+        if !current.has_changed() {
             return;
         }
-        current.marks = marks;
         match read(&self.0.files) {
             Ok(acceptor) => {
                 current.acceptor = acceptor;
@@ -118,11 +113,11 @@ impl Certificate {
     }
 }
 
-fn marks(files: &Tls) -> [Option<Mark>; 2] {
-    [&files.cert_file, &files.key_file].map(|path| {
-        let meta = std::fs::metadata(path).ok()?;
-        Some((meta.dev(), meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec()))
-    })
+impl Current {
+    /// Both are looked at each time, so that a change of both is one change.
+    fn has_changed(&mut self) -> bool {
+        self.followed.iter_mut().fold(false, |changed, file| file.has_changed() || changed)
+    }
 }
 
 fn read(files: &Tls) -> Result<TlsAcceptor, CertificateFault> {
@@ -144,7 +139,7 @@ fn read(files: &Tls) -> Result<TlsAcceptor, CertificateFault> {
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, CertificateFault> {
-    std::fs::read(path).map_err(|error| CertificateFault::Unreadable { path: path.to_owned(), error })
+    files::read(path, PEM_BYTES_MAX).map_err(|fault| CertificateFault::Unreadable { path: path.to_owned(), fault })
 }
 
 fn server_config(

@@ -9,10 +9,11 @@ use tokio::time::Instant;
 
 use super::check::{Check, Stop};
 use super::seats::{Flights, Seats};
+use super::undelivered::Undelivered;
 use super::{Message, OPS_MAX, Queue, QueueError, READERS_MAX, Shared, StorageStatus, Waited, told_at};
 use crate::clock::Clock;
 use crate::limits::LaneNow;
-use crate::redemption::{Seq, State};
+use crate::redemption::{Request, Seq, State};
 use crate::settings::Offline;
 use crate::store::{
     Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Pace, Recounted, Step, Store, StoreError,
@@ -77,6 +78,7 @@ impl Queue {
             reload_faults: Mutex::default(),
             seats: Seats::default(),
             flights: Flights::default(),
+            undelivered: Undelivered::default(),
             readers: tokio::sync::Semaphore::new(READERS_MAX),
             fatal: watch::Sender::new(None),
             generation: AtomicU64::new(0),
@@ -291,7 +293,19 @@ impl Writer {
         let lane = |name: &str| {
             lanes.iter().find(|lane| lane.name() == name).map_or_else(LaneNow::default, |lane| lane.now(now))
         };
-        self.store.run(ops, &Surroundings { stamp: shared.clock.stamp(), offline: &offline, lane: &lane })
+        let evidence = |name: &str, seq: Seq, till: &str| {
+            lanes.iter().find(|lane| lane.name() == name).is_some_and(|lane| lane.has_evidence(seq, till))
+        };
+        let undelivered = |till: &str, request: &Request| shared.undelivered.take(till, request);
+        let around = Surroundings {
+            stamp: shared.clock.stamp(),
+            since_boot: shared.clock.since_boot(),
+            offline: &offline,
+            lane: &lane,
+            evidence: &evidence,
+            undelivered: &undelivered,
+        };
+        self.store.run(ops, &around)
     }
 
     /// The disk is full in the middle of things: the reserve goes, and the log is moved out of the way.
@@ -514,16 +528,17 @@ impl Writer {
                 self.accepted(&new.lane, decision, live.as_deref());
             }
             (_, Done::Claimed(rows)) => rows.iter().for_each(|row| self.shared.flights.claimed(row.seq, row.attempt)),
-            (Op::Settle { seq, .. }, Done::Settled(settled)) => {
+            (Op::Settle(settlement), Done::Settled(settled)) => {
+                let seq = &settlement.seq;
                 self.shared.flights.ended(*seq);
-                let news = settled.row.clone().map_or(Waited::AttemptEnded, Waited::Settled);
-                self.shared.seats.tell(*seq, news);
+                if let Some(row) = settled.row.clone() {
+                    self.shared.seats.tell(*seq, Waited::Settled(row));
+                }
             }
             (_, Done::Recounted(recounted)) => self.recounted(recounted),
             (Op::Unclaim(rows), _) => {
                 for (seq, _) in rows {
                     self.shared.flights.ended(*seq);
-                    self.shared.seats.tell(*seq, Waited::AttemptEnded);
                 }
             }
             (_, Done::Acted(crate::store::Acted::Done(row))) if row.state == State::Pending => {
@@ -548,10 +563,12 @@ impl Writer {
         if taken.worth_waiting {
             self.shared.seats.reserve(taken.seq);
         }
-        if !matches!(decision, Decision::Taken(_)) {
+        let Some(row) = live else {
+            if matches!(decision, Decision::Taken(_)) {
+                self.signal(lane, taken.seq);
+            }
             return;
-        }
-        let Some(row) = live else { return self.signal(lane, taken.seq) };
+        };
         self.shared.flights.claimed(row.seq, row.attempt);
         let handed = self.shared.lane(lane).map(|lane| lane.hand_over(row.clone()));
         if !matches!(handed, Some(Ok(()))) {
@@ -567,7 +584,7 @@ impl Writer {
         }
         for (seq, _) in &strays {
             self.shared.flights.ended(*seq);
-            self.shared.seats.tell(*seq, Waited::AttemptEnded);
+            self.shared.seats.tell(*seq, Waited::TurnedAway { retry_after_s: None });
         }
         if let Some(Err(error)) = self.run_store(&[Op::Unclaim(strays)]).pop() {
             tracing::warn!(%error, "live redemptions could not be given to the backlog: they wait for the next start");

@@ -244,6 +244,8 @@ impl Plan<'_> {
             provider.push(("timeout", span(first.timeout)));
             provider.push(("declined_status", first.declined_status.clone().into()));
             provider.push(("already_used", first.already_used.clone().into()));
+            provider.push(("in_progress", first.in_progress.clone().into()));
+            provider.push(("weak_declines", first.weak_declines.into()));
         }
         vec![
             ("[gateway]", vec![("name", gateway.name.clone().into()), ("state_dir", path(&self.folder.join("state")))]),

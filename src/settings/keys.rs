@@ -20,6 +20,8 @@ pub enum Kind {
     Texts,
     /// A list of whole numbers.
     Integers,
+    /// A string, or a list of strings.
+    TextOrTexts,
 }
 
 /// One setting.
@@ -49,20 +51,35 @@ const fn fixed(key: Key) -> Key {
     Key { restart: true, ..key }
 }
 
+/// The default of `provider.already_used`: the usual phrases, English and Arabic. Each is one that a refusal for
+/// another reason does not contain: "must be used before May" holds no "used before" here.
+const ALREADY_USED: &str = r#"["has been used", "already used", "already been used", "previously used", "has been redeemed", "already redeemed", "already been redeemed", "previously redeemed", "مستخدم من قبل", "مستخدم مسبقا", "مستخدم بالفعل", "سبق استخدام", "استخدامه من قبل", "استخدامها من قبل", "استخدامه مسبقا", "استخدامها مسبقا", "استخدامه بالفعل", "استخدامها بالفعل"]"#;
+/// The default of `provider.in_progress`.
+const IN_PROGRESS: &str = r#"["in progress", "being processed", "already processing", "concurrent", "try again later", "قيد المعالجة", "قيد التنفيذ", "جاري المعالجة", "جار المعالجة", "حاول لاحقا", "المحاولة لاحقا", "مرة أخرى لاحقا"]"#;
+
 /// Every key, in the order of the shipped file.
 pub const KEYS: &[Key] = &[
     fixed(bare("gateway.name", Kind::Text, "This gateway's name in every view; without it, the host name.")),
     fixed(key("gateway.state_dir", Kind::Path, r#""/var/lib/redeemd""#, "Where state lives; $STATE_DIRECTORY wins.")),
-    fixed(key("intake.listen", Kind::Text, r#""127.0.0.1:7733""#, "Where tills connect.")),
+    key("gateway.day_ends", Kind::Text, r#""00:00""#, "When a day ends in reports, in local time."),
+    fixed(key(
+        "intake.listen",
+        Kind::TextOrTexts,
+        r#""127.0.0.1:7733""#,
+        "Where tills connect: one address or a list.",
+    )),
     fixed(key("intake.redeem_path", Kind::Text, r#""/redeem""#, "The path of a redemption.")),
     fixed(key("intake.check_path", Kind::Text, r#""/check""#, "The path of a check.")),
-    key("intake.reply_within", Kind::Duration, r#""900ms""#, "How long a till may wait for the provider's answer."),
+    key("intake.reply_within", Kind::Duration, r#""4s""#, "How long a till may wait for the provider's answer."),
     key("intake.accepted_status", Kind::Integer, "200", "Status of an acceptance without the provider's answer."),
     key("intake.max_body_bytes", Kind::Integer, "16384", "The largest body that is read from a till."),
     key("intake.allow_anonymous", Kind::Flag, "false", "Allow a listener beyond loopback without tills' tokens."),
     bare("intake.till.name", Kind::Text, "The till's name in the books and in cashiers' messages."),
     bare("intake.till.token_file", Kind::Path, "The file of the till's bearer token."),
     bare("intake.till.credential", Kind::Text, "The systemd credential of the till's bearer token."),
+    key("intake.till.businesses", Kind::Texts, "[]", "The only businesses that the till may redeem for."),
+    key("intake.till.branches", Kind::Texts, "[]", "The only branches that the till may redeem for."),
+    bare("intake.till.language", Kind::Text, "The language of the till's refusals: \"en\" or \"ar\"."),
     fixed(bare("intake.tls.cert_file", Kind::Path, "The listener's certificate chain in PEM.")),
     fixed(bare("intake.tls.key_file", Kind::Path, "The listener's key in PEM.")),
     bare("provider.name", Kind::Text, "The lane's name."),
@@ -73,15 +90,25 @@ pub const KEYS: &[Key] = &[
     bare("provider.credential", Kind::Text, "The systemd credential of the bearer token."),
     bare("provider.ca_file", Kind::Path, "The only certificate authorities to trust, in PEM."),
     bare("provider.proxy", Kind::Url, "The proxy that the provider's traffic passes: http://HOST:PORT."),
+    bare("provider.proxy_user", Kind::Text, "The user that the proxy asks for."),
+    bare("provider.proxy_password_file", Kind::Path, "The file of that user's password."),
+    bare("provider.proxy_password_credential", Kind::Text, "The systemd credential of that user's password."),
     key("provider.allow_plain_http", Kind::Flag, "false", "Allow http:// beyond loopback."),
     key("provider.timeout", Kind::Duration, r#""10s""#, "The deadline of one whole attempt."),
     key("provider.declined_status", Kind::Integers, "[400, 404, 409, 410, 422]", "Statuses that may decline."),
+    key("provider.already_used", Kind::Texts, ALREADY_USED, "What a refusal says of a used code; any case."),
+    key("provider.in_progress", Kind::Texts, IN_PROGRESS, "What an answer says while a request is still worked on."),
+    key("provider.success", Kind::Text, r#""lenient""#, "Which 2xx confirm: \"lenient\" or \"contract\"."),
     key(
-        "provider.already_used",
-        Kind::Texts,
-        r#"["has been used", "already redeemed"]"#,
-        "What a refusal says of a used code; part of the message, any case.",
+        "provider.weak_after",
+        Kind::Duration,
+        r#""30m""#,
+        "How long weak refusals alone go on before a person decides.",
     ),
+    key("provider.weak_declines", Kind::Flag, "false", "A bare message with 400, 409 or 422 declines."),
+    key("provider.accept_language", Kind::Text, r#""en""#, "Accept-Language of each request."),
+    key("provider.same_code", Kind::Text, r#""folded""#, "Which codes are the same: \"folded\" or \"exact\"."),
+    key("provider.canary", Kind::Flag, "true", "The gateway's own checks, of a made-up code, at check_url."),
     key("provider.reusable_codes", Kind::Texts, "[]", "Patterns with * of codes that are not single-use."),
     bare("provider.oauth.token_url", Kind::Url, "The token endpoint."),
     bare("provider.oauth.client_id", Kind::Text, "The client's id."),
@@ -92,18 +119,33 @@ pub const KEYS: &[Key] = &[
     bare("provider.oauth.refresh_token_credential", Kind::Text, "The systemd credential of the first refresh token."),
     key("offline.accept", Kind::Flag, "true", "Accept redemptions while a lane is not up."),
     key("offline.max_pending", Kind::Integer, "5000", "How many may be pending in a lane."),
+    bare("offline.max_pending_per_till", Kind::Integer, "How many of one till may be pending in a lane."),
     key("offline.max_outage", Kind::Duration, r#""72h""#, "How long the lane may have been down."),
+    key("offline.date_format", Kind::Text, r#""contract""#, "Which dates are accepted: \"contract\" or \"any\"."),
+    key("offline.one_till", Kind::Text, r#""refuse""#, "Whether one till's word suffices: \"refuse\" or \"trust\"."),
     key("forward.max_in_flight", Kind::Integer, "8", "The drain's widest window, in requests."),
     key("forward.retry_min", Kind::Duration, r#""1s""#, "The first backoff step."),
     key("forward.retry_max", Kind::Duration, r#""60s""#, "The longest wait between two probes of a dead link."),
     key("forward.reconnect_spread", Kind::Duration, r#""5s""#, "A fleet's drains begin within this spread."),
     key("retention.settled", Kind::Duration, r#""30d""#, "How long settled redemptions are kept."),
-    fixed(key("admin.listen", Kind::Text, r#""127.0.0.1:7734""#, "The operators' address; loopback alone.")),
+    key("retention.codes", Kind::Duration, r#""400d""#, "How long used codes are remembered, as hashes."),
+    fixed(key("admin.listen", Kind::Text, r#""127.0.0.1:7734""#, "The operators' address.")),
     fixed(bare(
         "admin.socket",
         Kind::Path,
         "The commands' socket; without it, admin.sock in $RUNTIME_DIRECTORY or state_dir.",
     )),
+    key("admin.hosts", Kind::Texts, "[]", "The names by which browsers may call the console."),
+    bare("admin.token.name", Kind::Text, "Who is recorded for actions with the token."),
+    bare("admin.token.role", Kind::Text, "\"see\", \"decide\" or \"engineer\"."),
+    bare("admin.token.token_file", Kind::Path, "The file of the bearer token."),
+    bare("admin.token.credential", Kind::Text, "The systemd credential of the bearer token."),
+    bare("admin.user.name", Kind::Text, "The name to sign in with; recorded for actions."),
+    bare("admin.user.role", Kind::Text, "\"see\", \"decide\" or \"engineer\"."),
+    bare("admin.user.password_file", Kind::Path, "The file of the password's hash."),
+    bare("admin.user.password_credential", Kind::Text, "The systemd credential of the password's hash."),
+    fixed(bare("admin.tls.cert_file", Kind::Path, "The console's certificate chain in PEM.")),
+    fixed(bare("admin.tls.key_file", Kind::Path, "The console's key in PEM.")),
     bare("alert.url", Kind::Url, "The error webhook; without it there is none."),
     bare("alert.token_file", Kind::Path, "The file of the webhook's bearer token."),
     bare("alert.credential", Kind::Text, "The systemd credential of the webhook's bearer token."),
@@ -209,7 +251,7 @@ mod tests {
         assert_eq!(advice("intake", "lisen"), "did you mean `listen`?");
         assert_eq!(advice("provider", "token"), "did you mean `token_file`?");
         assert_eq!(advice("intake", "max_pending"), "`max_pending` belongs into [offline]");
-        assert_eq!(advice("retention", "x"), "known here: settled");
+        assert_eq!(advice("retention", "x"), "known here: settled, codes");
         assert_eq!(advice("", "providers"), "did you mean `provider`?");
     }
 }

@@ -20,22 +20,24 @@ pub(super) struct Item {
 /// Settings by their key's path.
 pub(super) type Bag = BTreeMap<&'static str, Item>;
 
-/// One table of `[[provider]]` or `[[intake.till]]`.
+/// One table of a [`List`].
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) bag: Bag,
 }
 
-/// The two lists of named tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The lists of named tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum List {
     Provider,
     Till,
+    AdminToken,
+    AdminUser,
 }
 
 impl List {
-    pub(super) const ALL: [Self; 2] = [Self::Provider, Self::Till];
+    pub(super) const ALL: [Self; 4] = [Self::Provider, Self::Till, Self::AdminToken, Self::AdminUser];
     /// The most tables of one list.
     pub(super) const ENTRIES_MAX: usize = 1024;
 
@@ -43,6 +45,8 @@ impl List {
         match self {
             Self::Provider => "provider",
             Self::Till => "intake.till",
+            Self::AdminToken => "admin.token",
+            Self::AdminUser => "admin.user",
         }
     }
 
@@ -51,6 +55,8 @@ impl List {
         match self {
             Self::Provider => "provider.name",
             Self::Till => "intake.till.name",
+            Self::AdminToken => "admin.token.name",
+            Self::AdminUser => "admin.user.name",
         }
     }
 
@@ -68,29 +74,22 @@ impl List {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
     pub(super) plain: Bag,
-    pub(super) providers: Vec<Entry>,
-    pub(super) tills: Vec<Entry>,
+    lists: BTreeMap<List, Vec<Entry>>,
 }
 
 impl Layer {
     pub(super) fn list(&self, list: List) -> &[Entry] {
-        match list {
-            List::Provider => &self.providers,
-            List::Till => &self.tills,
-        }
+        self.lists.get(&list).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn list_mut(&mut self, list: List) -> &mut Vec<Entry> {
-        match list {
-            List::Provider => &mut self.providers,
-            List::Till => &mut self.tills,
-        }
+        self.lists.entry(list).or_default()
     }
 
     /// Lays `over` on this one: its keys win, its tables of a new name are appended.
     pub(super) fn merge(&mut self, over: Self) {
         merge_bag(&mut self.plain, over.plain);
-        for (list, entries) in [(List::Provider, over.providers), (List::Till, over.tills)] {
+        for (list, entries) in over.lists {
             for entry in entries {
                 let own = self.list_mut(list);
                 match own.iter_mut().find(|old| old.name == entry.name) {
@@ -106,8 +105,11 @@ impl Layer {
 const ALTERNATIVES: &[&[&str]] = &[
     &["intake.till.token_file", "intake.till.credential"],
     &["provider.token_file", "provider.credential", "provider.oauth"],
+    &["provider.proxy_password_file", "provider.proxy_password_credential"],
     &["provider.oauth.client_secret_file", "provider.oauth.client_secret_credential"],
     &["provider.oauth.refresh_token_file", "provider.oauth.refresh_token_credential"],
+    &["admin.token.token_file", "admin.token.credential"],
+    &["admin.user.password_file", "admin.user.password_credential"],
     &["alert.token_file", "alert.credential"],
 ];
 

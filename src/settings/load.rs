@@ -44,6 +44,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// What is allowed but should be known, one line each, beginning with the key.
     pub warnings: Vec<String>,
+    /// What this process cannot know though the service may, one line each: credentials, outside of the service.
+    pub notes: Vec<String>,
     /// `$CREDENTIALS_DIRECTORY`, for [`SecretSource::read`](super::SecretSource::read).
     pub credentials_dir: Option<PathBuf>,
 }
@@ -99,5 +101,8 @@ fn checked(files: &Layer, options: &LoadOptions, mut faults: Faults) -> Result<L
     }
     let credentials_dir = around.folder("CREDENTIALS_DIRECTORY");
     caution::look(&settings, credentials_dir.as_deref(), &mut faults);
-    Ok(Loaded { settings, warnings: faults.warnings, credentials_dir })
+    if !faults.problems.is_empty() {
+        return Err(Problems(faults.problems));
+    }
+    Ok(Loaded { settings, warnings: faults.warnings, notes: faults.notes, credentials_dir })
 }

@@ -13,18 +13,21 @@
 //! | `environment` | the layer of `REDEEMD__…` variables |
 //! | `address` | URLs and listen addresses |
 //! | `reader` | a section's values, bounded, with their defaults |
-//! | `sections`, `provider` | the checks, section by section |
+//! | `sections`, `provider`, `admin` | the checks, section by section |
+//! | `paths` | the files that settings name |
 //! | `caution` | what is allowed but should be known |
 //! | `load` | all of it in order |
 //! | `restart` | which changes a reload cannot apply |
 
 mod address;
+mod admin;
 mod caution;
 mod codes;
 mod environment;
 pub mod keys;
 mod layer;
 mod load;
+mod paths;
 mod problem;
 mod provider;
 mod reader;
@@ -41,6 +44,6 @@ pub use problem::{Problem, Problems};
 pub use restart::needs_restart;
 pub use secret::{SECRET_BYTES_MAX, SecretError};
 pub use types::{
-    Admin, Alert, Auth, Forward, Gateway, Grant, Intake, OAuth, Offline, Provider, Retention, SecretSource, Settings,
-    Till, Tls,
+    Admin, AdminToken, AdminUser, Alert, Auth, DateFormat, Forward, Gateway, Grant, Intake, Language, OAuth, Offline,
+    OneTill, Provider, ProxyLogin, Retention, Role, SameCode, SecretSource, Settings, Success, Till, TimeOfDay, Tls,
 };

@@ -45,6 +45,7 @@ impl fmt::Display for Problems {
 pub(super) struct Faults {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 impl Faults {
@@ -57,5 +58,10 @@ impl Faults {
     /// Adds a warning about `key`.
     pub(super) fn warn(&mut self, key: &str, message: &str) {
         self.warnings.push(format!("{key}: {message}"));
+    }
+
+    /// Adds what this process cannot know about `key`, though the service may.
+    pub(super) fn note(&mut self, key: &str, message: &str) {
+        self.notes.push(format!("{key}: {message}"));
     }
 }

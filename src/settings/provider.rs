@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::address;
-use super::layer::{Entry, List};
+use super::layer::{Bag, Entry, List};
 use super::problem::Faults;
 use super::reader::{NAME_BYTES_MAX, Reader, TEXT_BYTES_MAX};
-use super::types::{Auth, Grant, OAuth, Provider, SecretSource};
+use super::types::{Auth, Grant, OAuth, Provider, ProxyLogin, SameCode, SecretSource, Success};
 use super::value::Value;
 
 /// Statuses that have a meaning of their own in every answer, so that none of them can decline.
@@ -18,8 +18,7 @@ const PLACEHOLDER: &str = "://SERVICE.";
 
 /// The provider of `entry`; `None` only after a fault was noted.
 pub(super) fn provider(entry: &Entry, faults: &mut Faults) -> Option<Provider> {
-    let label = List::Provider.label(&entry.name);
-    let mut read = Reader::entry(&entry.bag, (List::Provider.path(), label), faults);
+    let mut read = Reader::entry(entry, List::Provider, faults);
     if read.text("provider.name").is_some() && !is_file_name(&entry.name) {
         let right = format!("write 1 to {NAME_BYTES_MAX} of a-z, 0-9, '.', '_' and '-', not beginning with '.'");
         read.fault("provider.name", right);
@@ -28,30 +27,94 @@ pub(super) fn provider(entry: &Entry, faults: &mut Faults) -> Option<Provider> {
     let redeem_url = redeem_url(&mut read, allow_plain_http);
     let auth = auth(&mut read, allow_plain_http);
     let check_url = read.url("provider.check_url", allow_plain_http);
-    let businesses = read.texts("provider.businesses");
-    let proxy = proxy(&mut read);
-    let timeout = read.duration("provider.timeout", "1ms", "120s");
-    let declined_status = declined_status(&mut read);
-    let already_used = read.texts("provider.already_used");
-    let reusable_codes = reusable_codes(&mut read);
-    let ca_file = read.path("provider.ca_file");
-    let name = entry.name.clone();
+    let rest = rest(&mut read);
     // Everything has been looked at before a missing part ends it, so that all problems come at once.
     let (redeem_url, auth) = (redeem_url?, auth?);
-    Some(Provider {
-        name,
-        businesses,
-        redeem_url,
-        check_url,
-        auth,
-        ca_file,
+    Some(Provider { name: entry.name.clone(), redeem_url, check_url, auth, allow_plain_http, ..rest })
+}
+
+impl Provider {
+    /// A provider with the default of every other key.
+    #[must_use]
+    pub fn new(name: &str, redeem_url: &str, auth: Auth) -> Self {
+        let mut faults = Faults::default();
+        let entry = Entry { name: name.to_owned(), bag: Bag::new() };
+        let rest = rest(&mut Reader::entry(&entry, List::Provider, &mut faults));
+        Self { name: name.to_owned(), redeem_url: redeem_url.to_owned(), auth, ..rest }
+    }
+}
+
+/// What needs no other key: a provider without name, URLs and credential.
+fn rest(read: &mut Reader) -> Provider {
+    let (proxy, proxy_login) = (proxy(read), proxy_login(read));
+    Provider {
+        name: String::new(),
+        businesses: read.texts("provider.businesses"),
+        redeem_url: String::new(),
+        check_url: None,
+        auth: Auth::Token(SecretSource::Credential(String::new())),
+        ca_file: read.path("provider.ca_file"),
         proxy,
-        allow_plain_http,
-        timeout,
-        declined_status,
-        already_used,
-        reusable_codes,
-    })
+        proxy_login,
+        allow_plain_http: false,
+        timeout: read.duration("provider.timeout", "1ms", "120s"),
+        declined_status: declined_status(read),
+        already_used: read.texts("provider.already_used"),
+        in_progress: read.texts("provider.in_progress"),
+        success: success(read),
+        weak_after: read.duration("provider.weak_after", "1s", "30d"),
+        weak_declines: read.flag("provider.weak_declines"),
+        accept_language: accept_language(read),
+        same_code: same_code(read),
+        canary: read.flag("provider.canary"),
+        reusable_codes: reusable_codes(read),
+    }
+}
+
+fn success(read: &mut Reader) -> Success {
+    let ways = [("lenient", Success::Lenient), ("contract", Success::Contract)];
+    read.choice("provider.success", &ways).unwrap_or(Success::Lenient)
+}
+
+fn same_code(read: &mut Reader) -> SameCode {
+    let ways = [("folded", SameCode::Folded), ("exact", SameCode::Exact)];
+    read.choice("provider.same_code", &ways).unwrap_or(SameCode::Folded)
+}
+
+/// A value of `Accept-Language` (RFC 9110 section 12.5.4), by its characters.
+fn accept_language(read: &mut Reader) -> String {
+    let path = "provider.accept_language";
+    let text = read.text(path).unwrap_or_default();
+    let usual = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'*' | b',' | b';' | b'=' | b'.' | b' ');
+    if text.is_empty() || text.len() > TEXT_BYTES_MAX || !text.bytes().all(usual) {
+        read.fault(path, "write languages as in a browser's header, such as \"en\" or \"ar, en;q=0.5\"");
+    }
+    text
+}
+
+fn proxy_login(read: &mut Reader) -> Option<ProxyLogin> {
+    const USER: &str = "provider.proxy_user";
+    const FILE: &str = "provider.proxy_password_file";
+    const CREDENTIAL: &str = "provider.proxy_password_credential";
+    let has_password = read.has(FILE) || read.has(CREDENTIAL);
+    let password = read.secret(FILE, CREDENTIAL);
+    if !read.has(USER) {
+        if has_password {
+            read.missing(USER, "USER");
+        }
+        return None;
+    }
+    if !read.has("provider.proxy") {
+        read.fault(USER, "there is no proxy: write proxy = \"http://HOST:PORT\" or take this out");
+    }
+    if !has_password {
+        read.fault(FILE, "it is missing: write proxy_password_file = \"…\" or proxy_password_credential = \"…\"");
+    }
+    let user = read.needed_text(USER, TEXT_BYTES_MAX);
+    if user.contains(':') {
+        read.fault(USER, "a proxy's user holds no ':'");
+    }
+    Some(ProxyLogin { user, password: password? })
 }
 
 /// The lane's name is a file's name in `oauth/` and a label in the metrics.
@@ -67,7 +130,7 @@ fn redeem_url(read: &mut Reader, allow_plain_http: bool) -> Option<String> {
     }
     let url = read.url(path, allow_plain_http)?;
     if url.contains(PLACEHOLDER) {
-        read.warn(path, "SERVICE is the example's: put in the service id that the provider gave you");
+        read.fault(path, "SERVICE is the example's: put in the service id that the provider gave you");
     }
     Some(url)
 }
@@ -116,14 +179,8 @@ fn oauth(read: &mut Reader, allow_plain_http: bool) -> Option<OAuth> {
 }
 
 fn grant(read: &mut Reader) -> Grant {
-    match read.text("provider.oauth.grant").as_deref() {
-        Some("refresh_token") => Grant::RefreshToken,
-        Some("client_credentials") | None => Grant::ClientCredentials,
-        Some(_) => {
-            read.fault("provider.oauth.grant", "write \"client_credentials\" or \"refresh_token\"");
-            Grant::ClientCredentials
-        }
-    }
+    let ways = [("client_credentials", Grant::ClientCredentials), ("refresh_token", Grant::RefreshToken)];
+    read.choice("provider.oauth.grant", &ways).unwrap_or(Grant::ClientCredentials)
 }
 
 fn refresh_token(read: &mut Reader, grant: Grant) -> Option<SecretSource> {

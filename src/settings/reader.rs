@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::address::{self, Address};
 use super::keys;
-use super::layer::{Bag, Item, within};
+use super::layer::{Bag, Entry, Item, List, within};
 use super::problem::Faults;
 use super::source;
 use super::types::SecretSource;
@@ -29,8 +29,8 @@ impl<'a> Reader<'a> {
         Self { bag, list: ("", String::new()), faults }
     }
 
-    pub(super) fn entry(bag: &'a Bag, list: (&'static str, String), faults: &'a mut Faults) -> Self {
-        Self { bag, list, faults }
+    pub(super) fn entry(entry: &'a Entry, list: List, faults: &'a mut Faults) -> Self {
+        Self { bag: &entry.bag, list: (list.path(), list.label(&entry.name)), faults }
     }
 
     /// The key as messages show it.
@@ -41,6 +41,11 @@ impl<'a> Reader<'a> {
     /// Whether somebody wrote something at `path` or below it.
     pub(super) fn has(&self, path: &str) -> bool {
         self.bag.keys().any(|key| within(path, key))
+    }
+
+    /// Whether the value at `path` could be read, or is the default.
+    pub(super) fn is_readable(&self, path: &str) -> bool {
+        self.value(path).is_some()
     }
 
     pub(super) fn fault(&mut self, path: &str, message: impl Into<String>) {
@@ -104,6 +109,17 @@ impl<'a> Reader<'a> {
             self.fault(path, format!("out of bounds: write a duration from \"{min}\" to \"{max}\""));
         }
         duration
+    }
+
+    /// What the text at `path` stands for among `ways`; `None` where nothing was written and there is no default.
+    pub(super) fn choice<T: Copy>(&mut self, path: &str, ways: &[(&str, T)]) -> Option<T> {
+        let text = self.text(path)?;
+        let found = ways.iter().find(|(way, _)| *way == text).map(|(_, meaning)| *meaning);
+        if found.is_none() {
+            let quoted: Vec<String> = ways.iter().map(|(way, _)| format!("{way:?}")).collect();
+            self.fault(path, format!("write {}", quoted.join(" or ")));
+        }
+        found
     }
 
     /// Strings of 1 to [`TEXT_BYTES_MAX`] bytes without control characters.

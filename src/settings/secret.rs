@@ -1,14 +1,17 @@
 //! Where a secret is read from, and reading it; an error never holds any of it.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::types::SecretSource;
+use crate::files::{self, FileFault, Followed};
 use crate::redemption::Secret;
 
 /// The largest file of a secret, in bytes.
 pub const SECRET_BYTES_MAX: u64 = 16 * 1024;
+
+/// What INSTALL.md writes in place of a token.
+const PLACEHOLDER: &str = "PUT-YOUR-TOKEN-HERE";
 
 /// Why there is no secret now. Files come and change while the daemon runs, so every one of these may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,21 +19,28 @@ pub enum SecretError {
     /// A credential was asked for where the service manager gave none.
     #[error("credentials are given by systemd, and $CREDENTIALS_DIRECTORY is not set")]
     NoCredentials,
-    /// The file is not there or may not be read.
-    #[error("the file cannot be read: {0}")]
-    Unreadable(ErrorKind),
-    /// A folder, a pipe or a device.
-    #[error("it is not a regular file")]
-    NotAFile,
-    /// More than [`SECRET_BYTES_MAX`].
-    #[error("the file is larger than {SECRET_BYTES_MAX} bytes")]
-    TooLarge,
+    /// The file cannot be read, is none, or has more than [`SECRET_BYTES_MAX`].
+    #[error(transparent)]
+    File(#[from] FileFault),
     /// Nothing, or nothing but white space.
     #[error("the file is empty")]
     Empty,
+    /// The guide's words for it.
+    #[error("the file holds the guide's {PLACEHOLDER}: put your own in its place")]
+    Placeholder,
     /// A header cannot carry it: another line, a tab, a letter beyond ASCII, a byte order mark.
     #[error("the file holds more than one line of printable ASCII")]
     NotOneLine,
+}
+
+/// As a person would name it.
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Credential(name) => write!(f, "credential {name}"),
+        }
+    }
 }
 
 impl SecretSource {
@@ -43,13 +53,22 @@ impl SecretSource {
         }
     }
 
+    /// Follows the file that holds the secret.
+    #[must_use]
+    pub fn followed(&self, credentials_dir: Option<&Path>) -> Followed {
+        Followed::new(self.path(credentials_dir))
+    }
+
     /// Reads the secret, without the white space around it. Blocks on the file system.
     pub fn read(&self, credentials_dir: Option<&Path>) -> Result<Secret, SecretError> {
         let path = self.path(credentials_dir).ok_or(SecretError::NoCredentials)?;
-        let bytes = read_bounded(&path)?;
+        let bytes = files::read(&path, SECRET_BYTES_MAX)?;
         let text = bytes.trim_ascii();
         if text.is_empty() {
             return Err(SecretError::Empty);
+        }
+        if text == PLACEHOLDER.as_bytes() {
+            return Err(SecretError::Placeholder);
         }
         let printable = text.iter().all(|b| matches!(b, b' '..=b'~'));
         let text = str::from_utf8(text).ok().filter(|_| printable).ok_or(SecretError::NotOneLine)?;
@@ -57,19 +76,10 @@ impl SecretSource {
     }
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, SecretError> {
-    let unreadable = |error: std::io::Error| SecretError::Unreadable(error.kind());
-    // Opening a pipe that nobody writes would wait for ever, so its kind is looked at first.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(SecretError::NotAFile);
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-    if bytes.len() as u64 > SECRET_BYTES_MAX { Err(SecretError::TooLarge) } else { Ok(bytes) }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
     use super::*;
 
     fn read(content: &[u8]) -> Result<String, SecretError> {
@@ -96,18 +106,24 @@ mod tests {
     }
 
     #[test]
+    fn the_guides_own_words_are_no_secret() {
+        assert_eq!(read(b"PUT-YOUR-TOKEN-HERE\n"), Err(SecretError::Placeholder));
+        assert!(read(b"PUT-YOUR-TOKEN-HERE-2").is_ok());
+    }
+
+    #[test]
     fn a_secret_has_a_largest_size() {
         let limit = usize::try_from(SECRET_BYTES_MAX).unwrap();
         assert!(read(&vec![b'a'; limit]).is_ok());
-        assert_eq!(read(&vec![b'a'; limit + 1]), Err(SecretError::TooLarge));
+        assert_eq!(read(&vec![b'a'; limit + 1]), Err(FileFault::TooLarge(SECRET_BYTES_MAX).into()));
     }
 
     #[test]
     fn a_folder_or_nothing_is_no_secret() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(SecretSource::File(folder.path().into()).read(None), Err(SecretError::NotAFile));
+        assert_eq!(SecretSource::File(folder.path().into()).read(None), Err(FileFault::NotAFile("folder").into()));
         let missing = SecretSource::File(folder.path().join("none")).read(None);
-        assert_eq!(missing, Err(SecretError::Unreadable(ErrorKind::NotFound)));
+        assert_eq!(missing, Err(FileFault::Unreadable(ErrorKind::NotFound).into()));
         assert_eq!(SecretSource::Credential("x".into()).read(None), Err(SecretError::NoCredentials));
     }
 }

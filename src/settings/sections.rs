@@ -5,14 +5,21 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::address;
+use super::admin;
 use super::layer::{Bag, Entry, Layer, List};
 use super::problem::Faults;
 use super::provider;
 use super::reader::{NAME_BYTES_MAX, Reader, TEXT_BYTES_MAX, plain_text};
-use super::types::{Admin, Alert, Forward, Gateway, Intake, Offline, Retention, Settings, Till, Tls};
+use super::types::{
+    Alert, DateFormat, Forward, Gateway, Intake, Language, Offline, OneTill, Provider, Retention, Settings, Till,
+    TimeOfDay, Tls,
+};
 
-/// The longest path of a Unix socket, in bytes.
-const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// The most addresses that tills connect to.
+const LISTEN_MAX: usize = 16;
+/// What stands in the state directory beside the database, whose names begin alike.
+const STATE_NAMES: [&str; 3] = ["lock", "reserve", "oauth"];
+const DATABASE: &str = "redeemd.db";
 /// The till that everybody is where there are no tills.
 const ANONYMOUS: &str = "anonymous";
 /// Where receipts are, on the tills' listener.
@@ -37,22 +44,40 @@ impl Surroundings<'_> {
 /// The settings of `layer`, if no fault was noted.
 pub(super) fn settings(layer: &Layer, around: &Surroundings, faults: &mut Faults) -> Settings {
     let gateway = gateway(&layer.plain, around, faults);
-    let tills = tills(&layer.tills, faults);
+    let tills = tills(layer.list(List::Till), faults);
+    let count = tills.len();
     let intake = intake(&layer.plain, tills, faults);
-    let providers = providers(&layer.providers, faults);
-    let admin = admin(&layer.plain, around, &gateway.state_dir, faults);
-    if admin.listen == intake.listen && admin.listen.port() != 0 {
+    let providers = providers(layer.list(List::Provider), faults);
+    let admin = admin::admin(layer, around, &gateway.state_dir, faults);
+    if intake.listen.contains(&admin.listen) && admin.listen.port() != 0 {
         faults.add("admin.listen", "intake.listen is the same address: give each its own port", None);
     }
-    Settings {
+    let offline = offline(&layer.plain, count, faults);
+    one_till(&offline, &providers, count, faults);
+    let settings = Settings {
         intake,
         providers,
         admin,
-        offline: offline(&layer.plain, faults),
+        offline,
         forward: forward(&layer.plain, faults),
         retention: retention(&layer.plain, faults),
         alert: alert(&layer.plain, faults),
         gateway,
+    };
+    own_place(&settings, faults);
+    settings
+}
+
+/// The commands' socket takes the place of no file of ours.
+fn own_place(settings: &Settings, faults: &mut Faults) {
+    let socket = &settings.admin.socket;
+    let state = &settings.gateway.state_dir;
+    let of_state = socket.strip_prefix(state).is_ok_and(|rest| {
+        let first = rest.iter().next().unwrap_or_default().to_string_lossy();
+        STATE_NAMES.iter().any(|name| first == *name) || first.starts_with(DATABASE)
+    });
+    if of_state || super::paths::of(settings).contains(&socket.as_path()) {
+        faults.add("admin.socket", "this is the place of another file of redeemd: choose one of its own", None);
     }
 }
 
@@ -63,26 +88,41 @@ fn gateway(bag: &Bag, around: &Surroundings, faults: &mut Faults) -> Gateway {
         let subject = if read.has("gateway.name") { "" } else { "the host name does not do as its default: " };
         read.fault("gateway.name", format!("{subject}{message}"));
     }
+    let day_ends = time_of_day(&mut read, "gateway.day_ends");
     let set = read.path("gateway.state_dir").unwrap_or_default();
-    let Some(given) = around.folder("STATE_DIRECTORY") else { return Gateway { name, state_dir: set } };
+    let Some(given) = around.folder("STATE_DIRECTORY") else { return Gateway { name, state_dir: set, day_ends } };
     if read.has("gateway.state_dir") && set != given {
         let message = format!("the service manager's $STATE_DIRECTORY is used instead: {}", given.display());
         read.warn("gateway.state_dir", &message);
     }
-    Gateway { name, state_dir: given }
+    Gateway { name, state_dir: given, day_ends }
+}
+
+fn time_of_day(read: &mut Reader, path: &str) -> TimeOfDay {
+    let Some(text) = read.text(path) else { return TimeOfDay::default() };
+    let two_digits = |part: &str, most: u8| {
+        let digits = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+        part.parse().ok().filter(|number| digits && *number <= most)
+    };
+    let parts = text.split_once(':').and_then(|(hour, minute)| Some((two_digits(hour, 23)?, two_digits(minute, 59)?)));
+    let Some((hour, minute)) = parts else {
+        read.fault(path, "write a time of the day from \"00:00\" to \"23:59\"");
+        return TimeOfDay::default();
+    };
+    TimeOfDay { hour, minute }
 }
 
 fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> Intake {
     let mut read = Reader::plain(bag, faults);
     let intake = Intake {
-        listen: listen(&mut read, "intake.listen"),
+        listen: listen_list(&mut read, "intake.listen"),
         redeem_path: http_path(&mut read, "intake.redeem_path"),
         check_path: http_path(&mut read, "intake.check_path"),
         reply_within: read.duration("intake.reply_within", "0s", "60s"),
         accepted_status: accepted_status(&mut read),
         max_body_bytes: usize::try_from(read.integer("intake.max_body_bytes", 1024, 65_536)).unwrap_or_default(),
         allow_anonymous: read.flag("intake.allow_anonymous"),
-        tls: tls(&mut read),
+        tls: tls(&mut read, "intake.tls"),
         tills,
     };
     if intake.redeem_path == intake.check_path {
@@ -94,7 +134,7 @@ fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> Intake {
 
 /// A tills' listener that others than this machine reach.
 fn open_door(read: &mut Reader, intake: &Intake) {
-    if address::only_here(intake.listen) {
+    if intake.listen.iter().all(|address| address::only_here(*address)) {
         return;
     }
     if intake.tills.is_empty() && !read.has("intake.till") && !intake.allow_anonymous {
@@ -109,7 +149,26 @@ fn open_door(read: &mut Reader, intake: &Intake) {
     }
 }
 
-fn listen(read: &mut Reader, path: &str) -> SocketAddr {
+/// One address or several, none of them twice; port 0, any free one, may stand there again.
+fn listen_list(read: &mut Reader, path: &str) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    let texts = read.texts(path);
+    if read.is_readable(path) && !(1..=LISTEN_MAX).contains(&texts.len()) {
+        read.fault(path, format!("{} addresses: write 1 to {LISTEN_MAX}", texts.len()));
+    }
+    for text in texts {
+        match address::listen(&text) {
+            Ok(address) if address.port() != 0 && addresses.contains(&address) => {
+                read.fault(path, format!("{address} stands there twice: write it once"));
+            }
+            Ok(address) => addresses.push(address),
+            Err(message) => read.fault(path, message),
+        }
+    }
+    addresses
+}
+
+pub(super) fn listen(read: &mut Reader, path: &str) -> SocketAddr {
     let fallback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let Some(text) = read.text(path) else { return fallback };
     address::listen(&text).unwrap_or_else(|message| {
@@ -140,14 +199,15 @@ fn accepted_status(read: &mut Reader) -> u16 {
     u16::try_from(status).unwrap_or(200)
 }
 
-fn tls(read: &mut Reader) -> Option<Tls> {
+pub(super) fn tls(read: &mut Reader, section: &str) -> Option<Tls> {
     for (one, other) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
-        let missing = format!("intake.tls.{other}");
-        if read.has(&format!("intake.tls.{one}")) && !read.has(&missing) {
+        let missing = format!("{section}.{other}");
+        if read.has(&format!("{section}.{one}")) && !read.has(&missing) {
             read.fault(&missing, format!("it is missing: {one} needs {other} beside it"));
         }
     }
-    Some(Tls { cert_file: read.path("intake.tls.cert_file")?, key_file: read.path("intake.tls.key_file")? })
+    let path = |name: &str| read.path(&format!("{section}.{name}"));
+    Some(Tls { cert_file: path("cert_file")?, key_file: path("key_file")? })
 }
 
 fn tills(entries: &[Entry], faults: &mut Faults) -> Vec<Till> {
@@ -158,8 +218,7 @@ fn tills(entries: &[Entry], faults: &mut Faults) -> Vec<Till> {
 }
 
 fn till(entry: &Entry, faults: &mut Faults) -> Option<Till> {
-    let label = List::Till.label(&entry.name);
-    let mut read = Reader::entry(&entry.bag, (List::Till.path(), label), faults);
+    let mut read = Reader::entry(entry, List::Till, faults);
     if let Err(message) = plain_text(&entry.name, NAME_BYTES_MAX) {
         read.fault("intake.till.name", message);
     }
@@ -169,11 +228,13 @@ fn till(entry: &Entry, faults: &mut Faults) -> Option<Till> {
     if !read.has("intake.till.token_file") && !read.has("intake.till.credential") {
         read.fault("intake.till.token_file", "a till needs a token: write token_file = \"…\" or credential = \"…\"");
     }
+    let (businesses, branches) = (read.texts("intake.till.businesses"), read.texts("intake.till.branches"));
+    let language = read.choice("intake.till.language", &[("en", Language::English), ("ar", Language::Arabic)]);
     let token = read.secret("intake.till.token_file", "intake.till.credential")?;
-    Some(Till { name: entry.name.clone(), token })
+    Some(Till { businesses, branches, language, ..Till::new(&entry.name, token) })
 }
 
-fn providers(entries: &[Entry], faults: &mut Faults) -> Vec<super::types::Provider> {
+fn providers(entries: &[Entry], faults: &mut Faults) -> Vec<Provider> {
     if entries.is_empty() && !faults.problems.iter().any(|problem| problem.key.starts_with("provider")) {
         let message = "there is none, so nothing could be forwarded: add a [[provider]] table with name, redeem_url and \
                        token_file";
@@ -187,12 +248,55 @@ fn providers(entries: &[Entry], faults: &mut Faults) -> Vec<super::types::Provid
     providers
 }
 
-fn offline(bag: &Bag, faults: &mut Faults) -> Offline {
+/// The most that `max_pending` may be.
+const PENDING_MAX: i64 = 100_000_000;
+
+fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
     let mut read = Reader::plain(bag, faults);
+    let max_pending = u64::try_from(read.integer("offline.max_pending", 1, PENDING_MAX)).unwrap_or(1);
+    let dates = [("contract", DateFormat::Contract), ("any", DateFormat::Any)];
+    let words = [("refuse", OneTill::Refuse), ("trust", OneTill::Trust)];
     Offline {
         accept: read.flag("offline.accept"),
-        max_pending: u64::try_from(read.integer("offline.max_pending", 1, 100_000_000)).unwrap_or(1),
+        max_pending,
+        max_pending_per_till: per_till(&mut read, max_pending, tills),
         max_outage: read.duration("offline.max_outage", "1s", "3650d"),
+        date_format: read.choice("offline.date_format", &dates).unwrap_or(DateFormat::Contract),
+        one_till: read.choice("offline.one_till", &words).unwrap_or(OneTill::Refuse),
+    }
+}
+
+impl Default for Offline {
+    /// The default of every key, as with one till.
+    fn default() -> Self {
+        offline(&Bag::new(), 1, &mut Faults::default())
+    }
+}
+
+fn per_till(read: &mut Reader, max_pending: u64, tills: usize) -> u64 {
+    let path = "offline.max_pending_per_till";
+    if !read.has(path) {
+        let share = (max_pending.saturating_mul(3) / 4).max(1);
+        return if tills > 1 { share } else { max_pending };
+    }
+    let written = u64::try_from(read.integer(path, 1, PENDING_MAX)).unwrap_or(1);
+    if written > max_pending {
+        read.fault(path, format!("it is more than max_pending, {max_pending}: make it the smaller of the two"));
+    }
+    written
+}
+
+/// Where others can say whether the provider is silent, one till's word is not taken for it.
+fn one_till(offline: &Offline, providers: &[Provider], tills: usize, faults: &mut Faults) {
+    let path = "offline.one_till";
+    if offline.one_till == OneTill::Refuse {
+        return;
+    }
+    if tills > 1 {
+        let message = format!("there are {tills} tills: \"trust\" is for a store with one");
+        faults.add(path, message, None);
+    } else if providers.iter().all(|provider| provider.check_url.is_some() && provider.canary) {
+        faults.warn(path, "every provider has a check_url, so that the gateway's own checks say whether it answers");
     }
 }
 
@@ -211,26 +315,9 @@ fn forward(bag: &Bag, faults: &mut Faults) -> Forward {
 }
 
 fn retention(bag: &Bag, faults: &mut Faults) -> Retention {
-    Retention { settled: Reader::plain(bag, faults).duration("retention.settled", "1h", "3650d") }
-}
-
-fn admin(bag: &Bag, around: &Surroundings, state_dir: &Path, faults: &mut Faults) -> Admin {
     let mut read = Reader::plain(bag, faults);
-    let address = listen(&mut read, "admin.listen");
-    if !address::only_here(address) {
-        let message = "the operators' side has no access control of its own yet: write a loopback address, such as \
-                       \"127.0.0.1:7734\"";
-        read.fault("admin.listen", message);
-    }
-    let folder = around.folder("RUNTIME_DIRECTORY").unwrap_or_else(|| state_dir.to_owned());
-    let socket = read.path("admin.socket").unwrap_or_else(|| folder.join("admin.sock"));
-    if socket.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
-        read.fault(
-            "admin.socket",
-            format!("a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes: choose a shorter one"),
-        );
-    }
-    Admin { listen: address, socket }
+    let settled = read.duration("retention.settled", "1h", "3650d");
+    Retention { settled, codes: read.duration("retention.codes", "0s", "3650d") }
 }
 
 fn alert(bag: &Bag, faults: &mut Faults) -> Option<Alert> {

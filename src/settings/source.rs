@@ -1,12 +1,11 @@
 //! A file's text as a tree, through the `config` crate's TOML; none of its coercions.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use config::{FileFormat, Format, Value, ValueKind};
 
 use super::problem::Faults;
+use crate::files;
 
 /// The largest settings file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -85,16 +84,8 @@ fn read(file: &Path, faults: &mut Faults) -> Option<Source> {
 }
 
 fn text(file: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("the file cannot be read: {error}");
-    if !std::fs::metadata(file).map_err(unreadable)?.is_file() {
-        return Err("this is not a file".to_owned());
-    }
-    let mut text = Vec::new();
-    File::open(file).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)).map_err(unreadable)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("the file is larger than {FILE_BYTES_MAX} bytes"));
-    }
-    String::from_utf8(text).map_err(|_| "the file is not UTF-8".to_owned())
+    let bytes = files::read(file, FILE_BYTES_MAX).map_err(|fault| fault.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())
 }
 
 /// The tree of `text`.

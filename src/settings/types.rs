@@ -32,13 +32,24 @@ pub struct Gateway {
     pub name: String,
     /// The state directory: `$STATE_DIRECTORY`, else what is set, else `/var/lib/redeemd`.
     pub state_dir: PathBuf,
+    /// When a day of the reports ends, in local time.
+    pub day_ends: TimeOfDay,
+}
+
+/// A time of the day on a local clock, 00:00 to 23:59.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeOfDay {
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
 }
 
 /// `[intake]`: the tills' side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intake {
-    /// Where tills connect, unless systemd hands in a socket.
-    pub listen: SocketAddr,
+    /// Where tills connect, unless systemd hands in sockets; never empty, none twice.
+    pub listen: Vec<SocketAddr>,
     /// The path of a redemption.
     pub redeem_path: String,
     /// The path of a check.
@@ -64,9 +75,32 @@ pub struct Till {
     pub name: String,
     /// Where its token is.
     pub token: SecretSource,
+    /// The only `business_refrence` values that it may redeem for; empty: all. They match folded.
+    pub businesses: Vec<String>,
+    /// The only branches that it may redeem for; empty: all. They match folded.
+    pub branches: Vec<String>,
+    /// The language of its refusals; `None`: what it asks for with `Accept-Language`, else English.
+    pub language: Option<Language>,
 }
 
-/// `[intake.tls]`: certificate chain and key in PEM, read again when they change.
+impl Till {
+    /// A till of that name and token, bound to nothing.
+    #[must_use]
+    pub fn new(name: &str, token: SecretSource) -> Self {
+        Self { name: name.to_owned(), token, businesses: Vec::new(), branches: Vec::new(), language: None }
+    }
+}
+
+/// A language that people are spoken to in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// `en`
+    English,
+    /// `ar`
+    Arabic,
+}
+
+/// `[intake.tls]` and `[admin.tls]`: certificate chain and key in PEM, read again when they change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// The certificate chain's file.
@@ -101,16 +135,59 @@ pub struct Provider {
     pub ca_file: Option<PathBuf>,
     /// `http://…`: the proxy that the provider's traffic must pass.
     pub proxy: Option<String>,
+    /// What the proxy asks for, if it asks; only beside `proxy`.
+    pub proxy_login: Option<ProxyLogin>,
     /// Whether plain http beyond loopback is explicitly allowed.
     pub allow_plain_http: bool,
     /// The whole of one attempt.
     pub timeout: Duration,
     /// Statuses that decline when the answer has the contract's shape.
     pub declined_status: Vec<u16>,
-    /// Substrings (any case) of a refusal that means "already used".
+    /// Parts (any case) of a refusal that means "already used".
     pub already_used: Vec<String>,
+    /// Parts (any case) of an answer that means "still being worked on".
+    pub in_progress: Vec<String>,
+    /// Which 2xx confirm.
+    pub success: Success,
+    /// How long weak refusals alone, with the lane otherwise well, go on before a person decides.
+    pub weak_after: Duration,
+    /// Whether a bare `message` with 400, 409 or 422 declines.
+    pub weak_declines: bool,
+    /// The value of `Accept-Language` in each request.
+    pub accept_language: String,
+    /// Which codes are the same.
+    pub same_code: SameCode,
+    /// Whether the gateway sends checks of its own, of a made-up code; only where `check_url` is set.
+    pub canary: bool,
     /// Patterns with `*`, anchored at both ends, of codes that may be redeemed again and again.
     pub reusable_codes: Vec<String>,
+}
+
+/// `proxy_user` with `proxy_password_file` or `proxy_password_credential`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyLogin {
+    /// The user; it holds no colon (RFC 7617 section 2).
+    pub user: String,
+    /// Where the password is.
+    pub password: SecretSource,
+}
+
+/// `success`: which 2xx confirm a redemption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Success {
+    /// Every JSON object that does not say that it failed, and an empty body.
+    Lenient,
+    /// An empty body, and objects of `data`, `message` and `errors` alone.
+    Contract,
+}
+
+/// `same_code`: which reward codes are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameCode {
+    /// Those that look alike: case, width, digits of every script, hyphens, invisible characters.
+    Folded,
+    /// Those of the same bytes.
+    Exact,
 }
 
 /// How a provider's requests are authorised.
@@ -153,8 +230,33 @@ pub struct Offline {
     pub accept: bool,
     /// Rows pending in a lane.
     pub max_pending: u64,
+    /// Rows of one till pending in a lane; not more than `max_pending`. Unless it is set: three quarters of that where
+    /// there is more than one till, else all of it.
+    pub max_pending_per_till: u64,
     /// How long the lane may have been down.
     pub max_outage: Duration,
+    /// Which dates are accepted while a lane is not up.
+    pub date_format: DateFormat,
+    /// Whether a redemption may be trusted without evidence from another till.
+    pub one_till: OneTill,
+}
+
+/// `date_format`: which dates are accepted while a lane is not up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateFormat {
+    /// Those that the contract can mean.
+    Contract,
+    /// All.
+    Any,
+}
+
+/// `one_till`: what happens where only one till could say that the provider is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OneTill {
+    /// Nothing is accepted on its word alone.
+    Refuse,
+    /// Its own unanswered request is evidence enough.
+    Trust,
 }
 
 /// `[forward]`
@@ -175,15 +277,58 @@ pub struct Forward {
 pub struct Retention {
     /// How long settled rows are kept.
     pub settled: Duration,
+    /// How long used and refused codes are remembered as hashes, when their rows are gone.
+    pub codes: Duration,
 }
 
 /// `[admin]`: the operators' side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
-    /// A loopback address.
+    /// A loopback address, or any with `tls`, `users` and `hosts`.
     pub listen: SocketAddr,
     /// The commands' own way in: `$RUNTIME_DIRECTORY/admin.sock`, else `admin.sock` in the state directory.
     pub socket: PathBuf,
+    /// The names, beside loopback's own, that a browser may call the console by: host names and addresses without port.
+    pub hosts: Vec<String>,
+    /// `[[admin.token]]`: machines. No name is shared with a user.
+    pub tokens: Vec<AdminToken>,
+    /// `[[admin.user]]`: people.
+    pub users: Vec<AdminUser>,
+    /// `[admin.tls]`
+    pub tls: Option<Tls>,
+}
+
+/// `[[admin.token]]`: a machine that may act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminToken {
+    /// Who is recorded.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// Where its bearer token is.
+    pub token: SecretSource,
+}
+
+/// `[[admin.user]]`: a person who may sign in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminUser {
+    /// The name to sign in with; who is recorded.
+    pub name: String,
+    /// What the person may do.
+    pub role: Role,
+    /// Where the password's hash is.
+    pub password: SecretSource,
+}
+
+/// What somebody may do; each role may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// `see`: look.
+    See,
+    /// `decide`: retry, void, handled, close, the inbox.
+    Decide,
+    /// `engineer`: lanes, hold, trust, export, import, backup.
+    Engineer,
 }
 
 /// `[alert]`: the contract's error webhook.

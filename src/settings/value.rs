@@ -15,6 +15,7 @@ pub(super) enum Value {
     Duration(Duration),
     Integer(i64),
     Flag(bool),
+    /// [`Kind::Texts`] and [`Kind::TextOrTexts`].
     Texts(Vec<String>),
     Integers(Vec<i64>),
 }
@@ -34,7 +35,8 @@ impl Value {
             }
             (Kind::Integer, Node::Integer(number)) => Ok(Self::Integer(*number)),
             (Kind::Flag, Node::Flag(flag)) => Ok(Self::Flag(*flag)),
-            (Kind::Texts, Node::List(list)) => items(list, as_text).map(Self::Texts),
+            (Kind::TextOrTexts, Node::Text(text)) => Ok(Self::Texts(vec![text.clone()])),
+            (Kind::Texts | Kind::TextOrTexts, Node::List(list)) => items(list, as_text).map(Self::Texts),
             (Kind::Integers, Node::List(list)) => items(list, as_integer).map(Self::Integers),
             (kind, node) => Err(format!("{}: {}", shown(kind, node), right(kind))),
         }
@@ -50,7 +52,7 @@ impl Value {
             Kind::Duration => duration(text).map(Self::Duration),
             Kind::Integer => text.trim().parse().map(Self::Integer).map_err(|_| wrong()),
             Kind::Flag => text.trim().parse().map(Self::Flag).map_err(|_| wrong()),
-            Kind::Texts => Ok(Self::Texts(split(text).map(str::to_owned).collect())),
+            Kind::Texts | Kind::TextOrTexts => Ok(Self::Texts(split(text).map(str::to_owned).collect())),
             Kind::Integers => {
                 let numbers: Result<_, _> = split(text).map(str::parse).collect();
                 numbers.map(Self::Integers).map_err(|_| wrong())
@@ -108,6 +110,7 @@ fn right(kind: Kind) -> &'static str {
         Kind::Integer => "write a whole number without quotes, such as 5000",
         Kind::Flag => "write true or false without quotes",
         Kind::Texts => "write a list of strings, such as [\"a\", \"b\"]",
+        Kind::TextOrTexts => "write a string, or a list of strings, such as [\"a\", \"b\"]",
         Kind::Integers => "write a list of whole numbers, such as [400, 404]",
     }
 }

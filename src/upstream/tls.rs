@@ -45,7 +45,7 @@ fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error
 
 fn roots(path: &Path) -> Result<RootCertStore, UpstreamError> {
     let fault = |why: String| UpstreamError::CaFile { path: path.to_owned(), why };
-    let pem = super::secret::read_bounded(path, CA_FILE_BYTES_MAX).map_err(|error| fault(error.to_string()))?;
+    let pem = crate::files::read(path, CA_FILE_BYTES_MAX).map_err(|error| fault(error.to_string()))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| fault(error.to_string()))?;

@@ -40,12 +40,17 @@ const SALVAGE_MAX: Duration = Duration::from_secs(900);
 /// Puts `rows` redemptions into a stopped gateway's store, through the store's own door.
 fn fill(gateway: &Gateway, rows: usize) {
     let (mut store, _) = Store::open(&gateway.state_dir()).unwrap();
-    let offline = Offline { accept: true, max_pending: u64::MAX, max_outage: Duration::MAX };
-    let around = Surroundings { stamp: Clock::system().stamp(), offline: &offline, lane: &|_| LaneNow::default() };
+    let offline = Offline {
+        max_pending: u64::MAX,
+        max_pending_per_till: u64::MAX,
+        max_outage: Duration::MAX,
+        ..Offline::default()
+    };
+    let around = Surroundings::new(Clock::system().stamp(), &offline, &|_| LaneNow::down());
     let op = |n: usize| {
         let request = redeemd::contract::parse(Order::new(&format!("ROW-{n}")).body().into_bytes().into()).unwrap();
         let new = NewRedemption { till: "anonymous".to_owned(), key: None, lane: "main".to_owned(), request };
-        Op::Accept { new: Box::new(new), reusable: false }
+        Op::accept(new)
     };
     for batch in (0..rows).collect::<Vec<_>>().chunks(2_000) {
         let ops: Vec<_> = batch.iter().map(|n| op(*n)).collect();

@@ -9,8 +9,9 @@ use crate::oracle::Ledger;
 const LONG_ENOUGH: Duration = Duration::from_millis(2500);
 
 fn send(till: &Till, code: &str) -> Result<Reply, String> {
-    let body =
-        format!(r#"{{"reward_code":"{code}","business_refrence":"B","branch_id":"7","date":"d","timestamp":"t"}}"#);
+    let body = format!(
+        r#"{{"reward_code":"{code}","business_refrence":"B","branch_id":"7","date":"2026-11-23 10:00:00","timestamp":"t"}}"#
+    );
     till.try_send("POST", "/redeem", &[], body.as_bytes())
 }
 
@@ -206,7 +207,7 @@ fn on_a_file_system_that_turned_read_only_nothing_is_taken_or_sent_and_a_start_a
     assert!(witness.notes().codes.is_empty(), "what could not be settled was sent");
     gateway.kill9();
     let (status, said) = gateway.start_in_vain();
-    assert_eq!(status.code(), Some(78), "{said}");
+    assert_eq!(status.code(), Some(73), "{said}");
     assert!(said.contains("Read-only file system"), "{said}");
     disk.unmount();
     disk.mount().unwrap();

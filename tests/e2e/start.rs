@@ -2,19 +2,19 @@
 
 use std::os::unix::fs::{PermissionsExt, chown};
 
-use crate::harness::{Builder, Gateway, Mount, Provider, eventually, skipped};
+use crate::harness::{Builder, Gateway, Mount, Provider, Till, eventually, skipped};
 
 /// Debian's `nobody`.
 const NOBODY: u32 = 65534;
 const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
 #[test]
-fn a_second_daemon_on_one_state_directory_ends_with_78_and_names_the_first() {
+fn a_second_daemon_on_one_state_directory_ends_with_75_and_names_the_first() {
     let provider = Provider::start();
     let mut first = Gateway::before(&provider);
     let mut second = Gateway::with().lane("main", &provider, "").state_in(&first.state_dir()).stopped();
     let (status, said) = second.start_in_vain();
-    assert_eq!(status.code(), Some(78), "{said}");
+    assert_eq!(status.code(), Some(75), "{said}");
     assert!(said.contains(&format!("pid {}", first.pid())) && said.contains("state"), "{said}");
     assert_eq!(first.till("").redeem("STILL").status, 200);
     first.wait_until_drained();
@@ -51,7 +51,7 @@ fn as_nobody(provider: &Provider) -> Option<Builder> {
 }
 
 #[test]
-fn a_state_directory_of_somebody_elses_ends_the_start_with_78_and_its_name() {
+fn a_state_directory_of_somebody_elses_ends_the_start_with_73_and_its_name() {
     let provider = Provider::start();
     let Some(builder) = as_nobody(&provider) else { return };
     let mut gateway = builder.stopped();
@@ -59,7 +59,7 @@ fn a_state_directory_of_somebody_elses_ends_the_start_with_78_and_its_name() {
     for mode in [0o700, 0o755] {
         std::fs::set_permissions(gateway.state_dir(), std::fs::Permissions::from_mode(mode)).unwrap();
         let (status, said) = gateway.start_in_vain();
-        assert_eq!(status.code(), Some(78), "{said}");
+        assert_eq!(status.code(), Some(73), "{said}");
         let dir = gateway.state_dir().display().to_string();
         assert!(said.contains(&dir) && said.contains("ermission denied"), "mode {mode:o}: {said}");
     }
@@ -70,7 +70,7 @@ fn a_state_directory_of_somebody_elses_ends_the_start_with_78_and_its_name() {
 }
 
 #[test]
-fn a_database_of_somebody_elses_ends_the_start_with_78_and_its_name() {
+fn a_database_of_somebody_elses_ends_the_start_with_73_and_its_name() {
     let provider = Provider::start();
     let Some(builder) = as_nobody(&provider) else { return };
     let mut gateway = builder.stopped();
@@ -84,7 +84,7 @@ fn a_database_of_somebody_elses_ends_the_start_with_78_and_its_name() {
         chown(&database, Some(owner), Some(owner)).unwrap();
         std::fs::set_permissions(&database, std::fs::Permissions::from_mode(mode)).unwrap();
         let (status, said) = gateway.start_in_vain();
-        assert_eq!(status.code(), Some(78), "mode {mode:o}: {said}");
+        assert_eq!(status.code(), Some(73), "mode {mode:o}: {said}");
         assert!(said.contains("redeemd.db"), "mode {mode:o}: {said}");
         assert_eq!(std::fs::read(&database).unwrap(), bytes, "it was touched");
     }
@@ -167,4 +167,103 @@ fn a_provider_that_a_reload_takes_away_leaves_its_rows_waiting_and_a_changed_one
     gateway.reload();
     assert_eq!(gateway.wait_until_drained().confirmed, 1);
     assert_eq!((third.summary("codes_taken"), other.requests().len()), (1, 0));
+}
+
+/// A lane `other` for the business OTHER, whose authorities are in a file of the gateway's folder.
+fn with_authorities(builder: &Builder, provider: &Provider, token: &str) -> String {
+    let (url, folder) = (&provider.redeem_url, builder.folder().display());
+    format!(
+        "[[provider]]\nname = \"other\"\nbusinesses = [\"OTHER\"]\nredeem_url = \"{url}\"\ntoken_file = \"{folder}/{token}\"\n\
+         ca_file = \"{folder}/ca.pem\""
+    )
+}
+
+fn authorities() -> String {
+    rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap().cert.pem()
+}
+
+#[test]
+fn a_provider_whose_file_is_broken_at_the_start_has_its_lane_held_and_the_others_are_served() {
+    let (main, other) = (Provider::start(), Provider::start());
+    let builder = Gateway::with().lane("main", &main, "");
+    let settings = with_authorities(&builder, &other, "main.token");
+    let mut gateway = builder.more(&settings).start();
+    let lane = gateway.wait_for_link("other", "held");
+    assert_eq!(lane["cause"], "settings", "{lane}");
+    assert!(lane["detail"].as_str().unwrap().contains("ca.pem"), "{lane}");
+    assert_eq!(gateway.till("").redeem("SERVED").state(), "confirmed");
+    let pid = gateway.pid();
+    // Still broken: the reload says so and changes nothing.
+    gateway.reload();
+    eventually("the fault is shown", || gateway.status()["reload_faults"].to_string().contains("ca.pem").then_some(()));
+    std::fs::write(gateway.folder().join("ca.pem"), authorities()).unwrap();
+    gateway.reload();
+    gateway.wait_for_link("other", "up");
+    assert_eq!(gateway.pid(), pid);
+    assert!(gateway.terminate().success());
+}
+
+#[test]
+fn a_reload_with_one_broken_file_changes_nothing_and_the_next_one_tries_again() {
+    let (main, other) = (Provider::start(), Provider::start());
+    let builder = Gateway::with().lane("main", &main, "");
+    let settings = with_authorities(&builder, &other, "main.token");
+    let mut gateway = builder.start();
+    let wanted = format!("{settings}\n[retention]\nsettled = \"2h\"");
+    gateway.rewrite(&wanted);
+    gateway.reload();
+    eventually("the fault is shown", || gateway.status()["reload_faults"].to_string().contains("ca.pem").then_some(()));
+    let lanes = gateway.status()["lanes"].as_array().unwrap().len();
+    assert_eq!(lanes, 1, "a lane of the faulty settings runs");
+    assert_eq!(gateway.till("").redeem("AS-BEFORE").state(), "confirmed");
+    std::fs::write(gateway.folder().join("ca.pem"), authorities()).unwrap();
+    gateway.reload();
+    eventually("the fault is gone", || (gateway.status()["reload_faults"].to_string() == "[]").then_some(()));
+    gateway.wait_for_link("other", "up");
+}
+
+#[test]
+fn what_stands_where_the_commands_socket_should_be_is_left_alone() {
+    let provider = Provider::start();
+    let builder = Gateway::with().lane("main", &provider, "");
+    let mut gateway = builder.stopped();
+    std::fs::create_dir_all(gateway.state_dir()).unwrap();
+    let place = gateway.state_dir().join("admin.sock");
+    std::fs::write(&place, "precious").unwrap();
+    let (status, said) = gateway.start_in_vain();
+    assert_eq!(status.code(), Some(70), "{said}");
+    assert!(said.contains("admin.sock") && said.contains("no socket"), "{said}");
+    assert_eq!(std::fs::read_to_string(&place).unwrap(), "precious");
+}
+
+#[test]
+fn the_process_cannot_be_dumped_and_may_open_as_many_files_as_the_system_lets_it() {
+    let provider = Provider::start();
+    let Some(builder) = as_nobody(&provider) else { return };
+    let mut gateway = builder.stopped();
+    std::fs::create_dir_all(gateway.state_dir()).unwrap();
+    chown(gateway.state_dir(), Some(NOBODY), Some(NOBODY)).unwrap();
+    gateway.start();
+    let of_process = std::path::PathBuf::from(format!("/proc/{}", gateway.pid()));
+    // The files of a process that may be dumped belong to its own user (proc(5)).
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(of_process.join("environ")).unwrap());
+    assert_eq!(owner, 0);
+    let limits = std::fs::read_to_string(of_process.join("limits")).unwrap();
+    let limit = |name: &str| -> Vec<String> {
+        let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+        line[name.len()..].split_whitespace().take(2).map(str::to_owned).collect()
+    };
+    assert_eq!(limit("Max core file size"), ["0", "0"]);
+    let files = limit("Max open files");
+    assert_eq!(files[0], files[1]);
+}
+
+#[test]
+fn tills_are_served_on_each_address_of_the_list() {
+    let provider = Provider::start();
+    let second = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = Gateway::with().lane("main", &provider, "").also_listen(second).start();
+    assert_eq!(gateway.till("").redeem("FIRST").state(), "confirmed");
+    assert_eq!(Till::new(second, None).redeem("SECOND").state(), "confirmed");
+    gateway.wait_until_drained();
 }

@@ -168,12 +168,16 @@ mod t5 {
         let gateway = two_tills(&provider);
         let long = format!("{{\"reward_code\":\"{}\",{GOOD}}}", "x".repeat(257));
         let huge = format!("{{\"reward_code\":\"A\",\"pad\":\"{}\",{GOOD}}}", "x".repeat(200_000));
-        let table: [(&str, &[u8], u16, &str); 13] = [
+        let table: [(&str, &[u8], u16, &str); 17] = [
             ("malformed", b"{\"reward_code\":", 400, ""),
             ("an array", b"[]", 400, ""),
             ("duplicate keys", &with("\"reward_code\":\"A\",\"reward_code\":\"B\""), 400, "reward_code"),
             ("missing", &with("\"x\":\"y\""), 400, "reward_code"),
             ("empty", &with("\"reward_code\":\"\""), 400, "reward_code"),
+            ("blank", &with("\"reward_code\":\" \\u00a0\""), 400, "reward_code"),
+            ("nothing to see", &with("\"reward_code\":\"\\u200f\\u200b\""), 400, "reward_code"),
+            ("half a character", &with("\"reward_code\":\"A\\ud800\""), 400, "reward_code"),
+            ("a twin", &with("\"reward_code\":\"A\",\"Reward_Code\":\"B\""), 400, "reward_code"),
             ("a number", &with("\"reward_code\":7"), 400, "reward_code"),
             ("null", &with("\"reward_code\":null"), 400, "reward_code"),
             ("a control character", &with("\"reward_code\":\"a\\u0000b\""), 400, "reward_code"),
@@ -193,6 +197,19 @@ mod t5 {
         assert_eq!(reply.status, 415, "{reply:?}");
         reply.refusal();
         assert_eq!((gateway.counts().accepted, provider.requests().len()), (0, 0));
+    }
+
+    #[test]
+    fn what_the_gateway_need_not_read_is_forwarded_as_it_came() {
+        let provider = Provider::start();
+        let gateway = two_tills(&provider);
+        for (n, further) in [r#""x":1e400"#, r#""x":"\ud800""#, r#""x":[-1E+999,"\udc00"]"#].into_iter().enumerate() {
+            let body = with(&format!("\"reward_code\":\"ODD-{n}\",{further}"));
+            let reply = gateway.till("till-1").send("POST", "/redeem", &[], &body);
+            assert_eq!(reply.status, 200, "{further}: {reply:?}");
+            let sent = provider.requests_for(&format!("ODD-{n}"));
+            assert_eq!(sent[0].body.as_deref().map(str::as_bytes), Some(&body[..]), "{further}");
+        }
     }
 
     fn with(fields: &str) -> Vec<u8> {
@@ -260,6 +277,45 @@ fn t6_an_unknown_or_missing_token_is_401_and_a_revoked_one_after_reload() {
     eventually("the old token is refused", refused);
     assert_eq!(gateway.stranger(Some("token-new")).redeem("T6").status, 200);
     assert_eq!(gateway.counts().accepted, 1);
+}
+
+#[test]
+fn t6_a_till_that_is_bound_redeems_and_checks_for_its_own_business_and_branch_alone() {
+    let provider = Provider::start();
+    let builder = Gateway::with().lane("main", &provider, "").till("till-1", "token-1");
+    let token = builder.folder().join("bound.token");
+    std::fs::write(&token, "token-bound").unwrap();
+    let gateway = builder
+        .more(&format!(
+            "[[intake.till]]\nname = \"bound\"\ntoken_file = \"{}\"\nbusinesses = [\"b-1\"]\nbranches = [\"7\"]",
+            token.display()
+        ))
+        .start();
+    let bound = gateway.stranger(Some("token-bound"));
+    assert_eq!(bound.redeem("T6-OWN").status, 200);
+    for (field, value) in [("business_refrence", "B-2"), ("branch_id", "8")] {
+        let refused = bound.order(&Order::new("T6-OTHER").with(field, value));
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert!(refused.refusal().contains(&format!("not set up for this {field}")), "{refused:?}");
+        assert_eq!(gateway.till("till-1").order(&Order::new(value).with(field, value)).status, 200, "an unbound one");
+    }
+    let elsewhere = br#"{"reward_code":"T6-OTHER","business_refrence":"B-2"}"#;
+    assert_eq!(bound.send("POST", "/check", &[], elsewhere).status, 400);
+    assert_eq!((gateway.counts().accepted, provider.requests_for("T6-OTHER").len()), (3, 0));
+}
+
+#[test]
+fn t6_who_guesses_tokens_is_named_in_the_log_and_the_till_at_the_same_address_is_served() {
+    let provider = Provider::start();
+    let mut gateway = two_tills(&provider);
+    for guess in 0..15 {
+        let refused = gateway.stranger(Some(&format!("guess-{guess}"))).redeem("T6");
+        assert_eq!((refused.status, refused.header("connection")), (401, Some("close")), "{refused:?}");
+    }
+    assert_eq!(gateway.till("till-1").redeem("T6").status, 200);
+    let named = "127.0.0.1 has asked 10 times without a token of a till";
+    eventually("the guesser is named", || gateway.log().contains(named).then_some(()));
+    assert!(!gateway.log().contains("guess-"), "a guess may be nearly a token");
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn claim() -> Claim {
         lane: LANE.to_owned(),
         prefer: Vec::new(),
         after: Seq(0),
+        not_from: None,
         except: Vec::new(),
         rows_max: ROWS,
         body_bytes_max: usize::MAX,

@@ -6,17 +6,17 @@ mod alert;
 mod attempts;
 mod network;
 mod oauth;
+mod proxy;
 mod server;
 mod tls;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bytes::Bytes;
 use redeemd::clock::Clock;
 use redeemd::redemption::{Id, Seq};
 use redeemd::settings::{Auth, Provider, SecretSource};
-use redeemd::upstream::{Attempt, Context, Upstream};
+use redeemd::upstream::{Attempt, Context, Progress, Upstream};
 use redeemd::verdict::{Failure, Outcome, Reply};
 
 /// Everything that a test's upstream stands on.
@@ -64,18 +64,9 @@ impl Bench {
 
 fn provider(redeem_url: &str, token_file: &Path) -> Provider {
     Provider {
-        name: "retm".to_owned(),
-        businesses: Vec::new(),
-        redeem_url: redeem_url.to_owned(),
-        check_url: None,
-        auth: Auth::Token(SecretSource::File(token_file.to_owned())),
-        ca_file: None,
-        proxy: None,
-        allow_plain_http: false,
-        timeout: Duration::from_secs(10),
         declined_status: vec![400],
         already_used: Vec::new(),
-        reusable_codes: Vec::new(),
+        ..Provider::new("retm", redeem_url, Auth::Token(SecretSource::File(token_file.to_owned())))
     }
 }
 
@@ -89,6 +80,11 @@ pub(crate) fn attempt() -> Attempt {
         accepted_at_ms: 1_793_527_200_000,
         body: Bytes::from_static(BODY.as_bytes()),
     }
+}
+
+/// For an attempt that nobody looks at meanwhile.
+pub(crate) fn unwatched() -> Progress {
+    Progress::default()
 }
 
 pub(crate) fn answered(outcome: Outcome) -> Reply {

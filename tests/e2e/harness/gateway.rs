@@ -40,6 +40,7 @@ impl Counts {
 pub(crate) struct Builder {
     folder: TempDir,
     intake: String,
+    also: Vec<SocketAddr>,
     offline: String,
     forward: String,
     lanes: Vec<String>,
@@ -64,6 +65,7 @@ impl Gateway {
         Builder {
             folder: tempfile::tempdir().unwrap(),
             intake: "reply_within = \"900ms\"\n".to_owned(),
+            also: Vec::new(),
             offline: String::new(),
             forward: "retry_min = \"100ms\"\nretry_max = \"250ms\"\nreconnect_spread = \"0s\"\n".to_owned(),
             lanes: Vec::new(),
@@ -113,6 +115,12 @@ impl Builder {
     /// Lines of `[intake]` instead of the usual.
     pub(crate) fn intake(mut self, lines: &str) -> Self {
         self.intake = format!("{lines}\n");
+        self
+    }
+
+    /// A further address for tills.
+    pub(crate) fn also_listen(mut self, address: SocketAddr) -> Self {
+        self.also.push(address);
         self
     }
 
@@ -196,9 +204,12 @@ impl Builder {
 
     fn write_settings(&self, tills: SocketAddr, admin: SocketAddr) -> PathBuf {
         let state = self.state_dir();
+        let addresses = std::iter::once(&tills).chain(&self.also);
+        let listen: Vec<String> = addresses.map(|address| format!("\"{address}\"")).collect();
         let mut text = format!(
-            "[gateway]\nname = \"test\"\nstate_dir = \"{}\"\n\n[intake]\nlisten = \"{tills}\"\n{}\n",
+            "[gateway]\nname = \"test\"\nstate_dir = \"{}\"\n\n[intake]\nlisten = [{}]\n{}\n",
             state.display(),
+            listen.join(", "),
             self.intake
         );
         for (name, _) in &self.tills {
@@ -366,6 +377,11 @@ impl Gateway {
         let token = self.builder.tills.iter().find(|(known, _)| known == name).map(|(_, token)| token.as_str());
         assert!(token.is_some() || name.is_empty(), "no till is called {name}");
         Till::new(self.tills, token)
+    }
+
+    /// Where tills connect.
+    pub(crate) fn tills(&self) -> SocketAddr {
+        self.tills
     }
 
     /// Somebody with another token, or none.

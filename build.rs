@@ -1,0 +1,20 @@
+//! Compresses the console's own files once, when they are built in.
+
+use std::io::Write;
+use std::path::Path;
+use std::{env, fs};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+fn main() -> std::io::Result<()> {
+    let out = env::var_os("OUT_DIR").ok_or_else(|| std::io::Error::other("cargo gives OUT_DIR"))?;
+    for name in ["console.css", "console.js"] {
+        let source = Path::new("src/admin/console/pages").join(name);
+        println!("cargo::rerun-if-changed={}", source.display());
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&fs::read(source)?)?;
+        fs::write(Path::new(&out).join(format!("{name}.gz")), encoder.finish()?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! Whose request it is: the socket's user, a token's machine, or a person who has signed in.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use subtle::ConstantTimeEq;
+use tokio::time::Instant;
+
+use super::problem::Problem;
+use super::rights::{Actor, Asker, challenged};
+use super::session::Sessions;
+use super::signin::Slow;
+use super::{cookie, who};
+use crate::listen::Peer;
+use crate::redemption::Fingerprint;
+use crate::settings::{AdminToken, AdminUser, Offline, Role, SecretSource, Settings};
+
+/// How often the files of tokens and password hashes are read while somebody asks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What the settings say of who may come in, and what else the operators' side takes from them.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// The names beside loopback's under which the listener may be called.
+    pub hosts: Vec<String>,
+    /// Whether the TCP listener speaks TLS.
+    pub tls: bool,
+    /// `[[admin.token]]`
+    pub tokens: Vec<AdminToken>,
+    /// `[[admin.user]]`
+    pub users: Vec<AdminUser>,
+    /// `$CREDENTIALS_DIRECTORY`.
+    pub credentials_dir: Option<PathBuf>,
+    /// Where the key of searched codes is kept; without one it is forgotten at the end.
+    pub state_dir: Option<PathBuf>,
+    /// The limits that headroom is shown of.
+    pub offline: Option<Offline>,
+    /// The businesses that the settings name.
+    pub businesses: Vec<String>,
+}
+
+impl Rules {
+    /// Those of `settings`.
+    #[must_use]
+    pub fn of(settings: &Settings, credentials_dir: Option<PathBuf>) -> Self {
+        let admin = &settings.admin;
+        Self {
+            hosts: admin.hosts.clone(),
+            tls: admin.tls.is_some(),
+            tokens: admin.tokens.clone(),
+            users: admin.users.clone(),
+            credentials_dir,
+            state_dir: Some(settings.gateway.state_dir.clone()),
+            offline: Some(settings.offline.clone()),
+            businesses: settings.providers.iter().flat_map(|provider| provider.businesses.clone()).collect(),
+        }
+    }
+}
+
+/// A machine or a person, and where the secret lies.
+struct Known {
+    name: String,
+    role: Role,
+    secret: SecretSource,
+}
+
+/// A secret as it was last read; `None` as long as it could not be.
+struct Followed {
+    known: Known,
+    text: Option<String>,
+}
+
+/// The rules with their secrets.
+pub(super) struct Access {
+    inner: Mutex<Inner>,
+    pub(super) sessions: Sessions,
+    pub(super) slow: Slow,
+}
+
+struct Inner {
+    rules: Arc<Rules>,
+    tokens: Vec<Followed>,
+    users: Vec<Followed>,
+    looked_at: Instant,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Access").field(&self.rules()).finish()
+    }
+}
+
+impl Access {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self { inner: Mutex::new(Inner::new(rules)), sessions: Sessions::default(), slow: Slow::default() }
+    }
+
+    /// Takes other rules; everybody signs in anew.
+    pub(super) fn set(&self, rules: Rules) {
+        *self.inner() = Inner::new(rules);
+        self.sessions.end_all();
+    }
+
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.inner().rules)
+    }
+
+    /// Whether anybody can sign in at all.
+    pub(super) fn has_users(&self) -> bool {
+        !self.inner().users.is_empty()
+    }
+
+    /// The password hash of this person as its file holds it now, and what the person may do.
+    pub(super) fn user(&self, name: &str) -> Option<(Role, String)> {
+        let inner = self.followed();
+        let user = inner.users.iter().find(|user| user.known.name == name)?;
+        Some((user.known.role, user.text.clone()?))
+    }
+
+    /// Every token is compared, so that the time taken tells nothing about which one came near.
+    fn token(&self, offered: &str) -> Option<Actor> {
+        let offered = fingerprint(offered);
+        let mut found = None;
+        for token in &self.followed().tokens {
+            let is_it = token.text.as_deref().is_some_and(|text| fingerprint(text).0.ct_eq(&offered.0).into());
+            if is_it && found.is_none() {
+                found = Some(Actor { name: token.known.name.clone(), role: token.known.role, signed_in: false });
+            }
+        }
+        found
+    }
+
+    /// A session counts as long as its person's hash is the one that was signed in with.
+    fn session(&self, headers: &HeaderMap) -> Option<Actor> {
+        let id = cookie::of(headers, cookie::session_name(self.rules().tls))?;
+        let session = self.sessions.find(id)?;
+        match self.user(&session.name) {
+            Some((role, hash)) if fingerprint(&hash) == session.hash => {
+                Some(Actor { name: session.name, role, signed_in: true })
+            }
+            Some(_) | None => {
+                self.sessions.end(id);
+                None
+            }
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn followed(&self) -> MutexGuard<'_, Inner> {
+        let mut inner = self.inner();
+        if inner.looked_at.elapsed() >= LOOK_EVERY {
+            inner.read();
+        }
+        inner
+    }
+}
+
+impl Inner {
+    fn new(rules: Rules) -> Self {
+        let followed = |name: &str, role, secret: &SecretSource| {
+            let known = Known { name: name.to_owned(), role, secret: secret.clone() };
+            Followed { known, text: None }
+        };
+        let tokens = rules.tokens.iter().map(|one| followed(&one.name, one.role, &one.token)).collect();
+        let users = rules.users.iter().map(|one| followed(&one.name, one.role, &one.password)).collect();
+        let mut inner = Self { rules: Arc::new(rules), tokens, users, looked_at: Instant::now() };
+        inner.read();
+        inner
+    }
+
+    fn read(&mut self) {
+        self.looked_at = Instant::now();
+        let folder = self.rules.credentials_dir.clone();
+        for one in self.tokens.iter_mut().chain(&mut self.users) {
+            one.read(folder.as_deref());
+        }
+    }
+}
+
+impl Followed {
+    /// A secret that cannot be read now leaves the earlier one in force: its file may be in the middle of a change.
+    fn read(&mut self, credentials_dir: Option<&Path>) {
+        match self.known.secret.read(credentials_dir) {
+            Ok(text) => self.text = Some(text.reveal().to_owned()),
+            Err(error) if self.text.is_none() => {
+                tracing::debug!(name = self.known.name, %error, "the secret of somebody who may act cannot be read");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Fingerprints have one length, so that comparing them does not tell a secret's.
+pub(super) fn fingerprint(secret: &str) -> Fingerprint {
+    Fingerprint::of(&["operator's secret", secret])
+}
+
+/// The middleware: finds out who asks. A credential that does not hold is refused, also where none is needed.
+pub(super) async fn identify(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied().unwrap_or_default();
+    let is_local = peer.uid.is_some() || peer.addr.is_some_and(|addr| addr.ip().to_canonical().is_loopback());
+    let who = match identified(&access, peer, request.headers()) {
+        Ok(who) => who,
+        Err(problem) => return challenged(problem.into_response()),
+    };
+    request.extensions_mut().insert(Asker { who, is_local });
+    next.run(request).await
+}
+
+fn identified(access: &Access, peer: Peer, headers: &HeaderMap) -> Result<Option<Actor>, Problem> {
+    if let Some(uid) = peer.uid {
+        return Ok(Some(Actor { name: who::user_name(uid), role: Role::Engineer, signed_in: false }));
+    }
+    if headers.contains_key(header::AUTHORIZATION) {
+        let known = bearer(headers).and_then(|token| access.token(token));
+        return known.map(Some).ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "this token is not known"));
+    }
+    Ok(access.session(headers))
+}
+
+/// The token of the one `Authorization: Bearer` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (all.next(), all.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}

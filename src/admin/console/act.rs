@@ -1,0 +1,112 @@
+//! What a person does to one redemption or one lane; what was asked comes back as a page.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::{Frame, encoded, told, unavailable};
+use crate::admin::Admin;
+use crate::admin::actions::checked;
+use crate::admin::rights::Asker;
+use crate::queue::{LaneCommand, QueueError};
+use crate::redemption::Id;
+use crate::store::Acted;
+
+/// The form of an action.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Reason {
+    #[serde(default)]
+    pub(super) note: String,
+}
+
+type Filled = Result<Form<Reason>, FormRejection>;
+
+/// What can be done to a redemption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Send it again.
+    Retry,
+    /// Close it with this note.
+    Void(String),
+}
+
+impl Deed {
+    /// The deed of this word; `Err` says what its note lacks, `None` when there is no such deed.
+    pub(super) fn of(word: &str, note: &str) -> Option<Result<Self, String>> {
+        match word {
+            "retry" => Some(Ok(Self::Retry)),
+            "void" => Some(checked(note).map(|note| Self::Void(note.to_owned())).map_err(|fault| fault.detail())),
+            _ => None,
+        }
+    }
+
+    /// Does it under this name.
+    pub(super) async fn on(&self, admin: &Admin, id: &Id, by: &str) -> Result<Acted, QueueError> {
+        match self {
+            Self::Retry => admin.queue.retry(id, by).await,
+            Self::Void(note) => admin.queue.void(id, note, by).await,
+        }
+    }
+}
+
+/// `POST /redemptions/{id}/{retry|void}`
+pub(super) async fn on_one(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    Path((text, word)): Path<(String, String)>,
+    (headers, uri): (HeaderMap, Uri),
+    form: Filled,
+) -> Response {
+    let f = Frame::new(&admin, &asker, &headers, &uri);
+    let note = form.map(|Form(reason)| reason.note).unwrap_or_default();
+    let (Some(id), Some(deed)) = (Id::parse(&text), Deed::of(&word, &note)) else {
+        return told(f, StatusCode::NOT_FOUND, String::new());
+    };
+    let deed = match deed {
+        Ok(deed) => deed,
+        Err(fault) => return told(f, StatusCode::BAD_REQUEST, fault),
+    };
+    match deed.on(&admin, &id, asker.name()).await {
+        Ok(Acted::Done(_)) => Redirect::to(&format!("/redemptions/{id}")).into_response(),
+        Ok(Acted::Refused { why }) => told(f, StatusCode::CONFLICT, why),
+        Ok(Acted::Unknown) => told(f, StatusCode::NOT_FOUND, String::new()),
+        Err(error) => unavailable(f, &error),
+    }
+}
+
+/// `POST /lanes/{name}/{flush|hold|release|retry-held}`
+pub(super) async fn on_lane(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    Path((lane, word)): Path<(String, String)>,
+    (headers, uri): (HeaderMap, Uri),
+) -> Response {
+    let f = Frame::new(&admin, &asker, &headers, &uri);
+    let by = asker.name().to_owned();
+    let command = match word.as_str() {
+        "flush" => LaneCommand::Flush,
+        "hold" => LaneCommand::Hold { by, note: String::new(), trust: false },
+        "release" => LaneCommand::Release { by },
+        "retry-held" => return retry_held(&admin, f, &lane, &by).await,
+        _ => return told(f, StatusCode::NOT_FOUND, String::new()),
+    };
+    match admin.queue.command(Some(&lane), command).await {
+        Ok(_) => Redirect::to("/#lanes").into_response(),
+        Err(_) => told(f, StatusCode::NOT_FOUND, String::new()),
+    }
+}
+
+async fn retry_held(admin: &Admin, f: Frame, lane: &str, by: &str) -> Response {
+    if admin.queue.lane(lane).is_none() {
+        return told(f, StatusCode::NOT_FOUND, String::new());
+    }
+    match admin.queue.retry_held(lane, by).await {
+        Ok(_) => Redirect::to(&format!("/search?state=pending&lane={}", encoded(lane))).into_response(),
+        Err(error) => unavailable(f, &error),
+    }
+}

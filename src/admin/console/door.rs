@@ -1,0 +1,137 @@
+//! Signing in and out, and the choice of a language.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Form, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, extract::rejection::FormRejection};
+use serde::Deserialize;
+
+use super::{Frame, own_path, rendered};
+use crate::admin::rights::Asker;
+use crate::admin::session::AGE_MAX;
+use crate::admin::signin::{SignIn, sign_in as signed};
+use crate::admin::{Admin, cookie};
+use crate::listen::Peer;
+use crate::message::{Language, about};
+
+/// How long a chosen language is kept.
+const LANGUAGE_KEPT_FOR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct Page {
+    f: Frame,
+    to: String,
+    fault: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct To {
+    #[serde(default)]
+    to: String,
+}
+
+/// `GET /sign-in`
+pub(super) async fn page(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    Query(To { to }): Query<To>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let f = Frame::new(&admin, &asker, &headers, &uri);
+    rendered(StatusCode::OK, &Page { f, to: own_path(&to).to_owned(), fault: None })
+}
+
+/// The sign-in's form.
+#[derive(Deserialize)]
+pub(super) struct Credentials {
+    name: String,
+    password: String,
+    #[serde(default)]
+    to: String,
+}
+
+/// `POST /sign-in`. The session that the browser had is over, whoever began it.
+pub(super) async fn sign_in(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    form: Result<Form<Credentials>, FormRejection>,
+) -> Response {
+    let Ok(Form(Credentials { name, password, to })) = form else {
+        return (StatusCode::BAD_REQUEST, "the form is not as expected").into_response();
+    };
+    let tls = admin.access.rules().tls;
+    match signed(&admin.access, &name, &password, peer.addr.map(|addr| addr.ip())).await {
+        SignIn::Done(id) => {
+            end_session(&admin, &headers, tls);
+            let mut response = Redirect::to(own_path(&to)).into_response();
+            set(&mut response, cookie::set(cookie::session_name(tls), &id, tls, AGE_MAX));
+            tracing::info!(name, "signed in at the console");
+            response
+        }
+        refused @ (SignIn::Wrong | SignIn::Later(_)) => {
+            let f = Frame::new(&admin, &asker, &headers, &Uri::from_static("/sign-in"));
+            refusal(f, own_path(&to).to_owned(), &refused)
+        }
+    }
+}
+
+fn refusal(f: Frame, to: String, refused: &SignIn) -> Response {
+    let SignIn::Later(wait) = refused else {
+        let fault = Some(f.w.wrong.to_owned());
+        return rendered(StatusCode::FORBIDDEN, &Page { f, to, fault });
+    };
+    let seconds = wait.as_secs() + 1;
+    let fault = format!("{} {}.", f.w.later, about(Duration::from_secs(seconds), f.lang));
+    let mut response = rendered(StatusCode::TOO_MANY_REQUESTS, &Page { f, to, fault: Some(fault) });
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+/// `POST /sign-out`
+pub(super) async fn sign_out(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    let tls = admin.access.rules().tls;
+    end_session(&admin, &headers, tls);
+    let mut response = Redirect::to("/").into_response();
+    set(&mut response, cookie::set(cookie::session_name(tls), "", tls, Duration::ZERO));
+    response
+}
+
+fn end_session(admin: &Admin, headers: &HeaderMap, tls: bool) {
+    if let Some(id) = cookie::of(headers, cookie::session_name(tls)) {
+        admin.access.sessions.end(id);
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Choice {
+    language: String,
+    #[serde(default)]
+    to: String,
+}
+
+/// `POST /language`
+pub(super) async fn language(State(admin): State<Arc<Admin>>, form: Result<Form<Choice>, FormRejection>) -> Response {
+    let Ok(Form(Choice { language, to })) = form else {
+        return (StatusCode::BAD_REQUEST, "the form is not as expected").into_response();
+    };
+    let mut response = Redirect::to(own_path(&to)).into_response();
+    if let Ok(language) = language.parse::<Language>() {
+        let tls = admin.access.rules().tls;
+        set(&mut response, cookie::set(cookie::LANGUAGE, language.code(), tls, LANGUAGE_KEPT_FOR));
+    }
+    response
+}
+
+fn set(response: &mut Response, line: Option<HeaderValue>) {
+    if let Some(line) = line {
+        response.headers_mut().append(header::SET_COOKIE, line);
+    }
+}

@@ -1,0 +1,238 @@
+//! The first screen: one sentence, what is left of each limit, what needs a person, each lane, a day and a week.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+
+use super::chart::{Activity, Chart, HEIGHT, WIDTH};
+use super::inbox;
+use super::say::{Facts, Sentence, ms_of, sentences};
+use super::{Frame, Moment, encoded, rendered, shown};
+use crate::admin::Admin;
+use crate::admin::rights::Asker;
+use crate::admin::status::{LaneView, Status};
+use crate::message::{Cause, Language, about, grouped};
+use crate::queue::QueueError;
+
+const HOUR_MS: i64 = 3_600_000;
+const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
+
+/// A part of the screen, one element with an id, that is sent anew when it changes.
+pub(super) struct Fragment {
+    pub(super) html: String,
+}
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct Page {
+    f: Frame,
+    fragments: Vec<Fragment>,
+}
+
+#[derive(Template)]
+#[template(path = "sentence.html")]
+struct SentencePart<'a> {
+    sentences: &'a [Sentence],
+    storage: Option<String>,
+    reload_faults: &'a [String],
+    f: &'a Frame,
+}
+
+/// How much of a limit is used, in thousandths for the picture.
+struct Gauge {
+    label: String,
+    used: String,
+    most: String,
+    thousandths: u64,
+    tone: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "headroom.html")]
+struct HeadroomPart<'a> {
+    f: &'a Frame,
+    gauges: Vec<Gauge>,
+}
+
+#[derive(Template)]
+#[template(path = "needs.html")]
+struct NeedsPart<'a> {
+    f: &'a Frame,
+    groups: Vec<(&'static str, String)>,
+    oldest: Option<String>,
+}
+
+struct LanePart {
+    name: String,
+    path: String,
+    link: &'static str,
+    link_word: &'static str,
+    meaning: String,
+    to_do: String,
+    since: Option<Moment>,
+    pending: String,
+    waiting: Option<String>,
+    is_held: bool,
+    is_held_for_declines: bool,
+    is_configured: bool,
+}
+
+#[derive(Template)]
+#[template(path = "lanes.html")]
+struct LanesPart<'a> {
+    f: &'a Frame,
+    lanes: Vec<LanePart>,
+}
+
+#[derive(Template)]
+#[template(path = "activity.html")]
+struct ActivityPart<'a> {
+    f: &'a Frame,
+    charts: Vec<Chart>,
+    whole: bool,
+    books: Vec<(&'static str, String)>,
+    balanced: bool,
+}
+
+/// `GET /`
+pub(super) async fn page(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let f = Frame::new(&admin, &asker, &headers, &uri);
+    match fragments(&admin, &f).await {
+        Ok(fragments) => rendered(StatusCode::OK, &Page { f, fragments }),
+        Err(error) => super::unavailable(f, &error),
+    }
+}
+
+/// Every part of the screen as it is now.
+pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>, QueueError> {
+    let status = admin.look().await;
+    let now_ms = admin.info.clock.stamp().unix_ms;
+    let activity = admin.desk.activity.activity.get(activity(admin, now_ms)).await?;
+    let groups = admin.desk.activity.groups.get(inbox::gather(admin)).await?;
+    let given = given(admin, &status).await?;
+    let rules = admin.access.rules();
+    let answered_ms = activity.spans.iter().filter(|span| span.answered).filter_map(|span| span.settled_ms).max();
+    let offline = rules.offline.as_ref();
+    let facts = Facts { status: &status, offline, given: &given, now_ms, answered_ms, lang: f.lang };
+    let storage = (!status.storage.ok || !status.storage.detail.is_empty()).then(|| storage(&status, f));
+    let said = sentences(&facts);
+    let sentence = SentencePart { sentences: &said, storage, reload_faults: &status.reload_faults, f };
+    let needs = NeedsPart { f, groups: groups.summary(f), oldest: oldest(&status, f.lang) };
+    let lanes = LanesPart { f, lanes: status.lanes.iter().map(|lane| lane_part(lane, f)).collect() };
+    Ok(vec![
+        made(&sentence),
+        made(&HeadroomPart { f, gauges: gauges(&facts, f) }),
+        made(&needs),
+        made(&lanes),
+        made(&activity_part(&activity, &status, f)),
+    ])
+}
+
+fn made(part: &impl Template) -> Fragment {
+    Fragment { html: part.render().unwrap_or_default() }
+}
+
+async fn activity(admin: &Admin, now_ms: i64) -> Result<Activity, QueueError> {
+    let (spans, whole) = admin.queue.look(move |reader| reader.spans(now_ms.saturating_sub(WEEK_MS))).await?;
+    Ok(Activity { spans, whole, now_ms })
+}
+
+/// Only a lane that is not up has anything given on trust that matters here.
+async fn given(admin: &Admin, status: &Status) -> Result<Vec<(String, u64)>, QueueError> {
+    let unwell = status.lanes.iter().filter(|lane| lane.status.link != "up");
+    let names: Vec<String> = unwell.map(|lane| lane.status.name.clone()).collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let count = move |reader: &crate::store::Reader| {
+        names.into_iter().map(|name| reader.given_on_trust(&name).map(|given| (name, given))).collect()
+    };
+    admin.queue.look(count).await
+}
+
+fn storage(status: &Status, f: &Frame) -> String {
+    let detail = shown(&status.storage.detail);
+    if status.storage.ok { detail } else { format!("{} {detail}", f.w.storage_bad) }
+}
+
+fn oldest(status: &Status, lang: Language) -> Option<String> {
+    status.oldest_pending_age_s.map(|seconds| about(Duration::from_secs(seconds), lang))
+}
+
+fn gauges(facts: &Facts<'_>, f: &Frame) -> Vec<Gauge> {
+    let Some(offline) = facts.offline else { return Vec::new() };
+    let several = facts.status.lanes.len() > 1;
+    let mut gauges = Vec::new();
+    for lane in &facts.status.lanes {
+        let label =
+            |text: &str| if several { format!("{text} · {}", shown(&lane.status.name)) } else { text.to_owned() };
+        let pending = (grouped(lane.status.pending), grouped(offline.max_pending));
+        gauges.push(gauge(label(f.w.waiting_limit), pending, (lane.status.pending, offline.max_pending)));
+        let since_ms = lane.status.since.as_deref().and_then(ms_of).filter(|_| lane.status.link != "up");
+        let away_ms = since_ms.map_or(0, |since| facts.now_ms.saturating_sub(since).max(0));
+        let away = Duration::from_millis(u64::try_from(away_ms).unwrap_or(0));
+        let words = (about(away, f.lang), about(offline.max_outage, f.lang));
+        gauges.push(gauge(label(f.w.outage_limit), words, (away.as_secs(), offline.max_outage.as_secs())));
+    }
+    gauges
+}
+
+fn gauge(label: String, (used, most): (String, String), (value, limit): (u64, u64)) -> Gauge {
+    let thousandths = value.saturating_mul(1000).checked_div(limit).unwrap_or(1000).min(1000);
+    let tone = match thousandths {
+        0..700 => "good",
+        700..1000 => "warn",
+        _ => "bad",
+    };
+    Gauge { label, used, most, thousandths, tone }
+}
+
+fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
+    let status = &lane.status;
+    let cause = status.cause.as_deref().unwrap_or_default();
+    let known = Cause::from_word(cause);
+    let link_word = match status.link {
+        "up" => f.w.up,
+        "held" => f.w.held,
+        _ => f.w.down,
+    };
+    LanePart {
+        name: shown(&status.name),
+        path: format!("/lanes/{}", encoded(&status.name)),
+        link: status.link,
+        link_word,
+        meaning: known.map(|cause| cause.meaning(f.lang)).unwrap_or_default(),
+        to_do: known.map(|cause| cause.to_do(f.lang)).unwrap_or_default(),
+        since: status.since.clone().map(Moment),
+        pending: grouped(status.pending),
+        waiting: status.waiting_s.map(|seconds| about(Duration::from_secs(seconds), f.lang)),
+        is_held: status.link == "held",
+        is_held_for_declines: cause == "declines",
+        is_configured: cause != "not_configured",
+    }
+}
+
+fn activity_part<'a>(activity: &Activity, status: &Status, f: &'a Frame) -> ActivityPart<'a> {
+    let charts = vec![Chart::new(f.w.day, activity, 48, HOUR_MS / 2), Chart::new(f.w.week, activity, 56, 3 * HOUR_MS)];
+    let counts = &status.counts;
+    let books = [
+        (f.w.accepted, counts.accepted),
+        (f.w.pending, counts.pending),
+        (f.w.confirmed, counts.confirmed),
+        (f.w.declined, counts.declined),
+        (f.w.parked, counts.parked),
+        (f.w.voided, counts.voided),
+    ];
+    let books = books.map(|(name, count)| (name, grouped(count))).to_vec();
+    ActivityPart { f, charts, whole: activity.whole, books, balanced: status.balanced }
+}

@@ -1,0 +1,178 @@
+//! What changes on the first screen, as it changes: whole parts with their ids, over one stream a page (the event
+//! streams of the HTML standard, section 9.2).
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::body::Frame as BodyFrame;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::Frame;
+use super::home::{Fragment, fragments};
+use crate::admin::Admin;
+use crate::admin::rights::Asker;
+use crate::redemption::Fingerprint;
+
+/// Streams at once; the rest of the listener's connections are for requests.
+const STREAMS_MAX: usize = 16;
+/// How often the screen is made anew while somebody looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After so long without news a line says that the stream is alive; a proxy may close one that is silent.
+const ALIVE_EVERY: Duration = Duration::from_secs(15);
+/// How long a stream lasts; the browser comes again with the id of what it has, and who it is is looked at again.
+const LASTS: Duration = Duration::from_secs(60);
+
+/// How many streams there are, and the signal that ends them.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    open: Arc<AtomicUsize>,
+    stop: OnceLock<watch::Receiver<bool>>,
+}
+
+impl Streams {
+    pub(super) fn closes_with(&self, stop: watch::Receiver<bool>) {
+        // Only the first listener says when it stops; the others stop with it.
+        self.stop.get_or_init(|| stop);
+    }
+
+    fn place(&self) -> Option<Place> {
+        let place = Place(Arc::clone(&self.open));
+        (self.open.fetch_add(1, Ordering::AcqRel) < STREAMS_MAX).then_some(place)
+    }
+}
+
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// `GET /events`
+pub(super) async fn events(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(place) = admin.desk.streams.place() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "60")], "too many pages follow already\n")
+            .into_response();
+    };
+    let known = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    // The parts are those of the first screen.
+    let frame = Frame::new(&admin, &asker, &headers, &Uri::from_static("/"));
+    let (sender, parts) = mpsc::channel(1);
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let follow = Follow { admin, frame, sender, sent: known.split('.').map(str::to_owned).collect() };
+        follow.run().await;
+        drop(place);
+    });
+    let types = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (types, Body::new(Stream { parts, _task: task })).into_response()
+}
+
+/// The stream's body. Its task ends with it.
+struct Stream {
+    parts: mpsc::Receiver<Bytes>,
+    _task: JoinSet<()>,
+}
+
+impl hyper::body::Body for Stream {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, Self::Error>>> {
+        self.parts.poll_recv(cx).map(|part| part.map(|bytes| Ok(BodyFrame::data(bytes))))
+    }
+}
+
+/// What makes a stream.
+struct Follow {
+    admin: Arc<Admin>,
+    frame: Frame,
+    sender: mpsc::Sender<Bytes>,
+    /// The marks of the parts that the browser has, in their order.
+    sent: Vec<String>,
+}
+
+impl Follow {
+    async fn run(mut self) {
+        let mut stop = self.admin.desk.streams.stop.get().cloned();
+        let until = Instant::now() + LASTS;
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut spoke = Instant::now();
+        while Instant::now() < until {
+            tokio::select! {
+                () = stopped(&mut stop) => return,
+                () = self.sender.closed() => return,
+                _ = ticks.tick() => {}
+            }
+            let Ok(parts) = fragments(&self.admin, &self.frame).await else { return };
+            let mut news = self.news(&parts);
+            if news.is_empty() && spoke.elapsed() >= ALIVE_EVERY {
+                news.push_str(": alive\n\n");
+            }
+            if !news.is_empty() {
+                spoke = Instant::now();
+                if self.sender.send(news.into()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The parts that differ from those that were sent, the last with the marks of all.
+    fn news(&mut self, parts: &[Fragment]) -> String {
+        let marks: Vec<String> = parts.iter().map(|part| mark(&part.html)).collect();
+        let is_new = |at: usize, mark: &String| self.sent.get(at) != Some(mark);
+        let mut news = String::new();
+        for (at, (part, mark)) in parts.iter().zip(&marks).enumerate() {
+            if is_new(at, mark) {
+                news.push_str(&event(part));
+            }
+        }
+        if !news.is_empty() {
+            news.push_str(&format!("event: all\nid: {}\ndata: .\n\n", marks.join(".")));
+        }
+        self.sent = marks;
+        news
+    }
+}
+
+fn mark(html: &str) -> String {
+    let [a, b, c, d, ..] = Fingerprint::of(&["part", html]).0;
+    format!("{a:02x}{b:02x}{c:02x}{d:02x}")
+}
+
+/// A line break inside the data begins another line of data.
+fn event(part: &Fragment) -> String {
+    let data = part.html.lines().fold(String::new(), |data, line| data + "data: " + line + "\n");
+    format!("event: part\n{data}\n")
+}
+
+async fn stopped(stop: &mut Option<watch::Receiver<bool>>) {
+    match stop {
+        Some(stop) => drop(stop.wait_for(|stop| *stop).await),
+        None => std::future::pending().await,
+    }
+}

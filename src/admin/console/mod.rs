@@ -1,0 +1,237 @@
+//! The console: pages for people, rendered here, without anything from elsewhere.
+
+mod act;
+mod assets;
+mod chart;
+mod door;
+mod home;
+mod inbox;
+mod jobs;
+mod live;
+mod say;
+mod search;
+mod story;
+mod words;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+
+use super::rights::Asker;
+use super::{Admin, cookie};
+use crate::clock::rfc3339;
+use crate::message::Language;
+use crate::queue::QueueError;
+use crate::settings::Role;
+pub(super) use search::find;
+use words::{Words, words};
+
+/// What the console keeps while the process runs.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    searches: search::Memory,
+    activity: chart::Cache,
+    jobs: jobs::Jobs,
+    streams: live::Streams,
+}
+
+impl Desk {
+    /// Remembers a code that is looked for; its keyed hash.
+    pub(super) fn remember(&self, rules: &super::Rules, code: &str) -> crate::redemption::Fingerprint {
+        self.searches.remember(rules, code)
+    }
+
+    /// The streams end once this holds true.
+    pub(super) fn closes_with(&self, stop: tokio::sync::watch::Receiver<bool>) {
+        self.streams.closes_with(stop);
+    }
+}
+
+/// The console's routes: what anybody may load, what takes *see*, and what takes more.
+pub(super) fn routes(shared: &Arc<Admin>) -> Router<Arc<Admin>> {
+    let free = Router::new()
+        .route("/sign-in", get(door::page).post(door::sign_in))
+        .route("/sign-out", post(door::sign_out))
+        .route("/language", post(door::language))
+        .route("/assets/{name}", get(assets::asset));
+    let views = Router::new()
+        .route("/", get(home::page))
+        .route("/inbox", get(inbox::page))
+        .route("/search", get(search::page).post(search::by_code))
+        .route("/redemptions/{id}", get(story::page))
+        .route("/events", get(live::events))
+        .layer(from_fn_with_state(Arc::clone(shared), see));
+    let decisions = Router::new()
+        .route("/redemptions/{id}/{action}", post(act::on_one))
+        .route("/bulk", get(jobs::dry_run).post(jobs::begin))
+        .route("/jobs/{number}", get(jobs::page))
+        .route("/jobs/{number}/stop", post(jobs::stop))
+        .layer(from_fn_with_state(Arc::clone(shared), decide));
+    let lanes = Router::new()
+        .route("/lanes/{name}/{action}", post(act::on_lane))
+        .layer(from_fn_with_state(Arc::clone(shared), engineer));
+    free.merge(views).merge(decisions).merge(lanes).layer(from_fn(in_language))
+}
+
+async fn see(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    gate(&admin, Role::See, request, next).await
+}
+
+async fn decide(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    gate(&admin, Role::Decide, request, next).await
+}
+
+async fn engineer(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    gate(&admin, Role::Engineer, request, next).await
+}
+
+/// Somebody unknown is led to the sign-in; somebody who may not is told so.
+async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Response {
+    let asker = Asker::of(request.extensions());
+    if asker.may(needed) {
+        return next.run(request).await;
+    }
+    if asker.who.is_none() {
+        let uri = request.uri();
+        let to = if request.method() == axum::http::Method::GET { uri.to_string() } else { "/".to_owned() };
+        return Redirect::to(&format!("/sign-in?to={}", encoded(&to))).into_response();
+    }
+    let frame = Frame::new(admin, &asker, request.headers(), request.uri());
+    let text = frame.w.decide_hint.to_owned();
+    told(frame, StatusCode::FORBIDDEN, text)
+}
+
+/// Caches must not give one language's page for the other's.
+async fn in_language(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Language, Cookie"));
+    response
+}
+
+/// What surrounds every page.
+pub(super) struct Frame {
+    lang: Language,
+    w: &'static Words,
+    gateway: String,
+    who: Option<String>,
+    may_decide: bool,
+    may_engineer: bool,
+    has_users: bool,
+    /// The page's own address, for the language's form.
+    here: String,
+}
+
+impl Frame {
+    fn new(admin: &Admin, asker: &Asker, headers: &HeaderMap, uri: &Uri) -> Self {
+        let lang = language(headers);
+        Self {
+            lang,
+            w: words(lang),
+            gateway: shown(&admin.info.gateway),
+            who: asker.who.as_ref().map(|actor| shown(&actor.name)),
+            may_decide: asker.may(Role::Decide),
+            may_engineer: asker.may(Role::Engineer),
+            has_users: admin.access.has_users(),
+            here: uri.path_and_query().map_or("/", |here| here.as_str()).to_owned(),
+        }
+    }
+
+    /// The language that is not this page's.
+    fn other(&self) -> &'static str {
+        match self.lang {
+            Language::English => Language::Arabic.code(),
+            Language::Arabic => Language::English.code(),
+        }
+    }
+
+    /// As part of another address.
+    fn here_encoded(&self) -> String {
+        encoded(if self.is_at("/sign-in") { "/" } else { &self.here })
+    }
+
+    fn is_at(&self, path: &str) -> bool {
+        self.here.split('?').next() == Some(path)
+    }
+}
+
+/// The language that was chosen, else the one that the browser likes best.
+fn language(headers: &HeaderMap) -> Language {
+    let chosen = cookie::of(headers, cookie::LANGUAGE).and_then(|code| code.parse().ok());
+    let wished = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    chosen.unwrap_or_else(|| Language::from_accept_language(wished))
+}
+
+/// A string from outside as it may stand in a page: the template escapes it, this takes what turns or hides it.
+fn shown(text: &str) -> String {
+    crate::text::escaped(text).into_owned()
+}
+
+/// A time for the template: the script shows it in the browser's zone, without it UTC stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Moment(String);
+
+impl Moment {
+    fn of_ms(unix_ms: i64) -> Self {
+        Self(rfc3339(unix_ms))
+    }
+
+    /// For `datetime=`.
+    fn iso(&self) -> &str {
+        &self.0
+    }
+
+    /// For people without the script.
+    fn plain(&self) -> String {
+        let minute = self.0.get(..16).unwrap_or(&self.0);
+        format!("{} UTC", minute.replace('T', " "))
+    }
+}
+
+/// `text` as one part of an address.
+fn encoded(text: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
+    text.bytes().fold(String::with_capacity(text.len()), |url, byte| {
+        if plain(&byte) { url + char::from(byte).encode_utf8(&mut [0; 4]) } else { url + &format!("%{byte:02X}") }
+    })
+}
+
+/// An address of this console that a form brought; anything else is the first page.
+fn own_path(to: &str) -> &str {
+    let is_own =
+        to.starts_with('/') && !to.starts_with("//") && to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_own { to } else { "/" }
+}
+
+/// Renders a page.
+fn rendered(status: StatusCode, page: &impl Template) -> Response {
+    let html = [(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))];
+    match page.render() {
+        Ok(text) => (status, html, text).into_response(),
+        // Only a page's own values can make it fail, and none of them does.
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// A page with one message.
+#[derive(Template)]
+#[template(path = "told.html")]
+struct Told {
+    f: Frame,
+    title: &'static str,
+    text: String,
+}
+
+fn told(frame: Frame, status: StatusCode, text: String) -> Response {
+    let title = if status == StatusCode::NOT_FOUND { frame.w.not_found } else { frame.w.refused_title };
+    rendered(status, &Told { f: frame, title, text })
+}
+
+fn unavailable(frame: Frame, error: &QueueError) -> Response {
+    told(frame, StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+}

@@ -1,0 +1,69 @@
+// What the pages do beyond what they do without this: times in the browser's own zone, the first screen as it changes,
+// a job's progress.
+'use strict';
+
+const lang = document.documentElement.lang;
+const forms = {
+  clock: new Intl.DateTimeFormat(lang, { timeStyle: 'short', numberingSystem: 'latn' }),
+  whole: new Intl.DateTimeFormat(lang, {
+    dateStyle: 'medium', timeStyle: 'short', numberingSystem: 'latn', calendar: 'gregory',
+  }),
+};
+
+// UTC stands in the page for those who do not run this.
+function localTimes(root) {
+  for (const time of root.querySelectorAll('time[datetime]')) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    const form = time.dataset.form === 'clock' ? forms.clock : forms.whole;
+    const shown = document.createElement('bdi');
+    shown.textContent = form.format(at);
+    time.title = time.dateTime;
+    time.replaceChildren(shown);
+  }
+}
+
+// A part in which somebody is at work is left alone until the next news.
+function takeOver(html) {
+  const parsed = new DOMParser().parseFromString(html, 'text/html');
+  const part = parsed.body.firstElementChild;
+  const old = part && document.getElementById(part.id);
+  if (!old || (old.contains(document.activeElement) && document.activeElement !== document.body)) return;
+  localTimes(part);
+  old.replaceWith(document.adoptNode(part));
+}
+
+// One stream a page that is seen; the browser sends the id of the last news when it comes again.
+function follow(address) {
+  let source = null;
+  const open = () => {
+    source = new EventSource(address);
+    source.addEventListener('part', (event) => takeOver(event.data));
+  };
+  const close = () => {
+    if (source) source.close();
+    source = null;
+  };
+  const look = () => {
+    if (document.visibilityState === 'visible') {
+      if (!source) open();
+    } else {
+      close();
+    }
+  };
+  document.addEventListener('visibilitychange', look);
+  window.addEventListener('pagehide', close);
+  look();
+}
+
+localTimes(document);
+const live = document.querySelector('[data-live]');
+if (live && 'EventSource' in window) follow(live.dataset.live);
+const again = document.querySelector('[data-again]');
+if (again) setTimeout(() => window.location.reload(), 1000 * Number(again.dataset.again));
+// A second press of a button is no second order.
+for (const form of document.querySelectorAll('form[method=post]')) {
+  form.addEventListener('submit', () => {
+    for (const button of form.querySelectorAll('button')) setTimeout(() => { button.disabled = true; }, 0);
+  });
+}

@@ -1,0 +1,248 @@
+//! Searching: by a whole code, which is posted and answered with an address that holds its keyed hash, or by what is
+//! known of a redemption.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::{Frame, Moment, encoded, rendered, shown, told, unavailable};
+use crate::admin::filter::{Wanted, parse, written};
+use crate::admin::rights::Asker;
+use crate::admin::{Admin, Rules};
+use crate::message;
+use crate::queue::QueueError;
+use crate::redemption::{Fingerprint, Id, Redemption, RewardCode, State as RowState};
+use crate::store::{CodeHash, FoundRows};
+
+/// The key's file in the state directory.
+const KEY_FILE: &str = "search.key";
+/// How many codes are remembered by their hashes; others are found by a look at each row.
+const REMEMBERED_MAX: usize = 256;
+/// How many rows a page of the console has.
+const ROWS_ON_A_PAGE: usize = 50;
+/// The longest code that is looked for, in bytes.
+const CODE_BYTES_MAX: usize = 1024;
+
+/// The key of the hashes, and the codes that were looked for.
+#[derive(Default)]
+pub(in crate::admin) struct Memory {
+    key: OnceLock<Arc<str>>,
+    codes: Mutex<VecDeque<(Fingerprint, RewardCode)>>,
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+impl Memory {
+    fn key(&self, rules: &Rules) -> &Arc<str> {
+        self.key.get_or_init(|| kept_key(rules.state_dir.as_deref()).into())
+    }
+
+    /// Remembers the code; its hash.
+    pub(in crate::admin) fn remember(&self, rules: &Rules, code: &str) -> Fingerprint {
+        let hash = CodeHash::of(self.key(rules), code).hash;
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        codes.retain(|(known, _)| *known != hash);
+        codes.truncate(REMEMBERED_MAX - 1);
+        codes.push_front((hash, RewardCode::new(code.trim().to_owned())));
+        hash
+    }
+
+    fn code(&self, hash: Fingerprint) -> Option<RewardCode> {
+        let codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        codes.iter().find(|(known, _)| *known == hash).map(|(_, code)| code.clone())
+    }
+}
+
+/// The key of the state directory, which outlives the process; where none can be kept, one for this process.
+fn kept_key(state_dir: Option<&Path>) -> String {
+    let mut bytes = [0; 32];
+    if getrandom::fill(&mut bytes).is_err() {
+        tracing::error!("the kernel gives no random bytes: searched codes have a weak hash in addresses");
+    }
+    let new = bytes.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"));
+    let Some(file) = state_dir.map(|folder| folder.join(KEY_FILE)) else { return new };
+    let mut kept = String::new();
+    let read = std::fs::File::open(&file).and_then(|file| file.take(64).read_to_string(&mut kept));
+    if read.is_ok() && kept.len() == new.len() {
+        return kept;
+    }
+    let made = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file);
+    if let Err(error) = made.and_then(|mut file| file.write_all(new.as_bytes())) {
+        tracing::warn!(%error, "the key of searched codes cannot be kept: addresses of searches end with this process");
+    }
+    new
+}
+
+/// What fits, by the index where the code is known, else by a bounded look at the rows.
+pub(in crate::admin) async fn find(admin: &Admin, wanted: Wanted) -> Result<FoundRows, QueueError> {
+    let rules = admin.access.rules();
+    let memory = &admin.desk.searches;
+    let mut search = wanted.search;
+    if let Some(hash) = wanted.code {
+        if let Some(code) = memory.code(hash) {
+            let businesses = rules.businesses.clone();
+            let rows = admin.queue.look(move |reader| reader.of_code(&code, &businesses)).await?;
+            return Ok(FoundRows { looked: rows.len(), rows, next: None, cut_short: false });
+        }
+        search.code = Some(CodeHash { key: Arc::clone(memory.key(&rules)), hash });
+    }
+    admin.queue.look(move |reader| reader.search(&search)).await
+}
+
+/// A row as a list shows it.
+struct Line {
+    id: String,
+    code: String,
+    state: &'static str,
+    state_word: String,
+    till: String,
+    branch: String,
+    accepted: Moment,
+}
+
+#[derive(Template)]
+#[template(path = "search.html")]
+struct Page {
+    f: Frame,
+    values: Vec<(String, String)>,
+    states: Vec<(&'static str, String)>,
+    lanes: Vec<String>,
+    lines: Vec<Line>,
+    asked: bool,
+    by_code: bool,
+    /// The address where it goes on, and whether something may fit there that was not looked at.
+    next: Option<(String, bool)>,
+}
+
+impl Page {
+    fn value(&self, key: &str) -> &str {
+        self.values.iter().find(|(known, _)| known == key).map_or("", |(_, value)| value)
+    }
+
+    fn is(&self, key: &str, value: &str) -> bool {
+        self.value(key) == value
+    }
+}
+
+/// `GET /search`
+pub(super) async fn page(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let f = Frame::new(&admin, &asker, &headers, &uri);
+    let Ok(Query(values)) = Query::<Vec<(String, String)>>::try_from_uri(&uri) else {
+        return told(f, StatusCode::BAD_REQUEST, String::new());
+    };
+    if let Some(id) = values.iter().find(|(key, _)| key == "id").and_then(|(_, id)| Id::parse(id.trim())) {
+        return Redirect::to(&format!("/redemptions/{id}")).into_response();
+    }
+    let values: Vec<_> = values.into_iter().filter(|(key, value)| key != "id" && !value.trim().is_empty()).collect();
+    let wanted = match parse(&values) {
+        Ok(wanted) => wanted,
+        Err(faults) => return told(f, StatusCode::BAD_REQUEST, shown(&faults.join("; "))),
+    };
+    let (asked, by_code) = (!values.is_empty(), wanted.code.is_some());
+    let found = if asked { find(&admin, on_a_page(wanted)).await } else { Ok(FoundRows::default()) };
+    match found {
+        Ok(found) => {
+            let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
+            rendered(StatusCode::OK, &page_of(f, values, lanes, (&found, asked, by_code)))
+        }
+        Err(error) => unavailable(f, &error),
+    }
+}
+
+fn on_a_page(mut wanted: Wanted) -> Wanted {
+    wanted.search.limit = wanted.search.limit.min(ROWS_ON_A_PAGE);
+    wanted
+}
+
+fn page_of(
+    f: Frame,
+    values: Vec<(String, String)>,
+    lanes: Vec<String>,
+    (found, asked, by_code): (&FoundRows, bool, bool),
+) -> Page {
+    let next = found.next.map(|seq| (address(&values, &seq.to_string()), found.cut_short));
+    let states = RowState::ALL.map(|state| (state.as_str(), message::state(state.as_str(), f.lang).into_owned()));
+    let lines = found.rows.iter().map(|row| line(row, &f)).collect();
+    Page { f, values, states: states.to_vec(), lanes, lines, asked, by_code, next }
+}
+
+fn line(row: &Redemption, f: &Frame) -> Line {
+    Line {
+        id: row.id.to_string(),
+        code: shown(&row.reward_code.masked()),
+        state: row.state.as_str(),
+        state_word: message::state(row.state.as_str(), f.lang).into_owned(),
+        till: shown(&row.till),
+        branch: shown(&row.branch_id),
+        accepted: Moment::of_ms(row.accepted_at_ms),
+    }
+}
+
+/// The same filter from another row on.
+fn address(values: &[(String, String)], after: &str) -> String {
+    let kept = values.iter().filter(|(key, _)| key != "after").map(|(key, value)| (key.as_str(), value.as_str()));
+    let parts = kept.chain([("after", after)]).map(|(key, value)| format!("{}={}", encoded(key), encoded(value)));
+    format!("/search?{}", parts.collect::<Vec<_>>().join("&"))
+}
+
+/// The form of a whole code.
+#[derive(Deserialize)]
+pub(super) struct Code {
+    code: String,
+}
+
+/// `POST /search`: the code stays out of addresses, histories and logs.
+pub(super) async fn by_code(State(admin): State<Arc<Admin>>, form: Result<Form<Code>, FormRejection>) -> Response {
+    let Ok(Form(Code { code })) = form else { return Redirect::to("/search").into_response() };
+    if code.trim().is_empty() || code.len() > CODE_BYTES_MAX {
+        return Redirect::to("/search").into_response();
+    }
+    let hash = admin.desk.searches.remember(&admin.access.rules(), &code);
+    Redirect::to(&format!("/search?code={}", written(hash))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_outlives_the_process_and_is_nobody_elses() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let key = kept_key(Some(folder.path()));
+        assert_eq!(kept_key(Some(folder.path())), key);
+        let mode = std::fs::metadata(folder.path().join(KEY_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_ne!(kept_key(None), key);
+    }
+
+    #[test]
+    fn the_codes_that_are_remembered_are_bounded() {
+        let (memory, rules) = (Memory::default(), Rules::default());
+        let first = memory.remember(&rules, "CODE-0");
+        assert_eq!(memory.remember(&rules, " CODE-0 "), first);
+        for n in 1..=REMEMBERED_MAX {
+            memory.remember(&rules, &format!("CODE-{n}"));
+        }
+        assert!(memory.code(first).is_none() && memory.codes.lock().unwrap().len() == REMEMBERED_MAX);
+    }
+}

@@ -1,0 +1,142 @@
+//! One redemption's story: whether the reward was given, what happened, who did what.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+
+use super::words::Words;
+use super::{Frame, Moment, rendered, shown};
+use crate::admin::Admin;
+use crate::admin::redemptions::said_of;
+use crate::admin::rights::Asker;
+use crate::message;
+use crate::queue::Story;
+use crate::redemption::{Id, Redemption, State as RowState};
+use crate::store::Event;
+
+/// A line of what happened.
+struct Line {
+    at: Moment,
+    what: String,
+    by: String,
+    detail: String,
+}
+
+#[derive(Template)]
+#[template(path = "story.html")]
+struct Page {
+    f: Frame,
+    id: String,
+    code: String,
+    state: &'static str,
+    state_word: String,
+    given: &'static str,
+    given_tone: &'static str,
+    lane: String,
+    till: String,
+    business: String,
+    branch: String,
+    date: String,
+    attempts: u32,
+    accepted: Moment,
+    accepted_how: &'static str,
+    clock_trusted: bool,
+    settled: Option<Moment>,
+    marks: Vec<&'static str>,
+    said: Option<String>,
+    note: Option<String>,
+    lines: Vec<Line>,
+    may_retry: bool,
+    may_void: bool,
+}
+
+/// `GET /redemptions/{id}`
+pub(super) async fn page(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let f = Frame::new(&admin, &asker, &headers, &uri);
+    let Some(id) = Id::parse(&text) else { return missing(f) };
+    match admin.queue.show(&id).await {
+        Ok(Some(Story { row, events, .. })) => rendered(StatusCode::OK, &page_of(f, &row, &events)),
+        Ok(None) => missing(f),
+        Err(error) => super::unavailable(f, &error),
+    }
+}
+
+fn missing(f: Frame) -> Response {
+    super::told(f, StatusCode::NOT_FOUND, String::new())
+}
+
+fn page_of(f: Frame, row: &Redemption, events: &[Event]) -> Page {
+    let (given_tone, given) = given(row, f.w);
+    let lines = events.iter().map(|event| line(event, &f)).collect();
+    let may_decide = f.may_decide;
+    Page {
+        id: row.id.to_string(),
+        code: shown(&row.reward_code.masked()),
+        state: row.state.as_str(),
+        state_word: message::state(row.state.as_str(), f.lang).into_owned(),
+        given,
+        given_tone,
+        lane: shown(&row.lane),
+        till: shown(&row.till),
+        business: shown(&row.business_refrence),
+        branch: shown(&row.branch_id),
+        date: shown(&row.date),
+        attempts: row.attempts,
+        accepted: Moment::of_ms(row.accepted_at_ms),
+        accepted_how: if row.accepted_online { f.w.taken_up } else { f.w.taken_down },
+        clock_trusted: row.clock_trusted,
+        settled: row.settled_at_ms.map(Moment::of_ms),
+        marks: marks(row, f.w),
+        said: said_of(row).map(|text| shown(&text)),
+        note: row.note.as_ref().map(|note| shown(&note.text(f.lang))),
+        lines,
+        may_retry: may_decide && matches!(row.state, RowState::Declined | RowState::Parked),
+        may_void: may_decide && matches!(row.state, RowState::Pending | RowState::Parked),
+        f,
+    }
+}
+
+/// The customer's question: was the reward given?
+fn given(row: &Redemption, w: &Words) -> (&'static str, &'static str) {
+    match row.state {
+        RowState::Confirmed => ("good", w.given_yes),
+        RowState::Pending if row.refused_at_till => ("warn", w.given_not),
+        RowState::Pending => ("warn", w.given_trust),
+        RowState::Declined if row.answered_at_till || row.refused_at_till => ("bad", w.given_refused),
+        RowState::Declined => ("bad", w.given_lost),
+        RowState::Parked => ("warn", w.given_unknown),
+        RowState::Voided => ("bad", w.given_void),
+    }
+}
+
+fn marks(row: &Redemption, w: &Words) -> Vec<&'static str> {
+    let marks = [
+        (row.in_flight, w.mark_in_flight),
+        (row.uncertain, w.mark_uncertain),
+        (row.duplicate_of_ours, w.mark_duplicate),
+        (row.refused_at_till, w.mark_refused),
+        (row.answered_at_till, w.mark_answered),
+    ];
+    marks.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect()
+}
+
+/// Events of earlier versions are sentences, which stay as they were written.
+fn line(event: &Event, f: &Frame) -> Line {
+    let what = match event.what.as_str() {
+        "retry" => f.w.retry.to_owned(),
+        "void" => f.w.void.to_owned(),
+        other => shown(other),
+    };
+    let detail = shown(&message::Event::from_stored(&event.detail).text(f.lang));
+    Line { at: Moment::of_ms(event.at_ms), what, by: shown(&event.by), detail }
+}

@@ -1,0 +1,318 @@
+//! The console's fixed texts, each in both languages; the compiler refuses one without the other.
+
+use crate::message::Language;
+
+/// Declares the texts: a name, the English, the Arabic.
+macro_rules! words {
+    ($($name:ident: $english:literal, $arabic:literal;)+) => {
+        /// The texts of one language.
+        #[derive(Debug)]
+        pub(in crate::admin) struct Words { $(pub(super) $name: &'static str),+ }
+
+        const ENGLISH: Words = Words { $($name: $english),+ };
+        const ARABIC: Words = Words { $($name: $arabic),+ };
+    };
+}
+
+words! {
+    home: "Today",
+        "اليوم";
+    inbox: "Inbox",
+        "الوارد";
+    search: "Search",
+        "البحث";
+    skip: "Skip to the content",
+        "انتقل إلى المحتوى";
+    menu: "Pages",
+        "الصفحات";
+    sign_in: "Sign in",
+        "تسجيل الدخول";
+    sign_out: "Sign out",
+        "تسجيل الخروج";
+    signed_in_as: "Signed in:",
+        "المستخدم:";
+    sign_in_why: "Looking is free on this machine. To decide or to change anything, sign in.",
+        "الاطلاع متاح على هذا الجهاز. لاتخاذ قرار أو تغيير شيء، سجّل الدخول.";
+    no_users: "Nobody can sign in yet: an engineer adds [[admin.user]] to the settings.",
+        "لا يمكن لأحد تسجيل الدخول بعد: يضيف المهندس ‎[[admin.user]]‎ إلى الإعدادات.";
+    name: "Name",
+        "الاسم";
+    password: "Password",
+        "كلمة المرور";
+    wrong: "The name or the password is wrong.",
+        "الاسم أو كلمة المرور غير صحيحة.";
+    later: "Too many attempts. Try again in",
+        "محاولات كثيرة. حاول مجددًا بعد";
+    language_other: "العربية",
+        "English";
+    when: "When",
+        "الوقت";
+    headroom: "How much is left",
+        "المتبقي";
+    waiting_limit: "Rewards waiting",
+        "مكافآت تنتظر الجواب";
+    outage_limit: "Time without the line",
+        "مدة انقطاع الخط";
+    of: "of",
+        "من";
+    needs: "What needs a person",
+        "ما يحتاج إلى قرار شخص";
+    needs_nothing: "Nothing. Nobody has to do anything now.",
+        "لا شيء. لا أحد بحاجة إلى فعل أي شيء الآن.";
+    open_inbox: "Open the inbox",
+        "افتح الوارد";
+    lanes: "Lines to the providers",
+        "خطوط المزوّدين";
+    up: "up",
+        "يعمل";
+    down: "down",
+        "منقطع";
+    held: "held",
+        "موقوف";
+    since: "since",
+        "منذ";
+    pending: "Waiting",
+        "قيد الانتظار";
+    what_to_do: "What to do",
+        "ما العمل";
+    retry_after: "The provider asked to wait",
+        "طلب المزوّد الانتظار";
+    flush: "Try now",
+        "جرّب الآن";
+    flush_means: "The next redemption is sent at once instead of after the wait.",
+        "تُرسل العملية التالية فورًا بدل الانتظار.";
+    hold: "Hold",
+        "أوقِف";
+    hold_means: "Nothing is sent to this provider until somebody lets it go on.",
+        "لا يُرسل شيء إلى هذا المزوّد حتى يسمح شخص بالمتابعة.";
+    release: "Let it go on",
+        "تابع";
+    release_means: "What waits is sent again, the oldest first.",
+        "يُرسل ما ينتظر من جديد، الأقدم أولًا.";
+    activity: "Waiting and answered",
+        "المنتظرة والمجابة";
+    day: "24 hours",
+        "24 ساعة";
+    week: "7 days",
+        "7 أيام";
+    answered: "Answered",
+        "أُجيب عنها";
+    most_waiting: "Most waiting",
+        "أكثر المنتظرة";
+    partly: "Only the newest rows were read: the chart begins later.",
+        "قُرئت أحدث السجلات فقط: يبدأ الرسم بعد ذلك.";
+    oldest: "The oldest that waits",
+        "أقدم ما ينتظر";
+    none_waits: "Nothing waits.",
+        "لا شيء ينتظر.";
+    books: "Books",
+        "السجل";
+    accepted: "Accepted",
+        "مقبولة";
+    confirmed: "Confirmed",
+        "مؤكدة";
+    declined: "Declined",
+        "مرفوضة";
+    parked: "Parked",
+        "معلّقة";
+    voided: "Voided",
+        "ملغاة";
+    balanced: "The books balance.",
+        "السجل متوازن.";
+    unbalanced: "The books do not balance: tell an engineer.",
+        "السجل غير متوازن: أخبر مهندسًا.";
+    inbox_empty: "The inbox is empty: there is nothing to decide.",
+        "الوارد فارغ: لا شيء يحتاج إلى قرار.";
+    inbox_cut: "Only the newest were read.",
+        "قُرئت الأحدث فقط.";
+    first_seen: "First seen",
+        "أول مرة";
+    last_seen: "Last seen",
+        "آخر مرة";
+    provider_said: "The provider said",
+        "قال المزوّد";
+    means: "What it means",
+        "ما معناه";
+    tell: "What to tell the customer",
+        "ماذا تقول للعميل";
+    these: "These redemptions",
+        "هذه العمليات";
+    more: "more",
+        "أخرى";
+    declined_after: "Declined after the reward was given",
+        "رُفضت بعد إعطاء المكافأة";
+    declined_after_means: "The line was down, the reward was given, and the provider refuses it now. The store may have lost this reward.",
+        "كان الخط منقطعًا وأُعطيت المكافأة، والمزوّد يرفضها الآن. ربما خسر المتجر هذه المكافأة.";
+    declined_after_tell: "Nothing: the customer has the reward already.",
+        "لا شيء: العميل حصل على المكافأة بالفعل.";
+    streak: "Refused in a row",
+        "رفض متتالٍ";
+    streak_means: "Redemptions in a row were refused alike, so the line is held: the provider itself may be at fault.",
+        "رُفضت عمليات متتالية بالطريقة نفسها فأُوقف الخط: ربما كان الخطأ عند المزوّد نفسه.";
+    streak_tell: "The provider refuses every code now. Please ask again later.",
+        "المزوّد يرفض كل الرموز الآن. نرجو المحاولة لاحقًا.";
+    unreadable: "An answer that nobody can read",
+        "جواب لا يمكن فهمه";
+    unreadable_means: "The provider answered neither yes nor no. Whether it took the code is not known.",
+        "لم يجب المزوّد بنعم ولا بلا. لا يُعرف هل قبل الرمز.";
+    unreadable_tell: "The code is being looked into. Do not use it at another till.",
+        "الرمز قيد المراجعة. لا تستعمله عند نقطة بيع أخرى.";
+    damaged: "Damaged and restored",
+        "متضررة ومستعادة";
+    damaged_means: "The disk damaged this redemption. What could be read of it was restored.",
+        "أتلف القرص هذه العملية، واستُعيد ما أمكن قراءته منها.";
+    damaged_tell: "Ask for the receipt, and compare it with the provider's side.",
+        "اطلب الإيصال وقارنه بما لدى المزوّد.";
+    retry: "Send again",
+        "أرسل مجددًا";
+    retry_means: "The provider is asked again under the same key: a reward that it has taken already is not taken twice.",
+        "يُسأل المزوّد مجددًا بالمفتاح نفسه: المكافأة التي أخذها من قبل لا تؤخذ مرتين.";
+    void: "Close with a note",
+        "أغلق مع ملاحظة";
+    void_means: "It is closed for good and never sent. The note stays with it.",
+        "تُغلق نهائيًا ولا تُرسل أبدًا. تبقى الملاحظة معها.";
+    note: "Why",
+        "السبب";
+    note_hint: "In a few words; kept with your name.",
+        "بكلمات قليلة؛ تُحفظ مع اسمك.";
+    all_of: "All of this group",
+        "كل هذه المجموعة";
+    bulk_title: "Many at once",
+        "الكثير دفعة واحدة";
+    bulk_counted: "So many fit now:",
+        "العدد المطابق الآن:";
+    bulk_at_least: "at least",
+        "على الأقل";
+    bulk_confirm: "Do it",
+        "نفّذ";
+    bulk_back: "Leave it",
+        "اتركها";
+    bulk_sure: "Nothing has been done yet. What comes in later is not touched.",
+        "لم يُفعل شيء بعد. ما يأتي لاحقًا لا يُمسّ.";
+    job: "Job",
+        "المهمة";
+    job_runs: "It runs.",
+        "قيد التنفيذ.";
+    job_done: "It is done.",
+        "انتهت.";
+    job_stopped: "It was stopped.",
+        "أُوقفت.";
+    job_did: "Done",
+        "نُفذ";
+    job_refused: "Refused",
+        "رُفض";
+    job_stop: "Stop",
+        "أوقف المهمة";
+    job_gone: "This job is not known any more.",
+        "هذه المهمة لم تعد معروفة.";
+    refresh: "Look again",
+        "حدّث";
+    code: "Whole code",
+        "الرمز كاملًا";
+    code_hint: "It is sent, never written into an address or a log.",
+        "يُرسل ولا يُكتب في عنوان ولا في سجل.";
+    find: "Find",
+        "ابحث";
+    filter: "By what is known of it",
+        "بما هو معروف عنها";
+    code_ending: "Code ends with",
+        "ينتهي الرمز بـ";
+    id: "Id",
+        "المعرّف";
+    till: "Till",
+        "نقطة البيع";
+    business: "Business",
+        "التاجر";
+    branch: "Branch",
+        "الفرع";
+    lane: "Provider",
+        "المزوّد";
+    state: "State",
+        "الحالة";
+    any: "any",
+        "الكل";
+    from: "From",
+        "من";
+    to: "To",
+        "إلى";
+    newest: "Newest first",
+        "الأحدث أولًا";
+    show: "Show",
+        "اعرض";
+    nothing_fits: "Nothing fits.",
+        "لا شيء مطابق.";
+    looked_on: "Not everything was looked at yet.",
+        "لم يُبحث في كل شيء بعد.";
+    go_on: "Go on",
+        "تابع البحث";
+    next_page: "Next page",
+        "الصفحة التالية";
+    results: "Results",
+        "النتائج";
+    by_code: "Redemptions of this code",
+        "عمليات هذا الرمز";
+    story: "One redemption",
+        "عملية واحدة";
+    date: "The till's own time",
+        "وقت نقطة البيع";
+    happened: "What happened",
+        "ما حدث";
+    attempts: "Attempts",
+        "المحاولات";
+    taken: "Accepted",
+        "قُبلت";
+    taken_up: "The line was up.",
+        "كان الخط يعمل.";
+    taken_down: "The line was down.",
+        "كان الخط منقطعًا.";
+    clock_unsure: "The clock was not set: the time may be wrong.",
+        "لم تكن الساعة مضبوطة: قد يكون الوقت خاطئًا.";
+    settled: "Settled",
+        "حُسمت";
+    mark_in_flight: "It is on its way to the provider now.",
+        "هي في طريقها إلى المزوّد الآن.";
+    mark_uncertain: "An attempt may have reached the provider without an answer to us.",
+        "ربما وصلت محاولة إلى المزوّد دون أن يصلنا جواب.";
+    mark_duplicate: "The provider said “already used”, and our own earlier attempt explains it.",
+        "قال المزوّد «مستعمل من قبل»، ومحاولتنا السابقة تفسّر ذلك.";
+    mark_refused: "The till was told to ask again later.",
+        "طُلب من نقطة البيع أن تسأل لاحقًا.";
+    mark_answered: "The till heard the provider's own answer.",
+        "سمعت نقطة البيع جواب المزوّد نفسه.";
+    given: "Was it given?",
+        "هل أُعطيت؟";
+    given_yes: "Yes, and the provider has confirmed it.",
+        "نعم، وأكّدها المزوّد.";
+    given_trust: "Yes, on trust: the provider's answer is still awaited.",
+        "نعم، على الثقة: ما زال جواب المزوّد منتظرًا.";
+    given_not: "No: the till was told to ask again later.",
+        "لا: طُلب من نقطة البيع أن تسأل لاحقًا.";
+    given_refused: "No: the provider refused it, and the till was told so.",
+        "لا: رفضها المزوّد وأُبلغت نقطة البيع.";
+    given_lost: "Yes, on trust, but the provider refused it afterwards.",
+        "نعم، على الثقة، لكن المزوّد رفضها بعد ذلك.";
+    given_unknown: "Not known: the provider's answer cannot be read.",
+        "غير معروف: لا يمكن فهم جواب المزوّد.";
+    given_void: "It was taken back.",
+        "أُلغيت.";
+    decide_hint: "To decide, sign in with a role that may.",
+        "لاتخاذ قرار، سجّل الدخول بدور يسمح بذلك.";
+    not_found: "There is nothing here.",
+        "لا شيء هنا.";
+    back: "Back to today",
+        "العودة إلى اليوم";
+    refused_title: "This was not done",
+        "لم يُنفذ هذا";
+    storage_bad: "Redemptions cannot be stored now. Tills are told to ask again.",
+        "لا يمكن تخزين العمليات الآن. يُطلب من نقاط البيع أن تسأل لاحقًا.";
+    reload_bad: "The changed settings were refused; the old ones are in force.",
+        "رُفضت الإعدادات الجديدة؛ القديمة سارية.";
+}
+
+/// The texts of this language.
+pub(super) fn words(language: Language) -> &'static Words {
+    match language {
+        Language::English => &ENGLISH,
+        Language::Arabic => &ARABIC,
+    }
+}

@@ -1,0 +1,172 @@
+//! What is looked for, as it stands in an address: the API and the console read the same names.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::redemption::{Fingerprint, Seq, State};
+use crate::store::Search;
+
+/// How many rows a page has unless `limit` says otherwise.
+pub const LIMIT_DEFAULT: usize = 100;
+/// The most rows that a page can have.
+pub const LIMIT_MAX: usize = 1000;
+/// The longest value, in bytes.
+const VALUE_BYTES_MAX: usize = 256;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A filter and, beside it, the keyed hash of a searched code.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) search: Search,
+    pub(super) code: Option<Fingerprint>,
+}
+
+/// The query's filter, or every fault in it.
+pub(super) fn parse(pairs: &[(String, String)]) -> Result<Wanted, Vec<String>> {
+    let mut wanted = Wanted { search: Search { limit: LIMIT_DEFAULT, ..Search::default() }, code: None };
+    let mut faults = Vec::new();
+    for (at, (key, value)) in pairs.iter().enumerate() {
+        let repeated = pairs.iter().take(at).any(|(earlier, _)| earlier == key);
+        let fault = if repeated { Some("given twice") } else { set(&mut wanted, key, value.trim()).err() };
+        faults.extend(fault.map(|fault| format!("{key}: {fault}")));
+    }
+    if faults.is_empty() { Ok(wanted) } else { Err(faults) }
+}
+
+fn set(wanted: &mut Wanted, key: &str, value: &str) -> Result<(), &'static str> {
+    const KEYS: [&str; 12] = [
+        "state",
+        "code",
+        "code_ending",
+        "till",
+        "business",
+        "branch",
+        "lane",
+        "since",
+        "until",
+        "newest",
+        "after",
+        "limit",
+    ];
+    if !KEYS.contains(&key) {
+        return Err("not known; there are state, code_ending, till, business, branch, lane, since, until, newest, \
+                    after, limit");
+    }
+    if value.len() > VALUE_BYTES_MAX {
+        return Err("too long");
+    }
+    // An empty value is a form's field that was left alone.
+    if value.is_empty() {
+        return Ok(());
+    }
+    let (search, text) = (&mut wanted.search, Some(value.to_owned()));
+    match key {
+        "code" => wanted.code = Some(hash(value).ok_or("what a search by code gave")?),
+        "code_ending" => search.code_ending = text,
+        "till" => search.till = text,
+        "business" => search.business = text,
+        "branch" => search.branch = text,
+        "lane" => search.lane = text,
+        "since" => search.since_ms = Some(time(value, Duration::ZERO)?),
+        "until" => search.until_ms = Some(time(value, DAY)?),
+        _ => return of_the_page(search, key, value),
+    }
+    Ok(())
+}
+
+fn of_the_page(search: &mut Search, key: &str, value: &str) -> Result<(), &'static str> {
+    match key {
+        "state" => {
+            let state: State = value.parse().map_err(|()| "one of pending, confirmed, declined, parked, voided")?;
+            search.state = Some(state);
+        }
+        "newest" => {
+            search.newest = match value {
+                "1" | "true" | "on" => true,
+                "0" | "false" => false,
+                _ => return Err("true or false"),
+            };
+        }
+        "after" => {
+            let seq = value.parse().ok().filter(|seq| *seq >= 0).ok_or("the number that `next` gave")?;
+            search.after = Some(Seq(seq));
+        }
+        _ => {
+            let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+            search.limit = limit.ok_or("a number from 1 to 1000")?;
+        }
+    }
+    Ok(())
+}
+
+/// Unix milliseconds of a day in UTC, with `of_a_day` added, or of an RFC 3339 time.
+fn time(text: &str, of_a_day: Duration) -> Result<i64, &'static str> {
+    let wrong = "a day such as 2026-11-01 or a time such as 2026-11-01T10:00:00Z";
+    let is_day = text.len() == 10;
+    let whole = if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let at = humantime::parse_rfc3339_weak(&whole).map_err(|_| wrong)?;
+    let since = at.duration_since(UNIX_EPOCH).map_err(|_| wrong)? + if is_day { of_a_day } else { Duration::ZERO };
+    i64::try_from(since.as_millis()).map_err(|_| wrong)
+}
+
+/// A hash as it stands in an address.
+pub(super) fn written(hash: Fingerprint) -> String {
+    hash.0.iter().fold(String::with_capacity(32), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn hash(text: &str) -> Option<Fingerprint> {
+    let whole = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32 && !text.starts_with('+'))?;
+    Some(Fingerprint(whole.to_be_bytes()))
+}
+
+/// Whether the filter asks for nothing but what the store keeps in order anyway.
+pub(super) fn is_plain(wanted: &Wanted) -> bool {
+    let Search { code_ending, till, business, branch, since_ms, until_ms, newest, .. } = &wanted.search;
+    let texts = [code_ending, till, business, branch];
+    wanted.code.is_none() && !newest && since_ms.or(*until_ms).is_none() && texts.iter().all(|text| text.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(text: &[(&str, &str)]) -> Vec<(String, String)> {
+        text.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_query_names_each_of_its_faults() {
+        let wrong = [("state", "lost"), ("limit", "0"), ("after", "-1"), ("page", "2"), ("limit", "5"), ("since", "x")];
+        let faults = parse(&pairs(&wrong)).unwrap_err();
+        assert_eq!(faults.len(), 6);
+        for (fault, key) in faults.iter().zip(["state", "limit", "after", "page", "limit", "since"]) {
+            assert!(fault.starts_with(&format!("{key}: ")), "{fault}");
+        }
+        for wrong in [("limit", "1001"), ("limit", "1e3"), ("code", "abc"), ("newest", "x"), ("until", "2026-13-01")] {
+            assert!(parse(&pairs(&[wrong])).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_without_keys_is_the_first_page() {
+        let wanted = parse(&pairs(&[("state", ""), ("till", " ")])).unwrap();
+        assert!(is_plain(&wanted) && wanted.search.limit == LIMIT_DEFAULT && wanted.search.after.is_none());
+        let all = [("state", "parked"), ("lane", "retm"), ("after", "41"), ("limit", "1000")];
+        let wanted = parse(&pairs(&all)).unwrap();
+        assert!(is_plain(&wanted));
+        let Search { state, after, limit, lane, .. } = wanted.search;
+        assert_eq!(
+            (state, after, limit, lane.as_deref()),
+            (Some(State::Parked), Some(Seq(41)), LIMIT_MAX, Some("retm"))
+        );
+        assert!(!is_plain(&parse(&pairs(&[("till", "till-7")])).unwrap()));
+    }
+
+    #[test]
+    fn a_day_is_whole_and_a_hash_comes_back_as_it_was_written() {
+        let wanted = parse(&pairs(&[("since", "2026-11-01"), ("until", "2026-11-01")])).unwrap();
+        let (since, until) = (wanted.search.since_ms.unwrap(), wanted.search.until_ms.unwrap());
+        assert_eq!((since, until - since), (1_793_491_200_000, 86_400_000));
+        let hash = Fingerprint([7; 16]);
+        assert_eq!(parse(&pairs(&[("code", &written(hash))])).unwrap().code, Some(hash));
+    }
+}

@@ -1,0 +1,23 @@
+//! What this process may use and who may look into it, whatever the unit says.
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+
+/// Makes the process one that nobody can dump: a core, or a debugger of the same user, would show codes and tokens.
+/// Also closes `/proc/self/io` and the like to the process itself.
+pub(super) fn hide() {
+    let no_core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    if let Err(error) = no_core.and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable)) {
+        tracing::warn!(%error, "the process cannot be made one that nobody can dump");
+    }
+}
+
+/// Raises the soft limit of open files to the hard one; how many there may be. `None`: there is no limit.
+pub(super) fn raise_open_files() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the soft limit of open files cannot be raised");
+        return limit.current;
+    }
+    limit.maximum
+}

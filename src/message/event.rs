@@ -1,0 +1,237 @@
+//! What was done, by whom is beside it: the audit trail's sentences.
+
+use std::time::Duration;
+
+use super::amount::{Noun, Place, about, count, count_in};
+use super::language::Language::{Arabic, English};
+use super::macros::messages;
+use super::words::{iso, verdict};
+
+messages! {
+    /// One entry of the audit trail.
+    pub enum Event {
+        /// A redemption is sent again.
+        Retry
+        en: "sent again",
+        ar: "أُعيد إرسالها";
+
+        /// A redemption is sent again, whose decline was one of those that held the lane.
+        RetryHeld
+        en: "sent again: declined in the streak that held the lane",
+        ar: "أُعيد إرسالها: رُفضت ضمن الرفض المتتالي الذي أوقف المسار";
+
+        /// A redemption was voided by an operator.
+        Void {
+            /// Why.
+            note: String,
+        }
+        en: format!("voided: {note}"),
+        ar: format!("أُلغيت: {}", iso(note));
+
+        /// A redemption was taken back by its till.
+        VoidByTill {
+            /// The till.
+            till: String,
+        }
+        en: format!("taken back by {till}"),
+        ar: format!("ألغتها نقطة البيع {}", iso(till));
+
+        /// A redemption was taken back after its reward had been given on trust.
+        VoidAfterTrust {
+            /// The till.
+            till: String,
+        }
+        en: format!("taken back by {till} after the reward had been given on trust"),
+        ar: format!("ألغتها نقطة البيع {} بعد إعطاء المكافأة دون جواب المزوّد", iso(till));
+
+        /// A person has dealt with it.
+        Handled {
+            /// What the person noted.
+            note: String,
+        }
+        en: format!("handled: {note}"),
+        ar: format!("عولجت: {}", iso(note));
+
+        /// As `Handled`, and its code may be used again.
+        HandledAndFreed {
+            /// What the person noted.
+            note: String,
+        }
+        en: format!("handled, and its code is free again: {note}"),
+        ar: format!("عولجت، ورمزها متاح من جديد: {}", iso(note));
+
+        /// Declined after the fact, and closed as lost.
+        Lost {
+            /// What the person noted.
+            note: String,
+        }
+        en: format!("closed as lost: {note}"),
+        ar: format!("أُغلقت على أنها خسارة: {}", iso(note));
+
+        /// An answer came that the row did not wait for any more.
+        LateAnswer {
+            /// Which attempt.
+            attempt: u64,
+            /// How it ended: confirmed, declined, parked, or no verdict.
+            verdict: String,
+        }
+        en: format!("attempt {attempt} ended late: {verdict}"),
+        ar: format!("انتهت المحاولة رقم {attempt} متأخرة: {}", self::verdict(verdict));
+
+        /// The provider took what its till was refused.
+        Owed
+        en: "the provider took what the till was refused: the reward is owed",
+        ar: "قبل المزوّد ما رُفض عند نقطة البيع: المكافأة مستحقة";
+
+        /// An owed reward was given.
+        OwedPaid {
+            /// The till.
+            till: String,
+        }
+        en: format!("the owed reward was given at {till}"),
+        ar: format!("أُعطيت المكافأة المستحقة عند نقطة البيع {}", iso(till));
+
+        /// It came from another gateway.
+        Import {
+            /// That gateway's name.
+            from: String,
+        }
+        en: format!("exported by {from}"),
+        ar: format!("مستوردة من البوابة {}", iso(from));
+
+        /// It came from a gateway that the file does not name.
+        ImportUnknown
+        en: "exported by a gateway unknown",
+        ar: "مستوردة من بوابة غير معروفة";
+
+        /// The open redemptions were exported.
+        Export {
+            /// How many.
+            redemptions: u64,
+        }
+        en: format!("{} exported", count(*redemptions, Noun::Redemption, English)),
+        ar: format!("صُدّرت {}", count(*redemptions, Noun::Redemption, Arabic));
+
+        /// The running gateway was copied.
+        Backup
+        en: "a backup was taken",
+        ar: "أُخذت نسخة احتياطية";
+
+        /// A damaged database was salvaged.
+        Salvage {
+            /// How.
+            how: super::storage::Storage,
+        }
+        en: how.text(English),
+        ar: how.text(Arabic);
+
+        /// A lane was held.
+        Hold
+        en: "held",
+        ar: "أُوقف المسار";
+
+        /// A lane was held, and tills are trusted meanwhile.
+        HoldTrusting {
+            /// Why.
+            note: String,
+        }
+        en: format!("held, tills are trusted meanwhile: {note}"),
+        ar: format!("أُوقف المسار، وتُعطى المكافآت دون جواب المزوّد في الأثناء: {}", iso(note));
+
+        /// A lane goes on.
+        Release
+        en: "released",
+        ar: "أُعيد تشغيل المسار";
+
+        /// The lane's waits were cut short.
+        Flush
+        en: "tried at once",
+        ar: "جُرّب الإرسال فورًا";
+
+        /// Nothing is trusted for a while.
+        TrustOff {
+            /// For so many seconds.
+            for_s: u64,
+            /// Why.
+            note: String,
+        }
+        en: format!("no reward without the provider's answer for {}: {note}", about(Duration::from_secs(*for_s), English)),
+        ar: format!(
+            "لا مكافأة دون جواب المزوّد لمدة {}: {}", about(Duration::from_secs(*for_s), Arabic), iso(note)
+        );
+
+        /// Tills are trusted again.
+        TrustOn
+        en: "rewards are given on trust again",
+        ar: "تُعطى المكافآت من جديد دون انتظار المزوّد";
+
+        /// Limits and rules are lifted for a while.
+        Override {
+            /// For so many seconds.
+            for_s: u64,
+            /// Why.
+            note: String,
+        }
+        en: format!("limits lifted for {}: {note}", about(Duration::from_secs(*for_s), English)),
+        ar: format!("رُفعت الحدود لمدة {}: {}", about(Duration::from_secs(*for_s), Arabic), iso(note));
+
+        /// Codes were refused in a row at one till.
+        TillSlowed {
+            /// The till.
+            till: String,
+            /// So many codes.
+            codes: u64,
+        }
+        en: format!("{till}: {} refused in ten minutes", count(*codes, Noun::Code, English)),
+        ar: format!("نقطة البيع {}: رُفض {} في عشر دقائق", iso(till), count(*codes, Noun::Code, Arabic));
+
+        /// A person signed in.
+        SignIn {
+            /// From where.
+            address: String,
+        }
+        en: format!("signed in from {address}"),
+        ar: format!("تسجيل دخول من {}", iso(address));
+
+        /// A sign-in failed.
+        SignInRefused {
+            /// From where.
+            address: String,
+        }
+        en: format!("a sign-in from {address} was refused"),
+        ar: format!("رُفض تسجيل دخول من {}", iso(address));
+
+        /// A person signed out.
+        SignOut
+        en: "signed out",
+        ar: "تسجيل خروج";
+
+        /// An action on many redemptions.
+        Bulk {
+            /// `retry`, `void` or `handled`.
+            action: String,
+            /// How many.
+            redemptions: u64,
+            /// Why.
+            note: String,
+        }
+        en: format!("{action} of {}: {note}", count_in(Place::Object, *redemptions, Noun::Redemption, English)),
+        ar: format!(
+            "{} على {}: {}",
+            iso(action), count_in(Place::Object, *redemptions, Noun::Redemption, Arabic), iso(note)
+        );
+
+        /// The settings were read again.
+        Reload
+        en: "settings reloaded",
+        ar: "أُعيد تحميل الإعدادات";
+
+        /// Other words, or a sentence of an earlier version.
+        Text {
+            /// As they were.
+            text: String,
+        }
+        en: text.clone(),
+        ar: iso(text);
+    }
+}

@@ -1,0 +1,74 @@
+//! A topic's messages, each written once: its code, its parameters and its two texts stand together, and the compiler
+//! refuses one without the other.
+
+/// Declares an enum of messages with its code in `snake_case`, the parameters, the English and the Arabic text.
+macro_rules! messages {
+    (
+        $(#[$about:meta])*
+        pub enum $name:ident {
+            $(
+                $(#[$doc:meta])*
+                $variant:ident $({ $( $(#[$of:meta])* $field:ident: $type:ty ),+ $(,)? })?
+                en: $english:expr,
+                ar: $arabic:expr;
+            )+
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        #[serde(tag = "m", rename_all = "snake_case")]
+        pub enum $name {
+            $(
+                $(#[$doc])*
+                $variant $({ $( $(#[$of])* $field: $type ),+ })?,
+            )+
+        }
+
+        impl $name {
+            /// What people read.
+            #[must_use]
+            pub fn text(&self, language: $crate::message::Language) -> String {
+                match language {
+                    $crate::message::Language::English => self.english(),
+                    $crate::message::Language::Arabic => self.arabic(),
+                }
+            }
+
+            /// As it is stored: its code and its parameters in one line of JSON.
+            #[must_use]
+            pub fn to_stored(&self) -> String {
+                // Strings, numbers and lists of them always serialise.
+                serde_json::to_string(self).unwrap_or_default()
+            }
+
+            /// What was stored; what is no message of this topic comes back as `Text`.
+            #[must_use]
+            pub fn from_stored(stored: &str) -> Self {
+                serde_json::from_str(stored).unwrap_or_else(|_| Self::Text { text: stored.to_owned() })
+            }
+
+            #[allow(unused_variables, reason = "a text may leave out a parameter that the other says")]
+            fn english(&self) -> String {
+                match self {
+                    $( Self::$variant $({ $($field),+ })? => String::from($english), )+
+                }
+            }
+
+            #[allow(unused_variables, reason = "a text may leave out a parameter that the other says")]
+            fn arabic(&self) -> String {
+                match self {
+                    $( Self::$variant $({ $($field),+ })? => String::from($arabic), )+
+                }
+            }
+
+            /// One of each, with a parameter that is easily found again.
+            #[cfg(test)]
+            pub(in crate::message) fn all() -> Vec<Self> {
+                use $crate::message::samples::Sample;
+                vec![ $( Self::$variant $({ $($field: Sample::sample()),+ })?, )+ ]
+            }
+        }
+    };
+}
+
+pub(super) use messages;

@@ -1,0 +1,31 @@
+//! What people read, as data: a code with parameters, stored so, and rendered at the edge in English or Arabic.
+//!
+//! Each topic is one enum, declared in one table: code, parameters and both texts. Its `text(language)` is what a
+//! person reads, `to_stored()` one line of JSON such as `{"m":"says_failed","status":200}`, and `from_stored()` reads
+//! that back; what is no such line, an operator's note or a sentence of an earlier version, comes back as `Text`.
+//! English texts begin in lower case and Arabic ones hold every code, id and name isolated.
+
+mod amount;
+mod cause;
+mod event;
+mod fault;
+mod language;
+mod macros;
+mod note;
+mod refusal;
+#[cfg(test)]
+mod samples;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use amount::{Noun, Place, about, count, count_in, grouped, short, whole};
+pub use cause::Cause;
+pub use event::Event;
+pub use fault::Fault;
+pub use language::{Language, Plural, UnknownLanguage};
+pub use note::Note;
+pub use refusal::{Reason, Refusal};
+pub use storage::Storage;
+pub use words::state;

@@ -1,0 +1,494 @@
+//! What a till is told instead of a success, in words that a cashier can read.
+
+use std::time::Duration;
+
+use super::amount::{Noun, about, count, whole};
+use super::fault::Fault;
+use super::language::Language::{self, Arabic, English};
+use super::macros::messages;
+use super::storage::Storage;
+use super::words::iso;
+
+messages! {
+    /// Why a till does not get what it asked for.
+    pub enum Refusal {
+        /// The code was redeemed before.
+        Used {
+            /// Whole to the till that sent it, else masked.
+            code: String,
+            /// The earlier till's own time, as on its receipt.
+            when: String,
+            /// The earlier till.
+            till: String,
+        }
+        en: format!("Reward {code} has been used on {when} at {till}"),
+        ar: format!("المكافأة {} استُعملت من قبل في {} عند نقطة البيع {}", iso(code), iso(when), iso(till));
+
+        /// The code was redeemed so long ago that only this is kept.
+        UsedLongAgo {
+            /// Whole to the till that sent it, else masked.
+            code: String,
+        }
+        en: format!("Reward {code} has been used"),
+        ar: format!("المكافأة {} استُعملت من قبل", iso(code));
+
+        /// What the provider says, relayed word for word.
+        Provider {
+            /// Its words.
+            said: String,
+        }
+        en: said.clone(),
+        ar: iso(said);
+
+        /// The provider refused, and its words are not kept.
+        ProviderRefused
+        en: "the provider refused this redemption",
+        ar: "رفض المزوّد هذه العملية";
+
+        /// `offline.accept` is false and the line is down.
+        NotAccepting
+        en: "the line to the provider is down, and this store accepts nothing offline",
+        ar: "الخط إلى المزوّد مقطوع، وهذا المتجر لا يقبل شيئًا دون اتصال";
+
+        /// `offline.max_pending`.
+        LimitPending {
+            /// Redemptions that wait.
+            waiting: u64,
+        }
+        en: format!("offline limit reached: {} for the line", are_waiting(*waiting)),
+        ar: format!("بلغ العمل دون اتصال حدّه: تنتظر الخط {}", count(*waiting, Noun::Redemption, Arabic));
+
+        /// The limit of one till.
+        LimitTill {
+            /// Redemptions of this till that wait.
+            waiting: u64,
+        }
+        en: format!("offline limit of this till reached: {} for the line", are_waiting(*waiting)),
+        ar: format!("بلغت نقطة البيع هذه حدّها دون اتصال: تنتظر الخط {}", count(*waiting, Noun::Redemption, Arabic));
+
+        /// The limit of one till in a span of time.
+        LimitTillRate {
+            /// At most so many.
+            rewards: u64,
+            /// In so many seconds.
+            within_s: u64,
+        }
+        en: format!(
+            "offline limit of this till reached: {} in {}",
+            count(*rewards, Noun::Reward, English), whole(Duration::from_secs(*within_s), English)
+        ),
+        ar: format!(
+            "بلغت نقطة البيع هذه حدّها دون اتصال: {} خلال {}",
+            count(*rewards, Noun::Reward, Arabic), whole(Duration::from_secs(*within_s), Arabic)
+        );
+
+        /// `offline.max_outage`.
+        LimitOutage {
+            /// Seconds without the line.
+            outage_s: u64,
+        }
+        en: format!(
+            "offline limit reached: the line has been down for {}", whole(Duration::from_secs(*outage_s), English)
+        ),
+        ar: format!("بلغ العمل دون اتصال حدّه: الخط مقطوع منذ {}", whole(Duration::from_secs(*outage_s), Arabic));
+
+        /// `offline.max_exposure`.
+        LimitExposure {
+            /// What may be at risk, in the store's money.
+            amount: String,
+        }
+        en: format!("offline limit reached: rewards worth {amount} are at risk"),
+        ar: format!("بلغ العمل دون اتصال حدّه: مكافآت بقيمة {} معرّضة للخسارة", iso(amount));
+
+        /// A reusable code was used too often.
+        LimitReusable {
+            /// At most so many an hour and till.
+            hourly: u64,
+        }
+        en: format!("offline limit reached: this code was used {} in an hour at this till", times(*hourly)),
+        ar: format!(
+            "بلغ هذا الرمز حدّه دون اتصال عند نقطة البيع هذه: {} في الساعة", count(*hourly, Noun::Redemption, Arabic)
+        );
+
+        /// A rule of the store's.
+        LimitRule {
+            /// Its name.
+            rule: String,
+        }
+        en: format!("offline limit reached: the store's rule {rule} allows no more"),
+        ar: format!("بلغ العمل دون اتصال حدّه: قاعدة المتجر {} لا تسمح بالمزيد", iso(rule));
+
+        /// A rule that needs the time, and the clock is not synchronised.
+        RuleNeedsClock {
+            /// Its name.
+            rule: String,
+        }
+        en: format!("the store's rule {rule} needs the right time, and this gateway's clock is not synchronised"),
+        ar: format!("قاعدة المتجر {} تحتاج إلى الوقت الصحيح، وساعة هذه البوابة غير متزامنة", iso(rule));
+
+        /// The business was never confirmed here and no provider lists it.
+        UnknownBusiness
+        en: "the line to the provider is down, and this business has not been served here before",
+        ar: "الخط إلى المزوّد مقطوع، ولم يُخدم هذا النشاط التجاري هنا من قبل";
+
+        /// Too many refused codes at this till.
+        TillSlowed {
+            /// So many codes were refused.
+            refused: u64,
+        }
+        en: format!(
+            "{} refused at this till in a short time; it is not trusted for now; ask again later",
+            match *refused { 1 => "1 code was".to_owned(), _ => format!("{} were", count(*refused, Noun::Code, English)) }
+        ),
+        ar: format!(
+            "رُفض عند نقطة البيع هذه {} في وقت قصير؛ لا يُعتمد عليها الآن؛ حاول لاحقًا",
+            count(*refused, Noun::Code, Arabic)
+        );
+
+        /// Somebody switched trust off.
+        TrustOff
+        en: "this store gives no rewards without the provider's answer now; do not hand out the reward; ask again later",
+        ar: "لا يعطي هذا المتجر الآن مكافآت دون جواب المزوّد؛ لا تسلّم المكافأة؛ حاول لاحقًا";
+
+        /// An operator holds the lane.
+        Held
+        en: "redemptions are on hold in this store; do not hand out the reward; ask again later",
+        ar: "عمليات الاستبدال موقوفة في هذا المتجر؛ لا تسلّم المكافأة؛ حاول لاحقًا";
+
+        /// The provider has not answered, and nothing speaks for trusting this one.
+        Untrusted
+        en: "the provider has not answered about this reward; do not hand it out; ask again",
+        ar: "لم يجب المزوّد عن هذه المكافأة؛ لا تسلّمها؛ حاول مرة أخرى";
+
+        /// The provider alone could say, and it has not.
+        Unanswered
+        en: "the provider has not answered about a code that was redeemed before; do not hand out the reward; ask again",
+        ar: "لم يجب المزوّد عن رمز استُعمل من قبل؛ لا تسلّم المكافأة؛ حاول مرة أخرى";
+
+        /// The provider asks for fewer requests.
+        TooMany
+        en: "the provider takes no more requests now; do not hand out the reward; ask again",
+        ar: "لا يقبل المزوّد مزيدًا من الطلبات الآن؛ لا تسلّم المكافأة؛ حاول مرة أخرى";
+
+        /// No place to the provider became free in time.
+        Busy
+        en: "too many redemptions are under way; do not hand out the reward; ask again",
+        ar: "عمليات كثيرة قيد التنفيذ؛ لا تسلّم المكافأة؛ حاول مرة أخرى";
+
+        /// The store's queue is full.
+        QueueBusy
+        en: "the gateway is busy and nothing was stored; try again",
+        ar: "البوابة مشغولة ولم يُخزّن شيء؛ حاول مرة أخرى";
+
+        /// Too many requests of one till at once.
+        Crowded
+        en: "too many requests of this till are under way; try again",
+        ar: "طلبات كثيرة من نقطة البيع هذه قيد التنفيذ؛ حاول مرة أخرى";
+
+        /// The store takes nothing.
+        NotStored {
+            /// Why.
+            why: Storage,
+        }
+        en: "the gateway takes nothing now and nothing was stored; do not hand out the reward",
+        ar: "لا تقبل البوابة شيئًا الآن ولم يُخزّن شيء؛ لا تسلّم المكافأة";
+
+        /// The gateway is stopping.
+        Stopping
+        en: "the gateway is stopping and nothing was stored; do not hand out the reward; ask again",
+        ar: "البوابة في طور التوقف ولم يُخزّن شيء؛ لا تسلّم المكافأة؛ حاول مرة أخرى";
+
+        /// A defect of the gateway.
+        Failed
+        en: "the gateway failed; ask again",
+        ar: "حدث خلل في البوابة؛ حاول مرة أخرى";
+
+        /// An `Idempotency-Key` of another request.
+        KeyReused
+        en: "this Idempotency-Key was used for another request; nothing was stored",
+        ar: format!("استُعملت قيمة {} هذه لطلب آخر؛ لم يُخزّن شيء", iso("Idempotency-Key"));
+
+        /// The redemption was voided.
+        TakenBack
+        en: "this redemption was taken back",
+        ar: "أُلغيت هذه العملية";
+
+        /// A request that cannot be read.
+        Malformed {
+            /// Everything that is wrong with it.
+            faults: Vec<Fault>,
+        }
+        en: "the request is not valid",
+        ar: "الطلب غير صالح";
+
+        /// Another content type or coding.
+        MediaType
+        en: "the body must be application/json without a content coding",
+        ar: format!("يجب أن يكون محتوى الطلب من نوع {} دون ضغط", iso("application/json"));
+
+        /// No till's token.
+        Token
+        en: "this till's token is missing or not known to the gateway",
+        ar: "رمز الدخول لنقطة البيع هذه غير موجود أو لا تعرفه البوابة";
+
+        /// A business that this till may not serve.
+        NotBound
+        en: "this till may not redeem for this business_refrence",
+        ar: format!("لا يحق لنقطة البيع هذه الاستبدال لقيمة الحقل {} هذه", iso("business_refrence"));
+
+        /// The till's own time is far from the gateway's.
+        Date {
+            /// By so many seconds.
+            off_s: u64,
+        }
+        en: format!(
+            "the till's date is {} away from the gateway's: set the till's clock",
+            about(Duration::from_secs(*off_s), English)
+        ),
+        ar: format!(
+            "يختلف تاريخ نقطة البيع عن تاريخ البوابة بمقدار {}: اضبط ساعة نقطة البيع",
+            about(Duration::from_secs(*off_s), Arabic)
+        );
+
+        /// No such path.
+        NoSuchPath
+        en: "there is nothing at this path",
+        ar: "لا شيء في هذا المسار";
+
+        /// Another method.
+        WrongMethod {
+            /// Those that it takes.
+            allowed: String,
+        }
+        en: format!("this path takes {allowed} alone"),
+        ar: format!("لا يقبل هذا المسار إلا {}", iso(allowed));
+
+        /// There is none, or it is another till's.
+        UnknownRedemption
+        en: "this till has no such redemption",
+        ar: "ليس لنقطة البيع هذه عملية كهذه";
+
+        /// Too late for a void: it may have arrived.
+        MayHaveArrived
+        en: "too late to take back: the redemption may have reached the provider",
+        ar: "فات وقت الإلغاء: ربما وصلت العملية إلى المزوّد";
+
+        /// Too late for a void: it was confirmed.
+        WasConfirmed
+        en: "too late to take back: the provider has confirmed the redemption",
+        ar: "فات وقت الإلغاء: أكّد المزوّد العملية";
+
+        /// Nothing to void: it was declined.
+        WasDeclined
+        en: "nothing to take back: the provider has refused the redemption",
+        ar: "لا شيء يُلغى: رفض المزوّد العملية";
+
+        /// Too late for a void: it is parked.
+        IsParked
+        en: "too late to take back: a person decides about this redemption",
+        ar: "فات وقت الإلغاء: يقرر شخص في شأن هذه العملية";
+
+        /// It was voided before.
+        WasTakenBack
+        en: "the redemption was taken back before",
+        ar: "أُلغيت العملية من قبل";
+
+        /// The provider has no Check Reward.
+        NoCheck
+        en: "this provider offers no check of rewards",
+        ar: "لا يتيح هذا المزوّد التحقق من المكافآت";
+
+        /// A check while the provider does not take our credential.
+        CheckCredential
+        en: "the code cannot be checked: the provider does not take this store's credential",
+        ar: "تعذّر التحقق من الرمز: لا يقبل المزوّد رمز الدخول الخاص بهذا المتجر";
+
+        /// A check while the provider is busy.
+        CheckBusy
+        en: "the code cannot be checked: the provider is busy",
+        ar: "تعذّر التحقق من الرمز: المزوّد مشغول";
+
+        /// A check while the line is down.
+        CheckDown
+        en: "the code cannot be checked while the line is down",
+        ar: "تعذّر التحقق من الرمز: الخط مقطوع";
+
+        /// Other words.
+        Text {
+            /// As they were.
+            text: String,
+        }
+        en: text.clone(),
+        ar: iso(text);
+    }
+}
+
+fn are_waiting(redemptions: u64) -> String {
+    if redemptions == 1 {
+        "1 redemption is waiting".to_owned()
+    } else {
+        format!("{redemptions} redemptions are waiting")
+    }
+}
+
+fn times(number: u64) -> String {
+    if number == 1 { "once".to_owned() } else { format!("{number} times") }
+}
+
+impl Refusal {
+    /// The contract's `errors`, beside its `message`.
+    #[must_use]
+    pub fn errors(&self, language: Language) -> Vec<String> {
+        if let Self::Malformed { faults } = self {
+            faults.iter().map(|fault| fault.text(language)).collect()
+        } else if let Self::NotStored { why } = self {
+            vec![why.text(language)]
+        } else if matches!(self, Self::Used { .. } | Self::UsedLongAgo { .. } | Self::Provider { .. }) {
+            vec![self.text(language)]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+/// What refusals are counted by: `redeemd_refused_total`'s label `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// `offline.max_pending`.
+    LimitPending,
+    /// A limit of one till.
+    LimitTill,
+    /// `offline.max_outage`.
+    LimitOutage,
+    /// A rule, or what is at risk.
+    LimitRule,
+    /// Nothing is accepted offline.
+    NotAccepting,
+    /// The provider did not answer and the row is not trusted.
+    Untrusted,
+    /// The code was used.
+    Used,
+    /// The token is missing or unknown, or not for this business.
+    Token,
+    /// The request cannot be read.
+    Malformed,
+    /// The till's date.
+    Date,
+    /// No room for the moment.
+    Busy,
+    /// The storage takes nothing.
+    Storage,
+    /// No provider for the business.
+    NoLane,
+    /// The key of another request.
+    KeyConflict,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 14] = [
+        Self::LimitPending,
+        Self::LimitTill,
+        Self::LimitOutage,
+        Self::LimitRule,
+        Self::NotAccepting,
+        Self::Untrusted,
+        Self::Used,
+        Self::Token,
+        Self::Malformed,
+        Self::Date,
+        Self::Busy,
+        Self::Storage,
+        Self::NoLane,
+        Self::KeyConflict,
+    ];
+
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LimitPending => "limit_pending",
+            Self::LimitTill => "limit_till",
+            Self::LimitOutage => "limit_outage",
+            Self::LimitRule => "limit_rule",
+            Self::NotAccepting => "not_accepting",
+            Self::Untrusted => "untrusted",
+            Self::Used => "used",
+            Self::Token => "token",
+            Self::Malformed => "malformed",
+            Self::Date => "date",
+            Self::Busy => "busy",
+            Self::Storage => "storage",
+            Self::NoLane => "no_lane",
+            Self::KeyConflict => "key_conflict",
+        }
+    }
+
+    /// As a heading.
+    #[must_use]
+    pub fn text(self, language: Language) -> &'static str {
+        let (english, arabic) = match self {
+            Self::LimitPending => ("too many redemptions were waiting", "عمليات كثيرة كانت تنتظر"),
+            Self::LimitTill => ("the limit of one till", "حدّ نقطة بيع واحدة"),
+            Self::LimitOutage => ("the line was down for too long", "انقطع الخط مدة أطول من المسموح"),
+            Self::LimitRule => ("a rule or a limit of the store's", "قاعدة أو حدّ وضعه المتجر"),
+            Self::NotAccepting => ("nothing is accepted offline", "لا يُقبل شيء دون اتصال"),
+            Self::Untrusted => ("the provider did not answer", "لم يجب المزوّد"),
+            Self::Used => ("the code was used before", "الرمز استُعمل من قبل"),
+            Self::Token => ("the till's token", "رمز الدخول لنقطة البيع"),
+            Self::Malformed => ("the request could not be read", "تعذّرت قراءة الطلب"),
+            Self::Date => ("the till's date", "تاريخ نقطة البيع"),
+            Self::Busy => ("too many requests at once", "طلبات كثيرة في وقت واحد"),
+            Self::Storage => ("the storage took nothing", "لم يقبل التخزين شيئًا"),
+            Self::NoLane => ("no provider for the business", "لا مزوّد لهذا النشاط التجاري"),
+            Self::KeyConflict => ("a key of another request", "مفتاح طلب آخر"),
+        };
+        match language {
+            English => english,
+            Arabic => arabic,
+        }
+    }
+}
+
+impl Refusal {
+    /// What it is counted by; nothing for what is no refusal of a redemption, or is the provider's own.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        Some(match self {
+            Self::Used { .. } | Self::UsedLongAgo { .. } => Reason::Used,
+            Self::NotAccepting | Self::UnknownBusiness | Self::Held => Reason::NotAccepting,
+            Self::LimitPending { .. } => Reason::LimitPending,
+            Self::LimitTill { .. } | Self::LimitTillRate { .. } | Self::TillSlowed { .. } => Reason::LimitTill,
+            Self::LimitOutage { .. } => Reason::LimitOutage,
+            Self::LimitExposure { .. }
+            | Self::LimitReusable { .. }
+            | Self::LimitRule { .. }
+            | Self::RuleNeedsClock { .. } => Reason::LimitRule,
+            Self::TrustOff | Self::Untrusted | Self::Unanswered | Self::TooMany => Reason::Untrusted,
+            Self::Busy | Self::QueueBusy | Self::Crowded => Reason::Busy,
+            Self::NotStored { .. } | Self::Stopping | Self::Failed => Reason::Storage,
+            Self::KeyReused => Reason::KeyConflict,
+            Self::Malformed { faults } if faults.contains(&Fault::NoLane) => Reason::NoLane,
+            Self::Malformed { .. } | Self::MediaType => Reason::Malformed,
+            Self::Token | Self::NotBound => Reason::Token,
+            Self::Date { .. } => Reason::Date,
+            Self::Provider { .. }
+            | Self::ProviderRefused
+            | Self::TakenBack
+            | Self::NoSuchPath
+            | Self::WrongMethod { .. }
+            | Self::UnknownRedemption
+            | Self::MayHaveArrived
+            | Self::WasConfirmed
+            | Self::WasDeclined
+            | Self::IsParked
+            | Self::WasTakenBack
+            | Self::NoCheck
+            | Self::CheckCredential
+            | Self::CheckBusy
+            | Self::CheckDown
+            | Self::Text { .. } => return None,
+        })
+    }
+}

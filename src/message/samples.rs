@@ -1,0 +1,45 @@
+//! Parameters for the tests of every message, each easily found again in a text.
+
+use super::fault::Fault;
+use super::storage::Storage;
+
+/// A value to fill a parameter with.
+pub(super) trait Sample {
+    fn sample() -> Self;
+}
+
+impl Sample for String {
+    fn sample() -> Self {
+        "x-41".to_owned()
+    }
+}
+
+impl Sample for u16 {
+    fn sample() -> Self {
+        207
+    }
+}
+
+impl Sample for u64 {
+    fn sample() -> Self {
+        7
+    }
+}
+
+impl Sample for Option<u64> {
+    fn sample() -> Self {
+        Some(7)
+    }
+}
+
+impl Sample for Storage {
+    fn sample() -> Self {
+        Self::Unwritable { why: Sample::sample() }
+    }
+}
+
+impl Sample for Vec<Fault> {
+    fn sample() -> Self {
+        Fault::all()
+    }
+}

@@ -1,0 +1,126 @@
+//! The one preparation of settings for `check`, `run` and a reload: what the settings name is opened before anything
+//! that runs is touched.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::listen::Certificate;
+use crate::redemption::Fingerprint;
+use crate::settings::{LoadOptions, Loaded, Problem, Problems, SecretSource, Settings, Tls, load};
+use crate::upstream::{Context, Upstream, Webhook};
+
+/// The webhook is made on trial; nothing is posted.
+const WEBHOOK_WITHIN: Duration = Duration::from_secs(10);
+
+/// Settings that can be served.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The settings.
+    pub loaded: Loaded,
+    /// The certificate of the tills' listeners; `None`: plain HTTP.
+    pub tills_certificate: Option<Certificate>,
+    /// The certificate of `admin.listen`.
+    pub admin_certificate: Option<Certificate>,
+    /// Providers that cannot be used, such as for a CA that cannot be read, by name: why. A start holds their lanes
+    /// and serves the others.
+    pub broken: BTreeMap<String, String>,
+}
+
+impl Prepared {
+    /// Takes a broken provider for a problem, as `check` and a reload do.
+    ///
+    /// # Errors
+    /// Each broken provider.
+    pub fn whole(self) -> Result<Self, Problems> {
+        if self.broken.is_empty() {
+            return Ok(self);
+        }
+        let problem = |(name, why): (&String, &String)| problem(&format!("provider[{name}]"), why);
+        Err(Problems(self.broken.iter().map(problem).collect()))
+    }
+}
+
+/// Loads the settings and opens what they name. Connects nowhere; blocks on the file system, never on a pipe.
+///
+/// # Errors
+/// All problems at once.
+pub fn prepare(options: &LoadOptions) -> Result<Prepared, Problems> {
+    let loaded = load(options)?;
+    let settings = &loaded.settings;
+    let mut problems = Vec::new();
+    let tills_certificate = certificate("intake.tls", settings.intake.tls.as_ref(), &mut problems);
+    let admin_certificate = certificate("admin.tls", settings.admin.tls.as_ref(), &mut problems);
+    own_tokens(settings, loaded.credentials_dir.as_deref(), &mut problems);
+    let context = context(&loaded);
+    if let Some(alert) = &settings.alert
+        && let Err(error) = Webhook::new(&alert.url, alert.token.as_ref(), WEBHOOK_WITHIN, &context)
+    {
+        problems.push(problem("alert", &error.to_string()));
+    }
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    let broken = broken(settings, &context);
+    Ok(Prepared { loaded, tills_certificate, admin_certificate, broken })
+}
+
+/// The rule of `intake.listen` for an address that somebody else chose: systemd, by the socket unit.
+///
+/// # Errors
+/// It is beyond loopback, and whoever reaches it could redeem.
+pub fn tills_may_use(address: SocketAddr, settings: &Settings) -> Result<(), Problem> {
+    let is_open = settings.intake.tills.is_empty() && !settings.intake.allow_anonymous;
+    if !is_open || address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    let message = format!(
+        "systemd's socket listens on {address}, which is beyond loopback, and no till has a token: add [[intake.till]] \
+         tables, or set allow_anonymous = true"
+    );
+    Err(problem("intake.listen", &message))
+}
+
+fn context(loaded: &Loaded) -> Context {
+    Context {
+        clock: Clock::system(),
+        state_dir: loaded.settings.gateway.state_dir.clone(),
+        credentials_dir: loaded.credentials_dir.clone(),
+        gateway: loaded.settings.gateway.name.clone(),
+    }
+}
+
+fn broken(settings: &Settings, context: &Context) -> BTreeMap<String, String> {
+    let fault = |provider| Upstream::new(provider, context).err().map(|error| error.to_string());
+    let providers = settings.providers.iter();
+    providers.filter_map(|provider| Some((provider.name.clone(), fault(provider)?))).collect()
+}
+
+fn certificate(key: &str, files: Option<&Tls>, problems: &mut Vec<Problem>) -> Option<Certificate> {
+    Certificate::open(files?).map_err(|fault| problems.push(problem(key, &fault.to_string()))).ok()
+}
+
+/// A token says who somebody is, so that no two share one. Those that cannot be read now are nobody's.
+fn own_tokens(settings: &Settings, credentials_dir: Option<&Path>, problems: &mut Vec<Problem>) {
+    let tills = settings.intake.tills.iter().map(|till| ("intake.till", &till.name, &till.token));
+    let machines = settings.admin.tokens.iter().map(|token| ("admin.token", &token.name, &token.token));
+    let mut owners: BTreeMap<[u8; 16], String> = BTreeMap::new();
+    for (list, name, source) in tills.chain(machines) {
+        let Some(token) = fingerprint(source, credentials_dir) else { continue };
+        let label = format!("{list}[{}]", name.escape_debug());
+        if let Some(other) = owners.insert(token, label.clone()) {
+            problems.push(problem(&label, &format!("it has the same token as {other}: give each its own")));
+        }
+    }
+}
+
+fn fingerprint(source: &SecretSource, credentials_dir: Option<&Path>) -> Option<[u8; 16]> {
+    let token = source.read(credentials_dir).ok()?;
+    Some(Fingerprint::of(&["a token", token.reveal()]).0)
+}
+
+fn problem(key: &str, message: &str) -> Problem {
+    Problem { key: key.to_owned(), message: message.to_owned(), origin: None }
+}

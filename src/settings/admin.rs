@@ -1,0 +1,128 @@
+//! The checks of `[admin]`, its tokens and its users.
+
+use std::path::Path;
+
+use url::Host;
+
+use super::address;
+use super::layer::{Entry, Layer, List};
+use super::problem::Faults;
+use super::reader::{NAME_BYTES_MAX, Reader, plain_text};
+use super::sections::{self, Surroundings};
+use super::types::{Admin, AdminToken, AdminUser, Role, SecretSource};
+
+/// The longest path of a Unix socket, in bytes.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// The most entries of `admin.hosts`.
+const HOSTS_MAX: usize = 64;
+
+pub(super) fn admin(layer: &Layer, around: &Surroundings, state_dir: &Path, faults: &mut Faults) -> Admin {
+    let tokens: Vec<AdminToken> =
+        layer.list(List::AdminToken).iter().filter_map(|entry| token(entry, faults)).collect();
+    let users: Vec<AdminUser> = layer.list(List::AdminUser).iter().filter_map(|entry| user(entry, faults)).collect();
+    own_names(layer, faults);
+    let mut read = Reader::plain(&layer.plain, faults);
+    let listen = sections::listen(&mut read, "admin.listen");
+    let folder = around.folder("RUNTIME_DIRECTORY").unwrap_or_else(|| state_dir.to_owned());
+    let socket = read.path("admin.socket").unwrap_or_else(|| folder.join("admin.sock"));
+    if socket.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        let message = format!("a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes: choose a shorter one");
+        read.fault("admin.socket", message);
+    }
+    let hosts = hosts(&mut read);
+    let tls = sections::tls(&mut read, "admin.tls");
+    let has_users = !layer.list(List::AdminUser).is_empty();
+    if !address::only_here(listen) {
+        beyond_loopback(&mut read, has_users);
+    }
+    Admin { listen, socket, hosts, tokens, users, tls }
+}
+
+/// What a console needs that others than this machine reach.
+fn beyond_loopback(read: &mut Reader, has_users: bool) {
+    let why = "needed because admin.listen is beyond loopback";
+    if !read.has("admin.hosts") {
+        read.fault("admin.hosts", format!("it is {why}: write the names that browsers call the console by"));
+    }
+    if !has_users {
+        read.fault(
+            "admin.user",
+            format!("a user is {why}: add an [[admin.user]] table with name, role and password_file"),
+        );
+    }
+    if !read.has("admin.tls") {
+        read.fault("admin.tls", format!("it is {why}: write cert_file and key_file"));
+    }
+}
+
+fn hosts(read: &mut Reader) -> Vec<String> {
+    let path = "admin.hosts";
+    let hosts = read.texts(path);
+    if hosts.len() > HOSTS_MAX {
+        read.fault(path, format!("{} hosts: at most {HOSTS_MAX}", hosts.len()));
+    }
+    for (index, host) in hosts.iter().enumerate().filter(|(_, host)| !host.is_empty()) {
+        if !is_host(host) {
+            let right = "write a host name or an address, without scheme and port";
+            read.fault(path, format!("item {}: {right}", index + 1));
+        }
+    }
+    hosts
+}
+
+/// A name or an address as it stands in a `Host` header, without its port; IPv6 in brackets or not.
+fn is_host(text: &str) -> bool {
+    text.parse::<std::net::IpAddr>().is_ok() || (!text.contains(['/', '%', '*']) && Host::parse(text).is_ok())
+}
+
+const ROLES: [(&str, Role); 3] = [("see", Role::See), ("decide", Role::Decide), ("engineer", Role::Engineer)];
+
+fn token(entry: &Entry, faults: &mut Faults) -> Option<AdminToken> {
+    const KEYS: [&str; 3] = ["admin.token.role", "admin.token.token_file", "admin.token.credential"];
+    let (role, token) = actor(entry, List::AdminToken, KEYS, faults)?;
+    Some(AdminToken { name: entry.name.clone(), role, token })
+}
+
+fn user(entry: &Entry, faults: &mut Faults) -> Option<AdminUser> {
+    const KEYS: [&str; 3] = ["admin.user.role", "admin.user.password_file", "admin.user.password_credential"];
+    let (role, password) = actor(entry, List::AdminUser, KEYS, faults)?;
+    Some(AdminUser { name: entry.name.clone(), role, password })
+}
+
+/// The role and the secret of a token or a user; `keys` are those of the role, the secret's file and its credential.
+fn actor(
+    entry: &Entry,
+    list: List,
+    [role, file, credential]: [&'static str; 3],
+    faults: &mut Faults,
+) -> Option<(Role, SecretSource)> {
+    let mut read = Reader::entry(entry, list, faults);
+    if let Err(message) = plain_text(&entry.name, NAME_BYTES_MAX) {
+        read.fault(list.name_path(), message);
+    }
+    if !read.has(role) {
+        read.fault(role, "it is missing: write role = \"see\", \"decide\" or \"engineer\"");
+    }
+    if !read.has(file) && !read.has(credential) {
+        let name = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
+        let (file_name, credential_name) = (name(file), name(credential));
+        read.fault(file, format!("it is missing: write {file_name} = \"…\" or {credential_name} = \"…\""));
+    }
+    let role = read.choice(role, &ROLES);
+    let secret = read.secret(file, credential);
+    Some((role?, secret?))
+}
+
+/// Actions are recorded by name, so no token shares one with a user.
+fn own_names(layer: &Layer, faults: &mut Faults) {
+    for user in layer.list(List::AdminUser) {
+        if layer.list(List::AdminToken).iter().any(|token| token.name == user.name) {
+            let key = format!("{}.name", List::AdminUser.label(&user.name));
+            faults.add(
+                &key,
+                "an [[admin.token]] has this name: give each its own, as actions are recorded by it",
+                None,
+            );
+        }
+    }
+}

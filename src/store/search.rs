@@ -1,0 +1,290 @@
+//! Searches by people: bounded looks at the rows, by key from where the last one ended.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Row, Rows};
+
+use super::StoreError;
+use super::read::Reader;
+use super::row;
+use crate::decide::mark;
+use crate::redemption::{Fingerprint, Redemption, RewardCode, Seq, State};
+
+/// How many rows one look reads.
+pub const LOOKED_MAX: usize = 20_000;
+/// How long one look lasts.
+pub const LOOK_FOR_MAX: Duration = Duration::from_millis(40);
+/// After how many rows the time is looked at.
+const ROWS_A_LOOK_AT_THE_TIME: usize = 64;
+/// How many businesses a code without its business is tried with.
+const BUSINESSES_MAX: usize = 1000;
+/// How many rows of one code are shown.
+const OF_ONE_CODE_MAX: i64 = 100;
+
+/// A code by its keyed hash: what stands in an address instead of the code.
+#[derive(Clone, Debug)]
+pub struct CodeHash {
+    /// The gateway's own key.
+    pub key: Arc<str>,
+    /// Of the code.
+    pub hash: Fingerprint,
+}
+
+impl CodeHash {
+    /// The hash of this code under this key; white space around the code is dropped.
+    #[must_use]
+    pub fn of(key: &Arc<str>, code: &str) -> Self {
+        Self { key: Arc::clone(key), hash: Fingerprint::of(&["searched code", key, code.trim()]) }
+    }
+
+    fn is_of(&self, code: &str) -> bool {
+        Self::of(&self.key, code).hash == self.hash
+    }
+}
+
+/// Which rows are looked for; what is `None` does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// This state.
+    pub state: Option<State>,
+    /// This code.
+    pub code: Option<CodeHash>,
+    /// The code ends so, in any case of ASCII letters.
+    pub code_ending: Option<String>,
+    /// This till.
+    pub till: Option<String>,
+    /// This business.
+    pub business: Option<String>,
+    /// This branch.
+    pub branch: Option<String>,
+    /// This lane.
+    pub lane: Option<String>,
+    /// Accepted then or later, Unix milliseconds.
+    pub since_ms: Option<i64>,
+    /// Accepted before, Unix milliseconds.
+    pub until_ms: Option<i64>,
+    /// The newest first.
+    pub newest: bool,
+    /// Only those that come after this row in the order.
+    pub after: Option<Seq>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// What one look found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The rows, in the order that was asked for.
+    pub rows: Vec<Redemption>,
+    /// Where the next look begins; `None` when everything was looked at.
+    pub next: Option<Seq>,
+    /// How many rows were read.
+    pub looked: usize,
+    /// The look ended for its bound, not for its page: there may be more that fits.
+    pub cut_short: bool,
+}
+
+/// What ends a look before its rows are at an end.
+struct Bound {
+    looked: usize,
+    until: Instant,
+}
+
+impl Bound {
+    fn new() -> Self {
+        Self { looked: 0, until: Instant::now() + LOOK_FOR_MAX }
+    }
+
+    fn is_reached(&self) -> bool {
+        let looks_at_the_time = self.looked > 0 && self.looked.is_multiple_of(ROWS_A_LOOK_AT_THE_TIME);
+        self.looked >= LOOKED_MAX || (looks_at_the_time && Instant::now() >= self.until)
+    }
+}
+
+/// When a row came and when it was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Accepted, Unix milliseconds.
+    pub accepted_ms: i64,
+    /// Settled, Unix milliseconds; `None` while pending.
+    pub settled_ms: Option<i64>,
+    /// Whether the provider answered: confirmed, declined or parked.
+    pub answered: bool,
+}
+
+impl Reader {
+    /// The rows that fit, from `after` on.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn search(&self, search: &Search) -> Result<Found, StoreError> {
+        let order = if search.newest { ("<", "DESC") } else { (">", "ASC") };
+        let which = match search.state {
+            Some(state @ (State::Declined | State::Parked | State::Voided)) => {
+                format!("state = {} AND state >= 2 AND ", state as i64)
+            }
+            Some(State::Pending | State::Confirmed) | None => String::new(),
+        };
+        let sql = format!(
+            "SELECT seq, state, lane, till, business, code, branch, accepted_ms FROM redemption WHERE {which} seq {} ?1 \
+             ORDER BY seq {}",
+            order.0, order.1
+        );
+        let edge = if search.newest { i64::MAX } else { -1 };
+        let after = search.after.map_or(edge, |seq| seq.0);
+        let mut statement = self.connection.prepare(&sql)?;
+        let rows = statement.query([after])?;
+        self.sift(rows, search)
+    }
+
+    fn sift(&self, mut rows: Rows<'_>, search: &Search) -> Result<Found, StoreError> {
+        let (mut bound, mut found, mut last) = (Bound::new(), Found::default(), None);
+        while let Some(row) = rows.next()? {
+            let seq = Seq(row.get(0)?);
+            if found.rows.len() >= search.limit || bound.is_reached() {
+                found.next = last;
+                found.cut_short = found.rows.len() < search.limit;
+                break;
+            }
+            bound.looked += 1;
+            last = Some(seq);
+            if self.fits(row, search)? {
+                found.rows.extend(self.shown_by_seq(seq)?);
+            }
+        }
+        found.looked = bound.looked;
+        Ok(found)
+    }
+
+    fn fits(&self, row: &Row<'_>, search: &Search) -> Result<bool, StoreError> {
+        let is = |at: usize, wanted: Option<&String>| -> Result<bool, StoreError> {
+            let Some(wanted) = wanted else { return Ok(true) };
+            Ok(row.get_ref(at)? == ValueRef::Text(wanted.as_bytes()))
+        };
+        let state: i64 = row.get(1)?;
+        let lane: i64 = row.get(2)?;
+        let accepted_ms: i64 = row.get(7)?;
+        let code = row.get_ref(5)?.as_str().unwrap_or_default();
+        Ok(search.state.is_none_or(|wanted| wanted as i64 == state)
+            && search.lane.as_ref().is_none_or(|name| self.lanes.get(&lane) == Some(name))
+            && search.since_ms.is_none_or(|since| accepted_ms >= since)
+            && search.until_ms.is_none_or(|until| accepted_ms < until)
+            && is(3, search.till.as_ref())?
+            && is(4, search.business.as_ref())?
+            && is(6, search.branch.as_ref())?
+            && search.code_ending.as_deref().is_none_or(|ending| ends_with(code, ending))
+            && search.code.as_ref().is_none_or(|wanted| wanted.is_of(code)))
+    }
+
+    /// The rows of this code: its index is asked for each business that is known from `businesses` or from the newest
+    /// rows. The newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn of_code(&self, code: &RewardCode, businesses: &[String]) -> Result<Vec<Redemption>, StoreError> {
+        let sql = "SELECT seq FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut found = Vec::new();
+        for business in self.businesses(businesses)? {
+            let guard = row::guard_of(&business, code);
+            let seqs = statement.query_map((guard, OF_ONE_CODE_MAX), |row| row.get(0).map(Seq))?;
+            for seq in seqs.collect::<Result<Vec<_>, _>>()? {
+                found.extend(self.shown_by_seq(seq)?);
+            }
+        }
+        found.sort_by_key(|row| std::cmp::Reverse(row.seq));
+        found.dedup_by_key(|row| row.seq);
+        Ok(found)
+    }
+
+    fn businesses(&self, known: &[String]) -> Result<Vec<String>, StoreError> {
+        let mut all = known.to_vec();
+        let mut statement = self.connection.prepare("SELECT business FROM redemption ORDER BY seq DESC LIMIT ?1")?;
+        let mut rows = statement.query([i64::try_from(LOOKED_MAX).unwrap_or(i64::MAX)])?;
+        let mut bound = Bound::new();
+        while all.len() < BUSINESSES_MAX
+            && !bound.is_reached()
+            && let Some(row) = rows.next()?
+        {
+            bound.looked += 1;
+            let business = row.get_ref(0)?.as_str().unwrap_or_default();
+            if !all.iter().any(|known| known == business) {
+                all.push(business.to_owned());
+            }
+        }
+        Ok(all)
+    }
+
+    /// The rows of a state that waits for a person, the newest first, before `before` in the order.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn exceptions_newest(&self, state: State, before: Option<Seq>) -> Result<Found, StoreError> {
+        let sql = "SELECT seq FROM redemption WHERE state = ?1 AND state >= 2 AND seq < ?2 ORDER BY seq DESC";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query((state as i64, before.map_or(i64::MAX, |seq| seq.0)))?;
+        let (mut bound, mut found, mut last) = (Bound::new(), Found::default(), None);
+        while let Some(row) = rows.next()? {
+            let seq = Seq(row.get(0)?);
+            if bound.is_reached() {
+                (found.next, found.cut_short) = (last, true);
+                break;
+            }
+            bound.looked += 1;
+            last = Some(seq);
+            found.rows.extend(self.shown_by_seq(seq)?);
+        }
+        found.looked = bound.looked;
+        Ok(found)
+    }
+
+    /// How many rows of the lane wait whose tills were not told no, as far as one look goes.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn given_on_trust(&self, lane: &str) -> Result<u64, StoreError> {
+        let Some((number, _)) = self.lanes.iter().find(|(_, name)| *name == lane) else { return Ok(0) };
+        let sql = "SELECT COUNT(*) FROM (SELECT marks FROM redemption WHERE lane = ?1 AND state = 0 LIMIT ?2) \
+             WHERE marks & ?3 = 0";
+        let most = i64::try_from(LOOKED_MAX).unwrap_or(i64::MAX);
+        let given: i64 = self.connection.query_row(sql, (number, most, mark::REFUSED_AT_TILL), |row| row.get(0))?;
+        Ok(u64::try_from(given).unwrap_or(0))
+    }
+
+    /// When the newest rows came and were settled, back to `since_ms` by the order of acceptance, and whether that was
+    /// reached.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn spans(&self, since_ms: i64) -> Result<(Vec<Span>, bool), StoreError> {
+        let sql = "SELECT accepted_ms, settled_ms, state FROM redemption ORDER BY seq DESC";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        let (mut bound, mut spans) = (Bound::new(), Vec::new());
+        while let Some(row) = rows.next()? {
+            let (accepted_ms, settled_ms, state): (i64, Option<i64>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            if bound.is_reached() {
+                return Ok((spans, false));
+            }
+            bound.looked += 1;
+            if accepted_ms < since_ms && settled_ms.is_some_and(|settled| settled < since_ms) {
+                return Ok((spans, true));
+            }
+            spans.push(Span { accepted_ms, settled_ms, answered: (1..=3).contains(&state) });
+        }
+        Ok((spans, true))
+    }
+
+    fn shown_by_seq(&self, seq: Seq) -> Result<Option<Redemption>, StoreError> {
+        let Some(row) = row::by_seq(&self.connection, seq)? else { return Ok(None) };
+        let lane = self.lanes.get(&row.lane).map_or("", String::as_str);
+        row.redemption(&self.connection, lane).map(Some)
+    }
+}
+
+fn ends_with(code: &str, ending: &str) -> bool {
+    let at = code.len().checked_sub(ending.len());
+    at.and_then(|at| code.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(ending))
+}
