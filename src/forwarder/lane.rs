@@ -454,7 +454,7 @@ impl<R: Road> Forwarder<R> {
         let kept_since = why.as_ref().is_some_and(|why| why.cause.is_for_a_person()) && now.is_zero();
         if let Some(why) = why.as_ref().filter(|_| !kept_since) {
             let ago = i64::try_from(now.saturating_sub(why.since).as_millis()).unwrap_or(0);
-            self.since_ms = self.context.clock.stamp().unix_ms - ago;
+            self.since_ms = self.context.clock.stamp().unix_ms.saturating_sub(ago);
         }
         let word = show::word(self.scheduler.link().phase());
         show::log(self.lane.name(), word, why.as_ref(), &mut self.alarmed);

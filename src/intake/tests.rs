@@ -190,9 +190,7 @@ fn settled(row: &Redemption) -> Response {
 #[tokio::test]
 async fn a_settled_row_answers_in_the_providers_words() {
     let refusal = r#"{"message":"expired"}"#;
-    for (state, status, body) in
-        [(RowState::Confirmed, 201, "{}"), (RowState::Declined, 400, refusal)]
-    {
+    for (state, status, body) in [(RowState::Confirmed, 201, "{}"), (RowState::Declined, 400, refusal)] {
         let answer = settled(&row(state, Some((status, body))));
         assert_eq!(answer.headers()["redeemd-state"], state.as_str());
         assert_eq!(answer.headers()["redeemd-id"], "7-abc");

@@ -27,8 +27,8 @@ use crate::redemption::{Id, Redemption, Request, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
     About, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Done, Ended, Event, Filter,
-    Handling, Import, LaneMemory, NewRedemption, Op, Page, Place, Pruned, Reader, Retention, Settled, Settlement, StoreError,
-    Taken, Trouble, VoidOutcome,
+    Handling, Import, LaneMemory, NewRedemption, Op, Page, Place, Pruned, Reader, Retention, Settled, Settlement,
+    StoreError, Taken, Trouble, VoidOutcome,
 };
 use repeats::Repeats;
 use seats::{Flights, Seats};

@@ -1,13 +1,16 @@
 //! Every column of every table at its extremes: nothing that is stored ends the process, and no start is in vain.
 
 use std::path::Path;
+use std::time::Duration;
 
 use redeemd::clock::Stamp;
+use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
-    Claim, Done, Ended, Event, FILE, Filter, Hold, Import, LaneMemory, NewRedemption, Op, Reader, Store, StoreError,
-    Surroundings, Trouble, WaitMemory,
+    Claim, Done, Ended, Event, FILE, Filter, Handling, Hold, Import, LaneMemory, NewRedemption, Op, Reader, Retention,
+    Store, StoreError, Surroundings, Trouble, WaitMemory,
 };
+use redeemd::verdict::ParkReason;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -51,6 +54,7 @@ fn memory() -> LaneMemory {
         noted_ms: NOW_MS,
         noted_trusted: true,
         wait: Some(WaitMemory { boot_id: "b".to_owned(), until_ms: 1, left_ms: 1 }),
+        ..LaneMemory::default()
     }
 }
 
@@ -102,7 +106,8 @@ fn ops(ids: &[Id], imported: &World) -> Vec<Op> {
     let keyed = |code: &str| NewRedemption { key: Some("k".to_owned()), ..new("till-1", code) };
     let answer = Answer { status: u16::MAX, content_type: Some("\n".to_owned()), body: "x".into() };
     let (lane, by) = (LANE.to_owned(), "ops".to_owned());
-    let mut ops: Vec<Op> = vec![Op::Recount { begin: true }, Op::Prune { settled_before_ms: NOW_MS, after: Seq(0) }];
+    let retention = Retention { settled: Duration::MAX, codes: Duration::ZERO };
+    let mut ops: Vec<Op> = vec![Op::Recount { begin: true }, Op::Prune { retention, after: Seq(0) }];
     ops.extend(CODES.into_iter().chain(["NEW"]).flat_map(|code| [new("till-1", code), keyed(code)]).map(accept_op));
     ops.push(Op::Import(Import { rows: exported(imported), from: String::new(), by: by.clone() }));
     ops.push(Op::RetryHeld { lane: lane.clone(), by: by.clone() });
@@ -120,6 +125,7 @@ fn ops(ids: &[Id], imported: &World) -> Vec<Op> {
         prefer,
         after: Seq(0),
         except: Vec::new(),
+        not_from: None,
         rows_max: 2,
         body_bytes_max: usize::MAX,
     };
@@ -127,25 +133,22 @@ fn ops(ids: &[Id], imported: &World) -> Vec<Op> {
     for id in ids {
         let id = || id.clone();
         ops.extend([
-            Op::RefuseAtTill { id: id(), withdrawn: true },
+            Op::Handled(Handling { id: id(), note: String::new(), free: true, by: by.clone() }),
             Op::VoidByTill { id: id(), till: "till-1".to_owned(), withdrawn: false },
             Op::Retry { id: id(), by: by.clone() },
             Op::Void { id: id(), note: String::new(), by: by.clone() },
         ]);
     }
-    let strange = Ended::Parked { answer, reason: String::new() };
-    ops.extend([
-        Op::Settle { seq: Seq(1), attempt: u32::MAX, ended: strange, show: true },
-        Op::Recount { begin: true },
-    ]);
+    let strange = Ended::Parked { answer, reason: ParkReason::SaysBoth { status: u16::MAX }, text: String::new() };
+    ops.extend([Op::settle(Seq(1), u32::MAX, strange, true), Op::Recount { begin: true }]);
     ops
 }
 
 /// Does everything; whether the store met damage.
 fn work(store: &mut Store, ids: &[Id], imported: &World) -> bool {
-    let lane = |_: &str| World::up().lane;
+    let lane = |_: &str| LaneNow::default();
     let offline = offline();
-    let around = Surroundings { stamp: Stamp { unix_ms: NOW_MS, trusted: true }, offline: &offline, lane: &lane };
+    let around = Surroundings::new(Stamp { unix_ms: NOW_MS, trusted: true }, &offline, &lane);
     let mut results = store.run(&ops(ids, imported), &around);
     let claimed = results.iter().filter_map(|result| match result {
         Ok(Done::Claimed(rows)) => Some(rows.clone()),
@@ -155,7 +158,7 @@ fn work(store: &mut Store, ids: &[Id], imported: &World) -> bool {
     for (place, row) in claimed.flatten().collect::<Vec<_>>().into_iter().enumerate() {
         let ended = [confirmed(), declined("used"), parked(), Ended::Clean, Ended::Uncharged, Ended::Unclear];
         let ended = ended.into_iter().cycle().nth(place).unwrap();
-        ends.push(Op::Settle { seq: row.seq, attempt: row.attempt, ended, show: true });
+        ends.push(Op::settle(row.seq, row.attempt, ended, true));
         ends.push(Op::Unclaim(vec![(row.seq, row.attempt)]));
     }
     results.extend(store.run(&ends, &around));
