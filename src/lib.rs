@@ -4,12 +4,14 @@
 //!
 //! | layer | room | its one purpose |
 //! | --- | --- | --- |
-//! | 0 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
+//! | 0 | [`fold`] | codes and words in other clothes made one |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
 //! | 0 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
 //! | 0 | [`files`] | files from outside: read without waiting, and followed |
 //! | 0 | [`text`] | strings from outside, made safe to show |
-//! | 1 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
+//! | 0 | [`refused`] | how many requests of tills were refused, by reason |
+//! | 1 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
+//! | 2 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
 //! | 2 | [`settings`] | the file, the defaults, the checks |
 //! | 3 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
@@ -40,6 +42,7 @@ pub mod clock;
 pub mod contract;
 pub mod daemon;
 pub mod files;
+pub mod fold;
 pub mod forwarder;
 pub mod intake;
 pub mod limits;
@@ -52,6 +55,7 @@ pub mod notify;
 pub mod prepare;
 pub mod queue;
 pub mod redemption;
+pub mod refused;
 pub mod rehearse;
 pub mod sandbox;
 pub mod settings;

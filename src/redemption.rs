@@ -1,10 +1,13 @@
 //! The domain: what a redemption is, how it is named, and the values that must not be shown whole.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::fold;
 
 /// A redemption's place in the store's order: later accepted, higher number. Wall time never orders anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -156,6 +159,12 @@ impl RewardCode {
         &self.0
     }
 
+    /// The code as guards compare it.
+    #[must_use]
+    pub fn folded(&self) -> Cow<'_, str> {
+        fold::code(&self.0)
+    }
+
     /// At most the last four characters and at most a quarter of the code, after three dots.
     #[must_use]
     pub fn masked(&self) -> String {
@@ -247,9 +256,16 @@ impl Fingerprint {
         Self::of(&["request", reward_code.reveal(), business_refrence, branch_id, date, timestamp])
     }
 
-    /// What two redemptions would compete for: the merchant's code.
+    /// What two redemptions would compete for: the merchant's code, in whatever clothes either came. Where both are
+    /// folded as they came, it is [`Fingerprint::of_guard_as_written`].
     #[must_use]
     pub fn of_guard(business_refrence: &str, code: &RewardCode) -> Self {
+        Self::of(&["guard", &fold::code(business_refrence), &code.folded()])
+    }
+
+    /// What stores from before codes were folded hold as the guard.
+    #[must_use]
+    pub fn of_guard_as_written(business_refrence: &str, code: &RewardCode) -> Self {
         Self::of(&["guard", business_refrence, code.reveal()])
     }
 }
@@ -337,5 +353,20 @@ mod tests {
         for text in ["42-0", "042-00000000000000000000", "42-00000000000000000001", "42-0000000000000000000000"] {
             assert_eq!(Id::parse(text).unwrap().parts(), None, "{text}");
         }
+    }
+    #[test]
+    fn one_code_in_other_clothes_has_one_guard_and_another_code_another() {
+        let code = |text: &str| RewardCode::new(text.to_owned());
+        let guard = Fingerprint::of_guard("shop", &code("ab-12"));
+        for (business, other) in
+            [("SHOP", "AB-12"), (" shop\u{200f}", "ab\u{2011}١٢"), ("ｓｈｏｐ", "\u{feff}ab-１２ ")]
+        {
+            assert_eq!(Fingerprint::of_guard(business, &code(other)), guard, "{business} {other}");
+        }
+        for (business, other) in [("shop", "ab-13"), ("shop2", "ab-12"), ("shopa", "b-12")] {
+            assert_ne!(Fingerprint::of_guard(business, &code(other)), guard, "{business} {other}");
+        }
+        assert_eq!(Fingerprint::of_guard_as_written("shop", &code("ab-12")), guard);
+        assert_ne!(Fingerprint::of_guard_as_written("shop", &code("AB-12")), guard);
     }
 }

@@ -15,6 +15,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crc32c", &["store"]),
     ("http_body_util", &["client", "listen", "sandbox", "upstream"]),
     ("hyper_util", &["client", "listen", "sandbox", "admin"]),
+    ("icu_normalizer", &["fold"]),
+    ("icu_properties", &["fold"]),
     ("netlink_sys", &["network"]),
     ("rcgen", &["cli", "sandbox"]),
     ("reqwest", &["upstream"]),
@@ -28,7 +30,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("subtle", &["admin", "intake"]),
     ("systemd", &["notify"]),
     ("tokio_rustls", &["listen", "sandbox"]),
-    ("tracing_journald", &["log"]),
     ("tracing_subscriber", &["log"]),
     ("url", &["settings", "upstream"]),
 ];

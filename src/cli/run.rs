@@ -27,7 +27,10 @@ pub(super) async fn run(file: Option<PathBuf>) -> Result<(), CliError> {
     for warning in prepared.loaded.warnings.iter().chain(&prepared.loaded.notes) {
         tracing::warn!("{warning}");
     }
-    daemon(prepared, options).await
+    let ended = daemon(prepared, options).await;
+    // Lines that nobody takes within the bound are given up with the process.
+    crate::log::flush();
+    ended
 }
 
 async fn daemon(prepared: Prepared, options: LoadOptions) -> Result<(), CliError> {

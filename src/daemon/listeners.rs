@@ -60,17 +60,16 @@ impl Listeners {
 
     /// Serves tills and operators.
     pub(super) fn serve(&mut self, intake: &Arc<Intake>, admin: &Arc<Admin>) {
-        let bounds = Bounds { connections_max: self.connections_max, ..Bounds::default() };
-        for socket in self.tills.drain(..) {
-            let router = intake::router(Arc::clone(intake));
-            self.tasks.spawn(listen::serve(socket, router, bounds, self.stop.subscribe()));
-        }
+        let tills = std::mem::take(&mut self.tills);
+        let router = intake::router(Arc::clone(intake));
+        self.tasks.spawn(listen::serve_all(tills, router, Bounds::of_process(), self.stop.subscribe()));
+        // Whoever reads here needs no token.
+        let bounds =
+            Bounds { connections_max: 128, strangers_max: 128, strangers_of_source_max: 128, ..Bounds::default() };
         admin.closes_with(self.stop.subscribe());
-        let bounds = Bounds { connections_max: ADMIN_CONNECTIONS_MAX, ..Bounds::default() };
-        for socket in self.admin.drain(..) {
-            let router = admin::router(Arc::clone(admin));
-            self.tasks.spawn(listen::serve(socket, router, bounds, self.stop.subscribe()));
-        }
+        let operators = std::mem::take(&mut self.admin);
+        let router = admin::router(Arc::clone(admin));
+        self.tasks.spawn(listen::serve_all(operators, router, bounds, self.stop.subscribe()));
     }
 
     /// Reads the certificates again. They were good a moment ago; one that is not keeps the old one in use.

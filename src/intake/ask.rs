@@ -10,6 +10,7 @@ use super::{BODY_WITHIN, Current, Lane, reply};
 use crate::contract::{self, Faults};
 use crate::listen::{BodyFault, Inbound};
 use crate::redemption::Id;
+use crate::refused::{self, Reason};
 use crate::store::NewRedemption;
 
 const REDEMPTIONS: &str = "/redemptions/";
@@ -77,33 +78,44 @@ pub(super) async fn redemption(
             return Err(invalid(&key.err().into_iter().chain(faults).collect::<Vec<_>>()).into());
         }
     };
-    let lane = lane(current, &request.business_refrence)?.name.clone();
+    let beyond = current.tills.beyond_binding(&till, &request.business_refrence, Some(&request.branch_id));
+    let lane = lane(current, beyond, &request.business_refrence)?.name.clone();
     Ok(NewRedemption { till: till.to_string(), key, lane, request })
 }
 
 /// Reads a Check Reward and finds its lane.
 pub(super) async fn check<'a>(
     current: &'a Current,
+    till: &str,
     headers: &HeaderMap,
     inbound: &mut Inbound,
 ) -> Result<(&'a Lane, Bytes), Refused> {
     let body = body(current, headers, inbound).await?;
     let check = contract::parse_check(body).map_err(|faults| invalid(faults.messages()))?;
-    Ok((lane(current, &check.business_refrence)?, check.body))
+    let beyond = current.tills.beyond_binding(till, &check.business_refrence, None);
+    Ok((lane(current, beyond, &check.business_refrence)?, check.body))
 }
 
 fn invalid(faults: &[String]) -> Response {
+    refused::count(Reason::Malformed);
     reply::refuse(StatusCode::BAD_REQUEST, INVALID, faults)
 }
 
-fn lane<'a>(current: &'a Current, business: &str) -> Result<&'a Lane, Refused> {
-    let fault = || invalid(&["no provider is set up for this business_refrence".to_owned()]).into();
-    current.lane(business).ok_or_else(fault)
+/// The lane for `business`, unless the till asks `beyond` what it is set up for.
+fn lane<'a>(current: &'a Current, beyond: Vec<String>, business: &str) -> Result<&'a Lane, Refused> {
+    let lane = current.lane(business).filter(|_| beyond.is_empty());
+    lane.ok_or_else(|| {
+        refused::count(Reason::NoLane);
+        let no_provider = || vec!["no provider is set up for this business_refrence".to_owned()];
+        let faults = if beyond.is_empty() { no_provider() } else { beyond };
+        reply::refuse(StatusCode::BAD_REQUEST, INVALID, &faults).into()
+    })
 }
 
 /// The whole body, if its headers let it be JSON.
 async fn body(current: &Current, headers: &HeaderMap, inbound: &mut Inbound) -> Result<Bytes, Refused> {
     if !is_json(headers) {
+        refused::count(Reason::Malformed);
         let message = "the body must be application/json without a content coding";
         return Err(reply::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message, &[]).into());
     }
@@ -113,6 +125,7 @@ async fn body(current: &Current, headers: &HeaderMap, inbound: &mut Inbound) -> 
             BodyFault::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             BodyFault::Broken => StatusCode::BAD_REQUEST,
         };
+        refused::count(Reason::Malformed);
         reply::refuse(status, INVALID, &[fault.to_string()]).into()
     })
 }

@@ -2,13 +2,12 @@
 
 use std::pin::Pin;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 
-use super::{Current, ask, reply};
+use super::{Lane, reply};
 use crate::contract::{self, Shape};
-use crate::listen::Inbound;
 use crate::verdict::{Outcome, Reply};
 
 /// An outcome on its way; `None`: the lane's provider offers no check.
@@ -31,17 +30,8 @@ where
     }
 }
 
-/// Answers a Check Reward.
-pub(super) async fn answer(
-    current: &Current,
-    check: &dyn CheckReward,
-    headers: &HeaderMap,
-    inbound: &mut Inbound,
-) -> Response {
-    let (lane, body) = match ask::check(current, headers, inbound).await {
-        Ok(asked) => asked,
-        Err(answer) => return *answer,
-    };
+/// Answers a Check Reward that has been read.
+pub(super) async fn answer(lane: &Lane, check: &dyn CheckReward, body: Bytes) -> Response {
     match tokio::time::timeout(lane.timeout, check.check(&lane.name, body)).await {
         Ok(Some(Outcome::Answered(reply))) => relay(&reply),
         Ok(Some(Outcome::Failed(_))) | Err(_) => line_down(),

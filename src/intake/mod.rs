@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod deciding;
+mod guesses;
 mod receipt;
 mod redeem;
 mod reply;
@@ -21,11 +22,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use crate::listen::Inbound;
+use crate::listen::{Guest, Inbound, Peer};
 use crate::queue::Queue;
+use crate::refused::{self, Reason};
 use crate::settings::{Provider, Settings};
 use ask::Asked;
 use deciding::Deciding;
+use guesses::Guesses;
 use shares::Shares;
 use tills::Tills;
 
@@ -41,6 +44,7 @@ pub struct Intake {
     credentials_dir: Option<PathBuf>,
     current: RwLock<Arc<Current>>,
     shares: Arc<Shares>,
+    guesses: Guesses,
     deciding: Deciding,
 }
 
@@ -98,7 +102,14 @@ pub fn router(shared: Arc<Intake>) -> Router {
 async fn handle(State(intake): State<Arc<Intake>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut inbound = Inbound::new(&parts.headers, body);
-    let answer = intake.answer(&parts, &mut inbound).await;
+    let current = intake.current();
+    let Some(till) = current.tills.authenticate(&parts.headers) else {
+        return intake.turn_away(&current, &parts, inbound).await;
+    };
+    if let Some(guest) = parts.extensions.get::<Guest>() {
+        guest.is_known();
+    }
+    let answer = intake.answer(current, till, &parts, &mut inbound).await;
     inbound.discard().await;
     answer
 }
@@ -120,6 +131,7 @@ impl Intake {
             credentials_dir,
             current: RwLock::new(Arc::new(current)),
             shares: Shares::new(),
+            guesses: Guesses::default(),
             deciding: Deciding::default(),
         })
     }
@@ -140,20 +152,48 @@ impl Intake {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn answer(self: &Arc<Self>, parts: &Parts, inbound: &mut Inbound) -> Response {
-        let current = self.current();
+    /// Answers a request without a valid token. Its connection makes room before any other from here on, ends with the
+    /// answer, and little is read of what it sends.
+    async fn turn_away(&self, current: &Current, parts: &Parts, mut inbound: Inbound) -> Response {
+        if let Some(guest) = parts.extensions.get::<Guest>() {
+            guest.is_turned_away();
+        }
+        inbound.discard_strangers().await;
+        let mut answer = match ask::route(current, &parts.method, parts.uri.path()) {
+            Ok(_) => {
+                refused::count(Reason::Token);
+                let source = parts.extensions.get::<Peer>().and_then(Peer::source);
+                let delay = source.map_or(Duration::ZERO, |source| self.guesses.count(source));
+                tokio::time::sleep(delay).await;
+                unauthorized()
+            }
+            Err(answer) => *answer,
+        };
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        answer
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        current: Arc<Current>,
+        till: Arc<str>,
+        parts: &Parts,
+        inbound: &mut Inbound,
+    ) -> Response {
         let asked = match ask::route(&current, &parts.method, parts.uri.path()) {
             Ok(asked) => asked,
             Err(answer) => return *answer,
         };
-        let Some(till) = current.tills.authenticate(&parts.headers) else { return unauthorized() };
         let Some(permit) = self.shares.take(&till, current.tills.are_configured()) else { return crowded() };
         match asked {
             Asked::Redeem => match ask::redemption(&current, till, &parts.headers, inbound).await {
                 Ok(new) => self.deciding.run(permit, redeem::decide(self.queue.clone(), current, new)).await,
                 Err(answer) => *answer,
             },
-            Asked::Check => check::answer(&current, &*self.check, &parts.headers, inbound).await,
+            Asked::Check => match ask::check(&current, &till, &parts.headers, inbound).await {
+                Ok((lane, body)) => check::answer(lane, &*self.check, body).await,
+                Err(answer) => *answer,
+            },
             Asked::Receipt(id) => receipt::show(&self.queue, &id, &till).await,
             Asked::Void(id) => self.deciding.run(permit, receipt::void(self.queue.clone(), id, till)).await,
         }

@@ -1,5 +1,7 @@
 //! Which till asks: its bearer token, compared in constant time and followed as its file changes.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -8,6 +10,7 @@ use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
 
 use crate::files::{self, LOOK_EVERY};
+use crate::fold;
 use crate::redemption::Fingerprint;
 use crate::settings::{SecretSource, Till};
 
@@ -19,7 +22,30 @@ pub(super) struct Tills {
     anonymous: Arc<str>,
     credentials_dir: Option<PathBuf>,
     are_configured: bool,
+    /// Of the tills that may not redeem for everything.
+    bindings: HashMap<String, Binding>,
     followed: Mutex<Followed>,
+}
+
+/// What a till may redeem for, folded; an empty list: all.
+struct Binding {
+    businesses: Vec<String>,
+    branches: Vec<String>,
+}
+
+impl Binding {
+    fn of(till: &Till) -> Option<(String, Self)> {
+        let folded = |all: &[String]| all.iter().map(|one| fold::code(one).into_owned()).collect::<Vec<_>>();
+        let binding = Self { businesses: folded(&till.businesses), branches: folded(&till.branches) };
+        let is_bound = !binding.businesses.is_empty() || !binding.branches.is_empty();
+        is_bound.then(|| (till.name.clone(), binding))
+    }
+}
+
+/// Whether `value` is one of the folded `names`, or there are none.
+fn is_one_of(value: &str, names: &[String]) -> bool {
+    let folded: Cow<'_, str> = fold::code(value);
+    names.is_empty() || names.iter().any(|name| *name == folded)
 }
 
 struct Followed {
@@ -53,6 +79,7 @@ impl Tills {
             anonymous: ANONYMOUS.into(),
             credentials_dir: credentials_dir.map(Path::to_owned),
             are_configured: !tills.is_empty(),
+            bindings: tills.iter().filter_map(Binding::of).collect(),
             followed: Mutex::new(Followed { looked_at: Instant::now(), tills: known.collect() }),
         }
     }
@@ -60,6 +87,17 @@ impl Tills {
     /// Whether tokens are asked for.
     pub(super) fn are_configured(&self) -> bool {
         self.are_configured
+    }
+
+    /// What `till` asks for and is not set up for: a message for each field; empty where it may ask. A Check Reward
+    /// names no branch.
+    pub(super) fn beyond_binding(&self, till: &str, business: &str, branch: Option<&str>) -> Vec<String> {
+        let Some(binding) = self.bindings.get(till) else { return Vec::new() };
+        let business_fits = is_one_of(business, &binding.businesses);
+        let branch_fits = branch.is_none_or(|branch| is_one_of(branch, &binding.branches));
+        let told = |field: &str| format!("this till is not set up for this {field}");
+        let fields = [(business_fits, "business_refrence"), (branch_fits, "branch_id")];
+        fields.into_iter().filter(|(fits, _)| !fits).map(|(_, field)| told(field)).collect()
     }
 
     /// The till whose token these headers carry.
@@ -156,6 +194,21 @@ mod tests {
             Till::new(name, SecretSource::Credential(name.to_owned()))
         });
         Tills::new(&tills, Some(folder.path()))
+    }
+
+    #[test]
+    fn a_bound_till_asks_for_its_own_however_they_are_written_and_an_unbound_one_for_all() {
+        let token = || SecretSource::Credential("none".to_owned());
+        let bound = Till {
+            businesses: vec!["Shop-1".to_owned(), "cafe".to_owned()],
+            branches: vec!["\u{667}".to_owned()],
+            ..Till::new("bound", token())
+        };
+        let tills = Tills::new(&[bound, Till::new("free", token())], None);
+        let beyond = |till: &str, business: &str, branch| tills.beyond_binding(till, business, branch).len();
+        assert_eq!((beyond("bound", " SHOP-1", Some("7")), beyond("bound", "cafe", None)), (0, 0));
+        assert_eq!((beyond("bound", "shop-2", Some("7")), beyond("bound", "shop-2", Some("8"))), (1, 2));
+        assert_eq!(beyond("free", "anything", Some("8")), 0);
     }
 
     #[test]

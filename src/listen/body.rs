@@ -14,6 +14,10 @@ const DISCARD_BYTES_MAX: usize = 1024 * 1024;
 /// How long a body that nobody wants is read.
 const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 
+/// The same of one whose sender has shown no valid token: as much as a till would send with a wrong one.
+const STRANGERS_BYTES_MAX: usize = 64 * 1024;
+const STRANGERS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Why a body did not come whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyFault {
@@ -87,16 +91,24 @@ impl Inbound {
     /// Throws away what is left. A client that is still writing when its connection is closed may never see the
     /// answer, so this comes before an answer that was made without the body.
     pub async fn discard(&mut self) {
+        self.discard_at_most(DISCARD_BYTES_MAX, DISCARD_WITHIN).await;
+    }
+
+    /// Throws away a little of what is left: its sender has shown no valid token.
+    pub async fn discard_strangers(&mut self) {
+        self.discard_at_most(STRANGERS_BYTES_MAX, STRANGERS_WITHIN).await;
+    }
+
+    async fn discard_at_most(&mut self, bytes_max: usize, within: Duration) {
         if self.over || self.awaits_go {
             return;
         }
-        if timeout(DISCARD_WITHIN, self.discard_bytes()).await.is_err() {
+        if timeout(within, self.discard_bytes(bytes_max)).await.is_err() {
             tracing::debug!("a body that nobody wants did not end in time");
         }
     }
 
-    async fn discard_bytes(&mut self) {
-        let mut left = DISCARD_BYTES_MAX;
+    async fn discard_bytes(&mut self, mut left: usize) {
         while let Some(Ok(frame)) = self.body.frame().await {
             left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
             if left == 0 {

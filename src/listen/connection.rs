@@ -15,15 +15,16 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::delivery::Wire;
+use super::line::{Carrier, Line};
 use super::slots::{Busy, Slot};
-use super::stall::Stall;
-use super::{Bounds, Peer};
+use super::{Bounds, Guest, Peer};
 use crate::contract;
 
 /// At the stop, how long a connection without a request stays for one that is on its way or an answer that is.
@@ -91,11 +92,13 @@ async fn handshake(
     }
 }
 
-type Connection<I> = http1::Connection<TokioIo<Stall<I>>, Door>;
+type Connection<I> = http1::Connection<TokioIo<Line<I>>, Door>;
 
-async fn talk<I: AsyncRead + AsyncWrite + Unpin>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House) {
+async fn talk<I: Carrier>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House) {
     let bounds = &house.bounds;
-    let door = Door { router: TowerToHyperService::new(house.router.clone()), peer, slot: Arc::clone(&slot) };
+    let wire = Arc::new(Wire::default());
+    let line = Line::new(stream, bounds.write_stall, Arc::clone(&wire));
+    let door = Door { router: TowerToHyperService::new(house.router.clone()), peer, slot: Arc::clone(&slot), wire };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.header_within)
@@ -104,7 +107,7 @@ async fn talk<I: AsyncRead + AsyncWrite + Unpin>(stream: I, peer: Peer, slot: Ar
         // A till that has sent all and hangs up has asked: what came before the end of its stream is decided.
         .half_close(true)
         .pipeline_flush(false)
-        .serve_connection(TokioIo::new(Stall::new(stream, bounds.write_stall)), door);
+        .serve_connection(TokioIo::new(line), door);
     let mut stop = house.stop.clone();
     let ended = tokio::select! {
         ended = &mut connection => Some(ended),
@@ -120,7 +123,7 @@ async fn talk<I: AsyncRead + AsyncWrite + Unpin>(stream: I, peer: Peer, slot: Ar
 }
 
 /// Ends the connection after the request that is under way, if there is one. `None`: it did not end in time.
-async fn wind_down<I: AsyncRead + AsyncWrite + Unpin>(
+async fn wind_down<I: Carrier>(
     connection: &mut Connection<I>,
     slot: &Slot,
     within: Duration,
@@ -138,7 +141,7 @@ async fn wind_down<I: AsyncRead + AsyncWrite + Unpin>(
 
 /// A client whose header broke off in the middle is told so; one that was idle is not, since it might take this for
 /// the answer to its next request.
-async fn answer_late_header<I: AsyncRead + AsyncWrite + Unpin>(connection: Connection<I>) {
+async fn answer_late_header<I: Carrier>(connection: Connection<I>) {
     let parts = connection.into_parts();
     if parts.read_buf.is_empty() {
         return;
@@ -165,6 +168,7 @@ struct Door {
     router: TowerToHyperService<Router>,
     peer: Peer,
     slot: Arc<Slot>,
+    wire: Arc<Wire>,
 }
 
 /// The connection was told to leave before this request's header had come whole.
@@ -181,12 +185,18 @@ impl Service<Request<Incoming>> for Door {
 
     fn call(&self, mut request: Request<Incoming>) -> Answering {
         let Some(busy) = self.slot.begin() else { return Box::pin(std::future::ready(Err(Evicted))) };
+        self.wire.heard();
         request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(Guest(Arc::clone(&self.slot)));
+        let wire = Arc::clone(&self.wire);
         let answering = self.router.call(request);
         Box::pin(async move {
             let answer: Result<Response<Body>, Infallible> = answering.await;
             match answer {
-                Ok(answer) => Ok(answer.map(|body| Held { body, _busy: busy })),
+                Ok(mut answer) => {
+                    let watched = wire.begins(&mut answer).then_some(wire);
+                    Ok(answer.map(|body| Held { body, _busy: busy, watched }))
+                }
                 Err(never) => match never {},
             }
         })
@@ -197,6 +207,15 @@ impl Service<Request<Incoming>> for Door {
 struct Held {
     body: Body,
     _busy: Busy,
+    watched: Option<Arc<Wire>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(wire) = &self.watched {
+            wire.handed();
+        }
+    }
 }
 
 impl hyper::body::Body for Held {

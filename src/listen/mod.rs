@@ -2,21 +2,24 @@
 
 mod body;
 mod connection;
+mod delivery;
+mod guest;
+mod line;
 mod slots;
-mod stall;
 mod tls;
 
 pub use body::{BodyFault, Inbound};
+pub use delivery::{Delivery, watch};
+pub use guest::{Guest, Peer, Source};
 pub use tls::{Certificate, CertificateFault};
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::watch;
+use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
 use connection::{House, Stream};
@@ -25,14 +28,10 @@ use slots::{Slot, Slots};
 /// How long accepting rests after the system refused it (no file descriptors, no memory).
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// Who is at the other end; an extension of every request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Peer {
-    /// The user id of the process at the other end of a Unix socket.
-    pub uid: Option<u32>,
-    /// The address at the other end of a TCP connection.
-    pub addr: Option<SocketAddr>,
-}
+/// Descriptors that are left for all but the tills' connections: the database, the lanes, the operators.
+const FILES_KEPT: usize = 320;
+/// The fewest connections, however low the system's limit is.
+const CONNECTIONS_MIN: usize = 32;
 
 /// Where connections come from.
 #[derive(Debug)]
@@ -50,6 +49,11 @@ pub enum Socket {
 pub struct Bounds {
     /// Connections at once.
     pub connections_max: usize,
+    /// Connections at once that have shown no valid token: beyond it one of them gives way to each new one. This
+    /// bounds what strangers cost in memory too.
+    pub strangers_max: usize,
+    /// The same of one source. Those with a token are not counted, since many tills may stand behind one address.
+    pub strangers_of_source_max: usize,
     /// Bytes of a request's header, and of what is read at once.
     pub header_bytes_max: usize,
     /// From a connection's begin, or the end of an answer, to the end of the next header; the TLS handshake too.
@@ -64,6 +68,8 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             connections_max: 1024,
+            strangers_max: 256,
+            strangers_of_source_max: 64,
             header_bytes_max: 16 * 1024,
             header_within: Duration::from_secs(10),
             write_stall: Duration::from_secs(10),
@@ -72,14 +78,48 @@ impl Default for Bounds {
     }
 }
 
-/// Serves `router` on `socket` until `stop` holds true (or its sender is gone): then nothing more is accepted, idle
-/// connections are closed, and requests under way get their answer within `bounds.stop_within`.
+impl Bounds {
+    /// The bounds that this process's limit of open files leaves room for: 1,024 connections where it is high enough.
+    #[must_use]
+    pub fn of_process() -> Self {
+        use rustix::process::{Resource, getrlimit};
+        let files = getrlimit(Resource::Nofile).current;
+        Self::for_files(files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX)))
+    }
+
+    fn for_files(files: usize) -> Self {
+        let bounds = Self::default();
+        let room = files.saturating_sub(FILES_KEPT).max(CONNECTIONS_MIN);
+        let connections_max = bounds.connections_max.min(room);
+        let strangers_max = bounds.strangers_max.min(connections_max.div_ceil(2));
+        Self { connections_max, strangers_max, ..bounds }
+    }
+}
+
+/// Serves `router` on `socket` alone; see [`serve_all`].
+pub async fn serve(socket: Socket, router: Router, bounds: Bounds, stop: Receiver<bool>) {
+    serve_all(vec![socket], router, bounds, stop).await;
+}
+
+/// Serves `router` on all of `sockets` until `stop` holds true (or its sender is gone): then nothing more is
+/// accepted, idle connections are closed, and requests under way get their answer within `bounds.stop_within`.
 ///
-/// When all connections are taken, the one that has waited longest for its header is closed for the new one; if each
-/// is in a request, new ones wait in the system's backlog.
-pub async fn serve(socket: Socket, router: Router, bounds: Bounds, stop: watch::Receiver<bool>) {
-    let slots = Slots::new(bounds.connections_max);
+/// The bounds hold for all of them together. When all connections are taken, one is closed for the new one: first one
+/// whose request is refused for want of a token, then the one without a token that has waited longest for its header,
+/// then one with a token that has. Strangers give way to each other before that, beyond their shares. If each is in a request, new ones wait in the system's backlog.
+pub async fn serve_all(sockets: Vec<Socket>, router: Router, bounds: Bounds, stop: Receiver<bool>) {
+    let slots = Slots::new(bounds);
     let house = Arc::new(House { router, bounds, stop });
+    let mut listeners = JoinSet::new();
+    for socket in sockets {
+        listeners.spawn(listen(socket, Arc::clone(&slots), Arc::clone(&house)));
+    }
+    while let Some(ended) = listeners.join_next().await {
+        report(ended);
+    }
+}
+
+async fn listen(socket: Socket, slots: Arc<Slots>, house: Arc<House>) {
     let mut connections = JoinSet::new();
     accept_until_stopped(&socket, &slots, &house, &mut connections).await;
     drop(socket);
@@ -114,7 +154,7 @@ async fn arrive(socket: &Socket, slots: &Arc<Slots>) -> (Stream, Peer, Slot) {
     loop {
         // Those that waited when this one was accepted may be in a request by now.
         slots.room().await;
-        if let Some(slot) = slots.admit() {
+        if let Some(slot) = slots.admit(peer.source()) {
             return (stream, peer, slot);
         }
     }
@@ -131,7 +171,7 @@ async fn accept(socket: &Socket, slots: &Slots) -> (Stream, Peer) {
                     tracing::warn!(%error, "connections cannot be accepted now");
                 }
                 // Most likely there is no file descriptor left: one that waits is the one to have.
-                slots.evict_longest_waiting();
+                slots.evict_first();
                 tokio::time::sleep(ACCEPT_REST).await;
             }
         }
@@ -167,5 +207,17 @@ fn is_the_clients(error: &io::Error) -> bool {
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a connection's task failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_connections_leave_room_for_the_rest_of_the_process() {
+        let of = |files| Bounds::for_files(files).connections_max;
+        assert_eq!([of(usize::MAX), of(1344), of(1024), of(100)], [1024, 1024, 704, 32]);
+        assert_eq!([Bounds::for_files(1344).strangers_max, Bounds::for_files(100).strangers_max], [256, 16]);
     }
 }

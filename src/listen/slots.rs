@@ -1,31 +1,53 @@
-//! Places for connections: who has one, who waits in one for its header, and who has to leave it.
+//! Places for connections: who has one, who may be told to leave it, and in which order.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// All places of one listener.
+use super::{Bounds, Source};
+
+/// All places of the listeners that share them.
 pub(super) struct Slots {
-    max: usize,
+    bounds: Bounds,
     state: Mutex<State>,
-    /// A place was left, or somebody in one began to wait.
+    /// A place was left, or somebody in one may be told to leave it.
     changed: Notify,
 }
 
+/// Who leaves first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// In a request that is refused for want of a token.
+    TurnedAway,
+    /// Waits for a header, and has shown no valid token.
+    Stranger,
+    /// Waits for a header, and has shown a valid token.
+    Known,
+}
+
+/// Of one rank, who has been in it longest leaves first.
+type Turn = (Rank, u64);
+
 #[derive(Default)]
 struct State {
-    /// Numbers connections, and orders the begins of their waiting.
+    /// Numbers connections, and orders the begins of their turns.
     next: u64,
     /// By the connection's number. Who is not here any more has been told to leave.
     taken: HashMap<u64, Standing>,
-    /// The connections that wait for a header, longest first.
-    waiting: BTreeMap<u64, u64>,
+    /// Who may be told to leave, first the one to leave first.
+    turns: BTreeMap<Turn, u64>,
+    /// How many of them have shown no valid token.
+    strangers: usize,
+    /// Of each source, those without a valid token.
+    of_source: HashMap<Source, BTreeMap<Turn, u64>>,
 }
 
 struct Standing {
-    /// Its key in `waiting`; `None` while a request is under way.
-    waiting_since: Option<u64>,
+    source: Option<Source>,
+    is_known: bool,
+    /// Its key in `turns`; `None` while a request is under way.
+    turn: Option<Turn>,
     leave: Arc<Notify>,
 }
 
@@ -35,18 +57,67 @@ impl State {
         self.next
     }
 
-    fn evict_longest_waiting(&mut self) -> bool {
-        let Some((_, connection)) = self.waiting.pop_first() else { return false };
+    fn begin_turn(&mut self, connection: u64, rank: Rank) {
+        self.end_turn(connection);
+        let turn = (rank, self.number());
+        let Some(standing) = self.taken.get_mut(&connection) else { return };
+        standing.turn = Some(turn);
+        self.turns.insert(turn, connection);
+        if rank == Rank::Known {
+            return;
+        }
+        self.strangers += 1;
+        if let Some(source) = standing.source {
+            self.of_source.entry(source).or_default().insert(turn, connection);
+        }
+    }
+
+    fn end_turn(&mut self, connection: u64) {
+        let Some(standing) = self.taken.get_mut(&connection) else { return };
+        let Some(turn) = standing.turn.take() else { return };
+        self.turns.remove(&turn);
+        if turn.0 == Rank::Known {
+            return;
+        }
+        self.strangers = self.strangers.saturating_sub(1);
+        let Some(source) = standing.source else { return };
+        if let Some(turns) = self.of_source.get_mut(&source) {
+            turns.remove(&turn);
+            if turns.is_empty() {
+                self.of_source.remove(&source);
+            }
+        }
+    }
+
+    fn leave(&mut self, connection: u64) {
+        self.end_turn(connection);
         if let Some(standing) = self.taken.remove(&connection) {
             standing.leave.notify_one();
         }
-        true
+    }
+
+    fn evict_first(&mut self) -> bool {
+        let first = self.turns.first_key_value().map(|(_, connection)| *connection);
+        first.map(|connection| self.leave(connection)).is_some()
+    }
+
+    /// Where strangers have their share, of a source's or of all places, one of them gives way to the next, who may
+    /// have a token.
+    fn keep_shares(&mut self, source: Option<Source>, bounds: &Bounds) {
+        let of_source = source.and_then(|source| self.of_source.get(&source));
+        let full = of_source.filter(|turns| turns.len() >= bounds.strangers_of_source_max);
+        if let Some(connection) = full.and_then(|turns| turns.values().next().copied()) {
+            self.leave(connection);
+        }
+        if self.strangers >= bounds.strangers_max {
+            self.evict_first();
+        }
     }
 }
 
 impl Slots {
-    pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, state: Mutex::default(), changed: Notify::new() })
+    pub(super) fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self { bounds, state: Mutex::default(), changed: Notify::new() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -67,26 +138,27 @@ impl Slots {
 
     fn has_room(&self) -> bool {
         let state = self.state();
-        state.taken.len() < self.max || !state.waiting.is_empty()
+        state.taken.len() < self.bounds.connections_max || !state.turns.is_empty()
     }
 
-    /// A place, if need be that of the connection that has waited longest; `None` when all are in a request.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Slot> {
+    /// A place, if need be that of the connection that has to leave first; `None` when all are in a request.
+    pub(super) fn admit(self: &Arc<Self>, source: Option<Source>) -> Option<Slot> {
         let mut state = self.state();
-        if state.taken.len() >= self.max && !state.evict_longest_waiting() {
+        state.keep_shares(source, &self.bounds);
+        if state.taken.len() >= self.bounds.connections_max && !state.evict_first() {
             return None;
         }
         let connection = state.number();
         let leave = Arc::new(Notify::new());
-        state.waiting.insert(connection, connection);
-        let standing = Standing { waiting_since: Some(connection), leave: Arc::clone(&leave) };
+        let standing = Standing { source, is_known: false, turn: None, leave: Arc::clone(&leave) };
         state.taken.insert(connection, standing);
+        state.begin_turn(connection, Rank::Stranger);
         Some(Slot { slots: Arc::clone(self), connection, leave })
     }
 
-    /// Tells the connection that has waited longest to leave.
-    pub(super) fn evict_longest_waiting(&self) {
-        self.state().evict_longest_waiting();
+    /// Tells the connection that has to leave first to do so.
+    pub(super) fn evict_first(&self) {
+        self.state().evict_first();
     }
 }
 
@@ -105,40 +177,54 @@ impl Slot {
 
     /// Whether it waits for a header (or has been told to leave).
     pub(super) fn is_waiting(&self) -> bool {
-        self.slots.state().taken.get(&self.connection).is_none_or(|standing| standing.waiting_since.is_some())
+        let state = self.slots.state();
+        let waits = |standing: &Standing| standing.turn.is_some_and(|(rank, _)| rank > Rank::TurnedAway);
+        state.taken.get(&self.connection).is_none_or(waits)
     }
 
-    /// A header has come: until the guard is dropped the connection cannot be told to leave. `None` when it already
-    /// has been.
+    /// A header has come: until the guard is dropped the connection cannot be told to leave, unless it is turned
+    /// away. `None` when it already has been told.
     pub(super) fn begin(self: &Arc<Self>) -> Option<Busy> {
         let mut state = self.slots.state();
-        let since = state.taken.get_mut(&self.connection)?.waiting_since.take();
-        if let Some(since) = since {
-            state.waiting.remove(&since);
-        }
+        state.taken.get(&self.connection)?;
+        state.end_turn(self.connection);
         Some(Busy(Arc::clone(self)))
+    }
+
+    /// Who asks has shown a valid token.
+    pub(super) fn is_known(&self) {
+        if let Some(standing) = self.slots.state().taken.get_mut(&self.connection) {
+            standing.is_known = true;
+        }
+    }
+
+    /// Who asks has shown none: from now on the connection is the first to leave.
+    pub(super) fn is_turned_away(&self) {
+        let mut state = self.slots.state();
+        if let Some(standing) = state.taken.get_mut(&self.connection) {
+            standing.is_known = false;
+        }
+        state.begin_turn(self.connection, Rank::TurnedAway);
+        drop(state);
+        self.slots.changed.notify_waiters();
     }
 
     fn wait_again(&self) {
         let mut state = self.slots.state();
-        let since = state.number();
-        if let Some(standing) = state.taken.get_mut(&self.connection) {
-            standing.waiting_since = Some(since);
-            state.waiting.insert(since, self.connection);
-        }
+        let is_known = state.taken.get(&self.connection).is_some_and(|standing| standing.is_known);
+        state.begin_turn(self.connection, if is_known { Rank::Known } else { Rank::Stranger });
         drop(state);
-        self.slots.changed.notify_one();
+        self.slots.changed.notify_waiters();
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = self.slots.state();
-        if let Some(Standing { waiting_since: Some(since), .. }) = state.taken.remove(&self.connection) {
-            state.waiting.remove(&since);
-        }
+        state.end_turn(self.connection);
+        state.taken.remove(&self.connection);
         drop(state);
-        self.slots.changed.notify_one();
+        self.slots.changed.notify_waiters();
     }
 }
 
@@ -153,7 +239,12 @@ impl Drop for Busy {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Peer;
     use super::*;
+
+    fn slots(connections_max: usize, strangers_of_source_max: usize) -> Arc<Slots> {
+        Slots::new(Bounds { connections_max, strangers_of_source_max, ..Bounds::default() })
+    }
 
     fn told_to_leave(slot: &Slot) -> bool {
         !slot.slots.state().taken.contains_key(&slot.connection)
@@ -161,52 +252,104 @@ mod tests {
 
     #[test]
     fn the_one_that_waits_longest_leaves_first() {
-        let slots = Slots::new(2);
-        let (one, two) = (Arc::new(slots.admit().expect("free")), Arc::new(slots.admit().expect("free")));
+        let slots = slots(2, 2);
+        let (one, two) = (Arc::new(slots.admit(None).expect("free")), Arc::new(slots.admit(None).expect("free")));
         drop(one.begin());
-        let three = slots.admit().expect("the second waits");
+        let three = slots.admit(None).expect("the second waits");
         assert!(told_to_leave(&two) && !told_to_leave(&one));
-        let four = slots.admit().expect("the first waits");
+        let four = slots.admit(None).expect("the first waits");
         assert!(told_to_leave(&one) && !told_to_leave(&three) && !told_to_leave(&four));
     }
 
     #[test]
     fn nobody_in_a_request_is_told_to_leave() {
-        let slots = Slots::new(1);
-        let slot = Arc::new(slots.admit().expect("free"));
+        let slots = slots(1, 1);
+        let slot = Arc::new(slots.admit(None).expect("free"));
         let busy = slot.begin().expect("still there");
-        assert!(!slot.is_waiting() && !slots.has_room() && slots.admit().is_none());
-        slots.evict_longest_waiting();
+        assert!(!slot.is_waiting() && !slots.has_room() && slots.admit(None).is_none());
+        slots.evict_first();
         assert!(!told_to_leave(&slot));
         drop(busy);
-        assert!(slot.is_waiting() && slots.has_room() && slots.admit().is_some());
+        assert!(slot.is_waiting() && slots.has_room() && slots.admit(None).is_some());
     }
 
     #[test]
     fn who_was_told_to_leave_begins_nothing() {
-        let slots = Slots::new(1);
-        let slot = Arc::new(slots.admit().expect("free"));
-        let other = slots.admit().expect("made free");
+        let slots = slots(1, 1);
+        let slot = Arc::new(slots.admit(None).expect("free"));
+        let other = slots.admit(None).expect("made free");
         assert!(slot.begin().is_none());
         drop(slot);
         assert!(!told_to_leave(&other));
     }
 
     #[test]
+    fn who_is_turned_away_leaves_first_then_strangers_and_a_till_last() {
+        let slots = slots(3, 3);
+        let [till, stranger, refused] = [(); 3].map(|()| Arc::new(slots.admit(None).expect("free")));
+        let busy = till.begin();
+        till.is_known();
+        drop(busy);
+        let _busy = refused.begin();
+        refused.is_turned_away();
+        let one = slots.admit(None).expect("of the one turned away");
+        assert!(told_to_leave(&refused) && !told_to_leave(&stranger) && !told_to_leave(&till));
+        let two = slots.admit(None).expect("of the stranger");
+        assert!(told_to_leave(&stranger) && !told_to_leave(&till));
+        let _three = slots.admit(None).expect("of the next stranger");
+        assert!(told_to_leave(&one) && !told_to_leave(&two) && !told_to_leave(&till));
+    }
+
+    #[test]
+    fn a_source_with_its_share_of_strangers_gives_up_its_own_and_known_ones_do_not_count() {
+        let slots = slots(100, 2);
+        let of = |last| Peer { addr: Some(([10, 0, 0, last], 1).into()), uid: None }.source();
+        let other = slots.admit(of(2)).expect("free");
+        let known = Arc::new(slots.admit(of(1)).expect("free"));
+        drop(known.begin().inspect(|_| known.is_known()));
+        let [one, two] = [(); 2].map(|()| slots.admit(of(1)).expect("free"));
+        let _three = slots.admit(of(1)).expect("of the first stranger of this source");
+        assert!(told_to_leave(&one) && !told_to_leave(&two) && !told_to_leave(&known) && !told_to_leave(&other));
+    }
+
+    #[test]
+    fn strangers_of_whatever_sources_have_a_share_of_all_places_and_known_ones_do_not_count() {
+        let slots = Slots::new(Bounds { strangers_max: 2, ..Bounds::default() });
+        let of = |last| Peer { addr: Some(([10, 0, 0, last], 1).into()), uid: None }.source();
+        let known = Arc::new(slots.admit(of(1)).expect("free"));
+        drop(known.begin().inspect(|_| known.is_known()));
+        let [one, two] = [2, 3].map(|last| slots.admit(of(last)).expect("free"));
+        let _three = slots.admit(of(4)).expect("of the first stranger");
+        assert!(told_to_leave(&one) && !told_to_leave(&two) && !told_to_leave(&known));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_who_has_left() {
+        let slots = slots(2, 2);
+        let source = Peer { addr: Some(([10, 0, 0, 1], 1).into()), uid: None }.source();
+        let slot = Arc::new(slots.admit(source).expect("free"));
+        let busy = slot.begin();
+        slot.is_turned_away();
+        drop((busy, slot));
+        let state = slots.state();
+        assert!(state.taken.is_empty() && state.turns.is_empty() && state.of_source.is_empty() && state.strangers == 0);
+    }
+
+    #[test]
     fn a_place_that_is_left_is_free() {
-        let slots = Slots::new(1);
-        let slot = Arc::new(slots.admit().expect("free"));
+        let slots = slots(1, 1);
+        let slot = Arc::new(slots.admit(None).expect("free"));
         let busy = slot.begin();
         drop(slot);
         assert!(!slots.has_room());
         drop(busy);
-        assert!(slots.has_room() && slots.state().waiting.is_empty());
+        assert!(slots.has_room() && slots.state().turns.is_empty());
     }
 
     #[tokio::test]
     async fn waiting_for_room_ends_when_a_request_ends() {
-        let slots = Slots::new(1);
-        let slot = Arc::new(slots.admit().expect("free"));
+        let slots = slots(1, 1);
+        let slot = Arc::new(slots.admit(None).expect("free"));
         let busy = slot.begin();
         let room = slots.room();
         tokio::pin!(room);

@@ -1,24 +1,36 @@
-//! Where log lines go: the journal with its fields, else standard error.
+//! Where log lines go: the journal with its fields, else standard error. Who logs never waits for who reads.
 
 mod bound;
+mod journal;
+mod outlet;
 mod plain;
+mod record;
 
 use std::os::linux::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry};
+
+use outlet::{Outlet, Sink};
+use plain::{Plain, Start};
+use record::{Form, Recorder};
 
 pub use bound::{REPEAT_AFTER, SITES_MAX};
 
 /// The variable that sets the level: `debug`, `info` (the default), `warn` or `error`.
 pub const LEVEL_VARIABLE: &str = "REDEEMD_LOG";
 
-/// The prefix of our own fields in the journal: `journalctl REDEEMD_LANE=retm`.
-const FIELD_PREFIX: &str = "REDEEMD";
+/// How long the last lines of a process may take.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+
+/// The process's one way out.
+static OUTLET: OnceLock<Arc<Outlet>> = OnceLock::new();
 
 /// Where the lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,20 +49,45 @@ pub enum LogError {
     /// [`init`] was called before.
     #[error("the log is set up already")]
     Twice,
+    /// The system gives no thread or no descriptor for it.
+    #[error("there is no way out for the log: {0}")]
+    NoWayOut(#[from] std::io::Error),
 }
 
-/// Sets up the process's log, once, before anything logs.
+/// Sets up the process's log, once, before anything logs. A panic is logged as well.
+///
+/// # Errors
+/// It is set up already, or the system has no thread for it.
 pub fn init() -> Result<Destination, LogError> {
     let wanted = std::env::var(LEVEL_VARIABLE).ok();
     let level = wanted.as_deref().map_or(Some(Level::INFO), parse_level);
-    let (output, destination) = output();
-    let layers = output.and_then(bound::Bound::default()).and_then(targets(level.unwrap_or(Level::INFO)));
+    let (sink, form, destination) = way_out()?;
+    let notice = form.clone();
+    let outlet = Outlet::open(sink, move |dropped| notice.notice(dropped))?;
+    OUTLET.set(Arc::clone(&outlet)).map_err(|_| LogError::Twice)?;
+    let recorder = Recorder { form, outlet };
+    let layers = recorder.and_then(bound::Bound::default()).and_then(targets(level.unwrap_or(Level::INFO)));
     let subscriber = Registry::default().with(layers);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!("{panic}");
+        flush();
+    }));
     if level.is_none() {
         tracing::warn!("{LEVEL_VARIABLE} is none of debug, info, warn, error: info is used");
     }
     Ok(destination)
+}
+
+/// How many lines were dropped since the start because nobody took them in time, or because writing them failed.
+#[must_use]
+pub fn dropped() -> u64 {
+    OUTLET.get().map_or(0, |outlet| outlet.dropped())
+}
+
+/// Waits until every line is written, for at most a second: for the process's end. Whether they all are.
+pub fn flush() -> bool {
+    OUTLET.get().is_none_or(|outlet| outlet.flush(FLUSH_WITHIN))
 }
 
 /// The level that [`LEVEL_VARIABLE`] names.
@@ -69,23 +106,15 @@ fn targets(level: Level) -> Targets {
     Targets::new().with_default(LevelFilter::from_level(level.min(Level::WARN))).with_target("redeemd", level)
 }
 
-fn output() -> (Box<dyn Layer<Registry> + Send + Sync>, Destination) {
+fn way_out() -> std::io::Result<(Sink, Form, Destination)> {
     if !stderr_is_the_journal() {
-        return (Box::new(plain::Plain::new(plain::Start::Time)), Destination::StandardError);
+        return Ok((Sink::stderr()?, Form::Lines(Plain::new(Start::Time)), Destination::StandardError));
     }
-    match tracing_journald::layer() {
-        Ok(journal) => (Box::new(dressed(journal)), Destination::Journal),
-        Err(_) => (Box::new(plain::Plain::new(plain::Start::Priority)), Destination::JournalLines),
+    let path = Path::new(journal::SOCKET);
+    match journal::socket(path) {
+        Ok(socket) => Ok((Sink::Datagrams(socket, path.to_owned()), Form::Journal, Destination::Journal)),
+        Err(_) => Ok((Sink::stderr()?, Form::Lines(Plain::new(Start::Priority)), Destination::JournalLines)),
     }
-}
-
-fn dressed(journal: tracing_journald::Layer) -> tracing_journald::Layer {
-    let priorities =
-        PriorityMappings { info: Priority::Informational, debug: Priority::Debug, ..PriorityMappings::new() };
-    journal
-        .with_field_prefix(Some(FIELD_PREFIX.to_owned()))
-        .with_syslog_identifier("redeemd".to_owned())
-        .with_priority_mappings(priorities)
 }
 
 /// `JOURNAL_STREAM` names the device and inode of the journal's stream; a redirected standard error has others

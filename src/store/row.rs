@@ -69,7 +69,7 @@ pub(super) fn state_of(number: i64, marks: i64, settled_ms: Option<i64>) -> rusq
 
 /// What the guard's index holds of the guard's fingerprint.
 pub(super) fn guard_of(business: &str, code: &RewardCode) -> i64 {
-    halves(Fingerprint::of_guard(business, code).0).0
+    halves(Fingerprint::of_guard_as_written(business, code).0).0
 }
 
 impl Stored {

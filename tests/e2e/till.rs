@@ -263,6 +263,45 @@ fn t6_an_unknown_or_missing_token_is_401_and_a_revoked_one_after_reload() {
 }
 
 #[test]
+fn t6_a_till_that_is_bound_redeems_and_checks_for_its_own_business_and_branch_alone() {
+    let provider = Provider::start();
+    let builder = Gateway::with().lane("main", &provider, "").till("till-1", "token-1");
+    let token = builder.folder().join("bound.token");
+    std::fs::write(&token, "token-bound").unwrap();
+    let gateway = builder
+        .more(&format!(
+            "[[intake.till]]\nname = \"bound\"\ntoken_file = \"{}\"\nbusinesses = [\"b-1\"]\nbranches = [\"7\"]",
+            token.display()
+        ))
+        .start();
+    let bound = gateway.stranger(Some("token-bound"));
+    assert_eq!(bound.redeem("T6-OWN").status, 200);
+    for (field, value) in [("business_refrence", "B-2"), ("branch_id", "8")] {
+        let refused = bound.order(&Order::new("T6-OTHER").with(field, value));
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert!(refused.refusal().contains(&format!("not set up for this {field}")), "{refused:?}");
+        assert_eq!(gateway.till("till-1").order(&Order::new(value).with(field, value)).status, 200, "an unbound one");
+    }
+    let elsewhere = br#"{"reward_code":"T6-OTHER","business_refrence":"B-2"}"#;
+    assert_eq!(bound.send("POST", "/check", &[], elsewhere).status, 400);
+    assert_eq!((gateway.counts().accepted, provider.requests_for("T6-OTHER").len()), (3, 0));
+}
+
+#[test]
+fn t6_who_guesses_tokens_is_named_in_the_log_and_the_till_at_the_same_address_is_served() {
+    let provider = Provider::start();
+    let mut gateway = two_tills(&provider);
+    for guess in 0..15 {
+        let refused = gateway.stranger(Some(&format!("guess-{guess}"))).redeem("T6");
+        assert_eq!((refused.status, refused.header("connection")), (401, Some("close")), "{refused:?}");
+    }
+    assert_eq!(gateway.till("till-1").redeem("T6").status, 200);
+    let named = "127.0.0.1 has asked 10 times without a token of a till";
+    eventually("the guesser is named", || gateway.log().contains(named).then_some(()));
+    assert!(!gateway.log().contains("guess-"), "a guess may be nearly a token");
+}
+
+#[test]
 fn t7_a_till_that_floods_is_told_to_wait_and_the_other_keeps_its_share() {
     let provider = Provider::start();
     provider.rules(&["fault=hang-before-taking"]);

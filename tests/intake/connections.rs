@@ -62,7 +62,13 @@ async fn a_header_that_is_too_large_is_refused() {
 async fn with_1024_connections_the_one_that_waited_longest_makes_room() {
     raise_the_file_limit();
     // Trickling, idle and silent ones alike; none may be closed by the clock here.
-    let host = Host::plain(Bounds { header_within: Duration::from_mins(10), ..Bounds::default() }).await;
+    let host = Host::plain(Bounds {
+        header_within: Duration::from_mins(10),
+        strangers_max: 1024,
+        strangers_of_source_max: 1024,
+        ..Bounds::default()
+    })
+    .await;
     let mut clients = Vec::new();
     for _ in 0..1024 {
         clients.push(host.connect().await);
@@ -137,6 +143,28 @@ async fn a_request_knows_who_asks() {
     let uid = rustix::process::getuid().as_raw();
     let told = ask(&mut client, &get_request("/peer")).await;
     assert!(told.ends_with(&format!("Peer {{ uid: Some({uid}), addr: None }}")), "{told}");
+}
+
+#[tokio::test]
+async fn several_sockets_are_served_under_one_bound() {
+    let sockets = ["127.0.0.1:0", "[::1]:0"].map(|address| std::net::TcpListener::bind(address).expect("a port"));
+    let addresses = sockets.each_ref().map(|socket| socket.local_addr().expect("its number"));
+    let sockets = sockets.map(|socket| {
+        socket.set_nonblocking(true).expect("a socket");
+        redeemd::listen::Socket::Tcp(tokio::net::TcpListener::from_std(socket).expect("a port"))
+    });
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    let bounds = Bounds { connections_max: 1, ..Bounds::default() };
+    let router = router(&std::sync::Arc::default(), &std::sync::Arc::default());
+    tasks.spawn(redeemd::listen::serve_all(sockets.into(), router, bounds, stopped));
+    let mut first = TcpStream::connect(addresses[0]).await.expect("a connection");
+    assert!(ask(&mut first, &get_request("/")).await.ends_with("here"));
+    let mut second = TcpStream::connect(addresses[1]).await.expect("a connection");
+    assert!(ask(&mut second, &get_request("/")).await.ends_with("here"));
+    assert!(is_closed(&mut first).await, "both share one place");
+    stop.send_replace(true);
+    timeout(PATIENCE, tasks.join_next()).await.expect("in time").expect("its task").expect("no panic");
 }
 
 #[tokio::test]

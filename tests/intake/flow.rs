@@ -346,3 +346,13 @@ async fn a_check_is_the_providers_word_or_a_refusal() {
     shop.asks(&check("no-check")).await.says("404", "offers no check");
     shop.asks(&request("POST", "/check", "till-1", "", "{}")).await.says("400", "reward_code is missing");
 }
+
+#[tokio::test]
+async fn a_stranger_whose_body_drips_is_told_no_and_shown_out() {
+    let shop = Shop::open("0s").await;
+    let mut stranger = shop.connect().await;
+    let head = "POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{";
+    let told = ask(&mut stranger, head).await;
+    assert!(told.starts_with("HTTP/1.1 401 "), "{told}");
+    assert_eq!(answer(&mut stranger).await, "", "its connection is closed");
+}

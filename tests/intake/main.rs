@@ -4,6 +4,7 @@
 
 mod bodies;
 mod connections;
+mod delivery;
 mod flow;
 mod stopping;
 mod support;

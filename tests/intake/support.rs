@@ -40,13 +40,19 @@ impl Host {
     }
 
     pub(crate) async fn with(bounds: Bounds, socket: impl FnOnce(TcpListener) -> Socket) -> Self {
+        let (gate, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let router = router(&gate, &begun);
+        Self { gate, begun, ..Self::serving(router, bounds, socket).await }
+    }
+
+    /// A listener with another router; nothing waits at its gate.
+    pub(crate) async fn serving(router: Router, bounds: Bounds, socket: impl FnOnce(TcpListener) -> Socket) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("its number");
         let (stop, stopped) = watch::channel(false);
-        let (gate, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(socket(listener), router(&gate, &begun), bounds, stopped));
-        Self { addr, stop, tasks, gate, begun }
+        tasks.spawn(serve(socket(listener), router, bounds, stopped));
+        Self { addr, stop, tasks, gate: Arc::default(), begun: Arc::default() }
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {

@@ -17,19 +17,19 @@ use tokio_rustls::client::TlsStream;
 
 use crate::support::{Host, PATIENCE, ask, get_request, is_closed};
 
-struct Made {
+pub(crate) struct Made {
     der: CertificateDer<'static>,
     pem: String,
     key: String,
 }
 
-fn made() -> Made {
+pub(crate) fn made() -> Made {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
     Made { der: cert.der().clone(), pem: cert.pem(), key: signing_key.serialize_pem() }
 }
 
-fn files(folder: &TempDir) -> Tls {
+pub(crate) fn files(folder: &TempDir) -> Tls {
     Tls { cert_file: folder.path().join("cert.pem"), key_file: folder.path().join("key.pem") }
 }
 
@@ -40,7 +40,7 @@ fn place(path: &Path, text: &str) {
     fs::rename(beside, path).expect("renamed");
 }
 
-fn install(files: &Tls, made: &Made) {
+pub(crate) fn install(files: &Tls, made: &Made) {
     place(&files.cert_file, &made.pem);
     place(&files.key_file, &made.key);
 }
@@ -50,7 +50,7 @@ async fn host(certificate: &Certificate, bounds: Bounds) -> Host {
 }
 
 /// A connection that trusts `made` alone.
-async fn connect(host: &Host, made: &Made) -> std::io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn connect(host: &Host, made: &Made) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(made.der.clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -379,6 +379,11 @@ impl Gateway {
         Till::new(self.tills, token)
     }
 
+    /// Where tills connect.
+    pub(crate) fn tills(&self) -> SocketAddr {
+        self.tills
+    }
+
     /// Somebody with another token, or none.
     pub(crate) fn stranger(&self, token: Option<&str>) -> Till {
         Till::new(self.tills, token)

@@ -1,0 +1,245 @@
+//! Hostile connections of every kind beside a till that behaves: it is served, and the memory comes back.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+
+use crate::harness::{Gateway, Provider, eventually, moment, within};
+
+/// In the suite; more than the gateway has places.
+const STRANGERS: usize = 1050;
+/// In the table of `make torture`.
+const STRANGERS_TORTURE: usize = 3000;
+/// Addresses of this machine that they come from.
+const SOURCES: usize = 16;
+/// The pause between two bytes of one stranger.
+const DRIP_EVERY: Duration = Duration::from_millis(500);
+
+/// Who was shown out comes back after so many of these pauses.
+const BACK_AFTER: usize = 10;
+
+/// What a stranger does with its connection.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Silent,
+    HeaderWithoutEnd,
+    BodyWithoutToken,
+    BodyWithWrongToken,
+    Guesses,
+}
+
+impl Kind {
+    const ALL: [Self; 5] =
+        [Self::Silent, Self::HeaderWithoutEnd, Self::BodyWithoutToken, Self::BodyWithWrongToken, Self::Guesses];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Silent => "silent",
+            Self::HeaderWithoutEnd => "a header without end",
+            Self::BodyWithoutToken => "a body that drips, no token",
+            Self::BodyWithWrongToken => "a body that drips, a wrong token",
+            Self::Guesses => "one wrong token after another",
+        }
+    }
+
+    /// What it sends first.
+    fn opening(self) -> String {
+        const HEAD: &str = "POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+        const WRONG: &str = "authorization: Bearer a-guess\r\n";
+        match self {
+            Self::Silent => String::new(),
+            Self::HeaderWithoutEnd => HEAD.to_owned(),
+            Self::BodyWithoutToken => format!("{HEAD}content-length: 9000\r\n\r\n{{"),
+            Self::BodyWithWrongToken => format!("{HEAD}{WRONG}content-length: 9000\r\n\r\n{{"),
+            Self::Guesses => format!("{HEAD}{WRONG}content-length: 2\r\n\r\n{{}}"),
+        }
+    }
+
+    /// What it goes on with.
+    fn drip(self) -> &'static [u8] {
+        match self {
+            Self::Silent | Self::Guesses => b"",
+            Self::HeaderWithoutEnd => b"x-more: y\r\n",
+            Self::BodyWithoutToken | Self::BodyWithWrongToken => b" ",
+        }
+    }
+}
+
+/// Strangers at work until this is dropped; whoever is shown out comes back.
+struct Flood {
+    stop: Arc<AtomicBool>,
+    /// Connections opened so far.
+    opened: Arc<AtomicUsize>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Flood {
+    /// `count` of them, spread over `kinds` and over [`SOURCES`]; all have come once when this returns.
+    fn start(to: SocketAddr, kinds: &[Kind], count: usize) -> Self {
+        let (stop, opened) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let threads: Vec<_> = kinds
+            .iter()
+            .map(|kind| {
+                let (kind, stop, opened) = (*kind, Arc::clone(&stop), Arc::clone(&opened));
+                let count = count / kinds.len();
+                std::thread::spawn(move || haunt(to, kind, count, &stop, &opened))
+            })
+            .collect();
+        let flood = Self { stop, opened: Arc::clone(&opened), threads };
+        let expected = count / kinds.len() * kinds.len();
+        eventually("all strangers have come", || (opened.load(Ordering::Relaxed) >= expected).then_some(()));
+        flood
+    }
+
+    fn opened(&self) -> usize {
+        self.opened.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// The life of `count` strangers of one kind.
+fn haunt(to: SocketAddr, kind: Kind, count: usize, stop: &AtomicBool, opened: &AtomicUsize) {
+    let mut all: Vec<Option<TcpStream>> = (0..count).map(|_| None).collect();
+    for round in 0_usize.. {
+        for (number, place) in all.iter_mut().enumerate() {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            *place = place.take().and_then(|stream| goes_on(stream, kind));
+            if place.is_none() && (round == 0 || round % BACK_AFTER == number % BACK_AFTER) {
+                *place = open(to, number, kind);
+                opened.fetch_add(usize::from(place.is_some()), Ordering::Relaxed);
+            }
+        }
+        moment(DRIP_EVERY);
+    }
+}
+
+/// Another drop; `None` when it has been shown out.
+fn goes_on(mut stream: TcpStream, kind: Kind) -> Option<TcpStream> {
+    let shown_out = match stream.read(&mut [0; 1024]) {
+        Ok(0) => true,
+        Ok(_) => false,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    };
+    (!shown_out && stream.write_all(kind.drip()).is_ok()).then_some(stream)
+}
+
+/// A connection from one of the sources; `None` when none can be had at the moment.
+fn open(to: SocketAddr, number: usize, kind: Kind) -> Option<TcpStream> {
+    let source = Ipv4Addr::new(127, 0, 1, u8::try_from(number % SOURCES + 1).unwrap());
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).ok()?;
+    rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).unwrap();
+    bind(&socket, &SocketAddrV4::new(source, 0)).ok()?;
+    rustix::net::sockopt::set_socket_timeout(
+        &socket,
+        rustix::net::sockopt::Timeout::Send,
+        Some(Duration::from_secs(5)),
+    )
+    .unwrap();
+    connect(&socket, &to).ok()?;
+    let mut stream = TcpStream::from(socket);
+    stream.write_all(kind.opening().as_bytes()).ok()?;
+    stream.set_nonblocking(true).unwrap();
+    Some(stream)
+}
+
+fn raise_the_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+}
+
+/// A gateway with one till before a provider that answers.
+fn gateway() -> (Provider, Gateway) {
+    raise_the_file_limit();
+    let provider = Provider::start();
+    let gateway = Gateway::with().lane("main", &provider, "").till("till-1", "token-1").start();
+    (provider, gateway)
+}
+
+/// Resident memory of the daemon, in bytes.
+fn resident(gateway: &mut Gateway) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// The till's redemptions, each on a connection of its own; how long each took.
+fn serve(gateway: &Gateway, name: &str, count: usize) -> Vec<Duration> {
+    let redeem = |number: usize| {
+        let begun = Instant::now();
+        let reply = gateway.till("till-1").redeem(&format!("{name}-{number}"));
+        assert_eq!(reply.status, 200, "{name} {number}: {reply:?}");
+        begun.elapsed()
+    };
+    (0..count).map(redeem).collect()
+}
+
+#[test]
+fn a_till_is_served_beside_more_strangers_of_every_kind_than_there_are_places() {
+    let (_provider, mut gateway) = gateway();
+    let till = gateway.till("till-1");
+    assert_eq!(till.redeem("BEFORE").status, 200);
+    let flood = Flood::start(gateway.tills(), &Kind::ALL, STRANGERS);
+    serve(&gateway, "BESIDE", 100);
+    assert_eq!(till.redeem("ON-ITS-OLD-CONNECTION").status, 200);
+    println!("{} hostile connections, {} bytes resident", flood.opened(), resident(&mut gateway));
+    drop(flood);
+    assert_eq!(gateway.counts().accepted, 102);
+    let log = gateway.log();
+    assert!(log.contains("127.0.1.") && log.contains("without a token of a till"), "nobody is named:\n{log}");
+    assert!(!log.contains("a-guess"), "a guess may be nearly a token");
+}
+
+#[test]
+fn after_a_flood_the_memory_comes_back() {
+    let (_provider, mut gateway) = gateway();
+    serve(&gateway, "BEFORE", 50);
+    let idle = resident(&mut gateway);
+    let flood = Flood::start(gateway.tills(), &Kind::ALL, STRANGERS);
+    serve(&gateway, "BESIDE", 50);
+    let full = resident(&mut gateway);
+    drop(flood);
+    println!("resident: idle {idle}, in the flood {full}");
+    let comes_back = || Some(resident(&mut gateway)).filter(|now| *now * 2 <= idle * 3);
+    let now = within(Duration::from_mins(1), "resident memory is within 1.5 times of idle", comes_back);
+    println!("resident after it: {now}");
+}
+
+#[test]
+#[ignore = "a table for `make torture`"]
+fn the_p99_of_a_till_beside_3000_hostile_connections_of_each_kind() {
+    let (_provider, mut gateway) = gateway();
+    let mut table = vec![("nobody".to_owned(), p99(&gateway, "NOBODY"), resident(&mut gateway))];
+    for kind in Kind::ALL {
+        let flood = Flood::start(gateway.tills(), &[kind], STRANGERS_TORTURE);
+        table.push((kind.name().to_owned(), p99(&gateway, kind.name()), resident(&mut gateway)));
+        drop(flood);
+    }
+    println!("hostile connections beside a till: its p99 in ms, resident MiB");
+    for (name, p99, resident) in table {
+        #[allow(clippy::cast_precision_loss, reason = "a table's figures")]
+        let mib = resident as f64 / 1024.0 / 1024.0;
+        println!("{name:40} {mib:8.1} MiB   {:8.1}", p99.as_secs_f64() * 1000.0);
+    }
+}
+
+fn p99(gateway: &Gateway, name: &str) -> Duration {
+    let mut times = serve(gateway, name, 500);
+    times.sort_unstable();
+    times[times.len() * 99 / 100]
+}
