@@ -121,30 +121,28 @@ fn digit(c: char) -> Option<char> {
     char::from_digit(u32::try_from(before % 10).ok()?, 10)
 }
 
-/// What leaves no mark on paper and is no white space: control and format characters, variation
-/// selectors, fillers, the empty Braille cell. The signs that Unicode calls format but that are
-/// seen (number signs of Arabic, Syriac and Kaithi) stay.
+/// What leaves no mark on paper and is no white space: control and format characters, variation selectors, fillers, the
+/// empty Braille cell. The signs that Unicode calls format but that are seen (number signs of Arabic, Syriac and
+/// Kaithi) stay.
 fn is_invisible(c: char) -> bool {
-    match c {
-        '\u{600}'..='\u{605}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}' => false,
-        '\u{110bd}' | '\u{110cd}' => false,
-        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => true,
-        '\u{180b}'..='\u{180f}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' => true,
-        '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}' => true,
-        _ => matches!(CATEGORY.get(c), GeneralCategory::Control | GeneralCategory::Format),
-    }
+    const SEEN: [char; 6] = ['\u{6dd}', '\u{70f}', '\u{890}', '\u{891}', '\u{8e2}', '\u{110bd}'];
+    let is_filler =
+        matches!(c, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}');
+    let is_selector = matches!(c, '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}');
+    let is_format = matches!(CATEGORY.get(c), GeneralCategory::Control | GeneralCategory::Format);
+    let is_seen = SEEN.contains(&c) || matches!(c, '\u{600}'..='\u{605}' | '\u{110cd}');
+    is_filler || c == '\u{ffa0}' || is_selector || is_format && !is_seen
 }
 
 /// Accents, Hebrew points, Arabic vowel marks and the tatweel: written or not, the word is the same.
 fn is_mark(c: char) -> bool {
-    match c {
-        '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' => true,
-        '\u{5c4}' | '\u{5c5}' | '\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{640}' => true,
-        '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}' => true,
-        '\u{6df}'..='\u{6e8}' | '\u{6ea}'..='\u{6ed}' | '\u{8d3}'..='\u{8e1}' => true,
-        '\u{8e3}'..='\u{8ff}' => true,
-        _ => false,
-    }
+    let is_accent = matches!(c, '\u{300}'..='\u{36f}');
+    let is_point =
+        matches!(c, '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' | '\u{5c4}' | '\u{5c5}' | '\u{5c7}');
+    let is_vowel = matches!(c, '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}');
+    let is_koranic = matches!(c, '\u{6d6}'..='\u{6dc}' | '\u{6df}'..='\u{6e8}' | '\u{6ea}'..='\u{6ed}');
+    let is_extended = matches!(c, '\u{8d3}'..='\u{8e1}' | '\u{8e3}'..='\u{8ff}');
+    is_accent || is_point || is_vowel || is_koranic || is_extended
 }
 
 /// One letter for those that people and keyboards put in each other's place. Letters with a hamza

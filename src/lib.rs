@@ -14,25 +14,28 @@
 //! | 2 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
 //! | 2 | [`settings`] | the file, the defaults, the checks |
-//! | 3 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
-//! | 3 | [`limits`] | pure: may this be accepted offline? |
-//! | 4 | [`store`] | all the SQL |
-//! | 4 | [`upstream`] | one HTTPS attempt, and the credential it carries |
-//! | 4 | [`listen`] | connections: accept, bound, time out, TLS |
-//! | 4 | [`client`] | a small HTTP/1 client for our own listeners |
-//! | 4 | [`log`] | where log lines go |
-//! | 4 | [`network`] | what the kernel says of links, addresses and routes |
-//! | 4 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
-//! | 5 | [`queue`] | the async handle on the one thread that owns the store |
-//! | 5 | [`alert`] | the contract's error webhook |
-//! | 6 | [`prepare`] | one preparation of the settings for check, run and reload |
-//! | 6 | [`forwarder`] | the lanes: claim, send, settle, wait |
-//! | 6 | [`intake`] | the tills' HTTP |
-//! | 6 | [`admin`] | the operators' HTTP |
-//! | 6 | [`sandbox`] | a provider to test against, with every fault on demand |
-//! | 7 | [`daemon`] | start order, signals, ordered shutdown |
-//! | 7 | [`rehearse`] | plays an outage with a sandbox provider |
-//! | 8 | [`cli`] | commands and exit codes |
+//! | 3 | [`trust`] | pure: may a redemption be given in the gateway's own name, and what speaks for it |
+//! | 4 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
+//! | 5 | [`limits`] | pure: may this be accepted on trust? |
+//! | 5 | [`schedule`] | pure: what a lane does next |
+//! | 6 | [`decide`] | pure: the rules about one redemption |
+//! | 7 | [`store`] | all the SQL |
+//! | 7 | [`upstream`] | one HTTPS attempt, and the credential it carries |
+//! | 7 | [`listen`] | connections: accept, bound, time out, TLS |
+//! | 7 | [`client`] | a small HTTP/1 client for our own listeners |
+//! | 7 | [`log`] | where log lines go |
+//! | 7 | [`network`] | what the kernel says of links, addresses and routes |
+//! | 7 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
+//! | 8 | [`queue`] | the async handle on the one thread that owns the store |
+//! | 8 | [`alert`] | the contract's error webhook |
+//! | 9 | [`prepare`] | one preparation of the settings for check, run and reload |
+//! | 9 | [`forwarder`] | the lanes: claim, send, settle, wait |
+//! | 9 | [`intake`] | the tills' HTTP |
+//! | 9 | [`admin`] | the operators' HTTP |
+//! | 9 | [`sandbox`] | a provider to test against, with every fault on demand |
+//! | 10 | [`daemon`] | start order, signals, ordered shutdown |
+//! | 10 | [`rehearse`] | plays an outage with a sandbox provider |
+//! | 11 | [`cli`] | commands and exit codes |
 
 pub mod admin;
 pub mod alert;
@@ -41,8 +44,9 @@ pub mod client;
 pub mod clock;
 pub mod contract;
 pub mod daemon;
-pub mod files;
+pub mod decide;
 pub mod fold;
+pub mod files;
 pub mod forwarder;
 pub mod intake;
 pub mod limits;
@@ -58,8 +62,10 @@ pub mod redemption;
 pub mod refused;
 pub mod rehearse;
 pub mod sandbox;
+pub mod schedule;
 pub mod settings;
 pub mod store;
 pub mod text;
+pub mod trust;
 pub mod upstream;
 pub mod verdict;

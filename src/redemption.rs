@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::fold;
+use crate::message::Note;
 
 /// A redemption's place in the store's order: later accepted, higher number. Wall time never orders anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -249,9 +250,17 @@ impl Fingerprint {
         Self(short)
     }
 
-    /// What makes a till's request its own: the five fields.
+    /// What makes a till's request its own: the five fields, code and business folded.
     #[must_use]
     pub fn of_request(request: &Request) -> Self {
+        let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
+        let (code, business) = (fold::code(reward_code.reveal()), fold::code(business_refrence));
+        Self::of(&["request", &code, &business, branch_id, date, timestamp])
+    }
+
+    /// As [`Fingerprint::of_request`], with code and business as they came: rows of earlier builds have it.
+    #[must_use]
+    pub fn of_request_as_written(request: &Request) -> Self {
         let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
         Self::of(&["request", reward_code.reveal(), business_refrence, branch_id, date, timestamp])
     }
@@ -325,6 +334,24 @@ pub struct Redemption {
     pub refused_at_till: bool,
     /// The till waited for the provider's answer and was told it: nothing was given on trust.
     pub answered_at_till: bool,
+    /// A 2xx of ours left before the provider's verdict.
+    pub trusted: bool,
+    /// Refused by strong evidence.
+    pub strong_refusal: bool,
+    /// Confirmed after its till was told no: the next request for the code gets the success.
+    pub owed: bool,
+    /// What was owed was given.
+    pub owed_paid: bool,
+    /// A person has seen to it.
+    pub handled: bool,
+    /// A person freed its code.
+    pub freed: bool,
+    /// Declined after it was given on trust: a fact for life.
+    pub lost: bool,
+    /// In doubt for a reason that our own attempts do not explain: a copied database, an import.
+    pub in_doubt: bool,
+    /// Voided because its till was told "ask again" before any byte left.
+    pub turned_away: bool,
     /// How many attempts were begun.
     pub attempts: u32,
     /// Whether the lane was up when it was accepted.
@@ -338,7 +365,7 @@ pub struct Redemption {
     /// What the provider answered, when it answered about this redemption.
     pub answer: Option<Answer>,
     /// Why it is parked or what the operator noted.
-    pub note: Option<String>,
+    pub note: Option<Note>,
 }
 
 #[cfg(test)]

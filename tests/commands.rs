@@ -42,10 +42,7 @@ impl Gateway {
         std::fs::create_dir(&state).unwrap();
         let (store, _) = Store::open(&state).unwrap();
         let queue = Queue::start(store, Clock::manual(1_793_491_200_000, true), settings.offline.clone()).unwrap();
-        let lanes = settings
-            .providers
-            .iter()
-            .map(|provider| Lane::new(LaneSettings { provider: provider.clone(), forward: settings.forward.clone() }));
+        let lanes = settings.providers.iter().map(|provider| Lane::new(LaneSettings::of(provider, &settings)));
         let (lanes, mailboxes): (Vec<_>, Vec<_>) = lanes.unzip();
         queue.set_lanes(lanes).await.unwrap();
         let (ready, is_ready) = watch::channel(false);
@@ -80,7 +77,11 @@ impl Gateway {
             | Decision::Settled(_)
             | Decision::KeyReused
             | Decision::Used(_)
-            | Decision::Limited(_)) => panic!("{refused:?}"),
+            | Decision::RefusedBefore(_)
+            | Decision::Gone(_)
+            | Decision::Limited(_)
+            | Decision::BadDate
+            | Decision::Held) => panic!("{refused:?}"),
         }
     }
 
@@ -292,6 +293,54 @@ async fn a_retry_goes_on_past_what_it_may_not_retry_and_says_each() {
 }
 
 #[tokio::test]
+async fn what_a_list_finds_can_be_piped_into_a_void() {
+    let gateway = Gateway::start().await;
+    for n in 0..3 {
+        gateway.accept(&format!("CODE-HHHH-{n}{n}{n}{n}"), "till-1").await;
+    }
+    let found = gateway.run(&["list", "--state", "pending", "--json"]).await;
+    let ran = gateway.run_with(&["void", "-", "--note", "the store was closed", "--json"], &found.out).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(ran.json().iter().filter(|row| row["state"] == "voided").count(), 3, "{}", ran.out);
+    assert_eq!(gateway.run(&["list", "--state", "pending", "--json"]).await.out, "");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_list_has_the_columns_that_are_asked_for() {
+    let gateway = Gateway::start().await;
+    gateway.accept("CODE-IIII-1111", "صندوق").await;
+    let ran = gateway.run(&["list", "--columns", "till,branch,state"]).await;
+    assert_eq!(ran.out, "TILL   BRANCH  STATE\nصندوق  042     pending\n", "{}", ran.err);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_check_of_the_status_is_quiet_when_all_is_well_and_ages_are_counted_by_lane() {
+    let gateway = Gateway::start().await;
+    let well = gateway.run(&["status", "--check"]).await;
+    assert_eq!((well.code, well.out.as_str()), (0, ""), "{}", well.err);
+    assert_eq!(gateway.run(&["status", "--check", "--json"]).await.json(), [json!({"needs": []})]);
+    assert_eq!(gateway.run(&["status", "--ages"]).await.out, "nothing is pending\n");
+    gateway.accept("CODE-JJJJ-1111", "till-1").await;
+    let ages = &gateway.run(&["status", "--ages", "--json"]).await.json()[0];
+    let all: u64 = ages["ages"].as_array().unwrap().iter().map(|age| age["pending"].as_u64().unwrap()).sum();
+    assert_eq!((ages["lane"].as_str(), all), (Some("retm"), 1), "{ages}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn an_export_to_standard_output_is_the_file_and_warns_beside_it() {
+    let gateway = Gateway::start().await;
+    gateway.accept("CODE-KKKK-1111", "till-1").await;
+    let ran = gateway.run(&["export", "-"]).await;
+    assert_eq!((ran.code, ran.out.lines().count()), (0, 3), "{}", ran.err);
+    assert!(ran.out.contains("CODE-KKKK-1111") && ran.err.contains("WHOLE REWARD CODES"), "{}", ran.err);
+    assert!(!Path::new("-").exists());
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn an_unknown_id_and_an_unknown_lane_are_1_and_no_id_at_all_is_64() {
     let gateway = Gateway::start().await;
     assert_eq!(gateway.run(&["show", "999-abc"]).await.code, 1);
@@ -309,6 +358,10 @@ async fn the_report_is_quiet_when_nothing_was_given_while_the_line_was_down() {
     let ran = gateway.run(&["report", "--json"]).await;
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.json().last().unwrap()["kind"], "total");
+    let csv = gateway.run(&["report", "--csv"]).await;
+    assert!(csv.out.starts_with("kind,day,lane,till,") && csv.out.contains("\r\ntotal,,,,"), "{}", csv.out);
+    let backwards = gateway.run(&["report", "--from", "2026-11-02", "--to", "2026-11-01"]).await;
+    assert_eq!((backwards.code, backwards.out.as_str()), (64, ""), "{}", backwards.err);
     gateway.end().await;
 }
 

@@ -1,4 +1,4 @@
-//! A region comes back from an outage all at once: 5,000 real links in virtual time before a provider that has a limit.
+//! A region comes back from an outage all at once: 5,000 real lanes in virtual time before a provider that has a limit.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy knows tests by their attribute alone")]
 #![allow(
@@ -9,12 +9,14 @@
 )]
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
-use redeemd::link::{Config, Dice, Ended, Flying, Link, Nudge, Phase, backoff};
+use redeemd::link::{self, Dice, Heard, Nudge, Outages, backoff};
 use redeemd::redemption::{Fingerprint, Seq};
-use redeemd::verdict::{Phase as Road, Verdict};
+use redeemd::schedule::{Action, Ask, Config, Event as Told, Landed, Row, Scheduler};
+use redeemd::trust::Terms;
+use redeemd::verdict::Phase as Road;
 
 const SEED: u64 = 20_261_123;
 const GATEWAYS: usize = 5000;
@@ -38,6 +40,8 @@ const RESTORED_WITHIN: Duration = Duration::from_secs(1);
 const GIVE_UP: Duration = Duration::from_secs(1800);
 /// What a client without manners does after any failure.
 const NAIVE_RETRY: Duration = Duration::from_secs(9);
+/// So long a till waits for the provider's own answer.
+const REPLY_WITHIN: Duration = Duration::from_secs(4);
 /// It is watched no longer than this.
 const NAIVE_WATCHED: Duration = Duration::from_secs(30);
 
@@ -69,9 +73,9 @@ enum What {
     /// A till redeems.
     Till,
     /// A request reaches the provider.
-    Request { row: i64, live: bool, sent: Duration },
+    Request { row: i64, sent: Duration },
     /// Its end reaches the gateway.
-    Ended { row: i64, live: bool, sent: Duration, verdict: Verdict },
+    Ended { row: i64, heard: Heard },
 }
 
 struct Event {
@@ -102,12 +106,15 @@ impl Ord for Event {
 }
 
 struct Gateway {
-    link: Link,
+    lane: Scheduler,
     dice: Dice,
     round_trip: Duration,
-    flying: Flying,
-    backlog: VecDeque<i64>,
-    live: VecDeque<i64>,
+    /// Of who has no manners: attempts on the wire.
+    flying: u32,
+    /// Rows that are pending and not claimed.
+    pending: BTreeSet<i64>,
+    /// Until when a till waits for its row.
+    waited_for: BTreeMap<i64, Duration>,
     /// Rows with a backoff of their own: failures, and until when.
     waits: BTreeMap<i64, (u32, Duration)>,
     rows: i64,
@@ -169,16 +176,16 @@ struct Provider {
 
 impl Provider {
     /// When the answer leaves, and what it is; `None`: it never does.
-    fn take(&mut self, now: Duration) -> Option<(Duration, Verdict)> {
+    fn take(&mut self, now: Duration) -> Option<(Duration, Heard)> {
         let ahead = self.free_at.saturating_sub(now);
         let room = if self.busy == Busy::Silent { QUEUE_SILENT } else { QUEUE };
         if ahead <= room {
             self.free_at = self.free_at.max(now) + Duration::from_secs(1) / CAPACITY;
-            return Some((self.free_at, Verdict::Confirmed));
+            return Some((self.free_at, Heard::Confirmed));
         }
         match self.busy {
-            Busy::RetryAfter => Some((now, Verdict::Wait { at_least: Some(RETRY_AFTER), clean: false })),
-            Busy::TooMany => Some((now, Verdict::Wait { at_least: None, clean: true })),
+            Busy::RetryAfter => Some((now, Heard::Wait { at_least: Some(RETRY_AFTER), limited: false })),
+            Busy::TooMany => Some((now, Heard::Wait { at_least: None, limited: true })),
             Busy::Silent => None,
         }
     }
@@ -200,7 +207,9 @@ fn config(manners: Manners, gateway: usize) -> Config {
     let place = f64::from(u16::from_be_bytes([hash[0], hash[1]])) / f64::from(u16::MAX);
     let reconnect_spread = Duration::from_secs(if manners == Manners::Redeemd { 5 } else { 0 });
     let (retry_min, retry_max) = (Duration::from_secs(1), Duration::from_secs(60));
-    Config { retry_min, retry_max, max_in_flight: 8, reconnect_spread, place }
+    let link = link::Config { retry_min, retry_max, max_in_flight: 8, reconnect_spread, place };
+    let recent = retry_max + TIMEOUT;
+    Config { link, terms: Terms { reply_within: REPLY_WITHIN, recent, checks: false, one_till: false } }
 }
 
 /// Most branches have few, some have many: exponential in what is left of a fraction, with the mean wanted.
@@ -211,34 +220,85 @@ fn backlog(dice: &mut Dice) -> i64 {
 impl Gateway {
     fn new(manners: Manners, number: usize) -> Self {
         let mut dice = Dice::new(SEED ^ (number as u64) << 20);
-        let mut link = Link::new(config(manners, number), dice.bits(), Duration::ZERO);
+        let lane = Scheduler::new(config(manners, number), dice.bits(), Outages::default());
         let old = backlog(&mut dice);
-        let down = Verdict::Road(Road::Connect);
-        link.ended(Duration::ZERO, &ended((1, Duration::ZERO), &down, true));
-        Self {
-            link,
+        let mut gateway = Self {
+            lane,
             round_trip: dice.between(Duration::from_millis(20), Duration::from_millis(150)),
             dice,
-            flying: Flying::default(),
-            backlog: (1..=old).collect(),
-            live: VecDeque::new(),
+            flying: 0,
+            pending: (1..=old).collect(),
+            waited_for: BTreeMap::new(),
             waits: BTreeMap::new(),
             rows: old,
             old_left: old,
             old,
             wake_at: None,
             not_before: Duration::ZERO,
+        };
+        for seq in gateway.work(Duration::ZERO) {
+            gateway.ended(Duration::ZERO, seq, Heard::Road(Road::Connect));
+        }
+        gateway.work(Duration::ZERO);
+        gateway
+    }
+
+    /// Does what the lane says, as the forwarder and the store do; the rows that are sent.
+    fn work(&mut self, now: Duration) -> Vec<i64> {
+        let mut sent = Vec::new();
+        loop {
+            let actions = self.lane.work(now);
+            if actions.is_empty() {
+                return sent;
+            }
+            for action in actions {
+                match action {
+                    Action::Send(seq, progress) => {
+                        progress.note_whole();
+                        sent.push(seq.0);
+                    }
+                    Action::Claim(ask) => {
+                        let rows = self.claim(&ask);
+                        self.lane.on(now, Told::Claimed(ask, Some(rows)));
+                    }
+                    Action::Unclaim(rows) => self.pending.extend(rows.iter().map(|(seq, _)| seq.0)),
+                    Action::Check(..) | Action::Tell(..) | Action::DropPool | Action::Changed => {}
+                }
+            }
         }
     }
 
-    /// The next row of the backlog: one whose own wait is over, else the oldest.
+    fn claim(&mut self, ask: &Ask) -> Vec<Row> {
+        let preferred = ask.prefer.iter().map(|seq| seq.0).filter(|row| self.pending.contains(row));
+        let after = ask.after.0.saturating_add(1);
+        let others = self.pending.range(after..).copied();
+        let others = others.filter(|row| !ask.except.contains(&Seq(*row)) && !ask.prefer.contains(&Seq(*row)));
+        let rows: Vec<i64> = preferred.chain(others).take(ask.rows_max).collect();
+        for row in &rows {
+            self.pending.remove(row);
+        }
+        rows.into_iter().map(row).collect()
+    }
+
+    /// An attempt's end, settled at once.
+    fn ended(&mut self, now: Duration, row: i64, heard: Heard) {
+        let whole = heard != Heard::Road(Road::Connect);
+        self.lane.on(now, Told::Landed(Landed { seq: Seq(row), heard, detail: "", kind: "", whole, denied: false }));
+        let pending = !heard.is_answer();
+        if pending {
+            self.pending.insert(row);
+        }
+        self.lane.on(now, Told::Settled(Seq(row), pending));
+    }
+
+    /// Of who has no manners: the next row, one whose own wait is over, else the oldest.
     fn next_row(&mut self, now: Duration) -> Option<i64> {
         let due = self.waits.iter().find(|(_, (_, until))| *until <= now).map(|(row, _)| *row);
         if let Some(row) = due {
             self.waits.get_mut(&row).unwrap().1 = Duration::MAX;
             return Some(row);
         }
-        self.backlog.pop_front()
+        self.pending.pop_first()
     }
 
     fn first_due(&self, now: Duration) -> Option<Duration> {
@@ -246,8 +306,10 @@ impl Gateway {
     }
 }
 
-fn ended((row, sent): (i64, Duration), verdict: &Verdict, first_fault: bool) -> Ended<'_> {
-    Ended { seq: Seq(row), sent, verdict, detail: "", first_fault, suspect: false }
+/// Some till of a few.
+fn row(row: i64) -> Row {
+    let till = format!("till-{}", row % 3).into();
+    Row { seq: Seq(row), attempt: 1, till, trusted: false, bytes: 200 }
 }
 
 impl Fleet {
@@ -312,11 +374,11 @@ impl Fleet {
         match what {
             What::Wake => self.gateways[number].wake_at = None,
             What::Restored => {
-                self.gateways[number].link.nudged(self.now, Nudge::Network);
+                self.gateways[number].lane.on(self.now, Told::Nudged(Nudge::Network));
             }
             What::Till => self.redeemed(number),
-            What::Request { row, live, sent } => return self.requested(number, row, live, sent),
-            What::Ended { row, live, sent, verdict } => self.ended(number, (row, sent), live, &verdict),
+            What::Request { row, sent } => return self.requested(number, row, sent),
+            What::Ended { row, heard } => self.ended(number, row, heard),
         }
         if self.manners == Manners::Naive { self.rush(number) } else { self.work(number) }
     }
@@ -324,17 +386,19 @@ impl Fleet {
     fn redeemed(&mut self, number: usize) {
         let gateway = &mut self.gateways[number];
         gateway.rows += 1;
-        if gateway.link.is_up(self.now) {
-            gateway.live.push_back(gateway.rows);
+        let seq = gateway.rows;
+        if self.manners != Manners::Naive && gateway.lane.takes_live() {
+            gateway.waited_for.insert(seq, self.now + REPLY_WITHIN);
+            gateway.lane.on(self.now, Told::HandedOver(row(seq)));
         } else {
-            gateway.backlog.push_back(gateway.rows);
-            gateway.link.nudged(self.now, Nudge::Demand);
+            gateway.pending.insert(seq);
+            gateway.lane.on(self.now, Told::Signalled(Seq(seq)));
         }
         let next = gateway.dice.between(Duration::ZERO, LIVE_EVERY * 2);
         self.at(self.now + next, number, What::Till);
     }
 
-    fn requested(&mut self, number: usize, row: i64, live: bool, sent: Duration) {
+    fn requested(&mut self, number: usize, row: i64, sent: Duration) {
         self.outcome.requests += 1;
         let second = usize::try_from(self.now.saturating_sub(OUTAGE).as_secs()).unwrap();
         if self.per_second.len() <= second {
@@ -342,23 +406,16 @@ impl Fleet {
         }
         self.per_second[second] += 1;
         let half_way = self.gateways[number].round_trip / 2;
-        let answer = self.provider.take(self.now).map(|(left, verdict)| (left + half_way, verdict));
-        let (at, verdict) =
-            answer.filter(|(at, _)| *at <= sent + TIMEOUT).unwrap_or((sent + TIMEOUT, Verdict::Road(Road::Answer)));
-        self.at(at, number, What::Ended { row, live, sent, verdict });
+        let answer = self.provider.take(self.now).map(|(left, heard)| (left + half_way, heard));
+        let (at, heard) =
+            answer.filter(|(at, _)| *at <= sent + TIMEOUT).unwrap_or((sent + TIMEOUT, Heard::Road(Road::Answer)));
+        self.at(at, number, What::Ended { row, heard });
     }
 
-    fn ended(&mut self, number: usize, (row, sent): (i64, Duration), live: bool, verdict: &Verdict) {
+    fn ended(&mut self, number: usize, row: i64, heard: Heard) {
         let (now, gateway) = (self.now, &mut self.gateways[number]);
-        if live {
-            gateway.flying.live -= 1;
-        } else {
-            gateway.flying.backlog -= 1;
-        }
-        let first_fault = !gateway.waits.contains_key(&row);
-        gateway.link.ended(now, &ended((row, sent), verdict, first_fault));
-        match verdict {
-            Verdict::Confirmed => {
+        match heard {
+            Heard::Confirmed => {
                 gateway.waits.remove(&row);
                 if row <= gateway.old {
                     gateway.old_left -= 1;
@@ -368,68 +425,43 @@ impl Fleet {
                     }
                 }
             }
-            Verdict::Wait { at_least, .. } => {
+            Heard::Wait { at_least, .. } => {
                 gateway.not_before = gateway.not_before.max(now + at_least.unwrap_or_default());
-                self.again(number, row);
             }
-            Verdict::Road(_) | Verdict::Reset | Verdict::RowFault { .. } => self.again(number, row),
-            other @ (Verdict::Declined { .. }
-            | Verdict::Parked { .. }
-            | Verdict::Credential
-            | Verdict::NotTheProvider { .. }) => unreachable!("the provider here never says {other:?}"),
+            _ => {}
+        }
+        if self.manners != Manners::Naive {
+            return gateway.ended(now, row, heard);
+        }
+        gateway.flying -= 1;
+        if heard != Heard::Confirmed {
+            self.again(number, row);
         }
     }
 
     fn again(&mut self, number: usize, row: i64) {
         let (now, gateway) = (self.now, &mut self.gateways[number]);
-        if self.manners != Manners::Naive {
-            return gateway.backlog.push_front(row);
-        }
         let failures = gateway.waits.get(&row).map_or(0, |(failures, _)| *failures) + 1;
         // Even who has no manners is rarely in step with everybody.
         let wait = backoff(&mut gateway.dice, 1, NAIVE_RETRY, NAIVE_RETRY + Duration::from_millis(500));
         gateway.waits.insert(row, (failures, now + wait));
     }
 
-    /// As the lane's loop does: everything that the link allows.
     fn work(&mut self, number: usize) {
         let now = self.now;
-        if !self.gateways[number].link.is_up(now) {
-            let gateway = &mut self.gateways[number];
-            gateway.backlog.extend(std::mem::take(&mut gateway.live));
+        for row in self.gateways[number].work(now) {
+            self.send(number, row);
         }
-        while self.gateways[number].link.may_send_live(now, self.gateways[number].flying) {
-            let Some(row) = self.gateways[number].live.pop_front() else { break };
-            self.send(number, row, true);
-        }
-        while self.gateways[number].link.may_send_backlog(now, self.gateways[number].flying) {
-            let Some(row) = self.gateways[number].next_row(now) else { break };
-            self.send(number, row, false);
-        }
-        if self.gateways[number].link.may_probe(now) {
-            match self.gateways[number].next_row(now) {
-                Some(row) => {
-                    self.gateways[number].link.probing(now, Seq(row));
-                    self.send(number, row, false);
-                }
-                None => {
-                    self.gateways[number].link.nothing_to_probe(now, None);
-                }
-            }
-        }
-        let next = self.gateways[number].link.next_moment(now);
+        let next = self.gateways[number].lane.next_moment(now);
         self.wake(number, next);
     }
 
     fn rush(&mut self, number: usize) {
         let now = self.now;
-        if now < OUTAGE + RESTORED_WITHIN && *self.gateways[number].link.phase() == Phase::Up {
-            return;
-        }
-        while self.gateways[number].flying.backlog < 8 {
-            let live = self.gateways[number].live.pop_front();
-            let Some(row) = live.or_else(|| self.gateways[number].next_row(now)) else { break };
-            self.send(number, row, false);
+        while self.gateways[number].flying < 8 {
+            let Some(row) = self.gateways[number].next_row(now) else { break };
+            self.gateways[number].flying += 1;
+            self.send(number, row);
         }
         let next = self.gateways[number].first_due(now);
         self.wake(number, next);
@@ -445,16 +477,13 @@ impl Fleet {
         }
     }
 
-    fn send(&mut self, number: usize, row: i64, live: bool) {
+    fn send(&mut self, number: usize, row: i64) {
         let (now, gateway) = (self.now, &mut self.gateways[number]);
-        if live {
-            gateway.flying.live += 1;
-        } else {
-            gateway.flying.backlog += 1;
-        }
-        self.outcome.early += u64::from(now < gateway.not_before);
+        // What a till waits for is asked whatever the drain has to wait for.
+        let live = gateway.waited_for.get(&row).is_some_and(|until| now < *until);
+        self.outcome.early += u64::from(!live && now < gateway.not_before);
         let arrives = now + gateway.round_trip / 2;
-        self.at(arrives, number, What::Request { row, live, sent: now });
+        self.at(arrives, number, What::Request { row, sent: now });
     }
 }
 

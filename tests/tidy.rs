@@ -31,6 +31,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("systemd", &["notify"]),
     ("tokio_rustls", &["listen", "sandbox"]),
     ("tracing_subscriber", &["log"]),
+    ("unicode_width", &["cli"]),
     ("url", &["settings", "upstream"]),
 ];
 /// The longest line, in characters; rustfmt leaves strings as they are.
@@ -132,6 +133,20 @@ fn each_foreign_crate_stays_in_its_rooms() {
                 faults.push(format!("{} names {name}", path.display()));
             }
         }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Rooms of rules on plain values: what they decide, others do.
+const PURE: &[&str] = &["decide", "schedule", "link", "trust", "limits", "verdict"];
+
+#[test]
+fn rules_neither_wait_nor_send_nor_store() {
+    let mut faults = Vec::new();
+    for (path, text) in sources("src") {
+        let is_pure = PURE.contains(&room(&path).as_str());
+        let named = ["rusqlite::", "tokio::", "reqwest::"].into_iter().filter(|name| text.contains(name));
+        faults.extend(named.filter(|_| is_pure).map(|name| format!("{} names {name}", path.display())));
     }
     assert!(faults.is_empty(), "{faults:#?}");
 }

@@ -183,7 +183,7 @@ fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
         ..Offline::default()
     };
     let stamp: Stamp = Clock::system().stamp();
-    let around = Surroundings { stamp, offline: &offline, lane: &|_| LaneNow::default() };
+    let around = Surroundings::new(stamp, &offline, &|_| LaneNow::down());
     let mut left = rows;
     while left > 0 {
         let batch = left.min(2000);
@@ -200,5 +200,5 @@ fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
 fn accept() -> Result<Op, Failure> {
     let request = redeemd::contract::parse(load::body().into()).map_err(|faults| format!("{faults:?}"))?;
     let new = NewRedemption { till: "till-1".to_owned(), key: None, lane: "p".to_owned(), request };
-    Ok(Op::Accept { new: Box::new(new), reusable: false })
+    Ok(Op::accept(new))
 }

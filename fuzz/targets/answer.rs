@@ -4,14 +4,21 @@
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use redeemd::contract::{Shape, shape};
-use redeemd::redemption::Answer;
-use redeemd::verdict::{MESSAGE_BYTES_MAX, Outcome, Reply, Rules, Verdict, judge};
+use redeemd::redemption::{Answer, RewardCode};
+use redeemd::verdict::{
+    ALREADY_USED_DEFAULT, Evidence, IN_PROGRESS_DEFAULT, MESSAGE_BYTES_MAX, Outcome, Phase, Phrases, Reply, Rules,
+    Success, Verdict, judge, streak,
+};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
     status: u16,
     body: Vec<u8>,
     truncated: bool,
+    framed: bool,
+    contract: bool,
+    weak_declines: bool,
+    content_encoding: Option<String>,
     retry_after: Option<String>,
     date: Option<String>,
     www_authenticate: Option<String>,
@@ -19,25 +26,40 @@ struct Input {
 }
 
 fuzz_target!(|input: Input| {
-    let Input { body, truncated, retry_after, date, www_authenticate, content_type, .. } = input;
+    let Input { body, truncated, framed, content_encoding, retry_after, date, www_authenticate, content_type, .. } =
+        input;
     let status = 100 + input.status % 900;
     let shown = shape(&body);
     let empty = body.is_empty();
     let answer = Answer { status, content_type, body: body.into() };
-    let reply = Reply { answer, truncated, retry_after, date, www_authenticate };
+    let reply = Reply { answer, truncated, content_encoding, framed, retry_after, date, www_authenticate };
     let declined_status = vec![400, 404, 409, 410, 422];
-    let rules = Rules { declined_status: declined_status.clone(), already_used: vec!["has been used".to_owned()] };
+    let rules = Rules {
+        declined_status: declined_status.clone(),
+        already_used: Phrases::new(ALREADY_USED_DEFAULT),
+        in_progress: Phrases::new(IN_PROGRESS_DEFAULT),
+        success: if input.contract { Success::Contract } else { Success::Lenient },
+        weak_declines: input.weak_declines,
+    };
+    let is_success = (200..300).contains(&status);
     match judge(&Outcome::Answered(reply), &rules) {
-        Verdict::Confirmed => assert!((200..300).contains(&status) && !truncated && (empty || shown != Shape::Foreign)),
-        Verdict::Parked { reason } => assert!((200..300).contains(&status) && !reason.is_empty()),
-        Verdict::Declined { message, .. } => {
-            assert!(declined_status.contains(&status) && !truncated && shown == Shape::Refusal);
-            assert!(message.len() <= MESSAGE_BYTES_MAX);
+        Verdict::Confirmed => {
+            assert!(is_success && status != 202 && !truncated && (empty && framed || shown != Shape::Foreign));
         }
+        Verdict::Parked { text, .. } => assert!(is_success && text.len() <= MESSAGE_BYTES_MAX),
+        Verdict::Declined { evidence, already_used, message } => {
+            assert!(declined_status.contains(&status) && !truncated && shown == Shape::Refusal);
+            assert!(message.len() <= MESSAGE_BYTES_MAX && (evidence == Evidence::Strong || !already_used));
+            let masked = streak::masked(&message, &RewardCode::new("AB-12".to_owned()));
+            assert!(!masked.contains(|c: char| c.is_ascii_digit()));
+        }
+        Verdict::InProgress => assert!(is_success || matches!(status, 409 | 425)),
         Verdict::Credential => assert!(matches!(status, 401 | 403)),
         Verdict::Wait { clean, .. } => assert_eq!((clean, matches!(status, 429 | 503)), (status == 429, true)),
         Verdict::RowFault { status: row } => assert!(row == status && (matches!(row, 408 | 425) || row >= 500)),
-        Verdict::NotTheProvider { detail } => assert!(!detail.is_empty() && status != 429),
-        Verdict::Reset | Verdict::Road(_) => {}
+        Verdict::NotTheProvider { detail } => assert!(!detail.is_empty()),
+        Verdict::Unreadable { detail } => assert!(!detail.is_empty() && !matches!(status, 300..=399 | 429 | 500..=599)),
+        Verdict::Road(phase) => assert_eq!((phase, status), (Phase::Proxy, 407)),
+        Verdict::Reset => panic!("an answer is no reset"),
     }
 });

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use redeemd::contract::{FIELD_BYTES_MAX, parse, parse_check};
+use redeemd::fold;
 use redeemd::redemption::Fingerprint;
 
 fn is_value(text: &str) -> bool {
@@ -15,10 +16,13 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(request) => {
             let texts = [&request.business_refrence, &request.branch_id, &request.date, &request.timestamp];
             assert!(texts.into_iter().all(|text| is_value(text)) && is_value(request.reward_code.reveal()));
+            assert!(!fold::is_blank(request.reward_code.reveal()) && !fold::is_blank(&request.business_refrence));
             // What is forwarded is read as the same request: by the provider, and after an import.
             let again = parse(request.body.clone()).expect("what was taken is taken again");
             assert_eq!(again.body, request.body);
             assert_eq!(Fingerprint::of_request(&again), Fingerprint::of_request(&request));
+            let folded = request.reward_code.folded();
+            assert_eq!(fold::code(&folded), folded);
         }
         Err(faults) => assert!(!faults.messages().is_empty()),
     }

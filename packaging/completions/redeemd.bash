@@ -25,8 +25,8 @@ _redeemd() {
             redeemd,flush)
                 cmd="redeemd__subcmd__flush"
                 ;;
-            redeemd,hash-password)
-                cmd="redeemd__subcmd__hash__subcmd__password"
+            redeemd,handled)
+                cmd="redeemd__subcmd__handled"
                 ;;
             redeemd,hold)
                 cmd="redeemd__subcmd__hold"
@@ -74,7 +74,7 @@ _redeemd() {
 
     case "${cmd}" in
         redeemd)
-            opts="-h -V --config --json --help --version run check status list show retry void flush hold release report export import hash-password make-certificate sandbox rehearse"
+            opts="-h -V --config --json --help --version run check status list show retry void handled flush hold release report export import sandbox rehearse"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -132,7 +132,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__flush)
-            opts="-h --config --json --help"
+            opts="-h --wait --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,13 +149,17 @@ _redeemd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        redeemd__subcmd__hash__subcmd__password)
-            opts="-h --config --json --help"
+        redeemd__subcmd__handled)
+            opts="-h --note --free --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -204,14 +208,14 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__list)
-            opts="-h --state --lane --after --limit --all --config --json --help"
+            opts="-h --state --lane --after --limit --all --code --code-ending --till --business --branch --since --until --newest --columns --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --state)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "pending confirmed declined parked voided" -- "${cur}"))
                     return 0
                     ;;
                 --lane)
@@ -224,6 +228,38 @@ _redeemd() {
                     ;;
                 --limit)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --code)
+                    COMPREPLY=($(compgen -W "-" -- "${cur}"))
+                    return 0
+                    ;;
+                --code-ending)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --till)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --business)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --branch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --columns)
+                    COMPREPLY=($(compgen -W "id seq state lane till business branch code date accepted settled tries marks said note" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -304,7 +340,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__report)
-            opts="-h --lane --from --to --config --json --help"
+            opts="-h --lane --from --to --csv --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -374,7 +410,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__sandbox)
-            opts="-h --listen --control --redeem-path --check-path --token-path --webhook-path --rule --rules-file --seed --delay --honour-keys --reusable --token-file --token --oauth --oauth-expires --oauth-refresh --oauth-code --tls --tls-name --ca-out --http1 --http2 --records --no-record --quiet --config --json --help"
+            opts="-h --listen --control --redeem-path --check-path --token-path --webhook-path --rule --rules-file --seed --delay --honour-keys --strict --reusable --token-file --token --oauth --oauth-expires --oauth-refresh --oauth-code --tls --tls-name --ca-out --http1 --http2 --records --no-record --quiet --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -494,7 +530,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__status)
-            opts="-h --config --json --help"
+            opts="-h --watch --ages --check --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -34,7 +34,8 @@ complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "status" -d 'Show th
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "list" -d 'List redemptions'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "show" -d 'Show one redemption with everything that was done to it'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "retry" -d 'Send declined or parked redemptions again'
-complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "void" -d 'Close a pending or parked redemption for good'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "void" -d 'Close pending or parked redemptions for good'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "handled" -d 'Note that a person has seen to redemptions that were refused, parked or lost'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "flush" -d 'Try a lane (or all) at once instead of waiting'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "hold" -d 'Hold a lane (or all): nothing is sent until it is released'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "release" -d 'Let a held lane (or all) go on'
@@ -53,16 +54,46 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand check" -l strict -d 'Tak
 complete -c redeemd -n "__fish_redeemd_using_subcommand check" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand check" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand status" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand status" -l watch -d 'Show it again every two seconds, until interrupted'
+complete -c redeemd -n "__fish_redeemd_using_subcommand status" -l ages -d 'How old what is pending is, by lane'
+complete -c redeemd -n "__fish_redeemd_using_subcommand status" -l check -d 'Say only what needs a person, and exit with 1 if something does'
 complete -c redeemd -n "__fish_redeemd_using_subcommand status" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand status" -s h -l help -d 'Print help'
-complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l state -d 'Only this state: pending, confirmed, declined, parked or voided' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l state -d 'Only this state' -r -f -a "pending\t''
+confirmed\t''
+declined\t''
+parked\t''
+voided\t''"
 complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l lane -d 'Only this lane' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l after -d 'Only after this sequence number' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l limit -d 'At most so many, 1 to 1000 [default: 100]' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l code -d 'Only this code, whole: `-` reads it from standard input, so that no process list shows it' -r -f -a "-\t''"
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l code-ending -d 'Only codes that end so' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l till -d 'Only this till' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l business -d 'Only this business' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l branch -d 'Only this branch' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l since -d 'Only what was accepted from this time on: 2026-11-01 or 2026-11-01T10:00:00Z, in UTC' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l until -d 'Only what was accepted up to this time: a day counts to its end' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l columns -d 'These columns, in this order' -r -f -a "id\t'The redemption\'s id'
+seq\t'Its place in the order of acceptance'
+state\t'Where it stands'
+lane\t'The provider\'s name'
+till\t'The till'
+business\t'The merchant'
+branch\t'The branch'
+code\t'The code\'s end'
+date\t'The till\'s own time'
+accepted\t'When it was accepted'
+settled\t'When it was settled'
+tries\t'How often it was sent'
+marks\t'What is special about it'
+said\t'What the provider said'
+note\t'What was noted'"
 complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l all -d 'All of them, page after page'
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l newest -d 'The newest first'
 complete -c redeemd -n "__fish_redeemd_using_subcommand list" -l json -d 'Print data as JSON, one object a line'
-complete -c redeemd -n "__fish_redeemd_using_subcommand list" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redeemd -n "__fish_redeemd_using_subcommand show" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand show" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand show" -s h -l help -d 'Print help'
@@ -75,7 +106,13 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand void" -l note -d 'Why, i
 complete -c redeemd -n "__fish_redeemd_using_subcommand void" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand void" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand void" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand handled" -l note -d 'What was done, in a few words; kept with the redemption' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand handled" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand handled" -l free -d 'Its code may be used again'
+complete -c redeemd -n "__fish_redeemd_using_subcommand handled" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand handled" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -l wait -d 'Wait until nothing is pending any more; 1 when nothing was answered for a minute'
 complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand hold" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
@@ -88,6 +125,7 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l lane -d 'Only
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l from -d 'Only from this day on, by the tills\' own date' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l to -d 'Only up to this day, by the tills\' own date' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l csv -d 'Print comma-separated values'
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand export" -l state-dir -d 'Read this state directory, whose daemon does not run' -r -F
@@ -132,6 +170,7 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l ca-out -d 'W
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l records -d 'How many requests are kept for GET /sandbox/requests' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l honour-keys -d 'Answers a repeated Idempotency-Key with its first answer (the contract has no such key)'
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l strict -d 'Refuses an order with a field that the contract does not have'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l http1 -d 'HTTP/1.1 alone'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l http2 -d 'HTTP/2 alone (without --tls: with prior knowledge)'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l no-record -d 'Keeps no requests'

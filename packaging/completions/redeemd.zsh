@@ -50,6 +50,9 @@ _arguments "${_arguments_options[@]}" : \
 (status)
 _arguments "${_arguments_options[@]}" : \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--watch[Show it again every two seconds, until interrupted]' \
+'(--watch)--ages[How old what is pending is, by lane]' \
+'(--watch --ages)--check[Say only what needs a person, and exit with 1 if something does]' \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -57,15 +60,38 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (list)
 _arguments "${_arguments_options[@]}" : \
-'--state=[Only this state\: pending, confirmed, declined, parked or voided]:STATE:_default' \
+'--state=[Only this state]:STATE:(pending confirmed declined parked voided)' \
 '--lane=[Only this lane]:LANE:_default' \
 '--after=[Only after this sequence number]:SEQ:_default' \
 '--limit=[At most so many, 1 to 1000 \[default\: 100\]]:N:_default' \
+'(--state --lane --after --limit --all --code-ending --till --business --branch --since --until --newest)--code=[Only this code, whole\: \`-\` reads it from standard input, so that no process list shows it]:-:(-)' \
+'--code-ending=[Only codes that end so]:END:_default' \
+'--till=[Only this till]:TILL:_default' \
+'--business=[Only this business]:REFERENCE:_default' \
+'--branch=[Only this branch]:ID:_default' \
+'--since=[Only what was accepted from this time on\: 2026-11-01 or 2026-11-01T10\:00\:00Z, in UTC]:TIME:_default' \
+'--until=[Only what was accepted up to this time\: a day counts to its end]:TIME:_default' \
+'(--json)*--columns=[These columns, in this order]:NAMES:((id\:"The redemption'\''s id"
+seq\:"Its place in the order of acceptance"
+state\:"Where it stands"
+lane\:"The provider'\''s name"
+till\:"The till"
+business\:"The merchant"
+branch\:"The branch"
+code\:"The code'\''s end"
+date\:"The till'\''s own time"
+accepted\:"When it was accepted"
+settled\:"When it was settled"
+tries\:"How often it was sent"
+marks\:"What is special about it"
+said\:"What the provider said"
+note\:"What was noted"))' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
 '(--limit)--all[All of them, page after page]' \
+'--newest[The newest first]' \
 '--json[Print data as JSON, one object a line]' \
-'-h[Print help]' \
-'--help[Print help]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
 (show)
@@ -95,12 +121,24 @@ _arguments "${_arguments_options[@]}" : \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
-':id -- The redemption:_default' \
+'*::ids -- The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line:_default' \
+&& ret=0
+;;
+(handled)
+_arguments "${_arguments_options[@]}" : \
+'--note=[What was done, in a few words; kept with the redemption]:TEXT:_default' \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--free[Its code may be used again]' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::ids -- The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line:_default' \
 && ret=0
 ;;
 (flush)
 _arguments "${_arguments_options[@]}" : \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--wait[Wait until nothing is pending any more; 1 when nothing was answered for a minute]' \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -131,6 +169,7 @@ _arguments "${_arguments_options[@]}" : \
 '--from=[Only from this day on, by the tills'\'' own date]:YYYY-MM-DD:_default' \
 '--to=[Only up to this day, by the tills'\'' own date]:YYYY-MM-DD:_default' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'(--json)--csv[Print comma-separated values]' \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -143,7 +182,7 @@ _arguments "${_arguments_options[@]}" : \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
-':file -- The file to write; it must not exist:_files' \
+':file -- The file to write; it must not exist. `-` writes to standard output:_files' \
 && ret=0
 ;;
 (import)
@@ -203,6 +242,7 @@ wrong-host\:"Valid, but for wrong-host.invalid"))' \
 '--records=[How many requests are kept for GET /sandbox/requests]:NUMBER:_default' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
 '--honour-keys[Answers a repeated Idempotency-Key with its first answer (the contract has no such key)]' \
+'--strict[Refuses an order with a field that the contract does not have]' \
 '(--http2)--http1[HTTP/1.1 alone]' \
 '--http2[HTTP/2 alone (without --tls\: with prior knowledge)]' \
 '(--records)--no-record[Keeps no requests]' \
@@ -236,7 +276,8 @@ _redeemd_commands() {
 'list:List redemptions' \
 'show:Show one redemption with everything that was done to it' \
 'retry:Send declined or parked redemptions again' \
-'void:Close a pending or parked redemption for good' \
+'void:Close pending or parked redemptions for good' \
+'handled:Note that a person has seen to redemptions that were refused, parked or lost' \
 'flush:Try a lane (or all) at once instead of waiting' \
 'hold:Hold a lane (or all)\: nothing is sent until it is released' \
 'release:Let a held lane (or all) go on' \
@@ -265,10 +306,10 @@ _redeemd__subcmd__flush_commands() {
     local commands; commands=()
     _describe -t commands 'redeemd flush commands' commands "$@"
 }
-(( $+functions[_redeemd__subcmd__hash-password_commands] )) ||
-_redeemd__subcmd__hash-password_commands() {
+(( $+functions[_redeemd__subcmd__handled_commands] )) ||
+_redeemd__subcmd__handled_commands() {
     local commands; commands=()
-    _describe -t commands 'redeemd hash-password commands' commands "$@"
+    _describe -t commands 'redeemd handled commands' commands "$@"
 }
 (( $+functions[_redeemd__subcmd__hold_commands] )) ||
 _redeemd__subcmd__hold_commands() {

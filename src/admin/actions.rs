@@ -46,7 +46,7 @@ pub(super) async fn flush(State(admin): Shared, Path(lane): Path<String>, body: 
 /// `POST /api/v1/lanes/{name}/hold`
 pub(super) async fn hold(State(admin): Shared, Path(lane): Path<String>, Extension(asker): By, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
-    told(&admin, Some(&lane), LaneCommand::Hold { by: asker.name().to_owned() }).await
+    told(&admin, Some(&lane), held(&asker)).await
 }
 
 /// `POST /api/v1/lanes/{name}/release`
@@ -69,7 +69,7 @@ pub(super) async fn flush_all(State(admin): Shared, body: Body) -> Answer {
 /// `POST /api/v1/hold`
 pub(super) async fn hold_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
-    told(&admin, None, LaneCommand::Hold { by: asker.name().to_owned() }).await
+    told(&admin, None, held(&asker)).await
 }
 
 /// `POST /api/v1/release`
@@ -89,6 +89,10 @@ pub(super) async fn retry_held(
     known(&admin, &lane)?;
     let retried = admin.queue.retry_held(&lane, asker.name()).await?;
     Ok(Json(json!({ "lane": lane, "retried": retried })))
+}
+
+fn held(asker: &Asker) -> LaneCommand {
+    LaneCommand::Hold { by: asker.name().to_owned(), note: String::new(), trust: false }
 }
 
 async fn told(admin: &Admin, lane: Option<&str>, command: LaneCommand) -> Answer {

@@ -15,6 +15,9 @@ use super::console::find;
 use super::filter::{LIMIT_MAX, Wanted, is_plain, parse};
 use super::{Admin, Problem};
 use crate::clock::rfc3339;
+use crate::decide::Attempt;
+use crate::message::Language;
+use crate::queue::Story;
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use crate::store::{Event, Filter, FoundRows, Search};
 
@@ -75,8 +78,9 @@ pub(super) async fn search(
 /// `GET /api/v1/redemptions/{id}`
 pub(super) async fn show(Shared(admin): Shared<Arc<Admin>>, Path(text): Path<String>) -> Result<Json<Value>, Problem> {
     let found = admin.queue.show(&id(&text)?).await?;
-    let (row, events) = found.ok_or_else(unknown)?;
-    Ok(Json(json!(Detail { row: Row::from(&row), events: events.iter().map(EventView::from).collect() })))
+    let Story { row, attempts, events } = found.ok_or_else(unknown)?;
+    let events = events.iter().map(EventView::from).collect();
+    Ok(Json(json!(Detail { row: Row::from(&row), last_attempts: attempts, events })))
 }
 
 /// The id in a path.
@@ -113,7 +117,15 @@ pub(super) struct Row<'a> {
     settled_at: Option<String>,
     answer_status: Option<u16>,
     provider_said: Option<String>,
-    note: Option<&'a str>,
+    note: Option<String>,
+    trusted: bool,
+    owed: bool,
+    owed_paid: bool,
+    handled: bool,
+    freed: bool,
+    lost: bool,
+    in_doubt: bool,
+    turned_away: bool,
 }
 
 impl<'a> From<&'a Redemption> for Row<'a> {
@@ -133,6 +145,14 @@ impl<'a> From<&'a Redemption> for Row<'a> {
             duplicate_of_ours: row.duplicate_of_ours,
             refused_at_till: row.refused_at_till,
             answered_at_till: row.answered_at_till,
+            trusted: row.trusted,
+            owed: row.owed,
+            owed_paid: row.owed_paid,
+            handled: row.handled,
+            freed: row.freed,
+            lost: row.lost,
+            in_doubt: row.in_doubt,
+            turned_away: row.turned_away,
             attempts: row.attempts,
             accepted_online: row.accepted_online,
             accepted_at: rfc3339(row.accepted_at_ms),
@@ -140,7 +160,7 @@ impl<'a> From<&'a Redemption> for Row<'a> {
             settled_at: row.settled_at_ms.map(rfc3339),
             answer_status: row.answer.as_ref().map(|answer| answer.status),
             provider_said: said_of(row),
-            note: row.note.as_deref(),
+            note: row.note.as_ref().map(|note| note.text(Language::English)),
         }
     }
 }
@@ -180,6 +200,7 @@ fn without(text: &str, code: &RewardCode) -> String {
 struct Detail<'a> {
     #[serde(flatten)]
     row: Row<'a>,
+    last_attempts: Vec<Attempt>,
     events: Vec<EventView<'a>>,
 }
 
@@ -221,6 +242,15 @@ mod tests {
             duplicate_of_ours: false,
             refused_at_till: false,
             answered_at_till: false,
+        trusted: true,
+        strong_refusal: false,
+        owed: false,
+        owed_paid: false,
+        handled: false,
+        freed: false,
+        lost: false,
+        in_doubt: false,
+        turned_away: false,
             attempts: 2,
             accepted_online: false,
             accepted_at_ms: 1_793_491_200_000,

@@ -100,8 +100,14 @@ pub(super) mod tests {
             pending: 3,
             window: 1,
             in_flight: 0,
+            tried: true,
+            drain: "running",
+            trust: "unanswered",
+            suspects: Vec::new(),
+            answers: None,
             waiting_s: None,
             attempts: BTreeMap::from([("confirmed", 7), ("connect", 2)]),
+            ..LaneStatus::default()
         }
     }
 

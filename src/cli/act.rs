@@ -4,10 +4,12 @@ use std::io::{BufRead, Read, Write};
 
 use serde_json::{Value, json};
 
-use super::args::{LaneArgs, RetryArgs, VoidArgs};
+use super::args::{LaneArgs, RetryArgs};
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
+use super::options::{FlushArgs, HandledArgs, VoidArgs};
 use super::show::path;
+use super::wait::wait;
 use crate::text::escaped;
 
 /// The longest line of standard input, in bytes: an object of `list --json` fits.
@@ -39,7 +41,15 @@ impl Order {
     }
 }
 
-/// `redeemd flush | hold | release`
+/// `redeemd flush`
+pub(super) async fn flush(daemon: &Daemon, args: FlushArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let FlushArgs { lane, wait: waits } = args;
+    let lanes = LaneArgs { lane };
+    tell(daemon, Order::Flush, &lanes, json, out).await?;
+    if waits { wait(daemon, lanes.lane.as_deref(), json, out).await } else { Ok(()) }
+}
+
+/// `redeemd hold | release`
 pub(super) async fn tell(
     daemon: &Daemon,
     order: Order,
@@ -62,17 +72,34 @@ pub(super) async fn tell(
     Ok(())
 }
 
+/// What is done to each of several redemptions.
+struct Action {
+    word: &'static str,
+    arguments: Value,
+}
+
 /// `redeemd void`
-pub(super) async fn void(daemon: &Daemon, args: &VoidArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    let value = daemon.post(&format!("{}/void", path(&args.id)?), &json!({ "note": args.note })).await?;
-    print_row(&value, json, out)
+pub(super) async fn void(daemon: &Daemon, args: VoidArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let action = Action { word: "void", arguments: json!({ "note": args.note }) };
+    each(daemon, args.ids, &action, json, out).await
+}
+
+/// `redeemd handled`
+pub(super) async fn handled(
+    daemon: &Daemon,
+    args: HandledArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let action = Action { word: "handled", arguments: json!({ "note": args.note, "free": args.free }) };
+    each(daemon, args.ids, &action, json, out).await
 }
 
 /// `redeemd retry`
 pub(super) async fn retry(daemon: &Daemon, args: RetryArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     match args.lane {
         Some(lane) => retry_held(daemon, &lane, json, out).await,
-        None => retry_each(daemon, args.ids, json, out).await,
+        None => each(daemon, args.ids, &Action { word: "retry", arguments: json!({}) }, json, out).await,
     }
 }
 
@@ -88,17 +115,23 @@ async fn retry_held(daemon: &Daemon, lane: &str, json: bool, out: &mut dyn Write
 }
 
 /// One after the other: what is refused is said, and the others go on.
-async fn retry_each(daemon: &Daemon, ids: Vec<String>, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+async fn each(
+    daemon: &Daemon,
+    ids: Vec<String>,
+    action: &Action,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let mut refused = false;
     for word in ids {
         if word != "-" {
-            refused |= !retry_one(daemon, &word, json, out).await?;
+            refused |= !one(daemon, &word, action, json, out).await?;
             continue;
         }
         let mut input = std::io::stdin().lock();
         while let Some(line) = line(&mut input)? {
             if let Some(id) = id_in(&line) {
-                refused |= !retry_one(daemon, &id, json, out).await?;
+                refused |= !one(daemon, &id, action, json, out).await?;
             }
         }
     }
@@ -106,9 +139,9 @@ async fn retry_each(daemon: &Daemon, ids: Vec<String>, json: bool, out: &mut dyn
 }
 
 /// Whether it was done. Only what would meet every other id too is an error.
-async fn retry_one(daemon: &Daemon, id: &str, json: bool, out: &mut dyn Write) -> Result<bool, CliError> {
+async fn one(daemon: &Daemon, id: &str, action: &Action, json: bool, out: &mut dyn Write) -> Result<bool, CliError> {
     let done = match path(id) {
-        Ok(path) => daemon.post(&format!("{path}/retry"), &json!({})).await,
+        Ok(path) => daemon.post(&format!("{path}/{}", action.word), &action.arguments).await,
         Err(error) => Err(error),
     };
     match done {
@@ -136,7 +169,7 @@ fn print_row(value: &Value, json: bool, out: &mut dyn Write) -> Result<(), CliEr
 }
 
 /// The next line of `input`, within its bound.
-fn line(input: &mut impl BufRead) -> Result<Option<String>, CliError> {
+pub(super) fn line(input: &mut impl BufRead) -> Result<Option<String>, CliError> {
     let mut bytes = Vec::new();
     let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes)?;
     if u64::try_from(read).unwrap_or(u64::MAX) == LINE_BYTES_MAX && !bytes.ends_with(b"\n") {

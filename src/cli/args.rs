@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use super::options::{FlushArgs, HandledArgs, Shown, StatusArgs, VoidArgs, Wanted};
 use crate::redemption::State;
 
 /// Store-and-forward gateway for loyalty redemptions in stores.
@@ -31,17 +33,19 @@ pub enum Command {
     /// Check the settings and print every problem
     Check(CheckArgs),
     /// Show the books, the storage and every lane
-    Status,
+    Status(StatusArgs),
     /// List redemptions
     List(ListArgs),
     /// Show one redemption with everything that was done to it
     Show(ShowArgs),
     /// Send declined or parked redemptions again
     Retry(RetryArgs),
-    /// Close a pending or parked redemption for good
+    /// Close pending or parked redemptions for good
     Void(VoidArgs),
+    /// Note that a person has seen to redemptions that were refused, parked or lost
+    Handled(HandledArgs),
     /// Try a lane (or all) at once instead of waiting
-    Flush(LaneArgs),
+    Flush(FlushArgs),
     /// Hold a lane (or all): nothing is sent until it is released
     Hold(LaneArgs),
     /// Let a held lane (or all) go on
@@ -73,8 +77,8 @@ pub struct CheckArgs {
 /// `list`
 #[derive(Args, Clone, Debug, Default)]
 pub struct ListArgs {
-    /// Only this state: pending, confirmed, declined, parked or voided
-    #[arg(long, value_parser = state)]
+    /// Only this state
+    #[arg(long, value_parser = states())]
     pub state: Option<State>,
     /// Only this lane
     #[arg(long)]
@@ -88,6 +92,12 @@ pub struct ListArgs {
     /// All of them, page after page
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
+    /// What else they have in common.
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// How they are shown.
+    #[command(flatten)]
+    pub shown: Shown,
 }
 
 /// `show`
@@ -111,17 +121,7 @@ pub struct RetryArgs {
     pub held: bool,
 }
 
-/// `void`
-#[derive(Args, Clone, Debug)]
-pub struct VoidArgs {
-    /// The redemption
-    pub id: String,
-    /// Why, in a few words; kept with the redemption
-    #[arg(long, value_name = "TEXT")]
-    pub note: String,
-}
-
-/// `flush`, `hold`, `release`
+/// `hold`, `release`
 #[derive(Args, Clone, Debug, Default)]
 pub struct LaneArgs {
     /// The lane; all of them without one
@@ -140,12 +140,15 @@ pub struct ReportArgs {
     /// Only up to this day, by the tills' own date
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub to: Option<String>,
+    /// Print comma-separated values
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
 }
 
 /// `export`
 #[derive(Args, Clone, Debug)]
 pub struct ExportArgs {
-    /// The file to write; it must not exist
+    /// The file to write; it must not exist. `-` writes to standard output
     pub file: PathBuf,
     /// Read this state directory, whose daemon does not run
     #[arg(long, value_name = "DIR")]
@@ -173,15 +176,18 @@ pub struct CertificateArgs {
     pub key_file: PathBuf,
 }
 
-fn state(text: &str) -> Result<State, String> {
-    text.parse().map_err(|()| "one of pending, confirmed, declined, parked, voided".to_owned())
+/// The states by their words, which completions know too.
+fn states() -> impl TypedValueParser<Value = State> {
+    PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(|word| word.parse().map_err(|()| "no state"))
 }
 
+/// A day that the calendar has.
 fn day(text: &str) -> Result<String, String> {
-    if is_day(text) { Ok(text.to_owned()) } else { Err("a day looks like 2026-11-01".to_owned()) }
+    let exists = is_day(text) && humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).is_ok();
+    if exists { Ok(text.to_owned()) } else { Err("a day looks like 2026-11-01, and must exist".to_owned()) }
 }
 
-/// Whether `text` has the form of a day. The calendar is not consulted: days are only compared.
+/// Whether `text` has the form of a day. The calendar is not consulted: a till's days are only compared.
 pub(super) fn is_day(text: &str) -> bool {
     text.len() == 10
         && text
@@ -231,7 +237,13 @@ mod tests {
             "redeemd list --limit 1001",
             "redeemd list --all --limit 5",
             "redeemd list --after -1",
+            "redeemd list --code CODE-1",
+            "redeemd list --code - --till 1",
+            "redeemd list --columns id,secret",
+            "redeemd status --watch --check",
             "redeemd report --from yesterday",
+            "redeemd report --from 2026-02-30",
+            "redeemd report --csv --json",
             "redeemd status x",
         ] {
             assert!(parse(wrong).is_err_and(|error| error.use_stderr()), "{wrong}");

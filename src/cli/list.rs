@@ -5,10 +5,12 @@ use std::io::Write;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::act::line;
 use super::args::ListArgs;
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
 use super::table::{Align, Table};
+use super::terminal;
 
 /// The rows of a page while all are read.
 const PAGE_ROWS: u16 = 1000;
@@ -21,10 +23,14 @@ const LIMIT_DEFAULT: u16 = 100;
 #[expect(clippy::struct_excessive_bools, reason = "each is a mark of its own in the API")]
 pub(super) struct RowView {
     pub(super) id: String,
+    #[serde(default)]
+    pub(super) seq: i64,
     pub(super) lane: String,
     pub(super) till: String,
     pub(super) business_refrence: String,
     pub(super) reward_code: String,
+    #[serde(default)]
+    pub(super) branch_id: String,
     pub(super) date: String,
     pub(super) state: String,
     pub(super) in_flight: bool,
@@ -32,6 +38,13 @@ pub(super) struct RowView {
     pub(super) duplicate_of_ours: bool,
     pub(super) refused_at_till: bool,
     pub(super) answered_at_till: bool,
+    /// The mark, from a daemon that keeps one.
+    #[serde(default)]
+    pub(super) trusted: Option<bool>,
+    #[serde(default)]
+    pub(super) owed_paid: bool,
+    #[serde(default)]
+    pub(super) lost: bool,
     pub(super) attempts: u64,
     pub(super) accepted_online: bool,
     pub(super) accepted_at: String,
@@ -61,6 +74,8 @@ pub(super) struct Pages {
     pub(super) lane: Option<String>,
     pub(super) after: Option<i64>,
     pub(super) limit: u16,
+    /// What else they have in common, as the query has it.
+    pub(super) wanted: Vec<(&'static str, String)>,
 }
 
 impl Pages {
@@ -78,6 +93,9 @@ impl Pages {
         if let Some(lane) = &self.lane {
             path.push_str("&lane=");
             path.push_str(&encoded(lane));
+        }
+        for (key, value) in &self.wanted {
+            path.extend(["&", key, "=", &encoded(value)]);
         }
         if let Some(after) = self.after {
             path.push_str("&after=");
@@ -104,19 +122,18 @@ fn read(mut value: Value) -> Result<Page, CliError> {
 
 /// `redeemd list`
 pub(super) async fn list(daemon: &Daemon, args: &ListArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let columns = if args.shown.columns.is_empty() { &Column::USUAL[..] } else { &args.shown.columns };
+    let mut view = View { columns, table: table(columns).coloured(terminal::has_colours()), json, begun: false };
+    if args.wanted.code.is_some() {
+        return view.print(&search(daemon).await?, out);
+    }
     let limit = if args.all { PAGE_ROWS } else { args.limit.unwrap_or(LIMIT_DEFAULT) };
     let state = args.state.map(crate::redemption::State::as_str);
-    let mut pages = Pages { state, lane: args.lane.clone(), after: args.after, limit };
-    let mut table = columns();
-    let mut first = true;
+    let (lane, after, wanted) = (args.lane.clone(), args.after, args.wanted.pairs());
+    let mut pages = Pages { state, lane, after, limit, wanted };
     loop {
         let page = pages.next(daemon).await?;
-        if json {
-            print_json(&page, out)?;
-        } else {
-            print_rows(&page, &mut table, first, out)?;
-        }
-        first = false;
+        view.print(&page, out)?;
         match page.next {
             Some(_) if args.all => {}
             Some(next) => {
@@ -129,6 +146,41 @@ pub(super) async fn list(daemon: &Daemon, args: &ListArgs, json: bool, out: &mut
     }
 }
 
+/// The redemptions of the whole code on standard input. It is posted: no address and no log may hold it.
+async fn search(daemon: &Daemon) -> Result<Page, CliError> {
+    let first = line(&mut std::io::stdin().lock())?.unwrap_or_default();
+    let code = first.trim_end_matches(['\r', '\n']);
+    if code.is_empty() {
+        return Err(CliError::Usage("there is no code on standard input".to_owned()));
+    }
+    read(daemon.post("/api/v1/search", &serde_json::json!({ "code": code })).await?)
+}
+
+/// How pages are shown.
+struct View<'a> {
+    columns: &'a [Column],
+    table: Table,
+    json: bool,
+    begun: bool,
+}
+
+impl View<'_> {
+    fn print(&mut self, page: &Page, out: &mut dyn Write) -> Result<(), CliError> {
+        if self.json {
+            return print_json(page, out);
+        }
+        for row in &page.rows {
+            let row = RowView::read(row)?;
+            self.table.row(&self.columns.iter().map(|column| column.cell(&row)).collect::<Vec<_>>());
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            out.write_all(self.table.header().as_bytes())?;
+        }
+        out.write_all(self.table.take_rows().as_bytes())?;
+        Ok(())
+    }
+}
+
 fn print_json(page: &Page, out: &mut dyn Write) -> Result<(), CliError> {
     for row in &page.rows {
         writeln!(out, "{row}")?;
@@ -136,43 +188,98 @@ fn print_json(page: &Page, out: &mut dyn Write) -> Result<(), CliError> {
     Ok(())
 }
 
-fn print_rows(page: &Page, table: &mut Table, first: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    for row in &page.rows {
-        table.row(&cells(&RowView::read(row)?));
-    }
-    if first {
-        out.write_all(table.header().as_bytes())?;
-    }
-    out.write_all(table.take_rows().as_bytes())?;
-    Ok(())
+/// A column of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Column {
+    /// The redemption's id.
+    Id,
+    /// Its place in the order of acceptance.
+    Seq,
+    /// Where it stands.
+    State,
+    /// The provider's name.
+    Lane,
+    /// The till.
+    Till,
+    /// The merchant.
+    Business,
+    /// The branch.
+    Branch,
+    /// The code's end.
+    Code,
+    /// The till's own time.
+    Date,
+    /// When it was accepted.
+    Accepted,
+    /// When it was settled.
+    Settled,
+    /// How often it was sent.
+    Tries,
+    /// What is special about it.
+    Marks,
+    /// What the provider said.
+    Said,
+    /// What was noted.
+    Note,
 }
 
-fn columns() -> Table {
-    Table::new(&[
-        ("ID", Align::Left),
-        ("STATE", Align::Left),
-        ("LANE", Align::Left),
-        ("TILL", Align::Left),
-        ("BUSINESS", Align::Left),
-        ("CODE", Align::Left),
-        ("ACCEPTED", Align::Left),
-        ("TRIES", Align::Right),
-        ("MARKS", Align::Left),
-    ])
+impl Column {
+    /// What is shown unless `--columns` says otherwise.
+    const USUAL: [Self; 9] = [
+        Self::Id,
+        Self::State,
+        Self::Lane,
+        Self::Till,
+        Self::Business,
+        Self::Code,
+        Self::Accepted,
+        Self::Tries,
+        Self::Marks,
+    ];
+
+    fn head(self) -> (&'static str, Align) {
+        match self {
+            Self::Id => ("ID", Align::Left),
+            Self::Seq => ("SEQ", Align::Right),
+            Self::State => ("STATE", Align::Left),
+            Self::Lane => ("LANE", Align::Left),
+            Self::Till => ("TILL", Align::Left),
+            Self::Business => ("BUSINESS", Align::Left),
+            Self::Branch => ("BRANCH", Align::Left),
+            Self::Code => ("CODE", Align::Left),
+            Self::Date => ("DATE", Align::Left),
+            Self::Accepted => ("ACCEPTED", Align::Left),
+            Self::Settled => ("SETTLED", Align::Left),
+            Self::Tries => ("TRIES", Align::Right),
+            Self::Marks => ("MARKS", Align::Left),
+            Self::Said => ("SAID", Align::Left),
+            Self::Note => ("NOTE", Align::Left),
+        }
+    }
+
+    fn cell(self, row: &RowView) -> String {
+        match self {
+            Self::Id => row.id.clone(),
+            Self::Seq => row.seq.to_string(),
+            Self::State => row.state.clone(),
+            Self::Lane => row.lane.clone(),
+            Self::Till => row.till.clone(),
+            Self::Business => row.business_refrence.clone(),
+            Self::Branch => row.branch_id.clone(),
+            Self::Code => row.reward_code.clone(),
+            Self::Date => row.date.clone(),
+            Self::Accepted => row.accepted_at.clone(),
+            Self::Settled => row.settled_at.clone().unwrap_or_default(),
+            Self::Tries => row.attempts.to_string(),
+            Self::Marks => marks(row),
+            Self::Said => row.provider_said.clone().unwrap_or_default(),
+            Self::Note => row.note.clone().unwrap_or_default(),
+        }
+    }
 }
 
-fn cells(row: &RowView) -> Vec<String> {
-    vec![
-        row.id.clone(),
-        row.state.clone(),
-        row.lane.clone(),
-        row.till.clone(),
-        row.business_refrence.clone(),
-        row.reward_code.clone(),
-        row.accepted_at.clone(),
-        row.attempts.to_string(),
-        marks(row),
-    ]
+fn table(columns: &[Column]) -> Table {
+    Table::new(&columns.iter().map(|column| column.head()).collect::<Vec<_>>())
 }
 
 /// What is special about a row, in words.
@@ -210,19 +317,28 @@ pub(super) mod tests {
         let mut value = row("41-abc", "pending", false);
         value["uncertain"] = json!(true);
         value["till"] = json!("till\u{7}1");
-        let mut shown = Vec::new();
-        print_rows(&Page { rows: vec![value], next: None }, &mut columns(), true, &mut shown).unwrap();
+        let page = Page { rows: vec![value], next: None };
+        let print = |columns: &[Column]| {
+            let mut shown = Vec::new();
+            let mut view = View { columns, table: table(columns), json: false, begun: false };
+            view.print(&page, &mut shown).unwrap();
+            String::from_utf8(shown).unwrap()
+        };
         let expected = "\
 ID      STATE    LANE  TILL        BUSINESS  CODE   ACCEPTED              TRIES  MARKS
 41-abc  pending  retm  till\\u{7}1  shop      …7F3Q  2026-11-01T07:00:00Z      2  uncertain, offline
 ";
-        assert_eq!(String::from_utf8(shown).unwrap(), expected);
+        assert_eq!(print(&Column::USUAL), expected);
+        let chosen = print(&[Column::Tries, Column::Branch, Column::Date]);
+        assert_eq!(chosen, "TRIES  BRANCH  DATE\n    2  042     2026-11-01 10:00:00\n");
     }
 
     #[test]
     fn the_query_is_encoded_and_follows_the_pages() {
-        let mut pages = Pages { state: Some("parked"), lane: Some("a&b".to_owned()), after: None, limit: 5 };
+        let mut pages = Pages { state: Some("parked"), lane: Some("a&b".to_owned()), limit: 5, ..Pages::default() };
         assert_eq!(pages.path(), "/api/v1/redemptions?limit=5&state=parked&lane=a%26b");
+        pages.wanted = vec![("till", "till 1".to_owned()), ("newest", "true".to_owned())];
+        assert!(pages.path().ends_with("&lane=a%26b&till=till%201&newest=true"));
         pages.after = Some(41);
         assert!(pages.path().ends_with("&after=41"));
     }

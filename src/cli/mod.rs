@@ -1,12 +1,14 @@
 //! Commands and exit codes.
 
 mod act;
+mod ages;
 mod args;
 mod ask;
 mod certificate;
 mod check;
 mod exit;
 mod list;
+mod options;
 mod password;
 mod rehearse;
 mod report;
@@ -16,16 +18,18 @@ mod service_user;
 mod show;
 mod status;
 mod table;
+mod terminal;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::{BufWriter, Write};
 
 use clap::{CommandFactory, Parser};
 
-pub use args::{
-    CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs, VoidArgs,
-};
+pub use args::{CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs};
 pub use exit::{CliError, Exit};
+pub use list::Column;
+pub use options::{FlushArgs, HandledArgs, Shown, StatusArgs, VoidArgs, Wanted};
 
 use crate::sandbox::{SandboxArgs, SandboxError};
 
@@ -66,12 +70,13 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
     match cli.command {
         Command::Run => run::run(file).await,
         Command::Check(args) => check::check(file.as_deref(), &args, json, out).await,
-        Command::Status => status::status(&daemon()?, json, out).await,
+        Command::Status(args) => status::status(&daemon()?, args, json, out).await,
         Command::List(args) => list::list(&daemon()?, &args, json, out).await,
         Command::Show(args) => show::show(&daemon()?, &args, json, out).await,
         Command::Retry(args) => act::retry(&daemon()?, args, json, out).await,
-        Command::Void(args) => act::void(&daemon()?, &args, json, out).await,
-        Command::Flush(args) => act::tell(&daemon()?, act::Order::Flush, &args, json, out).await,
+        Command::Void(args) => act::void(&daemon()?, args, json, out).await,
+        Command::Handled(args) => act::handled(&daemon()?, args, json, out).await,
+        Command::Flush(args) => act::flush(&daemon()?, args, json, out).await,
         Command::Hold(args) => act::tell(&daemon()?, act::Order::Hold, &args, json, out).await,
         Command::Release(args) => act::tell(&daemon()?, act::Order::Release, &args, json, out).await,
         Command::HashPassword => password::hash(json, out),

@@ -69,6 +69,7 @@ fn exit_of_state(error: &StoreError) -> Exit {
         StoreError::Newer { .. } | StoreError::Foreign { .. } | StoreError::OldSqlite { .. } => Exit::Config,
         StoreError::File { .. }
         | StoreError::Damaged(_)
+        | StoreError::Unsynced { .. }
         | StoreError::NoRoomToRescue { .. }
         | StoreError::Pragma { .. }
         | StoreError::Random(_)

@@ -2,14 +2,27 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::ages::ages;
 use super::ask::Daemon;
 use super::exit::CliError;
+use super::options::StatusArgs;
 use super::table::{Align, Table, count, duration, paragraph};
+use super::terminal;
+use crate::message::Cause;
 use crate::store::Counts;
+
+/// How often `--watch` looks.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+const PATH: &str = "/api/v1/status";
+
+/// The cursor at the top of an empty screen.
+const CLEARED: &str = "\u{1b}[H\u{1b}[2J";
 
 /// Where the text beside a label begins.
 const INDENT: usize = 10;
@@ -64,19 +77,81 @@ struct Lane {
 }
 
 /// `redeemd status`
-pub(super) async fn status(daemon: &Daemon, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    let value = daemon.get("/api/v1/status").await?;
-    if json {
-        writeln!(out, "{value}")?;
-    } else {
-        out.write_all(render(&value)?.as_bytes())?;
+pub(super) async fn status(daemon: &Daemon, args: StatusArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    if args.ages {
+        return ages(daemon, json, out).await;
     }
-    Ok(())
+    if args.check {
+        return check(&daemon.get(PATH).await?, json, out);
+    }
+    loop {
+        let value = daemon.get(PATH).await?;
+        if args.watch && terminal::is_terminal() {
+            out.write_all(CLEARED.as_bytes())?;
+        }
+        if json {
+            writeln!(out, "{value}")?;
+        } else {
+            out.write_all(render(&value)?.as_bytes())?;
+        }
+        if !args.watch {
+            return Ok(());
+        }
+        out.flush()?;
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+/// `--check`: nothing and 0 when all is well.
+fn check(value: &Value, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let needs = needs(&read(value)?);
+    if json {
+        writeln!(out, "{}", serde_json::json!({ "needs": needs }))?;
+    } else {
+        for need in &needs {
+            out.write_all(paragraph("", need, 0).as_bytes())?;
+        }
+    }
+    if needs.is_empty() { Ok(()) } else { Err(CliError::SaidAlready) }
+}
+
+/// What does not end by itself.
+fn needs(status: &Status) -> Vec<String> {
+    let mut needs = Vec::new();
+    if !status.storage.ok || !status.storage.detail.is_empty() {
+        needs.push(format!("storage: {}", storage(&status.storage)));
+    }
+    if !status.clock_trusted {
+        needs.push("the clock is not synchronised: check NTP".to_owned());
+    }
+    if !balance(&status.counts) {
+        needs.push(format!("the books do not balance: {}", books(&status.counts)));
+    }
+    if status.counts.parked > 0 {
+        let parked = count(status.counts.parked);
+        needs.push(format!("{parked} parked: decide with `retry` or `void`; `redeemd list --state parked`"));
+    }
+    needs.extend(status.reload_faults.iter().map(|fault| format!("the settings on disk were refused: {fault}")));
+    for lane in &status.lanes {
+        let Some(cause) = lane.cause.as_deref().filter(|word| needs_a_person(word)) else { continue };
+        let words = lane.explanation.as_deref().unwrap_or(cause);
+        needs.push(format!("{} is {}: {words}", lane.name, lane.link));
+    }
+    needs
+}
+
+/// A cause that a newer daemon knows may need one.
+fn needs_a_person(word: &str) -> bool {
+    Cause::from_word(word).is_none_or(Cause::needs_a_person)
+}
+
+fn read(value: &Value) -> Result<Status, CliError> {
+    Status::deserialize(value)
+        .map_err(|error| CliError::Internal(format!("the daemon's status cannot be read: {error}")))
 }
 
 fn render(value: &Value) -> Result<String, CliError> {
-    let status = Status::deserialize(value)
-        .map_err(|error| CliError::Internal(format!("the daemon's status cannot be read: {error}")))?;
+    let status = read(value)?;
     let mut text = head(&status);
     text.push('\n');
     text.push_str(&lane_table(&status.lanes));
@@ -113,8 +188,7 @@ fn head(status: &Status) -> String {
 /// The balance in a line, and loudly where it does not hold.
 pub(super) fn books(counts: &CountsView) -> String {
     let CountsView { accepted, pending, confirmed, declined, parked, voided } = *counts;
-    let balance = Counts { accepted, pending, confirmed, declined, parked, voided }.balance();
-    let sign = if balance { "=" } else { "IS NOT" };
+    let sign = if balance(counts) { "=" } else { "IS NOT" };
     let mut text = String::new();
     // Writing to a String cannot fail.
     write!(
@@ -129,6 +203,11 @@ pub(super) fn books(counts: &CountsView) -> String {
     )
     .unwrap_or_default();
     text
+}
+
+fn balance(counts: &CountsView) -> bool {
+    let CountsView { accepted, pending, confirmed, declined, parked, voided } = *counts;
+    Counts { accepted, pending, confirmed, declined, parked, voided }.balance()
 }
 
 fn storage(storage: &Storage) -> String {
@@ -150,7 +229,8 @@ fn lane_table(lanes: &[Lane]) -> String {
         ("ON THE WIRE", Align::Right),
         ("CAUSE", Align::Left),
         ("SINCE", Align::Left),
-    ]);
+    ])
+    .coloured(terminal::has_colours());
     for lane in lanes {
         table.row(&[
             lane.name.clone(),
@@ -240,6 +320,26 @@ retm is down: the provider cannot be reached; look at the line
         for part in expected {
             assert!(text.contains(part), "{part}\n{text}");
         }
+    }
+
+    #[test]
+    fn a_check_says_what_does_not_end_by_itself_and_nothing_when_all_is_well() {
+        let mut value = sample();
+        value["counts"]["parked"] = json!(0);
+        value["counts"]["accepted"] = json!(1203);
+        let checked = |value: &Value| {
+            let mut out = Vec::new();
+            let done = check(value, false, &mut out);
+            (done.is_ok(), String::from_utf8(out).unwrap())
+        };
+        assert_eq!(checked(&value), (true, String::new()), "a line that is down comes back by itself");
+        value["lanes"][0]["cause"] = json!("credential");
+        value["storage"] = json!({"ok": true, "detail": "a database was salvaged"});
+        let (is_well, text) = checked(&value);
+        assert!(!is_well && text.contains("retm is down") && text.contains("salvaged"), "{text}");
+        value["lanes"][0]["cause"] = json!("a cause of tomorrow");
+        assert!(!checked(&value).0);
+        assert_eq!(needs(&read(&sample()).unwrap()).len(), 1, "one is parked");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Plain text for people: aligned tables, wrapped paragraphs, counts and durations; safe to show.
 
-use crate::text::escaped;
+use std::time::Duration;
 
-/// The narrowest and the widest text, in columns.
-const WIDTH_MIN: usize = 40;
-const WIDTH_MAX: usize = 120;
+use unicode_width::UnicodeWidthStr;
+
+use super::terminal::{colour, width};
+use crate::message::{Language, grouped, short};
+use crate::text::escaped;
 
 /// How a column stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,19 +20,25 @@ pub(super) enum Align {
 pub(super) struct Table {
     columns: Vec<(&'static str, Align, usize)>,
     rows: Vec<Vec<String>>,
+    is_coloured: bool,
 }
 
 impl Table {
     pub(super) fn new(columns: &[(&'static str, Align)]) -> Self {
         let columns = columns.iter().map(|(name, align)| (*name, *align, name.len())).collect();
-        Self { columns, rows: Vec::new() }
+        Self { columns, rows: Vec::new(), is_coloured: false }
+    }
+
+    /// The words that say how something stands have colours, if they are wanted.
+    pub(super) fn coloured(self, is_coloured: bool) -> Self {
+        Self { is_coloured, ..self }
     }
 
     /// Adds a row of as many cells as there are columns; strings from outside are made safe here.
     pub(super) fn row(&mut self, cells: &[String]) {
         let cells: Vec<String> = cells.iter().map(|cell| escaped(cell).into_owned()).collect();
         for (column, cell) in self.columns.iter_mut().zip(&cells) {
-            column.2 = column.2.max(cell.chars().count());
+            column.2 = column.2.max(cell.width());
         }
         self.rows.push(cells);
     }
@@ -48,7 +56,11 @@ impl Table {
     fn line<'a>(&self, cells: impl Iterator<Item = &'a str>) -> String {
         let mut line = String::new();
         for ((_, align, width), cell) in self.columns.iter().zip(cells) {
-            let padding = " ".repeat(width - cell.chars().count().min(*width));
+            let padding = " ".repeat(width - cell.width().min(*width));
+            let cell = match colour(cell).filter(|_| self.is_coloured) {
+                Some(colour) => &format!("\u{1b}[{colour}m{cell}\u{1b}[0m"),
+                None => cell,
+            };
             match align {
                 Align::Left => line.extend([cell, &padding, "  "]),
                 Align::Right => line.extend([&padding, cell, "  "]),
@@ -77,7 +89,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let Some(line) = lines.last_mut() else { break };
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+        if !line.is_empty() && line.width() + 1 + word.width() > width {
             lines.push(word.to_owned());
         } else {
             if !line.is_empty() {
@@ -89,33 +101,14 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    columns.unwrap_or(80).clamp(WIDTH_MIN, WIDTH_MAX)
-}
-
 /// `1234567` as `1,234,567`.
 pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    grouped(number)
 }
 
 /// Seconds in the two largest units.
 pub(super) fn duration(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{minutes} min {} s", seconds % 60),
-        3600..86_400 => format!("{hours} h {} min", minutes % 60),
-        86_400.. => format!("{days} d {} h", hours % 24),
-    }
+    short(Duration::from_secs(seconds), Language::English)
 }
 
 #[cfg(test)]
@@ -131,6 +124,22 @@ mod tests {
         assert_eq!(header, "ID       TRIES  NOTE\n");
         assert_eq!(rows, "1-abc        2\n22-é   1234567  x\n");
         assert_eq!(table.take_rows(), "");
+    }
+
+    #[test]
+    fn columns_stand_by_what_a_terminal_shows_of_a_text() {
+        let mut table = Table::new(&[("TILL", Align::Left), ("N", Align::Left)]);
+        // A vowel sign stands above its letter and takes no column; a wide character takes two.
+        table.row(&["مُكافأة".into(), "1".into()]);
+        table.row(&["漢字".into(), "2".into()]);
+        assert_eq!(table.take_rows(), "مُكافأة  1\n漢字    2\n");
+    }
+
+    #[test]
+    fn colours_take_no_column_and_other_words_have_none() {
+        let mut table = Table::new(&[("STATE", Align::Left), ("N", Align::Left)]).coloured(true);
+        table.row(&["parked".into(), "x".into()]);
+        assert_eq!(table.take_rows(), "\u{1b}[33mparked\u{1b}[0m  x\n");
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! What a till is told: the contract's plain success and its refusals, in words that a cashier can read.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
+use super::date::date_is_possible;
 use crate::clock::rfc3339;
+use crate::message::{Language, Refusal};
 use crate::redemption::RewardCode;
 
 /// What the contract's own refusal of a used code says; tills look for it.
@@ -35,45 +40,26 @@ pub fn refusal(message: &str, errors: &[String]) -> Bytes {
 /// the cashier finds on the receipt; where it does not look like a time, ours stands in for it.
 #[must_use]
 pub fn used(code: &RewardCode, date: &str, accepted_at_ms: i64, till: &str) -> String {
-    let when = if looks_like_a_date(date) { date.to_owned() } else { rfc3339(accepted_at_ms) };
-    format!("Reward {} {MESSAGE_HAS_BEEN_USED} on {when} at {till}", code.masked())
-}
-
-/// `yyyy-MM-dd HH:mm:ss`.
-fn looks_like_a_date(text: &str) -> bool {
-    const FORM: &[u8] = b"0000-00-00 00:00:00";
-    let fits = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
-    text.len() == FORM.len() && text.bytes().zip(FORM).all(fits)
+    let when = if date_is_possible(date) { date.to_owned() } else { rfc3339(accepted_at_ms) };
+    Refusal::Used { code: code.masked(), when, till: till.to_owned() }.text(Language::English)
 }
 
 /// Nothing is accepted while the line is down.
 #[must_use]
 pub fn limit_not_accepting() -> String {
-    "the line to the provider is down, and this store accepts nothing offline".to_owned()
+    Refusal::NotAccepting.text(Language::English)
 }
 
 /// The offline limit on rows.
 #[must_use]
 pub fn limit_pending(waiting: u64) -> String {
-    format!("offline limit reached: {waiting} redemptions are waiting for the line")
+    Refusal::LimitPending { waiting }.text(Language::English)
 }
 
 /// The offline limit on time.
 #[must_use]
 pub fn limit_outage(outage: Duration) -> String {
-    format!("offline limit reached: the line has been down for {}", in_words(outage))
-}
-
-/// A duration in its largest whole unit up to hours.
-fn in_words(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (count, unit) = match seconds {
-        s if s >= 3600 && s.is_multiple_of(3600) => (s / 3600, "hour"),
-        s if s >= 60 && s.is_multiple_of(60) => (s / 60, "minute"),
-        s => (s, "second"),
-    };
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {unit}{plural}")
+    Refusal::LimitOutage { outage_s: outage.as_secs() }.text(Language::English)
 }
 
 /// What a body is, seen from the contract.
@@ -90,25 +76,11 @@ pub enum Shape {
 /// Looks at a provider's body.
 #[must_use]
 pub fn shape(body: &[u8]) -> Shape {
-    #[derive(Deserialize)]
-    struct Known {
-        #[serde(default, deserialize_with = "present")]
-        message: bool,
-        #[serde(default, deserialize_with = "present")]
-        errors: bool,
-    }
-    // A derived struct would read an array too.
-    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Shape::Foreign;
-    }
-    match serde_json::from_slice::<Known>(body) {
-        Ok(Known { message: false, errors: false }) => Shape::Object,
-        Ok(_) => Shape::Refusal,
+    // As the verdict reads it: with a byte order mark, with numbers that no type holds, with a field twice.
+    let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    match serde_json::from_slice::<BTreeMap<Cow<'_, str>, &RawValue>>(json) {
+        Ok(members) if members.contains_key("message") || members.contains_key("errors") => Shape::Refusal,
+        Ok(_) => Shape::Object,
         Err(_) => Shape::Foreign,
     }
-}
-
-/// A field is there, whatever it holds.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    serde::de::IgnoredAny::deserialize(deserializer).map(|_| true)
 }

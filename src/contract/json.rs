@@ -1,13 +1,17 @@
 //! A JSON text read strictly: no field twice in an object, a bounded depth, and where a key stands.
+//!
+//! What the gateway does not read need not be readable to it: a number beyond any range or half a surrogate pair in a
+//! further field is forwarded as it came.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, de::DeserializeSeed};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
+use serde_json::value::RawValue;
 
 /// How deep objects and arrays may lie in each other.
 const DEPTH_MAX: usize = 32;
@@ -17,135 +21,132 @@ const DEPTH_MAX: usize = 32;
 pub(super) enum Found<'a> {
     /// A string, unescaped.
     Text(Cow<'a, str>),
-    /// An object: the fields of the outermost one in their order; those of inner ones are looked at but not kept.
-    Object(Vec<(Cow<'a, str>, Found<'a>)>),
+    /// A string that holds half a surrogate pair: no text of Unicode.
+    HalfText,
     /// Anything else, by its name with its article.
     Other(&'static str),
 }
 
 /// A whole text.
-pub(super) struct Tree<'a> {
-    /// The outermost value.
-    pub(super) found: Found<'a>,
-    /// Whether an inner object names a field twice.
-    pub(super) nested_twice: bool,
+pub(super) enum Tree<'a> {
+    /// An object: its fields in their order, and whether an inner object names a field twice.
+    Object(Vec<(Cow<'a, str>, Found<'a>)>, bool),
+    /// Anything else, by its name with its article.
+    Other(&'static str),
 }
 
 /// Reads `text`; `Err` says what is wrong with its syntax and where, and repeats nothing of it.
 pub(super) fn read(text: &str) -> Result<Tree<'_>, String> {
-    let mut nested_twice = false;
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Value { depth: 0, nested_twice: &mut nested_twice };
-    let found = value.deserialize(&mut reader).and_then(|found| reader.end().map(|()| found));
-    match found {
-        Ok(found) => Ok(Tree { found, nested_twice }),
-        Err(error) => Err(in_words(&error)),
+    if depth(text) > DEPTH_MAX {
+        return Err(format!("the JSON is nested deeper than {DEPTH_MAX} levels"));
     }
+    if !text.trim_ascii_start().starts_with('{') {
+        let whole: &RawValue = serde_json::from_str(text).map_err(|error| in_words(&error))?;
+        return Ok(Tree::Other(kind(whole)));
+    }
+    let Members(members) = serde_json::from_str(text).map_err(|error| in_words(&error))?;
+    let nested_twice = members.iter().any(|(_, value)| names_twice(value));
+    Ok(Tree::Object(members.into_iter().map(|(name, value)| (name, found(value))).collect(), nested_twice))
 }
 
 fn in_words(error: &serde_json::Error) -> String {
     match error.classify() {
         Category::Eof => "the body ends in the middle of the JSON".to_owned(),
-        Category::Data => format!("the JSON is nested deeper than {DEPTH_MAX} levels"),
-        Category::Syntax | Category::Io => {
+        Category::Data | Category::Syntax | Category::Io => {
             format!("the body is not valid JSON (line {}, column {})", error.line(), error.column())
         }
     }
 }
 
-/// Reads one value at its depth.
-struct Value<'s> {
-    depth: usize,
-    nested_twice: &'s mut bool,
+/// How deep brackets lie in each other outside of strings, whether or not the text is valid.
+fn depth(text: &str) -> usize {
+    let (mut deepest, mut depth, mut at) = (0, 0usize, 0);
+    while let Some(byte) = text.as_bytes().get(at) {
+        match byte {
+            b'"' => at = string_end(text, at) - 1,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        at += 1;
+    }
+    deepest
 }
 
-impl Value<'_> {
-    /// For a value inside of this one.
-    fn inner(&mut self) -> Value<'_> {
-        Value { depth: self.depth + 1, nested_twice: self.nested_twice }
-    }
+const AN_OBJECT: &str = "an object";
+const AN_ARRAY: &str = "an array";
+const A_STRING: &str = "a string";
 
-    fn bounded<E: serde::de::Error>(&self) -> Result<(), E> {
-        if self.depth < DEPTH_MAX { Ok(()) } else { Err(E::custom("too deep")) }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Value<'_> {
-    type Value = Found<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found<'de>, D::Error> {
-        deserializer.deserialize_any(self)
+/// What a valid value is.
+fn kind(value: &RawValue) -> &'static str {
+    match value.get().as_bytes().first() {
+        Some(b'{') => AN_OBJECT,
+        Some(b'[') => AN_ARRAY,
+        Some(b'"') => A_STRING,
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
     }
 }
 
-impl<'de> Visitor<'de> for Value<'_> {
-    type Value = Found<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+fn found(value: &RawValue) -> Found<'_> {
+    match kind(value) {
+        A_STRING => serde_json::from_str(value.get()).map_or(Found::HalfText, |Text(text)| Found::Text(text)),
+        other => Found::Other(other),
     }
+}
 
-    fn visit_unit<E>(self) -> Result<Found<'de>, E> {
-        Ok(Found::Other("null"))
+/// Whether an object within `value` names a field twice. The depth is bounded by now.
+fn names_twice(value: &RawValue) -> bool {
+    match kind(value) {
+        AN_OBJECT => serde_json::from_str(value.get()).is_ok_and(|Members(members)| {
+            let mut seen = HashSet::new();
+            members.iter().any(|(name, value)| !seen.insert(name) || names_twice(value))
+        }),
+        AN_ARRAY => {
+            serde_json::from_str(value.get()).is_ok_and(|Items(items)| items.iter().any(|item| names_twice(item)))
+        }
+        _ => false,
     }
+}
 
-    fn visit_bool<E>(self, _: bool) -> Result<Found<'de>, E> {
-        Ok(Found::Other("a boolean"))
-    }
+/// An object's members, its values unread.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-    fn visit_i64<E>(self, _: i64) -> Result<Found<'de>, E> {
-        Ok(Found::Other("a number"))
-    }
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Members<'de>;
 
-    fn visit_u64<E>(self, _: u64) -> Result<Found<'de>, E> {
-        Ok(Found::Other("a number"))
-    }
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(AN_OBJECT)
+            }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Found<'de>, E> {
-        Ok(Found::Other("a number"))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Found<'de>, E> {
-        Ok(Found::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Found<'de>, E> {
-        Ok(Found::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Found<'de>, A::Error> {
-        self.bounded()?;
-        while items.next_element_seed(self.inner())?.is_some() {}
-        Ok(Found::Other("an array"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Found<'de>, A::Error> {
-        self.bounded()?;
-        let mut kept = Vec::new();
-        let mut seen = HashSet::new();
-        while let Some(Key(name)) = entries.next_key()? {
-            let found = entries.next_value_seed(self.inner())?;
-            if self.depth == 0 {
-                kept.push((name, found));
-            } else if !seen.insert(name) {
-                *self.nested_twice = true;
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some((key, value)) = entries.next_entry::<&RawValue, &RawValue>()? {
+                    members.push((name(key), value));
+                }
+                Ok(Members(members))
             }
         }
-        Ok(Found::Object(kept))
+        deserializer.deserialize_map(Reader)
     }
 }
 
-/// An object's key, borrowed where it has no escapes.
-struct Key<'a>(Cow<'a, str>);
+/// An array's items, unread.
+#[derive(Deserialize)]
+struct Items<'a>(#[serde(borrow)] Vec<&'a RawValue>);
 
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut twice = false;
-        match deserializer.deserialize_str(Value { depth: 0, nested_twice: &mut twice })? {
-            Found::Text(name) => Ok(Self(name)),
-            Found::Object(_) | Found::Other(_) => Err(D::Error::custom("a key is a string")),
-        }
-    }
+/// A string, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A key's name; one that is no text of Unicode stands for itself as it is written.
+fn name(key: &RawValue) -> Cow<'_, str> {
+    serde_json::from_str(key.get()).map_or(Cow::Borrowed(key.get()), |Text(name)| name)
 }
 
 /// Where the first key `name` of the outermost object stands in `text`, quotes included. `text` must be valid JSON.
@@ -188,5 +189,5 @@ fn string_end(text: &str, start: usize) -> usize {
 }
 
 fn decoded_is(quoted: &str, name: &str) -> bool {
-    serde_json::from_str::<Key<'_>>(quoted).is_ok_and(|Key(decoded)| decoded == name)
+    serde_json::from_str(quoted).is_ok_and(|Text(decoded)| decoded == name)
 }

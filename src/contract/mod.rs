@@ -1,18 +1,22 @@
 //! The wire: parse a till's request, shape an answer or a refusal.
 
 mod answer;
+mod date;
 mod json;
 
 pub use answer::{
     MESSAGE_HAS_BEEN_USED, Shape, accepted, limit_not_accepting, limit_outage, limit_pending, refusal, shape, used,
 };
 
+pub use date::{DATE_IMPOSSIBLE, date_is_possible};
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::fold;
 use crate::redemption::{Request, RewardCode};
-use json::Found;
+use json::{Found, Tree};
 
 /// The longest value of a field, in bytes.
 pub const FIELD_BYTES_MAX: usize = 256;
@@ -63,7 +67,24 @@ pub struct Check {
 
 /// Reads a till's Redeem; `Err` names every fault at once.
 pub fn parse(bytes: Bytes) -> Result<Request, Faults> {
-    let (values, body) = read(bytes, [REWARD_CODE, BUSINESS, BRANCH, DATE, TIMESTAMP])?;
+    read_request(bytes, How::Strictly)
+}
+
+/// Reads a Redeem that was accepted before, from the store or another gateway's export: what is asked of tills since
+/// then must not lose it.
+pub fn parse_accepted(bytes: Bytes) -> Result<Request, Faults> {
+    read_request(bytes, How::AsAccepted)
+}
+
+/// How much is asked of a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Strictly,
+    AsAccepted,
+}
+
+fn read_request(bytes: Bytes, how: How) -> Result<Request, Faults> {
+    let (values, body) = read(bytes, [REWARD_CODE, BUSINESS, BRANCH, DATE, TIMESTAMP], how)?;
     let [reward_code, business_refrence, branch_id, date, timestamp] = values;
     let reward_code = RewardCode::new(reward_code);
     Ok(Request { reward_code, business_refrence, branch_id, date, timestamp, body })
@@ -71,19 +92,22 @@ pub fn parse(bytes: Bytes) -> Result<Request, Faults> {
 
 /// Reads a till's Check Reward; `Err` names every fault at once.
 pub fn parse_check(bytes: Bytes) -> Result<Check, Faults> {
-    let ([reward_code, business_refrence], body) = read(bytes, [REWARD_CODE, BUSINESS])?;
+    let ([reward_code, business_refrence], body) = read(bytes, [REWARD_CODE, BUSINESS], How::Strictly)?;
     Ok(Check { reward_code: RewardCode::new(reward_code), business_refrence, body })
 }
 
 /// The values of the `required` fields and the bytes to forward.
-fn read<const N: usize>(bytes: Bytes, required: [&str; N]) -> Result<([String; N], Bytes), Faults> {
+fn read<const N: usize>(bytes: Bytes, required: [&str; N], how: How) -> Result<([String; N], Bytes), Faults> {
     let text = std::str::from_utf8(&bytes)
         .map_err(|error| Faults::one(format!("the body is not UTF-8 (at byte {})", error.valid_up_to())))?;
     let (mut fields, nested_twice) = top_level(text)?;
     let renamed = take_our_spelling(&mut fields);
     let mut faults = spelling_faults(renamed);
+    if how == How::Strictly {
+        faults.extend(twin_faults(&fields, &required));
+    }
     faults.extend(double_faults(&fields, &required, nested_twice));
-    let values = required.map(|name| match value_of(&fields, name) {
+    let values = required.map(|name| match value_of(&fields, name, how) {
         Ok(value) => value,
         Err(fault) => {
             faults.push(fault);
@@ -110,11 +134,9 @@ fn top_level(text: &str) -> Result<(Fields<'_>, bool), Faults> {
     if text.starts_with('\u{feff}') {
         return Err(Faults::one("the body begins with a byte order mark: send plain UTF-8"));
     }
-    let tree = json::read(text).map_err(Faults::one)?;
-    match tree.found {
-        Found::Object(fields) => Ok((fields, tree.nested_twice)),
-        Found::Text(_) => Err(Faults::one("the body must be a JSON object, not a string")),
-        Found::Other(kind) => Err(Faults::one(format!("the body must be a JSON object, not {kind}"))),
+    match json::read(text).map_err(Faults::one)? {
+        Tree::Object(fields, nested_twice) => Ok((fields, nested_twice)),
+        Tree::Other(kind) => Err(Faults::one(format!("the body must be a JSON object, not {kind}"))),
     }
 }
 
@@ -149,6 +171,28 @@ fn spelling_faults(spelling: Spelling) -> Vec<String> {
     }
 }
 
+/// A field beside one of the contract's that differs in case, dashes or underscores alone: whoever reads names less
+/// strictly than we do would take the one or the other.
+fn twin_faults(fields: &Fields<'_>, required: &[&str]) -> Vec<String> {
+    let bare = |name: &str| fold::code(name).replace(['_', '-', ' '], "");
+    let others: Vec<String> = fields
+        .iter()
+        .filter(|(name, _)| !required.contains(&name.as_ref()) && name != BUSINESS_SPELLED_RIGHT)
+        .map(|(name, _)| bare(name))
+        .collect();
+    let has_twin = |name: &&&str| {
+        let is_there = fields.iter().any(|(field, _)| field == **name);
+        let right = if **name == BUSINESS { bare(BUSINESS_SPELLED_RIGHT) } else { String::new() };
+        is_there && others.iter().any(|other| *other == bare(name) || !right.is_empty() && *other == right)
+    };
+    required
+        .iter()
+        .filter(|_| !others.is_empty())
+        .filter(has_twin)
+        .map(|name| format!("{name} is there in another spelling too: send {name} alone"))
+        .collect()
+}
+
 /// One fault for each required field that is there twice, and one for all the others together.
 fn double_faults(fields: &Fields<'_>, required: &[&str], nested_twice: bool) -> Vec<String> {
     let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_ref()).collect();
@@ -171,17 +215,19 @@ fn same_pair<'a>(pair: &[&'a str]) -> Option<&'a str> {
 }
 
 /// The value of a required field, or what is wrong with it.
-fn value_of(fields: &Fields<'_>, name: &str) -> Result<String, String> {
+fn value_of(fields: &Fields<'_>, name: &str, how: How) -> Result<String, String> {
     let text = match fields.iter().find(|(field, _)| field == name) {
         None => return Err(format!("{name} is missing")),
         Some((_, Found::Text(text))) => text,
-        Some((_, Found::Object(_))) => return Err(format!("{name} must be a string, not an object")),
+        Some((_, Found::HalfText)) => return Err(format!("{name} contains half a character (a lone surrogate)")),
         Some((_, Found::Other(kind))) => return Err(format!("{name} must be a string, not {kind}")),
     };
+    let names_something = how == How::Strictly && (name == REWARD_CODE || name == BUSINESS);
     match text.len() {
         0 => Err(format!("{name} is empty")),
         bytes if bytes > FIELD_BYTES_MAX => Err(format!("{name} is longer than {FIELD_BYTES_MAX} bytes")),
         _ if text.chars().any(char::is_control) => Err(format!("{name} contains a control character")),
+        _ if names_something && fold::is_blank(text) => Err(format!("{name} is empty: nothing in it can be seen")),
         _ => Ok(text.clone().into_owned()),
     }
 }

@@ -122,7 +122,76 @@ fn bytes_that_are_no_text_are_refused_with_their_place() {
 
 #[test]
 fn a_lone_surrogate_is_no_text() {
-    assert!(faults(&GOOD.replace("\"7\"", "\"\\ud800\""))[0].starts_with("the body is not valid JSON"));
+    let told = |field: &str| vec![format!("{field} contains half a character (a lone surrogate)")];
+    assert_eq!(faults(&GOOD.replace("\"7\"", "\"\\ud800\"")), told("branch_id"));
+    assert_eq!(faults(&GOOD.replace("9876543210", "98\\uDC00")), told("reward_code"));
+}
+
+#[test]
+fn what_is_not_read_need_not_be_readable_and_is_forwarded_as_it_came() {
+    for further in [
+        r#""x":1e400"#,
+        r#""x":-1E+999"#,
+        r#""x":123456789012345678901234567890.5"#,
+        r#""x":"\ud800""#,
+        r#""x":["\udc00",{"y":"\ud83d-"}]"#,
+        r#""\ud800":1"#,
+        r#""x":{"\ud800":1e999,"y":[]}"#,
+    ] {
+        let body = GOOD.replacen('{', &format!("{{{further},"), 1);
+        assert_eq!(parsed(&body).body, body.as_bytes(), "{further}");
+    }
+    for broken in [r#""x":1e"#, r#""x":"\ud80""#, r#""x":01"#, r#""x":.5"#, "\"x\":\"\t\"", r#""x":"\q""#] {
+        let body = GOOD.replacen('{', &format!("{{{broken},"), 1);
+        assert!(faults(&body)[0].starts_with("the body is not valid JSON"), "{broken}");
+    }
+    for twice in [r#""x":1e400,"x":1"#, r#""\ud800":1,"\ud800":2"#, r#""y":[{"a":1e400,"a":2}]"#] {
+        let body = GOOD.replacen('{', &format!("{{{twice},"), 1);
+        let told = ["a field that the contract does not name appears more than once in its object"];
+        assert_eq!(faults(&body), told, "{twice}");
+    }
+}
+
+#[test]
+fn a_code_of_which_nothing_can_be_seen_is_empty() {
+    for (field, value) in [("reward_code", "9876543210"), ("business_refrence", "shop")] {
+        for blank in [" ", "\u{a0}\u{3000}", "\u{200b}", "\u{200f}\u{200e}", "\u{feff}", "\u{ad}", "\u{2800} \u{fe0f}"]
+        {
+            let body = GOOD.replace(value, blank);
+            assert_eq!(faults(&body), [format!("{field} is empty: nothing in it can be seen")]);
+            let check = format!(r#"{{"reward_code":"1","business_refrence":"1","{field}":"{blank}"}}"#);
+            assert!(parse_check(Bytes::from(check)).is_err());
+            assert!(parse_accepted(Bytes::from(body)).is_ok(), "what was accepted stays");
+        }
+    }
+    assert_eq!(parsed(&GOOD.replace("9876543210", " \u{200f}9 ")).reward_code.reveal(), " \u{200f}9 ");
+}
+
+#[test]
+fn a_twin_of_one_of_the_contracts_fields_is_a_fault() {
+    for (twin, field) in [
+        ("Reward_Code", "reward_code"),
+        ("rewardCode", "reward_code"),
+        ("RewardCode", "reward_code"),
+        ("REWARD-CODE", "reward_code"),
+        ("reward_code ", "reward_code"),
+        ("ｒeward_code", "reward_code"),
+        ("Business_Refrence", "business_refrence"),
+        ("BusinessReference", "business_refrence"),
+        ("branchId", "branch_id"),
+        ("Date", "date"),
+        ("time_stamp", "timestamp"),
+    ] {
+        let body = GOOD.replacen('{', &format!("{{\"{twin}\":\"1\","), 1);
+        assert_eq!(faults(&body), [format!("{field} is there in another spelling too: send {field} alone")], "{twin}");
+        assert!(parse_accepted(Bytes::from(body)).is_ok(), "what was accepted stays");
+    }
+    let alone = GOOD.replace("reward_code", "Reward_Code");
+    assert_eq!(faults(&alone), ["reward_code is missing"]);
+    for other in ["reward_codes", "my_reward_code", "dates", "x"] {
+        let body = GOOD.replacen('{', &format!("{{\"{other}\":\"1\","), 1);
+        assert_eq!(parsed(&body).body, body.as_bytes(), "{other}");
+    }
 }
 
 #[test]
@@ -181,6 +250,8 @@ fn a_providers_body_is_told_by_its_shape() {
         (" {\"data\":{\"message\":1}}", Shape::Object),
         ("{\"message\":null}", Shape::Refusal),
         ("{\"errors\":[]}", Shape::Refusal),
+        ("\u{feff}{\"x\":1e400}", Shape::Object),
+        ("{\"message\":\"\\ud800\",\"message\":1}", Shape::Refusal),
     ] {
         assert_eq!(shape(body.as_bytes()), expected, "{body}");
     }

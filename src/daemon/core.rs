@@ -72,7 +72,7 @@ impl<R: Road + Clone> Core<R> {
         };
         let admin = Arc::new(Admin::new(queue.clone(), info));
         admin.set_rules(admin::Rules::of(settings, credentials_dir.clone()));
-        let upkeep = Upkeep::new(notify, settings.retention.settled);
+        let upkeep = Upkeep::new(notify, retention(settings));
         let (queue, clock, credentials_dir) = (queue.clone(), clock.clone(), credentials_dir.clone());
         let mut lanes = Lanes::new(&settings.gateway.name, parts);
         lanes.set(settings, Broken::IsHeld).await?;
@@ -120,7 +120,7 @@ impl<R: Road + Clone> Core<R> {
         self.queue.set_offline(settings.offline.clone());
         self.intake.reload(settings);
         self.admin.set_rules(admin::Rules::of(settings, self.credentials_dir.clone()));
-        self.upkeep.set_retention(settings.retention.settled);
+        self.upkeep.set_retention(retention(settings));
         Ok(())
     }
 
@@ -133,4 +133,9 @@ impl<R: Road + Clone> Core<R> {
         }
         self.lanes.stop().await;
     }
+}
+
+fn retention(settings: &Settings) -> crate::store::Retention {
+    let crate::settings::Retention { settled, codes } = settings.retention;
+    crate::store::Retention { settled, codes }
 }

@@ -1,6 +1,7 @@
 //! A lane whose provider cannot be used as the settings are: held from the start, while the others are served.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -8,14 +9,19 @@ use tokio::time::Instant;
 use crate::clock::{Clock, rfc3339};
 use crate::link::Cause;
 use crate::queue::{Gate, Lane, LaneCommand, Mailboxes, Told};
+use crate::trust::{Evidence, Trust};
 
 /// Shows why the lane is held: `why` is what is wrong with the settings or a file that they name.
 pub(super) fn show(lane: &Lane, why: &str, clock: &Clock) {
     let cause = Cause::Settings;
-    let outage = Some((Instant::now(), std::time::Duration::ZERO));
-    lane.set_gate(Gate { up: false, hopeful_from: None, outage });
+    let settings = lane.settings();
+    let outage = (Instant::now(), Duration::ZERO, true);
+    let (ask, trust, cause_now) = (false, Trust::Never, Some(cause));
+    lane.set_gate(Gate { ask, trust, cause: cause_now, outage, ..Gate::up(Evidence::new(settings.terms())) });
     lane.publish(|status| {
         status.link = "held";
+        status.drain = "held";
+        status.trust = Trust::Never.as_str();
         status.cause = Some(cause.as_str().to_owned());
         status.explanation = Some(cause.explanation().to_owned());
         status.detail = Some(why.to_owned());

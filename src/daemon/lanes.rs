@@ -12,7 +12,7 @@ use super::{DaemonError, held};
 use crate::forwarder::{self, Forwarder, MakeRoad, Road};
 use crate::intake::CheckReward;
 use crate::queue::{Lane, LaneSettings, Mailboxes};
-use crate::settings::{Provider, Settings};
+use crate::settings::Settings;
 
 /// The way to each provider, for Check Reward.
 type Roads<R> = Arc<RwLock<BTreeMap<String, R>>>;
@@ -44,10 +44,6 @@ struct Made<R> {
 enum Work<R> {
     Forwards(Box<Forwarder<R>>),
     IsHeld(Mailboxes, watch::Receiver<bool>),
-}
-
-fn of(provider: &Provider, settings: &Settings) -> LaneSettings {
-    LaneSettings { provider: provider.clone(), forward: settings.forward.clone() }
 }
 
 fn lane_of<R>(made: &[Made<R>], name: &str) -> Option<Arc<Lane>> {
@@ -92,7 +88,7 @@ impl<R: Road + Clone> Lanes<R> {
     /// # Errors
     /// A provider cannot be used, unless it is `held` for that; or the store takes nothing.
     pub(super) async fn set(&mut self, settings: &Settings, broken: Broken) -> Result<(), DaemonError> {
-        let wanted: Vec<LaneSettings> = settings.providers.iter().map(|provider| of(provider, settings)).collect();
+        let wanted: Vec<LaneSettings> = settings.providers.iter().map(|provider| LaneSettings::of(provider, settings)).collect();
         let mut begun = Vec::new();
         for settings in &wanted {
             match self.serving(&settings.provider.name) {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use crate::clock::Clock;
 use crate::notify::Notify;
 use crate::queue::{LaneCommand, Queue};
+use crate::store::Retention;
 use crate::redemption::Seq;
 
 /// How often old rows are looked for.
@@ -21,14 +22,14 @@ const PRUNE_PAUSE: Duration = Duration::from_millis(50);
 /// The timers.
 pub(super) struct Upkeep {
     notify: Arc<Notify>,
-    retention: Duration,
+    retention: Retention,
     feed: Option<tokio::time::Interval>,
     prune: tokio::time::Interval,
     work: JoinSet<()>,
 }
 
 impl Upkeep {
-    pub(super) fn new(notify: &Arc<Notify>, retention: Duration) -> Self {
+    pub(super) fn new(notify: &Arc<Notify>, retention: Retention) -> Self {
         let every = |period: Duration| {
             let mut timer = interval_at(Instant::now() + period, period);
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -44,7 +45,7 @@ impl Upkeep {
         }
     }
 
-    pub(super) fn set_retention(&mut self, retention: Duration) {
+    pub(super) fn set_retention(&mut self, retention: Retention) {
         self.retention = retention;
     }
 
@@ -84,15 +85,13 @@ async fn feed(queue: Queue, notify: Arc<Notify>) {
 }
 
 /// Old rows leave in small batches, under a clock that can be trusted.
-async fn prune(queue: Queue, clock: Clock, retention: Duration) {
-    let stamp = clock.stamp();
-    if !stamp.trusted {
+async fn prune(queue: Queue, clock: Clock, retention: Retention) {
+    if !clock.stamp().trusted {
         return;
     }
-    let settled_before_ms = stamp.unix_ms - i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
     let (mut after, mut rows) = (Seq(0), 0);
     while rows < PRUNE_ROWS_MAX {
-        let Ok(pruned) = queue.prune(settled_before_ms, after).await else { break };
+        let Ok(pruned) = queue.prune(retention, after).await else { break };
         rows += pruned.rows;
         let Some(next) = pruned.after else { break };
         after = next;

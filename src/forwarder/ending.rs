@@ -1,17 +1,20 @@
-//! From an attempt's outcome to what it means for the row, for the link, and for people.
+//! From an attempt's outcome to what it means for the row, for the lane, and for people. It is judged once.
 
+use crate::link::{Cause, Heard};
+use crate::redemption::RewardCode;
 use crate::store::{Claimed, Ended};
-use crate::verdict::{Failure, Outcome, Phase, Reply, Verdict};
+use crate::verdict::{Evidence, Failure, Outcome, Phase, Reply, Verdict, streak};
 
 /// What the row is told.
 pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
     match (outcome, verdict) {
         (Outcome::Answered(Reply { answer, .. }), Verdict::Confirmed) => Ended::Confirmed(answer.clone()),
-        (Outcome::Answered(Reply { answer, .. }), Verdict::Declined { already_used, .. }) => {
-            Ended::Declined { answer: answer.clone(), already_used: *already_used }
+        (Outcome::Answered(Reply { answer, .. }), Verdict::Declined { already_used, evidence, .. }) => {
+            let strong = *evidence == Evidence::Strong;
+            Ended::Declined { answer: answer.clone(), already_used: *already_used, strong }
         }
-        (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason }) => {
-            Ended::Parked { answer: answer.clone(), reason: reason.clone() }
+        (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason, text }) => {
+            Ended::Parked { answer: answer.clone(), reason: *reason, text: text.clone() }
         }
         (_, Verdict::Credential | Verdict::Road(Phase::Credential)) => Ended::Uncharged,
         (_, Verdict::Wait { clean: true, .. }) | (Outcome::Failed(Failure { bytes_may_have_left: false, .. }), _) => {
@@ -21,51 +24,75 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
     }
 }
 
-/// What the link is told: an "already used" that our own earlier attempt explains is a confirmation.
-pub(super) fn for_link(verdict: Verdict, row: &Claimed) -> Verdict {
-    let is_ours = row.used_is_ours && matches!(verdict, Verdict::Declined { already_used: true, .. });
-    if is_ours { Verdict::Confirmed } else { verdict }
+/// What the lane is told: an "already used" that our own earlier attempt explains is a confirmation.
+pub(super) fn for_lane(verdict: &Verdict, row: &Claimed) -> Heard {
+    match verdict {
+        Verdict::Declined { already_used: true, .. } if row.used_is_ours => Heard::Confirmed,
+        other => heard(other),
+    }
+}
+
+/// What a verdict says to a lane.
+pub(super) fn heard(verdict: &Verdict) -> Heard {
+    match verdict {
+        Verdict::Confirmed => Heard::Confirmed,
+        Verdict::Declined { evidence, .. } => Heard::Declined { strong: *evidence == Evidence::Strong },
+        Verdict::Parked { .. } => Heard::Parked,
+        Verdict::InProgress => Heard::InProgress,
+        Verdict::Unreadable { .. } => Heard::Unreadable,
+        Verdict::Credential => Heard::Credential,
+        Verdict::NotTheProvider { .. } => Heard::NotTheProvider,
+        Verdict::Wait { at_least, clean } => Heard::Wait { at_least: *at_least, limited: *clean },
+        Verdict::RowFault { status } => Heard::RowFault { status: *status },
+        Verdict::Reset => Heard::Reset,
+        Verdict::Road(phase) => Heard::Road(*phase),
+    }
+}
+
+/// The kind of a refusal: its words, masked.
+pub(super) fn kind(verdict: &Verdict, code: &RewardCode) -> Option<String> {
+    let Verdict::Declined { message, .. } = verdict else { return None };
+    Some(streak::masked(message, code))
 }
 
 /// What was seen, for the cause: no secret, no body.
 pub(super) fn detail(outcome: &Outcome, verdict: &Verdict) -> String {
     match (outcome, verdict) {
         (Outcome::Failed(failure), _) => failure.detail.clone(),
-        (_, Verdict::NotTheProvider { detail }) => detail.clone(),
+        (_, Verdict::NotTheProvider { detail } | Verdict::Unreadable { detail }) => detail.clone(),
         (Outcome::Answered(reply), _) => format!("HTTP status {}", reply.answer.status),
     }
 }
 
-/// The outcome's word in the metrics.
-pub(super) fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Confirmed => "confirmed",
-        Verdict::Declined { .. } => "declined",
-        Verdict::Parked { .. } => "parked",
-        Verdict::Credential => "credential",
-        Verdict::NotTheProvider { .. } => "not_the_provider",
-        Verdict::Wait { .. } => "wait",
-        Verdict::RowFault { .. } => "row_fault",
-        Verdict::Reset => "reset",
-        Verdict::Road(phase) => crate::link::Cause::from(*phase).as_str(),
+/// The answer's HTTP status, if there was one.
+pub(super) fn status(outcome: &Outcome) -> Option<u16> {
+    match outcome {
+        Outcome::Answered(reply) => Some(reply.answer.status),
+        Outcome::Failed(_) => None,
     }
 }
 
-/// Whether the provider spoke about the redemption.
-pub(super) fn is_answer(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Confirmed | Verdict::Declined { .. } | Verdict::Parked { .. })
+/// Whether the whole request was sent, as its end tells.
+pub(super) fn was_whole(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Answered(_) => true,
+        Outcome::Failed(failure) => failure.sent_whole,
+    }
 }
 
-/// Whether a row that meets it twice, while others are answered, is suspect.
-pub(super) fn is_road_fault(verdict: &Verdict) -> bool {
-    match verdict {
-        Verdict::NotTheProvider { .. } | Verdict::Reset => true,
-        Verdict::Road(phase) => *phase != Phase::Credential,
-        Verdict::Confirmed
-        | Verdict::Declined { .. }
-        | Verdict::Parked { .. }
-        | Verdict::Credential
-        | Verdict::Wait { .. }
-        | Verdict::RowFault { .. } => false,
+/// The outcome's word in the metrics.
+pub(super) fn word(heard: Heard) -> &'static str {
+    match heard {
+        Heard::Confirmed => "confirmed",
+        Heard::Declined { .. } => "declined",
+        Heard::Parked => "parked",
+        Heard::InProgress => "in_progress",
+        Heard::Unreadable => "unreadable",
+        Heard::Credential => "credential",
+        Heard::NotTheProvider => "not_the_provider",
+        Heard::Wait { .. } => "wait",
+        Heard::RowFault { .. } => "row_fault",
+        Heard::Reset => "reset",
+        Heard::Road(phase) => Cause::from(phase).as_str(),
     }
 }

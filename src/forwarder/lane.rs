@@ -1,6 +1,6 @@
-//! One lane's loop: it asks the link what may be done, does it, and tells the link what happened.
+//! One lane's loop: it tells the scheduler what happened, and does what it says.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,20 +8,17 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Context, Road, STOP_GRACE, ending, memory, waits::Waits};
-use crate::clock::rfc3339;
-use crate::link::{self, Dice, Effects, Flying, Link, Nudge, Phase, Suspects};
-use crate::queue::{Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError, Told};
+use super::show::{self, Ids};
+use super::{Context, Road, STOP_GRACE, ending, memory};
+use crate::link::{self, Cause, Nudge, Phase};
+use crate::queue::{LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError, Told, Waited};
 use crate::redemption::{Fingerprint, Seq, State};
-use crate::store::{Claim, Claimed, Ended, Event, Settled};
-use crate::verdict::{self, Outcome, Rules, Verdict};
+use crate::schedule::{self, Action, Ask, Checked, Config, Landed, Row, Scheduler, Wanted};
+use crate::settings;
+use crate::store::{About, Claim, Claimed, Ended, Event, Settled};
+use crate::trust::Progress;
+use crate::verdict::{self, Outcome, Phrases, Rules};
 
-/// How many ended attempts may wait for their commit before no further one is begun.
-const SETTLING_MAX: usize = 64;
-/// Bodies of one claim, in bytes.
-const CLAIM_BODY_BYTES_MAX: usize = 256 * 1024;
-/// Rows of one claim.
-const CLAIM_ROWS: std::ops::RangeInclusive<usize> = 4..=128;
 /// A settlement or a memory that the store did not take is offered again after this long.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 /// While a lane is not up, how long its outage has lasted is kept this often, or whenever it has grown by this part:
@@ -29,30 +26,13 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 const MEMORY_EVERY: Duration = Duration::from_secs(60);
 const MEMORY_PART: u32 = 60;
 
-/// Why a row is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
-    Live,
-    Backlog,
-}
-
 /// Something that went on beside the loop has ended.
 enum Finished {
-    Attempt { row: Claimed, why: Why, sent: Duration, outcome: Option<Outcome> },
-    Claim { asked: Asked, rows: Result<Vec<Claimed>, QueueError> },
+    Attempt { row: Claimed, sent: Duration, outcome: Option<Outcome> },
+    Claim { ask: Ask, rows: Result<Vec<Claimed>, QueueError> },
+    Check { sent: Duration, outcome: Option<Outcome> },
     Settling { seq: Seq, settled: Option<Settled> },
     Errand,
-}
-
-/// What a claim was for.
-struct Asked {
-    probe: bool,
-    /// The row whose coming asked for a probe.
-    demand: Option<Seq>,
-    due: Vec<Seq>,
-    after: Seq,
-    rows_max: usize,
-    renewals: u64,
 }
 
 /// One lane's forwarder.
@@ -62,42 +42,35 @@ pub struct Forwarder<R> {
     rules: Rules,
     mailboxes: Option<Mailboxes>,
     context: Context<R>,
-    road: Arc<R>,
-    link: Link,
-    dice: Dice,
+    road: Option<Arc<R>>,
+    scheduler: Scheduler,
     epoch: Instant,
-    flying: Flying,
-    settling: usize,
-    backlog: VecDeque<Claimed>,
-    live: VecDeque<Claimed>,
+    /// Claimed rows, with what is to be sent.
+    rows: BTreeMap<Seq, Claimed>,
+    /// Rows that are being settled, and what their tills are told afterwards.
+    settling: BTreeMap<Seq, Option<Waited>>,
+    ids: Ids,
     tasks: JoinSet<Finished>,
-    waits: Waits,
-    suspects: Suspects,
-    claiming: bool,
-    /// Counts what may have brought rows into the backlog.
-    renewals: u64,
-    /// The last look at the backlog found its end, and it was begun after this many renewals.
-    exhausted_at: Option<u64>,
-    /// The backlog is claimed in order after this row.
-    after: Seq,
-    /// Probes rotate: the next one takes a row after this one.
-    probed: Seq,
-    demand: Option<Seq>,
     since_ms: i64,
     remembered_at: Duration,
-    stopping: bool,
+    alarmed: bool,
 }
 
 impl<R: Road> Forwarder<R> {
     /// A lane's forwarder, its link where the last process left it.
     pub(super) async fn new(lane: Arc<Lane>, mailboxes: Mailboxes, context: Context<R>) -> Result<Self, String> {
         let settings = lane.settings();
-        let road = Arc::new((context.make_road)(&settings)?);
+        let road = match &settings.unusable {
+            None => Some(Arc::new((context.make_road)(&settings)?)),
+            Some(_) => None,
+        };
         let kept = context.queue.memory(lane.name()).await.map_err(|error| error.to_string())?;
-        let carried = memory::carried_outage(&kept, &context.clock);
-        let config = link_config(&settings, &context.gateway);
-        let mut link = Link::new(config, context.seed, carried);
-        memory::restore(&mut link, &kept, &context.clock, Duration::ZERO);
+        let outages = memory::outages(&kept, &context.clock);
+        let mut scheduler = Scheduler::new(config(&settings, &context.gateway), context.seed, outages);
+        memory::restore(scheduler.link_mut(), &kept, &context.clock, Duration::ZERO);
+        if let Some(why) = &settings.unusable {
+            scheduler.link_mut().restore_hold(Duration::ZERO, (Cause::Settings, false), why.clone());
+        }
         let since_ms = kept.hold.as_ref().map_or(context.clock.stamp().unix_ms, |hold| hold.since_ms);
         Ok(Self {
             lane,
@@ -105,26 +78,16 @@ impl<R: Road> Forwarder<R> {
             settings,
             mailboxes: Some(mailboxes),
             road,
-            link,
-            dice: Dice::new(context.seed ^ 0x5eed),
+            scheduler,
             epoch: Instant::now(),
             context,
-            flying: Flying::default(),
-            settling: 0,
-            backlog: VecDeque::new(),
-            live: VecDeque::new(),
+            rows: BTreeMap::new(),
+            settling: BTreeMap::new(),
+            ids: Ids::default(),
             tasks: JoinSet::new(),
-            waits: Waits::default(),
-            suspects: Suspects::default(),
-            claiming: false,
-            renewals: 0,
-            exhausted_at: None,
-            after: Seq(0),
-            probed: Seq(0),
-            demand: None,
             since_ms,
             remembered_at: Duration::ZERO,
-            stopping: false,
+            alarmed: false,
         })
     }
 
@@ -142,267 +105,247 @@ impl<R: Road> Forwarder<R> {
         self.show_phase();
         while !*stop.borrow() {
             // Before looking: a row that comes after the look must wake us. While down, only a demand for a probe does.
-            if *self.link.phase() == Phase::Up || self.link.wants_demand() {
+            if self.scheduler.link().phase() == Phase::Up || self.scheduler.link().wants_demand() {
                 lane.want_signal();
             }
             self.work();
             self.publish();
             let moment = self.next_moment();
-            let held = is_held_for_credential(&self.link);
-            let road = Arc::clone(&self.road);
+            let held = self.is_held_for_credential();
+            let road = self.road.clone();
             tokio::select! {
                 _ = stop.changed() => {}
                 Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.finished(finished),
-                Some(row) = mail.live.recv(), if self.live.len() < LIVE_ROWS_MAX => self.live.push_back(row),
+                Some(row) = mail.live.recv(), if self.scheduler.live_rows() < LIVE_ROWS_MAX => self.handed_over(row),
                 Some(told) = mail.commands.recv() => self.told(told),
-                seq = lane.signalled() => self.signalled(seq),
+                seq = lane.signalled() => self.on(schedule::Event::Signalled(seq)),
+                strong = lane.check_heard() => self.on(schedule::Event::CheckHeard(strong)),
                 () = lane.reconfigured() => self.reconfigure(),
                 () = changed(&mut network) => self.network_changed(),
                 () = changed(&mut reloads) => self.reloaded(),
-                () = road.credential_changed(), if held => self.nudge(Nudge::CredentialChanged),
+                () = credential_changed(road), if held => self.nudge(Nudge::CredentialChanged),
                 () = tokio::time::sleep_until(moment), if moment > Instant::now() => {}
             }
         }
         self.stop(mail).await;
     }
 
-    /// Begins everything that may begin now.
+    fn on(&mut self, event: schedule::Event<'_>) {
+        let now = self.now();
+        self.scheduler.on(now, event);
+    }
+
+    /// Does everything that is to be done now.
     fn work(&mut self) {
         let now = self.now();
-        if !self.link.is_up(now) {
-            self.give_back();
+        // What is done may bring about more: a claim that is given back, say.
+        loop {
+            let actions = self.scheduler.work(now);
+            if actions.is_empty() {
+                break;
+            }
+            actions.into_iter().for_each(|action| self.act(action));
         }
-        while self.settling < SETTLING_MAX && self.link.may_send_live(now, self.flying) {
-            let Some(row) = self.live.pop_front() else { break };
-            self.send(row, Why::Live);
-        }
-        while self.settling < SETTLING_MAX && self.link.may_send_backlog(now, self.flying) {
-            let Some(row) = self.backlog.pop_front() else { break };
-            self.send(row, Why::Backlog);
-        }
-        self.claim_if_needed(now);
         if self.memory_due(now).is_some_and(|due| due <= now) {
             self.remember(now);
         }
     }
 
-    fn send(&mut self, row: Claimed, why: Why) {
-        match why {
-            Why::Live => self.flying.live += 1,
-            Why::Backlog => self.flying.backlog += 1,
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Send(seq, progress) => self.send(seq, progress),
+            Action::Claim(ask) => self.claim(ask),
+            Action::Check(sent, progress) => self.check(sent, progress),
+            Action::Tell(seq, told) => self.tell(seq, told),
+            Action::Unclaim(rows) => self.unclaim(rows),
+            Action::DropPool => {
+                if let Some(road) = &self.road {
+                    road.drop_pool();
+                }
+            }
+            Action::Changed => {
+                self.show_phase();
+                self.remember(self.now());
+            }
         }
-        let (queue, road, sent) = (self.context.queue.clone(), Arc::clone(&self.road), self.now());
+    }
+
+    fn handed_over(&mut self, row: Claimed) {
+        let event = schedule::Event::HandedOver(row_of(&row));
+        self.rows.insert(row.seq, row);
+        self.on(event);
+    }
+
+    fn send(&mut self, seq: Seq, progress: Progress) {
+        let (Some(row), Some(road)) = (self.rows.remove(&seq), self.road.clone()) else {
+            tracing::error!(lane = self.lane.name(), %seq, "row {seq} was to be sent and is not here: a defect");
+            return self.on(schedule::Event::Withdrawn(seq));
+        };
+        let (queue, sent) = (self.context.queue.clone(), self.now());
         self.tasks.spawn(async move {
-            let outcome = if queue.begin(row.seq) { Some(road.redeem(&row).await) } else { None };
-            Finished::Attempt { row, why, sent, outcome }
+            let outcome = if queue.begin(row.seq) { Some(road.redeem(&row, &progress).await) } else { None };
+            Finished::Attempt { row, sent, outcome }
         });
     }
 
-    fn claim_if_needed(&mut self, now: Duration) {
-        if self.claiming || self.settling >= SETTLING_MAX {
-            return;
-        }
-        if self.link.may_probe(now) {
-            return self.claim(true, 1);
-        }
-        if self.waits.next_moment().is_some_and(|due| due <= now) {
-            self.renewals += 1;
-        }
-        let window = usize::try_from(self.link.window()).unwrap_or(1);
-        let may = self.link.may_send_backlog(now, Flying::default());
-        if may && self.exhausted_at != Some(self.renewals) && self.backlog.len() <= window {
-            self.claim(false, (window * 8).clamp(*CLAIM_ROWS.start(), *CLAIM_ROWS.end()));
-        }
+    fn check(&mut self, sent: Duration, progress: Progress) {
+        let Some(road) = self.road.clone() else { return };
+        self.tasks.spawn(async move {
+            let outcome = road.canary(&progress).await;
+            Finished::Check { sent, outcome }
+        });
     }
 
-    fn claim(&mut self, probe: bool, rows_max: usize) {
-        let demand = if probe { self.demand.take() } else { None };
-        let now = self.now();
-        let due = if demand.is_some() { Vec::new() } else { self.waits.take_due(now, rows_max) };
-        let after = if probe { self.probed } else { self.after };
+    fn claim(&mut self, ask: Ask) {
+        let queue = self.context.queue.clone();
         let claim = Claim {
             lane: self.lane.name().to_owned(),
-            prefer: demand.into_iter().chain(due.iter().copied()).collect(),
-            after,
-            except: self.waits.waiting(),
-            rows_max,
-            body_bytes_max: CLAIM_BODY_BYTES_MAX,
+            prefer: ask.prefer.clone(),
+            after: ask.after,
+            except: ask.except.clone(),
+            not_from: ask.not_from.clone(),
+            rows_max: ask.rows_max,
+            body_bytes_max: schedule::CLAIM_BODY_BYTES_MAX,
         };
-        let asked = Asked { probe, demand, due, after, rows_max, renewals: self.renewals };
-        let queue = self.context.queue.clone();
-        self.claiming = true;
-        self.tasks.spawn(async move { Finished::Claim { rows: queue.claim(claim).await, asked } });
-    }
-
-    fn claimed(&mut self, asked: &Asked, rows: Result<Vec<Claimed>, QueueError>) {
-        self.claiming = false;
-        let now = self.now();
-        let Ok(rows) = rows else {
-            self.waits.put_back(&asked.due, now);
-            return self.store_refused();
-        };
-        if asked.probe { self.claimed_probe(asked, rows, now) } else { self.claimed_backlog(asked, rows) }
-    }
-
-    fn claimed_probe(&mut self, asked: &Asked, rows: Vec<Claimed>, now: Duration) {
-        let Some(row) = rows.into_iter().next() else {
-            if asked.after > Seq(0) {
-                self.probed = Seq(0);
-                return self.claim(true, 1);
-            }
-            let effects = self.link.nothing_to_probe(now, self.waits.next_moment());
-            return self.apply(effects);
-        };
-        if asked.demand != Some(row.seq) && !asked.due.contains(&row.seq) {
-            self.probed = row.seq;
-        }
-        if !self.link.may_probe(now) {
-            return self.backlog.push_back(row);
-        }
-        self.link.probing(now, row.seq);
-        self.send(row, Why::Backlog);
-    }
-
-    fn claimed_backlog(&mut self, asked: &Asked, rows: Vec<Claimed>) {
-        let last = rows.iter().map(|row| row.seq).filter(|seq| !asked.due.contains(seq)).max();
-        self.after = last.unwrap_or(asked.after);
-        let bytes: usize = rows.iter().map(|row| row.body.len()).sum();
-        if rows.len() < asked.rows_max && bytes < CLAIM_BODY_BYTES_MAX {
-            // From the start again: rows that were passed over have a lower number.
-            self.exhausted_at = (asked.after == Seq(0)).then_some(asked.renewals);
-            self.after = Seq(0);
-        }
-        self.backlog.extend(rows);
-    }
-
-    /// The store takes nothing now: look again after a while.
-    fn store_refused(&mut self) {
-        self.claiming = true;
-        self.tasks.spawn(async {
-            tokio::time::sleep(STORE_RETRY).await;
-            Finished::Claim {
-                asked: Asked { probe: false, demand: None, due: Vec::new(), after: Seq(0), rows_max: 0, renewals: 0 },
-                rows: Ok(Vec::new()),
-            }
+        self.tasks.spawn(async move {
+            let waited_for = match ask.wanted {
+                Wanted::Again(seq) => queue.is_waited_for(seq),
+                Wanted::Backlog | Wanted::Probe => true,
+            };
+            let rows = if waited_for { queue.claim(claim).await } else { Ok(Vec::new()) };
+            Finished::Claim { ask, rows }
         });
+    }
+
+    fn claimed(&mut self, ask: Ask, rows: Result<Vec<Claimed>, QueueError>) {
+        let rows = rows.ok().map(|rows| {
+            let claimed = rows.iter().map(row_of).collect();
+            self.rows.extend(rows.into_iter().map(|row| (row.seq, row)));
+            claimed
+        });
+        self.on(schedule::Event::Claimed(ask, rows));
+    }
+
+    /// A till hears it once the end of its attempt is committed: what is decided about it then stands on that.
+    fn tell(&mut self, seq: Seq, told: schedule::Told) {
+        let news = match told {
+            schedule::Told::RoadDown => Waited::RoadDown,
+            schedule::Told::TurnedAway { retry_after_s } => Waited::TurnedAway { retry_after_s },
+        };
+        // What is decided about the till reads where the lane stands.
+        self.publish();
+        match self.settling.get_mut(&seq) {
+            Some(afterwards) => *afterwards = Some(news),
+            None => self.context.queue.tell(seq, news),
+        }
     }
 
     fn finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
         match finished {
-            Ok(Finished::Attempt { row, why, sent, outcome }) => self.landed(&row, why, sent, outcome),
-            Ok(Finished::Claim { asked, rows }) if asked.rows_max > 0 => self.claimed(&asked, rows),
-            Ok(Finished::Claim { .. }) => self.claiming = false,
+            Ok(Finished::Attempt { row, sent, outcome: Some(outcome) }) => self.ended(row, sent, &outcome),
+            Ok(Finished::Attempt { row, outcome: None, .. }) => self.on(schedule::Event::Withdrawn(row.seq)),
+            Ok(Finished::Claim { ask, rows }) => self.claimed(ask, rows),
+            Ok(Finished::Check { sent, outcome }) => self.checked(sent, outcome.as_ref()),
             Ok(Finished::Settling { seq, settled }) => self.settled(seq, settled),
             Ok(Finished::Errand) => {}
             Err(error) => tracing::error!(lane = self.lane.name(), %error, "a lane's task ended in a defect"),
         }
     }
 
-    fn landed(&mut self, row: &Claimed, why: Why, sent: Duration, outcome: Option<Outcome>) {
-        match why {
-            Why::Live => self.flying.live -= 1,
-            Why::Backlog => self.flying.backlog -= 1,
-        }
-        if let Some(outcome) = outcome {
-            self.ended(row, sent, &outcome);
-        } else {
-            self.link.probe_withdrawn(row.seq);
-            self.unclaim(vec![(row.seq, row.attempt)]);
-        }
-    }
-
-    fn ended(&mut self, row: &Claimed, sent: Duration, outcome: &Outcome) {
+    fn ended(&mut self, row: Claimed, sent: Duration, outcome: &Outcome) {
         let verdict = verdict::judge(outcome, &self.rules);
-        let ended = ending::for_row(outcome, &verdict);
-        let detail = ending::detail(outcome, &verdict);
-        let (lane, word) = (self.lane.name(), ending::word(&verdict));
-        tracing::debug!(lane, id = %row.id, attempt = row.attempt, outcome = word, detail, "an attempt ended");
+        let heard = ending::for_lane(&verdict, &row);
+        let (detail, kind) = (ending::detail(outcome, &verdict), ending::kind(&verdict, &row.code));
+        let (lane, word, id) = (self.lane.name(), ending::word(heard), &row.id);
+        let took = self.now().saturating_sub(sent);
+        tracing::debug!(lane, %id, attempt = row.attempt, outcome = word, detail, "an attempt for {id} ended: {word}");
+        self.lane.publish(|status| *status.attempts.entry(word).or_default() += 1);
+        self.tell_alerts(verdict.is_answer(), ending::status(outcome), &detail);
+        if verdict.is_answer() {
+            if row.attempt == 1 {
+                self.lane.note_answer(took);
+            }
+        } else {
+            self.ids.note(row.seq, &row.id);
+        }
+        let about = About {
+            outcome: word.to_owned(),
+            status: ending::status(outcome),
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            refusal: kind.clone(),
+            lane_is_well: self.scheduler.link().is_well(self.now()),
+            weak_after: self.settings.provider.weak_after,
+        };
+        let seq = row.seq;
         // The row first: what the link remembers of a streak of declines is kept where they are settled.
-        self.settle(row.clone(), ended);
-        self.tell_link((row, sent), &ending::for_link(verdict, row), outcome, &detail);
+        self.settle(row, ending::for_row(outcome, &verdict), about);
+        self.on(schedule::Event::Landed(Landed {
+            seq,
+            heard,
+            detail: &detail,
+            kind: kind.as_deref().unwrap_or_default(),
+            whole: ending::was_whole(outcome),
+            denied: ending::status(outcome).is_some(),
+        }));
     }
 
-    fn tell_link(&mut self, (row, sent): (&Claimed, Duration), verdict: &Verdict, outcome: &Outcome, detail: &str) {
-        let (now, seq) = (self.now(), row.seq);
-        self.lane.publish(|status| *status.attempts.entry(ending::word(verdict)).or_default() += 1);
-        self.tell_alerts(verdict, outcome, detail);
-        let first_fault = self.waits.is_first(seq);
-        let with_others = *verdict == Verdict::Reset && self.link.broke_since(sent);
-        let suspect = ending::is_road_fault(verdict) && !with_others && self.suspects.faulted(seq);
-        if ending::is_answer(verdict) {
-            self.suspects.answered(seq);
-            self.waits.settled(seq);
-        }
-        let retry_min = self.settings.forward.retry_min;
-        if with_others {
-            self.waits.failed_with_others(seq, now, retry_min, &mut self.dice);
-        } else if suspect || matches!(verdict, Verdict::RowFault { .. } | Verdict::Reset) {
-            self.waits.failed(seq, now, retry_min, &mut self.dice);
-        }
-        let was_up = self.link.is_up(now);
-        let effects = self.link.ended(now, &link::Ended { seq, sent, verdict, detail, first_fault, suspect });
-        if !ending::is_answer(verdict) || !was_up {
-            self.renewals += 1;
-        }
-        self.apply(effects);
+    fn checked(&mut self, sent: Duration, outcome: Option<&Outcome>) {
+        let Some(outcome) = outcome else { return };
+        let verdict = verdict::judge(outcome, &self.rules);
+        let (heard, detail) = (ending::heard(&verdict), ending::detail(outcome, &verdict));
+        let (lane, word) = (self.lane.name(), ending::word(heard));
+        tracing::debug!(lane, outcome = word, detail, "a check of the gateway's own ended on lane {lane}: {word}");
+        let whole = ending::was_whole(outcome);
+        self.on(schedule::Event::Checked(Checked { sent, heard, detail: &detail, whole }));
     }
 
-    fn tell_alerts(&self, verdict: &Verdict, outcome: &Outcome, detail: &str) {
+    fn tell_alerts(&self, answered: bool, status: Option<u16>, detail: &str) {
         let (alerts, lane) = (&self.context.alerts, self.lane.name());
-        if ending::is_answer(verdict) {
+        if answered {
             return alerts.delivered(lane);
         }
-        let code = match outcome {
-            Outcome::Answered(reply) => reply.answer.status,
-            Outcome::Failed(_) => 0,
-        };
-        alerts.delivery_failed(lane, &self.settings.provider.redeem_url, code, detail);
+        alerts.delivery_failed(lane, &self.settings.provider.redeem_url, status.unwrap_or(0), detail);
     }
 
     /// Settles until the store has taken it: what was answered must not be asked again for want of a disk.
-    fn settle(&mut self, row: Claimed, ended: Ended) {
-        self.settling += 1;
+    fn settle(&mut self, row: Claimed, ended: Ended, about: About) {
+        self.settling.insert(row.seq, None);
         let (queue, mut stop) = (self.context.queue.clone(), self.context.stop.clone());
+        let lane = Arc::clone(&self.lane);
         self.tasks.spawn(async move {
             let (seq, attempt) = (row.seq, row.attempt);
             let settled = loop {
-                match queue.settle(seq, attempt, ended.clone()).await {
+                match queue.settle(seq, attempt, ended.clone(), about.clone()).await {
                     Ok(settled) => break Some(settled),
                     Err(_) if *stop.borrow_and_update() => break None,
                     Err(_) => tokio::time::sleep(STORE_RETRY).await,
                 }
             };
-            report(&row, settled.as_ref());
+            show::settled(lane.name(), &row, settled.as_ref());
             Finished::Settling { seq, settled }
         });
     }
 
     fn settled(&mut self, seq: Seq, settled: Option<Settled>) {
-        self.settling -= 1;
-        if settled.is_some_and(|settled| settled.state != State::Pending) {
-            self.waits.settled(seq);
+        if let Some(Some(news)) = self.settling.remove(&seq) {
+            self.context.queue.tell(seq, news);
         }
-        let held = matches!(self.link.phase(), Phase::Held(why) if why.cause == link::Cause::Declines);
-        if held && self.link.alike_declines().contains(&seq) {
+        let pending = settled.is_none_or(|settled| settled.state == State::Pending);
+        if !pending {
+            self.ids.forget(seq);
+        }
+        self.on(schedule::Event::Settled(seq, pending));
+        if self.scheduler.is_held_for(seq) {
             self.remember(self.now());
         }
     }
 
-    /// Rows that were claimed and not sent lose their claim in one batch.
-    fn give_back(&mut self) {
-        let rows: Vec<_> =
-            self.live.drain(..).chain(self.backlog.drain(..)).map(|row| (row.seq, row.attempt)).collect();
-        if !rows.is_empty() {
-            self.after = Seq(0);
-            self.renewals += 1;
-            self.unclaim(rows);
-        }
-    }
-
     fn unclaim(&mut self, rows: Vec<(Seq, u32)>) {
+        for (seq, _) in &rows {
+            self.rows.remove(seq);
+        }
         let queue = self.context.queue.clone();
         let stop = self.context.stop.clone();
-        self.renewals += 1;
         self.tasks.spawn(async move {
             while queue.unclaim(rows.clone()).await.is_err() && !*stop.borrow() {
                 tokio::time::sleep(STORE_RETRY).await;
@@ -411,53 +354,51 @@ impl<R: Road> Forwarder<R> {
         });
     }
 
-    fn signalled(&mut self, seq: Seq) {
-        self.renewals += 1;
-        self.demand = Some(seq).filter(|seq| *seq > Seq(0));
-        self.nudge(Nudge::Demand);
-    }
-
     fn nudge(&mut self, nudge: Nudge) {
-        let effects = self.link.nudged(self.now(), nudge);
-        self.apply(effects);
+        self.on(schedule::Event::Nudged(nudge));
     }
 
     fn network_changed(&mut self) {
         self.nudge(Nudge::Network);
-        self.road.restart_unsent();
+        self.work();
+        if let Some(road) = &self.road {
+            road.restart_unsent();
+        }
     }
 
     fn told(&mut self, (command, receipt): Told) {
         match command {
             LaneCommand::Flush => self.nudge(Nudge::Flush),
-            LaneCommand::Hold { by } => {
-                let effects = self.link.hold_by(self.now(), &by);
-                self.record("hold", by);
-                self.apply(effects);
+            LaneCommand::Hold { by, note, trust } => {
+                let detail = held_by(&by, &note, trust);
+                self.record("hold", by, &note);
+                self.on(schedule::Event::Hold { detail, trust });
             }
             LaneCommand::Release { by } => {
-                self.record("release", by);
+                self.record("release", by, "");
                 self.nudge(Nudge::Release);
             }
             LaneCommand::Ping => {}
         }
+        self.work();
         self.publish();
         if receipt.send(()).is_err() {
             tracing::debug!(lane = self.lane.name(), "nobody waits for a command's receipt any more");
         }
     }
 
-    /// What an operator did to the lane: when and by whom.
-    fn record(&mut self, what: &str, by: String) {
+    /// What an operator did to the lane: when, by whom and why.
+    fn record(&mut self, what: &str, by: String, note: &str) {
+        let lane = self.lane.name();
+        tracing::info!(lane, by, "{by}: {what} of lane {lane}");
         let event = Event {
             at_ms: self.context.clock.stamp().unix_ms,
             id: None,
-            lane: self.lane.name().to_owned(),
+            lane: lane.to_owned(),
             what: what.to_owned(),
             by,
-            detail: String::new(),
+            detail: note.to_owned(),
         };
-        tracing::info!(lane = self.lane.name(), by = event.by, "an operator's {what}");
         let queue = self.context.queue.clone();
         self.tasks.spawn(async move {
             if let Err(error) = queue.record(event).await {
@@ -469,12 +410,20 @@ impl<R: Road> Forwarder<R> {
 
     fn reconfigure(&mut self) {
         let settings = self.lane.settings();
+        let was_unusable = self.settings.unusable.is_some();
+        if settings.unusable.is_some() {
+            return tracing::error!(lane = self.lane.name(), "the provider's new settings cannot be used");
+        }
         match (self.context.make_road)(&settings) {
             Ok(road) => {
-                self.road = Arc::new(road);
-                self.link.reconfigure(link_config(&settings, &self.context.gateway));
+                self.road = Some(Arc::new(road));
+                self.scheduler.reconfigure(config(&settings, &self.context.gateway));
                 self.rules = rules(&settings);
                 self.settings = settings;
+                if was_unusable {
+                    self.scheduler.link_mut().settings_are_usable(self.epoch.elapsed());
+                    self.show_phase();
+                }
                 self.nudge(Nudge::Flush);
             }
             Err(error) => tracing::error!(lane = self.lane.name(), error, "the provider's new settings cannot be used"),
@@ -482,67 +431,43 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn reloaded(&mut self) {
-        self.road.reload_credential();
+        if let Some(road) = &self.road {
+            road.reload_credential();
+        }
         self.nudge(Nudge::Flush);
     }
 
-    fn apply(&mut self, effects: Effects) {
-        if effects.drop_pool {
-            self.road.drop_pool();
-        }
-        if effects.unclaim {
-            self.give_back();
-        }
-        if effects.changed {
-            self.renewals += 1;
-            self.show_phase();
-            self.remember(self.now());
-        }
+    fn is_held_for_credential(&self) -> bool {
+        self.scheduler.link().why().is_some_and(|why| why.cause == Cause::Credential)
     }
 
     /// When the outage is to be kept next.
     fn memory_due(&self, now: Duration) -> Option<Duration> {
-        let every = MEMORY_EVERY.max(self.link.outage(now) / MEMORY_PART);
-        (*self.link.phase() != Phase::Up).then(|| self.remembered_at + every)
+        let link = self.scheduler.link();
+        let every = MEMORY_EVERY.max(link.unended_outage(now) / MEMORY_PART);
+        link.is_out().then(|| self.remembered_at + every)
     }
 
     /// Publishes and logs where the link stands.
     fn show_phase(&mut self) {
         let now = self.now();
-        let stamp = self.context.clock.stamp().unix_ms;
-        let (link, why) = match self.link.phase() {
-            Phase::Up => ("up", None),
-            Phase::Down(why) => ("down", Some(why.clone())),
-            Phase::Held(why) => ("held", Some(why.clone())),
-        };
-        let for_a_person = why.as_ref().is_some_and(|why| why.cause.is_for_a_person());
-        if let Some(why) = &why
-            && !(for_a_person && now.is_zero())
-        {
-            self.since_ms = stamp - i64::try_from(now.saturating_sub(why.since).as_millis()).unwrap_or(0);
+        let why = self.scheduler.link().why().cloned();
+        let kept_since = why.as_ref().is_some_and(|why| why.cause.is_for_a_person()) && now.is_zero();
+        if let Some(why) = why.as_ref().filter(|_| !kept_since) {
+            let ago = i64::try_from(now.saturating_sub(why.since).as_millis()).unwrap_or(0);
+            self.since_ms = self.context.clock.stamp().unix_ms - ago;
         }
-        let since = rfc3339(self.since_ms);
-        let lane = self.lane.name();
-        if let Some(why) = &why {
-            let (cause, detail) = (why.cause.as_str(), &why.detail);
-            tracing::warn!(lane, link, cause, detail, since, "{}", why.cause.explanation());
-        } else {
-            tracing::info!(lane, link, "the lane is up");
-        }
-        self.lane.publish(|status| {
-            status.link = link;
-            status.since = why.as_ref().map(|_| since);
-            status.cause = why.as_ref().map(|why| why.cause.as_str().to_owned());
-            status.explanation = why.as_ref().map(|why| why.cause.explanation().to_owned());
-            status.detail = why.map(|why| why.detail);
-        });
+        let word = show::word(self.scheduler.link().phase());
+        show::log(self.lane.name(), word, why.as_ref(), &mut self.alarmed);
+        self.publish();
         self.context.phases.notify_one();
     }
 
     fn remember(&mut self, now: Duration) {
         self.remembered_at = now;
-        let kept = memory::of(&self.link, self.since_ms, &self.context.clock, now);
-        let streak = if kept.hold.is_some() { self.link.alike_declines().to_vec() } else { Vec::new() };
+        let link = self.scheduler.link();
+        let kept = memory::of(link, self.since_ms, &self.context.clock, now);
+        let streak = if kept.hold.is_some() { link.streak().rows().to_vec() } else { Vec::new() };
         let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
         self.tasks.spawn(async move {
             if let Err(error) = queue.remember(&lane, kept, streak).await {
@@ -552,71 +477,56 @@ impl<R: Road> Forwarder<R> {
         });
     }
 
-    /// Tells the writer and the operators where the link stands now.
+    /// Tells the writer and the operators where the lane stands now.
     pub(super) fn publish(&self) {
-        let now = self.now();
-        let outage = match self.link.phase() {
-            Phase::Up => None,
-            Phase::Down(_) | Phase::Held(_) => Some((Instant::now(), self.link.outage(now))),
-        };
-        let hopeful_from = self.link.hopeful_from(now).map(|from| self.epoch + from);
-        self.lane.set_gate(Gate { up: self.link.is_up(now) && !self.stopping, hopeful_from, outage });
-        self.lane.publish(|status| {
-            status.window = self.link.window();
-            status.in_flight = self.flying.backlog + self.flying.live;
-            status.waiting_s = self.link.waiting(now).map(|left| left.as_secs().max(1));
-        });
+        self.lane.set_gate(show::gate(&self.scheduler, self.epoch));
+        show::status(&self.lane, &self.scheduler, (self.now(), self.since_ms), &self.ids);
     }
 
     /// When the loop has to come round without an event. A moment that has passed is none.
     fn next_moment(&self) -> Instant {
         let now = self.now();
         let far = now + Duration::from_secs(24 * 3600);
-        let link = self.link.next_moment(now);
-        let waits = self.waits.next_moment().filter(|due| *due > now);
         let memory = self.memory_due(now).filter(|due| *due > now);
-        self.epoch + link.into_iter().chain(waits).chain(memory).min().unwrap_or(far)
+        self.epoch + self.scheduler.next_moment(now).into_iter().chain(memory).min().unwrap_or(far)
     }
 
     /// Lets what is on the wire end within bounds, and gives back the rest.
     async fn stop(mut self, mut mail: Mailboxes) {
-        self.stopping = true;
+        self.scheduler.stop();
         self.publish();
         while let Ok(row) = mail.live.try_recv() {
-            self.live.push_back(row);
+            self.handed_over(row);
         }
-        self.give_back();
+        self.work();
         let until = Instant::now() + STOP_GRACE;
         while let Ok(Some(finished)) = tokio::time::timeout_at(until, self.tasks.join_next()).await {
-            match finished {
-                Ok(Finished::Claim { rows: Ok(rows), .. }) => {
-                    self.unclaim(rows.into_iter().map(|row| (row.seq, row.attempt)).collect());
-                }
-                other => self.finished(other),
-            }
-            self.give_back();
+            self.finished(finished);
+            self.work();
         }
-        let kept = memory::of(&self.link, self.since_ms, &self.context.clock, self.now());
+        let kept = memory::of(self.scheduler.link(), self.since_ms, &self.context.clock, self.now());
         if let Err(error) = self.context.queue.remember(self.lane.name(), kept, Vec::new()).await {
             tracing::warn!(lane = self.lane.name(), %error, "the link's state could not be kept for the next start");
         }
     }
 }
 
-/// One line about a redemption that has its answer.
-fn report(row: &Claimed, settled: Option<&Settled>) {
-    match settled {
-        Some(Settled { applied: true, state: State::Pending, .. }) => {}
-        Some(Settled { applied: true, state, .. }) => {
-            tracing::info!(id = %row.id, state = state.as_str(), attempt = row.attempt, "settled");
-        }
-        Some(Settled { applied: false, .. }) => tracing::warn!(id = %row.id, "a late answer was recorded, not applied"),
-        None => tracing::warn!(id = %row.id, "an answer could not be kept: the row is uncertain at the next start"),
-    }
+fn row_of(row: &Claimed) -> Row {
+    let till = row.till.as_str().into();
+    Row { seq: row.seq, attempt: row.attempt, till, trusted: row.trusted, bytes: row.body.len() }
 }
 
-fn is_held_for_credential(link: &Link) -> bool {
-    matches!(link.phase(), Phase::Held(why) if !why.cause.is_for_a_person())
+/// What is kept and shown with an operator's hold.
+fn held_by(by: &str, note: &str, trust: bool) -> String {
+    let trusting = if trust { ", tills are trusted meanwhile" } else { "" };
+    if note.is_empty() { format!("held by {by}{trusting}") } else { format!("held by {by}{trusting}: {note}") }
+}
+
+async fn credential_changed<R: Road>(road: Option<Arc<R>>) {
+    match road {
+        Some(road) => road.credential_changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Returns when the number changes; never, once nobody can change it any more.
@@ -628,18 +538,28 @@ async fn changed(number: &mut watch::Receiver<u64>) {
 
 fn rules(settings: &LaneSettings) -> Rules {
     let provider = &settings.provider;
-    Rules { declined_status: provider.declined_status.clone(), already_used: provider.already_used.clone() }
+    Rules {
+        declined_status: provider.declined_status.clone(),
+        already_used: Phrases::new(&provider.already_used),
+        in_progress: Phrases::new(&provider.in_progress),
+        success: match provider.success {
+            settings::Success::Lenient => verdict::Success::Lenient,
+            settings::Success::Contract => verdict::Success::Contract,
+        },
+        weak_declines: provider.weak_declines,
+    }
 }
 
-fn link_config(settings: &LaneSettings, gateway: &str) -> link::Config {
+fn config(settings: &LaneSettings, gateway: &str) -> Config {
     let Fingerprint(hash) = Fingerprint::of(&["place", gateway, &settings.provider.name]);
     let [first, second, ..] = hash;
     let forward = &settings.forward;
-    link::Config {
+    let link = link::Config {
         retry_min: forward.retry_min,
         retry_max: forward.retry_max,
         max_in_flight: forward.max_in_flight,
         reconnect_spread: forward.reconnect_spread,
         place: f64::from(u16::from_be_bytes([first, second])) / f64::from(u16::MAX),
-    }
+    };
+    Config { link, terms: settings.terms() }
 }

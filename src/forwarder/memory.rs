@@ -3,12 +3,19 @@
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::link::{Cause, Link, Phase};
+use crate::link::{Cause, Link, Outages};
 use crate::store::{Hold, LaneMemory, WaitMemory};
 
-/// How long the outage had lasted that the last process did not see the end of. Between two trusted readings the wall
+/// The word of an operator's hold that lets tills be trusted.
+const OPERATOR_TRUSTS: &str = "operator_trusts";
+
+/// The outages of the last process. Of the one that it did not see the end of: between two trusted readings the wall
 /// clock tells how long nobody looked; otherwise only what was seen counts.
-pub(super) fn carried_outage(memory: &LaneMemory, clock: &Clock) -> Duration {
+pub(super) fn outages(memory: &LaneMemory, clock: &Clock) -> Outages {
+    Outages::restore(carried_outage(memory, clock), &memory.more)
+}
+
+fn carried_outage(memory: &LaneMemory, clock: &Clock) -> Duration {
     if memory.outage_ms == 0 {
         return Duration::ZERO;
     }
@@ -33,30 +40,32 @@ pub(super) fn restore(link: &mut Link, memory: &LaneMemory, clock: &Clock, now: 
     if let Some(left) = wait_left(memory, clock) {
         link.restore_wait(now + left);
     }
-    if let Some((cause, hold)) = memory.hold.as_ref().and_then(|hold| Some((Cause::hold_from(&hold.cause)?, hold))) {
-        link.restore_hold(now, cause, hold.detail.clone());
+    let Some(hold) = &memory.hold else { return };
+    let trust = hold.cause == OPERATOR_TRUSTS;
+    let cause = if trust { Some(Cause::Operator) } else { Cause::hold_from(&hold.cause) };
+    if let Some(cause) = cause {
+        link.restore_hold(now, (cause, trust), hold.detail.clone());
     }
 }
 
 /// What the link has to remember now.
 pub(super) fn of(link: &Link, held_since_ms: i64, clock: &Clock, now: Duration) -> LaneMemory {
     let stamp = clock.stamp();
-    let hold = match link.phase() {
-        Phase::Held(why) if why.cause.is_for_a_person() => {
-            Some(Hold { cause: why.cause.as_str().to_owned(), detail: why.detail.clone(), since_ms: held_since_ms })
-        }
-        Phase::Up | Phase::Down(_) | Phase::Held(_) => None,
-    };
+    let hold = link.why().filter(|why| why.cause.is_for_a_person()).map(|why| {
+        let cause = if link.hold_trusts() { OPERATOR_TRUSTS } else { why.cause.as_str() };
+        Hold { cause: cause.to_owned(), detail: why.detail.clone(), since_ms: held_since_ms }
+    });
     let wait = link.waiting(now).map(|left| WaitMemory {
         boot_id: clock.boot_id().to_owned(),
         until_ms: millis(clock.since_boot() + left),
         left_ms: millis(left),
     });
-    let (outage_ms, is_up) = (millis(link.unended_outage(now)), *link.phase() == Phase::Up);
-    let outage_ms = if is_up { outage_ms } else { outage_ms.max(1) };
+    let (outage_ms, is_out) = (millis(link.unended_outage(now)), link.is_out());
+    let outage_ms = if is_out { outage_ms.max(1) } else { outage_ms };
     // While nobody tries, the time that passes tells nothing of the line.
-    let noted_trusted = stamp.trusted && !is_up;
-    LaneMemory { hold, outage_ms, noted_ms: stamp.unix_ms, noted_trusted, wait }
+    let noted_trusted = stamp.trusted && is_out;
+    let more = link.outages().kept(now);
+    LaneMemory { hold, outage_ms, noted_ms: stamp.unix_ms, noted_trusted, wait, more }
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -68,15 +77,18 @@ mod tests {
     use super::*;
     use crate::link::Config;
 
-    fn link(carried: Duration) -> Link {
-        let config = Config {
+    fn config() -> Config {
+        Config {
             retry_min: Duration::from_secs(1),
             retry_max: Duration::from_secs(60),
             max_in_flight: 8,
             reconnect_spread: Duration::ZERO,
             place: 0.0,
-        };
-        Link::new(config, 1, carried)
+        }
+    }
+
+    fn link(carried: Duration) -> Link {
+        Link::new(config(), 1, Outages::restore(carried, ""))
     }
 
     #[test]
@@ -93,12 +105,29 @@ mod tests {
     fn an_outage_goes_on_between_two_clocks_that_can_be_trusted() {
         let (hour, clock) = (Duration::from_secs(3600), Clock::manual(7_200_000, true));
         let mut down = link(hour);
-        down.hold_by(Duration::ZERO, "somebody");
+        down.hold_by(Duration::ZERO, "somebody".to_owned(), false);
         let kept = of(&down, 0, &clock, hour);
         assert_eq!((kept.outage_ms, kept.noted_trusted), (7_200_000, true));
         clock.set(7_200_000 + 60_000, true);
         assert_eq!(carried_outage(&kept, &clock), 2 * hour + Duration::from_secs(60));
         clock.set(9 * 3_600_000, false);
         assert_eq!(carried_outage(&kept, &clock), 2 * hour, "a clock that nobody set tells nothing");
+    }
+
+    #[test]
+    fn a_hold_is_kept_with_whether_it_lets_tills_be_trusted_and_so_are_the_outages_that_ended() {
+        let clock = Clock::manual(7_200_000, true);
+        for trust in [false, true] {
+            let hour = Duration::from_secs(3600);
+            let mut held = link(hour);
+            held.check_answered(Duration::ZERO, true);
+            held.hold_by(Duration::ZERO, "held by ann: the line is changed".to_owned(), trust);
+            let kept = of(&held, 7, &clock, Duration::ZERO);
+            let mut next = Link::new(config(), 1, outages(&kept, &clock));
+            restore(&mut next, &kept, &clock, Duration::ZERO);
+            assert_eq!(next.hold_trusts(), trust);
+            assert_eq!(next.why().map(|why| why.cause), Some(Cause::Operator));
+            assert_eq!(next.outages().used(Duration::ZERO), hour + Duration::from_millis(1));
+        }
     }
 }

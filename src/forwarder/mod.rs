@@ -4,7 +4,7 @@ mod ending;
 mod lane;
 mod memory;
 mod road;
-mod waits;
+mod show;
 
 use std::sync::Arc;
 use std::time::Duration;

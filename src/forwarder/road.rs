@@ -5,15 +5,18 @@ use std::future::Future;
 use bytes::Bytes;
 
 use crate::store::Claimed;
+use crate::trust::Progress;
 use crate::upstream::{Attempt, Upstream};
 use crate::verdict::Outcome;
 
 /// The way to one provider.
 pub trait Road: Send + Sync + 'static {
-    /// One attempt, bounded by its deadline.
-    fn redeem(&self, row: &Claimed) -> impl Future<Output = Outcome> + Send;
+    /// One attempt, bounded by its deadline; `progress` is told when the whole request has left.
+    fn redeem(&self, row: &Claimed, progress: &Progress) -> impl Future<Output = Outcome> + Send;
     /// Relays a till's Check Reward once; `None` where the provider offers none.
     fn check(&self, body: Bytes) -> impl Future<Output = Option<Outcome>> + Send;
+    /// A Check Reward of the gateway's own, with a made-up code; `None` where there are none.
+    fn canary(&self, progress: &Progress) -> impl Future<Output = Option<Outcome>> + Send;
     /// The next attempt opens new connections.
     fn drop_pool(&self);
     /// After a network event: attempts that still wait for a connection look for a new one.
@@ -25,7 +28,7 @@ pub trait Road: Send + Sync + 'static {
 }
 
 impl Road for Upstream {
-    async fn redeem(&self, row: &Claimed) -> Outcome {
+    async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
         let attempt = Attempt {
             seq: row.seq,
             id: row.id.clone(),
@@ -33,11 +36,15 @@ impl Road for Upstream {
             accepted_at_ms: row.accepted_at_ms,
             body: row.body.clone(),
         };
-        Upstream::redeem(self, &attempt).await
+        Upstream::redeem(self, &attempt, progress).await
     }
 
     async fn check(&self, body: Bytes) -> Option<Outcome> {
         Upstream::check(self, body).await
+    }
+
+    async fn canary(&self, progress: &Progress) -> Option<Outcome> {
+        Upstream::canary(self, progress).await
     }
 
     fn drop_pool(&self) {

@@ -78,7 +78,15 @@ mod tests {
     fn relayed(status: u16, body: &'static str, truncated: bool) -> u16 {
         let content_type = Some("text/plain".to_owned());
         let answer = Answer { status, content_type, body: Bytes::from_static(body.as_bytes()) };
-        let reply = Reply { answer, truncated, retry_after: None, date: None, www_authenticate: None };
+        let reply = Reply {
+            answer,
+            truncated,
+            retry_after: None,
+            date: None,
+            www_authenticate: None,
+            content_encoding: None,
+            framed: true,
+        };
         relay(&reply).status().as_u16()
     }
 

@@ -19,10 +19,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use crate::listen::{Guest, Inbound, Peer};
+use crate::message::Language;
 use crate::queue::Queue;
 use crate::refused::{self, Reason};
 use crate::settings::{Provider, Settings};
@@ -187,7 +188,10 @@ impl Intake {
         let Some(permit) = self.shares.take(&till, current.tills.are_configured()) else { return crowded() };
         match asked {
             Asked::Redeem => match ask::redemption(&current, till, &parts.headers, inbound).await {
-                Ok(new) => self.deciding.run(permit, redeem::decide(self.queue.clone(), current, new)).await,
+                Ok(new) => {
+                    let language = language(&parts.headers);
+                    self.deciding.run(permit, redeem::decide(self.queue.clone(), current, new, language)).await
+                }
                 Err(answer) => *answer,
             },
             Asked::Check => match ask::check(&current, &till, &parts.headers, inbound).await {
@@ -198,6 +202,12 @@ impl Intake {
             Asked::Void(id) => self.deciding.run(permit, receipt::void(self.queue.clone(), id, till)).await,
         }
     }
+}
+
+/// The language of the refusals that a till reads.
+fn language(headers: &HeaderMap) -> Language {
+    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Language::from_accept_language(asked.unwrap_or_default())
 }
 
 fn unauthorized() -> Response {

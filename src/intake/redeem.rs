@@ -1,97 +1,171 @@
 //! How one redemption is decided and what its till is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::{Current, reply};
 use crate::contract;
+use crate::clock::rfc3339;
+use crate::decide::{NotOnTrust, WaitEnd};
+use crate::message::{Fault, Language, Refusal};
 use crate::queue::{Queue, Waited};
-use crate::redemption::State;
-use crate::store::{Decision, Limit, NewRedemption, Refused, Taken, UsedBy};
+use crate::redemption::{RewardCode, State};
+use crate::store::{Concluded, Decision, Limit, NewRedemption, NotGiven, Taken, UsedBy};
+
+/// What a till is told to wait where nobody else says so, seconds.
+const ASK_AGAIN_S: u64 = 2;
+
+/// One till's request while it is decided.
+struct Asking {
+    queue: Queue,
+    current: Arc<Current>,
+    language: Language,
+    code: RewardCode,
+    line: Line,
+}
+
+/// What a till is told: why it gets nothing, and when to ask again.
+struct No {
+    status: StatusCode,
+    refusal: Refusal,
+    retry_after_s: Option<u64>,
+}
 
 /// Decides about a till's request and answers it.
-pub(super) async fn decide(queue: Queue, current: Arc<Current>, new: NewRedemption) -> Response {
-    let line = Line { till: new.till.clone(), lane: new.lane.clone(), code: new.request.reward_code.masked() };
-    let decision = match queue.accept(new).await {
-        Ok(decision) => decision,
+pub(super) async fn decide(queue: Queue, current: Arc<Current>, new: NewRedemption, language: Language) -> Response {
+    let code = new.request.reward_code.clone();
+    let line = Line { till: new.till.clone(), lane: new.lane.clone(), code: code.masked() };
+    match queue.accept(new).await {
+        Ok(decision) => Asking { queue, current, language, code, line }.answer(decision).await,
         Err(error) => {
             line.refused(&error.to_string());
-            return reply::queue_fault(&error);
-        }
-    };
-    match decision {
-        Decision::Taken(taken) => {
-            let (answer, state) = pending(&queue, &current, &taken).await;
-            line.taken(&taken, state);
-            answer
-        }
-        Decision::StillPending(taken) => pending(&queue, &current, &taken).await.0,
-        Decision::Settled(row) => reply::settled(&row, current.accepted_status),
-        Decision::KeyReused => {
-            line.refused("its key was used for another request");
-            let message = "this Idempotency-Key was used for another request; nothing was stored";
-            reply::refuse(StatusCode::UNPROCESSABLE_ENTITY, message, &[])
-        }
-        Decision::Used(by) => {
-            line.refused("its code has been used");
-            used(&by)
-        }
-        Decision::Limited(limit) => {
-            let message = limit_message(limit);
-            line.refused(&message);
-            reply::refuse(StatusCode::SERVICE_UNAVAILABLE, &message, &[])
+            reply::queue_fault(&error)
         }
     }
 }
 
-/// The answer about a row that was pending a moment ago, and where it stands.
-async fn pending(queue: &Queue, current: &Current, taken: &Taken) -> (Response, State) {
-    if taken.worth_waiting
-        && !current.reply_within.is_zero()
-        && let Waited::Settled(row) = queue.wait(taken.seq, current.reply_within).await
-    {
-        return (reply::settled(&row, current.accepted_status), row.state);
+impl Asking {
+    async fn answer(&self, decision: Decision) -> Response {
+        let refusal = match decision {
+            Decision::Taken(taken) => {
+                let (answer, state) = self.pending(&taken).await;
+                self.line.taken(&taken, state);
+                return answer;
+            }
+            Decision::StillPending(taken) => return self.pending(&taken).await.0,
+            Decision::Settled(row) | Decision::RefusedBefore(row) => {
+                return reply::settled(&row, self.current.accepted_status);
+            }
+            Decision::KeyReused => No::now(StatusCode::UNPROCESSABLE_ENTITY, Refusal::KeyReused),
+            Decision::Used(by) => self.used(&by),
+            Decision::Gone(_) => No::now(StatusCode::BAD_REQUEST, Refusal::UsedLongAgo { code: self.shown_code() }),
+            Decision::Limited(limit) => No::limit(limit),
+            Decision::BadDate => No::bad_date(),
+            Decision::Held => No::later(Refusal::Held, ASK_AGAIN_S),
+        };
+        self.refuse(&refusal)
     }
-    if taken.refused_at_till {
-        return (reply::about(reply::unanswered(), &taken.id, State::Pending), State::Pending);
+
+    /// The answer about a row that was pending a moment ago, and where it stands.
+    async fn pending(&self, taken: &Taken) -> (Response, State) {
+        let within = self.current.reply_within;
+        let mut end = WaitEnd::InVain;
+        if taken.worth_waiting && !within.is_zero() {
+            match self.queue.wait(taken.seq, within).await {
+                Waited::Settled(row) => return (reply::settled(&row, self.current.accepted_status), row.state),
+                Waited::TurnedAway { retry_after_s } => end = WaitEnd::TurnedAway { retry_after_s },
+                Waited::RoadDown | Waited::TimedOut => {}
+            }
+        } else if taken.worth_waiting {
+            drop(self.queue.wait(taken.seq, Duration::ZERO).await);
+        }
+        if taken.trusted { self.accepted(taken) } else { self.conclude(taken, end).await }
     }
-    if taken.provider_only {
-        return unanswered(queue, current, taken).await;
+
+    fn accepted(&self, taken: &Taken) -> (Response, State) {
+        let accepted = reply::accepted(self.current.accepted_status);
+        (reply::about(accepted, &taken.id, State::Pending), State::Pending)
     }
-    let accepted = reply::json(current.accepted_status, contract::accepted());
-    (reply::about(accepted, &taken.id, State::Pending), State::Pending)
+
+    /// The provider has not answered in time: the writer decides what that means.
+    async fn conclude(&self, taken: &Taken, end: WaitEnd) -> (Response, State) {
+        let (no, state) = match self.queue.conclude(taken, end).await {
+            Ok(Concluded::Trusted) => return self.accepted(taken),
+            Ok(Concluded::Settled(row)) => return (reply::settled(&row, self.current.accepted_status), row.state),
+            Ok(Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) }) => (self.used(&by), State::Voided),
+            Ok(Concluded::TurnedAway { why, .. }) => (No::because(why, taken), State::Voided),
+            Ok(Concluded::Refused { why }) => {
+                // What may have reached the provider is not refused for good.
+                let no = No::because(why, taken);
+                (No { status: StatusCode::SERVICE_UNAVAILABLE, ..no }, State::Pending)
+            }
+            Err(error) => {
+                tracing::warn!(id = %taken.id, %error, "redemption {}: its till could not be told for certain", taken.id);
+                (No::because(NotGiven::Unanswered, taken), State::Pending)
+            }
+        };
+        (reply::about(self.refuse(&no), &taken.id, state), state)
+    }
+
+    fn used(&self, by: &UsedBy) -> No {
+        // Where the till's own time is none, ours stands in for it.
+        let is_time = contract::date_is_possible(&by.date);
+        let when = if is_time { by.date.clone() } else { rfc3339(by.accepted_at_ms) };
+        let refusal = Refusal::Used { code: self.shown_code(), when, till: by.till.clone() };
+        No::now(StatusCode::BAD_REQUEST, refusal)
+    }
+
+    /// The till that sent the code is told it whole, as the provider does it.
+    fn shown_code(&self) -> String {
+        self.code.reveal().to_owned()
+    }
+
+    fn refuse(&self, no: &No) -> Response {
+        self.line.refused(&no.refusal.text(Language::English));
+        reply::refusal(no.status, &no.refusal, self.language, no.retry_after_s)
+    }
 }
 
-/// The provider alone could say whether this code may be used again, and it has not in time.
-async fn unanswered(queue: &Queue, current: &Current, taken: &Taken) -> (Response, State) {
-    match queue.refuse_at_till(taken).await {
-        Ok(Refused::Settled(row)) => (reply::settled(&row, current.accepted_status), row.state),
-        Ok(Refused::Voided(by)) => (reply::about(used(&by), &taken.id, State::Voided), State::Voided),
-        Ok(Refused::MayHaveArrived) => (reply::about(reply::unanswered(), &taken.id, State::Pending), State::Pending),
-        Err(error) => {
-            tracing::warn!(id = %taken.id, %error, "a redemption that its till was refused could not be marked so");
-            (reply::about(reply::unanswered(), &taken.id, State::Pending), State::Pending)
+impl No {
+    fn now(status: StatusCode, refusal: Refusal) -> Self {
+        Self { status, refusal, retry_after_s: None }
+    }
+
+    fn later(refusal: Refusal, after_s: u64) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, refusal, retry_after_s: Some(after_s) }
+    }
+
+    fn bad_date() -> Self {
+        let faults = vec![Fault::NotADate];
+        Self::now(StatusCode::BAD_REQUEST, Refusal::Malformed { faults })
+    }
+
+    fn limit(limit: Limit) -> Self {
+        let refusal = match limit {
+            Limit::NotAccepting => Refusal::NotAccepting,
+            Limit::Pending(waiting) => Refusal::LimitPending { waiting },
+            Limit::Till(waiting) => Refusal::LimitTill { waiting },
+            Limit::Outage(outage) => Refusal::LimitOutage { outage_s: outage.as_secs() },
+        };
+        Self::now(StatusCode::SERVICE_UNAVAILABLE, refusal)
+    }
+
+    fn because(why: NotGiven, taken: &Taken) -> Self {
+        match why {
+            NotGiven::Unanswered if taken.provider_only => Self::later(Refusal::Unanswered, ASK_AGAIN_S),
+            NotGiven::Unanswered => Self::later(Refusal::Untrusted, ASK_AGAIN_S),
+            NotGiven::Busy => Self::later(Refusal::Busy, ASK_AGAIN_S),
+            NotGiven::Wait(after_s) => Self::later(Refusal::TooMany, after_s),
+            NotGiven::Refused(NotOnTrust::BadDate) => Self::bad_date(),
+            NotGiven::Refused(NotOnTrust::Limited(limit)) => Self::limit(limit),
         }
     }
 }
 
-fn used(by: &UsedBy) -> Response {
-    let message = contract::used(&by.reward_code, &by.date, by.accepted_at_ms, &by.till);
-    reply::refuse(StatusCode::BAD_REQUEST, &message, std::slice::from_ref(&message))
-}
-
-fn limit_message(limit: Limit) -> String {
-    match limit {
-        Limit::NotAccepting => contract::limit_not_accepting(),
-        Limit::Pending(waiting) => contract::limit_pending(waiting),
-        Limit::Outage(outage) => contract::limit_outage(outage),
-    }
-}
-
-/// What the log says of one request: a line at info for each redemption, and for a refusal one at debug, since a
-/// till may ask as often as it likes.
+/// What the log says of one request: a line at debug, since a till may ask as often as it likes.
 struct Line {
     till: String,
     lane: String,
@@ -100,12 +174,12 @@ struct Line {
 
 impl Line {
     fn taken(&self, taken: &Taken, state: State) {
-        let Self { till, lane, code } = self;
-        tracing::debug!(id = %taken.id, %lane, %till, %state, %code, "a redemption was taken");
+        let (Self { till, lane, code }, id) = (self, &taken.id);
+        tracing::debug!(%id, %lane, %till, %state, %code, "redemption {id} of till {till} was taken: {state}");
     }
 
     fn refused(&self, why: &str) {
         let Self { till, lane, code } = self;
-        tracing::debug!(%lane, %till, %code, why, "a redemption was refused");
+        tracing::debug!(%lane, %till, %code, why, "a redemption of till {till} was refused: {why}");
     }
 }

@@ -6,6 +6,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use crate::contract;
+use crate::message::{Language, Refusal};
 use crate::queue::QueueError;
 use crate::redemption::{Answer, Id, Redemption, State};
 use crate::store::relayed;
@@ -66,28 +67,52 @@ pub(super) fn relay(answer: &Answer) -> Response {
     relayed
 }
 
+/// The contract's success in our own name.
+pub(super) fn accepted(status: StatusCode) -> Response {
+    json(status, contract::accepted())
+}
+
+/// A refusal in the contract's shape and the till's language.
+pub(super) fn refusal(status: StatusCode, refusal: &Refusal, language: Language, after_s: Option<u64>) -> Response {
+    let mut answer = refuse(status, &refusal.text(language), &refusal.errors(language));
+    if let Some(after_s) = after_s {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
+    }
+    answer
+}
+
 /// What is known of a redemption that is no longer, or not any more, only a request: its till's repeat gets the same.
 pub(super) fn settled(row: &Redemption, accepted_status: StatusCode) -> Response {
-    let accepted = || json(accepted_status, contract::accepted());
-    let answer = match row.state {
-        State::Voided => refuse(StatusCode::CONFLICT, "this redemption was taken back", &[]),
+    let in_english = |status, why: &Refusal| refusal(status, why, Language::English, None);
+    let answer = match (row.state, &row.answer) {
+        (State::Voided, _) => in_english(StatusCode::CONFLICT, &Refusal::TakenBack),
         // The provider's "already used" is about our own earlier attempt: the till must never see it as a refusal.
-        State::Confirmed if row.duplicate_of_ours => accepted(),
-        State::Declined if row.answer.is_none() => {
-            refuse(StatusCode::BAD_REQUEST, "the provider refused this redemption", &[])
+        (State::Confirmed, _) if row.duplicate_of_ours => accepted(accepted_status),
+        (State::Confirmed, _) | (State::Declined, Some(_)) => relay(&relayed(row)),
+        (State::Declined, None) => in_english(StatusCode::BAD_REQUEST, &Refusal::ProviderRefused),
+        // What the till was told stands, whatever a person decides about it.
+        (State::Pending | State::Parked, _) if row.trusted => accepted(accepted_status),
+        (State::Parked, Some(answer)) if (200..300).contains(&answer.status) => {
+            in_english(StatusCode::BAD_REQUEST, &Refusal::Provider { said: said(&answer.body) })
         }
-        State::Pending | State::Parked if row.refused_at_till && row.answer.is_none() => unanswered(),
-        // Parked without an answer: it was accepted, and a person decides what becomes of it.
-        State::Pending => accepted(),
-        State::Parked if row.answer.is_none() => accepted(),
-        State::Confirmed | State::Declined | State::Parked => relay(&relayed(row)),
+        (State::Pending | State::Parked, _) => in_english(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Untrusted),
     };
     about(answer, &row.id, row.state)
 }
 
-/// The provider alone could say, and it has not.
-pub(super) fn unanswered() -> Response {
-    let message = "the provider has not answered about a code that was redeemed before; do not hand out the reward; \
-                   ask again";
-    refuse(StatusCode::SERVICE_UNAVAILABLE, message, &[])
+/// What a success says of its own failure: the first words in it.
+fn said(body: &[u8]) -> String {
+    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let words = |key: &str| first_words(value.get(key)?);
+    let said = ["message", "errors", "error", "errorMessage", "error_message"].into_iter().find_map(words);
+    said.unwrap_or_else(|| Refusal::ProviderRefused.text(Language::English))
+}
+
+fn first_words(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(text) if !text.is_empty() => Some(text.clone()),
+        serde_json::Value::Array(list) => list.iter().find_map(first_words),
+        serde_json::Value::Object(map) => map.values().find_map(first_words),
+        _ => None,
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::trust::Trust;
 use crate::verdict::Phase;
 
 /// Why a lane is down or held.
@@ -12,6 +13,8 @@ pub enum Cause {
     Resolve,
     /// No connection comes about.
     Connect,
+    /// The proxy between wants another password, or refuses.
+    Proxy,
     /// The TLS handshake fails.
     Tls,
     /// The certificate does not fit the time, and our clock is not to be trusted.
@@ -28,7 +31,9 @@ pub enum Cause {
     Provider,
     /// The provider does not take our credential, or there is none to send.
     Credential,
-    /// Ten redemptions in a row were declined with the same words.
+    /// Rows given on trust are refused in words that may not be the provider's own.
+    Refusals,
+    /// Ten redemptions in a row were declined after the fact.
     Declines,
     /// An operator said so.
     Operator,
@@ -45,6 +50,7 @@ impl Cause {
         match self {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
+            Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Clock => "clock",
             Self::Write => "write",
@@ -53,6 +59,7 @@ impl Cause {
             Self::NotTheProvider => "not_the_provider",
             Self::Provider => "provider",
             Self::Credential => "credential",
+            Self::Refusals => "refusals",
             Self::Declines => "declines",
             Self::Operator => "operator",
             Self::Settings => "settings",
@@ -69,6 +76,9 @@ impl Cause {
             }
             Self::Connect => {
                 "no connection to the provider comes about: the line is down, or a firewall or proxy refuses; check the uplink"
+            }
+            Self::Proxy => {
+                "the proxy does not take our user and password, or refuses to connect: check `proxy`, `proxy_user` and its password with who runs it"
             }
             Self::Tls => {
                 "the provider's certificate cannot be verified: somebody else may be answering, or `ca_file` is missing or old"
@@ -88,8 +98,11 @@ impl Cause {
             Self::Credential => {
                 "the provider does not take our token, or it cannot be read: put a valid token in place, it is picked up at once"
             }
+            Self::Refusals => {
+                "what was given on trust is refused in words that may come from something before the provider: nothing is declined for it, it is asked again"
+            }
             Self::Declines => {
-                "ten redemptions in a row were declined with the same words: ask the provider, then `redeemd release LANE`, and `redeemd retry --lane LANE --held` to take those declines back"
+                "ten redemptions in a row that were given on trust were declined: ask the provider, then `redeemd release LANE`, and `redeemd retry --lane LANE --held` to take those declines back"
             }
             Self::Operator => "an operator holds this lane: `redeemd release LANE` lets it go on",
             Self::Settings => {
@@ -107,6 +120,30 @@ impl Cause {
         matches!(self, Self::Declines | Self::Operator)
     }
 
+    /// The road is down: no till's doing brings it about, and nobody can be asked.
+    #[must_use]
+    pub fn is_road(self) -> bool {
+        matches!(self.trust(), Trust::AtOnce { .. })
+    }
+
+    /// How far tills may be trusted for this cause (TRUST.md, "May this redemption be trusted?").
+    #[must_use]
+    pub fn trust(self) -> Trust {
+        match self {
+            Self::Resolve | Self::Connect | Self::Proxy => Trust::AtOnce { tenth: false },
+            Self::Tls | Self::Clock => Trust::AtOnce { tenth: true },
+            Self::Write
+            | Self::Answer
+            | Self::Reset
+            | Self::NotTheProvider
+            | Self::Provider
+            | Self::Credential
+            | Self::Refusals
+            | Self::Declines => Trust::Unanswered,
+            Self::Operator | Self::NotConfigured | Self::Settings => Trust::Never,
+        }
+    }
+
     /// The persisted hold of this name.
     #[must_use]
     pub fn hold_from(text: &str) -> Option<Self> {
@@ -119,6 +156,7 @@ impl From<Phase> for Cause {
         match phase {
             Phase::Resolve => Self::Resolve,
             Phase::Connect => Self::Connect,
+            Phase::Proxy => Self::Proxy,
             Phase::Tls => Self::Tls,
             Phase::Clock => Self::Clock,
             Phase::Write => Self::Write,

@@ -1,22 +1,30 @@
-//! Pure: a lane's state machine: backoff, rotating probes, spread, slow start.
+//! Pure: a lane's state machine: backoff, rotating probes, spread, slow start. Two questions are two states: may the
+//! drain go on, and how far may a till be trusted.
 //!
-//! Time is a [`Duration`] since any fixed moment of a monotonic clock. Nothing here waits, sends or logs: the forwarder
+//! Time is a [`Duration`] since any fixed moment of a monotonic clock. Nothing here waits, sends or logs: the scheduler
 //! asks what may be done and says what happened.
 
 mod backoff;
 mod cause;
+mod outages;
+mod streak;
 mod suspects;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 use std::time::Duration;
 
 pub use backoff::{Dice, backoff};
 pub use cause::Cause;
+pub use outages::Outages;
+pub use streak::{DECLINES_ALONE, DECLINES_HOLD, Streak};
 pub use suspects::Suspects;
+pub use waits::Waits;
 
 use crate::redemption::Seq;
-use crate::verdict::{Phase as Road, Verdict};
+use crate::trust::Trust;
+use crate::verdict::Phase as Road;
 
 /// What the settings say about a link.
 #[derive(Clone, Debug)]
@@ -35,27 +43,29 @@ pub struct Config {
 
 /// A demand probe comes at most this often.
 pub const DEMAND_EVERY: Duration = Duration::from_secs(2);
-/// A lane held for its credential is probed this often.
+/// A lane held for its credential tries another row after so long.
+pub const CREDENTIAL_FIRST: Duration = Duration::from_secs(1);
+/// Then after so long, doubling.
+pub const CREDENTIAL_THEN: Duration = Duration::from_secs(10);
+/// And at least this often.
 pub const CREDENTIAL_PROBE_EVERY: Duration = Duration::from_secs(60);
 /// So many different rows in a row with a provider's fault, or a reset, take the link down.
 pub const FAULTS_IN_A_ROW: usize = 3;
-/// From so many alike declines on, one attempt at a time.
-pub const DECLINES_ALONE: usize = 3;
-/// So many alike declines hold the lane.
-pub const DECLINES_HOLD: usize = 10;
-/// The end of an outage that a held lane hears of is kept at once if the outage was so long; a shorter one costs
-/// nobody anything when a crash makes it go on.
+/// So many different rows given on trust, refused in a row by weak evidence, make the drain wait.
+pub const WEAK_IN_A_ROW: usize = 3;
+/// The end of an outage is kept at once if the outage was so long; a shorter one costs nobody anything when a crash
+/// makes it go on.
 const OUTAGE_WORTH_KEEPING: Duration = Duration::from_secs(1);
 
 /// Where the link stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Phase {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase<'a> {
     /// Attempts are made as the window allows.
     Up,
-    /// Only probes are sent.
-    Down(Why),
-    /// Nothing is sent, but for the slow probe of a credential.
-    Held(Why),
+    /// The drain sends probes alone.
+    Down(&'a Why),
+    /// The drain is held, for a person or for its credential.
+    Held(&'a Why),
 }
 
 /// Why, and since when.
@@ -63,13 +73,21 @@ pub enum Phase {
 pub struct Why {
     /// The cause.
     pub cause: Cause,
-    /// What was seen, for people.
+    /// What was seen last, for people.
     pub detail: String,
     /// Since when it is not up, on the link's clock.
     pub since: Duration,
 }
 
-/// Attempts on the wire.
+/// A hold that only a person, or other settings, end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hold {
+    why: Why,
+    /// The operator wants tills to be trusted meanwhile.
+    trust: bool,
+}
+
+/// Attempts of the drain on the wire, and live ones beside them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flying {
     /// Of the backlog, probes included.
@@ -78,27 +96,81 @@ pub struct Flying {
     pub live: u32,
 }
 
+/// What the end of an attempt says to the lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Taken. An "already used" that our own earlier attempt explains is told so too.
+    Confirmed,
+    /// Refused.
+    Declined {
+        /// By strong evidence.
+        strong: bool,
+    },
+    /// A success that says something else besides.
+    Parked,
+    /// The provider is still at it.
+    InProgress,
+    /// An answer that cannot be read for this row's sake.
+    Unreadable,
+    /// 401 or 403, or there is no credential.
+    Credential,
+    /// Somebody else answers.
+    NotTheProvider,
+    /// 429, or 503 with `Retry-After`.
+    Wait {
+        /// At least so long.
+        at_least: Option<Duration>,
+        /// A 429.
+        limited: bool,
+    },
+    /// 408, 425 or another 5xx.
+    RowFault {
+        /// The status.
+        status: u16,
+    },
+    /// The connection broke.
+    Reset,
+    /// The road.
+    Road(Road),
+}
+
+impl Heard {
+    /// A verdict in the contract's shape, strong or weak.
+    #[must_use]
+    pub fn is_answer(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Declined { .. } | Self::Parked)
+    }
+}
+
 /// An attempt that ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Ended<'a> {
     /// Whose.
     pub seq: Seq,
+    /// The till that made it.
+    pub till: &'a str,
     /// When it was sent, on the link's clock.
     pub sent: Duration,
-    /// What its end means. An "already used" that our own earlier attempt explains is told as `Confirmed`.
-    pub verdict: &'a Verdict,
+    /// What its end means.
+    pub heard: Heard,
     /// What was seen, for the cause.
     pub detail: &'a str,
+    /// The kind of a refusal: its words, masked.
+    pub kind: &'a str,
     /// The row had no provider's fault and no reset before.
     pub first_fault: bool,
-    /// The row is suspect: a road fault of it says nothing about the road.
+    /// The row is suspect: a road fault or a refused credential of it says nothing about the lane.
     pub suspect: bool,
+    /// Its till waited for it.
+    pub live: bool,
+    /// A 2xx of ours had left for it.
+    pub trusted: bool,
 }
 
 /// What else happens to a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nudge {
-    /// A redemption was accepted while the lane is not up.
+    /// A redemption was accepted that was not handed over.
     Demand,
     /// Carrier, address or route changed.
     Network,
@@ -126,7 +198,9 @@ pub struct Effects {
 pub struct Link {
     config: Config,
     dice: Dice,
-    phase: Phase,
+    /// Why the drain does not go on by itself; `None`: up.
+    trouble: Option<Why>,
+    hold: Option<Hold>,
     window: u32,
     /// Below it the window doubles, above it it grows by one a round trip.
     threshold: u32,
@@ -139,29 +213,30 @@ pub struct Link {
     demand_last: Option<Duration>,
     demand_at: Option<Duration>,
     wait_until: Option<Duration>,
+    /// The wait is a 429's, and the provider has not answered since.
+    limited: bool,
     wait_steps: u32,
     backlog_from: Duration,
     faults: Vec<Seq>,
+    /// Rows given on trust and refused by weak evidence, since the last that was answered better.
+    weak: Vec<Seq>,
     /// When a connection was last seen to break.
     broke_at: Option<Duration>,
-    /// What the last declines said alike, and which rows they were.
-    declines: Option<(String, Vec<Seq>)>,
+    streak: Streak,
     unproven: bool,
-    carried: Duration,
-    /// When the provider last spoke in a lane that stayed held.
-    heard_at: Duration,
+    outages: Outages,
 }
 
 impl Link {
-    /// A link at start: up with window 1 until an attempt fails. `carried` is how long the outage had lasted that the
-    /// last process did not see the end of.
+    /// A link at start: up with window 1 until an attempt fails. `outages` are those of the last process.
     #[must_use]
-    pub fn new(config: Config, seed: u64, carried: Duration) -> Self {
+    pub fn new(config: Config, seed: u64, outages: Outages) -> Self {
         Self {
             threshold: config.max_in_flight,
             config,
             dice: Dice::new(seed),
-            phase: Phase::Up,
+            trouble: None,
+            hold: None,
             window: 1,
             credits: 0,
             probe: None,
@@ -171,25 +246,35 @@ impl Link {
             demand_last: None,
             demand_at: None,
             wait_until: None,
+            limited: false,
             wait_steps: 0,
             backlog_from: Duration::ZERO,
             faults: Vec::new(),
+            weak: Vec::new(),
             broke_at: None,
-            declines: None,
+            streak: Streak::default(),
             unproven: true,
-            carried,
-            heard_at: Duration::ZERO,
+            outages,
         }
     }
 
-    /// Takes over a person's hold from before a restart.
-    pub fn restore_hold(&mut self, now: Duration, cause: Cause, detail: String) {
-        self.phase = Phase::Held(Why { cause, detail, since: now });
+    /// Takes over a hold from before a restart, or one of the settings' own.
+    pub fn restore_hold(&mut self, now: Duration, (cause, trust): (Cause, bool), detail: String) {
+        self.hold = Some(Hold { why: Why { cause, detail, since: now }, trust });
+        self.book(now);
+    }
+
+    /// What other settings began, other settings end.
+    pub fn settings_are_usable(&mut self, now: Duration) {
+        self.hold = self.hold.take().filter(|hold| hold.why.cause != Cause::Settings);
+        self.book(now);
     }
 
     /// Takes over what was left of a provider's `Retry-After`.
     pub fn restore_wait(&mut self, until: Duration) {
         self.wait_until = Some(until);
+        // Which of the two it was is not kept: the stricter one.
+        self.limited = true;
     }
 
     /// New settings; the state stays.
@@ -199,16 +284,69 @@ impl Link {
         self.config = config;
     }
 
-    /// Where it stands.
+    /// Where the drain stands.
     #[must_use]
-    pub fn phase(&self) -> &Phase {
-        &self.phase
+    pub fn phase(&self) -> Phase<'_> {
+        match (&self.hold, &self.trouble) {
+            (Some(hold), _) => Phase::Held(&hold.why),
+            (None, Some(why)) if why.cause == Cause::Credential => Phase::Held(why),
+            (None, Some(why)) => Phase::Down(why),
+            (None, None) => Phase::Up,
+        }
     }
 
-    /// The rows of the present streak of alike declines.
+    /// Why it is not up, if it is not.
     #[must_use]
-    pub fn alike_declines(&self) -> &[Seq] {
-        self.declines.as_ref().map_or(&[], |(_, rows)| rows)
+    pub fn why(&self) -> Option<&Why> {
+        match self.phase() {
+            Phase::Up => None,
+            Phase::Down(why) | Phase::Held(why) => Some(why),
+        }
+    }
+
+    /// Whether a hold of the operator's lets tills be trusted.
+    #[must_use]
+    pub fn hold_trusts(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.trust)
+    }
+
+    /// How far a till may be trusted (TRUST.md, "May this redemption be trusted?").
+    #[must_use]
+    pub fn trust(&self, now: Duration) -> Trust {
+        let held = self.hold.as_ref().filter(|hold| hold.why.cause != Cause::Declines);
+        match (held, &self.trouble) {
+            (Some(hold), _) if hold.trust => Trust::AtOnce { tenth: false },
+            (Some(_), _) => Trust::Never,
+            (None, Some(why)) if why.cause.is_road() => why.cause.trust(),
+            (None, _) if self.limited(now).is_some() => Trust::Never,
+            (None, Some(why)) => why.cause.trust(),
+            (None, None) => Trust::Unanswered,
+        }
+    }
+
+    /// The provider can be asked about a live redemption: the lane is up, or in trouble that may be one row's.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        let held = self.hold.as_ref().is_some_and(|hold| hold.why.cause != Cause::Declines);
+        !held && !self.trouble.as_ref().is_some_and(|why| why.cause.is_road())
+    }
+
+    /// What is left of a 429's wait, while the provider has answered nobody since.
+    #[must_use]
+    pub fn limited(&self, now: Duration) -> Option<Duration> {
+        self.waiting(now).filter(|_| self.limited)
+    }
+
+    /// An attempt was answered since this process began, or failed.
+    #[must_use]
+    pub fn is_tried(&self) -> bool {
+        !self.unproven || self.trouble.is_some()
+    }
+
+    /// The present streak of declines after the fact.
+    #[must_use]
+    pub fn streak(&self) -> &Streak {
+        &self.streak
     }
 
     /// The drain's window now.
@@ -217,10 +355,16 @@ impl Link {
         self.window
     }
 
-    /// Up, and no `Retry-After` pending: a till may hope for the provider's own answer.
+    /// The drain goes on.
     #[must_use]
     pub fn is_up(&self, now: Duration) -> bool {
-        self.phase == Phase::Up && self.waiting(now).is_none()
+        self.phase() == Phase::Up && self.waiting(now).is_none()
+    }
+
+    /// Rows are answered well, so that what is refused by weak evidence is the row's own.
+    #[must_use]
+    pub fn is_well(&self, now: Duration) -> bool {
+        self.is_up(now) && !self.unproven && self.weak.len() < WEAK_IN_A_ROW
     }
 
     /// What is left of the provider's `Retry-After`.
@@ -229,53 +373,46 @@ impl Link {
         self.wait_until.map(|until| until.saturating_sub(now)).filter(|left| !left.is_zero())
     }
 
-    /// How long the lane has not been up.
-    #[must_use]
-    pub fn outage(&self, now: Duration) -> Duration {
-        match &self.phase {
-            Phase::Up => Duration::ZERO,
-            Phase::Down(why) | Phase::Held(why) => self.carried + now.saturating_sub(why.since.max(self.heard_at)),
-        }
-    }
-
     /// How long the outage has lasted of which no end was seen: the present one, or one before a restart or before
     /// nothing was left to probe with.
     #[must_use]
     pub fn unended_outage(&self, now: Duration) -> Duration {
-        if self.phase == Phase::Up { self.carried } else { self.outage(now) }
+        self.outages.present(now)
     }
 
-    /// Down for the provider's sake: from which moment on a new redemption is a probe at once.
+    /// The outages, for the budget and for the next process.
     #[must_use]
-    pub fn hopeful_from(&self, now: Duration) -> Option<Duration> {
-        let provider = matches!(&self.phase, Phase::Down(why) if why.cause == Cause::Provider);
-        let free = provider && self.probe.is_none() && self.demand_at.is_none() && self.waiting(now).is_none();
-        free.then(|| self.demand_last.map_or(Duration::ZERO, |last| last + DEMAND_EVERY))
+    pub fn outages(&self) -> &Outages {
+        &self.outages
     }
 
-    /// Whether a new redemption would bring a probe forward.
+    /// The lane is in an outage: it is not up, and not only held for declines.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        let held = self.hold.as_ref().is_some_and(|hold| hold.why.cause != Cause::Declines);
+        held || self.trouble.is_some()
+    }
+
+    fn book(&mut self, now: Duration) {
+        self.outages.is(self.is_out(), now);
+    }
+
+    /// Whether a new redemption that is not handed over would bring a probe forward.
     #[must_use]
     pub fn wants_demand(&self) -> bool {
-        matches!(self.phase, Phase::Down(_)) && self.demand_at.is_none()
+        self.demand_at.is_none() && self.takes_demand()
+    }
+
+    fn takes_demand(&self) -> bool {
+        let Some(why) = &self.trouble else { return false };
+        why.cause != Cause::Credential && self.may_probe_at_all() != Probing::None
     }
 
     /// Whether one more row of the backlog may be sent.
     #[must_use]
     pub fn may_send_backlog(&self, now: Duration, flying: Flying) -> bool {
-        self.is_up(now) && now >= self.backlog_from && flying.backlog < self.window && self.may_add(flying)
-    }
-
-    /// Whether one more live redemption may be sent: one slot beside the window is always live traffic's.
-    #[must_use]
-    pub fn may_send_live(&self, now: Duration, flying: Flying) -> bool {
-        let room = flying.live == 0 || flying.backlog + flying.live <= self.window;
-        self.is_up(now) && room && self.may_add(flying)
-    }
-
-    /// After a few alike declines the next attempt waits for the one before.
-    fn may_add(&self, flying: Flying) -> bool {
-        let alike = self.declines.as_ref().map_or(0, |(_, rows)| rows.len());
-        alike < DECLINES_ALONE || flying.backlog + flying.live == 0
+        let alone = !self.streak.is_alone() || flying.backlog == 0;
+        self.is_up(now) && now >= self.backlog_from && flying.backlog < self.window && alone
     }
 
     /// Whether a probe is due. One at a time, never before a `Retry-After` is over, never while a person holds.
@@ -284,12 +421,28 @@ impl Link {
         self.probe.is_none() && self.probe_moment().is_some_and(|at| now >= at)
     }
 
+    /// Only the row that was asked for may be a probe: the backlog itself is held.
+    #[must_use]
+    pub fn probes_on_demand_alone(&self) -> bool {
+        self.may_probe_at_all() == Probing::OnDemand
+    }
+
+    fn may_probe_at_all(&self) -> Probing {
+        let road_is_down = self.trouble.as_ref().is_some_and(|why| why.cause.is_road());
+        match &self.hold {
+            None => Probing::Any,
+            // Somebody has to find out that the line is back, or tills would be trusted for ever.
+            Some(hold) if hold.why.cause == Cause::Declines && road_is_down => Probing::OnDemand,
+            Some(_) => Probing::None,
+        }
+    }
+
     fn probe_moment(&self) -> Option<Duration> {
-        let at = match &self.phase {
-            Phase::Up => return None,
-            Phase::Held(why) if why.cause.is_for_a_person() => return None,
-            Phase::Held(_) => self.probe_at,
-            Phase::Down(_) => self.demand_at.map_or(self.probe_at, |demand| demand.min(self.probe_at)),
+        self.trouble.as_ref()?;
+        let at = match self.may_probe_at_all() {
+            Probing::None => return None,
+            Probing::OnDemand => self.demand_at?,
+            Probing::Any => self.demand_at.map_or(self.probe_at, |demand| demand.min(self.probe_at)),
         };
         Some(at.max(self.wait_until.unwrap_or_default()))
     }
@@ -313,15 +466,29 @@ impl Link {
     /// nothing is pending at all, the next redemption finds out where the link stands.
     pub fn nothing_to_probe(&mut self, now: Duration, first_due: Option<Duration>) -> Effects {
         self.demand_at = None;
-        match (first_due, &self.phase) {
-            (Some(due), _) => self.probe_at = due.max(now + self.config.retry_min.min(DEMAND_EVERY)),
-            (None, Phase::Down(_)) => {
-                self.carried = self.outage(now);
-                self.phase = Phase::Up;
-                self.unproven = true;
-                return Effects { changed: true, ..Effects::default() };
+        let effects = match (first_due, self.phase()) {
+            (Some(due), _) => {
+                self.probe_at = due.max(now + self.config.retry_min.min(DEMAND_EVERY));
+                Effects::default()
             }
-            (None, Phase::Up | Phase::Held(_)) => self.probe_at = now + CREDENTIAL_PROBE_EVERY,
+            (None, Phase::Down(_)) => {
+                self.trouble = None;
+                self.unproven = true;
+                Effects { changed: true, ..Effects::default() }
+            }
+            (None, Phase::Up | Phase::Held(_)) => {
+                self.probe_at = now + CREDENTIAL_PROBE_EVERY;
+                Effects::default()
+            }
+        };
+        self.book(now);
+        effects
+    }
+
+    /// No row of another till waits: those of the till that alone was refused come now, or hold the drain.
+    pub fn nobody_else(&mut self, now: Duration) -> Effects {
+        if self.streak.is_long() && self.hold.is_none() {
+            return self.hold(now, Cause::Declines, self.streak.detail());
         }
         Effects::default()
     }
@@ -330,21 +497,36 @@ impl Link {
     #[must_use]
     pub fn next_moment(&self, now: Duration) -> Option<Duration> {
         let probe = self.probe_moment().filter(|_| self.probe.is_none());
-        let spread = (self.phase == Phase::Up).then_some(self.backlog_from);
+        let spread = (self.phase() == Phase::Up).then_some(self.backlog_from);
         [probe, spread, self.wait_until].into_iter().flatten().filter(|at| *at > now).min()
     }
 
-    fn is_held_for_a_person(&self) -> bool {
-        matches!(&self.phase, Phase::Held(why) if why.cause.is_for_a_person())
+    /// An operator holds the lane; who that was, and why, is kept with the hold.
+    pub fn hold_by(&mut self, now: Duration, detail: String, trust: bool) -> Effects {
+        match &mut self.hold {
+            Some(hold) if hold.why.cause == Cause::Operator && hold.trust != trust => {
+                (hold.trust, hold.why.detail) = (trust, detail);
+                Effects { changed: true, ..Effects::default() }
+            }
+            Some(hold) if hold.why.cause != Cause::Declines => Effects::default(),
+            _ => {
+                self.hold = None;
+                let effects = self.hold(now, Cause::Operator, detail);
+                if let Some(hold) = &mut self.hold {
+                    hold.trust = trust;
+                }
+                effects
+            }
+        }
     }
 
-    /// An operator holds the lane; who that was is kept with the hold.
-    pub fn hold_by(&mut self, now: Duration, by: &str) -> Effects {
-        if self.is_held_for_a_person() {
-            Effects::default()
-        } else {
-            self.hold(now, Cause::Operator, format!("held by {by}"))
-        }
+    fn hold(&mut self, now: Duration, cause: Cause, detail: String) -> Effects {
+        let since = self.trouble.as_ref().map_or(now, |why| why.since);
+        self.hold = Some(Hold { why: Why { cause, detail, since }, trust: false });
+        self.window = 1;
+        self.demand_at = None;
+        self.book(now);
+        Effects { unclaim: true, changed: true, drop_pool: false }
     }
 
     /// Something happened that is not the end of an attempt.
@@ -352,25 +534,38 @@ impl Link {
         if matches!(nudge, Nudge::Network | Nudge::Flush) {
             self.nudged_at = Some(now);
         }
-        match (nudge, &self.phase) {
-            (Nudge::Release, Phase::Held(why)) if why.cause.is_for_a_person() => self.release(now),
-            (Nudge::Release | Nudge::Flush | Nudge::CredentialChanged, Phase::Held(_))
-            | (Nudge::Flush, Phase::Down(_)) => {
-                self.probe_at = now;
-                Effects::default()
-            }
-            (Nudge::Demand, Phase::Down(_)) => {
+        match nudge {
+            Nudge::Release if self.hold.is_some() => return self.release(now),
+            Nudge::Release | Nudge::Flush | Nudge::CredentialChanged => self.probe_at = now,
+            Nudge::Demand if self.takes_demand() => {
                 self.demand_at = Some(self.demand_last.map_or(now, |last| now.max(last + DEMAND_EVERY)));
-                Effects::default()
             }
-            (Nudge::Network, Phase::Down(_)) => {
-                self.failures = 0;
-                self.probe_at = now;
-                Effects { drop_pool: true, ..Effects::default() }
+            Nudge::Demand => {}
+            Nudge::Network => {
+                if matches!(self.phase(), Phase::Down(_)) {
+                    self.failures = 0;
+                    self.probe_at = now;
+                }
+                return Effects { drop_pool: true, ..Effects::default() };
             }
-            (Nudge::Network, _) => Effects { drop_pool: true, ..Effects::default() },
-            _ => Effects::default(),
         }
+        Effects::default()
+    }
+
+    /// A person's word says nothing of the road: an outage goes on until the provider has spoken.
+    fn release(&mut self, now: Duration) -> Effects {
+        // Only other settings end what they began.
+        if self.hold.as_ref().is_some_and(|hold| hold.why.cause == Cause::Settings) {
+            return Effects::default();
+        }
+        self.hold = None;
+        self.streak.clear();
+        self.faults.clear();
+        self.weak.clear();
+        self.window = 1;
+        (self.backlog_from, self.probe_at) = (now, now);
+        self.book(now);
+        Effects { changed: true, ..Effects::default() }
     }
 
     /// An attempt ended.
@@ -379,27 +574,35 @@ impl Link {
         if was_probe {
             self.probe = None;
         }
-        match ended.verdict {
-            Verdict::Confirmed => self.confirmed(now),
-            Verdict::Declined { message, .. } => self.declined(now, ended.seq, message),
-            Verdict::Parked { .. } => {
-                self.declines = None;
-                self.answered(now)
+        let effects = self.hears(now, ended, was_probe);
+        self.book(now);
+        effects
+    }
+
+    fn hears(&mut self, now: Duration, ended: &Ended<'_>, was_probe: bool) -> Effects {
+        match ended.heard {
+            Heard::Confirmed => self.confirmed(now, ended),
+            Heard::Declined { strong } => self.declined(now, ended, (strong, was_probe)),
+            Heard::Parked => self.answered(now, true, (ended.live, was_probe)),
+            Heard::InProgress => self.uninformative_probe(now, was_probe),
+            Heard::Credential | Heard::Road(Road::Credential) => self.denied(now, ended, was_probe),
+            Heard::Wait { at_least, limited } => self.told_to_wait(now, (at_least, limited), ended),
+            Heard::Unreadable => self.streak_of_faults(now, ended, Cause::Provider, was_probe),
+            Heard::RowFault { status } => {
+                if status == 503 {
+                    self.halve();
+                }
+                self.streak_of_faults(now, ended, Cause::Provider, was_probe)
             }
-            Verdict::Credential | Verdict::Road(Road::Credential) => {
-                self.hold(now, Cause::Credential, ended.detail.to_owned())
-            }
-            Verdict::Wait { at_least, .. } => self.told_to_wait(now, *at_least),
-            Verdict::RowFault { status } => self.row_fault(now, ended, *status, was_probe),
-            Verdict::Reset => self.reset(now, ended, was_probe),
-            Verdict::NotTheProvider { .. } => self.road_fault(now, ended, Cause::NotTheProvider, was_probe),
-            Verdict::Road(phase) => self.road_fault(now, ended, Cause::from(*phase), was_probe),
+            Heard::Reset => self.reset(now, ended, was_probe),
+            Heard::NotTheProvider => self.road_fault(now, ended, Cause::NotTheProvider, was_probe),
+            Heard::Road(phase) => self.road_fault(now, ended, Cause::from(phase), was_probe),
         }
     }
 
-    fn confirmed(&mut self, now: Duration) -> Effects {
-        self.declines = None;
-        let effects = self.answered(now);
+    fn confirmed(&mut self, now: Duration, ended: &Ended<'_>) -> Effects {
+        self.streak.confirmed(ended.till);
+        let effects = self.answered(now, true, (ended.live, false));
         self.credits += 1;
         if self.window < self.threshold || self.credits >= self.window {
             self.credits = 0;
@@ -408,88 +611,130 @@ impl Link {
         effects
     }
 
-    fn declined(&mut self, now: Duration, seq: Seq, message: &str) -> Effects {
-        let effects = self.answered(now);
-        let mut rows = match self.declines.take() {
-            Some((said, rows)) if said == message => rows,
-            _ => Vec::new(),
-        };
-        rows.push(seq);
-        let count = rows.len();
-        self.declines = Some((message.to_owned(), rows));
-        if count >= DECLINES_ALONE {
-            self.window = 1;
+    fn declined(&mut self, now: Duration, ended: &Ended<'_>, (strong, was_probe): (bool, bool)) -> Effects {
+        let effects = self.answered(now, strong, (ended.live, was_probe));
+        match (ended.trusted, strong) {
+            // What its till hears holds nothing, or three invented codes would.
+            (false, _) => effects,
+            (true, false) => self.refused_weakly(now, ended).unwrap_or(effects),
+            (true, true) => {
+                self.streak.declined(ended.seq, ended.till, ended.kind);
+                if self.streak.is_alone() {
+                    self.window = 1;
+                }
+                if self.streak.holds() && self.hold.is_none() {
+                    return self.hold(now, Cause::Declines, self.streak.detail());
+                }
+                effects
+            }
         }
-        if count < DECLINES_HOLD || matches!(self.phase, Phase::Held(_)) {
-            return effects;
+    }
+
+    /// Three different rows refused by what may be an edge: the drain waits, and tills go on being asked.
+    fn refused_weakly(&mut self, now: Duration, ended: &Ended<'_>) -> Option<Effects> {
+        if !self.weak.contains(&ended.seq) {
+            self.weak.push(ended.seq);
         }
-        self.hold(now, Cause::Declines, message.to_owned())
+        if self.weak.len() < WEAK_IN_A_ROW || self.trouble.is_some() {
+            return None;
+        }
+        self.weak.truncate(WEAK_IN_A_ROW);
+        let effects = self.goes_down(now, ended, Cause::Refusals, false);
+        Some(Effects { drop_pool: false, ..effects })
     }
 
     /// The provider spoke about a redemption: the road works.
-    fn answered(&mut self, now: Duration) -> Effects {
+    fn answered(&mut self, now: Duration, strong: bool, (live, was_probe): (bool, bool)) -> Effects {
         self.faults.clear();
-        self.failures = 0;
         self.wait_steps = 0;
-        match &self.phase {
-            Phase::Up => {
-                // The end of an outage from before is to be kept: the next start must not count it again.
-                let changed = !std::mem::take(&mut self.carried).is_zero();
+        self.limited = false;
+        if strong {
+            self.failures = 0;
+            self.weak.clear();
+        }
+        let lasted = self.unended_outage(now);
+        let effects = match &self.trouble {
+            None => {
                 if std::mem::take(&mut self.unproven) {
                     self.backlog_from = now + self.config.reconnect_spread.mul_f64(self.config.place);
                 }
-                Effects { changed, ..Effects::default() }
+                // The end of an outage from before is to be kept: the next start must not count it again.
+                Effects { changed: lasted >= OUTAGE_WORTH_KEEPING, ..Effects::default() }
             }
-            // What was on the wire when somebody held the lane: it stays held, and the provider has spoken.
-            Phase::Held(why) if why.cause.is_for_a_person() => self.heard(now),
-            Phase::Down(_) | Phase::Held(_) => self.go_up(now),
-        }
+            Some(why) if !strong && (!live || why.cause == Cause::Refusals) => self.only_weak(now, was_probe),
+            Some(_) => self.goes_up(now),
+        };
+        self.outages.verdict(now);
+        effects
     }
 
-    /// The provider has spoken and the lane stays held. The end of an outage is to be kept.
-    fn heard(&mut self, now: Duration) -> Effects {
-        let changed = self.outage(now) >= OUTAGE_WORTH_KEEPING;
-        (self.heard_at, self.carried) = (now, Duration::ZERO);
+    /// Somebody who may be the provider refuses: nobody is trusted at once any more, and the drain goes on waiting.
+    fn only_weak(&mut self, now: Duration, was_probe: bool) -> Effects {
+        if was_probe {
+            self.backs_off(now);
+        }
+        let Some(why) = &mut self.trouble else { return Effects::default() };
+        let changed = why.cause != Cause::Refusals;
+        why.cause = Cause::Refusals;
+        if changed {
+            "refused in words that may not be the provider's own".clone_into(&mut why.detail);
+        }
         Effects { changed, ..Effects::default() }
     }
 
-    fn go_up(&mut self, now: Duration) -> Effects {
-        let spread = self.config.reconnect_spread.min(self.outage(now));
+    fn goes_up(&mut self, now: Duration) -> Effects {
+        let spread = self.config.reconnect_spread.min(self.unended_outage(now));
         self.backlog_from = now + spread.mul_f64(self.config.place);
-        self.phase = Phase::Up;
+        self.trouble = None;
         self.window = 1;
         self.threshold = self.config.max_in_flight;
         self.demand_at = None;
         self.unproven = false;
-        self.carried = Duration::ZERO;
         Effects { changed: true, ..Effects::default() }
     }
 
-    /// A person's word says nothing of the road: an outage goes on until the provider has spoken.
-    fn release(&mut self, now: Duration) -> Effects {
-        self.declines = None;
-        self.faults.clear();
-        let outage = self.outage(now);
-        let effects = self.go_up(now);
-        (self.backlog_from, self.carried) = (now, outage);
+    /// A check, the gateway's own or a till's, was answered: the road is up, whatever the drain does.
+    pub fn check_answered(&mut self, now: Duration, strong: bool) -> Effects {
+        let road_is_down = self.trouble.as_ref().is_some_and(|why| why.cause.is_road());
+        self.limited = false;
+        let effects = match (road_is_down, strong) {
+            (false, _) => Effects::default(),
+            (true, true) => self.goes_up(now),
+            (true, false) => self.only_weak(now, false),
+        };
+        self.outages.verdict(now);
+        self.book(now);
         effects
     }
 
-    fn hold(&mut self, now: Duration, cause: Cause, detail: String) -> Effects {
-        let (same, since) = match &self.phase {
-            Phase::Held(why) if why.cause.is_for_a_person() && !cause.is_for_a_person() => return Effects::default(),
-            Phase::Held(why) => (why.cause == cause, why.since),
-            Phase::Down(why) => (false, why.since),
-            Phase::Up => (false, now),
-        };
-        self.phase = Phase::Held(Why { cause, detail, since });
-        self.window = 1;
-        self.probe_at = now + CREDENTIAL_PROBE_EVERY;
-        self.demand_at = None;
-        Effects { unclaim: !same, changed: !same, drop_pool: false }
+    /// The gateway's own check did not find the road.
+    pub fn check_failed(&mut self, now: Duration, phase: Road, detail: &str) -> Effects {
+        let cause = Cause::from(phase);
+        if !cause.is_road() {
+            return Effects::default();
+        }
+        let ended = Ended { heard: Heard::Road(phase), detail, ..Ended::unknown(now) };
+        let effects = self.goes_down(now, &ended, cause, false);
+        self.book(now);
+        effects
     }
 
-    fn told_to_wait(&mut self, now: Duration, at_least: Option<Duration>) -> Effects {
+    /// The credential was refused, or there is none. Another row tells whose fault it is.
+    fn denied(&mut self, now: Duration, ended: &Ended<'_>, was_probe: bool) -> Effects {
+        if ended.suspect {
+            return self.uninformative_probe(now, was_probe);
+        }
+        let effects = self.goes_down(now, ended, Cause::Credential, was_probe);
+        self.demand_at = None;
+        Effects { drop_pool: false, ..effects }
+    }
+
+    fn told_to_wait(
+        &mut self,
+        now: Duration,
+        (at_least, limited): (Option<Duration>, bool),
+        ended: &Ended<'_>,
+    ) -> Effects {
         self.halve();
         let wait = if let Some(floor) = at_least {
             let jitter = self.config.reconnect_spread.min(floor.max(self.config.retry_min));
@@ -499,22 +744,12 @@ impl Link {
             backoff(&mut self.dice, self.wait_steps, self.config.retry_min, self.config.retry_max)
         };
         self.wait_until = Some(self.wait_until.unwrap_or_default().max(now + wait));
-        let effects = match self.phase {
-            Phase::Down(_) => self.go_up(now),
-            Phase::Up => {
-                self.carried = Duration::ZERO;
-                Effects::default()
-            }
-            Phase::Held(_) => self.heard(now),
-        };
-        Effects { unclaim: true, changed: true, ..effects }
-    }
-
-    fn row_fault(&mut self, now: Duration, ended: &Ended<'_>, status: u16, was_probe: bool) -> Effects {
-        if status == 503 {
-            self.halve();
+        self.limited = limited;
+        if let Some(why) = self.trouble.as_mut().filter(|why| why.cause != Cause::Refusals) {
+            (why.cause, why.detail) = (Cause::Provider, ended.detail.to_owned());
+            self.probe_at = now;
         }
-        self.streak(now, ended, Cause::Provider, was_probe)
+        Effects { unclaim: true, changed: true, drop_pool: false }
     }
 
     /// Whether an attempt that was sent then was on the wire when a connection was last seen to break. It may have
@@ -532,25 +767,31 @@ impl Link {
         self.broke_at = Some(now);
         self.window = 1;
         self.threshold = self.config.max_in_flight;
-        let effects = self.streak(now, ended, Cause::Reset, was_probe);
+        let effects = self.streak_of_faults(now, ended, Cause::Reset, was_probe);
         Effects { drop_pool: true, ..effects }
     }
 
     /// Faults that are a row's own until three different rows in a row meet their first.
-    fn streak(&mut self, now: Duration, ended: &Ended<'_>, cause: Cause, was_probe: bool) -> Effects {
+    fn streak_of_faults(&mut self, now: Duration, ended: &Ended<'_>, cause: Cause, was_probe: bool) -> Effects {
         if ended.suspect {
             return self.uninformative_probe(now, was_probe);
         }
-        match &self.phase {
-            Phase::Down(_) => return self.go_down(now, ended, cause, was_probe),
-            Phase::Held(_) => return self.uninformative_probe(now, was_probe),
-            Phase::Up => {}
+        match &self.trouble {
+            // A row's own fault says nothing of the credential, and not more of the refusals.
+            Some(why) if matches!(why.cause, Cause::Credential | Cause::Refusals) => {
+                if was_probe {
+                    self.backs_off(now);
+                }
+                return Effects::default();
+            }
+            Some(_) => return self.goes_down(now, ended, cause, was_probe),
+            None => {}
         }
         if ended.first_fault && !self.faults.contains(&ended.seq) {
             self.faults.push(ended.seq);
         }
         if self.faults.len() >= FAULTS_IN_A_ROW {
-            return self.go_down(now, ended, cause, was_probe);
+            return self.goes_down(now, ended, cause, was_probe);
         }
         Effects::default()
     }
@@ -559,40 +800,50 @@ impl Link {
         if ended.suspect {
             return self.uninformative_probe(now, was_probe);
         }
-        self.go_down(now, ended, cause, was_probe)
+        self.goes_down(now, ended, cause, was_probe)
     }
 
-    /// A probe came back that says nothing about the road: the next row is tried after the shortest wait.
+    /// A probe came back that says nothing about the lane: the next row is tried after the shortest wait.
     fn uninformative_probe(&mut self, now: Duration, was_probe: bool) -> Effects {
         if was_probe {
-            let floor = match &self.phase {
-                Phase::Held(_) => CREDENTIAL_PROBE_EVERY,
-                Phase::Up | Phase::Down(_) => self.config.retry_min,
-            };
-            self.probe_at = now + floor;
+            self.probe_at = now + self.config.retry_min.min(CREDENTIAL_FIRST);
         }
         Effects::default()
     }
 
-    fn go_down(&mut self, now: Duration, ended: &Ended<'_>, cause: Cause, was_probe: bool) -> Effects {
-        let (since, same) = match &self.phase {
-            Phase::Held(why) if why.cause.is_for_a_person() => return Effects::default(),
-            Phase::Down(why) => (why.since, why.cause == cause),
-            Phase::Held(why) => (why.since, false),
-            Phase::Up => (now, false),
-        };
-        let fell = !matches!(self.phase, Phase::Down(_));
-        self.phase = Phase::Down(Why { cause, detail: ended.detail.to_owned(), since });
+    fn goes_down(&mut self, now: Duration, ended: &Ended<'_>, cause: Cause, was_probe: bool) -> Effects {
+        let before = self.trouble.as_ref().map(|why| (why.cause, why.since));
+        let since = before.map_or(now, |(_, since)| since);
+        let same = before.is_some_and(|(before, _)| before == cause);
+        let fell = before.is_none();
+        self.trouble = Some(Why { cause, detail: ended.detail.to_owned(), since });
         self.window = 1;
         self.faults.clear();
-        if fell || was_probe {
-            self.failures = if fell { 1 } else { (self.failures + 1).min(31) };
-            let Config { retry_min, retry_max, .. } = self.config;
-            let wait = backoff(&mut self.dice, self.failures, retry_min, retry_max);
-            let is_stale = self.nudged_at.is_some_and(|nudged| ended.sent < nudged);
-            self.probe_at = if is_stale { now } else { now + wait };
+        if fell || was_probe || (cause == Cause::Credential && !same) {
+            if fell || (cause == Cause::Credential && !same) {
+                self.failures = 0;
+            }
+            self.backs_off(now);
+            if self.nudged_at.is_some_and(|nudged| ended.sent < nudged) {
+                self.probe_at = now;
+            }
         }
         Effects { drop_pool: true, unclaim: fell, changed: !same }
+    }
+
+    /// The next probe comes later than the last.
+    fn backs_off(&mut self, now: Duration) {
+        self.failures = (self.failures + 1).min(31);
+        let Config { retry_min, retry_max, .. } = self.config;
+        let for_credential = self.trouble.as_ref().is_some_and(|why| why.cause == Cause::Credential);
+        let wait = match self.failures {
+            1 if for_credential => CREDENTIAL_FIRST,
+            n if for_credential => {
+                CREDENTIAL_THEN.saturating_mul(1 << (n - 2).min(3)).min(CREDENTIAL_PROBE_EVERY)
+            }
+            n => backoff(&mut self.dice, n, retry_min, retry_max),
+        };
+        self.probe_at = now + wait;
     }
 
     fn halve(&mut self) {
@@ -600,4 +851,30 @@ impl Link {
         self.threshold = self.window.max(2);
         self.credits = 0;
     }
+}
+
+impl Ended<'_> {
+    /// The end of what is no row's.
+    fn unknown(now: Duration) -> Self {
+        Self {
+            seq: Seq(0),
+            till: "",
+            sent: now,
+            heard: Heard::Reset,
+            detail: "",
+            kind: "",
+            first_fault: false,
+            suspect: false,
+            live: false,
+            trusted: false,
+        }
+    }
+}
+
+/// Which rows may be probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probing {
+    None,
+    OnDemand,
+    Any,
 }

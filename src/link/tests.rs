@@ -5,7 +5,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::verdict::Verdict;
 
 const MIN: Duration = Duration::from_secs(1);
 const MAX: Duration = Duration::from_secs(60);
@@ -20,25 +19,29 @@ fn s(seconds: u64) -> Duration {
 }
 
 fn link() -> Link {
-    Link::new(config(), 42, Duration::ZERO)
+    Link::new(config(), 42, Outages::default())
 }
 
-fn declined(message: &str) -> Verdict {
-    Verdict::Declined { already_used: false, message: message.to_owned() }
+const STRONG: Heard = Heard::Declined { strong: true };
+const WEAK: Heard = Heard::Declined { strong: false };
+
+/// An attempt of the drain for a row that was given on trust.
+fn drained(now: Duration, seq: i64, heard: Heard) -> Ended<'static> {
+    Ended { seq: Seq(seq), heard, detail: "seen", first_fault: true, trusted: true, till: "a", ..Ended::unknown(now) }
 }
 
-fn portal() -> Verdict {
-    Verdict::NotTheProvider { detail: "a web page".to_owned() }
+fn end(link: &mut Link, now: Duration, seq: i64, heard: Heard) -> Effects {
+    link.ended(now, &drained(now, seq, heard))
 }
 
-fn end(link: &mut Link, now: Duration, seq: i64, verdict: &Verdict) -> Effects {
-    let ended = Ended { seq: Seq(seq), sent: now, verdict, detail: "seen", first_fault: true, suspect: false };
-    link.ended(now, &ended)
+/// A live attempt, whose till has been told nothing yet.
+fn live(link: &mut Link, now: Duration, seq: i64, heard: Heard) -> Effects {
+    link.ended(now, &Ended { live: true, trusted: false, ..drained(now, seq, heard) })
 }
 
 fn confirm(link: &mut Link, count: i64) {
     for seq in 0..count {
-        end(link, s(1), seq, &Verdict::Confirmed);
+        end(link, s(1), seq, Heard::Confirmed);
     }
 }
 
@@ -53,7 +56,7 @@ fn cause(link: &Link) -> Option<(&'static str, Cause)> {
 #[test]
 fn a_probe_whose_row_was_taken_back_makes_room_for_the_next() {
     let mut link = link();
-    end(&mut link, s(0), 1, &portal());
+    end(&mut link, s(0), 1, Heard::NotTheProvider);
     link.probing(s(100), Seq(1));
     link.probe_withdrawn(Seq(2));
     assert!(!link.may_probe(s(200)), "another row's withdrawal is not the probe's");
@@ -64,51 +67,35 @@ fn a_probe_whose_row_was_taken_back_makes_room_for_the_next() {
 /// What one attempt's end makes of a link that is up.
 #[test]
 fn each_verdict_moves_the_link_as_the_table_says() {
-    let table: &[(Verdict, Option<(&str, Cause)>)] = &[
-        (Verdict::Confirmed, None),
-        (declined("no"), None),
-        (Verdict::Parked { reason: String::new() }, None),
-        (Verdict::Credential, Some(("held", Cause::Credential))),
-        (Verdict::Road(Road::Credential), Some(("held", Cause::Credential))),
-        (portal(), Some(("down", Cause::NotTheProvider))),
-        (Verdict::Wait { at_least: Some(s(9)), clean: true }, None),
-        (Verdict::RowFault { status: 500 }, None),
-        (Verdict::Reset, None),
-        (Verdict::Road(Road::Resolve), Some(("down", Cause::Resolve))),
-        (Verdict::Road(Road::Connect), Some(("down", Cause::Connect))),
-        (Verdict::Road(Road::Tls), Some(("down", Cause::Tls))),
-        (Verdict::Road(Road::Clock), Some(("down", Cause::Clock))),
-        (Verdict::Road(Road::Write), Some(("down", Cause::Write))),
-        (Verdict::Road(Road::Answer), Some(("down", Cause::Answer))),
+    let table: &[(Heard, Option<(&str, Cause)>)] = &[
+        (Heard::Confirmed, None),
+        (STRONG, None),
+        (Heard::Parked, None),
+        (Heard::Credential, Some(("held", Cause::Credential))),
+        (Heard::Road(Road::Credential), Some(("held", Cause::Credential))),
+        (Heard::NotTheProvider, Some(("down", Cause::NotTheProvider))),
+        (Heard::Wait { at_least: Some(s(9)), limited: true }, None),
+        (Heard::RowFault { status: 500 }, None),
+        (Heard::Reset, None),
+        (Heard::Road(Road::Resolve), Some(("down", Cause::Resolve))),
+        (Heard::Road(Road::Connect), Some(("down", Cause::Connect))),
+        (Heard::Road(Road::Tls), Some(("down", Cause::Tls))),
+        (Heard::Road(Road::Clock), Some(("down", Cause::Clock))),
+        (Heard::Road(Road::Write), Some(("down", Cause::Write))),
+        (Heard::Road(Road::Answer), Some(("down", Cause::Answer))),
     ];
     for (verdict, expected) in table {
         let mut link = link();
-        end(&mut link, s(1), 1, verdict);
+        end(&mut link, s(1), 1, *verdict);
         assert_eq!(cause(&link), *expected, "{verdict:?}");
     }
 }
 
 #[test]
-fn attempts_whose_connection_breaks_under_them_are_one_reset_and_three_in_a_row_take_the_link_down() {
-    let mut link = link();
-    let mut reset = |sent, now, seq| {
-        let ended =
-            Ended { seq: Seq(seq), sent, verdict: &Verdict::Reset, detail: "", first_fault: true, suspect: false };
-        (link.ended(now, &ended).drop_pool, cause(&link))
-    };
-    assert_eq!(reset(s(1), s(5), 1), (true, None));
-    for seq in 2..9 {
-        assert_eq!(reset(s(2), s(6), seq), (false, None), "the new connection is not dropped");
-    }
-    assert_eq!(reset(s(5), s(7), 9), (true, None));
-    assert_eq!(reset(s(8), s(9), 10), (true, Some(("down", Cause::Reset))));
-}
-
-#[test]
 fn down_sends_probes_alone_and_one_at_a_time() {
     let mut link = link();
-    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
-    assert!(!link.may_send_backlog(s(1), Flying::default()) && !link.may_send_live(s(1), Flying::default()));
+    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
+    assert!(!link.may_send_backlog(s(1), Flying::default()));
     assert!(!link.may_probe(s(1)), "not before the first backoff");
     let at = link.next_moment(s(1)).expect("a probe is due some time");
     assert!(at >= s(2) && at <= s(3), "retry_min to twice retry_min, was {at:?}");
@@ -120,16 +107,16 @@ fn down_sends_probes_alone_and_one_at_a_time() {
 #[test]
 fn recovery_starts_slowly_after_this_gateways_place_in_the_spread() {
     let mut link = link();
-    end(&mut link, s(10), 1, &Verdict::Road(Road::Connect));
+    end(&mut link, s(10), 1, Heard::Road(Road::Connect));
     link.probing(s(100), Seq(1));
-    let effects = end(&mut link, s(100), 1, &Verdict::Confirmed);
+    let effects = end(&mut link, s(100), 1, Heard::Confirmed);
     assert!(effects.changed && link.is_up(s(100)));
     assert!(!link.may_send_backlog(s(102), Flying::default()), "half of 5 s is this gateway's place");
     assert!(link.may_send_backlog(s(103), Flying::default()));
-    assert!(link.may_send_live(s(100), Flying::default()), "live traffic does not wait");
+    assert!(link.may_ask(), "live traffic does not wait");
     let mut windows = vec![link.window()];
     for seq in 0..9 {
-        end(&mut link, s(103), seq, &Verdict::Confirmed);
+        end(&mut link, s(103), seq, Heard::Confirmed);
         windows.push(link.window());
     }
     assert_eq!(windows, [2, 3, 4, 5, 6, 7, 8, 8, 8, 8]);
@@ -138,10 +125,10 @@ fn recovery_starts_slowly_after_this_gateways_place_in_the_spread() {
 #[test]
 fn a_short_outage_is_spread_no_longer_than_it_lasted() {
     let mut link = link();
-    end(&mut link, s(10), 0, &Verdict::Confirmed);
-    end(&mut link, s(20), 1, &Verdict::Road(Road::Connect));
+    end(&mut link, s(10), 0, Heard::Confirmed);
+    end(&mut link, s(20), 1, Heard::Road(Road::Connect));
     link.probing(s(21), Seq(1));
-    end(&mut link, s(21), 1, &Verdict::Confirmed);
+    end(&mut link, s(21), 1, Heard::Confirmed);
     assert!(link.may_send_backlog(s(21) + s(1) / 2, Flying::default()));
 }
 
@@ -149,141 +136,47 @@ fn a_short_outage_is_spread_no_longer_than_it_lasted() {
 fn the_window_halves_on_429_and_503_and_only_confirmations_widen_it() {
     let mut link = link();
     for seq in 0..8 {
-        end(&mut link, s(1), seq, &Verdict::Confirmed);
+        end(&mut link, s(1), seq, Heard::Confirmed);
     }
     assert_eq!(link.window(), 8);
-    end(&mut link, s(2), 9, &Verdict::RowFault { status: 503 });
+    end(&mut link, s(2), 9, Heard::RowFault { status: 503 });
     assert_eq!(link.window(), 4);
-    end(&mut link, s(3), 10, &Verdict::Wait { at_least: None, clean: true });
+    end(&mut link, s(3), 10, Heard::Wait { at_least: None, limited: true });
     assert_eq!(link.window(), 2);
-    end(&mut link, HOUR, 11, &declined("one"));
-    end(&mut link, HOUR, 12, &declined("two"));
+    end(&mut link, HOUR, 11, STRONG);
+    end(&mut link, HOUR, 12, STRONG);
     assert_eq!(link.window(), 2, "a decline widens nothing");
-}
-
-#[test]
-fn one_slot_beside_the_window_is_live_traffics() {
-    let link = link();
-    assert!(link.may_send_live(s(0), Flying { backlog: 1, live: 0 }), "the drain fills the window of 1");
-    assert!(!link.may_send_live(s(0), Flying { backlog: 1, live: 1 }));
-    assert!(link.may_send_live(s(0), Flying { backlog: 0, live: 1 }), "an idle window is live traffic's as well");
-    assert!(!link.may_send_backlog(s(0), Flying { backlog: 1, live: 0 }));
 }
 
 #[test]
 fn three_different_rows_in_a_row_take_the_link_down_and_one_row_never_does() {
     let mut link = link();
     for _ in 0..10 {
-        end(&mut link, s(1), 7, &Verdict::RowFault { status: 500 });
+        end(&mut link, s(1), 7, Heard::RowFault { status: 500 });
     }
     assert_eq!(cause(&link), None, "always the same row");
-    end(&mut link, s(1), 8, &Verdict::RowFault { status: 500 });
-    end(&mut link, s(1), 1, &Verdict::Confirmed);
-    end(&mut link, s(1), 9, &Verdict::RowFault { status: 500 });
-    end(&mut link, s(1), 10, &Verdict::RowFault { status: 500 });
+    end(&mut link, s(1), 8, Heard::RowFault { status: 500 });
+    end(&mut link, s(1), 1, Heard::Confirmed);
+    end(&mut link, s(1), 9, Heard::RowFault { status: 500 });
+    end(&mut link, s(1), 10, Heard::RowFault { status: 500 });
     assert_eq!(cause(&link), None, "an answer came between");
-    end(&mut link, s(1), 11, &Verdict::RowFault { status: 502 });
+    end(&mut link, s(1), 11, Heard::RowFault { status: 502 });
     assert_eq!(cause(&link), Some(("down", Cause::Provider)));
     link.probing(s(5), Seq(12));
-    end(&mut link, s(5), 12, &Verdict::RowFault { status: 500 });
+    end(&mut link, s(5), 12, Heard::RowFault { status: 500 });
     assert_eq!(cause(&link), Some(("down", Cause::Provider)), "a 5xx to its probe leaves it down");
-}
-
-#[test]
-fn rows_that_failed_before_and_suspects_move_nothing() {
-    let mut link = link();
-    for seq in 0..20 {
-        let verdict = Verdict::RowFault { status: 500 };
-        link.ended(
-            s(1),
-            &Ended { seq: Seq(seq), sent: s(1), verdict: &verdict, detail: "", first_fault: false, suspect: false },
-        );
-        let verdict = Verdict::Road(Road::Answer);
-        link.ended(
-            s(1),
-            &Ended { seq: Seq(seq), sent: s(1), verdict: &verdict, detail: "", first_fault: true, suspect: true },
-        );
-    }
-    assert_eq!(cause(&link), None);
-}
-
-#[test]
-fn ten_alike_declines_hold_the_lane_for_a_person_and_the_tenth_is_the_last() {
-    let mut link = link();
-    for seq in 0..9 {
-        end(&mut link, s(1), seq, &declined("unknown merchant"));
-        let alone = Flying { backlog: 0, live: 1 };
-        assert_eq!(seq < 2, link.may_send_live(s(9), alone), "from the third on one at a time");
-    }
-    assert_eq!(cause(&link), None);
-    let effects = end(&mut link, s(1), 9, &declined("unknown merchant"));
-    assert!(effects.changed && effects.unclaim);
-    assert_eq!(cause(&link), Some(("held", Cause::Declines)));
-    assert_eq!(link.alike_declines().len(), 10);
-    for nudge in [Nudge::Demand, Nudge::Network, Nudge::Flush, Nudge::CredentialChanged] {
-        link.nudged(s(2), nudge);
-        assert!(!link.may_probe(s(2) + 100 * HOUR), "{nudge:?} must not wake it");
-    }
-    link.nudged(s(3), Nudge::Release);
-    assert!(link.may_send_backlog(s(3), Flying::default()));
-}
-
-#[test]
-fn another_message_or_a_confirmation_breaks_the_streak_of_declines() {
-    for breaker in [declined("something else"), Verdict::Confirmed, Verdict::Parked { reason: String::new() }] {
-        let mut link = link();
-        for seq in 0..9 {
-            end(&mut link, s(1), seq, &declined("no"));
-        }
-        end(&mut link, s(1), 10, &breaker);
-        for seq in 20..29 {
-            end(&mut link, s(1), seq, &declined("no"));
-        }
-        assert_eq!(cause(&link), None, "{breaker:?}");
-    }
-}
-
-#[test]
-fn a_credential_hold_probes_once_a_minute_and_at_once_when_the_credential_changed() {
-    let mut link = link();
-    end(&mut link, s(10), 1, &Verdict::Credential);
-    assert!(!link.may_probe(s(69)) && link.may_probe(s(70)));
-    link.nudged(s(20), Nudge::Demand);
-    link.nudged(s(20), Nudge::Network);
-    assert!(!link.may_probe(s(69)), "held lanes have no demand probes");
-    link.nudged(s(21), Nudge::CredentialChanged);
-    assert!(link.may_probe(s(21)));
-    link.probing(s(21), Seq(2));
-    end(&mut link, s(22), 2, &Verdict::Confirmed);
-    assert_eq!(cause(&link), None, "it drains by itself");
-}
-
-#[test]
-fn a_retry_after_is_a_floor_that_nothing_overrides_and_jitter_comes_after_it() {
-    let mut link = link();
-    let effects = end(&mut link, s(10), 1, &Verdict::Wait { at_least: Some(s(100)), clean: true });
-    assert_eq!(effects, Effects { unclaim: true, changed: true, drop_pool: false });
-    assert!(!link.is_up(s(10)), "tills are answered at once meanwhile");
-    for nudge in [Nudge::Flush, Nudge::Demand, Nudge::Network, Nudge::CredentialChanged] {
-        link.nudged(s(11), nudge);
-    }
-    assert!(!link.is_up(s(109)) && !link.may_send_backlog(s(109), Flying::default()));
-    assert!(link.is_up(s(115)), "100 s and at most the spread");
-    end(&mut link, s(120), 1, &Verdict::Road(Road::Connect));
-    end(&mut link, s(121), 1, &Verdict::Wait { at_least: Some(HOUR), clean: false });
-    assert!(!link.may_probe(s(121) + s(3599)));
 }
 
 #[test]
 fn a_429_that_says_no_time_waits_longer_each_time_until_something_is_answered() {
     let mut link = link();
     let waits = |link: &mut Link, now| {
-        end(link, now, 1, &Verdict::Wait { at_least: None, clean: true });
+        end(link, now, 1, Heard::Wait { at_least: None, limited: true });
         link.waiting(now).expect("a wait")
     };
     let longest = (1..=6).map(|hour| waits(&mut link, hour * HOUR)).max().expect("six waits");
     assert!(longest > 4 * MIN && longest <= MAX, "{longest:?}");
-    end(&mut link, 7 * HOUR, 1, &Verdict::Confirmed);
+    end(&mut link, 7 * HOUR, 1, Heard::Confirmed);
     let again = waits(&mut link, 8 * HOUR);
     assert!(again >= MIN && again <= 2 * MIN, "{again:?}");
 }
@@ -291,8 +184,8 @@ fn a_429_that_says_no_time_waits_longer_each_time_until_something_is_answered() 
 #[test]
 fn each_probe_that_fails_doubles_the_wait_up_to_its_bound_and_nothing_else_moves_it() {
     let mut link = link();
-    let road = Verdict::Road(Road::Connect);
-    let fell = end(&mut link, s(1), 1, &road);
+    let road = Heard::Road(Road::Connect);
+    let fell = end(&mut link, s(1), 1, road);
     assert_eq!(fell, Effects { drop_pool: true, unclaim: true, changed: true });
     let (mut now, mut longest) = (s(1), Duration::ZERO);
     for failures in 1..40 {
@@ -300,69 +193,34 @@ fn each_probe_that_fails_doubles_the_wait_up_to_its_bound_and_nothing_else_moves
         let wait = at.saturating_sub(now);
         assert!(wait >= MIN && wait <= MAX.min(MIN * 2u32.pow(failures.min(10))), "{failures}: {wait:?}");
         longest = longest.max(wait);
-        let late = end(&mut link, now, 99, &road);
+        let late = end(&mut link, now, 99, road);
         assert_eq!(late, Effects { drop_pool: true, unclaim: false, changed: false }, "it was on the wire as well");
         assert_eq!(link.next_moment(now), Some(at), "what was on the wire moves no probe");
         link.probing(at, Seq(1));
-        end(&mut link, at, 1, &road);
+        end(&mut link, at, 1, road);
         now = at;
     }
     assert!(longest > MAX / 2, "{longest:?}");
-    let another = end(&mut link, now, 99, &Verdict::Road(Road::Resolve));
+    let another = end(&mut link, now, 99, Heard::Road(Road::Resolve));
     assert_eq!(another, Effects { drop_pool: true, unclaim: false, changed: true });
-}
-
-#[test]
-fn a_suspects_probe_says_nothing_and_the_next_row_is_tried_after_the_shortest_wait() {
-    let mut link = link();
-    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
-    for (now, verdict) in [(s(50), Verdict::Road(Road::Answer)), (s(60), Verdict::RowFault { status: 500 })] {
-        let suspect =
-            Ended { seq: Seq(1), sent: now, verdict: &verdict, detail: "", first_fault: false, suspect: true };
-        assert_eq!(link.ended(now, &suspect), Effects::default());
-        assert!(link.may_probe(now), "it was no probe");
-        link.probing(now, Seq(1));
-        assert_eq!(link.ended(now, &suspect), Effects::default());
-        assert!(!link.may_probe(now) && link.may_probe(now + MIN));
-        assert_eq!(cause(&link), Some(("down", Cause::Connect)));
-    }
-}
-
-#[test]
-fn a_fault_of_the_providers_own_ends_no_credential_hold() {
-    for verdict in [Verdict::RowFault { status: 500 }, Verdict::Reset] {
-        let mut link = link();
-        end(&mut link, s(10), 1, &Verdict::Credential);
-        link.probing(s(70), Seq(1));
-        end(&mut link, s(70), 1, &verdict);
-        assert_eq!(cause(&link), Some(("held", Cause::Credential)));
-        assert!(!link.may_probe(s(129)) && link.may_probe(s(130)));
-    }
 }
 
 #[test]
 fn a_road_that_fails_while_held_for_a_credential_is_down_and_the_outage_goes_on() {
     let mut link = link();
-    end(&mut link, s(10), 1, &Verdict::Credential);
+    end(&mut link, s(10), 1, Heard::Credential);
     link.probing(s(70), Seq(1));
-    let effects = end(&mut link, s(70), 1, &Verdict::Road(Road::Connect));
-    assert_eq!(effects, Effects { drop_pool: true, unclaim: true, changed: true });
-    assert_eq!((cause(&link), link.outage(s(80))), (Some(("down", Cause::Connect)), s(70)));
+    let effects = end(&mut link, s(70), 1, Heard::Road(Road::Connect));
+    assert_eq!(effects, Effects { drop_pool: true, unclaim: false, changed: true });
+    assert_eq!((cause(&link), link.unended_outage(s(80))), (Some(("down", Cause::Connect)), s(70)));
 }
 
 #[test]
 fn a_probe_whose_connection_breaks_counts_although_another_broke_while_it_was_on_the_wire() {
     let mut link = link();
-    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
     link.probing(s(50), Seq(1));
-    let reset = |seq, sent| Ended {
-        seq: Seq(seq),
-        sent,
-        verdict: &Verdict::Reset,
-        detail: "",
-        first_fault: true,
-        suspect: false,
-    };
+    let reset = |seq, sent| Ended { sent, ..drained(sent, seq, Heard::Reset) };
     link.ended(s(51), &reset(2, s(1)));
     assert!(link.ended(s(52), &reset(1, s(50))).drop_pool);
     assert!(!link.may_probe(s(52)) && link.may_probe(s(52) + MAX));
@@ -373,6 +231,7 @@ fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_co
     let causes = [
         Cause::Resolve,
         Cause::Connect,
+        Cause::Proxy,
         Cause::Tls,
         Cause::Clock,
         Cause::Write,
@@ -397,13 +256,13 @@ fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_co
 #[test]
 fn a_demand_that_comes_too_soon_is_deferred_and_never_dropped() {
     let mut link = link();
-    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
     link.nudged(s(1), Nudge::Demand);
     assert!(link.may_probe(s(1)), "a new redemption is itself a probe");
     link.probing(s(1), Seq(2));
     link.nudged(s(2), Nudge::Demand);
     for seq in 2..9 {
-        end(&mut link, s(2), seq, &Verdict::Road(Road::Connect));
+        end(&mut link, s(2), seq, Heard::Road(Road::Connect));
     }
     assert!(!link.may_probe(s(2)), "2 s after the last one");
     assert!(link.may_probe(s(3)));
@@ -415,111 +274,24 @@ fn a_network_event_probes_at_once_and_begins_the_backoff_anew() {
     let mut now = s(1);
     for seq in 0..10 {
         link.probing(now, Seq(seq));
-        end(&mut link, now, seq, &Verdict::Road(Road::Connect));
+        end(&mut link, now, seq, Heard::Road(Road::Connect));
         now += MAX;
     }
     assert!(link.nudged(now, Nudge::Network).drop_pool);
     assert!(link.may_probe(now));
     link.probing(now, Seq(99));
-    end(&mut link, now, 99, &Verdict::Road(Road::Connect));
+    end(&mut link, now, 99, Heard::Road(Road::Connect));
     assert!(link.next_moment(now).expect("a probe") <= now + 2 * MIN + MIN + MIN, "short waits again");
-}
-
-#[test]
-fn what_was_sent_before_a_network_event_fails_for_the_old_network_and_a_probe_follows_at_once() {
-    let road = Verdict::Road(Road::Answer);
-    let sent = |seq, sent| Ended { seq: Seq(seq), sent, verdict: &road, detail: "", first_fault: true, suspect: false };
-    let mut link = link();
-    link.nudged(s(101), Nudge::Network);
-    link.ended(s(110), &sent(1, s(100)));
-    assert!(link.may_probe(s(110)), "an attempt of an hour that was up");
-    link.probing(s(110), Seq(1));
-    link.nudged(s(111), Nudge::Network);
-    assert!(!link.may_probe(s(111)), "one at a time");
-    link.ended(s(120), &sent(1, s(110)));
-    assert!(link.may_probe(s(120)), "a probe");
-    link.probing(s(120), Seq(2));
-    link.ended(s(121), &sent(2, s(120)));
-    assert!(!link.may_probe(s(121)), "and one, not more");
-}
-
-#[test]
-fn an_operators_hold_survives_a_restart_and_the_outage_goes_on() {
-    let mut link = Link::new(config(), 1, s(500));
-    assert!(link.is_up(s(0)), "up at start until an attempt fails");
-    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
-    assert_eq!(link.outage(s(11)), s(510), "a restart does not reset the outage");
-    let mut held = Link::new(config(), 1, Duration::ZERO);
-    held.restore_hold(s(0), Cause::Operator, String::new());
-    assert!(!held.may_probe(100 * HOUR) && !held.may_send_live(100 * HOUR, Flying::default()));
-}
-
-#[test]
-fn a_held_lane_that_hears_the_end_of_an_outage_keeps_it_at_once() {
-    for (verdict, hold) in [
-        (Verdict::Confirmed, Cause::Operator),
-        (declined("no such reward"), Cause::Operator),
-        (Verdict::Wait { at_least: None, clean: true }, Cause::Operator),
-        (Verdict::Wait { at_least: None, clean: true }, Cause::Credential),
-    ] {
-        let mut link = link();
-        end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
-        if hold == Cause::Operator {
-            link.hold_by(s(100), "ann");
-        } else {
-            end(&mut link, s(100), 1, &Verdict::Credential);
-        }
-        assert!(end(&mut link, s(101), 1, &verdict).changed, "{verdict:?}: a crash now must not bring it back");
-        assert_eq!((cause(&link), link.outage(s(101))), (Some(("held", hold)), Duration::ZERO), "{verdict:?}");
-        assert_eq!(link.unended_outage(s(161)), s(60), "{verdict:?}: from then on it is another");
-    }
-    let mut link = link();
-    confirm(&mut link, 1);
-    link.hold_by(s(100), "ann");
-    let moment = Duration::from_millis(100_999);
-    assert!(!end(&mut link, moment, 1, &Verdict::Confirmed).changed, "there was no outage");
-    assert!(end(&mut link, moment + s(1), 2, &Verdict::Confirmed).changed);
-}
-
-#[test]
-fn what_ends_no_outage_does_not_reset_it() {
-    let mut released = link();
-    end(&mut released, s(1), 1, &Verdict::Road(Road::Connect));
-    released.hold_by(s(101), "somebody");
-    released.nudged(s(201), Nudge::Release);
-    assert!(released.is_up(s(201)), "a person's word says nothing of the road");
-    assert_eq!(released.unended_outage(s(202)), s(200), "so that a restart does not forget it either");
-    end(&mut released, s(203), 2, &Verdict::Road(Road::Connect));
-    assert_eq!(released.outage(s(213)), s(210));
-    released.hold_by(s(214), "somebody");
-    end(&mut released, s(215), 3, &Verdict::Confirmed);
-    assert_eq!((cause(&released), released.outage(s(216))), (Some(("held", Cause::Operator)), s(1)));
-    for ends in [Verdict::Confirmed, Verdict::Wait { at_least: None, clean: true }] {
-        let mut link = Link::new(config(), 1, s(500));
-        assert_eq!(link.unended_outage(s(1)), s(500));
-        assert!(end(&mut link, s(2), 1, &ends).changed, "{ends:?}: to be kept");
-        assert_eq!(link.unended_outage(s(2)), Duration::ZERO, "{ends:?}: the provider has spoken");
-    }
-}
-
-#[test]
-fn without_anything_pending_the_next_redemption_finds_out() {
-    let mut link = link();
-    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
-    assert!(link.nothing_to_probe(s(5), None).changed);
-    assert!(link.is_up(s(5)));
-    end(&mut link, s(7), 2, &Verdict::Road(Road::Connect));
-    assert_eq!(link.outage(s(8)), s(5), "four seconds before and one since");
 }
 
 #[test]
 fn above_where_it_was_halved_the_window_grows_by_one_a_round_trip() {
     let mut link = link();
     confirm(&mut link, 8);
-    end(&mut link, s(2), 9, &Verdict::RowFault { status: 503 });
+    end(&mut link, s(2), 9, Heard::RowFault { status: 503 });
     let mut windows = Vec::new();
     for seq in 10..21 {
-        end(&mut link, s(3), seq, &Verdict::Confirmed);
+        end(&mut link, s(3), seq, Heard::Confirmed);
         windows.push(link.window());
     }
     assert_eq!(windows, [4, 4, 4, 5, 5, 5, 5, 5, 6, 6, 6]);
@@ -548,42 +320,23 @@ fn what_was_left_of_a_retry_after_is_waited_for_after_a_restart() {
 }
 
 #[test]
-fn with_cause_provider_a_redemption_hopes_unless_a_probe_was_asked_for_flies_or_just_came_back() {
-    let mut link = link();
-    assert_eq!(link.hopeful_from(s(1)), None, "up");
-    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
-    assert_eq!(link.hopeful_from(s(1)), None, "another cause");
-    link.probing(s(3), Seq(1));
-    end(&mut link, s(3), 1, &Verdict::RowFault { status: 500 });
-    assert_eq!(link.hopeful_from(s(3)), Some(Duration::ZERO));
-    link.nudged(s(4), Nudge::Demand);
-    assert_eq!(link.hopeful_from(s(4)), None, "asked for");
-    link.probing(s(4), Seq(2));
-    assert_eq!(link.hopeful_from(s(4)), None, "flies");
-    end(&mut link, s(5), 2, &Verdict::RowFault { status: 500 });
-    assert_eq!(link.hopeful_from(s(5)), Some(s(4) + DEMAND_EVERY));
-    link.restore_wait(s(100));
-    assert_eq!(link.hopeful_from(s(99)), None, "never before a Retry-After is over");
-}
-
-#[test]
 fn a_demand_is_wanted_once_while_down_and_never_while_up_or_held() {
     let mut link = link();
     assert!(!link.wants_demand());
-    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
     assert!(link.wants_demand());
     link.nudged(s(1), Nudge::Demand);
     assert!(!link.wants_demand());
     link.probing(s(1), Seq(2));
     assert!(link.wants_demand(), "the next one is asked for while this one flies");
-    end(&mut link, s(2), 2, &Verdict::Credential);
+    end(&mut link, s(2), 2, Heard::Credential);
     assert!(!link.wants_demand());
 }
 
 #[test]
 fn where_rows_wait_their_own_backoff_the_next_probe_is_the_first_of_them() {
     let mut link = link();
-    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
+    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
     assert_eq!(link.nothing_to_probe(s(10), Some(s(30))), Effects::default());
     assert!(!link.may_probe(s(29)) && link.may_probe(s(30)));
     link.nothing_to_probe(s(40), Some(s(40)));
@@ -593,7 +346,7 @@ fn where_rows_wait_their_own_backoff_the_next_probe_is_the_first_of_them() {
 #[test]
 fn a_credential_hold_with_nothing_to_probe_looks_again_after_a_minute() {
     let mut link = link();
-    end(&mut link, s(10), 1, &Verdict::Credential);
+    end(&mut link, s(10), 1, Heard::Credential);
     assert_eq!(link.nothing_to_probe(s(80), None), Effects::default());
     assert!(!link.may_probe(s(139)) && link.may_probe(s(140)));
     assert_eq!(cause(&link), Some(("held", Cause::Credential)));
@@ -602,54 +355,13 @@ fn a_credential_hold_with_nothing_to_probe_looks_again_after_a_minute() {
 #[test]
 fn moments_are_told_before_they_come_and_not_when_they_are_there() {
     let mut link = link();
-    end(&mut link, s(10), 1, &Verdict::Road(Road::Connect));
+    end(&mut link, s(10), 1, Heard::Road(Road::Connect));
     let probe = link.next_moment(s(10)).expect("a probe");
     assert_eq!(link.next_moment(probe), None);
     link.probing(s(100), Seq(1));
-    end(&mut link, s(100), 1, &Verdict::Confirmed);
+    end(&mut link, s(100), 1, Heard::Confirmed);
     let spread = s(100) + config().reconnect_spread / 2;
     assert_eq!((link.next_moment(s(100)), link.next_moment(spread)), (Some(spread), None));
-}
-
-#[test]
-fn an_operators_hold_is_kept_with_who_did_it_and_is_not_taken_over_by_another() {
-    let mut link = link();
-    assert_eq!(link.hold_by(s(1), "ann"), Effects { unclaim: true, changed: true, drop_pool: false });
-    assert_eq!(link.hold_by(s(2), "bob"), Effects::default());
-    end(&mut link, s(3), 1, &Verdict::Confirmed);
-    end(&mut link, s(3), 2, &Verdict::Credential);
-    end(&mut link, s(3), 3, &Verdict::Road(Road::Connect));
-    let held = Why { cause: Cause::Operator, detail: "held by ann".to_owned(), since: s(1) };
-    assert_eq!(link.phase(), &Phase::Held(held), "what was on the wire ends without ending the hold");
-}
-
-#[test]
-fn a_credential_that_is_refused_again_is_no_news_and_is_probed_a_minute_later() {
-    let mut link = link();
-    assert_eq!(
-        end(&mut link, s(10), 1, &Verdict::Credential),
-        Effects { unclaim: true, changed: true, drop_pool: false }
-    );
-    link.probing(s(70), Seq(1));
-    assert_eq!(end(&mut link, s(71), 1, &Verdict::Credential), Effects::default());
-    assert!(!link.may_probe(s(130)) && link.may_probe(s(131)));
-    assert_eq!(link.outage(s(80)), s(70), "since it was first refused");
-    assert!(link.hold_by(s(80), "ann").changed);
-    assert_eq!(cause(&link), Some(("held", Cause::Operator)));
-}
-
-#[test]
-fn a_flush_probes_at_once_and_a_release_only_asks_the_provider_again_about_a_credential() {
-    let mut link = link();
-    end(&mut link, s(1), 1, &Verdict::Road(Road::Connect));
-    link.nudged(s(1), Nudge::Flush);
-    assert!(link.may_probe(s(1)));
-    link.probing(s(1), Seq(1));
-    end(&mut link, s(1), 1, &Verdict::Credential);
-    assert!(!link.may_probe(s(2)));
-    link.nudged(s(2), Nudge::Release);
-    assert!(link.may_probe(s(2)));
-    assert_eq!(cause(&link), Some(("held", Cause::Credential)));
 }
 
 #[test]
@@ -657,10 +369,296 @@ fn a_network_event_drops_the_pool_wherever_the_link_stands() {
     let drops = |link: &mut Link| link.nudged(s(9), Nudge::Network).drop_pool;
     let mut link = link();
     assert!(drops(&mut link));
-    end(&mut link, s(1), 1, &Verdict::Credential);
+    end(&mut link, s(1), 1, Heard::Credential);
     assert!(drops(&mut link));
-    link.hold_by(s(1), "ann");
+    link.hold_by(s(1), "ann".to_owned(), false);
     assert!(drops(&mut link));
+}
+
+#[test]
+fn each_cause_says_how_far_a_till_may_be_trusted() {
+    let (at_once, tenth) = (Trust::AtOnce { tenth: false }, Trust::AtOnce { tenth: true });
+    let wait = |limited| Heard::Wait { at_least: Some(s(60)), limited };
+    // What the drain hears first; the trust, whether live redemptions are asked, the cause.
+    let table: &[(Heard, Trust, bool, Option<Cause>)] = &[
+        (Heard::Road(Road::Resolve), at_once, false, Some(Cause::Resolve)),
+        (Heard::Road(Road::Connect), at_once, false, Some(Cause::Connect)),
+        (Heard::Road(Road::Proxy), at_once, false, Some(Cause::Proxy)),
+        (Heard::Road(Road::Tls), tenth, false, Some(Cause::Tls)),
+        (Heard::Road(Road::Clock), tenth, false, Some(Cause::Clock)),
+        (Heard::Road(Road::Write), Trust::Unanswered, true, Some(Cause::Write)),
+        (Heard::Road(Road::Answer), Trust::Unanswered, true, Some(Cause::Answer)),
+        (Heard::NotTheProvider, Trust::Unanswered, true, Some(Cause::NotTheProvider)),
+        (Heard::Credential, Trust::Unanswered, true, Some(Cause::Credential)),
+        (Heard::RowFault { status: 500 }, Trust::Unanswered, true, None),
+        (Heard::Reset, Trust::Unanswered, true, None),
+        (wait(true), Trust::Never, true, None),
+        (wait(false), Trust::Unanswered, true, None),
+        (Heard::Confirmed, Trust::Unanswered, true, None),
+        (STRONG, Trust::Unanswered, true, None),
+        (WEAK, Trust::Unanswered, true, None),
+    ];
+    for (heard, trust, ask, expected) in table {
+        let mut link = link();
+        end(&mut link, s(1), 1, *heard);
+        assert_eq!((link.trust(s(1)), link.may_ask()), (*trust, *ask), "{heard:?}");
+        assert_eq!(link.why().map(|why| why.cause), *expected, "{heard:?}");
+    }
+}
+
+#[test]
+fn a_hold_of_an_operators_trusts_nobody_unless_it_says_so_and_one_for_declines_asks() {
+    let mut link = link();
+    link.hold_by(s(1), "held by ann".to_owned(), false);
+    assert_eq!((link.trust(s(1)), link.may_ask()), (Trust::Never, false));
+    assert!(link.hold_by(s(2), "held by ann: the line is moved".to_owned(), true).changed);
+    assert_eq!((link.trust(s(2)), link.may_ask()), (Trust::AtOnce { tenth: false }, false));
+    assert_eq!(link.hold_by(s(3), "held by bob".to_owned(), true), Effects::default(), "it stays ann's");
+    live(&mut link, s(4), 9, Heard::Confirmed);
+    end(&mut link, s(4), 9, Heard::Credential);
+    assert_eq!(cause(&link), Some(("held", Cause::Operator)), "what was on the wire ends without ending the hold");
+    let mut held = Link::new(config(), 1, Outages::default());
+    held.restore_hold(s(0), (Cause::Settings, false), "ca_file: no such file".to_owned());
+    assert_eq!((held.trust(s(0)), held.may_ask()), (Trust::Never, false));
+    held.nudged(s(1), Nudge::Release);
+    assert_eq!(cause(&held), Some(("held", Cause::Settings)), "only other settings end it");
+    held.settings_are_usable(s(2));
+    assert_eq!(cause(&held), None);
+}
+
+#[test]
+fn trust_ends_with_the_first_answer_weak_or_strong_of_a_row_or_a_check() {
+    type Hears = fn(&mut Link);
+    // What is heard while the road is down; the cause then.
+    let table: &[(&str, Hears, Option<(&str, Cause)>)] = &[
+        ("a probe is refused weakly", |link| drop(end(link, s(9), 2, WEAK)), Some(("down", Cause::Refusals))),
+        ("a probe is refused strongly", |link| drop(end(link, s(9), 2, STRONG)), None),
+        ("a probe is taken", |link| drop(end(link, s(9), 2, Heard::Confirmed)), None),
+        ("a live row is refused weakly", |link| drop(live(link, s(9), 2, WEAK)), None),
+        ("a live row is parked", |link| drop(live(link, s(9), 2, Heard::Parked)), None),
+        ("a check is refused weakly", |link| drop(link.check_answered(s(9), false)), Some(("down", Cause::Refusals))),
+        ("a check is answered", |link| drop(link.check_answered(s(9), true)), None),
+        ("a probe meets a 500", |link| drop(end(link, s(9), 2, Heard::RowFault { status: 500 })), Some(("down", Cause::Provider))),
+        ("a probe meets a page", |link| drop(end(link, s(9), 2, Heard::NotTheProvider)), Some(("down", Cause::NotTheProvider))),
+    ];
+    for (what, hears, expected) in table {
+        let mut link = link();
+        end(&mut link, s(1), 1, Heard::Road(Road::Connect));
+        link.probing(s(8), Seq(2));
+        hears(&mut link);
+        assert_eq!((link.trust(s(9)), cause(&link)), (Trust::Unanswered, *expected), "{what}");
+    }
+}
+
+#[test]
+fn three_rows_given_on_trust_and_refused_weakly_make_the_drain_wait_and_live_ones_never_do() {
+    let mut link = link();
+    for seq in 0..30 {
+        live(&mut link, s(1), seq, WEAK);
+        end(&mut link, s(1), 100, WEAK);
+        end(&mut link, s(1), 101, WEAK);
+    }
+    assert_eq!(cause(&link), None, "two rows, and what tills heard");
+    end(&mut link, s(2), 102, WEAK);
+    assert_eq!((cause(&link), link.trust(s(2))), (Some(("down", Cause::Refusals)), Trust::Unanswered));
+    assert!(!link.may_send_backlog(s(2), Flying::default()) && link.may_ask());
+    live(&mut link, s(3), 5, WEAK);
+    assert_eq!(cause(&link), Some(("down", Cause::Refusals)), "that is no news");
+    let first = link.next_moment(s(3)).expect("a probe");
+    link.probing(first, Seq(103));
+    end(&mut link, first, 103, WEAK);
+    assert!(link.next_moment(first).is_some_and(|next| next > first), "it backs off");
+    live(&mut link, first, 5, STRONG);
+    assert_eq!(cause(&link), None, "the provider itself");
+}
+
+#[test]
+fn ten_declines_after_the_fact_hold_the_drain_whatever_their_words_and_live_ones_hold_nothing() {
+    let mut link = link();
+    let of = |till, seq, kind| Ended { till, kind, ..drained(s(1), seq, STRONG) };
+    for seq in 0..40 {
+        live(&mut link, s(1), seq, STRONG);
+    }
+    assert_eq!((cause(&link), link.streak().rows().len()), (None, 0));
+    for seq in 100..109 {
+        assert_eq!(link.may_send_backlog(s(9), Flying { backlog: 1, live: 0 }), false, "the window is 1 or full");
+        link.ended(s(1), &of(if seq % 2 == 0 { "a" } else { "b" }, seq, if seq < 105 { "no" } else { "never" }));
+        live(&mut link, s(1), seq, STRONG);
+        end(&mut link, s(1), seq, Heard::Parked);
+    }
+    assert_eq!((cause(&link), link.window()), (None, 1));
+    let effects = link.ended(s(1), &of("a", 109, "no"));
+    assert!(effects.changed && effects.unclaim);
+    assert_eq!((cause(&link), link.trust(s(1))), (Some(("held", Cause::Declines)), Trust::Unanswered));
+    assert!(link.may_ask(), "tills go on being asked");
+    for nudge in [Nudge::Demand, Nudge::Network, Nudge::Flush, Nudge::CredentialChanged] {
+        link.nudged(s(2), nudge);
+        assert!(!link.may_probe(s(2) + 100 * HOUR), "{nudge:?} must not wake it");
+    }
+    live(&mut link, s(3), 9, Heard::Confirmed);
+    assert_eq!(cause(&link), Some(("held", Cause::Declines)), "a live verdict releases nothing");
+    link.nudged(s(3), Nudge::Release);
+    assert!(link.may_send_backlog(s(3), Flying::default()));
+}
+
+#[test]
+fn a_streak_of_one_tills_rows_holds_only_when_no_other_till_has_any() {
+    let of = |till, seq, heard| Ended { till, kind: "no", ..drained(s(1), seq, heard) };
+    let refused = || {
+        let mut link = link();
+        (0..10).for_each(|seq| drop(link.ended(s(1), &of("a", seq, STRONG))));
+        assert_eq!((cause(&link), link.streak().passed_over()), (None, Some("a")));
+        link
+    };
+    let mut alone = refused();
+    alone.nobody_else(s(2));
+    assert_eq!(cause(&alone), Some(("held", Cause::Declines)));
+    assert_eq!(alone.why().map(|why| &*why.detail), Some("10 declined after the fact, all alike: no"));
+    let mut both = refused();
+    both.ended(s(2), &of("b", 20, STRONG));
+    assert_eq!(cause(&both), Some(("held", Cause::Declines)));
+    let mut taken = refused();
+    taken.ended(s(2), &of("b", 20, Heard::Confirmed));
+    assert_eq!((cause(&taken), taken.streak().passed_over()), (None, Some("a")), "its rows go last");
+    taken.nobody_else(s(3));
+    assert_eq!(cause(&taken), None);
+    taken.ended(s(3), &of("a", 11, Heard::Confirmed));
+    assert_eq!(taken.streak().passed_over(), None);
+}
+
+#[test]
+fn a_refused_credential_is_tried_with_another_row_at_once_then_each_ten_seconds_doubling_to_a_minute() {
+    let mut link = link();
+    let effects = end(&mut link, s(10), 1, Heard::Credential);
+    assert_eq!(effects, Effects { unclaim: true, changed: true, drop_pool: false });
+    assert!(link.may_ask(), "live redemptions are asked");
+    let (mut now, mut waits) = (s(10), Vec::new());
+    for seq in 2..8 {
+        let at = link.next_moment(now).expect("a probe");
+        waits.push((at - now).as_secs());
+        link.nudged(now, Nudge::Demand);
+        live(&mut link, now, 50, Heard::Credential);
+        assert_eq!(link.next_moment(now), Some(at), "neither a demand nor a live refusal moves it");
+        link.probing(at, Seq(seq));
+        assert!(!end(&mut link, at, seq, Heard::Credential).changed, "no news");
+        now = at;
+    }
+    assert_eq!(waits, [1, 10, 20, 40, 60, 60]);
+    link.nudged(now, Nudge::CredentialChanged);
+    assert!(link.may_probe(now));
+    live(&mut link, now, 9, STRONG);
+    assert_eq!(cause(&link), None, "any verdict on a live row brings it up");
+}
+
+#[test]
+fn a_suspects_faults_say_nothing_of_the_lane() {
+    let suspect = |link: &mut Link, seq, heard| {
+        link.ended(s(1), &Ended { suspect: true, ..drained(s(1), seq, heard) })
+    };
+    for heard in [Heard::Credential, Heard::Road(Road::Answer), Heard::NotTheProvider, Heard::RowFault { status: 500 }] {
+        let mut link = link();
+        for seq in 0..9 {
+            assert_eq!(suspect(&mut link, seq, heard), Effects::default());
+        }
+        assert_eq!(cause(&link), None, "{heard:?}");
+    }
+}
+
+#[test]
+fn a_fault_of_the_providers_own_ends_no_credential_hold() {
+    for heard in [Heard::RowFault { status: 500 }, Heard::Reset, Heard::InProgress] {
+        let mut link = link();
+        end(&mut link, s(10), 1, Heard::Credential);
+        link.probing(s(70), Seq(1));
+        end(&mut link, s(70), 1, heard);
+        assert_eq!(cause(&link), Some(("held", Cause::Credential)), "{heard:?}");
+        assert!(!link.may_probe(s(70)));
+    }
+}
+
+#[test]
+fn a_retry_after_is_the_drains_floor_that_nothing_overrides_and_jitter_comes_after_it() {
+    let mut link = link();
+    let effects = end(&mut link, s(10), 1, Heard::Wait { at_least: Some(s(100)), limited: true });
+    assert_eq!(effects, Effects { unclaim: true, changed: true, drop_pool: false });
+    for nudge in [Nudge::Flush, Nudge::Demand, Nudge::Network, Nudge::CredentialChanged] {
+        link.nudged(s(11), nudge);
+    }
+    assert!(link.limited(s(11)).is_some_and(|left| left >= s(99)));
+    live(&mut link, s(12), 2, STRONG);
+    assert_eq!((link.limited(s(12)), link.trust(s(12))), (None, Trust::Unanswered), "tills are asked again");
+    assert!(!link.is_up(s(109)) && !link.may_send_backlog(s(109), Flying::default()), "the drain waits");
+    assert!(link.is_up(s(115)), "100 s and at most the spread");
+    end(&mut link, s(120), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(121), 1, Heard::Wait { at_least: Some(HOUR), limited: false });
+    assert_eq!((cause(&link), link.trust(s(121))), (Some(("down", Cause::Provider)), Trust::Unanswered));
+    assert!(!link.may_probe(s(121) + s(3599)));
+}
+
+#[test]
+fn with_the_drain_held_for_declines_and_the_road_down_only_a_demanded_row_finds_out() {
+    let mut link = link();
+    link.restore_hold(s(0), (Cause::Declines, false), String::new());
+    assert!(!link.wants_demand());
+    live(&mut link, s(1), 1, Heard::Road(Road::Connect));
+    assert_eq!((link.trust(s(1)), link.may_probe(s(1) + HOUR)), (Trust::AtOnce { tenth: false }, false));
+    assert!(link.wants_demand() && link.probes_on_demand_alone());
+    link.nudged(s(2), Nudge::Demand);
+    assert!(link.may_probe(s(2)));
+    link.probing(s(2), Seq(2));
+    end(&mut link, s(3), 2, STRONG);
+    assert_eq!((link.trust(s(3)), cause(&link)), (Trust::Unanswered, Some(("held", Cause::Declines))));
+}
+
+#[test]
+fn an_outage_counts_from_the_last_verdict_and_a_persons_word_ends_none() {
+    let mut link = Link::new(config(), 1, Outages::restore(s(500), ""));
+    assert_eq!(link.unended_outage(s(1)), s(500));
+    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
+    assert_eq!(link.unended_outage(s(11)), s(510), "a restart does not end it");
+    end(&mut link, s(11), 1, Heard::Wait { at_least: None, limited: true });
+    end(&mut link, s(11), 1, Heard::RowFault { status: 500 });
+    link.hold_by(s(21), "held by ann".to_owned(), false);
+    link.nudged(s(31), Nudge::Release);
+    assert_eq!(link.unended_outage(s(31)), s(530));
+    assert!(live(&mut link, s(31), 2, STRONG).changed, "to be kept");
+    assert_eq!((link.unended_outage(s(40)), link.outages().used(s(40))), (Duration::ZERO, s(530)));
+    end(&mut link, s(40), 1, Heard::Road(Road::Connect));
+    assert!(link.nothing_to_probe(s(44), None).changed);
+    assert!(link.is_up(s(44)), "without anything pending the next redemption finds out");
+    assert_eq!(link.outages().used(s(60)), s(534), "the line's return was not seen");
+}
+
+#[test]
+fn attempts_whose_connection_breaks_under_them_are_one_reset_and_three_in_a_row_take_the_link_down() {
+    let mut link = link();
+    let mut reset = |sent, now, seq| {
+        let effects = link.ended(now, &Ended { sent, ..drained(now, seq, Heard::Reset) });
+        (effects.drop_pool, cause(&link))
+    };
+    assert_eq!(reset(s(1), s(5), 1), (true, None));
+    for seq in 2..9 {
+        assert_eq!(reset(s(2), s(6), seq), (false, None), "the new connection is not dropped");
+    }
+    assert_eq!(reset(s(5), s(7), 9), (true, None));
+    assert_eq!(reset(s(8), s(9), 10), (true, Some(("down", Cause::Reset))));
+}
+
+#[test]
+fn what_was_sent_before_a_network_event_fails_for_the_old_network_and_a_probe_follows_at_once() {
+    let sent = |seq, sent| Ended { sent, ..drained(sent, seq, Heard::Road(Road::Answer)) };
+    let mut link = link();
+    link.nudged(s(101), Nudge::Network);
+    link.ended(s(110), &sent(1, s(100)));
+    assert!(link.may_probe(s(110)), "an attempt of an hour that was up");
+    link.probing(s(110), Seq(1));
+    link.nudged(s(111), Nudge::Network);
+    assert!(!link.may_probe(s(111)), "one at a time");
+    link.ended(s(120), &sent(1, s(110)));
+    assert!(link.may_probe(s(120)), "a probe");
+    link.probing(s(120), Seq(2));
+    link.ended(s(121), &sent(2, s(120)));
+    assert!(!link.may_probe(s(121)), "and one, not more");
 }
 
 #[derive(Clone, Debug)]
@@ -681,20 +679,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..200)
 }
 
-fn verdict(number: u8) -> Verdict {
+fn heard(number: u8) -> Heard {
     match number {
-        0 | 1 => Verdict::Confirmed,
-        2 => declined("no"),
-        3 => Verdict::Parked { reason: String::new() },
-        4 => Verdict::Credential,
-        5 => portal(),
-        6 => Verdict::Wait { at_least: Some(s(30)), clean: true },
-        7 => Verdict::Wait { at_least: None, clean: false },
-        8 => Verdict::RowFault { status: 500 },
-        9 => Verdict::RowFault { status: 503 },
-        10 => Verdict::Reset,
-        11 => Verdict::Road(Road::Answer),
-        _ => Verdict::Road(Road::Connect),
+        0 | 1 => Heard::Confirmed,
+        2 => STRONG,
+        3 => Heard::Parked,
+        4 => Heard::Credential,
+        5 => WEAK,
+        6 => Heard::Wait { at_least: Some(s(30)), limited: true },
+        7 => Heard::Wait { at_least: None, limited: false },
+        8 => Heard::RowFault { status: 500 },
+        9 => Heard::RowFault { status: 503 },
+        10 => Heard::Reset,
+        11 => Heard::Road(Road::Answer),
+        _ => Heard::Road(Road::Connect),
     }
 }
 
@@ -703,18 +701,19 @@ const NUDGES: [Nudge; 5] = [Nudge::Demand, Nudge::Network, Nudge::Flush, Nudge::
 proptest! {
     #[test]
     fn whatever_happens_the_link_keeps_its_bounds(seed: u64, steps in steps()) {
-        let mut link = Link::new(config(), seed, Duration::ZERO);
+        let mut link = Link::new(config(), seed, Outages::default());
         let (mut now, mut probing) = (Duration::ZERO, None);
         for step in steps {
             match step {
                 Step::End(kind, seq, first_fault, suspect) => {
                     let seq = Seq(i64::from(seq));
                     if probing == Some(seq) { probing = None; }
-                    link.ended(now, &Ended { seq, sent: now, verdict: &verdict(kind), detail: "", first_fault, suspect });
+                    let heard = heard(kind);
+                    link.ended(now, &Ended { seq, heard, first_fault, suspect, live: suspect, ..drained(now, 0, heard) });
                 }
                 Step::Nudge(kind) => match NUDGES.get(usize::from(kind)) {
                     Some(nudge) => { link.nudged(now, *nudge); }
-                    None => { link.hold_by(now, "root"); }
+                    None => { link.hold_by(now, "root".to_owned(), false); }
                 },
                 Step::Probe if link.may_probe(now) => {
                     prop_assert!(probing.is_none(), "never more than one probe");
@@ -728,7 +727,8 @@ proptest! {
             prop_assert!((1..=8).contains(&link.window()));
             let up = link.is_up(now);
             prop_assert!(up || !link.may_send_backlog(now, Flying::default()));
-            prop_assert!(up || !link.may_send_live(now, Flying::default()));
+            let at_once = matches!(link.trust(now), Trust::AtOnce { .. });
+            prop_assert!(!(link.may_ask() && at_once), "who can be asked is asked");
             let full = Flying { backlog: 8, live: 0 };
             prop_assert!(!link.may_send_backlog(now, full));
             if let Some(at) = link.next_moment(now) {

@@ -95,6 +95,30 @@ impl Cause {
         Self::ALL.into_iter().find(|cause| cause.as_str() == word)
     }
 
+    /// It does not end by itself: somebody has to do something, here or at the provider's.
+    #[must_use]
+    pub fn needs_a_person(self) -> bool {
+        match self {
+            Self::Proxy
+            | Self::Tls
+            | Self::Clock
+            | Self::NotTheProvider
+            | Self::Credential
+            | Self::Declines
+            | Self::Operator
+            | Self::Settings
+            | Self::NotConfigured => true,
+            Self::Resolve
+            | Self::Connect
+            | Self::Write
+            | Self::Answer
+            | Self::Reset
+            | Self::Provider
+            | Self::TooMany
+            | Self::Refusals => false,
+        }
+    }
+
     /// What it means and what to do about it, in one sentence.
     #[must_use]
     pub fn explanation(self, language: Language) -> String {

@@ -171,6 +171,11 @@ messages! {
         en: "the body broke off",
         ar: "انقطع محتوى الطلب قبل اكتماله";
 
+        /// A date that the contract cannot mean.
+        NotADate
+        en: "date is no date that the provider knows: it must be a day and a time such as 2027-01-15 10:00:00",
+        ar: format!("الحقل {} ليس تاريخًا يعرفه المزوّد: يجب أن يكون يومًا ووقتًا مثل {}", iso("date"), iso("2027-01-15 10:00:00"));
+
         /// A business that no provider serves.
         NoLane
         en: "no provider is set up for this business_refrence",

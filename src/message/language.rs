@@ -136,6 +136,7 @@ fn turns_or_moves(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Plural::{Few, Many, One, Other, Two, Zero};
 
     #[test]
     fn a_header_chooses_by_its_weights_and_english_stands_in() {
@@ -163,7 +164,6 @@ mod tests {
         let of = |language: Language, numbers: &[u64]| -> Vec<Plural> {
             numbers.iter().map(|number| language.plural(*number)).collect()
         };
-        use Plural::{Few, Many, One, Other, Two, Zero};
         assert_eq!(of(Language::English, &[0, 1, 2, 11, 101]), [Other, One, Other, Other, Other]);
         let arabic = of(Language::Arabic, &[0, 1, 2, 3, 10, 11, 99, 100, 101, 102, 103, 110, 111, 1000, u64::MAX]);
         let expected = [Zero, One, Two, Few, Few, Many, Many, Other, Other, Other, Few, Few, Many, Other, Many];

@@ -324,8 +324,11 @@ messages! {
 }
 
 fn are_waiting(redemptions: u64) -> String {
-    let verb = if redemptions == 1 { "is" } else { "are" };
-    format!("{} {verb} waiting", count(redemptions, Noun::Redemption, English))
+    if redemptions == 1 {
+        "1 redemption is waiting".to_owned()
+    } else {
+        format!("{redemptions} redemptions are waiting")
+    }
 }
 
 fn times(number: u64) -> String {
@@ -337,12 +340,13 @@ impl Refusal {
     #[must_use]
     pub fn errors(&self, language: Language) -> Vec<String> {
         if let Self::Malformed { faults } = self {
-            return faults.iter().map(|fault| fault.text(language)).collect();
-        }
-        match self {
-            Self::NotStored { why } => vec![why.text(language)],
-            Self::Used { .. } | Self::UsedLongAgo { .. } | Self::Provider { .. } => vec![self.text(language)],
-            _ => Vec::new(),
+            faults.iter().map(|fault| fault.text(language)).collect()
+        } else if let Self::NotStored { why } = self {
+            vec![why.text(language)]
+        } else if matches!(self, Self::Used { .. } | Self::UsedLongAgo { .. } | Self::Provider { .. }) {
+            vec![self.text(language)]
+        } else {
+            Vec::new()
         }
     }
 }

@@ -126,20 +126,21 @@ messages! {
 }
 
 fn salvaged_in_english(why: &str, aside: &str, [kept, pending, parked, mended]: [u64; 4], lost: Option<u64>) -> String {
-    let mut text = format!(
+    let mut parts = vec![format!(
         "{why}; it was set aside as {aside}; {kept} redemptions were kept, {pending} of them pending (uncertain now)"
-    );
+    )];
     if parked > 0 {
-        text.push_str(&format!(", {parked} parked for a person because part of them was lost"));
+        parts.push(format!(", {parked} parked for a person because part of them was lost"));
     }
     if mended > 0 {
-        text.push_str(&format!(", {mended} with a flipped bit that was put right"));
+        parts.push(format!(", {mended} with a flipped bit that was put right"));
     }
-    text + &match lost {
+    parts.push(match lost {
         Some(0) => "; none was lost".to_owned(),
         Some(lost) => format!("; {lost} were lost"),
         None => "; whether any were lost is not known, because the newest books were lost too".to_owned(),
-    }
+    });
+    parts.concat()
 }
 
 fn salvaged_in_arabic(why: &str, aside: &str, [kept, pending, parked, mended]: [u64; 4], lost: Option<u64>) -> String {

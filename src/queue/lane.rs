@@ -1,17 +1,20 @@
 //! A lane as everybody sees it: its gate for the writer, its mailboxes for the forwarder, its status for operators.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::limits::LaneNow;
+use crate::link::Cause;
 use crate::redemption::Seq;
-use crate::settings::{Forward, Provider};
+use crate::settings::{Forward, OneTill, Provider, Settings};
 use crate::store::Claimed;
+use crate::trust::{Evidence, Terms, Trust};
 
 /// How many live redemptions may wait for a slot; further ones are left to the backlog.
 pub const LIVE_ROWS_MAX: usize = 1024;
@@ -39,6 +42,16 @@ pub struct LaneStatus {
     pub window: u32,
     /// Attempts on the wire.
     pub in_flight: u32,
+    /// An attempt was answered, or failed, since the start; until then nobody knows where the link stands.
+    pub tried: bool,
+    /// `running`, `waiting` or `held`.
+    pub drain: &'static str,
+    /// How far tills are trusted: `never`, `unanswered` (each is asked) or `at_once`.
+    pub trust: &'static str,
+    /// Redemptions that wait alone, since they are to blame themselves.
+    pub suspects: Vec<String>,
+    /// How long the provider takes for what tills wait for; `None` before [`Answers::MIN`] answers.
+    pub answers: Option<AnswerTimes>,
     /// Seconds until the provider's `Retry-After` is over, if it set one.
     pub waiting_s: Option<u64>,
     /// Attempts ended since start, by outcome word (`confirmed`, `declined`, `parked`, `credential`, `wait`,
@@ -55,6 +68,10 @@ pub enum LaneCommand {
     Hold {
         /// The operator.
         by: String,
+        /// Why.
+        note: String,
+        /// Tills are trusted meanwhile, under the offline limits.
+        trust: bool,
     },
     /// Let a held lane go on.
     Release {
@@ -65,15 +82,84 @@ pub enum LaneCommand {
     Ping,
 }
 
-/// What the writer reads of a lane's link inside the transaction.
-#[derive(Clone, Copy, Debug, Default)]
+/// What the writer reads of a lane inside the transaction.
+#[derive(Clone, Debug)]
 pub struct Gate {
-    /// Attempts are made at once.
-    pub up: bool,
-    /// Down for the provider's sake: from this moment on the next redemption is a probe.
-    pub hopeful_from: Option<Instant>,
-    /// Since when it is not up, and how long it had not been up before this process.
-    pub outage: Option<(Instant, Duration)>,
+    /// The provider can be asked: live redemptions are handed to the lane.
+    pub ask: bool,
+    /// How far tills are trusted.
+    pub trust: Trust,
+    /// Why the lane is not up.
+    pub cause: Option<Cause>,
+    /// How much of `max_outage` was used at that moment, and whether it goes on.
+    pub outage: (Instant, Duration, bool),
+    /// When a 429's wait is over.
+    pub limited_until: Option<Instant>,
+    /// What speaks for trusting a till, and the moment that its times are counted from.
+    pub evidence: (Instant, Arc<Evidence>),
+}
+
+impl Gate {
+    /// A lane that is up, of which nothing was seen yet.
+    #[must_use]
+    pub fn up(evidence: Evidence) -> Self {
+        let now = Instant::now();
+        Self {
+            ask: true,
+            trust: Trust::Unanswered,
+            cause: None,
+            outage: (now, Duration::ZERO, false),
+            limited_until: None,
+            evidence: (now, Arc::new(evidence)),
+        }
+    }
+}
+
+/// The provider's own times, of what tills waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AnswerTimes {
+    /// Half came within so long.
+    pub p50_ms: u64,
+    /// Of twenty all but one came within so long.
+    pub p95_ms: u64,
+    /// So many came later than `reply_within`.
+    pub late: usize,
+    /// Of so many.
+    pub of: usize,
+}
+
+/// The last answers to what tills waited for, in bounded space.
+#[derive(Clone, Debug, Default)]
+pub struct Answers(VecDeque<(Instant, Duration)>);
+
+impl Answers {
+    /// So many are remembered.
+    pub const MAX: usize = 1000;
+    /// For so long.
+    pub const KEPT: Duration = Duration::from_secs(24 * 3600);
+    /// Fewer tell nothing.
+    pub const MIN: usize = 20;
+
+    /// One more.
+    pub fn note(&mut self, now: Instant, took: Duration) {
+        if self.0.len() == Self::MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((now, took));
+    }
+
+    /// What they tell.
+    #[must_use]
+    pub fn times(&self, now: Instant, reply_within: Duration) -> Option<AnswerTimes> {
+        let fresh = |at: &Instant| now.saturating_duration_since(*at) <= Self::KEPT;
+        let mut took: Vec<Duration> = self.0.iter().filter(|(at, _)| fresh(at)).map(|(_, took)| *took).collect();
+        took.sort_unstable();
+        let part = |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1));
+        let millis = |took: &Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let late = took.iter().filter(|took| **took > reply_within).count();
+        let (p50_ms, p95_ms) = (part(50).map(millis)?, part(95).map(millis)?);
+        (took.len() >= Self::MIN).then_some(AnswerTimes { p50_ms, p95_ms, late, of: took.len() })
+    }
 }
 
 /// A command and where its receipt goes.
@@ -86,6 +172,38 @@ pub struct LaneSettings {
     pub provider: Provider,
     /// Backoff, window and spread.
     pub forward: Forward,
+    /// How long tills wait for the provider's own answer.
+    pub reply_within: Duration,
+    /// Whether a till's own unanswered redemption is evidence enough.
+    pub one_till: OneTill,
+    /// What is wrong with a file that the provider's settings name: the lane is held from the start, cause `settings`,
+    /// and sends nothing.
+    pub unusable: Option<String>,
+}
+
+impl LaneSettings {
+    /// Those of one provider.
+    #[must_use]
+    pub fn of(provider: &Provider, settings: &Settings) -> Self {
+        Self {
+            provider: provider.clone(),
+            forward: settings.forward.clone(),
+            reply_within: settings.intake.reply_within,
+            one_till: settings.offline.one_till,
+            unusable: None,
+        }
+    }
+
+    /// What they say about evidence.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        Terms {
+            reply_within: self.reply_within,
+            recent: self.forward.retry_max + self.provider.timeout,
+            checks: self.provider.check_url.is_some() && self.provider.canary,
+            one_till: self.one_till == OneTill::Trust,
+        }
+    }
 }
 
 /// One lane.
@@ -95,12 +213,15 @@ pub struct Lane {
     settings: RwLock<Arc<LaneSettings>>,
     gate: Mutex<Gate>,
     status: Mutex<LaneStatus>,
+    answers: Mutex<Answers>,
     live: mpsc::Sender<Claimed>,
     commands: mpsc::Sender<Told>,
     newest: AtomicI64,
     wants_signal: AtomicBool,
     wake: Notify,
     changed: Notify,
+    /// A till's check was answered, and whether by strong evidence; what was not yet seen.
+    checks: watch::Sender<Option<bool>>,
 }
 
 /// The forwarder's ends of a lane's mailboxes.
@@ -119,18 +240,22 @@ impl Lane {
         let (live, live_rows) = mpsc::channel(LIVE_ROWS_MAX);
         let (commands, told) = mpsc::channel(COMMANDS_MAX);
         let name = settings.provider.name.clone();
-        let status = LaneStatus { name: name.clone(), link: "up", window: 1, ..LaneStatus::default() };
+        let (drain, trust) = ("running", Trust::Unanswered.as_str());
+        let status = LaneStatus { name: name.clone(), link: "up", window: 1, drain, trust, ..LaneStatus::default() };
+        let gate = Gate::up(Evidence::new(settings.terms()));
         let lane = Self {
             name,
             settings: RwLock::new(Arc::new(settings)),
-            gate: Mutex::new(Gate::default()),
+            gate: Mutex::new(gate),
             status: Mutex::new(status),
+            answers: Mutex::default(),
             live,
             commands,
             newest: AtomicI64::new(0),
             wants_signal: AtomicBool::new(false),
             wake: Notify::new(),
             changed: Notify::new(),
+            checks: watch::Sender::new(None),
         };
         (Arc::new(lane), Mailboxes { live: live_rows, commands: told })
     }
@@ -163,16 +288,34 @@ impl Lane {
         *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = gate;
     }
 
-    /// The link as the transaction that decides sees it; the store knows `pending` better.
+    /// The lane as the transaction that decides sees it; the store knows what is pending better.
     #[must_use]
     pub fn now(&self, now: Instant) -> LaneNow {
-        let gate = *self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, used, goes_on) = gate.outage;
+        let since = if goes_on { now.saturating_duration_since(at) } else { Duration::ZERO };
+        let left = gate.limited_until.map(|until| until.saturating_duration_since(now));
         LaneNow {
-            up: gate.up,
-            hopeful: gate.hopeful_from.is_some_and(|from| now >= from),
-            pending: 0,
-            outage: gate.outage.map_or(Duration::ZERO, |(since, before)| before + now.saturating_duration_since(since)),
+            ask: gate.ask,
+            trust: gate.trust,
+            live: gate.ask,
+            cause: gate.cause,
+            outage: used + since,
+            retry_after_s: left.filter(|left| !left.is_zero()).map(|left| left.as_secs().max(1)),
+            ..LaneNow::default()
         }
+    }
+
+    /// Whether there is evidence from others for a row of `till` whose time is over.
+    #[must_use]
+    pub fn has_evidence(&self, seq: Seq, till: &str) -> bool {
+        let (epoch, evidence) = self.gate.lock().unwrap_or_else(PoisonError::into_inner).evidence.clone();
+        evidence.holds(seq, till, epoch.elapsed())
+    }
+
+    /// The provider answered something that a till waited for.
+    pub fn note_answer(&self, took: Duration) {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).note(Instant::now(), took);
     }
 
     /// Changes what operators see.
@@ -183,7 +326,10 @@ impl Lane {
     /// What operators see.
     #[must_use]
     pub fn status(&self) -> LaneStatus {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let reply_within = self.settings().reply_within;
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        LaneStatus { answers: answers.times(Instant::now(), reply_within), ..status }
     }
 
     /// Hands over a row whose till waits; gives it back when there is no room.
@@ -215,9 +361,49 @@ impl Lane {
         Seq(self.newest.load(Ordering::Acquire))
     }
 
+    /// A till's check was answered in the contract's shape: the road is up.
+    pub fn hear_check(&self, strong: bool) {
+        self.checks.send_replace(Some(strong));
+    }
+
+    /// Returns when a till's check was answered: whether by strong evidence.
+    pub async fn check_heard(&self) -> bool {
+        let mut checks = self.checks.subscribe();
+        match checks.wait_for(Option::is_some).await.map(|heard| heard.unwrap_or_default()) {
+            Ok(strong) => {
+                self.checks.send_replace(None);
+                strong
+            }
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Tells the forwarder something and waits until it has taken it; false when the lane has stopped.
     pub async fn tell(&self, command: LaneCommand) -> bool {
         let (receipt, taken) = oneshot::channel();
         self.commands.send((command, receipt)).await.is_ok() && taken.await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_providers_times_are_told_from_twenty_answers_on_and_for_a_day() {
+        let (now, mut answers) = (Instant::now(), Answers::default());
+        let within = Duration::from_millis(1900);
+        for n in 1..=19 {
+            answers.note(now, Duration::from_millis(n * 100));
+        }
+        assert_eq!(answers.times(now, within), None);
+        answers.note(now, Duration::from_millis(2000));
+        let told = AnswerTimes { p50_ms: 1000, p95_ms: 1900, late: 1, of: 20 };
+        assert_eq!(answers.times(now, within), Some(told));
+        assert_eq!(answers.times(now + Answers::KEPT + Duration::from_secs(1), within), None);
+        for _ in 0..5000 {
+            answers.note(now, within);
+        }
+        assert_eq!(answers.times(now, within).map(|told| (told.late, told.of)), Some((0, Answers::MAX)));
     }
 }

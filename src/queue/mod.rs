@@ -4,6 +4,7 @@
 mod check;
 mod lane;
 mod seats;
+mod undelivered;
 mod writer;
 
 use std::path::PathBuf;
@@ -18,14 +19,17 @@ pub use lane::{Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus,
 pub use writer::Writer;
 
 use crate::clock::{Clock, rfc3339};
+use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::link::Cause;
-use crate::redemption::{Id, Redemption, Seq};
-use crate::settings::Offline;
+use crate::redemption::{Id, Redemption, Request, Seq};
+use crate::settings::{Offline, SameCode};
 use crate::store::{
-    Acted, Arrived, Claim, Claimed, Counts, Decision, Done, Ended, Event, Filter, Import, LaneMemory, NewRedemption,
-    Op, Page, Pruned, Reader, Refused, Settled, StoreError, Taken, Trouble, VoidOutcome,
+    About, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Done, Ended, Event, Filter, Handling,
+    Import, LaneMemory, NewRedemption, Op, Page, Pruned, Reader, Retention, Settled, Settlement, StoreError, Taken,
+    Trouble, VoidOutcome,
 };
 use seats::{Flights, Seats};
+use undelivered::Undelivered;
 
 /// How many operations may wait for the writer; beyond that tills are told to come again.
 pub const OPS_MAX: usize = 1024;
@@ -54,10 +58,26 @@ pub enum QueueError {
 pub enum Waited {
     /// It was settled: the row with its answer, committed.
     Settled(Box<Redemption>),
-    /// The attempt ended without a verdict.
-    AttemptEnded,
+    /// The road is down: nobody can be asked any more.
+    RoadDown,
+    /// The lane does not send it now.
+    TurnedAway {
+        /// What the provider said, seconds; `None`: there was no slot.
+        retry_after_s: Option<u64>,
+    },
     /// The time was up.
     TimedOut,
+}
+
+/// Everything that is known of one redemption.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// Where it stands.
+    pub row: Redemption,
+    /// Its last attempts, oldest first. A first try that succeeded is not among them.
+    pub attempts: Vec<Attempt>,
+    /// What was done to it besides, oldest first.
+    pub events: Vec<Event>,
 }
 
 /// The store's health as `status` shows it.
@@ -81,6 +101,7 @@ struct Shared {
     reload_faults: Mutex<Vec<String>>,
     seats: Seats,
     flights: Flights,
+    undelivered: Undelivered,
     readers: tokio::sync::Semaphore,
     fatal: watch::Sender<Option<String>>,
     /// How many databases were set aside: damage that was met in an earlier one is known.
@@ -129,9 +150,12 @@ impl Queue {
     /// # Errors
     /// Nothing was stored.
     pub async fn accept(&self, new: NewRedemption) -> Result<Decision, QueueError> {
-        let lane = self.lane(&new.lane);
-        let reusable = lane.is_some_and(|lane| lane.settings().provider.is_reusable(&new.request.reward_code));
-        let op = Op::Accept { new: Box::new(new), reusable };
+        let rules = self.lane(&new.lane).map_or_else(CodeRules::default, |lane| {
+            let provider = &lane.settings().provider;
+            let reusable = provider.is_reusable(&new.request.reward_code);
+            CodeRules { reusable, exact: provider.same_code == SameCode::Exact }
+        });
+        let op = Op::Accept { new: Box::new(new), rules };
         let done = self.try_ask(op).await?;
         if let Done::Decided(decision, _) = done { Ok(decision) } else { Err(unexpected(done)) }
     }
@@ -141,13 +165,39 @@ impl Queue {
         self.shared.seats.wait(seq, within).await
     }
 
-    /// After a wait in vain for a `provider_only` row: takes it back, or marks that its till was refused.
+    /// Tells the tills that wait for a row something that needs no commit.
+    pub fn tell(&self, seq: Seq, news: Waited) {
+        self.shared.seats.tell(seq, news);
+    }
+
+    /// Whether some till waits for the row's answer.
+    #[must_use]
+    pub fn is_waited_for(&self, seq: Seq) -> bool {
+        self.shared.seats.is_waited_for(seq)
+    }
+
+    /// After a wait in vain: accepts the row on trust, takes it back, or marks that its till was refused.
     ///
     /// # Errors
     /// Nothing was changed.
-    pub async fn refuse_at_till(&self, taken: &Taken) -> Result<Refused, QueueError> {
-        let withdrawn = self.shared.flights.withdraw(taken.seq);
-        expect_done!(self.ask(Op::RefuseAtTill { id: taken.id.clone(), withdrawn }).await?, Refused)
+    pub async fn conclude(&self, taken: &Taken, end: WaitEnd) -> Result<Concluded, QueueError> {
+        let withdrawn = !taken.trusted && self.shared.flights.withdraw(taken.seq);
+        expect_done!(self.ask(Op::Conclude(Conclusion { seq: taken.seq, end, withdrawn })).await?, Concluded)
+    }
+
+    /// The answer about this row did not reach its till: the till's next request for the code, at this branch, is a
+    /// repeat, whatever its timestamp. Kept for two minutes, in memory.
+    pub fn undelivered(&self, till: &str, request: &Request, seq: Seq) {
+        self.shared.undelivered.note(till, request, seq);
+    }
+
+    /// A person has seen to a row; `free`: its code may be redeemed again.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn handled(&self, id: &Id, note: &str, free: bool, by: &str) -> Result<Acted, QueueError> {
+        let handling = Handling { id: id.clone(), note: note.to_owned(), free, by: by.to_owned() };
+        expect_done!(self.ask(Op::Handled(handling)).await?, Acted)
     }
 
     /// A till's own row.
@@ -179,16 +229,16 @@ impl Queue {
         self.read(move |reader| reader.list(&filter)).await
     }
 
-    /// One row with its events.
+    /// One row with its last attempts and its events.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn show(&self, id: &Id) -> Result<Option<(Redemption, Vec<Event>)>, QueueError> {
+    pub async fn show(&self, id: &Id) -> Result<Option<Story>, QueueError> {
         let id = id.clone();
         self.read(move |reader| {
             let Some(row) = reader.by_id(&id)? else { return Ok(None) };
-            let events = reader.events(row.seq)?;
-            Ok(Some((row, events)))
+            let (attempts, events) = (reader.attempts(row.seq)?, reader.events(row.seq)?);
+            Ok(Some(Story { row, attempts, events }))
         })
         .await
     }
@@ -359,9 +409,10 @@ impl Queue {
     ///
     /// # Errors
     /// Nothing was settled: the row still counts as in flight.
-    pub async fn settle(&self, seq: Seq, attempt: u32, ended: Ended) -> Result<Settled, QueueError> {
+    pub async fn settle(&self, seq: Seq, attempt: u32, ended: Ended, about: About) -> Result<Settled, QueueError> {
         let show = self.shared.seats.is_waited_for(seq);
-        expect_done!(self.ask(Op::Settle { seq, attempt, ended, show }).await?, Settled)
+        let settlement = Settlement { seq, attempt, ended, about, show };
+        expect_done!(self.ask(Op::Settle(Box::new(settlement))).await?, Settled)
     }
 
     /// Gives back rows that were claimed and not sent.
@@ -392,8 +443,8 @@ impl Queue {
     ///
     /// # Errors
     /// Nothing was pruned.
-    pub async fn prune(&self, settled_before_ms: i64, after: Seq) -> Result<Pruned, QueueError> {
-        expect_done!(self.ask(Op::Prune { settled_before_ms, after }).await?, Pruned)
+    pub async fn prune(&self, retention: Retention, after: Seq) -> Result<Pruned, QueueError> {
+        expect_done!(self.ask(Op::Prune { retention, after }).await?, Pruned)
     }
 
     /// The open rows after `after`, whole: for the file that another gateway imports.

@@ -31,8 +31,8 @@ impl Seats {
         let seat = all.entry(seq).or_insert_with(|| Seat { waiting: 0, news: watch::Sender::new(None) });
         seat.waiting += 1;
         seat.news.send_if_modified(|news| {
-            // The end of an earlier attempt is no news to somebody who waits for the next.
-            if matches!(news, Some(Waited::AttemptEnded)) {
+            // What an earlier wait was told is no news to somebody who waits for the next attempt.
+            if !matches!(news, Some(Waited::Settled(_)) | None) {
                 *news = None;
             }
             false
@@ -53,13 +53,12 @@ impl Seats {
     /// Waits on a seat that was reserved.
     pub(super) async fn wait(&self, seq: Seq, within: Duration) -> Waited {
         let Some(mut news) = self.all().get(&seq).map(|seat| seat.news.subscribe()) else {
-            return Waited::AttemptEnded;
+            return Waited::TimedOut;
         };
         let told = tokio::time::timeout(within, news.wait_for(Option::is_some)).await;
         let waited = match told {
-            Ok(Ok(news)) => news.clone().unwrap_or(Waited::AttemptEnded),
-            Ok(Err(_)) => Waited::AttemptEnded,
-            Err(_) => Waited::TimedOut,
+            Ok(Ok(news)) => news.clone().unwrap_or(Waited::TimedOut),
+            Ok(Err(_)) | Err(_) => Waited::TimedOut,
         };
         self.leave(seq);
         waited

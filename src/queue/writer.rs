@@ -9,14 +9,15 @@ use tokio::time::Instant;
 
 use super::check::{Check, Stop};
 use super::seats::{Flights, Seats};
+use super::undelivered::Undelivered;
 use super::{Message, OPS_MAX, Queue, QueueError, READERS_MAX, Shared, StorageStatus, Waited, told_at};
 use crate::clock::Clock;
 use crate::limits::LaneNow;
-use crate::redemption::{Seq, State};
+use crate::redemption::{Request, Seq, State};
 use crate::settings::Offline;
 use crate::store::{
-    Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Recounted, Store, StoreError, Surroundings,
-    Trouble, WAL_FRAMES_HARD, WAL_FRAMES_SOFT,
+    Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Pace, Recounted, Step, Store, StoreError,
+    Surroundings, Trouble,
 };
 
 /// How many operations one transaction takes.
@@ -40,6 +41,7 @@ pub struct Writer {
     messages: mpsc::Receiver<Message>,
     checkpoints: Option<std::sync::mpsc::SyncSender<()>>,
     checkpointer: Checkpointer,
+    pace: Pace,
     rescues: u32,
     /// What was set aside and kept, for `status`.
     salvage_note: Option<String>,
@@ -74,6 +76,7 @@ impl Queue {
             reload_faults: Mutex::default(),
             seats: Seats::default(),
             flights: Flights::default(),
+            undelivered: Undelivered::default(),
             readers: tokio::sync::Semaphore::new(READERS_MAX),
             fatal: watch::Sender::new(None),
             generation: AtomicU64::new(0),
@@ -85,6 +88,7 @@ impl Queue {
             messages: received,
             checkpoints: None,
             checkpointer,
+            pace: Pace::default(),
             rescues: 0,
             salvage_note,
             differences: Vec::new(),
@@ -192,7 +196,7 @@ impl Writer {
             self.look_at_disk();
         } else {
             self.wrote = false;
-            self.ask_for_checkpoint(1);
+            self.ask_for_checkpoint();
         }
     }
 
@@ -282,7 +286,19 @@ impl Writer {
         let lane = |name: &str| {
             lanes.iter().find(|lane| lane.name() == name).map_or_else(LaneNow::default, |lane| lane.now(now))
         };
-        self.store.run(ops, &Surroundings { stamp: shared.clock.stamp(), offline: &offline, lane: &lane })
+        let evidence = |name: &str, seq: Seq, till: &str| {
+            lanes.iter().find(|lane| lane.name() == name).is_some_and(|lane| lane.has_evidence(seq, till))
+        };
+        let undelivered = |till: &str, request: &Request| shared.undelivered.take(till, request);
+        let around = Surroundings {
+            stamp: shared.clock.stamp(),
+            since_boot: shared.clock.since_boot(),
+            offline: &offline,
+            lane: &lane,
+            evidence: &evidence,
+            undelivered: &undelivered,
+        };
+        self.store.run(ops, &around)
     }
 
     /// The disk is full in the middle of things: the reserve goes, and the log is moved out of the way.
@@ -500,16 +516,17 @@ impl Writer {
                 self.accepted(&new.lane, decision, live.as_deref());
             }
             (_, Done::Claimed(rows)) => rows.iter().for_each(|row| self.shared.flights.claimed(row.seq, row.attempt)),
-            (Op::Settle { seq, .. }, Done::Settled(settled)) => {
+            (Op::Settle(settlement), Done::Settled(settled)) => {
+                let seq = &settlement.seq;
                 self.shared.flights.ended(*seq);
-                let news = settled.row.clone().map_or(Waited::AttemptEnded, Waited::Settled);
-                self.shared.seats.tell(*seq, news);
+                if let Some(row) = settled.row.clone() {
+                    self.shared.seats.tell(*seq, Waited::Settled(row));
+                }
             }
             (_, Done::Recounted(recounted)) => self.recounted(recounted),
             (Op::Unclaim(rows), _) => {
                 for (seq, _) in rows {
                     self.shared.flights.ended(*seq);
-                    self.shared.seats.tell(*seq, Waited::AttemptEnded);
                 }
             }
             (_, Done::Acted(crate::store::Acted::Done(row))) if row.state == State::Pending => {
@@ -534,10 +551,12 @@ impl Writer {
         if taken.worth_waiting {
             self.shared.seats.reserve(taken.seq);
         }
-        if !matches!(decision, Decision::Taken(_)) {
+        let Some(row) = live else {
+            if matches!(decision, Decision::Taken(_)) {
+                self.signal(lane, taken.seq);
+            }
             return;
-        }
-        let Some(row) = live else { return self.signal(lane, taken.seq) };
+        };
         self.shared.flights.claimed(row.seq, row.attempt);
         let handed = self.shared.lane(lane).map(|lane| lane.hand_over(row.clone()));
         if !matches!(handed, Some(Ok(()))) {
@@ -553,7 +572,7 @@ impl Writer {
         }
         for (seq, _) in &strays {
             self.shared.flights.ended(*seq);
-            self.shared.seats.tell(*seq, Waited::AttemptEnded);
+            self.shared.seats.tell(*seq, Waited::TurnedAway { retry_after_s: None });
         }
         if let Some(Err(error)) = self.run_store(&[Op::Unclaim(strays)]).pop() {
             tracing::warn!(%error, "live redemptions could not be given to the backlog: they wait for the next start");
@@ -581,16 +600,17 @@ impl Writer {
         let frames = self.store.wal_frames();
         if !self.has_room && frames >= WAL_FRAMES_FULL {
             // A log that is all in the database begins again from its start: settling needs no new block then.
-            self.checkpoint_here();
-        } else if frames >= WAL_FRAMES_HARD || (frames >= WAL_FRAMES_SOFT && self.checkpoints.is_none()) {
-            self.checkpoint_here();
-        } else {
-            self.ask_for_checkpoint(WAL_FRAMES_SOFT);
+            return self.checkpoint_here();
+        }
+        match self.pace.after_commit(frames, self.checkpointer.has_moved()) {
+            Step::Nothing => {}
+            Step::Ask => self.ask_for_checkpoint(),
+            Step::Here => self.checkpoint_here(),
         }
     }
 
-    fn ask_for_checkpoint(&mut self, frames_min: u32) {
-        if self.store.wal_frames() < frames_min || self.shared.is_stopped() {
+    fn ask_for_checkpoint(&mut self) {
+        if self.store.wal_frames() == 0 || self.shared.is_stopped() {
             return;
         }
         match &self.checkpoints {

@@ -4,11 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hyper::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
-use hyper::{Response, StatusCode};
+use hyper::{Response, StatusCode, Version};
 
-use super::body::{AnswerBody, Script};
+use super::body::{AnswerBody, Script, gzip};
 use super::books::Said;
 use super::fault::{Fault, Text};
 use super::rule::Rule;
@@ -26,17 +27,30 @@ const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><b
 pub(super) struct Answer {
     pub(super) said: Said,
     headers: HeaderMap,
+    unframed: bool,
 }
 
 impl Answer {
     pub(super) fn plain(said: Said) -> Self {
-        Self { said, headers: HeaderMap::new() }
+        Self { said, headers: HeaderMap::new(), unframed: false }
     }
 
     fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
         }
+        self
+    }
+
+    /// Compressed, whoever asked.
+    pub(super) fn gzipped(mut self) -> Self {
+        self.said.body = gzip(&self.said.body);
+        self.with(CONTENT_ENCODING, "gzip")
+    }
+
+    /// Over HTTP/1 the end of the connection alone tells the end of the body, if that has no known length.
+    pub(super) fn unframed(mut self) -> Self {
+        self.unframed = true;
         self
     }
 
@@ -58,6 +72,10 @@ impl Answer {
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.said.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         *response.headers_mut() = self.headers;
+        if self.unframed {
+            // HTTP/1.0 has no chunks.
+            *response.version_mut() = Version::HTTP_10;
+        }
         if let Some(content_type) = self.said.content_type {
             response.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
         }
@@ -93,6 +111,9 @@ pub(super) fn canned(rule: &Rule, code: &str) -> Answer {
         }
         (None, Text::Page) => page(status),
         (None, Text::Literal(body)) => Answer::plain(literal(status, body.to_owned())),
+        (None, Text::Typed(content_type, body)) => {
+            Answer::plain(Said { status, content_type: Some(content_type), body: Bytes::from_static(body.as_bytes()) })
+        }
     };
     if challenge {
         answer = answer.with(WWW_AUTHENTICATE, "Bearer");

@@ -56,6 +56,9 @@ pub struct SandboxArgs {
     /// Answers a repeated Idempotency-Key with its first answer (the contract has no such key)
     #[arg(long)]
     pub honour_keys: bool,
+    /// Refuses an order with a field that the contract does not have
+    #[arg(long)]
+    pub strict: bool,
     /// Codes that are never used up, a pattern with *
     #[arg(long, value_name = "PATTERN")]
     pub reusable: Vec<String>,
@@ -173,6 +176,7 @@ impl SandboxArgs {
             token,
             oauth: self.oauth_client(),
             honour_keys: self.honour_keys,
+            strict: self.strict,
             reusable: self.reusable.clone(),
             delay: self.delay.0,
             rules,
@@ -270,12 +274,16 @@ const INTRODUCTION: &str = "\
 What it does:
   Redeem takes a code once; the second time it answers 400, \"Reward … has been used\". Check Reward, the OAuth token
   endpoint and a receiver for error webhooks are there too. Every request is kept and shown by the control API.
+  What the contract forbids is refused: a field that is missing, empty, twice there or no string, a date that is not
+  yyyy-MM-dd HH:mm:ss or that no calendar has, a content type other than JSON; with --strict unknown fields too.
 
 Rules: --rule 'share=0.1,fault=reset-after-taking'  or  --rule '{\"fault\":\"refuse\",\"message\":\"a, b\"}'
   which requests (all that are given must hold):
   share=0.1            so many of those that match, by the seed
   code=A-*             the reward code, * stands for anything
-  path=*               the path; default: Redeem alone
+  call=check           check, redeem or both; default: Redeem alone
+  path=*               the path, instead of a call
+  attempt=2            the second request of its code; also 2-4 and 2-
   skip=3               not the first three that match
   every=10             every tenth
   count=5              five at most
@@ -310,6 +318,9 @@ Examples:
   redeemd sandbox --rule 'share=0.1,fault=reset-after-taking'        one reply in ten is lost
   redeemd sandbox --rule 'from=10s,until=40s,fault=html-200'         a captive portal for half a minute
   redeemd sandbox --rule 'count=3,fault=503,retry_after=20'          busy three times
+  redeemd sandbox --rule 'code=X-*,fault=waf-403'                    a firewall that dislikes some codes
+  redeemd sandbox --rule 'fault=in-progress,attempt=2-3'             our own retry is refused, twice
+  redeemd sandbox --rule 'share=0.2,fault=mood' --seed 7             anything at all, one time in five
   redeemd sandbox --tls expired --ca-out ca.pem                      a certificate that has expired
   redeemd sandbox --control 127.0.0.1:7736 &
   curl -d '{\"state\":\"refuse\"}' http://127.0.0.1:7736/sandbox/line    the line is cut
@@ -335,9 +346,10 @@ mod tests {
         }
         let mut all = Rule::always(WORDS[0]);
         all.share = Some(1.0);
-        for field in "share code path skip every count per_code from until delay status body content_type message \
+        for field in
+            "share code path call attempt skip every count per_code from until delay status body content_type message \
             retry_after www_authenticate location clock_s rate bytes take"
-            .split_whitespace()
+                .split_whitespace()
         {
             assert!(help.contains(&format!("{field}=")), "{field}");
         }

@@ -91,6 +91,12 @@ impl Script {
         Self { start, filling, tail, piece: FILLING.len(), pause: None, end: Some(End::Complete), sleep: None }
     }
 
+    /// `bytes`, of a length that nobody knows before.
+    pub(super) fn plain(bytes: Bytes) -> Self {
+        let piece = bytes.len().max(1);
+        Self { start: bytes, filling: 0, tail: Bytes::new(), piece, pause: None, end: Some(End::Complete), sleep: None }
+    }
+
     /// `bytes`, then the connection is broken.
     pub(super) fn broken_off(bytes: Bytes, tap: Arc<Tap>, how: How) -> Self {
         let piece = bytes.len().max(1);
@@ -149,6 +155,29 @@ impl Script {
     }
 }
 
+/// `bytes` as gzip (RFC 1952) in blocks that are not compressed (RFC 1951, section 3.2.4): short answers gain nothing.
+pub(super) fn gzip(bytes: &[u8]) -> Bytes {
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    for block in bytes.chunks(usize::from(u16::MAX)) {
+        let length = u16::try_from(block.len()).unwrap_or(u16::MAX);
+        out.push(0);
+        out.extend(length.to_le_bytes());
+        out.extend((!length).to_le_bytes());
+        out.extend(block);
+    }
+    // An empty last block.
+    out.extend([1, 0, 0, 0xff, 0xff]);
+    out.extend(crc32(bytes).to_le_bytes());
+    out.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+    Bytes::from(out)
+}
+
+/// RFC 1952's checksum.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| (crc >> 1) ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 };
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
 /// Bytes a piece and the pause after it.
 fn pace(rate: u64) -> (usize, Duration) {
     let pieces = rate.clamp(1, PIECES_PER_SECOND_MAX);
@@ -198,6 +227,14 @@ mod tests {
         assert_eq!(collect(Script::slow(Bytes::from_static(b"0123456789"), 2)).await, "0123456789");
         let took = before.elapsed();
         assert!((Duration::from_secs(4)..=Duration::from_secs(6)).contains(&took), "{took:?}");
+    }
+
+    #[test]
+    fn gzip_is_what_its_reader_expects() {
+        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+        let packed = gzip(b"{}");
+        assert_eq!(&packed[..17], b"\x1f\x8b\x08\0\0\0\0\0\0\xff\0\x02\0\xfd\xff{}");
+        assert_eq!(&packed[packed.len() - 4..], [2, 0, 0, 0]);
     }
 
     #[tokio::test]

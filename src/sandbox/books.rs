@@ -29,7 +29,12 @@ impl Said {
 
     /// A refusal in the contract's shape.
     pub(super) fn refusal(status: u16, message: &str) -> Self {
-        Self::json(status, &serde_json::json!({ "data": [], "message": message, "errors": [message] }))
+        Self::refusals(status, &[message.to_owned()])
+    }
+
+    /// A refusal for more than one reason; `message` is the first.
+    pub(super) fn refusals(status: u16, errors: &[String]) -> Self {
+        Self::json(status, &serde_json::json!({ "data": [], "message": errors.first(), "errors": errors }))
     }
 }
 

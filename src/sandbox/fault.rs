@@ -40,6 +40,8 @@ pub enum Text {
     Page,
     /// These bytes, as JSON.
     Literal(&'static str),
+    /// These bytes, under this content type.
+    Typed(&'static str, &'static str),
 }
 
 /// How an ordinary answer's body is spoilt.
@@ -53,6 +55,14 @@ pub enum Spoil {
     Huge,
     /// `Content-Length` promises more than comes, then the connection is closed.
     Truncated,
+    /// The last chunk does not come, then the connection is closed.
+    CutChunks,
+    /// Nothing but the end of the connection tells its end.
+    Unframed,
+    /// The same, without a body.
+    EmptyUnframed,
+    /// Compressed, although nobody asked.
+    Gzip,
 }
 
 /// What a rule does to a request.
@@ -77,6 +87,8 @@ pub enum Fault {
     },
     /// The provider's own answer, spoilt on its way.
     Spoil(Spoil),
+    /// Another of the faults each time, by the seed.
+    Mood,
 }
 
 /// A fault by its name in rules.
@@ -106,6 +118,31 @@ const fn word(name: &'static str, fault: Fault, help: &'static str) -> Word {
 
 const ERRORS_IN_200: &str = r#"{"data":[],"message":"Reward could not be processed","errors":["not processed"]}"#;
 
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
+
+const KONG_404: &str = r#"{"message":"no Route matched with those values"}"#;
+const KONG_400: &str = r#"{"message":"Bad request"}"#;
+const NGINX_404: &str = r#"{"code":404,"message":"Not Found"}"#;
+const SPRING_400: &str =
+    r#"{"timestamp":"2026-11-23T10:00:00.000+00:00","status":400,"error":"Bad Request","path":"/redeem"}"#;
+const SPRING_404: &str = r#"{"timestamp":"2026-11-23T10:00:00.000+00:00","status":404,"error":"Not Found",
+"message":"No message available","path":"/redeem"}"#;
+const PROBLEM_400: &str = r#"{"type":"https://tools.ietf.org/html/rfc9110#section-15.5.1",
+"title":"One or more validation errors occurred.","status":400,"errors":{"$":["The JSON value could not be converted."]}}"#;
+const PROBLEM_404: &str =
+    r#"{"type":"https://tools.ietf.org/html/rfc9110#section-15.5.5","title":"Not Found","status":404}"#;
+const EDGE_410: &str = r#"{"message":"Gone"}"#;
+const EXPIRED_TOKEN: &str = r#"{"message":"Token expired"}"#;
+const FORBIDDEN: &str = r#"{"message":"Forbidden"}"#;
+const BLOCKED: &str = "<html><head><title>Request Rejected</title></head><body>The requested URL was rejected. \
+    Your support ID is: 1234567890</body></html>";
+const CAPTIVE: &str = r#"{"captive":true,"user-portal-url":"https://portal.example/login"}"#;
+const BUSY_KEY: &str = "A request with the same Idempotency-Key is being processed";
+const USED_AR: &str = "تم استخدام هذه المكافأة {code} من قبل";
+const REFUSED_AR: &str = "المكافأة {code} غير صالحة";
+const USED_FR: &str = "Le bon {code} a déjà été encaissé";
+
 /// Every fault, in the order of `--help`.
 pub const WORDS: &[Word] = &[
     word("pass", Fault::Pass, "no fault: the ordinary answer, after `delay` if set; spares what later rules would hit"),
@@ -115,6 +152,24 @@ pub const WORDS: &[Word] = &[
         "400 in the contract's shape (set `message`)",
     ),
     word("used", say(400, Text::Refusal("Reward {code} has been used")), "400, \"Reward … has been used\""),
+    word("used-ar", say(400, Text::Refusal(USED_AR)), "400, \"has been used\" in Arabic"),
+    word("used-fr", say(400, Text::Refusal(USED_FR)), "400, \"has been used\" in words that nobody listed"),
+    word("refuse-ar", say(400, Text::Refusal(REFUSED_AR)), "400, \"is not valid\" in Arabic"),
+    word("in-progress", say(409, Text::Refusal(BUSY_KEY)), "409: the same key is being worked on"),
+    word(
+        "pending-202",
+        Fault::Say { status: 202, text: Text::Literal(r#"{"status":"pending"}"#), challenge: false, takes: true },
+        "202, it is being worked on; the code is taken",
+    ),
+    word("soft-success", say(200, Text::Literal(r#"{"success":false}"#)), "200 that says `success` false"),
+    word("soft-status", say(200, Text::Literal(r#"{"status":"error"}"#)), "200 that says `status` error"),
+    word("soft-error", say(200, Text::Literal(r#"{"error":"Reward expired"}"#)), "200 with an `error`"),
+    word("soft-code", say(200, Text::Literal(r#"{"statusCode":500}"#)), "200 that says `statusCode` 500"),
+    word(
+        "soft-message",
+        say(200, Text::Literal(r#"{"success":false,"message":"Reward expired"}"#)),
+        "200 that says that it failed, and why",
+    ),
     word("errors-in-200", say(200, Text::Literal(ERRORS_IN_200)), "200 whose `errors` is not empty"),
     word(
         "empty-200",
@@ -122,6 +177,19 @@ pub const WORDS: &[Word] = &[
         "200 without a body; the code is taken",
     ),
     word("html-200", say(200, Text::Page), "200 with a web page: a captive portal"),
+    word("empty-html", say(200, Text::Typed("text/html", "")), "200 of type text/html without a body"),
+    word("captive-200", say(200, Text::Typed("application/captive+json", CAPTIVE)), "200 of a portal (RFC 8908)"),
+    word("kong-400", say(400, Text::Typed(JSON, KONG_400)), "400 of an API gateway (Kong)"),
+    word("kong-404", say(404, Text::Typed(JSON, KONG_404)), "404 of an API gateway without a route (Kong)"),
+    word("nginx-404", say(404, Text::Typed(JSON, NGINX_404)), "404 of a proxy in JSON (nginx)"),
+    word("spring-400", say(400, Text::Typed(JSON, SPRING_400)), "400 of a framework (Spring)"),
+    word("spring-404", say(404, Text::Typed(JSON, SPRING_404)), "404 of a framework (Spring)"),
+    word("problem-400", say(400, Text::Typed(PROBLEM, PROBLEM_400)), "400 of a framework, with `errors` (RFC 9457)"),
+    word("problem-404", say(404, Text::Typed(PROBLEM, PROBLEM_404)), "404 of a framework (RFC 9457)"),
+    word("edge-410", say(410, Text::Typed(JSON, EDGE_410)), "410 of a proxy in JSON"),
+    word("token-400", say(400, Text::Typed(JSON, EXPIRED_TOKEN)), "400, \"Token expired\""),
+    word("waf-403", say(403, Text::Typed(JSON, FORBIDDEN)), "403 of a firewall in JSON (set `code`)"),
+    word("waf-403-html", say(403, Text::Typed("text/html", BLOCKED)), "403 of a firewall with a page (set `code`)"),
     word("array-200", say(200, Text::Literal("[]")), "200 with JSON that is no object"),
     word("portal", say(302, Text::Page), "302 to a portal (set `location`)"),
     word("401", say(401, Text::Refusal("Unauthenticated.")), "401 in the contract's shape"),
@@ -146,6 +214,15 @@ pub const WORDS: &[Word] = &[
     word("endless-body", Fault::Spoil(Spoil::Endless), "an answer that never ends (paced by `rate` if set)"),
     word("huge-body", Fault::Spoil(Spoil::Huge), "an answer of `bytes` (default 104857600)"),
     word("truncated", Fault::Spoil(Spoil::Truncated), "Content-Length promises more than comes, then FIN"),
+    word("cut-chunks", Fault::Spoil(Spoil::CutChunks), "the last chunk does not come, then FIN"),
+    word(
+        "unframed",
+        Fault::Spoil(Spoil::Unframed),
+        "no length and no chunks: the connection's end alone ends the answer",
+    ),
+    word("empty-unframed", Fault::Spoil(Spoil::EmptyUnframed), "the same without a body; the code is taken"),
+    word("gzip", Fault::Spoil(Spoil::Gzip), "the ordinary answer, compressed although nobody asked"),
+    word("mood", Fault::Mood, "each time another of these that end a request at once, by the seed"),
     word("tls-refuse", Fault::TlsRefuse, "the TLS handshake ends with an alert (needs --tls)"),
     word("reset-on-accept", Fault::Break(How::Reset, Phase::Accept), "RST before a byte is read"),
     word("close-on-accept", Fault::Break(How::Close, Phase::Accept), "FIN before a byte is read"),
@@ -208,11 +285,22 @@ pub(super) enum Stage {
 }
 
 impl Fault {
+    /// Whether a mood may come to it: it needs nothing of the rule and leaves nobody waiting.
+    pub(super) fn is_a_mood(self) -> bool {
+        match self {
+            Self::Pass | Self::Say { .. } => true,
+            Self::Spoil(spoil) => !matches!(spoil, Spoil::Slow | Spoil::Endless | Spoil::Huge),
+            Self::Break(how, _) => how != How::Hang && self.stage() == Stage::Body,
+            Self::Mood | Self::TlsRefuse => false,
+        }
+    }
+
     pub(super) fn stage(self) -> Stage {
         match self {
             Self::TlsRefuse | Self::Break(_, Phase::Accept) => Stage::Accept,
             Self::Break(_, Phase::Headers) => Stage::Headers,
             Self::Pass
+            | Self::Mood
             | Self::Say { .. }
             | Self::Spoil(_)
             | Self::Break(_, Phase::BeforeTaking | Phase::AfterTaking | Phase::MidAnswer) => Stage::Body,

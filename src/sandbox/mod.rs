@@ -6,6 +6,7 @@
 //! | `rule` | which requests meet which fault |
 //! | `books` | codes taken, keys seen, requests recorded |
 //! | `oauth` | which tokens are good |
+//! | `order` | what the contract asks of an order |
 //! | `answer`, `body` | what is said, and how it reaches the wire |
 //! | `wire` | a connection that can be broken from the inside |
 //! | `provider` | one request, from its head to its answer or fault |
@@ -22,6 +23,7 @@ mod control;
 mod fault;
 mod log;
 mod oauth;
+mod order;
 mod provider;
 mod rule;
 mod server;
@@ -39,7 +41,7 @@ pub use books::{Record, Summary};
 pub use fault::{Fault, UnknownFault, WORDS, Word};
 pub use log::LogKind;
 pub use oauth::OAuthClient;
-pub use rule::{RULES_MAX, Rule, RuleCounts, RuleError, Span, parse_rules};
+pub use rule::{Attempts, Calls, RULES_MAX, Rule, RuleCounts, RuleError, Span, parse_rules};
 pub use server::Line;
 pub use tls::{Certificate, TlsError};
 
@@ -83,6 +85,8 @@ pub struct Options {
     pub oauth: Option<OAuthClient>,
     /// Whether a repeated `Idempotency-Key` gets its first answer again.
     pub honour_keys: bool,
+    /// Whether an order with a field that the contract does not have is refused.
+    pub strict: bool,
     /// Patterns with `*` of codes that are never used up.
     pub reusable: Vec<String>,
     /// Before every answer.
@@ -115,6 +119,7 @@ impl Default for Options {
             token: None,
             oauth: None,
             honour_keys: false,
+            strict: false,
             reusable: Vec::new(),
             delay: Duration::ZERO,
             rules: Vec::new(),

@@ -20,7 +20,8 @@ use super::books::{Books, Code, Record, Said};
 use super::fault::{Fault, How, Phase, Spoil, Stage};
 use super::log::Log;
 use super::oauth::Tokens;
-use super::rule::{Rule, Rules, Seen, matches_pattern};
+use super::order::{self, Order};
+use super::rule::{Paths, Rule, Rules, Seen, matches_pattern};
 use super::server::Line;
 use super::wire::Tap;
 use super::{Options, control};
@@ -74,16 +75,6 @@ enum Endpoint {
     Unknown,
 }
 
-/// The five fields, as far as they are there.
-#[derive(Debug, Default, Deserialize)]
-struct Order {
-    reward_code: Option<String>,
-    business_refrence: Option<String>,
-    branch_id: Option<String>,
-    date: Option<String>,
-    timestamp: Option<String>,
-}
-
 /// One request on its way through the provider.
 struct Call {
     tap: Arc<Tap>,
@@ -99,7 +90,7 @@ impl Provider {
         let now = Instant::now();
         let inner = Inner {
             books: Books::new(options.records_max),
-            rules: Rules::new(options.rules.clone(), &options.redeem_path, options.seed),
+            rules: Rules::new(options.rules.clone(), Paths::of(&options), options.seed),
             tokens: Tokens::new(options.token.clone(), options.oauth.clone()),
             rules_set_at: now,
         };
@@ -122,7 +113,7 @@ impl Provider {
     /// Replaces the rules; their counts and time windows begin anew.
     pub(super) fn set_rules(&self, rules: Vec<Rule>) {
         let mut inner = self.inner();
-        inner.rules = Rules::new(rules, &self.options.redeem_path, self.options.seed);
+        inner.rules = Rules::new(rules, Paths::of(&self.options), self.options.seed);
         inner.rules_set_at = Instant::now();
     }
 
@@ -173,7 +164,7 @@ impl Provider {
         if self.inner().books.keeps_records() {
             record.body = Some(String::from_utf8_lossy(&body).into_owned());
         }
-        let order = parse(&body);
+        let order = order::parse(&body);
         record.code = order.as_ref().ok().and_then(|order| order.reward_code.clone());
         self.decide(Call { tap, endpoint, head, body, order, record }).await
     }
@@ -196,7 +187,7 @@ impl Provider {
             }
             Fault::Spoil(spoil) => self.answer_spoilt(call, &rule, spoil).await,
             Fault::Say { .. } => self.answer_canned(call, &rule).await,
-            Fault::Pass | Fault::TlsRefuse => {
+            Fault::Pass | Fault::Mood | Fault::TlsRefuse => {
                 let answer = self.ordinary(&mut call);
                 self.pause(Some(&rule)).await;
                 self.deliver(call, answer)
@@ -239,6 +230,14 @@ impl Provider {
         self.pause(Some(rule)).await;
         let body = answer.said.body.clone();
         let (script, length) = match spoil {
+            Spoil::Gzip => return self.deliver(call, answer.gzipped()),
+            Spoil::Unframed => {
+                return self.deliver_scripted(call, answer.unframed(), Script::plain(body), None);
+            }
+            Spoil::EmptyUnframed => {
+                return self.deliver_scripted(call, answer.unframed(), Script::plain(Bytes::new()), None);
+            }
+            Spoil::CutChunks => (Script::broken_off(body, Arc::clone(&call.tap), How::Close), None),
             Spoil::Slow => (Script::slow(body.clone(), rule.rate.unwrap_or(RATE_DEFAULT)), Some(body.len())),
             Spoil::Endless => (Script::endless(rule.rate), None),
             Spoil::Huge => (Script::huge(rule.bytes.unwrap_or(HUGE_BYTES_DEFAULT)), None),
@@ -310,17 +309,24 @@ impl Provider {
                 if !self.inner().tokens.accepts(authorization, Instant::now()) {
                     return answer::unauthenticated();
                 }
-                Answer::plain(self.about_a_code(call))
+                let wrong_type = order::wrong_type(&call.head);
+                Answer::plain(wrong_type.unwrap_or_else(|| self.about_a_code(call)))
             }
         }
     }
 
     fn about_a_code(&self, call: &mut Call) -> Said {
         let is_redeem = call.endpoint == Endpoint::Redeem;
-        let code = match call.order.as_ref().map_err(Clone::clone).and_then(|order| order.code(is_redeem)) {
+        let order = call.order.as_ref().map_err(|fault| vec![fault.clone()]);
+        let code = match order.and_then(|order| order.code(is_redeem)) {
             Ok(code) => code,
-            Err(fault) => return Said::refusal(400, &fault),
+            Err(faults) => return Said::refusals(400, &faults),
         };
+        let extra = if self.options.strict { order::extra_fields(&call.body) } else { Vec::new() };
+        if !extra.is_empty() {
+            let faults: Vec<String> = extra.iter().map(|name| format!("The {name} field is unknown")).collect();
+            return Said::refusals(400, &faults);
+        }
         if is_redeem {
             let (said, took) = self.redeem(&code, header(&call.head, "idempotency-key"));
             call.record.took = took;
@@ -399,31 +405,6 @@ impl Inner {
         let at = self.rules_set_at.elapsed();
         self.rules.fire(stage, Seen { path, code, at })
     }
-}
-
-impl Order {
-    /// The code that the order is about; what is wrong with the order otherwise. A check needs two fields only.
-    fn code(&self, is_redeem: bool) -> Result<Code, String> {
-        let fields = [
-            (&self.reward_code, "reward_code", true),
-            (&self.business_refrence, "business_refrence", true),
-            (&self.branch_id, "branch_id", is_redeem),
-            (&self.date, "date", is_redeem),
-            (&self.timestamp, "timestamp", is_redeem),
-        ];
-        let missing = |(value, _, required): &(&Option<String>, &str, bool)| {
-            *required && value.as_deref().unwrap_or_default().is_empty()
-        };
-        if let Some((_, name, _)) = fields.into_iter().find(missing) {
-            return Err(format!("The {name} field is required"));
-        }
-        let owned = |value: &Option<String>| value.clone().unwrap_or_default();
-        Ok(Code { business: owned(&self.business_refrence), code: owned(&self.reward_code) })
-    }
-}
-
-fn parse(body: &[u8]) -> Result<Order, String> {
-    serde_json::from_slice(body).map_err(|error| format!("The body is not a JSON object of strings: {error}"))
 }
 
 fn used(code: &str) -> Said {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::{Fault, How, Phase, Spoil, Stage, Word};
+use super::Options;
+use super::fault::{Fault, How, Phase, Spoil, Stage, WORDS, Word};
 
 /// The most rules at a time.
 pub const RULES_MAX: usize = 100;
@@ -32,6 +33,12 @@ pub struct Rule {
     /// Pattern with `*` of the path; default: the Redeem path alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Which of the contract's calls; default, without a path: Redeem alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Calls>,
+    /// Which request of its code it is, the first being 1: `2`, `2-4`, `2-`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempts>,
     /// The first N matching requests are spared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip: Option<u64>,
@@ -86,6 +93,69 @@ pub struct Rule {
     /// Whether a canned answer's code is taken all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub take: Option<bool>,
+}
+
+/// Which of the contract's two calls about a code a rule is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Calls {
+    /// Redeem alone.
+    Redeem,
+    /// Check Reward alone.
+    Check,
+    /// Either.
+    Both,
+}
+
+/// Which requests of a code, the first being 1: from the one to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempts {
+    first: u64,
+    last: u64,
+}
+
+impl FromStr for Attempts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fault = || format!("attempt cannot be {text:?}; write 2, 2-4 or 2-");
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let first = first.parse().map_err(|_| fault())?;
+        let last = if last.is_empty() { u64::MAX } else { last.parse().map_err(|_| fault())? };
+        if first == 0 || last < first { Err(fault()) } else { Ok(Self { first, last }) }
+    }
+}
+
+impl std::fmt::Display for Attempts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.last {
+            last if last == self.first => write!(f, "{last}"),
+            u64::MAX => write!(f, "{}-", self.first),
+            last => write!(f, "{}-{last}", self.first),
+        }
+    }
+}
+
+impl Serialize for Attempts {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Attempts {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u64),
+            Text(String),
+        }
+        let text = match Written::deserialize(from)? {
+            Written::Number(number) => number.to_string(),
+            Written::Text(text) => text,
+        };
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// A rule that cannot be used.
@@ -198,6 +268,8 @@ impl Rule {
             share: None,
             code: None,
             path: None,
+            call: None,
+            attempt: None,
             skip: None,
             every: None,
             count: None,
@@ -241,6 +313,8 @@ impl Rule {
             (self.code.is_some() && stage != Stage::Body, "code (it is not known so early)"),
             (self.per_code.is_some() && stage != Stage::Body, "per_code (the code is not known so early)"),
             (self.path.is_some() && stage == Stage::Accept, "path (it is not known so early)"),
+            (self.call.is_some() && stage == Stage::Accept, "call (it is not known so early)"),
+            (self.attempt.is_some() && stage != Stage::Body, "attempt (the code is not known so early)"),
             (self.rate.is_some() && !paced, "rate"),
             (self.bytes.is_some() && self.fault.fault != Fault::Spoil(Spoil::Huge), "bytes"),
             (self.delay.is_some() && self.hangs(), "delay"),
@@ -262,6 +336,7 @@ impl Rule {
         let values = [
             (self.share.is_some_and(|share| !(0.0..=1.0).contains(&share)), "share must be between 0 and 1"),
             (self.every == Some(0), "every must be at least 1"),
+            (self.call.is_some() && self.path.is_some(), "call and path exclude each other"),
             (self.rate == Some(0), "rate must be at least 1"),
             (self.status.is_some_and(|status| !(200..=599).contains(&status)), "status must be between 200 and 599"),
             (self.until.zip(self.from).is_some_and(|(until, from)| until.0 <= from.0), "until must be after from"),
@@ -289,7 +364,30 @@ pub(super) struct Seen<'a> {
 #[derive(Debug)]
 pub(super) struct Rules {
     active: Vec<Active>,
-    redeem_path: String,
+    paths: Paths,
+}
+
+/// Where the calls about a code are.
+#[derive(Clone, Debug)]
+pub(super) struct Paths {
+    redeem: String,
+    check: String,
+}
+
+impl Paths {
+    pub(super) fn of(options: &Options) -> Self {
+        Self { redeem: options.redeem_path.clone(), check: options.check_path.clone() }
+    }
+
+    /// Whether a rule for these calls is for a request of `path`.
+    fn are_at(&self, calls: Calls, path: &str) -> bool {
+        let (redeem, check) = (path == self.redeem, path == self.check);
+        match calls {
+            Calls::Redeem => redeem,
+            Calls::Check => check,
+            Calls::Both => redeem || check,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -298,7 +396,10 @@ struct Active {
     chance: Chance,
     matched: u64,
     fired: u64,
+    /// Hits.
     by_code: HashMap<String, u64>,
+    /// Requests that matched but for `attempt`.
+    requests_by_code: HashMap<String, u64>,
 }
 
 /// A rule and how often it was met, as the control API shows it.
@@ -314,25 +415,26 @@ pub struct RuleCounts {
 }
 
 impl Rules {
-    pub(super) fn new(rules: Vec<Rule>, redeem_path: &str, seed: u64) -> Self {
+    pub(super) fn new(rules: Vec<Rule>, paths: Paths, seed: u64) -> Self {
         let start = |(index, rule): (usize, Rule)| Active {
             rule,
             chance: Chance(seed.wrapping_add((index as u64).wrapping_mul(0xA076_1D64_78BD_642F))),
             matched: 0,
             fired: 0,
             by_code: HashMap::new(),
+            requests_by_code: HashMap::new(),
         };
         let active = rules.into_iter().take(RULES_MAX).enumerate().map(start).collect();
-        Self { active, redeem_path: redeem_path.to_owned() }
+        Self { active, paths }
     }
 
     /// The first rule of `stage` that fires on what was seen.
     pub(super) fn fire(&mut self, stage: Stage, seen: Seen<'_>) -> Option<Rule> {
-        let redeem_path = &self.redeem_path;
+        let paths = &self.paths;
         self.active
             .iter_mut()
             .filter(|active| active.rule.fault.fault.stage() == stage)
-            .find_map(|active| active.fires(stage, seen, redeem_path).then(|| active.rule.clone()))
+            .find_map(|active| active.fires(stage, seen, paths).then(|| active.drawn()))
     }
 
     pub(super) fn counts(&self) -> Vec<RuleCounts> {
@@ -342,8 +444,20 @@ impl Rules {
 }
 
 impl Active {
-    fn fires(&mut self, stage: Stage, seen: Seen<'_>, redeem_path: &str) -> bool {
-        if !self.matches(stage, seen, redeem_path) {
+    /// The rule, or for a mood what it has come to this time.
+    fn drawn(&mut self) -> Rule {
+        if self.rule.fault.fault != Fault::Mood {
+            return self.rule.clone();
+        }
+        // `status` alone means nothing.
+        let moods: Vec<Word> =
+            WORDS.iter().filter(|word| word.fault.is_a_mood() && word.name != "status").copied().collect();
+        let fault = moods.get(self.chance.next_below(moods.len())).copied().unwrap_or(self.rule.fault);
+        Rule { fault, ..self.rule.clone() }
+    }
+
+    fn fires(&mut self, stage: Stage, seen: Seen<'_>, paths: &Paths) -> bool {
+        if !self.matches(stage, seen, paths) || !self.is_its_attempt(seen.code) {
             return false;
         }
         self.matched += 1;
@@ -357,9 +471,13 @@ impl Active {
         hit
     }
 
-    fn matches(&self, stage: Stage, seen: Seen<'_>, redeem_path: &str) -> bool {
-        let Rule { path, code, from, until, .. } = &self.rule;
-        let on_path = stage == Stage::Accept || matches_pattern(path.as_deref().unwrap_or(redeem_path), seen.path);
+    fn matches(&self, stage: Stage, seen: Seen<'_>, paths: &Paths) -> bool {
+        let Rule { path, call, code, from, until, .. } = &self.rule;
+        let on_path = stage == Stage::Accept
+            || match path {
+                Some(path) => matches_pattern(path, seen.path),
+                None => paths.are_at(call.unwrap_or(Calls::Redeem), seen.path),
+            };
         let on_code =
             code.as_deref().is_none_or(|pattern| seen.code.is_some_and(|code| matches_pattern(pattern, code)));
         let in_time = from.is_none_or(|from| seen.at >= from.0) && until.is_none_or(|until| seen.at < until.0);
@@ -369,14 +487,25 @@ impl Active {
     /// Counts the hit for its code; whether the code may be hit once more.
     fn counts_for_code(&mut self, code: Option<&str>) -> bool {
         let Some(most) = self.rule.per_code else { return true };
-        let Some(code) = code else { return false };
-        if self.by_code.len() >= PER_CODE_CODES_MAX && !self.by_code.contains_key(code) {
-            return false;
-        }
-        let hits = self.by_code.entry(code.to_owned()).or_default();
-        *hits += 1;
-        *hits <= most
+        code.and_then(|code| counted(&mut self.by_code, code)).is_some_and(|hits| hits <= most)
     }
+
+    /// Counts the request for its code; whether it is one of those that the rule is for.
+    fn is_its_attempt(&mut self, code: Option<&str>) -> bool {
+        let Some(Attempts { first, last }) = self.rule.attempt else { return true };
+        let attempt = code.and_then(|code| counted(&mut self.requests_by_code, code));
+        attempt.is_some_and(|attempt| (first..=last).contains(&attempt))
+    }
+}
+
+/// One more for `code`; `None`: there are too many codes to count another.
+fn counted(counts: &mut HashMap<String, u64>, code: &str) -> Option<u64> {
+    if counts.len() >= PER_CODE_CODES_MAX && !counts.contains_key(code) {
+        return None;
+    }
+    let count = counts.entry(code.to_owned()).or_default();
+    *count += 1;
+    Some(*count)
 }
 
 /// Whether `text` is what `pattern` says, whole; `*` stands for anything.
@@ -400,11 +529,20 @@ impl Chance {
     /// The next number from 0 to below 1.
     #[expect(clippy::cast_precision_loss, reason = "53 bits are what an f64 holds exactly")]
     fn next_unit(&mut self) -> f64 {
+        (self.next_bits() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// The next number from 0 to below `count`; 0 for none.
+    fn next_below(&mut self, count: usize) -> usize {
+        usize::try_from(self.next_bits().checked_rem(count as u64).unwrap_or(0)).unwrap_or(0)
+    }
+
+    fn next_bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        z ^ (z >> 31)
     }
 }
 
@@ -412,8 +550,12 @@ impl Chance {
 mod tests {
     use super::*;
 
+    fn rules(rules: Vec<Rule>) -> Rules {
+        Rules::new(rules, Paths::of(&Options::default()), 1)
+    }
+
     fn fire_all(rule: &str, codes: &[&str]) -> Vec<bool> {
-        let mut rules = Rules::new(vec![rule.parse().unwrap()], "/redeem", 1);
+        let mut rules = rules(vec![rule.parse().unwrap()]);
         let seen = |code| Seen { path: "/redeem", code: Some(code), at: Duration::from_secs(5) };
         codes.iter().map(|code| rules.fire(Stage::Body, seen(code)).is_some()).collect()
     }
@@ -436,6 +578,13 @@ mod tests {
             ("fault=500,until=5s", [false; 6]),
             ("fault=500,path=/check", [false; 6]),
             ("fault=500,path=*", [true; 6]),
+            ("fault=500,call=redeem", [true; 6]),
+            ("fault=500,call=both", [true; 6]),
+            ("fault=500,call=check", [false; 6]),
+            ("fault=500,attempt=1", [true, true, false, true, true, false]),
+            ("fault=500,attempt=2", [false, false, true, false, false, false]),
+            ("fault=500,attempt=2-", [false, false, true, false, false, true]),
+            ("fault=500,attempt=1-2,code=A-1", [true, false, true, false, false, false]),
         ];
         for (rule, hits) in table {
             assert_eq!(fire_all(rule, &six), hits, "{rule}");
@@ -452,9 +601,22 @@ mod tests {
     }
 
     #[test]
+    fn a_mood_is_another_fault_each_time_and_the_same_under_the_same_seed() {
+        let draw = || {
+            let mut rules = rules(vec!["fault=mood".parse().unwrap()]);
+            let seen = Seen { path: "/redeem", code: Some("C"), at: Duration::ZERO };
+            (0..200).map(|_| rules.fire(Stage::Body, seen).unwrap().fault.name).collect::<Vec<_>>()
+        };
+        let drawn = draw();
+        assert_eq!(drawn, draw());
+        let kinds: std::collections::BTreeSet<_> = drawn.into_iter().collect();
+        assert!(kinds.len() > 30 && !kinds.contains("mood") && !kinds.contains("hang-after-taking"), "{kinds:?}");
+    }
+
+    #[test]
     fn the_first_rule_that_fires_decides() {
         let rules = ["fault=pass,code=VIP*", "fault=503"].map(|rule| rule.parse().unwrap());
-        let mut rules = Rules::new(rules.to_vec(), "/redeem", 1);
+        let mut rules = self::rules(rules.to_vec());
         let mut fault = |code| {
             let seen = Seen { path: "/redeem", code: Some(code), at: Duration::ZERO };
             rules.fire(Stage::Body, seen).map(|rule| rule.fault.name)
@@ -480,6 +642,14 @@ mod tests {
             "fault=reset-after-headers,code=A*",
             "fault=hang-before-taking,delay=1s",
             "fault=500,until=1s,from=2s",
+            "fault=500,attempt=0",
+            "fault=500,attempt=3-2",
+            "fault=500,attempt=-",
+            "fault=500,call=all",
+            "fault=500,call=check,path=*",
+            "fault=reset-on-accept,call=check",
+            "fault=reset-after-headers,attempt=2",
+            "fault=mood,status=200",
         ];
         for rule in faulty {
             assert!(rule.parse::<Rule>().is_err(), "{rule}");
@@ -488,7 +658,8 @@ mod tests {
 
     #[test]
     fn a_rule_comes_back_from_json_as_it_was() {
-        let rule: Rule = "share=0.5,code=A*,fault=503,retry_after=date-30,delay=1s 500ms".parse().unwrap();
+        let rule: Rule =
+            "share=0.5,code=A*,call=both,attempt=2-4,fault=503,retry_after=date-30,delay=1s 500ms".parse().unwrap();
         let json = serde_json::to_vec(&vec![rule.clone()]).unwrap();
         assert_eq!(parse_rules(&json).unwrap(), vec![rule.clone()]);
         assert_eq!(parse_rules(&serde_json::to_vec(&rule).unwrap()).unwrap(), vec![rule]);

@@ -1,28 +1,25 @@
-//! The one transaction that decides about a till's request: repeat, used, limits, insert.
+//! The one transaction that decides about a till's request: what is known is loaded, the rules decide, what they say is
+//! saved.
 
 use rusqlite::OptionalExtension;
 
 use super::forward::Claimed;
 use super::row::{self, Stored, columns, halves};
-use super::schema::{kind, mark};
 use super::types::{Decision, NewRedemption, Taken, UsedBy};
 use super::{Desk, Done, StoreError};
-use crate::limits::{self, LaneNow};
+use crate::decide::{self, Accept, CodeRules, Earlier, Kept, Situation, kind, mark};
+use crate::limits::LaneNow;
 use crate::redemption::{Fingerprint, Request, RewardCode, Seq, State};
 
+/// How many earlier redemptions of a code are read, the newest: a code's history costs the same, however long it is.
+const RIVALS_MAX: usize = 64;
 /// The condition on `kind` is written as the index of keys has it, or that index would not be used.
 const BY_KEY: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM redemption WHERE key = ?1 AND key_rest = ?2 AND kind & 16 = 0 ORDER BY seq DESC LIMIT 1"
 );
-const BY_GUARD_AND_KEY: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM redemption WHERE guard = ?1 AND key = ?2 AND key_rest = ?3 ORDER BY seq DESC LIMIT 1"
-);
-const RIVALS: &str =
-    concat!("SELECT ", columns!(), " FROM redemption WHERE guard = ?1 AND business = ?2 AND code = ?3");
+const RIVALS: &str = concat!("SELECT ", columns!(), " FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2");
 
 /// What a request is looked for by.
 #[derive(Clone, Copy)]
@@ -31,98 +28,127 @@ struct Names {
     guard: i64,
 }
 
-/// What the code's earlier redemptions say.
-enum Guard {
-    Free,
-    ProviderOnly,
-    Held(Box<Stored>),
+/// The newest redemptions of a code, in the order in which they were accepted.
+#[derive(Debug, Default)]
+pub(super) struct Rivals {
+    pub(super) rows: Vec<Stored>,
+    /// There are more.
+    pub(super) is_cut: bool,
+    /// What is known of the code beyond its rows.
+    pub(super) kept: Option<Kept>,
 }
 
 impl Desk<'_> {
-    pub(super) fn accept(&mut self, new: &NewRedemption, reusable: bool) -> Result<Done, StoreError> {
+    pub(super) fn accept(&mut self, new: &NewRedemption, rules: CodeRules) -> Result<Done, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
-        let names = Names { key: key_of(new), guard: row::guard_of(business_refrence, reward_code) };
-        // They are looked at whatever the repeat is: a redemption without a till's key is among them.
-        let rivals = if reusable { Vec::new() } else { self.rivals(names.guard, business_refrence, reward_code)? };
-        let repeat = self.newest_of_key(new, names, reusable, &rivals)?;
-        if let Some(row) = repeat.filter(|row| !is_asked_anew(row) && !is_a_namesakes(row, &new.request)) {
-            return self.repeat(&row, &new.request).map(|decision| Done::Decided(decision, None));
-        }
+        let names = Names {
+            key: decide::key_of(&new.till, new.key.as_deref(), &new.request),
+            guard: row::guard_of(business_refrence, reward_code),
+        };
+        let rivals = self.rivals(names.guard, business_refrence, reward_code)?;
+        let in_index = new.key.is_some() || rules.reusable;
+        let by_key = if in_index { self.by_key(names.key)? } else { None };
         let lane = self.books.lane(self.sql, &new.lane)?;
-        let now = LaneNow { pending: self.books.pending(lane), ..(self.around.lane)(&new.lane) };
-        let guard = guard(rivals, now.up);
-        if let Guard::Held(other) = guard {
-            return Ok(Done::Decided(Decision::Used(used_by(&other)), None));
-        }
-        if let Err(limit) = limits::admit(self.around.offline, now) {
-            return Ok(Done::Decided(Decision::Limited(limit), None));
-        }
-        let keyless = if new.key.is_none() { kind::KEYLESS } else { 0 };
-        let kind = self.kind_of(&now, reusable, &guard) | keyless;
-        let stored = self.fresh(new, lane, names, kind)?;
-        self.take(&stored, &new.request, now)
+        let undelivered = (self.around.undelivered)(&new.till, &new.request);
+        let situation = Situation {
+            till: &new.till,
+            keyed: new.key.is_some(),
+            request: &new.request,
+            by_key: by_key.as_ref(),
+            undelivered: rivals.rows.iter().find(|row| Some(row.seq) == undelivered && row.till == new.till),
+            earlier: rivals.earlier(),
+            rules,
+            lane: self.lane_now(lane, &new.lane, &new.till),
+            offline: self.around.offline,
+            now_min: self.around.elapsed_min(),
+            clock_trusted: self.around.stamp.trusted,
+        };
+        let accept = decide::accept(&situation);
+        self.apply(accept, new, (lane, names))
     }
 
-    /// The newest redemption of this key, wherever one of its making lies; `rivals` are empty for a reusable code.
-    fn newest_of_key(
-        &self,
-        new: &NewRedemption,
-        names: Names,
-        reusable: bool,
-        rivals: &[Stored],
-    ) -> Result<Option<Stored>, StoreError> {
-        match new.key {
-            Some(_) => self.by_key(names.key),
-            None if reusable => self.by_guard_and_key(names.guard, names.key),
-            None => Ok(rivals.iter().rfind(|row| row.key == names.key).cloned()),
-        }
+    /// The lane with what the books know of it.
+    pub(super) fn lane_now(&self, lane: i64, name: &str, till: &str) -> LaneNow {
+        let (pending, till_pending) = (self.books.pending(lane), self.books.till_pending(lane, till));
+        LaneNow { pending, till_pending, ..(self.around.lane)(name) }
     }
 
-    /// The newest redemption of a key that its till gave it, and, of version 1, of any key.
+    fn apply(&mut self, accept: Accept, new: &NewRedemption, at: (i64, Names)) -> Result<Done, StoreError> {
+        let decision = match accept {
+            Accept::Repeat(row) if row.state == State::Pending => return self.still_pending(*row, &new.lane),
+            Accept::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
+            Accept::KeyReused => Decision::KeyReused,
+            Accept::Owed(row) => self.pay(&row, &new.till)?,
+            Accept::Used(row) => Decision::Used(used_by(&row)),
+            Accept::Refused(row) => Decision::RefusedBefore(Box::new(self.shown_of(&row)?)),
+            Accept::Gone(kept) => Decision::Gone(kept),
+            Accept::Limited(limit) => Decision::Limited(limit),
+            Accept::BadDate => Decision::BadDate,
+            Accept::Held => Decision::Held,
+            Accept::Insert { kind, marks, in_flight } => return self.take(new, at, (kind, marks, in_flight)),
+        };
+        Ok(Done::Decided(decision, None))
+    }
+
+    /// A repeat of a pending row. One that its till was refused is asked about again at once.
+    fn still_pending(&mut self, row: Stored, lane: &str) -> Result<Done, StoreError> {
+        let live = (self.around.lane)(lane).live;
+        if row.is_trusted() || row.in_flight || !live {
+            return Ok(Done::Decided(Decision::StillPending(taken(&row, row.in_flight)), None));
+        }
+        let claimed = self.claim_one(row.seq, true)?.map(Box::new);
+        let decision = Decision::StillPending(taken(&row, claimed.is_some()));
+        Ok(Done::Decided(decision, claimed))
+    }
+
+    /// One conditional update gives what is owed, once.
+    fn pay(&mut self, row: &Stored, till: &str) -> Result<Decision, StoreError> {
+        let sql = "UPDATE redemption SET marks = (marks & ~?2) | ?3 WHERE seq = ?1 AND marks & ?2 <> 0";
+        let paid = self.sql.prepare_cached(sql)?.execute((row.seq.0, mark::OWED, mark::OWED_PAID))?;
+        if paid == 1 {
+            self.acted(row, "owed_paid", till, "")?;
+        }
+        Ok(Decision::Settled(Box::new(self.shown(row.seq)?)))
+    }
+
+    /// The newest redemption of a key that is in the index of keys: one that its till gave, one of a reusable code, and,
+    /// of version 1, any.
     pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
         let (high, low) = halves(key);
         Ok(self.sql.prepare_cached(BY_KEY)?.query_row((high, low), Stored::from_row).optional()?)
     }
 
-    /// The newest redemption of a key that was made of its fields: who has these has this guard.
-    pub(super) fn by_guard_and_key(&self, guard: i64, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
-        let (high, low) = halves(key);
-        let mut statement = self.sql.prepare_cached(BY_GUARD_AND_KEY)?;
-        Ok(statement.query_row((guard, high, low), Stored::from_row).optional()?)
+    /// The newest redemptions of this business and code, whose guard this is.
+    pub(super) fn rivals(&self, guard: i64, business: &str, code: &RewardCode) -> Result<Rivals, StoreError> {
+        let mut rows: Vec<Stored> = {
+            let mut statement = self.sql.prepare_cached(RIVALS)?;
+            let limit = i64::try_from(RIVALS_MAX).unwrap_or(i64::MAX);
+            statement.query_map((guard, limit), Stored::from_row)?.collect::<Result<_, _>>()?
+        };
+        let is_cut = rows.len() >= RIVALS_MAX;
+        rows.retain(|row| row.competes_with(business, code));
+        rows.reverse();
+        Ok(Rivals { rows, is_cut, kept: self.kept(business, code)? })
     }
 
-    fn repeat(&self, row: &Stored, request: &Request) -> Result<Decision, StoreError> {
-        if row.request != Fingerprint::of_request(request).0 {
-            return Ok(Decision::KeyReused);
+    /// What is kept of a code beyond its rows.
+    fn kept(&self, business: &str, code: &RewardCode) -> Result<Option<Kept>, StoreError> {
+        if !self.books.keeps_codes {
+            return Ok(None);
         }
-        if row.state == State::Pending {
-            return Ok(Decision::StillPending(taken(row, row.in_flight)));
-        }
-        Ok(Decision::Settled(Box::new(row.redemption(self.sql, self.books.name(row.lane))?)))
+        let hash = Fingerprint::of_guard(business, code).0;
+        let sql = "SELECT what FROM held_code WHERE hash = ?1";
+        let what: Option<i64> = self.sql.prepare_cached(sql)?.query_row([hash], |row| row.get(0)).optional()?;
+        Ok(what.map(|what| if what == KEPT_REFUSED { Kept::Refused } else { Kept::Used }))
     }
 
-    /// Every redemption of this business and code, whose guard this is, in the order in which they were accepted.
-    pub(super) fn rivals(&self, guard: i64, business: &str, code: &RewardCode) -> Result<Vec<Stored>, StoreError> {
-        let mut statement = self.sql.prepare_cached(RIVALS)?;
-        let rows = statement.query_map((guard, business, code.reveal()), Stored::from_row)?;
-        let mut rivals: Vec<Stored> = rows.collect::<Result<_, _>>()?;
-        rivals.sort_unstable_by_key(|row| row.seq);
-        Ok(rivals)
-    }
-
-    fn kind_of(&self, now: &LaneNow, reusable: bool, guard: &Guard) -> i64 {
-        let bits = [
-            (self.around.stamp.trusted, kind::TRUSTED),
-            (now.up, kind::ONLINE),
-            (reusable, kind::REUSABLE),
-            (matches!(guard, Guard::ProviderOnly), kind::PROVIDER_ONLY),
-        ];
-        bits.into_iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum()
-    }
-
-    /// A row of a lane that is up is born in flight.
-    fn fresh(&mut self, new: &NewRedemption, lane: i64, names: Names, kind: i64) -> Result<Stored, StoreError> {
-        let in_flight = kind & kind::ONLINE != 0;
+    /// A row of a lane that can be asked is born in flight.
+    fn take(
+        &mut self,
+        new: &NewRedemption,
+        (lane, names): (i64, Names),
+        (kind, marks, in_flight): (i64, i64, bool),
+    ) -> Result<Done, StoreError> {
         let Request { reward_code, business_refrence, branch_id, date, body, .. } = &new.request;
         let mut row = Stored {
             seq: Seq(*self.next_seq),
@@ -143,27 +169,16 @@ impl Desk<'_> {
             crc: 0,
             state: State::Pending,
             in_flight,
-            marks: 0,
+            marks,
             attempts: u32::from(in_flight),
             settled_ms: None,
         };
         row.crc = row.checksum();
         *self.next_seq += 1;
-        Ok(row)
-    }
-
-    fn take(&mut self, row: &Stored, request: &Request, now: LaneNow) -> Result<Done, StoreError> {
-        row.insert(self.sql, &request.body)?;
-        self.books.enter(row.lane, State::Pending)?;
-        let decision = Decision::Taken(taken(row, now.up || now.hopeful));
-        let live = now.up.then(|| Box::new(Claimed::new(row, request.body.clone())));
-        Ok(Done::Decided(decision, live))
-    }
-
-    /// The earlier confirmed redemption that a `provider_only` row competes with, if it is still known.
-    pub(super) fn confirmed_rival(&self, row: &Stored) -> Result<Option<Stored>, StoreError> {
-        let rivals = self.rivals(row.guard, &row.business, &row.code)?;
-        Ok(rivals.into_iter().find(|other| other.seq != row.seq && other.state == State::Confirmed))
+        row.insert(self.sql, body)?;
+        self.books.enter(&row, State::Pending)?;
+        let live = in_flight.then(|| Box::new(Claimed::new(&row, body.clone(), row.used_is_ours(None))));
+        Ok(Done::Decided(Decision::Taken(taken(&row, in_flight)), live))
     }
 
     /// Another redemption that forbids to send `row` again.
@@ -171,58 +186,36 @@ impl Desk<'_> {
         if row.is(kind::REUSABLE) {
             return Ok(None);
         }
-        let rivals = self.rivals(row.guard, &row.business, &row.code)?;
-        Ok(rivals.into_iter().find(|other| other.seq != row.seq && holds_code(other)))
+        let rivals = self.rivals(row.guard, &row.business, &row.code)?.rows;
+        Ok(rivals.into_iter().find(|other| other.seq != row.seq && decide::is_obstacle(other)))
     }
-}
 
-/// What the code's earlier redemptions say.
-fn guard(rivals: Vec<Stored>, lane_up: bool) -> Guard {
-    let mut confirmed = false;
-    for other in rivals {
-        match other.state {
-            State::Pending | State::Parked => return Guard::Held(Box::new(other)),
-            State::Voided if other.has(mark::UNCERTAIN) => return Guard::Held(Box::new(other)),
-            State::Confirmed if !lane_up => return Guard::Held(Box::new(other)),
-            State::Confirmed => confirmed = true,
-            State::Declined | State::Voided => {}
+    /// Whether somebody else's redemption explains an "already used" to `row`.
+    pub(super) fn explains_used(&self, row: &Stored) -> Result<bool, StoreError> {
+        if !row.is(kind::PROVIDER_ONLY) {
+            return Ok(false);
         }
+        let rivals = self.rivals(row.guard, &row.business, &row.code)?;
+        Ok(decide::explains_used(row, &rivals.rows, rivals.kept))
     }
-    if confirmed { Guard::ProviderOnly } else { Guard::Free }
-}
 
-/// Whether a redemption holds its code while the provider cannot be asked.
-fn holds_code(row: &Stored) -> bool {
-    match row.state {
-        State::Pending | State::Parked | State::Confirmed => true,
-        State::Voided => row.has(mark::UNCERTAIN),
-        State::Declined => false,
-    }
-}
-
-/// A redemption that was taken back because only the provider could decide and could not be asked: its till was told
-/// "has been used", so that asking again is a new question.
-fn is_asked_anew(row: &Stored) -> bool {
-    row.state == State::Voided && row.is(kind::PROVIDER_ONLY)
-}
-
-/// A row from another store, whose till has the name of one of ours and used the same key for something else.
-fn is_a_namesakes(row: &Stored, request: &Request) -> bool {
-    row.origin.is_some() && row.request != Fingerprint::of_request(request).0
-}
-
-/// What names a till's request: its own key, else the till and the five fields.
-fn key_of(new: &NewRedemption) -> [u8; 16] {
-    match &new.key {
-        Some(key) => Fingerprint::of(&["key", &new.till, key]).0,
-        None => key_of_fields(&new.till, &new.request),
+    /// The newest earlier redemption that a till can be told of.
+    pub(super) fn holder(&self, row: &Stored) -> Result<Option<Stored>, StoreError> {
+        let rivals = self.rivals(row.guard, &row.business, &row.code)?.rows;
+        let holds = |other: &Stored| other.seq != row.seq && other.state != State::Voided;
+        Ok(rivals.into_iter().rev().find(holds))
     }
 }
 
-/// What names a request to which its till gave no key.
-pub(super) fn key_of_fields(till: &str, request: &Request) -> [u8; 16] {
-    let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
-    Fingerprint::of(&["fields", till, reward_code.reveal(), business_refrence, branch_id, date, timestamp]).0
+/// The numbers that `held_code.what` holds; they never change their meaning.
+pub(super) const KEPT_USED: i64 = 1;
+/// See [`KEPT_USED`].
+pub(super) const KEPT_REFUSED: i64 = 2;
+
+impl Rivals {
+    fn earlier(&self) -> Earlier<'_> {
+        Earlier { rows: &self.rows, is_cut: self.is_cut, kept: self.kept }
+    }
 }
 
 fn taken(row: &Stored, worth_waiting: bool) -> Taken {
@@ -230,8 +223,8 @@ fn taken(row: &Stored, worth_waiting: bool) -> Taken {
         seq: row.seq,
         id: row.id(),
         worth_waiting,
+        trusted: row.is_trusted(),
         provider_only: row.is(kind::PROVIDER_ONLY),
-        refused_at_till: row.has(mark::REFUSED_AT_TILL),
     }
 }
 
@@ -268,17 +261,14 @@ mod tests {
         for version in 1..=schema::VERSION {
             assert_eq!(plan(version, BY_KEY), by_key, "version {version}");
         }
-        let by_both = "SEARCH redemption USING INDEX redemption_guard (guard=? AND key=?)";
-        assert_eq!(plan(schema::VERSION, BY_GUARD_AND_KEY), by_both);
         let by_guard = "SEARCH redemption USING INDEX redemption_guard (guard=?)";
-        assert_eq!(plan(schema::VERSION, RIVALS), by_guard);
-        assert_eq!(plan(1, RIVALS), by_guard);
+        assert_eq!(plan(schema::VERSION, RIVALS), by_guard, "the newest first, without a sort");
     }
 
     #[test]
     fn other_values_never_make_sqlite_prepare_a_look_anew() {
         let connection = schema::create(Path::new("")).unwrap();
-        for sql in [BY_KEY, BY_GUARD_AND_KEY] {
+        for sql in [BY_KEY, RIVALS] {
             let mut statement = connection.prepare(sql).unwrap();
             for value in 1..5i64 {
                 let values = std::iter::repeat_n(value, statement.parameter_count());
@@ -291,7 +281,5 @@ mod tests {
     #[test]
     fn the_condition_in_the_index_of_keys_is_the_bit_that_says_keyless() {
         assert_eq!(kind::KEYLESS, 16);
-        let bits = [kind::TRUSTED, kind::ONLINE, kind::REUSABLE, kind::PROVIDER_ONLY, kind::KEYLESS];
-        assert_eq!(bits.iter().sum::<i64>(), kind::ALL);
     }
 }

@@ -1,38 +1,63 @@
-//! What tills and operators do to a row besides its normal way: void, retry, refuse at the till.
+//! What tills and operators do to a row besides its normal way: conclude a wait, void, retry, handle.
 
 use super::accept::used_by;
 use super::row::{self, Stored};
-use super::schema::mark;
-use super::types::{Acted, Event, Refused, VoidOutcome};
-use super::{Desk, StoreError};
+use super::types::{Acted, Concluded, Event, VoidOutcome};
+use super::{Conclusion, Desk, Handling, StoreError};
+use crate::decide::{self, Conclude, Waiting, kind, mark};
+use crate::limits::LaneNow;
+use crate::message::{Language, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
 
 /// How many alike declines one `retry --held` takes back: as many as hold a lane.
 const RETRY_HELD_ROWS_MAX: usize = 1000;
 
 impl Desk<'_> {
-    pub(super) fn refuse_at_till(&mut self, id: &Id, withdrawn: bool) -> Result<Refused, StoreError> {
-        let row = row::by_id(self.sql, id)?.ok_or(StoreError::Internal("no such row"))?;
+    /// A till has waited in vain: accepted on trust, taken back, or refused.
+    pub(super) fn conclude(&mut self, op: &Conclusion) -> Result<Concluded, StoreError> {
+        let row = row::by_seq(self.sql, op.seq)?.ok_or(StoreError::Internal("no such row"))?;
         if row.state != State::Pending {
-            return Ok(Refused::Settled(Box::new(self.shown(row.seq)?)));
+            return Ok(Concluded::Settled(Box::new(self.shown(row.seq)?)));
         }
-        let untouched = !row.has(mark::UNCERTAIN) && (withdrawn || !row.in_flight);
-        if untouched && let Some(rival) = self.confirmed_rival(&row)? {
-            self.finish(&row, State::Voided, row.marks)?;
-            return Ok(Refused::Voided(used_by(&rival)));
+        let name = self.books.name(row.lane).to_owned();
+        let at = Waiting {
+            end: op.end,
+            withdrawn: op.withdrawn,
+            // The row itself is among the pending ones already.
+            lane: less_one(self.lane_now(row.lane, &name, &row.till)),
+            evidence: (self.around.evidence)(&name, row.seq, &row.till),
+            offline: self.around.offline,
+        };
+        match decide::conclude(&row, at) {
+            Conclude::Trusted => Ok(Concluded::Trusted),
+            Conclude::Trust => self.mark(row.seq, mark::TRUSTED).map(|()| Concluded::Trusted),
+            Conclude::TurnAway(why) => {
+                let holder = if row.is(kind::PROVIDER_ONLY) { self.holder(&row)? } else { None };
+                self.finish(&row, State::Voided, row.marks | mark::TURNED_AWAY)?;
+                Ok(Concluded::TurnedAway { why, holder: holder.as_ref().map(used_by) })
+            }
+            Conclude::RefuseAtTill(why) => {
+                self.mark(row.seq, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why })
+            }
         }
+    }
+
+    fn mark(&self, seq: Seq, marks: i64) -> Result<(), StoreError> {
         let sql = "UPDATE redemption SET marks = marks | ?2 WHERE seq = ?1";
-        self.sql.prepare_cached(sql)?.execute((row.seq.0, mark::REFUSED_AT_TILL))?;
-        Ok(Refused::MayHaveArrived)
+        self.sql.prepare_cached(sql)?.execute((seq.0, marks))?;
+        Ok(())
     }
 
     pub(super) fn void_by_till(&mut self, id: &Id, till: &str, withdrawn: bool) -> Result<VoidOutcome, StoreError> {
         let Some(row) = row::by_id(self.sql, id)?.filter(|row| row.till == till) else {
             return Ok(VoidOutcome::Unknown);
         };
-        let untouched = !row.has(mark::UNCERTAIN) && (withdrawn || !row.in_flight);
-        if row.state == State::Pending && untouched {
+        if row.state == State::Pending && row.is_untouched(withdrawn) {
             self.finish(&row, State::Voided, row.marks)?;
+            if row.is_trusted() {
+                // The reward may be in the customer's hands: a person can count them.
+                self.acted(&row, "void_by_till", till, "")?;
+            }
         }
         let now = Box::new(self.shown(row.seq)?);
         Ok(if now.state == State::Voided { VoidOutcome::Voided(now) } else { VoidOutcome::TooLate(now) })
@@ -44,13 +69,19 @@ impl Desk<'_> {
             let why = "an attempt is on the wire: try again when it has ended".to_owned();
             return Ok(Acted::Refused { why });
         }
+        if row.has(mark::LOST) && row.state == State::Declined {
+            // A decline after the fact stays one: it is closed as lost.
+            self.mark(row.seq, mark::HANDLED)?;
+            return self.acted(&row, "lost", by, note);
+        }
         if !matches!(row.state, State::Pending | State::Parked) {
             return Ok(Acted::Refused {
                 why: format!("it is {}, and only what is pending or parked can be voided", row.state),
             });
         }
         self.finish(&row, State::Voided, row.marks)?;
-        self.keep_answer(row.seq, None, Some(note))?;
+        let note_kept = Note::Text { text: note.to_owned() }.to_stored();
+        self.keep_answer(row.seq, None, Some(&note_kept))?;
         self.acted(&row, "void", by, note)
     }
 
@@ -68,15 +99,35 @@ impl Desk<'_> {
         self.acted(&row, "retry", by, "")
     }
 
-    /// A parked row's attempt did reach the provider, and it was marked so when it was parked; a declined one's did
-    /// nothing there.
+    /// A person has seen to it; `free`: its code may be redeemed again.
+    pub(super) fn handled(&mut self, op: &Handling) -> Result<Acted, StoreError> {
+        let Some(row) = row::asked_for(self.sql, &op.id)? else { return Ok(Acted::Unknown) };
+        if row.state == State::Pending {
+            let why = "it is pending: the provider has not answered about it".to_owned();
+            return Ok(Acted::Refused { why });
+        }
+        let freed = if op.free { mark::FREED } else { 0 };
+        self.mark(row.seq, mark::HANDLED | freed)?;
+        self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
+    }
+
+    /// What was known of the row's doubt stays known. What was said before is kept among its events: answers are
+    /// appended, never replaced.
     fn reopen(&mut self, row: &Stored) -> Result<(), StoreError> {
-        let marks = mark::beside(row.marks & !mark::STREAK, State::Pending);
+        self.keep_what_was_said(row)?;
+        let marks = mark::beside(row.marks & !(mark::STREAK | mark::HANDLED), State::Pending);
         let sql = "UPDATE redemption SET state = 0, in_flight = 0, marks = ?2, settled_ms = NULL WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
-        // What was said to the attempt before is not the answer to the next one.
         self.sql.prepare_cached("DELETE FROM answer WHERE seq = ?1")?.execute([row.seq.0])?;
-        self.books.change((row.seq, row.lane), row.state, State::Pending)
+        self.books.change(row, State::Pending)
+    }
+
+    fn keep_what_was_said(&mut self, row: &Stored) -> Result<(), StoreError> {
+        let (answer, note) = row.note(self.sql)?;
+        let status = answer.as_ref().map(|answer| format!("HTTP {}", answer.status));
+        let note = note.map(|note| Note::from_stored(&note).text(Language::English));
+        let said: Vec<String> = [Some(row.state.to_string()), status, note].into_iter().flatten().collect();
+        self.acted(row, "answered", "redeemd", &said.join(": ")).map(drop)
     }
 
     pub(super) fn retry_held(&mut self, lane: &str, by: &str) -> Result<u64, StoreError> {
@@ -101,7 +152,7 @@ impl Desk<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn acted(&mut self, row: &Stored, what: &str, by: &str, detail: &str) -> Result<Acted, StoreError> {
+    pub(super) fn acted(&mut self, row: &Stored, what: &str, by: &str, detail: &str) -> Result<Acted, StoreError> {
         let event = Event {
             at_ms: self.around.stamp.unix_ms,
             id: Some(row.id().to_string()),
@@ -121,8 +172,18 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn shown(&self, seq: Seq) -> Result<Redemption, StoreError> {
+    pub(super) fn shown_of(&self, row: &Stored) -> Result<Redemption, StoreError> {
+        row.redemption(self.sql, self.books.name(row.lane))
+    }
+
+    pub(super) fn shown(&self, seq: Seq) -> Result<Redemption, StoreError> {
         let row = row::by_seq(self.sql, seq)?.ok_or(StoreError::Internal("a row is gone"))?;
         row.redemption(self.sql, self.books.name(row.lane))
     }
+}
+
+/// The limits are asked for one more row than there are without this one.
+fn less_one(lane: LaneNow) -> LaneNow {
+    let (pending, till_pending) = (lane.pending.saturating_sub(1), lane.till_pending.saturating_sub(1));
+    LaneNow { pending, till_pending, ..lane }
 }

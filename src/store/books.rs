@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::recount::Recount;
+use super::row::Stored;
 use super::types::Counts;
-use super::{Desk, Done, StoreError};
+use super::{Desk, Done, StoreError, keep};
 use crate::redemption::{Seq, State};
 
 /// The lanes' totals as the transaction sees them; written once a transaction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
     lanes: BTreeMap<i64, Page>,
+    /// How many rows of each till are pending in each lane; `true`: changed.
+    tills: BTreeMap<(i64, String), (u64, bool)>,
+    /// Some codes are kept whose rows are gone.
+    pub(super) keeps_codes: bool,
     /// A recount under way.
     pub(super) recount: Option<Recount>,
 }
@@ -51,7 +56,12 @@ impl Books {
              gone_declined, gone_voided FROM lane";
         let mut statement = connection.prepare(sql)?;
         let lanes = statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
-        Ok(Self { lanes, recount: None })
+        let mut statement = connection.prepare("SELECT lane, till, pending FROM till")?;
+        let read = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, false)));
+        let tills = statement.query_map([], read)?.collect::<Result<_, _>>()?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM held_code)";
+        let keeps_codes = connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(Self { lanes, tills, keeps_codes, recount: None })
     }
 
     /// Writes the pages that changed.
@@ -71,6 +81,15 @@ impl Books {
                 return Err(StoreError::Damaged(format!("the books of lane {:?} are gone", page.name)));
             }
             page.changed = false;
+        }
+        self.write_tills(connection)
+    }
+
+    fn write_tills(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let sql = "INSERT INTO till VALUES (?1, ?2, ?3) ON CONFLICT (lane, till) DO UPDATE SET pending = ?3";
+        for ((lane, till), (pending, changed)) in self.tills.iter_mut().filter(|(_, (_, changed))| *changed) {
+            connection.prepare_cached(sql)?.execute((lane, till, *pending))?;
+            *changed = false;
         }
         Ok(())
     }
@@ -100,25 +119,45 @@ impl Books {
         self.lanes.get(&lane).map_or(0, |page| page.counts.pending)
     }
 
+    /// How many rows of this till are pending in this lane.
+    pub(super) fn till_pending(&self, lane: i64, till: &str) -> u64 {
+        // A look-up by a borrowed pair would need a key type of its own; there are few tills.
+        self.tills.iter().find(|((of, name), _)| *of == lane && name == till).map_or(0, |(_, (pending, _))| *pending)
+    }
+
+    fn move_till(&mut self, row: &Stored, from: Option<State>, to: State) {
+        let (was, is) = (from == Some(State::Pending), to == State::Pending);
+        if was == is {
+            return;
+        }
+        let (pending, changed) = self.tills.entry((row.lane, row.till.clone())).or_default();
+        *pending = if is { pending.saturating_add(1) } else { pending.saturating_sub(1) };
+        *changed = true;
+    }
+
     pub(super) fn counts(&self) -> Vec<(String, Counts)> {
         self.lanes.values().map(|page| (page.name.clone(), page.counts)).collect()
     }
 
     /// A new row in `state`.
-    pub(super) fn enter(&mut self, lane: i64, state: State) -> Result<(), StoreError> {
-        let counts = self.page(lane)?;
-        counts.accepted += 1;
-        *of(counts, state) += 1;
+    pub(super) fn enter(&mut self, row: &Stored, state: State) -> Result<(), StoreError> {
+        let counts = self.page(row.lane)?;
+        counts.accepted = counts.accepted.saturating_add(1);
+        let entered = of(counts, state);
+        *entered = entered.saturating_add(1);
+        self.move_till(row, None, state);
         Ok(())
     }
 
     /// A row goes from one state to another.
-    pub(super) fn change(&mut self, (seq, lane): (Seq, i64), from: State, to: State) -> Result<(), StoreError> {
-        self.follow(seq, lane, (from, Some(to)));
-        let counts = self.page(lane)?;
-        let left = of(counts, from);
+    pub(super) fn change(&mut self, row: &Stored, to: State) -> Result<(), StoreError> {
+        self.follow(row.seq, row.lane, (row.state, Some(to)));
+        let counts = self.page(row.lane)?;
+        let left = of(counts, row.state);
         *left = left.checked_sub(1).ok_or(StoreError::Internal("the books hold no such row"))?;
-        *of(counts, to) += 1;
+        let entered = of(counts, to);
+        *entered = entered.saturating_add(1);
+        self.move_till(row, Some(row.state), to);
         Ok(())
     }
 
@@ -211,6 +250,8 @@ pub struct LaneMemory {
     pub noted_trusted: bool,
     /// A pending `Retry-After`.
     pub wait: Option<WaitMemory>,
+    /// The outages of the last day and what else the link keeps, in its own words.
+    pub more: String,
 }
 
 /// A hold that only a person ends.
@@ -239,7 +280,13 @@ pub struct WaitMemory {
 pub(super) fn memory(connection: &Connection, lane: &str) -> Result<LaneMemory, StoreError> {
     let sql = "SELECT hold, hold_detail, hold_ms, outage_ms, outage_noted_ms, outage_trusted, wait_boot, \
          wait_until_ms, wait_left_ms FROM lane WHERE name = ?1";
-    Ok(connection.query_row(sql, [lane], read_memory).optional()?.unwrap_or_default())
+    let memory = connection.query_row(sql, [lane], read_memory).optional()?.unwrap_or_default();
+    let more = keep::read(connection, &more_name(lane))?.unwrap_or_default();
+    Ok(LaneMemory { more, ..memory })
+}
+
+fn more_name(lane: &str) -> String {
+    format!("lane {lane}")
 }
 
 fn read_memory(row: &Row<'_>) -> rusqlite::Result<LaneMemory> {
@@ -251,6 +298,7 @@ fn read_memory(row: &Row<'_>) -> rusqlite::Result<LaneMemory> {
         noted_ms: row.get(4)?,
         noted_trusted: row.get(5)?,
         wait: (wait.left_ms > 0).then_some(wait),
+        more: String::new(),
     })
 }
 
@@ -267,9 +315,10 @@ impl Desk<'_> {
             ":noted": memory.noted_ms, ":trusted": memory.noted_trusted, ":boot": wait.boot_id,
             ":until": wait.until_ms, ":left": wait.left_ms, ":lane": number,
         })?;
+        keep::write(self.sql, &more_name(lane), &memory.more)?;
         for seq in streak {
             let sql = "UPDATE redemption SET marks = marks | ?2 WHERE seq = ?1 AND state = 2";
-            self.sql.prepare_cached(sql)?.execute((seq.0, super::schema::mark::STREAK))?;
+            self.sql.prepare_cached(sql)?.execute((seq.0, crate::decide::mark::STREAK))?;
         }
         Ok(Done::Noted)
     }

@@ -23,6 +23,14 @@ pub enum StoreError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// A file was not synced: what of it is on the disk is not known.
+    #[error("{path}: not synced: {error}")]
+    Unsynced {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
     /// The database was written by a newer version.
     #[error(
         "the database has schema version {found}, this redeemd knows versions up to {known}: install the newer redeemd again"
@@ -130,6 +138,7 @@ impl StoreError {
             Self::Again { trouble, .. } => *trouble,
             Self::File { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => Trouble::Full,
             Self::File { .. } => Trouble::Unwritable,
+            Self::Unsynced { .. } => Trouble::Fatal,
             Self::Locked { .. }
             | Self::Newer { .. }
             | Self::Foreign { .. }

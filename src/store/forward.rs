@@ -1,12 +1,17 @@
 //! The forwarder's side: claim rows before their bytes leave, settle them when the provider has answered.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::row::{self, Stored, columns};
-use super::schema::{kind, mark};
 use super::types::Event;
-use super::{Desk, Done, StoreError};
-use crate::redemption::{Answer, Id, Redemption, Seq, State};
+use super::{Desk, Done, Settlement, StoreError};
+pub use crate::decide::Ended;
+use crate::decide::{self, Attempt, Settle, Why, kind, mark};
+use crate::message::Note;
+use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
+use crate::verdict::ParkReason;
 
 /// Which rows to claim.
 #[derive(Clone, Debug)]
@@ -19,10 +24,17 @@ pub struct Claim {
     pub after: Seq,
     /// None of these, in order: they wait their own backoff.
     pub except: Vec<Seq>,
+    /// No row of this till, as far as the first [`Claim::LOOKED_AT_MAX`] tell: its rows go last.
+    pub not_from: Option<String>,
     /// At most so many rows.
     pub rows_max: usize,
     /// No further row once the bodies come to so many bytes.
     pub body_bytes_max: usize,
+}
+
+impl Claim {
+    /// Rows that are looked at for one that is not of a till that goes last.
+    pub const LOOKED_AT_MAX: usize = 1000;
 }
 
 /// A row whose next attempt is durable: its bytes may leave.
@@ -32,54 +44,53 @@ pub struct Claimed {
     pub seq: Seq,
     /// Sent as `Idempotency-Key`.
     pub id: Id,
+    /// The till that made it.
+    pub till: String,
     /// Which attempt this is, from 1.
     pub attempt: u32,
     /// When it was accepted, Unix milliseconds.
     pub accepted_at_ms: i64,
     /// What to send.
     pub body: Bytes,
+    /// A 2xx of ours left for it.
+    pub trusted: bool,
+    /// Its code, for the kind of a refusal that names it.
+    pub code: RewardCode,
     /// An "already used" would be explained by our own earlier attempt.
     pub used_is_ours: bool,
 }
 
 impl Claimed {
-    pub(super) fn new(row: &Stored, body: Bytes) -> Self {
+    pub(super) fn new(row: &Stored, body: Bytes, used_is_ours: bool) -> Self {
         Self {
             seq: row.seq,
             id: row.id(),
+            till: row.till.clone(),
             attempt: row.attempts,
             accepted_at_ms: row.accepted_ms,
             body,
-            used_is_ours: used_is_ours(row),
+            trusted: row.is_trusted(),
+            code: row.code.clone(),
+            used_is_ours,
         }
     }
 }
 
-/// How an attempt ended, as far as the row is concerned.
-#[derive(Clone, Debug)]
-pub enum Ended {
-    /// The provider took it.
-    Confirmed(Answer),
-    /// The provider refused it.
-    Declined {
-        /// Its answer.
-        answer: Answer,
-        /// It said "already used".
-        already_used: bool,
-    },
-    /// It said both.
-    Parked {
-        /// Its answer.
-        answer: Answer,
-        /// Why a person has to decide.
-        reason: String,
-    },
-    /// The attempt certainly did not reach the redemption.
-    Clean,
-    /// As `Clean`, and it does not count as an attempt: the credential was refused.
-    Uncharged,
-    /// The attempt may have reached the provider.
-    Unclear,
+/// What the lane knows of an attempt that has ended, besides how.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The verdict's word, or a phase of the road.
+    pub outcome: String,
+    /// The provider's HTTP status, if it answered.
+    pub status: Option<u16>,
+    /// How long it took, milliseconds.
+    pub took_ms: u64,
+    /// What kind of refusal it was (its masked words), if it was one.
+    pub refusal: Option<String>,
+    /// Other rows of the lane are answered well.
+    pub lane_is_well: bool,
+    /// How long weak refusals alike last before a person decides.
+    pub weak_after: Duration,
 }
 
 /// What settling did.
@@ -99,7 +110,7 @@ impl Desk<'_> {
         let mut claimed = Vec::new();
         let mut bytes = 0;
         for (place, seq) in self.candidates(lane, claim)?.into_iter().enumerate() {
-            let Some(row) = self.claim_one(seq, place < claim.prefer.len())? else { continue };
+            let Some(row) = self.claim_one(seq, claim.not_from.is_none() && place < claim.prefer.len())? else { continue };
             bytes += row.body.len();
             claimed.push(row);
             if bytes >= claim.body_bytes_max {
@@ -110,6 +121,9 @@ impl Desk<'_> {
     }
 
     fn candidates(&self, lane: i64, claim: &Claim) -> Result<Vec<Seq>, StoreError> {
+        if let Some(till) = &claim.not_from {
+            return self.candidates_of_others(lane, claim, till);
+        }
         let mut found = claim.prefer.clone();
         let sql =
             "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND state = 0 ORDER BY seq";
@@ -126,10 +140,28 @@ impl Desk<'_> {
         Ok(found)
     }
 
+    /// Whose till it is stands in the row itself: no more rows are read than a transaction may take.
+    fn candidates_of_others(&self, lane: i64, claim: &Claim, till: &str) -> Result<Vec<Seq>, StoreError> {
+        let sql = "SELECT seq, till FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND state = 0 \
+             ORDER BY seq LIMIT ?3";
+        let mut statement = self.sql.prepare_cached(sql)?;
+        let mut rows = statement.query((lane, claim.after.0, Claim::LOOKED_AT_MAX))?;
+        let mut found = Vec::new();
+        while found.len() < claim.rows_max
+            && let Some(row) = rows.next()?
+        {
+            let (seq, its): (Seq, String) = (Seq(row.get(0)?), row.get(1)?);
+            if its != till && claim.except.binary_search(&seq).is_err() {
+                found.push(seq);
+            }
+        }
+        Ok(found)
+    }
+
     /// Marks one row; one that is not as it was written is parked instead. One that only was preferred need not be
     /// there to be claimed; one that the index of pending rows named is, or the index or the row is damaged: left alone
     /// it would never be sent.
-    fn claim_one(&mut self, seq: Seq, preferred: bool) -> Result<Option<Claimed>, StoreError> {
+    pub(super) fn claim_one(&mut self, seq: Seq, preferred: bool) -> Result<Option<Claimed>, StoreError> {
         let sql = concat!(
             "UPDATE redemption SET in_flight = 1, attempts = attempts + 1 \
              WHERE seq = ?1 AND state = 0 AND in_flight = 0 RETURNING ",
@@ -146,48 +178,67 @@ impl Desk<'_> {
         };
         let body = Bytes::from(row::body(self.sql, seq)?);
         if row.is_intact() && crc32c::crc32c(&body) == row.body_crc {
-            return Ok(Some(Claimed::new(&row, body)));
+            let explained = self.explains_used(&row)?;
+            let used_is_ours = row.used_is_ours(Some(explained));
+            return Ok(Some(Claimed::new(&row, body, used_is_ours)));
         }
-        let reason = "the stored redemption is damaged (its checksum does not fit): it was not sent";
         self.finish(&row, State::Parked, row.marks | mark::UNCERTAIN)?;
-        self.keep_answer(seq, None, Some(reason))?;
+        self.keep_answer(seq, None, Some(&Note::Checksum.to_stored()))?;
         Ok(None)
     }
 
-    pub(super) fn settle(&mut self, seq: Seq, attempt: u32, ended: &Ended, show: bool) -> Result<Settled, StoreError> {
-        let Some(row) = row::by_seq(self.sql, seq)? else {
+    pub(super) fn settle(&mut self, op: &Settlement) -> Result<Settled, StoreError> {
+        let Settlement { seq, attempt, ended, about, show } = op;
+        let Some(row) = row::by_seq(self.sql, *seq)? else {
             return Ok(Settled { applied: false, state: State::Voided, row: None });
         };
-        if row.state != State::Pending || !row.in_flight || row.attempts != attempt {
-            return self.late(&row, attempt, ended);
+        if row.state != State::Pending || !row.in_flight || row.attempts != *attempt {
+            return self.late(&row, *attempt, ended);
         }
-        // An answer that comes while its till waits is told to it: nothing was given on trust.
-        let told = Stored { marks: row.marks | if show { mark::ANSWERED } else { 0 }, ..row.clone() };
-        let state = match ended {
-            Ended::Confirmed(answer) => self.settle_as(&told, State::Confirmed, told.marks, (answer, None))?,
-            Ended::Declined { answer, already_used } => self.decline(&told, answer, *already_used)?,
-            Ended::Parked { answer, reason } => {
-                self.settle_as(&told, State::Parked, told.marks | mark::UNCERTAIN, (answer, Some(reason)))?
-            }
-            Ended::Clean => self.land(&row, row.marks, row.attempts)?,
-            Ended::Uncharged => self.land(&row, row.marks, row.attempts.saturating_sub(1))?,
-            Ended::Unclear => self.land(&row, row.marks | mark::UNCERTAIN, row.attempts)?,
+        let attempts = self.attempts_with(&row, about)?;
+        let around = decide::Around {
+            told: *show,
+            lane_is_well: about.lane_is_well,
+            explained: self.explains_used(&row)?,
+            attempts: &attempts,
+            weak_after_s: i64::try_from(about.weak_after.as_secs()).unwrap_or(i64::MAX),
         };
-        let shown = if show && state != State::Pending { row::by_seq(self.sql, seq)? } else { None };
-        let lane = self.books.name(row.lane);
-        let row = shown.map(|row| row.redemption(self.sql, lane)).transpose()?.map(Box::new);
-        Ok(Settled { applied: true, state, row })
+        let state = match decide::settle(&row, ended, around) {
+            Settle::As { state, marks, why } => self.settle_as(&row, state, marks, (op, why))?,
+            Settle::Waits { marks, uncharged } => {
+                self.land(&row, marks, row.attempts.saturating_sub(u32::from(uncharged)))?
+            }
+        };
+        // A first try that succeeded says nothing that the row does not.
+        if row.attempts > 1 || state != State::Confirmed {
+            self.keep_attempts(row.seq, &attempts)?;
+        }
+        let shown = if *show && state != State::Pending { Some(Box::new(self.shown(row.seq)?)) } else { None };
+        Ok(Settled { applied: true, state, row: shown })
     }
 
-    fn decline(&mut self, row: &Stored, answer: &Answer, already_used: bool) -> Result<State, StoreError> {
-        if already_used && used_is_ours(row) {
-            return self.settle_as(row, State::Confirmed, row.marks | mark::DUPLICATE_OF_OURS, (answer, None));
-        }
-        if already_used && row.has(mark::UNCERTAIN) && row.is(kind::REUSABLE) {
-            let reason = "\"already used\" about a reusable code after an attempt that may have arrived";
-            return self.settle_as(row, State::Parked, row.marks, (answer, Some(reason)));
-        }
-        self.settle_as(row, State::Declined, row.marks & !mark::UNCERTAIN, (answer, None))
+    /// The row's last attempts, this one the last.
+    fn attempts_with(&self, row: &Stored, about: &About) -> Result<Vec<Attempt>, StoreError> {
+        let mut attempts = if row.attempts > 1 { row::attempts(self.sql, row.seq)? } else { Vec::new() };
+        attempts.push(Attempt {
+            number: row.attempts,
+            at_ms: self.around.stamp.unix_ms,
+            elapsed_s: self.around.elapsed_ms / 1000,
+            outcome: about.outcome.clone(),
+            status: about.status,
+            took_ms: about.took_ms,
+            refusal: about.refusal.as_ref().map(|words| crc32c::crc32c(words.as_bytes())),
+        });
+        let surplus = attempts.len().saturating_sub(decide::ATTEMPTS_KEPT_MAX);
+        attempts.drain(..surplus);
+        Ok(attempts)
+    }
+
+    fn keep_attempts(&self, seq: Seq, attempts: &[Attempt]) -> Result<(), StoreError> {
+        let list = serde_json::to_string(attempts).map_err(|_| StoreError::Internal("attempts cannot be written"))?;
+        let sql = "INSERT INTO attempt VALUES (?1, ?2) ON CONFLICT (seq) DO UPDATE SET list = excluded.list";
+        self.sql.prepare_cached(sql)?.execute((seq.0, list))?;
+        Ok(())
     }
 
     fn settle_as(
@@ -195,12 +246,17 @@ impl Desk<'_> {
         row: &Stored,
         state: State,
         marks: i64,
-        (answer, note): (&Answer, Option<&str>),
+        (op, why): (&Settlement, Option<Why>),
     ) -> Result<State, StoreError> {
         self.finish(row, state, marks)?;
-        let plain = note.is_none() && *answer == Answer::success();
+        let answer = match &op.ended {
+            Ended::Confirmed(answer) | Ended::Declined { answer, .. } | Ended::Parked { answer, .. } => Some(answer),
+            Ended::Clean | Ended::Uncharged | Ended::Unclear => None,
+        };
+        let note = why.as_ref().map(|why| note_of(why, op.about.weak_after).to_stored());
+        let plain = note.is_none() && answer == Some(&Answer::success());
         if !plain {
-            self.keep_answer(row.seq, Some(answer), note)?;
+            self.keep_answer(row.seq, answer, note.as_deref())?;
         }
         Ok(state)
     }
@@ -210,8 +266,9 @@ impl Desk<'_> {
         let trusted = if self.around.stamp.trusted { mark::SETTLED_TRUSTED } else { 0 };
         let sql = "UPDATE redemption SET state = ?2, in_flight = 0, marks = ?3, settled_ms = ?4 WHERE seq = ?1";
         let marks = mark::beside((marks & !mark::SETTLED_TRUSTED) | trusted, state);
+        let marks = mark::settled_at(marks, self.around.elapsed_min());
         self.sql.prepare_cached(sql)?.execute((row.seq.0, state as i64, marks, self.around.stamp.unix_ms))?;
-        self.books.change((row.seq, row.lane), row.state, state)
+        self.books.change(row, state)
     }
 
     pub(super) fn keep_answer(&self, seq: Seq, answer: Option<&Answer>, note: Option<&str>) -> Result<(), StoreError> {
@@ -265,8 +322,24 @@ impl Desk<'_> {
     }
 }
 
-/// An "already used" is our own doing: an earlier attempt may have arrived, no earlier redemption explains it, and
-/// the code is good for one time only.
-fn used_is_ours(row: &Stored) -> bool {
-    row.has(mark::UNCERTAIN) && !row.is(kind::PROVIDER_ONLY) && !row.is(kind::REUSABLE)
+/// Why a row is parked, as it is kept for the person who decides.
+fn note_of(why: &Why, weak_after: Duration) -> Note {
+    match why {
+        Why::Answer(ParkReason::SaysBoth { status }) => Note::SaysBoth { status: *status },
+        Why::Answer(ParkReason::SaysFailed { status }) => Note::SaysFailed { status: *status },
+        Why::Answer(ParkReason::Unusual { status }) => Note::Unusual { status: *status },
+        Why::UncertainRefused => Note::UncertainRefused,
+        Why::WeakForLong => Note::WeakForLong { for_s: weak_after.as_secs() },
+        Why::ReusableUsed => Note::ReusableAlreadyUsed,
+        Why::InDoubtUsed => Note::UsedInDoubt,
+    }
+}
+
+impl Stored {
+    /// An "already used" is our own doing: an earlier attempt may have arrived, no earlier redemption explains it, and
+    /// the code is good for one time only.
+    pub(super) fn used_is_ours(&self, explained: Option<bool>) -> bool {
+        let explained = explained.unwrap_or(self.is(kind::PROVIDER_ONLY));
+        self.has(mark::UNCERTAIN) && !explained && !self.is(kind::REUSABLE) && !self.has(mark::IN_DOUBT)
+    }
 }

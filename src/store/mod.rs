@@ -5,9 +5,11 @@ mod act;
 mod books;
 mod checkpoint;
 mod damage;
+mod elapsed;
 mod error;
 mod files;
 mod forward;
+mod keep;
 mod migration;
 mod opening;
 mod pages;
@@ -15,6 +17,7 @@ mod prune;
 mod read;
 mod records;
 mod recount;
+mod refold;
 mod rescue;
 mod row;
 mod salvage;
@@ -29,25 +32,28 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::clock::Stamp;
+use crate::decide::{CodeRules, WaitEnd};
 use crate::limits::LaneNow;
+use crate::redemption::{Request, Seq};
 use crate::settings::Offline;
 
 pub use books::{Hold, LaneMemory, WaitMemory};
-pub use checkpoint::{Checkpointer, Paused};
+pub use checkpoint::{Checkpointer, Pace, Paused, Step};
 pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
-pub use forward::{Claim, Claimed, Ended, Settled};
+pub use forward::{About, Claim, Claimed, Ended, Settled};
 pub use migration::Migrated;
 pub use opening::{Found, Inspection, OpenReport, inspect};
-pub use prune::Pruned;
+pub use prune::{Pruned, Retention};
 pub use read::Reader;
 pub use recount::Recounted;
 pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
 pub use salvage::Tally;
 pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
 pub use types::{
-    Acted, Counts, Decision, Event, Filter, Limit, NewRedemption, Refused, Taken, UsedBy, VoidOutcome, relayed,
+    Acted, Concluded, Counts, Decision, Event, Filter, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy, VoidOutcome,
+    relayed,
 };
 
 /// The database's file name in the state directory.
@@ -67,31 +73,19 @@ pub enum Op {
     Accept {
         /// The request.
         new: Box<NewRedemption>,
-        /// Its provider lists its code as reusable.
-        reusable: bool,
+        /// What its provider's settings say about its code.
+        rules: CodeRules,
     },
     /// Rows to send.
     Claim(Claim),
     /// An attempt ended.
-    Settle {
-        /// The row.
-        seq: crate::redemption::Seq,
-        /// The attempt's number.
-        attempt: u32,
-        /// How.
-        ended: Ended,
-        /// The whole row is wanted afterwards, for the tills that wait for it.
-        show: bool,
-    },
+    Settle(Box<Settlement>),
     /// Rows that were claimed and never sent.
     Unclaim(Vec<(crate::redemption::Seq, u32)>),
-    /// A till that can only be told the provider's word has waited in vain.
-    RefuseAtTill {
-        /// The row.
-        id: crate::redemption::Id,
-        /// Its attempt was stopped before any byte left.
-        withdrawn: bool,
-    },
+    /// A till has waited in vain.
+    Conclude(Conclusion),
+    /// A person has seen to a row.
+    Handled(Handling),
     /// A till takes its redemption back.
     VoidByTill {
         /// The row.
@@ -140,10 +134,10 @@ pub enum Op {
         /// From the beginning.
         begin: bool,
     },
-    /// Settled rows older than this leave, at most so many rows looked at.
+    /// Settled rows leave after their retention, a few looked at.
     Prune {
-        /// Unix milliseconds.
-        settled_before_ms: i64,
+        /// How long what is over is kept.
+        retention: Retention,
         /// Where to go on.
         after: crate::redemption::Seq,
     },
@@ -152,9 +146,21 @@ pub enum Op {
 }
 
 impl Op {
+    /// An attempt ended of which nothing else is known.
+    #[must_use]
+    pub fn settle(seq: Seq, attempt: u32, ended: Ended, show: bool) -> Self {
+        Self::Settle(Box::new(Settlement { seq, attempt, ended, about: About::default(), show }))
+    }
+
+    /// A till's request for a code that is good for one time only.
+    #[must_use]
+    pub fn accept(new: NewRedemption) -> Self {
+        Self::Accept { new: Box::new(new), rules: CodeRules::default() }
+    }
+
     /// Endings go before beginnings when a batch is run again one by one.
     fn is_ending(&self) -> bool {
-        matches!(self, Self::Settle { .. } | Self::Unclaim(_) | Self::Remember { .. })
+        matches!(self, Self::Settle(_) | Self::Unclaim(_) | Self::Remember { .. })
     }
 }
 
@@ -169,11 +175,11 @@ pub enum Done {
     Settled(Settled),
     /// Of `Unclaim`, `Remember` and `Record`.
     Noted,
-    /// Of `RefuseAtTill`.
-    Refused(Refused),
+    /// Of `Conclude`.
+    Concluded(Concluded),
     /// Of `VoidByTill`.
     Voided(VoidOutcome),
-    /// Of `Void` and `Retry`.
+    /// Of `Void`, `Retry` and `Handled`.
     Acted(Acted),
     /// Of `RetryHeld`: how many rows.
     Retried(u64),
@@ -185,14 +191,85 @@ pub enum Done {
     Imported(Vec<Arrived>),
 }
 
+/// An attempt that ended.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// The row.
+    pub seq: Seq,
+    /// The attempt's number.
+    pub attempt: u32,
+    /// How.
+    pub ended: Ended,
+    /// What the lane knows of it besides.
+    pub about: About,
+    /// A till waits: the whole row is wanted afterwards.
+    pub show: bool,
+}
+
+/// A till's wait that ended without the provider's answer.
+#[derive(Clone, Debug)]
+pub struct Conclusion {
+    /// The row.
+    pub seq: Seq,
+    /// How the wait ended.
+    pub end: WaitEnd,
+    /// The row's attempt was stopped before any byte left.
+    pub withdrawn: bool,
+}
+
+/// A person's word about a row.
+#[derive(Clone, Debug)]
+pub struct Handling {
+    /// The row.
+    pub id: crate::redemption::Id,
+    /// The note.
+    pub note: String,
+    /// Its code may be redeemed again.
+    pub free: bool,
+    /// The person.
+    pub by: String,
+}
+
 /// What the writer sees around it while it decides.
 pub struct Surroundings<'a> {
     /// The wall clock.
     pub stamp: Stamp,
+    /// Time since the machine's boot.
+    pub since_boot: std::time::Duration,
     /// The offline policy.
     pub offline: &'a Offline,
     /// A lane's link, read inside the transaction; `pending` is the store's own to fill in.
     pub lane: &'a dyn Fn(&str) -> LaneNow,
+    /// Whether others of the lane were not answered either, since the row's attempt began.
+    pub evidence: &'a dyn Fn(&str, Seq, &str) -> bool,
+    /// A redemption of this till, code and branch whose answer was not delivered; it is told once.
+    pub undelivered: &'a dyn Fn(&str, &Request) -> Option<Seq>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Surroundings without evidence and without answers that were not delivered.
+    #[must_use]
+    pub fn new(stamp: Stamp, offline: &'a Offline, lane: &'a dyn Fn(&str) -> LaneNow) -> Self {
+        let since_boot = std::time::Duration::ZERO;
+        Self { stamp, since_boot, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _| None }
+    }
+}
+
+/// What one transaction sees around it.
+struct Around<'a> {
+    stamp: Stamp,
+    /// The gateway's elapsed time, milliseconds.
+    elapsed_ms: i64,
+    offline: &'a Offline,
+    lane: &'a dyn Fn(&str) -> LaneNow,
+    evidence: &'a dyn Fn(&str, Seq, &str) -> bool,
+    undelivered: &'a dyn Fn(&str, &Request) -> Option<Seq>,
+}
+
+impl Around<'_> {
+    fn elapsed_min(&self) -> i64 {
+        self.elapsed_ms.div_euclid(60_000)
+    }
 }
 
 /// The one writing connection and what it keeps in memory: the books.
@@ -202,6 +279,7 @@ pub struct Store {
     books: books::Books,
     dir: PathBuf,
     next_seq: i64,
+    elapsed: elapsed::Elapsed,
     wal_frames: Arc<AtomicU32>,
     unchecked: bool,
     _lock: files::Lock,
@@ -256,10 +334,15 @@ impl Store {
     }
 
     fn attempt(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Result<Vec<Done>, StoreError> {
+        let Surroundings { stamp, offline, lane, evidence, undelivered, .. } = *around;
+        let since_boot_ms = i64::try_from(around.since_boot.as_millis()).unwrap_or(i64::MAX);
+        let elapsed_ms = self.elapsed.now(since_boot_ms, stamp);
+        let around = &Around { stamp, elapsed_ms, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let mut desk = Desk { sql: &transaction, books: &mut self.books, next_seq: &mut self.next_seq, around };
         let done = ops.iter().map(|op| desk.perform(op)).collect::<Result<Vec<_>, _>>()?;
         self.books.write(&transaction)?;
+        self.elapsed.keep(&transaction)?;
         transaction.commit()?;
         Ok(done)
     }
@@ -354,6 +437,7 @@ impl Store {
             connection.execute(sql, (seq.0, attempt))?;
         }
         (self.connection, self.books) = (connection, books);
+        self.elapsed.keep_now(&self.connection)?;
         // The gauge stays the one that others read.
         let gauge = Arc::clone(&self.wal_frames);
         self.wal_frames.store(wal_frames.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -375,7 +459,8 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be written; the next start will then look.
-    pub fn close(self) -> Result<(), StoreError> {
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.elapsed.keep_now(&self.connection)?;
         self.connection.execute("UPDATE meta SET clean = 1", [])?;
         self.checkpoint()?;
         Ok(())
@@ -387,17 +472,18 @@ struct Desk<'a> {
     sql: &'a Connection,
     books: &'a mut books::Books,
     next_seq: &'a mut i64,
-    around: &'a Surroundings<'a>,
+    around: &'a Around<'a>,
 }
 
 impl Desk<'_> {
     fn perform(&mut self, op: &Op) -> Result<Done, StoreError> {
         match op {
-            Op::Accept { new, reusable } => self.accept(new, *reusable),
+            Op::Accept { new, rules } => self.accept(new, *rules),
             Op::Claim(claim) => self.claim(claim).map(Done::Claimed),
-            Op::Settle { seq, attempt, ended, show } => self.settle(*seq, *attempt, ended, *show).map(Done::Settled),
+            Op::Settle(settlement) => self.settle(settlement).map(Done::Settled),
             Op::Unclaim(rows) => self.unclaim(rows),
-            Op::RefuseAtTill { id, withdrawn } => self.refuse_at_till(id, *withdrawn).map(Done::Refused),
+            Op::Conclude(conclusion) => self.conclude(conclusion).map(Done::Concluded),
+            Op::Handled(handling) => self.handled(handling).map(Done::Acted),
             Op::VoidByTill { id, till, withdrawn } => self.void_by_till(id, till, *withdrawn).map(Done::Voided),
             Op::Void { id, note, by } => self.void(id, note, by).map(Done::Acted),
             Op::Retry { id, by } => self.retry(id, by).map(Done::Acted),
@@ -405,7 +491,7 @@ impl Desk<'_> {
             Op::Remember { lane, memory, streak } => self.remember(lane, memory, streak),
             Op::Record(event) => self.record(event, None).map(|()| Done::Noted),
             Op::Recount { begin } => self.recount(*begin).map(Done::Recounted),
-            Op::Prune { settled_before_ms, after } => self.prune(*settled_before_ms, *after).map(Done::Pruned),
+            Op::Prune { retention, after } => self.prune(*retention, *after).map(Done::Pruned),
             Op::Import(import) => self.import(import).map(Done::Imported),
         }
     }

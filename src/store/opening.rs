@@ -11,7 +11,8 @@ use super::books::Books;
 use super::damage::{self, Salvage};
 use super::files::{self, Lock};
 use super::migration::{self, Migrated};
-use super::schema::{self, mark};
+use super::schema;
+use crate::decide::mark;
 use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint};
 
 /// How large the WAL is made in advance: settling overwrites it and needs no new block.
@@ -105,7 +106,8 @@ pub(super) fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
 fn store(opened: Opened, dir: &Path, lock: Lock) -> (Store, OpenReport) {
     let Opened { connection, books, next_seq, wal_frames, report } = opened;
     let (dir, unchecked) = (dir.to_owned(), report.unchecked);
-    let store = Store { connection, books, dir, next_seq, wal_frames, unchecked, _lock: lock };
+    let elapsed = super::elapsed::Elapsed::read(&connection).unwrap_or_default();
+    let store = Store { connection, books, dir, next_seq, elapsed, wal_frames, unchecked, _lock: lock };
     (store, report)
 }
 
@@ -247,7 +249,7 @@ fn doubt_all(connection: &Connection) -> Result<u64, StoreError> {
     let doubt = "UPDATE redemption NOT INDEXED SET in_flight = 0, marks = marks | ?3 \
          WHERE seq > ?1 AND seq <= ?2 AND state = 0";
     while let Some(last) = connection.query_row(next, (after, DOUBT_ROWS), |row| row.get::<_, Option<i64>>(0))? {
-        changed += connection.execute(doubt, (after, last, mark::UNCERTAIN))?;
+        changed += connection.execute(doubt, (after, last, mark::UNCERTAIN | mark::IN_DOUBT))?;
         checkpoint::passive(connection)?;
         after = last;
     }

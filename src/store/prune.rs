@@ -1,9 +1,12 @@
 //! Settled rows leave after their retention, in small batches.
 
+use std::time::Duration;
+
+use super::accept::{KEPT_REFUSED, KEPT_USED};
 use super::row;
-use super::schema::{kind, mark};
 use super::{Desk, StoreError};
-use crate::redemption::{Seq, State};
+use crate::decide::{kind, mark};
+use crate::redemption::{Fingerprint, Seq, State};
 
 /// How many rows one batch looks at.
 const ROWS_LOOKED_AT: i64 = 500;
@@ -27,13 +30,24 @@ struct Looked {
     lane: i64,
 }
 
+/// How long what is over is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Settled rows.
+    pub settled: Duration,
+    /// Hashes of the codes that were used or refused.
+    pub codes: Duration,
+}
+
 impl Desk<'_> {
-    /// Deletes confirmed, declined and voided rows that were settled before `settled_before_ms` under a trusted clock,
-    /// never the newest row: its number must not be given again.
-    pub(super) fn prune(&mut self, settled_before_ms: i64, after: Seq) -> Result<Pruned, StoreError> {
+    /// Deletes confirmed, declined and voided rows that were settled so long ago, by the gateway's elapsed time, never
+    /// the newest row: its number must not be given again. What a code was is kept longer than its row.
+    pub(super) fn prune(&mut self, retention: Retention, after: Seq) -> Result<Pruned, StoreError> {
         if !self.around.stamp.trusted {
             return Ok(Pruned { rows: 0, after: None });
         }
+        let settled_before_ms = self.around.stamp.unix_ms.saturating_sub(millis(retention.settled));
+        let settled_before_min = self.around.elapsed_ms.saturating_sub(millis(retention.settled)).div_euclid(60_000);
         let looked = self.look(after)?;
         // What was accepted after that moment cannot have been settled before it; what follows is younger still.
         let is_young = |row: &Looked| row.accepted_ms >= settled_before_ms && row.kind & kind::TRUSTED != 0;
@@ -41,16 +55,51 @@ impl Desk<'_> {
         let newest = *self.next_seq - 1;
         let mut rows = 0;
         for row in &looked {
-            let old = row.settled_ms.is_some_and(|at| at < settled_before_ms);
+            // A row of an earlier build has no minute: it was settled before elapsed time began.
+            let old = mark::minute(row.marks).unwrap_or(0) < settled_before_min
+                && row.settled_ms.is_some_and(|at| at < settled_before_ms);
             let settled = !matches!(row.state, State::Pending | State::Parked);
             if old && settled && row.marks & mark::SETTLED_TRUSTED != 0 && row.seq != newest {
+                self.keep_code(row.seq)?;
                 self.delete(row.seq)?;
                 self.books.forget((Seq(row.seq), row.lane), row.state)?;
                 rows += 1;
             }
         }
+        if after == Seq(0) {
+            self.forget_codes(retention.codes)?;
+        }
         let full = looked.len() >= usize::try_from(ROWS_LOOKED_AT).unwrap_or(0);
         Ok(Pruned { rows, after: last.filter(|_| full).map(Seq) })
+    }
+
+    /// What was used or refused holds its code although its row is gone.
+    fn keep_code(&mut self, seq: i64) -> Result<(), StoreError> {
+        let Some(row) = row::by_seq(self.sql, Seq(seq))?.filter(|row| !row.is(kind::REUSABLE)) else { return Ok(()) };
+        let what = match row.state {
+            _ if row.has(mark::FREED) => return Ok(()),
+            State::Confirmed => KEPT_USED,
+            State::Declined if row.has(mark::LOST) => KEPT_USED,
+            State::Declined if row.has(mark::STRONG) => KEPT_REFUSED,
+            State::Voided if row.has(mark::UNCERTAIN) || row.is_trusted() => KEPT_USED,
+            State::Pending | State::Parked | State::Declined | State::Voided => return Ok(()),
+        };
+        let hash = Fingerprint::of_guard(&row.business, &row.code).0;
+        let sql = "INSERT INTO held_code VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO UPDATE SET \
+             what = min(what, excluded.what), minute = excluded.minute";
+        self.sql.prepare_cached(sql)?.execute((hash, what, self.around.elapsed_min()))?;
+        self.books.keeps_codes = true;
+        Ok(())
+    }
+
+    /// Hashes leave after their own retention, a few at a time.
+    fn forget_codes(&self, codes: Duration) -> Result<(), StoreError> {
+        let before_min = self.around.elapsed_ms.saturating_sub(millis(codes)).div_euclid(60_000);
+        let sql = "DELETE FROM held_code WHERE hash IN (SELECT hash FROM held_code WHERE minute < ?1 LIMIT ?2)";
+        if before_min > 0 {
+            self.sql.prepare_cached(sql)?.execute((before_min, ROWS_LOOKED_AT))?;
+        }
+        Ok(())
     }
 
     fn look(&self, after: Seq) -> Result<Vec<Looked>, StoreError> {
@@ -67,9 +116,13 @@ impl Desk<'_> {
     }
 
     fn delete(&self, seq: i64) -> Result<(), StoreError> {
-        for table in ["redemption", "body", "answer", "event"] {
+        for table in ["redemption", "body", "answer", "event", "attempt"] {
             self.sql.prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?1"))?.execute([seq])?;
         }
         Ok(())
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

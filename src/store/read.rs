@@ -9,6 +9,8 @@ use super::StoreError;
 use super::row::{self, Stored};
 use super::schema;
 use super::types::{Event, Filter};
+use crate::decide::Attempt;
+use crate::message::Note;
 use crate::redemption::{Id, Redemption, Seq, State};
 
 /// The most rows that one listing returns.
@@ -49,6 +51,14 @@ impl Reader {
     /// The database cannot be read.
     pub fn by_id(&self, id: &Id) -> Result<Option<Redemption>, StoreError> {
         row::asked_for(&self.connection, id)?.map(|row| self.shown(&row)).transpose()
+    }
+
+    /// The row's last attempts, oldest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn attempts(&self, seq: Seq) -> Result<Vec<Attempt>, StoreError> {
+        row::attempts(&self.connection, seq)
     }
 
     /// What was done to the row besides its normal way, oldest first.
@@ -106,7 +116,7 @@ impl Reader {
         let lane = self.lanes.get(&row.lane).map_or("", String::as_str);
         let mut shown = row.redemption(&self.connection, lane)?;
         if !row.is_intact() {
-            shown.note = Some("this row is damaged: its checksum does not fit".to_owned());
+            shown.note = Some(Note::Damaged);
         }
         Ok(shown)
     }

@@ -14,7 +14,7 @@ const SLICE_ROWS: i64 = 100;
 const SLICE: &str = "
     SELECT r.seq, r.lane, r.state, r.marks, r.settled_ms, CASE
         WHEN NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_guard
-            WHERE i.guard = r.guard AND i.key = r.key AND i.seq = r.seq) THEN 'redemption_guard'
+            WHERE i.guard = r.guard AND i.seq = r.seq) THEN 'redemption_guard'
         WHEN r.kind & 16 = 0 AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_key
             WHERE i.kind & 16 = 0 AND i.key = r.key AND i.seq = r.seq) THEN 'redemption_key'
         WHEN r.state = 0 AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_pending
@@ -105,7 +105,7 @@ mod tests {
         let plan: Vec<String> = statement.query_map((0, 1), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
         for asked in [
             "SEARCH r USING INTEGER PRIMARY KEY (rowid>?)",
-            "redemption_guard (guard=? AND key=? AND rowid=?)",
+            "redemption_guard (guard=? AND rowid=?)",
             "redemption_key (key=? AND rowid=?)",
             "redemption_pending (lane=? AND in_flight=? AND seq=? AND rowid=?)",
             "redemption_exception (state=? AND seq=? AND rowid=?)",

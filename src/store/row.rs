@@ -3,7 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::StoreError;
-use super::schema::{kind, mark};
+pub(super) use crate::decide::Row as Stored;
+use crate::decide::{Attempt, kind, mark};
+use crate::message::Note;
 use crate::redemption::{Answer, Fingerprint, Id, Redemption, RewardCode, Seq, State};
 
 /// The columns of `redemption` in the order that [`Stored::from_row`] reads, for statements that are constants.
@@ -17,32 +19,6 @@ pub(super) use columns;
 
 /// As [`columns`].
 pub(super) const COLUMNS: &str = columns!();
-
-/// One row of `redemption`.
-#[derive(Clone, Debug)]
-pub(super) struct Stored {
-    pub(super) seq: Seq,
-    pub(super) tag: [u8; 12],
-    pub(super) origin: Option<i64>,
-    pub(super) lane: i64,
-    pub(super) till: String,
-    pub(super) key: [u8; 16],
-    pub(super) request: [u8; 16],
-    pub(super) guard: i64,
-    pub(super) business: String,
-    pub(super) code: RewardCode,
-    pub(super) branch: String,
-    pub(super) date: String,
-    pub(super) accepted_ms: i64,
-    pub(super) kind: i64,
-    pub(super) body_crc: u32,
-    pub(super) crc: u32,
-    pub(super) state: State,
-    pub(super) in_flight: bool,
-    pub(super) marks: i64,
-    pub(super) attempts: u32,
-    pub(super) settled_ms: Option<i64>,
-}
 
 /// The two integers that a 128-bit key is stored as: the first is indexed, the second checked.
 pub(super) fn halves(key: [u8; 16]) -> (i64, i64) {
@@ -69,7 +45,7 @@ pub(super) fn state_of(number: i64, marks: i64, settled_ms: Option<i64>) -> rusq
 
 /// What the guard's index holds of the guard's fingerprint.
 pub(super) fn guard_of(business: &str, code: &RewardCode) -> i64 {
-    halves(Fingerprint::of_guard_as_written(business, code).0).0
+    halves(Fingerprint::of_guard(business, code).0).0
 }
 
 impl Stored {
@@ -120,18 +96,6 @@ impl Stored {
     /// Whether the row is as it was written.
     pub(super) fn is_intact(&self) -> bool {
         self.crc == self.checksum()
-    }
-
-    pub(super) fn id(&self) -> Id {
-        Id::new(self.origin.map_or(self.seq, Seq), self.tag)
-    }
-
-    pub(super) fn is(&self, kind: i64) -> bool {
-        self.kind & kind != 0
-    }
-
-    pub(super) fn has(&self, mark: i64) -> bool {
-        self.marks & mark != 0
     }
 
     /// Writes a new row and its body; its books are the caller's.
@@ -195,13 +159,22 @@ impl Stored {
             duplicate_of_ours: self.has(mark::DUPLICATE_OF_OURS),
             refused_at_till: self.has(mark::REFUSED_AT_TILL),
             answered_at_till: self.has(mark::ANSWERED),
+            trusted: self.is_trusted(),
+            strong_refusal: self.has(mark::STRONG),
+            owed: self.has(mark::OWED),
+            owed_paid: self.has(mark::OWED_PAID),
+            handled: self.has(mark::HANDLED),
+            freed: self.has(mark::FREED),
+            lost: self.has(mark::LOST),
+            in_doubt: self.has(mark::IN_DOUBT),
+            turned_away: self.has(mark::TURNED_AWAY),
             attempts: self.attempts,
             accepted_online: self.is(kind::ONLINE),
             accepted_at_ms: self.accepted_ms,
             clock_trusted: self.is(kind::TRUSTED),
             settled_at_ms: self.settled_ms,
             answer,
-            note,
+            note: note.as_deref().map(Note::from_stored),
         })
     }
 
@@ -252,6 +225,13 @@ pub(super) fn asked_for(connection: &Connection, id: &Id) -> Result<Option<Store
 pub(super) fn body(connection: &Connection, seq: Seq) -> Result<Vec<u8>, StoreError> {
     let sql = "SELECT body FROM body WHERE seq = ?1";
     Ok(connection.prepare_cached(sql)?.query_row([seq.0], |row| row.get(0)).optional()?.unwrap_or_default())
+}
+
+/// The last attempts of this row; none where none were kept, or what was kept cannot be read.
+pub(super) fn attempts(connection: &Connection, seq: Seq) -> Result<Vec<Attempt>, StoreError> {
+    let sql = "SELECT list FROM attempt WHERE seq = ?1";
+    let list: Option<String> = connection.prepare_cached(sql)?.query_row([seq.0], |row| row.get(0)).optional()?;
+    Ok(list.and_then(|list| serde_json::from_str(&list).ok()).unwrap_or_default())
 }
 
 /// 96 random bits.

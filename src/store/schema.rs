@@ -131,64 +131,33 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX redemption_key ON redemption (key) WHERE kind & 16 = 0;
     CREATE INDEX redemption_guard ON redemption (guard, key);
 ",
+    "
+    -- Tables whose rows are their own index: a salvage, which reads the leaves of tables, never takes one for another.
+    -- A row's last attempts, as JSON.
+    CREATE TABLE attempt (seq INTEGER PRIMARY KEY, list TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    -- How many rows of a till are pending in a lane.
+    CREATE TABLE till (
+        lane INTEGER NOT NULL,
+        till TEXT NOT NULL,
+        pending INTEGER NOT NULL,
+        PRIMARY KEY (lane, till)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO till SELECT lane, till, count(*) FROM redemption WHERE state = 0 GROUP BY lane, till;
+    -- Codes whose rows are gone, or that were refused to a check: 128 bits of each code's guard, what is known of it,
+    -- and since when on the gateway's elapsed time.
+    CREATE TABLE held_code (hash BLOB PRIMARY KEY, what INTEGER NOT NULL, minute INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    -- What the gateway itself must not forget, by name.
+    CREATE TABLE keep (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+",
+    "
+    -- Codes are guarded in their folded form, and the newest redemptions of a code are read first.
+    DROP INDEX redemption_guard;
+    -- refold
+    CREATE INDEX redemption_guard ON redemption (guard);
+",
 ];
-
-/// Kind bits, fixed at acceptance.
-pub(super) mod kind {
-    /// The clock was trusted.
-    pub(in crate::store) const TRUSTED: i64 = 1;
-    /// The lane was up.
-    pub(in crate::store) const ONLINE: i64 = 2;
-    /// The code is reusable: no single-use guard.
-    pub(in crate::store) const REUSABLE: i64 = 4;
-    /// The code was confirmed before: only the provider can say yes.
-    pub(in crate::store) const PROVIDER_ONLY: i64 = 8;
-    /// Its till gave it no key: its key was made of the till and the five fields, and its guard leads to it. Rows of
-    /// schema version 1 do not say so; they are in the index of keys, whatever their key was made of.
-    pub(in crate::store) const KEYLESS: i64 = 16;
-    /// Every kind bit there is.
-    pub(in crate::store) const ALL: i64 = 31;
-}
-
-/// Mark bits, which change with the row.
-pub(super) mod mark {
-    use crate::redemption::State;
-
-    /// An attempt that ended may have reached the provider.
-    pub(in crate::store) const UNCERTAIN: i64 = 1;
-    /// Confirmed by an "already used" that our own attempt explains.
-    pub(in crate::store) const DUPLICATE_OF_OURS: i64 = 2;
-    /// The till was told no although the provider may have taken it.
-    pub(in crate::store) const REFUSED_AT_TILL: i64 = 4;
-    /// The clock was trusted when it was settled.
-    pub(in crate::store) const SETTLED_TRUSTED: i64 = 8;
-    /// One of the alike declines for which its lane is held.
-    pub(in crate::store) const STREAK: i64 = 16;
-    /// A till waited when the provider's answer came, and was told it.
-    pub(in crate::store) const ANSWERED: i64 = 32;
-    /// Every mark there is.
-    pub(in crate::store) const ALL: i64 = 63;
-
-    /// Above the marks the row's state stands a second time, inverted, since no checksum covers what changes: no one
-    /// flipped bit makes one state another. Rows of builds before it have zero there, which says nothing.
-    const SECOND: i64 = 7 << SECOND_AT;
-    const SECOND_AT: u32 = 8;
-
-    /// The marks, with the state beside them.
-    pub(in crate::store) fn beside(marks: i64, state: State) -> i64 {
-        (marks & !SECOND) | ((7 - state as i64) << SECOND_AT)
-    }
-
-    /// Whether what stands beside the marks is this state, or nothing.
-    pub(in crate::store) fn agree(marks: i64, state: State) -> bool {
-        marks & SECOND == 0 || marks == beside(marks, state)
-    }
-
-    /// The marks alone; `None` where bits are set that no mark has.
-    pub(in crate::store) fn alone(marks: i64) -> Option<i64> {
-        Some(marks & !SECOND).filter(|marks| marks & !ALL == 0)
-    }
-}
+/// Where, within a step, stored codes get the guards of their folded form.
+const REFOLD: &str = "-- refold";
 
 /// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is
 /// synced as a whole: it needs no journal.
@@ -339,7 +308,14 @@ pub(super) fn migrate_to(connection: &mut Connection, last: i64) -> Result<(), S
     let version = version(connection)?;
     for (step, sql) in (1i64..=last).zip(MIGRATIONS).filter(|(step, _)| *step > version) {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        transaction.execute_batch(sql)?;
+        match sql.split_once(REFOLD) {
+            Some((before, after)) => {
+                transaction.execute_batch(before)?;
+                super::refold::refold(&transaction)?;
+                transaction.execute_batch(after)?;
+            }
+            None => transaction.execute_batch(sql)?,
+        }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", step)?;
         transaction.commit()?;

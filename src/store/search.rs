@@ -9,7 +9,7 @@ use rusqlite::{Row, Rows};
 use super::StoreError;
 use super::read::Reader;
 use super::row;
-use super::schema::mark;
+use crate::decide::mark;
 use crate::redemption::{Fingerprint, Redemption, RewardCode, Seq, State};
 
 /// How many rows one look reads.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+pub use crate::decide::{Kept, NotGiven};
 pub use crate::limits::Limit;
 use crate::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq, State};
 
@@ -31,8 +32,16 @@ pub enum Decision {
     KeyReused,
     /// Another redemption holds the code: 400 "has been used".
     Used(UsedBy),
+    /// The provider refused the code before and cannot be asked: its words.
+    RefusedBefore(Box<Redemption>),
+    /// A redemption that is not there any more holds the code.
+    Gone(Kept),
     /// An offline limit: 503.
     Limited(Limit),
+    /// The date is none that the contract knows: 400.
+    BadDate,
+    /// An operator holds the lane: 503, nothing was stored.
+    Held,
 }
 
 /// A redemption that is stored and pending.
@@ -44,10 +53,10 @@ pub struct Taken {
     pub id: Id,
     /// An answer may come soon: the lane is up and an attempt is under way or about to be.
     pub worth_waiting: bool,
-    /// Its code was confirmed before: the provider's answer, or no acceptance of ours.
+    /// A 2xx of ours may leave, or has left, without the provider's answer.
+    pub trusted: bool,
+    /// Its code is held by an earlier redemption: the provider's answer, or no acceptance of ours.
     pub provider_only: bool,
-    /// Its till was already told 503 and is told so again until it is settled.
-    pub refused_at_till: bool,
 }
 
 /// The redemption that holds a code.
@@ -76,15 +85,25 @@ pub enum VoidOutcome {
     Unknown,
 }
 
-/// What became of a row whose till can only be told the provider's word.
+/// What became of a row whose till has waited in vain.
 #[derive(Clone, Debug)]
-pub enum Refused {
-    /// No byte had left: voided; 400 "has been used" by that earlier one.
-    Voided(UsedBy),
-    /// One may have left: it stays pending, marked; 503.
-    MayHaveArrived,
+pub enum Concluded {
+    /// It is accepted on trust.
+    Trusted,
     /// The provider answered in the meantime.
     Settled(Box<Redemption>),
+    /// No byte had left: it is voided.
+    TurnedAway {
+        /// Why nothing was given.
+        why: NotGiven,
+        /// The earlier redemption that holds the code, if that is why.
+        holder: Option<UsedBy>,
+    },
+    /// One may have left: it stays pending, and what the provider takes of it is owed.
+    Refused {
+        /// Why nothing was given.
+        why: NotGiven,
+    },
 }
 
 /// Lifetime totals. `accepted = pending + confirmed + declined + parked + voided` at every moment.
@@ -147,7 +166,8 @@ pub struct Event {
     pub id: Option<String>,
     /// The lane.
     pub lane: String,
-    /// What: `retry`, `void`, `hold`, `release`, `late_answer`, `import`, `salvage`.
+    /// What: `retry`, `void`, `void_by_till`, `handled`, `handled_free`, `lost`, `owed_paid`, `answered`, `hold`,
+    /// `release`, `late_answer`, `import`, `salvage`.
     pub what: String,
     /// By whom: the operator's user name as the socket tells, or `redeemd`.
     pub by: String,

@@ -11,7 +11,7 @@ use super::secret::{FileStamp, SecretFile};
 use super::{Context, UpstreamError, unsent};
 use crate::redemption::Secret;
 use crate::settings::{Auth, Provider};
-use crate::verdict::Failure;
+use crate::verdict::{Failure, Phase};
 
 /// How often a file is looked at while somebody waits for another token.
 const LOOK_EVERY_MS: u64 = 1000;
@@ -37,7 +37,9 @@ impl Credential {
     /// The value of `Authorization` for an attempt that is sent now.
     pub(super) async fn bearer(&self) -> Result<HeaderValue, Failure> {
         match self {
-            Self::Token(file) => file.current().and_then(|token| bearer(&token)).map_err(unsent),
+            Self::Token(file) => {
+                file.current().and_then(|token| bearer(&token)).map_err(|why| unsent(Phase::Credential, why))
+            }
             Self::OAuth(tokens) => tokens.bearer().await,
         }
     }

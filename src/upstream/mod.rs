@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT_LANGUAGE, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use crate::clock::{self, Clock};
@@ -14,9 +14,13 @@ use crate::redemption::{Id, Seq};
 use crate::settings::Provider;
 use crate::verdict::{self, Failure, Outcome, Phase, Rules, Verdict};
 
+mod answer;
 mod credential;
 mod oauth;
+mod own_check;
 mod phase;
+mod progress;
+mod proxy;
 mod resolve;
 mod road;
 mod secret;
@@ -25,6 +29,8 @@ mod tls;
 mod webhook;
 
 use credential::Credential;
+use own_check::OwnCheck;
+pub use progress::Progress;
 use road::{Plan, Post, Road};
 pub use webhook::Webhook;
 
@@ -95,6 +101,9 @@ struct Inner {
     timeout: Duration,
     road: Road,
     credential: Credential,
+    own_check: OwnCheck,
+    asks_itself: bool,
+    language: HeaderValue,
 }
 
 impl fmt::Debug for Upstream {
@@ -116,22 +125,40 @@ impl Upstream {
             timeout: provider.timeout,
             road: Road::new(plan.clone())?,
             credential: Credential::new(provider, context, plan)?,
+            own_check: OwnCheck::new(provider.businesses.first().cloned()),
+            asks_itself: provider.canary,
+            language: language(&provider.accept_language)?,
         })))
     }
 
-    /// Delivers a redemption once. Ends within the provider's `timeout`, reading the credential included.
-    pub async fn redeem(&self, attempt: &Attempt) -> Outcome {
+    /// Delivers a redemption once. Ends within the provider's `timeout`, reading the credential included. `progress`
+    /// tells meanwhile whether the whole request was sent; each attempt has its own.
+    pub async fn redeem(&self, attempt: &Attempt, progress: &Progress) -> Outcome {
         let headers = match redeem_headers(attempt) {
             Ok(headers) => headers,
-            Err(why) => return Outcome::Failed(unsent(why)),
+            Err(why) => return Outcome::Failed(unsent(Phase::Credential, why)),
         };
-        self.0.post(self.0.redeem_url.clone(), headers, attempt.body.clone()).await
+        let outcome = self.0.post(self.0.redeem_url.clone(), headers, attempt.body.clone(), progress).await;
+        self.0.own_check.learn(&attempt.body, &outcome);
+        outcome
     }
 
     /// Relays a till's Check Reward once; `None` where the provider offers none. Ends within `timeout`.
     pub async fn check(&self, body: Bytes) -> Option<Outcome> {
         let url = self.0.check_url.clone()?;
-        Some(self.0.post(url, HeaderMap::new(), body).await)
+        Some(self.0.post(url, HeaderMap::new(), body, &Progress::default()).await)
+    }
+
+    /// A Check Reward of our own, with a code that nobody was given: whether the provider answers at all, whatever one
+    /// till sends it. `None` where the provider offers no checks, or the settings want none of ours. Ends within
+    /// `timeout`.
+    pub async fn canary(&self, progress: &Progress) -> Option<Outcome> {
+        let url = self.0.check_url.clone().filter(|_| self.0.asks_itself)?;
+        let body = match self.0.own_check.body() {
+            Ok(body) => body,
+            Err(why) => return Some(Outcome::Failed(unsent(Phase::Credential, why))),
+        };
+        Some(self.0.post(url, HeaderMap::new(), body, progress).await)
     }
 
     /// The next attempt opens a connection of its own: after a network event and when the link goes down. A renewal of
@@ -162,18 +189,19 @@ impl Upstream {
 }
 
 impl Inner {
-    async fn post(&self, url: reqwest::Url, mut headers: HeaderMap, body: Bytes) -> Outcome {
+    async fn post(&self, url: reqwest::Url, mut headers: HeaderMap, body: Bytes, progress: &Progress) -> Outcome {
         let deadline = Instant::now() + self.timeout;
         let bearer = match tokio::time::timeout_at(deadline, self.credential.bearer()).await {
             Ok(Ok(bearer)) => bearer,
             Ok(Err(failure)) => return Outcome::Failed(failure),
             Err(_elapsed) => {
-                let late = unsent("no credential was had within the deadline".to_owned());
+                let late = unsent(Phase::Credential, "no credential was had within the deadline".to_owned());
                 return Outcome::Failed(Failure { deadline: true, ..late });
             }
         };
         headers.insert(AUTHORIZATION, bearer);
-        let outcome = self.road.post(Post::json(url, headers, body), deadline).await;
+        headers.insert(ACCEPT_LANGUAGE, self.language.clone());
+        let outcome = self.road.post(Post::json(url, headers, body), deadline, progress).await;
         self.learn(&outcome);
         outcome
     }
@@ -181,10 +209,9 @@ impl Inner {
     /// What an answer says of the credential that it was sent with.
     fn learn(&self, outcome: &Outcome) {
         let Outcome::Answered(reply) = outcome else { return };
-        let rules = Rules { declined_status: Vec::new(), already_used: Vec::new() };
         match reply.answer.status {
             200..=299 => self.credential.taken(),
-            401 | 403 if verdict::judge(outcome, &rules) == Verdict::Credential => self.credential.refused(),
+            401 | 403 if verdict::judge(outcome, &Rules::default()) == Verdict::Credential => self.credential.refused(),
             _ => {}
         }
     }
@@ -206,8 +233,12 @@ fn redeem_headers(attempt: &Attempt) -> Result<HeaderMap, String> {
 }
 
 /// A failure before anything was sent.
-fn unsent(detail: String) -> Failure {
-    Failure { phase: Phase::Credential, detail, bytes_may_have_left: false, deadline: false }
+fn unsent(phase: Phase, detail: String) -> Failure {
+    Failure { phase, detail, bytes_may_have_left: false, deadline: false, sent_whole: false, cut: false }
+}
+
+fn language(text: &str) -> Result<HeaderValue, UpstreamError> {
+    HeaderValue::from_str(text).map_err(|_| UpstreamError::Client("accept_language cannot be a header".to_owned()))
 }
 
 fn parse_url(what: &'static str, text: &str) -> Result<reqwest::Url, UpstreamError> {

@@ -5,11 +5,13 @@ use std::io;
 
 use rustls::CertificateError;
 
+use super::answer::Broken;
+use super::progress::Course;
 use super::resolve::ResolveError;
 use crate::verdict::{Failure, Phase};
 
 /// What is known of the attempt beside its error.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     /// Host and port of the URL.
     pub(super) host: &'a str,
@@ -17,33 +19,45 @@ pub(super) struct Known<'a> {
     pub(super) proxy: Option<&'a str>,
     /// The URL is https.
     pub(super) encrypted: bool,
-    /// The body was handed to a connection.
-    pub(super) handed_over: bool,
+    /// How far it came.
+    pub(super) course: &'a Course,
     /// Somebody synchronised our clock.
     pub(super) clock_trusted: bool,
 }
 
-/// The failure that `error` tells of.
-pub(super) fn of_error(error: &reqwest::Error, known: Known<'_>) -> Failure {
-    let causes = Causes::of(error);
-    let phase = if error.is_connect() { causes.connect_phase(known) } else { Phase::Answer };
+/// The failure that `broken` tells of.
+pub(super) fn of_broken(broken: &Broken, known: Known<'_>) -> Failure {
+    let causes = Causes::of(broken);
+    let phase = match broken {
+        Broken::Proxy => Phase::Proxy,
+        Broken::Http(error) if error.is_connect() => causes.connect_phase(known),
+        Broken::Http(_) | Broken::Stream => Phase::Answer,
+    };
+    let deadline = matches!(broken, Broken::Http(error) if error.is_timeout());
     Failure {
         phase,
         detail: detail(phase, &causes, known),
-        bytes_may_have_left: known.handed_over && phase == Phase::Answer,
-        deadline: error.is_timeout(),
+        // A proxy that asks who we are has had the request in plain http: whether it went on, it alone knows.
+        bytes_may_have_left: known.course.sent().is_whole() && matches!(phase, Phase::Answer | Phase::Proxy),
+        deadline,
+        sent_whole: known.course.sent().is_whole() && phase == Phase::Answer,
+        cut: known.course.is_answering() && phase == Phase::Answer && !deadline,
     }
 }
 
 fn detail(phase: Phase, causes: &Causes<'_>, known: Known<'_>) -> String {
-    let Known { host, proxy, .. } = known;
+    let Known { host, proxy, course, .. } = known;
     let why = &causes.innermost;
     match (phase, proxy) {
         (Phase::Resolve, _) => causes.resolve.map_or_else(|| why.clone(), ToString::to_string),
+        (Phase::Proxy, Some(proxy)) => format!("the proxy {proxy} does not lead to {host}: {why}"),
         (Phase::Connect, Some(proxy)) => format!("cannot reach {host} through the proxy {proxy}: {why}"),
-        (Phase::Connect, None) => format!("cannot connect to {host}: {why}"),
+        (Phase::Connect | Phase::Proxy, None) => format!("cannot connect to {host}: {why}"),
         (Phase::Clock, _) => format!("TLS with {host}: {why}; but this box's own clock is not synchronised"),
         (Phase::Tls, _) => format!("TLS with {host}: {why}"),
+        (Phase::Write | Phase::Answer | Phase::Credential, _) if course.is_answering() => {
+            format!("the answer from {host} was cut: {why}")
+        }
         (Phase::Write | Phase::Answer | Phase::Credential, _) => format!("no whole answer from {host}: {why}"),
     }
 }
@@ -57,9 +71,13 @@ struct Causes<'a> {
 }
 
 impl<'a> Causes<'a> {
-    fn of(error: &'a reqwest::Error) -> Self {
-        let mut causes = Self { resolve: None, tls: None, io: None, innermost: String::new() };
-        let mut next = error.source();
+    fn of(broken: &'a Broken) -> Self {
+        let mut causes = Self { resolve: None, tls: None, io: None, innermost: broken.to_string() };
+        let mut next = match broken {
+            // Its own words name the URL.
+            Broken::Http(error) => error.source(),
+            Broken::Proxy | Broken::Stream => None,
+        };
         while let Some(cause) = next {
             causes.resolve = causes.resolve.or(cause.downcast_ref());
             causes.tls = causes.tls.or(cause.downcast_ref());
@@ -81,17 +99,32 @@ impl<'a> Causes<'a> {
             _ if self.resolve.is_some() => Phase::Resolve,
             Some(tls) if !known.clock_trusted && is_about_dates(tls) => Phase::Clock,
             Some(_) => Phase::Tls,
-            None if known.encrypted && known.proxy.is_none() && self.ended_after_connect() => Phase::Tls,
+            None if !known.encrypted => Phase::Connect,
+            None if known.proxy.is_some() => self.proxied_phase(),
+            None if self.was_reset() || self.ended() => Phase::Tls,
             None => Phase::Connect,
         }
     }
 
-    /// A connection that was made and then ended: none of these comes of a connect itself.
-    fn ended_after_connect(&self) -> bool {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, UnexpectedEof};
-        self.io.is_some_and(|kind| {
-            [BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, UnexpectedEof].contains(&kind)
-        })
+    /// The proxy's answer to CONNECT that was no yes has no cause of its own; nor has an end in its place.
+    fn proxied_phase(&self) -> Phase {
+        match self.io {
+            None => Phase::Proxy,
+            Some(_) if self.was_reset() => Phase::Proxy,
+            Some(_) if self.ended() => Phase::Tls,
+            Some(_) => Phase::Connect,
+        }
+    }
+
+    /// A connection that was made and then broken: neither comes of a connect itself.
+    fn was_reset(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        self.io.is_some_and(|kind| [BrokenPipe, ConnectionAborted, ConnectionReset].contains(&kind))
+    }
+
+    /// A connection whose other side ended it, or spoke nonsense, in the handshake.
+    fn ended(&self) -> bool {
+        self.io.is_some_and(|kind| [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&kind))
     }
 }
 

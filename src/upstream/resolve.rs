@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::road::Progress;
+use super::progress::Course;
 
 /// How many addresses are remembered, to know a connection's peer by.
 const PEERS_MAX: usize = 16;
@@ -60,9 +60,9 @@ impl Shared {
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let shared = Arc::clone(&self.0);
-        let progress = Progress::current();
+        let course = Course::current();
         Box::pin(async move {
-            let looking = progress.as_ref().map(Progress::resolving);
+            let looking = course.as_ref().map(Course::resolving);
             let found = tokio::net::lookup_host((name.as_str(), 0)).await.map(Vec::from_iter);
             drop(looking);
             let fault = |source| ResolveError { name: name.as_str().to_owned(), source };

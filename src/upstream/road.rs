@@ -2,24 +2,26 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use reqwest::{Client, Response, Url};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, StatusCode, Url};
 use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::answer::{self, Broken};
 use super::phase::{self, Known};
+use super::progress::{Course, Progress};
+use super::proxy::Proxy;
 use super::resolve::Resolver;
 use super::tls::{self, Trust};
-use super::{Context, UpstreamError, parse_url, sockets};
+use super::{Context, UpstreamError, sockets, unsent};
 use crate::clock::Clock;
-use crate::redemption::Answer;
+use crate::redemption::Secret;
 use crate::settings::{Auth, Provider};
 use crate::verdict::{Failure, Outcome, Phase, Reply};
 
@@ -39,7 +41,7 @@ const HTTP2_PINGS_PER_DEADLINE: u32 = 4;
 #[derive(Clone)]
 pub(super) struct Plan {
     tls: ClientConfig,
-    proxy: Option<Url>,
+    proxy: Option<Proxy>,
     timeout: Duration,
     clock: Clock,
 }
@@ -57,7 +59,7 @@ impl Plan {
             None if encrypted => Trust::Platform,
             None => Trust::Nobody,
         };
-        let proxy = provider.proxy.as_deref().map(|url| parse_url("proxy", url)).transpose()?;
+        let proxy = Proxy::of(provider, context)?;
         Ok(Self { tls: tls::config(&trust)?, proxy, timeout: provider.timeout, clock: context.clock.clone() })
     }
 
@@ -72,7 +74,7 @@ impl Plan {
         self.timeout
     }
 
-    fn client(&self, resolver: Resolver) -> Result<Client, UpstreamError> {
+    fn client(&self, resolver: Resolver, password: Option<&Secret>) -> Result<Client, UpstreamError> {
         let ping = self.timeout / HTTP2_PINGS_PER_DEADLINE;
         let mut builder = Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
@@ -90,7 +92,7 @@ impl Plan {
             .http2_keep_alive_interval(ping)
             .http2_keep_alive_timeout(ping);
         if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(client_error)?);
+            builder = builder.proxy(proxy.with(password).map_err(client_error)?);
         }
         builder.build().map_err(client_error)
     }
@@ -120,75 +122,33 @@ impl Post {
     pub(super) fn new(url: Url, mut headers: HeaderMap, body: Bytes, content_type: &'static str) -> Self {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        // Without it any coding is welcome (RFC 9110, section 12.5.3), and some boxes between like to compress.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Self { url, headers, body }
     }
 }
 
-/// Where a POST has come to, noted by those who carry it.
-#[derive(Clone, Default)]
-pub(super) struct Progress(Arc<Notes>);
-
-#[derive(Default)]
-struct Notes {
-    resolving: AtomicBool,
-    handed_over: AtomicBool,
-}
-
-tokio::task_local! {
-    static CURRENT: Progress;
-}
-
-impl Progress {
-    /// That of the POST for which the calling code runs, if it still runs within it.
-    pub(super) fn current() -> Option<Self> {
-        CURRENT.try_with(Clone::clone).ok()
-    }
-
-    /// Notes that a name is being resolved, until what is returned is dropped.
-    pub(super) fn resolving(&self) -> Resolving<'_> {
-        self.0.resolving.store(true, Ordering::Relaxed);
-        Resolving(self)
-    }
-
-    fn is_resolving(&self) -> bool {
-        self.0.resolving.load(Ordering::Relaxed)
-    }
-
-    /// Whether a connection has taken the body. Before, the provider cannot know of the redemption.
-    fn is_handed_over(&self) -> bool {
-        self.0.handed_over.load(Ordering::Relaxed)
-    }
-
-    fn watch(&self, body: Bytes) -> reqwest::Body {
-        let notes = Arc::clone(&self.0);
-        notes.handed_over.store(body.is_empty(), Ordering::Relaxed);
-        reqwest::Body::wrap(Full::new(body).inspect_frame(move |_| notes.handed_over.store(true, Ordering::Relaxed)))
-    }
-}
-
-/// While it lives, a name is being resolved.
-pub(super) struct Resolving<'a>(&'a Progress);
-
-impl Drop for Resolving<'_> {
-    fn drop(&mut self) {
-        self.0.0.resolving.store(false, Ordering::Relaxed);
-    }
+/// A client and the proxy's password that it was made with.
+struct Made {
+    client: Client,
+    password: Option<Secret>,
 }
 
 /// A pool of connections with its own resolver.
 pub(super) struct Road {
     plan: Plan,
     resolver: Resolver,
-    client: Mutex<Client>,
+    made: Mutex<Made>,
     /// Counts the changes of the network.
     network: watch::Sender<u64>,
 }
 
 impl Road {
+    /// Reads no secret: the proxy's password is looked at by each POST.
     pub(super) fn new(plan: Plan) -> Result<Self, UpstreamError> {
         let resolver = Resolver::default();
-        let client = Mutex::new(plan.client(resolver.clone())?);
-        Ok(Self { plan, resolver, client, network: watch::Sender::new(0) })
+        let made = Mutex::new(Made { client: plan.client(resolver.clone(), None)?, password: None });
+        Ok(Self { plan, resolver, made, network: watch::Sender::new(0) })
     }
 
     /// What is still on its way to a connection sets out anew, instead of waiting for one that was begun in another
@@ -199,17 +159,35 @@ impl Road {
 
     /// Leaves every connection: those in use end with their attempt.
     pub(super) fn drop_pool(&self) {
-        match self.plan.client(self.resolver.clone()) {
-            Ok(client) => *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client,
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.plan.client(self.resolver.clone(), made.password.as_ref()) {
+            Ok(client) => made.client = client,
             Err(error) => tracing::warn!(%error, "old connections could not be dropped"),
         }
     }
 
-    /// Posts once, until `deadline` at the latest.
-    pub(super) async fn post(&self, post: Post, deadline: Instant) -> Outcome {
+    /// The client to send with now: another one once the proxy's password has changed.
+    fn client(&self) -> Result<Client, String> {
+        let password = self.plan.proxy.as_ref().and_then(Proxy::password).transpose()?;
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.password != password {
+            let client = self.plan.client(self.resolver.clone(), password.as_ref());
+            *made = Made { client: client.map_err(|error| error.to_string())?, password };
+        }
+        Ok(made.client.clone())
+    }
+
+    /// Posts once, until `deadline` at the latest; `progress` tells meanwhile how much was sent.
+    pub(super) async fn post(&self, post: Post, deadline: Instant, progress: &Progress) -> Outcome {
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(why) => return Outcome::Failed(unsent(Phase::Proxy, why)),
+        };
         let mut network = self.network.subscribe();
         loop {
-            match self.try_to_post(post.clone(), deadline, &mut network).await {
+            let course = Course::of(progress);
+            let going = Going { client: &client, post: post.clone(), deadline, course: &course };
+            match self.try_to_post(going, &mut network).await {
                 Some(Ok(reply)) => return Outcome::Answered(reply),
                 Some(Err(failure)) => {
                     if !failure.bytes_may_have_left {
@@ -225,67 +203,81 @@ impl Road {
     /// `None`: the network changed before anything was handed to a connection.
     async fn try_to_post(
         &self,
-        post: Post,
-        deadline: Instant,
+        going: Going<'_>,
         network: &mut watch::Receiver<u64>,
     ) -> Option<Result<Reply, Failure>> {
-        let progress = Progress::default();
+        let Going { client, post, deadline, course } = going;
         let url = post.url.clone();
-        let mut sending = pin!(CURRENT.scope(progress.clone(), self.send(post, &progress)));
+        let mut sending = pin!(course.carry(self.send(client, post, course)));
         loop {
             tokio::select! {
                 biased;
-                ended = &mut sending => return Some(ended.map_err(|error| self.failure(&error, &url, &progress))),
+                ended = &mut sending => return Some(ended.map_err(|broken| self.failure(&broken, &url, course))),
                 // The sockets are looked at while the attempt still holds them.
-                () = tokio::time::sleep_until(deadline) => return Some(Err(self.overdue(&url, &progress))),
-                Ok(()) = network.changed() => if !progress.is_handed_over() { return None },
+                () = tokio::time::sleep_until(deadline) => return Some(Err(self.overdue(&url, course))),
+                Ok(()) = network.changed() => if !course.sent().is_whole() { return None },
             }
         }
     }
 
-    async fn send(&self, post: Post, progress: &Progress) -> reqwest::Result<Reply> {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let body = progress.watch(post.body);
-        let response = client.post(post.url).headers(post.headers).body(body).send().await?;
-        read(response).await
+    async fn send(&self, client: &Client, post: Post, course: &Course) -> Result<Reply, Broken> {
+        let Post { url, headers, body } = post;
+        let is_plain = url.scheme() == "http";
+        let response = client.post(url).headers(headers).body(watched(body, course.sent())).send().await?;
+        if is_plain && self.plan.proxy.is_some() && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            return Err(Broken::Proxy);
+        }
+        course.note_answering();
+        answer::read(response).await
     }
 
-    fn failure(&self, error: &reqwest::Error, url: &Url, progress: &Progress) -> Failure {
-        let proxy = self.plan.proxy.as_ref().map(authority);
+    fn failure(&self, broken: &Broken, url: &Url, course: &Course) -> Failure {
+        let proxy = self.plan.proxy.as_ref().map(|proxy| authority(&proxy.url));
         let known = Known {
             host: &authority(url),
             proxy: proxy.as_deref(),
             encrypted: url.scheme() == "https",
-            handed_over: progress.is_handed_over(),
+            course,
             clock_trusted: self.plan.clock.stamp().trusted,
         };
-        phase::of_error(error, known)
+        phase::of_broken(broken, known)
     }
 
-    fn overdue(&self, url: &Url, progress: &Progress) -> Failure {
-        let handed_over = progress.is_handed_over();
-        let phase = self.overdue_phase(url, progress);
+    fn overdue(&self, url: &Url, course: &Course) -> Failure {
+        let sent_whole = course.sent().is_whole();
+        let phase = self.overdue_phase(url, course);
         let host = authority(url);
         let detail = match phase {
             Phase::Resolve => format!("{host}: its name was not resolved within the deadline"),
             Phase::Write => format!("{host} did not acknowledge the request within the deadline"),
             Phase::Tls => format!("{host}: the TLS handshake did not end within the deadline"),
             Phase::Connect => match &self.plan.proxy {
-                Some(proxy) => format!("no way to {host} through the proxy {} within the deadline", authority(proxy)),
+                Some(proxy) => {
+                    format!("no way to {host} through the proxy {} within the deadline", authority(&proxy.url))
+                }
                 None => format!("no connection to {host} within the deadline"),
             },
-            Phase::Answer | Phase::Clock | Phase::Credential => format!("no whole answer from {host} in time"),
+            Phase::Answer | Phase::Clock | Phase::Credential | Phase::Proxy => {
+                format!("no whole answer from {host} in time")
+            }
         };
-        Failure { phase, detail, bytes_may_have_left: handed_over, deadline: true }
+        Failure {
+            phase,
+            detail,
+            bytes_may_have_left: sent_whole,
+            deadline: true,
+            sent_whole: sent_whole && phase == Phase::Answer,
+            cut: false,
+        }
     }
 
-    fn overdue_phase(&self, url: &Url, progress: &Progress) -> Phase {
-        if progress.is_resolving() {
+    fn overdue_phase(&self, url: &Url, course: &Course) -> Phase {
+        if course.is_resolving() {
             return Phase::Resolve;
         }
         let standing = sockets::standing(&self.peers(url));
-        match progress.is_handed_over() {
-            true if standing.unacknowledged => Phase::Write,
+        match course.sent().is_whole() {
+            true if standing.unacknowledged && !course.is_answering() => Phase::Write,
             true => Phase::Answer,
             false if standing.connecting || self.plan.proxy.is_some() || url.scheme() != "https" => Phase::Connect,
             false => Phase::Tls,
@@ -294,7 +286,7 @@ impl Road {
 
     /// The addresses to which this road's connections lead.
     fn peers(&self, url: &Url) -> Vec<SocketAddr> {
-        let next = self.plan.proxy.as_ref().unwrap_or(url);
+        let next = self.plan.proxy.as_ref().map_or(url, |proxy| &proxy.url);
         let port = next.port_or_known_default().unwrap_or(0);
         let host = next.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let addresses = host.parse::<IpAddr>().map_or_else(|_| self.resolver.peers(), |ip| vec![ip]);
@@ -302,33 +294,26 @@ impl Road {
     }
 }
 
+/// One try of a POST.
+struct Going<'a> {
+    client: &'a Client,
+    post: Post,
+    deadline: Instant,
+    course: &'a Course,
+}
+
+/// `body`, which notes in `sent` that a connection has taken it. Before, the provider cannot know of the redemption.
+fn watched(body: Bytes, sent: &Progress) -> reqwest::Body {
+    if body.is_empty() {
+        sent.note_whole();
+    }
+    let sent = sent.clone();
+    // The whole body is one frame.
+    reqwest::Body::wrap(Full::new(body).inspect_frame(move |_| sent.note_whole()))
+}
+
 /// Host and port: what a person knows a URL by, without what may be secret in it.
-fn authority(url: &Url) -> String {
+pub(super) fn authority(url: &Url) -> String {
     let port = url.port_or_known_default().unwrap_or(0);
     format!("{}:{port}", url.host_str().unwrap_or_default())
-}
-
-async fn read(mut response: Response) -> reqwest::Result<Reply> {
-    let headers = response.headers().clone();
-    let status = response.status().as_u16();
-    let mut body = BytesMut::new();
-    let mut truncated = false;
-    while !truncated && let Some(chunk) = response.chunk().await? {
-        let room = Answer::BODY_BYTES_MAX - body.len();
-        truncated = chunk.len() > room;
-        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-    }
-    Ok(Reply {
-        answer: Answer { status, content_type: text(&headers, &CONTENT_TYPE), body: body.freeze() },
-        truncated,
-        retry_after: text(&headers, &RETRY_AFTER),
-        date: text(&headers, &DATE),
-        www_authenticate: text(&headers, &WWW_AUTHENTICATE),
-    })
-}
-
-/// A header's values, one after the other as if they had come in one.
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    (!values.is_empty()).then(|| values.join(", "))
 }

@@ -8,6 +8,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use tokio::time::Instant;
 
 use super::credential::{TokenFile, bearer};
+use super::progress::Progress;
 use super::road::{Plan, Post, Road};
 use super::secret::SecretFile;
 use super::{Context, UpstreamError, parse_url};
@@ -42,7 +43,7 @@ impl Webhook {
             headers.insert(AUTHORIZATION, token.current().and_then(|token| bearer(&token))?);
         }
         let deadline = Instant::now() + self.timeout;
-        match self.road.post(Post::json(self.url.clone(), headers, body), deadline).await {
+        match self.road.post(Post::json(self.url.clone(), headers, body), deadline, &Progress::default()).await {
             Outcome::Answered(reply) if (200..300).contains(&reply.answer.status) => Ok(()),
             Outcome::Answered(reply) => Err(format!("HTTP {}", reply.answer.status)),
             Outcome::Failed(failure) => Err(failure.detail),

@@ -46,11 +46,11 @@ fn fill(gateway: &Gateway, rows: usize) {
         max_outage: Duration::MAX,
         ..Offline::default()
     };
-    let around = Surroundings { stamp: Clock::system().stamp(), offline: &offline, lane: &|_| LaneNow::default() };
+    let around = Surroundings::new(Clock::system().stamp(), &offline, &|_| LaneNow::down());
     let op = |n: usize| {
         let request = redeemd::contract::parse(Order::new(&format!("ROW-{n}")).body().into_bytes().into()).unwrap();
         let new = NewRedemption { till: "anonymous".to_owned(), key: None, lane: "main".to_owned(), request };
-        Op::Accept { new: Box::new(new), reusable: false }
+        Op::accept(new)
     };
     for batch in (0..rows).collect::<Vec<_>>().chunks(2_000) {
         let ops: Vec<_> = batch.iter().map(|n| op(*n)).collect();

@@ -9,8 +9,9 @@ use crate::oracle::Ledger;
 const LONG_ENOUGH: Duration = Duration::from_millis(2500);
 
 fn send(till: &Till, code: &str) -> Result<Reply, String> {
-    let body =
-        format!(r#"{{"reward_code":"{code}","business_refrence":"B","branch_id":"7","date":"d","timestamp":"t"}}"#);
+    let body = format!(
+        r#"{{"reward_code":"{code}","business_refrence":"B","branch_id":"7","date":"2026-11-23 10:00:00","timestamp":"t"}}"#
+    );
     till.try_send("POST", "/redeem", &[], body.as_bytes())
 }
 

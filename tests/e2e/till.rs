@@ -168,12 +168,16 @@ mod t5 {
         let gateway = two_tills(&provider);
         let long = format!("{{\"reward_code\":\"{}\",{GOOD}}}", "x".repeat(257));
         let huge = format!("{{\"reward_code\":\"A\",\"pad\":\"{}\",{GOOD}}}", "x".repeat(200_000));
-        let table: [(&str, &[u8], u16, &str); 13] = [
+        let table: [(&str, &[u8], u16, &str); 17] = [
             ("malformed", b"{\"reward_code\":", 400, ""),
             ("an array", b"[]", 400, ""),
             ("duplicate keys", &with("\"reward_code\":\"A\",\"reward_code\":\"B\""), 400, "reward_code"),
             ("missing", &with("\"x\":\"y\""), 400, "reward_code"),
             ("empty", &with("\"reward_code\":\"\""), 400, "reward_code"),
+            ("blank", &with("\"reward_code\":\" \\u00a0\""), 400, "reward_code"),
+            ("nothing to see", &with("\"reward_code\":\"\\u200f\\u200b\""), 400, "reward_code"),
+            ("half a character", &with("\"reward_code\":\"A\\ud800\""), 400, "reward_code"),
+            ("a twin", &with("\"reward_code\":\"A\",\"Reward_Code\":\"B\""), 400, "reward_code"),
             ("a number", &with("\"reward_code\":7"), 400, "reward_code"),
             ("null", &with("\"reward_code\":null"), 400, "reward_code"),
             ("a control character", &with("\"reward_code\":\"a\\u0000b\""), 400, "reward_code"),
@@ -193,6 +197,19 @@ mod t5 {
         assert_eq!(reply.status, 415, "{reply:?}");
         reply.refusal();
         assert_eq!((gateway.counts().accepted, provider.requests().len()), (0, 0));
+    }
+
+    #[test]
+    fn what_the_gateway_need_not_read_is_forwarded_as_it_came() {
+        let provider = Provider::start();
+        let gateway = two_tills(&provider);
+        for (n, further) in [r#""x":1e400"#, r#""x":"\ud800""#, r#""x":[-1E+999,"\udc00"]"#].into_iter().enumerate() {
+            let body = with(&format!("\"reward_code\":\"ODD-{n}\",{further}"));
+            let reply = gateway.till("till-1").send("POST", "/redeem", &[], &body);
+            assert_eq!(reply.status, 200, "{further}: {reply:?}");
+            let sent = provider.requests_for(&format!("ODD-{n}"));
+            assert_eq!(sent[0].body.as_deref().map(str::as_bytes), Some(&body[..]), "{further}");
+        }
     }
 
     fn with(fields: &str) -> Vec<u8> {

@@ -6,11 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use redeemd::clock::Clock;
 use redeemd::intake::{self, Intake};
+use redeemd::link::Cause;
 use redeemd::listen::{Bounds, Socket, serve};
 use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue};
 use redeemd::redemption::Answer;
 use redeemd::settings::{self, Settings};
-use redeemd::store::{Claimed, Ended, Store};
+use redeemd::store::{About, Claimed, Ended, Store};
+use redeemd::trust::{Evidence, Trust};
 use redeemd::verdict::{Outcome, Reply};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -72,7 +74,15 @@ fn checked(body: &[u8]) -> Option<Outcome> {
     }
     let body = if text.contains("portal") { "<html>" } else { r#"{"data":{"value":5},"errors":[]}"# };
     let answer = Answer { body: Bytes::from_static(body.as_bytes()), ..Answer::success() };
-    let reply = Reply { answer, truncated: false, retry_after: None, date: None, www_authenticate: None };
+    let reply = Reply {
+        answer,
+        truncated: false,
+        content_encoding: None,
+        framed: true,
+        retry_after: None,
+        date: None,
+        www_authenticate: None,
+    };
     Some(Outcome::Answered(reply))
 }
 
@@ -86,7 +96,7 @@ impl Shop {
         let queue =
             Queue::start(store, Clock::manual(1_800_000_000_000, true), settings.offline.clone()).expect("threads");
         let provider = settings.providers[0].clone();
-        let (lane, mailboxes) = Lane::new(LaneSettings { provider, forward: settings.forward.clone() });
+        let (lane, mailboxes) = Lane::new(LaneSettings::of(&provider, &settings));
         queue.set_lanes(vec![Arc::clone(&lane)]).await.expect("a lane");
         let intake =
             Intake::new(&settings, queue.clone(), |_: &str, body: Bytes| std::future::ready(checked(&body)), None);
@@ -99,14 +109,19 @@ impl Shop {
         Self { folder, addr, queue, intake, lane, mailboxes, _stop: stop, _listener: tasks }
     }
 
+    fn gate(&self) -> Gate {
+        Gate::up(Evidence::new(self.lane.settings().terms()))
+    }
+
     /// The line is up from now on.
     fn up(&self) {
-        self.lane.set_gate(Gate { up: true, ..Gate::default() });
+        self.lane.set_gate(self.gate());
     }
 
     /// The line is down from now on.
     fn down(&self) {
-        self.lane.set_gate(Gate { outage: Some((Instant::now(), Duration::ZERO)), ..Gate::default() });
+        let (trust, outage) = (Trust::AtOnce { tenth: false }, (Instant::now(), Duration::ZERO, true));
+        self.lane.set_gate(Gate { ask: false, trust, cause: Some(Cause::Connect), outage, ..self.gate() });
     }
 
     async fn connect(&self) -> TcpStream {
@@ -129,7 +144,7 @@ impl Shop {
     }
 
     async fn settle(&self, row: &Claimed, ended: Ended) {
-        assert!(self.queue.settle(row.seq, row.attempt, ended).await.expect("settled").applied);
+        assert!(self.queue.settle(row.seq, row.attempt, ended, About::default()).await.expect("settled").applied);
     }
 }
 
@@ -151,7 +166,7 @@ fn request(method: &str, path: &str, till: &str, extra: &str, body: &str) -> Str
 fn refusal() -> Ended {
     let body = Bytes::from_static(br#"{"message":"Reward has expired"}"#);
     let answer = Answer { status: 400, content_type: Some("text/json".to_owned()), body };
-    Ended::Declined { answer, already_used: false }
+    Ended::Declined { answer, already_used: false, strong: true }
 }
 
 /// One answer as it came.
@@ -256,7 +271,7 @@ async fn an_attempt_that_ends_or_lasts_too_long_is_an_acceptance() {
     let mut till = shop.connect().await;
     till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
     let row = shop.attempt().await;
-    shop.queue.settle(row.seq, row.attempt, Ended::Unclear).await.expect("settled");
+    shop.queue.settle(row.seq, row.attempt, Ended::Unclear, About::default()).await.expect("settled");
     Told(answer(&mut till).await).is("200", Some("pending"), "{}");
     shop.intake.reload(&settings(&shop.folder, "50ms"));
     shop.redeems("till-1", "2").await.is("200", Some("pending"), "{}");

@@ -39,8 +39,8 @@ pub(crate) fn write(to: &Path) {
 }
 
 fn keyed(code: &str) -> Op {
-    let Op::Accept { new, reusable } = workload::accept(code) else { panic!() };
+    let Op::Accept { new, rules } = workload::accept(code) else { panic!() };
     let mut request = new.request.clone();
     request.body = format!("{{\"reward_code\":\"{code}\"}}").into();
-    Op::Accept { new: Box::new(NewRedemption { key: Some(code.to_owned()), request, ..*new }), reusable }
+    Op::Accept { new: Box::new(NewRedemption { key: Some(code.to_owned()), request, ..*new }), rules }
 }

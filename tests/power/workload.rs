@@ -12,7 +12,7 @@ use redeemd::clock::Stamp;
 use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Request, RewardCode, Seq, State};
 use redeemd::settings::Offline;
-use redeemd::store::{Checkpointer, Claim, Decision, Done, Ended, FILE, NewRedemption, Op, Store, Surroundings};
+use redeemd::store::{Retention, Checkpointer, Claim, Decision, Done, Ended, FILE, NewRedemption, Op, Store, Surroundings};
 
 pub(crate) const NOW_MS: i64 = 1_800_000_000_000;
 pub(crate) const LOG: &str = "redeemd.db-wal";
@@ -39,14 +39,20 @@ pub(crate) fn accept(code: &str) -> Op {
         body: body.into(),
     };
     let new = NewRedemption { till: "till-1".to_owned(), key: None, lane: "retm".to_owned(), request };
-    Op::Accept { new: Box::new(new), reusable: false }
+    Op::accept(new)
 }
 
 pub(crate) fn run(store: &mut Store, ops: &[Op], up: bool) -> Vec<Done> {
+    run_after(store, ops, up, Duration::ZERO)
+}
+
+/// As [`run`], so long after everything else.
+fn run_after(store: &mut Store, ops: &[Op], up: bool, since_boot: Duration) -> Vec<Done> {
     let offline = offline();
-    let now = LaneNow { up, hopeful: false, pending: 0, outage: Duration::ZERO };
-    let around =
-        Surroundings { stamp: Stamp { unix_ms: NOW_MS, trusted: true }, offline: &offline, lane: &move |_| now };
+    let now = if up { LaneNow::default() } else { LaneNow::down() };
+    let lane = move |_: &str| now;
+    let stamp = Stamp { unix_ms: NOW_MS + i64::try_from(since_boot.as_millis()).unwrap(), trusted: true };
+    let around = Surroundings { since_boot, ..Surroundings::new(stamp, &offline, &lane) };
     store.run(ops, &around).into_iter().map(Result::unwrap).collect()
 }
 
@@ -139,10 +145,10 @@ impl Life {
             let row = self.rows.get_mut(id).unwrap();
             let (ended, state) = match n % 4 {
                 0 | 1 => (Ended::Confirmed(Answer::success()), State::Confirmed),
-                2 => (Ended::Declined { answer: refusal.clone(), already_used: false }, State::Declined),
+                2 => (Ended::Declined { answer: refusal.clone(), already_used: false, strong: true }, State::Declined),
                 _ => (Ended::Unclear, State::Pending),
             };
-            ops.push(Op::Settle { seq: row.seq, attempt: row.attempt, ended, show: false });
+            ops.push(Op::settle(row.seq, row.attempt, ended, false));
             (row.state, row.in_flight) = (state, false);
         }
         run(self.store(), &ops, false);
@@ -171,7 +177,8 @@ impl Life {
 
     fn prune(&mut self) {
         let newest = self.rows.values().map(|row| row.seq).max().unwrap();
-        run(self.store(), &[Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) }], false);
+        let retention = Retention { settled: Duration::ZERO, codes: Duration::from_secs(86_400) };
+        run_after(self.store(), &[Op::Prune { retention, after: Seq(0) }], false, Duration::from_secs(3600));
         self.rows.retain(|_, row| row.seq == newest || matches!(row.state, State::Pending | State::Parked));
     }
 

@@ -39,6 +39,16 @@ box_rootfs() {
 box_start() {
     rm -rf "$box"
     cp -a "$rig/rootfs" "$box"
+    box_boot
+}
+
+# Off in order, and on again.
+box_reboot() {
+    box_stop
+    box_boot
+}
+
+box_boot() {
     # The box gets a pure control group tree in a mount namespace of its own; this machine's mounts stay as they are.
     # shellcheck disable=SC2016 # The inner shell expands.
     setsid unshare --mount --propagation private bash -c '

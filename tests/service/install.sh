@@ -7,7 +7,13 @@ ok 'it says what to do next' has "$(cat "$box/root/apt.log")" 'systemctl start r
 ok 'the service is enabled' is "$(in_box systemctl is-enabled redeemd.service redeemd.socket | sort -u)" enabled
 ok 'nothing runs before the engineer starts it' is "$(unit ActiveState) $(unit ActiveState redeemd.socket)" 'inactive inactive'
 ok 'its user cannot log in' has "$(in_box getent passwd redeemd)" nologin
-ok 'the shipped settings pass the check' in_box redeemd check
+check=$(in_box redeemd check 2>&1)
+ok 'the shipped settings are refused until the provider is named' has "$check" 'put in the service id'
+ok 'the check looks as the service user and says so' has "$check" 'looked at as the user redeemd'
 ok 'the units verify clean' is "$(in_box systemd-analyze verify --man=no redeemd.service redeemd.socket 2>&1 | grep redeemd)" ''
-ok 'the exposure is at most 1.5' in_box sh -c 'systemd-analyze security --threshold=15 --no-pager redeemd.service >/dev/null'
+ok 'the exposure is at most 1.6' in_box sh -c 'systemd-analyze security --threshold=16 --no-pager redeemd.service >/dev/null'
+ok 'the box comes back after a reboot, unconfigured' box_reboot
+ok 'the service does not serve the example provider' is "$(unit ExecMainStatus) $(unit ActiveState)" '78 failed'
+ok 'and no till is told that its redemption was taken' is "$(till unconfigured | cut -c 1-3)" 000
+ok 'nothing was written' no test -e "$box/var/lib/redeemd/redeemd.db"
 ok 'purge without a state deletes without asking' in_box sh -c 'apt-get purge -y redeemd >/dev/null 2>&1 && ! test -e /etc/redeemd'

@@ -2,6 +2,11 @@
 # remove: and purge, with redemptions pending and without.
 
 pending=$(status .counts.pending)
+in_box systemctl stop redeemd.socket redeemd.service
+ok 'a stopped one is removed' in_box sh -c 'apt-get remove -y redeemd >/root/remove.log 2>&1'
+ok 'and its books were read without it' has "$(cat "$box/root/remove.log")" "not yet sent: $pending"
+ok 'installed again it stays stopped' in_box sh -c 'apt-get install -y /root/newer.deb >/dev/null 2>&1 && ! systemctl is-active --quiet redeemd'
+in_box systemctl start redeemd
 ok 'remove succeeds' in_box sh -c 'apt-get remove -y redeemd >/root/remove.log 2>&1'
 ok 'it says what stays unsent' has "$(cat "$box/root/remove.log")" "not yet sent: $pending"
 ok 'the redemptions stay' test -s "$box/var/lib/redeemd/redeemd.db"
@@ -12,7 +17,7 @@ ok 'nothing was deleted' test -s "$box/var/lib/redeemd/redeemd.db" -a -d "$box/e
 
 line up
 ok 'installed again it starts' in_box sh -c 'apt-get install -y /root/newer.deb >/dev/null 2>&1 && systemctl is-active --quiet redeemd'
-ok 'with the settings that it had' has "$(in_box cat /etc/redeemd/redeemd.toml)" 'credential = "retm"'
+ok 'with the settings that it had' has "$(in_box cat /etc/redeemd/conf.d/provider.toml)" 'credential = "retm"'
 ok 'and sends what was pending' within 30 is_status .counts.pending 0
 ok 'every redemption was taken once' is "$(status '.counts | .declined + .parked + .voided')" 0
 ok 'with nothing pending purge succeeds' in_box sh -c 'apt-get purge -y redeemd >/root/purge.log 2>&1'

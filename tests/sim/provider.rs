@@ -11,6 +11,7 @@ use redeemd::forwarder::Road;
 use redeemd::link::Dice;
 use redeemd::redemption::Answer;
 use redeemd::store::Claimed;
+use redeemd::trust::Progress;
 use redeemd::verdict::{Failure, Outcome, Phase, Reply};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
@@ -232,11 +233,26 @@ fn refusal(message: &str) -> Value {
 fn reply(status: u16, body: &Value, retry_after_s: Option<u64>) -> Reply {
     let answer = Answer { status, content_type: Some("application/json".to_owned()), body: body.to_string().into() };
     let retry_after = retry_after_s.map(|seconds| seconds.to_string());
-    Reply { answer, truncated: false, retry_after, date: None, www_authenticate: None }
+    Reply {
+        answer,
+        truncated: false,
+        retry_after,
+        date: None,
+        www_authenticate: None,
+        content_encoding: None,
+        framed: true,
+    }
 }
 
 fn failed(phase: Phase, bytes_may_have_left: bool, deadline: bool) -> Outcome {
-    Outcome::Failed(Failure { phase, detail: "simulated".to_owned(), bytes_may_have_left, deadline })
+    Outcome::Failed(Failure {
+        phase,
+        detail: "simulated".to_owned(),
+        bytes_may_have_left,
+        deadline,
+        sent_whole: bytes_may_have_left,
+        cut: false,
+    })
 }
 
 impl Provider {
@@ -421,7 +437,8 @@ impl Provider {
 }
 
 impl Road for Provider {
-    async fn redeem(&self, row: &Claimed) -> Outcome {
+    async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
+        progress.note_whole();
         let credential = *self.0.credential.borrow();
         self.0.sent_with.store(credential, Ordering::Relaxed);
         let attempt = Attempt { key: row.id.to_string(), body: row.body.clone(), credential };
@@ -429,6 +446,10 @@ impl Road for Provider {
     }
 
     async fn check(&self, _body: Bytes) -> Option<Outcome> {
+        None
+    }
+
+    async fn canary(&self, _progress: &Progress) -> Option<Outcome> {
         None
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use redeemd::limits::LaneNow;
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{Acted, Counts, Decision, Done, Ended, FILE, Op, VoidOutcome};
 
@@ -30,6 +31,7 @@ struct Row {
     in_flight: bool,
     uncertain: bool,
     provider_only: bool,
+    trusted: bool,
     attempt: u32,
 }
 
@@ -57,13 +59,30 @@ impl Model {
         self.rows.iter().nth(at).map(|(seq, row)| (*seq, row.clone()))
     }
 
+    fn of(&self, code: u8) -> impl Iterator<Item = &Row> {
+        self.rows.values().filter(move |row| row.code == code)
+    }
+
     fn holds(&self, code: u8, up: bool) -> bool {
-        self.rows.values().filter(|row| row.code == code).any(|row| match row.state {
+        self.of(code).any(|row| match row.state {
             State::Pending | State::Parked => true,
-            State::Voided => row.uncertain,
-            State::Confirmed => !up,
-            State::Declined => false,
+            State::Voided => row.uncertain || (row.trusted && !up),
+            State::Confirmed | State::Declined => !up,
         })
+    }
+
+    fn is_obstacle(row: &Row) -> bool {
+        match row.state {
+            State::Pending | State::Parked | State::Confirmed => true,
+            State::Voided => row.uncertain,
+            State::Declined => false,
+        }
+    }
+
+    /// Somebody else's redemption that the provider took.
+    fn explained(&self, seq: Seq, row: &Row) -> bool {
+        let others = self.rows.iter().filter(|(other, one)| **other != seq && one.code == row.code);
+        row.provider_only && others.into_iter().any(|(_, one)| one.state == State::Confirmed)
     }
 
     fn count(&self, state: State) -> u64 {
@@ -88,7 +107,7 @@ fn check(world: &mut World, model: &Model) {
 }
 
 fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)) {
-    world.lane.up = up;
+    world.lane = if up { LaneNow::default() } else { LaneNow::down() };
     let decision = world.decide(new(&format!("till-{till}"), &format!("C{code}")));
     let repeat = model.rows.values().rev().find(|row| row.till == till && row.code == code);
     let repeat = repeat.filter(|row| !(row.state == State::Voided && row.provider_only));
@@ -97,16 +116,21 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
             assert_eq!(Some((&taken.id, State::Pending)), repeat.map(|r| (&r.id, r.state)));
         }
         Decision::Settled(row) => assert_eq!(Some((&row.id, row.state)), repeat.map(|r| (&r.id, r.state))),
-        Decision::Used(_) => assert!(repeat.is_none() && model.holds(code, up)),
+        Decision::Used(_) | Decision::RefusedBefore(_) => assert!(repeat.is_none() && model.holds(code, up)),
         Decision::Taken(taken) => {
             assert!(repeat.is_none() && !model.holds(code, up));
             let (id, provider_only) = (taken.id, taken.provider_only);
-            let (in_flight, attempt) = (up, u32::from(up));
-            let row =
-                Row { id, till, code, state: State::Pending, in_flight, uncertain: false, provider_only, attempt };
+            let (in_flight, attempt, trusted) = (up, u32::from(up), !up);
+            assert_eq!(taken.trusted, trusted);
+            let (state, uncertain) = (State::Pending, false);
+            let row = Row { id, till, code, state, in_flight, uncertain, provider_only, trusted, attempt };
             model.rows.insert(taken.seq, row);
         }
-        Decision::KeyReused | Decision::Limited(_) => panic!("{decision:?}"),
+        Decision::KeyReused
+        | Decision::Gone(_)
+        | Decision::Limited(_)
+        | Decision::BadDate
+        | Decision::Held => panic!("{decision:?}"),
     }
 }
 
@@ -116,6 +140,7 @@ fn settle(world: &mut World, model: &mut Model, which: usize, how: u8) {
     let settled = world.settle(seq, row.attempt, ended[usize::from(how)].clone());
     let applies = row.state == State::Pending && row.in_flight;
     assert_eq!(settled.applied, applies);
+    let explained = model.explained(seq, &row);
     let row = model.rows.get_mut(&seq).unwrap();
     if !applies {
         return;
@@ -123,8 +148,9 @@ fn settle(world: &mut World, model: &mut Model, which: usize, how: u8) {
     row.in_flight = false;
     (row.state, row.uncertain) = match how {
         0 => (State::Confirmed, row.uncertain),
-        2 if row.uncertain && !row.provider_only => (State::Confirmed, true),
-        1 | 2 => (State::Declined, false),
+        2 if row.uncertain && !explained => (State::Confirmed, true),
+        1 if row.uncertain => (State::Pending, true),
+        1 | 2 => (State::Declined, row.uncertain),
         3 => (State::Parked, true),
         4 => (State::Pending, row.uncertain),
         _ => (State::Pending, true),
@@ -137,8 +163,9 @@ fn claim(world: &mut World, model: &mut Model) {
     let due = model.rows.iter().filter(|(_, row)| row.state == State::Pending && !row.in_flight).map(|(seq, _)| *seq);
     assert_eq!(claimed.iter().map(|row| row.seq).collect::<Vec<_>>(), due.collect::<Vec<_>>());
     for one in claimed {
+        let ours = { let row = &model.rows[&one.seq]; row.uncertain && !model.explained(one.seq, row) };
         let row = model.rows.get_mut(&one.seq).unwrap();
-        assert_eq!(one.used_is_ours, row.uncertain && !row.provider_only);
+        assert_eq!(one.used_is_ours, ours);
         (row.in_flight, row.attempt) = (true, one.attempt);
     }
 }
@@ -157,7 +184,9 @@ fn void(world: &mut World, model: &mut Model, which: usize, by_till: bool) {
             panic!()
         };
         let voided = open || row.state == State::Parked;
-        assert_eq!(matches!(acted, Acted::Done(_)), voided);
+        // A decline after the fact is closed as lost and stays one.
+        let closed = row.state == State::Declined && row.trusted;
+        assert_eq!(matches!(acted, Acted::Done(_)), voided || closed);
         voided
     };
     if voided {
@@ -167,9 +196,8 @@ fn void(world: &mut World, model: &mut Model, which: usize, by_till: bool) {
 
 fn retry(world: &mut World, model: &mut Model, which: usize) {
     let Some((seq, row)) = model.nth(which) else { return };
-    let others =
-        Model { rows: model.rows.iter().filter(|(other, _)| **other != seq).map(|(s, r)| (*s, r.clone())).collect() };
-    let may = matches!(row.state, State::Declined | State::Parked) && !others.holds(row.code, false);
+    let mut others = model.rows.iter().filter(|(other, one)| **other != seq && one.code == row.code);
+    let may = matches!(row.state, State::Declined | State::Parked) && !others.any(|(_, one)| Model::is_obstacle(one));
     assert_eq!(matches!(world.retry(&row.id), Acted::Done(_)), may, "{row:?}");
     if may {
         let row = model.rows.get_mut(&seq).unwrap();
@@ -247,7 +275,7 @@ fn a_recount_in_slices_is_exact_whatever_happens_between_them() {
         for row in claimed.iter().step_by(3) {
             world.settle(row.seq, row.attempt, confirmed());
         }
-        world.one(Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) });
+        world.prune();
         world.take("till-2", &format!("NEW-{slices}"));
         world.one(Op::Unclaim(claimed.iter().map(|row| (row.seq, row.attempt)).collect()));
     }
@@ -273,14 +301,14 @@ fn the_totals_outlive_pruned_rows_of_every_state_and_a_restart() {
     for code in ["DECLINED-1", "DECLINED-2"] {
         world.settled("till-1", code, declined("no"));
     }
-    world.lane.up = false;
+    world.lane = LaneNow::down();
     for code in ["VOIDED-1", "VOIDED-2", "VOIDED-3"] {
         let id = world.take("till-1", code).id;
         world.one(Op::VoidByTill { id, till: "till-1".to_owned(), withdrawn: false });
     }
     world.take("till-1", "NEWEST");
     let before = world.counts();
-    let pruned = world.one(Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) });
+    let pruned = Done::Pruned(world.prune());
     assert!(matches!(pruned, Done::Pruned(pruned) if pruned.rows == 6), "{pruned:?}");
     for _ in 0..2 {
         let Done::Recounted(recounted) = world.one(Op::Recount { begin: true }) else { panic!() };

@@ -1,5 +1,6 @@
 //! The state directory: one daemon, first starts, copies, versions.
 
+use redeemd::message::Language;
 use redeemd::redemption::State;
 use redeemd::store::{Checkpointer, Ended, FILE, Found, Store, StoreError, Trouble};
 use rusqlite::Connection;
@@ -219,7 +220,7 @@ fn a_bit_flipped_inside_a_stored_body_is_parked_and_never_sent() {
     for id in [&taken.id, &unsent.id] {
         let row = world.show(id);
         assert_eq!((row.state, row.uncertain), (State::Parked, true), "its code stays guarded even if it is voided");
-        assert!(row.note.unwrap().contains("checksum"));
+        assert!(row.note.unwrap().text(Language::English).contains("checksum"));
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::SystemTime;
 
+use redeemd::limits::LaneNow;
+use redeemd::message::Language;
 use redeemd::redemption::{Redemption, Seq, State};
 use redeemd::store::{
     Decision, Done, Ended, Event, Exported, FILE, Filter, LaneMemory, NewRedemption, Op, Remains, Tally,
@@ -162,7 +164,7 @@ fn two_flipped_bits_in_one_row_are_never_taken_for_one() {
 /// One row of each state, the pending ones before and after; the last is a neighbour that is never damaged.
 fn one_of_each(world: &mut World) {
     world.take("till-keep", "PENDING");
-    world.lane.up = true;
+    world.lane = LaneNow::default();
     world.settled("till-keep", "CONFIRMED", confirmed());
     world.settled("till-keep", "DECLINED", declined("no such reward"));
     world.settled("till-keep", "PARKED", parked());
@@ -170,7 +172,7 @@ fn one_of_each(world: &mut World) {
     world.settle(voided.seq, 1, Ended::Clean);
     let void = Op::Void { id: voided.id, note: "not wanted".to_owned(), by: "op".to_owned() };
     assert!(matches!(world.one(void), Done::Acted(_)));
-    world.lane.up = false;
+    world.lane = LaneNow::down();
 }
 
 /// Every leaf of the redemptions' table is overwritten.
@@ -196,7 +198,7 @@ fn a_redemption_whose_row_was_lost_comes_back_from_its_body_where_it_stood() {
     assert_eq!(states, [State::Parked, State::Confirmed, State::Declined, State::Parked, State::Voided]);
     let codes: Vec<&str> = rows.iter().map(|row| row.reward_code.reveal()).collect();
     assert_eq!(codes, ["PENDING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED"]);
-    let has = |row: &Redemption, text: &str| row.note.as_ref().is_some_and(|note| note.contains(text));
+    let has = |row: &Redemption, text: &str| row.note.as_ref().is_some_and(|note| note.text(Language::English).contains(text));
     assert!(rows.iter().all(|row| row.till == "unknown" && has(row, "its row was lost with the damaged database")));
     assert!(has(&rows[0], "it was waiting") && has(&rows[3], "it says both; ") && has(&rows[4], "not wanted; "));
     let age = |row: &Redemption| {
@@ -313,7 +315,7 @@ fn where_an_index_was_lost_too_a_person_decides_about_every_row_that_it_may_have
         let rows = all(&world);
         let confirmed = &rows[1];
         assert_eq!(confirmed.state, State::Parked, "{index}");
-        assert!(confirmed.note.as_ref().unwrap().contains("whether it was delivered is not known"));
+        assert!(confirmed.note.as_ref().unwrap().text(Language::English).contains("whether it was delivered is not known"));
         assert_eq!(rows[2].state == State::Declined, index == "redemption_pending");
     }
 }

@@ -1,7 +1,9 @@
 //! Rows that another gateway exported: taken over once, uncertain, never beside another redemption of their code.
 
+use redeemd::decide::{CodeRules, WaitEnd};
+use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Seq, State};
-use redeemd::store::{
+use redeemd::store::{Conclusion, Taken, 
     Arrived, Decision, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError, seal, unseal,
 };
 use rusqlite::Connection;
@@ -90,7 +92,7 @@ fn reusable_codes_are_not_guarded_and_parked_rows_keep_what_was_said_of_them() {
     let (mut a, mut b) = (World::new(), World::new());
     for world in [&mut a, &mut b] {
         let new: NewRedemption = new("till-1", "SUMMER10");
-        world.one(Op::Accept { new: Box::new(new), reusable: true });
+        world.one(Op::Accept { new: Box::new(new), rules: CodeRules { reusable: true, exact: false } });
     }
     let id = a.settled("till-1", "ODD", parked()).id;
     let arrived = import(&mut b, exported(&a));
@@ -132,10 +134,10 @@ fn a_row_that_cannot_be_a_redemption_is_refused_and_one_that_contradicts_itself_
 #[test]
 fn every_row_that_arrives_is_uncertain_and_what_its_till_was_told_travels_with_it() {
     let (mut a, mut b) = (World::up(), World::new());
-    let refused = a.take("till-1", "REFUSED").id;
-    a.one(Op::RefuseAtTill { id: refused.clone(), withdrawn: false });
+    let Taken { seq, id: refused, .. } = a.take("till-1", "REFUSED");
+    a.one(Op::Conclude(Conclusion { seq, end: WaitEnd::InVain, withdrawn: false }));
     let answered = a.settled("till-1", "ANSWERED", parked()).id;
-    a.lane.up = false;
+    a.lane = LaneNow::down();
     let plain = a.take("till-1", "PLAIN").id;
     assert_eq!(import(&mut b, exported(&a)).len(), 3);
     let told = |id| {
@@ -185,10 +187,10 @@ fn a_page_ends_when_bodies_and_answers_come_to_two_mebibytes() {
     let rest = world.reader().export(Seq(32), 500).unwrap();
     assert_eq!((rest.rows.len(), rest.next), (8, None));
     let mut world = World::up();
-    let Ended::Parked { answer, reason } = parked() else { panic!() };
+    let Ended::Parked { answer, reason, text } = parked() else { panic!() };
     for n in 0..40 {
         let answer = Answer { body: vec![b'x'; 60_000].into(), ..answer.clone() };
-        world.settled("till-1", &format!("C{n:02}"), Ended::Parked { answer, reason: reason.clone() });
+        world.settled("till-1", &format!("C{n:02}"), Ended::Parked { answer, reason, text: text.clone() });
     }
     let page = world.reader().export(Seq(0), 500).unwrap();
     let each = 60_000 + request("C00").body.len();

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use redeemd::decide::{CodeRules, WaitEnd};
+use redeemd::limits::LaneNow;
+use redeemd::message::Note;
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    Acted, Claim, Counts, Decision, Done, Ended, FILE, Filter, Hold, LaneMemory, Limit, NewRedemption, Op, Refused,
-    VoidOutcome, WaitMemory, relayed,
+    Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold, LaneMemory, Limit,
+    NewRedemption, NotGiven, Op, Retention, VoidOutcome, WaitMemory, relayed,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at};
@@ -17,11 +20,15 @@ fn void_by_till(world: &mut World, id: &Id, till: &str, withdrawn: bool) -> Void
     }
 }
 
-fn refuse_at_till(world: &mut World, id: &Id, withdrawn: bool) -> Refused {
-    match world.one(Op::RefuseAtTill { id: id.clone(), withdrawn }) {
-        Done::Refused(refused) => refused,
+fn conclude(world: &mut World, seq: Seq, withdrawn: bool) -> Concluded {
+    match world.one(Op::Conclude(Conclusion { seq, end: WaitEnd::InVain, withdrawn })) {
+        Done::Concluded(concluded) => concluded,
         other => panic!("{other:?}"),
     }
+}
+
+fn unknown() -> Op {
+    Op::Conclude(Conclusion { seq: Seq(77), end: WaitEnd::InVain, withdrawn: false })
 }
 
 fn void(world: &mut World, id: &Id) -> Acted {
@@ -86,13 +93,13 @@ fn a_repeat_shares_the_wait_for_an_attempt_in_flight() {
 }
 
 #[test]
-fn a_till_waits_while_the_lane_is_up_or_its_redemption_is_itself_the_probe() {
+fn a_till_waits_while_the_provider_can_be_asked_and_is_trusted_at_once_where_the_road_is_down() {
     let mut world = World::new();
-    assert!(!world.take("till-1", "A").worth_waiting);
-    world.lane.hopeful = true;
-    assert!(world.take("till-1", "B").worth_waiting);
-    (world.lane.up, world.lane.hopeful) = (true, false);
-    assert!(world.take("till-1", "C").worth_waiting);
+    let given = world.take("till-1", "A");
+    assert!(!given.worth_waiting && given.trusted);
+    world.lane = LaneNow::default();
+    let asked = world.take("till-1", "C");
+    assert!(asked.worth_waiting && !asked.trusted);
 }
 
 #[test]
@@ -141,18 +148,130 @@ fn another_merchants_code_of_the_same_text_is_another_code() {
 fn a_reusable_code_is_not_guarded() {
     let mut world = World::new();
     world.take("till-1", "SUMMER10");
-    let op = Op::Accept { new: Box::new(new("till-2", "SUMMER10")), reusable: true };
+    let op = Op::Accept { new: Box::new(new("till-2", "SUMMER10")), rules: CodeRules { reusable: true, exact: false } };
     assert!(matches!(world.one(op), Done::Decided(Decision::Taken(_), _)));
 }
 
 #[test]
-fn a_declined_or_voided_code_is_free_again() {
+fn what_was_declined_after_it_was_given_is_used_until_the_provider_can_be_asked() {
     let mut world = World::new();
-    world.settled("till-1", "A", declined("no"));
+    let lost = world.settled("till-1", "A", declined("no"));
+    assert!(world.show(&lost.id).lost);
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(by) if by.state == State::Declined));
+    world.lane = LaneNow::default();
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(taken) if taken.provider_only));
+}
+
+#[test]
+fn what_the_provider_refused_a_till_is_refused_in_its_words_while_it_cannot_be_asked() {
+    let mut world = World::up();
+    let asked = world.take("till-1", "A");
+    world.one(Op::settle(asked.seq, 1, declined("Reward expired"), true));
+    world.lane = LaneNow::down();
+    let Decision::RefusedBefore(row) = world.decide(later("till-2", "A")) else { panic!() };
+    assert_eq!((&row.id, relayed(&row).status), (&asked.id, 400));
+    world.lane = LaneNow::default();
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)));
-    let taken = world.take("till-1", "B");
-    assert!(matches!(void_by_till(&mut world, &taken.id, "till-1", false), VoidOutcome::Voided(_)));
-    assert!(matches!(world.decide(later("till-2", "B")), Decision::Taken(_)));
+}
+
+#[test]
+fn a_code_that_was_taken_back_after_it_was_given_is_its_tills_once_more_and_nobody_elses() {
+    let mut world = World::new();
+    let given = world.take("till-1", "A");
+    assert!(matches!(void_by_till(&mut world, &given.id, "till-1", false), VoidOutcome::Voided(_)));
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(_)), "another till");
+    let Decision::Taken(again) = world.decide(later("till-1", "A")) else { panic!("a cashier corrects a sale") };
+    assert!(matches!(void_by_till(&mut world, &again.id, "till-1", false), VoidOutcome::Voided(_)));
+    let third = NewRedemption { request: request_at("A", "2027-01-15 12:00:00"), ..new("till-1", "A") };
+    assert!(matches!(world.decide(third), Decision::Used(_)), "once");
+    let events = world.reader().events(given.seq).unwrap();
+    assert!(events.iter().any(|event| event.what == "void_by_till"), "{events:?}");
+}
+
+#[test]
+fn a_code_that_was_taken_back_long_ago_is_used_for_its_till_too() {
+    let mut world = World::new();
+    let given = world.take("till-1", "A");
+    void_by_till(&mut world, &given.id, "till-1", false);
+    world.stamp.unix_ms += 11 * 60_000;
+    assert!(matches!(world.decide(later("till-1", "A")), Decision::Used(_)));
+}
+
+#[test]
+fn a_code_is_one_code_in_whatever_clothes_it_comes() {
+    for other in ["a-1", " A-1 ", "A\u{200b}-1", "\u{ff21}-1", "A\u{2010}1", "A-\u{661}", "A-\u{6f1}", "\u{a0}A-1"] {
+        let mut world = World::new();
+        world.take("till-1", "A-1");
+        assert!(matches!(world.decide(new("till-2", other)), Decision::Used(_)), "{other:?}");
+        let exact = CodeRules { reusable: false, exact: true };
+        let op = Op::Accept { new: Box::new(new("till-2", other)), rules: exact };
+        assert!(matches!(world.one(op), Done::Decided(Decision::Taken(_), _)), "{other:?}");
+    }
+}
+
+#[test]
+fn a_request_with_a_key_repeats_one_without_and_the_other_way_round() {
+    let mut world = World::new();
+    let first = world.take("till-1", "A");
+    assert!(matches!(world.decide(keyed("till-1", "k", "A")), Decision::StillPending(again) if again.id == first.id));
+    let Decision::Taken(second) = world.decide(keyed("till-1", "k2", "B")) else { panic!() };
+    assert!(matches!(world.decide(new("till-1", "B")), Decision::StillPending(again) if again.id == second.id));
+    assert!(matches!(world.decide(keyed("till-1", "k3", "B")), Decision::Used(_)), "two keys are two requests");
+}
+
+#[test]
+fn what_is_confirmed_after_its_till_was_told_no_is_owed_to_the_next_once() {
+    let mut world = World::up();
+    let asked = world.take("till-1", "A");
+    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { why: NotGiven::Unanswered }));
+    world.settle(asked.seq, 1, confirmed());
+    assert!(world.show(&asked.id).owed);
+    world.lane = LaneNow::down();
+    let Decision::Settled(paid) = world.decide(later("till-2", "A")) else { panic!() };
+    assert_eq!((paid.id, paid.owed, paid.owed_paid), (asked.id, false, true));
+    assert!(matches!(world.decide(later("till-3", "A")), Decision::Used(_)), "once");
+}
+
+#[test]
+fn a_person_frees_a_code_and_what_is_held_stays_a_fact() {
+    let mut world = World::new();
+    let lost = world.settled("till-1", "A", declined("no"));
+    let handling = Handling { id: lost.id.clone(), note: "told".to_owned(), free: true, by: "ann".to_owned() };
+    let Done::Acted(Acted::Done(row)) = world.one(Op::Handled(handling)) else { panic!() };
+    assert!(row.handled && row.freed && row.lost);
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)));
+}
+
+#[test]
+fn what_a_code_was_outlives_its_row() {
+    let mut world = World::up();
+    world.settled("till-1", "A", confirmed());
+    world.settled("till-1", "NEWEST", confirmed());
+    assert_eq!(world.prune().rows, 1);
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(later("till-2", "a")), Decision::Gone(_)));
+    world.crash();
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Gone(_)));
+}
+
+#[test]
+fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
+    let weak = |ended| match ended {
+        Ended::Declined { answer, already_used, .. } => Ended::Declined { answer, already_used, strong: false },
+        other => other,
+    };
+    let mut world = World::up();
+    let heard = world.take("till-1", "A");
+    let Done::Settled(settled) = world.one(Op::settle(heard.seq, 1, weak(declined("no route")), true)) else { panic!() };
+    assert_eq!(settled.state, State::Declined);
+    let unheard = world.take("till-1", "B");
+    assert_eq!(world.settle(unheard.seq, 1, weak(declined("no route"))).state, State::Pending);
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)), "a weak word holds no code");
+    let given = world.take("till-1", "C");
+    let claimed = world.claim();
+    let claimed = claimed.iter().find(|row| row.seq == given.seq).unwrap();
+    assert_eq!(world.settle(claimed.seq, claimed.attempt, weak(declined("no route"))).state, State::Pending);
 }
 
 #[test]
@@ -175,9 +294,9 @@ fn a_code_that_was_voided_while_uncertain_is_used() {
 fn a_confirmed_code_is_used_while_the_lane_is_down_and_the_providers_question_while_it_is_up() {
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
-    world.lane.up = false;
+    world.lane = LaneNow::down();
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(by) if by.state == State::Confirmed));
-    world.lane.up = true;
+    world.lane = LaneNow::default();
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(taken) if taken.provider_only));
 }
 
@@ -186,7 +305,7 @@ fn a_question_for_the_provider_alone_is_taken_back_when_no_byte_had_left() {
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
     let asked = world.take("till-2", "A");
-    let Refused::Voided(by) = refuse_at_till(&mut world, &asked.id, true) else { panic!() };
+    let Concluded::TurnedAway { holder: Some(by), .. } = conclude(&mut world, asked.seq, true) else { panic!() };
     assert_eq!((by.till.as_str(), by.state), ("till-1", State::Confirmed));
     assert_eq!(world.show(&asked.id).state, State::Voided);
     // Asking once more is a new question, not a repeat of what was taken back.
@@ -200,15 +319,15 @@ fn a_question_is_taken_back_for_the_confirmed_redemption_and_no_other_and_only_i
     world.settled("till-1", "A", confirmed());
     let asked = world.take("till-2", "A");
     world.one(Op::Unclaim(vec![(asked.seq, 1)]));
-    let Refused::Voided(by) = refuse_at_till(&mut world, &asked.id, false) else { panic!("it was not sent") };
+    let concluded = conclude(&mut world, asked.seq, false);
+    let Concluded::TurnedAway { holder: Some(by), .. } = concluded else { panic!("it was not sent") };
     assert_eq!(by.till, "till-1");
     let Decision::Taken(again) = world.decide(new("till-2", "A")) else { panic!() };
     world.settle(again.seq, 1, Ended::Unclear);
-    assert!(matches!(refuse_at_till(&mut world, &again.id, true), Refused::MayHaveArrived), "an earlier attempt left");
+    assert!(matches!(conclude(&mut world, again.seq, true), Concluded::Refused { .. }), "an earlier attempt left");
     let only = world.take("till-1", "B");
-    assert!(matches!(refuse_at_till(&mut world, &only.id, true), Refused::MayHaveArrived), "nothing else explains it");
     world.settle(only.seq, 1, confirmed());
-    assert!(matches!(refuse_at_till(&mut world, &only.id, true), Refused::Settled(row) if row.lane == LANE));
+    assert!(matches!(conclude(&mut world, only.seq, true), Concluded::Settled(row) if row.lane == LANE));
 }
 
 #[test]
@@ -216,9 +335,9 @@ fn a_question_for_the_provider_alone_that_may_have_arrived_stays_pending_and_ref
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
     let asked = world.take("till-2", "A");
-    assert!(matches!(refuse_at_till(&mut world, &asked.id, false), Refused::MayHaveArrived));
+    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
     let Decision::StillPending(again) = world.decide(new("till-2", "A")) else { panic!() };
-    assert!(again.refused_at_till && again.id == asked.id);
+    assert!(!again.trusted && again.id == asked.id && world.show(&asked.id).refused_at_till);
     world.settle(asked.seq, 1, Ended::Unclear);
     let claimed = world.claim().pop().unwrap();
     let settled = world.settle(claimed.seq, claimed.attempt, declined("has been used"));
@@ -238,7 +357,7 @@ fn each_offline_limit_refuses_by_name_and_stores_nothing() {
     assert!(matches!(world.decide(new("till-1", "B")), Decision::Limited(Limit::NotAccepting)));
     assert_eq!(world.counts().accepted, 1);
     assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(_)), "a repeat meets no limit");
-    world.lane.up = true;
+    world.lane = LaneNow::default();
     assert!(matches!(world.decide(new("till-1", "B")), Decision::Taken(_)), "while the lane is up none speaks");
 }
 
@@ -277,7 +396,8 @@ fn a_claim_takes_the_preferred_first_leaves_out_the_excepted_and_keeps_its_bound
         lane: LANE.to_owned(),
         prefer: vec![Seq(3)],
         after: Seq(0),
-        except: vec![Seq(1), Seq(4)],
+        not_from: None,
+            except: vec![Seq(1), Seq(4)],
         rows_max: 3,
         body_bytes_max: 1 << 20,
     };
@@ -292,7 +412,7 @@ fn a_claim_takes_the_preferred_first_leaves_out_the_excepted_and_keeps_its_bound
 fn a_settled_row_is_shown_where_a_till_waits_for_it_and_remembers_that_it_was_told() {
     let mut world = World::up();
     let settle = |world: &mut World, seq, attempt, ended, show| {
-        let Done::Settled(settled) = world.one(Op::Settle { seq, attempt, ended, show }) else { panic!() };
+        let Done::Settled(settled) = world.one(Op::settle(seq, attempt, ended, show)) else { panic!() };
         settled.row
     };
     let told = world.take("till-1", "A");
@@ -315,7 +435,7 @@ fn a_reusable_code_is_declined_like_any_other_unless_an_earlier_attempt_may_have
         [(Ended::Clean, "has been used", State::Declined), (Ended::Unclear, "no such reward", State::Declined)]
     {
         let mut world = World::new();
-        world.one(Op::Accept { new: Box::new(new("till-1", "SUMMER10")), reusable: true });
+        world.one(Op::Accept { new: Box::new(new("till-1", "SUMMER10")), rules: CodeRules { reusable: true, exact: false } });
         let one = world.claim().pop().unwrap();
         world.settle(one.seq, one.attempt, first);
         let two = world.claim().pop().unwrap();
@@ -363,7 +483,7 @@ fn used_at_the_first_attempt_is_a_decline() {
 #[test]
 fn used_about_a_reusable_code_after_an_uncertain_attempt_is_parked() {
     let mut world = World::new();
-    world.one(Op::Accept { new: Box::new(new("till-1", "SUMMER10")), reusable: true });
+    world.one(Op::Accept { new: Box::new(new("till-1", "SUMMER10")), rules: CodeRules { reusable: true, exact: false } });
     let first = world.claim().pop().unwrap();
     world.settle(first.seq, first.attempt, Ended::Unclear);
     let second = world.claim().pop().unwrap();
@@ -449,7 +569,7 @@ fn an_operator_closes_what_is_open_and_nothing_else() {
     assert!(matches!(void(&mut world, &flying.id), Acted::Refused { .. }));
     let parked_row = world.settled("till-1", "B", parked());
     let Acted::Done(row) = void(&mut world, &parked_row.id) else { panic!() };
-    assert_eq!((row.state, row.note.as_deref()), (State::Voided, Some("a note")));
+    assert_eq!((row.state, row.note), (State::Voided, Some(Note::Text { text: "a note".to_owned() })));
     assert!(matches!(void(&mut world, &parked_row.id), Acted::Refused { .. }));
     assert!(matches!(void(&mut world, &Id::parse("99-0").unwrap()), Acted::Unknown));
 }
@@ -523,12 +643,10 @@ fn pruning_takes_old_settled_rows_and_keeps_the_totals() {
     world.take("till-1", "D");
     let newest = world.settled("till-1", "E", confirmed());
     let before = world.counts();
-    let day = i64::try_from(Duration::from_secs(86_400).as_millis()).unwrap();
-    let prune = Op::Prune { settled_before_ms: NOW_MS + day, after: Seq(0) };
     world.stamp.trusted = false;
-    assert!(matches!(world.one(prune.clone()), Done::Pruned(p) if p.rows == 0), "the clock is not trusted now");
+    assert_eq!(world.prune().rows, 0, "the clock is not trusted now");
     world.stamp.trusted = true;
-    assert!(matches!(world.one(prune), Done::Pruned(p) if p.rows == 2));
+    assert_eq!(world.prune().rows, 2);
     assert_eq!(world.counts(), before);
     let left = world.reader().list(&Filter { limit: 10, ..Filter::default() }).unwrap();
     let states: Vec<State> = left.iter().map(|row| row.state).collect();
@@ -545,14 +663,17 @@ fn pruning_goes_on_where_it_stopped_ends_at_what_is_younger_and_spares_the_very_
         world.stamp.trusted = n != 500;
         world.settled("till-1", &format!("OLD-{n}"), confirmed());
     }
-    let prune = |world: &mut World, settled_before_ms, after| {
-        let Done::Pruned(pruned) = world.one(Op::Prune { settled_before_ms, after: Seq(after) }) else { panic!() };
+    let day = Duration::from_secs(86_400);
+    let prune = |world: &mut World, settled, after| {
+        let retention = Retention { settled, codes: 400 * day };
+        let Done::Pruned(pruned) = world.one(Op::Prune { retention, after: Seq(after) }) else { panic!() };
         (pruned.rows, pruned.after)
     };
-    assert_eq!(prune(&mut world, NOW_MS, 0), (0, Some(Seq(500))));
-    assert_eq!(prune(&mut world, NOW_MS, 1), (0, None), "as young as that, and so is what follows");
-    assert_eq!(prune(&mut world, NOW_MS + 1, 0), (499, Some(Seq(500))));
-    assert_eq!(prune(&mut world, NOW_MS + 1, 500), (99, None), "all but the newest");
+    world.stamp.unix_ms += 86_400_000;
+    assert_eq!(prune(&mut world, day, 0), (0, Some(Seq(500))));
+    assert_eq!(prune(&mut world, day, 1), (0, None), "as young as that, and so is what follows");
+    assert_eq!(prune(&mut world, day - Duration::from_secs(60), 0), (499, Some(Seq(500))));
+    assert_eq!(prune(&mut world, day - Duration::from_secs(60), 500), (99, None), "all but the newest");
 }
 
 #[test]
@@ -562,15 +683,13 @@ fn rows_settled_under_a_clock_that_was_not_trusted_are_not_pruned() {
     world.settled("till-1", "A", confirmed());
     world.stamp.trusted = true;
     world.settled("till-1", "B", confirmed());
-    let prune = Op::Prune { settled_before_ms: i64::MAX, after: Seq(0) };
-    assert!(matches!(world.one(prune), Done::Pruned(p) if p.rows == 0));
+    assert_eq!(world.prune().rows, 0);
 }
 
 #[test]
 fn one_operation_that_fails_leaves_its_neighbours_committed() {
     let mut world = World::new();
-    let unknown = Op::RefuseAtTill { id: Id::parse("77-0").unwrap(), withdrawn: false };
-    let results = world.run(&[accept_op(new("till-1", "A")), unknown, accept_op(new("till-1", "B"))]);
+    let results = world.run(&[accept_op(new("till-1", "A")), unknown(), accept_op(new("till-1", "B"))]);
     assert!(results[0].is_ok() && results[1].is_err() && results[2].is_ok(), "{results:?}");
     world.crash();
     assert_eq!(world.counts().pending, 2);
@@ -580,9 +699,8 @@ fn one_operation_that_fails_leaves_its_neighbours_committed() {
 fn of_a_batch_that_is_run_again_what_ends_goes_first_and_each_gets_its_own_result() {
     let mut world = World::up();
     let taken = world.take("till-1", "A");
-    let unknown = Op::RefuseAtTill { id: Id::parse("77-0").unwrap(), withdrawn: false };
-    let settle = Op::Settle { seq: taken.seq, attempt: 1, ended: declined("no"), show: false };
-    let results = world.run(&[unknown, accept_op(later("till-2", "A")), settle]);
+    let settle = Op::settle(taken.seq, 1, declined("no"), false);
+    let results = world.run(&[unknown(), accept_op(later("till-2", "A")), settle]);
     let [Err(_), Ok(Done::Decided(Decision::Taken(_), Some(_))), Ok(Done::Settled(settled))] = &results[..] else {
         panic!("{results:?}")
     };
@@ -592,8 +710,7 @@ fn of_a_batch_that_is_run_again_what_ends_goes_first_and_each_gets_its_own_resul
 #[test]
 fn a_failed_operation_leaves_no_lane_and_no_number_behind() {
     let mut world = World::new();
-    let unknown = Op::RefuseAtTill { id: Id::parse("77-0").unwrap(), withdrawn: false };
-    assert!(world.run(&[unknown]).pop().unwrap().is_err());
+    assert!(world.run(&[unknown()]).pop().unwrap().is_err());
     assert!(world.store().counts().is_empty());
     assert_eq!(world.take("till-1", "A").seq, Seq(1));
 }
@@ -636,6 +753,7 @@ fn what_a_link_must_not_forget_survives_a_crash() {
         noted_ms: NOW_MS,
         noted_trusted: true,
         wait: Some(WaitMemory { boot_id: "boot".to_owned(), until_ms: 9000, left_ms: 1 }),
+        more: "outages".to_owned(),
     };
     world.one(Op::Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
     world.crash();

@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use std::time::Duration;
+
+use redeemd::decide::WaitEnd;
+use redeemd::limits::LaneNow;
+use redeemd::message::Language;
 use redeemd::redemption::{Id, Request, RewardCode, Seq, State};
-use redeemd::store::{
+use redeemd::store::{Conclusion, Retention, Taken, 
     Claim, Decision, Done, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Op, Salvage, Store, StoreError,
     Trouble, WaitMemory, inspect,
 };
@@ -45,7 +50,7 @@ fn filled(rows: usize) -> (World, Known) {
     let mut world = World::up();
     let mut known = Known::new();
     for n in 0..rows {
-        world.lane.up = n % 7 != 0;
+        world.lane = if n % 7 != 0 { LaneNow::default() } else { LaneNow::down() };
         let new = long(&format!("CODE-{n}"), if n % 5 == 0 { 9000 } else { 300 });
         let body = new.request.body.to_vec();
         let Decision::Taken(taken) = world.decide(new) else { panic!() };
@@ -56,7 +61,7 @@ fn filled(rows: usize) -> (World, Known) {
             4 => Ended::Unclear,
             _ => Ended::Clean,
         };
-        if world.lane.up {
+        if world.lane.ask {
             world.settle(taken.seq, 1, ended);
         }
         known.insert(taken.id.to_string(), (world.show(&taken.id).state, body));
@@ -107,7 +112,7 @@ fn check(world: &mut World, known: &Known) -> u64 {
         let (_, body) = &known[row.id.as_str()];
         assert_eq!(row.body.as_ref(), &body[..], "never other bytes");
     }
-    world.lane.up = false;
+    world.lane = LaneNow::down();
     world.take("till-9", "AFTERWARDS");
     world.crash();
     assert!(world.report.salvage.is_none(), "once is enough: {:?}", world.report.salvage);
@@ -458,14 +463,14 @@ fn rows_that_were_pruned_do_not_come_back() {
     for n in 0..3 {
         world.settled("till-1", &format!("NO-{n}"), declined("no"));
     }
-    world.lane.up = false;
+    world.lane = LaneNow::down();
     for n in 0..2 {
         let id = world.take("till-1", &format!("BACK-{n}")).id;
         world.one(Op::Void { id, note: "n".to_owned(), by: "op".to_owned() });
     }
     let kept = world.take("till-1", "NEW");
     known.insert(kept.id.to_string(), (State::Pending, new("till-1", "NEW").request.body.to_vec()));
-    world.one(Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) });
+    world.prune();
     let before = world.counts();
     let tally = world.store().rescue("as read", &[]).unwrap().salvage.unwrap().tally;
     assert_eq!((tally.kept, tally.lost), (1, Some(0)));
@@ -581,9 +586,9 @@ fn rows_that_were_pruned_do_not_come_back_where_the_list_of_free_pages_is_damage
     for n in 0..120 {
         world.settled("till-1", &format!("OLD-{n}"), confirmed());
     }
-    world.lane.up = false;
+    world.lane = LaneNow::down();
     let kept = world.take("till-1", "NEW");
-    world.one(Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) });
+    world.prune();
     with_a_new_round_of_the_log(&mut world);
     let mut file = bytes(&world, FILE);
     assert!(file[36..40] != [0; 4], "there are free pages");
@@ -601,11 +606,11 @@ fn with_free_pages() -> (World, Vec<u8>) {
     for n in 0..120 {
         world.settled("till-1", &format!("OLD-{n}"), confirmed());
     }
-    world.lane.up = false;
+    world.lane = LaneNow::down();
     for n in 0..60 {
         world.take("till-keep", &format!("NEW-{n}"));
     }
-    world.one(Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) });
+    world.prune();
     with_a_new_round_of_the_log(&mut world);
     let file = bytes(&world, FILE);
     (world, file)
@@ -727,7 +732,7 @@ fn what_was_done_to_a_row_and_what_its_link_must_not_forget_survive_damage() {
     world.one(Op::Void { id: taken.id.clone(), note: "the customer left".to_owned(), by: "ann".to_owned() });
     let hold = Hold { cause: "operator".to_owned(), detail: "held by ann".to_owned(), since_ms: NOW_MS };
     let wait = WaitMemory { boot_id: "boot".to_owned(), until_ms: 9, left_ms: 8 };
-    let memory = LaneMemory { hold: Some(hold), outage_ms: 7, noted_ms: 6, noted_trusted: true, wait: Some(wait) };
+    let memory = LaneMemory { hold: Some(hold), outage_ms: 7, noted_ms: 6, noted_trusted: true, wait: Some(wait), more: String::new() };
     world.one(Op::Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
     let told = |world: &World| {
         let (reader, row) = (world.reader(), world.show(&taken.id));
@@ -772,15 +777,15 @@ fn no_flipped_bit_makes_one_state_another() {
         world.report = world.store().rescue(&error.to_string(), &[]).unwrap();
         let row = world.show(&id);
         assert_eq!((row.state, row.uncertain), (State::Parked, true), "{before} with {bit}");
-        assert!(row.note.unwrap().contains("could not be read") && world.claim().is_empty());
+        assert!(row.note.unwrap().text(Language::English).contains("could not be read") && world.claim().is_empty());
     }
 }
 
 #[test]
 fn what_became_of_a_row_and_what_its_till_was_told_outlive_a_rescue() {
     let mut world = World::up();
-    let refused = world.take("till-1", "REFUSED").id;
-    world.one(Op::RefuseAtTill { id: refused.clone(), withdrawn: false });
+    let Taken { seq, id: refused, .. } = world.take("till-1", "REFUSED");
+    world.one(Op::Conclude(Conclusion { seq, end: WaitEnd::InVain, withdrawn: false }));
     let ours = world.take("till-1", "OURS");
     world.settle(ours.seq, 1, Ended::Unclear);
     world.claim();
@@ -824,7 +829,8 @@ fn a_pending_row_that_seems_settled_is_pending_after_the_rescue() {
 
 #[test]
 fn the_recount_and_the_pruning_meet_a_flipped_state_too() {
-    for op in [Op::Recount { begin: true }, Op::Prune { settled_before_ms: NOW_MS + 1, after: Seq(0) }] {
+    let retention = Retention { settled: Duration::ZERO, codes: Duration::ZERO };
+    for op in [Op::Recount { begin: true }, Op::Prune { retention, after: Seq(0) }] {
         let mut world = World::up();
         let id = world.settled("till-1", "A", parked()).id;
         behind_its_back(&mut world, "UPDATE redemption SET state = 1");
@@ -867,7 +873,8 @@ fn a_row_that_its_index_calls_pending_and_that_is_not_is_damage_and_not_passed_o
         lane: LANE.to_owned(),
         prefer: Vec::new(),
         after: Seq(0),
-        except: Vec::new(),
+        not_from: None,
+            except: Vec::new(),
         rows_max: 10,
         body_bytes_max: 1 << 20,
     };
@@ -886,7 +893,7 @@ fn a_row_whose_tag_was_damaged_is_found_by_its_number_and_never_sent() {
     let (taken, other) = (world.take("till-1", "A"), world.take("till-1", "B"));
     behind_its_back(&mut world, "UPDATE redemption SET tag = zeroblob(12) WHERE seq = 1");
     let row = world.show(&taken.id);
-    assert!(row.note.is_some_and(|note| note.contains("damaged")), "shown with a word about it");
+    assert!(row.note.is_some_and(|note| note.text(Language::English).contains("damaged")), "shown with a word about it");
     assert_ne!(other.id.seq(), taken.id.seq());
     let sent: Vec<Seq> = world.claim().iter().map(|row| row.seq).collect();
     assert_eq!(sent, [other.seq]);
@@ -914,7 +921,7 @@ fn a_settled_row_whose_state_cannot_be_read_is_parked_and_not_sent_again() {
     assert!(salvage.tally.parked == 1 && salvage.to_string().contains("1 parked for a person"), "{salvage}");
     let row = world.show(&taken.id);
     assert_eq!((row.state, row.uncertain), (State::Parked, true));
-    assert!(row.note.unwrap().contains("could not be read") && world.claim().is_empty());
+    assert!(row.note.unwrap().text(Language::English).contains("could not be read") && world.claim().is_empty());
 }
 
 #[test]
@@ -972,7 +979,7 @@ fn a_row_whose_body_was_lost_is_parked_and_its_code_stays_guarded() {
     assert_eq!(world.report.salvage.clone().unwrap().tally.parked, 1);
     let row = world.show(&taken.id);
     assert_eq!(row.state, State::Parked);
-    assert!(row.note.unwrap().contains("body was lost"));
+    assert!(row.note.unwrap().text(Language::English).contains("body was lost"));
     assert!(matches!(world.decide(new("till-2", "A")), Decision::Used(_)));
     assert_eq!(world.store().counts()[0].0, LANE);
 }

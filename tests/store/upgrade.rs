@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use redeemd::limits::LaneNow;
+use redeemd::message::Language;
 use redeemd::redemption::{Seq, State};
 use redeemd::store::{
     Acted, Counts, Decision, Ended, FILE, Filter, Found, Header, Import, NewRedemption, Op, Reader, Remains, Store,
@@ -33,7 +35,8 @@ fn rows(reader: &Reader) -> String {
     let mut text = String::new();
     for row in reader.list(&Filter { limit: 1000, ..Filter::default() }).unwrap() {
         let said = row.answer.as_ref().map_or("-".to_owned(), |answer| answer.status.to_string());
-        let (code, note) = (row.reward_code.reveal(), row.note.as_deref().unwrap_or("-"));
+        let note = row.note.as_ref().map_or_else(|| "-".to_owned(), |note| note.text(Language::English));
+        let code = row.reward_code.reveal();
         writeln!(text, "{} {} {} {} {code} {said} {note}", row.id, row.state, row.lane, row.till).unwrap();
     }
     text
@@ -47,14 +50,14 @@ fn asked(till: &str, code: &str) -> NewRedemption {
 
 /// Two rows in each state, all in the database file.
 fn first_day(world: &mut World) {
-    world.lane.up = true;
+    world.lane = LaneNow::default();
     world.settled("till-1", "CONFIRMED-1", confirmed());
     world.settled("till-1", "CONFIRMED-2", confirmed());
     world.settled("till-2", "DECLINED-1", declined("no such reward"));
     world.settled("till-2", "DECLINED-2", declined("it has been used"));
     world.settled("till-1", "PARKED-1", parked());
     world.settled("till-1", "PARKED-2", parked());
-    world.lane.up = false;
+    world.lane = LaneNow::down();
     for code in ["VOIDED-1", "VOIDED-2"] {
         let id = world.take("till-3", code).id;
         let voided = world.one(Op::Void { id, note: "taken back".to_owned(), by: "ops".to_owned() });
@@ -74,7 +77,7 @@ fn second_day(world: &mut World) {
     let attempts = world.claim();
     world.settle(attempts[0].seq, attempts[0].attempt, confirmed());
     world.settle(attempts[1].seq, attempts[1].attempt, Ended::Unclear);
-    world.lane.up = true;
+    world.lane = LaneNow::default();
     world.settled("till-2", "LOGGED-CONFIRMED", confirmed());
 }
 

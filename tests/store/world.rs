@@ -6,9 +6,10 @@ use std::time::Duration;
 use redeemd::clock::Stamp;
 use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq};
-use redeemd::settings::Offline;
+use redeemd::settings::{DateFormat, Offline, OneTill};
+use redeemd::verdict::ParkReason;
 use redeemd::store::{
-    Acted, Claim, Claimed, Counts, Decision, Done, Ended, NewRedemption, Op, OpenReport, Reader, Settled, Store,
+    Acted, Claim, Claimed, Counts, Decision, Done, Ended, NewRedemption, Op, OpenReport, Pruned, Reader, Retention, Settled, Store,
     StoreError, Surroundings, Taken,
 };
 use tempfile::TempDir;
@@ -33,7 +34,7 @@ pub(crate) fn offline() -> Offline {
 pub(crate) fn declined(message: &str) -> Ended {
     let body = format!(r#"{{"data":[],"message":"{message}"}}"#).into();
     let answer = Answer { status: 400, content_type: Some("application/json".to_owned()), body };
-    Ended::Declined { answer, already_used: message.contains("used") }
+    Ended::Declined { answer, already_used: message.contains("used"), strong: true }
 }
 
 pub(crate) fn confirmed() -> Ended {
@@ -42,7 +43,7 @@ pub(crate) fn confirmed() -> Ended {
 
 pub(crate) fn parked() -> Ended {
     let answer = Answer { status: 200, content_type: None, body: r#"{"errors":["odd"]}"#.into() };
-    Ended::Parked { answer, reason: "it says both".to_owned() }
+    Ended::Parked { answer, reason: ParkReason::SaysBoth { status: 200 }, text: "odd".to_owned() }
 }
 
 pub(crate) fn request(code: &str) -> Request {
@@ -68,7 +69,7 @@ pub(crate) fn new(till: &str, code: &str) -> NewRedemption {
 }
 
 pub(crate) fn accept_op(new: NewRedemption) -> Op {
-    Op::Accept { new: Box::new(new), reusable: false }
+    Op::accept(new)
 }
 
 impl World {
@@ -79,14 +80,14 @@ impl World {
     pub(crate) fn with_dir(dir: TempDir) -> Self {
         let (store, report) = Store::open(dir.path()).unwrap();
         let stamp = Stamp { unix_ms: NOW_MS, trusted: true };
-        let lane = LaneNow { up: false, hopeful: false, pending: 0, outage: Duration::ZERO };
+        let lane = LaneNow::down();
         Self { dir, store: Some(store), report, stamp, offline: offline(), lane }
     }
 
     /// A world whose lane is up.
     pub(crate) fn up() -> Self {
         let mut world = Self::new();
-        world.lane.up = true;
+        world.lane = LaneNow::default();
         world
     }
 
@@ -100,10 +101,22 @@ impl World {
 
     pub(crate) fn run(&mut self, ops: &[Op]) -> Vec<Result<Done, StoreError>> {
         let (lane, stamp) = (self.lane, self.stamp);
-        let around = Surroundings { stamp, offline: &self.offline, lane: &move |_| lane };
+        let lane = move |_: &str| lane;
+        let since_boot = Duration::from_millis(u64::try_from(stamp.unix_ms.max(0)).unwrap());
+        let around = Surroundings { since_boot, ..Surroundings::new(stamp, &self.offline, &lane) };
         let results = self.store.as_mut().unwrap().run(ops, &around);
         assert!(self.counts().balance(), "{:?}", self.counts());
         results
+    }
+
+    /// Everything that is settled leaves, as an hour later without any retention.
+    pub(crate) fn prune(&mut self) -> Pruned {
+        let now = self.stamp;
+        self.stamp.unix_ms += 3_600_000;
+        let retention = Retention { settled: Duration::ZERO, codes: Duration::from_secs(400 * 86_400) };
+        let Done::Pruned(pruned) = self.one(Op::Prune { retention, after: Seq(0) }) else { unreachable!() };
+        self.stamp = now;
+        pruned
     }
 
     pub(crate) fn one(&mut self, op: Op) -> Done {
@@ -129,6 +142,7 @@ impl World {
             lane: LANE.to_owned(),
             prefer: Vec::new(),
             after: Seq(0),
+            not_from: None,
             except: Vec::new(),
             rows_max: 1000,
             body_bytes_max: 1 << 20,
@@ -140,7 +154,7 @@ impl World {
     }
 
     pub(crate) fn settle(&mut self, seq: Seq, attempt: u32, ended: Ended) -> Settled {
-        match self.one(Op::Settle { seq, attempt, ended, show: true }) {
+        match self.one(Op::settle(seq, attempt, ended, true)) {
             Done::Settled(settled) => settled,
             other => panic!("{other:?}"),
         }
@@ -149,7 +163,7 @@ impl World {
     /// Takes a code and settles it at once, with the lane as it is.
     pub(crate) fn settled(&mut self, till: &str, code: &str, ended: Ended) -> Taken {
         let taken = self.take(till, code);
-        let attempt = if self.lane.up { 1 } else { self.claim().iter().find(|c| c.seq == taken.seq).unwrap().attempt };
+        let attempt = if self.lane.ask { 1 } else { self.claim().iter().find(|c| c.seq == taken.seq).unwrap().attempt };
         self.settle(taken.seq, attempt, ended);
         taken
     }

@@ -6,6 +6,7 @@ mod alert;
 mod attempts;
 mod network;
 mod oauth;
+mod proxy;
 mod server;
 mod tls;
 
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use redeemd::clock::Clock;
 use redeemd::redemption::{Id, Seq};
 use redeemd::settings::{Auth, Provider, SecretSource};
-use redeemd::upstream::{Attempt, Context, Upstream};
+use redeemd::upstream::{Attempt, Context, Progress, Upstream};
 use redeemd::verdict::{Failure, Outcome, Reply};
 
 /// Everything that a test's upstream stands on.
@@ -79,6 +80,11 @@ pub(crate) fn attempt() -> Attempt {
         accepted_at_ms: 1_793_527_200_000,
         body: Bytes::from_static(BODY.as_bytes()),
     }
+}
+
+/// For an attempt that nobody looks at meanwhile.
+pub(crate) fn unwatched() -> Progress {
+    Progress::default()
 }
 
 pub(crate) fn answered(outcome: Outcome) -> Reply {

@@ -1,4 +1,4 @@
-//! Attempts over TLS and HTTP/2, through proxies, and against those who only pretend.
+//! Attempts over TLS and HTTP/2, and against those who only pretend.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,31 +10,31 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use redeemd::upstream::{Upstream, UpstreamError};
 use redeemd::verdict::Phase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
-use crate::server::{Reaction, Seen, Server, answer, ok};
-use crate::{BODY, Bench, answered, attempt, failed};
+use crate::server::{Reaction, Server, ok};
+use crate::{BODY, Bench, answered, attempt, failed, unwatched};
 
 /// A certificate authority of the test's own.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::named("the test's own")
     }
 
-    fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn acceptor(&self, host: &str, years: (i32, i32), protocols: &[&str]) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self, host: &str, years: (i32, i32), protocols: &[&str]) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.not_before = date_time_ymd(years.0, 1, 1);
@@ -51,11 +51,15 @@ impl Authority {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    fn trusted_by(&self, here: &Bench, url: &str) -> Upstream {
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    pub(crate) fn trusted_by(&self, here: &Bench, url: &str) -> Upstream {
         self.trusted_within(here, url, Duration::from_secs(10))
     }
 
-    fn trusted_within(&self, here: &Bench, url: &str, timeout: Duration) -> Upstream {
+    pub(crate) fn trusted_within(&self, here: &Bench, url: &str, timeout: Duration) -> Upstream {
         std::fs::write(here.path("ca.pem"), self.0.pem()).unwrap();
         let mut provider = here.provider(url);
         provider.ca_file = Some(here.path("ca.pem"));
@@ -64,15 +68,15 @@ impl Authority {
     }
 }
 
-const VALID: (i32, i32) = (2020, 2100);
+pub(crate) const VALID: (i32, i32) = (2020, 2100);
 const EXPIRED: (i32, i32) = (2020, 2021);
 const NOT_YET_VALID: (i32, i32) = (2098, 2099);
 
-fn https(port: u16) -> String {
+pub(crate) fn https(port: u16) -> String {
     format!("https://localhost:{port}/redeem")
 }
 
-async fn tls_server(authority: &Authority, host: &str, years: (i32, i32)) -> Server {
+pub(crate) async fn tls_server(authority: &Authority, host: &str, years: (i32, i32)) -> Server {
     Server::tls(authority.acceptor(host, years, &["http/1.1"]), |_| ok()).await
 }
 
@@ -81,7 +85,7 @@ async fn a_host_that_the_given_authority_vouches_for_is_trusted() {
     let (authority, here) = (Authority::new(), Bench::new());
     let server = tls_server(&authority, "localhost", VALID).await;
     let upstream = authority.trusted_by(&here, &https(server.address.port()));
-    assert_eq!(answered(upstream.redeem(&attempt()).await).answer.status, 200);
+    assert_eq!(answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status, 200);
     assert_eq!(server.seen()[0].body(), BODY);
 }
 
@@ -98,7 +102,7 @@ async fn a_host_that_cannot_prove_itself_gets_no_byte() {
         let here = Bench::new();
         let server = tls_server(signer, host, years).await;
         let upstream = authority.trusted_by(&here, &https(server.address.port()));
-        let failure = failed(upstream.redeem(&attempt()).await);
+        let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
         assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{}", failure.detail);
         assert!(!failure.deadline);
         assert!(failure.detail.contains(why), "{}", failure.detail);
@@ -114,7 +118,8 @@ async fn dates_are_our_clocks_fault_while_nobody_set_it_and_other_faults_are_not
         let here = Bench::new();
         here.clock.set(0, false);
         let server = tls_server(&authority, host, years).await;
-        let failure = failed(authority.trusted_by(&here, &https(server.address.port())).redeem(&attempt()).await);
+        let failure =
+            failed(authority.trusted_by(&here, &https(server.address.port())).redeem(&attempt(), &unwatched()).await);
         assert_eq!((failure.phase, failure.bytes_may_have_left), (phase, false), "{}", failure.detail);
     }
 }
@@ -123,7 +128,7 @@ async fn dates_are_our_clocks_fault_while_nobody_set_it_and_other_faults_are_not
 async fn without_a_file_of_authorities_the_platforms_count() {
     let (authority, here) = (Authority::new(), Bench::new());
     let server = tls_server(&authority, "localhost", VALID).await;
-    let failure = failed(here.upstream(&https(server.address.port())).redeem(&attempt()).await);
+    let failure = failed(here.upstream(&https(server.address.port())).redeem(&attempt(), &unwatched()).await);
     assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{}", failure.detail);
 }
 
@@ -173,7 +178,7 @@ async fn pretender(greeting: &'static [u8], ends: bool) -> (u16, JoinSet<()>) {
 async fn a_handshake_that_fails_or_ends_is_tls_and_no_byte_of_the_request_left() {
     for greeting in [&b""[..], b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x28"] {
         let (port, _task) = pretender(greeting, true).await;
-        let failure = failed(Bench::new().upstream(&https(port)).redeem(&attempt()).await);
+        let failure = failed(Bench::new().upstream(&https(port)).redeem(&attempt(), &unwatched()).await);
         assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{}", failure.detail);
         assert!(!failure.deadline);
     }
@@ -185,7 +190,7 @@ async fn a_deadline_in_the_handshake_is_tls() {
     let here = Bench::new();
     let mut provider = here.provider(&https(port));
     provider.timeout = Duration::from_millis(300);
-    let failure = failed(here.upstream_of(&provider).redeem(&attempt()).await);
+    let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
     assert_eq!((failure.phase, failure.deadline, failure.bytes_may_have_left), (Phase::Tls, true, false));
 }
 
@@ -194,7 +199,8 @@ async fn a_reset_over_tls_may_have_delivered() {
     let (authority, here) = (Authority::new(), Bench::new());
     let acceptor = authority.acceptor("localhost", VALID, &["http/1.1"]);
     let server = Server::tls(acceptor, |_| Reaction::Reset(String::new())).await;
-    let failure = failed(authority.trusted_by(&here, &https(server.address.port())).redeem(&attempt()).await);
+    let failure =
+        failed(authority.trusted_by(&here, &https(server.address.port())).redeem(&attempt(), &unwatched()).await);
     assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Answer, true), "{}", failure.detail);
 }
 
@@ -235,7 +241,7 @@ async fn http2_is_spoken_where_it_is_offered_and_shares_a_connection_until_the_p
         if drops {
             upstream.drop_pool();
         }
-        let reply = answered(upstream.redeem(&attempt()).await);
+        let reply = answered(upstream.redeem(&attempt(), &unwatched()).await);
         assert_eq!(reply.answer.body, format!("HTTP/2.0 connection {expected}"));
     }
 }
@@ -256,72 +262,81 @@ async fn an_http2_connection_that_became_a_black_hole_ends_before_the_deadline()
     });
     let upstream = authority.trusted_within(&here, &https(port), Duration::from_secs(4));
     let started = tokio::time::Instant::now();
-    let failure = failed(upstream.redeem(&attempt()).await);
+    let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
     assert!(started.elapsed() < Duration::from_millis(3500), "{:?}", started.elapsed());
     assert_eq!((failure.phase, failure.deadline, failure.bytes_may_have_left), (Phase::Answer, true, true));
 }
 
-/// A proxy: CONNECT leads to `to`, anything else is answered by it.
-async fn tunnel(to: u16, answer: &'static str) -> (u16, JoinSet<()>) {
+/// HTTP/2's frames by hand: `answer` once a request's stream has ended.
+async fn http2_by_hand(authority: &Authority, answer: &'static [&'static [u8]]) -> (u16, JoinSet<()>) {
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let acceptor = authority.acceptor("localhost", VALID, &["h2"]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let mut task = JoinSet::new();
     task.spawn(async move {
-        let (mut client, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(client.read_u8().await.unwrap());
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        stream.write_all(SETTINGS).await.unwrap();
+        stream.read_exact(&mut [0; b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len()]).await.unwrap();
+        loop {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.unwrap();
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            stream.read_exact(&mut vec![0; length]).await.unwrap();
+            let (is_data, ends) = (head[3] == 0, head[4] & 1 == 1);
+            if is_data && ends {
+                break;
+            }
         }
-        assert!(head.starts_with(b"CONNECT localhost:"));
-        client.write_all(answer.as_bytes()).await.unwrap();
-        let mut server = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
-        tokio::io::copy_bidirectional(&mut client, &mut server).await.ok();
+        stream.write_all(&answer.concat()).await.unwrap();
+        stream.flush().await.unwrap();
+        std::future::pending::<()>().await;
     });
     (port, task)
 }
 
-fn through(here: &Bench, authority: &Authority, url: &str, proxy: String) -> Upstream {
-    std::fs::write(here.path("ca.pem"), authority.0.pem()).unwrap();
-    let mut provider = here.provider(url);
-    provider.ca_file = Some(here.path("ca.pem"));
-    provider.proxy = Some(proxy);
-    provider.timeout = Duration::from_secs(2);
-    here.upstream_of(&provider)
-}
+/// `:status: 200` alone, of the first stream; without and with its end.
+const H2_OK: &[u8] = &[0, 0, 1, 1, 0x04, 0, 0, 0, 1, 0x88];
+const H2_OK_AND_END: &[u8] = &[0, 0, 1, 1, 0x05, 0, 0, 0, 1, 0x88];
+/// `{}` of the first stream; without and with its end.
+const H2_BODY: &[u8] = &[0, 0, 2, 0, 0, 0, 0, 0, 1, b'{', b'}'];
+const H2_BODY_AND_END: &[u8] = &[0, 0, 2, 0, 1, 0, 0, 0, 1, b'{', b'}'];
+/// `RST_STREAM` with `NO_ERROR`, `INTERNAL_ERROR` and `CANCEL`.
+const H2_RESET: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+const H2_FAILED: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 2];
+const H2_CANCELLED: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 8];
 
 #[tokio::test]
-async fn a_proxy_is_passed_and_sees_nothing_of_the_request() {
-    let (authority, here) = (Authority::new(), Bench::new());
-    let server = tls_server(&authority, "localhost", VALID).await;
-    let (proxy, _task) = tunnel(server.address.port(), "HTTP/1.1 200 OK\r\n\r\n").await;
-    let url = https(server.address.port());
-    let upstream = through(&here, &authority, &url, format!("http://user:hidden@127.0.0.1:{proxy}"));
-    assert_eq!(answered(upstream.redeem(&attempt()).await).answer.status, 200);
-    assert_eq!(server.seen()[0].header("proxy-authorization"), None);
-}
-
-#[tokio::test]
-async fn a_proxy_that_refuses_is_named_without_its_password() {
-    let (authority, here) = (Authority::new(), Bench::new());
-    let server = tls_server(&authority, "localhost", VALID).await;
-    for refusal in ["HTTP/1.1 403 Forbidden\r\n\r\n", "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", ""] {
-        let (proxy, _task) = tunnel(server.address.port(), refusal).await;
-        let url = https(server.address.port());
-        let upstream = through(&here, &authority, &url, format!("http://user:hidden@127.0.0.1:{proxy}"));
-        let failure = failed(upstream.redeem(&attempt()).await);
-        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Connect, false), "{}", failure.detail);
-        assert!(failure.detail.contains(&format!("the proxy 127.0.0.1:{proxy}")), "{}", failure.detail);
-        assert!(!failure.detail.contains("hidden"), "{}", failure.detail);
-        assert!(server.seen().is_empty());
+async fn a_stream_that_is_reset_after_the_head_is_a_cut_answer_whatever_its_reason() {
+    let endings: [&[&[u8]]; 6] = [
+        &[H2_OK, H2_RESET],
+        &[H2_OK, H2_FAILED],
+        &[H2_OK, H2_CANCELLED],
+        &[H2_OK, H2_BODY, H2_RESET],
+        &[H2_OK, H2_BODY, H2_FAILED],
+        &[H2_OK, H2_BODY, H2_CANCELLED],
+    ];
+    for answer in endings {
+        let (authority, here) = (Authority::new(), Bench::new());
+        let (port, _task) = http2_by_hand(&authority, answer).await;
+        let failure = failed(authority.trusted_by(&here, &https(port)).redeem(&attempt(), &unwatched()).await);
+        assert_eq!((failure.phase, failure.cut, failure.deadline), (Phase::Answer, true, false), "{failure:?}");
+        assert!(failure.sent_whole && failure.bytes_may_have_left, "{failure:?}");
     }
 }
 
 #[tokio::test]
-async fn a_proxy_between_plain_connections_is_asked_for_the_whole_url() {
-    let proxy = Server::plain(|_: &Seen| answer(200, "", "{}")).await;
-    let here = Bench::new();
-    let mut provider = here.provider("http://name.invalid/redeem");
-    provider.proxy = Some(proxy.url("/"));
-    assert_eq!(answered(here.upstream_of(&provider).redeem(&attempt()).await).answer.status, 200);
-    assert_eq!(proxy.seen()[0].line, "POST http://name.invalid/redeem HTTP/1.1");
+async fn a_stream_that_came_to_its_end_is_a_whole_answer_even_if_it_is_reset_then() {
+    let endings: [(&[&[u8]], &str); 4] = [
+        (&[H2_OK_AND_END], ""),
+        (&[H2_OK_AND_END, H2_RESET], ""),
+        (&[H2_OK, H2_BODY_AND_END], "{}"),
+        (&[H2_OK, H2_BODY_AND_END, H2_RESET], "{}"),
+    ];
+    for (answer, body) in endings {
+        let (authority, here) = (Authority::new(), Bench::new());
+        let (port, _task) = http2_by_hand(&authority, answer).await;
+        let reply = answered(authority.trusted_by(&here, &https(port)).redeem(&attempt(), &unwatched()).await);
+        assert_eq!((reply.framed, reply.answer.body.as_ref()), (true, body.as_bytes()));
+    }
 }

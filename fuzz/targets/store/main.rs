@@ -21,7 +21,7 @@ fn take(world: &mut World, step: &Step) {
             let (till, request) = (format!("t{}", till % 3), model::request(code % 4));
             let expected = world.may_take(&till, code % 4);
             let new = NewRedemption { till: till.clone(), key: None, lane: "l".to_owned(), request };
-            match world.run(Op::Accept { new: Box::new(new), reusable: false }) {
+            match world.run(Op::accept(new)) {
                 Done::Decided(Decision::Taken(taken), _) if expected => world.add(taken, till, code % 4),
                 Done::Decided(decision, _) => assert!(!expected && !matches!(decision, Decision::Taken(_))),
                 _ => unreachable!(),
@@ -36,7 +36,7 @@ fn take(world: &mut World, step: &Step) {
             let ended = model::ended(how);
             world.settled(seq, &ended);
             let show = false;
-            let Done::Settled(settled) = world.run(Op::Settle { seq, attempt, ended, show }) else { unreachable!() };
+            let Done::Settled(settled) = world.run(Op::settle(seq, attempt, ended, show)) else { unreachable!() };
             assert!(settled.applied);
         }
         Step::Void { row } | Step::Retry { row } => {

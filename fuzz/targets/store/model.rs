@@ -53,7 +53,7 @@ pub fn ended(how: u8) -> Ended {
     let answer = Answer { status: 400, content_type: None, body: "{\"message\":\"no\"}".into() };
     match how % 5 {
         0 => Ended::Confirmed(Answer::success()),
-        1 => Ended::Declined { answer, already_used: false },
+        1 => Ended::Declined { answer, already_used: false, strong: true },
         2 => Ended::Parked { answer, reason: "both".to_owned() },
         3 => Ended::Clean,
         _ => Ended::Unclear,
@@ -75,7 +75,7 @@ impl World {
             ..Offline::default()
         };
         let stamp = Stamp { unix_ms: 1_800_000_000_000, trusted: true };
-        let around = Surroundings { stamp, offline: &offline, lane: &|_| LaneNow::default() };
+        let around = Surroundings::new(stamp, &offline, &|_| LaneNow::down());
         self.store.as_mut().unwrap().run(&[op], &around).pop().unwrap().unwrap()
     }
 

@@ -90,7 +90,7 @@ pub(super) async fn on_lane(
     let by = asker.name().to_owned();
     let command = match word.as_str() {
         "flush" => LaneCommand::Flush,
-        "hold" => LaneCommand::Hold { by },
+        "hold" => LaneCommand::Hold { by, note: String::new(), trust: false },
         "release" => LaneCommand::Release { by },
         "retry-held" => return retry_held(&admin, f, &lane, &by).await,
         _ => return told(f, StatusCode::NOT_FOUND, String::new()),

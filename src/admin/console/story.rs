@@ -14,6 +14,7 @@ use crate::admin::Admin;
 use crate::admin::redemptions::said_of;
 use crate::admin::rights::Asker;
 use crate::message;
+use crate::queue::Story;
 use crate::redemption::{Id, Redemption, State as RowState};
 use crate::store::Event;
 
@@ -64,7 +65,7 @@ pub(super) async fn page(
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let Some(id) = Id::parse(&text) else { return missing(f) };
     match admin.queue.show(&id).await {
-        Ok(Some((row, events))) => rendered(StatusCode::OK, &page_of(f, &row, &events)),
+        Ok(Some(Story { row, events, .. })) => rendered(StatusCode::OK, &page_of(f, &row, &events)),
         Ok(None) => missing(f),
         Err(error) => super::unavailable(f, &error),
     }
@@ -97,7 +98,7 @@ fn page_of(f: Frame, row: &Redemption, events: &[Event]) -> Page {
         settled: row.settled_at_ms.map(Moment::of_ms),
         marks: marks(row, f.w),
         said: said_of(row).map(|text| shown(&text)),
-        note: row.note.as_ref().map(|note| shown(&message::Note::from_stored(note).text(f.lang))),
+        note: row.note.as_ref().map(|note| shown(&note.text(f.lang))),
         lines,
         may_retry: may_decide && matches!(row.state, RowState::Declined | RowState::Parked),
         may_void: may_decide && matches!(row.state, RowState::Pending | RowState::Parked),

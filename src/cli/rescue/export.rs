@@ -16,6 +16,9 @@ use crate::clock::{Clock, rfc3339};
 use crate::redemption::{Seq, State};
 use crate::store::{End, Header, Page, Remains, seal};
 
+/// Instead of a file.
+const STANDARD_OUTPUT: &str = "-";
+
 /// How many rows a page has.
 const PAGE_ROWS: usize = crate::admin::EXPORT_ROWS_MAX;
 
@@ -48,8 +51,13 @@ pub(in crate::cli) async fn export(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let (source, gateway, first) = open(config, args).await?;
-    let file = create(&args.file)?;
-    let written = match write(file, &source, &gateway, first).await {
+    if args.file == Path::new(STANDARD_OUTPUT) {
+        let written = write(&mut *out, &source, &gateway, first).await?;
+        out.flush()?;
+        return warn(&written, &source, "what was written");
+    }
+    let mut file = BufWriter::new(create(&args.file)?);
+    let written = match write_file(&mut file, &source, &gateway, first).await {
         Ok(written) => written,
         Err(error) => {
             // Half an export only stands in the way of the next one.
@@ -96,13 +104,24 @@ fn create(path: &Path) -> Result<File, CliError> {
     file.map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
 }
 
-async fn write(file: File, source: &Source, gateway: &str, first: Page) -> Result<Written, CliError> {
-    let mut file = BufWriter::new(file);
-    line(&mut file, &Header::new(gateway, rfc3339(Clock::system().stamp().unix_ms)))?;
+async fn write_file(
+    file: &mut BufWriter<File>,
+    source: &Source,
+    gateway: &str,
+    first: Page,
+) -> Result<Written, CliError> {
+    let written = write(file, source, gateway, first).await?;
+    file.flush()?;
+    file.get_ref().sync_all()?;
+    Ok(written)
+}
+
+async fn write(file: &mut dyn Write, source: &Source, gateway: &str, first: Page) -> Result<Written, CliError> {
+    line(file, &Header::new(gateway, rfc3339(Clock::system().stamp().unix_ms)))?;
     let (mut written, mut page) = (Written::default(), first);
     loop {
         for row in &page.rows {
-            line(&mut file, row)?;
+            line(file, row)?;
             *if row.state == State::Pending { &mut written.pending } else { &mut written.parked } += 1;
         }
         written.unreadable.append(&mut page.unreadable);
@@ -112,17 +131,16 @@ async fn write(file: File, source: &Source, gateway: &str, first: Page) -> Resul
             Source::Remains(remains) => remains.export(next, PAGE_ROWS).map_err(|error| unopened(&error, ""))?,
         };
     }
-    line(&mut file, &End { end: written.pending + written.parked, unreadable: written.unreadable.clone() })?;
-    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    line(file, &End { end: written.pending + written.parked, unreadable: written.unreadable.clone() })?;
     Ok(written)
 }
 
-fn line(file: &mut impl Write, value: &impl serde::Serialize) -> Result<(), CliError> {
+fn line(file: &mut dyn Write, value: &impl serde::Serialize) -> Result<(), CliError> {
     let text = seal(value).map_err(|error| CliError::Internal(error.to_string()))?;
     Ok(writeln!(file, "{text}")?)
 }
 
-/// The file is on the disk once its name is too (fsync(2)). Not everything was read: exit 1.
+/// The file is on the disk once its name is too (fsync(2)).
 fn tell(
     written: &Written,
     source: &Source,
@@ -141,6 +159,12 @@ fn tell(
     } else {
         writeln!(out, "{} redemptions exported to {file}: {pending} pending, {parked} parked", pending + parked)?;
     }
+    warn(written, source, &file.to_string())
+}
+
+/// Says what to mind. Not everything was read: exit 1.
+fn warn(written: &Written, source: &Source, file: &str) -> Result<(), CliError> {
+    let unreadable = &written.unreadable;
     say(&format!("{file} HOLDS WHOLE REWARD CODES: whoever reads it can spend them; delete it after the import"));
     if matches!(source, Source::Daemon(_)) {
         say("this gateway still delivers what was exported: stop it before the file is imported elsewhere");

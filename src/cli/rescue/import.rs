@@ -121,11 +121,10 @@ impl Offline {
         let is_known = |lane: &String| providers.iter().any(|provider| provider.name == *lane);
         let not_configured = rows.iter().map(|row| row.lane.clone()).filter(|lane| !is_known(lane)).collect();
         let by = user_name(rustix::process::getuid().as_raw());
-        let around = Surroundings {
-            stamp: Clock::system().stamp(),
-            offline: &self.loaded.settings.offline,
-            lane: &|_| LaneNow::default(),
-        };
+        let (clock, lane) = (Clock::system(), |_: &str| LaneNow::default());
+        let offline = &self.loaded.settings.offline;
+        let around =
+            Surroundings { since_boot: clock.since_boot(), ..Surroundings::new(clock.stamp(), offline, &lane) };
         let op = Op::Import(Import { rows, from: from.to_owned(), by });
         match self.store.run(&[op], &around).pop() {
             Some(Ok(Done::Imported(arrived))) => Ok(Answer { arrived, not_configured }),

@@ -38,6 +38,7 @@ fn unopened(error: &StoreError, why: &str) -> CliError {
     match error {
         StoreError::Locked { .. } => CliError::Unavailable(format!("{error}, and it cannot be asked\n{why}")),
         StoreError::File { .. }
+        | StoreError::Unsynced { .. }
         | StoreError::Newer { .. }
         | StoreError::Foreign { .. }
         | StoreError::NoRoomToRescue { .. } => CliError::Unusable(error.to_string()),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::row::{self, Stored};
-use super::schema::{kind, mark};
+use crate::decide::{kind, mark};
 use super::types::Event;
 use super::{Desk, StoreError};
 use crate::contract;
@@ -26,7 +26,7 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// besides is left out; neither changes how the row is delivered.
 const KINDS: i64 = kind::ALL;
 /// The marks that travel: the others are about what happened where the row comes from.
-const MARKS: i64 = mark::UNCERTAIN | mark::REFUSED_AT_TILL | mark::ANSWERED;
+const MARKS: i64 = mark::UNCERTAIN | mark::REFUSED_AT_TILL | mark::ANSWERED | mark::TRUSTED;
 
 /// A row as it travels: everything that delivering it elsewhere needs, its whole code included. Columns are as stored;
 /// the fifth field, `timestamp`, is in the body alone.
@@ -57,9 +57,10 @@ pub struct Exported {
     /// When it was accepted, Unix milliseconds.
     pub accepted_ms: i64,
     /// 1: the clock was trusted, 2: the lane was up, 4: the code is reusable, 8: only the provider can say yes,
-    /// 16: the till gave it no key.
+    /// 16: the till gave it no key, 32: its marks say whether it is trusted, 64: taken again.
     pub kind: i64,
-    /// 1: an attempt may have arrived, 4: the till was told no, 32: the till was told the provider's answer.
+    /// 1: an attempt may have arrived, 4: the till was told no, 32: the till was told the provider's answer, 64: it was
+    /// given on trust.
     pub marks: i64,
     /// How many attempts were begun.
     pub attempts: u32,
@@ -177,11 +178,11 @@ impl Desk<'_> {
             let trusted = if self.around.stamp.trusted { mark::SETTLED_TRUSTED } else { 0 };
             stored.state = State::Parked;
             stored.settled_ms = Some(self.around.stamp.unix_ms);
-            stored.marks |= trusted;
+            stored.marks = mark::settled_at(stored.marks | trusted, self.around.elapsed_min());
         }
         stored.crc = stored.checksum();
         stored.insert(self.sql, &parts.body)?;
-        self.books.enter(stored.lane, stored.state)?;
+        self.books.enter(&stored, stored.state)?;
         if why.is_some() {
             self.keep_answer(stored.seq, parts.answer.as_ref(), why.as_deref())?;
         }
@@ -200,7 +201,7 @@ impl Desk<'_> {
             origin: Some(parts.origin.0),
             lane: self.books.lane(self.sql, &row.lane)?,
             till: row.till.clone(),
-            key: self.free_key(parts.key, guard, &row.id)?,
+            key: self.free_key(row, parts.key, (guard, &code))?,
             request: parts.request,
             guard,
             business,
@@ -213,7 +214,7 @@ impl Desk<'_> {
             crc: 0,
             state: State::Pending,
             in_flight: false,
-            marks: (row.marks & MARKS) | mark::UNCERTAIN,
+            marks: (row.marks & MARKS) | mark::UNCERTAIN | mark::IN_DOUBT,
             attempts: row.attempts,
             settled_ms: None,
         };
@@ -223,9 +224,10 @@ impl Desk<'_> {
 
     /// A till here that has the name of one there, and used the same key, goes on finding its own redemption.
     /// Whatever the file says of the making of the key, it is looked for in both places.
-    fn free_key(&self, key: [u8; 16], guard: i64, id: &Id) -> Result<[u8; 16], StoreError> {
-        let taken = self.by_key(key)?.is_some() || self.by_guard_and_key(guard, key)?.is_some();
-        Ok(if taken { Fingerprint::of(&["imported", id.as_str()]).0 } else { key })
+    fn free_key(&self, row: &Exported, key: [u8; 16], (guard, code): (i64, &RewardCode)) -> Result<[u8; 16], StoreError> {
+        let here = self.rivals(guard, &row.business_refrence, code)?;
+        let taken = self.by_key(key)?.is_some() || here.rows.iter().any(|row| row.key == key);
+        Ok(if taken { Fingerprint::of(&["imported", row.id.as_str()]).0 } else { key })
     }
 
     fn why_parked(&self, row: &Exported, stored: &Stored, body: &[u8]) -> Result<Option<String>, StoreError> {
@@ -253,10 +255,10 @@ impl Desk<'_> {
 
 /// Whether the body is the request of which the row is guarded and shown.
 fn says_the_same(stored: &Stored, body: &[u8]) -> bool {
-    contract::parse(Bytes::copy_from_slice(body)).is_ok_and(|request| {
+    contract::parse_accepted(Bytes::copy_from_slice(body)).is_ok_and(|request| {
         request.reward_code == stored.code
             && request.business_refrence == stored.business
-            && Fingerprint::of_request(&request).0 == stored.request
+            && stored.asks_the_same(&request)
     })
 }
 

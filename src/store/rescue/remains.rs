@@ -9,7 +9,8 @@ use super::{Exported, Octets, Said};
 use crate::redemption::{Seq, State};
 use crate::store::pages::Image;
 use crate::store::row::{self, Stored};
-use crate::store::schema::{self, mark};
+use crate::decide::mark;
+use crate::store::schema;
 use crate::store::types::Filter;
 use crate::store::{FILE, LOG, Reader, StoreError, Tally, Trouble, damage, files, salvage};
 

@@ -7,10 +7,10 @@ use crate::clock::Clock;
 use crate::contract;
 use crate::redemption::{Fingerprint, Request, Seq, State};
 use crate::store::StoreError;
-use crate::store::accept::key_of_fields;
 use crate::store::records::{self, Value};
+use crate::decide::{self, kind, mark};
 use crate::store::row::{self, Stored};
-use crate::store::schema::{kind, mark};
+
 
 /// What stands for the till of a redemption whose row was lost.
 const TILL_UNKNOWN: &str = "unknown";
@@ -119,7 +119,7 @@ impl Salvage<'_> {
             return Ok(());
         }
         let body = row::body(self.sql, Seq(seq))?;
-        let Some(request) = contract::parse(body.into()).ok().filter(|_| seq > 0) else { return Ok(()) };
+        let Some(request) = contract::parse_accepted(body.into()).ok().filter(|_| seq > 0) else { return Ok(()) };
         let lane = self.lane_of(seq, &request, stood)?;
         let row = restored(seq, lane, self.accepted_about(seq)?, &request, stood.state());
         row.insert_row(self.sql)?;
@@ -167,7 +167,7 @@ fn restored(seq: i64, lane: i64, accepted_ms: i64, request: &Request, state: Sta
         origin: None,
         lane,
         till: TILL_UNKNOWN.to_owned(),
-        key: key_of_fields(TILL_UNKNOWN, request),
+        key: decide::key_of_fields(TILL_UNKNOWN, request),
         request: Fingerprint::of_request(request).0,
         guard: row::guard_of(business_refrence, reward_code),
         business: business_refrence.clone(),

@@ -15,8 +15,9 @@ use super::books::lane_crc;
 use super::pages::{Image, Page};
 use super::records::{self, Kind, Row, Value};
 use super::row::{self, Stored};
-use super::schema::mark;
-use super::{StoreError, types::Event};
+use crate::decide::mark;
+use super::{StoreError, refold, types::Event};
+use crate::message::Note;
 use crate::redemption::{RewardCode, Seq, State};
 
 /// How far the numbers jump: none of a lost row is given again.
@@ -89,6 +90,7 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
     work.restore_from_bodies()?;
     work.park_without_body()?;
     work.drop_orphans()?;
+    work.keep_named()?;
     let tally = work.keep_books()?;
     to.execute_batch("COMMIT")?;
     Ok((tally, Seq(work.seq_floor.saturating_add(SEQ_GAP))))
@@ -221,12 +223,9 @@ impl<'a> Salvage<'a> {
             return Ok(true);
         }
         self.seq_floor = self.seq_floor.max(stored.seq.0);
-        stored.insert_row(self.sql)?;
+        refold::refolded(&stored).unwrap_or(stored.clone()).insert_row(self.sql)?;
         if !readable {
-            self.note(
-                stored.seq,
-                "its state could not be read from the damaged database: look at the provider's side",
-            )?;
+            self.note(stored.seq, &Note::StateLost.to_stored())?;
             self.parked += 1;
         }
         Ok(readable)
@@ -342,10 +341,35 @@ impl<'a> Salvage<'a> {
                  WHERE seq = ?1";
             let beside = mark::beside(0, State::Parked);
             self.sql.prepare_cached(sql)?.execute((seq.0, State::Parked as i64, mark::ALL, beside))?;
-            self.note(seq, "its body was lost with the damaged database: it cannot be sent")?;
+            self.note(seq, &Note::BodyLost.to_stored())?;
             self.parked += 1;
         }
         self.sql.execute("INSERT OR IGNORE INTO body SELECT seq, x'' FROM redemption", [])?;
+        Ok(())
+    }
+
+    /// What is known of codes beyond their rows, and what the gateway itself keeps, as far as it can be read; how many
+    /// rows of each till are pending is counted anew.
+    fn keep_named(&self) -> Result<(), StoreError> {
+        let pending = "INSERT OR REPLACE INTO till SELECT lane, till, count(*) FROM redemption WHERE state = 0 \
+             GROUP BY lane, till";
+        self.sql.execute(pending, [])?;
+        self.copy("held_code", |columns| {
+            let [Value::Blob(hash), Value::Int(what), Value::Int(minute)] = columns else { return Ok(()) };
+            let sql = "INSERT OR IGNORE INTO held_code VALUES (?1, ?2, ?3)";
+            self.sql.prepare_cached(sql)?.execute((hash, what, minute)).map(drop)
+        })?;
+        self.copy("keep", |columns| {
+            let [Value::Text(name), Value::Text(value)] = columns else { return Ok(()) };
+            let sql = "INSERT OR IGNORE INTO keep VALUES (?1, ?2)";
+            self.sql.prepare_cached(sql)?.execute((name, value)).map(drop)
+        })
+    }
+
+    fn copy(&self, table: &str, each: impl FnMut(&[Value]) -> rusqlite::Result<()>) -> Result<(), StoreError> {
+        let Some(root) = records::root_of(self.image, table) else { return Ok(()) };
+        // What cannot be read of it is lost; nothing else hangs on it.
+        records::entries(self.image, root, each)?;
         Ok(())
     }
 

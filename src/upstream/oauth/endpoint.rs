@@ -13,12 +13,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::super::progress::Progress;
 use super::super::road::{Plan, Post, Road};
 use super::super::secret::SecretFile;
 use super::super::{UpstreamError, parse_url, unsent};
 use crate::redemption::Secret;
 use crate::settings::OAuth;
-use crate::verdict::{self, Failure, Outcome, Reply, Rules, Verdict};
+use crate::verdict::{self, Failure, Outcome, Phase, Reply, Rules, Verdict};
 
 /// How long a token is taken to live whose answer does not say it, in seconds.
 const LIFETIME_S_DEFAULT: u64 = 3600;
@@ -74,7 +75,7 @@ impl Default for Trouble {
 impl Trouble {
     /// A trouble that no other road would help.
     pub(super) fn here(detail: String) -> Self {
-        Self { failure: unsent(detail), refused: true, at_least: None }
+        Self { failure: unsent(Phase::Credential, detail), refused: true, at_least: None }
     }
 }
 
@@ -150,12 +151,12 @@ impl Endpoint {
         } else {
             Post::new(url, headers, form(fields), "application/x-www-form-urlencoded")
         };
-        match self.road.post(post, deadline).await {
+        match self.road.post(post, deadline, &Progress::default()).await {
             Outcome::Answered(reply) => Ok(reply),
             Outcome::Failed(failure) => {
                 let detail = format!("the token endpoint: {}", failure.detail);
                 // Of the redemption itself no byte has left.
-                let failure = Failure { detail, bytes_may_have_left: false, ..failure };
+                let failure = Failure { detail, bytes_may_have_left: false, sent_whole: false, cut: false, ..failure };
                 Err(Trouble { failure, refused: false, at_least: None })
             }
         }
@@ -177,8 +178,7 @@ impl Endpoint {
 
     /// An answer that is not about the grant: a fault of the endpoint, or not the endpoint at all.
     fn no_answer(&self, reply: &Reply, why: &str) -> Trouble {
-        let rules = Rules { declined_status: Vec::new(), already_used: Vec::new() };
-        let judged = verdict::judge(&Outcome::Answered(reply.clone()), &rules);
+        let judged = verdict::judge(&Outcome::Answered(reply.clone()), &Rules::default());
         let at_least = if let Verdict::Wait { at_least, .. } = judged { at_least } else { None };
         let what = if let Verdict::NotTheProvider { detail } = judged {
             detail
@@ -186,7 +186,8 @@ impl Endpoint {
             format!("HTTP {} {why}", reply.answer.status)
         };
         let host = self.url.host_str().unwrap_or_default();
-        let failure = unsent(format!("the token endpoint {host} gave no token: {}", what.trim_end()));
+        let failure =
+            unsent(Phase::Credential, format!("the token endpoint {host} gave no token: {}", what.trim_end()));
         Trouble { failure, refused: false, at_least }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::link::{Dice, backoff};
+use super::{Dice, backoff};
 use crate::redemption::Seq;
 
 /// The longest wait of a single row.
@@ -18,25 +18,25 @@ struct Wait {
 
 /// The rows that failed by themselves.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Waits(BTreeMap<Seq, Wait>);
+pub struct Waits(BTreeMap<Seq, Wait>);
 
 impl Waits {
     /// How many rows are remembered; beyond that the one that is due first is forgotten and tried earlier.
     const ROWS_MAX: usize = 4096;
 
     /// Whether the row never failed by itself.
-    pub(super) fn is_first(&self, seq: Seq) -> bool {
+    pub fn is_first(&self, seq: Seq) -> bool {
         self.0.get(&seq).is_none_or(|wait| wait.failures == 0)
     }
 
     /// The row failed by itself once more.
-    pub(super) fn failed(&mut self, seq: Seq, now: Duration, min: Duration, dice: &mut Dice) {
+    pub fn failed(&mut self, seq: Seq, now: Duration, min: Duration, dice: &mut Dice) {
         self.0.entry(seq).or_insert(Wait { failures: 0, until: None }).failures += 1;
         self.waits(seq, now, min, dice);
     }
 
     /// The row failed with others, for no fault that is known to be its own: it waits no longer than before.
-    pub(super) fn failed_with_others(&mut self, seq: Seq, now: Duration, min: Duration, dice: &mut Dice) {
+    pub fn failed_with_others(&mut self, seq: Seq, now: Duration, min: Duration, dice: &mut Dice) {
         self.waits(seq, now, min, dice);
     }
 
@@ -51,7 +51,7 @@ impl Waits {
     }
 
     /// The row was settled, or taken back.
-    pub(super) fn settled(&mut self, seq: Seq) {
+    pub fn settled(&mut self, seq: Seq) {
         self.0.remove(&seq);
     }
 
@@ -60,12 +60,12 @@ impl Waits {
     }
 
     /// When the next row is due.
-    pub(super) fn next_moment(&self) -> Option<Duration> {
+    pub fn next_moment(&self) -> Option<Duration> {
         self.first_due().map(|(until, _)| until)
     }
 
     /// Rows that are due by `now`, at most `limit`; they do not wait any more.
-    pub(super) fn take_due(&mut self, now: Duration, limit: usize) -> Vec<Seq> {
+    pub fn take_due(&mut self, now: Duration, limit: usize) -> Vec<Seq> {
         let due = self.0.iter_mut().filter(|(_, wait)| wait.until.is_some_and(|until| until <= now)).take(limit);
         due.map(|(seq, wait)| {
             wait.until = None;
@@ -75,7 +75,7 @@ impl Waits {
     }
 
     /// Rows that were due and could not be tried after all are due again.
-    pub(super) fn put_back(&mut self, seqs: &[Seq], now: Duration) {
+    pub fn put_back(&mut self, seqs: &[Seq], now: Duration) {
         for seq in seqs {
             if let Some(wait) = self.0.get_mut(seq) {
                 wait.until = wait.until.or(Some(now));
@@ -83,8 +83,21 @@ impl Waits {
         }
     }
 
+    /// The row waits at least until then, for no fault of its own.
+    pub fn holds_off(&mut self, seq: Seq, until: Duration) {
+        let wait = self.0.entry(seq).or_insert(Wait { failures: 0, until: None });
+        wait.until = wait.until.max(Some(until));
+    }
+
+    /// The row is tried again at once if it waits.
+    pub fn is_due(&mut self, seq: Seq, now: Duration) {
+        if let Some(wait) = self.0.get_mut(&seq).filter(|wait| wait.until.is_some()) {
+            wait.until = Some(now);
+        }
+    }
+
     /// Rows that must not be claimed now, in order.
-    pub(super) fn waiting(&self) -> Vec<Seq> {
+    pub fn waiting(&self) -> Vec<Seq> {
         self.0.iter().filter(|(_, wait)| wait.until.is_some()).map(|(seq, _)| *seq).collect()
     }
 }

@@ -1,22 +1,25 @@
 //! `report`: what became of the rewards that were given before the provider had answered.
 
+mod csv;
+mod fate;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::fate::Fate;
 use super::args::{ReportArgs, is_day};
 use super::ask::Daemon;
-use super::exit::CliError;
+use super::exit::{CliError, say};
 use super::list::{Pages, RowView};
 use super::table::{Align, Table, count, paragraph};
 
 /// How many exceptions are listed; the rest is counted.
 const EXCEPTIONS_MAX: usize = 10_000;
 
-/// How many days and lanes are told apart; what comes later is added to a line of its own. Tills name their days, and
-/// a till with a broken clock could name any.
+/// How many days and lanes, and lanes and tills, are told apart; what comes later is added to a line of its own. Tills
+/// name their days, and a till with a broken clock could name any.
 const LINES_MAX: usize = 5_000;
 
 /// `redeemd report`
@@ -26,6 +29,9 @@ pub(super) async fn report(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    if args.from.as_ref().zip(args.to.as_ref()).is_some_and(|(from, to)| from > to) {
+        return Err(CliError::Usage("--from lies after --to".to_owned()));
+    }
     let mut report = Report::default();
     let mut pages = Pages::all_of(args.lane.as_deref());
     loop {
@@ -37,56 +43,42 @@ pub(super) async fn report(
             break;
         }
     }
-    if json { report.print_json(out) } else { Ok(out.write_all(report.render().as_bytes())?) }
+    if json {
+        report.print_json(out)?;
+    } else if args.csv {
+        out.write_all(csv::csv(&report).as_bytes())?;
+    } else {
+        out.write_all(report.render().as_bytes())?;
+    }
+    out.flush()?;
+    let status = daemon.get("/api/v1/status").await?;
+    balanced(&report, status.get("balanced").and_then(Value::as_bool))
+}
+
+/// An error where something is counted nowhere, here or in the gateway's books.
+fn balanced(report: &Report, books: Option<bool>) -> Result<(), CliError> {
+    let total = report.total();
+    if !total.is_balanced() {
+        let all = count(total.accepted);
+        say(&format!("{all} were accepted on trust, and not all of them are in a state that this program knows"));
+    }
+    if books == Some(false) {
+        say("the gateway's books do not balance: `redeemd status` shows where");
+    }
+    if total.is_balanced() && books != Some(false) { Ok(()) } else { Err(CliError::SaidAlready) }
 }
 
 /// Whether the till was told "accepted" without the provider's word: the line was down or silent, or its answer came
-/// too late for the till. One that was taken back while nothing had left was not kept by the customer.
+/// too late for the till. A daemon that keeps no mark of it leaves that to the others.
 fn on_trust(row: &RowView) -> bool {
-    !row.refused_at_till && !row.answered_at_till
+    row.trusted.unwrap_or(!row.refused_at_till && !row.answered_at_till)
 }
 
 /// A day and a lane.
 type Line = (String, String);
 
-/// What became of redemptions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-struct Fate {
-    accepted: u64,
-    pending: u64,
-    confirmed: u64,
-    declined: u64,
-    parked: u64,
-    voided: u64,
-}
-
-impl Fate {
-    fn add(&mut self, state: &str) {
-        self.accepted += 1;
-        match state {
-            "pending" => self.pending += 1,
-            "confirmed" => self.confirmed += 1,
-            "declined" => self.declined += 1,
-            "parked" => self.parked += 1,
-            "voided" => self.voided += 1,
-            // A state of a newer daemon shows as a difference between accepted and the rest.
-            _ => {}
-        }
-    }
-
-    fn join(&mut self, other: &Self) {
-        self.accepted += other.accepted;
-        self.pending += other.pending;
-        self.confirmed += other.confirmed;
-        self.declined += other.declined;
-        self.parked += other.parked;
-        self.voided += other.voided;
-    }
-
-    fn numbers(&self) -> [u64; 6] {
-        [self.accepted, self.confirmed, self.declined, self.parked, self.pending, self.voided]
-    }
-}
+/// A lane and a till.
+type Till = (String, String);
 
 /// Why somebody should look at a redemption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,6 +135,7 @@ struct Exception {
 #[derive(Debug, Default)]
 struct Report {
     lines: BTreeMap<Line, Fate>,
+    tills: BTreeMap<Till, Fate>,
     exceptions: Vec<Exception>,
     exceptions_unlisted: u64,
 }
@@ -156,8 +149,9 @@ impl Report {
             return;
         }
         if on_trust(row) {
-            self.fate(&day, &row.lane).add(&row.state);
+            fate(&mut self.lines, [&day, &row.lane], ["other days", "all"]).add(row);
         }
+        fate(&mut self.tills, [&row.lane, &row.till], [&row.lane, "other tills"]).add(row);
         for reason in Reason::of(row) {
             if self.exceptions.len() < EXCEPTIONS_MAX {
                 self.exceptions.push(Exception { reason, day: day.clone(), row: row.clone() });
@@ -167,16 +161,18 @@ impl Report {
         }
     }
 
-    fn fate(&mut self, day: &str, lane: &str) -> &mut Fate {
-        let wanted = (day.to_owned(), lane.to_owned());
-        let known = self.lines.len() < LINES_MAX || self.lines.contains_key(&wanted);
-        self.lines.entry(if known { wanted } else { ("other days".to_owned(), "all".to_owned()) }).or_default()
-    }
-
     fn total(&self) -> Fate {
         let mut total = Fate::default();
-        self.lines.values().for_each(|fate| total.join(fate));
+        self.tills.values().for_each(|fate| total.join(fate));
         total
+    }
+
+    fn lanes(&self) -> BTreeMap<&str, Fate> {
+        let mut lanes: BTreeMap<&str, Fate> = BTreeMap::new();
+        for ((lane, _), fate) in &self.tills {
+            lanes.entry(lane).or_default().join(fate);
+        }
+        lanes
     }
 
     fn render(&self) -> String {
@@ -200,7 +196,39 @@ impl Report {
         if self.exceptions.is_empty() {
             text.push_str("\nNo exceptions: nothing was declined afterwards, nothing waits for a person.\n");
         }
-        text
+        text + &self.till_table()
+    }
+
+    /// How often the provider declined what a lane and its tills had given.
+    fn till_table(&self) -> String {
+        let mut table = Table::new(&[
+            ("LANE", Align::Left),
+            ("TILL", Align::Left),
+            ("ON TRUST", Align::Right),
+            ("DECLINED", Align::Right),
+            ("RATE", Align::Right),
+            ("INFERRED", Align::Right),
+            ("LOST", Align::Right),
+            ("OWED", Align::Right),
+            ("VOIDED", Align::Right),
+        ]);
+        let mut row = |lane: &str, till: &str, fate: &Fate| {
+            let Fate { accepted, declined, inferred, lost, owed, voided, .. } = *fate;
+            let mut cells = vec![lane.to_owned(), till.to_owned()];
+            cells.extend([count(accepted), count(declined), fate.declined_rate()]);
+            cells.extend([inferred, lost, owed, voided].map(count));
+            table.row(&cells);
+        };
+        for (lane, of_lane) in &self.lanes() {
+            row(lane, "all", of_lane);
+            let tills = self.tills.iter().filter(|((its, _), fate)| its == lane && !fate.is_empty());
+            tills.for_each(|((_, till), fate)| row(lane, till, fate));
+        }
+        if self.total().is_empty() {
+            return String::new();
+        }
+        let title = "Declined after the fact, of what the provider has decided; and taken back after it was given";
+        format!("\n{title}\n\n{}{}", table.header(), table.take_rows())
     }
 
     fn day_table(&self) -> String {
@@ -262,15 +290,29 @@ impl Report {
             });
             writeln!(out, "{object}")?;
         }
+        for (lane, fate) in &self.lanes() {
+            print_line(&json!({ "kind": "lane", "lane": lane }), fate, out)?;
+        }
+        for ((lane, till), fate) in &self.tills {
+            print_line(&json!({ "kind": "till", "lane": lane, "till": till }), fate, out)?;
+        }
         let total = json!({ "kind": "total", "exceptions_unlisted": self.exceptions_unlisted });
         print_line(&total, &self.total(), out)
     }
 }
 
+/// The counts under `wanted`, or under `other` where there are too many to tell apart.
+fn fate<'a>(all: &'a mut BTreeMap<(String, String), Fate>, wanted: [&str; 2], other: [&str; 2]) -> &'a mut Fate {
+    let [first, second] = wanted.map(str::to_owned);
+    let key = (first, second);
+    let is_known = all.len() < LINES_MAX || all.contains_key(&key);
+    all.entry(if is_known { key } else { other.map(str::to_owned).into() }).or_default()
+}
+
 /// One object of `head`'s members and the fate's.
 fn print_line(head: &Value, fate: &Fate, out: &mut dyn Write) -> Result<(), CliError> {
     let mut object = head.as_object().cloned().unwrap_or_default();
-    if let Value::Object(numbers) = json!(fate) {
+    if let Value::Object(numbers) = fate.members() {
         object.extend(numbers);
     }
     Ok(writeln!(out, "{}", Value::Object(object))?)
@@ -367,8 +409,45 @@ ID   DAY         TILL    BUSINESS  CODE   WHY
     }
 
     #[test]
+    fn each_lane_and_till_has_its_rate_of_declines_among_what_was_decided() {
+        let report = sample(&ReportArgs::default());
+        let expected = "
+LANE  TILL    ON TRUST  DECLINED     RATE  INFERRED  LOST  OWED  VOIDED
+retm  all            4         1  33.33 %         1     0     1       1
+retm  till-1         4         1  33.33 %         1     0     1       1
+";
+        assert!(report.render().ends_with(expected), "{}", report.render());
+        let csv = csv::csv(&report);
+        assert!(csv.contains("till,,retm,till-1,4,2,1,0,0,1,1,0,1,3333\r\n"), "{csv}");
+        assert_eq!(csv.lines().filter(|line| line.starts_with("day,")).count(), 2);
+        assert_eq!(Fate::default().declined_rate(), "-");
+    }
+
+    #[test]
+    fn the_daemons_own_mark_of_trust_counts_where_it_keeps_one() {
+        let given = |trusted: bool| on_trust(&view("1-a", "confirmed", true, &[("trusted", json!(trusted))]));
+        assert!(given(true) && !given(false));
+        let mut report = Report::default();
+        let lost = view("1-a", "declined", false, &[("trusted", json!(true)), ("lost", json!(true))]);
+        let paid = [("refused_at_till", json!(true)), ("owed_paid", json!(true))];
+        report.add(&lost, &ReportArgs::default());
+        report.add(&view("2-b", "confirmed", true, &paid), &ReportArgs::default());
+        assert_eq!((report.total().lost, report.total().owed), (1, 0));
+    }
+
+    #[test]
+    fn what_is_counted_nowhere_is_an_error() {
+        let mut report = sample(&ReportArgs::default());
+        assert!(balanced(&report, Some(true)).is_ok() && balanced(&report, None).is_ok());
+        assert!(balanced(&report, Some(false)).is_err());
+        report.add(&view("9-i", "of tomorrow", false, &[]), &ReportArgs::default());
+        assert!(balanced(&report, Some(true)).is_err());
+    }
+
+    #[test]
     fn days_can_be_narrowed_and_a_quiet_report_says_so() {
-        let args = ReportArgs { from: Some("2026-11-02".into()), to: Some("2026-11-02".into()), lane: None };
+        let args =
+            ReportArgs { from: Some("2026-11-02".into()), to: Some("2026-11-02".into()), ..ReportArgs::default() };
         let report = sample(&args);
         assert_eq!((report.lines.len(), report.exceptions.len()), (1, 1));
         let args = ReportArgs { from: Some("2027-01-01".into()), ..ReportArgs::default() };

@@ -1,0 +1,134 @@
+//! The options of `status`, `list`, `void`, `handled`, `hold` and `flush`, as clap reads them.
+
+use clap::Args;
+
+use super::list::Column;
+
+/// `status`
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct StatusArgs {
+    /// Show it again every two seconds, until interrupted
+    #[arg(long)]
+    pub watch: bool,
+    /// How old what is pending is, by lane
+    #[arg(long, conflicts_with = "watch")]
+    pub ages: bool,
+    /// Say only what needs a person, and exit with 1 if something does
+    #[arg(long, conflicts_with_all = ["watch", "ages"])]
+    pub check: bool,
+}
+
+/// Which redemptions `list` looks for, besides state and lane.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Wanted {
+    /// Only this code, whole: `-` reads it from standard input, so that no process list shows it
+    #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with_all = ALL_BUT_THE_CODE)]
+    pub code: Option<String>,
+    /// Only codes that end so
+    #[arg(long, value_name = "END")]
+    pub code_ending: Option<String>,
+    /// Only this till
+    #[arg(long)]
+    pub till: Option<String>,
+    /// Only this business
+    #[arg(long, value_name = "REFERENCE")]
+    pub business: Option<String>,
+    /// Only this branch
+    #[arg(long, value_name = "ID")]
+    pub branch: Option<String>,
+    /// Only what was accepted from this time on: 2026-11-01 or 2026-11-01T10:00:00Z, in UTC
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<String>,
+    /// Only what was accepted up to this time: a day counts to its end
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<String>,
+    /// The newest first
+    #[arg(long)]
+    pub newest: bool,
+}
+
+const ALL_BUT_THE_CODE: [&str; 12] =
+    ["state", "lane", "after", "limit", "all", "code_ending", "till", "business", "branch", "since", "until", "newest"];
+
+/// How `list` shows them.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Shown {
+    /// These columns, in this order
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", conflicts_with = "json")]
+    pub columns: Vec<Column>,
+}
+
+/// `void`
+#[derive(Args, Clone, Debug)]
+pub struct VoidArgs {
+    /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line
+    #[arg(value_name = "ID", required = true)]
+    pub ids: Vec<String>,
+    /// Why, in a few words; kept with the redemption
+    #[arg(long, value_name = "TEXT")]
+    pub note: String,
+}
+
+/// `handled`
+#[derive(Args, Clone, Debug)]
+pub struct HandledArgs {
+    /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line
+    #[arg(value_name = "ID", required = true)]
+    pub ids: Vec<String>,
+    /// What was done, in a few words; kept with the redemption
+    #[arg(long, value_name = "TEXT")]
+    pub note: String,
+    /// Its code may be used again
+    #[arg(long)]
+    pub free: bool,
+}
+
+/// `flush`
+#[derive(Args, Clone, Debug, Default)]
+pub struct FlushArgs {
+    /// The lane; all of them without one
+    pub lane: Option<String>,
+    /// Wait until nothing is pending any more; 1 when nothing was answered for a minute
+    #[arg(long)]
+    pub wait: bool,
+}
+
+impl Wanted {
+    /// As the API's query has them.
+    pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
+        let named = [
+            ("code_ending", &self.code_ending),
+            ("till", &self.till),
+            ("business", &self.business),
+            ("branch", &self.branch),
+            ("since", &self.since),
+            ("until", &self.until),
+        ];
+        let newest = self.newest.then(|| ("newest", "true".to_owned()));
+        named.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).chain(newest).collect()
+    }
+}
+
+/// A day, or a time of RFC 3339 in UTC, that the calendar has; the daemon knows where a day begins and ends.
+fn time(text: &str) -> Result<String, String> {
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    match humantime::parse_rfc3339(&whole) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("a time looks like 2026-11-01 or 2026-11-01T10:00:00Z, and must exist".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_or_a_time_must_exist() {
+        for right in ["2026-11-01", "2026-11-01T10:00:00Z"] {
+            assert_eq!(time(right).as_deref(), Ok(right));
+        }
+        for wrong in ["2026-13-01", "2026-11-31", "yesterday", "", "2026-11-1"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+}

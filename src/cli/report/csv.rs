@@ -1,0 +1,70 @@
+//! The report as comma-separated values (RFC 4180), safe to open in a spreadsheet.
+
+use super::Report;
+use super::fate::Fate;
+
+const HEAD: [&str; 14] = [
+    "kind",
+    "day",
+    "lane",
+    "till",
+    "accepted",
+    "confirmed",
+    "declined",
+    "parked",
+    "pending",
+    "voided",
+    "inferred",
+    "lost",
+    "owed",
+    "declined_in_10000",
+];
+
+/// A line for each day and lane, each lane, each till of a lane, and the total.
+pub(super) fn csv(report: &Report) -> String {
+    let mut text = line(HEAD.map(str::to_owned));
+    for ((day, lane), fate) in &report.lines {
+        text.push_str(&counted(["day", day, lane, ""], fate));
+    }
+    for (lane, fate) in &report.lanes() {
+        text.push_str(&counted(["lane", "", lane, ""], fate));
+    }
+    for ((lane, till), fate) in &report.tills {
+        text.push_str(&counted(["till", "", lane, till], fate));
+    }
+    text.push_str(&counted(["total", "", "", ""], &report.total()));
+    text
+}
+
+fn counted([kind, day, lane, till]: [&str; 4], fate: &Fate) -> String {
+    let Fate { accepted, pending, confirmed, declined, parked, voided, inferred, lost, owed } = *fate;
+    let numbers = [accepted, confirmed, declined, parked, pending, voided, inferred, lost, owed];
+    let rate = fate.declined_in_10000().map(|rate| rate.to_string()).unwrap_or_default();
+    let cells = [kind, day, lane, till].map(cell).into_iter();
+    line(cells.chain(numbers.map(|number| number.to_string())).chain([rate]))
+}
+
+fn line(cells: impl IntoIterator<Item = String>) -> String {
+    cells.into_iter().collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+/// A name that a spreadsheet would read as a formula stands behind an apostrophe.
+fn cell(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
+    let is_plain = !text.contains(['"', ',', '\r', '\n']);
+    if is_plain { text } else { format!("\"{}\"", text.replace('"', "\"\"")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_formula_and_breaks_no_line() {
+        assert_eq!(cell("till-1"), "till-1");
+        assert_eq!(cell("=HYPERLINK(1)"), "'=HYPERLINK(1)");
+        assert_eq!(cell("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
+        assert_eq!(cell("-1,2"), "\"'-1,2\"");
+    }
+}

@@ -1,0 +1,92 @@
+//! What became of redemptions, counted.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::super::list::RowView;
+use super::on_trust;
+
+/// What became of those that were accepted on trust; `owed` alone counts others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Fate {
+    pub(super) accepted: u64,
+    pub(super) pending: u64,
+    pub(super) confirmed: u64,
+    pub(super) declined: u64,
+    pub(super) parked: u64,
+    pub(super) voided: u64,
+    /// Confirmed only because "already used" is explained by an attempt of ours.
+    pub(super) inferred: u64,
+    /// Declined after the fact, and closed so by a person.
+    pub(super) lost: u64,
+    /// The till was told no and the provider took it: the reward was not handed out yet.
+    pub(super) owed: u64,
+}
+
+impl Fate {
+    /// Counts a row.
+    pub(super) fn add(&mut self, row: &RowView) {
+        self.owed += u64::from(row.state == "confirmed" && row.refused_at_till && !row.owed_paid);
+        if !on_trust(row) {
+            return;
+        }
+        self.accepted += 1;
+        self.inferred += u64::from(row.duplicate_of_ours);
+        self.lost += u64::from(row.lost);
+        match row.state.as_str() {
+            "pending" => self.pending += 1,
+            "confirmed" => self.confirmed += 1,
+            "declined" => self.declined += 1,
+            "parked" => self.parked += 1,
+            "voided" => self.voided += 1,
+            // A state of a newer daemon shows as a difference between accepted and the rest.
+            _ => {}
+        }
+    }
+
+    pub(super) fn join(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.pending += other.pending;
+        self.confirmed += other.confirmed;
+        self.declined += other.declined;
+        self.parked += other.parked;
+        self.voided += other.voided;
+        self.inferred += other.inferred;
+        self.lost += other.lost;
+        self.owed += other.owed;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether each one accepted is in one of the states that this program knows.
+    pub(super) fn is_balanced(&self) -> bool {
+        self.accepted == self.pending + self.confirmed + self.declined + self.parked + self.voided
+    }
+
+    /// How many in 10,000 of those that the provider decided it declined after the fact; nothing where it decided none.
+    pub(super) fn declined_in_10000(&self) -> Option<u64> {
+        (self.declined * 10_000).checked_div(self.confirmed + self.declined)
+    }
+
+    /// As a percentage: "1.25 %".
+    pub(super) fn declined_rate(&self) -> String {
+        let percent = |rate: u64| format!("{}.{:02} %", rate / 100, rate % 100);
+        self.declined_in_10000().map_or_else(|| "-".to_owned(), percent)
+    }
+
+    /// The numbers of the table by day.
+    pub(super) fn numbers(&self) -> [u64; 6] {
+        [self.accepted, self.confirmed, self.declined, self.parked, self.pending, self.voided]
+    }
+
+    /// The members of a line for machines.
+    pub(super) fn members(&self) -> Value {
+        let mut members = json!(self);
+        if let Some(object) = members.as_object_mut() {
+            object.insert("declined_in_10000".to_owned(), json!(self.declined_in_10000()));
+        }
+        members
+    }
+}

@@ -1,0 +1,220 @@
+//! A till asks: repeat, used, limits, insert.
+
+use super::guard::{Asking, Earlier, Guard, Kept, guard, is_taken_again};
+use super::row::{Row, kind, mark};
+use crate::limits::{self, LaneNow, Limit};
+use crate::redemption::{Fingerprint, Request, State};
+use crate::settings::{DateFormat, Offline};
+use crate::trust::Trust;
+use crate::{contract, fold};
+
+/// What the settings of its provider say about a code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CodeRules {
+    /// It may be redeemed again and again.
+    pub reusable: bool,
+    /// Codes that fold alike are one code only if their bytes are.
+    pub exact: bool,
+}
+
+/// Everything that the decision about a request depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The authenticated till.
+    pub till: &'a str,
+    /// Whether the till gave the request a key.
+    pub keyed: bool,
+    /// What it asks for.
+    pub request: &'a Request,
+    /// The newest redemption of the till's key.
+    pub by_key: Option<&'a Row>,
+    /// The newest redemption of the code whose answer this till did not get.
+    pub undelivered: Option<&'a Row>,
+    /// The earlier redemptions of the code, reusable or not.
+    pub earlier: Earlier<'a>,
+    /// What the settings say about the code.
+    pub rules: CodeRules,
+    /// The lane inside the transaction.
+    pub lane: LaneNow,
+    /// The offline policy.
+    pub offline: &'a Offline,
+    /// The gateway's elapsed time, minutes.
+    pub now_min: i64,
+    /// Whether the clock is trusted.
+    pub clock_trusted: bool,
+}
+
+/// What is to be done about a request.
+#[derive(Clone, Debug)]
+pub enum Accept {
+    /// A repeat of this row, asked with the same fields.
+    Repeat(Box<Row>),
+    /// The key was used for another request.
+    KeyReused,
+    /// This row is owed to whoever asks for its code: it is given now.
+    Owed(Box<Row>),
+    /// This row holds the code.
+    Used(Box<Row>),
+    /// The provider refused the code before, in this row's words.
+    Refused(Box<Row>),
+    /// A row that is not there any more holds the code.
+    Gone(Kept),
+    /// An offline limit.
+    Limited(Limit),
+    /// The date is none that the contract knows.
+    BadDate,
+    /// An operator holds the lane: nothing is stored.
+    Held,
+    /// A new row with these bits. `in_flight`: it is sent at once.
+    Insert {
+        /// Bits of [`kind`].
+        kind: i64,
+        /// Bits of [`mark`].
+        marks: i64,
+        /// It is sent at once.
+        in_flight: bool,
+    },
+}
+
+/// Decides about a till's request. First the key, then the code, then the limits.
+#[must_use]
+pub fn accept(at: &Situation<'_>) -> Accept {
+    if let Some((row, is_same)) = repeat(at) {
+        return match (is_same, row.has(mark::OWED)) {
+            (false, _) => Accept::KeyReused,
+            (true, true) => Accept::Owed(Box::new(row.clone())),
+            (true, false) => Accept::Repeat(Box::new(row.clone())),
+        };
+    }
+    let found = if at.rules.reusable { Guard::Free } else { guard(at.earlier, asking(at)) };
+    match found {
+        Guard::Owed(row) => Accept::Owed(row),
+        Guard::Used(row) => Accept::Used(row),
+        Guard::Refused(row) => Accept::Refused(row),
+        Guard::Gone(kept) => Accept::Gone(kept),
+        Guard::Free => admit(at, false),
+        Guard::ProviderOnly => admit(at, true),
+    }
+}
+
+fn asking<'a>(at: &Situation<'a>) -> Asking<'a> {
+    let Situation { till, request, now_min, .. } = *at;
+    Asking { till, request, can_ask: at.lane.ask, exact: at.rules.exact, now_min }
+}
+
+fn admit(at: &Situation<'_>, provider_only: bool) -> Accept {
+    let trust_at_once = matches!(at.lane.trust, Trust::AtOnce { .. });
+    if trust_at_once && let Some(refused) = not_on_trust(at.request, at.offline, &at.lane) {
+        return match refused {
+            NotOnTrust::BadDate => Accept::BadDate,
+            NotOnTrust::Limited(limit) => Accept::Limited(limit),
+        };
+    }
+    if !trust_at_once && !at.lane.live {
+        return Accept::Held;
+    }
+    let marks = if trust_at_once { mark::TRUSTED } else { 0 };
+    Accept::Insert { kind: kind_of(at, provider_only), marks, in_flight: !trust_at_once }
+}
+
+/// Why something may not be accepted on trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotOnTrust {
+    /// The date is none that the contract knows: nobody else can say so now.
+    BadDate,
+    /// An offline limit.
+    Limited(Limit),
+}
+
+/// What stands in the way of an acceptance on trust, whenever it is made.
+#[must_use]
+pub fn not_on_trust(request: &Request, offline: &Offline, lane: &LaneNow) -> Option<NotOnTrust> {
+    not_on_trust_dated(&request.date, offline, lane)
+}
+
+/// As [`not_on_trust`], of a row's date.
+#[must_use]
+pub fn not_on_trust_dated(date: &str, offline: &Offline, lane: &LaneNow) -> Option<NotOnTrust> {
+    if offline.accept && offline.date_format == DateFormat::Contract && !contract::date_is_possible(date) {
+        return Some(NotOnTrust::BadDate);
+    }
+    limits::admit(offline, lane).err().map(NotOnTrust::Limited)
+}
+
+fn kind_of(at: &Situation<'_>, provider_only: bool) -> i64 {
+    let again = !at.rules.reusable && is_taken_again(at.earlier.rows, asking(at));
+    // A reusable code's redemptions are too many to be looked through: their keys are in the index of keys.
+    let keyless = !at.keyed && !at.rules.reusable;
+    let bits = [
+        (at.clock_trusted, kind::TRUSTED),
+        (at.lane.ask, kind::ONLINE),
+        (at.rules.reusable, kind::REUSABLE),
+        (provider_only, kind::PROVIDER_ONLY),
+        (keyless, kind::KEYLESS),
+        (again, kind::TAKEN_AGAIN),
+    ];
+    bits.into_iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum::<i64>() | kind::MARKED
+}
+
+/// The row that the request repeats, and whether it asks the same.
+fn repeat<'a>(at: &Situation<'a>) -> Option<(&'a Row, bool)> {
+    by_its_key(at).or_else(|| by_its_fields(at).or_else(|| joined(at)).or(at.undelivered).map(|row| (row, true)))
+}
+
+fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, bool)> {
+    let row = at.by_key.filter(|row| !is_asked_anew(row))?;
+    let is_same = row.asks_the_same(at.request) && (!at.rules.exact || row.is_to_the_byte(at.request));
+    // A row from another store, whose till has the name of one of ours and used the key for something else.
+    let is_a_namesakes = row.origin.is_some() && !is_same;
+    (!is_a_namesakes).then_some((row, is_same))
+}
+
+/// A request with a key repeats one without, and the other way round; two different keys are two requests.
+fn by_its_fields<'a>(at: &Situation<'a>) -> Option<&'a Row> {
+    let mut newest_first = at.earlier.rows.iter().rev();
+    newest_first.find(|row| {
+        row.till == at.till
+            && !(at.keyed && !row.is(kind::KEYLESS))
+            && row.asks_the_same(at.request)
+            && (!at.rules.exact || row.is_to_the_byte(at.request))
+            && !is_asked_anew(row)
+    })
+}
+
+/// A till that was told "ask again" asks again: it joins the redemption that is still owed an answer.
+fn joined<'a>(at: &Situation<'a>) -> Option<&'a Row> {
+    if at.rules.reusable {
+        return None;
+    }
+    let mut newest_first = at.earlier.rows.iter().rev();
+    newest_first.find(|row| {
+        row.state == State::Pending
+            && row.has(mark::REFUSED_AT_TILL)
+            && row.till == at.till
+            && row.branch == at.request.branch_id
+            && row.is_to_the_byte(at.request)
+    })
+}
+
+/// A redemption that was taken back because its till was told no before a byte left: asking again is a new question.
+fn is_asked_anew(row: &Row) -> bool {
+    let by_us = row.has(mark::TURNED_AWAY) || (row.is(kind::PROVIDER_ONLY) && !row.is_trusted());
+    row.state == State::Voided && by_us
+}
+
+/// What names a till's request: its own key, else the till and the five fields, code and business folded.
+#[must_use]
+pub fn key_of(till: &str, key: Option<&str>, request: &Request) -> [u8; 16] {
+    match key {
+        Some(key) => Fingerprint::of(&["key", till, key]).0,
+        None => key_of_fields(till, request),
+    }
+}
+
+/// What names a request to which its till gave no key.
+#[must_use]
+pub fn key_of_fields(till: &str, request: &Request) -> [u8; 16] {
+    let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
+    let (code, business) = (fold::code(reward_code.reveal()), fold::code(business_refrence));
+    Fingerprint::of(&["fields", till, &code, &business, branch_id, date, timestamp]).0
+}

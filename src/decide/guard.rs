@@ -1,0 +1,170 @@
+//! What the earlier redemptions of a code say about the next one.
+
+use super::row::{Row, kind, mark};
+use crate::redemption::{Request, State};
+
+/// For so long the till that took its redemption back may make it once again, on the gateway's elapsed time, minutes.
+const TAKE_AGAIN_MIN: i64 = 10;
+
+/// The earlier redemptions of a code, in the order in which they were accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Earlier<'a> {
+    /// The newest of them.
+    pub rows: &'a [Row],
+    /// There are more, which were not read.
+    pub is_cut: bool,
+    /// What is kept of the code beyond its rows.
+    pub kept: Option<Kept>,
+}
+
+/// What is kept of a code whose row is gone, or that was refused to a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It was used.
+    Used,
+    /// It was refused by strong evidence.
+    Refused,
+}
+
+/// What the lane and the settings say about the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The till.
+    pub till: &'a str,
+    /// What it asks for.
+    pub request: &'a Request,
+    /// The lane can be asked.
+    pub can_ask: bool,
+    /// Codes that fold alike are one code only if their bytes are.
+    pub exact: bool,
+    /// The gateway's elapsed time, minutes.
+    pub now_min: i64,
+}
+
+/// What holds a code.
+#[derive(Clone, Debug)]
+pub enum Guard {
+    /// Nothing.
+    Free,
+    /// The provider decides, it alone.
+    ProviderOnly,
+    /// This redemption: "has been used".
+    Used(Box<Row>),
+    /// This redemption, which the provider refused: its words are the answer.
+    Refused(Box<Row>),
+    /// A redemption that is not there any more.
+    Gone(Kept),
+    /// The provider took this one after its till was told no: it is owed.
+    Owed(Box<Row>),
+}
+
+/// What one earlier redemption says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    Free,
+    /// The provider decides while it can be asked, otherwise "has been used".
+    Provider,
+    /// As `Provider`, otherwise the provider's own refusal.
+    Refused,
+    /// "Has been used", whatever the lane.
+    Used,
+    Owed,
+}
+
+/// What holds the code (TRUST.md, "What holds a code").
+#[must_use]
+pub fn guard(earlier: Earlier<'_>, asking: Asking<'_>) -> Guard {
+    let mut provider_only = false;
+    let mut used: Option<(&Row, bool)> = None;
+    for row in earlier.rows.iter().rev() {
+        match hold(row, asking) {
+            Hold::Free => {}
+            Hold::Owed => return Guard::Owed(Box::new(row.clone())),
+            Hold::Used => return Guard::Used(Box::new(row.clone())),
+            Hold::Provider if asking.can_ask => provider_only = true,
+            Hold::Refused if asking.can_ask => provider_only = true,
+            Hold::Provider => used = used.or(Some((row, false))),
+            Hold::Refused => used = used.or(Some((row, true))),
+        }
+    }
+    match used {
+        Some((row, true)) => return Guard::Refused(Box::new(row.clone())),
+        Some((row, false)) => return Guard::Used(Box::new(row.clone())),
+        None => {}
+    }
+    let kept = earlier.kept.or_else(|| kept_by_what_was_not_read(earlier));
+    match kept {
+        Some(kept) if !asking.can_ask => Guard::Gone(kept),
+        Some(_) => Guard::ProviderOnly,
+        None if provider_only => Guard::ProviderOnly,
+        None => Guard::Free,
+    }
+}
+
+/// A row that was accepted while an earlier one held its code says so for those that were not read.
+fn kept_by_what_was_not_read(earlier: Earlier<'_>) -> Option<Kept> {
+    let says_so = |row: &Row| row.is(kind::PROVIDER_ONLY) && !row.has(mark::FREED);
+    (earlier.is_cut && earlier.rows.iter().any(says_so)).then_some(Kept::Used)
+}
+
+fn hold(row: &Row, asking: Asking<'_>) -> Hold {
+    let is_other = !row.is_to_the_byte(asking.request);
+    if row.has(mark::FREED) || (is_other && asking.exact) {
+        return Hold::Free;
+    }
+    match plain_hold(row, asking) {
+        // Other bytes that fold alike may be another code to the provider.
+        Hold::Used if is_other => Hold::Provider,
+        hold => hold,
+    }
+}
+
+fn plain_hold(row: &Row, asking: Asking<'_>) -> Hold {
+    match row.state {
+        State::Pending => Hold::Used,
+        State::Parked | State::Voided if row.has(mark::UNCERTAIN) => Hold::Used,
+        State::Parked => Hold::Provider,
+        State::Voided if !row.is_trusted() => Hold::Free,
+        State::Voided => after_taking_back(row, asking),
+        State::Confirmed if row.has(mark::OWED) => Hold::Owed,
+        State::Confirmed => Hold::Provider,
+        State::Declined if row.has(mark::LOST) || row.is_trusted() => Hold::Provider,
+        State::Declined if row.has(mark::STRONG) || !row.is(kind::MARKED) => Hold::Refused,
+        State::Declined => Hold::Free,
+    }
+}
+
+/// Voided after its 2xx left: the reward may be in the customer's hands. Its till may take it once again soon after,
+/// since a cashier corrects a sale; once, or accept, hand out, take back would go on for ever.
+fn after_taking_back(row: &Row, asking: Asking<'_>) -> Hold {
+    let is_soon = row.settled_min().is_some_and(|at| asking.now_min.saturating_sub(at) < TAKE_AGAIN_MIN);
+    let is_first = !row.is(kind::PROVIDER_ONLY) && !row.is(kind::TAKEN_AGAIN);
+    if is_soon && is_first && row.till == asking.till { Hold::Free } else { Hold::Provider }
+}
+
+/// Whether the new redemption is a till's second for a code that it took back.
+#[must_use]
+pub fn is_taken_again(rows: &[Row], asking: Asking<'_>) -> bool {
+    let took_back = |row: &Row| row.state == State::Voided && row.is_trusted() && !row.has(mark::UNCERTAIN);
+    rows.iter().any(|row| took_back(row) && row.till == asking.till)
+}
+
+/// Whether a redemption forbids to send another one of its code again.
+#[must_use]
+pub fn is_obstacle(row: &Row) -> bool {
+    if row.has(mark::FREED) {
+        return false;
+    }
+    match row.state {
+        State::Pending | State::Parked | State::Confirmed => true,
+        State::Voided => row.has(mark::UNCERTAIN),
+        State::Declined => false,
+    }
+}
+
+/// Whether an "already used" to `row` is explained by somebody else's redemption: one that was confirmed.
+#[must_use]
+pub fn explains_used(row: &Row, others: &[Row], kept: Option<Kept>) -> bool {
+    let confirmed = |other: &&Row| other.seq != row.seq && other.state == State::Confirmed;
+    row.is(kind::PROVIDER_ONLY) && (others.iter().any(|other| confirmed(&other)) || kept == Some(Kept::Used))
+}

@@ -1,0 +1,15 @@
+//! Pure: the rules about one redemption, from what is known to what is to be written. The store loads and saves.
+
+mod accept;
+mod guard;
+mod row;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use accept::{Accept, CodeRules, NotOnTrust, Situation, accept, key_of, key_of_fields};
+pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle};
+pub use row::{Row, kind, mark};
+pub use settle::{
+    ATTEMPTS_KEPT_MAX, Around, Attempt, Conclude, Ended, NotGiven, Settle, WaitEnd, Waiting, Why, conclude, settle,
+};

@@ -1,0 +1,241 @@
+//! A row as the rules see it: every column but the body, and what its bits say.
+
+use crate::fold;
+use crate::redemption::{Fingerprint, Id, Request, RewardCode, Seq, State};
+
+/// One row of the table `redemption`, as plain values.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its number.
+    pub seq: Seq,
+    /// The random part of its id.
+    pub tag: [u8; 12],
+    /// Its number in the store that it was imported from.
+    pub origin: Option<i64>,
+    /// The number of its lane.
+    pub lane: i64,
+    /// The till that made it.
+    pub till: String,
+    /// What names the till's request.
+    pub key: [u8; 16],
+    /// The fingerprint of the five fields.
+    pub request: [u8; 16],
+    /// What the index of codes holds of its folded business and code.
+    pub guard: i64,
+    /// The merchant, as it came.
+    pub business: String,
+    /// The code, as it came.
+    pub code: RewardCode,
+    /// The branch.
+    pub branch: String,
+    /// The till's own local time, as it came.
+    pub date: String,
+    /// When it was accepted, Unix milliseconds.
+    pub accepted_ms: i64,
+    /// Bits of [`kind`].
+    pub kind: i64,
+    /// CRC-32C of its body.
+    pub body_crc: u32,
+    /// CRC-32C of what never changes.
+    pub crc: u32,
+    /// Where it stands.
+    pub state: State,
+    /// An attempt may be on the wire.
+    pub in_flight: bool,
+    /// Bits of [`mark`].
+    pub marks: i64,
+    /// How many attempts were begun.
+    pub attempts: u32,
+    /// When it left `pending`, Unix milliseconds.
+    pub settled_ms: Option<i64>,
+}
+
+impl Row {
+    /// Its public name.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        Id::new(self.origin.map_or(self.seq, Seq), self.tag)
+    }
+
+    /// Whether one of these bits of [`kind`] is set.
+    #[must_use]
+    pub fn is(&self, kind: i64) -> bool {
+        self.kind & kind != 0
+    }
+
+    /// Whether one of these bits of [`mark`] is set.
+    #[must_use]
+    pub fn has(&self, mark: i64) -> bool {
+        self.marks & mark != 0
+    }
+
+    /// Whether a 2xx of ours left for it before the provider's verdict. Rows of builds before the
+    /// mark was kept are trusted unless their till was told the provider's answer or a refusal.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        if self.is(kind::MARKED) {
+            self.has(mark::TRUSTED)
+        } else {
+            !self.has(mark::ANSWERED | mark::REFUSED_AT_TILL) && !self.is(kind::PROVIDER_ONLY)
+        }
+    }
+
+    /// Whether no byte of it can have left: nothing was begun that was not withdrawn.
+    #[must_use]
+    pub fn is_untouched(&self, withdrawn: bool) -> bool {
+        !self.has(mark::UNCERTAIN) && (withdrawn || !self.in_flight)
+    }
+
+    /// Whether the row is about this business and code in their folded form.
+    #[must_use]
+    pub fn competes_with(&self, business: &str, code: &RewardCode) -> bool {
+        fold::code(&self.business) == fold::code(business)
+            && fold::code(self.code.reveal()) == fold::code(code.reveal())
+    }
+
+    /// Whether business and code are these bytes.
+    #[must_use]
+    pub fn is_to_the_byte(&self, request: &Request) -> bool {
+        self.business == request.business_refrence && self.code == request.reward_code
+    }
+
+    /// Whether the till asked with these five fields, folded or as rows of earlier builds have them.
+    #[must_use]
+    pub fn asks_the_same(&self, request: &Request) -> bool {
+        self.request == Fingerprint::of_request(request).0
+            || self.request == Fingerprint::of_request_as_written(request).0
+    }
+
+    /// When it was settled on the gateway's elapsed time, in minutes; `None` where that was not
+    /// kept.
+    #[must_use]
+    pub fn settled_min(&self) -> Option<i64> {
+        mark::minute(self.marks)
+    }
+}
+
+/// Kind bits, fixed at acceptance.
+pub mod kind {
+    /// The clock was trusted.
+    pub const TRUSTED: i64 = 1;
+    /// The lane could be asked.
+    pub const ONLINE: i64 = 2;
+    /// The code is reusable: no single-use guard.
+    pub const REUSABLE: i64 = 4;
+    /// An earlier redemption holds the code while nobody can be asked: only the provider can say
+    /// yes.
+    pub const PROVIDER_ONLY: i64 = 8;
+    /// Its till gave it no key: its key was made of the till and the five fields. It is not in the
+    /// index of keys; its guard leads to it. Rows of schema version 1 do not say so.
+    pub const KEYLESS: i64 = 16;
+    /// Its marks say whether it is trusted. Rows of earlier builds do not.
+    pub const MARKED: i64 = 32;
+    /// Its till had taken the same code back a moment before: it may do so once.
+    pub const TAKEN_AGAIN: i64 = 64;
+    /// Every kind bit there is.
+    pub const ALL: i64 = 127;
+}
+
+/// Mark bits, which change with the row.
+pub mod mark {
+    use crate::redemption::State;
+
+    /// An attempt that ended may have reached the provider. It is never taken away.
+    pub const UNCERTAIN: i64 = 1;
+    /// Confirmed by an "already used" that our own attempt explains.
+    pub const DUPLICATE_OF_OURS: i64 = 2;
+    /// The till was told no although the provider may have taken it.
+    pub const REFUSED_AT_TILL: i64 = 4;
+    /// The clock was trusted when it was settled.
+    pub const SETTLED_TRUSTED: i64 = 8;
+    /// One of the declines for which its lane is held.
+    pub const STREAK: i64 = 16;
+    /// A till waited when the provider's answer came, and was told it.
+    pub const ANSWERED: i64 = 32;
+    /// A 2xx of ours left before the provider's verdict.
+    pub const TRUSTED: i64 = 64;
+    /// Refused by strong evidence.
+    pub const STRONG: i64 = 128;
+    /// Confirmed after its till was told no: the next request for the code gets the success.
+    pub const OWED: i64 = 1 << 11;
+    /// What was owed was given.
+    pub const OWED_PAID: i64 = 1 << 12;
+    /// A person has seen to it.
+    pub const HANDLED: i64 = 1 << 13;
+    /// A person freed its code.
+    pub const FREED: i64 = 1 << 14;
+    /// Declined after it was given on trust. A fact for life.
+    pub const LOST: i64 = 1 << 15;
+    /// In doubt for a reason that our own attempts do not explain: a copied database, an import.
+    pub const IN_DOUBT: i64 = 1 << 16;
+    /// Voided because its till was told "ask again" before any byte left.
+    pub const TURNED_AWAY: i64 = 1 << 17;
+    /// Every mark there is.
+    pub const ALL: i64 = 0xff | (0x7f << 11);
+
+    /// Above the first marks the row's state stands a second time, inverted, since no checksum
+    /// covers what changes: no one flipped bit makes one state another. Rows of builds before it
+    /// have zero there, which says nothing.
+    const SECOND: i64 = 7 << SECOND_AT;
+    const SECOND_AT: u32 = 8;
+    /// Above the marks stands the minute of settling on the gateway's elapsed time, plus one; zero
+    /// where it was not kept.
+    const MINUTE: i64 = MINUTE_MAX << MINUTE_AT;
+    const MINUTE_AT: u32 = 24;
+    const MINUTE_MAX: i64 = 0xffff_ffff;
+
+    /// The marks, with the state beside them.
+    #[must_use]
+    pub fn beside(marks: i64, state: State) -> i64 {
+        (marks & !SECOND) | ((7 - state as i64) << SECOND_AT)
+    }
+
+    /// The marks with this minute of settling.
+    #[must_use]
+    pub fn settled_at(marks: i64, minute: i64) -> i64 {
+        let minute = minute.clamp(0, MINUTE_MAX - 1) + 1;
+        (marks & !MINUTE) | (minute << MINUTE_AT)
+    }
+
+    /// The minute of settling.
+    #[must_use]
+    pub fn minute(marks: i64) -> Option<i64> {
+        let minute = (marks & MINUTE) >> MINUTE_AT;
+        (minute > 0).then(|| minute - 1)
+    }
+
+    /// Whether what stands beside the marks is this state, or nothing.
+    #[must_use]
+    pub fn agree(marks: i64, state: State) -> bool {
+        marks & SECOND == 0 || marks == beside(marks, state)
+    }
+
+    /// The marks and the minute; `None` where bits are set that no mark has.
+    #[must_use]
+    pub fn alone(marks: i64) -> Option<i64> {
+        Some(marks & !SECOND).filter(|marks| marks & !(ALL | MINUTE) == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_state_and_minute_do_not_touch_each_other() {
+        for state in State::ALL {
+            let marks = mark::settled_at(mark::beside(mark::ALL, state), 123_456);
+            assert!(mark::agree(marks, state));
+            assert_eq!(mark::minute(marks), Some(123_456));
+            assert_eq!(mark::alone(marks).map(|marks| marks & mark::ALL), Some(mark::ALL));
+        }
+        assert_eq!(mark::minute(mark::beside(mark::ALL, State::Confirmed)), None);
+        assert_eq!(mark::alone(1 << 60), None);
+    }
+
+    #[test]
+    fn a_minute_beyond_its_bits_is_the_last_and_one_before_time_the_first() {
+        assert_eq!(mark::minute(mark::settled_at(0, i64::MAX)), Some(0xffff_fffe));
+        assert_eq!(mark::minute(mark::settled_at(0, i64::MIN)), Some(0));
+    }
+}

@@ -1,0 +1,274 @@
+//! An attempt has ended, or a till has waited in vain: what becomes of the row.
+
+use serde::{Deserialize, Serialize};
+
+use super::accept::{NotOnTrust, not_on_trust_dated};
+use super::row::{Row, kind, mark};
+use crate::limits::LaneNow;
+use crate::redemption::{Answer, State};
+use crate::settings::Offline;
+use crate::trust::Trust;
+use crate::verdict::ParkReason;
+
+/// How often an uncertain row that is refused is asked before a person decides.
+pub const UNCERTAIN_REFUSALS_MAX: usize = 4;
+/// How many weak refusals alike it takes before a person decides.
+pub const WEAK_REFUSALS_MIN: usize = 5;
+/// How many attempts of a row are kept.
+pub const ATTEMPTS_KEPT_MAX: usize = 10;
+
+/// How an attempt ended, as far as the row is concerned.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// The provider took it.
+    Confirmed(Answer),
+    /// The provider refused it.
+    Declined {
+        /// Its answer.
+        answer: Answer,
+        /// It said "already used".
+        already_used: bool,
+        /// The evidence is strong.
+        strong: bool,
+    },
+    /// A success that says something else besides.
+    Parked {
+        /// Its answer.
+        answer: Answer,
+        /// Why a person has to decide.
+        reason: ParkReason,
+        /// What it said.
+        text: String,
+    },
+    /// The attempt certainly did not reach the redemption.
+    Clean,
+    /// As `Clean`, and it does not count as an attempt: the credential was refused.
+    Uncharged,
+    /// The attempt may have reached the provider.
+    Unclear,
+}
+
+/// One attempt as it is kept and shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When it ended, Unix milliseconds.
+    pub at_ms: i64,
+    /// The same on the gateway's elapsed time, seconds.
+    pub elapsed_s: i64,
+    /// What came of it: a verdict's word or a phase of the road.
+    pub outcome: String,
+    /// The provider's HTTP status, if it answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// How long it took, milliseconds.
+    pub took_ms: u64,
+    /// What kind of refusal it was: equal numbers are refusals alike. No text, which may repeat the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<u32>,
+}
+
+/// What surrounds the end of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// A till waits for the answer and is told it.
+    pub told: bool,
+    /// Other rows of the lane are answered well.
+    pub lane_is_well: bool,
+    /// A redemption of somebody else explains an "already used".
+    pub explained: bool,
+    /// The row's attempts, this one the last.
+    pub attempts: &'a [Attempt],
+    /// How long weak refusals alike last before a person decides, seconds.
+    pub weak_after_s: i64,
+}
+
+/// Why a row is parked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// See [`ParkReason`].
+    Answer(ParkReason),
+    /// It is uncertain and was refused again and again in words that are not understood.
+    UncertainRefused,
+    /// Weak refusals alike for long while the lane was well.
+    WeakForLong,
+    /// "Already used" about a reusable code after an attempt that may have arrived.
+    ReusableUsed,
+    /// "Already used" about a row of a copy or an import: somebody else's use is as likely.
+    InDoubtUsed,
+}
+
+/// What becomes of the row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settle {
+    /// It is settled, or parked with a reason.
+    As {
+        /// Its state.
+        state: State,
+        /// Its marks.
+        marks: i64,
+        /// Why, when it is parked.
+        why: Option<Why>,
+    },
+    /// It goes on waiting.
+    Waits {
+        /// Its marks.
+        marks: i64,
+        /// The attempt does not count.
+        uncharged: bool,
+    },
+}
+
+/// What becomes of a pending row whose attempt has ended.
+#[must_use]
+pub fn settle(row: &Row, ended: &Ended, around: Around<'_>) -> Settle {
+    // An answer that comes while its till waits is told to it, unless a 2xx of ours left before.
+    let told = around.told && !row.is_trusted();
+    let marks = row.marks | if told { mark::ANSWERED } else { 0 };
+    let waits = |marks, uncharged| Settle::Waits { marks, uncharged };
+    match ended {
+        Ended::Confirmed(_) => confirmed(row, marks),
+        Ended::Declined { already_used: true, .. } => used(row, marks, around.explained),
+        Ended::Declined { .. } if row.has(mark::UNCERTAIN) => uncertain_refused(row, around),
+        Ended::Declined { strong: true, .. } => declined(row, marks | mark::STRONG),
+        Ended::Declined { .. } if told => declined(row, marks),
+        Ended::Declined { .. } if is_weak_for_long(around) => parked(row.marks, Why::WeakForLong),
+        Ended::Declined { .. } => waits(row.marks, false),
+        Ended::Parked { reason, .. } => parked(marks | mark::UNCERTAIN, Why::Answer(reason.clone())),
+        Ended::Clean => waits(row.marks, false),
+        Ended::Uncharged => waits(row.marks, true),
+        Ended::Unclear => waits(row.marks | mark::UNCERTAIN, false),
+    }
+}
+
+/// What the provider took after its till was told no is owed to the customer.
+fn confirmed(row: &Row, marks: i64) -> Settle {
+    let is_owed = row.has(mark::REFUSED_AT_TILL) && !row.is_trusted();
+    let marks = marks | if is_owed { mark::OWED } else { 0 };
+    Settle::As { state: State::Confirmed, marks, why: None }
+}
+
+fn declined(row: &Row, marks: i64) -> Settle {
+    let lost = if row.is_trusted() { mark::LOST } else { 0 };
+    Settle::As { state: State::Declined, marks: marks | lost, why: None }
+}
+
+fn parked(marks: i64, why: Why) -> Settle {
+    Settle::As { state: State::Parked, marks, why: Some(why) }
+}
+
+/// "Already used": strong evidence, and our own doing where an attempt of ours may have arrived.
+fn used(row: &Row, marks: i64, explained: bool) -> Settle {
+    if !row.has(mark::UNCERTAIN) || explained {
+        return declined(row, marks | mark::STRONG);
+    }
+    if row.is(kind::REUSABLE) {
+        return parked(row.marks, Why::ReusableUsed);
+    }
+    if row.has(mark::IN_DOUBT) {
+        return parked(row.marks, Why::InDoubtUsed);
+    }
+    confirmed(row, marks | mark::DUPLICATE_OF_OURS)
+}
+
+/// Our own earlier attempt may be what it is refused for.
+fn uncertain_refused(row: &Row, around: Around<'_>) -> Settle {
+    let refusals = around.attempts.iter().rev().take_while(|attempt| attempt.refusal.is_some()).count();
+    if refusals >= UNCERTAIN_REFUSALS_MAX {
+        return parked(row.marks, Why::UncertainRefused);
+    }
+    Settle::Waits { marks: row.marks, uncharged: false }
+}
+
+fn is_weak_for_long(around: Around<'_>) -> bool {
+    let Some(last) = around.attempts.last() else { return false };
+    let alike = || around.attempts.iter().rev().take_while(|attempt| attempt.refusal == last.refusal);
+    let first_s = alike().last().map_or(last.elapsed_s, |attempt| attempt.elapsed_s);
+    last.refusal.is_some()
+        && alike().count() >= WEAK_REFUSALS_MIN
+        && last.elapsed_s.saturating_sub(first_s) >= around.weak_after_s
+        && around.lane_is_well
+}
+
+/// How a till's wait for the provider's answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitEnd {
+    /// The time was up, or nobody can be asked any more.
+    InVain,
+    /// The lane did not send it: no slot, or the provider told everybody to wait.
+    TurnedAway {
+        /// What the provider said, seconds.
+        retry_after_s: Option<u64>,
+    },
+}
+
+/// What surrounds the end of a till's wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting<'a> {
+    /// How it ended.
+    pub end: WaitEnd,
+    /// The attempt was stopped before any byte left.
+    pub withdrawn: bool,
+    /// The lane now.
+    pub lane: LaneNow,
+    /// Others were not answered either.
+    pub evidence: bool,
+    /// The offline policy.
+    pub offline: &'a Offline,
+}
+
+/// What becomes of a pending row for which its till waits no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conclude {
+    /// It is accepted on trust.
+    Trust,
+    /// It was before.
+    Trusted,
+    /// No byte left: it is voided, and the till told to ask again.
+    TurnAway(NotGiven),
+    /// A byte may have left: it stays pending, and the till is told to ask again.
+    RefuseAtTill(NotGiven),
+}
+
+/// Why nothing was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotGiven {
+    /// The provider alone can say, and it has not.
+    Unanswered,
+    /// There was no slot.
+    Busy,
+    /// The provider told everybody to wait.
+    Wait(u64),
+    /// An offline limit, or the date.
+    Refused(NotOnTrust),
+}
+
+/// The acceptance after a wait.
+#[must_use]
+pub fn conclude(row: &Row, at: Waiting<'_>) -> Conclude {
+    if row.is_trusted() {
+        return Conclude::Trusted;
+    }
+    let not_given = match may_trust(row, at) {
+        Ok(()) => match not_on_trust_dated(&row.date, at.offline, &at.lane) {
+            None => return Conclude::Trust,
+            Some(refused) => NotGiven::Refused(refused),
+        },
+        Err(why) => why,
+    };
+    if row.is_untouched(at.withdrawn) { Conclude::TurnAway(not_given) } else { Conclude::RefuseAtTill(not_given) }
+}
+
+fn may_trust(row: &Row, at: Waiting<'_>) -> Result<(), NotGiven> {
+    if row.is(kind::PROVIDER_ONLY) {
+        return Err(NotGiven::Unanswered);
+    }
+    match (at.lane.trust, at.end) {
+        (Trust::AtOnce { .. }, _) => Ok(()),
+        (_, WaitEnd::TurnedAway { retry_after_s: Some(after_s) }) => Err(NotGiven::Wait(after_s)),
+        (_, WaitEnd::TurnedAway { retry_after_s: None }) => Err(NotGiven::Busy),
+        (Trust::Unanswered, WaitEnd::InVain) if at.evidence => Ok(()),
+        (Trust::Unanswered | Trust::Never, WaitEnd::InVain) => Err(NotGiven::Unanswered),
+    }
+}

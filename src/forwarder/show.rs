@@ -1,0 +1,123 @@
+//! What a lane shows: to the writer, to operators, and in the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::rfc3339;
+use crate::link::{Phase, Why};
+use crate::queue::{Gate, Lane};
+use crate::redemption::{Id, Seq};
+use crate::schedule::Scheduler;
+use crate::store::{Claimed, Settled};
+use crate::redemption::State;
+use crate::trust::Trust;
+
+/// Suspects that `status` names at most.
+const SUSPECTS_NAMED_MAX: usize = 20;
+
+/// Tells the writer where the lane stands now.
+pub(super) fn gate(scheduler: &Scheduler, epoch: Instant) -> Gate {
+    let now = epoch.elapsed();
+    let link = scheduler.link();
+    Gate {
+        ask: scheduler.takes_live(),
+        trust: link.trust(now),
+        cause: link.why().map(|why| why.cause),
+        outage: (Instant::now(), link.outages().used(now), link.is_out()),
+        limited_until: link.limited(now).map(|left| epoch + now + left),
+        evidence: (epoch, Arc::new(scheduler.evidence().clone())),
+    }
+}
+
+/// Tells operators where the lane stands now, the present cause's own detail with it.
+pub(super) fn status(lane: &Lane, scheduler: &Scheduler, (now, since_ms): (Duration, i64), ids: &Ids) {
+    let link = scheduler.link();
+    let flying = scheduler.flying();
+    let why = link.why();
+    let drain = match link.phase() {
+        Phase::Held(_) => "held",
+        Phase::Up if link.waiting(now).is_none() => "running",
+        Phase::Up | Phase::Down(_) => "waiting",
+    };
+    lane.publish(|status| {
+        status.link = word(link.phase());
+        status.drain = drain;
+        status.trust = link.trust(now).as_str();
+        status.tried = link.is_tried();
+        status.since = why.map(|_| rfc3339(since_ms));
+        status.cause = why.map(|why| why.cause.as_str().to_owned());
+        status.explanation = why.map(|why| why.cause.explanation().to_owned());
+        status.detail = why.map(|why| why.detail.clone());
+        status.window = link.window();
+        status.in_flight = flying.backlog + flying.live;
+        status.waiting_s = link.waiting(now).map(|left| left.as_secs().max(1));
+        status.suspects = scheduler.suspects().filter_map(|seq| ids.name(seq)).take(SUSPECTS_NAMED_MAX).collect();
+    });
+}
+
+/// The link's word in `status`.
+pub(super) fn word(phase: Phase<'_>) -> &'static str {
+    match phase {
+        Phase::Up => "up",
+        Phase::Down(_) => "down",
+        Phase::Held(_) => "held",
+    }
+}
+
+/// Logs where the link stands. What could be an attack says so once an outage, at error.
+pub(super) fn log(lane: &str, link: &'static str, why: Option<&Why>, alarmed: &mut bool) {
+    let Some(Why { cause, detail, .. }) = why else {
+        *alarmed = false;
+        return tracing::info!(lane, link, "lane {lane} is up");
+    };
+    let (word, what) = (cause.as_str(), cause.explanation());
+    let alarming = cause.trust() == Trust::AtOnce { tenth: true };
+    if alarming && !std::mem::replace(alarmed, true) {
+        tracing::error!(lane, link, cause = word, detail, "lane {lane} is {link} ({word}): {what}; seen: {detail}");
+    } else {
+        tracing::warn!(lane, link, cause = word, detail, "lane {lane} is {link} ({word}): {what}; seen: {detail}");
+    }
+}
+
+/// One line about a redemption that has its answer.
+pub(super) fn settled(lane: &str, row: &Claimed, settled: Option<&Settled>) {
+    let (id, attempt) = (&row.id, row.attempt);
+    match settled {
+        Some(Settled { applied: true, state: State::Pending, .. }) => {}
+        Some(Settled { applied: true, state, .. }) => {
+            let state = state.as_str();
+            tracing::info!(lane, %id, state, attempt, "{id} is {state} (lane {lane}, attempt {attempt})");
+        }
+        Some(Settled { applied: false, .. }) => {
+            tracing::warn!(lane, %id, "a late answer about {id} (lane {lane}) was recorded, not applied");
+        }
+        None => tracing::warn!(lane, %id, "an answer about {id} (lane {lane}) could not be kept: uncertain at the next start"),
+    }
+}
+
+/// The ids of rows that were sent lately, for those that `status` names; in bounded space.
+#[derive(Debug, Default)]
+pub(super) struct Ids(BTreeMap<Seq, Id>);
+
+impl Ids {
+    const MAX: usize = 2048;
+
+    /// The row failed, so that it may become suspect.
+    pub(super) fn note(&mut self, seq: Seq, id: &Id) {
+        self.0.insert(seq, id.clone());
+        if self.0.len() > Self::MAX {
+            self.0.pop_first();
+        }
+    }
+
+    pub(super) fn forget(&mut self, seq: Seq) {
+        self.0.remove(&seq);
+    }
+
+    fn name(&self, seq: Seq) -> Option<String> {
+        self.0.get(&seq).map(|id| id.as_str().to_owned())
+    }
+}

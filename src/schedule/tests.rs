@@ -1,0 +1,436 @@
+//! A lane in virtual time: what it sends, tells and claims.
+
+use super::*;
+use crate::trust::CHECK_EVERY;
+
+const REPLY_WITHIN: u64 = 4000;
+
+fn ms(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
+fn config(checks: bool) -> Config {
+    let link = link::Config {
+        retry_min: ms(1000),
+        retry_max: ms(60_000),
+        max_in_flight: 8,
+        reconnect_spread: Duration::ZERO,
+        place: 0.0,
+    };
+    let terms = Terms { reply_within: ms(REPLY_WITHIN), recent: ms(70_000), checks, one_till: false };
+    Config { link, terms }
+}
+
+/// A lane, the store's pending rows, and what was done.
+struct World {
+    lane: Scheduler,
+    now: Duration,
+    pending: BTreeMap<Seq, Row>,
+    /// Pending rows that are claimed.
+    claimed: BTreeSet<Seq>,
+    sent: Vec<(i64, Progress)>,
+    told: Vec<(i64, Told)>,
+    checks: Vec<Duration>,
+    asks: Vec<Ask>,
+    /// Whether claims are answered at once.
+    gives: bool,
+}
+
+fn row(seq: i64, till: &str, trusted: bool) -> Row {
+    Row { seq: Seq(seq), attempt: 1, till: till.into(), trusted, bytes: 100 }
+}
+
+impl World {
+    fn new(checks: bool) -> Self {
+        Self {
+            lane: Scheduler::new(config(checks), 7, Outages::default()),
+            now: Duration::ZERO,
+            pending: BTreeMap::new(),
+            claimed: BTreeSet::new(),
+            sent: Vec::new(),
+            told: Vec::new(),
+            checks: Vec::new(),
+            asks: Vec::new(),
+            gives: true,
+        }
+    }
+
+    /// Rows that were given on trust.
+    fn backlog(&mut self, rows: impl IntoIterator<Item = i64>, till: &str) {
+        self.pending.extend(rows.into_iter().map(|seq| (Seq(seq), row(seq, till, true))));
+    }
+
+    fn live(&mut self, seq: i64, till: &str) {
+        let row = row(seq, till, false);
+        self.pending.insert(Seq(seq), row.clone());
+        self.claimed.insert(Seq(seq));
+        self.lane.on(self.now, Event::HandedOver(row));
+        self.work();
+    }
+
+    fn work(&mut self) {
+        for _ in 0..100 {
+            let actions = self.lane.work(self.now);
+            if actions.is_empty() {
+                return;
+            }
+            actions.into_iter().for_each(|action| self.act(action));
+        }
+        panic!("it never rests");
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Send(seq, progress) => {
+                progress.note_whole();
+                self.sent.push((seq.0, progress));
+            }
+            Action::Claim(ask) => {
+                let rows = if self.gives { Some(self.claim(&ask)) } else { None };
+                self.asks.push(ask.clone());
+                self.lane.on(self.now, Event::Claimed(ask, rows));
+            }
+            Action::Check(at, progress) => {
+                progress.note_whole();
+                self.checks.push(at);
+            }
+            Action::Tell(seq, told) => self.told.push((seq.0, told)),
+            Action::Unclaim(rows) => rows.iter().for_each(|(seq, _)| assert!(self.claimed.remove(seq), "{seq}")),
+            Action::DropPool | Action::Changed => {}
+        }
+    }
+
+    fn claim(&mut self, ask: &Ask) -> Vec<Row> {
+        let free = |row: &&Row| !self.claimed.contains(&row.seq) && ask.not_from.as_deref() != Some(&*row.till);
+        let after = self.pending.values().filter(|row| row.seq > ask.after && !ask.except.contains(&row.seq));
+        let preferred = ask.prefer.iter().filter_map(|seq| self.pending.get(seq));
+        let mut rows: Vec<Row> = Vec::new();
+        for row in preferred.chain(after).filter(free) {
+            if rows.len() < ask.rows_max && !rows.iter().any(|other| other.seq == row.seq) {
+                rows.push(Row { attempt: row.attempt + 1, ..row.clone() });
+            }
+        }
+        self.claimed.extend(rows.iter().map(|row| row.seq));
+        rows
+    }
+
+    /// What is on the wire ends so; the end is settled at once.
+    fn ends(&mut self, seq: i64, heard: Heard) {
+        let place = self.sent.iter().position(|(sent, _)| *sent == seq).expect("it was sent");
+        self.sent.remove(place);
+        let whole = !matches!(heard, Heard::Road(Road::Connect));
+        let landed = Landed { seq: Seq(seq), heard, detail: "seen", kind: "no", whole, denied: true };
+        self.lane.on(self.now, Event::Landed(landed));
+        let settles = match heard {
+            // Weak evidence declines only what its till hears.
+            Heard::Declined { strong: false } => !self.pending[&Seq(seq)].trusted,
+            heard => heard.is_answer(),
+        };
+        self.claimed.remove(&Seq(seq));
+        if settles {
+            self.pending.remove(&Seq(seq));
+        }
+        self.lane.on(self.now, Event::Settled(Seq(seq), !settles));
+        self.work();
+    }
+
+    /// Time passes; the lane is looked at whenever it wants to be.
+    fn passes(&mut self, span: Duration) {
+        let until = self.now + span;
+        while let Some(next) = self.lane.next_moment(self.now).filter(|next| *next <= until) {
+            self.now = next;
+            self.work();
+        }
+        self.now = until;
+        self.work();
+    }
+
+    fn on_the_wire(&self) -> Vec<i64> {
+        self.sent.iter().map(|(seq, _)| *seq).collect()
+    }
+
+    fn holds(&self, seq: i64, till: &str) -> bool {
+        self.lane.evidence().holds(Seq(seq), till, self.now)
+    }
+
+    /// The road goes down under a row of the backlog.
+    fn cut(&mut self) {
+        self.backlog([1], "z");
+        self.work();
+        self.ends(1, Heard::Road(Road::Connect));
+    }
+}
+
+const DEFECT: Heard = Heard::RowFault { status: 500 };
+const STRONG: Heard = Heard::Declined { strong: true };
+const WEAK: Heard = Heard::Declined { strong: false };
+
+#[test]
+fn live_slots_are_thirty_two_in_turn_round_the_tills_and_a_quarter_for_one() {
+    let mut world = World::new(false);
+    for seq in 0..60 {
+        world.live(seq, "greedy");
+    }
+    world.live(100, "calm");
+    assert_eq!(world.on_the_wire(), [0, 1, 2, 3, 4, 5, 6, 7, 100], "a till that asks sixty times is no other's loss");
+    for (till, first) in [("b", 200), ("c", 300), ("d", 400), ("e", 500)] {
+        (first..first + 8).for_each(|seq| world.live(seq, till));
+    }
+    assert_eq!(world.sent.len(), 32);
+    let next: Vec<i64> = (0..3)
+        .map(|seq| {
+            world.ends(seq, Heard::Confirmed);
+            world.on_the_wire()[31]
+        })
+        .collect();
+    assert_eq!(next, [8, 407, 500], "in turn round the tills");
+    world.passes(ms(REPLY_WITHIN));
+    let busy = Told::TurnedAway { retry_after_s: None };
+    assert!(world.told.contains(&(59, busy)) && world.told.iter().all(|(_, told)| *told == busy));
+    assert_eq!(world.told.len(), 93 - 35, "each that got no slot in its time");
+    assert_eq!(world.claimed.len(), 32, "their claims are given back");
+}
+
+#[test]
+fn a_live_row_without_an_answer_is_tried_again_after_200_ms_and_1_s_and_then_left_to_the_drain() {
+    let mut world = World::new(false);
+    world.live(7, "a");
+    let mut moments = Vec::new();
+    for _ in 0..3 {
+        moments.push(world.now);
+        world.ends(7, DEFECT);
+        world.passes(ms(1000));
+    }
+    assert_eq!(world.told, [], "its till goes on waiting");
+    let again: Vec<_> = world.asks.iter().filter(|ask| ask.wanted == Wanted::Again(Seq(7))).collect();
+    assert_eq!((again.len(), &again[0].prefer), (2, &vec![Seq(7)]));
+    assert!(!world.holds(7, "a"), "what one till sends never suffices");
+    world.backlog([8], "b");
+    world.lane.on(world.now, Event::Signalled(Seq(8)));
+    world.work();
+    assert!(world.asks.iter().filter(|ask| ask.wanted == Wanted::Backlog).all(|ask| !ask.prefer.contains(&Seq(7))));
+}
+
+#[test]
+fn thirty_invented_codes_that_trip_the_provider_are_each_asked_and_none_is_given() {
+    let troubles = [Heard::NotTheProvider, Heard::Credential, DEFECT, Heard::Reset, Heard::Road(Road::Answer)];
+    for trouble in troubles {
+        let mut world = World::new(true);
+        for seq in 0..30 {
+            world.live(seq, "a");
+            world.ends(seq, trouble);
+            let checks = std::mem::take(&mut world.checks);
+            for sent in checks {
+                let checked = Checked { sent, heard: STRONG, detail: "", whole: true };
+                world.lane.on(world.now, Event::Checked(checked));
+            }
+            world.passes(ms(REPLY_WITHIN));
+            assert!(!world.holds(seq, "a"), "{trouble:?}: the provider answers the gateway itself");
+            assert!(world.lane.takes_live(), "{trouble:?}");
+            world.on_the_wire().into_iter().for_each(|other| world.ends(other, trouble));
+        }
+    }
+}
+
+#[test]
+fn ten_codes_that_the_provider_refuses_alike_hold_nothing_at_their_tills() {
+    for refusal in [STRONG, WEAK] {
+        let mut world = World::new(false);
+        for seq in 0..30 {
+            world.live(seq, "a");
+            world.ends(seq, refusal);
+        }
+        assert!(world.lane.takes_live() && world.lane.link().is_up(world.now), "{refusal:?}");
+    }
+}
+
+#[test]
+fn a_silent_provider_and_a_silent_check_are_evidence_and_checks_come_each_two_seconds_at_most() {
+    let mut world = World::new(true);
+    world.live(1, "a");
+    world.passes(ms(500));
+    world.live(2, "a");
+    world.passes(ms(3500));
+    assert_eq!(world.checks, [ms(2000)], "one serves both");
+    assert!(world.holds(1, "a") && !world.holds(9, "a"));
+    for seq in 10..40 {
+        world.live(seq, "b");
+        world.passes(ms(300));
+    }
+    assert!(world.checks.windows(2).all(|pair| pair[1] - pair[0] >= CHECK_EVERY), "{:?}", world.checks);
+    let answered = Checked { sent: world.checks[0], heard: WEAK, detail: "", whole: true };
+    world.lane.on(world.now, Event::Checked(answered));
+    assert!(!world.holds(10, "b"), "a late answer is an answer");
+}
+
+#[test]
+fn without_checks_two_silent_tills_are_evidence_for_each_other() {
+    let mut world = World::new(false);
+    world.live(1, "a");
+    world.passes(ms(REPLY_WITHIN));
+    assert!(!world.holds(1, "a"));
+    world.live(2, "b");
+    world.passes(ms(REPLY_WITHIN));
+    assert!(world.holds(2, "b"));
+}
+
+#[test]
+fn when_the_road_goes_down_tills_are_told_at_once_and_when_it_is_down_no_live_row_is_taken() {
+    let mut world = World::new(false);
+    (0..10).for_each(|seq| world.live(seq + 10, "a"));
+    world.ends(10, Heard::Road(Road::Connect));
+    let expected: Vec<_> = [10, 18, 19].map(|seq| (seq, Told::RoadDown)).into();
+    let mut told = world.told.clone();
+    told.sort_by_key(|(seq, _)| *seq);
+    assert_eq!(told, expected, "those on the wire may still be answered");
+    assert!(!world.lane.takes_live());
+    world.ends(11, Heard::Road(Road::Connect));
+    assert_eq!(world.told.last(), Some(&(11, Told::RoadDown)));
+}
+
+#[test]
+fn after_a_429_one_live_row_is_tried_each_two_seconds_in_turn_and_the_others_hear_its_time() {
+    let mut world = World::new(false);
+    world.live(1, "a");
+    world.ends(1, Heard::Wait { at_least: Some(ms(60_000)), limited: true });
+    assert!(matches!(world.told[..], [(1, Told::TurnedAway { retry_after_s: Some(59 | 60) })]), "{:?}", world.told);
+    for round in 0..4 {
+        for (seq, till) in [(100, "a"), (101, "a"), (102, "a"), (200, "b")] {
+            world.live(seq + round * 10, till);
+        }
+        world.passes(ms(1000));
+    }
+    let tills: Vec<i64> = world.on_the_wire().iter().map(|seq| seq / 100).collect();
+    assert!(tills.len() <= 3 && tills.contains(&1) && tills.contains(&2), "{:?}", world.on_the_wire());
+    assert!(world.told.len() >= 8 && world.told.iter().all(|(_, told)| matches!(told, Told::TurnedAway { retry_after_s: Some(_) })));
+    assert_eq!(world.lane.link().trust(world.now), Trust::Never);
+    let first = world.on_the_wire()[0];
+    world.ends(first, Heard::Confirmed);
+    assert_eq!(world.lane.link().trust(world.now), Trust::Unanswered, "it answers again");
+}
+
+#[test]
+fn one_code_that_a_firewall_blocks_is_named_and_waits_alone_and_the_lane_goes_on() {
+    let mut world = World::new(false);
+    world.backlog(1..=5, "a");
+    world.work();
+    world.ends(1, Heard::Credential);
+    world.passes(ms(2000));
+    assert_eq!(world.on_the_wire(), [2], "another row, within two seconds");
+    world.ends(2, Heard::Confirmed);
+    assert_eq!(world.lane.suspects().collect::<Vec<_>>(), [Seq(1)]);
+    for seq in [3, 4, 5] {
+        world.ends(seq, Heard::Confirmed);
+    }
+    world.passes(ms(3000));
+    assert_eq!(world.on_the_wire(), [1], "its own backoff");
+    world.ends(1, Heard::Credential);
+    assert!(world.lane.link().is_up(world.now), "its second says nothing of the credential");
+    world.live(9, "b");
+    assert_eq!(world.on_the_wire(), [9]);
+}
+
+#[test]
+fn a_till_whose_rows_alone_are_refused_goes_last() {
+    let mut world = World::new(false);
+    world.backlog(1..=30, "a");
+    world.backlog(31..=33, "b");
+    let mut order = Vec::new();
+    for _ in 0..40 {
+        world.work();
+        let Some(seq) = world.on_the_wire().first().copied() else { break };
+        order.push(seq);
+        world.ends(seq, if seq > 30 { Heard::Confirmed } else { STRONG });
+    }
+    assert_eq!(order.iter().position(|seq| *seq == 31), Some(10), "{order:?}");
+    assert_eq!(order.len(), 10 + 3 + 10, "nobody else is left: the drain is held");
+    assert_eq!(world.lane.link().why().map(|why| why.cause), Some(Cause::Declines));
+    world.live(50, "c");
+    assert_eq!(world.on_the_wire(), [50], "tills are asked");
+}
+
+#[test]
+fn the_drain_and_live_rows_have_slots_of_their_own() {
+    let mut world = World::new(false);
+    world.backlog(1..=3, "a");
+    world.work();
+    (10..14).for_each(|seq| world.live(seq, "b"));
+    assert_eq!(world.on_the_wire(), [1, 10, 11, 12, 13]);
+    assert_eq!(world.lane.flying(), Flying { backlog: 1, live: 4 });
+}
+
+#[test]
+fn in_trouble_that_may_be_one_rows_the_drain_probes_and_any_live_verdict_brings_it_up() {
+    let mut world = World::new(false);
+    world.backlog(1..=9, "z");
+    world.work();
+    world.ends(1, Heard::NotTheProvider);
+    assert!(!world.lane.link().is_up(world.now) && world.lane.takes_live());
+    world.live(50, "a");
+    world.ends(50, WEAK);
+    assert!(world.lane.link().is_up(world.now));
+}
+
+#[test]
+fn a_store_that_takes_nothing_is_asked_again_a_second_later() {
+    let mut world = World::new(false);
+    world.gives = false;
+    world.backlog([1], "a");
+    world.work();
+    world.passes(ms(5500));
+    assert!((5..=7).contains(&world.asks.len()), "{}", world.asks.len());
+    world.gives = true;
+    world.passes(ms(1000));
+    assert_eq!(world.on_the_wire(), [1]);
+}
+
+#[test]
+fn a_stop_gives_back_what_is_claimed_and_turns_tills_away() {
+    let mut world = World::new(false);
+    world.backlog(1..=9, "z");
+    (0..12).for_each(|seq| world.live(seq + 50, "a"));
+    world.lane.stop();
+    world.work();
+    assert_eq!(world.told.len(), 4);
+    assert_eq!(world.claimed.len(), world.sent.len());
+    world.cut_nothing();
+}
+
+impl World {
+    /// What is on the wire ends without a new attempt.
+    fn cut_nothing(&mut self) {
+        for seq in self.on_the_wire() {
+            self.ends(seq, Heard::Confirmed);
+        }
+        self.passes(ms(10_000));
+        assert!(self.sent.is_empty() && self.claimed.is_empty());
+    }
+}
+
+#[test]
+fn an_operators_hold_turns_tills_away_unless_it_lets_them_be_trusted() {
+    for (trust, told) in [(false, Told::TurnedAway { retry_after_s: None }), (true, Told::RoadDown)] {
+        let mut world = World::new(false);
+        (0..9).for_each(|seq| world.live(seq, "a"));
+        world.lane.on(world.now, Event::Hold { detail: "held by ann".to_owned(), trust });
+        world.work();
+        assert_eq!(world.told, [(8, told)]);
+        assert!(!world.lane.takes_live());
+    }
+}
+
+#[test]
+fn the_road_is_found_again_by_a_probe_and_the_backlog_drains() {
+    let mut world = World::new(false);
+    world.cut();
+    world.backlog(2..=20, "z");
+    world.passes(ms(2000));
+    assert_eq!(world.sent.len(), 1, "one probe at a time");
+    let mut done = 0;
+    while let Some(seq) = world.on_the_wire().first().copied() {
+        world.ends(seq, Heard::Confirmed);
+        world.passes(ms(10));
+        done += 1;
+    }
+    assert_eq!((done, world.pending.len()), (20, 0));
+}

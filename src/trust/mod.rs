@@ -1,0 +1,329 @@
+//! Pure: may a redemption be given in the gateway's own name, and what speaks for it.
+//!
+//! A time is a [`Duration`] since any fixed moment of a monotonic clock.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::redemption::Seq;
+
+/// How far a till may be trusted without the provider's answer, by where its lane stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The road is down: at once, under the offline limits.
+    AtOnce {
+        /// Under a tenth of them: a false certificate or clock must not be a key.
+        tenth: bool,
+    },
+    /// Each redemption is asked about; one that is not answered is given only on evidence from
+    /// others, under the limits.
+    #[default]
+    Unanswered,
+    /// Not at all.
+    Never,
+}
+
+impl Trust {
+    /// The word in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AtOnce { .. } => "at_once",
+            Self::Unanswered => "unanswered",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// Whether the whole of a request was handed to a connection. Clones tell of the same request: who
+/// carries it notes, who weighs evidence looks.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<AtomicBool>);
+
+impl Progress {
+    /// The last byte of the request was handed to a connection.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the last byte was handed to a connection.
+    pub fn note_whole(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What the settings say about evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How long a till waits for the provider's own answer.
+    pub reply_within: Duration,
+    /// The longest time between two attempts of a lane in trouble and their ends: the unanswered
+    /// redemption of another till is evidence for so long.
+    pub recent: Duration,
+    /// The gateway sends checks of its own: a provider with `check_url` and `canary`.
+    pub checks: bool,
+    /// `one_till = "trust"`: no other till has to be unanswered.
+    pub one_till: bool,
+}
+
+/// How an attempt, or a check, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With a verdict in the contract's shape, strong or weak.
+    Answered,
+    /// Without one.
+    Unanswered {
+        /// The whole request was sent.
+        whole: bool,
+    },
+    /// With a 429: the provider is there and may not be stood in for.
+    Limited,
+}
+
+/// A check of the gateway's own comes at most this often.
+pub const CHECK_EVERY: Duration = Duration::from_secs(2);
+/// The part of `reply_within` for which a check has to be on the wire before its silence counts.
+const CHECK_PATIENCE: u32 = 4;
+/// How long after its time a row is remembered: its till is being decided about.
+const KEPT: Duration = Duration::from_secs(10);
+
+/// One row that is being asked about.
+#[derive(Clone, Debug)]
+struct Asked {
+    till: Arc<str>,
+    /// A till waits for its answer.
+    live: bool,
+    /// When its first attempt began.
+    began: Duration,
+    /// Its attempt on the wire, and when that began.
+    flies: Option<(Duration, Progress)>,
+    /// An earlier attempt was sent whole and not answered.
+    unanswered: bool,
+    /// When an attempt of it first failed.
+    failed: Option<Duration>,
+}
+
+impl Asked {
+    fn is_whole(&self) -> bool {
+        self.unanswered || self.flies.as_ref().is_some_and(|(_, progress)| progress.is_whole())
+    }
+
+    /// Its till was decided about long ago.
+    fn is_old(&self, now: Duration, terms: Terms) -> bool {
+        now.saturating_sub(self.began) > terms.reply_within + KEPT
+    }
+}
+
+/// The last redemption of a till that was sent whole and ended unanswered.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    ended: Duration,
+}
+
+/// A check of the gateway's own, a made-up code.
+#[derive(Clone, Debug)]
+struct Check {
+    sent: Duration,
+    flies: Option<Progress>,
+    /// It ended, sent whole and unanswered.
+    unanswered: bool,
+}
+
+/// What was sent, what was not answered, and by whom, in bounded space. Redemptions that one till
+/// sends never suffice: a code that trips the provider is not given because it does.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    terms: Terms,
+    answered: Option<Duration>,
+    rows: BTreeMap<Seq, Asked>,
+    /// Of each till, since the last answer.
+    silences: BTreeMap<Arc<str>, Silence>,
+    check: Option<Check>,
+    checked: Option<Duration>,
+}
+
+impl Evidence {
+    /// Rows that are remembered at most; beyond that the oldest are forgotten, and not given.
+    pub const ROWS_MAX: usize = 1024;
+    /// Tills whose silence is remembered at most.
+    pub const TILLS_MAX: usize = 64;
+
+    /// Nothing was sent yet.
+    #[must_use]
+    pub fn new(terms: Terms) -> Self {
+        let (rows, silences) = (BTreeMap::new(), BTreeMap::new());
+        Self { terms, answered: None, rows, silences, check: None, checked: None }
+    }
+
+    /// New settings; what was seen stays.
+    pub fn reconfigure(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
+    /// An attempt for `seq` of `till` begins; `live`: its till waits.
+    pub fn begun(&mut self, now: Duration, seq: Seq, (till, live): (&Arc<str>, bool)) -> Progress {
+        self.forget(now);
+        let progress = Progress::default();
+        let fresh = || Asked {
+            till: Arc::clone(till),
+            live,
+            began: now,
+            flies: None,
+            unanswered: false,
+            failed: None,
+        };
+        let row = self.rows.entry(seq).or_insert_with(fresh);
+        if row.is_old(now, self.terms) {
+            *row = fresh();
+        }
+        row.flies = Some((now, progress.clone()));
+        while self.rows.len() > Self::ROWS_MAX && self.rows.pop_first().is_some() {}
+        progress
+    }
+
+    /// The attempt for `seq` ended.
+    pub fn ended(&mut self, now: Duration, seq: Seq, end: End) {
+        match end {
+            End::Answered => self.answered(now, seq),
+            End::Limited => drop(self.rows.remove(&seq)),
+            End::Unanswered { whole } => self.unanswered(now, seq, whole),
+        }
+    }
+
+    fn answered(&mut self, now: Duration, seq: Seq) {
+        self.rows.remove(&seq);
+        self.speaks(now);
+    }
+
+    /// The provider answered somebody: nothing that was sent before is evidence any more.
+    fn speaks(&mut self, now: Duration) {
+        self.answered = Some(now);
+        self.silences.clear();
+        self.check = None;
+    }
+
+    fn unanswered(&mut self, now: Duration, seq: Seq, whole: bool) {
+        let Some(row) = self.rows.get_mut(&seq) else { return };
+        let sent = row.flies.take().map(|(sent, _)| sent);
+        row.unanswered |= whole;
+        row.failed = row.failed.or(Some(now));
+        let since = self.answered;
+        if whole && sent.is_some_and(|sent| since.is_none_or(|at| sent > at)) {
+            let till = Arc::clone(&row.till);
+            self.is_silent(till, now);
+        }
+        if self.rows.get(&seq).is_some_and(|row| !row.live) {
+            self.rows.remove(&seq);
+        }
+    }
+
+    fn is_silent(&mut self, till: Arc<str>, ended: Duration) {
+        self.silences.insert(till, Silence { ended });
+        if self.silences.len() > Self::TILLS_MAX
+            && let Some(oldest) = self.silences.iter().min_by_key(|(_, silence)| silence.ended)
+        {
+            let oldest = Arc::clone(oldest.0);
+            self.silences.remove(&oldest);
+        }
+    }
+
+    /// The attempt for `seq` did not begin after all: nothing was learnt.
+    pub fn withdrawn(&mut self, seq: Seq) {
+        self.rows.remove(&seq);
+    }
+
+    /// When the next check of the gateway's own is to be sent: once half of a till's time is over
+    /// or its redemption has failed, unless one that was sent since it began serves it.
+    #[must_use]
+    pub fn check_due(&self, now: Duration) -> Option<Duration> {
+        let Terms { reply_within, checks, .. } = self.terms;
+        let free = self.checked.map_or(Duration::ZERO, |sent| sent + CHECK_EVERY);
+        let served = |row: &Asked| self.checked.is_some_and(|sent| sent >= row.began);
+        let due = |row: &Asked| {
+            let half = row.began + reply_within / 2;
+            let at = row.failed.map_or(half, |failed| failed.min(half)).max(free);
+            (at.max(now) < row.began + reply_within).then_some(at)
+        };
+        let rows = self.rows.values().filter(|row| checks && row.live && !served(row));
+        rows.filter_map(due).min()
+    }
+
+    /// A check of the gateway's own begins.
+    pub fn check_begun(&mut self, now: Duration) -> Progress {
+        let progress = Progress::default();
+        self.checked = Some(now);
+        self.check = Some(Check { sent: now, flies: Some(progress.clone()), unanswered: false });
+        progress
+    }
+
+    /// The check that began at `sent` ended. The answer to an older one counts as an answer too.
+    pub fn check_ended(&mut self, now: Duration, sent: Duration, end: End) {
+        let present = self.check.as_mut().filter(|check| check.sent == sent);
+        match (end, present) {
+            (End::Answered, _) => self.speaks(now),
+            (End::Limited, Some(_)) => self.check = None,
+            (End::Unanswered { whole }, Some(check)) => {
+                check.flies = None;
+                check.unanswered = whole;
+            }
+            (End::Limited | End::Unanswered { .. }, None) => {}
+        }
+    }
+
+    /// Somebody else's check was answered: a till's own, say.
+    pub fn heard(&mut self, now: Duration) {
+        self.speaks(now);
+    }
+
+    /// Whether `seq` of `till`, whose time is over, may be given on evidence from others.
+    #[must_use]
+    pub fn holds(&self, seq: Seq, till: &str, now: Duration) -> bool {
+        let Some(row) = self.rows.get(&seq) else { return false };
+        let answered_since = self.answered.is_some_and(|at| at >= row.began);
+        if answered_since || !row.is_whole() || row.is_old(now, self.terms) {
+            return false;
+        }
+        match self.terms {
+            Terms { checks: true, .. } => self.check_is_silent(row, now),
+            Terms { one_till: true, .. } => true,
+            _ => self.another_is_silent(till, now),
+        }
+    }
+
+    fn check_is_silent(&self, row: &Asked, now: Duration) -> bool {
+        let Some(check) = self.check.as_ref().filter(|check| check.sent >= row.began) else {
+            return false;
+        };
+        let waited = now.saturating_sub(check.sent) >= self.terms.reply_within / CHECK_PATIENCE;
+        let overdue = waited && check.flies.as_ref().is_some_and(Progress::is_whole);
+        check.unanswered || overdue
+    }
+
+    fn another_is_silent(&self, till: &str, now: Duration) -> bool {
+        let recent = |at: Duration| now >= at && now - at <= self.terms.recent;
+        let ended = |(name, silence): (&Arc<str>, &Silence)| **name != *till && recent(silence.ended);
+        let overdue = |row: &Asked| {
+            let Some((sent, progress)) = &row.flies else { return false };
+            let fresh = self.answered.is_none_or(|at| *sent > at);
+            let late = *sent + self.terms.reply_within / 2;
+            *row.till != *till && fresh && progress.is_whole() && recent(late)
+        };
+        self.silences.iter().any(ended) || self.rows.values().any(overdue)
+    }
+
+    /// Rows whose till was decided about long ago.
+    fn forget(&mut self, now: Duration) {
+        let terms = self.terms;
+        let over = |row: &Asked| row.flies.is_none() && row.is_old(now, terms);
+        while self.rows.first_key_value().is_some_and(|(_, row)| over(row)) {
+            self.rows.pop_first();
+        }
+    }
+}
+

@@ -1,0 +1,160 @@
+//! Evidence from others, as tables: what is sent, what ends how, and whether a till may be trusted then.
+
+use super::*;
+
+const HALF: u64 = 2000;
+const TIME: u64 = 4000;
+
+fn ms(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
+fn terms() -> Terms {
+    let (reply_within, recent) = (ms(TIME), ms(70_000));
+    Terms { reply_within, recent, checks: false, one_till: false }
+}
+
+/// One thing that happens, at a millisecond.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A live attempt begins and its request is handed to a connection.
+    Sent(i64, &'static str),
+    /// A live attempt begins, and its request is stuck.
+    Stuck(i64, &'static str),
+    /// An attempt of the backlog is sent.
+    Drained(i64, &'static str),
+    Ended(i64, End),
+    Check,
+    CheckEnded(u64, End),
+}
+
+use Step::{Check as OwnCheck, CheckEnded, Drained, Ended, Sent, Stuck};
+
+const SILENT: End = End::Unanswered { whole: true };
+const CUT: End = End::Unanswered { whole: false };
+
+fn play(terms: Terms, steps: &[(u64, Step)]) -> Evidence {
+    let mut evidence = Evidence::new(terms);
+    for (at, step) in steps {
+        let now = ms(*at);
+        match *step {
+            Sent(seq, till) => evidence.begun(now, Seq(seq), (&till.into(), true)).note_whole(),
+            Stuck(seq, till) => drop(evidence.begun(now, Seq(seq), (&till.into(), true))),
+            Drained(seq, till) => evidence.begun(now, Seq(seq), (&till.into(), false)).note_whole(),
+            Ended(seq, end) => evidence.ended(now, Seq(seq), end),
+            OwnCheck => evidence.check_begun(now).note_whole(),
+            CheckEnded(sent, end) => evidence.check_ended(now, ms(sent), end),
+        }
+    }
+    evidence
+}
+
+/// Whether row 1 of till `a`, begun at 0, is given when its time is over.
+fn given(terms: Terms, steps: &[(u64, Step)]) -> bool {
+    play(terms, steps).holds(Seq(1), "a", ms(TIME))
+}
+
+#[test]
+fn with_a_check_the_own_row_and_the_own_check_have_to_be_sent_whole_and_unanswered() {
+    let terms = Terms { checks: true, ..terms() };
+    let sent = (0, Sent(1, "a"));
+    let table: &[(&str, bool, &[(u64, Step)])] = &[
+        ("both on the wire", true, &[sent, (HALF, OwnCheck)]),
+        ("both ended", true, &[sent, (9, Ended(1, SILENT)), (10, OwnCheck), (20, CheckEnded(10, SILENT))]),
+        ("no check", false, &[sent]),
+        ("a check from before", false, &[(0, OwnCheck), (1, Sent(1, "a"))]),
+        ("a check that just left", false, &[sent, (3500, OwnCheck)]),
+        ("the check is answered", false, &[sent, (HALF, OwnCheck), (HALF + 9, CheckEnded(HALF, End::Answered))]),
+        ("the check meets a 429", false, &[sent, (HALF, OwnCheck), (HALF + 9, CheckEnded(HALF, End::Limited))]),
+        ("the check did not leave", false, &[sent, (HALF, OwnCheck), (HALF + 9, CheckEnded(HALF, CUT))]),
+        ("the request is stuck", false, &[(0, Stuck(1, "a")), (HALF, OwnCheck)]),
+        ("the request did not leave", false, &[sent, (9, Ended(1, CUT)), (10, OwnCheck)]),
+        ("a retry is stuck, the first was whole", true, &[sent, (9, Ended(1, SILENT)), (10, OwnCheck), (209, Stuck(1, "a"))]),
+        ("the row met a 429", false, &[sent, (9, Ended(1, End::Limited)), (HALF, OwnCheck)]),
+        ("another row is answered", false, &[sent, (1, Sent(2, "b")), (HALF, OwnCheck), (HALF + 1, Ended(2, End::Answered))]),
+        ("another was answered before", true, &[(0, Drained(9, "b")), (0, Ended(9, End::Answered)), (1, Sent(1, "a")), (HALF, OwnCheck)]),
+        ("other tills alone", false, &[(0, Sent(2, "b")), sent, (9, Ended(2, SILENT)), (9, Ended(1, SILENT))]),
+    ];
+    for (what, expected, steps) in table {
+        assert_eq!(given(terms, steps), *expected, "{what}");
+    }
+}
+
+#[test]
+fn without_a_check_another_till_has_to_be_unanswered_and_what_one_till_sends_never_suffices() {
+    let sent = (0, Sent(1, "a"));
+    let answered = |seq| (3, Ended(seq, End::Answered));
+    let table: &[(&str, bool, &[(u64, Step)])] = &[
+        ("alone", false, &[sent, (9, Ended(1, SILENT))]),
+        ("the same till, often", false, &[sent, (1, Sent(2, "a")), (1, Sent(3, "a")), (9, Ended(2, SILENT)), (9, Ended(1, SILENT))]),
+        ("another ended", true, &[sent, (1, Sent(2, "b")), (9, Ended(2, SILENT))]),
+        ("another of the backlog ended", true, &[sent, (1, Drained(2, "b")), (9, Ended(2, SILENT))]),
+        ("another is overdue", true, &[sent, (HALF, Sent(2, "b"))]),
+        ("another is not yet overdue", false, &[sent, (HALF + 1, Sent(2, "b"))]),
+        ("another is stuck", false, &[sent, (1, Stuck(2, "b"))]),
+        ("another did not leave", false, &[sent, (1, Sent(2, "b")), (9, Ended(2, CUT))]),
+        ("another met a 429", false, &[sent, (1, Sent(2, "b")), (9, Ended(2, End::Limited))]),
+        ("another ended, a third was answered", false, &[sent, (1, Sent(2, "b")), (1, Sent(3, "c")), (2, Ended(2, SILENT)), answered(3)]),
+        ("another that was sent before an answer", false, &[(0, Sent(2, "b")), (0, Drained(3, "c")), answered(3), (4, Sent(1, "a")), (9, Ended(2, SILENT))]),
+        ("another ended a moment before", true, &[(0, Sent(2, "b")), (1, Ended(2, SILENT)), (2, Sent(1, "a"))]),
+        ("one that is not asked about", false, &[(0, Sent(2, "b")), (1, Ended(2, SILENT))]),
+    ];
+    for (what, expected, steps) in table {
+        assert_eq!(given(terms(), steps), *expected, "{what}");
+    }
+}
+
+#[test]
+fn another_tills_silence_is_evidence_for_one_probes_wait_and_deadline() {
+    let steps = [(0, Sent(2, "b")), (1000, Ended(2, SILENT)), (68_000, Sent(1, "a"))];
+    let evidence = play(terms(), &steps);
+    let holds = |at| evidence.holds(Seq(1), "a", ms(at));
+    assert!(holds(71_000) && !holds(71_001));
+}
+
+#[test]
+fn one_till_may_be_trusted_by_setting_where_no_check_can_be_sent() {
+    let terms = Terms { one_till: true, ..terms() };
+    assert!(given(terms, &[(0, Sent(1, "a"))]));
+    assert!(!given(terms, &[(0, Stuck(1, "a"))]));
+    assert!(!given(terms, &[(0, Sent(1, "a")), (1, Drained(2, "b")), (2, Ended(2, End::Answered))]));
+    assert!(!given(Terms { checks: true, ..terms }, &[(0, Sent(1, "a"))]), "a check says more");
+}
+
+#[test]
+fn a_check_is_due_at_half_time_or_at_the_first_failure_and_at_most_each_two_seconds() {
+    let terms = Terms { checks: true, ..terms() };
+    let due = |steps: &[(u64, Step)]| play(terms, steps).check_due(ms(0));
+    let sent = (0, Sent(1, "a"));
+    let failed = (50, Ended(1, SILENT));
+    assert_eq!(due(&[]), None);
+    assert_eq!(due(&[sent]), Some(ms(HALF)));
+    assert_eq!(due(&[sent, failed]), Some(ms(50)));
+    assert_eq!(due(&[sent, failed, (60, OwnCheck)]), None, "one serves");
+    assert_eq!(due(&[sent, failed, (60, OwnCheck), (70, Sent(2, "a"))]), Some(ms(HALF + 70)));
+    assert_eq!(due(&[sent, (60, OwnCheck), (70, Sent(2, "a")), (80, Ended(2, SILENT))]), Some(ms(2060)));
+    assert_eq!(due(&[sent, (60, Ended(1, End::Answered))]), None);
+    assert_eq!(due(&[(0, Drained(1, "a"))]), None, "no till waits");
+    assert_eq!(play(terms, &[sent]).check_due(ms(TIME)), None, "too late");
+    assert_eq!(play(self::terms(), &[sent]).check_due(ms(0)), None, "none is to be sent");
+}
+
+#[test]
+fn what_is_remembered_is_bounded_and_forgotten() {
+    let mut evidence = Evidence::new(terms());
+    for seq in 0..5000 {
+        let till: Arc<str> = format!("till-{seq}").into();
+        evidence.begun(ms(1), Seq(seq), (&till, true)).note_whole();
+        evidence.ended(ms(2), Seq(seq), SILENT);
+    }
+    assert_eq!((evidence.rows.len(), evidence.silences.len()), (Evidence::ROWS_MAX, Evidence::TILLS_MAX));
+    drop(evidence.begun(ms(60_000), Seq(9000), (&"a".into(), true)));
+    assert_eq!(evidence.rows.len(), 1);
+    assert!(!evidence.holds(Seq(4999), "till-4999", ms(60_000)));
+}
+
+#[test]
+fn a_row_that_is_asked_about_again_later_begins_anew() {
+    let again = [(0, Sent(1, "a")), (9, Ended(1, SILENT)), (60_000, Stuck(1, "a")), (60_001, Sent(2, "b"))];
+    assert!(!play(terms(), &again).holds(Seq(1), "a", ms(64_000)));
+}

@@ -1,0 +1,146 @@
+//! The gateway's own Check Reward: a code that nobody was given, to learn whether the provider answers anybody.
+//!
+//! Nothing in it may be of a till's choosing alone. A business or a form of code is repeated only from a redemption
+//! that the provider took: what trips the provider, or a firewall before it, is never in the check that is to show it.
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::verdict::Outcome;
+
+/// The form of a made-up code where none is known that is long enough.
+const FORM_DEFAULT: &str = "AAAA0000AAAA0000";
+/// Fewer characters that change than this and the code could be somebody's.
+const CHANGING_MIN: usize = 8;
+/// The longest form that is repeated, in bytes.
+const FORM_BYTES_MAX: usize = 64;
+/// The business where neither the settings nor a redemption named one.
+const BUSINESS_DEFAULT: &str = "1";
+
+/// What is known for the next check. Holds a redemption's body: never shown.
+pub(super) struct OwnCheck {
+    business: Option<String>,
+    taken: Mutex<Option<Bytes>>,
+}
+
+/// What a check takes of a redemption.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Taken {
+    reward_code: String,
+    business_refrence: String,
+}
+
+/// The contract's Check Reward.
+#[derive(Serialize)]
+struct Check<'a> {
+    reward_code: String,
+    business_refrence: &'a str,
+}
+
+impl OwnCheck {
+    /// `business`: one that the lane serves, where its settings name any.
+    pub(super) fn new(business: Option<String>) -> Self {
+        Self { business, taken: Mutex::new(None) }
+    }
+
+    /// Keeps the redemption's body if the provider took it.
+    pub(super) fn learn(&self, body: &Bytes, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Answered(reply) if (200..300).contains(&reply.answer.status)) {
+            *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(body.clone());
+        }
+    }
+
+    /// The next check; the error is of the system's random numbers.
+    pub(super) fn body(&self) -> Result<Bytes, String> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let taken: Taken = taken.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+        let known = Some(taken.business_refrence.as_str()).filter(|business| !business.is_empty());
+        let business = self.business.as_deref().or(known).unwrap_or(BUSINESS_DEFAULT);
+        let reward_code = made_up(form(&taken.reward_code))?;
+        let check = Check { reward_code, business_refrence: business };
+        serde_json::to_vec(&check).map(Bytes::from).map_err(|error| error.to_string())
+    }
+}
+
+/// The form of `code`, if a code of that form is nobody's.
+fn form(code: &str) -> &str {
+    let changing = code.bytes().filter(u8::is_ascii_alphanumeric).count();
+    if changing >= CHANGING_MIN && code.len() <= FORM_BYTES_MAX { code } else { FORM_DEFAULT }
+}
+
+/// `form` with every digit and letter replaced by another of its kind, at random.
+fn made_up(form: &str) -> Result<String, String> {
+    let mut random = vec![0; form.len()];
+    getrandom::fill(&mut random).map_err(|error| format!("no random bits: {error}"))?;
+    let replaced = form.chars().zip(random).map(|(char, random)| match char {
+        '0'..='9' => char::from(b'0' + random % 10),
+        'A'..='Z' => char::from(b'A' + random % 26),
+        'a'..='z' => char::from(b'a' + random % 26),
+        other => other,
+    });
+    Ok(replaced.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::redemption::Answer;
+    use crate::verdict::Reply;
+
+    fn answered(status: u16) -> Outcome {
+        Outcome::Answered(Reply {
+            answer: Answer { status, content_type: None, body: Bytes::new() },
+            truncated: false,
+            retry_after: None,
+            date: None,
+            www_authenticate: None,
+            content_encoding: None,
+            framed: true,
+        })
+    }
+
+    fn sent(check: &OwnCheck) -> (String, String) {
+        let value: Value = serde_json::from_slice(&check.body().unwrap()).unwrap();
+        let text = |name: &str| value[name].as_str().unwrap().to_owned();
+        (text("reward_code"), text("business_refrence"))
+    }
+
+    const BODY: &[u8] = br#"{"reward_code":"Ab-12345678","business_refrence":"shoes","branch_id":"7"}"#;
+
+    #[test]
+    fn a_made_up_code_has_the_form_of_the_last_that_was_taken_and_is_another_each_time() {
+        let check = OwnCheck::new(None);
+        check.learn(&Bytes::from_static(BODY), &answered(200));
+        let (code, business) = sent(&check);
+        let kinds = |code: &str| -> Vec<_> {
+            code.chars().map(|c| (c.is_ascii_digit(), c.is_ascii_uppercase(), c.is_ascii_lowercase())).collect()
+        };
+        assert_eq!((kinds(&code), business.as_str()), (kinds("Ab-12345678"), "shoes"));
+        assert_ne!(code, "Ab-12345678");
+        assert_ne!(code, sent(&check).0);
+    }
+
+    #[test]
+    fn nothing_is_repeated_that_the_provider_did_not_take() {
+        let check = OwnCheck::new(None);
+        for status in [302, 400, 401, 403, 500] {
+            check.learn(&Bytes::from_static(BODY), &answered(status));
+        }
+        let (code, business) = sent(&check);
+        assert_eq!((code.len(), business.as_str()), (FORM_DEFAULT.len(), BUSINESS_DEFAULT));
+    }
+
+    #[test]
+    fn the_settings_business_goes_before_a_tills_and_a_short_code_is_no_form() {
+        let check = OwnCheck::new(Some("hats".to_owned()));
+        let short = Bytes::from_static(br#"{"reward_code":"1234","business_refrence":"shoes"}"#);
+        check.learn(&short, &answered(200));
+        let (code, business) = sent(&check);
+        assert_eq!((code.len(), business.as_str()), (FORM_DEFAULT.len(), "hats"));
+    }
+}

@@ -1,0 +1,71 @@
+//! How far an attempt has come, noted by those who carry it and read by those who wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use crate::trust::Progress;
+
+/// Where one POST has come to.
+#[derive(Clone, Default)]
+pub(super) struct Course(Arc<Notes>);
+
+#[derive(Default)]
+struct Notes {
+    resolving: AtomicBool,
+    answering: AtomicBool,
+    sent: Progress,
+}
+
+tokio::task_local! {
+    static CURRENT: Course;
+}
+
+impl Course {
+    /// The course of a POST whose sending `progress` tells of.
+    pub(super) fn of(progress: &Progress) -> Self {
+        Self(Arc::new(Notes { sent: progress.clone(), ..Notes::default() }))
+    }
+
+    /// That of the POST for which the calling code runs, if it still runs within it.
+    pub(super) fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Runs `post` as the POST of this course.
+    pub(super) async fn carry<T>(&self, post: impl Future<Output = T>) -> T {
+        CURRENT.scope(self.clone(), post).await
+    }
+
+    /// Notes that a name is being resolved, until what is returned is dropped.
+    pub(super) fn resolving(&self) -> Resolving<'_> {
+        self.0.resolving.store(true, Ordering::Relaxed);
+        Resolving(self)
+    }
+
+    pub(super) fn is_resolving(&self) -> bool {
+        self.0.resolving.load(Ordering::Relaxed)
+    }
+
+    /// Notes that an answer has begun: its head is here.
+    pub(super) fn note_answering(&self) {
+        self.0.answering.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_answering(&self) -> bool {
+        self.0.answering.load(Ordering::Relaxed)
+    }
+
+    /// How much of the request was sent.
+    pub(super) fn sent(&self) -> &Progress {
+        &self.0.sent
+    }
+}
+
+/// While it lives, a name is being resolved.
+pub(super) struct Resolving<'a>(&'a Course);
+
+impl Drop for Resolving<'_> {
+    fn drop(&mut self) {
+        self.0.0.resolving.store(false, Ordering::Relaxed);
+    }
+}

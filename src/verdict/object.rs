@@ -1,0 +1,188 @@
+//! A provider's body: a JSON object, something else, or nothing that can be read.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::words::Said;
+use super::{MESSAGE_BYTES_MAX, Reply};
+
+/// What a body is.
+pub(super) enum Body<'a> {
+    /// A whole JSON object.
+    Object(Object<'a>),
+    /// Empty, or anything else that was read to its end.
+    Other,
+    /// It cannot be known what it says: why.
+    Unreadable(String),
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn of(reply: &'a Reply) -> Self {
+        if let Some(encoding) = foreign_encoding(reply) {
+            return Self::Unreadable(encoding);
+        }
+        let body = &*reply.answer.body;
+        // Some frameworks begin every answer with a byte order mark, which RFC 8259 lets a parser ignore.
+        let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+        if reply.truncated || !json.trim_ascii_start().starts_with(b"{") {
+            return Self::Other;
+        }
+        match serde_json::from_slice(json) {
+            Ok(members) => Self::Object(Object(members)),
+            Err(error) if error.is_eof() => {
+                let status = reply.answer.status;
+                Self::Unreadable(format!("HTTP {status} with an answer that is cut at its end"))
+            }
+            Err(_) => Self::Other,
+        }
+    }
+
+    pub(super) fn object(&self) -> Option<&Object<'a>> {
+        match self {
+            Self::Object(object) => Some(object),
+            Self::Other | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// A content encoding that we did not ask for. A web page is none of the provider's in whatever encoding.
+fn foreign_encoding(reply: &Reply) -> Option<String> {
+    let is_plain = |name: &str| name.is_empty() || name.eq_ignore_ascii_case("identity");
+    let encoding = reply.content_encoding.as_deref()?.trim();
+    if encoding.split(',').map(str::trim).all(is_plain) || media_type(reply).is_some_and(|media| media == "text/html") {
+        return None;
+    }
+    let is_name = encoding.len() <= 20 && encoding.bytes().all(|b| b.is_ascii_alphanumeric() || b"-, ".contains(&b));
+    let name = if is_name { encoding } else { "unknown" };
+    Some(format!("HTTP {} with the content encoding {name}, which was not asked for", reply.answer.status))
+}
+
+/// The content type without its parameters, in lower case; `None` where none is told.
+pub(super) fn media_type(reply: &Reply) -> Option<String> {
+    let media = reply.answer.content_type.as_deref()?.split(';').next()?.trim().to_ascii_lowercase();
+    (!media.is_empty()).then_some(media)
+}
+
+/// A whole answer that is a JSON object. Its values are kept as they came: a fault in one that does not concern us
+/// (a number beyond any range, say) does not make the answer unreadable.
+pub(super) struct Object<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+impl Object<'_> {
+    /// The contract's shape.
+    pub(super) fn is_in_shape(&self) -> bool {
+        self.has("message") || self.has("errors")
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    pub(super) fn value(&self, key: &str) -> Option<Value> {
+        self.0.get(key).map(|raw| read(raw))
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(AsRef::as_ref)
+    }
+
+    /// Each member with its name in one spelling: `statusCode`, `StatusCode` and `status_code` are `statuscode`.
+    pub(super) fn members(&self) -> impl Iterator<Item = (String, &RawValue)> {
+        self.0.iter().map(|(key, raw)| (one_spelling(key), *raw))
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        match self.value("errors") {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::Bool(true)) => true,
+            Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Array(list)) => !list.is_empty(),
+            Some(Value::Object(map)) => !map.is_empty(),
+        }
+    }
+
+    /// What it says: `message`, then every string within `errors`.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        for value in ["message", "errors"].into_iter().filter_map(|key| self.value(key)) {
+            collect_texts(value, &mut texts);
+        }
+        texts
+    }
+
+    /// What it says, then the strings of every member that names or describes a fault.
+    pub(super) fn texts_and_codes(&self) -> Vec<String> {
+        let mut texts = self.texts();
+        for (_, raw) in self.members().filter(|(name, _)| is_code_like(name)) {
+            collect_texts(read(raw), &mut texts);
+        }
+        texts
+    }
+
+    /// RFC 8908: a captive portal tells of itself.
+    pub(super) fn is_of_a_portal(&self) -> bool {
+        const MEMBERS: [&str; 6] = [
+            "captive",
+            "user-portal-url",
+            "venue-info-url",
+            "can-extend-session",
+            "seconds-remaining",
+            "bytes-remaining",
+        ];
+        MEMBERS.into_iter().any(|member| self.has(member))
+    }
+}
+
+/// A value; one that no type can hold is its own text.
+pub(super) fn read(raw: &RawValue) -> Value {
+    serde_json::from_str(raw.get()).unwrap_or_else(|_| Value::from(raw.get()))
+}
+
+fn one_spelling(key: &str) -> String {
+    key.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+}
+
+fn is_code_like(name: &str) -> bool {
+    const NAMES: [&str; 15] = [
+        "code",
+        "subcode",
+        "reason",
+        "reasoncode",
+        "detail",
+        "details",
+        "description",
+        "title",
+        "type",
+        "msg",
+        "messages",
+        "messagecode",
+        "status",
+        "responsecode",
+        "responsemessage",
+    ];
+    NAMES.contains(&name) || name.starts_with("error") && name != "errors"
+}
+
+/// The strings within `value`, in order; frameworks put them into lists, or into lists by field.
+fn collect_texts(value: Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) if !text.is_empty() => texts.push(text),
+        Value::Array(list) => list.into_iter().for_each(|item| collect_texts(item, texts)),
+        Value::Object(map) => map.into_iter().for_each(|(_, item)| collect_texts(item, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Texts, folded for their phrases.
+pub(super) fn said(texts: &[String]) -> Vec<Said> {
+    texts.iter().map(|text| Said::new(text)).collect()
+}
+
+/// At most [`MESSAGE_BYTES_MAX`] of `text`, whole characters.
+pub(super) fn cut(text: &str) -> String {
+    let end = text.floor_char_boundary(MESSAGE_BYTES_MAX);
+    text.get(..end).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,73 @@
+//! What a refusal in the contract's shape is worth as evidence that nothing was given.
+
+use serde_json::Value;
+
+use super::object::{self, Object, cut, said};
+use super::words::{self, Said};
+use super::{Evidence, Rules, Verdict};
+
+/// A refusal with a declining status.
+pub(super) fn declined(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
+    let texts = object.texts();
+    let all = said(&object.texts_and_codes());
+    let already_used = words::says_used(&all, &rules.already_used);
+    let is_strong = already_used || is_the_providers(status, object, &all, rules);
+    let evidence = if is_strong { Evidence::Strong } else { Evidence::Weak };
+    Verdict::Declined { evidence, already_used, message: texts.first().map(|text| cut(text)).unwrap_or_default() }
+}
+
+/// Whether a refusal without known words can only be the provider's, and about the code. An edge, a framework and a
+/// proxy can have a bare `message` too; `data` and filled `errors` are the contract's own.
+fn is_the_providers(status: u16, object: &Object<'_>, all: &[Said], rules: &Rules) -> bool {
+    if has_foreign_members(object)
+        || words::says_not_the_code(all)
+        || words::says_in_progress(all, &rules.in_progress)
+        || words::says_the_status_alone(&said(&object.texts()))
+    {
+        return false;
+    }
+    let (data, message) = (object.has("data"), object.has("message"));
+    match status {
+        404 | 410 => data,
+        _ if object.has_errors() || data && message => true,
+        400 | 409 | 422 => rules.weak_declines && message,
+        _ => false,
+    }
+}
+
+/// Members that servers, frameworks and gateways add to their own pages, in every spelling of their names.
+fn has_foreign_members(object: &Object<'_>) -> bool {
+    const FOREIGN: [&str; 17] = [
+        "statuscode",
+        "path",
+        "trace",
+        "traces",
+        "traceid",
+        "stack",
+        "stacktrace",
+        "exception",
+        "exceptionmessage",
+        "exceptiontype",
+        "requestid",
+        "correlationid",
+        "rayid",
+        "instance",
+        "hint",
+        "documentationurl",
+        "@context",
+    ];
+    let names: Vec<String> = object.members().map(|(name, _)| name).collect();
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    // `timestamp` beside `path` is covered by `path`.
+    names.iter().any(|name| FOREIGN.contains(&name.as_str()))
+        || has("type") && has("title")
+        || has("file") && has("line")
+        || has("success") && has("result") && has("messages")
+        || data_tells_the_status(object)
+}
+
+/// `"data":{"status":404}`: a content system's own page, and no data of a reward.
+fn data_tells_the_status(object: &Object<'_>) -> bool {
+    let data = object.members().find(|(name, _)| name == "data").map(|(_, raw)| object::read(raw));
+    data.as_ref().and_then(|data| data.get("status")).is_some_and(Value::is_number)
+}

@@ -1,0 +1,192 @@
+//! What a 2xx says: that it was taken, that it failed, that it is being worked on, or that it is nobody's.
+
+use serde_json::Value;
+
+use super::object::{self, Body, Object, cut, media_type, said};
+use super::words::{self, Said};
+use super::{ParkReason, Reply, Rules, Success, Verdict, not_the_provider};
+
+/// A 2xx under the provider's rules.
+pub(super) fn judge(reply: &Reply, body: &Body<'_>, rules: &Rules) -> Verdict {
+    match body {
+        Body::Unreadable(detail) => Verdict::Unreadable { detail: detail.clone() },
+        Body::Object(object) if object.is_of_a_portal() => not_the_provider(reply),
+        Body::Object(object) => judge_object(reply.answer.status, object, rules),
+        Body::Other if is_an_empty_answer(reply) => confirmed(reply.answer.status),
+        Body::Other => not_the_provider(reply),
+    }
+}
+
+/// An empty body is an answer only where its end was told and nothing says that it was to be something else.
+fn is_an_empty_answer(reply: &Reply) -> bool {
+    let is_json = |media: String| media.ends_with("/json") || media.ends_with("+json");
+    let is_empty = reply.answer.body.is_empty() && !reply.truncated;
+    is_empty && reply.framed && media_type(reply).is_none_or(is_json)
+}
+
+/// HTTP's own word for "not done yet".
+fn confirmed(status: u16) -> Verdict {
+    if status == 202 { Verdict::InProgress } else { Verdict::Confirmed }
+}
+
+fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
+    let parked = |reason| Verdict::Parked { reason, text: text(object) };
+    if is_pending(object) || says_in_progress(object, rules) {
+        return Verdict::InProgress;
+    }
+    if says_failed(object) || says_used(object, rules) {
+        return parked(ParkReason::SaysFailed { status });
+    }
+    if object.has_errors() {
+        return parked(ParkReason::SaysBoth { status });
+    }
+    let is_the_contracts = |key: &str| matches!(key, "data" | "message" | "errors");
+    match rules.success {
+        Success::Contract if !object.keys().all(is_the_contracts) => parked(ParkReason::Unusual { status }),
+        Success::Contract | Success::Lenient => confirmed(status),
+    }
+}
+
+/// `status` pending or processing.
+fn is_pending(object: &Object<'_>) -> bool {
+    const PENDING: [&str; 4] = ["pending", "processing", "inprogress", "queued"];
+    named(object, &["status"]).any(|value| PENDING.contains(&word(&value).as_str()))
+}
+
+/// A message that tells of work in progress, unless the answer says in so many words that it went well.
+fn says_in_progress(object: &Object<'_>, rules: &Rules) -> bool {
+    !says_it_went_well(object) && words::says_in_progress(&message(object), &rules.in_progress)
+}
+
+fn says_used(object: &Object<'_>, rules: &Rules) -> bool {
+    let is_used = |said: &Said| words::says_used_before(said, &rules.already_used);
+    !says_it_went_well(object) && message(object).iter().any(is_used)
+}
+
+fn message(object: &Object<'_>) -> Vec<Said> {
+    let texts: Vec<String> = named(object, &["message", "msg"]).filter_map(|value| text_of(&value)).collect();
+    said(&texts)
+}
+
+fn says_it_went_well(object: &Object<'_>) -> bool {
+    named(object, SUCCESS).any(|value| value == Value::Bool(true) || word(&value) == "true")
+}
+
+/// Members that say whether it went well.
+const SUCCESS: &[&str] = &[
+    "success",
+    "issuccess",
+    "successful",
+    "issuccessful",
+    "succeeded",
+    "ok",
+    "isok",
+    "accepted",
+    "approved",
+    "redeemed",
+];
+
+/// Whether a member at the top level says that it failed.
+fn says_failed(object: &Object<'_>) -> bool {
+    object.members().filter(|(name, _)| name != "errors" && name != "message").any(|(name, raw)| {
+        let value = object::read(raw);
+        match name.as_str() {
+            "status" => is_false(&value) || is_a_failure(&value) || is_http_failure(&value),
+            "result" => is_false(&value) || is_a_failure(&value),
+            "code" | "statuscode" | "httpcode" | "httpstatus" | "httpstatuscode" => is_http_failure(&value),
+            name if SUCCESS.contains(&name) => is_false(&value),
+            name if is_of_the_error_kind(name) => !is_nothing(&value),
+            _ => false,
+        }
+    }) || object.keys().any(|key| key != "errors" && key.eq_ignore_ascii_case("errors")) && has_other_errors(object)
+}
+
+/// `Errors`, as some frameworks write all their members.
+fn has_other_errors(object: &Object<'_>) -> bool {
+    let others = object.keys().filter(|key| *key != "errors" && key.eq_ignore_ascii_case("errors"));
+    others.filter_map(|key| object.value(key)).any(|value| !is_nothing(&value))
+}
+
+fn is_of_the_error_kind(name: &str) -> bool {
+    const NAMES: [&str; 8] = ["err", "iserror", "haserror", "haserrors", "exception", "fault", "failure", "failed"];
+    name.starts_with("error") || NAMES.contains(&name)
+}
+
+fn is_false(value: &Value) -> bool {
+    match value {
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(_) => matches!(word(value).as_str(), "false" | "0"),
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+fn is_a_failure(value: &Value) -> bool {
+    const WORDS: [&str; 18] = [
+        "error",
+        "fail",
+        "failed",
+        "failure",
+        "rejected",
+        "declined",
+        "denied",
+        "invalid",
+        "expired",
+        "refused",
+        "unsuccessful",
+        "notfound",
+        "cancelled",
+        "canceled",
+        "unauthorized",
+        "forbidden",
+        "ko",
+        "nok",
+    ];
+    WORDS.contains(&word(value).as_str())
+}
+
+/// A number of HTTP's failures or beyond, bare or at the head of a text ("404 Not Found").
+fn is_http_failure(value: &Value) -> bool {
+    const FAILURES_FROM: f64 = 400.0;
+    match value {
+        Value::Number(number) => number.as_f64().is_some_and(|number| number >= FAILURES_FROM),
+        Value::String(text) => {
+            let head = text.split_whitespace().next().unwrap_or_default();
+            head.parse::<f64>().is_ok_and(|number| number.is_finite() && number >= FAILURES_FROM)
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+/// An error that there is not.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(_) => matches!(word(value).as_str(), "" | "0" | "none" | "null" | "false"),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+    }
+}
+
+/// The values of the members of these names, in every spelling.
+fn named<'a>(object: &'a Object<'_>, names: &'a [&str]) -> impl Iterator<Item = Value> + 'a {
+    object.members().filter(|(name, _)| names.contains(&name.as_str())).map(|(_, raw)| object::read(raw))
+}
+
+/// A text's letters and digits in lower case, as one word; nothing for what is no text.
+fn word(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_default();
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
+}
+
+/// What it said, for the till and for the person who decides; empty where it said nothing in words.
+fn text(object: &Object<'_>) -> String {
+    let texts = object.texts_and_codes();
+    texts.iter().find(|text| !text.trim().is_empty()).map(|text| cut(text)).unwrap_or_default()
+}

@@ -1,0 +1,782 @@
+//! The table of verdicts.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+
+fn rules() -> Rules {
+    Rules {
+        declined_status: vec![400, 404, 409, 410, 422],
+        already_used: Phrases::new(ALREADY_USED_DEFAULT),
+        in_progress: Phrases::new(IN_PROGRESS_DEFAULT),
+        ..Rules::default()
+    }
+}
+
+fn reply(status: u16, body: &str) -> Reply {
+    let answer = Answer { status, content_type: None, body: Bytes::copy_from_slice(body.as_bytes()) };
+    Reply {
+        answer,
+        truncated: false,
+        content_encoding: None,
+        framed: true,
+        retry_after: None,
+        date: None,
+        www_authenticate: None,
+    }
+}
+
+fn verdict(reply: Reply) -> Verdict {
+    judge(&Outcome::Answered(reply), &rules())
+}
+
+fn of(status: u16, body: &str) -> Verdict {
+    verdict(reply(status, body))
+}
+
+fn is_not_the_provider(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::NotTheProvider { .. })
+}
+
+const SHAPE: &str = r#"{"message":"no"}"#;
+const HTML: &str = "\n<!doctype html><title>Log in</title>";
+
+#[test]
+fn a_2xx_with_an_object_without_errors_or_an_empty_body_confirms() {
+    let objects = ["", "{}", " {} ", r#"{"errors":[]}"#, r#"{"errors":null}"#, r#"{"errors":{}}"#, "\u{feff}{}"];
+    let more = [r#"{"errors":""}"#, r#"{"errors":false}"#, r#"{"errors":0}"#, r#"{"message":"done"}"#];
+    let odd = [r#"{"data":{"n":1e999}}"#, r#"{"data":[],"message":null,"errors":[]}"#];
+    for body in objects.into_iter().chain(more).chain(odd) {
+        assert_eq!(of(200, body), Verdict::Confirmed, "{body:?}");
+    }
+    assert_eq!(of(204, ""), Verdict::Confirmed);
+    assert_eq!(of(299, "{}"), Verdict::Confirmed);
+}
+
+#[test]
+fn a_2xx_that_lists_errors_is_parked() {
+    let lists = [r#"{"errors":["x"]}"#, r#"{"errors":"x"}"#, r#"{"errors":{"f":[]}}"#, r#"{"errors":[null]}"#];
+    let values = [r#"{"errors":true}"#, r#"{"errors":7}"#, r#"{"errors":1e999}"#];
+    for body in lists.into_iter().chain(values) {
+        assert!(matches!(of(200, body), Verdict::Parked { .. }), "{body:?}");
+    }
+}
+
+#[test]
+fn a_2xx_with_anything_else_is_not_the_provider() {
+    for body in [HTML, "[]", "\"ok\"", "null", "true", "1", "OK", "{}{}", "\n", "{\"a\":\"\u{1}\"}"] {
+        assert!(is_not_the_provider(&of(200, body)), "{body:?}");
+    }
+    let mut not_utf8 = reply(200, "");
+    not_utf8.answer.body = Bytes::from_static(b"{\"message\":\"\xff\"}");
+    assert!(is_not_the_provider(&verdict(not_utf8)));
+}
+
+#[test]
+fn a_truncated_body_is_never_in_shape() {
+    for (status, body) in [(200, "{}"), (200, ""), (400, SHAPE), (401, SHAPE), (401, ""), (403, SHAPE)] {
+        let cut = Reply { truncated: true, ..reply(status, body) };
+        assert!(is_not_the_provider(&verdict(cut)), "{status} {body:?}");
+    }
+}
+
+/// A refusal's evidence, whether it says "already used", and what it said first.
+fn refusal(status: u16, body: &str) -> (Evidence, bool, String) {
+    let verdict = of(status, body);
+    let Verdict::Declined { evidence, already_used, message } = verdict else { panic!("{status} {body}: {verdict:?}") };
+    (evidence, already_used, message)
+}
+
+#[test]
+fn a_declining_status_in_the_contracts_shape_declines() {
+    for status in [400, 404, 409, 410, 422] {
+        assert_eq!(refusal(status, SHAPE), (Evidence::Weak, false, "no".to_owned()), "{status}");
+    }
+    for body in [r#"{"message":null}"#, r#"{"errors":[]}"#] {
+        assert_eq!(refusal(400, body), (Evidence::Weak, false, String::new()), "{body}");
+    }
+    let bare = r#"{"data":[],"message":"","errors":[]}"#;
+    assert_eq!(refusal(400, bare), (Evidence::Strong, false, String::new()));
+}
+
+#[test]
+fn already_used_is_found_in_any_case_in_message_and_in_errors() {
+    let used = [
+        (r#"{"data":[],"message":"Reward 1234 HAS been Used","errors":["x"]}"#, "Reward 1234 HAS been Used"),
+        (r#"{"errors":["first","Reward has been used"]}"#, "first"),
+        (r#"{"errors":{"reward_code":["was Already Redeemed"]}}"#, "was Already Redeemed"),
+        (r#"{"errors":"has been used"}"#, "has been used"),
+    ];
+    for (body, first) in used {
+        assert_eq!(refusal(400, body), (Evidence::Strong, true, first.to_owned()), "{body}");
+    }
+    for body in [r#"{"message":"unknown","note":"has been used"}"#, r#"{"message":"has been","errors":["used"]}"#] {
+        assert!(!refusal(400, body).1, "{body}");
+    }
+}
+
+#[test]
+fn a_long_message_is_cut_at_a_character() {
+    let body = format!(r#"{{"message":"{}"}}"#, "ä".repeat(2 * MESSAGE_BYTES_MAX));
+    let Verdict::Declined { message, .. } = of(400, &body) else { panic!("not declined") };
+    assert_eq!(message, "ä".repeat(MESSAGE_BYTES_MAX / 2));
+}
+
+#[test]
+fn a_declining_status_without_the_contracts_shape_is_not_the_provider() {
+    for status in [400, 404, 409, 410, 422] {
+        for body in ["", "{}", HTML, "[]", r#"["message","errors"]"#, r#"{"Message":"no"}"#] {
+            assert!(is_not_the_provider(&of(status, body)), "{status} {body:?}");
+        }
+    }
+}
+
+#[test]
+fn a_401_or_403_in_the_contracts_shape_is_about_the_credential() {
+    assert_eq!(of(401, SHAPE), Verdict::Credential);
+    assert_eq!(of(403, SHAPE), Verdict::Credential);
+    assert_eq!(of(401, ""), Verdict::Credential);
+    assert!(is_not_the_provider(&of(403, "")));
+    assert!(is_not_the_provider(&of(401, HTML)));
+    assert!(is_not_the_provider(&of(403, HTML)));
+}
+
+#[test]
+fn a_401_that_asks_for_a_bearer_token_is_about_the_credential_whatever_its_body() {
+    let asks =
+        |status, header: &str| verdict(Reply { www_authenticate: Some(header.to_owned()), ..reply(status, HTML) });
+    for header in ["Bearer", "bearer realm=\"x\"", "Basic realm=x, Bearer error=\"invalid_token\""] {
+        assert_eq!(asks(401, header), Verdict::Credential, "{header}");
+        assert!(is_not_the_provider(&asks(403, header)), "{header}");
+    }
+    for header in ["Basic realm=bearer", "", "Bearerish x"] {
+        assert!(is_not_the_provider(&asks(401, header)), "{header}");
+    }
+}
+
+#[test]
+fn any_other_4xx_any_3xx_and_511_are_not_the_provider() {
+    for status in [300, 301, 302, 304, 307, 308, 402, 405, 406, 411, 413, 415, 418, 426, 431, 451, 511] {
+        assert!(is_not_the_provider(&of(status, SHAPE)), "{status}");
+    }
+    for status in [100, 101, 199, 600, 999] {
+        assert!(is_not_the_provider(&of(status, SHAPE)), "{status}");
+    }
+}
+
+#[test]
+fn the_cause_names_what_came_and_repeats_none_of_it() {
+    let detail = |status, body: &str| {
+        let Verdict::NotTheProvider { detail } = of(status, body) else { panic!("it is the provider") };
+        detail
+    };
+    assert_eq!(detail(200, HTML), "HTTP 200 with a web page");
+    assert_eq!(detail(302, ""), "HTTP 302 with a redirect");
+    assert_eq!(detail(404, "secret"), "HTTP 404 with 6 bytes that are not in the contract's shape");
+    assert_eq!(detail(511, SHAPE), "HTTP 511 with a network's demand to log in");
+    assert_eq!(detail(404, " \n"), "HTTP 404 with an empty body");
+    let endless = Reply { truncated: true, ..reply(200, "secret") };
+    let expected = Verdict::NotTheProvider { detail: "HTTP 200 with a body of more than 65536 bytes".to_owned() };
+    assert_eq!(verdict(endless), expected);
+}
+
+#[test]
+fn what_a_refusal_said_first_is_its_first_text_that_says_anything() {
+    for body in [r#"{"message":"","errors":["","no"]}"#, r#"{"message":[],"errors":{"a":"","b":["no"]}}"#] {
+        assert_eq!(refusal(400, body).2, "no", "{body}");
+    }
+}
+
+#[test]
+fn what_a_person_lists_as_declining_declines() {
+    let rules = Rules { declined_status: vec![403, 429, 500, 302, 200, 511], ..Rules::default() };
+    for status in [403, 429, 500] {
+        let verdict = judge(&Outcome::Answered(reply(status, SHAPE)), &rules);
+        assert!(matches!(verdict, Verdict::Declined { .. }), "{status}");
+    }
+    assert!(is_not_the_provider(&judge(&Outcome::Answered(reply(302, SHAPE)), &rules)));
+    assert!(is_not_the_provider(&judge(&Outcome::Answered(reply(511, SHAPE)), &rules)));
+    assert_eq!(judge(&Outcome::Answered(reply(200, SHAPE)), &rules), Verdict::Confirmed);
+}
+
+#[test]
+fn a_server_fault_makes_its_row_wait() {
+    for status in [408, 425, 500, 501, 502, 503, 504, 505, 599] {
+        assert_eq!(of(status, HTML), Verdict::RowFault { status });
+        assert_eq!(of(status, SHAPE), Verdict::RowFault { status });
+    }
+    let with_retry_after = Reply { retry_after: Some("5".to_owned()), ..reply(500, "") };
+    assert_eq!(verdict(with_retry_after), Verdict::RowFault { status: 500 });
+}
+
+const DATE: &str = "Sun, 01 Nov 2026 08:00:00 GMT";
+
+#[test]
+fn retry_after_is_a_bounded_floor_or_nothing() {
+    let rows = [
+        ("7", None, Some(7)),
+        (" 7 ", None, Some(7)),
+        ("3600", None, Some(3600)),
+        ("3601", None, Some(3600)),
+        ("18446744073709551615", None, Some(3600)),
+        ("18446744073709551616", None, None),
+        ("99999999999999999999999999", None, None),
+        ("0", None, None),
+        ("-1", None, None),
+        ("+1", None, None),
+        ("1.5", None, None),
+        ("1e3", None, None),
+        ("", None, None),
+        ("soon", Some(DATE), None),
+        ("Sun, 01 Nov 2026 08:00:30 GMT", Some(DATE), Some(30)),
+        ("Sun, 01 Nov 2026 08:00:30 GMT", Some("Sunday, 01-Nov-26 08:00:00 GMT"), Some(30)),
+        ("Sun, 01 Nov 2026 08:00:30 GMT", None, None),
+        ("Sun, 01 Nov 2026 08:00:30 GMT", Some("yesterday"), None),
+        ("Sun, 01 Nov 2026 07:59:59 GMT", Some(DATE), None),
+        (DATE, Some(DATE), None),
+        ("Mon, 01 Nov 2060 08:00:00 GMT", Some(DATE), Some(3600)),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", Some("Thu, 01 Jan 1970 00:00:00 GMT"), Some(3600)),
+    ];
+    for (retry_after, date, expected) in rows {
+        let at_least = expected.map(Duration::from_secs);
+        let with = |status| {
+            let retry_after = Some(retry_after.to_owned());
+            verdict(Reply { retry_after, date: date.map(str::to_owned), ..reply(status, HTML) })
+        };
+        assert_eq!(with(429), Verdict::Wait { at_least, clean: true }, "{retry_after:?} {date:?}");
+        let unavailable = match at_least {
+            Some(_) => Verdict::Wait { at_least, clean: false },
+            None => Verdict::RowFault { status: 503 },
+        };
+        assert_eq!(with(503), unavailable, "{retry_after:?} {date:?}");
+    }
+    assert_eq!(of(429, SHAPE), Verdict::Wait { at_least: None, clean: true });
+}
+
+#[test]
+fn a_failure_is_the_road_a_reset_or_the_credential() {
+    let of = |phase, deadline| {
+        let (sent_whole, cut) = (true, false);
+        let failure =
+            Failure { phase, detail: String::new(), bytes_may_have_left: true, deadline, sent_whole, cut };
+        judge(&Outcome::Failed(failure), &rules())
+    };
+    for phase in [Phase::Resolve, Phase::Connect, Phase::Tls, Phase::Clock, Phase::Proxy] {
+        assert_eq!(of(phase, false), Verdict::Road(phase));
+        assert_eq!(of(phase, true), Verdict::Road(phase));
+    }
+    for phase in [Phase::Write, Phase::Answer] {
+        assert_eq!(of(phase, false), Verdict::Reset);
+        assert_eq!(of(phase, true), Verdict::Road(phase));
+    }
+    assert_eq!(of(Phase::Credential, false), Verdict::Credential);
+    assert_eq!(of(Phase::Credential, true), Verdict::Credential);
+}
+
+fn any_text() -> impl Strategy<Value = Option<String>> {
+    let dates = Just(DATE.to_owned());
+    proptest::option::of(prop_oneof![any::<String>(), dates, "[0-9]{0,30}", "[A-Z][a-z]{2}, [ -~]{0,30}"])
+}
+
+fn any_body() -> impl Strategy<Value = Vec<u8>> {
+    let near = r#"[{\[]{0,200}"?(message|errors)?"?:?[ -~]{0,20}[\]}]{0,200}"#;
+    prop_oneof![any::<Vec<u8>>(), near.prop_map(String::into_bytes), object().prop_map(String::into_bytes)]
+}
+
+/// An object of members that mean something, and of some that do not.
+fn object() -> impl Strategy<Value = String> {
+    let names = prop::sample::select(vec![
+        "message",
+        "errors",
+        "data",
+        "error",
+        "status",
+        "success",
+        "code",
+        "path",
+        "statusCode",
+        "captive",
+        "x",
+    ]);
+    let values = prop_oneof![
+        prop::sample::select(vec![
+            "null",
+            "true",
+            "false",
+            "0",
+            "404",
+            "[]",
+            "{}",
+            "1e999",
+            r#"["no"]"#,
+            "\"\"",
+            "\"\\ud800\""
+        ])
+        .prop_map(str::to_owned),
+        "[a-zء-ي \u{200f}]{0,12}".prop_map(|text| format!("\"{text}\"")),
+        prop::sample::select(ALREADY_USED_DEFAULT.to_vec()).prop_map(|text| format!("\"{text}\"")),
+    ];
+    prop::collection::vec((names, values), 0..5).prop_map(|members| {
+        let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", members.join(","))
+    })
+}
+
+proptest! {
+    #[test]
+    fn judging_never_panics_and_no_wait_is_longer_than_an_hour(
+        status: u16, body in any_body(), (truncated, framed) in any::<(bool, bool)>(),
+        texts in prop::collection::vec(any_text(), 5..=5),
+    ) {
+        let mut texts = texts.into_iter();
+        let mut text = || texts.next().flatten();
+        let answer = Answer { status, content_type: text(), body: body.into() };
+        let (retry_after, date, www_authenticate, content_encoding) = (text(), text(), text(), text());
+        let reply =
+            Reply { answer, truncated, content_encoding, framed, retry_after, date, www_authenticate };
+        let verdict = verdict(reply);
+        if let Verdict::Wait { at_least: Some(wait), .. } = verdict {
+            prop_assert!(wait <= Duration::from_secs(RETRY_AFTER_S_MAX) && !wait.is_zero());
+        }
+        if let Verdict::Declined { message: text, .. } | Verdict::Parked { text, .. } = verdict {
+            prop_assert!(text.len() <= MESSAGE_BYTES_MAX);
+        }
+    }
+
+    #[test]
+    fn nothing_without_the_contracts_shape_settles_a_redemption(status in 201u16..=599, body in "[^{]{1,200}") {
+        let verdict = of(status, &body);
+        prop_assert!(!verdict.is_answer(), "{verdict:?}");
+    }
+
+    #[test]
+    fn outside_of_a_2xx_only_a_message_or_errors_settle_a_redemption(status in 300u16..=599, body in object()) {
+        let in_shape = body.contains("\"message\":") || body.contains("\"errors\":");
+        let verdict = of(status, &body);
+        prop_assert!(in_shape || !verdict.is_answer(), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_foreign_member_is_never_strong_without_known_words(
+        status in prop::sample::select(vec![400u16, 404, 409, 410, 422]),
+        foreign in prop::sample::select(FOREIGN.to_vec()), body in object(), weak_declines: bool,
+    ) {
+        let body = body.replacen('{', &format!("{{{foreign},\"message\":\"no\","), 1).replace(",}", "}");
+        let rules = Rules { weak_declines, ..rules() };
+        let verdict = judge(&Outcome::Answered(reply(status, &body)), &rules);
+        if let Verdict::Declined { evidence, already_used, .. } = verdict {
+            prop_assert_eq!(evidence == Evidence::Strong, already_used, "{}", body);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_says_it_failed_never_confirms(
+        failure in prop::sample::select(FAILURES.to_vec()), body in object(),
+    ) {
+        let body = body.replace('}', &format!(",{failure}}}")).replace("{,", "{");
+        let verdict = of(200, &body);
+        prop_assert!(verdict != Verdict::Confirmed, "{body}");
+    }
+}
+
+/// Members that only servers, frameworks and gateways add.
+const FOREIGN: [&str; 12] = [
+    r#""statusCode":400"#,
+    r#""StatusCode":400"#,
+    r#""status_code":400"#,
+    r#""path":"/redeem""#,
+    r#""trace":"at x""#,
+    r#""traceId":"00-1""#,
+    r#""exception":"E""#,
+    r#""request_id":"r""#,
+    r#""requestId":"r""#,
+    r#""type":"about:blank","title":"Bad Request""#,
+    r#""timestamp":"t","path":"/redeem""#,
+    r#""file":"a.php","line":1"#,
+];
+
+#[test]
+fn the_evidence_of_a_refusal_is_told_by_its_shape() {
+    use Evidence::{Strong, Weak};
+    for (status, body, expected) in [
+        // The contract's own.
+        (400, r#"{"data":[],"message":"Reward 1234 not valid here","errors":["x"]}"#, Strong),
+        (400, r#"{"data":[],"message":"Reward has expired"}"#, Strong),
+        (400, r#"{"data":null,"message":"Reward has expired","errors":[]}"#, Strong),
+        (400, r#"{"errors":["Reward has expired"]}"#, Strong),
+        (409, r#"{"message":"no","errors":{"reward_code":["not for this branch"]}}"#, Strong),
+        (422, r#"{"message":"no","errors":"not for this branch"}"#, Strong),
+        (404, r#"{"data":[],"message":"Reward not found"}"#, Strong),
+        (404, r#"{"data":[],"errors":["Reward not found"]}"#, Strong),
+        (410, r#"{"data":[],"message":"Reward has expired","errors":[]}"#, Strong),
+        // What anybody may have written.
+        (400, r#"{"message":"Reward has expired"}"#, Weak),
+        (400, r#"{"data":[],"errors":[]}"#, Weak),
+        (404, r#"{"message":"Reward not found"}"#, Weak),
+        (404, r#"{"message":"Reward not found","errors":["Reward not found"]}"#, Weak),
+        (410, r#"{"errors":["gone"]}"#, Weak),
+        // Known words go before all of it.
+        (404, r#"{"message":"Reward has been used"}"#, Strong),
+        (400, r#"{"statusCode":400,"message":"Reward already redeemed"}"#, Strong),
+        (409, r#"{"message":"no","code":"REWARD_ALREADY_USED","path":"/redeem"}"#, Strong),
+    ] {
+        assert_eq!(refusal(status, body).0, expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn what_gateways_frameworks_and_proxies_say_of_themselves_is_weak() {
+    for (whose, status, body) in [
+        ("Kong", 404, r#"{"message":"no Route matched with those values"}"#),
+        ("Kong 3", 404, r#"{"message":"no Route matched with those values","request_id":"9f1"}"#),
+        ("Kong, key-auth in an envelope", 400, r#"{"data":[],"message":"No API key found in request"}"#),
+        ("nginx, its JSON pages", 404, r#"{"code":404,"message":"Not Found"}"#),
+        ("nginx, its JSON pages", 400, r#"{"code":400,"message":"Bad Request","errors":["Bad Request"]}"#),
+        ("AWS API Gateway", 404, r#"{"message":"Not Found"}"#),
+        ("AWS API Gateway", 400, r#"{"message":"Invalid request body","requestId":"1-2"}"#),
+        ("AWS API Gateway", 400, r#"{"message":"Missing Authentication Token"}"#),
+        ("Azure API Management", 404, r#"{ "statusCode": 404, "message": "Resource not found" }"#),
+        ("Google Cloud Endpoints", 404, r#"{"code":5,"message":"Method does not exist.","details":[]}"#),
+        ("Cloudflare", 400, r#"{"success":false,"errors":[{"code":7003,"message":"x"}],"messages":[],"result":null}"#),
+        ("WSO2", 404, r#"{"code":"404","type":"Status report","message":"Runtime Error","description":"None"}"#),
+        ("Spring", 404, r#"{"timestamp":"t","status":404,"error":"Not Found","message":"No message","path":"/r"}"#),
+        ("Spring", 400, r#"{"timestamp":1,"status":400,"errors":[{"field":"a"}],"message":"Validation","path":"/r"}"#),
+        ("Spring, trimmed", 400, r#"{"data":null,"message":"No static resource redeem."}"#),
+        ("Laravel", 404, r#"{"message":"The route api/redeem could not be found."}"#),
+        ("Laravel, debug", 404, r#"{"message":"","exception":"E","file":"a.php","line":1,"trace":[]}"#),
+        ("Laravel, in its envelope", 400, r#"{"data":[],"message":"Unauthenticated.","errors":["Unauthenticated."]}"#),
+        ("Laravel, in its envelope", 400, r#"{"data":[],"message":"Server Error","errors":["Server Error"]}"#),
+        ("NestJS", 404, r#"{"message":"Cannot POST /redeem","error":"Not Found","statusCode":404}"#),
+        ("Fastify", 400, r#"{"statusCode":400,"code":"E","error":"Bad Request","message":"body","errors":["x"]}"#),
+        ("ASP.NET", 400, r#"{"type":"u","title":"Validation","status":400,"errors":{"a":["b"]},"traceId":"0"}"#),
+        ("ASP.NET", 404, r#"{"type":"u","title":"Not Found","status":404,"message":"x","data":{}}"#),
+        ("WordPress", 404, r#"{"code":"rest_no_route","message":"No route was found","data":{"status":404}}"#),
+        ("WordPress", 400, r#"{"code":"rest_x","message":"Missing","data":{"status":400,"params":[]}}"#),
+        ("Phoenix", 400, r#"{"errors":{"detail":"Bad Request"}}"#),
+        ("JSON:API", 404, r#"{"errors":[{"status":"404","title":"Not Found"}]}"#),
+        ("JSON:API", 400, r#"{"errors":[{"status":"400","title":"Bad Request"}]}"#),
+        ("an envelope for every fault", 404, r#"{"data":[],"message":"Not Found","errors":["Not Found"]}"#),
+        ("an envelope for every fault", 400, r#"{"data":[],"message":"Too Many Requests","errors":["slow down"]}"#),
+        ("a token", 400, r#"{"message":"Token expired"}"#),
+        ("a token", 400, r#"{"data":[],"message":"Token has expired","errors":["Token has expired"]}"#),
+        ("a token", 422, r#"{"data":[],"message":"x","errors":["The access token is invalid"]}"#),
+        ("a token", 400, r#"{"data":[],"message":"رَمز الوصول غير صالح","errors":["x"]}"#),
+        ("a service", 400, r#"{"data":[],"message":"Service temporarily unavailable","errors":["x"]}"#),
+        ("a service", 400, r#"{"data":[],"message":"حدث خطأ ما، حاول مرة أخرى","errors":["x"]}"#),
+        ("an earlier request", 422, r#"{"data":[],"message":"This redemption is being processed","errors":["x"]}"#),
+        ("a key", 422, r#"{"message":"Idempotency-Key has already been used with another payload"}"#),
+    ] {
+        let (evidence, already_used, _) = refusal(status, body);
+        assert_eq!((evidence, already_used), (Evidence::Weak, false), "{whose}: {status} {body}");
+    }
+    for member in FOREIGN {
+        let body = format!(r#"{{"data":[],"message":"Reward has expired","errors":["x"],{member}}}"#);
+        assert_eq!(refusal(400, &body).0, Evidence::Weak, "{member}");
+    }
+}
+
+#[test]
+fn a_provider_with_bare_messages_can_be_told_to_be_believed() {
+    let rules = Rules { weak_declines: true, ..rules() };
+    let evidence = |status, body: &str| {
+        let Verdict::Declined { evidence, .. } = judge(&Outcome::Answered(reply(status, body)), &rules) else {
+            panic!("{status} {body}")
+        };
+        evidence
+    };
+    for status in [400, 409, 422] {
+        assert_eq!(evidence(status, r#"{"message":"Reward has expired"}"#), Evidence::Strong, "{status}");
+        assert_eq!(evidence(status, r#"{"message":"Reward has expired","path":"/"}"#), Evidence::Weak, "{status}");
+        assert_eq!(evidence(status, r#"{"message":"Token expired"}"#), Evidence::Weak, "{status}");
+        assert_eq!(evidence(status, r#"{"message":"Bad Request"}"#), Evidence::Weak, "{status}");
+        assert_eq!(evidence(status, r#"{"errors":[]}"#), Evidence::Weak, "{status}");
+    }
+    for status in [404, 410] {
+        assert_eq!(evidence(status, r#"{"message":"Reward has expired"}"#), Evidence::Weak, "{status}");
+    }
+}
+
+#[test]
+fn already_used_is_understood_in_other_words_in_arabic_and_in_codes() {
+    let said = [
+        "Reward 1234 has been used",
+        "reward\u{a0}HAS  been\nused",
+        "This code has already been redeemed.",
+        "Voucher previously redeemed on 2026-11-01",
+        "Already-claimed reward",
+        "تم استخدام المكافأة",
+        "تَمَّ اسْتِخْدَامُ القسيمة من قبل",
+        "القسيمة مستخدمة مسبقًا",
+        "لقد سـبـق استخـدام هذا الكود",
+        "الكود صحيح وتم استخدامه",
+        "تم إستبدال المكافأه",
+        "المكافأة مستعملة من قبل",
+    ];
+    for text in said.map(serde_json::Value::from) {
+        for body in [
+            format!(r#"{{"message":{text}}}"#),
+            format!(r#"{{"message":"no","errors":["x",{text}]}}"#),
+            format!(r#"{{"errors":[{{"code":1,"detail":{text}}}]}}"#),
+            format!(r#"{{"message":"no","error":{text}}}"#),
+            format!(r#"{{"message":"no","error":{{"description":{text}}}}}"#),
+            format!(r#"{{"message":"no","title":{text}}}"#),
+        ] {
+            let (evidence, already_used, _) = refusal(400, &body);
+            assert_eq!((evidence, already_used), (Evidence::Strong, true), "{body}");
+        }
+    }
+    for code in
+        ["ALREADY_USED", "reward-already-redeemed", "RewardAlreadyUsed", "alreadyBeenRedeemed", "E7_USED_BEFORE"]
+    {
+        for member in ["code", "error", "error_code", "errorCode", "reason", "type"] {
+            let body = format!(r#"{{"message":"no","{member}":"{code}"}}"#);
+            assert!(refusal(400, &body).1, "{body}");
+        }
+    }
+}
+
+#[test]
+fn what_says_the_opposite_or_speaks_of_something_else_is_not_already_used() {
+    for text in [
+        "Reward has not been used in time",
+        "The reward was never previously redeemed",
+        "Reward is unused already",
+        "لم يتم استخدام المكافأة",
+        "سيتم استخدام المكافأة لاحقا",
+        "المكافأة غير مستخدمة مسبقا",
+        "المستخدم غير معروف",
+        "Idempotency-Key has already been used",
+        "The nonce has been used",
+        "The access token has been used",
+        "تم استخدام رمز وصول غير صالح",
+        "Reward has been",
+        "Used",
+    ] {
+        let (_, already_used, _) = refusal(400, &format!(r#"{{"message":"{text}","errors":["x"]}}"#));
+        assert!(!already_used, "{text}");
+    }
+}
+
+#[test]
+fn what_is_being_worked_on_waits() {
+    for body in [
+        r#"{"message":"a request with the same Idempotency-Key is being processed"}"#,
+        r#"{"data":[],"message":"Redemption in progress","errors":["Redemption in progress"]}"#,
+        r#"{"title":"A request is outstanding for this Idempotency-Key","type":"u"}"#,
+        r#"{"error":{"code":"idempotency_key_in_use","message":"another in-progress request uses this key"}}"#,
+        r#"{"code":"REQUEST_IN_PROGRESS","message":"no"}"#,
+        r#"{"code":"ConcurrentRequest","message":"no"}"#,
+        r#"{"message":"Please try again later"}"#,
+        r#"{"message":"الطلب قيد المعالجة"}"#,
+        r#"{"message":"جارٍ مُعالجة طلبك، الرجاء المحاولة لاحقاً"}"#,
+    ] {
+        assert_eq!(of(409, body), Verdict::InProgress, "{body}");
+        assert_eq!(of(425, body), Verdict::InProgress, "{body}");
+    }
+    for body in [
+        r#"{"message":"Reward has been used; try again later with another"}"#,
+        r#"{"message":"Reward has expired"}"#,
+        r#"{"data":[],"message":"not in progress"}"#,
+    ] {
+        assert!(matches!(of(409, body), Verdict::Declined { .. }), "{body}");
+    }
+    assert_eq!(of(425, r#"{"message":"Too Early"}"#), Verdict::RowFault { status: 425 });
+    for (status, body) in [
+        (202, "{}"),
+        (202, ""),
+        (202, r#"{"data":[],"errors":[]}"#),
+        (200, r#"{"status":"pending"}"#),
+        (200, r#"{"Status":"PROCESSING","data":{}}"#),
+        (201, r#"{"status":"in_progress"}"#),
+        (200, r#"{"message":"Your request is being processed"}"#),
+        (200, r#"{"success":false,"message":"الطلب قيد التنفيذ"}"#),
+    ] {
+        assert_eq!(of(status, body), Verdict::InProgress, "{status} {body}");
+    }
+    let gone_well = r#"{"success":true,"message":"Redeemed. Your points are being processed."}"#;
+    assert_eq!(of(200, gone_well), Verdict::Confirmed);
+    assert!(is_not_the_provider(&of(202, HTML)));
+}
+
+/// Members by which a 2xx says that it failed.
+const FAILURES: [&str; 42] = [
+    r#""success":false"#,
+    r#""success":"false""#,
+    r#""success":0"#,
+    r#""success":"0""#,
+    r#""Success":false"#,
+    r#""isSuccess":false"#,
+    r#""succeeded":false"#,
+    r#""ok":false"#,
+    r#""OK":0"#,
+    r#""status":false"#,
+    r#""status":"0""#,
+    r#""status":"error""#,
+    r#""status":"FAIL""#,
+    r#""status":"Failed""#,
+    r#""status":"failure""#,
+    r#""status":"rejected""#,
+    r#""status":"declined""#,
+    r#""status":"denied""#,
+    r#""status":"invalid""#,
+    r#""status":"expired""#,
+    r#""result":"error""#,
+    r#""result":"EXPIRED""#,
+    r#""result":false"#,
+    r#""status":400"#,
+    r#""status":"422""#,
+    r#""status":"404 Not Found""#,
+    r#""code":500"#,
+    r#""code":"409""#,
+    r#""statusCode":500"#,
+    r#""status_code":503"#,
+    r#""httpCode":"404""#,
+    r#""error":"x""#,
+    r#""error":true"#,
+    r#""error":1"#,
+    r#""Error":{"code":1}"#,
+    r#""error":["x"]"#,
+    r#""errorMessage":"x""#,
+    r#""error_message":"x""#,
+    r#""errorCode":7"#,
+    r#""error_description":"x""#,
+    r#""Errors":["x"]"#,
+    r#""exception":"E""#,
+];
+
+#[test]
+fn a_failure_inside_of_a_2xx_is_parked() {
+    let failed = |status| ParkReason::SaysFailed { status };
+    for failure in FAILURES {
+        for body in [format!("{{{failure}}}"), format!(r#"{{"data":[],"message":"done","errors":[],{failure}}}"#)] {
+            let Verdict::Parked { reason, .. } = of(201, &body) else { panic!("{body}: {:?}", of(201, &body)) };
+            assert_eq!(reason, failed(201), "{body}");
+        }
+    }
+    for (body, said) in [
+        (r#"{"success":false,"message":"Reward expired"}"#, "Reward expired"),
+        (r#"{"success":false,"message":"","errors":["no","x"]}"#, "no"),
+        (r#"{"error":{"code":"E1"}}"#, "E1"),
+        (r#"{"success":0}"#, ""),
+        (r#"{"message":"Reward 1234 has been used"}"#, "Reward 1234 has been used"),
+        (r#"{"message":"This code was already redeemed"}"#, "This code was already redeemed"),
+        (r#"{"message":"تم استخدام القسيمة من قبل"}"#, "تم استخدام القسيمة من قبل"),
+    ] {
+        let expected = Verdict::Parked { reason: failed(200), text: said.to_owned() };
+        assert_eq!(of(200, body), expected, "{body}");
+    }
+    let both = Verdict::Parked { reason: ParkReason::SaysBoth { status: 200 }, text: "odd".to_owned() };
+    assert_eq!(of(200, r#"{"data":{},"errors":["odd"]}"#), both);
+}
+
+#[test]
+fn a_success_that_speaks_of_itself_confirms() {
+    for body in [
+        r#"{"success":true,"error":null}"#,
+        r#"{"ok":1,"error":"","errorCode":0,"errorMessage":"none"}"#,
+        r#"{"status":"success","code":200,"errors":[]}"#,
+        r#"{"status":"ok","error":false,"Error":[],"error_message":{}}"#,
+        r#"{"status":200,"errorCode":"0"}"#,
+        r#"{"status":"used","result":"redeemed"}"#,
+        r#"{"statusCode":"201","data":{"success":false}}"#,
+        r#"{"data":{"status":"error","code":500}}"#,
+        r#"{"message":"Reward has been redeemed"}"#,
+        r#"{"success":true,"message":"Reward has been used"}"#,
+        r#"{"message":"Reward has been used successfully"}"#,
+        r#"{"message":"تم استخدام المكافأة بنجاح"}"#,
+        r#"{"message":"تم استبدال المكافأة"}"#,
+        r#"{"timestamp":"2026-11-23 10:00:00","path":"/redeem"}"#,
+    ] {
+        assert_eq!(of(200, body), Verdict::Confirmed, "{body}");
+    }
+}
+
+#[test]
+fn a_provider_can_be_held_to_the_contracts_own_success() {
+    let rules = Rules { success: Success::Contract, ..rules() };
+    let of = |status, body: &str| judge(&Outcome::Answered(reply(status, body)), &rules);
+    for body in ["", "{}", r#"{"data":[]}"#, r#"{"data":{"a":1},"message":"done","errors":[]}"#] {
+        assert_eq!(of(200, body), Verdict::Confirmed, "{body}");
+    }
+    for body in [r#"{"points":3}"#, r#"{"data":[],"status":"success"}"#, r#"{"Message":"done"}"#] {
+        let Verdict::Parked { reason, .. } = of(200, body) else { panic!("{body}") };
+        assert_eq!(reason, ParkReason::Unusual { status: 200 }, "{body}");
+    }
+    assert!(matches!(of(200, r#"{"success":false}"#), Verdict::Parked { reason: ParkReason::SaysFailed { .. }, .. }));
+}
+
+#[test]
+fn a_captive_portals_object_is_not_the_provider() {
+    for status in [200, 400, 404, 409, 425] {
+        for body in [
+            r#"{"captive":true}"#,
+            r#"{"captive":false,"message":"no","errors":["x"],"data":[]}"#,
+            r#"{"user-portal-url":"https://p/","message":"in progress"}"#,
+            r#"{"venue-info-url":"https://p/","message":"no"}"#,
+            r#"{"seconds-remaining":326,"can-extend-session":true}"#,
+        ] {
+            assert!(is_not_the_provider(&of(status, body)), "{status} {body}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_2xx_is_an_answer_only_with_an_end_and_without_another_type() {
+    let empty = |content_type: Option<&str>, framed| {
+        let mut reply = Reply { framed, ..reply(200, "") };
+        reply.answer.content_type = content_type.map(str::to_owned);
+        verdict(reply)
+    };
+    for json in [None, Some("application/json"), Some("Application/JSON; charset=utf-8"), Some("application/x+json")] {
+        assert_eq!(empty(json, true), Verdict::Confirmed, "{json:?}");
+        assert!(is_not_the_provider(&empty(json, false)), "{json:?}");
+    }
+    for other in ["text/html", "text/plain; charset=utf-8", "application/octet-stream", "x"] {
+        assert!(is_not_the_provider(&empty(Some(other), true)), "{other}");
+    }
+    let ended = Reply { framed: false, ..reply(200, "{}") };
+    assert_eq!(verdict(ended), Verdict::Confirmed, "an object tells its own end");
+}
+
+#[test]
+fn another_encoding_and_a_cut_answer_are_unreadable_and_named() {
+    let encoded = |status, encoding: &str| {
+        let mut reply = Reply { content_encoding: Some(encoding.to_owned()), ..reply(status, "{}") };
+        reply.answer.content_type = Some("application/json".to_owned());
+        verdict(reply)
+    };
+    for encoding in ["gzip", "br", "deflate, gzip", "zstd"] {
+        let detail = format!("HTTP 200 with the content encoding {encoding}, which was not asked for");
+        assert_eq!(encoded(200, encoding), Verdict::Unreadable { detail });
+        for status in [400, 403, 404, 409, 422] {
+            assert!(matches!(encoded(status, encoding), Verdict::Unreadable { .. }), "{status} {encoding}");
+        }
+        assert_eq!(encoded(503, encoding), Verdict::RowFault { status: 503 });
+        assert_eq!(encoded(429, encoding), Verdict::Wait { at_least: None, clean: true });
+        assert!(is_not_the_provider(&encoded(302, encoding)));
+    }
+    let hostile = Verdict::Unreadable {
+        detail: "HTTP 200 with the content encoding unknown, which was not asked for".to_owned(),
+    };
+    assert_eq!(encoded(200, "x\u{1b}[2J"), hostile);
+    for plain in ["", "identity", "Identity"] {
+        assert_eq!(encoded(200, plain), Verdict::Confirmed, "{plain:?}");
+    }
+    let mut page = Reply { content_encoding: Some("gzip".to_owned()), ..reply(200, "\u{1f}gzipped") };
+    page.answer.content_type = Some("text/html; charset=utf-8".to_owned());
+    assert!(is_not_the_provider(&verdict(page)), "a portal's page");
+    for body in ["{", "{\"data\":", r#"{"message":"Reward 12"#, r#"{"errors":["x""#, "\u{feff}{\"a\":1"] {
+        for status in [200, 400, 404] {
+            let detail = format!("HTTP {status} with an answer that is cut at its end");
+            assert_eq!(of(status, body), Verdict::Unreadable { detail }, "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_wants_a_password_is_a_road_of_its_own() {
+    for body in ["", HTML, SHAPE, "{}"] {
+        assert_eq!(of(407, body), Verdict::Road(Phase::Proxy), "{body}");
+    }
+}

@@ -1,0 +1,345 @@
+//! Phrases that are looked for in what a provider says, in English and in Arabic.
+
+use std::sync::LazyLock;
+
+use crate::fold;
+
+/// What says that a code was used before; the default of the setting `already_used`.
+pub const ALREADY_USED_DEFAULT: &[&str] = &[
+    "has been used",
+    "have been used",
+    "already used",
+    "already been used",
+    "used already",
+    "used before",
+    "previously used",
+    "used previously",
+    "has been redeemed",
+    "was redeemed",
+    "already redeemed",
+    "already been redeemed",
+    "redeemed already",
+    "redeemed before",
+    "previously redeemed",
+    "redeemed previously",
+    "has been claimed",
+    "already claimed",
+    "already been claimed",
+    "has been consumed",
+    "already consumed",
+    "already been consumed",
+    "already spent",
+    "already been spent",
+    "already exchanged",
+    "already been exchanged",
+    "already utilized",
+    "already utilised",
+    "تم استخدام",
+    "سبق استخدام",
+    "سبق ان استخدم",
+    "سبق وان استخدم",
+    "لقد استخدمت",
+    "استخدم مسبقا",
+    "استخدم من قبل",
+    "استخدمت مسبقا",
+    "استخدمت من قبل",
+    "مستخدم مسبقا",
+    "مستخدم سابقا",
+    "مستخدم من قبل",
+    "مستخدم بالفعل",
+    "مستخدمة مسبقا",
+    "مستخدمة سابقا",
+    "مستخدمة من قبل",
+    "مستخدمة بالفعل",
+    "تم استعمال",
+    "سبق استعمال",
+    "مستعمل من قبل",
+    "مستعملة من قبل",
+    "تم استبدال",
+    "سبق استبدال",
+    "تم استرداد",
+    "سبق استرداد",
+    "تم صرف",
+    "سبق صرف",
+    "تم استهلاك",
+    "سبق استهلاك",
+];
+
+/// What says that an earlier request is still being worked on; the default of the setting `in_progress`.
+pub const IN_PROGRESS_DEFAULT: &[&str] = &[
+    "in progress",
+    "being processed",
+    "already processing",
+    "still processing",
+    "concurrent",
+    "outstanding",
+    "try again later",
+    "قيد المعالجة",
+    "قيد التنفيذ",
+    "جاري المعالجة",
+    "جار المعالجة",
+    "جاري معالجة",
+    "جاري التنفيذ",
+    "تتم معالجة",
+    "يتم معالجة",
+    "تجري معالجة",
+    "حاول لاحقا",
+    "حاول مرة اخرى لاحقا",
+    "المحاولة لاحقا",
+    "المحاولة مرة اخرى لاحقا",
+];
+
+/// Inside a 2xx these say that it was done now, unless the text says "before" too.
+static DONE: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "has been redeemed",
+        "was redeemed",
+        "has been claimed",
+        "has been consumed",
+        "تم استخدام",
+        "لقد استخدمت",
+        "تم استعمال",
+        "تم استبدال",
+        "تم استرداد",
+        "تم صرف",
+        "تم استهلاك",
+    ])
+});
+
+/// What puts a use into the past.
+static BEFORE: LazyLock<Phrases> =
+    LazyLock::new(|| Phrases::new(&["already", "before", "previously", "مسبقا", "سابقا", "من قبل", "سبق", "بالفعل"]));
+
+/// What a provider says when it went well.
+static WELL: LazyLock<Phrases> =
+    LazyLock::new(|| Phrases::new(&["success", "successful", "successfully", "thank you", "بنجاح", "شكرا"]));
+
+/// What can be used up without being a reward.
+static OTHER_THINGS: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "idempotency",
+        "idempotent",
+        "nonce",
+        "access token",
+        "refresh token",
+        "bearer",
+        "jwt",
+        "authorization code",
+        "request id",
+        "رمز الوصول",
+        "رمز وصول",
+    ])
+});
+
+/// Refusals that are about the caller or the moment, not about the code: who asks, how often, in what state the
+/// server is, which address there is.
+static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "token expired",
+        "token has expired",
+        "token is expired",
+        "token was expired",
+        "expired token",
+        "token invalid",
+        "token is invalid",
+        "token is not valid",
+        "token not valid",
+        "invalid token",
+        "token mismatch",
+        "missing token",
+        "token missing",
+        "token is missing",
+        "token not provided",
+        "token revoked",
+        "authentication token",
+        "access token",
+        "refresh token",
+        "bearer",
+        "jwt",
+        "session expired",
+        "session has expired",
+        "unauthenticated",
+        "not authenticated",
+        "authentication",
+        "unauthorized",
+        "unauthorised",
+        "not authorized",
+        "not authorised",
+        "authorization",
+        "api key",
+        "apikey",
+        "subscription key",
+        "credentials",
+        "signature",
+        "csrf",
+        "forbidden",
+        "access denied",
+        "firewall",
+        "too many requests",
+        "rate limit",
+        "throttled",
+        "throttling",
+        "service unavailable",
+        "temporarily unavailable",
+        "currently unavailable",
+        "maintenance",
+        "server error",
+        "internal error",
+        "unexpected error",
+        "unhandled",
+        "something went wrong",
+        "an error occurred",
+        "an error has occurred",
+        "timeout",
+        "timed out",
+        "bad gateway",
+        "api gateway",
+        "upstream",
+        "no route",
+        "no matching route",
+        "route not found",
+        "page not found",
+        "no http resource",
+        "no static resource",
+        "no handler found",
+        "cannot post",
+        "endpoint",
+        "the requested url",
+        "the requested resource",
+        "method not allowed",
+        "unsupported media type",
+        "malformed json",
+        "invalid json",
+        "try again",
+        "رمز الوصول",
+        "رمز وصول",
+        "غير مصرح",
+        "غير مخول",
+        "المصادقة",
+        "تسجيل الدخول",
+        "حدث خطا",
+        "الصيانة",
+        "غير متاح حاليا",
+        "غير متاحة حاليا",
+        "حاول مرة اخرى",
+    ])
+});
+
+/// A status's own name and what comes to the same: the sender had nothing to say about a code.
+const STATUS_NAMES: &[&str] = &[
+    "bad request",
+    "invalid request",
+    "not found",
+    "resource not found",
+    "gone",
+    "conflict",
+    "unprocessable entity",
+    "unprocessable content",
+    "error",
+    "http error",
+];
+
+/// Phrases, folded once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Phrases(Vec<String>);
+
+impl Phrases {
+    /// These phrases; what has nothing to look for is left out.
+    #[must_use]
+    pub fn new<T: AsRef<str>>(phrases: &[T]) -> Self {
+        let folded = phrases.iter().map(|phrase| spaced(phrase.as_ref()));
+        Self(folded.filter(|phrase| !phrase.is_empty()).collect())
+    }
+
+    fn found_in(&self, said: &Said) -> bool {
+        self.0.iter().any(|phrase| said.says(phrase))
+    }
+}
+
+/// Whether `texts` say that the code was used, and do not speak of something else that can be used up.
+pub(super) fn says_used(texts: &[Said], used: &Phrases) -> bool {
+    texts.iter().any(|said| used.found_in(said) && !OTHER_THINGS.found_in(said))
+}
+
+/// As [`says_used`], inside of a success: "has been redeemed" may tell what was done just now.
+pub(super) fn says_used_before(said: &Said, used: &Phrases) -> bool {
+    let counts = if BEFORE.found_in(said) {
+        used.found_in(said)
+    } else {
+        !WELL.found_in(said) && used.0.iter().any(|phrase| said.says(phrase) && !DONE.0.contains(phrase))
+    };
+    counts && !OTHER_THINGS.found_in(said)
+}
+
+/// Whether `texts` say that an earlier request is being worked on.
+pub(super) fn says_in_progress(texts: &[Said], in_progress: &Phrases) -> bool {
+    texts.iter().any(|said| in_progress.found_in(said))
+}
+
+/// Whether `texts` are about the caller or the moment and not about the code.
+pub(super) fn says_not_the_code(texts: &[Said]) -> bool {
+    texts.iter().any(|said| NOT_THE_CODE.found_in(said))
+}
+
+/// Whether `texts` are a status's name and number alone. No text at all is not.
+pub(super) fn says_the_status_alone(texts: &[Said]) -> bool {
+    !texts.is_empty() && texts.iter().all(Said::is_a_status_name)
+}
+
+/// A text, folded for its phrases.
+pub(super) struct Said {
+    words: String,
+    /// A code such as `AlreadyUsed` has no spaces to look between.
+    joined: bool,
+}
+
+impl Said {
+    pub(super) fn new(text: &str) -> Self {
+        let words = spaced(text);
+        let joined = !words.contains(' ');
+        Self { words, joined }
+    }
+
+    /// `phrase` must be folded.
+    fn says(&self, phrase: &str) -> bool {
+        if self.joined && phrase.contains(' ') {
+            return self.words.contains(&phrase.replace(' ', ""));
+        }
+        self.words.match_indices(phrase).any(|(at, _)| {
+            let before = self.words.get(..at).unwrap_or_default();
+            starts_a_word(before, phrase) && !is_denied(before)
+        })
+    }
+
+    fn is_a_status_name(&self) -> bool {
+        let name = self.words.trim_matches(|c: char| !c.is_alphabetic());
+        name.is_empty() || STATUS_NAMES.contains(&name)
+    }
+}
+
+/// Folded, with what joins words in codes (`ALREADY_USED`, `in-progress`) as spaces.
+fn spaced(text: &str) -> String {
+    let parted = fold::words(text).replace(['-', '_'], " ");
+    if parted.contains("  ") || parted.starts_with(' ') || parted.ends_with(' ') {
+        return parted.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    }
+    parted
+}
+
+/// A phrase is not found within a word: `used` is not in `unused`, and Arabic's "will be used" holds its "was used".
+/// Scripts without spaces are looked at anywhere.
+fn starts_a_word(before: &str, phrase: &str) -> bool {
+    let joins = |c: char| c.is_ascii_alphabetic() || matches!(c, '\u{620}'..='\u{64a}');
+    if !phrase.starts_with(joins) {
+        return true;
+    }
+    // Arabic writes its "and" and "so" onto the next word.
+    let bare = before.strip_suffix(['و', 'ف']).filter(|bare| !bare.ends_with(joins));
+    !before.ends_with(joins) || bare.is_some()
+}
+
+/// The word before says no.
+fn is_denied(before: &str) -> bool {
+    let last = before.trim_end().rsplit(' ').next().unwrap_or_default();
+    matches!(last, "not" | "never" | "لم" | "لن" | "ما" | "غير") || last.ends_with("n't")
+}
