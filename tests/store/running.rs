@@ -52,7 +52,8 @@ fn claim() -> Claim {
         lane: LANE.to_owned(),
         prefer: Vec::new(),
         after: Seq(0),
-        except: Vec::new(),
+        not_from: None,
+            except: Vec::new(),
         rows_max: ROWS,
         body_bytes_max: usize::MAX,
     }

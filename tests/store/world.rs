@@ -142,6 +142,7 @@ impl World {
             lane: LANE.to_owned(),
             prefer: Vec::new(),
             after: Seq(0),
+            not_from: None,
             except: Vec::new(),
             rows_max: 1000,
             body_bytes_max: 1 << 20,
