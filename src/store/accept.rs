@@ -54,6 +54,7 @@ impl Desk<'_> {
             till: &new.till,
             keyed: new.key.is_some(),
             request: &new.request,
+            field_keys: decide::field_keys(&new.till, &new.request),
             by_key: by_key.as_ref(),
             undelivered: rivals.rows.iter().find(|row| Some(row.seq) == undelivered && row.till == new.till),
             earlier: rivals.earlier(),

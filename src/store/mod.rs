@@ -284,6 +284,8 @@ pub struct Store {
     elapsed: elapsed::Elapsed,
     wal_frames: Arc<AtomicU32>,
     unchecked: bool,
+    /// Its schema waits for room: codes are guarded as they came, so that nothing may be accepted.
+    is_put_off: bool,
     place: Place,
     _lock: files::Lock,
 }

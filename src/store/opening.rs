@@ -114,8 +114,9 @@ fn store(opened: Opened, dir: &Path, lock: Lock) -> (Store, OpenReport) {
     let Opened { connection, books, next_seq, wal_frames, report } = opened;
     let (dir, unchecked) = (dir.to_owned(), report.unchecked);
     let elapsed = super::elapsed::Elapsed::read(&connection).unwrap_or_default();
+    let is_put_off = report.migrated.as_ref().is_some_and(|migrated| migrated.put_off.is_some());
     let place = Place::of(&dir);
-    let store = Store { connection, books, dir, next_seq, elapsed, wal_frames, unchecked, place, _lock: lock };
+    let store = Store { connection, books, dir, next_seq, elapsed, wal_frames, unchecked, is_put_off, place, _lock: lock };
     (store, report)
 }
 
