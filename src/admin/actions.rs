@@ -37,6 +37,18 @@ pub(super) async fn void(State(admin): Shared, Path(text): Path<String>, Extensi
     acted(admin.queue.void(&id, checked(&note)?, asker.name()).await?)
 }
 
+/// `POST /api/v1/redemptions/{id}/handled` with `{"note": "…", "free": false}`
+pub(super) async fn handled(
+    State(admin): Shared,
+    Path(text): Path<String>,
+    Extension(asker): By,
+    body: Body,
+) -> Answer {
+    let id = id(&text)?;
+    let Handled { note, free } = arguments(body)?;
+    acted(admin.queue.handled(&id, checked(&note)?, free, asker.name()).await?)
+}
+
 /// `POST /api/v1/lanes/{name}/flush`
 pub(super) async fn flush(State(admin): Shared, Path(lane): Path<String>, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
@@ -45,8 +57,8 @@ pub(super) async fn flush(State(admin): Shared, Path(lane): Path<String>, body: 
 
 /// `POST /api/v1/lanes/{name}/hold`
 pub(super) async fn hold(State(admin): Shared, Path(lane): Path<String>, Extension(asker): By, body: Body) -> Answer {
-    arguments::<Nothing>(body)?;
-    told(&admin, Some(&lane), held(&asker)).await
+    let command = held(&asker, arguments(body)?)?;
+    told(&admin, Some(&lane), command).await
 }
 
 /// `POST /api/v1/lanes/{name}/release`
@@ -68,8 +80,8 @@ pub(super) async fn flush_all(State(admin): Shared, body: Body) -> Answer {
 
 /// `POST /api/v1/hold`
 pub(super) async fn hold_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
-    arguments::<Nothing>(body)?;
-    told(&admin, None, held(&asker)).await
+    let command = held(&asker, arguments(body)?)?;
+    told(&admin, None, command).await
 }
 
 /// `POST /api/v1/release`
@@ -91,8 +103,10 @@ pub(super) async fn retry_held(
     Ok(Json(json!({ "lane": lane, "retried": retried })))
 }
 
-fn held(asker: &Asker) -> LaneCommand {
-    LaneCommand::Hold { by: asker.name().to_owned(), note: String::new(), trust: false }
+/// Giving on trust while the lane is held takes a reason.
+fn held(asker: &Asker, Hold { note, trust }: Hold) -> Result<LaneCommand, Problem> {
+    let note = if note.trim().is_empty() && !trust { "" } else { checked(&note)? };
+    Ok(LaneCommand::Hold { by: asker.name().to_owned(), note: note.to_owned(), trust })
 }
 
 async fn told(admin: &Admin, lane: Option<&str>, command: LaneCommand) -> Answer {
@@ -132,6 +146,23 @@ struct Nothing {}
 #[serde(deny_unknown_fields)]
 struct Note {
     note: String,
+}
+
+/// What a person says of a redemption that was seen to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Handled {
+    note: String,
+    #[serde(default)]
+    free: bool,
+}
+
+/// How a lane is held.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Hold {
+    note: String,
+    trust: bool,
 }
 
 /// The body's arguments; no body at all is `{}`.

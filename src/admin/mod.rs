@@ -9,6 +9,7 @@ mod guard;
 mod metrics;
 mod password;
 mod problem;
+mod process;
 mod redemptions;
 mod rescue;
 mod rights;
@@ -98,6 +99,7 @@ pub fn router(shared: Arc<Admin>) -> Router {
     let decisions = Router::new()
         .route("/api/v1/redemptions/{id}/retry", post(actions::retry))
         .route("/api/v1/redemptions/{id}/void", post(actions::void))
+        .route("/api/v1/redemptions/{id}/handled", post(actions::handled))
         .layer(from_fn(rights::decide));
     let access = Arc::clone(&shared.access);
     let console = console::routes(&shared);

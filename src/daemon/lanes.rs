@@ -88,7 +88,8 @@ impl<R: Road + Clone> Lanes<R> {
     /// # Errors
     /// A provider cannot be used, unless it is `held` for that; or the store takes nothing.
     pub(super) async fn set(&mut self, settings: &Settings, broken: Broken) -> Result<(), DaemonError> {
-        let wanted: Vec<LaneSettings> = settings.providers.iter().map(|provider| LaneSettings::of(provider, settings)).collect();
+        let wanted: Vec<LaneSettings> =
+            settings.providers.iter().map(|provider| LaneSettings::of(provider, settings)).collect();
         let mut begun = Vec::new();
         for settings in &wanted {
             match self.serving(&settings.provider.name) {

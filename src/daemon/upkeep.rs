@@ -9,8 +9,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use crate::clock::Clock;
 use crate::notify::Notify;
 use crate::queue::{LaneCommand, Queue};
-use crate::store::Retention;
 use crate::redemption::Seq;
+use crate::store::Retention;
 
 /// How often old rows are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use crate::clock::rfc3339;
 use crate::link::{Phase, Why};
 use crate::queue::{Gate, Lane};
+use crate::redemption::State;
 use crate::redemption::{Id, Seq};
 use crate::schedule::Scheduler;
 use crate::store::{Claimed, Settled};
-use crate::redemption::State;
 use crate::trust::Trust;
 
 /// Suspects that `status` names at most.
@@ -94,7 +94,9 @@ pub(super) fn settled(lane: &str, row: &Claimed, settled: Option<&Settled>) {
         Some(Settled { applied: false, .. }) => {
             tracing::warn!(lane, %id, "a late answer about {id} (lane {lane}) was recorded, not applied");
         }
-        None => tracing::warn!(lane, %id, "an answer about {id} (lane {lane}) could not be kept: uncertain at the next start"),
+        None => {
+            tracing::warn!(lane, %id, "an answer about {id} (lane {lane}) could not be kept: uncertain at the next start")
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::{Current, reply};
-use crate::contract;
 use crate::clock::rfc3339;
+use crate::contract;
 use crate::decide::{NotOnTrust, WaitEnd};
 use crate::message::{Fault, Language, Refusal};
 use crate::queue::{Queue, Waited};
@@ -95,7 +95,9 @@ impl Asking {
         let (no, state) = match self.queue.conclude(taken, end).await {
             Ok(Concluded::Trusted) => return self.accepted(taken),
             Ok(Concluded::Settled(row)) => return (reply::settled(&row, self.current.accepted_status), row.state),
-            Ok(Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) }) => (self.used(&by), State::Voided),
+            Ok(Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) }) => {
+                (self.used(&by), State::Voided)
+            }
             Ok(Concluded::TurnedAway { why, .. }) => (No::because(why, taken), State::Voided),
             Ok(Concluded::Refused { why }) => {
                 // What may have reached the provider is not refused for good.

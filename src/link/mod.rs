@@ -838,9 +838,7 @@ impl Link {
         let for_credential = self.trouble.as_ref().is_some_and(|why| why.cause == Cause::Credential);
         let wait = match self.failures {
             1 if for_credential => CREDENTIAL_FIRST,
-            n if for_credential => {
-                CREDENTIAL_THEN.saturating_mul(1 << (n - 2).min(3)).min(CREDENTIAL_PROBE_EVERY)
-            }
+            n if for_credential => CREDENTIAL_THEN.saturating_mul(1 << (n - 2).min(3)).min(CREDENTIAL_PROBE_EVERY),
             n => backoff(&mut self.dice, n, retry_min, retry_max),
         };
         self.probe_at = now + wait;

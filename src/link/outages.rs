@@ -52,9 +52,7 @@ impl Outages {
     #[must_use]
     pub fn kept(&self, now: Duration) -> String {
         let well = self.well(now);
-        let write = |past: &Past| {
-            format!("{}@{}", past.length.as_millis(), well.saturating_sub(past.at).as_millis())
-        };
+        let write = |past: &Past| format!("{}@{}", past.length.as_millis(), well.saturating_sub(past.at).as_millis());
         self.counted(now).map(write).collect::<Vec<_>>().join(" ")
     }
 

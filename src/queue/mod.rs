@@ -24,9 +24,9 @@ use crate::link::Cause;
 use crate::redemption::{Id, Redemption, Request, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
-    About, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Done, Ended, Event, Filter, Handling,
-    Import, LaneMemory, NewRedemption, Op, Page, Pruned, Reader, Retention, Settled, Settlement, StoreError, Taken,
-    Trouble, VoidOutcome,
+    About, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Done, Ended, Event, Filter,
+    Handling, Import, LaneMemory, NewRedemption, Op, Page, Pruned, Reader, Retention, Settled, Settlement, StoreError,
+    Taken, Trouble, VoidOutcome,
 };
 use seats::{Flights, Seats};
 use undelivered::Undelivered;

@@ -568,7 +568,11 @@ impl Scheduler {
         if self.stopping {
             return self.give_back(rows);
         }
-        if ask.wanted == Wanted::Probe { self.claimed_probe(now, ask, rows) } else { self.claimed_backlog(now, ask, rows) }
+        if ask.wanted == Wanted::Probe {
+            self.claimed_probe(now, ask, rows)
+        } else {
+            self.claimed_backlog(now, ask, rows)
+        }
     }
 
     fn claimed_again(&mut self, now: Duration, seq: Seq, rows: Option<Vec<Row>>) {

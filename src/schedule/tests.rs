@@ -302,7 +302,10 @@ fn after_a_429_one_live_row_is_tried_each_two_seconds_in_turn_and_the_others_hea
     }
     let tills: Vec<i64> = world.on_the_wire().iter().map(|seq| seq / 100).collect();
     assert!(tills.len() <= 3 && tills.contains(&1) && tills.contains(&2), "{:?}", world.on_the_wire());
-    assert!(world.told.len() >= 8 && world.told.iter().all(|(_, told)| matches!(told, Told::TurnedAway { retry_after_s: Some(_) })));
+    assert!(
+        world.told.len() >= 8
+            && world.told.iter().all(|(_, told)| matches!(told, Told::TurnedAway { retry_after_s: Some(_) }))
+    );
     assert_eq!(world.lane.link().trust(world.now), Trust::Never);
     let first = world.on_the_wire()[0];
     world.ends(first, Heard::Confirmed);

@@ -110,7 +110,9 @@ impl Desk<'_> {
         let mut claimed = Vec::new();
         let mut bytes = 0;
         for (place, seq) in self.candidates(lane, claim)?.into_iter().enumerate() {
-            let Some(row) = self.claim_one(seq, claim.not_from.is_none() && place < claim.prefer.len())? else { continue };
+            let Some(row) = self.claim_one(seq, claim.not_from.is_none() && place < claim.prefer.len())? else {
+                continue;
+            };
             bytes += row.body.len();
             claimed.push(row);
             if bytes >= claim.body_bytes_max {

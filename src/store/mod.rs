@@ -52,8 +52,8 @@ pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault
 pub use salvage::Tally;
 pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
 pub use types::{
-    Acted, Concluded, Counts, Decision, Event, Filter, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy, VoidOutcome,
-    relayed,
+    Acted, Concluded, Counts, Decision, Event, Filter, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy,
+    VoidOutcome, relayed,
 };
 
 /// The database's file name in the state directory.

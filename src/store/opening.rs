@@ -12,8 +12,8 @@ use super::damage::{self, Salvage};
 use super::files::{self, Lock};
 use super::migration::{self, Migrated};
 use super::schema;
-use crate::decide::mark;
 use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint};
+use crate::decide::mark;
 
 /// How large the WAL is made in advance: settling overwrites it and needs no new block.
 const WAL_BYTES_KEPT: usize = 2 * 1024 * 1024;

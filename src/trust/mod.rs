@@ -170,14 +170,7 @@ impl Evidence {
     pub fn begun(&mut self, now: Duration, seq: Seq, (till, live): (&Arc<str>, bool)) -> Progress {
         self.forget(now);
         let progress = Progress::default();
-        let fresh = || Asked {
-            till: Arc::clone(till),
-            live,
-            began: now,
-            flies: None,
-            unanswered: false,
-            failed: None,
-        };
+        let fresh = || Asked { till: Arc::clone(till), live, began: now, flies: None, unanswered: false, failed: None };
         let row = self.rows.entry(seq).or_insert_with(fresh);
         if row.is_old(now, self.terms) {
             *row = fresh();
@@ -326,4 +319,3 @@ impl Evidence {
         }
     }
 }
-

@@ -69,10 +69,22 @@ fn with_a_check_the_own_row_and_the_own_check_have_to_be_sent_whole_and_unanswer
         ("the check did not leave", false, &[sent, (HALF, OwnCheck), (HALF + 9, CheckEnded(HALF, CUT))]),
         ("the request is stuck", false, &[(0, Stuck(1, "a")), (HALF, OwnCheck)]),
         ("the request did not leave", false, &[sent, (9, Ended(1, CUT)), (10, OwnCheck)]),
-        ("a retry is stuck, the first was whole", true, &[sent, (9, Ended(1, SILENT)), (10, OwnCheck), (209, Stuck(1, "a"))]),
+        (
+            "a retry is stuck, the first was whole",
+            true,
+            &[sent, (9, Ended(1, SILENT)), (10, OwnCheck), (209, Stuck(1, "a"))],
+        ),
         ("the row met a 429", false, &[sent, (9, Ended(1, End::Limited)), (HALF, OwnCheck)]),
-        ("another row is answered", false, &[sent, (1, Sent(2, "b")), (HALF, OwnCheck), (HALF + 1, Ended(2, End::Answered))]),
-        ("another was answered before", true, &[(0, Drained(9, "b")), (0, Ended(9, End::Answered)), (1, Sent(1, "a")), (HALF, OwnCheck)]),
+        (
+            "another row is answered",
+            false,
+            &[sent, (1, Sent(2, "b")), (HALF, OwnCheck), (HALF + 1, Ended(2, End::Answered))],
+        ),
+        (
+            "another was answered before",
+            true,
+            &[(0, Drained(9, "b")), (0, Ended(9, End::Answered)), (1, Sent(1, "a")), (HALF, OwnCheck)],
+        ),
         ("other tills alone", false, &[(0, Sent(2, "b")), sent, (9, Ended(2, SILENT)), (9, Ended(1, SILENT))]),
     ];
     for (what, expected, steps) in table {
@@ -86,7 +98,11 @@ fn without_a_check_another_till_has_to_be_unanswered_and_what_one_till_sends_nev
     let answered = |seq| (3, Ended(seq, End::Answered));
     let table: &[(&str, bool, &[(u64, Step)])] = &[
         ("alone", false, &[sent, (9, Ended(1, SILENT))]),
-        ("the same till, often", false, &[sent, (1, Sent(2, "a")), (1, Sent(3, "a")), (9, Ended(2, SILENT)), (9, Ended(1, SILENT))]),
+        (
+            "the same till, often",
+            false,
+            &[sent, (1, Sent(2, "a")), (1, Sent(3, "a")), (9, Ended(2, SILENT)), (9, Ended(1, SILENT))],
+        ),
         ("another ended", true, &[sent, (1, Sent(2, "b")), (9, Ended(2, SILENT))]),
         ("another of the backlog ended", true, &[sent, (1, Drained(2, "b")), (9, Ended(2, SILENT))]),
         ("another is overdue", true, &[sent, (HALF, Sent(2, "b"))]),
@@ -94,8 +110,16 @@ fn without_a_check_another_till_has_to_be_unanswered_and_what_one_till_sends_nev
         ("another is stuck", false, &[sent, (1, Stuck(2, "b"))]),
         ("another did not leave", false, &[sent, (1, Sent(2, "b")), (9, Ended(2, CUT))]),
         ("another met a 429", false, &[sent, (1, Sent(2, "b")), (9, Ended(2, End::Limited))]),
-        ("another ended, a third was answered", false, &[sent, (1, Sent(2, "b")), (1, Sent(3, "c")), (2, Ended(2, SILENT)), answered(3)]),
-        ("another that was sent before an answer", false, &[(0, Sent(2, "b")), (0, Drained(3, "c")), answered(3), (4, Sent(1, "a")), (9, Ended(2, SILENT))]),
+        (
+            "another ended, a third was answered",
+            false,
+            &[sent, (1, Sent(2, "b")), (1, Sent(3, "c")), (2, Ended(2, SILENT)), answered(3)],
+        ),
+        (
+            "another that was sent before an answer",
+            false,
+            &[(0, Sent(2, "b")), (0, Drained(3, "c")), answered(3), (4, Sent(1, "a")), (9, Ended(2, SILENT))],
+        ),
         ("another ended a moment before", true, &[(0, Sent(2, "b")), (1, Ended(2, SILENT)), (2, Sent(1, "a"))]),
         ("one that is not asked about", false, &[(0, Sent(2, "b")), (1, Ended(2, SILENT))]),
     ];

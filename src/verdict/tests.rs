@@ -258,8 +258,7 @@ fn retry_after_is_a_bounded_floor_or_nothing() {
 fn a_failure_is_the_road_a_reset_or_the_credential() {
     let of = |phase, deadline| {
         let (sent_whole, cut) = (true, false);
-        let failure =
-            Failure { phase, detail: String::new(), bytes_may_have_left: true, deadline, sent_whole, cut };
+        let failure = Failure { phase, detail: String::new(), bytes_may_have_left: true, deadline, sent_whole, cut };
         judge(&Outcome::Failed(failure), &rules())
     };
     for phase in [Phase::Resolve, Phase::Connect, Phase::Tls, Phase::Clock, Phase::Proxy] {

@@ -12,7 +12,9 @@ use redeemd::clock::Stamp;
 use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Request, RewardCode, Seq, State};
 use redeemd::settings::Offline;
-use redeemd::store::{Retention, Checkpointer, Claim, Decision, Done, Ended, FILE, NewRedemption, Op, Store, Surroundings};
+use redeemd::store::{
+    Checkpointer, Claim, Decision, Done, Ended, FILE, NewRedemption, Op, Retention, Store, Surroundings,
+};
 
 pub(crate) const NOW_MS: i64 = 1_800_000_000_000;
 pub(crate) const LOG: &str = "redeemd.db-wal";

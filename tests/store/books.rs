@@ -126,11 +126,9 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
             let row = Row { id, till, code, state, in_flight, uncertain, provider_only, trusted, attempt };
             model.rows.insert(taken.seq, row);
         }
-        Decision::KeyReused
-        | Decision::Gone(_)
-        | Decision::Limited(_)
-        | Decision::BadDate
-        | Decision::Held => panic!("{decision:?}"),
+        Decision::KeyReused | Decision::Gone(_) | Decision::Limited(_) | Decision::BadDate | Decision::Held => {
+            panic!("{decision:?}")
+        }
     }
 }
 
@@ -163,7 +161,10 @@ fn claim(world: &mut World, model: &mut Model) {
     let due = model.rows.iter().filter(|(_, row)| row.state == State::Pending && !row.in_flight).map(|(seq, _)| *seq);
     assert_eq!(claimed.iter().map(|row| row.seq).collect::<Vec<_>>(), due.collect::<Vec<_>>());
     for one in claimed {
-        let ours = { let row = &model.rows[&one.seq]; row.uncertain && !model.explained(one.seq, row) };
+        let ours = {
+            let row = &model.rows[&one.seq];
+            row.uncertain && !model.explained(one.seq, row)
+        };
         let row = model.rows.get_mut(&one.seq).unwrap();
         assert_eq!(one.used_is_ours, ours);
         (row.in_flight, row.attempt) = (true, one.attempt);

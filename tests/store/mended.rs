@@ -198,7 +198,9 @@ fn a_redemption_whose_row_was_lost_comes_back_from_its_body_where_it_stood() {
     assert_eq!(states, [State::Parked, State::Confirmed, State::Declined, State::Parked, State::Voided]);
     let codes: Vec<&str> = rows.iter().map(|row| row.reward_code.reveal()).collect();
     assert_eq!(codes, ["PENDING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED"]);
-    let has = |row: &Redemption, text: &str| row.note.as_ref().is_some_and(|note| note.text(Language::English).contains(text));
+    let has = |row: &Redemption, text: &str| {
+        row.note.as_ref().is_some_and(|note| note.text(Language::English).contains(text))
+    };
     assert!(rows.iter().all(|row| row.till == "unknown" && has(row, "its row was lost with the damaged database")));
     assert!(has(&rows[0], "it was waiting") && has(&rows[3], "it says both; ") && has(&rows[4], "not wanted; "));
     let age = |row: &Redemption| {
@@ -315,7 +317,9 @@ fn where_an_index_was_lost_too_a_person_decides_about_every_row_that_it_may_have
         let rows = all(&world);
         let confirmed = &rows[1];
         assert_eq!(confirmed.state, State::Parked, "{index}");
-        assert!(confirmed.note.as_ref().unwrap().text(Language::English).contains("whether it was delivered is not known"));
+        assert!(
+            confirmed.note.as_ref().unwrap().text(Language::English).contains("whether it was delivered is not known")
+        );
         assert_eq!(rows[2].state == State::Declined, index == "redemption_pending");
     }
 }

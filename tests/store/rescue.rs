@@ -3,8 +3,9 @@
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Seq, State};
-use redeemd::store::{Conclusion, Taken, 
-    Arrived, Decision, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError, seal, unseal,
+use redeemd::store::{
+    Arrived, Conclusion, Decision, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError,
+    Taken, seal, unseal,
 };
 use rusqlite::Connection;
 

@@ -7,8 +7,8 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Note;
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold, LaneMemory, Limit,
-    NewRedemption, NotGiven, Op, Retention, VoidOutcome, WaitMemory, relayed,
+    Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold, LaneMemory,
+    Limit, NewRedemption, NotGiven, Op, Retention, VoidOutcome, WaitMemory, relayed,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at};
@@ -262,7 +262,9 @@ fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
     };
     let mut world = World::up();
     let heard = world.take("till-1", "A");
-    let Done::Settled(settled) = world.one(Op::settle(heard.seq, 1, weak(declined("no route")), true)) else { panic!() };
+    let Done::Settled(settled) = world.one(Op::settle(heard.seq, 1, weak(declined("no route")), true)) else {
+        panic!()
+    };
     assert_eq!(settled.state, State::Declined);
     let unheard = world.take("till-1", "B");
     assert_eq!(world.settle(unheard.seq, 1, weak(declined("no route"))).state, State::Pending);
@@ -397,7 +399,7 @@ fn a_claim_takes_the_preferred_first_leaves_out_the_excepted_and_keeps_its_bound
         prefer: vec![Seq(3)],
         after: Seq(0),
         not_from: None,
-            except: vec![Seq(1), Seq(4)],
+        except: vec![Seq(1), Seq(4)],
         rows_max: 3,
         body_bytes_max: 1 << 20,
     };
@@ -435,7 +437,10 @@ fn a_reusable_code_is_declined_like_any_other_unless_an_earlier_attempt_may_have
         [(Ended::Clean, "has been used", State::Declined), (Ended::Unclear, "no such reward", State::Declined)]
     {
         let mut world = World::new();
-        world.one(Op::Accept { new: Box::new(new("till-1", "SUMMER10")), rules: CodeRules { reusable: true, exact: false } });
+        world.one(Op::Accept {
+            new: Box::new(new("till-1", "SUMMER10")),
+            rules: CodeRules { reusable: true, exact: false },
+        });
         let one = world.claim().pop().unwrap();
         world.settle(one.seq, one.attempt, first);
         let two = world.claim().pop().unwrap();
@@ -483,7 +488,10 @@ fn used_at_the_first_attempt_is_a_decline() {
 #[test]
 fn used_about_a_reusable_code_after_an_uncertain_attempt_is_parked() {
     let mut world = World::new();
-    world.one(Op::Accept { new: Box::new(new("till-1", "SUMMER10")), rules: CodeRules { reusable: true, exact: false } });
+    world.one(Op::Accept {
+        new: Box::new(new("till-1", "SUMMER10")),
+        rules: CodeRules { reusable: true, exact: false },
+    });
     let first = world.claim().pop().unwrap();
     world.settle(first.seq, first.attempt, Ended::Unclear);
     let second = world.claim().pop().unwrap();

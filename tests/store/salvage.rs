@@ -10,9 +10,9 @@ use redeemd::decide::WaitEnd;
 use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::{Id, Request, RewardCode, Seq, State};
-use redeemd::store::{Conclusion, Retention, Taken, 
-    Claim, Decision, Done, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Op, Salvage, Store, StoreError,
-    Trouble, WaitMemory, inspect,
+use redeemd::store::{
+    Claim, Conclusion, Decision, Done, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Op, Retention,
+    Salvage, Store, StoreError, Taken, Trouble, WaitMemory, inspect,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked};
@@ -732,7 +732,14 @@ fn what_was_done_to_a_row_and_what_its_link_must_not_forget_survive_damage() {
     world.one(Op::Void { id: taken.id.clone(), note: "the customer left".to_owned(), by: "ann".to_owned() });
     let hold = Hold { cause: "operator".to_owned(), detail: "held by ann".to_owned(), since_ms: NOW_MS };
     let wait = WaitMemory { boot_id: "boot".to_owned(), until_ms: 9, left_ms: 8 };
-    let memory = LaneMemory { hold: Some(hold), outage_ms: 7, noted_ms: 6, noted_trusted: true, wait: Some(wait), more: String::new() };
+    let memory = LaneMemory {
+        hold: Some(hold),
+        outage_ms: 7,
+        noted_ms: 6,
+        noted_trusted: true,
+        wait: Some(wait),
+        more: String::new(),
+    };
     world.one(Op::Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
     let told = |world: &World| {
         let (reader, row) = (world.reader(), world.show(&taken.id));
@@ -874,7 +881,7 @@ fn a_row_that_its_index_calls_pending_and_that_is_not_is_damage_and_not_passed_o
         prefer: Vec::new(),
         after: Seq(0),
         not_from: None,
-            except: Vec::new(),
+        except: Vec::new(),
         rows_max: 10,
         body_bytes_max: 1 << 20,
     };
@@ -893,7 +900,10 @@ fn a_row_whose_tag_was_damaged_is_found_by_its_number_and_never_sent() {
     let (taken, other) = (world.take("till-1", "A"), world.take("till-1", "B"));
     behind_its_back(&mut world, "UPDATE redemption SET tag = zeroblob(12) WHERE seq = 1");
     let row = world.show(&taken.id);
-    assert!(row.note.is_some_and(|note| note.text(Language::English).contains("damaged")), "shown with a word about it");
+    assert!(
+        row.note.is_some_and(|note| note.text(Language::English).contains("damaged")),
+        "shown with a word about it"
+    );
     assert_ne!(other.id.seq(), taken.id.seq());
     let sent: Vec<Seq> = world.claim().iter().map(|row| row.seq).collect();
     assert_eq!(sent, [other.seq]);

@@ -7,11 +7,11 @@ use redeemd::clock::Stamp;
 use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq};
 use redeemd::settings::{DateFormat, Offline, OneTill};
-use redeemd::verdict::ParkReason;
 use redeemd::store::{
-    Acted, Claim, Claimed, Counts, Decision, Done, Ended, NewRedemption, Op, OpenReport, Pruned, Reader, Retention, Settled, Store,
-    StoreError, Surroundings, Taken,
+    Acted, Claim, Claimed, Counts, Decision, Done, Ended, NewRedemption, Op, OpenReport, Pruned, Reader, Retention,
+    Settled, Store, StoreError, Surroundings, Taken,
 };
+use redeemd::verdict::ParkReason;
 use tempfile::TempDir;
 
 /// 2027-01-15: after any build's own date.

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::row::{self, Stored};
-use crate::decide::{kind, mark};
 use super::types::Event;
 use super::{Desk, StoreError};
 use crate::contract;
+use crate::decide::{kind, mark};
 use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State};
 
 pub use format::{End, FORMAT, Header, Line, LineFault, seal, unseal};
@@ -224,7 +224,12 @@ impl Desk<'_> {
 
     /// A till here that has the name of one there, and used the same key, goes on finding its own redemption.
     /// Whatever the file says of the making of the key, it is looked for in both places.
-    fn free_key(&self, row: &Exported, key: [u8; 16], (guard, code): (i64, &RewardCode)) -> Result<[u8; 16], StoreError> {
+    fn free_key(
+        &self,
+        row: &Exported,
+        key: [u8; 16],
+        (guard, code): (i64, &RewardCode),
+    ) -> Result<[u8; 16], StoreError> {
         let here = self.rivals(guard, &row.business_refrence, code)?;
         let taken = self.by_key(key)?.is_some() || here.rows.iter().any(|row| row.key == key);
         Ok(if taken { Fingerprint::of(&["imported", row.id.as_str()]).0 } else { key })

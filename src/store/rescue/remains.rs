@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Exported, Octets, Said};
+use crate::decide::mark;
 use crate::redemption::{Seq, State};
 use crate::store::pages::Image;
 use crate::store::row::{self, Stored};
-use crate::decide::mark;
 use crate::store::schema;
 use crate::store::types::Filter;
 use crate::store::{FILE, LOG, Reader, StoreError, Tally, Trouble, damage, files, salvage};

@@ -5,12 +5,11 @@ use rusqlite::OptionalExtension;
 use super::{SEQ_FLOOR_AHEAD_MAX, Salvage};
 use crate::clock::Clock;
 use crate::contract;
+use crate::decide::{self, kind, mark};
 use crate::redemption::{Fingerprint, Request, Seq, State};
 use crate::store::StoreError;
 use crate::store::records::{self, Value};
-use crate::decide::{self, kind, mark};
 use crate::store::row::{self, Stored};
-
 
 /// What stands for the till of a redemption whose row was lost.
 const TILL_UNKNOWN: &str = "unknown";

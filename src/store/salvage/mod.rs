@@ -15,8 +15,8 @@ use super::books::lane_crc;
 use super::pages::{Image, Page};
 use super::records::{self, Kind, Row, Value};
 use super::row::{self, Stored};
-use crate::decide::mark;
 use super::{StoreError, refold, types::Event};
+use crate::decide::mark;
 use crate::message::Note;
 use crate::redemption::{RewardCode, Seq, State};
 
