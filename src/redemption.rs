@@ -230,6 +230,16 @@ pub struct Request {
     pub body: Bytes,
 }
 
+/// The longest name of a lane, in bytes.
+pub const LANE_BYTES_MAX: usize = 64;
+
+/// Whether a lane may be called `name`: it is a file's name in the state directory and a label in the metrics.
+#[must_use]
+pub fn is_lane_name(name: &str) -> bool {
+    let usual = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    !name.is_empty() && name.len() <= LANE_BYTES_MAX && name.bytes().all(usual) && !name.starts_with('.')
+}
+
 /// 128 bits of SHA-256: names a request (its key) or what two redemptions would compete for (its guard).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 16]);

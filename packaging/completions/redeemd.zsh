@@ -147,7 +147,9 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (hold)
 _arguments "${_arguments_options[@]}" : \
+'--note=[Why, in a few words; kept with the hold]:TEXT:_default' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--trust[Tills are trusted meanwhile, under the offline limits]' \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -310,6 +312,11 @@ _redeemd__subcmd__flush_commands() {
 _redeemd__subcmd__handled_commands() {
     local commands; commands=()
     _describe -t commands 'redeemd handled commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__hash-password_commands] )) ||
+_redeemd__subcmd__hash-password_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd hash-password commands' commands "$@"
 }
 (( $+functions[_redeemd__subcmd__hold_commands] )) ||
 _redeemd__subcmd__hold_commands() {

@@ -45,7 +45,7 @@ pub(super) async fn handled(
     body: Body,
 ) -> Answer {
     let id = id(&text)?;
-    let Handled { note, free } = arguments(body)?;
+    let Handling { note, free } = arguments(body)?;
     acted(admin.queue.handled(&id, checked(&note)?, free, asker.name()).await?)
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn flush(State(admin): Shared, Path(lane): Path<String>, body: 
     told(&admin, Some(&lane), LaneCommand::Flush).await
 }
 
-/// `POST /api/v1/lanes/{name}/hold`
+/// `POST /api/v1/lanes/{name}/hold`, alone or with `{"trust": true, "note": "…"}`
 pub(super) async fn hold(State(admin): Shared, Path(lane): Path<String>, Extension(asker): By, body: Body) -> Answer {
     let command = held(&asker, arguments(body)?)?;
     told(&admin, Some(&lane), command).await
@@ -103,10 +103,11 @@ pub(super) async fn retry_held(
     Ok(Json(json!({ "lane": lane, "retried": retried })))
 }
 
-/// Giving on trust while the lane is held takes a reason.
-fn held(asker: &Asker, Hold { note, trust }: Hold) -> Result<LaneCommand, Problem> {
-    let note = if note.trim().is_empty() && !trust { "" } else { checked(&note)? };
-    Ok(LaneCommand::Hold { by: asker.name().to_owned(), note: note.to_owned(), trust })
+/// Whoever lets tills be trusted while nothing is sent says why.
+fn held(asker: &Asker, Holding { note, trust }: Holding) -> Result<LaneCommand, Problem> {
+    let is_silent = note.is_empty() && !trust;
+    let note = if is_silent { note } else { checked(&note)?.to_owned() };
+    Ok(LaneCommand::Hold { by: asker.name().to_owned(), note, trust })
 }
 
 async fn told(admin: &Admin, lane: Option<&str>, command: LaneCommand) -> Answer {
@@ -141,28 +142,28 @@ fn acted(acted: Acted) -> Answer {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-/// An action with a note.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Note {
+/// A hold, with or without trust meanwhile.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Holding {
     note: String,
+    trust: bool,
 }
 
-/// What a person says of a redemption that was seen to.
+/// A person has seen to it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Handled {
+struct Handling {
     note: String,
     #[serde(default)]
     free: bool,
 }
 
-/// How a lane is held.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Hold {
+/// An action with a note.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
     note: String,
-    trust: bool,
 }
 
 /// The body's arguments; no body at all is `{}`.
@@ -214,6 +215,18 @@ mod tests {
         assert!(arguments::<Nothing>(Ok(Bytes::from_static(b" {} "))).is_ok());
         assert!(arguments::<Nothing>(Ok(Bytes::from_static(b"{\"lane\":\"x\"}"))).is_err());
         assert!(arguments::<Nothing>(Ok(Bytes::from_static(b"null"))).is_err());
+    }
+
+    #[test]
+    fn a_hold_needs_no_note_but_one_that_trusts_does() {
+        let asker = Asker { who: None, is_local: true };
+        let holding = |text: &'static str| arguments(Ok(Bytes::from_static(text.as_bytes())));
+        let command = |text| held(&asker, holding(text)?);
+        let plain = command("").unwrap();
+        assert_eq!(plain, LaneCommand::Hold { by: "nobody".to_owned(), note: String::new(), trust: false });
+        assert!(command(r#"{"trust":true}"#).is_err() && command(r#"{"trust":true,"note":" "}"#).is_err());
+        let trusting = command(r#"{"trust":true,"note":"the line is known to be down"}"#).unwrap();
+        assert!(matches!(trusting, LaneCommand::Hold { trust: true, .. }));
     }
 
     #[test]

@@ -68,8 +68,9 @@ fn exit_of_state(error: &StoreError) -> Exit {
         StoreError::Locked { .. } => Exit::TryAgain,
         StoreError::Newer { .. } | StoreError::Foreign { .. } | StoreError::OldSqlite { .. } => Exit::Config,
         StoreError::File { .. }
-        | StoreError::Damaged(_)
         | StoreError::Unsynced { .. }
+        | StoreError::Taken { .. }
+        | StoreError::Damaged(_)
         | StoreError::NoRoomToRescue { .. }
         | StoreError::Pragma { .. }
         | StoreError::Random(_)

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::DaemonError;
 use super::core::Parts;
-use super::{DaemonError, held};
 use crate::forwarder::{self, Forwarder, MakeRoad, Road};
 use crate::intake::CheckReward;
-use crate::queue::{Lane, LaneSettings, Mailboxes};
+use crate::queue::{Lane, LaneSettings};
 use crate::settings::Settings;
 
 /// The way to each provider, for Check Reward.
@@ -21,8 +21,6 @@ struct Running {
     lane: Arc<Lane>,
     stop: watch::Sender<bool>,
     task: AbortHandle,
-    /// It sends nothing, because its settings cannot be used.
-    is_held: bool,
 }
 
 /// What becomes of a provider that cannot be used.
@@ -38,12 +36,7 @@ pub(super) enum Broken {
 struct Made<R> {
     lane: Arc<Lane>,
     stop: watch::Sender<bool>,
-    work: Work<R>,
-}
-
-enum Work<R> {
-    Forwards(Box<Forwarder<R>>),
-    IsHeld(Mailboxes, watch::Receiver<bool>),
+    forwarder: Forwarder<R>,
 }
 
 fn lane_of<R>(made: &[Made<R>], name: &str) -> Option<Arc<Lane>> {
@@ -86,24 +79,24 @@ impl<R: Road + Clone> Lanes<R> {
     /// is new is made before anything is ended, so that an error changes nothing.
     ///
     /// # Errors
-    /// A provider cannot be used, unless it is `held` for that; or the store takes nothing.
+    /// A provider cannot be used, unless its lane is held for that; or the store takes nothing.
     pub(super) async fn set(&mut self, settings: &Settings, broken: Broken) -> Result<(), DaemonError> {
-        let wanted: Vec<LaneSettings> =
-            settings.providers.iter().map(|provider| LaneSettings::of(provider, settings)).collect();
+        let mut wanted = Vec::new();
+        for provider in &settings.providers {
+            wanted.push(self.usable(LaneSettings::of(provider, settings), broken)?);
+        }
         let mut begun = Vec::new();
         for settings in &wanted {
-            match self.serving(&settings.provider.name) {
-                Some(lane) if *lane.settings() == *settings => {}
-                Some(_) => drop(self.try_road(settings)?),
-                None => begun.push(self.make(settings, broken).await?),
+            if self.find(&settings.provider.name).is_none() {
+                begun.push(self.make(settings.clone()).await?);
             }
         }
-        let stays = |name: &str| self.serving(name).or_else(|| lane_of(&begun, name));
-        let lanes = wanted.iter().filter_map(|settings| stays(&settings.provider.name)).collect();
+        let of_name = |name: &str| self.find(name).or_else(|| lane_of(&begun, name));
+        let lanes = wanted.iter().filter_map(|settings| of_name(&settings.provider.name)).collect();
         self.parts.queue.set_lanes(lanes).await?;
         self.end_those_gone(settings).await;
         for settings in wanted {
-            if let Some(lane) = self.serving(&settings.provider.name).filter(|lane| *lane.settings() != settings) {
+            if let Some(lane) = self.find(&settings.provider.name).filter(|lane| *lane.settings() != settings) {
                 lane.reconfigure(settings);
             }
         }
@@ -114,38 +107,34 @@ impl<R: Road + Clone> Lanes<R> {
         Ok(())
     }
 
-    /// The lane of this name that is not held by its settings.
-    fn serving(&self, name: &str) -> Option<Arc<Lane>> {
-        self.running.iter().find(|one| one.lane.name() == name && !one.is_held).map(|one| Arc::clone(&one.lane))
+    fn find(&self, name: &str) -> Option<Arc<Lane>> {
+        self.running.iter().find(|one| one.lane.name() == name).map(|one| Arc::clone(&one.lane))
     }
 
-    fn try_road(&self, settings: &LaneSettings) -> Result<R, DaemonError> {
+    /// Makes the road on trial, where the lane would make it anew.
+    fn usable(&self, settings: LaneSettings, broken: Broken) -> Result<LaneSettings, DaemonError> {
         let lane = settings.provider.name.clone();
-        (self.make_road)(settings).map_err(|why| DaemonError::Provider { lane, why })
+        if self.find(&lane).is_some_and(|lane| *lane.settings() == settings) {
+            return Ok(settings);
+        }
+        match (self.make_road)(&settings) {
+            Ok(_) => Ok(settings),
+            Err(why) if broken == Broken::IsHeld => {
+                tracing::error!(
+                    lane,
+                    why,
+                    "the provider cannot be used: its lane is held until a reload finds it mended"
+                );
+                Ok(LaneSettings { unusable: Some(why), ..settings })
+            }
+            Err(why) => Err(DaemonError::Provider { lane, why }),
+        }
     }
 
     /// Everything of a new lane, so that only its task is to be begun.
-    async fn make(&mut self, settings: &LaneSettings, broken: Broken) -> Result<Made<R>, DaemonError> {
-        let (lane, mailboxes) = Lane::new(settings.clone());
+    async fn make(&mut self, settings: LaneSettings) -> Result<Made<R>, DaemonError> {
+        let (lane, mailboxes) = Lane::new(settings);
         let (stop, stopped) = watch::channel(false);
-        let work = match self.try_road(settings) {
-            Ok(_) => Work::Forwards(Box::new(self.forwarder(&lane, mailboxes, stopped).await?)),
-            Err(error) if broken == Broken::IsHeld => {
-                tracing::error!(lane = lane.name(), "{error}: the lane is held until a reload finds it mended");
-                held::show(&lane, &error.to_string(), &self.parts.clock);
-                Work::IsHeld(mailboxes, stopped)
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(Made { lane, stop, work })
-    }
-
-    async fn forwarder(
-        &mut self,
-        lane: &Arc<Lane>,
-        mailboxes: Mailboxes,
-        stop: watch::Receiver<bool>,
-    ) -> Result<Forwarder<R>, DaemonError> {
         let parts = &self.parts;
         let context = forwarder::Context {
             queue: parts.queue.clone(),
@@ -157,46 +146,33 @@ impl<R: Road + Clone> Lanes<R> {
             reloads: self.reloads.subscribe(),
             phases: Arc::clone(&self.phases),
             alerts: parts.alerts.clone(),
-            stop,
+            stop: stopped,
         };
         self.begun += 1;
         // Before the daemon is ready: the first redemption already waits for the provider's own answer.
-        let prepared = forwarder::prepare(Arc::clone(lane), mailboxes, context).await;
-        prepared.map_err(|why| DaemonError::Provider { lane: lane.name().to_owned(), why })
+        let prepared = forwarder::prepare(Arc::clone(&lane), mailboxes, context).await;
+        let forwarder = prepared.map_err(|why| DaemonError::Provider { lane: lane.name().to_owned(), why })?;
+        Ok(Made { lane, stop, forwarder })
     }
 
     fn begin(&mut self, made: Made<R>) {
-        let Made { lane, stop, work } = made;
+        let Made { lane, stop, forwarder } = made;
         let name = lane.name().to_owned();
-        let is_held = matches!(work, Work::IsHeld(..));
-        let task = match work {
-            Work::Forwards(forwarder) => self.tasks.spawn(async move {
-                forwarder.run().await;
-                name
-            }),
-            Work::IsHeld(mailboxes, stopped) => {
-                let lane = Arc::clone(&lane);
-                self.tasks.spawn(async move {
-                    held::wait(lane, mailboxes, stopped).await;
-                    name
-                })
-            }
-        };
-        self.running.push(Running { lane, stop, task, is_held });
+        let task = self.tasks.spawn(async move {
+            forwarder.run().await;
+            name
+        });
+        self.running.push(Running { lane, stop, task });
     }
 
-    /// Ends the lanes that `settings` do not name, and those that were held: they are made anew.
     async fn end_those_gone(&mut self, settings: &Settings) {
-        let is_named = |one: &Running| settings.providers.iter().any(|provider| provider.name == one.lane.name());
-        let stays = |one: &Running| is_named(one) && !one.is_held;
+        let stays = |one: &Running| settings.providers.iter().any(|provider| provider.name == one.lane.name());
         let (stay, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running).into_iter().partition(stays);
         self.running = stay;
         for one in &gone {
-            if !is_named(one) {
-                tracing::warn!(lane = one.lane.name(), "the provider is gone from the settings: its lane ends");
-                self.roads.write().unwrap_or_else(PoisonError::into_inner).remove(one.lane.name());
-            }
+            tracing::warn!(lane = one.lane.name(), "the provider is gone from the settings: its lane ends");
             one.stop.send_replace(true);
+            self.roads.write().unwrap_or_else(PoisonError::into_inner).remove(one.lane.name());
         }
         while gone.iter().any(|one| !one.task.is_finished()) {
             if self.tasks.join_next().await.is_none() {
@@ -226,14 +202,16 @@ impl<R: Road + Clone> Lanes<R> {
 
     /// Forwards a till's Check Reward over its lane's connections.
     pub(super) fn checker(&self) -> impl CheckReward + use<R> {
-        let roads = Arc::clone(&self.roads);
+        let (roads, queue) = (Arc::clone(&self.roads), self.parts.queue.clone());
         move |lane: &str, body: Bytes| {
             let road = roads.read().unwrap_or_else(PoisonError::into_inner).get(lane).cloned();
+            let lane = queue.lane(lane);
             async move {
-                match road {
-                    Some(road) => road.check(body).await,
-                    None => None,
+                let outcome = road?.check(body).await?;
+                if let Some(lane) = lane {
+                    lane.hear_check(&outcome);
                 }
+                Some(outcome)
             }
         }
     }

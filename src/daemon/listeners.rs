@@ -18,25 +18,21 @@ use crate::settings::Settings;
 /// The names of sockets that systemd hands in, `FileDescriptorName=`; without one, it is the unit's name.
 const TILLS_NAMES: [&str; 2] = ["tills", "redeemd.socket"];
 const ADMIN_NAME: &str = "admin";
-/// The most connections of operators and commands, on each listener.
+/// The most connections of operators and commands.
 const ADMIN_CONNECTIONS_MAX: usize = 128;
-/// Descriptors that are for the store, the providers and what else the process opens.
-const OTHER_FILES_MAX: usize = 256;
 
 /// Bound, then serving.
 pub(super) struct Listeners {
     tills: Vec<Socket>,
     admin: Vec<Socket>,
     certificates: Vec<Certificate>,
-    /// Of each of the tills' listeners.
-    connections_max: usize,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
 
 impl Listeners {
-    /// Takes what systemd hands in, and binds what it did not. `open_files_max` bounds the connections.
-    pub(super) fn bind(prepared: &Prepared, open_files_max: Option<u64>) -> Result<Self, DaemonError> {
+    /// Takes what systemd hands in, and binds what it did not.
+    pub(super) fn bind(prepared: &Prepared) -> Result<Self, DaemonError> {
         let settings = &prepared.loaded.settings;
         let handed = Taken::of(notify::listen_fds()?, settings)?;
         let tills = handed.tills.or_else_bind(&settings.intake.listen)?;
@@ -46,13 +42,11 @@ impl Listeners {
             _ => vec![commands(settings)?],
         };
         let admin = tcp.into_iter().map(|listener| secured(listener, prepared.admin_certificate.as_ref()));
-        let connections_max = connections_max(open_files_max, tills.len());
         let certificates = [&prepared.tills_certificate, &prepared.admin_certificate];
         Ok(Self {
             tills: tills.into_iter().map(|one| secured(one, prepared.tills_certificate.as_ref())).collect(),
             admin: admin.chain(commands.into_iter().map(Socket::Unix)).collect(),
             certificates: certificates.into_iter().flatten().cloned().collect(),
-            connections_max,
             stop: watch::Sender::new(false),
             tasks: JoinSet::new(),
         })
@@ -64,8 +58,8 @@ impl Listeners {
         let router = intake::router(Arc::clone(intake));
         self.tasks.spawn(listen::serve_all(tills, router, Bounds::of_process(), self.stop.subscribe()));
         // Whoever reads here needs no token.
-        let bounds =
-            Bounds { connections_max: 128, strangers_max: 128, strangers_of_source_max: 128, ..Bounds::default() };
+        let (most, usual) = (ADMIN_CONNECTIONS_MAX, Bounds::default());
+        let bounds = Bounds { connections_max: most, strangers_max: most, strangers_of_source_max: most, ..usual };
         admin.closes_with(self.stop.subscribe());
         let operators = std::mem::take(&mut self.admin);
         let router = admin::router(Arc::clone(admin));
@@ -183,25 +177,4 @@ fn bound(address: SocketAddr) -> Result<TcpListener, DaemonError> {
 fn commands(settings: &Settings) -> Result<UnixListener, DaemonError> {
     let path = &settings.admin.socket;
     place::listen(path).map_err(|error| DaemonError::Listen { place: path.display().to_string(), error })
-}
-
-/// How many connections each of the tills' `listeners` may hold, so that no descriptor is missing elsewhere.
-fn connections_max(open_files_max: Option<u64>, listeners: usize) -> usize {
-    let usual = Bounds::default().connections_max;
-    let Some(files) = open_files_max.and_then(|files| usize::try_from(files).ok()) else { return usual };
-    let left = files.saturating_sub(OTHER_FILES_MAX + 2 * ADMIN_CONNECTIONS_MAX);
-    (left / listeners.max(1)).clamp(1, usual)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_leave_descriptors_for_the_store_and_the_lanes() {
-        assert_eq!(connections_max(None, 1), 1024);
-        assert_eq!(connections_max(Some(4096), 1), 1024);
-        assert_eq!(connections_max(Some(1024), 2), 256);
-        assert_eq!(connections_max(Some(64), 1), 1);
-    }
 }

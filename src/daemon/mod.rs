@@ -1,7 +1,6 @@
 //! Start order, signals, ordered shutdown.
 
 mod core;
-mod held;
 mod lanes;
 mod listeners;
 mod place;
@@ -133,13 +132,13 @@ impl Daemon {
     /// It could not start.
     pub async fn start(prepared: Prepared, options: LoadOptions) -> Result<Self, DaemonError> {
         process::hide();
-        let open_files_max = process::raise_open_files();
+        process::raise_open_files();
         let signals = Signals::new()?;
         let (settings, credentials_dir) = (&prepared.loaded.settings, &prepared.loaded.credentials_dir);
         let (clock, notify) = (Clock::system(), Arc::new(Notify::from_env()));
         // The store first: its lock says that nobody else serves here, and makes the place for the commands' socket.
         let queue = notify.while_it_takes(|| open_queue(settings, &clock))?;
-        let mut listeners = Listeners::bind(&prepared, open_files_max)?;
+        let mut listeners = Listeners::bind(&prepared)?;
         let (stop_helpers, stop) = watch::channel(false);
         let mut helpers = JoinSet::new();
         let network = watch_network(&mut helpers, stop.clone());
@@ -248,6 +247,10 @@ fn open_queue(settings: &Settings, clock: &Clock) -> Result<Queue, DaemonError> 
 fn tell_opening(report: &OpenReport) {
     if let Some(salvage) = &report.salvage {
         tracing::error!("the database was damaged: {salvage}");
+    }
+    if let Some(marker) = &report.missing {
+        let marker = marker.display();
+        tracing::error!(%marker, "there is no database beside what a redeemd had left here: it begins with an empty one");
     }
     match &report.migrated {
         Some(migrated) if migrated.put_off.is_some() => tracing::warn!("{migrated}"),

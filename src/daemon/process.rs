@@ -11,13 +11,11 @@ pub(super) fn hide() {
     }
 }
 
-/// Raises the soft limit of open files to the hard one; how many there may be. `None`: there is no limit.
-pub(super) fn raise_open_files() -> Option<u64> {
+/// Raises the soft limit of open files to the hard one.
+pub(super) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "the soft limit of open files cannot be raised");
-        return limit.current;
     }
-    limit.maximum
 }

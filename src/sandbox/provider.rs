@@ -21,10 +21,11 @@ use super::fault::{Fault, How, Phase, Spoil, Stage};
 use super::log::Log;
 use super::oauth::Tokens;
 use super::order::{self, Order};
-use super::rule::{Paths, Rule, Rules, Seen, matches_pattern};
+use super::rule::{Paths, Rule, Rules, Seen};
 use super::server::Line;
 use super::wire::Tap;
 use super::{Options, control};
+use crate::text::fits;
 
 /// The largest request body that is read, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -340,7 +341,7 @@ impl Provider {
 
     /// Takes a code, once; whether this request did.
     fn redeem(&self, code: &Code, key: Option<&str>) -> (Said, bool) {
-        if self.options.reusable.iter().any(|pattern| matches_pattern(pattern, &code.code)) {
+        if self.options.reusable.iter().any(|pattern| fits(pattern, &code.code)) {
             return (Said::success(), true);
         }
         let books = &mut self.inner().books;

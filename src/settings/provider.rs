@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::address;
 use super::layer::{Bag, Entry, List};
 use super::problem::Faults;
-use super::reader::{NAME_BYTES_MAX, Reader, TEXT_BYTES_MAX};
+use super::reader::{Reader, TEXT_BYTES_MAX};
 use super::types::{Auth, Grant, OAuth, Provider, ProxyLogin, SameCode, SecretSource, Success};
 use super::value::Value;
+use crate::redemption::{LANE_BYTES_MAX, is_lane_name};
 
 /// Statuses that have a meaning of their own in every answer, so that none of them can decline.
 const NEVER_DECLINES: [u16; 5] = [401, 403, 408, 425, 429];
@@ -19,8 +20,8 @@ const PLACEHOLDER: &str = "://SERVICE.";
 /// The provider of `entry`; `None` only after a fault was noted.
 pub(super) fn provider(entry: &Entry, faults: &mut Faults) -> Option<Provider> {
     let mut read = Reader::entry(entry, List::Provider, faults);
-    if read.text("provider.name").is_some() && !is_file_name(&entry.name) {
-        let right = format!("write 1 to {NAME_BYTES_MAX} of a-z, 0-9, '.', '_' and '-', not beginning with '.'");
+    if read.text("provider.name").is_some() && !is_lane_name(&entry.name) {
+        let right = format!("write 1 to {LANE_BYTES_MAX} of a-z, 0-9, '.', '_' and '-', not beginning with '.'");
         read.fault("provider.name", right);
     }
     let allow_plain_http = read.flag("provider.allow_plain_http");
@@ -115,12 +116,6 @@ fn proxy_login(read: &mut Reader) -> Option<ProxyLogin> {
         read.fault(USER, "a proxy's user holds no ':'");
     }
     Some(ProxyLogin { user, password: password? })
-}
-
-/// The lane's name is a file's name in `oauth/` and a label in the metrics.
-fn is_file_name(name: &str) -> bool {
-    let usual = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
-    !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.bytes().all(usual) && !name.starts_with('.')
 }
 
 fn redeem_url(read: &mut Reader, allow_plain_http: bool) -> Option<String> {

@@ -16,9 +16,9 @@ use super::{Frame, Moment, capital, encoded, rendered, shown};
 use crate::admin::Admin;
 use crate::admin::rights::Asker;
 use crate::admin::status::{LaneView, Status};
-use crate::message::{Cause, Language, Reason, about, grouped};
+use crate::message::{Cause, Language, about, grouped};
 use crate::queue::QueueError;
-use crate::refused;
+use crate::refused::{self, Reason};
 
 const HOUR_MS: i64 = 3_600_000;
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
@@ -173,10 +173,9 @@ fn oldest(status: &Status, lang: Language) -> Option<String> {
 
 /// What tills were told no for since the process began.
 fn refusals(lang: Language) -> Vec<(&'static str, String)> {
-    let told = Reason::ALL.into_iter().zip(refused::Reason::ALL);
-    debug_assert!(told.clone().all(|(text, counted)| text.as_str() == counted.as_str()), "two lists of one thing");
-    let row = |(text, counted): (Reason, refused::Reason)| (text.text(lang), refused::total(counted));
-    told.map(row).filter(|(_, count)| *count > 0).map(|(text, count)| (text, grouped(count))).collect()
+    let row = |reason: Reason| (reason.text(lang), refused::total(reason));
+    let told = Reason::ALL.into_iter().map(row).filter(|(_, count)| *count > 0);
+    told.map(|(text, count)| (text, grouped(count))).collect()
 }
 
 fn gauges(facts: &Facts<'_>, f: &Frame) -> Vec<Gauge> {
