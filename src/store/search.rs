@@ -217,12 +217,22 @@ impl Reader {
         Ok(all)
     }
 
-    /// The rows of a state that waits for a person, the newest first, before `before` in the order.
+    /// The rows of a state that wait for a person, the newest first, before `before` in the order: of the confirmed ones
+    /// those that only our own earlier attempt explains, of all those that nobody has handled.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn exceptions_newest(&self, state: State, before: Option<Seq>) -> Result<Found, StoreError> {
-        let sql = "SELECT seq FROM redemption WHERE state = ?1 AND state >= 2 AND seq < ?2 ORDER BY seq DESC";
+        let (sql, wanted) = match state {
+            State::Confirmed => (
+                "SELECT seq, marks, state FROM redemption WHERE ?1 = 1 AND seq < ?2 ORDER BY seq DESC",
+                mark::DUPLICATE_OF_OURS,
+            ),
+            State::Pending | State::Declined | State::Parked | State::Voided => (
+                "SELECT seq, marks, state FROM redemption WHERE state = ?1 AND state >= 2 AND seq < ?2 ORDER BY seq DESC",
+                0,
+            ),
+        };
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query((state as i64, before.map_or(i64::MAX, |seq| seq.0)))?;
         let (mut bound, mut found, mut last) = (Bound::new(), Found::default(), None);
@@ -234,22 +244,25 @@ impl Reader {
             }
             bound.looked += 1;
             last = Some(seq);
-            found.rows.extend(self.shown_by_seq(seq)?);
+            let (marks, its): (i64, i64) = (row.get(1)?, row.get(2)?);
+            if its == state as i64 && marks & wanted == wanted && marks & mark::HANDLED == 0 {
+                found.rows.extend(self.shown_by_seq(seq)?);
+            }
         }
         found.looked = bound.looked;
         Ok(found)
     }
 
-    /// How many rows of the lane wait whose tills were not told no, as far as one look goes.
+    /// How many rows of the lane wait that were given on trust, as far as one look goes.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn given_on_trust(&self, lane: &str) -> Result<u64, StoreError> {
         let Some((number, _)) = self.lanes.iter().find(|(_, name)| *name == lane) else { return Ok(0) };
         let sql = "SELECT COUNT(*) FROM (SELECT marks FROM redemption WHERE lane = ?1 AND state = 0 LIMIT ?2) \
-             WHERE marks & ?3 = 0";
+             WHERE marks & ?3 <> 0";
         let most = i64::try_from(LOOKED_MAX).unwrap_or(i64::MAX);
-        let given: i64 = self.connection.query_row(sql, (number, most, mark::REFUSED_AT_TILL), |row| row.get(0))?;
+        let given: i64 = self.connection.query_row(sql, (number, most, mark::TRUSTED), |row| row.get(0))?;
         Ok(u64::try_from(given).unwrap_or(0))
     }
 

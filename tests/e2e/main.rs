@@ -17,6 +17,7 @@ mod log;
 mod netns;
 mod operator;
 mod oracle;
+mod people;
 mod powercut;
 mod rehearse;
 mod rescue;

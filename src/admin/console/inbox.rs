@@ -28,6 +28,8 @@ pub(super) enum Kind {
     DeclinedAfter,
     /// One of those for which the lane is held.
     Streak,
+    /// Counted as confirmed for an attempt of ours that explains "already used".
+    Ours,
     /// Neither yes nor no.
     Unreadable,
     /// The disk damaged it.
@@ -35,13 +37,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::DeclinedAfter, Self::Streak, Self::Unreadable, Self::Damaged];
+    const ALL: [Self; 5] = [Self::DeclinedAfter, Self::Streak, Self::Ours, Self::Unreadable, Self::Damaged];
 
     /// The word in an address.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::DeclinedAfter => "declined-after",
             Self::Streak => "streak",
+            Self::Ours => "ours",
             Self::Unreadable => "unreadable",
             Self::Damaged => "damaged",
         }
@@ -56,6 +59,7 @@ impl Kind {
         match self {
             Self::DeclinedAfter => [w.declined_after, w.declined_after_means, w.declined_after_tell],
             Self::Streak => [w.streak, w.streak_means, w.streak_tell],
+            Self::Ours => [w.ours, w.ours_means, w.ours_tell],
             Self::Unreadable => [w.unreadable, w.unreadable_means, w.unreadable_tell],
             Self::Damaged => [w.damaged, w.damaged_means, w.damaged_tell],
         }
@@ -65,6 +69,7 @@ impl Kind {
     pub(super) fn state(self) -> RowState {
         match self {
             Self::DeclinedAfter | Self::Streak => RowState::Declined,
+            Self::Ours => RowState::Confirmed,
             Self::Unreadable | Self::Damaged => RowState::Parked,
         }
     }
@@ -73,7 +78,8 @@ impl Kind {
     fn of(row: &Redemption, held: &[String]) -> Option<Self> {
         match row.state {
             RowState::Declined if held.contains(&row.lane) => Some(Self::Streak),
-            RowState::Declined if !row.answered_at_till => Some(Self::DeclinedAfter),
+            RowState::Declined if row.lost || row.trusted => Some(Self::DeclinedAfter),
+            RowState::Confirmed if row.duplicate_of_ours => Some(Self::Ours),
             RowState::Parked if row.answer.is_none() => Some(Self::Damaged),
             RowState::Parked => Some(Self::Unreadable),
             RowState::Pending | RowState::Confirmed | RowState::Declined | RowState::Voided => None,
@@ -139,7 +145,7 @@ pub(super) async fn gather(admin: &Admin) -> Result<Groups, QueueError> {
     let held = held_for_declines(admin);
     let mut groups: BTreeMap<(Kind, String), Group> = BTreeMap::new();
     let mut cut = false;
-    for state in [RowState::Declined, RowState::Parked] {
+    for state in [RowState::Declined, RowState::Confirmed, RowState::Parked] {
         let found = admin.queue.look(move |reader| reader.exceptions_newest(state, None)).await?;
         cut |= found.cut_short;
         for row in &found.rows {
@@ -182,6 +188,7 @@ struct Part {
     kind: &'static str,
     key: String,
     may_void: bool,
+    may_retry: bool,
 }
 
 impl Part {
@@ -202,6 +209,7 @@ impl Part {
             kind: group.kind.as_str(),
             key: group.key.clone(),
             may_void: group.kind.state() == RowState::Parked,
+            may_retry: group.kind != Kind::Ours,
         }
     }
 }

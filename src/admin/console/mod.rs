@@ -172,6 +172,23 @@ fn shown(text: &str) -> String {
     crate::text::escaped(text).into_owned()
 }
 
+/// A sentence of ours with strings from outside in it, each of which it keeps apart by U+2068 and U+2069: those stay.
+fn sentence(text: &str) -> String {
+    let parts = text.split_inclusive(['\u{2068}', '\u{2069}']);
+    let part = |part: &str| match part.char_indices().next_back() {
+        Some((at, mark @ ('\u{2068}' | '\u{2069}'))) => format!("{}{mark}", shown(part.get(..at).unwrap_or_default())),
+        Some(_) | None => shown(part),
+    };
+    parts.map(part).collect()
+}
+
+/// A text that begins a line of its own.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    first + letters.as_str()
+}
+
 /// A time for the template: the script shows it in the browser's zone, without it UTC stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Moment(String);
