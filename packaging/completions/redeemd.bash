@@ -28,6 +28,9 @@ _redeemd() {
             redeemd,handled)
                 cmd="redeemd__subcmd__handled"
                 ;;
+            redeemd,hash-password)
+                cmd="redeemd__subcmd__hash__subcmd__password"
+                ;;
             redeemd,hold)
                 cmd="redeemd__subcmd__hold"
                 ;;
@@ -74,7 +77,7 @@ _redeemd() {
 
     case "${cmd}" in
         redeemd)
-            opts="-h -V --config --json --help --version run check status list show retry void handled flush hold release report export import sandbox rehearse"
+            opts="-h -V --config --json --help --version run check status list show retry void handled flush hold release report export import hash-password make-certificate sandbox rehearse"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -160,6 +163,24 @@ _redeemd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        redeemd__subcmd__hash__subcmd__password)
+            opts="-h --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

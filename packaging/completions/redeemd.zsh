@@ -311,6 +311,11 @@ _redeemd__subcmd__handled_commands() {
     local commands; commands=()
     _describe -t commands 'redeemd handled commands' commands "$@"
 }
+(( $+functions[_redeemd__subcmd__hash-password_commands] )) ||
+_redeemd__subcmd__hash-password_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd hash-password commands' commands "$@"
+}
 (( $+functions[_redeemd__subcmd__hold_commands] )) ||
 _redeemd__subcmd__hold_commands() {
     local commands; commands=()
