@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 
 fn main() -> std::io::Result<()> {
     let out = env::var_os("OUT_DIR").ok_or_else(|| std::io::Error::other("cargo gives OUT_DIR"))?;
-    for name in ["console.css", "console.js"] {
+    for name in ["console.css", "console.js", "icon.svg"] {
         let source = Path::new("src/admin/console/pages").join(name);
         println!("cargo::rerun-if-changed={}", source.display());
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// No clock that shows an earlier time than this can be right: 2026-11-01T00:00:00Z, or the build's own date.
 const BUILT_AT_MS: i64 = match option_env!("SOURCE_DATE_EPOCH") {
     Some(text) => match i64::from_str_radix(text, 10) {
-        Ok(seconds) => seconds * 1000,
+        Ok(seconds) => seconds.saturating_mul(1000),
         Err(_) => 1_793_491_200_000,
     },
     None => 1_793_491_200_000,
@@ -59,7 +59,7 @@ impl Boot {
     }
 
     fn since_boot_ms(&self) -> i64 {
-        self.before.load(Ordering::Relaxed) + self.runtime_ms()
+        self.before.load(Ordering::Relaxed).saturating_add(self.runtime_ms())
     }
 }
 
@@ -92,7 +92,7 @@ impl Clock {
         let (hands, shown) = match &self.0 {
             Source::System { .. } => return,
             Source::Manual(hands) => (&**hands, unix_ms),
-            Source::Simulated(boot) => (&boot.hands, unix_ms - boot.runtime_ms()),
+            Source::Simulated(boot) => (&boot.hands, unix_ms.saturating_sub(boot.runtime_ms())),
         };
         hands.unix_ms.store(shown, Ordering::Relaxed);
         hands.trusted.store(trusted, Ordering::Relaxed);
@@ -119,7 +119,7 @@ impl Clock {
                 Stamp { unix_ms: hands.unix_ms.load(Ordering::Relaxed), trusted: hands.trusted.load(Ordering::Relaxed) }
             }
             Source::Simulated(boot) => Stamp {
-                unix_ms: boot.hands.unix_ms.load(Ordering::Relaxed) + boot.runtime_ms(),
+                unix_ms: boot.hands.unix_ms.load(Ordering::Relaxed).saturating_add(boot.runtime_ms()),
                 trusted: boot.hands.trusted.load(Ordering::Relaxed),
             },
         }
@@ -180,11 +180,33 @@ fn is_in_step(state: i32, status: i32) -> bool {
     state != TIME_ERROR && status & STA_UNSYNC == 0
 }
 
-/// `unix_ms` as RFC 3339 in UTC with seconds, the form in every API, log and listing.
+/// The first moment that RFC 3339 can write, Unix milliseconds: 0000-01-01T00:00:00Z.
+const WRITABLE_MS_MIN: i64 = -62_167_219_200_000;
+/// The last one: 9999-12-31T23:59:59Z.
+const WRITABLE_MS_MAX: i64 = 253_402_300_799_999;
+
+/// `unix_ms` as RFC 3339 in UTC with seconds, the form in every API, log and listing. A year has four digits there: a
+/// time before the year 0 or after 9999, which no clock shows, is written as the first or the last that there is.
 #[must_use]
 pub fn rfc3339(unix_ms: i64) -> String {
-    let since = Duration::from_millis(u64::try_from(unix_ms).unwrap_or(0));
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+    let seconds = unix_ms.clamp(WRITABLE_MS_MIN, WRITABLE_MS_MAX).div_euclid(1000);
+    let (year, month, day) = date_of(seconds.div_euclid(86_400));
+    let second = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Year, month and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar: years are counted
+/// from March, so that a leap day is a year's last, in eras of 400 years.
+fn date_of(days: i64) -> (i64, i64, i64) {
+    let since_march_0 = days + 719_468;
+    let (era, day_of_era) = (since_march_0.div_euclid(146_097), since_march_0.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -229,6 +251,31 @@ mod tests {
     #[test]
     fn times_are_shown_in_utc_with_seconds() {
         assert_eq!(rfc3339(1_793_491_200_999), "2026-11-01T00:00:00Z");
-        assert_eq!(rfc3339(-1), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(-1), "1969-12-31T23:59:59Z");
+        assert_eq!(rfc3339(951_782_400_000), "2000-02-29T00:00:00Z");
+        assert_eq!(rfc3339(-2_203_891_200_000), "1900-03-01T00:00:00Z");
+    }
+
+    #[test]
+    fn every_time_has_a_text_and_one_that_no_year_of_four_digits_holds_has_a_nearest() {
+        for (unix_ms, text) in [
+            (i64::MIN, "0000-01-01T00:00:00Z"),
+            (WRITABLE_MS_MIN - 1, "0000-01-01T00:00:00Z"),
+            (WRITABLE_MS_MAX, "9999-12-31T23:59:59Z"),
+            (253_402_300_800_000, "9999-12-31T23:59:59Z"),
+            (i64::MAX, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(unix_ms), text, "{unix_ms}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_the_one_that_another_calendar_makes_of_it() {
+        let days = (0..=WRITABLE_MS_MAX).step_by(86_400_000 * 17 + 86_399_999);
+        for unix_ms in days {
+            let since = Duration::from_millis(u64::try_from(unix_ms).unwrap());
+            let theirs = humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string();
+            assert_eq!(rfc3339(unix_ms), theirs, "{unix_ms}");
+        }
     }
 }

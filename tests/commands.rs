@@ -17,9 +17,10 @@ use std::sync::Arc;
 use redeemd::admin::{Admin, Info, router};
 use redeemd::clock::Clock;
 use redeemd::listen::{Bounds, Socket, serve};
-use redeemd::queue::{Lane, LaneSettings, Mailboxes, Queue};
+use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue};
 use redeemd::redemption::{Request, RewardCode};
 use redeemd::store::{Decision, NewRedemption, Store};
+use redeemd::trust::{Evidence, Trust};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -44,6 +45,9 @@ impl Gateway {
         let queue = Queue::start(store, Clock::manual(1_793_491_200_000, true), settings.offline.clone()).unwrap();
         let lanes = settings.providers.iter().map(|provider| Lane::new(LaneSettings::of(provider, &settings)));
         let (lanes, mailboxes): (Vec<_>, Vec<_>) = lanes.unzip();
+        for lane in &lanes {
+            lane.set_gate(line_down(lane));
+        }
         queue.set_lanes(lanes).await.unwrap();
         let (ready, is_ready) = watch::channel(false);
         let info = Info {
@@ -118,6 +122,11 @@ impl Gateway {
     }
 }
 
+/// Nothing is claimed for a till that waits: what is accepted can be voided.
+fn line_down(lane: &Lane) -> Gate {
+    Gate { ask: false, trust: Trust::AtOnce { tenth: false }, ..Gate::up(Evidence::new(lane.settings().terms())) }
+}
+
 fn settings(folder: &Path) -> String {
     let folder = folder.display();
     format!(
@@ -172,7 +181,7 @@ fn bare(args: &[&str]) -> Ran {
 
 #[test]
 fn a_wrong_command_line_is_64_and_help_and_version_are_0() {
-    for wrong in [&["fly"][..], &[], &["void", "1-a"], &["list", "--state", "lost"], &["show"]] {
+    for wrong in [&["fly"][..], &[], &["void", "1-a"], &["hold", "--trust"], &["list", "--state", "lost"], &["show"]] {
         let ran = bare(wrong);
         assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{wrong:?} {}", ran.err);
         assert!(!ran.err.is_empty());
@@ -303,6 +312,23 @@ async fn what_a_list_finds_can_be_piped_into_a_void() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.json().iter().filter(|row| row["state"] == "voided").count(), 3, "{}", ran.out);
     assert_eq!(gateway.run(&["list", "--state", "pending", "--json"]).await.out, "");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn what_a_person_has_seen_to_is_marked_and_what_is_pending_cannot_be() {
+    let gateway = Gateway::start().await;
+    let id = gateway.accept("CODE-LLLL-1111", "till-1").await;
+    let pending = gateway.run(&["handled", &id, "--note", "asked the provider"]).await;
+    assert_eq!(pending.code, 1, "{}", pending.out);
+    assert!(pending.err.contains("pending"), "{}", pending.err);
+    assert_eq!(gateway.run(&["void", &id, "--note", "customer came back"]).await.code, 0);
+    let ran = gateway.run(&["handled", "-", "--note", "asked the provider", "--json"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "no id, nothing to do: {}", ran.err);
+    let ran = gateway.run(&["handled", &id, "--note", "asked the provider", "--free", "--json"]).await;
+    assert_eq!((ran.code, &ran.json()[0]["handled"]), (0, &json!(true)), "{}", ran.err);
+    let shown = gateway.run(&["show", &id]).await;
+    assert!(shown.out.contains("asked the provider"), "{}", shown.out);
     gateway.end().await;
 }
 

@@ -115,7 +115,9 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -l config -d 'The
 complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -l wait -d 'Wait until nothing is pending any more; 1 when nothing was answered for a minute'
 complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand flush" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand hold" -l note -d 'Why, in a few words; kept with the hold' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand hold" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand hold" -l trust -d 'Tills are trusted meanwhile, under the offline limits'
 complete -c redeemd -n "__fish_redeemd_using_subcommand hold" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand hold" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand release" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F

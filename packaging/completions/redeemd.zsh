@@ -147,7 +147,9 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (hold)
 _arguments "${_arguments_options[@]}" : \
+'--note=[Why, in a few words; kept with the hold]:TEXT:_default' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--trust[Tills are trusted meanwhile, under the offline limits]' \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \

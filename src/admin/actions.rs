@@ -37,16 +37,28 @@ pub(super) async fn void(State(admin): Shared, Path(text): Path<String>, Extensi
     acted(admin.queue.void(&id, checked(&note)?, asker.name()).await?)
 }
 
+/// `POST /api/v1/redemptions/{id}/handled` with `{"note": "…", "free": false}`
+pub(super) async fn handled(
+    State(admin): Shared,
+    Path(text): Path<String>,
+    Extension(asker): By,
+    body: Body,
+) -> Answer {
+    let id = id(&text)?;
+    let Handling { note, free } = arguments(body)?;
+    acted(admin.queue.handled(&id, checked(&note)?, free, asker.name()).await?)
+}
+
 /// `POST /api/v1/lanes/{name}/flush`
 pub(super) async fn flush(State(admin): Shared, Path(lane): Path<String>, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
     told(&admin, Some(&lane), LaneCommand::Flush).await
 }
 
-/// `POST /api/v1/lanes/{name}/hold`
+/// `POST /api/v1/lanes/{name}/hold`, alone or with `{"trust": true, "note": "…"}`
 pub(super) async fn hold(State(admin): Shared, Path(lane): Path<String>, Extension(asker): By, body: Body) -> Answer {
-    arguments::<Nothing>(body)?;
-    told(&admin, Some(&lane), held(&asker)).await
+    let command = held(&asker, arguments(body)?)?;
+    told(&admin, Some(&lane), command).await
 }
 
 /// `POST /api/v1/lanes/{name}/release`
@@ -68,8 +80,8 @@ pub(super) async fn flush_all(State(admin): Shared, body: Body) -> Answer {
 
 /// `POST /api/v1/hold`
 pub(super) async fn hold_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
-    arguments::<Nothing>(body)?;
-    told(&admin, None, held(&asker)).await
+    let command = held(&asker, arguments(body)?)?;
+    told(&admin, None, command).await
 }
 
 /// `POST /api/v1/release`
@@ -91,8 +103,11 @@ pub(super) async fn retry_held(
     Ok(Json(json!({ "lane": lane, "retried": retried })))
 }
 
-fn held(asker: &Asker) -> LaneCommand {
-    LaneCommand::Hold { by: asker.name().to_owned(), note: String::new(), trust: false }
+/// Whoever lets tills be trusted while nothing is sent says why.
+fn held(asker: &Asker, Holding { note, trust }: Holding) -> Result<LaneCommand, Problem> {
+    let is_silent = note.is_empty() && !trust;
+    let note = if is_silent { note } else { checked(&note)?.to_owned() };
+    Ok(LaneCommand::Hold { by: asker.name().to_owned(), note, trust })
 }
 
 async fn told(admin: &Admin, lane: Option<&str>, command: LaneCommand) -> Answer {
@@ -126,6 +141,23 @@ fn acted(acted: Acted) -> Answer {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
+
+/// A hold, with or without trust meanwhile.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Holding {
+    note: String,
+    trust: bool,
+}
+
+/// A person has seen to it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Handling {
+    note: String,
+    #[serde(default)]
+    free: bool,
+}
 
 /// An action with a note.
 #[derive(Debug, Deserialize)]
@@ -183,6 +215,18 @@ mod tests {
         assert!(arguments::<Nothing>(Ok(Bytes::from_static(b" {} "))).is_ok());
         assert!(arguments::<Nothing>(Ok(Bytes::from_static(b"{\"lane\":\"x\"}"))).is_err());
         assert!(arguments::<Nothing>(Ok(Bytes::from_static(b"null"))).is_err());
+    }
+
+    #[test]
+    fn a_hold_needs_no_note_but_one_that_trusts_does() {
+        let asker = Asker { who: None, is_local: true };
+        let holding = |text: &'static str| arguments(Ok(Bytes::from_static(text.as_bytes())));
+        let command = |text| held(&asker, holding(text)?);
+        let plain = command("").unwrap();
+        assert_eq!(plain, LaneCommand::Hold { by: "nobody".to_owned(), note: String::new(), trust: false });
+        assert!(command(r#"{"trust":true}"#).is_err() && command(r#"{"trust":true,"note":" "}"#).is_err());
+        let trusting = command(r#"{"trust":true,"note":"the line is known to be down"}"#).unwrap();
+        assert!(matches!(trusting, LaneCommand::Hold { trust: true, .. }));
     }
 
     #[test]

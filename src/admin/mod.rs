@@ -98,6 +98,7 @@ pub fn router(shared: Arc<Admin>) -> Router {
     let decisions = Router::new()
         .route("/api/v1/redemptions/{id}/retry", post(actions::retry))
         .route("/api/v1/redemptions/{id}/void", post(actions::void))
+        .route("/api/v1/redemptions/{id}/handled", post(actions::handled))
         .layer(from_fn(rights::decide));
     let access = Arc::clone(&shared.access);
     let console = console::routes(&shared);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::args::{LaneArgs, RetryArgs};
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
-use super::options::{FlushArgs, HandledArgs, VoidArgs};
+use super::options::{FlushArgs, HandledArgs, HoldArgs, VoidArgs};
 use super::show::path;
 use super::wait::wait;
 use crate::text::escaped;
@@ -15,59 +15,53 @@ use crate::text::escaped;
 /// The longest line of standard input, in bytes: an object of `list --json` fits.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
-/// What a lane is told.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Order {
-    Flush,
-    Hold,
-    Release,
-}
-
-impl Order {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Flush => "flush",
-            Self::Hold => "hold",
-            Self::Release => "release",
-        }
-    }
-
-    fn done(self) -> &'static str {
-        match self {
-            Self::Flush => "tried at once",
-            Self::Hold => "held",
-            Self::Release => "released",
-        }
-    }
+/// What lanes are told: the word in the path, what was done, and with what.
+struct Order {
+    word: &'static str,
+    done: &'static str,
+    arguments: Value,
 }
 
 /// `redeemd flush`
 pub(super) async fn flush(daemon: &Daemon, args: FlushArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let FlushArgs { lane, wait: waits } = args;
-    let lanes = LaneArgs { lane };
-    tell(daemon, Order::Flush, &lanes, json, out).await?;
-    if waits { wait(daemon, lanes.lane.as_deref(), json, out).await } else { Ok(()) }
+    let order = Order { word: "flush", done: "tried at once", arguments: json!({}) };
+    tell(daemon, &order, lane.as_deref(), json, out).await?;
+    if waits { wait(daemon, lane.as_deref(), json, out).await } else { Ok(()) }
 }
 
-/// `redeemd hold | release`
-pub(super) async fn tell(
+/// `redeemd hold`
+pub(super) async fn hold(daemon: &Daemon, args: HoldArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let HoldArgs { lane, trust, note } = args;
+    let arguments = json!({ "trust": trust, "note": note.unwrap_or_default() });
+    let done = if trust { "held, tills are trusted meanwhile" } else { "held" };
+    tell(daemon, &Order { word: "hold", done, arguments }, lane.as_deref(), json, out).await
+}
+
+/// `redeemd release`
+pub(super) async fn release(daemon: &Daemon, args: LaneArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let order = Order { word: "release", done: "released", arguments: json!({}) };
+    tell(daemon, &order, args.lane.as_deref(), json, out).await
+}
+
+async fn tell(
     daemon: &Daemon,
-    order: Order,
-    args: &LaneArgs,
+    order: &Order,
+    lane: Option<&str>,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let path = match &args.lane {
-        Some(lane) => format!("/api/v1/lanes/{}/{}", encoded(lane), order.word()),
-        None => format!("/api/v1/{}", order.word()),
+    let path = match lane {
+        Some(lane) => format!("/api/v1/lanes/{}/{}", encoded(lane), order.word),
+        None => format!("/api/v1/{}", order.word),
     };
-    let value = daemon.post(&path, &json!({})).await?;
+    let value = daemon.post(&path, &order.arguments).await?;
     if json {
         writeln!(out, "{value}")?;
         return Ok(());
     }
     for lane in value.get("lanes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        writeln!(out, "{}: {}", escaped(lane), order.done())?;
+        writeln!(out, "{}: {}", escaped(lane), order.done)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use super::options::{FlushArgs, HandledArgs, Shown, StatusArgs, VoidArgs, Wanted};
+use super::options::{FlushArgs, HandledArgs, HoldArgs, Shown, StatusArgs, VoidArgs, Wanted};
 use crate::redemption::State;
 
 /// Store-and-forward gateway for loyalty redemptions in stores.
@@ -47,7 +47,7 @@ pub enum Command {
     /// Try a lane (or all) at once instead of waiting
     Flush(FlushArgs),
     /// Hold a lane (or all): nothing is sent until it is released
-    Hold(LaneArgs),
+    Hold(HoldArgs),
     /// Let a held lane (or all) go on
     Release(LaneArgs),
     /// What became of the rewards given while the line was down
@@ -121,7 +121,7 @@ pub struct RetryArgs {
     pub held: bool,
 }
 
-/// `hold`, `release`
+/// `release`
 #[derive(Args, Clone, Debug, Default)]
 pub struct LaneArgs {
     /// The lane; all of them without one

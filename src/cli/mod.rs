@@ -29,7 +29,7 @@ use clap::{CommandFactory, Parser};
 pub use args::{CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs};
 pub use exit::{CliError, Exit};
 pub use list::Column;
-pub use options::{FlushArgs, HandledArgs, Shown, StatusArgs, VoidArgs, Wanted};
+pub use options::{FlushArgs, HandledArgs, HoldArgs, Shown, StatusArgs, VoidArgs, Wanted};
 
 use crate::sandbox::{SandboxArgs, SandboxError};
 
@@ -77,8 +77,8 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Void(args) => act::void(&daemon()?, args, json, out).await,
         Command::Handled(args) => act::handled(&daemon()?, args, json, out).await,
         Command::Flush(args) => act::flush(&daemon()?, args, json, out).await,
-        Command::Hold(args) => act::tell(&daemon()?, act::Order::Hold, &args, json, out).await,
-        Command::Release(args) => act::tell(&daemon()?, act::Order::Release, &args, json, out).await,
+        Command::Hold(args) => act::hold(&daemon()?, args, json, out).await,
+        Command::Release(args) => act::release(&daemon()?, args, json, out).await,
         Command::HashPassword => password::hash(json, out),
         Command::MakeCertificate(args) => certificate::make(&args, json, out),
         Command::Report(args) => report::report(&daemon()?, &args, json, out).await,

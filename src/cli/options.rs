@@ -83,6 +83,19 @@ pub struct HandledArgs {
     pub free: bool,
 }
 
+/// `hold`
+#[derive(Args, Clone, Debug, Default)]
+pub struct HoldArgs {
+    /// The lane; all of them without one
+    pub lane: Option<String>,
+    /// Tills are trusted meanwhile, under the offline limits
+    #[arg(long, requires = "note")]
+    pub trust: bool,
+    /// Why, in a few words; kept with the hold
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
 /// `flush`
 #[derive(Args, Clone, Debug, Default)]
 pub struct FlushArgs {

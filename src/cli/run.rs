@@ -69,6 +69,7 @@ fn exit_of_state(error: &StoreError) -> Exit {
         StoreError::Newer { .. } | StoreError::Foreign { .. } | StoreError::OldSqlite { .. } => Exit::Config,
         StoreError::File { .. }
         | StoreError::Unsynced { .. }
+        | StoreError::Taken { .. }
         | StoreError::Damaged(_)
         | StoreError::NoRoomToRescue { .. }
         | StoreError::Pragma { .. }

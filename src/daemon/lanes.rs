@@ -202,14 +202,16 @@ impl<R: Road + Clone> Lanes<R> {
 
     /// Forwards a till's Check Reward over its lane's connections.
     pub(super) fn checker(&self) -> impl CheckReward + use<R> {
-        let roads = Arc::clone(&self.roads);
+        let (roads, queue) = (Arc::clone(&self.roads), self.parts.queue.clone());
         move |lane: &str, body: Bytes| {
             let road = roads.read().unwrap_or_else(PoisonError::into_inner).get(lane).cloned();
+            let lane = queue.lane(lane);
             async move {
-                match road {
-                    Some(road) => road.check(body).await,
-                    None => None,
+                let outcome = road?.check(body).await?;
+                if let Some(lane) = lane {
+                    lane.hear_check(&outcome);
                 }
+                Some(outcome)
             }
         }
     }

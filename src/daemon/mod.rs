@@ -248,6 +248,10 @@ fn tell_opening(report: &OpenReport) {
     if let Some(salvage) = &report.salvage {
         tracing::error!("the database was damaged: {salvage}");
     }
+    if let Some(marker) = &report.missing {
+        let marker = marker.display();
+        tracing::error!(%marker, "there is no database beside what a redeemd had left here: it begins with an empty one");
+    }
     match &report.migrated {
         Some(migrated) if migrated.put_off.is_some() => tracing::warn!("{migrated}"),
         Some(migrated) => tracing::info!("{migrated}"),

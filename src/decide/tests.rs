@@ -1,1 +1,1 @@
-
+//! The rules about one redemption, as tables.

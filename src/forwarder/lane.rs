@@ -14,10 +14,9 @@ use crate::link::{self, Cause, Nudge, Phase};
 use crate::queue::{LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError, Told, Waited};
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::schedule::{self, Action, Ask, Checked, Config, Landed, Row, Scheduler, Wanted};
-use crate::settings;
 use crate::store::{About, Claim, Claimed, Ended, Event, Settled};
 use crate::trust::Progress;
-use crate::verdict::{self, Outcome, Phrases, Rules};
+use crate::verdict::{self, Outcome, Rules};
 
 /// A settlement or a memory that the store did not take is offered again after this long.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -74,7 +73,7 @@ impl<R: Road> Forwarder<R> {
         let since_ms = kept.hold.as_ref().map_or(context.clock.stamp().unix_ms, |hold| hold.since_ms);
         Ok(Self {
             lane,
-            rules: rules(&settings),
+            rules: settings.rules(),
             settings,
             mailboxes: Some(mailboxes),
             road,
@@ -418,7 +417,7 @@ impl<R: Road> Forwarder<R> {
             Ok(road) => {
                 self.road = Some(Arc::new(road));
                 self.scheduler.reconfigure(config(&settings, &self.context.gateway));
-                self.rules = rules(&settings);
+                self.rules = settings.rules();
                 self.settings = settings;
                 if was_unusable {
                     self.scheduler.link_mut().settings_are_usable(self.epoch.elapsed());
@@ -455,7 +454,7 @@ impl<R: Road> Forwarder<R> {
         let kept_since = why.as_ref().is_some_and(|why| why.cause.is_for_a_person()) && now.is_zero();
         if let Some(why) = why.as_ref().filter(|_| !kept_since) {
             let ago = i64::try_from(now.saturating_sub(why.since).as_millis()).unwrap_or(0);
-            self.since_ms = self.context.clock.stamp().unix_ms - ago;
+            self.since_ms = self.context.clock.stamp().unix_ms.saturating_sub(ago);
         }
         let word = show::word(self.scheduler.link().phase());
         show::log(self.lane.name(), word, why.as_ref(), &mut self.alarmed);
@@ -533,20 +532,6 @@ async fn credential_changed<R: Road>(road: Option<Arc<R>>) {
 async fn changed(number: &mut watch::Receiver<u64>) {
     if number.changed().await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-fn rules(settings: &LaneSettings) -> Rules {
-    let provider = &settings.provider;
-    Rules {
-        declined_status: provider.declined_status.clone(),
-        already_used: Phrases::new(&provider.already_used),
-        in_progress: Phrases::new(&provider.in_progress),
-        success: match provider.success {
-            settings::Success::Lenient => verdict::Success::Lenient,
-            settings::Success::Contract => verdict::Success::Contract,
-        },
-        weak_declines: provider.weak_declines,
     }
 }
 

@@ -20,7 +20,7 @@ fn carried_outage(memory: &LaneMemory, clock: &Clock) -> Duration {
         return Duration::ZERO;
     }
     let now = clock.stamp();
-    let unseen = if now.trusted && memory.noted_trusted { now.unix_ms - memory.noted_ms } else { 0 };
+    let unseen = if now.trusted && memory.noted_trusted { now.unix_ms.saturating_sub(memory.noted_ms) } else { 0 };
     Duration::from_millis(memory.outage_ms.saturating_add(u64::try_from(unseen).unwrap_or(0)))
 }
 

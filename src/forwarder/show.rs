@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::clock::rfc3339;
 use crate::link::{Phase, Why};
+use crate::message::Language;
 use crate::queue::{Gate, Lane};
 use crate::redemption::State;
 use crate::redemption::{Id, Seq};
@@ -49,7 +50,7 @@ pub(super) fn status(lane: &Lane, scheduler: &Scheduler, (now, since_ms): (Durat
         status.tried = link.is_tried();
         status.since = why.map(|_| rfc3339(since_ms));
         status.cause = why.map(|why| why.cause.as_str().to_owned());
-        status.explanation = why.map(|why| why.cause.explanation().to_owned());
+        status.explanation = why.map(|why| why.cause.explanation(Language::English));
         status.detail = why.map(|why| why.detail.clone());
         status.window = link.window();
         status.in_flight = flying.backlog + flying.live;
@@ -73,7 +74,7 @@ pub(super) fn log(lane: &str, link: &'static str, why: Option<&Why>, alarmed: &m
         *alarmed = false;
         return tracing::info!(lane, link, "lane {lane} is up");
     };
-    let (word, what) = (cause.as_str(), cause.explanation());
+    let (word, what) = (cause.as_str(), cause.explanation(Language::English));
     let alarming = cause.trust() == Trust::AtOnce { tenth: true };
     if alarming && !std::mem::replace(alarmed, true) {
         tracing::error!(lane, link, cause = word, detail, "lane {lane} is {link} ({word}): {what}; seen: {detail}");

@@ -10,9 +10,11 @@ use super::{Current, reply};
 use crate::clock::rfc3339;
 use crate::contract;
 use crate::decide::{NotOnTrust, WaitEnd};
+use crate::listen::{self, Delivery};
 use crate::message::{Fault, Language, Refusal};
-use crate::queue::{Queue, Waited};
-use crate::redemption::{RewardCode, State};
+use crate::queue::{Queue, QueueError, Waited};
+use crate::redemption::{Request, Seq, State};
+use crate::refused::{self, Reason};
 use crate::store::{Concluded, Decision, Limit, NewRedemption, NotGiven, Taken, UsedBy};
 
 /// What a till is told to wait where nobody else says so, seconds.
@@ -23,7 +25,7 @@ struct Asking {
     queue: Queue,
     current: Arc<Current>,
     language: Language,
-    code: RewardCode,
+    request: Request,
     line: Line,
 }
 
@@ -36,14 +38,35 @@ struct No {
 
 /// Decides about a till's request and answers it.
 pub(super) async fn decide(queue: Queue, current: Arc<Current>, new: NewRedemption, language: Language) -> Response {
-    let code = new.request.reward_code.clone();
-    let line = Line { till: new.till.clone(), lane: new.lane.clone(), code: code.masked() };
+    let request = new.request.clone();
+    let line = Line { till: new.till.clone(), lane: new.lane.clone(), code: request.reward_code.masked() };
     match queue.accept(new).await {
-        Ok(decision) => Asking { queue, current, language, code, line }.answer(decision).await,
+        Ok(decision) => {
+            let seq = row_of(&decision);
+            let asking = Asking { queue, current, language, request, line };
+            let answer = asking.answer(decision).await;
+            asking.watched(answer, seq)
+        }
         Err(error) => {
             line.refused(&error.to_string());
+            refused::count(if matches!(error, QueueError::Busy { .. }) { Reason::Busy } else { Reason::Storage });
             reply::queue_fault(&error)
         }
+    }
+}
+
+/// The redemption that the answer is about.
+fn row_of(decision: &Decision) -> Option<Seq> {
+    match decision {
+        Decision::Taken(taken) | Decision::StillPending(taken) => Some(taken.seq),
+        Decision::Settled(row) => Some(row.seq),
+        Decision::RefusedBefore(_)
+        | Decision::KeyReused
+        | Decision::Used(_)
+        | Decision::Gone(_)
+        | Decision::Limited(_)
+        | Decision::BadDate
+        | Decision::Held => None,
     }
 }
 
@@ -55,8 +78,16 @@ impl Asking {
                 self.line.taken(&taken, state);
                 return answer;
             }
-            Decision::StillPending(taken) => return self.pending(&taken).await.0,
-            Decision::Settled(row) | Decision::RefusedBefore(row) => {
+            Decision::StillPending(taken) => {
+                let repeat = self.queue.repeated(taken.seq);
+                return reply::repeated(self.pending(&taken).await.0, repeat);
+            }
+            Decision::Settled(row) => {
+                let repeat = self.queue.repeated(row.seq);
+                return reply::repeated(reply::settled(&row, self.current.accepted_status), repeat);
+            }
+            Decision::RefusedBefore(row) => {
+                refused::count(Reason::Used);
                 return reply::settled(&row, self.current.accepted_status);
             }
             Decision::KeyReused => No::now(StatusCode::UNPROCESSABLE_ENTITY, Refusal::KeyReused),
@@ -67,6 +98,17 @@ impl Asking {
             Decision::Held => No::later(Refusal::Held, ASK_AGAIN_S),
         };
         self.refuse(&refusal)
+    }
+
+    /// The till's next request for the code gets this answer, should it not reach the till now.
+    fn watched(self, answer: Response, seq: Option<Seq>) -> Response {
+        let Some(seq) = seq else { return answer };
+        let Self { queue, request, line, .. } = self;
+        listen::watch(answer, move |delivery| {
+            if delivery == Delivery::Undelivered {
+                queue.undelivered(&line.till, &request, seq);
+            }
+        })
     }
 
     /// The answer about a row that was pending a moment ago, and where it stands.
@@ -122,11 +164,14 @@ impl Asking {
 
     /// The till that sent the code is told it whole, as the provider does it.
     fn shown_code(&self) -> String {
-        self.code.reveal().to_owned()
+        self.request.reward_code.reveal().to_owned()
     }
 
     fn refuse(&self, no: &No) -> Response {
         self.line.refused(&no.refusal.text(Language::English));
+        if let Some(reason) = no.refusal.reason() {
+            refused::count(reason);
+        }
         reply::refusal(no.status, &no.refusal, self.language, no.retry_after_s)
     }
 }

@@ -13,6 +13,7 @@ use crate::store::relayed;
 
 const REDEEMD_ID: HeaderName = HeaderName::from_static("redeemd-id");
 const REDEEMD_STATE: HeaderName = HeaderName::from_static("redeemd-state");
+const REDEEMD_REPEAT: HeaderName = HeaderName::from_static("redeemd-repeat");
 
 /// A body of ours.
 pub(super) fn json(status: StatusCode, body: Bytes) -> Response {
@@ -53,6 +54,12 @@ pub(super) fn about(mut answer: Response, id: &Id, state: State) -> Response {
         answer.headers_mut().insert(REDEEMD_ID, id);
     }
     answer.headers_mut().insert(REDEEMD_STATE, HeaderValue::from_static(state.as_str()));
+    answer
+}
+
+/// `answer` to a request that was asked before, for the n-th time.
+pub(super) fn repeated(mut answer: Response, n: u32) -> Response {
+    answer.headers_mut().insert(REDEEMD_REPEAT, HeaderValue::from(n));
     answer
 }
 

@@ -190,9 +190,7 @@ fn settled(row: &Redemption) -> Response {
 #[tokio::test]
 async fn a_settled_row_answers_in_the_providers_words() {
     let refusal = r#"{"message":"expired"}"#;
-    for (state, status, body) in
-        [(RowState::Confirmed, 201, "{}"), (RowState::Declined, 400, refusal), (RowState::Parked, 200, refusal)]
-    {
+    for (state, status, body) in [(RowState::Confirmed, 201, "{}"), (RowState::Declined, 400, refusal)] {
         let answer = settled(&row(state, Some((status, body))));
         assert_eq!(answer.headers()["redeemd-state"], state.as_str());
         assert_eq!(answer.headers()["redeemd-id"], "7-abc");
@@ -215,6 +213,21 @@ async fn rows_without_an_answer_say_what_is_known() {
     assert_eq!(told(settled(&row(RowState::Pending, None))).await, (202, json!({})));
     assert_eq!(told(settled(&row(RowState::Declined, None))).await.0, 400, "a decline is no success");
     assert_eq!(told(settled(&row(RowState::Voided, None))).await.0, 409);
-    let refused = Redemption { refused_at_till: true, ..row(RowState::Pending, None) };
+    let refused = Redemption { refused_at_till: true, trusted: false, ..row(RowState::Pending, None) };
     assert_eq!(told(settled(&refused)).await.0, 503, "a till that was told no is told no again");
+}
+
+#[tokio::test]
+async fn a_success_that_says_it_failed_is_told_as_a_refusal_and_what_was_given_stands() {
+    for (body, said) in [
+        (r#"{"success":false,"message":"Reward expired"}"#, "Reward expired"),
+        (r#"{"errors":["no","more"]}"#, "no"),
+        (r#"{"error":{"text":"gone"}}"#, "gone"),
+        (r#"{"status":"error"}"#, "the provider refused this redemption"),
+    ] {
+        let asked = Redemption { trusted: false, ..row(RowState::Parked, Some((200, body))) };
+        let (status, answer) = told(settled(&asked)).await;
+        assert_eq!((status, &answer["message"]), (400, &json!(said)), "{body}");
+        assert_eq!(told(settled(&row(RowState::Parked, Some((200, body))))).await, (202, json!({})));
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::message::Language;
 
 const MIN: Duration = Duration::from_secs(1);
 const MAX: Duration = Duration::from_secs(60);
@@ -247,7 +248,7 @@ fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_co
     ];
     for cause in causes {
         assert_eq!(serde_json::to_value(cause).expect("a word"), cause.as_str());
-        assert!(cause.explanation().split(' ').count() > 8, "{cause:?}");
+        assert!(cause.explanation(Language::English).split(' ').count() > 8, "{cause:?}");
         assert_eq!(Cause::hold_from(cause.as_str()), Some(cause).filter(|cause| cause.is_for_a_person()), "{cause:?}");
     }
     assert!(Cause::Operator.is_for_a_person() && Cause::Declines.is_for_a_person());

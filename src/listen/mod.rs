@@ -102,8 +102,7 @@ pub async fn serve(socket: Socket, router: Router, bounds: Bounds, stop: Receive
 }
 
 /// Serves `router` on all of `sockets` until `stop` holds true (or its sender is gone): then nothing more is
-/// accepted, idle
-/// connections are closed, and requests under way get their answer within `bounds.stop_within`.
+/// accepted, idle connections are closed, and requests under way get their answer within `bounds.stop_within`.
 ///
 /// The bounds hold for all of them together. When all connections are taken, one is closed for the new one: first one
 /// whose request is refused for want of a token, then the one without a token that has waited longest for its header,

@@ -11,7 +11,7 @@ pub enum Cause {
     Resolve,
     /// No connection comes about.
     Connect,
-    /// The proxy lets nothing through.
+    /// The proxy between wants another password, or refuses.
     Proxy,
     /// The TLS handshake fails.
     Tls,
@@ -27,13 +27,11 @@ pub enum Cause {
     NotTheProvider,
     /// The provider answers with faults of its own.
     Provider,
-    /// The provider asks for fewer requests.
-    TooMany,
-    /// The road is up, but only refusals came that are no evidence of a redemption's end.
+    /// Rows given on trust are refused in words that may not be the provider's own.
     Refusals,
     /// The provider does not take our credential, or there is none to send.
     Credential,
-    /// Redemptions in a row were declined alike.
+    /// Redemptions in a row were declined after the fact.
     Declines,
     /// An operator said so.
     Operator,
@@ -45,7 +43,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::Resolve,
         Self::Connect,
         Self::Proxy,
@@ -56,7 +54,6 @@ impl Cause {
         Self::Reset,
         Self::NotTheProvider,
         Self::Provider,
-        Self::TooMany,
         Self::Refusals,
         Self::Credential,
         Self::Declines,
@@ -79,7 +76,6 @@ impl Cause {
             Self::Reset => "reset",
             Self::NotTheProvider => "not_the_provider",
             Self::Provider => "provider",
-            Self::TooMany => "too_many",
             Self::Refusals => "refusals",
             Self::Credential => "credential",
             Self::Declines => "declines",
@@ -114,7 +110,6 @@ impl Cause {
             | Self::Answer
             | Self::Reset
             | Self::Provider
-            | Self::TooMany
             | Self::Refusals => false,
         }
     }
@@ -158,8 +153,8 @@ impl Cause {
                 "check the uplink",
             ),
             Self::Proxy => (
-                "the proxy does not let this gateway through to the provider",
-                "check `proxy`, `proxy_user` and the proxy's password",
+                "the proxy does not take our user and password, or refuses to connect",
+                "check `proxy`, `proxy_user` and its password with who runs it",
             ),
             Self::Tls => (
                 "the provider's certificate cannot be verified: somebody else may be answering",
@@ -190,12 +185,9 @@ impl Cause {
                 "the provider is reached but answers with faults of its own",
                 "nothing to do here but wait; ask the provider if it stays",
             ),
-            Self::TooMany => (
-                "the provider asks for fewer requests: the gateway sends one at a time, as often as it may",
-                "nothing to do here but wait; ask the provider if it stays",
-            ),
             Self::Refusals => (
-                "the provider is reached but refuses what it is asked, in words that settle nothing",
+                "what was given on trust is refused in words that may come from something before the provider: \
+                 nothing is declined for it, it is asked again",
                 "ask the provider what changed on its side",
             ),
             Self::Credential => (
@@ -203,7 +195,8 @@ impl Cause {
                 "put a valid token in place, it is picked up at once",
             ),
             Self::Declines => (
-                "redemptions in a row were declined alike: nothing more is sent until a person has looked",
+                "redemptions in a row that were given on trust were declined: nothing more is sent until a person has \
+                 looked",
                 "ask the provider, then `redeemd release LANE`, and `redeemd retry --lane LANE --held` to take those \
                  declines back",
             ),
@@ -228,8 +221,8 @@ impl Cause {
                 ("لا يمكن فتح اتصال بالمزوّد: الخط مقطوع، أو يمنعه جدار حماية أو خادم وكيل", "افحص خط الإنترنت")
             }
             Self::Proxy => (
-                "الخادم الوكيل لا يسمح لهذه البوابة بالوصول إلى المزوّد",
-                "افحص الإعدادين `proxy` و`proxy_user` وكلمة مرور الوكيل",
+                "لا يقبل الخادم الوكيل اسم المستخدم وكلمة المرور، أو يرفض الاتصال",
+                "افحص الإعدادين `proxy` و`proxy_user` وكلمة المرور مع من يديره",
             ),
             Self::Tls => (
                 "تعذّر التحقق من شهادة المزوّد: ربما يجيب طرف آخر مكانه",
@@ -255,16 +248,15 @@ impl Cause {
             Self::Provider => {
                 ("المزوّد متصل لكنه يجيب بأخطاء من عنده", "لا شيء تفعله هنا سوى الانتظار؛ اسأل المزوّد إن طال الأمر")
             }
-            Self::TooMany => (
-                "يطلب المزوّد تقليل الطلبات: ترسل البوابة طلبًا واحدًا في كل مرة بقدر ما يُسمح لها",
-                "لا شيء تفعله هنا سوى الانتظار؛ اسأل المزوّد إن طال الأمر",
+            Self::Refusals => (
+                "يُرفض ما أُعطي دون جواب المزوّد بعبارات قد تأتي من شيء قبله: لا يُعدّ مرفوضًا لذلك، ويُسأل عنه من جديد",
+                "اسأل المزوّد عمّا تغيّر عنده",
             ),
-            Self::Refusals => ("المزوّد متصل لكنه يرفض ما يُطلب منه بعبارات لا تحسم شيئًا", "اسأل المزوّد عمّا تغيّر عنده"),
             Self::Credential => {
                 ("لا يقبل المزوّد رمز الدخول الخاص بنا، أو تعذّرت قراءته", "ضع رمز دخول صالحًا في مكانه، وسيُستعمل فورًا")
             }
             Self::Declines => (
-                "رُفضت عمليات متتالية بالطريقة نفسها: لن يُرسل المزيد حتى ينظر فيها شخص",
+                "رُفضت عمليات متتالية أُعطيت دون جواب المزوّد: لن يُرسل المزيد حتى ينظر فيها شخص",
                 "اسأل المزوّد، ثم نفّذ `redeemd release LANE`، ثم `redeemd retry --lane LANE --held` لإعادة ما رُفض",
             ),
             Self::Operator => ("أوقف أحد المشغّلين هذا المسار", "الأمر `redeemd release LANE` يعيد تشغيله"),

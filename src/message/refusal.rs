@@ -8,6 +8,7 @@ use super::language::Language::{self, Arabic, English};
 use super::macros::messages;
 use super::storage::Storage;
 use super::words::iso;
+use crate::refused::Reason;
 
 messages! {
     /// Why a till does not get what it asked for.
@@ -351,80 +352,7 @@ impl Refusal {
     }
 }
 
-/// What refusals are counted by: `redeemd_refused_total`'s label `reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// `offline.max_pending`.
-    LimitPending,
-    /// A limit of one till.
-    LimitTill,
-    /// `offline.max_outage`.
-    LimitOutage,
-    /// A rule, or what is at risk.
-    LimitRule,
-    /// Nothing is accepted offline.
-    NotAccepting,
-    /// The provider did not answer and the row is not trusted.
-    Untrusted,
-    /// The code was used.
-    Used,
-    /// The token is missing or unknown, or not for this business.
-    Token,
-    /// The request cannot be read.
-    Malformed,
-    /// The till's date.
-    Date,
-    /// No room for the moment.
-    Busy,
-    /// The storage takes nothing.
-    Storage,
-    /// No provider for the business.
-    NoLane,
-    /// The key of another request.
-    KeyConflict,
-}
-
 impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 14] = [
-        Self::LimitPending,
-        Self::LimitTill,
-        Self::LimitOutage,
-        Self::LimitRule,
-        Self::NotAccepting,
-        Self::Untrusted,
-        Self::Used,
-        Self::Token,
-        Self::Malformed,
-        Self::Date,
-        Self::Busy,
-        Self::Storage,
-        Self::NoLane,
-        Self::KeyConflict,
-    ];
-
-    /// The label's value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LimitPending => "limit_pending",
-            Self::LimitTill => "limit_till",
-            Self::LimitOutage => "limit_outage",
-            Self::LimitRule => "limit_rule",
-            Self::NotAccepting => "not_accepting",
-            Self::Untrusted => "untrusted",
-            Self::Used => "used",
-            Self::Token => "token",
-            Self::Malformed => "malformed",
-            Self::Date => "date",
-            Self::Busy => "busy",
-            Self::Storage => "storage",
-            Self::NoLane => "no_lane",
-            Self::KeyConflict => "key_conflict",
-        }
-    }
-
     /// As a heading.
     #[must_use]
     pub fn text(self, language: Language) -> &'static str {
@@ -470,6 +398,7 @@ impl Refusal {
             Self::NotStored { .. } | Self::Stopping | Self::Failed => Reason::Storage,
             Self::KeyReused => Reason::KeyConflict,
             Self::Malformed { faults } if faults.contains(&Fault::NoLane) => Reason::NoLane,
+            Self::Malformed { faults } if faults.contains(&Fault::NotADate) => Reason::Date,
             Self::Malformed { .. } | Self::MediaType => Reason::Malformed,
             Self::Token | Self::NotBound => Reason::Token,
             Self::Date { .. } => Reason::Date,

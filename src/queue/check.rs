@@ -75,7 +75,8 @@ impl Check {
         for _ in 0..LOOKS_MAX {
             let generation = self.shared.generation.load(Ordering::Acquire);
             let began = Instant::now();
-            match inspect(&self.shared.path, self.patience()) {
+            let is_there = self.shared.place.check();
+            match is_there.and_then(|()| inspect(&self.shared.path, self.patience())) {
                 Ok(Inspection::Sound) => {
                     tracing::info!(seconds = began.elapsed().as_secs(), "the database was looked through: it is sound");
                     return Ok(());

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use crate::limits::LaneNow;
 use crate::link::Cause;
 use crate::redemption::Seq;
-use crate::settings::{Forward, OneTill, Provider, Settings};
+use crate::settings::{self, Forward, OneTill, Provider, Settings};
 use crate::store::Claimed;
 use crate::trust::{Evidence, Terms, Trust};
+use crate::verdict::{self, Outcome, Phrases, Rules, Verdict};
 
 /// How many live redemptions may wait for a slot; further ones are left to the backlog.
 pub const LIVE_ROWS_MAX: usize = 1024;
@@ -194,6 +195,22 @@ impl LaneSettings {
         }
     }
 
+    /// What they say about reading the provider's answers.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        let provider = &self.provider;
+        Rules {
+            declined_status: provider.declined_status.clone(),
+            already_used: Phrases::new(&provider.already_used),
+            in_progress: Phrases::new(&provider.in_progress),
+            success: match provider.success {
+                settings::Success::Lenient => verdict::Success::Lenient,
+                settings::Success::Contract => verdict::Success::Contract,
+            },
+            weak_declines: provider.weak_declines,
+        }
+    }
+
     /// What they say about evidence.
     #[must_use]
     pub fn terms(&self) -> Terms {
@@ -361,9 +378,13 @@ impl Lane {
         Seq(self.newest.load(Ordering::Acquire))
     }
 
-    /// A till's check was answered in the contract's shape: the road is up.
-    pub fn hear_check(&self, strong: bool) {
-        self.checks.send_replace(Some(strong));
+    /// A till's check ended. One that was answered in the contract's shape tells that the road is up.
+    pub fn hear_check(&self, outcome: &Outcome) {
+        let verdict = verdict::judge(outcome, &self.settings().rules());
+        if verdict.is_answer() {
+            let weak = matches!(verdict, Verdict::Declined { evidence: verdict::Evidence::Weak, .. });
+            self.checks.send_replace(Some(!weak));
+        }
     }
 
     /// Returns when a till's check was answered: whether by strong evidence.

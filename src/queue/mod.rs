@@ -3,6 +3,7 @@
 
 mod check;
 mod lane;
+mod repeats;
 mod seats;
 mod undelivered;
 mod writer;
@@ -21,13 +22,15 @@ pub use writer::Writer;
 use crate::clock::{Clock, rfc3339};
 use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::link::Cause;
+use crate::message::Language;
 use crate::redemption::{Id, Redemption, Request, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
     About, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Done, Ended, Event, Filter,
-    Handling, Import, LaneMemory, NewRedemption, Op, Page, Pruned, Reader, Retention, Settled, Settlement, StoreError,
-    Taken, Trouble, VoidOutcome,
+    Handling, Import, LaneMemory, NewRedemption, Op, Page, Place, Pruned, Reader, Retention, Settled, Settlement,
+    StoreError, Taken, Trouble, VoidOutcome,
 };
+use repeats::Repeats;
 use seats::{Flights, Seats};
 use undelivered::Undelivered;
 
@@ -94,6 +97,7 @@ pub struct StorageStatus {
 struct Shared {
     clock: Clock,
     path: PathBuf,
+    place: Place,
     lanes: RwLock<Arc<Vec<Arc<Lane>>>>,
     offline: RwLock<Arc<Offline>>,
     counts: Mutex<Vec<(String, Counts)>>,
@@ -102,6 +106,7 @@ struct Shared {
     seats: Seats,
     flights: Flights,
     undelivered: Undelivered,
+    repeats: Repeats,
     readers: tokio::sync::Semaphore,
     fatal: watch::Sender<Option<String>>,
     /// How many databases were set aside: damage that was met in an earlier one is known.
@@ -189,6 +194,12 @@ impl Queue {
     /// repeat, whatever its timestamp. Kept for two minutes, in memory.
     pub fn undelivered(&self, till: &str, request: &Request, seq: Seq) {
         self.shared.undelivered.note(till, request, seq);
+    }
+
+    /// A till has asked once more for what it asked for before; how often that was.
+    #[must_use]
+    pub fn repeated(&self, seq: Seq) -> u32 {
+        self.shared.repeats.count(seq)
     }
 
     /// A person has seen to a row; `free`: its code may be redeemed again.
@@ -297,7 +308,7 @@ impl Queue {
             return None;
         }
         let oldest = self.read(Reader::oldest_pending_ms).await.ok().flatten()?;
-        u64::try_from((self.shared.clock.stamp().unix_ms - oldest) / 1000).ok()
+        u64::try_from(self.shared.clock.stamp().unix_ms.saturating_sub(oldest) / 1000).ok()
     }
 
     /// The store's health.
@@ -518,7 +529,9 @@ impl Queue {
     ) -> Result<T, QueueError> {
         let _turn = self.shared.readers.acquire().await.map_err(|_| QueueError::Stopping)?;
         let (path, generation) = (self.shared.path.clone(), self.shared.generation.load(Ordering::Acquire));
-        let read = tokio::task::spawn_blocking(move || what(&Reader::open(&path)?)).await;
+        let place = self.shared.place.clone();
+        let read = move || place.check().and_then(|()| what(&Reader::open(&path)?));
+        let read = tokio::task::spawn_blocking(read).await;
         match read {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => {
@@ -570,7 +583,7 @@ fn orphan(name: &str, pending: u64) -> LaneStatus {
         name: name.to_owned(),
         link: "held",
         cause: Some(cause.as_str().to_owned()),
-        explanation: Some(cause.explanation().to_owned()),
+        explanation: Some(cause.explanation(Language::English)),
         pending,
         ..LaneStatus::default()
     }

@@ -17,7 +17,7 @@ use crate::redemption::{Request, Seq, State};
 use crate::settings::Offline;
 use crate::store::{
     Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Pace, Recounted, Step, Store, StoreError,
-    Surroundings, Trouble,
+    Surroundings, Trouble, Watch,
 };
 
 /// How many operations one transaction takes.
@@ -38,6 +38,7 @@ type Reply = oneshot::Sender<Result<Done, QueueError>>;
 pub struct Writer {
     shared: Arc<Shared>,
     store: Store,
+    watch: Watch,
     messages: mpsc::Receiver<Message>,
     checkpoints: Option<std::sync::mpsc::SyncSender<()>>,
     checkpointer: Checkpointer,
@@ -69,6 +70,7 @@ impl Queue {
         let shared = Arc::new(Shared {
             clock,
             path: store.path(),
+            place: store.place(),
             lanes: RwLock::default(),
             offline: RwLock::new(Arc::new(offline)),
             counts: Mutex::new(store.counts()),
@@ -77,6 +79,7 @@ impl Queue {
             seats: Seats::default(),
             flights: Flights::default(),
             undelivered: Undelivered::default(),
+            repeats: super::repeats::Repeats::default(),
             readers: tokio::sync::Semaphore::new(READERS_MAX),
             fatal: watch::Sender::new(None),
             generation: AtomicU64::new(0),
@@ -84,6 +87,7 @@ impl Queue {
         });
         let writer = Writer {
             shared: Arc::clone(&shared),
+            watch: Watch::over(&store),
             store,
             messages: received,
             checkpoints: None,
@@ -127,6 +131,9 @@ fn checkpoint_thread(
     let (shared, checkpointer) = (Arc::clone(&writer.shared), writer.checkpointer.clone());
     let work = move || {
         while told.recv().is_ok() && !shared.is_stopped() {
+            if shared.place.check().is_err() {
+                continue;
+            }
             let generation = shared.generation.load(Ordering::Acquire);
             let Err(error) = checkpointer.run() else { continue };
             tracing::warn!(%error, "a checkpoint beside the writer failed");
@@ -187,12 +194,13 @@ impl Writer {
     }
 
     fn is_refusing(&self) -> bool {
-        !self.has_room || self.unwritable.is_some()
+        !self.has_room || self.unwritable.is_some() || self.watch.taken().is_some()
     }
 
     /// Nothing came for a while: tidy up, look whether the disk is well again.
     fn idle(&mut self) {
         if self.is_refusing() {
+            self.room_is_known = false;
             self.look_at_disk();
         } else {
             self.wrote = false;
@@ -250,8 +258,8 @@ impl Writer {
     /// On a full disk nothing new is taken in, but what is there is delivered; on a dead one nothing is sent that
     /// could not be settled.
     fn refusal(&self, op: &Op) -> Option<String> {
-        if let Some(why) = &self.unwritable {
-            return Some(why.clone());
+        if let Some(why) = self.watch.taken().or(self.unwritable.as_deref()) {
+            return Some(why.to_owned());
         }
         (!self.has_room && is_new(op)).then(|| "the disk is full".to_owned())
     }
@@ -406,8 +414,13 @@ impl Writer {
     /// over. At most once in [`SPACE_EVERY`], however many knock meanwhile, whether room has returned, and whether a
     /// disk that could not be written can be again.
     fn look_at_disk(&mut self) {
-        if !std::mem::replace(&mut self.room_is_known, true) && self.has_room && !self.store.has_room() {
-            self.set_room(false);
+        if !std::mem::replace(&mut self.room_is_known, true) {
+            if self.has_room && !self.store.has_room() {
+                self.set_room(false);
+            }
+            if self.watch.look(&self.store) {
+                self.publish_storage();
+            }
         }
         let now = Instant::now();
         if self.space_looked_at.is_some_and(|at| now.saturating_duration_since(at) < SPACE_EVERY) {
@@ -459,7 +472,7 @@ impl Writer {
     }
 
     fn publish_storage(&self) {
-        let status = match (&self.unwritable, self.has_room) {
+        let status = match (self.watch.taken().or(self.unwritable.as_deref()), self.has_room) {
             (Some(why), _) => StorageStatus { ok: false, detail: told_at(&self.shared.clock, why) },
             (None, false) => StorageStatus {
                 ok: false,
@@ -633,7 +646,8 @@ impl Writer {
         }
     }
 
-    fn close(self, stopped: Option<oneshot::Sender<()>>) {
+    fn close(mut self, stopped: Option<oneshot::Sender<()>>) {
+        self.watch.save_again(&self.store);
         if self.shared.is_stopped() {
             tracing::warn!("the store is left as it is; the next start looks it through");
         } else if let Err(error) = self.store.close() {

@@ -151,7 +151,7 @@ impl Desk<'_> {
     ) -> Result<Done, StoreError> {
         let Request { reward_code, business_refrence, branch_id, date, body, .. } = &new.request;
         let mut row = Stored {
-            seq: Seq(*self.next_seq),
+            seq: self.number()?,
             tag: row::random_tag()?,
             origin: None,
             lane,
@@ -174,11 +174,17 @@ impl Desk<'_> {
             settled_ms: None,
         };
         row.crc = row.checksum();
-        *self.next_seq += 1;
         row.insert(self.sql, body)?;
         self.books.enter(&row, State::Pending)?;
         let live = in_flight.then(|| Box::new(Claimed::new(&row, body.clone(), row.used_is_ours(None))));
         Ok(Done::Decided(Decision::Taken(taken(&row, in_flight)), live))
+    }
+
+    /// The next row's number; the last that there is is never given, since what follows it would have none.
+    pub(super) fn number(&mut self) -> Result<Seq, StoreError> {
+        let seq = *self.next_seq;
+        *self.next_seq = seq.checked_add(1).ok_or(StoreError::Internal("there are no numbers left for new rows"))?;
+        Ok(Seq(seq))
     }
 
     /// Another redemption that forbids to send `row` again.

@@ -31,6 +31,15 @@ struct Page {
     changed: bool,
 }
 
+impl Page {
+    /// Whether a life of rows can have come to these totals.
+    fn can_be(&self) -> bool {
+        let Counts { confirmed, declined, voided, .. } = self.counts;
+        let Gone { confirmed: gone_confirmed, declined: gone_declined, voided: gone_voided } = self.gone;
+        self.counts.balance() && gone_confirmed <= confirmed && gone_declined <= declined && gone_voided <= voided
+    }
+}
+
 /// Settled rows that were pruned, by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Gone {
@@ -55,7 +64,10 @@ impl Books {
         let sql = "SELECT lane, name, accepted, pending, confirmed, declined, parked, voided, gone_confirmed, \
              gone_declined, gone_voided FROM lane";
         let mut statement = connection.prepare(sql)?;
-        let lanes = statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
+        let lanes: BTreeMap<i64, Page> = statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
+        if let Some(page) = lanes.values().find(|page| !page.can_be()) {
+            return Err(StoreError::Damaged(format!("the books of lane {:?} do not add up", page.name)));
+        }
         let mut statement = connection.prepare("SELECT lane, till, pending FROM till")?;
         let read = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, false)));
         let tills = statement.query_map([], read)?.collect::<Result<_, _>>()?;

@@ -173,7 +173,7 @@ fn in_vain(dir: &Path, why: &str, error: StoreError) -> StoreError {
 }
 
 /// A name under which nothing lies yet.
-fn free_name(dir: &Path) -> Result<String, StoreError> {
+pub(super) fn free_name(dir: &Path) -> Result<String, StoreError> {
     let time = rfc3339(Clock::system().stamp().unix_ms).replace([':', '-'], "");
     let names =
         (0..ASIDE_NAMES_MAX).map(|n| if n == 0 { format!("{ASIDE}{time}") } else { format!("{ASIDE}{time}.{n}") });

@@ -23,6 +23,14 @@ pub enum StoreError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// The database is not the file any more that was opened.
+    #[error("{path}: {how}")]
+    Taken {
+        /// The file.
+        path: PathBuf,
+        /// Gone, or another.
+        how: &'static str,
+    },
     /// A file was not synced: what of it is on the disk is not known.
     #[error("{path}: not synced: {error}")]
     Unsynced {
@@ -121,6 +129,8 @@ impl Trouble {
 /// Extended result codes that the crate has no names for (sqlite.org/rescode.html).
 const IOERR_FSYNC: i32 = 1034;
 const IOERR_DIR_FSYNC: i32 = 1290;
+/// What a row must be before it is changed: one that never was is damaged.
+const CONSTRAINT_CHECK: i32 = 275;
 
 impl StoreError {
     /// What it means for the store.
@@ -137,7 +147,7 @@ impl StoreError {
             ) => Trouble::Damaged,
             Self::Again { trouble, .. } => *trouble,
             Self::File { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => Trouble::Full,
-            Self::File { .. } => Trouble::Unwritable,
+            Self::File { .. } | Self::Taken { .. } => Trouble::Unwritable,
             Self::Unsynced { .. } => Trouble::Fatal,
             Self::Locked { .. }
             | Self::Newer { .. }
@@ -160,7 +170,7 @@ fn of_code(failure: rusqlite::ffi::Error) -> Trouble {
     match (failure.code, failure.extended_code) {
         (_, IOERR_FSYNC | IOERR_DIR_FSYNC) => Trouble::Fatal,
         (ErrorCode::DiskFull, _) => Trouble::Full,
-        (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => Trouble::Damaged,
+        (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) | (_, CONSTRAINT_CHECK) => Trouble::Damaged,
         (ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen, _) => Trouble::Unwritable,
         _ => Trouble::Operation,
     }

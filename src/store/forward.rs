@@ -165,7 +165,7 @@ impl Desk<'_> {
     /// it would never be sent.
     pub(super) fn claim_one(&mut self, seq: Seq, preferred: bool) -> Result<Option<Claimed>, StoreError> {
         let sql = concat!(
-            "UPDATE redemption SET in_flight = 1, attempts = attempts + 1 \
+            "UPDATE redemption SET in_flight = 1, attempts = min(attempts + 1, 4294967295) \
              WHERE seq = ?1 AND state = 0 AND in_flight = 0 RETURNING ",
             columns!()
         );
@@ -295,7 +295,7 @@ impl Desk<'_> {
     }
 
     pub(super) fn unclaim(&mut self, rows: &[(Seq, u32)]) -> Result<Done, StoreError> {
-        let sql = "UPDATE redemption SET in_flight = 0, attempts = attempts - 1 \
+        let sql = "UPDATE redemption SET in_flight = 0, attempts = max(attempts - 1, 0) \
              WHERE seq = ?1 AND state = 0 AND in_flight = 1 AND attempts = ?2";
         for (seq, attempt) in rows {
             self.sql.prepare_cached(sql)?.execute((seq.0, attempt))?;

@@ -9,6 +9,7 @@ mod elapsed;
 mod error;
 mod files;
 mod forward;
+mod identity;
 mod keep;
 mod migration;
 mod opening;
@@ -43,6 +44,7 @@ pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
 pub use forward::{About, Claim, Claimed, Ended, Settled};
+pub use identity::{Place, Watch};
 pub use migration::Migrated;
 pub use opening::{Found, Inspection, OpenReport, inspect};
 pub use prune::{Pruned, Retention};
@@ -282,6 +284,7 @@ pub struct Store {
     elapsed: elapsed::Elapsed,
     wal_frames: Arc<AtomicU32>,
     unchecked: bool,
+    place: Place,
     _lock: files::Lock,
 }
 
@@ -429,6 +432,8 @@ impl Store {
     /// # Errors
     /// The new one could not be made: this store is of no use any more, the files are where they were.
     pub fn rescue(&mut self, why: &str, flying: &[(crate::redemption::Seq, u32)]) -> Result<OpenReport, StoreError> {
+        // Nothing is set aside but the file that is damaged.
+        self.place.check()?;
         // The old connection is closed first: its locks end with it, and nothing more is written to the damaged file.
         self.connection = Connection::open_in_memory()?;
         let opening::Opened { connection, books, next_seq, wal_frames, report } = opening::rescue(&self.dir, why)?;
@@ -442,6 +447,7 @@ impl Store {
         let gauge = Arc::clone(&self.wal_frames);
         self.wal_frames.store(wal_frames.load(Ordering::Relaxed), Ordering::Relaxed);
         opening::count_frames(&mut self.connection, &gauge)?;
+        self.place.renew();
         self.next_seq = self.next_seq.max(next_seq);
         Ok(report)
     }

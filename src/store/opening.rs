@@ -1,6 +1,6 @@
 //! How the store is opened: what is found, what is checked, and what is put in order before the first operation.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::books::Books;
 use super::damage::{self, Salvage};
 use super::files::{self, Lock};
+use super::identity::{self, Place};
 use super::migration::{self, Migrated};
 use super::schema;
 use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint};
@@ -49,6 +50,8 @@ pub struct OpenReport {
     pub salvage: Option<Salvage>,
     /// The look through the file that an unclean stop calls for is still to be done, in the background.
     pub unchecked: bool,
+    /// There was no database beside what a daemon had left: the file to be removed once somebody has looked.
+    pub missing: Option<PathBuf>,
     /// The database was an earlier version's.
     pub migrated: Option<Migrated>,
 }
@@ -96,9 +99,13 @@ pub(super) fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
         return Err(StoreError::OldSqlite { found: rusqlite::version() });
     }
     files::make_dir(dir)?;
+    let is_missing = identity::is_missing(dir)?;
     let lock = files::lock(dir)?;
     files::give_up_reserve_if_full(dir);
-    let opened = open_or_rescue(dir)?;
+    let mut opened = open_or_rescue(dir)?;
+    if is_missing {
+        opened.report.missing = Some(identity::tell_missing(dir, &opened.connection)?);
+    }
     files::keep_reserve(dir);
     Ok(store(opened, dir, lock))
 }
@@ -107,7 +114,8 @@ fn store(opened: Opened, dir: &Path, lock: Lock) -> (Store, OpenReport) {
     let Opened { connection, books, next_seq, wal_frames, report } = opened;
     let (dir, unchecked) = (dir.to_owned(), report.unchecked);
     let elapsed = super::elapsed::Elapsed::read(&connection).unwrap_or_default();
-    let store = Store { connection, books, dir, next_seq, elapsed, wal_frames, unchecked, _lock: lock };
+    let place = Place::of(&dir);
+    let store = Store { connection, books, dir, next_seq, elapsed, wal_frames, unchecked, place, _lock: lock };
     (store, report)
 }
 
@@ -160,15 +168,14 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     checkpoint::passive(&connection)?;
     files::sync_dir(dir)?;
     let books = Books::read(&connection)?;
-    let next_seq: i64 =
-        connection.query_row("SELECT coalesce(max(seq), 0) + 1 FROM redemption", [], |row| row.get(0))?;
-    let next_seq = next_seq.max(known.map_or(1, |known| known.seq_floor.saturating_add(1)));
+    let newest: i64 = connection.query_row("SELECT coalesce(max(seq), 0) FROM redemption", [], |row| row.get(0))?;
+    let next_seq = newest.max(known.map_or(0, |known| known.seq_floor)).saturating_add(1);
     let found = match (fresh, is_unclean) {
         (true, _) => Found::Fresh,
         (false, false) => Found::Clean,
         (false, true) => Found::Unclean,
     };
-    let report = OpenReport { found, moved, uncertain, salvage: None, unchecked, migrated };
+    let report = OpenReport { found, moved, uncertain, salvage: None, unchecked, missing: None, migrated };
     Ok(Opened { connection, books, next_seq, wal_frames, report })
 }
 

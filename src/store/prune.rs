@@ -52,7 +52,7 @@ impl Desk<'_> {
         // What was accepted after that moment cannot have been settled before it; what follows is younger still.
         let is_young = |row: &Looked| row.accepted_ms >= settled_before_ms && row.kind & kind::TRUSTED != 0;
         let last = looked.last().filter(|row| !is_young(row)).map(|row| row.seq);
-        let newest = *self.next_seq - 1;
+        let newest = self.next_seq.saturating_sub(1);
         let mut rows = 0;
         for row in &looked {
             // A row of an earlier build has no minute: it was settled before elapsed time began.

@@ -127,19 +127,20 @@ impl Counts {
     /// Whether the books balance.
     #[must_use]
     pub fn balance(&self) -> bool {
-        self.accepted == self.pending + self.confirmed + self.declined + self.parked + self.voided
+        let states = [self.pending, self.confirmed, self.declined, self.parked, self.voided];
+        states.iter().try_fold(0u64, |sum, rows| sum.checked_add(*rows)) == Some(self.accepted)
     }
 }
 
 impl std::iter::Sum for Counts {
     fn sum<I: Iterator<Item = Self>>(books: I) -> Self {
         books.fold(Self::default(), |all, lane| Self {
-            accepted: all.accepted + lane.accepted,
-            pending: all.pending + lane.pending,
-            confirmed: all.confirmed + lane.confirmed,
-            declined: all.declined + lane.declined,
-            parked: all.parked + lane.parked,
-            voided: all.voided + lane.voided,
+            accepted: all.accepted.saturating_add(lane.accepted),
+            pending: all.pending.saturating_add(lane.pending),
+            confirmed: all.confirmed.saturating_add(lane.confirmed),
+            declined: all.declined.saturating_add(lane.declined),
+            parked: all.parked.saturating_add(lane.parked),
+            voided: all.voided.saturating_add(lane.voided),
         })
     }
 }

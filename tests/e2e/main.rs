@@ -24,6 +24,7 @@ mod road;
 mod smoke;
 mod start;
 mod strangers;
+mod taken;
 mod till;
 mod torture;
 mod upgrade;

@@ -35,7 +35,7 @@ fn a_held_lane_accepts_and_sends_nothing_until_it_is_released_also_after_a_resta
     gateway.restart();
     let lane = gateway.wait_for_link("main", "held");
     assert_eq!(lane["cause"], "operator");
-    assert!(gateway.says(&["status"]).contains("an operator holds this lane: `redeemd release LANE` lets it go on"));
+    assert!(gateway.says(&["status"]).contains("an operator holds this lane; `redeemd release LANE` lets it go on"));
     gateway.says(&["flush"]);
     assert_eq!(till.redeem("HELD-3").state(), "pending");
     assert_eq!(provider.requests().len(), 0);

@@ -129,7 +129,7 @@ impl Life {
 
     fn claim(&mut self, rows_max: usize) {
         let (lane, prefer, except) = ("retm".to_owned(), Vec::new(), Vec::new());
-        let claim = Claim { lane, prefer, after: Seq(0), except, rows_max, body_bytes_max: 1 << 20 };
+        let claim = Claim { lane, prefer, after: Seq(0), except, not_from: None, rows_max, body_bytes_max: 1 << 20 };
         let Some(Done::Claimed(claimed)) = run(self.store(), &[Op::Claim(claim)], false).pop() else { panic!() };
         for one in claimed {
             let row = self.rows.get_mut(one.id.as_str()).unwrap();

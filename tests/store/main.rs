@@ -10,6 +10,7 @@
 )]
 
 mod books;
+mod extremes;
 mod files;
 mod indexes;
 mod mended;

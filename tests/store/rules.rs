@@ -399,7 +399,7 @@ fn a_claim_takes_the_preferred_first_leaves_out_the_excepted_and_keeps_its_bound
         prefer: vec![Seq(3)],
         after: Seq(0),
         not_from: None,
-            except: vec![Seq(1), Seq(4)],
+        except: vec![Seq(1), Seq(4)],
         rows_max: 3,
         body_bytes_max: 1 << 20,
     };

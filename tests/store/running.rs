@@ -53,7 +53,7 @@ fn claim() -> Claim {
         prefer: Vec::new(),
         after: Seq(0),
         not_from: None,
-            except: Vec::new(),
+        except: Vec::new(),
         rows_max: ROWS,
         body_bytes_max: usize::MAX,
     }

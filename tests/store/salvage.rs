@@ -881,7 +881,7 @@ fn a_row_that_its_index_calls_pending_and_that_is_not_is_damage_and_not_passed_o
         prefer: Vec::new(),
         after: Seq(0),
         not_from: None,
-            except: Vec::new(),
+        except: Vec::new(),
         rows_max: 10,
         body_bytes_max: 1 << 20,
     };

@@ -207,14 +207,14 @@ async fn an_attempt_that_found_no_connection_was_not_sent() {
 async fn the_gateways_own_check_names_a_code_that_nobody_was_given() {
     let server = Server::plain(|_| ok()).await;
     let here = Bench::new();
-    assert!(here.upstream(&server.url("/")).canary().await.is_none(), "without check_url");
+    assert!(here.upstream(&server.url("/")).canary(&unwatched()).await.is_none(), "without check_url");
     let mut provider = here.provider(&server.url("/"));
     provider.check_url = Some(server.url("/check"));
     let upstream = here.upstream_of(&provider);
     let body = Bytes::from_static(br#"{"reward_code":"AB-12345678","business_refrence":"shoes"}"#);
     let taken = redeemd::upstream::Attempt { body, ..attempt() };
     answered(upstream.redeem(&taken, &unwatched()).await);
-    assert_eq!(answered(upstream.canary().await.unwrap()).answer.status, 200);
+    assert_eq!(answered(upstream.canary(&unwatched()).await.unwrap()).answer.status, 200);
     let seen = server.seen();
     let sent: serde_json::Value = serde_json::from_str(seen[1].body()).unwrap();
     assert_eq!((seen[1].line.as_str(), &sent["business_refrence"]), ("POST /check HTTP/1.1", &"shoes".into()));
@@ -223,7 +223,7 @@ async fn the_gateways_own_check_names_a_code_that_nobody_was_given() {
     assert_eq!(seen[1].header("idempotency-key"), None);
     assert_eq!(seen[1].header("authorization"), Some("Bearer first-token"));
     provider.canary = false;
-    assert!(here.upstream_of(&provider).canary().await.is_none(), "the settings want none");
+    assert!(here.upstream_of(&provider).canary(&unwatched()).await.is_none(), "the settings want none");
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn the_gateways_own_check_repeats_nothing_of_a_redemption_that_was_refused
     let upstream = here.upstream_of(&provider);
     let body = Bytes::from_static(br#"{"reward_code":"trip-the-firewall","business_refrence":"' OR 1=1"}"#);
     answered(upstream.redeem(&redeemd::upstream::Attempt { body, ..attempt() }, &unwatched()).await);
-    answered(upstream.canary().await.unwrap());
+    answered(upstream.canary(&unwatched()).await.unwrap());
     let check = server.seen()[1].body().to_owned();
     assert!(!check.contains("OR 1") && !check.contains('-'), "{check}");
 }

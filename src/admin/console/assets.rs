@@ -14,7 +14,7 @@ struct Asset {
     gzip: &'static [u8],
 }
 
-const ASSETS: [Asset; 2] = [
+const ASSETS: [Asset; 3] = [
     Asset {
         name: "console.css",
         content_type: "text/css; charset=utf-8",
@@ -26,6 +26,12 @@ const ASSETS: [Asset; 2] = [
         content_type: "text/javascript; charset=utf-8",
         plain: include_str!("pages/console.js"),
         gzip: include_bytes!(concat!(env!("OUT_DIR"), "/console.js.gz")),
+    },
+    Asset {
+        name: "icon.svg",
+        content_type: "image/svg+xml",
+        plain: include_str!("pages/icon.svg"),
+        gzip: include_bytes!(concat!(env!("OUT_DIR"), "/icon.svg.gz")),
     },
 ];
 

@@ -141,12 +141,9 @@ mod tests {
     use super::*;
 
     fn offline() -> Offline {
-        redeemd_settings().offline
-    }
-
-    fn redeemd_settings() -> crate::settings::Settings {
-        let text = "[[provider]]\nname = \"retm\"\nredeem_url = \"https://p.example/r\"\ntoken_file = \"/t\"\n[offline]\nmax_pending = 100\nmax_outage = \"4h\"\n";
-        crate::settings::parse(text, "box").unwrap().settings
+        let text = "[[provider]]\nname = \"retm\"\nredeem_url = \"https://p.example/r\"\ntoken_file = \"/t\"\n\
+                    [offline]\nmax_pending = 100\nmax_outage = \"4h\"\n";
+        crate::settings::parse(text, "box").unwrap().settings.offline
     }
 
     fn said(change: impl FnOnce(&mut Status), lang: Language, answered_ms: Option<i64>) -> Vec<Sentence> {

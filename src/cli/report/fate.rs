@@ -17,7 +17,7 @@ pub(super) struct Fate {
     pub(super) voided: u64,
     /// Confirmed only because "already used" is explained by an attempt of ours.
     pub(super) inferred: u64,
-    /// Declined after the fact, and closed so by a person.
+    /// Declined after the fact, whatever became of them then.
     pub(super) lost: u64,
     /// The till was told no and the provider took it: the reward was not handed out yet.
     pub(super) owed: u64,
@@ -32,7 +32,7 @@ impl Fate {
         }
         self.accepted += 1;
         self.inferred += u64::from(row.duplicate_of_ours);
-        self.lost += u64::from(row.lost);
+        self.lost += u64::from(row.lost || row.state == "declined");
         match row.state.as_str() {
             "pending" => self.pending += 1,
             "confirmed" => self.confirmed += 1,
@@ -66,8 +66,9 @@ impl Fate {
     }
 
     /// How many in 10,000 of those that the provider decided it declined after the fact; nothing where it decided none.
+    /// One that was sent again and confirmed counts as both.
     pub(super) fn declined_in_10000(&self) -> Option<u64> {
-        (self.declined * 10_000).checked_div(self.confirmed + self.declined)
+        (self.lost * 10_000).checked_div(self.confirmed + self.lost)
     }
 
     /// As a percentage: "1.25 %".

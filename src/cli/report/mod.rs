@@ -95,7 +95,7 @@ impl Reason {
     /// Every reason that holds for a row; most have none.
     fn of(row: &RowView) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|reason| match reason {
-            Self::DeclinedAfterTheFact => row.state == "declined" && on_trust(row),
+            Self::DeclinedAfterTheFact => (row.lost || row.state == "declined") && on_trust(row),
             Self::RefusedButConfirmed => row.state == "confirmed" && row.refused_at_till,
             Self::Parked => row.state == "parked",
             Self::DuplicateOfOurs => row.duplicate_of_ours,
@@ -208,15 +208,14 @@ impl Report {
             ("DECLINED", Align::Right),
             ("RATE", Align::Right),
             ("INFERRED", Align::Right),
-            ("LOST", Align::Right),
             ("OWED", Align::Right),
             ("VOIDED", Align::Right),
         ]);
         let mut row = |lane: &str, till: &str, fate: &Fate| {
-            let Fate { accepted, declined, inferred, lost, owed, voided, .. } = *fate;
+            let Fate { accepted, lost, inferred, owed, voided, .. } = *fate;
             let mut cells = vec![lane.to_owned(), till.to_owned()];
-            cells.extend([count(accepted), count(declined), fate.declined_rate()]);
-            cells.extend([inferred, lost, owed, voided].map(count));
+            cells.extend([count(accepted), count(lost), fate.declined_rate()]);
+            cells.extend([inferred, owed, voided].map(count));
             table.row(&cells);
         };
         for (lane, of_lane) in &self.lanes() {
@@ -365,7 +364,7 @@ mod tests {
     fn only_what_was_accepted_on_trust_counts_by_day_and_every_exception_is_listed_with_its_reason() {
         let report = sample(&ReportArgs::default());
         let first = report.lines[&("2026-11-01".to_owned(), "retm".to_owned())];
-        assert_eq!(first, Fate { accepted: 3, confirmed: 1, declined: 1, voided: 1, ..Fate::default() });
+        assert_eq!(first, Fate { accepted: 3, confirmed: 1, declined: 1, voided: 1, lost: 1, ..Fate::default() });
         assert_eq!(report.total().accepted, 4);
         let listed: Vec<(&str, Reason)> =
             report.exceptions.iter().map(|exception| (exception.row.id.as_str(), exception.reason)).collect();
@@ -412,13 +411,13 @@ ID   DAY         TILL    BUSINESS  CODE   WHY
     fn each_lane_and_till_has_its_rate_of_declines_among_what_was_decided() {
         let report = sample(&ReportArgs::default());
         let expected = "
-LANE  TILL    ON TRUST  DECLINED     RATE  INFERRED  LOST  OWED  VOIDED
-retm  all            4         1  33.33 %         1     0     1       1
-retm  till-1         4         1  33.33 %         1     0     1       1
+LANE  TILL    ON TRUST  DECLINED     RATE  INFERRED  OWED  VOIDED
+retm  all            4         1  33.33 %         1     1       1
+retm  till-1         4         1  33.33 %         1     1       1
 ";
         assert!(report.render().ends_with(expected), "{}", report.render());
         let csv = csv::csv(&report);
-        assert!(csv.contains("till,,retm,till-1,4,2,1,0,0,1,1,0,1,3333\r\n"), "{csv}");
+        assert!(csv.contains("till,,retm,till-1,4,2,1,0,0,1,1,1,1,3333\r\n"), "{csv}");
         assert_eq!(csv.lines().filter(|line| line.starts_with("day,")).count(), 2);
         assert_eq!(Fate::default().declined_rate(), "-");
     }

@@ -39,6 +39,7 @@ fn unopened(error: &StoreError, why: &str) -> CliError {
         StoreError::Locked { .. } => CliError::Unavailable(format!("{error}, and it cannot be asked\n{why}")),
         StoreError::File { .. }
         | StoreError::Unsynced { .. }
+        | StoreError::Taken { .. }
         | StoreError::Newer { .. }
         | StoreError::Foreign { .. }
         | StoreError::NoRoomToRescue { .. } => CliError::Unusable(error.to_string()),

@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Exported, Seq};
 use crate::store::{StoreError, schema};
@@ -72,6 +73,9 @@ pub enum LineFault {
     /// Its text is not what was written.
     #[error("damaged or changed: its checksum does not fit")]
     Checksum,
+    /// It is a redemption's, and this field of it cannot be read.
+    #[error("{0}: missing, or nothing that can stand there")]
+    Field(&'static str),
     /// It was written so, and cannot be read here.
     #[error("not a line of an export that this redeemd can read")]
     Unknown,
@@ -102,12 +106,55 @@ pub fn unseal(line: &str) -> Result<Line, LineFault> {
     } else if text.starts_with("{\"end\":") {
         read(&text).map(Line::End)
     } else {
-        read(&text).map(|row| Line::Row(Box::new(row)))
+        read(&text).map(|row| Line::Row(Box::new(row))).map_err(|_| faulty_field(&text))
     }
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, LineFault> {
     serde_json::from_str(text).map_err(|_| LineFault::Unknown)
+}
+
+/// A row in which every field is as it can be.
+const SAMPLE: &str = r#"{"id":"1-00000000000000000000","state":"pending","lane":"","till":"","business_refrence":"",
+    "reward_code":"","branch_id":"","date":"","body":"","key":"","request":"","accepted_ms":0,"kind":0,"marks":0,
+    "attempts":0,"note":null,"answer":null}"#;
+/// Its fields.
+const FIELDS: [&str; 17] = [
+    "id",
+    "state",
+    "lane",
+    "till",
+    "business_refrence",
+    "reward_code",
+    "branch_id",
+    "date",
+    "body",
+    "key",
+    "request",
+    "accepted_ms",
+    "kind",
+    "marks",
+    "attempts",
+    "note",
+    "answer",
+];
+
+/// Which field of a row keeps it from being read. What the parser says would repeat the value, which may be a code.
+fn faulty_field(text: &str) -> LineFault {
+    let object = |text| serde_json::from_str::<serde_json::Map<String, Value>>(text);
+    let (Ok(row), Ok(sample)) = (object(text), object(SAMPLE)) else { return LineFault::Unknown };
+    if !row.contains_key("id") {
+        return LineFault::Unknown;
+    }
+    let is_faulty = |field: &&str| {
+        let mut probe = sample.clone();
+        match row.get(*field) {
+            Some(value) => drop(probe.insert((*field).to_owned(), value.clone())),
+            None => drop(probe.remove(*field)),
+        }
+        serde_json::from_value::<Exported>(Value::Object(probe)).is_err()
+    };
+    FIELDS.into_iter().find(is_faulty).map_or(LineFault::Unknown, LineFault::Field)
 }
 
 fn taken_apart(line: &str) -> Option<(&str, &str)> {
@@ -137,12 +184,32 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_cannot_be_read_is_refused_with_its_fields_name_and_without_its_value() {
+        let sample: serde_json::Map<String, Value> = serde_json::from_str(SAMPLE).unwrap();
+        assert!(matches!(unseal(&seal(&sample).unwrap()), Ok(Line::Row(_))));
+        assert!(sample.keys().all(|field| FIELDS.contains(&field.as_str())) && sample.len() == FIELDS.len());
+        let hostile = |field: &str| match field {
+            "note" | "answer" => serde_json::json!([1]),
+            "attempts" => serde_json::json!(4_294_967_296_u64),
+            "kind" | "marks" | "accepted_ms" => serde_json::json!(u64::MAX),
+            _ => serde_json::json!({ "reward_code": "SECRET" }),
+        };
+        for field in FIELDS {
+            let mut row = sample.clone();
+            row.insert(field.to_owned(), hostile(field));
+            assert_eq!(unseal(&seal(&row).unwrap()), Err(LineFault::Field(field)));
+        }
+        let said = LineFault::Field("attempts").to_string();
+        assert_eq!(said, "attempts: missing, or nothing that can stand there");
+    }
+
+    #[test]
     fn an_intact_line_of_something_else_is_told_from_a_damaged_one() {
         #[derive(Serialize)]
         struct Other {
-            id: u8,
+            it: u8,
         }
-        assert_eq!(unseal(&seal(&Other { id: 1 }).unwrap()), Err(LineFault::Unknown));
+        assert_eq!(unseal(&seal(&Other { it: 1 }).unwrap()), Err(LineFault::Unknown));
         assert_eq!(unseal("{}"), Err(LineFault::Checksum));
         assert_eq!(unseal(""), Err(LineFault::Checksum));
     }

@@ -20,6 +20,8 @@ pub use remains::{Page, Remains};
 
 /// The longest name or field of a row that is taken over, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
+/// The last moment at which a row can have been accepted: the end of the year 9999, Unix milliseconds.
+const ACCEPTED_MS_MAX: i64 = 253_402_300_799_999;
 /// The longest body that any gateway ever accepted, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The kind bits that travel: all that this version knows. What an older file has not is not set, what a newer one has
@@ -167,7 +169,7 @@ impl Desk<'_> {
     fn import_one(&mut self, row: &Exported, import: &Import) -> Result<Arrived, StoreError> {
         let parts = match Parts::of(row) {
             Ok(parts) => parts,
-            Err(why) => return Ok(Arrived::Refused { why: why.to_owned() }),
+            Err(why) => return Ok(Arrived::Refused { why }),
         };
         if let Some(there) = row::by_id(self.sql, &row.id)? {
             return Ok(Arrived::AlreadyThere { state: there.state });
@@ -196,7 +198,7 @@ impl Desk<'_> {
         let code = RewardCode::new(row.reward_code.clone());
         let guard = row::guard_of(&business, &code);
         let stored = Stored {
-            seq: Seq(*self.next_seq),
+            seq: self.number()?,
             tag: parts.tag,
             origin: Some(parts.origin.0),
             lane: self.books.lane(self.sql, &row.lane)?,
@@ -218,7 +220,6 @@ impl Desk<'_> {
             attempts: row.attempts,
             settled_ms: None,
         };
-        *self.next_seq += 1;
         Ok(stored)
     }
 
@@ -278,25 +279,56 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(row: &Exported) -> Result<Self, &'static str> {
-        let (origin, tag) = row.id.parts().filter(|(seq, _)| seq.0 > 0).ok_or("its id is none of ours")?;
+    /// What is refused names its field and none of its values.
+    fn of(row: &Exported) -> Result<Self, String> {
+        let (origin, tag) = row.id.parts().filter(|(seq, _)| seq.0 > 0).ok_or("id: none of ours")?;
         if !matches!(row.state, State::Pending | State::Parked) {
-            return Err("it is neither pending nor parked");
+            return Err("state: neither pending nor parked".to_owned());
         }
-        let texts = [&row.lane, &row.till, &row.business_refrence, &row.reward_code, &row.branch_id, &row.date];
-        if texts.iter().any(|text| text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control)) {
-            return Err("one of its fields is too long or has control characters");
-        }
-        if row.business_refrence.is_empty() || row.reward_code.is_empty() || !is_lane_name(&row.lane) {
-            return Err("it names no business or no code, or its lane is called as no provider can be");
-        }
-        let digest = |octets: &Octets| octets.bytes().and_then(|bytes| bytes.try_into().ok());
-        let (Some(key), Some(request)) = (digest(&row.key), digest(&row.request)) else {
-            return Err("its fingerprints are not of their length");
-        };
-        let body = row.body.bytes().filter(|body| body.len() <= BODY_BYTES_MAX).ok_or("its body is too long")?;
+        row.texts_can_be()?;
+        row.numbers_can_be()?;
+        let body = row.body.bytes().filter(|body| body.len() <= BODY_BYTES_MAX).ok_or("body: too long")?;
         let answer = row.answer.as_ref().map(Said::answer).transpose()?;
-        Ok(Self { origin, tag, key, request, body, answer })
+        Ok(Self { origin, tag, key: digest(&row.key, "key")?, request: digest(&row.request, "request")?, body, answer })
+    }
+}
+
+fn digest(octets: &Octets, field: &str) -> Result<[u8; 16], String> {
+    let bytes = octets.bytes().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| format!("{field}: not of a fingerprint's length"))
+}
+
+impl Exported {
+    fn texts_can_be(&self) -> Result<(), String> {
+        let texts = [
+            ("lane", &self.lane),
+            ("till", &self.till),
+            ("business_refrence", &self.business_refrence),
+            ("reward_code", &self.reward_code),
+            ("branch_id", &self.branch_id),
+            ("date", &self.date),
+        ];
+        for (field, text) in texts {
+            if text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {
+                return Err(format!("{field}: too long, or with control characters"));
+            }
+            if text.is_empty() && matches!(field, "business_refrence" | "reward_code") {
+                return Err(format!("{field}: empty"));
+            }
+        }
+        if is_lane_name(&self.lane) { Ok(()) } else { Err("lane: a name that no provider can have".to_owned()) }
+    }
+
+    fn numbers_can_be(&self) -> Result<(), String> {
+        if !(0..=ACCEPTED_MS_MAX).contains(&self.accepted_ms) {
+            return Err("accepted_ms: no time from the year 1970 to 9999".to_owned());
+        }
+        for (field, bits) in [("kind", self.kind), ("marks", self.marks)] {
+            if bits < 0 {
+                return Err(format!("{field}: below zero"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -308,7 +340,10 @@ impl Said {
 
     fn answer(&self) -> Result<Answer, &'static str> {
         let body = self.body.bytes().filter(|body| body.len() <= Answer::BODY_BYTES_MAX);
-        let body = body.ok_or("the provider's answer in it is too long")?.into();
+        let body = body.ok_or("answer: too long")?.into();
+        if !(100..=999).contains(&self.status) {
+            return Err("answer: a status that HTTP does not have");
+        }
         Ok(Answer { status: self.status, content_type: self.content_type.clone(), body })
     }
 }

@@ -1,6 +1,6 @@
 //! The books of a new database: what is in it, what had left after its retention, and what was lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Salvage, Tally};
 use crate::redemption::State;
@@ -25,6 +25,8 @@ pub(super) const LANE_NUMBERS: [&str; 9] = [
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     pub(super) name: Option<String>,
+    /// The name's own checksum fits.
+    pub(super) is_proven: bool,
     /// [`LANE_NUMBERS`].
     pub(super) numbers: Option<Vec<i64>>,
     /// The rest of its row: what its link must not forget.
@@ -45,6 +47,7 @@ impl Salvage<'_> {
 
     /// The lifetime totals: the rows that are here, and those that had left after their retention.
     pub(super) fn keep_books(&mut self) -> Result<Tally, StoreError> {
+        self.part_namesakes();
         let rows = self.count_rows()?;
         for (lane, _, _) in &rows {
             self.lanes.entry(*lane).or_default();
@@ -54,9 +57,10 @@ impl Salvage<'_> {
             let here = |state: i64| rows.iter().find(|row| (row.0, row.1) == (*number, state)).map_or(0, |row| row.2);
             let had = lane.numbers.clone().unwrap_or_else(|| vec![0; LANE_NUMBERS.len()]);
             let gone: [i64; 3] = had.get(6..9).and_then(|gone| gone.try_into().ok()).unwrap_or_default();
-            let states = [here(0), here(1) + gone[0], here(2) + gone[1], here(3), here(4) + gone[2]];
-            let accepted: i64 = states.iter().sum();
-            total += had.first().copied().unwrap_or(0) - accepted;
+            let ever = |state, gone: i64| here(state).saturating_add(gone);
+            let states = [here(0), ever(1, gone[0]), ever(2, gone[1]), here(3), ever(4, gone[2])];
+            let accepted: i64 = states.iter().fold(0, |sum, state| sum.saturating_add(*state));
+            total = total.saturating_add(had.first().copied().unwrap_or(0).saturating_sub(accepted));
             self.seq_floor = self.seq_floor.max(had.first().copied().unwrap_or(0));
             self.write_lane(*number, lane, (accepted, states, gone))?;
         }
@@ -72,6 +76,16 @@ impl Salvage<'_> {
             mended: self.mender.mended(),
             lost: known.then(|| count(total)),
         })
+    }
+
+    /// Of lanes that have one name by a damaged number, the one of which it is proven keeps it.
+    fn part_namesakes(&mut self) {
+        let mut taken = BTreeSet::new();
+        for is_proven in [true, false] {
+            for lane in self.lanes.values_mut().filter(|lane| lane.is_proven == is_proven) {
+                lane.name = lane.name.take().filter(|name| taken.insert(name.clone()));
+            }
+        }
     }
 
     fn write_lane(
@@ -119,9 +133,11 @@ impl Salvage<'_> {
     }
 }
 
-/// Totals that can be: none negative, and the states make up what was accepted.
+/// Totals that can be: none negative, the states make up what was accepted, and no more rows left than there were.
 pub(super) fn adds_up(numbers: &[i64]) -> bool {
-    let [accepted, states @ ..] = numbers else { return false };
-    let sum: Option<i64> = states.iter().take(5).try_fold(0i64, |sum, state| sum.checked_add(*state));
-    numbers.iter().all(|number| *number >= 0) && sum == Some(*accepted)
+    let [accepted, pending, confirmed, declined, parked, voided, gone @ ..] = numbers else { return false };
+    let states = [pending, confirmed, declined, parked, voided];
+    let sum: Option<i64> = states.iter().try_fold(0i64, |sum, state| sum.checked_add(**state));
+    let had_so_many = gone.iter().zip([confirmed, declined, voided]).all(|(gone, had)| gone <= had);
+    numbers.iter().all(|number| *number >= 0) && sum == Some(*accepted) && had_so_many
 }

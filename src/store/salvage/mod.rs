@@ -273,7 +273,8 @@ impl<'a> Salvage<'a> {
         let [_, Value::Text(name), Value::Int(crc)] = row.columns.as_slice() else { return true };
         let fits = i64::from(lane_crc(row.rowid, name)) == *crc;
         if fits {
-            self.lanes.entry(row.rowid).or_default().name = Some(name.clone());
+            let lane = self.lanes.entry(row.rowid).or_default();
+            (lane.name, lane.is_proven) = (Some(name.clone()), true);
         }
         fits
     }
@@ -299,7 +300,7 @@ impl<'a> Salvage<'a> {
         let sql = "INSERT OR IGNORE INTO answer VALUES (?1, ?2, ?3, ?4, ?5)";
         let kept = self.sql.prepare_cached(sql)?.execute((
             row.rowid,
-            integer_of(status),
+            integer_of(status).filter(|status| (100..=999).contains(status)),
             text_of(content_type),
             blob_of(body),
             text_of(note),

@@ -1,0 +1,277 @@
+// The console as people meet it: an outage as it happens, an exception decided, many at once, each role, both
+// languages, light and dark, desk and phone, with and without JavaScript. browser.mjs BINARY AXE PICTURES
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Browser, freePort, start, until } from './driver.mjs';
+
+const [binary, axeFile, pictures] = process.argv.slice(2);
+const axe = readFileSync(axeFile, 'utf8');
+const folder = mkdtempSync(join(tmpdir(), 'redeemd-console-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+mkdirSync(pictures, { recursive: true });
+
+const sandbox = await start(binary, ['sandbox', '--listen', '127.0.0.1:0', '--control', '127.0.0.1:0', '--json',
+  '--seed', '1'], true);
+const provider = JSON.parse(sandbox.line);
+const control = (path, value) => fetch(`${provider.control}/sandbox/${path}`, {
+  method: 'POST', body: JSON.stringify(value), headers: { 'content-type': 'application/json' },
+}).then((answer) => assert.ok(answer.ok, path));
+
+const [tills, admin] = [await freePort(), await freePort()];
+const users = { sara: 'see', layla: 'decide', omar: 'engineer' };
+const password = 'a long enough password';
+const hash = execFileSync(binary, ['hash-password'], { input: password }).toString();
+const tables = Object.entries(users).map(([name, role]) => {
+  writeFileSync(join(folder, `${name}.password`), hash, { mode: 0o600 });
+  return `[[admin.user]]\nname = "${name}"\nrole = "${role}"\npassword_file = "${folder}/${name}.password"\n`;
+});
+writeFileSync(join(folder, 'provider.token'), 'provider-token');
+writeFileSync(join(folder, 'redeemd.toml'), `
+[gateway]
+name = "متجر العليا 042"
+state_dir = "${folder}/state"
+[intake]
+listen = "127.0.0.1:${tills}"
+reply_within = "900ms"
+[[provider]]
+name = "retm"
+redeem_url = "${provider.redeem_url}"
+token_file = "${folder}/provider.token"
+timeout = "3s"
+[offline]
+max_pending = 100
+max_outage = "4h"
+[forward]
+retry_min = "100ms"
+retry_max = "250ms"
+reconnect_spread = "0s"
+[admin]
+listen = "127.0.0.1:${admin}"
+${tables.join('')}
+`);
+mkdirSync(join(folder, 'state'));
+const gateway = await start(binary, ['run', '--config', join(folder, 'redeemd.toml')]);
+const home = `http://127.0.0.1:${admin}`;
+await until('the gateway is ready', async () => (await fetch(`${home}/readyz`)).ok)
+  .catch((error) => { throw new Error(`${error.message}\n${gateway.child.said}`); });
+
+let stamp = 0;
+async function redeem(code) {
+  stamp += 1;
+  const body = { reward_code: code, business_refrence: 'shop-7', branch_id: '042', date: '2026-11-26 18:00:00',
+    timestamp: String(stamp) };
+  const answer = await fetch(`http://127.0.0.1:${tills}/redeem`, {
+    method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' },
+  });
+  return answer.status;
+}
+
+const status = async () => (await fetch(`${home}/api/v1/status`)).json();
+const driver = await Browser.driver();
+let checked = 0;
+
+// No rule of WCAG 2.2 A or AA that axe-core knows is broken, and the browser blocked nothing.
+async function accessible(browser, where) {
+  if (!browser.script) return;
+  await browser.run(`${axe}; return true;`);
+  const found = await browser.post('/execute/async', { args: [], script: `
+    const done = arguments[arguments.length - 1];
+    axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+      .then((result) => done(result.violations.map((rule) => [rule.id, ...rule.nodes.map((node) => node.html)])));` });
+  assert.deepEqual(found, [], `${where}: accessibility`);
+  const blocked = (await browser.complaints()).filter((line) => /Content Security|Refused|Uncaught/.test(line));
+  assert.deepEqual(blocked, [], `${where}: the browser's complaints`);
+  checked += 1;
+}
+
+async function seen(browser, name) {
+  await browser.picture(join(pictures, `${name}.png`));
+  const wide = browser.script && await browser.run('return document.documentElement.scrollWidth > innerWidth + 1;');
+  assert.ok(!wide, `${name}: the page is wider than the window`);
+  await accessible(browser, name);
+}
+
+async function signIn(browser, name, secret = password) {
+  await browser.go(`${home}/sign-in`);
+  await browser.type('#name', name);
+  await browser.type('#password', secret);
+  await browser.click('main form button');
+}
+
+const looks = [];
+for (const lang of ['en', 'ar']) {
+  for (const dark of [false, true]) for (const phone of [false, true]) looks.push({ lang, dark, phone });
+}
+const named = ({ lang, dark, phone }) => `${lang}-${dark ? 'dark' : 'light'}-${phone ? 'phone' : 'desk'}`;
+
+// Every look of these pages.
+async function everywhere(name, paths) {
+  for (const look of looks) {
+    const browser = await Browser.open(driver, look);
+    if (look.lang === 'ar') await signIn(browser, 'omar');
+    for (const [part, path] of Object.entries(paths)) {
+      await browser.go(home + path);
+      await seen(browser, `${name}-${part}-${named(look)}`);
+    }
+    await browser.close();
+  }
+}
+
+const steps = {
+  async 'all is well, and a provider that refuses is told apart'() {
+    for (let n = 0; n < 12; n += 1) assert.equal(await redeem(`WELL-${n}-7F3Q`), 200);
+    const browser = await Browser.open(driver, {});
+    await browser.go(home);
+    assert.match(await browser.text('.sentence'), /^All is well: the last redemption was answered/);
+    await seen(browser, 'well-en-light-desk');
+    await browser.close();
+  },
+
+  async 'an outage as it happens: the open page follows, headroom falls'() {
+    const browser = await Browser.open(driver, {});
+    await browser.go(home);
+    await control('line', { state: 'refuse' });
+    for (let n = 0; n < 17; n += 1) assert.equal(await redeem(`AWAY-${n}-XK2M`), 200);
+    const sentence = await until('the page says so by itself', async () => {
+      const text = await browser.text('.sentence');
+      return text.includes('17 rewards were given meanwhile. You may give 83 more, until') && text;
+    });
+    assert.match(sentence, /^The line has been down for /);
+    assert.match(await browser.text('.gauge strong'), /^17 of 100$/);
+    await browser.close();
+    await everywhere('outage', { home: '/', search: '/search?state=pending&newest=1' });
+  },
+
+  async 'the line is back: what was given comes into the books and into the inbox'() {
+    const rules = [{ fault: 'refuse', message: 'Reward {code} has expired', count: 7 }];
+    await control('rules', rules);
+    const browser = await Browser.open(driver, {});
+    await browser.go(home);
+    await control('line', { state: 'up' });
+    await until('nothing is pending', async () => (await status()).counts.pending === 0);
+    await until('the page says so', async () => (await browser.text('.sentence')).startsWith('All is well'));
+    await until('the inbox is announced', async () => (await browser.text('#needs')).includes('7 cases'));
+    await browser.close();
+    await everywhere('inbox', { inbox: '/inbox' });
+  },
+
+  async 'looking is free here, acting is not; each role sees what it may do'() {
+    const browser = await Browser.open(driver, {});
+    await browser.go(`${home}/inbox`);
+    assert.ok(!(await browser.source()).includes('action="/bulk"'));
+    for (const [name, decides, engineers] of [['sara', false, false], ['layla', true, false], ['omar', true, true]]) {
+      await signIn(browser, name);
+      assert.match(await browser.text('.who .name'), new RegExp(name));
+      await browser.go(`${home}/inbox`);
+      assert.equal((await browser.source()).includes('action="/bulk"'), decides, name);
+      await browser.go(home);
+      assert.equal((await browser.source()).includes('/lanes/retm/hold"'), engineers, name);
+      await browser.click('.who button[class=quiet]:not([lang])');
+      await until('signed out', () => browser.find('.who a.button'));
+    }
+    await browser.close();
+  },
+
+  async 'a wrong password is refused, and the next ones are slowed'() {
+    const browser = await Browser.open(driver, {});
+    for (let n = 0; n < 3; n += 1) {
+      await signIn(browser, 'sara', 'not the password');
+      assert.match(await browser.text('.fault'), /wrong/);
+    }
+    await signIn(browser, 'sara', 'not the password');
+    assert.match(await browser.text('.fault'), /Too many attempts/);
+    await seen(browser, 'signin-slowed-en-light-desk');
+    await browser.close();
+    await until('the wait is over', async () => {
+      const other = await Browser.open(driver, {});
+      await signIn(other, 'layla');
+      const done = !(await other.address()).includes('sign-in');
+      await other.close();
+      return done;
+    });
+  },
+
+  async 'one exception is decided, the others together, with a count before and progress after'() {
+    const browser = await Browser.open(driver, {});
+    await signIn(browser, 'layla');
+    await browser.go(`${home}/inbox`);
+    await browser.click('.group .rows a');
+    await seen(browser, 'story-en-light-desk');
+    await browser.click('form[action$="/retry"] button');
+    await until('it is confirmed', async () => (await status()).counts.declined === 6);
+    await browser.go(`${home}/inbox`);
+    await browser.click('.group form[action="/bulk"] button');
+    assert.match(await browser.text('main form'), /6 redemptions/);
+    await seen(browser, 'bulk-en-light-desk');
+    await browser.click('main form button');
+    await until('the job is done', async () => (await browser.text('[role=status]')) === 'It is done.');
+    await seen(browser, 'job-en-light-desk');
+    await until('all are confirmed', async () => (await status()).counts.declined === 0);
+    await browser.go(`${home}/inbox`);
+    assert.match(await browser.text('main'), /inbox is empty/);
+    await browser.close();
+  },
+
+  async 'in Arabic: "she says that her reward was refused; was it given?", in three clicks'() {
+    const browser = await Browser.open(driver, { lang: 'ar' });
+    await browser.go(home);
+    await browser.click('nav li:nth-child(3) a');
+    await browser.type('#code', 'AWAY-3-XK2M');
+    await browser.click('form.line button');
+    assert.match(await browser.address(), /\/search\?code=[0-9a-f]{32}$/, 'no code in the address');
+    await seen(browser, 'found-ar-light-desk');
+    await browser.click('tbody a');
+    assert.match(await browser.text('.sentence'), /هل أُعطيت؟ نعم/);
+    assert.equal(await browser.run('return document.documentElement.dir;'), 'rtl');
+    await seen(browser, 'story-ar-light-desk');
+    await browser.click('.who button[lang=en]');
+    assert.match(await browser.text('.sentence'), /Was it given\? Yes/, 'the choice is kept');
+    await browser.close();
+  },
+
+  async 'without JavaScript the same is done'() {
+    const browser = await Browser.open(driver, { script: false });
+    await signIn(browser, 'omar');
+    await browser.go(home);
+    assert.match(await browser.text('.sentence'), /All is well/);
+    await browser.click('form[action="/lanes/retm/hold"] button');
+    await until('the lane is held', async () => (await status()).lanes[0].link === 'held');
+    await browser.go(home);
+    await browser.picture(join(pictures, 'held-noscript-en-light-desk.png'));
+    await browser.click('form[action="/lanes/retm/release"] button');
+    await until('it goes on', async () => (await status()).lanes[0].link === 'up');
+    await browser.go(`${home}/search?code_ending=7F3Q`);
+    assert.match(await browser.text('tbody'), /UTC/);
+    await browser.close();
+  },
+
+  async 'the pages work by keyboard alone: the first key leads past the menu'() {
+    const browser = await Browser.open(driver, {});
+    await browser.go(home);
+    const keys = (value) => browser.post('/actions', { actions: [{ type: 'key', id: 'keys',
+      actions: [{ type: 'keyDown', value }, { type: 'keyUp', value }] }] });
+    await keys('\uE004');
+    assert.equal(await browser.run('return document.activeElement.className;'), 'skip');
+    await keys('\uE007');
+    assert.equal(await browser.run('return document.activeElement.id;'), 'main');
+    await browser.close();
+  },
+};
+
+let [passed, failed] = [0, 0];
+for (const [name, step] of Object.entries(steps)) {
+  try {
+    await step();
+    passed += 1;
+    console.log(`ok    ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL  ${name}\n${error.stack}`);
+  }
+}
+console.log(`pages checked for accessibility: ${checked}; pictures: ${pictures}`);
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,109 @@
+//! A database that is deleted, renamed or replaced under the daemon, or is not there at a start.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Gateway, Provider, eventually};
+
+const FILES: [&str; 3] = ["redeemd.db", "redeemd.db-wal", "redeemd.db-shm"];
+
+/// A gateway whose line is cut, running, with three redemptions pending.
+fn in_an_outage(provider: &Provider) -> Gateway {
+    let gateway = Gateway::before(provider);
+    provider.cut();
+    for code in ["KEPT-1", "KEPT-2", "KEPT-3"] {
+        assert_eq!(gateway.till("").redeem(code).state(), "pending");
+    }
+    gateway
+}
+
+/// The files whose names begin so.
+fn begins_with(dir: &Path, start: &str) -> Vec<PathBuf> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    names.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(start)).collect()
+}
+
+/// Nothing is acknowledged, everybody is told, and the next start has all that was.
+fn refuses_and_goes_on_after_a_start(gateway: &mut Gateway, provider: &Provider, how: &str) {
+    let refused = gateway.till("").redeem("IN-VAIN");
+    assert!(refused.status == 503 && refused.refusal().contains("nothing was stored"), "{refused:?}");
+    let storage = gateway.status()["storage"].clone();
+    assert!(storage["ok"] == false && storage["detail"].as_str().unwrap().contains(how), "{storage}");
+    assert!(gateway.log().contains(how), "{}", gateway.log());
+    assert_eq!(begins_with(&gateway.state_dir(), "redeemd.db.rescued-").len(), 1);
+    assert!(gateway.terminate().success());
+    gateway.start();
+    let books = gateway.counts();
+    assert_eq!((books.accepted, books.pending), (3, 3));
+    assert_eq!(gateway.till("").redeem("AFTERWARDS").state(), "pending");
+    provider.restore();
+    assert_eq!(gateway.wait_until_drained().confirmed, 4);
+    assert_eq!(provider.summary("codes_taken"), 4);
+    provider.assert_one_key_each();
+}
+
+#[test]
+fn a_database_that_is_deleted_under_the_daemon_is_saved_and_nothing_is_acknowledged_in_vain() {
+    let provider = Provider::start();
+    let mut gateway = in_an_outage(&provider);
+    for file in FILES {
+        fs::remove_file(gateway.state_dir().join(file)).unwrap();
+    }
+    refuses_and_goes_on_after_a_start(&mut gateway, &provider, "it was deleted or renamed");
+}
+
+#[test]
+fn a_log_that_is_deleted_alone_is_noticed_as_well() {
+    let provider = Provider::start();
+    let mut gateway = in_an_outage(&provider);
+    fs::remove_file(gateway.state_dir().join("redeemd.db-wal")).unwrap();
+    refuses_and_goes_on_after_a_start(&mut gateway, &provider, "redeemd.db-wal: it was deleted or renamed");
+}
+
+#[test]
+fn a_database_in_whose_place_another_is_put_is_saved_and_the_other_is_set_aside() {
+    let provider = Provider::start();
+    let mut gateway = in_an_outage(&provider);
+    let (dir, copy) = (gateway.state_dir(), gateway.folder().join("another"));
+    fs::write(&copy, "another").unwrap();
+    fs::rename(&copy, dir.join("redeemd.db")).unwrap();
+    refuses_and_goes_on_after_a_start(&mut gateway, &provider, "another file stands in its place");
+    let aside = begins_with(&dir, "redeemd.db.damaged-");
+    assert!(aside.iter().any(|path| fs::read(path).unwrap() == b"another"), "{aside:?}");
+}
+
+#[test]
+fn a_database_that_is_put_back_goes_on_and_no_older_copy_of_it_is_left() {
+    let provider = Provider::start();
+    let gateway = in_an_outage(&provider);
+    let (dir, elsewhere) = (gateway.state_dir(), gateway.folder().join("elsewhere"));
+    fs::rename(dir.join("redeemd.db"), &elsewhere).unwrap();
+    assert_eq!(gateway.till("").redeem("IN-VAIN").status, 503);
+    fs::rename(&elsewhere, dir.join("redeemd.db")).unwrap();
+    eventually("redemptions are taken again", || (gateway.till("").redeem("AGAIN").status == 200).then_some(()));
+    assert!(begins_with(&dir, "redeemd.db.rescued-").is_empty());
+    provider.restore();
+    assert_eq!(gateway.wait_until_drained().confirmed, 4);
+    provider.assert_one_key_each();
+}
+
+#[test]
+fn a_start_without_the_database_that_a_daemon_had_is_an_error_that_status_shows_until_somebody_looked() {
+    let provider = Provider::start();
+    let mut gateway = in_an_outage(&provider);
+    assert!(gateway.terminate().success());
+    for file in FILES {
+        fs::remove_file(gateway.state_dir().join(file)).unwrap_or_default();
+    }
+    gateway.start();
+    assert!(gateway.log().contains("there is no database beside what a redeemd had left"), "{}", gateway.log());
+    let detail = |gateway: &Gateway| gateway.status()["storage"]["detail"].as_str().unwrap().to_owned();
+    assert!(detail(&gateway).contains("began with an empty one"), "{}", detail(&gateway));
+    gateway.restart();
+    assert!(detail(&gateway).contains("began with an empty one"), "{}", detail(&gateway));
+    let marker = begins_with(&gateway.state_dir(), "redeemd.db.damaged-");
+    assert_eq!(marker.len(), 1);
+    fs::remove_file(&marker[0]).unwrap();
+    gateway.restart();
+    assert_eq!(detail(&gateway), "");
+}

@@ -1,0 +1,254 @@
+//! Every column of every table at its extremes: nothing that is stored ends the process, and no start is in vain.
+
+use std::path::Path;
+use std::time::Duration;
+
+use redeemd::clock::Stamp;
+use redeemd::limits::LaneNow;
+use redeemd::redemption::{Answer, Id, Seq, State};
+use redeemd::store::{
+    Claim, Done, Ended, Event, FILE, Filter, Handling, Hold, Import, LaneMemory, NewRedemption, Op, Reader, Retention,
+    Store, StoreError, Surroundings, Trouble, WaitMemory,
+};
+use redeemd::verdict::ParkReason;
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use crate::rescue::exported;
+use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, offline, parked};
+
+const TABLES: [&str; 7] = ["meta", "lane", "lane_name", "redemption", "body", "answer", "event"];
+const CODES: [&str; 6] = ["PENDING", "FLYING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED"];
+
+/// A column as its table declares it.
+struct Column {
+    table: &'static str,
+    name: String,
+    kind: String,
+    may_be_null: bool,
+}
+
+/// A store with a row in each state, with events, answers, a hold and a wait; stopped in order.
+fn lived() -> World {
+    let mut world = World::new();
+    world.settled("till-1", "CONFIRMED", confirmed());
+    world.settled("till-1", "DECLINED", declined("no"));
+    world.settled("till-1", "PARKED", parked());
+    let voided = world.take("till-1", "VOIDED").id;
+    world.one(Op::Void { id: voided, note: "n".to_owned(), by: "ops".to_owned() });
+    world.take("till-1", "FLYING");
+    world.claim();
+    world.take("till-1", "PENDING");
+    world.one(Op::Remember { lane: LANE.to_owned(), memory: memory(), streak: Vec::new() });
+    let mut other = World::new();
+    other.take("till-2", "ELSEWHERE");
+    world.one(Op::Import(Import { rows: exported(&other), from: "b".to_owned(), by: "ops".to_owned() }));
+    world.store.take().unwrap().close().unwrap();
+    world
+}
+
+fn memory() -> LaneMemory {
+    LaneMemory {
+        hold: Some(Hold { cause: "operator".to_owned(), detail: "d".to_owned(), since_ms: NOW_MS }),
+        outage_ms: 1,
+        noted_ms: NOW_MS,
+        noted_trusted: true,
+        wait: Some(WaitMemory { boot_id: "b".to_owned(), until_ms: 1, left_ms: 1 }),
+        ..LaneMemory::default()
+    }
+}
+
+fn columns(raw: &Connection) -> Vec<Column> {
+    let of = |table: &'static str| {
+        let mut statement =
+            raw.prepare(&format!("SELECT name, type, \"notnull\", pk FROM pragma_table_info('{table}')"));
+        let statement = statement.as_mut().unwrap();
+        let rows = statement.query_map([], |row| {
+            let (not_null, key): (bool, bool) = (row.get(2)?, row.get(3)?);
+            Ok(Column { table, name: row.get(0)?, kind: row.get(1)?, may_be_null: !not_null && !key })
+        });
+        rows.unwrap().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    TABLES.into_iter().flat_map(of).collect()
+}
+
+fn extremes(column: &Column) -> Vec<Value> {
+    let numbers = [i64::MIN, -1, 253_402_300_800_000, i64::from(u32::MAX), i64::MAX];
+    let mut values: Vec<Value> = match column.kind.as_str() {
+        "INTEGER" => numbers.map(Value::Integer).to_vec(),
+        "TEXT" => [String::new(), "\u{0}\n\u{202e}\u{1f600}".to_owned(), "x".repeat(6_000)].map(Value::Text).to_vec(),
+        "BLOB" => [Vec::new(), vec![0xff; 7], vec![0x7b; 6_000]].map(Value::Blob).to_vec(),
+        other => panic!("{other}"),
+    };
+    if column.may_be_null {
+        values.push(Value::Null);
+    }
+    values
+}
+
+/// What may change in a redemption: no checksum covers it.
+const CHANGING: [&str; 5] = ["state", "in_flight", "marks", "attempts", "settled_ms"];
+
+/// Sets the column in every row, whatever the table's conditions say; in one row where a checksum covers it, since each
+/// row is mended bit by bit, and where it makes two rows one.
+fn set(database: &Path, column: &Column, value: &Value) {
+    let raw = Connection::open(database).unwrap();
+    raw.execute_batch("PRAGMA ignore_check_constraints = 1").unwrap();
+    let Column { table, name, .. } = column;
+    let all = format!("UPDATE {table} SET {name} = ?1");
+    let one = format!("{all} WHERE rowid = (SELECT max(rowid) - ('{table}' = 'redemption') FROM {table})");
+    let is_covered = *table == "redemption" && !CHANGING.contains(&name.as_str());
+    let everywhere = if is_covered { None } else { raw.execute(&all, [value]).ok() };
+    everywhere.unwrap_or_else(|| raw.execute(&one, [value]).unwrap());
+}
+
+fn ops(ids: &[Id], imported: &World) -> Vec<Op> {
+    let keyed = |code: &str| NewRedemption { key: Some("k".to_owned()), ..new("till-1", code) };
+    let answer = Answer { status: u16::MAX, content_type: Some("\n".to_owned()), body: "x".into() };
+    let (lane, by) = (LANE.to_owned(), "ops".to_owned());
+    let retention = Retention { settled: Duration::MAX, codes: Duration::ZERO };
+    let mut ops: Vec<Op> = vec![Op::Recount { begin: true }, Op::Prune { retention, after: Seq(0) }];
+    ops.extend(CODES.into_iter().chain(["NEW"]).flat_map(|code| [new("till-1", code), keyed(code)]).map(accept_op));
+    ops.push(Op::Import(Import { rows: exported(imported), from: String::new(), by: by.clone() }));
+    ops.push(Op::RetryHeld { lane: lane.clone(), by: by.clone() });
+    ops.push(Op::Remember { lane: lane.clone(), memory: memory(), streak: vec![Seq(2), Seq(i64::MAX)] });
+    ops.push(Op::Record(Event {
+        at_ms: i64::MAX,
+        id: None,
+        lane: lane.clone(),
+        what: "hold".to_owned(),
+        by: by.clone(),
+        detail: String::new(),
+    }));
+    let claim = |prefer| Claim {
+        lane: lane.clone(),
+        prefer,
+        after: Seq(0),
+        except: Vec::new(),
+        not_from: None,
+        rows_max: 2,
+        body_bytes_max: usize::MAX,
+    };
+    ops.extend([Op::Claim(claim(vec![Seq(6), Seq(i64::MIN)])), Op::Claim(claim(Vec::new()))]);
+    for id in ids {
+        let id = || id.clone();
+        ops.extend([
+            Op::Handled(Handling { id: id(), note: String::new(), free: true, by: by.clone() }),
+            Op::VoidByTill { id: id(), till: "till-1".to_owned(), withdrawn: false },
+            Op::Retry { id: id(), by: by.clone() },
+            Op::Void { id: id(), note: String::new(), by: by.clone() },
+        ]);
+    }
+    let strange = Ended::Parked { answer, reason: ParkReason::SaysBoth { status: u16::MAX }, text: String::new() };
+    ops.extend([Op::settle(Seq(1), u32::MAX, strange, true), Op::Recount { begin: true }]);
+    ops
+}
+
+/// Does everything; whether the store met damage.
+fn work(store: &mut Store, ids: &[Id], imported: &World) -> bool {
+    let lane = |_: &str| LaneNow::default();
+    let offline = offline();
+    let around = Surroundings::new(Stamp { unix_ms: NOW_MS, trusted: true }, &offline, &lane);
+    let mut results = store.run(&ops(ids, imported), &around);
+    let claimed = results.iter().filter_map(|result| match result {
+        Ok(Done::Claimed(rows)) => Some(rows.clone()),
+        _ => None,
+    });
+    let mut ends = Vec::new();
+    for (place, row) in claimed.flatten().collect::<Vec<_>>().into_iter().enumerate() {
+        let ended = [confirmed(), declined("used"), parked(), Ended::Clean, Ended::Uncharged, Ended::Unclear];
+        let ended = ended.into_iter().cycle().nth(place).unwrap();
+        ends.push(Op::settle(row.seq, row.attempt, ended, true));
+        ends.push(Op::Unclaim(vec![(row.seq, row.attempt)]));
+    }
+    results.extend(store.run(&ends, &around));
+    let mut damaged = results.iter().filter_map(|result| result.as_ref().err()).any(is_damage);
+    damaged |= store.memory(LANE).as_ref().err().is_some_and(is_damage);
+    damaged |= store.salvage_note().as_ref().err().is_some_and(is_damage);
+    damaged | look(&store.path(), ids)
+}
+
+fn is_damage(error: &StoreError) -> bool {
+    assert_ne!(error.trouble(), Trouble::Fatal, "{error}");
+    error.trouble() == Trouble::Damaged
+}
+
+/// Every view; whether one met damage.
+fn look(path: &Path, ids: &[Id]) -> bool {
+    let reader = match Reader::open(path) {
+        Ok(reader) => reader,
+        Err(error) => return is_damage(&error),
+    };
+    let mut failed = Vec::new();
+    for state in State::ALL.into_iter().map(Some).chain([None]) {
+        let filter = Filter { state, lane: Some(LANE.to_owned()), after: None, limit: 1000 };
+        failed.extend(reader.list(&filter).err());
+    }
+    for id in ids {
+        failed.extend(reader.by_id(id).err());
+    }
+    for seq in [i64::MIN, 1, 2, 3, i64::MAX] {
+        failed.extend(reader.events(Seq(seq)).err());
+        failed.extend(reader.export(Seq(seq), 500).err());
+    }
+    failed.extend(reader.oldest_pending_ms().err());
+    failed.iter().any(is_damage)
+}
+
+/// Every value in every column of `table`.
+fn no_value_of(table: &str) {
+    let (life, mut imported) = (lived(), World::new());
+    imported.take("till-3", "BROUGHT");
+    let database = life.path().join(FILE);
+    let columns = columns(&Connection::open(&database).unwrap());
+    let filter = Filter { limit: 100, ..Filter::default() };
+    let rows = Reader::open(&database).and_then(|reader| reader.list(&filter)).unwrap();
+    let ids: Vec<Id> = rows.into_iter().map(|row| row.id).collect();
+    let mut faults = Vec::new();
+    for column in columns.iter().filter(|column| column.table == table) {
+        for value in extremes(column) {
+            let dir = tempfile::tempdir_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "." }).unwrap();
+            for file in [FILE, "redeemd.db-wal"] {
+                std::fs::copy(life.path().join(file), dir.path().join(file)).unwrap();
+            }
+            set(&dir.path().join(FILE), column, &value);
+            println!("{table}.{} = {value:.60?}", column.name);
+            let fault = survives(dir.path(), &ids, &imported).err();
+            faults.extend(fault.map(|why| format!("{table}.{} = {value:.60?}: {why}", column.name)));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Two starts, each of which does everything; damage is met once at most and is over after its rescue.
+fn survives(dir: &Path, ids: &[Id], imported: &World) -> Result<(), String> {
+    let failed = |what: &'static str| move |error: StoreError| format!("{what}: {error}");
+    let (mut store, _) = Store::open(dir).map_err(failed("the first start"))?;
+    if work(&mut store, ids, imported) {
+        store.rescue("a test", &[]).map_err(failed("the rescue"))?;
+        if work(&mut store, ids, imported) {
+            return Err("damage after the rescue".to_owned());
+        }
+    }
+    drop(store);
+    let (mut store, _) = Store::open(dir).map_err(failed("the next start"))?;
+    if work(&mut store, ids, imported) {
+        return Err("damage at the next start".to_owned());
+    }
+    store.close().map_err(failed("the stop"))
+}
+
+#[test]
+fn no_value_in_the_mark_of_the_file_or_in_a_lane_ends_the_process_or_outlives_a_rescue() {
+    ["meta", "lane", "lane_name"].into_iter().for_each(no_value_of);
+}
+
+#[test]
+fn no_value_in_a_redemption_ends_the_process_or_outlives_a_rescue() {
+    no_value_of("redemption");
+}
+
+#[test]
+fn no_value_in_a_body_an_answer_or_an_event_ends_the_process_or_outlives_a_rescue() {
+    ["body", "answer", "event"].into_iter().for_each(no_value_of);
+}
