@@ -439,8 +439,16 @@ fn trust_ends_with_the_first_answer_weak_or_strong_of_a_row_or_a_check() {
         ("a live row is parked", |link| drop(live(link, s(9), 2, Heard::Parked)), None),
         ("a check is refused weakly", |link| drop(link.check_answered(s(9), false)), Some(("down", Cause::Refusals))),
         ("a check is answered", |link| drop(link.check_answered(s(9), true)), None),
-        ("a probe meets a 500", |link| drop(end(link, s(9), 2, Heard::RowFault { status: 500 })), Some(("down", Cause::Provider))),
-        ("a probe meets a page", |link| drop(end(link, s(9), 2, Heard::NotTheProvider)), Some(("down", Cause::NotTheProvider))),
+        (
+            "a probe meets a 500",
+            |link| drop(end(link, s(9), 2, Heard::RowFault { status: 500 })),
+            Some(("down", Cause::Provider)),
+        ),
+        (
+            "a probe meets a page",
+            |link| drop(end(link, s(9), 2, Heard::NotTheProvider)),
+            Some(("down", Cause::NotTheProvider)),
+        ),
     ];
     for (what, hears, expected) in table {
         let mut link = link();
@@ -553,10 +561,9 @@ fn a_refused_credential_is_tried_with_another_row_at_once_then_each_ten_seconds_
 
 #[test]
 fn a_suspects_faults_say_nothing_of_the_lane() {
-    let suspect = |link: &mut Link, seq, heard| {
-        link.ended(s(1), &Ended { suspect: true, ..drained(s(1), seq, heard) })
-    };
-    for heard in [Heard::Credential, Heard::Road(Road::Answer), Heard::NotTheProvider, Heard::RowFault { status: 500 }] {
+    let suspect = |link: &mut Link, seq, heard| link.ended(s(1), &Ended { suspect: true, ..drained(s(1), seq, heard) });
+    for heard in [Heard::Credential, Heard::Road(Road::Answer), Heard::NotTheProvider, Heard::RowFault { status: 500 }]
+    {
         let mut link = link();
         for seq in 0..9 {
             assert_eq!(suspect(&mut link, seq, heard), Effects::default());

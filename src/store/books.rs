@@ -11,11 +11,13 @@ use super::{Desk, Done, StoreError, keep};
 use crate::redemption::{Seq, State};
 
 /// The lanes' totals as the transaction sees them; written once a transaction.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Books {
     lanes: BTreeMap<i64, Page>,
     /// How many rows of each till are pending in each lane; `true`: changed.
     tills: BTreeMap<(i64, String), (u64, bool)>,
+    /// The first number that this process gives out.
+    pub(super) first: Seq,
     /// Some codes are kept whose rows are gone.
     pub(super) keeps_codes: bool,
     /// A recount under way.
@@ -73,7 +75,13 @@ impl Books {
         let tills = statement.query_map([], read)?.collect::<Result<_, _>>()?;
         let sql = "SELECT EXISTS (SELECT 1 FROM held_code)";
         let keeps_codes = connection.query_row(sql, [], |row| row.get(0))?;
-        Ok(Self { lanes, tills, keeps_codes, recount: None })
+        Ok(Self { lanes, tills, first: Seq(i64::MAX), keeps_codes, recount: None })
+    }
+
+    /// The books of a process that gives out numbers from this one on.
+    pub(super) fn from(mut self, first: Seq) -> Self {
+        self.first = first;
+        self
     }
 
     /// Writes the pages that changed.

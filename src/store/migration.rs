@@ -28,7 +28,10 @@ impl fmt::Display for Migrated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { from, to, took, put_off } = self;
         match put_off {
-            Some(why) => write!(f, "the database stays at version {to} until a start finds room to change it, and nothing is accepted: {why}"),
+            Some(why) => write!(
+                f,
+                "the database stays at version {to} until a start finds room to change it, and nothing is accepted: {why}"
+            ),
             None => write!(f, "the database was brought from version {from} to version {to} in {took:.1?}"),
         }
     }

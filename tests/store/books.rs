@@ -218,8 +218,10 @@ fn restart(world: &mut World, model: &mut Model, crash: bool) {
     } else {
         world.restart();
     }
-    for row in model.rows.values_mut().filter(|row| row.in_flight) {
-        (row.in_flight, row.uncertain) = (false, true);
+    for row in model.rows.values_mut().filter(|row| row.state == State::Pending) {
+        row.uncertain |= std::mem::take(&mut row.in_flight);
+        // Its 2xx may have left a moment before the end.
+        row.trusted |= !row.provider_only;
     }
 }
 

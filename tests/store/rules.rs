@@ -7,8 +7,8 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Note;
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    About, Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold, LaneMemory,
-    Limit, NewRedemption, NotGiven, Op, Retention, Settlement, VoidOutcome, WaitMemory, relayed,
+    About, Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold,
+    LaneMemory, Limit, NewRedemption, NotGiven, Op, Retention, Settlement, VoidOutcome, WaitMemory, relayed,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at};
@@ -267,7 +267,9 @@ fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
     };
     assert_eq!(settled.state, State::Declined);
     let unheard = world.take("till-1", "B");
-    let Done::Settled(settled) = world.one(Op::settle(unheard.seq, 1, weak(declined("no route")), false)) else { panic!() };
+    let Done::Settled(settled) = world.one(Op::settle(unheard.seq, 1, weak(declined("no route")), false)) else {
+        panic!()
+    };
     assert_eq!(settled.state, State::Pending, "nobody heard it");
     world.lane = LaneNow::down();
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)), "a weak word holds no code");
@@ -779,4 +781,21 @@ fn what_a_link_must_not_forget_survives_a_crash() {
     assert_eq!(world.store().memory(LANE).unwrap(), memory);
     world.one(Op::Remember { lane: LANE.to_owned(), memory: LaneMemory::default(), streak: Vec::new() });
     assert_eq!(world.store().memory(LANE).unwrap(), LaneMemory::default(), "a hold and a wait that are over");
+}
+
+#[test]
+fn what_an_earlier_process_left_without_a_word_counts_as_given_and_what_was_refused_does_not() {
+    let mut world = World::up();
+    let (open, refused) = (world.take("till-1", "A"), world.take("till-1", "B"));
+    assert!(matches!(conclude(&mut world, refused.seq, false), Concluded::Refused { .. }));
+    world.crash();
+    world.lane = LaneNow::default();
+    let Decision::StillPending(again) = world.decide(new("till-1", "A")) else { panic!() };
+    assert!(again.trusted && again.id == open.id, "its 2xx may have left a moment before");
+    assert!(matches!(world.decide(new("till-1", "B")), Decision::StillPending(again) if !again.trusted));
+    world.settle(refused.seq, 2, Ended::Clean);
+    let claimed = world.claim().into_iter().find(|row| row.seq == open.seq).unwrap();
+    assert!(claimed.trusted);
+    world.settle(claimed.seq, claimed.attempt, Ended::Clean);
+    assert!(world.show(&open.id).trusted);
 }

@@ -128,7 +128,8 @@ impl Salvage<'_> {
     /// A note, beside one that was there before.
     fn noted_besides(&self, seq: i64, note: Note) -> Result<Note, StoreError> {
         let sql = "SELECT note FROM answer WHERE seq = ?1";
-        let before: Option<Option<String>> = self.sql.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?;
+        let before: Option<Option<String>> =
+            self.sql.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?;
         let Some(before) = before.flatten() else { return Ok(note) };
         let english = |note: &Note| note.text(Language::English);
         let text = format!("{}; {}", english(&Note::from_stored(&before)), english(&note));
