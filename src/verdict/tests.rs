@@ -526,7 +526,7 @@ fn already_used_is_understood_in_other_words_in_arabic_and_in_codes() {
         }
     }
     for code in
-        ["ALREADY_USED", "reward-already-redeemed", "RewardAlreadyUsed", "alreadyBeenRedeemed", "E7_USED_BEFORE"]
+        ["ALREADY_USED", "reward-already-redeemed", "RewardAlreadyUsed", "alreadyBeenRedeemed", "E7_WAS_USED_BEFORE"]
     {
         for member in ["code", "error", "error_code", "errorCode", "reason", "type"] {
             let body = format!(r#"{{"message":"no","{member}":"{code}"}}"#);
