@@ -38,6 +38,8 @@ pub struct Config {
     pub link: link::Config,
     /// The evidence's part.
     pub terms: Terms,
+    /// Checks go where redemptions go.
+    pub checks_show_the_road: bool,
 }
 
 /// A row that is claimed.
@@ -450,7 +452,10 @@ impl Scheduler {
         let effects = match checked.heard {
             Heard::Declined { strong } => self.link.check_answered(now, strong),
             heard if heard.is_answer() => self.link.check_answered(now, true),
-            Heard::Road(phase) if phase != Road::Credential => self.link.check_failed(now, phase, checked.detail),
+            // Another host's road says nothing of this one's: a wrong `check_url` must not open the lane.
+            Heard::Road(phase) if phase != Road::Credential && self.config.checks_show_the_road => {
+                self.link.check_failed(now, phase, checked.detail)
+            }
             _ => Effects::default(),
         };
         self.apply(effects);
