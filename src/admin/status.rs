@@ -1,6 +1,6 @@
 //! How the gateway stands: the books, the storage, the lanes; alive and ready.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,7 +9,9 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::{Admin, Problem};
+use crate::log;
 use crate::queue::{LaneStatus, StorageStatus};
+use crate::refused::{self, Reason};
 use crate::store::Counts;
 
 /// `/api/v1/status`. Fields are added, never taken away.
@@ -26,6 +28,12 @@ pub(super) struct Status {
     pub(super) storage: StorageStatus,
     pub(super) lanes: Vec<LaneView>,
     pub(super) reload_faults: Vec<String>,
+    /// Keys whose values on the disk take a restart.
+    pub(super) restart_keys: Vec<&'static str>,
+    /// Requests of tills that were refused since the process started, by reason.
+    pub(super) refused: BTreeMap<&'static str, u64>,
+    /// Lines of the log that nobody took in time, since the process started.
+    pub(super) log_dropped: u64,
 }
 
 /// A lane with its own books.
@@ -54,6 +62,9 @@ impl Admin {
             storage: queue.storage(),
             lanes: lane_views(queue.lanes(), queue.counts_by_lane()),
             reload_faults: queue.reload_faults(),
+            restart_keys: queue.restart_keys(),
+            refused: Reason::ALL.into_iter().map(|reason| (reason.as_str(), refused::total(reason))).collect(),
+            log_dropped: log::dropped(),
         }
     }
 }
@@ -85,8 +96,6 @@ pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> Result<&'static s
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     pub(in crate::admin) fn lane(name: &str, link: &'static str, cause: Option<&str>) -> LaneStatus {
@@ -126,6 +135,9 @@ pub(super) mod tests {
             storage: StorageStatus { ok: true, detail: String::new() },
             lanes: lane_views(lanes, vec![("retm".to_owned(), counts)]),
             reload_faults: Vec::new(),
+            restart_keys: Vec::new(),
+            refused: BTreeMap::new(),
+            log_dropped: 4,
         }
     }
 
