@@ -65,7 +65,9 @@ fn hostile_lines(row: &Map<String, Value>) -> Vec<String> {
             let nth = lines.len();
             let mut hostile = row.clone();
             hostile.insert("id".to_owned(), json!(format!("{}-{nth:020x}", nth + 1000)));
-            hostile.insert("reward_code".to_owned(), json!(format!("HOSTILE-{nth}")));
+            let (code, body) = (format!("HOSTILE-{nth}"), row["body"].as_str().unwrap());
+            hostile.insert("body".to_owned(), json!(body.replace("SOUND", &code)));
+            hostile.insert("reward_code".to_owned(), json!(code));
             hostile.insert(field.clone(), value);
             lines.push(seal(&hostile).unwrap());
         }
@@ -142,7 +144,7 @@ fn n4_the_text_of_the_log_says_who_what_and_which() {
     let user = Command::new("id").arg("-un").output().unwrap().stdout;
     let user = String::from_utf8(user).unwrap();
     let settled = format!("{id} is confirmed (lane main, attempt 1)");
-    let held = format!("{}: an operator's hold of lane main", user.trim());
+    let held = format!("{}: hold of lane main", user.trim());
     let log = gateway.log();
     for (level, text) in [
         ("INFO", settled.as_str()),
@@ -229,6 +231,9 @@ fn n12_a_pipe_in_the_place_of_a_secret_holds_nobody_up_and_a_file_there_is_used_
     assert!(checked.err.contains("pipe"), "{checked:?}");
     fs::remove_file(&token).unwrap();
     gateway.write_token("main", "provider-token");
+    let taken =
+        eventually("the token is used", || Some(gateway.till("").redeem("WITH")).filter(|reply| reply.status == 200));
+    assert_eq!(taken.state(), "confirmed", "{taken:?}");
     gateway.wait_for_link("main", "up");
 }
 
@@ -257,6 +262,18 @@ fn n19_a_standard_checker_finds_nothing_in_the_metrics() {
     let gateway = two_tills_offline(&provider, "max_pending = 1");
     assert_eq!(gateway.till("till-2").redeem("TOO-MANY").status, 503);
     let page = gateway.operators().send("GET", "/metrics", &[("accept", "text/plain")], b"");
+    for family in [
+        "redeemd_refused_total{reason=\"limit_pending\"} 1",
+        "redeemd_log_dropped_total 0",
+        "redeemd_answer_seconds_bucket{le=\"+Inf\"} ",
+        "redeemd_database_bytes ",
+        "redeemd_database_log_bytes ",
+        "process_resident_memory_bytes ",
+        "process_start_time_seconds ",
+        "process_cpu_seconds_total ",
+    ] {
+        assert!(page.body.lines().any(|line| line.starts_with(family)), "{family} is not in {}", page.body);
+    }
     let file = gateway.folder().join("metrics");
     fs::write(&file, &page.body).unwrap();
     let Ok(input) = fs::File::open(&file) else { unreachable!() };
@@ -265,6 +282,21 @@ fn n19_a_standard_checker_finds_nothing_in_the_metrics() {
     };
     let said = [said.stdout, said.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).join("");
     assert_eq!(said.trim(), "", "{}", page.body);
+}
+
+#[test]
+fn n19_readiness_ends_where_no_redemption_could_be_taken() {
+    let provider = Provider::start();
+    let gateway = two_tills_offline(&provider, "max_pending = 2\nmax_pending_per_till = 2");
+    let ready = || gateway.operators().send("GET", "/readyz", &[], b"");
+    assert_eq!(ready().status, 200, "one more could be taken");
+    assert_eq!(gateway.till("till-2").redeem("THE-LAST").status, 200);
+    let full = ready();
+    assert!(full.status == 503 && full.body.contains("no redemption could be taken"), "{full:?}");
+    assert_eq!(gateway.operators().send("GET", "/livez", &[], b"").status, 200);
+    provider.restore();
+    gateway.wait_until_drained();
+    eventually("it is ready again", || (ready().status == 200).then_some(()));
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn holds_and_releases_are_recorded_with_when_and_by_whom() {
     gateway.says(&["hold", "main"]);
     gateway.says(&["release", "main"]);
     let log = gateway.log();
-    for what in ["an operator's hold", "an operator's release"] {
+    for what in [": hold of lane main", ": release of lane main"] {
         assert!(log.contains(what), "{what} is not in {log}");
     }
     let unknown = gateway.command(&["hold", "nobody"]);
