@@ -63,6 +63,10 @@ fn gateway(page: &mut Page, status: &Status) {
     page.single("redeemd_ready", "1 when intake listens and the store is open", u64::from(status.ready));
     page.single("redeemd_storage_ok", "1 when redemptions can be stored", u64::from(status.storage.ok));
     page.single("redeemd_clock_trusted", "1 when the wall clock is synchronised", u64::from(status.clock_trusted));
+    page.family("redeemd_log_dropped", "counter", "Lines of the log that nobody took in time");
+    page.sample("redeemd_log_dropped_total", &[], status.log_dropped);
+    let help = "Settings that were read and that take a restart";
+    page.single("redeemd_settings_waiting_for_restart", help, status.restart_keys.len());
     page.single("redeemd_reload_faults", "Faults of the last reload, 0 when it was taken", status.reload_faults.len());
 }
 
@@ -275,6 +279,7 @@ mod tests {
             "redeemd_uptime_seconds 61",
             "redeemd_storage_ok 1",
             "redeemd_clock_trusted 0",
+            "redeemd_log_dropped_total 4",
             "redeemd_oldest_pending_age_seconds 12",
             "redeemd_redemptions{lane=\"retm\",state=\"confirmed\"} 5",
             "redeemd_accepted_total{lane=\"retm\"} 10",

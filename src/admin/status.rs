@@ -1,6 +1,6 @@
 //! How the gateway stands: the books, the storage, the lanes; alive and ready.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,7 +10,9 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Admin, Problem};
+use crate::log;
 use crate::queue::{LaneStatus, StorageStatus};
+use crate::refused::{self, Reason};
 use crate::settings::Offline;
 use crate::store::Counts;
 use crate::trust::Trust;
@@ -29,6 +31,12 @@ pub(super) struct Status {
     pub(super) storage: StorageStatus,
     pub(super) lanes: Vec<LaneView>,
     pub(super) reload_faults: Vec<String>,
+    /// Keys whose values on the disk take a restart.
+    pub(super) restart_keys: Vec<&'static str>,
+    /// Requests of tills that were refused since the process started, by reason.
+    pub(super) refused: BTreeMap<&'static str, u64>,
+    /// Lines of the log that nobody took in time, since the process started.
+    pub(super) log_dropped: u64,
 }
 
 /// A lane with its own books.
@@ -57,6 +65,9 @@ impl Admin {
             storage: queue.storage(),
             lanes: lane_views(queue.lanes(), queue.counts_by_lane()),
             reload_faults: queue.reload_faults(),
+            restart_keys: queue.restart_keys(),
+            refused: Reason::ALL.into_iter().map(|reason| (reason.as_str(), refused::total(reason))).collect(),
+            log_dropped: log::dropped(),
         }
     }
 }
@@ -109,8 +120,6 @@ impl Admin {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     pub(in crate::admin) fn lane(name: &str, link: &'static str, cause: Option<&str>) -> LaneStatus {
@@ -150,6 +159,9 @@ pub(super) mod tests {
             storage: StorageStatus { ok: true, detail: String::new() },
             lanes: lane_views(lanes, vec![("retm".to_owned(), counts)]),
             reload_faults: Vec::new(),
+            restart_keys: Vec::new(),
+            refused: BTreeMap::new(),
+            log_dropped: 4,
         }
     }
 

@@ -221,6 +221,7 @@ fn unauthorized() -> Response {
 }
 
 fn crowded() -> Response {
+    refused::count(Reason::Busy);
     reply::busy("too many requests of this till are under way; try again", CROWDED_RETRY_AFTER_S)
 }
 

@@ -76,6 +76,7 @@ impl Queue {
             counts: Mutex::new(store.counts()),
             storage: Mutex::new(StorageStatus { ok: true, detail: salvage_note.clone().unwrap_or_default() }),
             reload_faults: Mutex::default(),
+            restart_keys: Mutex::default(),
             seats: Seats::default(),
             flights: Flights::default(),
             undelivered: Undelivered::default(),

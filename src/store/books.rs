@@ -108,9 +108,16 @@ impl Books {
     fn write_tills(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let sql = "INSERT INTO till VALUES (?1, ?2, ?3) ON CONFLICT (lane, till) DO UPDATE SET pending = ?3";
         for ((lane, till), (pending, changed)) in self.tills.iter_mut().filter(|(_, (_, changed))| *changed) {
-            connection.prepare_cached(sql)?.execute((lane, till, *pending))?;
+            if *pending == 0 {
+                let sql = "DELETE FROM till WHERE lane = ?1 AND till = ?2";
+                connection.prepare_cached(sql)?.execute((lane, till))?;
+            } else {
+                connection.prepare_cached(sql)?.execute((lane, till, *pending))?;
+            }
             *changed = false;
         }
+        // Whoever once had a name is not carried along for ever: an import may bring a hundred thousand.
+        self.tills.retain(|_, (pending, _)| *pending > 0);
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Note;
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    About, Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold,
-    LaneMemory, Limit, NewRedemption, NotGiven, Op, Retention, Settlement, VoidOutcome, WaitMemory, relayed,
+    About, Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold, LaneMemory,
+    Limit, NewRedemption, NotGiven, Op, Pruned, Retention, Settlement, Surroundings, VoidOutcome, WaitMemory, relayed,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at};
@@ -695,6 +695,53 @@ fn pruning_goes_on_where_it_stopped_ends_at_what_is_younger_and_spares_the_very_
     assert_eq!(prune(&mut world, day, 1), (0, None), "as young as that, and so is what follows");
     assert_eq!(prune(&mut world, day - Duration::from_secs(60), 0), (499, Some(Seq(500))));
     assert_eq!(prune(&mut world, day - Duration::from_secs(60), 500), (99, None), "all but the newest");
+}
+
+#[test]
+fn a_synchronised_clock_that_jumps_a_month_ahead_for_an_hour_lets_no_code_go() {
+    let mut world = World::new();
+    world.settled("till-1", "A", confirmed());
+    let (offline, lane) = (world.offline.clone(), |_: &str| LaneNow::down());
+    let retention = Retention { settled: Duration::from_secs(30 * 86_400), codes: Duration::from_secs(365 * 86_400) };
+    let month_ms = 31 * 86_400_000;
+    let mut since_boot = Duration::from_millis(u64::try_from(NOW_MS).unwrap());
+    for unix_ms in [NOW_MS + month_ms, NOW_MS + month_ms + 3_600_000] {
+        let stamp = redeemd::clock::Stamp { unix_ms, trusted: true };
+        let around = Surroundings { since_boot, ..Surroundings::new(stamp, &offline, &lane) };
+        let done = world.store().run(&[Op::Prune { retention, after: Seq(0) }], &around);
+        assert!(matches!(&done[..], [Ok(Done::Pruned(Pruned { rows: 0, .. }))]), "{done:?}");
+        since_boot += Duration::from_secs(3600);
+    }
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(_)));
+    // The same month, lived through.
+    let stamp = redeemd::clock::Stamp { unix_ms: NOW_MS + month_ms + 86_400_000, trusted: true };
+    since_boot += Duration::from_secs(32 * 86_400);
+    world.take("till-3", "NEWER");
+    let around = Surroundings { since_boot, ..Surroundings::new(stamp, &offline, &lane) };
+    let done = world.store().run(&[Op::Prune { retention, after: Seq(0) }], &around);
+    assert!(matches!(&done[..], [Ok(Done::Pruned(Pruned { rows: 1, .. }))]), "{done:?}");
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Gone(_)), "its code outlives its row");
+}
+
+#[test]
+fn a_till_without_pending_rows_is_not_carried_along() {
+    let mut world = World::new();
+    for n in 0..20 {
+        let taken = world.take(&format!("till-{n}"), &format!("CODE-{n}"));
+        if n > 0 {
+            world.one(Op::Void { id: taken.id, note: "n".to_owned(), by: "ops".to_owned() });
+        }
+    }
+    world.store.take().unwrap().close().unwrap();
+    let raw = rusqlite::Connection::open(world.path().join(redeemd::store::FILE)).unwrap();
+    let tills: Vec<String> = raw
+        .prepare("SELECT till FROM till")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(tills, ["till-0"]);
 }
 
 #[test]
