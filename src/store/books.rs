@@ -8,6 +8,7 @@ use super::recount::Recount;
 use super::row::Stored;
 use super::types::Counts;
 use super::{Desk, Done, StoreError, keep};
+use crate::message::Storage;
 use crate::redemption::{Seq, State};
 
 /// The lanes' totals as the transaction sees them; written once a transaction.
@@ -207,19 +208,20 @@ impl Books {
         }
     }
 
-    /// Where the books say something else than a recount that came to its end, in plain words.
-    pub(super) fn differences(&self, counted: &Recount) -> Vec<String> {
+    /// Where the books say something else than a recount that came to its end.
+    pub(super) fn differences(&self, counted: &Recount) -> Vec<Storage> {
         let mut found = Vec::new();
         for (lane, page) in &self.lanes {
             let mut counts = page.counts;
             for state in State::ALL {
                 let (said, rows) = (*of(&mut counts, state), counted.counted(*lane, state) + page.gone.of(state));
                 if said != rows {
-                    found.push(format!("lane {}: the books say {said} {state}, the rows {rows}", page.name));
+                    let (lane, state) = (page.name.clone(), state.to_string());
+                    found.push(Storage::Difference { lane, state, books: said, rows });
                 }
             }
             if !counts.balance() {
-                found.push(format!("lane {}: the books do not balance", page.name));
+                found.push(Storage::Unbalanced { lane: page.name.clone() });
             }
         }
         found

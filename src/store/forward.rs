@@ -9,7 +9,7 @@ use super::types::Event;
 use super::{Desk, Done, Settlement, StoreError};
 pub use crate::decide::Ended;
 use crate::decide::{self, Attempt, Settle, Why, kind, mark};
-use crate::message::Note;
+use crate::message::{self, Note};
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use crate::verdict::ParkReason;
 
@@ -319,7 +319,7 @@ impl Desk<'_> {
             lane: self.books.name(row.lane).to_owned(),
             what: "late_answer".to_owned(),
             by: "redeemd".to_owned(),
-            detail: format!("attempt {attempt} ended late: {said}"),
+            detail: message::Event::LateAnswer { attempt: attempt.into(), verdict: said.to_owned() }.to_stored(),
         };
         self.record(&event, Some(row.seq))?;
         Ok(Settled { applied: false, state: row.state, row: None })

@@ -35,6 +35,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::clock::Stamp;
 use crate::decide::{CodeRules, WaitEnd};
 use crate::limits::LaneNow;
+use crate::message::Storage;
 use crate::redemption::{Request, Seq};
 use crate::settings::Offline;
 
@@ -460,9 +461,9 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn salvage_note(&self) -> Result<Option<String>, StoreError> {
+    pub fn salvage_note(&self) -> Result<Option<Storage>, StoreError> {
         let text: String = self.connection.query_row("SELECT salvage FROM meta", [], |row| row.get(0))?;
-        Ok(damage::note(&self.dir, &text).map(str::to_owned))
+        Ok(damage::note(&self.dir, &text).map(Storage::from_stored))
     }
 
     /// An ordered stop: the next start need not look for damage.

@@ -444,7 +444,9 @@ fn the_note_stays_until_the_operator_removes_what_was_set_aside() {
     let (mut world, _) = filled(3);
     let salvage = damaged(&mut world, |world| write(world, FILE, b""));
     let note = world.store().salvage_note().unwrap().unwrap();
-    assert!(note.contains(salvage.set_aside.to_str().unwrap()) && note.contains("3 redemptions were kept"), "{note}");
+    assert_eq!(note, salvage.told());
+    let text = note.text(Language::English);
+    assert!(text.contains(salvage.set_aside.to_str().unwrap()) && text.contains("3 redemptions were kept"), "{text}");
     world.restart();
     assert_eq!(world.store().salvage_note().unwrap().as_ref(), Some(&note));
     for path in set_aside(&world) {

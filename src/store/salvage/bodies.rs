@@ -36,12 +36,16 @@ impl Stood {
         }
     }
 
-    fn note(self) -> Note {
-        match self {
+    /// Beside what was noted before, if anything was.
+    fn note(self, earlier: Option<&str>) -> String {
+        let note = match self {
             Self::Pending(_) => Note::RestoredWaiting,
             Self::Settled(_) => Note::RestoredSettled,
             Self::Unknown => Note::Restored,
-        }
+        };
+        let Some(earlier) = earlier else { return note.to_stored() };
+        let [earlier, note] = [Note::from_stored(earlier), note].map(|note| note.text(Language::English));
+        Note::Text { text: format!("{earlier}; {note}") }.to_stored()
     }
 }
 
@@ -122,18 +126,9 @@ impl Salvage<'_> {
         row.insert_row(self.sql)?;
         self.seq_floor = self.seq_floor.max(seq);
         self.parked += u64::from(row.state == State::Parked);
-        self.note(Seq(seq), &self.noted_besides(seq, stood.note())?.to_stored())
-    }
-
-    /// A note, beside one that was there before.
-    fn noted_besides(&self, seq: i64, note: Note) -> Result<Note, StoreError> {
-        let sql = "SELECT note FROM answer WHERE seq = ?1";
-        let before: Option<Option<String>> =
-            self.sql.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?;
-        let Some(before) = before.flatten() else { return Ok(note) };
-        let english = |note: &Note| note.text(Language::English);
-        let text = format!("{}; {}", english(&Note::from_stored(&before)), english(&note));
-        Ok(Note::Text { text })
+        let mut noted = self.sql.prepare_cached("SELECT note FROM answer WHERE seq = ?1")?;
+        let earlier: Option<Option<String>> = noted.query_row([seq], |row| row.get(0)).optional()?;
+        self.note(Seq(seq), &stood.note(earlier.flatten().as_deref()))
     }
 
     /// The lane that its index names, else the one of another redemption of this business, else any.
