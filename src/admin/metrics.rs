@@ -168,7 +168,9 @@ fn machine(page: &mut Page, process: &Process) {
         ("process_max_fds", "How many file descriptors may be open", process.open_files_max),
     ];
     for (name, help, value) in gauges {
-        value.into_iter().for_each(|value| page.single(name, help, value));
+        if let Some(value) = value {
+            page.single(name, help, value);
+        }
     }
     if let Some(started) = process.started_s {
         page.single("process_start_time_seconds", "When the process started, Unix seconds", format!("{started:.2}"));

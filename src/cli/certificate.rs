@@ -47,14 +47,14 @@ fn fingerprint(der: &[u8]) -> String {
 }
 
 fn write(path: &Path, mode: u32, text: &str) -> Result<(), CliError> {
-    let made = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let fill = |mut file: std::fs::File| {
         file.write_all(text.as_bytes())?;
         // The process' umask leaves it to its owner alone; a certificate is for everybody.
         file.set_permissions(Permissions::from_mode(mode))?;
         file.sync_all()
     };
-    made.and_then(fill).map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
+    opened.and_then(fill).map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
 }
 
 #[cfg(test)]

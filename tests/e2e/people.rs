@@ -19,8 +19,8 @@ fn peopled(provider: &Provider) -> Gateway {
         let (token, password) = (folder.join(format!("{role}.token")), folder.join(format!("{role}.password")));
         std::fs::write(&token, format!("{role}-token-of-the-monitor")).unwrap();
         std::fs::write(&password, hash()).unwrap();
-        sections += &format!(
-            "[[admin.token]]\nname = \"{role}-agent\"\nrole = \"{role}\"\ntoken_file = \"{}\"\n[[admin.user]]\nname = \
+        sections = format!(
+            "{sections}[[admin.token]]\nname = \"{role}-agent\"\nrole = \"{role}\"\ntoken_file = \"{}\"\n[[admin.user]]\nname = \
              \"{role}-person\"\nrole = \"{role}\"\npassword_file = \"{}\"\n",
             token.display(),
             password.display()

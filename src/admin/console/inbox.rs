@@ -10,13 +10,13 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
 use super::words::Words;
-use super::{Frame, Moment, rendered, shown};
+use super::{Frame, Moment, mark_of, rendered, shown};
 use crate::admin::Admin;
 use crate::admin::redemptions::said_of;
 use crate::admin::rights::Asker;
 use crate::message::{Noun, count, grouped};
 use crate::queue::QueueError;
-use crate::redemption::{Fingerprint, Redemption, State as RowState};
+use crate::redemption::{Redemption, State as RowState};
 
 /// How many rows of a group are shown with it.
 const SHOWN_OF_A_GROUP: usize = 5;
@@ -130,8 +130,7 @@ pub(super) fn held_for_declines(admin: &Admin) -> Vec<String> {
 pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(Kind, String)> {
     let kind = Kind::of(row, held)?;
     let alike = said_of(row).map(|text| alike(&text)).unwrap_or_default();
-    let [a, b, c, d, e, f, ..] = Fingerprint::of(&["group", kind.as_str(), &row.lane, &alike]).0;
-    Some((kind, format!("{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}")))
+    Some((kind, mark_of(&["group", kind.as_str(), &row.lane, &alike])))
 }
 
 /// A provider's words without the figures in them: numbers of requests and codes differ in what is one fault.

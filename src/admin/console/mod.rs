@@ -23,11 +23,13 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
+use super::filter::written;
 use super::rights::Asker;
 use super::{Admin, cookie};
 use crate::clock::rfc3339;
 use crate::message::Language;
 use crate::queue::QueueError;
+use crate::redemption::Fingerprint;
 use crate::settings::Role;
 pub(super) use search::find;
 use words::{Words, words};
@@ -223,6 +225,11 @@ fn own_path(to: &str) -> &str {
     let is_own =
         to.starts_with('/') && !to.starts_with("//") && to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_own { to } else { "/" }
+}
+
+/// A short name for what these texts are together.
+fn mark_of(parts: &[&str]) -> String {
+    written(Fingerprint::of(parts)).chars().take(12).collect()
 }
 
 /// Renders a page.

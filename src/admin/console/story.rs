@@ -38,6 +38,7 @@ struct Tried {
 
 #[derive(Template)]
 #[template(path = "story.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that the page shows or not")]
 struct Page {
     f: Frame,
     id: String,
