@@ -715,7 +715,8 @@ proptest! {
                     let seq = Seq(i64::from(seq));
                     if probing == Some(seq) { probing = None; }
                     let heard = heard(kind);
-                    link.ended(now, &Ended { seq, heard, first_fault, suspect, live: suspect, ..drained(now, 0, heard) });
+                    let ended = Ended { seq, heard, first_fault, suspect, live: suspect, ..drained(now, 0, heard) };
+                    link.ended(now, &ended);
                 }
                 Step::Nudge(kind) => match NUDGES.get(usize::from(kind)) {
                     Some(nudge) => { link.nudged(now, *nudge); }
