@@ -1,7 +1,6 @@
 //! How one redemption is decided and what its till is told.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::Response;

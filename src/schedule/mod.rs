@@ -687,7 +687,7 @@ impl Scheduler {
 
     /// What the end says of the row itself: whether it is suspect, and how long it waits alone.
     fn weigh(&mut self, now: Duration, landed: &Landed<'_>, flight: &Flight) -> bool {
-        let Landed { seq, heard, denied, .. } = *landed;
+        let (Landed { seq, heard, denied, .. }, sent) = (*landed, flight.sent);
         if heard.is_answer() {
             self.answered.insert(seq);
             for blamed in self.suspects.answered(seq, Span { sent, ended: now }) {
@@ -695,7 +695,7 @@ impl Scheduler {
             }
             return false;
         }
-        let with_others = heard == Heard::Reset && self.link.broke_since(flight.sent);
+        let with_others = heard == Heard::Reset && self.link.broke_since(sent);
         let suspect = match heard {
             Heard::Credential => denied && self.suspects.denied(seq),
             Heard::Road(Road::Write | Road::Answer) => self.suspects.silent(seq, Span { sent, ended: now }),
