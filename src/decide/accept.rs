@@ -130,13 +130,13 @@ pub enum NotOnTrust {
 
 /// What stands in the way of an acceptance on trust, whenever it is made.
 #[must_use]
-pub fn not_on_trust(request: &Request, offline: &Offline, lane: &LaneNow) -> Option<NotOnTrust> {
+pub(super) fn not_on_trust(request: &Request, offline: &Offline, lane: &LaneNow) -> Option<NotOnTrust> {
     not_on_trust_dated(&request.date, offline, lane)
 }
 
 /// As [`not_on_trust`], of a row's date.
 #[must_use]
-pub fn not_on_trust_dated(date: &str, offline: &Offline, lane: &LaneNow) -> Option<NotOnTrust> {
+pub(super) fn not_on_trust_dated(date: &str, offline: &Offline, lane: &LaneNow) -> Option<NotOnTrust> {
     if offline.accept && offline.date_format == DateFormat::Contract && !contract::date_is_possible(date) {
         return Some(NotOnTrust::BadDate);
     }
