@@ -29,6 +29,7 @@ mod till;
 mod torture;
 mod trust;
 mod upgrade;
+mod verdicts;
 #[path = "../volatile/mod.rs"]
 mod volatile;
 mod watchdog;
