@@ -554,6 +554,25 @@ mod m14 {
     }
 
     #[test]
+    fn who_asks_again_before_the_first_is_answered_is_told_to_ask_once_more_and_then_hears_it() {
+        let provider = Provider::with(&["--delay", "500ms"]);
+        let gateway = store(&provider, "");
+        let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
+        for (n, code) in (0..).zip(["EARLY-1", "early 2", "\u{663}EARLY"]) {
+            asks_and_leaves(&till, &Order::new(code));
+            gateway.wait_for_counts("it is on its way", |books| books.accepted == n + 1);
+            let early = till.order(&later(code, 1));
+            assert_eq!((early.status, early.header("retry-after")), (503, Some("2")), "{code}: {early:?}");
+            assert_eq!(other.order(&later(code, 2)).status, 400, "{code}: another till's is another request");
+            assert_eq!(till.order(&later(code, 3).with("branch_id", "8")).status, 400, "{code}: another branch's too");
+            is_undelivered(&gateway, n + 1);
+            let reply = till.order(&later(code, 4));
+            assert_eq!((reply.status, reply.state()), (200, "confirmed"), "{code}: {reply:?}");
+            assert_eq!(provider.requests_for(code).len(), 1, "{code}");
+        }
+    }
+
+    #[test]
     fn another_till_another_branch_and_a_till_that_read_its_answer_get_none_of_it() {
         let provider = Provider::with(&["--delay", "150ms"]);
         let gateway = store(&provider, "");
