@@ -9,6 +9,7 @@ use super::ask::{Daemon, encoded};
 use super::exit::CliError;
 use super::list::{RowView, marks};
 use super::table::paragraph;
+use crate::clock::rfc3339;
 use crate::redemption::Id;
 
 /// Where the text beside a label begins.
@@ -58,8 +59,25 @@ fn render(value: &Value) -> Result<String, CliError> {
     for (label, value) in fields {
         text.extend(value.map(|value| paragraph(label, &value, INDENT)));
     }
+    text.push_str(&attempts(value));
     text.push_str(&events(value));
     Ok(text)
+}
+
+/// The last attempts, a line each: when it ended, what came of it, the provider's status, how long it took.
+fn attempts(value: &Value) -> String {
+    let attempts = value.get("last_attempts").and_then(Value::as_array);
+    let mut text = String::new();
+    for (at, attempt) in attempts.into_iter().flatten().enumerate() {
+        let number = |key| attempt.get(key).and_then(Value::as_u64);
+        let ended = attempt.get("at_ms").and_then(Value::as_i64).map(rfc3339).unwrap_or_default();
+        let outcome = attempt.get("outcome").and_then(Value::as_str).unwrap_or_default();
+        let status = number("status").map(|status| format!(", status {status}")).unwrap_or_default();
+        let (nth, took) = (number("number").unwrap_or(0), number("took_ms").unwrap_or(0));
+        let line = format!("{ended} attempt {nth}: {outcome}{status}, {took} ms");
+        text.push_str(&paragraph(if at == 0 { "tried" } else { "" }, &line, INDENT));
+    }
+    text
 }
 
 fn events(value: &Value) -> String {
@@ -90,6 +108,10 @@ mod tests {
             {"at": "2026-11-01T10:00:00Z", "what": "retry", "by": "ops", "detail": ""},
             {"at": "2026-11-01T11:00:00Z", "what": "late_answer", "by": "redeemd", "detail": "200"},
         ]);
+        value["last_attempts"] = json!([
+            {"number": 1, "at_ms": 1_793_523_600_000_i64, "elapsed_s": 7, "outcome": "write", "took_ms": 10_000},
+            {"number": 2, "at_ms": 1_793_523_601_000_i64, "elapsed_s": 8, "outcome": "declined", "status": 400, "took_ms": 80},
+        ]);
         let expected = "\
 id              41-abc
 state           declined
@@ -105,6 +127,8 @@ settled         2026-11-01T09:00:00Z
 attempts        2
 answer          400
 provider said   Reward …7F3Q has been used\\u{1b}[2J
+tried           2026-11-01T09:00:00Z attempt 1: write, 10000 ms
+                2026-11-01T09:00:01Z attempt 2: declined, status 400, 80 ms
 events          2026-11-01T10:00:00Z retry by ops
                 2026-11-01T11:00:00Z late_answer by redeemd: 200
 ";

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::forwarder::MakeRoad;
+use crate::message::Language;
 use crate::network;
 use crate::notify::{Notify, SocketsError};
 use crate::prepare::Prepared;
@@ -99,6 +100,8 @@ impl From<QueueError> for DaemonError {
 pub struct Daemon {
     options: LoadOptions,
     settings: Settings,
+    /// Those of the start, of which some stay in force until the next one.
+    begun_with: Settings,
     signals: Signals,
     core: Core<Upstream>,
     notify: Arc<Notify>,
@@ -158,7 +161,8 @@ impl Daemon {
         listeners.serve(core.intake(), core.admin());
         core.listening();
         let settings = prepared.loaded.settings;
-        let daemon = Self { options, settings, signals, core, notify, listeners, helpers, stop_helpers };
+        let begun_with = settings.clone();
+        let daemon = Self { options, settings, begun_with, signals, core, notify, listeners, helpers, stop_helpers };
         daemon.warn_of_orphans();
         daemon.tell_status();
         daemon.notify.ready();
@@ -199,7 +203,8 @@ impl Daemon {
             Some(cause) => format!("{} {} ({cause})", lane.name, lane.link),
         });
         let storage = self.core.queue.storage();
-        let storage = if storage.ok { String::new() } else { format!("; STORAGE: {}", storage.detail) };
+        let storage =
+            if storage.ok { String::new() } else { format!("; STORAGE: {}", storage.detail(Language::English)) };
         let lanes = lanes.collect::<Vec<_>>().join(", ");
         self.notify.status(&format!(
             "{lanes}; {} pending, {} confirmed, {} declined, {} parked{storage}",

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use live::{LIVE_SLOTS, LIVE_SLOTS_OF_A_TILL};
 
-use crate::link::{self, Cause, Dice, Effects, Ended, Flying, Heard, Link, Nudge, Outages, Suspects, Waits};
+use crate::link::{self, Cause, Dice, Effects, Ended, Flying, Heard, Link, Nudge, Outages, Span, Suspects, Waits};
 use crate::redemption::Seq;
 use crate::trust::{End, Evidence, Progress, Terms, Trust};
 use crate::verdict::Phase as Road;
@@ -690,7 +690,7 @@ impl Scheduler {
         let Landed { seq, heard, denied, .. } = *landed;
         if heard.is_answer() {
             self.answered.insert(seq);
-            for blamed in self.suspects.answered(seq) {
+            for blamed in self.suspects.answered(seq, Span { sent, ended: now }) {
                 self.fails_alone(now, blamed);
             }
             return false;
@@ -698,6 +698,7 @@ impl Scheduler {
         let with_others = heard == Heard::Reset && self.link.broke_since(sent);
         let suspect = match heard {
             Heard::Credential => denied && self.suspects.denied(seq),
+            Heard::Road(Road::Write | Road::Answer) => self.suspects.silent(seq, Span { sent, ended: now }),
             Heard::NotTheProvider | Heard::Reset | Heard::Road(_) => !with_others && self.suspects.faulted(seq),
             _ => false,
         };
