@@ -81,6 +81,7 @@ impl Desk<'_> {
             Accept::KeyReused => Decision::KeyReused,
             Accept::Owed(row) => self.pay(&row, &new.till)?,
             Accept::Used(row) => Decision::Used(used_by(&row)),
+            Accept::BeingAsked => Decision::BeingAsked,
             Accept::Refused(row) => Decision::RefusedBefore(Box::new(self.shown_of(&row)?)),
             Accept::Gone(kept) => Decision::Gone(kept),
             Accept::Limited(limit) => Decision::Limited(limit),
