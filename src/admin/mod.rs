@@ -9,6 +9,7 @@ mod guard;
 mod metrics;
 mod password;
 mod problem;
+mod process;
 mod redemptions;
 mod rescue;
 mod rights;

@@ -7,12 +7,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::{Admin, Problem};
+use crate::limits::{self, LaneNow};
 use crate::log;
 use crate::queue::{LaneStatus, StorageStatus};
 use crate::refused::{self, Reason};
+use crate::settings::Offline;
 use crate::store::Counts;
+use crate::trust::Trust;
 
 /// `/api/v1/status`. Fields are added, never taken away.
 #[derive(Debug, Serialize)]
@@ -85,12 +89,32 @@ pub(super) async fn livez() -> &'static str {
     "live\n"
 }
 
-/// `GET /readyz`: intake listens and the store is open, whatever links and disk say.
+/// `GET /readyz`: intake listens, and some till's redemption could be taken.
 pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> Result<&'static str, Problem> {
-    if *admin.info.ready.borrow() {
-        Ok("ready\n")
+    let why = if !*admin.info.ready.borrow() {
+        "the gateway is starting or stopping"
+    } else if !admin.queue.storage().ok {
+        "no redemption could be taken now: the store takes nothing"
+    } else if !admin.takes_some() {
+        "no redemption could be taken now: no provider can be asked, and none may be given on trust"
     } else {
-        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is starting or stopping"))
+        return Ok("ready\n");
+    };
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))
+}
+
+impl Admin {
+    /// Whether some lane can be asked, or gives on trust within its limits.
+    fn takes_some(&self) -> bool {
+        let rules = self.access.rules();
+        let (lanes, now) = (self.queue.configured(), Instant::now());
+        let counts = self.queue.counts_by_lane();
+        lanes.iter().any(|lane| {
+            let its = lane.now(now);
+            let pending = counts.iter().find(|(name, _)| name == lane.name()).map_or(0, |(_, counts)| counts.pending);
+            let is_within = |offline: &Offline| limits::admit(offline, &LaneNow { pending, ..its }).is_ok();
+            its.ask || (matches!(its.trust, Trust::AtOnce { .. }) && rules.offline.as_ref().is_none_or(is_within))
+        })
     }
 }
 
@@ -111,7 +135,7 @@ pub(super) mod tests {
             in_flight: 0,
             tried: true,
             drain: "running",
-            trust: "unanswered",
+            trust: if cause == Some("connect") { "at_once" } else { "unanswered" },
             suspects: Vec::new(),
             answers: None,
             waiting_s: None,

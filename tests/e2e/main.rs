@@ -18,6 +18,7 @@ mod log;
 mod netns;
 mod operator;
 mod oracle;
+mod people;
 mod powercut;
 mod rehearse;
 mod rescue;
