@@ -16,7 +16,7 @@ use super::filter::{LIMIT_MAX, Wanted, is_plain, parse};
 use super::{Admin, Problem};
 use crate::clock::rfc3339;
 use crate::decide::Attempt;
-use crate::message::Language;
+use crate::message::{self, Language};
 use crate::queue::Story;
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use crate::store::{Event, Filter, FoundRows, Search};
@@ -209,12 +209,13 @@ struct EventView<'a> {
     at: String,
     what: &'a str,
     by: &'a str,
-    detail: &'a str,
+    detail: String,
 }
 
 impl<'a> From<&'a Event> for EventView<'a> {
     fn from(event: &'a Event) -> Self {
-        Self { at: rfc3339(event.at_ms), what: &event.what, by: &event.by, detail: &event.detail }
+        let detail = message::Event::from_stored(&event.detail).text(Language::English);
+        Self { at: rfc3339(event.at_ms), what: &event.what, by: &event.by, detail }
     }
 }
 

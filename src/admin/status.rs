@@ -163,7 +163,7 @@ pub(super) mod tests {
             balanced: counts.balance(),
             oldest_pending_age_s: Some(12),
             clock_trusted: false,
-            storage: StorageStatus { ok: true, detail: String::new() },
+            storage: StorageStatus::default(),
             lanes: lane_views(lanes, vec![("retm".to_owned(), counts)]),
             reload_faults: Vec::new(),
             restart_keys: Vec::new(),

@@ -2,19 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
-
-use super::date::date_is_possible;
-use crate::clock::rfc3339;
-use crate::message::{Language, Refusal};
-use crate::redemption::RewardCode;
-
-/// What the contract's own refusal of a used code says; tills look for it.
-pub const MESSAGE_HAS_BEEN_USED: &str = "has been used";
 
 /// The contract's plain success.
 #[must_use]
@@ -34,32 +25,6 @@ pub fn refusal(message: &str, errors: &[String]) -> Bytes {
     // Strings and empty arrays always serialise; the fallback keeps even that out of the way of a panic.
     let text = serde_json::to_vec(&Refusal { data: [], message, errors });
     text.map_or_else(|_| Bytes::from_static(br#"{"data":[],"message":"refused","errors":[]}"#), Bytes::from)
-}
-
-/// Why a code is refused: which (masked), when and at which till it was used. The earlier till's own time is what
-/// the cashier finds on the receipt; where it does not look like a time, ours stands in for it.
-#[must_use]
-pub fn used(code: &RewardCode, date: &str, accepted_at_ms: i64, till: &str) -> String {
-    let when = if date_is_possible(date) { date.to_owned() } else { rfc3339(accepted_at_ms) };
-    Refusal::Used { code: code.masked(), when, till: till.to_owned() }.text(Language::English)
-}
-
-/// Nothing is accepted while the line is down.
-#[must_use]
-pub fn limit_not_accepting() -> String {
-    Refusal::NotAccepting.text(Language::English)
-}
-
-/// The offline limit on rows.
-#[must_use]
-pub fn limit_pending(waiting: u64) -> String {
-    Refusal::LimitPending { waiting }.text(Language::English)
-}
-
-/// The offline limit on time.
-#[must_use]
-pub fn limit_outage(outage: Duration) -> String {
-    Refusal::LimitOutage { outage_s: outage.as_secs() }.text(Language::English)
 }
 
 /// What a body is, seen from the contract.

@@ -1,8 +1,5 @@
 //! What the contract's `date` can mean.
 
-/// What a till is told of a date that cannot be.
-pub const DATE_IMPOSSIBLE: &str = "date is no date in the form yyyy-MM-dd HH:mm:ss";
-
 /// Whether `date` is the contract's `yyyy-MM-dd HH:mm:ss` and names a moment that there is: no month 13, no 30th of
 /// February, no zone. A leap second cannot be told from a fault and is none.
 #[must_use]

@@ -13,6 +13,9 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::number;
+use crate::message::Fault;
+
 /// How deep objects and arrays may lie in each other.
 const DEPTH_MAX: usize = 32;
 
@@ -36,24 +39,24 @@ pub(super) enum Tree<'a> {
 }
 
 /// Reads `text`; `Err` says what is wrong with its syntax and where, and repeats nothing of it.
-pub(super) fn read(text: &str) -> Result<Tree<'_>, String> {
+pub(super) fn read(text: &str) -> Result<Tree<'_>, Fault> {
     if depth(text) > DEPTH_MAX {
-        return Err(format!("the JSON is nested deeper than {DEPTH_MAX} levels"));
+        return Err(Fault::TooDeep { levels: number(DEPTH_MAX) });
     }
     if !text.trim_ascii_start().starts_with('{') {
-        let whole: &RawValue = serde_json::from_str(text).map_err(|error| in_words(&error))?;
+        let whole: &RawValue = serde_json::from_str(text).map_err(|error| fault(&error))?;
         return Ok(Tree::Other(kind(whole)));
     }
-    let Members(members) = serde_json::from_str(text).map_err(|error| in_words(&error))?;
+    let Members(members) = serde_json::from_str(text).map_err(|error| fault(&error))?;
     let nested_twice = members.iter().any(|(_, value)| names_twice(value));
     Ok(Tree::Object(members.into_iter().map(|(name, value)| (name, found(value))).collect(), nested_twice))
 }
 
-fn in_words(error: &serde_json::Error) -> String {
+fn fault(error: &serde_json::Error) -> Fault {
     match error.classify() {
-        Category::Eof => "the body ends in the middle of the JSON".to_owned(),
+        Category::Eof => Fault::Ends,
         Category::Data | Category::Syntax | Category::Io => {
-            format!("the body is not valid JSON (line {}, column {})", error.line(), error.column())
+            Fault::NotJson { line: number(error.line()), column: number(error.column()) }
         }
     }
 }

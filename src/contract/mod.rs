@@ -4,17 +4,15 @@ mod answer;
 mod date;
 mod json;
 
-pub use answer::{
-    MESSAGE_HAS_BEEN_USED, Shape, accepted, limit_not_accepting, limit_outage, limit_pending, refusal, shape, used,
-};
-
-pub use date::{DATE_IMPOSSIBLE, date_is_possible};
+pub use answer::{Shape, accepted, refusal, shape};
+pub use date::date_is_possible;
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 
 use crate::fold;
+use crate::message::{Fault, Language};
 use crate::redemption::{Request, RewardCode};
 use json::{Found, Tree};
 
@@ -30,25 +28,25 @@ const BRANCH: &str = "branch_id";
 const DATE: &str = "date";
 const TIMESTAMP: &str = "timestamp";
 
-/// Everything that is wrong with a request, each in words that name the field. They never repeat a value: it may be
-/// a reward code, and so may the name of a field that the contract does not know.
+/// Everything that is wrong with a request, each naming the field. They never repeat a value: it may be a reward code,
+/// and so may the name of a field that the contract does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("; "))]
-pub struct Faults(Vec<String>);
+#[error("{}", self.texts(Language::English).join("; "))]
+pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// The faults, at least one.
+    /// The faults in words, at least one.
     #[must_use]
-    pub fn messages(&self) -> &[String] {
-        &self.0
+    pub fn texts(&self, language: Language) -> Vec<String> {
+        self.0.iter().map(|fault| fault.text(language)).collect()
     }
 
-    fn one(message: impl Into<String>) -> Self {
-        Self(vec![message.into()])
+    fn one(fault: Fault) -> Self {
+        Self(vec![fault])
     }
 }
 
-impl From<Faults> for Vec<String> {
+impl From<Faults> for Vec<Fault> {
     fn from(faults: Faults) -> Self {
         faults.0
     }
@@ -99,7 +97,7 @@ pub fn parse_check(bytes: Bytes) -> Result<Check, Faults> {
 /// The values of the `required` fields and the bytes to forward.
 fn read<const N: usize>(bytes: Bytes, required: [&str; N], how: How) -> Result<([String; N], Bytes), Faults> {
     let text = std::str::from_utf8(&bytes)
-        .map_err(|error| Faults::one(format!("the body is not UTF-8 (at byte {})", error.valid_up_to())))?;
+        .map_err(|error| Faults::one(Fault::NotUtf8 { byte: number(error.valid_up_to()) }))?;
     let (mut fields, nested_twice) = top_level(text)?;
     let renamed = take_our_spelling(&mut fields);
     let mut faults = spelling_faults(renamed);
@@ -129,14 +127,14 @@ type Fields<'a> = Vec<(Cow<'a, str>, Found<'a>)>;
 /// The fields of the object that `text` is, and whether an object inside of it names a field twice.
 fn top_level(text: &str) -> Result<(Fields<'_>, bool), Faults> {
     if text.trim().is_empty() {
-        return Err(Faults::one("the body is empty"));
+        return Err(Faults::one(Fault::EmptyBody));
     }
     if text.starts_with('\u{feff}') {
-        return Err(Faults::one("the body begins with a byte order mark: send plain UTF-8"));
+        return Err(Faults::one(Fault::ByteOrderMark));
     }
     match json::read(text).map_err(Faults::one)? {
         Tree::Object(fields, nested_twice) => Ok((fields, nested_twice)),
-        Tree::Other(kind) => Err(Faults::one(format!("the body must be a JSON object, not {kind}"))),
+        Tree::Other(kind) => Err(Faults::one(Fault::NotAnObject { kind: kind.to_owned() })),
     }
 }
 
@@ -164,16 +162,17 @@ fn take_our_spelling(fields: &mut Fields<'_>) -> Spelling {
     }
 }
 
-fn spelling_faults(spelling: Spelling) -> Vec<String> {
+fn spelling_faults(spelling: Spelling) -> Vec<Fault> {
+    let both = || Fault::BothSpellings { field: BUSINESS.to_owned(), other: BUSINESS_SPELLED_RIGHT.to_owned() };
     match spelling {
-        Spelling::Both => vec![format!("{BUSINESS} and {BUSINESS_SPELLED_RIGHT} are both present: send one of them")],
+        Spelling::Both => vec![both()],
         Spelling::Contract | Spelling::Right => Vec::new(),
     }
 }
 
 /// A field beside one of the contract's that differs in case, dashes or underscores alone: whoever reads names less
 /// strictly than we do would take the one or the other.
-fn twin_faults(fields: &Fields<'_>, required: &[&str]) -> Vec<String> {
+fn twin_faults(fields: &Fields<'_>, required: &[&str]) -> Vec<Fault> {
     let bare = |name: &str| fold::code(name).replace(['_', '-', ' '], "");
     let others: Vec<String> = fields
         .iter()
@@ -189,20 +188,20 @@ fn twin_faults(fields: &Fields<'_>, required: &[&str]) -> Vec<String> {
         .iter()
         .filter(|_| !others.is_empty())
         .filter(has_twin)
-        .map(|name| format!("{name} is there in another spelling too: send {name} alone"))
+        .map(|name| Fault::Twin { field: (*name).to_owned() })
         .collect()
 }
 
 /// One fault for each required field that is there twice, and one for all the others together.
-fn double_faults(fields: &Fields<'_>, required: &[&str], nested_twice: bool) -> Vec<String> {
+fn double_faults(fields: &Fields<'_>, required: &[&str], nested_twice: bool) -> Vec<Fault> {
     let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_ref()).collect();
     names.sort_unstable();
     let mut twice: Vec<&str> = names.windows(2).filter_map(same_pair).collect();
     twice.dedup();
     let known = required.iter().filter(|name| twice.contains(name));
-    let mut faults: Vec<String> = known.map(|name| format!("{name} appears more than once")).collect();
+    let mut faults: Vec<Fault> = known.map(|name| Fault::Twice { field: (*name).to_owned() }).collect();
     if nested_twice || twice.iter().any(|name| !required.contains(name)) {
-        faults.push("a field that the contract does not name appears more than once in its object".to_owned());
+        faults.push(Fault::ForeignTwice);
     }
     faults
 }
@@ -215,27 +214,35 @@ fn same_pair<'a>(pair: &[&'a str]) -> Option<&'a str> {
 }
 
 /// The value of a required field, or what is wrong with it.
-fn value_of(fields: &Fields<'_>, name: &str, how: How) -> Result<String, String> {
+fn value_of(fields: &Fields<'_>, name: &str, how: How) -> Result<String, Fault> {
+    let field = name.to_owned();
     let text = match fields.iter().find(|(field, _)| field == name) {
-        None => return Err(format!("{name} is missing")),
+        None => return Err(Fault::Missing { field }),
         Some((_, Found::Text(text))) => text,
-        Some((_, Found::HalfText)) => return Err(format!("{name} contains half a character (a lone surrogate)")),
-        Some((_, Found::Other(kind))) => return Err(format!("{name} must be a string, not {kind}")),
+        Some((_, Found::HalfText)) => return Err(Fault::HalfText { field }),
+        Some((_, Found::Other(kind))) => return Err(Fault::NotAString { field, kind: (*kind).to_owned() }),
     };
     let names_something = how == How::Strictly && (name == REWARD_CODE || name == BUSINESS);
     match text.len() {
-        0 => Err(format!("{name} is empty")),
-        bytes if bytes > FIELD_BYTES_MAX => Err(format!("{name} is longer than {FIELD_BYTES_MAX} bytes")),
-        _ if text.chars().any(char::is_control) => Err(format!("{name} contains a control character")),
-        _ if names_something && fold::is_blank(text) => Err(format!("{name} is empty: nothing in it can be seen")),
+        0 => Err(Fault::Empty { field }),
+        bytes if bytes > FIELD_BYTES_MAX => Err(Fault::TooLong { field, bytes_max: number(FIELD_BYTES_MAX) }),
+        _ if text.chars().any(char::is_control) => Err(Fault::Control { field }),
+        _ if names_something && fold::is_blank(text) => Err(Fault::Blank { field }),
         _ => Ok(text.clone().into_owned()),
     }
 }
 
+fn unreadable_spelling() -> Fault {
+    Fault::UnreadableSpelling { field: BUSINESS.to_owned(), other: BUSINESS_SPELLED_RIGHT.to_owned() }
+}
+
+fn number(size: usize) -> u64 {
+    u64::try_from(size).unwrap_or(u64::MAX)
+}
+
 /// `text` with the contract's spelling of the merchant's key; every other byte as it came.
 fn rename(text: &str) -> Result<Bytes, Faults> {
-    let span = json::key_span(text, BUSINESS_SPELLED_RIGHT)
-        .ok_or_else(|| Faults::one(format!("{BUSINESS_SPELLED_RIGHT} cannot be read: send {BUSINESS}")))?;
+    let span = json::key_span(text, BUSINESS_SPELLED_RIGHT).ok_or_else(|| Faults::one(unreadable_spelling()))?;
     let (before, after) = (text.get(..span.start).unwrap_or_default(), text.get(span.end..).unwrap_or_default());
     Ok(Bytes::from([before, "\"", BUSINESS, "\"", after].concat()))
 }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::alert::Alerts;
 use crate::clock::Clock;
 use crate::forwarder::MakeRoad;
+use crate::message::Language;
 use crate::network;
 use crate::notify::{Notify, SocketsError};
 use crate::prepare::Prepared;
@@ -202,7 +203,8 @@ impl Daemon {
             Some(cause) => format!("{} {} ({cause})", lane.name, lane.link),
         });
         let storage = self.core.queue.storage();
-        let storage = if storage.ok { String::new() } else { format!("; STORAGE: {}", storage.detail) };
+        let storage =
+            if storage.ok { String::new() } else { format!("; STORAGE: {}", storage.detail(Language::English)) };
         let lanes = lanes.collect::<Vec<_>>().join(", ");
         self.notify.status(&format!(
             "{lanes}; {} pending, {} confirmed, {} declined, {} parked{storage}",

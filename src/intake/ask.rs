@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 
 use super::{BODY_WITHIN, Current, Lane, reply};
-use crate::contract::{self, Faults};
+use crate::contract;
 use crate::listen::{BodyFault, Inbound};
+use crate::message::{Fault, Language, Refusal};
 use crate::redemption::Id;
 use crate::refused::{self, Reason};
 use crate::store::NewRedemption;
@@ -17,7 +19,6 @@ const REDEMPTIONS: &str = "/redemptions/";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The longest `Idempotency-Key`.
 const KEY_BYTES_MAX: usize = 256;
-const INVALID: &str = "the request is not valid";
 
 /// The answer to a request that asks for nothing; an answer is large beside what is asked.
 pub(super) type Refused = Box<Response>;
@@ -32,8 +33,9 @@ pub(super) enum Asked {
 }
 
 /// What is asked, or the answer to what does not exist.
-pub(super) fn route(current: &Current, method: &Method, path: &str) -> Result<Asked, Refused> {
-    let post = |asked| if method == Method::POST { Ok(asked) } else { Err(wrong_method("POST").into()) };
+pub(super) fn route(current: &Current, head: &Parts, language: Language) -> Result<Asked, Refused> {
+    let (method, path) = (&head.method, head.uri.path());
+    let post = |asked| if method == Method::POST { Ok(asked) } else { Err(wrong_method("POST", language).into()) };
     if path == current.redeem_path {
         return post(Asked::Redeem);
     }
@@ -41,26 +43,26 @@ pub(super) fn route(current: &Current, method: &Method, path: &str) -> Result<As
         return post(Asked::Check);
     }
     let Some(id) = path.strip_prefix(REDEMPTIONS) else {
-        return Err(reply::refuse(StatusCode::NOT_FOUND, "there is nothing at this path", &[]).into());
+        return Err(reply::refuse(StatusCode::NOT_FOUND, &Refusal::NoSuchPath, language).into());
     };
     let asked = match *method {
         Method::GET | Method::HEAD => Asked::Receipt,
         Method::DELETE => Asked::Void,
-        _ => return Err(wrong_method("GET, HEAD, DELETE").into()),
+        _ => return Err(wrong_method("GET, HEAD, DELETE", language).into()),
     };
-    Id::parse(id).map(asked).ok_or_else(|| unknown_redemption().into())
+    Id::parse(id).map(asked).ok_or_else(|| unknown_redemption(language).into())
 }
 
-fn wrong_method(allowed: &'static str) -> Response {
-    let message = format!("this path takes {allowed} alone");
-    let mut answer = reply::refuse(StatusCode::METHOD_NOT_ALLOWED, &message, &[]);
+fn wrong_method(allowed: &'static str, language: Language) -> Response {
+    let why = Refusal::WrongMethod { allowed: allowed.to_owned() };
+    let mut answer = reply::refuse(StatusCode::METHOD_NOT_ALLOWED, &why, language);
     answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 
 /// There is none, or it is another till's.
-pub(super) fn unknown_redemption() -> Response {
-    reply::refuse(StatusCode::NOT_FOUND, "this till has no such redemption", &[])
+pub(super) fn unknown_redemption(language: Language) -> Response {
+    reply::refuse(StatusCode::NOT_FOUND, &Refusal::UnknownRedemption, language)
 }
 
 /// Reads a Redeem, ready to be decided.
@@ -70,16 +72,17 @@ pub(super) async fn redemption(
     headers: &HeaderMap,
     inbound: &mut Inbound,
 ) -> Result<NewRedemption, Refused> {
-    let body = body(current, headers, inbound).await?;
+    let language = current.tills.language(&till, headers);
+    let body = body(current, headers, inbound, language).await?;
     let (key, request) = match (key(headers), contract::parse(body)) {
         (Ok(key), Ok(request)) => (key, request),
         (key, request) => {
-            let faults = request.map_or_else(|faults: Faults| Vec::from(faults), |_| Vec::new());
-            return Err(invalid(&key.err().into_iter().chain(faults).collect::<Vec<_>>()).into());
+            let faults = request.map_or_else(Vec::from, |_| Vec::new());
+            return Err(invalid(key.err().into_iter().chain(faults).collect(), language).into());
         }
     };
     let beyond = current.tills.beyond_binding(&till, &request.business_refrence, Some(&request.branch_id));
-    let lane = lane(current, beyond, &request.business_refrence)?.name.clone();
+    let lane = lane(current, beyond, &request.business_refrence, language)?.name.clone();
     Ok(NewRedemption { till: till.to_string(), key, lane, request })
 }
 
@@ -90,43 +93,53 @@ pub(super) async fn check<'a>(
     headers: &HeaderMap,
     inbound: &mut Inbound,
 ) -> Result<(&'a Lane, Bytes), Refused> {
-    let body = body(current, headers, inbound).await?;
-    let check = contract::parse_check(body).map_err(|faults| invalid(faults.messages()))?;
+    let language = current.tills.language(till, headers);
+    let body = body(current, headers, inbound, language).await?;
+    let check = contract::parse_check(body).map_err(|faults| invalid(faults.into(), language))?;
     let beyond = current.tills.beyond_binding(till, &check.business_refrence, None);
-    Ok((lane(current, beyond, &check.business_refrence)?, check.body))
+    Ok((lane(current, beyond, &check.business_refrence, language)?, check.body))
 }
 
-fn invalid(faults: &[String]) -> Response {
-    refused::count(Reason::Malformed);
-    reply::refuse(StatusCode::BAD_REQUEST, INVALID, faults)
+fn invalid(faults: Vec<Fault>, language: Language) -> Response {
+    malformed(StatusCode::BAD_REQUEST, faults, language)
+}
+
+fn malformed(status: StatusCode, faults: Vec<Fault>, language: Language) -> Response {
+    let why = Refusal::Malformed { faults };
+    refused::count(why.reason().unwrap_or(Reason::Malformed));
+    reply::refuse(status, &why, language)
 }
 
 /// The lane for `business`, unless the till asks `beyond` what it is set up for.
-fn lane<'a>(current: &'a Current, beyond: Vec<String>, business: &str) -> Result<&'a Lane, Refused> {
+fn lane<'a>(current: &'a Current, beyond: Vec<Fault>, business: &str, language: Language) -> Result<&'a Lane, Refused> {
     let lane = current.lane(business).filter(|_| beyond.is_empty());
     lane.ok_or_else(|| {
-        refused::count(Reason::NoLane);
-        let no_provider = || vec!["no provider is set up for this business_refrence".to_owned()];
-        let faults = if beyond.is_empty() { no_provider() } else { beyond };
-        reply::refuse(StatusCode::BAD_REQUEST, INVALID, &faults).into()
+        let faults = if beyond.is_empty() { vec![Fault::NoLane] } else { beyond };
+        invalid(faults, language).into()
     })
 }
 
 /// The whole body, if its headers let it be JSON.
-async fn body(current: &Current, headers: &HeaderMap, inbound: &mut Inbound) -> Result<Bytes, Refused> {
+async fn body(
+    current: &Current,
+    headers: &HeaderMap,
+    inbound: &mut Inbound,
+    language: Language,
+) -> Result<Bytes, Refused> {
     if !is_json(headers) {
         refused::count(Reason::Malformed);
-        let message = "the body must be application/json without a content coding";
-        return Err(reply::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message, &[]).into());
+        return Err(reply::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Refusal::MediaType, language).into());
     }
     inbound.whole(current.max_body_bytes, BODY_WITHIN).await.map_err(|fault| {
-        let status = match fault {
-            BodyFault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            BodyFault::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
-            BodyFault::Broken => StatusCode::BAD_REQUEST,
+        let (status, fault) = match fault {
+            BodyFault::TooLarge { max_bytes } => {
+                let bytes_max = u64::try_from(max_bytes).unwrap_or(u64::MAX);
+                (StatusCode::PAYLOAD_TOO_LARGE, Fault::BodyTooLarge { bytes_max })
+            }
+            BodyFault::TooSlow { within_s } => (StatusCode::REQUEST_TIMEOUT, Fault::BodyTooSlow { within_s }),
+            BodyFault::Broken => (StatusCode::BAD_REQUEST, Fault::BodyBroke),
         };
-        refused::count(Reason::Malformed);
-        reply::refuse(status, INVALID, &[fault.to_string()]).into()
+        malformed(status, vec![fault], language).into()
     })
 }
 
@@ -140,15 +153,15 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The till's own name for its request, or what is wrong with it.
-fn key(headers: &HeaderMap) -> Result<Option<String>, String> {
+fn key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
     let mut all = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = all.next() else { return Ok(None) };
     if all.next().is_some() {
-        return Err("the header Idempotency-Key appears more than once".to_owned());
+        return Err(Fault::KeyTwice);
     }
     let bytes = value.as_bytes();
     let is_good = (1..=KEY_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
-    let fault = || format!("the header Idempotency-Key must be 1 to {KEY_BYTES_MAX} visible ASCII characters");
+    let fault = || Fault::KeyForm { chars_max: u64::try_from(KEY_BYTES_MAX).unwrap_or(u64::MAX) };
     value.to_str().ok().filter(|_| is_good).map(|text| Some(text.to_owned())).ok_or_else(fault)
 }
 

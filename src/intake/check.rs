@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{Lane, reply};
 use crate::contract::{self, Shape};
+use crate::message::{Language, Refusal};
 use crate::verdict::{Outcome, Reply};
 
 /// An outcome on its way; `None`: the lane's provider offers no check.
@@ -31,17 +32,17 @@ where
 }
 
 /// Answers a Check Reward that has been read.
-pub(super) async fn answer(lane: &Lane, check: &dyn CheckReward, body: Bytes) -> Response {
+pub(super) async fn answer(lane: &Lane, check: &dyn CheckReward, body: Bytes, language: Language) -> Response {
     match tokio::time::timeout(lane.timeout, check.check(&lane.name, body)).await {
-        Ok(Some(Outcome::Answered(reply))) => relay(&reply),
-        Ok(Some(Outcome::Failed(_))) | Err(_) => line_down(),
-        Ok(None) => reply::refuse(StatusCode::NOT_FOUND, "this provider offers no check of rewards", &[]),
+        Ok(Some(Outcome::Answered(reply))) => relay(&reply, language),
+        Ok(Some(Outcome::Failed(_))) | Err(_) => unavailable(&Refusal::CheckDown, language),
+        Ok(None) => reply::refuse(StatusCode::NOT_FOUND, &Refusal::NoCheck, language),
     }
 }
 
 /// Only an answer in the contract's shape is the provider's word about a code. A 401 or 403 is about this gateway's
 /// credential, and a till would take it for its own.
-fn relay(reply: &Reply) -> Response {
+fn relay(reply: &Reply, language: Language) -> Response {
     let answer = &reply.answer;
     let is_whole_word = !reply.truncated
         && match contract::shape(&answer.body) {
@@ -55,19 +56,16 @@ fn relay(reply: &Reply) -> Response {
     if is_whole_word {
         return reply::relay(answer);
     }
-    match answer.status {
-        401 | 403 => unavailable("the code cannot be checked: the provider does not take this store's credential"),
-        408 | 425 | 429 | 500..=510 | 512..=599 => unavailable("the code cannot be checked: the provider is busy"),
-        _ => line_down(),
-    }
+    let why = match answer.status {
+        401 | 403 => Refusal::CheckCredential,
+        408 | 425 | 429 | 500..=510 | 512..=599 => Refusal::CheckBusy,
+        _ => Refusal::CheckDown,
+    };
+    unavailable(&why, language)
 }
 
-fn line_down() -> Response {
-    unavailable("the code cannot be checked while the line is down")
-}
-
-fn unavailable(message: &str) -> Response {
-    reply::refuse(StatusCode::SERVICE_UNAVAILABLE, message, &[])
+fn unavailable(why: &Refusal, language: Language) -> Response {
+    reply::refuse(StatusCode::SERVICE_UNAVAILABLE, why, language)
 }
 
 #[cfg(test)]
@@ -87,7 +85,7 @@ mod tests {
             content_encoding: None,
             framed: true,
         };
-        relay(&reply).status().as_u16()
+        relay(&reply, Language::English).status().as_u16()
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::reply;
 use super::shares::Permit;
+use crate::message::{Language, Refusal};
 
 /// The decisions under way: as many as there are permits.
 #[derive(Default)]
@@ -20,6 +21,7 @@ impl Deciding {
     pub(super) async fn run(
         &self,
         permit: Permit,
+        language: Language,
         decision: impl Future<Output = Response> + Send + 'static,
     ) -> Response {
         let (tell, told) = oneshot::channel();
@@ -33,7 +35,7 @@ impl Deciding {
         self.spawn(task);
         told.await.unwrap_or_else(|_| {
             tracing::error!("a request was not decided");
-            reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, "the gateway failed; ask again", &[])
+            reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, &Refusal::Failed, language)
         })
     }
 
@@ -74,7 +76,8 @@ mod tests {
             committed.send(()).expect("somebody looks");
             Response::default()
         };
-        let hangs_up = tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), decision)).await;
+        let hangs_up =
+            tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), Language::English, decision)).await;
         assert!(hangs_up.is_err() && has.try_recv().is_err());
         go_on.notify_one();
         assert_eq!(deciding.drain(Duration::from_secs(20)).await, 0);
@@ -84,7 +87,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_drain_ends_at_its_bound() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
-        let never = deciding.run(permit(&shares), std::future::pending());
+        let never = deciding.run(permit(&shares), Language::English, std::future::pending());
         assert!(tokio::time::timeout(Duration::ZERO, never).await.is_err());
         assert_eq!(deciding.drain(Duration::from_secs(3)).await, 1);
     }
@@ -93,7 +96,8 @@ mod tests {
     async fn its_place_is_free_when_the_answer_is_there() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
         for _ in 0..200 {
-            let answer = deciding.run(permit(&shares), std::future::ready(Response::default())).await;
+            let answer =
+                deciding.run(permit(&shares), Language::English, std::future::ready(Response::default())).await;
             assert_eq!(answer.status(), StatusCode::OK);
         }
     }

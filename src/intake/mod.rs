@@ -19,12 +19,12 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use crate::answered;
 use crate::listen::{Guest, Inbound, Peer};
-use crate::message::Language;
+use crate::message::{Language, Refusal};
 use crate::queue::Queue;
 use crate::refused::{self, Reason};
 use crate::settings::{Provider, Settings};
@@ -163,13 +163,14 @@ impl Intake {
             guest.is_turned_away();
         }
         inbound.discard_strangers().await;
-        let mut answer = match ask::route(current, &parts.method, parts.uri.path()) {
+        let language = tills::asked_for(&parts.headers);
+        let mut answer = match ask::route(current, parts, language) {
             Ok(_) => {
                 refused::count(Reason::Token);
                 let source = parts.extensions.get::<Peer>().and_then(Peer::source);
                 let delay = source.map_or(Duration::ZERO, |source| self.guesses.count(source));
                 tokio::time::sleep(delay).await;
-                unauthorized()
+                unauthorized(language)
             }
             Err(answer) => *answer,
         };
@@ -184,45 +185,46 @@ impl Intake {
         parts: &Parts,
         inbound: &mut Inbound,
     ) -> Response {
-        let asked = match ask::route(&current, &parts.method, parts.uri.path()) {
+        let language = current.tills.language(&till, &parts.headers);
+        let asked = match ask::route(&current, parts, language) {
             Ok(asked) => asked,
             Err(answer) => return *answer,
         };
-        let Some(permit) = self.shares.take(&till, current.tills.are_configured()) else { return crowded() };
+        let Some(permit) = self.shares.take(&till, current.tills.are_configured()) else {
+            return crowded(language);
+        };
         match asked {
             Asked::Redeem => match ask::redemption(&current, till, &parts.headers, inbound).await {
                 Ok(new) => {
-                    let language = language(&parts.headers);
-                    self.deciding.run(permit, redeem::decide(self.queue.clone(), current, new, language)).await
+                    self.deciding
+                        .run(permit, language, redeem::decide(self.queue.clone(), current, new, language))
+                        .await
                 }
                 Err(answer) => *answer,
             },
             Asked::Check => match ask::check(&current, &till, &parts.headers, inbound).await {
-                Ok((lane, body)) => check::answer(lane, &*self.check, body).await,
+                Ok((lane, body)) => check::answer(lane, &*self.check, body, language).await,
                 Err(answer) => *answer,
             },
-            Asked::Receipt(id) => receipt::show(&self.queue, &id, &till).await,
-            Asked::Void(id) => self.deciding.run(permit, receipt::void(self.queue.clone(), id, till)).await,
+            Asked::Receipt(id) => receipt::show(&self.queue, &id, &till, language).await,
+            Asked::Void(id) => {
+                let void = receipt::void(self.queue.clone(), id, till, language);
+                self.deciding.run(permit, language, void).await
+            }
         }
     }
 }
 
-/// The language of the refusals that a till reads.
-fn language(headers: &HeaderMap) -> Language {
-    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    Language::from_accept_language(asked.unwrap_or_default())
-}
-
-fn unauthorized() -> Response {
-    let message = "this till's token is missing or not known to the gateway";
-    let mut answer = reply::refuse(StatusCode::UNAUTHORIZED, message, &[]);
+fn unauthorized(language: Language) -> Response {
+    let mut answer = reply::refuse(StatusCode::UNAUTHORIZED, &Refusal::Token, language);
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     answer
 }
 
-fn crowded() -> Response {
+fn crowded(language: Language) -> Response {
     refused::count(Reason::Busy);
-    reply::busy("too many requests of this till are under way; try again", CROWDED_RETRY_AFTER_S)
+    let (status, after_s) = (StatusCode::SERVICE_UNAVAILABLE, Some(CROWDED_RETRY_AFTER_S));
+    reply::refusal(status, &Refusal::Crowded, language, after_s)
 }
 
 #[cfg(test)]

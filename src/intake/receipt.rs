@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{ask, reply};
 use crate::clock::rfc3339;
+use crate::message::{Language, Refusal};
 use crate::queue::Queue;
 use crate::redemption::{Id, Redemption, State};
 use crate::store::VoidOutcome;
@@ -23,30 +24,30 @@ struct Receipt<'a> {
 }
 
 /// What became of it.
-pub(super) async fn show(queue: &Queue, id: &Id, till: &str) -> Response {
+pub(super) async fn show(queue: &Queue, id: &Id, till: &str, language: Language) -> Response {
     match queue.receipt(id, till).await {
-        Ok(Some(row)) => receipt(&row),
-        Ok(None) => ask::unknown_redemption(),
-        Err(error) => reply::queue_fault(&error),
+        Ok(Some(row)) => receipt(&row, language),
+        Ok(None) => ask::unknown_redemption(language),
+        Err(error) => reply::queue_fault(&error, language),
     }
 }
 
 /// Takes it back, if no attempt can have reached the provider.
-pub(super) async fn void(queue: Queue, id: Id, till: Arc<str>) -> Response {
+pub(super) async fn void(queue: Queue, id: Id, till: Arc<str>, language: Language) -> Response {
     match queue.void_by_till(&id, &till).await {
         Ok(VoidOutcome::Voided(row)) => {
             tracing::debug!(%id, till = %till, "a till took a redemption back");
-            receipt(&row)
+            receipt(&row, language)
         }
         Ok(VoidOutcome::TooLate(row)) => {
-            reply::about(reply::refuse(StatusCode::CONFLICT, too_late(row.state), &[]), &row.id, row.state)
+            reply::about(reply::refuse(StatusCode::CONFLICT, &too_late(row.state), language), &row.id, row.state)
         }
-        Ok(VoidOutcome::Unknown) => ask::unknown_redemption(),
-        Err(error) => reply::queue_fault(&error),
+        Ok(VoidOutcome::Unknown) => ask::unknown_redemption(language),
+        Err(error) => reply::queue_fault(&error, language),
     }
 }
 
-fn receipt(row: &Redemption) -> Response {
+fn receipt(row: &Redemption, language: Language) -> Response {
     let receipt = Receipt {
         id: row.id.as_str(),
         state: row.state,
@@ -56,17 +57,17 @@ fn receipt(row: &Redemption) -> Response {
     };
     let answer = match serde_json::to_vec(&receipt) {
         Ok(body) => reply::json(StatusCode::OK, Bytes::from(body)),
-        Err(_) => reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, "the receipt cannot be written", &[]),
+        Err(_) => reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, &Refusal::Failed, language),
     };
     reply::about(answer, &row.id, row.state)
 }
 
-fn too_late(state: State) -> &'static str {
+fn too_late(state: State) -> Refusal {
     match state {
-        State::Pending => "too late to take back: the redemption may have reached the provider",
-        State::Confirmed => "too late to take back: the provider has confirmed the redemption",
-        State::Declined => "nothing to take back: the provider has refused the redemption",
-        State::Parked => "too late to take back: a person decides about this redemption",
-        State::Voided => "the redemption was taken back before",
+        State::Pending => Refusal::MayHaveArrived,
+        State::Confirmed => Refusal::WasConfirmed,
+        State::Declined => Refusal::WasDeclined,
+        State::Parked => Refusal::IsParked,
+        State::Voided => Refusal::WasTakenBack,
     }
 }

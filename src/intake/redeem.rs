@@ -50,7 +50,7 @@ pub(super) async fn decide(queue: Queue, current: Arc<Current>, new: NewRedempti
         Err(error) => {
             line.refused(&error.to_string());
             refused::count(if matches!(error, QueueError::Busy { .. }) { Reason::Busy } else { Reason::Storage });
-            reply::queue_fault(&error)
+            reply::queue_fault(&error, language)
         }
     }
 }
@@ -84,11 +84,11 @@ impl Asking {
             }
             Decision::Settled(row) => {
                 let repeat = self.queue.repeated(row.seq);
-                return reply::repeated(reply::settled(&row, self.current.accepted_status), repeat);
+                return reply::repeated(reply::settled(&row, self.current.accepted_status, self.language), repeat);
             }
             Decision::RefusedBefore(row) => {
                 refused::count(Reason::Used);
-                return reply::settled(&row, self.current.accepted_status);
+                return reply::settled(&row, self.current.accepted_status, self.language);
             }
             Decision::KeyReused => No::now(StatusCode::UNPROCESSABLE_ENTITY, Refusal::KeyReused),
             Decision::Used(by) => self.used(&by),
@@ -117,7 +117,9 @@ impl Asking {
         let mut end = WaitEnd::InVain;
         if taken.worth_waiting && !within.is_zero() {
             match self.queue.wait(taken.seq, within).await {
-                Waited::Settled(row) => return (reply::settled(&row, self.current.accepted_status), row.state),
+                Waited::Settled(row) => {
+                    return (reply::settled(&row, self.current.accepted_status, self.language), row.state);
+                }
                 Waited::TurnedAway { retry_after_s } => end = WaitEnd::TurnedAway { retry_after_s },
                 Waited::RoadDown | Waited::TimedOut => {}
             }
@@ -136,7 +138,9 @@ impl Asking {
     async fn conclude(&self, taken: &Taken, end: WaitEnd) -> (Response, State) {
         let (no, state) = match self.queue.conclude(taken, end).await {
             Ok(Concluded::Trusted) => return self.accepted(taken),
-            Ok(Concluded::Settled(row)) => return (reply::settled(&row, self.current.accepted_status), row.state),
+            Ok(Concluded::Settled(row)) => {
+                return (reply::settled(&row, self.current.accepted_status, self.language), row.state);
+            }
             Ok(Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) }) => {
                 (self.used(&by), State::Voided)
             }

@@ -23,29 +23,19 @@ pub(super) fn json(status: StatusCode, body: Bytes) -> Response {
     answer
 }
 
-/// A refusal of ours in the contract's shape.
-pub(super) fn refuse(status: StatusCode, message: &str, errors: &[String]) -> Response {
-    json(status, contract::refusal(message, errors))
-}
-
-/// A refusal that says when to come again.
-pub(super) fn busy(message: &str, retry_after_s: u64) -> Response {
-    let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, message, &[]);
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));
-    answer
+/// A refusal of ours that says nothing of when to come again.
+pub(super) fn refuse(status: StatusCode, why: &Refusal, language: Language) -> Response {
+    refusal(status, why, language, None)
 }
 
 /// The queue did not do what it was asked.
-pub(super) fn queue_fault(error: &QueueError) -> Response {
-    match error {
-        QueueError::Busy { retry_after_s } => {
-            busy("the gateway is busy and nothing was stored; try again", *retry_after_s)
-        }
-        QueueError::Refusing(_) | QueueError::Stopping => {
-            let message = "the gateway takes nothing now and nothing was stored; do not hand out the reward";
-            refuse(StatusCode::SERVICE_UNAVAILABLE, message, &[error.to_string()])
-        }
-    }
+pub(super) fn queue_fault(error: &QueueError, language: Language) -> Response {
+    let (why, after_s) = match error {
+        QueueError::Busy { retry_after_s } => (Refusal::QueueBusy, Some(*retry_after_s)),
+        QueueError::Refusing(why) => (Refusal::NotStored { why: why.clone() }, None),
+        QueueError::Stopping => (Refusal::Stopping, None),
+    };
+    refusal(StatusCode::SERVICE_UNAVAILABLE, &why, language, after_s)
 }
 
 /// `answer` with the headers that tell a till which redemption it is about, and where that stands.
@@ -81,7 +71,7 @@ pub(super) fn accepted(status: StatusCode) -> Response {
 
 /// A refusal in the contract's shape and the till's language.
 pub(super) fn refusal(status: StatusCode, refusal: &Refusal, language: Language, after_s: Option<u64>) -> Response {
-    let mut answer = refuse(status, &refusal.text(language), &refusal.errors(language));
+    let mut answer = json(status, contract::refusal(&refusal.text(language), &refusal.errors(language)));
     if let Some(after_s) = after_s {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
     }
@@ -89,30 +79,30 @@ pub(super) fn refusal(status: StatusCode, refusal: &Refusal, language: Language,
 }
 
 /// What is known of a redemption that is no longer, or not any more, only a request: its till's repeat gets the same.
-pub(super) fn settled(row: &Redemption, accepted_status: StatusCode) -> Response {
-    let in_english = |status, why: &Refusal| refusal(status, why, Language::English, None);
+pub(super) fn settled(row: &Redemption, accepted_status: StatusCode, language: Language) -> Response {
+    let no = |status, why: &Refusal| refuse(status, why, language);
     let answer = match (row.state, &row.answer) {
-        (State::Voided, _) => in_english(StatusCode::CONFLICT, &Refusal::TakenBack),
+        (State::Voided, _) => no(StatusCode::CONFLICT, &Refusal::TakenBack),
         // The provider's "already used" is about our own earlier attempt: the till must never see it as a refusal.
         (State::Confirmed, _) if row.duplicate_of_ours => accepted(accepted_status),
         (State::Confirmed, _) | (State::Declined, Some(_)) => relay(&relayed(row)),
-        (State::Declined, None) => in_english(StatusCode::BAD_REQUEST, &Refusal::ProviderRefused),
+        (State::Declined, None) => no(StatusCode::BAD_REQUEST, &Refusal::ProviderRefused),
         // What the till was told stands, whatever a person decides about it.
         (State::Pending | State::Parked, _) if row.trusted => accepted(accepted_status),
         (State::Parked, Some(answer)) if (200..300).contains(&answer.status) => {
-            in_english(StatusCode::BAD_REQUEST, &Refusal::Provider { said: said(&answer.body) })
+            no(StatusCode::BAD_REQUEST, &Refusal::Provider { said: said(&answer.body, language) })
         }
-        (State::Pending | State::Parked, _) => in_english(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Untrusted),
+        (State::Pending | State::Parked, _) => no(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Untrusted),
     };
     about(answer, &row.id, row.state)
 }
 
 /// What a success says of its own failure: the first words in it.
-fn said(body: &[u8]) -> String {
+fn said(body: &[u8], language: Language) -> String {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let words = |key: &str| first_words(value.get(key)?);
     let said = ["message", "errors", "error", "errorMessage", "error_message"].into_iter().find_map(words);
-    said.unwrap_or_else(|| Refusal::ProviderRefused.text(Language::English))
+    said.unwrap_or_else(|| Refusal::ProviderRefused.text(language))
 }
 
 fn first_words(value: &serde_json::Value) -> Option<String> {

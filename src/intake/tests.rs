@@ -1,7 +1,7 @@
 //! Tests of what happens before the queue is asked and of what a settled row answers.
 
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, Request};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -60,7 +60,10 @@ fn the_first_lane_that_names_a_business_serves_it_else_the_one_for_all_others() 
 #[tokio::test]
 async fn each_path_takes_its_methods_alone() {
     let current = current();
-    let asked = |method, path| ask::route(&current, &method, path);
+    let asked = |method: Method, path: &str| {
+        let head = Request::builder().method(method).uri(path).body(()).expect("a request").into_parts().0;
+        ask::route(&current, &head, Language::English)
+    };
     let id = Id::parse("7-abc").expect("an id");
     assert_eq!(asked(Method::POST, "/redeem").ok(), Some(Asked::Redeem));
     assert_eq!(asked(Method::POST, "/check").ok(), Some(Asked::Check));
@@ -184,7 +187,7 @@ fn row(state: RowState, answer: Option<(u16, &'static str)>) -> Redemption {
 }
 
 fn settled(row: &Redemption) -> Response {
-    reply::settled(row, StatusCode::ACCEPTED)
+    reply::settled(row, StatusCode::ACCEPTED, Language::English)
 }
 
 #[tokio::test]

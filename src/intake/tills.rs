@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 
 use crate::files::{self, LOOK_EVERY};
 use crate::fold;
+use crate::message::{Fault, Language};
 use crate::redemption::Fingerprint;
 use crate::settings::{SecretSource, Till};
 
@@ -22,6 +23,8 @@ pub(super) struct Tills {
     anonymous: Arc<str>,
     credentials_dir: Option<PathBuf>,
     are_configured: bool,
+    /// Of the tills that speak one whatever they ask for.
+    languages: HashMap<String, Language>,
     /// Of the tills that may not redeem for everything.
     bindings: HashMap<String, Binding>,
     followed: Mutex<Followed>,
@@ -79,6 +82,7 @@ impl Tills {
             anonymous: ANONYMOUS.into(),
             credentials_dir: credentials_dir.map(Path::to_owned),
             are_configured: !tills.is_empty(),
+            languages: tills.iter().filter_map(|till| Some((till.name.clone(), till.language?))).collect(),
             bindings: tills.iter().filter_map(Binding::of).collect(),
             followed: Mutex::new(Followed { looked_at: Instant::now(), tills: known.collect() }),
         }
@@ -89,15 +93,20 @@ impl Tills {
         self.are_configured
     }
 
-    /// What `till` asks for and is not set up for: a message for each field; empty where it may ask. A Check Reward
+    /// What `till` asks for and is not set up for: a fault for each field; empty where it may ask. A Check Reward
     /// names no branch.
-    pub(super) fn beyond_binding(&self, till: &str, business: &str, branch: Option<&str>) -> Vec<String> {
+    pub(super) fn beyond_binding(&self, till: &str, business: &str, branch: Option<&str>) -> Vec<Fault> {
         let Some(binding) = self.bindings.get(till) else { return Vec::new() };
         let business_fits = is_one_of(business, &binding.businesses);
         let branch_fits = branch.is_none_or(|branch| is_one_of(branch, &binding.branches));
-        let told = |field: &str| format!("this till is not set up for this {field}");
+        let told = |field: &str| Fault::NotBound { field: field.to_owned() };
         let fields = [(business_fits, "business_refrence"), (branch_fits, "branch_id")];
         fields.into_iter().filter(|(fits, _)| !fits).map(|(_, field)| told(field)).collect()
+    }
+
+    /// The language that the settings give to `till`, else the one that its request asks for.
+    pub(super) fn language(&self, till: &str, headers: &HeaderMap) -> Language {
+        self.languages.get(till).copied().unwrap_or_else(|| asked_for(headers))
     }
 
     /// The till whose token these headers carry.
@@ -158,6 +167,12 @@ impl Known {
     }
 }
 
+/// What `Accept-Language` asks for.
+pub(super) fn asked_for(headers: &HeaderMap) -> Language {
+    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Language::from_accept_language(asked.unwrap_or_default())
+}
+
 /// Fingerprints have one length, so that comparing them does not tell a token's.
 fn fingerprint(token: &str) -> Fingerprint {
     Fingerprint::of(&["till's token", token])
@@ -209,6 +224,19 @@ mod tests {
         assert_eq!((beyond("bound", " SHOP-1", Some("7")), beyond("bound", "cafe", None)), (0, 0));
         assert_eq!((beyond("bound", "shop-2", Some("7")), beyond("bound", "shop-2", Some("8"))), (1, 2));
         assert_eq!(beyond("free", "anything", Some("8")), 0);
+    }
+
+    #[test]
+    fn a_till_is_spoken_to_in_its_own_language_and_else_in_the_one_it_asks_for() {
+        let token = || SecretSource::Credential("none".to_owned());
+        let arabic = Till { language: Some(Language::Arabic), ..Till::new("one", token()) };
+        let tills = Tills::new(&[arabic, Till::new("two", token())], None);
+        let mut asks = HeaderMap::new();
+        assert_eq!((tills.language("one", &asks), tills.language("two", &asks)), (Language::Arabic, Language::English));
+        asks.insert(header::ACCEPT_LANGUAGE, "ar-SA, en;q=0.5".parse().expect("a value"));
+        assert_eq!(tills.language("two", &asks), Language::Arabic);
+        asks.insert(header::ACCEPT_LANGUAGE, "en".parse().expect("a value"));
+        assert_eq!(tills.language("one", &asks), Language::Arabic);
     }
 
     #[test]

@@ -93,6 +93,38 @@ messages! {
         en: format!("{field} is longer than {}", count_in(Place::Object, *bytes_max, Noun::Byte, English)),
         ar: format!("الحقل {} أطول من {}", iso(field), count_in(Place::Object, *bytes_max, Noun::Byte, Arabic));
 
+        /// A field in which nothing can be seen.
+        Blank {
+            /// Its name.
+            field: String,
+        }
+        en: format!("{field} is empty: nothing in it can be seen"),
+        ar: format!("الحقل {} فارغ: لا يُرى فيه شيء", iso(field));
+
+        /// A field with half a character.
+        HalfText {
+            /// Its name.
+            field: String,
+        }
+        en: format!("{field} contains half a character (a lone surrogate)"),
+        ar: format!("يحتوي الحقل {} على نصف حرف (بديل منفرد)", iso(field));
+
+        /// A field beside one of almost the same name.
+        Twin {
+            /// Its name.
+            field: String,
+        }
+        en: format!("{field} is there in another spelling too: send {field} alone"),
+        ar: format!("الحقل {} موجود بكتابة أخرى أيضًا: أرسله وحده", iso(field));
+
+        /// A value that the till may not serve.
+        NotBound {
+            /// The field's name.
+            field: String,
+        }
+        en: format!("this till is not set up for this {field}"),
+        ar: format!("نقطة البيع هذه غير مُعدّة لقيمة الحقل {} هذه", iso(field));
+
         /// A field with a control character.
         Control {
             /// Its name.

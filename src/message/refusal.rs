@@ -232,11 +232,6 @@ messages! {
         en: "this till's token is missing or not known to the gateway",
         ar: "رمز الدخول لنقطة البيع هذه غير موجود أو لا تعرفه البوابة";
 
-        /// A business that this till may not serve.
-        NotBound
-        en: "this till may not redeem for this business_refrence",
-        ar: format!("لا يحق لنقطة البيع هذه الاستبدال لقيمة الحقل {} هذه", iso("business_refrence"));
-
         /// The till's own time is far from the gateway's.
         Date {
             /// By so many seconds.
@@ -397,10 +392,10 @@ impl Refusal {
             Self::Busy | Self::QueueBusy | Self::Crowded => Reason::Busy,
             Self::NotStored { .. } | Self::Stopping | Self::Failed => Reason::Storage,
             Self::KeyReused => Reason::KeyConflict,
-            Self::Malformed { faults } if faults.contains(&Fault::NoLane) => Reason::NoLane,
+            Self::Malformed { faults } if faults.iter().any(is_about_lanes) => Reason::NoLane,
             Self::Malformed { faults } if faults.contains(&Fault::NotADate) => Reason::Date,
             Self::Malformed { .. } | Self::MediaType => Reason::Malformed,
-            Self::Token | Self::NotBound => Reason::Token,
+            Self::Token => Reason::Token,
             Self::Date { .. } => Reason::Date,
             Self::Provider { .. }
             | Self::ProviderRefused
@@ -420,4 +415,8 @@ impl Refusal {
             | Self::Text { .. } => return None,
         })
     }
+}
+
+fn is_about_lanes(fault: &Fault) -> bool {
+    matches!(fault, Fault::NoLane | Fault::NotBound { .. })
 }

@@ -88,16 +88,57 @@ messages! {
         ar: format!("المسار {}: الدفاتر غير متوازنة", iso(lane));
 
         /// Somebody removed or replaced the database file under the running gateway.
-        TakenAway
-        en: "the database file was removed or replaced while it was in use; what is written since was saved from the \
-             open file, and at most one second of acknowledgements may be missing",
-        ar: "حُذف ملف قاعدة البيانات أو استُبدل أثناء استعماله؛ حُفظ ما كُتب من الملف المفتوح، وقد يُفقد ما قُبل خلال ثانية \
-             واحدة على الأكثر";
+        TakenAway {
+            /// What was seen.
+            why: String,
+            /// Where what it held is saved.
+            saved: String,
+        }
+        en: format!(
+            "{why}: nothing is accepted or sent; all of it is saved as {saved}, with which the next start goes on, and \
+             at most one second of acknowledgements may be missing; start redeemd again, or put it back"
+        ),
+        ar: format!(
+            "{}: لا يُقبل شيء ولا يُرسل؛ حُفظ كل ما فيها باسم {} وسيُستعمل عند التشغيل التالي، وقد يُفقد ما قُبل خلال ثانية \
+             واحدة على الأكثر؛ شغّل البوابة من جديد أو أعد الملف إلى مكانه",
+            iso(why), iso(saved)
+        );
 
-        /// The database is a copy of another gateway's, or of an earlier day.
-        Copied
-        en: "the database is a copy: whatever was pending in it may have been sent already, and is uncertain",
-        ar: "قاعدة البيانات نسخة: ربما أُرسل ما كان قيد الانتظار فيها، فهو غير مؤكد";
+        /// As `TakenAway`, and what it held could not be saved.
+        TakenUnsaved {
+            /// What was seen.
+            why: String,
+            /// Why it could not be saved.
+            error: String,
+        }
+        en: format!(
+            "{why}: nothing is accepted or sent; what it held could not be saved ({error}); start redeemd again, or \
+             put it back"
+        ),
+        ar: format!(
+            "{}: لا يُقبل شيء ولا يُرسل؛ تعذّر حفظ ما فيها ({})؛ شغّل البوابة من جديد أو أعد الملف إلى مكانه",
+            iso(why), iso(error)
+        );
+
+        /// A start went on with the copy of a database that was taken away.
+        WentOn
+        en: "the database was taken away while redeemd ran; it goes on with a copy that it had saved",
+        ar: "أُخذت قاعدة البيانات أثناء عمل البوابة؛ تابعت البوابة عملها بنسخة كانت قد حفظتها";
+
+        /// A start found that a gateway had worked here and no database.
+        Missing {
+            /// The file to remove once it is dealt with.
+            remove: String,
+        }
+        en: format!(
+            "there was no database beside a lock or a reserve that a redeemd had made: redeemd began with an empty one, \
+             and what the old one held is not known; put a copy of it back, or remove {remove}"
+        ),
+        ar: format!(
+            "لم توجد قاعدة بيانات مع أن بوابة عملت هنا من قبل: بدأت البوابة بقاعدة فارغة، ولا يُعرف ما كان في القديمة؛ أعد \
+             نسخة منها إلى مكانها أو احذف {}",
+            iso(remove)
+        );
 
         /// No room to rescue the damaged database.
         NoRoom {

@@ -2,6 +2,7 @@
 //! admin meet.
 
 mod check;
+mod health;
 mod lane;
 mod repeats;
 mod seats;
@@ -13,16 +14,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use health::StorageStatus;
 pub use lane::{Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told};
 pub use writer::Writer;
 
-use crate::clock::{Clock, rfc3339};
+use crate::clock::Clock;
 use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::link::Cause;
-use crate::message::Language;
+use crate::message::{Language, Storage};
 use crate::redemption::{Id, Redemption, Request, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
@@ -49,8 +50,8 @@ pub enum QueueError {
         retry_after_s: u64,
     },
     /// The disk is full or read-only, the database is being rescued: nothing was stored.
-    #[error("the store takes nothing now: {0}")]
-    Refusing(String),
+    #[error("the store takes nothing now: {}", .0.text(Language::English))]
+    Refusing(Storage),
     /// The daemon is stopping.
     #[error("the gateway is stopping")]
     Stopping,
@@ -83,15 +84,6 @@ pub struct Story {
     pub events: Vec<Event>,
 }
 
-/// The store's health as `status` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StorageStatus {
-    /// Whether redemptions can be accepted.
-    pub ok: bool,
-    /// Why not, or what was set aside and salvaged; empty when all is well.
-    pub detail: String,
-}
-
 /// What the handle and the writer share.
 #[derive(Debug)]
 struct Shared {
@@ -110,7 +102,7 @@ struct Shared {
     undelivered: Undelivered,
     repeats: Repeats,
     readers: tokio::sync::Semaphore,
-    fatal: watch::Sender<Option<String>>,
+    fatal: watch::Sender<Option<Storage>>,
     /// How many databases were set aside: damage that was met in an earlier one is known.
     generation: AtomicU64,
     /// How many frames the log holds.
@@ -137,7 +129,8 @@ pub struct Queue {
 
 /// What each method returns when the writer answers with something else: a defect, told and survived.
 fn unexpected(_: Done) -> QueueError {
-    QueueError::Refusing("internal: the writer answered another question".to_owned())
+    let text = "internal: the writer answered another question".to_owned();
+    QueueError::Refusing(Storage::Text { text })
 }
 
 /// Takes the result of one kind out of a [`Done`].
@@ -508,10 +501,10 @@ impl Queue {
     /// Returns with the reason once the store cannot be trusted any more and the process has to start again.
     pub async fn fatal(&self) -> String {
         let mut fatal = self.shared.fatal.subscribe();
-        let told = fatal.wait_for(Option::is_some).await.map(|reason| reason.clone().unwrap_or_default());
+        let told = fatal.wait_for(Option::is_some).await.map(|reason| reason.clone());
         match told {
-            Ok(reason) => reason,
-            Err(_) => std::future::pending().await,
+            Ok(Some(reason)) => reason.text(Language::English),
+            Ok(None) | Err(_) => std::future::pending().await,
         }
     }
 
@@ -552,7 +545,7 @@ impl Queue {
                     // If the queue is full, the next one who meets it says so again.
                     drop(self.messages.try_send(Message::Damaged(error.to_string(), generation)));
                 }
-                Err(QueueError::Refusing(error.to_string()))
+                Err(health::refusing(&error))
             }
             Err(_) => Err(QueueError::Stopping),
         }
@@ -561,12 +554,12 @@ impl Queue {
 
 impl Shared {
     /// The store cannot be trusted any more: nothing is written again, the process has to start anew.
-    fn stop_for_good(&self, why: &str) {
-        self.set_storage(StorageStatus { ok: false, detail: told_at(&self.clock, why) });
+    fn stop_for_good(&self, why: &Storage) {
+        self.set_storage(StorageStatus::bad(why.clone(), &self.clock));
         self.fatal.send_if_modified(|fatal| {
             let first = fatal.is_none();
             if first {
-                *fatal = Some(why.to_owned());
+                *fatal = Some(why.clone());
             }
             first
         });
@@ -600,9 +593,4 @@ fn orphan(name: &str, pending: u64) -> LaneStatus {
         pending,
         ..LaneStatus::default()
     }
-}
-
-/// A fault of the writer as operators read it, with its time.
-fn told_at(clock: &Clock, what: &str) -> String {
-    format!("{what} (since {})", rfc3339(clock.stamp().unix_ms))
 }

@@ -10,9 +10,10 @@ use tokio::time::Instant;
 use super::check::{Check, Stop};
 use super::seats::{Flights, Seats};
 use super::undelivered::Undelivered;
-use super::{Message, OPS_MAX, Queue, QueueError, READERS_MAX, Shared, StorageStatus, Waited, told_at};
+use super::{Message, OPS_MAX, Queue, QueueError, READERS_MAX, Shared, StorageStatus, Waited, health};
 use crate::clock::Clock;
 use crate::limits::LaneNow;
+use crate::message::{Language, Storage};
 use crate::redemption::{Request, Seq, State};
 use crate::settings::Offline;
 use crate::store::{
@@ -45,16 +46,16 @@ pub struct Writer {
     pace: Pace,
     rescues: u32,
     /// What was set aside and kept, for `status`.
-    salvage_note: Option<String>,
+    salvage_note: Option<Storage>,
     /// Where the books say something else than the rows, for `status`.
-    differences: Vec<String>,
+    differences: Vec<Storage>,
     /// Held for the background check to hear of the end.
     alive: Option<std::sync::mpsc::SyncSender<()>>,
     space_looked_at: Option<Instant>,
     has_room: bool,
     /// In this batch it was looked whether there is still room.
     room_is_known: bool,
-    unwritable: Option<String>,
+    unwritable: Option<Storage>,
     wrote: bool,
     /// Live rows for which their lane had no room: they lose their claim and join the backlog.
     strays: Vec<(Seq, u32)>,
@@ -74,7 +75,7 @@ impl Queue {
             lanes: RwLock::default(),
             offline: RwLock::new(Arc::new(offline)),
             counts: Mutex::new(store.counts()),
-            storage: Mutex::new(StorageStatus { ok: true, detail: salvage_note.clone().unwrap_or_default() }),
+            storage: Mutex::new(StorageStatus::well(salvage_note.clone().into_iter().collect())),
             reload_faults: Mutex::default(),
             restart_keys: Mutex::default(),
             seats: Seats::default(),
@@ -139,7 +140,7 @@ fn checkpoint_thread(
             let Err(error) = checkpointer.run() else { continue };
             tracing::warn!(%error, "a checkpoint beside the writer failed");
             match error.trouble() {
-                Trouble::Fatal => shared.stop_for_good(&unsynced(&error)),
+                Trouble::Fatal => shared.stop_for_good(&health::stopping(&error)),
                 Trouble::Damaged => {
                     // If the queue is full, the next one who meets it says so again.
                     if let Some(messages) = messages.upgrade() {
@@ -228,7 +229,7 @@ impl Writer {
                         self.rescue(&why);
                     }
                 }
-                Message::Memory(lane, reply) => tell(reply, self.store.memory(&lane).map_err(|e| refusing(&e))),
+                Message::Memory(lane, reply) => tell(reply, self.store.memory(&lane).map_err(|e| health::refusing(&e))),
                 Message::Ping(reply) => tell(reply, ()),
                 Message::Stop(reply) => stop = Some(reply),
             }
@@ -258,11 +259,11 @@ impl Writer {
 
     /// On a full disk nothing new is taken in, but what is there is delivered; on a dead one nothing is sent that
     /// could not be settled.
-    fn refusal(&self, op: &Op) -> Option<String> {
-        if let Some(why) = self.watch.taken().or(self.unwritable.as_deref()) {
-            return Some(why.to_owned());
+    fn refusal(&self, op: &Op) -> Option<Storage> {
+        if let Some(why) = self.watch.taken().or(self.unwritable.as_ref()) {
+            return Some(why.clone());
         }
-        (!self.has_room && is_new(op)).then(|| "the disk is full".to_owned())
+        (!self.has_room && is_new(op)).then_some(Storage::DiskFull)
     }
 
     fn commit(&mut self, ops: &[Op], replies: Vec<Reply>) {
@@ -282,7 +283,7 @@ impl Writer {
         self.note_trouble(&results);
         self.publish_counts();
         for ((op, result), reply) in ops.iter().zip(results).zip(replies) {
-            self.deliver(op, result.map_err(|error| refusing(&error)), reply);
+            self.deliver(op, result.map_err(|error| health::refusing(&error)), reply);
         }
         self.give_back_strays();
         self.bound_wal();
@@ -338,30 +339,28 @@ impl Writer {
             match error.trouble() {
                 Trouble::Operation => tracing::error!(%error, "an operation on the store failed"),
                 Trouble::Full => self.set_room(false),
-                Trouble::Unwritable => self.set_unwritable(Some(error.to_string())),
-                Trouble::Damaged => self.stop_for_good(&error.to_string()),
-                Trouble::Fatal => self.stop_for_good(&unsynced(error)),
+                Trouble::Unwritable => self.set_unwritable(Some(health::told(error))),
+                Trouble::Damaged | Trouble::Fatal => self.stop_for_good(health::stopping(error)),
             }
         }
     }
 
-    fn stop_for_good(&mut self, why: &str) {
+    fn stop_for_good(&mut self, why: Storage) {
         if !self.shared.is_stopped() {
+            let why = why.text(Language::English);
             tracing::error!(why, "the store cannot be trusted any more: nothing is written again");
         }
-        self.unwritable = Some(why.to_owned());
-        self.shared.stop_for_good(why);
+        self.shared.stop_for_good(&why);
+        self.unwritable = Some(why);
     }
 
     /// Sets the damaged database aside and goes on with what could be salvaged; false when that failed for good.
     fn rescue(&mut self, why: &str) -> bool {
         tracing::error!(why, "the database is damaged: its rows are salvaged into a new one, requests wait");
-        let status =
-            StorageStatus { ok: false, detail: told_at(&self.shared.clock, "the damaged database is salvaged") };
-        self.shared.set_storage(status);
+        self.shared.set_storage(StorageStatus::bad(Storage::Salvaging, &self.shared.clock));
         self.rescues += 1;
         if self.rescues > RESCUES_MAX {
-            self.stop_for_good(&format!("one database after the other is damaged: {why}"));
+            self.stop_for_good(Storage::DamagedAgain { why: why.to_owned() });
             return false;
         }
         let checkpointer = self.checkpointer.clone();
@@ -371,7 +370,7 @@ impl Writer {
         drop(paused);
         match salvaged {
             Ok(report) => self.rescued(&report),
-            Err(error) => self.stop_for_good(&error.to_string()),
+            Err(error) => self.stop_for_good(health::stopping(&error)),
         }
         !self.shared.is_stopped()
     }
@@ -447,9 +446,9 @@ impl Writer {
         self.publish_storage();
     }
 
-    fn set_unwritable(&mut self, why: Option<String>) {
+    fn set_unwritable(&mut self, why: Option<Storage>) {
         match (&self.unwritable, &why) {
-            (None, Some(why)) => tracing::error!(why, "the disk cannot be written: nothing is accepted or sent"),
+            (None, Some(why)) => tracing::error!("{}", why.text(Language::English)),
             (Some(_), None) => tracing::info!("the disk can be written again"),
             _ => {}
         }
@@ -467,19 +466,16 @@ impl Writer {
         }
         match self.store.probe() {
             Ok(()) => self.set_unwritable(None),
-            Err(error) if error.trouble() == Trouble::Fatal => self.stop_for_good(&unsynced(&error)),
+            Err(error) if error.trouble() == Trouble::Fatal => self.stop_for_good(health::stopping(&error)),
             Err(error) => tracing::debug!(%error, "the disk can still not be written"),
         }
     }
 
     fn publish_storage(&self) {
-        let status = match (self.watch.taken().or(self.unwritable.as_deref()), self.has_room) {
-            (Some(why), _) => StorageStatus { ok: false, detail: told_at(&self.shared.clock, why) },
-            (None, false) => StorageStatus {
-                ok: false,
-                detail: told_at(&self.shared.clock, "the disk is full: redemptions are refused, deliveries go on"),
-            },
-            (None, true) => StorageStatus { ok: true, detail: self.remarks() },
+        let status = match (self.watch.taken().or(self.unwritable.as_ref()), self.has_room) {
+            (Some(why), _) => StorageStatus::bad(why.clone(), &self.shared.clock),
+            (None, false) => StorageStatus::bad(Storage::DiskFull, &self.shared.clock),
+            (None, true) => StorageStatus::well(self.remarks()),
         };
         if !self.shared.is_stopped() {
             self.shared.set_storage(status);
@@ -487,13 +483,13 @@ impl Writer {
     }
 
     /// What operators should know although redemptions are accepted.
-    fn remarks(&self) -> String {
-        let remarks: Vec<&str> = self.salvage_note.iter().chain(&self.differences).map(String::as_str).collect();
-        remarks.join("; ")
+    fn remarks(&self) -> Vec<Storage> {
+        self.salvage_note.iter().chain(&self.differences).cloned().collect()
     }
 
     fn recounted(&mut self, recounted: &Recounted) {
         for difference in &recounted.differences {
+            let difference = difference.text(Language::English);
             tracing::error!(difference, "the recount of the books found something else");
         }
         if recounted.finished && self.differences != recounted.differences {
@@ -605,7 +601,7 @@ impl Writer {
         if damage.is_some_and(|why| self.rescue(&why)) {
             result = self.store.ensure_lanes(names);
         }
-        let result = result.map_err(|error| refusing(&error));
+        let result = result.map_err(|error| health::refusing(&error));
         self.publish_counts();
         tell(reply, result);
     }
@@ -641,7 +637,7 @@ impl Writer {
         let Err(error) = self.store.checkpoint().or_else(again) else { return };
         tracing::warn!(%error, "the log could not be moved into the database");
         match error.trouble() {
-            Trouble::Fatal => self.stop_for_good(&unsynced(&error)),
+            Trouble::Fatal => self.stop_for_good(health::stopping(&error)),
             Trouble::Damaged => drop(self.rescue(&error.to_string())),
             Trouble::Operation | Trouble::Full | Trouble::Unwritable => {}
         }
@@ -667,15 +663,6 @@ fn is_new(op: &Op) -> bool {
 
 fn trouble(result: &Result<Done, StoreError>) -> Option<Trouble> {
     result.as_ref().err().map(StoreError::trouble)
-}
-
-/// A failed sync is never tried again: the kernel may have thrown away what it could not write.
-fn unsynced(error: &StoreError) -> String {
-    format!("the disk did not take a sync: {error}")
-}
-
-fn refusing(error: &StoreError) -> QueueError {
-    QueueError::Refusing(error.to_string())
 }
 
 /// Answers somebody who may have left meanwhile; what was done stays done.

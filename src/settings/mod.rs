@@ -44,6 +44,6 @@ pub use problem::{Problem, Problems};
 pub use restart::needs_restart;
 pub use secret::{SECRET_BYTES_MAX, SecretError};
 pub use types::{
-    Admin, AdminToken, AdminUser, Alert, Auth, DateFormat, Forward, Gateway, Grant, Intake, Language, OAuth, Offline,
-    OneTill, Provider, ProxyLogin, Retention, Role, SameCode, SecretSource, Settings, Success, Till, TimeOfDay, Tls,
+    Admin, AdminToken, AdminUser, Alert, Auth, DateFormat, Forward, Gateway, Grant, Intake, OAuth, Offline, OneTill,
+    Provider, ProxyLogin, Retention, Role, SameCode, SecretSource, Settings, Success, Till, TimeOfDay, Tls,
 };

@@ -11,9 +11,9 @@ use super::problem::Faults;
 use super::provider;
 use super::reader::{NAME_BYTES_MAX, Reader, TEXT_BYTES_MAX, plain_text};
 use super::types::{
-    Alert, DateFormat, Forward, Gateway, Intake, Language, Offline, OneTill, Provider, Retention, Settings, Till,
-    TimeOfDay, Tls,
+    Alert, DateFormat, Forward, Gateway, Intake, Offline, OneTill, Provider, Retention, Settings, Till, TimeOfDay, Tls,
 };
+use crate::message::Language;
 
 /// The most addresses that tills connect to.
 const LISTEN_MAX: usize = 16;

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::message::Language;
+
 /// Everything that a person can set, checked. Defaults are those of the shipped file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -89,15 +91,6 @@ impl Till {
     pub fn new(name: &str, token: SecretSource) -> Self {
         Self { name: name.to_owned(), token, businesses: Vec::new(), branches: Vec::new(), language: None }
     }
-}
-
-/// A language that people are spoken to in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    /// `en`
-    English,
-    /// `ar`
-    Arabic,
 }
 
 /// `[intake.tls]` and `[admin.tls]`: certificate chain and key in PEM, read again when they change.

@@ -54,6 +54,7 @@ impl Desk<'_> {
             till: &new.till,
             keyed: new.key.is_some(),
             request: &new.request,
+            field_keys: decide::field_keys(&new.till, &new.request),
             by_key: by_key.as_ref(),
             undelivered: rivals.rows.iter().find(|row| Some(row.seq) == undelivered && row.till == new.till),
             earlier: rivals.earlier(),
@@ -115,7 +116,8 @@ impl Desk<'_> {
     /// of version 1, any.
     pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
         let (high, low) = halves(key);
-        Ok(self.sql.prepare_cached(BY_KEY)?.query_row((high, low), Stored::from_row).optional()?)
+        let row = self.sql.prepare_cached(BY_KEY)?.query_row((high, low), Stored::from_row).optional()?;
+        Ok(row.map(|row| row.found_by(self.books.first)))
     }
 
     /// The newest redemptions of this business and code, whose guard this is.
@@ -128,6 +130,7 @@ impl Desk<'_> {
         let is_cut = rows.len() >= RIVALS_MAX;
         rows.retain(|row| row.competes_with(business, code));
         rows.reverse();
+        let rows = rows.into_iter().map(|row| row.found_by(self.books.first)).collect();
         Ok(Rivals { rows, is_cut, kept: self.kept(business, code)? })
     }
 

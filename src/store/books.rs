@@ -8,14 +8,17 @@ use super::recount::Recount;
 use super::row::Stored;
 use super::types::Counts;
 use super::{Desk, Done, StoreError, keep};
+use crate::message::Storage;
 use crate::redemption::{Seq, State};
 
 /// The lanes' totals as the transaction sees them; written once a transaction.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Books {
     lanes: BTreeMap<i64, Page>,
     /// How many rows of each till are pending in each lane; `true`: changed.
     tills: BTreeMap<(i64, String), (u64, bool)>,
+    /// The first number that this process gives out.
+    pub(super) first: Seq,
     /// Some codes are kept whose rows are gone.
     pub(super) keeps_codes: bool,
     /// A recount under way.
@@ -73,7 +76,13 @@ impl Books {
         let tills = statement.query_map([], read)?.collect::<Result<_, _>>()?;
         let sql = "SELECT EXISTS (SELECT 1 FROM held_code)";
         let keeps_codes = connection.query_row(sql, [], |row| row.get(0))?;
-        Ok(Self { lanes, tills, keeps_codes, recount: None })
+        Ok(Self { lanes, tills, first: Seq(i64::MAX), keeps_codes, recount: None })
+    }
+
+    /// The books of a process that gives out numbers from this one on.
+    pub(super) fn from(mut self, first: Seq) -> Self {
+        self.first = first;
+        self
     }
 
     /// Writes the pages that changed.
@@ -199,19 +208,20 @@ impl Books {
         }
     }
 
-    /// Where the books say something else than a recount that came to its end, in plain words.
-    pub(super) fn differences(&self, counted: &Recount) -> Vec<String> {
+    /// Where the books say something else than a recount that came to its end.
+    pub(super) fn differences(&self, counted: &Recount) -> Vec<Storage> {
         let mut found = Vec::new();
         for (lane, page) in &self.lanes {
             let mut counts = page.counts;
             for state in State::ALL {
                 let (said, rows) = (*of(&mut counts, state), counted.counted(*lane, state) + page.gone.of(state));
                 if said != rows {
-                    found.push(format!("lane {}: the books say {said} {state}, the rows {rows}", page.name));
+                    let (lane, state) = (page.name.clone(), state.to_string());
+                    found.push(Storage::Difference { lane, state, books: said, rows });
                 }
             }
             if !counts.balance() {
-                found.push(format!("lane {}: the books do not balance", page.name));
+                found.push(Storage::Unbalanced { lane: page.name.clone() });
             }
         }
         found

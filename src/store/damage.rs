@@ -14,6 +14,7 @@ use super::salvage::{self, Tally};
 use super::types::Event;
 use super::{FILE, LOG, SHARED, StoreError, files, schema};
 use crate::clock::{Clock, rfc3339};
+use crate::message::{self, Language, Storage};
 
 /// The beginning of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -39,22 +40,19 @@ pub struct Salvage {
     pub tally: Tally,
 }
 
+impl Salvage {
+    /// In words, as they are kept and shown.
+    #[must_use]
+    pub fn told(&self) -> Storage {
+        let Tally { kept, pending, parked, mended, lost } = self.tally;
+        let set_aside = self.set_aside.display().to_string();
+        Storage::Salvaged { why: self.why.clone(), set_aside, kept, pending, parked, mended, lost }
+    }
+}
+
 impl fmt::Display for Salvage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { kept, pending, parked, mended, lost } = self.tally;
-        write!(f, "{}; it was set aside as {}; ", self.why, self.set_aside.display())?;
-        write!(f, "{kept} redemptions were kept, {pending} of them pending (uncertain now)")?;
-        if parked > 0 {
-            write!(f, ", {parked} parked for a person because part of them was lost")?;
-        }
-        if mended > 0 {
-            write!(f, ", {mended} with a flipped bit that was put right")?;
-        }
-        match lost {
-            Some(0) => f.write_str("; none was lost"),
-            Some(lost) => write!(f, "; {lost} were lost"),
-            None => f.write_str("; whether any were lost is not known, because the newest books were lost too"),
-        }
+        f.write_str(&self.told().text(Language::English))
     }
 }
 
@@ -142,7 +140,7 @@ fn build(dir: &Path, why: &str, aside: &str) -> Result<Salvage, StoreError> {
     let (tally, floor) = salvage::salvage(&image, &connection)?;
     let salvage = Salvage { why: why.to_owned(), set_aside: dir.join(aside), tally };
     let event = event(&salvage);
-    let note = format!("{aside}\n{salvage}");
+    let note = format!("{aside}\n{}", salvage.told().to_stored());
     salvage::sign(&connection, new.path(), (&event, &note), floor)?;
     schema::finish(connection)?;
     files::demand_free(dir, LEFT_BYTES_MIN)?;
@@ -157,7 +155,7 @@ fn event(salvage: &Salvage) -> Event {
         lane: String::new(),
         what: "salvage".to_owned(),
         by: "redeemd".to_owned(),
-        detail: salvage.to_string(),
+        detail: message::Event::Salvage { how: salvage.told() }.to_stored(),
     }
 }
 

@@ -11,6 +11,7 @@ use rusqlite::backup::Backup;
 use super::damage::{self, Unfinished};
 use super::{FILE, LOG, SHARED, Store, StoreError, files};
 use crate::clock::Clock;
+use crate::message::{self, Language, Storage};
 
 /// Which files a store works on. Its clones are one: after a rescue all of them mean the new files.
 #[derive(Clone, Debug)]
@@ -66,7 +67,7 @@ fn known(dir: &Path) -> [Known; 3] {
 #[derive(Debug)]
 pub struct Watch {
     place: Place,
-    taken: Option<String>,
+    taken: Option<Storage>,
     saved: Option<PathBuf>,
 }
 
@@ -79,8 +80,8 @@ impl Watch {
 
     /// Why nothing may be taken in, if the database was taken away.
     #[must_use]
-    pub fn taken(&self) -> Option<&str> {
-        self.taken.as_deref()
+    pub fn taken(&self) -> Option<&Storage> {
+        self.taken.as_ref()
     }
 
     /// Looks; whether something changed. What can still be reached is saved as soon as it is seen to be gone.
@@ -106,17 +107,17 @@ impl Watch {
     }
 
     fn set_taken(&mut self, error: &StoreError, store: &Store) {
-        let fate = match store.save() {
+        let why = error.to_string();
+        let taken = match store.save() {
             Ok(path) => {
-                let told = format!("all of it is saved as {}, with which the next start goes on", path.display());
+                let saved = path.display().to_string();
                 self.saved = Some(path);
-                told
+                Storage::TakenAway { why, saved }
             }
-            Err(error) => format!("what it held could not be saved ({error})"),
+            Err(error) => Storage::TakenUnsaved { why, error: error.to_string() },
         };
-        let why = format!("{error}: nothing is accepted or sent; {fate}; start redeemd again, or put it back");
-        tracing::error!("{why}");
-        self.taken = Some(why);
+        tracing::error!("{}", taken.text(Language::English));
+        self.taken = Some(taken);
     }
 
     fn set_back(&mut self) {
@@ -153,7 +154,7 @@ impl Store {
             let backup = Backup::new(&self.connection, &mut copy)?;
             while backup.step(-1)? != rusqlite::backup::StepResult::Done {}
         }
-        let text = "the database was taken away while redeemd ran; it goes on with a copy that it had saved";
+        let text = Storage::WentOn.to_stored();
         copy.execute("UPDATE meta SET salvage = ?1", [format!("{aside}\n{text}")])?;
         copy.close().map_err(|(_, error)| StoreError::Sqlite(error))?;
         let name = format!("{}{aside}", damage::FINISHED);
@@ -172,16 +173,17 @@ pub(super) fn is_missing(dir: &Path) -> Result<bool, StoreError> {
 /// file of which the name is returned.
 pub(super) fn tell_missing(dir: &Path, connection: &Connection) -> Result<PathBuf, StoreError> {
     let name = damage::free_name(dir)?;
-    let text = format!(
-        "there was no database beside a lock or a reserve that a redeemd had made: redeemd began with an empty one, and \
-         what the old one held is not known; put a copy of it back, or remove {name}"
-    );
+    let told = Storage::Missing { remove: name.clone() };
     let path = dir.join(&name);
     let mut file = std::fs::File::create(&path).map_err(files::file_error(&path))?;
-    writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(files::file_error(&path))?;
+    writeln!(file, "{}", told.text(Language::English))
+        .and_then(|()| file.sync_all())
+        .map_err(files::file_error(&path))?;
     files::sync_dir(dir)?;
     let sql = "INSERT INTO event (at_ms, lane, what, by, detail) VALUES (?1, '', 'salvage', 'redeemd', ?2)";
-    connection.execute(sql, (Clock::system().stamp().unix_ms, &text))?;
-    connection.execute("UPDATE meta SET salvage = ?1", [format!("{name}\n{text}")])?;
+    let stored = told.to_stored();
+    let event = message::Event::Salvage { how: told }.to_stored();
+    connection.execute(sql, (Clock::system().stamp().unix_ms, &event))?;
+    connection.execute("UPDATE meta SET salvage = ?1", [format!("{name}\n{stored}")])?;
     Ok(path)
 }

@@ -35,6 +35,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::clock::Stamp;
 use crate::decide::{CodeRules, WaitEnd};
 use crate::limits::LaneNow;
+use crate::message::Storage;
 use crate::redemption::{Request, Seq};
 use crate::settings::Offline;
 
@@ -284,6 +285,8 @@ pub struct Store {
     elapsed: elapsed::Elapsed,
     wal_frames: Arc<AtomicU32>,
     unchecked: bool,
+    /// Its schema waits for room: codes are guarded as they came, so that nothing may be accepted.
+    is_put_off: bool,
     place: Place,
     _lock: files::Lock,
 }
@@ -441,7 +444,9 @@ impl Store {
             let sql = "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1 AND state = 0";
             connection.execute(sql, (seq.0, attempt))?;
         }
-        (self.connection, self.books) = (connection, books);
+        // What this process took in is judged by its own marks as before.
+        let first = self.books.first;
+        (self.connection, self.books) = (connection, books.from(first));
         self.elapsed.keep_now(&self.connection)?;
         // The gauge stays the one that others read.
         let gauge = Arc::clone(&self.wal_frames);
@@ -456,9 +461,9 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn salvage_note(&self) -> Result<Option<String>, StoreError> {
+    pub fn salvage_note(&self) -> Result<Option<Storage>, StoreError> {
         let text: String = self.connection.query_row("SELECT salvage FROM meta", [], |row| row.get(0))?;
-        Ok(damage::note(&self.dir, &text).map(str::to_owned))
+        Ok(damage::note(&self.dir, &text).map(Storage::from_stored))
     }
 
     /// An ordered stop: the next start need not look for damage.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::row::state_of;
 use super::{Desk, StoreError};
+use crate::message::Storage;
 use crate::redemption::{Seq, State};
 
 /// How many rows one slice counts: each costs some look-ups at random places, and tills wait meanwhile.
@@ -34,7 +35,7 @@ pub struct Recounted {
     /// Every row was counted.
     pub finished: bool,
     /// Where the books say something else than the rows; known when finished.
-    pub differences: Vec<String>,
+    pub differences: Vec<Storage>,
 }
 
 /// A recount under way: rows up to `upto` are counted, and what happens to them since is followed.

@@ -29,6 +29,7 @@ mod strangers;
 mod taken;
 mod till;
 mod torture;
+mod trust;
 mod upgrade;
 #[path = "../volatile/mod.rs"]
 mod volatile;

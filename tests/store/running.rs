@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use redeemd::clock::Clock;
+use redeemd::message::Language;
 use redeemd::queue::{Queue, QueueError};
 use redeemd::redemption::Seq;
 use redeemd::store::{Claim, Decision, Done, FILE, Filter, Op, StoreError, Trouble};
@@ -76,7 +77,7 @@ async fn a_request_that_meets_damage_is_decided_by_the_new_store() {
     assert!(claimed.len() > ROWS / 2, "{}", claimed.len());
     assert!(claimed.iter().all(|row| row.body.len() == 2000 && row.used_is_ours));
     let storage = queue.storage();
-    assert!(storage.ok && storage.detail.contains("set aside"), "{storage:?}");
+    assert!(storage.ok && storage.detail(Language::English).contains("set aside"), "{storage:?}");
     let counts = queue.counts();
     assert!(counts.balance() && counts.pending == claimed.len() as u64, "{counts:?}");
     assert!(matches!(queue.accept(new("till-1", "AFTERWARDS")).await, Ok(Decision::Taken(_))));
@@ -97,7 +98,7 @@ async fn a_list_that_meets_damage_has_it_rescued() {
     let set_aside = set_aside.filter(|e| e.as_ref().unwrap().file_name().to_str().unwrap().contains("damaged")).count();
     assert_eq!(refused > 0, set_aside > 0, "{refused} refused");
     if refused > 0 {
-        assert!(queue.storage().detail.contains("set aside"));
+        assert!(queue.storage().detail(Language::English).contains("set aside"));
         assert!(queue.list(all()).await.is_ok());
     }
     assert!(matches!(queue.accept(new("till-2", "CODE-0")).await, Ok(Decision::Used(_))));

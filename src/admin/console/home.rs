@@ -126,7 +126,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let answered_ms = activity.spans.iter().filter(|span| span.answered).filter_map(|span| span.settled_ms).max();
     let offline = rules.offline.as_ref();
     let facts = Facts { status: &status, offline, given: &given, now_ms, answered_ms, lang: f.lang };
-    let storage = (!status.storage.ok || !status.storage.detail.is_empty()).then(|| storage(&status, f));
+    let storage = (!status.storage.ok || !status.storage.told.is_empty()).then(|| storage(&status, f));
     let said = sentences(&facts);
     let sentence = SentencePart { sentences: &said, storage, reload_faults: &status.reload_faults, f };
     let needs = NeedsPart { f, groups: groups.summary(f), oldest: oldest(&status, f.lang), refusals: refusals(f.lang) };
@@ -163,7 +163,7 @@ async fn given(admin: &Admin, status: &Status) -> Result<Vec<(String, u64)>, Que
 }
 
 fn storage(status: &Status, f: &Frame) -> String {
-    let detail = shown(&status.storage.detail);
+    let detail = shown(&status.storage.detail(f.lang));
     if status.storage.ok { detail } else { format!("{} {detail}", f.w.storage_bad) }
 }
 

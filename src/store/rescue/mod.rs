@@ -13,6 +13,7 @@ use super::types::Event;
 use super::{Desk, StoreError};
 use crate::contract;
 use crate::decide::{kind, mark};
+use crate::message::{self, Language, Note};
 use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State, is_lane_name};
 
 pub use format::{End, FORMAT, Header, Line, LineFault, seal, unseal};
@@ -185,11 +186,12 @@ impl Desk<'_> {
         stored.crc = stored.checksum();
         stored.insert(self.sql, &parts.body)?;
         self.books.enter(&stored, stored.state)?;
-        if why.is_some() {
-            self.keep_answer(stored.seq, parts.answer.as_ref(), why.as_deref())?;
+        if let Some(why) = &why {
+            self.keep_answer(stored.seq, parts.answer.as_ref(), Some(&why.to_stored()))?;
         }
         self.record_import(&stored, import)?;
-        Ok(why.map_or(Arrived::Pending { seq: stored.seq }, |why| Arrived::Parked { why }))
+        let parked = |why: Note| Arrived::Parked { why: why.text(Language::English) };
+        Ok(why.map_or(Arrived::Pending { seq: stored.seq }, parked))
     }
 
     /// The row as it will lie here: under its own id, uncertain, with a number and a lane of this store.
@@ -236,24 +238,28 @@ impl Desk<'_> {
         Ok(if taken { Fingerprint::of(&["imported", row.id.as_str()]).0 } else { key })
     }
 
-    fn why_parked(&self, row: &Exported, stored: &Stored, body: &[u8]) -> Result<Option<String>, StoreError> {
+    fn why_parked(&self, row: &Exported, stored: &Stored, body: &[u8]) -> Result<Option<Note>, StoreError> {
         if row.state == State::Parked {
-            return Ok(Some(row.note.clone().unwrap_or_else(|| "it was parked where it comes from".to_owned())));
+            let note = row.note.as_deref().map(Note::from_stored);
+            return Ok(Some(note.unwrap_or(Note::ParkedElsewhere)));
         }
         if let Some(other) = self.obstacle(stored)? {
-            return Ok(Some(format!("imported while its code is held by {}, which is {}", other.id(), other.state)));
+            let (id, state) = (other.id().to_string(), other.state.to_string());
+            return Ok(Some(Note::ImportedWhileHeld { id, state }));
         }
-        Ok((!says_the_same(stored, body)).then(|| "its body is not the request that it was exported as".to_owned()))
+        Ok((!says_the_same(stored, body)).then_some(Note::ImportedOtherwise))
     }
 
     fn record_import(&mut self, stored: &Stored, import: &Import) -> Result<(), StoreError> {
+        let from = import.from.clone();
+        let told = if from.is_empty() { message::Event::ImportUnknown } else { message::Event::Import { from } };
         let event = Event {
             at_ms: self.around.stamp.unix_ms,
             id: Some(stored.id().to_string()),
             lane: self.books.name(stored.lane).to_owned(),
             what: "import".to_owned(),
             by: import.by.clone(),
-            detail: format!("exported by {}", if import.from.is_empty() { "a gateway unknown" } else { &import.from }),
+            detail: told.to_stored(),
         };
         self.record(&event, Some(stored.seq))
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Exported, Octets, Said};
 use crate::decide::mark;
+use crate::message::Note;
 use crate::redemption::{Seq, State};
 use crate::store::pages::Image;
 use crate::store::row::{self, Stored};
@@ -75,7 +76,7 @@ impl Reader {
         let mut state = stored.state;
         if !body_fits && state == State::Pending {
             state = State::Parked;
-            note = Some("its stored body is damaged: it cannot be sent".to_owned());
+            note = Some(Note::BodyDamaged.to_stored());
         }
         let body = if body_fits { body } else { Vec::new() };
         let lane = self.lanes.get(&stored.lane).cloned().unwrap_or_default();

@@ -6,6 +6,7 @@ use super::{SEQ_FLOOR_AHEAD_MAX, Salvage};
 use crate::clock::Clock;
 use crate::contract;
 use crate::decide::{self, kind, mark};
+use crate::message::{Language, Note};
 use crate::redemption::{Fingerprint, Request, Seq, State};
 use crate::store::StoreError;
 use crate::store::records::{self, Value};
@@ -14,8 +15,6 @@ use crate::store::row::{self, Stored};
 /// What stands for the till of a redemption whose row was lost.
 const TILL_UNKNOWN: &str = "unknown";
 
-/// What is said of each; its time is that of its neighbours, if any of them was left.
-const NOTE: &str = "its row was lost with the damaged database, its body was not: its till and its time are not known";
 /// How far from it other redemptions of its business are looked for.
 const NEAR: i64 = 10_000;
 
@@ -37,13 +36,16 @@ impl Stood {
         }
     }
 
-    fn note(self) -> String {
-        let more = match self {
-            Self::Pending(_) => "; it was waiting, and whether an attempt had reached the provider is not known",
-            Self::Settled(_) => "",
-            Self::Unknown => "; whether it was delivered is not known",
+    /// Beside what was noted before, if anything was.
+    fn note(self, earlier: Option<&str>) -> String {
+        let note = match self {
+            Self::Pending(_) => Note::RestoredWaiting,
+            Self::Settled(_) => Note::RestoredSettled,
+            Self::Unknown => Note::Restored,
         };
-        format!("{NOTE}{more}")
+        let Some(earlier) = earlier else { return note.to_stored() };
+        let [earlier, note] = [Note::from_stored(earlier), note].map(|note| note.text(Language::English));
+        Note::Text { text: format!("{earlier}; {note}") }.to_stored()
     }
 }
 
@@ -124,10 +126,9 @@ impl Salvage<'_> {
         row.insert_row(self.sql)?;
         self.seq_floor = self.seq_floor.max(seq);
         self.parked += u64::from(row.state == State::Parked);
-        let sql = "INSERT INTO answer (seq, note) VALUES (?1, ?2) ON CONFLICT (seq) DO UPDATE SET note = \
-             coalesce(note || '; ', '') || excluded.note";
-        self.sql.prepare_cached(sql)?.execute((seq, stood.note()))?;
-        Ok(())
+        let mut noted = self.sql.prepare_cached("SELECT note FROM answer WHERE seq = ?1")?;
+        let earlier: Option<Option<String>> = noted.query_row([seq], |row| row.get(0)).optional()?;
+        self.note(Seq(seq), &stood.note(earlier.flatten().as_deref()))
     }
 
     /// The lane that its index names, else the one of another redemption of this business, else any.
