@@ -1,6 +1,6 @@
 //! How the gateway stands: the books, the storage, the lanes; alive and ready.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{Admin, Problem};
 use crate::queue::{LaneStatus, StorageStatus};
+use crate::refused::{self, Reason};
 use crate::store::Counts;
 
 /// `/api/v1/status`. Fields are added, never taken away.
@@ -26,6 +27,8 @@ pub(super) struct Status {
     pub(super) storage: StorageStatus,
     pub(super) lanes: Vec<LaneView>,
     pub(super) reload_faults: Vec<String>,
+    /// Requests of tills refused since the process began, by reason.
+    pub(super) refused: BTreeMap<&'static str, u64>,
 }
 
 /// A lane with its own books.
@@ -54,6 +57,7 @@ impl Admin {
             storage: queue.storage(),
             lanes: lane_views(queue.lanes(), queue.counts_by_lane()),
             reload_faults: queue.reload_faults(),
+            refused: Reason::ALL.into_iter().map(|reason| (reason.as_str(), refused::total(reason))).collect(),
         }
     }
 }
@@ -85,8 +89,6 @@ pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> Result<&'static s
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     pub(in crate::admin) fn lane(name: &str, link: &'static str, cause: Option<&str>) -> LaneStatus {
@@ -126,6 +128,7 @@ pub(super) mod tests {
             storage: StorageStatus::default(),
             lanes: lane_views(lanes, vec![("retm".to_owned(), counts)]),
             reload_faults: Vec::new(),
+            refused: BTreeMap::new(),
         }
     }
 

@@ -9,6 +9,7 @@ use super::ask::{Daemon, encoded};
 use super::exit::CliError;
 use super::list::{RowView, marks};
 use super::table::paragraph;
+use crate::clock::rfc3339;
 use crate::redemption::Id;
 
 /// Where the text beside a label begins.
@@ -58,8 +59,25 @@ fn render(value: &Value) -> Result<String, CliError> {
     for (label, value) in fields {
         text.extend(value.map(|value| paragraph(label, &value, INDENT)));
     }
+    text.push_str(&attempts(value));
     text.push_str(&events(value));
     Ok(text)
+}
+
+/// The last attempts, oldest first: when each ended, how far it came, what was answered, and how long it took.
+fn attempts(value: &Value) -> String {
+    let attempts = value.get("last_attempts").and_then(Value::as_array);
+    let mut text = String::new();
+    for (at, attempt) in attempts.into_iter().flatten().enumerate() {
+        let number = |key| attempt.get(key).and_then(Value::as_u64);
+        let ended = attempt.get("at_ms").and_then(Value::as_i64).map(rfc3339).unwrap_or_default();
+        let outcome = attempt.get("outcome").and_then(Value::as_str).unwrap_or_default().replace('_', " ");
+        let answer = number("status").map(|status| format!(", HTTP {status}")).unwrap_or_default();
+        let (nth, took) = (number("number").unwrap_or_default(), number("took_ms").unwrap_or_default());
+        let line = format!("{nth}: {ended} {outcome}{answer}, after {took} ms");
+        text.push_str(&paragraph(if at == 0 { "last attempts" } else { "" }, &line, INDENT));
+    }
+    text
 }
 
 fn events(value: &Value) -> String {
@@ -86,6 +104,10 @@ mod tests {
         value["settled_at"] = json!("2026-11-01T09:00:00Z");
         value["answer_status"] = json!(400);
         value["provider_said"] = json!("Reward …7F3Q has been used\u{1b}[2J");
+        value["last_attempts"] = json!([
+            {"number": 1, "at_ms": 1_793_516_400_000_i64, "elapsed_s": 1, "outcome": "row_fault", "status": 503, "took_ms": 41},
+            {"number": 2, "at_ms": 1_793_523_600_000_i64, "elapsed_s": 9, "outcome": "connect", "took_ms": 3000},
+        ]);
         value["events"] = json!([
             {"at": "2026-11-01T10:00:00Z", "what": "retry", "by": "ops", "detail": ""},
             {"at": "2026-11-01T11:00:00Z", "what": "late_answer", "by": "redeemd", "detail": "200"},
@@ -105,6 +127,8 @@ settled         2026-11-01T09:00:00Z
 attempts        2
 answer          400
 provider said   Reward …7F3Q has been used\\u{1b}[2J
+last attempts   1: 2026-11-01T07:00:00Z row fault, HTTP 503, after 41 ms
+                2: 2026-11-01T09:00:00Z connect, after 3000 ms
 events          2026-11-01T10:00:00Z retry by ops
                 2026-11-01T11:00:00Z late_answer by redeemd: 200
 ";
