@@ -122,7 +122,7 @@ pub async fn call_within(
         .unwrap_or(Err(ClientError::Deadline(deadline)))
 }
 
-/// One request without a body, and its answer's body written to `to` as it comes, however long it is: the beginning
+/// One request with an empty object, and its answer's body written to `to` as it comes, however long it is: the beginning
 /// within [`COPY_DEADLINE`], each part within [`DEADLINE`]. A refusal comes back with its body, and nothing is written.
 ///
 /// # Errors
@@ -133,7 +133,7 @@ pub async fn download(
     path: &str,
     to: &mut (dyn std::io::Write + Send),
 ) -> Result<Response, ClientError> {
-    let request = Request::builder().method(method).uri(path).body(Bytes::new());
+    let request = Request::builder().method(method).uri(path).body(Bytes::from_static(b"{}"));
     let request = dressed(request.map_err(|error| ClientError::Request(error.to_string()))?, target);
     let unreachable = |source| ClientError::Unreachable { target: target.clone(), source };
     match target {

@@ -15,7 +15,7 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileFault {
     /// It is not there, or may not be read.
-    #[error("the file cannot be read: {0}")]
+    #[error("{}", unreadable_for(*.0))]
     Unreadable(ErrorKind),
     /// Something else has its name: a folder, a pipe (FIFO), a device or a socket.
     #[error("this is not a file but a {0}")]
@@ -48,6 +48,15 @@ fn not_opened(path: &Path, error: std::io::Error) -> FileFault {
     match std::fs::metadata(path).map(|metadata| metadata.file_type()) {
         Ok(kind) if !kind.is_file() => FileFault::NotAFile(name_of(kind)),
         Ok(_) | Err(_) => FileFault::Unreadable(error.kind()),
+    }
+}
+
+/// The commonest reasons in the words in which people know them.
+fn unreadable_for(kind: ErrorKind) -> String {
+    match kind {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "the file may not be read by this user".to_owned(),
+        other => format!("the file cannot be read: {other}"),
     }
 }
 

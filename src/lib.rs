@@ -6,10 +6,11 @@
 //! | --- | --- | --- |
 //! | 0 | [`fold`] | codes and words in other clothes made one |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
-//! | 0 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
 //! | 0 | [`files`] | files from outside: read without waiting, and followed |
 //! | 0 | [`text`] | strings from outside, made safe to show |
+//! | 0 | [`answered`] | how long tills waited for their answers |
 //! | 0 | [`refused`] | how many requests of tills were refused, by reason |
+//! | 1 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
 //! | 1 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
 //! | 2 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 2 | [`verdict`] | pure: what an upstream answer means |
@@ -39,6 +40,7 @@
 
 pub mod admin;
 pub mod alert;
+pub mod answered;
 pub mod cli;
 pub mod client;
 pub mod clock;

@@ -54,6 +54,23 @@ impl Reason {
         Self::KeyConflict,
     ];
 
+    /// Whether somebody has to see to it: no till can help itself, however often it asks.
+    #[must_use]
+    pub fn is_the_stores(self) -> bool {
+        match self {
+            Self::LimitPending
+            | Self::LimitTill
+            | Self::LimitOutage
+            | Self::LimitRule
+            | Self::NotAccepting
+            | Self::Untrusted
+            | Self::Busy
+            | Self::Storage
+            | Self::NoLane => true,
+            Self::Used | Self::Token | Self::Malformed | Self::Date | Self::KeyConflict => false,
+        }
+    }
+
     /// The label's value in `redeemd_refused_total{reason}`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -79,10 +96,14 @@ impl Reason {
 /// Of the process, as every counter of its metrics is.
 static COUNTS: [AtomicU64; Reason::ALL.len()] = [const { AtomicU64::new(0) }; Reason::ALL.len()];
 
-/// One more request was refused for this reason.
+/// One more request was refused for this reason. Where somebody has to see to it, the log says so; it bounds how often.
 pub fn count(reason: Reason) {
     if let Some(count) = COUNTS.get(reason as usize) {
         count.fetch_add(1, Ordering::Relaxed);
+    }
+    if reason.is_the_stores() {
+        let (word, total) = (reason.as_str(), total(reason));
+        tracing::warn!(total, "requests of tills are refused: {word}");
     }
 }
 

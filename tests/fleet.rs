@@ -209,7 +209,8 @@ fn config(manners: Manners, gateway: usize) -> Config {
     let (retry_min, retry_max) = (Duration::from_secs(1), Duration::from_secs(60));
     let link = link::Config { retry_min, retry_max, max_in_flight: 8, reconnect_spread, place };
     let recent = retry_max + TIMEOUT;
-    Config { link, terms: Terms { reply_within: REPLY_WITHIN, recent, checks: false, one_till: false } }
+    let terms = Terms { reply_within: REPLY_WITHIN, recent, checks: false, one_till: false };
+    Config { link, terms, checks_show_the_road: true }
 }
 
 /// Most branches have few, some have many: exponential in what is left of a fraction, with the mean wanted.

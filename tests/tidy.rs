@@ -199,9 +199,26 @@ fn the_licences_the_changelog_and_the_ways_in_are_there() {
     }
 }
 
-/// The tests that `tests/README.md` names, each with its file.
+/// Where tests are named for what they prove.
+const MAPS: [&str; 2] = ["tests/README.md", "docs/failures.md"];
+
+fn map(file: &str) -> String {
+    fs::read_to_string(root().join(file)).expect("a map of the tests")
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The tests that a map names, each with its file.
 fn named_tests(text: &str) -> Vec<(&str, &str)> {
-    text.split('`').skip(1).step_by(2).filter_map(|code| code.split_once("::")).collect()
+    quoted(text).filter_map(|code| code.split_once("::")).collect()
+}
+
+/// The scripts of the service test that a map names.
+fn named_scripts(text: &str) -> Vec<&str> {
+    quoted(text).filter(|code| code.starts_with("tests/service/") && code.ends_with(".sh")).collect()
 }
 
 /// Whether `path` is that file, or lies in a folder of that name.
@@ -210,22 +227,28 @@ fn is_of(path: &Path, file: &str) -> bool {
 }
 
 #[test]
-fn every_test_that_the_map_of_the_tests_names_exists() {
-    let text = fs::read_to_string(root().join("tests/README.md")).expect("the map of the tests");
-    let (named, sources) = (named_tests(&text), sources("tests"));
+fn every_test_that_a_map_of_the_tests_names_exists() {
+    let (text, sources) = (MAPS.map(map).concat(), every_source());
+    let named = named_tests(&text);
     let exists = |(file, test): (&str, &str)| {
         let head = format!("fn {test}(");
         sources.iter().any(|(path, text)| is_of(path, file) && text.contains(&head))
     };
     let missing: Vec<_> = named.iter().filter(|name| !exists(**name)).collect();
-    assert!(missing.is_empty() && named.len() > 17, "{missing:#?}");
+    assert!(missing.is_empty() && named.len() > 80, "{missing:#?}");
+    for script in named_scripts(&text) {
+        assert!(root().join(script).is_file(), "{script}");
+    }
 }
 
 #[test]
-fn the_map_of_the_tests_has_a_test_for_every_fault_in_the_box() {
-    let text = fs::read_to_string(root().join("tests/README.md")).expect("the map of the tests");
-    for number in 1..=17 {
-        let row = text.lines().find(|line| line.starts_with(&format!("| B{number} |")));
-        assert!(row.is_some_and(|row| !named_tests(row).is_empty()), "B{number}");
+fn every_fault_has_a_row_with_its_tests() {
+    let text = map("docs/failures.md");
+    for (letter, last) in [('T', 12), ('R', 16), ('B', 17), ('M', 14), ('N', 21)] {
+        for number in 1..=last {
+            let row = text.lines().find(|line| line.starts_with(&format!("| {letter}{number} |")));
+            let is_proved = row.is_some_and(|row| !named_tests(row).is_empty() || !named_scripts(row).is_empty());
+            assert!(is_proved, "{letter}{number}");
+        }
     }
 }

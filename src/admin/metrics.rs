@@ -8,7 +8,9 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::IntoResponse;
 
 use super::Admin;
+use super::process::Process;
 use super::status::{LaneView, Status};
+use crate::{answered, refused};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -21,7 +23,8 @@ pub(super) async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap)
         Format::OpenMetrics => OPENMETRICS,
         Format::Text => TEXT,
     };
-    let body = render(&admin.look().await, format);
+    let process = Process::now(admin.access.rules().state_dir.as_deref());
+    let body = render(&admin.look().await, &process, format);
     ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body)
 }
 
@@ -40,11 +43,13 @@ impl Format {
 }
 
 /// The whole page.
-fn render(status: &Status, format: Format) -> String {
+fn render(status: &Status, process: &Process, format: Format) -> String {
     let mut page = Page { text: String::with_capacity(4096), format };
     gateway(&mut page, status);
     books(&mut page, status);
     lanes(&mut page, &status.lanes);
+    tills(&mut page);
+    machine(&mut page, process);
     if format == Format::OpenMetrics {
         page.text.push_str("# EOF\n");
     }
@@ -58,6 +63,10 @@ fn gateway(page: &mut Page, status: &Status) {
     page.single("redeemd_ready", "1 when intake listens and the store is open", u64::from(status.ready));
     page.single("redeemd_storage_ok", "1 when redemptions can be stored", u64::from(status.storage.ok));
     page.single("redeemd_clock_trusted", "1 when the wall clock is synchronised", u64::from(status.clock_trusted));
+    page.family("redeemd_log_dropped", "counter", "Lines of the log that nobody took in time");
+    page.sample("redeemd_log_dropped_total", &[], status.log_dropped);
+    let help = "Settings that were read and that take a restart";
+    page.single("redeemd_settings_waiting_for_restart", help, status.restart_keys.len());
     page.single("redeemd_reload_faults", "Faults of the last reload, 0 when it was taken", status.reload_faults.len());
 }
 
@@ -125,6 +134,53 @@ fn lanes(page: &mut Page, lanes: &[LaneView]) {
     }
 }
 
+fn tills(page: &mut Page) {
+    page.family("redeemd_refused", "counter", "Requests of tills refused without the provider's word, by reason");
+    for reason in refused::Reason::ALL {
+        page.sample("redeemd_refused_total", &[("reason", reason.as_str())], refused::total(reason));
+    }
+    let (name, times) = ("redeemd_answer_seconds", answered::total());
+    page.family(name, "histogram", "How long tills with a token waited for their answers");
+    for (bound_ms, count) in times.within {
+        let bound = seconds(bound_ms.saturating_mul(1000));
+        page.sample(&format!("{name}_bucket"), &[("le", &bound)], count);
+    }
+    page.sample(&format!("{name}_bucket"), &[("le", "+Inf")], times.count);
+    page.sample(&format!("{name}_count"), &[], times.count);
+    page.sample(&format!("{name}_sum"), &[], seconds(times.sum_us));
+}
+
+/// Microseconds as seconds with a fraction, as both formats write numbers.
+fn seconds(us: u64) -> String {
+    let text = format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
+    let trimmed = text.trim_end_matches('0');
+    if trimmed.ends_with('.') { format!("{trimmed}0") } else { trimmed.to_owned() }
+}
+
+/// What the system says; these names are every exporter's.
+fn machine(page: &mut Page, process: &Process) {
+    let gauges = [
+        ("redeemd_database_bytes", "Size of the database", process.database_bytes),
+        ("redeemd_database_log_bytes", "Size of the database's write-ahead log", process.log_bytes),
+        ("process_resident_memory_bytes", "Resident memory", process.resident_bytes),
+        ("process_virtual_memory_bytes", "Virtual memory", process.virtual_bytes),
+        ("process_open_fds", "Open file descriptors", process.open_files),
+        ("process_max_fds", "How many file descriptors may be open", process.open_files_max),
+    ];
+    for (name, help, value) in gauges {
+        if let Some(value) = value {
+            page.single(name, help, value);
+        }
+    }
+    if let Some(started) = process.started_s {
+        page.single("process_start_time_seconds", "When the process started, Unix seconds", format!("{started:.2}"));
+    }
+    if let Some(cpu) = process.cpu_s {
+        page.family("process_cpu_seconds", "counter", "Time on the processor, user's and system's");
+        page.sample("process_cpu_seconds_total", &[], format!("{cpu:.2}"));
+    }
+}
+
 struct Page {
     text: String,
     format: Format,
@@ -135,8 +191,9 @@ impl Page {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         let total = if kind == "counter" && self.format == Format::Text { "_total" } else { "" };
         self.line(format_args!("# TYPE {name}{total} {kind}"));
-        if self.format == Format::OpenMetrics && name.ends_with("_seconds") {
-            self.line(format_args!("# UNIT {name} seconds"));
+        let unit = ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(&format!("_{unit}")));
+        if let (Format::OpenMetrics, Some(unit)) = (self.format, unit) {
+            self.line(format_args!("# UNIT {name} {unit}"));
         }
         self.line(format_args!("# HELP {name}{total} {help}"));
     }
@@ -180,7 +237,8 @@ mod tests {
             assert!(seen.insert(line.rsplit_once(' ').unwrap().0.to_owned()), "twice: {line}");
             if let Some(rest) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = rest.split_once(' ').unwrap();
-                assert!(!families.contains(&(name, kind)) && name.starts_with("redeemd_"), "{line}");
+                let is_ours = name.starts_with("redeemd_") || name.starts_with("process_");
+                assert!(!families.contains(&(name, kind)) && is_ours, "{line}");
                 assert_eq!(kind == "counter" && counter_suffix_in_type, name.ends_with("_total"), "{line}");
                 families.push((name, kind));
             } else {
@@ -188,6 +246,10 @@ mod tests {
                 let name = line.trim_start_matches("# HELP ").trim_start_matches("# UNIT ");
                 let name = name.split(['{', ' ']).next().unwrap();
                 let is_sample = !line.starts_with('#');
+                let of_histogram = ["_bucket", "_count", "_sum"].map(|end| format!("{family}{end}"));
+                if is_sample && kind == "histogram" && of_histogram.iter().any(|its| its == name) {
+                    continue;
+                }
                 let suffix = if is_sample && kind == "counter" && !counter_suffix_in_type { "_total" } else { "" };
                 assert_eq!(name, format!("{family}{suffix}"), "{line}");
                 assert!(!is_sample || line.rsplit_once(' ').unwrap().1.parse::<f64>().is_ok(), "{line}");
@@ -198,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_page_keeps_the_rules_of_openmetrics() {
-        let page = render(&sample(), Format::OpenMetrics);
+        let page = render(&sample(), &Process::now(None), Format::OpenMetrics);
         assert!(page.ends_with("\n# EOF\n") && page.matches("# EOF").count() == 1);
         assert!(page.contains("# TYPE redeemd_uptime_seconds gauge\n# UNIT redeemd_uptime_seconds seconds\n# HELP "));
         check(&page, false);
@@ -206,19 +268,20 @@ mod tests {
 
     #[test]
     fn the_older_format_names_a_counter_whole_and_has_no_end_mark() {
-        let page = render(&sample(), Format::Text);
+        let page = render(&sample(), &Process::now(None), Format::Text);
         assert!(page.contains("# TYPE redeemd_attempts_total counter\n") && !page.contains("# EOF"));
         check(&page, true);
     }
 
     #[test]
     fn every_figure_is_where_a_reader_looks_for_it() {
-        let page = render(&sample(), Format::OpenMetrics);
+        let page = render(&sample(), &Process::now(None), Format::OpenMetrics);
         for line in [
             "redeemd_build_info{version=\"1.2.3\"} 1",
             "redeemd_uptime_seconds 61",
             "redeemd_storage_ok 1",
             "redeemd_clock_trusted 0",
+            "redeemd_log_dropped_total 4",
             "redeemd_oldest_pending_age_seconds 12",
             "redeemd_redemptions{lane=\"retm\",state=\"confirmed\"} 5",
             "redeemd_accepted_total{lane=\"retm\"} 10",
@@ -234,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_lanes_name_cannot_break_out_of_its_label() {
-        let page = render(&sample(), Format::OpenMetrics);
+        let page = render(&sample(), &Process::now(None), Format::OpenMetrics);
         assert!(page.contains(r#"redeemd_lane_window{lane="o\"th\\er\n"} 1"#), "{page}");
     }
 

@@ -10,6 +10,7 @@ mod guard;
 mod metrics;
 mod password;
 mod problem;
+mod process;
 mod redemptions;
 mod rescue;
 mod rights;

@@ -7,11 +7,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::{Admin, Problem};
+use crate::log;
 use crate::queue::{LaneStatus, StorageStatus};
 use crate::refused::{self, Reason};
+use crate::settings::Offline;
 use crate::store::Counts;
+use crate::trust::Trust;
 
 /// `/api/v1/status`. Fields are added, never taken away.
 #[derive(Debug, Serialize)]
@@ -27,8 +31,12 @@ pub(super) struct Status {
     pub(super) storage: StorageStatus,
     pub(super) lanes: Vec<LaneView>,
     pub(super) reload_faults: Vec<String>,
-    /// Requests of tills refused since the process began, by reason.
+    /// Keys whose values on the disk take a restart.
+    pub(super) restart_keys: Vec<&'static str>,
+    /// Requests of tills that were refused since the process started, by reason.
     pub(super) refused: BTreeMap<&'static str, u64>,
+    /// Lines of the log that nobody took in time, since the process started.
+    pub(super) log_dropped: u64,
 }
 
 /// A lane with its own books.
@@ -57,7 +65,9 @@ impl Admin {
             storage: queue.storage(),
             lanes: lane_views(queue.lanes(), queue.counts_by_lane()),
             reload_faults: queue.reload_faults(),
+            restart_keys: queue.restart_keys(),
             refused: Reason::ALL.into_iter().map(|reason| (reason.as_str(), refused::total(reason))).collect(),
+            log_dropped: log::dropped(),
         }
     }
 }
@@ -78,12 +88,33 @@ pub(super) async fn livez() -> &'static str {
     "live\n"
 }
 
-/// `GET /readyz`: intake listens and the store is open, whatever links and disk say.
+/// `GET /readyz`: intake listens, and some till's redemption could be taken.
 pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> Result<&'static str, Problem> {
-    if *admin.info.ready.borrow() {
-        Ok("ready\n")
+    let why = if !*admin.info.ready.borrow() {
+        "the gateway is starting or stopping"
+    } else if !admin.queue.storage().ok {
+        "no redemption could be taken now: the store takes nothing"
+    } else if !admin.takes_some() {
+        "no redemption could be taken now: no provider can be asked, and none may be given on trust"
     } else {
-        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is starting or stopping"))
+        return Ok("ready\n");
+    };
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))
+}
+
+impl Admin {
+    /// Whether some lane can be asked, or gives on trust within its limits.
+    fn takes_some(&self) -> bool {
+        let rules = self.access.rules();
+        let (lanes, now) = (self.queue.configured(), Instant::now());
+        let counts = self.queue.counts_by_lane();
+        lanes.iter().any(|lane| {
+            let its = lane.now(now);
+            let pending = counts.iter().find(|(name, _)| name == lane.name()).map_or(0, |(_, counts)| counts.pending);
+            let is_within =
+                |offline: &Offline| offline.accept && pending < offline.max_pending && its.outage < offline.max_outage;
+            its.ask || (matches!(its.trust, Trust::AtOnce { .. }) && rules.offline.as_ref().is_none_or(is_within))
+        })
     }
 }
 
@@ -104,7 +135,7 @@ pub(super) mod tests {
             in_flight: 0,
             tried: true,
             drain: "running",
-            trust: "unanswered",
+            trust: if cause == Some("connect") { "at_once" } else { "unanswered" },
             suspects: Vec::new(),
             answers: None,
             waiting_s: None,
@@ -128,7 +159,9 @@ pub(super) mod tests {
             storage: StorageStatus::default(),
             lanes: lane_views(lanes, vec![("retm".to_owned(), counts)]),
             reload_faults: Vec::new(),
+            restart_keys: Vec::new(),
             refused: BTreeMap::new(),
+            log_dropped: 4,
         }
     }
 

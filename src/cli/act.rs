@@ -26,7 +26,8 @@ struct Order {
 pub(super) async fn flush(daemon: &Daemon, args: FlushArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let FlushArgs { lane, wait: waits } = args;
     let order = Order { word: "flush", done: "tried at once", arguments: json!({}) };
-    tell(daemon, &order, lane.as_deref(), json, out).await?;
+    let held = held(&daemon.get("/api/v1/status").await?);
+    tell(daemon, &order, (lane.as_deref(), &held), json, out).await?;
     if waits { wait(daemon, lane.as_deref(), json, out).await } else { Ok(()) }
 }
 
@@ -35,19 +36,28 @@ pub(super) async fn hold(daemon: &Daemon, args: HoldArgs, json: bool, out: &mut 
     let HoldArgs { lane, trust, note } = args;
     let arguments = json!({ "trust": trust, "note": note.unwrap_or_default() });
     let done = if trust { "held, tills are trusted meanwhile" } else { "held" };
-    tell(daemon, &Order { word: "hold", done, arguments }, lane.as_deref(), json, out).await
+    tell(daemon, &Order { word: "hold", done, arguments }, (lane.as_deref(), &[]), json, out).await
 }
 
 /// `redeemd release`
 pub(super) async fn release(daemon: &Daemon, args: LaneArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let order = Order { word: "release", done: "released", arguments: json!({}) };
-    tell(daemon, &order, args.lane.as_deref(), json, out).await
+    tell(daemon, &order, (args.lane.as_deref(), &[]), json, out).await
 }
 
+/// The lanes that are held, each with its cause: what is held is not sent, however often it is flushed.
+fn held(status: &Value) -> Vec<(String, String)> {
+    let word = |lane: &Value, key| lane.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let lanes = status.get("lanes").and_then(Value::as_array).into_iter().flatten();
+    let held = lanes.filter(|lane| word(lane, "link") == "held");
+    held.map(|lane| (word(lane, "name"), word(lane, "cause"))).collect()
+}
+
+/// Gives an order to a lane or to all; of the `held` ones it is said that they stay so.
 async fn tell(
     daemon: &Daemon,
     order: &Order,
-    lane: Option<&str>,
+    (lane, held): (Option<&str>, &[(String, String)]),
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
@@ -61,7 +71,13 @@ async fn tell(
         return Ok(());
     }
     for lane in value.get("lanes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        writeln!(out, "{}: {}", escaped(lane), order.done)?;
+        match held.iter().find(|(name, _)| name == lane) {
+            Some((_, cause)) => {
+                let (lane, cause) = (escaped(lane), escaped(cause));
+                writeln!(out, "{lane}: it is held ({cause}) and stays so; `redeemd status` says what to do")?;
+            }
+            None => writeln!(out, "{}: {}", escaped(lane), order.done)?,
+        }
     }
     Ok(())
 }

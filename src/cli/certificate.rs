@@ -1,8 +1,8 @@
 //! `make-certificate`: a key and a certificate for a store without an authority of its own.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, date_time_ymd};
@@ -47,9 +47,14 @@ fn fingerprint(der: &[u8]) -> String {
 }
 
 fn write(path: &Path, mode: u32, text: &str) -> Result<(), CliError> {
-    let made = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    made.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let fill = |mut file: std::fs::File| {
+        file.write_all(text.as_bytes())?;
+        // The process' umask leaves it to its owner alone; a certificate is for everybody.
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.sync_all()
+    };
+    opened.and_then(fill).map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
 }
 
 #[cfg(test)]
@@ -63,7 +68,6 @@ mod tests {
 
     #[test]
     fn the_key_is_the_owners_alone_and_nothing_is_written_over() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let args = args(folder.path());
         let mut said = Vec::new();

@@ -15,9 +15,9 @@ pub(super) fn hash(json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     read.map_err(|error| CliError::Failed(format!("the password on standard input cannot be read: {error}")))?;
     let hash = hashed(text.trim_end_matches(['\r', '\n'])).map_err(|fault| CliError::Failed(fault.to_string()))?;
     if json {
-        writeln!(out, "{}", json!({ "hash": hash }))?
+        writeln!(out, "{}", json!({ "hash": hash }))?;
     } else {
-        writeln!(out, "{hash}")?
+        writeln!(out, "{hash}")?;
     }
     Ok(())
 }

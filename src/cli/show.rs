@@ -64,18 +64,18 @@ fn render(value: &Value) -> Result<String, CliError> {
     Ok(text)
 }
 
-/// The last attempts, oldest first: when each ended, how far it came, what was answered, and how long it took.
+/// The last attempts, a line each: when it ended, what came of it, the provider's status, how long it took.
 fn attempts(value: &Value) -> String {
     let attempts = value.get("last_attempts").and_then(Value::as_array);
     let mut text = String::new();
     for (at, attempt) in attempts.into_iter().flatten().enumerate() {
         let number = |key| attempt.get(key).and_then(Value::as_u64);
         let ended = attempt.get("at_ms").and_then(Value::as_i64).map(rfc3339).unwrap_or_default();
-        let outcome = attempt.get("outcome").and_then(Value::as_str).unwrap_or_default().replace('_', " ");
-        let answer = number("status").map(|status| format!(", HTTP {status}")).unwrap_or_default();
-        let (nth, took) = (number("number").unwrap_or_default(), number("took_ms").unwrap_or_default());
-        let line = format!("{nth}: {ended} {outcome}{answer}, after {took} ms");
-        text.push_str(&paragraph(if at == 0 { "last attempts" } else { "" }, &line, INDENT));
+        let outcome = attempt.get("outcome").and_then(Value::as_str).unwrap_or_default();
+        let status = number("status").map(|status| format!(", status {status}")).unwrap_or_default();
+        let (nth, took) = (number("number").unwrap_or(0), number("took_ms").unwrap_or(0));
+        let line = format!("{ended} attempt {nth}: {outcome}{status}, {took} ms");
+        text.push_str(&paragraph(if at == 0 { "tried" } else { "" }, &line, INDENT));
     }
     text
 }
@@ -104,13 +104,13 @@ mod tests {
         value["settled_at"] = json!("2026-11-01T09:00:00Z");
         value["answer_status"] = json!(400);
         value["provider_said"] = json!("Reward …7F3Q has been used\u{1b}[2J");
-        value["last_attempts"] = json!([
-            {"number": 1, "at_ms": 1_793_516_400_000_i64, "elapsed_s": 1, "outcome": "row_fault", "status": 503, "took_ms": 41},
-            {"number": 2, "at_ms": 1_793_523_600_000_i64, "elapsed_s": 9, "outcome": "connect", "took_ms": 3000},
-        ]);
         value["events"] = json!([
             {"at": "2026-11-01T10:00:00Z", "what": "retry", "by": "ops", "detail": ""},
             {"at": "2026-11-01T11:00:00Z", "what": "late_answer", "by": "redeemd", "detail": "200"},
+        ]);
+        value["last_attempts"] = json!([
+            {"number": 1, "at_ms": 1_793_523_600_000_i64, "elapsed_s": 7, "outcome": "write", "took_ms": 10_000},
+            {"number": 2, "at_ms": 1_793_523_601_000_i64, "elapsed_s": 8, "outcome": "declined", "status": 400, "took_ms": 80},
         ]);
         let expected = "\
 id              41-abc
@@ -127,8 +127,8 @@ settled         2026-11-01T09:00:00Z
 attempts        2
 answer          400
 provider said   Reward …7F3Q has been used\\u{1b}[2J
-last attempts   1: 2026-11-01T07:00:00Z row fault, HTTP 503, after 41 ms
-                2: 2026-11-01T09:00:00Z connect, after 3000 ms
+tried           2026-11-01T09:00:00Z attempt 1: write, 10000 ms
+                2026-11-01T09:00:01Z attempt 2: declined, status 400, 80 ms
 events          2026-11-01T10:00:00Z retry by ops
                 2026-11-01T11:00:00Z late_answer by redeemd: 200
 ";

@@ -1,5 +1,6 @@
 //! `status`: the books, the storage, the lanes, and what to do about each.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::time::Duration;
@@ -40,6 +41,12 @@ struct Status {
     lanes: Vec<Lane>,
     #[serde(default)]
     reload_faults: Vec<String>,
+    #[serde(default)]
+    restart_keys: Vec<String>,
+    #[serde(default)]
+    refused: BTreeMap<String, u64>,
+    #[serde(default)]
+    log_dropped: u64,
 }
 
 /// [`Counts`] as the API gives them.
@@ -74,6 +81,13 @@ struct Lane {
     in_flight: u64,
     #[serde(default)]
     waiting_s: Option<u64>,
+    /// An older daemon does not say.
+    #[serde(default = "yes")]
+    tried: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// `redeemd status`
@@ -132,6 +146,9 @@ fn needs(status: &Status) -> Vec<String> {
         needs.push(format!("{parked} parked: decide with `retry` or `void`; `redeemd list --state parked`"));
     }
     needs.extend(status.reload_faults.iter().map(|fault| format!("the settings on disk were refused: {fault}")));
+    if !status.restart_keys.is_empty() {
+        needs.push(restart(&status.restart_keys));
+    }
     for lane in &status.lanes {
         let Some(cause) = lane.cause.as_deref().filter(|word| needs_a_person(word)) else { continue };
         let words = lane.explanation.as_deref().unwrap_or(cause);
@@ -175,6 +192,16 @@ fn head(status: &Status) -> String {
         "not synchronised: times are kept, but not trusted; settled rows are not pruned"
     };
     text.push_str(&paragraph("clock", clock, INDENT));
+    if let Some(refused) = refused(&status.refused) {
+        text.push_str(&paragraph("refused", &refused, INDENT));
+    }
+    if status.log_dropped > 0 {
+        let dropped = format!("{} lines were dropped: nobody took them in time", count(status.log_dropped));
+        text.push_str(&paragraph("log", &dropped, INDENT));
+    }
+    if !status.restart_keys.is_empty() {
+        text.push_str(&paragraph("restart", &restart(&status.restart_keys), INDENT));
+    }
     if !status.reload_faults.is_empty() {
         let refused = "the settings on disk were refused, the ones before them stay:";
         text.push_str(&paragraph("reload", refused, INDENT));
@@ -183,6 +210,20 @@ fn head(status: &Status) -> String {
         }
     }
     text
+}
+
+/// How many requests of tills were refused and why, the most frequent reason first.
+fn refused(reasons: &BTreeMap<String, u64>) -> Option<String> {
+    let mut reasons: Vec<(&str, u64)> = reasons.iter().map(|(reason, times)| (reason.as_str(), *times)).collect();
+    reasons.retain(|(_, times)| *times > 0);
+    reasons.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    let all: u64 = reasons.iter().fold(0, |all, (_, times)| all.saturating_add(*times));
+    let each: Vec<String> = reasons.iter().map(|(reason, times)| format!("{reason} {}", count(*times))).collect();
+    (all > 0).then(|| format!("{} requests of tills since the start: {}", count(all), each.join(", ")))
+}
+
+fn restart(keys: &[String]) -> String {
+    format!("these settings have changed and take a restart: {}", keys.join(", "))
 }
 
 /// The balance in a line, and loudly where it does not hold.
@@ -234,7 +275,7 @@ fn lane_table(lanes: &[Lane]) -> String {
     for lane in lanes {
         table.row(&[
             lane.name.clone(),
-            lane.link.clone(),
+            link(lane),
             count(lane.pending),
             count(lane.in_flight),
             lane.cause.clone().unwrap_or_default(),
@@ -242,6 +283,11 @@ fn lane_table(lanes: &[Lane]) -> String {
         ]);
     }
     table.header() + &table.take_rows()
+}
+
+/// Nobody knows of a line on which nothing was tried since the start.
+fn link(lane: &Lane) -> String {
+    if lane.link == "up" && !lane.tried { "untried".to_owned() } else { lane.link.clone() }
 }
 
 /// What is the matter with a lane, in words.
@@ -309,6 +355,10 @@ retm is down: the provider cannot be reached; look at the line
         value["counts"]["accepted"] = json!(1205);
         value["reload_faults"] = json!(["intake.listen: not an address\u{1b}[2J"]);
         value["lanes"][1]["waiting_s"] = json!(61);
+        value["lanes"][1]["tried"] = json!(false);
+        value["restart_keys"] = json!(["gateway.name", "admin.socket"]);
+        value["refused"] = json!({"used": 0, "limit_till": 2, "storage": 1200});
+        value["log_dropped"] = json!(7);
         let text = render(&value).unwrap();
         let expected = [
             "REFUSING: the disk is full",
@@ -316,6 +366,10 @@ retm is down: the provider cannot be reached; look at the line
             "1,205 accepted IS NOT",
             "- intake.listen: not an address\\u{1b}[2J",
             "other waits 1 min 1 s more",
+            "other  untried",
+            "take a restart: gateway.name,\n          admin.socket",
+            "refused   1,202 requests of tills since the start: storage 1,200, limit_till 2",
+            "log       7 lines were dropped",
         ];
         for part in expected {
             assert!(text.contains(part), "{part}\n{text}");

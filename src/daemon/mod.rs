@@ -100,6 +100,8 @@ impl From<QueueError> for DaemonError {
 pub struct Daemon {
     options: LoadOptions,
     settings: Settings,
+    /// Those of the start, of which some stay in force until the next one.
+    begun_with: Settings,
     signals: Signals,
     core: Core<Upstream>,
     notify: Arc<Notify>,
@@ -159,7 +161,8 @@ impl Daemon {
         listeners.serve(core.intake(), core.admin());
         core.listening();
         let settings = prepared.loaded.settings;
-        let daemon = Self { options, settings, signals, core, notify, listeners, helpers, stop_helpers };
+        let begun_with = settings.clone();
+        let daemon = Self { options, settings, begun_with, signals, core, notify, listeners, helpers, stop_helpers };
         daemon.warn_of_orphans();
         daemon.tell_status();
         daemon.notify.ready();

@@ -35,9 +35,11 @@ impl Daemon {
         if let Err(fault) = self.core.reconfigure(&loaded.settings).await {
             return vec![fault.to_string()];
         }
-        for key in needs_restart(&self.settings, &loaded.settings) {
-            tracing::warn!(key, "this change takes a restart");
+        let keys = needs_restart(&self.begun_with, &loaded.settings);
+        for key in &keys {
+            tracing::warn!("{key} has changed: this takes a restart");
         }
+        self.core.queue.set_restart_keys(keys);
         self.listeners.reload();
         self.settings = loaded.settings;
         Vec::new()

@@ -26,6 +26,8 @@ pub struct Situation<'a> {
     pub keyed: bool,
     /// What it asks for.
     pub request: &'a Request,
+    /// What the till's request is named by when it has no key: folded, and as earlier builds did it.
+    pub field_keys: [[u8; 16]; 2],
     /// The newest redemption of the till's key.
     pub by_key: Option<&'a Row>,
     /// The newest redemption of the code whose answer this till did not get.
@@ -175,10 +177,17 @@ fn by_its_fields<'a>(at: &Situation<'a>) -> Option<&'a Row> {
     newest_first.find(|row| {
         row.till == at.till
             && !(at.keyed && !row.is(kind::KEYLESS))
+            && is_of_this_store(row, at)
             && row.asks_the_same(at.request)
             && (!at.rules.exact || row.is_to_the_byte(at.request))
             && !is_asked_anew(row)
     })
+}
+
+/// A row that was imported names its till's request only where it kept its key: another store's till may have the
+/// name of one of ours.
+fn is_of_this_store(row: &Row, at: &Situation<'_>) -> bool {
+    row.origin.is_none() || at.field_keys.contains(&row.key)
 }
 
 /// A till that was told "ask again" asks again: it joins the redemption that is still owed an answer.
@@ -209,6 +218,15 @@ pub fn key_of(till: &str, key: Option<&str>, request: &Request) -> [u8; 16] {
         Some(key) => Fingerprint::of(&["key", till, key]).0,
         None => key_of_fields(till, request),
     }
+}
+
+/// What names a request to which its till gave no key: folded, and with code and business as they came, as rows of
+/// earlier builds have it.
+#[must_use]
+pub fn field_keys(till: &str, request: &Request) -> [[u8; 16]; 2] {
+    let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
+    let parts = ["fields", till, reward_code.reveal(), business_refrence, branch_id, date, timestamp];
+    [key_of_fields(till, request), Fingerprint::of(&parts).0]
 }
 
 /// What names a request to which its till gave no key.

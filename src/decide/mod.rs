@@ -7,7 +7,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{Accept, CodeRules, NotOnTrust, Situation, accept, key_of, key_of_fields};
+pub use accept::{Accept, CodeRules, NotOnTrust, Situation, accept, field_keys, key_of, key_of_fields};
 pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle};
 pub use row::{Row, kind, mark};
 pub use settle::{

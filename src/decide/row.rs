@@ -80,6 +80,17 @@ impl Row {
         }
     }
 
+    /// The row as a process finds it that began with the number `first`: what was pending before, and of which no till
+    /// was told no, counts as given on trust. Its 2xx may have left a moment before the end.
+    #[must_use]
+    pub fn found_by(mut self, first: Seq) -> Self {
+        let told_nothing = !self.has(mark::TRUSTED | mark::REFUSED_AT_TILL) && !self.is(kind::PROVIDER_ONLY);
+        if self.seq < first && self.state == State::Pending && self.is(kind::MARKED) && told_nothing {
+            self.marks |= mark::TRUSTED;
+        }
+        self
+    }
+
     /// Whether no byte of it can have left: nothing was begun that was not withdrawn.
     #[must_use]
     pub fn is_untouched(&self, withdrawn: bool) -> bool {

@@ -1,1 +1,273 @@
 //! The rules about one redemption, as tables.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::limits::{LaneNow, Limit};
+use crate::redemption::{Answer, Fingerprint, Request, RewardCode, Seq, State};
+use crate::settings::{DateFormat, Offline};
+use crate::trust::Trust;
+use crate::verdict::ParkReason;
+
+const CODE: &str = "AB-12";
+
+fn request(code: &str) -> Request {
+    Request {
+        reward_code: RewardCode::new(code.to_owned()),
+        business_refrence: "shop".to_owned(),
+        branch_id: "7".to_owned(),
+        date: "2027-01-15 10:00:00".to_owned(),
+        timestamp: "t".to_owned(),
+        body: Bytes::from_static(b"{}"),
+    }
+}
+
+/// Another till's row of the same code, asked at another time.
+fn row(state: State, kind: i64, marks: i64) -> Row {
+    let other = Request { timestamp: "earlier".to_owned(), ..request(CODE) };
+    let settled = state != State::Pending;
+    Row {
+        seq: Seq(1),
+        tag: [1; 12],
+        origin: None,
+        lane: 1,
+        till: "till-1".to_owned(),
+        key: key_of_fields("till-1", &other),
+        request: Fingerprint::of_request(&other).0,
+        guard: 0,
+        business: other.business_refrence,
+        code: other.reward_code,
+        branch: other.branch_id,
+        date: other.date,
+        accepted_ms: 0,
+        kind: kind | kind::MARKED | kind::KEYLESS,
+        body_crc: 0,
+        crc: 0,
+        state,
+        in_flight: false,
+        marks: if settled { mark::settled_at(marks, 100) } else { marks },
+        attempts: 1,
+        settled_ms: settled.then_some(0),
+    }
+}
+
+fn asking<'a>(till: &'a str, request: &'a Request, can_ask: bool, now_min: i64) -> Asking<'a> {
+    Asking { till, request, can_ask, exact: false, now_min }
+}
+
+fn held(row: &Row, till: &str, code: &str, can_ask: bool, now_min: i64) -> &'static str {
+    let rows = std::slice::from_ref(row);
+    let request = request(code);
+    word(&guard(Earlier { rows, is_cut: false, kept: None }, asking(till, &request, can_ask, now_min)))
+}
+
+fn word(guard: &Guard) -> &'static str {
+    match guard {
+        Guard::Free => "free",
+        Guard::ProviderOnly => "provider",
+        Guard::Used(_) => "used",
+        Guard::Refused(_) => "refused",
+        Guard::Gone(_) => "gone",
+        Guard::Owed(_) => "owed",
+    }
+}
+
+#[test]
+fn what_holds_a_code_while_its_lane_can_be_asked_and_while_it_cannot() {
+    use State::{Confirmed, Declined, Parked, Pending, Voided};
+    let (trusted, unsure) = (mark::TRUSTED, mark::UNCERTAIN);
+    for (row, can_ask, cannot) in [
+        (row(Pending, 0, 0), "used", "used"),
+        (row(Pending, 0, trusted), "used", "used"),
+        (row(Parked, 0, unsure), "used", "used"),
+        (row(Voided, 0, unsure), "used", "used"),
+        (row(Parked, 0, 0), "provider", "used"),
+        (row(Confirmed, 0, trusted), "provider", "used"),
+        (row(Confirmed, 0, mark::ANSWERED), "provider", "used"),
+        (row(Declined, 0, trusted | mark::LOST), "provider", "used"),
+        (row(Declined, 0, mark::ANSWERED | mark::STRONG), "provider", "refused"),
+        (row(Declined, 0, mark::ANSWERED), "free", "free"),
+        (row(Voided, 0, trusted), "provider", "used"),
+        (row(Voided, 0, mark::TURNED_AWAY), "free", "free"),
+        (row(Voided, 0, 0), "free", "free"),
+        (row(Confirmed, 0, mark::OWED), "owed", "owed"),
+        (row(Confirmed, 0, trusted | mark::FREED), "free", "free"),
+        (row(Declined, 0, trusted | mark::LOST | mark::FREED), "free", "free"),
+    ] {
+        let case = format!("{} {:#x}", row.state, row.marks & mark::ALL);
+        assert_eq!(held(&row, "till-2", CODE, true, 105), can_ask, "{case}, asked");
+        assert_eq!(held(&row, "till-2", CODE, false, 105), cannot, "{case}, not asked");
+    }
+}
+
+#[test]
+fn other_bytes_that_fold_alike_are_the_providers_question() {
+    for (state, marks) in [(State::Pending, 0), (State::Parked, mark::UNCERTAIN), (State::Confirmed, 0)] {
+        assert_eq!(held(&row(state, 0, marks), "till-2", "ab-12", true, 105), "provider", "{state}");
+        assert_eq!(held(&row(state, 0, marks), "till-2", "ab-12", false, 105), "used", "{state}");
+    }
+}
+
+#[test]
+fn what_was_taken_back_is_its_tills_once_more_within_ten_minutes() {
+    let back = row(State::Voided, 0, mark::TRUSTED);
+    for (till, now_min, expected) in
+        [("till-1", 100, "free"), ("till-1", 109, "free"), ("till-1", 110, "used"), ("till-2", 100, "used")]
+    {
+        assert_eq!(held(&back, till, CODE, false, now_min), expected, "{till} at {now_min}");
+    }
+    let again = row(State::Voided, kind::TAKEN_AGAIN, mark::TRUSTED);
+    assert_eq!(held(&again, "till-1", CODE, false, 100), "used", "once");
+}
+
+#[test]
+fn rows_that_were_not_read_hold_a_code_as_the_newer_ones_say() {
+    let request = request(CODE);
+    let newer = [row(State::Declined, kind::PROVIDER_ONLY, mark::ANSWERED)];
+    let word = |is_cut, can_ask| {
+        let earlier = Earlier { rows: &newer, is_cut, kept: None };
+        word(&guard(earlier, asking("till-2", &request, can_ask, 105)))
+    };
+    assert_eq!((word(false, false), word(true, false), word(true, true)), ("free", "gone", "provider"));
+}
+
+fn offline() -> Offline {
+    Offline { date_format: DateFormat::Contract, ..Offline::default() }
+}
+
+fn lane(trust: Trust) -> LaneNow {
+    match trust {
+        Trust::AtOnce { .. } => LaneNow { trust, ..LaneNow::down() },
+        Trust::Unanswered | Trust::Never => LaneNow { trust, ..LaneNow::default() },
+    }
+}
+
+fn concluded(row: &Row, end: WaitEnd, trust: Trust, evidence: bool) -> Conclude {
+    let offline = offline();
+    conclude(row, Waiting { end, withdrawn: false, lane: lane(trust), evidence, offline: &offline })
+}
+
+#[test]
+fn a_wait_in_vain_is_trusted_with_evidence_from_others_or_where_the_road_is_down() {
+    let sent = Row { in_flight: true, ..row(State::Pending, 0, 0) };
+    let (vain, away) = (WaitEnd::InVain, WaitEnd::TurnedAway { retry_after_s: None });
+    let told = WaitEnd::TurnedAway { retry_after_s: Some(7) };
+    let at_once = Trust::AtOnce { tenth: false };
+    let no = Conclude::RefuseAtTill;
+    for (end, trust, evidence, expected) in [
+        (vain, Trust::Unanswered, true, Conclude::Trust),
+        (vain, Trust::Unanswered, false, no(NotGiven::Unanswered)),
+        (vain, Trust::Never, true, no(NotGiven::Unanswered)),
+        (vain, at_once, false, Conclude::Trust),
+        (away, at_once, false, Conclude::Trust),
+        (away, Trust::Unanswered, true, no(NotGiven::Busy)),
+        (told, Trust::Never, true, no(NotGiven::Wait(7))),
+    ] {
+        assert_eq!(concluded(&sent, end, trust, evidence), expected, "{end:?} {trust:?} {evidence}");
+    }
+    let only = Row { in_flight: true, ..row(State::Pending, kind::PROVIDER_ONLY, 0) };
+    assert_eq!(concluded(&only, vain, Trust::Unanswered, true), no(NotGiven::Unanswered), "the provider alone");
+    let given = row(State::Pending, 0, mark::TRUSTED);
+    assert_eq!(concluded(&given, vain, Trust::Never, false), Conclude::Trusted);
+}
+
+#[test]
+fn what_never_left_is_turned_away_and_what_may_have_left_is_refused_and_stays() {
+    let unsent = row(State::Pending, 0, 0);
+    let end = WaitEnd::InVain;
+    assert_eq!(concluded(&unsent, end, Trust::Unanswered, false), Conclude::TurnAway(NotGiven::Unanswered));
+    let doubtful = row(State::Pending, 0, mark::UNCERTAIN);
+    assert_eq!(concluded(&doubtful, end, Trust::Unanswered, false), Conclude::RefuseAtTill(NotGiven::Unanswered));
+}
+
+#[test]
+fn limits_and_the_contracts_dates_are_asked_after_a_wait_too() {
+    let end = WaitEnd::InVain;
+    let no_date = Row { date: "Invalid date".to_owned(), ..row(State::Pending, 0, 0) };
+    let bad = NotGiven::Refused(NotOnTrust::BadDate);
+    assert_eq!(concluded(&no_date, end, Trust::Unanswered, true), Conclude::TurnAway(bad));
+    let offline = Offline { accept: false, ..offline() };
+    let at = Waiting { end, withdrawn: false, lane: lane(Trust::Unanswered), evidence: true, offline: &offline };
+    let limited = NotGiven::Refused(NotOnTrust::Limited(Limit::NotAccepting));
+    assert_eq!(conclude(&row(State::Pending, 0, 0), at), Conclude::TurnAway(limited));
+}
+
+fn declined(already_used: bool, strong: bool) -> Ended {
+    Ended::Declined { answer: Answer::success(), already_used, strong }
+}
+
+fn around(attempts: &[Attempt], told: bool) -> Around<'_> {
+    Around { told, lane_is_well: true, explained: false, attempts, weak_after_s: 1800 }
+}
+
+fn outcome(row: &Row, ended: &Ended, told: bool) -> (State, i64) {
+    match settle(row, ended, around(&[], told)) {
+        Settle::As { state, marks, .. } => (state, marks & mark::ALL),
+        Settle::Waits { marks, .. } => (State::Pending, marks & mark::ALL),
+    }
+}
+
+#[test]
+fn what_a_rows_end_means_depends_on_what_its_till_was_told() {
+    use State::{Confirmed, Declined, Parked, Pending};
+    let (trusted, unsure, refused) = (mark::TRUSTED, mark::UNCERTAIN, mark::REFUSED_AT_TILL);
+    let (weak, strong, used) = (declined(false, false), declined(false, true), declined(true, true));
+    for (marks, ended, told, expected) in [
+        (0, &weak, true, (Declined, mark::ANSWERED)),
+        (0, &weak, false, (Pending, 0)),
+        (trusted, &weak, false, (Pending, trusted)),
+        (trusted, &weak, true, (Pending, trusted)),
+        (0, &strong, true, (Declined, mark::ANSWERED | mark::STRONG)),
+        (trusted, &strong, false, (Declined, trusted | mark::STRONG | mark::LOST)),
+        (trusted | unsure, &strong, false, (Pending, trusted | unsure)),
+        (unsure, &strong, true, (Pending, unsure)),
+        (trusted | unsure, &used, false, (Confirmed, trusted | unsure | mark::DUPLICATE_OF_OURS)),
+        (unsure | refused, &used, false, (Confirmed, unsure | refused | mark::DUPLICATE_OF_OURS | mark::OWED)),
+        (unsure | mark::IN_DOUBT, &used, false, (Parked, unsure | mark::IN_DOUBT)),
+        (trusted, &used, false, (Declined, trusted | mark::STRONG | mark::LOST)),
+        (refused, &Ended::Confirmed(Answer::success()), false, (Confirmed, refused | mark::OWED)),
+        (refused | trusted, &Ended::Confirmed(Answer::success()), false, (Confirmed, refused | trusted)),
+        (trusted, &Ended::Unclear, false, (Pending, trusted | unsure)),
+        (trusted | unsure, &Ended::Clean, false, (Pending, trusted | unsure)),
+    ] {
+        assert_eq!(outcome(&row(Pending, 0, marks), ended, told), expected, "{marks:#x} {ended:?} told {told}");
+    }
+    let reason = ParkReason::SaysFailed { status: 200 };
+    let failed = Ended::Parked { answer: Answer::success(), reason, text: "no".to_owned() };
+    assert_eq!(outcome(&row(Pending, 0, 0), &failed, true), (Parked, unsure | mark::ANSWERED));
+}
+
+fn attempt(number: u32, elapsed_s: i64, refusal: Option<u32>) -> Attempt {
+    let outcome = "declined".to_owned();
+    Attempt { number, at_ms: 0, elapsed_s, outcome, status: Some(404), took_ms: 1, refusal }
+}
+
+#[test]
+fn weak_refusals_alike_for_long_are_a_persons_and_never_a_decline() {
+    let given = row(State::Pending, 0, mark::TRUSTED);
+    let weak = declined(false, false);
+    let parked = |attempts: &[Attempt], lane_is_well| {
+        let around = Around { lane_is_well, ..around(attempts, false) };
+        matches!(settle(&given, &weak, around), Settle::As { state: State::Parked, why: Some(Why::WeakForLong), .. })
+    };
+    let alike = |count: u32, every_s: i64| -> Vec<Attempt> {
+        (0..count).map(|n| attempt(n + 1, i64::from(n) * every_s, Some(7))).collect()
+    };
+    assert!(parked(&alike(5, 450), true));
+    assert!(!parked(&alike(5, 449), true), "not for long enough");
+    assert!(!parked(&alike(4, 1000), true), "not often enough");
+    assert!(!parked(&alike(5, 450), false), "the lane is not well");
+    let mut mixed = alike(5, 450);
+    mixed[2].refusal = Some(8);
+    assert!(!parked(&mixed, true), "not alike");
+}
+
+#[test]
+fn an_uncertain_row_that_is_refused_is_asked_three_times_again_and_then_a_persons() {
+    let unsure = row(State::Pending, 0, mark::TRUSTED | mark::UNCERTAIN);
+    for count in 1..=5u32 {
+        let attempts: Vec<Attempt> = (1..=count).map(|n| attempt(n, 0, Some(n))).collect();
+        let settled = settle(&unsure, &declined(false, true), around(&attempts, false));
+        assert_eq!(matches!(settled, Settle::As { state: State::Parked, .. }), count >= 4, "{count}: {settled:?}");
+    }
+}

@@ -546,5 +546,6 @@ fn config(settings: &LaneSettings, gateway: &str) -> Config {
         reconnect_spread: forward.reconnect_spread,
         place: f64::from(u16::from_be_bytes([first, second])) / f64::from(u16::MAX),
     };
-    Config { link, terms: settings.terms() }
+    let checks_show_the_road = settings.provider.checks_show_the_road();
+    Config { link, terms: settings.terms(), checks_show_the_road }
 }

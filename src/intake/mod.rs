@@ -14,7 +14,7 @@ pub use check::{CheckReward, Checking};
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -22,6 +22,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
+use crate::answered;
 use crate::listen::{Guest, Inbound, Peer};
 use crate::message::{Language, Refusal};
 use crate::queue::Queue;
@@ -101,6 +102,7 @@ pub fn router(shared: Arc<Intake>) -> Router {
 }
 
 async fn handle(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    let begun = Instant::now();
     let (parts, body) = request.into_parts();
     let mut inbound = Inbound::new(&parts.headers, body);
     let current = intake.current();
@@ -111,6 +113,7 @@ async fn handle(State(intake): State<Arc<Intake>>, request: Request) -> Response
         guest.is_known();
     }
     let answer = intake.answer(current, till, &parts, &mut inbound).await;
+    answered::count(begun.elapsed());
     inbound.discard().await;
     answer
 }
@@ -219,6 +222,7 @@ fn unauthorized(language: Language) -> Response {
 }
 
 fn crowded(language: Language) -> Response {
+    refused::count(Reason::Busy);
     let (status, after_s) = (StatusCode::SERVICE_UNAVAILABLE, Some(CROWDED_RETRY_AFTER_S));
     reply::refusal(status, &Refusal::Crowded, language, after_s)
 }

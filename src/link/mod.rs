@@ -19,7 +19,7 @@ pub use backoff::{Dice, backoff};
 pub use cause::Cause;
 pub use outages::Outages;
 pub use streak::{DECLINES_ALONE, DECLINES_HOLD, Streak};
-pub use suspects::Suspects;
+pub use suspects::{Span, Suspects};
 pub use waits::Waits;
 
 use crate::redemption::Seq;

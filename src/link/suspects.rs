@@ -1,15 +1,58 @@
-//! Which rows are to blame themselves: one that met a road fault twice while another was answered between, and one
-//! that is refused for its credential while others pass with it.
+//! Which rows are to blame themselves: one that met a road fault twice while another was answered between, one that
+//! twice got no answer in time while another that was sent after it was answered at once, and one that is refused for
+//! its credential while others pass with it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::redemption::Seq;
+
+/// Another row's answer speaks against a row that got none in time if it took at most such a part of that time: one
+/// that comes late itself is the sign of a provider with too much to do, which answers some and not others.
+const AT_ONCE: u32 = 4;
+/// So often another was answered at once.
+const SILENT_ALONE: u32 = 2;
+
+/// When an attempt was sent, and when it ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// On the link's clock.
+    pub sent: Duration,
+    /// On the link's clock.
+    pub ended: Duration,
+}
+
+impl Span {
+    fn took(self) -> Duration {
+        self.ended.saturating_sub(self.sent)
+    }
+
+    /// An answered attempt of another row: whether it shows that this one got no answer by its own fault.
+    fn shames(self, silent: Self) -> bool {
+        let beside = self.sent >= silent.sent && self.sent <= silent.ended + silent.took();
+        beside && self.took().saturating_mul(AT_ONCE) <= silent.took()
+    }
+}
+
+/// A row that got no answer in time.
+#[derive(Clone, Copy, Debug)]
+struct Silent {
+    /// Its last attempt.
+    last: Span,
+    /// Nothing speaks against that one yet.
+    open: bool,
+    /// How often another was answered at once.
+    alone: u32,
+}
 
 /// Remembers faults of rows, in bounded space.
 #[derive(Clone, Debug, Default)]
 pub struct Suspects {
     /// For each row that met a road fault: how many answers had come by then.
     faults: BTreeMap<Seq, u64>,
+    silent: BTreeMap<Seq, Silent>,
+    /// Of the answered attempts the one that was sent last.
+    last_answered: Option<Span>,
     /// Rows that met a 401 or 403 under the present credential, and no other was answered since.
     denied: BTreeSet<Seq>,
     suspect: BTreeSet<Seq>,
@@ -21,18 +64,45 @@ impl Suspects {
     pub const ROWS_MAX: usize = 1024;
 
     /// Some row was answered by the provider; `seq` itself is cleared of suspicion. Rows that were refused for their
-    /// credential before are to blame themselves: they are told, to wait alone.
-    pub fn answered(&mut self, seq: Seq) -> Vec<Seq> {
+    /// credential before, or got no answer, may be to blame themselves: they are told, to wait alone.
+    pub fn answered(&mut self, seq: Seq, span: Span) -> Vec<Seq> {
         self.answers += 1;
         self.settled(seq);
-        let blamed: Vec<Seq> = std::mem::take(&mut self.denied).into_iter().collect();
+        if self.last_answered.is_none_or(|last| last.sent <= span.sent) {
+            self.last_answered = Some(span);
+        }
+        let mut blamed: Vec<Seq> = std::mem::take(&mut self.denied).into_iter().collect();
+        for (other, silent) in self.silent.iter_mut().filter(|(_, silent)| silent.open && span.shames(silent.last)) {
+            (silent.open, silent.alone) = (false, silent.alone + 1);
+            if silent.alone == SILENT_ALONE {
+                blamed.push(*other);
+            }
+        }
         blamed.iter().for_each(|seq| self.blame(*seq));
         blamed
+    }
+
+    /// `seq` got no answer in time: whether it is (now) suspect, so that this says nothing about the road. One answer
+    /// between two such ends does not suffice: a provider that has too much to do answers some in time.
+    pub fn silent(&mut self, seq: Seq, last: Span) -> bool {
+        let shamed = self.last_answered.is_some_and(|answered| answered.shames(last));
+        let silent = self.silent.entry(seq).or_insert(Silent { last, open: true, alone: 0 });
+        (silent.last, silent.open) = (last, !shamed);
+        silent.alone += u32::from(shamed);
+        let is_blamed = silent.alone >= SILENT_ALONE;
+        if self.silent.len() > Self::ROWS_MAX {
+            self.silent.pop_first();
+        }
+        if is_blamed {
+            self.blame(seq);
+        }
+        is_blamed
     }
 
     /// The row waits for nothing any more.
     pub fn settled(&mut self, seq: Seq) {
         self.faults.remove(&seq);
+        self.silent.remove(&seq);
         self.denied.remove(&seq);
         self.suspect.remove(&seq);
     }
@@ -91,16 +161,55 @@ impl Suspects {
 mod tests {
     use super::*;
 
+    /// An attempt from one second to another.
+    fn span(sent: u64, ended: u64) -> Span {
+        Span { sent: Duration::from_secs(sent), ended: Duration::from_secs(ended) }
+    }
+
+    #[test]
+    fn a_row_is_suspect_once_others_were_answered_at_once_beside_its_two_silences() {
+        let mut suspects = Suspects::default();
+        assert!(!suspects.silent(Seq(1), span(0, 10)));
+        assert!(suspects.answered(Seq(2), span(11, 12)).is_empty(), "once is not enough");
+        assert!(!suspects.silent(Seq(1), span(13, 23)));
+        assert_eq!(suspects.answered(Seq(3), span(24, 25)), [Seq(1)]);
+        assert!(suspects.silent(Seq(1), span(100, 110)), "it says nothing of the road any more");
+        suspects.answered(Seq(1), span(200, 201));
+        assert!(!suspects.silent(Seq(1), span(202, 212)), "an answer clears it");
+    }
+
+    #[test]
+    fn an_answer_while_a_silent_row_is_on_the_wire_speaks_against_it_too() {
+        let mut suspects = Suspects::default();
+        for (sent, is_suspect) in [(0, false), (100, true)] {
+            suspects.answered(Seq(2), span(sent + 3, sent + 4));
+            assert_eq!(suspects.silent(Seq(1), span(sent, sent + 10)), is_suspect);
+        }
+    }
+
+    #[test]
+    fn a_provider_that_has_too_much_to_do_makes_no_row_suspect() {
+        let mut suspects = Suspects::default();
+        for round in 0..20 {
+            let now = round * 100;
+            assert!(!suspects.silent(Seq(1), span(now, now + 10)), "round {round}");
+            let slow = suspects.answered(Seq(2), span(now + 11, now + 16));
+            let earlier = suspects.answered(Seq(3), span(now, now + 11));
+            let later = suspects.answered(Seq(4), span(now + 50, now + 51));
+            assert!(slow.is_empty() && earlier.is_empty() && later.is_empty(), "round {round}");
+        }
+    }
+
     #[test]
     fn a_row_is_suspect_only_when_another_was_answered_between_its_two_faults() {
         let mut suspects = Suspects::default();
         assert!(!suspects.faulted(Seq(1)));
         assert!(!suspects.faulted(Seq(1)), "the whole line may still be down");
-        suspects.answered(Seq(2));
+        suspects.answered(Seq(2), span(0, 0));
         assert!(suspects.faulted(Seq(1)));
         assert_eq!(suspects.suspect().collect::<Vec<_>>(), [Seq(1)]);
         assert!(!suspects.faulted(Seq(3)), "its first fault");
-        suspects.answered(Seq(1));
+        suspects.answered(Seq(1), span(0, 0));
         assert!(!suspects.faulted(Seq(1)), "an answer clears it");
     }
 
@@ -109,11 +218,11 @@ mod tests {
         let mut suspects = Suspects::default();
         assert!(!suspects.denied(Seq(1)));
         assert!(!suspects.denied(Seq(1)), "it may be everybody's");
-        assert_eq!(suspects.answered(Seq(2)), [Seq(1)]);
+        assert_eq!(suspects.answered(Seq(2), span(0, 0)), [Seq(1)]);
         assert!(suspects.denied(Seq(1)), "its second says nothing of the credential");
         assert_eq!(suspects.credential_changed(), [Seq(1)]);
         assert!(!suspects.denied(Seq(1)), "with another credential all is open");
-        assert!(suspects.answered(Seq(1)).is_empty(), "it passes itself");
+        assert!(suspects.answered(Seq(1), span(0, 0)).is_empty(), "it passes itself");
     }
 
     #[test]
@@ -122,9 +231,10 @@ mod tests {
         for seq in 0..5000 {
             suspects.faulted(Seq(seq));
             suspects.denied(Seq(seq));
+            suspects.silent(Seq(seq), span(0, 10));
         }
-        suspects.answered(Seq(9999));
+        suspects.answered(Seq(9999), span(0, 0));
         let most = Suspects::ROWS_MAX;
-        assert_eq!((suspects.faults.len(), suspects.suspect.len()), (most, most));
+        assert_eq!((suspects.faults.len(), suspects.silent.len(), suspects.suspect.len()), (most, most, most));
     }
 }

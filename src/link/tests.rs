@@ -232,6 +232,7 @@ fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_co
     let causes = [
         Cause::Resolve,
         Cause::Connect,
+        Cause::Proxy,
         Cause::Tls,
         Cause::Clock,
         Cause::Write,
@@ -242,6 +243,7 @@ fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_co
         Cause::Credential,
         Cause::Declines,
         Cause::Operator,
+        Cause::Settings,
         Cause::NotConfigured,
     ];
     for cause in causes {

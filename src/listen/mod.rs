@@ -106,7 +106,8 @@ pub async fn serve(socket: Socket, router: Router, bounds: Bounds, stop: Receive
 ///
 /// The bounds hold for all of them together. When all connections are taken, one is closed for the new one: first one
 /// whose request is refused for want of a token, then the one without a token that has waited longest for its header,
-/// then one with a token that has. Strangers give way to each other before that, beyond their shares. If each is in a request, new ones wait in the system's backlog.
+/// then one with a token that has. Strangers give way to each other before that, beyond their shares. If each is in a
+/// request, new ones wait in the system's backlog.
 pub async fn serve_all(sockets: Vec<Socket>, router: Router, bounds: Bounds, stop: Receiver<bool>) {
     let slots = Slots::new(bounds);
     let house = Arc::new(House { router, bounds, stop });

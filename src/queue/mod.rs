@@ -95,6 +95,8 @@ struct Shared {
     counts: Mutex<Vec<(String, Counts)>>,
     storage: Mutex<StorageStatus>,
     reload_faults: Mutex<Vec<String>>,
+    /// Keys that a reload has read and that only a restart applies.
+    restart_keys: Mutex<Vec<&'static str>>,
     seats: Seats,
     flights: Flights,
     undelivered: Undelivered,
@@ -380,6 +382,17 @@ impl Queue {
     /// Keeps the faults of a reload for `status`; none: the settings on disk are in force.
     pub fn set_reload_faults(&self, faults: Vec<String>) {
         *self.shared.reload_faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    /// The keys whose values on the disk wait for a restart.
+    #[must_use]
+    pub fn restart_keys(&self) -> Vec<&'static str> {
+        self.shared.restart_keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps the keys whose values on the disk wait for a restart, for `status`.
+    pub fn set_restart_keys(&self, keys: Vec<&'static str>) {
+        *self.shared.restart_keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
     /// The offline policy for the requests to come.

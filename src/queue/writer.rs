@@ -78,6 +78,7 @@ impl Queue {
             counts: Mutex::new(store.counts()),
             storage: Mutex::new(StorageStatus::well(salvage_note.clone().into_iter().collect())),
             reload_faults: Mutex::default(),
+            restart_keys: Mutex::default(),
             seats: Seats::default(),
             flights: Flights::default(),
             undelivered: Undelivered::default(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use live::{LIVE_SLOTS, LIVE_SLOTS_OF_A_TILL};
 
-use crate::link::{self, Cause, Dice, Effects, Ended, Flying, Heard, Link, Nudge, Outages, Suspects, Waits};
+use crate::link::{self, Cause, Dice, Effects, Ended, Flying, Heard, Link, Nudge, Outages, Span, Suspects, Waits};
 use crate::redemption::Seq;
 use crate::trust::{End, Evidence, Progress, Terms, Trust};
 use crate::verdict::Phase as Road;
@@ -38,6 +38,8 @@ pub struct Config {
     pub link: link::Config,
     /// The evidence's part.
     pub terms: Terms,
+    /// Checks go where redemptions go.
+    pub checks_show_the_road: bool,
 }
 
 /// A row that is claimed.
@@ -450,7 +452,10 @@ impl Scheduler {
         let effects = match checked.heard {
             Heard::Declined { strong } => self.link.check_answered(now, strong),
             heard if heard.is_answer() => self.link.check_answered(now, true),
-            Heard::Road(phase) if phase != Road::Credential => self.link.check_failed(now, phase, checked.detail),
+            // Another host's road says nothing of this one's: a wrong `check_url` must not open the lane.
+            Heard::Road(phase) if phase != Road::Credential && self.config.checks_show_the_road => {
+                self.link.check_failed(now, phase, checked.detail)
+            }
             _ => Effects::default(),
         };
         self.apply(effects);
@@ -685,7 +690,7 @@ impl Scheduler {
         let Landed { seq, heard, denied, .. } = *landed;
         if heard.is_answer() {
             self.answered.insert(seq);
-            for blamed in self.suspects.answered(seq) {
+            for blamed in self.suspects.answered(seq, Span { sent, ended: now }) {
                 self.fails_alone(now, blamed);
             }
             return false;
@@ -693,6 +698,7 @@ impl Scheduler {
         let with_others = heard == Heard::Reset && self.link.broke_since(sent);
         let suspect = match heard {
             Heard::Credential => denied && self.suspects.denied(seq),
+            Heard::Road(Road::Write | Road::Answer) => self.suspects.silent(seq, Span { sent, ended: now }),
             Heard::NotTheProvider | Heard::Reset | Heard::Road(_) => !with_others && self.suspects.faulted(seq),
             _ => false,
         };

@@ -18,7 +18,7 @@ fn config(checks: bool) -> Config {
         place: 0.0,
     };
     let terms = Terms { reply_within: ms(REPLY_WITHIN), recent: ms(70_000), checks, one_till: false };
-    Config { link, terms }
+    Config { link, terms, checks_show_the_road: true }
 }
 
 /// A lane, the store's pending rows, and what was done.

@@ -37,6 +37,12 @@ pub(super) fn url(text: &str) -> Result<Address, String> {
     Ok(Address { plain: url.scheme() == "http", loopback: url.host().is_some_and(|host| is_loopback(&host)) })
 }
 
+/// Whether both URLs lead to the same place: scheme, host and port.
+pub(super) fn is_same_place(one: &str, other: &str) -> bool {
+    let place = |text: &str| Url::parse(text).ok().map(|url| url.origin());
+    place(one).is_some_and(|one| Some(one) == place(other))
+}
+
 /// Refuses plain http beyond loopback; `way_out` says which setting would allow it, if one does.
 pub(super) fn safe_url(text: &str, allow_plain_http: bool, way_out: &str) -> Result<Address, String> {
     let address = url(text)?;

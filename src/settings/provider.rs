@@ -43,6 +43,12 @@ impl Provider {
         let rest = rest(&mut Reader::entry(&entry, List::Provider, &mut faults));
         Self { name: name.to_owned(), redeem_url: redeem_url.to_owned(), auth, ..rest }
     }
+
+    /// Checks go where redemptions go: one that finds no road tells of theirs.
+    #[must_use]
+    pub fn checks_show_the_road(&self) -> bool {
+        self.check_url.as_deref().is_some_and(|check| address::is_same_place(check, &self.redeem_url))
+    }
 }
 
 /// What needs no other key: a provider without name, URLs and credential.

@@ -19,6 +19,9 @@ pub enum SecretError {
     /// A credential was asked for where the service manager gave none.
     #[error("credentials are given by systemd, and $CREDENTIALS_DIRECTORY is not set")]
     NoCredentials,
+    /// No file of the credentials' directory can have this name.
+    #[error("this is no name of a credential")]
+    NotAName,
     /// The file cannot be read, is none, or has more than [`SECRET_BYTES_MAX`].
     #[error(transparent)]
     File(#[from] FileFault),
@@ -44,11 +47,13 @@ impl fmt::Display for SecretSource {
 }
 
 impl SecretSource {
-    /// The file that holds the secret; `None` for a credential without `credentials_dir`.
+    /// The file that holds the secret; `None` for a credential without `credentials_dir`, or whose name would lead out
+    /// of it.
     #[must_use]
     pub fn path(&self, credentials_dir: Option<&Path>) -> Option<PathBuf> {
         match self {
             Self::File(path) => Some(path.clone()),
+            Self::Credential(name) if name.contains('/') || name == ".." => None,
             Self::Credential(name) => credentials_dir.map(|folder| folder.join(name)),
         }
     }
@@ -61,7 +66,8 @@ impl SecretSource {
 
     /// Reads the secret, without the white space around it. Blocks on the file system.
     pub fn read(&self, credentials_dir: Option<&Path>) -> Result<Secret, SecretError> {
-        let path = self.path(credentials_dir).ok_or(SecretError::NoCredentials)?;
+        let none = if credentials_dir.is_some() { SecretError::NotAName } else { SecretError::NoCredentials };
+        let path = self.path(credentials_dir).ok_or(none)?;
         let bytes = files::read(&path, SECRET_BYTES_MAX)?;
         let text = bytes.trim_ascii();
         if text.is_empty() {
@@ -125,5 +131,17 @@ mod tests {
         let missing = SecretSource::File(folder.path().join("none")).read(None);
         assert_eq!(missing, Err(FileFault::Unreadable(ErrorKind::NotFound).into()));
         assert_eq!(SecretSource::Credential("x".into()).read(None), Err(SecretError::NoCredentials));
+    }
+
+    #[test]
+    fn a_credentials_name_does_not_lead_out_of_its_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(folder.path().join("token"), "secret").unwrap();
+        for name in ["../token", "..", "/etc/hostname"] {
+            let source = SecretSource::Credential(name.to_owned());
+            assert_eq!(source.read(Some(&inside)), Err(SecretError::NotAName), "{name}");
+        }
     }
 }

@@ -54,6 +54,7 @@ impl Desk<'_> {
             till: &new.till,
             keyed: new.key.is_some(),
             request: &new.request,
+            field_keys: decide::field_keys(&new.till, &new.request),
             by_key: by_key.as_ref(),
             undelivered: rivals.rows.iter().find(|row| Some(row.seq) == undelivered && row.till == new.till),
             earlier: rivals.earlier(),
@@ -115,7 +116,8 @@ impl Desk<'_> {
     /// of version 1, any.
     pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
         let (high, low) = halves(key);
-        Ok(self.sql.prepare_cached(BY_KEY)?.query_row((high, low), Stored::from_row).optional()?)
+        let row = self.sql.prepare_cached(BY_KEY)?.query_row((high, low), Stored::from_row).optional()?;
+        Ok(row.map(|row| row.found_by(self.books.first)))
     }
 
     /// The newest redemptions of this business and code, whose guard this is.
@@ -128,6 +130,7 @@ impl Desk<'_> {
         let is_cut = rows.len() >= RIVALS_MAX;
         rows.retain(|row| row.competes_with(business, code));
         rows.reverse();
+        let rows = rows.into_iter().map(|row| row.found_by(self.books.first)).collect();
         Ok(Rivals { rows, is_cut, kept: self.kept(business, code)? })
     }
 
@@ -248,9 +251,14 @@ pub(super) fn used_by(row: &Stored) -> UsedBy {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
-    use crate::store::schema;
+    use crate::clock::Stamp;
+    use crate::redemption::Answer;
+    use crate::settings::Offline;
+    use crate::store::{Ended, Op, Store, Surroundings, schema};
 
     /// How SQLite goes about a query, in its own words.
     fn plan(version: i64, sql: &str) -> String {
@@ -282,6 +290,53 @@ mod tests {
             }
             assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
         }
+    }
+
+    /// A till's request for the one code of these tests.
+    fn asked(nth: usize) -> Op {
+        let request = Request {
+            reward_code: RewardCode::new("ALWAYS-THE-SAME".to_owned()),
+            business_refrence: "shop".to_owned(),
+            branch_id: "7".to_owned(),
+            date: "2027-01-15 10:00:00".to_owned(),
+            timestamp: nth.to_string(),
+            body: "{}".into(),
+        };
+        Op::accept(NewRedemption { till: "till-1".to_owned(), key: None, lane: "retm".to_owned(), request })
+    }
+
+    /// How many steps SQLite's machine takes for one more request after so many of the code that were declined, and
+    /// for taking it back.
+    fn steps_after(history: usize) -> u64 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap().0;
+        let (offline, lane) = (Offline::default(), |_: &str| LaneNow::default());
+        let stamp = Stamp { unix_ms: 1_800_000_000_000, trusted: true };
+        let around = Surroundings::new(stamp, &offline, &lane);
+        for nth in 0..history {
+            let answer = Answer { status: 400, content_type: None, body: r#"{"message":"no"}"#.into() };
+            let ended = Ended::Declined { answer, already_used: false, strong: true };
+            let seq = Seq(i64::try_from(nth).unwrap() + 1);
+            let done = store.run(&[asked(nth), Op::settle(seq, 1, ended, false)], &around);
+            assert!(done.iter().all(Result::is_ok), "{done:?}");
+        }
+        let steps = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&steps);
+        let count = move || counter.fetch_add(1, Ordering::Relaxed) == u64::MAX;
+        store.connection.progress_handler(1, Some(count)).unwrap();
+        let done = store.run(&[asked(history)], &around);
+        assert!(matches!(&done[..], [Ok(Done::Decided(Decision::Taken(_), _))]), "{done:?}");
+        store.connection.progress_handler(0, None::<fn() -> bool>).unwrap();
+        steps.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn looking_a_code_up_costs_the_same_whatever_its_history() {
+        let (short, long) = (steps_after(RIVALS_MAX), steps_after(RIVALS_MAX * 20));
+        assert!(
+            short > 0 && long.abs_diff(short) <= short / 20,
+            "{short} steps after 64, {long} after twenty times as many"
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ impl Desk<'_> {
     /// A till has waited in vain: accepted on trust, taken back, or refused.
     pub(super) fn conclude(&mut self, op: &Conclusion) -> Result<Concluded, StoreError> {
         let row = row::by_seq(self.sql, op.seq)?.ok_or(StoreError::Internal("no such row"))?;
+        let row = row.found_by(self.books.first);
         if row.state != State::Pending {
             return Ok(Concluded::Settled(Box::new(self.shown(row.seq)?)));
         }
@@ -49,7 +50,9 @@ impl Desk<'_> {
     }
 
     pub(super) fn void_by_till(&mut self, id: &Id, till: &str, withdrawn: bool) -> Result<VoidOutcome, StoreError> {
-        let Some(row) = row::by_id(self.sql, id)?.filter(|row| row.till == till) else {
+        let first = self.books.first;
+        let own = |row: Stored| (row.till == till).then(|| row.found_by(first));
+        let Some(row) = row::by_id(self.sql, id)?.and_then(own) else {
             return Ok(VoidOutcome::Unknown);
         };
         if row.state == State::Pending && row.is_untouched(withdrawn) {

@@ -12,11 +12,13 @@ use crate::message::Storage;
 use crate::redemption::{Seq, State};
 
 /// The lanes' totals as the transaction sees them; written once a transaction.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Books {
     lanes: BTreeMap<i64, Page>,
     /// How many rows of each till are pending in each lane; `true`: changed.
     tills: BTreeMap<(i64, String), (u64, bool)>,
+    /// The first number that this process gives out.
+    pub(super) first: Seq,
     /// Some codes are kept whose rows are gone.
     pub(super) keeps_codes: bool,
     /// A recount under way.
@@ -74,7 +76,13 @@ impl Books {
         let tills = statement.query_map([], read)?.collect::<Result<_, _>>()?;
         let sql = "SELECT EXISTS (SELECT 1 FROM held_code)";
         let keeps_codes = connection.query_row(sql, [], |row| row.get(0))?;
-        Ok(Self { lanes, tills, keeps_codes, recount: None })
+        Ok(Self { lanes, tills, first: Seq(i64::MAX), keeps_codes, recount: None })
+    }
+
+    /// The books of a process that gives out numbers from this one on.
+    pub(super) fn from(mut self, first: Seq) -> Self {
+        self.first = first;
+        self
     }
 
     /// Writes the pages that changed.
@@ -101,9 +109,16 @@ impl Books {
     fn write_tills(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let sql = "INSERT INTO till VALUES (?1, ?2, ?3) ON CONFLICT (lane, till) DO UPDATE SET pending = ?3";
         for ((lane, till), (pending, changed)) in self.tills.iter_mut().filter(|(_, (_, changed))| *changed) {
-            connection.prepare_cached(sql)?.execute((lane, till, *pending))?;
+            if *pending == 0 {
+                let sql = "DELETE FROM till WHERE lane = ?1 AND till = ?2";
+                connection.prepare_cached(sql)?.execute((lane, till))?;
+            } else {
+                connection.prepare_cached(sql)?.execute((lane, till, *pending))?;
+            }
             *changed = false;
         }
+        // Whoever once had a name is not carried along for ever: an import may bring a hundred thousand.
+        self.tills.retain(|_, (pending, _)| *pending > 0);
         Ok(())
     }
 

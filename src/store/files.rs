@@ -154,6 +154,9 @@ impl Store {
     /// Whether redemptions can be accepted without touching what settling needs.
     #[must_use]
     pub fn has_room(&self) -> bool {
+        if self.is_put_off {
+            return false;
+        }
         free_bytes(&self.dir) >= FREE_BYTES_MIN
     }
 }

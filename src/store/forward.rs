@@ -162,16 +162,18 @@ impl Desk<'_> {
 
     /// Marks one row; one that is not as it was written is parked instead. One that only was preferred need not be
     /// there to be claimed; one that the index of pending rows named is, or the index or the row is damaged: left alone
-    /// it would never be sent.
+    /// it would never be sent. What an earlier process left without a mark counts as given on trust from here on, as
+    /// [`Stored::found_by`] says; the numbers are those of its bits.
     pub(super) fn claim_one(&mut self, seq: Seq, preferred: bool) -> Result<Option<Claimed>, StoreError> {
         let sql = concat!(
-            "UPDATE redemption SET in_flight = 1, attempts = min(attempts + 1, 4294967295) \
+            "UPDATE redemption SET in_flight = 1, attempts = min(attempts + 1, 4294967295), marks = marks | CASE \
+             WHEN seq < ?2 AND kind & 40 = 32 AND marks & 68 = 0 THEN 64 ELSE 0 END \
              WHERE seq = ?1 AND state = 0 AND in_flight = 0 RETURNING ",
             columns!()
         );
         let row = {
             let mut statement = self.sql.prepare_cached(sql)?;
-            let mut rows = statement.query_map([seq.0], Stored::from_row)?;
+            let mut rows = statement.query_map((seq.0, self.books.first.0), Stored::from_row)?;
             rows.next().transpose()?
         };
         let Some(row) = row else {

@@ -20,7 +20,7 @@ pub struct Migrated {
     pub to: i64,
     /// How long it took.
     pub took: Duration,
-    /// Why it is still the earlier one, which does everything, if more slowly: there was no room.
+    /// Why it is still the earlier one, which delivers what is there and takes in nothing: there was no room.
     pub put_off: Option<String>,
 }
 
@@ -28,14 +28,17 @@ impl fmt::Display for Migrated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { from, to, took, put_off } = self;
         match put_off {
-            Some(why) => write!(f, "the database stays at version {from} until there is room to change it: {why}"),
+            Some(why) => write!(
+                f,
+                "the database stays at version {to} until a start finds room to change it, and nothing is accepted: {why}"
+            ),
             None => write!(f, "the database was brought from version {from} to version {to} in {took:.1?}"),
         }
     }
 }
 
-/// Brings the schema up to date; `None` where it is. A full disk leaves the earlier one in force, and the next start
-/// tries again.
+/// Brings the schema up to date; `None` where it is. A full disk leaves one in force by which rows are delivered, and the
+/// next start tries again.
 pub(super) fn bring_up_to_date(connection: &mut Connection, dir: &Path) -> Result<Option<Migrated>, StoreError> {
     let (from, begun) = (schema::version(connection)?, Instant::now());
     if from == schema::VERSION {
@@ -43,7 +46,9 @@ pub(super) fn bring_up_to_date(connection: &mut Connection, dir: &Path) -> Resul
     }
     let put_off = match in_bounded_memory(connection, dir, schema::migrate)? {
         Ok(()) => None,
-        Err(error) if error.trouble() == Trouble::Full => Some(error.to_string()),
+        Err(error) if error.trouble() == Trouble::Full && schema::version(connection)? >= schema::WORKS_FROM => {
+            Some(error.to_string())
+        }
         Err(error) => return Err(error),
     };
     cut_log(connection)?;
@@ -130,21 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn without_room_the_earlier_schema_stays_and_a_later_start_tries_again() {
+    fn a_database_that_cannot_even_deliver_is_not_opened_until_there_is_room() {
         let dir = tempfile::tempdir().unwrap();
         let mut connection = first_version(dir.path());
         let pages = number(&connection, "PRAGMA page_count");
         connection.pragma_update(None, "max_page_count", pages).unwrap();
-        let migrated = bring_up_to_date(&mut connection, dir.path()).unwrap().expect("an earlier version");
-        assert_eq!((migrated.from, migrated.to), (1, 1));
-        assert!(migrated.put_off.as_deref().is_some_and(|why| why.contains("full")), "{migrated}");
-        assert!(migrated.to_string().contains("until there is room"));
-        schema::check_schema(&connection).unwrap();
-        let by_key = "SELECT count(*) FROM redemption INDEXED BY redemption_key WHERE kind & 16 = 0";
-        assert_eq!(number(&connection, by_key), ROWS, "the look-up of this version uses the earlier index");
-        drop(connection);
-        let mut connection = schema::open_writer(&dir.path().join(FILE)).unwrap();
-        let migrated = bring_up_to_date(&mut connection, dir.path()).unwrap().expect("an earlier version");
-        assert_eq!((migrated.to, migrated.put_off), (schema::VERSION, None));
+        let error = bring_up_to_date(&mut connection, dir.path()).unwrap_err();
+        assert_eq!(error.trouble(), Trouble::Full);
     }
 }

@@ -286,6 +286,8 @@ pub struct Store {
     elapsed: elapsed::Elapsed,
     wal_frames: Arc<AtomicU32>,
     unchecked: bool,
+    /// Its schema waits for room: codes are guarded as they came, so that nothing may be accepted.
+    is_put_off: bool,
     place: Place,
     _lock: files::Lock,
 }
@@ -443,7 +445,9 @@ impl Store {
             let sql = "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1 AND state = 0";
             connection.execute(sql, (seq.0, attempt))?;
         }
-        (self.connection, self.books) = (connection, books);
+        // What this process took in is judged by its own marks as before.
+        let first = self.books.first;
+        (self.connection, self.books) = (connection, books.from(first));
         self.elapsed.keep_now(&self.connection)?;
         // The gauge stays the one that others read.
         let gauge = Arc::clone(&self.wal_frames);

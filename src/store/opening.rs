@@ -15,6 +15,7 @@ use super::migration::{self, Migrated};
 use super::schema;
 use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint};
 use crate::decide::mark;
+use crate::redemption::Seq;
 
 /// How large the WAL is made in advance: settling overwrites it and needs no new block.
 const WAL_BYTES_KEPT: usize = 2 * 1024 * 1024;
@@ -114,8 +115,10 @@ fn store(opened: Opened, dir: &Path, lock: Lock) -> (Store, OpenReport) {
     let Opened { connection, books, next_seq, wal_frames, report } = opened;
     let (dir, unchecked) = (dir.to_owned(), report.unchecked);
     let elapsed = super::elapsed::Elapsed::read(&connection).unwrap_or_default();
+    let is_put_off = report.migrated.as_ref().is_some_and(|migrated| migrated.put_off.is_some());
     let place = Place::of(&dir);
-    let store = Store { connection, books, dir, next_seq, elapsed, wal_frames, unchecked, place, _lock: lock };
+    let store =
+        Store { connection, books, dir, next_seq, elapsed, wal_frames, unchecked, is_put_off, place, _lock: lock };
     (store, report)
 }
 
@@ -170,6 +173,7 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     let books = Books::read(&connection)?;
     let newest: i64 = connection.query_row("SELECT coalesce(max(seq), 0) FROM redemption", [], |row| row.get(0))?;
     let next_seq = newest.max(known.map_or(0, |known| known.seq_floor)).saturating_add(1);
+    let books = books.from(Seq(next_seq));
     let found = match (fresh, is_unclean) {
         (true, _) => Found::Fresh,
         (false, false) => Found::Clean,

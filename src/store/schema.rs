@@ -156,6 +156,9 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX redemption_guard ON redemption (guard);
 ",
 ];
+/// From this version on a database has all that deliveries need. Before the last step its codes are guarded as they
+/// came, so that nothing may be accepted.
+pub(super) const WORKS_FROM: i64 = 3;
 /// Where, within a step, stored codes get the guards of their folded form.
 const REFOLD: &str = "-- refold";
 

@@ -217,12 +217,22 @@ impl Reader {
         Ok(all)
     }
 
-    /// The rows of a state that waits for a person, the newest first, before `before` in the order.
+    /// The rows of a state that wait for a person, the newest first, before `before` in the order: of the confirmed ones
+    /// those that only our own earlier attempt explains, of all those that nobody has handled.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn exceptions_newest(&self, state: State, before: Option<Seq>) -> Result<Found, StoreError> {
-        let sql = "SELECT seq FROM redemption WHERE state = ?1 AND state >= 2 AND seq < ?2 ORDER BY seq DESC";
+        let (sql, wanted) = match state {
+            State::Confirmed => (
+                "SELECT seq, marks, state FROM redemption WHERE ?1 = 1 AND seq < ?2 ORDER BY seq DESC",
+                mark::DUPLICATE_OF_OURS,
+            ),
+            State::Pending | State::Declined | State::Parked | State::Voided => (
+                "SELECT seq, marks, state FROM redemption WHERE state = ?1 AND state >= 2 AND seq < ?2 ORDER BY seq DESC",
+                0,
+            ),
+        };
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query((state as i64, before.map_or(i64::MAX, |seq| seq.0)))?;
         let (mut bound, mut found, mut last) = (Bound::new(), Found::default(), None);
@@ -234,22 +244,25 @@ impl Reader {
             }
             bound.looked += 1;
             last = Some(seq);
-            found.rows.extend(self.shown_by_seq(seq)?);
+            let (marks, its): (i64, i64) = (row.get(1)?, row.get(2)?);
+            if its == state as i64 && marks & wanted == wanted && marks & mark::HANDLED == 0 {
+                found.rows.extend(self.shown_by_seq(seq)?);
+            }
         }
         found.looked = bound.looked;
         Ok(found)
     }
 
-    /// How many rows of the lane wait whose tills were not told no, as far as one look goes.
+    /// How many rows of the lane wait that were given on trust, as far as one look goes.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn given_on_trust(&self, lane: &str) -> Result<u64, StoreError> {
         let Some((number, _)) = self.lanes.iter().find(|(_, name)| *name == lane) else { return Ok(0) };
         let sql = "SELECT COUNT(*) FROM (SELECT marks FROM redemption WHERE lane = ?1 AND state = 0 LIMIT ?2) \
-             WHERE marks & ?3 = 0";
+             WHERE marks & ?3 <> 0";
         let most = i64::try_from(LOOKED_MAX).unwrap_or(i64::MAX);
-        let given: i64 = self.connection.query_row(sql, (number, most, mark::REFUSED_AT_TILL), |row| row.get(0))?;
+        let given: i64 = self.connection.query_row(sql, (number, most, mark::TRUSTED), |row| row.get(0))?;
         Ok(u64::try_from(given).unwrap_or(0))
     }
 
@@ -287,4 +300,81 @@ impl Reader {
 fn ends_with(code: &str, ending: &str) -> bool {
     let at = code.len().checked_sub(ending.len());
     at.and_then(|at| code.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+
+    const ROWS: usize = 45_000;
+
+    /// A store with more rows than one look reads, each fifth one parked.
+    fn reader(folder: &std::path::Path) -> Reader {
+        let path = folder.join("redeemd.db");
+        let connection = schema::create(&path).unwrap();
+        connection.execute("INSERT INTO lane (lane, name) VALUES (1, 'retm')", []).unwrap();
+        let columns = connection.prepare("SELECT * FROM redemption").unwrap().column_count();
+        assert_eq!(columns, 22, "the test's rows have every column");
+        let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
+             INSERT INTO redemption SELECT i, randomblob(12), NULL, 1, 'till-' || (i % 3), i, i, randomblob(16), i, 'shop', \
+             'CODE-' || i, '042', '2026-11-01 10:00:00', i * 1000, 1, 0, 0, CASE i % 5 WHEN 0 THEN 3 ELSE 1 END, 0, 0, 1, \
+             i * 1000 + 500 FROM n";
+        connection.execute(sql, [ROWS]).unwrap();
+        schema::finish(connection).unwrap();
+        Reader::open(&path).unwrap()
+    }
+
+    /// Every look from the first to the last: how many there were, and all that they found.
+    fn all(reader: &Reader, mut search: Search) -> (usize, Vec<Redemption>) {
+        let (mut looks, mut rows) = (0, Vec::new());
+        loop {
+            let found = reader.search(&search).unwrap();
+            assert!(found.looked <= LOOKED_MAX, "{} rows were read", found.looked);
+            looks += 1;
+            rows.extend(found.rows);
+            match found.next {
+                Some(next) => search.after = Some(next),
+                None => return (looks, rows),
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_reads_a_bounded_number_of_rows_and_goes_on_where_it_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let reader = reader(folder.path());
+        let ending = |text: &str| Search { code_ending: Some(text.to_owned()), limit: 50, ..Search::default() };
+        let (looks, rows) = all(&reader, ending("nothing"));
+        assert!(looks >= 3 && rows.is_empty(), "{looks}");
+        let (_, rows) = all(&reader, ending("-44321"));
+        assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [Seq(44_321)]);
+        let newest = Search { newest: true, till: Some("till-1".to_owned()), limit: 3, ..Search::default() };
+        let found = reader.search(&newest).unwrap();
+        assert_eq!(found.rows.iter().map(|row| row.seq.0).collect::<Vec<_>>(), [44_998, 44_995, 44_992]);
+        assert!(found.looked < 20 && !found.cut_short);
+        let span = Search { since_ms: Some(10_000), until_ms: Some(12_000), limit: 50, ..Search::default() };
+        assert_eq!(all(&reader, span).1.len(), 2);
+        let lane = Search { lane: Some("other".to_owned()), limit: 50, ..Search::default() };
+        assert!(all(&reader, lane).1.is_empty());
+    }
+
+    #[test]
+    fn a_code_is_found_by_its_keyed_hash_alone_and_exceptions_by_their_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let reader = reader(folder.path());
+        let key: Arc<str> = "key".into();
+        let search = |key: &Arc<str>| Search {
+            code: Some(CodeHash { key: Arc::clone(key), hash: CodeHash::of(&"key".into(), " CODE-77 ").hash }),
+            limit: 50,
+            ..Search::default()
+        };
+        assert_eq!(all(&reader, search(&key)).1.len(), 1);
+        assert!(all(&reader, search(&"another".into())).1.is_empty());
+        let parked = reader.exceptions_newest(State::Parked, Some(Seq(21))).unwrap();
+        assert_eq!(parked.rows.iter().map(|row| row.seq.0).collect::<Vec<_>>(), [20, 15, 10, 5]);
+        assert_eq!(parked.looked, 4, "the index is asked for the state");
+        let (spans, whole) = reader.spans(0).unwrap();
+        assert!(spans.len() <= LOOKED_MAX && !whole);
+    }
 }

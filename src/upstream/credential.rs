@@ -143,7 +143,7 @@ impl Known {
             return Ok(token.clone());
         }
         self.read = None;
-        let token = file.read()?;
+        let token = file.token()?;
         self.read = stamp.map(|stamp| (stamp, token.clone()));
         Ok(token)
     }

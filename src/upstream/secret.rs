@@ -28,4 +28,13 @@ impl SecretFile {
         let secret = self.source.read(self.credentials_dir.as_deref());
         secret.map_err(|error| format!("{}: {error}", self.source))
     }
+
+    /// As [`Self::read`], of a bearer token: none has a space (RFC 6750, section 2.1), unlike a password.
+    pub(super) fn token(&self) -> Result<Secret, String> {
+        let token = self.read()?;
+        if token.reveal().contains(' ') {
+            return Err(format!("{}: it holds white space, which no token has", self.source));
+        }
+        Ok(token)
+    }
 }

@@ -228,8 +228,8 @@ fn judge_reply(reply: &Reply, rules: &Rules) -> Verdict {
     let in_shape = body.object().filter(|object| object.is_in_shape());
     match (status, in_shape) {
         (200..=299, _) => success::judge(reply, &body, rules),
-        (300..=399 | 511, _) => not_the_provider(reply),
-        (407, _) => Verdict::Road(Phase::Proxy),
+        // A proxy's own 407 is told by the road. One that comes as an answer may be for one code alone.
+        (300..=399 | 407 | 511, _) => not_the_provider(reply),
         _ if body.object().is_some_and(Object::is_of_a_portal) => not_the_provider(reply),
         (409 | 425, _) if body.object().is_some_and(|object| is_in_progress(object, rules)) => Verdict::InProgress,
         (400..=599, Some(object)) if rules.declined_status.contains(&status) => {

@@ -526,7 +526,7 @@ fn already_used_is_understood_in_other_words_in_arabic_and_in_codes() {
         }
     }
     for code in
-        ["ALREADY_USED", "reward-already-redeemed", "RewardAlreadyUsed", "alreadyBeenRedeemed", "E7_USED_BEFORE"]
+        ["ALREADY_USED", "reward-already-redeemed", "RewardAlreadyUsed", "alreadyBeenRedeemed", "E7_WAS_USED_BEFORE"]
     {
         for member in ["code", "error", "error_code", "errorCode", "reason", "type"] {
             let body = format!(r#"{{"message":"no","{member}":"{code}"}}"#);
@@ -774,8 +774,8 @@ fn another_encoding_and_a_cut_answer_are_unreadable_and_named() {
 }
 
 #[test]
-fn a_proxy_that_wants_a_password_is_a_road_of_its_own() {
+fn a_407_that_comes_as_an_answer_says_nothing_of_the_road() {
     for body in ["", HTML, SHAPE, "{}"] {
-        assert_eq!(of(407, body), Verdict::Road(Phase::Proxy), "{body}");
+        assert!(is_not_the_provider(&of(407, body)), "{body}");
     }
 }

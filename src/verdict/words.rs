@@ -4,14 +4,15 @@ use std::sync::LazyLock;
 
 use crate::fold;
 
-/// What says that a code was used before; the default of the setting `already_used`.
+/// What says that a code was used before; the default of the setting `already_used`. Each is one that a refusal for
+/// another reason does not contain: "must be used before May" holds no "used before" here.
 pub const ALREADY_USED_DEFAULT: &[&str] = &[
     "has been used",
     "have been used",
     "already used",
     "already been used",
     "used already",
-    "used before",
+    "was used before",
     "previously used",
     "used previously",
     "has been redeemed",
@@ -19,7 +20,6 @@ pub const ALREADY_USED_DEFAULT: &[&str] = &[
     "already redeemed",
     "already been redeemed",
     "redeemed already",
-    "redeemed before",
     "previously redeemed",
     "redeemed previously",
     "has been claimed",
@@ -63,6 +63,12 @@ pub const ALREADY_USED_DEFAULT: &[&str] = &[
     "سبق صرف",
     "تم استهلاك",
     "سبق استهلاك",
+    "استخدامه من قبل",
+    "استخدامها من قبل",
+    "استخدامه مسبقا",
+    "استخدامها مسبقا",
+    "استخدامه بالفعل",
+    "استخدامها بالفعل",
 ];
 
 /// What says that an earlier request is still being worked on; the default of the setting `in_progress`.
@@ -87,6 +93,7 @@ pub const IN_PROGRESS_DEFAULT: &[&str] = &[
     "حاول مرة اخرى لاحقا",
     "المحاولة لاحقا",
     "المحاولة مرة اخرى لاحقا",
+    "مرة اخرى لاحقا",
 ];
 
 /// Inside a 2xx these say that it was done now, unless the text says "before" too.

@@ -100,7 +100,16 @@ export class Browser {
     return Object.values(found)[0];
   }
 
-  async text(css) { return this.get(`/element/${await this.find(css)}/text`); }
+  // The live page may replace an element between the two calls: then it is looked for again.
+  async text(css) {
+    for (let n = 0; ; n += 1) {
+      try {
+        return await this.get(`/element/${await this.find(css)}/text`);
+      } catch (error) {
+        if (n === 5 || !error.message.includes('stale element')) throw error;
+      }
+    }
+  }
 
   async click(css) { return this.post(`/element/${await this.find(css)}/click`, {}); }
 

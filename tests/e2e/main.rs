@@ -8,6 +8,7 @@
     reason = "clippy knows tests by their attribute alone, and a harness's faults are failures of its tests"
 )]
 
+mod around;
 mod backlog;
 mod clock;
 mod damage;
@@ -17,6 +18,7 @@ mod log;
 mod netns;
 mod operator;
 mod oracle;
+mod people;
 mod powercut;
 mod rehearse;
 mod rescue;
@@ -27,6 +29,7 @@ mod strangers;
 mod taken;
 mod till;
 mod torture;
+mod trust;
 mod upgrade;
 #[path = "../volatile/mod.rs"]
 mod volatile;

@@ -24,10 +24,29 @@ fn assert_recorded(gateway: &Gateway, id: &str, what: &str) {
 }
 
 #[test]
-fn a_held_lane_accepts_and_sends_nothing_until_it_is_released_also_after_a_restart() {
+fn a_held_lane_takes_and_sends_nothing_until_it_is_released_also_after_a_restart() {
     let provider = Provider::start();
     let mut gateway = Gateway::before(&provider);
     assert_eq!(gateway.says(&["hold", "main"]), "main: held");
+    for _ in 0..2 {
+        let refused = gateway.till("").redeem("HELD");
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")), "{refused:?}");
+        assert!(refused.refusal().contains("do not hand out the reward"), "{refused:?}");
+        gateway.restart();
+        assert_eq!(gateway.wait_for_link("main", "held")["cause"], "operator");
+    }
+    assert_eq!((gateway.counts().accepted, provider.requests().len()), (0, 0));
+    assert_eq!(gateway.says(&["release"]), "main: released");
+    assert_eq!(gateway.till("").redeem("HELD").state(), "confirmed");
+}
+
+#[test]
+fn a_lane_that_is_held_with_trust_accepts_and_sends_nothing_until_it_is_released_also_after_a_restart() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    assert_eq!(gateway.command(&["hold", "main", "--trust"]).code, Some(64), "trust has to be given a reason");
+    let held = gateway.says(&["hold", "main", "--trust", "--note", "the provider moves house"]);
+    assert_eq!(held, "main: held, tills are trusted meanwhile");
     let till = gateway.till("");
     for n in 0..3 {
         assert_eq!(till.redeem(&format!("HELD-{n}")).state(), "pending");
@@ -88,7 +107,7 @@ fn a_retry_is_refused_while_another_redemption_of_the_code_stands() {
 fn a_void_with_a_note_closes_a_pending_redemption_for_good() {
     let provider = Provider::start();
     let gateway = Gateway::before(&provider);
-    gateway.says(&["hold"]);
+    gateway.says(&["hold", "--trust", "--note", "a test"]);
     let id = gateway.till("").redeem("VOID-1").id();
     assert_eq!(gateway.command(&["void", &id]).code, Some(64), "a void without a note is a usage error");
     assert_eq!(gateway.says(&["void", &id, "--note", "the customer came back"]), format!("{id}: voided"));
@@ -112,7 +131,7 @@ fn holds_and_releases_are_recorded_with_when_and_by_whom() {
     gateway.says(&["hold", "main"]);
     gateway.says(&["release", "main"]);
     let log = gateway.log();
-    for what in ["an operator's hold", "an operator's release"] {
+    for what in [": hold of lane main", ": release of lane main"] {
         assert!(log.contains(what), "{what} is not in {log}");
     }
     let unknown = gateway.command(&["hold", "nobody"]);

@@ -8,11 +8,11 @@ use redeemd::clock::Clock;
 use redeemd::intake::{self, Intake};
 use redeemd::link::Cause;
 use redeemd::listen::{Bounds, Socket, serve};
-use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue};
+use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue, Waited};
 use redeemd::redemption::Answer;
 use redeemd::settings::{self, Settings};
 use redeemd::store::{About, Claimed, Ended, Store};
-use redeemd::trust::{Evidence, Trust};
+use redeemd::trust::{End, Evidence, Trust};
 use redeemd::verdict::{Outcome, Reply};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -124,6 +124,16 @@ impl Shop {
         self.lane.set_gate(Gate { ask: false, trust, cause: Some(Cause::Connect), outage, ..self.gate() });
     }
 
+    /// `row` was sent whole, and so was a check of the gateway's own; neither was answered.
+    fn nobody_is_answered(&self, row: &Claimed) {
+        let mut evidence = Evidence::new(self.lane.settings().terms());
+        evidence.begun(Duration::ZERO, row.seq, (&row.till.as_str().into(), true));
+        evidence.check_begun(Duration::ZERO);
+        evidence.ended(Duration::ZERO, row.seq, End::Unanswered { whole: true });
+        evidence.check_ended(Duration::ZERO, Duration::ZERO, End::Unanswered { whole: true });
+        self.lane.set_gate(Gate::up(evidence));
+    }
+
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.addr).await.expect("a connection")
     }
@@ -211,20 +221,23 @@ async fn while_the_line_is_down_a_redemption_is_accepted_once() {
     let repeat = shop.redeems("till-1", "1111222233334444").await;
     repeat.is("200", Some("pending"), "{}");
     assert_eq!(first.id(), repeat.id());
+    assert_eq!(repeat.header("redeemd-repeat"), Some("1"));
     let other = shop.redeems("till-2", "1111222233334444").await;
-    other.says("400", "Reward …4444 has been used on 2026-11-23 14:03:11 at till-1");
-    assert!(!other.0.contains("11112222"), "the code is masked");
+    // Whole, as the provider tells it: the till has just sent it.
+    other.says("400", "Reward 1111222233334444 has been used on 2026-11-23 14:03:11 at till-1");
 }
 
 #[tokio::test]
-async fn the_offline_limit_is_told_with_its_number() {
+async fn the_offline_limits_are_told_with_their_numbers() {
     let shop = Shop::open("900ms").await;
     shop.down();
-    for code in ["1", "2"] {
-        shop.redeems("till-1", code).await.is("200", Some("pending"), "{}");
-    }
-    let told = shop.redeems("till-1", "3").await;
-    told.says("503", "offline limit reached: 2 redemptions are waiting");
+    shop.redeems("till-1", "1").await.is("200", Some("pending"), "{}");
+    // One till may fill half of what there is.
+    let told = shop.redeems("till-1", "2").await;
+    told.says("503", "offline limit of this till reached: 1 redemption is waiting for the line");
+    shop.redeems("till-2", "2").await.is("200", Some("pending"), "{}");
+    let told = shop.redeems("till-2", "3").await;
+    told.says("503", "offline limit reached: 2 redemptions are waiting for the line");
 }
 
 #[tokio::test]
@@ -243,7 +256,11 @@ async fn a_receipt_and_a_void_are_its_own_tills_alone() {
         assert!(voided.body().contains(r#""reward_code":"…4444"}"#), "{voided:?}");
     }
     shop.redeems("till-1", "1111222233334444").await.says("409", "taken back");
-    shop.redeems("till-2", "1111222233334444").await.is("200", Some("pending"), "{}");
+    // The reward may be in the customer's hands: nobody else is given it unasked.
+    let other = shop.redeems("till-2", "1111222233334444").await;
+    other.says("400", "has been used on 2026-11-23 14:03:11 at till-1");
+    let corrected = redeem("till-1", "1111222233334444", "").replace(r#""timestamp":"1""#, r#""timestamp":"2""#);
+    shop.asks(&corrected).await.is("200", Some("pending"), "{}");
 }
 
 #[tokio::test]
@@ -265,16 +282,50 @@ async fn while_the_line_is_up_the_providers_own_answer_is_relayed() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_ends_or_lasts_too_long_is_an_acceptance() {
+async fn what_is_not_answered_in_time_is_given_on_evidence_from_others_alone() {
+    let mut shop = Shop::open("300ms").await;
+    shop.up();
+    let mut till = shop.connect().await;
+    till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
+    let row = shop.attempt().await;
+    let told = Told(answer(&mut till).await);
+    told.says("503", "the provider has not answered about this reward; do not hand it out");
+    assert_eq!((told.header("redeemd-state"), told.header("retry-after")), (Some("pending"), Some("2")));
+    shop.settle(&row, Ended::Unclear).await;
+
+    let mut till = shop.connect().await;
+    till.write_all(redeem("till-2", "2", "").as_bytes()).await.expect("written");
+    let row = shop.attempt().await;
+    shop.nobody_is_answered(&row);
+    Told(answer(&mut till).await).is("200", Some("pending"), "{}");
+    shop.redeems("till-2", "2").await.is("200", Some("pending"), "{}");
+}
+
+#[tokio::test]
+async fn a_road_that_goes_down_while_a_till_waits_decides_at_once() {
     let mut shop = Shop::open("20s").await;
     shop.up();
     let mut till = shop.connect().await;
     till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
     let row = shop.attempt().await;
-    shop.queue.settle(row.seq, row.attempt, Ended::Unclear, About::default()).await.expect("settled");
+    shop.settle(&row, Ended::Unclear).await;
+    shop.down();
+    shop.queue.tell(row.seq, Waited::RoadDown);
     Told(answer(&mut till).await).is("200", Some("pending"), "{}");
-    shop.intake.reload(&settings(&shop.folder, "50ms"));
-    shop.redeems("till-1", "2").await.is("200", Some("pending"), "{}");
+}
+
+#[tokio::test]
+async fn a_provider_that_takes_no_more_is_not_stood_in_for() {
+    let mut shop = Shop::open("20s").await;
+    shop.up();
+    let mut till = shop.connect().await;
+    till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
+    let row = timeout(PATIENCE, shop.mailboxes.live.recv()).await.expect("in time").expect("a lane");
+    shop.queue.tell(row.seq, Waited::TurnedAway { retry_after_s: Some(17) });
+    let told = Told(answer(&mut till).await);
+    told.says("503", "takes no more requests now; do not hand out the reward");
+    assert_eq!((told.header("redeemd-state"), told.header("retry-after")), (Some("voided"), Some("17")));
+    assert!(!shop.queue.begin(row.seq), "it must not be sent any more");
 }
 
 #[tokio::test]
@@ -304,7 +355,7 @@ async fn a_code_that_was_confirmed_before_is_the_providers_to_decide_or_nobodys(
 
     // Nobody takes it up in time: no byte has left.
     let told = shop.redeems("till-2", "1111222233334444").await;
-    told.says("400", "Reward …4444 has been used on 2026-11-23 14:03:11 at till-1");
+    told.says("400", "Reward 1111222233334444 has been used on 2026-11-23 14:03:11 at till-1");
     assert_eq!(told.header("redeemd-state"), Some("voided"));
     let withdrawn = shop.mailboxes.live.recv().await.expect("handed over");
     assert!(!shop.queue.begin(withdrawn.seq), "it must not be sent any more");

@@ -115,6 +115,11 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
     match decision {
         Decision::StillPending(taken) => {
             assert_eq!(Some((&taken.id, State::Pending)), repeat.map(|r| (&r.id, r.state)));
+            // One that was not given on trust is asked about again at once.
+            let row = model.rows.get_mut(&taken.seq).unwrap();
+            if up && !row.trusted && !row.in_flight {
+                (row.in_flight, row.attempt) = (true, row.attempt + 1);
+            }
         }
         Decision::Settled(row) => assert_eq!(Some((&row.id, row.state)), repeat.map(|r| (&r.id, r.state))),
         Decision::Used(_) | Decision::RefusedBefore(_) => assert!(repeat.is_none() && model.holds(code, up)),
@@ -214,8 +219,10 @@ fn restart(world: &mut World, model: &mut Model, crash: bool) {
     } else {
         world.restart();
     }
-    for row in model.rows.values_mut().filter(|row| row.in_flight) {
-        (row.in_flight, row.uncertain) = (false, true);
+    for row in model.rows.values_mut().filter(|row| row.state == State::Pending) {
+        row.uncertain |= std::mem::take(&mut row.in_flight);
+        // Its 2xx may have left a moment before the end.
+        row.trusted |= !row.provider_only;
     }
 }
 

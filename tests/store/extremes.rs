@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use redeemd::clock::Stamp;
+use redeemd::decide::WaitEnd;
 use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
-    Claim, Done, Ended, Event, FILE, Filter, Handling, Hold, Import, LaneMemory, NewRedemption, Op, Reader, Retention,
-    Store, StoreError, Surroundings, Trouble, WaitMemory,
+    Claim, Conclusion, Done, Ended, Event, FILE, Filter, Handling, Hold, Import, LaneMemory, NewRedemption, Op, Reader,
+    Retention, Store, StoreError, Surroundings, Trouble, WaitMemory,
 };
 use redeemd::verdict::ParkReason;
 use rusqlite::Connection;
@@ -17,20 +18,36 @@ use rusqlite::types::Value;
 use crate::rescue::exported;
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, offline, parked};
 
-const TABLES: [&str; 7] = ["meta", "lane", "lane_name", "redemption", "body", "answer", "event"];
-const CODES: [&str; 6] = ["PENDING", "FLYING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED"];
+const MARKS: [&str; 3] = ["meta", "lane", "lane_name"];
+const WORDS: [&str; 3] = ["body", "answer", "event"];
+const KEPT: [&str; 4] = ["till", "attempt", "held_code", "keep"];
+const CODES: [&str; 7] = ["PENDING", "FLYING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED", "GONE"];
+/// How long the machine has been on when a store has lived.
+const SINCE_BOOT: Duration = Duration::from_secs(2 * 3600);
 
 /// A column as its table declares it.
 struct Column {
-    table: &'static str,
+    table: String,
     name: String,
     kind: String,
     may_be_null: bool,
+    /// The table's columns whose values together are a row's own.
+    key: String,
 }
 
-/// A store with a row in each state, with events, answers, a hold and a wait; stopped in order.
+/// A store with a row in each state and one that has left, with attempts, events, answers, a hold and a wait; stopped
+/// in order.
 fn lived() -> World {
     let mut world = World::new();
+    world.settled("till-1", "GONE", confirmed());
+    let tried = world.take("till-1", "TRIED");
+    for ended in [Ended::Unclear, Ended::Clean, declined("no")] {
+        let attempt = world.claim()[0].attempt;
+        world.settle(tried.seq, attempt, ended);
+    }
+    world.stamp.unix_ms += 7_200_000;
+    let codes = Duration::from_secs(400 * 86_400);
+    world.one(Op::Prune { retention: Retention { settled: Duration::from_secs(3600), codes }, after: Seq(0) });
     world.settled("till-1", "CONFIRMED", confirmed());
     world.settled("till-1", "DECLINED", declined("no"));
     world.settled("till-1", "PARKED", parked());
@@ -58,18 +75,22 @@ fn memory() -> LaneMemory {
     }
 }
 
-fn columns(raw: &Connection) -> Vec<Column> {
-    let of = |table: &'static str| {
-        let mut statement =
-            raw.prepare(&format!("SELECT name, type, \"notnull\", pk FROM pragma_table_info('{table}')"));
-        let statement = statement.as_mut().unwrap();
-        let rows = statement.query_map([], |row| {
-            let (not_null, key): (bool, bool) = (row.get(2)?, row.get(3)?);
-            Ok(Column { table, name: row.get(0)?, kind: row.get(1)?, may_be_null: !not_null && !key })
-        });
-        rows.unwrap().map(Result::unwrap).collect::<Vec<_>>()
-    };
-    TABLES.into_iter().flat_map(of).collect()
+fn tables(raw: &Connection) -> Vec<String> {
+    let mut statement = raw.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+fn columns(raw: &Connection, table: &str) -> Vec<Column> {
+    let listed = format!("SELECT group_concat(name) FROM pragma_table_info('{table}') WHERE pk > 0");
+    let key: String = raw.query_row(&listed, [], |row| row.get(0)).unwrap();
+    let sql = format!("SELECT name, type, \"notnull\", pk FROM pragma_table_info('{table}')");
+    let mut statement = raw.prepare(&sql).unwrap();
+    let rows = statement.query_map([], |row| {
+        let (not_null, in_key): (bool, bool) = (row.get(2)?, row.get(3)?);
+        let (table, key) = (table.to_owned(), key.clone());
+        Ok(Column { table, name: row.get(0)?, kind: row.get(1)?, may_be_null: !not_null && !in_key, key })
+    });
+    rows.unwrap().map(Result::unwrap).collect()
 }
 
 fn extremes(column: &Column) -> Vec<Value> {
@@ -94,20 +115,24 @@ const CHANGING: [&str; 5] = ["state", "in_flight", "marks", "attempts", "settled
 fn set(database: &Path, column: &Column, value: &Value) {
     let raw = Connection::open(database).unwrap();
     raw.execute_batch("PRAGMA ignore_check_constraints = 1").unwrap();
-    let Column { table, name, .. } = column;
+    let Column { table, name, key, .. } = column;
     let all = format!("UPDATE {table} SET {name} = ?1");
-    let one = format!("{all} WHERE rowid = (SELECT max(rowid) - ('{table}' = 'redemption') FROM {table})");
-    let is_covered = *table == "redemption" && !CHANGING.contains(&name.as_str());
+    let last = format!("SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 1 OFFSET ('{table}' = 'redemption')");
+    let one = format!("{all} WHERE ({key}) = ({last})");
+    let is_covered = table == "redemption" && !CHANGING.contains(&name.as_str());
     let everywhere = if is_covered { None } else { raw.execute(&all, [value]).ok() };
-    everywhere.unwrap_or_else(|| raw.execute(&one, [value]).unwrap());
+    let changed = everywhere.unwrap_or_else(|| raw.execute(&one, [value]).unwrap());
+    assert!(changed > 0, "nothing is in {table}");
 }
 
 fn ops(ids: &[Id], imported: &World) -> Vec<Op> {
     let keyed = |code: &str| NewRedemption { key: Some("k".to_owned()), ..new("till-1", code) };
     let answer = Answer { status: u16::MAX, content_type: Some("\n".to_owned()), body: "x".into() };
     let (lane, by) = (LANE.to_owned(), "ops".to_owned());
-    let retention = Retention { settled: Duration::MAX, codes: Duration::ZERO };
-    let mut ops: Vec<Op> = vec![Op::Recount { begin: true }, Op::Prune { retention, after: Seq(0) }];
+    let mut ops: Vec<Op> = vec![Op::Recount { begin: true }];
+    for settled in [Duration::MAX, Duration::ZERO] {
+        ops.push(Op::Prune { retention: Retention { settled, codes: Duration::ZERO }, after: Seq(0) });
+    }
     ops.extend(CODES.into_iter().chain(["NEW"]).flat_map(|code| [new("till-1", code), keyed(code)]).map(accept_op));
     ops.push(Op::Import(Import { rows: exported(imported), from: String::new(), by: by.clone() }));
     ops.push(Op::RetryHeld { lane: lane.clone(), by: by.clone() });
@@ -130,6 +155,11 @@ fn ops(ids: &[Id], imported: &World) -> Vec<Op> {
         body_bytes_max: usize::MAX,
     };
     ops.extend([Op::Claim(claim(vec![Seq(6), Seq(i64::MIN)])), Op::Claim(claim(Vec::new()))]);
+    for seq in [i64::MIN, -1, 1, 2, 3, 7, 8, i64::MAX].map(Seq) {
+        for end in [WaitEnd::InVain, WaitEnd::TurnedAway { retry_after_s: Some(u64::MAX) }] {
+            ops.extend([true, false].map(|withdrawn| Op::Conclude(Conclusion { seq, end, withdrawn })));
+        }
+    }
     for id in ids {
         let id = || id.clone();
         ops.extend([
@@ -148,8 +178,11 @@ fn ops(ids: &[Id], imported: &World) -> Vec<Op> {
 fn work(store: &mut Store, ids: &[Id], imported: &World) -> bool {
     let lane = |_: &str| LaneNow::default();
     let offline = offline();
-    let around = Surroundings::new(Stamp { unix_ms: NOW_MS, trusted: true }, &offline, &lane);
-    let mut results = store.run(&ops(ids, imported), &around);
+    let stamp = Stamp { unix_ms: NOW_MS + 86_400_000, trusted: true };
+    let begin = Surroundings { since_boot: SINCE_BOOT, ..Surroundings::new(stamp, &offline, &lane) };
+    let mut results = store.run(&[Op::Recount { begin: true }], &begin);
+    let around = Surroundings { since_boot: SINCE_BOOT + Duration::from_hours(24), ..begin };
+    results.extend(store.run(&ops(ids, imported), &around));
     let claimed = results.iter().filter_map(|result| match result {
         Ok(Done::Claimed(rows)) => Some(rows.clone()),
         _ => None,
@@ -200,12 +233,12 @@ fn no_value_of(table: &str) {
     let (life, mut imported) = (lived(), World::new());
     imported.take("till-3", "BROUGHT");
     let database = life.path().join(FILE);
-    let columns = columns(&Connection::open(&database).unwrap());
+    let columns = columns(&Connection::open(&database).unwrap(), table);
     let filter = Filter { limit: 100, ..Filter::default() };
     let rows = Reader::open(&database).and_then(|reader| reader.list(&filter)).unwrap();
     let ids: Vec<Id> = rows.into_iter().map(|row| row.id).collect();
     let mut faults = Vec::new();
-    for column in columns.iter().filter(|column| column.table == table) {
+    for column in &columns {
         for value in extremes(column) {
             let dir = tempfile::tempdir_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "." }).unwrap();
             for file in [FILE, "redeemd.db-wal"] {
@@ -240,7 +273,7 @@ fn survives(dir: &Path, ids: &[Id], imported: &World) -> Result<(), String> {
 
 #[test]
 fn no_value_in_the_mark_of_the_file_or_in_a_lane_ends_the_process_or_outlives_a_rescue() {
-    ["meta", "lane", "lane_name"].into_iter().for_each(no_value_of);
+    MARKS.into_iter().for_each(no_value_of);
 }
 
 #[test]
@@ -250,5 +283,19 @@ fn no_value_in_a_redemption_ends_the_process_or_outlives_a_rescue() {
 
 #[test]
 fn no_value_in_a_body_an_answer_or_an_event_ends_the_process_or_outlives_a_rescue() {
-    ["body", "answer", "event"].into_iter().for_each(no_value_of);
+    WORDS.into_iter().for_each(no_value_of);
+}
+
+#[test]
+fn no_value_in_what_is_kept_of_tills_attempts_and_codes_ends_the_process_or_outlives_a_rescue() {
+    KEPT.into_iter().for_each(no_value_of);
+}
+
+#[test]
+fn every_table_is_looked_at() {
+    let life = lived();
+    let raw = Connection::open(life.path().join(FILE)).unwrap();
+    let mut looked_at: Vec<_> = MARKS.into_iter().chain(["redemption"]).chain(WORDS).chain(KEPT).collect();
+    looked_at.sort_unstable();
+    assert_eq!(tables(&raw), looked_at);
 }

@@ -92,7 +92,7 @@ fn a_code_that_its_index_has_lost_is_held_again_after_the_recount() {
     world.take("till-1", "A");
     let mut file = stopped(&mut world);
     let record = records(&file, root_of(&world, "redemption_guard")).remove(0);
-    file[record.end - 12] ^= 1;
+    file[record.end - 4] ^= 1;
     write(&world, FILE, &file);
     world.open();
     assert!(world.report.salvage.is_none(), "a start does not see it");

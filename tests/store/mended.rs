@@ -214,7 +214,7 @@ fn a_redemption_whose_row_was_lost_comes_back_from_its_body_where_it_stood() {
     for code in ["PENDING", "CONFIRMED", "PARKED", "VOIDED"] {
         assert!(matches!(world.decide(new("till-9", code)), Decision::Used(_)), "{code} is guarded");
     }
-    assert!(matches!(world.decide(new("till-9", "DECLINED")), Decision::Taken(_)));
+    assert!(matches!(world.decide(new("till-9", "DECLINED")), Decision::Used(_)));
     world.crash();
     assert!(world.report.salvage.is_none() && world.counts().balance());
 }

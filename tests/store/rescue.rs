@@ -2,6 +2,7 @@
 
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
+use redeemd::message::Note;
 use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
     Arrived, Conclusion, Decision, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError,
@@ -44,11 +45,12 @@ fn a_row_arrives_with_its_own_id_body_and_moment_uncertain_and_only_once() {
     assert_eq!((here.state, here.uncertain, here.in_flight, here.attempts), (State::Pending, true, false, 1));
     assert_eq!((here.accepted_at_ms, here.till.as_str()), (sent.accepted_at_ms, "till-1"));
     let claimed = b.claim().pop().unwrap();
-    assert_eq!((&claimed.id, &claimed.body, claimed.attempt, claimed.used_is_ours), (&id, &sent.body, 2, true));
+    assert_eq!((&claimed.id, &claimed.body, claimed.attempt, claimed.used_is_ours), (&id, &sent.body, 2, false));
     b.settle(claimed.seq, claimed.attempt, declined("it has been used"));
-    assert!(b.show(&id).duplicate_of_ours);
+    let row = b.show(&id);
+    assert_eq!((row.state, row.note), (State::Parked, Some(Note::UsedInDoubt)), "somebody else's use is as likely");
     b.restart();
-    assert_eq!(import(&mut b, rows.clone()), [Arrived::AlreadyThere { state: State::Confirmed }]);
+    assert_eq!(import(&mut b, rows.clone()), [Arrived::AlreadyThere { state: State::Parked }]);
     assert_eq!(import(&mut a, rows), [Arrived::AlreadyThere { state: State::Pending }], "its own box has it");
     assert_eq!((b.counts().accepted, a.counts().accepted), (2, 1));
 }

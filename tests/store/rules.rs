@@ -7,8 +7,9 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Note;
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold, LaneMemory,
-    Limit, NewRedemption, NotGiven, Op, Retention, VoidOutcome, WaitMemory, relayed,
+    About, Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold,
+    LaneMemory, Limit, NewRedemption, NotGiven, Op, Pruned, Retention, Settlement, Surroundings, VoidOutcome,
+    WaitMemory, relayed,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at};
@@ -267,7 +268,10 @@ fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
     };
     assert_eq!(settled.state, State::Declined);
     let unheard = world.take("till-1", "B");
-    assert_eq!(world.settle(unheard.seq, 1, weak(declined("no route"))).state, State::Pending);
+    let Done::Settled(settled) = world.one(Op::settle(unheard.seq, 1, weak(declined("no route")), false)) else {
+        panic!()
+    };
+    assert_eq!(settled.state, State::Pending, "nobody heard it");
     world.lane = LaneNow::down();
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)), "a weak word holds no code");
     let given = world.take("till-1", "C");
@@ -434,7 +438,7 @@ fn a_settled_row_is_shown_where_a_till_waits_for_it_and_remembers_that_it_was_to
 #[test]
 fn a_reusable_code_is_declined_like_any_other_unless_an_earlier_attempt_may_have_used_it() {
     for (first, words, state) in
-        [(Ended::Clean, "has been used", State::Declined), (Ended::Unclear, "no such reward", State::Declined)]
+        [(Ended::Clean, "has been used", State::Declined), (Ended::Unclear, "no such reward", State::Pending)]
     {
         let mut world = World::new();
         world.one(Op::Accept {
@@ -499,15 +503,25 @@ fn used_about_a_reusable_code_after_an_uncertain_attempt_is_parked() {
 }
 
 #[test]
-fn any_other_decline_clears_the_doubt() {
+fn doubt_is_for_life_and_a_refusal_is_asked_again_three_times_and_then_a_persons() {
     let mut world = World::new();
     let taken = world.take("till-1", "A");
     let first = world.claim().pop().unwrap();
     world.settle(first.seq, first.attempt, Ended::Unclear);
-    let second = world.claim().pop().unwrap();
-    world.settle(second.seq, second.attempt, declined("no such reward"));
-    let row = world.show(&taken.id);
-    assert_eq!((row.state, row.uncertain), (State::Declined, false));
+    for refusals in 1..=4 {
+        let claimed = world.claim().pop().unwrap();
+        let about = About { refusal: Some("no such reward".to_owned()), ..About::default() };
+        let (seq, attempt, ended) = (claimed.seq, claimed.attempt, declined("no such reward"));
+        let settlement = Settlement { seq, attempt, ended, about, show: false };
+        let Done::Settled(settled) = world.one(Op::Settle(Box::new(settlement))) else { panic!() };
+        let expected = if refusals < 4 { State::Pending } else { State::Parked };
+        assert_eq!((settled.state, world.show(&taken.id).uncertain), (expected, true), "{refusals}");
+    }
+    assert_eq!(world.show(&taken.id).note, Some(Note::UncertainRefused));
+    assert!(matches!(world.retry(&taken.id), Acted::Done(row) if row.uncertain));
+    let again = world.claim().pop().unwrap();
+    let settled = world.settle(again.seq, again.attempt, declined("has been used"));
+    assert_eq!(settled.state, State::Confirmed, "it was ours");
 }
 
 #[test]
@@ -604,7 +618,7 @@ fn a_parked_row_is_uncertain_when_it_is_retried() {
 
 #[test]
 fn a_retry_is_refused_while_another_redemption_has_the_code() {
-    let mut world = World::new();
+    let mut world = World::up();
     let first = world.settled("till-1", "A", declined("no"));
     let Decision::Taken(second) = world.decide(later("till-2", "A")) else { panic!() };
     let Acted::Refused { why } = world.retry(&first.id) else { panic!() };
@@ -682,6 +696,53 @@ fn pruning_goes_on_where_it_stopped_ends_at_what_is_younger_and_spares_the_very_
     assert_eq!(prune(&mut world, day, 1), (0, None), "as young as that, and so is what follows");
     assert_eq!(prune(&mut world, day - Duration::from_secs(60), 0), (499, Some(Seq(500))));
     assert_eq!(prune(&mut world, day - Duration::from_secs(60), 500), (99, None), "all but the newest");
+}
+
+#[test]
+fn a_synchronised_clock_that_jumps_a_month_ahead_for_an_hour_lets_no_code_go() {
+    let mut world = World::new();
+    world.settled("till-1", "A", confirmed());
+    let (offline, lane) = (world.offline.clone(), |_: &str| LaneNow::down());
+    let retention = Retention { settled: Duration::from_secs(30 * 86_400), codes: Duration::from_secs(365 * 86_400) };
+    let month_ms = 31 * 86_400_000;
+    let mut since_boot = Duration::from_millis(u64::try_from(NOW_MS).unwrap());
+    for unix_ms in [NOW_MS + month_ms, NOW_MS + month_ms + 3_600_000] {
+        let stamp = redeemd::clock::Stamp { unix_ms, trusted: true };
+        let around = Surroundings { since_boot, ..Surroundings::new(stamp, &offline, &lane) };
+        let done = world.store().run(&[Op::Prune { retention, after: Seq(0) }], &around);
+        assert!(matches!(&done[..], [Ok(Done::Pruned(Pruned { rows: 0, .. }))]), "{done:?}");
+        since_boot += Duration::from_secs(3600);
+    }
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(_)));
+    // The same month, lived through.
+    let stamp = redeemd::clock::Stamp { unix_ms: NOW_MS + month_ms + 86_400_000, trusted: true };
+    since_boot += Duration::from_secs(32 * 86_400);
+    world.take("till-3", "NEWER");
+    let around = Surroundings { since_boot, ..Surroundings::new(stamp, &offline, &lane) };
+    let done = world.store().run(&[Op::Prune { retention, after: Seq(0) }], &around);
+    assert!(matches!(&done[..], [Ok(Done::Pruned(Pruned { rows: 1, .. }))]), "{done:?}");
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Gone(_)), "its code outlives its row");
+}
+
+#[test]
+fn a_till_without_pending_rows_is_not_carried_along() {
+    let mut world = World::new();
+    for n in 0..20 {
+        let taken = world.take(&format!("till-{n}"), &format!("CODE-{n}"));
+        if n > 0 {
+            world.one(Op::Void { id: taken.id, note: "n".to_owned(), by: "ops".to_owned() });
+        }
+    }
+    world.store.take().unwrap().close().unwrap();
+    let raw = rusqlite::Connection::open(world.path().join(redeemd::store::FILE)).unwrap();
+    let tills: Vec<String> = raw
+        .prepare("SELECT till FROM till")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(tills, ["till-0"]);
 }
 
 #[test]
@@ -768,4 +829,21 @@ fn what_a_link_must_not_forget_survives_a_crash() {
     assert_eq!(world.store().memory(LANE).unwrap(), memory);
     world.one(Op::Remember { lane: LANE.to_owned(), memory: LaneMemory::default(), streak: Vec::new() });
     assert_eq!(world.store().memory(LANE).unwrap(), LaneMemory::default(), "a hold and a wait that are over");
+}
+
+#[test]
+fn what_an_earlier_process_left_without_a_word_counts_as_given_and_what_was_refused_does_not() {
+    let mut world = World::up();
+    let (open, refused) = (world.take("till-1", "A"), world.take("till-1", "B"));
+    assert!(matches!(conclude(&mut world, refused.seq, false), Concluded::Refused { .. }));
+    world.crash();
+    world.lane = LaneNow::default();
+    let Decision::StillPending(again) = world.decide(new("till-1", "A")) else { panic!() };
+    assert!(again.trusted && again.id == open.id, "its 2xx may have left a moment before");
+    assert!(matches!(world.decide(new("till-1", "B")), Decision::StillPending(again) if !again.trusted));
+    world.settle(refused.seq, 2, Ended::Clean);
+    let claimed = world.claim().into_iter().find(|row| row.seq == open.seq).unwrap();
+    assert!(claimed.trusted);
+    world.settle(claimed.seq, claimed.attempt, Ended::Clean);
+    assert!(world.show(&open.id).trusted);
 }

@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::{Frame, encoded, told, unavailable};
-use crate::admin::Admin;
 use crate::admin::actions::checked;
 use crate::admin::rights::Asker;
+use crate::admin::{Admin, Problem};
 use crate::queue::{LaneCommand, QueueError};
 use crate::redemption::Id;
 use crate::store::Acted;
@@ -33,6 +33,8 @@ pub(super) enum Deed {
     Retry,
     /// Close it with this note.
     Void(String),
+    /// It was seen to, as this note says.
+    Handled(String),
 }
 
 impl Deed {
@@ -40,7 +42,8 @@ impl Deed {
     pub(super) fn of(word: &str, note: &str) -> Option<Result<Self, String>> {
         match word {
             "retry" => Some(Ok(Self::Retry)),
-            "void" => Some(checked(note).map(|note| Self::Void(note.to_owned())).map_err(|fault| fault.detail())),
+            "void" => Some(noted(note).map(Self::Void)),
+            "handled" => Some(noted(note).map(Self::Handled)),
             _ => None,
         }
     }
@@ -50,11 +53,16 @@ impl Deed {
         match self {
             Self::Retry => admin.queue.retry(id, by).await,
             Self::Void(note) => admin.queue.void(id, note, by).await,
+            Self::Handled(note) => admin.queue.handled(id, note, false, by).await,
         }
     }
 }
 
-/// `POST /redemptions/{id}/{retry|void}`
+fn noted(note: &str) -> Result<String, String> {
+    checked(note).map(str::to_owned).map_err(Problem::detail)
+}
+
+/// `POST /redemptions/{id}/{retry|void|handled}`
 pub(super) async fn on_one(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,

@@ -4,7 +4,7 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::redemption::Fingerprint;
+use super::mark_of;
 
 /// A file as it is sent.
 struct Asset {
@@ -37,8 +37,7 @@ const ASSETS: [Asset; 3] = [
 
 impl Asset {
     fn etag(&self) -> String {
-        let [a, b, c, d, e, f, ..] = Fingerprint::of(&["asset", self.plain]).0;
-        format!("\"{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}\"")
+        format!("\"{}\"", mark_of(&["asset", self.plain]))
     }
 }
 

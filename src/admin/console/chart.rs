@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::store::Span;
 
 /// The picture's size, in its own units.
-pub(super) const WIDTH: u64 = 480;
+pub(super) const WIDTH: u64 = 672;
 /// As [`WIDTH`].
 pub(super) const HEIGHT: u64 = 96;
 /// How long figures that cost a look at many rows are shown again.
@@ -127,8 +127,8 @@ mod tests {
         let spans = vec![span(-50, Some(-10)), span(-5, Some(25)), span(12, None), span(31, Some(33)), span(99, None)];
         let chart = Chart::new("day", &Activity { spans, whole: true, now_ms: 40 }, 4, 10);
         assert_eq!((chart.answered, chart.most_waiting), (2, 2));
-        assert_eq!(chart.line, "0,48 120,48 120,0 240,0 240,48 360,48 360,48 480,48");
-        assert_eq!(chart.bars.iter().map(|bar| bar.x).collect::<Vec<_>>(), [240, 360]);
+        assert_eq!(chart.line, "0,48 168,48 168,0 336,0 336,48 504,48 504,48 672,48");
+        assert_eq!(chart.bars.iter().map(|bar| bar.x).collect::<Vec<_>>(), [336, 504]);
     }
 
     #[test]

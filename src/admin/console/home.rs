@@ -12,12 +12,13 @@ use axum::response::Response;
 use super::chart::{Activity, Chart, HEIGHT, WIDTH};
 use super::inbox;
 use super::say::{Facts, Sentence, ms_of, sentences};
-use super::{Frame, Moment, encoded, rendered, shown};
+use super::{Frame, Moment, capital, encoded, rendered, shown};
 use crate::admin::Admin;
 use crate::admin::rights::Asker;
 use crate::admin::status::{LaneView, Status};
 use crate::message::{Cause, Language, about, grouped};
 use crate::queue::QueueError;
+use crate::refused::{self, Reason};
 
 const HOUR_MS: i64 = 3_600_000;
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
@@ -65,6 +66,7 @@ struct NeedsPart<'a> {
     f: &'a Frame,
     groups: Vec<(&'static str, String)>,
     oldest: Option<String>,
+    refusals: Vec<(&'static str, String)>,
 }
 
 struct LanePart {
@@ -127,7 +129,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let storage = (!status.storage.ok || !status.storage.told.is_empty()).then(|| storage(&status, f));
     let said = sentences(&facts);
     let sentence = SentencePart { sentences: &said, storage, reload_faults: &status.reload_faults, f };
-    let needs = NeedsPart { f, groups: groups.summary(f), oldest: oldest(&status, f.lang) };
+    let needs = NeedsPart { f, groups: groups.summary(f), oldest: oldest(&status, f.lang), refusals: refusals(f.lang) };
     let lanes = LanesPart { f, lanes: status.lanes.iter().map(|lane| lane_part(lane, f)).collect() };
     Ok(vec![
         made(&sentence),
@@ -167,6 +169,13 @@ fn storage(status: &Status, f: &Frame) -> String {
 
 fn oldest(status: &Status, lang: Language) -> Option<String> {
     status.oldest_pending_age_s.map(|seconds| about(Duration::from_secs(seconds), lang))
+}
+
+/// What tills were told no for since the process began.
+fn refusals(lang: Language) -> Vec<(&'static str, String)> {
+    let row = |reason: Reason| (reason.text(lang), refused::total(reason));
+    let told = Reason::ALL.into_iter().map(row).filter(|(_, count)| *count > 0);
+    told.map(|(text, count)| (text, grouped(count))).collect()
 }
 
 fn gauges(facts: &Facts<'_>, f: &Frame) -> Vec<Gauge> {
@@ -211,8 +220,8 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
         path: format!("/lanes/{}", encoded(&status.name)),
         link: status.link,
         link_word,
-        meaning: known.map(|cause| cause.meaning(f.lang)).unwrap_or_default(),
-        to_do: known.map(|cause| cause.to_do(f.lang)).unwrap_or_default(),
+        meaning: known.map(|cause| capital(&cause.meaning(f.lang))).unwrap_or_default(),
+        to_do: known.map(|cause| capital(&cause.to_do(f.lang))).unwrap_or_default(),
         since: status.since.clone().map(Moment),
         pending: grouped(status.pending),
         waiting: status.waiting_s.map(|seconds| about(Duration::from_secs(seconds), f.lang)),

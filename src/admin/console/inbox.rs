@@ -10,13 +10,13 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
 use super::words::Words;
-use super::{Frame, Moment, rendered, shown};
+use super::{Frame, Moment, mark_of, rendered, shown};
 use crate::admin::Admin;
 use crate::admin::redemptions::said_of;
 use crate::admin::rights::Asker;
 use crate::message::{Noun, count, grouped};
 use crate::queue::QueueError;
-use crate::redemption::{Fingerprint, Redemption, State as RowState};
+use crate::redemption::{Redemption, State as RowState};
 
 /// How many rows of a group are shown with it.
 const SHOWN_OF_A_GROUP: usize = 5;
@@ -28,6 +28,8 @@ pub(super) enum Kind {
     DeclinedAfter,
     /// One of those for which the lane is held.
     Streak,
+    /// Counted as confirmed for an attempt of ours that explains "already used".
+    Ours,
     /// Neither yes nor no.
     Unreadable,
     /// The disk damaged it.
@@ -35,13 +37,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::DeclinedAfter, Self::Streak, Self::Unreadable, Self::Damaged];
+    const ALL: [Self; 5] = [Self::DeclinedAfter, Self::Streak, Self::Ours, Self::Unreadable, Self::Damaged];
 
     /// The word in an address.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::DeclinedAfter => "declined-after",
             Self::Streak => "streak",
+            Self::Ours => "ours",
             Self::Unreadable => "unreadable",
             Self::Damaged => "damaged",
         }
@@ -56,6 +59,7 @@ impl Kind {
         match self {
             Self::DeclinedAfter => [w.declined_after, w.declined_after_means, w.declined_after_tell],
             Self::Streak => [w.streak, w.streak_means, w.streak_tell],
+            Self::Ours => [w.ours, w.ours_means, w.ours_tell],
             Self::Unreadable => [w.unreadable, w.unreadable_means, w.unreadable_tell],
             Self::Damaged => [w.damaged, w.damaged_means, w.damaged_tell],
         }
@@ -65,6 +69,7 @@ impl Kind {
     pub(super) fn state(self) -> RowState {
         match self {
             Self::DeclinedAfter | Self::Streak => RowState::Declined,
+            Self::Ours => RowState::Confirmed,
             Self::Unreadable | Self::Damaged => RowState::Parked,
         }
     }
@@ -73,7 +78,8 @@ impl Kind {
     fn of(row: &Redemption, held: &[String]) -> Option<Self> {
         match row.state {
             RowState::Declined if held.contains(&row.lane) => Some(Self::Streak),
-            RowState::Declined if !row.answered_at_till => Some(Self::DeclinedAfter),
+            RowState::Declined if row.lost || row.trusted => Some(Self::DeclinedAfter),
+            RowState::Confirmed if row.duplicate_of_ours => Some(Self::Ours),
             RowState::Parked if row.answer.is_none() => Some(Self::Damaged),
             RowState::Parked => Some(Self::Unreadable),
             RowState::Pending | RowState::Confirmed | RowState::Declined | RowState::Voided => None,
@@ -124,8 +130,7 @@ pub(super) fn held_for_declines(admin: &Admin) -> Vec<String> {
 pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(Kind, String)> {
     let kind = Kind::of(row, held)?;
     let alike = said_of(row).map(|text| alike(&text)).unwrap_or_default();
-    let [a, b, c, d, e, f, ..] = Fingerprint::of(&["group", kind.as_str(), &row.lane, &alike]).0;
-    Some((kind, format!("{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}")))
+    Some((kind, mark_of(&["group", kind.as_str(), &row.lane, &alike])))
 }
 
 /// A provider's words without the figures in them: numbers of requests and codes differ in what is one fault.
@@ -139,7 +144,7 @@ pub(super) async fn gather(admin: &Admin) -> Result<Groups, QueueError> {
     let held = held_for_declines(admin);
     let mut groups: BTreeMap<(Kind, String), Group> = BTreeMap::new();
     let mut cut = false;
-    for state in [RowState::Declined, RowState::Parked] {
+    for state in [RowState::Declined, RowState::Confirmed, RowState::Parked] {
         let found = admin.queue.look(move |reader| reader.exceptions_newest(state, None)).await?;
         cut |= found.cut_short;
         for row in &found.rows {
@@ -182,6 +187,7 @@ struct Part {
     kind: &'static str,
     key: String,
     may_void: bool,
+    may_retry: bool,
 }
 
 impl Part {
@@ -202,6 +208,7 @@ impl Part {
             kind: group.kind.as_str(),
             key: group.key.clone(),
             may_void: group.kind.state() == RowState::Parked,
+            may_retry: group.kind != Kind::Ours,
         }
     }
 }

@@ -175,8 +175,12 @@ pub(super) async fn dry_run(
     match page_of(&admin, (kind, &order.key), &held_for_declines(&admin), None).await {
         Ok((rows, next)) => {
             let count = count(rows.len() as u64, Noun::Redemption, f.lang);
-            let wants_note = order.action == "void";
-            let (button, means) = if wants_note { (f.w.void, f.w.void_means) } else { (f.w.retry, f.w.retry_means) };
+            let wants_note = order.action != "retry";
+            let (button, means) = match order.action.as_str() {
+                "void" => (f.w.void, f.w.void_means),
+                "handled" => (f.w.handled, f.w.handled_means),
+                _ => (f.w.retry, f.w.retry_means),
+            };
             let title = kind.texts(f.w)[0];
             let at_least = next.is_some();
             rendered(StatusCode::OK, &DryRun { f, title, means, button, order, count, at_least, wants_note })
@@ -226,7 +230,11 @@ pub(super) async fn page(
         (false, false) => f.w.job_done,
     };
     let figure = |count: &AtomicU64| grouped(count.load(Ordering::Relaxed));
-    let what = if job.deed == Deed::Retry { f.w.retry } else { f.w.void };
+    let what = match &job.deed {
+        Deed::Retry => f.w.retry,
+        Deed::Void(_) => f.w.void,
+        Deed::Handled(_) => f.w.handled,
+    };
     let (done, refused) = (figure(&job.done), figure(&job.refused));
     rendered(StatusCode::OK, &Page { title: job.kind.texts(f.w)[0], f, number, what, done, refused, runs, word })
 }

@@ -18,11 +18,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::Frame;
 use super::home::{Fragment, fragments};
+use super::{Frame, mark_of};
 use crate::admin::Admin;
 use crate::admin::rights::Asker;
-use crate::redemption::Fingerprint;
 
 /// Streams at once; the rest of the listener's connections are for requests.
 const STREAMS_MAX: usize = 16;
@@ -148,7 +147,7 @@ impl Follow {
 
     /// The parts that differ from those that were sent, the last with the marks of all.
     fn news(&mut self, parts: &[Fragment]) -> String {
-        let marks: Vec<String> = parts.iter().map(|part| mark(&part.html)).collect();
+        let marks: Vec<String> = parts.iter().map(|part| mark_of(&["part", &part.html])).collect();
         let is_new = |at: usize, mark: &String| self.sent.get(at) != Some(mark);
         let mut news = String::new();
         for (at, (part, mark)) in parts.iter().zip(&marks).enumerate() {
@@ -157,16 +156,11 @@ impl Follow {
             }
         }
         if !news.is_empty() {
-            news.push_str(&format!("event: all\nid: {}\ndata: .\n\n", marks.join(".")));
+            news = format!("{news}event: all\nid: {}\ndata: .\n\n", marks.join("."));
         }
         self.sent = marks;
         news
     }
-}
-
-fn mark(html: &str) -> String {
-    let [a, b, c, d, ..] = Fingerprint::of(&["part", html]).0;
-    format!("{a:02x}{b:02x}{c:02x}{d:02x}")
 }
 
 /// A line break inside the data begins another line of data.

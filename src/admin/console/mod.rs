@@ -23,11 +23,13 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
+use super::filter::written;
 use super::rights::Asker;
 use super::{Admin, cookie};
 use crate::clock::rfc3339;
 use crate::message::Language;
 use crate::queue::QueueError;
+use crate::redemption::Fingerprint;
 use crate::settings::Role;
 pub(super) use search::find;
 use words::{Words, words};
@@ -172,6 +174,23 @@ fn shown(text: &str) -> String {
     crate::text::escaped(text).into_owned()
 }
 
+/// A sentence of ours with strings from outside in it, each of which it keeps apart by U+2068 and U+2069: those stay.
+fn sentence(text: &str) -> String {
+    let parts = text.split_inclusive(['\u{2068}', '\u{2069}']);
+    let part = |part: &str| match part.char_indices().next_back() {
+        Some((at, mark @ ('\u{2068}' | '\u{2069}'))) => format!("{}{mark}", shown(part.get(..at).unwrap_or_default())),
+        Some(_) | None => shown(part),
+    };
+    parts.map(part).collect()
+}
+
+/// A text that begins a line of its own.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    first + letters.as_str()
+}
+
 /// A time for the template: the script shows it in the browser's zone, without it UTC stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Moment(String);
@@ -206,6 +225,11 @@ fn own_path(to: &str) -> &str {
     let is_own =
         to.starts_with('/') && !to.starts_with("//") && to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_own { to } else { "/" }
+}
+
+/// A short name for what these texts are together.
+fn mark_of(parts: &[&str]) -> String {
+    written(Fingerprint::of(parts)).chars().take(12).collect()
 }
 
 /// Renders a page.

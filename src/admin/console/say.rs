@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::Moment;
+use super::{Moment, capital};
 use crate::admin::status::Status;
 use crate::message::{Cause, Language, Noun, Place, about, count, count_in};
 use crate::queue::LaneStatus;
@@ -45,11 +45,6 @@ fn between(from_ms: i64, to_ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0))
 }
 
-/// The causes for which the line itself is away: only then may the store give on trust at once.
-fn is_of_the_line(cause: &str) -> bool {
-    matches!(cause, "resolve" | "connect" | "proxy" | "tls" | "clock")
-}
-
 /// One sentence for each lane that is not well, or that all is well.
 pub(super) fn sentences(facts: &Facts<'_>) -> Vec<Sentence> {
     let lanes = &facts.status.lanes;
@@ -74,7 +69,7 @@ fn of_lane(facts: &Facts<'_>, lane: &LaneStatus, several: bool) -> Sentence {
     let since_ms = lane.since.as_deref().and_then(ms_of);
     let away = since_ms.map_or(Duration::ZERO, |since| between(since, facts.now_ms));
     let whose = if several { format!("{}: ", facts.lang.isolated(&lane.name)) } else { String::new() };
-    if lane.link == "held" || !is_of_the_line(cause) {
+    if lane.trust != "at_once" {
         let meaning = Cause::from_word(cause).map(|cause| cause.meaning(facts.lang)).unwrap_or_default();
         return Sentence::new("warn", format!("{whose}{}", troubled(facts.lang, away, &meaning)));
     }
@@ -126,9 +121,7 @@ fn give_nothing(lang: Language) -> &'static str {
 }
 
 fn troubled(lang: Language, away: Duration, meaning: &str) -> String {
-    let mut letters = meaning.chars();
-    let capital: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
-    let meaning = format!("{capital}{}", letters.as_str());
+    let meaning = capital(meaning);
     match lang {
         Language::English => format!("{meaning}, for {} now.", about(away, lang)),
         Language::Arabic => format!("{meaning}، منذ {}.", about(away, lang)),

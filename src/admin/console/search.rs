@@ -121,8 +121,8 @@ struct Page {
     values: Vec<(String, String)>,
     states: Vec<(&'static str, String)>,
     lanes: Vec<String>,
-    lines: Vec<Line>,
-    asked: bool,
+    rows: Vec<Line>,
+    has_filter: bool,
     by_code: bool,
     /// The address where it goes on, and whether something may fit there that was not looked at.
     next: Option<(String, bool)>,
@@ -157,12 +157,12 @@ pub(super) async fn page(
         Ok(wanted) => wanted,
         Err(faults) => return told(f, StatusCode::BAD_REQUEST, shown(&faults.join("; "))),
     };
-    let (asked, by_code) = (!values.is_empty(), wanted.code.is_some());
-    let found = if asked { find(&admin, on_a_page(wanted)).await } else { Ok(FoundRows::default()) };
+    let (has_filter, by_code) = (!values.is_empty(), wanted.code.is_some());
+    let found = if has_filter { find(&admin, on_a_page(wanted)).await } else { Ok(FoundRows::default()) };
     match found {
         Ok(found) => {
             let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
-            rendered(StatusCode::OK, &page_of(f, values, lanes, (&found, asked, by_code)))
+            rendered(StatusCode::OK, &page_of(f, values, lanes, (&found, has_filter, by_code)))
         }
         Err(error) => unavailable(f, &error),
     }
@@ -177,12 +177,12 @@ fn page_of(
     f: Frame,
     values: Vec<(String, String)>,
     lanes: Vec<String>,
-    (found, asked, by_code): (&FoundRows, bool, bool),
+    (found, has_filter, by_code): (&FoundRows, bool, bool),
 ) -> Page {
     let next = found.next.map(|seq| (address(&values, &seq.to_string()), found.cut_short));
     let states = RowState::ALL.map(|state| (state.as_str(), message::state(state.as_str(), f.lang).into_owned()));
-    let lines = found.rows.iter().map(|row| line(row, &f)).collect();
-    Page { f, values, states: states.to_vec(), lanes, lines, asked, by_code, next }
+    let rows = found.rows.iter().map(|row| line(row, &f)).collect();
+    Page { f, values, states: states.to_vec(), lanes, rows, has_filter, by_code, next }
 }
 
 fn line(row: &Redemption, f: &Frame) -> Line {

@@ -9,10 +9,11 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
 use super::words::Words;
-use super::{Frame, Moment, rendered, shown};
+use super::{Frame, Moment, rendered, sentence, shown};
 use crate::admin::Admin;
 use crate::admin::redemptions::said_of;
 use crate::admin::rights::Asker;
+use crate::decide::Attempt;
 use crate::message;
 use crate::queue::Story;
 use crate::redemption::{Id, Redemption, State as RowState};
@@ -26,8 +27,18 @@ struct Line {
     detail: String,
 }
 
+/// One attempt that ended.
+struct Tried {
+    at: Moment,
+    number: u32,
+    outcome: String,
+    status: Option<u16>,
+    took: String,
+}
+
 #[derive(Template)]
 #[template(path = "story.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that the page shows or not")]
 struct Page {
     f: Frame,
     id: String,
@@ -49,9 +60,11 @@ struct Page {
     marks: Vec<&'static str>,
     said: Option<String>,
     note: Option<String>,
+    tries: Vec<Tried>,
     lines: Vec<Line>,
     may_retry: bool,
     may_void: bool,
+    may_handle: bool,
 }
 
 /// `GET /redemptions/{id}`
@@ -65,7 +78,7 @@ pub(super) async fn page(
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let Some(id) = Id::parse(&text) else { return missing(f) };
     match admin.queue.show(&id).await {
-        Ok(Some(Story { row, events, .. })) => rendered(StatusCode::OK, &page_of(f, &row, &events)),
+        Ok(Some(story)) => rendered(StatusCode::OK, &page_of(f, &story)),
         Ok(None) => missing(f),
         Err(error) => super::unavailable(f, &error),
     }
@@ -75,9 +88,9 @@ fn missing(f: Frame) -> Response {
     super::told(f, StatusCode::NOT_FOUND, String::new())
 }
 
-fn page_of(f: Frame, row: &Redemption, events: &[Event]) -> Page {
+fn page_of(f: Frame, story: &Story) -> Page {
+    let row = &story.row;
     let (given_tone, given) = given(row, f.w);
-    let lines = events.iter().map(|event| line(event, &f)).collect();
     let may_decide = f.may_decide;
     Page {
         id: row.id.to_string(),
@@ -98,10 +111,12 @@ fn page_of(f: Frame, row: &Redemption, events: &[Event]) -> Page {
         settled: row.settled_at_ms.map(Moment::of_ms),
         marks: marks(row, f.w),
         said: said_of(row).map(|text| shown(&text)),
-        note: row.note.as_ref().map(|note| shown(&note.text(f.lang))),
-        lines,
+        note: row.note.as_ref().map(|note| sentence(&note.text(f.lang))),
+        tries: story.attempts.iter().map(tried).collect(),
+        lines: story.events.iter().map(|event| line(event, &f)).collect(),
         may_retry: may_decide && matches!(row.state, RowState::Declined | RowState::Parked),
         may_void: may_decide && matches!(row.state, RowState::Pending | RowState::Parked),
+        may_handle: may_decide && row.state != RowState::Pending && !row.handled,
         f,
     }
 }
@@ -112,8 +127,8 @@ fn given(row: &Redemption, w: &Words) -> (&'static str, &'static str) {
         RowState::Confirmed => ("good", w.given_yes),
         RowState::Pending if row.refused_at_till => ("warn", w.given_not),
         RowState::Pending => ("warn", w.given_trust),
-        RowState::Declined if row.answered_at_till || row.refused_at_till => ("bad", w.given_refused),
-        RowState::Declined => ("bad", w.given_lost),
+        RowState::Declined if row.lost || row.trusted => ("bad", w.given_lost),
+        RowState::Declined => ("bad", w.given_refused),
         RowState::Parked => ("warn", w.given_unknown),
         RowState::Voided => ("bad", w.given_void),
     }
@@ -126,8 +141,22 @@ fn marks(row: &Redemption, w: &Words) -> Vec<&'static str> {
         (row.duplicate_of_ours, w.mark_duplicate),
         (row.refused_at_till, w.mark_refused),
         (row.answered_at_till, w.mark_answered),
+        (row.trusted, w.mark_trusted),
+        (row.owed, w.mark_owed),
+        (row.handled, w.mark_handled),
+        (row.in_doubt, w.mark_doubt),
     ];
     marks.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect()
+}
+
+fn tried(attempt: &Attempt) -> Tried {
+    Tried {
+        at: Moment::of_ms(attempt.at_ms),
+        number: attempt.number,
+        outcome: shown(&attempt.outcome),
+        status: attempt.status,
+        took: message::grouped(attempt.took_ms),
+    }
 }
 
 /// Events of earlier versions are sentences, which stay as they were written.
@@ -135,8 +164,9 @@ fn line(event: &Event, f: &Frame) -> Line {
     let what = match event.what.as_str() {
         "retry" => f.w.retry.to_owned(),
         "void" => f.w.void.to_owned(),
+        "handled" | "handled_free" => f.w.handled.to_owned(),
         other => shown(other),
     };
-    let detail = shown(&message::Event::from_stored(&event.detail).text(f.lang));
+    let detail = sentence(&message::Event::from_stored(&event.detail).text(f.lang));
     Line { at: Moment::of_ms(event.at_ms), what, by: shown(&event.by), detail }
 }

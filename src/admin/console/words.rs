@@ -171,6 +171,30 @@ words! {
         "أغلق مع ملاحظة";
     void_means: "It is closed for good and never sent. The note stays with it.",
         "تُغلق نهائيًا ولا تُرسل أبدًا. تبقى الملاحظة معها.";
+    handled: "Seen to",
+        "عولجت";
+    handled_means: "It leaves the inbox, and what became of it stays in the books and in the report.",
+        "تخرج من الوارد، ويبقى ما آلت إليه في السجل وفي التقرير.";
+    ours: "Probably ours",
+        "على الأغلب لنا";
+    ours_means: "The provider said “already used”, and an attempt of ours before it explains that. If somebody else used the code elsewhere, the store has lost this reward.",
+        "قال المزوّد «مستعمل من قبل»، ومحاولة سابقة لنا تفسّر ذلك. إن كان غيرنا قد استعمل الرمز في مكان آخر فقد خسر المتجر هذه المكافأة.";
+    ours_tell: "Nothing: the customer has the reward.",
+        "لا شيء: العميل حصل على المكافأة.";
+    refusals: "Refused at the tills since the start",
+        "رُفضت عند نقاط البيع منذ التشغيل";
+    mark_trusted: "The reward was given before the provider had answered.",
+        "أُعطيت المكافأة قبل أن يجيب المزوّد.";
+    mark_owed: "The till was told no, and the provider took it: the next request for this code gets the reward.",
+        "رُفضت عند نقطة البيع وقبلها المزوّد: الطلب التالي لهذا الرمز يحصل على المكافأة.";
+    mark_handled: "A person has seen to it.",
+        "عالجها شخص.";
+    mark_doubt: "A copied database or an import put it in doubt.",
+        "قاعدة بيانات منسوخة أو استيراد جعلها موضع شك.";
+    attempt: "Attempt",
+        "المحاولة";
+    ms: "ms",
+        "مللي ثانية";
     note: "Why",
         "السبب";
     note_hint: "In a few words; kept with your name.",

@@ -247,7 +247,7 @@ impl Gateway {
         let admin = Till::new(self.admin, None);
         let ready = eventually("the gateway is ready", || match process.ended() {
             Some(status) => Some(Err(status)),
-            None => admin.try_send("GET", "/readyz", &[], b"").ok().filter(|reply| reply.status == 200).map(Ok),
+            None => admin.try_send("GET", "/readyz", &[], b"").ok().filter(serves).map(Ok),
         });
         match ready {
             Ok(_) => {
@@ -280,7 +280,7 @@ impl Gateway {
 
     /// Whether it says that it is ready.
     pub(crate) fn is_ready(&self) -> bool {
-        self.operators().try_send("GET", "/readyz", &[], b"").is_ok_and(|reply| reply.status == 200)
+        self.operators().try_send("GET", "/readyz", &[], b"").is_ok_and(|reply| serves(&reply))
     }
 
     /// Starts it and returns when it has ended by itself: its exit status and all that it said.
@@ -384,6 +384,11 @@ impl Gateway {
         self.tills
     }
 
+    /// Where operators are answered.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Somebody with another token, or none.
     pub(crate) fn stranger(&self, token: Option<&str>) -> Till {
         Till::new(self.tills, token)
@@ -462,6 +467,11 @@ impl Gateway {
             }
         }
     }
+}
+
+/// It listens, whether or not a redemption could be taken now.
+fn serves(reply: &Reply) -> bool {
+    reply.status == 200 || reply.body.contains("no redemption could be taken now")
 }
 
 /// `command` with the words of another before it; both share what they take out of the environment.

@@ -22,7 +22,7 @@ pub(crate) use gateway::{Builder, Counts, Gateway};
 pub(crate) use medium::Moment;
 pub(crate) use network::{Network, in_a_network_of_its_own};
 pub(crate) use process::redeemd;
-pub(crate) use provider::Provider;
+pub(crate) use provider::{Provider, Recorded};
 pub(crate) use till::{Order, Reply, Till};
 pub(crate) use time::{FakeTime, set_clock, synchronised};
 pub(crate) use volatile::Volatile;

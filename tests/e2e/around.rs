@@ -1,0 +1,366 @@
+//! What is around the gateway: hostile files, strangers, neighbours, readers; through the real binary.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use redeemd::store::seal;
+use serde_json::{Map, Value, json};
+
+use crate::harness::{Gateway, Order, Provider, eventually, skipped};
+
+fn two_tills(provider: &Provider, offline: &str) -> Gateway {
+    let builder = Gateway::with().lane("main", provider, "").offline(offline);
+    builder.till("till-1", "token-1").till("till-2", "token-2").start()
+}
+
+/// The same with the line cut, which is known, and one redemption of the first till pending.
+fn two_tills_offline(provider: &Provider, offline: &str) -> Gateway {
+    let gateway = two_tills(provider, offline);
+    provider.cut();
+    assert_eq!(gateway.till("till-1").redeem("THE-FIRST").status, 200);
+    gateway.wait_for_link("main", "down");
+    gateway
+}
+
+/// How many further codes of a till are taken until it is refused; what the refusal says.
+fn taken_until_refused(gateway: &Gateway, till: &str) -> (usize, String) {
+    let client = gateway.till(till);
+    for taken in 0..50 {
+        let reply = client.redeem(&format!("{till}-LOOPS-{taken}"));
+        if reply.status != 200 {
+            assert_eq!(reply.status, 503, "{reply:?}");
+            return (taken, reply.refusal());
+        }
+    }
+    panic!("{till} is never refused");
+}
+
+/// A row of an export, as an object.
+fn exported_row(gateway: &Gateway) -> (String, Map<String, Value>) {
+    let file = gateway.folder().join("sound");
+    let said = gateway.command(&["export", file.to_str().unwrap()]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let text = fs::read_to_string(file).unwrap();
+    let mut lines = text.lines();
+    let header = lines.next().unwrap().to_owned();
+    let mut row: Map<String, Value> = serde_json::from_str(lines.next().unwrap()).unwrap();
+    row.remove("crc").unwrap();
+    (header, row)
+}
+
+/// A sealed line for each extreme of each field, each under an id and with a code of its own.
+fn hostile_lines(row: &Map<String, Value>) -> Vec<String> {
+    let numbers = || vec![json!(i64::MIN), json!(-1), json!(253_402_300_800_000_i64), json!(i64::MAX)];
+    let texts = || vec![json!(""), json!("\u{0}\n\u{202e}\u{1f600}"), json!("x".repeat(60_000)), json!("{}")];
+    let other = || vec![json!(null), json!([]), json!({}), json!(true), json!(1.5e300)];
+    let said = |status: u64| json!({"status": status, "content_type": "\n", "body": "\u{7f}"});
+    let mut lines = Vec::new();
+    for field in row.keys().filter(|field| *field != "id") {
+        let mut values = numbers();
+        values.extend([json!(u32::MAX), json!(u64::MAX), json!("pending"), json!("parked"), said(0), said(65_535)]);
+        values.extend(texts());
+        values.extend(other());
+        for value in values {
+            let nth = lines.len();
+            let mut hostile = row.clone();
+            hostile.insert("id".to_owned(), json!(format!("{}-{nth:020x}", nth + 1000)));
+            let (code, body) = (format!("HOSTILE-{nth}"), row["body"].as_str().unwrap());
+            hostile.insert("body".to_owned(), json!(body.replace("SOUND", &code)));
+            hostile.insert("reward_code".to_owned(), json!(code));
+            hostile.insert(field.clone(), value);
+            lines.push(seal(&hostile).unwrap());
+        }
+    }
+    lines
+}
+
+/// Every view answers and the books balance.
+fn is_well(gateway: &mut Gateway, when: &str) {
+    assert!(!gateway.has_ended(), "{when}: {}", gateway.log());
+    let books = gateway.counts();
+    assert_eq!(gateway.list("").len() as u64, books.accepted, "{when}");
+    for path in ["/metrics", "/", "/inbox", "/livez"] {
+        assert_eq!(gateway.admin("GET", path, "").status, 200, "{when} {path}");
+    }
+    for args in [&["status"][..], &["status", "--ages"], &["list", "--all"], &["report"], &["report", "--csv"]] {
+        let said = gateway.command(args);
+        assert_eq!(said.code, Some(0), "{when} {args:?}: {}", said.err);
+    }
+    assert!(!gateway.log().contains("panicked"), "{when}: {}", gateway.log());
+}
+
+#[test]
+fn n1_no_line_of_an_import_ends_the_process_or_a_later_start() {
+    let provider = Provider::start();
+    let a = Gateway::before(&provider);
+    provider.cut();
+    a.till("").redeem("SOUND");
+    let (header, row) = exported_row(&a);
+    let lines = hostile_lines(&row);
+    let end = seal(&json!({"end": lines.len(), "unreadable": []})).unwrap();
+    let text = [vec![header], lines.clone(), vec![end]].concat().join("\n");
+    let mut b = Gateway::before(&provider);
+    let file = b.folder().join("hostile");
+    fs::write(&file, text + "\n").unwrap();
+    let said = b.command(&["import", "--json", file.to_str().unwrap()]);
+    let counted: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    let of = |name: &str| counted[name].as_u64().unwrap();
+    println!("{} lines: {} imported, {} parked, {} refused", lines.len(), of("imported"), of("parked"), of("refused"));
+    assert_eq!(of("imported") + of("already_there") + of("parked") + of("refused"), lines.len() as u64, "{counted}");
+    assert!(of("refused") > 0 && of("imported") > 0, "{counted}");
+    is_well(&mut b, "after the import");
+    for row in b.list("") {
+        let shown = b.command(&["show", row["id"].as_str().unwrap()]);
+        assert_eq!(shown.code, Some(0), "{shown:?}");
+    }
+    for start in ["the first start", "the second start"] {
+        b.restart();
+        is_well(&mut b, start);
+    }
+    provider.restore();
+    b.wait_for_counts("what can be sent is sent", |books| books.confirmed > 0);
+    b.till("").redeem("LIFE-GOES-ON");
+    is_well(&mut b, "after the drain");
+    assert!(b.terminate().success());
+}
+
+#[test]
+fn n4_the_text_of_the_log_says_who_what_and_which() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    let id = gateway.till("").redeem("TOLD").id();
+    provider.cut();
+    gateway.till("").redeem("IN-THE-OUTAGE");
+    gateway.wait_for_link("main", "down");
+    provider.restore();
+    gateway.wait_until_drained();
+    gateway.wait_for_link("main", "up");
+    gateway.says(&["hold", "main"]);
+    gateway.wait_for_link("main", "held");
+    gateway.rewrite("[nonsense]\nx = 1");
+    gateway.reload();
+    eventually("the fault is shown", || (gateway.status()["reload_faults"].to_string() != "[]").then_some(()));
+    let user = Command::new("id").arg("-un").output().unwrap().stdout;
+    let user = String::from_utf8(user).unwrap();
+    let settled = format!("{id} is confirmed (lane main, attempt 1)");
+    let held = format!("{}: hold of lane main", user.trim());
+    let log = gateway.log();
+    for (level, text) in [
+        ("INFO", settled.as_str()),
+        ("WARN", "lane main is down (connect)"),
+        ("INFO", "lane main is up"),
+        ("INFO", held.as_str()),
+        ("WARN", "reload: "),
+        ("WARN", "the old settings stay in force"),
+    ] {
+        let is_told = log.lines().any(|line| line.contains(text) && line.contains(level));
+        assert!(is_told, "{level} {text} is not in:\n{log}");
+    }
+}
+
+#[test]
+fn n6_a_till_that_loops_over_codes_leaves_the_others_their_share() {
+    let provider = Provider::start();
+    let gateway = two_tills_offline(&provider, "max_pending = 5\nmax_pending_per_till = 3");
+    let (taken, refusal) = taken_until_refused(&gateway, "till-1");
+    assert!(taken == 2 && refusal.contains('3'), "{taken}: {refusal}");
+    assert_eq!(taken_until_refused(&gateway, "till-2").0, 2, "the rest of the five is the other's");
+    let refused = gateway.status()["refused"].clone();
+    assert_eq!((&refused["limit_till"], &refused["limit_pending"]), (&1.into(), &1.into()), "{refused}");
+    provider.restore();
+    gateway.wait_until_drained();
+    assert_eq!(gateway.till("till-1").redeem("AFTERWARDS").state(), "confirmed");
+}
+
+#[test]
+fn n6_without_a_setting_one_of_several_tills_has_three_quarters() {
+    let provider = Provider::start();
+    let gateway = two_tills_offline(&provider, "max_pending = 8");
+    assert_eq!(taken_until_refused(&gateway, "till-1").0, 5);
+    assert_eq!(taken_until_refused(&gateway, "till-2").0, 2);
+}
+
+#[test]
+fn n7_two_tills_with_one_token_do_not_start() {
+    let provider = Provider::start();
+    let builder = Gateway::with().lane("main", &provider, "");
+    let mut gateway = builder.till("till-1", "the-same").till("till-2", "the-same").stopped();
+    let (status, said) = gateway.start_in_vain();
+    assert_eq!(status.code(), Some(78), "{said}");
+    assert!(said.contains("till-1") && said.contains("till-2") && !said.contains("the-same"), "{said}");
+}
+
+#[test]
+fn n7_a_field_that_is_there_in_two_spellings_is_refused() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    let refused = gateway.till("").order(&Order::new("ONE").with("Reward_Code", "ANOTHER"));
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.refusal().contains("reward_code is there in another spelling too"), "{refused:?}");
+    assert_eq!((gateway.counts().accepted, provider.requests().len()), (0, 0));
+}
+
+#[test]
+fn n7_a_repeat_with_and_without_a_key_finds_its_first() {
+    let provider = Provider::start();
+    let gateway = two_tills_offline(&provider, "");
+    let till = gateway.till("till-1");
+    let (keyless, keyed) = (till.redeem("KEYLESS-FIRST"), till.order(&Order::new("KEYED-FIRST").key("k-1")));
+    let again = [till.order(&Order::new("KEYLESS-FIRST").key("k-2")), till.redeem("KEYED-FIRST")];
+    assert_eq!([again[0].id(), again[1].id()], [keyless.id(), keyed.id()]);
+    assert_eq!(gateway.counts().accepted, 3);
+}
+
+#[test]
+fn n12_a_pipe_in_the_place_of_a_secret_holds_nobody_up_and_a_file_there_is_used_at_once() {
+    let provider = Provider::start();
+    let builder = Gateway::with().lane("main", &provider, "");
+    let token = builder.folder().join("main.token");
+    fs::remove_file(&token).unwrap();
+    if !Command::new("mkfifo").arg(&token).status().is_ok_and(|status| status.success()) {
+        return skipped("a pipe cannot be made");
+    }
+    let gateway = builder.start();
+    let refused = gateway.till("").redeem("WITHOUT");
+    assert_ne!(refused.state(), "confirmed", "{refused:?}");
+    let lane = eventually("the lane's cause", || Some(gateway.lane("main")).filter(|lane| !lane["cause"].is_null()));
+    assert_eq!(lane["cause"], "credential", "{lane}");
+    assert!(lane["detail"].as_str().unwrap().contains("pipe"), "{lane}");
+    let checked = gateway.command(&["check"]);
+    assert!(checked.err.contains("pipe"), "{checked:?}");
+    fs::remove_file(&token).unwrap();
+    gateway.write_token("main", "provider-token");
+    let taken =
+        eventually("the token is used", || Some(gateway.till("").redeem("WITH")).filter(|reply| reply.status == 200));
+    assert_eq!(taken.state(), "confirmed", "{taken:?}");
+    gateway.wait_for_link("main", "up");
+}
+
+#[test]
+fn n19_refusals_are_counted_told_in_status_and_warned_of_within_bounds() {
+    let provider = Provider::start();
+    let mut gateway = two_tills_offline(&provider, "max_pending = 2\nmax_pending_per_till = 2");
+    assert_eq!(gateway.till("till-2").redeem("THE-SECOND").status, 200);
+    for n in 0..30 {
+        assert_eq!(gateway.till("till-2").redeem(&format!("TOO-MANY-{n}")).status, 503);
+    }
+    assert_eq!(gateway.stranger(None).redeem("STRANGE").status, 401);
+    assert_eq!(gateway.till("till-1").send("POST", "/redeem", &[], b"{").status, 400);
+    let said = gateway.says(&["status"]);
+    let told = "refused 32 requests of tills since the start: limit_pending 30, malformed 1, token 1";
+    assert!(said.contains(told), "{said}");
+    let warned = "requests of tills are refused: limit_pending";
+    let log = gateway.log();
+    assert_eq!(log.lines().filter(|line| line.contains(warned)).count(), 1, "{log}");
+    assert!(!log.contains("are refused: malformed"), "a till's own fault is the till's: {log}");
+}
+
+#[test]
+fn n19_a_standard_checker_finds_nothing_in_the_metrics() {
+    let provider = Provider::start();
+    let gateway = two_tills_offline(&provider, "max_pending = 1");
+    assert_eq!(gateway.till("till-2").redeem("TOO-MANY").status, 503);
+    let page = gateway.operators().send("GET", "/metrics", &[("accept", "text/plain")], b"");
+    for family in [
+        "redeemd_refused_total{reason=\"limit_pending\"} 1",
+        "redeemd_log_dropped_total 0",
+        "redeemd_answer_seconds_bucket{le=\"+Inf\"} ",
+        "redeemd_database_bytes ",
+        "redeemd_database_log_bytes ",
+        "process_resident_memory_bytes ",
+        "process_start_time_seconds ",
+        "process_cpu_seconds_total ",
+    ] {
+        assert!(page.body.lines().any(|line| line.starts_with(family)), "{family} is not in {}", page.body);
+    }
+    let file = gateway.folder().join("metrics");
+    fs::write(&file, &page.body).unwrap();
+    let Ok(input) = fs::File::open(&file) else { unreachable!() };
+    let Ok(said) = Command::new("promtool").args(["check", "metrics"]).stdin(input).output() else {
+        return skipped("there is no promtool");
+    };
+    let said = [said.stdout, said.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).join("");
+    assert_eq!(said.trim(), "", "{}", page.body);
+}
+
+#[test]
+fn n19_readiness_ends_where_no_redemption_could_be_taken() {
+    let provider = Provider::start();
+    let gateway = two_tills_offline(&provider, "max_pending = 2\nmax_pending_per_till = 2");
+    let ready = || gateway.operators().send("GET", "/readyz", &[], b"");
+    assert_eq!(ready().status, 200, "one more could be taken");
+    assert_eq!(gateway.till("till-2").redeem("THE-LAST").status, 200);
+    let full = ready();
+    assert!(full.status == 503 && full.body.contains("no redemption could be taken"), "{full:?}");
+    assert_eq!(gateway.operators().send("GET", "/livez", &[], b"").status, 200);
+    provider.restore();
+    gateway.wait_until_drained();
+    eventually("it is ready again", || (ready().status == 200).then_some(()));
+}
+
+#[test]
+fn n20_a_lane_on_which_nothing_was_tried_is_called_so() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    assert!(gateway.says(&["status"]).contains("main untried 0"), "{}", gateway.says(&["status"]));
+    assert_eq!(gateway.till("").redeem("TRIED").state(), "confirmed");
+    assert!(gateway.says(&["status"]).contains("main up 0"), "{}", gateway.says(&["status"]));
+}
+
+#[test]
+fn n20_a_flush_of_a_held_lane_says_that_it_stays_held() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    assert_eq!(gateway.says(&["flush"]), "main: tried at once");
+    gateway.says(&["hold"]);
+    gateway.wait_for_link("main", "held");
+    let said = gateway.says(&["flush"]);
+    assert!(said.starts_with("main: it is held (operator) and stays so"), "{said}");
+}
+
+#[test]
+fn n20_settings_that_wait_for_a_restart_are_shown_until_they_are_taken_back_or_it_comes() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    let keys = |gateway: &Gateway| gateway.status()["restart_keys"].to_string();
+    let socket = |name: &str| format!("socket = \"{}\"", gateway.folder().join(name).display());
+    let (other, more) = (socket("other.sock"), format!("{}\n[retention]\nsettled = \"2h\"", socket("other.sock")));
+    assert_eq!(keys(&gateway), "[]");
+    for settings in [other, more] {
+        gateway.rewrite(&settings);
+        gateway.reload();
+        eventually("the key is shown", || (keys(&gateway) == r#"["admin.socket"]"#).then_some(()));
+    }
+    gateway.rewrite("");
+    gateway.reload();
+    eventually("it is taken back", || (keys(&gateway) == "[]").then_some(()));
+}
+
+#[test]
+fn n20_show_has_each_attempt_with_its_phase_and_its_answer() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    provider.cut();
+    let id = gateway.till("").redeem("TWICE").id();
+    gateway.wait_for_link("main", "down");
+    provider.restore();
+    gateway.wait_until_drained();
+    let said = gateway.says(&["show", &id]);
+    assert!(said.contains("tried ") && said.contains(": connect, "), "{said}");
+    assert!(said.contains(": confirmed, status 200, "), "{said}");
+}
+
+#[test]
+fn n13_what_the_daemon_leaves_in_its_folder_is_nobody_elses() {
+    use std::os::unix::fs::PermissionsExt;
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    gateway.till("").redeem("OURS");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o077;
+    for entry in fs::read_dir(gateway.state_dir()).unwrap() {
+        let path = entry.unwrap().path();
+        let is_socket = path.extension().is_some_and(|end| end == "sock");
+        assert!(is_socket || mode(&path) == 0, "{} has mode {:o}", path.display(), mode(&path));
+    }
+}

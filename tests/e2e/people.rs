@@ -1,0 +1,348 @@
+//! People and machines at the operators' listener: who may what, signing in, and attacks on the console.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use crate::harness::{Gateway, Order, Provider, Reply, Till, eventually, moment};
+
+const PASSWORD: &str = "a long enough password";
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+/// What a hostile till, customer or provider would like a browser to run.
+const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror='alert(1)'>\u{202e}";
+
+/// A gateway with a person and a machine of each role.
+fn peopled(provider: &Provider) -> Gateway {
+    let builder = Gateway::with().lane("main", provider, "").till("<b>till", "till-token");
+    let folder = builder.folder().to_owned();
+    let mut sections = String::new();
+    for role in ["see", "decide", "engineer"] {
+        let (token, password) = (folder.join(format!("{role}.token")), folder.join(format!("{role}.password")));
+        std::fs::write(&token, format!("{role}-token-of-the-monitor")).unwrap();
+        std::fs::write(&password, hash()).unwrap();
+        sections = format!(
+            "{sections}[[admin.token]]\nname = \"{role}-agent\"\nrole = \"{role}\"\ntoken_file = \"{}\"\n[[admin.user]]\nname = \
+             \"{role}-person\"\nrole = \"{role}\"\npassword_file = \"{}\"\n",
+            token.display(),
+            password.display()
+        );
+    }
+    builder.more(&sections).start()
+}
+
+fn hash() -> String {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_redeemd"))
+        .arg("hash-password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+fn origin(gateway: &Gateway) -> String {
+    format!("http://{}", gateway.admin_address())
+}
+
+/// A form, as a browser sends it from a page of the gateway's own.
+fn post(gateway: &Gateway, path: &str, cookie: &str, form: &str) -> Reply {
+    let origin = origin(gateway);
+    let headers = [FORM, ("origin", &origin), ("sec-fetch-site", "same-origin"), ("cookie", cookie)];
+    gateway.operators().send("POST", path, &headers, form.as_bytes())
+}
+
+fn get(gateway: &Gateway, path: &str, cookie: &str) -> Reply {
+    gateway.operators().send("GET", path, &[("cookie", cookie)], b"")
+}
+
+/// The cookie of a new session.
+fn signed_in(gateway: &Gateway, name: &str) -> String {
+    let reply = post(gateway, "/sign-in", "x=1", &format!("name={name}&password={}", PASSWORD.replace(' ', "+")));
+    assert_eq!(reply.status, 303, "{reply:?}");
+    reply.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn over_tcp_reading_is_free_here_and_every_action_takes_a_credential_and_its_role() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    provider.rules(&["fault=refuse"]);
+    let id = gateway.till("<b>till").redeem("ROLE-1").id();
+    let json = |token: Option<&str>, path: &str, body: &str| {
+        Till::new(gateway.admin_address(), token).send(
+            "POST",
+            path,
+            &[("content-type", "application/json")],
+            body.as_bytes(),
+        )
+    };
+    let retry = format!("/api/v1/redemptions/{id}/retry");
+    for read in ["/", "/inbox", "/search", "/metrics", "/api/v1/status", "/livez", "/readyz"] {
+        assert_eq!(get(&gateway, read, "x=1").status, 200, "{read}");
+    }
+    let nobody = json(None, &retry, "{}");
+    assert_eq!((nobody.status, nobody.header("www-authenticate")), (401, Some("Bearer")), "{nobody:?}");
+    for (path, body, allowed) in [
+        (retry.as_str(), "{}", ["decide", "engineer"].as_slice()),
+        ("/api/v1/lanes/main/flush", "{}", &["engineer"]),
+        ("/api/v1/hold", "{}", &["engineer"]),
+        ("/api/v1/import", "{\"from\":\"\",\"rows\":[]}", &["engineer"]),
+    ] {
+        for role in ["see", "decide", "engineer"] {
+            let status = json(Some(&format!("{role}-token-of-the-monitor")), path, body).status;
+            assert_eq!(status != 403, allowed.contains(&role), "{role} {path}: {status}");
+            assert_ne!(status, 401, "{role} {path}");
+        }
+    }
+    assert_eq!(json(Some("another"), "/api/v1/hold", "{}").status, 401);
+    let wrong = Till::new(gateway.admin_address(), Some("another")).send("GET", "/api/v1/status", &[], b"");
+    assert_eq!(wrong.status, 401, "a token that does not hold is refused, also where none is needed");
+    assert_eq!(gateway.lane("main")["link"], "held");
+}
+
+#[test]
+fn who_did_it_is_recorded_by_the_name_of_the_token_and_of_the_person() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    provider.rules(&["fault=refuse"]);
+    let id = gateway.till("<b>till").redeem("WHO-1").id();
+    let cookie = signed_in(&gateway, "decide-person");
+    assert_eq!(post(&gateway, &format!("/redemptions/{id}/retry"), &cookie, "").status, 303);
+    gateway.wait_for_counts("declined again", |counts| counts.declined == 1);
+    let agent = Till::new(gateway.admin_address(), Some("decide-token-of-the-monitor"));
+    let body = br#"{"note":"called the customer"}"#;
+    assert_eq!(agent.send("POST", &format!("/api/v1/redemptions/{id}/handled"), &[], body).status, 200);
+    let story = get(&gateway, &format!("/redemptions/{id}"), &cookie).body;
+    assert!(story.contains("decide-person") && story.contains("decide-agent"), "{story}");
+    assert!(story.contains("called the customer"), "{story}");
+}
+
+#[test]
+fn a_session_ends_with_sign_out_with_another_password_and_with_a_reload() {
+    let provider = Provider::start();
+    let mut gateway = peopled(&provider);
+    let is_in = |gateway: &Gateway, cookie: &str| get(gateway, "/", cookie).body.contains("engineer-person");
+    let line = post(&gateway, "/sign-in", "x=1", "name=engineer-person&password=a+long+enough+password");
+    let line = line.header("set-cookie").unwrap().to_owned();
+    assert!(line.contains("; HttpOnly") && line.contains("; SameSite=Strict") && line.contains("; Path=/"), "{line}");
+
+    let fixed = "redeemd=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let first = post(&gateway, "/sign-in", fixed, "name=engineer-person&password=a+long+enough+password");
+    assert!(!is_in(&gateway, fixed), "a session that somebody fixed beforehand is none");
+    let first = first.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    assert!(first != fixed && is_in(&gateway, &first));
+    let second = post(&gateway, "/sign-in", &first, "name=engineer-person&password=a+long+enough+password");
+    let second = second.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    assert!(!is_in(&gateway, &first) && is_in(&gateway, &second), "each sign-in begins a new session");
+    assert!(!is_in(&gateway, &format!("{second}; {second}")), "of two nobody can say which");
+
+    assert_eq!(post(&gateway, "/sign-out", &second, "").status, 303);
+    assert!(!is_in(&gateway, &second));
+    let third = signed_in(&gateway, "engineer-person");
+    std::fs::write(gateway.folder().join("engineer.password"), hash()).unwrap();
+    eventually("another hash ends the session", || (!is_in(&gateway, &third)).then_some(()));
+    let fourth = signed_in(&gateway, "engineer-person");
+    gateway.reload();
+    eventually("a reload ends the session", || (!is_in(&gateway, &fourth)).then_some(()));
+}
+
+#[test]
+fn a_form_of_another_site_does_nothing_whatever_it_sends() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    let cookie = signed_in(&gateway, "engineer-person");
+    let own = origin(&gateway);
+    let hold = "/lanes/main/hold";
+    let host = gateway.admin_address().to_string();
+    for headers in [
+        vec![FORM],
+        vec![FORM, ("origin", "https://evil.example")],
+        vec![FORM, ("origin", "null"), ("sec-fetch-site", "same-origin")],
+        vec![FORM, ("origin", &own), ("sec-fetch-site", "cross-site")],
+        vec![FORM, ("origin", &own), ("sec-fetch-site", "same-site")],
+        vec![("content-type", "text/plain"), ("origin", &own)],
+        vec![("content-type", "multipart/form-data; boundary=x"), ("origin", &own)],
+        vec![FORM, ("origin", &own), ("host", "evil.example")],
+        vec![FORM, ("origin", "http://evil.example"), ("host", "evil.example")],
+    ] {
+        let all: Vec<_> = headers.iter().copied().chain([("cookie", cookie.as_str())]).collect();
+        let reply = gateway.operators().send("POST", hold, &all, b"");
+        assert!([400, 403, 415, 421].contains(&reply.status), "{headers:?}: {reply:?}");
+    }
+    for path in ["/lanes/main/hold", "/redemptions/1-a/retry", "/bulk", "/jobs/1/stop", "/sign-out", "/language"] {
+        assert_ne!(gateway.operators().send("GET", path, &[("cookie", &cookie)], b"").status, 303, "{path} by GET");
+    }
+    assert_eq!(gateway.lane("main")["link"], "up");
+    assert_eq!(post(&gateway, hold, &cookie, "").status, 303, "{host}");
+    gateway.wait_for_link("main", "held");
+}
+
+#[test]
+fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    let order = Order::new(&format!("{HOSTILE}1")).with("branch_id", HOSTILE);
+    let till = gateway.till("<b>till");
+    provider.cut();
+    let reply = till.order(&order);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let id = reply.id();
+    let looks = |when: &str| {
+        let story = format!("/redemptions/{id}");
+        let cookie = signed_in(&gateway, "engineer-person");
+        for path in [
+            "/",
+            "/inbox",
+            "/search?newest=1",
+            story.as_str(),
+            "/search?till=%22%3E%3Cscript%3E",
+            "/sign-in?to=%22%3E%3Cscript%3E",
+        ] {
+            for language in ["en", "ar"] {
+                let headers = [("cookie", cookie.as_str()), ("accept-language", language)];
+                let page = gateway.operators().send("GET", path, &headers, b"");
+                assert_eq!(page.status, 200, "{when} {path}: {page:?}");
+                let lower = page.body.to_lowercase();
+                assert!(
+                    !lower.contains("<script>") && !lower.contains("<img") && !lower.contains("<b>till"),
+                    "{path}: {lower}"
+                );
+                assert!(!page.body.contains('\u{202e}'), "{when} {path} turns the reading direction");
+                assert!(!page.body.contains(" style=") && !lower.contains("onclick"), "{path}");
+                let policy = page.header("content-security-policy").unwrap();
+                assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
+                assert_eq!(page.header("x-frame-options"), Some("DENY"));
+            }
+        }
+    };
+    looks("pending");
+    provider.rules(&[&format!("fault=refuse,message=no {{code}} {}", HOSTILE.replace(['=', ','], ":"))]);
+    provider.restore();
+    gateway.wait_until_drained();
+    looks("declined");
+    let page = post(&gateway, "/language", "x=1", "language=%22%0d%0aset-cookie:a=b&to=//evil.example/");
+    assert_eq!((page.status, page.header("location")), (303, Some("/")), "no redirect leads away");
+    assert!(page.header("set-cookie").is_none());
+}
+
+#[test]
+fn a_whole_code_is_found_and_stands_in_no_address_and_no_log() {
+    let provider = Provider::start();
+    let mut gateway = peopled(&provider);
+    let code = "SECRET-CODE-OF-A-CUSTOMER-7F3Q";
+    let id = gateway.till("<b>till").redeem(code).id();
+    let found = post(&gateway, "/search", "x=1", &format!("code={code}"));
+    let address = found.header("location").unwrap().to_owned();
+    assert!(found.status == 303 && !address.contains("SECRET"), "{found:?}");
+    let page = get(&gateway, &address, "x=1");
+    assert!(page.body.contains(&id) && !page.body.contains("SECRET"), "{page:?}");
+    let api = gateway.operators().send("POST", "/api/v1/search", &[], format!("{{\"code\":\"{code}\"}}").as_bytes());
+    assert_eq!(api.json()["redemptions"][0]["id"], id.as_str());
+    gateway.restart();
+    assert!(get(&gateway, &address, "x=1").body.contains(&id), "the address holds after a restart");
+    assert!(!gateway.log().contains("SECRET"));
+    for filter in ["till=%3Cb%3Etill", "code_ending=7f3q", "branch=042&newest=1", "since=2020-01-01&until=2099-01-01"] {
+        let rows = gateway.admin("GET", &format!("/api/v1/redemptions?{filter}"), "").json();
+        let ids: Vec<_> = rows["redemptions"].as_array().unwrap().iter().map(|row| row["id"].clone()).collect();
+        assert!(ids.contains(&id.clone().into()) || filter.starts_with("branch"), "{filter}: {rows}");
+    }
+    assert!(gateway.admin("GET", "/api/v1/redemptions?code_ending=7F3X", "").json()["redemptions"][0].is_null());
+}
+
+#[test]
+fn guessing_a_password_is_slowed_by_name_and_by_source() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    let wrong = || post(&gateway, "/sign-in", "x=1", "name=see-person&password=wrong");
+    let late = eventually("a wait", || Some(wrong()).filter(|reply| reply.status == 429));
+    assert!(late.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    let other = post(&gateway, "/sign-in", "x=1", "name=decide-person&password=a+long+enough+password");
+    assert_eq!(other.status, 429, "the source waits, whatever the name");
+}
+
+#[test]
+fn a_thousand_streams_and_bombs_of_headers_and_forms_leave_the_listener_in_service() {
+    let provider = Provider::start();
+    let mut gateway = peopled(&provider);
+    let request = format!("GET /events HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.admin_address());
+    let mut streams = Vec::new();
+    let (mut followed, mut refused) = (0, 0);
+    for _ in 0..1000 {
+        let Ok(mut stream) = std::net::TcpStream::connect(gateway.admin_address()) else { continue };
+        stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        if stream.write_all(request.as_bytes()).is_err() {
+            continue;
+        }
+        if streams.len() < 40 {
+            let mut head = [0; 64];
+            match stream.read(&mut head) {
+                Ok(read) if head[..read].starts_with(b"HTTP/1.1 200") => followed += 1,
+                Ok(read) if head[..read].starts_with(b"HTTP/1.1 503") => refused += 1,
+                Ok(_) | Err(_) => {}
+            }
+        }
+        streams.push(stream);
+        if streams.len() > 200 {
+            streams.drain(40..120);
+        }
+    }
+    assert!(followed <= 16 && followed > 0 && refused > 0, "{followed} followed, {refused} refused");
+    assert_eq!(get(&gateway, "/api/v1/status", "x=1").status, 200);
+    drop(streams);
+    let form = "a=".to_owned() + &"x".repeat(1024 * 1024);
+    let bomb =
+        gateway.operators().try_send("POST", "/sign-in", &[FORM, ("origin", &origin(&gateway))], form.as_bytes());
+    assert!(bomb.is_err() || [400, 413].contains(&bomb.unwrap().status));
+    let head = format!("GET / HTTP/1.1\r\nhost: {}\r\nx: {}\r\n", gateway.admin_address(), "y".repeat(1024 * 1024));
+    let said = gateway.operators().raw(head.as_bytes(), Duration::from_secs(1));
+    assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+    moment(Duration::from_millis(100));
+    assert_eq!(get(&gateway, "/", "x=1").status, 200);
+    let begun = std::time::Instant::now();
+    assert!(gateway.terminate().success());
+    assert!(begun.elapsed() < Duration::from_secs(8), "open streams do not hold up the stop");
+}
+
+#[test]
+fn beyond_this_machine_the_console_is_there_by_tls_by_its_names_and_for_who_signed_in() {
+    let provider = Provider::start();
+    let gateway = Gateway::with().lane("main", &provider, "").start();
+    let folder = gateway.folder();
+    let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let said = std::process::Command::new(env!("CARGO_BIN_EXE_redeemd"))
+        .args(["make-certificate", "store-042.example", "127.0.0.1", "--cert-file", cert, "--key-file", key])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.starts_with("SHA-256 fingerprint: ") && said.trim().len() == 21 + 95, "{said}");
+    std::fs::write(folder.join("p"), hash()).unwrap();
+    let sections = format!(
+        "hosts = [\"store-042.example\"]\n[admin.tls]\ncert_file = \"{cert}\"\nkey_file = \"{key}\"\n[[admin.user]]\nname = \
+         \"amal\"\nrole = \"see\"\npassword_file = \"{}\"\n",
+        folder.join("p").display()
+    );
+    let mut tls = gateway;
+    tls.terminate();
+    tls.rewrite(&sections);
+    tls.launch();
+    let ask = |args: &[&str]| {
+        let url = format!("https://store-042.example:{}", tls.admin_address().port());
+        let resolve = format!("store-042.example:{}:127.0.0.1", tls.admin_address().port());
+        let out = std::process::Command::new("curl")
+            .args(["--silent", "--include", "--max-time", "10", "--cacert", cert, "--resolve", &resolve])
+            .args(args)
+            .arg(url + "/sign-in")
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    eventually("it serves TLS under its name", || ask(&[]).starts_with("HTTP/1.1 200").then_some(()));
+    let origin = format!("origin: https://store-042.example:{}", tls.admin_address().port());
+    let form = ["--header", &origin, "--data", "name=amal&password=a+long+enough+password"];
+    let said = ask(&form).to_lowercase();
+    assert!(said.contains("set-cookie: __host-redeemd=") && said.contains("; secure"), "{said}");
+    let plain = Till::new(tls.admin_address(), None).try_send("GET", "/", &[], b"");
+    assert!(plain.is_err() || plain.unwrap().status >= 400, "nothing is served without TLS");
+}

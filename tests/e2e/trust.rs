@@ -1,0 +1,382 @@
+//! Who is given a reward in the gateway's own name, and who is not (TRUST.md; FAILURES.md, M11 and M13).
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+use crate::harness::{Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, free_port};
+
+/// How a store is set up: whose silence is evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Store {
+    /// One till, and the gateway's own checks.
+    Checks,
+    /// Two tills, no `check_url`.
+    TwoTills,
+    /// One till, no `check_url`.
+    OneTill,
+    /// The same, `one_till = "trust"`.
+    OneTillTrusted,
+}
+
+const STORES: [Store; 4] = [Store::Checks, Store::TwoTills, Store::OneTill, Store::OneTillTrusted];
+
+impl Store {
+    fn gateway(self, provider: &Provider, reply_within: &str, offline: &str) -> Gateway {
+        let one_till = if self == Self::OneTillTrusted { "one_till = \"trust\"\n" } else { "" };
+        let tills = if self == Self::OneTillTrusted { &TILLS[..1] } else { &TILLS };
+        let builder = quick(reply_within, tills).offline(&format!("{one_till}{offline}"));
+        let timeout = "timeout = \"1s\"";
+        match self {
+            Self::Checks => builder.lane("main", provider, timeout),
+            _ => builder.lane_at("main", &provider.redeem_url, timeout),
+        }
+        .start()
+    }
+}
+
+const TILLS: [&str; 3] = ["till-1", "till-2", "till-3"];
+
+fn quick(reply_within: &str, tills: &[&str]) -> Builder {
+    let builder = Gateway::with().intake(&format!("reply_within = \"{reply_within}\""));
+    tills.iter().fold(builder, |builder, name| builder.till(name, &format!("token-{name}")))
+}
+
+/// Takes a redemption back; one whose probe is on the wire at this moment a moment later.
+fn take_back(till: &Till, reply: &Reply) {
+    let id = reply.id();
+    eventually("it is taken back", || (till.void(&id).status == 200).then_some(()));
+}
+
+/// The redemption of this id as operators see it.
+fn row(gateway: &Gateway, id: &str) -> Value {
+    gateway.admin("GET", &format!("/api/v1/redemptions/{id}"), "").json()
+}
+
+/// The same code once more, as most tills ask: with a timestamp of its own.
+fn later(code: &str, n: u32) -> Order {
+    Order::new(code).with("timestamp", format!("{}", 1_795_428_000 + n))
+}
+
+fn given(replies: &[Reply]) -> usize {
+    replies.iter().filter(|reply| (200..300).contains(&reply.status)).count()
+}
+
+/// The line is cut, and the gateway knows.
+fn cut(provider: &Provider, gateway: &Gateway, till: &Till) {
+    provider.cut();
+    assert_eq!(till.redeem("NOTICED").status, 200);
+    gateway.wait_for_link("main", "down");
+}
+
+fn redeem_all(till: &Till, prefix: &str, count: usize) -> Vec<Reply> {
+    at_once(count, |n| till.redeem(&format!("{prefix}-{n}")))
+}
+
+/// What a code may do to a provider that answers everybody else.
+const TRIPS: [&str; 10] = [
+    "waf-403",
+    "waf-403-html",
+    "401",
+    "401-bearer",
+    "500",
+    "503",
+    "404-html",
+    "status,status=407",
+    "reset-before-taking",
+    "hang-before-taking",
+];
+
+// M13 and point 0.
+#[test]
+fn m13_no_invented_code_is_given_while_the_provider_answers_anybody() {
+    at_once(STORES.len(), |n| {
+        let (store, provider) = (STORES[n], Provider::start());
+        let gateway = store.gateway(&provider, "500ms", "");
+        let tills = if store == Store::TwoTills { ["till-1", "till-2"] } else { ["till-1", "till-1"] };
+        for (turn, trip) in TRIPS.iter().enumerate() {
+            let refused = "fault=refuse,message=Reward not found,code=INV-*";
+            provider.rules(&[&format!("fault={trip},code=TRIP-*"), refused]);
+            let tripped = redeem_all(&gateway.till(tills[0]), &format!("TRIP-{turn}"), 4);
+            if store != Store::OneTillTrusted {
+                assert_eq!(given(&tripped), 0, "{store:?}, {trip}: {tripped:?}");
+            }
+            for till in tills {
+                let invented = redeem_all(&gateway.till(till), &format!("INV-{turn}-{till}"), 15);
+                assert_eq!(given(&invented), 0, "{store:?}, {trip}: {invented:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn m13_codes_that_the_provider_refuses_alike_hold_no_lane_and_give_nothing() {
+    let refusals =
+        ["fault=refuse,message=Reward not found", "fault=refuse", "fault=used", "fault=kong-404", "fault=refuse-ar"];
+    at_once(refusals.len(), |n| {
+        let provider = Provider::start();
+        let gateway = Store::Checks.gateway(&provider, "2s", "");
+        provider.rules(&[&format!("{},code=INV-*", refusals[n])]);
+        let till = gateway.till("till-1");
+        for turn in 0..40 {
+            let reply = till.redeem(&format!("INV-{turn}"));
+            assert_eq!(reply.status / 100, 4, "{} {turn}: {reply:?}", refusals[n]);
+        }
+        assert_eq!((till.redeem("GOOD-1").state(), &gateway.lane("main")["link"]), ("confirmed", &"up".into()));
+    });
+}
+
+#[test]
+fn a_check_url_that_leads_nowhere_opens_nothing() {
+    let provider = Provider::start();
+    let nowhere = format!("http://{}/check", free_port());
+    let gateway =
+        quick("500ms", &TILLS[..1]).lane_to("main", &provider.redeem_url, &nowhere, "timeout = \"1s\"").start();
+    let till = gateway.till("till-1");
+    for (turn, trip) in ["500", "hang-before-taking", "waf-403", "reset-before-taking"].iter().enumerate() {
+        provider.rules(&[&format!("fault={trip},code=TRIP-*"), "fault=refuse,code=INV-*"]);
+        let tripped = redeem_all(&till, &format!("TRIP-{turn}"), 4);
+        let invented = redeem_all(&till, &format!("INV-{turn}"), 10);
+        assert_eq!((given(&tripped), given(&invented)), (0, 0), "{trip}: {tripped:?} {invented:?}");
+    }
+}
+
+#[test]
+fn a_429_gives_nobody_trust_and_one_try_in_two_seconds_finds_its_end() {
+    at_once(STORES.len(), |n| {
+        let (store, provider) = (STORES[n], Provider::start());
+        let gateway = store.gateway(&provider, "500ms", "");
+        provider.rules(&["fault=429,retry_after=3600"]);
+        let names = if store == Store::OneTillTrusted { ["till-1", "till-1"] } else { ["till-1", "till-2"] };
+        assert_eq!(gateway.till("till-1").redeem("THE-FIRST").header("retry-after"), Some("3600"), "{store:?}");
+        for (turn, name) in names.iter().enumerate() {
+            let replies = redeem_all(&gateway.till(name), &format!("MANY-{turn}"), 10);
+            assert_eq!(given(&replies), 0, "{store:?}: {replies:?}");
+            let told = replies.iter().filter(|reply| reply.status == 503 && reply.header("retry-after").is_some());
+            assert_eq!(told.count(), 10, "{store:?}: {replies:?}");
+        }
+        let asked = provider.requests().iter().filter(|request| request.path.ends_with("redeem")).count();
+        assert!(asked <= 4, "{store:?}: {asked} requests after a 429");
+        provider.rules(&["fault=refuse,code=INV-*"]);
+        let till = gateway.till("till-1");
+        assert_eq!(given(&redeem_all(&till, "INV", 10)), 0, "{store:?}");
+        let turn = AtomicU32::new(0);
+        let again = || {
+            let turn = turn.fetch_add(1, Ordering::Relaxed);
+            (till.order(&later("AFTER", turn)).status == 200).then_some(())
+        };
+        eventually("the provider answers again", again);
+    });
+}
+
+#[test]
+fn sixty_requests_at_once_at_a_slow_provider_are_not_given_and_what_it_took_is_owed_once() {
+    at_once(2, |n| {
+        let (store, provider) = ([Store::Checks, Store::OneTill][n], Provider::start());
+        let gateway = store.gateway(&provider, "400ms", "");
+        provider.rules(&["fault=pass,delay=700ms"]);
+        let till = gateway.till("till-1");
+        let replies = redeem_all(&till, "SIXTY", 60);
+        assert_eq!(given(&replies), 0, "{store:?}: {replies:?}");
+        provider.rules(&[]);
+        gateway.wait_until_drained();
+        let taken: Vec<String> =
+            provider.requests().into_iter().filter(|request| request.took).filter_map(|request| request.code).collect();
+        assert!(taken.len() >= 8, "{store:?}: {taken:?}");
+        for (turn, code) in taken.iter().enumerate().take(6) {
+            // Whoever asks, and with whatever timestamp.
+            let first = gateway.till(["till-1", "till-2"][turn % 2]).order(&later(code, 1));
+            assert_eq!((first.status, first.state()), (200, "confirmed"), "{store:?}, {code}: {first:?}");
+            let second = gateway.till("till-2").order(&later(code, 2));
+            let third = till.order(&later(code, 3));
+            assert_eq!((second.status, third.status), (400, 400), "{store:?}, {code}: {second:?} {third:?}");
+        }
+    });
+}
+
+#[test]
+fn a_reward_that_was_handed_out_and_taken_back_is_given_once_more_at_most() {
+    let provider = Provider::start();
+    let gateway = Store::TwoTills.gateway(&provider, "500ms", "");
+    let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
+    cut(&provider, &gateway, &till);
+    for code in ["BACK-1", "back two", "\u{0663}BACK"] {
+        let mut given = 0;
+        for turn in 0..6 {
+            let reply = till.order(&later(code, turn));
+            if reply.status == 200 {
+                given += 1;
+                take_back(&till, &reply);
+            }
+        }
+        let folded = till.order(&later(&format!(" {code}"), 9));
+        let elsewhere = other.order(&later(code, 10));
+        assert_eq!((given, folded.status, elsewhere.status), (2, 400, 400), "{code}: {folded:?} {elsewhere:?}");
+    }
+    for code in ["OTHER-1", "OTHER-2", "OTHER-3"] {
+        let first = till.redeem(code);
+        take_back(&till, &first);
+        assert_eq!(other.redeem(code).status, 400, "another till has no sale to correct");
+    }
+}
+
+#[test]
+fn a_code_that_was_refused_before_the_line_was_cut_is_refused_in_its_words() {
+    let provider = Provider::start();
+    let gateway = Store::TwoTills.gateway(&provider, "500ms", "");
+    let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
+    let cases = [
+        ("EXP-1", "fault=refuse,message=Reward {code} has expired,code=EXP-*".to_owned(), "has expired"),
+        ("USED-1", "fault=used,code=USED-*".to_owned(), "has been used"),
+        ("NONE-1", "fault=refuse,status=404,message=Reward not found,code=NONE-*".to_owned(), "Reward not found"),
+        ("AR-1", "fault=refuse-ar,code=AR-*".to_owned(), "غير"),
+    ];
+    let rules: Vec<&str> = cases.iter().map(|(_, rule, _)| rule.as_str()).collect();
+    provider.rules(&rules);
+    for (code, _, words) in &cases {
+        let live = till.redeem(code);
+        assert!(live.status / 100 == 4 && live.refusal().contains(words), "{code}: {live:?}");
+    }
+    cut(&provider, &gateway, &till);
+    for (turn, (code, _, words)) in (1..).zip(&cases) {
+        for (asker, code) in [(&till, (*code).to_owned()), (&other, (*code).to_owned()), (&other, code.to_lowercase())]
+        {
+            let reply = asker.order(&later(&code, turn));
+            assert!(reply.status / 100 == 4 && reply.refusal().contains(words), "{code}: {reply:?}");
+        }
+    }
+}
+
+#[test]
+fn an_operators_hold_gives_nothing_unless_it_says_so_and_then_under_the_limits() {
+    let provider = Provider::start();
+    let gateway = Store::Checks.gateway(&provider, "500ms", "max_pending = 3\nmax_pending_per_till = 3");
+    let till = gateway.till("till-1");
+    gateway.says(&["hold", "main"]);
+    gateway.wait_for_link("main", "held");
+    for line in ["up", "cut"] {
+        let replies = redeem_all(&till, &format!("HELD-{line}"), 5);
+        assert!(replies.iter().all(|reply| reply.status == 503), "{line}: {replies:?}");
+        provider.cut();
+    }
+    assert_eq!((provider.requests().len(), gateway.counts().accepted), (0, 0));
+    assert_ne!(gateway.command(&["hold", "main", "--trust"]).code, Some(0), "without a note");
+    gateway.says(&["hold", "main", "--trust", "--note", "the provider moves house"]);
+    eventually("tills are trusted", || (gateway.lane("main")["trust"] == "at_once").then_some(()));
+    let statuses: Vec<u16> = (0..5).map(|n| till.redeem(&format!("TRUSTED-{n}")).status).collect();
+    assert_eq!(statuses, [200, 200, 200, 503, 503]);
+    assert!(gateway.lane("main")["detail"].as_str().is_some_and(|detail| detail.contains("moves house")));
+}
+
+#[test]
+fn one_answered_probe_does_not_refill_the_outage_budget_and_neither_does_a_restart() {
+    let provider = Provider::start();
+    let mut gateway = Store::Checks.gateway(&provider, "400ms", "max_outage = \"2s\"");
+    let used_up = |gateway: &Gateway, round: u32| {
+        let till = gateway.till("till-1");
+        let mut turn = 0;
+        eventually("the budget is used", || {
+            turn += 1;
+            let reply = till.redeem(&format!("OUT-{round}-{turn}"));
+            (reply.status == 503).then_some(turn)
+        })
+    };
+    cut(&provider, &gateway, &gateway.till("till-1"));
+    assert!(used_up(&gateway, 0) > 1, "the first seconds are within it");
+    provider.restore();
+    gateway.wait_until_drained();
+    assert_eq!(gateway.till("till-1").redeem("WELL").state(), "confirmed");
+    provider.cut();
+    // The attempt that finds the line cut is decided about as all others are.
+    assert!(used_up(&gateway, 1) <= 2, "one answer refilled the budget");
+    gateway.restart();
+    assert!(used_up(&gateway, 2) <= 2, "a restart refilled the budget");
+}
+
+/// How a provider may be dead for everybody.
+const DEAD: [&str; 6] = ["500", "hang-before-taking", "reset-before-taking", "close-after-headers", "404-html", "503"];
+
+#[test]
+fn a_provider_that_answers_nobody_is_stood_in_for_once_the_own_check_is_silent_too() {
+    at_once(DEAD.len(), |n| {
+        let provider = Provider::start();
+        let gateway = Store::Checks.gateway(&provider, "1s", "");
+        provider.rules(&[&format!("fault={},call=both", DEAD[n])]);
+        let reply = gateway.till("till-1").redeem("DEAD-1");
+        assert_eq!((reply.status, reply.body.as_str(), reply.state()), (200, "{}", "pending"), "{}", DEAD[n]);
+        let kept = row(&gateway, &reply.id());
+        assert_eq!((&kept["trusted"], &kept["refused_at_till"]), (&true.into(), &false.into()), "{}: {kept}", DEAD[n]);
+        provider.rules(&[]);
+        assert_eq!(gateway.wait_until_drained().confirmed, 1, "{}", DEAD[n]);
+    });
+}
+
+#[test]
+fn without_a_check_another_tills_silence_is_evidence_and_ones_own_is_not() {
+    at_once(DEAD.len(), |n| {
+        let provider = Provider::start();
+        let gateway = Store::TwoTills.gateway(&provider, "1s", "");
+        provider.rules(&[&format!("fault={}", DEAD[n])]);
+        let alone = redeem_all(&gateway.till("till-1"), "ALONE", 3);
+        assert_eq!(given(&alone), 0, "{}: {alone:?}", DEAD[n]);
+        let other = gateway.till("till-2").redeem("OTHER");
+        assert_eq!((other.status, other.state()), (200, "pending"), "{}: {other:?}", DEAD[n]);
+        provider.rules(&[]);
+        let books = gateway.wait_until_drained();
+        assert_eq!(books.confirmed + books.voided, 4, "{}: {books:?}", DEAD[n]);
+        let owed = gateway.list("confirmed").iter().filter(|row| row["owed"] == true).count();
+        assert_eq!(owed, 3, "{}: what was refused at its till and taken is owed", DEAD[n]);
+    });
+}
+
+#[test]
+fn a_store_that_accepts_nothing_on_trust_says_so_after_the_wait_and_marks_it() {
+    let faults = ["500", "hang-before-taking", "reset-after-taking", "pass,delay=2s,call=both"];
+    at_once(faults.len(), |n| {
+        let provider = Provider::start();
+        let gateway = Store::Checks.gateway(&provider, "500ms", "accept = false");
+        let both = if faults[n].contains("call=") { "" } else { ",call=both" };
+        provider.rules(&[&format!("fault={}{both}", faults[n])]);
+        let reply = gateway.till("till-1").redeem("NEVER");
+        assert_eq!(reply.status, 503, "{}: {reply:?}", faults[n]);
+        assert!(reply.header("retry-after").is_some() || !reply.refusal().is_empty());
+        let kept = row(&gateway, &reply.id());
+        assert_eq!(
+            (&kept["refused_at_till"], &kept["trusted"]),
+            (&true.into(), &false.into()),
+            "{}: {kept}",
+            faults[n]
+        );
+    });
+}
+
+// M11 and point 10.
+#[test]
+fn m11_a_provider_slower_than_the_tills_patience_is_shown_with_its_times() {
+    let provider = Provider::start();
+    let gateway = Store::Checks.gateway(&provider, "400ms", "");
+    provider.rules(&["fault=pass,delay=800ms,call=both"]);
+    let replies = at_once(24, |n| gateway.till(TILLS[n % 3]).redeem(&format!("LATE-{n}")));
+    assert_eq!(given(&replies), 24, "{replies:?}");
+    assert!(replies.iter().all(|reply| reply.state() == "pending"), "{replies:?}");
+    let answers = eventually("the answers' times are told", || {
+        Some(gateway.lane("main")["answers"].clone()).filter(|answers| answers["of"] == 24)
+    });
+    assert_eq!(answers["late"], 24, "{answers}");
+    for name in ["p50_ms", "p95_ms"] {
+        assert!(answers[name].as_u64().is_some_and(|ms| (700..3000).contains(&ms)), "{answers}");
+    }
+    assert_eq!(gateway.wait_until_drained().confirmed, 24);
+}
+
+#[test]
+fn an_acceptance_after_a_wait_is_under_the_limits() {
+    let provider = Provider::start();
+    let gateway = Store::Checks.gateway(&provider, "500ms", "max_pending_per_till = 3");
+    provider.rules(&["fault=hang-before-taking,call=both"]);
+    let replies = redeem_all(&gateway.till("till-1"), "LIMIT", 8);
+    let refused: Vec<_> = replies.iter().filter(|reply| reply.status == 503).collect();
+    assert!(given(&replies) <= 3 && refused.len() >= 5, "{replies:?}");
+    let trusted = gateway.list("").iter().filter(|row| row["trusted"] == true).count();
+    assert_eq!(trusted, given(&replies));
+}
