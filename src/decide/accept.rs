@@ -87,6 +87,9 @@ pub fn accept(at: &Situation<'_>) -> Accept {
         return match (is_same, row.has(mark::OWED)) {
             (false, _) => Accept::KeyReused,
             (true, true) => Accept::Owed(Box::new(row.clone())),
+            (true, false) if row.has(mark::PAID_ELSEWHERE) && row.till == at.till => {
+                Accept::Used(Box::new(row.clone()))
+            }
             (true, false) => Accept::Repeat(Box::new(row.clone())),
         };
     }

@@ -181,8 +181,10 @@ pub mod mark {
     pub const IN_DOUBT: i64 = 1 << 16;
     /// Voided because its till was told "ask again" before any byte left.
     pub const TURNED_AWAY: i64 = 1 << 17;
+    /// What was owed was given at another till: its own till's repeat must not give it once more.
+    pub const PAID_ELSEWHERE: i64 = 1 << 18;
     /// Every mark there is.
-    pub const ALL: i64 = 0xff | (0x7f << 11);
+    pub const ALL: i64 = 0xff | (0xff << 11);
 
     /// Above the first marks the row's state stands a second time, inverted, since no checksum
     /// covers what changes: no one flipped bit makes one state another. Rows of builds before it

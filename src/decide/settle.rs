@@ -128,8 +128,8 @@ pub fn settle(row: &Row, ended: &Ended, around: Around<'_>) -> Settle {
     let marks = row.marks | if told { mark::ANSWERED } else { 0 };
     let waits = |marks, uncharged| Settle::Waits { marks, uncharged };
     match ended {
-        Ended::Confirmed(_) => confirmed(row, marks),
-        Ended::Declined { already_used: true, .. } => used(row, marks, around.explained),
+        Ended::Confirmed(_) => confirmed(row, marks, told),
+        Ended::Declined { already_used: true, .. } => used(row, (marks, told), around.explained),
         Ended::Declined { .. } if row.has(mark::UNCERTAIN) => uncertain_refused(row, around),
         Ended::Declined { strong: true, .. } => declined(row, marks | mark::STRONG),
         Ended::Declined { .. } if told => declined(row, marks),
@@ -142,9 +142,10 @@ pub fn settle(row: &Row, ended: &Ended, around: Around<'_>) -> Settle {
     }
 }
 
-/// What the provider took after its till was told no is owed to the customer.
-fn confirmed(row: &Row, marks: i64) -> Settle {
-    let is_owed = row.has(mark::REFUSED_AT_TILL) && !row.is_trusted();
+/// What the provider took after its till was told no is owed to the customer, unless a till that asked again hears it
+/// now. A pending row that was answered before is one that was refused or parked, and sent again by a person.
+fn confirmed(row: &Row, marks: i64, told: bool) -> Settle {
+    let is_owed = row.has(mark::REFUSED_AT_TILL | mark::ANSWERED) && !row.is_trusted() && !told;
     let marks = marks | if is_owed { mark::OWED } else { 0 };
     Settle::As { state: State::Confirmed, marks, why: None }
 }
@@ -159,7 +160,7 @@ fn parked(marks: i64, why: Why) -> Settle {
 }
 
 /// "Already used": strong evidence, and our own doing where an attempt of ours may have arrived.
-fn used(row: &Row, marks: i64, explained: bool) -> Settle {
+fn used(row: &Row, (marks, told): (i64, bool), explained: bool) -> Settle {
     if !row.has(mark::UNCERTAIN) || explained {
         return declined(row, marks | mark::STRONG);
     }
@@ -169,7 +170,7 @@ fn used(row: &Row, marks: i64, explained: bool) -> Settle {
     if row.has(mark::IN_DOUBT) {
         return parked(row.marks, Why::InDoubtUsed);
     }
-    confirmed(row, marks | mark::DUPLICATE_OF_OURS)
+    confirmed(row, marks | mark::DUPLICATE_OF_OURS, told)
 }
 
 /// Our own earlier attempt may be what it is refused for.

@@ -56,7 +56,7 @@ impl Desk<'_> {
             request: &new.request,
             field_keys: decide::field_keys(&new.till, &new.request),
             by_key: by_key.as_ref(),
-            undelivered: rivals.rows.iter().find(|row| Some(row.seq) == undelivered && row.till == new.till),
+            undelivered: rivals.rows.iter().find(|row| Some(row.seq) == undelivered && is_of(row, &new.till)),
             earlier: rivals.earlier(),
             rules,
             lane: self.lane_now(lane, &new.lane, &new.till),
@@ -106,7 +106,8 @@ impl Desk<'_> {
     /// One conditional update gives what is owed, once.
     fn pay(&mut self, row: &Stored, till: &str) -> Result<Decision, StoreError> {
         let sql = "UPDATE redemption SET marks = (marks & ~?2) | ?3 WHERE seq = ?1 AND marks & ?2 <> 0";
-        let paid = self.sql.prepare_cached(sql)?.execute((row.seq.0, mark::OWED, mark::OWED_PAID))?;
+        let elsewhere = if row.till == till { 0 } else { mark::PAID_ELSEWHERE };
+        let paid = self.sql.prepare_cached(sql)?.execute((row.seq.0, mark::OWED, mark::OWED_PAID | elsewhere))?;
         if paid == 1 {
             self.acted(row, "owed_paid", till, "")?;
         }
@@ -226,6 +227,11 @@ impl Rivals {
     fn earlier(&self) -> Earlier<'_> {
         Earlier { rows: &self.rows, is_cut: self.is_cut, kept: self.kept }
     }
+}
+
+/// Whether a till can have been answered about a redemption: it made it, or was given what was owed.
+fn is_of(row: &Stored, till: &str) -> bool {
+    row.till == till || row.has(mark::PAID_ELSEWHERE)
 }
 
 fn taken(row: &Stored, worth_waiting: bool) -> Taken {

@@ -48,6 +48,7 @@ impl Ledger {
     pub(crate) fn redeem(&self, till: &Till, code: &str) -> Option<u16> {
         let body = body_of(code);
         self.sent.lock().unwrap().insert(code.to_owned(), body.clone());
+        let was_owed = self.owed.lock().unwrap().contains(code);
         let Ok(reply) = till.try_send("POST", "/redeem", &[], body.as_bytes()) else {
             self.open.lock().unwrap().push(code.to_owned());
             return None;
@@ -55,6 +56,7 @@ impl Ledger {
         match reply.status {
             200..=299 => drop(self.owed.lock().unwrap().insert(code.to_owned())),
             503 => {
+                assert!(!was_owed, "{code}: a yes is taken back: {reply:?}");
                 reply.refusal();
                 self.refused.fetch_add(1, Ordering::SeqCst);
             }
@@ -105,7 +107,7 @@ impl Ledger {
     pub(crate) fn settle_up(&self, gateway: &Gateway, witness: &Witness) -> Finding {
         let till = gateway.till("");
         while let Some(code) = self.unanswered() {
-            assert_eq!(self.redeem(&till, &code), Some(200), "{code}");
+            within(DRAIN_MAX, "it is answered", || (self.redeem(&till, &code) == Some(200)).then_some(()));
         }
         within(DRAIN_MAX, "nothing is pending", || (gateway.counts().pending == 0).then_some(()));
         self.sent.lock().unwrap().insert("FRESH".to_owned(), body_of("FRESH"));
@@ -114,7 +116,8 @@ impl Ledger {
         within(DRAIN_MAX, "a fresh redemption flows", || (gateway.counts().pending == 0).then_some(()));
         self.owed.lock().unwrap().insert("FRESH".to_owned());
         let (counts, notes) = (gateway.counts(), witness.notes());
-        assert_eq!((counts.parked, counts.voided, counts.pending), (0, 0, 0), "{counts:?}");
+        // What was told "ask again" before a byte left is voided.
+        assert_eq!((counts.parked, counts.pending), (0, 0), "{counts:?}");
         assert_eq!(notes.unreadable, Vec::<String>::new());
         assert_eq!(counts.confirmed, notes.order.len() as u64, "confirmed is what the provider took");
         self.compare(&counts, &notes)

@@ -155,6 +155,8 @@ fn redeem_until_killed(gateway: &mut Gateway, round: usize, wanted: usize) -> Ve
             let code = format!("K{round}-{thread}-{n}");
             match till.try_order(&Order::new(&code)) {
                 Ok(reply) if reply.status == 200 => codes.push(code),
+                // Reset again and again while the provider answers others.
+                Ok(reply) if reply.status == 503 => continue,
                 Ok(reply) => panic!("{reply:?}"),
                 Err(_) => return codes,
             }

@@ -10,8 +10,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::house::{Heard, House, LANES, MAX_OUTAGE, TILLS};
 use crate::model::{Fate, Limit};
-use crate::provider::{Line, Mood, Provider};
+use crate::provider::{INVENTED, Line, Mood, Provider};
 use crate::world::{ASKED_AGAIN, BEGAN_MS, CALM, DAY, End, HOUR, MINUTE, World, millis};
+
+/// An answer that came less than so long before a till was told may not have been weighed.
+const SOON: Duration = Duration::from_millis(20);
 
 impl World {
     /// What happens until the process' end.
@@ -124,13 +127,21 @@ impl World {
                 continue;
             }
             let was = self.providers[lane].state().mood;
-            let mood = match self.below(12) {
+            let mood = match self.below(24) {
                 _ if was != Mood::Well => Mood::Well,
-                0..=5 => Mood::Flaky,
-                6..=7 => Mood::Busy(1 + self.below(600)),
-                8 => Mood::Broken,
-                9..=10 => Mood::Denies,
-                _ => Mood::Misdeployed,
+                0..=7 => Mood::Flaky,
+                8..=9 => Mood::Busy(1 + self.below(600)),
+                10 => Mood::Broken,
+                11..=12 => Mood::Denies,
+                13 => Mood::Misdeployed,
+                14..=15 => Mood::Edge(404),
+                16 => Mood::Edge(400),
+                17..=18 => Mood::Firewall,
+                19 => Mood::Soft,
+                20 => Mood::Foreign,
+                21 => Mood::Slow,
+                22 => Mood::Hangs,
+                _ => Mood::Resets,
             };
             if was == Mood::Denies {
                 self.providers[lane].renew_credential();
@@ -197,7 +208,8 @@ impl World {
             _ => {
                 self.codes += 1;
                 let (till, lane) = (self.below(TILLS), usize::from(self.one_in(3)));
-                let code = format!("CODE-{:06}-{}", self.codes, self.dice.bits() % 1000);
+                let kind = if self.one_in(12) { INVENTED } else { "CODE" };
+                let code = format!("{kind}-{:06}-{}", self.codes, self.dice.bits() % 1000);
                 if self.one_in(25) {
                     self.providers[lane].state().spent.insert(code.clone());
                 }
@@ -219,22 +231,32 @@ impl World {
         };
         self.note(&body);
         self.sent_at = self.now();
-        self.allow(1);
+        // Three tries, a check or two, and a probe on demand.
+        self.allow(6);
         let (now, outage) = (self.now(), self.outages[lane]);
         let (model, provider) = (Arc::clone(&self.model), self.providers[lane].clone());
+        provider.state().asked_at = now;
+        let (world_began, began) = (self.before, self.began);
         let answer = house.till(till, Method::POST, "/redeem", body);
         async move {
             let heard = answer.await;
+            let heard_at = world_began + began.map_or(Duration::ZERO, |began| began.elapsed());
             provider.note(&(heard.status, heard.header("redeemd-id").map(str::to_owned)));
             let state = provider.state();
             let limit = model.lock().expect("no panic before this one").hear(n, (before, now), &heard, &state);
-            // Less a margin for trusted clocks that were set right by a second or two while nobody looked.
-            let outlasted = now.saturating_sub(state.spoke_at) + 2 * MINUTE;
-            assert!(limit != Some(Limit::Outage) || outlasted >= MAX_OUTAGE, "refused after {outlasted:?}: {heard:?}");
+            assert!(limit != Some(Limit::Outage) || now + outage.slept >= MAX_OUTAGE, "refused at {now:?}: {heard:?}");
             // A lane whose attempts have failed for longer than the limit takes nothing more on trust.
             let on_trust = heard.header("redeemd-state") == Some("pending") && heard.status == 200;
             let is_new = model.lock().expect("no panic before this one").asks[n].sent == 1;
             let outlasts = outage.seen > MAX_OUTAGE + HOUR / 2 && outage.is_down && state.spoke_at == outage.spoke_at;
+            let (code, at_once) =
+                (model.lock().expect("no panic before this one").asks[n].code.clone(), state.line_at >= now);
+            let answered = state.answered_at > now && state.answered_at + SOON < heard_at && !at_once;
+            let is_invented = code.starts_with(INVENTED);
+            assert!(
+                !(on_trust && is_new && is_invented && answered),
+                "given at {heard_at:?}, asked at {now:?}: {heard:?}"
+            );
             assert!(!(on_trust && is_new && outlasts), "accepted after an outage of {outage:?} at {now:?}: {heard:?}");
         }
     }
@@ -259,7 +281,8 @@ impl World {
         let known: Vec<_> = {
             let model = self.model();
             let asks = model.asks.iter().enumerate().rev().take_while(|(_, ask)| now < ask.at + ASKED_AGAIN);
-            asks.filter_map(|(n, ask)| Some((n, ask.till, ask.id.clone()?))).take(60).collect()
+            let own = asks.filter(|(_, ask)| !ask.is_anothers);
+            own.filter_map(|(n, ask)| Some((n, ask.till, ask.id.clone()?))).take(60).collect()
         };
         known.get(usize::try_from(self.below(known.len() as u64)).expect("few")).cloned()
     }
@@ -292,11 +315,37 @@ impl World {
         assert!(of("accepted") >= known.max(self.accepted_least), "{known} are known: {heard:?}");
         self.accepted_least = of("accepted");
         assert!(heard.body["storage"]["ok"] == true, "{heard:?}");
+        self.look_at_declines(house).await;
         let is_held = Self::held(&heard).next().is_some();
         if !is_held && self.is_calm() {
             assert_eq!(of("pending"), 0, "calm since {:?}, now {:?}: {heard:?}", self.calm_since, self.now());
             self.count("looks when all had been well");
         }
+    }
+
+    /// Nothing that the provider took is declined, whoever is asked.
+    async fn look_at_declines(&self, house: &House) {
+        let heard = house.operator(Method::GET, "/api/v1/redemptions?state=declined&limit=100").await;
+        for row in heard.body["redemptions"].as_array().expect("rows") {
+            let id = row["id"].as_str().expect("an id");
+            let taken = self.providers.iter().any(|provider| provider.state().has_taken(id));
+            assert!(!taken, "{id} was taken and is declined: {row:?}");
+        }
+    }
+
+    /// What the provider itself has refused is closed, the rest is sent again.
+    async fn see_to(&mut self, house: &House, id: &str) {
+        let refused = self.providers.iter().any(|provider| {
+            let state = provider.state();
+            state.declined.contains(id) && !state.has_taken(id)
+        });
+        let (what, body) = if refused { ("void", r#"{"note":"refused"}"#) } else { ("retry", "{}") };
+        let heard = house.operator_says(Method::POST, &format!("/api/v1/redemptions/{id}/{what}"), body).await;
+        assert_eq!(heard.status, 200, "{what} {id}: {heard:?}");
+        if refused {
+            self.model().closed.insert(id.to_owned());
+        }
+        self.count(if refused { "closed by an operator" } else { "retried by an operator" });
     }
 
     fn is_calm(&self) -> bool {
@@ -356,6 +405,7 @@ impl World {
         }
         for outage in &mut self.outages {
             outage.seen_until += asleep;
+            outage.slept += asleep;
         }
         // What is on the wire has slept as well.
         self.sent_at = self.now();
@@ -387,9 +437,7 @@ impl World {
             .map(|row| row["id"].as_str().expect("an id").to_owned())
             .collect();
         for id in ids {
-            let heard = house.operator(Method::POST, &format!("/api/v1/redemptions/{id}/retry")).await;
-            assert_eq!(heard.status, 200, "{heard:?}");
-            self.count("retried by an operator");
+            self.see_to(house, &id).await;
             self.calm_since = self.now();
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Method, Request};
+use axum::http::{Extensions, HeaderMap, Method, Request};
 use redeemd::alert::Alerts;
 use redeemd::clock::Clock;
 use redeemd::daemon::{Core, Parts};
@@ -52,6 +52,10 @@ pub(crate) fn settings(dir: &Path) -> Settings {
              redeem_url = \"https://{lane}.example/redeem\""
         )
         .expect("text");
+        // One provider can be checked, with the other the tills are evidence for each other.
+        if lane == LANES[0] {
+            writeln!(text, "check_url = \"https://{lane}.example/check\"").expect("text");
+        }
     }
     parse(&text, "simulated").expect("settings").settings
 }
@@ -74,11 +78,16 @@ impl Heard {
     }
 }
 
+/// An answer whose extensions are dropped was not delivered: those that were heard are kept.
+type Delivered = Arc<Mutex<Vec<Extensions>>>;
+
 /// A process' life.
 pub(crate) struct House {
     tills: Router,
     operators: Router,
     queue: Queue,
+    /// What belongs to answers that reached their tills.
+    delivered: Delivered,
     /// Counts network events.
     pub(crate) network: watch::Sender<u64>,
     stop: Option<oneshot::Sender<()>>,
@@ -119,7 +128,7 @@ impl House {
         let (tills, operators) = (intake::router(Arc::clone(core.intake())), admin::router(Arc::clone(core.admin())));
         let (stop, stopped) = oneshot::channel();
         tasks.spawn(work(core, queue.clone(), stopped));
-        Self { tills, operators, queue, network, stop: Some(stop), tasks }
+        Self { tills, operators, queue, delivered: Delivered::default(), network, stop: Some(stop), tasks }
     }
 
     /// Whether each lane is up, as operators see it.
@@ -152,26 +161,37 @@ impl House {
             .header("content-type", "application/json")
             .body(Body::from(body))
             .expect("a request");
-        heard(self.tills.clone(), request)
+        heard(self.tills.clone(), request, Arc::clone(&self.delivered))
     }
 
     /// What an operator asks.
     pub(crate) fn operator(&self, method: Method, path: &str) -> impl Future<Output = Heard> + use<> {
+        self.operator_says(method, path, "{}")
+    }
+
+    /// What an operator asks, with a body.
+    pub(crate) fn operator_says(
+        &self,
+        method: Method,
+        path: &str,
+        body: &'static str,
+    ) -> impl Future<Output = Heard> + use<> {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "localhost")
             .header("content-type", "application/json")
             .extension(Peer { uid: Some(0), addr: None })
-            .body(Body::from("{}"))
+            .body(Body::from(body))
             .expect("a request");
-        heard(self.operators.clone(), request)
+        heard(self.operators.clone(), request, Arc::clone(&self.delivered))
     }
 }
 
-async fn heard(mut router: Router, request: Request<Body>) -> Heard {
+async fn heard(mut router: Router, request: Request<Body>, delivered: Delivered) -> Heard {
     let (parts, body) = router.call(request).await.expect("routers do not fail").into_parts();
     let bytes = to_bytes(body, 1 << 24).await.expect("a body");
+    delivered.lock().expect("no panic before this one").push(parts.extensions);
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     Heard { status: parts.status.as_u16(), headers: parts.headers, body }
 }

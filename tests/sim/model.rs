@@ -32,6 +32,10 @@ pub(crate) struct Ask {
     pub(crate) body: String,
     pub(crate) id: Option<String>,
     pub(crate) fate: Fate,
+    /// The redemption that was given in the gateway's own name.
+    pub(crate) on_trust: Option<String>,
+    /// It was told about an earlier request's redemption, once: asked again it is a question of its own.
+    pub(crate) is_anothers: bool,
     /// How often it was sent.
     pub(crate) sent: u32,
     pub(crate) at: Duration,
@@ -42,6 +46,7 @@ pub(crate) struct Ask {
 pub(crate) enum Limit {
     Pending,
     Outage,
+    Held,
 }
 
 #[derive(Default)]
@@ -49,6 +54,8 @@ pub(crate) struct Model {
     pub(crate) asks: Vec<Ask>,
     /// The highest number of a row that anybody was told.
     highest: i64,
+    /// Redemptions that an operator closed.
+    pub(crate) closed: BTreeSet<String>,
     pub(crate) tally: BTreeMap<&'static str, u64>,
 }
 
@@ -65,11 +72,23 @@ impl Model {
     pub(crate) fn ask(&mut self, till: u64, lane: usize, code: &str, at: Duration) -> usize {
         let n = self.asks.len();
         let body = format!(
-            "{{\"reward_code\":\"{code}\",\"business_refrence\":\"shop-{}\", \"branch_id\":\"7\",\"date\":\"{n}\",\n\
-             \"timestamp\":\"t\",\"x\":[1.50]}}",
+            "{{\"reward_code\":\"{code}\",\"business_refrence\":\"shop-{}\", \"branch_id\":\"7\",\"date\":\"2026-11-25 08:00:00\",\n\
+             \"timestamp\":\"{n}\",\"x\":[1.50]}}",
             LANES[lane]
         );
-        self.asks.push(Ask { till, lane, code: code.to_owned(), body, id: None, fate: Fate::Open, sent: 0, at });
+        let code = code.to_owned();
+        self.asks.push(Ask {
+            till,
+            lane,
+            code,
+            body,
+            id: None,
+            fate: Fate::Open,
+            on_trust: None,
+            is_anothers: false,
+            sent: 0,
+            at,
+        });
         n
     }
 
@@ -105,38 +124,55 @@ impl Model {
         heard: &Heard,
         provider: &State,
     ) -> Option<Limit> {
-        let known = self.asks[n].id.clone();
+        let about = heard.header("redeemd-id");
+        if self.asks[n].is_anothers && about != self.asks[n].id.as_deref() {
+            // What is owed is given once.
+            let ask = &mut self.asks[n];
+            (ask.fate, ask.id, ask.is_anothers) = (Fate::Open, None, false);
+        }
+        let was = self.asks[n].clone();
+        let was_given = was.fate == Fate::Accepted;
         match (heard.status, heard.header("redeemd-state")) {
-            (200, Some("pending" | "confirmed")) => {
-                self.is_the_same(n, before, heard);
-                self.accepted(n, now, heard, provider);
+            (200, Some("pending" | "confirmed" | "parked")) => {
+                let id = self.is_the_same(n, before, heard);
+                self.accepted(n, &id, now, heard, provider);
             }
-            (200 | 503, Some("parked" | "pending" | "confirmed")) => {
+            (503, Some("pending" | "parked")) => {
                 self.is_the_same(n, before, heard);
-                if self.asks[n].fate != Fate::Accepted {
-                    self.asks[n].fate = Fate::Doubt;
-                }
+                assert!(!was_given, "a yes is taken back: {was:?}, {heard:?}");
+                self.asks[n].fate = Fate::Doubt;
                 self.count("neither yes nor no");
             }
-            (400, Some("declined")) => {
-                self.is_the_same(n, before, heard);
-                let id = self.asks[n].id.as_deref().expect("it has an id");
-                assert!(provider.declined.contains(id), "{id}: the provider did not decline it: {heard:?}");
-                self.asks[n].fate = Fate::Declined;
-                self.count("declined at the till");
+            (503, Some("voided")) => {
+                assert!(!was_given, "a yes is taken back: {was:?}, {heard:?}");
+                (self.asks[n].fate, self.asks[n].id) = (Fate::Refused, None);
+                self.count("turned away");
             }
-            (409, Some("voided")) => assert_eq!(self.asks[n].fate, Fate::Voided, "{heard:?}"),
+            (400 | 404, Some("declined")) => self.declined(n, before, heard, provider),
+            (400, Some("parked")) => {
+                self.is_the_same(n, before, heard);
+                assert!(!was_given, "a yes is taken back: {was:?}, {heard:?}");
+                self.asks[n].fate = Fate::Doubt;
+                self.count("told what a success said of its failure");
+            }
+            (409, Some("voided")) => {
+                let closed = heard.header("redeemd-id").is_some_and(|id| self.closed.contains(id));
+                assert!(was.fate == Fate::Voided || closed, "{was:?}, {heard:?}");
+            }
             (400, state @ (None | Some("voided"))) => {
                 assert!(heard.message().contains("has been used"), "{heard:?}");
                 let explained = self.others(n).any(|other| other.fate != Fate::Refused);
                 assert!(explained, "nobody else asked for it: {:?}, {heard:?}", self.history(n));
-                assert!(state.is_some() || known.is_none(), "a repeat is refused that was {:?}", self.asks[n]);
+                // It may have joined an earlier request, of which nobody was told the number.
+                let joined = was.fate == Fate::Doubt && self.history(n).len() > 1;
+                let is_new = state.is_some() || was.id.is_none() || joined;
+                assert!(is_new, "a repeat is refused that was {was:?}: {heard:?}");
                 // Asked again it would be a new question.
                 (self.asks[n].fate, self.asks[n].id) = (Fate::Refused, None);
                 self.count("refused: used");
             }
             (503, None) => {
-                assert!(known.is_none(), "a repeat meets a limit: {:?}, {heard:?}", self.asks[n]);
+                assert!(was.id.is_none(), "a repeat meets a limit: {was:?}, {heard:?}");
                 self.asks[n].fate = Fate::Refused;
                 return Some(self.limit(heard));
             }
@@ -146,42 +182,92 @@ impl Model {
     }
 
     fn limit(&mut self, heard: &Heard) -> Limit {
-        let limit = if heard.message().contains("are waiting") { Limit::Pending } else { Limit::Outage };
-        assert!(limit == Limit::Pending || heard.message().contains("has been down"), "{heard:?}");
-        self.count(if limit == Limit::Pending { "refused: too many pending" } else { "refused: too long an outage" });
+        let (limit, what) = match heard.message() {
+            said if said.contains("are waiting") => (Limit::Pending, "refused: too many pending"),
+            said if said.contains("has been down") => (Limit::Outage, "refused: too long an outage"),
+            said if said.contains("on hold") => (Limit::Held, "refused: held"),
+            _ => panic!("{heard:?}"),
+        };
+        self.count(what);
         limit
     }
 
-    /// The answer is about the redemption that it was always about, or about a new one.
-    fn is_the_same(&mut self, n: usize, before: i64, heard: &Heard) {
+    /// Refused by the provider: this request, or an earlier one of its code.
+    fn declined(&mut self, n: usize, before: i64, heard: &Heard, provider: &State) {
         let id = heard.header("redeemd-id").expect("an id").to_owned();
-        if let Some(known) = &self.asks[n].id {
-            return assert_eq!(*known, id, "another id for the same request");
+        let was = self.asks[n].clone();
+        let by_it = provider.declined.contains(&id);
+        assert!(!provider.has_taken(&id), "{id} was taken: {was:?}, {heard:?}");
+        if was.id.as_ref() != Some(&id) && self.others(n).any(|other| other.id.as_ref() == Some(&id)) {
+            assert!(by_it && was.fate != Fate::Accepted, "{was:?}, {heard:?}");
+            (self.asks[n].fate, self.asks[n].id) = (Fate::Refused, None);
+            return self.count("refused in the words of before");
         }
-        // One that was sent before and got no answer may have had its number since then.
-        assert!(self.asks[n].sent > 1 || number(&id) > before, "{id}: numbers go up, {before} was given");
-        self.highest = self.highest.max(number(&id));
-        self.asks[n].id = Some(id);
+        let is_an_edges = provider.refused_before_it.contains(&id) && was.on_trust.is_none();
+        assert!(by_it || is_an_edges, "{id}: the provider did not decline it: {was:?}, {heard:?}");
+        self.is_the_same(n, before, heard);
+        self.count(if was.on_trust.is_some() { "declined after the fact" } else { "declined at the till" });
+        self.asks[n].fate = Fate::Declined;
     }
 
-    fn accepted(&mut self, n: usize, now: Duration, heard: &Heard, provider: &State) {
-        let id = self.asks[n].id.clone().expect("it has an id");
-        if heard.header("redeemd-state") == Some("confirmed") {
-            let taken = provider.codes.get(&self.asks[n].code).and_then(|seen| seen.taken_by.as_ref());
+    /// The answer is about the redemption that it was always about, about a new one, or about an earlier one of the
+    /// code: the till's own that it joins, or one that is owed.
+    fn is_the_same(&mut self, n: usize, before: i64, heard: &Heard) -> String {
+        let id = heard.header("redeemd-id").expect("an id").to_owned();
+        let was = self.asks[n].clone();
+        if was.id.as_ref() == Some(&id) {
+            return id;
+        }
+        assert!(was.id.is_none() || was.fate != Fate::Accepted, "another id for {was:?}: {heard:?}");
+        let earlier = self.others(n).find(|other| other.id.as_ref() == Some(&id)).cloned();
+        if let Some(earlier) = &earlier {
+            let is_owed = heard.header("redeemd-state") == Some("confirmed") && earlier.fate != Fate::Accepted;
+            assert!(earlier.till == was.till || is_owed, "{was:?} is told about {earlier:?}: {heard:?}");
+            self.count(if earlier.till == was.till { "joined" } else { "owed and given" });
+        }
+        // One that was sent before and got no answer may have had its number since then, as may another's.
+        let is_first = was.sent == 1 && self.history(n).len() == 1;
+        assert!(!is_first || number(&id) > before, "{id}: numbers go up, {before} was given");
+        self.highest = self.highest.max(number(&id));
+        let of_another = earlier.is_some() || (number(&id) <= before && self.history(n).len() > 1);
+        (self.asks[n].id, self.asks[n].is_anothers) = (Some(id.clone()), of_another);
+        id
+    }
+
+    fn accepted(&mut self, n: usize, id: &str, now: Duration, heard: &Heard, provider: &State) {
+        let is_confirmed = heard.header("redeemd-state") == Some("confirmed");
+        if is_confirmed {
+            let taken = provider.codes.get(&self.asks[n].code).and_then(|seen| seen.taken_by.as_deref());
             let spent = provider.spent.contains(&self.asks[n].code);
             assert!(
-                spent || taken == Some(&id),
+                spent || taken == Some(id),
                 "{id} is confirmed and was not taken: {taken:?}, {:?}",
                 self.history(n)
             );
         }
+        // What is owed is given once: here, or at the till that was told no.
+        let elsewhere = |other: &&Ask| other.id.as_deref() == Some(id) && other.till != self.asks[n].till;
+        let given = self.others(n).filter(elsewhere).find(|other| other.fate == Fate::Accepted);
+        assert!(given.is_none(), "given at two tills: {:?} and {given:?}, {heard:?}", self.asks[n]);
+        let is_other = |other: &&Ask| other.id.as_deref() != Some(id);
         // Nothing guards a code once its settled row has left.
-        let rival = self.others(n).find(|other| {
+        let rival = self.others(n).filter(is_other).find(|other| {
             let is_kept = other.fate == Fate::Accepted && now < other.at + RETENTION;
             is_kept && !other.id.as_ref().is_some_and(|id| provider.declined.contains(id))
         });
         assert!(rival.is_none(), "redeemed twice: {:?} and {rival:?}, {heard:?}", self.asks[n]);
+        if !is_confirmed {
+            let till = self.asks[n].till;
+            // A cashier corrects a sale.
+            let corrects = |other: &Ask| other.fate == Fate::Voided && other.till == till;
+            let again = self
+                .others(n)
+                .find(|other| other.on_trust.as_deref().is_some_and(|given| given != id) && !corrects(other));
+            assert!(again.is_none(), "given twice on trust: {:?} and {again:?}, {heard:?}", self.asks[n]);
+            self.asks[n].on_trust = Some(id.to_owned());
+        }
         if self.asks[n].fate != Fate::Accepted {
+            self.count(if is_confirmed { "confirmed at the till" } else { "given on trust" });
             self.count("acknowledged");
         }
         self.asks[n].fate = Fate::Accepted;

@@ -20,6 +20,12 @@ use tokio::time::{Instant, sleep};
 /// The deadline of one attempt.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Codes that no provider gave out begin so.
+pub(crate) const INVENTED: &str = "INVENTED";
+/// The key of the gateway's own checks.
+const CHECK: &str = "check";
+/// For so long after a till has asked an attempt may be for it.
+const LIVE: Duration = Duration::from_secs(6);
 /// How long it may take until what an attempt came to is written down.
 const MOMENT: Duration = Duration::from_millis(20);
 
@@ -52,6 +58,20 @@ pub(crate) enum Mood {
     Denies,
     /// It declines everything in the same words.
     Misdeployed,
+    /// What stands before it refuses with this status: a route that is gone, a framework's own page.
+    Edge(u16),
+    /// A firewall before it blocks some codes.
+    Firewall,
+    /// Its successes say that they failed, now and then.
+    Soft,
+    /// It refuses in words that nobody listed.
+    Foreign,
+    /// Each answer takes seconds.
+    Slow,
+    /// It takes what comes, or not, and says nothing.
+    Hangs,
+    /// It resets each connection.
+    Resets,
 }
 
 /// What is known of one code.
@@ -69,14 +89,24 @@ pub(crate) struct State {
     pub(crate) codes: BTreeMap<String, Seen>,
     /// Codes that were used in another store.
     pub(crate) spent: BTreeSet<String>,
-    /// Keys that were refused.
+    /// Keys that it refused itself.
     pub(crate) declined: BTreeSet<String>,
+    /// Keys that something before it refused.
+    pub(crate) refused_before_it: BTreeSet<String>,
+    /// Keys whose reply was lost: the next request may be told that they are being worked on.
+    at_work: BTreeSet<String>,
     pub(crate) tally: BTreeMap<&'static str, u64>,
     /// Attempts since the line or the mood last changed.
     pub(crate) attempts: u64,
     /// No attempt may begin before, since the gateway was told so at that time.
     not_before: Duration,
     told_at: Duration,
+    /// When a till last asked: what a till waits for is asked whatever the drain has to wait for.
+    pub(crate) asked_at: Duration,
+    /// When anybody was last answered in the contract's shape, a check of the gateway's own among them.
+    pub(crate) answered_at: Duration,
+    /// When the line last changed.
+    pub(crate) line_at: Duration,
     /// When it last said something that ends an outage.
     pub(crate) spoke_at: Duration,
     good_credential: u64,
@@ -104,6 +134,12 @@ struct Attempt {
     key: String,
     body: Bytes,
     credential: u64,
+}
+
+impl Attempt {
+    fn is_check(&self) -> bool {
+        self.key == CHECK
+    }
 }
 
 /// What an arrived request comes to: an answer, or the end of its connection.
@@ -145,6 +181,11 @@ impl State {
         *self.tally.entry(what).or_default() += 1;
     }
 
+    /// Whether it took this redemption.
+    pub(crate) fn has_taken(&self, id: &str) -> bool {
+        self.codes.values().any(|seen| seen.taken_by.as_deref() == Some(id))
+    }
+
     fn coin(&mut self) -> bool {
         self.dice.bits().is_multiple_of(2)
     }
@@ -158,13 +199,54 @@ impl State {
         if let (Mood::Busy(seconds), 0..50) = (self.mood, rolled) {
             return self.fault("429", Coming::Answer(reply(429, &refusal("come again"), Some(seconds))));
         }
-        let code = self.note_key(attempt);
+        if let Some(coming) = self.before_it(attempt) {
+            return coming;
+        }
+        let code = if attempt.is_check() { INVENTED.to_owned() } else { self.note_key(attempt) };
         match self.mood {
             Mood::Busy(seconds) => self.fault("503", Coming::Answer(reply(503, &refusal("come again"), Some(seconds)))),
             Mood::Broken => self.fault("500", Coming::Answer(reply(500, &refusal("Server Error"), None))),
+            Mood::Hangs => {
+                if self.coin() {
+                    self.judge(&code, &attempt.key, false);
+                }
+                self.fault("hung", Coming::Silence)
+            }
+            Mood::Soft if rolled < 30 && !attempt.is_check() => {
+                let failed = json!({ "success": false, "message": "Reward expired" });
+                self.fault("said no inside of a success", Coming::Answer(reply(200, &failed, None)))
+            }
+            _ if self.at_work.remove(&attempt.key) && rolled < 50 => {
+                let text = "A request with the same Idempotency-Key is being processed";
+                self.fault("409", Coming::Answer(reply(409, &json!({ "message": text }), None)))
+            }
+            Mood::Edge(_) | Mood::Firewall | Mood::Soft | Mood::Foreign | Mood::Slow | Mood::Resets => {
+                Coming::Answer(self.judge(&code, &attempt.key, false))
+            }
             Mood::Well | Mood::Denies => Coming::Answer(self.judge(&code, &attempt.key, false)),
             Mood::Misdeployed => Coming::Answer(self.judge(&code, &attempt.key, true)),
             Mood::Flaky => self.flakily(&code, &attempt.key, rolled),
+        }
+    }
+
+    /// What something before the provider makes of a request, which then never reaches it.
+    fn before_it(&mut self, attempt: &Attempt) -> Option<Coming> {
+        let is_blocked = || attempt.body.iter().map(|byte| u64::from(*byte)).sum::<u64>().is_multiple_of(4);
+        match self.mood {
+            Mood::Edge(status) => {
+                let page = match status {
+                    404 => json!({ "message": "no Route matched with those values" }),
+                    _ => json!({ "statusCode": status, "message": "Bad Request", "path": "/redeem" }),
+                };
+                self.refused_before_it.insert(attempt.key.clone());
+                Some(self.fault("refused by an edge", Coming::Answer(reply(status, &page, None))))
+            }
+            Mood::Firewall if !attempt.is_check() && is_blocked() => {
+                let page = json!({ "message": "Forbidden" });
+                Some(self.fault("blocked by a firewall", Coming::Answer(reply(403, &page, None))))
+            }
+            Mood::Resets => Some(self.fault("reset at once", Coming::Reset)),
+            _ => None,
         }
     }
 
@@ -187,7 +269,10 @@ impl State {
         }
         let answer = self.judge(code, key, false);
         match rolled {
-            8..16 => self.fault("lost reply", Coming::Reset),
+            8..16 => {
+                self.at_work.insert(key.to_owned());
+                self.fault("lost reply", Coming::Reset)
+            }
             16..18 => self.fault("hung after it was taken", Coming::Silence),
             18..20 if answer.answer.status == 200 => {
                 self.fault("says both", Coming::Answer(reply(200, &json!({ "errors": ["odd"] }), None)))
@@ -203,6 +288,9 @@ impl State {
 
     /// The contract: a code is good once.
     fn judge(&mut self, code: &str, key: &str, misdeployed: bool) -> Reply {
+        if code.starts_with(INVENTED) {
+            return self.knows_no(code, key);
+        }
         let is_spent = self.spent.contains(code);
         let known = self.codes.entry(code.to_owned()).or_default();
         if is_spent || known.taken_by.is_some() {
@@ -212,7 +300,12 @@ impl State {
                 self.declined.insert(key.to_owned());
             }
             self.count(if is_ours { "\"already used\" about our own attempt" } else { "\"already used\"" });
-            return reply(400, &refusal(&format!("Reward {code} has been used")), None);
+            let text = match (self.mood, code.len() % 2) {
+                (Mood::Foreign, 0) => format!("Gutschein {code} eingelöst"),
+                (Mood::Foreign, _) => format!("تم استخدام المكافأة {code} من قبل"),
+                _ => format!("Reward {code} has been used"),
+            };
+            return reply(400, &refusal(&text), None);
         }
         if misdeployed {
             known.in_doubt.remove(key);
@@ -223,6 +316,17 @@ impl State {
         known.taken_by = Some(key.to_owned());
         self.count("taken");
         reply(200, &json!({}), None)
+    }
+}
+
+impl State {
+    fn knows_no(&mut self, code: &str, key: &str) -> Reply {
+        if let Some(known) = self.codes.get_mut(code) {
+            known.in_doubt.remove(key);
+        }
+        self.declined.insert(key.to_owned());
+        self.count("refused an invented code");
+        reply(400, &refusal(&format!("Reward {code} not found")), None)
     }
 }
 
@@ -263,10 +367,15 @@ impl Provider {
             codes: BTreeMap::new(),
             spent: BTreeSet::new(),
             declined: BTreeSet::new(),
+            refused_before_it: BTreeSet::new(),
+            at_work: BTreeSet::new(),
             tally: BTreeMap::new(),
             attempts: 0,
             not_before: Duration::ZERO,
             told_at: Duration::ZERO,
+            asked_at: Duration::ZERO,
+            answered_at: Duration::ZERO,
+            line_at: Duration::ZERO,
             spoke_at: Duration::ZERO,
             good_credential: 0,
             trap: None,
@@ -321,6 +430,8 @@ impl Provider {
 
     pub(crate) fn set_line(&self, line: Line) {
         self.0.line.send_replace(line);
+        let now = self.now();
+        self.state().line_at = now;
     }
 
     pub(crate) fn set_mood(&self, mood: Mood) {
@@ -360,9 +471,19 @@ impl Provider {
     fn leave(&self) -> (Duration, Duration) {
         let now = self.now();
         let mut state = self.state();
-        assert!(now >= state.not_before, "an attempt at {now:?}, before the Retry-After until {:?}", state.not_before);
+        let may_be_live = now < state.asked_at + LIVE;
+        assert!(
+            may_be_live || now >= state.not_before,
+            "an attempt at {now:?}, before the Retry-After until {:?}",
+            state.not_before
+        );
         state.attempts += 1;
-        let slow = if state.dice.bits().is_multiple_of(40) { 2500 } else { 0 };
+        let rolled = state.dice.bits();
+        let slow = match state.mood {
+            Mood::Slow => 700 + rolled % 2500,
+            _ if rolled.is_multiple_of(40) => 2500,
+            _ => 0,
+        };
         let ms = |bits: u64| Duration::from_millis(2 + bits % 180 + slow);
         (ms(state.dice.bits()), ms(state.dice.bits()))
     }
@@ -397,7 +518,10 @@ impl Provider {
     /// The answer has come back.
     fn told(&self, reply: &Reply) {
         let (now, mut state) = (self.now(), self.state());
-        if matches!(reply.answer.status, 200 | 400) || reply.retry_after.is_some() {
+        if matches!(reply.answer.status, 200 | 400 | 404) {
+            state.answered_at = now;
+        }
+        if matches!(reply.answer.status, 200 | 400 | 404) || reply.retry_after.is_some() {
             state.spoke_at = now;
         }
         let Some(seconds) = reply.retry_after.as_ref().and_then(|text| text.parse().ok()) else { return };
@@ -449,8 +573,11 @@ impl Road for Provider {
         None
     }
 
-    async fn canary(&self, _progress: &Progress) -> Option<Outcome> {
-        None
+    async fn canary(&self, progress: &Progress) -> Option<Outcome> {
+        progress.note_whole();
+        self.state().count("checks of the gateway's own");
+        let credential = *self.0.credential.borrow();
+        Some(self.attempt(Attempt { key: CHECK.to_owned(), body: Bytes::new(), credential }).await)
     }
 
     fn drop_pool(&self) {}

@@ -24,7 +24,7 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The true time when it all begins: 2026-11-25T08:00:00Z.
 pub(crate) const BEGAN_MS: i64 = 1_795_593_600_000;
 /// When nothing disturbs for so long, nothing is pending: the longest `Retry-After` here, and a row's longest backoff.
-pub(crate) const CALM: Duration = Duration::from_secs(45 * 60);
+pub(crate) const CALM: Duration = Duration::from_secs(90 * 60);
 /// A code is asked for by other tills, and each asks again, for so long: in all less long than settled rows are kept.
 pub(crate) const ASKED_AGAIN: Duration = Duration::from_secs(34 * 3600);
 /// What a crash may cost of the knowledge how long an outage has lasted: this, and a sixtieth of it.
@@ -58,6 +58,8 @@ pub(crate) struct Outage {
     /// Attempts that the present line was allowed to see.
     pub(crate) allowed: u64,
     pub(crate) line_since: Duration,
+    /// For how long the box has slept.
+    pub(crate) slept: Duration,
 }
 
 pub(crate) struct World {

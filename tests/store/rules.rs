@@ -225,12 +225,23 @@ fn what_is_confirmed_after_its_till_was_told_no_is_owed_to_the_next_once() {
     let mut world = World::up();
     let asked = world.take("till-1", "A");
     assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { why: NotGiven::Unanswered }));
-    world.settle(asked.seq, 1, confirmed());
+    let nobody_waits = Op::settle(asked.seq, 1, confirmed(), false);
+    assert!(matches!(world.one(nobody_waits), Done::Settled(_)));
     assert!(world.show(&asked.id).owed);
     world.lane = LaneNow::down();
     let Decision::Settled(paid) = world.decide(later("till-2", "A")) else { panic!() };
     assert_eq!((paid.id, paid.owed, paid.owed_paid), (asked.id, false, true));
     assert!(matches!(world.decide(later("till-3", "A")), Decision::Used(_)), "once");
+    assert!(matches!(world.decide(new("till-1", "A")), Decision::Used(_)), "its own till comes too late");
+}
+
+#[test]
+fn what_a_till_that_asked_again_hears_itself_is_not_owed() {
+    let mut world = World::up();
+    let asked = world.take("till-1", "A");
+    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    world.settle(asked.seq, 1, confirmed());
+    assert!(!world.show(&asked.id).owed);
 }
 
 #[test]
