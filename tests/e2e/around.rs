@@ -36,43 +36,36 @@ fn taken_until_refused(gateway: &Gateway, till: &str) -> (usize, String) {
     panic!("{till} is never refused");
 }
 
-/// A row of an export, as an object.
-fn exported_row(gateway: &Gateway) -> (String, Map<String, Value>) {
+/// The header of an export and its rows, as objects.
+fn exported_rows(gateway: &Gateway) -> (String, Vec<Map<String, Value>>) {
     let file = gateway.folder().join("sound");
     let said = gateway.command(&["export", file.to_str().unwrap()]);
     assert_eq!(said.code, Some(0), "{said:?}");
     let text = fs::read_to_string(file).unwrap();
     let mut lines = text.lines();
     let header = lines.next().unwrap().to_owned();
-    let mut row: Map<String, Value> = serde_json::from_str(lines.next().unwrap()).unwrap();
-    row.remove("crc").unwrap();
-    (header, row)
+    let read = |line: &str| -> Map<String, Value> { serde_json::from_str(line).unwrap() };
+    let mut rows: Vec<_> = lines.map(read).filter(|row| row.contains_key("id")).collect();
+    rows.iter_mut().for_each(|row| drop(row.remove("crc").unwrap()));
+    (header, rows)
 }
 
-/// A sealed line for each extreme of each field, each under an id and with a code of its own.
-fn hostile_lines(row: &Map<String, Value>) -> Vec<String> {
-    let numbers = || vec![json!(i64::MIN), json!(-1), json!(253_402_300_800_000_i64), json!(i64::MAX)];
-    let texts = || vec![json!(""), json!("\u{0}\n\u{202e}\u{1f600}"), json!("x".repeat(60_000)), json!("{}")];
-    let other = || vec![json!(null), json!([]), json!({}), json!(true), json!(1.5e300)];
-    let said = |status: u64| json!({"status": status, "content_type": "\n", "body": "\u{7f}"});
-    let mut lines = Vec::new();
-    for field in row.keys().filter(|field| *field != "id") {
-        let mut values = numbers();
-        values.extend([json!(u32::MAX), json!(u64::MAX), json!("pending"), json!("parked"), said(0), said(65_535)]);
-        values.extend(texts());
-        values.extend(other());
-        for value in values {
-            let nth = lines.len();
-            let mut hostile = row.clone();
-            hostile.insert("id".to_owned(), json!(format!("{}-{nth:019x}0", nth + 1000)));
-            let (code, body) = (format!("HOSTILE-{nth}"), row["body"].as_str().unwrap());
-            hostile.insert("body".to_owned(), json!(body.replace("SOUND", &code)));
-            hostile.insert("reward_code".to_owned(), json!(code));
-            hostile.insert(field.clone(), value);
-            lines.push(seal(&hostile).unwrap());
-        }
-    }
-    lines
+/// A sealed line for each extreme of each field, each of a row of its own.
+fn hostile_lines(rows: &[Map<String, Value>]) -> Vec<String> {
+    let numbers = [json!(i64::MIN), json!(-1), json!(0), json!(253_402_300_800_000_i64), json!(i64::MAX)];
+    let wide = [json!(u32::MAX), json!(u64::MAX), json!("pending"), json!("parked")];
+    let texts = [json!(""), json!("\u{0}\n\u{202e}\u{1f600}"), json!("x".repeat(60_000)), json!("{}")];
+    let other = [json!(null), json!([]), json!({}), json!(true), json!(1.5e300)];
+    let said = [0, 65_535].map(|status| json!({"status": status, "content_type": "\n", "body": "\u{7f}"}));
+    let values: Vec<Value> = numbers.into_iter().chain(wide).chain(texts).chain(other).chain(said).collect();
+    let fields = rows[0].keys().cloned().chain(["note".to_owned(), "answer".to_owned()]);
+    let each = fields.flat_map(|field| values.iter().map(move |value| (field.clone(), value.clone())));
+    let hostile = each.enumerate().map(|(nth, (field, value))| {
+        let mut row = rows[nth].clone();
+        row.insert(field, value);
+        seal(&row).unwrap()
+    });
+    hostile.collect()
 }
 
 /// Every view answers and the books balance.
@@ -95,9 +88,11 @@ fn n1_no_line_of_an_import_ends_the_process_or_a_later_start() {
     let provider = Provider::start();
     let a = Gateway::before(&provider);
     provider.cut();
-    a.till("").redeem("SOUND");
-    let (header, row) = exported_row(&a);
-    let lines = hostile_lines(&row);
+    for n in 0..400 {
+        assert_eq!(a.till("").redeem(&format!("SOUND-{n}")).status, 200);
+    }
+    let (header, rows) = exported_rows(&a);
+    let lines = hostile_lines(&rows);
     let end = seal(&json!({"end": lines.len(), "unreadable": []})).unwrap();
     let text = [vec![header], lines.clone(), vec![end]].concat().join("\n");
     let mut b = Gateway::before(&provider);
