@@ -52,6 +52,7 @@ fn not_opened(path: &Path, error: std::io::Error) -> FileFault {
 }
 
 /// The commonest reason in the words in which people know it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum that grows")]
 fn reason(kind: ErrorKind) -> String {
     match kind {
         ErrorKind::NotFound => "there is no such file".to_owned(),

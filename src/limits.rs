@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_cause_that_could_be_somebodys_doing_leaves_a_tenth_of_each_limit() {
         let tenth = |lane: LaneNow| LaneNow { trust: Trust::AtOnce { tenth: true }, ..lane };
-        assert_eq!(admit(&policy(true), &tenth(down(2, HOUR / 10 - Duration::from_millis(1)))), Ok(()));
+        assert_eq!(admit(&policy(true), &tenth(down(2, (HOUR / 10).saturating_sub(Duration::from_millis(1))))), Ok(()));
         assert_eq!(admit(&policy(true), &tenth(down(3, Duration::ZERO))), Err(Limit::Pending(3)));
         assert_eq!(admit(&policy(true), &tenth(down(0, HOUR / 10))), Err(Limit::Outage(HOUR / 10)));
     }

@@ -34,7 +34,7 @@ pub(super) async fn backup(
         QueueError::Refusing(why @ Storage::NoRoomToCopy { .. }) => {
             Problem::new(StatusCode::INSUFFICIENT_STORAGE, why.text(Language::English))
         }
-        other => other.into(),
+        error @ (QueueError::Busy { .. } | QueueError::Refusing(_) | QueueError::Stopping) => error.into(),
     })?;
     let failed = |error: std::io::Error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     let left = copy.metadata().map_err(failed)?.len();

@@ -147,7 +147,6 @@ pub(super) mod tests {
             answers: None,
             waiting_s: None,
             attempts: BTreeMap::from([("confirmed", 7), ("connect", 2)]),
-            ..LaneStatus::default()
         }
     }
 

@@ -171,7 +171,7 @@ fn repeat<'a>(at: &Situation<'a>) -> Option<(&'a Row, bool)> {
 
 fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, bool)> {
     let row = at.by_key.filter(|row| !is_asked_anew(row))?;
-    let is_same = row.asks_the_same(at.request) && (!at.rules.exact || row.is_to_the_byte(at.request));
+    let is_same = is_the_same(row, at);
     // A row from another store, whose till has the name of one of ours and used the key for something else.
     let is_a_namesakes = row.origin.is_some() && !is_same;
     (!is_a_namesakes).then_some((row, is_same))
@@ -181,13 +181,16 @@ fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, bool)> {
 fn by_its_fields<'a>(at: &Situation<'a>) -> Option<&'a Row> {
     let mut newest_first = at.earlier.rows.iter().rev();
     newest_first.find(|row| {
-        row.till == at.till
-            && !(at.keyed && !row.is(kind::KEYLESS))
-            && is_of_this_store(row, at)
-            && row.asks_the_same(at.request)
-            && (!at.rules.exact || row.is_to_the_byte(at.request))
-            && !is_asked_anew(row)
+        let may_repeat = !at.keyed || row.is(kind::KEYLESS);
+        let is_its_own = row.till == at.till && is_of_this_store(row, at) && !is_asked_anew(row);
+        is_its_own && may_repeat && is_the_same(row, at)
     })
+}
+
+/// The five fields, folded unless the provider tells codes apart by their bytes.
+fn is_the_same(row: &Row, at: &Situation<'_>) -> bool {
+    let fits = !at.rules.exact || row.is_to_the_byte(at.request);
+    fits && row.asks_the_same(at.request)
 }
 
 /// A row that was imported names its till's request only where it kept its key: another store's till may have the

@@ -81,8 +81,7 @@ pub fn guard(earlier: Earlier<'_>, asking: Asking<'_>) -> Guard {
             Hold::Free => {}
             Hold::Owed => return Guard::Owed(Box::new(row.clone())),
             Hold::Used => return Guard::Used(Box::new(row.clone())),
-            Hold::Provider if asking.can_ask => provider_only = true,
-            Hold::Refused if asking.can_ask => provider_only = true,
+            Hold::Provider | Hold::Refused if asking.can_ask => provider_only = true,
             Hold::Provider => used = used.or(Some((row, false))),
             Hold::Refused => used = used.or(Some((row, true))),
         }
@@ -115,10 +114,11 @@ fn hold(row: &Row, asking: Asking<'_>) -> Hold {
     match plain_hold(row, asking) {
         // Other bytes that fold alike may be another code to the provider.
         Hold::Used if is_other => Hold::Provider,
-        hold => hold,
+        hold @ (Hold::Free | Hold::Provider | Hold::Refused | Hold::Used | Hold::Owed) => hold,
     }
 }
 
+#[expect(clippy::match_same_arms, reason = "the rows of the table, in its order")]
 fn plain_hold(row: &Row, asking: Asking<'_>) -> Hold {
     match row.state {
         State::Pending => Hold::Used,

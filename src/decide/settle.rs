@@ -122,6 +122,7 @@ pub enum Settle {
 
 /// What becomes of a pending row whose attempt has ended.
 #[must_use]
+#[expect(clippy::match_same_arms, reason = "each end with what it means, as in the rules")]
 pub fn settle(row: &Row, ended: &Ended, around: Around<'_>) -> Settle {
     // An answer that comes while its till waits is told to it, unless a 2xx of ours left before.
     let told = around.told && !row.is_trusted();
@@ -135,7 +136,7 @@ pub fn settle(row: &Row, ended: &Ended, around: Around<'_>) -> Settle {
         Ended::Declined { .. } if told => declined(row, marks),
         Ended::Declined { .. } if is_weak_for_long(around) => parked(row.marks, Why::WeakForLong),
         Ended::Declined { .. } => waits(row.marks, false),
-        Ended::Parked { reason, .. } => parked(marks | mark::UNCERTAIN, Why::Answer(reason.clone())),
+        Ended::Parked { reason, .. } => parked(marks | mark::UNCERTAIN, Why::Answer(*reason)),
         Ended::Clean => waits(row.marks, false),
         Ended::Uncharged => waits(row.marks, true),
         Ended::Unclear => waits(row.marks | mark::UNCERTAIN, false),

@@ -28,7 +28,17 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
 pub(super) fn for_lane(verdict: &Verdict, row: &Claimed) -> Heard {
     match verdict {
         Verdict::Declined { already_used: true, .. } if row.used_is_ours => Heard::Confirmed,
-        other => heard(other),
+        Verdict::Confirmed
+        | Verdict::Declined { .. }
+        | Verdict::Parked { .. }
+        | Verdict::InProgress
+        | Verdict::Credential
+        | Verdict::NotTheProvider { .. }
+        | Verdict::Wait { .. }
+        | Verdict::RowFault { .. }
+        | Verdict::Unreadable { .. }
+        | Verdict::Reset
+        | Verdict::Road(_) => heard(verdict),
     }
 }
 

@@ -143,7 +143,9 @@ impl<R: Road> Forwarder<R> {
             if actions.is_empty() {
                 break;
             }
-            actions.into_iter().for_each(|action| self.act(action));
+            for action in actions {
+                self.act(action);
+            }
         }
         if self.memory_due(now).is_some_and(|due| due <= now) {
             self.remember(now);

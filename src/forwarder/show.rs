@@ -96,7 +96,7 @@ pub(super) fn settled(lane: &str, row: &Claimed, settled: Option<&Settled>) {
             tracing::warn!(lane, %id, "a late answer about {id} (lane {lane}) was recorded, not applied");
         }
         None => {
-            tracing::warn!(lane, %id, "an answer about {id} (lane {lane}) could not be kept: uncertain at the next start")
+            tracing::warn!(lane, %id, "an answer about {id} (lane {lane}) could not be kept: uncertain at the next start");
         }
     }
 }

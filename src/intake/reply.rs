@@ -110,6 +110,9 @@ fn first_words(value: &serde_json::Value) -> Option<String> {
         serde_json::Value::String(text) if !text.is_empty() => Some(text.clone()),
         serde_json::Value::Array(list) => list.iter().find_map(first_words),
         serde_json::Value::Object(map) => map.values().find_map(first_words),
-        _ => None,
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => None,
     }
 }

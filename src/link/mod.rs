@@ -144,6 +144,7 @@ impl Heard {
 
 /// An attempt that ended.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub struct Ended<'a> {
     /// Whose.
     pub seq: Seq,

@@ -78,7 +78,9 @@ impl Suspects {
                 blamed.push(*other);
             }
         }
-        blamed.iter().for_each(|seq| self.blame(*seq));
+        for seq in &blamed {
+            self.blame(*seq);
+        }
         blamed
     }
 

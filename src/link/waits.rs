@@ -25,6 +25,7 @@ impl Waits {
     const ROWS_MAX: usize = 4096;
 
     /// Whether the row never failed by itself.
+    #[must_use]
     pub fn is_first(&self, seq: Seq) -> bool {
         self.0.get(&seq).is_none_or(|wait| wait.failures == 0)
     }
@@ -60,6 +61,7 @@ impl Waits {
     }
 
     /// When the next row is due.
+    #[must_use]
     pub fn next_moment(&self) -> Option<Duration> {
         self.first_due().map(|(until, _)| until)
     }
@@ -97,6 +99,7 @@ impl Waits {
     }
 
     /// Rows that must not be claimed now, in order.
+    #[must_use]
     pub fn waiting(&self) -> Vec<Seq> {
         self.0.iter().filter(|(_, wait)| wait.until.is_some()).map(|(seq, _)| *seq).collect()
     }

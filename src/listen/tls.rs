@@ -116,7 +116,7 @@ impl Certificate {
 impl Current {
     /// Both are looked at each time, so that a change of both is one change.
     fn has_changed(&mut self) -> bool {
-        self.followed.iter_mut().fold(false, |changed, file| file.has_changed() || changed)
+        self.followed.iter_mut().filter_map(|file| file.has_changed().then_some(())).count() > 0
     }
 }
 

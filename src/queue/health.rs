@@ -79,6 +79,7 @@ pub(super) fn told(error: &StoreError) -> Storage {
 }
 
 /// Why nothing is written again.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what has words of its own keeps them")]
 pub(super) fn stopping(error: &StoreError) -> Storage {
     if let StoreError::NoRoomToRescue { needed, free, .. } = error {
         return Storage::NoRoom { needed: needed.saturating_sub(*free) };

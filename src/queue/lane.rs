@@ -365,6 +365,7 @@ impl Lane {
     ///
     /// # Errors
     /// The row itself.
+    #[expect(clippy::result_large_err, reason = "the row goes back to where it came from")]
     pub fn hand_over(&self, row: Claimed) -> Result<(), Claimed> {
         self.live.try_send(row).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(row) | mpsc::error::TrySendError::Closed(row) => row,

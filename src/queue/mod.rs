@@ -409,7 +409,9 @@ impl Queue {
         let (reply, answer) = oneshot::channel();
         self.send(Message::EnsureLanes(names, reply)).await?;
         answer.await.unwrap_or(Err(QueueError::Stopping))?;
-        lanes.iter().for_each(|lane| lane.tells(self.shared.changes.clone()));
+        for lane in &lanes {
+            lane.tells(self.shared.changes.clone());
+        }
         *self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lanes);
         self.shared.changed();
         Ok(())

@@ -573,8 +573,8 @@ impl Writer {
             return;
         };
         self.shared.flights.claimed(row.seq, row.attempt);
-        let handed = self.shared.lane(lane).map(|lane| lane.hand_over(row.clone()));
-        if !matches!(handed, Some(Ok(()))) {
+        let handed = self.shared.lane(lane).is_some_and(|lane| lane.hand_over(row.clone()).is_ok());
+        if !handed {
             self.strays.push((row.seq, row.attempt));
             self.signal(lane, row.seq);
         }

@@ -446,6 +446,7 @@ impl Scheduler {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others say nothing here")]
     fn checked(&mut self, now: Duration, checked: &Checked<'_>) {
         let end = end_of(checked.heard, checked.whole);
         self.evidence.check_ended(now, checked.sent, end);
@@ -557,7 +558,8 @@ impl Scheduler {
         let after = if on_demand { Seq(i64::MAX) } else { self.probed };
         let prefer = demand.into_iter().chain(due.iter().copied()).collect();
         let except = self.except(skips_denied);
-        self.claim(Ask { prefer, due, after, demand, skips_denied, except, ..self.ask(Wanted::Probe, 1) });
+        let ask = self.ask(Wanted::Probe, 1);
+        self.claim(Ask { demand, due, after, prefer, except, skips_denied, ..ask });
     }
 
     fn claimed(&mut self, now: Duration, ask: &Ask, rows: Option<Vec<Row>>) {
@@ -574,9 +576,9 @@ impl Scheduler {
             return self.give_back(rows);
         }
         if ask.wanted == Wanted::Probe {
-            self.claimed_probe(now, ask, rows)
+            self.claimed_probe(now, ask, rows);
         } else {
-            self.claimed_backlog(now, ask, rows)
+            self.claimed_backlog(now, ask, rows);
         }
     }
 
@@ -686,6 +688,7 @@ impl Scheduler {
     }
 
     /// What the end says of the row itself: whether it is suspect, and how long it waits alone.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others say nothing here")]
     fn weigh(&mut self, now: Duration, landed: &Landed<'_>, flight: &Flight) -> bool {
         let (Landed { seq, heard, denied, .. }, sent) = (*landed, flight.sent);
         if heard.is_answer() {
@@ -790,6 +793,7 @@ impl Scheduler {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others are no answer")]
 fn end_of(heard: Heard, whole: bool) -> End {
     match heard {
         heard if heard.is_answer() => End::Answered,

@@ -76,7 +76,7 @@ impl Desk<'_> {
 
     fn apply(&mut self, accept: Accept, new: &NewRedemption, at: (i64, Names)) -> Result<Done, StoreError> {
         let decision = match accept {
-            Accept::Repeat(row) if row.state == State::Pending => return self.still_pending(*row, &new.lane),
+            Accept::Repeat(row) if row.state == State::Pending => return self.still_pending(&row, &new.lane),
             Accept::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
             Accept::KeyReused => Decision::KeyReused,
             Accept::Owed(row) => self.pay(&row, &new.till)?,
@@ -93,13 +93,13 @@ impl Desk<'_> {
     }
 
     /// A repeat of a pending row. One that its till was refused is asked about again at once.
-    fn still_pending(&mut self, row: Stored, lane: &str) -> Result<Done, StoreError> {
+    fn still_pending(&mut self, row: &Stored, lane: &str) -> Result<Done, StoreError> {
         let live = (self.around.lane)(lane).live;
         if row.is_trusted() || row.in_flight || !live {
-            return Ok(Done::Decided(Decision::StillPending(taken(&row, row.in_flight)), None));
+            return Ok(Done::Decided(Decision::StillPending(taken(row, row.in_flight)), None));
         }
         let claimed = self.claim_one(row.seq, true)?.map(Box::new);
-        let decision = Decision::StillPending(taken(&row, claimed.is_some()));
+        let decision = Decision::StillPending(taken(row, claimed.is_some()));
         Ok(Done::Decided(decision, claimed))
     }
 

@@ -306,7 +306,7 @@ impl Evidence {
     }
 
     fn another_is_silent(&self, till: &str, now: Duration) -> bool {
-        let recent = |at: Duration| now >= at && now - at <= self.terms.recent;
+        let recent = |at: Duration| now >= at && now.saturating_sub(at) <= self.terms.recent;
         let ended = |(name, silence): (&Arc<str>, &Silence)| **name != *till && recent(silence.ended);
         let overdue = |row: &Asked| {
             let Some((sent, progress)) = &row.flies else { return false };
