@@ -85,6 +85,7 @@ impl Gateway {
             | Decision::Gone(_)
             | Decision::Limited(_)
             | Decision::BadDate
+            | Decision::BeingAsked
             | Decision::Held) => panic!("{refused:?}"),
         }
     }

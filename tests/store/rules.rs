@@ -7,8 +7,9 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Note;
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    About, Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold, LaneMemory,
-    Limit, NewRedemption, NotGiven, Op, Pruned, Retention, Settlement, Surroundings, VoidOutcome, WaitMemory, relayed,
+    About, Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold,
+    LaneMemory, Limit, NewRedemption, NotGiven, Op, Pruned, Retention, Settlement, Surroundings, VoidOutcome,
+    WaitMemory, relayed,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at};
