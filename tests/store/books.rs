@@ -122,7 +122,9 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
             }
         }
         Decision::Settled(row) => assert_eq!(Some((&row.id, row.state)), repeat.map(|r| (&r.id, r.state))),
-        Decision::Used(_) | Decision::RefusedBefore(_) => assert!(repeat.is_none() && model.holds(code, up)),
+        Decision::Used(_) | Decision::BeingAsked | Decision::RefusedBefore(_) => {
+            assert!(repeat.is_none() && model.holds(code, up))
+        }
         Decision::Taken(taken) => {
             assert!(repeat.is_none() && !model.holds(code, up));
             let (id, provider_only) = (taken.id, taken.provider_only);
