@@ -407,8 +407,11 @@ impl World {
             outage.seen_until += asleep;
             outage.slept += asleep;
         }
-        // What is on the wire has slept as well.
+        // What is on the wire has slept as well, and what tills wait for.
         self.sent_at = self.now();
+        for provider in &self.providers {
+            provider.state().asked_at = runtime_began;
+        }
         self.count("suspended");
     }
 

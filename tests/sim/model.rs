@@ -72,7 +72,8 @@ impl Model {
     pub(crate) fn ask(&mut self, till: u64, lane: usize, code: &str, at: Duration) -> usize {
         let n = self.asks.len();
         let body = format!(
-            "{{\"reward_code\":\"{code}\",\"business_refrence\":\"shop-{}\", \"branch_id\":\"7\",\"date\":\"2026-11-25 08:00:00\",\n\
+            "{{\"reward_code\":\"{code}\",\"business_refrence\":\"shop-{}\", \"branch_id\":\"7\",\
+             \"date\":\"2026-11-25 08:00:00\",\n\
              \"timestamp\":\"{n}\",\"x\":[1.50]}}",
             LANES[lane]
         );
