@@ -15,7 +15,7 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileFault {
     /// It is not there, or may not be read.
-    #[error("{}", unreadable_for(*.0))]
+    #[error("the file cannot be read: {}", reason(*.0))]
     Unreadable(ErrorKind),
     /// Something else has its name: a folder, a pipe (FIFO), a device or a socket.
     #[error("this is not a file but a {0}")]
@@ -51,12 +51,11 @@ fn not_opened(path: &Path, error: std::io::Error) -> FileFault {
     }
 }
 
-/// The commonest reasons in the words in which people know them.
-fn unreadable_for(kind: ErrorKind) -> String {
+/// The commonest reason in the words in which people know it.
+fn reason(kind: ErrorKind) -> String {
     match kind {
         ErrorKind::NotFound => "there is no such file".to_owned(),
-        ErrorKind::PermissionDenied => "the file may not be read by this user".to_owned(),
-        other => format!("the file cannot be read: {other}"),
+        other => other.to_string(),
     }
 }
 

@@ -9,34 +9,34 @@
 //! | 0 | [`files`] | files from outside: read without waiting, and followed |
 //! | 0 | [`text`] | strings from outside, made safe to show |
 //! | 0 | [`answered`] | how long tills waited for their answers |
-//! | 0 | [`refused`] | how many requests of tills were refused, by reason |
+//! | 2 | [`refused`] | how many requests of tills were refused, by reason |
 //! | 1 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
-//! | 1 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
-//! | 2 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
-//! | 2 | [`verdict`] | pure: what an upstream answer means |
-//! | 2 | [`settings`] | the file, the defaults, the checks |
-//! | 3 | [`trust`] | pure: may a redemption be given in the gateway's own name, and what speaks for it |
-//! | 4 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
-//! | 5 | [`limits`] | pure: may this be accepted on trust? |
-//! | 5 | [`schedule`] | pure: what a lane does next |
-//! | 6 | [`decide`] | pure: the rules about one redemption |
-//! | 7 | [`store`] | all the SQL |
-//! | 7 | [`upstream`] | one HTTPS attempt, and the credential it carries |
-//! | 7 | [`listen`] | connections: accept, bound, time out, TLS |
-//! | 7 | [`client`] | a small HTTP/1 client for our own listeners |
-//! | 7 | [`log`] | where log lines go |
-//! | 7 | [`network`] | what the kernel says of links, addresses and routes |
-//! | 7 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
-//! | 8 | [`queue`] | the async handle on the one thread that owns the store |
-//! | 8 | [`alert`] | the contract's error webhook |
-//! | 9 | [`prepare`] | one preparation of the settings for check, run and reload |
-//! | 9 | [`forwarder`] | the lanes: claim, send, settle, wait |
-//! | 9 | [`intake`] | the tills' HTTP |
-//! | 9 | [`admin`] | the operators' HTTP |
-//! | 9 | [`sandbox`] | a provider to test against, with every fault on demand |
-//! | 10 | [`daemon`] | start order, signals, ordered shutdown |
-//! | 10 | [`rehearse`] | plays an outage with a sandbox provider |
-//! | 11 | [`cli`] | commands and exit codes |
+//! | 2 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
+//! | 3 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
+//! | 3 | [`verdict`] | pure: what an upstream answer means |
+//! | 3 | [`settings`] | the file, the defaults, the checks |
+//! | 4 | [`trust`] | pure: may a redemption be given in the gateway's own name, and what speaks for it |
+//! | 5 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
+//! | 6 | [`limits`] | pure: may this be accepted on trust? |
+//! | 6 | [`schedule`] | pure: what a lane does next |
+//! | 7 | [`decide`] | pure: the rules about one redemption |
+//! | 8 | [`store`] | all the SQL |
+//! | 8 | [`upstream`] | one HTTPS attempt, and the credential it carries |
+//! | 8 | [`listen`] | connections: accept, bound, time out, TLS |
+//! | 8 | [`client`] | a small HTTP/1 client for our own listeners |
+//! | 8 | [`log`] | where log lines go |
+//! | 8 | [`network`] | what the kernel says of links, addresses and routes |
+//! | 8 | [`notify`] | systemd: ready, status, watchdog, reload, sockets |
+//! | 9 | [`queue`] | the async handle on the one thread that owns the store |
+//! | 9 | [`alert`] | the contract's error webhook |
+//! | 10 | [`prepare`] | one preparation of the settings for check, run and reload |
+//! | 10 | [`forwarder`] | the lanes: claim, send, settle, wait |
+//! | 10 | [`intake`] | the tills' HTTP |
+//! | 10 | [`admin`] | the operators' HTTP |
+//! | 10 | [`sandbox`] | a provider to test against, with every fault on demand |
+//! | 11 | [`daemon`] | start order, signals, ordered shutdown |
+//! | 11 | [`rehearse`] | plays an outage with a sandbox provider |
+//! | 12 | [`cli`] | commands and exit codes |
 
 pub mod admin;
 pub mod alert;

@@ -144,7 +144,7 @@ fn after_taking_back(row: &Row, asking: Asking<'_>) -> Hold {
 
 /// Whether the new redemption is a till's second for a code that it took back.
 #[must_use]
-pub fn is_taken_again(rows: &[Row], asking: Asking<'_>) -> bool {
+pub(super) fn is_taken_again(rows: &[Row], asking: Asking<'_>) -> bool {
     let took_back = |row: &Row| row.state == State::Voided && row.is_trusted() && !row.has(mark::UNCERTAIN);
     rows.iter().any(|row| took_back(row) && row.till == asking.till)
 }

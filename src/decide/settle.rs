@@ -11,9 +11,9 @@ use crate::trust::Trust;
 use crate::verdict::ParkReason;
 
 /// How often an uncertain row that is refused is asked before a person decides.
-pub const UNCERTAIN_REFUSALS_MAX: usize = 4;
+pub(super) const UNCERTAIN_REFUSALS_MAX: usize = 4;
 /// How many weak refusals alike it takes before a person decides.
-pub const WEAK_REFUSALS_MIN: usize = 5;
+pub(super) const WEAK_REFUSALS_MIN: usize = 5;
 /// How many attempts of a row are kept.
 pub const ATTEMPTS_KEPT_MAX: usize = 10;
 

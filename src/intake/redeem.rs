@@ -1,7 +1,6 @@
 //! How one redemption is decided and what its till is told.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -63,6 +62,7 @@ fn row_of(decision: &Decision) -> Option<Seq> {
         Decision::RefusedBefore(_)
         | Decision::KeyReused
         | Decision::Used(_)
+        | Decision::BeingAsked
         | Decision::Gone(_)
         | Decision::Limited(_)
         | Decision::BadDate
@@ -96,6 +96,7 @@ impl Asking {
             Decision::Limited(limit) => No::limit(limit),
             Decision::BadDate => No::bad_date(),
             Decision::Held => No::later(Refusal::Held, ASK_AGAIN_S),
+            Decision::BeingAsked => No::later(Refusal::Unanswered, ASK_AGAIN_S),
         };
         self.refuse(&refusal)
     }
@@ -115,7 +116,7 @@ impl Asking {
     async fn pending(&self, taken: &Taken) -> (Response, State) {
         let within = self.current.reply_within;
         let mut end = WaitEnd::InVain;
-        if taken.worth_waiting && !within.is_zero() {
+        if taken.worth_waiting {
             match self.queue.wait(taken.seq, within).await {
                 Waited::Settled(row) => {
                     return (reply::settled(&row, self.current.accepted_status, self.language), row.state);
@@ -123,8 +124,6 @@ impl Asking {
                 Waited::TurnedAway { retry_after_s } => end = WaitEnd::TurnedAway { retry_after_s },
                 Waited::RoadDown | Waited::TimedOut => {}
             }
-        } else if taken.worth_waiting {
-            drop(self.queue.wait(taken.seq, Duration::ZERO).await);
         }
         if taken.trusted { self.accepted(taken) } else { self.conclude(taken, end).await }
     }

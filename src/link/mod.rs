@@ -315,7 +315,7 @@ impl Link {
     pub fn trust(&self, now: Duration) -> Trust {
         let held = self.hold.as_ref().filter(|hold| hold.why.cause != Cause::Declines);
         match (held, &self.trouble) {
-            (Some(hold), _) if hold.trust => Trust::AtOnce { tenth: false },
+            (Some(persons), _) if persons.trust => Trust::AtOnce { tenth: false },
             (Some(_), _) => Trust::Never,
             (None, Some(why)) if why.cause.is_road() => why.cause.trust(),
             (None, _) if self.limited(now).is_some() => Trust::Never,

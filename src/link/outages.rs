@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// An outage that ended counts until the lane has been well for so long altogether.
-pub const COUNTED_FOR: Duration = Duration::from_secs(24 * 3600);
+pub(super) const COUNTED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// An outage that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

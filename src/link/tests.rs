@@ -432,21 +432,21 @@ fn trust_ends_with_the_first_answer_weak_or_strong_of_a_row_or_a_check() {
     type Hears = fn(&mut Link);
     // What is heard while the road is down; the cause then.
     let table: &[(&str, Hears, Option<(&str, Cause)>)] = &[
-        ("a probe is refused weakly", |link| drop(end(link, s(9), 2, WEAK)), Some(("down", Cause::Refusals))),
-        ("a probe is refused strongly", |link| drop(end(link, s(9), 2, STRONG)), None),
-        ("a probe is taken", |link| drop(end(link, s(9), 2, Heard::Confirmed)), None),
-        ("a live row is refused weakly", |link| drop(live(link, s(9), 2, WEAK)), None),
-        ("a live row is parked", |link| drop(live(link, s(9), 2, Heard::Parked)), None),
-        ("a check is refused weakly", |link| drop(link.check_answered(s(9), false)), Some(("down", Cause::Refusals))),
-        ("a check is answered", |link| drop(link.check_answered(s(9), true)), None),
+        ("a probe is refused weakly", |link| _ = end(link, s(9), 2, WEAK), Some(("down", Cause::Refusals))),
+        ("a probe is refused strongly", |link| _ = end(link, s(9), 2, STRONG), None),
+        ("a probe is taken", |link| _ = end(link, s(9), 2, Heard::Confirmed), None),
+        ("a live row is refused weakly", |link| _ = live(link, s(9), 2, WEAK), None),
+        ("a live row is parked", |link| _ = live(link, s(9), 2, Heard::Parked), None),
+        ("a check is refused weakly", |link| _ = link.check_answered(s(9), false), Some(("down", Cause::Refusals))),
+        ("a check is answered", |link| _ = link.check_answered(s(9), true), None),
         (
             "a probe meets a 500",
-            |link| drop(end(link, s(9), 2, Heard::RowFault { status: 500 })),
+            |link| _ = end(link, s(9), 2, Heard::RowFault { status: 500 }),
             Some(("down", Cause::Provider)),
         ),
         (
             "a probe meets a page",
-            |link| drop(end(link, s(9), 2, Heard::NotTheProvider)),
+            |link| _ = end(link, s(9), 2, Heard::NotTheProvider),
             Some(("down", Cause::NotTheProvider)),
         ),
     ];
@@ -515,7 +515,7 @@ fn a_streak_of_one_tills_rows_holds_only_when_no_other_till_has_any() {
     let of = |till, seq, heard| Ended { till, kind: "no", ..drained(s(1), seq, heard) };
     let refused = || {
         let mut link = link();
-        (0..10).for_each(|seq| drop(link.ended(s(1), &of("a", seq, STRONG))));
+        (0..10).for_each(|seq| _ = link.ended(s(1), &of("a", seq, STRONG)));
         assert_eq!((cause(&link), link.streak().passed_over()), (None, Some("a")));
         link
     };
@@ -717,7 +717,8 @@ proptest! {
                     let seq = Seq(i64::from(seq));
                     if probing == Some(seq) { probing = None; }
                     let heard = heard(kind);
-                    link.ended(now, &Ended { seq, heard, first_fault, suspect, live: suspect, ..drained(now, 0, heard) });
+                    let ended = Ended { seq, heard, first_fault, suspect, live: suspect, ..drained(now, 0, heard) };
+                    link.ended(now, &ended);
                 }
                 Step::Nudge(kind) => match NUDGES.get(usize::from(kind)) {
                     Some(nudge) => { link.nudged(now, *nudge); }

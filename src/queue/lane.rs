@@ -131,18 +131,18 @@ pub struct AnswerTimes {
 
 /// The last answers to what tills waited for, in bounded space.
 #[derive(Clone, Debug, Default)]
-pub struct Answers(VecDeque<(Instant, Duration)>);
+pub(super) struct Answers(VecDeque<(Instant, Duration)>);
 
 impl Answers {
     /// So many are remembered.
-    pub const MAX: usize = 1000;
+    pub(super) const MAX: usize = 1000;
     /// For so long.
-    pub const KEPT: Duration = Duration::from_secs(24 * 3600);
+    pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
     /// Fewer tell nothing.
-    pub const MIN: usize = 20;
+    pub(super) const MIN: usize = 20;
 
     /// One more.
-    pub fn note(&mut self, now: Instant, took: Duration) {
+    pub(super) fn note(&mut self, now: Instant, took: Duration) {
         if self.0.len() == Self::MAX {
             self.0.pop_front();
         }
@@ -151,7 +151,7 @@ impl Answers {
 
     /// What they tell.
     #[must_use]
-    pub fn times(&self, now: Instant, reply_within: Duration) -> Option<AnswerTimes> {
+    pub(super) fn times(&self, now: Instant, reply_within: Duration) -> Option<AnswerTimes> {
         let fresh = |at: &Instant| now.saturating_duration_since(*at) <= Self::KEPT;
         let mut took: Vec<Duration> = self.0.iter().filter(|(at, _)| fresh(at)).map(|(_, took)| *took).collect();
         took.sort_unstable();

@@ -659,7 +659,7 @@ impl Scheduler {
         }
         self.evidence.ended(now, seq, end_of(heard, landed.whole));
         let first_fault = self.waits.is_first(seq);
-        let suspect = self.weigh(now, landed, flight.sent);
+        let suspect = self.weigh(now, landed, &flight);
         let was_up = self.link.is_up(now);
         let ended = Ended {
             seq,
@@ -686,8 +686,8 @@ impl Scheduler {
     }
 
     /// What the end says of the row itself: whether it is suspect, and how long it waits alone.
-    fn weigh(&mut self, now: Duration, landed: &Landed<'_>, sent: Duration) -> bool {
-        let Landed { seq, heard, denied, .. } = *landed;
+    fn weigh(&mut self, now: Duration, landed: &Landed<'_>, flight: &Flight) -> bool {
+        let (Landed { seq, heard, denied, .. }, sent) = (*landed, flight.sent);
         if heard.is_answer() {
             self.answered.insert(seq);
             for blamed in self.suspects.answered(seq, Span { sent, ended: now }) {
@@ -703,12 +703,20 @@ impl Scheduler {
             _ => false,
         };
         let alone = matches!(heard, Heard::RowFault { .. } | Heard::Reset | Heard::InProgress | Heard::Unreadable);
-        if with_others {
+        let waits_no_longer = with_others || (alone && !suspect && self.is_no_fault_of_its_own(seq, flight));
+        if waits_no_longer {
             self.waits.failed_with_others(seq, now, self.config.link.retry_min, &mut self.dice);
         } else if suspect || alone {
             self.fails_alone(now, seq);
         }
         suspect
+    }
+
+    /// A provider that several rows have found faulty is to blame itself: were its rows to wait ever longer, nobody would
+    /// find out for so long that it is well again. And how often a till asks again is not the row's doing.
+    fn is_no_fault_of_its_own(&self, seq: Seq, flight: &Flight) -> bool {
+        let is_the_providers = self.link.why().is_some_and(|why| why.cause == Cause::Provider);
+        is_the_providers || (flight.live && !self.waits.is_first(seq))
     }
 
     fn fails_alone(&mut self, now: Duration, seq: Seq) {

@@ -118,7 +118,7 @@ fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> Intake {
         listen: listen_list(&mut read, "intake.listen"),
         redeem_path: http_path(&mut read, "intake.redeem_path"),
         check_path: http_path(&mut read, "intake.check_path"),
-        reply_within: read.duration("intake.reply_within", "0s", "60s"),
+        reply_within: read.duration("intake.reply_within", "100ms", "60s"),
         accepted_status: accepted_status(&mut read),
         max_body_bytes: usize::try_from(read.integer("intake.max_body_bytes", 1024, 65_536)).unwrap_or_default(),
         allow_anonymous: read.flag("intake.allow_anonymous"),

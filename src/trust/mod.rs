@@ -114,6 +114,11 @@ impl Asked {
         self.unanswered || self.flies.as_ref().is_some_and(|(_, progress)| progress.is_whole())
     }
 
+    /// Its till has waited as long as it does.
+    fn is_over(&self, now: Duration, terms: Terms) -> bool {
+        now.saturating_sub(self.began) > terms.reply_within
+    }
+
     /// Its till was decided about long ago.
     fn is_old(&self, now: Duration, terms: Terms) -> bool {
         now.saturating_sub(self.began) > terms.reply_within + KEPT
@@ -172,7 +177,9 @@ impl Evidence {
         let progress = Progress::default();
         let fresh = || Asked { till: Arc::clone(till), live, began: now, flies: None, unanswered: false, failed: None };
         let row = self.rows.entry(seq).or_insert_with(fresh);
-        if row.is_old(now, self.terms) {
+        // A till that was told to ask again, and does, is a new question.
+        let asked_anew = live && row.is_over(now, self.terms);
+        if asked_anew || row.is_old(now, self.terms) {
             *row = fresh();
         }
         row.flies = Some((now, progress.clone()));

@@ -181,4 +181,18 @@ fn what_is_remembered_is_bounded_and_forgotten() {
 fn a_row_that_is_asked_about_again_later_begins_anew() {
     let again = [(0, Sent(1, "a")), (9, Ended(1, SILENT)), (60_000, Stuck(1, "a")), (60_001, Sent(2, "b"))];
     assert!(!play(terms(), &again).holds(Seq(1), "a", ms(64_000)));
+    let soon = [(0, Sent(1, "a")), (9, Ended(1, SILENT)), (5000, Stuck(1, "a")), (5001, Sent(2, "b"))];
+    assert!(!play(terms(), &soon).holds(Seq(1), "a", ms(9000)));
+}
+
+#[test]
+fn a_till_that_asks_again_as_it_was_told_is_given_on_new_evidence() {
+    let terms = Terms { checks: true, ..terms() };
+    let answered = [(0, Sent(1, "a")), (9, Ended(1, SILENT)), (10, OwnCheck), (20, CheckEnded(10, End::Answered))];
+    let again = [(4500, Sent(1, "a")), (4510, Ended(1, SILENT))];
+    let so_far = [answered.as_slice(), &again].concat();
+    assert_eq!(play(terms, &so_far).check_due(ms(4510)), Some(ms(4510)), "the provider may have fallen silent since");
+    assert!(!play(terms, &so_far).holds(Seq(1), "a", ms(8500)));
+    let checked = [so_far.as_slice(), &[(4511, OwnCheck), (4520, CheckEnded(4511, SILENT))]].concat();
+    assert!(play(terms, &checked).holds(Seq(1), "a", ms(8500)));
 }

@@ -232,7 +232,7 @@ async fn the_offline_limits_are_told_with_their_numbers() {
     let shop = Shop::open("900ms").await;
     shop.down();
     shop.redeems("till-1", "1").await.is("200", Some("pending"), "{}");
-    // One till may fill half of what there is.
+    // One till of several may fill three quarters of what there is.
     let told = shop.redeems("till-1", "2").await;
     told.says("503", "offline limit of this till reached: 1 redemption is waiting for the line");
     shop.redeems("till-2", "2").await.is("200", Some("pending"), "{}");
@@ -415,7 +415,7 @@ async fn a_check_is_the_providers_word_or_a_refusal() {
 
 #[tokio::test]
 async fn a_stranger_whose_body_drips_is_told_no_and_shown_out() {
-    let shop = Shop::open("0s").await;
+    let shop = Shop::open("900ms").await;
     let mut stranger = shop.connect().await;
     let head = "POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{";
     let told = ask(&mut stranger, head).await;

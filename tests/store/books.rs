@@ -8,7 +8,7 @@ use redeemd::message::Language;
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{Acted, Counts, Decision, Done, Ended, FILE, Op, VoidOutcome};
 
-use crate::world::{NOW_MS, World, accept_op, confirmed, declined, new, parked};
+use crate::world::{World, accept_op, confirmed, declined, new, parked};
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redeemd::clock::Stamp;
 use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq};
-use redeemd::settings::{DateFormat, Offline, OneTill};
+use redeemd::settings::Offline;
 use redeemd::store::{
     Acted, Claim, Claimed, Counts, Decision, Done, Ended, NewRedemption, Op, OpenReport, Pruned, Reader, Retention,
     Settled, Store, StoreError, Surroundings, Taken,

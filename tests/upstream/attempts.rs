@@ -384,7 +384,11 @@ async fn without_a_readable_token_nothing_is_sent_and_the_reason_shows_no_secret
         assert!(!failure.detail.contains("sec") && !failure.detail.contains("two"), "{}", failure.detail);
     }
     std::fs::remove_file(here.path("token")).unwrap();
-    assert!(failed(upstream.redeem(&attempt(), &unwatched()).await).detail.contains("/token: there is no such file"));
+    assert!(
+        failed(upstream.redeem(&attempt(), &unwatched()).await)
+            .detail
+            .contains("/token: the file cannot be read: there is no such file")
+    );
     assert_eq!(server.connections(), 0);
     here.write_token("back");
     answered(upstream.redeem(&attempt(), &unwatched()).await);

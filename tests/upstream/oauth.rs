@@ -362,6 +362,10 @@ async fn without_the_clients_secret_nothing_is_asked() {
     std::fs::remove_file(here.bench.path("client-secret")).unwrap();
     let failure = failed(here.upstream(&server).redeem(&attempt(), &unwatched()).await);
     assert_eq!(failure.phase, Phase::Credential);
-    assert!(failure.detail.contains("client-secret: there is no such file"), "{}", failure.detail);
+    assert!(
+        failure.detail.contains("client-secret: the file cannot be read: there is no such file"),
+        "{}",
+        failure.detail
+    );
     assert_eq!(server.connections(), 0);
 }
