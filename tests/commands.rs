@@ -85,7 +85,8 @@ impl Gateway {
             | Decision::Gone(_)
             | Decision::Limited(_)
             | Decision::BadDate
-            | Decision::Held) => panic!("{refused:?}"),
+            | Decision::Held
+            | Decision::BeingAsked) => panic!("{refused:?}"),
         }
     }
 
