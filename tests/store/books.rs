@@ -132,9 +132,12 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
             let row = Row { id, till, code, state, in_flight, uncertain, provider_only, trusted, attempt };
             model.rows.insert(taken.seq, row);
         }
-        Decision::KeyReused | Decision::Gone(_) | Decision::Limited(_) | Decision::BadDate | Decision::Held => {
-            panic!("{decision:?}")
-        }
+        Decision::KeyReused
+        | Decision::Gone(_)
+        | Decision::Limited(_)
+        | Decision::BadDate
+        | Decision::Held
+        | Decision::BeingAsked => panic!("{decision:?}"),
     }
 }
 
