@@ -122,8 +122,9 @@ pub async fn call_within(
         .unwrap_or(Err(ClientError::Deadline(deadline)))
 }
 
-/// One request with an empty object, and its answer's body written to `to` as it comes, however long it is: the beginning
-/// within [`COPY_DEADLINE`], each part within [`DEADLINE`]. A refusal comes back with its body, and nothing is written.
+/// One request with an empty object, and its answer's body written to `to` as it comes, however long it is: the
+/// beginning within [`COPY_DEADLINE`], each part within [`DEADLINE`]. A refusal comes back with its body, and nothing
+/// is written.
 ///
 /// # Errors
 /// As [`call`]; what was written then is a part.
@@ -157,7 +158,8 @@ where
     let (head, mut body) = begun.map_err(|_| ClientError::Deadline(COPY_DEADLINE))?.map_err(broken)?.into_parts();
     let mut answer = Response { status: head.status.as_u16(), headers: head.headers, body: Bytes::new() };
     if answer.status != 200 {
-        answer.body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|_| ClientError::TooLarge)?.to_bytes();
+        let whole = Limited::new(body, BODY_BYTES_MAX).collect().await;
+        answer.body = whole.map_err(|_| ClientError::TooLarge)?.to_bytes();
         return Ok(answer);
     }
     loop {

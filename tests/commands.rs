@@ -85,8 +85,8 @@ impl Gateway {
             | Decision::Gone(_)
             | Decision::Limited(_)
             | Decision::BadDate
-            | Decision::BeingAsked
-            | Decision::Held) => panic!("{refused:?}"),
+            | Decision::Held
+            | Decision::BeingAsked) => panic!("{refused:?}"),
         }
     }
 

@@ -138,10 +138,8 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
         | Decision::Gone(_)
         | Decision::Limited(_)
         | Decision::BadDate
-        | Decision::BeingAsked
-        | Decision::Held => {
-            panic!("{decision:?}")
-        }
+        | Decision::Held
+        | Decision::BeingAsked => panic!("{decision:?}"),
     }
 }
 
