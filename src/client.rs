@@ -19,6 +19,9 @@ use tokio::task::JoinSet;
 /// How long [`call`] waits for the whole answer.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long [`download`] waits for the answer to begin: what is sent is made first.
+pub const COPY_DEADLINE: Duration = Duration::from_secs(600);
+
 /// The largest answer that is read, in bytes: a thousand listed redemptions with their answers fit.
 pub const BODY_BYTES_MAX: usize = 80 * 1024 * 1024;
 
@@ -84,6 +87,9 @@ pub enum ClientError {
     /// The answer is longer than [`BODY_BYTES_MAX`].
     #[error("the answer is longer than {BODY_BYTES_MAX} bytes")]
     TooLarge,
+    /// What came cannot be written where it is to go.
+    #[error("the answer cannot be written: {0}")]
+    Unwritten(std::io::Error),
     /// Path or a header cannot be sent: the caller's fault, nothing was sent.
     #[error("not a request: {0}")]
     Request(String),
@@ -114,6 +120,54 @@ pub async fn call_within(
     tokio::time::timeout(deadline, connect_and_send(target, dressed(request, target)))
         .await
         .unwrap_or(Err(ClientError::Deadline(deadline)))
+}
+
+/// One request with an empty object, and its answer's body written to `to` as it comes, however long it is: the
+/// beginning
+/// within [`COPY_DEADLINE`], each part within [`DEADLINE`]. A refusal comes back with its body, and nothing is written.
+///
+/// # Errors
+/// As [`call`]; what was written then is a part.
+pub async fn download(
+    target: &Target,
+    method: Method,
+    path: &str,
+    to: &mut (dyn std::io::Write + Send),
+) -> Result<Response, ClientError> {
+    let request = Request::builder().method(method).uri(path).body(Bytes::from_static(b"{}"));
+    let request = dressed(request.map_err(|error| ClientError::Request(error.to_string()))?, target);
+    let unreachable = |source| ClientError::Unreachable { target: target.clone(), source };
+    match target {
+        Target::Tcp(address) => fetch(TcpStream::connect(address).await.map_err(unreachable)?, request, to).await,
+        Target::Unix(path) => fetch(UnixStream::connect(path).await.map_err(unreachable)?, request, to).await,
+    }
+}
+
+async fn fetch<S>(
+    stream: S,
+    request: Request<Bytes>,
+    to: &mut (dyn std::io::Write + Send),
+) -> Result<Response, ClientError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
+    let begun = tokio::time::timeout(COPY_DEADLINE, sender.send_request(request.map(Full::new))).await;
+    let (head, mut body) = begun.map_err(|_| ClientError::Deadline(COPY_DEADLINE))?.map_err(broken)?.into_parts();
+    let mut answer = Response { status: head.status.as_u16(), headers: head.headers, body: Bytes::new() };
+    if answer.status != 200 {
+        answer.body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|_| ClientError::TooLarge)?.to_bytes();
+        return Ok(answer);
+    }
+    loop {
+        let next = tokio::time::timeout(DEADLINE, body.frame()).await;
+        let Some(frame) = next.map_err(|_| ClientError::Deadline(DEADLINE))? else { return Ok(answer) };
+        if let Ok(part) = frame.map_err(broken)?.into_data() {
+            to.write_all(&part).map_err(ClientError::Unwritten)?;
+        }
+    }
 }
 
 /// The request with the headers that HTTP and our listeners want.

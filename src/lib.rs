@@ -9,7 +9,7 @@
 //! | 0 | [`files`] | files from outside: read without waiting, and followed |
 //! | 0 | [`text`] | strings from outside, made safe to show |
 //! | 0 | [`answered`] | how long tills waited for their answers |
-//! | 0 | [`refused`] | how many requests of tills were refused, by reason |
+//! | 2 | [`refused`] | how many requests of tills were refused, by reason |
 //! | 1 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
 //! | 2 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
 //! | 3 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |

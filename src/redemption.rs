@@ -176,6 +176,15 @@ impl RewardCode {
     }
 }
 
+impl RewardCode {
+    /// What codes of one series have in common: at most the first four characters and at most a quarter of the code.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        let shown = (self.0.chars().count() / 4).min(4);
+        self.0.chars().take(shown).collect()
+    }
+}
+
 impl fmt::Debug for RewardCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.masked())
@@ -391,6 +400,16 @@ mod tests {
             assert_eq!(Id::parse(text).unwrap().parts(), None, "{text}");
         }
     }
+
+    #[test]
+    fn beginning_and_end_of_a_code_leave_at_least_half_of_it_unsaid() {
+        for (code, prefix, end) in [("5555666677771234", "5555", "…1234"), ("AB12CD34", "AB", "…34"), ("abc", "", "…")]
+        {
+            let code = RewardCode::new(code.to_owned());
+            assert_eq!((code.prefix().as_str(), code.masked().as_str()), (prefix, end));
+        }
+    }
+
     #[test]
     fn one_code_in_other_clothes_has_one_guard_and_another_code_another() {
         let code = |text: &str| RewardCode::new(text.to_owned());

@@ -392,6 +392,71 @@ async fn the_report_is_quiet_when_nothing_was_given_while_the_line_was_down() {
 }
 
 #[tokio::test]
+async fn a_report_says_what_was_taken_back_and_when_it_was_accepted() {
+    let gateway = Gateway::start().await;
+    let id = gateway.accept("CODE-MMMM-1111", "till-1").await;
+    let held = gateway.accept("CODE-NNNN-1111", "till-2").await;
+    gateway.queue.void_by_till(&redeemd::redemption::Id::parse(&id).unwrap(), "till-1").await.unwrap();
+    assert_eq!(gateway.run(&["void", &held, "--note", "customer came back"]).await.code, 0);
+    let lines = gateway.run(&["report", "--json"]).await.json();
+    let of = |kind: &str| lines.iter().find(|line| line["kind"] == kind).unwrap();
+    assert_eq!((&of("day")["day"], &of("day")["voided"]), (&json!("2026-11-01"), &json!(2)), "{lines:?}");
+    assert_eq!((&of("till")["till"], &of("till")["taken_back"]), (&json!("till-1"), &json!(1)), "{lines:?}");
+    assert_eq!((&of("prefix")["prefix"], &of("total")["taken_back"]), (&json!("COD"), &json!(1)), "{lines:?}");
+    let text = gateway.run(&["report"]).await.out;
+    let expected = "\
+DAY         LANE  ACCEPTED  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
+2026-11-01  retm         2          0         0       0        0       2
+";
+    assert!(text.contains(expected), "{text}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_backup_of_a_running_gateway_is_whole_its_owners_alone_and_known_as_a_copy() {
+    use std::os::unix::fs::PermissionsExt;
+    let gateway = Gateway::start().await;
+    let id = gateway.accept("CODE-OOOO-1111", "till-1").await;
+    let restored = gateway.folder.path().join("restored");
+    std::fs::create_dir(&restored).unwrap();
+    let file = restored.join("redeemd.db");
+    let ran = gateway.run(&["backup", file.to_str().unwrap()]).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let bytes = std::fs::metadata(&file).unwrap();
+    assert_eq!((bytes.permissions().mode() & 0o777, bytes.len() % 4096), (0o600, 0));
+    assert!(ran.out.ends_with(" bytes\n") && ran.err.contains("WHOLE REWARD CODES"), "{} {}", ran.out, ran.err);
+    let names = std::fs::read_dir(gateway.folder.path().join("state")).unwrap();
+    assert!(names.map(|name| name.unwrap().file_name()).all(|name| !name.to_str().unwrap().contains("backup")));
+    let again = gateway.run(&["backup", file.to_str().unwrap()]).await;
+    assert!(again.code == 1 && again.err.contains("exists"), "{}", again.err);
+    let (store, report) = Store::open(&restored).unwrap();
+    assert!(report.moved && report.uncertain == 1, "{report:?}");
+    assert_eq!(store.counts().iter().map(|(_, counts)| counts.pending).sum::<u64>(), 1);
+    let more = gateway.accept("CODE-PPPP-1111", "till-1").await;
+    assert_ne!(more, id, "the gateway goes on");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn whoever_follows_the_queue_hears_of_each_change_at_least_once() {
+    let gateway = Gateway::start().await;
+    let mut changes = gateway.queue.changes();
+    changes.mark_unchanged();
+    let id = gateway.accept("CODE-QQQQ-1111", "till-1").await;
+    let heard = |changes: &mut watch::Receiver<u64>| changes.has_changed().unwrap();
+    assert!(heard(&mut changes), "a redemption was accepted");
+    changes.mark_unchanged();
+    gateway.queue.configured()[0].publish(|status| status.link = "held");
+    assert!(heard(&mut changes), "a lane is held");
+    changes.mark_unchanged();
+    assert!(gateway.queue.list(redeemd::store::Filter::default()).await.is_ok());
+    assert!(!heard(&mut changes), "looking changes nothing");
+    assert_eq!(gateway.run(&["void", &id, "--note", "customer came back"]).await.code, 0);
+    assert!(heard(&mut changes), "an exception more");
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn a_reader_that_goes_away_ends_a_list_quietly() {
     let gateway = Gateway::start().await;
     for n in 0..3 {

@@ -16,6 +16,9 @@ _redeemd() {
             ",$1")
                 cmd="redeemd"
                 ;;
+            redeemd,backup)
+                cmd="redeemd__subcmd__backup"
+                ;;
             redeemd,check)
                 cmd="redeemd__subcmd__check"
                 ;;
@@ -77,8 +80,26 @@ _redeemd() {
 
     case "${cmd}" in
         redeemd)
-            opts="-h -V --config --json --help --version run check status list show retry void handled flush hold release report export import hash-password make-certificate sandbox rehearse"
+            opts="-h -V --config --json --help --version run check status list show retry void handled flush hold release report backup export import hash-password make-certificate sandbox rehearse"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        redeemd__subcmd__backup)
+            opts="-h --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -39,7 +39,8 @@ complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "handled" -d 'Note t
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "flush" -d 'Try a lane (or all) at once instead of waiting'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "hold" -d 'Hold a lane (or all): nothing is sent until it is released'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "release" -d 'Let a held lane (or all) go on'
-complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "report" -d 'What became of the rewards given while the line was down'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "report" -d 'What became of the rewards given on trust, the exceptions, the rates of declines and the refusals'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "backup" -d 'Copy the database of the running gateway, whole codes included, to a file'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "export" -d 'Write the pending and parked redemptions of this gateway, whole codes included, to a file'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "import" -d 'Take over the redemptions that another gateway exported'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "hash-password" -d 'Make the hash of a password that standard input gives, for `[[admin.user]]`'
@@ -124,12 +125,15 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand release" -l config -d 'T
 complete -c redeemd -n "__fish_redeemd_using_subcommand release" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand release" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l lane -d 'Only this lane' -r
-complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l from -d 'Only from this day on, by the tills\' own date' -r
-complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l to -d 'Only up to this day, by the tills\' own date' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l from -d 'Only from this day on, by when the gateway accepted, in UTC' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l to -d 'Only up to this day, by when the gateway accepted, in UTC' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l csv -d 'Print comma-separated values'
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand backup" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand backup" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand backup" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand export" -l state-dir -d 'Read this state directory, whose daemon does not run' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand export" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand export" -l json -d 'Print data as JSON, one object a line'

@@ -168,13 +168,22 @@ _arguments "${_arguments_options[@]}" : \
 (report)
 _arguments "${_arguments_options[@]}" : \
 '--lane=[Only this lane]:LANE:_default' \
-'--from=[Only from this day on, by the tills'\'' own date]:YYYY-MM-DD:_default' \
-'--to=[Only up to this day, by the tills'\'' own date]:YYYY-MM-DD:_default' \
+'--from=[Only from this day on, by when the gateway accepted, in UTC]:YYYY-MM-DD:_default' \
+'--to=[Only up to this day, by when the gateway accepted, in UTC]:YYYY-MM-DD:_default' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
 '(--json)--csv[Print comma-separated values]' \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
+&& ret=0
+;;
+(backup)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':file -- The file to write; it must not exist:_files' \
 && ret=0
 ;;
 (export)
@@ -283,7 +292,8 @@ _redeemd_commands() {
 'flush:Try a lane (or all) at once instead of waiting' \
 'hold:Hold a lane (or all)\: nothing is sent until it is released' \
 'release:Let a held lane (or all) go on' \
-'report:What became of the rewards given while the line was down' \
+'report:What became of the rewards given on trust, the exceptions, the rates of declines and the refusals' \
+'backup:Copy the database of the running gateway, whole codes included, to a file' \
 'export:Write the pending and parked redemptions of this gateway, whole codes included, to a file' \
 'import:Take over the redemptions that another gateway exported' \
 'hash-password:Make the hash of a password that standard input gives, for \`\[\[admin.user\]\]\`' \
@@ -292,6 +302,11 @@ _redeemd_commands() {
 'rehearse:Play an outage against a sandbox provider with these settings; ends with the books' \
     )
     _describe -t commands 'redeemd commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__backup_commands] )) ||
+_redeemd__subcmd__backup_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd backup commands' commands "$@"
 }
 (( $+functions[_redeemd__subcmd__check_commands] )) ||
 _redeemd__subcmd__check_commands() {

@@ -60,7 +60,7 @@ fn gateway(page: &mut Page, status: &Status) {
     page.family("redeemd_build_info", "gauge", "The running version; always 1");
     page.sample("redeemd_build_info", &[("version", status.version)], 1);
     page.single("redeemd_uptime_seconds", "Seconds since the process started", status.uptime_s);
-    page.single("redeemd_ready", "1 when intake listens and the store is open", u64::from(status.ready));
+    page.single("redeemd_ready", "1 when the redemption of some till could be taken", u64::from(status.ready));
     page.single("redeemd_storage_ok", "1 when redemptions can be stored", u64::from(status.storage.ok));
     page.single("redeemd_clock_trusted", "1 when the wall clock is synchronised", u64::from(status.clock_trusted));
     page.family("redeemd_log_dropped", "counter", "Lines of the log that nobody took in time");

@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod backup;
 mod console;
 mod cookie;
 mod filter;
@@ -117,6 +118,7 @@ fn engineering() -> Router<Arc<Admin>> {
         .route("/api/v1/lanes/{name}/hold", post(actions::hold))
         .route("/api/v1/lanes/{name}/release", post(actions::release))
         .route("/api/v1/lanes/{name}/retry-held", post(actions::retry_held))
+        .route("/api/v1/backup", post(backup::backup))
         .route("/api/v1/export", get(rescue::export))
         .route("/api/v1/import", post(rescue::import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
         .layer(from_fn(rights::engineer))

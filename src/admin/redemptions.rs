@@ -102,6 +102,7 @@ pub(super) struct Row<'a> {
     till: &'a str,
     business_refrence: &'a str,
     reward_code: String,
+    code_prefix: String,
     branch_id: &'a str,
     date: &'a str,
     state: State,
@@ -137,6 +138,7 @@ impl<'a> From<&'a Redemption> for Row<'a> {
             till: &row.till,
             business_refrence: &row.business_refrence,
             reward_code: row.reward_code.masked(),
+            code_prefix: row.reward_code.prefix(),
             branch_id: &row.branch_id,
             date: &row.date,
             state: row.state,
@@ -278,6 +280,7 @@ mod tests {
         assert!(!shown.to_ascii_lowercase().contains("secret-code"), "{shown}");
         assert_eq!(json!(Row::from(&row))["provider_said"], "Reward …7F3Q has been used");
         assert_eq!(json!(Row::from(&row))["reward_code"], "…7F3Q");
+        assert_eq!(json!(Row::from(&row))["code_prefix"], "SECR");
     }
 
     #[test]

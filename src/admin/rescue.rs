@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::redemption::Seq;
-use crate::store::{Exported, Import};
+use crate::store::{Arrived, Exported, Import};
 
 /// How many rows a page of an export has.
 pub const EXPORT_ROWS_MAX: usize = 500;
@@ -55,9 +55,12 @@ pub(super) async fn import(
     let Brought { from, rows } = brought(body)?;
     let configured = admin.queue.configured();
     let is_known = |lane: &str| configured.iter().any(|known| known.name() == lane);
-    let strange: BTreeSet<String> = rows.iter().map(|row| row.lane.clone()).filter(|lane| !is_known(lane)).collect();
+    let lanes: Vec<String> = rows.iter().map(|row| row.lane.clone()).collect();
     let by = asker.name().to_owned();
     let arrived = admin.queue.import(Import { rows, from, by }).await?;
+    // What is refused names no lane: its name may be anything.
+    let taken = lanes.into_iter().zip(&arrived).filter(|(_, row)| !matches!(row, Arrived::Refused { .. }));
+    let strange: BTreeSet<String> = taken.map(|(lane, _)| lane).filter(|lane| !is_known(lane)).collect();
     Ok(Json(json!({ "arrived": arrived, "not_configured": strange })))
 }
 

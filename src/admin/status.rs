@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Admin, Problem};
+use crate::limits::{self, LaneNow};
 use crate::log;
 use crate::queue::{LaneStatus, StorageStatus};
 use crate::refused::{self, Reason};
@@ -57,7 +58,7 @@ impl Admin {
             gateway: info.gateway.clone(),
             version: info.version,
             uptime_s: info.started.elapsed().as_secs(),
-            ready: *info.ready.borrow(),
+            ready: self.not_ready().is_none(),
             balanced: counts.balance(),
             counts,
             oldest_pending_age_s,
@@ -90,19 +91,26 @@ pub(super) async fn livez() -> &'static str {
 
 /// `GET /readyz`: intake listens, and some till's redemption could be taken.
 pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> Result<&'static str, Problem> {
-    let why = if !*admin.info.ready.borrow() {
-        "the gateway is starting or stopping"
-    } else if !admin.queue.storage().ok {
-        "no redemption could be taken now: the store takes nothing"
-    } else if !admin.takes_some() {
-        "no redemption could be taken now: no provider can be asked, and none may be given on trust"
-    } else {
-        return Ok("ready\n");
-    };
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))
+    match admin.not_ready() {
+        None => Ok("ready\n"),
+        Some(why) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)),
+    }
 }
 
 impl Admin {
+    /// Why no till's redemption could be taken now.
+    fn not_ready(&self) -> Option<&'static str> {
+        if !*self.info.ready.borrow() {
+            Some("the gateway is starting or stopping")
+        } else if !self.queue.storage().ok {
+            Some("no redemption could be taken now: the store takes nothing")
+        } else if !self.takes_some() {
+            Some("no redemption could be taken now: no provider can be asked, and none may be given on trust")
+        } else {
+            None
+        }
+    }
+
     /// Whether some lane can be asked, or gives on trust within its limits.
     fn takes_some(&self) -> bool {
         let rules = self.access.rules();
@@ -111,8 +119,7 @@ impl Admin {
         lanes.iter().any(|lane| {
             let its = lane.now(now);
             let pending = counts.iter().find(|(name, _)| name == lane.name()).map_or(0, |(_, counts)| counts.pending);
-            let is_within =
-                |offline: &Offline| offline.accept && pending < offline.max_pending && its.outage < offline.max_outage;
+            let is_within = |offline: &Offline| limits::admit(offline, &LaneNow { pending, ..its }).is_ok();
             its.ask || (matches!(its.trust, Trust::AtOnce { .. }) && rules.offline.as_ref().is_none_or(is_within))
         })
     }

@@ -50,8 +50,10 @@ pub enum Command {
     Hold(HoldArgs),
     /// Let a held lane (or all) go on
     Release(LaneArgs),
-    /// What became of the rewards given while the line was down
+    /// What became of the rewards given on trust, the exceptions, the rates of declines and the refusals
     Report(ReportArgs),
+    /// Copy the database of the running gateway, whole codes included, to a file
+    Backup(BackupArgs),
     /// Write the pending and parked redemptions of this gateway, whole codes included, to a file
     Export(ExportArgs),
     /// Take over the redemptions that another gateway exported
@@ -134,15 +136,22 @@ pub struct ReportArgs {
     /// Only this lane
     #[arg(long)]
     pub lane: Option<String>,
-    /// Only from this day on, by the tills' own date
+    /// Only from this day on, by when the gateway accepted, in UTC
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub from: Option<String>,
-    /// Only up to this day, by the tills' own date
+    /// Only up to this day, by when the gateway accepted, in UTC
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub to: Option<String>,
     /// Print comma-separated values
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
+}
+
+/// `backup`
+#[derive(Args, Clone, Debug)]
+pub struct BackupArgs {
+    /// The file to write; it must not exist
+    pub file: PathBuf,
 }
 
 /// `export`

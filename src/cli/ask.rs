@@ -53,6 +53,21 @@ impl Daemon {
         self.call(Method::POST, path, Bytes::from(arguments.to_string())).await
     }
 
+    /// `POST path`; the answer is written to `to` as it comes.
+    pub(super) async fn download(&self, path: &str, to: &mut (dyn std::io::Write + Send)) -> Result<(), CliError> {
+        let mut tried = Vec::new();
+        for socket in &self.sockets {
+            let target = Target::Unix(socket.clone());
+            match client::download(&target, Method::POST, path, to).await {
+                Err(ClientError::Unreachable { source, .. }) => tried.push(reason(socket, &source)),
+                Err(error) => return Err(error.into()),
+                Ok(response) if response.status == 200 => return Ok(()),
+                Ok(response) => return judged(&response).map(drop),
+            }
+        }
+        Err(unreachable(&tried))
+    }
+
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Value, CliError> {
         let mut tried = Vec::new();
         for socket in &self.sockets {
@@ -64,8 +79,12 @@ impl Daemon {
                 Ok(response) => return judged(&response),
             }
         }
-        Err(CliError::Unavailable(format!("the daemon cannot be reached; is it running?\n{}", tried.join("\n"))))
+        Err(unreachable(&tried))
     }
+}
+
+fn unreachable(tried: &[String]) -> CliError {
+    CliError::Unavailable(format!("the daemon cannot be reached; is it running?\n{}", tried.join("\n")))
 }
 
 fn reason(socket: &Path, error: &std::io::Error) -> String {

@@ -117,6 +117,7 @@ impl From<ClientError> for CliError {
             ClientError::Unreachable { .. } | ClientError::Deadline(_) | ClientError::Broken(_) => {
                 Self::Unavailable(format!("the daemon does not answer: {error}"))
             }
+            ClientError::Unwritten(error) => Self::Failed(error.to_string()),
             ClientError::TooLarge | ClientError::Request(_) => Self::Internal(error.to_string()),
         }
     }

@@ -30,6 +30,8 @@ pub(super) struct RowView {
     pub(super) business_refrence: String,
     pub(super) reward_code: String,
     #[serde(default)]
+    pub(super) code_prefix: String,
+    #[serde(default)]
     pub(super) branch_id: String,
     pub(super) date: String,
     pub(super) state: String,
@@ -42,9 +44,19 @@ pub(super) struct RowView {
     #[serde(default)]
     pub(super) trusted: Option<bool>,
     #[serde(default)]
+    pub(super) owed: bool,
+    #[serde(default)]
     pub(super) owed_paid: bool,
     #[serde(default)]
     pub(super) lost: bool,
+    #[serde(default)]
+    pub(super) in_doubt: bool,
+    #[serde(default)]
+    pub(super) turned_away: bool,
+    #[serde(default)]
+    pub(super) handled: bool,
+    #[serde(default)]
+    pub(super) freed: bool,
     pub(super) attempts: u64,
     pub(super) accepted_online: bool,
     pub(super) accepted_at: String,
@@ -284,13 +296,22 @@ fn table(columns: &[Column]) -> Table {
 
 /// What is special about a row, in words.
 pub(super) fn marks(row: &RowView) -> String {
+    // A daemon that keeps no mark of trust leaves it to the others.
+    let inferred = row.accepted_online && !row.answered_at_till && row.state != "pending";
     let marks = [
         (row.in_flight, "on the wire"),
         (row.uncertain, "uncertain"),
+        (row.in_doubt, "in doubt"),
         (row.duplicate_of_ours, "duplicate of ours"),
         (row.refused_at_till, "refused at till"),
+        (row.turned_away, "turned away"),
         (!row.accepted_online, "offline"),
-        (row.accepted_online && !row.answered_at_till && row.state != "pending", "on trust"),
+        (row.trusted.unwrap_or(inferred), "on trust"),
+        (row.lost, "lost"),
+        (row.owed && !row.owed_paid, "owed"),
+        (row.owed_paid, "owed and paid"),
+        (row.handled, "handled"),
+        (row.freed, "code freed"),
         (!row.clock_trusted, "clock unsure"),
     ];
     marks.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")

@@ -4,6 +4,7 @@ mod act;
 mod ages;
 mod args;
 mod ask;
+mod backup;
 mod certificate;
 mod check;
 mod exit;
@@ -26,7 +27,9 @@ use std::io::{BufWriter, Write};
 
 use clap::{CommandFactory, Parser};
 
-pub use args::{CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs};
+pub use args::{
+    BackupArgs, CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs,
+};
 pub use exit::{CliError, Exit};
 pub use list::Column;
 pub use options::{FlushArgs, HandledArgs, HoldArgs, Shown, StatusArgs, VoidArgs, Wanted};
@@ -82,6 +85,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::HashPassword => password::hash(json, out),
         Command::MakeCertificate(args) => certificate::make(&args, json, out),
         Command::Report(args) => report::report(&daemon()?, &args, json, out).await,
+        Command::Backup(args) => backup::backup(&daemon()?, &args, json, out).await,
         Command::Export(args) => rescue::export(file.as_deref(), &args, json, out).await,
         Command::Import(args) => rescue::import(file.as_deref(), &args, json, out).await,
         Command::Rehearse(args) => rehearse::rehearse(file, &args, json, out).await,

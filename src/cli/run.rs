@@ -72,6 +72,7 @@ fn exit_of_state(error: &StoreError) -> Exit {
         | StoreError::Taken { .. }
         | StoreError::Damaged(_)
         | StoreError::NoRoomToRescue { .. }
+        | StoreError::NoRoomToCopy { .. }
         | StoreError::Pragma { .. }
         | StoreError::Random(_)
         | StoreError::Sqlite(_)

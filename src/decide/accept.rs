@@ -57,6 +57,8 @@ pub enum Accept {
     Owed(Box<Row>),
     /// This row holds the code.
     Used(Box<Row>),
+    /// The till asked about the code a moment ago, and the provider has not answered: nobody can say yet.
+    BeingAsked,
     /// The provider refused the code before, in this row's words.
     Refused(Box<Row>),
     /// A row that is not there any more holds the code.
@@ -91,6 +93,7 @@ pub fn accept(at: &Situation<'_>) -> Accept {
     let found = if at.rules.reusable { Guard::Free } else { guard(at.earlier, asking(at)) };
     match found {
         Guard::Owed(row) => Accept::Owed(row),
+        Guard::Used(row) if is_being_asked(&row, at) => Accept::BeingAsked,
         Guard::Used(row) => Accept::Used(row),
         Guard::Refused(row) => Accept::Refused(row),
         Guard::Gone(kept) => Accept::Gone(kept),
@@ -203,6 +206,16 @@ fn joined<'a>(at: &Situation<'a>) -> Option<&'a Row> {
             && row.branch == at.request.branch_id
             && row.is_to_the_byte(at.request)
     })
+}
+
+/// A till that hung up and asks again while its first request is on its way is not told "has been used": what becomes
+/// of that request is not known, and its answer may be the one that the till has missed.
+fn is_being_asked(row: &Row, at: &Situation<'_>) -> bool {
+    row.state == State::Pending
+        && !row.is_trusted()
+        && row.till == at.till
+        && row.branch == at.request.branch_id
+        && row.is_to_the_byte(at.request)
 }
 
 /// A redemption that was taken back because its till was told no before a byte left: asking again is a new question.

@@ -62,6 +62,7 @@ fn row_of(decision: &Decision) -> Option<Seq> {
         Decision::RefusedBefore(_)
         | Decision::KeyReused
         | Decision::Used(_)
+        | Decision::BeingAsked
         | Decision::Gone(_)
         | Decision::Limited(_)
         | Decision::BadDate
@@ -95,6 +96,7 @@ impl Asking {
             Decision::Limited(limit) => No::limit(limit),
             Decision::BadDate => No::bad_date(),
             Decision::Held => No::later(Refusal::Held, ASK_AGAIN_S),
+            Decision::BeingAsked => No::later(Refusal::Unanswered, ASK_AGAIN_S),
         };
         self.refuse(&refusal)
     }

@@ -26,6 +26,6 @@ pub use event::Event;
 pub use fault::Fault;
 pub use language::{Language, Plural, UnknownLanguage};
 pub use note::Note;
-pub use refusal::Refusal;
+pub use refusal::{Reason, Refusal};
 pub use storage::Storage;
 pub use words::state;

@@ -8,7 +8,6 @@ use super::language::Language::{self, Arabic, English};
 use super::macros::messages;
 use super::storage::Storage;
 use super::words::iso;
-use crate::refused::Reason;
 
 messages! {
     /// Why a till does not get what it asked for.
@@ -343,6 +342,97 @@ impl Refusal {
             vec![self.text(language)]
         } else {
             Vec::new()
+        }
+    }
+}
+
+/// Why a request was refused without the provider's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// `[offline] max_pending` is reached.
+    LimitPending,
+    /// `[offline] max_pending_per_till` is reached.
+    LimitTill,
+    /// `[offline] max_outage` is used up.
+    LimitOutage,
+    /// A rule's own limit is reached.
+    LimitRule,
+    /// Nothing is accepted on trust, by the settings or an operator.
+    NotAccepting,
+    /// The lane may be asked and does not answer, and there is no evidence that others go unanswered too.
+    Untrusted,
+    /// The code has been used.
+    Used,
+    /// No token, or one that no till has.
+    Token,
+    /// The request cannot be read: its headers, its size, its fields.
+    Malformed,
+    /// A date that the contract cannot mean.
+    Date,
+    /// Too many requests are under way.
+    Busy,
+    /// The store takes nothing.
+    Storage,
+    /// No provider serves the business, or the till is not set up for the business or the branch.
+    NoLane,
+    /// An `Idempotency-Key` that was used for another request.
+    KeyConflict,
+}
+
+impl Reason {
+    /// Every reason, in the order in which they are shown.
+    pub const ALL: [Self; 14] = [
+        Self::LimitPending,
+        Self::LimitTill,
+        Self::LimitOutage,
+        Self::LimitRule,
+        Self::NotAccepting,
+        Self::Untrusted,
+        Self::Used,
+        Self::Token,
+        Self::Malformed,
+        Self::Date,
+        Self::Busy,
+        Self::Storage,
+        Self::NoLane,
+        Self::KeyConflict,
+    ];
+
+    /// Whether somebody has to see to it: no till can help itself, however often it asks.
+    #[must_use]
+    pub fn is_the_stores(self) -> bool {
+        match self {
+            Self::LimitPending
+            | Self::LimitTill
+            | Self::LimitOutage
+            | Self::LimitRule
+            | Self::NotAccepting
+            | Self::Untrusted
+            | Self::Busy
+            | Self::Storage
+            | Self::NoLane => true,
+            Self::Used | Self::Token | Self::Malformed | Self::Date | Self::KeyConflict => false,
+        }
+    }
+
+    /// The label's value in `redeemd_refused_total{reason}`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LimitPending => "limit_pending",
+            Self::LimitTill => "limit_till",
+            Self::LimitOutage => "limit_outage",
+            Self::LimitRule => "limit_rule",
+            Self::NotAccepting => "not_accepting",
+            Self::Untrusted => "untrusted",
+            Self::Used => "used",
+            Self::Token => "token",
+            Self::Malformed => "malformed",
+            Self::Date => "date",
+            Self::Busy => "busy",
+            Self::Storage => "storage",
+            Self::NoLane => "no_lane",
+            Self::KeyConflict => "key_conflict",
         }
     }
 }

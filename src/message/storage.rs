@@ -148,6 +148,14 @@ messages! {
         en: format!("the damaged database cannot be rescued without {} more on the disk", count(*needed, Noun::Byte, English)),
         ar: format!("يتطلب إنقاذ قاعدة البيانات المتضررة مساحة إضافية على القرص قدرها {}", count(*needed, Noun::Byte, Arabic));
 
+        /// No room for a copy of the database beside it.
+        NoRoomToCopy {
+            /// Bytes that have to be freed.
+            needed: u64,
+        }
+        en: format!("no copy of the database fits on the disk without {} more", count(*needed, Noun::Byte, English)),
+        ar: format!("يتطلب نسخ قاعدة البيانات مساحة إضافية على القرص قدرها {}", count(*needed, Noun::Byte, Arabic));
+
         /// The store has stopped for good; only a start helps.
         Stopped {
             /// Why.

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::language::Language::{Arabic, English};
-use super::{Cause, Event, Fault, Language, Note, Refusal, Storage};
-use crate::refused::Reason;
+use super::{Cause, Event, Fault, Language, Note, Reason, Refusal, Storage};
 
 /// A message of any topic: its stored form and its text in each language.
 struct Shown {

@@ -66,6 +66,9 @@ pub(super) fn refusing(error: &StoreError) -> QueueError {
 
 /// What an error of the store says of the storage.
 pub(super) fn told(error: &StoreError) -> Storage {
+    if let StoreError::NoRoomToCopy { needed, free } = error {
+        return Storage::NoRoomToCopy { needed: needed.saturating_sub(*free) };
+    }
     let why = error.to_string();
     match error.trouble() {
         Trouble::Unwritable => Storage::Unwritable { why },

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -239,6 +239,8 @@ pub struct Lane {
     changed: Notify,
     /// A till's check was answered, and whether by strong evidence; what was not yet seen.
     checks: watch::Sender<Option<bool>>,
+    /// Who follows the queue is told of what operators see.
+    changes: OnceLock<watch::Sender<u64>>,
 }
 
 /// The forwarder's ends of a lane's mailboxes.
@@ -273,6 +275,7 @@ impl Lane {
             wake: Notify::new(),
             changed: Notify::new(),
             checks: watch::Sender::new(None),
+            changes: OnceLock::new(),
         };
         (Arc::new(lane), Mailboxes { live: live_rows, commands: told })
     }
@@ -338,6 +341,15 @@ impl Lane {
     /// Changes what operators see.
     pub fn publish(&self, change: impl FnOnce(&mut LaneStatus)) {
         change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(changes) = self.changes.get() {
+            changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+        }
+    }
+
+    /// Whoever follows the queue is told of this lane's changes from now on.
+    pub(super) fn tells(&self, changes: watch::Sender<u64>) {
+        // A lane that stays over a reload tells them already.
+        self.changes.get_or_init(|| changes);
     }
 
     /// What operators see.

@@ -4,6 +4,7 @@
 mod check;
 mod health;
 mod lane;
+mod readers;
 mod repeats;
 mod seats;
 mod undelivered;
@@ -31,14 +32,13 @@ use crate::store::{
     Handling, Import, LaneMemory, NewRedemption, Op, Page, Place, Pruned, Reader, Retention, Settled, Settlement,
     StoreError, Taken, Trouble, VoidOutcome,
 };
+use readers::Readers;
 use repeats::Repeats;
 use seats::{Flights, Seats};
 use undelivered::Undelivered;
 
 /// How many operations may wait for the writer; beyond that tills are told to come again.
 pub const OPS_MAX: usize = 1024;
-/// How many readers may work at once.
-const READERS_MAX: usize = 4;
 
 /// Why the queue did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -102,6 +102,11 @@ struct Shared {
     undelivered: Undelivered,
     repeats: Repeats,
     readers: tokio::sync::Semaphore,
+    kept: Readers,
+    /// A backup is made.
+    backup: tokio::sync::Mutex<()>,
+    /// Rises with every change of lanes, counts, exceptions and storage.
+    changes: watch::Sender<u64>,
     fatal: watch::Sender<Option<Storage>>,
     /// How many databases were set aside: damage that was met in an earlier one is known.
     generation: AtomicU64,
@@ -260,6 +265,28 @@ impl Queue {
         self.read(what).await
     }
 
+    /// A copy of the whole database as it stands now, without a name; who took it is recorded.
+    ///
+    /// # Errors
+    /// Another one is being made, there is no room beside the database, or the store cannot be read.
+    pub async fn backup(&self, by: &str) -> Result<std::fs::File, QueueError> {
+        let Ok(_turn) = self.shared.backup.try_lock() else { return Err(QueueError::Busy { retry_after_s: 5 }) };
+        let dir = self.shared.path.parent().map(PathBuf::from).unwrap_or_default();
+        let copy = self.read(move |reader| reader.backup(&dir)).await?;
+        let told = crate::message::Event::Backup.to_stored();
+        let at_ms = self.shared.clock.stamp().unix_ms;
+        let (what, by) = ("backup".to_owned(), by.to_owned());
+        self.record(Event { at_ms, id: None, lane: String::new(), what, by, detail: told }).await?;
+        Ok(copy)
+    }
+
+    /// A number that rises whenever something changes that operators see: lanes, counts, exceptions, the storage.
+    /// Several changes are one for whoever is slow; there is always at least one after the last.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
     /// The operator's retry of a declined or parked row.
     ///
     /// # Errors
@@ -382,7 +409,9 @@ impl Queue {
         let (reply, answer) = oneshot::channel();
         self.send(Message::EnsureLanes(names, reply)).await?;
         answer.await.unwrap_or(Err(QueueError::Stopping))?;
+        lanes.iter().for_each(|lane| lane.tells(self.shared.changes.clone()));
         *self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lanes);
+        self.shared.changed();
         Ok(())
     }
 
@@ -534,9 +563,8 @@ impl Queue {
         what: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let _turn = self.shared.readers.acquire().await.map_err(|_| QueueError::Stopping)?;
-        let (path, generation) = (self.shared.path.clone(), self.shared.generation.load(Ordering::Acquire));
-        let place = self.shared.place.clone();
-        let read = move || place.check().and_then(|()| what(&Reader::open(&path)?));
+        let (shared, generation) = (Arc::clone(&self.shared), self.shared.generation.load(Ordering::Acquire));
+        let read = move || shared.kept.look((&shared.path, &shared.place), generation, what);
         let read = tokio::task::spawn_blocking(read).await;
         match read {
             Ok(Ok(result)) => Ok(result),
@@ -567,6 +595,18 @@ impl Shared {
 
     fn set_storage(&self, status: StorageStatus) {
         *self.storage.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        self.changed();
+    }
+
+    /// Something changed that operators see.
+    fn changed(&self) {
+        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+    }
+
+    /// The database is another one: nothing reads the earlier any more.
+    fn begin_generation(&self) {
+        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        self.kept.begin(generation);
     }
 
     fn is_stopped(&self) -> bool {

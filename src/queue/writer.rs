@@ -8,9 +8,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::check::{Check, Stop};
+use super::readers::READERS_MAX;
 use super::seats::{Flights, Seats};
 use super::undelivered::Undelivered;
-use super::{Message, OPS_MAX, Queue, QueueError, READERS_MAX, Shared, StorageStatus, Waited, health};
+use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health};
 use crate::clock::Clock;
 use crate::limits::LaneNow;
 use crate::message::{Language, Storage};
@@ -83,6 +84,9 @@ impl Queue {
             undelivered: Undelivered::default(),
             repeats: super::repeats::Repeats::default(),
             readers: tokio::sync::Semaphore::new(READERS_MAX),
+            kept: super::readers::Readers::default(),
+            backup: tokio::sync::Mutex::default(),
+            changes: watch::Sender::new(0),
             fatal: watch::Sender::new(None),
             generation: AtomicU64::new(0),
             wal_frames: store.wal_gauge(),
@@ -366,7 +370,7 @@ impl Writer {
         let checkpointer = self.checkpointer.clone();
         let paused = checkpointer.pause();
         let salvaged = self.store.rescue(why, &self.shared.flights.flying());
-        self.shared.generation.fetch_add(1, Ordering::AcqRel);
+        self.shared.begin_generation();
         drop(paused);
         match salvaged {
             Ok(report) => self.rescued(&report),
@@ -500,6 +504,7 @@ impl Writer {
 
     fn publish_counts(&self) {
         *self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.store.counts();
+        self.shared.changed();
     }
 
     /// After the commit: seats, flights, lanes; then whoever asked.
@@ -645,6 +650,8 @@ impl Writer {
 
     fn close(mut self, stopped: Option<oneshot::Sender<()>>) {
         self.watch.save_again(&self.store);
+        // The log is removed by the last connection that closes.
+        self.shared.begin_generation();
         if self.shared.is_stopped() {
             tracing::warn!("the store is left as it is; the next start looks it through");
         } else if let Err(error) = self.store.close() {

@@ -81,6 +81,7 @@ impl Desk<'_> {
             Accept::KeyReused => Decision::KeyReused,
             Accept::Owed(row) => self.pay(&row, &new.till)?,
             Accept::Used(row) => Decision::Used(used_by(&row)),
+            Accept::BeingAsked => Decision::BeingAsked,
             Accept::Refused(row) => Decision::RefusedBefore(Box::new(self.shown_of(&row)?)),
             Accept::Gone(kept) => Decision::Gone(kept),
             Accept::Limited(limit) => Decision::Limited(limit),
@@ -112,7 +113,8 @@ impl Desk<'_> {
         Ok(Decision::Settled(Box::new(self.shown(row.seq)?)))
     }
 
-    /// The newest redemption of a key that is in the index of keys: one that its till gave, one of a reusable code, and,
+    /// The newest redemption of a key that is in the index of keys: one that its till gave, one of a reusable code,
+    /// and,
     /// of version 1, any.
     pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
         let (high, low) = halves(key);
@@ -313,13 +315,14 @@ mod tests {
         let (offline, lane) = (Offline::default(), |_: &str| LaneNow::default());
         let stamp = Stamp { unix_ms: 1_800_000_000_000, trusted: true };
         let around = Surroundings::new(stamp, &offline, &lane);
-        for nth in 0..history {
+        let refused = |nth: usize| {
             let answer = Answer { status: 400, content_type: None, body: r#"{"message":"no"}"#.into() };
             let ended = Ended::Declined { answer, already_used: false, strong: true };
-            let seq = Seq(i64::try_from(nth).unwrap() + 1);
-            let done = store.run(&[asked(nth), Op::settle(seq, 1, ended, false)], &around);
-            assert!(done.iter().all(Result::is_ok), "{done:?}");
-        }
+            Op::settle(Seq(i64::try_from(nth).unwrap() + 1), 1, ended, false)
+        };
+        let ops: Vec<Op> = (0..history).flat_map(|nth| [asked(nth), refused(nth)]).collect();
+        let done = store.run(&ops, &around);
+        assert!(done.iter().all(Result::is_ok), "{done:?}");
         let steps = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&steps);
         let count = move || counter.fetch_add(1, Ordering::Relaxed) == u64::MAX;

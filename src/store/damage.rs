@@ -109,7 +109,7 @@ impl Unfinished {
     }
 }
 
-fn remove_if_there(path: &Path) -> Result<(), StoreError> {
+pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(files::file_error(path)(error)),
         Ok(()) | Err(_) => Ok(()),

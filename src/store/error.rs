@@ -70,6 +70,14 @@ pub enum StoreError {
         /// How many there are.
         free: u64,
     },
+    /// A copy would leave the store too little.
+    #[error("a copy of the database needs {needed} bytes beside it, and {free} are free")]
+    NoRoomToCopy {
+        /// How many bytes it needs, with what the store keeps free.
+        needed: u64,
+        /// How many there are.
+        free: u64,
+    },
     /// The bundled SQLite is too old to be trusted.
     #[error("SQLite {found} is too old: at least 3.51.3 is needed")]
     OldSqlite {
@@ -154,6 +162,7 @@ impl StoreError {
             | Self::Foreign { .. }
             | Self::OldSqlite { .. }
             | Self::NoRoomToRescue { .. }
+            | Self::NoRoomToCopy { .. }
             | Self::Pragma { .. }
             | Self::Random(_)
             | Self::Sqlite(_)

@@ -2,6 +2,7 @@
 
 mod accept;
 mod act;
+mod backup;
 mod books;
 mod checkpoint;
 mod damage;

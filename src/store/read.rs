@@ -20,7 +20,7 @@ const LOOK_ROWS_MAX: usize = 50_000;
 /// The most events shown of one row.
 const EVENTS_MAX: i64 = 100;
 
-/// A connection that can only read; to be dropped after the one thing that it was opened for.
+/// A connection that can only read.
 #[derive(Debug)]
 pub struct Reader {
     pub(super) connection: Connection,
@@ -38,11 +38,31 @@ impl Reader {
 
     /// Reads through a connection that is open already.
     pub(super) fn on(connection: Connection) -> Result<Self, StoreError> {
-        let lanes = {
-            let mut statement = connection.prepare("SELECT lane, name FROM lane")?;
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?
-        };
+        let lanes = lanes(&connection)?;
         Ok(Self { connection, lanes })
+    }
+
+    /// For whoever looks next: lanes may have come since.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn again(self) -> Result<Self, StoreError> {
+        Self::on(self.connection)
+    }
+
+    /// For a while without work: it holds no pages in memory.
+    ///
+    /// # Errors
+    /// The connection is not to be used any more.
+    pub fn rested(self) -> Result<Self, StoreError> {
+        self.connection.execute_batch("PRAGMA shrink_memory")?;
+        Ok(self)
+    }
+
+    /// The lanes that the books know.
+    #[must_use]
+    pub fn lane_names(&self) -> Vec<&str> {
+        self.lanes.values().map(String::as_str).collect()
     }
 
     /// One row.
@@ -176,6 +196,12 @@ impl Reader {
         }
         Ok(kept)
     }
+}
+
+fn lanes(connection: &Connection) -> Result<BTreeMap<i64, String>, StoreError> {
+    let mut statement = connection.prepare("SELECT lane, name FROM lane")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn rows(limit: usize) -> i64 {

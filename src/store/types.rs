@@ -32,6 +32,8 @@ pub enum Decision {
     KeyReused,
     /// Another redemption holds the code: 400 "has been used".
     Used(UsedBy),
+    /// The same till's earlier request about the code is on its way: ask again.
+    BeingAsked,
     /// The provider refused the code before and cannot be asked: its words.
     RefusedBefore(Box<Redemption>),
     /// A redemption that is not there any more holds the code.

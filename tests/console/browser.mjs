@@ -99,6 +99,11 @@ async function signIn(browser, name, secret = password) {
   await browser.type('#name', name);
   await browser.type('#password', secret);
   await browser.click('main form button');
+  // A password takes its time on a slow machine, and a click does not wait for it.
+  await until('the sign-in is answered', async () => {
+    const isElsewhere = !(await browser.address()).includes('/sign-in');
+    return isElsewhere || (await browser.source()).includes('class="fault"');
+  });
 }
 
 const looks = [];

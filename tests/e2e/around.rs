@@ -64,7 +64,7 @@ fn hostile_lines(row: &Map<String, Value>) -> Vec<String> {
         for value in values {
             let nth = lines.len();
             let mut hostile = row.clone();
-            hostile.insert("id".to_owned(), json!(format!("{}-{nth:020x}", nth + 1000)));
+            hostile.insert("id".to_owned(), json!(format!("{}-{nth:019x}0", nth + 1000)));
             let (code, body) = (format!("HOSTILE-{nth}"), row["body"].as_str().unwrap());
             hostile.insert("body".to_owned(), json!(body.replace("SOUND", &code)));
             hostile.insert("reward_code".to_owned(), json!(code));

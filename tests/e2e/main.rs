@@ -31,6 +31,7 @@ mod till;
 mod torture;
 mod trust;
 mod upgrade;
+mod verdicts;
 #[path = "../volatile/mod.rs"]
 mod volatile;
 mod watchdog;

@@ -340,6 +340,18 @@ fn t6_who_guesses_tokens_is_named_in_the_log_and_the_till_at_the_same_address_is
 }
 
 #[test]
+fn m10_a_date_that_cannot_be_is_refused_by_its_name_while_the_provider_cannot_be_asked() {
+    let (_provider, gateway) = offline();
+    for date in ["2026-02-30 10:00:00", "yesterday", "2026-11-23 25:00:00", ""] {
+        let refused = gateway.till("till-1").order(&Order::new("M10").with("date", date));
+        assert_eq!(refused.status, 400, "{date}: {refused:?}");
+        assert!(refused.refusal().contains("date"), "{date}: {refused:?}");
+    }
+    assert_eq!(gateway.counts().accepted, 1);
+    assert_eq!(gateway.till("till-1").redeem("M10").status, 200);
+}
+
+#[test]
 fn t7_a_till_that_floods_is_told_to_wait_and_the_other_keeps_its_share() {
     let provider = Provider::start();
     provider.rules(&["fault=hang-before-taking,call=both"]);

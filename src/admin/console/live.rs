@@ -25,8 +25,10 @@ use crate::admin::rights::Asker;
 
 /// Streams at once; the rest of the listener's connections are for requests.
 const STREAMS_MAX: usize = 16;
-/// How often the screen is made anew while somebody looks.
+/// The screen is made anew at most so often, however much changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// And at least so often while somebody looks: times and rates grow old by themselves.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// After so long without news a line says that the stream is alive; a proxy may close one that is silent.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// How long a stream lasts; the browser comes again with the id of what it has, and who it is is looked at again.
@@ -120,12 +122,15 @@ impl Follow {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut spoke = Instant::now();
+        let mut changes = self.admin.queue.changes();
+        changes.mark_changed();
         while Instant::now() < until {
             tokio::select! {
                 () = stopped(&mut stop) => return,
                 () = self.sender.closed() => return,
-                _ = ticks.tick() => {}
+                () = worth_a_look(&mut changes) => {}
             }
+            ticks.tick().await;
             let Ok(parts) = fragments(&self.admin, &self.frame).await else { return };
             let mut news = self.news(&parts);
             if news.is_empty() && spoke.elapsed() >= ALIVE_EVERY {
@@ -162,6 +167,17 @@ impl Follow {
 fn event(part: &Fragment) -> String {
     let data = part.html.lines().fold(String::new(), |data, line| data + "data: " + line + "\n");
     format!("event: part\n{data}\n")
+}
+
+/// Returns when something has changed, or after a while.
+async fn worth_a_look(changes: &mut watch::Receiver<u64>) {
+    let changed = async {
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    // When the time is over it is looked at all the same.
+    drop(tokio::time::timeout(LOOK_AGAIN, changed).await);
 }
 
 async fn stopped(stop: &mut Option<watch::Receiver<bool>>) {

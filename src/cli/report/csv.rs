@@ -3,7 +3,7 @@
 use super::Report;
 use super::fate::Fate;
 
-const HEAD: [&str; 14] = [
+const HEAD: [&str; 19] = [
     "kind",
     "day",
     "lane",
@@ -18,30 +18,44 @@ const HEAD: [&str; 14] = [
     "lost",
     "owed",
     "declined_in_10000",
+    "paid",
+    "taken_back",
+    "prefix",
+    "reason",
+    "refused",
 ];
 
-/// A line for each day and lane, each lane, each till of a lane, and the total.
+/// A line for each day and lane, each lane, each till of a lane, each beginning of codes of a lane, the total, and each
+/// reason of refusals.
 pub(super) fn csv(report: &Report) -> String {
     let mut text = line(HEAD.map(str::to_owned));
     for ((day, lane), fate) in &report.lines {
-        text.push_str(&counted(["day", day, lane, ""], fate));
+        text.push_str(&counted(["day", day, lane, "", ""], fate));
     }
     for (lane, fate) in &report.lanes() {
-        text.push_str(&counted(["lane", "", lane, ""], fate));
+        text.push_str(&counted(["lane", "", lane, "", ""], fate));
     }
     for ((lane, till), fate) in &report.tills {
-        text.push_str(&counted(["till", "", lane, till], fate));
+        text.push_str(&counted(["till", "", lane, till, ""], fate));
     }
-    text.push_str(&counted(["total", "", "", ""], &report.total()));
+    for ((lane, prefix), fate) in &report.prefixes {
+        text.push_str(&counted(["prefix", "", lane, "", prefix], fate));
+    }
+    text.push_str(&counted(["total", "", "", "", ""], &report.total()));
+    for (reason, number) in &report.refused {
+        let before = std::iter::once("refused".to_owned()).chain((0..16).map(|_| String::new()));
+        text.push_str(&line(before.chain([cell(reason), number.to_string()])));
+    }
     text
 }
 
-fn counted([kind, day, lane, till]: [&str; 4], fate: &Fate) -> String {
-    let Fate { accepted, pending, confirmed, declined, parked, voided, inferred, lost, owed } = *fate;
+fn counted([kind, day, lane, till, prefix]: [&str; 5], fate: &Fate) -> String {
+    let Fate { accepted, pending, confirmed, declined, parked, voided, inferred, lost, owed, paid, taken_back } = *fate;
     let numbers = [accepted, confirmed, declined, parked, pending, voided, inferred, lost, owed];
     let rate = fate.declined_in_10000().map(|rate| rate.to_string()).unwrap_or_default();
     let cells = [kind, day, lane, till].map(cell).into_iter();
-    line(cells.chain(numbers.map(|number| number.to_string())).chain([rate]))
+    let later = [rate, paid.to_string(), taken_back.to_string(), cell(prefix), String::new(), String::new()];
+    line(cells.chain(numbers.map(|number| number.to_string())).chain(later))
 }
 
 fn line(cells: impl IntoIterator<Item = String>) -> String {

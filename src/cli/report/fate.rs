@@ -21,12 +21,17 @@ pub(super) struct Fate {
     pub(super) lost: u64,
     /// The till was told no and the provider took it: the reward was not handed out yet.
     pub(super) owed: u64,
+    /// As `owed`, and handed out since.
+    pub(super) paid: u64,
+    /// Taken back by its till after it had been given.
+    pub(super) taken_back: u64,
 }
 
 impl Fate {
     /// Counts a row.
     pub(super) fn add(&mut self, row: &RowView) {
         self.owed += u64::from(row.state == "confirmed" && row.refused_at_till && !row.owed_paid);
+        self.paid += u64::from(row.owed_paid);
         if !on_trust(row) {
             return;
         }
@@ -38,7 +43,11 @@ impl Fate {
             "confirmed" => self.confirmed += 1,
             "declined" => self.declined += 1,
             "parked" => self.parked += 1,
-            "voided" => self.voided += 1,
+            "voided" => {
+                self.voided += 1;
+                // An operator's void has a note, a till's has none.
+                self.taken_back += u64::from(row.note.is_none());
+            }
             // A state of a newer daemon shows as a difference between accepted and the rest.
             _ => {}
         }
@@ -54,6 +63,8 @@ impl Fate {
         self.inferred += other.inferred;
         self.lost += other.lost;
         self.owed += other.owed;
+        self.paid += other.paid;
+        self.taken_back += other.taken_back;
     }
 
     pub(super) fn is_empty(&self) -> bool {

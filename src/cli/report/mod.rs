@@ -18,8 +18,8 @@ use super::table::{Align, Table, count, paragraph};
 /// How many exceptions are listed; the rest is counted.
 const EXCEPTIONS_MAX: usize = 10_000;
 
-/// How many days and lanes, and lanes and tills, are told apart; what comes later is added to a line of its own. Tills
-/// name their days, and a till with a broken clock could name any.
+/// How many days and lanes, lanes and tills, lanes and prefixes are told apart; what comes later is added to a line of
+/// its own. Tills name the codes, and could name any.
 const LINES_MAX: usize = 5_000;
 
 /// `redeemd report`
@@ -43,6 +43,8 @@ pub(super) async fn report(
             break;
         }
     }
+    let status = daemon.get("/api/v1/status").await?;
+    report.refused = refusals(&status);
     if json {
         report.print_json(out)?;
     } else if args.csv {
@@ -51,8 +53,14 @@ pub(super) async fn report(
         out.write_all(report.render().as_bytes())?;
     }
     out.flush()?;
-    let status = daemon.get("/api/v1/status").await?;
     balanced(&report, status.get("balanced").and_then(Value::as_bool))
+}
+
+/// How many requests were refused since the gateway began to run, by reason; those that are none are left out.
+fn refusals(status: &Value) -> Vec<(String, u64)> {
+    let refused = status.get("refused").and_then(Value::as_object);
+    let counted = refused.into_iter().flatten().map(|(reason, number)| (reason.clone(), number.as_u64().unwrap_or(0)));
+    counted.filter(|(_, number)| *number > 0).collect()
 }
 
 /// An error where something is counted nowhere, here or in the gateway's books.
@@ -79,6 +87,9 @@ type Line = (String, String);
 
 /// A lane and a till.
 type Till = (String, String);
+
+/// A lane and the beginning of a code.
+type Prefix = (String, String);
 
 /// Why somebody should look at a redemption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,6 +147,9 @@ struct Exception {
 struct Report {
     lines: BTreeMap<Line, Fate>,
     tills: BTreeMap<Till, Fate>,
+    prefixes: BTreeMap<Prefix, Fate>,
+    /// Requests that were refused, by reason.
+    refused: Vec<(String, u64)>,
     exceptions: Vec<Exception>,
     exceptions_unlisted: u64,
 }
@@ -150,6 +164,7 @@ impl Report {
         }
         if on_trust(row) {
             fate(&mut self.lines, [&day, &row.lane], ["other days", "all"]).add(row);
+            fate(&mut self.prefixes, [&row.lane, &row.code_prefix], [&row.lane, "others"]).add(row);
         }
         fate(&mut self.tills, [&row.lane, &row.till], [&row.lane, "other tills"]).add(row);
         for reason in Reason::of(row) {
@@ -196,7 +211,45 @@ impl Report {
         if self.exceptions.is_empty() {
             text.push_str("\nNo exceptions: nothing was declined afterwards, nothing waits for a person.\n");
         }
-        text + &self.till_table()
+        text + &self.till_table() + &self.prefix_table() + &self.refused_table()
+    }
+
+    /// How often the provider declined codes that begin alike: where some do, not all of them are known.
+    fn prefix_table(&self) -> String {
+        let mut table = Table::new(&[
+            ("LANE", Align::Left),
+            ("CODE BEGINS", Align::Left),
+            ("ON TRUST", Align::Right),
+            ("DECLINED", Align::Right),
+            ("RATE", Align::Right),
+        ]);
+        let worth_it = self.prefixes.iter().filter(|((_, prefix), fate)| !prefix.is_empty() && fate.lost > 0);
+        let mut is_empty = true;
+        for ((lane, prefix), fate) in worth_it {
+            let numbers = [count(fate.accepted), count(fate.lost), fate.declined_rate()];
+            table.row(&[lane.clone(), format!("{prefix}…")].into_iter().chain(numbers).collect::<Vec<_>>());
+            is_empty = false;
+        }
+        if is_empty {
+            return String::new();
+        }
+        format!(
+            "\nBy how the code begins, where any was declined after the fact\n\n{}{}",
+            table.header(),
+            table.take_rows()
+        )
+    }
+
+    fn refused_table(&self) -> String {
+        if self.refused.is_empty() {
+            return String::new();
+        }
+        let mut table = Table::new(&[("REASON", Align::Left), ("REFUSED", Align::Right)]);
+        for (reason, number) in &self.refused {
+            table.row(&[reason.clone(), count(*number)]);
+        }
+        let title = "Requests of tills that were refused since the gateway began to run";
+        format!("\n{title}\n\n{}{}", table.header(), table.take_rows())
     }
 
     /// How often the provider declined what a lane and its tills had given.
@@ -209,13 +262,14 @@ impl Report {
             ("RATE", Align::Right),
             ("INFERRED", Align::Right),
             ("OWED", Align::Right),
-            ("VOIDED", Align::Right),
+            ("PAID", Align::Right),
+            ("TAKEN BACK", Align::Right),
         ]);
         let mut row = |lane: &str, till: &str, fate: &Fate| {
-            let Fate { accepted, lost, inferred, owed, voided, .. } = *fate;
+            let Fate { accepted, lost, inferred, owed, paid, taken_back, .. } = *fate;
             let mut cells = vec![lane.to_owned(), till.to_owned()];
             cells.extend([count(accepted), count(lost), fate.declined_rate()]);
-            cells.extend([inferred, owed, voided].map(count));
+            cells.extend([inferred, owed, paid, taken_back].map(count));
             table.row(&cells);
         };
         for (lane, of_lane) in &self.lanes() {
@@ -226,7 +280,7 @@ impl Report {
         if self.total().is_empty() {
             return String::new();
         }
-        let title = "Declined after the fact, of what the provider has decided; and taken back after it was given";
+        let title = "Declined after the fact, of what the provider has decided; owed and paid; taken back by the till after it was given";
         format!("\n{title}\n\n{}{}", table.header(), table.take_rows())
     }
 
@@ -258,6 +312,7 @@ impl Report {
         let mut table = Table::new(&[
             ("ID", Align::Left),
             ("DAY", Align::Left),
+            ("TILL'S DATE", Align::Left),
             ("TILL", Align::Left),
             ("BUSINESS", Align::Left),
             ("CODE", Align::Left),
@@ -267,7 +322,8 @@ impl Report {
         for Exception { day, row, .. } in self.exceptions.iter().filter(|exception| exception.reason == reason) {
             let why = row.note.clone().or_else(|| row.provider_said.clone()).unwrap_or_default();
             let (till, business) = (row.till.clone(), row.business_refrence.clone());
-            table.row(&[row.id.clone(), day.clone(), till, business, row.reward_code.clone(), why]);
+            let dates = (day.clone(), row.date.clone());
+            table.row(&[row.id.clone(), dates.0, dates.1, till, business, row.reward_code.clone(), why]);
             number += 1;
         }
         if number == 0 {
@@ -283,7 +339,7 @@ impl Report {
         }
         for Exception { reason, day, row } in &self.exceptions {
             let object = json!({
-                "kind": "exception", "reason": reason.word(), "day": day, "id": row.id, "lane": row.lane,
+                "kind": "exception", "reason": reason.word(), "day": day, "date": row.date, "id": row.id, "lane": row.lane,
                 "till": row.till, "business_refrence": row.business_refrence, "reward_code": row.reward_code,
                 "state": row.state, "provider_said": row.provider_said, "note": row.note,
             });
@@ -294,6 +350,12 @@ impl Report {
         }
         for ((lane, till), fate) in &self.tills {
             print_line(&json!({ "kind": "till", "lane": lane, "till": till }), fate, out)?;
+        }
+        for ((lane, prefix), fate) in &self.prefixes {
+            print_line(&json!({ "kind": "prefix", "lane": lane, "prefix": prefix }), fate, out)?;
+        }
+        for (reason, number) in &self.refused {
+            writeln!(out, "{}", json!({ "kind": "refused", "reason": reason, "refused": number }))?;
         }
         let total = json!({ "kind": "total", "exceptions_unlisted": self.exceptions_unlisted });
         print_line(&total, &self.total(), out)
@@ -317,10 +379,9 @@ fn print_line(head: &Value, fate: &Fate, out: &mut dyn Write) -> Result<(), CliE
     Ok(writeln!(out, "{}", Value::Object(object))?)
 }
 
-/// The till's own day, which is the store's business day; the gateway's, in UTC, where the till's has no such form.
+/// The day on which the gateway accepted it, in UTC; tills' clocks differ, and theirs stands beside it.
 fn day(row: &RowView) -> String {
-    let first_ten = |text: &str| text.get(..10).filter(|day| is_day(day)).map(str::to_owned);
-    first_ten(&row.date).or_else(|| first_ten(&row.accepted_at)).unwrap_or_else(|| "unknown".to_owned())
+    row.accepted_at.get(..10).filter(|day| is_day(day)).unwrap_or("unknown").to_owned()
 }
 
 #[cfg(test)]
@@ -349,10 +410,11 @@ mod tests {
                 "6-f",
                 "confirmed",
                 false,
-                &[("duplicate_of_ours", json!(true)), ("date", json!("2026-11-02 09:00:00"))],
+                &[("duplicate_of_ours", json!(true)), ("accepted_at", json!("2026-11-02T09:00:00Z"))],
             ),
             view("7-g", "confirmed", true, &[("refused_at_till", json!(true))]),
             view("8-h", "voided", false, &[("date", json!("yesterday"))]),
+            view("9-i", "voided", false, &[("note", json!("the customer came back"))]),
         ];
         for row in &rows {
             report.add(row, args);
@@ -364,8 +426,11 @@ mod tests {
     fn only_what_was_accepted_on_trust_counts_by_day_and_every_exception_is_listed_with_its_reason() {
         let report = sample(&ReportArgs::default());
         let first = report.lines[&("2026-11-01".to_owned(), "retm".to_owned())];
-        assert_eq!(first, Fate { accepted: 3, confirmed: 1, declined: 1, voided: 1, lost: 1, ..Fate::default() });
-        assert_eq!(report.total().accepted, 4);
+        assert_eq!(
+            first,
+            Fate { accepted: 4, confirmed: 1, declined: 1, voided: 2, lost: 1, taken_back: 1, ..Fate::default() }
+        );
+        assert_eq!(report.total().accepted, 5);
         let listed: Vec<(&str, Reason)> =
             report.exceptions.iter().map(|exception| (exception.row.id.as_str(), exception.reason)).collect();
         let expected = [
@@ -394,14 +459,14 @@ mod tests {
 Redemptions accepted before the provider had answered: the line was down or it was silent
 
 DAY         LANE  ACCEPTED  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
-2026-11-01  retm         3          1         1       0        0       1
+2026-11-01  retm         4          1         1       0        0       2
 2026-11-02  retm         1          1         0       0        0       0
-total                    4          2         1       0        0       1
+total                    5          2         1       0        0       2
 
 1 given before the provider had answered, and declined by it afterwards
 
-ID   DAY         TILL    BUSINESS  CODE   WHY
-2-b  2026-11-01  till-1  shop      …7F3Q  Reward …7F3Q has been used
+ID   DAY         TILL'S DATE          TILL    BUSINESS  CODE   WHY
+2-b  2026-11-01  2026-11-01 10:00:00  till-1  shop      …7F3Q  Reward …7F3Q has been used
 ";
         assert!(text.starts_with(expected), "{text}");
         assert!(text.contains("2xx with errors\\u{1b}[2J") && !text.contains('\u{1b}'), "{text}");
@@ -411,15 +476,44 @@ ID   DAY         TILL    BUSINESS  CODE   WHY
     fn each_lane_and_till_has_its_rate_of_declines_among_what_was_decided() {
         let report = sample(&ReportArgs::default());
         let expected = "
-LANE  TILL    ON TRUST  DECLINED     RATE  INFERRED  OWED  VOIDED
-retm  all            4         1  33.33 %         1     1       1
-retm  till-1         4         1  33.33 %         1     1       1
+LANE  TILL    ON TRUST  DECLINED     RATE  INFERRED  OWED  PAID  TAKEN BACK
+retm  all            5         1  33.33 %         1     1     0           1
+retm  till-1         5         1  33.33 %         1     1     0           1
 ";
         assert!(report.render().ends_with(expected), "{}", report.render());
         let csv = csv::csv(&report);
-        assert!(csv.contains("till,,retm,till-1,4,2,1,0,0,1,1,1,1,3333\r\n"), "{csv}");
+        assert!(csv.contains("till,,retm,till-1,5,2,1,0,0,2,1,1,1,3333,0,1,,,\r\n"), "{csv}");
         assert_eq!(csv.lines().filter(|line| line.starts_with("day,")).count(), 2);
         assert_eq!(Fate::default().declined_rate(), "-");
+    }
+
+    #[test]
+    fn codes_that_begin_alike_have_their_rate_and_refusals_their_reasons() {
+        let mut report = Report::default();
+        let of = |id: &str, state: &str, prefix: &str| {
+            view(id, state, false, &[("trusted", json!(true)), ("code_prefix", json!(prefix))])
+        };
+        for row in [of("1-a", "declined", "77"), of("2-b", "confirmed", "77"), of("3-c", "confirmed", "12")] {
+            report.add(&row, &ReportArgs::default());
+        }
+        report.refused = refusals(&json!({ "refused": { "used": 3, "busy": 0 } }));
+        let expected = "
+LANE  CODE BEGINS  ON TRUST  DECLINED     RATE
+retm  77…                 2         1  50.00 %
+
+Requests of tills that were refused since the gateway began to run
+
+REASON  REFUSED
+used          3
+";
+        assert!(report.render().ends_with(expected), "{}", report.render());
+        let csv = csv::csv(&report);
+        assert!(csv.contains("prefix,,retm,,2,1,1,0,0,0,0,1,0,5000,0,0,77,,\r\n"), "{csv}");
+        assert!(csv.contains("refused,,,,,,,,,,,,,,,,,used,3\r\n"), "{csv}");
+        let mut out = Vec::new();
+        report.print_json(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains(r#"{"kind":"refused","reason":"used","refused":3}"#), "{text}");
     }
 
     #[test]
@@ -431,7 +525,7 @@ retm  till-1         4         1  33.33 %         1     1       1
         let paid = [("refused_at_till", json!(true)), ("owed_paid", json!(true))];
         report.add(&lost, &ReportArgs::default());
         report.add(&view("2-b", "confirmed", true, &paid), &ReportArgs::default());
-        assert_eq!((report.total().lost, report.total().owed), (1, 0));
+        assert_eq!((report.total().lost, report.total().owed, report.total().paid), (1, 0, 1));
     }
 
     #[test]
@@ -454,10 +548,10 @@ retm  till-1         4         1  33.33 %         1     1       1
     }
 
     #[test]
-    fn tills_that_name_any_day_do_not_grow_the_report_without_bound() {
+    fn days_without_number_do_not_grow_the_report_without_bound() {
         let mut report = Report::default();
         for n in 0..LINES_MAX + 50 {
-            let row = view("1-a", "parked", false, &[("date", json!(format!("{n:04}-00-00")))]);
+            let row = view("1-a", "parked", false, &[("accepted_at", json!(format!("{n:04}-00-00T00:00:00Z")))]);
             report.add(&row, &ReportArgs::default());
             report.add(&row, &ReportArgs::default());
         }

@@ -99,7 +99,8 @@ fn remains(dir: &Path, gateway: String, why: &str) -> Result<(Source, String, Pa
     Ok((Source::Remains(Box::new(remains)), gateway, first))
 }
 
-fn create(path: &Path) -> Result<File, CliError> {
+/// A new file for its owner alone.
+pub(in crate::cli) fn create(path: &Path) -> Result<File, CliError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
 }

@@ -6,7 +6,7 @@ mod import;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub(super) use export::export;
+pub(super) use export::{create, export};
 pub(super) use import::import;
 
 use super::ask::{STATE_DIR, host_name};
@@ -42,7 +42,8 @@ fn unopened(error: &StoreError, why: &str) -> CliError {
         | StoreError::Taken { .. }
         | StoreError::Newer { .. }
         | StoreError::Foreign { .. }
-        | StoreError::NoRoomToRescue { .. } => CliError::Unusable(error.to_string()),
+        | StoreError::NoRoomToRescue { .. }
+        | StoreError::NoRoomToCopy { .. } => CliError::Unusable(error.to_string()),
         StoreError::Damaged(_)
         | StoreError::OldSqlite { .. }
         | StoreError::Pragma { .. }
