@@ -715,8 +715,8 @@ impl Scheduler {
         suspect
     }
 
-    /// A provider that several rows have found faulty is to blame itself: were its rows to wait ever longer, nobody would
-    /// find out for so long that it is well again. And how often a till asks again is not the row's doing.
+    /// A provider that several rows have found faulty is to blame itself: were its rows to wait ever longer, nobody
+    /// would find out for so long that it is well again. And how often a till asks again is not the row's doing.
     fn is_no_fault_of_its_own(&self, seq: Seq, flight: &Flight) -> bool {
         let is_the_providers = self.link.why().is_some_and(|why| why.cause == Cause::Provider);
         is_the_providers || (flight.live && !self.waits.is_first(seq))

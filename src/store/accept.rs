@@ -114,7 +114,8 @@ impl Desk<'_> {
         Ok(Decision::Settled(Box::new(self.shown(row.seq)?)))
     }
 
-    /// The newest redemption of a key that is in the index of keys: one that its till gave, one of a reusable code, and,
+    /// The newest redemption of a key that is in the index of keys: one that its till gave, one of a reusable code,
+    /// and,
     /// of version 1, any.
     pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
         let (high, low) = halves(key);

@@ -37,7 +37,8 @@ impl fmt::Display for Migrated {
     }
 }
 
-/// Brings the schema up to date; `None` where it is. A full disk leaves one in force by which rows are delivered, and the
+/// Brings the schema up to date; `None` where it is. A full disk leaves one in force by which rows are delivered, and
+/// the
 /// next start tries again.
 pub(super) fn bring_up_to_date(connection: &mut Connection, dir: &Path) -> Result<Option<Migrated>, StoreError> {
     let (from, begun) = (schema::version(connection)?, Instant::now());

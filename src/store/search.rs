@@ -217,7 +217,8 @@ impl Reader {
         Ok(all)
     }
 
-    /// The rows of a state that wait for a person, the newest first, before `before` in the order: of the confirmed ones
+    /// The rows of a state that wait for a person, the newest first, before `before` in the order: of the confirmed
+    /// ones
     /// those that only our own earlier attempt explains, of all those that nobody has handled.
     ///
     /// # Errors

@@ -78,8 +78,12 @@ fn wait_of_four_seconds(rule: &str, change: impl Fn(&mut Gateway)) -> Duration {
     let fake = FakeTime::find().unwrap();
     let provider = Provider::start();
     let mut gateway = at(&fake, one_at_a_time().lane("main", &provider, ""), "@2027-01-01 00:00:00").start();
-    provider.rules(&[rule]);
+    // Taken in an outage, so that no till waits: a live redemption is tried again at once.
+    provider.cut();
     assert_eq!(gateway.till("").redeem("WAITS").state(), "pending");
+    gateway.wait_for_link("main", "down");
+    provider.rules(&[rule]);
+    provider.restore();
     eventually("the provider has asked for time", || (!provider.requests().is_empty()).then_some(()));
     eventually("the lane waits", || gateway.lane("main")["waiting_s"].as_u64());
     change(&mut gateway);

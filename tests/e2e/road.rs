@@ -113,7 +113,8 @@ fn redeem_offline(gateway: &Gateway, codes: &[String]) {
     }
 }
 
-/// It is given although the provider answers nobody: once a check of the gateway's own was not answered either, of which
+/// It is given although the provider answers nobody: once a check of the gateway's own was not answered either, of
+/// which
 /// there is one each two seconds at most, so the till may have to ask again.
 fn redeem_on_evidence(gateway: &Gateway, code: &str) {
     let till = gateway.till("");
@@ -288,7 +289,8 @@ fn r4_every_word_about_the_credential_holds_the_lane_and_a_flush_tries_again(wir
     }
 }
 
-/// A gateway with `count` redemptions given in an outage besides the one that met it, whose first probe after the outage
+/// A gateway with `count` redemptions given in an outage besides the one that met it, whose first probe after the
+/// outage
 /// is answered with this fault.
 fn told_to_wait(stage: &Stage, fault: &str, count: usize) -> Gateway {
     let gateway = stage.offline();
