@@ -371,6 +371,7 @@ impl Fleet {
         if self.manners == Manners::Naive { NAIVE_WATCHED } else { GIVE_UP }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "what happened is over")]
     fn happens(&mut self, number: usize, what: What) {
         match what {
             What::Wake => self.gateways[number].wake_at = None,
@@ -413,6 +414,7 @@ impl Fleet {
         self.at(at, number, What::Ended { row, heard });
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others change nothing here")]
     fn ended(&mut self, number: usize, row: i64, heard: Heard) {
         let (now, gateway) = (self.now, &mut self.gateways[number]);
         match heard {

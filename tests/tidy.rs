@@ -218,7 +218,9 @@ fn named_tests(text: &str) -> Vec<(&str, &str)> {
 
 /// The scripts of the service test that a map names.
 fn named_scripts(text: &str) -> Vec<&str> {
-    quoted(text).filter(|code| code.starts_with("tests/service/") && code.ends_with(".sh")).collect()
+    quoted(text)
+        .filter(|code| code.starts_with("tests/service/") && Path::new(code).extension().is_some_and(|end| end == "sh"))
+        .collect()
 }
 
 /// Whether `path` is that file, or lies in a folder of that name.

@@ -172,6 +172,7 @@ mod tests {
         Access::new(Rules { users, ..Rules::default() })
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "an address may be unknown")]
     fn from(last: u8) -> Option<IpAddr> {
         Some([192, 0, 2, last].into())
     }

@@ -431,7 +431,8 @@ fn a_hold_of_an_operators_trusts_nobody_unless_it_says_so_and_one_for_declines_a
 fn trust_ends_with_the_first_answer_weak_or_strong_of_a_row_or_a_check() {
     type Hears = fn(&mut Link);
     // What is heard while the road is down; the cause then.
-    let table: &[(&str, Hears, Option<(&str, Cause)>)] = &[
+    type Row = (&'static str, Hears, Option<(&'static str, Cause)>);
+    let table: &[Row] = &[
         ("a probe is refused weakly", |link| _ = end(link, s(9), 2, WEAK), Some(("down", Cause::Refusals))),
         ("a probe is refused strongly", |link| _ = end(link, s(9), 2, STRONG), None),
         ("a probe is taken", |link| _ = end(link, s(9), 2, Heard::Confirmed), None),
@@ -490,7 +491,7 @@ fn ten_declines_after_the_fact_hold_the_drain_whatever_their_words_and_live_ones
     }
     assert_eq!((cause(&link), link.streak().rows().len()), (None, 0));
     for seq in 100..109 {
-        assert_eq!(link.may_send_backlog(s(9), Flying { backlog: 1, live: 0 }), false, "the window is 1 or full");
+        assert!(!link.may_send_backlog(s(9), Flying { backlog: 1, live: 0 }), "the window is 1 or full");
         link.ended(s(1), &of(if seq % 2 == 0 { "a" } else { "b" }, seq, if seq < 105 { "no" } else { "never" }));
         live(&mut link, s(1), seq, STRONG);
         end(&mut link, s(1), seq, Heard::Parked);
@@ -544,7 +545,7 @@ fn a_refused_credential_is_tried_with_another_row_at_once_then_each_ten_seconds_
     let (mut now, mut waits) = (s(10), Vec::new());
     for seq in 2..8 {
         let at = link.next_moment(now).expect("a probe");
-        waits.push((at - now).as_secs());
+        waits.push(at.saturating_sub(now).as_secs());
         link.nudged(now, Nudge::Demand);
         live(&mut link, now, 50, Heard::Credential);
         assert_eq!(link.next_moment(now), Some(at), "neither a demand nor a live refusal moves it");

@@ -559,7 +559,7 @@ impl Scheduler {
         let prefer = demand.into_iter().chain(due.iter().copied()).collect();
         let except = self.except(skips_denied);
         let ask = self.ask(Wanted::Probe, 1);
-        self.claim(Ask { demand, due, after, prefer, except, skips_denied, ..ask });
+        self.claim(Ask { prefer, after, except, due, demand, skips_denied, ..ask });
     }
 
     fn claimed(&mut self, now: Duration, ask: &Ask, rows: Option<Vec<Row>>) {

@@ -74,7 +74,9 @@ impl World {
             if actions.is_empty() {
                 return;
             }
-            actions.into_iter().for_each(|action| self.act(action));
+            for action in actions {
+                self.act(action);
+            }
         }
         panic!("it never rests");
     }
@@ -121,11 +123,9 @@ impl World {
         let whole = !matches!(heard, Heard::Road(Road::Connect));
         let landed = Landed { seq: Seq(seq), heard, detail: "seen", kind: "no", whole, denied: true };
         self.lane.on(self.now, Event::Landed(landed));
-        let settles = match heard {
-            // Weak evidence declines only what its till hears.
-            Heard::Declined { strong: false } => !self.pending[&Seq(seq)].trusted,
-            heard => heard.is_answer(),
-        };
+        // Weak evidence declines only what its till hears.
+        let is_weak = heard == (Heard::Declined { strong: false });
+        let settles = if is_weak { !self.pending[&Seq(seq)].trusted } else { heard.is_answer() };
         self.claimed.remove(&Seq(seq));
         if settles {
             self.pending.remove(&Seq(seq));
@@ -257,7 +257,7 @@ fn a_silent_provider_and_a_silent_check_are_evidence_and_checks_come_each_two_se
         world.live(seq, "b");
         world.passes(ms(300));
     }
-    assert!(world.checks.windows(2).all(|pair| pair[1] - pair[0] >= CHECK_EVERY), "{:?}", world.checks);
+    assert!(world.checks.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) >= CHECK_EVERY), "{:?}", world.checks);
     let answered = Checked { sent: world.checks[0], heard: WEAK, detail: "", whole: true };
     world.lane.on(world.now, Event::Checked(answered));
     assert!(!world.holds(10, "b"), "a late answer is an answer");

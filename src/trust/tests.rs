@@ -54,11 +54,14 @@ fn given(terms: Terms, steps: &[(u64, Step)]) -> bool {
     play(terms, steps).holds(Seq(1), "a", ms(TIME))
 }
 
+/// What is tried, whether it is evidence, and what happened when.
+type Row<'a> = (&'a str, bool, &'a [(u64, Step)]);
+
 #[test]
 fn with_a_check_the_own_row_and_the_own_check_have_to_be_sent_whole_and_unanswered() {
     let terms = Terms { checks: true, ..terms() };
     let sent = (0, Sent(1, "a"));
-    let table: &[(&str, bool, &[(u64, Step)])] = &[
+    let table: &[Row<'_>] = &[
         ("both on the wire", true, &[sent, (HALF, OwnCheck)]),
         ("both ended", true, &[sent, (9, Ended(1, SILENT)), (10, OwnCheck), (20, CheckEnded(10, SILENT))]),
         ("no check", false, &[sent]),
@@ -96,7 +99,7 @@ fn with_a_check_the_own_row_and_the_own_check_have_to_be_sent_whole_and_unanswer
 fn without_a_check_another_till_has_to_be_unanswered_and_what_one_till_sends_never_suffices() {
     let sent = (0, Sent(1, "a"));
     let answered = |seq| (3, Ended(seq, End::Answered));
-    let table: &[(&str, bool, &[(u64, Step)])] = &[
+    let table: &[Row<'_>] = &[
         ("alone", false, &[sent, (9, Ended(1, SILENT))]),
         (
             "the same till, often",

@@ -46,7 +46,9 @@ fn exported_rows(gateway: &Gateway) -> (String, Vec<Map<String, Value>>) {
     let header = lines.next().unwrap().to_owned();
     let read = |line: &str| -> Map<String, Value> { serde_json::from_str(line).unwrap() };
     let mut rows: Vec<_> = lines.map(read).filter(|row| row.contains_key("id")).collect();
-    rows.iter_mut().for_each(|row| drop(row.remove("crc").unwrap()));
+    for row in &mut rows {
+        row.remove("crc").unwrap();
+    }
     (header, rows)
 }
 
@@ -135,7 +137,7 @@ fn n4_the_text_of_the_log_says_who_what_and_which() {
     gateway.wait_for_link("main", "held");
     gateway.rewrite("[nonsense]\nx = 1");
     gateway.reload();
-    eventually("the fault is shown", || (gateway.status()["reload_faults"].to_string() != "[]").then_some(()));
+    eventually("the fault is shown", || (gateway.status()["reload_faults"] != json!([])).then_some(()));
     let user = Command::new("id").arg("-un").output().unwrap().stdout;
     let user = String::from_utf8(user).unwrap();
     let settled = format!("{id} is confirmed (lane main, attempt 1)");
@@ -226,9 +228,9 @@ fn n12_a_pipe_in_the_place_of_a_secret_holds_nobody_up_and_a_file_there_is_used_
     assert!(checked.err.contains("pipe"), "{checked:?}");
     fs::remove_file(&token).unwrap();
     gateway.write_token("main", "provider-token");
-    let taken =
+    let answer =
         eventually("the token is used", || Some(gateway.till("").redeem("WITH")).filter(|reply| reply.status == 200));
-    assert_eq!(taken.state(), "confirmed", "{taken:?}");
+    assert_eq!(answer.state(), "confirmed", "{answer:?}");
     gateway.wait_for_link("main", "up");
 }
 

@@ -29,7 +29,9 @@ impl Store {
         let timeout = "timeout = \"1s\"";
         match self {
             Self::Checks => builder.lane("main", provider, timeout),
-            _ => builder.lane_at("main", &provider.redeem_url, timeout),
+            Self::TwoTills | Self::OneTill | Self::OneTillTrusted => {
+                builder.lane_at("main", &provider.redeem_url, timeout)
+            }
         }
         .start()
     }

@@ -235,6 +235,7 @@ impl Model {
         id
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what was heard, of what, when, and what the provider knows")]
     fn accepted(&mut self, n: usize, id: &str, now: Duration, heard: &Heard, provider: &State) {
         let is_confirmed = heard.header("redeemd-state") == Some("confirmed");
         if is_confirmed {

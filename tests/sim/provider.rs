@@ -1,5 +1,7 @@
 //! A provider and the line to it, in memory and in virtual time: what a store's road does, and who is to blame.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "each mood shows where it matters")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -24,6 +24,7 @@ enum Step {
 
 /// What the model knows of a row.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a mark of its own")]
 struct Row {
     id: Id,
     till: u8,
@@ -123,7 +124,7 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
         }
         Decision::Settled(row) => assert_eq!(Some((&row.id, row.state)), repeat.map(|r| (&r.id, r.state))),
         Decision::Used(_) | Decision::BeingAsked | Decision::RefusedBefore(_) => {
-            assert!(repeat.is_none() && model.holds(code, up))
+            assert!(repeat.is_none() && model.holds(code, up));
         }
         Decision::Taken(taken) => {
             assert!(repeat.is_none() && !model.holds(code, up));
@@ -134,12 +135,9 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
             let row = Row { id, till, code, state, in_flight, uncertain, provider_only, trusted, attempt };
             model.rows.insert(taken.seq, row);
         }
-        Decision::KeyReused
-        | Decision::Gone(_)
-        | Decision::Limited(_)
-        | Decision::BadDate
-        | Decision::Held
-        | Decision::BeingAsked => panic!("{decision:?}"),
+        Decision::KeyReused | Decision::Gone(_) | Decision::Limited(_) | Decision::BadDate | Decision::Held => {
+            panic!("{decision:?}")
+        }
     }
 }
 

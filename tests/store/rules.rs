@@ -705,8 +705,8 @@ fn pruning_goes_on_where_it_stopped_ends_at_what_is_younger_and_spares_the_very_
     world.stamp.unix_ms += 86_400_000;
     assert_eq!(prune(&mut world, day, 0), (0, Some(Seq(500))));
     assert_eq!(prune(&mut world, day, 1), (0, None), "as young as that, and so is what follows");
-    assert_eq!(prune(&mut world, day - Duration::from_secs(60), 0), (499, Some(Seq(500))));
-    assert_eq!(prune(&mut world, day - Duration::from_secs(60), 500), (99, None), "all but the newest");
+    assert_eq!(prune(&mut world, day.saturating_sub(Duration::from_secs(60)), 0), (499, Some(Seq(500))));
+    assert_eq!(prune(&mut world, day.saturating_sub(Duration::from_secs(60)), 500), (99, None), "all but the newest");
 }
 
 #[test]

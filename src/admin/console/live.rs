@@ -171,13 +171,13 @@ fn event(part: &Fragment) -> String {
 
 /// Returns when something has changed, or after a while.
 async fn worth_a_look(changes: &mut watch::Receiver<u64>) {
-    let changed = async {
+    let news = async {
         if changes.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
     // When the time is over it is looked at all the same.
-    drop(tokio::time::timeout(LOOK_AGAIN, changed).await);
+    drop(tokio::time::timeout(LOOK_AGAIN, news).await);
 }
 
 async fn stopped(stop: &mut Option<watch::Receiver<bool>>) {
