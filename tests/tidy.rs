@@ -163,7 +163,8 @@ fn no_line_is_longer_than_a_page() {
     for (path, text) in every_source() {
         for (number, line) in (1..).zip(text.lines()) {
             let chars = line.chars().count();
-            let is_text = line.contains('"');
+            // A schema's text is what the databases that it made hold, letter for letter.
+            let is_text = line.contains('"') || line.starts_with("    CREATE TABLE ");
             assert!(chars <= LINE_CHARS_MAX || is_text, "{}:{number} has {chars} characters", path.display());
         }
     }

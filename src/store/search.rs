@@ -318,8 +318,10 @@ mod tests {
         let columns = connection.prepare("SELECT * FROM redemption").unwrap().column_count();
         assert_eq!(columns, 22, "the test's rows have every column");
         let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
-             INSERT INTO redemption SELECT i, randomblob(12), NULL, 1, 'till-' || (i % 3), i, i, randomblob(16), i, 'shop', \
-             'CODE-' || i, '042', '2026-11-01 10:00:00', i * 1000, 1, 0, 0, CASE i % 5 WHEN 0 THEN 3 ELSE 1 END, 0, 0, 1, \
+             INSERT INTO redemption SELECT i, randomblob(12), NULL, 1, 'till-' || (i % 3), i, i, randomblob(16), \
+             i, 'shop', \
+             'CODE-' || i, '042', '2026-11-01 10:00:00', i * 1000, 1, 0, 0, \
+             CASE i % 5 WHEN 0 THEN 3 ELSE 1 END, 0, 0, 1, \
              i * 1000 + 500 FROM n";
         connection.execute(sql, [ROWS]).unwrap();
         schema::finish(connection).unwrap();
