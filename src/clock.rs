@@ -31,7 +31,7 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System { boot_id: Arc<str> },
+    System { boot_id: Arc<str>, began: Instant },
     Manual(Arc<Hands>),
     Simulated(Arc<Boot>),
 }
@@ -68,7 +68,7 @@ impl Clock {
     #[must_use]
     pub fn system() -> Self {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self(Source::System { boot_id: boot_id.trim().into() })
+        Self(Source::System { boot_id: boot_id.trim().into(), began: Instant::now() })
     }
 
     /// A clock that stands until [`Clock::set`] moves it.
@@ -135,11 +135,20 @@ impl Clock {
         Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
     }
 
+    /// How long the process has been on, as far as only differences matter: it never steps.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        match &self.0 {
+            Source::System { began, .. } => began.elapsed(),
+            Source::Manual(_) | Source::Simulated(_) => self.since_boot(),
+        }
+    }
+
     /// Names this boot of the machine: a time since boot means something only beside it.
     #[must_use]
     pub fn boot_id(&self) -> &str {
         match &self.0 {
-            Source::System { boot_id } => boot_id,
+            Source::System { boot_id, .. } => boot_id,
             Source::Manual(_) => "manual",
             Source::Simulated(boot) => &boot.id,
         }

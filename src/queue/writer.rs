@@ -306,7 +306,7 @@ impl Writer {
         let undelivered = |till: &str, request: &Request| shared.undelivered.take(till, request);
         let around = Surroundings {
             stamp: shared.clock.stamp(),
-            since_boot: shared.clock.since_boot(),
+            uptime: shared.clock.uptime(),
             offline: &offline,
             lane: &lane,
             evidence: &evidence,

@@ -28,7 +28,7 @@ pub(super) struct Elapsed {
     wall_ms: i64,
     /// Whether it was trusted then.
     trusted: bool,
-    /// The time since the machine's boot at the last look, milliseconds; `None` before the first.
+    /// The process' uptime at the last look, milliseconds; `None` before the first.
     #[serde(skip)]
     looked_ms: Option<i64>,
     /// What was kept last.
@@ -45,12 +45,12 @@ impl Elapsed {
     }
 
     /// The elapsed time now, milliseconds.
-    pub(super) fn now(&mut self, since_boot_ms: i64, stamp: Stamp) -> i64 {
+    pub(super) fn now(&mut self, uptime_ms: i64, stamp: Stamp) -> i64 {
         match self.looked_ms {
-            Some(looked_ms) => self.pass(since_boot_ms.saturating_sub(looked_ms).max(0), stamp),
+            Some(looked_ms) => self.pass(uptime_ms.saturating_sub(looked_ms).max(0), stamp),
             None => self.stopped(stamp),
         }
-        self.looked_ms = Some(since_boot_ms);
+        self.looked_ms = Some(uptime_ms);
         (self.wall_ms, self.trusted) = (stamp.unix_ms, stamp.trusted);
         self.passed_ms
     }

@@ -238,8 +238,8 @@ pub struct Handling {
 pub struct Surroundings<'a> {
     /// The wall clock.
     pub stamp: Stamp,
-    /// Time since the machine's boot.
-    pub since_boot: std::time::Duration,
+    /// How long the process has been on.
+    pub uptime: std::time::Duration,
     /// The offline policy.
     pub offline: &'a Offline,
     /// A lane's link, read inside the transaction; `pending` is the store's own to fill in.
@@ -254,8 +254,8 @@ impl<'a> Surroundings<'a> {
     /// Surroundings without evidence and without answers that were not delivered.
     #[must_use]
     pub fn new(stamp: Stamp, offline: &'a Offline, lane: &'a dyn Fn(&str) -> LaneNow) -> Self {
-        let since_boot = std::time::Duration::ZERO;
-        Self { stamp, since_boot, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _| None }
+        let uptime = std::time::Duration::ZERO;
+        Self { stamp, uptime, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _| None }
     }
 }
 
@@ -342,8 +342,8 @@ impl Store {
 
     fn attempt(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Result<Vec<Done>, StoreError> {
         let Surroundings { stamp, offline, lane, evidence, undelivered, .. } = *around;
-        let since_boot_ms = i64::try_from(around.since_boot.as_millis()).unwrap_or(i64::MAX);
-        let elapsed_ms = self.elapsed.now(since_boot_ms, stamp);
+        let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
+        let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
         let around = &Around { stamp, elapsed_ms, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let mut desk = Desk { sql: &transaction, books: &mut self.books, next_seq: &mut self.next_seq, around };

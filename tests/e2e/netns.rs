@@ -122,7 +122,8 @@ fn black_hole(url: &str, more: &str, args: &[&str]) {
     redeem_into_the_dark(&gateway, "DARK");
     assert!(began.elapsed() < Duration::from_secs(4), "the deadline is 1 s: {:?}", began.elapsed());
     let cause = gateway.lane("main")["cause"].clone();
-    assert!(["write", "answer"].iter().any(|expected| cause == *expected), "{cause}");
+    // What is tried once more finds no connection either.
+    assert!(["write", "answer", "connect"].iter().any(|expected| cause == *expected), "{cause}");
     network.lose_nothing();
     let began = Instant::now();
     assert_eq!(till.redeem("PROBE").status, 200);
@@ -221,7 +222,7 @@ fn a_name_that_appears_late_and_then_changes_is_followed() {
         network.far("ip addr del 10.9.9.9/32 dev lo");
         // The old address is dead with its connection; what comes next asks for the name again.
         for n in 0..2 {
-            assert_eq!(till.redeem(&format!("MOVED-{n}")).status, 200);
+            redeem_into_the_dark(&gateway, &format!("MOVED-{n}"));
         }
         within(SOON, "the new address is found", || (gateway.counts().pending == 0).then_some(()));
         assert_eq!(gateway.counts().confirmed, 4);

@@ -71,7 +71,7 @@ impl Store {
     fn new(disk: Volatile, witness: &Witness) -> Self {
         let gateway = Gateway::with()
             .lane_at("main", &witness.redeem_url(), "timeout = \"2s\"")
-            .intake("reply_within = \"60ms\"")
+            .intake("reply_within = \"100ms\"")
             .offline("max_pending = 1000000")
             .state_in(&disk.state_dir())
             .stopped();

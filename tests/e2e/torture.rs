@@ -56,7 +56,7 @@ struct Torture {
 fn gateway(witness: &Witness) -> Gateway {
     Gateway::with()
         .lane_at("main", &witness.redeem_url(), "timeout = \"2s\"")
-        .intake("reply_within = \"60ms\"")
+        .intake("reply_within = \"100ms\"")
         .offline("max_pending = 1000000")
         .start()
 }

@@ -49,12 +49,12 @@ pub(crate) fn run(store: &mut Store, ops: &[Op], up: bool) -> Vec<Done> {
 }
 
 /// As [`run`], so long after everything else.
-fn run_after(store: &mut Store, ops: &[Op], up: bool, since_boot: Duration) -> Vec<Done> {
+fn run_after(store: &mut Store, ops: &[Op], up: bool, uptime: Duration) -> Vec<Done> {
     let offline = offline();
     let now = if up { LaneNow::default() } else { LaneNow::down() };
     let lane = move |_: &str| now;
-    let stamp = Stamp { unix_ms: NOW_MS + i64::try_from(since_boot.as_millis()).unwrap(), trusted: true };
-    let around = Surroundings { since_boot, ..Surroundings::new(stamp, &offline, &lane) };
+    let stamp = Stamp { unix_ms: NOW_MS + i64::try_from(uptime.as_millis()).unwrap(), trusted: true };
+    let around = Surroundings { uptime, ..Surroundings::new(stamp, &offline, &lane) };
     store.run(ops, &around).into_iter().map(Result::unwrap).collect()
 }
 
@@ -66,6 +66,8 @@ struct Row {
     doubt: bool,
     in_flight: bool,
     attempt: u32,
+    /// Of a copy: in doubt from the start.
+    copied: bool,
 }
 
 struct Life {
@@ -122,7 +124,14 @@ impl Life {
         self.codes += count;
         for done in run(self.store(), &ops, up) {
             let Done::Decided(Decision::Taken(taken), _) = done else { panic!("{done:?}") };
-            let row = Row { seq: taken.seq, state: State::Pending, doubt: up, in_flight: up, attempt: u32::from(up) };
+            let row = Row {
+                seq: taken.seq,
+                state: State::Pending,
+                doubt: up,
+                in_flight: up,
+                attempt: u32::from(up),
+                copied: false,
+            };
             self.rows.insert(taken.id.to_string(), row);
         }
     }
@@ -147,7 +156,10 @@ impl Life {
             let row = self.rows.get_mut(id).unwrap();
             let (ended, state) = match n % 4 {
                 0 | 1 => (Ended::Confirmed(Answer::success()), State::Confirmed),
-                2 => (Ended::Declined { answer: refusal.clone(), already_used: false, strong: true }, State::Declined),
+                // A row that may have arrived before is asked about again.
+                2 if row.attempt == 1 && !row.copied => {
+                    (Ended::Declined { answer: refusal.clone(), already_used: false, strong: true }, State::Declined)
+                }
                 _ => (Ended::Unclear, State::Pending),
             };
             ops.push(Op::settle(row.seq, row.attempt, ended, false));
@@ -170,7 +182,7 @@ impl Life {
             let [id, state] = row.split(' ').take(2).collect::<Vec<_>>()[..] else { panic!("{row}") };
             let state: State = state.parse().unwrap();
             let (seq, doubt) = (Id::parse(id).unwrap().seq().unwrap(), state == State::Pending);
-            let row = Row { seq, state, doubt, in_flight: false, attempt: 1 };
+            let row = Row { seq, state, doubt, in_flight: false, attempt: 1, copied: true };
             write!(line, " {id}={}", told(&row)).unwrap();
             self.rows.insert(id.to_owned(), row);
         }

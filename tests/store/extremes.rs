@@ -23,7 +23,7 @@ const WORDS: [&str; 3] = ["body", "answer", "event"];
 const KEPT: [&str; 4] = ["till", "attempt", "held_code", "keep"];
 const CODES: [&str; 7] = ["PENDING", "FLYING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED", "GONE"];
 /// How long the machine has been on when a store has lived.
-const SINCE_BOOT: Duration = Duration::from_secs(2 * 3600);
+const UPTIME: Duration = Duration::from_secs(2 * 3600);
 
 /// A column as its table declares it.
 struct Column {
@@ -179,9 +179,9 @@ fn work(store: &mut Store, ids: &[Id], imported: &World) -> bool {
     let lane = |_: &str| LaneNow::default();
     let offline = offline();
     let stamp = Stamp { unix_ms: NOW_MS + 86_400_000, trusted: true };
-    let begin = Surroundings { since_boot: SINCE_BOOT, ..Surroundings::new(stamp, &offline, &lane) };
+    let begin = Surroundings { uptime: UPTIME, ..Surroundings::new(stamp, &offline, &lane) };
     let mut results = store.run(&[Op::Recount { begin: true }], &begin);
-    let around = Surroundings { since_boot: SINCE_BOOT + Duration::from_hours(24), ..begin };
+    let around = Surroundings { uptime: UPTIME + Duration::from_hours(24), ..begin };
     results.extend(store.run(&ops(ids, imported), &around));
     let claimed = results.iter().filter_map(|result| match result {
         Ok(Done::Claimed(rows)) => Some(rows.clone()),

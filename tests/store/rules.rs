@@ -716,20 +716,20 @@ fn a_synchronised_clock_that_jumps_a_month_ahead_for_an_hour_lets_no_code_go() {
     let (offline, lane) = (world.offline.clone(), |_: &str| LaneNow::down());
     let retention = Retention { settled: Duration::from_secs(30 * 86_400), codes: Duration::from_secs(365 * 86_400) };
     let month_ms = 31 * 86_400_000;
-    let mut since_boot = Duration::from_millis(u64::try_from(NOW_MS).unwrap());
+    let mut uptime = Duration::from_millis(u64::try_from(NOW_MS).unwrap());
     for unix_ms in [NOW_MS + month_ms, NOW_MS + month_ms + 3_600_000] {
         let stamp = redeemd::clock::Stamp { unix_ms, trusted: true };
-        let around = Surroundings { since_boot, ..Surroundings::new(stamp, &offline, &lane) };
+        let around = Surroundings { uptime, ..Surroundings::new(stamp, &offline, &lane) };
         let done = world.store().run(&[Op::Prune { retention, after: Seq(0) }], &around);
         assert!(matches!(&done[..], [Ok(Done::Pruned(Pruned { rows: 0, .. }))]), "{done:?}");
-        since_boot += Duration::from_secs(3600);
+        uptime += Duration::from_secs(3600);
     }
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(_)));
     // The same month, lived through.
     let stamp = redeemd::clock::Stamp { unix_ms: NOW_MS + month_ms + 86_400_000, trusted: true };
-    since_boot += Duration::from_secs(32 * 86_400);
+    uptime += Duration::from_secs(32 * 86_400);
     world.take("till-3", "NEWER");
-    let around = Surroundings { since_boot, ..Surroundings::new(stamp, &offline, &lane) };
+    let around = Surroundings { uptime, ..Surroundings::new(stamp, &offline, &lane) };
     let done = world.store().run(&[Op::Prune { retention, after: Seq(0) }], &around);
     assert!(matches!(&done[..], [Ok(Done::Pruned(Pruned { rows: 1, .. }))]), "{done:?}");
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Gone(_)), "its code outlives its row");

@@ -102,8 +102,8 @@ impl World {
     pub(crate) fn run(&mut self, ops: &[Op]) -> Vec<Result<Done, StoreError>> {
         let (lane, stamp) = (self.lane, self.stamp);
         let lane = move |_: &str| lane;
-        let since_boot = Duration::from_millis(u64::try_from(stamp.unix_ms.max(0)).unwrap());
-        let around = Surroundings { since_boot, ..Surroundings::new(stamp, &self.offline, &lane) };
+        let uptime = Duration::from_millis(u64::try_from(stamp.unix_ms.max(0)).unwrap());
+        let around = Surroundings { uptime, ..Surroundings::new(stamp, &self.offline, &lane) };
         let results = self.store.as_mut().unwrap().run(ops, &around);
         assert!(self.counts().balance(), "{:?}", self.counts());
         results

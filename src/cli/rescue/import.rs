@@ -123,8 +123,7 @@ impl Offline {
         let by = user_name(rustix::process::getuid().as_raw());
         let (clock, lane) = (Clock::system(), |_: &str| LaneNow::default());
         let offline = &self.loaded.settings.offline;
-        let around =
-            Surroundings { since_boot: clock.since_boot(), ..Surroundings::new(clock.stamp(), offline, &lane) };
+        let around = Surroundings { uptime: clock.uptime(), ..Surroundings::new(clock.stamp(), offline, &lane) };
         let op = Op::Import(Import { rows, from: from.to_owned(), by });
         match self.store.run(&[op], &around).pop() {
             Some(Ok(Done::Imported(arrived))) => Ok(Answer { arrived, not_configured }),
