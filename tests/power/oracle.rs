@@ -35,7 +35,7 @@ struct Known {
 struct Found {
     rows: Rows,
     accepted: u64,
-    salvaged: bool,
+    salvaged: Option<String>,
     moved: bool,
 }
 
@@ -89,7 +89,8 @@ impl Oracle {
         let place = format!("{place}, under way: {step}");
         let found = look(dir, &place);
         assert!(!found.moved || step == "migrate", "{place}: the image does not lie in the inode of the recording");
-        assert!(!found.salvaged || step == "rescue", "{place}: damage was seen where there was none");
+        let is_sound = found.salvaged.is_none() || step == "rescue";
+        assert!(is_sound, "{place}: damage was seen where there was none: {:?}", found.salvaged);
         let differ: Vec<_> = found.rows.iter().filter(|(id, state)| self.now.rows.get(*id) != Some(*state)).collect();
         let missing: Vec<_> = self.now.rows.keys().filter(|id| !found.rows.contains_key(*id)).collect();
         let fits = self.now.is(&found) || after.is(&found);
@@ -118,7 +119,9 @@ fn look(dir: &Path, place: &str) -> Found {
     assert!(again.salvage.is_none(), "{place}, once more: {:?}", again.salvage);
     assert_eq!(read(dir, place).len(), found.len() + 1, "{place}: once more");
     assert_eq!(sqlites_opinion(dir), "ok", "{place}");
-    Found { rows: found, accepted, salvaged: report.salvage.is_some(), moved: report.moved }
+    // Why it was salvaged, for whoever reads a failure.
+    let salvaged = report.salvage.map(|salvage| salvage.why);
+    Found { rows: found, accepted, salvaged, moved: report.moved }
 }
 
 /// What SQLite finds in the file when it compares every index with its table.
