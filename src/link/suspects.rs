@@ -1,6 +1,6 @@
 //! Which rows are to blame themselves: one that met a road fault twice while another was answered between, one that
-//! twice got no answer in time while another that was sent after it was answered at once, and one that is refused for
-//! its credential while others pass with it.
+//! twice got no answer in time while another that was sent after it was answered at once, one that was overtaken by
+//! such an answer and then got none again, and one that is refused for its credential while others pass with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -43,6 +43,9 @@ struct Silent {
     open: bool,
     /// How often another was answered at once.
     alone: u32,
+    /// Another overtook it: it was sent later and answered at once while this one was on the wire. A provider with too
+    /// much to do that takes one after the other does not do so, and the other may have been the last that waited.
+    overtaken: bool,
 }
 
 /// Remembers faults of rows, in bounded space.
@@ -85,13 +88,17 @@ impl Suspects {
     }
 
     /// `seq` got no answer in time: whether it is (now) suspect, so that this says nothing about the road. One answer
-    /// between two such ends does not suffice: a provider that has too much to do answers some in time.
+    /// between two such ends does not suffice: a provider that has too much to do answers some in time. Nor does one
+    /// end that was overtaken: a single worker may hang.
     pub fn silent(&mut self, seq: Seq, last: Span) -> bool {
-        let shamed = self.last_answered.is_some_and(|answered| answered.shames(last));
-        let silent = self.silent.entry(seq).or_insert(Silent { last, open: true, alone: 0 });
-        (silent.last, silent.open) = (last, !shamed);
-        silent.alone += u32::from(shamed);
-        let is_blamed = silent.alone >= SILENT_ALONE;
+        // What was answered by now and sent after it has overtaken it.
+        let overtaken = self.last_answered.is_some_and(|answered| answered.shames(last));
+        let fresh = Silent { last, open: true, alone: 0, overtaken: false };
+        let silent = self.silent.entry(seq).or_insert(fresh);
+        let is_blamed = silent.overtaken || silent.alone + u32::from(overtaken) >= SILENT_ALONE;
+        (silent.last, silent.open) = (last, !overtaken);
+        silent.alone += u32::from(overtaken);
+        silent.overtaken |= overtaken;
         if self.silent.len() > Self::ROWS_MAX {
             self.silent.pop_first();
         }
@@ -153,6 +160,12 @@ impl Suspects {
         self.denied.iter().copied()
     }
 
+    /// Whether each of these rows is to blame itself.
+    #[must_use]
+    pub fn are_suspect(&self, rows: &[Seq]) -> bool {
+        rows.iter().all(|seq| self.suspect.contains(seq))
+    }
+
     /// Rows that are suspect, in order.
     pub fn suspect(&self) -> impl Iterator<Item = Seq> {
         self.suspect.iter().copied()
@@ -186,6 +199,28 @@ mod tests {
         for (sent, is_suspect) in [(0, false), (100, true)] {
             suspects.answered(Seq(2), span(sent + 3, sent + 4));
             assert_eq!(suspects.silent(Seq(1), span(sent, sent + 10)), is_suspect);
+        }
+    }
+
+    #[test]
+    fn a_row_that_was_overtaken_is_suspect_when_it_is_silent_again_and_nobody_else_is_left_to_ask() {
+        let mut suspects = Suspects::default();
+        suspects.answered(Seq(2), span(1, 2));
+        assert!(!suspects.silent(Seq(1), span(0, 10)), "a single worker may hang");
+        assert!(suspects.silent(Seq(1), span(12, 22)));
+        assert_eq!(suspects.suspect().collect::<Vec<_>>(), [Seq(1)]);
+        suspects.answered(Seq(1), span(30, 31));
+        assert!(!suspects.silent(Seq(1), span(40, 50)), "an answer clears it");
+        assert!(!suspects.silent(Seq(1), span(60, 70)), "nobody overtook it since");
+    }
+
+    #[test]
+    fn an_answer_after_a_silence_overtook_nobody() {
+        let mut suspects = Suspects::default();
+        assert!(!suspects.silent(Seq(1), span(0, 10)));
+        suspects.answered(Seq(2), span(11, 12));
+        for sent in [20, 40, 60] {
+            assert!(!suspects.silent(Seq(1), span(sent, sent + 10)), "sent at {sent} s");
         }
     }
 

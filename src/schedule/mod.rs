@@ -612,8 +612,15 @@ impl Scheduler {
         if ask.skips_denied && self.suspects.undecided().next().is_some() && !on_demand {
             return self.claim_probe(now, false);
         }
-        let effects = self.link.nothing_to_probe(now, self.waits.next_moment());
+        let first_due = self.waits.next_moment().filter(|_| !self.waits_for_suspects_alone());
+        let effects = self.link.nothing_to_probe(now, first_due);
         self.apply(effects);
+    }
+
+    /// What keeps the lane down may be one row's, and those that wait are to blame themselves: they are no probes.
+    fn waits_for_suspects_alone(&self) -> bool {
+        let may_be_a_rows = matches!(self.link.phase(), link::Phase::Down(why) if !why.cause.is_road());
+        may_be_a_rows && self.suspects.are_suspect(&self.waits.waiting())
     }
 
     fn claimed_backlog(&mut self, now: Duration, ask: &Ask, rows: Vec<Row>) {

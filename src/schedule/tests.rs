@@ -333,6 +333,60 @@ fn one_code_that_a_firewall_blocks_is_named_and_waits_alone_and_the_lane_goes_on
     assert_eq!(world.on_the_wire(), [9]);
 }
 
+/// Row 2 hangs, with others beside it that are answered at once, and then alone.
+fn hangs_beside_others_then_alone(world: &mut World) {
+    world.backlog(1..=1, "a");
+    world.work();
+    world.ends(1, Heard::Confirmed);
+    world.backlog(2..=5, "a");
+    world.lane.on(world.now, Event::Signalled(Seq(2)));
+    world.work();
+    for seq in [3, 4, 5] {
+        world.ends(seq, Heard::Confirmed);
+    }
+    world.passes(ms(10_000));
+    world.ends(2, Heard::Road(Road::Answer));
+    assert!(!world.lane.link().is_up(world.now), "it may be the road");
+    world.passes(ms(2000));
+    assert_eq!(world.on_the_wire(), [2], "nobody else is left to ask");
+    world.passes(ms(10_000));
+    world.ends(2, Heard::Road(Road::Answer));
+    assert_eq!(world.lane.suspects().collect::<Vec<_>>(), [Seq(2)]);
+}
+
+#[test]
+fn the_last_row_that_hangs_is_found_suspect_and_keeps_the_lane_down_no_longer() {
+    let mut world = World::new(false);
+    hangs_beside_others_then_alone(&mut world);
+    for round in 0..5 {
+        world.passes(ms(60_000));
+        if world.on_the_wire() == [2] {
+            world.ends(2, Heard::Road(Road::Answer));
+        }
+        if round > 0 {
+            assert!(world.lane.link().is_up(world.now), "round {round}");
+        }
+    }
+    world.live(9, "b");
+    assert!(world.on_the_wire().contains(&9));
+}
+
+#[test]
+fn a_suspect_row_alone_does_not_open_a_road_that_is_down() {
+    let mut world = World::new(false);
+    hangs_beside_others_then_alone(&mut world);
+    world.live(9, "b");
+    world.ends(9, Heard::Road(Road::Connect));
+    world.pending.remove(&Seq(9));
+    for _ in 0..5 {
+        world.passes(ms(60_000));
+        assert_eq!(world.lane.link().why().map(|why| why.cause), Some(Cause::Connect));
+        if world.on_the_wire() == [2] {
+            world.ends(2, Heard::Road(Road::Connect));
+        }
+    }
+}
+
 #[test]
 fn a_till_whose_rows_alone_are_refused_goes_last() {
     let mut world = World::new(false);
