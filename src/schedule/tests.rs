@@ -276,7 +276,7 @@ fn what_the_gateways_own_check_is_told_to_wait_the_drain_waits_and_no_till_is_tu
         world.backlog([1], "b");
         world.lane.on(world.now, Event::Signalled(Seq(0)));
         world.passes(ms(59_000));
-        assert_eq!(world.on_the_wire(), []);
+        assert!(world.on_the_wire().is_empty());
         world.live(11, "a");
         assert_eq!(world.on_the_wire(), [11]);
         world.ends(11, STRONG);
