@@ -738,8 +738,7 @@ impl Link {
     ) -> Effects {
         self.halve();
         let wait = if let Some(floor) = at_least {
-            let jitter = self.config.reconnect_spread.min(floor.max(self.config.retry_min));
-            floor + self.dice.between(Duration::ZERO, jitter)
+            self.spread(floor)
         } else {
             self.wait_steps += 1;
             backoff(&mut self.dice, self.wait_steps, self.config.retry_min, self.config.retry_max)
@@ -750,6 +749,21 @@ impl Link {
             (why.cause, why.detail) = (Cause::Provider, ended.detail.to_owned());
             self.probe_at = now;
         }
+        Effects { unclaim: true, changed: true, drop_pool: false }
+    }
+
+    /// At least so long, and not with all other stores at once.
+    fn spread(&mut self, floor: Duration) -> Duration {
+        let jitter = self.config.reconnect_spread.min(floor.max(self.config.retry_min));
+        floor + self.dice.between(Duration::ZERO, jitter)
+    }
+
+    /// A `Retry-After` that the gateway's own check was told is the drain's as well. It turns no till away: checks
+    /// may have a rate of their own.
+    pub fn check_told_to_wait(&mut self, now: Duration, at_least: Duration) -> Effects {
+        self.limited = self.limited(now).is_some();
+        let wait = self.spread(at_least);
+        self.wait_until = Some(self.wait_until.unwrap_or_default().max(now + wait));
         Effects { unclaim: true, changed: true, drop_pool: false }
     }
 

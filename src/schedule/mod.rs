@@ -457,6 +457,9 @@ impl Scheduler {
             Heard::Road(phase) if phase != Road::Credential && self.config.checks_show_the_road => {
                 self.link.check_failed(now, phase, checked.detail)
             }
+            Heard::Wait { at_least: Some(at_least), .. } if self.config.checks_show_the_road => {
+                self.link.check_told_to_wait(now, at_least)
+            }
             _ => Effects::default(),
         };
         self.apply(effects);

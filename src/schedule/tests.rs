@@ -264,6 +264,28 @@ fn a_silent_provider_and_a_silent_check_are_evidence_and_checks_come_each_two_se
 }
 
 #[test]
+fn what_the_gateways_own_check_is_told_to_wait_the_drain_waits_and_no_till_is_turned_away() {
+    for limited in [false, true] {
+        let mut world = World::new(true);
+        world.live(10, "a");
+        world.passes(ms(REPLY_WITHIN / 2));
+        let heard = Heard::Wait { at_least: Some(ms(60_000)), limited };
+        let checked = Checked { sent: world.checks[0], heard, detail: "", whole: true };
+        world.lane.on(world.now, Event::Checked(checked));
+        world.ends(10, STRONG);
+        world.backlog([1], "b");
+        world.lane.on(world.now, Event::Signalled(Seq(0)));
+        world.passes(ms(59_000));
+        assert!(world.on_the_wire().is_empty());
+        world.live(11, "a");
+        assert_eq!(world.on_the_wire(), [11]);
+        world.ends(11, STRONG);
+        world.passes(ms(2_000));
+        assert_eq!(world.on_the_wire(), [1]);
+    }
+}
+
+#[test]
 fn without_checks_two_silent_tills_are_evidence_for_each_other() {
     let mut world = World::new(false);
     world.live(1, "a");

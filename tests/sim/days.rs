@@ -333,19 +333,58 @@ impl World {
         }
     }
 
-    /// What the provider itself has refused is closed, the rest is sent again.
+    /// What the provider itself has refused is closed, and what another one has used; the rest is sent again.
     async fn see_to(&mut self, house: &House, id: &str) {
         let refused = self.providers.iter().any(|provider| {
             let state = provider.state();
             state.declined.contains(id) && !state.has_taken(id)
         });
-        let (what, body) = if refused { ("void", r#"{"note":"refused"}"#) } else { ("retry", "{}") };
-        let heard = house.operator_says(Method::POST, &format!("/api/v1/redemptions/{id}/{what}"), body).await;
-        assert_eq!(heard.status, 200, "{what} {id}: {heard:?}");
-        if refused {
-            self.model().closed.insert(id.to_owned());
+        if !refused {
+            let heard = house.operator_says(Method::POST, &format!("/api/v1/redemptions/{id}/retry"), "{}").await;
+            match self.holder(id, &heard).as_deref() {
+                None => return self.count("retried by an operator"),
+                // Its code was spent by the other one.
+                Some("confirmed") => self.count("not retried: its code was used"),
+                Some(_) => return self.count("not retried: another one comes first"),
+            }
         }
-        self.count(if refused { "closed by an operator" } else { "retried by an operator" });
+        let (path, note) = (format!("/api/v1/redemptions/{id}/void"), r#"{"note":"refused"}"#);
+        let heard = house.operator_says(Method::POST, &path, note).await;
+        assert_eq!(heard.status, 200, "void {id}: {heard:?}");
+        self.model().closed.insert(id.to_owned());
+        self.count("closed by an operator");
+    }
+
+    /// How another redemption stands that holds the code of this one, which therefore was not retried. It is about the
+    /// same code, and the provider took that one or knew the code as spent, never this one.
+    fn holder(&self, id: &str, heard: &Heard) -> Option<String> {
+        if heard.status == 200 {
+            return None;
+        }
+        let told = heard.body["detail"].as_str().and_then(|detail| detail.strip_prefix("its code is held by "));
+        let (other, state) = told.and_then(|told| told.split_once(", which is ")).expect("who holds the code");
+        assert!(heard.status == 409 && other != id, "retry {id}: {heard:?}");
+        let code = self.code_of(id).filter(|code| self.code_of(other).as_ref() == Some(code));
+        let code = code.unwrap_or_else(|| panic!("{id} and {other} are about two codes: {heard:?}"));
+        let is_taken = self.providers.iter().any(|provider| {
+            let known = provider.state();
+            assert!(!known.has_taken(id), "{id} was taken and another one is confirmed: {heard:?}");
+            known.has_taken(other) || known.spent.contains(&code)
+        });
+        assert!(is_taken || state != "confirmed", "{other} is confirmed and was not taken: {heard:?}");
+        Some(state.to_owned())
+    }
+
+    /// The code for which a redemption was sent, or of which its till was told.
+    fn code_of(&self, id: &str) -> Option<String> {
+        let sent = |provider: &Provider| {
+            let state = provider.state();
+            state.codes.iter().find(|(_, seen)| seen.keys.contains_key(id)).map(|(code, _)| code.clone())
+        };
+        self.providers
+            .iter()
+            .find_map(sent)
+            .or_else(|| self.model().asks.iter().find(|ask| ask.id.as_deref() == Some(id)).map(|ask| ask.code.clone()))
     }
 
     fn is_calm(&self) -> bool {

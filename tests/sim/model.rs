@@ -175,11 +175,23 @@ impl Model {
             (503, None) => {
                 assert!(was.id.is_none(), "a repeat meets a limit: {was:?}, {heard:?}");
                 self.asks[n].fate = Fate::Refused;
+                if heard.message().contains("has not answered about a code") {
+                    self.is_being_asked(n, heard);
+                    return None;
+                }
                 return Some(self.limit(heard));
             }
             other => panic!("{other:?}: {heard:?}"),
         }
         None
+    }
+
+    /// The till's earlier request for the code, whose answer it has not heard, is on its way.
+    fn is_being_asked(&mut self, n: usize, heard: &Heard) {
+        let till = self.asks[n].till;
+        let on_its_way = |other: &Ask| other.till == till && matches!(other.fate, Fate::Open | Fate::Doubt);
+        assert!(self.others(n).any(on_its_way), "nothing is on its way: {:?}, {heard:?}", self.history(n));
+        self.count("told to ask again: being asked");
     }
 
     fn limit(&mut self, heard: &Heard) -> Limit {
