@@ -23,9 +23,9 @@ use std::time::Instant;
 use world::World;
 
 /// How many months an ordinary run lives through, unless `SIM_MONTHS` says otherwise.
-const MONTHS: u64 = 1;
+const MONTHS: u64 = 2;
 /// The first of them, unless `SIM_SEED` says otherwise.
-const SEED: u64 = 20_261_126;
+const SEED: u64 = 20_261_125;
 /// Seeds of months that once found a fault, by which day, and what it was.
 const FAULTS_FOUND: &[(u64, u32, &str)] = &[
     (1, 10, "an operator's release made an outage begin anew"),
@@ -34,7 +34,6 @@ const FAULTS_FOUND: &[(u64, u32, &str)] = &[
     (20_261_130, 20, "of this model: what the provider had declined was not to be taken back"),
     (20_261_175, 22, "the end of an outage that was heard of just after an operator's hold was forgotten at a crash"),
 ];
-const NOT_SEEN_GREEN: &[(u64, u32)] = &[(20_261_125, 30)];
 /// The days of a month.
 const DAYS: u32 = 30;
 
@@ -151,12 +150,6 @@ fn months_of_outages_crashes_and_turned_clocks_lose_nothing_and_double_nothing()
 fn months_that_found_a_fault_do_not_find_it_again() {
     let seeds: Vec<_> = FAULTS_FOUND.iter().map(|(seed, days, _)| (*seed, *days)).collect();
     months(&seeds);
-}
-
-#[test]
-#[ignore = "these months have not been seen to end since the model learnt who holds a code"]
-fn months_that_are_still_to_be_explained() {
-    months(NOT_SEEN_GREEN);
 }
 
 #[test]
