@@ -126,7 +126,7 @@ const ENOUGH: &[(&str, u64)] = &[
     ("refused: used", 50),
     ("released by an operator", 3),
     ("suspended", 10),
-    ("taken back", 3),
+    ("taken back", 1),
     ("too late to take back", 30),
 ];
 

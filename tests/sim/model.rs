@@ -36,6 +36,9 @@ pub(crate) struct Ask {
     pub(crate) on_trust: Option<String>,
     /// It was told about an earlier request's redemption, once: asked again it is a question of its own.
     pub(crate) is_anothers: bool,
+    /// There is a redemption of its code, although it was refused: its own, in doubt until it was told "used" since
+    /// that was given at another till, or another's, about which it was told.
+    pub(crate) stands: bool,
     /// How often it was sent.
     pub(crate) sent: u32,
     pub(crate) at: Duration,
@@ -87,6 +90,7 @@ impl Model {
             fate: Fate::Open,
             on_trust: None,
             is_anothers: false,
+            stands: false,
             sent: 0,
             at,
         });
@@ -129,7 +133,7 @@ impl Model {
         if self.asks[n].is_anothers && about != self.asks[n].id.as_deref() {
             // What is owed is given once.
             let ask = &mut self.asks[n];
-            (ask.fate, ask.id, ask.is_anothers) = (Fate::Open, None, false);
+            (ask.fate, ask.id, ask.is_anothers, ask.stands) = (Fate::Open, None, false, true);
         }
         let was = self.asks[n].clone();
         let was_given = was.fate == Fate::Accepted;
@@ -162,12 +166,13 @@ impl Model {
             }
             (400, state @ (None | Some("voided"))) => {
                 assert!(heard.message().contains("has been used"), "{heard:?}");
-                let explained = self.others(n).any(|other| other.fate != Fate::Refused);
+                let explained = was.stands || self.others(n).any(|other| other.fate != Fate::Refused || other.stands);
                 assert!(explained, "nobody else asked for it: {:?}, {heard:?}", self.history(n));
                 // It may have joined an earlier request, of which nobody was told the number.
                 let joined = was.fate == Fate::Doubt && self.history(n).len() > 1;
                 let is_new = state.is_some() || was.id.is_none() || joined;
                 assert!(is_new, "a repeat is refused that was {was:?}: {heard:?}");
+                self.asks[n].stands |= was.fate == Fate::Doubt;
                 // Asked again it would be a new question.
                 (self.asks[n].fate, self.asks[n].id) = (Fate::Refused, None);
                 self.count("refused: used");
