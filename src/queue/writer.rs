@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::asked::Ask;
 use super::check::{Check, Stop};
 use super::readers::READERS_MAX;
 use super::seats::{Flights, Seats};
@@ -15,11 +16,11 @@ use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, 
 use crate::clock::Clock;
 use crate::limits::LaneNow;
 use crate::message::{Language, Storage};
-use crate::redemption::{Request, Seq, State};
+use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Pace, Recounted, Step, Store, StoreError,
-    Surroundings, Trouble, Watch,
+    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Step, Store, StoreError, Surroundings,
+    Task, Trouble, Unclaim, Watch,
 };
 
 /// How many operations one transaction takes.
@@ -32,8 +33,6 @@ const RESCUES_MAX: u32 = 3;
 const WAL_FRAMES_FULL: u32 = 32;
 /// How often free space is looked at.
 const SPACE_EVERY: Duration = Duration::from_secs(1);
-
-type Reply = oneshot::Sender<Result<Done, QueueError>>;
 
 /// The writer's task. [`Writer::run`] is to be driven by a thread of its own, or by a test's runtime.
 #[derive(Debug)]
@@ -218,15 +217,10 @@ impl Writer {
     fn turn(&mut self, batch: &mut Vec<Message>) -> Option<oneshot::Sender<()>> {
         let mut stop = None;
         self.room_is_known = false;
-        let (mut ops, mut replies) = (Vec::new(), Vec::new());
+        let mut asked = Vec::with_capacity(batch.len());
         for message in batch.drain(..) {
             match message {
-                Message::Do(op, reply) => {
-                    if let Some((op, reply)) = self.screen(op, reply) {
-                        ops.push(op);
-                        replies.push(reply);
-                    }
-                }
+                Message::Do(ask) => asked.extend(self.screen(ask)),
                 Message::EnsureLanes(names, reply) => self.ensure_lanes(&names, reply),
                 Message::Damaged(why, generation) => {
                     if generation == self.shared.generation.load(Ordering::Acquire) {
@@ -238,62 +232,57 @@ impl Writer {
                 Message::Stop(reply) => stop = Some(reply),
             }
         }
-        if !ops.is_empty() {
-            self.commit(&ops, replies);
+        if !asked.is_empty() {
+            self.commit(asked);
         }
         stop
     }
 
     /// Refuses what must not be begun now; everything else passes.
-    fn screen(&mut self, op: Op, reply: Reply) -> Option<(Op, Reply)> {
-        let stopped = self.shared.fatal.borrow().clone();
-        if let Some(why) = stopped {
-            tell(reply, Err(QueueError::Refusing(why)));
-            return None;
+    fn screen(&mut self, mut ask: Box<dyn Ask>) -> Option<Box<dyn Ask>> {
+        match self.refusal(ask.task().kind()) {
+            Some(why) => ask.refuse(QueueError::Refusing(why)),
+            None => return Some(ask),
         }
-        if matches!(op, Op::Accept { .. } | Op::Claim(_) | Op::Import(_)) {
-            self.look_at_disk();
-            if let Some(why) = self.refusal(&op) {
-                tell(reply, Err(QueueError::Refusing(why)));
-                return None;
-            }
-        }
-        Some((op, reply))
+        None
     }
 
     /// On a full disk nothing new is taken in, but what is there is delivered; on a dead one nothing is sent that
     /// could not be settled.
-    fn refusal(&self, op: &Op) -> Option<Storage> {
+    fn refusal(&mut self, kind: Kind) -> Option<Storage> {
+        let stopped = self.shared.fatal.borrow().clone();
+        if stopped.is_some() || !matches!(kind, Kind::New | Kind::Beginning) {
+            return stopped;
+        }
+        self.look_at_disk();
         if let Some(why) = self.watch.taken().or(self.unwritable.as_ref()) {
             return Some(why.clone());
         }
-        (!self.has_room && is_new(op)).then_some(Storage::DiskFull)
+        (!self.has_room && kind == Kind::New).then_some(Storage::DiskFull)
     }
 
-    fn commit(&mut self, ops: &[Op], replies: Vec<Reply>) {
+    fn commit(&mut self, mut asked: Vec<Box<dyn Ask>>) {
         self.wrote = true;
-        let mut results = self.run_store(ops);
-        if results.iter().any(|result| trouble(result) == Some(Trouble::Full)) {
+        let mut tasks: Vec<&mut dyn Task> = asked.iter_mut().map(|ask| ask.task()).collect();
+        self.run_store(&mut tasks);
+        if errors(&tasks).any(|error| error.trouble() == Trouble::Full) {
             self.make_room();
-            results = self.again(ops, results);
+            self.again(&mut tasks);
         }
-        let damage =
-            results.iter().filter_map(|result| result.as_ref().err()).find(|e| e.trouble() == Trouble::Damaged);
-        if let Some(why) = damage.map(ToString::to_string)
-            && self.rescue(&why)
-        {
-            results = self.decide_again(ops, results);
+        let damage = errors(&tasks).find(|error| error.trouble() == Trouble::Damaged).map(ToString::to_string);
+        if damage.is_some_and(|why| self.rescue(&why)) {
+            self.decide_again(&mut tasks);
         }
-        self.note_trouble(&results);
+        self.note_trouble(&tasks);
         self.publish_counts();
-        for ((op, result), reply) in ops.iter().zip(results).zip(replies) {
-            self.deliver(op, result.map_err(|error| health::refusing(&error)), reply);
+        for ask in asked {
+            self.deliver(ask);
         }
         self.give_back_strays();
         self.bound_wal();
     }
 
-    fn run_store(&mut self, ops: &[Op]) -> Vec<Result<Done, StoreError>> {
+    fn run_store(&mut self, tasks: &mut [&mut dyn Task]) {
         let (shared, now) = (Arc::clone(&self.shared), Instant::now());
         let lanes = shared.lanes();
         let offline = Arc::clone(&shared.offline.read().unwrap_or_else(PoisonError::into_inner));
@@ -312,7 +301,7 @@ impl Writer {
             evidence: &evidence,
             undelivered: &undelivered,
         };
-        self.store.run(ops, &around)
+        self.store.run(tasks, &around);
     }
 
     /// The disk is full in the middle of things: the reserve goes, and the log is moved out of the way.
@@ -325,21 +314,17 @@ impl Writer {
     }
 
     /// Runs again what failed, unless it is something new.
-    fn again(&mut self, ops: &[Op], results: Vec<Result<Done, StoreError>>) -> Vec<Result<Done, StoreError>> {
-        let mut after = Vec::with_capacity(results.len());
-        for (op, result) in ops.iter().zip(results) {
-            let retried = match &result {
-                Err(_) if !is_new(op) => self.run_store(std::slice::from_ref(op)).pop(),
-                _ => None,
-            };
-            after.push(retried.unwrap_or(result));
+    fn again(&mut self, tasks: &mut [&mut dyn Task]) {
+        for task in tasks {
+            if task.error().is_some() && task.kind() != Kind::New {
+                self.run_store(std::slice::from_mut(task));
+            }
         }
-        after
     }
 
     /// What the results say about the disk.
-    fn note_trouble(&mut self, results: &[Result<Done, StoreError>]) {
-        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+    fn note_trouble(&mut self, tasks: &[&mut dyn Task]) {
+        for error in errors(tasks) {
             match error.trouble() {
                 Trouble::Operation => tracing::error!(%error, "an operation on the store failed"),
                 Trouble::Full => self.set_room(false),
@@ -393,14 +378,12 @@ impl Writer {
 
     /// The batch that met the damage is decided by the new store: what failed, and what was accepted beside it, in case
     /// that did not survive.
-    fn decide_again(&mut self, ops: &[Op], results: Vec<Result<Done, StoreError>>) -> Vec<Result<Done, StoreError>> {
-        let mut after = Vec::with_capacity(results.len());
-        for (op, result) in ops.iter().zip(results) {
-            let is_final = result.is_ok() && !is_new(op);
-            let again = if is_final { None } else { self.run_store(std::slice::from_ref(op)).pop() };
-            after.push(again.unwrap_or(result));
+    fn decide_again(&mut self, tasks: &mut [&mut dyn Task]) {
+        for task in tasks {
+            if task.error().is_some() || task.kind() == Kind::New {
+                self.run_store(std::slice::from_mut(task));
+            }
         }
-        after
     }
 
     /// The set-aside file is the operator's to remove; then the note has served.
@@ -507,76 +490,15 @@ impl Writer {
         self.shared.changed();
     }
 
-    /// After the commit: seats, flights, lanes; then whoever asked.
-    fn deliver(&mut self, op: &Op, result: Result<Done, QueueError>, reply: Reply) {
-        if let Ok(done) = &result {
-            self.after(op, done);
-        }
-        let seat = match &result {
-            Ok(Done::Decided(Decision::Taken(taken) | Decision::StillPending(taken), _)) if taken.worth_waiting => {
-                Some(taken.seq)
-            }
-            _ => None,
-        };
-        if reply.send(result).is_err()
+    /// After the commit: what follows from it, then the answer to whoever asked.
+    fn deliver(&mut self, mut ask: Box<dyn Ask>) {
+        let mut aftermath = Aftermath { writer: self, seat: None };
+        ask.task().after(&mut aftermath);
+        let seat = aftermath.seat;
+        if !ask.answer()
             && let Some(seq) = seat
         {
             self.shared.seats.leave(seq);
-        }
-    }
-
-    fn after(&mut self, op: &Op, done: &Done) {
-        match (op, done) {
-            (Op::Accept { new, .. }, Done::Decided(decision, live)) => {
-                self.accepted(&new.lane, decision, live.as_deref());
-            }
-            (_, Done::Claimed(rows)) => rows.iter().for_each(|row| self.shared.flights.claimed(row.seq, row.attempt)),
-            (Op::Settle(settlement), Done::Settled(settled)) => {
-                let seq = &settlement.seq;
-                self.shared.flights.ended(*seq);
-                if let Some(row) = settled.row.clone() {
-                    self.shared.seats.tell(*seq, Waited::Settled(row));
-                }
-            }
-            (_, Done::Recounted(recounted)) => self.recounted(recounted),
-            (Op::Unclaim(rows), _) => {
-                for (seq, _) in rows {
-                    self.shared.flights.ended(*seq);
-                }
-            }
-            (_, Done::Acted(crate::store::Acted::Done(row))) if row.state == State::Pending => {
-                self.signal(&row.lane, row.seq);
-            }
-            (Op::Import(import), Done::Imported(arrived)) => {
-                for (row, arrived) in import.rows.iter().zip(arrived) {
-                    if let Arrived::Pending { seq } = arrived {
-                        self.signal(&row.lane, *seq);
-                    }
-                }
-            }
-            (Op::RetryHeld { lane, .. }, Done::Retried(count)) if *count > 0 => {
-                self.signal(lane, Seq(0));
-            }
-            _ => {}
-        }
-    }
-
-    fn accepted(&mut self, lane: &str, decision: &Decision, live: Option<&Claimed>) {
-        let (Decision::Taken(taken) | Decision::StillPending(taken)) = decision else { return };
-        if taken.worth_waiting {
-            self.shared.seats.reserve(taken.seq);
-        }
-        let Some(row) = live else {
-            if matches!(decision, Decision::Taken(_)) {
-                self.signal(lane, taken.seq);
-            }
-            return;
-        };
-        self.shared.flights.claimed(row.seq, row.attempt);
-        let handed = self.shared.lane(lane).is_some_and(|lane| lane.hand_over(row.clone()).is_ok());
-        if !handed {
-            self.strays.push((row.seq, row.attempt));
-            self.signal(lane, row.seq);
         }
     }
 
@@ -589,7 +511,9 @@ impl Writer {
             self.shared.flights.ended(*seq);
             self.shared.seats.tell(*seq, Waited::TurnedAway { retry_after_s: None });
         }
-        if let Some(Err(error)) = self.run_store(&[Op::Unclaim(strays)]).pop() {
+        let mut job = Job::new(Unclaim(strays));
+        self.run_store(&mut [&mut job]);
+        if let Err(error) = job.outcome() {
             tracing::warn!(%error, "live redemptions could not be given to the backlog: they wait for the next start");
         }
     }
@@ -663,13 +587,52 @@ impl Writer {
     }
 }
 
-/// Whether the operation takes in rows that nobody relies on before its commit.
-fn is_new(op: &Op) -> bool {
-    matches!(op, Op::Accept { .. } | Op::Import(_))
+/// The writer while it sees to what follows from one operation.
+struct Aftermath<'a> {
+    writer: &'a mut Writer,
+    /// A seat that was reserved, for a till that may have left.
+    seat: Option<Seq>,
 }
 
-fn trouble(result: &Result<Done, StoreError>) -> Option<Trouble> {
-    result.as_ref().err().map(StoreError::trouble)
+impl Effects for Aftermath<'_> {
+    fn awaited(&mut self, seq: Seq) {
+        self.writer.shared.seats.reserve(seq);
+        self.seat = Some(seq);
+    }
+
+    fn claimed(&mut self, seq: Seq, attempt: u32) {
+        self.writer.shared.flights.claimed(seq, attempt);
+    }
+
+    fn live(&mut self, lane: &str, row: Claimed) {
+        let (seq, attempt) = (row.seq, row.attempt);
+        self.claimed(seq, attempt);
+        let handed = self.writer.shared.lane(lane).is_some_and(|lane| lane.hand_over(row).is_ok());
+        if !handed {
+            self.writer.strays.push((seq, attempt));
+            self.pending(lane, seq);
+        }
+    }
+
+    fn ended(&mut self, seq: Seq) {
+        self.writer.shared.flights.ended(seq);
+    }
+
+    fn settled(&mut self, row: &Redemption) {
+        self.writer.shared.seats.tell(row.seq, Waited::Settled(Box::new(row.clone())));
+    }
+
+    fn pending(&mut self, lane: &str, seq: Seq) {
+        self.writer.signal(lane, seq);
+    }
+
+    fn recounted(&mut self, recounted: &Recounted) {
+        self.writer.recounted(recounted);
+    }
+}
+
+fn errors<'a>(tasks: &'a [&mut dyn Task]) -> impl Iterator<Item = &'a StoreError> {
+    tasks.iter().filter_map(|task| task.error())
 }
 
 /// Answers somebody who may have left meanwhile; what was done stays done.
