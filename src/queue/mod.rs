@@ -5,6 +5,7 @@ mod asked;
 mod check;
 mod health;
 mod lane;
+mod lanes;
 mod readers;
 mod repeats;
 mod seats;
@@ -24,7 +25,6 @@ pub use writer::Writer;
 
 use crate::clock::Clock;
 use crate::decide::{Attempt, CodeRules, WaitEnd};
-use crate::link::Cause;
 use crate::message::{Language, Storage};
 use crate::redemption::{Id, Redemption, Request, Seq};
 use crate::settings::{Offline, SameCode};
@@ -35,6 +35,7 @@ use crate::store::{
     VoidOutcome,
 };
 use asked::Ask;
+use lanes::Lanes;
 use readers::Readers;
 use repeats::Repeats;
 use seats::{Flights, Seats};
@@ -93,7 +94,7 @@ struct Shared {
     clock: Clock,
     path: PathBuf,
     place: Place,
-    lanes: RwLock<Arc<Vec<Arc<Lane>>>>,
+    lanes: Lanes,
     offline: RwLock<Arc<Offline>>,
     counts: Mutex<Vec<(String, Counts)>>,
     storage: Mutex<StorageStatus>,
@@ -324,16 +325,7 @@ impl Queue {
     /// Every lane, those configured in the order of the settings, then those that only have rows left.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneStatus> {
-        let counts = self.counts_by_lane();
-        let pending = |name: &str| counts.iter().find(|(lane, _)| lane == name).map_or(0, |(_, counts)| counts.pending);
-        let configured = self.configured();
-        let mut all: Vec<LaneStatus> =
-            configured.iter().map(|lane| LaneStatus { pending: pending(lane.name()), ..lane.status() }).collect();
-        let orphans = counts
-            .iter()
-            .filter(|(name, counts)| counts.pending > 0 && !configured.iter().any(|lane| lane.name() == name));
-        all.extend(orphans.map(|(name, counts)| orphan(name, counts.pending)));
-        all
+        self.shared.lanes.statuses(&self.counts_by_lane())
     }
 
     /// Tells a lane (or all with `None`); the lanes told.
@@ -394,7 +386,7 @@ impl Queue {
         for lane in &lanes {
             lane.tells(self.shared.changes.clone());
         }
-        *self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lanes);
+        self.shared.lanes.set(lanes);
         self.shared.changed();
         Ok(())
     }
@@ -402,13 +394,13 @@ impl Queue {
     /// The lanes of the settings.
     #[must_use]
     pub fn configured(&self) -> Arc<Vec<Arc<Lane>>> {
-        self.shared.lanes()
+        self.shared.lanes.all()
     }
 
     /// The lane of this name.
     #[must_use]
     pub fn lane(&self, name: &str) -> Option<Arc<Lane>> {
-        self.shared.lane(name)
+        self.shared.lanes.find(name)
     }
 
     /// What the lane's link had to remember.
@@ -566,7 +558,7 @@ impl Queue {
 impl Shared {
     /// The store cannot be trusted any more: nothing is written again, the process has to start anew.
     fn stop_for_good(&self, why: &Storage) {
-        self.set_storage(StorageStatus::bad(why.clone(), &self.clock));
+        self.set_storage(StorageStatus::bad(why.clone(), self.clock.stamp().unix_ms));
         self.fatal.send_if_modified(|fatal| {
             let first = fatal.is_none();
             if first {
@@ -594,26 +586,5 @@ impl Shared {
 
     fn is_stopped(&self) -> bool {
         self.fatal.borrow().is_some()
-    }
-
-    fn lanes(&self) -> Arc<Vec<Arc<Lane>>> {
-        Arc::clone(&self.lanes.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn lane(&self, name: &str) -> Option<Arc<Lane>> {
-        self.lanes().iter().find(|lane| lane.name() == name).cloned()
-    }
-}
-
-/// How a lane is shown whose provider the settings do not name.
-fn orphan(name: &str, pending: u64) -> LaneStatus {
-    let cause = Cause::NotConfigured;
-    LaneStatus {
-        name: name.to_owned(),
-        link: "held",
-        cause: Some(cause.as_str().to_owned()),
-        explanation: Some(cause.explanation(Language::English)),
-        pending,
-        ..LaneStatus::default()
     }
 }

@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use super::asked::Ask;
 use super::check::{Check, Stop};
+use super::health::Health;
 use super::readers::READERS_MAX;
 use super::seats::{Flights, Seats};
 use super::undelivered::Undelivered;
-use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health};
+use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health, lanes};
 use crate::clock::Clock;
-use crate::limits::LaneNow;
 use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
@@ -45,17 +45,12 @@ pub struct Writer {
     checkpointer: Checkpointer,
     pace: Pace,
     rescues: u32,
-    /// What was set aside and kept, for `status`.
-    salvage_note: Option<Storage>,
-    /// Where the books say something else than the rows, for `status`.
-    differences: Vec<Storage>,
+    health: Health,
     /// Held for the background check to hear of the end.
     alive: Option<std::sync::mpsc::SyncSender<()>>,
     space_looked_at: Option<Instant>,
-    has_room: bool,
     /// In this batch it was looked whether there is still room.
     room_is_known: bool,
-    unwritable: Option<Storage>,
     wrote: bool,
     /// Live rows for which their lane had no room: they lose their claim and join the backlog.
     strays: Vec<(Seq, u32)>,
@@ -66,16 +61,16 @@ impl Queue {
     #[must_use]
     pub fn new(store: Store, clock: Clock, offline: Offline) -> (Self, Writer) {
         let (messages, received) = mpsc::channel(OPS_MAX);
-        let salvage_note = store.salvage_note().ok().flatten();
+        let health = Health::new(store.salvage_note().ok().flatten());
         let checkpointer = Checkpointer::new(store.path());
         let shared = Arc::new(Shared {
             clock,
             path: store.path(),
             place: store.place(),
-            lanes: RwLock::default(),
+            lanes: super::lanes::Lanes::default(),
             offline: RwLock::new(Arc::new(offline)),
             counts: Mutex::new(store.counts()),
-            storage: Mutex::new(StorageStatus::well(salvage_note.clone().into_iter().collect())),
+            storage: Mutex::new(health.status(0)),
             reload_faults: Mutex::default(),
             restart_keys: Mutex::default(),
             seats: Seats::default(),
@@ -99,13 +94,10 @@ impl Queue {
             checkpointer,
             pace: Pace::default(),
             rescues: 0,
-            salvage_note,
-            differences: Vec::new(),
+            health,
             alive: None,
             space_looked_at: None,
-            has_room: true,
             room_is_known: false,
-            unwritable: None,
             wrote: true,
             strays: Vec::new(),
         };
@@ -190,7 +182,7 @@ impl Writer {
 
     /// How many messages came; `None` when none came for a while and there is something to do then.
     async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
-        let patience = match (self.wrote, self.is_refusing()) {
+        let patience = match (self.wrote, self.health.is_refusing()) {
             (_, true) => SPACE_EVERY,
             (true, false) => IDLE,
             (false, false) => return Some(self.messages.recv_many(batch, BATCH_OPS_MAX).await),
@@ -198,13 +190,9 @@ impl Writer {
         tokio::time::timeout(patience, self.messages.recv_many(batch, BATCH_OPS_MAX)).await.ok()
     }
 
-    fn is_refusing(&self) -> bool {
-        !self.has_room || self.unwritable.is_some() || self.watch.taken().is_some()
-    }
-
     /// Nothing came for a while: tidy up, look whether the disk is well again.
     fn idle(&mut self) {
-        if self.is_refusing() {
+        if self.health.is_refusing() {
             self.room_is_known = false;
             self.look_at_disk();
         } else {
@@ -247,18 +235,13 @@ impl Writer {
         None
     }
 
-    /// On a full disk nothing new is taken in, but what is there is delivered; on a dead one nothing is sent that
-    /// could not be settled.
     fn refusal(&mut self, kind: Kind) -> Option<Storage> {
         let stopped = self.shared.fatal.borrow().clone();
         if stopped.is_some() || !matches!(kind, Kind::New | Kind::Beginning) {
             return stopped;
         }
         self.look_at_disk();
-        if let Some(why) = self.watch.taken().or(self.unwritable.as_ref()) {
-            return Some(why.clone());
-        }
-        (!self.has_room && kind == Kind::New).then_some(Storage::DiskFull)
+        self.health.refusal(kind)
     }
 
     fn commit(&mut self, mut asked: Vec<Box<dyn Ask>>) {
@@ -284,14 +267,10 @@ impl Writer {
 
     fn run_store(&mut self, tasks: &mut [&mut dyn Task]) {
         let (shared, now) = (Arc::clone(&self.shared), Instant::now());
-        let lanes = shared.lanes();
+        let lanes = shared.lanes.all();
         let offline = Arc::clone(&shared.offline.read().unwrap_or_else(PoisonError::into_inner));
-        let lane = |name: &str| {
-            lanes.iter().find(|lane| lane.name() == name).map_or_else(LaneNow::default, |lane| lane.now(now))
-        };
-        let evidence = |name: &str, seq: Seq, till: &str| {
-            lanes.iter().find(|lane| lane.name() == name).is_some_and(|lane| lane.has_evidence(seq, till))
-        };
+        let lane = |name: &str| lanes::lane_now(&lanes, name, now);
+        let evidence = |name: &str, seq: Seq, till: &str| lanes::has_evidence(&lanes, name, seq, till);
         let undelivered = |till: &str, request: &Request| shared.undelivered.take(till, request);
         let around = Surroundings {
             stamp: shared.clock.stamp(),
@@ -340,13 +319,13 @@ impl Writer {
             tracing::error!(why, "the store cannot be trusted any more: nothing is written again");
         }
         self.shared.stop_for_good(&why);
-        self.unwritable = Some(why);
+        self.health.set_unwritable(Some(why));
     }
 
     /// Sets the damaged database aside and goes on with what could be salvaged; false when that failed for good.
     fn rescue(&mut self, why: &str) -> bool {
         tracing::error!(why, "the database is damaged: its rows are salvaged into a new one, requests wait");
-        self.shared.set_storage(StorageStatus::bad(Storage::Salvaging, &self.shared.clock));
+        self.shared.set_storage(StorageStatus::bad(Storage::Salvaging, self.shared.clock.stamp().unix_ms));
         self.rescues += 1;
         if self.rescues > RESCUES_MAX {
             self.stop_for_good(Storage::DamagedAgain { why: why.to_owned() });
@@ -368,12 +347,10 @@ impl Writer {
         if let Some(salvage) = &report.salvage {
             tracing::error!("{salvage}");
         }
-        self.salvage_note = self.store.salvage_note().ok().flatten();
+        self.health.set_salvaged(self.store.salvage_note().ok().flatten());
         self.publish_counts();
         self.publish_storage();
-        for lane in self.shared.lanes().iter() {
-            lane.signal(Seq(0));
-        }
+        self.shared.lanes.signal_all();
     }
 
     /// The batch that met the damage is decided by the new store: what failed, and what was accepted beside it, in case
@@ -388,11 +365,11 @@ impl Writer {
 
     /// The set-aside file is the operator's to remove; then the note has served.
     fn look_at_salvage(&mut self) {
-        if self.salvage_note.is_none() {
+        if !self.health.was_salvaged() {
             return;
         }
-        self.salvage_note = self.store.salvage_note().ok().flatten();
-        if self.salvage_note.is_none() {
+        self.health.set_salvaged(self.store.salvage_note().ok().flatten());
+        if !self.health.was_salvaged() {
             self.publish_storage();
         }
     }
@@ -402,10 +379,11 @@ impl Writer {
     /// disk that could not be written can be again.
     fn look_at_disk(&mut self) {
         if !std::mem::replace(&mut self.room_is_known, true) {
-            if self.has_room && !self.store.has_room() {
+            if !self.health.is_full() && !self.store.has_room() {
                 self.set_room(false);
             }
             if self.watch.look(&self.store) {
+                self.health.set_taken(self.watch.taken().cloned());
                 self.publish_storage();
             }
         }
@@ -415,16 +393,15 @@ impl Writer {
         }
         self.space_looked_at = Some(now);
         self.look_at_salvage();
-        let room = self.store.has_room() && (self.has_room || self.store.keep_reserve());
+        let room = self.store.has_room() && (!self.health.is_full() || self.store.keep_reserve());
         self.set_room(room);
         self.probe_disk();
     }
 
     fn set_room(&mut self, room: bool) {
-        if self.has_room == room {
+        if !self.health.set_full(!room) {
             return;
         }
-        self.has_room = room;
         if room {
             tracing::info!("there is space again: redemptions are accepted");
         } else {
@@ -434,21 +411,20 @@ impl Writer {
     }
 
     fn set_unwritable(&mut self, why: Option<Storage>) {
-        match (&self.unwritable, &why) {
-            (None, Some(why)) => tracing::error!("{}", why.text(Language::English)),
-            (Some(_), None) => tracing::info!("the disk can be written again"),
-            _ => {}
+        let told = why.as_ref().map(|why| why.text(Language::English));
+        if !self.health.set_unwritable(why) {
+            return;
         }
-        let changed = self.unwritable.is_some() != why.is_some();
-        self.unwritable = why;
-        if changed {
-            self.publish_storage();
+        match told {
+            Some(told) => tracing::error!("{told}"),
+            None => tracing::info!("the disk can be written again"),
         }
+        self.publish_storage();
     }
 
     /// Looks by writing whether a disk that could not be written can be again, unless that was for good.
     fn probe_disk(&mut self) {
-        if self.unwritable.is_none() || self.shared.fatal.borrow().is_some() {
+        if !self.health.is_unwritable() || self.shared.fatal.borrow().is_some() {
             return;
         }
         match self.store.probe() {
@@ -459,19 +435,9 @@ impl Writer {
     }
 
     fn publish_storage(&self) {
-        let status = match (self.watch.taken().or(self.unwritable.as_ref()), self.has_room) {
-            (Some(why), _) => StorageStatus::bad(why.clone(), &self.shared.clock),
-            (None, false) => StorageStatus::bad(Storage::DiskFull, &self.shared.clock),
-            (None, true) => StorageStatus::well(self.remarks()),
-        };
         if !self.shared.is_stopped() {
-            self.shared.set_storage(status);
+            self.shared.set_storage(self.health.status(self.shared.clock.stamp().unix_ms));
         }
-    }
-
-    /// What operators should know although redemptions are accepted.
-    fn remarks(&self) -> Vec<Storage> {
-        self.salvage_note.iter().chain(&self.differences).cloned().collect()
     }
 
     fn recounted(&mut self, recounted: &Recounted) {
@@ -479,8 +445,7 @@ impl Writer {
             let difference = difference.text(Language::English);
             tracing::error!(difference, "the recount of the books found something else");
         }
-        if recounted.finished && self.differences != recounted.differences {
-            self.differences.clone_from(&recounted.differences);
+        if recounted.finished && self.health.set_differences(&recounted.differences) {
             self.publish_storage();
         }
     }
@@ -518,12 +483,6 @@ impl Writer {
         }
     }
 
-    fn signal(&self, lane: &str, seq: Seq) {
-        if let Some(lane) = self.shared.lane(lane) {
-            lane.signal(seq);
-        }
-    }
-
     fn ensure_lanes(&mut self, names: &[String], reply: oneshot::Sender<Result<(), QueueError>>) {
         let mut result = self.store.ensure_lanes(names);
         let damage = result.as_ref().err().filter(|error| error.trouble() == Trouble::Damaged).map(ToString::to_string);
@@ -537,7 +496,7 @@ impl Writer {
 
     fn bound_wal(&mut self) {
         let frames = self.store.wal_frames();
-        if !self.has_room && frames >= WAL_FRAMES_FULL {
+        if self.health.is_full() && frames >= WAL_FRAMES_FULL {
             // A log that is all in the database begins again from its start: settling needs no new block then.
             return self.checkpoint_here();
         }
@@ -607,8 +566,7 @@ impl Effects for Aftermath<'_> {
     fn live(&mut self, lane: &str, row: Claimed) {
         let (seq, attempt) = (row.seq, row.attempt);
         self.claimed(seq, attempt);
-        let handed = self.writer.shared.lane(lane).is_some_and(|lane| lane.hand_over(row).is_ok());
-        if !handed {
+        if !self.writer.shared.lanes.hand_over(lane, row) {
             self.writer.strays.push((seq, attempt));
             self.pending(lane, seq);
         }
@@ -623,7 +581,7 @@ impl Effects for Aftermath<'_> {
     }
 
     fn pending(&mut self, lane: &str, seq: Seq) {
-        self.writer.signal(lane, seq);
+        self.writer.shared.lanes.signal(lane, seq);
     }
 
     fn recounted(&mut self, recounted: &Recounted) {
