@@ -2,7 +2,7 @@
 //! known of a redemption.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,6 +19,7 @@ use super::{Frame, Moment, encoded, rendered, shown, told, unavailable};
 use crate::admin::filter::{Wanted, parse, written};
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Rules};
+use crate::files;
 use crate::message;
 use crate::queue::QueueError;
 use crate::redemption::{Fingerprint, Id, Redemption, RewardCode, State as RowState};
@@ -75,16 +76,24 @@ fn kept_key(state_dir: Option<&Path>) -> String {
     }
     let new = bytes.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"));
     let Some(file) = state_dir.map(|folder| folder.join(KEY_FILE)) else { return new };
-    let mut kept = String::new();
-    let read = std::fs::File::open(&file).and_then(|file| file.take(64).read_to_string(&mut kept));
-    if read.is_ok() && kept.len() == new.len() {
+    let read = files::read(&file, 64).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    if let Some(kept) = read.filter(|kept| kept.len() == new.len()) {
         return kept;
     }
-    let made = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file);
-    if let Err(error) = made.and_then(|mut file| file.write_all(new.as_bytes())) {
+    if let Err(error) = keep_key(&file, &new) {
         tracing::warn!(%error, "the key of searched codes cannot be kept: addresses of searches end with this process");
     }
     new
+}
+
+/// Takes the place of whatever is there; what was opened might be a pipe, which has to be waited for.
+fn keep_key(file: &Path, key: &str) -> std::io::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    made.and_then(|mut file| file.write_all(key.as_bytes()))
 }
 
 /// What fits, by the index where the code is known, else by a bounded look at the rows.
@@ -233,6 +242,16 @@ mod tests {
         let mode = std::fs::metadata(folder.path().join(KEY_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_ne!(kept_key(None), key);
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_the_key_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(KEY_FILE);
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let key = kept_key(Some(folder.path()));
+        assert_eq!(kept_key(Some(folder.path())), key);
     }
 
     #[test]
