@@ -17,6 +17,7 @@ use super::session::Sessions;
 use super::signin::Slow;
 use super::{cookie, who};
 use crate::listen::Peer;
+use crate::message::Denied;
 use crate::redemption::Fingerprint;
 use crate::settings::{AdminToken, AdminUser, Offline, Role, SecretSource, Settings};
 
@@ -221,7 +222,8 @@ fn identified(access: &Access, peer: Peer, headers: &HeaderMap) -> Result<Option
     }
     if headers.contains_key(header::AUTHORIZATION) {
         let known = bearer(headers).and_then(|token| access.token(token));
-        return known.map(Some).ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "this token is not known"));
+        let unknown = || Problem::denied(StatusCode::UNAUTHORIZED, Denied::UnknownToken);
+        return known.map(Some).ok_or_else(unknown);
     }
     Ok(access.session(headers))
 }

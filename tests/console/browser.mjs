@@ -212,6 +212,7 @@ const steps = {
     await browser.go(`${home}/inbox`);
     await browser.click('.group form[action="/bulk"] button');
     assert.match(await browser.text('main form'), /6 redemptions/);
+    await browser.type('#note', 'the provider says that the codes are good');
     await seen(browser, 'bulk-en-light-desk');
     await browser.click('main form button');
     await until('the job is done', async () => (await browser.text('[role=status]')) === 'It is done.');

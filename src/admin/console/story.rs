@@ -8,24 +8,16 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
+use super::trail::Entry;
 use super::words::Words;
-use super::{Frame, Moment, rendered, sentence, shown};
+use super::{Frame, Moment, denied, rendered, sentence, shown};
 use crate::admin::Admin;
 use crate::admin::redemptions::said_of;
 use crate::admin::rights::Asker;
 use crate::decide::Attempt;
-use crate::message;
+use crate::message::{self, Denied};
 use crate::queue::Story;
 use crate::redemption::{Id, Redemption, State as RowState};
-use crate::store::Event;
-
-/// A line of what happened.
-struct Line {
-    at: Moment,
-    what: String,
-    by: String,
-    detail: String,
-}
 
 /// One attempt that ended.
 struct Tried {
@@ -61,9 +53,10 @@ struct Page {
     said: Option<String>,
     note: Option<String>,
     tries: Vec<Tried>,
-    lines: Vec<Line>,
+    lines: Vec<Entry>,
     may_retry: bool,
     may_void: bool,
+    void_means: &'static str,
     may_handle: bool,
 }
 
@@ -80,18 +73,20 @@ pub(super) async fn page(
     match admin.queue.show(&id).await {
         Ok(Some(story)) => rendered(StatusCode::OK, &page_of(f, &story)),
         Ok(None) => missing(f),
-        Err(error) => super::unavailable(f, &error),
+        Err(error) => super::unavailable(f, error),
     }
 }
 
 fn missing(f: Frame) -> Response {
-    super::told(f, StatusCode::NOT_FOUND, String::new())
+    denied(f, StatusCode::NOT_FOUND, &Denied::NoRedemption)
 }
 
 fn page_of(f: Frame, story: &Story) -> Page {
     let row = &story.row;
     let (given_tone, given) = given(row, f.w);
     let may_decide = f.may_decide;
+    let is_open = matches!(row.state, RowState::Pending | RowState::Parked);
+    let closes_as_lost = row.state == RowState::Declined && row.lost && !row.handled;
     Page {
         id: row.id.to_string(),
         code: shown(&row.reward_code.masked()),
@@ -112,10 +107,11 @@ fn page_of(f: Frame, story: &Story) -> Page {
         marks: marks(row, f.w),
         said: said_of(row).map(|text| shown(&text)),
         note: row.note.as_ref().map(|note| sentence(&note.text(f.lang))),
-        tries: story.attempts.iter().map(tried).collect(),
-        lines: story.events.iter().map(|event| line(event, &f)).collect(),
+        tries: story.attempts.iter().map(|attempt| tried(attempt, &f)).collect(),
+        lines: story.events.iter().map(|event| Entry::of(event, &f)).collect(),
         may_retry: may_decide && matches!(row.state, RowState::Declined | RowState::Parked),
-        may_void: may_decide && matches!(row.state, RowState::Pending | RowState::Parked),
+        may_void: may_decide && (is_open || closes_as_lost),
+        void_means: if closes_as_lost { f.w.lost_means } else { f.w.void_means },
         may_handle: may_decide && row.state != RowState::Pending && !row.handled,
         f,
     }
@@ -123,13 +119,19 @@ fn page_of(f: Frame, story: &Story) -> Page {
 
 /// The customer's question: was the reward given?
 fn given(row: &Redemption, w: &Words) -> (&'static str, &'static str) {
+    let was_given = row.lost || row.trusted;
     match row.state {
+        RowState::Confirmed if row.owed && !row.owed_paid => ("warn", w.given_owed),
+        RowState::Confirmed if row.owed_paid => ("good", w.given_paid),
         RowState::Confirmed => ("good", w.given_yes),
         RowState::Pending if row.refused_at_till => ("warn", w.given_not),
-        RowState::Pending => ("warn", w.given_trust),
-        RowState::Declined if row.lost || row.trusted => ("bad", w.given_lost),
+        RowState::Pending if row.trusted => ("warn", w.given_trust),
+        RowState::Pending => ("warn", w.given_asked),
+        RowState::Declined if was_given => ("bad", w.given_lost),
         RowState::Declined => ("bad", w.given_refused),
+        RowState::Parked if was_given => ("warn", w.given_parked),
         RowState::Parked => ("warn", w.given_unknown),
+        RowState::Voided if row.turned_away => ("bad", w.given_turned_away),
         RowState::Voided => ("bad", w.given_void),
     }
 }
@@ -149,24 +151,13 @@ fn marks(row: &Redemption, w: &Words) -> Vec<&'static str> {
     marks.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect()
 }
 
-fn tried(attempt: &Attempt) -> Tried {
+fn tried(attempt: &Attempt, f: &Frame) -> Tried {
     Tried {
         at: Moment::of_ms(attempt.at_ms),
         number: attempt.number,
-        outcome: shown(&attempt.outcome),
+        outcome: message::outcome(&shown(&attempt.outcome), f.lang).into_owned(),
         status: attempt.status,
         took: message::grouped(attempt.took_ms),
     }
 }
 
-/// Events of earlier versions are sentences, which stay as they were written.
-fn line(event: &Event, f: &Frame) -> Line {
-    let what = match event.what.as_str() {
-        "retry" => f.w.retry.to_owned(),
-        "void" => f.w.void.to_owned(),
-        "handled" | "handled_free" => f.w.handled.to_owned(),
-        other => shown(other),
-    };
-    let detail = sentence(&message::Event::from_stored(&event.detail).text(f.lang));
-    Line { at: Moment::of_ms(event.at_ms), what, by: shown(&event.by), detail }
-}
