@@ -43,6 +43,8 @@ pub struct Rules {
     pub offline: Option<Offline>,
     /// The businesses that the settings name.
     pub businesses: Vec<String>,
+    /// The tills that the settings name.
+    pub tills: Vec<String>,
 }
 
 impl Rules {
@@ -59,6 +61,7 @@ impl Rules {
             state_dir: Some(settings.gateway.state_dir.clone()),
             offline: Some(settings.offline.clone()),
             businesses: settings.providers.iter().flat_map(|provider| provider.businesses.clone()).collect(),
+            tills: settings.intake.tills.iter().map(|till| till.name.clone()).collect(),
         }
     }
 }

@@ -94,8 +94,7 @@ fn unfit(request: &Request) -> Option<Problem> {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let is_foreign = site.is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
     let is_vouched_for = is_api || site.is_some() || headers.contains_key(header::ORIGIN);
-    (is_foreign || !is_vouched_for)
-        .then(|| Problem::denied(StatusCode::FORBIDDEN, Denied::ForeignForm))
+    (is_foreign || !is_vouched_for).then(|| Problem::denied(StatusCode::FORBIDDEN, Denied::ForeignForm))
 }
 
 /// `no-referrer` would make a browser call the origin of the console's own forms `null`.

@@ -31,9 +31,9 @@ messages! {
             note: Option<Note>,
         }
         en: before(state.clone(), *status, note.as_ref().map(|note| note.text(English))),
-        ar: before(
+        ar: format!("قبل ذلك: {}", before(
             state_word(state, Arabic).into_owned(), *status, note.as_ref().map(|note| note.text(Arabic))
-        );
+        ));
 
         /// A redemption was voided by an operator.
         Void {

@@ -50,7 +50,7 @@ pub use identity::{Place, Watch};
 pub use migration::Migrated;
 pub use opening::{Found, Inspection, OpenReport, inspect};
 pub use prune::{Pruned, Retention};
-pub use read::Reader;
+pub use read::{Reader, read_steps};
 pub use recount::Recounted;
 pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
 pub use salvage::Tally;

@@ -49,15 +49,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
-        Self::DeclinedAfter,
-        Self::Streak,
-        Self::Ours,
-        Self::Unreadable,
-        Self::Damaged,
-        Self::Owed,
-        Self::Refused,
-    ];
+    const ALL: [Self; 7] =
+        [Self::DeclinedAfter, Self::Streak, Self::Ours, Self::Unreadable, Self::Damaged, Self::Owed, Self::Refused];
 
     /// The word in an address.
     pub(super) fn as_str(self) -> &'static str {

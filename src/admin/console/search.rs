@@ -259,7 +259,9 @@ fn line(row: &Redemption, f: &Frame) -> Line {
 /// The same filter from another row on, or from its first.
 fn address(values: &[(String, String)], after: Option<&str>) -> String {
     let kept = values.iter().filter(|(key, _)| key != "after").map(|(key, value)| (key.as_str(), value.as_str()));
-    let parts = kept.chain(after.map(|after| ("after", after))).map(|(key, value)| format!("{}={}", encoded(key), encoded(value)));
+    let parts = kept
+        .chain(after.map(|after| ("after", after)))
+        .map(|(key, value)| format!("{}={}", encoded(key), encoded(value)));
     format!("/search?{}", parts.collect::<Vec<_>>().join("&"))
 }
 

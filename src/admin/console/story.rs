@@ -19,13 +19,19 @@ use crate::message::{self, Denied};
 use crate::queue::Story;
 use crate::redemption::{Id, Redemption, State as RowState};
 
-/// One attempt that ended.
-struct Tried {
+/// One thing that happened, in its place in time.
+struct Step {
+    at_ms: i64,
     at: Moment,
-    number: u32,
-    outcome: String,
-    status: Option<u16>,
-    took: String,
+    head: String,
+    by: String,
+    detail: String,
+}
+
+impl Step {
+    fn new(at_ms: i64, head: String, detail: String) -> Self {
+        Self { at_ms, at: Moment::of_ms(at_ms), head, by: String::new(), detail }
+    }
 }
 
 #[derive(Template)]
@@ -45,15 +51,10 @@ struct Page {
     branch: String,
     date: String,
     attempts: u32,
-    accepted: Moment,
-    accepted_how: &'static str,
-    clock_trusted: bool,
-    settled: Option<Moment>,
     marks: Vec<&'static str>,
     said: Option<String>,
     note: Option<String>,
-    tries: Vec<Tried>,
-    lines: Vec<Entry>,
+    steps: Vec<Step>,
     may_retry: bool,
     may_void: bool,
     void_means: &'static str,
@@ -100,15 +101,10 @@ fn page_of(f: Frame, story: &Story) -> Page {
         branch: shown(&row.branch_id),
         date: shown(&row.date),
         attempts: row.attempts,
-        accepted: Moment::of_ms(row.accepted_at_ms),
-        accepted_how: if row.accepted_online { f.w.taken_up } else { f.w.taken_down },
-        clock_trusted: row.clock_trusted,
-        settled: row.settled_at_ms.map(Moment::of_ms),
         marks: marks(row, f.w),
         said: said_of(row).map(|text| shown(&text)),
         note: row.note.as_ref().map(|note| sentence(&note.text(f.lang))),
-        tries: story.attempts.iter().map(|attempt| tried(attempt, &f)).collect(),
-        lines: story.events.iter().map(|event| Entry::of(event, &f)).collect(),
+        steps: steps(story, &f),
         may_retry: may_decide && matches!(row.state, RowState::Declined | RowState::Parked),
         may_void: may_decide && (is_open || closes_as_lost),
         void_means: if closes_as_lost { f.w.lost_means } else { f.w.void_means },
@@ -151,13 +147,27 @@ fn marks(row: &Redemption, w: &Words) -> Vec<&'static str> {
     marks.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect()
 }
 
-fn tried(attempt: &Attempt, f: &Frame) -> Tried {
-    Tried {
-        at: Moment::of_ms(attempt.at_ms),
-        number: attempt.number,
-        outcome: message::outcome(&shown(&attempt.outcome), f.lang).into_owned(),
-        status: attempt.status,
-        took: message::grouped(attempt.took_ms),
-    }
+/// What happened, in order; of two at one moment, what comes first in a redemption's life.
+fn steps(story: &Story, f: &Frame) -> Vec<Step> {
+    let row = &story.row;
+    let how = if row.accepted_online { f.w.taken_up } else { f.w.taken_down };
+    let unsure = if row.clock_trusted { String::new() } else { format!(" {}", f.w.clock_unsure) };
+    let mut steps = vec![Step::new(row.accepted_at_ms, f.w.taken.to_owned(), format!("{how}{unsure}"))];
+    steps.extend(story.attempts.iter().map(|attempt| tried(attempt, f)));
+    steps.extend(story.events.iter().map(|event| {
+        let Entry { what, by, detail, .. } = Entry::of(event, f);
+        Step { by, ..Step::new(event.at_ms, what, detail) }
+    }));
+    let state = message::state(row.state.as_str(), f.lang).into_owned();
+    steps.extend(row.settled_at_ms.map(|at_ms| Step::new(at_ms, f.w.settled.to_owned(), state)));
+    steps.sort_by_key(|step| step.at_ms);
+    steps
 }
 
+fn tried(attempt: &Attempt, f: &Frame) -> Step {
+    let outcome = message::outcome(&shown(&attempt.outcome), f.lang).into_owned();
+    let status = attempt.status.map(|status| f.lang.isolated(format!("HTTP {status}")));
+    let took = format!("{} {}", message::grouped(attempt.took_ms), f.w.ms);
+    let detail: Vec<String> = [Some(outcome), status, Some(took)].into_iter().flatten().collect();
+    Step::new(attempt.at_ms, format!("{} {}", f.w.attempt, attempt.number), detail.join(" · "))
+}

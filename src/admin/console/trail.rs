@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{Frame, Moment, rendered, sentence, shown, unavailable};
 use crate::admin::Admin;
 use crate::admin::rights::Asker;
-use crate::message::{self, Event as Told};
+use crate::message::{self, Event as Told, Language};
 use crate::store::Event;
 
 /// How many entries a page has.
@@ -37,11 +37,13 @@ pub(super) struct Entry {
 impl Entry {
     /// What was stored by earlier versions are sentences, which stay as they were written.
     pub(super) fn of(event: &Event, f: &Frame) -> Self {
+        let told = Told::from_stored(&event.detail);
+        let is_silent = told.text(Language::English).is_empty();
         Self {
             at: Moment::of_ms(event.at_ms),
             what: message::deed(&shown(&event.what), f.lang).into_owned(),
             by: shown(&event.by),
-            detail: sentence(&Told::from_stored(&event.detail).text(f.lang)),
+            detail: if is_silent { String::new() } else { sentence(&told.text(f.lang)) },
             id: event.id.as_deref().map(shown),
             lane: shown(&event.lane),
         }

@@ -303,6 +303,8 @@ words! {
         "وقت نقطة البيع";
     happened: "What happened",
         "ما حدث";
+    actions: "Actions",
+        "الإجراءات";
     trail: "Who did what",
         "من فعل ماذا";
     trail_empty: "Nobody has done anything yet besides redemptions.",
