@@ -13,7 +13,7 @@ const DATE_FORM: &str = "0000-00-00 00:00:00";
 
 /// The five fields, as far as they are there.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Order {
+pub(super) struct SentOrder {
     pub(super) reward_code: Option<String>,
     business_refrence: Option<String>,
     branch_id: Option<String>,
@@ -22,7 +22,7 @@ pub(super) struct Order {
 }
 
 /// Reads the order; the error is for who sent it.
-pub(super) fn parse(body: &[u8]) -> Result<Order, String> {
+pub(super) fn parse(body: &[u8]) -> Result<SentOrder, String> {
     // A derived struct would read an array too.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("The body is not a JSON object".to_owned());
@@ -44,7 +44,7 @@ pub(super) fn extra_fields(body: &[u8]) -> Vec<String> {
     object.into_iter().map(|(name, _)| name).filter(|name| !FIELDS.contains(&name.as_str())).collect()
 }
 
-impl Order {
+impl SentOrder {
     /// The code that the order is about; else every fault of the order. A check needs two fields only.
     pub(super) fn code(&self, is_redeem: bool) -> Result<Code, Vec<String>> {
         let values = [&self.reward_code, &self.business_refrence, &self.branch_id, &self.date, &self.timestamp];
