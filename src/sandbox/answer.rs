@@ -42,7 +42,7 @@ impl Answer {
         self
     }
 
-    /// Compressed, whoever asked.
+    /// Compressed, whether or not the client asked for it.
     pub(super) fn gzipped(mut self) -> Self {
         self.said.body = gzip(&self.said.body);
         self.with(CONTENT_ENCODING, "gzip")

@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 use super::fault::Cut;
 use super::wire::Tap;
 
-/// So long after the last byte a connection is broken: the bytes must have left first.
+/// A connection is broken this long after the last byte, because the bytes have to leave first.
 const LAST_BYTES_LEAVE_WITHIN: Duration = Duration::from_millis(50);
 
 /// One piece of an endless or huge body.
@@ -91,7 +91,7 @@ impl Script {
         Self { start, filling, tail, piece: FILLING.len(), pause: None, end: Some(BodyEnd::Complete), sleep: None }
     }
 
-    /// `bytes`, of a length that nobody knows before.
+    /// `bytes`, without a length known in advance.
     pub(super) fn plain(bytes: Bytes) -> Self {
         let piece = bytes.len().max(1);
         Self {

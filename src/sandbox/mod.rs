@@ -165,7 +165,7 @@ pub struct Running {
     pub ca_pem: Option<String>,
     scheme: &'static str,
     provider: Arc<Provider>,
-    /// Dropped with this, and the listeners and their connections with it.
+    /// Dropping this ends the listeners and their connections.
     listeners: JoinSet<()>,
 }
 

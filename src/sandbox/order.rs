@@ -1,4 +1,4 @@
-//! What the contract asks of an order, and what its provider says to one that has it not.
+//! What the contract asks of an order, and the refusal of an order that lacks it.
 
 use hyper::http::request::Parts;
 use serde::Deserialize;
@@ -21,7 +21,7 @@ pub(super) struct SentOrder {
     timestamp: Option<String>,
 }
 
-/// Reads the order; the error is for who sent it.
+/// Reads the order; the error is for the sender.
 pub(super) fn parse(body: &[u8]) -> Result<SentOrder, String> {
     // A derived struct would read an array too.
     if !body.trim_ascii_start().starts_with(b"{") {
@@ -30,7 +30,7 @@ pub(super) fn parse(body: &[u8]) -> Result<SentOrder, String> {
     serde_json::from_slice(body).map_err(|error| format!("The body is not a JSON object of strings: {error}"))
 }
 
-/// The refusal of a body that is sent as something else than JSON. Without a type it is taken for JSON.
+/// The refusal of a body with another type than JSON. A body without a type counts as JSON.
 pub(super) fn wrong_type(head: &Parts) -> Option<Said> {
     let sent = head.headers.get(hyper::header::CONTENT_TYPE)?.to_str().unwrap_or_default();
     let essence = sent.split(';').next().unwrap_or_default().trim();

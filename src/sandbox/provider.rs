@@ -50,7 +50,7 @@ const RECORDED_ANSWER_BYTES_MAX: usize = 1024;
 pub(super) struct Provider {
     pub(super) options: Options,
     line: watch::Sender<Line>,
-    /// What the listener has made of `line`.
+    /// The state of `line` that the listener has reached.
     line_now: watch::Sender<Line>,
     pub(super) log: RequestLog,
     started: Instant,
@@ -106,7 +106,7 @@ impl Provider {
         }
     }
 
-    /// No holder of this lock waits for anything.
+    /// Nobody waits for anything while holding this lock.
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -292,7 +292,7 @@ impl Provider {
         Answer::plain(said).into_response()
     }
 
-    /// What the contract says, and the books' change that goes with it.
+    /// The contract's answer, and the change of the books that goes with it.
     fn ordinary(&self, call: &mut Call) -> Answer {
         if call.endpoint != Endpoint::Unknown && call.head.method != Method::POST {
             return Answer::plain(Said::refusal(405, "The method is not supported; use POST"));
@@ -335,7 +335,7 @@ impl Provider {
         Said::json(200, &json!({ "data": { "reward_code": code.code, "status": "available" }, "errors": [] }))
     }
 
-    /// Takes a code, once; whether this request did.
+    /// Takes a code, once. Returns whether this request took it.
     fn redeem(&self, code: &Code, key: Option<&str>) -> (Said, bool) {
         if self.options.reusable.iter().any(|pattern| fits(pattern, &code.code)) {
             return (Said::success(), true);

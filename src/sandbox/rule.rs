@@ -292,7 +292,7 @@ impl Rule {
         }
     }
 
-    /// Whether the rule can do what it says: a field that its fault would ignore is an error.
+    /// Whether the rule makes sense: a field that its fault ignores is an error.
     pub fn check(&self) -> Result<(), String> {
         let stage = self.fault.fault.stage();
         let is_say = matches!(self.fault.fault, Fault::Say { .. });
@@ -350,7 +350,7 @@ impl Rule {
     }
 }
 
-/// What of a request a rule looks at.
+/// The parts of a request that a rule looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SeenRequest<'a> {
     /// The path; empty before the headers.
@@ -445,7 +445,7 @@ impl Rules {
 }
 
 impl Active {
-    /// The rule, or for a mood what it has come to this time.
+    /// The rule itself; for a mood, the fault chosen this time.
     fn drawn(&mut self) -> Rule {
         if self.rule.fault.fault != Fault::Mood {
             return self.rule.clone();

@@ -134,13 +134,13 @@ async fn connection(provider: Arc<Provider>, socket: TcpStream, tls: Option<TlsA
         let serving = serve(&provider, BreakableWire(Arc::clone(&socket)), Arc::clone(&tap), number, tls);
         drive(serving, &tap, &mut line).await
     };
-    // A peer that is gone already is what the break was to bring about.
+    // If the peer is already gone, there is nothing left to break.
     if let Some(how) = how {
         finish(socket, how).await.unwrap_or_default();
     }
 }
 
-/// Runs a connection while the line is up; how it is to be broken, unless it ended by itself.
+/// Runs a connection while the line is up. Returns how to break it, or `None` if it ended by itself.
 async fn drive(serving: impl Future<Output = ()>, tap: &Tap, line: &mut watch::Receiver<Line>) -> Option<Cut> {
     let mut serving = pin!(serving);
     loop {
@@ -171,7 +171,7 @@ async fn serve(
         if let Fault::Break(how, _) = rule.fault.fault {
             tap.cut(how);
         } else {
-            // The alert must have left before the end does; a peer that is gone needs neither.
+            // The alert has to leave before the FIN; a peer that is gone needs neither.
             wire.write_all(&TLS_ALERT).await.unwrap_or_default();
             tap.cut(Cut::Close);
         }
@@ -200,7 +200,7 @@ where
         async move { Ok::<Response<AnswerBody>, Infallible>(answer.await) }
     });
     let io = TokioIo::new(stream);
-    // How a gateway's connection ends is the gateway's affair.
+    // The gateway decides how its connection ends.
     if http2 {
         http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await.unwrap_or_default();
     } else {
@@ -208,7 +208,7 @@ where
     }
 }
 
-/// The control API has the provider's own address where it has none of its own.
+/// Without an address of its own, the control API is served at the provider's address.
 async fn answer(
     provider: Arc<Provider>,
     tap: Arc<Tap>,

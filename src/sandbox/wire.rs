@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::fault::Cut;
 
-/// How long what still arrives is read after a FIN of ours, so that no RST follows it.
+/// After our FIN, incoming bytes are read for this long, so that no RST follows.
 const CLOSE_DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// How long a hanging connection is kept.
@@ -24,7 +24,7 @@ const RESET: u8 = 1;
 const CLOSE: u8 = 2;
 const HANG: u8 = 3;
 
-/// A handler's hand on the connection that carries its request.
+/// Lets a handler break the connection that carries its request.
 #[derive(Debug, Default)]
 pub(super) struct Tap {
     how: AtomicU8,
@@ -32,7 +32,7 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    /// Has the connection broken; the handler is dropped with it and must not answer any more.
+    /// Breaks the connection. The handler is dropped with it and must not answer.
     pub(super) fn cut(&self, how: Cut) {
         let how = match how {
             Cut::Reset => RESET,
@@ -122,7 +122,7 @@ fn fin(socket: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Breaks the socket; whoever else holds it must have let go. A socket that is already broken is as good.
+/// Breaks the socket. Nobody else may hold it. A socket that is already broken is fine.
 pub(super) async fn finish(socket: Arc<TcpStream>, how: Cut) -> io::Result<()> {
     match how {
         Cut::Reset => socket.set_zero_linger(),
