@@ -8,7 +8,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::{BODY_WITHIN, Current, Lane, reply};
-use crate::contract;
+use crate::contract::{self, Check};
 use crate::listen::{BodyFault, Inbound};
 use crate::message::{Fault, Language, Refusal};
 use crate::redemption::Id;
@@ -87,17 +87,17 @@ pub(super) async fn redemption(
 }
 
 /// Reads a Check Reward and finds its lane.
-pub(super) async fn check<'a>(
-    current: &'a Current,
+pub(super) async fn check(
+    current: &Current,
     till: &str,
     headers: &HeaderMap,
     inbound: &mut Inbound,
-) -> Result<(&'a Lane, Bytes), Refused> {
+) -> Result<(Lane, Check), Refused> {
     let language = current.tills.language(till, headers);
     let body = body(current, headers, inbound, language).await?;
     let check = contract::parse_check(body).map_err(|faults| invalid(faults.into(), language))?;
     let beyond = current.tills.beyond_binding(till, &check.business_refrence, None);
-    Ok((lane(current, beyond, &check.business_refrence, language)?, check.body))
+    Ok((lane(current, beyond, &check.business_refrence, language)?.clone(), check))
 }
 
 fn invalid(faults: Vec<Fault>, language: Language) -> Response {

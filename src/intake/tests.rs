@@ -24,6 +24,8 @@ fn current() -> Current {
         max_body_bytes: 1024,
         tills: Tills::new(&[], None),
         lanes: vec![lane("first", &["shop", "other"]), lane("second", &["shop", "third"])],
+        texts: Texts::default(),
+        unknown_check: UnknownCheck::Refuse,
     }
 }
 

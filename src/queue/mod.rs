@@ -25,12 +25,12 @@ use crate::clock::Clock;
 use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::link::Cause;
 use crate::message::{Language, Storage};
-use crate::redemption::{Id, Redemption, Request, Seq};
+use crate::redemption::{Id, Redemption, Request, RewardCode, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
-    About, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Done, Ended, Event, Filter,
-    Handling, Import, LaneMemory, NewRedemption, Op, Page, Place, Pruned, Reader, Retention, Settled, Settlement,
-    StoreError, Taken, Trouble, VoidOutcome,
+    About, Acted, Arrived, CheckAnswered, CheckAsked, CheckKnown, Claim, Claimed, Concluded, Conclusion, Counts,
+    Decision, Done, Ended, Event, Filter, Handling, Import, LaneMemory, NewRedemption, Op, Page, Place, Pruned, Reader,
+    Retention, Settled, Settlement, StoreError, Taken, Trouble, VoidOutcome,
 };
 use readers::Readers;
 use repeats::Repeats;
@@ -112,6 +112,8 @@ struct Shared {
     generation: AtomicU64,
     /// How many frames the log holds.
     wal_frames: Arc<AtomicU32>,
+    /// How many tills' checks are remembered.
+    checks_kept: AtomicU64,
 }
 
 /// An operation and where its result goes.
@@ -155,14 +157,51 @@ impl Queue {
     /// # Errors
     /// Nothing was stored.
     pub async fn accept(&self, new: NewRedemption) -> Result<Decision, QueueError> {
-        let rules = self.lane(&new.lane).map_or_else(CodeRules::default, |lane| {
-            let provider = &lane.settings().provider;
-            let reusable = provider.is_reusable(&new.request.reward_code);
-            CodeRules { reusable, exact: provider.same_code == SameCode::Exact }
-        });
+        let rules = self.code_rules(&new.lane, &new.request.reward_code);
         let op = Op::Accept { new: Box::new(new), rules };
         let done = self.try_ask(op).await?;
         if let Done::Decided(decision, _) = done { Ok(decision) } else { Err(unexpected(done)) }
+    }
+
+    /// What the settings of its provider say about a code.
+    #[must_use]
+    pub fn code_rules(&self, lane: &str, code: &RewardCode) -> CodeRules {
+        self.lane(lane).map_or_else(CodeRules::default, |lane| {
+            let provider = &lane.settings().provider;
+            CodeRules { reusable: provider.is_reusable(code), exact: provider.same_code == SameCode::Exact }
+        })
+    }
+
+    /// What the store knows about a code that a till checks.
+    ///
+    /// # Errors
+    /// It cannot say.
+    pub async fn look_up_check(&self, asked: CheckAsked) -> Result<CheckKnown, QueueError> {
+        expect_done!(self.try_ask(Op::LookUpCheck(Box::new(asked))).await?, CheckKnown).map(|known| *known)
+    }
+
+    /// Has an answer to a check remembered with the next commit. Nobody waits for it: where the queue is full or the
+    /// store takes nothing, it is not remembered.
+    pub fn remember_check(&self, check: CheckAnswered) {
+        let (reply, _) = oneshot::channel();
+        if self.messages.try_send(Message::Do(Op::RememberCheck(Box::new(check)), reply)).is_err() {
+            tracing::debug!("a check is not remembered: the queue is full or stopping");
+        }
+    }
+
+    /// One batch of remembered checks that are too old leaves; how many.
+    ///
+    /// # Errors
+    /// None left.
+    pub async fn forget_checks(&self) -> Result<usize, QueueError> {
+        let done = self.ask(Op::ForgetChecks).await?;
+        if let Done::ChecksForgotten { forgotten, .. } = done { Ok(forgotten) } else { Err(unexpected(done)) }
+    }
+
+    /// How many tills' checks are remembered; no query.
+    #[must_use]
+    pub fn checks_kept(&self) -> u64 {
+        self.shared.checks_kept.load(Ordering::Relaxed)
     }
 
     /// Waits for the answer of a pending row that was worth waiting for.

@@ -90,6 +90,7 @@ impl Queue {
             fatal: watch::Sender::new(None),
             generation: AtomicU64::new(0),
             wal_frames: store.wal_gauge(),
+            checks_kept: AtomicU64::new(store.checks_kept().unwrap_or(0)),
         });
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -251,7 +252,7 @@ impl Writer {
             tell(reply, Err(QueueError::Refusing(why)));
             return None;
         }
-        if matches!(op, Op::Accept { .. } | Op::Claim(_) | Op::Import(_)) {
+        if is_new(&op) || matches!(op, Op::Claim(_)) {
             self.look_at_disk();
             if let Some(why) = self.refusal(&op) {
                 tell(reply, Err(QueueError::Refusing(why)));
@@ -384,6 +385,7 @@ impl Writer {
             tracing::error!("{salvage}");
         }
         self.salvage_note = self.store.salvage_note().ok().flatten();
+        self.set_checks_kept(self.store.checks_kept().unwrap_or(0));
         self.publish_counts();
         self.publish_storage();
         for lane in self.shared.lanes().iter() {
@@ -507,6 +509,10 @@ impl Writer {
         self.shared.changed();
     }
 
+    fn set_checks_kept(&self, kept: u64) {
+        self.shared.checks_kept.store(kept, Ordering::Relaxed);
+    }
+
     /// After the commit: seats, flights, lanes; then whoever asked.
     fn deliver(&mut self, op: &Op, result: Result<Done, QueueError>, reply: Reply) {
         if let Ok(done) = &result {
@@ -539,6 +545,7 @@ impl Writer {
                 }
             }
             (_, Done::Recounted(recounted)) => self.recounted(recounted),
+            (_, Done::ChecksKept(kept) | Done::ChecksForgotten { kept, .. }) => self.set_checks_kept(*kept),
             (Op::Unclaim(rows), _) => {
                 for (seq, _) in rows {
                     self.shared.flights.ended(*seq);
@@ -665,7 +672,7 @@ impl Writer {
 
 /// Whether the operation takes in rows that nobody relies on before its commit.
 fn is_new(op: &Op) -> bool {
-    matches!(op, Op::Accept { .. } | Op::Import(_))
+    matches!(op, Op::Accept { .. } | Op::Import(_) | Op::RememberCheck(_))
 }
 
 fn trouble(result: &Result<Done, StoreError>) -> Option<Trouble> {

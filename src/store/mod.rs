@@ -5,6 +5,7 @@ mod act;
 mod backup;
 mod books;
 mod checkpoint;
+mod checks;
 mod damage;
 mod elapsed;
 mod error;
@@ -42,6 +43,7 @@ use crate::settings::Offline;
 
 pub use books::{Hold, LaneMemory, WaitMemory};
 pub use checkpoint::{Checkpointer, Pace, Paused, Step};
+pub use checks::{CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid};
 pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
@@ -147,6 +149,12 @@ pub enum Op {
     },
     /// An operator brings rows that another gateway exported.
     Import(Import),
+    /// A till checks a code.
+    LookUpCheck(Box<CheckAsked>),
+    /// The provider has answered a check.
+    RememberCheck(Box<CheckAnswered>),
+    /// Remembered checks leave after their time, a few at once.
+    ForgetChecks,
 }
 
 impl Op {
@@ -193,6 +201,17 @@ pub enum Done {
     Pruned(Pruned),
     /// Of `Import`: what became of each row, in their order.
     Imported(Vec<Arrived>),
+    /// Of `LookUpCheck`.
+    CheckKnown(Box<CheckKnown>),
+    /// Of `RememberCheck`: how many are remembered.
+    ChecksKept(u64),
+    /// Of `ForgetChecks`.
+    ChecksForgotten {
+        /// So many left.
+        forgotten: usize,
+        /// So many are remembered.
+        kept: u64,
+    },
 }
 
 /// An attempt that ended.
@@ -264,6 +283,7 @@ struct Around<'a> {
     stamp: Stamp,
     /// The gateway's elapsed time, milliseconds.
     elapsed_ms: i64,
+    doubted: elapsed::Doubted,
     offline: &'a Offline,
     lane: &'a dyn Fn(&str) -> LaneNow,
     evidence: &'a dyn Fn(&str, Seq, &str) -> bool,
@@ -344,12 +364,14 @@ impl Store {
         let Surroundings { stamp, offline, lane, evidence, undelivered, .. } = *around;
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
         let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
-        let around = &Around { stamp, elapsed_ms, offline, lane, evidence, undelivered };
+        let doubted = self.elapsed.doubted();
+        let around = &Around { stamp, elapsed_ms, doubted, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let mut desk = Desk { sql: &transaction, books: &mut self.books, next_seq: &mut self.next_seq, around };
         let done = ops.iter().map(|op| desk.perform(op)).collect::<Result<Vec<_>, _>>()?;
         self.books.write(&transaction)?;
-        self.elapsed.keep(&transaction)?;
+        let has_ages = ops.iter().any(|op| matches!(op, Op::RememberCheck(_)));
+        self.elapsed.keep(&transaction, has_ages)?;
         transaction.commit()?;
         Ok(done)
     }
@@ -370,6 +392,14 @@ impl Store {
     #[must_use]
     pub fn counts(&self) -> Vec<(String, Counts)> {
         self.books.counts()
+    }
+
+    /// How many tills' checks are remembered.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn checks_kept(&self) -> Result<u64, StoreError> {
+        if self.books.keeps_checks { checks::count(&self.connection) } else { Ok(0) }
     }
 
     /// What the lane's link had to remember.
@@ -505,6 +535,9 @@ impl Desk<'_> {
             Op::Recount { begin } => self.recount(*begin).map(Done::Recounted),
             Op::Prune { retention, after } => self.prune(*retention, *after).map(Done::Pruned),
             Op::Import(import) => self.import(import).map(Done::Imported),
+            Op::LookUpCheck(asked) => self.look_up_check(asked).map(Box::new).map(Done::CheckKnown),
+            Op::RememberCheck(check) => self.remember_check(check),
+            Op::ForgetChecks => self.forget_checks(),
         }
     }
 }
