@@ -186,6 +186,41 @@ mod tests {
         assert!(fault.contains("used, used_long_ago"), "{fault}");
     }
 
+    /// The text of this build with its placeholders in their places; `None` where one of them is a number, which stands
+    /// in words.
+    fn default_of(name: &str) -> Option<String> {
+        let (_, fields) = Refusal::TABLE.iter().find(|(variant, _)| snake(variant) == name).unwrap();
+        let mut stored = serde_json::Map::from_iter([("m".to_owned(), Value::from(name))]);
+        for (field, kind) in *fields {
+            let value = match *kind {
+                "String" => Value::from(format!("{{{field}}}")),
+                "u64" => return None,
+                _ => {
+                    return Some(
+                        Refusal::all()
+                            .iter()
+                            .find(|one| one.to_stored().contains(&format!("\"{name}\"")))?
+                            .text(Language::English),
+                    );
+                }
+            };
+            stored.insert((*field).to_owned(), value);
+        }
+        Some(Refusal::from_stored(&Value::Object(stored).to_string()).text(Language::English))
+    }
+
+    #[test]
+    fn the_manual_page_has_each_text_with_its_default_and_its_placeholders() {
+        let page = include_str!("../../packaging/redeemd.toml.5").replace("\\-", "-");
+        for (name, places) in Texts::settable() {
+            let entry = page.split_once(&format!("\n.IP {name}\n")).map(|(_, rest)| rest.lines().next().unwrap());
+            let entry = entry.unwrap_or_else(|| panic!("packaging/redeemd.toml.5 lacks the text {name}"));
+            assert!(default_of(&name).is_none_or(|text| text == entry), "{name}: {entry}");
+            assert!(places.iter().all(|place| entry.contains(&format!("{{{place}}}"))), "{name}: {entry}");
+            Texts::default().set(Language::English, &name, entry).unwrap();
+        }
+    }
+
     #[test]
     fn each_refusal_of_ours_can_be_set_and_its_name_is_the_one_that_is_stored() {
         let settable = Texts::settable();
