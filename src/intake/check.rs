@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::redeem::used;
-use super::{Current, Intake, Lane, reply};
+use super::{Current, Intake, reply};
 use crate::checked::{self, Answerer};
 use crate::contract::{self, Check, Shape};
 use crate::limits::LaneNow;
@@ -43,6 +44,13 @@ where
     fn check(&self, lane: &str, body: Bytes) -> Checking {
         Box::pin(self(lane, body))
     }
+}
+
+/// The provider that is asked.
+pub(super) struct Lane {
+    pub(super) name: String,
+    /// The whole of one attempt.
+    pub(super) timeout: Duration,
 }
 
 /// One till's check while it is answered.

@@ -21,7 +21,7 @@ mod tests;
 mod texts;
 mod words;
 
-pub use amount::{Noun, Place, about, count, count_in, grouped, short, whole};
+pub use amount::{Noun, Place, about, count, count_in, fine, grouped, short, whole};
 pub use cause::Cause;
 pub use event::Event;
 pub use fault::Fault;

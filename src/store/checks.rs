@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::accept::KEPT_REFUSED;
 use super::types::UsedBy;
-use super::{Desk, Done, StoreError, accept, row};
+use super::{Desk, Effects, Kind, Operation, StoreError, accept, row};
 use crate::contract;
 use crate::decide::{self, Asking, CodeRules, Guard, Kept};
 use crate::limits::LaneNow;
@@ -125,6 +125,45 @@ struct Found {
     answer: Answer,
 }
 
+impl Operation for CheckAsked {
+    type Output = CheckKnown;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<CheckKnown, StoreError> {
+        desk.look_up_check(self)
+    }
+}
+
+impl Operation for CheckAnswered {
+    /// How many checks are remembered.
+    type Output = u64;
+    const KIND: Kind = Kind::New;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<u64, StoreError> {
+        desk.remember_check(self)
+    }
+
+    fn after(&self, kept: &mut u64, effects: &mut dyn Effects) {
+        effects.checks_kept(*kept);
+    }
+}
+
+/// Remembered checks leave after their time, a few at once.
+#[derive(Clone, Copy, Debug)]
+pub struct ForgetChecks;
+
+impl Operation for ForgetChecks {
+    /// How many left, and how many are remembered.
+    type Output = (usize, u64);
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<(usize, u64), StoreError> {
+        desk.forget_checks()
+    }
+
+    fn after(&self, (_, kept): &mut (usize, u64), effects: &mut dyn Effects) {
+        effects.checks_kept(*kept);
+    }
+}
+
 impl Names {
     fn of(lane: i64, business: &str, code: &RewardCode) -> Self {
         let lane = lane.to_string();
@@ -163,7 +202,7 @@ pub(super) const LEFT_OUT_OF_COPIES: &str = "PRAGMA secure_delete = on; DELETE F
 
 impl Desk<'_> {
     /// What is known of a code that a till checks.
-    pub(super) fn look_up_check(&mut self, asked: &CheckAsked) -> Result<CheckKnown, StoreError> {
+    fn look_up_check(&mut self, asked: &CheckAsked) -> Result<CheckKnown, StoreError> {
         let lane = (self.around.lane)(&asked.lane);
         let number = self.books.lane(self.sql, &asked.lane)?;
         let can_ask = lane.ask && !asked.in_vain;
@@ -269,10 +308,11 @@ impl Desk<'_> {
     }
 
     /// Remembers what the provider said, and what holds the code because of it.
-    pub(super) fn remember_check(&mut self, check: &CheckAnswered) -> Result<Done, StoreError> {
+    fn remember_check(&mut self, check: &CheckAnswered) -> Result<u64, StoreError> {
         if !self.books.keeps_checks {
-            return Ok(Done::ChecksKept(0));
+            return Ok(0);
         }
+        self.has_ages = true;
         let CheckAsked { lane, business, code, rules, .. } = &check.asked;
         let names = Names::of(self.books.lane(self.sql, lane)?, business, code);
         let hash = Fingerprint::of_guard(business, code);
@@ -294,7 +334,7 @@ impl Desk<'_> {
             }
             CheckSaid::Neither => self.forget_check(names.guard, names.bytes)?,
         }
-        self.make_room(&check.asked.till).map(Done::ChecksKept)
+        self.make_room(&check.asked.till)
     }
 
     /// Which bytes were refused, of those that fold alike.
@@ -369,9 +409,9 @@ impl Desk<'_> {
     }
 
     /// Forgets some of what is too old. Its bytes are overwritten: it may name customers. How many are left.
-    pub(super) fn forget_checks(&self) -> Result<Done, StoreError> {
+    fn forget_checks(&self) -> Result<(usize, u64), StoreError> {
         if !self.books.keeps_checks {
-            return Ok(Done::ChecksForgotten { forgotten: 0, kept: 0 });
+            return Ok((0, 0));
         }
         let overdue = self.overdue()?;
         self.sql.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
@@ -380,8 +420,7 @@ impl Desk<'_> {
         forgotten?;
         let sql = "DELETE FROM check_share WHERE kept = 0 AND hour < ?1";
         self.sql.prepare_cached(sql)?.execute([self.around.elapsed_ms.div_euclid(3_600_000)])?;
-        self.make_room("")?;
-        Ok(Done::ChecksForgotten { forgotten: overdue.len(), kept: count(self.sql)? })
+        Ok((overdue.len(), self.make_room("")?))
     }
 
     fn overdue(&self) -> Result<Vec<([u8; 16], i64)>, StoreError> {
@@ -432,7 +471,7 @@ mod tests {
     use super::*;
     use crate::clock::Stamp;
     use crate::settings::Offline;
-    use crate::store::{Op, Store, Surroundings, schema};
+    use crate::store::{Store, Surroundings, schema};
     use crate::value::{Amount, Terms};
 
     /// A store whose clocks the test moves.
@@ -456,12 +495,12 @@ mod tests {
             Self { dir, store, offline, uptime: Duration::ZERO, wall_ms, can_ask: false }
         }
 
-        fn run(&mut self, ops: &[Op]) -> Vec<Done> {
+        fn run<O: Operation>(&mut self, ops: impl IntoIterator<Item = O>) -> Vec<O::Output> {
             let (can_ask, offline) = (self.can_ask, self.offline.clone());
             let lane = move |_: &str| if can_ask { LaneNow::default() } else { LaneNow::down() };
             let stamp = Stamp { unix_ms: self.wall_ms, trusted: true };
             let around = Surroundings { uptime: self.uptime, ..Surroundings::new(stamp, &offline, &lane) };
-            let done = self.store.as_mut().unwrap().run(ops, &around);
+            let done = self.store.as_mut().unwrap().perform_all(ops, &around);
             done.into_iter().map(|done| done.unwrap()).collect()
         }
 
@@ -469,7 +508,7 @@ mod tests {
             self.uptime += time;
             self.wall_ms += i64::try_from(time.as_millis()).unwrap();
             // The writer looks at the clock with each transaction.
-            self.run(&[]);
+            self.run::<ForgetChecks>([]);
         }
 
         /// A new process; the machine was off for so long.
@@ -486,14 +525,11 @@ mod tests {
         }
 
         fn hear(&mut self, till: &str, code: &str, said: CheckSaid) {
-            let done = self.run(&[heard(till, code, said)]);
-            assert!(matches!(done[..], [Done::ChecksKept(_)]), "{done:?}");
+            self.run([heard(till, code, said)]);
         }
 
         fn look(&mut self, till: &str, code: &str) -> CheckKnown {
-            let done = self.run(&[Op::LookUpCheck(Box::new(asked(till, code)))]).pop();
-            let Some(Done::CheckKnown(known)) = done else { panic!("{done:?}") };
-            *known
+            self.run([asked(till, code)]).remove(0)
         }
 
         /// Whether the code is remembered as good or as refused, and how old that is.
@@ -513,10 +549,10 @@ mod tests {
         }
     }
 
-    fn heard(till: &str, code: &str, said: CheckSaid) -> Op {
+    fn heard(till: &str, code: &str, said: CheckSaid) -> CheckAnswered {
         let (status, body) = if said == CheckSaid::Refused { (400, NO) } else { (200, GOOD) };
         let answer = Answer { status, content_type: Some(JSON.to_owned()), body: Bytes::from_static(body.as_bytes()) };
-        Op::RememberCheck(Box::new(CheckAnswered { asked: asked(till, code), answer, said }))
+        CheckAnswered { asked: asked(till, code), answer, said }
     }
 
     fn seconds(number: u64) -> Duration {
@@ -578,9 +614,7 @@ mod tests {
         assert!(world.recalls("A").unwrap().1 >= 700, "what a crash forgets are seconds");
         world.pass(seconds(7200));
         assert_eq!((world.recalls("A"), world.recalls("B")), (None, None));
-        let done = world.run(&[Op::ForgetChecks, Op::ForgetChecks]);
-        let forgotten = |done: &Done| matches!(done, Done::ChecksForgotten { forgotten: 0, kept: 0 });
-        assert!(matches!(done[0], Done::ChecksForgotten { forgotten: 2, kept: 0 }) && forgotten(&done[1]), "{done:?}");
+        assert_eq!(world.run([ForgetChecks, ForgetChecks]), [(2, 0), (0, 0)]);
     }
 
     #[test]
@@ -588,7 +622,7 @@ mod tests {
         let mut world = World::new();
         world.hear("till-1", "A", CheckSaid::Good);
         world.pass(world.offline.remember_checks + seconds(1));
-        world.run(&[Op::ForgetChecks]);
+        world.run([ForgetChecks]);
         let path = world.store.as_ref().unwrap().path();
         world.store.take().unwrap().close().unwrap();
         let bytes = std::fs::read(path).unwrap();
@@ -612,7 +646,7 @@ mod tests {
         assert!(matches!(world.look("loud", "NO").held, Some(CheckHeld::Refused(_))));
         assert!(world.recalls("L-411").is_some() && world.recalls("L-410").is_none(), "the oldest leave first");
         world.offline.remember_checks_max = 20;
-        world.run(&[Op::ForgetChecks]);
+        world.run([ForgetChecks]);
         assert_eq!(world.store.as_ref().unwrap().checks_kept().unwrap(), 20);
         assert!((0..10).all(|n| world.recalls(&format!("Q-{n}")).is_some()), "a smaller memory is shared alike");
     }
@@ -641,7 +675,7 @@ mod tests {
             answer: Answer { body: Bytes::from(vec![b' '; CHECK_BYTES_MAX + 1]), ..Answer::success() },
             said: CheckSaid::Good,
         };
-        world.run(&[Op::RememberCheck(Box::new(long))]);
+        world.run([long]);
         world.offline.remember_checks_max = 0;
         world.hear("till-1", "A", CheckSaid::Good);
         assert_eq!((world.recalls("LONG"), world.recalls("A")), (None, None));
@@ -668,7 +702,7 @@ mod tests {
             undelivered: &|_, _| None,
         };
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
-        let desk = Desk { sql, books, next_seq, around: &around };
+        let desk = Desk { sql, books, next_seq, around: &around, has_ages: false };
         let said = |code: &str| desk.remembered(1, "shop", &RewardCode::new(code.to_owned())).unwrap();
         let terms = Terms { kind: "discount".to_owned(), amount: Amount::parse("12.5"), ..Terms::default() };
         assert_eq!(said("A"), Some(Remembered { checked: Checked::Valid(terms), minute: 0 }));
@@ -708,9 +742,8 @@ mod tests {
         for count in [100, many()] {
             for from in (kept..count).step_by(1000) {
                 let numbers = from..(from + 1000).min(count);
-                let ops: Vec<Op> =
-                    numbers.map(|n| heard(&format!("till-{}", n % 8), &format!("CODE-{n}"), CheckSaid::Good)).collect();
-                world.run(&ops);
+                let check = |n| heard(&format!("till-{}", n % 8), &format!("CODE-{n}"), CheckSaid::Good);
+                world.run(numbers.map(check));
             }
             kept = count;
             let counter = Arc::new(AtomicU64::new(0));
