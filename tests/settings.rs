@@ -292,7 +292,7 @@ fn a_value_out_of_bounds_or_of_no_sense_is_refused_at_its_key() {
             ("[intake.texts.en]\nused = \"{who}\"", "intake.texts.en.used", "{code}, {when}, {till}"),
             ("[intake.texts.ar]\nheld = \"{code\"", "intake.texts.ar.held", "brace"),
             ("[intake.texts.ar]\nprovider = \"x\"", "intake.texts.ar.provider", "used_long_ago"),
-            ("[intake.texts.fr]\nused = \"x\"", "intake.texts.fr", "known here: en, ar"),
+            ("[intake.texts.fr]\nused = \"x\"", "intake.texts.fr", "no such setting"),
             ("[forward]\nmax_in_flight = 0", "forward.max_in_flight", "256"),
             ("[forward]\nmax_in_flight = 257", "forward.max_in_flight", "256"),
             ("[forward]\nretry_min = \"99ms\"", "forward.retry_min", "\"100ms\""),

@@ -89,13 +89,12 @@ mod tests {
             assert!(takes(&places, till, true).await.is_none(), "{till} has its share");
         }
         assert!(held.len() == ALL_MAX && takes(&places, "e", true).await.is_none());
-        let waits = tokio::spawn({
-            let places = Arc::clone(&places);
-            async move { places.take(&"e".into(), true).await.is_some() }
-        });
-        tokio::task::yield_now().await;
-        held.pop();
-        assert!(waits.await.unwrap());
+        let waits = async { places.take(&"e".into(), true).await.is_some() };
+        let frees = async {
+            tokio::task::yield_now().await;
+            held.pop();
+        };
+        assert!(tokio::join!(waits, frees).0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -230,8 +230,8 @@ mod tests {
             let is_settable = settable.iter().any(|(its, _)| its == name);
             assert_eq!(is_settable, !RELAYED.contains(&name), "{name}");
             let Some((_, places)) = settable.iter().find(|(its, _)| its == name) else { continue };
-            let text: String = places.iter().map(|place| format!("<{{{place}}}>")).collect();
-            let text = format!("x{text}");
+            let places: Vec<String> = places.iter().map(|place| format!("<{{{place}}}>")).collect();
+            let text = format!("x{}", places.concat());
             let mut texts = Texts::default();
             texts.set(Language::English, name, &text).unwrap();
             let filled = texts.of(&refusal, Language::English).unwrap();

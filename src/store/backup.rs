@@ -18,8 +18,9 @@ const BESIDE: [&str; 4] =
     ["redeemd.db.backup", "redeemd.db.backup-journal", "redeemd.db.backup-wal", "redeemd.db.backup-shm"];
 
 impl Reader {
-    /// Copies the database as it stands now, but for tills' remembered checks, which may name customers, into an
-    /// unnamed file of the directory `dir`, and gives that back. Writers go on meanwhile. One at a time: the caller sees to that.
+    /// Copies the database as it stands now into an unnamed file of the directory `dir`, and gives that back. Tills'
+    /// remembered checks, which may name customers, are left out. Writers go on meanwhile. One at a time: the caller
+    /// sees to that.
     ///
     /// # Errors
     /// [`StoreError::NoRoomToCopy`] before anything is written; or the database cannot be read, the copy not written.

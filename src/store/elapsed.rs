@@ -68,12 +68,11 @@ impl Elapsed {
 
     /// The elapsed time now, milliseconds.
     pub(super) fn now(&mut self, uptime_ms: i64, stamp: Stamp) -> i64 {
-        match self.looked_ms {
-            Some(looked_ms) => self.pass(uptime_ms.saturating_sub(looked_ms).max(0), stamp),
-            None => {
-                self.began_ms = self.passed_ms;
-                self.stopped(stamp);
-            }
+        if let Some(looked_ms) = self.looked_ms {
+            self.pass(uptime_ms.saturating_sub(looked_ms).max(0), stamp);
+        } else {
+            self.began_ms = self.passed_ms;
+            self.stopped(stamp);
         }
         self.looked_ms = Some(uptime_ms);
         (self.wall_ms, self.trusted) = (stamp.unix_ms, stamp.trusted);
