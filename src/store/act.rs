@@ -4,9 +4,9 @@ use super::accept::used_by;
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::{Desk, Effects, Operation, StoreError};
-use crate::decide::{self, Conclude, WaitEnd, Waiting, kind, mark};
+use crate::decide::{self, Conclude, TillVoid, WaitEnd, Waiting, kind, mark};
 use crate::limits::LaneNow;
-use crate::message::{Language, Note};
+use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
 
 /// How many alike declines one `retry --held` takes back: as many as hold a lane.
@@ -192,10 +192,9 @@ impl Desk<'_> {
         let Some(row) = row::by_id(self.sql, id)?.and_then(own) else {
             return Ok(VoidOutcome::Unknown);
         };
-        if row.state == State::Pending && row.is_untouched(withdrawn) {
+        if let TillVoid::Void { given } = decide::void_by_till(&row, withdrawn) {
             self.finish(&row, State::Voided, row.marks)?;
-            if row.is_trusted() {
-                // The reward may be in the customer's hands: a person can count them.
+            if given {
                 self.acted(&row, "void_by_till", till, "")?;
             }
         }
@@ -205,19 +204,13 @@ impl Desk<'_> {
 
     fn void(&mut self, id: &Id, note: &str, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
-        if row.state == State::Pending && row.in_flight {
-            let why = "an attempt is on the wire: try again when it has ended".to_owned();
-            return Ok(Acted::Refused { why });
-        }
-        if row.has(mark::LOST) && row.state == State::Declined {
-            // A decline after the fact stays one: it is closed as lost.
-            self.mark(row.seq, mark::HANDLED)?;
-            return self.acted(&row, "lost", by, note);
-        }
-        if !matches!(row.state, State::Pending | State::Parked) {
-            return Ok(Acted::Refused {
-                why: format!("it is {}, and only what is pending or parked can be voided", row.state),
-            });
+        match decide::void(&row) {
+            Err(why) => return Ok(Acted::Refused { why }),
+            Ok(decide::Void::Lost) => {
+                self.mark(row.seq, mark::HANDLED)?;
+                return self.acted(&row, "lost", by, note);
+            }
+            Ok(decide::Void::Close) => {}
         }
         self.finish(&row, State::Voided, row.marks)?;
         let note_kept = Note::Text { text: note.to_owned() }.to_stored();
@@ -227,35 +220,30 @@ impl Desk<'_> {
 
     fn retry(&mut self, id: &Id, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
-        if !matches!(row.state, State::Declined | State::Parked) {
-            let why = format!("it is {}, and only what was declined or is parked can be retried", row.state);
-            return Ok(Acted::Refused { why });
+        match decide::retry(&row, &self.others(&row)?) {
+            Err(why) => Ok(Acted::Refused { why }),
+            Ok(marks) => {
+                self.reopen(&row, marks)?;
+                self.acted(&row, "retry", by, "")
+            }
         }
-        if let Some(other) = self.obstacle(&row)? {
-            let why = format!("its code is held by {}, which is {}", other.id(), other.state);
-            return Ok(Acted::Refused { why });
-        }
-        self.reopen(&row)?;
-        self.acted(&row, "retry", by, "")
     }
 
     /// A person has seen to it; `free`: its code may be redeemed again.
     fn handled(&mut self, op: &Handling) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, &op.id)? else { return Ok(Acted::Unknown) };
-        if row.state == State::Pending {
-            let why = "it is pending: the provider has not answered about it".to_owned();
-            return Ok(Acted::Refused { why });
-        }
-        let freed = if op.free { mark::FREED } else { 0 };
-        self.mark(row.seq, mark::HANDLED | freed)?;
+        let marks = match decide::handled(&row, op.free) {
+            Err(why) => return Ok(Acted::Refused { why }),
+            Ok(marks) => marks,
+        };
+        self.mark(row.seq, marks)?;
         self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
     }
 
     /// What was known of the row's doubt stays known. What was said before is kept among its events: answers are
     /// appended, never replaced.
-    fn reopen(&mut self, row: &Stored) -> Result<(), StoreError> {
+    fn reopen(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
         self.keep_what_was_said(row)?;
-        let marks = mark::beside(row.marks & !(mark::STREAK | mark::HANDLED), State::Pending);
         let sql = "UPDATE redemption SET state = 0, in_flight = 0, marks = ?2, settled_ms = NULL WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
         self.sql.prepare_cached("DELETE FROM answer WHERE seq = ?1")?.execute([row.seq.0])?;
@@ -264,10 +252,12 @@ impl Desk<'_> {
 
     fn keep_what_was_said(&mut self, row: &Stored) -> Result<(), StoreError> {
         let (answer, note) = row.note(self.sql)?;
-        let status = answer.as_ref().map(|answer| format!("HTTP {}", answer.status));
-        let note = note.map(|note| Note::from_stored(&note).text(Language::English));
-        let said: Vec<String> = [Some(row.state.to_string()), status, note].into_iter().flatten().collect();
-        self.acted(row, "answered", "redeemd", &said.join(": ")).map(drop)
+        let before = message::Event::AnsweredBefore {
+            state: row.state.to_string(),
+            status: answer.as_ref().map(|answer| u64::from(answer.status)),
+            note: note.map(|note| Note::from_stored(&note)),
+        };
+        self.acted(row, "answered", "redeemd", &before.to_stored()).map(drop)
     }
 
     fn retry_held(&mut self, lane: &str, by: &str) -> Result<u64, StoreError> {
@@ -275,9 +265,9 @@ impl Desk<'_> {
         let mut retried = 0;
         for seq in self.streak(number)? {
             let Some(row) = row::by_seq(self.sql, seq)? else { continue };
-            if self.obstacle(&row)?.is_none() {
-                self.reopen(&row)?;
-                self.acted(&row, "retry", by, "declined in the streak that held the lane")?;
+            if let Ok(marks) = decide::retry(&row, &self.others(&row)?) {
+                self.reopen(&row, marks)?;
+                self.acted(&row, "retry", by, &message::Event::RetryHeld.to_stored())?;
                 retried += 1;
             }
         }
