@@ -11,8 +11,8 @@ use serde_json::json;
 use super::answer::Answer;
 use super::body::AnswerBody;
 use super::books::Said;
+use super::line::Line;
 use super::provider::Provider;
-use super::server::Line;
 use super::{check_rules, parse_rules};
 use crate::redemption::Secret;
 

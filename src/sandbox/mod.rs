@@ -11,6 +11,7 @@
 //! | `wire` | a connection that can be broken from the inside |
 //! | `provider` | one request, from its head to its answer or fault |
 //! | `control` | the control API |
+//! | `line` | whether the line is up |
 //! | `server` | connections, and the line that is cut |
 //! | `tls` | good and bad certificates |
 //! | `args` | the command line |
@@ -21,6 +22,7 @@ mod body;
 mod books;
 mod control;
 mod fault;
+mod line;
 mod log;
 mod oauth;
 mod order;
@@ -39,10 +41,10 @@ use tokio::task::JoinSet;
 pub use args::{SandboxArgs, SandboxError, run};
 pub use books::{Record, Summary};
 pub use fault::{Fault, UnknownFault, WORDS, Word};
+pub use line::Line;
 pub use log::LogKind;
 pub use oauth::OAuthClient;
 pub use rule::{Attempts, Calls, RULES_MAX, Rule, RuleCounts, RuleError, Span, parse_rules};
-pub use server::Line;
 pub use tls::{Certificate, TlsError};
 
 use crate::redemption::Secret;
@@ -166,7 +168,7 @@ pub struct Running {
     pub ca_pem: Option<String>,
     scheme: &'static str,
     provider: Arc<Provider>,
-    /// Dropped with this, and the listeners and their connections with it.
+    /// Dropping this ends the listeners and their connections.
     listeners: JoinSet<()>,
 }
 

@@ -14,17 +14,17 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::Options;
 use super::answer::{self, Answer};
 use super::body::{AnswerBody, Script};
 use super::books::{Books, Code, Record, Said};
-use super::fault::{Fault, How, Phase, Spoil, Stage};
-use super::log::Log;
+use super::fault::{Cut, Fault, Spoil, Stage, When};
+use super::line::Line;
+use super::log::RequestLog;
 use super::oauth::Tokens;
-use super::order::{self, Order};
-use super::rule::{Paths, Rule, Rules, Seen};
-use super::server::Line;
+use super::order::{self, SentOrder};
+use super::rule::{Paths, Rule, Rules, SeenRequest};
 use super::wire::Tap;
-use super::{Options, control};
 use crate::text::fits;
 
 /// The largest request body that is read, in bytes.
@@ -50,9 +50,9 @@ const RECORDED_ANSWER_BYTES_MAX: usize = 1024;
 pub(super) struct Provider {
     pub(super) options: Options,
     line: watch::Sender<Line>,
-    /// What the listener has made of `line`.
+    /// The state of `line` that the listener has reached.
     line_now: watch::Sender<Line>,
-    pub(super) log: Log,
+    pub(super) log: RequestLog,
     started: Instant,
     inner: Mutex<Inner>,
 }
@@ -101,7 +101,7 @@ struct Call {
     endpoint: Endpoint,
     head: Parts,
     body: Bytes,
-    order: Result<Order, String>,
+    order: Result<SentOrder, String>,
     record: Record,
 }
 
@@ -115,7 +115,7 @@ impl Provider {
             check_data: options.check_data.clone(),
             rules_set_at: now,
         };
-        let log = Log::new(options.log);
+        let log = RequestLog::new(options.log);
         Self {
             options,
             line: watch::Sender::new(Line::Up),
@@ -126,7 +126,7 @@ impl Provider {
         }
     }
 
-    /// No holder of this lock waits for anything.
+    /// Nobody waits for anything while holding this lock.
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -166,10 +166,6 @@ impl Provider {
         connection: u64,
         request: Request<Incoming>,
     ) -> Response<AnswerBody> {
-        let is_control = request.uri().path().starts_with(control::PREFIX);
-        if is_control && self.options.control.is_none() {
-            return control::serve(&self, request).await;
-        }
         let (head, body) = request.into_parts();
         let endpoint = self.endpoint(&head);
         let mut record = self.begin_record(&head, connection);
@@ -200,8 +196,8 @@ impl Provider {
             return self.deliver(call, answer);
         };
         match rule.fault.fault {
-            Fault::Break(_, Phase::BeforeTaking) => self.break_off(&call.tap, call.record, &rule).await,
-            Fault::Break(how, Phase::MidAnswer) => self.answer_half(call, &rule, how).await,
+            Fault::Break(_, When::BeforeTaking) => self.break_off(&call.tap, call.record, &rule).await,
+            Fault::Break(how, When::MidAnswer) => self.answer_half(call, &rule, how).await,
             Fault::Break(..) => {
                 self.ordinary(&mut call);
                 self.break_off(&call.tap, call.record, &rule).await
@@ -230,14 +226,14 @@ impl Provider {
         if let Fault::Break(how, _) = rule.fault.fault {
             self.pause(Some(rule)).await;
             // One hanging request must not silence the others of an HTTP/2 connection.
-            if how != How::Hang {
+            if how != Cut::Hang {
                 tap.cut(how);
             }
         }
         std::future::pending().await
     }
 
-    async fn answer_half(&self, mut call: Call, rule: &Rule, how: How) -> Response<AnswerBody> {
+    async fn answer_half(&self, mut call: Call, rule: &Rule, how: Cut) -> Response<AnswerBody> {
         let answer = self.ordinary(&mut call);
         self.pause(Some(rule)).await;
         let half = answer.said.body.slice(..answer.said.body.len() / 2);
@@ -258,13 +254,13 @@ impl Provider {
             Spoil::EmptyUnframed => {
                 return self.deliver_scripted(call, answer.unframed(), Script::plain(Bytes::new()), None);
             }
-            Spoil::CutChunks => (Script::broken_off(body, Arc::clone(&call.tap), How::Close), None),
+            Spoil::CutChunks => (Script::broken_off(body, Arc::clone(&call.tap), Cut::Close), None),
             Spoil::Slow => (Script::slow(body.clone(), rule.rate.unwrap_or(RATE_DEFAULT)), Some(body.len())),
             Spoil::Endless => (Script::endless(rule.rate), None),
             Spoil::Huge => (Script::huge(rule.bytes.unwrap_or(HUGE_BYTES_DEFAULT)), None),
             Spoil::Truncated => {
                 let length = body.len() + TRUNCATED_BYTES;
-                (Script::broken_off(body, Arc::clone(&call.tap), How::Close), Some(length))
+                (Script::broken_off(body, Arc::clone(&call.tap), Cut::Close), Some(length))
             }
         };
         self.deliver_scripted(call, answer, script, length)
@@ -316,7 +312,7 @@ impl Provider {
         Answer::plain(said).into_response()
     }
 
-    /// What the contract says, and the books' change that goes with it.
+    /// The contract's answer, and the change of the books that goes with it.
     fn ordinary(&self, call: &mut Call) -> Answer {
         if call.endpoint != Endpoint::Unknown && call.head.method != Method::POST {
             return Answer::plain(Said::refusal(405, "The method is not supported; use POST"));
@@ -359,7 +355,7 @@ impl Provider {
         Said::json(200, &json!({ "data": self.inner().check_data(&code.code), "errors": [] }))
     }
 
-    /// Takes a code, once; whether this request did.
+    /// Takes a code, once. Returns whether this request took it.
     fn redeem(&self, code: &Code, key: Option<&str>) -> (Said, bool) {
         if self.options.reusable.iter().any(|pattern| fits(pattern, &code.code)) {
             return (Said::success(), true);
@@ -424,7 +420,7 @@ impl Provider {
 impl Inner {
     fn fire(&mut self, stage: Stage, path: &str, code: Option<&str>) -> Option<Rule> {
         let at = self.rules_set_at.elapsed();
-        self.rules.fire(stage, Seen { path, code, at })
+        self.rules.fire(stage, SeenRequest { path, code, at })
     }
 }
 

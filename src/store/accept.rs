@@ -249,13 +249,12 @@ impl Desk<'_> {
         Ok(Seq(seq))
     }
 
-    /// Another redemption that forbids to send `row` again.
-    pub(super) fn obstacle(&self, row: &Stored) -> Result<Option<Stored>, StoreError> {
+    /// The redemptions that may forbid to send `row` again: none where its code is reusable.
+    pub(super) fn others(&self, row: &Stored) -> Result<Vec<Stored>, StoreError> {
         if row.is(kind::REUSABLE) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let rivals = self.rivals(row.guard, &row.business, &row.code)?.rows;
-        Ok(rivals.into_iter().find(|other| other.seq != row.seq && decide::is_obstacle(other)))
+        Ok(self.rivals(row.guard, &row.business, &row.code)?.rows)
     }
 
     /// Whether somebody else's redemption explains an "already used" to `row`.
