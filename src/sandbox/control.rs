@@ -73,6 +73,11 @@ fn carry_out(provider: &Provider, method: &Method, path: &str, query: Option<&st
             done()
         }
         ("GET", "line") => Said::json(200, &json!({ "state": *provider.line().borrow() })),
+        ("GET", "check-data") => value(&provider.inner().check_data("CODE")),
+        ("POST", "check-data") => with_order(body, |data| {
+            provider.inner().check_data = data;
+            done()
+        }),
         ("POST", "token") => with_order(body, |order: TokenOrder| {
             provider.inner().tokens.set_fixed(order.token);
             done()

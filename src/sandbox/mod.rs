@@ -91,6 +91,8 @@ pub struct Options {
     pub strict: bool,
     /// Patterns with `*` of codes that are never used up.
     pub reusable: Vec<String>,
+    /// What a check tells of a good code, in place of, or beside, what the sandbox tells by itself.
+    pub check_data: serde_json::Map<String, serde_json::Value>,
     /// Before every answer.
     pub delay: Duration,
     /// The faults.
@@ -123,6 +125,7 @@ impl Default for Options {
             honour_keys: false,
             strict: false,
             reusable: Vec::new(),
+            check_data: serde_json::Map::new(),
             delay: Duration::ZERO,
             rules: Vec::new(),
             seed: 0,

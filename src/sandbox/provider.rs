@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -63,7 +63,26 @@ pub(super) struct Inner {
     pub(super) books: Books,
     pub(super) rules: Rules,
     pub(super) tokens: Tokens,
+    /// What a check tells of a good code, beside what it tells by itself.
+    pub(super) check_data: Map<String, Value>,
     rules_set_at: Instant,
+}
+
+impl Inner {
+    /// What the contract's check tells of a good code.
+    pub(super) fn check_data(&self, code: &str) -> Map<String, Value> {
+        let usual = [
+            ("reward_code", json!(code)),
+            ("type", json!("discount")),
+            ("discount_amount", json!("10.00")),
+            ("is_percentage", json!(false)),
+            ("max_discount_amount", json!("0")),
+            ("customer_number", json!("+966500000041")),
+        ];
+        let mut data: Map<_, _> = usual.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        data.extend(self.check_data.clone());
+        data
+    }
 }
 
 /// The contract's calls.
@@ -93,6 +112,7 @@ impl Provider {
             books: Books::new(options.records_max),
             rules: Rules::new(options.rules.clone(), Paths::of(&options), options.seed),
             tokens: Tokens::new(options.token.clone(), options.oauth.clone()),
+            check_data: options.check_data.clone(),
             rules_set_at: now,
         };
         let log = RequestLog::new(options.log);
@@ -332,7 +352,7 @@ impl Provider {
         if self.inner().books.is_taken(&code) {
             return used(&code.code);
         }
-        Said::json(200, &json!({ "data": { "reward_code": code.code, "status": "available" }, "errors": [] }))
+        Said::json(200, &json!({ "data": self.inner().check_data(&code.code), "errors": [] }))
     }
 
     /// Takes a code, once. Returns whether this request took it.
