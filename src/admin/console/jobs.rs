@@ -16,8 +16,9 @@ use tokio::task::JoinSet;
 use super::act::Deed;
 use super::inbox::{Kind, group_of, held_for_declines, refused_since_ms};
 use super::search::{self, wanted_by};
-use super::{Frame, denied, rendered, told, trail, unavailable};
+use super::{Frame, denied, rendered, told, unavailable};
 use crate::admin::Admin;
+use crate::admin::audit::keep;
 use crate::admin::filter::{LIMIT_MAX, Wanted};
 use crate::admin::rights::Asker;
 use crate::message::{Denied, Event, Noun, count, grouped};
@@ -187,7 +188,7 @@ impl Jobs {
     }
 
     /// Begins it, unless another one runs; it ends with the process, and what it has done by then is done.
-    fn begin(&self, admin: &Arc<Admin>, (which, deed): (Which, Deed), order: Order, by: &str) -> Result<u64, Denied> {
+    fn begin(&self, admin: &Arc<Admin>, (which, deed): (Which, Deed), order: &Order, by: &str) -> Result<u64, Denied> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while known.tasks.try_join_next().is_some() {}
         if let Some(running) = known.jobs.iter().find(|job| !job.is_over.load(Ordering::Acquire)) {
@@ -223,7 +224,7 @@ impl Job {
         let (done, refused) = (self.done.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
         let (action, note) = (self.deed.word().to_owned(), self.note.clone());
         let told = Event::Bulk { action, redemptions: done, note };
-        trail::keep(admin, ("bulk", &self.by), "", &told).await;
+        keep(admin, ("bulk", &self.by), "", &told).await;
         self.is_over.store(true, Ordering::Release);
         tracing::info!(job = self.number, done, refused, "many redemptions at once: ended");
     }
@@ -301,7 +302,7 @@ pub(super) async fn begin(
         Ok(deed) => deed,
         Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
     };
-    match admin.desk.jobs.begin(&admin, (which, deed), order, asker.name()) {
+    match admin.desk.jobs.begin(&admin, (which, deed), &order, asker.name()) {
         Ok(number) => Redirect::to(&format!("/jobs/{number}")).into_response(),
         Err(why) => denied(f, StatusCode::CONFLICT, &why),
     }
