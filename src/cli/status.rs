@@ -13,7 +13,7 @@ use super::ask::Daemon;
 use super::exit::CliError;
 use super::options::StatusArgs;
 use super::table::{Align, Table, count, duration, paragraph};
-use super::terminal;
+use super::terminal::{self, Screen};
 use crate::message::Cause;
 use crate::store::Counts;
 
@@ -255,7 +255,7 @@ fn lane_table(lanes: &[Lane]) -> String {
         ("CAUSE", Align::Left),
         ("SINCE", Align::Left),
     ])
-    .coloured(terminal::has_colours());
+    .on(Screen::of_output());
     for lane in lanes {
         table.row(&[
             lane.name.clone(),

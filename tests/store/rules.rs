@@ -612,6 +612,7 @@ fn a_retry_is_refused_while_another_redemption_has_the_code() {
     let first = world.settled("till-1", "A", declined("no"));
     let Decision::Taken(second) = world.decide(later("till-2", "A")) else { panic!() };
     let Acted::Refused { why } = world.retry(&first.id) else { panic!() };
+    let why = why.text(redeemd::message::Language::English);
     assert!(why.contains(second.id.as_str()), "{why}");
     assert!(matches!(world.retry(&second.id), Acted::Refused { .. }), "it is pending itself");
 }

@@ -43,7 +43,12 @@ impl Kept {
         }
         // No provider's file begins with a dot.
         let beside = dir.join(format!(".{}.new", self.name));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        // Never opens what is there: it may be left over, and it may be no file.
+        match std::fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         writeln!(file, "{}", token.reveal())?;
         file.sync_all()?;
         std::fs::rename(&beside, dir.join(&self.name))?;
@@ -104,6 +109,17 @@ mod tests {
         std::fs::write(dir.path().join("oauth/.retm.new"), "half of a tok").unwrap();
         let kept = Kept::new(dir.path(), "retm");
         assert!(kept.read().is_none());
+        kept.write(Secret::new("new".to_owned())).await.unwrap();
+        assert_eq!(kept.read(), Some(Secret::new("new".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a_pipe_beside_it_holds_no_token_up() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("oauth")).unwrap();
+        let (pipe, mode) = (dir.path().join("oauth/.retm.new"), rustix::fs::Mode::from_raw_mode(0o600));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let kept = Kept::new(dir.path(), "retm");
         kept.write(Secret::new("new".to_owned())).await.unwrap();
         assert_eq!(kept.read(), Some(Secret::new("new".to_owned())));
     }
