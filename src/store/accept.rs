@@ -204,7 +204,7 @@ impl Desk<'_> {
         let Request { reward_code, business_refrence, branch_id, date, body, .. } = &new.request;
         let mut row = Stored {
             seq: self.number()?,
-            tag: row::random_tag()?,
+            tag: self.tags.take()?,
             origin: None,
             lane,
             till: new.till.clone(),

@@ -205,7 +205,8 @@ impl Store {
         let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
         let around = &Around { stamp, elapsed_ms, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let mut desk = Desk { sql: &transaction, books: &mut self.books, next_seq: &mut self.next_seq, around };
+        let tags = row::Tags::new(tasks.len());
+        let mut desk = Desk { sql: &transaction, books: &mut self.books, next_seq: &mut self.next_seq, tags, around };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         self.books.write(&transaction)?;
         self.elapsed.keep(&transaction)?;
@@ -343,5 +344,6 @@ pub struct Desk<'a> {
     sql: &'a Connection,
     books: &'a mut books::Books,
     next_seq: &'a mut i64,
+    tags: row::Tags,
     around: &'a Around<'a>,
 }
