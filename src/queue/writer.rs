@@ -19,8 +19,8 @@ use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Step, Store, StoreError, Surroundings,
-    Task, Trouble, Unclaim, Watch,
+    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Room, Step, Store, StoreError,
+    Surroundings, Task, Trouble, Unclaim, Watch,
 };
 
 /// How many operations one transaction takes.
@@ -33,6 +33,8 @@ const RESCUES_MAX: u32 = 3;
 const WAL_FRAMES_FULL: u32 = 32;
 /// How often free space is looked at.
 const SPACE_EVERY: Duration = Duration::from_secs(1);
+/// How long ample space is believed without another look; what is ample depends on it.
+const AMPLE_FOR: Duration = Duration::from_millis(100);
 
 /// The writer's task. [`Writer::run`] is to be driven by a thread of its own, or by a test's runtime.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub struct Writer {
     room_is_known: bool,
     wrote: bool,
     /// Live rows for which their lane had no room: they lose their claim and join the backlog.
+    /// There is more room than is filled until then.
+    is_ample_until: Option<Instant>,
     strays: Vec<(Seq, u32)>,
 }
 
@@ -102,6 +106,7 @@ impl Queue {
             strays: Vec::new(),
         };
         (Self { shared, messages }, writer)
+            is_ample_until: None,
     }
 
     /// As [`Queue::new`], with the writer on a thread of its own and checkpoints on another.
@@ -379,9 +384,7 @@ impl Writer {
     /// disk that could not be written can be again.
     fn look_at_disk(&mut self) {
         if !std::mem::replace(&mut self.room_is_known, true) {
-            if !self.health.is_full() && !self.store.has_room() {
-                self.set_room(false);
-            }
+            self.look_for_room();
             if self.watch.look(&self.store) {
                 self.health.set_taken(self.watch.taken().cloned());
                 self.publish_storage();
@@ -393,7 +396,7 @@ impl Writer {
         }
         self.space_looked_at = Some(now);
         self.look_at_salvage();
-        let room = self.store.has_room() && (!self.health.is_full() || self.store.keep_reserve());
+        let room = self.store.room() != Room::None && (!self.health.is_full() || self.store.keep_reserve());
         self.set_room(room);
         self.probe_disk();
     }
@@ -415,6 +418,19 @@ impl Writer {
         if !self.health.set_unwritable(why) {
             return;
         }
+    /// Ample room is believed for a moment: a batch fills little of it.
+    fn look_for_room(&mut self) {
+        let now = Instant::now();
+        if self.health.is_full() || self.is_ample_until.is_some_and(|until| now < until) {
+            return;
+        }
+        let room = self.store.room();
+        self.is_ample_until = (room == Room::Ample).then(|| now + AMPLE_FOR);
+        if room == Room::None {
+            self.set_room(false);
+        }
+    }
+
         match told {
             Some(told) => tracing::error!("{told}"),
             None => tracing::info!("the disk can be written again"),

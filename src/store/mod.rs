@@ -46,7 +46,7 @@ pub use books::{Hold, LaneMemory, Remember, WaitMemory};
 pub use checkpoint::{Checkpointer, Pace, Paused, Step};
 pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
-pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
+pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, Room, free_bytes, is_volatile};
 pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
 pub use identity::{Place, Watch};
 pub use migration::Migrated;
