@@ -1,48 +1,41 @@
 //! Requests that have come whole are decided here, whatever becomes of their connections.
 
-use std::sync::{Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use axum::response::Response;
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use super::reply;
 use super::shares::Permit;
-use crate::message::{Language, Refusal};
 
-/// The decisions under way: as many as there are permits.
+type Decision = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// The decisions whose connections are gone: as many as there are permits.
 #[derive(Default)]
-pub(super) struct Deciding(Mutex<JoinSet<()>>);
+pub(super) struct Deciding(Arc<Mutex<JoinSet<()>>>);
+
+/// A decision under way in its connection's own task; what is left of it when the connection goes is decided without.
+struct Decided {
+    decision: Option<Decision>,
+    alone: Arc<Mutex<JoinSet<()>>>,
+}
 
 impl Deciding {
     /// Runs `decision` to its end even when nobody waits for it any more.
     pub(super) async fn run(
         &self,
         permit: Permit,
-        language: Language,
         decision: impl Future<Output = Response> + Send + 'static,
     ) -> Response {
-        let (tell, told) = oneshot::channel();
-        let task = async move {
+        let decision = async move {
             let answer = decision.await;
             drop(permit);
-            if tell.send(answer).is_err() {
-                tracing::debug!("a till hung up before its answer");
-            }
+            answer
         };
-        self.spawn(task);
-        told.await.unwrap_or_else(|_| {
-            tracing::error!("a request was not decided");
-            reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, &Refusal::Failed, language)
-        })
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while all.try_join_next().is_some() {}
-        all.spawn(task);
+        Decided { decision: Some(Box::pin(decision)), alone: Arc::clone(&self.0) }.await
     }
 
     /// Waits for all that is under way, for at most `within`; how many were given up.
@@ -53,11 +46,35 @@ impl Deciding {
     }
 }
 
+impl Future for Decided {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let Some(decision) = &mut self.decision else { return Poll::Pending };
+        let answer = std::task::ready!(decision.as_mut().poll(context));
+        self.decision = None;
+        Poll::Ready(answer)
+    }
+}
+
+impl Drop for Decided {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending, and the store with it.
+        let (Some(decision), Ok(runtime)) = (self.decision.take(), Handle::try_current()) else { return };
+        let mut all = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        while all.try_join_next().is_some() {}
+        let decided = async move {
+            decision.await;
+            tracing::debug!("a till hung up before its answer");
+        };
+        all.spawn_on(decided, &runtime);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use tokio::sync::Notify;
+    use axum::http::StatusCode;
+    use tokio::sync::{Notify, oneshot};
 
     use super::super::shares::Shares;
     use super::*;
@@ -76,8 +93,7 @@ mod tests {
             committed.send(()).expect("somebody looks");
             Response::default()
         };
-        let hangs_up =
-            tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), Language::English, decision)).await;
+        let hangs_up = tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), decision)).await;
         assert!(hangs_up.is_err() && has.try_recv().is_err());
         go_on.notify_one();
         assert_eq!(deciding.drain(Duration::from_secs(20)).await, 0);
@@ -87,7 +103,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_drain_ends_at_its_bound() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
-        let never = deciding.run(permit(&shares), Language::English, std::future::pending());
+        let never = deciding.run(permit(&shares), std::future::pending());
         assert!(tokio::time::timeout(Duration::ZERO, never).await.is_err());
         assert_eq!(deciding.drain(Duration::from_secs(3)).await, 1);
     }
@@ -96,8 +112,7 @@ mod tests {
     async fn its_place_is_free_when_the_answer_is_there() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
         for _ in 0..200 {
-            let answer =
-                deciding.run(permit(&shares), Language::English, std::future::ready(Response::default())).await;
+            let answer = deciding.run(permit(&shares), std::future::ready(Response::default())).await;
             assert_eq!(answer.status(), StatusCode::OK);
         }
     }
