@@ -2,12 +2,13 @@
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
-.PHONY: help run test unit coverage mutants service bench bench-peers counts torture deb deb-arm64 release fmt lint clean
+.PHONY: help run test unit deny coverage mutants service bench bench-peers counts torture deb deb-arm64 release fmt lint clean
 
 help:
 	@echo 'make run        build, and play an outage from the first redemption to the books'
 	@echo 'make test       everything that CI runs: style, lints, tests, package, service under a real systemd'
 	@echo 'make unit       the tests alone'
+	@echo 'make deny       licences, sources and duplicates of the dependencies'
 	@echo 'make coverage   the same, with the lines counted that they pass through'
 	@echo 'make mutants    changes the rules in a thousand ways, each of which some test should notice'
 	@echo 'make service    the package and the service test alone'
@@ -29,6 +30,10 @@ test:
 unit:
 	@packaging/need build test
 	cargo nextest run --locked --no-fail-fast
+
+deny:
+	@packaging/need build test
+	cargo deny --locked check bans licenses sources
 
 coverage:
 	@packaging/need build test coverage

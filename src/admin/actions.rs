@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::console::keep;
+use super::audit::keep;
 use super::redemptions::{Row, id};
 use super::rights::Asker;
 use super::{Admin, Problem};

@@ -5,37 +5,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::response::Response;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use super::shares::Permit;
-
-type Decision = Pin<Box<dyn Future<Output = Response> + Send>>;
-
-/// The decisions whose connections are gone: as many as there are permits.
+/// What is under way without its connection: as much as there are permits.
 #[derive(Default)]
 pub(super) struct Deciding(Arc<Mutex<JoinSet<()>>>);
 
-/// A decision under way in its connection's own task; what is left of it when the connection goes is decided without.
-struct Decided {
-    decision: Option<Decision>,
+/// Work that goes on in the task that waits for it; what is left of it when nobody waits any more goes on in its own.
+struct Unfinished<T: Send + 'static> {
+    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     alone: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl Deciding {
-    /// Runs `decision` to its end even when nobody waits for it any more.
-    pub(super) async fn run(
+    /// Runs `work` to its end, `held` until then, even when nobody waits for it any more.
+    pub(super) async fn run<T: Send + 'static>(
         &self,
-        permit: Permit,
-        decision: impl Future<Output = Response> + Send + 'static,
-    ) -> Response {
-        let decision = async move {
-            let answer = decision.await;
-            drop(permit);
-            answer
+        held: impl Send + 'static,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let work = async move {
+            let done = work.await;
+            drop(held);
+            done
         };
-        Decided { decision: Some(Box::pin(decision)), alone: Arc::clone(&self.0) }.await
+        Unfinished { work: Some(Box::pin(work)), alone: Arc::clone(&self.0) }.await
     }
 
     /// Waits for all that is under way, for at most `within`; how many were given up.
@@ -46,37 +41,38 @@ impl Deciding {
     }
 }
 
-impl Future for Decided {
-    type Output = Response;
+impl<T: Send + 'static> Future for Unfinished<T> {
+    type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let Some(decision) = &mut self.decision else { return Poll::Pending };
-        let answer = std::task::ready!(decision.as_mut().poll(context));
-        self.decision = None;
-        Poll::Ready(answer)
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let Some(work) = &mut self.work else { return Poll::Pending };
+        let done = std::task::ready!(work.as_mut().poll(context));
+        self.work = None;
+        Poll::Ready(done)
     }
 }
 
-impl Drop for Decided {
+impl<T: Send + 'static> Drop for Unfinished<T> {
     fn drop(&mut self) {
         // Without a runtime the process is ending, and the store with it.
-        let (Some(decision), Ok(runtime)) = (self.decision.take(), Handle::try_current()) else { return };
+        let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) else { return };
         let mut all = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
         while all.try_join_next().is_some() {}
-        let decided = async move {
-            decision.await;
+        let alone = async move {
+            work.await;
             tracing::debug!("a till hung up before its answer");
         };
-        all.spawn_on(decided, &runtime);
+        all.spawn_on(alone, &runtime);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use axum::http::StatusCode;
+    use axum::response::Response;
     use tokio::sync::{Notify, oneshot};
 
-    use super::super::shares::Shares;
+    use super::super::shares::{Permit, Shares};
     use super::*;
 
     fn permit(shares: &Arc<Shares>) -> Permit {

@@ -272,7 +272,7 @@ fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
             "/sign-in?to=%22%3E%3Cscript%3E",
             "/trail",
             "/inbox?from=%22%3E%3Cscript%3E",
-            "/bulk?kind=search&key=state%3Dpending%26till%3D%22%3E%3Cscript%3E&action=void",
+            "/bulk?kind=search&key=state%3Dpending%26till%3D%2522%253E%253Cscript%253E&action=void",
         ] {
             for language in ["en", "ar"] {
                 let headers = [("cookie", cookie.as_str()), ("accept-language", language)];
@@ -299,7 +299,7 @@ fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
     let cookie = signed_in(&gateway, "decide-person");
     let note = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E%3Cimg%20src=x%3E";
     assert_eq!(post(&gateway, &format!("/redemptions/{id}/handled"), &cookie, &format!("note={note}")).status, 303);
-    let order = format!("kind=search&key=till%3D%22%3E%3Cscript%3E&action=retry&note={note}");
+    let order = format!("kind=search&key=till%3D%2522%253E%253Cscript%253E&action=retry&note={note}");
     let job = post(&gateway, "/bulk", &cookie, &order);
     let job = get(&gateway, job.header("location").unwrap(), &cookie).body.to_lowercase();
     assert!(job.contains("alert(1)") && !job.contains("<script>") && !job.contains("<img"), "{job}");
@@ -385,6 +385,38 @@ fn a_thousand_streams_and_bombs_of_headers_and_forms_leave_the_listener_in_servi
     let begun = std::time::Instant::now();
     assert!(gateway.terminate().success());
     assert!(begun.elapsed() < Duration::from_secs(8), "open streams do not hold up the stop");
+}
+
+/// A page comes again once a minute: 16 of them for an hour come 960 times.
+#[test]
+fn an_hour_of_open_pages_leaves_the_memory_as_it_was() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    for n in 0..20 {
+        gateway.till("<b>till").redeem(&format!("OPEN-{n}"));
+    }
+    let request = format!("GET /events HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.admin_address());
+    let come_again = |times: usize| {
+        for _ in 0..times {
+            let mut stream = std::net::TcpStream::connect(gateway.admin_address()).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut head = [0; 12];
+            stream.read_exact(&mut head).unwrap();
+            assert!(head.starts_with(b"HTTP/1.1 "), "{head:?}");
+        }
+    };
+    let resident = || {
+        let page = gateway.admin("GET", "/metrics", "").body;
+        let line = page.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes ")).unwrap();
+        line.parse::<f64>().unwrap()
+    };
+    come_again(200);
+    let before = resident();
+    come_again(960);
+    let grown = (resident() - before) / 1024.0 / 1024.0;
+    println!("{grown:.2} MiB more after 960 streams");
+    assert!(grown < 2.0, "{grown:.2} MiB more");
 }
 
 #[test]

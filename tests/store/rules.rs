@@ -51,8 +51,10 @@ fn a_repeat_of_a_pending_row_is_the_same_row() {
 fn a_repeat_in_the_same_batch_is_the_same_row() {
     let mut world = World::new();
     let results = world.run(&[accept_op(new("till-1", "A")), accept_op(new("till-1", "A"))]);
-    let decided: Vec<Decision> = results.into_iter().map(|result| result.unwrap().decision).collect();
-    let [Decision::Taken(one), Decision::StillPending(two)] = &decided[..] else { panic!("{decided:?}") };
+    let [Ok(first), Ok(second)] = &results[..] else { panic!("{results:?}") };
+    let (Decision::Taken(one), Decision::StillPending(two)) = (&first.decision, &second.decision) else {
+        panic!("{results:?}")
+    };
     assert_eq!(one.id, two.id);
 }
 

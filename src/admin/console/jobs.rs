@@ -16,8 +16,9 @@ use tokio::task::JoinSet;
 use super::act::Deed;
 use super::inbox::{Kind, group_of, held_for_declines, refused_since_ms};
 use super::search::{self, wanted_by};
-use super::{Frame, denied, rendered, told, trail, unavailable};
+use super::{Frame, denied, rendered, told, unavailable};
 use crate::admin::Admin;
+use crate::admin::audit::keep;
 use crate::admin::filter::{LIMIT_MAX, Wanted};
 use crate::admin::rights::Asker;
 use crate::message::{Denied, Event, Noun, count, grouped};
@@ -27,6 +28,8 @@ use crate::store::Acted;
 
 /// Jobs that are remembered; of these one runs at a time.
 const REMEMBERED_MAX: usize = 20;
+/// How many bounded looks a count takes before it says "at least".
+const LOOKS_A_COUNT: usize = 10;
 /// The word for "all that a search finds".
 const SEARCH: &str = "search";
 
@@ -148,6 +151,22 @@ impl Which {
     }
 }
 
+impl Which {
+    /// How many are meant, and whether there may be more than were counted.
+    async fn counted(&self, admin: &Admin) -> Result<(u64, bool), QueueError> {
+        let (mut number, mut before) = (0, None);
+        for _ in 0..LOOKS_A_COUNT {
+            let (rows, next) = self.page(admin, before).await?;
+            number += rows.len() as u64;
+            if next.is_none() {
+                return Ok((number, false));
+            }
+            before = next;
+        }
+        Ok((number, true))
+    }
+}
+
 /// The rows of a group of the inbox.
 async fn group(
     admin: &Admin,
@@ -169,7 +188,7 @@ impl Jobs {
     }
 
     /// Begins it, unless another one runs; it ends with the process, and what it has done by then is done.
-    fn begin(&self, admin: &Arc<Admin>, (which, deed): (Which, Deed), order: Order, by: &str) -> Result<u64, Denied> {
+    fn begin(&self, admin: &Arc<Admin>, (which, deed): (Which, Deed), order: &Order, by: &str) -> Result<u64, Denied> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while known.tasks.try_join_next().is_some() {}
         if let Some(running) = known.jobs.iter().find(|job| !job.is_over.load(Ordering::Acquire)) {
@@ -205,7 +224,7 @@ impl Job {
         let (done, refused) = (self.done.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
         let (action, note) = (self.deed.word().to_owned(), self.note.clone());
         let told = Event::Bulk { action, redemptions: done, note };
-        trail::keep(admin, ("bulk", &self.by), "", &told).await;
+        keep(admin, ("bulk", &self.by), "", &told).await;
         self.is_over.store(true, Ordering::Release);
         tracing::info!(job = self.number, done, refused, "many redemptions at once: ended");
     }
@@ -253,14 +272,12 @@ pub(super) async fn dry_run(
     let (Some(which), Some(_)) = (Which::of(&order), Deed::of(&order.action, "x")) else {
         return told(f, StatusCode::NOT_FOUND, String::new());
     };
-    match which.page(&admin, None).await {
-        Ok((rows, next)) => {
-            let most = rows.len() as u64;
+    match which.counted(&admin).await {
+        Ok((most, at_least)) => {
             let count = count(most, Noun::Redemption, f.lang);
             let (button, means) = super::act::texts(&order.action, f.w);
             let (title, filter) = (which.title(&f), which.filter(&f));
-            let order = Order { most: if next.is_some() { 0 } else { most }, ..order };
-            let at_least = next.is_some();
+            let order = Order { most: if at_least { 0 } else { most }, ..order };
             rendered(StatusCode::OK, &DryRun { f, title, filter, means, button, order, count, at_least })
         }
         Err(error) => unavailable(f, error),
@@ -285,7 +302,7 @@ pub(super) async fn begin(
         Ok(deed) => deed,
         Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
     };
-    match admin.desk.jobs.begin(&admin, (which, deed), order, asker.name()) {
+    match admin.desk.jobs.begin(&admin, (which, deed), &order, asker.name()) {
         Ok(number) => Redirect::to(&format!("/jobs/{number}")).into_response(),
         Err(why) => denied(f, StatusCode::CONFLICT, &why),
     }

@@ -33,7 +33,6 @@ use crate::queue::QueueError;
 use crate::redemption::Fingerprint;
 use crate::settings::Role;
 pub(super) use search::find;
-pub(super) use trail::keep;
 use words::{Words, words};
 
 /// What the console keeps while the process runs.

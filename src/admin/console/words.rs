@@ -47,8 +47,8 @@ words! {
         "English";
     when: "When",
         "الوقت";
-    headroom: "How much is left",
-        "المتبقي";
+    headroom: "What may be given without the line",
+        "ما يمكن إعطاؤه دون الخط";
     waiting_limit: "Rewards waiting",
         "مكافآت تنتظر الجواب";
     outage_limit: "Time without the line",
@@ -295,6 +295,8 @@ words! {
         "الصفحة التالية";
     results: "Results",
         "النتائج";
+    by_books: "By the books, those that were pruned included:",
+        "حسب السجل، بما في ذلك ما حُذف بعد مدة الحفظ:";
     by_code: "Redemptions of this code",
         "عمليات هذا الرمز";
     story: "One redemption",

@@ -12,12 +12,12 @@ use crate::settings::SecretSource;
 
 /// A provider's file.
 #[derive(Clone, Debug)]
-pub(super) struct Kept {
+pub(super) struct KeptToken {
     state_dir: PathBuf,
     name: String,
 }
 
-impl Kept {
+impl KeptToken {
     pub(super) fn new(state_dir: &Path, provider: &str) -> Self {
         Self { state_dir: state_dir.to_owned(), name: file_name(provider) }
     }
@@ -89,7 +89,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_kept_for_its_owner_alone_and_replaced_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let kept = Kept::new(dir.path(), "retm");
+        let kept = KeptToken::new(dir.path(), "retm");
         assert!(kept.read().is_none());
         kept.write(Secret::new("first".to_owned())).await.unwrap();
         let first = File::open(dir.path().join("oauth/retm")).unwrap();
@@ -107,7 +107,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("oauth")).unwrap();
         std::fs::write(dir.path().join("oauth/.retm.new"), "half of a tok").unwrap();
-        let kept = Kept::new(dir.path(), "retm");
+        let kept = KeptToken::new(dir.path(), "retm");
         assert!(kept.read().is_none());
         kept.write(Secret::new("new".to_owned())).await.unwrap();
         assert_eq!(kept.read(), Some(Secret::new("new".to_owned())));
@@ -119,14 +119,14 @@ mod tests {
         std::fs::create_dir(dir.path().join("oauth")).unwrap();
         let (pipe, mode) = (dir.path().join("oauth/.retm.new"), rustix::fs::Mode::from_raw_mode(0o600));
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let kept = Kept::new(dir.path(), "retm");
+        let kept = KeptToken::new(dir.path(), "retm");
         kept.write(Secret::new("new".to_owned())).await.unwrap();
         assert_eq!(kept.read(), Some(Secret::new("new".to_owned())));
     }
 
     #[tokio::test]
     async fn a_token_that_cannot_be_written_is_an_error_that_does_not_show_it() {
-        let kept = Kept::new(Path::new("/proc/no-such-directory"), "retm");
+        let kept = KeptToken::new(Path::new("/proc/no-such-directory"), "retm");
         let error = kept.write(Secret::new("hidden".to_owned())).await.unwrap_err();
         assert!(error.contains("cannot be kept") && !error.contains("hidden"), "{error}");
     }
