@@ -20,6 +20,7 @@ use crate::message::{self, Language};
 use crate::queue::Story;
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use crate::store::{Event, Filter, FoundRows, Search};
+use crate::value::Amount;
 
 /// The longest part of a provider's text that is shown, in characters.
 const SAID_CHARS_MAX: usize = 300;
@@ -127,6 +128,10 @@ pub(super) struct Row<'a> {
     lost: bool,
     in_doubt: bool,
     turned_away: bool,
+    /// What it counts as, with at least two decimals; `null` where it was not given on trust.
+    value: Option<Amount>,
+    value_assumed: bool,
+    rule: Option<&'a str>,
 }
 
 impl<'a> From<&'a Redemption> for Row<'a> {
@@ -155,6 +160,9 @@ impl<'a> From<&'a Redemption> for Row<'a> {
             lost: row.lost,
             in_doubt: row.in_doubt,
             turned_away: row.turned_away,
+            value: row.value,
+            value_assumed: row.value_assumed,
+            rule: row.rule.as_deref(),
             attempts: row.attempts,
             accepted_online: row.accepted_online,
             accepted_at: rfc3339(row.accepted_at_ms),
@@ -254,6 +262,9 @@ mod tests {
             lost: false,
             in_doubt: false,
             turned_away: false,
+            value: None,
+            value_assumed: false,
+            rule: None,
             attempts: 2,
             accepted_online: false,
             accepted_at_ms: 1_793_491_200_000,

@@ -115,11 +115,13 @@ impl Admin {
     fn takes_some(&self) -> bool {
         let rules = self.access.rules();
         let (lanes, now) = (self.queue.configured(), Instant::now());
+        let accepts = |offline: &Offline| offline.accept || offline.rules.iter().any(|rule| rule.accept == Some(true));
         let counts = self.queue.counts_by_lane();
         lanes.iter().any(|lane| {
             let its = lane.now(now);
             let pending = counts.iter().find(|(name, _)| name == lane.name()).map_or(0, |(_, counts)| counts.pending);
-            let is_within = |offline: &Offline| limits::admit(offline, &LaneNow { pending, ..its }).is_ok();
+            let is_within =
+                |offline: &Offline| limits::of_lane(offline, &LaneNow { pending, ..its }).is_ok() && accepts(offline);
             its.ask || (matches!(its.trust, Trust::AtOnce { .. }) && rules.offline.as_ref().is_none_or(is_within))
         })
     }

@@ -1,6 +1,7 @@
 //! Parameters for the tests of every message, each easily found again in a text.
 
 use super::fault::Fault;
+use super::refusal::Refusal;
 use super::storage::Storage;
 
 /// A value to fill a parameter with.
@@ -35,6 +36,12 @@ impl Sample for Option<u64> {
 impl Sample for Storage {
     fn sample() -> Self {
         Self::Unwritable { why: Sample::sample() }
+    }
+}
+
+impl Sample for Box<Refusal> {
+    fn sample() -> Self {
+        Box::new(Refusal::LimitPending { waiting: 7 })
     }
 }
 

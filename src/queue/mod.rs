@@ -21,7 +21,7 @@ pub use health::StorageStatus;
 pub use lane::{Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told};
 pub use writer::Writer;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Zone};
 use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::link::Cause;
 use crate::message::{Language, Storage};
@@ -92,6 +92,8 @@ struct Shared {
     place: Place,
     lanes: RwLock<Arc<Vec<Arc<Lane>>>>,
     offline: RwLock<Arc<Offline>>,
+    /// The local time zone, read again with the settings.
+    zone: RwLock<Zone>,
     counts: Mutex<Vec<(String, Counts)>>,
     storage: Mutex<StorageStatus>,
     reload_faults: Mutex<Vec<String>>,
@@ -398,6 +400,7 @@ impl Queue {
     /// The offline policy for the requests to come.
     pub fn set_offline(&self, offline: Offline) {
         *self.shared.offline.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(offline);
+        *self.shared.zone.write().unwrap_or_else(PoisonError::into_inner) = Zone::local();
     }
 
     /// The lanes for the requests to come; their books are made when they have none.
@@ -583,6 +586,12 @@ impl Queue {
 }
 
 impl Shared {
+    /// The minute of the local day.
+    fn local_min(&self) -> u16 {
+        let zone = self.zone.read().unwrap_or_else(PoisonError::into_inner);
+        zone.minute_of_day(self.clock.stamp().unix_ms)
+    }
+
     /// The store cannot be trusted any more: nothing is written again, the process has to start anew.
     fn stop_for_good(&self, why: &Storage) {
         self.set_storage(StorageStatus::bad(why.clone(), &self.clock));

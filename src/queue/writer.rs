@@ -12,7 +12,7 @@ use super::readers::READERS_MAX;
 use super::seats::{Flights, Seats};
 use super::undelivered::Undelivered;
 use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health};
-use crate::clock::Clock;
+use crate::clock::{Clock, Zone};
 use crate::limits::LaneNow;
 use crate::message::{Language, Storage};
 use crate::redemption::{Request, Seq, State};
@@ -75,6 +75,7 @@ impl Queue {
             place: store.place(),
             lanes: RwLock::default(),
             offline: RwLock::new(Arc::new(offline)),
+            zone: RwLock::new(Zone::local()),
             counts: Mutex::new(store.counts()),
             storage: Mutex::new(StorageStatus::well(salvage_note.clone().into_iter().collect())),
             reload_faults: Mutex::default(),
@@ -307,6 +308,7 @@ impl Writer {
         let around = Surroundings {
             stamp: shared.clock.stamp(),
             uptime: shared.clock.uptime(),
+            local_min: shared.local_min(),
             offline: &offline,
             lane: &lane,
             evidence: &evidence,

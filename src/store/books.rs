@@ -1,11 +1,14 @@
 //! The books: a row per lane with lifetime totals, and what its link must not forget over a restart.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::recount::Recount;
+use super::risk::Ledger;
 use super::row::Stored;
+use super::trust::{self, TrustOff};
 use super::types::Counts;
 use super::{Desk, Done, StoreError, keep};
 use crate::message::Storage;
@@ -23,6 +26,10 @@ pub(super) struct Books {
     pub(super) keeps_codes: bool,
     /// A recount under way.
     pub(super) recount: Option<Recount>,
+    /// What was given on trust.
+    pub(super) ledger: Ledger,
+    /// The lanes in which nothing is accepted on trust.
+    pub(super) trust_off: Arc<BTreeMap<String, TrustOff>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -76,7 +83,8 @@ impl Books {
         let tills = statement.query_map([], read)?.collect::<Result<_, _>>()?;
         let sql = "SELECT EXISTS (SELECT 1 FROM held_code)";
         let keeps_codes = connection.query_row(sql, [], |row| row.get(0))?;
-        Ok(Self { lanes, tills, first: Seq(i64::MAX), keeps_codes, recount: None })
+        let (ledger, trust_off) = (Ledger::read(connection)?, Arc::new(trust::read(connection)?));
+        Ok(Self { lanes, tills, first: Seq(i64::MAX), keeps_codes, recount: None, ledger, trust_off })
     }
 
     /// The books of a process that gives out numbers from this one on.
@@ -222,6 +230,14 @@ impl Books {
             }
             if !counts.balance() {
                 found.push(Storage::Unbalanced { lane: page.name.clone() });
+            }
+            let (said, rows) = (self.ledger.of_lane(*lane).0, counted.exposure(*lane));
+            if said != rows {
+                found.push(Storage::AtRisk {
+                    lane: page.name.clone(),
+                    books: said.to_string(),
+                    rows: rows.to_string(),
+                });
             }
         }
         found

@@ -5,6 +5,7 @@ mod act;
 mod backup;
 mod books;
 mod checkpoint;
+mod checks;
 mod damage;
 mod elapsed;
 mod error;
@@ -21,10 +22,12 @@ mod records;
 mod recount;
 mod refold;
 mod rescue;
+mod risk;
 mod row;
 mod salvage;
 mod schema;
 mod search;
+mod trust;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -33,7 +36,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::clock::Stamp;
+use crate::clock::{Stamp, Zone};
 use crate::decide::{CodeRules, WaitEnd};
 use crate::limits::LaneNow;
 use crate::message::Storage;
@@ -56,7 +59,7 @@ pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault
 pub use salvage::Tally;
 pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
 pub use types::{
-    Acted, Concluded, Counts, Decision, Event, Filter, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy,
+    Acted, Concluded, Counts, Decision, Event, Filter, Headroom, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy,
     VoidOutcome, relayed,
 };
 
@@ -240,6 +243,8 @@ pub struct Surroundings<'a> {
     pub stamp: Stamp,
     /// How long the process has been on.
     pub uptime: std::time::Duration,
+    /// The minute of the local day, 0 to 1439.
+    pub local_min: u16,
     /// The offline policy.
     pub offline: &'a Offline,
     /// A lane's link, read inside the transaction; `pending` is the store's own to fill in.
@@ -255,7 +260,8 @@ impl<'a> Surroundings<'a> {
     #[must_use]
     pub fn new(stamp: Stamp, offline: &'a Offline, lane: &'a dyn Fn(&str) -> LaneNow) -> Self {
         let uptime = std::time::Duration::ZERO;
-        Self { stamp, uptime, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _| None }
+        let local_min = Zone::utc().minute_of_day(stamp.unix_ms);
+        Self { stamp, uptime, local_min, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _| None }
     }
 }
 
@@ -264,6 +270,7 @@ struct Around<'a> {
     stamp: Stamp,
     /// The gateway's elapsed time, milliseconds.
     elapsed_ms: i64,
+    local_min: u16,
     offline: &'a Offline,
     lane: &'a dyn Fn(&str) -> LaneNow,
     evidence: &'a dyn Fn(&str, Seq, &str) -> bool,
@@ -336,19 +343,23 @@ impl Store {
         if result.is_err() {
             self.books = books;
             self.next_seq = next_seq;
+        } else {
+            drop(books);
+            self.books.ledger.settle();
         }
         result
     }
 
     fn attempt(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Result<Vec<Done>, StoreError> {
-        let Surroundings { stamp, offline, lane, evidence, undelivered, .. } = *around;
+        let Surroundings { stamp, local_min, offline, lane, evidence, undelivered, .. } = *around;
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
         let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
-        let around = &Around { stamp, elapsed_ms, offline, lane, evidence, undelivered };
+        let around = &Around { stamp, elapsed_ms, local_min, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let mut desk = Desk { sql: &transaction, books: &mut self.books, next_seq: &mut self.next_seq, around };
         let done = ops.iter().map(|op| desk.perform(op)).collect::<Result<Vec<_>, _>>()?;
         self.books.write(&transaction)?;
+        self.books.ledger.write(&transaction, elapsed_ms.div_euclid(60_000))?;
         self.elapsed.keep(&transaction)?;
         transaction.commit()?;
         Ok(done)
