@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use redeemd::clock::{Clock, Stamp};
 use redeemd::limits::LaneNow;
 use redeemd::settings::Offline;
-use redeemd::store::{NewRedemption, Op, Store, Surroundings};
+use redeemd::store::{Accept, NewRedemption, Store, Surroundings};
 
 use crate::{Failure, load, machine};
 
@@ -187,8 +187,8 @@ fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
     let mut left = rows;
     while left > 0 {
         let batch = left.min(2000);
-        let ops: Vec<Op> = (0..batch).map(|_| accept()).collect::<Result<_, _>>()?;
-        for done in store.run(&ops, &around) {
+        let ops: Vec<Accept> = (0..batch).map(|_| accept()).collect::<Result<_, _>>()?;
+        for done in store.perform_all(ops, &around) {
             done?;
         }
         store.checkpoint()?;
@@ -197,8 +197,8 @@ fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
     Ok(store.close()?)
 }
 
-fn accept() -> Result<Op, Failure> {
+fn accept() -> Result<Accept, Failure> {
     let request = redeemd::contract::parse(load::body().into()).map_err(|faults| format!("{faults:?}"))?;
     let new = NewRedemption { till: "till-1".to_owned(), key: None, lane: "p".to_owned(), request };
-    Ok(Op::accept(new))
+    Ok(Accept::once(new))
 }

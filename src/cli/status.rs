@@ -34,7 +34,7 @@ struct Status {
     gateway: String,
     version: String,
     uptime_s: u64,
-    counts: CountsView,
+    counts: Counts,
     oldest_pending_age_s: Option<u64>,
     clock_trusted: bool,
     storage: Storage,
@@ -47,17 +47,6 @@ struct Status {
     refused: BTreeMap<String, u64>,
     #[serde(default)]
     log_dropped: u64,
-}
-
-/// [`Counts`] as the API gives them.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(super) struct CountsView {
-    accepted: u64,
-    pending: u64,
-    confirmed: u64,
-    declined: u64,
-    parked: u64,
-    voided: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -138,7 +127,7 @@ fn needs(status: &Status) -> Vec<String> {
     if !status.clock_trusted {
         needs.push("the clock is not synchronised: check NTP".to_owned());
     }
-    if !balance(&status.counts) {
+    if !status.counts.balance() {
         needs.push(format!("the books do not balance: {}", books(&status.counts)));
     }
     if status.counts.parked > 0 {
@@ -227,9 +216,9 @@ fn restart(keys: &[String]) -> String {
 }
 
 /// The balance in a line, and loudly where it does not hold.
-pub(super) fn books(counts: &CountsView) -> String {
-    let CountsView { accepted, pending, confirmed, declined, parked, voided } = *counts;
-    let sign = if balance(counts) { "=" } else { "IS NOT" };
+pub(super) fn books(counts: &Counts) -> String {
+    let Counts { accepted, pending, confirmed, declined, parked, voided } = *counts;
+    let sign = if counts.balance() { "=" } else { "IS NOT" };
     let mut text = String::new();
     // Writing to a String cannot fail.
     write!(
@@ -244,11 +233,6 @@ pub(super) fn books(counts: &CountsView) -> String {
     )
     .unwrap_or_default();
     text
-}
-
-fn balance(counts: &CountsView) -> bool {
-    let CountsView { accepted, pending, confirmed, declined, parked, voided } = *counts;
-    Counts { accepted, pending, confirmed, declined, parked, voided }.balance()
 }
 
 fn storage(storage: &Storage) -> String {

@@ -7,12 +7,13 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 
-use super::{BODY_WITHIN, Current, Lane, reply};
+use super::{BODY_WITHIN, Current, reply};
 use crate::contract;
 use crate::listen::{BodyFault, Inbound};
 use crate::message::{Fault, Language, Refusal};
 use crate::redemption::Id;
 use crate::refused::{self, Reason};
+use crate::settings::Provider;
 use crate::store::NewRedemption;
 
 const REDEMPTIONS: &str = "/redemptions/";
@@ -92,7 +93,7 @@ pub(super) async fn check<'a>(
     till: &str,
     headers: &HeaderMap,
     inbound: &mut Inbound,
-) -> Result<(&'a Lane, Bytes), Refused> {
+) -> Result<(&'a Provider, Bytes), Refused> {
     let language = current.tills.language(till, headers);
     let body = body(current, headers, inbound, language).await?;
     let check = contract::parse_check(body).map_err(|faults| invalid(faults.into(), language))?;
@@ -111,7 +112,12 @@ fn malformed(status: StatusCode, faults: Vec<Fault>, language: Language) -> Resp
 }
 
 /// The lane for `business`, unless the till asks `beyond` what it is set up for.
-fn lane<'a>(current: &'a Current, beyond: Vec<Fault>, business: &str, language: Language) -> Result<&'a Lane, Refused> {
+fn lane<'a>(
+    current: &'a Current,
+    beyond: Vec<Fault>,
+    business: &str,
+    language: Language,
+) -> Result<&'a Provider, Refused> {
     let lane = current.lane(business).filter(|_| beyond.is_empty());
     lane.ok_or_else(|| {
         let faults = if beyond.is_empty() { vec![Fault::NoLane] } else { beyond };

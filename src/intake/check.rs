@@ -6,9 +6,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 
-use super::{Lane, reply};
+use super::reply;
 use crate::contract::{self, Shape};
 use crate::message::{Language, Refusal};
+use crate::settings::Provider;
 use crate::verdict::{Outcome, Reply};
 
 /// An outcome on its way; `None`: the lane's provider offers no check.
@@ -32,7 +33,7 @@ where
 }
 
 /// Answers a Check Reward that has been read.
-pub(super) async fn answer(lane: &Lane, check: &dyn CheckReward, body: Bytes, language: Language) -> Response {
+pub(super) async fn answer(lane: &Provider, check: &dyn CheckReward, body: Bytes, language: Language) -> Response {
     match tokio::time::timeout(lane.timeout, check.check(&lane.name, body)).await {
         Ok(Some(Outcome::Answered(reply))) => relay(&reply, language),
         Ok(Some(Outcome::Failed(_))) | Err(_) => unavailable(&Refusal::CheckDown, language),

@@ -58,14 +58,8 @@ struct Current {
     accepted_status: StatusCode,
     max_body_bytes: usize,
     tills: Tills,
-    lanes: Vec<Lane>,
-}
-
-/// Which requests a provider serves.
-struct Lane {
-    name: String,
-    businesses: Vec<String>,
-    timeout: Duration,
+    /// One lane each.
+    providers: Vec<Provider>,
 }
 
 impl Current {
@@ -78,21 +72,14 @@ impl Current {
             accepted_status: StatusCode::from_u16(intake.accepted_status).unwrap_or(StatusCode::OK),
             max_body_bytes: intake.max_body_bytes,
             tills: Tills::new(&intake.tills, credentials_dir),
-            lanes: settings.providers.iter().map(Lane::new).collect(),
+            providers: settings.providers.clone(),
         }
     }
 
     /// The lane that serves `business`: the first that names it, else the one that serves all others.
-    fn lane(&self, business: &str) -> Option<&Lane> {
-        let names = |lane: &&Lane| lane.businesses.iter().any(|served| served == business);
-        self.lanes.iter().find(names).or_else(|| self.lanes.iter().find(|lane| lane.businesses.is_empty()))
-    }
-}
-
-impl Lane {
-    fn new(provider: &Provider) -> Self {
-        let Provider { name, businesses, timeout, .. } = provider;
-        Self { name: name.clone(), businesses: businesses.clone(), timeout: *timeout }
+    fn lane(&self, business: &str) -> Option<&Provider> {
+        let names = |lane: &&Provider| lane.businesses.iter().any(|served| served == business);
+        self.providers.iter().find(names).or_else(|| self.providers.iter().find(|lane| lane.businesses.is_empty()))
     }
 }
 

@@ -20,7 +20,7 @@ mod storage;
 mod tests;
 mod words;
 
-pub use amount::{Noun, Place, about, count, count_in, grouped, short, whole};
+pub use amount::{Noun, Place, about, count, count_in, fine, grouped, short, whole};
 pub use cause::Cause;
 pub use event::Event;
 pub use fault::Fault;

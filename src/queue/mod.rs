@@ -1,9 +1,11 @@
 //! The async handle on the one thread that owns the store: group commit, wake-ups, and where intake, forwarder and
 //! admin meet.
 
+mod asked;
 mod check;
 mod health;
 mod lane;
+mod lanes;
 mod readers;
 mod repeats;
 mod seats;
@@ -23,15 +25,17 @@ pub use writer::Writer;
 
 use crate::clock::{Clock, Zone};
 use crate::decide::{Attempt, CodeRules, WaitEnd};
-use crate::link::Cause;
 use crate::message::{Language, Storage};
 use crate::redemption::{Id, Redemption, Request, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
-    About, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Done, Ended, Event, Filter,
-    Handling, Import, LaneMemory, NewRedemption, Op, Page, Place, Pruned, Reader, Retention, Settled, Settlement,
-    StoreError, Taken, Trouble, VoidOutcome,
+    About, Accept, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter,
+    Handling, Import, LaneMemory, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader, Record, Remember,
+    Retention, Retry, RetryHeld, Settled, Settlement, StoreError, Taken, Trouble, Unclaim, Void, VoidByTill,
+    VoidOutcome,
 };
+use asked::Ask;
+use lanes::Lanes;
 use readers::Readers;
 use repeats::Repeats;
 use seats::{Flights, Seats};
@@ -90,7 +94,7 @@ struct Shared {
     clock: Clock,
     path: PathBuf,
     place: Place,
-    lanes: RwLock<Arc<Vec<Arc<Lane>>>>,
+    lanes: Lanes,
     offline: RwLock<Arc<Offline>>,
     /// The local time zone, read again with the settings.
     zone: RwLock<Zone>,
@@ -118,7 +122,7 @@ struct Shared {
 
 /// An operation and where its result goes.
 enum Message {
-    Do(Op, oneshot::Sender<Result<Done, QueueError>>),
+    Do(Box<dyn Ask>),
     EnsureLanes(Vec<String>, oneshot::Sender<Result<(), QueueError>>),
     Memory(String, oneshot::Sender<Result<LaneMemory, QueueError>>),
     /// Somebody met damage in the database of this generation.
@@ -134,22 +138,6 @@ pub struct Queue {
     messages: mpsc::Sender<Message>,
 }
 
-/// What each method returns when the writer answers with something else: a defect, told and survived.
-fn unexpected(_: Done) -> QueueError {
-    let text = "internal: the writer answered another question".to_owned();
-    QueueError::Refusing(Storage::Text { text })
-}
-
-/// Takes the result of one kind out of a [`Done`].
-macro_rules! expect_done {
-    ($done:expr, $variant:ident) => {
-        match $done {
-            Done::$variant(result) => Ok(result),
-            other => Err(unexpected(other)),
-        }
-    };
-}
-
 impl Queue {
     /// One transaction decides about a till's request. A result that is worth waiting for reserves a seat: call
     /// [`Queue::wait`] exactly once for it.
@@ -162,9 +150,7 @@ impl Queue {
             let reusable = provider.is_reusable(&new.request.reward_code);
             CodeRules { reusable, exact: provider.same_code == SameCode::Exact }
         });
-        let op = Op::Accept { new: Box::new(new), rules };
-        let done = self.try_ask(op).await?;
-        if let Done::Decided(decision, _) = done { Ok(decision) } else { Err(unexpected(done)) }
+        self.try_ask(Accept { new, rules }).await.map(|decided| decided.decision)
     }
 
     /// Waits for the answer of a pending row that was worth waiting for.
@@ -189,7 +175,7 @@ impl Queue {
     /// Nothing was changed.
     pub async fn conclude(&self, taken: &Taken, end: WaitEnd) -> Result<Concluded, QueueError> {
         let withdrawn = !taken.trusted && self.shared.flights.withdraw(taken.seq);
-        expect_done!(self.ask(Op::Conclude(Conclusion { seq: taken.seq, end, withdrawn })).await?, Concluded)
+        self.ask(Conclusion { seq: taken.seq, end, withdrawn }).await
     }
 
     /// The answer about this row did not reach its till: the till's next request for the code, at this branch, is a
@@ -209,8 +195,7 @@ impl Queue {
     /// # Errors
     /// Nothing was changed.
     pub async fn handled(&self, id: &Id, note: &str, free: bool, by: &str) -> Result<Acted, QueueError> {
-        let handling = Handling { id: id.clone(), note: note.to_owned(), free, by: by.to_owned() };
-        expect_done!(self.ask(Op::Handled(handling)).await?, Acted)
+        self.ask(Handling { id: id.clone(), note: note.to_owned(), free, by: by.to_owned() }).await
     }
 
     /// A till's own row.
@@ -230,8 +215,7 @@ impl Queue {
         // An imported row's id carries another store's number: only the row itself knows its own.
         let own = self.receipt(id, till).await?;
         let withdrawn = own.is_some_and(|row| self.shared.flights.withdraw(row.seq));
-        let op = Op::VoidByTill { id: id.clone(), till: till.to_owned(), withdrawn };
-        expect_done!(self.ask(op).await?, Voided)
+        self.ask(VoidByTill { id: id.clone(), till: till.to_owned(), withdrawn }).await
     }
 
     /// Rows in order, on a read-only connection.
@@ -294,7 +278,7 @@ impl Queue {
     /// # Errors
     /// Nothing was changed.
     pub async fn retry(&self, id: &Id, by: &str) -> Result<Acted, QueueError> {
-        expect_done!(self.ask(Op::Retry { id: id.clone(), by: by.to_owned() }).await?, Acted)
+        self.ask(Retry { id: id.clone(), by: by.to_owned() }).await
     }
 
     /// The declines of the streak for which `lane` is held become pending again; how many.
@@ -302,7 +286,7 @@ impl Queue {
     /// # Errors
     /// Nothing was changed.
     pub async fn retry_held(&self, lane: &str, by: &str) -> Result<u64, QueueError> {
-        expect_done!(self.ask(Op::RetryHeld { lane: lane.to_owned(), by: by.to_owned() }).await?, Retried)
+        self.ask(RetryHeld { lane: lane.to_owned(), by: by.to_owned() }).await
     }
 
     /// The operator closes a pending or parked row with a note.
@@ -310,8 +294,7 @@ impl Queue {
     /// # Errors
     /// Nothing was changed.
     pub async fn void(&self, id: &Id, note: &str, by: &str) -> Result<Acted, QueueError> {
-        let op = Op::Void { id: id.clone(), note: note.to_owned(), by: by.to_owned() };
-        expect_done!(self.ask(op).await?, Acted)
+        self.ask(Void { id: id.clone(), note: note.to_owned(), by: by.to_owned() }).await
     }
 
     /// Totals over all lanes; no query.
@@ -344,16 +327,7 @@ impl Queue {
     /// Every lane, those configured in the order of the settings, then those that only have rows left.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneStatus> {
-        let counts = self.counts_by_lane();
-        let pending = |name: &str| counts.iter().find(|(lane, _)| lane == name).map_or(0, |(_, counts)| counts.pending);
-        let configured = self.configured();
-        let mut all: Vec<LaneStatus> =
-            configured.iter().map(|lane| LaneStatus { pending: pending(lane.name()), ..lane.status() }).collect();
-        let orphans = counts
-            .iter()
-            .filter(|(name, counts)| counts.pending > 0 && !configured.iter().any(|lane| lane.name() == name));
-        all.extend(orphans.map(|(name, counts)| orphan(name, counts.pending)));
-        all
+        self.shared.lanes.statuses(&self.counts_by_lane())
     }
 
     /// Tells a lane (or all with `None`); the lanes told.
@@ -415,7 +389,7 @@ impl Queue {
         for lane in &lanes {
             lane.tells(self.shared.changes.clone());
         }
-        *self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lanes);
+        self.shared.lanes.set(lanes);
         self.shared.changed();
         Ok(())
     }
@@ -423,13 +397,13 @@ impl Queue {
     /// The lanes of the settings.
     #[must_use]
     pub fn configured(&self) -> Arc<Vec<Arc<Lane>>> {
-        self.shared.lanes()
+        self.shared.lanes.all()
     }
 
     /// The lane of this name.
     #[must_use]
     pub fn lane(&self, name: &str) -> Option<Arc<Lane>> {
-        self.shared.lane(name)
+        self.shared.lanes.find(name)
     }
 
     /// What the lane's link had to remember.
@@ -447,7 +421,7 @@ impl Queue {
     /// # Errors
     /// Nothing was claimed.
     pub async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, QueueError> {
-        expect_done!(self.ask(Op::Claim(claim)).await?, Claimed)
+        self.ask(claim).await
     }
 
     /// The row's bytes are about to leave; false when it was taken back: it must not be sent.
@@ -462,8 +436,7 @@ impl Queue {
     /// Nothing was settled: the row still counts as in flight.
     pub async fn settle(&self, seq: Seq, attempt: u32, ended: Ended, about: About) -> Result<Settled, QueueError> {
         let show = self.shared.seats.is_waited_for(seq);
-        let settlement = Settlement { seq, attempt, ended, about, show };
-        expect_done!(self.ask(Op::Settle(Box::new(settlement))).await?, Settled)
+        self.ask(Settlement { seq, attempt, ended, about, show }).await
     }
 
     /// Gives back rows that were claimed and not sent.
@@ -471,7 +444,7 @@ impl Queue {
     /// # Errors
     /// They still count as in flight.
     pub async fn unclaim(&self, rows: Vec<(Seq, u32)>) -> Result<(), QueueError> {
-        self.ask(Op::Unclaim(rows)).await.map(drop)
+        self.ask(Unclaim(rows)).await
     }
 
     /// Keeps what a lane's link must not forget.
@@ -479,7 +452,7 @@ impl Queue {
     /// # Errors
     /// It was not kept.
     pub async fn remember(&self, lane: &str, memory: LaneMemory, streak: Vec<Seq>) -> Result<(), QueueError> {
-        self.ask(Op::Remember { lane: lane.to_owned(), memory, streak }).await.map(drop)
+        self.ask(Remember { lane: lane.to_owned(), memory, streak }).await
     }
 
     /// Keeps an event.
@@ -487,7 +460,7 @@ impl Queue {
     /// # Errors
     /// It was not kept.
     pub async fn record(&self, event: Event) -> Result<(), QueueError> {
-        self.ask(Op::Record(event)).await.map(drop)
+        self.ask(Record(event)).await
     }
 
     /// One batch of pruning.
@@ -495,7 +468,7 @@ impl Queue {
     /// # Errors
     /// Nothing was pruned.
     pub async fn prune(&self, retention: Retention, after: Seq) -> Result<Pruned, QueueError> {
-        expect_done!(self.ask(Op::Prune { retention, after }).await?, Pruned)
+        self.ask(Prune { retention, after }).await
     }
 
     /// The open rows after `after`, whole: for the file that another gateway imports.
@@ -511,7 +484,7 @@ impl Queue {
     /// # Errors
     /// None was taken.
     pub async fn import(&self, import: Import) -> Result<Vec<Arrived>, QueueError> {
-        expect_done!(self.ask(Op::Import(import)).await?, Imported)
+        self.ask(import).await
     }
 
     /// Returns when the writer has come round: it is alive.
@@ -543,9 +516,9 @@ impl Queue {
     }
 
     /// Asks and, when the queue is full, says so at once: for tills.
-    async fn try_ask(&self, op: Op) -> Result<Done, QueueError> {
-        let (reply, answer) = oneshot::channel();
-        self.messages.try_send(Message::Do(op, reply)).map_err(|error| match error {
+    async fn try_ask<O: Operation>(&self, operation: O) -> Result<O::Output, QueueError> {
+        let (message, answer) = asked::ask(operation);
+        self.messages.try_send(message).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => QueueError::Busy { retry_after_s: 1 },
             mpsc::error::TrySendError::Closed(_) => QueueError::Stopping,
         })?;
@@ -553,9 +526,9 @@ impl Queue {
     }
 
     /// Asks and waits for a place: for everybody who is already bounded.
-    async fn ask(&self, op: Op) -> Result<Done, QueueError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Do(op, reply)).await?;
+    async fn ask<O: Operation>(&self, operation: O) -> Result<O::Output, QueueError> {
+        let (message, answer) = asked::ask(operation);
+        self.send(message).await?;
         answer.await.unwrap_or(Err(QueueError::Stopping))
     }
 
@@ -594,7 +567,7 @@ impl Shared {
 
     /// The store cannot be trusted any more: nothing is written again, the process has to start anew.
     fn stop_for_good(&self, why: &Storage) {
-        self.set_storage(StorageStatus::bad(why.clone(), &self.clock));
+        self.set_storage(StorageStatus::bad(why.clone(), self.clock.stamp().unix_ms));
         self.fatal.send_if_modified(|fatal| {
             let first = fatal.is_none();
             if first {
@@ -622,26 +595,5 @@ impl Shared {
 
     fn is_stopped(&self) -> bool {
         self.fatal.borrow().is_some()
-    }
-
-    fn lanes(&self) -> Arc<Vec<Arc<Lane>>> {
-        Arc::clone(&self.lanes.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn lane(&self, name: &str) -> Option<Arc<Lane>> {
-        self.lanes().iter().find(|lane| lane.name() == name).cloned()
-    }
-}
-
-/// How a lane is shown whose provider the settings do not name.
-fn orphan(name: &str, pending: u64) -> LaneStatus {
-    let cause = Cause::NotConfigured;
-    LaneStatus {
-        name: name.to_owned(),
-        link: "held",
-        cause: Some(cause.as_str().to_owned()),
-        explanation: Some(cause.explanation(Language::English)),
-        pending,
-        ..LaneStatus::default()
     }
 }

@@ -8,11 +8,13 @@ use tokio::time::Instant;
 use super::RehearseError;
 use super::daemon::{Daemon, random_token};
 use super::folder::Folder;
-use super::show::{Show, millis, rounded};
-use super::verdict::{Books, Counts};
+use super::show::{Show, millis};
+use super::verdict::Books;
+use crate::message::fine;
 use crate::redemption::Secret;
 use crate::sandbox::{Line, Options, Running, Sandbox};
 use crate::settings::Settings;
+use crate::store::Counts;
 
 /// How many redemptions come before the line is cut.
 const ONLINE_COUNT: u32 = 20;
@@ -91,7 +93,7 @@ impl Play {
         show.step("killed", "the daemon got SIGKILL", json!({}))?;
         let ready = self.daemon.run().await?;
         let after = self.counts().await?;
-        let words = format!("ready again after {}, {} pending", rounded(ready), after.pending);
+        let words = format!("ready again after {}, {} pending", fine(ready), after.pending);
         show.step("started", &words, json!({ "ready_ms": millis(ready), "pending": after.pending }))?;
         if after.accepted != before.accepted {
             let Counts { accepted, .. } = before;
@@ -158,7 +160,7 @@ impl Play {
     /// The drain stands still: what the lane says about it. The books will not balance.
     async fn stuck(&self, show: &mut Show<'_>, pending: u64) -> Result<(), RehearseError> {
         let lanes = self.daemon.status().await?.get("lanes").cloned().unwrap_or_default();
-        let words = format!("no progress for {}, {pending} pending; lanes: {lanes}", rounded(self.patience));
+        let words = format!("no progress for {}, {pending} pending; lanes: {lanes}", fine(self.patience));
         show.step("stuck", &words, json!({ "pending": pending, "lanes": lanes }))
     }
 
@@ -180,7 +182,7 @@ fn outcome(run: &Run) -> &'static str {
 
 fn times(run: &Run) -> String {
     let (median, slowest) = median_and_slowest(run);
-    format!("median {}, slowest {}", rounded(median), rounded(slowest))
+    format!("median {}, slowest {}", fine(median), fine(slowest))
 }
 
 fn median_and_slowest(run: &Run) -> (Duration, Duration) {

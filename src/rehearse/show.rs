@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::RehearseError;
 use super::verdict::Books;
+use crate::message::fine;
 
 /// The bar's width in characters.
 const BAR_WIDTH: u64 = 40;
@@ -61,7 +62,7 @@ impl<'a> Show<'a> {
         if self.is_terminal && !self.json {
             writeln!(self.out)?;
         }
-        let words = format!("{all} delivered in {}", rounded(took));
+        let words = format!("{all} delivered in {}", fine(took));
         self.step("drained", &words, json!({ "delivered": all, "ms": millis(took) }))
     }
 
@@ -118,15 +119,6 @@ fn table(books: &Books) -> String {
 /// Milliseconds for JSON.
 pub(super) fn millis(span: Duration) -> f64 {
     (span.as_secs_f64() * 1e5).round() / 100.0
-}
-
-/// Three digits or so, for people.
-pub(super) fn rounded(span: Duration) -> String {
-    match span.as_millis() {
-        0..10 => format!("{:.2} ms", span.as_secs_f64() * 1e3),
-        10..1000 => format!("{} ms", span.as_millis()),
-        _ => format!("{:.1} s", span.as_secs_f64()),
-    }
 }
 
 #[cfg(test)]

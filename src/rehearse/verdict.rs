@@ -1,19 +1,9 @@
 //! The books at a rehearsal's end: the gateway's, the provider's, and what was acknowledged at the till.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::sandbox::Summary;
-
-/// The gateway's totals as `status` shows them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Counts {
-    pub(super) accepted: u64,
-    pub(super) pending: u64,
-    pub(super) confirmed: u64,
-    pub(super) declined: u64,
-    pub(super) parked: u64,
-    pub(super) voided: u64,
-}
+use crate::store::Counts;
 
 /// Everything that a rehearsal's end is judged by.
 #[derive(Clone, Copy, Debug, Serialize)]

@@ -4,8 +4,8 @@ use super::accept::used_by;
 use super::risk::Given;
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, VoidOutcome};
-use super::{Conclusion, Desk, Handling, StoreError};
-use crate::decide::{self, Conclude, Waiting, kind, mark};
+use super::{Desk, Effects, Operation, StoreError};
+use crate::decide::{self, Conclude, WaitEnd, Waiting, kind, mark};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{Language, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
@@ -14,9 +14,146 @@ use crate::value::Remembered;
 /// How many alike declines one `retry --held` takes back: as many as hold a lane.
 const RETRY_HELD_ROWS_MAX: usize = 1000;
 
+/// A till's wait that ended without the provider's answer.
+#[derive(Clone, Debug)]
+pub struct Conclusion {
+    /// The row.
+    pub seq: Seq,
+    /// How the wait ended.
+    pub end: WaitEnd,
+    /// The row's attempt was stopped before any byte left.
+    pub withdrawn: bool,
+}
+
+/// A till takes its redemption back.
+#[derive(Clone, Debug)]
+pub struct VoidByTill {
+    /// The row.
+    pub id: Id,
+    /// The till.
+    pub till: String,
+    /// Its attempt was stopped before any byte left.
+    pub withdrawn: bool,
+}
+
+/// An operator closes a row.
+#[derive(Clone, Debug)]
+pub struct Void {
+    /// The row.
+    pub id: Id,
+    /// The operator's note.
+    pub note: String,
+    /// The operator.
+    pub by: String,
+}
+
+/// An operator sends a row again.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// The row.
+    pub id: Id,
+    /// The operator.
+    pub by: String,
+}
+
+/// An operator takes back the declines for which a lane was held.
+#[derive(Clone, Debug)]
+pub struct RetryHeld {
+    /// The lane.
+    pub lane: String,
+    /// The operator.
+    pub by: String,
+}
+
+/// A person's word about a row.
+#[derive(Clone, Debug)]
+pub struct Handling {
+    /// The row.
+    pub id: Id,
+    /// The note.
+    pub note: String,
+    /// Its code may be redeemed again.
+    pub free: bool,
+    /// The person.
+    pub by: String,
+}
+
+/// Something worth recording.
+#[derive(Clone, Debug)]
+pub struct Record(pub Event);
+
+impl Operation for Conclusion {
+    type Output = Concluded;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Concluded, StoreError> {
+        desk.conclude(self)
+    }
+}
+
+impl Operation for VoidByTill {
+    type Output = VoidOutcome;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<VoidOutcome, StoreError> {
+        desk.void_by_till(&self.id, &self.till, self.withdrawn)
+    }
+}
+
+impl Operation for Void {
+    type Output = Acted;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Acted, StoreError> {
+        desk.void(&self.id, &self.note, &self.by)
+    }
+}
+
+impl Operation for Retry {
+    type Output = Acted;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Acted, StoreError> {
+        desk.retry(&self.id, &self.by)
+    }
+
+    fn after(&self, acted: &mut Acted, effects: &mut dyn Effects) {
+        if let Acted::Done(row) = acted {
+            effects.pending(&row.lane, row.seq);
+        }
+    }
+}
+
+impl Operation for RetryHeld {
+    /// How many rows.
+    type Output = u64;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<u64, StoreError> {
+        desk.retry_held(&self.lane, &self.by)
+    }
+
+    fn after(&self, rows: &mut u64, effects: &mut dyn Effects) {
+        if *rows > 0 {
+            effects.pending(&self.lane, Seq(0));
+        }
+    }
+}
+
+impl Operation for Handling {
+    type Output = Acted;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Acted, StoreError> {
+        desk.handled(self)
+    }
+}
+
+impl Operation for Record {
+    type Output = ();
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+        desk.record(&self.0, None)
+    }
+}
+
 impl Desk<'_> {
     /// A till has waited in vain: accepted on trust, taken back, or refused.
-    pub(super) fn conclude(&mut self, op: &Conclusion) -> Result<Concluded, StoreError> {
+    fn conclude(&mut self, op: &Conclusion) -> Result<Concluded, StoreError> {
         let row = row::by_seq(self.sql, op.seq)?.ok_or(StoreError::Internal("no such row"))?;
         let row = row.found_by(self.books.first);
         if row.state != State::Pending {
@@ -68,7 +205,7 @@ impl Desk<'_> {
         Ok(())
     }
 
-    pub(super) fn void_by_till(&mut self, id: &Id, till: &str, withdrawn: bool) -> Result<VoidOutcome, StoreError> {
+    fn void_by_till(&mut self, id: &Id, till: &str, withdrawn: bool) -> Result<VoidOutcome, StoreError> {
         let first = self.books.first;
         let own = |row: Stored| (row.till == till).then(|| row.found_by(first));
         let Some(row) = row::by_id(self.sql, id)?.and_then(own) else {
@@ -85,7 +222,7 @@ impl Desk<'_> {
         Ok(if now.state == State::Voided { VoidOutcome::Voided(now) } else { VoidOutcome::TooLate(now) })
     }
 
-    pub(super) fn void(&mut self, id: &Id, note: &str, by: &str) -> Result<Acted, StoreError> {
+    fn void(&mut self, id: &Id, note: &str, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
         if row.state == State::Pending && row.in_flight {
             let why = "an attempt is on the wire: try again when it has ended".to_owned();
@@ -109,7 +246,7 @@ impl Desk<'_> {
         self.acted(&row, "void", by, note)
     }
 
-    pub(super) fn retry(&mut self, id: &Id, by: &str) -> Result<Acted, StoreError> {
+    fn retry(&mut self, id: &Id, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
         if !matches!(row.state, State::Declined | State::Parked) {
             let why = format!("it is {}, and only what was declined or is parked can be retried", row.state);
@@ -124,7 +261,7 @@ impl Desk<'_> {
     }
 
     /// A person has seen to it; `free`: its code may be redeemed again.
-    pub(super) fn handled(&mut self, op: &Handling) -> Result<Acted, StoreError> {
+    fn handled(&mut self, op: &Handling) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, &op.id)? else { return Ok(Acted::Unknown) };
         if row.state == State::Pending {
             let why = "it is pending: the provider has not answered about it".to_owned();
@@ -156,7 +293,7 @@ impl Desk<'_> {
         self.acted(row, "answered", "redeemd", &said.join(": ")).map(drop)
     }
 
-    pub(super) fn retry_held(&mut self, lane: &str, by: &str) -> Result<u64, StoreError> {
+    fn retry_held(&mut self, lane: &str, by: &str) -> Result<u64, StoreError> {
         let Some(number) = self.books.number(lane) else { return Ok(0) };
         let mut retried = 0;
         for seq in self.streak(number)? {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
-use super::recount::Recount;
+use super::recount::UnderWay;
 use super::risk::Ledger;
 use super::row::Stored;
 use super::trust::{self, TrustOff};
 use super::types::Counts;
-use super::{Desk, Done, StoreError, keep};
+use super::{Desk, Kind, Operation, StoreError, keep};
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
 
@@ -25,7 +25,7 @@ pub(super) struct Books {
     /// Some codes are kept whose rows are gone.
     pub(super) keeps_codes: bool,
     /// A recount under way.
-    pub(super) recount: Option<Recount>,
+    pub(super) recount: Option<UnderWay>,
     /// What was given on trust.
     pub(super) ledger: Ledger,
     /// The lanes in which nothing is accepted on trust.
@@ -217,7 +217,7 @@ impl Books {
     }
 
     /// Where the books say something else than a recount that came to its end.
-    pub(super) fn differences(&self, counted: &Recount) -> Vec<Storage> {
+    pub(super) fn differences(&self, counted: &UnderWay) -> Vec<Storage> {
         let mut found = Vec::new();
         for (lane, page) in &self.lanes {
             let mut counts = page.counts;
@@ -347,8 +347,28 @@ fn read_memory(row: &Row<'_>) -> rusqlite::Result<LaneMemory> {
     })
 }
 
+/// What a lane's link must not forget.
+#[derive(Clone, Debug)]
+pub struct Remember {
+    /// The lane.
+    pub lane: String,
+    /// What.
+    pub memory: LaneMemory,
+    /// The alike declines for which it is held, to be marked.
+    pub streak: Vec<Seq>,
+}
+
+impl Operation for Remember {
+    type Output = ();
+    const KIND: Kind = Kind::Ending;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+        desk.remember(&self.lane, &self.memory, &self.streak)
+    }
+}
+
 impl Desk<'_> {
-    pub(super) fn remember(&mut self, lane: &str, memory: &LaneMemory, streak: &[Seq]) -> Result<Done, StoreError> {
+    fn remember(&mut self, lane: &str, memory: &LaneMemory, streak: &[Seq]) -> Result<(), StoreError> {
         let hold = memory.hold.clone().unwrap_or(Hold { cause: String::new(), detail: String::new(), since_ms: 0 });
         let wait = memory.wait.clone().unwrap_or(WaitMemory { boot_id: String::new(), until_ms: 0, left_ms: 0 });
         let number = self.books.lane(self.sql, lane)?;
@@ -365,6 +385,6 @@ impl Desk<'_> {
             let sql = "UPDATE redemption SET marks = marks | ?2 WHERE seq = ?1 AND state = 2";
             self.sql.prepare_cached(sql)?.execute((seq.0, crate::decide::mark::STREAK))?;
         }
-        Ok(Done::Noted)
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::accept::{KEPT_REFUSED, KEPT_USED};
 use super::row;
-use super::{Desk, StoreError};
+use super::{Desk, Operation, StoreError};
 use crate::decide::{kind, mark};
 use crate::redemption::{Fingerprint, Seq, State};
 
@@ -39,10 +39,27 @@ pub struct Retention {
     pub codes: Duration,
 }
 
+/// Settled rows leave after their retention, a few looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Prune {
+    /// How long what is over is kept.
+    pub retention: Retention,
+    /// Where to go on.
+    pub after: Seq,
+}
+
+impl Operation for Prune {
+    type Output = Pruned;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Pruned, StoreError> {
+        desk.prune(self.retention, self.after)
+    }
+}
+
 impl Desk<'_> {
     /// Deletes confirmed, declined and voided rows that were settled so long ago, by the gateway's elapsed time, never
     /// the newest row: its number must not be given again. What a code was is kept longer than its row.
-    pub(super) fn prune(&mut self, retention: Retention, after: Seq) -> Result<Pruned, StoreError> {
+    fn prune(&mut self, retention: Retention, after: Seq) -> Result<Pruned, StoreError> {
         if !self.around.stamp.trusted {
             return Ok(Pruned { rows: 0, after: None });
         }

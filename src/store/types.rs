@@ -1,6 +1,6 @@
 //! The store's vocabulary: what is asked of it and what it decides.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use crate::decide::{Kept, NotGiven};
 pub use crate::limits::{Headroom, Limit};
@@ -114,7 +114,7 @@ pub enum Concluded {
 }
 
 /// Lifetime totals. `accepted = pending + confirmed + declined + parked + voided` at every moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Ever accepted, imported or salvaged.
     pub accepted: u64,

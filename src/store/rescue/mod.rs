@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::risk::Given;
 use super::row::{self, Stored};
 use super::types::Event;
-use super::{Desk, StoreError};
+use super::{Desk, Effects, Kind, Operation, StoreError};
 use crate::contract;
 use crate::decide::{kind, mark};
 use crate::message::{self, Language, Note};
@@ -170,8 +170,26 @@ pub enum Arrived {
     },
 }
 
+impl Operation for Import {
+    /// What became of each row, in their order.
+    type Output = Vec<Arrived>;
+    const KIND: Kind = Kind::New;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Vec<Arrived>, StoreError> {
+        desk.import(self)
+    }
+
+    fn after(&self, arrived: &mut Vec<Arrived>, effects: &mut dyn Effects) {
+        for (row, arrived) in self.rows.iter().zip(arrived) {
+            if let Arrived::Pending { seq } = arrived {
+                effects.pending(&row.lane, *seq);
+            }
+        }
+    }
+}
+
 impl Desk<'_> {
-    pub(super) fn import(&mut self, import: &Import) -> Result<Vec<Arrived>, StoreError> {
+    fn import(&mut self, import: &Import) -> Result<Vec<Arrived>, StoreError> {
         import.rows.iter().map(|row| self.import_one(row, import)).collect()
     }
 
