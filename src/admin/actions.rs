@@ -116,7 +116,7 @@ async fn told(admin: &Admin, lane: Option<&str>, command: LaneCommand) -> Answer
     Ok(Json(json!({ "lanes": lanes })))
 }
 
-fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
+pub(super) fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
     let lanes = admin.queue.lanes();
     if lanes.iter().any(|its| its.name == lane) {
         return Ok(());

@@ -60,8 +60,6 @@ pub(super) struct RowView {
     /// What it counts as, from a daemon that says so.
     #[serde(default)]
     pub(super) value: Option<String>,
-    #[serde(default)]
-    pub(super) value_assumed: bool,
     pub(super) attempts: u64,
     pub(super) accepted_online: bool,
     pub(super) accepted_at: String,

@@ -423,22 +423,15 @@ fn of_rule(rule: &Rule, lane: &LaneNow, risk: &Risk<'_>, policy: &Offline) -> Re
     reached.and_then(|()| exposure()).and_then(|()| rates(caps, part, books)).map_err(named(rule))
 }
 
-/// What is left of the limits that every redemption meets: the smallest of the lane's, the till's and the rule's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+/// What is left of the limits that a redemption meets: the smallest of the lane's, the till's and the rule's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headroom {
     /// So many more may be pending.
     pub pending: u64,
     /// So much more may be at risk.
     pub exposure: Amount,
-    /// So many more may be accepted at the till within the hour.
-    pub till_hour: u64,
-    /// The outage may last so much longer, seconds.
-    #[serde(rename = "outage_s", serialize_with = "seconds")]
+    /// The outage may last so much longer.
     pub outage: Duration,
-}
-
-fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(duration.as_secs())
 }
 
 /// What is left. `risk` and `lane` are as the books stand now.
@@ -457,9 +450,108 @@ pub fn headroom(policy: &Offline, lane: &LaneNow, risk: &Risk<'_>) -> Headroom {
     Headroom {
         pending: of_rule.map_or(pending, |left| left.min(pending)),
         exposure: at_risk.map_or(exposure, |left| left.min(exposure)),
-        till_hour: count(policy.max_per_hour_per_till, risk.till.hour),
         outage: outage.map_or(time(policy.max_outage), |left| left.min(time(policy.max_outage))),
     }
+}
+
+/// How far one limit is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gauge {
+    /// The rule whose limit it is; `None`: it is `[offline]`'s.
+    pub rule: Option<Arc<str>>,
+    /// The limit's key.
+    pub limit: &'static str,
+    /// What is used of it.
+    pub used: Measure,
+    /// What there is of it.
+    pub most: Measure,
+}
+
+/// A count or an amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// So many.
+    Count(u64),
+    /// So much.
+    Money(Amount),
+    /// So long, in whole seconds.
+    Seconds(u64),
+}
+
+impl Measure {
+    fn units(self) -> i128 {
+        match self {
+            Self::Count(number) | Self::Seconds(number) => i128::from(number),
+            Self::Money(amount) => i128::from(amount.0),
+        }
+    }
+
+    /// What is left between `self`, which is used, and `most`.
+    #[must_use]
+    pub fn left(self, most: Self) -> Self {
+        match (self, most) {
+            (Self::Count(used), Self::Count(most)) => Self::Count(most.saturating_sub(used)),
+            (Self::Seconds(used), Self::Seconds(most)) => Self::Seconds(most.saturating_sub(used)),
+            (Self::Money(used), Self::Money(most)) => Self::Money(most.less(used)),
+            (Self::Count(_) | Self::Seconds(_) | Self::Money(_), most) => most,
+        }
+    }
+}
+
+impl std::fmt::Display for Measure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(number) | Self::Seconds(number) => number.fmt(f),
+            Self::Money(amount) => amount.fmt(f),
+        }
+    }
+}
+
+impl Gauge {
+    /// 0, 80 or 100: how far it is used, in percent, by the steps at which somebody is told.
+    #[must_use]
+    pub fn step(&self) -> u8 {
+        let (used, most) = (self.used.units(), self.most.units());
+        match () {
+            () if used >= most => 100,
+            () if used * 5 >= most * 4 => 80,
+            () => 0,
+        }
+    }
+}
+
+/// How far `[offline]`'s limits on a lane are used.
+#[must_use]
+pub fn lane_gauges(policy: &Offline, lane: &LaneNow, books: Account) -> Vec<Gauge> {
+    let caps = Caps {
+        max_pending: Some(policy.max_pending),
+        max_exposure: Some(policy.max_exposure),
+        max_outage: Some(policy.max_outage),
+        ..policy.caps.clone()
+    };
+    gauges(None, &caps, lane, Account { pending: lane.pending, ..books })
+}
+
+/// How far a rule's limits are used.
+#[must_use]
+pub fn rule_gauges(rule: &Rule, lane: &LaneNow, books: Account) -> Vec<Gauge> {
+    gauges(Some(&rule.name), &rule.caps, lane, books)
+}
+
+fn gauges(rule: Option<&Arc<str>>, caps: &Caps, lane: &LaneNow, books: Account) -> Vec<Gauge> {
+    let (part, count) = (lane.part(), |most: u64| Measure::Count(most / u64::from(lane.part())));
+    let used = |number| Measure::Count(number);
+    let money = |most: Amount| Measure::Money(Amount(most.0 / i64::from(part)));
+    let time = |most: Duration| Measure::Seconds((most / part).as_secs());
+    let all = [
+        ("max_pending", used(books.pending), caps.max_pending.map(count)),
+        ("max_exposure", Measure::Money(books.exposure), caps.max_exposure.map(money)),
+        ("max_per_hour", used(books.hour), caps.max_per_hour.map(count)),
+        ("max_per_day", used(books.day), caps.max_per_day.map(count)),
+        ("max_outage", Measure::Seconds(lane.outage.as_secs()), caps.max_outage.map(time)),
+    ];
+    let gauge = |(limit, used, most)| Gauge { rule: rule.cloned(), limit, used, most };
+    all.into_iter().filter_map(|(limit, used, most)| Some(gauge((limit, used, most?)))).collect()
 }
 
 #[cfg(test)]

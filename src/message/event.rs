@@ -193,6 +193,22 @@ messages! {
         en: format!("{till}: {} refused in ten minutes", count(*codes, Noun::Code, English)),
         ar: format!("نقطة البيع {}: رُفض {} في عشر دقائق", iso(till), count(*codes, Noun::Code, Arabic));
 
+        /// An offline limit is used to a step at which somebody should know.
+        LimitUsed {
+            /// 80 or 100.
+            percent: u64,
+            /// The limit's key.
+            limit: String,
+            /// What is used of it.
+            used: String,
+            /// What there is of it.
+            most: String,
+            /// The rule's name, or `offline`.
+            rule: String,
+        }
+        en: format!("{percent} % of {limit} of {rule} are used: {used} of {most}"),
+        ar: format!("استُعمل {percent}٪ من {} في {}: {} من {}", iso(limit), iso(rule), iso(used), iso(most));
+
         /// A person signed in.
         SignIn {
             /// From where.

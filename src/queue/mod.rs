@@ -29,10 +29,10 @@ use crate::message::{Language, Storage};
 use crate::redemption::{Id, Redemption, Request, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
-    About, Accept, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter,
-    Handling, Import, LaneMemory, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader, Record, Remember,
-    Retention, Retry, RetryHeld, Settled, Settlement, StoreError, Taken, Trouble, Unclaim, Void, VoidByTill,
-    VoidOutcome,
+    About, Accept, Acted, Arrived, AskStanding, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event,
+    Filter, Handling, Import, LaneMemory, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader, Record,
+    Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError, Taken, Trouble, TrustSwitch,
+    Unclaim, Void, VoidByTill, VoidOutcome,
 };
 use asked::Ask;
 use lanes::Lanes;
@@ -43,6 +43,10 @@ use undelivered::Undelivered;
 
 /// How many operations may wait for the writer; beyond that tills are told to come again.
 pub const OPS_MAX: usize = 1024;
+/// How long the answers of a till wait to which too many codes were refused.
+const SLOWED: Duration = Duration::from_secs(1);
+/// How long somebody who looks waits for a busy store.
+const STANDING_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why the queue did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -96,6 +100,8 @@ struct Shared {
     place: Place,
     lanes: Lanes,
     offline: RwLock<Arc<Offline>>,
+    /// What was at risk when somebody asked last.
+    standing: Mutex<Standing>,
     /// The local time zone, read again with the settings.
     zone: RwLock<Zone>,
     counts: Mutex<Vec<(String, Counts)>>,
@@ -150,7 +156,34 @@ impl Queue {
             let reusable = provider.is_reusable(&new.request.reward_code);
             CodeRules { reusable, exact: provider.same_code == SameCode::Exact }
         });
-        self.try_ask(Accept { new, rules }).await.map(|decided| decided.decision)
+        let decided = self.try_ask(Accept { new, rules }).await?;
+        if decided.is_slowed {
+            tokio::time::sleep(SLOWED).await;
+        }
+        Ok(decided.decision)
+    }
+
+    /// What is at risk now and what is left of the limits; as it was last known where the store does not say.
+    pub async fn standing(&self) -> Standing {
+        let asked = tokio::time::timeout(STANDING_WITHIN, self.ask(AskStanding)).await;
+        let known = || self.shared.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(Ok(standing)) = asked {
+            *known() = standing;
+        }
+        known().clone()
+    }
+
+    /// Switches trust off or on in one lane, or in all with `None`; the lanes' names.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn switch_trust(
+        &self,
+        lanes: Vec<String>,
+        off: Option<(String, Option<Duration>)>,
+        by: &str,
+    ) -> Result<(), QueueError> {
+        self.ask(TrustSwitch { lanes, off, by: by.to_owned() }).await
     }
 
     /// Waits for the answer of a pending row that was worth waiting for.

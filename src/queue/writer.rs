@@ -70,6 +70,7 @@ impl Queue {
             lanes: super::lanes::Lanes::default(),
             offline: RwLock::new(Arc::new(offline)),
             zone: RwLock::new(Zone::local()),
+            standing: Mutex::default(),
             counts: Mutex::new(store.counts()),
             storage: Mutex::new(health.status(0)),
             reload_faults: Mutex::default(),

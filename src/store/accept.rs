@@ -48,6 +48,8 @@ pub struct Decided {
     pub decision: Decision,
     /// The row to send when its lane is up.
     pub live: Option<Box<Claimed>>,
+    /// Too many codes were refused to the till: its answers are slowed.
+    pub is_slowed: bool,
 }
 
 impl Operation for Accept {
@@ -55,7 +57,8 @@ impl Operation for Accept {
     const KIND: Kind = Kind::New;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Decided, StoreError> {
-        desk.accept(&self.new, self.rules)
+        let is_slowed = desk.is_slowed(&self.new.till);
+        Ok(Decided { is_slowed, ..desk.accept(&self.new, self.rules)? })
     }
 
     fn after(&self, decided: &mut Decided, effects: &mut dyn Effects) {
@@ -168,7 +171,7 @@ impl Desk<'_> {
                 return self.take(new, (lane, names), Birth { kind, marks, in_flight, given });
             }
         };
-        Ok(Decided { decision, live: None })
+        Ok(Decided { decision, live: None, is_slowed: false })
     }
 
     /// A till that asks for one refused code after the other is slowed.
@@ -191,10 +194,14 @@ impl Desk<'_> {
     fn still_pending(&mut self, row: &Stored, lane: &str) -> Result<Decided, StoreError> {
         let live = (self.around.lane)(lane).live;
         if row.is_trusted() || row.in_flight || !live {
-            return Ok(Decided { decision: Decision::StillPending(taken(row, row.in_flight)), live: None });
+            return Ok(Decided {
+                decision: Decision::StillPending(taken(row, row.in_flight)),
+                live: None,
+                is_slowed: false,
+            });
         }
         let live = self.claim_one(row.seq, true)?.map(Box::new);
-        Ok(Decided { decision: Decision::StillPending(taken(row, live.is_some())), live })
+        Ok(Decided { decision: Decision::StillPending(taken(row, live.is_some())), live, is_slowed: false })
     }
 
     /// One conditional update gives what is owed, once.
@@ -281,7 +288,7 @@ impl Desk<'_> {
             None => None,
         };
         let live = in_flight.then(|| Box::new(Claimed::new(&row, body.clone(), row.used_is_ours(None))));
-        Ok(Decided { decision: Decision::Taken(Taken { headroom, ..taken(&row, in_flight) }), live })
+        Ok(Decided { decision: Decision::Taken(Taken { headroom, ..taken(&row, in_flight) }), live, is_slowed: false })
     }
 
     /// The next row's number; the last that there is is never given, since what follows it would have none.

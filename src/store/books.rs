@@ -147,6 +147,11 @@ impl Books {
         self.lanes.iter().find(|(_, page)| page.name == name).map(|(lane, _)| *lane)
     }
 
+    /// Every lane's number and name.
+    pub(super) fn named(&self) -> impl Iterator<Item = (i64, &str)> {
+        self.lanes.iter().map(|(lane, page)| (*lane, page.name.as_str()))
+    }
+
     pub(super) fn name(&self, lane: i64) -> &str {
         self.lanes.get(&lane).map_or("", |page| page.name.as_str())
     }

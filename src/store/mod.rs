@@ -59,8 +59,10 @@ pub use prune::{Prune, Pruned, Retention};
 pub use read::Reader;
 pub use recount::{Recount, Recounted};
 pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
+pub use risk::{AskStanding, LaneStanding, Standing};
 pub use salvage::Tally;
 pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
+pub use trust::{Off, TrustOff, TrustSwitch};
 pub use types::{
     Acted, Concluded, Counts, Decision, Event, Filter, Headroom, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy,
     VoidOutcome, relayed,

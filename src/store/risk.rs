@@ -9,14 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use super::books::Books;
 use super::row::Stored;
+use super::trust::Off;
 use super::types::Event;
-use super::{Desk, StoreError, keep, schema};
+use super::{Desk, Operation, StoreError, keep, schema};
 use crate::decide::{kind, mark};
 use crate::limits::{
-    Account, BUSINESSES_MAX, Headroom, LaneNow, Limit, Refusals, Risk, Subject, Window, headroom, rule_for,
+    Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, Refusals, Risk, Subject, Window, headroom, lane_gauges,
+    rule_for, rule_gauges,
 };
 use crate::redemption::{Fingerprint, RewardCode, Seq, State};
-use crate::settings::Offline;
+use crate::settings::{Offline, Rule};
 use crate::value::{Amount, Worth};
 use crate::{fold, message};
 
@@ -74,6 +76,12 @@ impl Entry {
     }
 }
 
+/// How far the limits are used that a row meets.
+struct Used {
+    headroom: Headroom,
+    gauges: Vec<Gauge>,
+}
+
 /// What a redemption is to the books of risk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stand {
@@ -128,8 +136,11 @@ fn reusable_scope(till: &str) -> String {
     format!("reusable {till}")
 }
 
+/// What the scopes of refused codes begin with.
+const REFUSED: &str = "refused ";
+
 fn refused_scope(till: &str) -> String {
-    format!("refused {till}")
+    format!("{REFUSED}{till}")
 }
 
 impl Ledger {
@@ -221,23 +232,10 @@ impl Ledger {
         self.entry(&lane_scope(lane)).map_or((Amount::ZERO, Amount::ZERO), |entry| (entry.exposure, entry.lost))
     }
 
-    /// The lane's books as `status` shows its headroom.
-    pub(super) fn account_of_lane(&self, lane: i64, minute: i64) -> Account {
-        self.account(&lane_scope(lane), minute)
-    }
-
-    /// The rules' books, by name.
-    pub(super) fn of_rules(&self, minute: i64) -> Vec<(String, Account)> {
-        let named = |(scope, entry): (&String, &Entry)| {
-            scope.strip_prefix("rule ").map(|name| (name.to_owned(), entry.account(minute)))
-        };
-        self.kept.iter().filter_map(named).collect()
-    }
-
     /// The tills that are slowed for their refused codes.
-    pub(super) fn slowed(&self, minute: i64) -> Vec<String> {
+    fn slowed(&self, minute: i64) -> Vec<String> {
         let named = |(scope, entry): (&String, &Entry)| {
-            let till = scope.strip_prefix("refused ")?;
+            let till = scope.strip_prefix(REFUSED)?;
             entry.lately.refusals.slowed(minute).map(|_| till.to_owned())
         };
         self.kept.iter().filter_map(named).collect()
@@ -333,7 +331,78 @@ pub(super) fn worth_of(sql: &Connection, seq: Seq) -> Result<Option<Given>, Stor
     Ok(statement.query_row([seq.0], read).optional()?)
 }
 
+/// What is at risk now and what is left, as `status` shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Each lane.
+    pub lanes: Vec<LaneStanding>,
+    /// How far each rule's limits are used.
+    pub rules: Vec<Gauge>,
+    /// Tills that are slowed and not trusted, for the codes that were refused to them.
+    pub slowed: Vec<String>,
+}
+
+/// What is at risk in a lane and what is left.
+#[derive(Clone, Debug)]
+pub struct LaneStanding {
+    /// The lane.
+    pub name: String,
+    /// What is at risk.
+    pub exposure: Amount,
+    /// What was ever lost.
+    pub lost: Amount,
+    /// How far the limits are used.
+    pub gauges: Vec<Gauge>,
+    /// Why nothing is accepted on trust.
+    pub off: Option<Off>,
+}
+
+/// Asks for the [`Standing`].
+#[derive(Clone, Copy, Debug)]
+pub struct AskStanding;
+
+impl Operation for AskStanding {
+    type Output = Standing;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Standing, StoreError> {
+        Ok(desk.standing())
+    }
+}
+
 impl Desk<'_> {
+    fn standing(&self) -> Standing {
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+        let (offline, elapsed_ms) = (self.around.offline, self.around.elapsed_ms);
+        let of_lane = |(lane, name): (i64, &str)| {
+            let (exposure, lost) = ledger.of_lane(lane);
+            let now = self.lane_now(lane, name, "");
+            let gauges = lane_gauges(offline, &now, ledger.account(&lane_scope(lane), minute));
+            let off = self.books.trust_off(name, elapsed_ms);
+            LaneStanding { name: name.to_owned(), exposure, lost, gauges, off }
+        };
+        let of_rule =
+            |rule: &Rule| rule_gauges(rule, &LaneNow::default(), ledger.account(&rule_scope(&rule.name), minute));
+        Standing {
+            lanes: self.books.named().map(of_lane).collect(),
+            rules: offline.rules.iter().flat_map(of_rule).filter(|gauge| gauge.limit != "max_outage").collect(),
+            slowed: ledger.slowed(minute),
+        }
+    }
+
+    /// Whether the till's answers are slowed.
+    pub(super) fn is_slowed(&self, till: &str) -> bool {
+        let ledger = &self.books.ledger;
+        // Without any refusal kept, a till's name is not even put together.
+        let has_any = |all: &BTreeMap<String, Entry>| {
+            all.range(REFUSED.to_owned()..).next().is_some_and(|(scope, _)| scope.starts_with(REFUSED))
+        };
+        if !has_any(&ledger.kept) {
+            return false;
+        }
+        let minute = self.around.elapsed_min();
+        ledger.entry(&refused_scope(till)).is_some_and(|its| its.lately.refusals.slowed(minute).is_some())
+    }
+
     /// Everything but the lane's own state that an acceptance on trust depends on.
     pub(super) fn risk<'r>(&self, lane: i64, now: &LaneNow, subject: Subject<'r>, reusable: bool) -> Risk<'r>
     where
@@ -384,19 +453,44 @@ impl Desk<'_> {
 
     /// A row is accepted on trust: what is left of the limits then.
     pub(super) fn accept_on_trust(&mut self, row: &Stored, given: &Given) -> Result<Headroom, StoreError> {
+        let before = self.used(row, given);
         self.give(row, given, true)?;
-        let (offline, name) = (self.around.offline, self.books.name(row.lane).to_owned());
-        let now = self.lane_now(row.lane, &name, &row.till);
+        let after = self.used(row, given);
+        self.tell_steps(row.lane, (&before.gauges, &after.gauges))?;
+        Ok(after.headroom)
+    }
+
+    /// How far the limits are used that a row meets.
+    fn used(&self, row: &Stored, given: &Given) -> Used {
+        let (offline, name) = (self.around.offline, self.books.name(row.lane));
+        let now = self.lane_now(row.lane, name, &row.till);
         let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
         let rule = offline.rules.iter().find(|rule| *rule.name == *given.rule);
-        let books = Risk {
+        let risk = Risk {
             rule,
             lane: ledger.account(&lane_scope(row.lane), minute),
-            till: ledger.account(&till_scope(row.lane, &row.till), minute),
             of_rule: rule.map(|rule| ledger.account(&rule_scope(&rule.name), minute)).unwrap_or_default(),
             ..Risk::none()
         };
-        Ok(headroom(offline, &now, &books))
+        let mut gauges = lane_gauges(offline, &now, risk.lane);
+        gauges.extend(rule.into_iter().flat_map(|rule| rule_gauges(rule, &now, risk.of_rule)));
+        Used { headroom: headroom(offline, &now, &risk), gauges }
+    }
+
+    /// Each limit that came to 80 or 100 percent.
+    fn tell_steps(&mut self, lane: i64, (before, after): (&[Gauge], &[Gauge])) -> Result<(), StoreError> {
+        for gauge in before.iter().zip(after).filter(|(was, is)| was.step() < is.step()).map(|(_, is)| is) {
+            let told = message::Event::LimitUsed {
+                percent: gauge.step().into(),
+                limit: gauge.limit.to_owned(),
+                used: gauge.used.to_string(),
+                most: gauge.most.to_string(),
+                rule: gauge.rule.as_deref().unwrap_or("offline").to_owned(),
+            };
+            let event = self.own_event(self.books.name(lane), "limit_used", told.to_stored());
+            self.record(&event, None)?;
+        }
+        Ok(())
     }
 
     /// What a row that a crash leaves will count as.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::books::Books;
 use super::types::Event;
-use super::{Desk, StoreError, keep};
+use super::{Desk, Operation, StoreError, keep};
 use crate::message;
 
 /// What the names of these entries begin with; a lane's name follows.
@@ -70,6 +70,14 @@ pub(super) fn read(connection: &Connection) -> Result<BTreeMap<String, TrustOff>
     Ok(all)
 }
 
+impl Operation for TrustSwitch {
+    type Output = ();
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+        desk.switch_trust(self)
+    }
+}
+
 impl Books {
     pub(super) fn is_trust_off(&self, lane: &str, elapsed_ms: i64) -> bool {
         self.trust_off(lane, elapsed_ms).is_some()
@@ -84,7 +92,7 @@ impl Books {
 }
 
 impl Desk<'_> {
-    pub(super) fn switch_trust(&mut self, switch: &TrustSwitch) -> Result<(), StoreError> {
+    fn switch_trust(&mut self, switch: &TrustSwitch) -> Result<(), StoreError> {
         for lane in &switch.lanes {
             match &switch.off {
                 Some((note, within)) => self.trust_goes_off(lane, switch, (note, *within))?,
