@@ -1,7 +1,7 @@
 //! The books of what was given on trust: what each redemption is worth, what is at risk in each lane, at each till and
 //! under each rule, how often lately, and which codes were refused to whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -270,10 +270,11 @@ impl Ledger {
     }
 
     /// The other businesses of the lane that may be trusted.
-    fn others(&self, lane: i64, business: &str) -> Vec<String> {
+    fn others(&self, lane: i64, business: &str, listed: Option<&BTreeSet<String>>) -> BTreeSet<String> {
         let folded = fold::code(business);
         let known = self.businesses.get(&lane).into_iter().flat_map(BTreeMap::keys);
-        known.filter(|own| **own != folded).cloned().collect()
+        let all = known.chain(listed.into_iter().flatten());
+        all.filter(|own| **own != folded).cloned().collect()
     }
 
     /// Rows that a crash left, of which a 2xx may have left: they count as given (TRUST.md, "May this redemption be
@@ -505,10 +506,9 @@ impl Desk<'_> {
 
     /// The books follow a row that gets this state and these marks.
     pub(super) fn moved(&mut self, row: &Stored, state: State, marks: i64) -> Result<(), StoreError> {
-        let before = row.clone().found_by(self.books.first);
-        let is_trusted = before.is_trusted();
-        let ways = (Stand::of(is_trusted, before.state, before.marks), Stand::of(is_trusted, state, marks));
-        self.move_between(&before, ways)?;
+        let is_trusted =
+            row.is_trusted() || (row.seq < self.books.first && row.clone().found_by(self.books.first).is_trusted());
+        self.move_between(row, (Stand::of(is_trusted, row.state, row.marks), Stand::of(is_trusted, state, marks)))?;
         if state == State::Confirmed && row.state != state && marks & mark::DUPLICATE_OF_OURS == 0 {
             self.books.ledger.learn(self.sql, (row.lane, &row.business), true)?;
         }
@@ -557,7 +557,8 @@ impl Desk<'_> {
     /// of them: the name of the business is what a till says.
     pub(super) fn elsewhere(&self, lane: i64, business: &str, code: &RewardCode) -> Result<Vec<Stored>, StoreError> {
         let mut rows = Vec::new();
-        for other in self.books.ledger.others(lane, business) {
+        let listed = self.around.offline.listed.get(self.books.name(lane));
+        for other in self.books.ledger.others(lane, business, listed) {
             let rivals = self.rivals(super::row::guard_of(&other, code), &other, code)?.rows;
             rows.extend(rivals.into_iter().filter(|row| row.lane == lane));
         }

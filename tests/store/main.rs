@@ -16,6 +16,7 @@ mod indexes;
 mod mended;
 mod read;
 mod rescue;
+mod risk;
 mod rules;
 mod running;
 mod salvage;
