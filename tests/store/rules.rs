@@ -369,7 +369,7 @@ fn each_offline_limit_refuses_by_name_and_stores_nothing() {
 #[test]
 fn a_row_of_a_lane_that_is_up_is_inserted_in_flight() {
     let mut world = World::up();
-    let Decided { decision: Decision::Taken(taken), live: Some(live) } = world.one(accept_op(new("till-1", "A")))
+    let Decided { decision: Decision::Taken(taken), live: Some(live), .. } = world.one(accept_op(new("till-1", "A")))
     else {
         panic!()
     };
@@ -768,7 +768,7 @@ fn of_a_batch_that_is_run_again_what_ends_goes_first_and_each_gets_its_own_resul
     world.run_tasks(&mut [&mut unknown_row, &mut accept, &mut settle]);
     assert!(unknown_row.outcome().is_err());
     let accepted = accept.outcome().unwrap();
-    assert!(matches!(accepted, Decided { decision: Decision::Taken(_), live: Some(_) }), "{accepted:?}");
+    assert!(matches!(accepted, Decided { decision: Decision::Taken(_), live: Some(_), .. }), "{accepted:?}");
     assert!(settle.outcome().unwrap().applied, "it gave the code back before the other till asked");
 }
 
