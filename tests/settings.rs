@@ -1096,20 +1096,24 @@ fn a_provider_knows_its_reusable_codes() {
 
 #[test]
 fn only_what_a_reload_cannot_apply_needs_a_restart() {
+    const ALERT: &str = "[alert]\nurl = \"https://h/\"\n";
     let old = settings(LEAST);
     assert_eq!(needs_restart(&old, &old), [""; 0]);
     let reloaded = settings(&format!(
         "{LEAST}timeout = \"5s\"\n[offline]\nmax_pending = 1\n[forward]\nmax_in_flight = 1\n[retention]\nsettled = \"1h\"\n\
-         [intake]\nreply_within = \"1s\"\n[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n[alert]\nurl = \"https://h/\""
+         [intake]\nreply_within = \"1s\"\nredeem_path = \"/x\"\ncheck_path = \"/y\"\n[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n"
     ));
     assert_eq!(needs_restart(&old, &reloaded), [""; 0]);
     let other = settings(&format!(
-        "{LEAST}[gateway]\nname = \"x\"\nstate_dir = \"/x\"\n[intake]\nlisten = \"127.0.0.1:1\"\nredeem_path = \"/x\"\n\
-         check_path = \"/y\"\n[intake.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n[admin]\nlisten = \"127.0.0.1:2\"\n\
-         socket = \"/x.sock\"\n[admin.tls]\ncert_file = \"/c\"\nkey_file = \"/k\""
+        "{LEAST}[gateway]\nname = \"x\"\nstate_dir = \"/x\"\n[intake]\nlisten = \"127.0.0.1:1\"\n[intake.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n[admin]\nlisten = \"127.0.0.1:2\"\n\
+         socket = \"/x.sock\"\n[admin.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n{ALERT}token_file = \"/t\""
     ));
+    let credential = settings(&format!("{LEAST}{ALERT}credential = \"c\""));
+    let file = settings(&format!("{LEAST}{ALERT}token_file = \"/t\""));
+    assert_eq!(needs_restart(&credential, &file), ["alert.token_file", "alert.credential"]);
+    let other = needs_restart(&old, &other).into_iter().chain(["alert.credential"]);
     let marked: Vec<&str> = KEYS.iter().filter(|key| key.restart).map(|key| key.path).collect();
-    assert_eq!(needs_restart(&old, &other), marked);
+    assert_eq!(other.collect::<Vec<_>>(), marked);
 }
 
 fn shipped(name: &str) -> String {
@@ -1164,8 +1168,8 @@ fn the_shipped_file_has_every_key_with_its_default_in_the_order_of_the_list() {
 #[test]
 fn the_shipped_file_marks_what_needs_a_restart() {
     let text = shipped("config/redeemd.toml");
-    // One mark stands for both keys of [intake.tls], one for those of [admin.tls].
-    assert_eq!(text.matches(". (restart)\n").count(), KEYS.iter().filter(|key| key.restart).count() - 2);
+    // One mark stands for both keys of [intake.tls], one for those of [admin.tls], one for the three of [alert].
+    assert_eq!(text.matches(". (restart)\n").count(), KEYS.iter().filter(|key| key.restart).count() - 4);
 }
 
 #[test]

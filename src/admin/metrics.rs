@@ -66,6 +66,8 @@ fn gateway(page: &mut Page, status: &Status) {
     page.single("redeemd_clock_trusted", "1 when the wall clock is synchronised", u64::from(status.clock_trusted));
     page.family("redeemd_log_dropped", "counter", "Lines of the log that nobody took in time");
     page.sample("redeemd_log_dropped_total", &[], status.log_dropped);
+    page.family("redeemd_read_steps", "counter", "Steps that the database took for whoever looks, by thousands");
+    page.sample("redeemd_read_steps_total", &[], crate::store::read_steps());
     let help = "Settings that were read and that take a restart";
     page.single("redeemd_settings_waiting_for_restart", help, status.restart_keys.len());
     page.single("redeemd_reload_faults", "Faults of the last reload, 0 when it was taken", status.reload_faults.len());

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::risk::{self, LaneRisk, Rules};
@@ -102,6 +103,12 @@ fn lane_views(
 /// `GET /api/v1/status`
 pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
     Json(admin.look().await)
+}
+
+/// `GET /api/v1/names`: what lanes and tills are called.
+pub(super) async fn names(State(admin): State<Arc<Admin>>) -> Json<Value> {
+    let lanes: Vec<String> = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
+    Json(json!({ "lanes": lanes, "tills": admin.access.rules().tills }))
 }
 
 /// `GET /livez`: the process answers.

@@ -13,7 +13,8 @@ use super::ask::Daemon;
 use super::exit::CliError;
 use super::options::StatusArgs;
 use super::table::{Align, Table, count, duration, paragraph};
-use super::{terminal, trust};
+use super::terminal::{self, Screen};
+use super::trust;
 use crate::message::Cause;
 use crate::store::Counts;
 
@@ -269,7 +270,7 @@ fn lane_table(lanes: &[Lane]) -> String {
         ("CAUSE", Align::Left),
         ("SINCE", Align::Left),
     ])
-    .coloured(terminal::has_colours());
+    .on(Screen::of_output());
     for lane in lanes {
         table.row(&[
             lane.name.clone(),

@@ -69,8 +69,8 @@ pub const KEYS: &[Key] = &[
         r#""127.0.0.1:7733""#,
         "Where tills connect: one address or a list.",
     )),
-    fixed(key("intake.redeem_path", Kind::Text, r#""/redeem""#, "The path of a redemption.")),
-    fixed(key("intake.check_path", Kind::Text, r#""/check""#, "The path of a check.")),
+    key("intake.redeem_path", Kind::Text, r#""/redeem""#, "The path of a redemption."),
+    key("intake.check_path", Kind::Text, r#""/check""#, "The path of a check."),
     key("intake.reply_within", Kind::Duration, r#""4s""#, "How long a till may wait for the provider's answer."),
     key("intake.accepted_status", Kind::Integer, "200", "Status of an acceptance without the provider's answer."),
     key("intake.max_body_bytes", Kind::Integer, "16384", "The largest body that is read from a till."),
@@ -178,9 +178,9 @@ pub const KEYS: &[Key] = &[
     bare("admin.user.password_credential", Kind::Text, "The systemd credential of the password's hash."),
     fixed(bare("admin.tls.cert_file", Kind::Path, "The console's certificate chain in PEM.")),
     fixed(bare("admin.tls.key_file", Kind::Path, "The console's key in PEM.")),
-    bare("alert.url", Kind::Url, "The error webhook; without it there is none."),
-    bare("alert.token_file", Kind::Path, "The file of the webhook's bearer token."),
-    bare("alert.credential", Kind::Text, "The systemd credential of the webhook's bearer token."),
+    fixed(bare("alert.url", Kind::Url, "The error webhook; without it there is none.")),
+    fixed(bare("alert.token_file", Kind::Path, "The file of the webhook's bearer token.")),
+    fixed(bare("alert.credential", Kind::Text, "The systemd credential of the webhook's bearer token.")),
 ];
 
 /// The key at `path`.

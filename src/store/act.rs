@@ -7,7 +7,7 @@ use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::{Desk, Effects, Operation, StoreError};
 use crate::decide::{self, Conclude, WaitEnd, Waiting, kind, mark};
 use crate::limits::{LaneNow, Subject};
-use crate::message::{Language, Note};
+use crate::message::{self, Denied, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
 use crate::value::Remembered;
 
@@ -225,8 +225,7 @@ impl Desk<'_> {
     fn void(&mut self, id: &Id, note: &str, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
         if row.state == State::Pending && row.in_flight {
-            let why = "an attempt is on the wire: try again when it has ended".to_owned();
-            return Ok(Acted::Refused { why });
+            return Ok(Acted::Refused { why: Denied::OnTheWire });
         }
         if row.has(mark::LOST) && row.state == State::Declined {
             // A decline after the fact stays one: it is closed as lost.
@@ -235,9 +234,7 @@ impl Desk<'_> {
             return self.acted(&row, "lost", by, note);
         }
         if !matches!(row.state, State::Pending | State::Parked) {
-            return Ok(Acted::Refused {
-                why: format!("it is {}, and only what is pending or parked can be voided", row.state),
-            });
+            return Ok(Acted::Refused { why: Denied::NotVoidable { state: row.state.to_string() } });
         }
         // A person has decided: it is at risk no more.
         self.finish(&row, State::Voided, row.marks | mark::HANDLED)?;
@@ -249,11 +246,11 @@ impl Desk<'_> {
     fn retry(&mut self, id: &Id, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
         if !matches!(row.state, State::Declined | State::Parked) {
-            let why = format!("it is {}, and only what was declined or is parked can be retried", row.state);
-            return Ok(Acted::Refused { why });
+            return Ok(Acted::Refused { why: Denied::NotRetriable { state: row.state.to_string() } });
         }
         if let Some(other) = self.obstacle(&row)? {
-            let why = format!("its code is held by {}, which is {}", other.id(), other.state);
+            let (id, state) = (other.id().to_string(), other.state.to_string());
+            let why = Denied::CodeHeld { id, state };
             return Ok(Acted::Refused { why });
         }
         self.reopen(&row)?;
@@ -264,8 +261,7 @@ impl Desk<'_> {
     fn handled(&mut self, op: &Handling) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, &op.id)? else { return Ok(Acted::Unknown) };
         if row.state == State::Pending {
-            let why = "it is pending: the provider has not answered about it".to_owned();
-            return Ok(Acted::Refused { why });
+            return Ok(Acted::Refused { why: Denied::StillPending });
         }
         let freed = if op.free { mark::FREED } else { 0 };
         self.mark(row.seq, mark::HANDLED | freed)?;
@@ -287,10 +283,12 @@ impl Desk<'_> {
 
     fn keep_what_was_said(&mut self, row: &Stored) -> Result<(), StoreError> {
         let (answer, note) = row.note(self.sql)?;
-        let status = answer.as_ref().map(|answer| format!("HTTP {}", answer.status));
-        let note = note.map(|note| Note::from_stored(&note).text(Language::English));
-        let said: Vec<String> = [Some(row.state.to_string()), status, note].into_iter().flatten().collect();
-        self.acted(row, "answered", "redeemd", &said.join(": ")).map(drop)
+        let before = message::Event::AnsweredBefore {
+            state: row.state.to_string(),
+            status: answer.as_ref().map(|answer| u64::from(answer.status)),
+            note: note.map(|note| Note::from_stored(&note)),
+        };
+        self.acted(row, "answered", "redeemd", &before.to_stored()).map(drop)
     }
 
     fn retry_held(&mut self, lane: &str, by: &str) -> Result<u64, StoreError> {
@@ -300,7 +298,7 @@ impl Desk<'_> {
             let Some(row) = row::by_seq(self.sql, seq)? else { continue };
             if self.obstacle(&row)?.is_none() {
                 self.reopen(&row)?;
-                self.acted(&row, "retry", by, "declined in the streak that held the lane")?;
+                self.acted(&row, "retry", by, &message::Event::RetryHeld.to_stored())?;
                 retried += 1;
             }
         }

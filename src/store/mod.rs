@@ -56,7 +56,7 @@ pub use migration::Migrated;
 pub use opening::{Found, Inspection, OpenReport, inspect};
 pub use operation::{Effects, Job, Kind, Operation, Task};
 pub use prune::{Prune, Pruned, Retention};
-pub use read::Reader;
+pub use read::{Reader, read_steps};
 pub use recount::{Recount, Recounted};
 pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
 pub use risk::{AskStanding, LaneStanding, Standing};

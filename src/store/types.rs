@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::decide::{Kept, NotGiven};
 pub use crate::limits::{Headroom, Limit};
+use crate::message::Denied;
 use crate::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq, State};
 
 /// A till's request, ready for the transaction that decides about it.
@@ -175,7 +176,7 @@ pub struct Event {
     /// The lane.
     pub lane: String,
     /// What: `retry`, `void`, `void_by_till`, `handled`, `handled_free`, `lost`, `owed_paid`, `answered`, `hold`,
-    /// `release`, `late_answer`, `import`, `salvage`.
+    /// `release`, `late_answer`, `import`, `salvage`, `backup`, `bulk`, `flush`, `sign_in`, `sign_out`.
     pub what: String,
     /// By whom: the operator's user name as the socket tells, or `redeemd`.
     pub by: String,
@@ -191,7 +192,7 @@ pub enum Acted {
     /// Not in a state from which this can be done, or another redemption of the code stands in the way (409).
     Refused {
         /// Why, naming the other.
-        why: String,
+        why: Denied,
     },
     /// No such redemption.
     Unknown,

@@ -14,7 +14,7 @@ use crate::verdict::Reply;
 
 /// Why there is no whole answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(super) enum BrokenAnswer {
     /// The client's own error.
     #[error(transparent)]
     Http(#[from] reqwest::Error),
@@ -27,7 +27,7 @@ pub(super) enum Broken {
 }
 
 /// Reads the whole answer, at most [`Answer::BODY_BYTES_MAX`] of its body.
-pub(super) async fn read(response: reqwest::Response) -> Result<Reply, Broken> {
+pub(super) async fn read(response: reqwest::Response) -> Result<Reply, BrokenAnswer> {
     let (head, mut body) = hyper::Response::<reqwest::Body>::from(response).into_parts();
     let mut bytes = BytesMut::new();
     let mut truncated = false;
@@ -41,7 +41,7 @@ pub(super) async fn read(response: reqwest::Response) -> Result<Reply, Broken> {
     let is_stream = head.version == Version::HTTP_2;
     let is_all = || body.is_end_stream() || length(&head.headers) == Some(bytes.len());
     if is_stream && !truncated && !is_all() {
-        return Err(Broken::Stream);
+        return Err(BrokenAnswer::Stream);
     }
     let headers = &head.headers;
     Ok(Reply {

@@ -1,4 +1,4 @@
-//! The gateway's own Check Reward: a code that nobody was given, to learn whether the provider answers anybody.
+//! The gateway's own CheckBody Reward: a code that nobody was given, to learn whether the provider answers anybody.
 //!
 //! Nothing in it may be of a till's choosing alone. A business or a form of code is repeated only from a redemption
 //! that the provider took: what trips the provider, or a firewall before it, is never in the check that is to show it.
@@ -28,14 +28,14 @@ pub(super) struct OwnCheck {
 /// What a check takes of a redemption.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Taken {
+struct TakenRequest {
     reward_code: String,
     business_refrence: String,
 }
 
-/// The contract's Check Reward.
+/// The contract's CheckBody Reward.
 #[derive(Serialize)]
-struct Check<'a> {
+struct CheckBody<'a> {
     reward_code: String,
     business_refrence: &'a str,
 }
@@ -56,11 +56,11 @@ impl OwnCheck {
     /// The next check; the error is of the system's random numbers.
     pub(super) fn body(&self) -> Result<Bytes, String> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let taken: Taken = taken.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+        let taken: TakenRequest = taken.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
         let known = Some(taken.business_refrence.as_str()).filter(|business| !business.is_empty());
         let business = self.business.as_deref().or(known).unwrap_or(BUSINESS_DEFAULT);
         let reward_code = made_up(form(&taken.reward_code))?;
-        let check = Check { reward_code, business_refrence: business };
+        let check = CheckBody { reward_code, business_refrence: business };
         serde_json::to_vec(&check).map(Bytes::from).map_err(|error| error.to_string())
     }
 }

@@ -23,10 +23,10 @@ pub(super) struct ResolveError {
 
 /// The platform's resolver, on the runtime's blocking threads.
 #[derive(Clone, Default)]
-pub(super) struct Resolver(Arc<Shared>);
+pub(super) struct Resolver(Arc<ResolverState>);
 
 #[derive(Default)]
-struct Shared {
+struct ResolverState {
     peers: Mutex<VecDeque<IpAddr>>,
     failed_connects: AtomicUsize,
 }
@@ -43,7 +43,7 @@ impl Resolver {
     }
 }
 
-impl Shared {
+impl ResolverState {
     fn ordered(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let count = addresses.len().max(1);
         addresses.rotate_left(self.failed_connects.load(Ordering::Relaxed) % count);

@@ -14,6 +14,7 @@ mod extremes;
 mod files;
 mod indexes;
 mod mended;
+mod million;
 mod read;
 mod rescue;
 mod risk;

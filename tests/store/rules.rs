@@ -51,9 +51,8 @@ fn a_repeat_of_a_pending_row_is_the_same_row() {
 fn a_repeat_in_the_same_batch_is_the_same_row() {
     let mut world = World::new();
     let results = world.run(&[accept_op(new("till-1", "A")), accept_op(new("till-1", "A"))]);
-    let [Ok(Decided { decision: Decision::Taken(one), .. }), Ok(Decided { decision: Decision::StillPending(two), .. })] =
-        &results[..]
-    else {
+    let [Ok(first), Ok(second)] = &results[..] else { panic!("{results:?}") };
+    let (Decision::Taken(one), Decision::StillPending(two)) = (&first.decision, &second.decision) else {
         panic!("{results:?}")
     };
     assert_eq!(one.id, two.id);
@@ -615,6 +614,7 @@ fn a_retry_is_refused_while_another_redemption_has_the_code() {
     let first = world.settled("till-1", "A", declined("no"));
     let Decision::Taken(second) = world.decide(later("till-2", "A")) else { panic!() };
     let Acted::Refused { why } = world.retry(&first.id) else { panic!() };
+    let why = why.text(redeemd::message::Language::English);
     assert!(why.contains(second.id.as_str()), "{why}");
     assert!(matches!(world.retry(&second.id), Acted::Refused { .. }), "it is pending itself");
 }

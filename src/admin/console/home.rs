@@ -111,7 +111,7 @@ pub(super) async fn page(
     let f = Frame::new(&admin, &asker, &headers, &uri);
     match fragments(&admin, &f).await {
         Ok(fragments) => rendered(StatusCode::OK, &Page { f, fragments }),
-        Err(error) => super::unavailable(f, &error),
+        Err(error) => super::unavailable(f, error),
     }
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let status = admin.look().await;
     let now_ms = admin.info.clock.stamp().unix_ms;
     let activity = admin.desk.activity.activity.get(activity(admin, now_ms)).await?;
-    let groups = admin.desk.activity.groups.get(inbox::gather(admin)).await?;
+    let groups = admin.desk.activity.groups.get(inbox::gather(admin, inbox::everything())).await?;
     let given = given(admin, &status).await?;
     let rules = admin.access.rules();
     let answered_ms = activity.spans.iter().filter(|span| span.answered).filter_map(|span| span.settled_ms).max();
