@@ -508,12 +508,14 @@ impl std::fmt::Display for Measure {
 }
 
 impl Gauge {
-    /// 0, 80 or 100: how far it is used, in percent, by the steps at which somebody is told.
+    /// 0, 80 or 100: how far it is used, in percent, by the steps at which somebody is told. All of an amount is used
+    /// when `next`, the value of one more redemption, is more than what is left.
     #[must_use]
-    pub fn step(&self) -> u8 {
+    pub fn step(&self, next: Amount) -> u8 {
         let (used, most) = (self.used.units(), self.most.units());
+        let next = if matches!(self.used, Measure::Money(_)) { i128::from(next.0) } else { 1 };
         match () {
-            () if used >= most => 100,
+            () if used + next > most => 100,
             () if used * 5 >= most * 4 => 80,
             () => 0,
         }

@@ -230,6 +230,15 @@ fn what_is_left_is_the_smallest_of_the_lanes_the_tills_and_the_rules() {
 }
 
 #[test]
+fn somebody_is_told_at_eighty_percent_and_when_one_more_would_be_too_much() {
+    let step = |used, most| Gauge { rule: None, limit: "max_pending", used, most }.step(Amount::whole(25));
+    let count = |used| step(Measure::Count(used), Measure::Count(10));
+    assert_eq!([7, 8, 9, 10].map(count), [0, 80, 80, 100]);
+    let money = |used| step(Measure::Money(Amount::whole(used)), Measure::Money(Amount::whole(1000)));
+    assert_eq!([799, 800, 975, 976].map(money), [0, 80, 80, 100]);
+}
+
+#[test]
 fn two_hundred_rules_are_asked_without_a_copy_of_any() {
     let rules: String = (0..200).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\ncode = \"X{n}-*\"\n")).collect();
     let policy = policy(&rules);

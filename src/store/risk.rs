@@ -2,6 +2,7 @@
 //! under each rule, how often lately, and which codes were refused to whom.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -394,10 +395,9 @@ impl Desk<'_> {
     pub(super) fn is_slowed(&self, till: &str) -> bool {
         let ledger = &self.books.ledger;
         // Without any refusal kept, a till's name is not even put together.
-        let has_any = |all: &BTreeMap<String, Entry>| {
-            all.range(REFUSED.to_owned()..).next().is_some_and(|(scope, _)| scope.starts_with(REFUSED))
-        };
-        if !has_any(&ledger.kept) {
+        let from = (Bound::Included(REFUSED), Bound::Unbounded);
+        let first = ledger.kept.range::<str, _>(from).next();
+        if !first.is_some_and(|(scope, _)| scope.starts_with(REFUSED)) {
             return false;
         }
         let minute = self.around.elapsed_min();
@@ -457,7 +457,7 @@ impl Desk<'_> {
         let before = self.used(row, given);
         self.give(row, given, true)?;
         let after = self.used(row, given);
-        self.tell_steps(row.lane, (&before.gauges, &after.gauges))?;
+        self.tell_steps(row.lane, given.worth.amount(), (&before.gauges, &after.gauges))?;
         Ok(after.headroom)
     }
 
@@ -479,10 +479,11 @@ impl Desk<'_> {
     }
 
     /// Each limit that came to 80 or 100 percent.
-    fn tell_steps(&mut self, lane: i64, (before, after): (&[Gauge], &[Gauge])) -> Result<(), StoreError> {
-        for gauge in before.iter().zip(after).filter(|(was, is)| was.step() < is.step()).map(|(_, is)| is) {
+    fn tell_steps(&mut self, lane: i64, next: Amount, (before, after): (&[Gauge], &[Gauge])) -> Result<(), StoreError> {
+        let both = before.iter().zip(after);
+        for gauge in both.filter(|(was, is)| was.step(next) < is.step(next)).map(|(_, is)| is) {
             let told = message::Event::LimitUsed {
-                percent: gauge.step().into(),
+                percent: gauge.step(next).into(),
                 limit: gauge.limit.to_owned(),
                 used: gauge.used.to_string(),
                 most: gauge.most.to_string(),
@@ -644,8 +645,10 @@ pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
         if stored.state == State::Confirmed && !stored.has(mark::DUPLICATE_OF_OURS) {
             ledger.learn(sql, (stored.lane, &stored.business), true)?;
         }
-        let to = Stand::of(stored.is_trusted(), stored.state, stored.marks);
-        if to != Stand::NONE && insert(sql, stored.seq, &given)? {
+        // What was lost, inferred or taken back under an earlier version was never counted: it blocks nothing now.
+        let is_open = matches!(stored.state, State::Pending | State::Parked);
+        let to = Stand::of(stored.is_trusted() && is_open, stored.state, stored.marks);
+        if to.exposed && insert(sql, stored.seq, &given)? {
             ledger.shift((stored.lane, &stored.till), &given, (Stand::NONE, to));
         }
     }

@@ -114,7 +114,7 @@ fn a_cut_a_kill_and_a_decline_after_the_fact_end_in_a_report_whose_value_at_risk
     let first = till.redeem("GIFT-1");
     assert_eq!(
         first.header("redeemd-headroom").map(|text| text.split(", outage=").next().unwrap()),
-        Some("pending=3748, exposure=25.00")
+        Some("pending=3749, exposure=25.00")
     );
     assert_eq!(till.redeem("GIFT-LOST").status, 200);
     let refused = till.redeem("GIFT-3");
@@ -251,4 +251,64 @@ fn a_first_start_in_an_outage_trusts_and_still_gives_a_code_once_whatever_the_bu
     moment(std::time::Duration::from_millis(300));
     eventually("the cut is noticed", || (of("THIRD", "alpha").status == 200).then_some(()));
     assert_eq!(of("FOURTH", "gamma").status, 503);
+}
+
+#[test]
+fn trust_switched_off_gives_nothing_over_a_restart_is_said_first_and_ends_with_its_time_or_by_hand() {
+    let provider = Provider::start();
+    let mut gateway = with_tills(1, "").lane("main", &provider, "").start();
+    cut(&provider, &gateway);
+    let off = gateway.says(&["trust", "off", "main", "--note", "a fraud is suspected"]);
+    assert!(off.contains("main: nothing is given on trust"), "{off}");
+    for _ in 0..2 {
+        let refused = gateway.till("till-0").redeem("A");
+        let words = refused.refusal();
+        assert!(
+            refused.status == 503 && words.contains("gives no rewards without the provider's answer"),
+            "{refused:?}"
+        );
+        let status = gateway.says(&["status"]);
+        assert!(status.starts_with("TRUST IS OFF in main until it is on again, by "), "{status}");
+        assert!(status.contains("a fraud is suspected"), "{status}");
+        gateway.restart();
+        gateway.wait_for_link("main", "down");
+    }
+    gateway.says(&["trust", "on"]);
+    assert_eq!(gateway.till("till-0").redeem("A").status, 200);
+    gateway.says(&["trust", "off", "--note", "a moment", "--for", "1s"]);
+    assert_eq!(gateway.till("till-0").redeem("B").status, 503);
+    eventually("its time is over", || (gateway.till("till-0").redeem("B").status == 200).then_some(()));
+    for wrong in [
+        &["trust", "off"][..],
+        &["trust", "off", "nowhere", "--note", "x"],
+        &["trust", "off", "--note", "x", "--for", "2"],
+    ] {
+        assert_ne!(gateway.command(wrong).code, Some(0), "{wrong:?}");
+    }
+    let nobody = gateway.admin_address();
+    let anonymous = Till::new(nobody, None).send("POST", "/api/v1/trust", &[], br#"{"on":true}"#);
+    assert_eq!(anonymous.status, 401, "{anonymous:?}");
+}
+
+#[test]
+fn what_is_left_is_in_status_metrics_and_on_each_answer_that_was_given_on_trust() {
+    let provider = Provider::start();
+    let offline = "max_exposure = \"100.00\"\nmax_outage = \"1h\"\n";
+    let gateway = with_tills(1, offline).lane("main", &provider, "").start();
+    assert_eq!(gateway.till("till-0").redeem("LIVE").header("redeemd-headroom"), None);
+    cut(&provider, &gateway);
+    let reply = gateway.till("till-0").redeem("A");
+    let headroom = reply.header("redeemd-headroom").unwrap_or_default().to_owned();
+    assert!(headroom.starts_with("pending=4998, exposure=50.00, outage=35"), "{headroom}");
+    let lane = gateway.lane("main");
+    assert_eq!((&lane["exposure"], &lane["headroom"]["max_exposure"]["left"]), (&"50.00".into(), &"50.00".into()));
+    assert_eq!(lane["headroom"]["max_pending"]["left"], 4998);
+    assert!(lane["trust_until"].is_string(), "{lane}");
+    let status = gateway.says(&["status"]);
+    assert!(
+        status.contains("main: 50.00 at risk, 0.00 lost; 4,998 more may be pending, 50.00 more may be at risk, until "),
+        "{status}"
+    );
+    let metrics = gateway.admin("GET", "/metrics", "").body;
+    assert!(metrics.contains("redeemd_headroom{lane=\"main\",limit=\"max_exposure\"} 50.00"), "{metrics}");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redeemd::decide::WaitEnd;
 use redeemd::limits::{LaneNow, Limit};
+use redeemd::message::Language;
 use redeemd::redemption::Id;
 use redeemd::store::{
     Acted, AskStanding, Conclusion, Decision, Handling, LaneStanding, NewRedemption, Recount, Taken, TrustSwitch, Void,
@@ -228,4 +229,21 @@ fn ten_refused_codes_in_ten_minutes_end_a_tills_trust_for_ten_and_one_code_again
     world.take("till-1", "THE-OTHER-TILL");
     world.stamp.unix_ms += 11 * MINUTE_MS;
     world.take("till-2", "AFTER-TEN-MINUTES");
+}
+
+#[test]
+fn an_event_tells_of_each_limit_at_eighty_percent_and_when_it_is_used_up() {
+    let mut world = World::new();
+    (world.offline.max_pending, world.offline.max_exposure) = (5, Amount::whole(200));
+    (0..5).for_each(|n| drop(world.take("till-1", &format!("C-{n}"))));
+    let sql = "SELECT detail FROM event WHERE what = 'limit_used' ORDER BY n";
+    let connection = rusqlite::Connection::open(world.path().join(redeemd::store::FILE)).unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    let told: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let told: Vec<String> =
+        told.iter().map(|detail| redeemd::message::Event::from_stored(detail).text(Language::English)).collect();
+    assert_eq!(
+        told,
+        ["80 % of max_pending of offline are used: 4 of 5", "100 % of max_pending of offline are used: 5 of 5",]
+    );
 }
