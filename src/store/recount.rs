@@ -131,7 +131,7 @@ impl Desk<'_> {
             let state = state_of(row.get(2)?, marks, row.get(4)?)?;
             let is_of_before = Seq(seq) < self.books.first;
             let is_exposed = risk::is_exposed(state, kind, marks, is_of_before);
-            let exposure = value.filter(|_| is_exposed).unwrap_or(0);
+            let exposure = value.filter(|_| is_exposed).unwrap_or(0).max(0);
             Ok((Counted { seq, lane: row.get(1)?, state, exposure }, lost))
         })?;
         rows.map(|row| match row? {

@@ -150,7 +150,10 @@ impl Ledger {
             return Ok(Self::default());
         }
         let mut statement = connection.prepare("SELECT scope, pending, exposure, lost, lately FROM risk")?;
-        let kept = statement.query_map([], read_entry)?.collect::<Result<_, _>>()?;
+        let kept: BTreeMap<String, Entry> = statement.query_map([], read_entry)?.collect::<Result<_, _>>()?;
+        if kept.values().any(|entry| entry.exposure < Amount::ZERO || entry.lost < Amount::ZERO) {
+            return Err(StoreError::Damaged("the books of what is at risk cannot be".to_owned()));
+        }
         let mut businesses: BTreeMap<i64, BTreeMap<String, bool>> = BTreeMap::new();
         let mut statement = connection.prepare("SELECT lane, business, confirmed FROM business")?;
         let mut rows = statement.query([])?;
@@ -327,7 +330,8 @@ pub(super) fn worth_of(sql: &Connection, seq: Seq) -> Result<Option<Given>, Stor
     };
     let read = |row: &rusqlite::Row<'_>| {
         let (value, is_assumed): (i64, bool) = (row.get(0)?, row.get(1)?);
-        let worth = if is_assumed { Worth::Assumed(Amount(value)) } else { Worth::Known(Amount(value)) };
+        let value = Amount(value.max(0));
+        let worth = if is_assumed { Worth::Assumed(value) } else { Worth::Known(value) };
         Ok(Given { worth, rule: row.get(2)? })
     };
     Ok(statement.query_row([seq.0], read).optional()?)
@@ -454,17 +458,19 @@ impl Desk<'_> {
 
     /// A row is accepted on trust: what is left of the limits then.
     pub(super) fn accept_on_trust(&mut self, row: &Stored, given: &Given) -> Result<Headroom, StoreError> {
-        let before = self.used(row, given);
+        // The row is among the pending ones already.
+        let before = self.used(row, given, 1);
         self.give(row, given, true)?;
-        let after = self.used(row, given);
+        let after = self.used(row, given, 0);
         self.tell_steps(row.lane, given.worth.amount(), (&before.gauges, &after.gauges))?;
         Ok(after.headroom)
     }
 
-    /// How far the limits are used that a row meets.
-    fn used(&self, row: &Stored, given: &Given) -> Used {
+    /// How far the limits are used that a row meets, so many pending ones left aside.
+    fn used(&self, row: &Stored, given: &Given, aside: u64) -> Used {
         let (offline, name) = (self.around.offline, self.books.name(row.lane));
         let now = self.lane_now(row.lane, name, &row.till);
+        let now = LaneNow { pending: now.pending.saturating_sub(aside), ..now };
         let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
         let rule = offline.rules.iter().find(|rule| *rule.name == *given.rule);
         let risk = Risk {

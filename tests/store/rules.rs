@@ -128,11 +128,14 @@ fn of_two_tills_in_one_batch_one_gets_the_code() {
 }
 
 #[test]
-fn another_merchants_code_of_the_same_text_is_another_code() {
+fn another_merchants_code_of_the_same_text_is_another_code_where_the_provider_can_say_so() {
     let mut world = World::new();
     world.take("till-1", "A");
     let mut other = new("till-2", "A");
     other.request.business_refrence = "other".to_owned();
+    // The merchant's name is what a till says: it must not open a second reward while nobody can be asked.
+    assert!(matches!(world.decide(other.clone()), Decision::Used(_)));
+    world.lane = LaneNow::default();
     assert!(matches!(world.decide(other), Decision::Taken(_)));
 }
 
