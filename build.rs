@@ -16,7 +16,10 @@ fn main() -> std::io::Result<()> {
         encoder.write_all(&fs::read(source)?)?;
         fs::write(Path::new(&out).join(format!("{name}.gz")), encoder.finish()?)?;
     }
-    // A third of a megabyte of relocations in a few kilobytes; the loader knows them since glibc 2.36 (Debian 12).
-    println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    // A third of a megabyte of relocations in a few kilobytes; the loader knows them since glibc 2.36 (Debian 12). A
+    // debug build may be linked by what does not mark them for that loader, such as mold before 2.0.
+    if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
     Ok(())
 }

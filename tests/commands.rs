@@ -103,6 +103,7 @@ impl Gateway {
             | Decision::KeyReused
             | Decision::Used(_)
             | Decision::RefusedBefore(_)
+            | Decision::RefusedAtCheck(_)
             | Decision::Gone(_)
             | Decision::Limited(_)
             | Decision::BadDate

@@ -326,3 +326,47 @@ fn every_large_room_is_justified() {
     let missing = large.filter(|(room, _)| !justified.contains(&format!("| `src/{room}/` |")));
     assert_none(&missing.map(|(room, lines)| format!("{room}: {lines} lines")).collect(), "not justified");
 }
+
+/// What a stranger looks for, and what has to stand in the first file that ARCHITECTURE.md names for it.
+const LOOK_UPS: &[(&str, &str)] = &[
+    ("retry backoff", "pub fn backoff("),
+    ("the single-use guard", "pub fn guard("),
+    ("masking of codes and secrets", "pub fn masked("),
+    ("credential refresh", "async fn renew("),
+    ("disk full", "const FREE_BYTES_MIN"),
+    ("damage of the database", "fn rescue("),
+    ("what an answer means", "pub fn judge("),
+    ("a metric's name", "\"redeemd_ready\""),
+    ("a setting's default", "pub const KEYS"),
+    ("a setting's bounds", "read.integer(\"forward.max_in_flight\""),
+    ("an exit code", "pub enum Exit"),
+    ("the schema and its migrations", "const MIGRATIONS"),
+];
+
+#[test]
+fn what_a_stranger_looks_for_is_in_the_first_file_that_the_architecture_names() {
+    let text = read("ARCHITECTURE.md");
+    let place = text.split("## Where to find").nth(1).unwrap();
+    let mut missing = BTreeSet::new();
+    for (what, has) in LOOK_UPS {
+        let row = place.lines().find(|line| line.starts_with(&format!("| {what} |"))).unwrap_or_default();
+        let first = quoted(row).find(|code| code.starts_with("src/")).unwrap_or_default();
+        if first.is_empty() || !read(first).contains(has) {
+            missing.insert(format!("{what}: {first}"));
+        }
+    }
+    assert_none(&missing, "not there");
+}
+
+#[test]
+fn every_name_of_the_code_that_the_architecture_has_exists() {
+    let (text, code) = (read("ARCHITECTURE.md"), code("src"));
+    let is_name = |word: &&str| {
+        word.contains('_')
+            && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    let tests = read("tests/tidy.rs");
+    let exists = |name: &&str| tests.contains(name) || code.values().any(|text| text.contains(name));
+    let missing = quoted(&text).filter(is_name).filter(|name| !exists(name)).map(str::to_owned);
+    assert_none(&missing.collect(), "named and not in the code");
+}

@@ -14,11 +14,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use redeemd::message::{Language, Refusal};
 use redeemd::prepare::{Prepared, prepare, tills_may_use};
 use redeemd::redemption::RewardCode;
 use redeemd::settings::{
     Auth, Caps, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider, SameCode, SecretSource,
-    Settings, Success, load, needs_restart, parse,
+    Settings, Success, UnknownCheck, load, needs_restart, parse,
 };
 use redeemd::value::Amount;
 
@@ -122,6 +123,8 @@ fn the_least_settings_get_every_default() {
     assert_eq!(all.forward.retry_max, Duration::from_mins(1));
     assert_eq!(all.forward.reconnect_spread, Duration::from_secs(5));
     assert_eq!((all.offline.date_format, all.offline.one_till), (DateFormat::Contract, OneTill::Refuse));
+    assert_eq!((all.offline.remember_checks, all.offline.remember_checks_max), (Duration::from_hours(12), 20_000));
+    assert!(all.offline.unknown_check == UnknownCheck::Refuse && all.intake.texts.is_empty());
     assert_eq!([all.offline.value_of_unknown, all.offline.value_of_unbounded], [25, 100].map(Amount::whole));
     assert_eq!((all.offline.max_exposure, all.offline.max_per_hour_per_till), (Amount::whole(25_000), 300));
     assert_eq!((all.offline.checked_within, &all.offline.caps), (Duration::from_mins(15), &Caps::default()));
@@ -169,6 +172,9 @@ language = "ar"
 [intake.tls]
 cert_file = "/cert"
 key_file = "/key"
+[intake.texts]
+en = { held = "Wait" }
+ar = { used = "{code}" }
 [[provider]]
 name = "p"
 businesses = ["m"]
@@ -203,6 +209,9 @@ max_pending_per_till = 1
 max_outage = "1h"
 date_format = "any"
 one_till = "trust"
+remember_checks = "1h"
+remember_checks_max = 0
+unknown_check = "answer"
 value_of_unknown = "1"
 value_of_unbounded = "2.5"
 max_exposure = "0.0001"
@@ -265,9 +274,9 @@ fn every_key_arrives_where_it_belongs() {
     let oauth = r#"OAuth(OAuth { token_url: "https://h/t", client_id: "i", client_secret: Credential("cs"), grant: RefreshToken, refresh_token: Some(File("/rt")) })"#;
     let expected = [
         r#"gateway: Gateway { name: "b", state_dir: "/s", day_ends: TimeOfDay { hour: 4, minute: 30 } }"#.to_owned(),
-        r#"intake: Intake { listen: [[::1]:1, 127.0.0.1:3], redeem_path: "/r", check_path: "/c", reply_within: 100ms, accepted_status: 202, max_body_bytes: 1024, allow_anonymous: true, tills: [Till { name: "t", token: Credential("t-token"), businesses: ["m"], branches: ["7"], language: Some(Arabic) }], tls: Some(Tls { cert_file: "/cert", key_file: "/key" }) }"#.to_owned(),
+        r#"intake: Intake { listen: [[::1]:1, 127.0.0.1:3], redeem_path: "/r", check_path: "/c", reply_within: 100ms, accepted_status: 202, max_body_bytes: 1024, allow_anonymous: true, tills: [Till { name: "t", token: Credential("t-token"), businesses: ["m"], branches: ["7"], language: Some(Arabic) }], tls: Some(Tls { cert_file: "/cert", key_file: "/key" }), texts: Texts({("ar", "used"): "{code}", ("en", "held"): "Wait"}) }"#.to_owned(),
         format!(r#"Provider {{ name: "p", businesses: ["m"], redeem_url: "https://h/r", check_url: Some("https://h/c"), auth: {oauth}, ca_file: Some("/ca"), proxy: Some("http://p:1"), proxy_login: Some(ProxyLogin {{ user: "u", password: Credential("pp") }}), allow_plain_http: true, timeout: 1s, declined_status: [400], already_used: ["gone"], in_progress: ["wait"], success: Contract, weak_after: 60s, weak_declines: true, accept_language: "ar, en;q=0.5", same_code: Exact, canary: false, reusable_codes: ["A*"] }}"#),
-        "Offline { accept: false, max_pending: 1, max_pending_per_till: 1, max_outage: 3600s, date_format: Any, one_till: Trust, value_of_unknown: Amount(10000), value_of_unbounded: Amount(25000), max_exposure: Amount(1), max_per_hour_per_till: 3, checked_within: 60s, caps: Caps { max_value: Some(Amount(40000)), max_exposure: None, max_pending: None, max_per_hour: Some(5), max_per_day: Some(6), max_outage: None, hours: Some(Hours { from: TimeOfDay { hour: 8, minute: 0 }, to: TimeOfDay { hour: 23, minute: 30 } }), code_form: Some(CodeForm { length: (10, 12), alphabet: Digits, check: Some(Luhn) }) }, rules: [".to_owned(),
+        "Offline { accept: false, max_pending: 1, max_pending_per_till: 1, max_outage: 3600s, date_format: Any, one_till: Trust, remember_checks: 3600s, remember_checks_max: 0, unknown_check: Answer, value_of_unknown: Amount(10000), value_of_unbounded: Amount(25000), max_exposure: Amount(1), max_per_hour_per_till: 3, checked_within: 60s, caps: Caps { max_value: Some(Amount(40000)), max_exposure: None, max_pending: None, max_per_hour: Some(5), max_per_day: Some(6), max_outage: None, hours: Some(Hours { from: TimeOfDay { hour: 8, minute: 0 }, to: TimeOfDay { hour: 23, minute: 30 } }), code_form: Some(CodeForm { length: (10, 12), alphabet: Digits, check: Some(Luhn) }) }, rules: [".to_owned(),
         r#"Rule { name: "r", codes: ["A*"], businesses: ["shop"], branches: ["7", "8"], tills: ["t"], kinds: ["voucher"], checked_within: Some(7200s), causes: [Tls, Clock], accept: Some(true), caps: Caps { max_value: Some(Amount(70000)), max_exposure: Some(Amount(80000)), max_pending: Some(9), max_per_hour: Some(10), max_per_day: Some(11), max_outage: Some(43200s), hours: Some(Hours { from: TimeOfDay { hour: 18, minute: 0 }, to: TimeOfDay { hour: 2, minute: 0 } }), code_form: Some(CodeForm { length: (8, 8), alphabet: Any, check: Some(Gs1) }) } }], listed: {"p": {"m"}} }"#.to_owned(),
         "Forward { max_in_flight: 256, retry_min: 100ms, retry_max: 3600s, reconnect_spread: 600s }".to_owned(),
         "Retention { settled: 3600s, codes: 0ns }".to_owned(),
@@ -309,6 +318,15 @@ fn a_value_out_of_bounds_or_of_no_sense_is_refused_at_its_key() {
             ("[offline]\nmax_pending = 0", "offline.max_pending", "from 1"),
             ("[offline]\nmax_pending = -1", "offline.max_pending", "from 1"),
             ("[offline]\nmax_outage = \"0s\"", "offline.max_outage", "\"1s\""),
+            ("[offline]\nremember_checks = \"8d\"", "offline.remember_checks", "\"7d\""),
+            ("[offline]\nremember_checks_max = -1", "offline.remember_checks_max", "from 0"),
+            ("[offline]\nunknown_check = \"ask\"", "offline.unknown_check", "\"answer\""),
+            ("[intake.texts]\nen = \"x\"", "intake.texts.en", "a table of strings"),
+            ("[intake.texts.en]\nused = 5", "intake.texts.en", "used: 5 is not a string"),
+            ("[intake.texts.en]\nused = \"{who}\"", "intake.texts.en.used", "{code}, {when}, {till}"),
+            ("[intake.texts.ar]\nheld = \"{code\"", "intake.texts.ar.held", "brace"),
+            ("[intake.texts.ar]\nprovider = \"x\"", "intake.texts.ar.provider", "used_long_ago"),
+            ("[intake.texts.fr]\nused = \"x\"", "intake.texts.fr", "no such setting"),
             ("[forward]\nmax_in_flight = 0", "forward.max_in_flight", "256"),
             ("[forward]\nmax_in_flight = 257", "forward.max_in_flight", "256"),
             ("[forward]\nretry_min = \"99ms\"", "forward.retry_min", "\"100ms\""),
@@ -809,6 +827,19 @@ fn drop_ins_are_read_in_the_order_of_their_names_whatever_the_folder_says() {
     }
     let names: Vec<String> = place.settings().intake.tills.into_iter().map(|till| till.name).collect();
     assert!(names.len() == 32 && names.is_sorted(), "{names:?}");
+}
+
+#[test]
+fn a_later_files_texts_win_text_by_text() {
+    let texts = |text: &str| format!("[intake.texts.en]\n{text}");
+    let place = Place::new(&format!("{LEAST}{}", texts("held = \"a\"\nstopping = \"b\"")))
+        .drop_in("10.toml", &texts("held = \"c\"\nfailed = \"d\""));
+    let texts = place.settings().intake.texts;
+    let of = |refusal| texts.of(&refusal, Language::English);
+    let all = [of(Refusal::Held), of(Refusal::Stopping), of(Refusal::Failed), of(Refusal::Busy)];
+    assert_eq!(all.each_ref().map(Option::as_deref), [Some("c"), Some("b"), Some("d"), None]);
+    let found = place.env("REDEEMD__INTAKE__TEXTS__EN", "x").problems();
+    assert!(found.starts_with("intake.texts.en: no variable holds a table"), "{found}");
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! `make bench` and `make bench-peers`: what the gateway costs, as ratios in one run on one machine.
+//! `make bench` and `make bench-peers`: what the gateway costs, as ratios in one run on one
+//! machine.
 //!
-//! Every figure stands beside its yardstick, measured in the same run: the same HTTP server without a store, this
-//! disk's own sync, a bare client loop. Rounds alternate; the median counts, and how far the rounds were apart is
-//! said, because machines are shared. So is whether the machine was quiet.
-//! `BENCH_PARTS=accepts,slow` measures some parts alone, `BENCH_BINARY=path` another build, `BENCH_ROUNDS=1` in a hurry.
+//! Every figure stands beside its yardstick, measured in the same run: the same HTTP server
+//! without a store, this disk's own sync, a bare client loop. Rounds alternate; the median counts,
+//! and how far the rounds were apart is said, because machines are shared. So is whether the
+//! machine was quiet. `BENCH_PARTS=accepts,slow` measures some parts alone, `BENCH_BINARY=path`
+//! another build, `BENCH_ROUNDS=1` in a hurry.
 
 mod disk;
 mod load;

@@ -1,5 +1,5 @@
-//! People at the console: each has the first screen open, which is told what changes, and looks at one page after the
-//! other.
+//! People at the console: each has the first screen open, which is told what changes, and looks at
+//! one page after the other.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};

@@ -134,7 +134,8 @@ impl Gateway {
         self.process.0.id()
     }
 
-    /// How long until nothing is pending any more. The end lies between two looks and is reckoned from the pace before.
+    /// How long until nothing is pending any more. The end lies between two looks and is reckoned
+    /// from the pace before.
     pub(crate) fn until_drained(&self) -> Result<Duration, Failure> {
         let begun = Instant::now();
         let (mut at, mut left, mut per_second) = (Duration::ZERO, self.pending()?, f64::INFINITY);

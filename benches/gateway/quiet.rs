@@ -1,5 +1,5 @@
-//! Whether the machine was ours while it was measured. Others' work and a host that takes the processor away make every
-//! figure smaller; ratios of one run suffer less.
+//! Whether the machine was ours while it was measured. Others' work and a host that takes the
+//! processor away make every figure smaller; ratios of one run suffer less.
 
 use std::time::Duration;
 

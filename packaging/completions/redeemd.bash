@@ -486,7 +486,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__sandbox)
-            opts="-h --listen --control --redeem-path --check-path --token-path --webhook-path --rule --rules-file --seed --delay --honour-keys --strict --reusable --token-file --token --oauth --oauth-expires --oauth-refresh --oauth-code --tls --tls-name --ca-out --http1 --http2 --records --no-record --quiet --config --json --help"
+            opts="-h --listen --control --redeem-path --check-path --token-path --webhook-path --rule --rules-file --seed --delay --honour-keys --strict --reusable --check-data --token-file --token --oauth --oauth-expires --oauth-refresh --oauth-code --tls --tls-name --ca-out --http1 --http2 --records --no-record --quiet --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -533,6 +533,10 @@ _redeemd() {
                     return 0
                     ;;
                 --reusable)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --check-data)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -49,7 +49,7 @@ fn render(status: &Status, process: &Process, format: Format) -> String {
     books(&mut page, status);
     lanes(&mut page, &status.lanes);
     risk(&mut page, status);
-    tills(&mut page);
+    tills(&mut page, status);
     machine(&mut page, process);
     if format == Format::OpenMetrics {
         page.text.push_str("# EOF\n");
@@ -166,11 +166,16 @@ fn risk(page: &mut Page, status: &Status) {
     }
 }
 
-fn tills(page: &mut Page) {
+fn tills(page: &mut Page, status: &Status) {
     page.family("redeemd_refused", "counter", "Requests of tills refused without the provider's word, by reason");
     for reason in refused::Reason::ALL {
         page.sample("redeemd_refused_total", &[("reason", reason.as_str())], refused::total(reason));
     }
+    page.family("redeemd_checks", "counter", "Checks of tills since the process started, by what answered them");
+    for (by, count) in &status.checks {
+        page.sample("redeemd_checks_total", &[("by", by)], count);
+    }
+    page.single("redeemd_checks_remembered", "Answers to checks that are remembered", status.checks_remembered);
     let (name, times) = ("redeemd_answer_seconds", answered::total());
     page.family(name, "histogram", "How long tills with a token waited for their answers");
     for (bound_ms, count) in times.within {
@@ -314,6 +319,8 @@ mod tests {
             "redeemd_storage_ok 1",
             "redeemd_clock_trusted 0",
             "redeemd_log_dropped_total 4",
+            "redeemd_checks_total{by=\"passed\"} 6",
+            "redeemd_checks_remembered 14",
             "redeemd_oldest_pending_age_seconds 12",
             "redeemd_redemptions{lane=\"retm\",state=\"confirmed\"} 5",
             "redeemd_accepted_total{lane=\"retm\"} 10",

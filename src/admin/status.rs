@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::risk::{self, LaneRisk, Rules};
 use super::{Admin, Problem};
+use crate::checked::{self, Answerer};
 use crate::limits::{self, LaneNow};
 use crate::log;
 use crate::queue::{LaneStatus, StorageStatus};
@@ -38,6 +39,10 @@ pub(super) struct Status {
     pub(super) restart_keys: Vec<&'static str>,
     /// Requests of tills that were refused since the process started, by reason.
     pub(super) refused: BTreeMap<&'static str, u64>,
+    /// Checks of tills since the process started, by what answered them.
+    pub(super) checks: BTreeMap<&'static str, u64>,
+    /// Checks that are remembered.
+    pub(super) checks_remembered: u64,
     /// Lines of the log that nobody took in time, since the process started.
     pub(super) log_dropped: u64,
     /// How far each rule's limits are used.
@@ -77,6 +82,8 @@ impl Admin {
             reload_faults: queue.reload_faults(),
             restart_keys: queue.restart_keys(),
             refused: Reason::ALL.into_iter().map(|reason| (reason.as_str(), refused::total(reason))).collect(),
+            checks: Answerer::ALL.into_iter().map(|by| (by.as_str(), checked::total(by))).collect(),
+            checks_remembered: queue.checks_kept(),
             log_dropped: log::dropped(),
             rules: risk::rules(&standing.rules),
             slowed_tills: standing.slowed.clone(),
@@ -212,6 +219,8 @@ pub(super) mod tests {
             reload_faults: Vec::new(),
             restart_keys: Vec::new(),
             refused: BTreeMap::new(),
+            checks: BTreeMap::from([("passed", 6), ("remembered", 2), ("held", 1), ("unknown", 0)]),
+            checks_remembered: 14,
             log_dropped: 4,
             rules: risk::rules(&[Gauge { rule: Some("gifts".into()), ..gauge(7, 10) }]),
             slowed_tills: Vec::new(),

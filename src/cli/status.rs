@@ -47,6 +47,10 @@ struct Status {
     #[serde(default)]
     refused: BTreeMap<String, u64>,
     #[serde(default)]
+    checks: BTreeMap<String, u64>,
+    #[serde(default)]
+    checks_remembered: u64,
+    #[serde(default)]
     log_dropped: u64,
     /// Tills to which too many codes were refused.
     #[serde(default)]
@@ -199,6 +203,9 @@ fn head(status: &Status) -> String {
     if let Some(refused) = refused(&status.refused) {
         text.push_str(&paragraph("refused", &refused, INDENT));
     }
+    if let Some(checks) = checks(status) {
+        text.push_str(&paragraph("checks", &checks, INDENT));
+    }
     if status.log_dropped > 0 {
         let dropped = format!("{} lines were dropped: nobody took them in time", count(status.log_dropped));
         text.push_str(&paragraph("log", &dropped, INDENT));
@@ -224,6 +231,22 @@ fn refused(reasons: &BTreeMap<String, u64>) -> Option<String> {
     let all: u64 = reasons.iter().fold(0, |all, (_, times)| all.saturating_add(*times));
     let each: Vec<String> = reasons.iter().map(|(reason, times)| format!("{reason} {}", count(*times))).collect();
     (all > 0).then(|| format!("{} requests of tills since the start: {}", count(all), each.join(", ")))
+}
+
+/// What answered tills' checks, and how many answers are remembered.
+fn checks(status: &Status) -> Option<String> {
+    let all = status.checks.values().fold(0, |all: u64, times| all.saturating_add(*times));
+    if all == 0 && status.checks_remembered == 0 {
+        return None;
+    }
+    let of = |by: &str| count(status.checks.get(by).copied().unwrap_or(0));
+    let (passed, remembered, held, unknown) = (of("passed"), of("remembered"), of("held"), of("unknown"));
+    Some(format!(
+        "{} since the start: {passed} passed on, {remembered} from memory, {held} of codes held here, {unknown} unknown; \
+         {} answers are remembered",
+        count(all),
+        count(status.checks_remembered)
+    ))
 }
 
 fn restart(keys: &[String]) -> String {

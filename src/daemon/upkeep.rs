@@ -1,4 +1,4 @@
-//! What is done now and then: the watchdog is fed by progress, old rows leave.
+//! What is done now and then: the watchdog is fed by progress, old rows and remembered checks leave.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,8 @@ use crate::store::Retention;
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// How many rows may leave in that time: a clock that jumped cannot empty the books at once.
 const PRUNE_ROWS_MAX: u64 = 20_000;
+/// How often checks are forgotten whose time is over.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Between two batches, so that tills come first.
 const PRUNE_PAUSE: Duration = Duration::from_millis(50);
 
@@ -25,6 +27,7 @@ pub(super) struct Upkeep {
     retention: Retention,
     feed: Option<tokio::time::Interval>,
     prune: tokio::time::Interval,
+    forget: tokio::time::Interval,
     work: JoinSet<()>,
 }
 
@@ -41,6 +44,7 @@ impl Upkeep {
             // Twice in the interval, as sd_watchdog_enabled(3) advises.
             feed: notify.watchdog_interval().map(|interval| every(interval / 2)),
             prune: every(PRUNE_EVERY),
+            forget: every(FORGET_EVERY),
             work: JoinSet::new(),
         }
     }
@@ -57,6 +61,9 @@ impl Upkeep {
             }
             _ = self.prune.tick() => {
                 self.work.spawn(prune(queue.clone(), clock.clone(), self.retention));
+            }
+            _ = self.forget.tick() => {
+                self.work.spawn(forget(queue.clone()));
             }
             Some(ended) = self.work.join_next(), if !self.work.is_empty() => {
                 if let Err(error) = ended {
@@ -99,5 +106,12 @@ async fn prune(queue: Queue, clock: Clock, retention: Retention) {
     }
     if rows > 0 {
         tracing::info!(rows, "settled redemptions left after their retention");
+    }
+}
+
+/// Remembered checks leave in small batches when their time is over, whatever the clock.
+async fn forget(queue: Queue) {
+    while queue.forget_checks().await.is_ok_and(|forgotten| forgotten > 0) {
+        tokio::time::sleep(PRUNE_PAUSE).await;
     }
 }

@@ -7,8 +7,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 
+use super::check::Lane;
 use super::{BODY_WITHIN, Current, reply};
-use crate::contract;
+use crate::contract::{self, Check};
 use crate::listen::{BodyFault, Inbound};
 use crate::message::{Fault, Language, Refusal};
 use crate::redemption::Id;
@@ -88,17 +89,18 @@ pub(super) async fn redemption(
 }
 
 /// Reads a Check Reward and finds its lane.
-pub(super) async fn check<'a>(
-    current: &'a Current,
+pub(super) async fn check(
+    current: &Current,
     till: &str,
     headers: &HeaderMap,
     inbound: &mut Inbound,
-) -> Result<(&'a Provider, Bytes), Refused> {
+) -> Result<(Lane, Check), Refused> {
     let language = current.tills.language(till, headers);
     let body = body(current, headers, inbound, language).await?;
     let check = contract::parse_check(body).map_err(|faults| invalid(faults.into(), language))?;
     let beyond = current.tills.beyond_binding(till, &check.business_refrence, None);
-    Ok((lane(current, beyond, &check.business_refrence, language)?, check.body))
+    let Provider { name, timeout, .. } = lane(current, beyond, &check.business_refrence, language)?;
+    Ok((Lane { name: name.clone(), timeout: *timeout }, check))
 }
 
 fn invalid(faults: Vec<Fault>, language: Language) -> Response {

@@ -26,6 +26,8 @@ fn current() -> Current {
         max_body_bytes: 1024,
         tills: Tills::new(&[], None),
         providers: vec![lane("first", &["shop", "other"]), lane("second", &["shop", "third"])],
+        texts: Texts::default(),
+        unknown_check: UnknownCheck::Refuse,
     }
 }
 

@@ -6,7 +6,7 @@ use super::amount::{Noun, Place, about, count, count_in};
 use super::language::Language::{Arabic, English};
 use super::macros::messages;
 use super::note::Note;
-use super::words::{iso, state as state_word, verdict};
+use super::words::{bulk, iso, state as state_word, verdict};
 
 messages! {
     /// One entry of the audit trail.
@@ -256,8 +256,8 @@ messages! {
         }
         en: format!("{action} of {}: {note}", count_in(Place::Object, *redemptions, Noun::Redemption, English)),
         ar: format!(
-            "{} على {}: {}",
-            iso(action), count_in(Place::Object, *redemptions, Noun::Redemption, Arabic), iso(note)
+            "{} {}: {}",
+            bulk(action), count_in(Place::Object, *redemptions, Noun::Redemption, Arabic), iso(note)
         );
 
         /// The settings were read again.

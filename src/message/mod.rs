@@ -19,6 +19,7 @@ mod samples;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod words;
 
 pub use amount::{Noun, Place, about, count, count_in, fine, grouped, short, whole};
@@ -30,4 +31,5 @@ pub use language::{Language, Plural, UnknownLanguage};
 pub use note::Note;
 pub use refusal::{Reason, Refusal};
 pub use storage::Storage;
+pub use texts::{TEXT_BYTES_MAX, TextFault, Texts};
 pub use words::{deed, outcome, role, state};

@@ -90,6 +90,16 @@ pub fn deed(word: &str, language: Language) -> Cow<'_, str> {
     Cow::Borrowed(if language == Language::English { english } else { arabic })
 }
 
+/// What is done to many at once.
+pub(super) fn bulk(word: &str) -> Cow<'_, str> {
+    match word {
+        "retry" => "إعادة إرسال".into(),
+        "void" => "إغلاق".into(),
+        "handled" => "معالجة".into(),
+        other => Language::Arabic.isolated(other).into(),
+    }
+}
+
 /// How a late attempt ended.
 pub(super) fn verdict(word: &str) -> Cow<'_, str> {
     match word {

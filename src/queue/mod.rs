@@ -26,13 +26,13 @@ pub use writer::Writer;
 use crate::clock::{Clock, Zone};
 use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::message::{Language, Storage};
-use crate::redemption::{Id, Redemption, Request, Seq};
+use crate::redemption::{Id, Redemption, Request, RewardCode, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
-    About, Accept, Acted, Arrived, AskStanding, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event,
-    Filter, Handling, Import, LaneMemory, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader, Record,
-    Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError, Taken, Trouble, TrustSwitch,
-    Unclaim, Void, VoidByTill, VoidOutcome,
+    About, Accept, Acted, Arrived, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Claim, Claimed, Concluded,
+    Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling, Import, LaneMemory, NewRedemption,
+    Operation, Page, Place, Prune, Pruned, Reader, Record, Remember, Retention, Retry, RetryHeld, Settled, Settlement,
+    Standing, StoreError, Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
 };
 use asked::Ask;
 use lanes::Lanes;
@@ -124,6 +124,8 @@ struct Shared {
     generation: AtomicU64,
     /// How many frames the log holds.
     wal_frames: Arc<AtomicU32>,
+    /// How many tills' checks are remembered.
+    checks_kept: AtomicU64,
 }
 
 /// An operation and where its result goes.
@@ -151,11 +153,7 @@ impl Queue {
     /// # Errors
     /// Nothing was stored.
     pub async fn accept(&self, new: NewRedemption) -> Result<Decision, QueueError> {
-        let rules = self.lane(&new.lane).map_or_else(CodeRules::default, |lane| {
-            let provider = &lane.settings().provider;
-            let reusable = provider.is_reusable(&new.request.reward_code);
-            CodeRules { reusable, exact: provider.same_code == SameCode::Exact }
-        });
+        let rules = self.code_rules(&new.lane, &new.request.reward_code);
         let decided = self.try_ask(Accept { new, rules }).await?;
         if decided.is_slowed {
             tokio::time::sleep(SLOWED).await;
@@ -184,6 +182,46 @@ impl Queue {
         by: &str,
     ) -> Result<(), QueueError> {
         self.ask(TrustSwitch { lanes, off, by: by.to_owned() }).await
+    }
+
+    /// What the settings of its provider say about a code.
+    #[must_use]
+    pub fn code_rules(&self, lane: &str, code: &RewardCode) -> CodeRules {
+        self.lane(lane).map_or_else(CodeRules::default, |lane| {
+            let provider = &lane.settings().provider;
+            CodeRules { reusable: provider.is_reusable(code), exact: provider.same_code == SameCode::Exact }
+        })
+    }
+
+    /// What the store knows about a code that a till checks.
+    ///
+    /// # Errors
+    /// It cannot say.
+    pub async fn look_up_check(&self, asked: CheckAsked) -> Result<CheckKnown, QueueError> {
+        self.try_ask(asked).await
+    }
+
+    /// Has an answer to a check remembered with the next commit. Nobody waits for it: where the queue is full or the
+    /// store takes nothing, it is not remembered.
+    pub fn remember_check(&self, check: CheckAnswered) {
+        let (message, _) = asked::ask(check);
+        if self.messages.try_send(message).is_err() {
+            tracing::debug!("a check is not remembered: the queue is full or stopping");
+        }
+    }
+
+    /// One batch of remembered checks that are too old leaves; how many.
+    ///
+    /// # Errors
+    /// None left.
+    pub async fn forget_checks(&self) -> Result<usize, QueueError> {
+        self.ask(ForgetChecks).await.map(|(forgotten, _)| forgotten)
+    }
+
+    /// How many tills' checks are remembered; no query.
+    #[must_use]
+    pub fn checks_kept(&self) -> u64 {
+        self.shared.checks_kept.load(Ordering::Relaxed)
     }
 
     /// Waits for the answer of a pending row that was worth waiting for.

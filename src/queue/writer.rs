@@ -86,6 +86,7 @@ impl Queue {
             fatal: watch::Sender::new(None),
             generation: AtomicU64::new(0),
             wal_frames: store.wal_gauge(),
+            checks_kept: AtomicU64::new(store.checks_kept().unwrap_or(0)),
         });
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -351,6 +352,7 @@ impl Writer {
             tracing::error!("{salvage}");
         }
         self.health.set_salvaged(self.store.salvage_note().ok().flatten());
+        self.set_checks_kept(self.store.checks_kept().unwrap_or(0));
         self.publish_counts();
         self.publish_storage();
         self.shared.lanes.signal_all();
@@ -456,6 +458,10 @@ impl Writer {
     fn publish_counts(&self) {
         *self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.store.counts();
         self.shared.changed();
+    }
+
+    fn set_checks_kept(&self, kept: u64) {
+        self.shared.checks_kept.store(kept, Ordering::Relaxed);
     }
 
     /// After the commit: what follows from it, then the answer to whoever asked.
@@ -589,6 +595,10 @@ impl Effects for Aftermath<'_> {
 
     fn recounted(&mut self, recounted: &Recounted) {
         self.writer.recounted(recounted);
+    }
+
+    fn checks_kept(&mut self, kept: u64) {
+        self.writer.set_checks_kept(kept);
     }
 }
 

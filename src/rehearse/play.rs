@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::RehearseError;
-use super::daemon::{Daemon, random_token};
+use super::daemon::{RehearsedDaemon, random_token};
 use super::folder::Folder;
 use super::show::{Show, millis};
-use super::verdict::Books;
+use super::verdict::FinalBooks;
 use crate::message::fine;
 use crate::redemption::Secret;
 use crate::sandbox::{Line, Options, Running, Sandbox};
@@ -28,7 +28,7 @@ const STUCK_AFTER: Duration = Duration::from_mins(1);
 /// The stage: a provider, a gateway, and what was counted at the till.
 pub(super) struct Play {
     provider: Running,
-    daemon: Daemon,
+    daemon: RehearsedDaemon,
     count: u32,
     patience: Duration,
     acknowledged: u64,
@@ -49,7 +49,7 @@ impl Play {
         let token = random_token()?;
         let options = Options { token: Some(Secret::new(token.clone())), records_max: 0, ..Options::default() };
         let provider = Sandbox::start(options).await?;
-        let daemon = Daemon::start(settings, folder, &provider, &token).await?;
+        let daemon = RehearsedDaemon::start(settings, folder, &provider, &token).await?;
         let forward = &settings.forward;
         let patience = STUCK_AFTER + forward.retry_max + forward.reconnect_spread;
         Ok(Self { provider, daemon, count, patience, acknowledged: 0, refused: 0 })
@@ -168,7 +168,7 @@ impl Play {
         let gateway = self.counts().await?;
         self.daemon.stop().await?;
         let provider = self.provider.summary();
-        show.books(&Books { acknowledged: self.acknowledged, refused: self.refused, gateway, provider })
+        show.books(&FinalBooks { acknowledged: self.acknowledged, refused: self.refused, gateway, provider })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::RehearseError;
-use super::verdict::Books;
+use super::verdict::FinalBooks;
 use crate::message::fine;
 
 /// The bar's width in characters.
@@ -67,7 +67,7 @@ impl<'a> Show<'a> {
     }
 
     /// The end: both sides' books and the judgement.
-    pub(super) fn books(&mut self, books: &Books) -> Result<bool, RehearseError> {
+    pub(super) fn books(&mut self, books: &FinalBooks) -> Result<bool, RehearseError> {
         let problems = books.problems();
         let balanced = problems.is_empty();
         if self.json {
@@ -101,8 +101,8 @@ fn bar(done: u64, all: u64) -> String {
     (0..BAR_WIDTH).map(|at| if at < filled { '#' } else { '.' }).collect()
 }
 
-fn table(books: &Books) -> String {
-    let Books { acknowledged, refused, gateway, provider } = books;
+fn table(books: &FinalBooks) -> String {
+    let FinalBooks { acknowledged, refused, gateway, provider } = books;
     let lines = [
         ("acknowledged at the till", *acknowledged, "provider: codes taken", provider.codes_taken),
         ("accepted", gateway.accepted, "keys seen", provider.keys_seen),

@@ -7,7 +7,7 @@ use crate::store::Counts;
 
 /// Everything that a rehearsal's end is judged by.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Books {
+pub(super) struct FinalBooks {
     /// What tills were told "accepted" or "confirmed" about.
     pub(super) acknowledged: u64,
     /// What tills were refused by the offline limits.
@@ -16,7 +16,7 @@ pub(super) struct Books {
     pub(super) provider: Summary,
 }
 
-impl Books {
+impl FinalBooks {
     /// What is wrong, each in one line; nothing if the books balance and agree.
     pub(super) fn problems(&self) -> Vec<String> {
         let Counts { accepted, pending, confirmed, declined, parked, voided } = self.gateway;
@@ -46,10 +46,10 @@ impl Books {
 mod tests {
     use super::*;
 
-    fn good() -> Books {
+    fn good() -> FinalBooks {
         let gateway = Counts { accepted: 5, confirmed: 5, ..Counts::default() };
         let provider = Summary { codes_taken: 5, keys_seen: 5, ..Summary::default() };
-        Books { acknowledged: 5, refused: 2, gateway, provider }
+        FinalBooks { acknowledged: 5, refused: 2, gateway, provider }
     }
 
     #[test]
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn each_single_disagreement_is_a_problem() {
-        let spoil: [fn(&mut Books); 8] = [
+        let spoil: [fn(&mut FinalBooks); 8] = [
             |books| books.acknowledged += 1,
             |books| books.gateway.accepted += 1,
             |books| books.gateway.pending += 1,

@@ -24,6 +24,8 @@ pub enum Kind {
     TextOrTexts,
     /// `true`, `false` or a word.
     FlagOrText,
+    /// A table of strings, each with a name.
+    Words,
 }
 
 /// One setting.
@@ -83,10 +85,12 @@ pub const KEYS: &[Key] = &[
     bare("intake.till.language", Kind::Text, "The language of the till's refusals: \"en\" or \"ar\"."),
     fixed(bare("intake.tls.cert_file", Kind::Path, "The listener's certificate chain in PEM.")),
     fixed(bare("intake.tls.key_file", Kind::Path, "The listener's key in PEM.")),
+    bare("intake.texts.en", Kind::Words, "The store's own English texts, by the refusal's name."),
+    bare("intake.texts.ar", Kind::Words, "The store's own Arabic texts, by the refusal's name."),
     bare("provider.name", Kind::Text, "The lane's name."),
     key("provider.businesses", Kind::Texts, "[]", "The business_refrence values it serves; empty: all others."),
     bare("provider.redeem_url", Kind::Url, "The provider's Redeem."),
-    bare("provider.check_url", Kind::Url, "The provider's Check Reward; without it, checks are refused."),
+    bare("provider.check_url", Kind::Url, "The provider's Check Reward; without it nobody can be asked."),
     bare("provider.token_file", Kind::Path, "The file of the bearer token, followed live."),
     bare("provider.credential", Kind::Text, "The systemd credential of the bearer token."),
     bare("provider.ca_file", Kind::Path, "The only certificate authorities to trust, in PEM."),
@@ -124,6 +128,14 @@ pub const KEYS: &[Key] = &[
     key("offline.max_outage", Kind::Duration, r#""72h""#, "How long the lane may have been down."),
     key("offline.date_format", Kind::Text, r#""contract""#, "Which dates are accepted: \"contract\" or \"any\"."),
     key("offline.one_till", Kind::Text, r#""refuse""#, "Whether one till's word suffices: \"refuse\" or \"trust\"."),
+    key("offline.remember_checks", Kind::Duration, r#""12h""#, "How long answers to checks are remembered."),
+    key("offline.remember_checks_max", Kind::Integer, "20000", "How many checks are remembered."),
+    key(
+        "offline.unknown_check",
+        Kind::Text,
+        r#""refuse""#,
+        "Checks of which nothing is known: \"refuse\" or \"answer\".",
+    ),
     key("offline.value_of_unknown", Kind::Text, r#""25.00""#, "What a reward counts as of which no check said it."),
     key("offline.value_of_unbounded", Kind::Text, r#""100.00""#, "What a percentage without a most counts as."),
     key("offline.max_exposure", Kind::Text, r#""25000.00""#, "What may be at risk in a lane."),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::rules::{Caps, Rule};
-use crate::message::Language;
+use crate::message::{Language, Texts};
 use crate::value::Amount;
 
 /// Everything that a person can set, checked. Defaults are those of the shipped file.
@@ -91,6 +91,8 @@ pub struct Intake {
     pub tills: Vec<Till>,
     /// `[intake.tls]`
     pub tls: Option<Tls>,
+    /// `[intake.texts]`
+    pub texts: Texts,
 }
 
 /// `[[intake.till]]`
@@ -255,6 +257,12 @@ pub struct Offline {
     pub date_format: DateFormat,
     /// Whether a redemption may be trusted without evidence from another till.
     pub one_till: OneTill,
+    /// How long the provider's answer to a check is remembered, on the gateway's elapsed time; zero: not at all.
+    pub remember_checks: Duration,
+    /// How many checks are remembered; zero: none.
+    pub remember_checks_max: u64,
+    /// What a till is told whose check nobody can answer.
+    pub unknown_check: UnknownCheck,
     /// What a redemption counts as of which no check said anything.
     pub value_of_unknown: Amount,
     /// What a percentage without a most counts as.
@@ -271,6 +279,15 @@ pub struct Offline {
     pub rules: Arc<[Rule]>,
     /// The businesses that the providers list, folded, by lane.
     pub listed: Arc<BTreeMap<String, BTreeSet<String>>>,
+}
+
+/// `unknown_check`: what a till is told about a code of which nothing is known while the provider cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownCheck {
+    /// 503: ask again.
+    Refuse,
+    /// 200 with nothing in it: the till may go on.
+    Answer,
 }
 
 /// `date_format`: which dates are accepted while a lane is not up.

@@ -163,7 +163,7 @@ impl Desk<'_> {
             decide::Accept::Used(row) => Decision::Used(used_by(&row)),
             decide::Accept::BeingAsked => Decision::BeingAsked,
             decide::Accept::Refused(row) => Decision::RefusedBefore(Box::new(self.shown_of(&row)?)),
-            decide::Accept::Gone(kept) => Decision::Gone(kept),
+            decide::Accept::Gone(kept) => self.gone_in_words(kept, lane, new)?,
             decide::Accept::Limited(limit) => Decision::Limited(limit),
             decide::Accept::BadDate => Decision::BadDate,
             decide::Accept::Held => Decision::Held,
@@ -188,6 +188,16 @@ impl Desk<'_> {
             | decide::Accept::Held
             | decide::Accept::Insert { .. } => Ok(()),
         }
+    }
+
+    /// A code whose row is gone. What a check heard of it goes on in the provider's words.
+    fn gone_in_words(&self, kept: Kept, lane: i64, new: &NewRedemption) -> Result<Decision, StoreError> {
+        let Request { reward_code, business_refrence, .. } = &new.request;
+        let words = match kept {
+            Kept::Refused => self.refusal_remembered(lane, business_refrence, reward_code)?,
+            Kept::Used => None,
+        };
+        Ok(words.map_or(Decision::Gone(kept), Decision::RefusedAtCheck))
     }
 
     /// A repeat of a pending row. One that its till was refused is asked about again at once.
@@ -298,13 +308,12 @@ impl Desk<'_> {
         Ok(Seq(seq))
     }
 
-    /// Another redemption that forbids to send `row` again.
-    pub(super) fn obstacle(&self, row: &Stored) -> Result<Option<Stored>, StoreError> {
+    /// The redemptions that may forbid to send `row` again: none where its code is reusable.
+    pub(super) fn others(&self, row: &Stored) -> Result<Vec<Stored>, StoreError> {
         if row.is(kind::REUSABLE) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let rivals = self.rivals(row.guard, &row.business, &row.code)?.rows;
-        Ok(rivals.into_iter().find(|other| other.seq != row.seq && decide::is_obstacle(other)))
+        Ok(self.rivals(row.guard, &row.business, &row.code)?.rows)
     }
 
     /// Whether somebody else's redemption explains an "already used" to `row`.
@@ -330,7 +339,7 @@ pub(super) const KEPT_USED: i64 = 1;
 pub(super) const KEPT_REFUSED: i64 = 2;
 
 impl Rivals {
-    fn earlier(&self) -> Earlier<'_> {
+    pub(super) fn earlier(&self) -> Earlier<'_> {
         Earlier { rows: &self.rows, is_cut: self.is_cut, kept: self.kept }
     }
 }

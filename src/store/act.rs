@@ -5,9 +5,9 @@ use super::risk::Given;
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::{Desk, Effects, Operation, StoreError};
-use crate::decide::{self, Conclude, WaitEnd, Waiting, kind, mark};
+use crate::decide::{self, Conclude, TillVoid, WaitEnd, Waiting, kind, mark};
 use crate::limits::{LaneNow, Subject};
-use crate::message::{self, Denied, Note};
+use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
 use crate::value::Remembered;
 
@@ -211,10 +211,9 @@ impl Desk<'_> {
         let Some(row) = row::by_id(self.sql, id)?.and_then(own) else {
             return Ok(VoidOutcome::Unknown);
         };
-        if row.state == State::Pending && row.is_untouched(withdrawn) {
+        if let TillVoid::Void { given } = decide::void_by_till(&row, withdrawn) {
             self.finish(&row, State::Voided, row.marks)?;
-            if row.is_trusted() {
-                // The reward may be in the customer's hands: a person can count them.
+            if given {
                 self.acted(&row, "void_by_till", till, "")?;
             }
         }
@@ -224,17 +223,14 @@ impl Desk<'_> {
 
     fn void(&mut self, id: &Id, note: &str, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
-        if row.state == State::Pending && row.in_flight {
-            return Ok(Acted::Refused { why: Denied::OnTheWire });
-        }
-        if row.has(mark::LOST) && row.state == State::Declined {
-            // A decline after the fact stays one: it is closed as lost.
-            self.mark(row.seq, mark::HANDLED)?;
-            self.moved(&row, row.state, row.marks | mark::HANDLED)?;
-            return self.acted(&row, "lost", by, note);
-        }
-        if !matches!(row.state, State::Pending | State::Parked) {
-            return Ok(Acted::Refused { why: Denied::NotVoidable { state: row.state.to_string() } });
+        match decide::void(&row) {
+            Err(why) => return Ok(Acted::Refused { why }),
+            Ok(decide::Void::Lost) => {
+                self.mark(row.seq, mark::HANDLED)?;
+                self.moved(&row, row.state, row.marks | mark::HANDLED)?;
+                return self.acted(&row, "lost", by, note);
+            }
+            Ok(decide::Void::Close) => {}
         }
         // A person has decided: it is at risk no more.
         self.finish(&row, State::Voided, row.marks | mark::HANDLED)?;
@@ -245,35 +241,31 @@ impl Desk<'_> {
 
     fn retry(&mut self, id: &Id, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
-        if !matches!(row.state, State::Declined | State::Parked) {
-            return Ok(Acted::Refused { why: Denied::NotRetriable { state: row.state.to_string() } });
+        match decide::retry(&row, &self.others(&row)?) {
+            Err(why) => Ok(Acted::Refused { why }),
+            Ok(marks) => {
+                self.reopen(&row, marks)?;
+                self.acted(&row, "retry", by, "")
+            }
         }
-        if let Some(other) = self.obstacle(&row)? {
-            let (id, state) = (other.id().to_string(), other.state.to_string());
-            let why = Denied::CodeHeld { id, state };
-            return Ok(Acted::Refused { why });
-        }
-        self.reopen(&row)?;
-        self.acted(&row, "retry", by, "")
     }
 
     /// A person has seen to it; `free`: its code may be redeemed again.
     fn handled(&mut self, op: &Handling) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, &op.id)? else { return Ok(Acted::Unknown) };
-        if row.state == State::Pending {
-            return Ok(Acted::Refused { why: Denied::StillPending });
-        }
-        let freed = if op.free { mark::FREED } else { 0 };
-        self.mark(row.seq, mark::HANDLED | freed)?;
-        self.moved(&row, row.state, row.marks | mark::HANDLED | freed)?;
+        let marks = match decide::handled(&row, op.free) {
+            Err(why) => return Ok(Acted::Refused { why }),
+            Ok(marks) => marks,
+        };
+        self.mark(row.seq, marks)?;
+        self.moved(&row, row.state, row.marks | marks)?;
         self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
     }
 
     /// What was known of the row's doubt stays known. What was said before is kept among its events: answers are
     /// appended, never replaced.
-    fn reopen(&mut self, row: &Stored) -> Result<(), StoreError> {
+    fn reopen(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
         self.keep_what_was_said(row)?;
-        let marks = mark::beside(row.marks & !(mark::STREAK | mark::HANDLED), State::Pending);
         let sql = "UPDATE redemption SET state = 0, in_flight = 0, marks = ?2, settled_ms = NULL WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
         self.sql.prepare_cached("DELETE FROM answer WHERE seq = ?1")?.execute([row.seq.0])?;
@@ -296,8 +288,8 @@ impl Desk<'_> {
         let mut retried = 0;
         for seq in self.streak(number)? {
             let Some(row) = row::by_seq(self.sql, seq)? else { continue };
-            if self.obstacle(&row)?.is_none() {
-                self.reopen(&row)?;
+            if let Ok(marks) = decide::retry(&row, &self.others(&row)?) {
+                self.reopen(&row, marks)?;
                 self.acted(&row, "retry", by, &message::Event::RetryHeld.to_stored())?;
                 retried += 1;
             }

@@ -24,6 +24,8 @@ pub(super) struct Books {
     pub(super) first: Seq,
     /// Some codes are kept whose rows are gone.
     pub(super) keeps_codes: bool,
+    /// The database has a place for checks; one whose last steps wait for room has none.
+    pub(super) keeps_checks: bool,
     /// A recount under way.
     pub(super) recount: Option<UnderWay>,
     /// What was given on trust.
@@ -83,8 +85,10 @@ impl Books {
         let tills = statement.query_map([], read)?.collect::<Result<_, _>>()?;
         let sql = "SELECT EXISTS (SELECT 1 FROM held_code)";
         let keeps_codes = connection.query_row(sql, [], |row| row.get(0))?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'check_share')";
+        let keeps_checks = connection.query_row(sql, [], |row| row.get(0))?;
         let (ledger, trust_off) = (Ledger::read(connection)?, Arc::new(trust::read(connection)?));
-        Ok(Self { lanes, tills, first: Seq(i64::MAX), keeps_codes, recount: None, ledger, trust_off })
+        Ok(Self { lanes, tills, first: Seq(i64::MAX), keeps_codes, keeps_checks, recount: None, ledger, trust_off })
     }
 
     /// The books of a process that gives out numbers from this one on.

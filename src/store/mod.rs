@@ -47,6 +47,9 @@ pub use accept::{Accept, Decided};
 pub use act::{Conclusion, Handling, Record, Retry, RetryHeld, Void, VoidByTill};
 pub use books::{Hold, LaneMemory, Remember, WaitMemory};
 pub use checkpoint::{Checkpointer, Pace, Paused, Step};
+pub use checks::{
+    CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid, ForgetChecks,
+};
 pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
@@ -112,6 +115,7 @@ struct Around<'a> {
     /// The gateway's elapsed time, milliseconds.
     elapsed_ms: i64,
     local_min: u16,
+    doubted: elapsed::Doubted,
     offline: &'a Offline,
     lane: &'a dyn Fn(&str) -> LaneNow,
     evidence: &'a dyn Fn(&str, Seq, &str) -> bool,
@@ -215,13 +219,16 @@ impl Store {
         let Surroundings { stamp, local_min, offline, lane, evidence, undelivered, .. } = *around;
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
         let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
-        let around = &Around { stamp, elapsed_ms, local_min, offline, lane, evidence, undelivered };
+        let doubted = self.elapsed.doubted();
+        let around = &Around { stamp, elapsed_ms, doubted, local_min, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let mut desk = Desk { sql: &transaction, books: &mut self.books, next_seq: &mut self.next_seq, around };
+        let (books, next_seq) = (&mut self.books, &mut self.next_seq);
+        let mut desk = Desk { sql: &transaction, books, next_seq, around, has_ages: false };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
+        let has_ages = desk.has_ages;
         self.books.write(&transaction)?;
         self.books.ledger.write(&transaction, elapsed_ms.div_euclid(60_000))?;
-        self.elapsed.keep(&transaction)?;
+        self.elapsed.keep(&transaction, has_ages)?;
         transaction.commit()?;
         Ok(())
     }
@@ -242,6 +249,14 @@ impl Store {
     #[must_use]
     pub fn counts(&self) -> Vec<(String, Counts)> {
         self.books.counts()
+    }
+
+    /// How many tills' checks are remembered.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn checks_kept(&self) -> Result<u64, StoreError> {
+        if self.books.keeps_checks { checks::count(&self.connection) } else { Ok(0) }
     }
 
     /// What the lane's link had to remember.
@@ -357,4 +372,6 @@ pub struct Desk<'a> {
     books: &'a mut books::Books,
     next_seq: &'a mut i64,
     around: &'a Around<'a>,
+    /// Something was written that must not seem younger after a crash.
+    has_ages: bool,
 }

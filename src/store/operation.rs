@@ -53,6 +53,8 @@ pub trait Effects {
     fn pending(&mut self, lane: &str, seq: Seq);
     /// A slice of the books was recounted.
     fn recounted(&mut self, recounted: &Recounted);
+    /// So many tills' checks are remembered now.
+    fn checks_kept(&mut self, kept: u64);
 }
 
 /// An operation with what came of it, as [`Store::run`](super::Store::run) sees it.

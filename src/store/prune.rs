@@ -93,7 +93,7 @@ impl Desk<'_> {
     /// What was used or refused holds its code although its row is gone.
     fn keep_code(&mut self, seq: i64) -> Result<(), StoreError> {
         let Some(row) = row::by_seq(self.sql, Seq(seq))? else { return Ok(()) };
-        self.gone(&row)?;
+        self.left(&row)?;
         if row.is(kind::REUSABLE) {
             return Ok(());
         }
@@ -105,10 +105,14 @@ impl Desk<'_> {
             State::Voided if row.has(mark::UNCERTAIN) || row.is_trusted() => KEPT_USED,
             State::Pending | State::Parked | State::Declined | State::Voided => return Ok(()),
         };
-        let hash = Fingerprint::of_guard(&row.business, &row.code).0;
+        self.keep_hash(Fingerprint::of_guard(&row.business, &row.code), what)
+    }
+
+    /// Keeps the hash of a code.
+    pub(super) fn keep_hash(&mut self, hash: Fingerprint, what: i64) -> Result<(), StoreError> {
         let sql = "INSERT INTO held_code VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO UPDATE SET \
              what = min(what, excluded.what), minute = excluded.minute";
-        self.sql.prepare_cached(sql)?.execute((hash, what, self.around.elapsed_min()))?;
+        self.sql.prepare_cached(sql)?.execute((hash.0, what, self.around.elapsed_min()))?;
         self.books.keeps_codes = true;
         Ok(())
     }

@@ -447,6 +447,8 @@ impl Desk<'_> {
         if !is_new {
             return Ok(());
         }
+        // Rates age: what a crash forgets of the time would make them older than they are.
+        self.has_ages = true;
         let scopes = [lane_scope(row.lane), till_scope(row.lane, &row.till)];
         let rule = (!given.rule.is_empty()).then(|| rule_scope(&given.rule));
         let reusable = row.is(kind::REUSABLE).then(|| reusable_scope(&row.till));
@@ -523,7 +525,7 @@ impl Desk<'_> {
     }
 
     /// A row leaves after its retention: nobody can see to it any more.
-    pub(super) fn gone(&mut self, row: &Stored) -> Result<(), StoreError> {
+    pub(super) fn left(&mut self, row: &Stored) -> Result<(), StoreError> {
         self.move_between(row, (Stand::of(row.is_trusted(), row.state, row.marks), Stand::NONE))
     }
 

@@ -263,12 +263,13 @@ impl Reader {
         Ok(found)
     }
 
-    /// What was done, the newest first, before entry `before`, and where the next page begins.
+    /// What people and machines did, the newest first, before entry `before`, and where the next page begins.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn trail(&self, before: Option<i64>, limit: usize) -> Result<(Vec<Event>, Option<i64>), StoreError> {
-        let sql = "SELECT n, at_ms, id, lane, what, by, detail FROM event WHERE n < ?1 ORDER BY n DESC LIMIT ?2";
+        let sql = "SELECT n, at_ms, id, lane, what, by, detail FROM event WHERE n < ?1 AND what <> 'answered' \
+             ORDER BY n DESC LIMIT ?2";
         let mut statement = self.connection.prepare(sql)?;
         let limit = limit.min(TRAIL_MAX);
         let most = i64::try_from(limit).unwrap_or(i64::MAX);

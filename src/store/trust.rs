@@ -110,6 +110,7 @@ impl Desk<'_> {
     ) -> Result<(), StoreError> {
         let span_ms = within.map(|within| i64::try_from(within.as_millis()).unwrap_or(i64::MAX));
         let until_ms = span_ms.map(|span_ms| self.around.elapsed_ms.saturating_add(span_ms));
+        self.has_ages |= until_ms.is_some();
         let (note, since_ms) = (note.to_owned(), self.around.stamp.unix_ms);
         let off = TrustOff { note: note.clone(), by: switch.by.clone(), since_ms, until_ms };
         let text = serde_json::to_string(&off).map_err(|_| StoreError::Internal("a switch cannot be written"))?;

@@ -37,6 +37,8 @@ pub enum Decision {
     BeingAsked,
     /// The provider refused the code before and cannot be asked: its words.
     RefusedBefore(Box<Redemption>),
+    /// The provider refused the code to a check and cannot be asked: its words.
+    RefusedAtCheck(Answer),
     /// A redemption that is not there any more holds the code.
     Gone(Kept),
     /// An offline limit: 503.

@@ -1,4 +1,4 @@
-//! An answer as it comes: read up to its limit, and followed to where it really ends.
+//! Reads an answer up to its limit, and finds out whether it really ended.
 
 use bytes::BytesMut;
 use http_body_util::BodyExt;
@@ -81,7 +81,7 @@ fn transfer_codings(headers: &HeaderMap) -> Vec<String> {
 
 /// The names in a list of codings, in small letters, in their order.
 fn codings(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
-    // What is no text is no coding that we know, and must not read as none.
+    // A value that is not text is an unknown coding, and must not count as none.
     let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
     let names = values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase());
     names.filter(|name| !name.is_empty()).collect()

@@ -37,7 +37,7 @@ impl Credential {
         }
     }
 
-    /// Pends until there is another credential than the one that was last sent.
+    /// Waits until there is another credential than the last one sent.
     pub(super) async fn changed(&self) {
         match self {
             Self::Token(file) => file.changed().await,
@@ -45,7 +45,7 @@ impl Credential {
         }
     }
 
-    /// The provider refused it, or a person asked for it to be had anew.
+    /// The provider refused it, or a reload asks for a new one.
     pub(super) fn refused(&self) {
         match self {
             Self::Token(file) => file.forget(),
@@ -60,7 +60,7 @@ impl Credential {
         }
     }
 
-    /// The network changed: what failed for want of a road may be tried again.
+    /// The network changed: a renewal that failed for lack of a connection may be tried again.
     pub(super) fn road_changed(&self) {
         if let Self::OAuth(tokens) = self {
             tokens.road_changed();

@@ -41,7 +41,7 @@ pub struct RedeemAttempt {
     pub seq: Seq,
     /// Sent as `Idempotency-Key`.
     pub id: Id,
-    /// Which attempt this is, from 1: `Redeemd-RedeemAttempt`.
+    /// Which attempt this is, from 1: `Redeemd-Attempt`.
     pub number: u32,
     /// Unix milliseconds: `Redeemd-Accepted-At` (RFC 3339, UTC).
     pub accepted_at_ms: i64,
@@ -62,8 +62,8 @@ pub struct UpstreamContext {
     pub gateway: String,
 }
 
-/// Why a way to the provider could not be made of its settings. Nothing that changes while the daemon runs is among
-/// them: an unreadable token, say, is an attempt's failure.
+/// Why the settings of a provider cannot be used. What may change while the daemon runs is not among them: an
+/// unreadable token is the failure of an attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// A URL that is none.
@@ -149,8 +149,8 @@ impl Upstream {
         Some(self.0.post(url, HeaderMap::new(), body, &Progress::default()).await)
     }
 
-    /// A Check Reward of our own, with a code that nobody was given: whether the provider answers at all, whatever one
-    /// till sends it. `None` where the provider offers no checks, or the settings want none of ours. Ends within
+    /// A Check Reward of our own, with a made-up code. It shows whether the provider answers at all, whatever one till
+    /// sends. `None` where the provider offers no checks, or the settings want none of ours. Ends within
     /// `timeout`.
     pub async fn canary(&self, progress: &Progress) -> Option<Outcome> {
         let url = self.0.check_url.clone().filter(|_| self.0.asks_itself)?;
@@ -161,8 +161,8 @@ impl Upstream {
         Some(self.0.post(url, HeaderMap::new(), body, progress).await)
     }
 
-    /// The next attempt opens a connection of its own: after a network event and when the link goes down. A renewal of
-    /// the token that failed for want of a road may be tried again at once.
+    /// The next attempt opens a new connection. For a network event, and when the link goes down. A renewal of the
+    /// token that failed for lack of a connection may be tried again at once.
     pub fn drop_pool(&self) {
         self.0.pool.drop_pool();
         self.0.credential.road_changed();
@@ -174,15 +174,15 @@ impl Upstream {
         self.0.pool.restart_unsent();
     }
 
-    /// Pends until the credential could be worth another try: the token's file holds another token than the one that
-    /// was last sent (it is looked at once a second, only while somebody awaits this), or OAuth gave a new one. Tells
-    /// of each once. May be dropped and called again: nothing is lost.
+    /// Waits until another try may succeed: the token's file holds another token than the last one sent, or OAuth gave
+    /// a new one. The file is looked at once a second, and only while somebody waits here. Each change is told once.
+    /// It may be dropped and called again: nothing is lost.
     pub async fn credential_changed(&self) {
         self.0.credential.changed().await;
     }
 
-    /// After SIGHUP: the credential is had anew for the next attempt (OAuth: at most once a backoff). An answer that
-    /// refuses the credential does the same by itself.
+    /// For SIGHUP: the next attempt reads the credential again. OAuth renews its token at most once a backoff. An answer
+    /// that refuses the credential has the same effect.
     pub fn reload_credential(&self) {
         self.0.credential.refused();
     }
@@ -249,7 +249,7 @@ fn parse_url(what: &'static str, text: &str) -> Result<reqwest::Url, UpstreamErr
     }
 }
 
-/// Host and port: what a person knows a URL by, without what may be secret in it.
+/// Host and port of a URL, without the parts that may be secret.
 fn authority(url: &reqwest::Url) -> String {
     let port = url.port_or_known_default().unwrap_or(0);
     format!("{}:{port}", url.host_str().unwrap_or_default())

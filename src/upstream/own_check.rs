@@ -1,7 +1,7 @@
-//! The gateway's own CheckBody Reward: a code that nobody was given, to learn whether the provider answers anybody.
+//! The gateway's own Check Reward, with a made-up code: it shows whether the provider answers anybody.
 //!
-//! Nothing in it may be of a till's choosing alone. A business or a form of code is repeated only from a redemption
-//! that the provider took: what trips the provider, or a firewall before it, is never in the check that is to show it.
+//! A till alone must not choose what is in it. Business and form of the code come from a redemption that the provider
+//! took. So what makes the provider or its firewall fail is never part of the check that shows the failure.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::verdict::Outcome;
 
-/// The form of a made-up code where none is known that is long enough.
+/// The form of a made-up code, where no long enough form is known.
 const FORM_DEFAULT: &str = "AAAA0000AAAA0000";
-/// Fewer characters that change than this and the code could be somebody's.
+/// A code with fewer changing characters could be a real one.
 const CHANGING_MIN: usize = 8;
 /// The longest form that is repeated, in bytes.
 const FORM_BYTES_MAX: usize = 64;
-/// The business where neither the settings nor a redemption named one.
+/// The business, where neither the settings nor a redemption names one.
 const BUSINESS_DEFAULT: &str = "1";
 
 /// What is known for the next check. Holds a redemption's body: never shown.
@@ -33,7 +33,7 @@ struct TakenRequest {
     business_refrence: String,
 }
 
-/// The contract's CheckBody Reward.
+/// The contract's Check Reward.
 #[derive(Serialize)]
 struct CheckBody<'a> {
     reward_code: String,

@@ -1,4 +1,4 @@
-//! How far an attempt came that has no answer: told by the errors' own types, not by their words.
+//! How far an attempt without an answer came. The types of the errors tell it, not their words.
 
 use std::error::Error;
 use std::io;
@@ -37,7 +37,7 @@ pub(super) fn of_broken(broken: &BrokenAnswer, known: AttemptFacts<'_>) -> Failu
     Failure {
         phase,
         detail: detail(phase, &causes, known),
-        // A proxy that asks who we are has had the request in plain http: whether it went on, it alone knows.
+        // A proxy that asks for a password has read the plain http request. Only it knows whether it passed it on.
         bytes_may_have_left: known.course.sent().is_whole() && matches!(phase, Phase::Answer | Phase::Proxy),
         deadline,
         sent_whole: known.course.sent().is_whole() && phase == Phase::Answer,
@@ -106,7 +106,7 @@ impl<'a> ErrorCauses<'a> {
         }
     }
 
-    /// The proxy's answer to CONNECT that was no yes has no cause of its own; nor has an end in its place.
+    /// A proxy that refuses CONNECT has no error type of its own, and neither has one that hangs up.
     fn proxied_phase(&self) -> Phase {
         match self.io {
             None => Phase::Proxy,
@@ -116,13 +116,13 @@ impl<'a> ErrorCauses<'a> {
         }
     }
 
-    /// A connection that was made and then broken: neither comes of a connect itself.
+    /// A connection that was made and then broken. A connect alone does not fail so.
     fn was_reset(&self) -> bool {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
         self.io.is_some_and(|kind| [BrokenPipe, ConnectionAborted, ConnectionReset].contains(&kind))
     }
 
-    /// A connection whose other side ended it, or spoke nonsense, in the handshake.
+    /// The peer ended the connection, or sent nonsense, during the handshake.
     fn ended(&self) -> bool {
         self.io.is_some_and(|kind| [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&kind))
     }

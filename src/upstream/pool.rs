@@ -29,12 +29,13 @@ use crate::verdict::{Failure, Outcome, Phase, Reply};
 const POOL_IDLE_S: u64 = 20;
 /// Idle connections that are kept to one host.
 const POOL_IDLE_CONNECTIONS_MAX: usize = 16;
-/// A connect that outlives its attempt (another connection became free for it) is given up so long after the deadline.
-/// Within an attempt the deadline itself ends it, which can tell a connect from a handshake.
+/// A connect may outlive its attempt, which got another connection. It is given up this long after the deadline. Within
+/// an attempt the deadline ends it, because the deadline can tell a connect from a handshake.
 const CONNECT_GRACE_S: u64 = 1;
 /// The kernel asks a silent peer for a sign of life after so long.
 const TCP_KEEPALIVE_S: u64 = 15;
-/// HTTP/2 asks, and waits for the answer, this part of the deadline each: a black hole is known within half of it.
+/// HTTP/2 pings after this part of the deadline, and waits as long for the answer. So half of the deadline is enough to
+/// find a black hole.
 const HTTP2_PINGS_PER_DEADLINE: u32 = 4;
 
 /// How a provider is reached: what its pools (to the API, to the token endpoint) have in common.
@@ -122,7 +123,7 @@ impl Post {
     pub(super) fn new(url: Url, mut headers: HeaderMap, body: Bytes, content_type: &'static str) -> Self {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // Without it any coding is welcome (RFC 9110, section 12.5.3), and some boxes between like to compress.
+        // Without it any coding is allowed (RFC 9110, section 12.5.3), and some middleboxes compress.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Self { url, headers, body }
     }
@@ -151,13 +152,12 @@ impl Pool {
         Ok(Self { plan, resolver, current, network: watch::Sender::new(0) })
     }
 
-    /// What is still on its way to a connection sets out anew, instead of waiting for one that was begun in another
-    /// network.
+    /// Attempts without a connection start again. The connection that they wait for was begun in the old network.
     pub(super) fn restart_unsent(&self) {
         self.network.send_modify(|changes| *changes += 1);
     }
 
-    /// Leaves every connection: those in use end with their attempt.
+    /// Drops every idle connection. A connection in use ends with its attempt.
     pub(super) fn drop_pool(&self) {
         let mut made = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match self.plan.client(self.resolver.clone(), made.password.as_ref()) {
@@ -166,7 +166,7 @@ impl Pool {
         }
     }
 
-    /// The client to send with now: another one once the proxy's password has changed.
+    /// The client to send with. When the proxy's password has changed, it is a new one.
     fn client(&self) -> Result<Client, String> {
         let password = self.plan.proxy.as_ref().and_then(Proxy::password).transpose()?;
         let mut made = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -302,7 +302,7 @@ struct OneTry<'a> {
     course: &'a Course,
 }
 
-/// `body`, which notes in `sent` that a connection has taken it. Before, the provider cannot know of the redemption.
+/// `body`; when a connection takes it, `sent` notes that. Before, the provider cannot know of the redemption.
 fn watched(body: Bytes, sent: &Progress) -> reqwest::Body {
     if body.is_empty() {
         sent.note_whole();

@@ -50,7 +50,7 @@ impl Proxy {
     }
 }
 
-/// Every byte as `%XX`: the client keeps them in a URL, and takes what looks escaped there for escaped.
+/// Every byte as `%XX`, because the client keeps them in a URL and unescapes them there.
 fn escaped(text: &str) -> String {
     text.bytes().fold(String::new(), |mut escaped, byte| {
         // Writing to a string cannot fail.

@@ -64,7 +64,7 @@ pub(super) struct FollowedSecret {
 struct LastRead {
     /// The token as it was read at this stamp.
     read: Option<(files::Stamp, Secret)>,
-    /// What the last attempt was sent with, or who waits was told of since; `None`: there was nothing to send with.
+    /// The secret of the last attempt, or the one that a waiter was told of since; `None`: there was none.
     noticed: Option<Secret>,
 }
 
@@ -86,8 +86,8 @@ impl FollowedSecret {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).read = None;
     }
 
-    /// Whether the file holds another token than was noticed. It is noticed by that: who waits is told once, also when
-    /// there is nothing to try it with.
+    /// Whether the file holds another token than the noticed one. This notices it, so a waiter is told once, even when
+    /// there is no row to try it with.
     fn notices_another(&self) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Ok(token) = known.look(&self.file) else { return false };
@@ -95,7 +95,7 @@ impl FollowedSecret {
         before != known.noticed
     }
 
-    /// Pends until the file holds another secret than the one that was noticed.
+    /// Waits until the file holds another secret than the one that was noticed.
     pub(super) async fn changed(&self) {
         let mut looks = tokio::time::interval(Duration::from_millis(LOOK_EVERY_MS));
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -106,8 +106,8 @@ impl FollowedSecret {
 }
 
 impl LastRead {
-    /// The file's token, read again only when the stamp is another one. The stamp is taken before the reading: what is
-    /// written between the two is seen the next time.
+    /// The file's token. The file is read again only when its stamp has changed. The stamp is taken first, so a write
+    /// between the two is seen the next time.
     fn look(&mut self, file: &SecretFile) -> Result<Secret, String> {
         let stamp = file.stamp();
         if let (Some(now), Some((then, token))) = (stamp, &self.read)

@@ -17,7 +17,7 @@ pub(super) struct SocketsStanding {
     pub(super) unacknowledged: bool,
 }
 
-/// How this process' connections to any of `peers` stand; nothing stands where `/proc` cannot be read.
+/// How this process' connections to any of `peers` stand; all false where `/proc` cannot be read.
 pub(super) fn standing(peers: &[SocketAddr]) -> SocketsStanding {
     let own = own_inodes();
     let mut standing = SocketsStanding::default();

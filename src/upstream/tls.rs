@@ -21,7 +21,7 @@ pub(super) enum TrustedRoots<'a> {
     File(&'a Path),
     /// The platform's own.
     Platform,
-    /// Nobody's: every URL is plain http, and the platform's hundreds of certificates stay on disk.
+    /// None: every URL is plain http, so the platform's certificates are not read.
     Nobody,
 }
 

@@ -1,4 +1,4 @@
-//! A POST that is not a redemption: somebody is told something, once.
+//! One POST of a message that is not a redemption.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{UpstreamContext, UpstreamError, parse_url};
 use crate::settings::SecretSource;
 use crate::verdict::Outcome;
 
-/// Where it is told. The platform's certificates count; redirects are not followed.
+/// The receiver. It is verified by the platform's certificates; redirects are not followed.
 pub struct Webhook {
     url: Url,
     token: Option<FollowedSecret>,

@@ -186,10 +186,10 @@ const steps = {
       return text.includes('17 rewards were given meanwhile. You may give 83 more, until') && text;
     });
     assert.match(sentence, /^The line has been down for /);
-    assert.match(await browser.text('.gauge strong'), /^17 of 100$/);
+    assert.match(await browser.text('.gauge strong'), /^83 left of 100$/);
     await everywhere('outage', { home: '/', search: '/search?state=pending&newest=1' });
     for (let n = 0; n < 58; n += 1) assert.equal(await redeem(`MORE-${n}-XK2M`), 200);
-    await until('the gauge warns', async () => (await browser.find('.meter.warn')) && (await browser.text('.gauge strong')) === '75 of 100');
+    await until('the gauge warns', async () => (await browser.find('.meter.warn')) && (await browser.text('.gauge strong')) === '25 left of 100');
     await seen(browser, 'falling-en-light-desk');
     for (let n = 58; n < 83; n += 1) assert.equal(await redeem(`MORE-${n}-XK2M`), 200);
     assert.equal(await redeem('ONE-TOO-MANY'), 503);
@@ -208,7 +208,7 @@ const steps = {
     await browser.go(home);
     await control('line', { state: 'up' });
     await until('nothing is pending', async () => (await status()).counts.pending === 0);
-    await until('the page recovers', async () => (await browser.text('.gauge strong')) === '0 of 100');
+    await until('the page recovers', async () => (await browser.text('.gauge strong')) === '100 left of 100');
     await seen(browser, 'recovered-en-light-desk');
     await until('the page says so', async () => (await browser.text('.sentence')).startsWith('All is well'));
     await until('the inbox is announced', async () => (await browser.text('#needs')).includes('7 cases'));
@@ -342,7 +342,7 @@ const steps = {
     assert.ok(session.secure && session.httpOnly && session.sameSite === 'Strict', JSON.stringify(cookies));
     await browser.go(`${shop.home}/search?state=pending&newest=1`);
     await browser.click('form[action="/bulk"] button');
-    assert.match(await browser.text('main form'), /1,000 redemptions/);
+    assert.match(await browser.text('main form'), /[0-9,]+ redemptions/);
     await browser.type('#note', 'the sale was called off');
     await browser.click('main form button');
     await until('the job shows', () => browser.find('form[action$="/stop"] button'));

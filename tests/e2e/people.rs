@@ -272,7 +272,7 @@ fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
             "/sign-in?to=%22%3E%3Cscript%3E",
             "/trail",
             "/inbox?from=%22%3E%3Cscript%3E",
-            "/bulk?kind=search&key=state%3Dpending%26till%3D%22%3E%3Cscript%3E&action=void",
+            "/bulk?kind=search&key=state%3Dpending%26till%3D%2522%253E%253Cscript%253E&action=void",
         ] {
             for language in ["en", "ar"] {
                 let headers = [("cookie", cookie.as_str()), ("accept-language", language)];
@@ -299,7 +299,7 @@ fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
     let cookie = signed_in(&gateway, "decide-person");
     let note = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E%3Cimg%20src=x%3E";
     assert_eq!(post(&gateway, &format!("/redemptions/{id}/handled"), &cookie, &format!("note={note}")).status, 303);
-    let order = format!("kind=search&key=till%3D%22%3E%3Cscript%3E&action=retry&note={note}");
+    let order = format!("kind=search&key=till%3D%2522%253E%253Cscript%253E&action=retry&note={note}");
     let job = post(&gateway, "/bulk", &cookie, &order);
     let job = get(&gateway, job.header("location").unwrap(), &cookie).body.to_lowercase();
     assert!(job.contains("alert(1)") && !job.contains("<script>") && !job.contains("<img"), "{job}");

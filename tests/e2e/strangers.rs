@@ -80,10 +80,10 @@ impl Kind {
 
     /// Where the connection of this number comes from.
     fn source(self, number: usize) -> Ipv4Addr {
-        match self {
-            Self::Neighbours => Ipv4Addr::LOCALHOST,
-            _ => Ipv4Addr::new(127, 0, 1, u8::try_from(number % SOURCES + 1).unwrap()),
+        if matches!(self, Self::Neighbours) {
+            return Ipv4Addr::LOCALHOST;
         }
+        Ipv4Addr::new(127, 0, 1, u8::try_from(number % SOURCES + 1).unwrap())
     }
 }
 

@@ -135,7 +135,12 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
             let row = Row { id, till, code, state, in_flight, uncertain, provider_only, trusted, attempt };
             model.rows.insert(taken.seq, row);
         }
-        Decision::KeyReused | Decision::Gone(_) | Decision::Limited(_) | Decision::BadDate | Decision::Held => {
+        Decision::KeyReused
+        | Decision::RefusedAtCheck(_)
+        | Decision::Gone(_)
+        | Decision::Limited(_)
+        | Decision::BadDate
+        | Decision::Held => {
             panic!("{decision:?}")
         }
     }

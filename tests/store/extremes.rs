@@ -158,6 +158,7 @@ impl Effects for Claims {
     fn settled(&mut self, _: &Redemption) {}
     fn pending(&mut self, _: &str, _: Seq) {}
     fn recounted(&mut self, _: &Recounted) {}
+    fn checks_kept(&mut self, _: u64) {}
 }
 
 fn ops(ids: &[Id], imported: &World) -> Batch {

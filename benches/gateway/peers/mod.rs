@@ -1,5 +1,6 @@
-//! `make bench-peers`: what others take for keeping a redemption, each syncing before it acknowledges, beside the
-//! gateway, in one run on one disk, with the same bodies and the same kind of client.
+//! `make bench-peers`: what others take for keeping a redemption, each syncing before it
+//! acknowledges, beside the gateway, in one run on one disk, with the same bodies and the same kind
+//! of client.
 
 mod nats;
 mod postgres;

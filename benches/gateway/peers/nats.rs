@@ -1,4 +1,4 @@
-//! NATS JetStream with `sync_interval: always`: a message is synced before its publisher hears of it.
+//! NATS JetStream with `sync_interval: always`: a message is synced before its publisher hears.
 
 use std::io;
 use std::net::SocketAddr;

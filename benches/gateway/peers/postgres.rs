@@ -1,4 +1,5 @@
-//! PostgreSQL as it comes: `synchronous_commit` and `fsync` are on, so that a commit is synced before its answer.
+//! PostgreSQL as it comes: `synchronous_commit` and `fsync` are on, so that a commit is synced
+//! before its answer.
 
 use std::io;
 use std::net::SocketAddr;

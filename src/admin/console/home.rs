@@ -44,11 +44,10 @@ struct SentencePart<'a> {
     f: &'a Frame,
 }
 
-/// How much of a limit is used, in thousandths for the picture.
+/// What is left of a limit, and how much is used, in thousandths for the picture.
 struct Gauge {
     label: String,
-    used: String,
-    most: String,
+    left: String,
     thousandths: u64,
     tone: &'static str,
 }
@@ -185,25 +184,36 @@ fn gauges(facts: &Facts<'_>, f: &Frame) -> Vec<Gauge> {
     for lane in &facts.status.lanes {
         let label =
             |text: &str| if several { format!("{text} · {}", shown(&lane.status.name)) } else { text.to_owned() };
-        let pending = (grouped(lane.status.pending), grouped(offline.max_pending));
-        gauges.push(gauge(label(f.w.waiting_limit), pending, (lane.status.pending, offline.max_pending)));
+        let (pending, most) = (lane.status.pending, offline.max_pending);
+        let text = left(f.lang, &grouped(most.saturating_sub(pending)), &grouped(most));
+        gauges.push(Gauge::new(label(f.w.waiting_limit), text, (pending, most)));
         let since_ms = lane.status.since.as_deref().and_then(ms_of).filter(|_| lane.status.link != "up");
         let away_ms = since_ms.map_or(0, |since| facts.now_ms.saturating_sub(since).max(0));
-        let away = Duration::from_millis(u64::try_from(away_ms).unwrap_or(0));
-        let words = (about(away, f.lang), about(offline.max_outage, f.lang));
-        gauges.push(gauge(label(f.w.outage_limit), words, (away.as_secs(), offline.max_outage.as_secs())));
+        let (away, most) = (Duration::from_millis(u64::try_from(away_ms).unwrap_or(0)), offline.max_outage);
+        let text = left(f.lang, &about(most.saturating_sub(away), f.lang), &about(most, f.lang));
+        gauges.push(Gauge::new(label(f.w.outage_limit), text, (away.as_secs(), most.as_secs())));
     }
     gauges
 }
 
-fn gauge(label: String, (used, most): (String, String), (value, limit): (u64, u64)) -> Gauge {
-    let thousandths = value.saturating_mul(1000).checked_div(limit).unwrap_or(1000).min(1000);
-    let tone = match thousandths {
-        0..700 => "good",
-        700..1000 => "warn",
-        _ => "bad",
-    };
-    Gauge { label, used, most, thousandths, tone }
+/// So much is left of so much.
+fn left(lang: Language, left: &str, most: &str) -> String {
+    match lang {
+        Language::English => format!("{left} left of {most}"),
+        Language::Arabic => format!("بقي {left} من {most}"),
+    }
+}
+
+impl Gauge {
+    fn new(label: String, left: String, (used, most): (u64, u64)) -> Self {
+        let thousandths = used.saturating_mul(1000).checked_div(most).unwrap_or(1000).min(1000);
+        let tone = match thousandths {
+            0..700 => "good",
+            700..1000 => "warn",
+            _ => "bad",
+        };
+        Self { label, left, thousandths, tone }
+    }
 }
 
 fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {

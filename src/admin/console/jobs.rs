@@ -27,6 +27,8 @@ use crate::store::Acted;
 
 /// Jobs that are remembered; of these one runs at a time.
 const REMEMBERED_MAX: usize = 20;
+/// How many bounded looks a count takes before it says "at least".
+const LOOKS_A_COUNT: usize = 10;
 /// The word for "all that a search finds".
 const SEARCH: &str = "search";
 
@@ -148,6 +150,22 @@ impl Which {
     }
 }
 
+impl Which {
+    /// How many are meant, and whether there may be more than were counted.
+    async fn counted(&self, admin: &Admin) -> Result<(u64, bool), QueueError> {
+        let (mut number, mut before) = (0, None);
+        for _ in 0..LOOKS_A_COUNT {
+            let (rows, next) = self.page(admin, before).await?;
+            number += rows.len() as u64;
+            if next.is_none() {
+                return Ok((number, false));
+            }
+            before = next;
+        }
+        Ok((number, true))
+    }
+}
+
 /// The rows of a group of the inbox.
 async fn group(
     admin: &Admin,
@@ -253,14 +271,12 @@ pub(super) async fn dry_run(
     let (Some(which), Some(_)) = (Which::of(&order), Deed::of(&order.action, "x")) else {
         return told(f, StatusCode::NOT_FOUND, String::new());
     };
-    match which.page(&admin, None).await {
-        Ok((rows, next)) => {
-            let most = rows.len() as u64;
+    match which.counted(&admin).await {
+        Ok((most, at_least)) => {
             let count = count(most, Noun::Redemption, f.lang);
             let (button, means) = super::act::texts(&order.action, f.w);
             let (title, filter) = (which.title(&f), which.filter(&f));
-            let order = Order { most: if next.is_some() { 0 } else { most }, ..order };
-            let at_least = next.is_some();
+            let order = Order { most: if at_least { 0 } else { most }, ..order };
             rendered(StatusCode::OK, &DryRun { f, title, filter, means, button, order, count, at_least })
         }
         Err(error) => unavailable(f, error),

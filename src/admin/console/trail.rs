@@ -38,7 +38,9 @@ impl Entry {
     /// What was stored by earlier versions are sentences, which stay as they were written.
     pub(super) fn of(event: &Event, f: &Frame) -> Self {
         let told = Told::from_stored(&event.detail);
-        let is_silent = told.text(Language::English).is_empty();
+        // These say no more than what was done.
+        let says_it_all = matches!(told, Told::Flush | Told::SignOut);
+        let is_silent = says_it_all || told.text(Language::English).is_empty();
         Self {
             at: Moment::of_ms(event.at_ms),
             what: message::deed(&shown(&event.what), f.lang).into_owned(),

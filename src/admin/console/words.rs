@@ -47,8 +47,8 @@ words! {
         "English";
     when: "When",
         "الوقت";
-    headroom: "How much is left",
-        "المتبقي";
+    headroom: "What may be given without the line",
+        "ما يمكن إعطاؤه دون الخط";
     waiting_limit: "Rewards waiting",
         "مكافآت تنتظر الجواب";
     outage_limit: "Time without the line",

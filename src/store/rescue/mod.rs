@@ -13,7 +13,7 @@ use super::row::{self, Stored};
 use super::types::Event;
 use super::{Desk, Effects, Kind, Operation, StoreError};
 use crate::contract;
-use crate::decide::{kind, mark};
+use crate::decide::{self, kind, mark};
 use crate::message::{self, Language, Note};
 use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State, is_lane_name};
 use crate::value::{Amount, Worth};
@@ -282,7 +282,8 @@ impl Desk<'_> {
             let note = row.note.as_deref().map(Note::from_stored);
             return Ok(Some(note.unwrap_or(Note::ParkedElsewhere)));
         }
-        if let Some(other) = self.obstacle(stored)? {
+        let others = self.others(stored)?;
+        if let Some(other) = others.iter().find(|other| other.seq != stored.seq && decide::is_obstacle(other)) {
             let (id, state) = (other.id().to_string(), other.state.to_string());
             return Ok(Some(Note::ImportedWhileHeld { id, state }));
         }

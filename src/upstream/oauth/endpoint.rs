@@ -1,7 +1,7 @@
 //! The contract's token endpoint: one question, and what its answer means.
 //!
 //! The fields are the contract's own (`grant_type`, `client_id`, `client_secret`, `refresh_token`). They go as a form,
-//! as RFC 6749 wants it; an endpoint that does not understand one is asked again in JSON, and then always so.
+//! as RFC 6749 wants it. An endpoint that does not understand a form is asked in JSON, from then on always.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::redemption::Secret;
 use crate::settings::OAuth;
 use crate::verdict::{self, Failure, Outcome, Phase, Reply, Rules, Verdict};
 
-/// How long a token is taken to live whose answer does not say it, in seconds.
+/// The life of a token whose answer does not say it, in seconds.
 const LIFETIME_S_DEFAULT: u64 = 3600;
 /// The longest life that is believed: 30 days, in seconds.
 const LIFETIME_S_MAX: u64 = 30 * 86_400;
@@ -73,7 +73,7 @@ impl Default for NoToken {
 }
 
 impl NoToken {
-    /// A trouble that no other road would help.
+    /// A fault of ours, or of the settings: no connection would help.
     pub(super) fn here(detail: String) -> Self {
         Self { failure: unsent(Phase::Credential, detail), refused: true, at_least: None }
     }
@@ -155,7 +155,7 @@ impl TokenEndpoint {
             Outcome::Answered(reply) => Ok(reply),
             Outcome::Failed(failure) => {
                 let detail = format!("the token endpoint: {}", failure.detail);
-                // Of the redemption itself no byte has left.
+                // No byte of the redemption has left.
                 let failure = Failure { detail, bytes_may_have_left: false, sent_whole: false, cut: false, ..failure };
                 Err(NoToken { failure, refused: false, at_least: None })
             }
@@ -242,7 +242,7 @@ fn lifetime_s(expires_in: Option<&Value>) -> u64 {
 }
 
 fn form(fields: &[(&str, &str)]) -> Bytes {
-    // A URL's query has the form's encoding; any URL lends its own.
+    // The query of a URL has the encoding of a form; any URL can be used to write it.
     let Ok(mut url) = Url::parse("http://form.invalid/") else { return Bytes::new() };
     url.query_pairs_mut().extend_pairs(fields);
     Bytes::from(url.query().unwrap_or_default().to_owned())

@@ -119,7 +119,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("oauth")).unwrap();
         let (pipe, mode) = (dir.path().join("oauth/.retm.new"), rustix::fs::Mode::from_raw_mode(0o600));
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let kept = Kept::new(dir.path(), "retm");
+        let kept = KeptToken::new(dir.path(), "retm");
         kept.write(Secret::new("new".to_owned())).await.unwrap();
         assert_eq!(kept.read(), Some(Secret::new("new".to_owned())));
     }

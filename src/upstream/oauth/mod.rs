@@ -44,7 +44,7 @@ struct Renewer {
     grant: Grant,
     first_refresh_token: Option<SecretFile>,
     kept: KeptToken,
-    /// A refresh token that could not be written: it is written before anything else is asked for.
+    /// A refresh token that could not be written. It is written before anything else is asked for.
     unsaved: Mutex<Option<Secret>>,
     state: Mutex<RenewalState>,
     /// Says that the state has changed.
@@ -73,8 +73,8 @@ impl OAuthTokens {
         Ok(Self { shared: Arc::new(shared), tasks: Mutex::default() })
     }
 
-    /// The value of `Authorization`: at once while the token is good; after its renewal, or the failure of that, when
-    /// it is not; and the last failure while the next renewal has to wait.
+    /// The value of `Authorization`. A good token is returned at once. Otherwise this waits for the renewal and returns
+    /// its result. While the next renewal has to wait, it returns the last failure.
     pub(super) async fn bearer(&self) -> Result<HeaderValue, Failure> {
         let mut told = self.shared.told.subscribe();
         match self.step(TokenUser::Attempt) {
@@ -87,7 +87,7 @@ impl OAuthTokens {
         }
     }
 
-    /// Pends until there is another token than the one that was last sent. Renews meanwhile, as often as backoff lets.
+    /// Waits until there is another token than the last one sent. Renews meanwhile, as often as the backoff allows.
     pub(super) async fn changed(&self) {
         let mut told = self.shared.told.subscribe();
         let sent = self.shared.state().sent();
@@ -119,7 +119,7 @@ impl OAuthTokens {
         self.shared.state().take();
     }
 
-    /// The network changed: connections are left, and a renewal that failed on the road may be tried at once.
+    /// The network changed: old connections are dropped, and a failed renewal may be tried at once.
     pub(super) fn road_changed(&self) {
         self.shared.endpoint.drop_pool();
         self.shared.state().road_changed();
@@ -167,7 +167,7 @@ impl Renewer {
         Ok((header, granted.lifetime))
     }
 
-    /// The refresh token that was kept, then a newer one if somebody kept one meanwhile, then what the settings say.
+    /// Tries the kept refresh token, then a newer one if one was kept meanwhile, then that of the settings.
     async fn granted(&self, deadline: Instant) -> Result<Granted, NoToken> {
         let mut tried = None;
         let mut refusal = None;

@@ -27,29 +27,29 @@ pub(super) struct AccessToken {
 impl AccessToken {
     pub(super) fn new(header: HeaderValue, now: Duration, lifetime: Duration) -> Self {
         let early = lifetime.saturating_sub(Duration::from_secs(RENEW_BEFORE_END_S));
-        // A short life must not be all renewals: at least its first half is left alone.
+        // A short-lived token must not be renewed all the time: its first half is used.
         let renew_after = early.min(lifetime.mul_f64(0.8)).max(lifetime / 2);
         Self { header, renew_at: now + renew_after, ends_at: now + lifetime }
     }
 }
 
-/// What an attempt does for its token.
+/// What to do to get a token.
 #[derive(Debug)]
 pub(super) enum TokenStep {
     /// It sends this one.
     Send(HeaderValue),
     /// It waits for the renewal's end.
     Wait,
-    /// There is none, and none may be asked for yet.
+    /// There is none, and it is too early to ask for one.
     Fail(Failure),
 }
 
-/// TokenUser asks.
+/// Who asks for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenUser {
-    /// An attempt, which the link has let out.
+    /// An attempt that the link allows.
     Attempt,
-    /// TokenUser waits for another token and asks again and again.
+    /// Somebody who waits for another token, and asks repeatedly.
     Waiter,
 }
 
@@ -57,9 +57,9 @@ pub(super) enum TokenUser {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RenewalState {
     access: Option<AccessToken>,
-    /// How many tokens were had.
+    /// How many tokens there have been.
     generation: u64,
-    /// The generation with which the last attempt went out, or did not.
+    /// The generation that the last attempt used, or would have used.
     sent: u64,
     renewing: bool,
     trouble: Option<NoToken>,
@@ -70,7 +70,7 @@ pub(super) struct RenewalState {
     attempt_at: Duration,
     refused: bool,
     refusals: u32,
-    /// A refusal before this moment has to wait for it.
+    /// Before this moment, a refusal does not start a renewal.
     force_at: Duration,
 }
 
@@ -113,14 +113,14 @@ impl RenewalState {
         }
     }
 
-    /// When `next` may have something to do that it had not before.
+    /// When `next` may have something new to do.
     pub(super) fn wakes_at(&self) -> Duration {
         let due = self.access.as_ref().map_or(Duration::ZERO, |access| access.renew_at);
         let due = due.max(self.retry_at);
         if self.refused { due.min(self.force_at) } else { due }
     }
 
-    /// For an attempt that waited: the token, however short its life, or why there is none.
+    /// For an attempt that waited: the token, even a short-lived one, or why there is none.
     pub(super) fn outcome(&mut self) -> Result<HeaderValue, Failure> {
         self.sent = self.generation;
         self.access.as_ref().map(|access| access.header.clone()).ok_or_else(|| self.failure())
@@ -143,7 +143,7 @@ impl RenewalState {
         let wait = backoff(self.failures).mul_f64(share).max(Duration::from_millis(RETRY_MS_FLOOR));
         let from = now + trouble.at_least.unwrap_or_default();
         self.retry_at = from + wait;
-        // Attempts have the link's own backoff. When the road is back, the first of them must not fail on ours.
+        // Attempts have the link's own backoff. When the line is back, this backoff must not fail the first of them.
         let step = if trouble.refused { wait } else { wait.min(Duration::from_secs(RETRY_S_MIN)) };
         self.attempt_at = from + step;
         self.failures = self.failures.saturating_add(1);
@@ -162,7 +162,7 @@ impl RenewalState {
         self.refusals = 0;
     }
 
-    /// What failed for want of a road may be tried again at once.
+    /// A renewal that failed for lack of a connection may be tried again at once.
     pub(super) fn road_changed(&mut self) {
         if self.trouble.as_ref().is_some_and(|trouble| !trouble.refused) {
             self.retry_at = Duration::ZERO;
