@@ -138,7 +138,7 @@ pub(super) async fn command_lane(
     Ok(lanes)
 }
 
-fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
+pub(super) fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
     let lanes = admin.queue.lanes();
     if lanes.iter().any(|its| its.name == lane) {
         return Ok(());

@@ -15,6 +15,7 @@ mod process;
 mod redemptions;
 mod rescue;
 mod rights;
+mod risk;
 mod session;
 mod signin;
 mod status;
@@ -117,6 +118,8 @@ fn engineering() -> Router<Arc<Admin>> {
         .route("/api/v1/flush", post(actions::flush_all))
         .route("/api/v1/hold", post(actions::hold_all))
         .route("/api/v1/release", post(actions::release_all))
+        .route("/api/v1/trust", post(risk::switch_all))
+        .route("/api/v1/lanes/{name}/trust", post(risk::switch))
         .route("/api/v1/lanes/{name}/flush", post(actions::flush))
         .route("/api/v1/lanes/{name}/hold", post(actions::hold))
         .route("/api/v1/lanes/{name}/release", post(actions::release))

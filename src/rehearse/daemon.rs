@@ -268,6 +268,9 @@ impl Plan<'_> {
                     ("accept", offline.accept.into()),
                     ("max_pending", offline.max_pending.into()),
                     ("max_outage", span(offline.max_outage)),
+                    ("value_of_unknown", offline.value_of_unknown.to_string().into()),
+                    ("max_exposure", offline.max_exposure.to_string().into()),
+                    ("max_per_hour_per_till", offline.max_per_hour_per_till.into()),
                 ],
             ),
             (

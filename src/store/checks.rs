@@ -258,7 +258,6 @@ impl Desk<'_> {
     ///
     /// # Errors
     /// The database cannot be read.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the rules about values read it"))]
     pub(super) fn remembered(
         &self,
         lane: i64,

@@ -22,6 +22,7 @@ use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, off
 const MARKS: [&str; 3] = ["meta", "lane", "lane_name"];
 const WORDS: [&str; 3] = ["body", "answer", "event"];
 const KEPT: [&str; 4] = ["till", "attempt", "held_code", "keep"];
+const RISK: [&str; 3] = ["worth", "risk", "business"];
 const CODES: [&str; 7] = ["PENDING", "FLYING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED", "GONE"];
 /// How long the machine has been on when a store has lived.
 const UPTIME: Duration = Duration::from_secs(2 * 3600);
@@ -328,10 +329,15 @@ fn no_value_in_what_is_kept_of_tills_attempts_and_codes_ends_the_process_or_outl
 }
 
 #[test]
+fn no_value_in_the_books_of_what_is_at_risk_ends_the_process_or_outlives_a_rescue() {
+    RISK.into_iter().for_each(no_value_of);
+}
+
+#[test]
 fn every_table_is_looked_at() {
     let life = lived();
     let raw = Connection::open(life.path().join(FILE)).unwrap();
-    let mut looked_at: Vec<_> = MARKS.into_iter().chain(["redemption"]).chain(WORDS).chain(KEPT).collect();
+    let mut looked_at: Vec<_> = MARKS.into_iter().chain(["redemption"]).chain(WORDS).chain(KEPT).chain(RISK).collect();
     looked_at.sort_unstable();
     assert_eq!(tables(&raw), looked_at);
 }
