@@ -79,6 +79,10 @@ mod tests {
         shares.take(&"till".into(), true).expect("free")
     }
 
+    fn empty() -> Response {
+        Response::default()
+    }
+
     #[tokio::test]
     async fn who_hangs_up_cancels_nothing_and_the_drain_waits_for_it() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
@@ -87,7 +91,7 @@ mod tests {
         let decision = async move {
             gate.notified().await;
             committed.send(()).expect("somebody looks");
-            Response::new(axum::body::Body::empty())
+            empty()
         };
         let hangs_up = tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), decision)).await;
         assert!(hangs_up.is_err() && has.try_recv().is_err());
@@ -108,8 +112,7 @@ mod tests {
     async fn its_place_is_free_when_the_answer_is_there() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
         for _ in 0..200 {
-            let answer =
-                deciding.run(permit(&shares), std::future::ready(Response::new(axum::body::Body::empty()))).await;
+            let answer = deciding.run(permit(&shares), std::future::ready(empty())).await;
             assert_eq!(answer.status(), StatusCode::OK);
         }
     }
