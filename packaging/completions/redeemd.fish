@@ -178,7 +178,7 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l rules-file -
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l seed -d 'Makes the rules\' shares hit the same requests again; default: random, and printed' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l delay -d 'Waits before every answer' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l reusable -d 'Codes that are never used up, a pattern with *' -r
-complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l check-data -d 'What a check tells of a good code, a JSON object; its members win: {"discount_amount":"25.00"}' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l check-data -d 'What a check tells of a good code: a JSON object whose members win over the sandbox\'s own' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l token-file -d 'The file of the bearer token that requests must carry; without any token all are served' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l token -d 'The bearer token itself, for tests: other users of this machine can see it' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l oauth -d 'The OAuth client that gets tokens, for tests: other users of this machine can see it' -r

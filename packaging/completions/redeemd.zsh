@@ -287,7 +287,7 @@ _arguments "${_arguments_options[@]}" : \
 '--seed=[Makes the rules'\'' shares hit the same requests again; default\: random, and printed]:NUMBER:_default' \
 '--delay=[Waits before every answer]:DURATION:_default' \
 '*--reusable=[Codes that are never used up, a pattern with *]:PATTERN:_default' \
-'--check-data=[What a check tells of a good code, a JSON object; its members win\: {"discount_amount"\:"25.00"}]:JSON:_default' \
+'--check-data=[What a check tells of a good code\: a JSON object whose members win over the sandbox'\''s own]:JSON:_default' \
 '(--token)--token-file=[The file of the bearer token that requests must carry; without any token all are served]:FILE:_files' \
 '--token=[The bearer token itself, for tests\: other users of this machine can see it]:TOKEN:_default' \
 '--oauth=[The OAuth client that gets tokens, for tests\: other users of this machine can see it]:ID:SECRET:_default' \
