@@ -215,6 +215,28 @@ fn a_wrong_command_line_is_64_and_help_and_version_are_0() {
 }
 
 #[test]
+fn a_password_that_is_typed_is_not_shown() {
+    use std::io::Read;
+    let redeemd = format!("{} hash-password", env!("CARGO_BIN_EXE_redeemd"));
+    let script = Command::new("script")
+        .args(["-qefc", &redeemd, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut script = script.expect("util-linux: packaging/need test");
+    let (mut typed, mut seen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let mut screen = String::new();
+    let mut one = [0];
+    while !screen.ends_with("not shown): ") && seen.read(&mut one).unwrap() == 1 {
+        screen.push(char::from(one[0]));
+    }
+    typed.write_all(b"a long enough password\n").unwrap();
+    seen.read_to_string(&mut screen).unwrap();
+    assert!(script.wait().unwrap().success(), "{screen}");
+    assert!(screen.contains("\n$scrypt$") && !screen.contains("long enough"), "{screen}");
+}
+
+#[test]
 fn without_a_daemon_the_commands_exit_69_and_say_where_they_looked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("redeemd.toml");

@@ -5,7 +5,7 @@
 //! without a store, this disk's own sync, a bare client loop. Rounds alternate; the median counts,
 //! and how far the rounds were apart is said, because machines are shared. So is whether the
 //! machine was quiet. `BENCH_PARTS=accepts,slow` measures some parts alone, `BENCH_BINARY=path`
-//! another build, `BENCH_ROUNDS=1` in a hurry.
+//! another build, `BENCH_ROUNDS=1` and `BENCH_ROWS=10000` in a hurry.
 
 mod disk;
 mod load;
@@ -38,7 +38,7 @@ const ROUND: Duration = Duration::from_secs(3);
 const SLOW_ROUND: Duration = Duration::from_secs(10);
 /// What a sync takes longer than here on an eMMC or an SD card.
 const SLOW_SYNCS_MS: [u64; 3] = [5, 10, 20];
-/// With so many rows pending.
+/// With so many rows pending; `BENCH_ROWS` bounds them.
 const BACKLOGS: [usize; 2] = [100_000, 1_000_000];
 /// Pending while people look at the console.
 const CONSOLE_ROWS: usize = 1_000_000;
@@ -85,6 +85,10 @@ fn measure(part: &str, report: &mut Report) -> Result<(), Failure> {
 /// How often each of two things that are compared is measured.
 fn rounds() -> usize {
     std::env::var("BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5)
+}
+
+fn rows_max() -> usize {
+    std::env::var("BENCH_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(usize::MAX)
 }
 
 /// Durable accepts a second, line down, beside the same server without a store; alone also beside the disk.
@@ -171,7 +175,7 @@ fn backlogs(report: &mut Report) -> Result<(), Failure> {
     let empty = Gateway::start(None)?;
     at_rest(report, &empty, "nothing pending")?;
     load::warm_up(empty.address())?;
-    for rows in BACKLOGS {
+    for rows in BACKLOGS.map(|rows| rows.min(rows_max())) {
         let name = format!("{rows} pending");
         let full = Gateway::start_with_backlog(None, rows)?;
         at_rest(report, &full, &name)?;
@@ -209,11 +213,12 @@ fn beside_empty(report: &mut Report, empty: &Gateway, full: &Gateway, name: &str
 
 /// The console over a long backlog, and the tills while ten people look at it.
 fn console(report: &mut Report) -> Result<(), Failure> {
-    let gateway = Gateway::start_with_backlog(None, CONSOLE_ROWS)?;
+    let rows = CONSOLE_ROWS.min(rows_max());
+    let gateway = Gateway::start_with_backlog(None, rows)?;
     load::warm_up(gateway.address())?;
     for page in people::PAGES {
         let times: Result<Vec<_>, _> = (0..20).map(|_| people::time_of(gateway.admin(), page).map(millis)).collect();
-        report.row(&format!("page {page}, {CONSOLE_ROWS} pending"), &format!("{} ms", Rounds::of(times?)), "50 ms");
+        report.row(&format!("page {page}, {rows} pending"), &format!("{} ms", Rounds::of(times?)), "50 ms");
     }
     let before = gateway.resident()?;
     let mut later = Vec::new();

@@ -145,7 +145,7 @@ impl Gateway {
                 return Ok((at + Duration::from_secs_f64(ratio(left, 1) / per_second)).min(now));
             }
             if pending < left {
-                per_second = ratio(left - pending, 1) / (now - at).as_secs_f64();
+                per_second = ratio(left - pending, 1) / now.saturating_sub(at).as_secs_f64();
             }
             (at, left) = (now, pending);
             pause(LOOK_EVERY);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::console::keep;
+use super::audit::keep;
 use super::redemptions::{Row, id};
 use super::rights::Asker;
 use super::{Admin, Problem};
@@ -47,7 +47,7 @@ pub(super) async fn handled(
     body: Body,
 ) -> Answer {
     let id = id(&text)?;
-    let Handling { note, free } = arguments(body)?;
+    let HandledBody { note, free } = arguments(body)?;
     acted(admin.queue.handled(&id, checked(&note)?, free, asker.name()).await?, &asker)
 }
 
@@ -175,7 +175,7 @@ struct Holding {
 /// A person has seen to it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Handling {
+struct HandledBody {
     note: String,
     #[serde(default)]
     free: bool,

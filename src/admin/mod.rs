@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod audit;
 mod backup;
 mod console;
 mod cookie;
@@ -66,7 +67,7 @@ pub struct Admin {
     queue: Queue,
     info: Info,
     access: Arc<Access>,
-    desk: console::Desk,
+    desk: console::ConsoleState,
 }
 
 impl Admin {
@@ -74,7 +75,7 @@ impl Admin {
     #[must_use]
     pub fn new(queue: Queue, info: Info) -> Self {
         let access = Arc::new(Access::new(Rules::default()));
-        Self { queue, info, access, desk: console::Desk::default() }
+        Self { queue, info, access, desk: console::ConsoleState::default() }
     }
 
     /// Pages that follow what happens end once `stop` holds true.

@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod delivery;
 mod guest;
+mod header;
 mod line;
 mod slots;
 mod tls;

@@ -8,6 +8,9 @@ use tokio::time::Instant;
 
 use super::{Bounds, Source};
 
+/// So many that are refused for want of a token hear it in peace: each costs what a till's request costs.
+const TURNED_AWAY_MAX: usize = 64;
+
 /// All places of the listeners that share them.
 pub(super) struct Slots {
     bounds: Bounds,
@@ -40,6 +43,8 @@ struct State {
     turns: BTreeMap<Turn, u64>,
     /// How many of them have shown no valid token.
     strangers: usize,
+    /// How many of these are refused for want of one.
+    turned_away: usize,
     /// Of each source, those without a valid token.
     of_source: HashMap<Source, BTreeMap<Turn, u64>>,
 }
@@ -69,6 +74,7 @@ impl State {
             return;
         }
         self.strangers += 1;
+        self.turned_away += usize::from(rank == Rank::TurnedAway);
         if let Some(source) = standing.source {
             self.of_source.entry(source).or_default().insert(turn, connection);
         }
@@ -82,6 +88,7 @@ impl State {
             return;
         }
         self.strangers = self.strangers.saturating_sub(1);
+        self.turned_away = self.turned_away.saturating_sub(usize::from(turn.0 == Rank::TurnedAway));
         let Some(source) = standing.source else { return };
         if let Some(turns) = self.of_source.get_mut(&source) {
             turns.remove(&turn);
@@ -237,6 +244,11 @@ impl Slot {
             standing.is_known = false;
         }
         state.begin_turn(self.connection, Rank::TurnedAway);
+        while state.turned_away > TURNED_AWAY_MAX
+            && let Some(first) = state.first()
+        {
+            state.leave(first);
+        }
         drop(state);
         self.slots.changed.notify_waiters();
     }
@@ -386,6 +398,17 @@ mod tests {
         assert!(told_to_leave(&slot));
     }
 
+    #[test]
+    fn those_who_are_turned_away_are_bounded_whatever_their_sources() {
+        let slots = Slots::new(Bounds::USUAL);
+        let refused: Vec<_> = (0..=u8::try_from(TURNED_AWAY_MAX).expect("small"))
+            .map(|last| Arc::new(slots.admit(from(last)).expect("free")))
+            .map(|slot| (slot.begin(), slot.is_turned_away(), slot))
+            .collect();
+        let left: Vec<_> = refused.iter().map(|(_, (), slot)| told_to_leave(slot)).collect();
+        assert!(left[0] && !left[1..].contains(&true), "the first one alone: {left:?}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_source_that_fills_all_places_pays_with_its_own() {
         let slots = Slots::new(Bounds { connections_max: 4, strangers_of_source_max: 2, ..Bounds::USUAL });
@@ -403,7 +426,8 @@ mod tests {
         slot.is_turned_away();
         drop((busy, slot));
         let state = slots.state();
-        assert!(state.taken.is_empty() && state.turns.is_empty() && state.of_source.is_empty() && state.strangers == 0);
+        assert!(state.taken.is_empty() && state.turns.is_empty() && state.of_source.is_empty());
+        assert_eq!((state.strangers, state.turned_away), (0, 0));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::RehearseError;
 use super::folder::{Folder, failed};
 use crate::client::{Response, Target, call};
-use crate::sandbox::Running;
+use crate::sandbox::RunningSandbox;
 use crate::settings::Settings;
 
 /// How long a start may take.
@@ -62,7 +62,7 @@ struct Ports {
 struct Plan<'a> {
     given: &'a Settings,
     folder: &'a Path,
-    provider: &'a Running,
+    provider: &'a RunningSandbox,
     till_token: PathBuf,
     provider_token: PathBuf,
 }
@@ -72,7 +72,7 @@ impl RehearsedDaemon {
     pub(super) async fn start(
         given: &Settings,
         folder: &Folder,
-        provider: &Running,
+        provider: &RunningSandbox,
         provider_token: &str,
     ) -> Result<Self, RehearseError> {
         let till_token = random_token()?;

@@ -23,6 +23,13 @@ const BY_KEY: &str = concat!(
     " FROM redemption WHERE key = ?1 AND key_rest = ?2 AND kind & 16 = 0 ORDER BY seq DESC LIMIT 1"
 );
 const RIVALS: &str = concat!("SELECT ", columns!(), " FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2");
+/// Those of them that a till made, or that were given at another till than the one that made them.
+const RIVALS_OF_TILL: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM (SELECT seq AS place FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2) \
+     CROSS JOIN redemption ON seq = place WHERE till = ?3 OR marks & ?4"
+);
 
 /// A till's request.
 #[derive(Clone, Debug)]
@@ -98,7 +105,11 @@ impl Desk<'_> {
             key: decide::key_of(&new.till, new.key.as_deref(), &new.request),
             guard: row::guard_of(business_refrence, reward_code),
         };
-        let rivals = self.rivals(names.guard, business_refrence, reward_code)?;
+        let rivals = if rules.reusable {
+            self.rivals_of_till(names.guard, new)?
+        } else {
+            self.rivals(names.guard, business_refrence, reward_code)?
+        };
         let in_index = new.key.is_some() || rules.reusable;
         let by_key = if in_index { self.by_key(names.key)? } else { None };
         let lane = self.books.lane(self.sql, &new.lane)?;
@@ -248,6 +259,20 @@ impl Desk<'_> {
         Ok(Rivals { rows, is_cut, kept: self.kept(business, code)? })
     }
 
+    /// The newest redemptions of a reusable code that its till can repeat or be owed. Nobody else's holds such a code,
+    /// and nothing is kept of it beyond its rows.
+    fn rivals_of_till(&self, guard: i64, new: &NewRedemption) -> Result<Rivals, StoreError> {
+        let Request { reward_code, business_refrence, .. } = &new.request;
+        let limit = i64::try_from(RIVALS_MAX).unwrap_or(i64::MAX);
+        let mut statement = self.sql.prepare_cached(RIVALS_OF_TILL)?;
+        let values = (guard, limit, &new.till, mark::PAID_ELSEWHERE);
+        let mut rows: Vec<Stored> = statement.query_map(values, Stored::from_row)?.collect::<Result<_, _>>()?;
+        rows.retain(|row| row.competes_with(business_refrence, reward_code));
+        rows.reverse();
+        let rows = rows.into_iter().map(|row| row.found_by(self.books.first)).collect();
+        Ok(Rivals { rows, is_cut: false, kept: None })
+    }
+
     /// What is kept of a code beyond its rows.
     fn kept(&self, business: &str, code: &RewardCode) -> Result<Option<Kept>, StoreError> {
         if !self.books.keeps_codes {
@@ -269,7 +294,7 @@ impl Desk<'_> {
         let Request { reward_code, business_refrence, branch_id, date, body, .. } = &new.request;
         let mut row = Stored {
             seq: self.number()?,
-            tag: row::random_tag()?,
+            tag: self.tags.take()?,
             origin: None,
             lane,
             till: new.till.clone(),
@@ -416,12 +441,16 @@ mod tests {
         }
         let by_guard = "SEARCH redemption USING INDEX redemption_guard (guard=?)";
         assert_eq!(plan(schema::VERSION, RIVALS), by_guard, "the newest first, without a sort");
+        let of_till = plan(schema::VERSION, RIVALS_OF_TILL);
+        let by_row = "SEARCH redemption USING INTEGER PRIMARY KEY (rowid=?)";
+        assert!(of_till.contains("redemption_guard (guard=?)") && of_till.contains(by_row), "{of_till}");
+        assert!(!of_till.contains("TEMP B-TREE"), "the newest first, without a sort: {of_till}");
     }
 
     #[test]
     fn other_values_never_make_sqlite_prepare_a_look_anew() {
         let connection = schema::create(Path::new("")).unwrap();
-        for sql in [BY_KEY, RIVALS] {
+        for sql in [BY_KEY, RIVALS, RIVALS_OF_TILL] {
             let mut statement = connection.prepare(sql).unwrap();
             for value in 1..5i64 {
                 let values = std::iter::repeat_n(value, statement.parameter_count());

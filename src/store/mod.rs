@@ -52,7 +52,7 @@ pub use checks::{
 };
 pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
-pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
+pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, Room, free_bytes, is_volatile};
 pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
 pub use identity::{Place, Watch};
 pub use migration::Migrated;
@@ -223,7 +223,8 @@ impl Store {
         let around = &Around { stamp, elapsed_ms, doubted, local_min, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let (books, next_seq) = (&mut self.books, &mut self.next_seq);
-        let mut desk = Desk { sql: &transaction, books, next_seq, around, has_ages: false };
+        let tags = row::Tags::new(tasks.len());
+        let mut desk = Desk { sql: &transaction, books, next_seq, tags, around, has_ages: false };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
         self.books.write(&transaction)?;
@@ -371,6 +372,7 @@ pub struct Desk<'a> {
     sql: &'a Connection,
     books: &'a mut books::Books,
     next_seq: &'a mut i64,
+    tags: row::Tags,
     around: &'a Around<'a>,
     /// Something was written that must not seem younger after a crash.
     has_ages: bool,

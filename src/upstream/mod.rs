@@ -181,8 +181,8 @@ impl Upstream {
         self.0.credential.changed().await;
     }
 
-    /// For SIGHUP: the next attempt reads the credential again. OAuth renews its token at most once a backoff. An answer
-    /// that refuses the credential has the same effect.
+    /// For SIGHUP: the next attempt reads the credential again. OAuth renews its token at most once a backoff. An
+    /// answer that refuses the credential has the same effect.
     pub fn reload_credential(&self) {
         self.0.credential.refused();
     }

@@ -387,6 +387,7 @@ for (const [name, step] of Object.entries(steps)) {
     console.log(`ok    ${name}`);
   } catch (error) {
     failed += 1;
+    await Browser.closeAll();
     console.log(`FAIL  ${name}\n${error.stack}`);
   }
 }

@@ -387,6 +387,38 @@ fn a_thousand_streams_and_bombs_of_headers_and_forms_leave_the_listener_in_servi
     assert!(begun.elapsed() < Duration::from_secs(8), "open streams do not hold up the stop");
 }
 
+/// A page comes again once a minute: 16 of them for an hour come 960 times.
+#[test]
+fn an_hour_of_open_pages_leaves_the_memory_as_it_was() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    for n in 0..20 {
+        gateway.till("<b>till").redeem(&format!("OPEN-{n}"));
+    }
+    let request = format!("GET /events HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.admin_address());
+    let come_again = |times: usize| {
+        for _ in 0..times {
+            let mut stream = std::net::TcpStream::connect(gateway.admin_address()).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut head = [0; 12];
+            stream.read_exact(&mut head).unwrap();
+            assert!(head.starts_with(b"HTTP/1.1 "), "{head:?}");
+        }
+    };
+    let resident = || {
+        let page = gateway.admin("GET", "/metrics", "").body;
+        let line = page.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes ")).unwrap();
+        line.parse::<f64>().unwrap()
+    };
+    come_again(200);
+    let before = resident();
+    come_again(960);
+    let grown = (resident() - before) / 1024.0 / 1024.0;
+    println!("{grown:.2} MiB more after 960 streams");
+    assert!(grown < 2.0, "{grown:.2} MiB more");
+}
+
 #[test]
 fn beyond_this_machine_the_console_is_there_by_tls_by_its_names_and_for_who_signed_in() {
     let provider = Provider::start();

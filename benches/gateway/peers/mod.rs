@@ -43,7 +43,7 @@ impl Peer {
             ended = peer.child.try_wait().ok().flatten();
             ended.is_some() || TcpStream::connect(address).is_ok()
         })?;
-        ended.map_or(Ok(peer), |status| Err(format!("{:?} ended with {status}", command.get_program()).into()))
+        ended.map_or(Ok(peer), |status| Err(format!("{} ended with {status}", command.get_program().display()).into()))
     }
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn run(report: &mut Report) -> Result<(), Failure> {
     Ok(())
 }
 
-/// In turn, so that a busy moment does not hit one of them alone.
+/// In turn, so that a busy moment does not hit one of them alone; the gateway is the first.
 fn compare(report: &mut Report, contenders: &[Contender], connections: usize) -> Result<(), Failure> {
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
     for _ in 0..rounds() {
@@ -99,14 +99,13 @@ fn compare(report: &mut Report, contenders: &[Contender], connections: usize) ->
             rates.push((contender.ask)(contender.address, connections)?.per_second());
         }
     }
-    let Some(ours) = rates.first() else { return Ok(()) };
-    for (contender, rates) in contenders.iter().zip(&rates) {
-        let (rounds, share) = (Rounds::of(rates.clone()), Rounds::ratios(ours, rates));
-        report.row(
-            &format!("{}, {connections} connections", contender.name),
-            &format!("{rounds}/s; redeemd {share} of it"),
-            "",
-        );
+    let Some((ours, others)) = rates.split_first() else { return Ok(()) };
+    let text = format!("{}/s", Rounds::of(ours.clone()));
+    report.row(&format!("redeemd, {connections} connections"), &text, "");
+    for (contender, rates) in contenders.iter().skip(1).zip(others) {
+        let share = Rounds::ratios(ours, rates);
+        let text = format!("{}/s; redeemd {share} of it", Rounds::of(rates.clone()));
+        report.row(&format!("{}, {connections} connections", contender.name), &text, "");
     }
     Ok(())
 }

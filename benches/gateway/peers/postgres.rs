@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::{Peer, folder, read_until, said_by};
 use crate::Failure;
 use crate::load::{self, Till};
-use crate::process::free_port;
+use crate::process::{free_port, until};
 
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS pending (id bigserial PRIMARY KEY, body text NOT NULL);\
                       CREATE TABLE IF NOT EXISTS checked (id bigserial PRIMARY KEY, code text NOT NULL UNIQUE, \
@@ -38,9 +38,14 @@ pub(super) fn start() -> Result<Peer, Failure> {
     let mut command = as_user(owner, &programs.join("postgres"));
     command.arg("-D").arg(&data).args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
     let peer = Peer::start(dir, address, command.arg("-p").arg(address.port().to_string()))?;
+    // It listens before it is ready, and turns the first away.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { Connection::open(address).await?.run(query(TABLES)).await })?;
+    until(|| runtime.block_on(make_tables(address)).is_ok())?;
     Ok(peer)
+}
+
+async fn make_tables(address: SocketAddr) -> io::Result<()> {
+    Connection::open(address).await?.run(query(TABLES)).await
 }
 
 /// It refuses to run as root.
@@ -85,7 +90,7 @@ impl Connection {
     }
 }
 
-/// Whether one of the messages is an ErrorResponse.
+/// Whether one of the messages is an `ErrorResponse`.
 fn has_error(mut messages: &[u8]) -> bool {
     while let Some((head, _)) = messages.split_first_chunk::<5>() {
         let [kind, length @ ..] = *head;

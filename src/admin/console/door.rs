@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, extract::rejection::FormRejection};
 use serde::Deserialize;
 
-use super::{Frame, keep, own_path, rendered};
+use super::{Frame, own_path, rendered};
+use crate::admin::audit::keep;
 use crate::admin::rights::Asker;
 use crate::admin::session::AGE_MAX;
 use crate::admin::signin::{SignIn, sign_in as signed};

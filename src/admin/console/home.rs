@@ -45,7 +45,7 @@ struct SentencePart<'a> {
 }
 
 /// What is left of a limit, and how much is used, in thousandths for the picture.
-struct Gauge {
+struct Meter {
     label: String,
     left: String,
     thousandths: u64,
@@ -56,7 +56,7 @@ struct Gauge {
 #[template(path = "headroom.html")]
 struct HeadroomPart<'a> {
     f: &'a Frame,
-    gauges: Vec<Gauge>,
+    gauges: Vec<Meter>,
 }
 
 #[derive(Template)]
@@ -177,7 +177,7 @@ fn refusals(lang: Language) -> Vec<(&'static str, String)> {
     told.map(|(text, count)| (text, grouped(count))).collect()
 }
 
-fn gauges(facts: &Facts<'_>, f: &Frame) -> Vec<Gauge> {
+fn gauges(facts: &Facts<'_>, f: &Frame) -> Vec<Meter> {
     let Some(offline) = facts.offline else { return Vec::new() };
     let several = facts.status.lanes.len() > 1;
     let mut gauges = Vec::new();
@@ -186,12 +186,12 @@ fn gauges(facts: &Facts<'_>, f: &Frame) -> Vec<Gauge> {
             |text: &str| if several { format!("{text} · {}", shown(&lane.status.name)) } else { text.to_owned() };
         let (pending, most) = (lane.status.pending, offline.max_pending);
         let text = left(f.lang, &grouped(most.saturating_sub(pending)), &grouped(most));
-        gauges.push(Gauge::new(label(f.w.waiting_limit), text, (pending, most)));
+        gauges.push(Meter::new(label(f.w.waiting_limit), text, (pending, most)));
         let since_ms = lane.status.since.as_deref().and_then(ms_of).filter(|_| lane.status.link != "up");
         let away_ms = since_ms.map_or(0, |since| facts.now_ms.saturating_sub(since).max(0));
         let (away, most) = (Duration::from_millis(u64::try_from(away_ms).unwrap_or(0)), offline.max_outage);
         let text = left(f.lang, &about(most.saturating_sub(away), f.lang), &about(most, f.lang));
-        gauges.push(Gauge::new(label(f.w.outage_limit), text, (away.as_secs(), most.as_secs())));
+        gauges.push(Meter::new(label(f.w.outage_limit), text, (away.as_secs(), most.as_secs())));
     }
     gauges
 }
@@ -204,7 +204,7 @@ fn left(lang: Language, left: &str, most: &str) -> String {
     }
 }
 
-impl Gauge {
+impl Meter {
     fn new(label: String, left: String, (used, most): (u64, u64)) -> Self {
         let thousandths = used.saturating_mul(1000).checked_div(most).unwrap_or(1000).min(1000);
         let tone = match thousandths {

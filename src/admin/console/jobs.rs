@@ -16,8 +16,9 @@ use tokio::task::JoinSet;
 use super::act::Deed;
 use super::inbox::{Kind, group_of, held_for_declines, refused_since_ms};
 use super::search::{self, wanted_by};
-use super::{Frame, denied, rendered, told, trail, unavailable};
+use super::{Frame, denied, rendered, told, unavailable};
 use crate::admin::Admin;
+use crate::admin::audit::keep;
 use crate::admin::filter::{LIMIT_MAX, Wanted};
 use crate::admin::rights::Asker;
 use crate::message::{Denied, Event, Noun, count, grouped};
@@ -38,7 +39,7 @@ pub(super) struct Jobs(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    jobs: VecDeque<Arc<Job>>,
+    jobs: VecDeque<Arc<BulkJob>>,
     begun: u64,
     tasks: JoinSet<()>,
 }
@@ -54,7 +55,7 @@ enum Which {
 
 /// A job and how far it is.
 #[derive(Debug)]
-struct Job {
+struct BulkJob {
     number: u64,
     which: Which,
     deed: Deed,
@@ -108,6 +109,7 @@ struct Page {
     most: Option<String>,
     thousandths: u64,
     runs: bool,
+    tone: &'static str,
     word: &'static str,
 }
 
@@ -181,20 +183,20 @@ async fn group(
 }
 
 impl Jobs {
-    fn find(&self, number: u64) -> Option<Arc<Job>> {
+    fn find(&self, number: u64) -> Option<Arc<BulkJob>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.jobs.iter().find(|job| job.number == number).cloned()
     }
 
     /// Begins it, unless another one runs; it ends with the process, and what it has done by then is done.
-    fn begin(&self, admin: &Arc<Admin>, (which, deed): (Which, Deed), order: Order, by: &str) -> Result<u64, Denied> {
+    fn begin(&self, admin: &Arc<Admin>, (which, deed): (Which, Deed), order: &Order, by: &str) -> Result<u64, Denied> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while known.tasks.try_join_next().is_some() {}
         if let Some(running) = known.jobs.iter().find(|job| !job.is_over.load(Ordering::Acquire)) {
             return Err(Denied::JobRuns { number: running.number });
         }
         known.begun += 1;
-        let job = Arc::new(Job {
+        let job = Arc::new(BulkJob {
             number: known.begun,
             which,
             deed,
@@ -214,7 +216,7 @@ impl Jobs {
     }
 }
 
-impl Job {
+impl BulkJob {
     async fn run(&self, admin: &Admin) {
         tracing::info!(job = self.number, by = self.by, "many redemptions at once: begun");
         if let Err(error) = self.all(admin).await {
@@ -223,7 +225,7 @@ impl Job {
         let (done, refused) = (self.done.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
         let (action, note) = (self.deed.word().to_owned(), self.note.clone());
         let told = Event::Bulk { action, redemptions: done, note };
-        trail::keep(admin, ("bulk", &self.by), "", &told).await;
+        keep(admin, ("bulk", &self.by), "", &told).await;
         self.is_over.store(true, Ordering::Release);
         tracing::info!(job = self.number, done, refused, "many redemptions at once: ended");
     }
@@ -301,7 +303,7 @@ pub(super) async fn begin(
         Ok(deed) => deed,
         Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
     };
-    match admin.desk.jobs.begin(&admin, (which, deed), order, asker.name()) {
+    match admin.desk.jobs.begin(&admin, (which, deed), &order, asker.name()) {
         Ok(number) => Redirect::to(&format!("/jobs/{number}")).into_response(),
         Err(why) => denied(f, StatusCode::CONFLICT, &why),
     }
@@ -322,12 +324,12 @@ pub(super) async fn page(
     }
 }
 
-fn page_of(f: Frame, job: &Job) -> Page {
+fn page_of(f: Frame, job: &BulkJob) -> Page {
     let (runs, stopped) = (!job.is_over.load(Ordering::Acquire), job.stop.load(Ordering::Acquire));
-    let word = match (runs, stopped) {
-        (true, _) => f.w.job_runs,
-        (false, true) => f.w.job_stopped,
-        (false, false) => f.w.job_done,
+    let (tone, word) = match (runs, stopped) {
+        (true, _) => ("warn", f.w.job_runs),
+        (false, true) => ("warn", f.w.job_stopped),
+        (false, false) => ("good", f.w.job_done),
     };
     let [done, refused] = [&job.done, &job.refused].map(|count| count.load(Ordering::Relaxed));
     let thousandths = (done + refused).saturating_mul(1000).checked_div(job.most).unwrap_or(0).min(1000);
@@ -343,6 +345,7 @@ fn page_of(f: Frame, job: &Job) -> Page {
         most: (job.most > 0).then(|| grouped(job.most)),
         thousandths,
         runs,
+        tone,
         word,
         f,
     }

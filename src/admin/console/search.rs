@@ -138,6 +138,8 @@ struct Page {
     /// The address where it goes on, and whether something may fit there that was not looked at.
     next: Option<(String, bool)>,
     deeds: Vec<Deeds>,
+    /// How many there are by the books.
+    books: Option<String>,
 }
 
 /// Something that may be done to all that a filter finds.
@@ -182,10 +184,30 @@ pub(super) async fn page(
     match found {
         Ok(found) => {
             let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
-            rendered(StatusCode::OK, &page_of(f, values, lanes, (&found, has_filter, by_code)))
+            let books = by_the_books(&admin, &values);
+            let page = Page { books, ..page_of(f, values, lanes, (&found, has_filter, by_code)) };
+            rendered(StatusCode::OK, &page)
         }
         Err(error) => unavailable(f, error),
     }
+}
+
+/// How many there are by the books, where the filter asks for no more than the books tell apart; nothing is counted.
+fn by_the_books(admin: &Admin, values: &[(String, String)]) -> Option<String> {
+    let is_told_apart = |(key, _): &(String, String)| matches!(key.as_str(), "state" | "lane" | "newest" | "after");
+    let value = |key: &str| values.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+    let state: RowState = value("state").filter(|_| values.iter().all(is_told_apart))?.parse().ok()?;
+    let lane = value("lane");
+    let books = admin.queue.counts_by_lane();
+    let meant = books.iter().filter(|(name, _)| lane.is_none_or(|lane| lane == name));
+    let number = meant.map(|(_, counts)| match state {
+        RowState::Pending => counts.pending,
+        RowState::Confirmed => counts.confirmed,
+        RowState::Declined => counts.declined,
+        RowState::Parked => counts.parked,
+        RowState::Voided => counts.voided,
+    });
+    Some(message::grouped(number.sum()))
 }
 
 /// What a search's query asks for; `None` where it asks for a single code, or for nothing.
@@ -238,7 +260,7 @@ fn page_of(
     let deeds = deeds(&f, &values, by_code);
     let states = RowState::ALL.map(|state| (state.as_str(), message::state(state.as_str(), f.lang).into_owned()));
     let rows = found.rows.iter().map(|row| line(row, &f)).collect();
-    Page { f, values, states: states.to_vec(), lanes, rows, has_filter, by_code, next, deeds }
+    Page { f, values, states: states.to_vec(), lanes, rows, has_filter, by_code, next, deeds, books: None }
 }
 
 /// What may be done to all that the filter finds, page or no page: it takes a state, which says what can be done.

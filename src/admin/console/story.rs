@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
-use super::trail::Entry;
+use super::trail::TrailEntry;
 use super::words::Words;
 use super::{Frame, Moment, denied, rendered, sentence, shown};
 use crate::admin::Admin;
@@ -20,7 +20,7 @@ use crate::queue::Story;
 use crate::redemption::{Id, Redemption, State as RowState};
 
 /// One thing that happened, in its place in time.
-struct Step {
+struct StoryStep {
     at_ms: i64,
     at: Moment,
     head: String,
@@ -28,7 +28,7 @@ struct Step {
     detail: String,
 }
 
-impl Step {
+impl StoryStep {
     fn new(at_ms: i64, head: String, detail: String) -> Self {
         Self { at_ms, at: Moment::of_ms(at_ms), head, by: String::new(), detail }
     }
@@ -36,7 +36,6 @@ impl Step {
 
 #[derive(Template)]
 #[template(path = "story.html")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a thing that the page shows or not")]
 struct Page {
     f: Frame,
     id: String,
@@ -54,7 +53,7 @@ struct Page {
     marks: Vec<&'static str>,
     said: Option<String>,
     note: Option<String>,
-    steps: Vec<Step>,
+    steps: Vec<StoryStep>,
     may_retry: bool,
     may_void: bool,
     void_means: &'static str,
@@ -148,26 +147,26 @@ fn marks(row: &Redemption, w: &Words) -> Vec<&'static str> {
 }
 
 /// What happened, in order; of two at one moment, what comes first in a redemption's life.
-fn steps(story: &Story, f: &Frame) -> Vec<Step> {
+fn steps(story: &Story, f: &Frame) -> Vec<StoryStep> {
     let row = &story.row;
     let how = if row.accepted_online { f.w.taken_up } else { f.w.taken_down };
     let unsure = if row.clock_trusted { String::new() } else { format!(" {}", f.w.clock_unsure) };
-    let mut steps = vec![Step::new(row.accepted_at_ms, f.w.taken.to_owned(), format!("{how}{unsure}"))];
+    let mut steps = vec![StoryStep::new(row.accepted_at_ms, f.w.taken.to_owned(), format!("{how}{unsure}"))];
     steps.extend(story.attempts.iter().map(|attempt| tried(attempt, f)));
     steps.extend(story.events.iter().map(|event| {
-        let Entry { what, by, detail, .. } = Entry::of(event, f);
-        Step { by, ..Step::new(event.at_ms, what, detail) }
+        let TrailEntry { what, by, detail, .. } = TrailEntry::of(event, f);
+        StoryStep { by, ..StoryStep::new(event.at_ms, what, detail) }
     }));
     let state = message::state(row.state.as_str(), f.lang).into_owned();
-    steps.extend(row.settled_at_ms.map(|at_ms| Step::new(at_ms, f.w.settled.to_owned(), state)));
+    steps.extend(row.settled_at_ms.map(|at_ms| StoryStep::new(at_ms, f.w.settled.to_owned(), state)));
     steps.sort_by_key(|step| step.at_ms);
     steps
 }
 
-fn tried(attempt: &Attempt, f: &Frame) -> Step {
+fn tried(attempt: &Attempt, f: &Frame) -> StoryStep {
     let outcome = message::outcome(&shown(&attempt.outcome), f.lang).into_owned();
     let status = attempt.status.map(|status| f.lang.isolated(format!("HTTP {status}")));
     let took = format!("{} {}", message::grouped(attempt.took_ms), f.w.ms);
     let detail: Vec<String> = [Some(outcome), status, Some(took)].into_iter().flatten().collect();
-    Step::new(attempt.at_ms, format!("{} {}", f.w.attempt, attempt.number), detail.join(" · "))
+    StoryStep::new(attempt.at_ms, format!("{} {}", f.w.attempt, attempt.number), detail.join(" · "))
 }

@@ -25,7 +25,7 @@ pub(super) struct Before {
 }
 
 /// One entry as it is shown.
-pub(super) struct Entry {
+pub(super) struct TrailEntry {
     pub(super) at: Moment,
     pub(super) what: String,
     pub(super) by: String,
@@ -34,7 +34,7 @@ pub(super) struct Entry {
     pub(super) lane: String,
 }
 
-impl Entry {
+impl TrailEntry {
     /// What was stored by earlier versions are sentences, which stay as they were written.
     pub(super) fn of(event: &Event, f: &Frame) -> Self {
         let told = Told::from_stored(&event.detail);
@@ -56,7 +56,7 @@ impl Entry {
 #[template(path = "trail.html")]
 struct Page {
     f: Frame,
-    entries: Vec<Entry>,
+    entries: Vec<TrailEntry>,
     next: Option<i64>,
 }
 
@@ -71,24 +71,9 @@ pub(super) async fn page(
     let f = Frame::new(&admin, &asker, &headers, &uri);
     match admin.queue.look(move |reader| reader.trail(before, ENTRIES_ON_A_PAGE)).await {
         Ok((events, next)) => {
-            let entries = events.iter().map(|event| Entry::of(event, &f)).collect();
+            let entries = events.iter().map(|event| TrailEntry::of(event, &f)).collect();
             rendered(StatusCode::OK, &Page { f, entries, next })
         }
         Err(error) => unavailable(f, error),
-    }
-}
-
-/// Keeps what somebody did besides single redemptions and lanes; the audit trail is no reason to refuse a deed.
-pub(in crate::admin) async fn keep(admin: &Admin, (what, by): (&str, &str), lane: &str, told: &Told) {
-    let event = Event {
-        at_ms: admin.info.clock.stamp().unix_ms,
-        id: None,
-        lane: lane.to_owned(),
-        what: what.to_owned(),
-        by: by.to_owned(),
-        detail: told.to_stored(),
-    };
-    if let Err(error) = admin.queue.record(event).await {
-        tracing::warn!(%error, what, by, "an action could not be recorded");
     }
 }

@@ -295,6 +295,8 @@ words! {
         "الصفحة التالية";
     results: "Results",
         "النتائج";
+    by_books: "By the books, those that were pruned included:",
+        "حسب السجل، بما في ذلك ما حُذف بعد مدة الحفظ:";
     by_code: "Redemptions of this code",
         "عمليات هذا الرمز";
     story: "One redemption",
