@@ -182,6 +182,33 @@ impl Clock {
     }
 }
 
+/// A time zone, as the machine has it set when it is read.
+#[derive(Clone, Debug)]
+pub struct Zone(tz::TimeZone);
+
+impl Zone {
+    /// The machine's: `$TZ`, else `/etc/localtime`, else UTC. Blocks on the file system.
+    #[must_use]
+    pub fn local() -> Self {
+        Self(tz::TimeZone::local().unwrap_or_else(|_| tz::TimeZone::utc()))
+    }
+
+    /// Coordinated Universal Time.
+    #[must_use]
+    pub fn utc() -> Self {
+        Self(tz::TimeZone::utc())
+    }
+
+    /// The minute of the day, 0 to 1439, that a clock on the wall shows at this moment.
+    #[must_use]
+    pub fn minute_of_day(&self, unix_ms: i64) -> u16 {
+        let unix_s = unix_ms.div_euclid(1000);
+        let offset_s = self.0.find_local_time_type(unix_s).map_or(0, |kind| i64::from(kind.ut_offset()));
+        let minute = unix_s.saturating_add(offset_s).div_euclid(60).rem_euclid(24 * 60);
+        u16::try_from(minute).unwrap_or(0)
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "this room is where the wall clock is read")]
 fn system_unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -14,7 +14,7 @@ use super::readers::READERS_MAX;
 use super::seats::{Flights, Seats};
 use super::undelivered::Undelivered;
 use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health, lanes};
-use crate::clock::Clock;
+use crate::clock::{Clock, Zone};
 use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
@@ -77,6 +77,8 @@ impl Queue {
             place: store.place(),
             lanes: super::lanes::Lanes::default(),
             offline: RwLock::new(Arc::new(offline)),
+            zone: RwLock::new(Zone::local()),
+            standing: Mutex::default(),
             counts: Mutex::new(store.counts()),
             storage: Mutex::new(health.status(0)),
             reload_faults: Mutex::default(),
@@ -298,6 +300,7 @@ impl Writer {
         let around = Surroundings {
             stamp: shared.clock.stamp(),
             uptime: shared.clock.uptime(),
+            local_min: shared.local_min(),
             offline: &offline,
             lane: &lane,
             evidence: &evidence,

@@ -324,6 +324,10 @@ impl Desk<'_> {
         (op, why): (&Settlement, Option<Why>),
     ) -> Result<State, StoreError> {
         self.finish(row, state, marks)?;
+        if state == State::Declined && marks & mark::ANSWERED != 0 {
+            let lane = self.books.name(row.lane).to_owned();
+            self.refused((&lane, &row.till), &row.code)?;
+        }
         let answer = match &op.ended {
             Ended::Confirmed(answer) | Ended::Declined { answer, .. } | Ended::Parked { answer, .. } => Some(answer),
             Ended::Clean | Ended::Uncharged | Ended::Unclear => None,
@@ -343,6 +347,7 @@ impl Desk<'_> {
         let marks = mark::beside((marks & !mark::SETTLED_TRUSTED) | trusted, state);
         let marks = mark::settled_at(marks, self.around.elapsed_min());
         self.sql.prepare_cached(sql)?.execute((row.seq.0, state as i64, marks, self.around.stamp.unix_ms))?;
+        self.moved(row, state, marks)?;
         self.books.change(row, state)
     }
 

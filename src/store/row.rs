@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::StoreError;
+use super::{StoreError, risk};
 pub(super) use crate::decide::Row as Stored;
 use crate::decide::{Attempt, kind, mark};
 use crate::message::Note;
@@ -144,7 +144,11 @@ impl Stored {
             State::Pending => (None, self.note(connection)?.1),
             State::Confirmed | State::Declined | State::Parked | State::Voided => self.note(connection)?,
         };
+        let given = if self.is_trusted() { risk::worth_of(connection, self.seq)? } else { None };
         Ok(Redemption {
+            value: given.as_ref().map(|given| given.worth.amount()),
+            value_assumed: given.as_ref().is_some_and(|given| given.worth.is_assumed()),
+            rule: given.map(|given| given.rule).filter(|rule| !rule.is_empty()),
             seq: self.seq,
             id: self.id(),
             lane: lane.to_owned(),
