@@ -708,13 +708,15 @@ mod tests {
             stamp,
             elapsed_ms: 120_000,
             doubted: store.elapsed.doubted(),
+            local_min: 0,
             offline: &offline,
             lane: &lane,
             evidence: &|_, _, _| false,
             undelivered: &|_, _| None,
         };
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
-        let desk = Desk { sql, books, next_seq, around: &around, has_ages: false };
+        let tags = crate::store::row::Tags::new(0);
+        let desk = Desk { sql, books, next_seq, tags, around: &around, has_ages: false };
         let said = |code: &str| desk.remembered(1, "shop", &RewardCode::new(code.to_owned())).unwrap();
         let terms = Terms { kind: "discount".to_owned(), amount: Amount::parse("12.5"), ..Terms::default() };
         assert_eq!(said("A"), Some(Remembered { checked: Checked::Valid(terms), minute: 0 }));
