@@ -87,7 +87,7 @@ mod tests {
         let decision = async move {
             gate.notified().await;
             committed.send(()).expect("somebody looks");
-            Response::default()
+            Response::new(axum::body::Body::empty())
         };
         let hangs_up = tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), decision)).await;
         assert!(hangs_up.is_err() && has.try_recv().is_err());
@@ -99,7 +99,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_drain_ends_at_its_bound() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
-        let never = deciding.run(permit(&shares), std::future::pending());
+        let never = deciding.run(permit(&shares), std::future::pending::<Response>());
         assert!(tokio::time::timeout(Duration::ZERO, never).await.is_err());
         assert_eq!(deciding.drain(Duration::from_secs(3)).await, 1);
     }
@@ -108,7 +108,8 @@ mod tests {
     async fn its_place_is_free_when_the_answer_is_there() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
         for _ in 0..200 {
-            let answer = deciding.run(permit(&shares), std::future::ready(Response::default())).await;
+            let answer =
+                deciding.run(permit(&shares), std::future::ready(Response::new(axum::body::Body::empty()))).await;
             assert_eq!(answer.status(), StatusCode::OK);
         }
     }
