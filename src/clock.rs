@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -31,9 +31,33 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System { boot_id: Arc<str>, began: Instant },
+    System { boot_id: Arc<str>, began: Instant, sync: Arc<Sync> },
     Manual(Arc<Hands>),
     Simulated(Arc<Boot>),
+}
+
+/// Whether the clock is synchronised, as it was found a moment ago: every commit asks, and each look takes two system
+/// calls.
+#[derive(Debug, Default)]
+struct Sync {
+    /// When it was looked, milliseconds after the clock was made, doubled; odd: it was synchronised. 0: never.
+    found: AtomicU64,
+}
+
+impl Sync {
+    /// A look is believed for so long.
+    const BELIEVED_MS: u64 = 100;
+
+    fn is_synchronised(&self, now: Duration, look: impl FnOnce() -> bool) -> bool {
+        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX / 4).saturating_add(1);
+        let found = self.found.load(Ordering::Relaxed);
+        if found != 0 && now_ms.saturating_sub(found / 2) < Self::BELIEVED_MS {
+            return found % 2 == 1;
+        }
+        let synchronised = look();
+        self.found.store(now_ms * 2 + u64::from(synchronised), Ordering::Relaxed);
+        synchronised
+    }
 }
 
 #[derive(Debug)]
@@ -68,7 +92,7 @@ impl Clock {
     #[must_use]
     pub fn system() -> Self {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self(Source::System { boot_id: boot_id.trim().into(), began: Instant::now() })
+        Self(Source::System { boot_id: boot_id.trim().into(), began: Instant::now(), sync: Arc::default() })
     }
 
     /// A clock that stands until [`Clock::set`] moves it.
@@ -111,9 +135,12 @@ impl Clock {
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         match &self.0 {
-            Source::System { .. } => {
+            Source::System { began, sync, .. } => {
                 let unix_ms = system_unix_ms();
-                Stamp { unix_ms, trusted: unix_ms >= BUILT_AT_MS && is_synchronised() }
+                Stamp {
+                    unix_ms,
+                    trusted: unix_ms >= BUILT_AT_MS && sync.is_synchronised(began.elapsed(), is_synchronised),
+                }
             }
             Source::Manual(hands) => {
                 Stamp { unix_ms: hands.unix_ms.load(Ordering::Relaxed), trusted: hands.trusted.load(Ordering::Relaxed) }
@@ -152,6 +179,33 @@ impl Clock {
             Source::Manual(_) => "manual",
             Source::Simulated(boot) => &boot.id,
         }
+    }
+}
+
+/// A time zone, as the machine has it set when it is read.
+#[derive(Clone, Debug)]
+pub struct Zone(tz::TimeZone);
+
+impl Zone {
+    /// The machine's: `$TZ`, else `/etc/localtime`, else UTC. Blocks on the file system.
+    #[must_use]
+    pub fn local() -> Self {
+        Self(tz::TimeZone::local().unwrap_or_else(|_| tz::TimeZone::utc()))
+    }
+
+    /// Coordinated Universal Time.
+    #[must_use]
+    pub fn utc() -> Self {
+        Self(tz::TimeZone::utc())
+    }
+
+    /// The minute of the day, 0 to 1439, that a clock on the wall shows at this moment.
+    #[must_use]
+    pub fn minute_of_day(&self, unix_ms: i64) -> u16 {
+        let unix_s = unix_ms.div_euclid(1000);
+        let offset_s = self.0.find_local_time_type(unix_s).map_or(0, |kind| i64::from(kind.ut_offset()));
+        let minute = unix_s.saturating_add(offset_s).div_euclid(60).rem_euclid(24 * 60);
+        u16::try_from(minute).unwrap_or(0)
     }
 }
 
@@ -233,6 +287,17 @@ mod tests {
     #[test]
     fn asking_the_kernel_changes_nothing_and_answers_the_same_twice() {
         assert_eq!(kernel_says_so(), kernel_says_so());
+    }
+
+    #[test]
+    fn a_clock_that_was_looked_at_is_believed_for_a_tenth_of_a_second() {
+        let sync = Sync::default();
+        let asked = |ms, synchronised| sync.is_synchronised(Duration::from_millis(ms), || synchronised);
+        assert!(!asked(0, false), "the first look");
+        assert_eq!(
+            [asked(99, true), asked(100, true), asked(150, false), asked(200, false)],
+            [false, true, true, false]
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::fold;
 use crate::message::Note;
+use crate::value::Amount;
 
 /// A redemption's place in the store's order: later accepted, higher number. Wall time never orders anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -371,6 +372,12 @@ pub struct Redemption {
     pub in_doubt: bool,
     /// Voided because its till was told "ask again" before any byte left.
     pub turned_away: bool,
+    /// What it counts as, where it was given on trust.
+    pub value: Option<Amount>,
+    /// A setting said what it counts as, and no check.
+    pub value_assumed: bool,
+    /// The rule by which it was given on trust.
+    pub rule: Option<String>,
     /// How many attempts were begun.
     pub attempts: u32,
     /// Whether the lane was up when it was accepted.

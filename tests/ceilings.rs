@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-/// Names that more than one type of `src` and `benches` has: a reader has to look where the one at hand comes from.
-const DOUBLED_TYPES_MAX: usize = 92;
+/// Names that more than one type of `src` has: a reader has to look where the one at hand comes from.
+const DOUBLED_TYPES_MAX: usize = 89;
 /// Lines of more than [`LONG_CHARS`] characters in `src`, `tests` and `benches`.
 const LONG_LINES_MAX: usize = 4200;
 const LONG_CHARS: usize = 100;
@@ -66,7 +66,8 @@ fn declared(line: &str) -> Option<&str> {
 
 #[test]
 fn types_of_one_name_become_fewer() {
-    let code = code();
+    let mut code = code();
+    code.retain(|path, _| path.starts_with("src/"));
     let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (path, text) in &code {
         for name in text.lines().filter_map(declared) {

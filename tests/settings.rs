@@ -18,9 +18,10 @@ use redeemd::message::{Language, Refusal};
 use redeemd::prepare::{Prepared, prepare, tills_may_use};
 use redeemd::redemption::RewardCode;
 use redeemd::settings::{
-    Auth, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider, SameCode, SecretSource, Settings,
-    Success, UnknownCheck, load, needs_restart, parse,
+    Auth, Caps, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider, SameCode, SecretSource,
+    Settings, Success, UnknownCheck, load, needs_restart, parse,
 };
+use redeemd::value::Amount;
 
 /// The least that is accepted.
 const LEAST: &str = r#"
@@ -124,6 +125,10 @@ fn the_least_settings_get_every_default() {
     assert_eq!((all.offline.date_format, all.offline.one_till), (DateFormat::Contract, OneTill::Refuse));
     assert_eq!((all.offline.remember_checks, all.offline.remember_checks_max), (Duration::from_hours(12), 20_000));
     assert!(all.offline.unknown_check == UnknownCheck::Refuse && all.intake.texts.is_empty());
+    assert_eq!([all.offline.value_of_unknown, all.offline.value_of_unbounded], [25, 100].map(Amount::whole));
+    assert_eq!((all.offline.max_exposure, all.offline.max_per_hour_per_till), (Amount::whole(25_000), 300));
+    assert_eq!((all.offline.checked_within, &all.offline.caps), (Duration::from_mins(15), &Caps::default()));
+    assert!(all.offline.rules.is_empty());
     assert_eq!(all.retention.settled, Duration::from_hours(720));
     assert_eq!(all.retention.codes, Duration::from_hours(400 * 24));
     assert_eq!(all.admin.listen, "127.0.0.1:7734".parse().unwrap());
@@ -207,6 +212,34 @@ one_till = "trust"
 remember_checks = "1h"
 remember_checks_max = 0
 unknown_check = "answer"
+value_of_unknown = "1"
+value_of_unbounded = "2.5"
+max_exposure = "0.0001"
+max_per_hour_per_till = 3
+checked_within = "1m"
+max_value = "4"
+max_per_hour = 5
+max_per_day = 6
+hours = "08:00-23:30"
+code_form = { length = "10-12", alphabet = "digits", check = "luhn" }
+[[offline.rule]]
+name = "r"
+code = "A*"
+business = "Shop"
+branch = ["7", "8"]
+till = "t"
+type = "voucher"
+checked_within = "2h"
+cause = ["tls", "clock"]
+accept = true
+max_value = "7"
+max_exposure = "8"
+max_pending = 9
+max_per_hour = 10
+max_per_day = 11
+max_outage = "12h"
+hours = "18:00-02:00"
+code_form = { length = "8", check = "gs1" }
 [forward]
 max_in_flight = 256
 retry_min = "100ms"
@@ -243,7 +276,8 @@ fn every_key_arrives_where_it_belongs() {
         r#"gateway: Gateway { name: "b", state_dir: "/s", day_ends: TimeOfDay { hour: 4, minute: 30 } }"#.to_owned(),
         r#"intake: Intake { listen: [[::1]:1, 127.0.0.1:3], redeem_path: "/r", check_path: "/c", reply_within: 100ms, accepted_status: 202, max_body_bytes: 1024, allow_anonymous: true, tills: [Till { name: "t", token: Credential("t-token"), businesses: ["m"], branches: ["7"], language: Some(Arabic) }], tls: Some(Tls { cert_file: "/cert", key_file: "/key" }), texts: Texts({("ar", "used"): "{code}", ("en", "held"): "Wait"}) }"#.to_owned(),
         format!(r#"Provider {{ name: "p", businesses: ["m"], redeem_url: "https://h/r", check_url: Some("https://h/c"), auth: {oauth}, ca_file: Some("/ca"), proxy: Some("http://p:1"), proxy_login: Some(ProxyLogin {{ user: "u", password: Credential("pp") }}), allow_plain_http: true, timeout: 1s, declined_status: [400], already_used: ["gone"], in_progress: ["wait"], success: Contract, weak_after: 60s, weak_declines: true, accept_language: "ar, en;q=0.5", same_code: Exact, canary: false, reusable_codes: ["A*"] }}"#),
-        "Offline { accept: false, max_pending: 1, max_pending_per_till: 1, max_outage: 3600s, date_format: Any, one_till: Trust, remember_checks: 3600s, remember_checks_max: 0, unknown_check: Answer }".to_owned(),
+        "Offline { accept: false, max_pending: 1, max_pending_per_till: 1, max_outage: 3600s, date_format: Any, one_till: Trust, remember_checks: 3600s, remember_checks_max: 0, unknown_check: Answer, value_of_unknown: Amount(10000), value_of_unbounded: Amount(25000), max_exposure: Amount(1), max_per_hour_per_till: 3, checked_within: 60s, caps: Caps { max_value: Some(Amount(40000)), max_exposure: None, max_pending: None, max_per_hour: Some(5), max_per_day: Some(6), max_outage: None, hours: Some(Hours { from: TimeOfDay { hour: 8, minute: 0 }, to: TimeOfDay { hour: 23, minute: 30 } }), code_form: Some(CodeForm { length: (10, 12), alphabet: Digits, check: Some(Luhn) }) }, rules: [".to_owned(),
+        r#"Rule { name: "r", codes: ["A*"], businesses: ["shop"], branches: ["7", "8"], tills: ["t"], kinds: ["voucher"], checked_within: Some(7200s), causes: [Tls, Clock], accept: Some(true), caps: Caps { max_value: Some(Amount(70000)), max_exposure: Some(Amount(80000)), max_pending: Some(9), max_per_hour: Some(10), max_per_day: Some(11), max_outage: Some(43200s), hours: Some(Hours { from: TimeOfDay { hour: 18, minute: 0 }, to: TimeOfDay { hour: 2, minute: 0 } }), code_form: Some(CodeForm { length: (8, 8), alphabet: Any, check: Some(Gs1) }) } }], listed: {"p": {"m"}} }"#.to_owned(),
         "Forward { max_in_flight: 256, retry_min: 100ms, retry_max: 3600s, reconnect_spread: 600s }".to_owned(),
         "Retention { settled: 3600s, codes: 0ns }".to_owned(),
         r#"Admin { listen: 127.0.0.1:2, socket: "/x.sock", hosts: ["gw.example"], tokens: [AdminToken { name: "m", role: See, token: File("/mt") }], users: [AdminUser { name: "u", role: Engineer, password: Credential("up") }], tls: Some(Tls { cert_file: "/ac", key_file: "/ak" }) }"#.to_owned(),
@@ -441,6 +475,69 @@ fn limits_and_words_of_the_offline_section_hold_together() {
     let asked = LEAST.replace("token_file", "check_url = \"https://svc.retm.sa/check\"\ntoken_file");
     let said = warnings(&format!("{asked}[offline]\none_till = \"trust\""));
     assert!(said.iter().any(|line| line.starts_with("offline.one_till: ")), "{said:?}");
+}
+
+/// The `[[offline.rule]]` of this line.
+fn rule(line: &str) -> String {
+    format!("[[offline.rule]]\nname = \"r\"\n{line}")
+}
+
+#[test]
+fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
+    let rules = [
+        ("accept = \"override\"", "accept", "later version"),
+        ("accept = \"yes\"", "accept", "true or false"),
+        ("accept = 1", "accept", "true or false"),
+        ("max_value = 25", "max_value", "in quotes"),
+        ("max_value = \"-1\"", "max_value", "amount"),
+        ("max_exposure = \"1,50\"", "max_exposure", "amount"),
+        ("max_exposure = \"1000000001\"", "max_exposure", "amount"),
+        ("max_pending = -1", "max_pending", "from 0"),
+        ("max_per_hour = \"5\"", "max_per_hour", "without quotes"),
+        ("max_per_day = 100000001", "max_per_day", "100000000"),
+        ("max_outage = \"0s\"", "max_outage", "\"1s\""),
+        ("hours = \"8:00-23:30\"", "hours", "times of the day"),
+        ("hours = \"08:00-08:00\"", "hours", "times of the day"),
+        ("hours = \"08:00\"", "hours", "times of the day"),
+        ("checked_within = \"31d\"", "checked_within", "\"30d\""),
+        ("cause = \"rain\"", "cause", "connect"),
+        ("code = \"\"", "code", "item 1"),
+        ("code_form = { length = \"12-10\" }", "code_form.length", "characters"),
+        ("code_form = { length = 10 }", "code_form.length", "in quotes"),
+        ("code_form = { alphabet = \"greek\" }", "code_form.alphabet", "\"digits\""),
+        ("code_form = { alphabet = \"hex\", check = \"luhn\" }", "code_form.alphabet", "digits"),
+        ("code_form = { check = \"crc\" }", "code_form.check", "\"mod97\""),
+        ("code_form = {}", "code_form", "empty"),
+        ("tills = \"t\"", "tills", "did you mean `till`?"),
+    ];
+    for (line, key, part) in rules {
+        refused(LEAST, &[(&rule(line), &format!("offline.rule[r].{key}"), part)]);
+    }
+    refused(
+        LEAST,
+        &[
+            ("[[offline.rule]]\naccept = true", "offline.rule[#1]", "no name"),
+            ("[offline.rule]\nname = \"r\"", "offline.rule", "two brackets"),
+            ("[offline]\nvalue_of_unknown = \"free\"", "offline.value_of_unknown", "amount"),
+            ("[offline]\nmax_per_hour_per_till = 0", "offline.max_per_hour_per_till", "from 1"),
+            ("[offline]\nmax_value = \"1e3\"", "offline.max_value", "amount"),
+            ("[offline]\naccept = \"override\"", "offline.accept", "true or false"),
+            ("[offline]\nhours = \"24:00-01:00\"", "offline.hours", "times of the day"),
+        ],
+    );
+    let many: String = (0..1001).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\n")).collect();
+    refused(LEAST, &[(&many, "offline.rule", "at most 1000")]);
+}
+
+#[test]
+fn drop_ins_change_a_rule_by_its_name_and_add_further_ones_at_the_end() {
+    let place = Place::new(&format!("{LEAST}{}", rule("max_pending = 5\naccept = false")))
+        .drop_in("10.toml", &rule("max_pending = 7"))
+        .drop_in("20.toml", "[[offline.rule]]\nname = \"s\"\ntill = \"t\"");
+    let all = place.settings().offline;
+    let names: Vec<&str> = all.rules.iter().map(|rule| &*rule.name).collect();
+    assert_eq!(names, ["r", "s"]);
+    assert_eq!((all.rules[0].caps.max_pending, all.rules[0].accept), (Some(7), Some(false)));
 }
 
 fn tills(count: u32) -> String {

@@ -30,6 +30,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("subtle", &["admin", "intake"]),
     ("systemd", &["notify"]),
     ("tokio_rustls", &["listen", "sandbox"]),
+    ("tz", &["clock"]),
     ("tracing_subscriber", &["log"]),
     ("unicode_width", &["cli"]),
     ("url", &["settings", "upstream"]),

@@ -11,6 +11,7 @@ use redeemd::clock::{Clock, Stamp};
 use redeemd::limits::LaneNow;
 use redeemd::settings::Offline;
 use redeemd::store::{Accept, NewRedemption, Store, Surroundings};
+use redeemd::value::Amount;
 
 use crate::report::ratio;
 use crate::{Failure, load, machine};
@@ -94,7 +95,8 @@ impl Gateway {
         let settings = format!(
             "[gateway]\nname = \"bench\"\nstate_dir = \"state\"\n[intake]\nlisten = \"{tills}\"\n\
              [[provider]]\nname = \"p\"\nredeem_url = \"http://{}/redeem\"\ntoken_file = \"token\"\n\
-             [offline]\nmax_pending = 100000000\n[forward]\nreconnect_spread = \"0s\"\n[admin]\nlisten = \"{admin}\"\n",
+             [offline]\nmax_pending = 100000000\nmax_exposure = \"1000000000\"\n\
+             max_per_hour_per_till = 100000000\n[forward]\nreconnect_spread = \"0s\"\n[admin]\nlisten = \"{admin}\"\n",
             provider.unwrap_or(nobody)
         );
         std::fs::write(dir.path().join("redeemd.toml"), settings)?;
@@ -143,7 +145,7 @@ impl Gateway {
                 return Ok((at + Duration::from_secs_f64(ratio(left, 1) / per_second)).min(now));
             }
             if pending < left {
-                per_second = ratio(left - pending, 1) / (now - at).as_secs_f64();
+                per_second = ratio(left - pending, 1) / now.saturating_sub(at).as_secs_f64();
             }
             (at, left) = (now, pending);
             pause(LOOK_EVERY);
@@ -234,6 +236,8 @@ fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
         max_pending: u64::MAX,
         max_pending_per_till: u64::MAX,
         max_outage: Duration::MAX,
+        max_exposure: Amount(i64::MAX),
+        max_per_hour_per_till: u64::MAX,
         ..Offline::default()
     };
     let stamp: Stamp = Clock::system().stamp();

@@ -46,7 +46,7 @@ impl Ticks {
     fn now() -> Result<Self, Failure> {
         let text = std::fs::read_to_string("/proc/stat")?;
         let line = text.lines().next().ok_or("nothing in /proc/stat")?;
-        // user, nice, system, idle, iowait, irq, softirq, steal: proc_stat(5).
+        // user, nice, system, idle, iowait, irq, softirq, steal: `proc_stat(5)`.
         let fields: Vec<u64> = line.split_whitespace().skip(1).take(8).flat_map(str::parse).collect();
         let at = |place: usize| fields.get(place).copied().unwrap_or(0);
         let busy = at(0) + at(1) + at(2) + at(5) + at(6);
@@ -54,7 +54,7 @@ impl Ticks {
     }
 }
 
-/// This process and the children that it has waited for: proc_pid_stat(5), fields 14 to 17.
+/// This process and the children that it has waited for: `proc_pid_stat(5)`, fields 14 to 17.
 fn own_ticks() -> Result<u64, Failure> {
     let text = std::fs::read_to_string("/proc/self/stat")?;
     let (_, after_name) = text.rsplit_once(')').ok_or("no name in /proc/self/stat")?;

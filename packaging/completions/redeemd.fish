@@ -39,6 +39,7 @@ complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "handled" -d 'Note t
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "flush" -d 'Try a lane (or all) at once instead of waiting'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "hold" -d 'Hold a lane (or all): nothing is sent until it is released'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "release" -d 'Let a held lane (or all) go on'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "trust" -d 'Switch off and on that rewards are given without the provider\'s answer'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "report" -d 'What became of the rewards given on trust, the exceptions, the rates of declines and the refusals'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "backup" -d 'Copy the database of the running gateway, whole codes included, to a file'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "export" -d 'Write the pending and parked redemptions of this gateway, whole codes included, to a file'
@@ -125,6 +126,19 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand hold" -s h -l help -d 'P
 complete -c redeemd -n "__fish_redeemd_using_subcommand release" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand release" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand release" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and not __fish_seen_subcommand_from off on" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and not __fish_seen_subcommand_from off on" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and not __fish_seen_subcommand_from off on" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and not __fish_seen_subcommand_from off on" -f -a "off" -d 'Give nothing without the provider\'s answer'
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and not __fish_seen_subcommand_from off on" -f -a "on" -d 'Give on trust again'
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and __fish_seen_subcommand_from off" -l note -d 'Why, in a few words; kept with it and shown first' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and __fish_seen_subcommand_from off" -l for -d 'For so long, such as 30m or 2h; without it until it is on again' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and __fish_seen_subcommand_from off" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and __fish_seen_subcommand_from off" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and __fish_seen_subcommand_from off" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and __fish_seen_subcommand_from on" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and __fish_seen_subcommand_from on" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and __fish_seen_subcommand_from on" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l lane -d 'Only this lane' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l from -d 'Only from this day on, by when the gateway accepted, in UTC' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l to -d 'Only up to this day, by when the gateway accepted, in UTC' -r

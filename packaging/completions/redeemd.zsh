@@ -165,6 +165,46 @@ _arguments "${_arguments_options[@]}" : \
 '::lane -- The lane; all of them without one:_redeemd_names lanes' \
 && ret=0
 ;;
+(trust)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_redeemd__subcmd__trust_commands" \
+"*::: :->trust" \
+&& ret=0
+
+    case $state in
+    (trust)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:redeemd-trust-command-$line[1]:"
+        case $line[1] in
+            (off)
+_arguments "${_arguments_options[@]}" : \
+'--note=[Why, in a few words; kept with it and shown first]:TEXT:_default' \
+'--for=[For so long, such as 30m or 2h; without it until it is on again]:SPAN:_default' \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'::lane -- The lane; all of them without one:_redeemd_names lanes' \
+&& ret=0
+;;
+(on)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'::lane -- The lane; all of them without one:_redeemd_names lanes' \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (report)
 _arguments "${_arguments_options[@]}" : \
 '--lane=[Only this lane]:LANE:_redeemd_names lanes' \
@@ -303,6 +343,7 @@ _redeemd_commands() {
 'flush:Try a lane (or all) at once instead of waiting' \
 'hold:Hold a lane (or all)\: nothing is sent until it is released' \
 'release:Let a held lane (or all) go on' \
+'trust:Switch off and on that rewards are given without the provider'\''s answer' \
 'report:What became of the rewards given on trust, the exceptions, the rates of declines and the refusals' \
 'backup:Copy the database of the running gateway, whole codes included, to a file' \
 'export:Write the pending and parked redemptions of this gateway, whole codes included, to a file' \
@@ -409,6 +450,24 @@ _redeemd__subcmd__show_commands() {
 _redeemd__subcmd__status_commands() {
     local commands; commands=()
     _describe -t commands 'redeemd status commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__trust_commands] )) ||
+_redeemd__subcmd__trust_commands() {
+    local commands; commands=(
+'off:Give nothing without the provider'\''s answer' \
+'on:Give on trust again' \
+    )
+    _describe -t commands 'redeemd trust commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__trust__subcmd__off_commands] )) ||
+_redeemd__subcmd__trust__subcmd__off_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd trust off commands' commands "$@"
+}
+(( $+functions[_redeemd__subcmd__trust__subcmd__on_commands] )) ||
+_redeemd__subcmd__trust__subcmd__on_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd trust on commands' commands "$@"
 }
 (( $+functions[_redeemd__subcmd__void_commands] )) ||
 _redeemd__subcmd__void_commands() {

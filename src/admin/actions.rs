@@ -47,7 +47,7 @@ pub(super) async fn handled(
     body: Body,
 ) -> Answer {
     let id = id(&text)?;
-    let Handling { note, free } = arguments(body)?;
+    let HandledBody { note, free } = arguments(body)?;
     acted(admin.queue.handled(&id, checked(&note)?, free, asker.name()).await?, &asker)
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn command_lane(
     Ok(lanes)
 }
 
-fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
+pub(super) fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
     let lanes = admin.queue.lanes();
     if lanes.iter().any(|its| its.name == lane) {
         return Ok(());
@@ -175,7 +175,7 @@ struct Holding {
 /// A person has seen to it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Handling {
+struct HandledBody {
     note: String,
     #[serde(default)]
     free: bool,

@@ -48,6 +48,7 @@ fn render(status: &Status, process: &Process, format: Format) -> String {
     gateway(&mut page, status);
     books(&mut page, status);
     lanes(&mut page, &status.lanes);
+    risk(&mut page, status);
     tills(&mut page, status);
     machine(&mut page, process);
     if format == Format::OpenMetrics {
@@ -132,6 +133,35 @@ fn lanes(page: &mut Page, lanes: &[LaneView]) {
     for lane in lanes {
         for (outcome, count) in &lane.status.attempts {
             page.sample("redeemd_attempts_total", &[("lane", &lane.status.name), ("outcome", outcome)], count);
+        }
+    }
+}
+
+/// What is at risk and what may still be given on trust.
+fn risk(page: &mut Page, status: &Status) {
+    let name = |lane: &LaneView| lane.status.name.clone();
+    page.family("redeemd_exposure", "gauge", "What is at risk: given on trust and not settled well or handled");
+    for lane in &status.lanes {
+        page.sample("redeemd_exposure", &[("lane", &name(lane))], lane.risk.exposure);
+    }
+    page.family("redeemd_lost", "gauge", "What was ever declined after it had been given");
+    for lane in &status.lanes {
+        page.sample("redeemd_lost", &[("lane", &name(lane))], lane.risk.lost);
+    }
+    page.family("redeemd_trust_off", "gauge", "1 while an operator has switched trust off");
+    for lane in &status.lanes {
+        page.sample("redeemd_trust_off", &[("lane", &name(lane))], u64::from(lane.risk.trust_off.is_some()));
+    }
+    page.family("redeemd_headroom", "gauge", "What is left of an offline limit of the lane");
+    for lane in &status.lanes {
+        for (limit, left) in lane.risk.left() {
+            page.sample("redeemd_headroom", &[("lane", &name(lane)), ("limit", limit)], left);
+        }
+    }
+    page.family("redeemd_rule_headroom", "gauge", "What is left of a limit of an offline rule");
+    for (rule, limits) in &status.rules {
+        for (limit, gauge) in limits {
+            page.sample("redeemd_rule_headroom", &[("rule", rule), ("limit", limit)], gauge.left());
         }
     }
 }
@@ -298,6 +328,12 @@ mod tests {
             "redeemd_lane_link{lane=\"retm\",link=\"up\"} 0",
             "redeemd_lane_cause{lane=\"retm\",cause=\"connect\"} 1",
             "redeemd_lane_window{lane=\"retm\"} 1",
+            "redeemd_exposure{lane=\"retm\"} 12.50",
+            "redeemd_lost{lane=\"retm\"} 7.00",
+            "redeemd_trust_off{lane=\"retm\"} 0",
+            "redeemd_headroom{lane=\"retm\",limit=\"max_pending\"} 97",
+            "redeemd_headroom{lane=\"retm\",limit=\"max_exposure\"} 87.50",
+            "redeemd_rule_headroom{rule=\"gifts\",limit=\"max_pending\"} 3",
             "redeemd_attempts_total{lane=\"retm\",outcome=\"connect\"} 2",
         ] {
             assert!(page.lines().any(|its| its == line), "{line}\n{page}");

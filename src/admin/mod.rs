@@ -15,6 +15,7 @@ mod process;
 mod redemptions;
 mod rescue;
 mod rights;
+mod risk;
 mod session;
 mod signin;
 mod status;
@@ -66,7 +67,7 @@ pub struct Admin {
     queue: Queue,
     info: Info,
     access: Arc<Access>,
-    desk: console::Desk,
+    desk: console::ConsoleState,
 }
 
 impl Admin {
@@ -74,7 +75,7 @@ impl Admin {
     #[must_use]
     pub fn new(queue: Queue, info: Info) -> Self {
         let access = Arc::new(Access::new(Rules::default()));
-        Self { queue, info, access, desk: console::Desk::default() }
+        Self { queue, info, access, desk: console::ConsoleState::default() }
     }
 
     /// Pages that follow what happens end once `stop` holds true.
@@ -117,6 +118,8 @@ fn engineering() -> Router<Arc<Admin>> {
         .route("/api/v1/flush", post(actions::flush_all))
         .route("/api/v1/hold", post(actions::hold_all))
         .route("/api/v1/release", post(actions::release_all))
+        .route("/api/v1/trust", post(risk::switch_all))
+        .route("/api/v1/lanes/{name}/trust", post(risk::switch))
         .route("/api/v1/lanes/{name}/flush", post(actions::flush))
         .route("/api/v1/lanes/{name}/hold", post(actions::hold))
         .route("/api/v1/lanes/{name}/release", post(actions::release))

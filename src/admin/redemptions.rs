@@ -22,6 +22,7 @@ use crate::queue::Story;
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use crate::settings::Role;
 use crate::store::{Event, Filter, FoundRows, Search};
+use crate::value::Amount;
 use crate::verdict::streak;
 
 /// The longest part of a provider's text that is shown, in characters.
@@ -141,6 +142,10 @@ pub(super) struct Row<'a> {
     lost: bool,
     in_doubt: bool,
     turned_away: bool,
+    /// What it counts as, with at least two decimals; `null` where it was not given on trust.
+    value: Option<Amount>,
+    value_assumed: bool,
+    rule: Option<&'a str>,
 }
 
 impl<'a> Row<'a> {
@@ -171,6 +176,9 @@ impl<'a> Row<'a> {
             lost: row.lost,
             in_doubt: row.in_doubt,
             turned_away: row.turned_away,
+            value: row.value,
+            value_assumed: row.value_assumed,
+            rule: row.rule.as_deref(),
             attempts: row.attempts,
             accepted_online: row.accepted_online,
             accepted_at: rfc3339(row.accepted_at_ms),
@@ -289,6 +297,9 @@ mod tests {
             lost: false,
             in_doubt: false,
             turned_away: false,
+            value: None,
+            value_assumed: false,
+            rule: None,
             attempts: 2,
             accepted_online: false,
             accepted_at_ms: 1_793_491_200_000,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::risk::{self, LaneRisk, Rules};
 use super::{Admin, Problem};
 use crate::checked::{self, Answerer};
 use crate::limits::{self, LaneNow};
@@ -17,7 +18,7 @@ use crate::log;
 use crate::queue::{LaneStatus, StorageStatus};
 use crate::refused::{self, Reason};
 use crate::settings::Offline;
-use crate::store::Counts;
+use crate::store::{Counts, Standing};
 use crate::trust::Trust;
 
 /// `/api/v1/status`. Fields are added, never taken away.
@@ -44,6 +45,10 @@ pub(super) struct Status {
     pub(super) checks_remembered: u64,
     /// Lines of the log that nobody took in time, since the process started.
     pub(super) log_dropped: u64,
+    /// How far each rule's limits are used.
+    pub(super) rules: Rules,
+    /// Tills that are slowed and not trusted, for the codes that were refused to them.
+    pub(super) slowed_tills: Vec<String>,
 }
 
 /// A lane with its own books.
@@ -52,6 +57,8 @@ pub(super) struct LaneView {
     #[serde(flatten)]
     pub(super) status: LaneStatus,
     pub(super) counts: Counts,
+    #[serde(flatten)]
+    pub(super) risk: LaneRisk,
 }
 
 impl Admin {
@@ -60,6 +67,7 @@ impl Admin {
         let (queue, info) = (&self.queue, &self.info);
         let oldest_pending_age_s = queue.oldest_pending_age_s().await;
         let counts = queue.counts();
+        let (standing, now_ms) = (queue.standing().await, info.clock.stamp().unix_ms);
         Status {
             gateway: info.gateway.clone(),
             version: info.version,
@@ -70,21 +78,33 @@ impl Admin {
             oldest_pending_age_s,
             clock_trusted: info.clock.stamp().trusted,
             storage: queue.storage(),
-            lanes: lane_views(queue.lanes(), queue.counts_by_lane()),
+            lanes: lane_views(queue.lanes(), queue.counts_by_lane(), (&standing, now_ms)),
             reload_faults: queue.reload_faults(),
             restart_keys: queue.restart_keys(),
             refused: Reason::ALL.into_iter().map(|reason| (reason.as_str(), refused::total(reason))).collect(),
             checks: Answerer::ALL.into_iter().map(|by| (by.as_str(), checked::total(by))).collect(),
             checks_remembered: queue.checks_kept(),
             log_dropped: log::dropped(),
+            rules: risk::rules(&standing.rules),
+            slowed_tills: standing.slowed.clone(),
         }
     }
 }
 
-fn lane_views(lanes: Vec<LaneStatus>, counts: Vec<(String, Counts)>) -> Vec<LaneView> {
+fn lane_views(
+    lanes: Vec<LaneStatus>,
+    counts: Vec<(String, Counts)>,
+    (standing, now_ms): (&Standing, i64),
+) -> Vec<LaneView> {
     let counts: HashMap<String, Counts> = counts.into_iter().collect();
     let books = |name: &str| counts.get(name).copied().unwrap_or_default();
-    lanes.into_iter().map(|status| LaneView { counts: books(&status.name), status }).collect()
+    let risk = |status: &LaneStatus| {
+        let standing = standing.lanes.iter().find(|lane| lane.name == status.name);
+        let at_once_ms = (status.trust == "at_once").then_some(now_ms);
+        standing.map(|standing| LaneRisk::of(standing, at_once_ms)).unwrap_or_default()
+    };
+    let view = |status: LaneStatus| LaneView { counts: books(&status.name), risk: risk(&status), status };
+    lanes.into_iter().map(view).collect()
 }
 
 /// `GET /api/v1/status`
@@ -129,11 +149,13 @@ impl Admin {
     fn takes_some(&self) -> bool {
         let rules = self.access.rules();
         let (lanes, now) = (self.queue.configured(), Instant::now());
+        let accepts = |offline: &Offline| offline.accept || offline.rules.iter().any(|rule| rule.accept == Some(true));
         let counts = self.queue.counts_by_lane();
         lanes.iter().any(|lane| {
             let its = lane.now(now);
             let pending = counts.iter().find(|(name, _)| name == lane.name()).map_or(0, |(_, counts)| counts.pending);
-            let is_within = |offline: &Offline| limits::admit(offline, &LaneNow { pending, ..its }).is_ok();
+            let is_within =
+                |offline: &Offline| limits::of_lane(offline, &LaneNow { pending, ..its }).is_ok() && accepts(offline);
             its.ask || (matches!(its.trust, Trust::AtOnce { .. }) && rules.offline.as_ref().is_none_or(is_within))
         })
     }
@@ -142,6 +164,9 @@ impl Admin {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::limits::{Gauge, Measure};
+    use crate::store::LaneStanding;
+    use crate::value::Amount;
 
     pub(in crate::admin) fn lane(name: &str, link: &'static str, cause: Option<&str>) -> LaneStatus {
         LaneStatus {
@@ -164,6 +189,19 @@ pub(super) mod tests {
         }
     }
 
+    fn gauge(used: u64, most: u64) -> Gauge {
+        Gauge { rule: None, limit: "max_pending", used: Measure::Count(used), most: Measure::Count(most) }
+    }
+
+    fn standing() -> Standing {
+        let most = Measure::Money(Amount::whole(100));
+        let money = Gauge { limit: "max_exposure", used: Measure::Money(Amount(125_000)), most, ..gauge(0, 0) };
+        let (name, exposure) = ("retm".to_owned(), Amount(125_000));
+        let gauges = vec![gauge(3, 100), money];
+        let lane = LaneStanding { name, exposure, lost: Amount::whole(7), gauges, off: None };
+        Standing { lanes: vec![lane], ..Standing::default() }
+    }
+
     pub(in crate::admin) fn sample() -> Status {
         let counts = Counts { accepted: 10, pending: 3, confirmed: 5, declined: 1, parked: 0, voided: 1 };
         let lanes = vec![lane("retm", "down", Some("connect")), lane("o\"th\\er\n", "up", None)];
@@ -177,13 +215,15 @@ pub(super) mod tests {
             oldest_pending_age_s: Some(12),
             clock_trusted: false,
             storage: StorageStatus::default(),
-            lanes: lane_views(lanes, vec![("retm".to_owned(), counts)]),
+            lanes: lane_views(lanes, vec![("retm".to_owned(), counts)], (&standing(), 0)),
             reload_faults: Vec::new(),
             restart_keys: Vec::new(),
             refused: BTreeMap::new(),
             checks: BTreeMap::from([("passed", 6), ("remembered", 2), ("held", 1), ("unknown", 0)]),
             checks_remembered: 14,
             log_dropped: 4,
+            rules: risk::rules(&[Gauge { rule: Some("gifts".into()), ..gauge(7, 10) }]),
+            slowed_tills: Vec::new(),
         }
     }
 
@@ -202,6 +242,9 @@ pub(super) mod tests {
         assert_eq!((&lane["name"], &lane["link"], &lane["cause"]), (&"retm".into(), &"down".into(), &"connect".into()));
         assert_eq!((&lane["since"], &lane["pending"]), (&"2026-11-01T00:00:00Z".into(), &3.into()));
         assert_eq!(lane["counts"]["accepted"], 10);
+        assert_eq!((&lane["exposure"], &lane["lost"]), (&"12.50".into(), &"7.00".into()));
+        assert_eq!(lane["headroom"]["max_pending"]["left"], 97);
+        assert_eq!(lane["headroom"]["max_exposure"]["left"], "87.50");
     }
 
     #[test]

@@ -16,10 +16,10 @@ use crate::text::escaped;
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
 /// What lanes are told: the word in the path, what was done, and with what.
-struct Order {
-    word: &'static str,
-    done: &'static str,
-    arguments: Value,
+pub(super) struct Order {
+    pub(super) word: &'static str,
+    pub(super) done: &'static str,
+    pub(super) arguments: Value,
 }
 
 /// `redeemd flush`
@@ -54,7 +54,7 @@ fn held(status: &Value) -> Vec<(String, String)> {
 }
 
 /// Gives an order to a lane or to all; of the `held` ones it is said that they stay so.
-async fn tell(
+pub(super) async fn tell(
     daemon: &Daemon,
     order: &Order,
     (lane, held): (Option<&str>, &[(String, String)]),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use super::options::{FlushArgs, HandledArgs, HoldArgs, NamesArgs, Shown, StatusArgs, VoidArgs, Wanted};
+use super::options::{FlushArgs, HandledArgs, HoldArgs, NamesArgs, Shown, StatusArgs, TrustArgs, VoidArgs, Wanted};
 use crate::redemption::State;
 
 /// Store-and-forward gateway for loyalty redemptions in stores.
@@ -50,6 +50,8 @@ pub enum Command {
     Hold(HoldArgs),
     /// Let a held lane (or all) go on
     Release(LaneArgs),
+    /// Switch off and on that rewards are given without the provider's answer
+    Trust(TrustArgs),
     /// What became of the rewards given on trust, the exceptions, the rates of declines and the refusals
     Report(ReportArgs),
     /// Copy the database of the running gateway, whole codes included, to a file

@@ -57,6 +57,9 @@ pub(super) struct RowView {
     pub(super) handled: bool,
     #[serde(default)]
     pub(super) freed: bool,
+    /// What it counts as, from a daemon that says so.
+    #[serde(default)]
+    pub(super) value: Option<String>,
     pub(super) attempts: u64,
     pub(super) accepted_online: bool,
     pub(super) accepted_at: String,

@@ -21,6 +21,7 @@ mod show;
 mod status;
 mod table;
 mod terminal;
+mod trust;
 mod wait;
 
 use std::ffi::OsString;
@@ -83,6 +84,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Flush(args) => act::flush(&daemon()?, args, json, out).await,
         Command::Hold(args) => act::hold(&daemon()?, args, json, out).await,
         Command::Release(args) => act::release(&daemon()?, args, json, out).await,
+        Command::Trust(args) => trust::trust(&daemon()?, args, json, out).await,
         Command::Names(args) => names::names(&daemon()?, args, json, out).await,
         Command::HashPassword => password::hash(json, out),
         Command::MakeCertificate(args) => certificate::make(&args, json, out),

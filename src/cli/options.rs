@@ -1,8 +1,11 @@
-//! The options of `status`, `list`, `void`, `handled`, `hold`, `flush` and `names`, as clap reads them.
+//! The options of `status`, `list`, `void`, `handled`, `hold`, `trust`, `flush` and `names`, as clap reads them.
 
-use clap::Args;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
 
 use super::list::Column;
+use super::trust::span;
 
 /// `status`
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -94,6 +97,35 @@ pub struct HoldArgs {
     /// Why, in a few words; kept with the hold
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
+}
+
+/// `trust`
+#[derive(Args, Clone, Debug)]
+pub struct TrustArgs {
+    /// Off or on.
+    #[command(subcommand)]
+    pub order: TrustOrder,
+}
+
+/// `trust off` and `trust on`
+#[derive(Subcommand, Clone, Debug)]
+pub enum TrustOrder {
+    /// Give nothing without the provider's answer
+    Off {
+        /// The lane; all of them without one
+        lane: Option<String>,
+        /// Why, in a few words; kept with it and shown first
+        #[arg(long, value_name = "TEXT")]
+        note: String,
+        /// For so long, such as 30m or 2h; without it until it is on again
+        #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+        for_: Option<Duration>,
+    },
+    /// Give on trust again
+    On {
+        /// The lane; all of them without one
+        lane: Option<String>,
+    },
 }
 
 /// `flush`

@@ -14,6 +14,7 @@ use super::exit::CliError;
 use super::options::StatusArgs;
 use super::table::{Align, Table, count, duration, paragraph};
 use super::terminal::{self, Screen};
+use super::trust;
 use crate::message::Cause;
 use crate::store::Counts;
 
@@ -51,6 +52,9 @@ struct Status {
     checks_remembered: u64,
     #[serde(default)]
     log_dropped: u64,
+    /// Tills to which too many codes were refused.
+    #[serde(default)]
+    slowed_tills: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -162,9 +166,16 @@ fn read(value: &Value) -> Result<Status, CliError> {
 
 fn render(value: &Value) -> Result<String, CliError> {
     let status = read(value)?;
-    let mut text = head(&status);
+    let lanes = value.get("lanes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut text = trust::off(lanes);
+    text.push_str(&head(&status));
     text.push('\n');
     text.push_str(&lane_table(&status.lanes));
+    let left: String = lanes.iter().filter_map(trust::headroom).map(|line| paragraph("", &line, 0)).collect();
+    if !left.is_empty() {
+        text.push('\n');
+        text.push_str(&left);
+    }
     for lane in &status.lanes {
         text.push_str(&trouble(lane));
     }
@@ -185,6 +196,10 @@ fn head(status: &Status) -> String {
         "not synchronised: times are kept, but not trusted; settled rows are not pruned"
     };
     text.push_str(&paragraph("clock", clock, INDENT));
+    if !status.slowed_tills.is_empty() {
+        let words = format!("not trusted for the codes that were refused to them: {}", status.slowed_tills.join(", "));
+        text.push_str(&paragraph("tills", &words, INDENT));
+    }
     if let Some(refused) = refused(&status.refused) {
         text.push_str(&paragraph("refused", &refused, INDENT));
     }

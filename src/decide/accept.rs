@@ -2,7 +2,7 @@
 
 use super::guard::{Asking, Earlier, Guard, Kept, guard, is_taken_again};
 use super::row::{Row, kind, mark};
-use crate::limits::{self, LaneNow, Limit};
+use crate::limits::{self, LaneNow, Limit, Risk};
 use crate::redemption::{Fingerprint, Request, State};
 use crate::settings::{DateFormat, Offline};
 use crate::trust::Trust;
@@ -40,6 +40,8 @@ pub struct Situation<'a> {
     pub lane: LaneNow,
     /// The offline policy.
     pub offline: &'a Offline,
+    /// What else an acceptance on trust depends on, with what a check said of the code.
+    pub risk: Risk<'a>,
     /// The gateway's elapsed time, minutes.
     pub now_min: i64,
     /// Whether the clock is trusted.
@@ -112,7 +114,7 @@ fn asking<'a>(at: &Situation<'a>) -> Asking<'a> {
 
 fn admit(at: &Situation<'_>, provider_only: bool) -> Accept {
     let trust_at_once = matches!(at.lane.trust, Trust::AtOnce { .. });
-    if trust_at_once && let Some(refused) = not_on_trust(at.request, at.offline, &at.lane) {
+    if trust_at_once && let Some(refused) = not_on_trust(&at.request.date, at.offline, (&at.lane, &at.risk)) {
         return match refused {
             NotOnTrust::BadDate => Accept::BadDate,
             NotOnTrust::Limited(limit) => Accept::Limited(limit),
@@ -126,7 +128,7 @@ fn admit(at: &Situation<'_>, provider_only: bool) -> Accept {
 }
 
 /// Why something may not be accepted on trust.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotOnTrust {
     /// The date is none that the contract knows: nobody else can say so now.
     BadDate,
@@ -136,17 +138,15 @@ pub enum NotOnTrust {
 
 /// What stands in the way of an acceptance on trust, whenever it is made.
 #[must_use]
-pub(super) fn not_on_trust(request: &Request, offline: &Offline, lane: &LaneNow) -> Option<NotOnTrust> {
-    not_on_trust_dated(&request.date, offline, lane)
-}
-
-/// As [`not_on_trust`], of a row's date.
-#[must_use]
-pub(super) fn not_on_trust_dated(date: &str, offline: &Offline, lane: &LaneNow) -> Option<NotOnTrust> {
-    if offline.accept && offline.date_format == DateFormat::Contract && !contract::date_is_possible(date) {
-        return Some(NotOnTrust::BadDate);
+pub(super) fn not_on_trust(date: &str, offline: &Offline, (lane, risk): (&LaneNow, &Risk<'_>)) -> Option<NotOnTrust> {
+    let limit = limits::admit(offline, lane, risk).err();
+    let accepts_nothing = |limit: &Limit| matches!(limit, Limit::NotAccepting | Limit::Off);
+    let is_bad = offline.date_format == DateFormat::Contract && !contract::date_is_possible(date);
+    match limit {
+        Some(limit) if !is_bad || accepts_nothing(&limit) => Some(NotOnTrust::Limited(limit)),
+        None if !is_bad => None,
+        Some(_) | None => Some(NotOnTrust::BadDate),
     }
-    limits::admit(offline, lane).err().map(NotOnTrust::Limited)
 }
 
 fn kind_of(at: &Situation<'_>, provider_only: bool) -> i64 {

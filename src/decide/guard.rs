@@ -108,7 +108,7 @@ fn kept_by_what_was_not_read(earlier: Earlier<'_>) -> Option<Kept> {
 
 fn hold(row: &Row, asking: Asking<'_>) -> Hold {
     let is_other = !row.is_to_the_byte(asking.request);
-    if row.has(mark::FREED) || (is_other && asking.exact) {
+    if row.has(mark::FREED) || (asking.exact && row.code != asking.request.reward_code) {
         return Hold::Free;
     }
     match plain_hold(row, asking) {

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accept::{NotOnTrust, not_on_trust_dated};
+use super::accept::{NotOnTrust, not_on_trust};
 use super::row::{Row, kind, mark};
-use crate::limits::LaneNow;
+use crate::limits::{LaneNow, Risk};
 use crate::redemption::{Answer, State};
 use crate::settings::Offline;
 use crate::trust::Trust;
@@ -218,10 +218,14 @@ pub struct Waiting<'a> {
     pub evidence: bool,
     /// The offline policy.
     pub offline: &'a Offline,
+    /// What else an acceptance on trust depends on.
+    pub risk: Risk<'a>,
+    /// Another business's redemption holds the code.
+    pub is_held_elsewhere: bool,
 }
 
 /// What becomes of a pending row for which its till waits no longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conclude {
     /// It is accepted on trust.
     Trust,
@@ -234,7 +238,7 @@ pub enum Conclude {
 }
 
 /// Why nothing was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotGiven {
     /// The provider alone can say, and it has not.
     Unanswered,
@@ -253,7 +257,7 @@ pub fn conclude(row: &Row, at: Waiting<'_>) -> Conclude {
         return Conclude::Trusted;
     }
     let not_given = match may_trust(row, at) {
-        Ok(()) => match not_on_trust_dated(&row.date, at.offline, &at.lane) {
+        Ok(()) => match not_on_trust(&row.date, at.offline, (&at.lane, &at.risk)) {
             None => return Conclude::Trust,
             Some(refused) => NotGiven::Refused(refused),
         },
@@ -263,7 +267,7 @@ pub fn conclude(row: &Row, at: Waiting<'_>) -> Conclude {
 }
 
 fn may_trust(row: &Row, at: Waiting<'_>) -> Result<(), NotGiven> {
-    if row.is(kind::PROVIDER_ONLY) {
+    if row.is(kind::PROVIDER_ONLY) || at.is_held_elsewhere {
         return Err(NotGiven::Unanswered);
     }
     match (at.lane.trust, at.end) {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::limits::{LaneNow, Limit};
+use crate::limits::{LaneNow, Limit, Risk};
 use crate::message::Denied;
 use crate::redemption::{Answer, Fingerprint, Request, RewardCode, Seq, State};
 use crate::settings::{DateFormat, Offline};
@@ -143,9 +143,14 @@ fn lane(trust: Trust) -> LaneNow {
     }
 }
 
+fn waiting(end: WaitEnd, lane: LaneNow, evidence: bool, offline: &Offline) -> Waiting<'_> {
+    let (withdrawn, is_held_elsewhere) = (false, false);
+    Waiting { end, withdrawn, lane, evidence, offline, risk: Risk::none(), is_held_elsewhere }
+}
+
 fn concluded(row: &Row, end: WaitEnd, trust: Trust, evidence: bool) -> Conclude {
     let offline = offline();
-    conclude(row, Waiting { end, withdrawn: false, lane: lane(trust), evidence, offline: &offline })
+    conclude(row, waiting(end, lane(trust), evidence, &offline))
 }
 
 #[test]
@@ -188,9 +193,12 @@ fn limits_and_the_contracts_dates_are_asked_after_a_wait_too() {
     let bad = NotGiven::Refused(NotOnTrust::BadDate);
     assert_eq!(concluded(&no_date, end, Trust::Unanswered, true), Conclude::TurnAway(bad));
     let offline = Offline { accept: false, ..offline() };
-    let at = Waiting { end, withdrawn: false, lane: lane(Trust::Unanswered), evidence: true, offline: &offline };
+    let at = waiting(end, lane(Trust::Unanswered), true, &offline);
     let limited = NotGiven::Refused(NotOnTrust::Limited(Limit::NotAccepting));
     assert_eq!(conclude(&row(State::Pending, 0, 0), at), Conclude::TurnAway(limited));
+    let elsewhere = Waiting { is_held_elsewhere: true, ..at };
+    let unanswered = Conclude::TurnAway(NotGiven::Unanswered);
+    assert_eq!(conclude(&row(State::Pending, 0, 0), elsewhere), unanswered, "another business's row holds the code");
 }
 
 fn declined(already_used: bool, strong: bool) -> Ended {

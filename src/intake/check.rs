@@ -133,8 +133,8 @@ impl Asking {
         let end = Instant::now() + self.current.reply_within;
         let place = places.take(&self.till, self.current.tills.are_configured());
         let place = tokio::time::timeout_at(end, place).await.ok().flatten().ok_or(Silence::Wait(AGAIN_S))?;
-        let word = self.intake.checking.finish(place, self.send());
-        tokio::time::timeout_at(end, word).await.ok().flatten().unwrap_or(Err(Silence::Down))
+        let word = self.intake.checking.run(place, self.send());
+        tokio::time::timeout_at(end, word).await.unwrap_or(Err(Silence::Down))
     }
 
     fn send(&self) -> impl Future<Output = Result<Answer, Silence>> + Send + 'static {

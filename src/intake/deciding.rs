@@ -1,57 +1,36 @@
 //! Requests that have come whole are decided here, whatever becomes of their connections.
 
-use std::sync::{Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::http::StatusCode;
-use axum::response::Response;
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use super::reply;
-use super::shares::Permit;
-use crate::message::{Language, Refusal};
-
-/// The decisions under way: as many as there are permits.
+/// What is under way without its connection: as much as there are permits.
 #[derive(Default)]
-pub(super) struct Deciding(Mutex<JoinSet<()>>);
+pub(super) struct Deciding(Arc<Mutex<JoinSet<()>>>);
+
+/// Work that goes on in the task that waits for it; what is left of it when nobody waits any more goes on in its own.
+struct Unfinished<T: Send + 'static> {
+    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    alone: Arc<Mutex<JoinSet<()>>>,
+}
 
 impl Deciding {
-    /// Runs `decision` to its end even when nobody waits for it any more.
-    pub(super) async fn run(
-        &self,
-        permit: Permit,
-        language: Language,
-        decision: impl Future<Output = Response> + Send + 'static,
-    ) -> Response {
-        self.finish(permit, decision).await.unwrap_or_else(|| {
-            tracing::error!("a request was not decided");
-            reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, &Refusal::Failed, language)
-        })
-    }
-
-    /// Runs `work` to its end, `held` until then, even when nobody waits for it any more; `None`: it ended in a defect.
-    pub(super) async fn finish<T: Send + 'static>(
+    /// Runs `work` to its end, `held` until then, even when nobody waits for it any more.
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         held: impl Send + 'static,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        let (tell, told) = oneshot::channel();
-        let task = async move {
+    ) -> T {
+        let work = async move {
             let done = work.await;
             drop(held);
-            if tell.send(done).is_err() {
-                tracing::debug!("a till hung up before its answer");
-            }
+            done
         };
-        self.spawn(task);
-        told.await.ok()
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while all.try_join_next().is_some() {}
-        all.spawn(task);
+        Unfinished { work: Some(Box::pin(work)), alone: Arc::clone(&self.0) }.await
     }
 
     /// Waits for all that is under way, for at most `within`; how many were given up.
@@ -62,13 +41,38 @@ impl Deciding {
     }
 }
 
+impl<T: Send + 'static> Future for Unfinished<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let Some(work) = &mut self.work else { return Poll::Pending };
+        let done = std::task::ready!(work.as_mut().poll(context));
+        self.work = None;
+        Poll::Ready(done)
+    }
+}
+
+impl<T: Send + 'static> Drop for Unfinished<T> {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending, and the store with it.
+        let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) else { return };
+        let mut all = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        while all.try_join_next().is_some() {}
+        let alone = async move {
+            work.await;
+            tracing::debug!("a till hung up before its answer");
+        };
+        all.spawn_on(alone, &runtime);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use axum::http::StatusCode;
+    use axum::response::Response;
+    use tokio::sync::{Notify, oneshot};
 
-    use tokio::sync::Notify;
-
-    use super::super::shares::Shares;
+    use super::super::shares::{Permit, Shares};
     use super::*;
 
     fn permit(shares: &Arc<Shares>) -> Permit {
@@ -85,8 +89,7 @@ mod tests {
             committed.send(()).expect("somebody looks");
             Response::default()
         };
-        let hangs_up =
-            tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), Language::English, decision)).await;
+        let hangs_up = tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), decision)).await;
         assert!(hangs_up.is_err() && has.try_recv().is_err());
         go_on.notify_one();
         assert_eq!(deciding.drain(Duration::from_secs(20)).await, 0);
@@ -96,7 +99,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_drain_ends_at_its_bound() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
-        let never = deciding.run(permit(&shares), Language::English, std::future::pending());
+        let never = deciding.run(permit(&shares), std::future::pending());
         assert!(tokio::time::timeout(Duration::ZERO, never).await.is_err());
         assert_eq!(deciding.drain(Duration::from_secs(3)).await, 1);
     }
@@ -105,8 +108,7 @@ mod tests {
     async fn its_place_is_free_when_the_answer_is_there() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
         for _ in 0..200 {
-            let answer =
-                deciding.run(permit(&shares), Language::English, std::future::ready(Response::default())).await;
+            let answer = deciding.run(permit(&shares), std::future::ready(Response::default())).await;
             assert_eq!(answer.status(), StatusCode::OK);
         }
     }

@@ -202,9 +202,8 @@ impl Intake {
         match asked {
             Asked::Redeem => match ask::redemption(&current, till, &parts.headers, inbound).await {
                 Ok(new) => {
-                    self.deciding
-                        .run(permit, language, redeem::decide(self.queue.clone(), current, new, language))
-                        .await
+                    let decision = redeem::decide(self.queue.clone(), current, new, language);
+                    self.deciding.run(permit, decision).await
                 }
                 Err(answer) => *answer,
             },
@@ -218,7 +217,7 @@ impl Intake {
             Asked::Receipt(id) => receipt::show(&self.queue, &id, &till, language).await,
             Asked::Void(id) => {
                 let void = receipt::void(self.queue.clone(), id, till, language);
-                self.deciding.run(permit, language, void).await
+                self.deciding.run(permit, void).await
             }
         }
     }

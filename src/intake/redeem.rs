@@ -14,10 +14,12 @@ use crate::message::{Fault, Language, Refusal};
 use crate::queue::{Queue, QueueError, Waited};
 use crate::redemption::{Request, Seq, State};
 use crate::refused::{self, Reason};
-use crate::store::{Concluded, Decision, Limit, NewRedemption, NotGiven, Taken, UsedBy};
+use crate::store::{Concluded, Decision, Headroom, Limit, NewRedemption, NotGiven, Taken, UsedBy};
 
 /// What a till is told to wait where nobody else says so, seconds.
 const ASK_AGAIN_S: u64 = 2;
+/// What the limits are called that are no rule's.
+const OFFLINE: &str = "offline";
 
 /// One till's request while it is decided.
 struct Asking {
@@ -98,7 +100,7 @@ impl Asking {
             Decision::KeyReused => No::now(StatusCode::UNPROCESSABLE_ENTITY, Refusal::KeyReused),
             Decision::Used(by) => self.used(&by),
             Decision::Gone(_) => No::now(StatusCode::BAD_REQUEST, Refusal::UsedLongAgo { code: self.shown_code() }),
-            Decision::Limited(limit) => No::limit(limit),
+            Decision::Limited(limit) => self.limited(&limit),
             Decision::BadDate => No::bad_date(),
             Decision::Held => No::later(Refusal::Held, ASK_AGAIN_S),
             Decision::BeingAsked => No::later(Refusal::Unanswered, ASK_AGAIN_S),
@@ -130,33 +132,34 @@ impl Asking {
                 Waited::RoadDown | Waited::TimedOut => {}
             }
         }
-        if taken.trusted { self.accepted(taken) } else { self.conclude(taken, end).await }
+        if taken.trusted { self.accepted(taken, taken.headroom) } else { self.conclude(taken, end).await }
     }
 
-    fn accepted(&self, taken: &Taken) -> (Response, State) {
+    fn accepted(&self, taken: &Taken, headroom: Option<Headroom>) -> (Response, State) {
         let accepted = reply::accepted(self.current.accepted_status);
-        (reply::about(accepted, &taken.id, State::Pending), State::Pending)
+        let accepted = reply::about(accepted, &taken.id, State::Pending);
+        (reply::with_headroom(accepted, headroom), State::Pending)
     }
 
     /// The provider has not answered in time: the writer decides what that means.
     async fn conclude(&self, taken: &Taken, end: WaitEnd) -> (Response, State) {
         let (no, state) = match self.queue.conclude(taken, end).await {
-            Ok(Concluded::Trusted) => return self.accepted(taken),
+            Ok(Concluded::Trusted { headroom }) => return self.accepted(taken, headroom),
             Ok(Concluded::Settled(row)) => {
                 return (reply::settled(&row, self.current.accepted_status, self.language), row.state);
             }
             Ok(Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) }) => {
                 (self.used(&by), State::Voided)
             }
-            Ok(Concluded::TurnedAway { why, .. }) => (No::because(why, taken), State::Voided),
+            Ok(Concluded::TurnedAway { why, .. }) => (self.because(why, taken), State::Voided),
             Ok(Concluded::Refused { why }) => {
                 // What may have reached the provider is not refused for good.
-                let no = No::because(why, taken);
+                let no = self.because(why, taken);
                 (No { status: StatusCode::SERVICE_UNAVAILABLE, ..no }, State::Pending)
             }
             Err(error) => {
                 tracing::warn!(id = %taken.id, %error, "redemption {}: its till could not be told for certain", taken.id);
-                (No::because(NotGiven::Unanswered, taken), State::Pending)
+                (self.because(NotGiven::Unanswered, taken), State::Pending)
             }
         };
         (reply::about(self.refuse(&no), &taken.id, state), state)
@@ -164,6 +167,53 @@ impl Asking {
 
     fn used(&self, by: &UsedBy) -> No {
         No::now(StatusCode::BAD_REQUEST, used(by, self.shown_code()))
+    }
+
+    fn limited(&self, limit: &Limit) -> No {
+        let status = match limit.innermost() {
+            Limit::Form | Limit::Refused(_) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        No::now(status, self.limit(limit))
+    }
+
+    /// A limit in the words of a refusal.
+    fn limit(&self, limit: &Limit) -> Refusal {
+        match limit {
+            Limit::NotAccepting => Refusal::NotAccepting,
+            Limit::Pending(waiting) => Refusal::LimitPending { waiting: *waiting },
+            Limit::Till(waiting) => Refusal::LimitTill { waiting: *waiting },
+            Limit::Outage(outage) => Refusal::LimitOutage { outage_s: outage.as_secs() },
+            Limit::Off => Refusal::TrustOff,
+            Limit::Slowed(refused) => Refusal::TillSlowed { refused: *refused },
+            Limit::Business => Refusal::UnknownBusiness,
+            Limit::Refused(said) => Refusal::Provider { said: said.clone() },
+            Limit::Form => Refusal::BadCode { code: self.shown_code() },
+            Limit::Value(amount) => Refusal::LimitValue { amount: amount.to_string() },
+            Limit::Exposure(amount) => Refusal::LimitExposure { amount: amount.to_string() },
+            Limit::Rate(rewards, within_s) => Refusal::LimitRate { rewards: *rewards, within_s: *within_s },
+            Limit::TillRate(rewards, within_s) => Refusal::LimitTillRate { rewards: *rewards, within_s: *within_s },
+            Limit::Reusable(hourly) => Refusal::LimitReusable { hourly: *hourly },
+            Limit::Hours => Refusal::OutOfHours,
+            Limit::Clock => Refusal::RuleNeedsClock { rule: OFFLINE.to_owned() },
+            Limit::Rule(rule, limit) => match **limit {
+                Limit::Clock => Refusal::RuleNeedsClock { rule: rule.to_string() },
+                // A code that is none is told as the provider would.
+                Limit::Form => self.limit(limit),
+                _ => Refusal::LimitRule { rule: rule.to_string(), limit: Box::new(self.limit(limit)) },
+            },
+        }
+    }
+
+    fn because(&self, why: NotGiven, taken: &Taken) -> No {
+        match why {
+            NotGiven::Unanswered if taken.provider_only => No::later(Refusal::Unanswered, ASK_AGAIN_S),
+            NotGiven::Unanswered => No::later(Refusal::Untrusted, ASK_AGAIN_S),
+            NotGiven::Busy => No::later(Refusal::Busy, ASK_AGAIN_S),
+            NotGiven::Wait(after_s) => No::later(Refusal::TooMany, after_s),
+            NotGiven::Refused(NotOnTrust::BadDate) => No::bad_date(),
+            NotGiven::Refused(NotOnTrust::Limited(limit)) => self.limited(&limit),
+        }
     }
 
     /// The till that sent the code is told it whole, as the provider does it.
@@ -202,27 +252,6 @@ impl No {
     fn bad_date() -> Self {
         let faults = vec![Fault::NotADate];
         Self::now(StatusCode::BAD_REQUEST, Refusal::Malformed { faults })
-    }
-
-    fn limit(limit: Limit) -> Self {
-        let refusal = match limit {
-            Limit::NotAccepting => Refusal::NotAccepting,
-            Limit::Pending(waiting) => Refusal::LimitPending { waiting },
-            Limit::Till(waiting) => Refusal::LimitTill { waiting },
-            Limit::Outage(outage) => Refusal::LimitOutage { outage_s: outage.as_secs() },
-        };
-        Self::now(StatusCode::SERVICE_UNAVAILABLE, refusal)
-    }
-
-    fn because(why: NotGiven, taken: &Taken) -> Self {
-        match why {
-            NotGiven::Unanswered if taken.provider_only => Self::later(Refusal::Unanswered, ASK_AGAIN_S),
-            NotGiven::Unanswered => Self::later(Refusal::Untrusted, ASK_AGAIN_S),
-            NotGiven::Busy => Self::later(Refusal::Busy, ASK_AGAIN_S),
-            NotGiven::Wait(after_s) => Self::later(Refusal::TooMany, after_s),
-            NotGiven::Refused(NotOnTrust::BadDate) => Self::bad_date(),
-            NotGiven::Refused(NotOnTrust::Limited(limit)) => Self::limit(limit),
-        }
     }
 }
 

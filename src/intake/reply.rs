@@ -9,10 +9,11 @@ use crate::contract;
 use crate::message::{Language, Refusal, Texts};
 use crate::queue::QueueError;
 use crate::redemption::{Answer, Id, Redemption, State};
-use crate::store::relayed;
+use crate::store::{Headroom, relayed};
 
 const REDEEMD_ID: HeaderName = HeaderName::from_static("redeemd-id");
 const REDEEMD_STATE: HeaderName = HeaderName::from_static("redeemd-state");
+const REDEEMD_HEADROOM: HeaderName = HeaderName::from_static("redeemd-headroom");
 const REDEEMD_AGE: HeaderName = HeaderName::from_static("redeemd-age");
 const REDEEMD_REPEAT: HeaderName = HeaderName::from_static("redeemd-repeat");
 
@@ -45,6 +46,17 @@ pub(super) fn about(mut answer: Response, id: &Id, state: State) -> Response {
         answer.headers_mut().insert(REDEEMD_ID, id);
     }
     answer.headers_mut().insert(REDEEMD_STATE, HeaderValue::from_static(state.as_str()));
+    answer
+}
+
+/// `answer` with what is left of the limits: so many rows, so much money, so many seconds of outage.
+pub(super) fn with_headroom(mut answer: Response, headroom: Option<Headroom>) -> Response {
+    let text = headroom.map(|Headroom { pending, exposure, outage, .. }| {
+        format!("pending={pending}, exposure={exposure}, outage={}", outage.as_secs())
+    });
+    if let Some(value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        answer.headers_mut().insert(REDEEMD_HEADROOM, value);
+    }
     answer
 }
 

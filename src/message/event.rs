@@ -163,17 +163,25 @@ messages! {
         en: "tried at once",
         ar: "جُرّب الإرسال فورًا";
 
-        /// Nothing is trusted for a while.
+        /// Nothing is trusted, for a while or until it is switched on again.
         TrustOff {
-            /// For so many seconds.
+            /// For so many seconds; zero: until it is switched on again.
             for_s: u64,
             /// Why.
             note: String,
         }
-        en: format!("no reward without the provider's answer for {}: {note}", about(Duration::from_secs(*for_s), English)),
-        ar: format!(
-            "لا مكافأة دون جواب المزوّد لمدة {}: {}", about(Duration::from_secs(*for_s), Arabic), iso(note)
-        );
+        en: match *for_s {
+            0 => format!("no reward without the provider's answer until trust is on again: {note}"),
+            for_s => {
+                format!("no reward without the provider's answer for {}: {note}", about(Duration::from_secs(for_s), English))
+            }
+        },
+        ar: match *for_s {
+            0 => format!("لا مكافأة دون جواب المزوّد حتى إشعار آخر: {}", iso(note)),
+            for_s => format!(
+                "لا مكافأة دون جواب المزوّد لمدة {}: {}", about(Duration::from_secs(for_s), Arabic), iso(note)
+            ),
+        };
 
         /// Tills are trusted again.
         TrustOn
@@ -199,6 +207,22 @@ messages! {
         }
         en: format!("{till}: {} refused in ten minutes", count(*codes, Noun::Code, English)),
         ar: format!("نقطة البيع {}: رُفض {} في عشر دقائق", iso(till), count(*codes, Noun::Code, Arabic));
+
+        /// An offline limit is used to a step at which somebody should know.
+        LimitUsed {
+            /// 80 or 100.
+            percent: u64,
+            /// The limit's key.
+            limit: String,
+            /// What is used of it.
+            used: String,
+            /// What there is of it.
+            most: String,
+            /// The rule's name, or `offline`.
+            rule: String,
+        }
+        en: format!("{percent} % of {limit} of {rule} are used: {used} of {most}"),
+        ar: format!("استُعمل {percent}٪ من {} في {}: {} من {}", iso(limit), iso(rule), iso(used), iso(most));
 
         /// A person signed in.
         SignIn {

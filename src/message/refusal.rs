@@ -100,23 +100,63 @@ messages! {
         en: format!("offline limit reached: rewards worth {amount} are at risk"),
         ar: format!("بلغ العمل دون اتصال حدّه: مكافآت بقيمة {} معرّضة للخسارة", iso(amount));
 
-        /// A reusable code was used too often.
+        /// `offline.max_value`.
+        LimitValue {
+            /// What one reward may be worth, in the store's money.
+            amount: String,
+        }
+        en: format!("offline limit reached: this reward may be worth more than {amount}"),
+        ar: format!("بلغ العمل دون اتصال حدّه: قد تزيد قيمة هذه المكافأة على {}", iso(amount));
+
+        /// `offline.max_per_hour` or `max_per_day`.
+        LimitRate {
+            /// At most so many.
+            rewards: u64,
+            /// In so many seconds.
+            within_s: u64,
+        }
+        en: format!(
+            "offline limit reached: {} in {}",
+            count(*rewards, Noun::Reward, English), whole(Duration::from_secs(*within_s), English)
+        ),
+        ar: format!(
+            "بلغ العمل دون اتصال حدّه: {} خلال {}",
+            count(*rewards, Noun::Reward, Arabic), whole(Duration::from_secs(*within_s), Arabic)
+        );
+
+        /// Reusable codes were used too often.
         LimitReusable {
             /// At most so many an hour and till.
             hourly: u64,
         }
-        en: format!("offline limit reached: this code was used {} in an hour at this till", times(*hourly)),
+        en: format!("offline limit reached: codes of this kind were used {} in an hour at this till", times(*hourly)),
         ar: format!(
-            "بلغ هذا الرمز حدّه دون اتصال عند نقطة البيع هذه: {} في الساعة", count(*hourly, Noun::Redemption, Arabic)
+            "بلغت رموز من هذا النوع حدّها دون اتصال عند نقطة البيع هذه: {} في الساعة",
+            count(*hourly, Noun::Redemption, Arabic)
         );
 
-        /// A rule of the store's.
+        /// `offline.hours`: nothing is given at this time of the day.
+        OutOfHours
+        en: "the line to the provider is down, and no rewards are given offline at this time of the day",
+        ar: "الخط إلى المزوّد مقطوع، ولا تُعطى مكافآت دون اتصال في هذا الوقت من اليوم";
+
+        /// The code has not the form that the store's codes have.
+        BadCode {
+            /// Whole to the till that sent it, else masked.
+            code: String,
+        }
+        en: format!("Reward {code} is not valid"),
+        ar: format!("المكافأة {} غير صالحة", iso(code));
+
+        /// A limit of a rule of the store's.
         LimitRule {
             /// Its name.
             rule: String,
+            /// The limit.
+            limit: Box<Refusal>,
         }
-        en: format!("offline limit reached: the store's rule {rule} allows no more"),
-        ar: format!("بلغ العمل دون اتصال حدّه: قاعدة المتجر {} لا تسمح بالمزيد", iso(rule));
+        en: format!("{} (rule {rule})", limit.text(English)),
+        ar: format!("{} (القاعدة {})", limit.text(Arabic), iso(rule));
 
         /// A rule that needs the time, and the clock is not synchronised.
         RuleNeedsClock {
@@ -338,7 +378,10 @@ impl Refusal {
             faults.iter().map(|fault| fault.text(language)).collect()
         } else if let Self::NotStored { why } = self {
             vec![why.text(language)]
-        } else if matches!(self, Self::Used { .. } | Self::UsedLongAgo { .. } | Self::Provider { .. }) {
+        } else if matches!(
+            self,
+            Self::Used { .. } | Self::UsedLongAgo { .. } | Self::Provider { .. } | Self::BadCode { .. }
+        ) {
             vec![self.text(language)]
         } else {
             Vec::new()
@@ -476,6 +519,10 @@ impl Refusal {
             Self::LimitOutage { .. } => Reason::LimitOutage,
             Self::LimitExposure { .. }
             | Self::LimitReusable { .. }
+            | Self::LimitValue { .. }
+            | Self::LimitRate { .. }
+            | Self::OutOfHours
+            | Self::BadCode { .. }
             | Self::LimitRule { .. }
             | Self::RuleNeedsClock { .. } => Reason::LimitRule,
             Self::TrustOff | Self::Untrusted | Self::Unanswered | Self::TooMany => Reason::Untrusted,

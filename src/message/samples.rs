@@ -3,6 +3,7 @@
 use super::denied::FilterFault;
 use super::fault::Fault;
 use super::note::Note;
+use super::refusal::Refusal;
 use super::storage::Storage;
 
 /// A value to fill a parameter with.
@@ -37,6 +38,12 @@ impl Sample for Option<u64> {
 impl Sample for Storage {
     fn sample() -> Self {
         Self::Unwritable { why: Sample::sample() }
+    }
+}
+
+impl Sample for Box<Refusal> {
+    fn sample() -> Self {
+        Box::new(Refusal::LimitPending { waiting: 7 })
     }
 }
 

@@ -79,6 +79,21 @@ messages! {
             iso(lane), state_word(state, Arabic)
         );
 
+        /// The books of what is at risk in a lane and its rows disagree.
+        AtRisk {
+            /// The lane.
+            lane: String,
+            /// What the books say.
+            books: String,
+            /// What the rows say.
+            rows: String,
+        }
+        en: format!("lane {lane}: the books say that {books} is at risk, the rows {rows}"),
+        ar: format!(
+            "المسار {}: تقول الدفاتر إن القيمة المعرّضة للخسارة هي {}، وتقول العمليات {}",
+            iso(lane), iso(books), iso(rows)
+        );
+
         /// The books of a lane do not balance in themselves.
         Unbalanced {
             /// The lane.

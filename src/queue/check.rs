@@ -18,8 +18,13 @@ const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Work so long, then pause so long: a fifth of one core.
 const BITE: Duration = Duration::from_millis(5);
 const PAUSE: Duration = Duration::from_millis(20);
-/// Between two slices of the recount, which take a millisecond or two of the writer's time: no till is to notice.
+/// Between the first slices of a recount, which take a millisecond or two of the writer's time: no till is to notice.
 const BETWEEN_SLICES: Duration = Duration::from_millis(100);
+/// After so many slices they come seldom: a small store is recounted within seconds, a large one does not wake an idle
+/// box ten times a second.
+const QUICK_SLICES: u32 = 10;
+/// Between two slices from there on: a million rows take a day, a larger store as long as it takes.
+const BETWEEN_LATER_SLICES: Duration = Duration::from_secs(8);
 /// How often a look is begun again that had to give way to the log.
 const LOOKS_MAX: u32 = 10;
 
@@ -108,17 +113,16 @@ impl Check {
     }
 
     fn recount(&self) -> Result<(), Stopped> {
-        let mut begin = true;
-        loop {
-            let (message, answer) = asked::ask(Recount { begin });
+        for slice in 0u32.. {
+            let (message, answer) = asked::ask(Recount { begin: slice == 0 });
             self.send(message)?;
             let recounted = answer.blocking_recv().map_err(|_| Stopped)?;
             if recounted.is_err() || recounted.is_ok_and(|recounted| recounted.finished) {
                 return Ok(());
             }
-            begin = false;
-            self.stop.pause(BETWEEN_SLICES)?;
+            self.stop.pause(if slice < QUICK_SLICES { BETWEEN_SLICES } else { BETWEEN_LATER_SLICES })?;
         }
+        Ok(())
     }
 
     fn send(&self, message: Message) -> Result<(), Stopped> {

@@ -23,16 +23,16 @@ pub use health::StorageStatus;
 pub use lane::{Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told};
 pub use writer::Writer;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Zone};
 use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::message::{Language, Storage};
 use crate::redemption::{Id, Redemption, Request, RewardCode, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
-    About, Accept, Acted, Arrived, CheckAnswered, CheckAsked, CheckKnown, Claim, Claimed, Concluded, Conclusion,
-    Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling, Import, LaneMemory, NewRedemption, Operation, Page,
-    Place, Prune, Pruned, Reader, Record, Remember, Retention, Retry, RetryHeld, Settled, Settlement, StoreError,
-    Taken, Trouble, Unclaim, Void, VoidByTill, VoidOutcome,
+    About, Accept, Acted, Arrived, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Claim, Claimed, Concluded,
+    Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling, Import, LaneMemory, NewRedemption,
+    Operation, Page, Place, Prune, Pruned, Reader, Record, Remember, Retention, Retry, RetryHeld, Settled, Settlement,
+    Standing, StoreError, Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
 };
 use asked::Ask;
 use lanes::Lanes;
@@ -43,6 +43,10 @@ use undelivered::Undelivered;
 
 /// How many operations may wait for the writer; beyond that tills are told to come again.
 pub const OPS_MAX: usize = 1024;
+/// How long the answers of a till wait to which too many codes were refused.
+const SLOWED: Duration = Duration::from_secs(1);
+/// How long somebody who looks waits for a busy store.
+const STANDING_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why the queue did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -96,6 +100,10 @@ struct Shared {
     place: Place,
     lanes: Lanes,
     offline: RwLock<Arc<Offline>>,
+    /// What was at risk when somebody asked last.
+    standing: Mutex<Standing>,
+    /// The local time zone, read again with the settings.
+    zone: RwLock<Zone>,
     counts: Mutex<Vec<(String, Counts)>>,
     storage: Mutex<StorageStatus>,
     reload_faults: Mutex<Vec<String>>,
@@ -146,7 +154,34 @@ impl Queue {
     /// Nothing was stored.
     pub async fn accept(&self, new: NewRedemption) -> Result<Decision, QueueError> {
         let rules = self.code_rules(&new.lane, &new.request.reward_code);
-        self.try_ask(Accept { new, rules }).await.map(|decided| decided.decision)
+        let decided = self.try_ask(Accept { new, rules }).await?;
+        if decided.is_slowed {
+            tokio::time::sleep(SLOWED).await;
+        }
+        Ok(decided.decision)
+    }
+
+    /// What is at risk now and what is left of the limits; as it was last known where the store does not say.
+    pub async fn standing(&self) -> Standing {
+        let asked = tokio::time::timeout(STANDING_WITHIN, self.ask(AskStanding)).await;
+        let known = || self.shared.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(Ok(standing)) = asked {
+            *known() = standing;
+        }
+        known().clone()
+    }
+
+    /// Switches trust off or on in one lane, or in all with `None`; the lanes' names.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn switch_trust(
+        &self,
+        lanes: Vec<String>,
+        off: Option<(String, Option<Duration>)>,
+        by: &str,
+    ) -> Result<(), QueueError> {
+        self.ask(TrustSwitch { lanes, off, by: by.to_owned() }).await
     }
 
     /// What the settings of its provider say about a code.
@@ -410,6 +445,7 @@ impl Queue {
     /// The offline policy for the requests to come.
     pub fn set_offline(&self, offline: Offline) {
         *self.shared.offline.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(offline);
+        *self.shared.zone.write().unwrap_or_else(PoisonError::into_inner) = Zone::local();
     }
 
     /// The lanes for the requests to come; their books are made when they have none.
@@ -594,6 +630,12 @@ impl Queue {
 }
 
 impl Shared {
+    /// The minute of the local day.
+    fn local_min(&self) -> u16 {
+        let zone = self.zone.read().unwrap_or_else(PoisonError::into_inner);
+        zone.minute_of_day(self.clock.stamp().unix_ms)
+    }
+
     /// The store cannot be trusted any more: nothing is written again, the process has to start anew.
     fn stop_for_good(&self, why: &Storage) {
         self.set_storage(StorageStatus::bad(why.clone(), self.clock.stamp().unix_ms));

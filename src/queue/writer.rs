@@ -14,23 +14,27 @@ use super::readers::READERS_MAX;
 use super::seats::{Flights, Seats};
 use super::undelivered::Undelivered;
 use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health, lanes};
-use crate::clock::Clock;
+use crate::clock::{Clock, Zone};
 use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Step, Store, StoreError, Surroundings,
-    Task, Trouble, Unclaim, Watch,
+    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Room, Step, Store, StoreError,
+    Surroundings, Task, Trouble, Unclaim, Watch,
 };
 
 /// How many operations one transaction takes.
 const BATCH_OPS_MAX: usize = 256;
+/// How many batches may wait to be answered where those wait who asked; beyond that the writer answers itself.
+const BATCHES_MAX: usize = 64;
 /// After so long without work the WAL is moved into the database.
 const IDLE: Duration = Duration::from_secs(2);
 /// How many databases one process sets aside: a disk that damages one after the other is not to be worked on.
 const RESCUES_MAX: u32 = 3;
 /// While the disk is full, the writer moves the log into the database whenever it holds so many frames.
 const WAL_FRAMES_FULL: u32 = 32;
+/// How long ample space is believed without another look; what is ample depends on it.
+const AMPLE_FOR: Duration = Duration::from_millis(100);
 /// How often free space is looked at.
 const SPACE_EVERY: Duration = Duration::from_secs(1);
 
@@ -46,9 +50,13 @@ pub struct Writer {
     pace: Pace,
     rescues: u32,
     health: Health,
+    /// To where those wait who asked.
+    answers: Option<mpsc::Sender<Vec<Committed>>>,
     /// Held for the background check to hear of the end.
     alive: Option<std::sync::mpsc::SyncSender<()>>,
     space_looked_at: Option<Instant>,
+    /// There is more room than is filled until then.
+    is_ample_until: Option<Instant>,
     /// In this batch it was looked whether there is still room.
     room_is_known: bool,
     wrote: bool,
@@ -69,6 +77,8 @@ impl Queue {
             place: store.place(),
             lanes: super::lanes::Lanes::default(),
             offline: RwLock::new(Arc::new(offline)),
+            zone: RwLock::new(Zone::local()),
+            standing: Mutex::default(),
             counts: Mutex::new(store.counts()),
             storage: Mutex::new(health.status(0)),
             reload_faults: Mutex::default(),
@@ -96,8 +106,10 @@ impl Queue {
             pace: Pace::default(),
             rescues: 0,
             health,
+            answers: None,
             alive: None,
             space_looked_at: None,
+            is_ample_until: None,
             room_is_known: false,
             wrote: true,
             strays: Vec::new(),
@@ -112,12 +124,25 @@ impl Queue {
     pub fn start(store: Store, clock: Clock, offline: Offline) -> std::io::Result<Self> {
         let (queue, mut writer) = Self::new(store, clock, offline);
         let damaged = queue.messages.downgrade();
+        writer.answers = answering(Arc::clone(&queue.shared));
         writer.checkpoints = Some(checkpoint_thread(&writer, damaged)?);
         writer.alive = Some(check_thread(&writer, queue.messages.downgrade())?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         std::thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(writer.run()))?;
         Ok(queue)
     }
+}
+
+/// Answers those who wait on this runtime, until the writer ends; `None` without a runtime.
+fn answering(shared: Arc<Shared>) -> Option<mpsc::Sender<Vec<Committed>>> {
+    let (sender, mut committed) = mpsc::channel::<Vec<Committed>>(BATCHES_MAX);
+    let answer = async move {
+        while let Some(batch) = committed.recv().await {
+            shared.answer(batch);
+        }
+    };
+    tokio::runtime::Handle::try_current().ok()?.spawn(answer);
+    Some(sender)
 }
 
 /// A thread that checkpoints whenever it is told, one telling at a time.
@@ -259,9 +284,8 @@ impl Writer {
         }
         self.note_trouble(&tasks);
         self.publish_counts();
-        for ask in asked {
-            self.deliver(ask);
-        }
+        let committed = asked.into_iter().map(|ask| self.follow(ask)).collect();
+        self.answer(committed);
         self.give_back_strays();
         self.bound_wal();
     }
@@ -276,6 +300,7 @@ impl Writer {
         let around = Surroundings {
             stamp: shared.clock.stamp(),
             uptime: shared.clock.uptime(),
+            local_min: shared.local_min(),
             offline: &offline,
             lane: &lane,
             evidence: &evidence,
@@ -381,9 +406,7 @@ impl Writer {
     /// disk that could not be written can be again.
     fn look_at_disk(&mut self) {
         if !std::mem::replace(&mut self.room_is_known, true) {
-            if !self.health.is_full() && !self.store.has_room() {
-                self.set_room(false);
-            }
+            self.look_for_room();
             if self.watch.look(&self.store) {
                 self.health.set_taken(self.watch.taken().cloned());
                 self.publish_storage();
@@ -395,9 +418,22 @@ impl Writer {
         }
         self.space_looked_at = Some(now);
         self.look_at_salvage();
-        let room = self.store.has_room() && (!self.health.is_full() || self.store.keep_reserve());
+        let room = self.store.room() != Room::None && (!self.health.is_full() || self.store.keep_reserve());
         self.set_room(room);
         self.probe_disk();
+    }
+
+    /// Ample room is believed for a moment: a batch fills little of it.
+    fn look_for_room(&mut self) {
+        let now = Instant::now();
+        if self.health.is_full() || self.is_ample_until.is_some_and(|until| now < until) {
+            return;
+        }
+        let room = self.store.room();
+        self.is_ample_until = (room == Room::Ample).then(|| now + AMPLE_FOR);
+        if room == Room::None {
+            self.set_room(false);
+        }
     }
 
     fn set_room(&mut self, room: bool) {
@@ -461,16 +497,23 @@ impl Writer {
         self.shared.checks_kept.store(kept, Ordering::Relaxed);
     }
 
-    /// After the commit: what follows from it, then the answer to whoever asked.
-    fn deliver(&mut self, mut ask: Box<dyn Ask>) {
+    /// What follows from the commit, before anybody hears of it.
+    fn follow(&mut self, mut ask: Box<dyn Ask>) -> Committed {
         let mut aftermath = Aftermath { writer: self, seat: None };
         ask.task().after(&mut aftermath);
         let seat = aftermath.seat;
-        if !ask.answer()
-            && let Some(seq) = seat
-        {
-            self.shared.seats.leave(seq);
-        }
+        Committed { ask, seat }
+    }
+
+    /// Answers everybody. Each answer from this thread wakes the runtime; one that carries several wakes it once.
+    fn answer(&self, committed: Vec<Committed>) {
+        let alone = match &self.answers {
+            Some(answers) if committed.len() > 1 => {
+                answers.try_send(committed).err().map(mpsc::error::TrySendError::into_inner)
+            }
+            _ => Some(committed),
+        };
+        self.shared.answer(alone.into_iter().flatten());
     }
 
     fn give_back_strays(&mut self) {
@@ -548,6 +591,25 @@ impl Writer {
         }
         if let Some(stopped) = stopped {
             tell(stopped, ());
+        }
+    }
+}
+
+/// An operation that was done or refused, its asker, and the seat that was reserved for it.
+struct Committed {
+    ask: Box<dyn Ask>,
+    seat: Option<Seq>,
+}
+
+impl Shared {
+    /// A till that has left gives its seat up.
+    fn answer(&self, committed: impl IntoIterator<Item = Committed>) {
+        for Committed { ask, seat } in committed {
+            if !ask.answer()
+                && let Some(seq) = seat
+            {
+                self.seats.leave(seq);
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::RehearseError;
 use super::folder::{Folder, failed};
 use crate::client::{Response, Target, call};
-use crate::sandbox::Running;
+use crate::sandbox::RunningSandbox;
 use crate::settings::Settings;
 
 /// How long a start may take.
@@ -62,7 +62,7 @@ struct Ports {
 struct Plan<'a> {
     given: &'a Settings,
     folder: &'a Path,
-    provider: &'a Running,
+    provider: &'a RunningSandbox,
     till_token: PathBuf,
     provider_token: PathBuf,
 }
@@ -72,7 +72,7 @@ impl RehearsedDaemon {
     pub(super) async fn start(
         given: &Settings,
         folder: &Folder,
-        provider: &Running,
+        provider: &RunningSandbox,
         provider_token: &str,
     ) -> Result<Self, RehearseError> {
         let till_token = random_token()?;
@@ -268,6 +268,9 @@ impl Plan<'_> {
                     ("accept", offline.accept.into()),
                     ("max_pending", offline.max_pending.into()),
                     ("max_outage", span(offline.max_outage)),
+                    ("value_of_unknown", offline.value_of_unknown.to_string().into()),
+                    ("max_exposure", offline.max_exposure.to_string().into()),
+                    ("max_per_hour_per_till", offline.max_per_hour_per_till.into()),
                 ],
             ),
             (

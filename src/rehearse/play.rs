@@ -12,7 +12,7 @@ use super::show::{Show, millis};
 use super::verdict::FinalBooks;
 use crate::message::fine;
 use crate::redemption::Secret;
-use crate::sandbox::{Line, Options, Running, Sandbox};
+use crate::sandbox::{LineState, Options, RunningSandbox, Sandbox};
 use crate::settings::Settings;
 use crate::store::Counts;
 
@@ -27,7 +27,7 @@ const STUCK_AFTER: Duration = Duration::from_mins(1);
 
 /// The stage: a provider, a gateway, and what was counted at the till.
 pub(super) struct Play {
-    provider: Running,
+    provider: RunningSandbox,
     daemon: RehearsedDaemon,
     count: u32,
     patience: Duration,
@@ -59,11 +59,11 @@ impl Play {
     pub(super) async fn run(&mut self, show: &mut Show<'_>) -> Result<bool, RehearseError> {
         show.step("ready", "a gateway on ports of its own, before a sandbox provider", json!({}))?;
         self.redeem_online(show).await?;
-        self.set_line(Line::Refuse).await?;
+        self.set_line(LineState::Refuse).await?;
         show.step("cut", "the line to the provider is cut", json!({}))?;
         self.redeem_offline(show).await?;
         self.kill_and_start(show).await?;
-        self.set_line(Line::Up).await?;
+        self.set_line(LineState::Up).await?;
         let last = self.redeem("AFTER", 1).await?;
         let words = format!("the line is back; the next redemption is {}", outcome(&last));
         show.step("restored", &words, json!({ "acknowledged": last.acknowledged }))?;
@@ -102,7 +102,7 @@ impl Play {
         Ok(())
     }
 
-    async fn set_line(&self, line: Line) -> Result<(), RehearseError> {
+    async fn set_line(&self, line: LineState) -> Result<(), RehearseError> {
         if self.provider.set_line(line).await {
             Ok(())
         } else {

@@ -10,7 +10,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode, Version};
 
 use super::body::{AnswerBody, Script, gzip};
-use super::books::Said;
+use super::books::BareAnswer;
 use super::fault::{BodyText, Fault};
 use super::rule::Rule;
 use crate::clock::Clock;
@@ -24,14 +24,14 @@ const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><b
 
 /// An answer with its further headers.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) said: Said,
+pub(super) struct HttpAnswer {
+    pub(super) said: BareAnswer,
     headers: HeaderMap,
     unframed: bool,
 }
 
-impl Answer {
-    pub(super) fn plain(said: Said) -> Self {
+impl HttpAnswer {
+    pub(super) fn plain(said: BareAnswer) -> Self {
         Self { said, headers: HeaderMap::new(), unframed: false }
     }
 
@@ -84,13 +84,13 @@ impl Answer {
 }
 
 /// A web page.
-pub(super) fn page(status: u16) -> Answer {
-    Answer::plain(Said { status, content_type: Some("text/html"), body: Bytes::from_static(PAGE.as_bytes()) })
+pub(super) fn page(status: u16) -> HttpAnswer {
+    HttpAnswer::plain(BareAnswer { status, content_type: Some("text/html"), body: Bytes::from_static(PAGE.as_bytes()) })
 }
 
 /// The contract's 401.
-pub(super) fn unauthenticated() -> Answer {
-    Answer::plain(Said::refusal(401, "Unauthenticated.")).with(WWW_AUTHENTICATE, "Bearer")
+pub(super) fn unauthenticated() -> HttpAnswer {
+    HttpAnswer::plain(BareAnswer::refusal(401, "Unauthenticated.")).with(WWW_AUTHENTICATE, "Bearer")
 }
 
 /// Whether the code is taken although the rule answers in the provider's place.
@@ -100,20 +100,22 @@ pub(super) fn takes(rule: &Rule) -> bool {
 }
 
 /// The answer that the rule gives in the provider's place.
-pub(super) fn canned(rule: &Rule, code: &str) -> Answer {
+pub(super) fn canned(rule: &Rule, code: &str) -> HttpAnswer {
     let Fault::Say { status, text, challenge, .. } = rule.fault.fault else { return page(500) };
     let status = rule.status.unwrap_or(status);
     let mut answer = match (&rule.body, text) {
-        (Some(body), _) => Answer::plain(literal(status, body.clone())),
+        (Some(body), _) => HttpAnswer::plain(literal(status, body.clone())),
         (None, BodyText::Refusal(message)) => {
             let message = rule.message.as_deref().unwrap_or(message).replace("{code}", code);
-            Answer::plain(Said::refusal(status, &message))
+            HttpAnswer::plain(BareAnswer::refusal(status, &message))
         }
         (None, BodyText::Page) => page(status),
-        (None, BodyText::Literal(body)) => Answer::plain(literal(status, body.to_owned())),
-        (None, BodyText::Typed(content_type, body)) => {
-            Answer::plain(Said { status, content_type: Some(content_type), body: Bytes::from_static(body.as_bytes()) })
-        }
+        (None, BodyText::Literal(body)) => HttpAnswer::plain(literal(status, body.to_owned())),
+        (None, BodyText::Typed(content_type, body)) => HttpAnswer::plain(BareAnswer {
+            status,
+            content_type: Some(content_type),
+            body: Bytes::from_static(body.as_bytes()),
+        }),
     };
     if challenge {
         answer = answer.with(WWW_AUTHENTICATE, "Bearer");
@@ -124,12 +126,12 @@ pub(super) fn canned(rule: &Rule, code: &str) -> Answer {
     dated(with_rule_headers(answer, rule), rule)
 }
 
-fn literal(status: u16, body: String) -> Said {
+fn literal(status: u16, body: String) -> BareAnswer {
     let content_type = (!body.is_empty()).then_some("application/json");
-    Said { status, content_type, body: body.into() }
+    BareAnswer { status, content_type, body: body.into() }
 }
 
-fn with_rule_headers(answer: Answer, rule: &Rule) -> Answer {
+fn with_rule_headers(answer: HttpAnswer, rule: &Rule) -> HttpAnswer {
     let headers =
         [(LOCATION, &rule.location), (WWW_AUTHENTICATE, &rule.www_authenticate), (CONTENT_TYPE, &rule.content_type)];
     headers.into_iter().fold(answer, |answer, (name, value)| match value {
@@ -139,7 +141,7 @@ fn with_rule_headers(answer: Answer, rule: &Rule) -> Answer {
 }
 
 /// `Date` and `Retry-After`, the latter's date read against the former.
-fn dated(mut answer: Answer, rule: &Rule) -> Answer {
+fn dated(mut answer: HttpAnswer, rule: &Rule) -> HttpAnswer {
     let now_s = Clock::system().stamp().unix_ms / 1000 + rule.clock_s.unwrap_or(0);
     if rule.clock_s.is_some() || rule.retry_after.is_some() {
         answer = answer.with(DATE, &http_date(now_s));

@@ -10,8 +10,8 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    Certificate, HttpVersions, LogKind, OAuthClient, Options, RECORDS_MAX_DEFAULT, Rule, RuleError, Running, Sandbox,
-    Span, StartError, WORDS, parse_rules,
+    CertificateKind, HttpVersions, LogKind, OAuthClient, Options, RECORDS_MAX_DEFAULT, Rule, RuleError, RunningSandbox,
+    Sandbox, StartError, WORDS, WrittenDuration, parse_rules,
 };
 use crate::redemption::Secret;
 
@@ -52,7 +52,7 @@ pub struct SandboxArgs {
     pub seed: Option<u64>,
     /// Waits before every answer
     #[arg(long, value_name = "DURATION", default_value = "0s")]
-    pub delay: Span,
+    pub delay: WrittenDuration,
     /// Answers a repeated Idempotency-Key with its first answer (the contract has no such key)
     #[arg(long)]
     pub honour_keys: bool,
@@ -76,7 +76,7 @@ pub struct SandboxArgs {
     pub oauth: Option<(String, Secret)>,
     /// How long an access token is good
     #[arg(long, value_name = "DURATION", default_value = "1h", requires = "oauth")]
-    pub oauth_expires: Span,
+    pub oauth_expires: WrittenDuration,
     /// The refresh token that is good at start; each is good once
     #[arg(long, value_name = "TOKEN", requires = "oauth", value_parser = secret)]
     pub oauth_refresh: Option<Secret>,
@@ -85,7 +85,7 @@ pub struct SandboxArgs {
     pub oauth_code: Option<Secret>,
     /// Serves TLS with such a certificate
     #[arg(long, value_name = "CERTIFICATE")]
-    pub tls: Option<Certificate>,
+    pub tls: Option<CertificateKind>,
     /// A further host name in the certificate, beside localhost and the address
     #[arg(long, value_name = "NAME", requires = "tls")]
     pub tls_name: Vec<String>,
@@ -215,7 +215,7 @@ impl SandboxArgs {
         }
     }
 
-    fn greeting(&self, running: &Running, seed: u64) -> String {
+    fn greeting(&self, running: &RunningSandbox, seed: u64) -> String {
         let base = running.base_url();
         let control = running.control.map_or_else(|| base.clone(), |control| format!("http://{control}"));
         if self.json {
@@ -346,7 +346,7 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
-    struct Line {
+    struct CommandLine {
         #[command(flatten)]
         args: SandboxArgs,
     }
@@ -381,11 +381,11 @@ mod tests {
     #[test]
     fn a_command_line_becomes_options_and_a_debug_line_shows_no_token() {
         let line = "redeemd --token t0ps3cret --oauth gw:s3cret --delay 20ms --no-record --http2 --rule fault=500";
-        let line = Line::parse_from(line.split_whitespace());
+        let line = CommandLine::parse_from(line.split_whitespace());
         let options = line.args.options().unwrap();
         assert_eq!((options.records_max, options.http, options.rules.len()), (0, HttpVersions::Two, 1));
         let shown = format!("{:?} {options:?}", line.args);
         assert!(!shown.contains("s3cret") && !shown.contains("t0ps3cret"), "{shown}");
-        assert!(Line::try_parse_from(["redeemd", "--rule", "fault=nothing"]).is_err());
+        assert!(CommandLine::try_parse_from(["redeemd", "--rule", "fault=nothing"]).is_err());
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// A canned or ordinary answer before it is put on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct BareAnswer {
     /// The status.
     pub(super) status: u16,
     /// The content type; `None` for an empty body.
@@ -16,7 +16,7 @@ pub(super) struct Said {
     pub(super) body: Bytes,
 }
 
-impl Said {
+impl BareAnswer {
     pub(super) fn json(status: u16, value: &serde_json::Value) -> Self {
         let body = Bytes::from(value.to_string());
         Self { status, content_type: Some("application/json"), body }
@@ -40,7 +40,7 @@ impl Said {
 
 /// One request as the control API shows it.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Record {
+pub struct RequestRecord {
     /// Its number, from 1, over the sandbox's life.
     pub n: u64,
     /// Milliseconds since the sandbox was started.
@@ -96,26 +96,26 @@ pub struct Summary {
 
 /// A code as the merchant knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Code {
+pub(super) struct BusinessCode {
     pub(super) business: String,
     pub(super) code: String,
 }
 
 /// Everything remembered. Codes and keys are kept for the sandbox's life, records up to their bound.
 #[derive(Debug, Default)]
-pub(super) struct Books {
-    taken: HashSet<Code>,
-    key_of_code: HashMap<Code, String>,
-    code_of_key: HashMap<String, Code>,
-    two_keys: HashSet<Code>,
+pub(super) struct ProviderBooks {
+    taken: HashSet<BusinessCode>,
+    key_of_code: HashMap<BusinessCode, String>,
+    code_of_key: HashMap<String, BusinessCode>,
+    two_keys: HashSet<BusinessCode>,
     two_codes: HashSet<String>,
-    answers: HashMap<String, Said>,
-    records: VecDeque<Record>,
+    answers: HashMap<String, BareAnswer>,
+    records: VecDeque<RequestRecord>,
     records_max: usize,
     summary: Summary,
 }
 
-impl Books {
+impl ProviderBooks {
     /// Books that keep the last `records_max` requests.
     pub(super) fn new(records_max: usize) -> Self {
         Self { records_max, ..Self::default() }
@@ -136,7 +136,7 @@ impl Books {
     }
 
     /// Notes that `code` came under `key`.
-    pub(super) fn see_key(&mut self, key: &str, code: &Code) {
+    pub(super) fn see_key(&mut self, key: &str, code: &BusinessCode) {
         let of_code = self.key_of_code.entry(code.clone()).or_insert_with(|| key.to_owned());
         if of_code != key {
             self.two_keys.insert(code.clone());
@@ -148,7 +148,7 @@ impl Books {
     }
 
     /// Takes the code; false if it was taken before.
-    pub(super) fn take(&mut self, code: &Code) -> bool {
+    pub(super) fn take(&mut self, code: &BusinessCode) -> bool {
         if self.taken.contains(code) {
             self.summary.told_used += 1;
             return false;
@@ -157,19 +157,19 @@ impl Books {
     }
 
     /// Whether the code was taken.
-    pub(super) fn is_taken(&self, code: &Code) -> bool {
+    pub(super) fn is_taken(&self, code: &BusinessCode) -> bool {
         self.taken.contains(code)
     }
 
-    pub(super) fn answer_of(&self, key: &str) -> Option<&Said> {
+    pub(super) fn answer_of(&self, key: &str) -> Option<&BareAnswer> {
         self.answers.get(key)
     }
 
-    pub(super) fn keep_answer(&mut self, key: &str, said: &Said) {
+    pub(super) fn keep_answer(&mut self, key: &str, said: &BareAnswer) {
         self.answers.insert(key.to_owned(), said.clone());
     }
 
-    pub(super) fn record(&mut self, record: Record) {
+    pub(super) fn record(&mut self, record: RequestRecord) {
         while self.records.len() >= self.records_max.max(1) {
             self.records.pop_front();
         }
@@ -179,7 +179,7 @@ impl Books {
     }
 
     /// Records after number `after`, oldest first, at most `limit`.
-    pub(super) fn records(&self, after: u64, limit: usize) -> Vec<Record> {
+    pub(super) fn records(&self, after: u64, limit: usize) -> Vec<RequestRecord> {
         self.records.iter().filter(|record| record.n > after).take(limit).cloned().collect()
     }
 
@@ -210,13 +210,13 @@ impl Books {
 mod tests {
     use super::*;
 
-    fn code(code: &str) -> Code {
-        Code { business: "B".to_owned(), code: code.to_owned() }
+    fn code(code: &str) -> BusinessCode {
+        BusinessCode { business: "B".to_owned(), code: code.to_owned() }
     }
 
     #[test]
     fn a_code_is_taken_once_and_a_change_of_key_is_noticed() {
-        let mut books = Books::new(10);
+        let mut books = ProviderBooks::new(10);
         books.see_key("k1", &code("A"));
         assert!(books.take(&code("A")));
         books.see_key("k1", &code("A"));
@@ -232,9 +232,9 @@ mod tests {
 
     #[test]
     fn the_oldest_records_make_room_and_forgetting_codes_keeps_them() {
-        let mut books = Books::new(2);
+        let mut books = ProviderBooks::new(2);
         for n in 1..=3 {
-            books.record(Record { n, ..Record::default() });
+            books.record(RequestRecord { n, ..RequestRecord::default() });
         }
         books.take(&code("A"));
         books.forget_codes();

@@ -8,11 +8,11 @@ use hyper::{Method, Request, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answer::Answer;
+use super::answer::HttpAnswer;
 use super::body::AnswerBody;
-use super::books::Said;
-use super::line::Line;
-use super::provider::Provider;
+use super::books::BareAnswer;
+use super::line::LineState;
+use super::provider::SandboxProvider;
 use super::{check_rules, parse_rules};
 use crate::redemption::Secret;
 
@@ -28,7 +28,7 @@ const RECORDS_LISTED_MAX: usize = 10_000;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LineOrder {
-    state: Line,
+    state: LineState,
 }
 
 #[derive(Deserialize)]
@@ -43,7 +43,7 @@ struct RevokeOrder {
     refresh: bool,
 }
 
-pub(super) async fn serve(provider: &Arc<Provider>, request: Request<Incoming>) -> Response<AnswerBody> {
+pub(super) async fn serve(provider: &Arc<SandboxProvider>, request: Request<Incoming>) -> Response<AnswerBody> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().to_owned();
     let said = match Limited::new(body, BODY_BYTES_MAX).collect().await {
@@ -51,10 +51,10 @@ pub(super) async fn serve(provider: &Arc<Provider>, request: Request<Incoming>) 
         Ok(body) => carry_out(provider, &head.method, &path, head.uri.query(), &body.to_bytes()),
         Err(error) => fault(400, &error.to_string()),
     };
-    Answer::plain(said).into_response()
+    HttpAnswer::plain(said).into_response()
 }
 
-fn carry_out(provider: &Provider, method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> Said {
+fn carry_out(provider: &SandboxProvider, method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> BareAnswer {
     match (method.as_str(), path) {
         ("GET", "requests") => records(provider, query),
         ("DELETE", "requests") => {
@@ -72,7 +72,7 @@ fn carry_out(provider: &Provider, method: &Method, path: &str, query: Option<&st
             provider.set_rules(Vec::new());
             done()
         }
-        ("GET", "line") => Said::json(200, &json!({ "state": *provider.line().borrow() })),
+        ("GET", "line") => BareAnswer::json(200, &json!({ "state": *provider.line().borrow() })),
         ("GET", "check-data") => value(&provider.inner().check_data("CODE")),
         ("POST", "check-data") => with_order(body, |data| {
             provider.inner().check_data = data;
@@ -90,7 +90,7 @@ fn carry_out(provider: &Provider, method: &Method, path: &str, query: Option<&st
     }
 }
 
-fn records(provider: &Provider, query: Option<&str>) -> Said {
+fn records(provider: &SandboxProvider, query: Option<&str>) -> BareAnswer {
     let after = match query {
         None => Ok(0),
         Some(query) => query.strip_prefix("after=").unwrap_or("?").parse(),
@@ -101,12 +101,12 @@ fn records(provider: &Provider, query: Option<&str>) -> Said {
     }
 }
 
-fn summary(provider: &Provider) -> Said {
+fn summary(provider: &SandboxProvider) -> BareAnswer {
     let inner = provider.inner();
     value(&inner.books.summary())
 }
 
-fn set_rules(provider: &Provider, body: &[u8]) -> Said {
+fn set_rules(provider: &SandboxProvider, body: &[u8]) -> BareAnswer {
     let rules = parse_rules(body).and_then(|rules| check_rules(&rules, provider.options.tls.is_some()).map(|()| rules));
     match rules {
         Ok(rules) => {
@@ -117,39 +117,39 @@ fn set_rules(provider: &Provider, body: &[u8]) -> Said {
     }
 }
 
-async fn set_line(provider: &Provider, body: &[u8]) -> Said {
+async fn set_line(provider: &SandboxProvider, body: &[u8]) -> BareAnswer {
     let line = match serde_json::from_slice(body) {
         Ok(LineOrder { state }) => state,
         Err(error) => return fault(400, &error.to_string()),
     };
-    if line != Line::Up && provider.options.control.is_none() {
+    if line != LineState::Up && provider.options.control.is_none() {
         return fault(409, "start the sandbox with --control ADDRESS: this listener would be cut off with the line");
     }
     if provider.set_line(line).await {
-        Said::json(200, &json!({ "state": line }))
+        BareAnswer::json(200, &json!({ "state": line }))
     } else {
         fault(503, "the listener could not follow")
     }
 }
 
-fn with_order<T: serde::de::DeserializeOwned>(body: &[u8], carry_out: impl FnOnce(T) -> Said) -> Said {
+fn with_order<T: serde::de::DeserializeOwned>(body: &[u8], carry_out: impl FnOnce(T) -> BareAnswer) -> BareAnswer {
     match serde_json::from_slice(body) {
         Ok(order) => carry_out(order),
         Err(error) => fault(400, &error.to_string()),
     }
 }
 
-fn value(value: &impl serde::Serialize) -> Said {
+fn value(value: &impl serde::Serialize) -> BareAnswer {
     match serde_json::to_value(value) {
-        Ok(value) => Said::json(200, &value),
+        Ok(value) => BareAnswer::json(200, &value),
         Err(error) => fault(500, &error.to_string()),
     }
 }
 
-fn done() -> Said {
-    Said::json(200, &json!({}))
+fn done() -> BareAnswer {
+    BareAnswer::json(200, &json!({}))
 }
 
-fn fault(status: u16, why: &str) -> Said {
-    Said::json(status, &json!({ "error": why }))
+fn fault(status: u16, why: &str) -> BareAnswer {
+    BareAnswer::json(status, &json!({ "error": why }))
 }

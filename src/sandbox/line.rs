@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The line between the gateway and the provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Line {
+pub enum LineState {
     /// As it should be.
     #[default]
     Up,

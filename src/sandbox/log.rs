@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::books::Record;
+use super::books::RequestRecord;
 use crate::redemption::RewardCode;
 
 /// What is printed.
@@ -34,7 +34,7 @@ impl RequestLog {
         self.kind != LogKind::Quiet && !self.broken.load(Ordering::Relaxed)
     }
 
-    pub(super) fn request(&self, record: &Record) {
+    pub(super) fn request(&self, record: &RequestRecord) {
         if !self.is_on() {
             return;
         }
@@ -50,8 +50,8 @@ impl RequestLog {
     }
 }
 
-fn human(record: &Record) -> String {
-    let Record { n, at_ms, method, path, .. } = record;
+fn human(record: &RequestRecord) -> String {
+    let RequestRecord { n, at_ms, method, path, .. } = record;
     let code = record.code.clone().map(|code| RewardCode::new(code).masked()).unwrap_or_default();
     let key = record.idempotency_key.as_deref().unwrap_or("-");
     let attempt = record.attempt.as_deref().unwrap_or("-");
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_line_for_people_never_holds_a_whole_code() {
-        let record = Record { code: Some("SECRETCODE1234".to_owned()), took: true, ..Record::default() };
+        let record = RequestRecord { code: Some("SECRETCODE1234".to_owned()), took: true, ..RequestRecord::default() };
         let line = human(&record);
         assert!(line.contains("…234") && line.contains("code taken") && !line.contains("SECRETCODE"), "{line}");
     }

@@ -39,16 +39,16 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 pub use args::{SandboxArgs, SandboxError, run};
-pub use books::{Record, Summary};
+pub use books::{RequestRecord, Summary};
 pub use fault::{Fault, UnknownFault, WORDS, Word};
-pub use line::Line;
+pub use line::LineState;
 pub use log::LogKind;
 pub use oauth::OAuthClient;
-pub use rule::{Attempts, Calls, RULES_MAX, Rule, RuleCounts, RuleError, Span, parse_rules};
-pub use tls::{Certificate, TlsError};
+pub use rule::{Attempts, Calls, RULES_MAX, Rule, RuleCounts, RuleError, WrittenDuration, parse_rules};
+pub use tls::{CertificateKind, TlsError};
 
 use crate::redemption::Secret;
-use provider::Provider;
+use provider::SandboxProvider;
 use server::Port;
 
 /// Requests that are kept for the control API unless said otherwise.
@@ -104,7 +104,7 @@ pub struct Options {
     /// What is printed.
     pub log: LogKind,
     /// TLS with this certificate.
-    pub tls: Option<Certificate>,
+    pub tls: Option<CertificateKind>,
     /// Further host names in the certificate.
     pub tls_names: Vec<String>,
     /// HTTP/1.1, HTTP/2 or both.
@@ -159,7 +159,7 @@ pub enum StartError {
 
 /// A started sandbox; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningSandbox {
     /// Where the gateway connects.
     pub addr: SocketAddr,
     /// Where the control API is, if it has a listener of its own.
@@ -167,7 +167,7 @@ pub struct Running {
     /// The authority's certificate in PEM, with TLS.
     pub ca_pem: Option<String>,
     scheme: &'static str,
-    provider: Arc<Provider>,
+    provider: Arc<SandboxProvider>,
     /// Dropping this ends the listeners and their connections.
     listeners: JoinSet<()>,
 }
@@ -178,7 +178,7 @@ pub struct Sandbox;
 
 impl Sandbox {
     /// Listens and serves on the current runtime until the returned value is dropped or stopped.
-    pub async fn start(options: Options) -> Result<Running, StartError> {
+    pub async fn start(options: Options) -> Result<RunningSandbox, StartError> {
         check_rules(&options.rules, options.tls.is_some())?;
         let failed = |address| move |source| StartError::Listen { address, source };
         let port = Port::reserve(options.listen).map_err(failed(options.listen))?;
@@ -193,18 +193,18 @@ impl Sandbox {
             None => None,
         };
         let control = own_control.as_ref().and_then(|listener| listener.local_addr().ok());
-        let provider = Arc::new(Provider::new(options));
+        let provider = Arc::new(SandboxProvider::new(options));
         let mut listeners = JoinSet::new();
         if let Some(listener) = own_control {
             listeners.spawn(server::control(Arc::clone(&provider), listener));
         }
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         listeners.spawn(server::provide(Arc::clone(&provider), port, listener, acceptor));
-        Ok(Running { addr, control, ca_pem, scheme, provider, listeners })
+        Ok(RunningSandbox { addr, control, ca_pem, scheme, provider, listeners })
     }
 }
 
-impl Running {
+impl RunningSandbox {
     /// `http://ADDRESS` or `https://ADDRESS`.
     #[must_use]
     pub fn base_url(&self) -> String {
@@ -225,7 +225,7 @@ impl Running {
 
     /// Cuts or restores the line; returns when the listener has done so, false if it cannot.
     #[must_use = "a line that is not what it was to be makes every conclusion wrong"]
-    pub async fn set_line(&self, line: Line) -> bool {
+    pub async fn set_line(&self, line: LineState) -> bool {
         self.provider.set_line(line).await
     }
 
@@ -244,7 +244,7 @@ impl Running {
 
     /// Requests after number `after`, oldest first, at most `limit`.
     #[must_use]
-    pub fn records(&self, after: u64, limit: usize) -> Vec<Record> {
+    pub fn records(&self, after: u64, limit: usize) -> Vec<RequestRecord> {
         self.provider.inner().books.records(after, limit)
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::books::Said;
+use super::books::BareAnswer;
 use crate::redemption::Secret;
 
 /// Access tokens that are valid at a time; the oldest grants beyond it are refused.
@@ -77,7 +77,7 @@ impl Tokens {
     }
 
     /// The token endpoint.
-    pub(super) fn grant(&mut self, body: &[u8], now: Instant) -> Said {
+    pub(super) fn grant(&mut self, body: &[u8], now: Instant) -> BareAnswer {
         let Some(client) = &self.client else { return refused(404, "invalid_request", "no OAuth client is set") };
         let ask = serde_json::from_slice(body).unwrap_or_else(|_| form(body));
         let known =
@@ -98,7 +98,7 @@ impl Tokens {
     }
 
     /// New tokens; the refresh token that brought them is refused from now on.
-    fn issue(&mut self, used_code: bool, now: Instant) -> Said {
+    fn issue(&mut self, used_code: bool, now: Instant) -> BareAnswer {
         self.access.retain(|_, until| now < *until);
         let (Some(access), Some(refresh)) = (random_token(), random_token()) else {
             return refused(503, "server_error", "no random bits");
@@ -114,7 +114,7 @@ impl Tokens {
         self.access.insert(access.clone(), now + client.expires_in);
         let answer = json!({ "access_token": access, "token_type": "Bearer",
             "expires_in": client.expires_in.as_secs(), "refresh_token": refresh });
-        Said::json(200, &answer)
+        BareAnswer::json(200, &answer)
     }
 }
 
@@ -123,8 +123,8 @@ fn bearer(authorization: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn refused(status: u16, error: &str, message: &str) -> Said {
-    Said::json(status, &json!({ "error": error, "error_description": message, "message": message }))
+fn refused(status: u16, error: &str, message: &str) -> BareAnswer {
+    BareAnswer::json(status, &json!({ "error": error, "error_description": message, "message": message }))
 }
 
 fn random_token() -> Option<String> {
@@ -178,7 +178,7 @@ mod tests {
         Tokens::new(None, Some(client))
     }
 
-    fn answer(said: &Said) -> serde_json::Value {
+    fn answer(said: &BareAnswer) -> serde_json::Value {
         serde_json::from_slice(&said.body).unwrap()
     }
 

@@ -3,7 +3,7 @@
 use hyper::http::request::Parts;
 use serde::Deserialize;
 
-use super::books::{Code, Said};
+use super::books::{BareAnswer, BusinessCode};
 
 /// The contract's five.
 const FIELDS: [&str; 5] = ["reward_code", "business_refrence", "branch_id", "date", "timestamp"];
@@ -31,11 +31,11 @@ pub(super) fn parse(body: &[u8]) -> Result<SentOrder, String> {
 }
 
 /// The refusal of a body with another type than JSON. A body without a type counts as JSON.
-pub(super) fn wrong_type(head: &Parts) -> Option<Said> {
+pub(super) fn wrong_type(head: &Parts) -> Option<BareAnswer> {
     let sent = head.headers.get(hyper::header::CONTENT_TYPE)?.to_str().unwrap_or_default();
     let essence = sent.split(';').next().unwrap_or_default().trim();
     let is_json = essence.eq_ignore_ascii_case("application/json");
-    (!is_json).then(|| Said::refusal(415, "The content type must be application/json"))
+    (!is_json).then(|| BareAnswer::refusal(415, "The content type must be application/json"))
 }
 
 /// The fields of `body` that the contract does not have.
@@ -46,7 +46,7 @@ pub(super) fn extra_fields(body: &[u8]) -> Vec<String> {
 
 impl SentOrder {
     /// The code that the order is about; else every fault of the order. A check needs two fields only.
-    pub(super) fn code(&self, is_redeem: bool) -> Result<Code, Vec<String>> {
+    pub(super) fn code(&self, is_redeem: bool) -> Result<BusinessCode, Vec<String>> {
         let values = [&self.reward_code, &self.business_refrence, &self.branch_id, &self.date, &self.timestamp];
         let required = if is_redeem { FIELDS.len() } else { 2 };
         let missing = |(_, value): &(&str, &Option<String>)| value.as_deref().unwrap_or_default().trim().is_empty();
@@ -62,7 +62,7 @@ impl SentOrder {
             faults.push("The date field must be a date of the form yyyy-MM-dd HH:mm:ss".to_owned());
         }
         let owned = |value: &Option<String>| value.clone().unwrap_or_default();
-        let code = Code { business: owned(&self.business_refrence), code: owned(&self.reward_code) };
+        let code = BusinessCode { business: owned(&self.business_refrence), code: owned(&self.reward_code) };
         if faults.is_empty() { Ok(code) } else { Err(faults) }
     }
 }

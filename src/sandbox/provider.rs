@@ -15,15 +15,15 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Options;
-use super::answer::{self, Answer};
+use super::answer::{self, HttpAnswer};
 use super::body::{AnswerBody, Script};
-use super::books::{Books, Code, Record, Said};
+use super::books::{BareAnswer, BusinessCode, ProviderBooks, RequestRecord};
 use super::fault::{Cut, Fault, Spoil, Stage, When};
-use super::line::Line;
+use super::line::LineState;
 use super::log::RequestLog;
 use super::oauth::Tokens;
 use super::order::{self, SentOrder};
-use super::rule::{Paths, Rule, Rules, SeenRequest};
+use super::rule::{ActiveRules, Paths, Rule, SeenRequest};
 use super::wire::Tap;
 use crate::text::fits;
 
@@ -47,28 +47,28 @@ const RECORDED_ANSWER_BYTES_MAX: usize = 1024;
 
 /// One sandbox, shared by its connections.
 #[derive(Debug)]
-pub(super) struct Provider {
+pub(super) struct SandboxProvider {
     pub(super) options: Options,
-    line: watch::Sender<Line>,
+    line: watch::Sender<LineState>,
     /// The state of `line` that the listener has reached.
-    line_now: watch::Sender<Line>,
+    line_now: watch::Sender<LineState>,
     pub(super) log: RequestLog,
     started: Instant,
-    inner: Mutex<Inner>,
+    inner: Mutex<ProviderState>,
 }
 
 /// What changes from request to request.
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) books: Books,
-    pub(super) rules: Rules,
+pub(super) struct ProviderState {
+    pub(super) books: ProviderBooks,
+    pub(super) rules: ActiveRules,
     pub(super) tokens: Tokens,
     /// What a check tells of a good code, beside what it tells by itself.
     pub(super) check_data: Map<String, Value>,
     rules_set_at: Instant,
 }
 
-impl Inner {
+impl ProviderState {
     /// What the contract's check tells of a good code.
     pub(super) fn check_data(&self, code: &str) -> Map<String, Value> {
         let usual = [
@@ -102,15 +102,15 @@ struct Call {
     head: Parts,
     body: Bytes,
     order: Result<SentOrder, String>,
-    record: Record,
+    record: RequestRecord,
 }
 
-impl Provider {
+impl SandboxProvider {
     pub(super) fn new(options: Options) -> Self {
         let now = Instant::now();
-        let inner = Inner {
-            books: Books::new(options.records_max),
-            rules: Rules::new(options.rules.clone(), Paths::of(&options), options.seed),
+        let inner = ProviderState {
+            books: ProviderBooks::new(options.records_max),
+            rules: ActiveRules::new(options.rules.clone(), Paths::of(&options), options.seed),
             tokens: Tokens::new(options.token.clone(), options.oauth.clone()),
             check_data: options.check_data.clone(),
             rules_set_at: now,
@@ -118,8 +118,8 @@ impl Provider {
         let log = RequestLog::new(options.log);
         Self {
             options,
-            line: watch::Sender::new(Line::Up),
-            line_now: watch::Sender::new(Line::Up),
+            line: watch::Sender::new(LineState::Up),
+            line_now: watch::Sender::new(LineState::Up),
             log,
             started: now,
             inner: Mutex::new(inner),
@@ -127,30 +127,30 @@ impl Provider {
     }
 
     /// Nobody waits for anything while holding this lock.
-    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn inner(&self) -> MutexGuard<'_, ProviderState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replaces the rules; their counts and time windows begin anew.
     pub(super) fn set_rules(&self, rules: Vec<Rule>) {
         let mut inner = self.inner();
-        inner.rules = Rules::new(rules, Paths::of(&self.options), self.options.seed);
+        inner.rules = ActiveRules::new(rules, Paths::of(&self.options), self.options.seed);
         inner.rules_set_at = Instant::now();
     }
 
     /// Cuts or restores the line; returns when the listener has done so, false if it cannot.
-    pub(super) async fn set_line(&self, line: Line) -> bool {
+    pub(super) async fn set_line(&self, line: LineState) -> bool {
         let mut now = self.line_now.subscribe();
         self.line.send_replace(line);
         let reached = now.wait_for(|now| *now == line);
         matches!(tokio::time::timeout(LINE_CHANGES_WITHIN, reached).await, Ok(Ok(_)))
     }
 
-    pub(super) fn line(&self) -> watch::Receiver<Line> {
+    pub(super) fn line(&self) -> watch::Receiver<LineState> {
         self.line.subscribe()
     }
 
-    pub(super) fn line_is_now(&self, line: Line) {
+    pub(super) fn line_is_now(&self, line: LineState) {
         self.line_now.send_replace(line);
     }
 
@@ -221,7 +221,7 @@ impl Provider {
     }
 
     /// Records a request that gets no answer and breaks its connection.
-    async fn break_off(&self, tap: &Tap, record: Record, rule: &Rule) -> Response<AnswerBody> {
+    async fn break_off(&self, tap: &Tap, record: RequestRecord, rule: &Rule) -> Response<AnswerBody> {
         self.keep(record);
         if let Fault::Break(how, _) = rule.fault.fault {
             self.pause(Some(rule)).await;
@@ -276,7 +276,7 @@ impl Provider {
         self.deliver(call, answer)
     }
 
-    fn deliver(&self, mut call: Call, answer: Answer) -> Response<AnswerBody> {
+    fn deliver(&self, mut call: Call, answer: HttpAnswer) -> Response<AnswerBody> {
         self.note_answer(&mut call.record, &answer.said);
         self.keep(call.record);
         answer.into_response()
@@ -285,7 +285,7 @@ impl Provider {
     fn deliver_scripted(
         &self,
         mut call: Call,
-        answer: Answer,
+        answer: HttpAnswer,
         script: Script,
         length: Option<usize>,
     ) -> Response<AnswerBody> {
@@ -294,7 +294,7 @@ impl Provider {
         answer.into_scripted(script, length)
     }
 
-    fn note_answer(&self, record: &mut Record, said: &Said) {
+    fn note_answer(&self, record: &mut RequestRecord, said: &BareAnswer) {
         record.status = Some(said.status);
         if self.options.records_max > 0 {
             let start = said.body.get(..RECORDED_ANSWER_BYTES_MAX).unwrap_or(&said.body);
@@ -303,46 +303,46 @@ impl Provider {
     }
 
     /// A body that is too long, or that its sender broke off.
-    fn unread(&self, mut record: Record, error: &(dyn std::error::Error + 'static)) -> Response<AnswerBody> {
+    fn unread(&self, mut record: RequestRecord, error: &(dyn std::error::Error + 'static)) -> Response<AnswerBody> {
         let too_long = error.is::<http_body_util::LengthLimitError>();
         let (status, message) = if too_long { (413, "The request is too long") } else { (400, "The body broke off") };
-        let said = Said::refusal(status, message);
+        let said = BareAnswer::refusal(status, message);
         self.note_answer(&mut record, &said);
         self.keep(record);
-        Answer::plain(said).into_response()
+        HttpAnswer::plain(said).into_response()
     }
 
     /// The contract's answer, and the change of the books that goes with it.
-    fn ordinary(&self, call: &mut Call) -> Answer {
+    fn ordinary(&self, call: &mut Call) -> HttpAnswer {
         if call.endpoint != Endpoint::Unknown && call.head.method != Method::POST {
-            return Answer::plain(Said::refusal(405, "The method is not supported; use POST"));
+            return HttpAnswer::plain(BareAnswer::refusal(405, "The method is not supported; use POST"));
         }
         match call.endpoint {
             Endpoint::Unknown => answer::page(404),
-            Endpoint::Webhook => Answer::plain(webhook(&call.body)),
-            Endpoint::Token => Answer::plain(self.inner().tokens.grant(&call.body, Instant::now())),
+            Endpoint::Webhook => HttpAnswer::plain(webhook(&call.body)),
+            Endpoint::Token => HttpAnswer::plain(self.inner().tokens.grant(&call.body, Instant::now())),
             Endpoint::Redeem | Endpoint::Check => {
                 let authorization = header(&call.head, "authorization");
                 if !self.inner().tokens.accepts(authorization, Instant::now()) {
                     return answer::unauthenticated();
                 }
                 let wrong_type = order::wrong_type(&call.head);
-                Answer::plain(wrong_type.unwrap_or_else(|| self.about_a_code(call)))
+                HttpAnswer::plain(wrong_type.unwrap_or_else(|| self.about_a_code(call)))
             }
         }
     }
 
-    fn about_a_code(&self, call: &mut Call) -> Said {
+    fn about_a_code(&self, call: &mut Call) -> BareAnswer {
         let is_redeem = call.endpoint == Endpoint::Redeem;
         let order = call.order.as_ref().map_err(|fault| vec![fault.clone()]);
         let code = match order.and_then(|order| order.code(is_redeem)) {
             Ok(code) => code,
-            Err(faults) => return Said::refusals(400, &faults),
+            Err(faults) => return BareAnswer::refusals(400, &faults),
         };
         let extra = if self.options.strict { order::extra_fields(&call.body) } else { Vec::new() };
         if !extra.is_empty() {
             let faults: Vec<String> = extra.iter().map(|name| format!("The {name} field is unknown")).collect();
-            return Said::refusals(400, &faults);
+            return BareAnswer::refusals(400, &faults);
         }
         if is_redeem {
             let (said, took) = self.redeem(&code, header(&call.head, "idempotency-key"));
@@ -352,13 +352,13 @@ impl Provider {
         if self.inner().books.is_taken(&code) {
             return used(&code.code);
         }
-        Said::json(200, &json!({ "data": self.inner().check_data(&code.code), "errors": [] }))
+        BareAnswer::json(200, &json!({ "data": self.inner().check_data(&code.code), "errors": [] }))
     }
 
     /// Takes a code, once. Returns whether this request took it.
-    fn redeem(&self, code: &Code, key: Option<&str>) -> (Said, bool) {
+    fn redeem(&self, code: &BusinessCode, key: Option<&str>) -> (BareAnswer, bool) {
         if self.options.reusable.iter().any(|pattern| fits(pattern, &code.code)) {
-            return (Said::success(), true);
+            return (BareAnswer::success(), true);
         }
         let books = &mut self.inner().books;
         if let Some(key) = key {
@@ -369,7 +369,7 @@ impl Provider {
             return (said.clone(), false);
         }
         let took = books.take(code);
-        let said = if took { Said::success() } else { used(&code.code) };
+        let said = if took { BareAnswer::success() } else { used(&code.code) };
         if let Some(key) = honoured {
             books.keep_answer(key, &said);
         }
@@ -387,16 +387,16 @@ impl Provider {
         endpoints.into_iter().find(|(known, _)| *known == path).map_or(Endpoint::Unknown, |(_, endpoint)| endpoint)
     }
 
-    fn begin_record(&self, head: &Parts, connection: u64) -> Record {
+    fn begin_record(&self, head: &Parts, connection: u64) -> RequestRecord {
         let (n, keeps) = {
             let books = &mut self.inner().books;
             (books.count_request(), books.keeps_records())
         };
         if !keeps && !self.log.is_on() {
-            return Record { n, ..Record::default() };
+            return RequestRecord { n, ..RequestRecord::default() };
         }
         let text = |name| header(head, name).map(str::to_owned);
-        Record {
+        RequestRecord {
             n,
             at_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             connection,
@@ -407,29 +407,29 @@ impl Provider {
             accepted_at: text("redeemd-accepted-at"),
             content_type: text("content-type"),
             authorization: header(head, "authorization").map(hashed),
-            ..Record::default()
+            ..RequestRecord::default()
         }
     }
 
-    fn keep(&self, record: Record) {
+    fn keep(&self, record: RequestRecord) {
         self.log.request(&record);
         self.inner().books.record(record);
     }
 }
 
-impl Inner {
+impl ProviderState {
     fn fire(&mut self, stage: Stage, path: &str, code: Option<&str>) -> Option<Rule> {
         let at = self.rules_set_at.elapsed();
         self.rules.fire(stage, SeenRequest { path, code, at })
     }
 }
 
-fn used(code: &str) -> Said {
-    Said::refusal(400, &format!("Reward {code} has been used"))
+fn used(code: &str) -> BareAnswer {
+    BareAnswer::refusal(400, &format!("Reward {code} has been used"))
 }
 
 /// The receiver of the contract's error webhook.
-fn webhook(body: &[u8]) -> Said {
+fn webhook(body: &[u8]) -> BareAnswer {
     #[derive(Deserialize)]
     #[expect(dead_code, reason = "the fields are there to be checked")]
     struct Webhook {
@@ -438,8 +438,8 @@ fn webhook(body: &[u8]) -> Said {
         message: String,
     }
     match serde_json::from_slice::<Webhook>(body) {
-        Ok(_) => Said::success(),
-        Err(error) => Said::refusal(400, &format!("not an error report: {error}")),
+        Ok(_) => BareAnswer::success(),
+        Err(error) => BareAnswer::refusal(400, &format!("not an error report: {error}")),
     }
 }
 

@@ -54,13 +54,13 @@ pub struct Rule {
     pub per_code: Option<u64>,
     /// Not before this long after the rule was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Span>,
+    pub from: Option<WrittenDuration>,
     /// No more this long after the rule was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Span>,
+    pub until: Option<WrittenDuration>,
     /// Waits before the answer or the break.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delay: Option<Span>,
+    pub delay: Option<WrittenDuration>,
     /// The answer's status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -171,9 +171,9 @@ pub struct RuleError {
 
 /// A duration as people write it: `20ms`, `1h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span(pub Duration);
+pub struct WrittenDuration(pub Duration);
 
-impl FromStr for Span {
+impl FromStr for WrittenDuration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -185,13 +185,13 @@ impl FromStr for Span {
     }
 }
 
-impl Serialize for Span {
+impl Serialize for WrittenDuration {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&humantime::format_duration(self.0))
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for WrittenDuration {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
@@ -363,7 +363,7 @@ pub(super) struct SeenRequest<'a> {
 
 /// The rules in force, with their counts.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub(super) struct ActiveRules {
     active: Vec<Active>,
     paths: Paths,
 }
@@ -415,7 +415,7 @@ pub struct RuleCounts {
     pub fired: u64,
 }
 
-impl Rules {
+impl ActiveRules {
     pub(super) fn new(rules: Vec<Rule>, paths: Paths, seed: u64) -> Self {
         let start = |(index, rule): (usize, Rule)| Active {
             rule,
@@ -537,8 +537,8 @@ impl Chance {
 mod tests {
     use super::*;
 
-    fn rules(rules: Vec<Rule>) -> Rules {
-        Rules::new(rules, Paths::of(&Options::default()), 1)
+    fn rules(rules: Vec<Rule>) -> ActiveRules {
+        ActiveRules::new(rules, Paths::of(&Options::default()), 1)
     }
 
     fn fire_all(rule: &str, codes: &[&str]) -> Vec<bool> {

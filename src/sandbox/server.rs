@@ -21,8 +21,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::body::AnswerBody;
 use super::fault::{Cut, Fault};
-use super::line::Line;
-use super::provider::Provider;
+use super::line::LineState;
+use super::provider::SandboxProvider;
 use super::wire::{BreakableWire, Tap, finish};
 use super::{HttpVersions, control};
 
@@ -72,18 +72,23 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Accepts the gateway's connections for ever, as the line allows.
-pub(super) async fn provide(provider: Arc<Provider>, port: Port, listener: TcpListener, tls: Option<TlsAcceptor>) {
+pub(super) async fn provide(
+    provider: Arc<SandboxProvider>,
+    port: Port,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+) {
     let mut listener = Some(listener);
     let mut connections = JoinSet::new();
     let mut line = provider.line();
     loop {
         let now = *line.borrow_and_update();
-        if now == Line::Refuse {
+        if now == LineState::Refuse {
             listener = None;
         } else if listener.is_none() {
             listener = port.listen().ok();
         }
-        if now == Line::Refuse || listener.is_some() {
+        if now == LineState::Refuse || listener.is_some() {
             provider.line_is_now(now);
         }
         let served = Served { provider: &provider, tls: tls.as_ref(), listener: listener.as_ref() };
@@ -92,14 +97,19 @@ pub(super) async fn provide(provider: Arc<Provider>, port: Port, listener: TcpLi
 }
 
 struct Served<'a> {
-    provider: &'a Arc<Provider>,
+    provider: &'a Arc<SandboxProvider>,
     tls: Option<&'a TlsAcceptor>,
     listener: Option<&'a TcpListener>,
 }
 
 impl Served<'_> {
     /// Also returns when the listener is missing and should be tried again.
-    async fn until_the_line_changes(&self, now: Line, line: &mut watch::Receiver<Line>, connections: &mut JoinSet<()>) {
+    async fn until_the_line_changes(
+        &self,
+        now: LineState,
+        line: &mut watch::Receiver<LineState>,
+        connections: &mut JoinSet<()>,
+    ) {
         loop {
             let accepted = async {
                 match self.listener {
@@ -109,7 +119,7 @@ impl Served<'_> {
             };
             tokio::select! {
                 _ = line.changed() => return,
-                () = tokio::time::sleep(RETRY_AFTER_ERROR), if self.listener.is_none() && now != Line::Refuse => return,
+                () = tokio::time::sleep(RETRY_AFTER_ERROR), if self.listener.is_none() && now != LineState::Refuse => return,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = accepted => match accepted {
                     Ok((socket, _)) if connections.len() < CONNECTIONS_MAX => {
@@ -125,7 +135,7 @@ impl Served<'_> {
 }
 
 /// One connection from accept to its end, whoever ends it.
-async fn connection(provider: Arc<Provider>, socket: TcpStream, tls: Option<TlsAcceptor>) {
+async fn connection(provider: Arc<SandboxProvider>, socket: TcpStream, tls: Option<TlsAcceptor>) {
     let socket = Arc::new(socket);
     let mut line = provider.line();
     let number = provider.inner().books.count_connection();
@@ -141,24 +151,24 @@ async fn connection(provider: Arc<Provider>, socket: TcpStream, tls: Option<TlsA
 }
 
 /// Runs a connection while the line is up. Returns how to break it, or `None` if it ended by itself.
-async fn drive(serving: impl Future<Output = ()>, tap: &Tap, line: &mut watch::Receiver<Line>) -> Option<Cut> {
+async fn drive(serving: impl Future<Output = ()>, tap: &Tap, line: &mut watch::Receiver<LineState>) -> Option<Cut> {
     let mut serving = pin!(serving);
     loop {
         let now = *line.borrow_and_update();
-        if now == Line::Refuse {
+        if now == LineState::Refuse {
             return Some(Cut::Reset);
         }
         tokio::select! {
             biased;
             _ = line.changed() => {}
-            how = tap.cut_asked(), if now == Line::Up => return Some(how),
-            () = &mut serving, if now == Line::Up => return None,
+            how = tap.cut_asked(), if now == LineState::Up => return Some(how),
+            () = &mut serving, if now == LineState::Up => return None,
         }
     }
 }
 
 async fn serve(
-    provider: &Arc<Provider>,
+    provider: &Arc<SandboxProvider>,
     mut wire: BreakableWire,
     tap: Arc<Tap>,
     number: u64,
@@ -190,7 +200,7 @@ async fn serve(
     }
 }
 
-async fn serve_http<S>(provider: &Arc<Provider>, stream: S, tap: Arc<Tap>, number: u64, http2: bool)
+async fn serve_http<S>(provider: &Arc<SandboxProvider>, stream: S, tap: Arc<Tap>, number: u64, http2: bool)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -210,7 +220,7 @@ where
 
 /// Without an address of its own, the control API is served at the provider's address.
 async fn answer(
-    provider: Arc<Provider>,
+    provider: Arc<SandboxProvider>,
     tap: Arc<Tap>,
     connection: u64,
     request: Request<Incoming>,
@@ -223,7 +233,7 @@ async fn answer(
 }
 
 /// Accepts the control API's own connections for ever, whatever the line does.
-pub(super) async fn control(provider: Arc<Provider>, listener: TcpListener) {
+pub(super) async fn control(provider: Arc<SandboxProvider>, listener: TcpListener) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -239,7 +249,7 @@ pub(super) async fn control(provider: Arc<Provider>, listener: TcpListener) {
     }
 }
 
-async fn control_connection(provider: Arc<Provider>, socket: TcpStream) {
+async fn control_connection(provider: Arc<SandboxProvider>, socket: TcpStream) {
     let service = service_fn(move |request: Request<Incoming>| {
         let provider = Arc::clone(&provider);
         async move { Ok::<_, Infallible>(control::serve(&provider, request).await) }

@@ -21,7 +21,7 @@ fn order(code: &str) -> String {
     .to_string()
 }
 
-async fn with_rules(rules: &[&str]) -> Running {
+async fn with_rules(rules: &[&str]) -> RunningSandbox {
     let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
     Sandbox::start(Options { rules, control: Some((Ipv4Addr::LOCALHOST, 0).into()), ..Options::default() })
         .await
@@ -157,7 +157,7 @@ async fn a_cut_line_resets_what_was_open() {
         while sandbox.summary().requests == 0 {
             tokio::task::yield_now().await;
         }
-        assert!(sandbox.set_line(Line::Refuse).await);
+        assert!(sandbox.set_line(LineState::Refuse).await);
     };
     let ((_, ended), ()) = tokio::join!(raw(addr, "C1"), cut);
     assert_eq!(ended, Some(ErrorKind::ConnectionReset));
@@ -214,7 +214,7 @@ mod over_tls {
 
     use super::*;
 
-    async fn connect(sandbox: &Running) -> std::io::Result<TlsStream<tokio::net::TcpStream>> {
+    async fn connect(sandbox: &RunningSandbox) -> std::io::Result<TlsStream<tokio::net::TcpStream>> {
         let mut roots = rustls::RootCertStore::empty();
         let pem = sandbox.ca_pem.as_ref().unwrap();
         roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
@@ -230,14 +230,14 @@ mod over_tls {
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 
-    async fn with(certificate: Certificate, rules: &[&str]) -> Running {
+    async fn with(certificate: CertificateKind, rules: &[&str]) -> RunningSandbox {
         let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
         Sandbox::start(Options { tls: Some(certificate), rules, ..Options::default() }).await.unwrap()
     }
 
     #[tokio::test]
     async fn a_good_certificate_serves_http2_and_a_reset_reaches_its_client() {
-        let sandbox = with(Certificate::Good, &["fault=reset-after-taking,skip=1"]).await;
+        let sandbox = with(CertificateKind::Good, &["fault=reset-after-taking,skip=1"]).await;
         let stream = connect(&sandbox).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
         let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -257,10 +257,10 @@ mod over_tls {
     #[tokio::test]
     async fn every_bad_certificate_is_refused_for_its_own_reason() {
         let table = [
-            (Certificate::Expired, "expired"),
-            (Certificate::NotYetValid, "not valid yet"),
-            (Certificate::SelfSigned, "UnknownIssuer"),
-            (Certificate::WrongHost, "not valid for name"),
+            (CertificateKind::Expired, "expired"),
+            (CertificateKind::NotYetValid, "not valid yet"),
+            (CertificateKind::SelfSigned, "UnknownIssuer"),
+            (CertificateKind::WrongHost, "not valid for name"),
         ];
         for (certificate, reason) in table {
             let sandbox = with(certificate, &[]).await;
@@ -271,7 +271,7 @@ mod over_tls {
 
     #[tokio::test]
     async fn a_refused_handshake_is_an_alert() {
-        let sandbox = with(Certificate::Good, &["fault=tls-refuse,count=1"]).await;
+        let sandbox = with(CertificateKind::Good, &["fault=tls-refuse,count=1"]).await;
         let error = connect(&sandbox).await.unwrap_err().to_string();
         assert!(error.contains("HandshakeFailure"), "{error}");
         connect(&sandbox).await.unwrap();

@@ -13,7 +13,7 @@ use super::HttpVersions;
 
 /// The certificate that the provider shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Certificate {
+pub enum CertificateKind {
     /// Valid, for this host, by the authority of --ca-out.
     Good,
     /// It ended in 2001.
@@ -31,7 +31,7 @@ pub enum Certificate {
 pub enum TlsError {
     /// The certificate.
     #[error("no certificate could be made: {0}")]
-    Certificate(#[from] rcgen::Error),
+    CertificateKind(#[from] rcgen::Error),
     /// The server's settings.
     #[error("no TLS server could be set up: {0}")]
     Server(#[from] rustls::Error),
@@ -47,7 +47,7 @@ pub(super) struct MadeCertificate {
 
 /// A new authority and its certificate for `names` and the address.
 pub(super) fn make(
-    certificate: Certificate,
+    certificate: CertificateKind,
     address: IpAddr,
     names: &[String],
     http: HttpVersions,
@@ -56,7 +56,7 @@ pub(super) fn make(
     let ca = authority(&ca_key)?;
     let key = KeyPair::generate()?;
     let leaf = leaf(certificate, address, names)?;
-    let signed = if certificate == Certificate::SelfSigned {
+    let signed = if certificate == CertificateKind::SelfSigned {
         leaf.self_signed(&key)?
     } else {
         leaf.signed_by(&key, &Issuer::new(authority_params()?, &ca_key))?
@@ -78,8 +78,8 @@ fn authority(key: &KeyPair) -> Result<rcgen::Certificate, rcgen::Error> {
     authority_params()?.self_signed(key)
 }
 
-fn leaf(certificate: Certificate, address: IpAddr, names: &[String]) -> Result<CertificateParams, rcgen::Error> {
-    let subjects = if certificate == Certificate::WrongHost {
+fn leaf(certificate: CertificateKind, address: IpAddr, names: &[String]) -> Result<CertificateParams, rcgen::Error> {
+    let subjects = if certificate == CertificateKind::WrongHost {
         vec!["wrong-host.invalid".to_owned()]
     } else {
         let fixed = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
@@ -91,9 +91,9 @@ fn leaf(certificate: Certificate, address: IpAddr, names: &[String]) -> Result<C
     let mut params = CertificateParams::new(subjects)?;
     params.distinguished_name.push(DnType::CommonName, "redeemd sandbox");
     let (from, until) = match certificate {
-        Certificate::Expired => (2000, 2001),
-        Certificate::NotYetValid => (3000, 4000),
-        Certificate::Good | Certificate::SelfSigned | Certificate::WrongHost => (2000, 4000),
+        CertificateKind::Expired => (2000, 2001),
+        CertificateKind::NotYetValid => (3000, 4000),
+        CertificateKind::Good | CertificateKind::SelfSigned | CertificateKind::WrongHost => (2000, 4000),
     };
     (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
     Ok(params)

@@ -34,10 +34,11 @@ pub(super) enum List {
     Till,
     AdminToken,
     AdminUser,
+    Rule,
 }
 
 impl List {
-    pub(super) const ALL: [Self; 4] = [Self::Provider, Self::Till, Self::AdminToken, Self::AdminUser];
+    pub(super) const ALL: [Self; 5] = [Self::Provider, Self::Till, Self::AdminToken, Self::AdminUser, Self::Rule];
     /// The most tables of one list.
     pub(super) const ENTRIES_MAX: usize = 1024;
 
@@ -47,6 +48,7 @@ impl List {
             Self::Till => "intake.till",
             Self::AdminToken => "admin.token",
             Self::AdminUser => "admin.user",
+            Self::Rule => "offline.rule",
         }
     }
 
@@ -57,6 +59,7 @@ impl List {
             Self::Till => "intake.till.name",
             Self::AdminToken => "admin.token.name",
             Self::AdminUser => "admin.user.name",
+            Self::Rule => "offline.rule.name",
         }
     }
 

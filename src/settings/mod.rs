@@ -13,7 +13,7 @@
 //! | `environment` | the layer of `REDEEMD__…` variables |
 //! | `address` | URLs and listen addresses |
 //! | `reader` | a section's values, bounded, with their defaults |
-//! | `sections`, `provider`, `admin` | the checks, section by section |
+//! | `sections`, `provider`, `admin`, `rules` | the checks, section by section |
 //! | `paths` | the files that settings name |
 //! | `caution` | what is allowed but should be known |
 //! | `load` | all of it in order |
@@ -32,6 +32,7 @@ mod problem;
 mod provider;
 mod reader;
 mod restart;
+mod rules;
 mod secret;
 mod sections;
 mod source;
@@ -42,6 +43,7 @@ pub use keys::{KEYS, Key, Kind};
 pub use load::{DEFAULT_FILE, LoadOptions, Loaded, load, parse};
 pub use problem::{Problem, Problems};
 pub use restart::needs_restart;
+pub use rules::{Alphabet, Caps, CheckDigit, CodeForm, Hours, Rule};
 pub use secret::{SECRET_BYTES_MAX, SecretError};
 pub use types::{
     Admin, AdminToken, AdminUser, Alert, Auth, DateFormat, Forward, Gateway, Grant, Intake, OAuth, Offline, OneTill,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::address;
 use super::admin;
@@ -10,6 +11,7 @@ use super::layer::{Bag, Entry, Layer, List};
 use super::problem::Faults;
 use super::provider;
 use super::reader::{NAME_BYTES_MAX, Reader, TEXT_BYTES_MAX, plain_text};
+use super::rules;
 use super::types::{
     Alert, DateFormat, Forward, Gateway, Intake, Offline, OneTill, Provider, Retention, Settings, Till, TimeOfDay, Tls,
     UnknownCheck,
@@ -53,7 +55,9 @@ pub(super) fn settings(layer: &Layer, around: &Surroundings, faults: &mut Faults
     if intake.listen.contains(&admin.listen) && admin.listen.port() != 0 {
         faults.add("admin.listen", "intake.listen is the same address: give each its own port", None);
     }
+    let rules = rules::rules(layer.list(List::Rule), faults);
     let offline = offline(&layer.plain, count, faults);
+    let offline = Offline { rules, listed: rules::listed(&providers), ..offline };
     one_till(&offline, &providers, count, faults);
     let settings = Settings {
         intake,
@@ -101,16 +105,11 @@ fn gateway(bag: &Bag, around: &Surroundings, faults: &mut Faults) -> Gateway {
 
 fn time_of_day(read: &mut Reader, path: &str) -> TimeOfDay {
     let Some(text) = read.text(path) else { return TimeOfDay::default() };
-    let two_digits = |part: &str, most: u8| {
-        let digits = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
-        part.parse().ok().filter(|number| digits && *number <= most)
-    };
-    let parts = text.split_once(':').and_then(|(hour, minute)| Some((two_digits(hour, 23)?, two_digits(minute, 59)?)));
-    let Some((hour, minute)) = parts else {
+    let time = TimeOfDay::parse(&text);
+    if time.is_none() {
         read.fault(path, "write a time of the day from \"00:00\" to \"23:59\"");
-        return TimeOfDay::default();
-    };
-    TimeOfDay { hour, minute }
+    }
+    time.unwrap_or_default()
 }
 
 fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> Intake {
@@ -274,6 +273,7 @@ fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
     let dates = [("contract", DateFormat::Contract), ("any", DateFormat::Any)];
     let words = [("refuse", OneTill::Refuse), ("trust", OneTill::Trust)];
     let unknown = [("refuse", UnknownCheck::Refuse), ("answer", UnknownCheck::Answer)];
+    let per_hour = u64::try_from(read.integer("offline.max_per_hour_per_till", 1, PENDING_MAX)).unwrap_or(1);
     Offline {
         accept: read.flag("offline.accept"),
         max_pending,
@@ -284,6 +284,14 @@ fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
         remember_checks: read.duration("offline.remember_checks", "0s", "7d"),
         remember_checks_max: u64::try_from(read.integer("offline.remember_checks_max", 0, CHECKS_MAX)).unwrap_or(0),
         unknown_check: read.choice("offline.unknown_check", &unknown).unwrap_or(UnknownCheck::Refuse),
+        value_of_unknown: rules::amount(&mut read, "offline.value_of_unknown").unwrap_or_default(),
+        value_of_unbounded: rules::amount(&mut read, "offline.value_of_unbounded").unwrap_or_default(),
+        max_exposure: rules::amount(&mut read, "offline.max_exposure").unwrap_or_default(),
+        max_per_hour_per_till: per_hour,
+        checked_within: read.duration("offline.checked_within", "1s", "30d"),
+        caps: rules::each(&mut read, "offline"),
+        rules: Arc::default(),
+        listed: Arc::default(),
     }
 }
 

@@ -1,10 +1,14 @@
 //! The settings' types: what the other rooms read, one struct a section.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::rules::{Caps, Rule};
 use crate::message::{Language, Texts};
+use crate::value::Amount;
 
 /// Everything that a person can set, checked. Defaults are those of the shipped file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,25 @@ pub struct TimeOfDay {
     pub hour: u8,
     /// 0 to 59.
     pub minute: u8,
+}
+
+impl TimeOfDay {
+    /// Reads `"08:30"`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let two_digits = |part: &str, most: u8| {
+            let digits = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+            part.parse().ok().filter(|number| digits && *number <= most)
+        };
+        let (hour, minute) = text.split_once(':')?;
+        Some(Self { hour: two_digits(hour, 23)?, minute: two_digits(minute, 59)? })
+    }
+
+    /// Minutes since the day began.
+    #[must_use]
+    pub fn minute_of_day(self) -> u16 {
+        u16::from(self.hour) * 60 + u16::from(self.minute)
+    }
 }
 
 /// `[intake]`: the tills' side.
@@ -240,6 +263,22 @@ pub struct Offline {
     pub remember_checks_max: u64,
     /// What a till is told whose check nobody can answer.
     pub unknown_check: UnknownCheck,
+    /// What a redemption counts as of which no check said anything.
+    pub value_of_unknown: Amount,
+    /// What a percentage without a most counts as.
+    pub value_of_unbounded: Amount,
+    /// What may be at risk in a lane.
+    pub max_exposure: Amount,
+    /// Acceptances on trust of one till in a lane in the last 60 minutes.
+    pub max_per_hour_per_till: u64,
+    /// How old a check may be that a rule goes by, unless the rule says so itself.
+    pub checked_within: Duration,
+    /// What else `[offline]` limits. `max_pending`, `max_outage` and `max_exposure` are not repeated here.
+    pub caps: Caps,
+    /// `[[offline.rule]]`, in the order in which they are asked.
+    pub rules: Arc<[Rule]>,
+    /// The businesses that the providers list, folded, by lane.
+    pub listed: Arc<BTreeMap<String, BTreeSet<String>>>,
 }
 
 /// `unknown_check`: what a till is told about a code of which nothing is known while the provider cannot be asked.

@@ -30,14 +30,14 @@ impl Value {
     /// The value of `node`; relative paths are taken from `folder`. The error says what would be right.
     pub(super) fn from_node(kind: Kind, node: &Node, folder: &Path) -> Result<Self, String> {
         match (kind, node) {
-            (Kind::Text | Kind::Url, Node::Text(text)) => Ok(Self::Text(text.clone())),
+            (Kind::Text | Kind::Url | Kind::FlagOrText, Node::Text(text)) => Ok(Self::Text(text.clone())),
             (Kind::Path, Node::Text(text)) => path(text, folder),
             (Kind::Duration, Node::Text(text)) => duration(text).map(Self::Duration),
             (Kind::Duration, Node::Integer(number)) => {
                 Err(format!("{number} has no unit: write it as a string such as \"{number}s\" or \"{number}h\""))
             }
             (Kind::Integer, Node::Integer(number)) => Ok(Self::Integer(*number)),
-            (Kind::Flag, Node::Flag(flag)) => Ok(Self::Flag(*flag)),
+            (Kind::Flag | Kind::FlagOrText, Node::Flag(flag)) => Ok(Self::Flag(*flag)),
             (Kind::TextOrTexts, Node::Text(text)) => Ok(Self::Texts(vec![text.clone()])),
             (Kind::Texts | Kind::TextOrTexts, Node::List(list)) => items(list, as_text).map(Self::Texts),
             (Kind::Integers, Node::List(list)) => items(list, as_integer).map(Self::Integers),
@@ -56,6 +56,7 @@ impl Value {
             Kind::Duration => duration(text).map(Self::Duration),
             Kind::Integer => text.trim().parse().map(Self::Integer).map_err(|_| wrong()),
             Kind::Flag => text.trim().parse().map(Self::Flag).map_err(|_| wrong()),
+            Kind::FlagOrText => Ok(text.trim().parse().map_or_else(|_| Self::Text(text.to_owned()), Self::Flag)),
             Kind::Texts | Kind::TextOrTexts => Ok(Self::Texts(split(text).map(str::to_owned).collect())),
             Kind::Integers => {
                 let numbers: Result<_, _> = split(text).map(str::parse).collect();
@@ -121,7 +122,7 @@ fn right(kind: Kind) -> &'static str {
         Kind::Path => "write a path in quotes",
         Kind::Duration => "write a duration with a unit, such as \"900ms\", \"10s\", \"5m\", \"72h\" or \"30d\"",
         Kind::Integer => "write a whole number without quotes, such as 5000",
-        Kind::Flag => "write true or false without quotes",
+        Kind::Flag | Kind::FlagOrText => "write true or false without quotes",
         Kind::Texts => "write a list of strings, such as [\"a\", \"b\"]",
         Kind::TextOrTexts => "write a string, or a list of strings, such as [\"a\", \"b\"]",
         Kind::Integers => "write a list of whole numbers, such as [400, 404]",

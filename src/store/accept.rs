@@ -4,12 +4,15 @@
 use rusqlite::OptionalExtension;
 
 use super::forward::Claimed;
+use super::risk::Given;
 use super::row::{self, Stored, columns, halves};
 use super::types::{Decision, NewRedemption, Taken, UsedBy};
 use super::{Desk, Effects, Kind, Operation, StoreError};
 use crate::decide::{self, CodeRules, Earlier, Kept, Situation, kind, mark};
-use crate::limits::LaneNow;
+use crate::limits::{LaneNow, Risk, Subject};
 use crate::redemption::{Fingerprint, Request, RewardCode, Seq, State};
+use crate::trust::Trust;
+use crate::value::Remembered;
 
 /// How many earlier redemptions of a code are read, the newest: a code's history costs the same, however long it is.
 const RIVALS_MAX: usize = 64;
@@ -20,6 +23,13 @@ const BY_KEY: &str = concat!(
     " FROM redemption WHERE key = ?1 AND key_rest = ?2 AND kind & 16 = 0 ORDER BY seq DESC LIMIT 1"
 );
 const RIVALS: &str = concat!("SELECT ", columns!(), " FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2");
+/// Those of them that a till made, or that were given at another till than the one that made them.
+const RIVALS_OF_TILL: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM (SELECT seq AS place FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2) \
+     CROSS JOIN redemption ON seq = place WHERE till = ?3 OR marks & ?4"
+);
 
 /// A till's request.
 #[derive(Clone, Debug)]
@@ -45,6 +55,8 @@ pub struct Decided {
     pub decision: Decision,
     /// The row to send when its lane is up.
     pub live: Option<Box<Claimed>>,
+    /// Too many codes were refused to the till: its answers are slowed.
+    pub is_slowed: bool,
 }
 
 impl Operation for Accept {
@@ -52,7 +64,8 @@ impl Operation for Accept {
     const KIND: Kind = Kind::New;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Decided, StoreError> {
-        desk.accept(&self.new, self.rules)
+        let is_slowed = desk.is_slowed(&self.new.till);
+        Ok(Decided { is_slowed, ..desk.accept(&self.new, self.rules)? })
     }
 
     fn after(&self, decided: &mut Decided, effects: &mut dyn Effects) {
@@ -92,11 +105,23 @@ impl Desk<'_> {
             key: decide::key_of(&new.till, new.key.as_deref(), &new.request),
             guard: row::guard_of(business_refrence, reward_code),
         };
-        let rivals = self.rivals(names.guard, business_refrence, reward_code)?;
+        let rivals = if rules.reusable {
+            self.rivals_of_till(names.guard, new)?
+        } else {
+            self.rivals(names.guard, business_refrence, reward_code)?
+        };
         let in_index = new.key.is_some() || rules.reusable;
         let by_key = if in_index { self.by_key(names.key)? } else { None };
         let lane = self.books.lane(self.sql, &new.lane)?;
         let undelivered = (self.around.undelivered)(&new.till, &new.request);
+        let now = self.lane_now(lane, &new.lane, &new.till);
+        let rivals = if now.ask || rules.reusable { rivals } else { self.with_elsewhere(rivals, (lane, new))? };
+        // A redemption that the provider is asked about costs no look at all this.
+        let on_trust = matches!(now.trust, Trust::AtOnce { .. });
+        let checked = if on_trust { self.remembered(lane, business_refrence, reward_code)? } else { None };
+        let subject = subject_of(new, checked.as_ref());
+        let risk = if on_trust { self.risk(lane, &now, subject, rules.reusable) } else { Risk::none() };
+        let given = on_trust.then(|| Given::of(&risk, self.around.offline));
         let situation = Situation {
             till: &new.till,
             keyed: new.key.is_some(),
@@ -106,13 +131,26 @@ impl Desk<'_> {
             undelivered: rivals.rows.iter().find(|row| Some(row.seq) == undelivered && is_of(row, &new.till)),
             earlier: rivals.earlier(),
             rules,
-            lane: self.lane_now(lane, &new.lane, &new.till),
+            lane: now,
             offline: self.around.offline,
+            risk,
             now_min: self.around.elapsed_min(),
             clock_trusted: self.around.stamp.trusted,
         };
         let accept = decide::accept(&situation);
-        self.apply(accept, new, (lane, names))
+        self.apply(accept, new, (lane, names, given))
+    }
+
+    /// The redemptions of the code for other businesses of the lane beside its own.
+    fn with_elsewhere(&self, rivals: Rivals, (lane, new): (i64, &NewRedemption)) -> Result<Rivals, StoreError> {
+        let Request { reward_code, business_refrence, .. } = &new.request;
+        let mut rows = self.elsewhere(lane, business_refrence, reward_code)?;
+        if rows.is_empty() {
+            return Ok(rivals);
+        }
+        rows.extend(rivals.rows);
+        rows.sort_by_key(|row| row.seq);
+        Ok(Rivals { rows, ..rivals })
     }
 
     /// The lane with what the books know of it.
@@ -121,7 +159,13 @@ impl Desk<'_> {
         LaneNow { pending, till_pending, ..(self.around.lane)(name) }
     }
 
-    fn apply(&mut self, accept: decide::Accept, new: &NewRedemption, at: (i64, Names)) -> Result<Decided, StoreError> {
+    fn apply(
+        &mut self,
+        accept: decide::Accept,
+        new: &NewRedemption,
+        (lane, names, given): (i64, Names, Option<Given>),
+    ) -> Result<Decided, StoreError> {
+        self.count_refused(&accept, new)?;
         let decision = match accept {
             decide::Accept::Repeat(row) if row.state == State::Pending => return self.still_pending(&row, &new.lane),
             decide::Accept::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
@@ -130,13 +174,31 @@ impl Desk<'_> {
             decide::Accept::Used(row) => Decision::Used(used_by(&row)),
             decide::Accept::BeingAsked => Decision::BeingAsked,
             decide::Accept::Refused(row) => Decision::RefusedBefore(Box::new(self.shown_of(&row)?)),
-            decide::Accept::Gone(kept) => self.gone_in_words(kept, at.0, new)?,
+            decide::Accept::Gone(kept) => self.gone_in_words(kept, lane, new)?,
             decide::Accept::Limited(limit) => Decision::Limited(limit),
             decide::Accept::BadDate => Decision::BadDate,
             decide::Accept::Held => Decision::Held,
-            decide::Accept::Insert { kind, marks, in_flight } => return self.take(new, at, (kind, marks, in_flight)),
+            decide::Accept::Insert { kind, marks, in_flight } => {
+                return self.take(new, (lane, names), Birth { kind, marks, in_flight, given });
+            }
         };
-        Ok(Decided { decision, live: None })
+        Ok(Decided { decision, live: None, is_slowed: false })
+    }
+
+    /// A till that asks for one refused code after the other is slowed.
+    fn count_refused(&mut self, accept: &decide::Accept, new: &NewRedemption) -> Result<(), StoreError> {
+        let (at, code) = ((new.lane.as_str(), new.till.as_str()), &new.request.reward_code);
+        match accept {
+            decide::Accept::Used(_) | decide::Accept::Refused(_) | decide::Accept::Gone(_) => self.refused(at, code),
+            decide::Accept::Limited(limit) => self.refused_by(limit, at, code),
+            decide::Accept::Repeat(_)
+            | decide::Accept::KeyReused
+            | decide::Accept::Owed(_)
+            | decide::Accept::BeingAsked
+            | decide::Accept::BadDate
+            | decide::Accept::Held
+            | decide::Accept::Insert { .. } => Ok(()),
+        }
     }
 
     /// A code whose row is gone. What a check heard of it goes on in the provider's words.
@@ -153,10 +215,14 @@ impl Desk<'_> {
     fn still_pending(&mut self, row: &Stored, lane: &str) -> Result<Decided, StoreError> {
         let live = (self.around.lane)(lane).live;
         if row.is_trusted() || row.in_flight || !live {
-            return Ok(Decided { decision: Decision::StillPending(taken(row, row.in_flight)), live: None });
+            return Ok(Decided {
+                decision: Decision::StillPending(taken(row, row.in_flight)),
+                live: None,
+                is_slowed: false,
+            });
         }
         let live = self.claim_one(row.seq, true)?.map(Box::new);
-        Ok(Decided { decision: Decision::StillPending(taken(row, live.is_some())), live })
+        Ok(Decided { decision: Decision::StillPending(taken(row, live.is_some())), live, is_slowed: false })
     }
 
     /// One conditional update gives what is owed, once.
@@ -193,6 +259,20 @@ impl Desk<'_> {
         Ok(Rivals { rows, is_cut, kept: self.kept(business, code)? })
     }
 
+    /// The newest redemptions of a reusable code that its till can repeat or be owed. Nobody else's holds such a code,
+    /// and nothing is kept of it beyond its rows.
+    fn rivals_of_till(&self, guard: i64, new: &NewRedemption) -> Result<Rivals, StoreError> {
+        let Request { reward_code, business_refrence, .. } = &new.request;
+        let limit = i64::try_from(RIVALS_MAX).unwrap_or(i64::MAX);
+        let mut statement = self.sql.prepare_cached(RIVALS_OF_TILL)?;
+        let values = (guard, limit, &new.till, mark::PAID_ELSEWHERE);
+        let mut rows: Vec<Stored> = statement.query_map(values, Stored::from_row)?.collect::<Result<_, _>>()?;
+        rows.retain(|row| row.competes_with(business_refrence, reward_code));
+        rows.reverse();
+        let rows = rows.into_iter().map(|row| row.found_by(self.books.first)).collect();
+        Ok(Rivals { rows, is_cut: false, kept: None })
+    }
+
     /// What is kept of a code beyond its rows.
     fn kept(&self, business: &str, code: &RewardCode) -> Result<Option<Kept>, StoreError> {
         if !self.books.keeps_codes {
@@ -209,12 +289,12 @@ impl Desk<'_> {
         &mut self,
         new: &NewRedemption,
         (lane, names): (i64, Names),
-        (kind, marks, in_flight): (i64, i64, bool),
+        Birth { kind, marks, in_flight, given }: Birth,
     ) -> Result<Decided, StoreError> {
         let Request { reward_code, business_refrence, branch_id, date, body, .. } = &new.request;
         let mut row = Stored {
             seq: self.number()?,
-            tag: row::random_tag()?,
+            tag: self.tags.take()?,
             origin: None,
             lane,
             till: new.till.clone(),
@@ -238,8 +318,12 @@ impl Desk<'_> {
         row.crc = row.checksum();
         row.insert(self.sql, body)?;
         self.books.enter(&row, State::Pending)?;
+        let headroom = match given.filter(|_| row.has(mark::TRUSTED)) {
+            Some(given) => Some(self.accept_on_trust(&row, &given)?),
+            None => None,
+        };
         let live = in_flight.then(|| Box::new(Claimed::new(&row, body.clone(), row.used_is_ours(None))));
-        Ok(Decided { decision: Decision::Taken(taken(&row, in_flight)), live })
+        Ok(Decided { decision: Decision::Taken(Taken { headroom, ..taken(&row, in_flight) }), live, is_slowed: false })
     }
 
     /// The next row's number; the last that there is is never given, since what follows it would have none.
@@ -297,7 +381,24 @@ fn taken(row: &Stored, worth_waiting: bool) -> Taken {
         worth_waiting,
         trusted: row.is_trusted(),
         provider_only: row.is(kind::PROVIDER_ONLY),
+        headroom: None,
     }
+}
+
+/// What a new row is born with.
+struct Birth {
+    kind: i64,
+    marks: i64,
+    in_flight: bool,
+    /// What it counts as, where it is given on trust.
+    given: Option<Given>,
+}
+
+/// What a rule is found by; the lane's part is the desk's to fill in.
+fn subject_of<'a>(new: &'a NewRedemption, checked: Option<&'a Remembered>) -> Subject<'a> {
+    let Request { reward_code, business_refrence, branch_id, .. } = &new.request;
+    let (business, branch, code) = (business_refrence, branch_id, reward_code.reveal());
+    Subject { till: &new.till, business, branch, code, checked, cause: None, now_min: 0 }
 }
 
 /// What a till is told about the redemption that holds its code.
@@ -340,12 +441,16 @@ mod tests {
         }
         let by_guard = "SEARCH redemption USING INDEX redemption_guard (guard=?)";
         assert_eq!(plan(schema::VERSION, RIVALS), by_guard, "the newest first, without a sort");
+        let of_till = plan(schema::VERSION, RIVALS_OF_TILL);
+        let by_row = "SEARCH redemption USING INTEGER PRIMARY KEY (rowid=?)";
+        assert!(of_till.contains("redemption_guard (guard=?)") && of_till.contains(by_row), "{of_till}");
+        assert!(!of_till.contains("TEMP B-TREE"), "the newest first, without a sort: {of_till}");
     }
 
     #[test]
     fn other_values_never_make_sqlite_prepare_a_look_anew() {
         let connection = schema::create(Path::new("")).unwrap();
-        for sql in [BY_KEY, RIVALS] {
+        for sql in [BY_KEY, RIVALS, RIVALS_OF_TILL] {
             let mut statement = connection.prepare(sql).unwrap();
             for value in 1..5i64 {
                 let values = std::iter::repeat_n(value, statement.parameter_count());

@@ -1,13 +1,15 @@
 //! What tills and operators do to a row besides its normal way: conclude a wait, void, retry, handle.
 
 use super::accept::used_by;
+use super::risk::Given;
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::{Desk, Effects, Operation, StoreError};
 use crate::decide::{self, Conclude, TillVoid, WaitEnd, Waiting, kind, mark};
-use crate::limits::LaneNow;
+use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
+use crate::value::Remembered;
 
 /// How many alike declines one `retry --held` takes back: as many as hold a lane.
 const RETRY_HELD_ROWS_MAX: usize = 1000;
@@ -158,17 +160,18 @@ impl Desk<'_> {
             return Ok(Concluded::Settled(Box::new(self.shown(row.seq)?)));
         }
         let name = self.books.name(row.lane).to_owned();
-        let at = Waiting {
-            end: op.end,
-            withdrawn: op.withdrawn,
-            // The row itself is among the pending ones already.
-            lane: less_one(self.lane_now(row.lane, &name, &row.till)),
-            evidence: (self.around.evidence)(&name, row.seq, &row.till),
-            offline: self.around.offline,
-        };
+        // The row itself is among the pending ones already.
+        let lane = less_one(self.lane_now(row.lane, &name, &row.till));
+        let checked = self.remembered(row.lane, &row.business, &row.code)?;
+        let risk = self.risk(row.lane, &lane, subject_of(&row, checked.as_ref()), row.is(kind::REUSABLE));
+        let given = Given::of(&risk, self.around.offline);
+        let evidence = (self.around.evidence)(&name, row.seq, &row.till);
+        let is_held_elsewhere = self.is_held_elsewhere(&row)?;
+        let offline = self.around.offline;
+        let at = Waiting { end: op.end, withdrawn: op.withdrawn, lane, evidence, offline, risk, is_held_elsewhere };
         match decide::conclude(&row, at) {
-            Conclude::Trusted => Ok(Concluded::Trusted),
-            Conclude::Trust => self.mark(row.seq, mark::TRUSTED).map(|()| Concluded::Trusted),
+            Conclude::Trusted => Ok(Concluded::Trusted { headroom: None }),
+            Conclude::Trust => self.trust_after_waiting(row, &given),
             Conclude::TurnAway(why) => {
                 let holder = if row.is(kind::PROVIDER_ONLY) { self.holder(&row)? } else { None };
                 self.finish(&row, State::Voided, row.marks | mark::TURNED_AWAY)?;
@@ -178,6 +181,22 @@ impl Desk<'_> {
                 self.mark(row.seq, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why })
             }
         }
+    }
+
+    fn trust_after_waiting(&mut self, mut row: Stored, given: &Given) -> Result<Concluded, StoreError> {
+        self.mark(row.seq, mark::TRUSTED)?;
+        row.marks |= mark::TRUSTED;
+        let headroom = Some(self.accept_on_trust(&row, given)?);
+        Ok(Concluded::Trusted { headroom })
+    }
+
+    /// Whether the same code was given, or may have been, for another business of the lane.
+    fn is_held_elsewhere(&self, row: &Stored) -> Result<bool, StoreError> {
+        if row.is(kind::REUSABLE) {
+            return Ok(false);
+        }
+        let others = self.elsewhere(row.lane, &row.business, &row.code)?;
+        Ok(others.iter().any(|other| decide::is_obstacle(other) || other.has(mark::LOST)))
     }
 
     fn mark(&self, seq: Seq, marks: i64) -> Result<(), StoreError> {
@@ -208,11 +227,13 @@ impl Desk<'_> {
             Err(why) => return Ok(Acted::Refused { why }),
             Ok(decide::Void::Lost) => {
                 self.mark(row.seq, mark::HANDLED)?;
+                self.moved(&row, row.state, row.marks | mark::HANDLED)?;
                 return self.acted(&row, "lost", by, note);
             }
             Ok(decide::Void::Close) => {}
         }
-        self.finish(&row, State::Voided, row.marks)?;
+        // A person has decided: it is at risk no more.
+        self.finish(&row, State::Voided, row.marks | mark::HANDLED)?;
         let note_kept = Note::Text { text: note.to_owned() }.to_stored();
         self.keep_answer(row.seq, None, Some(&note_kept))?;
         self.acted(&row, "void", by, note)
@@ -237,6 +258,7 @@ impl Desk<'_> {
             Ok(marks) => marks,
         };
         self.mark(row.seq, marks)?;
+        self.moved(&row, row.state, row.marks | marks)?;
         self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
     }
 
@@ -247,6 +269,7 @@ impl Desk<'_> {
         let sql = "UPDATE redemption SET state = 0, in_flight = 0, marks = ?2, settled_ms = NULL WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
         self.sql.prepare_cached("DELETE FROM answer WHERE seq = ?1")?.execute([row.seq.0])?;
+        self.moved(row, State::Pending, marks)?;
         self.books.change(row, State::Pending)
     }
 
@@ -310,6 +333,12 @@ impl Desk<'_> {
         let row = row::by_seq(self.sql, seq)?.ok_or(StoreError::Internal("a row is gone"))?;
         row.redemption(self.sql, self.books.name(row.lane))
     }
+}
+
+/// What a rule is found by; the lane's part is the desk's to fill in.
+fn subject_of<'a>(row: &'a Stored, checked: Option<&'a Remembered>) -> Subject<'a> {
+    let (business, branch, code) = (&row.business, &row.branch, row.code.reveal());
+    Subject { till: &row.till, business, branch, code, checked, cause: None, now_min: 0 }
 }
 
 /// The limits are asked for one more row than there are without this one.

@@ -1,11 +1,14 @@
 //! The books: a row per lane with lifetime totals, and what its link must not forget over a restart.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::recount::UnderWay;
+use super::risk::Ledger;
 use super::row::Stored;
+use super::trust::{self, TrustOff};
 use super::types::Counts;
 use super::{Desk, Kind, Operation, StoreError, keep};
 use crate::message::Storage;
@@ -25,6 +28,10 @@ pub(super) struct Books {
     pub(super) keeps_checks: bool,
     /// A recount under way.
     pub(super) recount: Option<UnderWay>,
+    /// What was given on trust.
+    pub(super) ledger: Ledger,
+    /// The lanes in which nothing is accepted on trust.
+    pub(super) trust_off: Arc<BTreeMap<String, TrustOff>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -80,7 +87,8 @@ impl Books {
         let keeps_codes = connection.query_row(sql, [], |row| row.get(0))?;
         let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'check_share')";
         let keeps_checks = connection.query_row(sql, [], |row| row.get(0))?;
-        Ok(Self { lanes, tills, first: Seq(i64::MAX), keeps_codes, keeps_checks, recount: None })
+        let (ledger, trust_off) = (Ledger::read(connection)?, Arc::new(trust::read(connection)?));
+        Ok(Self { lanes, tills, first: Seq(i64::MAX), keeps_codes, keeps_checks, recount: None, ledger, trust_off })
     }
 
     /// The books of a process that gives out numbers from this one on.
@@ -141,6 +149,11 @@ impl Books {
 
     pub(super) fn number(&self, name: &str) -> Option<i64> {
         self.lanes.iter().find(|(_, page)| page.name == name).map(|(lane, _)| *lane)
+    }
+
+    /// Every lane's number and name.
+    pub(super) fn named(&self) -> impl Iterator<Item = (i64, &str)> {
+        self.lanes.iter().map(|(lane, page)| (*lane, page.name.as_str()))
     }
 
     pub(super) fn name(&self, lane: i64) -> &str {
@@ -226,6 +239,14 @@ impl Books {
             }
             if !counts.balance() {
                 found.push(Storage::Unbalanced { lane: page.name.clone() });
+            }
+            let (said, rows) = (self.ledger.of_lane(*lane).0, counted.exposure(*lane));
+            if said != rows {
+                found.push(Storage::AtRisk {
+                    lane: page.name.clone(),
+                    books: said.to_string(),
+                    rows: rows.to_string(),
+                });
             }
         }
         found

@@ -22,6 +22,8 @@ const FORGOTTEN_MAX: usize = 200;
 /// How many codes the checks of one till hold beyond their memory in an hour: whoever guesses codes all day fills
 /// no disk.
 const HELD_IN_AN_HOUR_MAX: i64 = 120;
+/// What a crash may have forgotten of the elapsed time; what lies further ahead is damaged.
+const AHEAD_MS_MAX: i64 = 60_000;
 const JSON: &str = "application/json";
 
 /// The two rows that can speak of a code: of these bytes, and of its refusal.
@@ -192,9 +194,13 @@ impl Found {
     }
 }
 
+/// More than any till's share can be: a damaged number must not overflow.
+const SHARE_MAX: i64 = 1_000_000_000;
+
 /// How many checks are remembered.
 pub(super) fn count(connection: &Connection) -> Result<u64, StoreError> {
-    Ok(connection.prepare_cached("SELECT coalesce(sum(kept), 0) FROM check_share")?.query_row([], |row| row.get(0))?)
+    let sql = "SELECT coalesce(sum(max(0, min(kept, ?1))), 0) FROM check_share";
+    Ok(connection.prepare_cached(sql)?.query_row([SHARE_MAX], |row| row.get(0))?)
 }
 
 /// What a copy of the database that leaves the gateway must not hold.
@@ -258,7 +264,6 @@ impl Desk<'_> {
     ///
     /// # Errors
     /// The database cannot be read.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the rules about values read it"))]
     pub(super) fn remembered(
         &self,
         lane: i64,
@@ -296,8 +301,11 @@ impl Desk<'_> {
 
     /// A row that is not too old to be told.
     fn fresh(&self, found: &Found) -> Option<CheckAnswer> {
-        let now_ms = self.around.elapsed_ms;
-        let age_ms = self.around.doubted.age_ms(now_ms, found.at_s.saturating_mul(1000));
+        let (now_ms, at_ms) = (self.around.elapsed_ms, found.at_s.saturating_mul(1000));
+        if at_ms > now_ms.saturating_add(AHEAD_MS_MAX) {
+            return None;
+        }
+        let age_ms = self.around.doubted.age_ms(now_ms, at_ms);
         let max_ms = i64::try_from(self.around.offline.remember_checks.as_millis()).unwrap_or(i64::MAX);
         (age_ms < max_ms).then(|| CheckAnswer {
             answer: found.answer.clone(),
@@ -369,8 +377,9 @@ impl Desk<'_> {
     }
 
     fn share(&self, till: &str, more: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO check_share VALUES (?1, ?2, 0, 0) ON CONFLICT (till) DO UPDATE SET kept = kept + ?2";
-        self.sql.prepare_cached(sql)?.execute((till, more))?;
+        let sql = "INSERT INTO check_share VALUES (?1, max(0, ?2), 0, 0) ON CONFLICT (till) DO UPDATE SET \
+             kept = max(0, min(kept, ?3) + ?2)";
+        self.sql.prepare_cached(sql)?.execute((till, more, SHARE_MAX))?;
         Ok(())
     }
 
@@ -401,9 +410,12 @@ impl Desk<'_> {
             let sql = "SELECT till FROM check_share ORDER BY kept DESC, till <> ?1 LIMIT 1";
             let till: String = self.sql.prepare_cached(sql)?.query_row([own], |row| row.get(0))?;
             let oldest = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            let (guard, exact) = self.sql.prepare_cached(OLDEST)?.query_row([till], oldest)?;
-            self.forget_check(guard, exact)?;
-            kept = kept.saturating_sub(1);
+            match self.sql.prepare_cached(OLDEST)?.query_row([&till], oldest).optional()? {
+                Some((guard, exact)) => self.forget_check(guard, exact)?,
+                // Its share was counted wrong.
+                None => self.share(&till, -SHARE_MAX)?,
+            }
+            kept = count(self.sql)?;
         }
         Ok(kept)
     }

@@ -66,6 +66,11 @@ impl Elapsed {
         Ok(Self { kept_ms: read.passed_ms, ..read })
     }
 
+    /// The elapsed time when it was looked at last, minutes.
+    pub(super) fn passed_min(&self) -> i64 {
+        self.passed_ms.div_euclid(60_000)
+    }
+
     /// The elapsed time now, milliseconds.
     pub(super) fn now(&mut self, uptime_ms: i64, stamp: Stamp) -> i64 {
         if let Some(looked_ms) = self.looked_ms {

@@ -19,6 +19,20 @@ const LOCK: &str = "lock";
 /// The file whose blocks are given up when the disk is full.
 const RESERVE: &str = "reserve";
 
+/// So much is not filled in a tenth of a second, whoever writes: 2.5 GB/s.
+const FREE_BYTES_AMPLE: u64 = 256 * 1024 * 1024;
+
+/// How much space there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Less than [`FREE_BYTES_MIN`].
+    None,
+    /// Each batch has to look again.
+    Tight,
+    /// More than is filled in a tenth of a second.
+    Ample,
+}
+
 /// The state directory's lock, for as long as it is held.
 #[derive(Debug)]
 pub(super) struct Lock(#[expect(dead_code, reason = "closing the file gives the lock up")] File);
@@ -168,10 +182,12 @@ impl Store {
 
     /// Whether redemptions can be accepted without touching what settling needs.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        if self.is_put_off {
-            return false;
+    pub fn room(&self) -> Room {
+        match free_bytes(&self.dir) {
+            _ if self.is_put_off => Room::None,
+            0..FREE_BYTES_MIN => Room::None,
+            FREE_BYTES_MIN..FREE_BYTES_AMPLE => Room::Tight,
+            FREE_BYTES_AMPLE.. => Room::Ample,
         }
-        free_bytes(&self.dir) >= FREE_BYTES_MIN
     }
 }

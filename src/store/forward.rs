@@ -238,18 +238,20 @@ impl Desk<'_> {
             "UPDATE redemption SET in_flight = 1, attempts = min(attempts + 1, 4294967295), marks = marks | CASE \
              WHEN seq < ?2 AND kind & 40 = 32 AND marks & 68 = 0 THEN 64 ELSE 0 END \
              WHERE seq = ?1 AND state = 0 AND in_flight = 0 RETURNING ",
-            columns!()
+            columns!(),
+            ", (SELECT body FROM body WHERE body.seq = redemption.seq)"
         );
         let row = {
             let mut statement = self.sql.prepare_cached(sql)?;
-            let mut rows = statement.query_map((seq.0, self.books.first.0), Stored::from_row)?;
+            let with_body = |row: &rusqlite::Row<'_>| Ok((Stored::from_row(row)?, row.get::<_, Option<Vec<u8>>>(22)?));
+            let mut rows = statement.query_map((seq.0, self.books.first.0), with_body)?;
             rows.next().transpose()?
         };
-        let Some(row) = row else {
+        let Some((row, body)) = row else {
             let why = || StoreError::Damaged(format!("row {} is not pending as its index says", seq.0));
             return if preferred { Ok(None) } else { Err(why()) };
         };
-        let body = Bytes::from(row::body(self.sql, seq)?);
+        let body = Bytes::from(body.unwrap_or_default());
         if row.is_intact() && crc32c::crc32c(&body) == row.body_crc {
             let explained = self.explains_used(&row)?;
             let used_is_ours = row.used_is_ours(Some(explained));
@@ -322,6 +324,10 @@ impl Desk<'_> {
         (op, why): (&Settlement, Option<Why>),
     ) -> Result<State, StoreError> {
         self.finish(row, state, marks)?;
+        if state == State::Declined && marks & mark::ANSWERED != 0 {
+            let lane = self.books.name(row.lane).to_owned();
+            self.refused((&lane, &row.till), &row.code)?;
+        }
         let answer = match &op.ended {
             Ended::Confirmed(answer) | Ended::Declined { answer, .. } | Ended::Parked { answer, .. } => Some(answer),
             Ended::Clean | Ended::Uncharged | Ended::Unclear => None,
@@ -341,6 +347,7 @@ impl Desk<'_> {
         let marks = mark::beside((marks & !mark::SETTLED_TRUSTED) | trusted, state);
         let marks = mark::settled_at(marks, self.around.elapsed_min());
         self.sql.prepare_cached(sql)?.execute((row.seq.0, state as i64, marks, self.around.stamp.unix_ms))?;
+        self.moved(row, state, marks)?;
         self.books.change(row, state)
     }
 

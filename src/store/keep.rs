@@ -17,3 +17,9 @@ pub(super) fn write(connection: &Connection, name: &str, value: &str) -> Result<
     connection.prepare_cached(sql)?.execute((name, value))?;
     Ok(())
 }
+
+/// Keeps nothing under this name any more.
+pub(super) fn forget(connection: &Connection, name: &str) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM keep WHERE name = ?1")?.execute([name])?;
+    Ok(())
+}

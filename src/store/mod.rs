@@ -23,10 +23,12 @@ mod records;
 mod recount;
 mod refold;
 mod rescue;
+mod risk;
 mod row;
 mod salvage;
 mod schema;
 mod search;
+mod trust;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -35,7 +37,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::clock::Stamp;
+use crate::clock::{Stamp, Zone};
 use crate::limits::LaneNow;
 use crate::message::Storage;
 use crate::redemption::{Request, Seq};
@@ -50,7 +52,7 @@ pub use checks::{
 };
 pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
-pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
+pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, Room, free_bytes, is_volatile};
 pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
 pub use identity::{Place, Watch};
 pub use migration::Migrated;
@@ -60,10 +62,12 @@ pub use prune::{Prune, Pruned, Retention};
 pub use read::{Reader, read_steps};
 pub use recount::{Recount, Recounted};
 pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
+pub use risk::{AskStanding, LaneStanding, Standing};
 pub use salvage::Tally;
 pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
+pub use trust::{Off, TrustOff, TrustSwitch};
 pub use types::{
-    Acted, Concluded, Counts, Decision, Event, Filter, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy,
+    Acted, Concluded, Counts, Decision, Event, Filter, Headroom, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy,
     VoidOutcome, relayed,
 };
 
@@ -83,6 +87,8 @@ pub struct Surroundings<'a> {
     pub stamp: Stamp,
     /// How long the process has been on.
     pub uptime: std::time::Duration,
+    /// The minute of the local day, 0 to 1439.
+    pub local_min: u16,
     /// The offline policy.
     pub offline: &'a Offline,
     /// A lane's link, read inside the transaction; `pending` is the store's own to fill in.
@@ -98,7 +104,8 @@ impl<'a> Surroundings<'a> {
     #[must_use]
     pub fn new(stamp: Stamp, offline: &'a Offline, lane: &'a dyn Fn(&str) -> LaneNow) -> Self {
         let uptime = std::time::Duration::ZERO;
-        Self { stamp, uptime, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _| None }
+        let local_min = Zone::utc().minute_of_day(stamp.unix_ms);
+        Self { stamp, uptime, local_min, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _| None }
     }
 }
 
@@ -107,6 +114,7 @@ struct Around<'a> {
     stamp: Stamp,
     /// The gateway's elapsed time, milliseconds.
     elapsed_ms: i64,
+    local_min: u16,
     doubted: elapsed::Doubted,
     offline: &'a Offline,
     lane: &'a dyn Fn(&str) -> LaneNow,
@@ -200,22 +208,27 @@ impl Store {
         if result.is_err() {
             self.books = books;
             self.next_seq = next_seq;
+        } else {
+            drop(books);
+            self.books.ledger.settle();
         }
         result
     }
 
     fn attempt(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) -> Result<(), StoreError> {
-        let Surroundings { stamp, offline, lane, evidence, undelivered, .. } = *around;
+        let Surroundings { stamp, local_min, offline, lane, evidence, undelivered, .. } = *around;
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
         let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
         let doubted = self.elapsed.doubted();
-        let around = &Around { stamp, elapsed_ms, doubted, offline, lane, evidence, undelivered };
+        let around = &Around { stamp, elapsed_ms, doubted, local_min, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let (books, next_seq) = (&mut self.books, &mut self.next_seq);
-        let mut desk = Desk { sql: &transaction, books, next_seq, around, has_ages: false };
+        let tags = row::Tags::new(tasks.len());
+        let mut desk = Desk { sql: &transaction, books, next_seq, tags, around, has_ages: false };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
         self.books.write(&transaction)?;
+        self.books.ledger.write(&transaction, elapsed_ms.div_euclid(60_000))?;
         self.elapsed.keep(&transaction, has_ages)?;
         transaction.commit()?;
         Ok(())
@@ -359,6 +372,7 @@ pub struct Desk<'a> {
     sql: &'a Connection,
     books: &'a mut books::Books,
     next_seq: &'a mut i64,
+    tags: row::Tags,
     around: &'a Around<'a>,
     /// Something was written that must not seem younger after a crash.
     has_ages: bool,

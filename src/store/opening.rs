@@ -109,18 +109,32 @@ pub(super) fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
         opened.report.missing = Some(identity::tell_missing(dir, &opened.connection)?);
     }
     files::keep_reserve(dir);
-    Ok(store(opened, dir, lock))
+    store(opened, dir, lock)
 }
 
-fn store(opened: Opened, dir: &Path, lock: Lock) -> (Store, OpenReport) {
-    let Opened { connection, books, next_seq, wal_frames, report } = opened;
+fn store(opened: Opened, dir: &Path, lock: Lock) -> Result<(Store, OpenReport), StoreError> {
+    let Opened { connection, mut books, next_seq, wal_frames, report } = opened;
     let (dir, unchecked) = (dir.to_owned(), report.unchecked);
     let elapsed = super::elapsed::Elapsed::read(&connection).unwrap_or_default();
+    if report.found == Found::Unclean || report.salvage.is_some() {
+        adopt(&connection, &mut books, elapsed.passed_min())?;
+    }
     let is_put_off = report.migrated.as_ref().is_some_and(|migrated| migrated.put_off.is_some());
     let place = Place::of(&dir);
     let store =
         Store { connection, books, dir, next_seq, elapsed, wal_frames, unchecked, is_put_off, place, _lock: lock };
-    (store, report)
+    Ok((store, report))
+}
+
+/// What a crash left without the provider's answer counts as given on trust.
+fn adopt(connection: &Connection, books: &mut Books, minute: i64) -> Result<(), StoreError> {
+    let transaction = connection.unchecked_transaction()?;
+    let first = books.first;
+    books.ledger.adopt(&transaction, first, minute)?;
+    books.ledger.write(&transaction, minute)?;
+    transaction.commit()?;
+    books.ledger.settle();
+    Ok(())
 }
 
 fn open_or_rescue(dir: &Path) -> Result<Opened, StoreError> {

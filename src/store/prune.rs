@@ -92,7 +92,11 @@ impl Desk<'_> {
 
     /// What was used or refused holds its code although its row is gone.
     fn keep_code(&mut self, seq: i64) -> Result<(), StoreError> {
-        let Some(row) = row::by_seq(self.sql, Seq(seq))?.filter(|row| !row.is(kind::REUSABLE)) else { return Ok(()) };
+        let Some(row) = row::by_seq(self.sql, Seq(seq))? else { return Ok(()) };
+        self.left(&row)?;
+        if row.is(kind::REUSABLE) {
+            return Ok(());
+        }
         let what = match row.state {
             _ if row.has(mark::FREED) => return Ok(()),
             State::Confirmed => KEPT_USED,
@@ -137,7 +141,7 @@ impl Desk<'_> {
     }
 
     fn delete(&self, seq: i64) -> Result<(), StoreError> {
-        for table in ["redemption", "body", "answer", "event", "attempt"] {
+        for table in ["redemption", "body", "answer", "event", "attempt", "worth"] {
             self.sql.prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?1"))?.execute([seq])?;
         }
         Ok(())

@@ -5,15 +5,17 @@
 use std::collections::BTreeMap;
 
 use super::row::state_of;
-use super::{Desk, Effects, Operation, StoreError};
+use super::{Desk, Effects, Operation, StoreError, risk};
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
+use crate::value::Amount;
 
 /// How many rows one slice counts: each costs some look-ups at random places, and tills wait meanwhile.
 const SLICE_ROWS: i64 = 100;
 /// Rows after a number, and the name of an index that should lead to the row and does not.
 const SLICE: &str = "
-    SELECT r.seq, r.lane, r.state, r.marks, r.settled_ms, CASE
+    SELECT r.seq, r.lane, r.state, r.marks, r.settled_ms, r.kind,
+        (SELECT w.value FROM worth w WHERE w.seq = r.seq), CASE
         WHEN NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_guard
             WHERE i.guard = r.guard AND i.seq = r.seq) THEN 'redemption_guard'
         WHEN r.kind & 16 = 0 AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_key
@@ -43,6 +45,7 @@ pub struct Recounted {
 pub(super) struct UnderWay {
     upto: i64,
     rows: BTreeMap<(i64, u8), u64>,
+    exposure: BTreeMap<i64, i64>,
 }
 
 impl UnderWay {
@@ -58,9 +61,30 @@ impl UnderWay {
         }
     }
 
+    /// A row's part of what is at risk changed.
+    pub(super) fn follow_exposure(&mut self, seq: Seq, lane: i64, by: i64) {
+        if seq.0 <= self.upto {
+            let sum = self.exposure.entry(lane).or_default();
+            *sum = sum.saturating_add(by);
+        }
+    }
+
+    pub(super) fn exposure(&self, lane: i64) -> Amount {
+        Amount(self.exposure.get(&lane).copied().unwrap_or(0))
+    }
+
     pub(super) fn counted(&self, lane: i64, state: State) -> u64 {
         self.rows.get(&(lane, state as u8)).copied().unwrap_or(0)
     }
+}
+
+/// A row as it is counted.
+struct Counted {
+    seq: i64,
+    lane: i64,
+    state: State,
+    /// What is at risk in it, in 1/10000.
+    exposure: i64,
 }
 
 /// One slice of a recount of the books.
@@ -87,9 +111,10 @@ impl Desk<'_> {
     fn recount(&mut self, begin: bool) -> Result<Recounted, StoreError> {
         let mut under_way = self.books.recount.take().filter(|_| !begin).unwrap_or_default();
         let slice = self.slice(under_way.upto)?;
-        for (seq, lane, state) in &slice {
-            under_way.upto = *seq;
-            *under_way.rows.entry((*lane, *state)).or_default() += 1;
+        for row in &slice {
+            under_way.upto = row.seq;
+            *under_way.rows.entry((row.lane, row.state as u8)).or_default() += 1;
+            under_way.follow_exposure(Seq(row.seq), row.lane, row.exposure);
         }
         if slice.len() < usize::try_from(SLICE_ROWS).unwrap_or(0) {
             return Ok(Recounted { finished: true, differences: self.books.differences(&under_way) });
@@ -98,15 +123,20 @@ impl Desk<'_> {
         Ok(Recounted::default())
     }
 
-    fn slice(&self, after: i64) -> Result<Vec<(i64, i64, u8)>, StoreError> {
+    fn slice(&self, after: i64) -> Result<Vec<Counted>, StoreError> {
         let mut statement = self.sql.prepare_cached(SLICE)?;
         let rows = statement.query_map((after, SLICE_ROWS), |row| {
-            let (seq, lost): (i64, Option<String>) = (row.get(0)?, row.get(5)?);
-            Ok(((seq, row.get(1)?, state_of(row.get(2)?, row.get(3)?, row.get(4)?)? as u8), lost))
+            let (seq, lost): (i64, Option<String>) = (row.get(0)?, row.get(7)?);
+            let (marks, kind, value) = (row.get(3)?, row.get(5)?, row.get::<_, Option<i64>>(6)?);
+            let state = state_of(row.get(2)?, marks, row.get(4)?)?;
+            let is_of_before = Seq(seq) < self.books.first;
+            let is_exposed = risk::is_exposed(state, kind, marks, is_of_before);
+            let exposure = value.filter(|_| is_exposed).unwrap_or(0).max(0);
+            Ok((Counted { seq, lane: row.get(1)?, state, exposure }, lost))
         })?;
         rows.map(|row| match row? {
             (row, None) => Ok(row),
-            ((seq, ..), Some(index)) => Err(StoreError::Damaged(format!("{index} does not lead to row {seq}"))),
+            (row, Some(index)) => Err(StoreError::Damaged(format!("{index} does not lead to row {}", row.seq))),
         })
         .collect()
     }

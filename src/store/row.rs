@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::StoreError;
+use super::{StoreError, risk};
 pub(super) use crate::decide::Row as Stored;
 use crate::decide::{Attempt, kind, mark};
 use crate::message::Note;
@@ -144,7 +144,11 @@ impl Stored {
             State::Pending => (None, self.note(connection)?.1),
             State::Confirmed | State::Declined | State::Parked | State::Voided => self.note(connection)?,
         };
+        let given = if self.is_trusted() { risk::worth_of(connection, self.seq)? } else { None };
         Ok(Redemption {
+            value: given.as_ref().map(|given| given.worth.amount()),
+            value_assumed: given.as_ref().is_some_and(|given| given.worth.is_assumed()),
+            rule: given.map(|given| given.rule).filter(|rule| !rule.is_empty()),
             seq: self.seq,
             id: self.id(),
             lane: lane.to_owned(),
@@ -234,12 +238,50 @@ pub(super) fn attempts(connection: &Connection, seq: Seq) -> Result<Vec<Attempt>
     Ok(list.and_then(|list| serde_json::from_str(&list).ok()).unwrap_or_default())
 }
 
-/// 96 random bits.
-///
-/// # Errors
-/// The kernel gave none.
-pub(super) fn random_tag() -> Result<[u8; 12], StoreError> {
-    let mut tag = [0; 12];
-    getrandom::fill(&mut tag).map_err(|error| StoreError::Random(error.to_string()))?;
-    Ok(tag)
+/// Tags for the rows of one transaction, 96 random bits each: one system call for many. None outlives its transaction,
+/// since a machine that is brought back to an earlier moment would give it twice.
+pub(super) struct Tags {
+    ready: Vec<[u8; Self::BYTES]>,
+    wanted: usize,
+}
+
+impl Tags {
+    const BYTES: usize = 12;
+    /// So many come with one call, at most.
+    const AT_ONCE: usize = 32;
+
+    /// For a transaction that makes about so many rows.
+    pub(super) fn new(wanted: usize) -> Self {
+        Self { ready: Vec::new(), wanted }
+    }
+
+    /// One that was not given yet.
+    ///
+    /// # Errors
+    /// The kernel gave no random bits.
+    pub(super) fn take(&mut self) -> Result<[u8; Self::BYTES], StoreError> {
+        if let Some(tag) = self.ready.pop() {
+            return Ok(tag);
+        }
+        let mut tags = [[0; Self::BYTES]; Self::AT_ONCE];
+        let count = self.wanted.clamp(1, Self::AT_ONCE);
+        let tags = tags.get_mut(..count).unwrap_or_default();
+        getrandom::fill(tags.as_flattened_mut()).map_err(|error| StoreError::Random(error.to_string()))?;
+        self.wanted = self.wanted.saturating_sub(count);
+        let Some((tag, more)) = tags.split_first() else { return Err(StoreError::Internal("no tag")) };
+        self.ready.extend_from_slice(more);
+        Ok(*tag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_tag_is_given_twice_and_more_are_fetched_than_were_thought_to_be_wanted() {
+        let mut tags = Tags::new(40);
+        let given: std::collections::BTreeSet<_> = (0..100).map(|_| tags.take().unwrap()).collect();
+        assert_eq!(given.len(), 100);
+    }
 }

@@ -156,6 +156,31 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX redemption_guard ON redemption (guard);
 ",
     "
+    -- What each redemption that was given on trust counts as, in 1/10000, whether a setting says so, and by which rule.
+    CREATE TABLE worth (
+        seq INTEGER PRIMARY KEY,
+        value INTEGER NOT NULL,
+        assumed INTEGER NOT NULL,
+        rule TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    -- What is at risk in a lane, at a till, under a rule; how often something was given lately, as JSON.
+    CREATE TABLE risk (
+        scope TEXT PRIMARY KEY,
+        pending INTEGER NOT NULL,
+        exposure INTEGER NOT NULL,
+        lost INTEGER NOT NULL,
+        lately TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    -- The businesses of each lane, folded: those that were confirmed here, and others that were given to on trust.
+    CREATE TABLE business (
+        lane INTEGER NOT NULL,
+        business TEXT NOT NULL,
+        confirmed INTEGER NOT NULL,
+        PRIMARY KEY (lane, business)
+    ) STRICT, WITHOUT ROWID;
+    -- at risk
+",
+    "
     -- What the provider said to tills' checks; never listed, never exported. `exact` tells a good code's own bytes; it
     -- is 0 where the code was refused, which holds for all that fold alike, and `bytes` tells which were refused.
     -- `at_s` is the gateway's elapsed time; no `content_type`: application/json.
@@ -186,6 +211,8 @@ const MIGRATIONS: &[&str] = &[
 pub(super) const WORKS_FROM: i64 = 3;
 /// Where, within a step, stored codes get the guards of their folded form.
 const REFOLD: &str = "-- refold";
+/// Where, within a step, the books of what is at risk are filled from the rows.
+const AT_RISK: &str = "-- at risk";
 
 /// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is
 /// synced as a whole: it needs no journal.
@@ -343,6 +370,9 @@ pub(super) fn migrate_to(connection: &mut Connection, last: i64) -> Result<(), S
                 transaction.execute_batch(after)?;
             }
             None => transaction.execute_batch(sql)?,
+        }
+        if sql.contains(AT_RISK) {
+            super::risk::from_rows(&transaction)?;
         }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", step)?;

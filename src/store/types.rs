@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::decide::{Kept, NotGiven};
-pub use crate::limits::Limit;
+pub use crate::limits::{Headroom, Limit};
 use crate::message::Denied;
 use crate::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq, State};
 
@@ -62,6 +62,8 @@ pub struct Taken {
     pub trusted: bool,
     /// Its code is held by an earlier redemption: the provider's answer, or no acceptance of ours.
     pub provider_only: bool,
+    /// What is left of the limits, where it was just accepted on trust.
+    pub headroom: Option<Headroom>,
 }
 
 /// The redemption that holds a code.
@@ -94,7 +96,10 @@ pub enum VoidOutcome {
 #[derive(Clone, Debug)]
 pub enum Concluded {
     /// It is accepted on trust.
-    Trusted,
+    Trusted {
+        /// What is left of the limits, where that was decided now.
+        headroom: Option<Headroom>,
+    },
     /// The provider answered in the meantime.
     Settled(Box<Redemption>),
     /// No byte had left: it is voided.

@@ -8,6 +8,7 @@ use redeemd::clock::Clock;
 use redeemd::limits::LaneNow;
 use redeemd::settings::Offline;
 use redeemd::store::{Accept, NewRedemption, Store, Surroundings, inspect};
+use redeemd::value::Amount;
 
 use crate::harness::{Fault, Gateway, Order, Provider, Witness, at_once, eventually, spoil, within};
 use crate::oracle::Ledger;
@@ -44,6 +45,8 @@ fn fill(gateway: &Gateway, rows: usize) {
         max_pending: u64::MAX,
         max_pending_per_till: u64::MAX,
         max_outage: Duration::MAX,
+        max_exposure: Amount(i64::MAX),
+        max_per_hour_per_till: u64::MAX,
         ..Offline::default()
     };
     let around = Surroundings::new(Clock::system().stamp(), &offline, &|_| LaneNow::down());

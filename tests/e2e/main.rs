@@ -23,6 +23,7 @@ mod people;
 mod powercut;
 mod rehearse;
 mod rescue;
+mod risk;
 mod road;
 mod smoke;
 mod start;

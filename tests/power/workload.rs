@@ -16,6 +16,7 @@ use redeemd::store::{
     Accept, Checkpointer, Claim, Decided, Decision, Ended, FILE, NewRedemption, Operation, Prune, Retention,
     Settlement, Store, Surroundings,
 };
+use redeemd::value::Amount;
 
 pub(crate) const NOW_MS: i64 = 1_800_000_000_000;
 pub(crate) const LOG: &str = "redeemd.db-wal";
@@ -27,6 +28,8 @@ pub(crate) fn offline() -> Offline {
         max_pending: 100_000,
         max_pending_per_till: 100_000,
         max_outage: Duration::from_secs(3600),
+        max_exposure: Amount(i64::MAX),
+        max_per_hour_per_till: u64::MAX,
         ..Offline::default()
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn settings(dir: &Path) -> Settings {
     let here = dir.display();
     let mut text = format!(
         "[gateway]\nname = \"simulated\"\nstate_dir = \"{here}/state\"\n[offline]\nmax_pending = {MAX_PENDING}\n\
-         max_outage = \"{}s\"\n[retention]\nsettled = \"{}s\"\n",
+         max_outage = \"{}s\"\nmax_exposure = \"1000000000\"\nmax_per_hour_per_till = 100000000\n[retention]\nsettled = \"{}s\"\n",
         MAX_OUTAGE.as_secs(),
         RETENTION.as_secs(),
     );

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use redeemd::clock::Stamp;
-use redeemd::decide::WaitEnd;
+use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
-use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
+use redeemd::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use redeemd::store::{
-    Claim, Claimed, Conclusion, Effects, Ended, Event, FILE, Filter, Handling, Hold, Import, Job, LaneMemory,
-    NewRedemption, Operation, Prune, Reader, Record, Recount, Recounted, Remember, Retention, Retry, RetryHeld,
-    Settlement, Store, StoreError, Surroundings, Task, Trouble, Unclaim, Void, VoidByTill, WaitMemory,
+    CheckAnswered, CheckAsked, CheckSaid, Claim, Claimed, Conclusion, Effects, Ended, Event, FILE, Filter,
+    ForgetChecks, Handling, Hold, Import, Job, LaneMemory, NewRedemption, Operation, Prune, Reader, Record, Recount,
+    Recounted, Remember, Retention, Retry, RetryHeld, Settlement, Store, StoreError, Surroundings, Task, Trouble,
+    Unclaim, Void, VoidByTill, WaitMemory,
 };
 use redeemd::verdict::ParkReason;
 use rusqlite::Connection;
@@ -22,6 +23,8 @@ use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, off
 const MARKS: [&str; 3] = ["meta", "lane", "lane_name"];
 const WORDS: [&str; 3] = ["body", "answer", "event"];
 const KEPT: [&str; 4] = ["till", "attempt", "held_code", "keep"];
+const CHECKS: [&str; 2] = ["checked", "check_share"];
+const RISK: [&str; 3] = ["worth", "risk", "business"];
 const CODES: [&str; 7] = ["PENDING", "FLYING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED", "GONE"];
 /// How long the machine has been on when a store has lived.
 const UPTIME: Duration = Duration::from_secs(2 * 3600);
@@ -58,11 +61,29 @@ fn lived() -> World {
     world.claim();
     world.take("till-1", "PENDING");
     world.one(Remember { lane: LANE.to_owned(), memory: memory(), streak: Vec::new() });
+    world.one(heard("GOOD", CheckSaid::Good));
+    world.one(heard("BAD", CheckSaid::Refused));
     let mut other = World::new();
     other.take("till-2", "ELSEWHERE");
     world.one(Import { rows: exported(&other), from: "b".to_owned(), by: "ops".to_owned() });
     world.store.take().unwrap().close().unwrap();
     world
+}
+
+fn asks(code: &str, in_vain: bool) -> CheckAsked {
+    CheckAsked {
+        till: "till-1".to_owned(),
+        lane: LANE.to_owned(),
+        business: "shop".to_owned(),
+        code: RewardCode::new(code.to_owned()),
+        rules: CodeRules::default(),
+        in_vain,
+    }
+}
+
+fn heard(code: &str, said: CheckSaid) -> CheckAnswered {
+    let body = r#"{"data":{"customer_number":"1"},"message":"x"}"#.into();
+    CheckAnswered { asked: asks(code, false), answer: Answer { body, ..Answer::success() }, said }
 }
 
 fn memory() -> LaneMemory {
@@ -207,6 +228,14 @@ fn ops(ids: &[Id], imported: &World) -> Batch {
         ops.push(Retry { id: id(), by: by.clone() });
         ops.push(Void { id: id(), note: String::new(), by: by.clone() });
     }
+    for code in ["GOOD", "BAD", "CONFIRMED", "NEW"] {
+        ops.push(asks(code, true));
+        ops.push(heard(code, CheckSaid::Neither));
+        ops.push(heard(code, CheckSaid::Good));
+        ops.push(ForgetChecks);
+        ops.push(heard(code, CheckSaid::Refused));
+        ops.push(asks(code, false));
+    }
     let strange = Ended::Parked { answer, reason: ParkReason::SaysBoth { status: u16::MAX }, text: String::new() };
     ops.push(Settlement::new(Seq(1), u32::MAX, strange, true));
     ops.push(Recount { begin: true });
@@ -328,10 +357,21 @@ fn no_value_in_what_is_kept_of_tills_attempts_and_codes_ends_the_process_or_outl
 }
 
 #[test]
+fn no_value_in_what_is_remembered_of_checks_ends_the_process_or_outlives_a_rescue() {
+    CHECKS.into_iter().for_each(no_value_of);
+}
+
+#[test]
+fn no_value_in_the_books_of_what_is_at_risk_ends_the_process_or_outlives_a_rescue() {
+    RISK.into_iter().for_each(no_value_of);
+}
+
+#[test]
 fn every_table_is_looked_at() {
     let life = lived();
     let raw = Connection::open(life.path().join(FILE)).unwrap();
-    let mut looked_at: Vec<_> = MARKS.into_iter().chain(["redemption"]).chain(WORDS).chain(KEPT).collect();
+    let mut looked_at: Vec<_> =
+        MARKS.into_iter().chain(["redemption"]).chain(WORDS).chain(KEPT).chain(CHECKS).chain(RISK).collect();
     looked_at.sort_unstable();
     assert_eq!(tables(&raw), looked_at);
 }

@@ -17,6 +17,7 @@ mod mended;
 mod million;
 mod read;
 mod rescue;
+mod risk;
 mod rules;
 mod running;
 mod salvage;

@@ -128,11 +128,14 @@ fn of_two_tills_in_one_batch_one_gets_the_code() {
 }
 
 #[test]
-fn another_merchants_code_of_the_same_text_is_another_code() {
+fn another_merchants_code_of_the_same_text_is_another_code_where_the_provider_can_say_so() {
     let mut world = World::new();
     world.take("till-1", "A");
     let mut other = new("till-2", "A");
     other.request.business_refrence = "other".to_owned();
+    // The merchant's name is what a till says: it must not open a second reward while nobody can be asked.
+    assert!(matches!(world.decide(other.clone()), Decision::Used(_)));
+    world.lane = LaneNow::default();
     assert!(matches!(world.decide(other), Decision::Taken(_)));
 }
 
@@ -368,7 +371,7 @@ fn each_offline_limit_refuses_by_name_and_stores_nothing() {
 #[test]
 fn a_row_of_a_lane_that_is_up_is_inserted_in_flight() {
     let mut world = World::up();
-    let Decided { decision: Decision::Taken(taken), live: Some(live) } = world.one(accept_op(new("till-1", "A")))
+    let Decided { decision: Decision::Taken(taken), live: Some(live), .. } = world.one(accept_op(new("till-1", "A")))
     else {
         panic!()
     };
@@ -768,7 +771,7 @@ fn of_a_batch_that_is_run_again_what_ends_goes_first_and_each_gets_its_own_resul
     world.run_tasks(&mut [&mut unknown_row, &mut accept, &mut settle]);
     assert!(unknown_row.outcome().is_err());
     let accepted = accept.outcome().unwrap();
-    assert!(matches!(accepted, Decided { decision: Decision::Taken(_), live: Some(_) }), "{accepted:?}");
+    assert!(matches!(accepted, Decided { decision: Decision::Taken(_), live: Some(_), .. }), "{accepted:?}");
     assert!(settle.outcome().unwrap().applied, "it gave the code back before the other till asked");
 }
 

@@ -11,6 +11,7 @@ use redeemd::store::{
     Accept, Acted, Claim, Claimed, Counts, Decision, Ended, Job, NewRedemption, OpenReport, Operation, Prune, Pruned,
     Reader, Retention, Retry, Settled, Settlement, Store, StoreError, Surroundings, Taken, Task,
 };
+use redeemd::value::Amount;
 use redeemd::verdict::ParkReason;
 use tempfile::TempDir;
 
@@ -28,7 +29,9 @@ pub(crate) struct World {
 }
 
 pub(crate) fn offline() -> Offline {
-    Offline { max_pending: 100_000, max_pending_per_till: 100_000, ..Offline::default() }
+    let (max_exposure, max_per_hour_per_till) = (Amount(i64::MAX), u64::MAX);
+    let (max_pending, max_pending_per_till) = (100_000, 100_000);
+    Offline { max_pending, max_pending_per_till, max_exposure, max_per_hour_per_till, ..Offline::default() }
 }
 
 pub(crate) fn declined(message: &str) -> Ended {

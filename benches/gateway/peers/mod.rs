@@ -43,7 +43,7 @@ impl Peer {
             ended = peer.child.try_wait().ok().flatten();
             ended.is_some() || TcpStream::connect(address).is_ok()
         })?;
-        ended.map_or(Ok(peer), |status| Err(format!("{:?} ended with {status}", command.get_program()).into()))
+        ended.map_or(Ok(peer), |status| Err(format!("{} ended with {status}", command.get_program().display()).into()))
     }
 }
 

@@ -90,7 +90,7 @@ impl Connection {
     }
 }
 
-/// Whether one of the messages is an ErrorResponse.
+/// Whether one of the messages is an `ErrorResponse`.
 fn has_error(mut messages: &[u8]) -> bool {
     while let Some((head, _)) = messages.split_first_chunk::<5>() {
         let [kind, length @ ..] = *head;

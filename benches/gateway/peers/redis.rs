@@ -38,7 +38,7 @@ impl Connection {
     async fn call(&mut self, words: &[&str]) -> io::Result<String> {
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
-            request += &format!("${}\r\n{word}\r\n", word.len());
+            request.extend(["$", &word.len().to_string(), "\r\n", word, "\r\n"]);
         }
         self.stream.write_all(request.as_bytes()).await?;
         let whole = |text: &[u8]| {

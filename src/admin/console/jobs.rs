@@ -39,7 +39,7 @@ pub(super) struct Jobs(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    jobs: VecDeque<Arc<Job>>,
+    jobs: VecDeque<Arc<BulkJob>>,
     begun: u64,
     tasks: JoinSet<()>,
 }
@@ -55,7 +55,7 @@ enum Which {
 
 /// A job and how far it is.
 #[derive(Debug)]
-struct Job {
+struct BulkJob {
     number: u64,
     which: Which,
     deed: Deed,
@@ -109,6 +109,7 @@ struct Page {
     most: Option<String>,
     thousandths: u64,
     runs: bool,
+    tone: &'static str,
     word: &'static str,
 }
 
@@ -182,7 +183,7 @@ async fn group(
 }
 
 impl Jobs {
-    fn find(&self, number: u64) -> Option<Arc<Job>> {
+    fn find(&self, number: u64) -> Option<Arc<BulkJob>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.jobs.iter().find(|job| job.number == number).cloned()
     }
@@ -195,7 +196,7 @@ impl Jobs {
             return Err(Denied::JobRuns { number: running.number });
         }
         known.begun += 1;
-        let job = Arc::new(Job {
+        let job = Arc::new(BulkJob {
             number: known.begun,
             which,
             deed,
@@ -215,7 +216,7 @@ impl Jobs {
     }
 }
 
-impl Job {
+impl BulkJob {
     async fn run(&self, admin: &Admin) {
         tracing::info!(job = self.number, by = self.by, "many redemptions at once: begun");
         if let Err(error) = self.all(admin).await {
@@ -323,12 +324,12 @@ pub(super) async fn page(
     }
 }
 
-fn page_of(f: Frame, job: &Job) -> Page {
+fn page_of(f: Frame, job: &BulkJob) -> Page {
     let (runs, stopped) = (!job.is_over.load(Ordering::Acquire), job.stop.load(Ordering::Acquire));
-    let word = match (runs, stopped) {
-        (true, _) => f.w.job_runs,
-        (false, true) => f.w.job_stopped,
-        (false, false) => f.w.job_done,
+    let (tone, word) = match (runs, stopped) {
+        (true, _) => ("warn", f.w.job_runs),
+        (false, true) => ("warn", f.w.job_stopped),
+        (false, false) => ("good", f.w.job_done),
     };
     let [done, refused] = [&job.done, &job.refused].map(|count| count.load(Ordering::Relaxed));
     let thousandths = (done + refused).saturating_mul(1000).checked_div(job.most).unwrap_or(0).min(1000);
@@ -344,6 +345,7 @@ fn page_of(f: Frame, job: &Job) -> Page {
         most: (job.most > 0).then(|| grouped(job.most)),
         thousandths,
         runs,
+        tone,
         word,
         f,
     }

@@ -37,14 +37,14 @@ use words::{Words, words};
 
 /// What the console keeps while the process runs.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct ConsoleState {
     searches: search::Memory,
     activity: chart::Cache,
     jobs: jobs::Jobs,
     streams: live::Streams,
 }
 
-impl Desk {
+impl ConsoleState {
     /// Remembers a code that is looked for; its keyed hash.
     pub(super) fn remember(&self, rules: &super::Rules, code: &str) -> crate::redemption::Fingerprint {
         self.searches.remember(rules, code)

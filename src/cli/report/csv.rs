@@ -3,7 +3,7 @@
 use super::Report;
 use super::fate::Fate;
 
-const HEAD: [&str; 19] = [
+const HEAD: [&str; 21] = [
     "kind",
     "day",
     "lane",
@@ -23,6 +23,8 @@ const HEAD: [&str; 19] = [
     "prefix",
     "reason",
     "refused",
+    "value_at_risk",
+    "value_lost",
 ];
 
 /// A line for each day and lane, each lane, each till of a lane, each beginning of codes of a lane, the total, and each
@@ -44,18 +46,20 @@ pub(super) fn csv(report: &Report) -> String {
     text.push_str(&counted(["total", "", "", "", ""], &report.total()));
     for (reason, number) in &report.refused {
         let before = std::iter::once("refused".to_owned()).chain((0..16).map(|_| String::new()));
-        text.push_str(&line(before.chain([cell(reason), number.to_string()])));
+        text.push_str(&line(before.chain([cell(reason), number.to_string(), String::new(), String::new()])));
     }
     text
 }
 
 fn counted([kind, day, lane, till, prefix]: [&str; 5], fate: &Fate) -> String {
-    let Fate { accepted, pending, confirmed, declined, parked, voided, inferred, lost, owed, paid, taken_back } = *fate;
+    let Fate { accepted, pending, confirmed, declined, parked, voided, inferred, lost, owed, .. } = *fate;
+    let Fate { paid, taken_back, value_at_risk, value_lost, .. } = *fate;
+    let values = [value_at_risk, value_lost].map(|value| value.to_string());
     let numbers = [accepted, confirmed, declined, parked, pending, voided, inferred, lost, owed];
     let rate = fate.declined_in_10000().map(|rate| rate.to_string()).unwrap_or_default();
     let cells = [kind, day, lane, till].map(cell).into_iter();
     let later = [rate, paid.to_string(), taken_back.to_string(), cell(prefix), String::new(), String::new()];
-    line(cells.chain(numbers.map(|number| number.to_string())).chain(later))
+    line(cells.chain(numbers.map(|number| number.to_string())).chain(later).chain(values))
 }
 
 fn line(cells: impl IntoIterator<Item = String>) -> String {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::list::RowView;
 use super::on_trust;
+use crate::value::Amount;
 
 /// What became of those that were accepted on trust; `owed` alone counts others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -25,6 +26,10 @@ pub(super) struct Fate {
     pub(super) paid: u64,
     /// Taken back by its till after it had been given.
     pub(super) taken_back: u64,
+    /// What those are worth that are pending, or parked or inferred and not handled.
+    pub(super) value_at_risk: Amount,
+    /// What those are worth that were declined after the fact.
+    pub(super) value_lost: Amount,
 }
 
 impl Fate {
@@ -37,7 +42,9 @@ impl Fate {
         }
         self.accepted += 1;
         self.inferred += u64::from(row.duplicate_of_ours);
-        self.lost += u64::from(row.lost || row.state == "declined");
+        let is_lost = row.lost || row.state == "declined";
+        self.lost += u64::from(is_lost);
+        self.add_value(row, is_lost);
         match row.state.as_str() {
             "pending" => self.pending += 1,
             "confirmed" => self.confirmed += 1,
@@ -53,6 +60,22 @@ impl Fate {
         }
     }
 
+    /// One that was sent again after it had been lost counts as both, until the provider has decided anew.
+    fn add_value(&mut self, row: &RowView, is_lost: bool) {
+        let value = row.value.as_deref().and_then(Amount::parse).unwrap_or_default();
+        let is_open = match row.state.as_str() {
+            "pending" => true,
+            "parked" => !row.handled,
+            _ => row.duplicate_of_ours && !row.handled,
+        };
+        if is_open {
+            self.value_at_risk = self.value_at_risk.plus(value);
+        }
+        if is_lost {
+            self.value_lost = self.value_lost.plus(value);
+        }
+    }
+
     pub(super) fn join(&mut self, other: &Self) {
         self.accepted += other.accepted;
         self.pending += other.pending;
@@ -65,6 +88,8 @@ impl Fate {
         self.owed += other.owed;
         self.paid += other.paid;
         self.taken_back += other.taken_back;
+        self.value_at_risk = self.value_at_risk.plus(other.value_at_risk);
+        self.value_lost = self.value_lost.plus(other.value_lost);
     }
 
     pub(super) fn is_empty(&self) -> bool {

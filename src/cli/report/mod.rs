@@ -264,12 +264,15 @@ impl Report {
             ("OWED", Align::Right),
             ("PAID", Align::Right),
             ("TAKEN BACK", Align::Right),
+            ("VALUE AT RISK", Align::Right),
+            ("VALUE LOST", Align::Right),
         ]);
         let mut row = |lane: &str, till: &str, fate: &Fate| {
             let Fate { accepted, lost, inferred, owed, paid, taken_back, .. } = *fate;
             let mut cells = vec![lane.to_owned(), till.to_owned()];
             cells.extend([count(accepted), count(lost), fate.declined_rate()]);
             cells.extend([inferred, owed, paid, taken_back].map(count));
+            cells.extend([fate.value_at_risk, fate.value_lost].map(|value| value.to_string()));
             table.row(&cells);
         };
         for (lane, of_lane) in &self.lanes() {
@@ -280,7 +283,7 @@ impl Report {
         if self.total().is_empty() {
             return String::new();
         }
-        let title = "Declined after the fact, of what the provider has decided; owed and paid; taken back by the till after it was given";
+        let title = "Declined after the fact, of what the provider has decided; owed and paid; taken back by the till after it was given; what is at risk and what was lost";
         format!("\n{title}\n\n{}{}", table.header(), table.take_rows())
     }
 
@@ -388,6 +391,7 @@ fn day(row: &RowView) -> String {
 mod tests {
     use super::super::list::tests::row;
     use super::*;
+    use crate::value::Amount;
 
     fn view(id: &str, state: &str, online: bool, change: &[(&str, Value)]) -> RowView {
         let mut value = row(id, state, online);
@@ -402,7 +406,12 @@ mod tests {
         let mut report = Report::default();
         let rows = [
             view("1-a", "confirmed", false, &[]),
-            view("2-b", "declined", false, &[("provider_said", json!("Reward …7F3Q has been used"))]),
+            view(
+                "2-b",
+                "declined",
+                false,
+                &[("provider_said", json!("Reward …7F3Q has been used")), ("value", json!("7.00"))],
+            ),
             view("3-c", "confirmed", true, &[]),
             view("4-d", "declined", true, &[]),
             view("5-e", "parked", true, &[("note", json!("2xx with errors\u{1b}[2J"))]),
@@ -410,7 +419,11 @@ mod tests {
                 "6-f",
                 "confirmed",
                 false,
-                &[("duplicate_of_ours", json!(true)), ("accepted_at", json!("2026-11-02T09:00:00Z"))],
+                &[
+                    ("duplicate_of_ours", json!(true)),
+                    ("accepted_at", json!("2026-11-02T09:00:00Z")),
+                    ("value", json!("12.50")),
+                ],
             ),
             view("7-g", "confirmed", true, &[("refused_at_till", json!(true))]),
             view("8-h", "voided", false, &[("date", json!("yesterday"))]),
@@ -428,7 +441,16 @@ mod tests {
         let first = report.lines[&("2026-11-01".to_owned(), "retm".to_owned())];
         assert_eq!(
             first,
-            Fate { accepted: 4, confirmed: 1, declined: 1, voided: 2, lost: 1, taken_back: 1, ..Fate::default() }
+            Fate {
+                accepted: 4,
+                confirmed: 1,
+                declined: 1,
+                voided: 2,
+                lost: 1,
+                taken_back: 1,
+                value_lost: Amount::whole(7),
+                ..Fate::default()
+            }
         );
         assert_eq!(report.total().accepted, 5);
         let listed: Vec<(&str, Reason)> =
@@ -476,13 +498,13 @@ ID   DAY         TILL'S DATE          TILL    BUSINESS  CODE   WHY
     fn each_lane_and_till_has_its_rate_of_declines_among_what_was_decided() {
         let report = sample(&ReportArgs::default());
         let expected = "
-LANE  TILL    ON TRUST  DECLINED     RATE  INFERRED  OWED  PAID  TAKEN BACK
-retm  all            5         1  33.33 %         1     1     0           1
-retm  till-1         5         1  33.33 %         1     1     0           1
+LANE  TILL    ON TRUST  DECLINED     RATE  INFERRED  OWED  PAID  TAKEN BACK  VALUE AT RISK  VALUE LOST
+retm  all            5         1  33.33 %         1     1     0           1          12.50        7.00
+retm  till-1         5         1  33.33 %         1     1     0           1          12.50        7.00
 ";
         assert!(report.render().ends_with(expected), "{}", report.render());
         let csv = csv::csv(&report);
-        assert!(csv.contains("till,,retm,till-1,5,2,1,0,0,2,1,1,1,3333,0,1,,,\r\n"), "{csv}");
+        assert!(csv.contains("till,,retm,till-1,5,2,1,0,0,2,1,1,1,3333,0,1,,,,12.50,7.00\r\n"), "{csv}");
         assert_eq!(csv.lines().filter(|line| line.starts_with("day,")).count(), 2);
         assert_eq!(Fate::default().declined_rate(), "-");
     }
@@ -508,8 +530,8 @@ used          3
 ";
         assert!(report.render().ends_with(expected), "{}", report.render());
         let csv = csv::csv(&report);
-        assert!(csv.contains("prefix,,retm,,2,1,1,0,0,0,0,1,0,5000,0,0,77,,\r\n"), "{csv}");
-        assert!(csv.contains("refused,,,,,,,,,,,,,,,,,used,3\r\n"), "{csv}");
+        assert!(csv.contains("prefix,,retm,,2,1,1,0,0,0,0,1,0,5000,0,0,77,,,0.00,0.00\r\n"), "{csv}");
+        assert!(csv.contains("refused,,,,,,,,,,,,,,,,,used,3,,\r\n"), "{csv}");
         let mut out = Vec::new();
         report.print_json(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();

@@ -177,7 +177,12 @@ async fn checks_redemptions_and_attempts_are_chosen_apart() {
     assert_eq!(redeem(sandbox.addr, "BOTH").await.unwrap().status, 503);
 }
 
-async fn post(sandbox: &Running, path: &str, content_type: Option<&str>, body: &str) -> (u16, serde_json::Value) {
+async fn post(
+    sandbox: &RunningSandbox,
+    path: &str,
+    content_type: Option<&str>,
+    body: &str,
+) -> (u16, serde_json::Value) {
     let headers: Vec<(&str, &str)> = content_type.map(|value| ("content-type", value)).into_iter().collect();
     let body = Bytes::from(body.to_owned());
     let answer = call(&Target::Tcp(sandbox.addr), Method::POST, path, &headers, body).await.unwrap();

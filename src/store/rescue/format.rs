@@ -117,9 +117,9 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, LineFault> {
 /// A row in which every field is as it can be.
 const SAMPLE: &str = r#"{"id":"1-00000000000000000000","state":"pending","lane":"","till":"","business_refrence":"",
     "reward_code":"","branch_id":"","date":"","body":"","key":"","request":"","accepted_ms":0,"kind":0,"marks":0,
-    "attempts":0,"note":null,"answer":null}"#;
+    "attempts":0,"value":null,"value_assumed":false,"note":null,"answer":null}"#;
 /// Its fields.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 19] = [
     "id",
     "state",
     "lane",
@@ -135,6 +135,8 @@ const FIELDS: [&str; 17] = [
     "kind",
     "marks",
     "attempts",
+    "value",
+    "value_assumed",
     "note",
     "answer",
 ];
@@ -191,7 +193,7 @@ mod tests {
         let hostile = |field: &str| match field {
             "note" | "answer" => serde_json::json!([1]),
             "attempts" => serde_json::json!(4_294_967_296_u64),
-            "kind" | "marks" | "accepted_ms" => serde_json::json!(u64::MAX),
+            "kind" | "marks" | "accepted_ms" | "value" => serde_json::json!(u64::MAX),
             _ => serde_json::json!({ "reward_code": "SECRET" }),
         };
         for field in FIELDS {

@@ -8,6 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::risk::Given;
 use super::row::{self, Stored};
 use super::types::Event;
 use super::{Desk, Effects, Kind, Operation, StoreError};
@@ -15,6 +16,7 @@ use crate::contract;
 use crate::decide::{self, kind, mark};
 use crate::message::{self, Language, Note};
 use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State, is_lane_name};
+use crate::value::{Amount, Worth};
 
 pub use format::{End, FORMAT, Header, Line, LineFault, seal, unseal};
 pub use remains::{Page, Remains};
@@ -67,6 +69,12 @@ pub struct Exported {
     pub marks: i64,
     /// How many attempts were begun.
     pub attempts: u32,
+    /// What it counts as, in 1/10000, where it was given on trust.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<i64>,
+    /// A setting said so, and no check.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub value_assumed: bool,
     /// Why it is parked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -204,12 +212,25 @@ impl Desk<'_> {
         stored.crc = stored.checksum();
         stored.insert(self.sql, &parts.body)?;
         self.books.enter(&stored, stored.state)?;
+        if stored.is_trusted() {
+            self.give(&stored, &self.given(row), false)?;
+        }
         if let Some(why) = &why {
             self.keep_answer(stored.seq, parts.answer.as_ref(), Some(&why.to_stored()))?;
         }
         self.record_import(&stored, import)?;
         let parked = |why: Note| Arrived::Parked { why: why.text(Language::English) };
         Ok(why.map_or(Arrived::Pending { seq: stored.seq }, parked))
+    }
+
+    /// What it counts as, as its file says or as an unknown one does.
+    fn given(&self, row: &Exported) -> Given {
+        let unknown = self.around.offline.value_of_unknown;
+        let worth = match row.value.map(|value| Amount(value.max(0))) {
+            Some(value) if !row.value_assumed => Worth::Known(value),
+            value => Worth::Assumed(value.unwrap_or(unknown)),
+        };
+        Given { worth, rule: String::new() }
     }
 
     /// The row as it will lie here: under its own id, uncertain, with a number and a lane of this store.

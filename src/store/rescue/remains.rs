@@ -13,7 +13,7 @@ use crate::store::pages::Image;
 use crate::store::row::{self, Stored};
 use crate::store::schema;
 use crate::store::types::Filter;
-use crate::store::{FILE, LOG, Reader, StoreError, Tally, Trouble, damage, files, salvage};
+use crate::store::{FILE, LOG, Reader, StoreError, Tally, Trouble, damage, files, risk, salvage};
 
 /// The most rows of a page.
 const ROWS_MAX: usize = 500;
@@ -81,7 +81,10 @@ impl Reader {
         let body = if body_fits { body } else { Vec::new() };
         let lane = self.lanes.get(&stored.lane).cloned().unwrap_or_default();
         let answer = answer.as_ref().map(Said::of);
-        Ok(Some(Ok(Exported { state, lane, note, answer, ..plain(&stored, &body) })))
+        let given = risk::worth_of(&self.connection, seq)?;
+        let value = given.as_ref().map(|given| given.worth.amount().0);
+        let value_assumed = given.is_some_and(|given| given.worth.is_assumed());
+        Ok(Some(Ok(Exported { state, lane, note, answer, value, value_assumed, ..plain(&stored, &body) })))
     }
 }
 
@@ -103,6 +106,8 @@ fn plain(stored: &Stored, body: &[u8]) -> Exported {
         kind: stored.kind & super::KINDS,
         marks: (stored.marks & super::MARKS) | doubt,
         attempts: stored.attempts,
+        value: None,
+        value_assumed: false,
         note: None,
         answer: None,
     }

@@ -15,7 +15,7 @@ use super::books::lane_crc;
 use super::pages::{Image, Page};
 use super::records::{self, Kind, Row, Value};
 use super::row::{self, Stored};
-use super::{StoreError, refold, types::Event};
+use super::{StoreError, refold, risk, types::Event};
 use crate::decide::mark;
 use crate::message::Note;
 use crate::redemption::{RewardCode, Seq, State};
@@ -364,7 +364,32 @@ impl<'a> Salvage<'a> {
             let [Value::Text(name), Value::Text(value)] = columns else { return Ok(()) };
             let sql = "INSERT OR IGNORE INTO keep VALUES (?1, ?2)";
             self.sql.prepare_cached(sql)?.execute((name, value)).map(drop)
-        })
+        })?;
+        self.keep_risk()
+    }
+
+    /// What was given on trust counts as it did; what is at risk is summed up anew.
+    fn keep_risk(&self) -> Result<(), StoreError> {
+        self.copy("worth", |columns| {
+            let [Value::Int(seq), Value::Int(value), Value::Int(assumed), Value::Text(rule)] = columns else {
+                return Ok(());
+            };
+            let sql = "INSERT OR IGNORE INTO worth SELECT seq, max(?2, 0), ?3 <> 0, ?4 FROM redemption WHERE seq = ?1";
+            self.sql.prepare_cached(sql)?.execute((seq, value, assumed, rule)).map(drop)
+        })?;
+        self.copy("risk", |columns| {
+            let [Value::Text(scope), Value::Int(_), Value::Int(_), Value::Int(_), Value::Text(lately)] = columns else {
+                return Ok(());
+            };
+            let sql = "INSERT OR IGNORE INTO risk VALUES (?1, 0, 0, 0, ?2)";
+            self.sql.prepare_cached(sql)?.execute((scope, lately)).map(drop)
+        })?;
+        self.copy("business", |columns| {
+            let [Value::Int(lane), Value::Text(business), Value::Int(confirmed)] = columns else { return Ok(()) };
+            let sql = "INSERT OR IGNORE INTO business VALUES (?1, ?2, ?3 <> 0)";
+            self.sql.prepare_cached(sql)?.execute((lane, business, confirmed)).map(drop)
+        })?;
+        risk::sum_up(self.sql)
     }
 
     fn copy(&self, table: &str, each: impl FnMut(&[Value]) -> rusqlite::Result<()>) -> Result<(), StoreError> {

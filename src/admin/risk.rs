@@ -1,0 +1,161 @@
+//! What may still be given on trust, as `status` shows it; and trust switched off and on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::actions::{arguments, checked, known};
+use super::rights::Asker;
+use super::{Admin, Problem};
+use crate::clock::rfc3339;
+use crate::limits::{Gauge, Measure};
+use crate::store::{LaneStanding, Off};
+use crate::value::Amount;
+
+/// The longest time for which trust may be switched off with an end, seconds.
+const OFF_S_MAX: u64 = 3650 * 24 * 3600;
+
+/// How far a limit is used: counts and seconds as numbers, amounts as strings with decimals.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct GaugeView {
+    used: Value,
+    most: Value,
+    left: Value,
+}
+
+/// A lane's part of `status`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct LaneRisk {
+    /// What is at risk.
+    pub(super) exposure: Amount,
+    /// What was ever lost.
+    pub(super) lost: Amount,
+    /// By limit.
+    pub(super) headroom: BTreeMap<&'static str, GaugeView>,
+    /// When the outage's limit ends trust, where the lane gives on trust at once.
+    pub(super) trust_until: Option<String>,
+    /// Why nothing is accepted on trust.
+    pub(super) trust_off: Option<OffView>,
+}
+
+/// Trust that is off.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct OffView {
+    note: String,
+    by: String,
+    since: String,
+    left_s: Option<u64>,
+}
+
+impl From<&Gauge> for GaugeView {
+    fn from(gauge: &Gauge) -> Self {
+        let value = |measure: Measure| match measure {
+            Measure::Count(number) | Measure::Seconds(number) => json!(number),
+            Measure::Money(amount) => json!(amount),
+        };
+        Self { used: value(gauge.used), most: value(gauge.most), left: value(gauge.used.left(gauge.most)) }
+    }
+}
+
+impl From<&Off> for OffView {
+    fn from(Off { off, left }: &Off) -> Self {
+        let left_s = left.map(|left| left.as_secs());
+        Self { note: off.note.clone(), by: off.by.clone(), since: rfc3339(off.since_ms), left_s }
+    }
+}
+
+impl LaneRisk {
+    /// `at_once_ms`: the wall clock, where the lane gives on trust at once.
+    pub(super) fn of(standing: &LaneStanding, at_once_ms: Option<i64>) -> Self {
+        let outage = standing.gauges.iter().find(|gauge| gauge.limit == "max_outage");
+        let until = |now_ms: i64| {
+            let Measure::Seconds(left_s) = outage.map(|gauge| gauge.used.left(gauge.most))? else { return None };
+            let left_ms = i64::try_from(left_s).ok()?.saturating_mul(1000);
+            Some(rfc3339(now_ms.saturating_add(left_ms)))
+        };
+        Self {
+            exposure: standing.exposure,
+            lost: standing.lost,
+            headroom: standing.gauges.iter().map(|gauge| (gauge.limit, gauge.into())).collect(),
+            trust_until: at_once_ms.filter(|_| standing.off.is_none()).and_then(until),
+            trust_off: standing.off.as_ref().map(OffView::from),
+        }
+    }
+
+    /// What is left of each limit, for a gauge of the metrics.
+    pub(super) fn left(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
+        self.headroom.iter().map(|(limit, gauge)| (*limit, number(&gauge.left)))
+    }
+}
+
+/// An amount is a string in JSON, and a number in the metrics.
+pub(super) fn number(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// How far the rules' limits are used, by rule and limit.
+pub(super) type Rules = BTreeMap<String, BTreeMap<&'static str, GaugeView>>;
+
+pub(super) fn rules(gauges: &[Gauge]) -> Rules {
+    let mut rules = Rules::new();
+    for gauge in gauges {
+        let rule = gauge.rule.as_deref().unwrap_or_default().to_owned();
+        rules.entry(rule).or_default().insert(gauge.limit, gauge.into());
+    }
+    rules
+}
+
+impl GaugeView {
+    pub(super) fn left(&self) -> String {
+        number(&self.left)
+    }
+}
+
+type Shared = State<Arc<Admin>>;
+type By = Extension<Asker>;
+type Body = Result<Bytes, BytesRejection>;
+type Answer = Result<Json<Value>, Problem>;
+
+/// What trust is to be.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Switch {
+    on: bool,
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    for_s: Option<u64>,
+}
+
+/// `POST /api/v1/lanes/{name}/trust` with `{"on": false, "note": "…", "for_s": 7200}`
+pub(super) async fn switch(State(admin): Shared, Path(lane): Path<String>, Extension(asker): By, body: Body) -> Answer {
+    let switch = arguments(body)?;
+    known(&admin, &lane)?;
+    switched(&admin, vec![lane], &asker, switch).await
+}
+
+/// `POST /api/v1/trust`: all lanes.
+pub(super) async fn switch_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
+    let switch = arguments(body)?;
+    let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
+    switched(&admin, lanes, &asker, switch).await
+}
+
+async fn switched(admin: &Admin, lanes: Vec<String>, asker: &Asker, switch: Switch) -> Answer {
+    let Switch { on, note, for_s } = switch;
+    let off = if on {
+        None
+    } else {
+        let within = for_s.map(|for_s| Duration::from_secs(for_s.clamp(1, OFF_S_MAX)));
+        Some((checked(&note)?.to_owned(), within))
+    };
+    admin.queue.switch_trust(lanes.clone(), off, asker.name()).await?;
+    Ok(Json(json!({ "lanes": lanes })))
+}

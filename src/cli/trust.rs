@@ -1,0 +1,91 @@
+//! `trust`: whether anything is given without the provider's answer.
+
+use std::io::Write;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::act::{Order, tell};
+use super::ask::Daemon;
+use super::exit::CliError;
+use super::options::{TrustArgs, TrustOrder};
+use super::table::{count, duration, paragraph};
+use crate::clock::{Clock, Zone};
+
+/// Seconds of a day.
+const DAY_S: u64 = 24 * 3600;
+
+/// `redeemd trust`
+pub(super) async fn trust(daemon: &Daemon, args: TrustArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let (lane, arguments, done) = match args.order {
+        TrustOrder::Off { lane, note, for_ } => {
+            let arguments = json!({ "on": false, "note": note, "for_s": for_.map(|for_| for_.as_secs()) });
+            (lane, arguments, "nothing is given on trust")
+        }
+        TrustOrder::On { lane } => (lane, json!({ "on": true }), "rewards are given on trust again"),
+    };
+    tell(daemon, &Order { word: "trust", done, arguments }, (lane.as_deref(), &[]), json, out).await
+}
+
+/// A duration with a unit, as the settings have them.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+    let span = humantime::parse_duration(text).ok().filter(|span| has_unit && !span.is_zero());
+    span.ok_or_else(|| "write a duration with a unit, such as 30m or 2h".to_owned())
+}
+
+/// In which lanes trust is off, and why: said before everything else.
+pub(super) fn off(lanes: &[Value]) -> String {
+    let said = |lane: &Value| {
+        let (off, name) = (lane.get("trust_off")?.as_object()?, text(lane, "name"));
+        let word = |key: &str| off.get(key).and_then(Value::as_str).unwrap_or_default();
+        let left = off.get("left_s").and_then(Value::as_u64).map(duration);
+        let left = left.map_or_else(|| "until it is on again".to_owned(), |left| format!("for {left} more"));
+        let (by, since, note) = (word("by"), word("since"), word("note"));
+        Some(format!("TRUST IS OFF in {name} {left}, by {by} since {since}: {note}"))
+    };
+    let lines = lanes.iter().filter_map(said).map(|line| paragraph("", &line, 0));
+    let lines: String = lines.collect();
+    if lines.is_empty() { lines } else { lines + "\n" }
+}
+
+/// What is left of a lane's limits while it gives on trust, or once something is at risk.
+pub(super) fn headroom(lane: &Value) -> Option<String> {
+    let gauges = lane.get("headroom")?.as_object()?;
+    let left = |limit: &str| gauges.get(limit).and_then(|gauge| gauge.get("left"));
+    let (exposure, lost) = (text(lane, "exposure"), text(lane, "lost"));
+    let ends = lane.get("trust_until").and_then(|_| left("max_outage")?.as_u64());
+    let ends = ends.filter(|_| lane.get("trust_until").is_some_and(Value::is_string));
+    if ends.is_none() && exposure == "0.00" {
+        return None;
+    }
+    let more = |limit: &str, words: &str| {
+        let left = left(limit)?;
+        let left = left.as_str().map_or_else(|| count(left.as_u64().unwrap_or(0)), str::to_owned);
+        Some(format!("{left} {words}"))
+    };
+    let parts = [
+        more("max_pending", "more may be pending"),
+        more("max_exposure", "more may be at risk"),
+        more("max_per_hour", "more in this hour"),
+        more("max_per_day", "more in this day"),
+        ends.map(until),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let name = text(lane, "name");
+    Some(format!("{name}: {exposure} at risk, {lost} lost; {}", parts.join(", ")))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// When the outage's limit ends trust: a time of this machine's clock, or how far that is away.
+fn until(left_s: u64) -> String {
+    if left_s >= DAY_S {
+        return format!("for {} more", duration(left_s));
+    }
+    let left_ms = i64::try_from(left_s).unwrap_or(0).saturating_mul(1000);
+    let minute = Zone::local().minute_of_day(Clock::system().stamp().unix_ms.saturating_add(left_ms));
+    format!("until {:02}:{:02}", minute / 60, minute % 60)
+}

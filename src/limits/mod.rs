@@ -1,0 +1,560 @@
+//! Pure: may this be accepted on trust?
+
+mod form;
+mod window;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fold;
+use crate::link::Cause;
+use crate::settings::{Caps, Offline, Rule};
+use crate::trust::Trust;
+use crate::value::{Amount, Checked, Remembered, Terms, Worth, worth};
+
+pub use form::has_form;
+pub use window::{REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
+
+/// While the cause could be somebody's doing (a rogue certificate, a spoofed clock), only this part of each limit on
+/// counts, sums and time is given.
+const TENTH: u32 = 10;
+/// Redemptions of reusable codes that a till is trusted with in an hour.
+pub const REUSABLE_PER_HOUR: u64 = 60;
+/// Businesses of a lane that are kept: beyond it none is known that was not before.
+pub const BUSINESSES_MAX: usize = 1000;
+
+/// What a decision needs to know of a lane, read on the writer's thread inside the transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneNow {
+    /// The provider can be asked: the lane is up, or its trouble may be one row's.
+    pub ask: bool,
+    /// Whether redemptions are accepted on trust.
+    pub trust: Trust,
+    /// Live redemptions are handed to the lane.
+    pub live: bool,
+    /// Why it is not up.
+    pub cause: Option<Cause>,
+    /// Rows pending in the lane.
+    pub pending: u64,
+    /// Rows of the till pending in the lane.
+    pub till_pending: u64,
+    /// How much of `max_outage` is used.
+    pub outage: Duration,
+    /// What is left of the provider's `Retry-After`, seconds.
+    pub retry_after_s: Option<u64>,
+}
+
+impl Default for LaneNow {
+    /// A lane that is up.
+    fn default() -> Self {
+        Self {
+            ask: true,
+            trust: Trust::Unanswered,
+            live: true,
+            cause: None,
+            pending: 0,
+            till_pending: 0,
+            outage: Duration::ZERO,
+            retry_after_s: None,
+        }
+    }
+}
+
+impl LaneNow {
+    /// A lane whose road is down.
+    #[must_use]
+    pub fn down() -> Self {
+        let (trust, cause) = (Trust::AtOnce { tenth: false }, Some(Cause::Connect));
+        Self { ask: false, live: false, trust, cause, ..Self::default() }
+    }
+
+    /// Each limit is divided by this.
+    fn part(&self) -> u32 {
+        if self.trust == (Trust::AtOnce { tenth: true }) { TENTH } else { 1 }
+    }
+}
+
+/// What the books hold for a lane, a till in a lane, or a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Rows that were given on trust and are pending.
+    pub pending: u64,
+    /// What is at risk.
+    pub exposure: Amount,
+    /// Acceptances on trust in the last 60 minutes.
+    pub hour: u64,
+    /// In the last 24 hours.
+    pub day: u64,
+}
+
+/// Who asks, and for what: what a rule is found by.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The till.
+    pub till: &'a str,
+    /// The business, as it came.
+    pub business: &'a str,
+    /// The branch.
+    pub branch: &'a str,
+    /// The code, as it came.
+    pub code: &'a str,
+    /// The check that is remembered of the code.
+    pub checked: Option<&'a Remembered>,
+    /// Why nobody can be asked.
+    pub cause: Option<Cause>,
+    /// The gateway's elapsed time, minutes.
+    pub now_min: i64,
+}
+
+impl Subject<'_> {
+    /// What a valid check said that is not older than this.
+    fn terms(&self, within: Duration) -> Option<&Terms> {
+        let checked = self.checked?;
+        let age_min = u64::try_from(self.now_min.saturating_sub(checked.minute)).unwrap_or(0);
+        checked.terms().filter(|_| age_min.saturating_mul(60) <= within.as_secs())
+    }
+}
+
+/// The first rule that fits.
+#[must_use]
+pub fn rule_for<'a>(policy: &'a Offline, subject: &Subject<'_>) -> Option<&'a Rule> {
+    if policy.rules.is_empty() {
+        return None;
+    }
+    // Once for all rules: folding takes memory.
+    let folded = fold::code(subject.business);
+    policy.rules.iter().find(|rule| fits(rule, subject, &folded, policy.checked_within))
+}
+
+fn fits(rule: &Rule, subject: &Subject<'_>, business: &str, within: Duration) -> bool {
+    let has = |list: &[String], text: &str| list.is_empty() || list.iter().any(|own| own == text);
+    let is_of_cause = || rule.causes.is_empty() || subject.cause.is_some_and(|cause| rule.causes.contains(&cause));
+    has(&rule.tills, subject.till)
+        && has(&rule.branches, subject.branch)
+        && has(&rule.businesses, business)
+        && is_of_cause()
+        && is_checked(rule, subject, within)
+        && rule.fits_code(subject.code)
+}
+
+/// A rule for a type, or for codes that were checked, needs a check that is young enough.
+fn is_checked(rule: &Rule, subject: &Subject<'_>, within: Duration) -> bool {
+    if rule.kinds.is_empty() && rule.checked_within.is_none() {
+        return true;
+    }
+    let terms = subject.terms(rule.checked_within.unwrap_or(within));
+    terms.is_some_and(|terms| rule.kinds.is_empty() || rule.kinds.contains(&terms.kind))
+}
+
+/// Everything but the lane's own state that an acceptance on trust depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Risk<'a> {
+    /// The rule that fits.
+    pub rule: Option<&'a Rule>,
+    /// The check that is remembered of the code.
+    pub checked: Option<&'a Remembered>,
+    /// The code, as it came.
+    pub code: &'a str,
+    /// It may be redeemed again and again.
+    pub reusable: bool,
+    /// The lane's books.
+    pub lane: Account,
+    /// The till's in the lane.
+    pub till: Account,
+    /// The rule's.
+    pub of_rule: Account,
+    /// Reusable codes that the till was trusted with in the last 60 minutes.
+    pub reusable_hour: u64,
+    /// So many codes were refused to the till that it is not trusted.
+    pub refused: Option<u64>,
+    /// The business is known in the lane, or nothing is.
+    pub is_known: bool,
+    /// Somebody switched trust off.
+    pub is_off: bool,
+    /// The minute of the local day; `None`: the clock is not trusted.
+    pub local_min: Option<u16>,
+}
+
+impl Risk<'_> {
+    /// Nothing is known and nothing was given yet.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            rule: None,
+            checked: None,
+            code: "",
+            reusable: false,
+            lane: Account::default(),
+            till: Account::default(),
+            of_rule: Account::default(),
+            reusable_hour: 0,
+            refused: None,
+            is_known: true,
+            is_off: false,
+            local_min: None,
+        }
+    }
+
+    /// What the redemption counts as.
+    #[must_use]
+    pub fn worth(&self, policy: &Offline) -> Worth {
+        let terms = self.checked.and_then(Remembered::terms);
+        worth(terms, policy.value_of_unknown, policy.value_of_unbounded)
+    }
+}
+
+/// An offline limit that was reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// `offline.accept` is false.
+    NotAccepting,
+    /// So many rows are pending in the lane.
+    Pending(u64),
+    /// So many rows of the till are pending in the lane.
+    Till(u64),
+    /// So much outage was used within `offline.max_outage`.
+    Outage(Duration),
+    /// Trust is switched off.
+    Off,
+    /// So many codes were refused to the till.
+    Slowed(u64),
+    /// The business was never confirmed here and no provider lists it.
+    Business,
+    /// A check was refused in these words.
+    Refused(String),
+    /// The code has not the form of one.
+    Form,
+    /// The redemption counts as more than this.
+    Value(Amount),
+    /// So much is at risk.
+    Exposure(Amount),
+    /// So many were accepted on trust within so many seconds.
+    Rate(u64, u64),
+    /// So many of the till were.
+    TillRate(u64, u64),
+    /// So many reusable codes in an hour at the till.
+    Reusable(u64),
+    /// It is not the time of the day.
+    Hours,
+    /// The time of the day counts, and the clock is not trusted.
+    Clock,
+    /// A limit of the rule of this name.
+    Rule(Arc<str>, Box<Self>),
+}
+
+impl Limit {
+    /// The limit itself, whosever it is.
+    #[must_use]
+    pub fn innermost(&self) -> &Self {
+        match self {
+            Self::Rule(_, limit) => limit.innermost(),
+            limit => limit,
+        }
+    }
+
+    /// Its key in the settings, or a word of its own.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::NotAccepting => "accept",
+            Self::Pending(_) => "max_pending",
+            Self::Till(_) => "max_pending_per_till",
+            Self::Outage(_) => "max_outage",
+            Self::Off => "trust_off",
+            Self::Slowed(_) => "refused_codes",
+            Self::Business => "businesses",
+            Self::Refused(_) => "checked",
+            Self::Form => "code_form",
+            Self::Value(_) => "max_value",
+            Self::Exposure(_) => "max_exposure",
+            Self::Rate(_, HOUR_S) => "max_per_hour",
+            Self::Rate(..) => "max_per_day",
+            Self::TillRate(..) => "max_per_hour_per_till",
+            Self::Reusable(_) => "reusable",
+            Self::Hours | Self::Clock => "hours",
+            Self::Rule(_, limit) => limit.key(),
+        }
+    }
+}
+
+/// Seconds of an hour and of a day.
+const HOUR_S: u64 = 3600;
+const DAY_S: u64 = 24 * HOUR_S;
+
+/// Whether one more redemption may be accepted on trust.
+///
+/// # Errors
+/// The first limit that stands in the way.
+pub fn admit(policy: &Offline, lane: &LaneNow, risk: &Risk<'_>) -> Result<(), Limit> {
+    if risk.is_off {
+        return Err(Limit::Off);
+    }
+    accepts(policy, risk.rule)?;
+    if let Some(refused) = risk.refused {
+        return Err(Limit::Slowed(refused));
+    }
+    if !risk.is_known {
+        return Err(Limit::Business);
+    }
+    if let Some(Checked::Refused { strong: true, message }) = risk.checked.map(|known| &known.checked) {
+        return Err(Limit::Refused(message.clone()));
+    }
+    fits_caps(policy, risk)?;
+    of_lane(policy, lane)?;
+    of_money(policy, lane, risk)?;
+    risk.rule.map_or(Ok(()), |rule| of_rule(rule, lane, risk, policy))
+}
+
+fn accepts(policy: &Offline, rule: Option<&Rule>) -> Result<(), Limit> {
+    match rule.and_then(|rule| Some((rule, rule.accept?))) {
+        Some((_, true)) => Ok(()),
+        Some((rule, false)) => Err(named(rule)(Limit::NotAccepting)),
+        None if policy.accept => Ok(()),
+        None => Err(Limit::NotAccepting),
+    }
+}
+
+fn named(rule: &Rule) -> impl Fn(Limit) -> Limit {
+    |limit| Limit::Rule(Arc::clone(&rule.name), Box::new(limit))
+}
+
+/// What stands for each redemption alone: the rule's own where it has one, else that of `[offline]`.
+fn fits_caps(policy: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
+    let own = risk.rule.map(|rule| (rule, &rule.caps));
+    let by = |has: fn(&Caps) -> bool| own.filter(|(_, caps)| has(caps));
+    let checks: [(fn(&Caps) -> bool, Check); 3] = [
+        (|caps| caps.code_form.is_some(), form_of),
+        (|caps| caps.hours.is_some(), hours_of),
+        (|caps| caps.max_value.is_some(), value_of),
+    ];
+    for (has, check) in checks {
+        match by(has) {
+            Some((rule, caps)) => check(caps, policy, risk).map_err(named(rule))?,
+            None => check(&policy.caps, policy, risk)?,
+        }
+    }
+    Ok(())
+}
+
+type Check = fn(&Caps, &Offline, &Risk<'_>) -> Result<(), Limit>;
+
+fn form_of(caps: &Caps, _: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
+    let is_one = caps.code_form.is_none_or(|form| has_form(risk.code, form));
+    if is_one { Ok(()) } else { Err(Limit::Form) }
+}
+
+fn hours_of(caps: &Caps, _: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
+    match (caps.hours, risk.local_min) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(Limit::Clock),
+        (Some(hours), Some(minute)) if hours.has(minute) => Ok(()),
+        (Some(_), Some(_)) => Err(Limit::Hours),
+    }
+}
+
+fn value_of(caps: &Caps, policy: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
+    let over = caps.max_value.filter(|most| risk.worth(policy).amount() > *most);
+    over.map_or(Ok(()), |most| Err(Limit::Value(most)))
+}
+
+/// What is known of a lane without any redemption: `[offline]`'s limits on what is pending and on the outage.
+///
+/// # Errors
+/// The first limit that stands in the way.
+pub fn of_lane(policy: &Offline, lane: &LaneNow) -> Result<(), Limit> {
+    let part = lane.part();
+    let max_pending = policy.max_pending / u64::from(part);
+    let max_till = policy.max_pending_per_till / u64::from(part);
+    let max_outage = policy.max_outage / part;
+    if lane.pending >= max_pending {
+        return Err(Limit::Pending(max_pending));
+    }
+    if lane.till_pending >= max_till {
+        return Err(Limit::Till(max_till));
+    }
+    if lane.outage >= max_outage {
+        return Err(Limit::Outage(max_outage));
+    }
+    Ok(())
+}
+
+/// `[offline]`'s limits on sums and rates.
+fn of_money(policy: &Offline, lane: &LaneNow, risk: &Risk<'_>) -> Result<(), Limit> {
+    let part = lane.part();
+    exposed(policy.max_exposure, part, risk.lane, risk.worth(policy))?;
+    rates(&policy.caps, part, risk.lane)?;
+    let max_till = policy.max_per_hour_per_till / u64::from(part);
+    if risk.till.hour >= max_till {
+        return Err(Limit::TillRate(max_till, HOUR_S));
+    }
+    let max_reusable = REUSABLE_PER_HOUR / u64::from(part);
+    if risk.reusable && risk.reusable_hour >= max_reusable {
+        return Err(Limit::Reusable(max_reusable));
+    }
+    Ok(())
+}
+
+fn exposed(most: Amount, part: u32, books: Account, worth: Worth) -> Result<(), Limit> {
+    let most = Amount(most.0 / i64::from(part));
+    if books.exposure.plus(worth.amount()) > most { Err(Limit::Exposure(most)) } else { Ok(()) }
+}
+
+fn rates(caps: &Caps, part: u32, books: Account) -> Result<(), Limit> {
+    for (most, count, within_s) in [(caps.max_per_hour, books.hour, HOUR_S), (caps.max_per_day, books.day, DAY_S)] {
+        let most = most.map(|most| most / u64::from(part));
+        if let Some(most) = most.filter(|most| count >= *most) {
+            return Err(Limit::Rate(most, within_s));
+        }
+    }
+    Ok(())
+}
+
+/// A rule's own limits on what it has let through.
+fn of_rule(rule: &Rule, lane: &LaneNow, risk: &Risk<'_>, policy: &Offline) -> Result<(), Limit> {
+    let (part, caps, books) = (lane.part(), &rule.caps, risk.of_rule);
+    let pending = caps.max_pending.map(|most| most / u64::from(part)).filter(|most| books.pending >= *most);
+    let outage = caps.max_outage.map(|most| most / part).filter(|most| lane.outage >= *most);
+    let reached = match (pending, outage) {
+        (Some(most), _) => Err(Limit::Pending(most)),
+        (None, Some(most)) => Err(Limit::Outage(most)),
+        (None, None) => Ok(()),
+    };
+    let exposure = || caps.max_exposure.map_or(Ok(()), |most| exposed(most, part, books, risk.worth(policy)));
+    reached.and_then(|()| exposure()).and_then(|()| rates(caps, part, books)).map_err(named(rule))
+}
+
+/// What is left of the limits that a redemption meets: the smallest of the lane's, the till's and the rule's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headroom {
+    /// So many more may be pending.
+    pub pending: u64,
+    /// So much more may be at risk.
+    pub exposure: Amount,
+    /// The outage may last so much longer.
+    pub outage: Duration,
+}
+
+/// What is left. `risk` and `lane` are as the books stand now.
+#[must_use]
+pub fn headroom(policy: &Offline, lane: &LaneNow, risk: &Risk<'_>) -> Headroom {
+    let part = lane.part();
+    let caps = risk.rule.map(|rule| &rule.caps);
+    let count = |most: u64, used: u64| (most / u64::from(part)).saturating_sub(used);
+    let money = |most: Amount, used: Amount| Amount(most.0 / i64::from(part)).less(used);
+    let time = |most: Duration| (most / part).saturating_sub(lane.outage);
+    let pending = count(policy.max_pending, lane.pending).min(count(policy.max_pending_per_till, lane.till_pending));
+    let exposure = money(policy.max_exposure, risk.lane.exposure);
+    let of_rule = caps.and_then(|caps| caps.max_pending).map(|most| count(most, risk.of_rule.pending));
+    let at_risk = caps.and_then(|caps| caps.max_exposure).map(|most| money(most, risk.of_rule.exposure));
+    let outage = caps.and_then(|caps| caps.max_outage).map(time);
+    Headroom {
+        pending: of_rule.map_or(pending, |left| left.min(pending)),
+        exposure: at_risk.map_or(exposure, |left| left.min(exposure)),
+        outage: outage.map_or(time(policy.max_outage), |left| left.min(time(policy.max_outage))),
+    }
+}
+
+/// How far one limit is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gauge {
+    /// The rule whose limit it is; `None`: it is `[offline]`'s.
+    pub rule: Option<Arc<str>>,
+    /// The limit's key.
+    pub limit: &'static str,
+    /// What is used of it.
+    pub used: Measure,
+    /// What there is of it.
+    pub most: Measure,
+}
+
+/// A count or an amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// So many.
+    Count(u64),
+    /// So much.
+    Money(Amount),
+    /// So long, in whole seconds.
+    Seconds(u64),
+}
+
+impl Measure {
+    fn units(self) -> i128 {
+        match self {
+            Self::Count(number) | Self::Seconds(number) => i128::from(number),
+            Self::Money(amount) => i128::from(amount.0),
+        }
+    }
+
+    /// What is left between `self`, which is used, and `most`.
+    #[must_use]
+    pub fn left(self, most: Self) -> Self {
+        match (self, most) {
+            (Self::Count(used), Self::Count(most)) => Self::Count(most.saturating_sub(used)),
+            (Self::Seconds(used), Self::Seconds(most)) => Self::Seconds(most.saturating_sub(used)),
+            (Self::Money(used), Self::Money(most)) => Self::Money(most.less(used)),
+            (Self::Count(_) | Self::Seconds(_) | Self::Money(_), most) => most,
+        }
+    }
+}
+
+impl std::fmt::Display for Measure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(number) | Self::Seconds(number) => number.fmt(f),
+            Self::Money(amount) => amount.fmt(f),
+        }
+    }
+}
+
+impl Gauge {
+    /// 0, 80 or 100: how far it is used, in percent, by the steps at which somebody is told. All of an amount is used
+    /// when `next`, the value of one more redemption, is more than what is left.
+    #[must_use]
+    pub fn step(&self, next: Amount) -> u8 {
+        let (used, most) = (self.used.units(), self.most.units());
+        let next = if matches!(self.used, Measure::Money(_)) { i128::from(next.0) } else { 1 };
+        match () {
+            () if used + next > most => 100,
+            () if used * 5 >= most * 4 => 80,
+            () => 0,
+        }
+    }
+}
+
+/// How far `[offline]`'s limits on a lane are used.
+#[must_use]
+pub fn lane_gauges(policy: &Offline, lane: &LaneNow, books: Account) -> Vec<Gauge> {
+    let caps = Caps {
+        max_pending: Some(policy.max_pending),
+        max_exposure: Some(policy.max_exposure),
+        max_outage: Some(policy.max_outage),
+        ..policy.caps.clone()
+    };
+    gauges(None, &caps, lane, Account { pending: lane.pending, ..books })
+}
+
+/// How far a rule's limits are used.
+#[must_use]
+pub fn rule_gauges(rule: &Rule, lane: &LaneNow, books: Account) -> Vec<Gauge> {
+    gauges(Some(&rule.name), &rule.caps, lane, books)
+}
+
+fn gauges(rule: Option<&Arc<str>>, caps: &Caps, lane: &LaneNow, books: Account) -> Vec<Gauge> {
+    let (part, count) = (lane.part(), |most: u64| Measure::Count(most / u64::from(lane.part())));
+    let used = |number| Measure::Count(number);
+    let money = |most: Amount| Measure::Money(Amount(most.0 / i64::from(part)));
+    let time = |most: Duration| Measure::Seconds((most / part).as_secs());
+    let all = [
+        ("max_pending", used(books.pending), caps.max_pending.map(count)),
+        ("max_exposure", Measure::Money(books.exposure), caps.max_exposure.map(money)),
+        ("max_per_hour", used(books.hour), caps.max_per_hour.map(count)),
+        ("max_per_day", used(books.day), caps.max_per_day.map(count)),
+        ("max_outage", Measure::Seconds(lane.outage.as_secs()), caps.max_outage.map(time)),
+    ];
+    let gauge = |(limit, used, most)| Gauge { rule: rule.cloned(), limit, used, most };
+    all.into_iter().filter_map(|(limit, used, most)| Some(gauge((limit, used, most?)))).collect()
+}
+
+#[cfg(test)]
+mod tests;

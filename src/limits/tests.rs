@@ -1,0 +1,247 @@
+//! The limits as tables.
+
+use super::*;
+use crate::settings;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The offline policy of these lines.
+fn policy(lines: &str) -> Offline {
+    let text = format!(
+        "[gateway]\nname = \"box\"\n[[provider]]\nname = \"main\"\nredeem_url = \"https://a.example/r\"\n\
+         token_file = \"/t\"\n[offline]\ndate_format = \"any\"\n{lines}"
+    );
+    settings::parse(&text, "box").expect("settings").settings.offline
+}
+
+fn down(pending: u64, outage: Duration) -> LaneNow {
+    LaneNow { pending, outage, ..LaneNow::down() }
+}
+
+fn tenth(lane: LaneNow) -> LaneNow {
+    LaneNow { trust: Trust::AtOnce { tenth: true }, ..lane }
+}
+
+/// The policy's word about a redemption on a lane that is down.
+fn said(policy: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
+    admit(policy, &LaneNow::down(), risk)
+}
+
+fn subject(code: &str) -> Subject<'_> {
+    let (till, business, branch) = ("till-1", "Shop", "7");
+    Subject { till, business, branch, code, checked: None, cause: Some(Cause::Connect), now_min: 100 }
+}
+
+fn checked(kind: &str, minute: i64) -> Remembered {
+    let amount = Some(Amount::whole(10));
+    let terms = Terms { kind: kind.to_owned(), amount, is_percentage: false, max: None };
+    Remembered { checked: Checked::Valid(terms), minute }
+}
+
+#[test]
+fn each_limit_is_reached_exactly_at_its_number() {
+    let policy = policy("max_pending = 30\nmax_pending_per_till = 20\nmax_outage = \"1h\"");
+    let admit = |lane| admit(&policy, &lane, &Risk::none());
+    assert_eq!(admit(down(29, Duration::from_millis(3_599_999))), Ok(()));
+    assert_eq!(admit(down(30, Duration::ZERO)), Err(Limit::Pending(30)));
+    assert_eq!(admit(down(0, HOUR)), Err(Limit::Outage(HOUR)));
+    let till = |till_pending| LaneNow { till_pending, ..down(20, Duration::ZERO) };
+    assert_eq!(admit(till(19)), Ok(()));
+    assert_eq!(admit(till(20)), Err(Limit::Till(20)));
+}
+
+#[test]
+fn a_cause_that_could_be_somebodys_doing_leaves_a_tenth_of_each_limit_on_counts_sums_and_time() {
+    let policy = policy(
+        "max_pending = 30\nmax_outage = \"1h\"\nmax_exposure = \"500\"\nmax_per_hour = 50\nmax_per_hour_per_till = 40",
+    );
+    let lane = |outage| tenth(down(2, outage));
+    let risk = |exposure: i64, hour, till| Risk {
+        lane: Account { exposure: Amount::whole(exposure), hour, ..Account::default() },
+        till: Account { hour: till, ..Account::default() },
+        ..Risk::none()
+    };
+    let soon = HOUR / 10 - Duration::from_millis(1);
+    assert_eq!(admit(&policy, &lane(soon), &risk(25, 4, 3)), Ok(()));
+    assert_eq!(admit(&policy, &tenth(down(3, soon)), &Risk::none()), Err(Limit::Pending(3)));
+    assert_eq!(admit(&policy, &lane(HOUR / 10), &Risk::none()), Err(Limit::Outage(HOUR / 10)));
+    assert_eq!(admit(&policy, &lane(soon), &risk(26, 0, 0)), Err(Limit::Exposure(Amount::whole(50))));
+    assert_eq!(admit(&policy, &lane(soon), &risk(0, 5, 0)), Err(Limit::Rate(5, 3600)));
+    assert_eq!(admit(&policy, &lane(soon), &risk(0, 0, 4)), Err(Limit::TillRate(4, 3600)));
+}
+
+#[test]
+fn what_is_at_risk_and_what_was_given_lately_is_bounded_for_each_redemption_to_come() {
+    let policy = policy("max_exposure = \"100\"\nmax_per_hour = 3\nmax_per_day = 5\nmax_per_hour_per_till = 2");
+    let risk = |exposure: i64, hour, day, till| Risk {
+        lane: Account { exposure: Amount(exposure), hour, day, pending: 0 },
+        till: Account { hour: till, ..Account::default() },
+        ..Risk::none()
+    };
+    for (risk, expected) in [
+        (risk(750_000, 2, 4, 1), Ok(())),
+        (risk(750_001, 0, 0, 0), Err(Limit::Exposure(Amount::whole(100)))),
+        (risk(0, 3, 3, 0), Err(Limit::Rate(3, 3600))),
+        (risk(0, 0, 5, 0), Err(Limit::Rate(5, 86_400))),
+        (risk(0, 0, 0, 2), Err(Limit::TillRate(2, 3600))),
+    ] {
+        assert_eq!(said(&policy, &risk), expected, "{risk:?}");
+    }
+    let known = checked("voucher", 0);
+    let known = Risk { checked: Some(&known), ..risk(900_000, 0, 0, 0) };
+    assert_eq!(said(&policy, &known), Ok(()), "a check said 10.00");
+}
+
+#[test]
+fn a_switch_a_slowed_till_and_an_unknown_business_come_before_every_limit() {
+    let policy = policy("max_pending = 1");
+    let full = LaneNow { pending: 1, ..LaneNow::down() };
+    let refused = Remembered { checked: Checked::Refused { strong: true, message: "expired".to_owned() }, minute: 0 };
+    let weak = Remembered { checked: Checked::Refused { strong: false, message: "hm".to_owned() }, minute: 0 };
+    for (risk, expected) in [
+        (Risk { is_off: true, refused: Some(10), ..Risk::none() }, Limit::Off),
+        (Risk { refused: Some(10), is_known: false, ..Risk::none() }, Limit::Slowed(10)),
+        (Risk { is_known: false, ..Risk::none() }, Limit::Business),
+        (Risk { checked: Some(&refused), ..Risk::none() }, Limit::Refused("expired".to_owned())),
+        (Risk { checked: Some(&weak), ..Risk::none() }, Limit::Pending(1)),
+    ] {
+        assert_eq!(admit(&policy, &full, &risk), Err(expected));
+    }
+}
+
+#[test]
+fn reusable_codes_have_sixty_an_hour_and_till() {
+    let policy = policy("");
+    let risk = |reusable, reusable_hour| Risk { reusable, reusable_hour, ..Risk::none() };
+    assert_eq!(said(&policy, &risk(true, 59)), Ok(()));
+    assert_eq!(said(&policy, &risk(true, 60)), Err(Limit::Reusable(60)));
+    assert_eq!(said(&policy, &risk(false, 60)), Ok(()));
+}
+
+/// The name of the rule that fits.
+fn rule<'a>(policy: &'a Offline, subject: &Subject<'_>) -> Option<&'a str> {
+    rule_for(policy, subject).map(|rule| &*rule.name)
+}
+
+#[test]
+fn the_first_rule_that_fits_is_the_one() {
+    let policy = policy(
+        "[[offline.rule]]\nname = \"code\"\ncode = [\"GIFT-*\", \"*-VIP\"]\n\
+         [[offline.rule]]\nname = \"till\"\ntill = \"till-2\"\n\
+         [[offline.rule]]\nname = \"shop\"\nbusiness = \"SHOP\"\nbranch = [\"8\", \"9\"]\n\
+         [[offline.rule]]\nname = \"type\"\ntype = \"voucher\"\n\
+         [[offline.rule]]\nname = \"checked\"\nchecked_within = \"2h\"\n\
+         [[offline.rule]]\nname = \"cause\"\ncause = [\"tls\", \"clock\"]\n\
+         [[offline.rule]]\nname = \"rest\"",
+    );
+    let (voucher, old, older) = (checked("voucher", 85), checked("voucher", 84), checked("gift", -21));
+    for (subject, expected) in [
+        (subject("GIFT-1"), "code"),
+        (subject("gift-1"), "rest"),
+        (subject("1-VIP"), "code"),
+        (Subject { till: "till-2", ..subject("1") }, "till"),
+        (Subject { branch: "8", ..subject("1") }, "shop"),
+        (Subject { branch: "8", business: "shop", ..subject("1") }, "shop"),
+        (Subject { branch: "8", business: "other", ..subject("1") }, "rest"),
+        (Subject { checked: Some(&voucher), ..subject("1") }, "type"),
+        (Subject { checked: Some(&old), ..subject("1") }, "checked"),
+        (Subject { checked: Some(&older), ..subject("1") }, "rest"),
+        (Subject { cause: Some(Cause::Tls), ..subject("1") }, "cause"),
+    ] {
+        assert_eq!(rule(&policy, &subject), Some(expected), "{subject:?}");
+    }
+}
+
+#[test]
+fn a_rules_own_limits_count_its_own_rows_and_those_of_offline_hold_too() {
+    let policy = policy(
+        "max_exposure = \"1000\"\n[[offline.rule]]\nname = \"gift\"\nmax_exposure = \"60\"\nmax_pending = 2\n\
+         max_per_hour = 4\nmax_per_day = 5\nmax_outage = \"10m\"",
+    );
+    let gift = policy.rules.first();
+    let risk = |pending, exposure: i64, hour, day| Risk {
+        rule: gift,
+        of_rule: Account { pending, exposure: Amount::whole(exposure), hour, day },
+        ..Risk::none()
+    };
+    let by = |limit| Err(Limit::Rule("gift".into(), Box::new(limit)));
+    for (risk, expected) in [
+        (risk(1, 35, 3, 4), Ok(())),
+        (risk(2, 0, 0, 0), by(Limit::Pending(2))),
+        (risk(0, 36, 0, 0), by(Limit::Exposure(Amount::whole(60)))),
+        (risk(0, 0, 4, 4), by(Limit::Rate(4, 3600))),
+        (risk(0, 0, 0, 5), by(Limit::Rate(5, 86_400))),
+    ] {
+        assert_eq!(said(&policy, &risk), expected, "{risk:?}");
+    }
+    let long = admit(&policy, &down(0, HOUR / 6), &risk(0, 0, 0, 0));
+    assert_eq!(long, by(Limit::Outage(HOUR / 6)));
+    let full = Risk { lane: Account { exposure: Amount::whole(990), ..Account::default() }, ..risk(0, 0, 0, 0) };
+    assert_eq!(said(&policy, &full), Err(Limit::Exposure(Amount::whole(1000))), "the lane's is not named after a rule");
+}
+
+#[test]
+fn what_stands_for_each_redemption_alone_is_the_rules_where_it_has_one() {
+    let policy = policy(
+        "accept = false\nmax_value = \"20\"\nhours = \"08:00-20:00\"\ncode_form = { alphabet = \"digits\" }\n\
+         [[offline.rule]]\nname = \"own\"\naccept = true\nmax_value = \"30\"\nhours = \"20:00-08:00\"\n\
+         code_form = { alphabet = \"letters\" }\n\
+         [[offline.rule]]\nname = \"none\"\naccept = true\n\
+         [[offline.rule]]\nname = \"no\"\naccept = false",
+    );
+    let risk = |rule: usize, code, local_min| Risk { rule: policy.rules.get(rule), code, local_min, ..Risk::none() };
+    let (noon, night) = (Some(12 * 60), Some(0));
+    let known = checked("voucher", 0);
+    let cheap = |risk| Risk { checked: Some(&known), ..risk };
+    let by = |name: &str, limit| Err(Limit::Rule(name.into(), Box::new(limit)));
+    for (risk, expected) in [
+        (risk(9, "1", noon), Err(Limit::NotAccepting)),
+        (risk(2, "1", noon), by("no", Limit::NotAccepting)),
+        (risk(0, "a", night), Ok(())),
+        (risk(0, "1", night), by("own", Limit::Form)),
+        (risk(0, "a", noon), by("own", Limit::Hours)),
+        (risk(0, "a", None), by("own", Limit::Clock)),
+        (risk(1, "a", noon), Err(Limit::Form)),
+        (risk(1, "1", night), Err(Limit::Hours)),
+        (risk(1, "1", None), Err(Limit::Clock)),
+        (risk(1, "1", noon), Err(Limit::Value(Amount::whole(20)))),
+        (cheap(risk(1, "1", noon)), Ok(())),
+    ] {
+        assert_eq!(said(&policy, &risk), expected, "{risk:?}");
+    }
+}
+
+#[test]
+fn what_is_left_is_the_smallest_of_the_lanes_the_tills_and_the_rules() {
+    let policy = policy(
+        "max_pending = 100\nmax_pending_per_till = 80\nmax_exposure = \"1000\"\nmax_outage = \"2h\"\n\
+         [[offline.rule]]\nname = \"gift\"\nmax_exposure = \"60\"\nmax_pending = 50\nmax_outage = \"1h\"",
+    );
+    let books = |pending, exposure: i64| Account { pending, exposure: Amount::whole(exposure), ..Account::default() };
+    let lane = LaneNow { pending: 20, till_pending: 10, outage: HOUR / 2, ..LaneNow::down() };
+    let risk = Risk { lane: books(20, 250), ..Risk::none() };
+    let left = headroom(&policy, &lane, &risk);
+    assert_eq!((left.pending, left.exposure, left.outage), (70, Amount::whole(750), HOUR * 3 / 2));
+    let risk = Risk { rule: policy.rules.first(), of_rule: books(5, 70), ..risk };
+    let left = headroom(&policy, &lane, &risk);
+    assert_eq!((left.pending, left.exposure, left.outage), (45, Amount::ZERO, HOUR / 2));
+    let left = headroom(&policy, &tenth(LaneNow { outage: Duration::ZERO, ..lane }), &risk);
+    assert_eq!((left.pending, left.outage), (0, HOUR / 10));
+}
+
+#[test]
+fn somebody_is_told_at_eighty_percent_and_when_one_more_would_be_too_much() {
+    let step = |used, most| Gauge { rule: None, limit: "max_pending", used, most }.step(Amount::whole(25));
+    let count = |used| step(Measure::Count(used), Measure::Count(10));
+    assert_eq!([7, 8, 9, 10].map(count), [0, 80, 80, 100]);
+    let money = |used| step(Measure::Money(Amount::whole(used)), Measure::Money(Amount::whole(1000)));
+    assert_eq!([799, 800, 975, 976].map(money), [0, 80, 80, 100]);
+}
+
+#[test]
+fn two_hundred_rules_are_asked_without_a_copy_of_any() {
+    let rules: String = (0..200).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\ncode = \"X{n}-*\"\n")).collect();
+    let policy = policy(&rules);
+    assert_eq!(rule(&policy, &subject("X199-1")), Some("r199"));
+    assert_eq!(rule(&policy, &subject("Y")), None);
+}

@@ -1,0 +1,301 @@
+//! The limits that `[offline]` and each `[[offline.rule]]` set alike, and what a rule is for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::layer::{Entry, List};
+use super::problem::Faults;
+use super::reader::{NAME_BYTES_MAX, Reader, plain_text};
+use super::types::{Offline, Provider, TimeOfDay};
+use crate::fold;
+use crate::message::Cause;
+use crate::text::fits;
+use crate::value::Amount;
+
+/// The most `[[offline.rule]]` tables.
+const RULES_MAX: usize = 1000;
+/// The most that an amount may be, in whole units.
+const AMOUNT_MAX: i64 = 1_000_000_000;
+/// The most that a count may be.
+const COUNT_MAX: i64 = 100_000_000;
+/// The longest code that a form can ask for, in characters.
+const CODE_CHARS_MAX: u16 = 256;
+
+/// Limits that a rule may set and that `[offline]` has for where it does not. `None`: none is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// What one redemption may be worth.
+    pub max_value: Option<Amount>,
+    /// What may be at risk.
+    pub max_exposure: Option<Amount>,
+    /// Rows that may be pending.
+    pub max_pending: Option<u64>,
+    /// Acceptances on trust in the last 60 minutes.
+    pub max_per_hour: Option<u64>,
+    /// Acceptances on trust in the last 24 hours.
+    pub max_per_day: Option<u64>,
+    /// How much outage may be used.
+    pub max_outage: Option<Duration>,
+    /// When, on the local clock.
+    pub hours: Option<Hours>,
+    /// What a code looks like.
+    pub code_form: Option<CodeForm>,
+}
+
+/// A part of each day on the local clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hours {
+    /// Its first minute.
+    pub from: TimeOfDay,
+    /// The minute after its last; before `from`: it passes midnight.
+    pub to: TimeOfDay,
+}
+
+impl Hours {
+    /// Whether this minute of the day, 0 to 1439, lies within.
+    #[must_use]
+    pub fn has(self, minute: u16) -> bool {
+        let (from, to) = (self.from.minute_of_day(), self.to.minute_of_day());
+        if from < to { (from..to).contains(&minute) } else { minute >= from || minute < to }
+    }
+}
+
+/// `code_form`: what a code looks like, byte by byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeForm {
+    /// The fewest characters and the most.
+    pub length: (u16, u16),
+    /// Its characters.
+    pub alphabet: Alphabet,
+    /// The check that its last characters are.
+    pub check: Option<CheckDigit>,
+}
+
+/// `alphabet`: the characters of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alphabet {
+    /// All.
+    Any,
+    /// 0 to 9.
+    Digits,
+    /// 0 to 9, a to f, A to F.
+    Hex,
+    /// a to z, A to Z.
+    Letters,
+    /// Digits and letters.
+    Alphanumeric,
+}
+
+/// `check`: how a code's last characters follow from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckDigit {
+    /// ISO/IEC 7812-1, annex B: one digit.
+    Luhn,
+    /// ISO/IEC 7064, MOD 97-10: two digits; letters count as 10 to 35.
+    Mod97,
+    /// GS1 General Specifications, 7.9: one digit.
+    Gs1,
+}
+
+/// One `[[offline.rule]]`. What is empty fits everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name, unique.
+    pub name: Arc<str>,
+    /// Patterns with `*` of codes, byte by byte.
+    pub codes: Vec<String>,
+    /// Businesses, folded.
+    pub businesses: Vec<String>,
+    /// Branches.
+    pub branches: Vec<String>,
+    /// Tills.
+    pub tills: Vec<String>,
+    /// Types that a check must have said.
+    pub kinds: Vec<String>,
+    /// A valid check must be remembered that is not older than this.
+    pub checked_within: Option<Duration>,
+    /// Words of causes.
+    pub causes: Vec<Cause>,
+    /// Whether anything is accepted; `None`: as `[offline]` says.
+    pub accept: Option<bool>,
+    /// Its own limits.
+    pub caps: Caps,
+}
+
+impl Rule {
+    /// Whether `code` fits one of its patterns.
+    #[must_use]
+    pub fn fits_code(&self, code: &str) -> bool {
+        self.codes.is_empty() || self.codes.iter().any(|pattern| fits(pattern, code))
+    }
+}
+
+/// The limits below `section` that `[offline]` and a rule set alike.
+pub(super) fn each(read: &mut Reader, section: &str) -> Caps {
+    let path = |name: &str| format!("{section}.{name}");
+    Caps {
+        max_value: amount(read, &path("max_value")),
+        max_per_hour: count(read, &path("max_per_hour")),
+        max_per_day: count(read, &path("max_per_day")),
+        hours: hours(read, &path("hours")),
+        code_form: code_form(read, &path("code_form")),
+        ..Caps::default()
+    }
+}
+
+/// A rule's limits.
+fn caps(read: &mut Reader) -> Caps {
+    let outage = "offline.rule.max_outage";
+    Caps {
+        max_exposure: amount(read, "offline.rule.max_exposure"),
+        max_pending: count(read, "offline.rule.max_pending"),
+        max_outage: read.has(outage).then(|| read.duration(outage, "1s", "3650d")),
+        ..each(read, "offline.rule")
+    }
+}
+
+fn count(read: &mut Reader, path: &str) -> Option<u64> {
+    let number = read.has(path).then(|| read.integer(path, 0, COUNT_MAX))?;
+    u64::try_from(number).ok()
+}
+
+/// An amount of the store's currency.
+pub(super) fn amount(read: &mut Reader, path: &str) -> Option<Amount> {
+    let text = read.text(path)?;
+    let amount = Amount::parse(&text).filter(|amount| *amount <= Amount::whole(AMOUNT_MAX));
+    if amount.is_none() {
+        read.fault(path, format!("write an amount in quotes from \"0\" to \"{AMOUNT_MAX}\", such as \"25.00\""));
+    }
+    amount
+}
+
+fn hours(read: &mut Reader, path: &str) -> Option<Hours> {
+    let text = read.text(path)?;
+    let parts = text.split_once('-').and_then(|(from, to)| Some((TimeOfDay::parse(from)?, TimeOfDay::parse(to)?)));
+    let hours = parts.filter(|(from, to)| from != to).map(|(from, to)| Hours { from, to });
+    if hours.is_none() {
+        read.fault(path, "write two times of the day, such as \"08:00-23:30\" or \"18:00-02:00\"");
+    }
+    hours
+}
+
+fn code_form(read: &mut Reader, path: &str) -> Option<CodeForm> {
+    if !read.has(path) {
+        return None;
+    }
+    let alphabets = [
+        ("any", Alphabet::Any),
+        ("digits", Alphabet::Digits),
+        ("hex", Alphabet::Hex),
+        ("letters", Alphabet::Letters),
+        ("alphanumeric", Alphabet::Alphanumeric),
+    ];
+    let checks = [("luhn", CheckDigit::Luhn), ("mod97", CheckDigit::Mod97), ("gs1", CheckDigit::Gs1)];
+    let alphabet_path = format!("{path}.alphabet");
+    let alphabet = read.choice(&alphabet_path, &alphabets).unwrap_or(Alphabet::Any);
+    let check = read.choice(&format!("{path}.check"), &checks);
+    let needs_digits = matches!(check, Some(CheckDigit::Luhn | CheckDigit::Gs1));
+    if needs_digits && !matches!(alphabet, Alphabet::Any | Alphabet::Digits) {
+        read.fault(&alphabet_path, "\"luhn\" and \"gs1\" are about digits: write \"digits\" or take this out");
+    }
+    Some(CodeForm { length: length(read, &format!("{path}.length")), alphabet, check })
+}
+
+/// `"10"` or `"10-12"`.
+fn length(read: &mut Reader, path: &str) -> (u16, u16) {
+    let Some(text) = read.text(path) else { return (1, CODE_CHARS_MAX) };
+    let number = |text: &str| text.parse::<u16>().ok().filter(|number| (1..=CODE_CHARS_MAX).contains(number));
+    let (least, most) = text.split_once('-').unwrap_or((&text, &text));
+    let both = number(least).zip(number(most)).filter(|(least, most)| least <= most);
+    if both.is_none() {
+        read.fault(path, format!("write a number of characters or two, such as \"10-12\", up to {CODE_CHARS_MAX}"));
+    }
+    both.unwrap_or((1, CODE_CHARS_MAX))
+}
+
+/// The rules, in the order in which they are asked.
+pub(super) fn rules(entries: &[Entry], faults: &mut Faults) -> Arc<[Rule]> {
+    if entries.len() > RULES_MAX {
+        faults.add("offline.rule", format!("{} rules: at most {RULES_MAX}", entries.len()), None);
+    }
+    entries.iter().map(|entry| rule(entry, faults)).collect()
+}
+
+fn rule(entry: &Entry, faults: &mut Faults) -> Rule {
+    let mut read = Reader::entry(entry, List::Rule, faults);
+    if let Err(message) = plain_text(&entry.name, NAME_BYTES_MAX) {
+        read.fault("offline.rule.name", message);
+    }
+    let within = "offline.rule.checked_within";
+    let accept = acceptance(&mut read);
+    let businesses = read.texts("offline.rule.business");
+    Rule {
+        name: entry.name.as_str().into(),
+        codes: read.texts("offline.rule.code"),
+        businesses: businesses.iter().map(|business| fold::code(business).into_owned()).collect(),
+        branches: read.texts("offline.rule.branch"),
+        tills: read.texts("offline.rule.till"),
+        kinds: read.texts("offline.rule.type"),
+        checked_within: read.has(within).then(|| read.duration(within, "1s", "30d")),
+        causes: causes(&mut read),
+        accept,
+        caps: caps(&mut read),
+    }
+}
+
+fn acceptance(read: &mut Reader) -> Option<bool> {
+    let path = "offline.rule.accept";
+    let Some(text) = read.text(path) else { return read.has(path).then(|| read.flag(path)) };
+    read.fault(
+        path,
+        match text.as_str() {
+            "override" => "\"override\" waits for a later version: write true or false".to_owned(),
+            _ => "write true or false without quotes".to_owned(),
+        },
+    );
+    None
+}
+
+fn causes(read: &mut Reader) -> Vec<Cause> {
+    let path = "offline.rule.cause";
+    let words = read.texts(path);
+    let causes: Vec<Cause> = words.iter().filter_map(|word| Cause::from_word(word)).collect();
+    if causes.len() < words.len() {
+        let known: Vec<&str> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
+        read.fault(path, format!("write causes among {}", known.join(", ")));
+    }
+    causes
+}
+
+impl Offline {
+    /// Whether the lane's provider lists this business.
+    #[must_use]
+    pub fn lists(&self, lane: &str, business: &str) -> bool {
+        self.listed.get(lane).is_some_and(|listed| listed.contains(&*fold::code(business)))
+    }
+}
+
+/// The businesses that the providers list, folded, by lane; a lane without any is not there.
+pub(super) fn listed(providers: &[Provider]) -> Arc<BTreeMap<String, BTreeSet<String>>> {
+    let folded = |provider: &Provider| provider.businesses.iter().map(|own| fold::code(own).into_owned()).collect();
+    let with_any = providers.iter().filter(|provider| !provider.businesses.is_empty());
+    Arc::new(with_any.map(|provider| (provider.name.clone(), folded(provider))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_may_pass_midnight_and_their_end_is_outside() {
+        let time = |text: &str| TimeOfDay::parse(text).expect("a time");
+        let day = Hours { from: time("08:00"), to: time("23:30") };
+        assert_eq!([479, 480, 1409, 1410].map(|minute| day.has(minute)), [false, true, true, false]);
+        let night = Hours { from: time("18:00"), to: time("02:00") };
+        assert_eq!(
+            [1079, 1080, 1439, 0, 119, 120].map(|minute| night.has(minute)),
+            [false, true, true, true, true, false]
+        );
+    }
+}

@@ -1,0 +1,664 @@
+//! The books of what was given on trust: what each redemption is worth, what is at risk in each lane, at each till and
+//! under each rule, how often lately, and which codes were refused to whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension};
+use serde::{Deserialize, Serialize};
+
+use super::books::Books;
+use super::row::Stored;
+use super::trust::Off;
+use super::types::Event;
+use super::{Desk, Operation, StoreError, keep, schema};
+use crate::decide::{kind, mark};
+use crate::limits::{
+    Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, Refusals, Risk, Subject, Window, headroom, lane_gauges,
+    rule_for, rule_gauges,
+};
+use crate::redemption::{Fingerprint, RewardCode, Seq, State};
+use crate::settings::{Offline, Rule};
+use crate::value::{Amount, Worth};
+use crate::{fold, message};
+
+/// The first schema version that has these books.
+const SINCE: i64 = 5;
+/// What a row that a crash left counts as, by this name.
+const UNKNOWN: &str = "value of unknown";
+/// A crash leaves no live row that is older than so many.
+const CRASHED_ROWS_MAX: i64 = 100_000;
+
+/// What one redemption counts as, and by which rule it was given; an empty name is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) worth: Worth,
+    pub(super) rule: String,
+}
+
+impl Given {
+    /// What a redemption counts as that is accepted at this risk.
+    pub(super) fn of(risk: &Risk<'_>, offline: &Offline) -> Self {
+        let rule = risk.rule.map(|rule| rule.name.to_string()).unwrap_or_default();
+        Self { worth: risk.worth(offline), rule }
+    }
+}
+
+/// One scope's books.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Entry {
+    pending: u64,
+    exposure: Amount,
+    lost: Amount,
+    lately: Lately,
+}
+
+/// What happened lately, as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Lately {
+    #[serde(rename = "w", default)]
+    window: Window,
+    #[serde(rename = "r", default)]
+    refusals: Refusals,
+}
+
+impl Entry {
+    fn account(&self, minute: i64) -> Account {
+        let Self { pending, exposure, lately: Lately { window, .. }, .. } = self;
+        Account { pending: *pending, exposure: *exposure, hour: window.hour(minute), day: window.day(minute) }
+    }
+
+    /// Whether nothing of it counts any more.
+    fn is_nothing(&self, minute: i64) -> bool {
+        let Self { pending, exposure, lost, lately } = self;
+        let is_quiet = lately.window.is_over(minute) && lately.refusals.is_over(minute);
+        *pending == 0 && *exposure == Amount::ZERO && *lost == Amount::ZERO && is_quiet
+    }
+}
+
+/// How far the limits are used that a row meets.
+struct Used {
+    headroom: Headroom,
+    gauges: Vec<Gauge>,
+}
+
+/// What a redemption is to the books of risk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stand {
+    pending: bool,
+    exposed: bool,
+    lost: bool,
+}
+
+impl Stand {
+    const NONE: Self = Self { pending: false, exposed: false, lost: false };
+
+    /// At risk: given on trust, and pending, parked, lost, confirmed by inference or taken back, until a person has
+    /// seen to it.
+    fn of(is_trusted: bool, state: State, marks: i64) -> Self {
+        let has = |bits: i64| marks & bits != 0;
+        let open = match state {
+            State::Pending | State::Parked | State::Voided => true,
+            State::Confirmed => has(mark::DUPLICATE_OF_OURS),
+            State::Declined => has(mark::LOST),
+        };
+        let exposed = is_trusted && open && (state == State::Pending || !has(mark::HANDLED));
+        Self { pending: is_trusted && state == State::Pending, exposed, lost: is_trusted && has(mark::LOST) }
+    }
+}
+
+/// The scopes' books as the transaction sees them; written once a transaction, and taken over when it has committed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    /// A database whose schema was put off has none.
+    is_there: bool,
+    kept: Arc<BTreeMap<String, Entry>>,
+    changed: BTreeMap<String, Entry>,
+    /// Businesses, folded, by lane; `true`: confirmed here, `false`: given to on trust alone.
+    businesses: Arc<BTreeMap<i64, BTreeMap<String, bool>>>,
+    /// What an unknown redemption counts as, as it was last kept.
+    unknown: Amount,
+}
+
+fn lane_scope(lane: i64) -> String {
+    format!("lane {lane}")
+}
+
+fn till_scope(lane: i64, till: &str) -> String {
+    format!("till {lane} {till}")
+}
+
+fn rule_scope(rule: &str) -> String {
+    format!("rule {rule}")
+}
+
+fn reusable_scope(till: &str) -> String {
+    format!("reusable {till}")
+}
+
+/// What the scopes of refused codes begin with.
+const REFUSED: &str = "refused ";
+
+fn refused_scope(till: &str) -> String {
+    format!("{REFUSED}{till}")
+}
+
+impl Ledger {
+    pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
+        if schema::version(connection)? < SINCE {
+            return Ok(Self::default());
+        }
+        let mut statement = connection.prepare("SELECT scope, pending, exposure, lost, lately FROM risk")?;
+        let kept: BTreeMap<String, Entry> = statement.query_map([], read_entry)?.collect::<Result<_, _>>()?;
+        if kept.values().any(|entry| entry.exposure < Amount::ZERO || entry.lost < Amount::ZERO) {
+            return Err(StoreError::Damaged("the books of what is at risk cannot be".to_owned()));
+        }
+        let mut businesses: BTreeMap<i64, BTreeMap<String, bool>> = BTreeMap::new();
+        let mut statement = connection.prepare("SELECT lane, business, confirmed FROM business")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            businesses.entry(row.get(0)?).or_default().insert(row.get(1)?, row.get(2)?);
+        }
+        let unknown = keep::read(connection, UNKNOWN)?.and_then(|text| Amount::parse(&text));
+        Ok(Self {
+            is_there: true,
+            kept: Arc::new(kept),
+            changed: BTreeMap::new(),
+            businesses: Arc::new(businesses),
+            unknown: unknown.unwrap_or_else(|| Offline::default().value_of_unknown),
+        })
+    }
+
+    fn entry(&self, scope: &str) -> Option<&Entry> {
+        self.changed.get(scope).or_else(|| self.kept.get(scope))
+    }
+
+    fn edit(&mut self, scope: String) -> &mut Entry {
+        let known = self.kept.get(&scope).cloned();
+        self.changed.entry(scope).or_insert_with(|| known.unwrap_or_default())
+    }
+
+    fn account(&self, scope: &str, minute: i64) -> Account {
+        self.entry(scope).map(|entry| entry.account(minute)).unwrap_or_default()
+    }
+
+    /// Writes what the transaction changed.
+    pub(super) fn write(&mut self, connection: &Connection, minute: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO risk VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (scope) DO UPDATE SET \
+             pending = excluded.pending, exposure = excluded.exposure, lost = excluded.lost, lately = excluded.lately";
+        for (scope, entry) in &self.changed {
+            if entry.is_nothing(minute) {
+                connection.prepare_cached("DELETE FROM risk WHERE scope = ?1")?.execute([scope])?;
+                continue;
+            }
+            let lately = serde_json::to_string(&entry.lately)
+                .map_err(|_| StoreError::Internal("what happened lately cannot be written"))?;
+            let Entry { pending, exposure, lost, .. } = entry;
+            connection.prepare_cached(sql)?.execute((scope, pending, exposure.0, lost.0, lately))?;
+        }
+        Ok(())
+    }
+
+    /// What was written is committed.
+    pub(super) fn settle(&mut self) {
+        if self.changed.is_empty() {
+            return;
+        }
+        let kept = Arc::make_mut(&mut self.kept);
+        kept.extend(std::mem::take(&mut self.changed));
+    }
+
+    /// A redemption goes from one stand to another.
+    fn shift(&mut self, (lane, till): (i64, &str), given: &Given, (from, to): (Stand, Stand)) {
+        let amount = given.worth.amount();
+        let rule = (!given.rule.is_empty()).then(|| rule_scope(&given.rule));
+        for scope in [Some(lane_scope(lane)), Some(till_scope(lane, till)), rule].into_iter().flatten() {
+            let entry = self.edit(scope);
+            entry.pending = (entry.pending + u64::from(to.pending)).saturating_sub(u64::from(from.pending));
+            match (from.exposed, to.exposed) {
+                (false, true) => entry.exposure = entry.exposure.plus(amount),
+                (true, false) => entry.exposure = entry.exposure.less(amount),
+                (true, true) | (false, false) => {}
+            }
+            if to.lost && !from.lost {
+                entry.lost = entry.lost.plus(amount);
+            }
+        }
+    }
+
+    fn count(&mut self, scope: String, minute: i64) {
+        self.edit(scope).lately.window.add(minute);
+    }
+
+    /// What is at risk in a lane, and what was lost there.
+    pub(super) fn of_lane(&self, lane: i64) -> (Amount, Amount) {
+        self.entry(&lane_scope(lane)).map_or((Amount::ZERO, Amount::ZERO), |entry| (entry.exposure, entry.lost))
+    }
+
+    /// The tills that are slowed for their refused codes.
+    fn slowed(&self, minute: i64) -> Vec<String> {
+        let named = |(scope, entry): (&String, &Entry)| {
+            let till = scope.strip_prefix(REFUSED)?;
+            entry.lately.refusals.slowed(minute).map(|_| till.to_owned())
+        };
+        self.kept.iter().filter_map(named).collect()
+    }
+
+    /// Whether a business may be trusted: its provider lists it, or it was confirmed here. A lane of which nothing is
+    /// known yet, a first start in an outage, knows none by which to tell a wrong one: there all are, up to a bound.
+    fn is_known(&self, lane: i64, business: &str, is_listed: bool, lists_any: bool) -> bool {
+        if is_listed {
+            return true;
+        }
+        let Some(known) = self.businesses.get(&lane) else { return !lists_any };
+        let its = known.get(&*fold::code(business)).copied();
+        let none_is_confirmed = !lists_any && !known.values().any(|confirmed| *confirmed);
+        its == Some(true) || (none_is_confirmed && (its.is_some() || known.len() < BUSINESSES_MAX))
+    }
+
+    /// A business was confirmed, or given to on trust.
+    fn learn(&mut self, sql: &Connection, at: (i64, &str), confirmed: bool) -> Result<(), StoreError> {
+        let ((lane, business), known) = (at, self.businesses.get(&at.0));
+        let folded = fold::code(business);
+        let its = known.and_then(|known| known.get(&*folded)).copied();
+        let is_full = its.is_none() && known.is_some_and(|known| known.len() >= BUSINESSES_MAX);
+        if !self.is_there || its == Some(true) || its == Some(confirmed) || is_full {
+            return Ok(());
+        }
+        let insert = "INSERT INTO business VALUES (?1, ?2, ?3) ON CONFLICT (lane, business) DO UPDATE SET \
+             confirmed = max(confirmed, excluded.confirmed)";
+        sql.prepare_cached(insert)?.execute((lane, &*folded, confirmed))?;
+        Arc::make_mut(&mut self.businesses).entry(lane).or_default().insert(folded.into_owned(), confirmed);
+        Ok(())
+    }
+
+    /// The other businesses of the lane that may be trusted.
+    fn others(&self, lane: i64, business: &str, listed: Option<&BTreeSet<String>>) -> BTreeSet<String> {
+        let folded = fold::code(business);
+        let known = self.businesses.get(&lane).into_iter().flat_map(BTreeMap::keys);
+        let all = known.chain(listed.into_iter().flatten());
+        all.filter(|own| **own != folded).cloned().collect()
+    }
+
+    /// Rows that a crash left, of which a 2xx may have left: they count as given (TRUST.md, "May this redemption be
+    /// trusted?").
+    pub(super) fn adopt(&mut self, sql: &Connection, first: Seq, minute: i64) -> Result<(), StoreError> {
+        if !self.is_there {
+            return Ok(());
+        }
+        let left = "SELECT seq, lane, till FROM redemption WHERE seq > ?1 AND seq < ?2 AND state = 0 \
+             AND kind & 40 = 32 AND marks & 68 = 0";
+        let rows: Vec<(i64, i64, String)> = {
+            let mut statement = sql.prepare(left)?;
+            let oldest = first.0.saturating_sub(CRASHED_ROWS_MAX);
+            let rows = statement.query_map((oldest, first.0), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        let given = Given { worth: Worth::Assumed(self.unknown), rule: String::new() };
+        let to = Stand { pending: true, exposed: true, lost: false };
+        for (seq, lane, till) in rows {
+            if insert(sql, Seq(seq), &given)? {
+                self.shift((lane, &till), &given, (Stand::NONE, to));
+                self.count(lane_scope(lane), minute);
+                self.count(till_scope(lane, &till), minute);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, Entry)> {
+    let lately: String = row.get(4)?;
+    let lately = serde_json::from_str(&lately).unwrap_or_default();
+    let entry = Entry { pending: row.get(1)?, exposure: Amount(row.get(2)?), lost: Amount(row.get(3)?), lately };
+    Ok((row.get(0)?, entry))
+}
+
+/// Keeps what a row counts as; false where that is kept already.
+fn insert(sql: &Connection, seq: Seq, given: &Given) -> Result<bool, StoreError> {
+    let insert = "INSERT INTO worth VALUES (?1, ?2, ?3, ?4) ON CONFLICT (seq) DO NOTHING";
+    let values = (seq.0, given.worth.amount().0, given.worth.is_assumed(), &given.rule);
+    Ok(sql.prepare_cached(insert)?.execute(values)? == 1)
+}
+
+/// What a row counts as; nothing for one that was not given on trust, or by an earlier build.
+pub(super) fn worth_of(sql: &Connection, seq: Seq) -> Result<Option<Given>, StoreError> {
+    // A database whose schema was put off has no such table.
+    let Ok(mut statement) = sql.prepare_cached("SELECT value, assumed, rule FROM worth WHERE seq = ?1") else {
+        return Ok(None);
+    };
+    let read = |row: &rusqlite::Row<'_>| {
+        let (value, is_assumed): (i64, bool) = (row.get(0)?, row.get(1)?);
+        let value = Amount(value.max(0));
+        let worth = if is_assumed { Worth::Assumed(value) } else { Worth::Known(value) };
+        Ok(Given { worth, rule: row.get(2)? })
+    };
+    Ok(statement.query_row([seq.0], read).optional()?)
+}
+
+/// What is at risk now and what is left, as `status` shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Each lane.
+    pub lanes: Vec<LaneStanding>,
+    /// How far each rule's limits are used.
+    pub rules: Vec<Gauge>,
+    /// Tills that are slowed and not trusted, for the codes that were refused to them.
+    pub slowed: Vec<String>,
+}
+
+/// What is at risk in a lane and what is left.
+#[derive(Clone, Debug)]
+pub struct LaneStanding {
+    /// The lane.
+    pub name: String,
+    /// What is at risk.
+    pub exposure: Amount,
+    /// What was ever lost.
+    pub lost: Amount,
+    /// How far the limits are used.
+    pub gauges: Vec<Gauge>,
+    /// Why nothing is accepted on trust.
+    pub off: Option<Off>,
+}
+
+/// Asks for the [`Standing`].
+#[derive(Clone, Copy, Debug)]
+pub struct AskStanding;
+
+impl Operation for AskStanding {
+    type Output = Standing;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Standing, StoreError> {
+        Ok(desk.standing())
+    }
+}
+
+impl Desk<'_> {
+    fn standing(&self) -> Standing {
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+        let (offline, elapsed_ms) = (self.around.offline, self.around.elapsed_ms);
+        let of_lane = |(lane, name): (i64, &str)| {
+            let (exposure, lost) = ledger.of_lane(lane);
+            let now = self.lane_now(lane, name, "");
+            let gauges = lane_gauges(offline, &now, ledger.account(&lane_scope(lane), minute));
+            let off = self.books.trust_off(name, elapsed_ms);
+            LaneStanding { name: name.to_owned(), exposure, lost, gauges, off }
+        };
+        let of_rule =
+            |rule: &Rule| rule_gauges(rule, &LaneNow::default(), ledger.account(&rule_scope(&rule.name), minute));
+        Standing {
+            lanes: self.books.named().map(of_lane).collect(),
+            rules: offline.rules.iter().flat_map(of_rule).filter(|gauge| gauge.limit != "max_outage").collect(),
+            slowed: ledger.slowed(minute),
+        }
+    }
+
+    /// Whether the till's answers are slowed.
+    pub(super) fn is_slowed(&self, till: &str) -> bool {
+        let ledger = &self.books.ledger;
+        // Without any refusal kept, a till's name is not even put together.
+        let from = (Bound::Included(REFUSED), Bound::Unbounded);
+        let first = ledger.kept.range::<str, _>(from).next();
+        if !first.is_some_and(|(scope, _)| scope.starts_with(REFUSED)) {
+            return false;
+        }
+        let minute = self.around.elapsed_min();
+        ledger.entry(&refused_scope(till)).is_some_and(|its| its.lately.refusals.slowed(minute).is_some())
+    }
+
+    /// Everything but the lane's own state that an acceptance on trust depends on.
+    pub(super) fn risk<'r>(&self, lane: i64, now: &LaneNow, subject: Subject<'r>, reusable: bool) -> Risk<'r>
+    where
+        Self: 'r,
+    {
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+        let (offline, name) = (self.around.offline, self.books.name(lane));
+        let subject = Subject { cause: now.cause, now_min: minute, ..subject };
+        let rule = rule_for(offline, &subject);
+        let is_listed = offline.lists(name, subject.business);
+        Risk {
+            rule,
+            checked: subject.checked,
+            code: subject.code,
+            reusable,
+            lane: ledger.account(&lane_scope(lane), minute),
+            till: ledger.account(&till_scope(lane, subject.till), minute),
+            of_rule: rule.map(|rule| ledger.account(&rule_scope(&rule.name), minute)).unwrap_or_default(),
+            reusable_hour: ledger.account(&reusable_scope(subject.till), minute).hour,
+            refused: ledger.entry(&refused_scope(subject.till)).and_then(|its| its.lately.refusals.slowed(minute)),
+            is_known: ledger.is_known(lane, subject.business, is_listed, offline.listed.contains_key(name)),
+            is_off: self.books.is_trust_off(name, self.around.elapsed_ms),
+            local_min: self.around.stamp.trusted.then_some(self.around.local_min),
+        }
+    }
+
+    /// Writes down that a row was given on trust.
+    pub(super) fn give(&mut self, row: &Stored, given: &Given, is_new: bool) -> Result<(), StoreError> {
+        if !self.books.ledger.is_there || !insert(self.sql, row.seq, given)? {
+            return Ok(());
+        }
+        let minute = self.around.elapsed_min();
+        let to = Stand::of(true, row.state, row.marks);
+        self.books.ledger.shift((row.lane, &row.till), given, (Stand::NONE, to));
+        self.books.follow_exposure(row, given.worth.amount(), (Stand::NONE.exposed, to.exposed));
+        self.keep_unknown()?;
+        if !is_new {
+            return Ok(());
+        }
+        // Rates age: what a crash forgets of the time would make them older than they are.
+        self.has_ages = true;
+        let scopes = [lane_scope(row.lane), till_scope(row.lane, &row.till)];
+        let rule = (!given.rule.is_empty()).then(|| rule_scope(&given.rule));
+        let reusable = row.is(kind::REUSABLE).then(|| reusable_scope(&row.till));
+        for scope in scopes.into_iter().chain(rule).chain(reusable) {
+            self.books.ledger.count(scope, minute);
+        }
+        self.books.ledger.learn(self.sql, (row.lane, &row.business), false)
+    }
+
+    /// A row is accepted on trust: what is left of the limits then.
+    pub(super) fn accept_on_trust(&mut self, row: &Stored, given: &Given) -> Result<Headroom, StoreError> {
+        // The row is among the pending ones already.
+        let before = self.used(row, given, 1);
+        self.give(row, given, true)?;
+        let after = self.used(row, given, 0);
+        self.tell_steps(row.lane, given.worth.amount(), (&before.gauges, &after.gauges))?;
+        Ok(after.headroom)
+    }
+
+    /// How far the limits are used that a row meets, so many pending ones left aside.
+    fn used(&self, row: &Stored, given: &Given, aside: u64) -> Used {
+        let (offline, name) = (self.around.offline, self.books.name(row.lane));
+        let now = self.lane_now(row.lane, name, &row.till);
+        let now = LaneNow { pending: now.pending.saturating_sub(aside), ..now };
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+        let rule = offline.rules.iter().find(|rule| *rule.name == *given.rule);
+        let risk = Risk {
+            rule,
+            lane: ledger.account(&lane_scope(row.lane), minute),
+            of_rule: rule.map(|rule| ledger.account(&rule_scope(&rule.name), minute)).unwrap_or_default(),
+            ..Risk::none()
+        };
+        let mut gauges = lane_gauges(offline, &now, risk.lane);
+        gauges.extend(rule.into_iter().flat_map(|rule| rule_gauges(rule, &now, risk.of_rule)));
+        Used { headroom: headroom(offline, &now, &risk), gauges }
+    }
+
+    /// Each limit that came to 80 or 100 percent.
+    fn tell_steps(&mut self, lane: i64, next: Amount, (before, after): (&[Gauge], &[Gauge])) -> Result<(), StoreError> {
+        let both = before.iter().zip(after);
+        for gauge in both.filter(|(was, is)| was.step(next) < is.step(next)).map(|(_, is)| is) {
+            let told = message::Event::LimitUsed {
+                percent: gauge.step(next).into(),
+                limit: gauge.limit.to_owned(),
+                used: gauge.used.to_string(),
+                most: gauge.most.to_string(),
+                rule: gauge.rule.as_deref().unwrap_or("offline").to_owned(),
+            };
+            let event = self.own_event(self.books.name(lane), "limit_used", told.to_stored());
+            self.record(&event, None)?;
+        }
+        Ok(())
+    }
+
+    /// What a row that a crash leaves will count as.
+    fn keep_unknown(&mut self) -> Result<(), StoreError> {
+        let unknown = self.around.offline.value_of_unknown;
+        if self.books.ledger.unknown != unknown {
+            keep::write(self.sql, UNKNOWN, &unknown.to_string())?;
+            self.books.ledger.unknown = unknown;
+        }
+        Ok(())
+    }
+
+    /// The books follow a row that gets this state and these marks.
+    pub(super) fn moved(&mut self, row: &Stored, state: State, marks: i64) -> Result<(), StoreError> {
+        let is_trusted =
+            row.is_trusted() || (row.seq < self.books.first && row.clone().found_by(self.books.first).is_trusted());
+        self.move_between(row, (Stand::of(is_trusted, row.state, row.marks), Stand::of(is_trusted, state, marks)))?;
+        if state == State::Confirmed && row.state != state && marks & mark::DUPLICATE_OF_OURS == 0 {
+            self.books.ledger.learn(self.sql, (row.lane, &row.business), true)?;
+        }
+        Ok(())
+    }
+
+    /// A row leaves after its retention: nobody can see to it any more.
+    pub(super) fn left(&mut self, row: &Stored) -> Result<(), StoreError> {
+        self.move_between(row, (Stand::of(row.is_trusted(), row.state, row.marks), Stand::NONE))
+    }
+
+    fn move_between(&mut self, row: &Stored, (from, to): (Stand, Stand)) -> Result<(), StoreError> {
+        if from == to || !self.books.ledger.is_there {
+            return Ok(());
+        }
+        let Some(given) = worth_of(self.sql, row.seq)? else { return Ok(()) };
+        self.books.ledger.shift((row.lane, &row.till), &given, (from, to));
+        self.books.follow_exposure(row, given.worth.amount(), (from.exposed, to.exposed));
+        Ok(())
+    }
+
+    /// A code was refused to a till. Ten in ten minutes, and the till is slowed and not trusted.
+    pub(super) fn refused(&mut self, (lane, till): (&str, &str), code: &RewardCode) -> Result<(), StoreError> {
+        let (minute, scope) = (self.around.elapsed_min(), refused_scope(till));
+        let hash = crc32c::crc32c(&Fingerprint::of(&["refused", &fold::code(code.reveal())]).0);
+        let known = self.books.ledger.entry(&scope);
+        if !self.books.ledger.is_there || known.is_some_and(|known| known.lately.refusals.has(minute, hash)) {
+            return Ok(());
+        }
+        let refusals = &mut self.books.ledger.edit(scope).lately.refusals;
+        if !refusals.add(minute, hash) {
+            return Ok(());
+        }
+        let codes = refusals.slowed(minute).unwrap_or(0);
+        let detail = message::Event::TillSlowed { till: till.to_owned(), codes }.to_stored();
+        self.record(&self.own_event(lane, "till_slowed", detail), None)
+    }
+
+    /// What the gateway itself does.
+    pub(super) fn own_event(&self, lane: &str, what: &str, detail: String) -> Event {
+        let (lane, what, by) = (lane.to_owned(), what.to_owned(), "redeemd".to_owned());
+        Event { at_ms: self.around.stamp.unix_ms, id: None, lane, what, by, detail }
+    }
+
+    /// Redemptions of the same code for other businesses of the lane. While nobody can be asked, a code holds for all
+    /// of them: the name of the business is what a till says.
+    pub(super) fn elsewhere(&self, lane: i64, business: &str, code: &RewardCode) -> Result<Vec<Stored>, StoreError> {
+        let mut rows = Vec::new();
+        let listed = self.around.offline.listed.get(self.books.name(lane));
+        for other in self.books.ledger.others(lane, business, listed) {
+            let rivals = self.rivals(super::row::guard_of(&other, code), &other, code)?.rows;
+            rows.extend(rivals.into_iter().filter(|row| row.lane == lane));
+        }
+        Ok(rows)
+    }
+
+    /// Which code a limit refuses, counted like one that the provider refused.
+    pub(super) fn refused_by(&mut self, limit: &Limit, at: (&str, &str), code: &RewardCode) -> Result<(), StoreError> {
+        match limit {
+            Limit::Form | Limit::Refused(_) => self.refused(at, code),
+            Limit::Rule(_, inner) => self.refused_by(inner, at, code),
+            Limit::NotAccepting
+            | Limit::Pending(_)
+            | Limit::Till(_)
+            | Limit::Outage(_)
+            | Limit::Off
+            | Limit::Slowed(_)
+            | Limit::Business
+            | Limit::Value(_)
+            | Limit::Exposure(_)
+            | Limit::Rate(..)
+            | Limit::TillRate(..)
+            | Limit::Reusable(_)
+            | Limit::Hours
+            | Limit::Clock => Ok(()),
+        }
+    }
+}
+
+impl Books {
+    fn follow_exposure(&mut self, row: &Stored, amount: Amount, (was, is): (bool, bool)) {
+        if let Some(recount) = &mut self.recount {
+            recount.follow_exposure(row.seq, row.lane, i64::from(is).saturating_sub(i64::from(was)) * amount.0);
+        }
+    }
+}
+
+/// Whether a row is at risk, and what it was, for a recount: from its columns alone.
+pub(super) fn is_exposed(state: State, kind: i64, marks: i64, is_of_before: bool) -> bool {
+    let is_marked = kind & kind::MARKED != 0;
+    let told = mark::TRUSTED | mark::REFUSED_AT_TILL;
+    let is_left = is_of_before && state == State::Pending && is_marked && marks & told == 0;
+    let is_trusted = if is_marked {
+        marks & mark::TRUSTED != 0 || (is_left && kind & kind::PROVIDER_ONLY == 0)
+    } else {
+        marks & (mark::ANSWERED | mark::REFUSED_AT_TILL) == 0 && kind & kind::PROVIDER_ONLY == 0
+    };
+    Stand::of(is_trusted, state, marks).exposed
+}
+
+/// The sums of a database whose rows were salvaged, from the rows; what happened lately stays as far as it was read.
+pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
+    let mut ledger = Ledger::read(sql)?;
+    let scopes: Vec<String> = ledger.kept.keys().cloned().collect();
+    for scope in scopes {
+        let entry = ledger.edit(scope);
+        (entry.pending, entry.exposure, entry.lost) = (0, Amount::ZERO, Amount::ZERO);
+    }
+    let all = concat!("SELECT ", super::row::columns!(), " FROM redemption WHERE seq IN (SELECT seq FROM worth)");
+    let mut statement = sql.prepare(all)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let stored = Stored::from_row(row)?;
+        let Some(given) = worth_of(sql, stored.seq)? else { continue };
+        let to = Stand::of(stored.is_trusted(), stored.state, stored.marks);
+        ledger.shift((stored.lane, &stored.till), &given, (Stand::NONE, to));
+    }
+    ledger.write(sql, i64::MIN)
+}
+
+/// Fills the new books from the rows of an earlier version, which has no settings at hand: what is open and was given
+/// on trust counts as an unknown one does by default.
+pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
+    let unknown = Offline::default().value_of_unknown;
+    let given = Given { worth: Worth::Assumed(unknown), rule: String::new() };
+    let mut ledger = Ledger { is_there: true, unknown, ..Ledger::default() };
+    let all = concat!("SELECT ", super::row::columns!(), " FROM redemption NOT INDEXED");
+    let mut statement = sql.prepare(all)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        // One that cannot be read has other troubles than its worth.
+        let Ok(stored) = Stored::from_row(row) else { continue };
+        if stored.state == State::Confirmed && !stored.has(mark::DUPLICATE_OF_OURS) {
+            ledger.learn(sql, (stored.lane, &stored.business), true)?;
+        }
+        // What was lost, inferred or taken back under an earlier version was never counted: it blocks nothing now.
+        let is_open = matches!(stored.state, State::Pending | State::Parked);
+        let to = Stand::of(stored.is_trusted() && is_open, stored.state, stored.marks);
+        if to.exposed && insert(sql, stored.seq, &given)? {
+            ledger.shift((stored.lane, &stored.till), &given, (Stand::NONE, to));
+        }
+    }
+    ledger.write(sql, i64::MIN)
+}

@@ -1,0 +1,138 @@
+//! Trust switched off by an operator: nothing is accepted on trust in a lane until it is on again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use super::books::Books;
+use super::types::Event;
+use super::{Desk, Operation, StoreError, keep};
+use crate::message;
+
+/// What the names of these entries begin with; a lane's name follows.
+const NAME: &str = "trust off ";
+
+/// Why nothing is accepted on trust in a lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustOff {
+    /// The operator's note.
+    pub note: String,
+    /// The operator.
+    pub by: String,
+    /// Since when, Unix milliseconds.
+    pub since_ms: i64,
+    /// Until when on the gateway's elapsed time, milliseconds; `None`: until it is on again.
+    until_ms: Option<i64>,
+}
+
+impl TrustOff {
+    /// How long it lasts from this moment of the gateway's elapsed time on; `None`: until it is on again.
+    fn left(&self, elapsed_ms: i64) -> Option<Duration> {
+        let left_ms = self.until_ms?.saturating_sub(elapsed_ms);
+        Some(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)))
+    }
+}
+
+/// An operator switches trust off or on.
+#[derive(Clone, Debug)]
+pub struct TrustSwitch {
+    /// The lanes.
+    pub lanes: Vec<String>,
+    /// Off, with the note and for how long; `None`: on.
+    pub off: Option<(String, Option<Duration>)>,
+    /// The operator.
+    pub by: String,
+}
+
+/// Trust that is off now, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Off {
+    /// Why, by whom and since when.
+    pub off: TrustOff,
+    /// For how long still; `None`: until it is on again.
+    pub left: Option<Duration>,
+}
+
+pub(super) fn read(connection: &Connection) -> Result<BTreeMap<String, TrustOff>, StoreError> {
+    let mut statement = connection.prepare("SELECT name, value FROM keep WHERE name >= ?1")?;
+    let mut rows = statement.query([NAME])?;
+    let mut all = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (name, value): (String, String) = (row.get(0)?, row.get(1)?);
+        let Some(lane) = name.strip_prefix(NAME) else { break };
+        if let Ok(off) = serde_json::from_str(&value) {
+            all.insert(lane.to_owned(), off);
+        }
+    }
+    Ok(all)
+}
+
+impl Operation for TrustSwitch {
+    type Output = ();
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+        desk.switch_trust(self)
+    }
+}
+
+impl Books {
+    pub(super) fn is_trust_off(&self, lane: &str, elapsed_ms: i64) -> bool {
+        self.trust_off(lane, elapsed_ms).is_some()
+    }
+
+    /// Why nothing is accepted on trust in this lane.
+    pub(super) fn trust_off(&self, lane: &str, elapsed_ms: i64) -> Option<Off> {
+        let off = self.trust_off.get(lane)?;
+        let left = off.left(elapsed_ms);
+        (left != Some(Duration::ZERO)).then(|| Off { off: off.clone(), left })
+    }
+}
+
+impl Desk<'_> {
+    fn switch_trust(&mut self, switch: &TrustSwitch) -> Result<(), StoreError> {
+        for lane in &switch.lanes {
+            match &switch.off {
+                Some((note, within)) => self.trust_goes_off(lane, switch, (note, *within))?,
+                None => self.trust_goes_on(lane, switch)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn trust_goes_off(
+        &mut self,
+        lane: &str,
+        switch: &TrustSwitch,
+        (note, within): (&str, Option<Duration>),
+    ) -> Result<(), StoreError> {
+        let span_ms = within.map(|within| i64::try_from(within.as_millis()).unwrap_or(i64::MAX));
+        let until_ms = span_ms.map(|span_ms| self.around.elapsed_ms.saturating_add(span_ms));
+        self.has_ages |= until_ms.is_some();
+        let (note, since_ms) = (note.to_owned(), self.around.stamp.unix_ms);
+        let off = TrustOff { note: note.clone(), by: switch.by.clone(), since_ms, until_ms };
+        let text = serde_json::to_string(&off).map_err(|_| StoreError::Internal("a switch cannot be written"))?;
+        keep::write(self.sql, &format!("{NAME}{lane}"), &text)?;
+        Arc::make_mut(&mut self.books.trust_off).insert(lane.to_owned(), off);
+        let told = message::Event::TrustOff { for_s: within.map_or(0, |within| within.as_secs()), note };
+        self.record_switch(lane, switch, ("trust_off", told))
+    }
+
+    fn trust_goes_on(&mut self, lane: &str, switch: &TrustSwitch) -> Result<(), StoreError> {
+        keep::forget(self.sql, &format!("{NAME}{lane}"))?;
+        Arc::make_mut(&mut self.books.trust_off).remove(lane);
+        self.record_switch(lane, switch, ("trust_on", message::Event::TrustOn))
+    }
+
+    fn record_switch(
+        &mut self,
+        lane: &str,
+        switch: &TrustSwitch,
+        (what, told): (&str, message::Event),
+    ) -> Result<(), StoreError> {
+        let event = self.own_event(lane, what, told.to_stored());
+        self.record(&Event { by: switch.by.clone(), ..event }, None)
+    }
+}

@@ -1,0 +1,319 @@
+//! What may be given while nobody can be asked: values, rules, limits, budgets, the switch; through the real binary.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+use crate::harness::{Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, moment};
+
+/// How many tills ask at once.
+const TILLS: usize = 64;
+
+fn with_tills(count: usize, offline: &str) -> Builder {
+    let builder = Gateway::with().offline(offline);
+    (0..count).fold(builder, |builder, n| builder.till(&format!("till-{n}"), &format!("token-{n}")))
+}
+
+/// The line is cut, and the gateway knows; the first till has one redemption pending.
+fn cut(provider: &Provider, gateway: &Gateway) {
+    provider.cut();
+    assert_eq!(gateway.till("till-0").redeem("V-NOTICED").status, 200);
+    gateway.wait_for_link("main", "down");
+}
+
+fn tills(gateway: &Gateway) -> Vec<Till> {
+    (0..TILLS).map(|n| gateway.till(&format!("till-{n}"))).collect()
+}
+
+/// How many of all tills' codes were given; each refusal says the limit's words.
+fn given(tills: &[Till], round: &str, words: &str) -> usize {
+    let replies = at_once(tills.len(), |n| [0, 1].map(|code| tills[n].redeem(&format!("V-{round}-{n}-{code}"))));
+    let refused = |reply: &&Reply| reply.status != 200;
+    for reply in replies.iter().flatten().filter(refused) {
+        assert!(reply.status == 503 && reply.refusal().contains(words), "{words}: {reply:?}");
+    }
+    replies.iter().flatten().filter(|reply| reply.status == 200).count()
+}
+
+/// The value at risk and lost of the report's line of this lane.
+fn values(gateway: &Gateway) -> [String; 2] {
+    let said = gateway.command(&["report", "--json"]).out;
+    let line = said.lines().find(|line| line.contains(r#""kind":"lane""#)).expect("a line of the lane").to_owned();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    ["value_at_risk", "value_lost"].map(|key| line[key].as_str().unwrap().to_owned())
+}
+
+const RULE: &str = "[[offline.rule]]\nname = \"vouchers\"\ncode = \"V-*\"\n";
+
+#[test]
+fn sixty_four_tills_at_once_never_overrun_a_limit_by_one_over_kills_and_starts() {
+    // With the one by which the cut is noticed, each leaves 50.
+    for (limit, words) in [
+        ("max_pending = 50".to_owned(), "50 redemptions are waiting"),
+        ("max_exposure = \"1250.00\"".to_owned(), "rewards worth 1250.00 are at risk"),
+        ("max_exposure = \"1274.99\"".to_owned(), "rewards worth 1274.99 are at risk"),
+        ("max_per_hour = 50".to_owned(), "50 rewards in 1 hour"),
+        ("max_per_day = 50".to_owned(), "50 rewards in"),
+        (format!("{RULE}max_pending = 50"), "(rule vouchers)"),
+        (format!("{RULE}max_exposure = \"1250.00\""), "(rule vouchers)"),
+        (format!("{RULE}max_per_hour = 50"), "(rule vouchers)"),
+        (format!("{RULE}max_per_day = 50"), "(rule vouchers)"),
+    ] {
+        let provider = Provider::start();
+        let mut gateway = with_tills(TILLS, &limit).lane("main", &provider, "").start();
+        cut(&provider, &gateway);
+        kill_in_the_middle(&mut gateway);
+        gateway.start();
+        let more = given(&tills(&gateway), "more", words);
+        assert_eq!(gateway.counts().pending, 50, "{limit}: {more} after the kill");
+        gateway.restart();
+        assert_eq!(given(&tills(&gateway), "again", words), 0, "{limit}: over a restart");
+        assert_eq!(gateway.counts().pending, 50, "{limit}");
+    }
+}
+
+/// SIGKILL while all tills ask for as long as they are answered.
+fn kill_in_the_middle(gateway: &mut Gateway) {
+    let (tills, answered) = (tills(gateway), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for (n, till) in tills.iter().enumerate() {
+            let answered = &answered;
+            scope.spawn(move || {
+                let ask = |code: usize| till.try_order(&Order::new(&format!("V-first-{n}-{code}")));
+                while ask(0).is_ok() && answered.fetch_add(1, Ordering::Relaxed) < 25 {}
+            });
+        }
+        eventually("some were answered", || (answered.load(Ordering::Relaxed) > 10).then_some(()));
+        gateway.kill9();
+    });
+}
+
+#[test]
+fn one_till_has_its_own_share_of_an_hour() {
+    let provider = Provider::start();
+    let mut gateway = with_tills(2, "max_per_hour_per_till = 5").lane("main", &provider, "").start();
+    cut(&provider, &gateway);
+    let till = gateway.till("till-0");
+    let replies = at_once(20, |n| till.redeem(&format!("SHARE-{n}")));
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 4);
+    let refused = replies.iter().find(|reply| reply.status != 200).unwrap();
+    assert!(refused.refusal().contains("offline limit of this till reached: 5 rewards in 1 hour"), "{refused:?}");
+    gateway.restart();
+    assert_eq!(gateway.till("till-0").redeem("SHARE-LATER").status, 503, "over a restart");
+    assert_eq!(gateway.till("till-1").redeem("THE-OTHERS").status, 200);
+}
+
+#[test]
+fn a_cut_a_kill_and_a_decline_after_the_fact_end_in_a_report_whose_value_at_risk_and_lost_is_right() {
+    let provider = Provider::start();
+    let offline = "value_of_unknown = \"25.00\"\nmax_exposure = \"110.00\"\n[[offline.rule]]\nname = \"gifts\"\n\
+                   code = \"GIFT-*\"\nmax_exposure = \"50.00\"\n";
+    let mut gateway = with_tills(2, offline).lane("main", &provider, "").start();
+    // The sandbox says that it is worth 10.00.
+    assert_eq!(gateway.till("till-1").check("KNOWN").status, 200);
+    cut(&provider, &gateway);
+    let till = gateway.till("till-1");
+    let first = till.redeem("GIFT-1");
+    assert_eq!(
+        first.header("redeemd-headroom").map(|text| text.split(", outage=").next().unwrap()),
+        Some("pending=3749, exposure=25.00")
+    );
+    assert_eq!(till.redeem("GIFT-LOST").status, 200);
+    let refused = till.redeem("GIFT-3");
+    assert!(refused.refusal().contains("rewards worth 50.00 are at risk (rule gifts)"), "{refused:?}");
+    assert_eq!(till.redeem("KNOWN").status, 200);
+    assert_eq!(values(&gateway), ["85.00", "0.00"]);
+    gateway.restart();
+    assert_eq!(till.redeem("PLAIN").status, 200);
+    assert!(till.redeem("PLAIN-2").refusal().contains("rewards worth 110.00 are at risk"));
+    assert_eq!(values(&gateway), ["110.00", "0.00"]);
+    provider.rules(&["fault=used,code=GIFT-LOST"]);
+    provider.restore();
+    let books = gateway.wait_until_drained();
+    assert_eq!((books.confirmed, books.declined), (4, 1));
+    assert_eq!(values(&gateway), ["0.00", "25.00"]);
+    the_loss_counts_until_it_is_handled(&provider, &gateway);
+}
+
+/// What was lost stays at risk for the limits until a person has seen to it, and is lost for ever.
+fn the_loss_counts_until_it_is_handled(provider: &Provider, gateway: &Gateway) {
+    let till = gateway.till("till-1");
+    cut_again(provider, gateway);
+    assert_eq!(till.redeem("GIFT-4").status, 200);
+    assert!(till.redeem("GIFT-5").refusal().contains("(rule gifts)"), "one lost, one pending");
+    let lost = gateway.list("declined")[0]["id"].as_str().unwrap().to_owned();
+    gateway.says(&["handled", &lost, "--note", "the customer was called"]);
+    assert_eq!(till.redeem("GIFT-5").status, 200);
+    assert_eq!(values(gateway), ["75.00", "25.00"], "the one of the second cut, and two gifts");
+}
+
+fn cut_again(provider: &Provider, gateway: &Gateway) {
+    provider.cut();
+    assert_eq!(gateway.till("till-0").redeem("NOTICED-AGAIN").status, 200);
+    gateway.wait_for_link("main", "down");
+}
+
+#[test]
+fn a_void_after_a_2xx_gives_back_neither_rate_nor_exposure() {
+    let provider = Provider::start();
+    let offline = "max_exposure = \"75.00\"\nmax_per_hour = 4\n";
+    let gateway = with_tills(1, offline).lane("main", &provider, "").start();
+    cut(&provider, &gateway);
+    let till = gateway.till("till-0");
+    for code in ["A", "B"] {
+        let reply = till.redeem(code);
+        eventually("it is taken back", || (till.void(&reply.id()).status == 200).then_some(()));
+    }
+    let refused = till.redeem("C");
+    assert!(refused.refusal().contains("rewards worth 75.00 are at risk"), "{refused:?}");
+}
+
+#[test]
+fn rules_say_who_is_trusted_with_what_and_a_reload_takes_them_live() {
+    let provider = Provider::start();
+    let rules = "[[offline.rule]]\nname = \"no-gifts\"\ncode = \"GIFT-*\"\naccept = false\n\
+                 [[offline.rule]]\nname = \"form\"\ncode = \"7*\"\n\
+                 code_form = { length = \"11\", alphabet = \"digits\", check = \"luhn\" }\n\
+                 [[offline.rule]]\nname = \"cheap\"\ntill = \"till-1\"\nmax_value = \"10\"\n";
+    let mut gateway = with_tills(2, rules).lane("main", &provider, "").start();
+    cut(&provider, &gateway);
+    let said = |till: &str, code: &str| {
+        let reply = gateway.till(till).redeem(code);
+        (reply.status, if reply.status == 200 { String::new() } else { reply.refusal() })
+    };
+    let (status, words) = said("till-0", "GIFT-1");
+    assert!(status == 503 && words.contains("accepts nothing offline (rule no-gifts)"), "{words}");
+    assert_eq!(said("till-0", "79927398713").0, 200);
+    let (status, words) = said("till-0", "79927398710");
+    assert!(status == 400 && words.contains("Reward 79927398710 is not valid"), "{words}");
+    let (status, words) = said("till-1", "PLAIN");
+    assert!(status == 503 && words.contains("worth more than 10.00 (rule cheap)"), "{words}");
+    assert_eq!(said("till-0", "PLAIN").0, 200);
+    assert!(gateway.status()["refused"]["limit_rule"].as_u64().unwrap() >= 2);
+    let conf = gateway.folder().join("conf.d");
+    std::fs::create_dir_all(&conf).unwrap();
+    std::fs::write(conf.join("10.toml"), "[[offline.rule]]\nname = \"no-gifts\"\naccept = true\n").unwrap();
+    gateway.reload();
+    eventually("the rule is changed", || (gateway.till("till-0").redeem("GIFT-2").status == 200).then_some(()));
+}
+
+#[test]
+fn ten_refused_codes_at_one_till_end_its_trust_and_another_keeps_its_own() {
+    let provider = Provider::start();
+    let mut gateway = with_tills(2, "").lane("main", &provider, "").start();
+    provider.rules(&["fault=refuse,code=WRONG-*"]);
+    let till = gateway.till("till-1");
+    for n in 0..10 {
+        assert_eq!(till.redeem(&format!("WRONG-{n}")).status, 400);
+    }
+    cut(&provider, &gateway);
+    for _ in 0..2 {
+        let refused = gateway.till("till-1").redeem("GOOD");
+        let words = refused.refusal();
+        assert!(refused.status == 503 && words.contains("10 codes were refused at this till"), "{refused:?}");
+        assert_eq!(gateway.till("till-0").redeem("GOOD-ELSEWHERE").status, 200);
+        gateway.restart();
+        gateway.wait_for_link("main", "down");
+    }
+}
+
+#[test]
+fn the_name_of_the_business_opens_nothing_while_nobody_can_be_asked() {
+    let provider = Provider::start();
+    let gateway = with_tills(2, "").lane("main", &provider, "").start();
+    let of = |code: &str, business: &str| {
+        gateway.till("till-1").order(&Order::new(code).with("business_refrence", business))
+    };
+    for business in ["Alpha", "Beta"] {
+        assert_eq!(of(&format!("LIVE-{business}"), business).state(), "confirmed");
+    }
+    provider.cut();
+    assert_eq!(of("NOTICED", "alpha").status, 200);
+    gateway.wait_for_link("main", "down");
+    assert_eq!(of("ONCE", "alpha").status, 200);
+    let used = of("ONCE", "BETA");
+    assert!(used.status == 400 && used.refusal().contains("ONCE has been used"), "{used:?}");
+    let unknown = of("OTHER", "gamma");
+    assert!(unknown.status == 503 && unknown.refusal().contains("has not been served here before"), "{unknown:?}");
+    assert_eq!(of("OTHER", "Beta").status, 200);
+}
+
+#[test]
+fn a_first_start_in_an_outage_trusts_and_still_gives_a_code_once_whatever_the_business() {
+    let provider = Provider::start();
+    provider.cut();
+    let gateway = with_tills(1, "").lane("main", &provider, "").start();
+    let of = |code: &str, business: &str| {
+        gateway.till("till-0").order(&Order::new(code).with("business_refrence", business))
+    };
+    assert_eq!(of("FIRST", "alpha").status, 200);
+    gateway.wait_for_link("main", "down");
+    assert_eq!(of("SECOND", "beta").status, 200);
+    assert_eq!(of("FIRST", "beta").status, 400);
+    provider.restore();
+    gateway.wait_until_drained();
+    provider.cut();
+    moment(std::time::Duration::from_millis(300));
+    eventually("the cut is noticed", || (of("THIRD", "alpha").status == 200).then_some(()));
+    assert_eq!(of("FOURTH", "gamma").status, 503);
+}
+
+#[test]
+fn trust_switched_off_gives_nothing_over_a_restart_is_said_first_and_ends_with_its_time_or_by_hand() {
+    let provider = Provider::start();
+    let mut gateway = with_tills(1, "").lane("main", &provider, "").start();
+    cut(&provider, &gateway);
+    let off = gateway.says(&["trust", "off", "main", "--note", "a fraud is suspected"]);
+    assert!(off.contains("main: nothing is given on trust"), "{off}");
+    for _ in 0..2 {
+        let refused = gateway.till("till-0").redeem("A");
+        let words = refused.refusal();
+        assert!(
+            refused.status == 503 && words.contains("gives no rewards without the provider's answer"),
+            "{refused:?}"
+        );
+        let status = gateway.says(&["status"]);
+        assert!(status.starts_with("TRUST IS OFF in main until it is on again, by "), "{status}");
+        assert!(status.contains("a fraud is suspected"), "{status}");
+        gateway.restart();
+        gateway.wait_for_link("main", "down");
+    }
+    gateway.says(&["trust", "on"]);
+    assert_eq!(gateway.till("till-0").redeem("A").status, 200);
+    gateway.says(&["trust", "off", "--note", "a moment", "--for", "1s"]);
+    assert_eq!(gateway.till("till-0").redeem("B").status, 503);
+    eventually("its time is over", || (gateway.till("till-0").redeem("B").status == 200).then_some(()));
+    for wrong in [
+        &["trust", "off"][..],
+        &["trust", "off", "nowhere", "--note", "x"],
+        &["trust", "off", "--note", "x", "--for", "2"],
+    ] {
+        assert_ne!(gateway.command(wrong).code, Some(0), "{wrong:?}");
+    }
+    let nobody = gateway.admin_address();
+    let anonymous = Till::new(nobody, None).send("POST", "/api/v1/trust", &[], br#"{"on":true}"#);
+    assert_eq!(anonymous.status, 401, "{anonymous:?}");
+}
+
+#[test]
+fn what_is_left_is_in_status_metrics_and_on_each_answer_that_was_given_on_trust() {
+    let provider = Provider::start();
+    let offline = "max_exposure = \"100.00\"\nmax_outage = \"1h\"\n";
+    let gateway = with_tills(1, offline).lane("main", &provider, "").start();
+    assert_eq!(gateway.till("till-0").redeem("LIVE").header("redeemd-headroom"), None);
+    cut(&provider, &gateway);
+    let reply = gateway.till("till-0").redeem("A");
+    let headroom = reply.header("redeemd-headroom").unwrap_or_default().to_owned();
+    assert!(headroom.starts_with("pending=4998, exposure=50.00, outage=35"), "{headroom}");
+    let lane = gateway.lane("main");
+    assert_eq!((&lane["exposure"], &lane["headroom"]["max_exposure"]["left"]), (&"50.00".into(), &"50.00".into()));
+    assert_eq!(lane["headroom"]["max_pending"]["left"], 4998);
+    assert!(lane["trust_until"].is_string(), "{lane}");
+    let status = gateway.says(&["status"]);
+    assert!(
+        status.contains("main: 50.00 at risk, 0.00 lost; 4,998 more may be pending, 50.00 more may be at risk, until "),
+        "{status}"
+    );
+    let metrics = gateway.admin("GET", "/metrics", "").body;
+    assert!(metrics.contains("redeemd_headroom{lane=\"main\",limit=\"max_exposure\"} 50.00"), "{metrics}");
+}

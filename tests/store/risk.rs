@@ -1,0 +1,249 @@
+//! The books of what was given on trust: they follow each row, over every stop, and a recount finds the same.
+
+use std::time::Duration;
+
+use redeemd::decide::WaitEnd;
+use redeemd::limits::{LaneNow, Limit};
+use redeemd::message::Language;
+use redeemd::redemption::Id;
+use redeemd::store::{
+    Acted, AskStanding, Conclusion, Decision, Handling, LaneStanding, NewRedemption, Recount, Taken, TrustSwitch, Void,
+    VoidByTill, VoidOutcome,
+};
+use redeemd::value::Amount;
+
+use crate::rescue::{exported, import};
+use crate::world::{LANE, World, confirmed, declined, new, parked};
+
+const MINUTE_MS: i64 = 60_000;
+
+fn standing(world: &mut World) -> LaneStanding {
+    let standing = world.one(AskStanding);
+    standing.lanes.into_iter().find(|lane| lane.name == LANE).expect("the lane")
+}
+
+/// What is at risk and what was lost, in whole units, after a recount that finds the same.
+fn at_risk(world: &mut World) -> (i64, i64) {
+    let mut counted = world.one(Recount { begin: true });
+    while !counted.finished {
+        counted = world.one(Recount { begin: false });
+    }
+    assert!(counted.differences.is_empty(), "{:?}", counted.differences);
+    let LaneStanding { exposure, lost, .. } = standing(world);
+    (exposure.0 / 10_000, lost.0 / 10_000)
+}
+
+fn handle(world: &mut World, id: &Id) {
+    let op = Handling { id: id.clone(), note: "seen to".to_owned(), free: false, by: "op".to_owned() };
+    assert!(matches!(world.one(op), Acted::Done(_)));
+}
+
+fn limited(world: &mut World, new: NewRedemption) -> Limit {
+    match world.decide(new) {
+        Decision::Limited(limit) => limit,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_at_risk_follows_each_row_until_it_ends_well_or_a_person_has_seen_to_it() {
+    let mut world = World::new();
+    world.settled("till-1", "GOOD", confirmed());
+    assert_eq!(at_risk(&mut world), (0, 0));
+    let lost = world.settled("till-1", "LOST", declined("expired")).id;
+    let odd = world.settled("till-2", "ODD", parked()).id;
+    let back = world.take("till-1", "BACK").id;
+    let shut = world.take("till-2", "SHUT").id;
+    assert_eq!(at_risk(&mut world), (100, 25));
+    let (id, till, withdrawn) = (back.clone(), "till-1".to_owned(), false);
+    assert!(matches!(world.one(VoidByTill { id, till, withdrawn }), VoidOutcome::Voided(_)));
+    assert_eq!(at_risk(&mut world), (100, 25), "its till's void gives nothing back");
+    let (id, note, by) = (shut, "no reward was handed out".to_owned(), "op".to_owned());
+    assert!(matches!(world.one(Void { id, note, by }), Acted::Done(_)));
+    assert_eq!(at_risk(&mut world), (75, 25), "a person's does");
+    for (id, left) in [(&back, 50), (&odd, 25), (&lost, 0)] {
+        handle(&mut world, id);
+        assert_eq!(at_risk(&mut world), (left, 25));
+        world.crash();
+        assert_eq!(at_risk(&mut world), (left, 25));
+    }
+    assert!(matches!(world.retry(&lost), Acted::Done(_)));
+    assert_eq!(at_risk(&mut world), (25, 25), "sent again, it is at risk again and was lost all the same");
+    let attempt = world.claim()[0].attempt;
+    let seq = world.show(&lost).seq;
+    world.settle(seq, attempt, confirmed());
+    assert_eq!(at_risk(&mut world), (0, 25));
+}
+
+#[test]
+fn what_leaves_after_its_retention_is_at_risk_no_more() {
+    let mut world = World::new();
+    world.settled("till-1", "LOST", declined("expired"));
+    world.take("till-1", "LAST");
+    assert_eq!(at_risk(&mut world), (50, 25));
+    world.prune();
+    assert_eq!(at_risk(&mut world), (25, 25));
+}
+
+#[test]
+fn a_row_counts_as_what_it_counted_as_when_it_was_given() {
+    let mut world = World::new();
+    world.take("till-1", "A");
+    world.offline.value_of_unknown = Amount::whole(40);
+    world.take("till-1", "B");
+    assert_eq!(at_risk(&mut world), (65, 0));
+    world.restart();
+    world.claim();
+    for seq in [1, 2] {
+        world.settle(redeemd::redemption::Seq(seq), 1, confirmed());
+    }
+    assert_eq!(at_risk(&mut world), (0, 0));
+}
+
+#[test]
+fn an_acceptance_after_a_wait_is_in_the_books_like_one_at_once_and_under_the_same_limits() {
+    let mut world = World::up();
+    world.offline.max_exposure = Amount::whole(30);
+    let conclude = |world: &mut World, taken: &Taken| {
+        world.one(Conclusion { seq: taken.seq, end: WaitEnd::InVain, withdrawn: false })
+    };
+    let (first, second) = (world.take("till-1", "A"), world.take("till-1", "B"));
+    assert_eq!(at_risk(&mut world), (0, 0), "nothing was given");
+    world.lane = LaneNow::down();
+    let said = format!("{:?}", conclude(&mut world, &first));
+    assert!(said.starts_with("Trusted"), "{said}");
+    assert_eq!(at_risk(&mut world), (25, 0));
+    let said = format!("{:?}", conclude(&mut world, &second));
+    assert!(said.contains("Exposure(Amount(300000))"), "{said}");
+    assert_eq!(at_risk(&mut world), (25, 0));
+}
+
+#[test]
+fn what_a_crash_left_without_an_answer_counts_as_given() {
+    let mut world = World::up();
+    world.take("till-1", "ON-THE-WIRE");
+    assert_eq!(at_risk(&mut world), (0, 0));
+    world.crash();
+    assert_eq!(at_risk(&mut world), (25, 0));
+    world.crash();
+    assert_eq!(at_risk(&mut world), (25, 0), "once");
+    let claimed = world.claim();
+    world.settle(claimed[0].seq, claimed[0].attempt, confirmed());
+    assert_eq!(at_risk(&mut world), (0, 0));
+}
+
+#[test]
+fn rates_slide_on_elapsed_time_and_hold_over_restarts_and_crashes() {
+    let mut world = World::new();
+    world.offline.caps.max_per_hour = Some(2);
+    world.take("till-1", "A");
+    world.stamp.unix_ms += 30 * MINUTE_MS;
+    world.take("till-2", "B");
+    assert_eq!(limited(&mut world, new("till-1", "C")), Limit::Rate(2, 3600));
+    world.restart();
+    assert_eq!(limited(&mut world, new("till-1", "C")), Limit::Rate(2, 3600));
+    world.crash();
+    assert_eq!(limited(&mut world, new("till-1", "C")), Limit::Rate(2, 3600));
+    world.stamp.unix_ms += 31 * MINUTE_MS;
+    world.take("till-1", "C");
+    assert_eq!(limited(&mut world, new("till-1", "D")), Limit::Rate(2, 3600));
+}
+
+#[test]
+fn a_salvage_keeps_what_each_row_counts_as_and_sums_up_what_is_at_risk() {
+    let mut world = World::new();
+    world.offline.caps.max_per_hour = Some(3);
+    world.settled("till-1", "LOST", declined("expired"));
+    world.take("till-1", "A");
+    world.offline.value_of_unknown = Amount::whole(40);
+    world.take("till-1", "B");
+    assert_eq!(at_risk(&mut world), (90, 25));
+    world.store.take().unwrap().close().unwrap();
+    // The version in the header is what a start looks at first.
+    let path = world.path().join(redeemd::store::FILE);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[60..64].copy_from_slice(&[0xff; 4]);
+    std::fs::write(&path, bytes).unwrap();
+    world.open();
+    assert!(world.report.salvage.is_some());
+    assert_eq!(at_risk(&mut world), (90, 25));
+    assert_eq!(limited(&mut world, new("till-2", "C")), Limit::Rate(3, 3600));
+}
+
+#[test]
+fn an_export_carries_what_a_row_counts_as() {
+    let mut here = World::new();
+    here.offline.value_of_unknown = Amount::whole(7);
+    here.take("till-1", "A");
+    let rows = exported(&here);
+    let mut there = World::new();
+    import(&mut there, rows);
+    assert_eq!(at_risk(&mut there), (7, 0));
+}
+
+#[test]
+fn trust_that_is_off_stays_off_over_a_restart_until_it_is_on_or_its_time_is_over() {
+    let mut world = World::new();
+    let off = |within| TrustSwitch {
+        lanes: vec![LANE.to_owned()],
+        off: Some(("fraud".to_owned(), within)),
+        by: "op".to_owned(),
+    };
+    world.take("till-1", "BEFORE");
+    world.one(off(None));
+    assert_eq!(limited(&mut world, new("till-1", "A")), Limit::Off);
+    world.crash();
+    assert_eq!(limited(&mut world, new("till-1", "A")), Limit::Off);
+    let shown = standing(&mut world).off.expect("it is off");
+    assert_eq!((shown.off.note.as_str(), shown.off.by.as_str(), shown.left), ("fraud", "op", None));
+    world.one(TrustSwitch { off: None, ..off(None) });
+    world.take("till-1", "A");
+    world.one(off(Some(Duration::from_secs(7200))));
+    world.restart();
+    world.stamp.unix_ms += 119 * MINUTE_MS;
+    // The first look after a restart begins the count.
+    assert_eq!(limited(&mut world, new("till-1", "B")), Limit::Off);
+    world.stamp.unix_ms += 121 * MINUTE_MS;
+    world.take("till-1", "B");
+}
+
+#[test]
+fn ten_refused_codes_in_ten_minutes_end_a_tills_trust_for_ten_and_one_code_again_and_again_does_not() {
+    let mut world = World::new();
+    for n in 0..10 {
+        world.take("till-1", &format!("USED-{n}"));
+    }
+    let ask = |world: &mut World, code: &str| {
+        assert!(matches!(world.decide(new("till-2", code)), Decision::Used(_)));
+    };
+    for _ in 0..20 {
+        ask(&mut world, "USED-0");
+    }
+    (1..9).for_each(|n| ask(&mut world, &format!("USED-{n}")));
+    world.take("till-2", "STILL-TRUSTED");
+    ask(&mut world, "USED-9");
+    assert_eq!(limited(&mut world, new("till-2", "NOT-NOW")), Limit::Slowed(10));
+    world.crash();
+    assert_eq!(limited(&mut world, new("till-2", "NOT-NOW")), Limit::Slowed(10));
+    assert_eq!(world.one(AskStanding).slowed, ["till-2"]);
+    world.take("till-1", "THE-OTHER-TILL");
+    world.stamp.unix_ms += 11 * MINUTE_MS;
+    world.take("till-2", "AFTER-TEN-MINUTES");
+}
+
+#[test]
+fn an_event_tells_of_each_limit_at_eighty_percent_and_when_it_is_used_up() {
+    let mut world = World::new();
+    (world.offline.max_pending, world.offline.max_exposure) = (5, Amount::whole(200));
+    (0..5).for_each(|n| drop(world.take("till-1", &format!("C-{n}"))));
+    let sql = "SELECT detail FROM event WHERE what = 'limit_used' ORDER BY n";
+    let connection = rusqlite::Connection::open(world.path().join(redeemd::store::FILE)).unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    let told: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let told: Vec<String> =
+        told.iter().map(|detail| redeemd::message::Event::from_stored(detail).text(Language::English)).collect();
+    assert_eq!(
+        told,
+        ["80 % of max_pending of offline are used: 4 of 5", "100 % of max_pending of offline are used: 5 of 5",]
+    );
+}
