@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use health::StorageStatus;
-pub use lane::{Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told};
+pub use lane::{AnswerTimes, Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told};
 pub use writer::Writer;
 
 use crate::clock::Clock;
