@@ -31,6 +31,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("systemd", &["notify"]),
     ("tokio_rustls", &["listen", "sandbox"]),
     ("tracing_subscriber", &["log"]),
+    ("tz", &["clock"]),
     ("unicode_width", &["cli"]),
     ("url", &["settings", "upstream"]),
 ];

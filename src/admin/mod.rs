@@ -5,6 +5,7 @@ mod actions;
 mod backup;
 mod console;
 mod cookie;
+mod figures;
 mod filter;
 mod guard;
 mod metrics;
@@ -93,6 +94,7 @@ pub fn router(shared: Arc<Admin>) -> Router {
     let views = Router::new()
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/status", get(status::status))
+        .route("/api/v1/figures", get(figures::figures))
         .route("/api/v1/redemptions", get(redemptions::list))
         .route("/api/v1/search", post(redemptions::search))
         .route("/api/v1/redemptions/{id}", get(redemptions::show))

@@ -1,6 +1,7 @@
 //! Pure: the rules about one redemption, from what is known to what is to be written. The store loads and saves.
 
 mod accept;
+mod figures;
 mod guard;
 mod row;
 mod settle;
@@ -8,8 +9,9 @@ mod settle;
 mod tests;
 
 pub use accept::{Accept, CodeRules, NotOnTrust, Situation, accept, field_keys, key_of, key_of_fields};
+pub use figures::{FIGURES, Figures};
 pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle};
-pub use row::{Row, kind, mark};
+pub use row::{Row, day_of, is_trusted, kind, mark};
 pub use settle::{
     ATTEMPTS_KEPT_MAX, Around, Attempt, Conclude, Ended, NotGiven, Settle, WaitEnd, Waiting, Why, conclude, settle,
 };

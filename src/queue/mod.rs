@@ -21,11 +21,12 @@ pub use health::StorageStatus;
 pub use lane::{AnswerTimes, Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told};
 pub use writer::Writer;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Day, Days};
 use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::link::Cause;
 use crate::message::{Language, Storage};
 use crate::redemption::{Id, Redemption, Request, Seq};
+use crate::refused::Reason;
 use crate::settings::{Offline, SameCode};
 use crate::store::{
     About, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Done, Ended, Event, Filter,
@@ -92,6 +93,7 @@ struct Shared {
     place: Place,
     lanes: RwLock<Arc<Vec<Arc<Lane>>>>,
     offline: RwLock<Arc<Offline>>,
+    days: RwLock<Arc<Days>>,
     counts: Mutex<Vec<(String, Counts)>>,
     storage: Mutex<StorageStatus>,
     reload_faults: Mutex<Vec<String>>,
@@ -398,6 +400,26 @@ impl Queue {
     /// The offline policy for the requests to come.
     pub fn set_offline(&self, offline: Offline) {
         *self.shared.offline.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(offline);
+    }
+
+    /// When days of the reports end, for the requests to come.
+    pub fn set_days(&self, days: Days) {
+        *self.shared.days.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(days);
+    }
+
+    /// The day of the reports that it is now.
+    #[must_use]
+    pub fn today(&self) -> Day {
+        let days = Arc::clone(&self.shared.days.read().unwrap_or_else(PoisonError::into_inner));
+        days.of(self.shared.clock.stamp().unix_ms)
+    }
+
+    /// So many more requests of tills were refused, by reason.
+    ///
+    /// # Errors
+    /// The store takes nothing now.
+    pub async fn refused(&self, refused: Vec<(Reason, u64)>) -> Result<(), QueueError> {
+        self.ask(Op::Refused(refused)).await.map(drop)
     }
 
     /// The lanes for the requests to come; their books are made when they have none.

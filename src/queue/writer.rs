@@ -12,7 +12,7 @@ use super::readers::READERS_MAX;
 use super::seats::{Flights, Seats};
 use super::undelivered::Undelivered;
 use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health};
-use crate::clock::Clock;
+use crate::clock::{Clock, Days};
 use crate::limits::LaneNow;
 use crate::message::{Language, Storage};
 use crate::redemption::{Request, Seq, State};
@@ -75,6 +75,7 @@ impl Queue {
             place: store.place(),
             lanes: RwLock::default(),
             offline: RwLock::new(Arc::new(offline)),
+            days: RwLock::new(Arc::new(Days::utc())),
             counts: Mutex::new(store.counts()),
             storage: Mutex::new(StorageStatus::well(salvage_note.clone().into_iter().collect())),
             reload_faults: Mutex::default(),
@@ -297,6 +298,7 @@ impl Writer {
         let (shared, now) = (Arc::clone(&self.shared), Instant::now());
         let lanes = shared.lanes();
         let offline = Arc::clone(&shared.offline.read().unwrap_or_else(PoisonError::into_inner));
+        let days = Arc::clone(&shared.days.read().unwrap_or_else(PoisonError::into_inner));
         let lane = |name: &str| {
             lanes.iter().find(|lane| lane.name() == name).map_or_else(LaneNow::default, |lane| lane.now(now))
         };
@@ -307,6 +309,7 @@ impl Writer {
         let around = Surroundings {
             stamp: shared.clock.stamp(),
             uptime: shared.clock.uptime(),
+            days: &days,
             offline: &offline,
             lane: &lane,
             evidence: &evidence,

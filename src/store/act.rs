@@ -16,7 +16,7 @@ impl Desk<'_> {
     /// A till has waited in vain: accepted on trust, taken back, or refused.
     pub(super) fn conclude(&mut self, op: &Conclusion) -> Result<Concluded, StoreError> {
         let row = row::by_seq(self.sql, op.seq)?.ok_or(StoreError::Internal("no such row"))?;
-        let row = row.found_by(self.books.first);
+        let row = self.found(row)?;
         if row.state != State::Pending {
             return Ok(Concluded::Settled(Box::new(self.shown(row.seq)?)));
         }
@@ -31,32 +31,41 @@ impl Desk<'_> {
         };
         match decide::conclude(&row, at) {
             Conclude::Trusted => Ok(Concluded::Trusted),
-            Conclude::Trust => self.mark(row.seq, mark::TRUSTED).map(|()| Concluded::Trusted),
+            Conclude::Trust => self.mark(&row, mark::TRUSTED).map(|()| Concluded::Trusted),
             Conclude::TurnAway(why) => {
                 let holder = if row.is(kind::PROVIDER_ONLY) { self.holder(&row)? } else { None };
                 self.finish(&row, State::Voided, row.marks | mark::TURNED_AWAY)?;
                 Ok(Concluded::TurnedAway { why, holder: holder.as_ref().map(used_by) })
             }
-            Conclude::RefuseAtTill(why) => {
-                self.mark(row.seq, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why })
-            }
+            Conclude::RefuseAtTill(why) => self.mark(&row, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why }),
         }
     }
 
-    fn mark(&self, seq: Seq, marks: i64) -> Result<(), StoreError> {
+    fn mark(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
         let sql = "UPDATE redemption SET marks = marks | ?2 WHERE seq = ?1";
-        self.sql.prepare_cached(sql)?.execute((seq.0, marks))?;
+        self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
+        self.books.remark(row, row.marks | marks);
         Ok(())
     }
 
+    /// The row as this process finds it, which is written down: what it counts for is what its marks say.
+    pub(super) fn found(&mut self, row: Stored) -> Result<Stored, StoreError> {
+        let marks = row.marks;
+        let found = row.clone().found_by(self.books.first);
+        if found.marks != marks {
+            self.mark(&row, found.marks)?;
+        }
+        Ok(found)
+    }
+
     pub(super) fn void_by_till(&mut self, id: &Id, till: &str, withdrawn: bool) -> Result<VoidOutcome, StoreError> {
-        let first = self.books.first;
-        let own = |row: Stored| (row.till == till).then(|| row.found_by(first));
-        let Some(row) = row::by_id(self.sql, id)?.and_then(own) else {
+        let Some(row) = row::by_id(self.sql, id)?.filter(|row| row.till == till) else {
             return Ok(VoidOutcome::Unknown);
         };
+        let row = self.found(row)?;
         if row.state == State::Pending && row.is_untouched(withdrawn) {
-            self.finish(&row, State::Voided, row.marks)?;
+            let taken_back = if row.is_trusted() { mark::TAKEN_BACK } else { 0 };
+            self.finish(&row, State::Voided, row.marks | taken_back)?;
             if row.is_trusted() {
                 // The reward may be in the customer's hands: a person can count them.
                 self.acted(&row, "void_by_till", till, "")?;
@@ -74,7 +83,7 @@ impl Desk<'_> {
         }
         if row.has(mark::LOST) && row.state == State::Declined {
             // A decline after the fact stays one: it is closed as lost.
-            self.mark(row.seq, mark::HANDLED)?;
+            self.mark(&row, mark::HANDLED)?;
             return self.acted(&row, "lost", by, note);
         }
         if !matches!(row.state, State::Pending | State::Parked) {
@@ -110,7 +119,7 @@ impl Desk<'_> {
             return Ok(Acted::Refused { why });
         }
         let freed = if op.free { mark::FREED } else { 0 };
-        self.mark(row.seq, mark::HANDLED | freed)?;
+        self.mark(&row, mark::HANDLED | freed)?;
         self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
     }
 
@@ -122,7 +131,7 @@ impl Desk<'_> {
         let sql = "UPDATE redemption SET state = 0, in_flight = 0, marks = ?2, settled_ms = NULL WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
         self.sql.prepare_cached("DELETE FROM answer WHERE seq = ?1")?.execute([row.seq.0])?;
-        self.books.change(row, State::Pending)
+        self.books.change(row, State::Pending, marks)
     }
 
     fn keep_what_was_said(&mut self, row: &Stored) -> Result<(), StoreError> {

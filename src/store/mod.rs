@@ -25,19 +25,21 @@ mod row;
 mod salvage;
 mod schema;
 mod search;
+mod tallies;
 mod types;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::clock::Stamp;
+use crate::clock::{Days, Stamp};
 use crate::decide::{CodeRules, WaitEnd};
 use crate::limits::LaneNow;
 use crate::message::Storage;
 use crate::redemption::{Request, Seq};
+use crate::refused::Reason;
 use crate::settings::Offline;
 
 pub use books::{Hold, LaneMemory, WaitMemory};
@@ -55,6 +57,7 @@ pub use recount::Recounted;
 pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
 pub use salvage::Tally;
 pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
+pub use tallies::{TillDay, TillDays};
 pub use types::{
     Acted, Concluded, Counts, Decision, Event, Filter, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy,
     VoidOutcome, relayed,
@@ -133,6 +136,8 @@ pub enum Op {
     },
     /// Something worth recording.
     Record(Event),
+    /// So many more requests of tills were refused, by reason.
+    Refused(Vec<(Reason, u64)>),
     /// One slice of a recount of the books.
     Recount {
         /// From the beginning.
@@ -177,7 +182,7 @@ pub enum Done {
     Claimed(Vec<Claimed>),
     /// Of `Settle`.
     Settled(Settled),
-    /// Of `Unclaim`, `Remember` and `Record`.
+    /// Of `Unclaim`, `Remember`, `Record` and `Refused`.
     Noted,
     /// Of `Conclude`.
     Concluded(Concluded),
@@ -240,6 +245,8 @@ pub struct Surroundings<'a> {
     pub stamp: Stamp,
     /// How long the process has been on.
     pub uptime: std::time::Duration,
+    /// Which day of the reports a moment belongs to.
+    pub days: &'a Days,
     /// The offline policy.
     pub offline: &'a Offline,
     /// A lane's link, read inside the transaction; `pending` is the store's own to fill in.
@@ -255,13 +262,17 @@ impl<'a> Surroundings<'a> {
     #[must_use]
     pub fn new(stamp: Stamp, offline: &'a Offline, lane: &'a dyn Fn(&str) -> LaneNow) -> Self {
         let uptime = std::time::Duration::ZERO;
-        Self { stamp, uptime, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _| None }
+        Self { stamp, uptime, days: &UTC, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _| None }
     }
 }
+
+/// Days for whoever says nothing of the store's own.
+static UTC: LazyLock<Days> = LazyLock::new(Days::utc);
 
 /// What one transaction sees around it.
 struct Around<'a> {
     stamp: Stamp,
+    days: &'a Days,
     /// The gateway's elapsed time, milliseconds.
     elapsed_ms: i64,
     offline: &'a Offline,
@@ -341,10 +352,10 @@ impl Store {
     }
 
     fn attempt(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Result<Vec<Done>, StoreError> {
-        let Surroundings { stamp, offline, lane, evidence, undelivered, .. } = *around;
+        let Surroundings { stamp, days, offline, lane, evidence, undelivered, .. } = *around;
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
         let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
-        let around = &Around { stamp, elapsed_ms, offline, lane, evidence, undelivered };
+        let around = &Around { stamp, days, elapsed_ms, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let mut desk = Desk { sql: &transaction, books: &mut self.books, next_seq: &mut self.next_seq, around };
         let done = ops.iter().map(|op| desk.perform(op)).collect::<Result<Vec<_>, _>>()?;
@@ -502,6 +513,7 @@ impl Desk<'_> {
             Op::RetryHeld { lane, by } => self.retry_held(lane, by).map(Done::Retried),
             Op::Remember { lane, memory, streak } => self.remember(lane, memory, streak),
             Op::Record(event) => self.record(event, None).map(|()| Done::Noted),
+            Op::Refused(refused) => self.refused(refused),
             Op::Recount { begin } => self.recount(*begin).map(Done::Recounted),
             Op::Prune { retention, after } => self.prune(*retention, *after).map(Done::Pruned),
             Op::Import(import) => self.import(import).map(Done::Imported),

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::row::state_of;
+use super::row::{Stored, state_of};
 use super::{Desk, StoreError};
+use crate::decide::Figures;
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
 
@@ -13,7 +14,7 @@ use crate::redemption::{Seq, State};
 const SLICE_ROWS: i64 = 100;
 /// Rows after a number, and the name of an index that should lead to the row and does not.
 const SLICE: &str = "
-    SELECT r.seq, r.lane, r.state, r.marks, r.settled_ms, CASE
+    SELECT r.seq, r.lane, r.state, r.marks, r.settled_ms, r.kind, CASE
         WHEN NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_guard
             WHERE i.guard = r.guard AND i.seq = r.seq) THEN 'redemption_guard'
         WHEN r.kind & 16 = 0 AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_key
@@ -43,6 +44,8 @@ pub struct Recounted {
 pub(super) struct Recount {
     upto: i64,
     rows: BTreeMap<(i64, u8), u64>,
+    /// Of each lane what its rows count for.
+    figures: BTreeMap<i64, Figures>,
 }
 
 impl Recount {
@@ -58,9 +61,29 @@ impl Recount {
         }
     }
 
+    /// A row counts for something else than before.
+    pub(super) fn counts_for(&mut self, row: &Stored, change: Figures) {
+        if row.seq.0 <= self.upto {
+            let sum = self.figures.entry(row.lane).or_default();
+            *sum = sum.plus(change);
+        }
+    }
+
+    pub(super) fn figures(&self, lane: i64) -> Figures {
+        self.figures.get(&lane).copied().unwrap_or_default()
+    }
+
     pub(super) fn counted(&self, lane: i64, state: State) -> u64 {
         self.rows.get(&(lane, state as u8)).copied().unwrap_or(0)
     }
+}
+
+/// A row that was counted.
+struct Counted {
+    seq: i64,
+    lane: i64,
+    state: State,
+    figures: Figures,
 }
 
 impl Desk<'_> {
@@ -68,26 +91,32 @@ impl Desk<'_> {
     pub(super) fn recount(&mut self, begin: bool) -> Result<Recounted, StoreError> {
         let mut under_way = self.books.recount.take().filter(|_| !begin).unwrap_or_default();
         let slice = self.slice(under_way.upto)?;
-        for (seq, lane, state) in &slice {
+        for Counted { seq, lane, state, figures } in &slice {
             under_way.upto = *seq;
-            *under_way.rows.entry((*lane, *state)).or_default() += 1;
+            *under_way.rows.entry((*lane, *state as u8)).or_default() += 1;
+            let sum = under_way.figures.entry(*lane).or_default();
+            *sum = sum.plus(*figures);
         }
         if slice.len() < usize::try_from(SLICE_ROWS).unwrap_or(0) {
-            return Ok(Recounted { finished: true, differences: self.books.differences(&under_way) });
+            return Ok(Recounted { finished: true, differences: self.books.differences(self.sql, &under_way)? });
         }
         self.books.recount = Some(under_way);
         Ok(Recounted::default())
     }
 
-    fn slice(&self, after: i64) -> Result<Vec<(i64, i64, u8)>, StoreError> {
+    fn slice(&self, after: i64) -> Result<Vec<Counted>, StoreError> {
         let mut statement = self.sql.prepare_cached(SLICE)?;
         let rows = statement.query_map((after, SLICE_ROWS), |row| {
-            let (seq, lost): (i64, Option<String>) = (row.get(0)?, row.get(5)?);
-            Ok(((seq, row.get(1)?, state_of(row.get(2)?, row.get(3)?, row.get(4)?)? as u8), lost))
+            let (seq, marks, kind, lost): (i64, i64, i64, Option<String>) =
+                (row.get(0)?, row.get(3)?, row.get(5)?, row.get(6)?);
+            let state = state_of(row.get(2)?, marks, row.get(4)?)?;
+            Ok((Counted { seq, lane: row.get(1)?, state, figures: Figures::of_bits(kind, marks, state) }, lost))
         })?;
         rows.map(|row| match row? {
             (row, None) => Ok(row),
-            ((seq, ..), Some(index)) => Err(StoreError::Damaged(format!("{index} does not lead to row {seq}"))),
+            (Counted { seq, .. }, Some(index)) => {
+                Err(StoreError::Damaged(format!("{index} does not lead to row {seq}")))
+            }
         })
         .collect()
     }

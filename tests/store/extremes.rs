@@ -7,6 +7,7 @@ use redeemd::clock::Stamp;
 use redeemd::decide::WaitEnd;
 use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Seq, State};
+use redeemd::refused::Reason;
 use redeemd::store::{
     Claim, Conclusion, Done, Ended, Event, FILE, Filter, Handling, Hold, Import, LaneMemory, NewRedemption, Op, Reader,
     Retention, Store, StoreError, Surroundings, Trouble, WaitMemory,
@@ -20,7 +21,7 @@ use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, off
 
 const MARKS: [&str; 3] = ["meta", "lane", "lane_name"];
 const WORDS: [&str; 3] = ["body", "answer", "event"];
-const KEPT: [&str; 4] = ["till", "attempt", "held_code", "keep"];
+const KEPT: [&str; 6] = ["till", "attempt", "held_code", "keep", "tally", "refusal"];
 const CODES: [&str; 7] = ["PENDING", "FLYING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED", "GONE"];
 /// How long the machine has been on when a store has lived.
 const UPTIME: Duration = Duration::from_secs(2 * 3600);
@@ -57,6 +58,7 @@ fn lived() -> World {
     world.claim();
     world.take("till-1", "PENDING");
     world.one(Op::Remember { lane: LANE.to_owned(), memory: memory(), streak: Vec::new() });
+    world.one(Op::Refused(vec![(Reason::Used, 1)]));
     let mut other = World::new();
     other.take("till-2", "ELSEWHERE");
     world.one(Op::Import(Import { rows: exported(&other), from: "b".to_owned(), by: "ops".to_owned() }));

@@ -1,15 +1,18 @@
 //! What became of redemptions, counted.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::list::RowView;
 use super::on_trust;
 
 /// What became of those that were accepted on trust; `owed` alone counts others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fate {
+    #[serde(rename(deserialize = "given"))]
     pub(super) accepted: u64,
+    /// Although the provider could be asked: it was silent, or slower than a till waits.
+    pub(super) late: u64,
     pub(super) pending: u64,
     pub(super) confirmed: u64,
     pub(super) declined: u64,
@@ -30,12 +33,13 @@ pub(super) struct Fate {
 impl Fate {
     /// Counts a row.
     pub(super) fn add(&mut self, row: &RowView) {
-        self.owed += u64::from(row.state == "confirmed" && row.refused_at_till && !row.owed_paid);
+        self.owed += u64::from(row.owed);
         self.paid += u64::from(row.owed_paid);
         if !on_trust(row) {
             return;
         }
         self.accepted += 1;
+        self.late += u64::from(row.accepted_online);
         self.inferred += u64::from(row.duplicate_of_ours);
         self.lost += u64::from(row.lost || row.state == "declined");
         match row.state.as_str() {
@@ -55,6 +59,7 @@ impl Fate {
 
     pub(super) fn join(&mut self, other: &Self) {
         self.accepted += other.accepted;
+        self.late += other.late;
         self.pending += other.pending;
         self.confirmed += other.confirmed;
         self.declined += other.declined;
@@ -89,8 +94,8 @@ impl Fate {
     }
 
     /// The numbers of the table by day.
-    pub(super) fn numbers(&self) -> [u64; 6] {
-        [self.accepted, self.confirmed, self.declined, self.parked, self.pending, self.voided]
+    pub(super) fn numbers(&self) -> [u64; 7] {
+        [self.accepted, self.late, self.confirmed, self.declined, self.parked, self.pending, self.voided]
     }
 
     /// The members of a line for machines.
