@@ -85,10 +85,10 @@ impl Days {
     /// The day that a moment belongs to.
     #[must_use]
     pub fn of(&self, unix_ms: i64) -> Day {
-        let unix_s = unix_ms.div_euclid(1000);
-        let offset_s = self.zone.find_local_time_type(unix_s).map_or(0, |local| i64::from(local.ut_offset()));
+        let seconds = unix_ms.div_euclid(1000);
+        let offset_s = self.zone.find_local_time_type(seconds).map_or(0, |local| i64::from(local.ut_offset()));
         let into_s = if self.ends_min < NOON_MIN { self.ends_min } else { self.ends_min - 24 * 60 } * 60;
-        Day::new(unix_s.saturating_add(offset_s).saturating_sub(into_s).div_euclid(DAY_S))
+        Day::new(seconds.saturating_add(offset_s).saturating_sub(into_s).div_euclid(DAY_S))
     }
 }
 

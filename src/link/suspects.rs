@@ -74,7 +74,9 @@ impl Suspects {
     pub fn answered(&mut self, seq: Seq, span: Span) -> Vec<Seq> {
         self.settled(seq);
         let denied: Vec<Seq> = std::mem::take(&mut self.denied).into_iter().collect();
-        denied.iter().for_each(|seq| self.blame(*seq));
+        for seq in &denied {
+            self.blame(*seq);
+        }
         denied.into_iter().chain(self.checked(span)).collect()
     }
 

@@ -16,7 +16,7 @@ impl Desk<'_> {
     /// A till has waited in vain: accepted on trust, taken back, or refused.
     pub(super) fn conclude(&mut self, op: &Conclusion) -> Result<Concluded, StoreError> {
         let row = row::by_seq(self.sql, op.seq)?.ok_or(StoreError::Internal("no such row"))?;
-        let row = self.found(row)?;
+        let row = self.found(&row)?;
         if row.state != State::Pending {
             return Ok(Concluded::Settled(Box::new(self.shown(row.seq)?)));
         }
@@ -49,11 +49,10 @@ impl Desk<'_> {
     }
 
     /// The row as this process finds it, which is written down: what it counts for is what its marks say.
-    pub(super) fn found(&mut self, row: Stored) -> Result<Stored, StoreError> {
-        let marks = row.marks;
+    pub(super) fn found(&mut self, row: &Stored) -> Result<Stored, StoreError> {
         let found = row.clone().found_by(self.books.first);
-        if found.marks != marks {
-            self.mark(&row, found.marks)?;
+        if found.marks != row.marks {
+            self.mark(row, found.marks)?;
         }
         Ok(found)
     }
@@ -62,7 +61,7 @@ impl Desk<'_> {
         let Some(row) = row::by_id(self.sql, id)?.filter(|row| row.till == till) else {
             return Ok(VoidOutcome::Unknown);
         };
-        let row = self.found(row)?;
+        let row = self.found(&row)?;
         if row.state == State::Pending && row.is_untouched(withdrawn) {
             let taken_back = if row.is_trusted() { mark::TAKEN_BACK } else { 0 };
             self.finish(&row, State::Voided, row.marks | taken_back)?;

@@ -168,7 +168,7 @@ impl Desk<'_> {
         if seq < self.books.first
             && let Some(earlier) = row::by_seq(self.sql, seq)?
         {
-            self.found(earlier)?;
+            self.found(&earlier)?;
         }
         let sql = concat!(
             "UPDATE redemption SET in_flight = 1, attempts = min(attempts + 1, 4294967295) \

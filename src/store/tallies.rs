@@ -142,13 +142,13 @@ fn upsert() -> String {
 
 /// A line of a damaged database about rows that had left; the others are counted anew.
 pub(super) fn keep(connection: &Connection, columns: &[records::Value]) -> rusqlite::Result<()> {
-    use records::Value::{Int, Text};
+    use records::Value::{Blob, Int, Null, Real, Text};
     let [Int(day), Int(lane), Text(till), Int(1), numbers @ ..] = columns else { return Ok(()) };
     let numbers: Vec<Value> = numbers
         .iter()
         .filter_map(|value| match value {
             Int(number @ 0..) => Some(Value::Integer(*number)),
-            _ => None,
+            Null | Int(_) | Real | Text(_) | Blob(_) => None,
         })
         .collect();
     if numbers.len() != FIGURES {

@@ -59,9 +59,9 @@ fn counted([kind, day, lane, till, prefix, branch]: [&str; 6], fate: &Fate) -> S
     let numbers = [accepted, confirmed, declined, parked, pending, voided, inferred, lost, owed];
     let rate = fate.declined_in_10000().map(|rate| rate.to_string()).unwrap_or_default();
     let cells = [kind, day, lane, till].map(cell).into_iter();
-    let (taken_back, late) = (fate.taken_back.to_string(), fate.late.to_string());
+    let back = fate.taken_back.to_string();
     let none = String::new;
-    let later = [rate, paid.to_string(), taken_back, cell(prefix), none(), none(), late, cell(branch)];
+    let later = [rate, paid.to_string(), back, cell(prefix), none(), none(), fate.late.to_string(), cell(branch)];
     line(cells.chain(numbers.map(|number| number.to_string())).chain(later))
 }
 
