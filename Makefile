@@ -2,16 +2,19 @@
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
-.PHONY: help run test unit coverage mutants service bench torture deb deb-arm64 release fmt lint clean
+.PHONY: help run test unit deny coverage mutants service bench bench-peers counts torture deb deb-arm64 release fmt lint clean
 
 help:
 	@echo 'make run        build, and play an outage from the first redemption to the books'
 	@echo 'make test       everything that CI runs: style, lints, tests, package, service under a real systemd'
 	@echo 'make unit       the tests alone'
+	@echo 'make deny       licences, sources and duplicates of the dependencies'
 	@echo 'make coverage   the same, with the lines counted that they pass through'
 	@echo 'make mutants    changes the rules in a thousand ways, each of which some test should notice'
 	@echo 'make service    the package and the service test alone'
 	@echo 'make bench      the figures of the README, measured here'
+	@echo 'make bench-peers  PostgreSQL, Redis and NATS JetStream beside it, in one table'
+	@echo 'make counts     instructions, syncs and bytes of one redemption and the size of the program, recorded anew'
 	@echo 'make torture    the long runs: kills, power cuts, months in virtual time, fuzzing; an hour or two'
 	@echo 'make deb        target/debian/redeemd_$(VERSION)_*.deb'
 	@echo 'make deb-arm64  the same for arm64, tried under emulation'
@@ -27,6 +30,10 @@ test:
 unit:
 	@packaging/need build test
 	cargo nextest run --locked --no-fail-fast
+
+deny:
+	@packaging/need build test
+	cargo deny --locked check bans licenses sources
 
 coverage:
 	@packaging/need build test coverage
@@ -45,6 +52,16 @@ service:
 bench:
 	@packaging/need build bench
 	cargo bench --locked --bench gateway
+
+bench-peers:
+	@packaging/need build bench peers
+	BENCH_PARTS=peers cargo bench --locked --bench gateway
+
+counts:
+	@packaging/need build counts
+	cargo build --release --locked
+	packaging/binary --renew
+	tests/counts --renew
 
 torture:
 	@packaging/need build test fuzz

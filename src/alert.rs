@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::settings;
-use crate::upstream::{Context, UpstreamError, Webhook};
+use crate::upstream::{UpstreamContext, UpstreamError, Webhook};
 
 /// So many failed deliveries in a row are told, once.
 pub const FAILURES_IN_A_ROW: u32 = 3;
@@ -46,7 +46,7 @@ struct Lane {
 
 impl Alerts {
     /// The webhook of `[alert]`; `None` switches it off. Connects nowhere and reads no secret.
-    pub fn new(alert: Option<&settings::Alert>, context: &Context) -> Result<Self, UpstreamError> {
+    pub fn new(alert: Option<&settings::Alert>, context: &UpstreamContext) -> Result<Self, UpstreamError> {
         let Some(alert) = alert else { return Ok(Self(None)) };
         let timeout = Duration::from_secs(TRY_S_MAX);
         Ok(Self(Some(Arc::new(Shared {

@@ -33,6 +33,15 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileFault> {
     if bytes.len() as u64 > bytes_max { Err(FileFault::TooLarge(bytes_max)) } else { Ok(bytes) }
 }
 
+/// Whether what has this name, if anything has, is a file. For those who open it themselves: a pipe that stood there
+/// would be waited for at its opening.
+pub fn demand_file(path: &Path) -> Result<(), FileFault> {
+    match std::fs::metadata(path).map(|metadata| metadata.file_type()) {
+        Ok(kind) if !kind.is_file() => Err(FileFault::NotAFile(name_of(kind))),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Opens it without waiting, and looks at what was opened: a name may stand for something else a moment later.
 fn open(path: &Path) -> Result<File, FileFault> {
     // O_NONBLOCK: a pipe without a writer opens at once. O_NOCTTY: a terminal does not become ours.
@@ -45,10 +54,7 @@ fn open(path: &Path) -> Result<File, FileFault> {
 /// Some kinds (a socket) cannot be opened at all, and the system's word for it helps nobody.
 #[expect(clippy::needless_pass_by_value, reason = "it stands for map_err's argument")]
 fn not_opened(path: &Path, error: std::io::Error) -> FileFault {
-    match std::fs::metadata(path).map(|metadata| metadata.file_type()) {
-        Ok(kind) if !kind.is_file() => FileFault::NotAFile(name_of(kind)),
-        Ok(_) | Err(_) => FileFault::Unreadable(error.kind()),
-    }
+    demand_file(path).err().unwrap_or(FileFault::Unreadable(error.kind()))
 }
 
 /// The commonest reason in the words in which people know it.

@@ -9,6 +9,8 @@
 //! | 0 | [`files`] | files from outside: read without waiting, and followed |
 //! | 0 | [`text`] | strings from outside, made safe to show |
 //! | 0 | [`answered`] | how long tills waited for their answers |
+//! | 0 | [`value`] | what a redemption is worth, exactly |
+//! | 0 | [`checked`] | how many checks of tills were answered, by what answered them |
 //! | 2 | [`refused`] | how many requests of tills were refused, by reason |
 //! | 1 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
 //! | 2 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
@@ -41,6 +43,7 @@
 pub mod admin;
 pub mod alert;
 pub mod answered;
+pub mod checked;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -70,4 +73,5 @@ pub mod store;
 pub mod text;
 pub mod trust;
 pub mod upstream;
+pub mod value;
 pub mod verdict;

@@ -110,6 +110,7 @@ mod tests {
             max_outage: HOUR,
             date_format: DateFormat::Any,
             one_till: OneTill::Refuse,
+            ..Offline::default()
         }
     }
 

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::listen::Certificate;
 use crate::redemption::Fingerprint;
 use crate::settings::{LoadOptions, Loaded, Problem, Problems, SecretSource, Settings, Tls, load};
-use crate::upstream::{Context, Upstream, Webhook};
+use crate::upstream::{Upstream, UpstreamContext, Webhook};
 
 /// The webhook is made on trial; nothing is posted.
 const WEBHOOK_WITHIN: Duration = Duration::from_secs(10);
@@ -83,8 +83,8 @@ pub fn tills_may_use(address: SocketAddr, settings: &Settings) -> Result<(), Pro
     Err(problem("intake.listen", &message))
 }
 
-fn context(loaded: &Loaded) -> Context {
-    Context {
+fn context(loaded: &Loaded) -> UpstreamContext {
+    UpstreamContext {
         clock: Clock::system(),
         state_dir: loaded.settings.gateway.state_dir.clone(),
         credentials_dir: loaded.credentials_dir.clone(),
@@ -92,7 +92,7 @@ fn context(loaded: &Loaded) -> Context {
     }
 }
 
-fn broken(settings: &Settings, context: &Context) -> BTreeMap<String, String> {
+fn broken(settings: &Settings, context: &UpstreamContext) -> BTreeMap<String, String> {
     let fault = |provider| Upstream::new(provider, context).err().map(|error| error.to_string());
     let providers = settings.providers.iter();
     providers.filter_map(|provider| Some((provider.name.clone(), fault(provider)?))).collect()

@@ -9,42 +9,64 @@
     reason = "the exceptions for tests do not reach the helpers of an integration test"
 )]
 
+#[path = "commands/shown.rs"]
+mod shown;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use redeemd::admin::{Admin, Info, router};
 use redeemd::clock::Clock;
 use redeemd::listen::{Bounds, Socket, serve};
 use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue};
 use redeemd::redemption::{Request, RewardCode};
-use redeemd::store::{Decision, NewRedemption, Store};
+use redeemd::store::{Claimed, Decision, NewRedemption, Store};
 use redeemd::trust::{Evidence, Trust};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// A gateway without a forwarder: what is accepted stays pending.
 struct Gateway {
     folder: tempfile::TempDir,
+    date: &'static str,
     queue: Queue,
     ready: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     serving: JoinSet<()>,
-    _mailboxes: Vec<Mailboxes>,
+    _forwarding: JoinSet<()>,
+    _live: Vec<mpsc::Receiver<Claimed>>,
 }
 
 impl Gateway {
     async fn start() -> Self {
+        Self::start_at(1_793_491_200_000, "2026-11-01 10:00:00", "9.9.9").await
+    }
+
+    /// A daemon of this version whose clock stands at this time, in Unix milliseconds; the tills' clocks say `date`.
+    async fn start_at(unix_ms: i64, date: &'static str, version: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = redeemd::settings::parse(&settings(folder.path()), "box").unwrap().settings;
         let state = folder.path().join("state");
         std::fs::create_dir(&state).unwrap();
         let (store, _) = Store::open(&state).unwrap();
-        let queue = Queue::start(store, Clock::manual(1_793_491_200_000, true), settings.offline.clone()).unwrap();
+        let queue = Queue::start(store, Clock::manual(unix_ms, true), settings.offline.clone()).unwrap();
         let lanes = settings.providers.iter().map(|provider| Lane::new(LaneSettings::of(provider, &settings)));
         let (lanes, mailboxes): (Vec<_>, Vec<_>) = lanes.unzip();
+        let (mut serving, mut forwarding) = (JoinSet::new(), JoinSet::new());
+        let mut live = Vec::new();
+        for Mailboxes { live: rows, mut commands } in mailboxes {
+            live.push(rows);
+            // A lane that takes each command, and does nothing about it.
+            forwarding.spawn(async move {
+                while let Some((_, receipt)) = commands.recv().await {
+                    receipt.send(()).unwrap();
+                }
+            });
+        }
         for lane in &lanes {
             lane.set_gate(line_down(lane));
         }
@@ -52,17 +74,16 @@ impl Gateway {
         let (ready, is_ready) = watch::channel(false);
         let info = Info {
             gateway: settings.gateway.name,
-            version: "9.9.9",
-            started: tokio::time::Instant::now(),
-            clock: Clock::manual(1_793_491_200_000, true),
+            version,
+            started: tokio::time::Instant::now() - Duration::from_secs(90_000),
+            clock: Clock::manual(unix_ms, true),
             ready: is_ready,
         };
         let listener = tokio::net::UnixListener::bind(folder.path().join("admin.sock")).unwrap();
         let (stop, stopped) = watch::channel(false);
-        let mut serving = JoinSet::new();
         let routes = router(Arc::new(Admin::new(queue.clone(), info)));
         serving.spawn(serve(Socket::Unix(listener), routes, Bounds::default(), stopped));
-        Self { folder, queue, ready, stop, serving, _mailboxes: mailboxes }
+        Self { folder, date, queue, ready, stop, serving, _forwarding: forwarding, _live: live }
     }
 
     async fn accept(&self, code: &str, till: &str) -> String {
@@ -70,7 +91,7 @@ impl Gateway {
             reward_code: RewardCode::new(code.to_owned()),
             business_refrence: "shop".to_owned(),
             branch_id: "042".to_owned(),
-            date: "2026-11-01 10:00:00".to_owned(),
+            date: self.date.to_owned(),
             timestamp: "1".to_owned(),
             body: bytes::Bytes::from_static(b"{}"),
         };
@@ -82,6 +103,7 @@ impl Gateway {
             | Decision::KeyReused
             | Decision::Used(_)
             | Decision::RefusedBefore(_)
+            | Decision::RefusedAtCheck(_)
             | Decision::Gone(_)
             | Decision::Limited(_)
             | Decision::BadDate
@@ -190,6 +212,28 @@ fn a_wrong_command_line_is_64_and_help_and_version_are_0() {
     for right in [&["--help"][..], &["--version"], &["list", "--help"]] {
         assert_eq!((bare(right).code, bare(right).err.as_str()), (0, ""), "{right:?}");
     }
+}
+
+#[test]
+fn a_password_that_is_typed_is_not_shown() {
+    use std::io::Read;
+    let redeemd = format!("{} hash-password", env!("CARGO_BIN_EXE_redeemd"));
+    let script = Command::new("script")
+        .args(["-qefc", &redeemd, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut script = script.expect("util-linux: packaging/need test");
+    let (mut typed, mut seen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let mut screen = String::new();
+    let mut one = [0];
+    while !screen.ends_with("not shown): ") && seen.read(&mut one).unwrap() == 1 {
+        screen.push(char::from(one[0]));
+    }
+    typed.write_all(b"a long enough password\n").unwrap();
+    seen.read_to_string(&mut screen).unwrap();
+    assert!(script.wait().unwrap().success(), "{screen}");
+    assert!(screen.contains("\n$scrypt$") && !screen.contains("long enough"), "{screen}");
 }
 
 #[test]

@@ -95,12 +95,30 @@ fn the_manual_page_has_every_exit_code_and_the_logs_variable() {
     assert!(environment.contains(&format!(".B {}\n", redeemd::log::LEVEL_VARIABLE)));
 }
 
+/// What clap generates, and beside it the names that only the running gateway knows.
+fn completions(shell: Shell) -> Vec<u8> {
+    let mut generated = Vec::new();
+    generate(shell, &mut command(), "redeemd", &mut generated);
+    let mut text = String::from_utf8(generated).unwrap();
+    let more = |name| std::fs::read_to_string(packaging("completions").join(name)).unwrap();
+    if shell == Shell::Zsh {
+        text = text.replace(":LANE:_default", ":LANE:_redeemd_names lanes");
+        text = text.replace(":TILL:_default", ":TILL:_redeemd_names tills");
+        text = text.replace("all of them without one:_default", "all of them without one:_redeemd_names lanes");
+        // What a function needs stands before the file's last part, which calls it.
+        let end = text.rfind("\nif [ ").unwrap();
+        text.insert_str(end, &format!("\n{}", more("names.zsh")));
+    } else {
+        text.push_str(&more(if shell == Shell::Bash { "names.bash" } else { "names.fish" }));
+    }
+    text.into_bytes()
+}
+
 #[test]
 fn the_shipped_completions_are_those_of_the_command_line() {
     let writes = std::env::var_os("REDEEMD_WRITE_COMPLETIONS").is_some();
     for (shell, name) in [(Shell::Bash, "redeemd.bash"), (Shell::Zsh, "redeemd.zsh"), (Shell::Fish, "redeemd.fish")] {
-        let mut wanted = Vec::new();
-        generate(shell, &mut command(), "redeemd", &mut wanted);
+        let wanted = completions(shell);
         let file = packaging("completions").join(name);
         if writes {
             std::fs::write(&file, &wanted).unwrap();

@@ -14,11 +14,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use redeemd::message::{Language, Refusal};
 use redeemd::prepare::{Prepared, prepare, tills_may_use};
 use redeemd::redemption::RewardCode;
 use redeemd::settings::{
     Auth, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider, SameCode, SecretSource, Settings,
-    Success, load, needs_restart, parse,
+    Success, UnknownCheck, load, needs_restart, parse,
 };
 
 /// The least that is accepted.
@@ -121,6 +122,8 @@ fn the_least_settings_get_every_default() {
     assert_eq!(all.forward.retry_max, Duration::from_mins(1));
     assert_eq!(all.forward.reconnect_spread, Duration::from_secs(5));
     assert_eq!((all.offline.date_format, all.offline.one_till), (DateFormat::Contract, OneTill::Refuse));
+    assert_eq!((all.offline.remember_checks, all.offline.remember_checks_max), (Duration::from_hours(12), 20_000));
+    assert!(all.offline.unknown_check == UnknownCheck::Refuse && all.intake.texts.is_empty());
     assert_eq!(all.retention.settled, Duration::from_hours(720));
     assert_eq!(all.retention.codes, Duration::from_hours(400 * 24));
     assert_eq!(all.admin.listen, "127.0.0.1:7734".parse().unwrap());
@@ -164,6 +167,9 @@ language = "ar"
 [intake.tls]
 cert_file = "/cert"
 key_file = "/key"
+[intake.texts]
+en = { held = "Wait" }
+ar = { used = "{code}" }
 [[provider]]
 name = "p"
 businesses = ["m"]
@@ -198,6 +204,9 @@ max_pending_per_till = 1
 max_outage = "1h"
 date_format = "any"
 one_till = "trust"
+remember_checks = "1h"
+remember_checks_max = 0
+unknown_check = "answer"
 [forward]
 max_in_flight = 256
 retry_min = "100ms"
@@ -232,9 +241,9 @@ fn every_key_arrives_where_it_belongs() {
     let oauth = r#"OAuth(OAuth { token_url: "https://h/t", client_id: "i", client_secret: Credential("cs"), grant: RefreshToken, refresh_token: Some(File("/rt")) })"#;
     let expected = [
         r#"gateway: Gateway { name: "b", state_dir: "/s", day_ends: TimeOfDay { hour: 4, minute: 30 } }"#.to_owned(),
-        r#"intake: Intake { listen: [[::1]:1, 127.0.0.1:3], redeem_path: "/r", check_path: "/c", reply_within: 100ms, accepted_status: 202, max_body_bytes: 1024, allow_anonymous: true, tills: [Till { name: "t", token: Credential("t-token"), businesses: ["m"], branches: ["7"], language: Some(Arabic) }], tls: Some(Tls { cert_file: "/cert", key_file: "/key" }) }"#.to_owned(),
+        r#"intake: Intake { listen: [[::1]:1, 127.0.0.1:3], redeem_path: "/r", check_path: "/c", reply_within: 100ms, accepted_status: 202, max_body_bytes: 1024, allow_anonymous: true, tills: [Till { name: "t", token: Credential("t-token"), businesses: ["m"], branches: ["7"], language: Some(Arabic) }], tls: Some(Tls { cert_file: "/cert", key_file: "/key" }), texts: Texts({("ar", "used"): "{code}", ("en", "held"): "Wait"}) }"#.to_owned(),
         format!(r#"Provider {{ name: "p", businesses: ["m"], redeem_url: "https://h/r", check_url: Some("https://h/c"), auth: {oauth}, ca_file: Some("/ca"), proxy: Some("http://p:1"), proxy_login: Some(ProxyLogin {{ user: "u", password: Credential("pp") }}), allow_plain_http: true, timeout: 1s, declined_status: [400], already_used: ["gone"], in_progress: ["wait"], success: Contract, weak_after: 60s, weak_declines: true, accept_language: "ar, en;q=0.5", same_code: Exact, canary: false, reusable_codes: ["A*"] }}"#),
-        "Offline { accept: false, max_pending: 1, max_pending_per_till: 1, max_outage: 3600s, date_format: Any, one_till: Trust }".to_owned(),
+        "Offline { accept: false, max_pending: 1, max_pending_per_till: 1, max_outage: 3600s, date_format: Any, one_till: Trust, remember_checks: 3600s, remember_checks_max: 0, unknown_check: Answer }".to_owned(),
         "Forward { max_in_flight: 256, retry_min: 100ms, retry_max: 3600s, reconnect_spread: 600s }".to_owned(),
         "Retention { settled: 3600s, codes: 0ns }".to_owned(),
         r#"Admin { listen: 127.0.0.1:2, socket: "/x.sock", hosts: ["gw.example"], tokens: [AdminToken { name: "m", role: See, token: File("/mt") }], users: [AdminUser { name: "u", role: Engineer, password: Credential("up") }], tls: Some(Tls { cert_file: "/ac", key_file: "/ak" }) }"#.to_owned(),
@@ -275,6 +284,15 @@ fn a_value_out_of_bounds_or_of_no_sense_is_refused_at_its_key() {
             ("[offline]\nmax_pending = 0", "offline.max_pending", "from 1"),
             ("[offline]\nmax_pending = -1", "offline.max_pending", "from 1"),
             ("[offline]\nmax_outage = \"0s\"", "offline.max_outage", "\"1s\""),
+            ("[offline]\nremember_checks = \"8d\"", "offline.remember_checks", "\"7d\""),
+            ("[offline]\nremember_checks_max = -1", "offline.remember_checks_max", "from 0"),
+            ("[offline]\nunknown_check = \"ask\"", "offline.unknown_check", "\"answer\""),
+            ("[intake.texts]\nen = \"x\"", "intake.texts.en", "a table of strings"),
+            ("[intake.texts.en]\nused = 5", "intake.texts.en", "used: 5 is not a string"),
+            ("[intake.texts.en]\nused = \"{who}\"", "intake.texts.en.used", "{code}, {when}, {till}"),
+            ("[intake.texts.ar]\nheld = \"{code\"", "intake.texts.ar.held", "brace"),
+            ("[intake.texts.ar]\nprovider = \"x\"", "intake.texts.ar.provider", "used_long_ago"),
+            ("[intake.texts.fr]\nused = \"x\"", "intake.texts.fr", "no such setting"),
             ("[forward]\nmax_in_flight = 0", "forward.max_in_flight", "256"),
             ("[forward]\nmax_in_flight = 257", "forward.max_in_flight", "256"),
             ("[forward]\nretry_min = \"99ms\"", "forward.retry_min", "\"100ms\""),
@@ -715,6 +733,19 @@ fn drop_ins_are_read_in_the_order_of_their_names_whatever_the_folder_says() {
 }
 
 #[test]
+fn a_later_files_texts_win_text_by_text() {
+    let texts = |text: &str| format!("[intake.texts.en]\n{text}");
+    let place = Place::new(&format!("{LEAST}{}", texts("held = \"a\"\nstopping = \"b\"")))
+        .drop_in("10.toml", &texts("held = \"c\"\nfailed = \"d\""));
+    let texts = place.settings().intake.texts;
+    let of = |refusal| texts.of(&refusal, Language::English);
+    let all = [of(Refusal::Held), of(Refusal::Stopping), of(Refusal::Failed), of(Refusal::Busy)];
+    assert_eq!(all.each_ref().map(Option::as_deref), [Some("c"), Some("b"), Some("d"), None]);
+    let found = place.env("REDEEMD__INTAKE__TEXTS__EN", "x").problems();
+    assert!(found.starts_with("intake.texts.en: no variable holds a table"), "{found}");
+}
+
+#[test]
 fn named_tables_merge_by_name_and_new_ones_are_appended() {
     let place = Place::new(&format!(
         "{LEAST}timeout = \"7s\"\nbusinesses = [\"m\"]\n[[intake.till]]\nname = \"t1\"\ncredential = \"c1\""
@@ -999,20 +1030,24 @@ fn a_provider_knows_its_reusable_codes() {
 
 #[test]
 fn only_what_a_reload_cannot_apply_needs_a_restart() {
+    const ALERT: &str = "[alert]\nurl = \"https://h/\"\n";
     let old = settings(LEAST);
     assert_eq!(needs_restart(&old, &old), [""; 0]);
     let reloaded = settings(&format!(
         "{LEAST}timeout = \"5s\"\n[offline]\nmax_pending = 1\n[forward]\nmax_in_flight = 1\n[retention]\nsettled = \"1h\"\n\
-         [intake]\nreply_within = \"1s\"\n[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n[alert]\nurl = \"https://h/\""
+         [intake]\nreply_within = \"1s\"\nredeem_path = \"/x\"\ncheck_path = \"/y\"\n[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n"
     ));
     assert_eq!(needs_restart(&old, &reloaded), [""; 0]);
     let other = settings(&format!(
-        "{LEAST}[gateway]\nname = \"x\"\nstate_dir = \"/x\"\n[intake]\nlisten = \"127.0.0.1:1\"\nredeem_path = \"/x\"\n\
-         check_path = \"/y\"\n[intake.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n[admin]\nlisten = \"127.0.0.1:2\"\n\
-         socket = \"/x.sock\"\n[admin.tls]\ncert_file = \"/c\"\nkey_file = \"/k\""
+        "{LEAST}[gateway]\nname = \"x\"\nstate_dir = \"/x\"\n[intake]\nlisten = \"127.0.0.1:1\"\n[intake.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n[admin]\nlisten = \"127.0.0.1:2\"\n\
+         socket = \"/x.sock\"\n[admin.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n{ALERT}token_file = \"/t\""
     ));
+    let credential = settings(&format!("{LEAST}{ALERT}credential = \"c\""));
+    let file = settings(&format!("{LEAST}{ALERT}token_file = \"/t\""));
+    assert_eq!(needs_restart(&credential, &file), ["alert.token_file", "alert.credential"]);
+    let other = needs_restart(&old, &other).into_iter().chain(["alert.credential"]);
     let marked: Vec<&str> = KEYS.iter().filter(|key| key.restart).map(|key| key.path).collect();
-    assert_eq!(needs_restart(&old, &other), marked);
+    assert_eq!(other.collect::<Vec<_>>(), marked);
 }
 
 fn shipped(name: &str) -> String {
@@ -1067,8 +1102,8 @@ fn the_shipped_file_has_every_key_with_its_default_in_the_order_of_the_list() {
 #[test]
 fn the_shipped_file_marks_what_needs_a_restart() {
     let text = shipped("config/redeemd.toml");
-    // One mark stands for both keys of [intake.tls], one for those of [admin.tls].
-    assert_eq!(text.matches(". (restart)\n").count(), KEYS.iter().filter(|key| key.restart).count() - 2);
+    // One mark stands for both keys of [intake.tls], one for those of [admin.tls], one for the three of [alert].
+    assert_eq!(text.matches(". (restart)\n").count(), KEYS.iter().filter(|key| key.restart).count() - 4);
 }
 
 #[test]

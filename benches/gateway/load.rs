@@ -1,5 +1,7 @@
-//! The tills: keep-alive connections that send fresh random codes as fast as they are answered.
+//! The tills: connections that stay open and send fresh random codes as fast as they are answered.
 
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,13 @@ use tokio::task::JoinSet;
 
 use crate::Failure;
 use crate::report::ratio;
+
+/// One connection to whatever takes redemptions.
+pub(crate) trait Till: Send + Sized + 'static {
+    fn connect(to: SocketAddr) -> impl Future<Output = io::Result<Self>> + Send;
+    /// Hands one redemption over and waits until it is acknowledged.
+    fn give(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+}
 
 /// Every answer's latency.
 pub(crate) struct Done {
@@ -33,6 +42,10 @@ impl Done {
         self.at(self.times.len() * 99 / 100)
     }
 
+    pub(crate) fn worst(&self) -> Duration {
+        self.at(self.times.len().saturating_sub(1))
+    }
+
     fn at(&self, place: usize) -> Duration {
         self.times.get(place).copied().unwrap_or_default()
     }
@@ -43,13 +56,22 @@ pub(crate) fn warm_up(to: SocketAddr) -> Result<(), Failure> {
     run(to, 4, Duration::from_millis(500)).map(drop)
 }
 
-/// `connections` tills for `round`.
+/// `connections` tills of ours for `round`.
 pub(crate) fn run(to: SocketAddr, connections: usize, round: Duration) -> Result<Done, Failure> {
+    run_as::<Http>(to, connections, round)
+}
+
+/// The same with tills that speak something else.
+pub(crate) fn run_as<T: Till>(to: SocketAddr, connections: usize, round: Duration) -> Result<Done, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut open = Vec::new();
+        for _ in 0..connections {
+            open.push(T::connect(to).await?);
+        }
         let begun = Instant::now();
         let mut tills = JoinSet::new();
-        for _ in 0..connections {
-            tills.spawn(till(to, begun + round));
+        for till in open {
+            tills.spawn(give_until(till, begun + round));
         }
         let mut times = Vec::new();
         while let Some(ended) = tills.join_next().await {
@@ -61,19 +83,38 @@ pub(crate) fn run(to: SocketAddr, connections: usize, round: Duration) -> Result
     })
 }
 
-async fn till(to: SocketAddr, until: Instant) -> std::io::Result<Vec<Duration>> {
-    let mut stream = TcpStream::connect(to).await?;
-    stream.set_nodelay(true)?;
-    let mut buffer = vec![0; 4096];
+async fn give_until<T: Till>(mut till: T, until: Instant) -> io::Result<Vec<Duration>> {
     let mut times = Vec::new();
     while Instant::now() < until {
-        let request = request("/redeem", to);
         let begun = Instant::now();
-        stream.write_all(request.as_bytes()).await?;
-        answer(&mut stream, &mut buffer).await?;
+        till.give().await?;
         times.push(begun.elapsed());
     }
     Ok(times)
+}
+
+/// A till that speaks the contract.
+pub(crate) struct Http {
+    stream: TcpStream,
+    to: SocketAddr,
+    buffer: Vec<u8>,
+}
+
+impl Till for Http {
+    async fn connect(to: SocketAddr) -> io::Result<Self> {
+        Ok(Self { stream: connect(to).await?, to, buffer: vec![0; 4096] })
+    }
+
+    async fn give(&mut self) -> io::Result<()> {
+        self.stream.write_all(request("/redeem", self.to).as_bytes()).await?;
+        answer(&mut self.stream, &mut self.buffer).await
+    }
+}
+
+pub(crate) async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// A redemption with a code that nobody has used.
@@ -88,9 +129,17 @@ pub(crate) fn request(path: &str, to: SocketAddr) -> String {
 
 /// The contract's five fields.
 pub(crate) fn body() -> String {
+    body_of(code())
+}
+
+/// A code that nobody has used.
+pub(crate) fn code() -> u128 {
     let mut random = [0; 16];
     getrandom::fill(&mut random).unwrap_or_default();
-    let code = u128::from_ne_bytes(random);
+    u128::from_ne_bytes(random)
+}
+
+pub(crate) fn body_of(code: u128) -> String {
     format!(
         "{{\"reward_code\":\"{code:032x}\",\"business_refrence\":\"merchant-1\",\"branch_id\":\"branch-042\",\
          \"date\":\"2026-11-23 12:00:00\",\"timestamp\":\"1795435200\"}}"
@@ -98,13 +147,13 @@ pub(crate) fn body() -> String {
 }
 
 /// Reads one answer with a `Content-Length` and expects a 200.
-pub(crate) async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> std::io::Result<()> {
+pub(crate) async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
     let mut have = 0;
     loop {
         let room = buffer.get_mut(have..).unwrap_or_default();
         let read = stream.read(room).await?;
         if read == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
         have += read;
         let text = String::from_utf8_lossy(buffer.get(..have).unwrap_or_default());
@@ -112,7 +161,7 @@ pub(crate) async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> std::io
             && body.len() >= length(head)
         {
             let ok = head.starts_with("HTTP/1.1 200");
-            return if ok { Ok(()) } else { Err(std::io::Error::other(text.into_owned())) };
+            return if ok { Ok(()) } else { Err(io::Error::other(text.into_owned())) };
         }
     }
 }

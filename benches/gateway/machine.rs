@@ -3,12 +3,6 @@
 use std::time::Duration;
 
 use crate::Failure;
-use crate::process::binary;
-use crate::report::ratio;
-
-pub(crate) fn binary_size() -> Result<String, Failure> {
-    Ok(format!("{:.2} MiB", ratio(std::fs::metadata(binary())?.len(), 1024 * 1024)))
-}
 
 /// `field: number` of a file below `/proc/PID`.
 pub(crate) fn number(pid: u32, file: &str, field: &str) -> Result<u64, Failure> {

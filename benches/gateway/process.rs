@@ -1,5 +1,6 @@
 //! The real binary: a gateway and a sandbox, each with its own folder and ports.
 
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -9,8 +10,9 @@ use std::time::{Duration, Instant};
 use redeemd::clock::{Clock, Stamp};
 use redeemd::limits::LaneNow;
 use redeemd::settings::Offline;
-use redeemd::store::{NewRedemption, Op, Store, Surroundings};
+use redeemd::store::{Accept, NewRedemption, Store, Surroundings};
 
+use crate::report::ratio;
 use crate::{Failure, load, machine};
 
 /// No wait in a benchmark is longer.
@@ -20,9 +22,12 @@ pub(crate) fn binary() -> PathBuf {
     std::env::var_os("BENCH_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_redeemd")), PathBuf::from)
 }
 
-fn free_port() -> Result<SocketAddr, Failure> {
+pub(crate) fn free_port() -> Result<SocketAddr, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
+
+/// How seldom a backlog is looked at: each look costs the gateway a tenth of a millisecond.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Ends with its owner.
 struct Process(Child);
@@ -71,6 +76,17 @@ impl Gateway {
     }
 
     pub(crate) fn start_with_backlog(provider: Option<SocketAddr>, rows: usize) -> Result<Self, Failure> {
+        Self::start_in(provider, rows, &[])
+    }
+
+    /// On a disk that takes so much longer for each sync.
+    pub(crate) fn start_on_slow_disk(sync: Duration) -> Result<Self, Failure> {
+        let shim = slow_disk_shim()?;
+        let sync = sync.as_millis().to_string();
+        Self::start_in(None, 0, &[("LD_PRELOAD", shim.as_os_str()), ("BENCH_SYNC_MS", OsStr::new(&sync))])
+    }
+
+    fn start_in(provider: Option<SocketAddr>, rows: usize, env: &[(&str, &OsStr)]) -> Result<Self, Failure> {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let (tills, admin) = (free_port()?, free_port()?);
         let nobody = free_port()?;
@@ -88,6 +104,7 @@ impl Gateway {
             .args(["run", "--config"])
             .arg(dir.path().join("redeemd.toml"))
             .env("REDEEMD_LOG", "error")
+            .envs(env.iter().copied())
             .spawn()?;
         let process = Process(child);
         until(|| get(admin, "/readyz").is_ok_and(|text| text.starts_with("HTTP/1.1 200")))?;
@@ -96,6 +113,11 @@ impl Gateway {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.tills
+    }
+
+    /// Where people look.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -110,11 +132,29 @@ impl Gateway {
         self.process.0.id()
     }
 
-    /// How long until nothing is pending any more.
+    /// How long until nothing is pending any more. The end lies between two looks and is reckoned
+    /// from the pace before.
     pub(crate) fn until_drained(&self) -> Result<Duration, Failure> {
         let begun = Instant::now();
-        until(|| get(self.admin, "/api/v1/status").is_ok_and(|text| text.contains("\"pending\":0,")))?;
-        Ok(begun.elapsed())
+        let (mut at, mut left, mut per_second) = (Duration::ZERO, self.pending()?, f64::INFINITY);
+        while begun.elapsed() < PATIENCE {
+            let (now, pending) = (begun.elapsed(), self.pending()?);
+            if pending == 0 {
+                return Ok((at + Duration::from_secs_f64(ratio(left, 1) / per_second)).min(now));
+            }
+            if pending < left {
+                per_second = ratio(left - pending, 1) / (now - at).as_secs_f64();
+            }
+            (at, left) = (now, pending);
+            pause(LOOK_EVERY);
+        }
+        Err("the backlog did not drain".into())
+    }
+
+    fn pending(&self) -> Result<u64, Failure> {
+        let status = get(self.admin, "/api/v1/status")?;
+        let (_, after) = status.split_once("\"pending\":").ok_or("a status without what is pending")?;
+        Ok(after.split(|other: char| !other.is_ascii_digit()).next().unwrap_or_default().parse()?)
     }
 
     /// Bytes written so far, once the checkpoint of an idle store is over.
@@ -134,7 +174,7 @@ impl Gateway {
 
     pub(crate) fn resident(&self) -> Result<String, Failure> {
         let part = |field| machine::number(self.pid(), "status", field);
-        let mib = |kib| crate::report::ratio(kib, 1024);
+        let mib = |kib| ratio(kib, 1024);
         Ok(format!("{:.1} MiB ({:.1} anonymous)", mib(part("VmRSS")?), mib(part("RssAnon")?)))
     }
 
@@ -145,12 +185,21 @@ impl Gateway {
     }
 }
 
+/// Built anew for each gateway, with whatever compiler there is.
+fn slow_disk_shim() -> Result<PathBuf, Failure> {
+    let shim = Path::new(env!("CARGO_TARGET_TMPDIR")).join("slow.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/gateway/slow.c");
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-O2", "-pthread", "-o"]).arg(&shim).arg(source).status()?;
+    if built.success() { Ok(shim) } else { Err("cc cannot build slow.c".into()) }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a benchmark waits in real time")]
-fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
-fn until(mut done: impl FnMut() -> bool) -> Result<(), Failure> {
+pub(crate) fn until(mut done: impl FnMut() -> bool) -> Result<(), Failure> {
     let begun = Instant::now();
     while !done() {
         if begun.elapsed() > PATIENCE {
@@ -161,12 +210,17 @@ fn until(mut done: impl FnMut() -> bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn get(from: SocketAddr, path: &str) -> Result<String, Failure> {
+/// Asks for a page and leaves the answer to be read.
+pub(crate) fn request(from: SocketAddr, path: &str) -> Result<TcpStream, Failure> {
     let mut stream = TcpStream::connect(from)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {from}\r\nConnection: close\r\n\r\n")?;
+    Ok(stream)
+}
+
+pub(crate) fn get(from: SocketAddr, path: &str) -> Result<String, Failure> {
     let mut text = String::new();
-    stream.read_to_string(&mut text)?;
+    request(from, path)?.read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -187,8 +241,8 @@ fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
     let mut left = rows;
     while left > 0 {
         let batch = left.min(2000);
-        let ops: Vec<Op> = (0..batch).map(|_| accept()).collect::<Result<_, _>>()?;
-        for done in store.run(&ops, &around) {
+        let ops: Vec<Accept> = (0..batch).map(|_| accept()).collect::<Result<_, _>>()?;
+        for done in store.perform_all(ops, &around) {
             done?;
         }
         store.checkpoint()?;
@@ -197,8 +251,8 @@ fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
     Ok(store.close()?)
 }
 
-fn accept() -> Result<Op, Failure> {
+fn accept() -> Result<Accept, Failure> {
     let request = redeemd::contract::parse(load::body().into()).map_err(|faults| format!("{faults:?}"))?;
     let new = NewRedemption { till: "till-1".to_owned(), key: None, lane: "p".to_owned(), request };
-    Ok(Op::accept(new))
+    Ok(Accept::once(new))
 }

@@ -1,5 +1,7 @@
 //! The table, and the little arithmetic behind it.
 
+use std::fmt::{self, Display, Formatter};
+
 /// Rows of the table.
 pub(crate) struct Report(Vec<[String; 3]>);
 
@@ -26,10 +28,33 @@ impl Report {
     }
 }
 
-/// The middle one.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+/// What the rounds gave: the middle one, and how far apart they were.
+#[derive(Clone, Copy)]
+pub(crate) struct Rounds {
+    pub(crate) median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Rounds {
+    pub(crate) fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
+        Self { median: at(values.len() / 2), least: at(0), most: at(values.len().saturating_sub(1)) }
+    }
+
+    /// The quotients of two things that were measured in turn, round by round: what slows both slows neither.
+    pub(crate) fn ratios(over: &[f64], under: &[f64]) -> Self {
+        Self::of(over.iter().zip(under).map(|(over, under)| over / under).collect())
+    }
+}
+
+/// Whole numbers where they are large, two digits after the point where they are small.
+impl Display for Rounds {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let digits = if self.median < 100.0 { 2 } else { 0 };
+        write!(out, "{:.digits$} ({:.digits$} to {:.digits$})", self.median, self.least, self.most)
+    }
 }
 
 /// `over / under` for people.

@@ -46,6 +46,9 @@ _redeemd() {
             redeemd,make-certificate)
                 cmd="redeemd__subcmd__make__subcmd__certificate"
                 ;;
+            redeemd,names)
+                cmd="redeemd__subcmd__names"
+                ;;
             redeemd,rehearse)
                 cmd="redeemd__subcmd__rehearse"
                 ;;
@@ -80,7 +83,7 @@ _redeemd() {
 
     case "${cmd}" in
         redeemd)
-            opts="-h -V --config --json --help --version run check status list show retry void handled flush hold release report backup export import hash-password make-certificate sandbox rehearse"
+            opts="-h -V --config --json --help --version run check status list show retry void handled flush hold release report backup export import hash-password make-certificate names sandbox rehearse"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -345,6 +348,24 @@ _redeemd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        redeemd__subcmd__names)
+            opts="-h --config --json --help lanes tills"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         redeemd__subcmd__rehearse)
             opts="-h --count --keep --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -456,7 +477,7 @@ _redeemd() {
             return 0
             ;;
         redeemd__subcmd__sandbox)
-            opts="-h --listen --control --redeem-path --check-path --token-path --webhook-path --rule --rules-file --seed --delay --honour-keys --strict --reusable --token-file --token --oauth --oauth-expires --oauth-refresh --oauth-code --tls --tls-name --ca-out --http1 --http2 --records --no-record --quiet --config --json --help"
+            opts="-h --listen --control --redeem-path --check-path --token-path --webhook-path --rule --rules-file --seed --delay --honour-keys --strict --reusable --check-data --token-file --token --oauth --oauth-expires --oauth-refresh --oauth-code --tls --tls-name --ca-out --http1 --http2 --records --no-record --quiet --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -503,6 +524,10 @@ _redeemd() {
                     return 0
                     ;;
                 --reusable)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --check-data)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -623,3 +648,25 @@ if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERS
 else
     complete -F _redeemd -o bashdefault -o default redeemd
 fi
+
+# The running gateway knows the names of lanes and tills; one that does not answer at once has none.
+_redeemd_names() {
+    local kind='' name
+    case "$3" in
+        --lane) kind=lanes ;;
+        --till) kind=tills ;;
+    esac
+    case "${COMP_WORDS[1]},$2,$3" in
+        flush,-*,* | hold,-*,* | release,-*,* | hold,*,--note) ;;
+        flush,* | hold,* | release,*) kind=lanes ;;
+    esac
+    if [ -z "$kind" ]; then
+        _redeemd "$@"
+        return
+    fi
+    COMPREPLY=()
+    while IFS= read -r name; do
+        [[ "$name" != "$2"* ]] || COMPREPLY+=("$(printf '%q' "$name")")
+    done < <(redeemd names "$kind" 2>/dev/null)
+}
+complete -F _redeemd_names -o bashdefault -o default redeemd

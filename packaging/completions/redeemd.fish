@@ -45,6 +45,7 @@ complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "export" -d 'Write t
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "import" -d 'Take over the redemptions that another gateway exported'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "hash-password" -d 'Make the hash of a password that standard input gives, for `[[admin.user]]`'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "make-certificate" -d 'Make a key and a certificate of the gateway\'s own, and print its fingerprint as a browser shows it'
+complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "names" -d 'Print the names of the running gateway\'s lanes or tills: for the shells\' completions'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "sandbox" -d 'Be a provider to test against: the contract, and every fault on demand'
 complete -c redeemd -n "__fish_redeemd_needs_command" -f -a "rehearse" -d 'Play an outage against a sandbox provider with these settings; ends with the books'
 complete -c redeemd -n "__fish_redeemd_using_subcommand run" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
@@ -149,6 +150,9 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand make-certificate" -l key
 complete -c redeemd -n "__fish_redeemd_using_subcommand make-certificate" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand make-certificate" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand make-certificate" -s h -l help -d 'Print help'
+complete -c redeemd -n "__fish_redeemd_using_subcommand names" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
+complete -c redeemd -n "__fish_redeemd_using_subcommand names" -l json -d 'Print data as JSON, one object a line'
+complete -c redeemd -n "__fish_redeemd_using_subcommand names" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l listen -d 'Where gateways or tills connect; port 0 picks one and prints it' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l control -d 'A listener of its own for the control API, so that the line can be cut' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l redeem-path -d 'The path of Redeem' -r
@@ -160,6 +164,7 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l rules-file -
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l seed -d 'Makes the rules\' shares hit the same requests again; default: random, and printed' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l delay -d 'Waits before every answer' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l reusable -d 'Codes that are never used up, a pattern with *' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l check-data -d 'What a check tells of a good code: a JSON object whose members win over the sandbox\'s own' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l token-file -d 'The file of the bearer token that requests must carry; without any token all are served' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l token -d 'The bearer token itself, for tests: other users of this machine can see it' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand sandbox" -l oauth -d 'The OAuth client that gets tokens, for tests: other users of this machine can see it' -r
@@ -188,3 +193,8 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand rehearse" -l config -d '
 complete -c redeemd -n "__fish_redeemd_using_subcommand rehearse" -l keep -d 'Keeps the rehearsal\'s folder; one that failed is kept anyway'
 complete -c redeemd -n "__fish_redeemd_using_subcommand rehearse" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand rehearse" -s h -l help -d 'Print help'
+
+# The running gateway knows the names of lanes and tills; one that does not answer at once has none.
+complete -c redeemd -l lane -x -a '(redeemd names lanes 2>/dev/null)'
+complete -c redeemd -l till -x -a '(redeemd names tills 2>/dev/null)'
+complete -c redeemd -n "__fish_redeemd_using_subcommand flush; or __fish_redeemd_using_subcommand hold; or __fish_redeemd_using_subcommand release" -x -a '(redeemd names lanes 2>/dev/null)'

@@ -61,12 +61,12 @@ _arguments "${_arguments_options[@]}" : \
 (list)
 _arguments "${_arguments_options[@]}" : \
 '--state=[Only this state]:STATE:(pending confirmed declined parked voided)' \
-'--lane=[Only this lane]:LANE:_default' \
+'--lane=[Only this lane]:LANE:_redeemd_names lanes' \
 '--after=[Only after this sequence number]:SEQ:_default' \
 '--limit=[At most so many, 1 to 1000 \[default\: 100\]]:N:_default' \
 '(--state --lane --after --limit --all --code-ending --till --business --branch --since --until --newest)--code=[Only this code, whole\: \`-\` reads it from standard input, so that no process list shows it]:-:(-)' \
 '--code-ending=[Only codes that end so]:END:_default' \
-'--till=[Only this till]:TILL:_default' \
+'--till=[Only this till]:TILL:_redeemd_names tills' \
 '--business=[Only this business]:REFERENCE:_default' \
 '--branch=[Only this branch]:ID:_default' \
 '--since=[Only what was accepted from this time on\: 2026-11-01 or 2026-11-01T10\:00\:00Z, in UTC]:TIME:_default' \
@@ -105,7 +105,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (retry)
 _arguments "${_arguments_options[@]}" : \
-'--lane=[The lane of the declines to take back]:LANE:_default' \
+'--lane=[The lane of the declines to take back]:LANE:_redeemd_names lanes' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
 '()--held[Take back the equal declines for which the lane is held]' \
 '--json[Print data as JSON, one object a line]' \
@@ -142,7 +142,7 @@ _arguments "${_arguments_options[@]}" : \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
-'::lane -- The lane; all of them without one:_default' \
+'::lane -- The lane; all of them without one:_redeemd_names lanes' \
 && ret=0
 ;;
 (hold)
@@ -153,7 +153,7 @@ _arguments "${_arguments_options[@]}" : \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
-'::lane -- The lane; all of them without one:_default' \
+'::lane -- The lane; all of them without one:_redeemd_names lanes' \
 && ret=0
 ;;
 (release)
@@ -162,14 +162,14 @@ _arguments "${_arguments_options[@]}" : \
 '--json[Print data as JSON, one object a line]' \
 '-h[Print help]' \
 '--help[Print help]' \
-'::lane -- The lane; all of them without one:_default' \
+'::lane -- The lane; all of them without one:_redeemd_names lanes' \
 && ret=0
 ;;
 (report)
 _arguments "${_arguments_options[@]}" : \
-'--lane=[Only this lane]:LANE:_default' \
-'--from=[Only from this day on, by when the gateway accepted\: the store'\''s own days]:YYYY-MM-DD:_default' \
-'--to=[Only up to this day, by when the gateway accepted\: the store'\''s own days]:YYYY-MM-DD:_default' \
+'--lane=[Only this lane]:LANE:_redeemd_names lanes' \
+'--from=[Only from this day on, by when the gateway accepted, in UTC]:YYYY-MM-DD:_default' \
+'--to=[Only up to this day, by when the gateway accepted, in UTC]:YYYY-MM-DD:_default' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
 '(--json)--csv[Print comma-separated values]' \
 '--json[Print data as JSON, one object a line]' \
@@ -224,6 +224,16 @@ _arguments "${_arguments_options[@]}" : \
 '*::names -- A name or address that browsers or tills call the gateway by:_default' \
 && ret=0
 ;;
+(names)
+_arguments "${_arguments_options[@]}" : \
+'--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
+'--json[Print data as JSON, one object a line]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':of -- Of what:((lanes\:"The lanes"
+tills\:"The tills of the settings"))' \
+&& ret=0
+;;
 (sandbox)
 _arguments "${_arguments_options[@]}" : \
 '--listen=[Where gateways or tills connect; port 0 picks one and prints it]:ADDRESS:_default' \
@@ -237,6 +247,7 @@ _arguments "${_arguments_options[@]}" : \
 '--seed=[Makes the rules'\'' shares hit the same requests again; default\: random, and printed]:NUMBER:_default' \
 '--delay=[Waits before every answer]:DURATION:_default' \
 '*--reusable=[Codes that are never used up, a pattern with *]:PATTERN:_default' \
+'--check-data=[What a check tells of a good code\: a JSON object whose members win over the sandbox'\''s own]:JSON:_default' \
 '(--token)--token-file=[The file of the bearer token that requests must carry; without any token all are served]:FILE:_files' \
 '--token=[The bearer token itself, for tests\: other users of this machine can see it]:TOKEN:_default' \
 '--oauth=[The OAuth client that gets tokens, for tests\: other users of this machine can see it]:ID:SECRET:_default' \
@@ -298,6 +309,7 @@ _redeemd_commands() {
 'import:Take over the redemptions that another gateway exported' \
 'hash-password:Make the hash of a password that standard input gives, for \`\[\[admin.user\]\]\`' \
 'make-certificate:Make a key and a certificate of the gateway'\''s own, and print its fingerprint as a browser shows it' \
+'names:Print the names of the running gateway'\''s lanes or tills\: for the shells'\'' completions' \
 'sandbox:Be a provider to test against\: the contract, and every fault on demand' \
 'rehearse:Play an outage against a sandbox provider with these settings; ends with the books' \
     )
@@ -353,6 +365,11 @@ _redeemd__subcmd__make-certificate_commands() {
     local commands; commands=()
     _describe -t commands 'redeemd make-certificate commands' commands "$@"
 }
+(( $+functions[_redeemd__subcmd__names_commands] )) ||
+_redeemd__subcmd__names_commands() {
+    local commands; commands=()
+    _describe -t commands 'redeemd names commands' commands "$@"
+}
 (( $+functions[_redeemd__subcmd__rehearse_commands] )) ||
 _redeemd__subcmd__rehearse_commands() {
     local commands; commands=()
@@ -397,6 +414,13 @@ _redeemd__subcmd__status_commands() {
 _redeemd__subcmd__void_commands() {
     local commands; commands=()
     _describe -t commands 'redeemd void commands' commands "$@"
+}
+
+# The running gateway knows the names of lanes and tills; one that does not answer at once has none.
+_redeemd_names() {
+    local -a names
+    names=("${(@f)$(redeemd names "$1" 2>/dev/null)}")
+    compadd -a names
 }
 
 if [ "$funcstack[1]" = "_redeemd" ]; then

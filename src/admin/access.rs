@@ -17,6 +17,7 @@ use super::session::Sessions;
 use super::signin::Slow;
 use super::{cookie, who};
 use crate::listen::Peer;
+use crate::message::Denied;
 use crate::redemption::Fingerprint;
 use crate::settings::{AdminToken, AdminUser, Offline, Role, SecretSource, Settings};
 
@@ -42,6 +43,8 @@ pub struct Rules {
     pub offline: Option<Offline>,
     /// The businesses that the settings name.
     pub businesses: Vec<String>,
+    /// The tills that the settings name.
+    pub tills: Vec<String>,
 }
 
 impl Rules {
@@ -58,6 +61,7 @@ impl Rules {
             state_dir: Some(settings.gateway.state_dir.clone()),
             offline: Some(settings.offline.clone()),
             businesses: settings.providers.iter().flat_map(|provider| provider.businesses.clone()).collect(),
+            tills: settings.intake.tills.iter().map(|till| till.name.clone()).collect(),
         }
     }
 }
@@ -221,7 +225,8 @@ fn identified(access: &Access, peer: Peer, headers: &HeaderMap) -> Result<Option
     }
     if headers.contains_key(header::AUTHORIZATION) {
         let known = bearer(headers).and_then(|token| access.token(token));
-        return known.map(Some).ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "this token is not known"));
+        let unknown = || Problem::denied(StatusCode::UNAUTHORIZED, Denied::UnknownToken);
+        return known.map(Some).ok_or_else(unknown);
     }
     Ok(access.session(headers))
 }

@@ -10,9 +10,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::audit::keep;
 use super::redemptions::{Row, id};
 use super::rights::Asker;
 use super::{Admin, Problem};
+use crate::message::{Denied, Event};
 use crate::queue::LaneCommand;
 use crate::store::Acted;
 
@@ -27,14 +29,14 @@ type Answer = Result<Json<Value>, Problem>;
 /// `POST /api/v1/redemptions/{id}/retry`
 pub(super) async fn retry(State(admin): Shared, Path(text): Path<String>, Extension(asker): By, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
-    acted(admin.queue.retry(&id(&text)?, asker.name()).await?)
+    acted(admin.queue.retry(&id(&text)?, asker.name()).await?, &asker)
 }
 
 /// `POST /api/v1/redemptions/{id}/void` with `{"note": "…"}`
 pub(super) async fn void(State(admin): Shared, Path(text): Path<String>, Extension(asker): By, body: Body) -> Answer {
     let id = id(&text)?;
     let Note { note } = arguments(body)?;
-    acted(admin.queue.void(&id, checked(&note)?, asker.name()).await?)
+    acted(admin.queue.void(&id, checked(&note)?, asker.name()).await?, &asker)
 }
 
 /// `POST /api/v1/redemptions/{id}/handled` with `{"note": "…", "free": false}`
@@ -46,19 +48,19 @@ pub(super) async fn handled(
 ) -> Answer {
     let id = id(&text)?;
     let Handling { note, free } = arguments(body)?;
-    acted(admin.queue.handled(&id, checked(&note)?, free, asker.name()).await?)
+    acted(admin.queue.handled(&id, checked(&note)?, free, asker.name()).await?, &asker)
 }
 
 /// `POST /api/v1/lanes/{name}/flush`
-pub(super) async fn flush(State(admin): Shared, Path(lane): Path<String>, body: Body) -> Answer {
+pub(super) async fn flush(State(admin): Shared, Path(lane): Path<String>, Extension(asker): By, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
-    told(&admin, Some(&lane), LaneCommand::Flush).await
+    told(&admin, &asker, Some(&lane), LaneCommand::Flush).await
 }
 
 /// `POST /api/v1/lanes/{name}/hold`, alone or with `{"trust": true, "note": "…"}`
 pub(super) async fn hold(State(admin): Shared, Path(lane): Path<String>, Extension(asker): By, body: Body) -> Answer {
     let command = held(&asker, arguments(body)?)?;
-    told(&admin, Some(&lane), command).await
+    told(&admin, &asker, Some(&lane), command).await
 }
 
 /// `POST /api/v1/lanes/{name}/release`
@@ -69,25 +71,25 @@ pub(super) async fn release(
     body: Body,
 ) -> Answer {
     arguments::<Nothing>(body)?;
-    told(&admin, Some(&lane), LaneCommand::Release { by: asker.name().to_owned() }).await
+    told(&admin, &asker, Some(&lane), LaneCommand::Release { by: asker.name().to_owned() }).await
 }
 
 /// `POST /api/v1/flush`
-pub(super) async fn flush_all(State(admin): Shared, body: Body) -> Answer {
+pub(super) async fn flush_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
-    told(&admin, None, LaneCommand::Flush).await
+    told(&admin, &asker, None, LaneCommand::Flush).await
 }
 
 /// `POST /api/v1/hold`
 pub(super) async fn hold_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
     let command = held(&asker, arguments(body)?)?;
-    told(&admin, None, command).await
+    told(&admin, &asker, None, command).await
 }
 
 /// `POST /api/v1/release`
 pub(super) async fn release_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
     arguments::<Nothing>(body)?;
-    told(&admin, None, LaneCommand::Release { by: asker.name().to_owned() }).await
+    told(&admin, &asker, None, LaneCommand::Release { by: asker.name().to_owned() }).await
 }
 
 /// `POST /api/v1/lanes/{name}/retry-held`
@@ -110,10 +112,30 @@ fn held(asker: &Asker, Holding { note, trust }: Holding) -> Result<LaneCommand, 
     Ok(LaneCommand::Hold { by: asker.name().to_owned(), note, trust })
 }
 
-async fn told(admin: &Admin, lane: Option<&str>, command: LaneCommand) -> Answer {
-    let lanes = admin.queue.command(lane, command).await;
+async fn told(admin: &Admin, asker: &Asker, lane: Option<&str>, command: LaneCommand) -> Answer {
+    if let Some(lane) = lane {
+        known(admin, lane)?;
+    }
+    let lanes = command_lane(admin, asker, lane, command).await;
     let lanes = lanes.map_err(|detail| Problem::new(StatusCode::NOT_FOUND, detail))?;
     Ok(Json(json!({ "lanes": lanes })))
+}
+
+/// Tells a lane, or all; the lane itself keeps who held and released it, a flush is kept here.
+pub(super) async fn command_lane(
+    admin: &Admin,
+    asker: &Asker,
+    lane: Option<&str>,
+    command: LaneCommand,
+) -> Result<Vec<String>, String> {
+    let is_flush = matches!(command, LaneCommand::Flush);
+    let lanes = admin.queue.command(lane, command).await?;
+    if is_flush {
+        for lane in &lanes {
+            keep(admin, ("flush", asker.name()), lane, &Event::Flush).await;
+        }
+    }
+    Ok(lanes)
 }
 
 fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
@@ -121,19 +143,19 @@ fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
     if lanes.iter().any(|its| its.name == lane) {
         return Ok(());
     }
-    Err(Problem::new(StatusCode::NOT_FOUND, no_such_lane(lanes.iter().map(|lane| lane.name.as_str()))))
+    Err(Problem::denied(StatusCode::NOT_FOUND, no_such_lane(lanes.iter().map(|lane| lane.name.as_str()))))
 }
 
 /// What a wrong lane is told; the wrong name itself is not repeated.
-pub(super) fn no_such_lane<'a>(lanes: impl Iterator<Item = &'a str>) -> String {
-    format!("no such lane; there are: {}", lanes.collect::<Vec<_>>().join(", "))
+pub(super) fn no_such_lane<'a>(lanes: impl Iterator<Item = &'a str>) -> Denied {
+    Denied::NoLane { lanes: lanes.collect::<Vec<_>>().join(", ") }
 }
 
-fn acted(acted: Acted) -> Answer {
+fn acted(acted: Acted, asker: &Asker) -> Answer {
     match acted {
-        Acted::Done(row) => Ok(Json(json!(Row::from(row.as_ref())))),
-        Acted::Refused { why } => Err(Problem::new(StatusCode::CONFLICT, why)),
-        Acted::Unknown => Err(Problem::new(StatusCode::NOT_FOUND, "there is no redemption of this id")),
+        Acted::Done(row) => Ok(Json(json!(Row::seen_by(row.as_ref(), asker)))),
+        Acted::Refused { why } => Err(Problem::denied(StatusCode::CONFLICT, why)),
+        Acted::Unknown => Err(Problem::denied(StatusCode::NOT_FOUND, Denied::NoRedemption)),
     }
 }
 
@@ -177,15 +199,15 @@ pub(super) fn arguments<T: serde::de::DeserializeOwned>(body: Body) -> Result<T,
 /// The note without white space around it.
 pub(super) fn checked(note: &str) -> Result<&str, Problem> {
     let note = note.trim();
-    let bad = |detail: String| Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    let bad = |told| Err(Problem::denied(StatusCode::BAD_REQUEST, told));
     if note.is_empty() {
-        return bad("note: say why, in a few words".to_owned());
+        return bad(Denied::NoteMissing);
     }
     if note.chars().count() > NOTE_CHARS_MAX {
-        return bad(format!("note: at most {NOTE_CHARS_MAX} characters"));
+        return bad(Denied::NoteTooLong { characters: NOTE_CHARS_MAX as u64 });
     }
     if note.chars().any(char::is_control) {
-        return bad("note: one line without control characters".to_owned());
+        return bad(Denied::NoteNotPlain);
     }
     Ok(note)
 }
@@ -231,8 +253,9 @@ mod tests {
 
     #[test]
     fn an_action_in_conflict_says_why_and_one_on_nothing_is_404() {
-        let refused = acted(Acted::Refused { why: "41-abc is pending".to_owned() }).unwrap_err();
-        assert_eq!(refused, Problem::new(StatusCode::CONFLICT, "41-abc is pending"));
-        assert_eq!(acted(Acted::Unknown).unwrap_err().document()["status"], 404);
+        let asker = Asker { who: None, is_local: true };
+        let refused = acted(Acted::Refused { why: Denied::StillPending }, &asker).unwrap_err();
+        assert_eq!(refused, Problem::denied(StatusCode::CONFLICT, Denied::StillPending));
+        assert_eq!(acted(Acted::Unknown, &asker).unwrap_err().document()["status"], 404);
     }
 }

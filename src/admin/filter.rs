@@ -2,6 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::message::FilterFault;
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::store::Search;
 
@@ -21,38 +22,42 @@ pub(super) struct Wanted {
 }
 
 /// The query's filter, or every fault in it.
-pub(super) fn parse(pairs: &[(String, String)]) -> Result<Wanted, Vec<String>> {
+pub(super) fn parse(pairs: &[(String, String)]) -> Result<Wanted, Vec<FilterFault>> {
     let mut wanted = Wanted { search: Search { limit: LIMIT_DEFAULT, ..Search::default() }, code: None };
     let mut faults = Vec::new();
     for (at, (key, value)) in pairs.iter().enumerate() {
         let repeated = pairs.iter().take(at).any(|(earlier, _)| earlier == key);
-        let fault = if repeated { Some("given twice") } else { set(&mut wanted, key, value.trim()).err() };
-        faults.extend(fault.map(|fault| format!("{key}: {fault}")));
+        let twice = || FilterFault::Twice { key: key.clone() };
+        faults.extend(if repeated { Some(twice()) } else { set(&mut wanted, key, value.trim()).err() });
     }
     if faults.is_empty() { Ok(wanted) } else { Err(faults) }
 }
 
-fn set(wanted: &mut Wanted, key: &str, value: &str) -> Result<(), &'static str> {
-    const KEYS: [&str; 12] = [
-        "state",
-        "code",
-        "code_ending",
-        "till",
-        "business",
-        "branch",
-        "lane",
-        "since",
-        "until",
-        "newest",
-        "after",
-        "limit",
-    ];
+/// What an address can ask for.
+const KEYS: [&str; 12] = [
+    "state",
+    "code_ending",
+    "till",
+    "business",
+    "branch",
+    "lane",
+    "since",
+    "until",
+    "newest",
+    "after",
+    "limit",
+    // What a search by a whole code gave.
+    "code",
+];
+
+fn set(wanted: &mut Wanted, key: &str, value: &str) -> Result<(), FilterFault> {
+    let of = || key.to_owned();
     if !KEYS.contains(&key) {
-        return Err("not known; there are state, code_ending, till, business, branch, lane, since, until, newest, \
-                    after, limit");
+        let known = KEYS.into_iter().filter(|key| *key != "code").collect::<Vec<_>>().join(", ");
+        return Err(FilterFault::Unknown { key: of(), known });
     }
     if value.len() > VALUE_BYTES_MAX {
-        return Err("too long");
+        return Err(FilterFault::TooLong { key: of() });
     }
     // An empty value is a form's field that was left alone.
     if value.is_empty() {
@@ -60,52 +65,54 @@ fn set(wanted: &mut Wanted, key: &str, value: &str) -> Result<(), &'static str> 
     }
     let (search, text) = (&mut wanted.search, Some(value.to_owned()));
     match key {
-        "code" => wanted.code = Some(hash(value).ok_or("what a search by code gave")?),
+        "code" => wanted.code = Some(hash(value).ok_or_else(|| FilterFault::NotOurs { key: of() })?),
         "code_ending" => search.code_ending = text,
         "till" => search.till = text,
         "business" => search.business = text,
         "branch" => search.branch = text,
         "lane" => search.lane = text,
-        "since" => search.since_ms = Some(time(value, Duration::ZERO)?),
-        "until" => search.until_ms = Some(time(value, DAY)?),
+        "since" => search.since_ms = Some(time(key, value, Duration::ZERO)?),
+        "until" => search.until_ms = Some(time(key, value, DAY)?),
         _ => return of_the_page(search, key, value),
     }
     Ok(())
 }
 
-fn of_the_page(search: &mut Search, key: &str, value: &str) -> Result<(), &'static str> {
+fn of_the_page(search: &mut Search, key: &str, value: &str) -> Result<(), FilterFault> {
+    let choice = |choices: &str| FilterFault::Choice { key: key.to_owned(), choices: choices.to_owned() };
     match key {
         "state" => {
-            let state: State = value.parse().map_err(|()| "one of pending, confirmed, declined, parked, voided")?;
-            search.state = Some(state);
+            let states = || choice("pending, confirmed, declined, parked, voided");
+            search.state = Some(value.parse::<State>().map_err(|()| states())?);
         }
         "newest" => {
             search.newest = match value {
                 "1" | "true" | "on" => true,
                 "0" | "false" => false,
-                _ => return Err("true or false"),
+                _ => return Err(choice("true, false")),
             };
         }
         "after" => {
-            let seq = value.parse().ok().filter(|seq| *seq >= 0).ok_or("the number that `next` gave")?;
-            search.after = Some(Seq(seq));
+            let seq = value.parse().ok().filter(|seq| *seq >= 0);
+            search.after = Some(Seq(seq.ok_or_else(|| FilterFault::NotOurs { key: key.to_owned() })?));
         }
         _ => {
             let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-            search.limit = limit.ok_or("a number from 1 to 1000")?;
+            let range = || FilterFault::Range { key: key.to_owned(), from: 1, to: LIMIT_MAX as u64 };
+            search.limit = limit.ok_or_else(range)?;
         }
     }
     Ok(())
 }
 
 /// Unix milliseconds of a day in UTC, with `of_a_day` added, or of an RFC 3339 time.
-fn time(text: &str, of_a_day: Duration) -> Result<i64, &'static str> {
-    let wrong = "a day such as 2026-11-01 or a time such as 2026-11-01T10:00:00Z";
+fn time(key: &str, text: &str, of_a_day: Duration) -> Result<i64, FilterFault> {
+    let wrong = || FilterFault::Time { key: key.to_owned() };
     let is_day = text.len() == 10;
     let whole = if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let at = humantime::parse_rfc3339_weak(&whole).map_err(|_| wrong)?;
-    let since = at.duration_since(UNIX_EPOCH).map_err(|_| wrong)? + if is_day { of_a_day } else { Duration::ZERO };
-    i64::try_from(since.as_millis()).map_err(|_| wrong)
+    let at = humantime::parse_rfc3339_weak(&whole).map_err(|_| wrong())?;
+    let since = at.duration_since(UNIX_EPOCH).map_err(|_| wrong())? + if is_day { of_a_day } else { Duration::ZERO };
+    i64::try_from(since.as_millis()).map_err(|_| wrong())
 }
 
 /// A hash as it stands in an address.
@@ -128,6 +135,7 @@ pub(super) fn is_plain(wanted: &Wanted) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Language;
 
     fn pairs(text: &[(&str, &str)]) -> Vec<(String, String)> {
         text.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -139,6 +147,7 @@ mod tests {
         let faults = parse(&pairs(&wrong)).unwrap_err();
         assert_eq!(faults.len(), 6);
         for (fault, key) in faults.iter().zip(["state", "limit", "after", "page", "limit", "since"]) {
+            let fault = fault.text(Language::English);
             assert!(fault.starts_with(&format!("{key}: ")), "{fault}");
         }
         for wrong in [("limit", "1001"), ("limit", "1e3"), ("code", "abc"), ("newest", "x"), ("until", "2026-13-01")] {

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use super::access::{Access, Rules};
 use super::problem::Problem;
 use crate::listen::Peer;
+use crate::message::Denied;
 
 /// The console may load its own files, ask its own listener and send its forms there; nothing inline, nothing from
 /// elsewhere, no frame.
@@ -37,16 +38,14 @@ pub(super) async fn guard(State(access): State<Arc<Access>>, request: Request, n
 fn misdirected(rules: &Rules, headers: &HeaderMap) -> Option<Problem> {
     let mut hosts = headers.get_all(header::HOST).iter().map(HeaderValue::to_str);
     let (Some(Ok(host)), None) = (hosts.next(), hosts.next()) else {
-        return Some(Problem::new(StatusCode::BAD_REQUEST, "one Host header is needed"));
+        return Some(Problem::denied(StatusCode::BAD_REQUEST, Denied::NoHost));
     };
     if !is_loopback(host) && !is_named(rules, host) {
-        let detail = "this listener answers to localhost, 127.0.0.0/8, [::1] and the names in admin.hosts alone: the \
-                      Host header names another";
-        return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+        return Some(Problem::denied(StatusCode::MISDIRECTED_REQUEST, Denied::ForeignHost));
     }
     let origin = own_origin(rules, host);
     let foreign = headers.get_all(header::ORIGIN).iter().any(|its| its.as_bytes() != origin.as_bytes());
-    foreign.then(|| Problem::new(StatusCode::FORBIDDEN, "the request comes from another site's page"))
+    foreign.then(|| Problem::denied(StatusCode::FORBIDDEN, Denied::ForeignPage))
 }
 
 fn own_origin(rules: &Rules, host: &str) -> String {
@@ -89,14 +88,13 @@ fn unfit(request: &Request) -> Option<Problem> {
     let wanted = if is_api { "application/json" } else { "application/x-www-form-urlencoded" };
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted) {
-        let detail = format!("a POST needs Content-Type: {wanted}");
-        return Some(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        let told = Denied::ContentType { wanted: wanted.to_owned() };
+        return Some(Problem::denied(StatusCode::UNSUPPORTED_MEDIA_TYPE, told));
     }
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let is_foreign = site.is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
     let is_vouched_for = is_api || site.is_some() || headers.contains_key(header::ORIGIN);
-    (is_foreign || !is_vouched_for)
-        .then(|| Problem::new(StatusCode::FORBIDDEN, "the form does not come from a page of this gateway"))
+    (is_foreign || !is_vouched_for).then(|| Problem::denied(StatusCode::FORBIDDEN, Denied::ForeignForm))
 }
 
 /// `no-referrer` would make a browser call the origin of the console's own forms `null`.

@@ -48,7 +48,7 @@ fn render(status: &Status, process: &Process, format: Format) -> String {
     gateway(&mut page, status);
     books(&mut page, status);
     lanes(&mut page, &status.lanes);
-    tills(&mut page);
+    tills(&mut page, status);
     machine(&mut page, process);
     if format == Format::OpenMetrics {
         page.text.push_str("# EOF\n");
@@ -65,6 +65,8 @@ fn gateway(page: &mut Page, status: &Status) {
     page.single("redeemd_clock_trusted", "1 when the wall clock is synchronised", u64::from(status.clock_trusted));
     page.family("redeemd_log_dropped", "counter", "Lines of the log that nobody took in time");
     page.sample("redeemd_log_dropped_total", &[], status.log_dropped);
+    page.family("redeemd_read_steps", "counter", "Steps that the database took for whoever looks, by thousands");
+    page.sample("redeemd_read_steps_total", &[], crate::store::read_steps());
     let help = "Settings that were read and that take a restart";
     page.single("redeemd_settings_waiting_for_restart", help, status.restart_keys.len());
     page.single("redeemd_reload_faults", "Faults of the last reload, 0 when it was taken", status.reload_faults.len());
@@ -153,11 +155,16 @@ fn provider_times(page: &mut Page, lanes: &[LaneView]) {
     }
 }
 
-fn tills(page: &mut Page) {
+fn tills(page: &mut Page, status: &Status) {
     page.family("redeemd_refused", "counter", "Requests of tills refused without the provider's word, by reason");
     for reason in refused::Reason::ALL {
         page.sample("redeemd_refused_total", &[("reason", reason.as_str())], refused::total(reason));
     }
+    page.family("redeemd_checks", "counter", "Checks of tills since the process started, by what answered them");
+    for (by, count) in &status.checks {
+        page.sample("redeemd_checks_total", &[("by", by)], count);
+    }
+    page.single("redeemd_checks_remembered", "Answers to checks that are remembered", status.checks_remembered);
     let (name, times) = ("redeemd_answer_seconds", answered::total());
     page.family(name, "histogram", "How long tills with a token waited for their answers");
     for (bound_ms, count) in times.within {
@@ -302,6 +309,8 @@ mod tests {
             "redeemd_storage_ok 1",
             "redeemd_clock_trusted 0",
             "redeemd_log_dropped_total 4",
+            "redeemd_checks_total{by=\"passed\"} 6",
+            "redeemd_checks_remembered 14",
             "redeemd_oldest_pending_age_seconds 12",
             "redeemd_redemptions{lane=\"retm\",state=\"confirmed\"} 5",
             "redeemd_accepted_total{lane=\"retm\"} 10",

@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod audit;
 mod backup;
 mod console;
 mod cookie;
@@ -31,6 +32,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::message::Denied;
 use crate::queue::Queue;
 use access::Access;
 
@@ -95,6 +97,7 @@ pub fn router(shared: Arc<Admin>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/figures", get(figures::figures))
+        .route("/api/v1/names", get(status::names))
         .route("/api/v1/redemptions", get(redemptions::list))
         .route("/api/v1/search", post(redemptions::search))
         .route("/api/v1/redemptions/{id}", get(redemptions::show))
@@ -129,11 +132,10 @@ fn engineering() -> Router<Arc<Admin>> {
 /// What holds for every route, the missing ones included.
 fn guarded(routes: Router, access: Arc<Access>) -> Router {
     routes
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know the method")
-        })
+        .fallback(|| async { Problem::denied(StatusCode::NOT_FOUND, Denied::NoPath) })
+        .method_not_allowed_fallback(|| async { Problem::denied(StatusCode::METHOD_NOT_ALLOWED, Denied::NoMethod) })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(Arc::clone(&access), access::identify))
         .layer(from_fn_with_state(access, guard::guard))
+        .layer(from_fn(problem::in_language))
 }

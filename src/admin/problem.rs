@@ -1,50 +1,81 @@
-//! Errors as problem documents (RFC 9457).
+//! Errors as problem documents (RFC 9457), in the language that whoever asks likes best.
 
+use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::message::{Denied, Language};
 use crate::queue::QueueError;
 
 /// A refusal that a program can read by its status and a person by its detail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
-    detail: String,
+    told: Denied,
     retry_after_s: Option<u64>,
 }
 
 impl Problem {
     /// A problem of this status; `detail` says what was wrong and what would be right.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), retry_after_s: None }
+        Self::denied(status, Denied::Text { text: detail.into() })
+    }
+
+    /// A problem of this status, in words of the gateway's own.
+    #[must_use]
+    pub fn denied(status: StatusCode, told: Denied) -> Self {
+        Self { status, told, retry_after_s: None }
     }
 
     /// What was wrong.
-    pub(super) fn detail(self) -> String {
-        self.detail
+    pub(super) fn told(self) -> Denied {
+        self.told
     }
 
-    /// The document.
+    /// The document in English.
     #[must_use]
     pub fn document(&self) -> serde_json::Value {
+        self.document_in(Language::English)
+    }
+
+    fn document_in(&self, language: Language) -> serde_json::Value {
         json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
-            "detail": self.detail,
+            "detail": self.told.text(language),
         })
     }
 }
 
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
-        let retry_after_s = match &error {
-            QueueError::Busy { retry_after_s } => Some(*retry_after_s),
-            QueueError::Refusing(_) | QueueError::Stopping => None,
+        let (told, retry_after_s) = match error {
+            QueueError::Busy { retry_after_s } => (Denied::Busy { after_s: retry_after_s }, Some(retry_after_s)),
+            QueueError::Refusing(why) => (Denied::Refusing { why }, None),
+            QueueError::Stopping => (Denied::Stopping, None),
         };
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, detail: error.to_string(), retry_after_s }
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, told, retry_after_s }
     }
+}
+
+/// The middleware: says a problem in Arabic to whoever likes that best.
+pub(super) async fn in_language(request: Request, next: Next) -> Response {
+    let wished = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let language = Language::from_accept_language(wished.unwrap_or_default());
+    let mut response = next.run(request).await;
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Language"));
+    response.headers_mut().insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.code()));
+    if language != Language::English {
+        // The length was that of the English one.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from(problem.document_in(language).to_string());
+    }
+    response
 }
 
 impl IntoResponse for Problem {
@@ -53,10 +84,12 @@ impl IntoResponse for Problem {
         let retry: Option<[(HeaderName, HeaderValue); 1]> =
             self.retry_after_s.map(|seconds| [(header::RETRY_AFTER, HeaderValue::from(seconds))]);
         let body = self.document().to_string();
-        match retry {
+        let mut response = match retry {
             Some(retry) => (self.status, headers, retry, body).into_response(),
             None => (self.status, headers, body).into_response(),
-        }
+        };
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

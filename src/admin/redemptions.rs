@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query, State as Shared};
 use axum::http::{StatusCode, Uri};
+use axum::{Extension, Json};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,13 +13,16 @@ use serde_json::{Value, json};
 use super::actions::{arguments, no_such_lane};
 use super::console::find;
 use super::filter::{LIMIT_MAX, Wanted, is_plain, parse};
+use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::clock::rfc3339;
 use crate::decide::Attempt;
-use crate::message::{self, Language};
+use crate::message::{self, Denied, Language};
 use crate::queue::Story;
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
+use crate::settings::Role;
 use crate::store::{Event, Filter, FoundRows, Search};
+use crate::verdict::streak;
 
 /// The longest part of a provider's text that is shown, in characters.
 const SAID_CHARS_MAX: usize = 300;
@@ -28,32 +31,38 @@ const SAID_CHARS_MAX: usize = 300;
 const SAID_BYTES_MAX: usize = 4096;
 
 /// `GET /api/v1/redemptions?state=&code_ending=&till=&business=&branch=&lane=&since=&until=&newest=&after=&limit=`
-pub(super) async fn list(Shared(admin): Shared<Arc<Admin>>, uri: Uri) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(
+    Shared(admin): Shared<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    uri: Uri,
+) -> Result<Json<Value>, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(|error| bad(error.body_text()))?;
-    let wanted = parse(&pairs).map_err(|faults| bad(faults.join("; ")))?;
+    let unfit = |told| Problem::denied(StatusCode::BAD_REQUEST, told);
+    let wanted = parse(&pairs).map_err(|faults| unfit(Denied::Filter { faults }))?;
     if let Some(lane) = &wanted.search.lane {
         let lanes = admin.queue.lanes();
         if !lanes.iter().any(|its| its.name == *lane) {
-            return Err(bad(no_such_lane(lanes.iter().map(|lane| lane.name.as_str()))));
+            return Err(unfit(no_such_lane(lanes.iter().map(|lane| lane.name.as_str()))));
         }
     }
     if !is_plain(&wanted) {
-        return Ok(Json(found_page(&find(&admin, wanted).await?)));
+        return Ok(Json(found_page(&find(&admin, wanted).await?, &asker)));
     }
     let Search { state, lane, after, limit, .. } = wanted.search;
-    Ok(Json(page(&admin.queue.list(Filter { state, lane, after, limit }).await?, limit)))
+    Ok(Json(page(&admin.queue.list(Filter { state, lane, after, limit }).await?, limit, &asker)))
 }
 
 /// A page: its rows and, where there may be more, the `after` of the next.
-fn page(rows: &[Redemption], limit: usize) -> Value {
+fn page(rows: &[Redemption], limit: usize, asker: &Asker) -> Value {
     let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.seq);
-    json!({ "redemptions": rows.iter().map(Row::from).collect::<Vec<_>>(), "next": next })
+    json!({ "redemptions": rows.iter().map(|row| Row::seen_by(row, asker)).collect::<Vec<_>>(), "next": next })
 }
 
 /// A search that says whether it is at its end, and the rows that it found.
-fn found_page(found: &FoundRows) -> Value {
-    json!({ "redemptions": found.rows.iter().map(Row::from).collect::<Vec<_>>(), "next": found.next })
+fn found_page(found: &FoundRows, asker: &Asker) -> Value {
+    let rows = found.rows.iter().map(|row| Row::seen_by(row, asker));
+    json!({ "redemptions": rows.collect::<Vec<_>>(), "next": found.next })
 }
 
 /// A whole code, which stays out of addresses and logs.
@@ -66,21 +75,26 @@ pub(super) struct Code {
 /// `POST /api/v1/search` with `{"code": "…"}`: its redemptions, the newest first.
 pub(super) async fn search(
     Shared(admin): Shared<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Code { code } = arguments(body)?;
     let hash = admin.desk.remember(&admin.access.rules(), &code);
     let wanted = Wanted { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
     let found = find(&admin, wanted).await?;
-    Ok(Json(found_page(&found)))
+    Ok(Json(found_page(&found, &asker)))
 }
 
 /// `GET /api/v1/redemptions/{id}`
-pub(super) async fn show(Shared(admin): Shared<Arc<Admin>>, Path(text): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn show(
+    Shared(admin): Shared<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    Path(text): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let found = admin.queue.show(&id(&text)?).await?;
     let Story { row, attempts, events } = found.ok_or_else(unknown)?;
     let events = events.iter().map(EventView::from).collect();
-    Ok(Json(json!(Detail { row: Row::from(&row), last_attempts: attempts, events })))
+    Ok(Json(json!(Detail { row: Row::seen_by(&row, &asker), last_attempts: attempts, events })))
 }
 
 /// The id in a path.
@@ -89,7 +103,7 @@ pub(super) fn id(text: &str) -> Result<Id, Problem> {
 }
 
 fn unknown() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "there is no redemption of this id")
+    Problem::denied(StatusCode::NOT_FOUND, Denied::NoRedemption)
 }
 
 /// A row as it is listed. Fields are added, never taken away.
@@ -130,8 +144,10 @@ pub(super) struct Row<'a> {
     turned_away: bool,
 }
 
-impl<'a> From<&'a Redemption> for Row<'a> {
-    fn from(row: &'a Redemption) -> Self {
+impl<'a> Row<'a> {
+    /// How codes begin is for those who may decide: its beginning beside its end leaves less of a code to guess.
+    pub(super) fn seen_by(row: &'a Redemption, asker: &Asker) -> Self {
+        let code_prefix = if asker.may(Role::Decide) { row.reward_code.prefix() } else { String::new() };
         Self {
             id: &row.id,
             seq: row.seq,
@@ -139,7 +155,7 @@ impl<'a> From<&'a Redemption> for Row<'a> {
             till: &row.till,
             business_refrence: &row.business_refrence,
             reward_code: row.reward_code.masked(),
-            code_prefix: row.reward_code.prefix(),
+            code_prefix,
             branch_id: &row.branch_id,
             date: &row.date,
             state: row.state,
@@ -174,16 +190,26 @@ pub(super) fn said_of(row: &Redemption) -> Option<String> {
     row.answer.as_ref().and_then(|answer| said(answer, &row.reward_code))
 }
 
-/// The first of `message` and the strings of `errors`, with the code masked: providers repeat it in their refusals.
+/// What kind of refusal it is: the provider's words without codes and numbers, so that refusals alike are equal.
+pub(super) fn kind_of(row: &Redemption) -> String {
+    let words = row.answer.as_ref().and_then(words).unwrap_or_default();
+    streak::masked(&words, &row.reward_code)
+}
+
+/// The provider's words with the code masked: providers repeat it in their refusals.
 fn said(answer: &Answer, code: &RewardCode) -> Option<String> {
+    Some(without(&words(answer)?, code).chars().take(SAID_CHARS_MAX).collect())
+}
+
+/// The first of `message` and the strings of `errors`.
+fn words(answer: &Answer) -> Option<String> {
     if answer.body.len() > SAID_BYTES_MAX {
         return None;
     }
     let body: Value = serde_json::from_slice(&answer.body).ok()?;
     let message = body.get("message").and_then(Value::as_str);
     let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let text = message.into_iter().chain(errors).find(|text| !text.trim().is_empty())?;
-    Some(without(text, code).chars().take(SAID_CHARS_MAX).collect())
+    message.into_iter().chain(errors).find(|text| !text.trim().is_empty()).map(str::to_owned)
 }
 
 /// `text` with the code masked wherever it stands, in any case of ASCII letters.
@@ -229,6 +255,15 @@ mod tests {
 
     use super::*;
 
+    fn asker(role: Role) -> Asker {
+        let actor = super::super::rights::Actor { name: "amal".to_owned(), role, signed_in: true };
+        Asker { who: Some(actor), is_local: true }
+    }
+
+    fn seen(row: &Redemption) -> Value {
+        json!(Row::seen_by(row, &asker(Role::Decide)))
+    }
+
     fn row(seq: i64, answer: Option<&'static str>) -> Redemption {
         let answer =
             answer.map(|body| Answer { status: 400, content_type: None, body: Bytes::from_static(body.as_bytes()) });
@@ -270,6 +305,7 @@ mod tests {
     #[test]
     fn a_full_page_says_where_the_next_begins_and_a_short_one_is_the_last() {
         let rows = [row(3, None), row(9, None)];
+        let page = |rows: &[Redemption], limit| page(rows, limit, &asker(Role::See));
         assert_eq!(page(&rows, 2)["next"], 9);
         assert_eq!(page(&rows, 3)["next"], Value::Null);
         assert_eq!(page(&[], 3), json!({ "redemptions": [], "next": null }));
@@ -279,11 +315,14 @@ mod tests {
     fn no_view_of_a_row_holds_its_code_even_where_the_provider_repeats_it() {
         let body = r#"{"message":"Reward secret-code-7F3Q has been used","errors":["SECRET-CODE-7F3Q"]}"#;
         let row = row(3, Some(body));
-        let shown = json!(Row::from(&row)).to_string();
+        let shown = seen(&row).to_string();
         assert!(!shown.to_ascii_lowercase().contains("secret-code"), "{shown}");
-        assert_eq!(json!(Row::from(&row))["provider_said"], "Reward …7F3Q has been used");
-        assert_eq!(json!(Row::from(&row))["reward_code"], "…7F3Q");
-        assert_eq!(json!(Row::from(&row))["code_prefix"], "SECR");
+        assert_eq!(seen(&row)["provider_said"], "Reward …7F3Q has been used");
+        assert_eq!(seen(&row)["reward_code"], "…7F3Q");
+        assert_eq!(seen(&row)["code_prefix"], "SECR");
+        for asker in [asker(Role::See), Asker { who: None, is_local: true }] {
+            assert_eq!(json!(Row::seen_by(&row, &asker))["code_prefix"], "", "how it begins is not for everybody");
+        }
     }
 
     #[test]
@@ -300,7 +339,7 @@ mod tests {
 
     #[test]
     fn times_are_rfc3339_and_a_row_says_whether_it_was_accepted_offline() {
-        let value = json!(Row::from(&row(3, None)));
+        let value = seen(&row(3, None));
         assert_eq!(value["accepted_at"], "2026-11-01T00:00:00Z");
         assert_eq!(value["settled_at"], "2026-11-01T00:01:00Z");
         assert_eq!((&value["accepted_online"], &value["answer_status"]), (&false.into(), &Value::Null));

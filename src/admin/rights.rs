@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
+use crate::message::Denied;
 use crate::settings::Role;
 
 /// Somebody whose word counts, under the name that is recorded.
@@ -51,15 +52,15 @@ impl Asker {
             return None;
         }
         let Some(actor) = &self.who else {
-            let detail = "this takes a credential: a bearer token of [[admin.token]], or signing in at the console";
-            return Some(Problem::new(StatusCode::UNAUTHORIZED, detail));
+            return Some(Problem::denied(StatusCode::UNAUTHORIZED, Denied::NoCredential));
         };
-        let needed = match needed {
+        let role = match needed {
             Role::See => "see",
             Role::Decide => "decide",
             Role::Engineer => "engineer",
         };
-        Some(Problem::new(StatusCode::FORBIDDEN, format!("{} lacks the role {needed}", actor.name)))
+        let told = Denied::LacksRole { name: actor.name.clone(), role: role.to_owned() };
+        Some(Problem::denied(StatusCode::FORBIDDEN, told))
     }
 }
 

@@ -193,6 +193,29 @@ mod tests {
         assert!(matches!(sign_in(&access, "saad", "correct horse", from(2)).await, SignIn::Later(_)), "by source");
     }
 
+    #[tokio::test]
+    async fn a_name_that_nobody_has_takes_as_long_as_one_that_somebody_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let access = access(folder.path());
+        let mut fastest = [Duration::MAX; 2];
+        for round in 0..3 {
+            for (at, name) in ["amal", "nobody"].into_iter().enumerate() {
+                let began = std::time::Instant::now();
+                assert_eq!(
+                    sign_in(&access, name, "wrong horse", from(10 * round + u8::try_from(at).unwrap())).await,
+                    SignIn::Wrong
+                );
+                fastest[at] = fastest[at].min(began.elapsed());
+            }
+            // A third wrong password would have to wait.
+            access.slow.forget(["as amal", "as nobody"]);
+        }
+        let [known, unknown] = fastest.map(|time| time.as_micros());
+        // A password costs tens of milliseconds: without it one of the two took a thousandth of the other, and a busy
+        // machine makes less of a difference.
+        assert!(known < 20 * unknown && unknown < 20 * known, "{fastest:?}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn waits_double_up_to_a_bound_and_what_is_remembered_is_bounded() {
         let slow = Slow::default();

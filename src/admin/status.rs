@@ -7,9 +7,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Admin, Problem};
+use crate::checked::{self, Answerer};
 use crate::limits::{self, LaneNow};
 use crate::log;
 use crate::queue::{LaneStatus, StorageStatus};
@@ -36,6 +38,10 @@ pub(super) struct Status {
     pub(super) restart_keys: Vec<&'static str>,
     /// Requests of tills that were refused since the process started, by reason.
     pub(super) refused: BTreeMap<&'static str, u64>,
+    /// Checks of tills since the process started, by what answered them.
+    pub(super) checks: BTreeMap<&'static str, u64>,
+    /// Checks that are remembered.
+    pub(super) checks_remembered: u64,
     /// Lines of the log that nobody took in time, since the process started.
     pub(super) log_dropped: u64,
 }
@@ -68,6 +74,8 @@ impl Admin {
             reload_faults: queue.reload_faults(),
             restart_keys: queue.restart_keys(),
             refused: Reason::ALL.into_iter().map(|reason| (reason.as_str(), refused::total(reason))).collect(),
+            checks: Answerer::ALL.into_iter().map(|by| (by.as_str(), checked::total(by))).collect(),
+            checks_remembered: queue.checks_kept(),
             log_dropped: log::dropped(),
         }
     }
@@ -82,6 +90,12 @@ fn lane_views(lanes: Vec<LaneStatus>, counts: Vec<(String, Counts)>) -> Vec<Lane
 /// `GET /api/v1/status`
 pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
     Json(admin.look().await)
+}
+
+/// `GET /api/v1/names`: what lanes and tills are called.
+pub(super) async fn names(State(admin): State<Arc<Admin>>) -> Json<Value> {
+    let lanes: Vec<String> = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
+    Json(json!({ "lanes": lanes, "tills": admin.access.rules().tills }))
 }
 
 /// `GET /livez`: the process answers.
@@ -167,6 +181,8 @@ pub(super) mod tests {
             reload_faults: Vec::new(),
             restart_keys: Vec::new(),
             refused: BTreeMap::new(),
+            checks: BTreeMap::from([("passed", 6), ("remembered", 2), ("held", 1), ("unknown", 0)]),
+            checks_remembered: 14,
             log_dropped: 4,
         }
     }

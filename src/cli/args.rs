@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use super::options::{FlushArgs, HandledArgs, HoldArgs, Shown, StatusArgs, VoidArgs, Wanted};
+use super::options::{FlushArgs, HandledArgs, HoldArgs, NamesArgs, Shown, StatusArgs, VoidArgs, Wanted};
 use crate::redemption::State;
 
 /// Store-and-forward gateway for loyalty redemptions in stores.
@@ -62,6 +62,9 @@ pub enum Command {
     HashPassword,
     /// Make a key and a certificate of the gateway's own, and print its fingerprint as a browser shows it
     MakeCertificate(CertificateArgs),
+    /// Print the names of the running gateway's lanes or tills: for the shells' completions
+    #[command(hide = true)]
+    Names(NamesArgs),
     /// Be a provider to test against: the contract, and every fault on demand
     Sandbox(Box<crate::sandbox::SandboxArgs>),
     /// Play an outage against a sandbox provider with these settings; ends with the books

@@ -10,7 +10,7 @@ use super::args::ListArgs;
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
 use super::table::{Align, Table};
-use super::terminal;
+use super::terminal::Screen;
 
 /// The rows of a page while all are read.
 const PAGE_ROWS: u16 = 1000;
@@ -138,7 +138,7 @@ fn read(mut value: Value) -> Result<Page, CliError> {
 /// `redeemd list`
 pub(super) async fn list(daemon: &Daemon, args: &ListArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let columns = if args.shown.columns.is_empty() { &Column::USUAL[..] } else { &args.shown.columns };
-    let mut view = View { columns, table: table(columns).coloured(terminal::has_colours()), json, begun: false };
+    let mut view = View { columns, table: table(columns).on(Screen::of_output()), json, begun: false };
     if args.wanted.code.is_some() {
         return view.print(&search(daemon).await?, out);
     }

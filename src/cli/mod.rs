@@ -9,6 +9,7 @@ mod certificate;
 mod check;
 mod exit;
 mod list;
+mod names;
 mod options;
 mod password;
 mod rehearse;
@@ -32,7 +33,7 @@ pub use args::{
 };
 pub use exit::{CliError, Exit};
 pub use list::Column;
-pub use options::{FlushArgs, HandledArgs, HoldArgs, Shown, StatusArgs, VoidArgs, Wanted};
+pub use options::{FlushArgs, HandledArgs, HoldArgs, Named, NamesArgs, Shown, StatusArgs, VoidArgs, Wanted};
 
 use crate::sandbox::{SandboxArgs, SandboxError};
 
@@ -82,6 +83,7 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Flush(args) => act::flush(&daemon()?, args, json, out).await,
         Command::Hold(args) => act::hold(&daemon()?, args, json, out).await,
         Command::Release(args) => act::release(&daemon()?, args, json, out).await,
+        Command::Names(args) => names::names(&daemon()?, args, json, out).await,
         Command::HashPassword => password::hash(json, out),
         Command::MakeCertificate(args) => certificate::make(&args, json, out),
         Command::Report(args) => report::report(&daemon()?, &args, json, out).await,

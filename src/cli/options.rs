@@ -1,4 +1,4 @@
-//! The options of `status`, `list`, `void`, `handled`, `hold` and `flush`, as clap reads them.
+//! The options of `status`, `list`, `void`, `handled`, `hold`, `flush` and `names`, as clap reads them.
 
 use clap::Args;
 
@@ -104,6 +104,32 @@ pub struct FlushArgs {
     /// Wait until nothing is pending any more; 1 when nothing was answered for a minute
     #[arg(long)]
     pub wait: bool,
+}
+
+/// `names`
+#[derive(Args, Clone, Copy, Debug)]
+pub struct NamesArgs {
+    /// Of what
+    pub of: Named,
+}
+
+/// What has names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Named {
+    /// The lanes.
+    Lanes,
+    /// The tills of the settings.
+    Tills,
+}
+
+impl Named {
+    /// The member of the API's answer.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Lanes => "lanes",
+            Self::Tills => "tills",
+        }
+    }
 }
 
 impl Wanted {

@@ -13,7 +13,7 @@ use super::ask::Daemon;
 use super::exit::CliError;
 use super::options::StatusArgs;
 use super::table::{Align, Table, count, duration, paragraph};
-use super::terminal;
+use super::terminal::{self, Screen};
 use crate::message::Cause;
 use crate::store::Counts;
 
@@ -34,7 +34,7 @@ struct Status {
     gateway: String,
     version: String,
     uptime_s: u64,
-    counts: CountsView,
+    counts: Counts,
     oldest_pending_age_s: Option<u64>,
     clock_trusted: bool,
     storage: Storage,
@@ -46,18 +46,11 @@ struct Status {
     #[serde(default)]
     refused: BTreeMap<String, u64>,
     #[serde(default)]
+    checks: BTreeMap<String, u64>,
+    #[serde(default)]
+    checks_remembered: u64,
+    #[serde(default)]
     log_dropped: u64,
-}
-
-/// [`Counts`] as the API gives them.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(super) struct CountsView {
-    accepted: u64,
-    pending: u64,
-    confirmed: u64,
-    declined: u64,
-    parked: u64,
-    voided: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -150,7 +143,7 @@ fn needs(status: &Status) -> Vec<String> {
     if !status.clock_trusted {
         needs.push("the clock is not synchronised: check NTP".to_owned());
     }
-    if !balance(&status.counts) {
+    if !status.counts.balance() {
         needs.push(format!("the books do not balance: {}", books(&status.counts)));
     }
     if status.counts.parked > 0 {
@@ -208,6 +201,9 @@ fn head(status: &Status) -> String {
     if let Some(refused) = refused(&status.refused) {
         text.push_str(&paragraph("refused", &refused, INDENT));
     }
+    if let Some(checks) = checks(status) {
+        text.push_str(&paragraph("checks", &checks, INDENT));
+    }
     if status.log_dropped > 0 {
         let dropped = format!("{} lines were dropped: nobody took them in time", count(status.log_dropped));
         text.push_str(&paragraph("log", &dropped, INDENT));
@@ -235,14 +231,30 @@ fn refused(reasons: &BTreeMap<String, u64>) -> Option<String> {
     (all > 0).then(|| format!("{} requests of tills since the start: {}", count(all), each.join(", ")))
 }
 
+/// What answered tills' checks, and how many answers are remembered.
+fn checks(status: &Status) -> Option<String> {
+    let all = status.checks.values().fold(0, |all: u64, times| all.saturating_add(*times));
+    if all == 0 && status.checks_remembered == 0 {
+        return None;
+    }
+    let of = |by: &str| count(status.checks.get(by).copied().unwrap_or(0));
+    let (passed, remembered, held, unknown) = (of("passed"), of("remembered"), of("held"), of("unknown"));
+    Some(format!(
+        "{} since the start: {passed} passed on, {remembered} from memory, {held} of codes held here, {unknown} unknown; \
+         {} answers are remembered",
+        count(all),
+        count(status.checks_remembered)
+    ))
+}
+
 fn restart(keys: &[String]) -> String {
     format!("these settings have changed and take a restart: {}", keys.join(", "))
 }
 
 /// The balance in a line, and loudly where it does not hold.
-pub(super) fn books(counts: &CountsView) -> String {
-    let CountsView { accepted, pending, confirmed, declined, parked, voided } = *counts;
-    let sign = if balance(counts) { "=" } else { "IS NOT" };
+pub(super) fn books(counts: &Counts) -> String {
+    let Counts { accepted, pending, confirmed, declined, parked, voided } = *counts;
+    let sign = if counts.balance() { "=" } else { "IS NOT" };
     let mut text = String::new();
     // Writing to a String cannot fail.
     write!(
@@ -257,11 +269,6 @@ pub(super) fn books(counts: &CountsView) -> String {
     )
     .unwrap_or_default();
     text
-}
-
-fn balance(counts: &CountsView) -> bool {
-    let CountsView { accepted, pending, confirmed, declined, parked, voided } = *counts;
-    Counts { accepted, pending, confirmed, declined, parked, voided }.balance()
 }
 
 fn storage(storage: &Storage) -> String {
@@ -284,7 +291,7 @@ fn lane_table(lanes: &[Lane]) -> String {
         ("CAUSE", Align::Left),
         ("SINCE", Align::Left),
     ])
-    .coloured(terminal::has_colours());
+    .on(Screen::of_output());
     for lane in lanes {
         table.row(&[
             lane.name.clone(),

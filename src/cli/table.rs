@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::terminal::{colour, width};
+use super::terminal::{Screen, colour, width};
 use crate::message::{Language, grouped, short};
 use crate::text::escaped;
 
@@ -15,23 +15,26 @@ pub(super) enum Align {
     Right,
 }
 
+/// A last column narrower than this is not wrapped: words would stand below each other.
+const LAST_CELL_MIN: usize = 12;
+
 /// Rows of cells under a header.
 #[derive(Debug)]
 pub(super) struct Table {
     columns: Vec<(&'static str, Align, usize)>,
     rows: Vec<Vec<String>>,
-    is_coloured: bool,
+    screen: Screen,
 }
 
 impl Table {
     pub(super) fn new(columns: &[(&'static str, Align)]) -> Self {
         let columns = columns.iter().map(|(name, align)| (*name, *align, name.len())).collect();
-        Self { columns, rows: Vec::new(), is_coloured: false }
+        Self { columns, rows: Vec::new(), screen: Screen::default() }
     }
 
-    /// The words that say how something stands have colours, if they are wanted.
-    pub(super) fn coloured(self, is_coloured: bool) -> Self {
-        Self { is_coloured, ..self }
+    /// As it is best read there.
+    pub(super) fn on(self, screen: Screen) -> Self {
+        Self { screen, ..self }
     }
 
     /// Adds a row of as many cells as there are columns; strings from outside are made safe here.
@@ -55,19 +58,48 @@ impl Table {
 
     fn line<'a>(&self, cells: impl Iterator<Item = &'a str>) -> String {
         let mut line = String::new();
-        for ((_, align, width), cell) in self.columns.iter().zip(cells) {
+        let last = self.columns.len().saturating_sub(1);
+        for (at, ((_, align, width), cell)) in self.columns.iter().zip(cells).enumerate() {
+            if at == last && *align == Align::Left {
+                line.push_str(&self.last_cell(cell));
+                break;
+            }
             let padding = " ".repeat(width - cell.width().min(*width));
-            let cell = match colour(cell).filter(|_| self.is_coloured) {
-                Some(colour) => &format!("\u{1b}[{colour}m{cell}\u{1b}[0m"),
-                None => cell,
-            };
+            let cell = self.dressed(cell);
             match align {
-                Align::Left => line.extend([cell, &padding, "  "]),
-                Align::Right => line.extend([&padding, cell, "  "]),
+                Align::Left => line.extend([&cell, &padding, "  "]),
+                Align::Right => line.extend([&padding, &cell, "  "]),
             }
         }
         format!("{}\n", line.trim_end())
     }
+
+    /// The last cell, under itself where the terminal is too narrow for it.
+    fn last_cell(&self, cell: &str) -> String {
+        let before: usize = self.columns.iter().rev().skip(1).map(|(_, _, width)| width + 2).sum();
+        let left = self.screen.columns.map_or(usize::MAX, |columns| columns.saturating_sub(before));
+        if left < LAST_CELL_MIN || cell.width() <= left {
+            return self.dressed(cell);
+        }
+        let parts: Vec<String> = wrapped(cell, left).iter().map(|part| self.dressed(part)).collect();
+        parts.join(&format!("\n{}", " ".repeat(before)))
+    }
+
+    /// In its colour; what is read from the right is kept from turning its neighbours (U+2068, U+2069), which no
+    /// terminal shows.
+    fn dressed(&self, cell: &str) -> String {
+        let turns = self.screen.columns.is_some() && cell.chars().any(is_read_from_the_right);
+        let cell = if turns { format!("\u{2068}{cell}\u{2069}") } else { cell.to_owned() };
+        match colour(&cell).filter(|_| self.screen.is_coloured) {
+            Some(colour) => format!("\u{1b}[{colour}m{cell}\u{1b}[0m"),
+            None => cell,
+        }
+    }
+}
+
+/// Hebrew, Arabic and their neighbours, and the forms of their letters.
+fn is_read_from_the_right(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
 }
 
 /// `label` and its text beside it, wrapped under itself.
@@ -137,9 +169,22 @@ mod tests {
 
     #[test]
     fn colours_take_no_column_and_other_words_have_none() {
-        let mut table = Table::new(&[("STATE", Align::Left), ("N", Align::Left)]).coloured(true);
+        let screen = Screen { is_coloured: true, columns: Some(80) };
+        let mut table = Table::new(&[("STATE", Align::Left), ("N", Align::Left)]).on(screen);
         table.row(&["parked".into(), "x".into()]);
         assert_eq!(table.take_rows(), "\u{1b}[33mparked\u{1b}[0m  x\n");
+    }
+
+    #[test]
+    fn on_a_terminal_arabic_cells_do_not_turn_their_neighbours_and_the_last_one_is_wrapped_under_itself() {
+        let screen = Screen { is_coloured: false, columns: Some(40) };
+        let mut table = Table::new(&[("TILL", Align::Left), ("ID", Align::Left), ("MARKS", Align::Left)]).on(screen);
+        table.row(&["كاشير".into(), "41-abc".into(), "uncertain, refused at till, offline, on trust".into()]);
+        let expected = "\u{2068}كاشير\u{2069}  41-abc  uncertain, refused at\n               till, offline, on trust\n";
+        assert_eq!(table.take_rows(), expected);
+        let mut file = Table::new(&[("TILL", Align::Left), ("N", Align::Left)]);
+        file.row(&["كاشير".into(), "a b c d e f".repeat(40)]);
+        assert_eq!(file.take_rows().lines().count(), 1, "a file has no width, and no marks that nobody sees");
     }
 
     #[test]

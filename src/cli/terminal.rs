@@ -6,6 +6,22 @@ use std::io::IsTerminal;
 const WIDTH_MIN: usize = 40;
 const WIDTH_MAX: usize = 120;
 
+/// What a table is shown on; a file has neither colours nor columns.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Screen {
+    /// Whether the words that say how something stands have colours.
+    pub(super) is_coloured: bool,
+    /// How wide it is.
+    pub(super) columns: Option<usize>,
+}
+
+impl Screen {
+    /// Standard output.
+    pub(super) fn of_output() -> Self {
+        Self { is_coloured: has_colours(), columns: is_terminal().then(width) }
+    }
+}
+
 /// The columns to fill: those of `COLUMNS`, else the terminal's, else 80.
 pub(super) fn width() -> usize {
     let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
@@ -14,7 +30,7 @@ pub(super) fn width() -> usize {
 }
 
 /// Whether colours are wanted: on a terminal that has them, unless `NO_COLOR` is set (no-color.org).
-pub(super) fn has_colours() -> bool {
+fn has_colours() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }

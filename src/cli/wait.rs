@@ -102,6 +102,8 @@ mod tests {
     fn the_bar_tells_how_much_is_done_how_fast_and_how_long_it_takes() {
         let progress = |most, pending, seconds| Progress { most, pending, since: Duration::from_secs(seconds) }.line();
         assert_eq!(progress(1200, 600, 10), "[###############...............] 600 of 1,200, 60/s, 10 s left");
+        let page = include_str!("../../packaging/redeemd.8");
+        assert!(page.contains(&format!("\n{}\n", progress(1200, 600, 10))), "the manual page shows it");
         assert_eq!(progress(5, 5, 0), "[..............................] 0 of 5");
         assert_eq!(progress(0, 0, 1), "[##############################] 0 of 0");
     }

@@ -13,6 +13,12 @@ pub fn accepted() -> Bytes {
     Bytes::from_static(b"{}")
 }
 
+/// A check's success that says nothing of the code.
+#[must_use]
+pub fn unknown_check() -> Bytes {
+    Bytes::from_static(br#"{"data":{},"errors":[]}"#)
+}
+
 /// The contract's refusal: `{"data":[],"message":…,"errors":[…]}`.
 #[must_use]
 pub fn refusal(message: &str, errors: &[String]) -> Bytes {

@@ -3,9 +3,11 @@
 mod answer;
 mod date;
 mod json;
+mod terms;
 
-pub use answer::{Shape, accepted, refusal, shape};
+pub use answer::{Shape, accepted, refusal, shape, unknown_check};
 pub use date::date_is_possible;
+pub use terms::{terms, words};
 
 use std::borrow::Cow;
 

@@ -25,7 +25,7 @@ use crate::prepare::Prepared;
 use crate::queue::{LaneSettings, Queue, QueueError};
 use crate::settings::{LoadOptions, Settings};
 use crate::store::{Found, OpenReport, Store, StoreError};
-use crate::upstream::{Context, Upstream};
+use crate::upstream::{Upstream, UpstreamContext};
 pub use core::{Core, Parts};
 use listeners::Listeners;
 
@@ -145,7 +145,7 @@ impl Daemon {
         let (stop_helpers, stop) = watch::channel(false);
         let mut helpers = JoinSet::new();
         let network = watch_network(&mut helpers, stop.clone());
-        let context = Context {
+        let context = UpstreamContext {
             clock: clock.clone(),
             state_dir: settings.gateway.state_dir.clone(),
             credentials_dir: credentials_dir.clone(),
@@ -274,7 +274,7 @@ fn tell_opening(report: &OpenReport) {
 }
 
 /// The way to a provider over the real network.
-fn road_maker(context: Context) -> MakeRoad<Upstream> {
+fn road_maker(context: UpstreamContext) -> MakeRoad<Upstream> {
     Arc::new(move |settings: &LaneSettings| {
         Upstream::new(&settings.provider, &context).map_err(|error| error.to_string())
     })

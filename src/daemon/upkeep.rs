@@ -1,4 +1,4 @@
-//! What is done now and then: the watchdog is fed by progress, old rows leave, refusals are kept.
+//! What is done now and then: the watchdog is fed by progress, old rows and remembered checks leave, refusals are kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 const PRUNE_ROWS_MAX: u64 = 20_000;
 /// How often what was refused is kept: a crash forgets so long of it.
 const REFUSALS_EVERY: Duration = Duration::from_secs(60);
+/// How often checks are forgotten whose time is over.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Between two batches, so that tills come first.
 const PRUNE_PAUSE: Duration = Duration::from_millis(50);
 
@@ -29,6 +31,7 @@ pub(super) struct Upkeep {
     feed: Option<tokio::time::Interval>,
     prune: tokio::time::Interval,
     refusals: tokio::time::Interval,
+    forget: tokio::time::Interval,
     work: JoinSet<()>,
 }
 
@@ -46,6 +49,7 @@ impl Upkeep {
             feed: notify.watchdog_interval().map(|interval| every(interval / 2)),
             prune: every(PRUNE_EVERY),
             refusals: every(REFUSALS_EVERY),
+            forget: every(FORGET_EVERY),
             work: JoinSet::new(),
         }
     }
@@ -66,6 +70,9 @@ impl Upkeep {
             _ = self.refusals.tick() => {
                 let queue = queue.clone();
                 self.work.spawn(async move { keep_refusals(&queue).await });
+            }
+            _ = self.forget.tick() => {
+                self.work.spawn(forget(queue.clone()));
             }
             Some(ended) = self.work.join_next(), if !self.work.is_empty() => {
                 if let Err(error) = ended {
@@ -116,5 +123,12 @@ async fn prune(queue: Queue, clock: Clock, retention: Retention) {
     }
     if rows > 0 {
         tracing::info!(rows, "settled redemptions left after their retention");
+    }
+}
+
+/// Remembered checks leave in small batches when their time is over, whatever the clock.
+async fn forget(queue: Queue) {
+    while queue.forget_checks().await.is_ok_and(|forgotten| forgotten > 0) {
+        tokio::time::sleep(PRUNE_PAUSE).await;
     }
 }

@@ -71,7 +71,7 @@ enum Hold {
     Owed,
 }
 
-/// What holds the code (TRUST.md, "What holds a code").
+/// What holds the code (docs/trust.md, "What holds a code").
 #[must_use]
 pub fn guard(earlier: Earlier<'_>, asking: Asking<'_>) -> Guard {
     let mut provider_only = false;

@@ -1,6 +1,7 @@
 //! Pure: the rules about one redemption, from what is known to what is to be written. The store loads and saves.
 
 mod accept;
+mod act;
 mod figures;
 mod guard;
 mod row;
@@ -9,6 +10,7 @@ mod settle;
 mod tests;
 
 pub use accept::{Accept, CodeRules, NotOnTrust, Situation, accept, field_keys, key_of, key_of_fields};
+pub use act::{TillVoid, Void, handled, retry, void, void_by_till};
 pub use figures::{FIGURES, Figures};
 pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle};
 pub use row::{Row, day_of, is_trusted, kind, mark};

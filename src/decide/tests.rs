@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::limits::{LaneNow, Limit};
+use crate::message::Denied;
 use crate::redemption::{Answer, Fingerprint, Request, RewardCode, Seq, State};
 use crate::settings::{DateFormat, Offline};
 use crate::trust::Trust;
@@ -270,4 +271,59 @@ fn an_uncertain_row_that_is_refused_is_asked_three_times_again_and_then_a_person
         let settled = settle(&unsure, &declined(false, true), around(&attempts, false));
         assert_eq!(matches!(settled, Settle::As { state: State::Parked, .. }), count >= 4, "{count}: {settled:?}");
     }
+}
+
+#[test]
+fn a_till_takes_back_only_what_no_provider_can_have() {
+    let untouched = Row { attempts: 0, ..row(State::Pending, 0, 0) };
+    let given = Row { marks: mark::TRUSTED, ..untouched.clone() };
+    assert_eq!(void_by_till(&untouched, false), TillVoid::Void { given: false });
+    assert_eq!(void_by_till(&given, false), TillVoid::Void { given: true });
+    let sending = Row { in_flight: true, attempts: 1, ..given.clone() };
+    assert_eq!(void_by_till(&sending, false), TillVoid::Stays, "its bytes may have left");
+    assert_eq!(void_by_till(&sending, true), TillVoid::Void { given: true }, "it was stopped in time");
+    for unsure in [mark::UNCERTAIN, mark::UNCERTAIN | mark::TRUSTED] {
+        assert_eq!(void_by_till(&Row { marks: unsure, ..untouched.clone() }, false), TillVoid::Stays);
+    }
+    for state in State::ALL.into_iter().filter(|state| *state != State::Pending) {
+        assert_eq!(void_by_till(&row(state, 0, 0), false), TillVoid::Stays, "{state}");
+    }
+}
+
+#[test]
+fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
+    use State::{Confirmed, Declined, Parked, Pending, Voided};
+    for (state, closes, retries, handles) in [
+        (Pending, true, false, false),
+        (Confirmed, false, false, true),
+        (Declined, false, true, true),
+        (Parked, true, true, true),
+        (Voided, false, false, true),
+    ] {
+        let row = row(state, 0, 0);
+        assert_eq!(void(&row) == Ok(Void::Close), closes, "void {state}");
+        assert_eq!(retry(&row, &[]).is_ok(), retries, "retry {state}");
+        assert_eq!(handled(&row, false).is_ok(), handles, "handled {state}");
+    }
+    let sending = Row { in_flight: true, ..row(Pending, 0, 0) };
+    assert_eq!(void(&sending), Err(Denied::OnTheWire));
+    assert_eq!(void(&row(Declined, 0, mark::TRUSTED | mark::LOST)), Ok(Void::Lost), "a fact for life");
+    assert_eq!(handled(&row(Declined, 0, 0), true), Ok(mark::HANDLED | mark::FREED));
+}
+
+#[test]
+fn a_retry_keeps_every_doubt_and_waits_for_whoever_holds_the_code() {
+    let kept = mark::TRUSTED | mark::UNCERTAIN | mark::LOST | mark::STRONG;
+    let given = row(State::Declined, 0, kept | mark::STREAK | mark::HANDLED);
+    assert_eq!(retry(&given, std::slice::from_ref(&given)).map(|marks| marks & mark::ALL), Ok(kept));
+    let holds = |state, marks| {
+        let other = Row { seq: Seq(2), ..row(state, 0, marks) };
+        matches!(retry(&given, std::slice::from_ref(&other)), Err(Denied::CodeHeld { .. }))
+    };
+    for state in [State::Pending, State::Parked, State::Confirmed] {
+        assert!(holds(state, 0), "{state}");
+        assert!(!holds(state, mark::FREED), "{state}, freed");
+    }
+    assert!(holds(State::Voided, mark::UNCERTAIN), "it may have reached the provider");
+    assert!(!holds(State::Voided, 0) && !holds(State::Declined, mark::STRONG));
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::store::Claimed;
 use crate::trust::Progress;
-use crate::upstream::{Attempt, Upstream};
+use crate::upstream::{RedeemAttempt, Upstream};
 use crate::verdict::Outcome;
 
 /// The way to one provider.
@@ -29,7 +29,7 @@ pub trait Road: Send + Sync + 'static {
 
 impl Road for Upstream {
     async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
-        let attempt = Attempt {
+        let attempt = RedeemAttempt {
             seq: row.seq,
             id: row.id.clone(),
             number: row.attempt,

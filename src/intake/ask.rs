@@ -7,12 +7,14 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 
-use super::{BODY_WITHIN, Current, Lane, reply};
-use crate::contract;
+use super::check::Lane;
+use super::{BODY_WITHIN, Current, reply};
+use crate::contract::{self, Check};
 use crate::listen::{BodyFault, Inbound};
 use crate::message::{Fault, Language, Refusal};
 use crate::redemption::Id;
 use crate::refused::{self, Reason};
+use crate::settings::Provider;
 use crate::store::NewRedemption;
 
 const REDEMPTIONS: &str = "/redemptions/";
@@ -87,17 +89,18 @@ pub(super) async fn redemption(
 }
 
 /// Reads a Check Reward and finds its lane.
-pub(super) async fn check<'a>(
-    current: &'a Current,
+pub(super) async fn check(
+    current: &Current,
     till: &str,
     headers: &HeaderMap,
     inbound: &mut Inbound,
-) -> Result<(&'a Lane, Bytes), Refused> {
+) -> Result<(Lane, Check), Refused> {
     let language = current.tills.language(till, headers);
     let body = body(current, headers, inbound, language).await?;
     let check = contract::parse_check(body).map_err(|faults| invalid(faults.into(), language))?;
     let beyond = current.tills.beyond_binding(till, &check.business_refrence, None);
-    Ok((lane(current, beyond, &check.business_refrence, language)?, check.body))
+    let Provider { name, timeout, .. } = lane(current, beyond, &check.business_refrence, language)?;
+    Ok((Lane { name: name.clone(), timeout: *timeout }, check))
 }
 
 fn invalid(faults: Vec<Fault>, language: Language) -> Response {
@@ -111,7 +114,12 @@ fn malformed(status: StatusCode, faults: Vec<Fault>, language: Language) -> Resp
 }
 
 /// The lane for `business`, unless the till asks `beyond` what it is set up for.
-fn lane<'a>(current: &'a Current, beyond: Vec<Fault>, business: &str, language: Language) -> Result<&'a Lane, Refused> {
+fn lane<'a>(
+    current: &'a Current,
+    beyond: Vec<Fault>,
+    business: &str,
+    language: Language,
+) -> Result<&'a Provider, Refused> {
     let lane = current.lane(business).filter(|_| beyond.is_empty());
     lane.ok_or_else(|| {
         let faults = if beyond.is_empty() { vec![Fault::NoLane] } else { beyond };

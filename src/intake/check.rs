@@ -1,23 +1,38 @@
-//! Check Reward: forwarded to the provider at once, or refused; nothing of it is stored.
+//! Check Reward: passed on while the provider can be asked, from memory while it cannot.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
+use tokio::time::Instant;
 
-use super::{Lane, reply};
-use crate::contract::{self, Shape};
+use super::redeem::used;
+use super::{Current, Intake, reply};
+use crate::checked::{self, Answerer};
+use crate::contract::{self, Check, Shape};
+use crate::limits::LaneNow;
+use crate::link::Cause;
 use crate::message::{Language, Refusal};
-use crate::verdict::{Outcome, Reply};
+use crate::queue::QueueError;
+use crate::redemption::Answer;
+use crate::settings::UnknownCheck;
+use crate::store::{CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid};
+use crate::verdict::{self, Evidence, Outcome, Reply, Rules, Verdict};
+
+/// What a till is told to wait while the line is down, seconds.
+const DOWN_AGAIN_S: u64 = 10;
+/// The same where the provider may answer the next one.
+const AGAIN_S: u64 = 2;
 
 /// An outcome on its way; `None`: the lane's provider offers no check.
 pub type Checking = Pin<Box<dyn Future<Output = Option<Outcome>> + Send>>;
 
 /// What forwards a Check Reward; closures do.
 pub trait CheckReward: Send + Sync + 'static {
-    /// Sends `body` to the `check_url` of `lane`. It is dropped when the till hangs up or the provider's timeout is
-    /// over.
+    /// Sends `body` to the `check_url` of `lane`. It is dropped when the provider's timeout is over.
     fn check(&self, lane: &str, body: Bytes) -> Checking;
 }
 
@@ -31,19 +46,203 @@ where
     }
 }
 
-/// Answers a Check Reward that has been read.
-pub(super) async fn answer(lane: &Lane, check: &dyn CheckReward, body: Bytes, language: Language) -> Response {
-    match tokio::time::timeout(lane.timeout, check.check(&lane.name, body)).await {
-        Ok(Some(Outcome::Answered(reply))) => relay(&reply, language),
-        Ok(Some(Outcome::Failed(_))) | Err(_) => unavailable(&Refusal::CheckDown, language),
-        Ok(None) => reply::refuse(StatusCode::NOT_FOUND, &Refusal::NoCheck, language),
+/// The provider that is asked.
+pub(super) struct Lane {
+    pub(super) name: String,
+    /// The whole of one attempt.
+    pub(super) timeout: Duration,
+}
+
+/// One till's check while it is answered.
+pub(super) struct Asking {
+    pub(super) intake: Arc<Intake>,
+    pub(super) current: Arc<Current>,
+    pub(super) till: Arc<str>,
+    pub(super) lane: Lane,
+    pub(super) check: Check,
+    pub(super) language: Language,
+}
+
+/// Why there is no word of the provider's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    /// The line is down, or it did not answer.
+    Down,
+    /// An operator holds the lane.
+    Held,
+    /// It does not take this store's credential.
+    Credential,
+    /// It is busy.
+    Busy,
+    /// Checks wait so many seconds: it says so, or all places are taken.
+    Wait(u64),
+    /// It offers no checks.
+    NoCheck,
+}
+
+impl Asking {
+    pub(super) async fn answer(self) -> Response {
+        let known = self.known(false).await;
+        let lane = match known {
+            Ok(CheckKnown { held: Some(held), .. }) => return self.held(held),
+            Ok(CheckKnown { lane, .. }) => lane,
+            // What the store cannot say the provider may.
+            Err(_) => self.lane_now(),
+        };
+        match self.ask(&lane).await {
+            Ok(answer) => {
+                self.told(Answerer::Passed);
+                reply::relay(&answer)
+            }
+            Err(silence) if lane.ask => self.without_the_provider(silence, self.known(true).await),
+            Err(silence) => self.without_the_provider(silence, known),
+        }
+    }
+
+    /// What the store knows; `in_vain`: the provider was asked.
+    async fn known(&self, in_vain: bool) -> Result<CheckKnown, QueueError> {
+        self.intake.queue.look_up_check(self.asked(in_vain)).await
+    }
+
+    fn asked(&self, in_vain: bool) -> CheckAsked {
+        let Check { reward_code, business_refrence, .. } = &self.check;
+        CheckAsked {
+            till: self.till.to_string(),
+            lane: self.lane.name.clone(),
+            business: business_refrence.clone(),
+            code: reward_code.clone(),
+            rules: self.intake.queue.code_rules(&self.lane.name, reward_code),
+            in_vain,
+        }
+    }
+
+    fn lane_now(&self) -> LaneNow {
+        let lane = self.intake.queue.lane(&self.lane.name);
+        lane.map_or_else(LaneNow::default, |lane| lane.now(Instant::now()))
+    }
+
+    /// The provider's word, if it comes within the till's time. One that comes later is remembered all the same.
+    async fn ask(&self, lane: &LaneNow) -> Result<Answer, Silence> {
+        let places = self.intake.places.of(&self.lane.name);
+        match lane.retry_after_s.or_else(|| places.waits_s()) {
+            _ if !lane.ask && lane.cause == Some(Cause::Operator) => return Err(Silence::Held),
+            _ if !lane.ask => return Err(Silence::Down),
+            Some(seconds) => return Err(Silence::Wait(seconds)),
+            None => {}
+        }
+        let end = Instant::now() + self.current.reply_within;
+        let place = places.take(&self.till, self.current.tills.are_configured());
+        let place = tokio::time::timeout_at(end, place).await.ok().flatten().ok_or(Silence::Wait(AGAIN_S))?;
+        let word = self.intake.checking.finish(place, self.send());
+        tokio::time::timeout_at(end, word).await.ok().flatten().unwrap_or(Err(Silence::Down))
+    }
+
+    fn send(&self) -> impl Future<Output = Result<Answer, Silence>> + Send + 'static {
+        let intake = Arc::clone(&self.intake);
+        let (lane, timeout, asked) = (self.lane.name.clone(), self.lane.timeout, self.asked(false));
+        let outcome = intake.check.check(&lane, self.check.body.clone());
+        async move {
+            match tokio::time::timeout(timeout, outcome).await {
+                Ok(Some(outcome)) => intake.heard(outcome, asked),
+                Ok(None) => Err(Silence::NoCheck),
+                Err(_elapsed) => Err(Silence::Down),
+            }
+        }
+    }
+
+    /// This store knows better than the provider, or the provider cannot be asked.
+    fn held(&self, held: CheckHeld) -> Response {
+        self.told(Answerer::Held);
+        let code = || self.check.reward_code.reveal().to_owned();
+        let no = |status, why: &Refusal, after_s| reply::refusal(status, why, self.language, after_s);
+        match held {
+            CheckHeld::Used(by) => no(StatusCode::BAD_REQUEST, &used(&by, code()), None),
+            CheckHeld::UsedLongAgo => no(StatusCode::BAD_REQUEST, &Refusal::UsedLongAgo { code: code() }, None),
+            CheckHeld::Refused(answer) => reply::relay(&answer),
+            CheckHeld::BeingAsked => no(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Unanswered, Some(AGAIN_S)),
+            CheckHeld::Owed => reply::json(StatusCode::OK, contract::unknown_check()),
+        }
+    }
+
+    fn without_the_provider(&self, silence: Silence, known: Result<CheckKnown, QueueError>) -> Response {
+        match known {
+            Ok(CheckKnown { held: Some(held), .. }) => self.held(held),
+            Ok(CheckKnown { remembered: Some(CheckAnswer { answer, age_s, .. }), .. }) => {
+                self.told(Answerer::Remembered);
+                reply::remembered(reply::relay(&answer), age_s)
+            }
+            Ok(CheckKnown { .. }) => self.unknown(silence),
+            Err(error) => {
+                self.told(Answerer::Unknown);
+                reply::queue_fault(&error, self.language)
+            }
+        }
+    }
+
+    /// Nothing is known. A provider that is only busy can be asked again soon: nothing is said in its place.
+    fn unknown(&self, silence: Silence) -> Response {
+        self.told(Answerer::Unknown);
+        let is_passing = matches!(silence, Silence::Busy | Silence::Wait(_));
+        if self.current.unknown_check == UnknownCheck::Answer && !is_passing {
+            return reply::json(StatusCode::OK, contract::unknown_check());
+        }
+        let (status, why, after_s) = match silence {
+            Silence::Down => (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckDown, Some(DOWN_AGAIN_S)),
+            Silence::Held => (StatusCode::SERVICE_UNAVAILABLE, Refusal::Held, Some(DOWN_AGAIN_S)),
+            Silence::Credential => (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckCredential, Some(DOWN_AGAIN_S)),
+            Silence::Busy => (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckBusy, Some(AGAIN_S)),
+            Silence::Wait(seconds) => (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckBusy, Some(seconds)),
+            Silence::NoCheck => (StatusCode::NOT_FOUND, Refusal::NoCheck, None),
+        };
+        reply::refusal(status, &why, self.language, after_s)
+    }
+
+    fn told(&self, by: Answerer) {
+        checked::count(by);
+        let (lane, till, code) = (&self.lane.name, &self.till, self.check.reward_code.masked());
+        tracing::debug!(%lane, %till, %code, "a check of till {till} was answered: {}", by.as_str());
+    }
+}
+
+impl Intake {
+    /// The provider has answered a check: what it says is remembered, and passed on if it is its word.
+    fn heard(&self, outcome: Outcome, asked: CheckAsked) -> Result<Answer, Silence> {
+        let rules = self.queue.lane(&asked.lane).map_or_else(Rules::default, |lane| lane.settings().rules());
+        let verdict = verdict::judge(&outcome, &rules);
+        if let Verdict::Wait { at_least, .. } = &verdict {
+            self.places.of(&asked.lane).wait(at_least.unwrap_or_default());
+        }
+        let Outcome::Answered(reply) = outcome else { return Err(Silence::Down) };
+        let answer = word(reply)?;
+        if let Some(said) = said(&verdict) {
+            self.queue.remember_check(CheckAnswered { asked, answer: answer.clone(), said });
+        }
+        Ok(answer)
+    }
+}
+
+/// What of an answer is remembered; nothing of one that may be an edge's own.
+fn said(verdict: &Verdict) -> Option<CheckSaid> {
+    match verdict {
+        Verdict::Confirmed => Some(CheckSaid::Good),
+        Verdict::Declined { evidence: Evidence::Strong, .. } => Some(CheckSaid::Refused),
+        Verdict::Parked { .. } => Some(CheckSaid::Neither),
+        Verdict::Declined { evidence: Evidence::Weak, .. }
+        | Verdict::InProgress
+        | Verdict::Credential
+        | Verdict::NotTheProvider { .. }
+        | Verdict::Wait { .. }
+        | Verdict::RowFault { .. }
+        | Verdict::Unreadable { .. }
+        | Verdict::Reset
+        | Verdict::Road(_) => None,
     }
 }
 
 /// Only an answer in the contract's shape is the provider's word about a code. A 401 or 403 is about this gateway's
 /// credential, and a till would take it for its own.
-fn relay(reply: &Reply, language: Language) -> Response {
-    let answer = &reply.answer;
+fn word(reply: Reply) -> Result<Answer, Silence> {
+    let answer = reply.answer;
     let is_whole_word = !reply.truncated
         && match contract::shape(&answer.body) {
             Shape::Foreign => false,
@@ -53,27 +252,19 @@ fn relay(reply: &Reply, language: Language) -> Response {
                     && !matches!(answer.status, 401 | 403 | 407 | 408 | 425 | 429)
             }
         };
-    if is_whole_word {
-        return reply::relay(answer);
+    match answer.status {
+        _ if is_whole_word => Ok(answer),
+        401 | 403 => Err(Silence::Credential),
+        408 | 425 | 429 | 500..=510 | 512..=599 => Err(Silence::Busy),
+        _ => Err(Silence::Down),
     }
-    let why = match answer.status {
-        401 | 403 => Refusal::CheckCredential,
-        408 | 425 | 429 | 500..=510 | 512..=599 => Refusal::CheckBusy,
-        _ => Refusal::CheckDown,
-    };
-    unavailable(&why, language)
-}
-
-fn unavailable(why: &Refusal, language: Language) -> Response {
-    reply::refuse(StatusCode::SERVICE_UNAVAILABLE, why, language)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redemption::Answer;
 
-    fn relayed(status: u16, body: &'static str, truncated: bool) -> u16 {
+    fn heard(status: u16, body: &'static str, truncated: bool) -> Result<u16, Silence> {
         let content_type = Some("text/plain".to_owned());
         let answer = Answer { status, content_type, body: Bytes::from_static(body.as_bytes()) };
         let reply = Reply {
@@ -85,28 +276,28 @@ mod tests {
             content_encoding: None,
             framed: true,
         };
-        relay(&reply, Language::English).status().as_u16()
+        word(reply).map(|answer| answer.status)
     }
 
     #[test]
     fn the_providers_word_is_relayed_and_nothing_else() {
         let refusal = r#"{"message":"Reward has expired"}"#;
         for (status, body, expected) in [
-            (200, r#"{"data":{},"errors":[]}"#, 200),
-            (200, "<html>log in</html>", 503),
-            (200, "", 503),
-            (302, "", 503),
-            (400, refusal, 400),
-            (404, refusal, 404),
-            (404, "{}", 503),
-            (401, refusal, 503),
-            (403, refusal, 503),
-            (429, refusal, 503),
-            (500, refusal, 503),
-            (511, refusal, 503),
+            (200, r#"{"data":{},"errors":[]}"#, Ok(200)),
+            (200, "<html>log in</html>", Err(Silence::Down)),
+            (200, "", Err(Silence::Down)),
+            (302, "", Err(Silence::Down)),
+            (400, refusal, Ok(400)),
+            (404, refusal, Ok(404)),
+            (404, "{}", Err(Silence::Down)),
+            (401, refusal, Err(Silence::Credential)),
+            (403, refusal, Err(Silence::Credential)),
+            (429, refusal, Err(Silence::Busy)),
+            (500, refusal, Err(Silence::Busy)),
+            (511, refusal, Err(Silence::Down)),
         ] {
-            assert_eq!(relayed(status, body, false), expected, "{status} {body}");
+            assert_eq!(heard(status, body, false), expected, "{status} {body}");
         }
-        assert_eq!(relayed(200, "{}", true), 503, "half a word is none");
+        assert_eq!(heard(200, "{}", true), Err(Silence::Down), "half a word is none");
     }
 }

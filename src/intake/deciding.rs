@@ -24,19 +24,28 @@ impl Deciding {
         language: Language,
         decision: impl Future<Output = Response> + Send + 'static,
     ) -> Response {
+        self.finish(permit, decision).await.unwrap_or_else(|| {
+            tracing::error!("a request was not decided");
+            reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, &Refusal::Failed, language)
+        })
+    }
+
+    /// Runs `work` to its end, `held` until then, even when nobody waits for it any more; `None`: it ended in a defect.
+    pub(super) async fn finish<T: Send + 'static>(
+        &self,
+        held: impl Send + 'static,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
         let (tell, told) = oneshot::channel();
         let task = async move {
-            let answer = decision.await;
-            drop(permit);
-            if tell.send(answer).is_err() {
+            let done = work.await;
+            drop(held);
+            if tell.send(done).is_err() {
                 tracing::debug!("a till hung up before its answer");
             }
         };
         self.spawn(task);
-        told.await.unwrap_or_else(|_| {
-            tracing::error!("a request was not decided");
-            reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, &Refusal::Failed, language)
-        })
+        told.await.ok()
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

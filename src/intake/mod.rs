@@ -4,6 +4,7 @@ mod ask;
 mod check;
 mod deciding;
 mod guesses;
+mod places;
 mod receipt;
 mod redeem;
 mod reply;
@@ -24,13 +25,14 @@ use axum::response::Response;
 
 use crate::answered;
 use crate::listen::{Guest, Inbound, Peer};
-use crate::message::{Language, Refusal};
+use crate::message::{Language, Refusal, Texts};
 use crate::queue::Queue;
 use crate::refused::{self, Reason};
-use crate::settings::{Provider, Settings};
+use crate::settings::{Provider, Settings, UnknownCheck};
 use ask::Asked;
 use deciding::Deciding;
 use guesses::Guesses;
+use places::Places;
 use shares::Shares;
 use tills::Tills;
 
@@ -46,8 +48,13 @@ pub struct Intake {
     credentials_dir: Option<PathBuf>,
     current: RwLock<Arc<Current>>,
     shares: Arc<Shares>,
+    /// Checks have their own shares and their own places: they take none of a redemption's.
+    check_shares: Arc<Shares>,
+    places: Places,
     guesses: Guesses,
     deciding: Deciding,
+    /// Checks that are with a provider.
+    checking: Deciding,
 }
 
 /// What a reload can change.
@@ -58,14 +65,10 @@ struct Current {
     accepted_status: StatusCode,
     max_body_bytes: usize,
     tills: Tills,
-    lanes: Vec<Lane>,
-}
-
-/// Which requests a provider serves.
-struct Lane {
-    name: String,
-    businesses: Vec<String>,
-    timeout: Duration,
+    /// One lane each.
+    providers: Vec<Provider>,
+    texts: Texts,
+    unknown_check: UnknownCheck,
 }
 
 impl Current {
@@ -78,21 +81,16 @@ impl Current {
             accepted_status: StatusCode::from_u16(intake.accepted_status).unwrap_or(StatusCode::OK),
             max_body_bytes: intake.max_body_bytes,
             tills: Tills::new(&intake.tills, credentials_dir),
-            lanes: settings.providers.iter().map(Lane::new).collect(),
+            providers: settings.providers.clone(),
+            texts: intake.texts.clone(),
+            unknown_check: settings.offline.unknown_check,
         }
     }
 
     /// The lane that serves `business`: the first that names it, else the one that serves all others.
-    fn lane(&self, business: &str) -> Option<&Lane> {
-        let names = |lane: &&Lane| lane.businesses.iter().any(|served| served == business);
-        self.lanes.iter().find(names).or_else(|| self.lanes.iter().find(|lane| lane.businesses.is_empty()))
-    }
-}
-
-impl Lane {
-    fn new(provider: &Provider) -> Self {
-        let Provider { name, businesses, timeout, .. } = provider;
-        Self { name: name.clone(), businesses: businesses.clone(), timeout: *timeout }
+    fn lane(&self, business: &str) -> Option<&Provider> {
+        let names = |lane: &&Provider| lane.businesses.iter().any(|served| served == business);
+        self.providers.iter().find(names).or_else(|| self.providers.iter().find(|lane| lane.businesses.is_empty()))
     }
 }
 
@@ -107,12 +105,13 @@ async fn handle(State(intake): State<Arc<Intake>>, request: Request) -> Response
     let mut inbound = Inbound::new(&parts.headers, body);
     let current = intake.current();
     let Some(till) = current.tills.authenticate(&parts.headers) else {
-        return intake.turn_away(&current, &parts, inbound).await;
+        return reply::in_own_words(intake.turn_away(&current, &parts, inbound).await, &current.texts);
     };
     if let Some(guest) = parts.extensions.get::<Guest>() {
         guest.is_known();
     }
-    let answer = intake.answer(current, till, &parts, &mut inbound).await;
+    let answer = intake.answer(Arc::clone(&current), till, &parts, &mut inbound).await;
+    let answer = reply::in_own_words(answer, &current.texts);
     answered::count(begun.elapsed());
     inbound.discard().await;
     answer
@@ -135,8 +134,11 @@ impl Intake {
             credentials_dir,
             current: RwLock::new(Arc::new(current)),
             shares: Shares::new(),
+            check_shares: Shares::new(),
+            places: Places::default(),
             guesses: Guesses::default(),
             deciding: Deciding::default(),
+            checking: Deciding::default(),
         })
     }
 
@@ -190,7 +192,8 @@ impl Intake {
             Ok(asked) => asked,
             Err(answer) => return *answer,
         };
-        let Some(permit) = self.shares.take(&till, current.tills.are_configured()) else {
+        let shares = if asked == Asked::Check { &self.check_shares } else { &self.shares };
+        let Some(permit) = shares.take(&till, current.tills.are_configured()) else {
             return crowded(language);
         };
         match asked {
@@ -203,7 +206,10 @@ impl Intake {
                 Err(answer) => *answer,
             },
             Asked::Check => match ask::check(&current, &till, &parts.headers, inbound).await {
-                Ok((lane, body)) => check::answer(lane, &*self.check, body, language).await,
+                Ok((lane, check)) => {
+                    let intake = Arc::clone(self);
+                    check::Asking { intake, current, till, lane, check, language }.answer().await
+                }
                 Err(answer) => *answer,
             },
             Asked::Receipt(id) => receipt::show(&self.queue, &id, &till, language).await,

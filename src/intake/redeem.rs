@@ -60,6 +60,7 @@ fn row_of(decision: &Decision) -> Option<Seq> {
         Decision::Taken(taken) | Decision::StillPending(taken) => Some(taken.seq),
         Decision::Settled(row) => Some(row.seq),
         Decision::RefusedBefore(_)
+        | Decision::RefusedAtCheck(_)
         | Decision::KeyReused
         | Decision::Used(_)
         | Decision::BeingAsked
@@ -89,6 +90,10 @@ impl Asking {
             Decision::RefusedBefore(row) => {
                 refused::count(Reason::Used);
                 return reply::settled(&row, self.current.accepted_status, self.language);
+            }
+            Decision::RefusedAtCheck(answer) => {
+                refused::count(Reason::Used);
+                return reply::relay(&answer);
             }
             Decision::KeyReused => No::now(StatusCode::UNPROCESSABLE_ENTITY, Refusal::KeyReused),
             Decision::Used(by) => self.used(&by),
@@ -158,11 +163,7 @@ impl Asking {
     }
 
     fn used(&self, by: &UsedBy) -> No {
-        // Where the till's own time is none, ours stands in for it.
-        let is_time = contract::date_is_possible(&by.date);
-        let when = if is_time { by.date.clone() } else { rfc3339(by.accepted_at_ms) };
-        let refusal = Refusal::Used { code: self.shown_code(), when, till: by.till.clone() };
-        No::now(StatusCode::BAD_REQUEST, refusal)
+        No::now(StatusCode::BAD_REQUEST, used(by, self.shown_code()))
     }
 
     /// The till that sent the code is told it whole, as the provider does it.
@@ -171,12 +172,22 @@ impl Asking {
     }
 
     fn refuse(&self, no: &No) -> Response {
-        self.line.refused(&no.refusal.text(Language::English));
+        // Whole to the till that sent it, masked everywhere else.
+        let why = no.refusal.text(Language::English);
+        self.line.refused(&why.replace(self.request.reward_code.reveal(), &self.line.code));
         if let Some(reason) = no.refusal.reason() {
             refused::count(reason);
         }
         reply::refusal(no.status, &no.refusal, self.language, no.retry_after_s)
     }
+}
+
+/// What a till is told of the redemption that holds its code.
+pub(super) fn used(by: &UsedBy, code: String) -> Refusal {
+    // Where that till's own time is none, ours stands in for it.
+    let is_time = contract::date_is_possible(&by.date);
+    let when = if is_time { by.date.clone() } else { rfc3339(by.accepted_at_ms) };
+    Refusal::Used { code, when, till: by.till.clone() }
 }
 
 impl No {

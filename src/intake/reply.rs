@@ -6,13 +6,14 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use crate::contract;
-use crate::message::{Language, Refusal};
+use crate::message::{Language, Refusal, Texts};
 use crate::queue::QueueError;
 use crate::redemption::{Answer, Id, Redemption, State};
 use crate::store::relayed;
 
 const REDEEMD_ID: HeaderName = HeaderName::from_static("redeemd-id");
 const REDEEMD_STATE: HeaderName = HeaderName::from_static("redeemd-state");
+const REDEEMD_AGE: HeaderName = HeaderName::from_static("redeemd-age");
 const REDEEMD_REPEAT: HeaderName = HeaderName::from_static("redeemd-repeat");
 
 /// A body of ours.
@@ -53,6 +54,13 @@ pub(super) fn repeated(mut answer: Response, n: u32) -> Response {
     answer
 }
 
+/// `answer`, as the provider gave it to a check so many seconds ago.
+pub(super) fn remembered(mut answer: Response, age_s: u64) -> Response {
+    answer.headers_mut().insert(REDEEMD_STATE, HeaderValue::from_static("remembered"));
+    answer.headers_mut().insert(REDEEMD_AGE, HeaderValue::from(age_s));
+    answer
+}
+
 /// The provider's own answer: its status, its body and its content type, nothing else.
 pub(super) fn relay(answer: &Answer) -> Response {
     let mut relayed = Response::new(Body::from(answer.body.clone()));
@@ -69,9 +77,29 @@ pub(super) fn accepted(status: StatusCode) -> Response {
     json(status, contract::accepted())
 }
 
+/// What a refusal says, kept beside it until it leaves.
+#[derive(Clone)]
+struct Told {
+    refusal: Refusal,
+    language: Language,
+}
+
+/// `answer` in the store's own words, where it is a refusal that has some.
+pub(super) fn in_own_words(mut answer: Response, texts: &Texts) -> Response {
+    let Some(Told { refusal, language }) = answer.extensions_mut().remove::<Told>() else { return answer };
+    let Some(text) = texts.of(&refusal, language) else { return answer };
+    let mut errors = refusal.errors(language);
+    if errors == [refusal.text(language)] {
+        errors = vec![text.clone()];
+    }
+    *answer.body_mut() = Body::from(contract::refusal(&text, &errors));
+    answer
+}
+
 /// A refusal in the contract's shape and the till's language.
 pub(super) fn refusal(status: StatusCode, refusal: &Refusal, language: Language, after_s: Option<u64>) -> Response {
     let mut answer = json(status, contract::refusal(&refusal.text(language), &refusal.errors(language)));
+    answer.extensions_mut().insert(Told { refusal: refusal.clone(), language });
     if let Some(after_s) = after_s {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
     }

@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State as RowState};
+use crate::settings::{Auth, SecretSource};
 
 const GOOD: &str = r#"{"reward_code":"9876543210123456","business_refrence":"shop","branch_id":"7","date":"2026-11-23 14:03:11","timestamp":"1"}"#;
 
-fn lane(name: &str, businesses: &[&str]) -> Lane {
+fn lane(name: &str, businesses: &[&str]) -> Provider {
     let businesses = businesses.iter().map(|name| (*name).to_owned()).collect();
-    Lane { name: name.to_owned(), businesses, timeout: Duration::from_secs(1) }
+    let auth = Auth::Token(SecretSource::Credential(name.to_owned()));
+    Provider { businesses, ..Provider::new(name, "https://svc.retm.sa/redeem", auth) }
 }
 
 fn current() -> Current {
@@ -23,7 +25,9 @@ fn current() -> Current {
         accepted_status: StatusCode::ACCEPTED,
         max_body_bytes: 1024,
         tills: Tills::new(&[], None),
-        lanes: vec![lane("first", &["shop", "other"]), lane("second", &["shop", "third"])],
+        providers: vec![lane("first", &["shop", "other"]), lane("second", &["shop", "third"])],
+        texts: Texts::default(),
+        unknown_check: UnknownCheck::Refuse,
     }
 }
 
@@ -52,7 +56,7 @@ fn the_first_lane_that_names_a_business_serves_it_else_the_one_for_all_others() 
     assert_eq!(name(&current, "shop").as_deref(), Some("first"));
     assert_eq!(name(&current, "third").as_deref(), Some("second"));
     assert_eq!(name(&current, "unknown"), None);
-    current.lanes.insert(0, lane("rest", &[]));
+    current.providers.insert(0, lane("rest", &[]));
     assert_eq!(name(&current, "shop").as_deref(), Some("first"));
     assert_eq!(name(&current, "unknown").as_deref(), Some("rest"));
 }

@@ -17,7 +17,7 @@ impl Cause {
         matches!(self.trust(), Trust::AtOnce { .. })
     }
 
-    /// How far tills may be trusted for this cause (TRUST.md, "May this redemption be trusted?").
+    /// How far tills may be trusted for this cause (docs/trust.md, "May this redemption be trusted?").
     #[must_use]
     pub fn trust(self) -> Trust {
         match self {

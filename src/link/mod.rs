@@ -311,7 +311,7 @@ impl Link {
         self.hold.as_ref().is_some_and(|hold| hold.trust)
     }
 
-    /// How far a till may be trusted (TRUST.md, "May this redemption be trusted?").
+    /// How far a till may be trusted (docs/trust.md, "May this redemption be trusted?").
     #[must_use]
     pub fn trust(&self, now: Duration) -> Trust {
         let held = self.hold.as_ref().filter(|hold| hold.why.cause != Cause::Declines);

@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use super::delivery::Wire;
 use super::line::{Carrier, Line};
 use super::slots::{Busy, Slot};
-use super::{Bounds, Guest, Peer};
+use super::{Bounds, Guest, Peer, header};
 use crate::contract;
 
 /// At the stop, how long a connection without a request stays for one that is on its way or an answer that is.
@@ -56,15 +56,39 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
 /// Serves one connection to its end.
 pub(super) async fn run(stream: Stream, peer: Peer, slot: Slot, house: Arc<House>) {
     let slot = Arc::new(slot);
+    // What a served connection needs is made when there is something to serve: one that waits costs next to nothing.
     match stream {
-        Stream::Tcp(stream) => talk(stream, peer, slot, &house).await,
-        Stream::Unix(stream) => talk(stream, peer, slot, &house).await,
+        Stream::Tcp(stream) => {
+            if let Some(stream) = greet(stream, &slot, &house).await {
+                Box::pin(talk(stream, peer, slot, &house)).await;
+            }
+        }
+        Stream::Unix(stream) => Box::pin(talk(stream, peer, slot, &house)).await,
         Stream::Tls(stream, acceptor) => {
-            if let Some(stream) = handshake(stream, &acceptor, &slot, &house).await {
-                talk(stream, peer, slot, &house).await;
+            if let Some(stream) = Box::pin(handshake(stream, &acceptor, &slot, &house)).await {
+                Box::pin(talk(stream, peer, slot, &house)).await;
             }
         }
     }
+}
+
+/// Waits for the first header. `None`: it did not come, or the connection has to leave.
+async fn greet(stream: TcpStream, slot: &Slot, house: &House) -> Option<TcpStream> {
+    let mut stop = house.stop.clone();
+    let bounds = &house.bounds;
+    let came = tokio::select! {
+        came = timeout(bounds.header_within, header::arrives(&stream, bounds.header_bytes_max)) => came,
+        () = slot.evicted() => return None,
+        // Whoever has a request on its way is told as the others are.
+        () = stopped(&mut stop) => return Some(stream),
+    };
+    match came {
+        Ok(Ok(())) => return Some(stream),
+        Ok(Err(error)) => tracing::debug!(%error, "a connection broke before its first header"),
+        Err(_) if header::has_begun(&stream) => answer_late_header(stream).await,
+        Err(_) => tracing::debug!("a connection sent nothing"),
+    }
+    None
 }
 
 async fn handshake(
@@ -117,7 +141,11 @@ async fn talk<I: Carrier>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House)
     if let Some(Err(error)) = ended {
         tracing::debug!(%error, "a connection ended");
         if error.is_timeout() {
-            answer_late_header(connection).await;
+            let parts = connection.into_parts();
+            // One that was idle is not told, since it might take this for the answer to its next request.
+            if !parts.read_buf.is_empty() {
+                answer_late_header(parts.io.into_inner()).await;
+            }
         }
     }
 }
@@ -139,20 +167,14 @@ async fn wind_down<I: Carrier>(
     timeout(within.saturating_sub(begun.elapsed()), connection).await.ok()
 }
 
-/// A client whose header broke off in the middle is told so; one that was idle is not, since it might take this for
-/// the answer to its next request.
-async fn answer_late_header<I: Carrier>(connection: Connection<I>) {
-    let parts = connection.into_parts();
-    if parts.read_buf.is_empty() {
-        return;
-    }
+/// A client whose header broke off in the middle is told so.
+async fn answer_late_header(mut stream: impl AsyncWrite + Unpin) {
     let body = contract::refusal("the request's header did not arrive in time", &[]);
     let head = format!(
         "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: \
          close\r\n\r\n",
         body.len()
     );
-    let mut stream = parts.io.into_inner();
     let farewell = async {
         stream.write_all(head.as_bytes()).await?;
         stream.write_all(&body).await?;

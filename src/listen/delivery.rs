@@ -67,8 +67,8 @@ enum Progress {
     Begun,
     /// All of it is in the connection's buffer.
     Handed,
-    /// All of it is with the system. `in_doubt`: the client may have hung up before.
-    Written { in_doubt: bool },
+    /// All of it is with the system.
+    Written,
 }
 
 impl Wire {
@@ -97,25 +97,20 @@ impl Wire {
     }
 
     /// All that was handed over is with the system.
-    pub(super) fn written(&self, in_doubt: bool) {
+    pub(super) fn written(&self) {
         for answer in self.answers().iter_mut().filter(|answer| answer.progress == Progress::Handed) {
-            answer.progress = Progress::Written { in_doubt };
+            answer.progress = Progress::Written;
         }
     }
 
     /// Whether an answer is written and its end not known.
     pub(super) fn has_written(&self) -> bool {
-        self.answers().iter().any(|answer| matches!(answer.progress, Progress::Written { .. }))
-    }
-
-    /// The client has ended its stream in order: what was written before has reached it.
-    pub(super) fn ended(&self) {
-        self.tell(Delivery::Delivered, |progress| progress == Progress::Written { in_doubt: false });
+        self.answers().iter().any(|answer| answer.progress == Progress::Written)
     }
 
     /// The client asks again, or its system has acknowledged all that was written.
     pub(super) fn heard(&self) {
-        self.tell(Delivery::Delivered, |progress| matches!(progress, Progress::Written { .. }));
+        self.tell(Delivery::Delivered, |progress| progress == Progress::Written);
     }
 
     /// The connection is broken.
@@ -168,11 +163,9 @@ mod tests {
         let wire = Wire::default();
         let written = begun(&wire);
         wire.handed();
-        wire.written(true);
-        wire.ended();
-        assert!(written.lock().unwrap().is_empty(), "an end that may have come before tells nothing");
+        wire.written();
         let begins = begun(&wire);
-        wire.written(false);
+        wire.written();
         drop(wire);
         assert_eq!(*written.lock().unwrap(), [Delivery::Delivered]);
         assert_eq!(*begins.lock().unwrap(), [Delivery::Undelivered]);
@@ -183,7 +176,7 @@ mod tests {
         let wire = Wire::default();
         let heard = begun(&wire);
         wire.handed();
-        wire.written(false);
+        wire.written();
         wire.broken();
         wire.heard();
         drop(wire);

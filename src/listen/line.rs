@@ -15,8 +15,8 @@ use super::delivery::Wire;
 
 /// How long the end of a connection waits for the client's system to acknowledge or reset the last answer.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
-/// The same in TLS, where an answer counts as heard when no reset has come by then: only who had hung up before it
-/// is waited for.
+/// The same in TLS, where an answer counts as heard when no reset has come by then: the client's own end of the stream
+/// may have crossed it.
 const TLS_FAREWELL_WITHIN: Duration = Duration::from_millis(200);
 /// The pauses between two looks, the first and the longest.
 const LOOK_MIN: Duration = Duration::from_millis(1);
@@ -99,14 +99,6 @@ impl<I: Carrier> Line<I> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Whether the client may have hung up: something has come after its request, be it the end of its stream.
-    fn may_have_hung_up(&self) -> bool {
-        use rustix::net::{RecvFlags, recv};
-        let Some(tcp) = self.inner.tcp() else { return false };
-        let looked = recv(tcp, &mut [0_u8; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
-        !matches!(looked, Err(error) if error == rustix::io::Errno::WOULDBLOCK)
-    }
-
     fn known(&self) -> Known {
         let Some(tcp) = self.inner.tcp() else { return Known::Closed };
         match (tcp.take_error(), tcp.peer_addr()) {
@@ -148,17 +140,11 @@ impl<I: Carrier> Line<I> {
 
 impl<I: Carrier> AsyncRead for Line<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
-        match &read {
+        match ready!(Pin::new(&mut self.inner).poll_read(cx, buf)) {
             // A client that leaves TLS without its farewell has ended its stream as well.
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => self.wire.broken(),
-            // The reset that follows the end of a TLS stream is about our own farewell to it.
-            Ok(()) if buf.filled().len() > before => {}
-            Ok(()) | Err(_) if I::HAS_RECORDS => self.wire.ended(),
-            Ok(()) | Err(_) => {}
+            Err(error) if I::HAS_RECORDS && error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+            read => Poll::Ready(read.inspect_err(|_| self.wire.broken())),
         }
-        Poll::Ready(read)
     }
 }
 
@@ -182,8 +168,7 @@ impl<I: Carrier> AsyncWrite for Line<I> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.bounded(cx, I::poll_flush))?;
         if self.wire.has_handed() {
-            let in_doubt = I::HAS_RECORDS && self.may_have_hung_up();
-            self.wire.written(in_doubt);
+            self.wire.written();
         }
         Poll::Ready(Ok(()))
     }

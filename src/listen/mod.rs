@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod delivery;
 mod guest;
+mod header;
 mod line;
 mod slots;
 mod tls;
@@ -54,6 +55,9 @@ pub struct Bounds {
     pub strangers_max: usize,
     /// The same of one source. Those with a token are not counted, since many tills may stand behind one address.
     pub strangers_of_source_max: usize,
+    /// How long a connection has to show its token before the two shares tell it to leave: tills behind one address
+    /// may come all at once. Who is refused for want of a token has no such time.
+    pub newcomer_within: Duration,
     /// Bytes of a request's header, and of what is read at once.
     pub header_bytes_max: usize,
     /// From a connection's begin, or the end of an answer, to the end of the next header; the TLS handshake too.
@@ -66,19 +70,23 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self {
-            connections_max: 1024,
-            strangers_max: 256,
-            strangers_of_source_max: 64,
-            header_bytes_max: 16 * 1024,
-            header_within: Duration::from_secs(10),
-            write_stall: Duration::from_secs(10),
-            stop_within: Duration::from_secs(5),
-        }
+        Self::USUAL
     }
 }
 
 impl Bounds {
+    /// What holds where nothing else is said.
+    pub const USUAL: Self = Self {
+        connections_max: 1024,
+        strangers_max: 256,
+        strangers_of_source_max: 64,
+        newcomer_within: Duration::from_secs(3),
+        header_bytes_max: 16 * 1024,
+        header_within: Duration::from_secs(10),
+        write_stall: Duration::from_secs(10),
+        stop_within: Duration::from_secs(5),
+    };
+
     /// The bounds that this process's limit of open files leaves room for: 1,024 connections where it is high enough.
     #[must_use]
     pub fn of_process() -> Self {
@@ -106,8 +114,9 @@ pub async fn serve(socket: Socket, router: Router, bounds: Bounds, stop: Receive
 ///
 /// The bounds hold for all of them together. When all connections are taken, one is closed for the new one: first one
 /// whose request is refused for want of a token, then the one without a token that has waited longest for its header,
-/// then one with a token that has. Strangers give way to each other before that, beyond their shares. If each is in a
-/// request, new ones wait in the system's backlog.
+/// then one with a token that has. Strangers give way to each other before that, beyond their shares, once they had a
+/// moment to show a token; a source that has more than its share pays for its next connection with its own. If each is
+/// in a request, new ones wait in the system's backlog.
 pub async fn serve_all(sockets: Vec<Socket>, router: Router, bounds: Bounds, stop: Receiver<bool>) {
     let slots = Slots::new(bounds);
     let house = Arc::new(House { router, bounds, stop });

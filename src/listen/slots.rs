@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::{Bounds, Source};
+
+/// So many that are refused for want of a token hear it in peace: each costs what a till's request costs.
+const TURNED_AWAY_MAX: usize = 64;
 
 /// All places of the listeners that share them.
 pub(super) struct Slots {
@@ -39,6 +43,8 @@ struct State {
     turns: BTreeMap<Turn, u64>,
     /// How many of them have shown no valid token.
     strangers: usize,
+    /// How many of these are refused for want of one.
+    turned_away: usize,
     /// Of each source, those without a valid token.
     of_source: HashMap<Source, BTreeMap<Turn, u64>>,
 }
@@ -48,6 +54,7 @@ struct Standing {
     is_known: bool,
     /// Its key in `turns`; `None` while a request is under way.
     turn: Option<Turn>,
+    came: Instant,
     leave: Arc<Notify>,
 }
 
@@ -67,6 +74,7 @@ impl State {
             return;
         }
         self.strangers += 1;
+        self.turned_away += usize::from(rank == Rank::TurnedAway);
         if let Some(source) = standing.source {
             self.of_source.entry(source).or_default().insert(turn, connection);
         }
@@ -80,6 +88,7 @@ impl State {
             return;
         }
         self.strangers = self.strangers.saturating_sub(1);
+        self.turned_away = self.turned_away.saturating_sub(usize::from(turn.0 == Rank::TurnedAway));
         let Some(source) = standing.source else { return };
         if let Some(turns) = self.of_source.get_mut(&source) {
             turns.remove(&turn);
@@ -96,22 +105,48 @@ impl State {
         }
     }
 
-    fn evict_first(&mut self) -> bool {
-        let first = self.turns.first_key_value().map(|(_, connection)| *connection);
-        first.map(|connection| self.leave(connection)).is_some()
+    /// Where strangers have their share, of a source's or of all places, those who had their time to show a token give
+    /// way to the next, who may have one.
+    fn keep_shares(&mut self, source: Option<Source>, bounds: &Bounds) {
+        while self.of_source(source) >= bounds.strangers_of_source_max {
+            let Some(first) = self.first_of(source).filter(|first| self.had_its_time(*first, bounds)) else { break };
+            self.leave(first);
+        }
+        while self.strangers >= bounds.strangers_max {
+            let Some(first) = self.first().filter(|first| self.had_its_time(*first, bounds)) else { break };
+            self.leave(first);
+        }
     }
 
-    /// Where strangers have their share, of a source's or of all places, one of them gives way to the next, who may
-    /// have a token.
-    fn keep_shares(&mut self, source: Option<Source>, bounds: &Bounds) {
-        let of_source = source.and_then(|source| self.of_source.get(&source));
-        let full = of_source.filter(|turns| turns.len() >= bounds.strangers_of_source_max);
-        if let Some(connection) = full.and_then(|turns| turns.values().next().copied()) {
-            self.leave(connection);
-        }
-        if self.strangers >= bounds.strangers_max {
-            self.evict_first();
-        }
+    /// Makes a place free, at the cost of the newcomer's own source where that has more than its share; false when
+    /// all are in a request.
+    fn make_place(&mut self, source: Option<Source>, bounds: &Bounds) -> bool {
+        let own = self.first_of(source).filter(|_| self.of_source(source) >= bounds.strangers_of_source_max);
+        own.or_else(|| self.first()).map(|connection| self.leave(connection)).is_some()
+    }
+
+    /// Who leaves first.
+    fn first(&self) -> Option<u64> {
+        self.turns.first_key_value().map(|(_, connection)| *connection)
+    }
+
+    /// Of the strangers of one source, who leaves first.
+    fn first_of(&self, source: Option<Source>) -> Option<u64> {
+        self.of_source.get(&source?)?.values().next().copied()
+    }
+
+    /// How many strangers of this source may be told to leave.
+    fn of_source(&self, source: Option<Source>) -> usize {
+        source.and_then(|source| self.of_source.get(&source)).map_or(0, BTreeMap::len)
+    }
+
+    /// Whether it could have shown a token by now, or showed a wrong one. Tills behind one address may come all at
+    /// once, and each needs a moment for its header.
+    fn had_its_time(&self, connection: u64, bounds: &Bounds) -> bool {
+        self.taken.get(&connection).is_none_or(|standing| {
+            let is_turned_away = standing.turn.is_some_and(|(rank, _)| rank == Rank::TurnedAway);
+            is_turned_away || standing.came.elapsed() >= bounds.newcomer_within
+        })
     }
 }
 
@@ -145,12 +180,13 @@ impl Slots {
     pub(super) fn admit(self: &Arc<Self>, source: Option<Source>) -> Option<Slot> {
         let mut state = self.state();
         state.keep_shares(source, &self.bounds);
-        if state.taken.len() >= self.bounds.connections_max && !state.evict_first() {
+        if state.taken.len() >= self.bounds.connections_max && !state.make_place(source, &self.bounds) {
             return None;
         }
         let connection = state.number();
         let leave = Arc::new(Notify::new());
-        let standing = Standing { source, is_known: false, turn: None, leave: Arc::clone(&leave) };
+        let (came, leaves) = (Instant::now(), Arc::clone(&leave));
+        let standing = Standing { source, is_known: false, turn: None, came, leave: leaves };
         state.taken.insert(connection, standing);
         state.begin_turn(connection, Rank::Stranger);
         Some(Slot { slots: Arc::clone(self), connection, leave })
@@ -158,7 +194,10 @@ impl Slots {
 
     /// Tells the connection that has to leave first to do so.
     pub(super) fn evict_first(&self) {
-        self.state().evict_first();
+        let mut state = self.state();
+        if let Some(first) = state.first() {
+            state.leave(first);
+        }
     }
 }
 
@@ -205,6 +244,11 @@ impl Slot {
             standing.is_known = false;
         }
         state.begin_turn(self.connection, Rank::TurnedAway);
+        while state.turned_away > TURNED_AWAY_MAX
+            && let Some(first) = state.first()
+        {
+            state.leave(first);
+        }
         drop(state);
         self.slots.changed.notify_waiters();
     }
@@ -239,11 +283,20 @@ impl Drop for Busy {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::Peer;
     use super::*;
 
+    /// Nobody here has a moment for a header, unless the test says so.
+    const NO_MOMENT: Bounds = Bounds { newcomer_within: Duration::ZERO, ..Bounds::USUAL };
+
     fn slots(connections_max: usize, strangers_of_source_max: usize) -> Arc<Slots> {
-        Slots::new(Bounds { connections_max, strangers_of_source_max, ..Bounds::default() })
+        Slots::new(Bounds { connections_max, strangers_of_source_max, ..NO_MOMENT })
+    }
+
+    fn from(last: u8) -> Option<Source> {
+        Peer { addr: Some(([10, 0, 0, last], 1).into()), uid: None }.source()
     }
 
     fn told_to_leave(slot: &Slot) -> bool {
@@ -303,36 +356,78 @@ mod tests {
     #[test]
     fn a_source_with_its_share_of_strangers_gives_up_its_own_and_known_ones_do_not_count() {
         let slots = slots(100, 2);
-        let of = |last| Peer { addr: Some(([10, 0, 0, last], 1).into()), uid: None }.source();
-        let other = slots.admit(of(2)).expect("free");
-        let known = Arc::new(slots.admit(of(1)).expect("free"));
+        let other = slots.admit(from(2)).expect("free");
+        let known = Arc::new(slots.admit(from(1)).expect("free"));
         drop(known.begin().inspect(|_| known.is_known()));
-        let [one, two] = [(); 2].map(|()| slots.admit(of(1)).expect("free"));
-        let _three = slots.admit(of(1)).expect("of the first stranger of this source");
+        let [one, two] = [(); 2].map(|()| slots.admit(from(1)).expect("free"));
+        let _three = slots.admit(from(1)).expect("of the first stranger of this source");
         assert!(told_to_leave(&one) && !told_to_leave(&two) && !told_to_leave(&known) && !told_to_leave(&other));
     }
 
     #[test]
     fn strangers_of_whatever_sources_have_a_share_of_all_places_and_known_ones_do_not_count() {
-        let slots = Slots::new(Bounds { strangers_max: 2, ..Bounds::default() });
-        let of = |last| Peer { addr: Some(([10, 0, 0, last], 1).into()), uid: None }.source();
-        let known = Arc::new(slots.admit(of(1)).expect("free"));
+        let slots = Slots::new(Bounds { strangers_max: 2, ..NO_MOMENT });
+        let known = Arc::new(slots.admit(from(1)).expect("free"));
         drop(known.begin().inspect(|_| known.is_known()));
-        let [one, two] = [2, 3].map(|last| slots.admit(of(last)).expect("free"));
-        let _three = slots.admit(of(4)).expect("of the first stranger");
+        let [one, two] = [2, 3].map(|last| slots.admit(from(last)).expect("free"));
+        let _three = slots.admit(from(4)).expect("of the first stranger");
         assert!(told_to_leave(&one) && !told_to_leave(&two) && !told_to_leave(&known));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_just_come_has_a_moment_for_its_header_however_many_come_from_one_address() {
+        let slots = Slots::new(Bounds { connections_max: 300, ..Bounds::USUAL });
+        let burst: Vec<_> = (0..299).map(|_| Arc::new(slots.admit(from(1)).expect("free"))).collect();
+        assert!(!burst.iter().any(|slot| told_to_leave(slot)), "any of them may be a till");
+        let known = &burst[200];
+        drop(known.begin().inspect(|_| known.is_known()));
+        tokio::time::advance(Bounds::USUAL.newcomer_within).await;
+        let late = slots.admit(from(1)).expect("free");
+        let left = burst.iter().filter(|slot| told_to_leave(slot)).count();
+        assert_eq!(left, 299 - 1 - (Bounds::USUAL.strangers_of_source_max - 1), "all but a share had their time");
+        assert!(!told_to_leave(known) && !told_to_leave(&late));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_turned_away_has_no_moment() {
+        let slots = Slots::new(Bounds { strangers_of_source_max: 1, ..Bounds::USUAL });
+        let slot = Arc::new(slots.admit(from(1)).expect("free"));
+        let _busy = slot.begin();
+        slot.is_turned_away();
+        let _next = slots.admit(from(1)).expect("its place");
+        assert!(told_to_leave(&slot));
+    }
+
+    #[test]
+    fn those_who_are_turned_away_are_bounded_whatever_their_sources() {
+        let slots = Slots::new(Bounds::USUAL);
+        let refused: Vec<_> = (0..=u8::try_from(TURNED_AWAY_MAX).expect("small"))
+            .map(|last| Arc::new(slots.admit(from(last)).expect("free")))
+            .map(|slot| (slot.begin(), slot.is_turned_away(), slot))
+            .collect();
+        let left: Vec<_> = refused.iter().map(|(_, (), slot)| told_to_leave(slot)).collect();
+        assert!(left[0] && !left[1..].contains(&true), "the first one alone: {left:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_fills_all_places_pays_with_its_own() {
+        let slots = Slots::new(Bounds { connections_max: 4, strangers_of_source_max: 2, ..Bounds::USUAL });
+        let till = slots.admit(from(2)).expect("free");
+        let flood: Vec<_> = (0..20).map(|_| slots.admit(from(1)).expect("a place")).collect();
+        assert!(!told_to_leave(&till), "it came before all of them");
+        assert_eq!(flood.iter().filter(|slot| !told_to_leave(slot)).count(), 3);
     }
 
     #[test]
     fn nothing_is_kept_of_who_has_left() {
         let slots = slots(2, 2);
-        let source = Peer { addr: Some(([10, 0, 0, 1], 1).into()), uid: None }.source();
-        let slot = Arc::new(slots.admit(source).expect("free"));
+        let slot = Arc::new(slots.admit(from(1)).expect("free"));
         let busy = slot.begin();
         slot.is_turned_away();
         drop((busy, slot));
         let state = slots.state();
-        assert!(state.taken.is_empty() && state.turns.is_empty() && state.of_source.is_empty() && state.strangers == 0);
+        assert!(state.taken.is_empty() && state.turns.is_empty() && state.of_source.is_empty());
+        assert_eq!((state.strangers, state.turned_away), (0, 0));
     }
 
     #[test]

@@ -191,6 +191,16 @@ pub fn short(duration: Duration, language: Language) -> String {
     if noun == Noun::Second { first } else { format!("{first} {rest} {}", sign(smaller, language)) }
 }
 
+/// A duration that a stopwatch took, in three digits or so: "0.31 ms", "250 ms", "4.2 s"; in both languages.
+#[must_use]
+pub fn fine(duration: Duration) -> String {
+    match duration.as_millis() {
+        0..10 => format!("{:.2} ms", duration.as_secs_f64() * 1e3),
+        10..1000 => format!("{} ms", duration.as_millis()),
+        _ => format!("{:.1} s", duration.as_secs_f64()),
+    }
+}
+
 fn two_units(seconds: u64) -> ((u64, Noun), (u64, Noun)) {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::amount::{Noun, Place, about, count, count_in};
 use super::language::Language::{Arabic, English};
 use super::macros::messages;
-use super::words::{iso, verdict};
+use super::note::Note;
+use super::words::{bulk, iso, state as state_word, verdict};
 
 messages! {
     /// One entry of the audit trail.
@@ -19,6 +20,20 @@ messages! {
         RetryHeld
         en: "sent again: declined in the streak that held the lane",
         ar: "أُعيد إرسالها: رُفضت ضمن الرفض المتتالي الذي أوقف المسار";
+
+        /// What was known before it was sent again.
+        AnsweredBefore {
+            /// Where it stood.
+            state: String,
+            /// The provider's HTTP status, if it had answered.
+            status: Option<u64>,
+            /// What had been noted.
+            note: Option<Note>,
+        }
+        en: before(state.clone(), *status, note.as_ref().map(|note| note.text(English))),
+        ar: format!("قبل ذلك: {}", before(
+            state_word(state, Arabic).into_owned(), *status, note.as_ref().map(|note| note.text(Arabic))
+        ));
 
         /// A redemption was voided by an operator.
         Void {
@@ -217,8 +232,8 @@ messages! {
         }
         en: format!("{action} of {}: {note}", count_in(Place::Object, *redemptions, Noun::Redemption, English)),
         ar: format!(
-            "{} على {}: {}",
-            iso(action), count_in(Place::Object, *redemptions, Noun::Redemption, Arabic), iso(note)
+            "{} {}: {}",
+            bulk(action), count_in(Place::Object, *redemptions, Noun::Redemption, Arabic), iso(note)
         );
 
         /// The settings were read again.
@@ -234,4 +249,9 @@ messages! {
         en: text.clone(),
         ar: iso(text);
     }
+}
+
+fn before(state: String, status: Option<u64>, note: Option<String>) -> String {
+    let status = status.map(|status| format!("HTTP {status}"));
+    [Some(state), status, note].into_iter().flatten().collect::<Vec<_>>().join(": ")
 }

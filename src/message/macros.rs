@@ -25,6 +25,11 @@ macro_rules! messages {
         }
 
         impl $name {
+            /// Every message as this table writes it: its name, and its parameters with their types.
+            #[allow(dead_code, reason = "not every topic's table is read")]
+            pub(in crate::message) const TABLE: &[(&'static str, &[(&'static str, &'static str)])] =
+                &[ $( (stringify!($variant), &[ $( $( (stringify!($field), stringify!($type)) ),+ )? ]), )+ ];
+
             /// What people read.
             #[must_use]
             pub fn text(&self, language: $crate::message::Language) -> String {

@@ -7,6 +7,7 @@
 
 mod amount;
 mod cause;
+mod denied;
 mod event;
 mod fault;
 mod language;
@@ -18,14 +19,17 @@ mod samples;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod words;
 
-pub use amount::{Noun, Place, about, count, count_in, grouped, short, whole};
+pub use amount::{Noun, Place, about, count, count_in, fine, grouped, short, whole};
 pub use cause::Cause;
+pub use denied::{Denied, FilterFault};
 pub use event::Event;
 pub use fault::Fault;
 pub use language::{Language, Plural, UnknownLanguage};
 pub use note::Note;
 pub use refusal::{Reason, Refusal};
 pub use storage::Storage;
-pub use words::state;
+pub use texts::{TEXT_BYTES_MAX, TextFault, Texts};
+pub use words::{deed, outcome, role, state};

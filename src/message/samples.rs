@@ -1,6 +1,8 @@
 //! Parameters for the tests of every message, each easily found again in a text.
 
+use super::denied::FilterFault;
 use super::fault::Fault;
+use super::note::Note;
 use super::storage::Storage;
 
 /// A value to fill a parameter with.
@@ -41,5 +43,17 @@ impl Sample for Storage {
 impl Sample for Vec<Fault> {
     fn sample() -> Self {
         Fault::all()
+    }
+}
+
+impl Sample for Vec<FilterFault> {
+    fn sample() -> Self {
+        FilterFault::all()
+    }
+}
+
+impl Sample for Option<Note> {
+    fn sample() -> Self {
+        Some(Note::Text { text: Sample::sample() })
     }
 }

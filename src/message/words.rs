@@ -21,6 +21,85 @@ pub fn state(word: &str, language: Language) -> Cow<'_, str> {
     }
 }
 
+/// What a role is called.
+#[must_use]
+pub fn role(word: &str, language: Language) -> Cow<'_, str> {
+    let arabic = match word {
+        "see" => "الاطلاع",
+        "decide" => "اتخاذ القرار",
+        "engineer" => "الهندسة",
+        other => return Cow::Owned(language.isolated(other)),
+    };
+    match language {
+        Language::English => Cow::Borrowed(word),
+        Language::Arabic => Cow::Borrowed(arabic),
+    }
+}
+
+/// What came of an attempt, by its word in the metrics; one that is not known stands as it is.
+#[must_use]
+pub fn outcome(word: &str, language: Language) -> Cow<'_, str> {
+    let (english, arabic) = match word {
+        "confirmed" => ("the provider took it", "قبلها المزوّد"),
+        "declined" => ("the provider refused it", "رفضها المزوّد"),
+        "parked" => ("an answer that says neither yes nor no", "جواب لا يقول نعم ولا لا"),
+        "in_progress" => ("the provider is still at work on it", "ما زال المزوّد يعالجها"),
+        "unreadable" => ("an answer in another form than the contract's", "جواب بصيغة غير صيغة العقد"),
+        "credential" => ("our credential was not taken", "لم يقبل المزوّد رمز دخولنا"),
+        "not_the_provider" => ("somebody else answered", "أجاب طرف غير المزوّد"),
+        "wait" => ("the provider asked to wait", "طلب المزوّد الانتظار"),
+        "row_fault" => ("the provider failed at this one", "تعثّر المزوّد في هذه العملية"),
+        "reset" => ("the connection broke before the answer", "انقطع الاتصال قبل وصول الجواب"),
+        "resolve" => ("the provider's name was not found", "تعذّر العثور على عنوان المزوّد"),
+        "connect" => ("no connection came about", "لم يُفتح اتصال بالمزوّد"),
+        "proxy" => ("the proxy refused", "رفض الخادم الوكيل"),
+        "tls" => ("the provider's certificate could not be verified", "تعذّر التحقق من شهادة المزوّد"),
+        "clock" => ("the certificate does not fit this box's time", "الشهادة لا توافق وقت هذا الجهاز"),
+        "write" => ("the request did not get through", "لم يصل الطلب كاملًا"),
+        "answer" => ("no answer came in time", "لم يأتِ جواب في الوقت المحدد"),
+        "provider" => ("the provider answered with a fault of its own", "أجاب المزوّد بخطأ من عنده"),
+        other => return Cow::Owned(language.isolated(other)),
+    };
+    Cow::Borrowed(if language == Language::English { english } else { arabic })
+}
+
+/// What somebody did, by its word in the audit trail; one that is not known stands as it is.
+#[must_use]
+pub fn deed(word: &str, language: Language) -> Cow<'_, str> {
+    let (english, arabic) = match word {
+        "retry" => ("Sent again", "أُعيد إرسالها"),
+        "void" => ("Closed", "أُغلقت"),
+        "void_by_till" => ("Taken back by its till", "ألغتها نقطة البيع"),
+        "handled" => ("Seen to", "عولجت"),
+        "handled_free" => ("Seen to, and its code is free again", "عولجت، ورمزها متاح من جديد"),
+        "lost" => ("Closed as lost", "أُغلقت على أنها خسارة"),
+        "owed_paid" => ("The owed reward was given", "أُعطيت المكافأة المستحقة"),
+        "answered" => ("What was known before", "ما كان معروفًا من قبل"),
+        "late_answer" => ("A late answer", "جواب متأخر"),
+        "import" => ("Taken over from another gateway", "نُقلت من بوابة أخرى"),
+        "salvage" => ("Restored after damage", "استُعيدت بعد تلف"),
+        "hold" => ("A line was held", "أُوقف خط"),
+        "release" => ("A line goes on", "تابع خط عمله"),
+        "backup" => ("A backup was taken", "أُخذت نسخة احتياطية"),
+        "bulk" => ("Many at once", "الكثير دفعة واحدة"),
+        "sign_in" => ("Signed in", "تسجيل دخول"),
+        "sign_out" => ("Signed out", "تسجيل خروج"),
+        "flush" => ("Tried at once", "جُرّب الإرسال فورًا"),
+        other => return Cow::Owned(language.isolated(other)),
+    };
+    Cow::Borrowed(if language == Language::English { english } else { arabic })
+}
+
+/// What is done to many at once.
+pub(super) fn bulk(word: &str) -> Cow<'_, str> {
+    match word {
+        "retry" => "إعادة إرسال".into(),
+        "void" => "إغلاق".into(),
+        "handled" => "معالجة".into(),
+        other => Language::Arabic.isolated(other).into(),
+    }
+}
+
 /// How a late attempt ended.
 pub(super) fn verdict(word: &str) -> Cow<'_, str> {
     match word {

@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::{Message, Shared};
-use crate::store::{Done, Inspection, Op, Recounted, Trouble, WAL_FRAMES_HARD, WAL_FRAMES_SOFT, inspect};
+use super::{Message, Shared, asked};
+use crate::store::{Inspection, Recount, Trouble, WAL_FRAMES_HARD, WAL_FRAMES_SOFT, inspect};
 
 /// The first look begins so long after the start: tills and the backlog come first.
 const FIRST_AFTER: Duration = Duration::from_secs(30);
@@ -110,11 +110,10 @@ impl Check {
     fn recount(&self) -> Result<(), Stopped> {
         let mut begin = true;
         loop {
-            let (reply, answer) = oneshot::channel();
-            self.send(Message::Do(Op::Recount { begin }, reply))?;
-            let done = answer.blocking_recv().map_err(|_| Stopped)?;
-            let Ok(Done::Recounted(Recounted { finished, .. })) = done else { return Ok(()) };
-            if finished {
+            let (message, answer) = asked::ask(Recount { begin });
+            self.send(message)?;
+            let recounted = answer.blocking_recv().map_err(|_| Stopped)?;
+            if recounted.is_err() || recounted.is_ok_and(|recounted| recounted.finished) {
                 return Ok(());
             }
             begin = false;

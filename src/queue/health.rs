@@ -4,9 +4,9 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::QueueError;
-use crate::clock::{Clock, rfc3339};
+use crate::clock::rfc3339;
 use crate::message::{Language, Storage};
-use crate::store::{StoreError, Trouble};
+use crate::store::{Kind, StoreError, Trouble};
 
 /// The store's health as `status` shows it; serialised as `ok` and `detail`, in English.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +31,9 @@ impl StorageStatus {
         Self { ok: true, told, since_ms: None }
     }
 
-    /// Nothing is accepted from now on.
-    pub(super) fn bad(why: Storage, clock: &Clock) -> Self {
-        Self { ok: false, told: vec![why], since_ms: Some(clock.stamp().unix_ms) }
+    /// Nothing is accepted from `now_ms` on.
+    pub(super) fn bad(why: Storage, now_ms: i64) -> Self {
+        Self { ok: false, told: vec![why], since_ms: Some(now_ms) }
     }
 
     /// All of it in one line; empty when all is well.
@@ -56,6 +56,90 @@ impl Serialize for StorageStatus {
         object.serialize_field("ok", &self.ok)?;
         object.serialize_field("detail", &self.detail(Language::English))?;
         object.end()
+    }
+}
+
+/// What is known of the storage. What was seen of it goes in; what may begin, and what people are told, comes out.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    is_full: bool,
+    unwritable: Option<Storage>,
+    /// The files are not those that were opened.
+    taken: Option<Storage>,
+    /// What was set aside and kept.
+    salvaged: Option<Storage>,
+    /// Where the books say something else than the rows.
+    differences: Vec<Storage>,
+}
+
+impl Health {
+    /// Of a store with what its last salvage set aside.
+    pub(super) fn new(salvaged: Option<Storage>) -> Self {
+        Self { salvaged, ..Self::default() }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    pub(super) fn is_unwritable(&self) -> bool {
+        self.unwritable.is_some()
+    }
+
+    pub(super) fn was_salvaged(&self) -> bool {
+        self.salvaged.is_some()
+    }
+
+    /// Whether anything is refused.
+    pub(super) fn is_refusing(&self) -> bool {
+        self.is_full || self.unwritable.is_some() || self.taken.is_some()
+    }
+
+    /// On a full disk nothing new is taken in, but what is there is delivered; on a dead one nothing is sent that
+    /// could not be settled.
+    pub(super) fn refusal(&self, kind: Kind) -> Option<Storage> {
+        if !matches!(kind, Kind::New | Kind::Beginning) {
+            return None;
+        }
+        let dead = self.taken.as_ref().or(self.unwritable.as_ref());
+        let full = (self.is_full && kind == Kind::New).then_some(&Storage::DiskFull);
+        dead.or(full).cloned()
+    }
+
+    /// Whether that is news.
+    pub(super) fn set_full(&mut self, is_full: bool) -> bool {
+        std::mem::replace(&mut self.is_full, is_full) != is_full
+    }
+
+    /// Whether that is news: another reason is none.
+    pub(super) fn set_unwritable(&mut self, why: Option<Storage>) -> bool {
+        let is_unwritable = why.is_some();
+        std::mem::replace(&mut self.unwritable, why).is_some() != is_unwritable
+    }
+
+    pub(super) fn set_taken(&mut self, why: Option<Storage>) {
+        self.taken = why;
+    }
+
+    pub(super) fn set_salvaged(&mut self, note: Option<Storage>) {
+        self.salvaged = note;
+    }
+
+    /// Whether that is news.
+    pub(super) fn set_differences(&mut self, differences: &[Storage]) -> bool {
+        let is_news = self.differences != differences;
+        if is_news {
+            self.differences = differences.to_vec();
+        }
+        is_news
+    }
+
+    /// What operators see from `now_ms` on.
+    pub(super) fn status(&self, now_ms: i64) -> StorageStatus {
+        match self.refusal(Kind::New) {
+            Some(why) => StorageStatus::bad(why, now_ms),
+            None => StorageStatus::well(self.salvaged.iter().chain(&self.differences).cloned().collect()),
+        }
     }
 }
 
@@ -103,6 +187,31 @@ mod tests {
         assert!(full.detail(Language::Arabic).ends_with("(منذ \u{2068}1970-01-01T00:00:00Z\u{2069})"));
         let two = StorageStatus::well(vec![Storage::WentOn, Storage::DiskFull]);
         assert_eq!(two.detail(Language::English).split("; ").count(), 3);
+    }
+
+    #[test]
+    fn a_full_disk_takes_nothing_new_and_a_dead_one_begins_nothing() {
+        let mut health = Health::default();
+        assert!(health.set_full(true) && !health.set_full(true) && health.is_refusing());
+        let refused =
+            |health: &Health| [Kind::New, Kind::Beginning, Kind::Ending, Kind::Other].map(|kind| health.refusal(kind));
+        assert_eq!(refused(&health), [Some(Storage::DiskFull), None, None, None]);
+        let dead = Storage::Unwritable { why: "a test".to_owned() };
+        assert!(health.set_unwritable(Some(dead.clone())));
+        assert_eq!(refused(&health), [Some(dead.clone()), Some(dead.clone()), None, None]);
+        assert!(!health.set_unwritable(Some(dead.clone())), "it is dead as before");
+        let taken = Storage::TakenUnsaved { why: "gone".to_owned(), error: String::new() };
+        health.set_taken(Some(taken.clone()));
+        assert_eq!(health.status(7), StorageStatus::bad(taken, 7), "that a database is gone comes first");
+    }
+
+    #[test]
+    fn what_is_worth_knowing_is_told_while_all_is_well_and_once() {
+        let mut health = Health::new(Some(Storage::WentOn));
+        assert!(health.set_differences(&[Storage::DiskFull]) && !health.set_differences(&[Storage::DiskFull]));
+        assert_eq!(health.status(7), StorageStatus::well(vec![Storage::WentOn, Storage::DiskFull]));
+        assert!(health.set_full(true) && !health.status(7).ok);
+        assert!(health.set_full(false) && health.status(9).ok);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The async handle on the one thread that owns the store: group commit, wake-ups, and where intake, forwarder and
 //! admin meet.
 
+mod asked;
 mod check;
 mod health;
 mod lane;
+mod lanes;
 mod readers;
 mod repeats;
 mod seats;
@@ -23,16 +25,18 @@ pub use writer::Writer;
 
 use crate::clock::{Clock, Day, Days};
 use crate::decide::{Attempt, CodeRules, WaitEnd};
-use crate::link::Cause;
 use crate::message::{Language, Storage};
-use crate::redemption::{Id, Redemption, Request, Seq};
+use crate::redemption::{Id, Redemption, Request, RewardCode, Seq};
 use crate::refused::Reason;
 use crate::settings::{Offline, SameCode};
 use crate::store::{
-    About, Acted, Arrived, Claim, Claimed, Concluded, Conclusion, Counts, Decision, Done, Ended, Event, Filter,
-    Handling, Import, LaneMemory, NewRedemption, Op, Page, Place, Pruned, Reader, Retention, Settled, Settlement,
-    StoreError, Taken, Trouble, VoidOutcome,
+    About, Accept, Acted, Arrived, CheckAnswered, CheckAsked, CheckKnown, Claim, Claimed, Concluded, Conclusion,
+    Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling, Import, LaneMemory, NewRedemption, Operation, Page,
+    Place, Prune, Pruned, Reader, Record, Refused, Remember, Retention, Retry, RetryHeld, Settled, Settlement,
+    StoreError, Taken, Trouble, Unclaim, Void, VoidByTill, VoidOutcome,
 };
+use asked::Ask;
+use lanes::Lanes;
 use readers::Readers;
 use repeats::Repeats;
 use seats::{Flights, Seats};
@@ -91,7 +95,7 @@ struct Shared {
     clock: Clock,
     path: PathBuf,
     place: Place,
-    lanes: RwLock<Arc<Vec<Arc<Lane>>>>,
+    lanes: Lanes,
     offline: RwLock<Arc<Offline>>,
     days: RwLock<Arc<Days>>,
     counts: Mutex<Vec<(String, Counts)>>,
@@ -114,11 +118,13 @@ struct Shared {
     generation: AtomicU64,
     /// How many frames the log holds.
     wal_frames: Arc<AtomicU32>,
+    /// How many tills' checks are remembered.
+    checks_kept: AtomicU64,
 }
 
 /// An operation and where its result goes.
 enum Message {
-    Do(Op, oneshot::Sender<Result<Done, QueueError>>),
+    Do(Box<dyn Ask>),
     EnsureLanes(Vec<String>, oneshot::Sender<Result<(), QueueError>>),
     Memory(String, oneshot::Sender<Result<LaneMemory, QueueError>>),
     /// Somebody met damage in the database of this generation.
@@ -134,22 +140,6 @@ pub struct Queue {
     messages: mpsc::Sender<Message>,
 }
 
-/// What each method returns when the writer answers with something else: a defect, told and survived.
-fn unexpected(_: Done) -> QueueError {
-    let text = "internal: the writer answered another question".to_owned();
-    QueueError::Refusing(Storage::Text { text })
-}
-
-/// Takes the result of one kind out of a [`Done`].
-macro_rules! expect_done {
-    ($done:expr, $variant:ident) => {
-        match $done {
-            Done::$variant(result) => Ok(result),
-            other => Err(unexpected(other)),
-        }
-    };
-}
-
 impl Queue {
     /// One transaction decides about a till's request. A result that is worth waiting for reserves a seat: call
     /// [`Queue::wait`] exactly once for it.
@@ -157,14 +147,48 @@ impl Queue {
     /// # Errors
     /// Nothing was stored.
     pub async fn accept(&self, new: NewRedemption) -> Result<Decision, QueueError> {
-        let rules = self.lane(&new.lane).map_or_else(CodeRules::default, |lane| {
+        let rules = self.code_rules(&new.lane, &new.request.reward_code);
+        self.try_ask(Accept { new, rules }).await.map(|decided| decided.decision)
+    }
+
+    /// What the settings of its provider say about a code.
+    #[must_use]
+    pub fn code_rules(&self, lane: &str, code: &RewardCode) -> CodeRules {
+        self.lane(lane).map_or_else(CodeRules::default, |lane| {
             let provider = &lane.settings().provider;
-            let reusable = provider.is_reusable(&new.request.reward_code);
-            CodeRules { reusable, exact: provider.same_code == SameCode::Exact }
-        });
-        let op = Op::Accept { new: Box::new(new), rules };
-        let done = self.try_ask(op).await?;
-        if let Done::Decided(decision, _) = done { Ok(decision) } else { Err(unexpected(done)) }
+            CodeRules { reusable: provider.is_reusable(code), exact: provider.same_code == SameCode::Exact }
+        })
+    }
+
+    /// What the store knows about a code that a till checks.
+    ///
+    /// # Errors
+    /// It cannot say.
+    pub async fn look_up_check(&self, asked: CheckAsked) -> Result<CheckKnown, QueueError> {
+        self.try_ask(asked).await
+    }
+
+    /// Has an answer to a check remembered with the next commit. Nobody waits for it: where the queue is full or the
+    /// store takes nothing, it is not remembered.
+    pub fn remember_check(&self, check: CheckAnswered) {
+        let (message, _) = asked::ask(check);
+        if self.messages.try_send(message).is_err() {
+            tracing::debug!("a check is not remembered: the queue is full or stopping");
+        }
+    }
+
+    /// One batch of remembered checks that are too old leaves; how many.
+    ///
+    /// # Errors
+    /// None left.
+    pub async fn forget_checks(&self) -> Result<usize, QueueError> {
+        self.ask(ForgetChecks).await.map(|(forgotten, _)| forgotten)
+    }
+
+    /// How many tills' checks are remembered; no query.
+    #[must_use]
+    pub fn checks_kept(&self) -> u64 {
+        self.shared.checks_kept.load(Ordering::Relaxed)
     }
 
     /// Waits for the answer of a pending row that was worth waiting for.
@@ -189,7 +213,7 @@ impl Queue {
     /// Nothing was changed.
     pub async fn conclude(&self, taken: &Taken, end: WaitEnd) -> Result<Concluded, QueueError> {
         let withdrawn = !taken.trusted && self.shared.flights.withdraw(taken.seq);
-        expect_done!(self.ask(Op::Conclude(Conclusion { seq: taken.seq, end, withdrawn })).await?, Concluded)
+        self.ask(Conclusion { seq: taken.seq, end, withdrawn }).await
     }
 
     /// The answer about this row did not reach its till: the till's next request for the code, at this branch, is a
@@ -209,8 +233,7 @@ impl Queue {
     /// # Errors
     /// Nothing was changed.
     pub async fn handled(&self, id: &Id, note: &str, free: bool, by: &str) -> Result<Acted, QueueError> {
-        let handling = Handling { id: id.clone(), note: note.to_owned(), free, by: by.to_owned() };
-        expect_done!(self.ask(Op::Handled(handling)).await?, Acted)
+        self.ask(Handling { id: id.clone(), note: note.to_owned(), free, by: by.to_owned() }).await
     }
 
     /// A till's own row.
@@ -230,8 +253,7 @@ impl Queue {
         // An imported row's id carries another store's number: only the row itself knows its own.
         let own = self.receipt(id, till).await?;
         let withdrawn = own.is_some_and(|row| self.shared.flights.withdraw(row.seq));
-        let op = Op::VoidByTill { id: id.clone(), till: till.to_owned(), withdrawn };
-        expect_done!(self.ask(op).await?, Voided)
+        self.ask(VoidByTill { id: id.clone(), till: till.to_owned(), withdrawn }).await
     }
 
     /// Rows in order, on a read-only connection.
@@ -294,7 +316,7 @@ impl Queue {
     /// # Errors
     /// Nothing was changed.
     pub async fn retry(&self, id: &Id, by: &str) -> Result<Acted, QueueError> {
-        expect_done!(self.ask(Op::Retry { id: id.clone(), by: by.to_owned() }).await?, Acted)
+        self.ask(Retry { id: id.clone(), by: by.to_owned() }).await
     }
 
     /// The declines of the streak for which `lane` is held become pending again; how many.
@@ -302,7 +324,7 @@ impl Queue {
     /// # Errors
     /// Nothing was changed.
     pub async fn retry_held(&self, lane: &str, by: &str) -> Result<u64, QueueError> {
-        expect_done!(self.ask(Op::RetryHeld { lane: lane.to_owned(), by: by.to_owned() }).await?, Retried)
+        self.ask(RetryHeld { lane: lane.to_owned(), by: by.to_owned() }).await
     }
 
     /// The operator closes a pending or parked row with a note.
@@ -310,8 +332,7 @@ impl Queue {
     /// # Errors
     /// Nothing was changed.
     pub async fn void(&self, id: &Id, note: &str, by: &str) -> Result<Acted, QueueError> {
-        let op = Op::Void { id: id.clone(), note: note.to_owned(), by: by.to_owned() };
-        expect_done!(self.ask(op).await?, Acted)
+        self.ask(Void { id: id.clone(), note: note.to_owned(), by: by.to_owned() }).await
     }
 
     /// Totals over all lanes; no query.
@@ -344,16 +365,7 @@ impl Queue {
     /// Every lane, those configured in the order of the settings, then those that only have rows left.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneStatus> {
-        let counts = self.counts_by_lane();
-        let pending = |name: &str| counts.iter().find(|(lane, _)| lane == name).map_or(0, |(_, counts)| counts.pending);
-        let configured = self.configured();
-        let mut all: Vec<LaneStatus> =
-            configured.iter().map(|lane| LaneStatus { pending: pending(lane.name()), ..lane.status() }).collect();
-        let orphans = counts
-            .iter()
-            .filter(|(name, counts)| counts.pending > 0 && !configured.iter().any(|lane| lane.name() == name));
-        all.extend(orphans.map(|(name, counts)| orphan(name, counts.pending)));
-        all
+        self.shared.lanes.statuses(&self.counts_by_lane())
     }
 
     /// Tells a lane (or all with `None`); the lanes told.
@@ -419,7 +431,7 @@ impl Queue {
     /// # Errors
     /// The store takes nothing now.
     pub async fn refused(&self, refused: Vec<(Reason, u64)>) -> Result<(), QueueError> {
-        self.ask(Op::Refused(refused)).await.map(drop)
+        self.ask(Refused(refused)).await
     }
 
     /// The lanes for the requests to come; their books are made when they have none.
@@ -434,7 +446,7 @@ impl Queue {
         for lane in &lanes {
             lane.tells(self.shared.changes.clone());
         }
-        *self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lanes);
+        self.shared.lanes.set(lanes);
         self.shared.changed();
         Ok(())
     }
@@ -442,13 +454,13 @@ impl Queue {
     /// The lanes of the settings.
     #[must_use]
     pub fn configured(&self) -> Arc<Vec<Arc<Lane>>> {
-        self.shared.lanes()
+        self.shared.lanes.all()
     }
 
     /// The lane of this name.
     #[must_use]
     pub fn lane(&self, name: &str) -> Option<Arc<Lane>> {
-        self.shared.lane(name)
+        self.shared.lanes.find(name)
     }
 
     /// What the lane's link had to remember.
@@ -466,7 +478,7 @@ impl Queue {
     /// # Errors
     /// Nothing was claimed.
     pub async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, QueueError> {
-        expect_done!(self.ask(Op::Claim(claim)).await?, Claimed)
+        self.ask(claim).await
     }
 
     /// The row's bytes are about to leave; false when it was taken back: it must not be sent.
@@ -481,8 +493,7 @@ impl Queue {
     /// Nothing was settled: the row still counts as in flight.
     pub async fn settle(&self, seq: Seq, attempt: u32, ended: Ended, about: About) -> Result<Settled, QueueError> {
         let show = self.shared.seats.is_waited_for(seq);
-        let settlement = Settlement { seq, attempt, ended, about, show };
-        expect_done!(self.ask(Op::Settle(Box::new(settlement))).await?, Settled)
+        self.ask(Settlement { seq, attempt, ended, about, show }).await
     }
 
     /// Gives back rows that were claimed and not sent.
@@ -490,7 +501,7 @@ impl Queue {
     /// # Errors
     /// They still count as in flight.
     pub async fn unclaim(&self, rows: Vec<(Seq, u32)>) -> Result<(), QueueError> {
-        self.ask(Op::Unclaim(rows)).await.map(drop)
+        self.ask(Unclaim(rows)).await
     }
 
     /// Keeps what a lane's link must not forget.
@@ -498,7 +509,7 @@ impl Queue {
     /// # Errors
     /// It was not kept.
     pub async fn remember(&self, lane: &str, memory: LaneMemory, streak: Vec<Seq>) -> Result<(), QueueError> {
-        self.ask(Op::Remember { lane: lane.to_owned(), memory, streak }).await.map(drop)
+        self.ask(Remember { lane: lane.to_owned(), memory, streak }).await
     }
 
     /// Keeps an event.
@@ -506,7 +517,7 @@ impl Queue {
     /// # Errors
     /// It was not kept.
     pub async fn record(&self, event: Event) -> Result<(), QueueError> {
-        self.ask(Op::Record(event)).await.map(drop)
+        self.ask(Record(event)).await
     }
 
     /// One batch of pruning.
@@ -514,7 +525,7 @@ impl Queue {
     /// # Errors
     /// Nothing was pruned.
     pub async fn prune(&self, retention: Retention, after: Seq) -> Result<Pruned, QueueError> {
-        expect_done!(self.ask(Op::Prune { retention, after }).await?, Pruned)
+        self.ask(Prune { retention, after }).await
     }
 
     /// The open rows after `after`, whole: for the file that another gateway imports.
@@ -530,7 +541,7 @@ impl Queue {
     /// # Errors
     /// None was taken.
     pub async fn import(&self, import: Import) -> Result<Vec<Arrived>, QueueError> {
-        expect_done!(self.ask(Op::Import(import)).await?, Imported)
+        self.ask(import).await
     }
 
     /// Returns when the writer has come round: it is alive.
@@ -562,9 +573,9 @@ impl Queue {
     }
 
     /// Asks and, when the queue is full, says so at once: for tills.
-    async fn try_ask(&self, op: Op) -> Result<Done, QueueError> {
-        let (reply, answer) = oneshot::channel();
-        self.messages.try_send(Message::Do(op, reply)).map_err(|error| match error {
+    async fn try_ask<O: Operation>(&self, operation: O) -> Result<O::Output, QueueError> {
+        let (message, answer) = asked::ask(operation);
+        self.messages.try_send(message).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => QueueError::Busy { retry_after_s: 1 },
             mpsc::error::TrySendError::Closed(_) => QueueError::Stopping,
         })?;
@@ -572,9 +583,9 @@ impl Queue {
     }
 
     /// Asks and waits for a place: for everybody who is already bounded.
-    async fn ask(&self, op: Op) -> Result<Done, QueueError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Do(op, reply)).await?;
+    async fn ask<O: Operation>(&self, operation: O) -> Result<O::Output, QueueError> {
+        let (message, answer) = asked::ask(operation);
+        self.send(message).await?;
         answer.await.unwrap_or(Err(QueueError::Stopping))
     }
 
@@ -607,7 +618,7 @@ impl Queue {
 impl Shared {
     /// The store cannot be trusted any more: nothing is written again, the process has to start anew.
     fn stop_for_good(&self, why: &Storage) {
-        self.set_storage(StorageStatus::bad(why.clone(), &self.clock));
+        self.set_storage(StorageStatus::bad(why.clone(), self.clock.stamp().unix_ms));
         self.fatal.send_if_modified(|fatal| {
             let first = fatal.is_none();
             if first {
@@ -635,26 +646,5 @@ impl Shared {
 
     fn is_stopped(&self) -> bool {
         self.fatal.borrow().is_some()
-    }
-
-    fn lanes(&self) -> Arc<Vec<Arc<Lane>>> {
-        Arc::clone(&self.lanes.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn lane(&self, name: &str) -> Option<Arc<Lane>> {
-        self.lanes().iter().find(|lane| lane.name() == name).cloned()
-    }
-}
-
-/// How a lane is shown whose provider the settings do not name.
-fn orphan(name: &str, pending: u64) -> LaneStatus {
-    let cause = Cause::NotConfigured;
-    LaneStatus {
-        name: name.to_owned(),
-        link: "held",
-        cause: Some(cause.as_str().to_owned()),
-        explanation: Some(cause.explanation(Language::English)),
-        pending,
-        ..LaneStatus::default()
     }
 }

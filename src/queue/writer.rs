@@ -7,19 +7,20 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::asked::Ask;
 use super::check::{Check, Stop};
+use super::health::Health;
 use super::readers::READERS_MAX;
 use super::seats::{Flights, Seats};
 use super::undelivered::Undelivered;
-use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health};
+use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health, lanes};
 use crate::clock::{Clock, Days};
-use crate::limits::LaneNow;
 use crate::message::{Language, Storage};
-use crate::redemption::{Request, Seq, State};
+use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Arrived, Checkpointer, Claimed, Decision, Done, Op, OpenReport, Pace, Recounted, Step, Store, StoreError,
-    Surroundings, Trouble, Watch,
+    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Step, Store, StoreError, Surroundings,
+    Task, Trouble, Unclaim, Watch,
 };
 
 /// How many operations one transaction takes.
@@ -33,8 +34,6 @@ const WAL_FRAMES_FULL: u32 = 32;
 /// How often free space is looked at.
 const SPACE_EVERY: Duration = Duration::from_secs(1);
 
-type Reply = oneshot::Sender<Result<Done, QueueError>>;
-
 /// The writer's task. [`Writer::run`] is to be driven by a thread of its own, or by a test's runtime.
 #[derive(Debug)]
 pub struct Writer {
@@ -46,17 +45,12 @@ pub struct Writer {
     checkpointer: Checkpointer,
     pace: Pace,
     rescues: u32,
-    /// What was set aside and kept, for `status`.
-    salvage_note: Option<Storage>,
-    /// Where the books say something else than the rows, for `status`.
-    differences: Vec<Storage>,
+    health: Health,
     /// Held for the background check to hear of the end.
     alive: Option<std::sync::mpsc::SyncSender<()>>,
     space_looked_at: Option<Instant>,
-    has_room: bool,
     /// In this batch it was looked whether there is still room.
     room_is_known: bool,
-    unwritable: Option<Storage>,
     wrote: bool,
     /// Live rows for which their lane had no room: they lose their claim and join the backlog.
     strays: Vec<(Seq, u32)>,
@@ -67,17 +61,17 @@ impl Queue {
     #[must_use]
     pub fn new(store: Store, clock: Clock, offline: Offline) -> (Self, Writer) {
         let (messages, received) = mpsc::channel(OPS_MAX);
-        let salvage_note = store.salvage_note().ok().flatten();
+        let health = Health::new(store.salvage_note().ok().flatten());
         let checkpointer = Checkpointer::new(store.path());
         let shared = Arc::new(Shared {
             clock,
             path: store.path(),
             place: store.place(),
-            lanes: RwLock::default(),
+            lanes: super::lanes::Lanes::default(),
             offline: RwLock::new(Arc::new(offline)),
             days: RwLock::new(Arc::new(Days::utc())),
             counts: Mutex::new(store.counts()),
-            storage: Mutex::new(StorageStatus::well(salvage_note.clone().into_iter().collect())),
+            storage: Mutex::new(health.status(0)),
             reload_faults: Mutex::default(),
             restart_keys: Mutex::default(),
             seats: Seats::default(),
@@ -91,6 +85,7 @@ impl Queue {
             fatal: watch::Sender::new(None),
             generation: AtomicU64::new(0),
             wal_frames: store.wal_gauge(),
+            checks_kept: AtomicU64::new(store.checks_kept().unwrap_or(0)),
         });
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -101,13 +96,10 @@ impl Queue {
             checkpointer,
             pace: Pace::default(),
             rescues: 0,
-            salvage_note,
-            differences: Vec::new(),
+            health,
             alive: None,
             space_looked_at: None,
-            has_room: true,
             room_is_known: false,
-            unwritable: None,
             wrote: true,
             strays: Vec::new(),
         };
@@ -192,7 +184,7 @@ impl Writer {
 
     /// How many messages came; `None` when none came for a while and there is something to do then.
     async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
-        let patience = match (self.wrote, self.is_refusing()) {
+        let patience = match (self.wrote, self.health.is_refusing()) {
             (_, true) => SPACE_EVERY,
             (true, false) => IDLE,
             (false, false) => return Some(self.messages.recv_many(batch, BATCH_OPS_MAX).await),
@@ -200,13 +192,9 @@ impl Writer {
         tokio::time::timeout(patience, self.messages.recv_many(batch, BATCH_OPS_MAX)).await.ok()
     }
 
-    fn is_refusing(&self) -> bool {
-        !self.has_room || self.unwritable.is_some() || self.watch.taken().is_some()
-    }
-
     /// Nothing came for a while: tidy up, look whether the disk is well again.
     fn idle(&mut self) {
-        if self.is_refusing() {
+        if self.health.is_refusing() {
             self.room_is_known = false;
             self.look_at_disk();
         } else {
@@ -219,15 +207,10 @@ impl Writer {
     fn turn(&mut self, batch: &mut Vec<Message>) -> Option<oneshot::Sender<()>> {
         let mut stop = None;
         self.room_is_known = false;
-        let (mut ops, mut replies) = (Vec::new(), Vec::new());
+        let mut asked = Vec::with_capacity(batch.len());
         for message in batch.drain(..) {
             match message {
-                Message::Do(op, reply) => {
-                    if let Some((op, reply)) = self.screen(op, reply) {
-                        ops.push(op);
-                        replies.push(reply);
-                    }
-                }
+                Message::Do(ask) => asked.extend(self.screen(ask)),
                 Message::EnsureLanes(names, reply) => self.ensure_lanes(&names, reply),
                 Message::Damaged(why, generation) => {
                     if generation == self.shared.generation.load(Ordering::Acquire) {
@@ -239,72 +222,58 @@ impl Writer {
                 Message::Stop(reply) => stop = Some(reply),
             }
         }
-        if !ops.is_empty() {
-            self.commit(&ops, replies);
+        if !asked.is_empty() {
+            self.commit(asked);
         }
         stop
     }
 
     /// Refuses what must not be begun now; everything else passes.
-    fn screen(&mut self, op: Op, reply: Reply) -> Option<(Op, Reply)> {
+    fn screen(&mut self, mut ask: Box<dyn Ask>) -> Option<Box<dyn Ask>> {
+        match self.refusal(ask.task().kind()) {
+            Some(why) => ask.refuse(QueueError::Refusing(why)),
+            None => return Some(ask),
+        }
+        None
+    }
+
+    fn refusal(&mut self, kind: Kind) -> Option<Storage> {
         let stopped = self.shared.fatal.borrow().clone();
-        if let Some(why) = stopped {
-            tell(reply, Err(QueueError::Refusing(why)));
-            return None;
+        if stopped.is_some() || !matches!(kind, Kind::New | Kind::Beginning) {
+            return stopped;
         }
-        if matches!(op, Op::Accept { .. } | Op::Claim(_) | Op::Import(_)) {
-            self.look_at_disk();
-            if let Some(why) = self.refusal(&op) {
-                tell(reply, Err(QueueError::Refusing(why)));
-                return None;
-            }
-        }
-        Some((op, reply))
+        self.look_at_disk();
+        self.health.refusal(kind)
     }
 
-    /// On a full disk nothing new is taken in, but what is there is delivered; on a dead one nothing is sent that
-    /// could not be settled.
-    fn refusal(&self, op: &Op) -> Option<Storage> {
-        if let Some(why) = self.watch.taken().or(self.unwritable.as_ref()) {
-            return Some(why.clone());
-        }
-        (!self.has_room && is_new(op)).then_some(Storage::DiskFull)
-    }
-
-    fn commit(&mut self, ops: &[Op], replies: Vec<Reply>) {
+    fn commit(&mut self, mut asked: Vec<Box<dyn Ask>>) {
         self.wrote = true;
-        let mut results = self.run_store(ops);
-        if results.iter().any(|result| trouble(result) == Some(Trouble::Full)) {
+        let mut tasks: Vec<&mut dyn Task> = asked.iter_mut().map(|ask| ask.task()).collect();
+        self.run_store(&mut tasks);
+        if errors(&tasks).any(|error| error.trouble() == Trouble::Full) {
             self.make_room();
-            results = self.again(ops, results);
+            self.again(&mut tasks);
         }
-        let damage =
-            results.iter().filter_map(|result| result.as_ref().err()).find(|e| e.trouble() == Trouble::Damaged);
-        if let Some(why) = damage.map(ToString::to_string)
-            && self.rescue(&why)
-        {
-            results = self.decide_again(ops, results);
+        let damage = errors(&tasks).find(|error| error.trouble() == Trouble::Damaged).map(ToString::to_string);
+        if damage.is_some_and(|why| self.rescue(&why)) {
+            self.decide_again(&mut tasks);
         }
-        self.note_trouble(&results);
+        self.note_trouble(&tasks);
         self.publish_counts();
-        for ((op, result), reply) in ops.iter().zip(results).zip(replies) {
-            self.deliver(op, result.map_err(|error| health::refusing(&error)), reply);
+        for ask in asked {
+            self.deliver(ask);
         }
         self.give_back_strays();
         self.bound_wal();
     }
 
-    fn run_store(&mut self, ops: &[Op]) -> Vec<Result<Done, StoreError>> {
+    fn run_store(&mut self, tasks: &mut [&mut dyn Task]) {
         let (shared, now) = (Arc::clone(&self.shared), Instant::now());
-        let lanes = shared.lanes();
+        let lanes = shared.lanes.all();
         let offline = Arc::clone(&shared.offline.read().unwrap_or_else(PoisonError::into_inner));
         let days = Arc::clone(&shared.days.read().unwrap_or_else(PoisonError::into_inner));
-        let lane = |name: &str| {
-            lanes.iter().find(|lane| lane.name() == name).map_or_else(LaneNow::default, |lane| lane.now(now))
-        };
-        let evidence = |name: &str, seq: Seq, till: &str| {
-            lanes.iter().find(|lane| lane.name() == name).is_some_and(|lane| lane.has_evidence(seq, till))
-        };
+        let lane = |name: &str| lanes::lane_now(&lanes, name, now);
+        let evidence = |name: &str, seq: Seq, till: &str| lanes::has_evidence(&lanes, name, seq, till);
         let undelivered = |till: &str, request: &Request| shared.undelivered.take(till, request);
         let around = Surroundings {
             stamp: shared.clock.stamp(),
@@ -315,7 +284,7 @@ impl Writer {
             evidence: &evidence,
             undelivered: &undelivered,
         };
-        self.store.run(ops, &around)
+        self.store.run(tasks, &around);
     }
 
     /// The disk is full in the middle of things: the reserve goes, and the log is moved out of the way.
@@ -328,21 +297,17 @@ impl Writer {
     }
 
     /// Runs again what failed, unless it is something new.
-    fn again(&mut self, ops: &[Op], results: Vec<Result<Done, StoreError>>) -> Vec<Result<Done, StoreError>> {
-        let mut after = Vec::with_capacity(results.len());
-        for (op, result) in ops.iter().zip(results) {
-            let retried = match &result {
-                Err(_) if !is_new(op) => self.run_store(std::slice::from_ref(op)).pop(),
-                _ => None,
-            };
-            after.push(retried.unwrap_or(result));
+    fn again(&mut self, tasks: &mut [&mut dyn Task]) {
+        for task in tasks {
+            if task.error().is_some() && task.kind() != Kind::New {
+                self.run_store(std::slice::from_mut(task));
+            }
         }
-        after
     }
 
     /// What the results say about the disk.
-    fn note_trouble(&mut self, results: &[Result<Done, StoreError>]) {
-        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+    fn note_trouble(&mut self, tasks: &[&mut dyn Task]) {
+        for error in errors(tasks) {
             match error.trouble() {
                 Trouble::Operation => tracing::error!(%error, "an operation on the store failed"),
                 Trouble::Full => self.set_room(false),
@@ -358,13 +323,13 @@ impl Writer {
             tracing::error!(why, "the store cannot be trusted any more: nothing is written again");
         }
         self.shared.stop_for_good(&why);
-        self.unwritable = Some(why);
+        self.health.set_unwritable(Some(why));
     }
 
     /// Sets the damaged database aside and goes on with what could be salvaged; false when that failed for good.
     fn rescue(&mut self, why: &str) -> bool {
         tracing::error!(why, "the database is damaged: its rows are salvaged into a new one, requests wait");
-        self.shared.set_storage(StorageStatus::bad(Storage::Salvaging, &self.shared.clock));
+        self.shared.set_storage(StorageStatus::bad(Storage::Salvaging, self.shared.clock.stamp().unix_ms));
         self.rescues += 1;
         if self.rescues > RESCUES_MAX {
             self.stop_for_good(Storage::DamagedAgain { why: why.to_owned() });
@@ -386,33 +351,30 @@ impl Writer {
         if let Some(salvage) = &report.salvage {
             tracing::error!("{salvage}");
         }
-        self.salvage_note = self.store.salvage_note().ok().flatten();
+        self.health.set_salvaged(self.store.salvage_note().ok().flatten());
+        self.set_checks_kept(self.store.checks_kept().unwrap_or(0));
         self.publish_counts();
         self.publish_storage();
-        for lane in self.shared.lanes().iter() {
-            lane.signal(Seq(0));
-        }
+        self.shared.lanes.signal_all();
     }
 
     /// The batch that met the damage is decided by the new store: what failed, and what was accepted beside it, in case
     /// that did not survive.
-    fn decide_again(&mut self, ops: &[Op], results: Vec<Result<Done, StoreError>>) -> Vec<Result<Done, StoreError>> {
-        let mut after = Vec::with_capacity(results.len());
-        for (op, result) in ops.iter().zip(results) {
-            let is_final = result.is_ok() && !is_new(op);
-            let again = if is_final { None } else { self.run_store(std::slice::from_ref(op)).pop() };
-            after.push(again.unwrap_or(result));
+    fn decide_again(&mut self, tasks: &mut [&mut dyn Task]) {
+        for task in tasks {
+            if task.error().is_some() || task.kind() == Kind::New {
+                self.run_store(std::slice::from_mut(task));
+            }
         }
-        after
     }
 
     /// The set-aside file is the operator's to remove; then the note has served.
     fn look_at_salvage(&mut self) {
-        if self.salvage_note.is_none() {
+        if !self.health.was_salvaged() {
             return;
         }
-        self.salvage_note = self.store.salvage_note().ok().flatten();
-        if self.salvage_note.is_none() {
+        self.health.set_salvaged(self.store.salvage_note().ok().flatten());
+        if !self.health.was_salvaged() {
             self.publish_storage();
         }
     }
@@ -422,10 +384,11 @@ impl Writer {
     /// disk that could not be written can be again.
     fn look_at_disk(&mut self) {
         if !std::mem::replace(&mut self.room_is_known, true) {
-            if self.has_room && !self.store.has_room() {
+            if !self.health.is_full() && !self.store.has_room() {
                 self.set_room(false);
             }
             if self.watch.look(&self.store) {
+                self.health.set_taken(self.watch.taken().cloned());
                 self.publish_storage();
             }
         }
@@ -435,16 +398,15 @@ impl Writer {
         }
         self.space_looked_at = Some(now);
         self.look_at_salvage();
-        let room = self.store.has_room() && (self.has_room || self.store.keep_reserve());
+        let room = self.store.has_room() && (!self.health.is_full() || self.store.keep_reserve());
         self.set_room(room);
         self.probe_disk();
     }
 
     fn set_room(&mut self, room: bool) {
-        if self.has_room == room {
+        if !self.health.set_full(!room) {
             return;
         }
-        self.has_room = room;
         if room {
             tracing::info!("there is space again: redemptions are accepted");
         } else {
@@ -454,21 +416,20 @@ impl Writer {
     }
 
     fn set_unwritable(&mut self, why: Option<Storage>) {
-        match (&self.unwritable, &why) {
-            (None, Some(why)) => tracing::error!("{}", why.text(Language::English)),
-            (Some(_), None) => tracing::info!("the disk can be written again"),
-            _ => {}
+        let told = why.as_ref().map(|why| why.text(Language::English));
+        if !self.health.set_unwritable(why) {
+            return;
         }
-        let changed = self.unwritable.is_some() != why.is_some();
-        self.unwritable = why;
-        if changed {
-            self.publish_storage();
+        match told {
+            Some(told) => tracing::error!("{told}"),
+            None => tracing::info!("the disk can be written again"),
         }
+        self.publish_storage();
     }
 
     /// Looks by writing whether a disk that could not be written can be again, unless that was for good.
     fn probe_disk(&mut self) {
-        if self.unwritable.is_none() || self.shared.fatal.borrow().is_some() {
+        if !self.health.is_unwritable() || self.shared.fatal.borrow().is_some() {
             return;
         }
         match self.store.probe() {
@@ -479,19 +440,9 @@ impl Writer {
     }
 
     fn publish_storage(&self) {
-        let status = match (self.watch.taken().or(self.unwritable.as_ref()), self.has_room) {
-            (Some(why), _) => StorageStatus::bad(why.clone(), &self.shared.clock),
-            (None, false) => StorageStatus::bad(Storage::DiskFull, &self.shared.clock),
-            (None, true) => StorageStatus::well(self.remarks()),
-        };
         if !self.shared.is_stopped() {
-            self.shared.set_storage(status);
+            self.shared.set_storage(self.health.status(self.shared.clock.stamp().unix_ms));
         }
-    }
-
-    /// What operators should know although redemptions are accepted.
-    fn remarks(&self) -> Vec<Storage> {
-        self.salvage_note.iter().chain(&self.differences).cloned().collect()
     }
 
     fn recounted(&mut self, recounted: &Recounted) {
@@ -499,8 +450,7 @@ impl Writer {
             let difference = difference.text(Language::English);
             tracing::error!(difference, "the recount of the books found something else");
         }
-        if recounted.finished && self.differences != recounted.differences {
-            self.differences.clone_from(&recounted.differences);
+        if recounted.finished && self.health.set_differences(&recounted.differences) {
             self.publish_storage();
         }
     }
@@ -510,76 +460,19 @@ impl Writer {
         self.shared.changed();
     }
 
-    /// After the commit: seats, flights, lanes; then whoever asked.
-    fn deliver(&mut self, op: &Op, result: Result<Done, QueueError>, reply: Reply) {
-        if let Ok(done) = &result {
-            self.after(op, done);
-        }
-        let seat = match &result {
-            Ok(Done::Decided(Decision::Taken(taken) | Decision::StillPending(taken), _)) if taken.worth_waiting => {
-                Some(taken.seq)
-            }
-            _ => None,
-        };
-        if reply.send(result).is_err()
+    fn set_checks_kept(&self, kept: u64) {
+        self.shared.checks_kept.store(kept, Ordering::Relaxed);
+    }
+
+    /// After the commit: what follows from it, then the answer to whoever asked.
+    fn deliver(&mut self, mut ask: Box<dyn Ask>) {
+        let mut aftermath = Aftermath { writer: self, seat: None };
+        ask.task().after(&mut aftermath);
+        let seat = aftermath.seat;
+        if !ask.answer()
             && let Some(seq) = seat
         {
             self.shared.seats.leave(seq);
-        }
-    }
-
-    fn after(&mut self, op: &Op, done: &Done) {
-        match (op, done) {
-            (Op::Accept { new, .. }, Done::Decided(decision, live)) => {
-                self.accepted(&new.lane, decision, live.as_deref());
-            }
-            (_, Done::Claimed(rows)) => rows.iter().for_each(|row| self.shared.flights.claimed(row.seq, row.attempt)),
-            (Op::Settle(settlement), Done::Settled(settled)) => {
-                let seq = &settlement.seq;
-                self.shared.flights.ended(*seq);
-                if let Some(row) = settled.row.clone() {
-                    self.shared.seats.tell(*seq, Waited::Settled(row));
-                }
-            }
-            (_, Done::Recounted(recounted)) => self.recounted(recounted),
-            (Op::Unclaim(rows), _) => {
-                for (seq, _) in rows {
-                    self.shared.flights.ended(*seq);
-                }
-            }
-            (_, Done::Acted(crate::store::Acted::Done(row))) if row.state == State::Pending => {
-                self.signal(&row.lane, row.seq);
-            }
-            (Op::Import(import), Done::Imported(arrived)) => {
-                for (row, arrived) in import.rows.iter().zip(arrived) {
-                    if let Arrived::Pending { seq } = arrived {
-                        self.signal(&row.lane, *seq);
-                    }
-                }
-            }
-            (Op::RetryHeld { lane, .. }, Done::Retried(count)) if *count > 0 => {
-                self.signal(lane, Seq(0));
-            }
-            _ => {}
-        }
-    }
-
-    fn accepted(&mut self, lane: &str, decision: &Decision, live: Option<&Claimed>) {
-        let (Decision::Taken(taken) | Decision::StillPending(taken)) = decision else { return };
-        if taken.worth_waiting {
-            self.shared.seats.reserve(taken.seq);
-        }
-        let Some(row) = live else {
-            if matches!(decision, Decision::Taken(_)) {
-                self.signal(lane, taken.seq);
-            }
-            return;
-        };
-        self.shared.flights.claimed(row.seq, row.attempt);
-        let handed = self.shared.lane(lane).is_some_and(|lane| lane.hand_over(row.clone()).is_ok());
-        if !handed {
-            self.strays.push((row.seq, row.attempt));
-            self.signal(lane, row.seq);
         }
     }
 
@@ -592,14 +485,10 @@ impl Writer {
             self.shared.flights.ended(*seq);
             self.shared.seats.tell(*seq, Waited::TurnedAway { retry_after_s: None });
         }
-        if let Some(Err(error)) = self.run_store(&[Op::Unclaim(strays)]).pop() {
+        let mut job = Job::new(Unclaim(strays));
+        self.run_store(&mut [&mut job]);
+        if let Err(error) = job.outcome() {
             tracing::warn!(%error, "live redemptions could not be given to the backlog: they wait for the next start");
-        }
-    }
-
-    fn signal(&self, lane: &str, seq: Seq) {
-        if let Some(lane) = self.shared.lane(lane) {
-            lane.signal(seq);
         }
     }
 
@@ -616,7 +505,7 @@ impl Writer {
 
     fn bound_wal(&mut self) {
         let frames = self.store.wal_frames();
-        if !self.has_room && frames >= WAL_FRAMES_FULL {
+        if self.health.is_full() && frames >= WAL_FRAMES_FULL {
             // A log that is all in the database begins again from its start: settling needs no new block then.
             return self.checkpoint_here();
         }
@@ -666,13 +555,55 @@ impl Writer {
     }
 }
 
-/// Whether the operation takes in rows that nobody relies on before its commit.
-fn is_new(op: &Op) -> bool {
-    matches!(op, Op::Accept { .. } | Op::Import(_))
+/// The writer while it sees to what follows from one operation.
+struct Aftermath<'a> {
+    writer: &'a mut Writer,
+    /// A seat that was reserved, for a till that may have left.
+    seat: Option<Seq>,
 }
 
-fn trouble(result: &Result<Done, StoreError>) -> Option<Trouble> {
-    result.as_ref().err().map(StoreError::trouble)
+impl Effects for Aftermath<'_> {
+    fn awaited(&mut self, seq: Seq) {
+        self.writer.shared.seats.reserve(seq);
+        self.seat = Some(seq);
+    }
+
+    fn claimed(&mut self, seq: Seq, attempt: u32) {
+        self.writer.shared.flights.claimed(seq, attempt);
+    }
+
+    fn live(&mut self, lane: &str, row: Claimed) {
+        let (seq, attempt) = (row.seq, row.attempt);
+        self.claimed(seq, attempt);
+        if !self.writer.shared.lanes.hand_over(lane, row) {
+            self.writer.strays.push((seq, attempt));
+            self.pending(lane, seq);
+        }
+    }
+
+    fn ended(&mut self, seq: Seq) {
+        self.writer.shared.flights.ended(seq);
+    }
+
+    fn settled(&mut self, row: &Redemption) {
+        self.writer.shared.seats.tell(row.seq, Waited::Settled(Box::new(row.clone())));
+    }
+
+    fn pending(&mut self, lane: &str, seq: Seq) {
+        self.writer.shared.lanes.signal(lane, seq);
+    }
+
+    fn recounted(&mut self, recounted: &Recounted) {
+        self.writer.recounted(recounted);
+    }
+
+    fn checks_kept(&mut self, kept: u64) {
+        self.writer.set_checks_kept(kept);
+    }
+}
+
+fn errors<'a>(tasks: &'a [&mut dyn Task]) -> impl Iterator<Item = &'a StoreError> {
+    tasks.iter().filter_map(|task| task.error())
 }
 
 /// Answers somebody who may have left meanwhile; what was done stays done.

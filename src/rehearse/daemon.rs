@@ -41,7 +41,7 @@ const LANE: &str = "sandbox";
 
 /// The child, running or not, and how it is reached.
 #[derive(Debug)]
-pub(super) struct Daemon {
+pub(super) struct RehearsedDaemon {
     settings: PathBuf,
     log: PathBuf,
     till_token: String,
@@ -67,7 +67,7 @@ struct Plan<'a> {
     provider_token: PathBuf,
 }
 
-impl Daemon {
+impl RehearsedDaemon {
     /// Writes the settings and starts it, ready when this returns.
     pub(super) async fn start(
         given: &Settings,

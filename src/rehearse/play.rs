@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::RehearseError;
-use super::daemon::{Daemon, random_token};
+use super::daemon::{RehearsedDaemon, random_token};
 use super::folder::Folder;
-use super::show::{Show, millis, rounded};
-use super::verdict::{Books, Counts};
+use super::show::{Show, millis};
+use super::verdict::FinalBooks;
+use crate::message::fine;
 use crate::redemption::Secret;
 use crate::sandbox::{Line, Options, Running, Sandbox};
 use crate::settings::Settings;
+use crate::store::Counts;
 
 /// How many redemptions come before the line is cut.
 const ONLINE_COUNT: u32 = 20;
@@ -26,7 +28,7 @@ const STUCK_AFTER: Duration = Duration::from_mins(1);
 /// The stage: a provider, a gateway, and what was counted at the till.
 pub(super) struct Play {
     provider: Running,
-    daemon: Daemon,
+    daemon: RehearsedDaemon,
     count: u32,
     patience: Duration,
     acknowledged: u64,
@@ -47,7 +49,7 @@ impl Play {
         let token = random_token()?;
         let options = Options { token: Some(Secret::new(token.clone())), records_max: 0, ..Options::default() };
         let provider = Sandbox::start(options).await?;
-        let daemon = Daemon::start(settings, folder, &provider, &token).await?;
+        let daemon = RehearsedDaemon::start(settings, folder, &provider, &token).await?;
         let forward = &settings.forward;
         let patience = STUCK_AFTER + forward.retry_max + forward.reconnect_spread;
         Ok(Self { provider, daemon, count, patience, acknowledged: 0, refused: 0 })
@@ -91,7 +93,7 @@ impl Play {
         show.step("killed", "the daemon got SIGKILL", json!({}))?;
         let ready = self.daemon.run().await?;
         let after = self.counts().await?;
-        let words = format!("ready again after {}, {} pending", rounded(ready), after.pending);
+        let words = format!("ready again after {}, {} pending", fine(ready), after.pending);
         show.step("started", &words, json!({ "ready_ms": millis(ready), "pending": after.pending }))?;
         if after.accepted != before.accepted {
             let Counts { accepted, .. } = before;
@@ -158,7 +160,7 @@ impl Play {
     /// The drain stands still: what the lane says about it. The books will not balance.
     async fn stuck(&self, show: &mut Show<'_>, pending: u64) -> Result<(), RehearseError> {
         let lanes = self.daemon.status().await?.get("lanes").cloned().unwrap_or_default();
-        let words = format!("no progress for {}, {pending} pending; lanes: {lanes}", rounded(self.patience));
+        let words = format!("no progress for {}, {pending} pending; lanes: {lanes}", fine(self.patience));
         show.step("stuck", &words, json!({ "pending": pending, "lanes": lanes }))
     }
 
@@ -166,7 +168,7 @@ impl Play {
         let gateway = self.counts().await?;
         self.daemon.stop().await?;
         let provider = self.provider.summary();
-        show.books(&Books { acknowledged: self.acknowledged, refused: self.refused, gateway, provider })
+        show.books(&FinalBooks { acknowledged: self.acknowledged, refused: self.refused, gateway, provider })
     }
 }
 
@@ -180,7 +182,7 @@ fn outcome(run: &Run) -> &'static str {
 
 fn times(run: &Run) -> String {
     let (median, slowest) = median_and_slowest(run);
-    format!("median {}, slowest {}", rounded(median), rounded(slowest))
+    format!("median {}, slowest {}", fine(median), fine(slowest))
 }
 
 fn median_and_slowest(run: &Run) -> (Duration, Duration) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::RehearseError;
-use super::verdict::Books;
+use super::verdict::FinalBooks;
+use crate::message::fine;
 
 /// The bar's width in characters.
 const BAR_WIDTH: u64 = 40;
@@ -61,12 +62,12 @@ impl<'a> Show<'a> {
         if self.is_terminal && !self.json {
             writeln!(self.out)?;
         }
-        let words = format!("{all} delivered in {}", rounded(took));
+        let words = format!("{all} delivered in {}", fine(took));
         self.step("drained", &words, json!({ "delivered": all, "ms": millis(took) }))
     }
 
     /// The end: both sides' books and the judgement.
-    pub(super) fn books(&mut self, books: &Books) -> Result<bool, RehearseError> {
+    pub(super) fn books(&mut self, books: &FinalBooks) -> Result<bool, RehearseError> {
         let problems = books.problems();
         let balanced = problems.is_empty();
         if self.json {
@@ -100,8 +101,8 @@ fn bar(done: u64, all: u64) -> String {
     (0..BAR_WIDTH).map(|at| if at < filled { '#' } else { '.' }).collect()
 }
 
-fn table(books: &Books) -> String {
-    let Books { acknowledged, refused, gateway, provider } = books;
+fn table(books: &FinalBooks) -> String {
+    let FinalBooks { acknowledged, refused, gateway, provider } = books;
     let lines = [
         ("acknowledged at the till", *acknowledged, "provider: codes taken", provider.codes_taken),
         ("accepted", gateway.accepted, "keys seen", provider.keys_seen),
@@ -118,15 +119,6 @@ fn table(books: &Books) -> String {
 /// Milliseconds for JSON.
 pub(super) fn millis(span: Duration) -> f64 {
     (span.as_secs_f64() * 1e5).round() / 100.0
-}
-
-/// Three digits or so, for people.
-pub(super) fn rounded(span: Duration) -> String {
-    match span.as_millis() {
-        0..10 => format!("{:.2} ms", span.as_secs_f64() * 1e3),
-        10..1000 => format!("{} ms", span.as_millis()),
-        _ => format!("{:.1} s", span.as_secs_f64()),
-    }
 }
 
 #[cfg(test)]

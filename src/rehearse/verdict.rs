@@ -1,23 +1,13 @@
 //! The books at a rehearsal's end: the gateway's, the provider's, and what was acknowledged at the till.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::sandbox::Summary;
-
-/// The gateway's totals as `status` shows them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Counts {
-    pub(super) accepted: u64,
-    pub(super) pending: u64,
-    pub(super) confirmed: u64,
-    pub(super) declined: u64,
-    pub(super) parked: u64,
-    pub(super) voided: u64,
-}
+use crate::store::Counts;
 
 /// Everything that a rehearsal's end is judged by.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Books {
+pub(super) struct FinalBooks {
     /// What tills were told "accepted" or "confirmed" about.
     pub(super) acknowledged: u64,
     /// What tills were refused by the offline limits.
@@ -26,7 +16,7 @@ pub(super) struct Books {
     pub(super) provider: Summary,
 }
 
-impl Books {
+impl FinalBooks {
     /// What is wrong, each in one line; nothing if the books balance and agree.
     pub(super) fn problems(&self) -> Vec<String> {
         let Counts { accepted, pending, confirmed, declined, parked, voided } = self.gateway;
@@ -56,10 +46,10 @@ impl Books {
 mod tests {
     use super::*;
 
-    fn good() -> Books {
+    fn good() -> FinalBooks {
         let gateway = Counts { accepted: 5, confirmed: 5, ..Counts::default() };
         let provider = Summary { codes_taken: 5, keys_seen: 5, ..Summary::default() };
-        Books { acknowledged: 5, refused: 2, gateway, provider }
+        FinalBooks { acknowledged: 5, refused: 2, gateway, provider }
     }
 
     #[test]
@@ -69,7 +59,7 @@ mod tests {
 
     #[test]
     fn each_single_disagreement_is_a_problem() {
-        let spoil: [fn(&mut Books); 8] = [
+        let spoil: [fn(&mut FinalBooks); 8] = [
             |books| books.acknowledged += 1,
             |books| books.gateway.accepted += 1,
             |books| books.gateway.pending += 1,

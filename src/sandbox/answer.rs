@@ -11,7 +11,7 @@ use hyper::{Response, StatusCode, Version};
 
 use super::body::{AnswerBody, Script, gzip};
 use super::books::Said;
-use super::fault::{Fault, Text};
+use super::fault::{BodyText, Fault};
 use super::rule::Rule;
 use crate::clock::Clock;
 
@@ -42,7 +42,7 @@ impl Answer {
         self
     }
 
-    /// Compressed, whoever asked.
+    /// Compressed, whether or not the client asked for it.
     pub(super) fn gzipped(mut self) -> Self {
         self.said.body = gzip(&self.said.body);
         self.with(CONTENT_ENCODING, "gzip")
@@ -105,13 +105,13 @@ pub(super) fn canned(rule: &Rule, code: &str) -> Answer {
     let status = rule.status.unwrap_or(status);
     let mut answer = match (&rule.body, text) {
         (Some(body), _) => Answer::plain(literal(status, body.clone())),
-        (None, Text::Refusal(message)) => {
+        (None, BodyText::Refusal(message)) => {
             let message = rule.message.as_deref().unwrap_or(message).replace("{code}", code);
             Answer::plain(Said::refusal(status, &message))
         }
-        (None, Text::Page) => page(status),
-        (None, Text::Literal(body)) => Answer::plain(literal(status, body.to_owned())),
-        (None, Text::Typed(content_type, body)) => {
+        (None, BodyText::Page) => page(status),
+        (None, BodyText::Literal(body)) => Answer::plain(literal(status, body.to_owned())),
+        (None, BodyText::Typed(content_type, body)) => {
             Answer::plain(Said { status, content_type: Some(content_type), body: Bytes::from_static(body.as_bytes()) })
         }
     };

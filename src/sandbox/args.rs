@@ -62,6 +62,9 @@ pub struct SandboxArgs {
     /// Codes that are never used up, a pattern with *
     #[arg(long, value_name = "PATTERN")]
     pub reusable: Vec<String>,
+    /// What a check tells of a good code: a JSON object whose members win over the sandbox's own
+    #[arg(long, value_name = "JSON", value_parser = check_data)]
+    pub check_data: Option<CheckData>,
     /// The file of the bearer token that requests must carry; without any token all are served
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     pub token_file: Option<PathBuf>,
@@ -178,6 +181,7 @@ impl SandboxArgs {
             honour_keys: self.honour_keys,
             strict: self.strict,
             reusable: self.reusable.clone(),
+            check_data: self.check_data.clone().unwrap_or_default(),
             delay: self.delay.0,
             rules,
             seed: self.seed.map_or_else(random_seed, Ok)?,
@@ -254,6 +258,13 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.to_owned()))
 }
 
+/// The members of a check's `data`.
+type CheckData = serde_json::Map<String, serde_json::Value>;
+
+fn check_data(text: &str) -> Result<CheckData, String> {
+    serde_json::from_str(text).map_err(|error| format!("write a JSON object: {error}"))
+}
+
 fn client(text: &str) -> Result<(String, Secret), String> {
     let (id, secret) = text.split_once(':').ok_or("write it as ID:SECRET")?;
     Ok((id.to_owned(), Secret::new(secret.to_owned())))
@@ -272,8 +283,9 @@ fn help() -> String {
 
 const INTRODUCTION: &str = "\
 What it does:
-  Redeem takes a code once; the second time it answers 400, \"Reward … has been used\". Check Reward, the OAuth token
-  endpoint and a receiver for error webhooks are there too. Every request is kept and shown by the control API.
+  Redeem takes a code once; the second time it answers 400, \"Reward … has been used\". Check Reward tells the same, or
+  type, discount_amount, is_percentage, max_discount_amount and a made-up customer_number. The OAuth token endpoint and
+  a receiver for error webhooks are there too. Every request is kept and shown by the control API.
   What the contract forbids is refused: a field that is missing, empty, twice there or no string, a date that is not
   yyyy-MM-dd HH:mm:ss or that no calendar has, a content type other than JSON; with --strict unknown fields too.
 
@@ -311,6 +323,7 @@ Control API (on --control, else under the same address):
   GET, POST, DELETE /sandbox/rules   shows (with counts), replaces, removes the rules: a rule or an array of rules
   GET, POST /sandbox/line            {\"state\":\"up\"}, \"refuse\" (connections are refused, open ones reset) or
                                      \"silent\" (accepted, never answered); needs --control
+  GET, POST /sandbox/check-data      what a check tells of a good code: {\"discount_amount\":\"25.00\"}
   POST   /sandbox/token              {\"token\":\"…\"}: from now on this bearer token; null: none
   POST   /sandbox/revoke             the OAuth access tokens given so far; {\"refresh\":true}: the refresh token too
 

@@ -11,10 +11,10 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::fault::How;
+use super::fault::Cut;
 use super::wire::Tap;
 
-/// So long after the last byte a connection is broken: the bytes must have left first.
+/// A connection is broken this long after the last byte, because the bytes have to leave first.
 const LAST_BYTES_LEAVE_WITHIN: Duration = Duration::from_millis(50);
 
 /// One piece of an endless or huge body.
@@ -40,11 +40,11 @@ impl AnswerBody {
 
 /// What comes after the pieces.
 #[derive(Clone, Debug)]
-pub(super) enum End {
+pub(super) enum BodyEnd {
     /// The body is complete.
     Complete,
     /// The connection is broken when the bytes have left.
-    Cut(Arc<Tap>, How),
+    Cut(Arc<Tap>, Cut),
 }
 
 /// A body's pieces: `start`, `filling` bytes, `tail`, each piece `piece` long and `pause` apart.
@@ -55,7 +55,7 @@ pub(super) struct Script {
     tail: Bytes,
     piece: usize,
     pause: Option<Duration>,
-    end: Option<End>,
+    end: Option<BodyEnd>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -69,7 +69,7 @@ impl Script {
             tail: Bytes::new(),
             piece,
             pause: Some(pause),
-            end: Some(End::Complete),
+            end: Some(BodyEnd::Complete),
             sleep: None,
         }
     }
@@ -81,26 +81,34 @@ impl Script {
             let (piece, pause) = pace(rate);
             (piece, Some(pause))
         });
-        Self { start, filling: u64::MAX, tail: Bytes::new(), piece, pause, end: Some(End::Complete), sleep: None }
+        Self { start, filling: u64::MAX, tail: Bytes::new(), piece, pause, end: Some(BodyEnd::Complete), sleep: None }
     }
 
     /// A JSON object of about `bytes`.
     pub(super) fn huge(bytes: u64) -> Self {
         let (start, tail) = (Bytes::from_static(b"{\"data\":["), Bytes::from_static(b"]}"));
         let filling = bytes.saturating_sub((start.len() + tail.len()) as u64);
-        Self { start, filling, tail, piece: FILLING.len(), pause: None, end: Some(End::Complete), sleep: None }
+        Self { start, filling, tail, piece: FILLING.len(), pause: None, end: Some(BodyEnd::Complete), sleep: None }
     }
 
-    /// `bytes`, of a length that nobody knows before.
+    /// `bytes`, without a length known in advance.
     pub(super) fn plain(bytes: Bytes) -> Self {
         let piece = bytes.len().max(1);
-        Self { start: bytes, filling: 0, tail: Bytes::new(), piece, pause: None, end: Some(End::Complete), sleep: None }
+        Self {
+            start: bytes,
+            filling: 0,
+            tail: Bytes::new(),
+            piece,
+            pause: None,
+            end: Some(BodyEnd::Complete),
+            sleep: None,
+        }
     }
 
     /// `bytes`, then the connection is broken.
-    pub(super) fn broken_off(bytes: Bytes, tap: Arc<Tap>, how: How) -> Self {
+    pub(super) fn broken_off(bytes: Bytes, tap: Arc<Tap>, how: Cut) -> Self {
         let piece = bytes.len().max(1);
-        let end = Some(End::Cut(tap, how));
+        let end = Some(BodyEnd::Cut(tap, how));
         Self { start: bytes, filling: 0, tail: Bytes::new(), piece, pause: None, end, sleep: None }
     }
 
@@ -127,17 +135,17 @@ impl Script {
             return Poll::Ready(Some(piece));
         }
         match self.end.take() {
-            None | Some(End::Complete) => Poll::Ready(None),
-            Some(End::Cut(tap, how)) => self.poll_cut(cx, tap, how),
+            None | Some(BodyEnd::Complete) => Poll::Ready(None),
+            Some(BodyEnd::Cut(tap, how)) => self.poll_cut(cx, tap, how),
         }
     }
 
     /// Waits first until the bytes have left, then breaks the connection and stays pending for good.
-    fn poll_cut(&mut self, cx: &mut Context<'_>, tap: Arc<Tap>, how: How) -> Poll<Option<Bytes>> {
+    fn poll_cut(&mut self, cx: &mut Context<'_>, tap: Arc<Tap>, how: Cut) -> Poll<Option<Bytes>> {
         if self.pause.is_none() {
             let pause = LAST_BYTES_LEAVE_WITHIN;
             self.pause = Some(pause);
-            self.end = Some(End::Cut(tap, how));
+            self.end = Some(BodyEnd::Cut(tap, how));
             let mut sleep = Box::pin(tokio::time::sleep(pause));
             let ready = sleep.as_mut().poll(cx).is_ready();
             self.sleep = (!ready).then_some(sleep);
@@ -147,10 +155,10 @@ impl Script {
             return Poll::Pending;
         }
         // One hanging request must not silence the others of an HTTP/2 connection.
-        if how != How::Hang {
+        if how != Cut::Hang {
             tap.cut(how);
         }
-        self.end = Some(End::Cut(tap, how));
+        self.end = Some(BodyEnd::Cut(tap, how));
         Poll::Pending
     }
 }
@@ -256,12 +264,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_is_broken_off_cuts_after_its_bytes_and_never_ends() {
         let tap = Arc::new(Tap::default());
-        let script = Script::broken_off(Bytes::from_static(b"half"), Arc::clone(&tap), How::Reset);
+        let script = Script::broken_off(Bytes::from_static(b"half"), Arc::clone(&tap), Cut::Reset);
         let mut body = AnswerBody::Scripted(Box::new(script));
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "half");
         tokio::select! {
             _ = body.frame() => panic!("the body ended"),
-            how = tap.cut_asked() => assert_eq!(how, How::Reset),
+            how = tap.cut_asked() => assert_eq!(how, Cut::Reset),
         }
     }
 }

@@ -11,8 +11,8 @@ use serde_json::json;
 use super::answer::Answer;
 use super::body::AnswerBody;
 use super::books::Said;
+use super::line::Line;
 use super::provider::Provider;
-use super::server::Line;
 use super::{check_rules, parse_rules};
 use crate::redemption::Secret;
 
@@ -73,6 +73,11 @@ fn carry_out(provider: &Provider, method: &Method, path: &str, query: Option<&st
             done()
         }
         ("GET", "line") => Said::json(200, &json!({ "state": *provider.line().borrow() })),
+        ("GET", "check-data") => value(&provider.inner().check_data("CODE")),
+        ("POST", "check-data") => with_order(body, |data| {
+            provider.inner().check_data = data;
+            done()
+        }),
         ("POST", "token") => with_order(body, |order: TokenOrder| {
             provider.inner().tokens.set_fixed(order.token);
             done()

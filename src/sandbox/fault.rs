@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a connection is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum Cut {
     /// RST: the peer's reads and writes fail at once, what was under way is lost.
     Reset,
     /// FIN: an orderly end where none belongs.
@@ -18,7 +18,7 @@ pub enum How {
 
 /// When a connection is broken, in a request's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum When {
     /// Before a byte is read (and before TLS).
     Accept,
     /// The headers were read, the body was not.
@@ -33,7 +33,7 @@ pub enum Phase {
 
 /// What a canned answer's body is, unless the rule has a `body`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Text {
+pub enum BodyText {
     /// A refusal in the contract's shape with this message; `{code}` is the request's code.
     Refusal(&'static str),
     /// A web page that is nobody's answer about a redemption.
@@ -73,13 +73,13 @@ pub enum Fault {
     /// The TLS handshake is refused with an alert.
     TlsRefuse,
     /// The connection is broken.
-    Break(How, Phase),
+    Break(Cut, When),
     /// Another answer than the provider's own.
     Say {
         /// Its status, unless the rule has one.
         status: u16,
         /// Its body.
-        text: Text,
+        text: BodyText,
         /// `WWW-Authenticate: Bearer` is sent.
         challenge: bool,
         /// The code is taken all the same, unless the rule says otherwise.
@@ -108,7 +108,7 @@ impl PartialEq for Word {
     }
 }
 
-const fn say(status: u16, text: Text) -> Fault {
+const fn say(status: u16, text: BodyText) -> Fault {
     Fault::Say { status, text, challenge: false, takes: false }
 }
 
@@ -148,68 +148,72 @@ pub const WORDS: &[Word] = &[
     word("pass", Fault::Pass, "no fault: the ordinary answer, after `delay` if set; spares what later rules would hit"),
     word(
         "refuse",
-        say(400, Text::Refusal("Reward {code} is not valid")),
+        say(400, BodyText::Refusal("Reward {code} is not valid")),
         "400 in the contract's shape (set `message`)",
     ),
-    word("used", say(400, Text::Refusal("Reward {code} has been used")), "400, \"Reward … has been used\""),
-    word("used-ar", say(400, Text::Refusal(USED_AR)), "400, \"has been used\" in Arabic"),
-    word("used-fr", say(400, Text::Refusal(USED_FR)), "400, \"has been used\" in words that nobody listed"),
-    word("refuse-ar", say(400, Text::Refusal(REFUSED_AR)), "400, \"is not valid\" in Arabic"),
-    word("in-progress", say(409, Text::Refusal(BUSY_KEY)), "409: the same key is being worked on"),
+    word("used", say(400, BodyText::Refusal("Reward {code} has been used")), "400, \"Reward … has been used\""),
+    word("used-ar", say(400, BodyText::Refusal(USED_AR)), "400, \"has been used\" in Arabic"),
+    word("used-fr", say(400, BodyText::Refusal(USED_FR)), "400, \"has been used\" in words that nobody listed"),
+    word("refuse-ar", say(400, BodyText::Refusal(REFUSED_AR)), "400, \"is not valid\" in Arabic"),
+    word("in-progress", say(409, BodyText::Refusal(BUSY_KEY)), "409: the same key is being worked on"),
     word(
         "pending-202",
-        Fault::Say { status: 202, text: Text::Literal(r#"{"status":"pending"}"#), challenge: false, takes: true },
+        Fault::Say { status: 202, text: BodyText::Literal(r#"{"status":"pending"}"#), challenge: false, takes: true },
         "202, it is being worked on; the code is taken",
     ),
-    word("soft-success", say(200, Text::Literal(r#"{"success":false}"#)), "200 that says `success` false"),
-    word("soft-status", say(200, Text::Literal(r#"{"status":"error"}"#)), "200 that says `status` error"),
-    word("soft-error", say(200, Text::Literal(r#"{"error":"Reward expired"}"#)), "200 with an `error`"),
-    word("soft-code", say(200, Text::Literal(r#"{"statusCode":500}"#)), "200 that says `statusCode` 500"),
+    word("soft-success", say(200, BodyText::Literal(r#"{"success":false}"#)), "200 that says `success` false"),
+    word("soft-status", say(200, BodyText::Literal(r#"{"status":"error"}"#)), "200 that says `status` error"),
+    word("soft-error", say(200, BodyText::Literal(r#"{"error":"Reward expired"}"#)), "200 with an `error`"),
+    word("soft-code", say(200, BodyText::Literal(r#"{"statusCode":500}"#)), "200 that says `statusCode` 500"),
     word(
         "soft-message",
-        say(200, Text::Literal(r#"{"success":false,"message":"Reward expired"}"#)),
+        say(200, BodyText::Literal(r#"{"success":false,"message":"Reward expired"}"#)),
         "200 that says that it failed, and why",
     ),
-    word("errors-in-200", say(200, Text::Literal(ERRORS_IN_200)), "200 whose `errors` is not empty"),
+    word("errors-in-200", say(200, BodyText::Literal(ERRORS_IN_200)), "200 whose `errors` is not empty"),
     word(
         "empty-200",
-        Fault::Say { status: 200, text: Text::Literal(""), challenge: false, takes: true },
+        Fault::Say { status: 200, text: BodyText::Literal(""), challenge: false, takes: true },
         "200 without a body; the code is taken",
     ),
-    word("html-200", say(200, Text::Page), "200 with a web page: a captive portal"),
-    word("empty-html", say(200, Text::Typed("text/html", "")), "200 of type text/html without a body"),
-    word("captive-200", say(200, Text::Typed("application/captive+json", CAPTIVE)), "200 of a portal (RFC 8908)"),
-    word("kong-400", say(400, Text::Typed(JSON, KONG_400)), "400 of an API gateway (Kong)"),
-    word("kong-404", say(404, Text::Typed(JSON, KONG_404)), "404 of an API gateway without a route (Kong)"),
-    word("nginx-404", say(404, Text::Typed(JSON, NGINX_404)), "404 of a proxy in JSON (nginx)"),
-    word("spring-400", say(400, Text::Typed(JSON, SPRING_400)), "400 of a framework (Spring)"),
-    word("spring-404", say(404, Text::Typed(JSON, SPRING_404)), "404 of a framework (Spring)"),
-    word("problem-400", say(400, Text::Typed(PROBLEM, PROBLEM_400)), "400 of a framework, with `errors` (RFC 9457)"),
-    word("problem-404", say(404, Text::Typed(PROBLEM, PROBLEM_404)), "404 of a framework (RFC 9457)"),
-    word("edge-410", say(410, Text::Typed(JSON, EDGE_410)), "410 of a proxy in JSON"),
-    word("token-400", say(400, Text::Typed(JSON, EXPIRED_TOKEN)), "400, \"Token expired\""),
-    word("waf-403", say(403, Text::Typed(JSON, FORBIDDEN)), "403 of a firewall in JSON (set `code`)"),
-    word("waf-403-html", say(403, Text::Typed("text/html", BLOCKED)), "403 of a firewall with a page (set `code`)"),
-    word("array-200", say(200, Text::Literal("[]")), "200 with JSON that is no object"),
-    word("portal", say(302, Text::Page), "302 to a portal (set `location`)"),
-    word("401", say(401, Text::Refusal("Unauthenticated.")), "401 in the contract's shape"),
+    word("html-200", say(200, BodyText::Page), "200 with a web page: a captive portal"),
+    word("empty-html", say(200, BodyText::Typed("text/html", "")), "200 of type text/html without a body"),
+    word("captive-200", say(200, BodyText::Typed("application/captive+json", CAPTIVE)), "200 of a portal (RFC 8908)"),
+    word("kong-400", say(400, BodyText::Typed(JSON, KONG_400)), "400 of an API gateway (Kong)"),
+    word("kong-404", say(404, BodyText::Typed(JSON, KONG_404)), "404 of an API gateway without a route (Kong)"),
+    word("nginx-404", say(404, BodyText::Typed(JSON, NGINX_404)), "404 of a proxy in JSON (nginx)"),
+    word("spring-400", say(400, BodyText::Typed(JSON, SPRING_400)), "400 of a framework (Spring)"),
+    word("spring-404", say(404, BodyText::Typed(JSON, SPRING_404)), "404 of a framework (Spring)"),
+    word(
+        "problem-400",
+        say(400, BodyText::Typed(PROBLEM, PROBLEM_400)),
+        "400 of a framework, with `errors` (RFC 9457)",
+    ),
+    word("problem-404", say(404, BodyText::Typed(PROBLEM, PROBLEM_404)), "404 of a framework (RFC 9457)"),
+    word("edge-410", say(410, BodyText::Typed(JSON, EDGE_410)), "410 of a proxy in JSON"),
+    word("token-400", say(400, BodyText::Typed(JSON, EXPIRED_TOKEN)), "400, \"Token expired\""),
+    word("waf-403", say(403, BodyText::Typed(JSON, FORBIDDEN)), "403 of a firewall in JSON (set `code`)"),
+    word("waf-403-html", say(403, BodyText::Typed("text/html", BLOCKED)), "403 of a firewall with a page (set `code`)"),
+    word("array-200", say(200, BodyText::Literal("[]")), "200 with JSON that is no object"),
+    word("portal", say(302, BodyText::Page), "302 to a portal (set `location`)"),
+    word("401", say(401, BodyText::Refusal("Unauthenticated.")), "401 in the contract's shape"),
     word(
         "401-bearer",
-        Fault::Say { status: 401, text: Text::Page, challenge: true, takes: false },
+        Fault::Say { status: 401, text: BodyText::Page, challenge: true, takes: false },
         "401 with `WWW-Authenticate: Bearer` and a page",
     ),
-    word("401-empty", say(401, Text::Literal("")), "401 without a body"),
-    word("401-html", say(401, Text::Page), "401 with a page and no challenge: not the provider's"),
-    word("403", say(403, Text::Refusal("This action is unauthorized.")), "403 in the contract's shape"),
-    word("403-html", say(403, Text::Page), "403 with a page: a block page"),
-    word("404-html", say(404, Text::Page), "404 with a page: a wrong URL"),
-    word("408", say(408, Text::Page), "408 request timeout"),
-    word("425", say(425, Text::Page), "425 too early"),
-    word("429", say(429, Text::Refusal("Too Many Attempts.")), "429 (set `retry_after`)"),
-    word("500", say(500, Text::Refusal("Server Error")), "500 in the contract's shape"),
-    word("503", say(503, Text::Page), "503 with a page (set `retry_after`)"),
-    word("511", say(511, Text::Page), "511 network authentication required"),
-    word("status", say(200, Text::Literal("{}")), "any `status` with any `body` and `content_type`"),
+    word("401-empty", say(401, BodyText::Literal("")), "401 without a body"),
+    word("401-html", say(401, BodyText::Page), "401 with a page and no challenge: not the provider's"),
+    word("403", say(403, BodyText::Refusal("This action is unauthorized.")), "403 in the contract's shape"),
+    word("403-html", say(403, BodyText::Page), "403 with a page: a block page"),
+    word("404-html", say(404, BodyText::Page), "404 with a page: a wrong URL"),
+    word("408", say(408, BodyText::Page), "408 request timeout"),
+    word("425", say(425, BodyText::Page), "425 too early"),
+    word("429", say(429, BodyText::Refusal("Too Many Attempts.")), "429 (set `retry_after`)"),
+    word("500", say(500, BodyText::Refusal("Server Error")), "500 in the contract's shape"),
+    word("503", say(503, BodyText::Page), "503 with a page (set `retry_after`)"),
+    word("511", say(511, BodyText::Page), "511 network authentication required"),
+    word("status", say(200, BodyText::Literal("{}")), "any `status` with any `body` and `content_type`"),
     word("slow-body", Fault::Spoil(Spoil::Slow), "the ordinary answer at `rate` bytes a second (default 1)"),
     word("endless-body", Fault::Spoil(Spoil::Endless), "an answer that never ends (paced by `rate` if set)"),
     word("huge-body", Fault::Spoil(Spoil::Huge), "an answer of `bytes` (default 104857600)"),
@@ -224,21 +228,21 @@ pub const WORDS: &[Word] = &[
     word("gzip", Fault::Spoil(Spoil::Gzip), "the ordinary answer, compressed although nobody asked"),
     word("mood", Fault::Mood, "each time another of these that end a request at once, by the seed"),
     word("tls-refuse", Fault::TlsRefuse, "the TLS handshake ends with an alert (needs --tls)"),
-    word("reset-on-accept", Fault::Break(How::Reset, Phase::Accept), "RST before a byte is read"),
-    word("close-on-accept", Fault::Break(How::Close, Phase::Accept), "FIN before a byte is read"),
-    word("hang-on-accept", Fault::Break(How::Hang, Phase::Accept), "accepts and never reads or answers"),
-    word("reset-after-headers", Fault::Break(How::Reset, Phase::Headers), "RST when the headers were read"),
-    word("close-after-headers", Fault::Break(How::Close, Phase::Headers), "FIN when the headers were read"),
-    word("hang-after-headers", Fault::Break(How::Hang, Phase::Headers), "reads the headers and no more"),
-    word("reset-before-taking", Fault::Break(How::Reset, Phase::BeforeTaking), "RST, the code is not taken"),
-    word("close-before-taking", Fault::Break(How::Close, Phase::BeforeTaking), "FIN, the code is not taken"),
-    word("hang-before-taking", Fault::Break(How::Hang, Phase::BeforeTaking), "never answers, the code is not taken"),
-    word("reset-after-taking", Fault::Break(How::Reset, Phase::AfterTaking), "RST, the code is taken: a lost reply"),
-    word("close-after-taking", Fault::Break(How::Close, Phase::AfterTaking), "FIN, the code is taken: a lost reply"),
-    word("hang-after-taking", Fault::Break(How::Hang, Phase::AfterTaking), "never answers, the code is taken"),
-    word("reset-mid-answer", Fault::Break(How::Reset, Phase::MidAnswer), "RST after half of the answer"),
-    word("close-mid-answer", Fault::Break(How::Close, Phase::MidAnswer), "FIN after half of the answer"),
-    word("hang-mid-answer", Fault::Break(How::Hang, Phase::MidAnswer), "half of the answer, then silence"),
+    word("reset-on-accept", Fault::Break(Cut::Reset, When::Accept), "RST before a byte is read"),
+    word("close-on-accept", Fault::Break(Cut::Close, When::Accept), "FIN before a byte is read"),
+    word("hang-on-accept", Fault::Break(Cut::Hang, When::Accept), "accepts and never reads or answers"),
+    word("reset-after-headers", Fault::Break(Cut::Reset, When::Headers), "RST when the headers were read"),
+    word("close-after-headers", Fault::Break(Cut::Close, When::Headers), "FIN when the headers were read"),
+    word("hang-after-headers", Fault::Break(Cut::Hang, When::Headers), "reads the headers and no more"),
+    word("reset-before-taking", Fault::Break(Cut::Reset, When::BeforeTaking), "RST, the code is not taken"),
+    word("close-before-taking", Fault::Break(Cut::Close, When::BeforeTaking), "FIN, the code is not taken"),
+    word("hang-before-taking", Fault::Break(Cut::Hang, When::BeforeTaking), "never answers, the code is not taken"),
+    word("reset-after-taking", Fault::Break(Cut::Reset, When::AfterTaking), "RST, the code is taken: a lost reply"),
+    word("close-after-taking", Fault::Break(Cut::Close, When::AfterTaking), "FIN, the code is taken: a lost reply"),
+    word("hang-after-taking", Fault::Break(Cut::Hang, When::AfterTaking), "never answers, the code is taken"),
+    word("reset-mid-answer", Fault::Break(Cut::Reset, When::MidAnswer), "RST after half of the answer"),
+    word("close-mid-answer", Fault::Break(Cut::Close, When::MidAnswer), "FIN after half of the answer"),
+    word("hang-mid-answer", Fault::Break(Cut::Hang, When::MidAnswer), "half of the answer, then silence"),
 ];
 
 /// No fault has this name.
@@ -290,20 +294,20 @@ impl Fault {
         match self {
             Self::Pass | Self::Say { .. } => true,
             Self::Spoil(spoil) => !matches!(spoil, Spoil::Slow | Spoil::Endless | Spoil::Huge),
-            Self::Break(how, _) => how != How::Hang && self.stage() == Stage::Body,
+            Self::Break(how, _) => how != Cut::Hang && self.stage() == Stage::Body,
             Self::Mood | Self::TlsRefuse => false,
         }
     }
 
     pub(super) fn stage(self) -> Stage {
         match self {
-            Self::TlsRefuse | Self::Break(_, Phase::Accept) => Stage::Accept,
-            Self::Break(_, Phase::Headers) => Stage::Headers,
+            Self::TlsRefuse | Self::Break(_, When::Accept) => Stage::Accept,
+            Self::Break(_, When::Headers) => Stage::Headers,
             Self::Pass
             | Self::Mood
             | Self::Say { .. }
             | Self::Spoil(_)
-            | Self::Break(_, Phase::BeforeTaking | Phase::AfterTaking | Phase::MidAnswer) => Stage::Body,
+            | Self::Break(_, When::BeforeTaking | When::AfterTaking | When::MidAnswer) => Stage::Body,
         }
     }
 }

@@ -20,12 +20,12 @@ pub enum LogKind {
 
 /// Prints until standard output is gone.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct RequestLog {
     kind: LogKind,
     broken: AtomicBool,
 }
 
-impl Log {
+impl RequestLog {
     pub(super) fn new(kind: LogKind) -> Self {
         Self { kind, broken: AtomicBool::new(false) }
     }

@@ -11,6 +11,7 @@
 //! | `wire` | a connection that can be broken from the inside |
 //! | `provider` | one request, from its head to its answer or fault |
 //! | `control` | the control API |
+//! | `line` | whether the line is up |
 //! | `server` | connections, and the line that is cut |
 //! | `tls` | good and bad certificates |
 //! | `args` | the command line |
@@ -21,6 +22,7 @@ mod body;
 mod books;
 mod control;
 mod fault;
+mod line;
 mod log;
 mod oauth;
 mod order;
@@ -39,10 +41,10 @@ use tokio::task::JoinSet;
 pub use args::{SandboxArgs, SandboxError, run};
 pub use books::{Record, Summary};
 pub use fault::{Fault, UnknownFault, WORDS, Word};
+pub use line::Line;
 pub use log::LogKind;
 pub use oauth::OAuthClient;
 pub use rule::{Attempts, Calls, RULES_MAX, Rule, RuleCounts, RuleError, Span, parse_rules};
-pub use server::Line;
 pub use tls::{Certificate, TlsError};
 
 use crate::redemption::Secret;
@@ -89,6 +91,8 @@ pub struct Options {
     pub strict: bool,
     /// Patterns with `*` of codes that are never used up.
     pub reusable: Vec<String>,
+    /// What a check tells of a good code, in place of, or beside, what the sandbox tells by itself.
+    pub check_data: serde_json::Map<String, serde_json::Value>,
     /// Before every answer.
     pub delay: Duration,
     /// The faults.
@@ -121,6 +125,7 @@ impl Default for Options {
             honour_keys: false,
             strict: false,
             reusable: Vec::new(),
+            check_data: serde_json::Map::new(),
             delay: Duration::ZERO,
             rules: Vec::new(),
             seed: 0,
@@ -163,7 +168,7 @@ pub struct Running {
     pub ca_pem: Option<String>,
     scheme: &'static str,
     provider: Arc<Provider>,
-    /// Dropped with this, and the listeners and their connections with it.
+    /// Dropping this ends the listeners and their connections.
     listeners: JoinSet<()>,
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Tokens {
 
 /// What a gateway asks the token endpoint; JSON as the contract has it, or a form as RFC 6749 has it.
 #[derive(Debug, Default, Deserialize)]
-struct Ask {
+struct TokenRequest {
     grant_type: Option<String>,
     client_id: Option<String>,
     client_secret: Option<Secret>,
@@ -134,8 +134,8 @@ fn random_token() -> Option<String> {
 }
 
 /// `application/x-www-form-urlencoded`.
-fn form(body: &[u8]) -> Ask {
-    let mut ask = Ask::default();
+fn form(body: &[u8]) -> TokenRequest {
+    let mut ask = TokenRequest::default();
     for pair in body.split(|byte| *byte == b'&') {
         let mut halves = pair.splitn(2, |byte| *byte == b'=');
         let (name, value) = (halves.next().unwrap_or_default(), decoded(halves.next().unwrap_or_default()));

@@ -1,4 +1,4 @@
-//! What the contract asks of an order, and what its provider says to one that has it not.
+//! What the contract asks of an order, and the refusal of an order that lacks it.
 
 use hyper::http::request::Parts;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ const DATE_FORM: &str = "0000-00-00 00:00:00";
 
 /// The five fields, as far as they are there.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Order {
+pub(super) struct SentOrder {
     pub(super) reward_code: Option<String>,
     business_refrence: Option<String>,
     branch_id: Option<String>,
@@ -21,8 +21,8 @@ pub(super) struct Order {
     timestamp: Option<String>,
 }
 
-/// Reads the order; the error is for who sent it.
-pub(super) fn parse(body: &[u8]) -> Result<Order, String> {
+/// Reads the order; the error is for the sender.
+pub(super) fn parse(body: &[u8]) -> Result<SentOrder, String> {
     // A derived struct would read an array too.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("The body is not a JSON object".to_owned());
@@ -30,7 +30,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Order, String> {
     serde_json::from_slice(body).map_err(|error| format!("The body is not a JSON object of strings: {error}"))
 }
 
-/// The refusal of a body that is sent as something else than JSON. Without a type it is taken for JSON.
+/// The refusal of a body with another type than JSON. A body without a type counts as JSON.
 pub(super) fn wrong_type(head: &Parts) -> Option<Said> {
     let sent = head.headers.get(hyper::header::CONTENT_TYPE)?.to_str().unwrap_or_default();
     let essence = sent.split(';').next().unwrap_or_default().trim();
@@ -44,7 +44,7 @@ pub(super) fn extra_fields(body: &[u8]) -> Vec<String> {
     object.into_iter().map(|(name, _)| name).filter(|name| !FIELDS.contains(&name.as_str())).collect()
 }
 
-impl Order {
+impl SentOrder {
     /// The code that the order is about; else every fault of the order. A check needs two fields only.
     pub(super) fn code(&self, is_redeem: bool) -> Result<Code, Vec<String>> {
         let values = [&self.reward_code, &self.business_refrence, &self.branch_id, &self.date, &self.timestamp];

@@ -9,22 +9,22 @@ use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::Options;
 use super::answer::{self, Answer};
 use super::body::{AnswerBody, Script};
 use super::books::{Books, Code, Record, Said};
-use super::fault::{Fault, How, Phase, Spoil, Stage};
-use super::log::Log;
+use super::fault::{Cut, Fault, Spoil, Stage, When};
+use super::line::Line;
+use super::log::RequestLog;
 use super::oauth::Tokens;
-use super::order::{self, Order};
-use super::rule::{Paths, Rule, Rules, Seen};
-use super::server::Line;
+use super::order::{self, SentOrder};
+use super::rule::{Paths, Rule, Rules, SeenRequest};
 use super::wire::Tap;
-use super::{Options, control};
 use crate::text::fits;
 
 /// The largest request body that is read, in bytes.
@@ -50,9 +50,9 @@ const RECORDED_ANSWER_BYTES_MAX: usize = 1024;
 pub(super) struct Provider {
     pub(super) options: Options,
     line: watch::Sender<Line>,
-    /// What the listener has made of `line`.
+    /// The state of `line` that the listener has reached.
     line_now: watch::Sender<Line>,
-    pub(super) log: Log,
+    pub(super) log: RequestLog,
     started: Instant,
     inner: Mutex<Inner>,
 }
@@ -63,7 +63,26 @@ pub(super) struct Inner {
     pub(super) books: Books,
     pub(super) rules: Rules,
     pub(super) tokens: Tokens,
+    /// What a check tells of a good code, beside what it tells by itself.
+    pub(super) check_data: Map<String, Value>,
     rules_set_at: Instant,
+}
+
+impl Inner {
+    /// What the contract's check tells of a good code.
+    pub(super) fn check_data(&self, code: &str) -> Map<String, Value> {
+        let usual = [
+            ("reward_code", json!(code)),
+            ("type", json!("discount")),
+            ("discount_amount", json!("10.00")),
+            ("is_percentage", json!(false)),
+            ("max_discount_amount", json!("0")),
+            ("customer_number", json!("+966500000041")),
+        ];
+        let mut data: Map<_, _> = usual.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        data.extend(self.check_data.clone());
+        data
+    }
 }
 
 /// The contract's calls.
@@ -82,7 +101,7 @@ struct Call {
     endpoint: Endpoint,
     head: Parts,
     body: Bytes,
-    order: Result<Order, String>,
+    order: Result<SentOrder, String>,
     record: Record,
 }
 
@@ -93,9 +112,10 @@ impl Provider {
             books: Books::new(options.records_max),
             rules: Rules::new(options.rules.clone(), Paths::of(&options), options.seed),
             tokens: Tokens::new(options.token.clone(), options.oauth.clone()),
+            check_data: options.check_data.clone(),
             rules_set_at: now,
         };
-        let log = Log::new(options.log);
+        let log = RequestLog::new(options.log);
         Self {
             options,
             line: watch::Sender::new(Line::Up),
@@ -106,7 +126,7 @@ impl Provider {
         }
     }
 
-    /// No holder of this lock waits for anything.
+    /// Nobody waits for anything while holding this lock.
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,10 +166,6 @@ impl Provider {
         connection: u64,
         request: Request<Incoming>,
     ) -> Response<AnswerBody> {
-        let is_control = request.uri().path().starts_with(control::PREFIX);
-        if is_control && self.options.control.is_none() {
-            return control::serve(&self, request).await;
-        }
         let (head, body) = request.into_parts();
         let endpoint = self.endpoint(&head);
         let mut record = self.begin_record(&head, connection);
@@ -180,8 +196,8 @@ impl Provider {
             return self.deliver(call, answer);
         };
         match rule.fault.fault {
-            Fault::Break(_, Phase::BeforeTaking) => self.break_off(&call.tap, call.record, &rule).await,
-            Fault::Break(how, Phase::MidAnswer) => self.answer_half(call, &rule, how).await,
+            Fault::Break(_, When::BeforeTaking) => self.break_off(&call.tap, call.record, &rule).await,
+            Fault::Break(how, When::MidAnswer) => self.answer_half(call, &rule, how).await,
             Fault::Break(..) => {
                 self.ordinary(&mut call);
                 self.break_off(&call.tap, call.record, &rule).await
@@ -210,14 +226,14 @@ impl Provider {
         if let Fault::Break(how, _) = rule.fault.fault {
             self.pause(Some(rule)).await;
             // One hanging request must not silence the others of an HTTP/2 connection.
-            if how != How::Hang {
+            if how != Cut::Hang {
                 tap.cut(how);
             }
         }
         std::future::pending().await
     }
 
-    async fn answer_half(&self, mut call: Call, rule: &Rule, how: How) -> Response<AnswerBody> {
+    async fn answer_half(&self, mut call: Call, rule: &Rule, how: Cut) -> Response<AnswerBody> {
         let answer = self.ordinary(&mut call);
         self.pause(Some(rule)).await;
         let half = answer.said.body.slice(..answer.said.body.len() / 2);
@@ -238,13 +254,13 @@ impl Provider {
             Spoil::EmptyUnframed => {
                 return self.deliver_scripted(call, answer.unframed(), Script::plain(Bytes::new()), None);
             }
-            Spoil::CutChunks => (Script::broken_off(body, Arc::clone(&call.tap), How::Close), None),
+            Spoil::CutChunks => (Script::broken_off(body, Arc::clone(&call.tap), Cut::Close), None),
             Spoil::Slow => (Script::slow(body.clone(), rule.rate.unwrap_or(RATE_DEFAULT)), Some(body.len())),
             Spoil::Endless => (Script::endless(rule.rate), None),
             Spoil::Huge => (Script::huge(rule.bytes.unwrap_or(HUGE_BYTES_DEFAULT)), None),
             Spoil::Truncated => {
                 let length = body.len() + TRUNCATED_BYTES;
-                (Script::broken_off(body, Arc::clone(&call.tap), How::Close), Some(length))
+                (Script::broken_off(body, Arc::clone(&call.tap), Cut::Close), Some(length))
             }
         };
         self.deliver_scripted(call, answer, script, length)
@@ -296,7 +312,7 @@ impl Provider {
         Answer::plain(said).into_response()
     }
 
-    /// What the contract says, and the books' change that goes with it.
+    /// The contract's answer, and the change of the books that goes with it.
     fn ordinary(&self, call: &mut Call) -> Answer {
         if call.endpoint != Endpoint::Unknown && call.head.method != Method::POST {
             return Answer::plain(Said::refusal(405, "The method is not supported; use POST"));
@@ -336,10 +352,10 @@ impl Provider {
         if self.inner().books.is_taken(&code) {
             return used(&code.code);
         }
-        Said::json(200, &json!({ "data": { "reward_code": code.code, "status": "available" }, "errors": [] }))
+        Said::json(200, &json!({ "data": self.inner().check_data(&code.code), "errors": [] }))
     }
 
-    /// Takes a code, once; whether this request did.
+    /// Takes a code, once. Returns whether this request took it.
     fn redeem(&self, code: &Code, key: Option<&str>) -> (Said, bool) {
         if self.options.reusable.iter().any(|pattern| fits(pattern, &code.code)) {
             return (Said::success(), true);
@@ -404,7 +420,7 @@ impl Provider {
 impl Inner {
     fn fire(&mut self, stage: Stage, path: &str, code: Option<&str>) -> Option<Rule> {
         let at = self.rules_set_at.elapsed();
-        self.rules.fire(stage, Seen { path, code, at })
+        self.rules.fire(stage, SeenRequest { path, code, at })
     }
 }
 

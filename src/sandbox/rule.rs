@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use super::fault::{Fault, How, Phase, Spoil, Stage, WORDS, Word};
+use super::fault::{Cut, Fault, Spoil, Stage, WORDS, When, Word};
 use crate::text::fits;
 
 /// The most rules at a time.
@@ -292,7 +292,7 @@ impl Rule {
         }
     }
 
-    /// Whether the rule can do what it says: a field that its fault would ignore is an error.
+    /// Whether the rule makes sense: a field that its fault ignores is an error.
     pub fn check(&self) -> Result<(), String> {
         let stage = self.fault.fault.stage();
         let is_say = matches!(self.fault.fault, Fault::Say { .. });
@@ -327,7 +327,7 @@ impl Rule {
     }
 
     fn hangs(&self) -> bool {
-        matches!(self.fault.fault, Fault::Break(How::Hang, phase) if phase != Phase::MidAnswer)
+        matches!(self.fault.fault, Fault::Break(Cut::Hang, phase) if phase != When::MidAnswer)
     }
 
     fn check_values(&self) -> Result<(), String> {
@@ -350,9 +350,9 @@ impl Rule {
     }
 }
 
-/// What of a request a rule looks at.
+/// The parts of a request that a rule looks at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen<'a> {
+pub(super) struct SeenRequest<'a> {
     /// The path; empty before the headers.
     pub(super) path: &'a str,
     /// The reward code, once the body was read.
@@ -430,7 +430,7 @@ impl Rules {
     }
 
     /// The first rule of `stage` that fires on what was seen.
-    pub(super) fn fire(&mut self, stage: Stage, seen: Seen<'_>) -> Option<Rule> {
+    pub(super) fn fire(&mut self, stage: Stage, seen: SeenRequest<'_>) -> Option<Rule> {
         let paths = &self.paths;
         self.active
             .iter_mut()
@@ -445,7 +445,7 @@ impl Rules {
 }
 
 impl Active {
-    /// The rule, or for a mood what it has come to this time.
+    /// The rule itself; for a mood, the fault chosen this time.
     fn drawn(&mut self) -> Rule {
         if self.rule.fault.fault != Fault::Mood {
             return self.rule.clone();
@@ -457,7 +457,7 @@ impl Active {
         Rule { fault, ..self.rule.clone() }
     }
 
-    fn fires(&mut self, stage: Stage, seen: Seen<'_>, paths: &Paths) -> bool {
+    fn fires(&mut self, stage: Stage, seen: SeenRequest<'_>, paths: &Paths) -> bool {
         if !self.matches(stage, seen, paths) || !self.is_its_attempt(seen.code) {
             return false;
         }
@@ -472,7 +472,7 @@ impl Active {
         hit
     }
 
-    fn matches(&self, stage: Stage, seen: Seen<'_>, paths: &Paths) -> bool {
+    fn matches(&self, stage: Stage, seen: SeenRequest<'_>, paths: &Paths) -> bool {
         let Rule { path, call, code, from, until, .. } = &self.rule;
         let on_path = stage == Stage::Accept
             || match path {
@@ -543,7 +543,7 @@ mod tests {
 
     fn fire_all(rule: &str, codes: &[&str]) -> Vec<bool> {
         let mut rules = rules(vec![rule.parse().unwrap()]);
-        let seen = |code| Seen { path: "/redeem", code: Some(code), at: Duration::from_secs(5) };
+        let seen = |code| SeenRequest { path: "/redeem", code: Some(code), at: Duration::from_secs(5) };
         codes.iter().map(|code| rules.fire(Stage::Body, seen(code)).is_some()).collect()
     }
 
@@ -591,7 +591,7 @@ mod tests {
     fn a_mood_is_another_fault_each_time_and_the_same_under_the_same_seed() {
         let draw = || {
             let mut rules = rules(vec!["fault=mood".parse().unwrap()]);
-            let seen = Seen { path: "/redeem", code: Some("C"), at: Duration::ZERO };
+            let seen = SeenRequest { path: "/redeem", code: Some("C"), at: Duration::ZERO };
             (0..200).map(|_| rules.fire(Stage::Body, seen).unwrap().fault.name).collect::<Vec<_>>()
         };
         let drawn = draw();
@@ -605,7 +605,7 @@ mod tests {
         let rules = ["fault=pass,code=VIP*", "fault=503"].map(|rule| rule.parse().unwrap());
         let mut rules = self::rules(rules.to_vec());
         let mut fault = |code| {
-            let seen = Seen { path: "/redeem", code: Some(code), at: Duration::ZERO };
+            let seen = SeenRequest { path: "/redeem", code: Some(code), at: Duration::ZERO };
             rules.fire(Stage::Body, seen).map(|rule| rule.fault.name)
         };
         assert_eq!((fault("VIP1"), fault("X")), (Some("pass"), Some("503")));

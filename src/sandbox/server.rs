@@ -13,7 +13,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -21,9 +20,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::body::AnswerBody;
-use super::fault::{Fault, How};
+use super::fault::{Cut, Fault};
+use super::line::Line;
 use super::provider::Provider;
-use super::wire::{Tap, Wire, finish};
+use super::wire::{BreakableWire, Tap, finish};
 use super::{HttpVersions, control};
 
 /// Connections at a time; those beyond it are closed at once.
@@ -40,19 +40,6 @@ const RETRY_AFTER_ERROR: Duration = Duration::from_millis(50);
 
 /// A fatal TLS alert, `handshake_failure` (RFC 8446, section 6).
 const TLS_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
-
-/// The line between the gateway and the provider.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Line {
-    /// As it should be.
-    #[default]
-    Up,
-    /// Connections are refused, those that were open are reset.
-    Refuse,
-    /// Connections are accepted, but nothing is read or answered, also on those that were open: a black hole.
-    Silent,
-}
 
 /// A listener's address, kept while the line is cut.
 #[derive(Debug)]
@@ -144,22 +131,22 @@ async fn connection(provider: Arc<Provider>, socket: TcpStream, tls: Option<TlsA
     let number = provider.inner().books.count_connection();
     let tap = Arc::new(Tap::default());
     let how = {
-        let serving = serve(&provider, Wire(Arc::clone(&socket)), Arc::clone(&tap), number, tls);
+        let serving = serve(&provider, BreakableWire(Arc::clone(&socket)), Arc::clone(&tap), number, tls);
         drive(serving, &tap, &mut line).await
     };
-    // A peer that is gone already is what the break was to bring about.
+    // If the peer is already gone, there is nothing left to break.
     if let Some(how) = how {
         finish(socket, how).await.unwrap_or_default();
     }
 }
 
-/// Runs a connection while the line is up; how it is to be broken, unless it ended by itself.
-async fn drive(serving: impl Future<Output = ()>, tap: &Tap, line: &mut watch::Receiver<Line>) -> Option<How> {
+/// Runs a connection while the line is up. Returns how to break it, or `None` if it ended by itself.
+async fn drive(serving: impl Future<Output = ()>, tap: &Tap, line: &mut watch::Receiver<Line>) -> Option<Cut> {
     let mut serving = pin!(serving);
     loop {
         let now = *line.borrow_and_update();
         if now == Line::Refuse {
-            return Some(How::Reset);
+            return Some(Cut::Reset);
         }
         tokio::select! {
             biased;
@@ -170,7 +157,13 @@ async fn drive(serving: impl Future<Output = ()>, tap: &Tap, line: &mut watch::R
     }
 }
 
-async fn serve(provider: &Arc<Provider>, mut wire: Wire, tap: Arc<Tap>, number: u64, tls: Option<TlsAcceptor>) {
+async fn serve(
+    provider: &Arc<Provider>,
+    mut wire: BreakableWire,
+    tap: Arc<Tap>,
+    number: u64,
+    tls: Option<TlsAcceptor>,
+) {
     if let Some(rule) = provider.accept_fault() {
         if let Some(delay) = rule.delay {
             tokio::time::sleep(delay.0).await;
@@ -178,9 +171,9 @@ async fn serve(provider: &Arc<Provider>, mut wire: Wire, tap: Arc<Tap>, number: 
         if let Fault::Break(how, _) = rule.fault.fault {
             tap.cut(how);
         } else {
-            // The alert must have left before the end does; a peer that is gone needs neither.
+            // The alert has to leave before the FIN; a peer that is gone needs neither.
             wire.write_all(&TLS_ALERT).await.unwrap_or_default();
-            tap.cut(How::Close);
+            tap.cut(Cut::Close);
         }
         return std::future::pending().await;
     }
@@ -203,16 +196,30 @@ where
 {
     let provider = Arc::clone(provider);
     let service = service_fn(move |request| {
-        let answer = Arc::clone(&provider).serve(Arc::clone(&tap), number, request);
+        let answer = answer(Arc::clone(&provider), Arc::clone(&tap), number, request);
         async move { Ok::<Response<AnswerBody>, Infallible>(answer.await) }
     });
     let io = TokioIo::new(stream);
-    // How a gateway's connection ends is the gateway's affair.
+    // The gateway decides how its connection ends.
     if http2 {
         http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await.unwrap_or_default();
     } else {
         http1::Builder::new().serve_connection(io, service).await.unwrap_or_default();
     }
+}
+
+/// Without an address of its own, the control API is served at the provider's address.
+async fn answer(
+    provider: Arc<Provider>,
+    tap: Arc<Tap>,
+    connection: u64,
+    request: Request<Incoming>,
+) -> Response<AnswerBody> {
+    let is_control = request.uri().path().starts_with(control::PREFIX);
+    if is_control && provider.options.control.is_none() {
+        return control::serve(&provider, request).await;
+    }
+    provider.serve(tap, connection, request).await
 }
 
 /// Accepts the control API's own connections for ever, whatever the line does.

@@ -277,3 +277,27 @@ mod over_tls {
         connect(&sandbox).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_check_tells_what_the_contract_has_and_its_values_can_be_set() {
+    let sandbox = with_rules(&["fault=refuse,message=Reward has expired,code=OLD,call=check"]).await;
+    let check = |code: &'static str| {
+        let body = format!(r#"{{"reward_code":"{code}","business_refrence":"B"}}"#);
+        async move {
+            let answer = call(&Target::Tcp(sandbox.addr), Method::POST, "/check", &[], body.into()).await.unwrap();
+            answer.json().unwrap()
+        }
+    };
+    let data = check("C1").await["data"].clone();
+    assert_eq!((&data["type"], &data["discount_amount"]), (&"discount".into(), &"10.00".into()));
+    assert_eq!((&data["is_percentage"], &data["max_discount_amount"]), (&false.into(), &"0".into()));
+    assert!(data["customer_number"].is_string());
+    let set = r#"{"discount_amount":"25.5","is_percentage":true}"#;
+    let control = Target::Tcp(sandbox.control.unwrap());
+    call(&control, Method::POST, "/sandbox/check-data", &[], set.into()).await.unwrap();
+    let data = check("C1").await["data"].clone();
+    assert_eq!((&data["discount_amount"], &data["is_percentage"]), (&"25.5".into(), &true.into()));
+    assert_eq!(check("OLD").await["message"], "Reward has expired");
+    redeem(sandbox.addr, "C1").await.unwrap();
+    assert_eq!(check("C1").await["message"], "Reward C1 has been used");
+}

@@ -38,7 +38,7 @@ pub enum TlsError {
 }
 
 /// What the listener and its clients need.
-pub(super) struct Made {
+pub(super) struct MadeCertificate {
     /// Takes connections.
     pub(super) acceptor: TlsAcceptor,
     /// The authority's certificate, PEM.
@@ -51,7 +51,7 @@ pub(super) fn make(
     address: IpAddr,
     names: &[String],
     http: HttpVersions,
-) -> Result<Made, TlsError> {
+) -> Result<MadeCertificate, TlsError> {
     let ca_key = KeyPair::generate()?;
     let ca = authority(&ca_key)?;
     let key = KeyPair::generate()?;
@@ -62,7 +62,7 @@ pub(super) fn make(
         leaf.signed_by(&key, &Issuer::new(authority_params()?, &ca_key))?
     };
     let acceptor = acceptor(signed.der().clone(), &key, http)?;
-    Ok(Made { acceptor, ca_pem: ca.pem() })
+    Ok(MadeCertificate { acceptor, ca_pem: ca.pem() })
 }
 
 fn authority_params() -> Result<CertificateParams, rcgen::Error> {

@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::fault::How;
+use super::fault::Cut;
 
-/// How long what still arrives is read after a FIN of ours, so that no RST follows it.
+/// After our FIN, incoming bytes are read for this long, so that no RST follows.
 const CLOSE_DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// How long a hanging connection is kept.
@@ -24,7 +24,7 @@ const RESET: u8 = 1;
 const CLOSE: u8 = 2;
 const HANG: u8 = 3;
 
-/// A handler's hand on the connection that carries its request.
+/// Lets a handler break the connection that carries its request.
 #[derive(Debug, Default)]
 pub(super) struct Tap {
     how: AtomicU8,
@@ -32,25 +32,25 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    /// Has the connection broken; the handler is dropped with it and must not answer any more.
-    pub(super) fn cut(&self, how: How) {
+    /// Breaks the connection. The handler is dropped with it and must not answer.
+    pub(super) fn cut(&self, how: Cut) {
         let how = match how {
-            How::Reset => RESET,
-            How::Close => CLOSE,
-            How::Hang => HANG,
+            Cut::Reset => RESET,
+            Cut::Close => CLOSE,
+            Cut::Hang => HANG,
         };
         self.how.store(how, Ordering::Release);
         self.wake.notify_one();
     }
 
     /// Returns when a handler has asked for it.
-    pub(super) async fn cut_asked(&self) -> How {
+    pub(super) async fn cut_asked(&self) -> Cut {
         loop {
             match self.how.load(Ordering::Acquire) {
                 WHOLE => self.wake.notified().await,
-                RESET => return How::Reset,
-                CLOSE => return How::Close,
-                _ => return How::Hang,
+                RESET => return Cut::Reset,
+                CLOSE => return Cut::Close,
+                _ => return Cut::Hang,
             }
         }
     }
@@ -58,9 +58,9 @@ impl Tap {
 
 /// The socket below TLS and HTTP. It is shared, so that it can still be broken when those are gone.
 #[derive(Debug)]
-pub(super) struct Wire(pub(super) Arc<TcpStream>);
+pub(super) struct BreakableWire(pub(super) Arc<TcpStream>);
 
-impl AsyncRead for Wire {
+impl AsyncRead for BreakableWire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             std::task::ready!(self.0.poll_read_ready(cx))?;
@@ -76,7 +76,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for BreakableWire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             std::task::ready!(self.0.poll_write_ready(cx))?;
@@ -122,15 +122,15 @@ fn fin(socket: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Breaks the socket; whoever else holds it must have let go. A socket that is already broken is as good.
-pub(super) async fn finish(socket: Arc<TcpStream>, how: How) -> io::Result<()> {
+/// Breaks the socket. Nobody else may hold it. A socket that is already broken is fine.
+pub(super) async fn finish(socket: Arc<TcpStream>, how: Cut) -> io::Result<()> {
     match how {
-        How::Reset => socket.set_zero_linger(),
-        How::Close => {
+        Cut::Reset => socket.set_zero_linger(),
+        Cut::Close => {
             fin(&socket)?;
             read_away(&socket, CLOSE_DRAIN_MAX).await
         }
-        How::Hang => read_away(&socket, HANG_MAX).await,
+        Cut::Hang => read_away(&socket, HANG_MAX).await,
     }
 }
 

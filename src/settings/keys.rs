@@ -22,6 +22,8 @@ pub enum Kind {
     Integers,
     /// A string, or a list of strings.
     TextOrTexts,
+    /// A table of strings, each with a name.
+    Words,
 }
 
 /// One setting.
@@ -67,8 +69,8 @@ pub const KEYS: &[Key] = &[
         r#""127.0.0.1:7733""#,
         "Where tills connect: one address or a list.",
     )),
-    fixed(key("intake.redeem_path", Kind::Text, r#""/redeem""#, "The path of a redemption.")),
-    fixed(key("intake.check_path", Kind::Text, r#""/check""#, "The path of a check.")),
+    key("intake.redeem_path", Kind::Text, r#""/redeem""#, "The path of a redemption."),
+    key("intake.check_path", Kind::Text, r#""/check""#, "The path of a check."),
     key("intake.reply_within", Kind::Duration, r#""4s""#, "How long a till may wait for the provider's answer."),
     key("intake.accepted_status", Kind::Integer, "200", "Status of an acceptance without the provider's answer."),
     key("intake.max_body_bytes", Kind::Integer, "16384", "The largest body that is read from a till."),
@@ -81,10 +83,12 @@ pub const KEYS: &[Key] = &[
     bare("intake.till.language", Kind::Text, "The language of the till's refusals: \"en\" or \"ar\"."),
     fixed(bare("intake.tls.cert_file", Kind::Path, "The listener's certificate chain in PEM.")),
     fixed(bare("intake.tls.key_file", Kind::Path, "The listener's key in PEM.")),
+    bare("intake.texts.en", Kind::Words, "The store's own English texts, by the refusal's name."),
+    bare("intake.texts.ar", Kind::Words, "The store's own Arabic texts, by the refusal's name."),
     bare("provider.name", Kind::Text, "The lane's name."),
     key("provider.businesses", Kind::Texts, "[]", "The business_refrence values it serves; empty: all others."),
     bare("provider.redeem_url", Kind::Url, "The provider's Redeem."),
-    bare("provider.check_url", Kind::Url, "The provider's Check Reward; without it, checks are refused."),
+    bare("provider.check_url", Kind::Url, "The provider's Check Reward; without it nobody can be asked."),
     bare("provider.token_file", Kind::Path, "The file of the bearer token, followed live."),
     bare("provider.credential", Kind::Text, "The systemd credential of the bearer token."),
     bare("provider.ca_file", Kind::Path, "The only certificate authorities to trust, in PEM."),
@@ -122,6 +126,14 @@ pub const KEYS: &[Key] = &[
     key("offline.max_outage", Kind::Duration, r#""72h""#, "How long the lane may have been down."),
     key("offline.date_format", Kind::Text, r#""contract""#, "Which dates are accepted: \"contract\" or \"any\"."),
     key("offline.one_till", Kind::Text, r#""refuse""#, "Whether one till's word suffices: \"refuse\" or \"trust\"."),
+    key("offline.remember_checks", Kind::Duration, r#""12h""#, "How long answers to checks are remembered."),
+    key("offline.remember_checks_max", Kind::Integer, "20000", "How many checks are remembered."),
+    key(
+        "offline.unknown_check",
+        Kind::Text,
+        r#""refuse""#,
+        "Checks of which nothing is known: \"refuse\" or \"answer\".",
+    ),
     key("forward.max_in_flight", Kind::Integer, "8", "The drain's widest window, in requests."),
     key("forward.retry_min", Kind::Duration, r#""1s""#, "The first backoff step."),
     key("forward.retry_max", Kind::Duration, r#""60s""#, "The longest wait between two probes of a dead link."),
@@ -145,9 +157,9 @@ pub const KEYS: &[Key] = &[
     bare("admin.user.password_credential", Kind::Text, "The systemd credential of the password's hash."),
     fixed(bare("admin.tls.cert_file", Kind::Path, "The console's certificate chain in PEM.")),
     fixed(bare("admin.tls.key_file", Kind::Path, "The console's key in PEM.")),
-    bare("alert.url", Kind::Url, "The error webhook; without it there is none."),
-    bare("alert.token_file", Kind::Path, "The file of the webhook's bearer token."),
-    bare("alert.credential", Kind::Text, "The systemd credential of the webhook's bearer token."),
+    fixed(bare("alert.url", Kind::Url, "The error webhook; without it there is none.")),
+    fixed(bare("alert.token_file", Kind::Path, "The file of the webhook's bearer token.")),
+    fixed(bare("alert.credential", Kind::Text, "The systemd credential of the webhook's bearer token.")),
 ];
 
 /// The key at `path`.

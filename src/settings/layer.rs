@@ -126,7 +126,21 @@ fn merge_bag(base: &mut Bag, over: Bag) {
             base.retain(|path, _| !dropped.iter().any(|way| within(way, path)));
         }
     }
-    base.extend(over);
+    for (path, mut item) in over {
+        if let (Some(Value::Words(own)), Some(below)) = (&mut item.value, base.remove(path)) {
+            keep_words(own, below);
+        }
+        base.insert(path, item);
+    }
+}
+
+/// A table of texts wins text by text.
+fn keep_words(own: &mut BTreeMap<String, String>, below: Item) {
+    if let Some(Value::Words(words)) = below.value {
+        for (name, text) in words {
+            own.entry(name).or_insert(text);
+        }
+    }
 }
 
 /// The layer of a file's tree. What no key fits, and values of the wrong kind, are problems.

@@ -46,4 +46,5 @@ pub use secret::{SECRET_BYTES_MAX, SecretError};
 pub use types::{
     Admin, AdminToken, AdminUser, Alert, Auth, DateFormat, Forward, Gateway, Grant, Intake, OAuth, Offline, OneTill,
     Provider, ProxyLogin, Retention, Role, SameCode, SecretSource, Settings, Success, Till, TimeOfDay, Tls,
+    UnknownCheck,
 };

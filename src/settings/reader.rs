@@ -54,6 +54,13 @@ impl<'a> Reader<'a> {
         self.faults.add(&label, message, origin);
     }
 
+    /// A fault of one entry of the table at `path`.
+    pub(super) fn fault_below(&mut self, path: &str, name: &str, message: impl Into<String>) {
+        let origin = self.bag.get(path).map(|item| item.origin.as_str());
+        let label = format!("{}.{}", self.label(path), name.escape_debug());
+        self.faults.add(&label, message, origin);
+    }
+
     pub(super) fn warn(&mut self, path: &str, message: &str) {
         let label = self.label(path);
         self.faults.warn(&label, message);
@@ -71,6 +78,13 @@ impl<'a> Reader<'a> {
         match self.value(path) {
             Some(Value::Text(text)) => Some(text),
             _ => None,
+        }
+    }
+
+    pub(super) fn words(&self, path: &str) -> Vec<(String, String)> {
+        match self.value(path) {
+            Some(Value::Words(words)) => words.into_iter().collect(),
+            _ => Vec::new(),
         }
     }
 

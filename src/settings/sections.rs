@@ -12,8 +12,9 @@ use super::provider;
 use super::reader::{NAME_BYTES_MAX, Reader, TEXT_BYTES_MAX, plain_text};
 use super::types::{
     Alert, DateFormat, Forward, Gateway, Intake, Offline, OneTill, Provider, Retention, Settings, Till, TimeOfDay, Tls,
+    UnknownCheck,
 };
-use crate::message::Language;
+use crate::message::{Language, Texts};
 
 /// The most addresses that tills connect to.
 const LISTEN_MAX: usize = 16;
@@ -123,6 +124,7 @@ fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> Intake {
         max_body_bytes: usize::try_from(read.integer("intake.max_body_bytes", 1024, 65_536)).unwrap_or_default(),
         allow_anonymous: read.flag("intake.allow_anonymous"),
         tls: tls(&mut read, "intake.tls"),
+        texts: texts(&mut read),
         tills,
     };
     if intake.redeem_path == intake.check_path {
@@ -130,6 +132,19 @@ fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> Intake {
     }
     open_door(&mut read, &intake);
     intake
+}
+
+/// The store's own words; a text that cannot be taken is a fault at its own name.
+fn texts(read: &mut Reader) -> Texts {
+    let mut texts = Texts::default();
+    for (path, language) in [("intake.texts.en", Language::English), ("intake.texts.ar", Language::Arabic)] {
+        for (name, text) in read.words(path) {
+            if let Err(fault) = texts.set(language, &name, &text) {
+                read.fault_below(path, &name, fault.to_string());
+            }
+        }
+    }
+    texts
 }
 
 /// A tills' listener that others than this machine reach.
@@ -250,12 +265,15 @@ fn providers(entries: &[Entry], faults: &mut Faults) -> Vec<Provider> {
 
 /// The most that `max_pending` may be.
 const PENDING_MAX: i64 = 100_000_000;
+/// The most that `remember_checks_max` may be.
+const CHECKS_MAX: i64 = 10_000_000;
 
 fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
     let mut read = Reader::plain(bag, faults);
     let max_pending = u64::try_from(read.integer("offline.max_pending", 1, PENDING_MAX)).unwrap_or(1);
     let dates = [("contract", DateFormat::Contract), ("any", DateFormat::Any)];
     let words = [("refuse", OneTill::Refuse), ("trust", OneTill::Trust)];
+    let unknown = [("refuse", UnknownCheck::Refuse), ("answer", UnknownCheck::Answer)];
     Offline {
         accept: read.flag("offline.accept"),
         max_pending,
@@ -263,6 +281,9 @@ fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
         max_outage: read.duration("offline.max_outage", "1s", "3650d"),
         date_format: read.choice("offline.date_format", &dates).unwrap_or(DateFormat::Contract),
         one_till: read.choice("offline.one_till", &words).unwrap_or(OneTill::Refuse),
+        remember_checks: read.duration("offline.remember_checks", "0s", "7d"),
+        remember_checks_max: u64::try_from(read.integer("offline.remember_checks_max", 0, CHECKS_MAX)).unwrap_or(0),
+        unknown_check: read.choice("offline.unknown_check", &unknown).unwrap_or(UnknownCheck::Refuse),
     }
 }
 

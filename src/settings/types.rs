@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::message::Language;
+use crate::message::{Language, Texts};
 
 /// Everything that a person can set, checked. Defaults are those of the shipped file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct Intake {
     pub tills: Vec<Till>,
     /// `[intake.tls]`
     pub tls: Option<Tls>,
+    /// `[intake.texts]`
+    pub texts: Texts,
 }
 
 /// `[[intake.till]]`
@@ -232,6 +234,21 @@ pub struct Offline {
     pub date_format: DateFormat,
     /// Whether a redemption may be trusted without evidence from another till.
     pub one_till: OneTill,
+    /// How long the provider's answer to a check is remembered, on the gateway's elapsed time; zero: not at all.
+    pub remember_checks: Duration,
+    /// How many checks are remembered; zero: none.
+    pub remember_checks_max: u64,
+    /// What a till is told whose check nobody can answer.
+    pub unknown_check: UnknownCheck,
+}
+
+/// `unknown_check`: what a till is told about a code of which nothing is known while the provider cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownCheck {
+    /// 503: ask again.
+    Refuse,
+    /// 200 with nothing in it: the till may go on.
+    Answer,
 }
 
 /// `date_format`: which dates are accepted while a lane is not up.

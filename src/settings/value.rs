@@ -1,5 +1,6 @@
 //! One value, of exactly its key's kind: nothing is rounded, coerced or guessed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub(super) enum Value {
     /// [`Kind::Texts`] and [`Kind::TextOrTexts`].
     Texts(Vec<String>),
     Integers(Vec<i64>),
+    /// [`Kind::Words`]
+    Words(BTreeMap<String, String>),
 }
 
 /// How much of a wrong string is repeated in a message, in characters.
@@ -38,6 +41,7 @@ impl Value {
             (Kind::TextOrTexts, Node::Text(text)) => Ok(Self::Texts(vec![text.clone()])),
             (Kind::Texts | Kind::TextOrTexts, Node::List(list)) => items(list, as_text).map(Self::Texts),
             (Kind::Integers, Node::List(list)) => items(list, as_integer).map(Self::Integers),
+            (Kind::Words, Node::Table(table)) => words(table),
             (kind, node) => Err(format!("{}: {}", shown(kind, node), right(kind))),
         }
     }
@@ -57,6 +61,7 @@ impl Value {
                 let numbers: Result<_, _> = split(text).map(str::parse).collect();
                 numbers.map(Self::Integers).map_err(|_| wrong())
             }
+            Kind::Words => Err("no variable holds a table: write it into a file".to_owned()),
         }
     }
 }
@@ -87,6 +92,14 @@ fn items<T>(list: &[Node], read: fn(&Node) -> Result<T, String>) -> Result<Vec<T
     list.iter().enumerate().map(read).collect()
 }
 
+fn words(table: &[(String, Node)]) -> Result<Value, String> {
+    let read = |(name, node): &(String, Node)| {
+        let text = as_text(node).map_err(|wrong| format!("{}: {wrong}", name.escape_debug()))?;
+        Ok((name.clone(), text))
+    };
+    table.iter().map(read).collect::<Result<_, String>>().map(Value::Words)
+}
+
 fn as_text(node: &Node) -> Result<String, String> {
     let Node::Text(text) = node else {
         return Err(format!("{} is not a string in quotes", shown(Kind::Text, node)));
@@ -112,6 +125,7 @@ fn right(kind: Kind) -> &'static str {
         Kind::Texts => "write a list of strings, such as [\"a\", \"b\"]",
         Kind::TextOrTexts => "write a string, or a list of strings, such as [\"a\", \"b\"]",
         Kind::Integers => "write a list of whole numbers, such as [400, 404]",
+        Kind::Words => "write a table of strings, such as { used = \"…\" }",
     }
 }
 

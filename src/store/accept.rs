@@ -6,8 +6,8 @@ use rusqlite::OptionalExtension;
 use super::forward::Claimed;
 use super::row::{self, Stored, columns, halves};
 use super::types::{Decision, NewRedemption, Taken, UsedBy};
-use super::{Desk, Done, StoreError};
-use crate::decide::{self, Accept, CodeRules, Earlier, Kept, Situation, kind, mark};
+use super::{Desk, Effects, Kind, Operation, StoreError};
+use crate::decide::{self, CodeRules, Earlier, Kept, Situation, kind, mark};
 use crate::limits::LaneNow;
 use crate::redemption::{Fingerprint, Request, RewardCode, Seq, State};
 
@@ -20,6 +20,53 @@ const BY_KEY: &str = concat!(
     " FROM redemption WHERE key = ?1 AND key_rest = ?2 AND kind & 16 = 0 ORDER BY seq DESC LIMIT 1"
 );
 const RIVALS: &str = concat!("SELECT ", columns!(), " FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2");
+
+/// A till's request.
+#[derive(Clone, Debug)]
+pub struct Accept {
+    /// The request.
+    pub new: NewRedemption,
+    /// What its provider's settings say about its code.
+    pub rules: CodeRules,
+}
+
+impl Accept {
+    /// A till's request for a code that is good for one time only.
+    #[must_use]
+    pub fn once(new: NewRedemption) -> Self {
+        Self { new, rules: CodeRules::default() }
+    }
+}
+
+/// What came of a till's request.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// What the till is told.
+    pub decision: Decision,
+    /// The row to send when its lane is up.
+    pub live: Option<Box<Claimed>>,
+}
+
+impl Operation for Accept {
+    type Output = Decided;
+    const KIND: Kind = Kind::New;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Decided, StoreError> {
+        desk.accept(&self.new, self.rules)
+    }
+
+    fn after(&self, decided: &mut Decided, effects: &mut dyn Effects) {
+        let (Decision::Taken(taken) | Decision::StillPending(taken)) = &decided.decision else { return };
+        if taken.worth_waiting {
+            effects.awaited(taken.seq);
+        }
+        match decided.live.take() {
+            Some(live) => effects.live(&self.new.lane, *live),
+            None if matches!(decided.decision, Decision::Taken(_)) => effects.pending(&self.new.lane, taken.seq),
+            None => {}
+        }
+    }
+}
 
 /// What a request is looked for by.
 #[derive(Clone, Copy)]
@@ -39,7 +86,7 @@ pub(super) struct Rivals {
 }
 
 impl Desk<'_> {
-    pub(super) fn accept(&mut self, new: &NewRedemption, rules: CodeRules) -> Result<Done, StoreError> {
+    pub(super) fn accept(&mut self, new: &NewRedemption, rules: CodeRules) -> Result<Decided, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
         let names = Names {
             key: decide::key_of(&new.till, new.key.as_deref(), &new.request),
@@ -74,33 +121,42 @@ impl Desk<'_> {
         LaneNow { pending, till_pending, ..(self.around.lane)(name) }
     }
 
-    fn apply(&mut self, accept: Accept, new: &NewRedemption, at: (i64, Names)) -> Result<Done, StoreError> {
+    fn apply(&mut self, accept: decide::Accept, new: &NewRedemption, at: (i64, Names)) -> Result<Decided, StoreError> {
         let decision = match accept {
-            Accept::Repeat(row) if row.state == State::Pending => return self.still_pending(&row, &new.lane),
-            Accept::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
-            Accept::KeyReused => Decision::KeyReused,
-            Accept::Owed(row) => self.pay(&row, &new.till)?,
-            Accept::Used(row) => Decision::Used(used_by(&row)),
-            Accept::BeingAsked => Decision::BeingAsked,
-            Accept::Refused(row) => Decision::RefusedBefore(Box::new(self.shown_of(&row)?)),
-            Accept::Gone(kept) => Decision::Gone(kept),
-            Accept::Limited(limit) => Decision::Limited(limit),
-            Accept::BadDate => Decision::BadDate,
-            Accept::Held => Decision::Held,
-            Accept::Insert { kind, marks, in_flight } => return self.take(new, at, (kind, marks, in_flight)),
+            decide::Accept::Repeat(row) if row.state == State::Pending => return self.still_pending(&row, &new.lane),
+            decide::Accept::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
+            decide::Accept::KeyReused => Decision::KeyReused,
+            decide::Accept::Owed(row) => self.pay(&row, &new.till)?,
+            decide::Accept::Used(row) => Decision::Used(used_by(&row)),
+            decide::Accept::BeingAsked => Decision::BeingAsked,
+            decide::Accept::Refused(row) => Decision::RefusedBefore(Box::new(self.shown_of(&row)?)),
+            decide::Accept::Gone(kept) => self.gone_in_words(kept, at.0, new)?,
+            decide::Accept::Limited(limit) => Decision::Limited(limit),
+            decide::Accept::BadDate => Decision::BadDate,
+            decide::Accept::Held => Decision::Held,
+            decide::Accept::Insert { kind, marks, in_flight } => return self.take(new, at, (kind, marks, in_flight)),
         };
-        Ok(Done::Decided(decision, None))
+        Ok(Decided { decision, live: None })
+    }
+
+    /// A code whose row is gone. What a check heard of it goes on in the provider's words.
+    fn gone_in_words(&self, kept: Kept, lane: i64, new: &NewRedemption) -> Result<Decision, StoreError> {
+        let Request { reward_code, business_refrence, .. } = &new.request;
+        let words = match kept {
+            Kept::Refused => self.refusal_remembered(lane, business_refrence, reward_code)?,
+            Kept::Used => None,
+        };
+        Ok(words.map_or(Decision::Gone(kept), Decision::RefusedAtCheck))
     }
 
     /// A repeat of a pending row. One that its till was refused is asked about again at once.
-    fn still_pending(&mut self, row: &Stored, lane: &str) -> Result<Done, StoreError> {
+    fn still_pending(&mut self, row: &Stored, lane: &str) -> Result<Decided, StoreError> {
         let live = (self.around.lane)(lane).live;
         if row.is_trusted() || row.in_flight || !live {
-            return Ok(Done::Decided(Decision::StillPending(taken(row, row.in_flight)), None));
+            return Ok(Decided { decision: Decision::StillPending(taken(row, row.in_flight)), live: None });
         }
-        let claimed = self.claim_one(row.seq, true)?.map(Box::new);
-        let decision = Decision::StillPending(taken(row, claimed.is_some()));
-        Ok(Done::Decided(decision, claimed))
+        let live = self.claim_one(row.seq, true)?.map(Box::new);
+        Ok(Decided { decision: Decision::StillPending(taken(row, live.is_some())), live })
     }
 
     /// One conditional update gives what is owed, once.
@@ -155,7 +211,7 @@ impl Desk<'_> {
         new: &NewRedemption,
         (lane, names): (i64, Names),
         (kind, marks, in_flight): (i64, i64, bool),
-    ) -> Result<Done, StoreError> {
+    ) -> Result<Decided, StoreError> {
         let Request { reward_code, business_refrence, branch_id, date, body, .. } = &new.request;
         let mut row = Stored {
             seq: self.number()?,
@@ -184,7 +240,7 @@ impl Desk<'_> {
         row.insert(self.sql, body)?;
         self.books.enter(&row, State::Pending)?;
         let live = in_flight.then(|| Box::new(Claimed::new(&row, body.clone(), row.used_is_ours(None))));
-        Ok(Done::Decided(Decision::Taken(taken(&row, in_flight)), live))
+        Ok(Decided { decision: Decision::Taken(taken(&row, in_flight)), live })
     }
 
     /// The next row's number; the last that there is is never given, since what follows it would have none.
@@ -194,13 +250,12 @@ impl Desk<'_> {
         Ok(Seq(seq))
     }
 
-    /// Another redemption that forbids to send `row` again.
-    pub(super) fn obstacle(&self, row: &Stored) -> Result<Option<Stored>, StoreError> {
+    /// The redemptions that may forbid to send `row` again: none where its code is reusable.
+    pub(super) fn others(&self, row: &Stored) -> Result<Vec<Stored>, StoreError> {
         if row.is(kind::REUSABLE) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let rivals = self.rivals(row.guard, &row.business, &row.code)?.rows;
-        Ok(rivals.into_iter().find(|other| other.seq != row.seq && decide::is_obstacle(other)))
+        Ok(self.rivals(row.guard, &row.business, &row.code)?.rows)
     }
 
     /// Whether somebody else's redemption explains an "already used" to `row`.
@@ -226,7 +281,7 @@ pub(super) const KEPT_USED: i64 = 1;
 pub(super) const KEPT_REFUSED: i64 = 2;
 
 impl Rivals {
-    fn earlier(&self) -> Earlier<'_> {
+    pub(super) fn earlier(&self) -> Earlier<'_> {
         Earlier { rows: &self.rows, is_cut: self.is_cut, kept: self.kept }
     }
 }
@@ -267,7 +322,7 @@ mod tests {
     use crate::clock::Stamp;
     use crate::redemption::Answer;
     use crate::settings::Offline;
-    use crate::store::{Ended, Op, Store, Surroundings, schema};
+    use crate::store::{Ended, Job, Settlement, Store, Surroundings, Task, schema};
 
     /// How SQLite goes about a query, in its own words.
     fn plan(version: i64, sql: &str) -> String {
@@ -302,7 +357,7 @@ mod tests {
     }
 
     /// A till's request for the one code of these tests.
-    fn asked(nth: usize) -> Op {
+    fn asked(nth: usize) -> Accept {
         let request = Request {
             reward_code: RewardCode::new("ALWAYS-THE-SAME".to_owned()),
             business_refrence: "shop".to_owned(),
@@ -311,7 +366,7 @@ mod tests {
             timestamp: nth.to_string(),
             body: "{}".into(),
         };
-        Op::accept(NewRedemption { till: "till-1".to_owned(), key: None, lane: "retm".to_owned(), request })
+        Accept::once(NewRedemption { till: "till-1".to_owned(), key: None, lane: "retm".to_owned(), request })
     }
 
     /// How many steps SQLite's machine takes for one more request after so many of the code that were declined, and
@@ -325,17 +380,22 @@ mod tests {
         let refused = |nth: usize| {
             let answer = Answer { status: 400, content_type: None, body: r#"{"message":"no"}"#.into() };
             let ended = Ended::Declined { answer, already_used: false, strong: true };
-            Op::settle(Seq(i64::try_from(nth).unwrap() + 1), 1, ended, false)
+            Settlement::new(Seq(i64::try_from(nth).unwrap() + 1), 1, ended, false)
         };
-        let ops: Vec<Op> = (0..history).flat_map(|nth| [asked(nth), refused(nth)]).collect();
-        let done = store.run(&ops, &around);
-        assert!(done.iter().all(Result::is_ok), "{done:?}");
+        let jobs = (0..history).map(|nth| (Job::new(asked(nth)), Job::new(refused(nth))));
+        let mut jobs: Vec<_> = jobs.collect();
+        let mut tasks: Vec<&mut dyn Task> = Vec::new();
+        for (asked, refused) in &mut jobs {
+            tasks.extend([asked as &mut dyn Task, refused]);
+        }
+        store.run(&mut tasks, &around);
+        assert!(tasks.iter().all(|task| task.error().is_none()));
         let steps = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&steps);
         let count = move || counter.fetch_add(1, Ordering::Relaxed) == u64::MAX;
         store.connection.progress_handler(1, Some(count)).unwrap();
-        let done = store.run(&[asked(history)], &around);
-        assert!(matches!(&done[..], [Ok(Done::Decided(Decision::Taken(_), _))]), "{done:?}");
+        let done = store.perform(asked(history), &around).unwrap();
+        assert!(matches!(done.decision, Decision::Taken(_)), "{done:?}");
         store.connection.progress_handler(0, None::<fn() -> bool>).unwrap();
         steps.load(Ordering::Relaxed)
     }

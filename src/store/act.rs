@@ -3,18 +3,155 @@
 use super::accept::used_by;
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, VoidOutcome};
-use super::{Conclusion, Desk, Handling, StoreError};
-use crate::decide::{self, Conclude, Waiting, kind, mark};
+use super::{Desk, Effects, Operation, StoreError};
+use crate::decide::{self, Conclude, TillVoid, WaitEnd, Waiting, kind, mark};
 use crate::limits::LaneNow;
-use crate::message::{Language, Note};
+use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
 
 /// How many alike declines one `retry --held` takes back: as many as hold a lane.
 const RETRY_HELD_ROWS_MAX: usize = 1000;
 
+/// A till's wait that ended without the provider's answer.
+#[derive(Clone, Debug)]
+pub struct Conclusion {
+    /// The row.
+    pub seq: Seq,
+    /// How the wait ended.
+    pub end: WaitEnd,
+    /// The row's attempt was stopped before any byte left.
+    pub withdrawn: bool,
+}
+
+/// A till takes its redemption back.
+#[derive(Clone, Debug)]
+pub struct VoidByTill {
+    /// The row.
+    pub id: Id,
+    /// The till.
+    pub till: String,
+    /// Its attempt was stopped before any byte left.
+    pub withdrawn: bool,
+}
+
+/// An operator closes a row.
+#[derive(Clone, Debug)]
+pub struct Void {
+    /// The row.
+    pub id: Id,
+    /// The operator's note.
+    pub note: String,
+    /// The operator.
+    pub by: String,
+}
+
+/// An operator sends a row again.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// The row.
+    pub id: Id,
+    /// The operator.
+    pub by: String,
+}
+
+/// An operator takes back the declines for which a lane was held.
+#[derive(Clone, Debug)]
+pub struct RetryHeld {
+    /// The lane.
+    pub lane: String,
+    /// The operator.
+    pub by: String,
+}
+
+/// A person's word about a row.
+#[derive(Clone, Debug)]
+pub struct Handling {
+    /// The row.
+    pub id: Id,
+    /// The note.
+    pub note: String,
+    /// Its code may be redeemed again.
+    pub free: bool,
+    /// The person.
+    pub by: String,
+}
+
+/// Something worth recording.
+#[derive(Clone, Debug)]
+pub struct Record(pub Event);
+
+impl Operation for Conclusion {
+    type Output = Concluded;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Concluded, StoreError> {
+        desk.conclude(self)
+    }
+}
+
+impl Operation for VoidByTill {
+    type Output = VoidOutcome;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<VoidOutcome, StoreError> {
+        desk.void_by_till(&self.id, &self.till, self.withdrawn)
+    }
+}
+
+impl Operation for Void {
+    type Output = Acted;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Acted, StoreError> {
+        desk.void(&self.id, &self.note, &self.by)
+    }
+}
+
+impl Operation for Retry {
+    type Output = Acted;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Acted, StoreError> {
+        desk.retry(&self.id, &self.by)
+    }
+
+    fn after(&self, acted: &mut Acted, effects: &mut dyn Effects) {
+        if let Acted::Done(row) = acted {
+            effects.pending(&row.lane, row.seq);
+        }
+    }
+}
+
+impl Operation for RetryHeld {
+    /// How many rows.
+    type Output = u64;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<u64, StoreError> {
+        desk.retry_held(&self.lane, &self.by)
+    }
+
+    fn after(&self, rows: &mut u64, effects: &mut dyn Effects) {
+        if *rows > 0 {
+            effects.pending(&self.lane, Seq(0));
+        }
+    }
+}
+
+impl Operation for Handling {
+    type Output = Acted;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Acted, StoreError> {
+        desk.handled(self)
+    }
+}
+
+impl Operation for Record {
+    type Output = ();
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+        desk.record(&self.0, None)
+    }
+}
+
 impl Desk<'_> {
     /// A till has waited in vain: accepted on trust, taken back, or refused.
-    pub(super) fn conclude(&mut self, op: &Conclusion) -> Result<Concluded, StoreError> {
+    fn conclude(&mut self, op: &Conclusion) -> Result<Concluded, StoreError> {
         let row = row::by_seq(self.sql, op.seq)?.ok_or(StoreError::Internal("no such row"))?;
         let row = self.found(&row)?;
         if row.state != State::Pending {
@@ -57,16 +194,15 @@ impl Desk<'_> {
         Ok(found)
     }
 
-    pub(super) fn void_by_till(&mut self, id: &Id, till: &str, withdrawn: bool) -> Result<VoidOutcome, StoreError> {
+    fn void_by_till(&mut self, id: &Id, till: &str, withdrawn: bool) -> Result<VoidOutcome, StoreError> {
         let Some(row) = row::by_id(self.sql, id)?.filter(|row| row.till == till) else {
             return Ok(VoidOutcome::Unknown);
         };
         let row = self.found(&row)?;
-        if row.state == State::Pending && row.is_untouched(withdrawn) {
-            let taken_back = if row.is_trusted() { mark::TAKEN_BACK } else { 0 };
+        if let TillVoid::Void { given } = decide::void_by_till(&row, withdrawn) {
+            let taken_back = if given { mark::TAKEN_BACK } else { 0 };
             self.finish(&row, State::Voided, row.marks | taken_back)?;
-            if row.is_trusted() {
-                // The reward may be in the customer's hands: a person can count them.
+            if given {
                 self.acted(&row, "void_by_till", till, "")?;
             }
         }
@@ -74,21 +210,15 @@ impl Desk<'_> {
         Ok(if now.state == State::Voided { VoidOutcome::Voided(now) } else { VoidOutcome::TooLate(now) })
     }
 
-    pub(super) fn void(&mut self, id: &Id, note: &str, by: &str) -> Result<Acted, StoreError> {
+    fn void(&mut self, id: &Id, note: &str, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
-        if row.state == State::Pending && row.in_flight {
-            let why = "an attempt is on the wire: try again when it has ended".to_owned();
-            return Ok(Acted::Refused { why });
-        }
-        if row.has(mark::LOST) && row.state == State::Declined {
-            // A decline after the fact stays one: it is closed as lost.
-            self.mark(&row, mark::HANDLED)?;
-            return self.acted(&row, "lost", by, note);
-        }
-        if !matches!(row.state, State::Pending | State::Parked) {
-            return Ok(Acted::Refused {
-                why: format!("it is {}, and only what is pending or parked can be voided", row.state),
-            });
+        match decide::void(&row) {
+            Err(why) => return Ok(Acted::Refused { why }),
+            Ok(decide::Void::Lost) => {
+                self.mark(&row, mark::HANDLED)?;
+                return self.acted(&row, "lost", by, note);
+            }
+            Ok(decide::Void::Close) => {}
         }
         self.finish(&row, State::Voided, row.marks)?;
         let note_kept = Note::Text { text: note.to_owned() }.to_stored();
@@ -96,37 +226,32 @@ impl Desk<'_> {
         self.acted(&row, "void", by, note)
     }
 
-    pub(super) fn retry(&mut self, id: &Id, by: &str) -> Result<Acted, StoreError> {
+    fn retry(&mut self, id: &Id, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
-        if !matches!(row.state, State::Declined | State::Parked) {
-            let why = format!("it is {}, and only what was declined or is parked can be retried", row.state);
-            return Ok(Acted::Refused { why });
+        match decide::retry(&row, &self.others(&row)?) {
+            Err(why) => Ok(Acted::Refused { why }),
+            Ok(marks) => {
+                self.reopen(&row, marks)?;
+                self.acted(&row, "retry", by, "")
+            }
         }
-        if let Some(other) = self.obstacle(&row)? {
-            let why = format!("its code is held by {}, which is {}", other.id(), other.state);
-            return Ok(Acted::Refused { why });
-        }
-        self.reopen(&row)?;
-        self.acted(&row, "retry", by, "")
     }
 
     /// A person has seen to it; `free`: its code may be redeemed again.
-    pub(super) fn handled(&mut self, op: &Handling) -> Result<Acted, StoreError> {
+    fn handled(&mut self, op: &Handling) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, &op.id)? else { return Ok(Acted::Unknown) };
-        if row.state == State::Pending {
-            let why = "it is pending: the provider has not answered about it".to_owned();
-            return Ok(Acted::Refused { why });
-        }
-        let freed = if op.free { mark::FREED } else { 0 };
-        self.mark(&row, mark::HANDLED | freed)?;
+        let marks = match decide::handled(&row, op.free) {
+            Err(why) => return Ok(Acted::Refused { why }),
+            Ok(marks) => marks,
+        };
+        self.mark(&row, marks)?;
         self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
     }
 
     /// What was known of the row's doubt stays known. What was said before is kept among its events: answers are
     /// appended, never replaced.
-    fn reopen(&mut self, row: &Stored) -> Result<(), StoreError> {
+    fn reopen(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
         self.keep_what_was_said(row)?;
-        let marks = mark::beside(row.marks & !(mark::STREAK | mark::HANDLED), State::Pending);
         let sql = "UPDATE redemption SET state = 0, in_flight = 0, marks = ?2, settled_ms = NULL WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
         self.sql.prepare_cached("DELETE FROM answer WHERE seq = ?1")?.execute([row.seq.0])?;
@@ -135,20 +260,22 @@ impl Desk<'_> {
 
     fn keep_what_was_said(&mut self, row: &Stored) -> Result<(), StoreError> {
         let (answer, note) = row.note(self.sql)?;
-        let status = answer.as_ref().map(|answer| format!("HTTP {}", answer.status));
-        let note = note.map(|note| Note::from_stored(&note).text(Language::English));
-        let said: Vec<String> = [Some(row.state.to_string()), status, note].into_iter().flatten().collect();
-        self.acted(row, "answered", "redeemd", &said.join(": ")).map(drop)
+        let before = message::Event::AnsweredBefore {
+            state: row.state.to_string(),
+            status: answer.as_ref().map(|answer| u64::from(answer.status)),
+            note: note.map(|note| Note::from_stored(&note)),
+        };
+        self.acted(row, "answered", "redeemd", &before.to_stored()).map(drop)
     }
 
-    pub(super) fn retry_held(&mut self, lane: &str, by: &str) -> Result<u64, StoreError> {
+    fn retry_held(&mut self, lane: &str, by: &str) -> Result<u64, StoreError> {
         let Some(number) = self.books.number(lane) else { return Ok(0) };
         let mut retried = 0;
         for seq in self.streak(number)? {
             let Some(row) = row::by_seq(self.sql, seq)? else { continue };
-            if self.obstacle(&row)?.is_none() {
-                self.reopen(&row)?;
-                self.acted(&row, "retry", by, "declined in the streak that held the lane")?;
+            if let Ok(marks) = decide::retry(&row, &self.others(&row)?) {
+                self.reopen(&row, marks)?;
+                self.acted(&row, "retry", by, &message::Event::RetryHeld.to_stored())?;
                 retried += 1;
             }
         }

@@ -10,7 +10,7 @@ use rusqlite::backup::{Backup, StepResult};
 
 use super::damage::remove_if_there;
 use super::files::{self, FREE_BYTES_MIN, RESERVE_BYTES};
-use super::{Reader, StoreError};
+use super::{Reader, StoreError, checks};
 
 /// The copy's name while it is made. A start that finds one leaves it: the next backup removes it.
 const NAME: &str = "redeemd.db.backup";
@@ -18,8 +18,9 @@ const BESIDE: [&str; 4] =
     ["redeemd.db.backup", "redeemd.db.backup-journal", "redeemd.db.backup-wal", "redeemd.db.backup-shm"];
 
 impl Reader {
-    /// Copies the database as it stands now into an unnamed file of the directory `dir`, and gives that back. Writers
-    /// go on meanwhile. One at a time: the caller sees to that.
+    /// Copies the database as it stands now into an unnamed file of the directory `dir`, and gives that back. Tills'
+    /// remembered checks, which may name customers, are left out. Writers go on meanwhile. One at a time: the caller
+    /// sees to that.
     ///
     /// # Errors
     /// [`StoreError::NoRoomToCopy`] before anything is written; or the database cannot be read, the copy not written.
@@ -46,6 +47,10 @@ impl Reader {
             // In one step: with several, each commit of the writer would begin it anew.
             let backup = Backup::new(&self.connection, &mut copy)?;
             while backup.step(-1)? != StepResult::Done {}
+        }
+        // A database whose last steps wait for room remembers none.
+        if copy.table_exists(None, "check_share")? {
+            copy.execute_batch(checks::LEFT_OUT_OF_COPIES)?;
         }
         copy.close().map_err(|(_, error)| StoreError::Sqlite(error))
     }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
-use super::recount::Recount;
+use super::recount::UnderWay;
 use super::row::Stored;
 use super::tallies::Tallies;
 use super::types::Counts;
-use super::{Desk, Done, StoreError, keep};
+use super::{Desk, Kind, Operation, StoreError, keep};
 use crate::decide::Figures;
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
@@ -23,8 +23,10 @@ pub(super) struct Books {
     pub(super) first: Seq,
     /// Some codes are kept whose rows are gone.
     pub(super) keeps_codes: bool,
+    /// The database has a place for checks; one whose last steps wait for room has none.
+    pub(super) keeps_checks: bool,
     /// A recount under way.
-    pub(super) recount: Option<Recount>,
+    pub(super) recount: Option<UnderWay>,
     /// What changes in the figures of tills and days.
     pub(super) tallies: Tallies,
 }
@@ -80,8 +82,17 @@ impl Books {
         let tills = statement.query_map([], read)?.collect::<Result<_, _>>()?;
         let sql = "SELECT EXISTS (SELECT 1 FROM held_code)";
         let keeps_codes = connection.query_row(sql, [], |row| row.get(0))?;
-        let tallies = Tallies::read(connection)?;
-        Ok(Self { lanes, tills, first: Seq(i64::MAX), keeps_codes, recount: None, tallies })
+        let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'check_share')";
+        let keeps_checks = connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(Self {
+            lanes,
+            tills,
+            first: Seq(i64::MAX),
+            keeps_codes,
+            keeps_checks,
+            recount: None,
+            tallies: Tallies::read(connection)?,
+        })
     }
 
     /// The books of a process that gives out numbers from this one on.
@@ -234,7 +245,7 @@ impl Books {
     }
 
     /// Where the books, or the figures of the days, say something else than a recount that came to its end.
-    pub(super) fn differences(&self, connection: &Connection, counted: &Recount) -> Result<Vec<Storage>, StoreError> {
+    pub(super) fn differences(&self, connection: &Connection, counted: &UnderWay) -> Result<Vec<Storage>, StoreError> {
         let mut found = self.differing_figures(connection, counted)?;
         for (lane, page) in &self.lanes {
             let mut counts = page.counts;
@@ -252,7 +263,7 @@ impl Books {
         Ok(found)
     }
 
-    fn differing_figures(&self, connection: &Connection, counted: &Recount) -> Result<Vec<Storage>, StoreError> {
+    fn differing_figures(&self, connection: &Connection, counted: &UnderWay) -> Result<Vec<Storage>, StoreError> {
         let (said, mut found) = (self.tallies.of_rows_here(connection)?, Vec::new());
         for (lane, page) in self.lanes.iter().filter(|_| self.tallies.are_kept()) {
             let (said, rows) = (said.get(lane).copied().unwrap_or_default(), counted.figures(*lane));
@@ -371,8 +382,28 @@ fn read_memory(row: &Row<'_>) -> rusqlite::Result<LaneMemory> {
     })
 }
 
+/// What a lane's link must not forget.
+#[derive(Clone, Debug)]
+pub struct Remember {
+    /// The lane.
+    pub lane: String,
+    /// What.
+    pub memory: LaneMemory,
+    /// The alike declines for which it is held, to be marked.
+    pub streak: Vec<Seq>,
+}
+
+impl Operation for Remember {
+    type Output = ();
+    const KIND: Kind = Kind::Ending;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+        desk.remember(&self.lane, &self.memory, &self.streak)
+    }
+}
+
 impl Desk<'_> {
-    pub(super) fn remember(&mut self, lane: &str, memory: &LaneMemory, streak: &[Seq]) -> Result<Done, StoreError> {
+    fn remember(&mut self, lane: &str, memory: &LaneMemory, streak: &[Seq]) -> Result<(), StoreError> {
         let hold = memory.hold.clone().unwrap_or(Hold { cause: String::new(), detail: String::new(), since_ms: 0 });
         let wait = memory.wait.clone().unwrap_or(WaitMemory { boot_id: String::new(), until_ms: 0, left_ms: 0 });
         let number = self.books.lane(self.sql, lane)?;
@@ -389,6 +420,6 @@ impl Desk<'_> {
             let sql = "UPDATE redemption SET marks = marks | ?2 WHERE seq = ?1 AND state = 2";
             self.sql.prepare_cached(sql)?.execute((seq.0, crate::decide::mark::STREAK))?;
         }
-        Ok(Done::Noted)
+        Ok(())
     }
 }

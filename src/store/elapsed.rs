@@ -10,6 +10,8 @@ use crate::clock::Stamp;
 const NAME: &str = "elapsed";
 /// It is kept so often: what a crash forgets of it makes rows younger, never older.
 const KEEP_EVERY_MS: i64 = 60_000;
+/// It is kept so often beside what must not seem younger after a crash.
+const KEEP_CLOSELY_MS: i64 = 1000;
 /// A stop counts for so long at most.
 const STOP_MS_MAX: i64 = 7 * 24 * 3_600_000;
 /// A stop counts once the clock has stood by it for so long.
@@ -34,6 +36,26 @@ pub(super) struct Elapsed {
     /// What was kept last.
     #[serde(skip)]
     kept_ms: i64,
+    /// The elapsed time at the process' first look.
+    #[serde(skip)]
+    began_ms: i64,
+}
+
+/// A stop that the clock has told of and that does not count yet. What must not seem younger than it is counts it all
+/// the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Doubted {
+    /// The elapsed time when the process began, milliseconds: what is older was there before the stop.
+    began_ms: i64,
+    stop_ms: i64,
+}
+
+impl Doubted {
+    /// How old something of the elapsed time `at_ms` is at `now_ms` at most, milliseconds.
+    pub(super) fn age_ms(self, now_ms: i64, at_ms: i64) -> i64 {
+        let stop_ms = if at_ms <= self.began_ms.saturating_add(KEEP_CLOSELY_MS) { self.stop_ms } else { 0 };
+        now_ms.saturating_sub(at_ms).max(0).saturating_add(stop_ms)
+    }
 }
 
 impl Elapsed {
@@ -46,9 +68,11 @@ impl Elapsed {
 
     /// The elapsed time now, milliseconds.
     pub(super) fn now(&mut self, uptime_ms: i64, stamp: Stamp) -> i64 {
-        match self.looked_ms {
-            Some(looked_ms) => self.pass(uptime_ms.saturating_sub(looked_ms).max(0), stamp),
-            None => self.stopped(stamp),
+        if let Some(looked_ms) = self.looked_ms {
+            self.pass(uptime_ms.saturating_sub(looked_ms).max(0), stamp);
+        } else {
+            self.began_ms = self.passed_ms;
+            self.stopped(stamp);
         }
         self.looked_ms = Some(uptime_ms);
         (self.wall_ms, self.trusted) = (stamp.unix_ms, stamp.trusted);
@@ -79,9 +103,16 @@ impl Elapsed {
         }
     }
 
-    /// Keeps it now and then, in the transaction that is under way.
-    pub(super) fn keep(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        if self.passed_ms.saturating_sub(self.kept_ms) < KEEP_EVERY_MS {
+    /// The stop that does not count yet.
+    pub(super) fn doubted(&self) -> Doubted {
+        Doubted { began_ms: self.began_ms, stop_ms: self.stop_ms }
+    }
+
+    /// Keeps it now and then, in the transaction that is under way; `closely`: with it goes what must not seem younger
+    /// after a crash.
+    pub(super) fn keep(&mut self, connection: &Connection, closely: bool) -> Result<(), StoreError> {
+        let every_ms = if closely { KEEP_CLOSELY_MS } else { KEEP_EVERY_MS };
+        if self.passed_ms.saturating_sub(self.kept_ms) < every_ms {
             return Ok(());
         }
         self.keep_now(connection)
@@ -129,5 +160,15 @@ mod tests {
         assert_eq!(doubted.now(0, at(30 * 24 * HOUR)), HOUR);
         assert_eq!(doubted.now(HOUR, at(3 * HOUR)), 2 * HOUR, "it went back");
         assert_eq!(doubted.now(48 * HOUR, at(50 * HOUR)), 49 * HOUR);
+    }
+
+    #[test]
+    fn a_stop_that_does_not_count_yet_makes_what_was_there_before_it_older() {
+        let mut next = Elapsed { passed_ms: HOUR, wall_ms: HOUR, trusted: true, ..Elapsed::default() };
+        next.now(0, at(3 * HOUR));
+        let now_ms = next.now(HOUR, at(4 * HOUR));
+        let age_ms = |at_ms| next.doubted().age_ms(now_ms, at_ms);
+        assert_eq!((age_ms(HOUR / 2), age_ms(HOUR)), (HOUR * 7 / 2, 3 * HOUR));
+        assert_eq!((age_ms(3 * HOUR / 2), age_ms(9 * HOUR)), (HOUR / 2, 0), "what came since is as old as it is");
     }
 }

@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Store, StoreError};
+use super::{FILE, LOG, SHARED, Store, StoreError};
 
 /// What is written into `reserve` and given up when the disk is full.
 pub const RESERVE_BYTES: u64 = 1024 * 1024;
 /// Below so much free space intake refuses, so that settling never meets a full disk.
 pub const FREE_BYTES_MIN: u64 = 1024 * 1024;
+
+/// The file whose lock says who works here.
+const LOCK: &str = "lock";
+/// The file whose blocks are given up when the disk is full.
+const RESERVE: &str = "reserve";
 
 /// The state directory's lock, for as long as it is held.
 #[derive(Debug)]
@@ -24,6 +29,15 @@ pub(super) fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> StoreErr
 
 pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
     if dir.is_dir() { Ok(()) } else { std::fs::create_dir_all(dir).map_err(file_error(dir)) }
+}
+
+/// Nothing but a file may have the name of one of ours: opening a pipe waits for ever, and a device has no end.
+pub(super) fn demand_files(dir: &Path) -> Result<(), StoreError> {
+    for name in [LOCK, RESERVE, FILE, LOG, SHARED] {
+        let path = dir.join(name);
+        crate::files::demand_file(&path).map_err(std::io::Error::other).map_err(file_error(&path))?;
+    }
+    Ok(())
 }
 
 /// Makes the directory's own name durable: whoever made it, as systemd does, need not have synced the one above it.
@@ -46,7 +60,7 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
 }
 
 pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
-    let path = dir.join("lock");
+    let path = dir.join(LOCK);
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
     let mut file = options.open(&path).map_err(file_error(&path))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -59,7 +73,8 @@ pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
 /// The lock without a trace of ours in its file; `None` where there is no such file and none can be made: nobody can
 /// hold it.
 pub(super) fn lock_to_read(dir: &Path) -> Result<Option<Lock>, StoreError> {
-    let path = dir.join("lock");
+    demand_files(dir)?;
+    let path = dir.join(LOCK);
     let mut file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(lock(dir).ok()),
@@ -108,7 +123,7 @@ pub(super) fn identity(path: &Path) -> Result<(i64, i64), StoreError> {
 }
 
 fn reserve_path(dir: &Path) -> PathBuf {
-    dir.join("reserve")
+    dir.join(RESERVE)
 }
 
 pub(super) fn give_up_reserve_if_full(dir: &Path) {

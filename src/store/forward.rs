@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::row::{self, Stored, columns};
 use super::types::Event;
-use super::{Desk, Done, Settlement, StoreError};
+use super::{Desk, Effects, Kind, Operation, StoreError};
 pub use crate::decide::Ended;
 use crate::decide::{self, Attempt, Settle, Why, kind, mark};
 use crate::message::{self, Note};
@@ -104,8 +104,77 @@ pub struct Settled {
     pub row: Option<Box<Redemption>>,
 }
 
+/// An attempt that ended.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// The row.
+    pub seq: Seq,
+    /// The attempt's number.
+    pub attempt: u32,
+    /// How.
+    pub ended: Ended,
+    /// What the lane knows of it besides.
+    pub about: About,
+    /// A till waits: the whole row is wanted afterwards.
+    pub show: bool,
+}
+
+impl Settlement {
+    /// Of an attempt of which nothing else is known.
+    #[must_use]
+    pub fn new(seq: Seq, attempt: u32, ended: Ended, show: bool) -> Self {
+        Self { seq, attempt, ended, about: About::default(), show }
+    }
+}
+
+/// Rows that were claimed and never sent, with the numbers of their attempts.
+#[derive(Clone, Debug)]
+pub struct Unclaim(pub Vec<(Seq, u32)>);
+
+impl Operation for Claim {
+    type Output = Vec<Claimed>;
+    const KIND: Kind = Kind::Beginning;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Vec<Claimed>, StoreError> {
+        desk.claim(self)
+    }
+
+    fn after(&self, rows: &mut Vec<Claimed>, effects: &mut dyn Effects) {
+        rows.iter().for_each(|row| effects.claimed(row.seq, row.attempt));
+    }
+}
+
+impl Operation for Settlement {
+    type Output = Settled;
+    const KIND: Kind = Kind::Ending;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Settled, StoreError> {
+        desk.settle(self)
+    }
+
+    fn after(&self, settled: &mut Settled, effects: &mut dyn Effects) {
+        effects.ended(self.seq);
+        if let Some(row) = &settled.row {
+            effects.settled(row);
+        }
+    }
+}
+
+impl Operation for Unclaim {
+    type Output = ();
+    const KIND: Kind = Kind::Ending;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+        desk.unclaim(&self.0)
+    }
+
+    fn after(&self, _: &mut (), effects: &mut dyn Effects) {
+        self.0.iter().for_each(|(seq, _)| effects.ended(*seq));
+    }
+}
+
 impl Desk<'_> {
-    pub(super) fn claim(&mut self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
+    fn claim(&mut self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
         let Some(lane) = self.books.number(&claim.lane) else { return Ok(Vec::new()) };
         let mut claimed = Vec::new();
         let mut bytes = 0;
@@ -195,7 +264,7 @@ impl Desk<'_> {
         Ok(None)
     }
 
-    pub(super) fn settle(&mut self, op: &Settlement) -> Result<Settled, StoreError> {
+    fn settle(&mut self, op: &Settlement) -> Result<Settled, StoreError> {
         let Settlement { seq, attempt, ended, about, show } = op;
         let Some(row) = row::by_seq(self.sql, *seq)? else {
             return Ok(Settled { applied: false, state: State::Voided, row: None });
@@ -301,13 +370,13 @@ impl Desk<'_> {
         Ok(State::Pending)
     }
 
-    pub(super) fn unclaim(&mut self, rows: &[(Seq, u32)]) -> Result<Done, StoreError> {
+    fn unclaim(&mut self, rows: &[(Seq, u32)]) -> Result<(), StoreError> {
         let sql = "UPDATE redemption SET in_flight = 0, attempts = max(attempts - 1, 0) \
              WHERE seq = ?1 AND state = 0 AND in_flight = 1 AND attempts = ?2";
         for (seq, attempt) in rows {
             self.sql.prepare_cached(sql)?.execute((seq.0, attempt))?;
         }
-        Ok(Done::Noted)
+        Ok(())
     }
 
     /// An answer that the row does not wait for any more is recorded, not applied.

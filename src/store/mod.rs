@@ -5,6 +5,7 @@ mod act;
 mod backup;
 mod books;
 mod checkpoint;
+mod checks;
 mod damage;
 mod elapsed;
 mod error;
@@ -14,6 +15,7 @@ mod identity;
 mod keep;
 mod migration;
 mod opening;
+mod operation;
 mod pages;
 mod prune;
 mod read;
@@ -35,29 +37,33 @@ use std::sync::{Arc, LazyLock};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::clock::{Days, Stamp};
-use crate::decide::{CodeRules, WaitEnd};
 use crate::limits::LaneNow;
 use crate::message::Storage;
 use crate::redemption::{Request, Seq};
-use crate::refused::Reason;
 use crate::settings::Offline;
 
-pub use books::{Hold, LaneMemory, WaitMemory};
+pub use accept::{Accept, Decided};
+pub use act::{Conclusion, Handling, Record, Retry, RetryHeld, Void, VoidByTill};
+pub use books::{Hold, LaneMemory, Remember, WaitMemory};
 pub use checkpoint::{Checkpointer, Pace, Paused, Step};
+pub use checks::{
+    CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid, ForgetChecks,
+};
 pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
-pub use forward::{About, Claim, Claimed, Ended, Settled};
+pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
 pub use identity::{Place, Watch};
 pub use migration::Migrated;
 pub use opening::{Found, Inspection, OpenReport, inspect};
-pub use prune::{Pruned, Retention};
-pub use read::Reader;
-pub use recount::Recounted;
+pub use operation::{Effects, Job, Kind, Operation, Task};
+pub use prune::{Prune, Pruned, Retention};
+pub use read::{Reader, read_steps};
+pub use recount::{Recount, Recounted};
 pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
 pub use salvage::Tally;
 pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
-pub use tallies::{TillDay, TillDays};
+pub use tallies::{Refused, TillDay, TillDays};
 pub use types::{
     Acted, Concluded, Counts, Decision, Event, Filter, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy,
     VoidOutcome, relayed,
@@ -72,172 +78,6 @@ const SHARED: &str = "redeemd.db-shm";
 pub const WAL_FRAMES_SOFT: u32 = 1000;
 /// How many before the writer itself moves them: 32 MiB.
 pub const WAL_FRAMES_HARD: u32 = 8000;
-
-/// Something that the writer does inside a transaction.
-#[derive(Clone, Debug)]
-pub enum Op {
-    /// A till's request.
-    Accept {
-        /// The request.
-        new: Box<NewRedemption>,
-        /// What its provider's settings say about its code.
-        rules: CodeRules,
-    },
-    /// Rows to send.
-    Claim(Claim),
-    /// An attempt ended.
-    Settle(Box<Settlement>),
-    /// Rows that were claimed and never sent.
-    Unclaim(Vec<(crate::redemption::Seq, u32)>),
-    /// A till has waited in vain.
-    Conclude(Conclusion),
-    /// A person has seen to a row.
-    Handled(Handling),
-    /// A till takes its redemption back.
-    VoidByTill {
-        /// The row.
-        id: crate::redemption::Id,
-        /// The till.
-        till: String,
-        /// Its attempt was stopped before any byte left.
-        withdrawn: bool,
-    },
-    /// An operator closes a row.
-    Void {
-        /// The row.
-        id: crate::redemption::Id,
-        /// The operator's note.
-        note: String,
-        /// The operator.
-        by: String,
-    },
-    /// An operator sends a row again.
-    Retry {
-        /// The row.
-        id: crate::redemption::Id,
-        /// The operator.
-        by: String,
-    },
-    /// An operator takes back the declines for which a lane was held.
-    RetryHeld {
-        /// The lane.
-        lane: String,
-        /// The operator.
-        by: String,
-    },
-    /// What a lane's link must not forget.
-    Remember {
-        /// The lane.
-        lane: String,
-        /// What.
-        memory: LaneMemory,
-        /// The alike declines for which it is held, to be marked.
-        streak: Vec<crate::redemption::Seq>,
-    },
-    /// Something worth recording.
-    Record(Event),
-    /// So many more requests of tills were refused, by reason.
-    Refused(Vec<(Reason, u64)>),
-    /// One slice of a recount of the books.
-    Recount {
-        /// From the beginning.
-        begin: bool,
-    },
-    /// Settled rows leave after their retention, a few looked at.
-    Prune {
-        /// How long what is over is kept.
-        retention: Retention,
-        /// Where to go on.
-        after: crate::redemption::Seq,
-    },
-    /// An operator brings rows that another gateway exported.
-    Import(Import),
-}
-
-impl Op {
-    /// An attempt ended of which nothing else is known.
-    #[must_use]
-    pub fn settle(seq: Seq, attempt: u32, ended: Ended, show: bool) -> Self {
-        Self::Settle(Box::new(Settlement { seq, attempt, ended, about: About::default(), show }))
-    }
-
-    /// A till's request for a code that is good for one time only.
-    #[must_use]
-    pub fn accept(new: NewRedemption) -> Self {
-        Self::Accept { new: Box::new(new), rules: CodeRules::default() }
-    }
-
-    /// Endings go before beginnings when a batch is run again one by one.
-    fn is_ending(&self) -> bool {
-        matches!(self, Self::Settle(_) | Self::Unclaim(_) | Self::Remember { .. })
-    }
-}
-
-/// What became of an [`Op`], in the same order of variants.
-#[derive(Clone, Debug)]
-pub enum Done {
-    /// Of `Accept`; with the row to send when its lane is up.
-    Decided(Decision, Option<Box<Claimed>>),
-    /// Of `Claim`.
-    Claimed(Vec<Claimed>),
-    /// Of `Settle`.
-    Settled(Settled),
-    /// Of `Unclaim`, `Remember`, `Record` and `Refused`.
-    Noted,
-    /// Of `Conclude`.
-    Concluded(Concluded),
-    /// Of `VoidByTill`.
-    Voided(VoidOutcome),
-    /// Of `Void`, `Retry` and `Handled`.
-    Acted(Acted),
-    /// Of `RetryHeld`: how many rows.
-    Retried(u64),
-    /// Of `Recount`.
-    Recounted(Recounted),
-    /// Of `Prune`.
-    Pruned(Pruned),
-    /// Of `Import`: what became of each row, in their order.
-    Imported(Vec<Arrived>),
-}
-
-/// An attempt that ended.
-#[derive(Clone, Debug)]
-pub struct Settlement {
-    /// The row.
-    pub seq: Seq,
-    /// The attempt's number.
-    pub attempt: u32,
-    /// How.
-    pub ended: Ended,
-    /// What the lane knows of it besides.
-    pub about: About,
-    /// A till waits: the whole row is wanted afterwards.
-    pub show: bool,
-}
-
-/// A till's wait that ended without the provider's answer.
-#[derive(Clone, Debug)]
-pub struct Conclusion {
-    /// The row.
-    pub seq: Seq,
-    /// How the wait ended.
-    pub end: WaitEnd,
-    /// The row's attempt was stopped before any byte left.
-    pub withdrawn: bool,
-}
-
-/// A person's word about a row.
-#[derive(Clone, Debug)]
-pub struct Handling {
-    /// The row.
-    pub id: crate::redemption::Id,
-    /// The note.
-    pub note: String,
-    /// Its code may be redeemed again.
-    pub free: bool,
-    /// The person.
-    pub by: String,
-}
 
 /// What the writer sees around it while it decides.
 pub struct Surroundings<'a> {
@@ -275,6 +115,7 @@ struct Around<'a> {
     days: &'a Days,
     /// The gateway's elapsed time, milliseconds.
     elapsed_ms: i64,
+    doubted: elapsed::Doubted,
     offline: &'a Offline,
     lane: &'a dyn Fn(&str) -> LaneNow,
     evidence: &'a dyn Fn(&str, Seq, &str) -> bool,
@@ -312,38 +153,58 @@ impl Store {
         opening::open(dir)
     }
 
-    /// Runs `ops` in one transaction. If that fails, each again in one of its own, endings first; only what fails
-    /// again is refused. Nothing that is returned as `Ok` is less than committed.
-    pub fn run(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Vec<Result<Done, StoreError>> {
-        match self.transact(ops, around) {
-            Ok(done) => done.into_iter().map(Ok).collect(),
-            Err(error) if ops.len() == 1 || error.trouble().ends_the_store() => {
-                ops.iter().map(|_| Err(error.again())).collect()
-            }
-            Err(_) => self.run_singly(ops, around),
+    /// Runs `tasks` in one transaction. If that fails, each again in one of its own, endings first; only what fails
+    /// again is refused. Nothing that has no error afterwards is less than committed.
+    pub fn run(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) {
+        let Err(error) = self.transact(tasks, around) else { return };
+        if tasks.len() == 1 || error.trouble().ends_the_store() {
+            tasks.iter_mut().for_each(|task| task.fail(error.again()));
+        } else {
+            self.run_singly(tasks, around);
         }
     }
 
-    fn run_singly(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Vec<Result<Done, StoreError>> {
-        let mut order: Vec<(usize, &Op)> = ops.iter().enumerate().collect();
-        order.sort_by_key(|(place, op)| (!op.is_ending(), *place));
-        let mut results: Vec<(usize, Result<Done, StoreError>)> = Vec::with_capacity(ops.len());
+    /// Runs one operation in a transaction of its own.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub fn perform<O: Operation>(&mut self, operation: O, around: &Surroundings<'_>) -> Result<O::Output, StoreError> {
+        let mut job = Job::new(operation);
+        self.run(&mut [&mut job], around);
+        job.outcome()
+    }
+
+    /// Runs operations of one kind in one transaction, as [`Store::run`] does; what came of each.
+    pub fn perform_all<O: Operation>(
+        &mut self,
+        operations: impl IntoIterator<Item = O>,
+        around: &Surroundings<'_>,
+    ) -> Vec<Result<O::Output, StoreError>> {
+        let mut jobs: Vec<Job<O>> = operations.into_iter().map(Job::new).collect();
+        let mut tasks: Vec<&mut dyn Task> = jobs.iter_mut().map(|job| job as &mut dyn Task).collect();
+        self.run(&mut tasks, around);
+        jobs.into_iter().map(Job::outcome).collect()
+    }
+
+    fn run_singly(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) {
+        let (endings, others): (Vec<_>, Vec<_>) = tasks.iter_mut().partition(|task| task.kind() == Kind::Ending);
         let mut end: Option<StoreError> = None;
-        for (place, op) in order {
+        for task in endings.into_iter().chain(others) {
             let done = match &end {
                 Some(error) => Err(error.again()),
-                None => self.transact(std::slice::from_ref(op), around),
+                None => self.transact(std::slice::from_mut(task), around),
             };
-            end = end.or_else(|| done.as_ref().err().filter(|e| e.trouble().ends_the_store()).map(StoreError::again));
-            results.push((place, done.and_then(|mut done| done.pop().ok_or(StoreError::Internal("no result")))));
+            let Err(error) = done else { continue };
+            if end.is_none() && error.trouble().ends_the_store() {
+                end = Some(error.again());
+            }
+            task.fail(error);
         }
-        results.sort_by_key(|(place, _)| *place);
-        results.into_iter().map(|(_, result)| result).collect()
     }
 
-    fn transact(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Result<Vec<Done>, StoreError> {
+    fn transact(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) -> Result<(), StoreError> {
         let (books, next_seq) = (self.books.clone(), self.next_seq);
-        let result = self.attempt(ops, around);
+        let result = self.attempt(tasks, around);
         if result.is_err() {
             self.books = books;
             self.next_seq = next_seq;
@@ -351,18 +212,21 @@ impl Store {
         result
     }
 
-    fn attempt(&mut self, ops: &[Op], around: &Surroundings<'_>) -> Result<Vec<Done>, StoreError> {
+    fn attempt(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) -> Result<(), StoreError> {
         let Surroundings { stamp, days, offline, lane, evidence, undelivered, .. } = *around;
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
         let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
-        let around = &Around { stamp, days, elapsed_ms, offline, lane, evidence, undelivered };
+        let doubted = self.elapsed.doubted();
+        let around = &Around { stamp, days, elapsed_ms, doubted, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let mut desk = Desk { sql: &transaction, books: &mut self.books, next_seq: &mut self.next_seq, around };
-        let done = ops.iter().map(|op| desk.perform(op)).collect::<Result<Vec<_>, _>>()?;
+        let (books, next_seq) = (&mut self.books, &mut self.next_seq);
+        let mut desk = Desk { sql: &transaction, books, next_seq, around, has_ages: false };
+        tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
+        let has_ages = desk.has_ages;
         self.books.write(&transaction)?;
-        self.elapsed.keep(&transaction)?;
+        self.elapsed.keep(&transaction, has_ages)?;
         transaction.commit()?;
-        Ok(done)
+        Ok(())
     }
 
     /// Whether the look through the file that an unclean stop calls for is still to be done.
@@ -381,6 +245,14 @@ impl Store {
     #[must_use]
     pub fn counts(&self) -> Vec<(String, Counts)> {
         self.books.counts()
+    }
+
+    /// How many tills' checks are remembered.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn checks_kept(&self) -> Result<u64, StoreError> {
+        if self.books.keeps_checks { checks::count(&self.connection) } else { Ok(0) }
     }
 
     /// What the lane's link had to remember.
@@ -491,32 +363,11 @@ impl Store {
 }
 
 /// One transaction's working place.
-struct Desk<'a> {
+pub struct Desk<'a> {
     sql: &'a Connection,
     books: &'a mut books::Books,
     next_seq: &'a mut i64,
     around: &'a Around<'a>,
-}
-
-impl Desk<'_> {
-    fn perform(&mut self, op: &Op) -> Result<Done, StoreError> {
-        match op {
-            Op::Accept { new, rules } => self.accept(new, *rules),
-            Op::Claim(claim) => self.claim(claim).map(Done::Claimed),
-            Op::Settle(settlement) => self.settle(settlement).map(Done::Settled),
-            Op::Unclaim(rows) => self.unclaim(rows),
-            Op::Conclude(conclusion) => self.conclude(conclusion).map(Done::Concluded),
-            Op::Handled(handling) => self.handled(handling).map(Done::Acted),
-            Op::VoidByTill { id, till, withdrawn } => self.void_by_till(id, till, *withdrawn).map(Done::Voided),
-            Op::Void { id, note, by } => self.void(id, note, by).map(Done::Acted),
-            Op::Retry { id, by } => self.retry(id, by).map(Done::Acted),
-            Op::RetryHeld { lane, by } => self.retry_held(lane, by).map(Done::Retried),
-            Op::Remember { lane, memory, streak } => self.remember(lane, memory, streak),
-            Op::Record(event) => self.record(event, None).map(|()| Done::Noted),
-            Op::Refused(refused) => self.refused(refused),
-            Op::Recount { begin } => self.recount(*begin).map(Done::Recounted),
-            Op::Prune { retention, after } => self.prune(*retention, *after).map(Done::Pruned),
-            Op::Import(import) => self.import(import).map(Done::Imported),
-        }
-    }
+    /// Something was written that must not seem younger after a crash.
+    has_ages: bool,
 }

@@ -100,6 +100,7 @@ pub(super) fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
         return Err(StoreError::OldSqlite { found: rusqlite::version() });
     }
     files::make_dir(dir)?;
+    files::demand_files(dir)?;
     let is_missing = identity::is_missing(dir)?;
     let lock = files::lock(dir)?;
     files::give_up_reserve_if_full(dir);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::accept::{KEPT_REFUSED, KEPT_USED};
 use super::row::{self, Stored};
-use super::{Desk, StoreError};
+use super::{Desk, Operation, StoreError};
 use crate::decide::{kind, mark};
 use crate::redemption::{Fingerprint, Seq, State};
 
@@ -38,10 +38,27 @@ pub struct Retention {
     pub codes: Duration,
 }
 
+/// Settled rows leave after their retention, a few looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Prune {
+    /// How long what is over is kept.
+    pub retention: Retention,
+    /// Where to go on.
+    pub after: Seq,
+}
+
+impl Operation for Prune {
+    type Output = Pruned;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Pruned, StoreError> {
+        desk.prune(self.retention, self.after)
+    }
+}
+
 impl Desk<'_> {
     /// Deletes confirmed, declined and voided rows that were settled so long ago, by the gateway's elapsed time, never
     /// the newest row: its number must not be given again. What a code was is kept longer than its row.
-    pub(super) fn prune(&mut self, retention: Retention, after: Seq) -> Result<Pruned, StoreError> {
+    fn prune(&mut self, retention: Retention, after: Seq) -> Result<Pruned, StoreError> {
         if !self.around.stamp.trusted {
             return Ok(Pruned { rows: 0, after: None });
         }
@@ -84,10 +101,14 @@ impl Desk<'_> {
             State::Voided if row.has(mark::UNCERTAIN) || row.is_trusted() => KEPT_USED,
             State::Pending | State::Parked | State::Declined | State::Voided => return Ok(()),
         };
-        let hash = Fingerprint::of_guard(&row.business, &row.code).0;
+        self.keep_hash(Fingerprint::of_guard(&row.business, &row.code), what)
+    }
+
+    /// Keeps the hash of a code.
+    pub(super) fn keep_hash(&mut self, hash: Fingerprint, what: i64) -> Result<(), StoreError> {
         let sql = "INSERT INTO held_code VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO UPDATE SET \
              what = min(what, excluded.what), minute = excluded.minute";
-        self.sql.prepare_cached(sql)?.execute((hash, what, self.around.elapsed_min()))?;
+        self.sql.prepare_cached(sql)?.execute((hash.0, what, self.around.elapsed_min()))?;
         self.books.keeps_codes = true;
         Ok(())
     }

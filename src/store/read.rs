@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
 
@@ -17,8 +18,19 @@ use crate::redemption::{Id, Redemption, Seq, State};
 const LIST_ROWS_MAX: usize = 1000;
 /// How many rows one listing looks at before it returns what it found.
 const LOOK_ROWS_MAX: usize = 50_000;
+/// After how many steps of SQLite they are counted.
+const STEPS_A_COUNT: i32 = 1000;
+/// Of the process, as every counter of its metrics is.
+static STEPS: AtomicU64 = AtomicU64::new(0);
 /// The most events shown of one row.
 const EVENTS_MAX: i64 = 100;
+
+/// The steps that SQLite took for readers since the process started, by thousands: what people and machines that look
+/// cost, on any machine.
+#[must_use]
+pub fn read_steps() -> u64 {
+    STEPS.load(Ordering::Relaxed)
+}
 
 /// A connection that can only read.
 #[derive(Debug)]
@@ -33,7 +45,13 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::on(schema::open_reader(path)?)
+        let mut connection = schema::open_reader(path)?;
+        let count = || {
+            STEPS.fetch_add(STEPS_A_COUNT.unsigned_abs().into(), Ordering::Relaxed);
+            false
+        };
+        connection.progress_handler(STEPS_A_COUNT, Some(count))?;
+        Self::on(connection)
     }
 
     /// Reads through a connection that is open already.

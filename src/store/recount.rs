@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::row::{Stored, state_of};
-use super::{Desk, StoreError};
+use super::{Desk, Effects, Operation, StoreError};
 use crate::decide::Figures;
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
@@ -41,14 +41,14 @@ pub struct Recounted {
 
 /// A recount under way: rows up to `upto` are counted, and what happens to them since is followed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Recount {
+pub(super) struct UnderWay {
     upto: i64,
     rows: BTreeMap<(i64, u8), u64>,
     /// Of each lane what its rows count for.
     figures: BTreeMap<i64, Figures>,
 }
 
-impl Recount {
+impl UnderWay {
     /// A row went from one state to another, or out of the store.
     pub(super) fn follow(&mut self, seq: Seq, lane: i64, (from, to): (State, Option<State>)) {
         if seq.0 > self.upto {
@@ -86,9 +86,28 @@ struct Counted {
     figures: Figures,
 }
 
+/// One slice of a recount of the books.
+#[derive(Clone, Copy, Debug)]
+pub struct Recount {
+    /// From the beginning.
+    pub begin: bool,
+}
+
+impl Operation for Recount {
+    type Output = Recounted;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Recounted, StoreError> {
+        desk.recount(self.begin)
+    }
+
+    fn after(&self, recounted: &mut Recounted, effects: &mut dyn Effects) {
+        effects.recounted(recounted);
+    }
+}
+
 impl Desk<'_> {
     /// Counts one slice. Rows that come in the meantime have higher numbers and are counted at the end.
-    pub(super) fn recount(&mut self, begin: bool) -> Result<Recounted, StoreError> {
+    fn recount(&mut self, begin: bool) -> Result<Recounted, StoreError> {
         let mut under_way = self.books.recount.take().filter(|_| !begin).unwrap_or_default();
         let slice = self.slice(under_way.upto)?;
         for Counted { seq, lane, state, figures } in &slice {

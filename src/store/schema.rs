@@ -156,6 +156,31 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX redemption_guard ON redemption (guard);
 ",
     "
+    -- What the provider said to tills' checks; never listed, never exported. `exact` tells a good code's own bytes; it
+    -- is 0 where the code was refused, which holds for all that fold alike, and `bytes` tells which were refused.
+    -- `at_s` is the gateway's elapsed time; no `content_type`: application/json.
+    CREATE TABLE checked (
+        guard BLOB NOT NULL,
+        exact INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        refused INTEGER NOT NULL,
+        till TEXT NOT NULL,
+        at_s INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        content_type TEXT,
+        body BLOB NOT NULL,
+        PRIMARY KEY (guard, exact)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX checked_till ON checked (till, refused, at_s);
+    -- How many of them each till brought, and how many codes its checks have held since the hour began.
+    CREATE TABLE check_share (
+        till TEXT PRIMARY KEY,
+        kept INTEGER NOT NULL,
+        hour INTEGER NOT NULL,
+        held INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+    "
     -- What redemptions count for, summed by the day on which they were accepted, lane and till; those that have left
     -- after their retention apart, so that the others can be counted again.
     CREATE TABLE tally (

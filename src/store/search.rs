@@ -9,6 +9,7 @@ use rusqlite::{Row, Rows};
 use super::StoreError;
 use super::read::Reader;
 use super::row;
+use super::types::Event;
 use crate::decide::mark;
 use crate::redemption::{Fingerprint, Redemption, RewardCode, Seq, State};
 
@@ -22,6 +23,9 @@ const ROWS_A_LOOK_AT_THE_TIME: usize = 64;
 const BUSINESSES_MAX: usize = 1000;
 /// How many rows of one code are shown.
 const OF_ONE_CODE_MAX: i64 = 100;
+
+/// How many entries a page of the trail has at most.
+const TRAIL_MAX: usize = 1000;
 
 /// A code by its keyed hash: what stands in an address instead of the code.
 #[derive(Clone, Debug)]
@@ -217,41 +221,73 @@ impl Reader {
         Ok(all)
     }
 
-    /// The rows of a state that wait for a person, the newest first, before `before` in the order: of the confirmed
-    /// ones
-    /// those that only our own earlier attempt explains, of all those that nobody has handled.
+    /// The rows that wait for a person, state after state, the newest first, each state before its row in the order;
+    /// of those that were refused at the till itself, those that came since `since_ms`. All states share one bound.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn exceptions_newest(&self, state: State, before: Option<Seq>) -> Result<Found, StoreError> {
-        let (sql, wanted) = match state {
-            State::Confirmed => (
-                "SELECT seq, marks, state FROM redemption WHERE ?1 = 1 AND seq < ?2 ORDER BY seq DESC",
-                mark::DUPLICATE_OF_OURS,
-            ),
-            State::Pending | State::Declined | State::Parked | State::Voided => (
-                "SELECT seq, marks, state FROM redemption WHERE state = ?1 AND state >= 2 AND seq < ?2 ORDER BY seq DESC",
-                0,
-            ),
-        };
-        let mut statement = self.connection.prepare(sql)?;
+    pub fn waiting(&self, states: &[(State, Option<Seq>)], since_ms: i64) -> Result<Vec<Found>, StoreError> {
+        let mut bound = Bound::new();
+        let one = |(state, before): &(State, Option<Seq>)| self.waiting_of(*state, *before, since_ms, &mut bound);
+        states.iter().map(one).collect()
+    }
+
+    fn waiting_of(
+        &self,
+        state: State,
+        before: Option<Seq>,
+        since_ms: i64,
+        bound: &mut Bound,
+    ) -> Result<Found, StoreError> {
+        let which = if state == State::Confirmed { "?1 = 1" } else { "state = ?1 AND state >= 2" };
+        let sql = format!(
+            "SELECT seq, marks, state, accepted_ms FROM redemption WHERE {which} AND seq < ?2 ORDER BY seq DESC"
+        );
+        let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query((state as i64, before.map_or(i64::MAX, |seq| seq.0)))?;
-        let (mut bound, mut found, mut last) = (Bound::new(), Found::default(), None);
+        let (already, mut found, mut last) = (bound.looked, Found::default(), before);
         while let Some(row) = rows.next()? {
-            let seq = Seq(row.get(0)?);
             if bound.is_reached() {
-                (found.next, found.cut_short) = (last, true);
+                (found.next, found.cut_short) = (Some(last.unwrap_or(Seq(i64::MAX))), true);
                 break;
             }
             bound.looked += 1;
+            let seq = Seq(row.get(0)?);
             last = Some(seq);
-            let (marks, its): (i64, i64) = (row.get(1)?, row.get(2)?);
-            if its == state as i64 && marks & wanted == wanted && marks & mark::HANDLED == 0 {
+            let (marks, its, accepted_ms): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            if its == state as i64 && waits(state, marks, accepted_ms >= since_ms) {
                 found.rows.extend(self.shown_by_seq(seq)?);
             }
         }
-        found.looked = bound.looked;
+        found.looked = bound.looked - already;
         Ok(found)
+    }
+
+    /// What people and machines did, the newest first, before entry `before`, and where the next page begins.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn trail(&self, before: Option<i64>, limit: usize) -> Result<(Vec<Event>, Option<i64>), StoreError> {
+        let sql = "SELECT n, at_ms, id, lane, what, by, detail FROM event WHERE n < ?1 AND what <> 'answered' \
+             ORDER BY n DESC LIMIT ?2";
+        let mut statement = self.connection.prepare(sql)?;
+        let limit = limit.min(TRAIL_MAX);
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query((before.unwrap_or(i64::MAX), most))?;
+        let (mut events, mut last) = (Vec::new(), None);
+        while let Some(row) = rows.next()? {
+            last = Some(row.get(0)?);
+            events.push(Event {
+                at_ms: row.get(1)?,
+                id: row.get(2)?,
+                lane: row.get(3)?,
+                what: row.get(4)?,
+                by: row.get(5)?,
+                detail: row.get(6)?,
+            });
+        }
+        let next = last.filter(|_| events.len() >= limit);
+        Ok((events, next))
     }
 
     /// How many rows of the lane wait that were given on trust, as far as one look goes.
@@ -296,6 +332,19 @@ impl Reader {
         let lane = self.lanes.get(&row.lane).map_or("", String::as_str);
         row.redemption(&self.connection, lane).map(Some)
     }
+}
+
+/// Whether a person has to look at a row of this state with these marks.
+fn waits(state: State, marks: i64, is_new: bool) -> bool {
+    let has = |mark: i64| marks & mark != 0;
+    let is_open = match state {
+        // Before there was a mark of trust, who was told nothing had been trusted.
+        State::Declined => has(mark::TRUSTED | mark::LOST) || !has(mark::ANSWERED | mark::REFUSED_AT_TILL) || is_new,
+        State::Confirmed => has(mark::DUPLICATE_OF_OURS) || (has(mark::OWED) && !has(mark::OWED_PAID)),
+        State::Parked => true,
+        State::Pending | State::Voided => false,
+    };
+    is_open && !has(mark::HANDLED)
 }
 
 fn ends_with(code: &str, ending: &str) -> bool {
@@ -374,9 +423,13 @@ mod tests {
         };
         assert_eq!(all(&reader, search(&key)).1.len(), 1);
         assert!(all(&reader, search(&"another".into())).1.is_empty());
-        let parked = reader.exceptions_newest(State::Parked, Some(Seq(21))).unwrap();
+        let parked = reader.waiting(&[(State::Parked, Some(Seq(21)))], 0).unwrap().remove(0);
         assert_eq!(parked.rows.iter().map(|row| row.seq.0).collect::<Vec<_>>(), [20, 15, 10, 5]);
         assert_eq!(parked.looked, 4, "the index is asked for the state");
+        let states = [(State::Declined, None), (State::Parked, None), (State::Confirmed, None)];
+        let looks = reader.waiting(&states, 0).unwrap();
+        assert!(looks.iter().map(|found| found.looked).sum::<usize>() <= LOOKED_MAX, "they share one bound");
+        assert!(looks[0].rows.is_empty() && !looks[0].cut_short && looks[2].cut_short && looks[2].next.is_some());
         let (spans, whole) = reader.spans(0).unwrap();
         assert!(spans.len() <= LOOKED_MAX && !whole);
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
 use super::row::{Stored, state_of};
-use super::{Desk, Done, Reader, StoreError, records};
+use super::{Desk, Operation, Reader, StoreError, records};
 use crate::clock::Day;
 use crate::decide::{self, FIGURES, Figures};
 use crate::refused::Reason;
@@ -242,16 +242,27 @@ impl Reader {
     }
 }
 
+/// So many more requests of tills were refused, by reason.
+#[derive(Clone, Debug)]
+pub struct Refused(pub Vec<(Reason, u64)>);
+
+impl Operation for Refused {
+    type Output = ();
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+        desk.refused(&self.0)
+    }
+}
+
 impl Desk<'_> {
-    /// So many more requests were refused, by reason.
-    pub(super) fn refused(&mut self, refused: &[(Reason, u64)]) -> Result<Done, StoreError> {
+    fn refused(&mut self, refused: &[(Reason, u64)]) -> Result<(), StoreError> {
         let day = self.around.days.of(self.around.stamp.unix_ms).number();
         let sql = "INSERT INTO refusal VALUES (?1, ?2, ?3) ON CONFLICT (day, reason) DO UPDATE SET \
              refused = CAST(refused + excluded.refused AS INTEGER)";
         for (reason, number) in refused.iter().filter(|_| self.books.tallies.is_kept) {
             self.sql.prepare_cached(sql)?.execute((day, reason.as_str(), number))?;
         }
-        Ok(Done::Noted)
+        Ok(())
     }
 
     /// Figures leave long after their rows, and at once where rows have taken them along.

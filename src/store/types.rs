@@ -1,9 +1,10 @@
 //! The store's vocabulary: what is asked of it and what it decides.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use crate::decide::{Kept, NotGiven};
 pub use crate::limits::Limit;
+use crate::message::Denied;
 use crate::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq, State};
 
 /// A till's request, ready for the transaction that decides about it.
@@ -36,6 +37,8 @@ pub enum Decision {
     BeingAsked,
     /// The provider refused the code before and cannot be asked: its words.
     RefusedBefore(Box<Redemption>),
+    /// The provider refused the code to a check and cannot be asked: its words.
+    RefusedAtCheck(Answer),
     /// A redemption that is not there any more holds the code.
     Gone(Kept),
     /// An offline limit: 503.
@@ -109,7 +112,7 @@ pub enum Concluded {
 }
 
 /// Lifetime totals. `accepted = pending + confirmed + declined + parked + voided` at every moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Ever accepted, imported or salvaged.
     pub accepted: u64,
@@ -170,7 +173,7 @@ pub struct Event {
     /// The lane.
     pub lane: String,
     /// What: `retry`, `void`, `void_by_till`, `handled`, `handled_free`, `lost`, `owed_paid`, `answered`, `hold`,
-    /// `release`, `late_answer`, `import`, `salvage`.
+    /// `release`, `late_answer`, `import`, `salvage`, `backup`, `bulk`, `flush`, `sign_in`, `sign_out`.
     pub what: String,
     /// By whom: the operator's user name as the socket tells, or `redeemd`.
     pub by: String,
@@ -186,7 +189,7 @@ pub enum Acted {
     /// Not in a state from which this can be done, or another redemption of the code stands in the way (409).
     Refused {
         /// Why, naming the other.
-        why: String,
+        why: Denied,
     },
     /// No such redemption.
     Unknown,

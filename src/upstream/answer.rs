@@ -1,4 +1,4 @@
-//! An answer as it comes: read up to its limit, and followed to where it really ends.
+//! Reads an answer up to its limit, and finds out whether it really ended.
 
 use bytes::BytesMut;
 use http_body_util::BodyExt;
@@ -14,7 +14,7 @@ use crate::verdict::Reply;
 
 /// Why there is no whole answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(super) enum BrokenAnswer {
     /// The client's own error.
     #[error(transparent)]
     Http(#[from] reqwest::Error),
@@ -27,7 +27,7 @@ pub(super) enum Broken {
 }
 
 /// Reads the whole answer, at most [`Answer::BODY_BYTES_MAX`] of its body.
-pub(super) async fn read(response: reqwest::Response) -> Result<Reply, Broken> {
+pub(super) async fn read(response: reqwest::Response) -> Result<Reply, BrokenAnswer> {
     let (head, mut body) = hyper::Response::<reqwest::Body>::from(response).into_parts();
     let mut bytes = BytesMut::new();
     let mut truncated = false;
@@ -41,7 +41,7 @@ pub(super) async fn read(response: reqwest::Response) -> Result<Reply, Broken> {
     let is_stream = head.version == Version::HTTP_2;
     let is_all = || body.is_end_stream() || length(&head.headers) == Some(bytes.len());
     if is_stream && !truncated && !is_all() {
-        return Err(Broken::Stream);
+        return Err(BrokenAnswer::Stream);
     }
     let headers = &head.headers;
     Ok(Reply {
@@ -81,7 +81,7 @@ fn transfer_codings(headers: &HeaderMap) -> Vec<String> {
 
 /// The names in a list of codings, in small letters, in their order.
 fn codings(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
-    // What is no text is no coding that we know, and must not read as none.
+    // A value that is not text is an unknown coding, and must not count as none.
     let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
     let names = values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase());
     names.filter(|name| !name.is_empty()).collect()

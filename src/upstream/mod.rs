@@ -19,10 +19,10 @@ mod credential;
 mod oauth;
 mod own_check;
 mod phase;
+mod pool;
 mod progress;
 mod proxy;
 mod resolve;
-mod road;
 mod secret;
 mod sockets;
 mod tls;
@@ -30,13 +30,13 @@ mod webhook;
 
 use credential::Credential;
 use own_check::OwnCheck;
+use pool::{Pool, PoolPlan, Post};
 pub use progress::Progress;
-use road::{Plan, Post, Road};
 pub use webhook::Webhook;
 
 /// One attempt to deliver a redemption.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub struct RedeemAttempt {
     /// The row.
     pub seq: Seq,
     /// Sent as `Idempotency-Key`.
@@ -51,7 +51,7 @@ pub struct Attempt {
 
 /// What an upstream needs to know of the box that it stands on.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub struct UpstreamContext {
     /// Says whether a certificate's dates can be judged here, and times the renewal of tokens.
     pub clock: Clock,
     /// Where `oauth/` is kept.
@@ -62,8 +62,8 @@ pub struct Context {
     pub gateway: String,
 }
 
-/// Why a way to the provider could not be made of its settings. Nothing that changes while the daemon runs is among
-/// them: an unreadable token, say, is an attempt's failure.
+/// Why the settings of a provider cannot be used. What may change while the daemon runs is not among them: an
+/// unreadable token is the failure of an attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// A URL that is none.
@@ -92,14 +92,14 @@ pub enum UpstreamError {
 
 /// One provider as attempts see it. Cheap to clone; clones share connections and credential.
 #[derive(Clone)]
-pub struct Upstream(Arc<Inner>);
+pub struct Upstream(Arc<UpstreamInner>);
 
-struct Inner {
+struct UpstreamInner {
     name: String,
     redeem_url: reqwest::Url,
     check_url: Option<reqwest::Url>,
     timeout: Duration,
-    road: Road,
+    pool: Pool,
     credential: Credential,
     own_check: OwnCheck,
     asks_itself: bool,
@@ -114,16 +114,16 @@ impl fmt::Debug for Upstream {
 
 impl Upstream {
     /// The way to `provider`. Resolves nothing, connects nowhere and reads no secret: a box may start offline.
-    pub fn new(provider: &Provider, context: &Context) -> Result<Self, UpstreamError> {
+    pub fn new(provider: &Provider, context: &UpstreamContext) -> Result<Self, UpstreamError> {
         let redeem_url = parse_url("redeem_url", &provider.redeem_url)?;
         let check_url = provider.check_url.as_deref().map(|url| parse_url("check_url", url)).transpose()?;
-        let plan = Plan::of(provider, context)?;
-        Ok(Self(Arc::new(Inner {
+        let plan = PoolPlan::of(provider, context)?;
+        Ok(Self(Arc::new(UpstreamInner {
             name: provider.name.clone(),
             redeem_url,
             check_url,
             timeout: provider.timeout,
-            road: Road::new(plan.clone())?,
+            pool: Pool::new(plan.clone())?,
             credential: Credential::new(provider, context, plan)?,
             own_check: OwnCheck::new(provider.businesses.first().cloned()),
             asks_itself: provider.canary,
@@ -133,7 +133,7 @@ impl Upstream {
 
     /// Delivers a redemption once. Ends within the provider's `timeout`, reading the credential included. `progress`
     /// tells meanwhile whether the whole request was sent; each attempt has its own.
-    pub async fn redeem(&self, attempt: &Attempt, progress: &Progress) -> Outcome {
+    pub async fn redeem(&self, attempt: &RedeemAttempt, progress: &Progress) -> Outcome {
         let headers = match redeem_headers(attempt) {
             Ok(headers) => headers,
             Err(why) => return Outcome::Failed(unsent(Phase::Credential, why)),
@@ -149,8 +149,8 @@ impl Upstream {
         Some(self.0.post(url, HeaderMap::new(), body, &Progress::default()).await)
     }
 
-    /// A Check Reward of our own, with a code that nobody was given: whether the provider answers at all, whatever one
-    /// till sends it. `None` where the provider offers no checks, or the settings want none of ours. Ends within
+    /// A Check Reward of our own, with a made-up code. It shows whether the provider answers at all, whatever one till
+    /// sends. `None` where the provider offers no checks, or the settings want none of ours. Ends within
     /// `timeout`.
     pub async fn canary(&self, progress: &Progress) -> Option<Outcome> {
         let url = self.0.check_url.clone().filter(|_| self.0.asks_itself)?;
@@ -161,34 +161,34 @@ impl Upstream {
         Some(self.0.post(url, HeaderMap::new(), body, progress).await)
     }
 
-    /// The next attempt opens a connection of its own: after a network event and when the link goes down. A renewal of
-    /// the token that failed for want of a road may be tried again at once.
+    /// The next attempt opens a new connection. For a network event, and when the link goes down. A renewal of the
+    /// token that failed for lack of a connection may be tried again at once.
     pub fn drop_pool(&self) {
-        self.0.road.drop_pool();
+        self.0.pool.drop_pool();
         self.0.credential.road_changed();
     }
 
     /// After a network event and [`Self::drop_pool`]: attempts that have handed nothing to a connection yet look for
     /// another one within their deadline.
     pub fn restart_unsent(&self) {
-        self.0.road.restart_unsent();
+        self.0.pool.restart_unsent();
     }
 
-    /// Pends until the credential could be worth another try: the token's file holds another token than the one that
-    /// was last sent (it is looked at once a second, only while somebody awaits this), or OAuth gave a new one. Tells
-    /// of each once. May be dropped and called again: nothing is lost.
+    /// Waits until another try may succeed: the token's file holds another token than the last one sent, or OAuth gave
+    /// a new one. The file is looked at once a second, and only while somebody waits here. Each change is told once.
+    /// It may be dropped and called again: nothing is lost.
     pub async fn credential_changed(&self) {
         self.0.credential.changed().await;
     }
 
-    /// After SIGHUP: the credential is had anew for the next attempt (OAuth: at most once a backoff). An answer that
-    /// refuses the credential does the same by itself.
+    /// For SIGHUP: the next attempt reads the credential again. OAuth renews its token at most once a backoff. An
+    /// answer that refuses the credential has the same effect.
     pub fn reload_credential(&self) {
         self.0.credential.refused();
     }
 }
 
-impl Inner {
+impl UpstreamInner {
     async fn post(&self, url: reqwest::Url, mut headers: HeaderMap, body: Bytes, progress: &Progress) -> Outcome {
         let deadline = Instant::now() + self.timeout;
         let bearer = match tokio::time::timeout_at(deadline, self.credential.bearer()).await {
@@ -201,7 +201,7 @@ impl Inner {
         };
         headers.insert(AUTHORIZATION, bearer);
         headers.insert(ACCEPT_LANGUAGE, self.language.clone());
-        let outcome = self.road.post(Post::json(url, headers, body), deadline, progress).await;
+        let outcome = self.pool.post(Post::json(url, headers, body), deadline, progress).await;
         self.learn(&outcome);
         outcome
     }
@@ -217,7 +217,7 @@ impl Inner {
     }
 }
 
-fn redeem_headers(attempt: &Attempt) -> Result<HeaderMap, String> {
+fn redeem_headers(attempt: &RedeemAttempt) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     let accepted_at = clock::rfc3339(attempt.accepted_at_ms);
     let named = [
@@ -247,4 +247,10 @@ fn parse_url(what: &'static str, text: &str) -> Result<reqwest::Url, UpstreamErr
         "http" | "https" if url.has_host() => Ok(url),
         scheme => Err(UpstreamError::Url { what, why: format!("its scheme is {scheme}") }),
     }
+}
+
+/// Host and port of a URL, without the parts that may be secret.
+fn authority(url: &reqwest::Url) -> String {
+    let port = url.port_or_known_default().unwrap_or(0);
+    format!("{}:{port}", url.host_str().unwrap_or_default())
 }

@@ -1,7 +1,7 @@
-//! The gateway's own Check Reward: a code that nobody was given, to learn whether the provider answers anybody.
+//! The gateway's own Check Reward, with a made-up code: it shows whether the provider answers anybody.
 //!
-//! Nothing in it may be of a till's choosing alone. A business or a form of code is repeated only from a redemption
-//! that the provider took: what trips the provider, or a firewall before it, is never in the check that is to show it.
+//! A till alone must not choose what is in it. Business and form of the code come from a redemption that the provider
+//! took. So what makes the provider or its firewall fail is never part of the check that shows the failure.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::verdict::Outcome;
 
-/// The form of a made-up code where none is known that is long enough.
+/// The form of a made-up code, where no long enough form is known.
 const FORM_DEFAULT: &str = "AAAA0000AAAA0000";
-/// Fewer characters that change than this and the code could be somebody's.
+/// A code with fewer changing characters could be a real one.
 const CHANGING_MIN: usize = 8;
 /// The longest form that is repeated, in bytes.
 const FORM_BYTES_MAX: usize = 64;
-/// The business where neither the settings nor a redemption named one.
+/// The business, where neither the settings nor a redemption names one.
 const BUSINESS_DEFAULT: &str = "1";
 
 /// What is known for the next check. Holds a redemption's body: never shown.
@@ -28,14 +28,14 @@ pub(super) struct OwnCheck {
 /// What a check takes of a redemption.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Taken {
+struct TakenRequest {
     reward_code: String,
     business_refrence: String,
 }
 
 /// The contract's Check Reward.
 #[derive(Serialize)]
-struct Check<'a> {
+struct CheckBody<'a> {
     reward_code: String,
     business_refrence: &'a str,
 }
@@ -56,11 +56,11 @@ impl OwnCheck {
     /// The next check; the error is of the system's random numbers.
     pub(super) fn body(&self) -> Result<Bytes, String> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let taken: Taken = taken.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+        let taken: TakenRequest = taken.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
         let known = Some(taken.business_refrence.as_str()).filter(|business| !business.is_empty());
         let business = self.business.as_deref().or(known).unwrap_or(BUSINESS_DEFAULT);
         let reward_code = made_up(form(&taken.reward_code))?;
-        let check = Check { reward_code, business_refrence: business };
+        let check = CheckBody { reward_code, business_refrence: business };
         serde_json::to_vec(&check).map(Bytes::from).map_err(|error| error.to_string())
     }
 }

@@ -1,18 +1,18 @@
-//! How far an attempt came that has no answer: told by the errors' own types, not by their words.
+//! How far an attempt without an answer came. The types of the errors tell it, not their words.
 
 use std::error::Error;
 use std::io;
 
 use rustls::CertificateError;
 
-use super::answer::Broken;
+use super::answer::BrokenAnswer;
 use super::progress::Course;
 use super::resolve::ResolveError;
 use crate::verdict::{Failure, Phase};
 
 /// What is known of the attempt beside its error.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct AttemptFacts<'a> {
     /// Host and port of the URL.
     pub(super) host: &'a str,
     /// Host and port of the proxy between.
@@ -26,18 +26,18 @@ pub(super) struct Known<'a> {
 }
 
 /// The failure that `broken` tells of.
-pub(super) fn of_broken(broken: &Broken, known: Known<'_>) -> Failure {
-    let causes = Causes::of(broken);
+pub(super) fn of_broken(broken: &BrokenAnswer, known: AttemptFacts<'_>) -> Failure {
+    let causes = ErrorCauses::of(broken);
     let phase = match broken {
-        Broken::Proxy => Phase::Proxy,
-        Broken::Http(error) if error.is_connect() => causes.connect_phase(known),
-        Broken::Http(_) | Broken::Stream => Phase::Answer,
+        BrokenAnswer::Proxy => Phase::Proxy,
+        BrokenAnswer::Http(error) if error.is_connect() => causes.connect_phase(known),
+        BrokenAnswer::Http(_) | BrokenAnswer::Stream => Phase::Answer,
     };
-    let deadline = matches!(broken, Broken::Http(error) if error.is_timeout());
+    let deadline = matches!(broken, BrokenAnswer::Http(error) if error.is_timeout());
     Failure {
         phase,
         detail: detail(phase, &causes, known),
-        // A proxy that asks who we are has had the request in plain http: whether it went on, it alone knows.
+        // A proxy that asks for a password has read the plain http request. Only it knows whether it passed it on.
         bytes_may_have_left: known.course.sent().is_whole() && matches!(phase, Phase::Answer | Phase::Proxy),
         deadline,
         sent_whole: known.course.sent().is_whole() && phase == Phase::Answer,
@@ -45,8 +45,8 @@ pub(super) fn of_broken(broken: &Broken, known: Known<'_>) -> Failure {
     }
 }
 
-fn detail(phase: Phase, causes: &Causes<'_>, known: Known<'_>) -> String {
-    let Known { host, proxy, course, .. } = known;
+fn detail(phase: Phase, causes: &ErrorCauses<'_>, known: AttemptFacts<'_>) -> String {
+    let AttemptFacts { host, proxy, course, .. } = known;
     let why = &causes.innermost;
     match (phase, proxy) {
         (Phase::Resolve, _) => causes.resolve.map_or_else(|| why.clone(), ToString::to_string),
@@ -63,20 +63,20 @@ fn detail(phase: Phase, causes: &Causes<'_>, known: Known<'_>) -> String {
 }
 
 /// What an error's chain holds.
-struct Causes<'a> {
+struct ErrorCauses<'a> {
     resolve: Option<&'a ResolveError>,
     tls: Option<&'a rustls::Error>,
     io: Option<io::ErrorKind>,
     innermost: String,
 }
 
-impl<'a> Causes<'a> {
-    fn of(broken: &'a Broken) -> Self {
+impl<'a> ErrorCauses<'a> {
+    fn of(broken: &'a BrokenAnswer) -> Self {
         let mut causes = Self { resolve: None, tls: None, io: None, innermost: broken.to_string() };
         let mut next = match broken {
             // Its own words name the URL.
-            Broken::Http(error) => error.source(),
-            Broken::Proxy | Broken::Stream => None,
+            BrokenAnswer::Http(error) => error.source(),
+            BrokenAnswer::Proxy | BrokenAnswer::Stream => None,
         };
         while let Some(cause) = next {
             causes.resolve = causes.resolve.or(cause.downcast_ref());
@@ -94,7 +94,7 @@ impl<'a> Causes<'a> {
         causes
     }
 
-    fn connect_phase(&self, known: Known<'_>) -> Phase {
+    fn connect_phase(&self, known: AttemptFacts<'_>) -> Phase {
         match self.tls {
             _ if self.resolve.is_some() => Phase::Resolve,
             Some(tls) if !known.clock_trusted && is_about_dates(tls) => Phase::Clock,
@@ -106,7 +106,7 @@ impl<'a> Causes<'a> {
         }
     }
 
-    /// The proxy's answer to CONNECT that was no yes has no cause of its own; nor has an end in its place.
+    /// A proxy that refuses CONNECT has no error type of its own, and neither has one that hangs up.
     fn proxied_phase(&self) -> Phase {
         match self.io {
             None => Phase::Proxy,
@@ -116,13 +116,13 @@ impl<'a> Causes<'a> {
         }
     }
 
-    /// A connection that was made and then broken: neither comes of a connect itself.
+    /// A connection that was made and then broken. A connect alone does not fail so.
     fn was_reset(&self) -> bool {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
         self.io.is_some_and(|kind| [BrokenPipe, ConnectionAborted, ConnectionReset].contains(&kind))
     }
 
-    /// A connection whose other side ended it, or spoke nonsense, in the handshake.
+    /// The peer ended the connection, or sent nonsense, during the handshake.
     fn ended(&self) -> bool {
         self.io.is_some_and(|kind| [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&kind))
     }

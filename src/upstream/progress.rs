@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use crate::trust::Progress;
 
-/// Where one POST has come to.
+/// How far one POST has come.
 #[derive(Clone, Default)]
 pub(super) struct Course(Arc<Notes>);
 
@@ -26,7 +26,7 @@ impl Course {
         Self(Arc::new(Notes { sent: progress.clone(), ..Notes::default() }))
     }
 
-    /// That of the POST for which the calling code runs, if it still runs within it.
+    /// The course of the POST that the calling code runs for, if there is one.
     pub(super) fn current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
     }

@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
-use super::credential::TokenFile;
-use super::road::authority;
-use super::secret::SecretFile;
-use super::{Context, UpstreamError, parse_url};
+use super::secret::{FollowedSecret, SecretFile};
+use super::{UpstreamContext, UpstreamError, authority, parse_url};
 use crate::redemption::Secret;
 use crate::settings::Provider;
 
@@ -22,16 +20,16 @@ pub(super) struct Proxy {
 #[derive(Clone)]
 struct Login {
     user: String,
-    password: Arc<TokenFile>,
+    password: Arc<FollowedSecret>,
 }
 
 impl Proxy {
     /// The proxy that the settings name. Reads no secret.
-    pub(super) fn of(provider: &Provider, context: &Context) -> Result<Option<Self>, UpstreamError> {
+    pub(super) fn of(provider: &Provider, context: &UpstreamContext) -> Result<Option<Self>, UpstreamError> {
         let Some(url) = provider.proxy.as_deref() else { return Ok(None) };
         let login = provider.proxy_login.as_ref().map(|login| {
             let file = SecretFile::new(&login.password, context.credentials_dir.as_deref());
-            Login { user: login.user.clone(), password: Arc::new(TokenFile::new(file)) }
+            Login { user: login.user.clone(), password: Arc::new(FollowedSecret::new(file)) }
         });
         Ok(Some(Self { url: parse_url("proxy", url)?, login }))
     }
@@ -52,7 +50,7 @@ impl Proxy {
     }
 }
 
-/// Every byte as `%XX`: the client keeps them in a URL, and takes what looks escaped there for escaped.
+/// Every byte as `%XX`, because the client keeps them in a URL and unescapes them there.
 fn escaped(text: &str) -> String {
     text.bytes().fold(String::new(), |mut escaped, byte| {
         // Writing to a string cannot fail.

@@ -1,4 +1,4 @@
-//! Names to addresses, anew for every connection: nothing is resolved once and kept.
+//! Names to addresses. Every connection resolves its name again; no address is kept.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,7 +10,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::progress::Course;
 
-/// How many addresses are remembered, to know a connection's peer by.
+/// How many addresses are remembered, to recognise the peer of a connection.
 const PEERS_MAX: usize = 16;
 
 /// A name that could not be resolved.
@@ -23,10 +23,10 @@ pub(super) struct ResolveError {
 
 /// The platform's resolver, on the runtime's blocking threads.
 #[derive(Clone, Default)]
-pub(super) struct Resolver(Arc<Shared>);
+pub(super) struct Resolver(Arc<ResolverState>);
 
 #[derive(Default)]
-struct Shared {
+struct ResolverState {
     peers: Mutex<VecDeque<IpAddr>>,
     failed_connects: AtomicUsize,
 }
@@ -37,13 +37,13 @@ impl Resolver {
         self.0.peers.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 
-    /// The next connection begins with the next address: one dead address of several must not eat every deadline.
+    /// The next connection starts with the next address, so that one dead address does not use up every deadline.
     pub(super) fn turn(&self) {
         self.0.failed_connects.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-impl Shared {
+impl ResolverState {
     fn ordered(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let count = addresses.len().max(1);
         addresses.rotate_left(self.failed_connects.load(Ordering::Relaxed) % count);

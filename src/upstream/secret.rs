@@ -1,10 +1,17 @@
-//! Secrets in files: where they are and how they are read.
+//! Secrets in files: where they are, how they are read, and how a changed one is noticed.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-pub(super) use crate::files::Stamp as FileStamp;
+use reqwest::header::HeaderValue;
+
+use crate::files;
 use crate::redemption::Secret;
 use crate::settings::SecretSource;
+
+/// How often a file is looked at while somebody waits for another token.
+const LOOK_EVERY_MS: u64 = 1000;
 
 /// A secret's file.
 #[derive(Clone, Debug)]
@@ -19,8 +26,8 @@ impl SecretFile {
     }
 
     /// The file's stamp; `None` when it cannot be looked at.
-    pub(super) fn stamp(&self) -> Option<FileStamp> {
-        FileStamp::of(&self.source.path(self.credentials_dir.as_deref())?)
+    pub(super) fn stamp(&self) -> Option<files::Stamp> {
+        files::Stamp::of(&self.source.path(self.credentials_dir.as_deref())?)
     }
 
     /// The secret without the white space around it. The error names the file and shows nothing of what is in it.
@@ -35,6 +42,82 @@ impl SecretFile {
         if token.reveal().contains(' ') {
             return Err(format!("{}: it holds white space, which no token has", self.source));
         }
+        Ok(token)
+    }
+}
+
+/// `Bearer …`, marked so that no Debug output shows it.
+pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()))
+        .map_err(|_| "the token holds characters that no header can carry".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A secret that is followed live: it costs one `stat` an attempt.
+pub(super) struct FollowedSecret {
+    file: SecretFile,
+    known: Mutex<LastRead>,
+}
+
+#[derive(Default)]
+struct LastRead {
+    /// The token as it was read at this stamp.
+    read: Option<(files::Stamp, Secret)>,
+    /// The secret of the last attempt, or the one that a waiter was told of since; `None`: there was none.
+    noticed: Option<Secret>,
+}
+
+impl FollowedSecret {
+    pub(super) fn new(file: SecretFile) -> Self {
+        Self { file, known: Mutex::default() }
+    }
+
+    /// The token for an attempt that is sent now.
+    pub(super) fn current(&self) -> Result<Secret, String> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = known.look(&self.file);
+        known.noticed = token.as_ref().ok().cloned();
+        token
+    }
+
+    /// The next look reads the file again, whatever its stamp.
+    pub(super) fn forget(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).read = None;
+    }
+
+    /// Whether the file holds another token than the noticed one. This notices it, so a waiter is told once, even when
+    /// there is no row to try it with.
+    fn notices_another(&self) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(token) = known.look(&self.file) else { return false };
+        let before = known.noticed.replace(token);
+        before != known.noticed
+    }
+
+    /// Waits until the file holds another secret than the one that was noticed.
+    pub(super) async fn changed(&self) {
+        let mut looks = tokio::time::interval(Duration::from_millis(LOOK_EVERY_MS));
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !self.notices_another() {
+            looks.tick().await;
+        }
+    }
+}
+
+impl LastRead {
+    /// The file's token. The file is read again only when its stamp has changed. The stamp is taken first, so a write
+    /// between the two is seen the next time.
+    fn look(&mut self, file: &SecretFile) -> Result<Secret, String> {
+        let stamp = file.stamp();
+        if let (Some(now), Some((then, token))) = (stamp, &self.read)
+            && now == *then
+        {
+            return Ok(token.clone());
+        }
+        self.read = None;
+        let token = file.token()?;
+        self.read = stamp.map(|stamp| (stamp, token.clone()));
         Ok(token)
     }
 }

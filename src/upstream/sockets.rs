@@ -10,20 +10,20 @@ const SYN_SENT: u8 = 2;
 
 /// How this process' connections to a peer stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct SocketsStanding {
     /// One waits for the peer's first answer.
     pub(super) connecting: bool,
     /// One holds bytes that the peer has not acknowledged.
     pub(super) unacknowledged: bool,
 }
 
-/// How this process' connections to any of `peers` stand; nothing stands where `/proc` cannot be read.
-pub(super) fn standing(peers: &[SocketAddr]) -> Standing {
+/// How this process' connections to any of `peers` stand; all false where `/proc` cannot be read.
+pub(super) fn standing(peers: &[SocketAddr]) -> SocketsStanding {
     let own = own_inodes();
-    let mut standing = Standing::default();
+    let mut standing = SocketsStanding::default();
     for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
         let text = std::fs::read_to_string(table).unwrap_or_default();
-        let rows = text.lines().filter_map(Row::parse);
+        let rows = text.lines().filter_map(SocketLine::parse);
         for row in rows.filter(|row| own.contains(&row.inode) && peers.contains(&row.peer)) {
             standing.connecting |= row.state == SYN_SENT;
             standing.unacknowledged |= row.state == ESTABLISHED && row.unacknowledged_bytes > 0;
@@ -44,14 +44,14 @@ fn socket_inode(link: &str) -> Option<u64> {
 
 /// A row of `/proc/net/tcp` or `tcp6` (`proc_net_tcp.txt` of the kernel's documentation).
 #[derive(Debug, PartialEq, Eq)]
-struct Row {
+struct SocketLine {
     peer: SocketAddr,
     state: u8,
     unacknowledged_bytes: u64,
     inode: u64,
 }
 
-impl Row {
+impl SocketLine {
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.split_ascii_whitespace().skip(2);
         let peer = parse_peer(fields.next()?)?;
@@ -91,12 +91,15 @@ mod tests {
         let line = "   0: 0100007F:9C40 0200007F:1F90 01 0000002A:00000000 01:00000014 00000000     0        0 777 2 0";
         let peer = SocketAddr::from(([127, 0, 0, 2], 8080));
         if cfg!(target_endian = "little") {
-            assert_eq!(Row::parse(line), Some(Row { peer, state: 1, unacknowledged_bytes: 42, inode: 777 }));
+            assert_eq!(
+                SocketLine::parse(line),
+                Some(SocketLine { peer, state: 1, unacknowledged_bytes: 42, inode: 777 })
+            );
         }
         let heading =
             "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
-        assert_eq!(Row::parse(heading), None);
-        assert_eq!(Row::parse(""), None);
+        assert_eq!(SocketLine::parse(heading), None);
+        assert_eq!(SocketLine::parse(""), None);
         assert_eq!(parse_peer("é234567:1F90"), None);
     }
 
@@ -105,11 +108,11 @@ mod tests {
         let listener = std::net::TcpListener::bind("[::1]:0").unwrap();
         let peer = listener.local_addr().unwrap();
         let mut stream = std::net::TcpStream::connect(peer).unwrap();
-        assert_eq!(standing(&[peer]), Standing::default());
+        assert_eq!(standing(&[peer]), SocketsStanding::default());
         stream.set_nonblocking(true).unwrap();
         // Nobody reads: the peer's buffer fills, then ours.
         while stream.write(&[0; 8192]).is_ok() {}
-        assert_eq!(standing(&[peer]), Standing { connecting: false, unacknowledged: true });
-        assert_eq!(standing(&[SocketAddr::new(peer.ip(), 1)]), Standing::default());
+        assert_eq!(standing(&[peer]), SocketsStanding { connecting: false, unacknowledged: true });
+        assert_eq!(standing(&[SocketAddr::new(peer.ip(), 1)]), SocketsStanding::default());
     }
 }

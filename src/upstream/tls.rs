@@ -16,22 +16,22 @@ use super::UpstreamError;
 const CA_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Whose certificates count.
-pub(super) enum Trust<'a> {
+pub(super) enum TrustedRoots<'a> {
     /// The authorities in this file, and no other.
     File(&'a Path),
     /// The platform's own.
     Platform,
-    /// Nobody's: every URL is plain http, and the platform's hundreds of certificates stay on disk.
+    /// None: every URL is plain http, so the platform's certificates are not read.
     Nobody,
 }
 
 /// The one configuration that all of a provider's connections share; cloning it is cheap and keeps the sessions.
-pub(super) fn config(trust: &Trust<'_>) -> Result<ClientConfig, UpstreamError> {
+pub(super) fn config(trust: &TrustedRoots<'_>) -> Result<ClientConfig, UpstreamError> {
     let builder = builder()?;
     let builder = match trust {
-        Trust::File(path) => builder.with_root_certificates(roots(path)?),
-        Trust::Platform => builder.dangerous().with_custom_certificate_verifier(Arc::new(Platform)),
-        Trust::Nobody => builder.with_root_certificates(RootCertStore::empty()),
+        TrustedRoots::File(path) => builder.with_root_certificates(roots(path)?),
+        TrustedRoots::Platform => builder.dangerous().with_custom_certificate_verifier(Arc::new(Platform)),
+        TrustedRoots::Nobody => builder.with_root_certificates(RootCertStore::empty()),
     };
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

@@ -1,4 +1,4 @@
-//! A POST that is not a redemption: somebody is told something, once.
+//! One POST of a message that is not a redemption.
 
 use std::time::Duration;
 
@@ -7,19 +7,18 @@ use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use tokio::time::Instant;
 
-use super::credential::{TokenFile, bearer};
+use super::pool::{Pool, PoolPlan, Post};
 use super::progress::Progress;
-use super::road::{Plan, Post, Road};
-use super::secret::SecretFile;
-use super::{Context, UpstreamError, parse_url};
+use super::secret::{FollowedSecret, SecretFile, bearer};
+use super::{UpstreamContext, UpstreamError, parse_url};
 use crate::settings::SecretSource;
 use crate::verdict::Outcome;
 
-/// Where it is told. The platform's certificates count; redirects are not followed.
+/// The receiver. It is verified by the platform's certificates; redirects are not followed.
 pub struct Webhook {
     url: Url,
-    token: Option<TokenFile>,
-    road: Road,
+    token: Option<FollowedSecret>,
+    pool: Pool,
     timeout: Duration,
 }
 
@@ -29,11 +28,11 @@ impl Webhook {
         url: &str,
         token: Option<&SecretSource>,
         timeout: Duration,
-        context: &Context,
+        context: &UpstreamContext,
     ) -> Result<Self, UpstreamError> {
-        let file = |source| TokenFile::new(SecretFile::new(source, context.credentials_dir.as_deref()));
-        let road = Road::new(Plan::to(url, timeout, context)?)?;
-        Ok(Self { url: parse_url("alert.url", url)?, token: token.map(file), road, timeout })
+        let file = |source| FollowedSecret::new(SecretFile::new(source, context.credentials_dir.as_deref()));
+        let pool = Pool::new(PoolPlan::to(url, timeout, context)?)?;
+        Ok(Self { url: parse_url("alert.url", url)?, token: token.map(file), pool, timeout })
     }
 
     /// Posts `body`, JSON, once. The error says why it was not taken, with nothing in it that is secret.
@@ -43,7 +42,7 @@ impl Webhook {
             headers.insert(AUTHORIZATION, token.current().and_then(|token| bearer(&token))?);
         }
         let deadline = Instant::now() + self.timeout;
-        match self.road.post(Post::json(self.url.clone(), headers, body), deadline, &Progress::default()).await {
+        match self.pool.post(Post::json(self.url.clone(), headers, body), deadline, &Progress::default()).await {
             Outcome::Answered(reply) if (200..300).contains(&reply.answer.status) => Ok(()),
             Outcome::Answered(reply) => Err(format!("HTTP {}", reply.answer.status)),
             Outcome::Failed(failure) => Err(failure.detail),

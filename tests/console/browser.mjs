@@ -1,10 +1,11 @@
 // The console as people meet it: an outage as it happens, an exception decided, many at once, each role, both
-// languages, light and dark, desk and phone, with and without JavaScript. browser.mjs BINARY AXE PICTURES
+// languages, light and dark, desk and phone, with and without JavaScript, over TLS. browser.mjs BINARY AXE PICTURES
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { Browser, freePort, start, until } from './driver.mjs';
 
 const [binary, axeFile, pictures] = process.argv.slice(2);
@@ -59,11 +60,11 @@ await until('the gateway is ready', async () => (await fetch(`${home}/readyz`)).
   .catch((error) => { throw new Error(`${error.message}\n${gateway.child.said}`); });
 
 let stamp = 0;
-async function redeem(code) {
+async function redeem(code, port = tills) {
   stamp += 1;
   const body = { reward_code: code, business_refrence: 'shop-7', branch_id: '042', date: '2026-11-26 18:00:00',
     timestamp: String(stamp) };
-  const answer = await fetch(`http://127.0.0.1:${tills}/redeem`, {
+  const answer = await fetch(`http://127.0.0.1:${port}/redeem`, {
     method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' },
   });
   return answer.status;
@@ -94,8 +95,8 @@ async function seen(browser, name) {
   await accessible(browser, name);
 }
 
-async function signIn(browser, name, secret = password) {
-  await browser.go(`${home}/sign-in`);
+async function signIn(browser, name, secret = password, at = home) {
+  await browser.go(`${at}/sign-in`);
   await browser.type('#name', name);
   await browser.type('#password', secret);
   await browser.click('main form button');
@@ -104,6 +105,46 @@ async function signIn(browser, name, secret = password) {
     const isElsewhere = !(await browser.address()).includes('/sign-in');
     return isElsewhere || (await browser.source()).includes('class="fault"');
   });
+}
+
+// A store without a certificate authority, whose line is down: the certificate is the gateway's own.
+async function overTls() {
+  const [port, its] = [await freePort(), await freePort()];
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const said = execFileSync(binary, ['make-certificate', 'localhost', '--cert-file', cert, '--key-file', key]).toString();
+  writeFileSync(join(folder, 'tls.toml'), `
+[gateway]
+name = "branch-043"
+state_dir = "${folder}/tls"
+[intake]
+listen = "127.0.0.1:${port}"
+[[provider]]
+name = "retm"
+redeem_url = "http://127.0.0.1:9/redeem"
+token_file = "${folder}/provider.token"
+[offline]
+max_pending = 5000
+[admin]
+listen = "127.0.0.1:${its}"
+hosts = ["localhost"]
+[admin.tls]
+cert_file = "${cert}"
+key_file = "${key}"
+${tables.join('')}
+`);
+  mkdirSync(join(folder, 'tls'));
+  const { child } = await start(binary, ['run', '--config', join(folder, 'tls.toml')]);
+  const fingerprint = () => new Promise((done, fail) => {
+    const socket = connect({ host: '127.0.0.1', port: its, servername: 'localhost', rejectUnauthorized: false }, () => {
+      done(socket.getPeerCertificate().fingerprint256);
+      socket.destroy();
+    }).on('error', fail);
+  });
+  const seenByBrowsers = await until('TLS is served', fingerprint).catch((error) => {
+    throw new Error(`${error.message}\n${child.said}`);
+  });
+  assert.equal(said.trim(), `SHA-256 fingerprint: ${seenByBrowsers}`);
+  return { home: `https://localhost:${its}`, tills: port };
 }
 
 const looks = [];
@@ -145,9 +186,19 @@ const steps = {
       return text.includes('17 rewards were given meanwhile. You may give 83 more, until') && text;
     });
     assert.match(sentence, /^The line has been down for /);
-    assert.match(await browser.text('.gauge strong'), /^17 of 100$/);
-    await browser.close();
+    assert.match(await browser.text('.gauge strong'), /^83 left of 100$/);
     await everywhere('outage', { home: '/', search: '/search?state=pending&newest=1' });
+    for (let n = 0; n < 58; n += 1) assert.equal(await redeem(`MORE-${n}-XK2M`), 200);
+    await until('the gauge warns', async () => (await browser.find('.meter.warn')) && (await browser.text('.gauge strong')) === '25 left of 100');
+    await seen(browser, 'falling-en-light-desk');
+    for (let n = 58; n < 83; n += 1) assert.equal(await redeem(`MORE-${n}-XK2M`), 200);
+    assert.equal(await redeem('ONE-TOO-MANY'), 503);
+    await until('nothing is promised any more', async () => (await browser.text('.sentence')).includes('Nothing more may be given'));
+    await browser.find('.meter.bad');
+    assert.match(await browser.text('#needs'), /Refused at the tills since the start/);
+    await seen(browser, 'at-the-limit-en-light-desk');
+    await browser.close();
+    await everywhere('limit', { home: '/' });
   },
 
   async 'the line is back: what was given comes into the books and into the inbox'() {
@@ -157,6 +208,8 @@ const steps = {
     await browser.go(home);
     await control('line', { state: 'up' });
     await until('nothing is pending', async () => (await status()).counts.pending === 0);
+    await until('the page recovers', async () => (await browser.text('.gauge strong')) === '100 left of 100');
+    await seen(browser, 'recovered-en-light-desk');
     await until('the page says so', async () => (await browser.text('.sentence')).startsWith('All is well'));
     await until('the inbox is announced', async () => (await browser.text('#needs')).includes('7 cases'));
     await browser.close();
@@ -212,6 +265,7 @@ const steps = {
     await browser.go(`${home}/inbox`);
     await browser.click('.group form[action="/bulk"] button');
     assert.match(await browser.text('main form'), /6 redemptions/);
+    await browser.type('#note', 'the provider says that the codes are good');
     await seen(browser, 'bulk-en-light-desk');
     await browser.click('main form button');
     await until('the job is done', async () => (await browser.text('[role=status]')) === 'It is done.');
@@ -220,6 +274,26 @@ const steps = {
     await browser.go(`${home}/inbox`);
     await seen(browser, 'inbox-after-en-light-desk');
     await browser.close();
+  },
+
+  async 'what tills were refused today is one group a reason, whatever the code'() {
+    await control('rules', [{ fault: 'refuse', message: 'Reward {code} is not for this branch (ref 4711)', count: 3 }]);
+    for (const code of ['ZULU-1-AB', 'MIKE-2-CD', 'ECHO-3-EF']) assert.equal(await redeem(code), 400);
+    const browser = await Browser.open(driver, { lang: 'ar' });
+    await signIn(browser, 'layla');
+    await browser.go(`${home}/inbox`);
+    assert.match(await browser.text('.group h3'), /3 عمليات استبدال/);
+    await seen(browser, 'refused-ar-light-desk');
+    await browser.click('.group form[action="/bulk"] button.quiet');
+    await browser.type('#note', 'سألنا المزوّد');
+    await browser.click('main form button');
+    await until('the job is done', async () => (await browser.text('[role=status]')) === 'انتهت.');
+    await browser.go(`${home}/inbox`);
+    assert.ok(!(await browser.source()).includes('class="card group"'));
+    await browser.go(`${home}/trail`);
+    assert.match(await browser.text('tbody'), /سألنا المزوّد/);
+    await browser.close();
+    await everywhere('trail', { trail: '/trail' });
   },
 
   async 'in Arabic: "she says that her reward was refused; was it given?", in three clicks'() {
@@ -255,6 +329,32 @@ const steps = {
     await browser.close();
   },
 
+  async 'over TLS with a certificate of its own: many at once, with progress, and stopped'() {
+    const shop = await overTls();
+    for (let n = 0; n < 1000; n += 25) {
+      await Promise.all(Array.from({ length: 25 }, (_, m) => redeem(`BULK-${n + m}-QQ`, shop.tills)));
+    }
+    const browser = await Browser.open(driver, {});
+    await browser.go(shop.home);
+    await signIn(browser, 'layla', password, shop.home);
+    const cookies = await browser.get('/cookie');
+    const session = cookies.find((cookie) => cookie.name === '__Host-redeemd');
+    assert.ok(session.secure && session.httpOnly && session.sameSite === 'Strict', JSON.stringify(cookies));
+    await browser.go(`${shop.home}/search?state=pending&newest=1`);
+    await browser.click('form[action="/bulk"] button');
+    assert.match(await browser.text('main form'), /[0-9,]+ redemptions/);
+    await browser.type('#note', 'the sale was called off');
+    await browser.click('main form button');
+    await until('the job shows', () => browser.find('form[action$="/stop"] button'));
+    await seen(browser, 'tls-job-runs-en-light-desk');
+    await browser.click('form[action$="/stop"] button');
+    await until('it was stopped', async () => (await browser.text('[role=status]')) === 'It was stopped.');
+    await seen(browser, 'tls-job-stopped-en-light-desk');
+    await browser.go(`${shop.home}/search?state=pending&newest=1`);
+    assert.ok(await browser.find('tbody tr'), 'what was not reached still waits');
+    await browser.close();
+  },
+
   async 'the metrics pass the standard checker, in both formats'() {
     const text = await (await fetch(`${home}/metrics`, { headers: { accept: 'text/plain' } })).text();
     const said = spawnSync('promtool', ['check', 'metrics'], { input: text });
@@ -287,6 +387,7 @@ for (const [name, step] of Object.entries(steps)) {
     console.log(`ok    ${name}`);
   } catch (error) {
     failed += 1;
+    await Browser.closeAll();
     console.log(`FAIL  ${name}\n${error.stack}`);
   }
 }

@@ -71,6 +71,7 @@ export class Browser {
       'goog:loggingPrefs': { browser: 'ALL' } } };
     const { sessionId } = await call(base, 'POST', '/session', { capabilities });
     const browser = new Browser(`${base}/session/${sessionId}`, script);
+    Browser.opened.add(browser);
     const features = [{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }];
     await browser.devtools('Emulation.setEmulatedMedia', { features });
     return browser;
@@ -129,5 +130,13 @@ export class Browser {
     return lines.filter((line) => line.level === 'SEVERE').map((line) => line.message);
   }
 
-  close() { return call(this.base, 'DELETE', ''); }
+  static opened = new Set();
+
+  close() {
+    Browser.opened.delete(this);
+    return call(this.base, 'DELETE', '');
+  }
+
+  // A step that failed leaves its windows open.
+  static closeAll() { return Promise.allSettled([...Browser.opened].map((browser) => browser.close())); }
 }

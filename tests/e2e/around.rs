@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use redeemd::store::seal;
 use serde_json::{Map, Value, json};
@@ -235,6 +235,29 @@ fn n12_a_pipe_in_the_place_of_a_secret_holds_nobody_up_and_a_file_there_is_used_
 }
 
 #[test]
+fn n12_what_is_no_file_in_the_place_of_a_file_of_ours_ends_the_start_and_is_named() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::with().lane("main", &provider, "").stopped();
+    let state = gateway.state_dir();
+    fs::create_dir(&state).unwrap();
+    for name in ["redeemd.db", "redeemd.db-wal", "redeemd.db-shm", "lock", "reserve"] {
+        let path = state.join(name);
+        for (make, kind) in
+            [(["mkfifo"].as_slice(), "pipe"), (&["mkdir"], "folder"), (&["ln", "-s", "/dev/zero"], "device")]
+        {
+            let made = Command::new(make[0]).args(&make[1..]).arg(&path).status();
+            assert!(made.is_ok_and(|made| made.success()), "{make:?}");
+            let (status, said) = gateway.start_in_vain();
+            assert_eq!(status.code(), Some(73), "{name} as a {kind}: {said}");
+            assert!(said.contains(&format!("{name}: this is not a file but a {kind}")), "{said}");
+            fs::remove_file(&path).or_else(|_| fs::remove_dir(&path)).unwrap();
+        }
+    }
+    gateway.start();
+    assert_eq!(gateway.till("").redeem("AFTERWARDS").state(), "confirmed");
+}
+
+#[test]
 fn n19_refusals_are_counted_told_in_status_and_warned_of_within_bounds() {
     let provider = Provider::start();
     let mut gateway = two_tills_offline(&provider, "max_pending = 2\nmax_pending_per_till = 2");
@@ -279,6 +302,42 @@ fn n19_a_standard_checker_finds_nothing_in_the_metrics() {
     };
     let said = [said.stdout, said.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).join("");
     assert_eq!(said.trim(), "", "{}", page.body);
+}
+
+/// The reader of the Prometheus project's own client library: it refuses whatever `OpenMetrics` 1.0 forbids, such as a
+/// page without its end mark, a unit that is not the name's end, a family in two pieces, a histogram that shrinks.
+const STRICT_READER: &str = "import sys\n\
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families as families\n\
+    print(sum(len(family.samples) for family in families(sys.stdin.read())))";
+
+/// What the strict reader says of this page: how many samples it has, or what is wrong with it.
+fn strictly_read(page: &Path) -> Option<Result<usize, String>> {
+    let read = |python: &str, stdin: Stdio, code: &str| {
+        let said = Command::new(python).args(["-c", code]).stdin(stdin).output().ok()?;
+        let count = String::from_utf8_lossy(&said.stdout).trim().parse();
+        Some(count.map_err(|_| String::from_utf8_lossy(&said.stderr).into_owned()))
+    };
+    let has_it = |python: &&str| read(python, Stdio::null(), "import prometheus_client; print(1)") == Some(Ok(1));
+    let python = ["python3", "/usr/bin/python3"].into_iter().find(has_it)?;
+    read(python, fs::File::open(page).unwrap().into(), STRICT_READER)
+}
+
+#[test]
+fn n19_a_strict_reader_of_openmetrics_takes_the_page_that_it_asks_for() {
+    let provider = Provider::start();
+    let gateway = two_tills_offline(&provider, "max_pending = 1");
+    assert_eq!(gateway.till("till-2").redeem("TOO-MANY").status, 503);
+    let file = gateway.folder().join("metrics");
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2";
+    let page = gateway.operators().send("GET", "/metrics", &[("accept", accept)], b"");
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!((page.status, page.header("content-type")), (200, Some(kind)));
+    fs::write(&file, &page.body).unwrap();
+    let Some(read) = strictly_read(&file) else { return skipped("there is no prometheus_client for Python") };
+    let samples = page.body.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(read, Ok(samples), "{}", page.body);
+    fs::write(&file, page.body.replace("# EOF\n", "")).unwrap();
+    assert!(strictly_read(&file).is_some_and(|read| read.is_err()), "the reader is not strict");
 }
 
 #[test]
@@ -329,6 +388,9 @@ fn n20_settings_that_wait_for_a_restart_are_shown_until_they_are_taken_back_or_i
         gateway.reload();
         eventually("the key is shown", || (keys(&gateway) == r#"["admin.socket"]"#).then_some(()));
     }
+    gateway.rewrite("[alert]\nurl = \"https://hook.example/\"");
+    gateway.reload();
+    eventually("the webhook's is shown", || (keys(&gateway) == r#"["alert.url"]"#).then_some(()));
     gateway.rewrite("");
     gateway.reload();
     eventually("it is taken back", || (keys(&gateway) == "[]").then_some(()));

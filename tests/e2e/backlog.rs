@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redeemd::clock::Clock;
 use redeemd::limits::LaneNow;
 use redeemd::settings::Offline;
-use redeemd::store::{NewRedemption, Op, Store, Surroundings, inspect};
+use redeemd::store::{Accept, NewRedemption, Store, Surroundings, inspect};
 
 use crate::harness::{Fault, Gateway, Order, Provider, Witness, at_once, eventually, spoil, within};
 use crate::oracle::Ledger;
@@ -50,11 +50,11 @@ fn fill(gateway: &Gateway, rows: usize) {
     let op = |n: usize| {
         let request = redeemd::contract::parse(Order::new(&format!("ROW-{n}")).body().into_bytes().into()).unwrap();
         let new = NewRedemption { till: "anonymous".to_owned(), key: None, lane: "main".to_owned(), request };
-        Op::accept(new)
+        Accept::once(new)
     };
     for batch in (0..rows).collect::<Vec<_>>().chunks(2_000) {
-        let ops: Vec<_> = batch.iter().map(|n| op(*n)).collect();
-        assert!(store.run(&ops, &around).iter().all(Result::is_ok));
+        let ops = batch.iter().map(|n| op(*n));
+        assert!(store.perform_all(ops, &around).iter().all(Result::is_ok));
         store.checkpoint().unwrap();
     }
     store.close().unwrap();

@@ -10,6 +10,7 @@
 
 mod around;
 mod backlog;
+mod checks;
 mod clock;
 mod damage;
 mod disk;

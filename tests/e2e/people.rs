@@ -119,6 +119,78 @@ fn who_did_it_is_recorded_by_the_name_of_the_token_and_of_the_person() {
 }
 
 #[test]
+fn what_is_refused_is_said_in_the_language_that_whoever_asks_likes_best() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    provider.cut();
+    let id = gateway.till("<b>till").redeem("TONGUE-1").id();
+    let cookie = signed_in(&gateway, "decide-person");
+    let ask = |path: &str, language: &str| {
+        let headers = [("accept-language", language), ("authorization", "Bearer decide-token-of-the-monitor")];
+        let body = br#"{"note":"customer came back"}"#;
+        Till::new(gateway.admin_address(), None).send("POST", path, &headers, body)
+    };
+    let path = format!("/api/v1/redemptions/{id}/handled");
+    let english = ask(&path, "en");
+    assert_eq!(english.json()["detail"], "it is pending: the provider has not answered about it");
+    let arabic = ask(&path, "ar-SA, en;q=0.5");
+    assert_eq!(arabic.json()["detail"], "ما زالت قيد الانتظار: لم يجب المزوّد عنها بعد");
+    assert_eq!((arabic.status, arabic.header("content-language")), (409, Some("ar")));
+    assert_eq!(arabic.header("content-type"), Some("application/problem+json"));
+    let hold = ask("/api/v1/hold", "ar");
+    assert_eq!(hold.json()["detail"], "لا يملك \u{2068}decide-agent\u{2069} الدور المطلوب: الهندسة");
+    let page = |path: &str, form: &str| {
+        let origin = origin(&gateway);
+        let headers = [FORM, ("origin", &origin), ("cookie", &cookie), ("accept-language", "ar")];
+        gateway.operators().send("POST", path, &headers, form.as_bytes()).body
+    };
+    assert!(page(&format!("/redemptions/{id}/handled"), "note=x").contains("لم يجب المزوّد عنها بعد"));
+    assert!(page(&format!("/redemptions/{id}/void"), "note=").contains("السبب: اذكره بكلمات قليلة"));
+}
+
+#[test]
+fn the_trail_has_who_signed_in_who_tried_a_line_and_who_touched_many_and_why() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    provider.cut();
+    for n in 0..3 {
+        gateway.till("<b>till").redeem(&format!("TRAIL-{n}"));
+    }
+    let cookie = signed_in(&gateway, "engineer-person");
+    assert_eq!(post(&gateway, "/lanes/main/flush", &cookie, "").status, 303);
+    assert_eq!(post(&gateway, "/lanes/main/hold", &cookie, "note=the+provider+asked").status, 303);
+    let silent = post(&gateway, "/bulk", &cookie, "kind=search&key=state%3Dpending&action=void");
+    assert_eq!(silent.status, 400, "whoever touches many says why: {silent:?}");
+    let order = "kind=search&key=state%3Dpending%26till%3D%253Cb%253Etill&action=void&note=called+off";
+    let job = post(&gateway, "/bulk", &cookie, order);
+    assert_eq!(job.status, 303, "{job:?}");
+    gateway.wait_for_counts("all are voided", |counts| counts.voided == 3);
+    let trail = eventually("the job is in the trail", || {
+        Some(get(&gateway, "/trail", "x=1").body)
+            .filter(|trail| trail.contains("called off") && trail.contains("Many at once"))
+    });
+    for part in ["Signed in", "signed in from 127.0.0.1", "Tried at once", "A line was held", "the provider asked"] {
+        assert!(trail.contains(part), "{part}: {trail}");
+    }
+    assert!(trail.contains("void of 3 redemptions: called off"), "{trail}");
+    assert_eq!(post(&gateway, "/sign-out", &cookie, "").status, 303);
+    assert!(get(&gateway, "/trail", "x=1").body.contains("Signed out"));
+}
+
+#[test]
+fn how_a_code_begins_is_for_those_who_may_decide() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    gateway.till("<b>till").redeem("SUMMER-OF-2026-A3F1");
+    let list = |token: Option<&str>| {
+        let reply = Till::new(gateway.admin_address(), token).send("GET", "/api/v1/redemptions", &[], b"");
+        reply.json()["redemptions"][0]["code_prefix"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((list(None), list(Some("see-token-of-the-monitor"))), (String::new(), String::new()));
+    assert_eq!(list(Some("decide-token-of-the-monitor")), "SUMM");
+}
+
+#[test]
 fn a_session_ends_with_sign_out_with_another_password_and_with_a_reload() {
     let provider = Provider::start();
     let mut gateway = peopled(&provider);
@@ -198,6 +270,9 @@ fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
             story.as_str(),
             "/search?till=%22%3E%3Cscript%3E",
             "/sign-in?to=%22%3E%3Cscript%3E",
+            "/trail",
+            "/inbox?from=%22%3E%3Cscript%3E",
+            "/bulk?kind=search&key=state%3Dpending%26till%3D%2522%253E%253Cscript%253E&action=void",
         ] {
             for language in ["en", "ar"] {
                 let headers = [("cookie", cookie.as_str()), ("accept-language", language)];
@@ -221,6 +296,14 @@ fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
     provider.restore();
     gateway.wait_until_drained();
     looks("declined");
+    let cookie = signed_in(&gateway, "decide-person");
+    let note = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E%3Cimg%20src=x%3E";
+    assert_eq!(post(&gateway, &format!("/redemptions/{id}/handled"), &cookie, &format!("note={note}")).status, 303);
+    let order = format!("kind=search&key=till%3D%2522%253E%253Cscript%253E&action=retry&note={note}");
+    let job = post(&gateway, "/bulk", &cookie, &order);
+    let job = get(&gateway, job.header("location").unwrap(), &cookie).body.to_lowercase();
+    assert!(job.contains("alert(1)") && !job.contains("<script>") && !job.contains("<img"), "{job}");
+    looks("handled with a hostile note");
     let page = post(&gateway, "/language", "x=1", "language=%22%0d%0aset-cookie:a=b&to=//evil.example/");
     assert_eq!((page.status, page.header("location")), (303, Some("/")), "no redirect leads away");
     assert!(page.header("set-cookie").is_none());
@@ -302,6 +385,38 @@ fn a_thousand_streams_and_bombs_of_headers_and_forms_leave_the_listener_in_servi
     let begun = std::time::Instant::now();
     assert!(gateway.terminate().success());
     assert!(begun.elapsed() < Duration::from_secs(8), "open streams do not hold up the stop");
+}
+
+/// A page comes again once a minute: 16 of them for an hour come 960 times.
+#[test]
+fn an_hour_of_open_pages_leaves_the_memory_as_it_was() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    for n in 0..20 {
+        gateway.till("<b>till").redeem(&format!("OPEN-{n}"));
+    }
+    let request = format!("GET /events HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.admin_address());
+    let come_again = |times: usize| {
+        for _ in 0..times {
+            let mut stream = std::net::TcpStream::connect(gateway.admin_address()).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut head = [0; 12];
+            stream.read_exact(&mut head).unwrap();
+            assert!(head.starts_with(b"HTTP/1.1 "), "{head:?}");
+        }
+    };
+    let resident = || {
+        let page = gateway.admin("GET", "/metrics", "").body;
+        let line = page.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes ")).unwrap();
+        line.parse::<f64>().unwrap()
+    };
+    come_again(200);
+    let before = resident();
+    come_again(960);
+    let grown = (resident() - before) / 1024.0 / 1024.0;
+    println!("{grown:.2} MiB more after 960 streams");
+    assert!(grown < 2.0, "{grown:.2} MiB more");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Who is given a reward in the gateway's own name, and who is not (TRUST.md; FAILURES.md, M11 and M13).
+//! Who is given a reward in the gateway's own name, and who is not (docs/trust.md; docs/failures.md, M11 and M13).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,4 +1,4 @@
-//! What a provider's answer means, and what it does not (FAILURES.md, M1 to M10, M12 and M14).
+//! What a provider's answer means, and what it does not (docs/failures.md, M1 to M10, M12 and M14).
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -185,3 +185,51 @@ async fn in_tls_a_till_that_hung_up_before_its_answer_had_none() {
         assert_eq!(watched.heard().await, Undelivered, "orderly: {orderly}");
     }
 }
+
+/// How a till leaves TLS without having read its answer.
+#[derive(Clone, Copy, Debug)]
+enum Leaves {
+    Resets,
+    Closes,
+    /// The end of its stream comes first, as where it crossed the answer.
+    EndsThenCloses,
+}
+
+#[tokio::test]
+async fn in_tls_a_till_that_left_its_answer_unread_had_none_however_it_leaves() {
+    for leaves in [Leaves::Resets, Leaves::Closes, Leaves::EndsThenCloses] {
+        let (mut watched, made, _folder) = secure().await;
+        let mut client = connect(&watched.host, &made).await.expect("TLS");
+        // What comes behind the handshake is read, so that the next thing to come is the answer.
+        assert!(ask(&mut client, &get_request("/plain")).await.ends_with("unwatched"));
+        client.write_all(get_request("/").as_bytes()).await.expect("written");
+        watched.begun.notified().await;
+        watched.go_on.notify_one();
+        let (stream, _) = client.into_inner();
+        stream.readable().await.expect("the answer is there");
+        let stream = stream.into_std().expect("registered");
+        match leaves {
+            Leaves::Resets => rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("a socket"),
+            Leaves::Closes => {}
+            Leaves::EndsThenCloses => {
+                stream.shutdown(Shutdown::Write).expect("half closed");
+                let early = timeout(Duration::from_millis(50), watched.heard.recv()).await;
+                assert!(early.is_err(), "it may be reset yet: {early:?}");
+            }
+        }
+        drop(stream);
+        assert_eq!(watched.heard().await, Undelivered, "{leaves:?}");
+    }
+}
+
+#[tokio::test]
+async fn in_tls_a_till_that_said_farewell_and_reads_its_answer_had_it() {
+    let (mut watched, made, _folder) = secure().await;
+    let mut client = connect(&watched.host, &made).await.expect("TLS");
+    client.write_all(get_request("/").as_bytes()).await.expect("written");
+    watched.begun.notified().await;
+    client.shutdown().await.expect("a farewell");
+    watched.go_on.notify_one();
+    assert!(answer(&mut client).await.ends_with("the answer"));
+    assert_eq!(watched.heard().await, Delivered);
+}

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use redeemd::store::{Decision, Done, FILE, NewRedemption, Op, Store};
+use redeemd::store::{Accept, Decided, Decision, FILE, NewRedemption, Store};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
@@ -28,10 +28,10 @@ const AS_IT_WAS: &str = "
 
 pub(crate) fn write(to: &Path) {
     let (mut store, _) = Store::open(to).unwrap();
-    let ops: Vec<Op> = (0..ROW_COUNT).map(|n| keyed(&format!("{n:06}"))).collect();
+    let ops: Vec<_> = (0..ROW_COUNT).map(|n| keyed(&format!("{n:06}"))).collect();
     let mut rows = String::new();
-    for done in workload::run(&mut store, &ops, false) {
-        let Done::Decided(Decision::Taken(taken), _) = done else { panic!("{done:?}") };
+    for done in workload::run(&mut store, ops, false) {
+        let Decided { decision: Decision::Taken(taken), .. } = done else { panic!("{done:?}") };
         writeln!(rows, "{} pending", taken.id).unwrap();
     }
     store.close().unwrap();
@@ -43,9 +43,9 @@ pub(crate) fn write(to: &Path) {
     std::fs::write(to.join(ROWS), rows).unwrap();
 }
 
-fn keyed(code: &str) -> Op {
-    let Op::Accept { new, rules } = workload::accept(code) else { panic!() };
+fn keyed(code: &str) -> Accept {
+    let Accept { new, rules } = workload::accept(code);
     let mut request = new.request.clone();
     request.body = format!("{{\"reward_code\":\"{code}\"}}").into();
-    Op::Accept { new: Box::new(NewRedemption { key: Some(code.to_owned()), request, ..*new }), rules }
+    Accept { new: NewRedemption { key: Some(code.to_owned()), request, ..new }, rules }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use redeemd::redemption::{Redemption, State};
-use redeemd::store::{Decision, Done, FILE, Filter, Reader, Store};
+use redeemd::store::{Decided, Decision, FILE, Filter, Reader, Store};
 
 use crate::tape::Event;
 use crate::workload;
@@ -112,8 +112,8 @@ fn look(dir: &Path, place: &str) -> Found {
         let rows = found.values().filter(|row| row.trim_end_matches('?') == state.as_str()).count();
         assert_eq!(rows as u64, counted, "{place}: {state}");
     }
-    let done = workload::run(&mut store, &[workload::accept("AFTERWARDS")], false);
-    assert!(matches!(done[..], [Done::Decided(Decision::Taken(_), _)]), "{place}: {done:?}");
+    let done = workload::run(&mut store, vec![workload::accept("AFTERWARDS")], false);
+    assert!(matches!(done[..], [Decided { decision: Decision::Taken(_), .. }]), "{place}: {done:?}");
     drop(store);
     let (_, again) = Store::open(dir).unwrap_or_else(|error| panic!("{place}, once more: {error}"));
     assert!(again.salvage.is_none(), "{place}, once more: {:?}", again.salvage);

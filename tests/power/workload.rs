@@ -13,7 +13,8 @@ use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Request, RewardCode, Seq, State};
 use redeemd::settings::Offline;
 use redeemd::store::{
-    Checkpointer, Claim, Decision, Done, Ended, FILE, NewRedemption, Op, Retention, Store, Surroundings,
+    Accept, Checkpointer, Claim, Decided, Decision, Ended, FILE, NewRedemption, Operation, Prune, Retention,
+    Settlement, Store, Surroundings,
 };
 
 pub(crate) const NOW_MS: i64 = 1_800_000_000_000;
@@ -30,7 +31,7 @@ pub(crate) fn offline() -> Offline {
     }
 }
 
-pub(crate) fn accept(code: &str) -> Op {
+pub(crate) fn accept(code: &str) -> Accept {
     let body = format!(r#"{{"reward_code":"{code}","more":"{}"}}"#, "x".repeat(code.len() * 97 % 6000));
     let request = Request {
         reward_code: RewardCode::new(code.to_owned()),
@@ -41,21 +42,21 @@ pub(crate) fn accept(code: &str) -> Op {
         body: body.into(),
     };
     let new = NewRedemption { till: "till-1".to_owned(), key: None, lane: "retm".to_owned(), request };
-    Op::accept(new)
+    Accept::once(new)
 }
 
-pub(crate) fn run(store: &mut Store, ops: &[Op], up: bool) -> Vec<Done> {
+pub(crate) fn run<O: Operation>(store: &mut Store, ops: Vec<O>, up: bool) -> Vec<O::Output> {
     run_after(store, ops, up, Duration::ZERO)
 }
 
 /// As [`run`], so long after everything else.
-fn run_after(store: &mut Store, ops: &[Op], up: bool, uptime: Duration) -> Vec<Done> {
+fn run_after<O: Operation>(store: &mut Store, ops: Vec<O>, up: bool, uptime: Duration) -> Vec<O::Output> {
     let offline = offline();
     let now = if up { LaneNow::default() } else { LaneNow::down() };
     let lane = move |_: &str| now;
     let stamp = Stamp { unix_ms: NOW_MS + i64::try_from(uptime.as_millis()).unwrap(), trusted: true };
     let around = Surroundings { uptime, ..Surroundings::new(stamp, &offline, &lane) };
-    store.run(ops, &around).into_iter().map(Result::unwrap).collect()
+    store.perform_all(ops, &around).into_iter().map(Result::unwrap).collect()
 }
 
 /// What is known of a row: its state, whether an attempt may have arrived, and the attempt's number.
@@ -120,10 +121,10 @@ impl Life {
     }
 
     fn accept(&mut self, count: u32, up: bool) {
-        let ops: Vec<Op> = (0..count).map(|n| accept(&format!("CODE-{}", self.codes + n))).collect();
+        let ops: Vec<_> = (0..count).map(|n| accept(&format!("CODE-{}", self.codes + n))).collect();
         self.codes += count;
-        for done in run(self.store(), &ops, up) {
-            let Done::Decided(Decision::Taken(taken), _) = done else { panic!("{done:?}") };
+        for done in run(self.store(), ops, up) {
+            let Decided { decision: Decision::Taken(taken), .. } = done else { panic!("{done:?}") };
             let row = Row {
                 seq: taken.seq,
                 state: State::Pending,
@@ -139,8 +140,7 @@ impl Life {
     fn claim(&mut self, rows_max: usize) {
         let (lane, prefer, except) = ("retm".to_owned(), Vec::new(), Vec::new());
         let claim = Claim { lane, prefer, after: Seq(0), except, not_from: None, rows_max, body_bytes_max: 1 << 20 };
-        let Some(Done::Claimed(claimed)) = run(self.store(), &[Op::Claim(claim)], false).pop() else { panic!() };
-        for one in claimed {
+        for one in run(self.store(), vec![claim], false).pop().unwrap() {
             let row = self.rows.get_mut(one.id.as_str()).unwrap();
             (row.in_flight, row.attempt, row.doubt) = (true, one.attempt, true);
         }
@@ -162,10 +162,10 @@ impl Life {
                 }
                 _ => (Ended::Unclear, State::Pending),
             };
-            ops.push(Op::settle(row.seq, row.attempt, ended, false));
+            ops.push(Settlement::new(row.seq, row.attempt, ended, false));
             (row.state, row.in_flight) = (state, false);
         }
-        run(self.store(), &ops, false);
+        run(self.store(), ops, false);
     }
 
     /// What an earlier version left behind comes to its place, synced, before anything is said: the recorder sees every
@@ -192,7 +192,7 @@ impl Life {
     fn prune(&mut self) {
         let newest = self.rows.values().map(|row| row.seq).max().unwrap();
         let retention = Retention { settled: Duration::ZERO, codes: Duration::from_secs(86_400) };
-        run_after(self.store(), &[Op::Prune { retention, after: Seq(0) }], false, Duration::from_secs(3600));
+        run_after(self.store(), vec![Prune { retention, after: Seq(0) }], false, Duration::from_secs(3600));
         self.rows.retain(|_, row| row.seq == newest || matches!(row.state, State::Pending | State::Parked));
     }
 

@@ -19,6 +19,18 @@ ok 'the clock of the kernel can be asked' is "$(status .clock_trusted)" \
     "$(in_box perl -e '$t = pack("L", 0) . "\0" x 508; $s = syscall(159, $t); $u = unpack("l", substr($t, 40, 4)); print(($s >= 0 && $s != 5 && !($u & 0x40) && time > 1793491200) ? "true" : "false")')"
 in_box sh -c 'mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized'
 ok 'and timesyncd is believed' within 5 is_status .clock_trusted true
+# A journal that takes nothing, as on a full or broken disk: the log is dropped, and nobody waits for it.
+beside_a_stopped_journal() {
+    local journald n served=0
+    journald=$(unit MainPID systemd-journald.service)
+    in_box kill -STOP "$journald"
+    for n in $(seq 60); do
+        case $(answer "silent-journal-$n") in '200 confirmed 0') served=$((served + 1)) ;; esac
+    done
+    in_box kill -CONT "$journald"
+    is "$served" 60
+}
+ok 'with a journal that takes nothing tills are served' beside_a_stopped_journal
 pid=$(unit MainPID)
 ok 'it has no capabilities' is "$(awk '/^Cap(Eff|Prm|Bnd|Amb)/ { print $2 }' "/proc/$(in_box_pid "$pid")/status" | sort -u)" 0000000000000000
 ok 'its files are its own alone' is "$(in_box stat --format=%a:%U /var/lib/redeemd /var/lib/redeemd/redeemd.db | xargs)" '700:redeemd 600:redeemd'

@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2154,SC2016
 # tills: "The tills' side" of INSTALL.md as it stands there, with the guide's own addresses: a token, TLS, two addresses.
 
-in_box ip address add 192.168.10.1/24 dev lo
+in_box sh -c 'ip address add 192.168.10.1/24 dev lo; ip address add fd00:10::1/64 dev lo'
 
 # A certificate of its own for the name $1, beside the guide.
 certificate() {
     in_box sh -c "cd /root && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=$1 \
-        -addext subjectAltName=DNS:$1,IP:192.168.10.1,IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null"
+        -addext subjectAltName=DNS:$1,IP:192.168.10.1,IP:127.0.0.1,IP:fd00:10::1 -keyout key.pem -out cert.pem 2>/dev/null"
 }
 # store_till CODE TOKEN ADDRESS
 store_till() {
@@ -28,6 +28,13 @@ ok 'a till with its token is served over TLS' is "$(store_till tls-1 "$token" 19
 ok 'on the other address too' is "$(store_till tls-2 "$token" 127.0.0.1)" 200
 ok 'a till without it is not' is "$(store_till tls-3 nonsense 192.168.10.1)" 401
 ok 'the check has nothing against it' in_box redeemd check
+in_box sh -c 'echo "ListenStream=[fd00:10::1]:7733" >>/etc/systemd/system/redeemd.socket.d/listen.conf && systemctl daemon-reload'
+ok 'a third address that the settings do not name is told by the check' has "$(in_box redeemd check 2>&1)" 'fd00:10::1'
+in_box sh -c 'sed -i "s/^listen = .*/listen = [\"127.0.0.1:7733\", \"192.168.10.1:7733\", \"[fd00:10::1]:7733\"]/" /etc/redeemd/conf.d/listen.toml
+    systemctl stop redeemd.service; systemctl restart redeemd.socket; systemctl start redeemd.service' 2>/dev/null
+ok 'named in both, all three are served' is \
+    "$(store_till tls-v4 "$token" 192.168.10.1) $(store_till tls-lo "$token" 127.0.0.1) $(store_till tls-v6 "$token" '[fd00:10::1]')" '200 200 200'
+ok 'and the check is content' hasnt "$(in_box redeemd check 2>&1)" 'fd00:10::1'
 certificate second.example
 in_box sh -c 'cd /root && install -m 0640 -g redeemd cert.pem key.pem /etc/redeemd/tls/'
 ok 'a renewed certificate takes a reload' in_box systemctl reload redeemd

@@ -17,7 +17,7 @@ use redeemd::notify::Notify;
 use redeemd::queue::{LaneSettings, Queue};
 use redeemd::settings::{Settings, parse};
 use redeemd::store::Store;
-use redeemd::upstream::Context;
+use redeemd::upstream::UpstreamContext;
 use redeemd::{admin, intake};
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
@@ -105,7 +105,7 @@ impl House {
         let (network, changes) = watch::channel(0);
         let roads: BTreeMap<String, Provider> =
             LANES.iter().zip(providers).map(|(lane, provider)| ((*lane).to_owned(), provider.clone())).collect();
-        let context = Context {
+        let context = UpstreamContext {
             clock: clock.clone(),
             state_dir: PathBuf::new(),
             credentials_dir: None,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::{Id, Seq, State};
-use redeemd::store::{Acted, Counts, Decision, Done, Ended, FILE, Op, VoidOutcome};
+use redeemd::store::{Accept, Acted, Counts, Decision, Ended, FILE, Recount, Unclaim, Void, VoidByTill, VoidOutcome};
 
 use crate::world::{World, accept_op, confirmed, declined, new, parked};
 
@@ -95,8 +95,8 @@ impl Model {
 }
 
 fn check(world: &mut World, model: &Model) {
-    let recounted = world.one(Op::Recount { begin: true });
-    assert!(matches!(&recounted, Done::Recounted(r) if r.finished && r.differences.is_empty()), "{recounted:?}");
+    let recounted = world.one(Recount { begin: true });
+    assert!(recounted.finished && recounted.differences.is_empty(), "{recounted:?}");
     let counts = world.counts();
     assert!(counts.balance(), "{counts:?}");
     assert_eq!(counts.accepted, model.rows.len() as u64);
@@ -137,7 +137,12 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
             let row = Row { id, till, code, state, in_flight, uncertain, provider_only, trusted, answered, attempt };
             model.rows.insert(taken.seq, row);
         }
-        Decision::KeyReused | Decision::Gone(_) | Decision::Limited(_) | Decision::BadDate | Decision::Held => {
+        Decision::KeyReused
+        | Decision::RefusedAtCheck(_)
+        | Decision::Gone(_)
+        | Decision::Limited(_)
+        | Decision::BadDate
+        | Decision::Held => {
             panic!("{decision:?}")
         }
     }
@@ -187,15 +192,13 @@ fn void(world: &mut World, model: &mut Model, which: usize, by_till: bool) {
     let Some((seq, row)) = model.nth(which) else { return };
     let open = row.state == State::Pending && !row.in_flight;
     let voided = if by_till {
-        let op = Op::VoidByTill { id: row.id, till: format!("till-{}", row.till), withdrawn: false };
-        let Done::Voided(outcome) = world.one(op) else { panic!() };
+        let op = VoidByTill { id: row.id, till: format!("till-{}", row.till), withdrawn: false };
+        let outcome = world.one(op);
         let voided = open && !row.uncertain;
         assert_eq!(matches!(outcome, VoidOutcome::Voided(_)), voided || row.state == State::Voided);
         voided
     } else {
-        let Done::Acted(acted) = world.one(Op::Void { id: row.id, note: "n".to_owned(), by: "op".to_owned() }) else {
-            panic!()
-        };
+        let acted = world.one(Void { id: row.id, note: "n".to_owned(), by: "op".to_owned() });
         let voided = open || row.state == State::Parked;
         // A decline after the fact is closed as lost and stays one.
         let closed = row.state == State::Declined && row.trusted;
@@ -274,11 +277,11 @@ fn books_balance_when_every_redemption_that_was_accepted_is_in_one_state() {
 #[test]
 fn a_recount_in_slices_is_exact_whatever_happens_between_them() {
     let mut world = World::new();
-    let codes: Vec<Op> = (0..1200).map(|n| accept_op(new("till-1", &format!("R{n}")))).collect();
+    let codes: Vec<Accept> = (0..1200).map(|n| accept_op(new("till-1", &format!("R{n}")))).collect();
     world.run(&codes);
     let (mut begin, mut slices) = (true, 0);
     loop {
-        let Done::Recounted(recounted) = world.one(Op::Recount { begin }) else { panic!() };
+        let recounted = world.one(Recount { begin });
         begin = false;
         slices += 1;
         assert!(recounted.differences.is_empty(), "{recounted:?}");
@@ -292,7 +295,7 @@ fn a_recount_in_slices_is_exact_whatever_happens_between_them() {
         }
         world.prune();
         world.take("till-2", &format!("NEW-{slices}"));
-        world.one(Op::Unclaim(claimed.iter().map(|row| (row.seq, row.attempt)).collect()));
+        world.one(Unclaim(claimed.iter().map(|row| (row.seq, row.attempt)).collect()));
     }
     assert!(slices > 4, "{slices}");
 }
@@ -300,12 +303,12 @@ fn a_recount_in_slices_is_exact_whatever_happens_between_them() {
 #[test]
 fn a_recount_follows_the_very_row_that_it_has_reached() {
     let mut world = World::new();
-    let codes: Vec<Op> = (0..150).map(|n| accept_op(new("till-1", &format!("R{n}")))).collect();
+    let codes: Vec<Accept> = (0..150).map(|n| accept_op(new("till-1", &format!("R{n}")))).collect();
     world.run(&codes);
-    assert!(matches!(world.one(Op::Recount { begin: true }), Done::Recounted(slice) if !slice.finished));
+    assert!(!world.one(Recount { begin: true }).finished);
     let reached = world.claim().into_iter().find(|row| row.seq == Seq(100)).unwrap();
     world.settle(reached.seq, reached.attempt, confirmed());
-    let Done::Recounted(recounted) = world.one(Op::Recount { begin: false }) else { panic!() };
+    let recounted = world.one(Recount { begin: false });
     assert!(recounted.finished && recounted.differences.is_empty(), "{recounted:?}");
 }
 
@@ -319,14 +322,14 @@ fn the_totals_outlive_pruned_rows_of_every_state_and_a_restart() {
     world.lane = LaneNow::down();
     for code in ["VOIDED-1", "VOIDED-2", "VOIDED-3"] {
         let id = world.take("till-1", code).id;
-        world.one(Op::VoidByTill { id, till: "till-1".to_owned(), withdrawn: false });
+        world.one(VoidByTill { id, till: "till-1".to_owned(), withdrawn: false });
     }
     world.take("till-1", "NEWEST");
     let before = world.counts();
-    let pruned = Done::Pruned(world.prune());
-    assert!(matches!(pruned, Done::Pruned(pruned) if pruned.rows == 6), "{pruned:?}");
+    let pruned = world.prune();
+    assert!(pruned.rows == 6, "{pruned:?}");
     for _ in 0..2 {
-        let Done::Recounted(recounted) = world.one(Op::Recount { begin: true }) else { panic!() };
+        let recounted = world.one(Recount { begin: true });
         assert!(recounted.finished && recounted.differences.is_empty(), "{recounted:?}");
         assert_eq!((world.counts(), before.voided), (before, 3));
         world.restart();
@@ -342,7 +345,7 @@ fn a_recount_finds_books_that_say_something_else_than_the_rows() {
     raw.execute("UPDATE lane SET pending = 2, accepted = 2", []).unwrap();
     drop(raw);
     world.open();
-    let Done::Recounted(recounted) = world.one(Op::Recount { begin: true }) else { panic!() };
+    let recounted = world.one(Recount { begin: true });
     let told: Vec<_> = recounted.differences.iter().map(|told| told.text(Language::English)).collect();
     assert_eq!(told, ["lane retm: the books say 2 pending, the rows 1"]);
 }

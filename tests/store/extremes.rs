@@ -6,11 +6,12 @@ use std::time::Duration;
 use redeemd::clock::Stamp;
 use redeemd::decide::WaitEnd;
 use redeemd::limits::LaneNow;
-use redeemd::redemption::{Answer, Id, Seq, State};
+use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::refused::Reason;
 use redeemd::store::{
-    Claim, Conclusion, Done, Ended, Event, FILE, Filter, Handling, Hold, Import, LaneMemory, NewRedemption, Op, Reader,
-    Retention, Store, StoreError, Surroundings, Trouble, WaitMemory,
+    Claim, Claimed, Conclusion, Effects, Ended, Event, FILE, Filter, Handling, Hold, Import, Job, LaneMemory,
+    NewRedemption, Operation, Prune, Reader, Record, Recount, Recounted, Refused, Remember, Retention, Retry,
+    RetryHeld, Settlement, Store, StoreError, Surroundings, Task, Trouble, Unclaim, Void, VoidByTill, WaitMemory,
 };
 use redeemd::verdict::ParkReason;
 use rusqlite::Connection;
@@ -48,20 +49,20 @@ fn lived() -> World {
     }
     world.stamp.unix_ms += 7_200_000;
     let codes = Duration::from_secs(400 * 86_400);
-    world.one(Op::Prune { retention: Retention { settled: Duration::from_secs(3600), codes }, after: Seq(0) });
+    world.one(Prune { retention: Retention { settled: Duration::from_secs(3600), codes }, after: Seq(0) });
     world.settled("till-1", "CONFIRMED", confirmed());
     world.settled("till-1", "DECLINED", declined("no"));
     world.settled("till-1", "PARKED", parked());
     let voided = world.take("till-1", "VOIDED").id;
-    world.one(Op::Void { id: voided, note: "n".to_owned(), by: "ops".to_owned() });
+    world.one(Void { id: voided, note: "n".to_owned(), by: "ops".to_owned() });
     world.take("till-1", "FLYING");
     world.claim();
     world.take("till-1", "PENDING");
-    world.one(Op::Remember { lane: LANE.to_owned(), memory: memory(), streak: Vec::new() });
-    world.one(Op::Refused(vec![(Reason::Used, 1)]));
+    world.one(Remember { lane: LANE.to_owned(), memory: memory(), streak: Vec::new() });
+    world.one(Refused(vec![(Reason::Used, 1)]));
     let mut other = World::new();
     other.take("till-2", "ELSEWHERE");
-    world.one(Op::Import(Import { rows: exported(&other), from: "b".to_owned(), by: "ops".to_owned() }));
+    world.one(Import { rows: exported(&other), from: "b".to_owned(), by: "ops".to_owned() });
     world.store.take().unwrap().close().unwrap();
     world
 }
@@ -127,19 +128,56 @@ fn set(database: &Path, column: &Column, value: &Value) {
     assert!(changed > 0, "nothing is in {table}");
 }
 
-fn ops(ids: &[Id], imported: &World) -> Vec<Op> {
+/// Operations of different kinds.
+#[derive(Default)]
+struct Batch(Vec<Box<dyn Task>>);
+
+impl Batch {
+    fn push(&mut self, operation: impl Operation) {
+        self.0.push(Box::new(Job::new(operation)));
+    }
+
+    /// Does all of them in one transaction; whether one met damage.
+    fn run(&mut self, store: &mut Store, around: &Surroundings<'_>) -> bool {
+        let mut tasks: Vec<&mut dyn Task> = self.0.iter_mut().map(|task| &mut **task as &mut dyn Task).collect();
+        store.run(&mut tasks, around);
+        self.0.iter().filter_map(|task| task.error()).any(is_damage)
+    }
+}
+
+/// The rows that were claimed.
+struct Claims(Vec<(Seq, u32)>);
+
+impl Effects for Claims {
+    fn claimed(&mut self, seq: Seq, attempt: u32) {
+        self.0.push((seq, attempt));
+    }
+
+    fn awaited(&mut self, _: Seq) {}
+    fn live(&mut self, _: &str, _: Claimed) {}
+    fn ended(&mut self, _: Seq) {}
+    fn settled(&mut self, _: &Redemption) {}
+    fn pending(&mut self, _: &str, _: Seq) {}
+    fn recounted(&mut self, _: &Recounted) {}
+    fn checks_kept(&mut self, _: u64) {}
+}
+
+fn ops(ids: &[Id], imported: &World) -> Batch {
     let keyed = |code: &str| NewRedemption { key: Some("k".to_owned()), ..new("till-1", code) };
     let answer = Answer { status: u16::MAX, content_type: Some("\n".to_owned()), body: "x".into() };
     let (lane, by) = (LANE.to_owned(), "ops".to_owned());
-    let mut ops: Vec<Op> = vec![Op::Recount { begin: true }];
+    let mut ops = Batch::default();
+    ops.push(Recount { begin: true });
     for settled in [Duration::MAX, Duration::ZERO] {
-        ops.push(Op::Prune { retention: Retention { settled, codes: Duration::ZERO }, after: Seq(0) });
+        ops.push(Prune { retention: Retention { settled, codes: Duration::ZERO }, after: Seq(0) });
     }
-    ops.extend(CODES.into_iter().chain(["NEW"]).flat_map(|code| [new("till-1", code), keyed(code)]).map(accept_op));
-    ops.push(Op::Import(Import { rows: exported(imported), from: String::new(), by: by.clone() }));
-    ops.push(Op::RetryHeld { lane: lane.clone(), by: by.clone() });
-    ops.push(Op::Remember { lane: lane.clone(), memory: memory(), streak: vec![Seq(2), Seq(i64::MAX)] });
-    ops.push(Op::Record(Event {
+    for accept in CODES.into_iter().chain(["NEW"]).flat_map(|code| [new("till-1", code), keyed(code)]) {
+        ops.push(accept_op(accept));
+    }
+    ops.push(Import { rows: exported(imported), from: String::new(), by: by.clone() });
+    ops.push(RetryHeld { lane: lane.clone(), by: by.clone() });
+    ops.push(Remember { lane: lane.clone(), memory: memory(), streak: vec![Seq(2), Seq(i64::MAX)] });
+    ops.push(Record(Event {
         at_ms: i64::MAX,
         id: None,
         lane: lane.clone(),
@@ -156,23 +194,24 @@ fn ops(ids: &[Id], imported: &World) -> Vec<Op> {
         rows_max: 2,
         body_bytes_max: usize::MAX,
     };
-    ops.extend([Op::Claim(claim(vec![Seq(6), Seq(i64::MIN)])), Op::Claim(claim(Vec::new()))]);
+    ops.push(claim(vec![Seq(6), Seq(i64::MIN)]));
+    ops.push(claim(Vec::new()));
     for seq in [i64::MIN, -1, 1, 2, 3, 7, 8, i64::MAX].map(Seq) {
         for end in [WaitEnd::InVain, WaitEnd::TurnedAway { retry_after_s: Some(u64::MAX) }] {
-            ops.extend([true, false].map(|withdrawn| Op::Conclude(Conclusion { seq, end, withdrawn })));
+            ops.push(Conclusion { seq, end, withdrawn: true });
+            ops.push(Conclusion { seq, end, withdrawn: false });
         }
     }
     for id in ids {
         let id = || id.clone();
-        ops.extend([
-            Op::Handled(Handling { id: id(), note: String::new(), free: true, by: by.clone() }),
-            Op::VoidByTill { id: id(), till: "till-1".to_owned(), withdrawn: false },
-            Op::Retry { id: id(), by: by.clone() },
-            Op::Void { id: id(), note: String::new(), by: by.clone() },
-        ]);
+        ops.push(Handling { id: id(), note: String::new(), free: true, by: by.clone() });
+        ops.push(VoidByTill { id: id(), till: "till-1".to_owned(), withdrawn: false });
+        ops.push(Retry { id: id(), by: by.clone() });
+        ops.push(Void { id: id(), note: String::new(), by: by.clone() });
     }
     let strange = Ended::Parked { answer, reason: ParkReason::SaysBoth { status: u16::MAX }, text: String::new() };
-    ops.extend([Op::settle(Seq(1), u32::MAX, strange, true), Op::Recount { begin: true }]);
+    ops.push(Settlement::new(Seq(1), u32::MAX, strange, true));
+    ops.push(Recount { begin: true });
     ops
 }
 
@@ -182,22 +221,19 @@ fn work(store: &mut Store, ids: &[Id], imported: &World) -> bool {
     let offline = offline();
     let stamp = Stamp { unix_ms: NOW_MS + 86_400_000, trusted: true };
     let begin = Surroundings { uptime: UPTIME, ..Surroundings::new(stamp, &offline, &lane) };
-    let mut results = store.run(&[Op::Recount { begin: true }], &begin);
+    let mut damaged = store.perform(Recount { begin: true }, &begin).as_ref().err().is_some_and(is_damage);
     let around = Surroundings { uptime: UPTIME + Duration::from_hours(24), ..begin };
-    results.extend(store.run(&ops(ids, imported), &around));
-    let claimed = results.iter().filter_map(|result| match result {
-        Ok(Done::Claimed(rows)) => Some(rows.clone()),
-        _ => None,
-    });
-    let mut ends = Vec::new();
-    for (place, row) in claimed.flatten().collect::<Vec<_>>().into_iter().enumerate() {
+    let (mut ops, mut claims) = (ops(ids, imported), Claims(Vec::new()));
+    damaged |= ops.run(store, &around);
+    ops.0.iter_mut().for_each(|task| task.after(&mut claims));
+    let mut ends = Batch::default();
+    for (place, (seq, attempt)) in claims.0.into_iter().enumerate() {
         let ended = [confirmed(), declined("used"), parked(), Ended::Clean, Ended::Uncharged, Ended::Unclear];
         let ended = ended.into_iter().cycle().nth(place).unwrap();
-        ends.push(Op::settle(row.seq, row.attempt, ended, true));
-        ends.push(Op::Unclaim(vec![(row.seq, row.attempt)]));
+        ends.push(Settlement::new(seq, attempt, ended, true));
+        ends.push(Unclaim(vec![(seq, attempt)]));
     }
-    results.extend(store.run(&ends, &around));
-    let mut damaged = results.iter().filter_map(|result| result.as_ref().err()).any(is_damage);
+    damaged |= ends.run(store, &around);
     damaged |= store.memory(LANE).as_ref().err().is_some_and(is_damage);
     damaged |= store.salvage_note().as_ref().err().is_some_and(is_damage);
     damaged | look(&store.path(), ids)

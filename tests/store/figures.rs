@@ -10,10 +10,12 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::Seq;
 use redeemd::refused::Reason;
-use redeemd::store::{Conclusion, Done, Ended, FILE, Filter, Handling, Import, Op, VoidOutcome};
+use redeemd::store::{
+    Conclusion, Ended, FILE, Filter, Handling, Import, Recount, Refused, Settlement, VoidByTill, VoidOutcome,
+};
 use rusqlite::Connection;
 
-use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
+use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -34,7 +36,7 @@ fn all() -> Filter {
 }
 
 fn agrees_with_the_rows(world: &mut World) {
-    let Done::Recounted(recounted) = world.one(Op::Recount { begin: true }) else { panic!() };
+    let recounted = world.one(Recount { begin: true });
     assert!(recounted.finished && recounted.differences.is_empty(), "{recounted:?}");
 }
 
@@ -45,8 +47,8 @@ fn two_days() -> World {
     world.settled("till-1", "DECLINED", declined("no"));
     world.settled("till-1", "PARKED", parked());
     let back = world.take("till-1", "BACK").id;
-    let voided = world.one(Op::VoidByTill { id: back, till: "till-1".to_owned(), withdrawn: false });
-    assert!(matches!(voided, Done::Voided(VoidOutcome::Voided(_))));
+    let voided = world.one(VoidByTill { id: back, till: "till-1".to_owned(), withdrawn: false });
+    assert!(matches!(voided, VoidOutcome::Voided(_)));
     world.stamp.unix_ms += DAY_MS;
     world.take("till-2", "PENDING");
     world.settled("till-2", "CONFIRMED-2", confirmed());
@@ -85,17 +87,17 @@ fn what_the_provider_answered_its_till_counts_nothing_and_what_came_late_counts_
     world.settled("till-1", "ASKED", confirmed());
     assert!(of(&world, 0, "till-1").is_empty());
     let refused = world.take("till-1", "REFUSED-THEN-TAKEN");
-    world.one(Op::Conclude(Conclusion { seq: refused.seq, end: WaitEnd::InVain, withdrawn: false }));
+    world.one(Conclusion { seq: refused.seq, end: WaitEnd::InVain, withdrawn: false });
     world.settle(refused.seq, 1, Ended::Unclear);
     let again = world.claim().into_iter().find(|row| row.seq == refused.seq).unwrap();
-    world.run(&[Op::settle(again.seq, again.attempt, confirmed(), false)]);
+    world.one(Settlement::new(again.seq, again.attempt, confirmed(), false));
     assert_eq!(of(&world, 0, "till-1"), figures([("owed", 1)]));
     world.decide(new("till-2", "REFUSED-THEN-TAKEN"));
     assert_eq!(of(&world, 0, "till-1"), figures([("paid", 1)]), "it counts for the till that was to give it");
     let late = world.take("till-1", "LATE");
     // A lane whose road went down meanwhile gives at once.
     world.lane = LaneNow::down();
-    world.one(Op::Conclude(Conclusion { seq: late.seq, end: WaitEnd::InVain, withdrawn: false }));
+    world.one(Conclusion { seq: late.seq, end: WaitEnd::InVain, withdrawn: false });
     assert_eq!(of(&world, 0, "till-1"), figures([("paid", 1), ("given", 1), ("late", 1), ("pending", 1)]));
     agrees_with_the_rows(&mut world);
 }
@@ -153,7 +155,7 @@ fn rows_from_elsewhere_count_here_on_their_own_day() {
     world.take("till-1", "ELSEWHERE");
     let rows = world.reader().export(Seq(0), 10).unwrap().rows;
     let mut here = World::new();
-    here.one(Op::Import(Import { rows, from: "branch-1".to_owned(), by: "ops".to_owned() }));
+    here.one(Import { rows, from: "branch-1".to_owned(), by: "ops".to_owned() });
     assert_eq!(of(&here, -3, "till-1"), figures([("given", 1), ("pending", 1)]));
     agrees_with_the_rows(&mut here);
 }
@@ -162,7 +164,7 @@ fn rows_from_elsewhere_count_here_on_their_own_day() {
 fn a_page_of_figures_has_whole_days_and_says_where_the_next_begins() {
     let mut world = World::new();
     let many = |day: usize| {
-        let of = move |till: usize| Op::accept(new(&format!("till-{till}"), &format!("C-{day}-{till}")));
+        let of = move |till: usize| accept_op(new(&format!("till-{till}"), &format!("C-{day}-{till}")));
         (0..1100).map(of).collect::<Vec<_>>()
     };
     for day in 0..3 {
@@ -180,10 +182,10 @@ fn a_page_of_figures_has_whole_days_and_says_where_the_next_begins() {
 #[test]
 fn refusals_are_summed_by_day_and_reason() {
     let mut world = World::new();
-    world.one(Op::Refused(vec![(Reason::Used, 2), (Reason::Busy, 1)]));
-    world.one(Op::Refused(vec![(Reason::Used, 3)]));
+    world.one(Refused(vec![(Reason::Used, 2), (Reason::Busy, 1)]));
+    world.one(Refused(vec![(Reason::Used, 3)]));
     world.stamp.unix_ms += DAY_MS;
-    world.one(Op::Refused(vec![(Reason::Used, 7)]));
+    world.one(Refused(vec![(Reason::Used, 7)]));
     let reader = world.reader();
     let (today, tomorrow) = (Day::utc(NOW_MS), Day::utc(NOW_MS + DAY_MS));
     let first = reader.refusals(today, today).unwrap();
@@ -213,7 +215,7 @@ fn a_salvage_counts_the_rows_again_and_keeps_the_figures_of_those_that_had_left(
     let mut world = two_days();
     world.prune();
     world.take("till-3", "NEWEST");
-    world.one(Op::Refused(vec![(Reason::Used, 2)]));
+    world.one(Refused(vec![(Reason::Used, 2)]));
     let before: Vec<_> = [(0, "till-1"), (1, "till-2"), (1, "till-3")].map(|(day, till)| of(&world, day, till)).into();
     world.store.take().unwrap().close().unwrap();
     let file = fs::OpenOptions::new().write(true).open(world.path().join(FILE)).unwrap();
@@ -235,7 +237,7 @@ fn figures_that_say_something_else_than_the_rows_are_found() {
     raw.execute("UPDATE tally SET lost = 3 WHERE lost = 1", []).unwrap();
     drop(raw);
     world.open();
-    let Done::Recounted(recounted) = world.one(Op::Recount { begin: true }) else { panic!() };
+    let recounted = world.one(Recount { begin: true });
     let told: Vec<_> = recounted.differences.iter().map(|told| told.text(Language::English)).collect();
     assert_eq!(told, ["lane retm: the books say 3 lost by day, the rows 1"]);
 }
@@ -245,7 +247,7 @@ fn what_a_person_says_of_a_row_changes_no_figure() {
     let mut world = two_days();
     let before = of(&world, 0, "till-1");
     let id = world.reader().list(&all()).unwrap()[1].id.clone();
-    world.one(Op::Handled(Handling { id, note: "seen".to_owned(), free: true, by: "ann".to_owned() }));
+    world.one(Handling { id, note: "seen".to_owned(), free: true, by: "ann".to_owned() });
     assert_eq!(of(&world, 0, "till-1"), before);
     agrees_with_the_rows(&mut world);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::Range;
 
-use redeemd::store::{Decision, Done, FILE, NewRedemption, Op, Trouble};
+use redeemd::store::{Decided, Decision, FILE, NewRedemption, Recount, Trouble};
 
 use crate::mended::{bits_apart, rescued};
 use crate::rescue::{exported, import};
@@ -45,7 +45,7 @@ fn records(file: &[u8], root: usize) -> Vec<Range<usize>> {
 /// Whether the next start or its recount finds the damage.
 fn is_found(world: &mut World) -> bool {
     world.open();
-    let recounted = world.run(&[Op::Recount { begin: true }]).pop().unwrap();
+    let recounted = world.run(&[Recount { begin: true }]).pop().unwrap();
     world.report.salvage.is_some() || recounted.is_err_and(|error| error.trouble() == Trouble::Damaged)
 }
 
@@ -96,11 +96,11 @@ fn a_code_that_its_index_has_lost_is_held_again_after_the_recount() {
     write(&world, FILE, &file);
     world.open();
     assert!(world.report.salvage.is_none(), "a start does not see it");
-    let error = world.run(&[Op::Recount { begin: true }]).pop().unwrap().unwrap_err();
+    let error = world.run(&[Recount { begin: true }]).pop().unwrap().unwrap_err();
     assert_eq!(error.to_string(), "the database is damaged: redemption_guard does not lead to row 1");
     let tally = rescued(&mut world);
     assert_eq!((tally.kept, tally.pending, tally.parked, tally.lost), (1, 1, 0, Some(0)));
     assert!(matches!(world.decide(new("till-2", "A")), Decision::Used(_)), "it is held");
-    assert!(matches!(world.one(Op::Recount { begin: true }), Done::Recounted(recounted) if recounted.finished));
-    assert!(matches!(world.one(accept_op(new("till-2", "B"))), Done::Decided(Decision::Taken(_), _)));
+    assert!(world.one(Recount { begin: true }).finished);
+    assert!(matches!(world.one(accept_op(new("till-2", "B"))), Decided { decision: Decision::Taken(_), .. }));
 }

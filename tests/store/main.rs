@@ -15,6 +15,7 @@ mod figures;
 mod files;
 mod indexes;
 mod mended;
+mod million;
 mod read;
 mod rescue;
 mod rules;

@@ -8,7 +8,8 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::{Redemption, Seq, State};
 use redeemd::store::{
-    Decision, Done, Ended, Event, Exported, FILE, Filter, LaneMemory, NewRedemption, Op, Remains, Tally,
+    Acted, Decision, Ended, Event, Exported, FILE, Filter, LaneMemory, NewRedemption, Record, Remains, Remember, Tally,
+    Void,
 };
 
 use crate::salvage::{LOG, PAGE, behind_its_back, bytes, checkpointed, root_of, write};
@@ -124,7 +125,8 @@ fn a_flipped_bit_in_the_log_costs_not_even_the_row_of_which_it_holds_the_only_co
         detail: String::new(),
     };
     let memory = LaneMemory { outage_ms: 7, ..LaneMemory::default() };
-    world.run(&[Op::Record(hold), Op::Remember { lane: LANE.to_owned(), memory, streak: Vec::new() }]);
+    world.one(Record(hold));
+    world.one(Remember { lane: LANE.to_owned(), memory, streak: Vec::new() });
     world.store = None;
     let mut log = bytes(&world, LOG);
     // The till's name stands in its own books too; in the row its merchant follows.
@@ -173,8 +175,8 @@ fn one_of_each(world: &mut World) {
     world.settled("till-keep", "PARKED", parked());
     let voided = world.take("till-keep", "VOIDED");
     world.settle(voided.seq, 1, Ended::Clean);
-    let void = Op::Void { id: voided.id, note: "not wanted".to_owned(), by: "op".to_owned() };
-    assert!(matches!(world.one(void), Done::Acted(_)));
+    let void = Void { id: voided.id, note: "not wanted".to_owned(), by: "op".to_owned() };
+    assert!(matches!(world.one(void), Acted::Done(_)));
     world.lane = LaneNow::down();
 }
 

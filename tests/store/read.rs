@@ -1,7 +1,7 @@
 //! What a reader shows: lists by state, lane and number, each with its bound.
 
 use redeemd::redemption::{Seq, State};
-use redeemd::store::{Filter, NewRedemption};
+use redeemd::store::{Filter, NewRedemption, Void};
 
 use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
 
@@ -87,7 +87,7 @@ fn the_oldest_pending_row_is_that_of_any_lane_in_flight_or_not() {
     }
     assert_eq!(world.reader().oldest_pending_ms().unwrap(), Some(moments[0]));
     let first = world.reader().list(&all()).unwrap().remove(0).id;
-    world.one(redeemd::store::Op::Void { id: first, note: "n".to_owned(), by: "op".to_owned() });
+    world.one(Void { id: first, note: "n".to_owned(), by: "op".to_owned() });
     assert_eq!(world.claim().len(), 1, "the second is on the wire");
     assert_eq!(world.reader().oldest_pending_ms().unwrap(), Some(moments[1]));
 }

@@ -5,8 +5,8 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Note;
 use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
-    Arrived, Conclusion, Decision, Done, Ended, Exported, FILE, Import, Line, NewRedemption, Op, Remains, StoreError,
-    Taken, seal, unseal,
+    Accept, Arrived, Conclusion, Decision, Ended, Exported, FILE, Import, Job, Line, NewRedemption, Remains,
+    StoreError, Taken, Void, seal, unseal,
 };
 use rusqlite::Connection;
 
@@ -24,10 +24,7 @@ pub(crate) fn exported(world: &World) -> Vec<Exported> {
 }
 
 pub(crate) fn import(world: &mut World, rows: Vec<Exported>) -> Vec<Arrived> {
-    match world.one(Op::Import(Import { rows, from: "branch-1".to_owned(), by: "ops".to_owned() })) {
-        Done::Imported(arrived) => arrived,
-        other => panic!("{other:?}"),
-    }
+    world.one(Import { rows, from: "branch-1".to_owned(), by: "ops".to_owned() })
 }
 
 #[test]
@@ -68,7 +65,7 @@ fn a_code_that_anything_here_holds_is_parked_and_one_that_was_declined_or_taken_
     let doubted = b.settled("till-2", "DOUBTED", Ended::Unclear).id;
     let voided = b.take("till-2", "VOIDED").id;
     for id in [doubted, voided] {
-        b.one(Op::Void { id, note: "n".to_owned(), by: "ops".to_owned() });
+        b.one(Void { id, note: "n".to_owned(), by: "ops".to_owned() });
     }
     b.take("till-2", "PENDING");
     let arrived = import(&mut b, exported(&a));
@@ -95,7 +92,7 @@ fn reusable_codes_are_not_guarded_and_parked_rows_keep_what_was_said_of_them() {
     let (mut a, mut b) = (World::new(), World::new());
     for world in [&mut a, &mut b] {
         let new: NewRedemption = new("till-1", "SUMMER10");
-        world.one(Op::Accept { new: Box::new(new), rules: CodeRules { reusable: true, exact: false } });
+        world.one(Accept { new: new, rules: CodeRules { reusable: true, exact: false } });
     }
     let id = a.settled("till-1", "ODD", parked()).id;
     let arrived = import(&mut b, exported(&a));
@@ -138,7 +135,7 @@ fn a_row_that_cannot_be_a_redemption_is_refused_and_one_that_contradicts_itself_
 fn every_row_that_arrives_is_uncertain_and_what_its_till_was_told_travels_with_it() {
     let (mut a, mut b) = (World::up(), World::new());
     let Taken { seq, id: refused, .. } = a.take("till-1", "REFUSED");
-    a.one(Op::Conclude(Conclusion { seq, end: WaitEnd::InVain, withdrawn: false }));
+    a.one(Conclusion { seq, end: WaitEnd::InVain, withdrawn: false });
     let answered = a.settled("till-1", "ANSWERED", parked()).id;
     a.lane = LaneNow::down();
     let plain = a.take("till-1", "PLAIN").id;
@@ -224,9 +221,11 @@ fn remains_with_damage_in_the_middle_of_the_log_are_salvaged_and_not_read_up_to_
 fn an_import_beside_tills_requests_shares_their_transaction_and_their_guard() {
     let (mut a, mut b) = (World::new(), World::new());
     a.take("till-1", "A");
-    let import = Op::Import(Import { rows: exported(&a), from: String::new(), by: "ops".to_owned() });
-    let done = b.run(&[accept_op(new("till-2", "A")), import, accept_op(new("till-3", "A"))]);
-    assert!(matches!(&done[1], Ok(Done::Imported(arrived)) if matches!(arrived[0], Arrived::Parked { .. })));
+    let import = Import { rows: exported(&a), from: String::new(), by: "ops".to_owned() };
+    let mut import = Job::new(import);
+    let [mut before, mut after] = ["till-2", "till-3"].map(|till| Job::new(accept_op(new(till, "A"))));
+    b.run_tasks(&mut [&mut before, &mut import, &mut after]);
+    assert!(matches!(import.outcome().unwrap()[0], Arrived::Parked { .. }));
     assert_eq!((b.counts().pending, b.counts().parked), (1, 1));
     assert_eq!(request("A").reward_code.reveal(), "A");
 }

@@ -7,36 +7,27 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Note;
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    About, Acted, Claim, Concluded, Conclusion, Counts, Decision, Done, Ended, FILE, Filter, Handling, Hold,
-    LaneMemory, Limit, NewRedemption, NotGiven, Op, Pruned, Retention, Settlement, Surroundings, VoidOutcome,
-    WaitMemory, relayed,
+    About, Accept, Acted, Claim, Concluded, Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold,
+    Job, LaneMemory, Limit, NewRedemption, NotGiven, Prune, Remember, Retention, RetryHeld, Settlement, Surroundings,
+    Unclaim, Void, VoidByTill, VoidOutcome, WaitMemory, relayed,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at};
 
 fn void_by_till(world: &mut World, id: &Id, till: &str, withdrawn: bool) -> VoidOutcome {
-    match world.one(Op::VoidByTill { id: id.clone(), till: till.to_owned(), withdrawn }) {
-        Done::Voided(outcome) => outcome,
-        other => panic!("{other:?}"),
-    }
+    world.one(VoidByTill { id: id.clone(), till: till.to_owned(), withdrawn })
 }
 
 fn conclude(world: &mut World, seq: Seq, withdrawn: bool) -> Concluded {
-    match world.one(Op::Conclude(Conclusion { seq, end: WaitEnd::InVain, withdrawn })) {
-        Done::Concluded(concluded) => concluded,
-        other => panic!("{other:?}"),
-    }
+    world.one(Conclusion { seq, end: WaitEnd::InVain, withdrawn })
 }
 
-fn unknown() -> Op {
-    Op::Conclude(Conclusion { seq: Seq(77), end: WaitEnd::InVain, withdrawn: false })
+fn unknown() -> Conclusion {
+    Conclusion { seq: Seq(77), end: WaitEnd::InVain, withdrawn: false }
 }
 
 fn void(world: &mut World, id: &Id) -> Acted {
-    match world.one(Op::Void { id: id.clone(), note: "a note".to_owned(), by: "op".to_owned() }) {
-        Done::Acted(acted) => acted,
-        other => panic!("{other:?}"),
-    }
+    world.one(Void { id: id.clone(), note: "a note".to_owned(), by: "op".to_owned() })
 }
 
 fn keyed(till: &str, key: &str, code: &str) -> NewRedemption {
@@ -60,8 +51,8 @@ fn a_repeat_of_a_pending_row_is_the_same_row() {
 fn a_repeat_in_the_same_batch_is_the_same_row() {
     let mut world = World::new();
     let results = world.run(&[accept_op(new("till-1", "A")), accept_op(new("till-1", "A"))]);
-    let [Ok(Done::Decided(Decision::Taken(one), _)), Ok(Done::Decided(Decision::StillPending(two), _))] = &results[..]
-    else {
+    let [Ok(first), Ok(second)] = &results[..] else { panic!("{results:?}") };
+    let (Decision::Taken(one), Decision::StillPending(two)) = (&first.decision, &second.decision) else {
         panic!("{results:?}")
     };
     assert_eq!(one.id, two.id);
@@ -132,8 +123,8 @@ fn two_tills_with_the_same_five_fields_compete_for_the_code() {
 fn of_two_tills_in_one_batch_one_gets_the_code() {
     let mut world = World::new();
     let results = world.run(&[accept_op(new("till-1", "A")), accept_op(new("till-2", "A"))]);
-    assert!(matches!(results[0], Ok(Done::Decided(Decision::Taken(_), _))));
-    assert!(matches!(results[1], Ok(Done::Decided(Decision::Used(_), _))));
+    assert!(matches!(results[0], Ok(Decided { decision: Decision::Taken(_), .. })));
+    assert!(matches!(results[1], Ok(Decided { decision: Decision::Used(_), .. })));
 }
 
 #[test]
@@ -149,8 +140,8 @@ fn another_merchants_code_of_the_same_text_is_another_code() {
 fn a_reusable_code_is_not_guarded() {
     let mut world = World::new();
     world.take("till-1", "SUMMER10");
-    let op = Op::Accept { new: Box::new(new("till-2", "SUMMER10")), rules: CodeRules { reusable: true, exact: false } };
-    assert!(matches!(world.one(op), Done::Decided(Decision::Taken(_), _)));
+    let op = Accept { new: new("till-2", "SUMMER10"), rules: CodeRules { reusable: true, exact: false } };
+    assert!(matches!(world.one(op), Decided { decision: Decision::Taken(_), .. }));
 }
 
 #[test]
@@ -167,7 +158,7 @@ fn what_was_declined_after_it_was_given_is_used_until_the_provider_can_be_asked(
 fn what_the_provider_refused_a_till_is_refused_in_its_words_while_it_cannot_be_asked() {
     let mut world = World::up();
     let asked = world.take("till-1", "A");
-    world.one(Op::settle(asked.seq, 1, declined("Reward expired"), true));
+    world.one(Settlement::new(asked.seq, 1, declined("Reward expired"), true));
     world.lane = LaneNow::down();
     let Decision::RefusedBefore(row) = world.decide(later("till-2", "A")) else { panic!() };
     assert_eq!((&row.id, relayed(&row).status), (&asked.id, 400));
@@ -205,8 +196,8 @@ fn a_code_is_one_code_in_whatever_clothes_it_comes() {
         world.take("till-1", "A-1");
         assert!(matches!(world.decide(new("till-2", other)), Decision::Used(_)), "{other:?}");
         let exact = CodeRules { reusable: false, exact: true };
-        let op = Op::Accept { new: Box::new(new("till-2", other)), rules: exact };
-        assert!(matches!(world.one(op), Done::Decided(Decision::Taken(_), _)), "{other:?}");
+        let op = Accept { new: new("till-2", other), rules: exact };
+        assert!(matches!(world.one(op), Decided { decision: Decision::Taken(_), .. }), "{other:?}");
     }
 }
 
@@ -225,8 +216,8 @@ fn what_is_confirmed_after_its_till_was_told_no_is_owed_to_the_next_once() {
     let mut world = World::up();
     let asked = world.take("till-1", "A");
     assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { why: NotGiven::Unanswered }));
-    let nobody_waits = Op::settle(asked.seq, 1, confirmed(), false);
-    assert!(matches!(world.one(nobody_waits), Done::Settled(_)));
+    let nobody_waits = Settlement::new(asked.seq, 1, confirmed(), false);
+    world.one(nobody_waits);
     assert!(world.show(&asked.id).owed);
     world.lane = LaneNow::down();
     let Decision::Settled(paid) = world.decide(later("till-2", "A")) else { panic!() };
@@ -249,7 +240,7 @@ fn a_person_frees_a_code_and_what_is_held_stays_a_fact() {
     let mut world = World::new();
     let lost = world.settled("till-1", "A", declined("no"));
     let handling = Handling { id: lost.id.clone(), note: "told".to_owned(), free: true, by: "ann".to_owned() };
-    let Done::Acted(Acted::Done(row)) = world.one(Op::Handled(handling)) else { panic!() };
+    let Acted::Done(row) = world.one(handling) else { panic!() };
     assert!(row.handled && row.freed && row.lost);
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)));
 }
@@ -274,14 +265,10 @@ fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
     };
     let mut world = World::up();
     let heard = world.take("till-1", "A");
-    let Done::Settled(settled) = world.one(Op::settle(heard.seq, 1, weak(declined("no route")), true)) else {
-        panic!()
-    };
+    let settled = world.one(Settlement::new(heard.seq, 1, weak(declined("no route")), true));
     assert_eq!(settled.state, State::Declined);
     let unheard = world.take("till-1", "B");
-    let Done::Settled(settled) = world.one(Op::settle(unheard.seq, 1, weak(declined("no route")), false)) else {
-        panic!()
-    };
+    let settled = world.one(Settlement::new(unheard.seq, 1, weak(declined("no route")), false));
     assert_eq!(settled.state, State::Pending, "nobody heard it");
     world.lane = LaneNow::down();
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)), "a weak word holds no code");
@@ -335,7 +322,7 @@ fn a_question_is_taken_back_for_the_confirmed_redemption_and_no_other_and_only_i
     world.settled("till-3", "A", declined("no"));
     world.settled("till-1", "A", confirmed());
     let asked = world.take("till-2", "A");
-    world.one(Op::Unclaim(vec![(asked.seq, 1)]));
+    world.one(Unclaim(vec![(asked.seq, 1)]));
     let concluded = conclude(&mut world, asked.seq, false);
     let Concluded::TurnedAway { holder: Some(by), .. } = concluded else { panic!("it was not sent") };
     assert_eq!(by.till, "till-1");
@@ -381,7 +368,10 @@ fn each_offline_limit_refuses_by_name_and_stores_nothing() {
 #[test]
 fn a_row_of_a_lane_that_is_up_is_inserted_in_flight() {
     let mut world = World::up();
-    let Done::Decided(Decision::Taken(taken), Some(live)) = world.one(accept_op(new("till-1", "A"))) else { panic!() };
+    let Decided { decision: Decision::Taken(taken), live: Some(live) } = world.one(accept_op(new("till-1", "A")))
+    else {
+        panic!()
+    };
     assert_eq!((live.seq, live.attempt, live.body.clone()), (taken.seq, 1, request("A").body));
     assert!(world.show(&taken.id).in_flight);
     assert!(world.claim().is_empty(), "one attempt at a time");
@@ -397,10 +387,7 @@ fn claiming_marks_a_row_once() {
 }
 
 fn claim_of(world: &mut World, claim: Claim) -> Vec<i64> {
-    match world.one(Op::Claim(claim)) {
-        Done::Claimed(rows) => rows.iter().map(|row| row.seq.0).collect(),
-        other => panic!("{other:?}"),
-    }
+    world.one(claim).iter().map(|row| row.seq.0).collect()
 }
 
 #[test]
@@ -429,7 +416,7 @@ fn a_claim_takes_the_preferred_first_leaves_out_the_excepted_and_keeps_its_bound
 fn a_settled_row_is_shown_where_a_till_waits_for_it_and_remembers_that_it_was_told() {
     let mut world = World::up();
     let settle = |world: &mut World, seq, attempt, ended, show| {
-        let Done::Settled(settled) = world.one(Op::settle(seq, attempt, ended, show)) else { panic!() };
+        let settled = world.one(Settlement::new(seq, attempt, ended, show));
         settled.row
     };
     let told = world.take("till-1", "A");
@@ -452,10 +439,7 @@ fn a_reusable_code_is_declined_like_any_other_unless_an_earlier_attempt_may_have
         [(Ended::Clean, "has been used", State::Declined), (Ended::Unclear, "no such reward", State::Pending)]
     {
         let mut world = World::new();
-        world.one(Op::Accept {
-            new: Box::new(new("till-1", "SUMMER10")),
-            rules: CodeRules { reusable: true, exact: false },
-        });
+        world.one(Accept { new: new("till-1", "SUMMER10"), rules: CodeRules { reusable: true, exact: false } });
         let one = world.claim().pop().unwrap();
         world.settle(one.seq, one.attempt, first);
         let two = world.claim().pop().unwrap();
@@ -503,10 +487,7 @@ fn used_at_the_first_attempt_is_a_decline() {
 #[test]
 fn used_about_a_reusable_code_after_an_uncertain_attempt_is_parked() {
     let mut world = World::new();
-    world.one(Op::Accept {
-        new: Box::new(new("till-1", "SUMMER10")),
-        rules: CodeRules { reusable: true, exact: false },
-    });
+    world.one(Accept { new: new("till-1", "SUMMER10"), rules: CodeRules { reusable: true, exact: false } });
     let first = world.claim().pop().unwrap();
     world.settle(first.seq, first.attempt, Ended::Unclear);
     let second = world.claim().pop().unwrap();
@@ -524,7 +505,7 @@ fn doubt_is_for_life_and_a_refusal_is_asked_again_three_times_and_then_a_persons
         let about = About { refusal: Some("no such reward".to_owned()), ..About::default() };
         let (seq, attempt, ended) = (claimed.seq, claimed.attempt, declined("no such reward"));
         let settlement = Settlement { seq, attempt, ended, about, show: false };
-        let Done::Settled(settled) = world.one(Op::Settle(Box::new(settlement))) else { panic!() };
+        let settled = world.one(settlement);
         let expected = if refusals < 4 { State::Pending } else { State::Parked };
         assert_eq!((settled.state, world.show(&taken.id).uncertain), (expected, true), "{refusals}");
     }
@@ -570,7 +551,7 @@ fn unclaimed_rows_are_clear_again_and_were_not_attempted() {
     let mut world = World::new();
     let taken = world.take("till-1", "A");
     let claimed = world.claim().pop().unwrap();
-    world.one(Op::Unclaim(vec![(claimed.seq, claimed.attempt)]));
+    world.one(Unclaim(vec![(claimed.seq, claimed.attempt)]));
     let row = world.show(&taken.id);
     assert_eq!((row.in_flight, row.uncertain, row.attempts), (false, false, 0));
 }
@@ -633,6 +614,7 @@ fn a_retry_is_refused_while_another_redemption_has_the_code() {
     let first = world.settled("till-1", "A", declined("no"));
     let Decision::Taken(second) = world.decide(later("till-2", "A")) else { panic!() };
     let Acted::Refused { why } = world.retry(&first.id) else { panic!() };
+    let why = why.text(redeemd::message::Language::English);
     assert!(why.contains(second.id.as_str()), "{why}");
     assert!(matches!(world.retry(&second.id), Acted::Refused { .. }), "it is pending itself");
 }
@@ -645,9 +627,9 @@ fn the_declines_of_a_streak_are_retried_together_but_one_for_each_code() {
     world.settle(again.seq, 1, declined("gone"));
     let streak = rows.iter().take(2).map(|row| row.seq).chain([again.seq]).collect();
     let memory = LaneMemory::default();
-    world.one(Op::Remember { lane: LANE.to_owned(), memory, streak });
-    let retried = world.one(Op::RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
-    assert!(matches!(retried, Done::Retried(2)), "{retried:?}");
+    world.one(Remember { lane: LANE.to_owned(), memory, streak });
+    let retried = world.one(RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
+    assert_eq!(retried, 2);
     assert_eq!(world.show(&rows[2].id).state, State::Declined, "it was not of the streak");
     assert_eq!(world.counts().pending, 2);
 }
@@ -656,13 +638,13 @@ fn the_declines_of_a_streak_are_retried_together_but_one_for_each_code() {
 fn what_was_taken_back_from_a_streak_is_of_no_streak_any_more() {
     let mut world = World::up();
     let row = world.settled("till-1", "A", declined("gone"));
-    let held = |world: &mut World| world.one(Op::RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
+    let held = |world: &mut World| world.one(RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
     let streak = vec![row.seq];
-    world.one(Op::Remember { lane: LANE.to_owned(), memory: LaneMemory::default(), streak });
-    assert!(matches!(held(&mut world), Done::Retried(1)));
+    world.one(Remember { lane: LANE.to_owned(), memory: LaneMemory::default(), streak });
+    assert_eq!(held(&mut world), 1);
     let again = world.claim().pop().unwrap();
     world.settle(again.seq, again.attempt, declined("gone"));
-    assert!(matches!(held(&mut world), Done::Retried(0)));
+    assert_eq!(held(&mut world), 0);
     let events = world.reader().events(row.seq).unwrap();
     assert!(events.iter().any(|event| (event.what.as_str(), event.lane.as_str()) == ("retry", LANE)), "{events:?}");
 }
@@ -699,7 +681,7 @@ fn pruning_goes_on_where_it_stopped_ends_at_what_is_younger_and_spares_the_very_
     let day = Duration::from_secs(86_400);
     let prune = |world: &mut World, settled, after| {
         let retention = Retention { settled, codes: 400 * day };
-        let Done::Pruned(pruned) = world.one(Op::Prune { retention, after: Seq(after) }) else { panic!() };
+        let pruned = world.one(Prune { retention, after: Seq(after) });
         (pruned.rows, pruned.after)
     };
     world.stamp.unix_ms += 86_400_000;
@@ -720,8 +702,8 @@ fn a_synchronised_clock_that_jumps_a_month_ahead_for_an_hour_lets_no_code_go() {
     for unix_ms in [NOW_MS + month_ms, NOW_MS + month_ms + 3_600_000] {
         let stamp = redeemd::clock::Stamp { unix_ms, trusted: true };
         let around = Surroundings { uptime, ..Surroundings::new(stamp, &offline, &lane) };
-        let done = world.store().run(&[Op::Prune { retention, after: Seq(0) }], &around);
-        assert!(matches!(&done[..], [Ok(Done::Pruned(Pruned { rows: 0, .. }))]), "{done:?}");
+        let pruned = world.store().perform(Prune { retention, after: Seq(0) }, &around).unwrap();
+        assert!(pruned.rows == 0, "{pruned:?}");
         uptime += Duration::from_secs(3600);
     }
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(_)));
@@ -730,8 +712,8 @@ fn a_synchronised_clock_that_jumps_a_month_ahead_for_an_hour_lets_no_code_go() {
     uptime += Duration::from_secs(32 * 86_400);
     world.take("till-3", "NEWER");
     let around = Surroundings { uptime, ..Surroundings::new(stamp, &offline, &lane) };
-    let done = world.store().run(&[Op::Prune { retention, after: Seq(0) }], &around);
-    assert!(matches!(&done[..], [Ok(Done::Pruned(Pruned { rows: 1, .. }))]), "{done:?}");
+    let pruned = world.store().perform(Prune { retention, after: Seq(0) }, &around).unwrap();
+    assert!(pruned.rows == 1, "{pruned:?}");
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Gone(_)), "its code outlives its row");
 }
 
@@ -741,7 +723,7 @@ fn a_till_without_pending_rows_is_not_carried_along() {
     for n in 0..20 {
         let taken = world.take(&format!("till-{n}"), &format!("CODE-{n}"));
         if n > 0 {
-            world.one(Op::Void { id: taken.id, note: "n".to_owned(), by: "ops".to_owned() });
+            world.one(Void { id: taken.id, note: "n".to_owned(), by: "ops".to_owned() });
         }
     }
     world.store.take().unwrap().close().unwrap();
@@ -769,8 +751,10 @@ fn rows_settled_under_a_clock_that_was_not_trusted_are_not_pruned() {
 #[test]
 fn one_operation_that_fails_leaves_its_neighbours_committed() {
     let mut world = World::new();
-    let results = world.run(&[accept_op(new("till-1", "A")), unknown(), accept_op(new("till-1", "B"))]);
-    assert!(results[0].is_ok() && results[1].is_err() && results[2].is_ok(), "{results:?}");
+    let [mut one, mut two] = ["A", "B"].map(|code| Job::new(accept_op(new("till-1", code))));
+    let mut unknown_row = Job::new(unknown());
+    world.run_tasks(&mut [&mut one, &mut unknown_row, &mut two]);
+    assert!(one.outcome().is_ok() && unknown_row.outcome().is_err() && two.outcome().is_ok());
     world.crash();
     assert_eq!(world.counts().pending, 2);
 }
@@ -779,12 +763,13 @@ fn one_operation_that_fails_leaves_its_neighbours_committed() {
 fn of_a_batch_that_is_run_again_what_ends_goes_first_and_each_gets_its_own_result() {
     let mut world = World::up();
     let taken = world.take("till-1", "A");
-    let settle = Op::settle(taken.seq, 1, declined("no"), false);
-    let results = world.run(&[unknown(), accept_op(later("till-2", "A")), settle]);
-    let [Err(_), Ok(Done::Decided(Decision::Taken(_), Some(_))), Ok(Done::Settled(settled))] = &results[..] else {
-        panic!("{results:?}")
-    };
-    assert!(settled.applied, "it gave the code back before the other till asked");
+    let mut settle = Job::new(Settlement::new(taken.seq, 1, declined("no"), false));
+    let (mut unknown_row, mut accept) = (Job::new(unknown()), Job::new(accept_op(later("till-2", "A"))));
+    world.run_tasks(&mut [&mut unknown_row, &mut accept, &mut settle]);
+    assert!(unknown_row.outcome().is_err());
+    let accepted = accept.outcome().unwrap();
+    assert!(matches!(accepted, Decided { decision: Decision::Taken(_), live: Some(_) }), "{accepted:?}");
+    assert!(settle.outcome().unwrap().applied, "it gave the code back before the other till asked");
 }
 
 #[test]
@@ -835,10 +820,10 @@ fn what_a_link_must_not_forget_survives_a_crash() {
         wait: Some(WaitMemory { boot_id: "boot".to_owned(), until_ms: 9000, left_ms: 1 }),
         more: "outages".to_owned(),
     };
-    world.one(Op::Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
+    world.one(Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
     world.crash();
     assert_eq!(world.store().memory(LANE).unwrap(), memory);
-    world.one(Op::Remember { lane: LANE.to_owned(), memory: LaneMemory::default(), streak: Vec::new() });
+    world.one(Remember { lane: LANE.to_owned(), memory: LaneMemory::default(), streak: Vec::new() });
     assert_eq!(world.store().memory(LANE).unwrap(), LaneMemory::default(), "a hold and a wait that are over");
 }
 

@@ -6,7 +6,7 @@ use redeemd::clock::Clock;
 use redeemd::message::Language;
 use redeemd::queue::{Queue, QueueError};
 use redeemd::redemption::Seq;
-use redeemd::store::{Claim, Decision, Done, FILE, Filter, Op, StoreError, Trouble};
+use redeemd::store::{Claim, Decision, FILE, Filter, Job, StoreError, Trouble};
 
 use crate::world::{LANE, NOW_MS, World, accept_op, new, offline};
 
@@ -63,8 +63,10 @@ fn claim() -> Claim {
 #[test]
 fn a_batch_that_meets_damage_is_refused_whole_and_not_tried_in_parts() {
     let mut world = damaged_world();
-    let results = world.run(&[accept_op(new("till-2", "FIRST")), Op::Claim(claim())]);
-    let refused = |result: &Result<Done, StoreError>| matches!(result, Err(e) if e.trouble() == Trouble::Damaged);
+    let (mut accept, mut claim) = (Job::new(accept_op(new("till-2", "FIRST"))), Job::new(claim()));
+    world.run_tasks(&mut [&mut accept, &mut claim]);
+    let results = [accept.outcome().map(drop), claim.outcome().map(drop)];
+    let refused = |result: &Result<(), StoreError>| matches!(result, Err(e) if e.trouble() == Trouble::Damaged);
     assert!(results.len() == 2 && results.iter().all(refused), "{results:?}");
     world.store().rescue("a test met it", &[]).unwrap();
     assert!(matches!(world.decide(new("till-3", "FIRST")), Decision::Taken(_)), "nothing of it was kept");

@@ -11,8 +11,8 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::{Id, Request, RewardCode, Seq, State};
 use redeemd::store::{
-    Claim, Conclusion, Decision, Done, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Op, Retention,
-    Salvage, Store, StoreError, Taken, Trouble, WaitMemory, inspect,
+    Accept, Claim, Conclusion, Decision, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Prune, Recount,
+    Remember, Retention, Salvage, Store, StoreError, Taken, Trouble, Void, WaitMemory, inspect,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked};
@@ -245,7 +245,7 @@ fn a_missing_log_after_a_crash_is_damage_because_it_held_what_was_acknowledged()
 #[test]
 fn what_only_the_log_holds_survives_a_file_that_was_cut_far_before_it() {
     let mut world = World::new();
-    let ops: Vec<Op> = (0..250).map(|n| accept_op(long(&format!("EARLY-{n}"), 9000))).collect();
+    let ops: Vec<Accept> = (0..250).map(|n| accept_op(long(&format!("EARLY-{n}"), 9000))).collect();
     // In parts, each moved before the next: the log stays short beside the file.
     for part in ops.chunks(25) {
         world.run(part);
@@ -468,7 +468,7 @@ fn rows_that_were_pruned_do_not_come_back() {
     world.lane = LaneNow::down();
     for n in 0..2 {
         let id = world.take("till-1", &format!("BACK-{n}")).id;
-        world.one(Op::Void { id, note: "n".to_owned(), by: "op".to_owned() });
+        world.one(Void { id, note: "n".to_owned(), by: "op".to_owned() });
     }
     let kept = world.take("till-1", "NEW");
     known.insert(kept.id.to_string(), (State::Pending, new("till-1", "NEW").request.body.to_vec()));
@@ -731,7 +731,7 @@ fn a_lanes_name_survives_damage_to_either_of_its_copies() {
 fn what_was_done_to_a_row_and_what_its_link_must_not_forget_survive_damage() {
     let mut world = World::new();
     let taken = world.take("till-1", "A");
-    world.one(Op::Void { id: taken.id.clone(), note: "the customer left".to_owned(), by: "ann".to_owned() });
+    world.one(Void { id: taken.id.clone(), note: "the customer left".to_owned(), by: "ann".to_owned() });
     let hold = Hold { cause: "operator".to_owned(), detail: "held by ann".to_owned(), since_ms: NOW_MS };
     let wait = WaitMemory { boot_id: "boot".to_owned(), until_ms: 9, left_ms: 8 };
     let memory = LaneMemory {
@@ -742,7 +742,7 @@ fn what_was_done_to_a_row_and_what_its_link_must_not_forget_survive_damage() {
         wait: Some(wait),
         more: String::new(),
     };
-    world.one(Op::Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
+    world.one(Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
     let told = |world: &World| {
         let (reader, row) = (world.reader(), world.show(&taken.id));
         let events: Vec<_> = reader.events(row.seq).unwrap().into_iter().map(|e| (e.what, e.by, e.detail)).collect();
@@ -794,7 +794,7 @@ fn no_flipped_bit_makes_one_state_another() {
 fn what_became_of_a_row_and_what_its_till_was_told_outlive_a_rescue() {
     let mut world = World::up();
     let Taken { seq, id: refused, .. } = world.take("till-1", "REFUSED");
-    world.one(Op::Conclude(Conclusion { seq, end: WaitEnd::InVain, withdrawn: false }));
+    world.one(Conclusion { seq, end: WaitEnd::InVain, withdrawn: false });
     let ours = world.take("till-1", "OURS");
     world.settle(ours.seq, 1, Ended::Unclear);
     world.claim();
@@ -839,11 +839,13 @@ fn a_pending_row_that_seems_settled_is_pending_after_the_rescue() {
 #[test]
 fn the_recount_and_the_pruning_meet_a_flipped_state_too() {
     let retention = Retention { settled: Duration::ZERO, codes: Duration::ZERO };
-    for op in [Op::Recount { begin: true }, Op::Prune { retention, after: Seq(0) }] {
+    let recount = |world: &mut World| world.run(&[Recount { begin: true }]).pop().unwrap().map(drop);
+    let prune = |world: &mut World| world.run(&[Prune { retention, after: Seq(0) }]).pop().unwrap().map(drop);
+    for work in [&recount as &dyn Fn(&mut World) -> Result<(), StoreError>, &prune] {
         let mut world = World::up();
         let id = world.settled("till-1", "A", parked()).id;
         behind_its_back(&mut world, "UPDATE redemption SET state = 1");
-        let error = world.run(&[op]).pop().unwrap().unwrap_err();
+        let error = work(&mut world).unwrap_err();
         assert_eq!(error.trouble(), Trouble::Damaged, "{error}");
         world.store().rescue(&error.to_string(), &[]).unwrap();
         assert_eq!(world.show(&id).state, State::Parked);
@@ -887,13 +889,13 @@ fn a_row_that_its_index_calls_pending_and_that_is_not_is_damage_and_not_passed_o
         rows_max: 10,
         body_bytes_max: 1 << 20,
     };
-    let error = world.run(&[Op::Claim(claim.clone())]).pop().unwrap().unwrap_err();
+    let error = world.run(&[claim.clone()]).pop().unwrap().unwrap_err();
     assert!(error.trouble() == Trouble::Damaged && error.to_string().contains("row 1 is not pending"), "{error}");
     world.store().rescue(&error.to_string(), &[]).unwrap();
     let sent: Vec<Seq> = world.claim().iter().map(|row| row.seq).collect();
     assert_eq!(sent, [other.seq]);
     let preferred = Claim { prefer: vec![taken.seq, other.seq], ..claim };
-    assert!(matches!(world.one(Op::Claim(preferred)), Done::Claimed(rows) if rows.is_empty()), "neither is a fault");
+    assert!(world.one(preferred).is_empty(), "neither is a fault");
 }
 
 #[test]

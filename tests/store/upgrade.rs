@@ -8,7 +8,7 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::{Seq, State};
 use redeemd::store::{
-    Acted, Counts, Decision, Ended, FILE, Filter, Found, Header, Import, NewRedemption, Op, Reader, Remains, Store,
+    Acted, Counts, Decision, Ended, FILE, Filter, Found, Header, Import, NewRedemption, Reader, Remains, Store, Void,
 };
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -60,8 +60,8 @@ fn first_day(world: &mut World) {
     world.lane = LaneNow::down();
     for code in ["VOIDED-1", "VOIDED-2"] {
         let id = world.take("till-3", code).id;
-        let voided = world.one(Op::Void { id, note: "taken back".to_owned(), by: "ops".to_owned() });
-        assert!(matches!(voided, redeemd::store::Done::Acted(Acted::Done(_))));
+        let voided = world.one(Void { id, note: "taken back".to_owned(), by: "ops".to_owned() });
+        assert!(matches!(voided, Acted::Done(_)));
     }
     world.take("till-1", "PENDING-1");
     world.take("till-2", "PENDING-2");
@@ -190,7 +190,7 @@ fn the_open_rows_of_every_released_schema_are_exported_without_its_daemon_and_wi
         }
         let mut elsewhere = World::new();
         let import = Import { rows: page.rows, from: "branch-1".to_owned(), by: "ops".to_owned() };
-        elsewhere.one(Op::Import(import));
+        elsewhere.one(import);
         let moved = elsewhere.counts();
         assert_eq!((moved.pending, moved.parked), (counts.pending, counts.parked), "{}", entry.display());
         let rows = fs::read_to_string(entry.join(ROWS)).unwrap();
@@ -218,7 +218,7 @@ fn an_earlier_versions_log_that_was_lost_after_a_crash_is_damage_and_not_migrate
     raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
     raw.execute_batch(
         "DROP TABLE attempt; DROP TABLE till; DROP TABLE held_code; DROP TABLE keep; DROP TABLE tally; \
-         DROP TABLE refusal; \
+         DROP TABLE refusal; DROP TABLE checked; DROP TABLE check_share; \
          DROP INDEX redemption_key; DROP INDEX redemption_guard; CREATE INDEX redemption_key ON redemption (key); \
          CREATE INDEX redemption_guard ON redemption (guard); PRAGMA user_version = 1; PRAGMA wal_checkpoint;",
     )

@@ -8,8 +8,8 @@ use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq};
 use redeemd::settings::Offline;
 use redeemd::store::{
-    Acted, Claim, Claimed, Counts, Decision, Done, Ended, NewRedemption, Op, OpenReport, Pruned, Reader, Retention,
-    Settled, Store, StoreError, Surroundings, Taken,
+    Accept, Acted, Claim, Claimed, Counts, Decision, Ended, Job, NewRedemption, OpenReport, Operation, Prune, Pruned,
+    Reader, Retention, Retry, Settled, Settlement, Store, StoreError, Surroundings, Taken, Task,
 };
 use redeemd::verdict::ParkReason;
 use tempfile::TempDir;
@@ -68,8 +68,8 @@ pub(crate) fn new(till: &str, code: &str) -> NewRedemption {
     NewRedemption { till: till.to_owned(), key: None, lane: LANE.to_owned(), request: request(code) }
 }
 
-pub(crate) fn accept_op(new: NewRedemption) -> Op {
-    Op::accept(new)
+pub(crate) fn accept_op(new: NewRedemption) -> Accept {
+    Accept::once(new)
 }
 
 impl World {
@@ -99,14 +99,21 @@ impl World {
         self.store.as_mut().unwrap()
     }
 
-    pub(crate) fn run(&mut self, ops: &[Op]) -> Vec<Result<Done, StoreError>> {
+    pub(crate) fn run<O: Operation + Clone>(&mut self, ops: &[O]) -> Vec<Result<O::Output, StoreError>> {
+        let mut jobs: Vec<Job<O>> = ops.iter().cloned().map(Job::new).collect();
+        let mut tasks: Vec<&mut dyn Task> = jobs.iter_mut().map(|job| job as &mut dyn Task).collect();
+        self.run_tasks(&mut tasks);
+        jobs.into_iter().map(Job::outcome).collect()
+    }
+
+    /// Operations of different kinds, in one transaction.
+    pub(crate) fn run_tasks(&mut self, tasks: &mut [&mut dyn Task]) {
         let (lane, stamp) = (self.lane, self.stamp);
         let lane = move |_: &str| lane;
         let uptime = Duration::from_millis(u64::try_from(stamp.unix_ms.max(0)).unwrap());
         let around = Surroundings { uptime, ..Surroundings::new(stamp, &self.offline, &lane) };
-        let results = self.store.as_mut().unwrap().run(ops, &around);
+        self.store.as_mut().unwrap().run(tasks, &around);
         assert!(self.counts().balance(), "{:?}", self.counts());
-        results
     }
 
     /// Everything that is settled leaves, as an hour later without any retention.
@@ -114,20 +121,19 @@ impl World {
         let now = self.stamp;
         self.stamp.unix_ms += 3_600_000;
         let retention = Retention { settled: Duration::ZERO, codes: Duration::from_secs(400 * 86_400) };
-        let Done::Pruned(pruned) = self.one(Op::Prune { retention, after: Seq(0) }) else { unreachable!() };
+        let pruned = self.one(Prune { retention, after: Seq(0) });
         self.stamp = now;
         pruned
     }
 
-    pub(crate) fn one(&mut self, op: Op) -> Done {
-        self.run(&[op]).pop().unwrap().unwrap()
+    pub(crate) fn one<O: Operation>(&mut self, op: O) -> O::Output {
+        let mut job = Job::new(op);
+        self.run_tasks(&mut [&mut job]);
+        job.outcome().unwrap()
     }
 
     pub(crate) fn decide(&mut self, new: NewRedemption) -> Decision {
-        match self.one(accept_op(new)) {
-            Done::Decided(decision, _) => decision,
-            other => panic!("{other:?}"),
-        }
+        self.one(accept_op(new)).decision
     }
 
     pub(crate) fn take(&mut self, till: &str, code: &str) -> Taken {
@@ -147,17 +153,11 @@ impl World {
             rows_max: 1000,
             body_bytes_max: 1 << 20,
         };
-        match self.one(Op::Claim(claim)) {
-            Done::Claimed(rows) => rows,
-            other => panic!("{other:?}"),
-        }
+        self.one(claim)
     }
 
     pub(crate) fn settle(&mut self, seq: Seq, attempt: u32, ended: Ended) -> Settled {
-        match self.one(Op::settle(seq, attempt, ended, true)) {
-            Done::Settled(settled) => settled,
-            other => panic!("{other:?}"),
-        }
+        self.one(Settlement::new(seq, attempt, ended, true))
     }
 
     /// Takes a code and settles it at once, with the lane as it is.
@@ -169,10 +169,7 @@ impl World {
     }
 
     pub(crate) fn retry(&mut self, id: &Id) -> Acted {
-        match self.one(Op::Retry { id: id.clone(), by: "op".to_owned() }) {
-            Done::Acted(acted) => acted,
-            other => panic!("{other:?}"),
-        }
+        self.one(Retry { id: id.clone(), by: "op".to_owned() })
     }
 
     pub(crate) fn reader(&self) -> Reader {

@@ -212,7 +212,7 @@ async fn the_gateways_own_check_names_a_code_that_nobody_was_given() {
     provider.check_url = Some(server.url("/check"));
     let upstream = here.upstream_of(&provider);
     let body = Bytes::from_static(br#"{"reward_code":"AB-12345678","business_refrence":"shoes"}"#);
-    let taken = redeemd::upstream::Attempt { body, ..attempt() };
+    let taken = redeemd::upstream::RedeemAttempt { body, ..attempt() };
     answered(upstream.redeem(&taken, &unwatched()).await);
     assert_eq!(answered(upstream.canary(&unwatched()).await.unwrap()).answer.status, 200);
     let seen = server.seen();
@@ -234,7 +234,7 @@ async fn the_gateways_own_check_repeats_nothing_of_a_redemption_that_was_refused
     provider.check_url = Some(server.url("/check"));
     let upstream = here.upstream_of(&provider);
     let body = Bytes::from_static(br#"{"reward_code":"trip-the-firewall","business_refrence":"' OR 1=1"}"#);
-    answered(upstream.redeem(&redeemd::upstream::Attempt { body, ..attempt() }, &unwatched()).await);
+    answered(upstream.redeem(&redeemd::upstream::RedeemAttempt { body, ..attempt() }, &unwatched()).await);
     answered(upstream.canary(&unwatched()).await.unwrap());
     let check = server.seen()[1].body().to_owned();
     assert!(!check.contains("OR 1") && !check.contains('-'), "{check}");
@@ -269,7 +269,7 @@ async fn a_deadline_while_nobody_takes_the_bytes_is_the_writes() {
     // Far beyond what the two sockets' buffers hold; the connection waits in the listener's queue.
     let body = Bytes::from(vec![b'x'; 64 * 1024 * 1024]);
     let failure = failed(
-        here.upstream_of(&provider).redeem(&redeemd::upstream::Attempt { body, ..attempt() }, &unwatched()).await,
+        here.upstream_of(&provider).redeem(&redeemd::upstream::RedeemAttempt { body, ..attempt() }, &unwatched()).await,
     );
     assert_eq!((failure.phase, failure.deadline, failure.bytes_may_have_left), (Phase::Write, true, true));
     assert!(!failure.sent_whole, "TCP says that bytes are still on their way");

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use redeemd::clock::Clock;
 use redeemd::redemption::{Id, Seq};
 use redeemd::settings::{Auth, Provider, SecretSource};
-use redeemd::upstream::{Attempt, Context, Progress, Upstream};
+use redeemd::upstream::{Progress, RedeemAttempt, Upstream, UpstreamContext};
 use redeemd::verdict::{Failure, Outcome, Reply};
 
 /// Everything that a test's upstream stands on.
@@ -40,8 +40,8 @@ impl Bench {
         std::fs::write(self.path("token"), format!("{token}\n")).unwrap();
     }
 
-    pub(crate) fn context(&self) -> Context {
-        Context {
+    pub(crate) fn context(&self) -> UpstreamContext {
+        UpstreamContext {
             clock: self.clock.clone(),
             state_dir: self.dir.path().to_owned(),
             credentials_dir: Some(self.path("credentials")),
@@ -72,8 +72,8 @@ fn provider(redeem_url: &str, token_file: &Path) -> Provider {
 
 pub(crate) const BODY: &str = r#"{"reward_code":"1234","extra":[1,2]}"#;
 
-pub(crate) fn attempt() -> Attempt {
-    Attempt {
+pub(crate) fn attempt() -> RedeemAttempt {
+    RedeemAttempt {
         seq: Seq(42),
         id: Id::new(Seq(42), [7; 12]),
         number: 3,

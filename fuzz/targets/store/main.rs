@@ -5,7 +5,7 @@ mod model;
 
 use libfuzzer_sys::fuzz_target;
 use model::{Step, World};
-use redeemd::store::{Acted, Arrived, Decision, Done, Import, NewRedemption, Op};
+use redeemd::store::{Accept, Acted, Arrived, Decision, Import, NewRedemption, Retry, Settlement, Void};
 
 fuzz_target!(|steps: Vec<Step>| {
     let mut world = World::new();
@@ -21,14 +21,13 @@ fn take(world: &mut World, step: &Step) {
             let (till, request) = (format!("t{}", till % 3), model::request(code % 4));
             let expected = world.may_take(&till, code % 4);
             let new = NewRedemption { till: till.clone(), key: None, lane: "l".to_owned(), request };
-            match world.run(Op::accept(new)) {
-                Done::Decided(Decision::Taken(taken), _) if expected => world.add(taken, till, code % 4),
-                Done::Decided(decision, _) => assert!(!expected && !matches!(decision, Decision::Taken(_))),
-                _ => unreachable!(),
+            match world.run(Accept::once(new)).decision {
+                Decision::Taken(taken) if expected => world.add(taken, till, code % 4),
+                decision => assert!(!expected && !matches!(decision, Decision::Taken(_))),
             }
         }
         Step::Claim => {
-            let Done::Claimed(rows) = world.run(model::claim()) else { unreachable!() };
+            let rows = world.run(model::claim());
             world.claimed(&rows);
         }
         Step::Settle { row, how } => {
@@ -36,22 +35,21 @@ fn take(world: &mut World, step: &Step) {
             let ended = model::ended(how);
             world.settled(seq, &ended);
             let show = false;
-            let Done::Settled(settled) = world.run(Op::settle(seq, attempt, ended, show)) else { unreachable!() };
+            let settled = world.run(Settlement::new(seq, attempt, ended, show));
             assert!(settled.applied);
         }
         Step::Void { row } | Step::Retry { row } => {
             let Some((seq, id)) = world.nth(row) else { return };
             let (is_void, by, note) = (matches!(step, Step::Void { .. }), "f".to_owned(), "n".to_owned());
             let expected = if is_void { world.void(seq) } else { world.retry(seq) };
-            let op = if is_void { Op::Void { id, note, by } } else { Op::Retry { id, by } };
-            let Done::Acted(acted) = world.run(op) else { unreachable!() };
+            let acted = if is_void { world.run(Void { id, note, by }) } else { world.run(Retry { id, by }) };
             assert_eq!(matches!(acted, Acted::Done(_)), expected, "{acted:?}");
         }
         Step::Import => {
             let rows = world.reader().export(redeemd::redemption::Seq(0), 500).unwrap().rows;
             assert_eq!(rows.len() as u64, world.open_rows());
             let import = Import { rows, from: String::new(), by: "f".to_owned() };
-            let Done::Imported(arrived) = world.run(Op::Import(import)) else { unreachable!() };
+            let arrived = world.run(import);
             assert!(arrived.iter().all(|one| matches!(one, Arrived::AlreadyThere { .. })));
         }
         Step::Crash => world.crash(),

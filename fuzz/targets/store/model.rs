@@ -8,7 +8,8 @@ use redeemd::clock::Stamp;
 use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Request, Seq, State};
 use redeemd::settings::Offline;
-use redeemd::store::{Claim, Claimed, Counts, Done, Ended, FILE, Op, Reader, Store, Surroundings, Taken};
+use redeemd::store::{Claim, Claimed, Counts, Ended, FILE, Operation, Reader, Store, Surroundings, Taken};
+use redeemd::verdict::ParkReason;
 
 #[derive(Arbitrary, Debug)]
 pub enum Step {
@@ -44,9 +45,9 @@ pub fn request(code: u8) -> Request {
     redeemd::contract::parse(format!("{{{fields}}}").into()).unwrap()
 }
 
-pub fn claim() -> Op {
+pub fn claim() -> Claim {
     let (lane, after, rows_max, body_bytes_max) = ("l".to_owned(), Seq(0), 1000, 1 << 20);
-    Op::Claim(Claim { lane, prefer: Vec::new(), after, except: Vec::new(), rows_max, body_bytes_max })
+    Claim { lane, prefer: Vec::new(), after, except: Vec::new(), not_from: None, rows_max, body_bytes_max }
 }
 
 pub fn ended(how: u8) -> Ended {
@@ -54,7 +55,7 @@ pub fn ended(how: u8) -> Ended {
     match how % 5 {
         0 => Ended::Confirmed(Answer::success()),
         1 => Ended::Declined { answer, already_used: false, strong: true },
-        2 => Ended::Parked { answer, reason: "both".to_owned() },
+        2 => Ended::Parked { answer, reason: ParkReason::SaysBoth { status: 400 }, text: "both".to_owned() },
         3 => Ended::Clean,
         _ => Ended::Unclear,
     }
@@ -67,7 +68,7 @@ impl World {
         Self { dir, store, rows: BTreeMap::new() }
     }
 
-    pub fn run(&mut self, op: Op) -> Done {
+    pub fn run<O: Operation>(&mut self, op: O) -> O::Output {
         let offline = Offline {
             max_pending: 1000,
             max_pending_per_till: 1000,
@@ -76,7 +77,7 @@ impl World {
         };
         let stamp = Stamp { unix_ms: 1_800_000_000_000, trusted: true };
         let around = Surroundings::new(stamp, &offline, &|_| LaneNow::down());
-        self.store.as_mut().unwrap().run(&[op], &around).pop().unwrap().unwrap()
+        self.store.as_mut().unwrap().perform(op, &around).unwrap()
     }
 
     pub fn reader(&self) -> Reader {

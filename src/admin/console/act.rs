@@ -9,10 +9,12 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{Frame, encoded, told, unavailable};
-use crate::admin::actions::checked;
+use super::words::Words;
+use super::{Frame, denied, encoded, told, unavailable};
+use crate::admin::actions::{checked, command_lane};
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Problem};
+use crate::message::Denied;
 use crate::queue::{LaneCommand, QueueError};
 use crate::redemption::Id;
 use crate::store::Acted;
@@ -39,12 +41,21 @@ pub(super) enum Deed {
 
 impl Deed {
     /// The deed of this word; `Err` says what its note lacks, `None` when there is no such deed.
-    pub(super) fn of(word: &str, note: &str) -> Option<Result<Self, String>> {
+    pub(super) fn of(word: &str, note: &str) -> Option<Result<Self, Denied>> {
         match word {
             "retry" => Some(Ok(Self::Retry)),
             "void" => Some(noted(note).map(Self::Void)),
             "handled" => Some(noted(note).map(Self::Handled)),
             _ => None,
+        }
+    }
+
+    /// Its word in an address.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Void(_) => "void",
+            Self::Handled(_) => "handled",
         }
     }
 
@@ -58,8 +69,18 @@ impl Deed {
     }
 }
 
-fn noted(note: &str) -> Result<String, String> {
-    checked(note).map(str::to_owned).map_err(Problem::detail)
+/// The note as it is kept.
+pub(super) fn noted(note: &str) -> Result<String, Denied> {
+    checked(note).map(str::to_owned).map_err(Problem::told)
+}
+
+/// What the deed of this word is called, and what it means.
+pub(super) fn texts(word: &str, w: &Words) -> (&'static str, &'static str) {
+    match word {
+        "void" => (w.void, w.void_means),
+        "handled" => (w.handled, w.handled_means),
+        _ => (w.retry, w.retry_means),
+    }
 }
 
 /// `POST /redemptions/{id}/{retry|void|handled}`
@@ -77,13 +98,13 @@ pub(super) async fn on_one(
     };
     let deed = match deed {
         Ok(deed) => deed,
-        Err(fault) => return told(f, StatusCode::BAD_REQUEST, fault),
+        Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
     };
     match deed.on(&admin, &id, asker.name()).await {
         Ok(Acted::Done(_)) => Redirect::to(&format!("/redemptions/{id}")).into_response(),
-        Ok(Acted::Refused { why }) => told(f, StatusCode::CONFLICT, why),
-        Ok(Acted::Unknown) => told(f, StatusCode::NOT_FOUND, String::new()),
-        Err(error) => unavailable(f, &error),
+        Ok(Acted::Refused { why }) => denied(f, StatusCode::CONFLICT, &why),
+        Ok(Acted::Unknown) => denied(f, StatusCode::NOT_FOUND, &Denied::NoRedemption),
+        Err(error) => unavailable(f, error),
     }
 }
 
@@ -93,17 +114,25 @@ pub(super) async fn on_lane(
     Extension(asker): Extension<Asker>,
     Path((lane, word)): Path<(String, String)>,
     (headers, uri): (HeaderMap, Uri),
+    form: Filled,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let by = asker.name().to_owned();
+    let note = form.map(|Form(reason)| reason.note).unwrap_or_default();
+    // A hold needs no reason; one that is given is kept.
+    let note = if note.trim().is_empty() { Ok(String::new()) } else { noted(&note) };
+    let note = match note {
+        Ok(note) => note,
+        Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
+    };
     let command = match word.as_str() {
         "flush" => LaneCommand::Flush,
-        "hold" => LaneCommand::Hold { by, note: String::new(), trust: false },
+        "hold" => LaneCommand::Hold { by, note, trust: false },
         "release" => LaneCommand::Release { by },
         "retry-held" => return retry_held(&admin, f, &lane, &by).await,
         _ => return told(f, StatusCode::NOT_FOUND, String::new()),
     };
-    match admin.queue.command(Some(&lane), command).await {
+    match command_lane(&admin, &asker, Some(&lane), command).await {
         Ok(_) => Redirect::to("/#lanes").into_response(),
         Err(_) => told(f, StatusCode::NOT_FOUND, String::new()),
     }
@@ -115,6 +144,6 @@ async fn retry_held(admin: &Admin, f: Frame, lane: &str, by: &str) -> Response {
     }
     match admin.queue.retry_held(lane, by).await {
         Ok(_) => Redirect::to(&format!("/search?state=pending&lane={}", encoded(lane))).into_response(),
-        Err(error) => unavailable(f, &error),
+        Err(error) => unavailable(f, error),
     }
 }

@@ -11,12 +11,13 @@ use axum::{Extension, extract::rejection::FormRejection};
 use serde::Deserialize;
 
 use super::{Frame, own_path, rendered};
+use crate::admin::audit::keep;
 use crate::admin::rights::Asker;
 use crate::admin::session::AGE_MAX;
 use crate::admin::signin::{SignIn, sign_in as signed};
 use crate::admin::{Admin, cookie};
 use crate::listen::Peer;
-use crate::message::{Language, about};
+use crate::message::{Event, Language, about};
 
 /// How long a chosen language is kept.
 const LANGUAGE_KEPT_FOR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -68,9 +69,12 @@ pub(super) async fn sign_in(
         return (StatusCode::BAD_REQUEST, "the form is not as expected").into_response();
     };
     let tls = admin.access.rules().tls;
-    match signed(&admin.access, &name, &password, peer.addr.map(|addr| addr.ip())).await {
+    let from = peer.addr.map(|addr| addr.ip());
+    match signed(&admin.access, &name, &password, from).await {
         SignIn::Done(id) => {
             end_session(&admin, &headers, tls);
+            let address = from.map_or_else(|| "here".to_owned(), |address| address.to_canonical().to_string());
+            keep(&admin, ("sign_in", &name), "", &Event::SignIn { address }).await;
             let mut response = Redirect::to(own_path(&to)).into_response();
             set(&mut response, cookie::set(cookie::session_name(tls), &id, tls, AGE_MAX));
             tracing::info!(name, "signed in at the console");
@@ -96,9 +100,16 @@ fn refusal(f: Frame, to: String, refused: &SignIn) -> Response {
 }
 
 /// `POST /sign-out`
-pub(super) async fn sign_out(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+pub(super) async fn sign_out(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+) -> Response {
     let tls = admin.access.rules().tls;
     end_session(&admin, &headers, tls);
+    if asker.who.as_ref().is_some_and(|actor| actor.signed_in) {
+        keep(&admin, ("sign_out", asker.name()), "", &Event::SignOut).await;
+    }
     let mut response = Redirect::to("/").into_response();
     set(&mut response, cookie::set(cookie::session_name(tls), "", tls, Duration::ZERO));
     response

@@ -44,11 +44,10 @@ struct SentencePart<'a> {
     f: &'a Frame,
 }
 
-/// How much of a limit is used, in thousandths for the picture.
-struct Gauge {
+/// What is left of a limit, and how much is used, in thousandths for the picture.
+struct Meter {
     label: String,
-    used: String,
-    most: String,
+    left: String,
     thousandths: u64,
     tone: &'static str,
 }
@@ -57,7 +56,7 @@ struct Gauge {
 #[template(path = "headroom.html")]
 struct HeadroomPart<'a> {
     f: &'a Frame,
-    gauges: Vec<Gauge>,
+    gauges: Vec<Meter>,
 }
 
 #[derive(Template)]
@@ -111,7 +110,7 @@ pub(super) async fn page(
     let f = Frame::new(&admin, &asker, &headers, &uri);
     match fragments(&admin, &f).await {
         Ok(fragments) => rendered(StatusCode::OK, &Page { f, fragments }),
-        Err(error) => super::unavailable(f, &error),
+        Err(error) => super::unavailable(f, error),
     }
 }
 
@@ -120,7 +119,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let status = admin.look().await;
     let now_ms = admin.info.clock.stamp().unix_ms;
     let activity = admin.desk.activity.activity.get(activity(admin, now_ms)).await?;
-    let groups = admin.desk.activity.groups.get(inbox::gather(admin)).await?;
+    let groups = admin.desk.activity.groups.get(inbox::gather(admin, inbox::everything())).await?;
     let given = given(admin, &status).await?;
     let rules = admin.access.rules();
     let answered_ms = activity.spans.iter().filter(|span| span.answered).filter_map(|span| span.settled_ms).max();
@@ -178,32 +177,43 @@ fn refusals(lang: Language) -> Vec<(&'static str, String)> {
     told.map(|(text, count)| (text, grouped(count))).collect()
 }
 
-fn gauges(facts: &Facts<'_>, f: &Frame) -> Vec<Gauge> {
+fn gauges(facts: &Facts<'_>, f: &Frame) -> Vec<Meter> {
     let Some(offline) = facts.offline else { return Vec::new() };
     let several = facts.status.lanes.len() > 1;
     let mut gauges = Vec::new();
     for lane in &facts.status.lanes {
         let label =
             |text: &str| if several { format!("{text} · {}", shown(&lane.status.name)) } else { text.to_owned() };
-        let pending = (grouped(lane.status.pending), grouped(offline.max_pending));
-        gauges.push(gauge(label(f.w.waiting_limit), pending, (lane.status.pending, offline.max_pending)));
+        let (pending, most) = (lane.status.pending, offline.max_pending);
+        let text = left(f.lang, &grouped(most.saturating_sub(pending)), &grouped(most));
+        gauges.push(Meter::new(label(f.w.waiting_limit), text, (pending, most)));
         let since_ms = lane.status.since.as_deref().and_then(ms_of).filter(|_| lane.status.link != "up");
         let away_ms = since_ms.map_or(0, |since| facts.now_ms.saturating_sub(since).max(0));
-        let away = Duration::from_millis(u64::try_from(away_ms).unwrap_or(0));
-        let words = (about(away, f.lang), about(offline.max_outage, f.lang));
-        gauges.push(gauge(label(f.w.outage_limit), words, (away.as_secs(), offline.max_outage.as_secs())));
+        let (away, most) = (Duration::from_millis(u64::try_from(away_ms).unwrap_or(0)), offline.max_outage);
+        let text = left(f.lang, &about(most.saturating_sub(away), f.lang), &about(most, f.lang));
+        gauges.push(Meter::new(label(f.w.outage_limit), text, (away.as_secs(), most.as_secs())));
     }
     gauges
 }
 
-fn gauge(label: String, (used, most): (String, String), (value, limit): (u64, u64)) -> Gauge {
-    let thousandths = value.saturating_mul(1000).checked_div(limit).unwrap_or(1000).min(1000);
-    let tone = match thousandths {
-        0..700 => "good",
-        700..1000 => "warn",
-        _ => "bad",
-    };
-    Gauge { label, used, most, thousandths, tone }
+/// So much is left of so much.
+fn left(lang: Language, left: &str, most: &str) -> String {
+    match lang {
+        Language::English => format!("{left} left of {most}"),
+        Language::Arabic => format!("بقي {left} من {most}"),
+    }
+}
+
+impl Meter {
+    fn new(label: String, left: String, (used, most): (u64, u64)) -> Self {
+        let thousandths = used.saturating_mul(1000).checked_div(most).unwrap_or(1000).min(1000);
+        let tone = match thousandths {
+            0..700 => "good",
+            700..1000 => "warn",
+            _ => "bad",
+        };
+        Self { label, left, thousandths, tone }
+    }
 }
 
 fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {

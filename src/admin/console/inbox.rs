@@ -5,21 +5,29 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
+use serde::Deserialize;
 
 use super::words::Words;
-use super::{Frame, Moment, mark_of, rendered, shown};
+use super::{Frame, Moment, mark_of, rendered, sentence, shown};
 use crate::admin::Admin;
-use crate::admin::redemptions::said_of;
+use crate::admin::redemptions::{kind_of, said_of};
 use crate::admin::rights::Asker;
-use crate::message::{Noun, count, grouped};
+use crate::message::{Language, Note, Noun, count, grouped};
 use crate::queue::QueueError;
-use crate::redemption::{Redemption, State as RowState};
+use crate::redemption::{Redemption, Seq, State as RowState};
 
 /// How many rows of a group are shown with it.
 const SHOWN_OF_A_GROUP: usize = 5;
+/// What was refused at the till itself is shown for so long.
+const REFUSED_SHOWN_FOR_MS: i64 = 24 * 3_600_000;
+/// The states in which something waits for a person; the one without an index of its own last.
+const STATES: [RowState; 3] = [RowState::Declined, RowState::Parked, RowState::Confirmed];
+
+/// The states that are looked at, each with the row before which it begins.
+pub(super) type Looks = Vec<(RowState, Option<Seq>)>;
 
 /// What there is to decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,10 +42,15 @@ pub(super) enum Kind {
     Unreadable,
     /// The disk damaged it.
     Damaged,
+    /// The till was told no, and the provider took it.
+    Owed,
+    /// The till heard the provider's no itself.
+    Refused,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::DeclinedAfter, Self::Streak, Self::Ours, Self::Unreadable, Self::Damaged];
+    const ALL: [Self; 7] =
+        [Self::DeclinedAfter, Self::Streak, Self::Ours, Self::Unreadable, Self::Damaged, Self::Owed, Self::Refused];
 
     /// The word in an address.
     pub(super) fn as_str(self) -> &'static str {
@@ -47,6 +60,8 @@ impl Kind {
             Self::Ours => "ours",
             Self::Unreadable => "unreadable",
             Self::Damaged => "damaged",
+            Self::Owed => "owed",
+            Self::Refused => "refused",
         }
     }
 
@@ -62,27 +77,32 @@ impl Kind {
             Self::Ours => [w.ours, w.ours_means, w.ours_tell],
             Self::Unreadable => [w.unreadable, w.unreadable_means, w.unreadable_tell],
             Self::Damaged => [w.damaged, w.damaged_means, w.damaged_tell],
+            Self::Owed => [w.owed, w.owed_means, w.owed_tell],
+            Self::Refused => [w.refused_today, w.refused_today_means, w.refused_today_tell],
         }
     }
 
     /// Where its rows are.
     pub(super) fn state(self) -> RowState {
         match self {
-            Self::DeclinedAfter | Self::Streak => RowState::Declined,
-            Self::Ours => RowState::Confirmed,
+            Self::DeclinedAfter | Self::Streak | Self::Refused => RowState::Declined,
+            Self::Ours | Self::Owed => RowState::Confirmed,
             Self::Unreadable | Self::Damaged => RowState::Parked,
         }
     }
 
     /// What has to be decided about this row, if anything; `held` are the lanes that are held for declines.
     fn of(row: &Redemption, held: &[String]) -> Option<Self> {
+        let was_given = row.lost || row.trusted;
         match row.state {
-            RowState::Declined if held.contains(&row.lane) => Some(Self::Streak),
-            RowState::Declined if row.lost || row.trusted => Some(Self::DeclinedAfter),
+            RowState::Declined if was_given && held.contains(&row.lane) => Some(Self::Streak),
+            RowState::Declined if was_given => Some(Self::DeclinedAfter),
+            RowState::Declined => Some(Self::Refused),
             RowState::Confirmed if row.duplicate_of_ours => Some(Self::Ours),
+            RowState::Confirmed if row.owed && !row.owed_paid => Some(Self::Owed),
             RowState::Parked if row.answer.is_none() => Some(Self::Damaged),
             RowState::Parked => Some(Self::Unreadable),
-            RowState::Pending | RowState::Confirmed | RowState::Declined | RowState::Voided => None,
+            RowState::Pending | RowState::Confirmed | RowState::Voided => None,
         }
     }
 }
@@ -94,6 +114,7 @@ pub(super) struct Group {
     pub(super) key: String,
     lane: String,
     said: Option<String>,
+    why: Option<Note>,
     count: u64,
     first_ms: i64,
     last_ms: i64,
@@ -104,15 +125,16 @@ pub(super) struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     groups: Vec<Group>,
-    /// There are rows that were not looked at.
-    cut: bool,
+    /// Where the next look begins, when there are rows that were not looked at.
+    next: Looks,
 }
 
 impl Groups {
     /// Each kind with how many there are.
     pub(super) fn summary(&self, f: &Frame) -> Vec<(&'static str, String)> {
         let mut kinds: BTreeMap<Kind, u64> = BTreeMap::new();
-        for group in &self.groups {
+        let waiting = self.groups.iter().filter(|group| group.kind != Kind::Refused);
+        for group in waiting {
             *kinds.entry(group.kind).or_default() += group.count;
         }
         let row = |(kind, number): (Kind, u64)| (kind.texts(f.w)[0], count(number, Noun::Case, f.lang));
@@ -126,40 +148,64 @@ pub(super) fn held_for_declines(admin: &Admin) -> Vec<String> {
     lanes.filter(|lane| lane.cause.as_deref() == Some("declines")).map(|lane| lane.name).collect()
 }
 
-/// A row's kind and the key of its group.
+/// A row's kind and the key of its group: alike are those of one lane that were refused in the same words, or that
+/// wait for the same reason.
 pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(Kind, String)> {
     let kind = Kind::of(row, held)?;
-    let alike = said_of(row).map(|text| alike(&text)).unwrap_or_default();
-    Some((kind, mark_of(&["group", kind.as_str(), &row.lane, &alike])))
+    let why = why(row).map(|note| note.text(Language::English)).unwrap_or_default();
+    Some((kind, mark_of(&["group", kind.as_str(), &row.lane, &kind_of(row), &why])))
 }
 
-/// A provider's words without the figures in them: numbers of requests and codes differ in what is one fault.
-fn alike(text: &str) -> String {
-    let word = |word: &str| if word.chars().any(char::is_numeric) { "#".to_owned() } else { word.to_lowercase() };
-    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+/// Why it is parked, in the gateway's own words; a person's words make no group.
+fn why(row: &Redemption) -> Option<&Note> {
+    row.note.as_ref().filter(|note| row.state == RowState::Parked && !matches!(note, Note::Text { .. }))
+}
+
+/// All that waits.
+pub(super) fn everything() -> Looks {
+    STATES.map(|state| (state, None)).to_vec()
+}
+
+/// What came before this time and was refused at the till itself is not shown.
+pub(super) fn refused_since_ms(admin: &Admin) -> i64 {
+    admin.info.clock.stamp().unix_ms.saturating_sub(REFUSED_SHOWN_FOR_MS)
 }
 
 /// Looks at what waits, the newest first.
-pub(super) async fn gather(admin: &Admin) -> Result<Groups, QueueError> {
-    let held = held_for_declines(admin);
+pub(super) async fn gather(admin: &Admin, looks: Looks) -> Result<Groups, QueueError> {
+    let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
+    let found = admin.queue.look(move |reader| Ok((reader.waiting(&looks, since_ms)?, looks))).await?;
+    let (found, looks) = found;
     let mut groups: BTreeMap<(Kind, String), Group> = BTreeMap::new();
-    let mut cut = false;
-    for state in [RowState::Declined, RowState::Confirmed, RowState::Parked] {
-        let found = admin.queue.look(move |reader| reader.exceptions_newest(state, None)).await?;
-        cut |= found.cut_short;
-        for row in &found.rows {
-            let Some((kind, key)) = group_of(row, &held) else { continue };
-            groups.entry((kind, key.clone())).or_insert_with(|| Group::of(kind, key, row)).add(row);
-        }
+    for row in found.iter().flat_map(|found| &found.rows) {
+        let Some((kind, key)) = group_of(row, &held) else { continue };
+        groups.entry((kind, key.clone())).or_insert_with(|| Group::of(kind, key, row)).add(row);
     }
-    Ok(Groups { groups: groups.into_values().collect(), cut })
+    let cut = looks.iter().zip(&found).filter(|(_, found)| found.cut_short);
+    let next = cut.map(|((state, _), found)| (*state, found.next)).collect();
+    Ok(Groups { groups: groups.into_values().collect(), next })
+}
+
+/// The looks as they stand in an address.
+fn written(looks: &Looks) -> String {
+    let part = |(state, before): &(RowState, Option<Seq>)| format!("{state}.{}", before.map_or(i64::MAX, |seq| seq.0));
+    looks.iter().map(part).collect::<Vec<_>>().join(",")
+}
+
+/// The looks of an address; what cannot be read is left out.
+fn read(text: &str) -> Looks {
+    let part = |part: &str| {
+        let (state, before) = part.split_once('.')?;
+        Some((state.parse().ok().filter(|state| STATES.contains(state))?, Some(Seq(before.parse().ok()?))))
+    };
+    text.split(',').filter_map(part).take(STATES.len()).collect()
 }
 
 impl Group {
     fn of(kind: Kind, key: String, row: &Redemption) -> Self {
         let at = row.settled_at_ms.unwrap_or(row.accepted_at_ms);
-        let said = said_of(row);
-        Self { kind, key, lane: row.lane.clone(), said, count: 0, first_ms: at, last_ms: at, rows: Vec::new() }
+        let (said, why) = (said_of(row), why(row).cloned());
+        Self { kind, key, lane: row.lane.clone(), said, why, count: 0, first_ms: at, last_ms: at, rows: Vec::new() }
     }
 
     fn add(&mut self, row: &Redemption) {
@@ -179,6 +225,7 @@ struct Part {
     tell: &'static str,
     lane: String,
     said: Option<String>,
+    why: Option<String>,
     count: String,
     more: Option<String>,
     first: Moment,
@@ -200,6 +247,7 @@ impl Part {
             tell,
             lane: shown(&group.lane),
             said: group.said.as_deref().map(shown),
+            why: group.why.as_ref().map(|note| sentence(&note.text(f.lang))),
             count: count(group.count, Noun::Redemption, f.lang),
             more: (left > 0).then(|| grouped(left)),
             first: Moment::of_ms(group.first_ms),
@@ -208,7 +256,7 @@ impl Part {
             kind: group.kind.as_str(),
             key: group.key.clone(),
             may_void: group.kind.state() == RowState::Parked,
-            may_retry: group.kind != Kind::Ours,
+            may_retry: group.kind.state() != RowState::Confirmed,
         }
     }
 }
@@ -217,25 +265,55 @@ impl Part {
 #[template(path = "inbox.html")]
 struct Page {
     f: Frame,
+    /// What waits for a decision, and what was refused at the tills.
+    sections: Vec<Section>,
+    /// Where the next look begins.
+    next: Option<String>,
+    is_first: bool,
+}
+
+/// Groups under a heading.
+struct Section {
+    title: &'static str,
+    empty: &'static str,
     parts: Vec<Part>,
-    cut: bool,
+}
+
+/// Which look it is.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct From {
+    #[serde(default)]
+    from: String,
 }
 
 /// `GET /inbox`
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
+    Query(From { from }): Query<From>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    match gather(&admin).await {
-        Ok(Groups { groups, cut }) => {
-            let parts = groups.iter().map(|group| Part::of(group, &f)).collect();
-            rendered(StatusCode::OK, &Page { f, parts, cut })
+    let looks = if from.is_empty() { everything() } else { read(&from) };
+    match gather(&admin, looks).await {
+        Ok(Groups { groups, next }) => {
+            let next = (!next.is_empty()).then(|| format!("/inbox?from={}", written(&next)));
+            let sections = sections(&groups, &f);
+            rendered(StatusCode::OK, &Page { f, sections, next, is_first: from.is_empty() })
         }
-        Err(error) => super::unavailable(f, &error),
+        Err(error) => super::unavailable(f, error),
     }
+}
+
+fn sections(groups: &[Group], f: &Frame) -> Vec<Section> {
+    let parts = |are_refused: bool| {
+        let its = groups.iter().filter(|group| (group.kind == Kind::Refused) == are_refused);
+        its.map(|group| Part::of(group, f)).collect()
+    };
+    let decide = Section { title: f.w.needs, empty: f.w.inbox_empty, parts: parts(false) };
+    let refused = Section { title: f.w.refused_today, empty: f.w.refused_today_none, parts: parts(true) };
+    vec![decide, refused]
 }
 
 #[cfg(test)]
@@ -243,9 +321,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_that_differ_in_their_figures_are_alike() {
-        assert_eq!(alike("Code …7F3Q  expired (ref 4711)"), alike("code …9X2A expired (ref 12)"));
-        assert_ne!(alike("expired"), alike("unknown"));
+    fn a_look_goes_on_where_its_address_says_and_what_cannot_be_read_is_left_out() {
+        let looks = vec![(RowState::Declined, Some(Seq(41))), (RowState::Confirmed, Some(Seq(7)))];
+        assert_eq!(written(&looks), "declined.41,confirmed.7");
+        assert_eq!(read("declined.41,confirmed.7"), looks);
+        assert!(read("pending.1,voided.2,parked.x,,declined").is_empty());
+        assert_eq!(read(&"parked.1,".repeat(99)).len(), STATES.len());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::rejection::FormRejection;
+use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -14,17 +14,24 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::act::Deed;
-use super::inbox::{Kind, group_of, held_for_declines};
-use super::{Frame, rendered, told, unavailable};
+use super::inbox::{Kind, group_of, held_for_declines, refused_since_ms};
+use super::search::{self, wanted_by};
+use super::{Frame, denied, rendered, told, unavailable};
 use crate::admin::Admin;
+use crate::admin::audit::keep;
+use crate::admin::filter::{LIMIT_MAX, Wanted};
 use crate::admin::rights::Asker;
-use crate::message::{Noun, count, grouped};
+use crate::message::{Denied, Event, Noun, count, grouped};
 use crate::queue::QueueError;
-use crate::redemption::{Redemption, Seq};
+use crate::redemption::{Redemption, Seq, State as RowState};
 use crate::store::Acted;
 
 /// Jobs that are remembered; of these one runs at a time.
 const REMEMBERED_MAX: usize = 20;
+/// How many bounded looks a count takes before it says "at least".
+const LOOKS_A_COUNT: usize = 10;
+/// The word for "all that a search finds".
+const SEARCH: &str = "search";
 
 /// All jobs.
 #[derive(Debug, Default)]
@@ -37,14 +44,25 @@ struct Known {
     tasks: JoinSet<()>,
 }
 
+/// Which redemptions are meant.
+#[derive(Clone, Debug)]
+enum Which {
+    /// A group of the inbox.
+    Group { kind: Kind, key: String },
+    /// What a search finds, by its query.
+    Found { query: String, wanted: Box<Wanted> },
+}
+
 /// A job and how far it is.
 #[derive(Debug)]
 struct Job {
     number: u64,
-    kind: Kind,
-    key: String,
+    which: Which,
     deed: Deed,
+    note: String,
     by: String,
+    /// How many there were when it was counted; 0 where nobody counted.
+    most: u64,
     done: AtomicU64,
     refused: AtomicU64,
     stop: AtomicBool,
@@ -59,6 +77,8 @@ pub(super) struct Order {
     action: String,
     #[serde(default)]
     note: String,
+    #[serde(default)]
+    most: u64,
 }
 
 #[derive(Template)]
@@ -66,12 +86,12 @@ pub(super) struct Order {
 struct DryRun {
     f: Frame,
     title: &'static str,
+    filter: Vec<(String, String)>,
     means: &'static str,
     button: &'static str,
     order: Order,
     count: String,
     at_least: bool,
-    wants_note: bool,
 }
 
 #[derive(Template)]
@@ -80,11 +100,85 @@ struct Page {
     f: Frame,
     number: u64,
     title: &'static str,
+    filter: Vec<(String, String)>,
     what: &'static str,
+    note: String,
+    by: String,
     done: String,
     refused: String,
+    most: Option<String>,
+    thousandths: u64,
     runs: bool,
     word: &'static str,
+}
+
+impl Which {
+    fn of(order: &Order) -> Option<Self> {
+        if order.kind != SEARCH {
+            return Some(Self::Group { kind: Kind::from_word(&order.kind)?, key: order.key.clone() });
+        }
+        let (query, wanted) = (order.key.clone(), Box::new(wanted_by(&order.key)?));
+        Some(Self::Found { query, wanted })
+    }
+
+    fn title(&self, f: &Frame) -> &'static str {
+        match self {
+            Self::Group { kind, .. } => kind.texts(f.w)[0],
+            Self::Found { .. } => f.w.filter,
+        }
+    }
+
+    /// The search's fields as people read them.
+    fn filter(&self, f: &Frame) -> Vec<(String, String)> {
+        match self {
+            Self::Group { .. } => Vec::new(),
+            Self::Found { query, .. } => search::said(query, f),
+        }
+    }
+
+    /// Those that are meant in one bounded look, the newest first, and where the next begins.
+    async fn page(&self, admin: &Admin, before: Option<Seq>) -> Result<(Vec<Redemption>, Option<Seq>), QueueError> {
+        match self {
+            Self::Group { kind, key } => group(admin, (*kind, key), before).await,
+            Self::Found { wanted, .. } => {
+                let mut wanted = Wanted::clone(wanted);
+                (wanted.search.newest, wanted.search.after) = (true, before);
+                wanted.search.limit = LIMIT_MAX;
+                let found = search::find(admin, wanted).await?;
+                Ok((found.rows, found.next))
+            }
+        }
+    }
+}
+
+impl Which {
+    /// How many are meant, and whether there may be more than were counted.
+    async fn counted(&self, admin: &Admin) -> Result<(u64, bool), QueueError> {
+        let (mut number, mut before) = (0, None);
+        for _ in 0..LOOKS_A_COUNT {
+            let (rows, next) = self.page(admin, before).await?;
+            number += rows.len() as u64;
+            if next.is_none() {
+                return Ok((number, false));
+            }
+            before = next;
+        }
+        Ok((number, true))
+    }
+}
+
+/// The rows of a group of the inbox.
+async fn group(
+    admin: &Admin,
+    (kind, key): (Kind, &str),
+    before: Option<Seq>,
+) -> Result<(Vec<Redemption>, Option<Seq>), QueueError> {
+    let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
+    let looks = [(kind.state(), before)];
+    let found = admin.queue.look(move |reader| reader.waiting(&looks, since_ms)).await?;
+    let is_meant = |row: &Redemption| group_of(row, &held).is_some_and(|(its, known)| its == kind && known == key);
+    let next = found.first().and_then(|found| found.next);
+    Ok((found.into_iter().flat_map(|found| found.rows).filter(is_meant).collect(), next))
 }
 
 impl Jobs {
@@ -93,17 +187,21 @@ impl Jobs {
         known.jobs.iter().find(|job| job.number == number).cloned()
     }
 
-    /// Begins it; it ends with the process, and what it has done by then is done.
-    fn begin(&self, admin: &Arc<Admin>, (kind, key): (Kind, String), deed: Deed, by: &str) -> u64 {
+    /// Begins it, unless another one runs; it ends with the process, and what it has done by then is done.
+    fn begin(&self, admin: &Arc<Admin>, (which, deed): (Which, Deed), order: &Order, by: &str) -> Result<u64, Denied> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while known.tasks.try_join_next().is_some() {}
+        if let Some(running) = known.jobs.iter().find(|job| !job.is_over.load(Ordering::Acquire)) {
+            return Err(Denied::JobRuns { number: running.number });
+        }
         known.begun += 1;
         let job = Arc::new(Job {
             number: known.begun,
-            kind,
-            key,
+            which,
             deed,
+            note: order.note.trim().to_owned(),
             by: by.to_owned(),
+            most: order.most,
             done: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             stop: AtomicBool::new(false),
@@ -113,7 +211,7 @@ impl Jobs {
         known.jobs.push_front(Arc::clone(&job));
         let (admin, number) = (Arc::clone(admin), job.number);
         known.tasks.spawn(async move { job.run(&admin).await });
-        number
+        Ok(number)
     }
 }
 
@@ -123,16 +221,19 @@ impl Job {
         if let Err(error) = self.all(admin).await {
             tracing::warn!(job = self.number, %error, "many redemptions at once: ended early");
         }
-        self.is_over.store(true, Ordering::Release);
         let (done, refused) = (self.done.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
+        let (action, note) = (self.deed.word().to_owned(), self.note.clone());
+        let told = Event::Bulk { action, redemptions: done, note };
+        keep(admin, ("bulk", &self.by), "", &told).await;
+        self.is_over.store(true, Ordering::Release);
         tracing::info!(job = self.number, done, refused, "many redemptions at once: ended");
     }
 
     /// From the newest of the moment to the oldest: what comes in later is not touched.
     async fn all(&self, admin: &Admin) -> Result<(), QueueError> {
-        let (held, mut before) = (held_for_declines(admin), None);
+        let mut before = None;
         loop {
-            let (rows, next) = page_of(admin, (self.kind, &self.key), &held, before).await?;
+            let (rows, next) = self.which.page(admin, before).await?;
             for row in rows {
                 if self.stop.load(Ordering::Acquire) {
                     return Ok(());
@@ -148,44 +249,38 @@ impl Job {
     }
 }
 
-/// The rows of a group in one bounded look, and where the next begins.
-async fn page_of(
-    admin: &Admin,
-    (kind, key): (Kind, &str),
-    held: &[String],
-    before: Option<Seq>,
-) -> Result<(Vec<Redemption>, Option<Seq>), QueueError> {
-    let found = admin.queue.look(move |reader| reader.exceptions_newest(kind.state(), before)).await?;
-    let is_meant = |row: &Redemption| group_of(row, held).is_some_and(|(its, known)| its == kind && known == key);
-    Ok((found.rows.into_iter().filter(is_meant).collect(), found.next))
+/// What can be done to all redemptions of this state.
+pub(super) fn deeds_of(state: RowState) -> &'static [&'static str] {
+    match state {
+        RowState::Pending => &["void"],
+        RowState::Declined => &["retry", "handled"],
+        RowState::Parked => &["retry", "handled", "void"],
+        RowState::Confirmed | RowState::Voided => &["handled"],
+    }
 }
 
 /// `GET /bulk`: what would be done, and to how many. Nothing is.
 pub(super) async fn dry_run(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
-    Query(order): Query<Order>,
+    order: Result<Query<Order>, QueryRejection>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    let (Some(kind), Some(_)) = (Kind::from_word(&order.kind), Deed::of(&order.action, "x")) else {
+    let Ok(Query(order)) = order else { return told(f, StatusCode::BAD_REQUEST, String::new()) };
+    let (Some(which), Some(_)) = (Which::of(&order), Deed::of(&order.action, "x")) else {
         return told(f, StatusCode::NOT_FOUND, String::new());
     };
-    match page_of(&admin, (kind, &order.key), &held_for_declines(&admin), None).await {
-        Ok((rows, next)) => {
-            let count = count(rows.len() as u64, Noun::Redemption, f.lang);
-            let wants_note = order.action != "retry";
-            let (button, means) = match order.action.as_str() {
-                "void" => (f.w.void, f.w.void_means),
-                "handled" => (f.w.handled, f.w.handled_means),
-                _ => (f.w.retry, f.w.retry_means),
-            };
-            let title = kind.texts(f.w)[0];
-            let at_least = next.is_some();
-            rendered(StatusCode::OK, &DryRun { f, title, means, button, order, count, at_least, wants_note })
+    match which.counted(&admin).await {
+        Ok((most, at_least)) => {
+            let count = count(most, Noun::Redemption, f.lang);
+            let (button, means) = super::act::texts(&order.action, f.w);
+            let (title, filter) = (which.title(&f), which.filter(&f));
+            let order = Order { most: if at_least { 0 } else { most }, ..order };
+            rendered(StatusCode::OK, &DryRun { f, title, filter, means, button, order, count, at_least })
         }
-        Err(error) => unavailable(f, &error),
+        Err(error) => unavailable(f, error),
     }
 }
 
@@ -198,15 +293,18 @@ pub(super) async fn begin(
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let Ok(Form(order)) = form else { return told(f, StatusCode::BAD_REQUEST, String::new()) };
-    let (Some(kind), Some(deed)) = (Kind::from_word(&order.kind), Deed::of(&order.action, &order.note)) else {
+    let (Some(which), Some(deed)) = (Which::of(&order), Deed::of(&order.action, &order.note)) else {
         return told(f, StatusCode::NOT_FOUND, String::new());
     };
-    match deed {
-        Ok(deed) => {
-            let number = admin.desk.jobs.begin(&admin, (kind, order.key), deed, asker.name());
-            Redirect::to(&format!("/jobs/{number}")).into_response()
-        }
-        Err(fault) => told(f, StatusCode::BAD_REQUEST, fault),
+    // Whoever touches many says why, whatever is done.
+    let deed = deed.and_then(|deed| super::act::noted(&order.note).map(|_| deed));
+    let deed = match deed {
+        Ok(deed) => deed,
+        Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
+    };
+    match admin.desk.jobs.begin(&admin, (which, deed), &order, asker.name()) {
+        Ok(number) => Redirect::to(&format!("/jobs/{number}")).into_response(),
+        Err(why) => denied(f, StatusCode::CONFLICT, &why),
     }
 }
 
@@ -214,35 +312,54 @@ pub(super) async fn begin(
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
-    Path(number): Path<u64>,
+    Path(number): Path<String>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    let Some(job) = admin.desk.jobs.find(number) else {
-        let text = f.w.job_gone.to_owned();
-        return told(f, StatusCode::NOT_FOUND, text);
-    };
+    match number.parse().ok().and_then(|number| admin.desk.jobs.find(number)) {
+        Some(job) => rendered(StatusCode::OK, &page_of(f, &job)),
+        None => denied(f, StatusCode::NOT_FOUND, &Denied::NoJob),
+    }
+}
+
+fn page_of(f: Frame, job: &Job) -> Page {
     let (runs, stopped) = (!job.is_over.load(Ordering::Acquire), job.stop.load(Ordering::Acquire));
     let word = match (runs, stopped) {
         (true, _) => f.w.job_runs,
         (false, true) => f.w.job_stopped,
         (false, false) => f.w.job_done,
     };
-    let figure = |count: &AtomicU64| grouped(count.load(Ordering::Relaxed));
-    let what = match &job.deed {
-        Deed::Retry => f.w.retry,
-        Deed::Void(_) => f.w.void,
-        Deed::Handled(_) => f.w.handled,
-    };
-    let (done, refused) = (figure(&job.done), figure(&job.refused));
-    rendered(StatusCode::OK, &Page { title: job.kind.texts(f.w)[0], f, number, what, done, refused, runs, word })
+    let [done, refused] = [&job.done, &job.refused].map(|count| count.load(Ordering::Relaxed));
+    let thousandths = (done + refused).saturating_mul(1000).checked_div(job.most).unwrap_or(0).min(1000);
+    Page {
+        number: job.number,
+        title: job.which.title(&f),
+        filter: job.which.filter(&f),
+        what: super::act::texts(job.deed.word(), f.w).0,
+        note: super::shown(&job.note),
+        by: super::shown(&job.by),
+        done: grouped(done),
+        refused: grouped(refused),
+        most: (job.most > 0).then(|| grouped(job.most)),
+        thousandths,
+        runs,
+        word,
+        f,
+    }
 }
 
 /// `POST /jobs/{number}/stop`
-pub(super) async fn stop(State(admin): State<Arc<Admin>>, Path(number): Path<u64>) -> Response {
-    if let Some(job) = admin.desk.jobs.find(number) {
-        job.stop.store(true, Ordering::Release);
-    }
-    Redirect::to(&format!("/jobs/{number}")).into_response()
+pub(super) async fn stop(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    Path(number): Path<String>,
+    (headers, uri): (HeaderMap, Uri),
+) -> Response {
+    let Some(job) = number.parse().ok().and_then(|number| admin.desk.jobs.find(number)) else {
+        let f = Frame::new(&admin, &asker, &headers, &uri);
+        return denied(f, StatusCode::NOT_FOUND, &Denied::NoJob);
+    };
+    job.stop.store(true, Ordering::Release);
+    Redirect::to(&format!("/jobs/{}", job.number)).into_response()
 }

@@ -11,6 +11,7 @@ mod live;
 mod say;
 mod search;
 mod story;
+mod trail;
 mod words;
 
 use std::sync::Arc;
@@ -25,9 +26,9 @@ use axum::routing::{get, post};
 
 use super::filter::written;
 use super::rights::Asker;
-use super::{Admin, cookie};
+use super::{Admin, Problem, cookie};
 use crate::clock::rfc3339;
-use crate::message::Language;
+use crate::message::{Denied, Language};
 use crate::queue::QueueError;
 use crate::redemption::Fingerprint;
 use crate::settings::Role;
@@ -67,6 +68,7 @@ pub(super) fn routes(shared: &Arc<Admin>) -> Router<Arc<Admin>> {
         .route("/inbox", get(inbox::page))
         .route("/search", get(search::page).post(search::by_code))
         .route("/redemptions/{id}", get(story::page))
+        .route("/trail", get(trail::page))
         .route("/events", get(live::events))
         .layer(from_fn_with_state(Arc::clone(shared), see));
     let decisions = Router::new()
@@ -256,6 +258,12 @@ fn told(frame: Frame, status: StatusCode, text: String) -> Response {
     rendered(status, &Told { f: frame, title, text })
 }
 
-fn unavailable(frame: Frame, error: &QueueError) -> Response {
-    told(frame, StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+/// A page that says why something was not done.
+fn denied(frame: Frame, status: StatusCode, why: &Denied) -> Response {
+    let text = sentence(&why.text(frame.lang));
+    told(frame, status, text)
+}
+
+fn unavailable(frame: Frame, error: QueueError) -> Response {
+    denied(frame, StatusCode::SERVICE_UNAVAILABLE, &Problem::from(error).told())
 }

@@ -2,7 +2,7 @@
 //! known of a redemption.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -15,11 +15,14 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{Frame, Moment, encoded, rendered, shown, told, unavailable};
+use super::act::texts;
+use super::jobs::deeds_of;
+use super::{Frame, Moment, denied, encoded, rendered, shown, told, unavailable};
 use crate::admin::filter::{Wanted, parse, written};
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Rules};
-use crate::message;
+use crate::files;
+use crate::message::{self, Denied};
 use crate::queue::QueueError;
 use crate::redemption::{Fingerprint, Id, Redemption, RewardCode, State as RowState};
 use crate::store::{CodeHash, FoundRows};
@@ -75,16 +78,24 @@ fn kept_key(state_dir: Option<&Path>) -> String {
     }
     let new = bytes.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"));
     let Some(file) = state_dir.map(|folder| folder.join(KEY_FILE)) else { return new };
-    let mut kept = String::new();
-    let read = std::fs::File::open(&file).and_then(|file| file.take(64).read_to_string(&mut kept));
-    if read.is_ok() && kept.len() == new.len() {
+    let read = files::read(&file, 64).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    if let Some(kept) = read.filter(|kept| kept.len() == new.len()) {
         return kept;
     }
-    let made = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file);
-    if let Err(error) = made.and_then(|mut file| file.write_all(new.as_bytes())) {
+    if let Err(error) = keep_key(&file, &new) {
         tracing::warn!(%error, "the key of searched codes cannot be kept: addresses of searches end with this process");
     }
     new
+}
+
+/// Takes the place of whatever is there; what was opened might be a pipe, which has to be waited for.
+fn keep_key(file: &Path, key: &str) -> std::io::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    made.and_then(|mut file| file.write_all(key.as_bytes()))
 }
 
 /// What fits, by the index where the code is known, else by a bounded look at the rows.
@@ -126,6 +137,17 @@ struct Page {
     by_code: bool,
     /// The address where it goes on, and whether something may fit there that was not looked at.
     next: Option<(String, bool)>,
+    deeds: Vec<Deeds>,
+    /// How many there are by the books.
+    books: Option<String>,
+}
+
+/// Something that may be done to all that a filter finds.
+struct Deeds {
+    word: &'static str,
+    button: &'static str,
+    means: &'static str,
+    query: String,
 }
 
 impl Page {
@@ -155,17 +177,72 @@ pub(super) async fn page(
     let values: Vec<_> = values.into_iter().filter(|(key, value)| key != "id" && !value.trim().is_empty()).collect();
     let wanted = match parse(&values) {
         Ok(wanted) => wanted,
-        Err(faults) => return told(f, StatusCode::BAD_REQUEST, shown(&faults.join("; "))),
+        Err(faults) => return denied(f, StatusCode::BAD_REQUEST, &Denied::Filter { faults }),
     };
     let (has_filter, by_code) = (!values.is_empty(), wanted.code.is_some());
     let found = if has_filter { find(&admin, on_a_page(wanted)).await } else { Ok(FoundRows::default()) };
     match found {
         Ok(found) => {
             let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
-            rendered(StatusCode::OK, &page_of(f, values, lanes, (&found, has_filter, by_code)))
+            let books = by_the_books(&admin, &values);
+            let page = Page { books, ..page_of(f, values, lanes, (&found, has_filter, by_code)) };
+            rendered(StatusCode::OK, &page)
         }
-        Err(error) => unavailable(f, &error),
+        Err(error) => unavailable(f, error),
     }
+}
+
+/// How many there are by the books, where the filter asks for no more than the books tell apart; nothing is counted.
+fn by_the_books(admin: &Admin, values: &[(String, String)]) -> Option<String> {
+    let is_told_apart = |(key, _): &(String, String)| matches!(key.as_str(), "state" | "lane" | "newest" | "after");
+    let value = |key: &str| values.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+    let state: RowState = value("state").filter(|_| values.iter().all(is_told_apart))?.parse().ok()?;
+    let lane = value("lane");
+    let books = admin.queue.counts_by_lane();
+    let meant = books.iter().filter(|(name, _)| lane.is_none_or(|lane| lane == name));
+    let number = meant.map(|(_, counts)| match state {
+        RowState::Pending => counts.pending,
+        RowState::Confirmed => counts.confirmed,
+        RowState::Declined => counts.declined,
+        RowState::Parked => counts.parked,
+        RowState::Voided => counts.voided,
+    });
+    Some(message::grouped(number.sum()))
+}
+
+/// What a search's query asks for; `None` where it asks for a single code, or for nothing.
+pub(super) fn wanted_by(query: &str) -> Option<Wanted> {
+    let values = values_of(query)?;
+    let asks = |(key, value): &(String, String)| key != "after" && !value.trim().is_empty();
+    let is_some = values.iter().any(asks);
+    parse(&values).ok().filter(|wanted| is_some && wanted.code.is_none())
+}
+
+fn values_of(query: &str) -> Option<Vec<(String, String)>> {
+    let uri: Uri = format!("/?{query}").parse().ok()?;
+    Query::<Vec<(String, String)>>::try_from_uri(&uri).ok().map(|Query(values)| values)
+}
+
+/// The fields of a search's query as people read them.
+pub(super) fn said(query: &str, f: &Frame) -> Vec<(String, String)> {
+    let name = |key: &str| match key {
+        "code_ending" => f.w.code_ending,
+        "till" => f.w.till,
+        "business" => f.w.business,
+        "branch" => f.w.branch,
+        "lane" => f.w.lane,
+        "state" => f.w.state,
+        "since" => f.w.from,
+        "until" => f.w.to,
+        _ => "",
+    };
+    let value = |key: &str, value: &str| match key {
+        "state" => message::state(&shown(value), f.lang).into_owned(),
+        _ => shown(value),
+    };
+    let fields = values_of(query).unwrap_or_default().into_iter();
+    let fields = fields.filter(|(key, value)| !name(key).is_empty() && !value.trim().is_empty());
+    fields.map(|(key, text)| (name(&key).to_owned(), value(&key, &text))).collect()
 }
 
 fn on_a_page(mut wanted: Wanted) -> Wanted {
@@ -179,10 +256,23 @@ fn page_of(
     lanes: Vec<String>,
     (found, has_filter, by_code): (&FoundRows, bool, bool),
 ) -> Page {
-    let next = found.next.map(|seq| (address(&values, &seq.to_string()), found.cut_short));
+    let next = found.next.map(|seq| (address(&values, Some(&seq.to_string())), found.cut_short));
+    let deeds = deeds(&f, &values, by_code);
     let states = RowState::ALL.map(|state| (state.as_str(), message::state(state.as_str(), f.lang).into_owned()));
     let rows = found.rows.iter().map(|row| line(row, &f)).collect();
-    Page { f, values, states: states.to_vec(), lanes, rows, has_filter, by_code, next }
+    Page { f, values, states: states.to_vec(), lanes, rows, has_filter, by_code, next, deeds, books: None }
+}
+
+/// What may be done to all that the filter finds, page or no page: it takes a state, which says what can be done.
+fn deeds(f: &Frame, values: &[(String, String)], by_code: bool) -> Vec<Deeds> {
+    let state = values.iter().find(|(key, _)| key == "state").and_then(|(_, state)| state.parse().ok());
+    let state = state.filter(|_| f.may_decide && !by_code);
+    let query = address(values, None).trim_start_matches("/search?").to_owned();
+    let deed = |word: &&'static str| {
+        let (button, means) = texts(word, f.w);
+        Deeds { word, button, means, query: query.clone() }
+    };
+    state.map(deeds_of).unwrap_or_default().iter().map(deed).collect()
 }
 
 fn line(row: &Redemption, f: &Frame) -> Line {
@@ -197,10 +287,12 @@ fn line(row: &Redemption, f: &Frame) -> Line {
     }
 }
 
-/// The same filter from another row on.
-fn address(values: &[(String, String)], after: &str) -> String {
+/// The same filter from another row on, or from its first.
+fn address(values: &[(String, String)], after: Option<&str>) -> String {
     let kept = values.iter().filter(|(key, _)| key != "after").map(|(key, value)| (key.as_str(), value.as_str()));
-    let parts = kept.chain([("after", after)]).map(|(key, value)| format!("{}={}", encoded(key), encoded(value)));
+    let parts = kept
+        .chain(after.map(|after| ("after", after)))
+        .map(|(key, value)| format!("{}={}", encoded(key), encoded(value)));
     format!("/search?{}", parts.collect::<Vec<_>>().join("&"))
 }
 
@@ -233,6 +325,16 @@ mod tests {
         let mode = std::fs::metadata(folder.path().join(KEY_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_ne!(kept_key(None), key);
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_the_key_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(KEY_FILE);
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let key = kept_key(Some(folder.path()));
+        assert_eq!(kept_key(Some(folder.path())), key);
     }
 
     #[test]

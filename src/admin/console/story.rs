@@ -8,37 +8,34 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
+use super::trail::TrailEntry;
 use super::words::Words;
-use super::{Frame, Moment, rendered, sentence, shown};
+use super::{Frame, Moment, denied, rendered, sentence, shown};
 use crate::admin::Admin;
 use crate::admin::redemptions::said_of;
 use crate::admin::rights::Asker;
 use crate::decide::Attempt;
-use crate::message;
+use crate::message::{self, Denied};
 use crate::queue::Story;
 use crate::redemption::{Id, Redemption, State as RowState};
-use crate::store::Event;
 
-/// A line of what happened.
-struct Line {
+/// One thing that happened, in its place in time.
+struct StoryStep {
+    at_ms: i64,
     at: Moment,
-    what: String,
+    head: String,
     by: String,
     detail: String,
 }
 
-/// One attempt that ended.
-struct Tried {
-    at: Moment,
-    number: u32,
-    outcome: String,
-    status: Option<u16>,
-    took: String,
+impl StoryStep {
+    fn new(at_ms: i64, head: String, detail: String) -> Self {
+        Self { at_ms, at: Moment::of_ms(at_ms), head, by: String::new(), detail }
+    }
 }
 
 #[derive(Template)]
 #[template(path = "story.html")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a thing that the page shows or not")]
 struct Page {
     f: Frame,
     id: String,
@@ -53,17 +50,13 @@ struct Page {
     branch: String,
     date: String,
     attempts: u32,
-    accepted: Moment,
-    accepted_how: &'static str,
-    clock_trusted: bool,
-    settled: Option<Moment>,
     marks: Vec<&'static str>,
     said: Option<String>,
     note: Option<String>,
-    tries: Vec<Tried>,
-    lines: Vec<Line>,
+    steps: Vec<StoryStep>,
     may_retry: bool,
     may_void: bool,
+    void_means: &'static str,
     may_handle: bool,
 }
 
@@ -80,18 +73,20 @@ pub(super) async fn page(
     match admin.queue.show(&id).await {
         Ok(Some(story)) => rendered(StatusCode::OK, &page_of(f, &story)),
         Ok(None) => missing(f),
-        Err(error) => super::unavailable(f, &error),
+        Err(error) => super::unavailable(f, error),
     }
 }
 
 fn missing(f: Frame) -> Response {
-    super::told(f, StatusCode::NOT_FOUND, String::new())
+    denied(f, StatusCode::NOT_FOUND, &Denied::NoRedemption)
 }
 
 fn page_of(f: Frame, story: &Story) -> Page {
     let row = &story.row;
     let (given_tone, given) = given(row, f.w);
     let may_decide = f.may_decide;
+    let is_open = matches!(row.state, RowState::Pending | RowState::Parked);
+    let closes_as_lost = row.state == RowState::Declined && row.lost && !row.handled;
     Page {
         id: row.id.to_string(),
         code: shown(&row.reward_code.masked()),
@@ -105,17 +100,13 @@ fn page_of(f: Frame, story: &Story) -> Page {
         branch: shown(&row.branch_id),
         date: shown(&row.date),
         attempts: row.attempts,
-        accepted: Moment::of_ms(row.accepted_at_ms),
-        accepted_how: if row.accepted_online { f.w.taken_up } else { f.w.taken_down },
-        clock_trusted: row.clock_trusted,
-        settled: row.settled_at_ms.map(Moment::of_ms),
         marks: marks(row, f.w),
         said: said_of(row).map(|text| shown(&text)),
         note: row.note.as_ref().map(|note| sentence(&note.text(f.lang))),
-        tries: story.attempts.iter().map(tried).collect(),
-        lines: story.events.iter().map(|event| line(event, &f)).collect(),
+        steps: steps(story, &f),
         may_retry: may_decide && matches!(row.state, RowState::Declined | RowState::Parked),
-        may_void: may_decide && matches!(row.state, RowState::Pending | RowState::Parked),
+        may_void: may_decide && (is_open || closes_as_lost),
+        void_means: if closes_as_lost { f.w.lost_means } else { f.w.void_means },
         may_handle: may_decide && row.state != RowState::Pending && !row.handled,
         f,
     }
@@ -123,13 +114,19 @@ fn page_of(f: Frame, story: &Story) -> Page {
 
 /// The customer's question: was the reward given?
 fn given(row: &Redemption, w: &Words) -> (&'static str, &'static str) {
+    let was_given = row.lost || row.trusted;
     match row.state {
+        RowState::Confirmed if row.owed && !row.owed_paid => ("warn", w.given_owed),
+        RowState::Confirmed if row.owed_paid => ("good", w.given_paid),
         RowState::Confirmed => ("good", w.given_yes),
         RowState::Pending if row.refused_at_till => ("warn", w.given_not),
-        RowState::Pending => ("warn", w.given_trust),
-        RowState::Declined if row.lost || row.trusted => ("bad", w.given_lost),
+        RowState::Pending if row.trusted => ("warn", w.given_trust),
+        RowState::Pending => ("warn", w.given_asked),
+        RowState::Declined if was_given => ("bad", w.given_lost),
         RowState::Declined => ("bad", w.given_refused),
+        RowState::Parked if was_given => ("warn", w.given_parked),
         RowState::Parked => ("warn", w.given_unknown),
+        RowState::Voided if row.turned_away => ("bad", w.given_turned_away),
         RowState::Voided => ("bad", w.given_void),
     }
 }
@@ -149,24 +146,27 @@ fn marks(row: &Redemption, w: &Words) -> Vec<&'static str> {
     marks.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect()
 }
 
-fn tried(attempt: &Attempt) -> Tried {
-    Tried {
-        at: Moment::of_ms(attempt.at_ms),
-        number: attempt.number,
-        outcome: shown(&attempt.outcome),
-        status: attempt.status,
-        took: message::grouped(attempt.took_ms),
-    }
+/// What happened, in order; of two at one moment, what comes first in a redemption's life.
+fn steps(story: &Story, f: &Frame) -> Vec<StoryStep> {
+    let row = &story.row;
+    let how = if row.accepted_online { f.w.taken_up } else { f.w.taken_down };
+    let unsure = if row.clock_trusted { String::new() } else { format!(" {}", f.w.clock_unsure) };
+    let mut steps = vec![StoryStep::new(row.accepted_at_ms, f.w.taken.to_owned(), format!("{how}{unsure}"))];
+    steps.extend(story.attempts.iter().map(|attempt| tried(attempt, f)));
+    steps.extend(story.events.iter().map(|event| {
+        let TrailEntry { what, by, detail, .. } = TrailEntry::of(event, f);
+        StoryStep { by, ..StoryStep::new(event.at_ms, what, detail) }
+    }));
+    let state = message::state(row.state.as_str(), f.lang).into_owned();
+    steps.extend(row.settled_at_ms.map(|at_ms| StoryStep::new(at_ms, f.w.settled.to_owned(), state)));
+    steps.sort_by_key(|step| step.at_ms);
+    steps
 }
 
-/// Events of earlier versions are sentences, which stay as they were written.
-fn line(event: &Event, f: &Frame) -> Line {
-    let what = match event.what.as_str() {
-        "retry" => f.w.retry.to_owned(),
-        "void" => f.w.void.to_owned(),
-        "handled" | "handled_free" => f.w.handled.to_owned(),
-        other => shown(other),
-    };
-    let detail = sentence(&message::Event::from_stored(&event.detail).text(f.lang));
-    Line { at: Moment::of_ms(event.at_ms), what, by: shown(&event.by), detail }
+fn tried(attempt: &Attempt, f: &Frame) -> StoryStep {
+    let outcome = message::outcome(&shown(&attempt.outcome), f.lang).into_owned();
+    let status = attempt.status.map(|status| f.lang.isolated(format!("HTTP {status}")));
+    let took = format!("{} {}", message::grouped(attempt.took_ms), f.w.ms);
+    let detail: Vec<String> = [Some(outcome), status, Some(took)].into_iter().flatten().collect();
+    StoryStep::new(attempt.at_ms, format!("{} {}", f.w.attempt, attempt.number), detail.join(" · "))
 }

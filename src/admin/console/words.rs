@@ -47,8 +47,8 @@ words! {
         "English";
     when: "When",
         "الوقت";
-    headroom: "How much is left",
-        "المتبقي";
+    headroom: "What may be given without the line",
+        "ما يمكن إعطاؤه دون الخط";
     waiting_limit: "Rewards waiting",
         "مكافآت تنتظر الجواب";
     outage_limit: "Time without the line",
@@ -135,6 +135,8 @@ words! {
         "ما معناه";
     tell: "What to tell the customer",
         "ماذا تقول للعميل";
+    why_parked: "Why it waits",
+        "سبب الانتظار";
     these: "These redemptions",
         "هذه العمليات";
     more: "more",
@@ -171,6 +173,8 @@ words! {
         "أغلق مع ملاحظة";
     void_means: "It is closed for good and never sent. The note stays with it.",
         "تُغلق نهائيًا ولا تُرسل أبدًا. تبقى الملاحظة معها.";
+    lost_means: "It is closed as lost. That it was declined after the fact stays in the books and in the report.",
+        "تُغلق على أنها خسارة. ويبقى رفضها بعد إعطاء المكافأة في السجل وفي التقرير.";
     handled: "Seen to",
         "عولجت";
     handled_means: "It leaves the inbox, and what became of it stays in the books and in the report.",
@@ -181,6 +185,22 @@ words! {
         "قال المزوّد «مستعمل من قبل»، ومحاولة سابقة لنا تفسّر ذلك. إن كان غيرنا قد استعمل الرمز في مكان آخر فقد خسر المتجر هذه المكافأة.";
     ours_tell: "Nothing: the customer has the reward.",
         "لا شيء: العميل حصل على المكافأة.";
+    owed: "Owed to a customer",
+        "مستحقة لعميل";
+    owed_means: "The till was told no, and the provider took the code. The next request for it at any till gets the reward, without asking the provider again.",
+        "رُفضت عند نقطة البيع، وقبل المزوّد الرمز. الطلب التالي لهذا الرمز عند أي نقطة بيع يحصل على المكافأة دون سؤال المزوّد مجددًا.";
+    owed_tell: "The reward is there now: let the cashier enter the code again.",
+        "المكافأة متاحة الآن: ليُدخل أمين الصندوق الرمز من جديد.";
+    refused_today: "Refused at the tills in the last 24 hours",
+        "رُفضت عند نقاط البيع خلال 24 ساعة";
+    refused_today_none: "The provider refused nothing at the tills.",
+        "لم يرفض المزوّد شيئًا عند نقاط البيع.";
+    refused_today_means: "The provider refused the code while the till waited, and the till was told so. Nothing was given.",
+        "رفض المزوّد الرمز أثناء انتظار نقطة البيع، وأُبلغت بذلك. لم تُعطَ مكافأة.";
+    refused_today_tell: "What the provider said. If many customers hear the same, ask the provider.",
+        "ما قاله المزوّد. إن سمع عملاء كثيرون الجواب نفسه فاسأل المزوّد.";
+    from_the_newest: "From the newest on",
+        "ابدأ من الأحدث";
     refusals: "Refused at the tills since the start",
         "رُفضت عند نقاط البيع منذ التشغيل";
     mark_trusted: "The reward was given before the provider had answered.",
@@ -201,6 +221,8 @@ words! {
         "بكلمات قليلة؛ تُحفظ مع اسمك.";
     all_of: "All of this group",
         "كل هذه المجموعة";
+    all_found: "All that fits, on every page",
+        "كل ما يطابق، في كل الصفحات";
     bulk_title: "Many at once",
         "الكثير دفعة واحدة";
     bulk_counted: "So many fit now:",
@@ -227,8 +249,8 @@ words! {
         "رُفض";
     job_stop: "Stop",
         "أوقف المهمة";
-    job_gone: "This job is not known any more.",
-        "هذه المهمة لم تعد معروفة.";
+    job_of: "Of",
+        "من أصل";
     refresh: "Look again",
         "حدّث";
     code: "Whole code",
@@ -273,6 +295,8 @@ words! {
         "الصفحة التالية";
     results: "Results",
         "النتائج";
+    by_books: "By the books, those that were pruned included:",
+        "حسب السجل، بما في ذلك ما حُذف بعد مدة الحفظ:";
     by_code: "Redemptions of this code",
         "عمليات هذا الرمز";
     story: "One redemption",
@@ -281,6 +305,18 @@ words! {
         "وقت نقطة البيع";
     happened: "What happened",
         "ما حدث";
+    actions: "Actions",
+        "الإجراءات";
+    trail: "Who did what",
+        "من فعل ماذا";
+    trail_empty: "Nobody has done anything yet besides redemptions.",
+        "لم يفعل أحد شيئًا بعد غير الاستبدال.";
+    trail_what: "What",
+        "الفعل";
+    trail_who: "Who",
+        "من";
+    trail_about: "About",
+        "بشأن";
     attempts: "Attempts",
         "المحاولات";
     taken: "Accepted",
@@ -311,14 +347,24 @@ words! {
         "نعم، على الثقة: ما زال جواب المزوّد منتظرًا.";
     given_not: "No: the till was told to ask again later.",
         "لا: طُلب من نقطة البيع أن تسأل لاحقًا.";
+    given_asked: "Not yet: the provider is being asked.",
+        "ليس بعد: يُسأل المزوّد الآن.";
+    given_owed: "Not yet: the till was told no, and the provider took it since. The next request for this code gets the reward.",
+        "ليس بعد: رُفضت عند نقطة البيع ثم قبلها المزوّد. الطلب التالي لهذا الرمز يحصل على المكافأة.";
+    given_paid: "Yes: the till was told no at first, and the reward was given when it asked again.",
+        "نعم: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة حين سألت مجددًا.";
+    given_parked: "Yes, on trust, but the provider's answer says neither yes nor no.",
+        "نعم، على الثقة، لكن جواب المزوّد لا يقول نعم ولا لا.";
+    given_turned_away: "No: nothing was sent to the provider, and the till was told to ask again later.",
+        "لا: لم يُرسل شيء إلى المزوّد، وطُلب من نقطة البيع أن تسأل لاحقًا.";
     given_refused: "No: the provider refused it, and the till was told so.",
         "لا: رفضها المزوّد وأُبلغت نقطة البيع.";
     given_lost: "Yes, on trust, but the provider refused it afterwards.",
         "نعم، على الثقة، لكن المزوّد رفضها بعد ذلك.";
     given_unknown: "Not known: the provider's answer cannot be read.",
         "غير معروف: لا يمكن فهم جواب المزوّد.";
-    given_void: "It was taken back.",
-        "أُلغيت.";
+    given_void: "It was taken back or closed.",
+        "أُلغيت أو أُغلقت.";
     decide_hint: "To decide, sign in with a role that may.",
         "لاتخاذ قرار، سجّل الدخول بدور يسمح بذلك.";
     not_found: "There is nothing here.",

@@ -16,7 +16,7 @@ use crate::cli::exit::{CliError, say};
 use crate::clock::Clock;
 use crate::limits::LaneNow;
 use crate::settings::Loaded;
-use crate::store::{Arrived, Done, Exported, FORMAT, Import, Line, Op, Store, Surroundings, unseal};
+use crate::store::{Arrived, Exported, FORMAT, Import, Line, Store, Surroundings, unseal};
 
 /// The longest line of an export, in bytes: a body and a provider's answer with every byte escaped.
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
@@ -124,12 +124,9 @@ impl Offline {
         let (clock, lane) = (Clock::system(), |_: &str| LaneNow::default());
         let offline = &self.loaded.settings.offline;
         let around = Surroundings { uptime: clock.uptime(), ..Surroundings::new(clock.stamp(), offline, &lane) };
-        let op = Op::Import(Import { rows, from: from.to_owned(), by });
-        match self.store.run(&[op], &around).pop() {
-            Some(Ok(Done::Imported(arrived))) => Ok(Answer { arrived, not_configured }),
-            Some(Err(error)) => Err(unopened(&error, "")),
-            Some(Ok(_)) | None => Err(CliError::Internal("the store answered another question".to_owned())),
-        }
+        let import = Import { rows, from: from.to_owned(), by };
+        let arrived = self.store.perform(import, &around).map_err(|error| unopened(&error, ""))?;
+        Ok(Answer { arrived, not_configured })
     }
 
     fn close(self) -> Result<(), CliError> {

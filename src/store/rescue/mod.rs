@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::row::{self, Stored};
 use super::types::Event;
-use super::{Desk, StoreError};
+use super::{Desk, Effects, Kind, Operation, StoreError};
 use crate::contract;
-use crate::decide::{kind, mark};
+use crate::decide::{self, kind, mark};
 use crate::message::{self, Language, Note};
 use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State, is_lane_name};
 
@@ -162,8 +162,26 @@ pub enum Arrived {
     },
 }
 
+impl Operation for Import {
+    /// What became of each row, in their order.
+    type Output = Vec<Arrived>;
+    const KIND: Kind = Kind::New;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Vec<Arrived>, StoreError> {
+        desk.import(self)
+    }
+
+    fn after(&self, arrived: &mut Vec<Arrived>, effects: &mut dyn Effects) {
+        for (row, arrived) in self.rows.iter().zip(arrived) {
+            if let Arrived::Pending { seq } = arrived {
+                effects.pending(&row.lane, *seq);
+            }
+        }
+    }
+}
+
 impl Desk<'_> {
-    pub(super) fn import(&mut self, import: &Import) -> Result<Vec<Arrived>, StoreError> {
+    fn import(&mut self, import: &Import) -> Result<Vec<Arrived>, StoreError> {
         import.rows.iter().map(|row| self.import_one(row, import)).collect()
     }
 
@@ -243,7 +261,8 @@ impl Desk<'_> {
             let note = row.note.as_deref().map(Note::from_stored);
             return Ok(Some(note.unwrap_or(Note::ParkedElsewhere)));
         }
-        if let Some(other) = self.obstacle(stored)? {
+        let others = self.others(stored)?;
+        if let Some(other) = others.iter().find(|other| other.seq != stored.seq && decide::is_obstacle(other)) {
             let (id, state) = (other.id().to_string(), other.state.to_string());
             return Ok(Some(Note::ImportedWhileHeld { id, state }));
         }

@@ -1,7 +1,7 @@
 //! The contract's token endpoint: one question, and what its answer means.
 //!
 //! The fields are the contract's own (`grant_type`, `client_id`, `client_secret`, `refresh_token`). They go as a form,
-//! as RFC 6749 wants it; an endpoint that does not understand one is asked again in JSON, and then always so.
+//! as RFC 6749 wants it. An endpoint that does not understand a form is asked in JSON, from then on always.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,15 +13,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::super::pool::{Pool, PoolPlan, Post};
 use super::super::progress::Progress;
-use super::super::road::{Plan, Post, Road};
 use super::super::secret::SecretFile;
 use super::super::{UpstreamError, parse_url, unsent};
 use crate::redemption::Secret;
 use crate::settings::OAuth;
 use crate::verdict::{self, Failure, Outcome, Phase, Reply, Rules, Verdict};
 
-/// How long a token is taken to live whose answer does not say it, in seconds.
+/// The life of a token whose answer does not say it, in seconds.
 const LIFETIME_S_DEFAULT: u64 = 3600;
 /// The longest life that is believed: 30 days, in seconds.
 const LIFETIME_S_MAX: u64 = 30 * 86_400;
@@ -48,16 +48,16 @@ pub(super) struct Granted {
 
 /// An answer about the grant.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum GrantAnswer {
     /// Yes.
     Granted(Granted),
     /// No: another grant may do.
-    Refused(Trouble),
+    Refused(NoToken),
 }
 
 /// Why there is no token.
 #[derive(Clone, Debug)]
-pub(super) struct Trouble {
+pub(super) struct NoToken {
     /// What the attempt is told.
     pub(super) failure: Failure,
     /// The endpoint itself said no.
@@ -66,32 +66,32 @@ pub(super) struct Trouble {
     pub(super) at_least: Option<Duration>,
 }
 
-impl Default for Trouble {
+impl Default for NoToken {
     fn default() -> Self {
         Self::here("there is no access token".to_owned())
     }
 }
 
-impl Trouble {
-    /// A trouble that no other road would help.
+impl NoToken {
+    /// A fault of ours, or of the settings: no connection would help.
     pub(super) fn here(detail: String) -> Self {
         Self { failure: unsent(Phase::Credential, detail), refused: true, at_least: None }
     }
 }
 
 /// The token endpoint.
-pub(super) struct Endpoint {
+pub(super) struct TokenEndpoint {
     url: Url,
     client_id: String,
     client_secret: SecretFile,
-    road: Road,
+    pool: Pool,
     speaks_json: AtomicBool,
 }
 
 /// What may stand in its answers; everything else is left unread.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Fields {
+struct GrantFields {
     access_token: Option<Secret>,
     token_type: Option<String>,
     expires_in: Option<Value>,
@@ -99,24 +99,24 @@ struct Fields {
     error: Option<Value>,
 }
 
-impl Endpoint {
-    pub(super) fn new(oauth: &OAuth, client_secret: SecretFile, plan: Plan) -> Result<Self, UpstreamError> {
+impl TokenEndpoint {
+    pub(super) fn new(oauth: &OAuth, client_secret: SecretFile, plan: PoolPlan) -> Result<Self, UpstreamError> {
         Ok(Self {
             url: parse_url("oauth.token_url", &oauth.token_url)?,
             client_id: oauth.client_id.clone(),
             client_secret,
-            road: Road::new(plan)?,
+            pool: Pool::new(plan)?,
             speaks_json: AtomicBool::new(false),
         })
     }
 
     pub(super) fn drop_pool(&self) {
-        self.road.drop_pool();
+        self.pool.drop_pool();
     }
 
     /// Asks for a token, until `deadline` at the latest.
-    pub(super) async fn ask(&self, request: &GrantRequest<'_>, deadline: Instant) -> Result<Asked, Trouble> {
-        let secret = self.client_secret.read().map_err(Trouble::here)?;
+    pub(super) async fn ask(&self, request: &GrantRequest<'_>, deadline: Instant) -> Result<GrantAnswer, NoToken> {
+        let secret = self.client_secret.read().map_err(NoToken::here)?;
         let fields = self.fields(request, &secret);
         let as_json = self.speaks_json.load(Ordering::Relaxed);
         let first = self.post(&fields, as_json, deadline).await?;
@@ -142,7 +142,7 @@ impl Endpoint {
         fields
     }
 
-    async fn post(&self, fields: &[(&str, &str)], as_json: bool, deadline: Instant) -> Result<Reply, Trouble> {
+    async fn post(&self, fields: &[(&str, &str)], as_json: bool, deadline: Instant) -> Result<Reply, NoToken> {
         let (url, headers) = (self.url.clone(), HeaderMap::new());
         let post = if as_json {
             let object: serde_json::Map<String, Value> =
@@ -151,33 +151,33 @@ impl Endpoint {
         } else {
             Post::new(url, headers, form(fields), "application/x-www-form-urlencoded")
         };
-        match self.road.post(post, deadline, &Progress::default()).await {
+        match self.pool.post(post, deadline, &Progress::default()).await {
             Outcome::Answered(reply) => Ok(reply),
             Outcome::Failed(failure) => {
                 let detail = format!("the token endpoint: {}", failure.detail);
-                // Of the redemption itself no byte has left.
+                // No byte of the redemption has left.
                 let failure = Failure { detail, bytes_may_have_left: false, sent_whole: false, cut: false, ..failure };
-                Err(Trouble { failure, refused: false, at_least: None })
+                Err(NoToken { failure, refused: false, at_least: None })
             }
         }
     }
 
-    fn read(&self, reply: &Reply) -> Result<Asked, Trouble> {
+    fn read(&self, reply: &Reply) -> Result<GrantAnswer, NoToken> {
         let status = reply.answer.status;
         let fields = fields_of(reply);
         match status {
-            200..=299 => granted(fields).map(Asked::Granted).map_err(|why| self.no_answer(reply, why)),
+            200..=299 => granted(fields).map(GrantAnswer::Granted).map_err(|why| self.no_answer(reply, why)),
             400 | 401 | 403 | 422 => {
                 let code = fields.and_then(|fields| error_code(&fields)).unwrap_or_default();
                 let why = format!("the token endpoint refused: HTTP {status} {code}");
-                Ok(Asked::Refused(Trouble::here(why.trim_end().to_owned())))
+                Ok(GrantAnswer::Refused(NoToken::here(why.trim_end().to_owned())))
             }
             _ => Err(self.no_answer(reply, "")),
         }
     }
 
     /// An answer that is not about the grant: a fault of the endpoint, or not the endpoint at all.
-    fn no_answer(&self, reply: &Reply, why: &str) -> Trouble {
+    fn no_answer(&self, reply: &Reply, why: &str) -> NoToken {
         let judged = verdict::judge(&Outcome::Answered(reply.clone()), &Rules::default());
         let at_least = if let Verdict::Wait { at_least, .. } = judged { at_least } else { None };
         let what = if let Verdict::NotTheProvider { detail } = judged {
@@ -188,11 +188,11 @@ impl Endpoint {
         let host = self.url.host_str().unwrap_or_default();
         let failure =
             unsent(Phase::Credential, format!("the token endpoint {host} gave no token: {}", what.trim_end()));
-        Trouble { failure, refused: false, at_least }
+        NoToken { failure, refused: false, at_least }
     }
 }
 
-fn fields_of(reply: &Reply) -> Option<Fields> {
+fn fields_of(reply: &Reply) -> Option<GrantFields> {
     let is_object = reply.answer.body.trim_ascii_start().starts_with(b"{");
     (is_object && !reply.truncated).then(|| serde_json::from_slice(&reply.answer.body).ok()).flatten()
 }
@@ -208,13 +208,13 @@ fn is_understood(reply: &Reply) -> bool {
 }
 
 /// The error's code, if it is one and not a text that could repeat what was sent.
-fn error_code(fields: &Fields) -> Option<String> {
+fn error_code(fields: &GrantFields) -> Option<String> {
     let code = fields.error.as_ref()?.as_str()?;
     let is_code = code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     is_code.then(|| code.to_owned())
 }
 
-fn granted(fields: Option<Fields>) -> Result<Granted, &'static str> {
+fn granted(fields: Option<GrantFields>) -> Result<Granted, &'static str> {
     let fields = fields.ok_or("without a JSON object")?;
     let given = |token: Option<Secret>| token.filter(|token| !token.reveal().is_empty());
     let access_token = given(fields.access_token).ok_or("without an access_token")?;
@@ -242,7 +242,7 @@ fn lifetime_s(expires_in: Option<&Value>) -> u64 {
 }
 
 fn form(fields: &[(&str, &str)]) -> Bytes {
-    // A URL's query has the form's encoding; any URL lends its own.
+    // The query of a URL has the encoding of a form; any URL can be used to write it.
     let Ok(mut url) = Url::parse("http://form.invalid/") else { return Bytes::new() };
     url.query_pairs_mut().extend_pairs(fields);
     Bytes::from(url.query().unwrap_or_default().to_owned())
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn an_error_is_repeated_only_if_it_is_a_code() {
-        let code = |error: Value| error_code(&Fields { error: Some(error), ..Fields::default() });
+        let code = |error: Value| error_code(&GrantFields { error: Some(error), ..GrantFields::default() });
         assert_eq!(code(json!("invalid_grant")).as_deref(), Some("invalid_grant"));
         for other in [json!("Token abc123 is wrong"), json!({"a": 1}), json!(1), json!("x".repeat(41))] {
             assert_eq!(code(other), None);

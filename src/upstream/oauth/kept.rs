@@ -12,12 +12,12 @@ use crate::settings::SecretSource;
 
 /// A provider's file.
 #[derive(Clone, Debug)]
-pub(super) struct Kept {
+pub(super) struct KeptToken {
     state_dir: PathBuf,
     name: String,
 }
 
-impl Kept {
+impl KeptToken {
     pub(super) fn new(state_dir: &Path, provider: &str) -> Self {
         Self { state_dir: state_dir.to_owned(), name: file_name(provider) }
     }
@@ -43,7 +43,12 @@ impl Kept {
         }
         // No provider's file begins with a dot.
         let beside = dir.join(format!(".{}.new", self.name));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        // Never opens what is there: it may be left over, and it may be no file.
+        match std::fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         writeln!(file, "{}", token.reveal())?;
         file.sync_all()?;
         std::fs::rename(&beside, dir.join(&self.name))?;
@@ -84,7 +89,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_kept_for_its_owner_alone_and_replaced_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let kept = Kept::new(dir.path(), "retm");
+        let kept = KeptToken::new(dir.path(), "retm");
         assert!(kept.read().is_none());
         kept.write(Secret::new("first".to_owned())).await.unwrap();
         let first = File::open(dir.path().join("oauth/retm")).unwrap();
@@ -102,15 +107,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("oauth")).unwrap();
         std::fs::write(dir.path().join("oauth/.retm.new"), "half of a tok").unwrap();
-        let kept = Kept::new(dir.path(), "retm");
+        let kept = KeptToken::new(dir.path(), "retm");
         assert!(kept.read().is_none());
         kept.write(Secret::new("new".to_owned())).await.unwrap();
         assert_eq!(kept.read(), Some(Secret::new("new".to_owned())));
     }
 
     #[tokio::test]
+    async fn a_pipe_beside_it_holds_no_token_up() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("oauth")).unwrap();
+        let (pipe, mode) = (dir.path().join("oauth/.retm.new"), rustix::fs::Mode::from_raw_mode(0o600));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let kept = KeptToken::new(dir.path(), "retm");
+        kept.write(Secret::new("new".to_owned())).await.unwrap();
+        assert_eq!(kept.read(), Some(Secret::new("new".to_owned())));
+    }
+
+    #[tokio::test]
     async fn a_token_that_cannot_be_written_is_an_error_that_does_not_show_it() {
-        let kept = Kept::new(Path::new("/proc/no-such-directory"), "retm");
+        let kept = KeptToken::new(Path::new("/proc/no-such-directory"), "retm");
         let error = kept.write(Secret::new("hidden".to_owned())).await.unwrap_err();
         assert!(error.contains("cannot be kept") && !error.contains("hidden"), "{error}");
     }

@@ -15,14 +15,13 @@ mod endpoint;
 mod kept;
 mod state;
 
-use endpoint::{Asked, Endpoint, GrantRequest, Granted, Trouble};
-use kept::Kept;
-use state::{Access, Next, State, Who};
+use endpoint::{GrantAnswer, GrantRequest, Granted, NoToken, TokenEndpoint};
+use kept::KeptToken;
+use state::{AccessToken, RenewalState, TokenStep, TokenUser};
 
-use super::credential::bearer;
-use super::road::Plan;
-use super::secret::SecretFile;
-use super::{Context, UpstreamError};
+use super::pool::PoolPlan;
+use super::secret::{SecretFile, bearer};
+use super::{UpstreamContext, UpstreamError};
 use crate::clock::Clock;
 use crate::redemption::Secret;
 use crate::settings::{Grant, OAuth};
@@ -32,36 +31,41 @@ use crate::verdict::Failure;
 const RENEWAL_PER_DEADLINE: f64 = 0.7;
 
 /// A provider's OAuth.
-pub(super) struct Tokens {
-    shared: Arc<Shared>,
+pub(super) struct OAuthTokens {
+    shared: Arc<Renewer>,
     /// Dropping it ends a renewal that is under way.
     tasks: Mutex<JoinSet<()>>,
 }
 
-struct Shared {
+struct Renewer {
     clock: Clock,
     deadline: Duration,
-    endpoint: Endpoint,
+    endpoint: TokenEndpoint,
     grant: Grant,
     first_refresh_token: Option<SecretFile>,
-    kept: Kept,
-    /// A refresh token that could not be written: it is written before anything else is asked for.
+    kept: KeptToken,
+    /// A refresh token that could not be written. It is written before anything else is asked for.
     unsaved: Mutex<Option<Secret>>,
-    state: Mutex<State>,
+    state: Mutex<RenewalState>,
     /// Says that the state has changed.
     told: watch::Sender<()>,
 }
 
-impl Tokens {
-    pub(super) fn new(name: &str, oauth: &OAuth, context: &Context, plan: Plan) -> Result<Self, UpstreamError> {
+impl OAuthTokens {
+    pub(super) fn new(
+        name: &str,
+        oauth: &OAuth,
+        context: &UpstreamContext,
+        plan: PoolPlan,
+    ) -> Result<Self, UpstreamError> {
         let file = |source| SecretFile::new(source, context.credentials_dir.as_deref());
-        let shared = Shared {
+        let shared = Renewer {
             clock: context.clock.clone(),
             deadline: plan.timeout().mul_f64(RENEWAL_PER_DEADLINE),
-            endpoint: Endpoint::new(oauth, file(&oauth.client_secret), plan)?,
+            endpoint: TokenEndpoint::new(oauth, file(&oauth.client_secret), plan)?,
             grant: oauth.grant,
             first_refresh_token: oauth.refresh_token.as_ref().map(file),
-            kept: Kept::new(&context.state_dir, name),
+            kept: KeptToken::new(&context.state_dir, name),
             unsaved: Mutex::default(),
             state: Mutex::default(),
             told: watch::Sender::default(),
@@ -69,26 +73,26 @@ impl Tokens {
         Ok(Self { shared: Arc::new(shared), tasks: Mutex::default() })
     }
 
-    /// The value of `Authorization`: at once while the token is good; after its renewal, or the failure of that, when
-    /// it is not; and the last failure while the next renewal has to wait.
+    /// The value of `Authorization`. A good token is returned at once. Otherwise this waits for the renewal and returns
+    /// its result. While the next renewal has to wait, it returns the last failure.
     pub(super) async fn bearer(&self) -> Result<HeaderValue, Failure> {
         let mut told = self.shared.told.subscribe();
-        match self.step(Who::Attempt) {
-            Next::Send(header) => Ok(header),
-            Next::Fail(failure) => Err(failure),
-            Next::Wait => {
+        match self.step(TokenUser::Attempt) {
+            TokenStep::Send(header) => Ok(header),
+            TokenStep::Fail(failure) => Err(failure),
+            TokenStep::Wait => {
                 while self.shared.state().is_renewing() && told.changed().await.is_ok() {}
                 self.shared.state().outcome()
             }
         }
     }
 
-    /// Pends until there is another token than the one that was last sent. Renews meanwhile, as often as backoff lets.
+    /// Waits until there is another token than the last one sent. Renews meanwhile, as often as the backoff allows.
     pub(super) async fn changed(&self) {
         let mut told = self.shared.told.subscribe();
         let sent = self.shared.state().sent();
         loop {
-            self.step(Who::Waiter);
+            self.step(TokenUser::Waiter);
             let now = self.shared.clock.since_boot();
             let (wait, is_renewing) = {
                 let state = self.shared.state();
@@ -115,7 +119,7 @@ impl Tokens {
         self.shared.state().take();
     }
 
-    /// The network changed: connections are left, and a renewal that failed on the road may be tried at once.
+    /// The network changed: old connections are dropped, and a failed renewal may be tried at once.
     pub(super) fn road_changed(&self) {
         self.shared.endpoint.drop_pool();
         self.shared.state().road_changed();
@@ -123,7 +127,7 @@ impl Tokens {
     }
 
     /// What `who` does now; begins a renewal where one is due.
-    fn step(&self, who: Who) -> Next {
+    fn step(&self, who: TokenUser) -> TokenStep {
         let now = self.shared.clock.since_boot();
         let (next, begins) = self.shared.state().next(now, who);
         if begins {
@@ -135,23 +139,23 @@ impl Tokens {
     }
 }
 
-impl Shared {
+impl Renewer {
     async fn renew(self: Arc<Self>) {
         let renewed = self.renewed().await;
         let now = self.clock.since_boot();
         let chance = getrandom::u32().unwrap_or(u32::MAX);
         match renewed {
-            Ok((header, lifetime)) => self.state().renewed(Access::new(header, now, lifetime)),
+            Ok((header, lifetime)) => self.state().renewed(AccessToken::new(header, now, lifetime)),
             Err(trouble) => self.state().failed(trouble, now, chance),
         }
         self.told.send_replace(());
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RenewalState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn renewed(&self) -> Result<(HeaderValue, Duration), Trouble> {
+    async fn renewed(&self) -> Result<(HeaderValue, Duration), NoToken> {
         self.save().await?;
         let deadline = Instant::now() + self.deadline;
         let granted = self.granted(deadline).await?;
@@ -159,18 +163,18 @@ impl Shared {
             *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
             self.save().await?;
         }
-        let header = bearer(&granted.access_token).map_err(Trouble::here)?;
+        let header = bearer(&granted.access_token).map_err(NoToken::here)?;
         Ok((header, granted.lifetime))
     }
 
-    /// The refresh token that was kept, then a newer one if somebody kept one meanwhile, then what the settings say.
-    async fn granted(&self, deadline: Instant) -> Result<Granted, Trouble> {
+    /// Tries the kept refresh token, then a newer one if one was kept meanwhile, then that of the settings.
+    async fn granted(&self, deadline: Instant) -> Result<Granted, NoToken> {
         let mut tried = None;
         let mut refusal = None;
         while let Some(kept) = self.kept.read().filter(|kept| tried.as_ref() != Some(kept)) {
             match self.endpoint.ask(&GrantRequest::Refresh(&kept), deadline).await? {
-                Asked::Granted(granted) => return Ok(granted),
-                Asked::Refused(trouble) => refusal = Some(trouble),
+                GrantAnswer::Granted(granted) => return Ok(granted),
+                GrantAnswer::Refused(trouble) => refusal = Some(trouble),
             }
             if tried.replace(kept).is_some() {
                 break;
@@ -183,25 +187,25 @@ impl Shared {
         };
         let request = configured.as_ref().map_or(GrantRequest::ClientCredentials, GrantRequest::Refresh);
         match self.endpoint.ask(&request, deadline).await? {
-            Asked::Granted(granted) => Ok(granted),
-            Asked::Refused(trouble) => Err(trouble),
+            GrantAnswer::Granted(granted) => Ok(granted),
+            GrantAnswer::Refused(trouble) => Err(trouble),
         }
     }
 
     /// The configured refresh token; `None` for client credentials.
-    fn first_token(&self) -> Result<Option<Secret>, Trouble> {
+    fn first_token(&self) -> Result<Option<Secret>, NoToken> {
         match (self.grant, &self.first_refresh_token) {
             (Grant::ClientCredentials, _) => Ok(None),
-            (Grant::RefreshToken, Some(file)) => file.read().map(Some).map_err(Trouble::here),
-            (Grant::RefreshToken, None) => Err(Trouble::here("there is no refresh token".to_owned())),
+            (Grant::RefreshToken, Some(file)) => file.read().map(Some).map_err(NoToken::here),
+            (Grant::RefreshToken, None) => Err(NoToken::here("there is no refresh token".to_owned())),
         }
     }
 
     /// Writes the refresh token that is not written yet.
-    async fn save(&self) -> Result<(), Trouble> {
+    async fn save(&self) -> Result<(), NoToken> {
         let unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(token) = unsaved {
-            self.kept.write(token).await.map_err(Trouble::here)?;
+            self.kept.write(token).await.map_err(NoToken::here)?;
             *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
-use super::endpoint::Trouble;
+use super::endpoint::NoToken;
 use crate::verdict::Failure;
 
 /// The first wait after a renewal that failed; each next one is twice as long.
@@ -18,51 +18,51 @@ const RENEW_BEFORE_END_S: u64 = 60;
 
 /// An access token. Times are since boot, so that a wrong or stepping wall clock ends no token.
 #[derive(Clone, Debug)]
-pub(super) struct Access {
+pub(super) struct AccessToken {
     header: HeaderValue,
     renew_at: Duration,
     ends_at: Duration,
 }
 
-impl Access {
+impl AccessToken {
     pub(super) fn new(header: HeaderValue, now: Duration, lifetime: Duration) -> Self {
         let early = lifetime.saturating_sub(Duration::from_secs(RENEW_BEFORE_END_S));
-        // A short life must not be all renewals: at least its first half is left alone.
+        // A short-lived token must not be renewed all the time: its first half is used.
         let renew_after = early.min(lifetime.mul_f64(0.8)).max(lifetime / 2);
         Self { header, renew_at: now + renew_after, ends_at: now + lifetime }
     }
 }
 
-/// What an attempt does for its token.
+/// What to do to get a token.
 #[derive(Debug)]
-pub(super) enum Next {
+pub(super) enum TokenStep {
     /// It sends this one.
     Send(HeaderValue),
     /// It waits for the renewal's end.
     Wait,
-    /// There is none, and none may be asked for yet.
+    /// There is none, and it is too early to ask for one.
     Fail(Failure),
 }
 
-/// Who asks.
+/// Who asks for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
-    /// An attempt, which the link has let out.
+pub(super) enum TokenUser {
+    /// An attempt that the link allows.
     Attempt,
-    /// Who waits for another token and asks again and again.
+    /// Somebody who waits for another token, and asks repeatedly.
     Waiter,
 }
 
 /// Where a provider's token stands.
 #[derive(Clone, Debug, Default)]
-pub(super) struct State {
-    access: Option<Access>,
-    /// How many tokens were had.
+pub(super) struct RenewalState {
+    access: Option<AccessToken>,
+    /// How many tokens there have been.
     generation: u64,
-    /// The generation with which the last attempt went out, or did not.
+    /// The generation that the last attempt used, or would have used.
     sent: u64,
     renewing: bool,
-    trouble: Option<Trouble>,
+    trouble: Option<NoToken>,
     failures: u32,
     /// When a renewal may be tried again.
     retry_at: Duration,
@@ -70,11 +70,11 @@ pub(super) struct State {
     attempt_at: Duration,
     refused: bool,
     refusals: u32,
-    /// A refusal before this moment has to wait for it.
+    /// Before this moment, a refusal does not start a renewal.
     force_at: Duration,
 }
 
-impl State {
+impl RenewalState {
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }
@@ -88,17 +88,17 @@ impl State {
     }
 
     /// What `who` does at `now`, and whether a renewal begins.
-    pub(super) fn next(&mut self, now: Duration, who: Who) -> (Next, bool) {
+    pub(super) fn next(&mut self, now: Duration, who: TokenUser) -> (TokenStep, bool) {
         self.sent = self.generation;
         self.drop_refused(now);
         let good = self.access.as_ref().filter(|access| now < access.ends_at);
         let due = good.is_none_or(|access| now >= access.renew_at);
-        let may_at = if who == Who::Attempt && good.is_none() { self.attempt_at } else { self.retry_at };
+        let may_at = if who == TokenUser::Attempt && good.is_none() { self.attempt_at } else { self.retry_at };
         let begins = due && !self.renewing && now >= may_at;
         let next = match good {
-            Some(access) => Next::Send(access.header.clone()),
-            None if begins || self.renewing => Next::Wait,
-            None => Next::Fail(self.failure()),
+            Some(access) => TokenStep::Send(access.header.clone()),
+            None if begins || self.renewing => TokenStep::Wait,
+            None => TokenStep::Fail(self.failure()),
         };
         self.renewing |= begins;
         (next, begins)
@@ -113,14 +113,14 @@ impl State {
         }
     }
 
-    /// When `next` may have something to do that it had not before.
+    /// When `next` may have something new to do.
     pub(super) fn wakes_at(&self) -> Duration {
         let due = self.access.as_ref().map_or(Duration::ZERO, |access| access.renew_at);
         let due = due.max(self.retry_at);
         if self.refused { due.min(self.force_at) } else { due }
     }
 
-    /// For an attempt that waited: the token, however short its life, or why there is none.
+    /// For an attempt that waited: the token, even a short-lived one, or why there is none.
     pub(super) fn outcome(&mut self) -> Result<HeaderValue, Failure> {
         self.sent = self.generation;
         self.access.as_ref().map(|access| access.header.clone()).ok_or_else(|| self.failure())
@@ -131,19 +131,19 @@ impl State {
     }
 
     /// A renewal gave a token.
-    pub(super) fn renewed(&mut self, access: Access) {
+    pub(super) fn renewed(&mut self, access: AccessToken) {
         let Self { generation, sent, refusals, force_at, .. } = *self;
         let generation = generation.saturating_add(1);
         *self = Self { access: Some(access), generation, sent, refusals, force_at, ..Self::default() };
     }
 
     /// A renewal failed; `chance` is the jitter.
-    pub(super) fn failed(&mut self, trouble: Trouble, now: Duration, chance: u32) {
+    pub(super) fn failed(&mut self, trouble: NoToken, now: Duration, chance: u32) {
         let share = f64::from(chance) / f64::from(u32::MAX);
         let wait = backoff(self.failures).mul_f64(share).max(Duration::from_millis(RETRY_MS_FLOOR));
         let from = now + trouble.at_least.unwrap_or_default();
         self.retry_at = from + wait;
-        // Attempts have the link's own backoff. When the road is back, the first of them must not fail on ours.
+        // Attempts have the link's own backoff. When the line is back, this backoff must not fail the first of them.
         let step = if trouble.refused { wait } else { wait.min(Duration::from_secs(RETRY_S_MIN)) };
         self.attempt_at = from + step;
         self.failures = self.failures.saturating_add(1);
@@ -162,7 +162,7 @@ impl State {
         self.refusals = 0;
     }
 
-    /// What failed for want of a road may be tried again at once.
+    /// A renewal that failed for lack of a connection may be tried again at once.
     pub(super) fn road_changed(&mut self) {
         if self.trouble.as_ref().is_some_and(|trouble| !trouble.refused) {
             self.retry_at = Duration::ZERO;
@@ -186,21 +186,21 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn access(now: Duration, lifetime_s: u64) -> Access {
-        Access::new(HeaderValue::from_static("Bearer x"), now, s(lifetime_s))
+    fn access(now: Duration, lifetime_s: u64) -> AccessToken {
+        AccessToken::new(HeaderValue::from_static("Bearer x"), now, s(lifetime_s))
     }
 
-    fn sends(next: &(Next, bool)) -> bool {
-        matches!(next.0, Next::Send(_))
+    fn sends(next: &(TokenStep, bool)) -> bool {
+        matches!(next.0, TokenStep::Send(_))
     }
 
-    fn waits(next: &(Next, bool)) -> bool {
-        matches!(next.0, Next::Wait)
+    fn waits(next: &(TokenStep, bool)) -> bool {
+        matches!(next.0, TokenStep::Wait)
     }
 
-    fn with_token(now: Duration, lifetime_s: u64) -> State {
-        let mut state = State::default();
-        assert!(state.next(now, Who::Attempt).1);
+    fn with_token(now: Duration, lifetime_s: u64) -> RenewalState {
+        let mut state = RenewalState::default();
+        assert!(state.next(now, TokenUser::Attempt).1);
         state.renewed(access(now, lifetime_s));
         state
     }
@@ -215,54 +215,54 @@ mod tests {
 
     #[test]
     fn the_first_attempt_begins_a_renewal_and_the_others_wait_for_it() {
-        let mut state = State::default();
-        let (first, second) = (state.next(s(1), Who::Attempt), state.next(s(1), Who::Attempt));
+        let mut state = RenewalState::default();
+        let (first, second) = (state.next(s(1), TokenUser::Attempt), state.next(s(1), TokenUser::Attempt));
         assert!(waits(&first) && first.1);
         assert!(waits(&second) && !second.1);
         state.renewed(access(s(2), 100));
         assert!(state.outcome().is_ok());
-        let third = state.next(s(3), Who::Attempt);
+        let third = state.next(s(3), TokenUser::Attempt);
         assert!(sends(&third) && !third.1);
     }
 
     #[test]
     fn an_early_renewal_delays_nobody_and_its_failure_hurts_nobody_before_the_end() {
         let mut state = with_token(s(0), 100);
-        let due = state.next(s(50), Who::Attempt);
+        let due = state.next(s(50), TokenUser::Attempt);
         assert!(sends(&due) && due.1);
-        state.failed(Trouble::default(), s(51), u32::MAX);
-        let backing_off = state.next(s(51), Who::Attempt);
+        state.failed(NoToken::default(), s(51), u32::MAX);
+        let backing_off = state.next(s(51), TokenUser::Attempt);
         assert!(sends(&backing_off) && !backing_off.1);
-        assert!(state.next(s(52), Who::Attempt).1);
-        state.failed(Trouble::default(), s(100), u32::MAX);
-        assert!(matches!(state.next(s(100), Who::Attempt), (Next::Fail(_), false)));
-        let later = state.next(s(102), Who::Attempt);
+        assert!(state.next(s(52), TokenUser::Attempt).1);
+        state.failed(NoToken::default(), s(100), u32::MAX);
+        assert!(matches!(state.next(s(100), TokenUser::Attempt), (TokenStep::Fail(_), false)));
+        let later = state.next(s(102), TokenUser::Attempt);
         assert!(waits(&later) && later.1);
     }
 
     #[test]
     fn a_renewal_that_fails_again_and_again_waits_longer_up_to_a_minute_and_never_spins() {
-        let mut state = State::default();
+        let mut state = RenewalState::default();
         let mut now = s(0);
         let mut waits = Vec::new();
         for _ in 0..8 {
-            assert!(state.next(now, Who::Attempt).1);
-            state.failed(Trouble::default(), now, u32::MAX);
-            assert!(matches!(state.next(now, Who::Attempt), (Next::Fail(_), false)));
+            assert!(state.next(now, TokenUser::Attempt).1);
+            state.failed(NoToken::default(), now, u32::MAX);
+            assert!(matches!(state.next(now, TokenUser::Attempt), (TokenStep::Fail(_), false)));
             waits.push(state.wakes_at().saturating_sub(now).as_secs());
             now = state.wakes_at();
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        state.next(now, Who::Attempt);
-        state.failed(Trouble::default(), now, 0);
+        state.next(now, TokenUser::Attempt);
+        state.failed(NoToken::default(), now, 0);
         assert_eq!(state.wakes_at(), now + Duration::from_millis(100));
     }
 
     #[test]
     fn jitter_comes_after_what_the_endpoint_asked_for() {
-        let mut state = State::default();
-        state.next(s(0), Who::Attempt);
-        state.failed(Trouble { at_least: Some(s(30)), ..Trouble::default() }, s(0), 0);
+        let mut state = RenewalState::default();
+        state.next(s(0), TokenUser::Attempt);
+        state.failed(NoToken { at_least: Some(s(30)), ..NoToken::default() }, s(0), 0);
         assert_eq!(state.wakes_at(), Duration::from_millis(30_100));
     }
 
@@ -273,7 +273,7 @@ mod tests {
         for tenth in 0..200 {
             let now = Duration::from_millis(100 * tenth);
             state.refuse();
-            if state.next(now, Who::Attempt).1 {
+            if state.next(now, TokenUser::Attempt).1 {
                 renewed_at.push(now.as_secs());
                 state.renewed(access(now, 3600));
             }
@@ -281,50 +281,50 @@ mod tests {
         assert_eq!(renewed_at, [0, 1, 3, 7, 15]);
         state.take();
         state.refuse();
-        assert!(!state.next(s(30), Who::Attempt).1, "the wait that was begun is kept");
-        assert!(state.next(s(31), Who::Attempt).1);
+        assert!(!state.next(s(30), TokenUser::Attempt).1, "the wait that was begun is kept");
+        assert!(state.next(s(31), TokenUser::Attempt).1);
         state.renewed(access(s(31), 3600));
         state.refuse();
-        assert!(state.next(s(32), Who::Attempt).1, "a token that was taken makes the next wait short again");
+        assert!(state.next(s(32), TokenUser::Attempt).1, "a token that was taken makes the next wait short again");
     }
 
     #[test]
     fn a_refusal_that_comes_during_the_renewal_is_about_the_old_token() {
         let mut state = with_token(s(0), 3600);
         state.refuse();
-        assert!(state.next(s(1), Who::Attempt).1);
+        assert!(state.next(s(1), TokenUser::Attempt).1);
         state.refuse();
         state.renewed(access(s(1), 3600));
-        let next = state.next(s(10), Who::Attempt);
+        let next = state.next(s(10), TokenUser::Attempt);
         assert!(sends(&next) && !next.1);
     }
 
     #[test]
     fn a_network_event_ends_the_wait_for_a_road_but_not_that_after_a_refusal() {
-        let road = Trouble { refused: false, ..Trouble::default() };
-        let refused = Trouble { refused: true, ..Trouble::default() };
+        let road = NoToken { refused: false, ..NoToken::default() };
+        let refused = NoToken { refused: true, ..NoToken::default() };
         for (trouble, again) in [(road, true), (refused, false)] {
-            let mut state = State::default();
-            state.next(s(0), Who::Attempt);
+            let mut state = RenewalState::default();
+            state.next(s(0), TokenUser::Attempt);
             state.failed(trouble, s(0), u32::MAX);
             state.road_changed();
-            assert_eq!(state.next(Duration::ZERO, Who::Attempt).1, again);
+            assert_eq!(state.next(Duration::ZERO, TokenUser::Attempt).1, again);
         }
     }
 
     #[test]
     fn an_attempt_may_try_the_road_each_second_and_a_waiter_backs_off() {
-        let mut state = State::default();
+        let mut state = RenewalState::default();
         let mut now = s(0);
         for _ in 0..5 {
-            assert!(state.next(now, Who::Attempt).1);
-            state.failed(Trouble { refused: false, ..Trouble::default() }, now, u32::MAX);
-            assert!(!state.next(now + Duration::from_millis(999), Who::Attempt).1);
+            assert!(state.next(now, TokenUser::Attempt).1);
+            state.failed(NoToken { refused: false, ..NoToken::default() }, now, u32::MAX);
+            assert!(!state.next(now + Duration::from_millis(999), TokenUser::Attempt).1);
             now += s(1);
         }
-        assert!(!state.next(now, Who::Waiter).1);
+        assert!(!state.next(now, TokenUser::Waiter).1);
         assert_eq!(state.wakes_at(), s(4 + 16));
-        assert!(state.next(s(4 + 16), Who::Waiter).1);
+        assert!(state.next(s(4 + 16), TokenUser::Waiter).1);
     }
 
     #[test]
@@ -332,9 +332,9 @@ mod tests {
         let mut state = with_token(s(0), 3600);
         let mut begun_at = Vec::new();
         for second in 2880..2900 {
-            if state.next(s(second), Who::Attempt).1 {
+            if state.next(s(second), TokenUser::Attempt).1 {
                 begun_at.push(second);
-                state.failed(Trouble { refused: false, ..Trouble::default() }, s(second), u32::MAX);
+                state.failed(NoToken { refused: false, ..NoToken::default() }, s(second), u32::MAX);
             }
         }
         assert_eq!(begun_at, [2880, 2881, 2883, 2887, 2895]);
@@ -344,19 +344,19 @@ mod tests {
     fn another_token_is_told_from_the_one_that_was_sent() {
         let mut state = with_token(s(0), 3600);
         assert_ne!(state.generation(), state.sent());
-        state.next(s(0), Who::Attempt);
+        state.next(s(0), TokenUser::Attempt);
         assert_eq!(state.generation(), state.sent());
         state.refuse();
-        state.next(s(1), Who::Attempt);
+        state.next(s(1), TokenUser::Attempt);
         state.renewed(access(s(1), 3600));
         assert_ne!(state.generation(), state.sent());
     }
 
     #[test]
     fn a_failure_is_told_to_those_who_waited() {
-        let mut state = State::default();
-        state.next(s(0), Who::Attempt);
-        let mut trouble = Trouble::here("why".to_owned());
+        let mut state = RenewalState::default();
+        state.next(s(0), TokenUser::Attempt);
+        let mut trouble = NoToken::here("why".to_owned());
         trouble.failure.phase = Phase::Connect;
         state.failed(trouble, s(0), 0);
         let failure = state.outcome().unwrap_err();

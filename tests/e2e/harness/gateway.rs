@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use redeemd::store::Counts;
 use rustix::process::Signal;
-use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,23 +18,6 @@ use super::{eventually, moment, two_free_ports};
 
 /// How often a start is tried again because somebody else took a port.
 const PORT_RACES_MAX: usize = 5;
-
-/// The books.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct Counts {
-    pub(crate) accepted: u64,
-    pub(crate) pending: u64,
-    pub(crate) confirmed: u64,
-    pub(crate) declined: u64,
-    pub(crate) parked: u64,
-    pub(crate) voided: u64,
-}
-
-impl Counts {
-    pub(crate) fn balance(&self) -> bool {
-        self.accepted == self.pending + self.confirmed + self.declined + self.parked + self.voided
-    }
-}
 
 /// What is in the file `redeemd.toml`, before there are ports.
 pub(crate) struct Builder {

@@ -18,11 +18,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 pub(crate) use disk::{DATABASE, EIO, EROFS, LOG, Mount, Shim, Word, skipped, spoil};
-pub(crate) use gateway::{Builder, Counts, Gateway};
+pub(crate) use gateway::{Builder, Gateway};
 pub(crate) use medium::Moment;
 pub(crate) use network::{Network, in_a_network_of_its_own};
 pub(crate) use process::redeemd;
 pub(crate) use provider::{Provider, Recorded};
+pub(crate) use redeemd::store::Counts;
 pub(crate) use till::{Order, Reply, Till};
 pub(crate) use time::{FakeTime, set_clock, synchronised};
 pub(crate) use volatile::Volatile;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::eventually;
-use super::process::{BINARY, within_command};
+use super::process::{binary, within_command};
 use super::provider::Provider;
 
 /// Set in the process that is in the store's namespace already.
@@ -104,7 +104,7 @@ impl Network {
     /// The provider at its end, on every address; its control is reached over a line that nothing happens to.
     pub(crate) fn provider(&self, args: &[&str]) -> Provider {
         let mut command = self.enter();
-        command.arg(BINARY);
+        command.arg(binary());
         let fixed = ["--listen", &format!("0.0.0.0:{PORT}"), "--control", "10.6.0.1:7736"];
         Provider::run(within_command(command, "sandbox"), &[fixed.as_slice(), args].concat())
     }

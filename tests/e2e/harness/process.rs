@@ -1,5 +1,6 @@
 //! A child process of the real binary: its output kept, signalled by its own id alone, dead when dropped.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -104,11 +105,13 @@ fn keep(from: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> JoinHandl
 
 /// The binary under test with a subcommand.
 pub(crate) fn redeemd(subcommand: &str) -> Command {
-    within_command(Command::new(BINARY), subcommand)
+    within_command(Command::new(binary()), subcommand)
 }
 
-/// The path of the binary under test.
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_redeemd");
+/// The path of the binary under test: cargo's, or `REDEEMD_BINARY`, such as an optimised one whose figures count.
+pub(crate) fn binary() -> OsString {
+    std::env::var_os("REDEEMD_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_redeemd").into())
+}
 
 /// `command`, which begins the binary under test, with a subcommand.
 pub(crate) fn within_command(mut command: Command, subcommand: &str) -> Command {

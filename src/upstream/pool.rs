@@ -13,13 +13,13 @@ use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::answer::{self, Broken};
-use super::phase::{self, Known};
+use super::answer::{self, BrokenAnswer};
+use super::phase::{self, AttemptFacts};
 use super::progress::{Course, Progress};
 use super::proxy::Proxy;
 use super::resolve::Resolver;
-use super::tls::{self, Trust};
-use super::{Context, UpstreamError, sockets, unsent};
+use super::tls::{self, TrustedRoots};
+use super::{UpstreamContext, UpstreamError, authority, sockets, unsent};
 use crate::clock::Clock;
 use crate::redemption::Secret;
 use crate::settings::{Auth, Provider};
@@ -29,25 +29,26 @@ use crate::verdict::{Failure, Outcome, Phase, Reply};
 const POOL_IDLE_S: u64 = 20;
 /// Idle connections that are kept to one host.
 const POOL_IDLE_CONNECTIONS_MAX: usize = 16;
-/// A connect that outlives its attempt (another connection became free for it) is given up so long after the deadline.
-/// Within an attempt the deadline itself ends it, which can tell a connect from a handshake.
+/// A connect may outlive its attempt, which got another connection. It is given up this long after the deadline. Within
+/// an attempt the deadline ends it, because the deadline can tell a connect from a handshake.
 const CONNECT_GRACE_S: u64 = 1;
 /// The kernel asks a silent peer for a sign of life after so long.
 const TCP_KEEPALIVE_S: u64 = 15;
-/// HTTP/2 asks, and waits for the answer, this part of the deadline each: a black hole is known within half of it.
+/// HTTP/2 pings after this part of the deadline, and waits as long for the answer. So half of the deadline is enough to
+/// find a black hole.
 const HTTP2_PINGS_PER_DEADLINE: u32 = 4;
 
-/// How a provider is reached: what its roads (to the API, to the token endpoint) have in common.
+/// How a provider is reached: what its pools (to the API, to the token endpoint) have in common.
 #[derive(Clone)]
-pub(super) struct Plan {
+pub(super) struct PoolPlan {
     tls: ClientConfig,
     proxy: Option<Proxy>,
     timeout: Duration,
     clock: Clock,
 }
 
-impl Plan {
-    pub(super) fn of(provider: &Provider, context: &Context) -> Result<Self, UpstreamError> {
+impl PoolPlan {
+    pub(super) fn of(provider: &Provider, context: &UpstreamContext) -> Result<Self, UpstreamError> {
         let token_url = match &provider.auth {
             Auth::OAuth(oauth) => Some(oauth.token_url.as_str()),
             Auth::Token(_) => None,
@@ -55,17 +56,17 @@ impl Plan {
         let urls = [Some(provider.redeem_url.as_str()), provider.check_url.as_deref(), token_url];
         let encrypted = urls.into_iter().flatten().any(is_https);
         let trust = match &provider.ca_file {
-            Some(path) => Trust::File(path),
-            None if encrypted => Trust::Platform,
-            None => Trust::Nobody,
+            Some(path) => TrustedRoots::File(path),
+            None if encrypted => TrustedRoots::Platform,
+            None => TrustedRoots::Nobody,
         };
         let proxy = Proxy::of(provider, context)?;
         Ok(Self { tls: tls::config(&trust)?, proxy, timeout: provider.timeout, clock: context.clock.clone() })
     }
 
     /// The way to `url` alone, with the platform's certificates and without a proxy.
-    pub(super) fn to(url: &str, timeout: Duration, context: &Context) -> Result<Self, UpstreamError> {
-        let trust = if is_https(url) { Trust::Platform } else { Trust::Nobody };
+    pub(super) fn to(url: &str, timeout: Duration, context: &UpstreamContext) -> Result<Self, UpstreamError> {
+        let trust = if is_https(url) { TrustedRoots::Platform } else { TrustedRoots::Nobody };
         Ok(Self { tls: tls::config(&trust)?, proxy: None, timeout, clock: context.clock.clone() })
     }
 
@@ -122,57 +123,56 @@ impl Post {
     pub(super) fn new(url: Url, mut headers: HeaderMap, body: Bytes, content_type: &'static str) -> Self {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // Without it any coding is welcome (RFC 9110, section 12.5.3), and some boxes between like to compress.
+        // Without it any coding is allowed (RFC 9110, section 12.5.3), and some middleboxes compress.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Self { url, headers, body }
     }
 }
 
 /// A client and the proxy's password that it was made with.
-struct Made {
+struct CurrentClient {
     client: Client,
     password: Option<Secret>,
 }
 
 /// A pool of connections with its own resolver.
-pub(super) struct Road {
-    plan: Plan,
+pub(super) struct Pool {
+    plan: PoolPlan,
     resolver: Resolver,
-    made: Mutex<Made>,
+    current: Mutex<CurrentClient>,
     /// Counts the changes of the network.
     network: watch::Sender<u64>,
 }
 
-impl Road {
+impl Pool {
     /// Reads no secret: the proxy's password is looked at by each POST.
-    pub(super) fn new(plan: Plan) -> Result<Self, UpstreamError> {
+    pub(super) fn new(plan: PoolPlan) -> Result<Self, UpstreamError> {
         let resolver = Resolver::default();
-        let made = Mutex::new(Made { client: plan.client(resolver.clone(), None)?, password: None });
-        Ok(Self { plan, resolver, made, network: watch::Sender::new(0) })
+        let current = Mutex::new(CurrentClient { client: plan.client(resolver.clone(), None)?, password: None });
+        Ok(Self { plan, resolver, current, network: watch::Sender::new(0) })
     }
 
-    /// What is still on its way to a connection sets out anew, instead of waiting for one that was begun in another
-    /// network.
+    /// Attempts without a connection start again. The connection that they wait for was begun in the old network.
     pub(super) fn restart_unsent(&self) {
         self.network.send_modify(|changes| *changes += 1);
     }
 
-    /// Leaves every connection: those in use end with their attempt.
+    /// Drops every idle connection. A connection in use ends with its attempt.
     pub(super) fn drop_pool(&self) {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match self.plan.client(self.resolver.clone(), made.password.as_ref()) {
             Ok(client) => made.client = client,
             Err(error) => tracing::warn!(%error, "old connections could not be dropped"),
         }
     }
 
-    /// The client to send with now: another one once the proxy's password has changed.
+    /// The client to send with. When the proxy's password has changed, it is a new one.
     fn client(&self) -> Result<Client, String> {
         let password = self.plan.proxy.as_ref().and_then(Proxy::password).transpose()?;
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if made.password != password {
             let client = self.plan.client(self.resolver.clone(), password.as_ref());
-            *made = Made { client: client.map_err(|error| error.to_string())?, password };
+            *made = CurrentClient { client: client.map_err(|error| error.to_string())?, password };
         }
         Ok(made.client.clone())
     }
@@ -186,7 +186,7 @@ impl Road {
         let mut network = self.network.subscribe();
         loop {
             let course = Course::of(progress);
-            let going = Going { client: &client, post: post.clone(), deadline, course: &course };
+            let going = OneTry { client: &client, post: post.clone(), deadline, course: &course };
             match self.try_to_post(going, &mut network).await {
                 Some(Ok(reply)) => return Outcome::Answered(reply),
                 Some(Err(failure)) => {
@@ -203,10 +203,10 @@ impl Road {
     /// `None`: the network changed before anything was handed to a connection.
     async fn try_to_post(
         &self,
-        going: Going<'_>,
+        going: OneTry<'_>,
         network: &mut watch::Receiver<u64>,
     ) -> Option<Result<Reply, Failure>> {
-        let Going { client, post, deadline, course } = going;
+        let OneTry { client, post, deadline, course } = going;
         let url = post.url.clone();
         let mut sending = pin!(course.carry(self.send(client, post, course)));
         loop {
@@ -220,20 +220,20 @@ impl Road {
         }
     }
 
-    async fn send(&self, client: &Client, post: Post, course: &Course) -> Result<Reply, Broken> {
+    async fn send(&self, client: &Client, post: Post, course: &Course) -> Result<Reply, BrokenAnswer> {
         let Post { url, headers, body } = post;
         let is_plain = url.scheme() == "http";
         let response = client.post(url).headers(headers).body(watched(body, course.sent())).send().await?;
         if is_plain && self.plan.proxy.is_some() && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            return Err(Broken::Proxy);
+            return Err(BrokenAnswer::Proxy);
         }
         course.note_answering();
         answer::read(response).await
     }
 
-    fn failure(&self, broken: &Broken, url: &Url, course: &Course) -> Failure {
+    fn failure(&self, broken: &BrokenAnswer, url: &Url, course: &Course) -> Failure {
         let proxy = self.plan.proxy.as_ref().map(|proxy| authority(&proxy.url));
-        let known = Known {
+        let known = AttemptFacts {
             host: &authority(url),
             proxy: proxy.as_deref(),
             encrypted: url.scheme() == "https",
@@ -284,7 +284,7 @@ impl Road {
         }
     }
 
-    /// The addresses to which this road's connections lead.
+    /// The addresses to which the connections of this pool lead.
     fn peers(&self, url: &Url) -> Vec<SocketAddr> {
         let next = self.plan.proxy.as_ref().map_or(url, |proxy| &proxy.url);
         let port = next.port_or_known_default().unwrap_or(0);
@@ -295,14 +295,14 @@ impl Road {
 }
 
 /// One try of a POST.
-struct Going<'a> {
+struct OneTry<'a> {
     client: &'a Client,
     post: Post,
     deadline: Instant,
     course: &'a Course,
 }
 
-/// `body`, which notes in `sent` that a connection has taken it. Before, the provider cannot know of the redemption.
+/// `body`; when a connection takes it, `sent` notes that. Before, the provider cannot know of the redemption.
 fn watched(body: Bytes, sent: &Progress) -> reqwest::Body {
     if body.is_empty() {
         sent.note_whole();
@@ -310,10 +310,4 @@ fn watched(body: Bytes, sent: &Progress) -> reqwest::Body {
     let sent = sent.clone();
     // The whole body is one frame.
     reqwest::Body::wrap(Full::new(body).inspect_frame(move |_| sent.note_whole()))
-}
-
-/// Host and port: what a person knows a URL by, without what may be secret in it.
-pub(super) fn authority(url: &Url) -> String {
-    let port = url.port_or_known_default().unwrap_or(0);
-    format!("{}:{port}", url.host_str().unwrap_or_default())
 }

@@ -1,0 +1,77 @@
+//! What a till or a person may do to a row, and what it becomes.
+
+use super::guard::is_obstacle;
+use super::row::{Row, mark};
+use crate::message::Denied;
+use crate::redemption::State;
+
+/// What becomes of a redemption that its till takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TillVoid {
+    /// It is voided. `given`: a 2xx of ours left for it, so that the reward may be in the customer's
+    /// hands, and a person can count it.
+    Void {
+        /// A 2xx of ours left for it.
+        given: bool,
+    },
+    /// It stays: it is settled, or an attempt may have reached the provider.
+    Stays,
+}
+
+/// A till takes its own row back. `withdrawn`: its attempt was stopped before any byte left.
+#[must_use]
+pub fn void_by_till(row: &Row, withdrawn: bool) -> TillVoid {
+    if row.state != State::Pending || !row.is_untouched(withdrawn) {
+        return TillVoid::Stays;
+    }
+    TillVoid::Void { given: row.is_trusted() }
+}
+
+/// What becomes of a redemption that a person closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Void {
+    /// It is voided.
+    Close,
+    /// A decline after the fact stays one: it is closed as lost.
+    Lost,
+}
+
+/// A person closes a row.
+///
+/// # Errors
+/// Why it cannot be closed now.
+pub fn void(row: &Row) -> Result<Void, Denied> {
+    match row.state {
+        State::Pending if row.in_flight => Err(Denied::OnTheWire),
+        State::Pending | State::Parked => Ok(Void::Close),
+        State::Declined if row.has(mark::LOST) => Ok(Void::Lost),
+        State::Declined | State::Confirmed | State::Voided => Err(Denied::NotVoidable { state: row.state.to_string() }),
+    }
+}
+
+/// A person sends a row again; `others` are the redemptions of its code, itself among them or not.
+/// The marks with which it is pending again: what was known of its doubt stays known.
+///
+/// # Errors
+/// Why it cannot be sent again.
+pub fn retry(row: &Row, others: &[Row]) -> Result<i64, Denied> {
+    if !matches!(row.state, State::Declined | State::Parked) {
+        return Err(Denied::NotRetriable { state: row.state.to_string() });
+    }
+    if let Some(other) = others.iter().find(|other| other.seq != row.seq && is_obstacle(other)) {
+        let (id, state) = (other.id().to_string(), other.state.to_string());
+        return Err(Denied::CodeHeld { id, state });
+    }
+    Ok(mark::beside(row.marks & !(mark::STREAK | mark::HANDLED), State::Pending))
+}
+
+/// A person has seen to a row; `free`: its code may be redeemed again. The marks to be added.
+///
+/// # Errors
+/// The provider has not answered about it.
+pub fn handled(row: &Row, free: bool) -> Result<i64, Denied> {
+    if row.state == State::Pending {
+        return Err(Denied::StillPending);
+    }
+    Ok(if free { mark::HANDLED | mark::FREED } else { mark::HANDLED })
+}

@@ -1,0 +1,276 @@
+//! What operators are told instead of what they asked for: by the API, by the commands and by the console.
+
+use std::time::Duration;
+
+use super::amount::about;
+use super::language::Language::{Arabic, English};
+use super::macros::messages;
+use super::storage::Storage;
+use super::words::{iso, role, state as state_word};
+
+messages! {
+    /// Why something was not done.
+    pub enum Denied {
+        /// It is being sent at this moment.
+        OnTheWire
+        en: "an attempt is on the wire: try again when it has ended",
+        ar: "هناك محاولة جارية الآن: أعد المحاولة بعد انتهائها";
+
+        /// Only what is open can be voided.
+        NotVoidable {
+            /// Where it stands.
+            state: String,
+        }
+        en: format!("it is {state}, and only what is pending or parked can be voided"),
+        ar: format!("حالتها: {}، ولا يُلغى إلا ما ينتظر الجواب أو القرار", state_word(state, Arabic));
+
+        /// Only what was refused or cannot be read can be sent again.
+        NotRetriable {
+            /// Where it stands.
+            state: String,
+        }
+        en: format!("it is {state}, and only what was declined or is parked can be retried"),
+        ar: format!("حالتها: {}، ولا يُرسل من جديد إلا ما رُفض أو عُلّق", state_word(state, Arabic));
+
+        /// Another redemption stands in the way.
+        CodeHeld {
+            /// Its id.
+            id: String,
+            /// Where it stands.
+            state: String,
+        }
+        en: format!("its code is held by {id}, which is {state}"),
+        ar: format!("رمزها محجوز للعملية {}، وحالتها: {}", iso(id), state_word(state, Arabic));
+
+        /// The provider's answer is awaited.
+        StillPending
+        en: "it is pending: the provider has not answered about it",
+        ar: "ما زالت قيد الانتظار: لم يجب المزوّد عنها بعد";
+
+        /// Nobody knows it.
+        NoRedemption
+        en: "there is no redemption of this id",
+        ar: "لا توجد عملية بهذا المعرّف";
+
+        /// Whoever acts says why.
+        NoteMissing
+        en: "note: say why, in a few words",
+        ar: "السبب: اذكره بكلمات قليلة";
+
+        /// The note is too long.
+        NoteTooLong {
+            /// The most that it may have.
+            characters: u64,
+        }
+        en: format!("note: at most {characters} characters"),
+        ar: format!("السبب: {characters} حرف على الأكثر");
+
+        /// The note has line ends or worse in it.
+        NoteNotPlain
+        en: "note: one line without control characters",
+        ar: "السبب: سطر واحد بلا رموز تحكّم";
+
+        /// The lane is not there.
+        NoLane {
+            /// Those that are, separated by commas.
+            lanes: String,
+        }
+        en: format!("no such lane; there are: {lanes}"),
+        ar: format!("لا يوجد مسار بهذا الاسم؛ المسارات هي: {}", iso(lanes));
+
+        /// Nobody vouches for the request.
+        NoCredential
+        en: "this takes a credential: a bearer token of [[admin.token]], or signing in at the \
+             console",
+        ar: format!(
+            "يحتاج هذا إلى إثبات هوية: رمز دخول من {}، أو تسجيل الدخول في لوحة المتابعة",
+            iso("[[admin.token]]")
+        );
+
+        /// The token is nobody's.
+        UnknownToken
+        en: "this token is not known",
+        ar: "رمز الدخول هذا غير معروف";
+
+        /// The role does not allow it.
+        LacksRole {
+            /// Whose.
+            name: String,
+            /// Which it takes: see, decide or engineer.
+            role: String,
+        }
+        en: format!("{name} lacks the role {role}"),
+        ar: format!("لا يملك {} الدور المطلوب: {}", iso(name), self::role(role, Arabic));
+
+        /// No such address.
+        NoPath
+        en: "there is nothing at this path",
+        ar: "لا شيء في هذا العنوان";
+
+        /// The address does not do that.
+        NoMethod
+        en: "this path does not know the method",
+        ar: "هذا العنوان لا يعرف هذا النوع من الطلبات";
+
+        /// The request does not say whom it is for.
+        NoHost
+        en: "one Host header is needed",
+        ar: format!("يلزم حقل {} واحد في الطلب", iso("Host"));
+
+        /// The request is for somebody else.
+        ForeignHost
+        en: "this listener answers to localhost, 127.0.0.0/8, [::1] and the names in admin.hosts \
+             alone: the Host header names another",
+        ar: format!(
+            "لا تجيب هذه الخدمة إلا على {} وعلى الأسماء المذكورة في {}؛ والحقل {} يذكر غيرها",
+            iso("localhost, 127.0.0.0/8, [::1]"), iso("admin.hosts"), iso("Host")
+        );
+
+        /// Another site's page sent it.
+        ForeignPage
+        en: "the request comes from another site's page",
+        ar: "الطلب آتٍ من صفحة موقع آخر";
+
+        /// No browser says that a page of ours sent the form.
+        ForeignForm
+        en: "the form does not come from a page of this gateway",
+        ar: "النموذج لم يأتِ من صفحة لهذه البوابة";
+
+        /// A POST of the wrong kind.
+        ContentType {
+            /// The kind that is right.
+            wanted: String,
+        }
+        en: format!("a POST needs Content-Type: {wanted}"),
+        ar: format!("يحتاج الطلب إلى نوع المحتوى {}", iso(wanted));
+
+        /// What was asked for has faults.
+        Filter {
+            /// Each with the name of its field.
+            faults: Vec<FilterFault>,
+        }
+        en: faults.iter().map(|fault| fault.text(English)).collect::<Vec<_>>().join("; "),
+        ar: faults.iter().map(|fault| fault.text(Arabic)).collect::<Vec<_>>().join("؛ ");
+
+        /// Too many ask at once.
+        Busy {
+            /// Come again after so many seconds.
+            after_s: u64,
+        }
+        en: format!("too many requests are waiting; try again in {after_s} s"),
+        ar: format!("طلبات كثيرة تنتظر؛ أعد المحاولة بعد {}", about(Duration::from_secs(*after_s), Arabic));
+
+        /// Nothing is stored now.
+        Refusing {
+            /// Why.
+            why: Storage,
+        }
+        en: format!("the store takes nothing now: {}", why.text(English)),
+        ar: format!("لا يمكن التخزين الآن: {}", why.text(Arabic));
+
+        /// The daemon ends.
+        Stopping
+        en: "the gateway is stopping",
+        ar: "البوابة تتوقف الآن";
+
+        /// A job that is not known any more.
+        NoJob
+        en: "this job is not known any more: the gateway remembers the last ones since its start",
+        ar: "هذه المهمة لم تعد معروفة: تتذكر البوابة آخر المهام منذ تشغيلها";
+
+        /// One job runs at a time.
+        JobRuns {
+            /// Its number.
+            number: u64,
+        }
+        en: format!("job {number} is still running: wait for its end, or stop it"),
+        ar: format!("المهمة رقم {number} ما زالت قيد التنفيذ: انتظر انتهاءها أو أوقفها");
+
+        /// Something else, as it was said.
+        Text {
+            /// As it was.
+            text: String,
+        }
+        en: text.clone(),
+        ar: iso(text);
+    }
+}
+
+messages! {
+    /// What is wrong with a filter of redemptions.
+    pub enum FilterFault {
+        /// Twice there.
+        Twice {
+            /// The field.
+            key: String,
+        }
+        en: format!("{key}: given twice"),
+        ar: format!("{}: ورد مرتين", iso(key));
+
+        /// Not known.
+        Unknown {
+            /// The field.
+            key: String,
+            /// Those that there are.
+            known: String,
+        }
+        en: format!("{key}: not known; there are {known}"),
+        ar: format!("{}: غير معروف؛ المعروف هو {}", iso(key), iso(known));
+
+        /// Too long.
+        TooLong {
+            /// The field.
+            key: String,
+        }
+        en: format!("{key}: too long"),
+        ar: format!("{}: أطول من اللازم", iso(key));
+
+        /// Not one of those that it can be.
+        Choice {
+            /// The field.
+            key: String,
+            /// What it can be.
+            choices: String,
+        }
+        en: format!("{key}: {choices}"),
+        ar: format!("{}: القيم الممكنة هي {}", iso(key), iso(choices));
+
+        /// No number in a range.
+        Range {
+            /// The field.
+            key: String,
+            /// The least.
+            from: u64,
+            /// The most.
+            to: u64,
+        }
+        en: format!("{key}: a number from {from} to {to}"),
+        ar: format!("{}: عدد من {from} إلى {to}", iso(key));
+
+        /// Not what an earlier answer gave.
+        NotOurs {
+            /// The field.
+            key: String,
+        }
+        en: format!("{key}: what an answer of the gateway gave, unchanged"),
+        ar: format!("{}: كما ورد في جواب البوابة دون تغيير", iso(key));
+
+        /// No time.
+        Time {
+            /// The field.
+            key: String,
+        }
+        en: format!("{key}: a day such as 2026-11-01, or a time such as 2026-11-01T10:00:00Z"),
+        ar: format!(
+            "{}: يوم مثل {} أو وقت مثل {}", iso(key), iso("2026-11-01"), iso("2026-11-01T10:00:00Z")
+        );
+
+        /// Something else, as it was said.
+        Text {
+            /// As it was.
+            text: String,
+        }
+        en: text.clone(),
+        ar: iso(text);
+    }
+}

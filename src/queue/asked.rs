@@ -1,0 +1,46 @@
+//! An operation on its way to the writer, and its answer on the way back.
+
+use tokio::sync::oneshot;
+
+use super::{Message, QueueError, health};
+use crate::store::{Job, Operation, Task};
+
+/// Receives what came of an operation.
+pub(super) type Answer<O> = oneshot::Receiver<Result<<O as Operation>::Output, QueueError>>;
+
+/// An operation of whatever type, and whoever waits for it.
+pub(super) trait Ask: Send {
+    /// What the store is to do.
+    fn task(&mut self) -> &mut dyn Task;
+    /// Tells what came of it; false when nobody waits any more. What was done stays done.
+    fn answer(self: Box<Self>) -> bool;
+    /// Tells why it was not begun.
+    fn refuse(self: Box<Self>, why: QueueError);
+}
+
+struct Asked<O: Operation> {
+    job: Job<O>,
+    reply: oneshot::Sender<Result<O::Output, QueueError>>,
+}
+
+/// A message to the writer, and where its answer comes.
+pub(super) fn ask<O: Operation>(operation: O) -> (Message, Answer<O>) {
+    let (reply, answer) = oneshot::channel();
+    (Message::Do(Box::new(Asked { job: Job::new(operation), reply })), answer)
+}
+
+impl<O: Operation> Ask for Asked<O> {
+    fn task(&mut self) -> &mut dyn Task {
+        &mut self.job
+    }
+
+    fn answer(self: Box<Self>) -> bool {
+        let outcome = self.job.outcome().map_err(|error| health::refusing(&error));
+        self.reply.send(outcome).is_ok()
+    }
+
+    fn refuse(self: Box<Self>, why: QueueError) {
+        // Whoever has left need not be told.
+        drop(self.reply.send(Err(why)));
+    }
+}

@@ -1,0 +1,765 @@
+//! What the provider said to tills' checks, remembered for when nobody can be asked.
+//!
+//! An answer may name the customer. It is kept for `[offline] remember_checks`, goes back to a till that asks for the
+//! code, and nowhere else: no listing, export or backup reads this table.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::accept::KEPT_REFUSED;
+use super::types::UsedBy;
+use super::{Desk, Effects, Kind, Operation, StoreError, accept, row};
+use crate::contract;
+use crate::decide::{self, Asking, CodeRules, Guard, Kept};
+use crate::limits::LaneNow;
+use crate::redemption::{Answer, Fingerprint, Redemption, Request, RewardCode, State};
+use crate::value::{Checked, Remembered};
+
+/// A longer answer is passed on and not remembered, bytes of its body.
+pub const CHECK_BYTES_MAX: usize = 4096;
+/// How many remembered checks one operation forgets at most: tills come first.
+const FORGOTTEN_MAX: usize = 200;
+/// How many codes the checks of one till hold beyond their memory in an hour: whoever guesses codes all day fills
+/// no disk.
+const HELD_IN_AN_HOUR_MAX: i64 = 120;
+const JSON: &str = "application/json";
+
+/// The two rows that can speak of a code: of these bytes, and of its refusal.
+const LOOK: &str =
+    "SELECT exact, bytes, at_s, status, content_type, body FROM checked WHERE guard = ?1 AND exact IN (0, ?2)";
+/// The oldest of a till's, refusals last.
+const OLDEST: &str = "SELECT guard, exact FROM checked WHERE till = ?1 ORDER BY refused, at_s LIMIT 1";
+/// What of a till's is older than a moment.
+const OVERDUE: &str = "SELECT guard, exact FROM checked WHERE till = ?1 AND refused = ?2 AND at_s < ?3 LIMIT ?4";
+
+/// A till's Check Reward.
+#[derive(Clone, Debug)]
+pub struct CheckAsked {
+    /// The till.
+    pub till: String,
+    /// Its lane.
+    pub lane: String,
+    /// The merchant.
+    pub business: String,
+    /// The code.
+    pub code: RewardCode,
+    /// What the settings say about the code.
+    pub rules: CodeRules,
+    /// The provider was asked and has not answered: nobody can be, whatever the lane says.
+    pub in_vain: bool,
+}
+
+/// What this store knows about a code that a till checks.
+#[derive(Clone, Debug, Default)]
+pub struct CheckKnown {
+    /// What holds the code.
+    pub held: Option<CheckHeld>,
+    /// What the provider said of it.
+    pub remembered: Option<CheckAnswer>,
+    /// The lane at that moment.
+    pub lane: LaneNow,
+}
+
+/// Why a check is answered here, whatever the provider would say.
+#[derive(Clone, Debug)]
+pub enum CheckHeld {
+    /// By this redemption.
+    Used(UsedBy),
+    /// By one that is not there any more.
+    UsedLongAgo,
+    /// The provider refused it, in these words.
+    Refused(Answer),
+    /// The same till's redemption of it is on its way, and nobody knows yet.
+    BeingAsked,
+    /// It is owed to whoever asks next: good, although the provider has taken it.
+    Owed,
+}
+
+/// A remembered check's answer.
+#[derive(Clone, Debug)]
+pub struct CheckAnswer {
+    /// As it came. Holds what the provider says about the customer.
+    pub answer: Answer,
+    /// How old it is at most, seconds of the gateway's elapsed time.
+    pub age_s: u64,
+    /// It refuses the code.
+    pub is_refusal: bool,
+    /// The elapsed time that it counts from, minutes.
+    minute: i64,
+}
+
+/// What the provider answered to a check.
+#[derive(Clone, Debug)]
+pub struct CheckAnswered {
+    /// What was asked.
+    pub asked: CheckAsked,
+    /// The answer.
+    pub answer: Answer,
+    /// What it means.
+    pub said: CheckSaid,
+}
+
+/// What an answer to a check means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckSaid {
+    /// The code is good.
+    Good,
+    /// It is not, by strong evidence.
+    Refused,
+    /// A success that says that it failed: no valid check, and no refusal that could be relied on.
+    Neither,
+}
+
+/// What a remembered check is found by.
+#[derive(Clone, Copy)]
+struct Names {
+    guard: [u8; 16],
+    bytes: i64,
+}
+
+/// A row of the table.
+struct Found {
+    exact: i64,
+    bytes: i64,
+    at_s: i64,
+    answer: Answer,
+}
+
+impl Operation for CheckAsked {
+    type Output = CheckKnown;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<CheckKnown, StoreError> {
+        desk.look_up_check(self)
+    }
+}
+
+impl Operation for CheckAnswered {
+    /// How many checks are remembered.
+    type Output = u64;
+    const KIND: Kind = Kind::New;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<u64, StoreError> {
+        desk.remember_check(self)
+    }
+
+    fn after(&self, kept: &mut u64, effects: &mut dyn Effects) {
+        effects.checks_kept(*kept);
+    }
+}
+
+/// Remembered checks leave after their time, a few at once.
+#[derive(Clone, Copy, Debug)]
+pub struct ForgetChecks;
+
+impl Operation for ForgetChecks {
+    /// How many left, and how many are remembered.
+    type Output = (usize, u64);
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<(usize, u64), StoreError> {
+        desk.forget_checks()
+    }
+
+    fn after(&self, (_, kept): &mut (usize, u64), effects: &mut dyn Effects) {
+        effects.checks_kept(*kept);
+    }
+}
+
+impl Names {
+    fn of(lane: i64, business: &str, code: &RewardCode) -> Self {
+        let lane = lane.to_string();
+        let guard = Fingerprint::of(&["checked", &lane, &crate::fold::code(business), &code.folded()]).0;
+        let exact = row::halves(Fingerprint::of(&["checked bytes", business, code.reveal()]).0).0;
+        // Zero is the refusals' place.
+        Self { guard, bytes: exact.max(i64::MIN + 1).abs().max(1) }
+    }
+}
+
+impl Found {
+    fn is_refusal(&self) -> bool {
+        self.exact == 0
+    }
+
+    fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        let content_type: Option<String> = row.get(4)?;
+        let content_type = content_type.unwrap_or_else(|| JSON.to_owned());
+        let body: Vec<u8> = row.get(5)?;
+        let answer = Answer {
+            status: row.get(3)?,
+            content_type: Some(content_type).filter(|text| !text.is_empty()),
+            body: Bytes::from(body),
+        };
+        Ok(Self { exact: row.get(0)?, bytes: row.get(1)?, at_s: row.get(2)?, answer })
+    }
+}
+
+/// How many checks are remembered.
+pub(super) fn count(connection: &Connection) -> Result<u64, StoreError> {
+    Ok(connection.prepare_cached("SELECT coalesce(sum(kept), 0) FROM check_share")?.query_row([], |row| row.get(0))?)
+}
+
+/// What a copy of the database that leaves the gateway must not hold.
+pub(super) const LEFT_OUT_OF_COPIES: &str = "PRAGMA secure_delete = on; DELETE FROM checked; DELETE FROM check_share;";
+
+impl Desk<'_> {
+    /// What is known of a code that a till checks.
+    fn look_up_check(&mut self, asked: &CheckAsked) -> Result<CheckKnown, StoreError> {
+        let lane = (self.around.lane)(&asked.lane);
+        let number = self.books.lane(self.sql, &asked.lane)?;
+        let can_ask = lane.ask && !asked.in_vain;
+        let held = self.held_from_check(asked, number, can_ask)?;
+        let remembered = match held {
+            None if !can_ask => self.remembered_check(number, &asked.business, &asked.code, asked.rules.exact)?,
+            _ => None,
+        };
+        Ok(CheckKnown { held, remembered, lane })
+    }
+
+    fn held_from_check(&self, asked: &CheckAsked, lane: i64, can_ask: bool) -> Result<Option<CheckHeld>, StoreError> {
+        if asked.rules.reusable {
+            return Ok(None);
+        }
+        let request = as_request(asked);
+        let guard = row::guard_of(&asked.business, &asked.code);
+        let rivals = self.rivals(guard, &asked.business, &asked.code)?;
+        let (exact, now_min) = (asked.rules.exact, self.around.elapsed_min());
+        let asking = Asking { till: &asked.till, request: &request, can_ask, exact, now_min };
+        Ok(match decide::guard(rivals.earlier(), asking) {
+            Guard::Free | Guard::ProviderOnly => None,
+            Guard::Used(row) if is_being_asked(&row, asked) => Some(CheckHeld::BeingAsked),
+            Guard::Used(row) => Some(CheckHeld::Used(accept::used_by(&row))),
+            Guard::Refused(row) => Some(in_words(self.shown_of(&row)?)),
+            Guard::Gone(kept) => Some(self.gone(kept, lane, asked)?),
+            Guard::Owed(_) => Some(CheckHeld::Owed),
+        })
+    }
+
+    /// A refusal that is remembered goes on in its own words.
+    fn gone(&self, kept: Kept, lane: i64, asked: &CheckAsked) -> Result<CheckHeld, StoreError> {
+        let words = match kept {
+            Kept::Refused => self.refusal_remembered(lane, &asked.business, &asked.code)?,
+            Kept::Used => None,
+        };
+        Ok(words.map_or(CheckHeld::UsedLongAgo, CheckHeld::Refused))
+    }
+
+    /// The provider's refusal of a code, as a check heard it.
+    pub(super) fn refusal_remembered(
+        &self,
+        lane: i64,
+        business: &str,
+        code: &RewardCode,
+    ) -> Result<Option<Answer>, StoreError> {
+        let remembered = self.remembered_check(lane, business, code, false)?;
+        Ok(remembered.filter(|check| check.is_refusal).map(|check| check.answer))
+    }
+
+    /// What a check said of a code, if it is remembered. A refusal counts for all codes that fold alike, a good one
+    /// for its own bytes alone.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the rules about values read it"))]
+    pub(super) fn remembered(
+        &self,
+        lane: i64,
+        business: &str,
+        code: &RewardCode,
+    ) -> Result<Option<Remembered>, StoreError> {
+        let check = self.remembered_check(lane, business, code, false)?;
+        Ok(check.map(|check| {
+            let checked = if check.is_refusal {
+                Checked::Refused { strong: true, message: contract::words(&check.answer.body) }
+            } else {
+                Checked::Valid(contract::terms(&check.answer.body))
+            };
+            Remembered { checked, minute: check.minute }
+        }))
+    }
+
+    fn remembered_check(
+        &self,
+        lane: i64,
+        business: &str,
+        code: &RewardCode,
+        exact: bool,
+    ) -> Result<Option<CheckAnswer>, StoreError> {
+        if !self.books.keeps_checks {
+            return Ok(None);
+        }
+        let Names { guard, bytes } = Names::of(lane, business, code);
+        let mut statement = self.sql.prepare_cached(LOOK)?;
+        let found = statement.query_map((guard, bytes), Found::from_row)?.collect::<Result<Vec<_>, _>>()?;
+        let fits = |found: &&Found| !found.is_refusal() || !exact || found.bytes == bytes;
+        // The refusal's row comes first.
+        Ok(found.iter().find(fits).and_then(|found| self.fresh(found)))
+    }
+
+    /// A row that is not too old to be told.
+    fn fresh(&self, found: &Found) -> Option<CheckAnswer> {
+        let now_ms = self.around.elapsed_ms;
+        let age_ms = self.around.doubted.age_ms(now_ms, found.at_s.saturating_mul(1000));
+        let max_ms = i64::try_from(self.around.offline.remember_checks.as_millis()).unwrap_or(i64::MAX);
+        (age_ms < max_ms).then(|| CheckAnswer {
+            answer: found.answer.clone(),
+            age_s: u64::try_from(age_ms / 1000).unwrap_or(0),
+            is_refusal: found.is_refusal(),
+            minute: now_ms.saturating_sub(age_ms).div_euclid(60_000),
+        })
+    }
+
+    /// Remembers what the provider said, and what holds the code because of it.
+    fn remember_check(&mut self, check: &CheckAnswered) -> Result<u64, StoreError> {
+        if !self.books.keeps_checks {
+            return Ok(0);
+        }
+        self.has_ages = true;
+        let CheckAsked { lane, business, code, rules, .. } = &check.asked;
+        let names = Names::of(self.books.lane(self.sql, lane)?, business, code);
+        let hash = Fingerprint::of_guard(business, code);
+        match check.said {
+            CheckSaid::Good => {
+                let others = self.refused_bytes(names)?.is_some_and(|refused| refused != names.bytes);
+                if !others {
+                    self.forget_check(names.guard, 0)?;
+                    self.let_go(hash)?;
+                }
+                self.put(check, names, names.bytes)?;
+            }
+            CheckSaid::Refused => {
+                self.forget_check(names.guard, names.bytes)?;
+                self.put(check, names, 0)?;
+                if !rules.reusable && self.may_hold(&check.asked.till)? {
+                    self.keep_hash(hash, KEPT_REFUSED)?;
+                }
+            }
+            CheckSaid::Neither => self.forget_check(names.guard, names.bytes)?,
+        }
+        self.make_room(&check.asked.till)
+    }
+
+    /// Which bytes were refused, of those that fold alike.
+    fn refused_bytes(&self, names: Names) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT bytes FROM checked WHERE guard = ?1 AND exact = 0";
+        Ok(self.sql.prepare_cached(sql)?.query_row([names.guard], |row| row.get(0)).optional()?)
+    }
+
+    /// The provider takes back what it refused.
+    fn let_go(&self, hash: Fingerprint) -> Result<(), StoreError> {
+        if self.books.keeps_codes {
+            let sql = "DELETE FROM held_code WHERE hash = ?1 AND what = ?2";
+            self.sql.prepare_cached(sql)?.execute((hash.0, KEPT_REFUSED))?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, check: &CheckAnswered, names: Names, exact: i64) -> Result<(), StoreError> {
+        let Answer { status, content_type, body } = &check.answer;
+        self.forget_check(names.guard, exact)?;
+        let max = self.around.offline.remember_checks_max;
+        if body.len() > CHECK_BYTES_MAX || max == 0 || self.around.offline.remember_checks.is_zero() {
+            return Ok(());
+        }
+        let content_type = content_type.as_deref().unwrap_or_default();
+        let content_type = Some(content_type).filter(|text| *text != JSON);
+        let (refused, at_s, till) = (exact == 0, self.around.elapsed_ms.div_euclid(1000), &check.asked.till);
+        let sql = "INSERT INTO checked VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let values = (names.guard, exact, names.bytes, refused, till, at_s, status, content_type, &**body);
+        self.sql.prepare_cached(sql)?.execute(values)?;
+        self.share(till, 1)
+    }
+
+    fn share(&self, till: &str, more: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO check_share VALUES (?1, ?2, 0, 0) ON CONFLICT (till) DO UPDATE SET kept = kept + ?2";
+        self.sql.prepare_cached(sql)?.execute((till, more))?;
+        Ok(())
+    }
+
+    fn forget_check(&self, guard: [u8; 16], exact: i64) -> Result<(), StoreError> {
+        let sql = "DELETE FROM checked WHERE guard = ?1 AND exact = ?2 RETURNING till";
+        let till: Option<String> =
+            self.sql.prepare_cached(sql)?.query_row((guard, exact), |row| row.get(0)).optional()?;
+        till.map_or(Ok(()), |till| self.share(&till, -1))
+    }
+
+    /// Whether one more code may be held by a till's check in this hour.
+    fn may_hold(&self, till: &str) -> Result<bool, StoreError> {
+        let hour = self.around.elapsed_ms.div_euclid(3_600_000);
+        self.share(till, 0)?;
+        let sql = "UPDATE check_share SET held = iif(hour = ?2, held, 0) + 1, hour = ?2 WHERE till = ?1 \
+             AND (hour <> ?2 OR held < ?3)";
+        Ok(self.sql.prepare_cached(sql)?.execute((till, hour, HELD_IN_AN_HOUR_MAX))? == 1)
+    }
+
+    /// Where there are too many, the till that has the most gives way, `own` before others: a till that floods
+    /// forgets its own. How many there are.
+    fn make_room(&self, own: &str) -> Result<u64, StoreError> {
+        let mut kept = count(self.sql)?;
+        for _ in 0..FORGOTTEN_MAX {
+            if kept <= self.around.offline.remember_checks_max {
+                break;
+            }
+            let sql = "SELECT till FROM check_share ORDER BY kept DESC, till <> ?1 LIMIT 1";
+            let till: String = self.sql.prepare_cached(sql)?.query_row([own], |row| row.get(0))?;
+            let oldest = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            let (guard, exact) = self.sql.prepare_cached(OLDEST)?.query_row([till], oldest)?;
+            self.forget_check(guard, exact)?;
+            kept = kept.saturating_sub(1);
+        }
+        Ok(kept)
+    }
+
+    /// Forgets some of what is too old. Its bytes are overwritten: it may name customers. How many are left.
+    fn forget_checks(&self) -> Result<(usize, u64), StoreError> {
+        if !self.books.keeps_checks {
+            return Ok((0, 0));
+        }
+        let overdue = self.overdue()?;
+        self.sql.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
+        let forgotten = overdue.iter().try_for_each(|(guard, exact)| self.forget_check(*guard, *exact));
+        self.sql.pragma_update_and_check(None, "secure_delete", false, |_| Ok(()))?;
+        forgotten?;
+        let sql = "DELETE FROM check_share WHERE kept = 0 AND hour < ?1";
+        self.sql.prepare_cached(sql)?.execute([self.around.elapsed_ms.div_euclid(3_600_000)])?;
+        Ok((overdue.len(), self.make_room("")?))
+    }
+
+    fn overdue(&self) -> Result<Vec<([u8; 16], i64)>, StoreError> {
+        let remembered_s = i64::try_from(self.around.offline.remember_checks.as_secs()).unwrap_or(i64::MAX);
+        let before_s = self.around.elapsed_ms.div_euclid(1000).saturating_sub(remembered_s);
+        let mut statement = self.sql.prepare_cached("SELECT till FROM check_share WHERE kept > 0")?;
+        let tills: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut overdue = Vec::new();
+        for (till, refused) in tills.iter().flat_map(|till| [(till, false), (till, true)]) {
+            let left = i64::try_from(FORGOTTEN_MAX.saturating_sub(overdue.len())).unwrap_or(0);
+            let mut statement = self.sql.prepare_cached(OVERDUE)?;
+            let rows = statement.query_map((till, refused, before_s, left), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            overdue.extend(rows.collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(overdue)
+    }
+}
+
+/// A check as the guard reads a request: it names no branch and no time.
+fn as_request(asked: &CheckAsked) -> Request {
+    Request {
+        reward_code: asked.code.clone(),
+        business_refrence: asked.business.clone(),
+        branch_id: String::new(),
+        date: String::new(),
+        timestamp: String::new(),
+        body: Bytes::new(),
+    }
+}
+
+/// What becomes of the till's own redemption is not known yet, and "has been used" would be a guess.
+fn is_being_asked(row: &decide::Row, asked: &CheckAsked) -> bool {
+    let is_its_own = row.till == asked.till && row.business == asked.business && row.code == asked.code;
+    row.state == State::Pending && !row.is_trusted() && is_its_own
+}
+
+fn in_words(row: Redemption) -> CheckHeld {
+    row.answer.map_or(CheckHeld::UsedLongAgo, CheckHeld::Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Stamp;
+    use crate::settings::Offline;
+    use crate::store::{Store, Surroundings, schema};
+    use crate::value::{Amount, Terms};
+
+    /// A store whose clocks the test moves.
+    struct World {
+        dir: tempfile::TempDir,
+        store: Option<Store>,
+        offline: Offline,
+        uptime: Duration,
+        wall_ms: i64,
+        can_ask: bool,
+    }
+
+    const GOOD: &str = r#"{"data":{"type":"discount","discount_amount":"12.50","customer_number":"+966500000041"}}"#;
+    const NO: &str = r#"{"data":[],"message":"Reward has expired","errors":["Reward has expired"]}"#;
+
+    impl World {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Some(Store::open(dir.path()).unwrap().0);
+            let (offline, wall_ms) = (Offline::default(), 1_800_000_000_000);
+            Self { dir, store, offline, uptime: Duration::ZERO, wall_ms, can_ask: false }
+        }
+
+        fn run<O: Operation>(&mut self, ops: impl IntoIterator<Item = O>) -> Vec<O::Output> {
+            let (can_ask, offline) = (self.can_ask, self.offline.clone());
+            let lane = move |_: &str| if can_ask { LaneNow::default() } else { LaneNow::down() };
+            let stamp = Stamp { unix_ms: self.wall_ms, trusted: true };
+            let around = Surroundings { uptime: self.uptime, ..Surroundings::new(stamp, &offline, &lane) };
+            let done = self.store.as_mut().unwrap().perform_all(ops, &around);
+            done.into_iter().map(|done| done.unwrap()).collect()
+        }
+
+        fn pass(&mut self, time: Duration) {
+            self.uptime += time;
+            self.wall_ms += i64::try_from(time.as_millis()).unwrap();
+            // The writer looks at the clock with each transaction.
+            self.run::<ForgetChecks>([]);
+        }
+
+        /// A new process; the machine was off for so long.
+        fn restart(&mut self, off: Duration, in_order: bool) {
+            let store = self.store.take().unwrap();
+            if in_order {
+                store.close().unwrap();
+            } else {
+                drop(store);
+            }
+            self.uptime = Duration::ZERO;
+            self.wall_ms += i64::try_from(off.as_millis()).unwrap();
+            self.store = Some(Store::open(self.dir.path()).unwrap().0);
+        }
+
+        fn hear(&mut self, till: &str, code: &str, said: CheckSaid) {
+            self.run([heard(till, code, said)]);
+        }
+
+        fn look(&mut self, till: &str, code: &str) -> CheckKnown {
+            self.run([asked(till, code)]).remove(0)
+        }
+
+        /// Whether the code is remembered as good or as refused, and how old that is.
+        fn recalls(&mut self, code: &str) -> Option<(bool, u64)> {
+            self.look("till-1", code).remembered.map(|check| (!check.is_refusal, check.age_s))
+        }
+    }
+
+    fn asked(till: &str, code: &str) -> CheckAsked {
+        CheckAsked {
+            till: till.to_owned(),
+            lane: "retm".to_owned(),
+            business: "shop".to_owned(),
+            code: RewardCode::new(code.to_owned()),
+            rules: CodeRules::default(),
+            in_vain: false,
+        }
+    }
+
+    fn heard(till: &str, code: &str, said: CheckSaid) -> CheckAnswered {
+        let (status, body) = if said == CheckSaid::Refused { (400, NO) } else { (200, GOOD) };
+        let answer = Answer { status, content_type: Some(JSON.to_owned()), body: Bytes::from_static(body.as_bytes()) };
+        CheckAnswered { asked: asked(till, code), answer, said }
+    }
+
+    fn seconds(number: u64) -> Duration {
+        Duration::from_secs(number)
+    }
+
+    #[test]
+    fn a_good_code_is_remembered_by_its_bytes_and_a_refusal_for_all_that_fold_alike() {
+        let mut world = World::new();
+        world.hear("till-1", "AB-12", CheckSaid::Good);
+        world.pass(seconds(61));
+        assert_eq!(world.recalls("AB-12"), Some((true, 61)));
+        assert_eq!(world.recalls("ab-12"), None);
+        world.hear("till-1", "CD-34", CheckSaid::Refused);
+        for code in ["CD-34", "cd-34"] {
+            let held = world.look("till-1", code).held;
+            assert!(matches!(&held, Some(CheckHeld::Refused(answer)) if answer.body == NO), "{code}: {held:?}");
+        }
+        world.can_ask = true;
+        assert!(world.look("till-1", "CD-34").held.is_none(), "while it can be asked the provider decides");
+    }
+
+    #[test]
+    fn the_providers_last_word_counts_and_a_success_that_failed_is_none() {
+        let mut world = World::new();
+        world.hear("till-1", "A", CheckSaid::Refused);
+        world.hear("till-1", "a", CheckSaid::Good);
+        assert!(matches!(world.look("till-1", "a").held, Some(CheckHeld::Refused(_))), "other bytes change nothing");
+        world.hear("till-1", "A", CheckSaid::Good);
+        assert_eq!((world.recalls("A"), world.recalls("a")), (Some((true, 0)), Some((true, 0))));
+        world.hear("till-1", "A", CheckSaid::Neither);
+        assert_eq!(world.recalls("A"), None);
+        world.hear("till-1", "a", CheckSaid::Refused);
+        assert!(matches!(world.look("till-1", "A").held, Some(CheckHeld::Refused(_))));
+    }
+
+    #[test]
+    fn what_was_refused_holds_its_code_when_its_words_are_forgotten() {
+        let mut world = World::new();
+        world.hear("till-1", "A", CheckSaid::Refused);
+        world.pass(world.offline.remember_checks);
+        assert!(matches!(world.look("till-2", "A").held, Some(CheckHeld::UsedLongAgo)));
+        world.hear("till-1", "A", CheckSaid::Good);
+        assert!(world.look("till-2", "A").held.is_none(), "the provider takes it back");
+    }
+
+    #[test]
+    fn memory_lasts_its_time_over_restarts_and_crashes_and_no_stop_makes_it_younger() {
+        let mut world = World::new();
+        world.offline.remember_checks = seconds(7200);
+        world.hear("till-1", "A", CheckSaid::Good);
+        world.pass(seconds(100));
+        world.restart(seconds(600), true);
+        assert_eq!(world.recalls("A"), Some((true, 700)), "the stop counts for what was there before it");
+        world.hear("till-1", "B", CheckSaid::Good);
+        world.pass(seconds(300));
+        assert_eq!((world.recalls("A"), world.recalls("B").unwrap().1 < 910), (Some((true, 1000)), true));
+        world.restart(seconds(0), false);
+        assert!(world.recalls("A").unwrap().1 >= 700, "what a crash forgets are seconds");
+        world.pass(seconds(7200));
+        assert_eq!((world.recalls("A"), world.recalls("B")), (None, None));
+        assert_eq!(world.run([ForgetChecks, ForgetChecks]), [(2, 0), (0, 0)]);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_overwritten_in_the_database() {
+        let mut world = World::new();
+        world.hear("till-1", "A", CheckSaid::Good);
+        world.pass(world.offline.remember_checks + seconds(1));
+        world.run([ForgetChecks]);
+        let path = world.store.as_ref().unwrap().path();
+        world.store.take().unwrap().close().unwrap();
+        let bytes = std::fs::read(path).unwrap();
+        assert!(!bytes.windows(13).any(|window| window == b"+966500000041"));
+    }
+
+    #[test]
+    fn a_till_that_floods_forgets_its_own_and_refusals_go_last() {
+        let mut world = World::new();
+        world.offline.remember_checks_max = 100;
+        for n in 0..10 {
+            world.hear("quiet", &format!("Q-{n}"), CheckSaid::Good);
+        }
+        world.hear("loud", "NO", CheckSaid::Refused);
+        for n in 0..500 {
+            world.pass(seconds(1));
+            world.hear("loud", &format!("L-{n}"), CheckSaid::Good);
+        }
+        assert_eq!(world.store.as_ref().unwrap().checks_kept().unwrap(), 100);
+        assert!((0..10).all(|n| world.recalls(&format!("Q-{n}")).is_some()), "the quiet till keeps its share");
+        assert!(matches!(world.look("loud", "NO").held, Some(CheckHeld::Refused(_))));
+        assert!(world.recalls("L-411").is_some() && world.recalls("L-410").is_none(), "the oldest leave first");
+        world.offline.remember_checks_max = 20;
+        world.run([ForgetChecks]);
+        assert_eq!(world.store.as_ref().unwrap().checks_kept().unwrap(), 20);
+        assert!((0..10).all(|n| world.recalls(&format!("Q-{n}")).is_some()), "a smaller memory is shared alike");
+    }
+
+    #[test]
+    fn whoever_guesses_codes_holds_few_of_them_in_an_hour() {
+        let mut world = World::new();
+        for n in 0..HELD_IN_AN_HOUR_MAX + 50 {
+            world.hear("guesser", &format!("G-{n}"), CheckSaid::Refused);
+        }
+        let held = |world: &World| -> i64 {
+            let sql = "SELECT count(*) FROM held_code";
+            world.store.as_ref().unwrap().connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(held(&world), HELD_IN_AN_HOUR_MAX);
+        world.pass(seconds(3600));
+        world.hear("guesser", "G", CheckSaid::Refused);
+        assert_eq!(held(&world), HELD_IN_AN_HOUR_MAX + 1);
+    }
+
+    #[test]
+    fn an_answer_too_long_or_a_memory_of_nothing_remembers_nothing() {
+        let mut world = World::new();
+        let long = CheckAnswered {
+            asked: asked("till-1", "LONG"),
+            answer: Answer { body: Bytes::from(vec![b' '; CHECK_BYTES_MAX + 1]), ..Answer::success() },
+            said: CheckSaid::Good,
+        };
+        world.run([long]);
+        world.offline.remember_checks_max = 0;
+        world.hear("till-1", "A", CheckSaid::Good);
+        assert_eq!((world.recalls("LONG"), world.recalls("A")), (None, None));
+        world.hear("till-1", "A", CheckSaid::Refused);
+        assert!(matches!(world.look("till-1", "A").held, Some(CheckHeld::UsedLongAgo)), "a refusal holds all the same");
+    }
+
+    #[test]
+    fn the_rules_about_values_read_what_a_check_said() {
+        let mut world = World::new();
+        world.hear("till-1", "A", CheckSaid::Good);
+        world.hear("till-1", "B", CheckSaid::Refused);
+        world.pass(seconds(120));
+        let (offline, lane) = (world.offline.clone(), |_: &str| LaneNow::down());
+        let stamp = Stamp { unix_ms: world.wall_ms, trusted: true };
+        let store = world.store.as_mut().unwrap();
+        let around = super::super::Around {
+            days: &crate::clock::Days::utc(),
+            stamp,
+            elapsed_ms: 120_000,
+            doubted: store.elapsed.doubted(),
+            offline: &offline,
+            lane: &lane,
+            evidence: &|_, _, _| false,
+            undelivered: &|_, _| None,
+        };
+        let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
+        let desk = Desk { sql, books, next_seq, around: &around, has_ages: false };
+        let said = |code: &str| desk.remembered(1, "shop", &RewardCode::new(code.to_owned())).unwrap();
+        let terms = Terms { kind: "discount".to_owned(), amount: Amount::parse("12.5"), ..Terms::default() };
+        assert_eq!(said("A"), Some(Remembered { checked: Checked::Valid(terms), minute: 0 }));
+        let refused = Checked::Refused { strong: true, message: "Reward has expired".to_owned() };
+        assert_eq!(said("b"), Some(Remembered { checked: refused, minute: 0 }));
+        assert_eq!(said("C"), None);
+    }
+
+    /// How SQLite goes about a query, in its own words.
+    fn plan(sql: &str) -> String {
+        let connection = schema::create(Path::new("")).unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps: Vec<String> =
+            statement.raw_query().mapped(|row| row.get("detail")).collect::<Result<_, _>>().unwrap();
+        steps.join("; ")
+    }
+
+    #[test]
+    fn each_look_is_one_search_of_its_index() {
+        assert_eq!(plan(LOOK), "SEARCH checked USING PRIMARY KEY (guard=? AND exact=?)");
+        assert_eq!(plan(OLDEST), "SEARCH checked USING COVERING INDEX checked_till (till=?)", "without a sort");
+        let overdue = "SEARCH checked USING COVERING INDEX checked_till (till=? AND refused=? AND at_s<?)";
+        assert_eq!(plan(OVERDUE), overdue);
+    }
+
+    /// How many checks the next test remembers; a million takes a minute: `REDEEMD_CHECKS=1000000`.
+    fn many() -> u64 {
+        std::env::var("REDEEMD_CHECKS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
+    }
+
+    #[test]
+    fn a_look_costs_the_same_among_many_and_a_check_takes_few_bytes() {
+        let mut world = World::new();
+        world.offline.remember_checks_max = 10_000_000;
+        let mut steps = Vec::new();
+        let mut kept = 0;
+        for count in [100, many()] {
+            for from in (kept..count).step_by(1000) {
+                let numbers = from..(from + 1000).min(count);
+                let check = |n| heard(&format!("till-{}", n % 8), &format!("CODE-{n}"), CheckSaid::Good);
+                world.run(numbers.map(check));
+            }
+            kept = count;
+            let counter = Arc::new(AtomicU64::new(0));
+            let counts = Arc::clone(&counter);
+            let each = move || counts.fetch_add(1, Ordering::Relaxed) == u64::MAX;
+            world.store.as_mut().unwrap().connection.progress_handler(1, Some(each)).unwrap();
+            assert!(world.recalls("CODE-57").is_some());
+            world.store.as_mut().unwrap().connection.progress_handler(0, None::<fn() -> bool>).unwrap();
+            steps.push(counter.load(Ordering::Relaxed));
+        }
+        assert!(steps[0].abs_diff(steps[1]) <= steps[0] / 20, "{steps:?}");
+        let path = world.store.as_ref().unwrap().path();
+        world.store.take().unwrap().close().unwrap();
+        let bytes = std::fs::metadata(path).unwrap().len() / kept;
+        println!("{kept} checks: {bytes} bytes each, of which the answer is {}", GOOD.len());
+        assert!(bytes < 400, "{bytes} bytes a check");
+    }
+}

@@ -1,0 +1,172 @@
+//! The manual page shows what the commands print, word for word: each example of redeemd(8) is run here, in the page's
+//! order, over one small story.
+//!
+//! After a change of what a command prints, `REDEEMD_WRITE_OUTPUTS=1 cargo test --test commands` writes the page.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use redeemd::message::{Cause, Language};
+use redeemd::redemption::{Answer, Id, Seq};
+use redeemd::store::{About, Claim, Ended};
+
+use super::Gateway;
+
+/// Stands in the page for the random part of an id, which is as long.
+const RANDOM_PART: &str = "7n0c2f8k1m3p5q9r4t6w";
+/// The daemon that the page shows.
+const VERSION: &str = "1.0.0";
+/// How large the page's backup is: a schema with a table more is no other example.
+const BACKUP_BYTES: &str = "118,784";
+
+/// One example: the lines in the page between which it stands, its command, and what the page says that it prints.
+struct Example {
+    from: usize,
+    to: usize,
+    command: String,
+    shown: String,
+}
+
+/// A line of roff as it is read.
+fn read(line: &str) -> String {
+    line.trim_start_matches("\\&").replace("\\-", "-").replace("\\[u2026]", "…").replace("\\e", "\\")
+}
+
+/// A line of text in roff.
+fn written(line: &str) -> String {
+    let line = line.replace('\\', "\\e").replace('-', "\\-").replace('…', "\\[u2026]");
+    if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
+}
+
+fn examples(page: &[String]) -> Vec<Example> {
+    let mut found = Vec::new();
+    let begins = page.iter().enumerate().filter(|(_, line)| *line == ".EX").map(|(at, _)| at);
+    for begin in begins {
+        let end = begin + page[begin..].iter().position(|line| line == ".EE").expect("an example ends");
+        let Some(command) = read(&page[begin + 1]).strip_prefix("$ ").map(str::to_owned) else { continue };
+        let shown = page[begin + 2..end].iter().map(|line| read(line) + "\n").collect();
+        found.push(Example { from: begin + 2, to: end, command, shown });
+    }
+    found
+}
+
+/// Six redemptions while the line was down: one that the provider took since, one that it declined, one about which it
+/// said something else, one that its till took back, and two that wait.
+async fn story(gateway: &Gateway) -> Vec<String> {
+    let tills = ["till-1", "till-2", "till-1", "till-2", "till-1", "till-3"];
+    let mut ids = Vec::new();
+    for (code, till) in ["A3", "B7", "C2", "D9", "E5", "F1"].iter().zip(tills) {
+        ids.push(gateway.accept(&format!("SUMMER-2024-{code}4F"), till).await);
+    }
+    let claim = Claim {
+        lane: "retm".to_owned(),
+        prefer: Vec::new(),
+        after: Seq(0),
+        except: Vec::new(),
+        not_from: None,
+        rows_max: 3,
+        body_bytes_max: 1 << 20,
+    };
+    let answer = |status: u16, body: &'static str| {
+        let content_type = Some("application/json".to_owned());
+        Answer { status, content_type, body: bytes::Bytes::from_static(body.as_bytes()) }
+    };
+    let expired = answer(400, r#"{"message":"Reward SUMMER-2024-B74F has expired"}"#);
+    let both = answer(200, r#"{"errors":["branch unknown"]}"#);
+    let ended = [
+        (Ended::Confirmed(answer(200, "{}")), "confirmed", 200),
+        (Ended::Declined { answer: expired, already_used: false, strong: true }, "declined", 400),
+        (
+            Ended::Parked {
+                answer: both,
+                reason: redeemd::verdict::ParkReason::SaysBoth { status: 200 },
+                text: String::new(),
+            },
+            "parked",
+            200,
+        ),
+    ];
+    for (row, (ended, outcome, status)) in gateway.queue.claim(claim).await.unwrap().into_iter().zip(ended) {
+        assert!(gateway.queue.begin(row.seq));
+        let about = About { outcome: outcome.to_owned(), status: Some(status), took_ms: 84, ..About::default() };
+        assert!(gateway.queue.settle(row.seq, row.attempt, ended, about).await.unwrap().applied);
+    }
+    gateway.queue.void_by_till(&Id::parse(&ids[3]).unwrap(), "till-2").await.unwrap();
+    gateway.queue.configured()[0].publish(|status| {
+        (status.link, status.tried, status.cause) = ("down", true, Some("connect".to_owned()));
+        status.explanation = Some(Cause::Connect.explanation(Language::English));
+        status.since = Some("2024-11-01T09:18:00Z".to_owned());
+    });
+    ids
+}
+
+/// A folder with a `redeemd` that knows this gateway's settings, and a code in a file.
+fn shell(gateway: &Gateway) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (binary, settings) = (env!("CARGO_BIN_EXE_redeemd"), gateway.settings_file());
+    let script = format!("#!/bin/sh\nexec {binary} \"$@\" --config {}\n", settings.display());
+    let file = folder.path().join("redeemd");
+    std::fs::write(&file, script).unwrap();
+    std::fs::write(folder.path().join("code"), "SUMMER-2024-A34F\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+/// What a shell in `folder` shows of the command.
+fn printed(folder: &Path, command: &str) -> String {
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    for variable in ["RUNTIME_DIRECTORY", "STATE_DIRECTORY", "COLUMNS", "JOURNAL_STREAM"] {
+        shell.env_remove(variable);
+    }
+    let output = shell.arg("-c").arg(format!("exec 2>&1; {command}")).env("PATH", path).current_dir(folder).output();
+    String::from_utf8(output.unwrap().stdout).unwrap()
+}
+
+/// The page's text of what was printed: ids and users are those of the page.
+fn as_shown(text: &str, ids: &[String]) -> String {
+    let user = redeemd::admin::user_name(rustix::process::getuid().as_raw());
+    let mut text = text.replace(&format!(" by {user}"), " by amal");
+    for (from, to) in pairs(ids) {
+        text = text.replace(from, &to);
+    }
+    let line = |line: &str| match line.strip_prefix("redeemd.backup: ") {
+        Some(_) => format!("redeemd.backup: {BACKUP_BYTES} bytes\n"),
+        None => line.to_owned() + "\n",
+    };
+    text.lines().map(line).collect()
+}
+
+/// Each id and what stands for it in the page.
+fn pairs(ids: &[String]) -> impl Iterator<Item = (&String, String)> {
+    (1..).zip(ids).map(|(seq, id)| (id, format!("{seq}-{RANDOM_PART}")))
+}
+
+#[tokio::test]
+async fn the_manual_page_shows_what_the_commands_print() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/redeemd.8");
+    let mut page: Vec<String> = std::fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+    let gateway = Gateway::start_at(1_730_455_200_000, "2024-11-01 13:00:00", VERSION).await;
+    let ids = story(&gateway).await;
+    let folder = shell(&gateway);
+    let writes = std::env::var_os("REDEEMD_WRITE_OUTPUTS").is_some();
+    let examples = examples(&page);
+    assert!(examples.len() >= 9, "{}", examples.len());
+    let mut news = Vec::new();
+    for Example { from, to, command, shown } in examples {
+        let real = pairs(&ids).fold(command.clone(), |command, (id, shown)| command.replace(&shown, id));
+        let path = folder.path().to_owned();
+        let text = tokio::task::spawn_blocking(move || printed(&path, &real)).await.unwrap();
+        let text = as_shown(&text, &ids);
+        assert!(writes || text == shown, "$ {command}\n{text}\nthe page has\n{shown}");
+        news.push((from, to, text));
+    }
+    if writes {
+        for (from, to, text) in news.into_iter().rev() {
+            page.splice(from..to, text.lines().map(written));
+        }
+        std::fs::write(&file, page.join("\n") + "\n").unwrap();
+    }
+    gateway.end().await;
+}

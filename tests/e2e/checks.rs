@@ -1,0 +1,381 @@
+//! Check Reward: passed on, answered from memory, refused in whose words, and what it may never cost.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Builder, Gateway, Mount, Order, Provider, Reply, Till, at_once, eventually, moment};
+
+/// The customer's number in the sandbox's answers.
+const CUSTOMER: &str = "966500000041";
+
+fn before(provider: &Provider) -> Builder {
+    Gateway::with().lane("main", provider, "").till("till-1", "token-1").till("till-2", "token-2")
+}
+
+/// The line is cut, and the gateway knows.
+fn cut(provider: &Provider, gateway: &Gateway) {
+    provider.cut();
+    assert_eq!(gateway.till("till-1").redeem("NOTICED").status, 200);
+    gateway.wait_for_link("main", "down");
+}
+
+fn checks(gateway: &Gateway) -> Value {
+    gateway.status()["checks"].clone()
+}
+
+fn age(reply: &Reply) -> u64 {
+    assert_eq!((reply.status, reply.state()), (200, "remembered"), "{reply:?}");
+    reply.header("redeemd-age").unwrap().parse().unwrap()
+}
+
+/// How many checks of tills the provider was sent.
+fn asked(provider: &Provider) -> usize {
+    let of_till = |code: &Option<String>| code.as_deref().is_some_and(|code| code.starts_with("CK"));
+    provider.requests().iter().filter(|request| request.path == "/check" && of_till(&request.code)).count()
+}
+
+#[test]
+fn a_check_passes_as_it_came_and_is_told_from_memory_with_its_age_while_the_line_is_down() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    let till = gateway.till("till-1");
+    let body = "{ \"data\": {\"type\":  \"discount\"} }";
+    provider.rules(&[&format!("fault=status,status=201,call=check,content_type=text/json,code=CK-ODD,body={body}")]);
+    let odd = till.check("CK-ODD");
+    assert_eq!((odd.status, odd.body.as_str(), odd.header("content-type")), (201, body, Some("text/json")), "{odd:?}");
+    assert_eq!(odd.header("redeemd-state"), None, "the provider's own");
+    let fresh = till.check("CK-1");
+    assert_eq!((fresh.status, &fresh.json()["data"]["discount_amount"]), (200, &json!("10.00")));
+    cut(&provider, &gateway);
+    moment(Duration::from_millis(1100));
+    for (code, fresh) in [("CK-ODD", &odd), ("CK-1", &fresh)] {
+        let told = gateway.till("till-2").check(code);
+        assert_eq!((told.status, &told.body), (fresh.status, &fresh.body));
+        assert_eq!(told.header("content-type"), fresh.header("content-type"));
+        assert_eq!(told.state(), "remembered");
+        assert!((1..60).contains(&told.header("redeemd-age").unwrap().parse::<u64>().unwrap()), "{told:?}");
+    }
+    assert_eq!(till.check("ck-1").status, 503, "another code, to the byte, is not known to be good");
+    assert_eq!(asked(&provider), 2, "nobody is asked over a line that is down");
+    assert_eq!(checks(&gateway), json!({ "passed": 2, "remembered": 2, "held": 0, "unknown": 1 }));
+    let status = gateway.says(&["status"]);
+    assert!(status.contains("2 passed on, 2 from memory") && status.contains("2 answers are remembered"), "{status}");
+    let metrics = gateway.admin("GET", "/metrics", "").body;
+    assert!(metrics.contains("redeemd_checks_total{by=\"remembered\"} 2\n"), "{metrics}");
+    assert!(metrics.contains("redeemd_checks_remembered 2\n"), "{metrics}");
+    provider.restore();
+    gateway.wait_for_link("main", "up");
+    assert_eq!(till.check("CK-1").header("redeemd-state"), None);
+}
+
+#[test]
+fn a_code_that_is_held_here_has_been_used_and_while_the_provider_can_be_asked_it_decides_about_the_rest() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
+    assert_eq!(till.redeem("CK-DONE").state(), "confirmed");
+    let own_words = other.check("CK-DONE");
+    assert_eq!((own_words.status, asked(&provider)), (400, 1), "the provider decides about a confirmed one");
+    assert!(own_words.refusal().starts_with("Reward CK-DONE has been used "), "{own_words:?}");
+    cut(&provider, &gateway);
+    assert_eq!(till.redeem("CK-PENDING").state(), "pending");
+    for code in ["CK-PENDING", "ck-pending", "CK-DONE"] {
+        let held = other.check(code);
+        let expected = format!("Reward {code} has been used on 2026-11-23 10:00:00 at till-1");
+        assert_eq!((held.status, &held.json()["message"]), (400, &json!(expected)), "{held:?}");
+    }
+    assert_eq!((asked(&provider), checks(&gateway)["held"].clone()), (1, json!(3)));
+    provider.rules(&["fault=hang-before-taking,call=redeem"]);
+    provider.restore();
+    eventually("checks are passed on again", || {
+        (other.check("CK-NEW").header("redeemd-state").is_none()).then_some(())
+    });
+    assert_eq!(other.check("CK-PENDING").status, 400, "what is pending holds its code, whatever the line");
+}
+
+#[test]
+fn what_was_refused_to_a_check_is_refused_in_the_same_words_while_nobody_can_be_asked() {
+    let provider = Provider::start();
+    let mut gateway = before(&provider).start();
+    provider.rules(&[
+        "fault=refuse,message=Reward has expired,call=both,code=CK-OLD",
+        "fault=status,status=404,call=both,code=CK-EDGE,body={\"message\":\"Not Found\"}",
+    ]);
+    let till = gateway.till("till-1");
+    let refused = till.check("CK-OLD");
+    assert_eq!((refused.status, refused.refusal().contains("Reward has expired")), (400, true), "{refused:?}");
+    assert_eq!(till.check("CK-EDGE").status, 404);
+    cut(&provider, &gateway);
+    for _ in 0..2 {
+        for code in ["CK-OLD", "ck-old"] {
+            let (check, redeem) = (gateway.till("till-2").check(code), gateway.till("till-2").redeem(code));
+            assert_eq!((check.status, &check.body), (400, &refused.body), "{check:?}");
+            assert_eq!((redeem.status, &redeem.body), (400, &refused.body), "{redeem:?}");
+        }
+        gateway.restart();
+        gateway.till("till-1").redeem("NOTICED-2");
+        gateway.wait_for_link("main", "down");
+    }
+    assert_eq!(gateway.till("till-1").check("CK-EDGE").status, 503, "an edge's page is no word about a code");
+    assert_eq!(gateway.till("till-1").redeem("CK-EDGE").status, 200);
+    provider.rules(&[]);
+    provider.restore();
+    gateway.wait_for_link("main", "up");
+    let till = gateway.till("till-1");
+    assert_eq!((till.check("CK-OLD").status, till.redeem("CK-OLD").state()), (200, "confirmed"), "it may come back");
+}
+
+#[test]
+fn a_success_that_says_it_failed_is_passed_on_and_is_no_valid_check() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    let till = gateway.till("till-1");
+    assert_eq!(till.check("CK-SOFT").status, 200);
+    provider.rules(&["fault=status,status=200,call=check,code=CK-SOFT,body={\"success\":false}"]);
+    assert_eq!(till.check("CK-SOFT").body, "{\"success\":false}");
+    cut(&provider, &gateway);
+    assert_eq!(till.check("CK-SOFT").status, 503, "nor is the one before it any more");
+}
+
+#[test]
+fn of_an_unknown_code_the_till_is_told_as_the_settings_say() {
+    let provider = Provider::start();
+    for (offline, status, body) in
+        [("", 503, None), ("unknown_check = \"answer\"", 200, Some("{\"data\":{},\"errors\":[]}"))]
+    {
+        provider.restore();
+        let gateway = before(&provider).offline(offline).start();
+        cut(&provider, &gateway);
+        let told = gateway.till("till-1").check("CK-UNKNOWN");
+        assert_eq!(told.status, status, "{told:?}");
+        match body {
+            Some(body) => assert_eq!(told.body, body),
+            None => {
+                assert!(told.refusal().starts_with("the code cannot be checked while the line is down"), "{told:?}");
+                assert!(told.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+            }
+        }
+        assert_eq!(checks(&gateway)["unknown"], 1);
+    }
+}
+
+#[test]
+fn a_provider_without_check_reward_is_said_so_and_what_is_held_is_told_all_the_same() {
+    let provider = Provider::start();
+    let start = |offline: &str| {
+        let builder = Gateway::with().lane_at("main", &provider.redeem_url, "").till("till-1", "token-1");
+        builder.offline(offline).start()
+    };
+    let gateway = start("");
+    let told = gateway.till("till-1").check("CK-1");
+    assert_eq!((told.status, told.refusal().trim()), (404, "this provider offers no check of rewards"), "{told:?}");
+    cut(&provider, &gateway);
+    assert_eq!(gateway.till("till-1").check("NOTICED").status, 400);
+    drop(gateway);
+    provider.restore();
+    assert_eq!(start("unknown_check = \"answer\"").till("till-1").check("CK-1").status, 200);
+}
+
+#[test]
+fn memory_outlives_restarts_and_kills_and_ends_with_its_time() {
+    let provider = Provider::start();
+    let mut gateway = before(&provider).offline("remember_checks = \"8s\"").start();
+    assert_eq!(gateway.till("till-1").check("CK-1").status, 200);
+    let began = Instant::now();
+    cut(&provider, &gateway);
+    let mut ages = vec![age(&gateway.till("till-1").check("CK-1"))];
+    gateway.terminate();
+    gateway.start();
+    gateway.till("till-1").redeem("NOTICED-2");
+    ages.push(age(&gateway.till("till-1").check("CK-1")));
+    gateway.restart();
+    gateway.till("till-1").redeem("NOTICED-3");
+    ages.push(age(&gateway.till("till-1").check("CK-1")));
+    assert!(ages.is_sorted(), "{ages:?}");
+    eventually("it is forgotten", || (gateway.till("till-1").check("CK-1").status == 503).then_some(()));
+    assert!(began.elapsed() >= Duration::from_secs(6), "no earlier: {:?}", began.elapsed());
+}
+
+#[test]
+fn the_memory_is_bounded_and_shared_between_tills() {
+    let provider = Provider::start();
+    let gateway = before(&provider).offline("remember_checks_max = 8").start();
+    for n in 0..4 {
+        assert_eq!(gateway.till("till-1").check(&format!("CK-Q{n}")).status, 200);
+    }
+    for n in 0..30 {
+        assert_eq!(gateway.till("till-2").check(&format!("CK-L{n}")).status, 200);
+    }
+    assert_eq!(gateway.status()["checks_remembered"], 8);
+    cut(&provider, &gateway);
+    let till = gateway.till("till-1");
+    let known = |prefix: &str, numbers: std::ops::Range<u32>| {
+        numbers.filter(|n| till.check(&format!("CK-{prefix}{n}")).status == 200).count()
+    };
+    assert_eq!((known("Q", 0..4), known("L", 26..30), known("L", 0..26)), (4, 4, 0));
+}
+
+#[test]
+fn two_hundred_slow_checks_take_no_redemptions_place() {
+    let provider = Provider::start();
+    let tills: Vec<String> = (0..4).map(|n| format!("loud-{n}")).collect();
+    let builder = tills.iter().fold(before(&provider), |builder, name| builder.till(name, &format!("token-{name}")));
+    let gateway = builder.start();
+    provider.rules(&["fault=pass,call=check,delay=2s"]);
+    // Of the loud tills too, each of which has more checks under way than it may have requests.
+    let redeemers = ["till-1", "loud-0"];
+    let done = at_once(200 + redeemers.len(), |n| {
+        let Some(number) = n.checked_sub(redeemers.len()) else {
+            moment(Duration::from_millis(300));
+            let till = gateway.till(redeemers[n]);
+            let states: Vec<String> =
+                (0..20).map(|turn| till.redeem(&format!("R-{n}-{turn}")).state().to_owned()).collect();
+            return states.iter().all(|state| state == "confirmed");
+        };
+        let reply = gateway.till(&tills[number % tills.len()]).check(&format!("CK-{number}"));
+        [200, 503].contains(&reply.status)
+    });
+    assert!(done.iter().all(|fine| *fine), "{done:?}");
+    assert_eq!(gateway.counts().confirmed, 40);
+    let at_once_max = 16;
+    assert!(asked(&provider) <= 3 * at_once_max, "{} checks were sent", asked(&provider));
+}
+
+#[test]
+fn a_provider_that_does_not_answer_checks_is_waited_for_no_longer_than_a_redemption_and_a_late_answer_is_kept() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    let till = gateway.till("till-1");
+    assert_eq!(till.check("CK-1").status, 200);
+    provider
+        .rules(&["fault=pass,call=check,delay=1500ms,code=CK-LATE", "fault=hang-before-taking,call=check,code=CK-1"]);
+    let began = Instant::now();
+    assert_eq!((till.check("CK-LATE").status, age(&till.check("CK-1")) < 60), (503, true));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!(gateway.lane("main")["link"], "up", "a till's check is no evidence of silence");
+    eventually("the late answer is kept", || (gateway.status()["checks_remembered"] == 2).then_some(()));
+    cut(&provider, &gateway);
+    age(&till.check("CK-LATE"));
+}
+
+#[test]
+fn a_provider_that_wants_fewer_checks_is_left_alone_and_redemptions_go_on() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    let till = gateway.till("till-1");
+    assert_eq!(till.check("CK-1").status, 200);
+    provider.rules(&["fault=429,retry_after=30,call=check"]);
+    let told = till.check("CK-2");
+    assert_eq!(told.status, 503, "{told:?}");
+    let sent = asked(&provider);
+    let told = till.check("CK-2");
+    let after_s: u64 = told.header("retry-after").unwrap().parse().unwrap();
+    assert!((20..=30).contains(&after_s), "{told:?}");
+    age(&till.check("CK-1"));
+    assert_eq!(asked(&provider), sent, "no check is sent until then");
+    assert_eq!((till.redeem("R-1").state(), &gateway.lane("main")["link"]), ("confirmed", &json!("up")));
+}
+
+#[test]
+fn the_customers_number_goes_back_to_tills_and_nowhere_else() {
+    let provider = Provider::start();
+    let mut gateway = before(&provider).environment("REDEEMD_LOG", "debug").start();
+    assert!(gateway.till("till-1").check("CK-LONG-CODE-1").body.contains(CUSTOMER));
+    cut(&provider, &gateway);
+    assert!(gateway.till("till-2").check("CK-LONG-CODE-1").body.contains(CUSTOMER));
+    assert_eq!(gateway.till("till-2").redeem("CK-LONG-CODE-1").state(), "pending");
+    assert_eq!(gateway.till("till-1").check("CK-LONG-CODE-1").status, 400);
+    assert_eq!(gateway.till("till-1").redeem("CK-LONG-CODE-1").status, 400);
+    let [backup, export] = ["backup", "export"].map(|command| {
+        let file = gateway.folder().join(command);
+        gateway.says(&[command, file.to_str().unwrap()]);
+        String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned()
+    });
+    assert!(backup.starts_with("SQLite format 3") && export.contains("CK-LONG-CODE-1"));
+    let views = [
+        ("list", gateway.says(&["list"])),
+        ("export", export),
+        ("report", gateway.says(&["report"])),
+        ("status", gateway.status().to_string()),
+        ("metrics", gateway.admin("GET", "/metrics", "").body),
+        ("rows", serde_json::to_string(&gateway.list("")).unwrap()),
+        ("backup", backup),
+    ];
+    for (name, text) in &views {
+        assert!(!text.contains(CUSTOMER), "{name}: {text}");
+    }
+    eventually("the log tells of the checks", || gateway.log().contains("was answered: remembered").then_some(()));
+    let log = gateway.log();
+    assert!(!log.contains(CUSTOMER) && !log.contains("CK-LONG-CODE-1"), "{log}");
+}
+
+#[test]
+fn a_full_disk_remembers_nothing_new_and_passes_checks_on() {
+    let Some(mount) = Mount::tmpfs() else { return };
+    let provider = Provider::start();
+    let gateway = before(&provider).state_in(&mount.path().join("state")).start();
+    let till = gateway.till("till-1");
+    assert_eq!(till.check("CK-1").status, 200);
+    mount.fill();
+    assert_eq!(till.redeem("R-1").status, 503);
+    assert_eq!((till.check("CK-2").status, till.check("CK-1").status), (200, 200));
+    assert_eq!(gateway.status()["checks_remembered"], 1);
+    provider.cut();
+    eventually("the line is known to be down", || (till.check("CK-2").status == 503).then_some(()));
+    age(&till.check("CK-1"));
+}
+
+/// A till's own table with further lines.
+fn till_table(builder: &Builder, name: &str, more: &str) -> String {
+    let token = builder.folder().join(format!("{name}.token"));
+    std::fs::write(&token, format!("token-{name}")).unwrap();
+    format!("[[intake.till]]\nname = \"{name}\"\ntoken_file = \"{}\"\n{more}\n", token.display())
+}
+
+fn in_arabic(till: &Till, code: &str) -> Reply {
+    let body = Order::new(code).body();
+    till.send("POST", "/redeem", &[("accept-language", "ar-SA, en;q=0.3")], body.as_bytes())
+}
+
+#[test]
+fn a_till_is_refused_in_its_language_and_in_the_stores_own_words() {
+    let provider = Provider::start();
+    let builder = before(&provider);
+    let arabic = till_table(&builder, "arabic", "language = \"ar\"");
+    let texts = "[intake.texts.en]\nused = \"Sorry: {code} went at {till}, {when}\"\ncheck_down = \"No line\"\n\
+                 [intake.texts.ar]\nused = \"عذرًا: {code}\"\n";
+    let mut gateway = builder.more(&arabic).start();
+    cut(&provider, &gateway);
+    let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
+    assert_eq!(till.redeem("CK-1").state(), "pending");
+    let told = |reply: Reply| {
+        let (body, status) = (reply.json(), reply.status);
+        assert_eq!((status, &body["data"]), (400, &json!([])), "{body}");
+        if body["errors"] != json!([]) {
+            assert_eq!(body["errors"], json!([body["message"]]));
+        }
+        body["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(told(other.redeem("CK-1")), "Reward CK-1 has been used on 2026-11-23 10:00:00 at till-1");
+    for reply in [in_arabic(&other, "CK-1"), gateway.stranger(Some("token-arabic")).check("CK-1")] {
+        let text = told(reply);
+        assert!(text.starts_with("المكافأة \u{2068}CK-1\u{2069} استُعملت من قبل"), "{text}");
+    }
+    gateway.rewrite(&format!("{arabic}{texts}"));
+    gateway.reload();
+    let own = "Sorry: CK-1 went at till-1, 2026-11-23 10:00:00";
+    eventually("the store's words hold", || (told(other.redeem("CK-1")) == own).then_some(()));
+    assert_eq!(told(other.check("CK-1")), own);
+    assert_eq!(told(in_arabic(&other, "CK-1")), "عذرًا: \u{2068}CK-1\u{2069}");
+    assert_eq!(other.check("CK-UNKNOWN").json(), json!({ "data": [], "message": "No line", "errors": [] }));
+    gateway.rewrite("[intake.texts.en]\nused = \"{customer}\"\nusd = \"x\"\nheld = \"{\"\n");
+    let said = gateway.command(&["check"]);
+    assert_eq!(said.code, Some(78), "{said:?}");
+    let all = format!("{}{}", said.out, said.err);
+    for fault in
+        ["intake.texts.en.used: {customer} is no placeholder", "intake.texts.en.usd: ", "intake.texts.en.held: "]
+    {
+        assert!(all.contains(fault), "{fault}: {all}");
+    }
+}

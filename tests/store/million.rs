@@ -1,0 +1,121 @@
+//! A million rows: what each page of the operators' side costs, counted in SQLite's own steps.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use redeemd::admin::{Admin, Info, router};
+use redeemd::clock::Clock;
+use redeemd::listen::Peer;
+use redeemd::queue::Queue;
+use redeemd::settings::Offline;
+use redeemd::store::{Store, read_steps};
+use tokio::sync::watch;
+use tower_service::Service;
+
+const ROWS: i64 = 1_000_000;
+/// Of these, each so-many-th is declined after the fact, parked, inferred.
+const DECLINED: i64 = 50;
+const PARKED: i64 = 97;
+const INFERRED: i64 = 1000;
+/// A look reads 20,000 rows at most, at some twenty steps each; the first screen looks three times. Reading the whole
+/// table once takes ten million.
+const STEPS_MAX: u64 = 1_500_000;
+
+/// A store with a million rows in it, as if they had come over a year.
+fn filled(dir: &Path) {
+    let (mut store, _) = Store::open(dir).unwrap();
+    store.ensure_lanes(&["retm".to_owned()]).unwrap();
+    let path = store.path();
+    store.close().unwrap();
+    let sql = rusqlite::Connection::open(path).unwrap();
+    let sql_of = |name: &str| -> String {
+        sql.query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [name], |row| row.get(0)).unwrap()
+    };
+    let indexes = ["redemption_key", "redemption_guard", "redemption_pending", "redemption_exception"];
+    let made: Vec<String> = indexes.into_iter().map(sql_of).collect();
+    for index in indexes {
+        sql.execute_batch(&format!("DROP INDEX {index}")).unwrap();
+    }
+    let rows = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
+         INSERT INTO redemption (seq, tag, origin, lane, till, key, key_rest, request, guard, business, code, branch,
+             date, accepted_ms, kind, body_crc, crc, state, in_flight, marks, attempts, settled_ms)
+         SELECT i, randomblob(12), NULL, 1, 'till-' || (i % 30), i, i, randomblob(16), random(), 'shop',
+             'CODE-' || i, '042', '2026-11-01 10:00:00', 1760000000000 + i * 31000, 17, 0, 0,
+             CASE WHEN i % {DECLINED} = 0 THEN 2 WHEN i % {PARKED} = 0 THEN 3 ELSE 1 END, 0,
+             CASE WHEN i % {DECLINED} = 0 THEN 64 WHEN i % {INFERRED} = 0 THEN 2 ELSE 32 END, 1,
+             1760000000000 + i * 31000 + 500 FROM n"
+    );
+    sql.execute_batch(&format!("BEGIN; {rows}; {}; COMMIT;", made.join(";"))).unwrap();
+    let books = "UPDATE lane SET accepted = (SELECT count(*) FROM redemption),
+                 confirmed = (SELECT count(*) FROM redemption WHERE state = 1),
+                 declined = (SELECT count(*) FROM redemption WHERE state = 2),
+                 parked = (SELECT count(*) FROM redemption WHERE state = 3)";
+    sql.execute_batch(books).unwrap();
+}
+
+fn admin(queue: Queue, clock: Clock) -> Router {
+    let (_, ready) = watch::channel(true);
+    let info = Info { gateway: "box".to_owned(), version: "9.9.9", started: tokio::time::Instant::now(), clock, ready };
+    router(Arc::new(Admin::new(queue, info)))
+}
+
+/// The page, as an engineer on the socket sees it.
+async fn ask(routes: &mut Router, method: &str, path: &str, form: &'static str) -> (StatusCode, String) {
+    let request = Request::builder().method(method).uri(path).header("sec-fetch-site", "same-origin");
+    let mut request =
+        request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::from(form)).unwrap();
+    request.extensions_mut().insert(Peer { uid: Some(0), addr: None });
+    let response = routes.call(request).await.unwrap();
+    let to = response.headers().get(header::LOCATION).map(|to| to.to_str().unwrap().to_owned());
+    let status = response.status();
+    let body = axum::body::to_bytes(response.into_body(), 8 << 20).await.unwrap();
+    (status, to.unwrap_or_else(|| String::from_utf8(body.to_vec()).unwrap()))
+}
+
+#[tokio::test]
+async fn with_a_million_rows_every_page_reads_a_bounded_number_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let clock = Clock::manual(1_760_000_000_000 + ROWS * 31_000, true);
+    let queue = Queue::start(store, clock.clone(), Offline::default()).unwrap();
+    let mut routes = admin(queue.clone(), clock);
+    let (_, found) = ask(&mut routes, "POST", "/search", "code=CODE-777000").await;
+    let (_, nobodys) = ask(&mut routes, "POST", "/search", "code=CODE-OF-NOBODY").await;
+    let pages = [
+        "/",
+        "/inbox",
+        "/inbox?from=declined.500000,confirmed.500000",
+        "/trail",
+        "/search",
+        "/search?newest=1&state=confirmed",
+        "/search?newest=1&till=nobody",
+        "/search?newest=1&code_ending=nothing",
+        "/search?state=declined&newest=1&since=2026-01-01",
+        "/search?since=2020-01-01&until=2020-01-02",
+        found.as_str(),
+        nobodys.as_str(),
+        "/bulk?kind=declined-after&key=x&action=retry",
+        "/bulk?kind=search&key=state%3Dparked%26till%3Dnobody&action=void",
+        "/api/v1/status",
+        "/api/v1/redemptions?limit=1000",
+        "/api/v1/redemptions?limit=1000&state=parked",
+        "/api/v1/redemptions?till=nobody&limit=1000",
+        "/metrics",
+    ];
+    for page in pages {
+        let before = read_steps();
+        let (status, body) = ask(&mut routes, "GET", page, "").await;
+        let taken = read_steps() - before;
+        assert_eq!(status, StatusCode::OK, "{page}: {body}");
+        println!("{page}: {taken} steps");
+        assert!(taken < STEPS_MAX, "{page}: {taken} steps");
+    }
+    let (_, body) = ask(&mut routes, "GET", "/search?newest=1&till=nobody", "").await;
+    assert!(body.contains("after="), "it offers to go on");
+    queue.stop().await;
+}
