@@ -116,8 +116,8 @@ impl Row {
             || self.request == Fingerprint::of_request_as_written(request).0
     }
 
-    /// The day of the reports in which it was accepted: the store's own as it was then, whatever the settings say since.
-    /// Rows of earlier builds have none, and rows from elsewhere: theirs is that of UTC.
+    /// The day of the reports in which it was accepted: the store's own as it was then, whatever the
+    /// settings say since. Rows of earlier builds have none: theirs is that of UTC.
     #[must_use]
     pub fn day(&self) -> Day {
         day_of(self.kind, self.accepted_ms)

@@ -27,8 +27,8 @@ const HEAD: [&str; 21] = [
     "branch",
 ];
 
-/// A line for each day and lane, each lane, each till, each branch and each beginning of codes of a lane, the total, and
-/// each reason of refusals.
+/// A line for each day and lane, each lane, each till, branch and beginning of codes of a lane, the
+/// total, and each reason of refusals.
 pub(super) fn csv(report: &Report) -> String {
     let mut text = line(HEAD.map(str::to_owned));
     for ((day, lane), fate) in &report.lines {
