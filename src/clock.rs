@@ -1,11 +1,15 @@
 //! Wall and monotonic time, and whether the wall clock can be believed.
 
+mod zone;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
+
+pub use zone::{Day, Days};
 
 /// No clock that shows an earlier time than this can be right: 2026-11-01T00:00:00Z, or the build's own date.
 const BUILT_AT_MS: i64 = match option_env!("SOURCE_DATE_EPOCH") {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::clock::Day;
 use crate::fold;
 use crate::message::Note;
 use crate::value::Amount;
@@ -384,6 +385,8 @@ pub struct Redemption {
     pub accepted_online: bool,
     /// When it was accepted, Unix milliseconds by this box's clock.
     pub accepted_at_ms: i64,
+    /// The day of the reports in which that was.
+    pub day: Day,
     /// Whether the clock could be trusted then.
     pub clock_trusted: bool,
     /// When it left `pending`, Unix milliseconds.

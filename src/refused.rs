@@ -24,9 +24,41 @@ pub fn total(reason: Reason) -> u64 {
     COUNTS.get(reason as usize).map_or(0, |count| count.load(Ordering::Relaxed))
 }
 
+/// Of each reason how many the store knows of.
+static KEPT: [AtomicU64; Reason::ALL.len()] = [const { AtomicU64::new(0) }; Reason::ALL.len()];
+
+/// What the store does not know of yet.
+#[must_use]
+pub fn unkept() -> Vec<(Reason, u64)> {
+    let unkept = |reason: Reason| {
+        let kept = KEPT.get(reason as usize).map_or(0, |kept| kept.load(Ordering::Relaxed));
+        (reason, total(reason).saturating_sub(kept))
+    };
+    Reason::ALL.into_iter().map(unkept).filter(|(_, number)| *number > 0).collect()
+}
+
+/// The store knows of so many more.
+pub fn are_kept(known: &[(Reason, u64)]) {
+    for (reason, number) in known {
+        if let Some(kept) = KEPT.get(*reason as usize) {
+            kept.fetch_add(*number, Ordering::Relaxed);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_is_not_told_twice() {
+        count(Reason::KeyConflict);
+        let unkept_of = |reason| unkept().into_iter().find(|(its, _)| *its == reason).map_or(0, |(_, number)| number);
+        let first = unkept_of(Reason::KeyConflict);
+        assert!(first >= 1);
+        are_kept(&[(Reason::KeyConflict, first)]);
+        assert!(unkept_of(Reason::KeyConflict) < first, "others of this process count too");
+    }
 
     #[test]
     fn each_reason_has_a_name_and_a_count_of_its_own() {

@@ -450,8 +450,8 @@ async fn a_report_says_what_was_taken_back_and_when_it_was_accepted() {
     assert_eq!((&of("prefix")["prefix"], &of("total")["taken_back"]), (&json!("COD"), &json!(1)), "{lines:?}");
     let text = gateway.run(&["report"]).await.out;
     let expected = "\
-DAY         LANE  ACCEPTED  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
-2026-11-01  retm         2          0         0       0        0       2
+DAY         LANE  ACCEPTED  LATE  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
+2026-11-01  retm         2     0          0         0       0        0       2
 ";
     assert!(text.contains(expected), "{text}");
     gateway.end().await;

@@ -32,6 +32,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["listen", "sandbox"]),
     ("tz", &["clock"]),
     ("tracing_subscriber", &["log"]),
+    ("tz", &["clock"]),
     ("unicode_width", &["cli"]),
     ("url", &["settings", "upstream"]),
 ];

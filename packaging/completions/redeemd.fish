@@ -140,8 +140,8 @@ complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and __fish_seen_s
 complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and __fish_seen_subcommand_from on" -l json -d 'Print data as JSON, one object a line'
 complete -c redeemd -n "__fish_redeemd_using_subcommand trust; and __fish_seen_subcommand_from on" -s h -l help -d 'Print help'
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l lane -d 'Only this lane' -r
-complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l from -d 'Only from this day on, by when the gateway accepted, in UTC' -r
-complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l to -d 'Only up to this day, by when the gateway accepted, in UTC' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l from -d 'Only from this day on, by when the gateway accepted: the store\'s own days' -r
+complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l to -d 'Only up to this day, by when the gateway accepted: the store\'s own days' -r
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l config -d 'The settings file [default: /etc/redeemd/redeemd.toml]' -r -F
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l csv -d 'Print comma-separated values'
 complete -c redeemd -n "__fish_redeemd_using_subcommand report" -l json -d 'Print data as JSON, one object a line'

@@ -208,8 +208,8 @@ esac
 (report)
 _arguments "${_arguments_options[@]}" : \
 '--lane=[Only this lane]:LANE:_redeemd_names lanes' \
-'--from=[Only from this day on, by when the gateway accepted, in UTC]:YYYY-MM-DD:_default' \
-'--to=[Only up to this day, by when the gateway accepted, in UTC]:YYYY-MM-DD:_default' \
+'--from=[Only from this day on, by when the gateway accepted\: the store'\''s own days]:YYYY-MM-DD:_default' \
+'--to=[Only up to this day, by when the gateway accepted\: the store'\''s own days]:YYYY-MM-DD:_default' \
 '--config=[The settings file \[default\: /etc/redeemd/redeemd.toml\]]:FILE:_files' \
 '(--json)--csv[Print comma-separated values]' \
 '--json[Print data as JSON, one object a line]' \

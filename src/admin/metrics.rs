@@ -129,6 +129,7 @@ fn lanes(page: &mut Page, lanes: &[LaneView]) {
             page.sample(name, &[("lane", &lane.status.name)], value(lane));
         }
     }
+    provider_times(page, lanes);
     page.family("redeemd_attempts", "counter", "Attempts that ended since the process started, by outcome");
     for lane in lanes {
         for (outcome, count) in &lane.status.attempts {
@@ -163,6 +164,24 @@ fn risk(page: &mut Page, status: &Status) {
         for (limit, gauge) in limits {
             page.sample("redeemd_rule_headroom", &[("rule", rule), ("limit", limit)], gauge.left());
         }
+    }
+}
+
+/// Of the last 1,000 answers of a day at most; absent where there are too few to tell.
+fn provider_times(page: &mut Page, lanes: &[LaneView]) {
+    let known: Vec<_> = lanes.iter().filter_map(|lane| Some((&lane.status.name, lane.status.answers?))).collect();
+    let name = "redeemd_provider_answer_seconds";
+    page.family(name, "gauge", "How long the provider takes for half and for 95 in 100 of what tills ask");
+    for (lane, times) in &known {
+        for (quantile, ms) in [("0.5", times.p50_ms), ("0.95", times.p95_ms)] {
+            page.sample(name, &[("lane", lane), ("quantile", quantile)], seconds(ms.saturating_mul(1000)));
+        }
+    }
+    let name = "redeemd_provider_late_ratio";
+    page.family(name, "gauge", "Which part of them came later than a till waits");
+    for (lane, times) in &known {
+        let millionths = times.late.saturating_mul(1_000_000) / times.of.max(1);
+        page.sample(name, &[("lane", lane)], seconds(u64::try_from(millionths).unwrap_or(u64::MAX)));
     }
 }
 
@@ -264,6 +283,7 @@ fn escaped(value: &str) -> String {
 mod tests {
     use super::super::status::tests::sample;
     use super::*;
+    use crate::queue::AnswerTimes;
 
     /// The rules of both formats that a reader relies on: each family once, its head before its samples, type before
     /// help, every sample under the family that stands above it, no line twice.
@@ -335,6 +355,22 @@ mod tests {
             "redeemd_headroom{lane=\"retm\",limit=\"max_exposure\"} 87.50",
             "redeemd_rule_headroom{rule=\"gifts\",limit=\"max_pending\"} 3",
             "redeemd_attempts_total{lane=\"retm\",outcome=\"connect\"} 2",
+        ] {
+            assert!(page.lines().any(|its| its == line), "{line}\n{page}");
+        }
+    }
+
+    #[test]
+    fn the_providers_times_are_there_once_they_are_known() {
+        let mut status = sample();
+        let times = AnswerTimes { p50_ms: 310, p95_ms: 4210, late: 61, of: 1000 };
+        status.lanes[0].status.answers = Some(times);
+        let page = render(&status, &Process::now(None), Format::OpenMetrics);
+        check(&page, false);
+        for line in [
+            "redeemd_provider_answer_seconds{lane=\"retm\",quantile=\"0.5\"} 0.31",
+            "redeemd_provider_answer_seconds{lane=\"retm\",quantile=\"0.95\"} 4.21",
+            "redeemd_provider_late_ratio{lane=\"retm\"} 0.061",
         ] {
             assert!(page.lines().any(|its| its == line), "{line}\n{page}");
         }

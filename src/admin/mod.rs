@@ -6,6 +6,7 @@ mod audit;
 mod backup;
 mod console;
 mod cookie;
+mod figures;
 mod filter;
 mod guard;
 mod metrics;
@@ -96,6 +97,7 @@ pub fn router(shared: Arc<Admin>) -> Router {
     let views = Router::new()
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/status", get(status::status))
+        .route("/api/v1/figures", get(figures::figures))
         .route("/api/v1/names", get(status::names))
         .route("/api/v1/redemptions", get(redemptions::list))
         .route("/api/v1/search", post(redemptions::search))

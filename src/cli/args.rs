@@ -141,10 +141,10 @@ pub struct ReportArgs {
     /// Only this lane
     #[arg(long)]
     pub lane: Option<String>,
-    /// Only from this day on, by when the gateway accepted, in UTC
+    /// Only from this day on, by when the gateway accepted: the store's own days
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub from: Option<String>,
-    /// Only up to this day, by when the gateway accepted, in UTC
+    /// Only up to this day, by when the gateway accepted: the store's own days
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub to: Option<String>,
     /// Print comma-separated values

@@ -63,6 +63,9 @@ pub(super) struct RowView {
     pub(super) attempts: u64,
     pub(super) accepted_online: bool,
     pub(super) accepted_at: String,
+    /// The day of the reports; an older daemon does not say.
+    #[serde(default)]
+    pub(super) day: String,
     pub(super) clock_trusted: bool,
     pub(super) settled_at: Option<String>,
     pub(super) provider_said: Option<String>,

@@ -81,6 +81,18 @@ struct Lane {
     /// An older daemon does not say.
     #[serde(default = "yes")]
     tried: bool,
+    /// None before there are enough, and of an older daemon.
+    #[serde(default)]
+    answers: Option<Answers>,
+}
+
+/// How long the provider takes for what tills wait for.
+#[derive(Debug, Deserialize)]
+struct Answers {
+    p50_ms: u64,
+    p95_ms: u64,
+    late: u64,
+    of: u64,
 }
 
 fn yes() -> bool {
@@ -179,6 +191,7 @@ fn render(value: &Value) -> Result<String, CliError> {
     for lane in &status.lanes {
         text.push_str(&trouble(lane));
     }
+    text.push_str(&answers(&status.lanes));
     Ok(text)
 }
 
@@ -330,6 +343,27 @@ fn trouble(lane: &Lane) -> String {
     if text.is_empty() { text } else { format!("\n{text}") }
 }
 
+/// How long each provider takes for its answers, beside which `reply_within` is chosen.
+fn answers(lanes: &[Lane]) -> String {
+    let known = lanes.iter().filter_map(|lane| lane.answers.as_ref().map(|answers| (lane, answers)));
+    let mut text = String::new();
+    for (lane, Answers { p50_ms, p95_ms, late, of }) in known {
+        let (p50, p95, late, of) = (millis(*p50_ms), millis(*p95_ms), count(*late), count(*of));
+        let told = format!(
+            "{} answers half of what tills ask within {p50}, 95 of 100 within {p95}; {late} of the last {of} came later \
+             than a till waits",
+            lane.name
+        );
+        text.push_str(&paragraph("", &told, 0));
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// Milliseconds as a person reads them.
+fn millis(ms: u64) -> String {
+    if ms < 1000 { format!("{ms} ms") } else { format!("{}.{} s", ms / 1000, ms % 1000 / 100) }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -396,6 +430,19 @@ retm is down: the provider cannot be reached; look at the line
         for part in expected {
             assert!(text.contains(part), "{part}\n{text}");
         }
+    }
+
+    #[test]
+    fn how_long_the_provider_takes_is_told_where_it_is_known() {
+        let mut value = sample();
+        assert!(!render(&value).unwrap().contains("answers half"));
+        value["lanes"][1]["answers"] = json!({"p50_ms": 310, "p95_ms": 4210, "late": 61, "of": 1000});
+        let expected = "
+other answers half of what tills ask within 310 ms, 95 of 100 within 4.2 s; 61
+of the last 1,000 came later than a till waits
+";
+        let text = render(&value).unwrap();
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

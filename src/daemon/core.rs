@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::DaemonError;
 use super::lanes::{Broken, Lanes};
-use super::upkeep::Upkeep;
+use super::upkeep::{Upkeep, keep_refusals};
 use crate::admin::{self, Admin};
 use crate::alert::Alerts;
-use crate::clock::Clock;
+use crate::clock::{Clock, Days};
 use crate::forwarder::{MakeRoad, Road};
 use crate::intake::Intake;
 use crate::notify::Notify;
@@ -73,6 +73,7 @@ impl<R: Road + Clone> Core<R> {
         let admin = Arc::new(Admin::new(queue.clone(), info));
         admin.set_rules(admin::Rules::of(settings, credentials_dir.clone()));
         let upkeep = Upkeep::new(notify, retention(settings));
+        queue.set_days(days(settings));
         let (queue, clock, credentials_dir) = (queue.clone(), clock.clone(), credentials_dir.clone());
         let mut lanes = Lanes::new(&settings.gateway.name, parts);
         lanes.set(settings, Broken::IsHeld).await?;
@@ -118,6 +119,7 @@ impl<R: Road + Clone> Core<R> {
     pub async fn reconfigure(&mut self, settings: &Settings) -> Result<(), DaemonError> {
         self.lanes.set(settings, Broken::IsRefused).await?;
         self.queue.set_offline(settings.offline.clone());
+        self.queue.set_days(days(settings));
         self.intake.reload(settings);
         self.admin.set_rules(admin::Rules::of(settings, self.credentials_dir.clone()));
         self.upkeep.set_retention(retention(settings));
@@ -132,7 +134,14 @@ impl<R: Road + Clone> Core<R> {
             tracing::warn!(given_up, "requests were not decided in time; their tills will ask again");
         }
         self.lanes.stop().await;
+        keep_refusals(&self.queue).await;
     }
+}
+
+/// The zone is looked up at each start and reload.
+fn days(settings: &Settings) -> Days {
+    let ends = settings.gateway.day_ends;
+    Days::local(i64::from(ends.hour) * 60 + i64::from(ends.minute))
 }
 
 fn retention(settings: &Settings) -> crate::store::Retention {

@@ -1,4 +1,4 @@
-//! What is done now and then: the watchdog is fed by progress, old rows and remembered checks leave.
+//! What is done now and then: the watchdog is fed by progress, old rows and remembered checks leave, refusals are kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,15 @@ use crate::clock::Clock;
 use crate::notify::Notify;
 use crate::queue::{LaneCommand, Queue};
 use crate::redemption::Seq;
+use crate::refused;
 use crate::store::Retention;
 
 /// How often old rows are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// How many rows may leave in that time: a clock that jumped cannot empty the books at once.
 const PRUNE_ROWS_MAX: u64 = 20_000;
+/// How often what was refused is kept: a crash forgets so long of it.
+const REFUSALS_EVERY: Duration = Duration::from_secs(60);
 /// How often checks are forgotten whose time is over.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Between two batches, so that tills come first.
@@ -27,6 +30,7 @@ pub(super) struct Upkeep {
     retention: Retention,
     feed: Option<tokio::time::Interval>,
     prune: tokio::time::Interval,
+    refusals: tokio::time::Interval,
     forget: tokio::time::Interval,
     work: JoinSet<()>,
 }
@@ -44,6 +48,7 @@ impl Upkeep {
             // Twice in the interval, as sd_watchdog_enabled(3) advises.
             feed: notify.watchdog_interval().map(|interval| every(interval / 2)),
             prune: every(PRUNE_EVERY),
+            refusals: every(REFUSALS_EVERY),
             forget: every(FORGET_EVERY),
             work: JoinSet::new(),
         }
@@ -61,6 +66,10 @@ impl Upkeep {
             }
             _ = self.prune.tick() => {
                 self.work.spawn(prune(queue.clone(), clock.clone(), self.retention));
+            }
+            _ = self.refusals.tick() => {
+                let queue = queue.clone();
+                self.work.spawn(async move { keep_refusals(&queue).await });
             }
             _ = self.forget.tick() => {
                 self.work.spawn(forget(queue.clone()));
@@ -88,6 +97,14 @@ async fn feed(queue: Queue, notify: Arc<Notify>) {
     let lanes_are_alive = queue.command(None, LaneCommand::Ping).await.is_ok();
     if lanes_are_alive && queue.ping().await.is_ok() {
         notify.feed();
+    }
+}
+
+/// What was refused since the last time is kept with its day; what the store does not take now is offered again.
+pub(super) async fn keep_refusals(queue: &Queue) {
+    let refused = refused::unkept();
+    if !refused.is_empty() && queue.refused(refused.clone()).await.is_ok() {
+        refused::are_kept(&refused);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod accept;
 mod act;
+mod figures;
 mod guard;
 mod row;
 mod settle;
@@ -10,8 +11,9 @@ mod tests;
 
 pub use accept::{Accept, CodeRules, NotOnTrust, Situation, accept, field_keys, key_of, key_of_fields};
 pub use act::{TillVoid, Void, handled, retry, void, void_by_till};
+pub use figures::{FIGURES, Figures};
 pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle};
-pub use row::{Row, kind, mark};
+pub use row::{Row, day_of, is_trusted, kind, mark};
 pub use settle::{
     ATTEMPTS_KEPT_MAX, Around, Attempt, Conclude, Ended, NotGiven, Settle, WaitEnd, Waiting, Why, conclude, settle,
 };

@@ -1,5 +1,6 @@
 //! A row as the rules see it: every column but the body, and what its bits say.
 
+use crate::clock::Day;
 use crate::fold;
 use crate::redemption::{Fingerprint, Id, Request, RewardCode, Seq, State};
 
@@ -73,18 +74,16 @@ impl Row {
     /// mark was kept are trusted unless their till was told the provider's answer or a refusal.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
-        if self.is(kind::MARKED) {
-            self.has(mark::TRUSTED)
-        } else {
-            !self.has(mark::ANSWERED | mark::REFUSED_AT_TILL) && !self.is(kind::PROVIDER_ONLY)
-        }
+        is_trusted(self.kind, self.marks)
     }
 
     /// The row as a process finds it that began with the number `first`: what was pending before, and of which no till
-    /// was told no, counts as given on trust. Its 2xx may have left a moment before the end.
+    /// was told no, counts as given on trust. Its 2xx may have left a moment before the end. One that a person sends
+    /// again after its till had heard the provider's refusal was told no.
     #[must_use]
     pub fn found_by(mut self, first: Seq) -> Self {
-        let told_nothing = !self.has(mark::TRUSTED | mark::REFUSED_AT_TILL) && !self.is(kind::PROVIDER_ONLY);
+        let told = self.has(mark::TRUSTED | mark::REFUSED_AT_TILL | mark::ANSWERED);
+        let told_nothing = !told && !self.is(kind::PROVIDER_ONLY);
         if self.seq < first && self.state == State::Pending && self.is(kind::MARKED) && told_nothing {
             self.marks |= mark::TRUSTED;
         }
@@ -117,6 +116,13 @@ impl Row {
             || self.request == Fingerprint::of_request_as_written(request).0
     }
 
+    /// The day of the reports in which it was accepted: the store's own as it was then, whatever the
+    /// settings say since. Rows of earlier builds have none: theirs is that of UTC.
+    #[must_use]
+    pub fn day(&self) -> Day {
+        day_of(self.kind, self.accepted_ms)
+    }
+
     /// When it was settled on the gateway's elapsed time, in minutes; `None` where that was not
     /// kept.
     #[must_use]
@@ -125,8 +131,26 @@ impl Row {
     }
 }
 
+/// As [`Row::is_trusted`], of a row's bits alone.
+#[must_use]
+pub fn is_trusted(kind: i64, marks: i64) -> bool {
+    if kind & kind::MARKED != 0 {
+        marks & mark::TRUSTED != 0
+    } else {
+        marks & (mark::ANSWERED | mark::REFUSED_AT_TILL) == 0 && kind & kind::PROVIDER_ONLY == 0
+    }
+}
+
+/// As [`Row::day`], of a row's bits and time alone.
+#[must_use]
+pub fn day_of(kind: i64, accepted_ms: i64) -> Day {
+    kind::day(kind).unwrap_or_else(|| Day::utc(accepted_ms))
+}
+
 /// Kind bits, fixed at acceptance.
 pub mod kind {
+    use crate::clock::Day;
+
     /// The clock was trusted.
     pub const TRUSTED: i64 = 1;
     /// The lane could be asked.
@@ -145,6 +169,22 @@ pub mod kind {
     pub const TAKEN_AGAIN: i64 = 64;
     /// Every kind bit there is.
     pub const ALL: i64 = 127;
+
+    /// Above the bits stands the day of the reports, plus one; zero where it was not kept.
+    const DAY_AT: u32 = 16;
+
+    /// The bits with this day.
+    #[must_use]
+    pub fn on_day(bits: i64, day: Day) -> i64 {
+        (bits & ALL) | ((day.number() + 1) << DAY_AT)
+    }
+
+    /// The day beside the bits.
+    #[must_use]
+    pub fn day(kind: i64) -> Option<Day> {
+        let day = kind >> DAY_AT;
+        (day > 0).then(|| Day::new(day - 1))
+    }
 }
 
 /// Mark bits, which change with the row.
@@ -183,8 +223,10 @@ pub mod mark {
     pub const TURNED_AWAY: i64 = 1 << 17;
     /// What was owed was given at another till: its own till's repeat must not give it once more.
     pub const PAID_ELSEWHERE: i64 = 1 << 18;
+    /// Its till took it back after it had been given.
+    pub const TAKEN_BACK: i64 = 1 << 19;
     /// Every mark there is.
-    pub const ALL: i64 = 0xff | (0xff << 11);
+    pub const ALL: i64 = 0xff | (0x1ff << 11);
 
     /// Above the first marks the row's state stands a second time, inverted, since no checksum
     /// covers what changes: no one flipped bit makes one state another. Rows of builds before it
@@ -244,6 +286,15 @@ mod tests {
         }
         assert_eq!(mark::minute(mark::beside(mark::ALL, State::Confirmed)), None);
         assert_eq!(mark::alone(1 << 60), None);
+    }
+
+    #[test]
+    fn the_day_stands_beside_the_kind_and_is_none_of_its_bits() {
+        for number in [0, 1, 20_758, 2_932_896] {
+            let all = kind::on_day(kind::ALL, Day::new(number));
+            assert_eq!((all & kind::ALL, kind::day(all)), (kind::ALL, Some(Day::new(number))));
+        }
+        assert_eq!(kind::day(kind::ALL), None);
     }
 
     #[test]

@@ -186,6 +186,7 @@ fn row(state: RowState, answer: Option<(u16, &'static str)>) -> Redemption {
         attempts: 1,
         accepted_online: true,
         accepted_at_ms: 0,
+        day: crate::clock::Day::utc(0),
         clock_trusted: true,
         settled_at_ms: None,
         answer,

@@ -1,6 +1,7 @@
 //! Which rows are to blame themselves: one that met a road fault twice while another was answered between, one that
 //! twice got no answer in time while another that was sent after it was answered at once, one that was overtaken by
-//! such an answer and then got none again, and one that is refused for its credential while others pass with it.
+//! such an answer and then got none again, one that got none although another was answered at once since its first
+//! silence and nobody else is left to ask, and one that is refused for its credential while others pass with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use crate::redemption::Seq;
 const AT_ONCE: u32 = 4;
 /// So often another was answered at once.
 const SILENT_ALONE: u32 = 2;
+/// So often where nobody else is left to ask.
+const SILENT_LAST: u32 = 1;
 
 /// When an attempt was sent, and when it ended.
 #[derive(Clone, Copy, Debug)]
@@ -69,12 +72,22 @@ impl Suspects {
     /// Some row was answered by the provider; `seq` itself is cleared of suspicion. Rows that were refused for their
     /// credential before, or got no answer, may be to blame themselves: they are told, to wait alone.
     pub fn answered(&mut self, seq: Seq, span: Span) -> Vec<Seq> {
-        self.answers += 1;
         self.settled(seq);
+        let denied: Vec<Seq> = std::mem::take(&mut self.denied).into_iter().collect();
+        for seq in &denied {
+            self.blame(*seq);
+        }
+        denied.into_iter().chain(self.checked(span)).collect()
+    }
+
+    /// A check of the gateway's own was answered: it speaks against rows as another row does, but not of what the
+    /// credential is good for. Rows that are to blame now are told.
+    pub fn checked(&mut self, span: Span) -> Vec<Seq> {
+        self.answers += 1;
         if self.last_answered.is_none_or(|last| last.sent <= span.sent) {
             self.last_answered = Some(span);
         }
-        let mut blamed: Vec<Seq> = std::mem::take(&mut self.denied).into_iter().collect();
+        let mut blamed = Vec::new();
         for (other, silent) in self.silent.iter_mut().filter(|(_, silent)| silent.open && span.shames(silent.last)) {
             (silent.open, silent.alone) = (false, silent.alone + 1);
             if silent.alone == SILENT_ALONE {
@@ -89,16 +102,19 @@ impl Suspects {
 
     /// `seq` got no answer in time: whether it is (now) suspect, so that this says nothing about the road. One answer
     /// between two such ends does not suffice: a provider that has too much to do answers some in time. Nor does one
-    /// end that was overtaken: a single worker may hang.
-    pub fn silent(&mut self, seq: Seq, last: Span) -> bool {
+    /// end that was overtaken: a single worker may hang. But where `is_last`, nobody else being left to ask, one
+    /// answer has to do: else this row's silence would be the lane's for as long as nobody buys.
+    pub fn silent(&mut self, seq: Seq, last: Span, is_last: bool) -> bool {
         // What was answered by now and sent after it has overtaken it.
         let overtaken = self.last_answered.is_some_and(|answered| answered.shames(last));
         let fresh = Silent { last, open: true, alone: 0, overtaken: false };
         let silent = self.silent.entry(seq).or_insert(fresh);
-        let is_blamed = silent.overtaken || silent.alone + u32::from(overtaken) >= SILENT_ALONE;
+        let enough = if is_last { SILENT_LAST } else { SILENT_ALONE };
+        let is_blamed =
+            silent.overtaken || silent.alone >= enough || silent.alone + u32::from(overtaken) >= SILENT_ALONE;
         (silent.last, silent.open) = (last, !overtaken);
         silent.alone += u32::from(overtaken);
-        silent.overtaken |= overtaken;
+        silent.overtaken |= overtaken || is_blamed;
         if self.silent.len() > Self::ROWS_MAX {
             self.silent.pop_first();
         }
@@ -184,13 +200,13 @@ mod tests {
     #[test]
     fn a_row_is_suspect_once_others_were_answered_at_once_beside_its_two_silences() {
         let mut suspects = Suspects::default();
-        assert!(!suspects.silent(Seq(1), span(0, 10)));
+        assert!(!suspects.silent(Seq(1), span(0, 10), false));
         assert!(suspects.answered(Seq(2), span(11, 12)).is_empty(), "once is not enough");
-        assert!(!suspects.silent(Seq(1), span(13, 23)));
+        assert!(!suspects.silent(Seq(1), span(13, 23), false));
         assert_eq!(suspects.answered(Seq(3), span(24, 25)), [Seq(1)]);
-        assert!(suspects.silent(Seq(1), span(100, 110)), "it says nothing of the road any more");
+        assert!(suspects.silent(Seq(1), span(100, 110), false), "it says nothing of the road any more");
         suspects.answered(Seq(1), span(200, 201));
-        assert!(!suspects.silent(Seq(1), span(202, 212)), "an answer clears it");
+        assert!(!suspects.silent(Seq(1), span(202, 212), false), "an answer clears it");
     }
 
     #[test]
@@ -198,7 +214,7 @@ mod tests {
         let mut suspects = Suspects::default();
         for (sent, is_suspect) in [(0, false), (100, true)] {
             suspects.answered(Seq(2), span(sent + 3, sent + 4));
-            assert_eq!(suspects.silent(Seq(1), span(sent, sent + 10)), is_suspect);
+            assert_eq!(suspects.silent(Seq(1), span(sent, sent + 10), false), is_suspect);
         }
     }
 
@@ -206,22 +222,42 @@ mod tests {
     fn a_row_that_was_overtaken_is_suspect_when_it_is_silent_again_and_nobody_else_is_left_to_ask() {
         let mut suspects = Suspects::default();
         suspects.answered(Seq(2), span(1, 2));
-        assert!(!suspects.silent(Seq(1), span(0, 10)), "a single worker may hang");
-        assert!(suspects.silent(Seq(1), span(12, 22)));
+        assert!(!suspects.silent(Seq(1), span(0, 10), false), "a single worker may hang");
+        assert!(suspects.silent(Seq(1), span(12, 22), false));
         assert_eq!(suspects.suspect().collect::<Vec<_>>(), [Seq(1)]);
         suspects.answered(Seq(1), span(30, 31));
-        assert!(!suspects.silent(Seq(1), span(40, 50)), "an answer clears it");
-        assert!(!suspects.silent(Seq(1), span(60, 70)), "nobody overtook it since");
+        assert!(!suspects.silent(Seq(1), span(40, 50), false), "an answer clears it");
+        assert!(!suspects.silent(Seq(1), span(60, 70), false), "nobody overtook it since");
     }
 
     #[test]
     fn an_answer_after_a_silence_overtook_nobody() {
         let mut suspects = Suspects::default();
-        assert!(!suspects.silent(Seq(1), span(0, 10)));
+        assert!(!suspects.silent(Seq(1), span(0, 10), false));
         suspects.answered(Seq(2), span(11, 12));
         for sent in [20, 40, 60] {
-            assert!(!suspects.silent(Seq(1), span(sent, sent + 10)), "sent at {sent} s");
+            assert!(!suspects.silent(Seq(1), span(sent, sent + 10), false), "sent at {sent} s");
         }
+    }
+
+    #[test]
+    fn the_last_row_is_suspect_when_another_was_answered_at_once_since_its_first_silence() {
+        let mut suspects = Suspects::default();
+        assert!(!suspects.silent(Seq(1), span(0, 10), true), "nobody was answered");
+        assert!(suspects.answered(Seq(2), span(11, 12)).is_empty());
+        assert!(suspects.silent(Seq(1), span(20, 30), true));
+        assert!(suspects.silent(Seq(1), span(900, 910), false), "whoever else has come since");
+    }
+
+    #[test]
+    fn an_answered_check_speaks_against_a_silent_row_and_not_of_the_credential() {
+        let mut suspects = Suspects::default();
+        suspects.denied(Seq(3));
+        for (sent, is_suspect) in [(0, false), (100, true)] {
+            assert!(suspects.checked(span(sent + 3, sent + 4)).is_empty());
+            assert_eq!(suspects.silent(Seq(1), span(sent, sent + 10), true), is_suspect);
+        }
+        assert_eq!(suspects.undecided().collect::<Vec<_>>(), [Seq(3)]);
     }
 
     #[test]
@@ -229,7 +265,7 @@ mod tests {
         let mut suspects = Suspects::default();
         for round in 0..20 {
             let now = round * 100;
-            assert!(!suspects.silent(Seq(1), span(now, now + 10)), "round {round}");
+            assert!(!suspects.silent(Seq(1), span(now, now + 10), false), "round {round}");
             let slow = suspects.answered(Seq(2), span(now + 11, now + 16));
             let earlier = suspects.answered(Seq(3), span(now, now + 11));
             let later = suspects.answered(Seq(4), span(now + 50, now + 51));
@@ -268,7 +304,7 @@ mod tests {
         for seq in 0..5000 {
             suspects.faulted(Seq(seq));
             suspects.denied(Seq(seq));
-            suspects.silent(Seq(seq), span(0, 10));
+            suspects.silent(Seq(seq), span(0, 10), false);
         }
         suspects.answered(Seq(9999), span(0, 0));
         let most = Suspects::ROWS_MAX;

@@ -20,19 +20,20 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use health::StorageStatus;
-pub use lane::{Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told};
+pub use lane::{AnswerTimes, Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told};
 pub use writer::Writer;
 
-use crate::clock::{Clock, Zone};
+use crate::clock::{Clock, Day, Days, Zone};
 use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::message::{Language, Storage};
 use crate::redemption::{Id, Redemption, Request, RewardCode, Seq};
+use crate::refused::Reason;
 use crate::settings::{Offline, SameCode};
 use crate::store::{
     About, Accept, Acted, Arrived, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Claim, Claimed, Concluded,
     Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling, Import, LaneMemory, NewRedemption,
-    Operation, Page, Place, Prune, Pruned, Reader, Record, Remember, Retention, Retry, RetryHeld, Settled, Settlement,
-    Standing, StoreError, Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
+    Operation, Page, Place, Prune, Pruned, Reader, Record, Refused, Remember, Retention, Retry, RetryHeld, Settled,
+    Settlement, Standing, StoreError, Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
 };
 use asked::Ask;
 use lanes::Lanes;
@@ -104,6 +105,7 @@ struct Shared {
     standing: Mutex<Standing>,
     /// The local time zone, read again with the settings.
     zone: RwLock<Zone>,
+    days: RwLock<Arc<Days>>,
     counts: Mutex<Vec<(String, Counts)>>,
     storage: Mutex<StorageStatus>,
     reload_faults: Mutex<Vec<String>>,
@@ -446,6 +448,26 @@ impl Queue {
     pub fn set_offline(&self, offline: Offline) {
         *self.shared.offline.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(offline);
         *self.shared.zone.write().unwrap_or_else(PoisonError::into_inner) = Zone::local();
+    }
+
+    /// When days of the reports end, for the requests to come.
+    pub fn set_days(&self, days: Days) {
+        *self.shared.days.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(days);
+    }
+
+    /// The day of the reports that it is now.
+    #[must_use]
+    pub fn today(&self) -> Day {
+        let days = Arc::clone(&self.shared.days.read().unwrap_or_else(PoisonError::into_inner));
+        days.of(self.shared.clock.stamp().unix_ms)
+    }
+
+    /// So many more requests of tills were refused, by reason.
+    ///
+    /// # Errors
+    /// The store takes nothing now.
+    pub async fn refused(&self, refused: Vec<(Reason, u64)>) -> Result<(), QueueError> {
+        self.ask(Refused(refused)).await
     }
 
     /// The lanes for the requests to come; their books are made when they have none.

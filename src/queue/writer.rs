@@ -14,7 +14,7 @@ use super::readers::READERS_MAX;
 use super::seats::{Flights, Seats};
 use super::undelivered::Undelivered;
 use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health, lanes};
-use crate::clock::{Clock, Zone};
+use crate::clock::{Clock, Days, Zone};
 use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
@@ -79,6 +79,7 @@ impl Queue {
             offline: RwLock::new(Arc::new(offline)),
             zone: RwLock::new(Zone::local()),
             standing: Mutex::default(),
+            days: RwLock::new(Arc::new(Days::utc())),
             counts: Mutex::new(store.counts()),
             storage: Mutex::new(health.status(0)),
             reload_faults: Mutex::default(),
@@ -294,6 +295,7 @@ impl Writer {
         let (shared, now) = (Arc::clone(&self.shared), Instant::now());
         let lanes = shared.lanes.all();
         let offline = Arc::clone(&shared.offline.read().unwrap_or_else(PoisonError::into_inner));
+        let days = Arc::clone(&shared.days.read().unwrap_or_else(PoisonError::into_inner));
         let lane = |name: &str| lanes::lane_now(&lanes, name, now);
         let evidence = |name: &str, seq: Seq, till: &str| lanes::has_evidence(&lanes, name, seq, till);
         let undelivered = |till: &str, request: &Request| shared.undelivered.take(till, request);
@@ -301,6 +303,7 @@ impl Writer {
             stamp: shared.clock.stamp(),
             uptime: shared.clock.uptime(),
             local_min: shared.local_min(),
+            days: &days,
             offline: &offline,
             lane: &lane,
             evidence: &evidence,

@@ -188,6 +188,14 @@ struct Flight {
     sent: Duration,
 }
 
+/// The one row that is left to probe with: nobody else tells whose fault it is that it is not answered.
+#[derive(Clone, Copy, Debug)]
+struct LastLeft {
+    seq: Seq,
+    sent: Duration,
+    failed: Option<Duration>,
+}
+
 /// One lane: its link, its rows' own waits, who is suspect, what tills wait for, and where the backlog is claimed.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
@@ -217,6 +225,10 @@ pub struct Scheduler {
     /// Probes rotate: the next one takes a row after this one.
     probed: Seq,
     demand: Option<Seq>,
+    /// The row of the last probe.
+    probed_last: Option<Seq>,
+    /// The probes came back to the row of the last one.
+    last_left: Option<LastLeft>,
     /// After a 429 the next live try comes then.
     limited_try_at: Duration,
     /// Whose row the last such try was.
@@ -249,6 +261,8 @@ impl Scheduler {
             after: Seq(0),
             probed: Seq(0),
             demand: None,
+            probed_last: None,
+            last_left: None,
             limited_try_at: Duration::ZERO,
             limited_try_of: None,
             stopping: false,
@@ -360,7 +374,7 @@ impl Scheduler {
     /// When the lane has to be looked at without an event.
     #[must_use]
     pub fn next_moment(&self, now: Duration) -> Option<Duration> {
-        let check = self.evidence.check_due(now).filter(|_| self.link.trust(now) == Trust::Unanswered);
+        let check = self.check_due(now).filter(|_| self.link.trust(now) == Trust::Unanswered);
         let claim = (self.claim_from > now).then_some(self.claim_from);
         let limited = self.link.limited(now).is_some() && self.live.len() > 0;
         let tries = limited.then_some(self.limited_try_at);
@@ -438,8 +452,15 @@ impl Scheduler {
         }
     }
 
+    /// When a check is due for a till's sake, or beside a probe of the one row that is left.
+    fn check_due(&self, now: Duration) -> Option<Duration> {
+        let beside = |last: LastLeft| self.evidence.check_due_beside(now, last.sent, last.failed);
+        let probe = self.last_left.filter(|_| self.link.why().is_some()).and_then(beside);
+        self.evidence.check_due(now).into_iter().chain(probe).min()
+    }
+
     fn check_if_needed(&mut self, now: Duration) {
-        let due = self.evidence.check_due(now).is_some_and(|at| at <= now);
+        let due = self.check_due(now).is_some_and(|at| at <= now);
         if due && self.takes_live() && self.link.trust(now) == Trust::Unanswered {
             let progress = self.evidence.check_begun(now);
             self.actions.push(Action::Check(now, progress));
@@ -450,6 +471,11 @@ impl Scheduler {
     fn checked(&mut self, now: Duration, checked: &Checked<'_>) {
         let end = end_of(checked.heard, checked.whole);
         self.evidence.check_ended(now, checked.sent, end);
+        if checked.heard.is_answer() && self.last_left.is_some() {
+            for blamed in self.suspects.checked(Span { sent: checked.sent, ended: now }) {
+                self.fails_alone(now, blamed);
+            }
+        }
         let effects = match checked.heard {
             Heard::Declined { strong } => self.link.check_answered(now, strong),
             heard if heard.is_answer() => self.link.check_answered(now, true),
@@ -603,6 +629,8 @@ impl Scheduler {
             return self.backlog.push_back(row);
         }
         self.link.probing(now, row.seq);
+        let is_last = self.probed_last.replace(row.seq) == Some(row.seq);
+        self.last_left = is_last.then_some(LastLeft { seq: row.seq, sent: now, failed: None });
         self.send(now, row, false);
     }
 
@@ -703,15 +731,20 @@ impl Scheduler {
         let (Landed { seq, heard, denied, .. }, sent) = (*landed, flight.sent);
         if heard.is_answer() {
             self.answered.insert(seq);
+            (self.probed_last, self.last_left) = (None, None);
             for blamed in self.suspects.answered(seq, Span { sent, ended: now }) {
                 self.fails_alone(now, blamed);
             }
             return false;
         }
+        let is_last = self.last_left.is_some_and(|last| last.seq == seq);
+        if let Some(last) = self.last_left.as_mut().filter(|_| is_last) {
+            last.failed = Some(now);
+        }
         let with_others = heard == Heard::Reset && self.link.broke_since(sent);
         let suspect = match heard {
             Heard::Credential => denied && self.suspects.denied(seq),
-            Heard::Road(Road::Write | Road::Answer) => self.suspects.silent(seq, Span { sent, ended: now }),
+            Heard::Road(Road::Write | Road::Answer) => self.suspects.silent(seq, Span { sent, ended: now }, is_last),
             Heard::NotTheProvider | Heard::Reset | Heard::Road(_) => !with_others && self.suspects.faulted(seq),
             _ => false,
         };

@@ -145,6 +145,14 @@ impl World {
         self.work();
     }
 
+    /// The checks that are on the wire end so.
+    fn checked_so(&mut self, heard: Heard) {
+        for at in std::mem::take(&mut self.checks) {
+            let checked = Checked { sent: at, heard, detail: "seen", whole: true };
+            self.lane.on(self.now, Event::Checked(checked));
+        }
+    }
+
     fn on_the_wire(&self) -> Vec<i64> {
         self.sent.iter().map(|(seq, _)| *seq).collect()
     }
@@ -391,6 +399,68 @@ fn the_last_row_that_hangs_is_found_suspect_and_keeps_the_lane_down_no_longer() 
     }
     world.live(9, "b");
     assert!(world.on_the_wire().contains(&9));
+}
+
+/// Row 1 is the only one and hangs whenever it is sent, or meets another fault of the road; each check is answered so.
+/// How often it was sent within ten minutes.
+fn the_only_row_fails(world: &mut World, heard: Heard, check: Heard) -> usize {
+    let mut sent = 0;
+    for _ in 0..600 {
+        world.passes(ms(1000));
+        world.checked_so(check);
+        if world.on_the_wire() == [1] {
+            for _ in 0..(if heard == Heard::NotTheProvider { 1 } else { 100 }) {
+                world.passes(ms(100));
+                world.checked_so(check);
+            }
+            world.ends(1, heard);
+            sent += 1;
+        }
+    }
+    sent
+}
+
+#[test]
+fn where_one_row_is_left_and_hangs_the_gateways_own_check_tells_that_the_lane_is_well() {
+    for heard in [Heard::Road(Road::Answer), Heard::Road(Road::Write), Heard::NotTheProvider] {
+        let mut world = World::new(true);
+        world.backlog([1], "a");
+        let sent = the_only_row_fails(&mut world, heard, STRONG);
+        assert!(world.lane.link().is_up(world.now), "{heard:?}: {:?}", world.lane.link().why());
+        assert_eq!(world.lane.suspects().collect::<Vec<_>>(), [Seq(1)], "{heard:?}");
+        assert!((2..20).contains(&sent), "it waits its own backoff: {sent}");
+    }
+}
+
+#[test]
+fn where_one_row_is_left_and_the_check_is_not_answered_either_the_lane_stays_down() {
+    for check in [Heard::Road(Road::Answer), Heard::RowFault { status: 500 }, Heard::NotTheProvider] {
+        let mut world = World::new(true);
+        world.backlog([1], "a");
+        the_only_row_fails(&mut world, Heard::Road(Road::Answer), check);
+        assert!(!world.lane.link().is_up(world.now), "{check:?}");
+        assert_eq!(world.lane.suspects().count(), 0, "{check:?}");
+    }
+}
+
+#[test]
+fn a_row_that_hangs_when_all_others_were_answered_keeps_the_lane_down_for_a_few_tries_at_most() {
+    let mut world = World::new(false);
+    world.backlog(1..=2, "a");
+    world.work();
+    world.passes(ms(10_000));
+    while world.on_the_wire() != [2] {
+        if world.on_the_wire() == [1] {
+            world.passes(ms(10_000));
+            world.ends(1, Heard::Road(Road::Answer));
+        }
+        world.passes(ms(100));
+        assert!(world.now < ms(120_000), "probes rotate");
+    }
+    world.ends(2, Heard::Confirmed);
+    the_only_row_fails(&mut world, Heard::Road(Road::Answer), STRONG);
+    assert!(world.lane.link().is_up(world.now), "{:?}", world.lane.link().why());
+    assert_eq!(world.lane.suspects().collect::<Vec<_>>(), [Seq(1)]);
 }
 
 #[test]

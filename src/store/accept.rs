@@ -231,6 +231,7 @@ impl Desk<'_> {
         let elsewhere = if row.till == till { 0 } else { mark::PAID_ELSEWHERE };
         let paid = self.sql.prepare_cached(sql)?.execute((row.seq.0, mark::OWED, mark::OWED_PAID | elsewhere))?;
         if paid == 1 {
+            self.books.remark(row, (row.marks & !mark::OWED) | mark::OWED_PAID | elsewhere);
             self.acted(row, "owed_paid", till, "")?;
         }
         Ok(Decision::Settled(Box::new(self.shown(row.seq)?)))
@@ -306,7 +307,7 @@ impl Desk<'_> {
             branch: branch_id.clone(),
             date: date.clone(),
             accepted_ms: self.around.stamp.unix_ms,
-            kind,
+            kind: kind::on_day(kind, self.around.days.of(self.around.stamp.unix_ms)),
             body_crc: crc32c::crc32c(body),
             crc: 0,
             state: State::Pending,

@@ -155,7 +155,7 @@ impl Desk<'_> {
     /// A till has waited in vain: accepted on trust, taken back, or refused.
     fn conclude(&mut self, op: &Conclusion) -> Result<Concluded, StoreError> {
         let row = row::by_seq(self.sql, op.seq)?.ok_or(StoreError::Internal("no such row"))?;
-        let row = row.found_by(self.books.first);
+        let row = self.found(&row)?;
         if row.state != State::Pending {
             return Ok(Concluded::Settled(Box::new(self.shown(row.seq)?)));
         }
@@ -177,14 +177,12 @@ impl Desk<'_> {
                 self.finish(&row, State::Voided, row.marks | mark::TURNED_AWAY)?;
                 Ok(Concluded::TurnedAway { why, holder: holder.as_ref().map(used_by) })
             }
-            Conclude::RefuseAtTill(why) => {
-                self.mark(row.seq, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why })
-            }
+            Conclude::RefuseAtTill(why) => self.mark(&row, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why }),
         }
     }
 
     fn trust_after_waiting(&mut self, mut row: Stored, given: &Given) -> Result<Concluded, StoreError> {
-        self.mark(row.seq, mark::TRUSTED)?;
+        self.mark(&row, mark::TRUSTED)?;
         row.marks |= mark::TRUSTED;
         let headroom = Some(self.accept_on_trust(&row, given)?);
         Ok(Concluded::Trusted { headroom })
@@ -199,20 +197,30 @@ impl Desk<'_> {
         Ok(others.iter().any(|other| decide::is_obstacle(other) || other.has(mark::LOST)))
     }
 
-    fn mark(&self, seq: Seq, marks: i64) -> Result<(), StoreError> {
+    fn mark(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
         let sql = "UPDATE redemption SET marks = marks | ?2 WHERE seq = ?1";
-        self.sql.prepare_cached(sql)?.execute((seq.0, marks))?;
+        self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
+        self.books.remark(row, row.marks | marks);
         Ok(())
     }
 
+    /// The row as this process finds it, which is written down: what it counts for is what its marks say.
+    pub(super) fn found(&mut self, row: &Stored) -> Result<Stored, StoreError> {
+        let found = row.clone().found_by(self.books.first);
+        if found.marks != row.marks {
+            self.mark(row, found.marks)?;
+        }
+        Ok(found)
+    }
+
     fn void_by_till(&mut self, id: &Id, till: &str, withdrawn: bool) -> Result<VoidOutcome, StoreError> {
-        let first = self.books.first;
-        let own = |row: Stored| (row.till == till).then(|| row.found_by(first));
-        let Some(row) = row::by_id(self.sql, id)?.and_then(own) else {
+        let Some(row) = row::by_id(self.sql, id)?.filter(|row| row.till == till) else {
             return Ok(VoidOutcome::Unknown);
         };
+        let row = self.found(&row)?;
         if let TillVoid::Void { given } = decide::void_by_till(&row, withdrawn) {
-            self.finish(&row, State::Voided, row.marks)?;
+            let taken_back = if given { mark::TAKEN_BACK } else { 0 };
+            self.finish(&row, State::Voided, row.marks | taken_back)?;
             if given {
                 self.acted(&row, "void_by_till", till, "")?;
             }
@@ -228,7 +236,7 @@ impl Desk<'_> {
         match decide::void(&row) {
             Err(why) => return Ok(Acted::Refused { why }),
             Ok(decide::Void::Lost) => {
-                self.mark(row.seq, mark::HANDLED)?;
+                self.mark(&row, mark::HANDLED)?;
                 self.moved(&row, row.state, row.marks | mark::HANDLED)?;
                 return self.acted(&row, "lost", by, note);
             }
@@ -259,7 +267,7 @@ impl Desk<'_> {
             Err(why) => return Ok(Acted::Refused { why }),
             Ok(marks) => marks,
         };
-        self.mark(row.seq, marks)?;
+        self.mark(&row, marks)?;
         self.moved(&row, row.state, row.marks | marks)?;
         self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
     }
@@ -272,7 +280,7 @@ impl Desk<'_> {
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
         self.sql.prepare_cached("DELETE FROM answer WHERE seq = ?1")?.execute([row.seq.0])?;
         self.moved(row, State::Pending, marks)?;
-        self.books.change(row, State::Pending)
+        self.books.change(row, State::Pending, marks)
     }
 
     fn keep_what_was_said(&mut self, row: &Stored) -> Result<(), StoreError> {

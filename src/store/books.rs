@@ -8,9 +8,11 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use super::recount::UnderWay;
 use super::risk::Ledger;
 use super::row::Stored;
+use super::tallies::Tallies;
 use super::trust::{self, TrustOff};
 use super::types::Counts;
 use super::{Desk, Kind, Operation, StoreError, keep};
+use crate::decide::Figures;
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
 
@@ -32,6 +34,8 @@ pub(super) struct Books {
     pub(super) ledger: Ledger,
     /// The lanes in which nothing is accepted on trust.
     pub(super) trust_off: Arc<BTreeMap<String, TrustOff>>,
+    /// What changes in the figures of tills and days.
+    pub(super) tallies: Tallies,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -88,7 +92,8 @@ impl Books {
         let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'check_share')";
         let keeps_checks = connection.query_row(sql, [], |row| row.get(0))?;
         let (ledger, trust_off) = (Ledger::read(connection)?, Arc::new(trust::read(connection)?));
-        Ok(Self { lanes, tills, first: Seq(i64::MAX), keeps_codes, keeps_checks, recount: None, ledger, trust_off })
+        let (first, tallies) = (Seq(i64::MAX), Tallies::read(connection)?);
+        Ok(Self { lanes, tills, first, keeps_codes, keeps_checks, recount: None, ledger, trust_off, tallies })
     }
 
     /// The books of a process that gives out numbers from this one on.
@@ -115,6 +120,7 @@ impl Books {
             }
             page.changed = false;
         }
+        self.tallies.write(connection)?;
         self.write_tills(connection)
     }
 
@@ -191,12 +197,14 @@ impl Books {
         let entered = of(counts, state);
         *entered = entered.saturating_add(1);
         self.move_till(row, None, state);
+        self.tallies.note(row, Figures::of_bits(row.kind, row.marks, state));
         Ok(())
     }
 
-    /// A row goes from one state to another.
-    pub(super) fn change(&mut self, row: &Stored, to: State) -> Result<(), StoreError> {
+    /// A row goes from one state to another, with these marks.
+    pub(super) fn change(&mut self, row: &Stored, to: State, marks: i64) -> Result<(), StoreError> {
         self.follow(row.seq, row.lane, (row.state, Some(to)));
+        self.count(row, to, marks);
         let counts = self.page(row.lane)?;
         let left = of(counts, row.state);
         *left = left.checked_sub(1).ok_or(StoreError::Internal("the books hold no such row"))?;
@@ -206,11 +214,28 @@ impl Books {
         Ok(())
     }
 
-    /// A settled row leaves after its retention: the lifetime totals stay.
-    pub(super) fn forget(&mut self, (seq, lane): (Seq, i64), state: State) -> Result<(), StoreError> {
-        self.follow(seq, lane, (state, None));
-        let page = self.changed(lane)?;
-        match state {
+    /// A row has other marks.
+    pub(super) fn remark(&mut self, row: &Stored, marks: i64) {
+        self.count(row, row.state, marks);
+    }
+
+    fn count(&mut self, row: &Stored, to: State, marks: i64) {
+        let change = Figures::of_bits(row.kind, marks, to).less(Figures::of(row));
+        self.tallies.note(row, change);
+        if let Some(recount) = &mut self.recount {
+            recount.counts_for(row, change);
+        }
+    }
+
+    /// A settled row leaves after its retention: the lifetime totals and the figures of its day stay.
+    pub(super) fn forget(&mut self, row: &Stored) -> Result<(), StoreError> {
+        self.follow(row.seq, row.lane, (row.state, None));
+        self.tallies.leaves(row);
+        if let Some(recount) = &mut self.recount {
+            recount.counts_for(row, Figures::default().less(Figures::of(row)));
+        }
+        let page = self.changed(row.lane)?;
+        match row.state {
             State::Confirmed => page.gone.confirmed += 1,
             State::Declined => page.gone.declined += 1,
             State::Voided => page.gone.voided += 1,
@@ -225,9 +250,9 @@ impl Books {
         }
     }
 
-    /// Where the books say something else than a recount that came to its end.
-    pub(super) fn differences(&self, counted: &UnderWay) -> Vec<Storage> {
-        let mut found = Vec::new();
+    /// Where the books, or the figures of the days, say something else than a recount that came to its end.
+    pub(super) fn differences(&self, connection: &Connection, counted: &UnderWay) -> Result<Vec<Storage>, StoreError> {
+        let mut found = self.differing_figures(connection, counted)?;
         for (lane, page) in &self.lanes {
             let mut counts = page.counts;
             for state in State::ALL {
@@ -249,7 +274,22 @@ impl Books {
                 });
             }
         }
-        found
+        Ok(found)
+    }
+
+    fn differing_figures(&self, connection: &Connection, counted: &UnderWay) -> Result<Vec<Storage>, StoreError> {
+        let (said, mut found) = (self.tallies.of_rows_here(connection)?, Vec::new());
+        for (lane, page) in self.lanes.iter().filter(|_| self.tallies.are_kept()) {
+            let (said, rows) = (said.get(lane).copied().unwrap_or_default(), counted.figures(*lane));
+            for (name, (said, rows)) in Figures::NAMES.iter().zip(said.0.into_iter().zip(rows.0)) {
+                let number = |figure: i64| u64::try_from(figure).unwrap_or(0);
+                if said != rows {
+                    let (lane, state) = (page.name.clone(), format!("{name} by day"));
+                    found.push(Storage::Difference { lane, state, books: number(said), rows: number(rows) });
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn page(&mut self, lane: i64) -> Result<&mut Counts, StoreError> {

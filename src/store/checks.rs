@@ -705,6 +705,7 @@ mod tests {
         let stamp = Stamp { unix_ms: world.wall_ms, trusted: true };
         let store = world.store.as_mut().unwrap();
         let around = super::super::Around {
+            days: &crate::clock::Days::utc(),
             stamp,
             local_min: 0,
             elapsed_ms: 120_000,

@@ -232,11 +232,15 @@ impl Desk<'_> {
     /// Marks one row; one that is not as it was written is parked instead. One that only was preferred need not be
     /// there to be claimed; one that the index of pending rows named is, or the index or the row is damaged: left alone
     /// it would never be sent. What an earlier process left without a mark counts as given on trust from here on, as
-    /// [`Stored::found_by`] says; the numbers are those of its bits.
+    /// [`Stored::found_by`] says.
     pub(super) fn claim_one(&mut self, seq: Seq, preferred: bool) -> Result<Option<Claimed>, StoreError> {
+        if seq < self.books.first
+            && let Some(earlier) = row::by_seq(self.sql, seq)?
+        {
+            self.found(&earlier)?;
+        }
         let sql = concat!(
-            "UPDATE redemption SET in_flight = 1, attempts = min(attempts + 1, 4294967295), marks = marks | CASE \
-             WHEN seq < ?2 AND kind & 40 = 32 AND marks & 68 = 0 THEN 64 ELSE 0 END \
+            "UPDATE redemption SET in_flight = 1, attempts = min(attempts + 1, 4294967295) \
              WHERE seq = ?1 AND state = 0 AND in_flight = 0 RETURNING ",
             columns!(),
             ", (SELECT body FROM body WHERE body.seq = redemption.seq)"
@@ -244,7 +248,7 @@ impl Desk<'_> {
         let row = {
             let mut statement = self.sql.prepare_cached(sql)?;
             let with_body = |row: &rusqlite::Row<'_>| Ok((Stored::from_row(row)?, row.get::<_, Option<Vec<u8>>>(22)?));
-            let mut rows = statement.query_map((seq.0, self.books.first.0), with_body)?;
+            let mut rows = statement.query_map([seq.0], with_body)?;
             rows.next().transpose()?
         };
         let Some((row, body)) = row else {
@@ -348,7 +352,7 @@ impl Desk<'_> {
         let marks = mark::settled_at(marks, self.around.elapsed_min());
         self.sql.prepare_cached(sql)?.execute((row.seq.0, state as i64, marks, self.around.stamp.unix_ms))?;
         self.moved(row, state, marks)?;
-        self.books.change(row, state)
+        self.books.change(row, state, marks)
     }
 
     pub(super) fn keep_answer(&self, seq: Seq, answer: Option<&Answer>, note: Option<&str>) -> Result<(), StoreError> {
@@ -369,6 +373,7 @@ impl Desk<'_> {
     fn land(&mut self, row: &Stored, marks: i64, attempts: u32) -> Result<State, StoreError> {
         let sql = "UPDATE redemption SET in_flight = 0, marks = ?2, attempts = ?3 WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks, attempts))?;
+        self.books.remark(row, marks);
         Ok(State::Pending)
     }
 

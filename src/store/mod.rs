@@ -28,16 +28,17 @@ mod row;
 mod salvage;
 mod schema;
 mod search;
+mod tallies;
 mod trust;
 mod types;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::clock::{Stamp, Zone};
+use crate::clock::{Days, Stamp, Zone};
 use crate::limits::LaneNow;
 use crate::message::Storage;
 use crate::redemption::{Request, Seq};
@@ -65,6 +66,7 @@ pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault
 pub use risk::{AskStanding, LaneStanding, Standing};
 pub use salvage::Tally;
 pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
+pub use tallies::{Refused, TillDay, TillDays};
 pub use trust::{Off, TrustOff, TrustSwitch};
 pub use types::{
     Acted, Concluded, Counts, Decision, Event, Filter, Headroom, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy,
@@ -89,6 +91,8 @@ pub struct Surroundings<'a> {
     pub uptime: std::time::Duration,
     /// The minute of the local day, 0 to 1439.
     pub local_min: u16,
+    /// Which day of the reports a moment belongs to.
+    pub days: &'a Days,
     /// The offline policy.
     pub offline: &'a Offline,
     /// A lane's link, read inside the transaction; `pending` is the store's own to fill in.
@@ -105,13 +109,18 @@ impl<'a> Surroundings<'a> {
     pub fn new(stamp: Stamp, offline: &'a Offline, lane: &'a dyn Fn(&str) -> LaneNow) -> Self {
         let uptime = std::time::Duration::ZERO;
         let local_min = Zone::utc().minute_of_day(stamp.unix_ms);
-        Self { stamp, uptime, local_min, offline, lane, evidence: &|_, _, _| false, undelivered: &|_, _| None }
+        let (days, evidence, undelivered) = (&*UTC, &|_: &str, _: Seq, _: &str| false, &|_: &str, _: &Request| None);
+        Self { stamp, uptime, local_min, days, offline, lane, evidence, undelivered }
     }
 }
+
+/// Days for whoever says nothing of the store's own.
+static UTC: LazyLock<Days> = LazyLock::new(Days::utc);
 
 /// What one transaction sees around it.
 struct Around<'a> {
     stamp: Stamp,
+    days: &'a Days,
     /// The gateway's elapsed time, milliseconds.
     elapsed_ms: i64,
     local_min: u16,
@@ -216,11 +225,11 @@ impl Store {
     }
 
     fn attempt(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) -> Result<(), StoreError> {
-        let Surroundings { stamp, local_min, offline, lane, evidence, undelivered, .. } = *around;
+        let Surroundings { stamp, days, local_min, offline, lane, evidence, undelivered, .. } = *around;
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
         let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
         let doubted = self.elapsed.doubted();
-        let around = &Around { stamp, elapsed_ms, local_min, doubted, offline, lane, evidence, undelivered };
+        let around = &Around { stamp, days, elapsed_ms, local_min, doubted, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let (books, next_seq) = (&mut self.books, &mut self.next_seq);
         let tags = row::Tags::new(tasks.len());

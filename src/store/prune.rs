@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::accept::{KEPT_REFUSED, KEPT_USED};
-use super::row;
+use super::row::{self, Stored};
 use super::{Desk, Operation, StoreError};
 use crate::decide::{kind, mark};
 use crate::redemption::{Fingerprint, Seq, State};
@@ -27,7 +27,6 @@ struct Looked {
     marks: i64,
     accepted_ms: i64,
     kind: i64,
-    lane: i64,
 }
 
 /// How long what is over is kept.
@@ -77,13 +76,16 @@ impl Desk<'_> {
                 && row.settled_ms.is_some_and(|at| at < settled_before_ms);
             let settled = !matches!(row.state, State::Pending | State::Parked);
             if old && settled && row.marks & mark::SETTLED_TRUSTED != 0 && row.seq != newest {
-                self.keep_code(row.seq)?;
+                let whole = row::by_seq(self.sql, Seq(row.seq))?.ok_or(StoreError::Internal("a row is gone"))?;
+                self.left(&whole)?;
+                self.keep_code(&whole)?;
                 self.delete(row.seq)?;
-                self.books.forget((Seq(row.seq), row.lane), row.state)?;
+                self.books.forget(&whole)?;
                 rows += 1;
             }
         }
         if after == Seq(0) {
+            self.forget_figures()?;
             self.forget_codes(retention.codes)?;
         }
         let full = looked.len() >= usize::try_from(ROWS_LOOKED_AT).unwrap_or(0);
@@ -91,14 +93,9 @@ impl Desk<'_> {
     }
 
     /// What was used or refused holds its code although its row is gone.
-    fn keep_code(&mut self, seq: i64) -> Result<(), StoreError> {
-        let Some(row) = row::by_seq(self.sql, Seq(seq))? else { return Ok(()) };
-        self.left(&row)?;
-        if row.is(kind::REUSABLE) {
-            return Ok(());
-        }
+    fn keep_code(&mut self, row: &Stored) -> Result<(), StoreError> {
         let what = match row.state {
-            _ if row.has(mark::FREED) => return Ok(()),
+            _ if row.has(mark::FREED) || row.is(kind::REUSABLE) => return Ok(()),
             State::Confirmed => KEPT_USED,
             State::Declined if row.has(mark::LOST) => KEPT_USED,
             State::Declined if row.has(mark::STRONG) => KEPT_REFUSED,
@@ -128,14 +125,13 @@ impl Desk<'_> {
     }
 
     fn look(&self, after: Seq) -> Result<Vec<Looked>, StoreError> {
-        let sql = "SELECT seq, state, settled_ms, marks, accepted_ms, kind, lane FROM redemption WHERE seq > ?1 \
+        let sql = "SELECT seq, state, settled_ms, marks, accepted_ms, kind FROM redemption WHERE seq > ?1 \
              ORDER BY seq LIMIT ?2";
         let mut statement = self.sql.prepare_cached(sql)?;
         let rows = statement.query_map((after.0, ROWS_LOOKED_AT), |row| {
             let (seq, settled_ms, marks) = (row.get(0)?, row.get(2)?, row.get(3)?);
             let state = row::state_of(row.get(1)?, marks, settled_ms)?;
-            let (accepted_ms, kind, lane) = (row.get(4)?, row.get(5)?, row.get(6)?);
-            Ok(Looked { seq, state, settled_ms, marks, accepted_ms, kind, lane })
+            Ok(Looked { seq, state, settled_ms, marks, accepted_ms: row.get(4)?, kind: row.get(5)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

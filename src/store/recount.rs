@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::row::state_of;
+use super::row::{Stored, state_of};
 use super::{Desk, Effects, Operation, StoreError, risk};
+use crate::decide::Figures;
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
 use crate::value::Amount;
@@ -46,6 +47,8 @@ pub(super) struct UnderWay {
     upto: i64,
     rows: BTreeMap<(i64, u8), u64>,
     exposure: BTreeMap<i64, i64>,
+    /// Of each lane what its rows count for.
+    figures: BTreeMap<i64, Figures>,
 }
 
 impl UnderWay {
@@ -73,18 +76,31 @@ impl UnderWay {
         Amount(self.exposure.get(&lane).copied().unwrap_or(0))
     }
 
+    /// A row counts for something else than before.
+    pub(super) fn counts_for(&mut self, row: &Stored, change: Figures) {
+        if row.seq.0 <= self.upto {
+            let sum = self.figures.entry(row.lane).or_default();
+            *sum = sum.plus(change);
+        }
+    }
+
+    pub(super) fn figures(&self, lane: i64) -> Figures {
+        self.figures.get(&lane).copied().unwrap_or_default()
+    }
+
     pub(super) fn counted(&self, lane: i64, state: State) -> u64 {
         self.rows.get(&(lane, state as u8)).copied().unwrap_or(0)
     }
 }
 
-/// A row as it is counted.
+/// A row that was counted.
 struct Counted {
     seq: i64,
     lane: i64,
     state: State,
     /// What is at risk in it, in 1/10000.
     exposure: i64,
+    figures: Figures,
 }
 
 /// One slice of a recount of the books.
@@ -115,9 +131,11 @@ impl Desk<'_> {
             under_way.upto = row.seq;
             *under_way.rows.entry((row.lane, row.state as u8)).or_default() += 1;
             under_way.follow_exposure(Seq(row.seq), row.lane, row.exposure);
+            let sum = under_way.figures.entry(row.lane).or_default();
+            *sum = sum.plus(row.figures);
         }
         if slice.len() < usize::try_from(SLICE_ROWS).unwrap_or(0) {
-            return Ok(Recounted { finished: true, differences: self.books.differences(&under_way) });
+            return Ok(Recounted { finished: true, differences: self.books.differences(self.sql, &under_way)? });
         }
         self.books.recount = Some(under_way);
         Ok(Recounted::default())
@@ -132,7 +150,8 @@ impl Desk<'_> {
             let is_of_before = Seq(seq) < self.books.first;
             let is_exposed = risk::is_exposed(state, kind, marks, is_of_before);
             let exposure = value.filter(|_| is_exposed).unwrap_or(0).max(0);
-            Ok((Counted { seq, lane: row.get(1)?, state, exposure }, lost))
+            let figures = Figures::of_bits(kind, marks, state);
+            Ok((Counted { seq, lane: row.get(1)?, state, exposure, figures }, lost))
         })?;
         rows.map(|row| match row? {
             (row, None) => Ok(row),

@@ -175,6 +175,7 @@ impl Stored {
             attempts: self.attempts,
             accepted_online: self.is(kind::ONLINE),
             accepted_at_ms: self.accepted_ms,
+            day: self.day(),
             clock_trusted: self.is(kind::TRUSTED),
             settled_at_ms: self.settled_ms,
             answer,

@@ -205,14 +205,53 @@ const MIGRATIONS: &[&str] = &[
         held INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    -- What redemptions count for, summed by the day on which they were accepted, lane and till; those that have left
+    -- after their retention apart, so that the others can be counted again.
+    CREATE TABLE tally (
+        day INTEGER NOT NULL,
+        lane INTEGER NOT NULL,
+        till TEXT NOT NULL,
+        gone INTEGER NOT NULL,
+        given INTEGER NOT NULL,
+        late INTEGER NOT NULL,
+        pending INTEGER NOT NULL,
+        confirmed INTEGER NOT NULL,
+        declined INTEGER NOT NULL,
+        parked INTEGER NOT NULL,
+        voided INTEGER NOT NULL,
+        inferred INTEGER NOT NULL,
+        lost INTEGER NOT NULL,
+        owed INTEGER NOT NULL,
+        paid INTEGER NOT NULL,
+        taken_back INTEGER NOT NULL,
+        PRIMARY KEY (day, lane, till, gone)
+    ) STRICT, WITHOUT ROWID;
+    -- What a till took back has no note, what an operator closed has one.
+    UPDATE redemption SET marks = marks | 524288 WHERE state = 4
+        AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.seq = redemption.seq AND note IS NOT NULL);
+    -- count
+    -- How many requests were refused on a day, by reason.
+    CREATE TABLE refusal (
+        day INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        refused INTEGER NOT NULL,
+        PRIMARY KEY (day, reason)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 /// From this version on a database has all that deliveries need. Before the last step its codes are guarded as they
 /// came, so that nothing may be accepted.
 pub(super) const WORKS_FROM: i64 = 3;
-/// Where, within a step, stored codes get the guards of their folded form.
-const REFOLD: &str = "-- refold";
-/// Where, within a step, the books of what is at risk are filled from the rows.
-const AT_RISK: &str = "-- at risk";
+/// What a step does with the rows that are there, beside its SQL.
+type OnRows = fn(&Connection) -> Result<(), StoreError>;
+/// Where, within a step, it is done: stored codes get the guards of their folded form; rows are counted, and what is
+/// at risk in them.
+const ON_ROWS: [(&str, OnRows); 3] = [
+    ("-- refold", super::refold::refold),
+    ("-- at risk", super::risk::from_rows),
+    ("-- count\n", super::tallies::count_anew),
+];
 
 /// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is
 /// synced as a whole: it needs no journal.
@@ -363,16 +402,14 @@ pub(super) fn migrate_to(connection: &mut Connection, last: i64) -> Result<(), S
     let version = version(connection)?;
     for (step, sql) in (1i64..=last).zip(MIGRATIONS).filter(|(step, _)| *step > version) {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        match sql.split_once(REFOLD) {
-            Some((before, after)) => {
+        let found = ON_ROWS.iter().find_map(|(mark, on_rows)| Some((sql.split_once(mark)?, on_rows)));
+        match found {
+            Some(((before, after), on_rows)) => {
                 transaction.execute_batch(before)?;
-                super::refold::refold(&transaction)?;
+                on_rows(&transaction)?;
                 transaction.execute_batch(after)?;
             }
             None => transaction.execute_batch(sql)?,
-        }
-        if sql.contains(AT_RISK) {
-            super::risk::from_rows(&transaction)?;
         }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", step)?;

@@ -254,6 +254,16 @@ impl Evidence {
         rows.filter_map(due).min()
     }
 
+    /// When a check of the gateway's own is to be sent beside an attempt that began at `sent` and, maybe, failed then.
+    #[must_use]
+    pub fn check_due_beside(&self, now: Duration, sent: Duration, failed: Option<Duration>) -> Option<Duration> {
+        let is_served = self.checked.is_some_and(|at| at >= sent);
+        let half = sent + self.terms.reply_within / 2;
+        let free = self.checked.map_or(Duration::ZERO, |at| at + CHECK_EVERY);
+        let at = failed.map_or(half, |failed| failed.min(half)).max(free);
+        (self.terms.checks && !is_served).then_some(at.max(now))
+    }
+
     /// A check of the gateway's own begins.
     pub fn check_begun(&mut self, now: Duration) -> Progress {
         let progress = Progress::default();

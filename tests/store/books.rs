@@ -34,6 +34,8 @@ struct Row {
     uncertain: bool,
     provider_only: bool,
     trusted: bool,
+    /// Its till heard the provider's answer.
+    answered: bool,
     attempt: u32,
 }
 
@@ -131,8 +133,8 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
             let (id, provider_only) = (taken.id, taken.provider_only);
             let (in_flight, attempt, trusted) = (up, u32::from(up), !up);
             assert_eq!(taken.trusted, trusted);
-            let (state, uncertain) = (State::Pending, false);
-            let row = Row { id, till, code, state, in_flight, uncertain, provider_only, trusted, attempt };
+            let (state, uncertain, answered) = (State::Pending, false, false);
+            let row = Row { id, till, code, state, in_flight, uncertain, provider_only, trusted, answered, attempt };
             model.rows.insert(taken.seq, row);
         }
         Decision::KeyReused
@@ -167,6 +169,7 @@ fn settle(world: &mut World, model: &mut Model, which: usize, how: u8) {
         4 => (State::Pending, row.uncertain),
         _ => (State::Pending, true),
     };
+    row.answered |= row.state != State::Pending;
     assert_eq!(settled.state, row.state);
 }
 
@@ -228,7 +231,7 @@ fn restart(world: &mut World, model: &mut Model, crash: bool) {
     for row in model.rows.values_mut().filter(|row| row.state == State::Pending) {
         row.uncertain |= std::mem::take(&mut row.in_flight);
         // Its 2xx may have left a moment before the end.
-        row.trusted |= !row.provider_only;
+        row.trusted |= !row.provider_only && !row.answered;
     }
 }
 

@@ -7,11 +7,12 @@ use redeemd::clock::Stamp;
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
+use redeemd::refused::Reason;
 use redeemd::store::{
     CheckAnswered, CheckAsked, CheckSaid, Claim, Claimed, Conclusion, Effects, Ended, Event, FILE, Filter,
     ForgetChecks, Handling, Hold, Import, Job, LaneMemory, NewRedemption, Operation, Prune, Reader, Record, Recount,
-    Recounted, Remember, Retention, Retry, RetryHeld, Settlement, Store, StoreError, Surroundings, Task, Trouble,
-    Unclaim, Void, VoidByTill, WaitMemory,
+    Recounted, Refused, Remember, Retention, Retry, RetryHeld, Settlement, Store, StoreError, Surroundings, Task,
+    Trouble, Unclaim, Void, VoidByTill, WaitMemory,
 };
 use redeemd::verdict::ParkReason;
 use rusqlite::Connection;
@@ -22,7 +23,7 @@ use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, off
 
 const MARKS: [&str; 3] = ["meta", "lane", "lane_name"];
 const WORDS: [&str; 3] = ["body", "answer", "event"];
-const KEPT: [&str; 4] = ["till", "attempt", "held_code", "keep"];
+const KEPT: [&str; 6] = ["till", "attempt", "held_code", "keep", "tally", "refusal"];
 const CHECKS: [&str; 2] = ["checked", "check_share"];
 const RISK: [&str; 3] = ["worth", "risk", "business"];
 const CODES: [&str; 7] = ["PENDING", "FLYING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED", "GONE"];
@@ -63,6 +64,7 @@ fn lived() -> World {
     world.one(Remember { lane: LANE.to_owned(), memory: memory(), streak: Vec::new() });
     world.one(heard("GOOD", CheckSaid::Good));
     world.one(heard("BAD", CheckSaid::Refused));
+    world.one(Refused(vec![(Reason::Used, 1)]));
     let mut other = World::new();
     other.take("till-2", "ELSEWHERE");
     world.one(Import { rows: exported(&other), from: "b".to_owned(), by: "ops".to_owned() });

@@ -11,6 +11,7 @@
 
 mod books;
 mod extremes;
+mod figures;
 mod files;
 mod indexes;
 mod mended;

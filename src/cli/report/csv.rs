@@ -3,7 +3,7 @@
 use super::Report;
 use super::fate::Fate;
 
-const HEAD: [&str; 21] = [
+const HEAD: [&str; 23] = [
     "kind",
     "day",
     "lane",
@@ -23,27 +23,32 @@ const HEAD: [&str; 21] = [
     "prefix",
     "reason",
     "refused",
+    "late",
+    "branch",
     "value_at_risk",
     "value_lost",
 ];
 
-/// A line for each day and lane, each lane, each till of a lane, each beginning of codes of a lane, the total, and each
-/// reason of refusals.
+/// A line for each day and lane, each lane, each till, branch and beginning of codes of a lane, the
+/// total, and each reason of refusals.
 pub(super) fn csv(report: &Report) -> String {
     let mut text = line(HEAD.map(str::to_owned));
     for ((day, lane), fate) in &report.lines {
-        text.push_str(&counted(["day", day, lane, "", ""], fate));
+        text.push_str(&counted(["day", day, lane, "", "", ""], fate));
     }
     for (lane, fate) in &report.lanes() {
-        text.push_str(&counted(["lane", "", lane, "", ""], fate));
+        text.push_str(&counted(["lane", "", lane, "", "", ""], fate));
     }
     for ((lane, till), fate) in &report.tills {
-        text.push_str(&counted(["till", "", lane, till, ""], fate));
+        text.push_str(&counted(["till", "", lane, till, "", ""], fate));
     }
     for ((lane, prefix), fate) in &report.prefixes {
-        text.push_str(&counted(["prefix", "", lane, "", prefix], fate));
+        text.push_str(&counted(["prefix", "", lane, "", prefix, ""], fate));
     }
-    text.push_str(&counted(["total", "", "", "", ""], &report.total()));
+    for ((lane, branch), fate) in &report.branches {
+        text.push_str(&counted(["branch", "", lane, "", "", branch], fate));
+    }
+    text.push_str(&counted(["total", "", "", "", "", ""], &report.total()));
     for (reason, number) in &report.refused {
         let before = std::iter::once("refused".to_owned()).chain((0..16).map(|_| String::new()));
         text.push_str(&line(before.chain([cell(reason), number.to_string(), String::new(), String::new()])));
@@ -51,14 +56,15 @@ pub(super) fn csv(report: &Report) -> String {
     text
 }
 
-fn counted([kind, day, lane, till, prefix]: [&str; 5], fate: &Fate) -> String {
+fn counted([kind, day, lane, till, prefix, branch]: [&str; 6], fate: &Fate) -> String {
     let Fate { accepted, pending, confirmed, declined, parked, voided, inferred, lost, owed, .. } = *fate;
-    let Fate { paid, taken_back, value_at_risk, value_lost, .. } = *fate;
-    let values = [value_at_risk, value_lost].map(|value| value.to_string());
+    let Fate { paid, taken_back, late, value_at_risk, value_lost, .. } = *fate;
     let numbers = [accepted, confirmed, declined, parked, pending, voided, inferred, lost, owed];
     let rate = fate.declined_in_10000().map(|rate| rate.to_string()).unwrap_or_default();
     let cells = [kind, day, lane, till].map(cell).into_iter();
-    let later = [rate, paid.to_string(), taken_back.to_string(), cell(prefix), String::new(), String::new()];
+    let (back, none) = (taken_back.to_string(), String::new);
+    let later = [rate, paid.to_string(), back, cell(prefix), none(), none(), late.to_string(), cell(branch)];
+    let values = [value_at_risk, value_lost].map(|value| value.to_string());
     line(cells.chain(numbers.map(|number| number.to_string())).chain(later).chain(values))
 }
 

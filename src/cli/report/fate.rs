@@ -1,6 +1,6 @@
 //! What became of redemptions, counted.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::list::RowView;
@@ -8,9 +8,12 @@ use super::on_trust;
 use crate::value::Amount;
 
 /// What became of those that were accepted on trust; `owed` alone counts others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fate {
+    #[serde(rename(deserialize = "given"))]
     pub(super) accepted: u64,
+    /// Although the provider could be asked: it was silent, or slower than a till waits.
+    pub(super) late: u64,
     pub(super) pending: u64,
     pub(super) confirmed: u64,
     pub(super) declined: u64,
@@ -27,24 +30,27 @@ pub(super) struct Fate {
     /// Taken back by its till after it had been given.
     pub(super) taken_back: u64,
     /// What those are worth that are pending, or parked or inferred and not handled.
+    /// Of rows that are still kept.
+    #[serde(skip_deserializing)]
     pub(super) value_at_risk: Amount,
     /// What those are worth that were declined after the fact.
+    /// Likewise.
+    #[serde(skip_deserializing)]
     pub(super) value_lost: Amount,
 }
 
 impl Fate {
     /// Counts a row.
     pub(super) fn add(&mut self, row: &RowView) {
-        self.owed += u64::from(row.state == "confirmed" && row.refused_at_till && !row.owed_paid);
+        self.owed += u64::from(row.owed);
         self.paid += u64::from(row.owed_paid);
         if !on_trust(row) {
             return;
         }
         self.accepted += 1;
+        self.late += u64::from(row.accepted_online);
         self.inferred += u64::from(row.duplicate_of_ours);
-        let is_lost = row.lost || row.state == "declined";
-        self.lost += u64::from(is_lost);
-        self.add_value(row, is_lost);
+        self.lost += u64::from(is_lost(row));
         match row.state.as_str() {
             "pending" => self.pending += 1,
             "confirmed" => self.confirmed += 1,
@@ -60,8 +66,9 @@ impl Fate {
         }
     }
 
-    /// One that was sent again after it had been lost counts as both, until the provider has decided anew.
-    fn add_value(&mut self, row: &RowView, is_lost: bool) {
+    /// Counts what a row is worth. One that was sent again after it had been lost counts as both, until the provider
+    /// has decided anew.
+    pub(super) fn add_value(&mut self, row: &RowView) {
         let value = row.value.as_deref().and_then(Amount::parse).unwrap_or_default();
         let is_open = match row.state.as_str() {
             "pending" => true,
@@ -71,13 +78,14 @@ impl Fate {
         if is_open {
             self.value_at_risk = self.value_at_risk.plus(value);
         }
-        if is_lost {
+        if is_lost(row) {
             self.value_lost = self.value_lost.plus(value);
         }
     }
 
     pub(super) fn join(&mut self, other: &Self) {
         self.accepted += other.accepted;
+        self.late += other.late;
         self.pending += other.pending;
         self.confirmed += other.confirmed;
         self.declined += other.declined;
@@ -114,8 +122,8 @@ impl Fate {
     }
 
     /// The numbers of the table by day.
-    pub(super) fn numbers(&self) -> [u64; 6] {
-        [self.accepted, self.confirmed, self.declined, self.parked, self.pending, self.voided]
+    pub(super) fn numbers(&self) -> [u64; 7] {
+        [self.accepted, self.late, self.confirmed, self.declined, self.parked, self.pending, self.voided]
     }
 
     /// The members of a line for machines.
@@ -126,4 +134,9 @@ impl Fate {
         }
         members
     }
+}
+
+/// Whether it was declined after the fact, whatever became of it then.
+fn is_lost(row: &RowView) -> bool {
+    row.lost || row.state == "declined"
 }

@@ -6,11 +6,12 @@ mod fate;
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::fate::Fate;
 use super::args::{ReportArgs, is_day};
-use super::ask::Daemon;
+use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
 use super::list::{Pages, RowView};
 use super::table::{Align, Table, count, paragraph};
@@ -33,6 +34,7 @@ pub(super) async fn report(
         return Err(CliError::Usage("--from lies after --to".to_owned()));
     }
     let mut report = Report::default();
+    report.read_figures(daemon, args).await?;
     let mut pages = Pages::all_of(args.lane.as_deref());
     loop {
         let page = pages.next(daemon).await?;
@@ -44,7 +46,6 @@ pub(super) async fn report(
         }
     }
     let status = daemon.get("/api/v1/status").await?;
-    report.refused = refusals(&status);
     if json {
         report.print_json(out)?;
     } else if args.csv {
@@ -56,9 +57,26 @@ pub(super) async fn report(
     balanced(&report, status.get("balanced").and_then(Value::as_bool))
 }
 
-/// How many requests were refused since the gateway began to run, by reason; those that are none are left out.
-fn refusals(status: &Value) -> Vec<(String, u64)> {
-    let refused = status.get("refused").and_then(Value::as_object);
+/// The figures of a till on a day.
+#[derive(Debug, Deserialize)]
+struct TillDay {
+    day: String,
+    lane: String,
+    till: String,
+    #[serde(flatten)]
+    fate: Fate,
+}
+
+/// Where the figures of these days are.
+fn figures_path(args: &ReportArgs, from: Option<&str>) -> String {
+    let parts = [("from", from), ("to", args.to.as_deref()), ("lane", args.lane.as_deref())];
+    let given = parts.into_iter().filter_map(|(name, text)| Some(format!("{name}={}", encoded(text?))));
+    format!("/api/v1/figures?{}", given.collect::<Vec<_>>().join("&"))
+}
+
+/// How many requests were refused, by reason; those that are none are left out.
+fn refusals(page: &Value) -> Vec<(String, u64)> {
+    let refused = page.get("refused").and_then(Value::as_object);
     let counted = refused.into_iter().flatten().map(|(reason, number)| (reason.clone(), number.as_u64().unwrap_or(0)));
     counted.filter(|(_, number)| *number > 0).collect()
 }
@@ -91,6 +109,9 @@ type Till = (String, String);
 /// A lane and the beginning of a code.
 type Prefix = (String, String);
 
+/// A lane and a branch.
+type Branch = (String, String);
+
 /// Why somebody should look at a redemption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
@@ -107,7 +128,7 @@ impl Reason {
     fn of(row: &RowView) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|reason| match reason {
             Self::DeclinedAfterTheFact => (row.lost || row.state == "declined") && on_trust(row),
-            Self::RefusedButConfirmed => row.state == "confirmed" && row.refused_at_till,
+            Self::RefusedButConfirmed => row.owed,
             Self::Parked => row.state == "parked",
             Self::DuplicateOfOurs => row.duplicate_of_ours,
         })
@@ -147,7 +168,10 @@ struct Exception {
 struct Report {
     lines: BTreeMap<Line, Fate>,
     tills: BTreeMap<Till, Fate>,
+    /// Of the redemptions that are still kept.
     prefixes: BTreeMap<Prefix, Fate>,
+    /// Likewise.
+    branches: BTreeMap<Branch, Fate>,
     /// Requests that were refused, by reason.
     refused: Vec<(String, u64)>,
     exceptions: Vec<Exception>,
@@ -155,6 +179,34 @@ struct Report {
 }
 
 impl Report {
+    /// What the gateway has summed up, also of redemptions that are gone.
+    async fn read_figures(&mut self, daemon: &Daemon, args: &ReportArgs) -> Result<(), CliError> {
+        let mut page = daemon.get(&figures_path(args, args.from.as_deref())).await?;
+        self.refused = refusals(&page);
+        loop {
+            self.add_figures(&page)?;
+            let Some(next) = page.get("next").and_then(Value::as_str) else { return Ok(()) };
+            page = daemon.get(&figures_path(args, Some(next))).await?;
+        }
+    }
+
+    fn add_figures(&mut self, page: &Value) -> Result<(), CliError> {
+        let unread = |error: String| CliError::Internal(format!("the daemon's figures cannot be read: {error}"));
+        let lines = page.get("figures").and_then(Value::as_array).ok_or_else(|| unread("there are none".to_owned()))?;
+        for line in lines {
+            let line = TillDay::deserialize(line).map_err(|error| unread(error.to_string()))?;
+            self.count(&line.day, (&line.lane, &line.till), &line.fate);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, day: &str, (lane, till): (&str, &str), figures: &Fate) {
+        if figures.accepted > 0 {
+            fate(&mut self.lines, [day, lane], ["other days", "all"]).join(figures);
+        }
+        fate(&mut self.tills, [lane, till], [lane, "other tills"]).join(figures);
+    }
+
     fn add(&mut self, row: &RowView, args: &ReportArgs) {
         let day = day(row);
         let early = args.from.as_ref().is_some_and(|from| day < *from);
@@ -163,10 +215,14 @@ impl Report {
             return;
         }
         if on_trust(row) {
-            fate(&mut self.lines, [&day, &row.lane], ["other days", "all"]).add(row);
-            fate(&mut self.prefixes, [&row.lane, &row.code_prefix], [&row.lane, "others"]).add(row);
+            fate(&mut self.lines, [&day, &row.lane], ["other days", "all"]).add_value(row);
+            fate(&mut self.tills, [&row.lane, &row.till], [&row.lane, "other tills"]).add_value(row);
+            for (all, name) in [(&mut self.prefixes, &row.code_prefix), (&mut self.branches, &row.branch_id)] {
+                let counted = fate(all, [&row.lane, name], [&row.lane, "others"]);
+                counted.add(row);
+                counted.add_value(row);
+            }
         }
-        fate(&mut self.tills, [&row.lane, &row.till], [&row.lane, "other tills"]).add(row);
         for reason in Reason::of(row) {
             if self.exceptions.len() < EXCEPTIONS_MAX {
                 self.exceptions.push(Exception { reason, day: day.clone(), row: row.clone() });
@@ -211,33 +267,21 @@ impl Report {
         if self.exceptions.is_empty() {
             text.push_str("\nNo exceptions: nothing was declined afterwards, nothing waits for a person.\n");
         }
-        text + &self.till_table() + &self.prefix_table() + &self.refused_table()
+        text + &self.till_table() + &self.branch_table() + &self.prefix_table() + &self.refused_table()
     }
 
     /// How often the provider declined codes that begin alike: where some do, not all of them are known.
     fn prefix_table(&self) -> String {
-        let mut table = Table::new(&[
-            ("LANE", Align::Left),
-            ("CODE BEGINS", Align::Left),
-            ("ON TRUST", Align::Right),
-            ("DECLINED", Align::Right),
-            ("RATE", Align::Right),
-        ]);
         let worth_it = self.prefixes.iter().filter(|((_, prefix), fate)| !prefix.is_empty() && fate.lost > 0);
-        let mut is_empty = true;
-        for ((lane, prefix), fate) in worth_it {
-            let numbers = [count(fate.accepted), count(fate.lost), fate.declined_rate()];
-            table.row(&[lane.clone(), format!("{prefix}…")].into_iter().chain(numbers).collect::<Vec<_>>());
-            is_empty = false;
-        }
-        if is_empty {
-            return String::new();
-        }
-        format!(
-            "\nBy how the code begins, where any was declined after the fact\n\n{}{}",
-            table.header(),
-            table.take_rows()
-        )
+        let rows = worth_it.map(|((lane, prefix), fate)| (lane, format!("{prefix}…"), fate));
+        declines("CODE BEGINS", "By how the code begins, where any was declined after the fact", rows)
+    }
+
+    /// Where one gateway serves several branches.
+    fn branch_table(&self) -> String {
+        let worth_it = self.branches.iter().filter(|_| self.branches.len() > 1);
+        let rows = worth_it.map(|((lane, branch), fate)| (lane, branch.clone(), fate));
+        declines("BRANCH", "By branch, of the redemptions that are still kept", rows)
     }
 
     fn refused_table(&self) -> String {
@@ -248,7 +292,7 @@ impl Report {
         for (reason, number) in &self.refused {
             table.row(&[reason.clone(), count(*number)]);
         }
-        let title = "Requests of tills that were refused since the gateway began to run";
+        let title = "Requests of tills that were refused";
         format!("\n{title}\n\n{}{}", table.header(), table.take_rows())
     }
 
@@ -292,6 +336,7 @@ impl Report {
             ("DAY", Align::Left),
             ("LANE", Align::Left),
             ("ACCEPTED", Align::Right),
+            ("LATE", Align::Right),
             ("CONFIRMED", Align::Right),
             ("DECLINED", Align::Right),
             ("PARKED", Align::Right),
@@ -357,12 +402,32 @@ impl Report {
         for ((lane, prefix), fate) in &self.prefixes {
             print_line(&json!({ "kind": "prefix", "lane": lane, "prefix": prefix }), fate, out)?;
         }
+        for ((lane, branch), fate) in &self.branches {
+            print_line(&json!({ "kind": "branch", "lane": lane, "branch": branch }), fate, out)?;
+        }
         for (reason, number) in &self.refused {
             writeln!(out, "{}", json!({ "kind": "refused", "reason": reason, "refused": number }))?;
         }
         let total = json!({ "kind": "total", "exceptions_unlisted": self.exceptions_unlisted });
         print_line(&total, &self.total(), out)
     }
+}
+
+/// How often the provider declined what was given, by whatever the second column says; nothing without rows.
+fn declines<'a>(head: &'static str, title: &str, rows: impl Iterator<Item = (&'a String, String, &'a Fate)>) -> String {
+    let mut table = Table::new(&[
+        ("LANE", Align::Left),
+        (head, Align::Left),
+        ("ON TRUST", Align::Right),
+        ("DECLINED", Align::Right),
+        ("RATE", Align::Right),
+    ]);
+    let mut is_empty = true;
+    for (lane, what, fate) in rows {
+        table.row(&[lane.clone(), what, count(fate.accepted), count(fate.lost), fate.declined_rate()]);
+        is_empty = false;
+    }
+    if is_empty { String::new() } else { format!("\n{title}\n\n{}{}", table.header(), table.take_rows()) }
 }
 
 /// The counts under `wanted`, or under `other` where there are too many to tell apart.
@@ -382,9 +447,10 @@ fn print_line(head: &Value, fate: &Fate, out: &mut dyn Write) -> Result<(), CliE
     Ok(writeln!(out, "{}", Value::Object(object))?)
 }
 
-/// The day on which the gateway accepted it, in UTC; tills' clocks differ, and theirs stands beside it.
+/// The store's day on which the gateway accepted it; tills' clocks differ, and theirs stands beside it.
 fn day(row: &RowView) -> String {
-    row.accepted_at.get(..10).filter(|day| is_day(day)).unwrap_or("unknown").to_owned()
+    let known = Some(row.day.as_str()).filter(|day| is_day(day));
+    known.or(row.accepted_at.get(..10)).filter(|day| is_day(day)).unwrap_or("unknown").to_owned()
 }
 
 #[cfg(test)]
@@ -425,14 +491,25 @@ mod tests {
                     ("value", json!("12.50")),
                 ],
             ),
-            view("7-g", "confirmed", true, &[("refused_at_till", json!(true))]),
+            view("7-g", "confirmed", true, &[("refused_at_till", json!(true)), ("owed", json!(true))]),
             view("8-h", "voided", false, &[("date", json!("yesterday"))]),
             view("9-i", "voided", false, &[("note", json!("the customer came back"))]),
         ];
         for row in &rows {
             report.add(row, args);
+            count_in(&mut report, row, args);
         }
         report
+    }
+
+    /// As the gateway would sum it up.
+    fn count_in(report: &mut Report, row: &RowView, args: &ReportArgs) {
+        let day = day(row);
+        if args.from.as_ref().is_none_or(|from| day >= *from) && args.to.as_ref().is_none_or(|to| day <= *to) {
+            let mut figures = Fate::default();
+            figures.add(row);
+            report.count(&day, (&row.lane, &row.till), &figures);
+        }
     }
 
     #[test]
@@ -480,10 +557,10 @@ mod tests {
         let expected = "\
 Redemptions accepted before the provider had answered: the line was down or it was silent
 
-DAY         LANE  ACCEPTED  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
-2026-11-01  retm         4          1         1       0        0       2
-2026-11-02  retm         1          1         0       0        0       0
-total                    5          2         1       0        0       2
+DAY         LANE  ACCEPTED  LATE  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
+2026-11-01  retm         4     0          1         1       0        0       2
+2026-11-02  retm         1     0          1         0       0        0       0
+total                    5     0          2         1       0        0       2
 
 1 given before the provider had answered, and declined by it afterwards
 
@@ -504,7 +581,7 @@ retm  till-1         5         1  33.33 %         1     1     0           1     
 ";
         assert!(report.render().ends_with(expected), "{}", report.render());
         let csv = csv::csv(&report);
-        assert!(csv.contains("till,,retm,till-1,5,2,1,0,0,2,1,1,1,3333,0,1,,,,12.50,7.00\r\n"), "{csv}");
+        assert!(csv.contains("till,,retm,till-1,5,2,1,0,0,2,1,1,1,3333,0,1,,,,0,,12.50,7.00\r\n"), "{csv}");
         assert_eq!(csv.lines().filter(|line| line.starts_with("day,")).count(), 2);
         assert_eq!(Fate::default().declined_rate(), "-");
     }
@@ -517,20 +594,21 @@ retm  till-1         5         1  33.33 %         1     1     0           1     
         };
         for row in [of("1-a", "declined", "77"), of("2-b", "confirmed", "77"), of("3-c", "confirmed", "12")] {
             report.add(&row, &ReportArgs::default());
+            count_in(&mut report, &row, &ReportArgs::default());
         }
         report.refused = refusals(&json!({ "refused": { "used": 3, "busy": 0 } }));
         let expected = "
 LANE  CODE BEGINS  ON TRUST  DECLINED     RATE
 retm  77…                 2         1  50.00 %
 
-Requests of tills that were refused since the gateway began to run
+Requests of tills that were refused
 
 REASON  REFUSED
 used          3
 ";
         assert!(report.render().ends_with(expected), "{}", report.render());
         let csv = csv::csv(&report);
-        assert!(csv.contains("prefix,,retm,,2,1,1,0,0,0,0,1,0,5000,0,0,77,,,0.00,0.00\r\n"), "{csv}");
+        assert!(csv.contains("prefix,,retm,,2,1,1,0,0,0,0,1,0,5000,0,0,77,,,0,,0.00,0.00\r\n"), "{csv}");
         assert!(csv.contains("refused,,,,,,,,,,,,,,,,,used,3,,\r\n"), "{csv}");
         let mut out = Vec::new();
         report.print_json(&mut out).unwrap();
@@ -545,9 +623,27 @@ used          3
         let mut report = Report::default();
         let lost = view("1-a", "declined", false, &[("trusted", json!(true)), ("lost", json!(true))]);
         let paid = [("refused_at_till", json!(true)), ("owed_paid", json!(true))];
-        report.add(&lost, &ReportArgs::default());
-        report.add(&view("2-b", "confirmed", true, &paid), &ReportArgs::default());
+        count_in(&mut report, &lost, &ReportArgs::default());
+        count_in(&mut report, &view("2-b", "confirmed", true, &paid), &ReportArgs::default());
         assert_eq!((report.total().lost, report.total().owed, report.total().paid), (1, 0, 1));
+    }
+
+    #[test]
+    fn what_the_gateway_has_summed_up_counts_for_rows_that_are_gone_too() {
+        let mut report = Report::default();
+        let line = |day: &str, till: &str, given: u64| {
+            json!({"day": day, "lane": "retm", "till": till, "given": given, "late": 1, "pending": 0,
+                "confirmed": given - 1, "declined": 1, "parked": 0, "voided": 0, "inferred": 0, "lost": 1, "owed": 0,
+                "paid": 0, "taken_back": 0, "of tomorrow": 7})
+        };
+        let page = json!({"figures": [line("2025-01-01", "till-1", 3), line("2025-01-02", "till-2", 4)], "next": null});
+        report.add_figures(&page).unwrap();
+        let Fate { accepted, late, confirmed, lost, .. } = report.total();
+        assert_eq!((accepted, late, confirmed, lost), (7, 2, 5, 2));
+        assert_eq!((report.lines.len(), report.tills.len()), (2, 2));
+        assert!(report.add_figures(&json!({})).is_err());
+        let args = ReportArgs { to: Some("2026-11-30".into()), lane: Some("r&m".into()), ..ReportArgs::default() };
+        assert_eq!(figures_path(&args, Some("2026-11-01")), "/api/v1/figures?from=2026-11-01&to=2026-11-30&lane=r%26m");
     }
 
     #[test]
@@ -555,7 +651,7 @@ used          3
         let mut report = sample(&ReportArgs::default());
         assert!(balanced(&report, Some(true)).is_ok() && balanced(&report, None).is_ok());
         assert!(balanced(&report, Some(false)).is_err());
-        report.add(&view("9-i", "of tomorrow", false, &[]), &ReportArgs::default());
+        count_in(&mut report, &view("9-i", "of tomorrow", false, &[]), &ReportArgs::default());
         assert!(balanced(&report, Some(true)).is_err());
     }
 
@@ -574,8 +670,10 @@ used          3
         let mut report = Report::default();
         for n in 0..LINES_MAX + 50 {
             let row = view("1-a", "parked", false, &[("accepted_at", json!(format!("{n:04}-00-00T00:00:00Z")))]);
-            report.add(&row, &ReportArgs::default());
-            report.add(&row, &ReportArgs::default());
+            for _ in 0..2 {
+                report.add(&row, &ReportArgs::default());
+                count_in(&mut report, &row, &ReportArgs::default());
+            }
         }
         assert!(report.lines.len() <= LINES_MAX + 1);
         assert_eq!(report.total().accepted, 2 * (LINES_MAX as u64 + 50));

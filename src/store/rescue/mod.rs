@@ -252,7 +252,7 @@ impl Desk<'_> {
             branch: row.branch_id.clone(),
             date: row.date.clone(),
             accepted_ms: row.accepted_ms,
-            kind: row.kind & KINDS,
+            kind: kind::on_day(row.kind & KINDS, self.around.days.of(row.accepted_ms)),
             body_crc: crc32c::crc32c(&parts.body),
             crc: 0,
             state: State::Pending,

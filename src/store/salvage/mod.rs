@@ -15,7 +15,7 @@ use super::books::lane_crc;
 use super::pages::{Image, Page};
 use super::records::{self, Kind, Row, Value};
 use super::row::{self, Stored};
-use super::{StoreError, refold, risk, types::Event};
+use super::{StoreError, refold, risk, tallies, types::Event};
 use crate::decide::mark;
 use crate::message::Note;
 use crate::redemption::{RewardCode, Seq, State};
@@ -349,9 +349,16 @@ impl<'a> Salvage<'a> {
         Ok(())
     }
 
-    /// What is known of codes beyond their rows, and what the gateway itself keeps, as far as it can be read; how many
-    /// rows of each till are pending is counted anew.
+    /// What is known of codes and of days beyond their rows, and what the gateway itself keeps, as far as it can be read;
+    /// how many rows of each till are pending, and what the rows count for, is counted anew.
     fn keep_named(&self) -> Result<(), StoreError> {
+        tallies::count_anew(self.sql)?;
+        self.copy("tally", |columns| tallies::keep(self.sql, columns))?;
+        self.copy("refusal", |columns| {
+            let [Value::Int(day), Value::Text(reason), Value::Int(refused @ 0..)] = columns else { return Ok(()) };
+            let sql = "INSERT OR IGNORE INTO refusal VALUES (?1, ?2, ?3)";
+            self.sql.prepare_cached(sql)?.execute((day, reason, refused)).map(drop)
+        })?;
         let pending = "INSERT OR REPLACE INTO till SELECT lane, till, count(*) FROM redemption WHERE state = 0 \
              GROUP BY lane, till";
         self.sql.execute(pending, [])?;

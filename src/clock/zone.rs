@@ -1,0 +1,149 @@
+//! The store's own time zone, and the day of the reports that a moment belongs to.
+
+use std::fmt;
+
+use tz::TimeZone;
+
+use super::date_of;
+
+const DAY_S: i64 = 86_400;
+/// From this minute on a day's end is the end of the day that is nearly over, before it that of the day before.
+const NOON_MIN: i64 = 12 * 60;
+/// Days from 1970-01-01 to 9999-12-31.
+const DAY_MAX: i64 = 2_932_896;
+
+/// A day of the reports: how many days after 1970-01-01.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(u32);
+
+impl Day {
+    /// So many days after 1970-01-01; what lies before it or after 9999 is the nearest that there is.
+    #[must_use]
+    pub fn new(days: i64) -> Self {
+        Self(u32::try_from(days.clamp(0, DAY_MAX)).unwrap_or(0))
+    }
+
+    /// The day in UTC.
+    #[must_use]
+    pub fn utc(unix_ms: i64) -> Self {
+        Self::new(unix_ms.div_euclid(1000 * DAY_S))
+    }
+
+    /// How many days after 1970-01-01.
+    #[must_use]
+    pub fn number(self) -> i64 {
+        self.0.into()
+    }
+
+    /// As it is written: `2026-11-01`; `None` for what is no date from 1970 to 9999.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '-').map(|part| part.parse::<i64>().ok());
+        let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+        if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) {
+            return None;
+        }
+        // Years are counted from March, as where a date is made of a number.
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let leap_days = year / 4 - year / 100 + year / 400;
+        let found = Self::new(365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468);
+        (found.to_string() == text).then_some(found)
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = date_of(self.number());
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+/// When a day of the reports ends, and in which zone.
+#[derive(Clone, Debug)]
+pub struct Days {
+    zone: TimeZone,
+    ends_min: i64,
+}
+
+impl Days {
+    /// Days that end at midnight in UTC.
+    #[must_use]
+    pub fn utc() -> Self {
+        Self { zone: TimeZone::utc(), ends_min: 0 }
+    }
+
+    /// Days that end so many minutes after midnight in the machine's zone: that of `TZ` where it is set, else that of
+    /// `/etc/localtime`, else UTC. A day that ends before noon goes on after midnight; one that ends later began on the
+    /// evening before.
+    #[must_use]
+    pub fn local(ends_min: i64) -> Self {
+        let named = std::env::var("TZ").ok().filter(|name| !name.is_empty());
+        let zone = named.and_then(|name| TimeZone::from_posix_tz(&name).ok()).or_else(|| TimeZone::local().ok());
+        Self { zone: zone.unwrap_or_else(TimeZone::utc), ends_min }
+    }
+
+    /// The day that a moment belongs to.
+    #[must_use]
+    pub fn of(&self, unix_ms: i64) -> Day {
+        let seconds = unix_ms.div_euclid(1000);
+        let offset_s = self.zone.find_local_time_type(seconds).map_or(0, |local| i64::from(local.ut_offset()));
+        let into_s = if self.ends_min < NOON_MIN { self.ends_min } else { self.ends_min - 24 * 60 } * 60;
+        Day::new(seconds.saturating_add(offset_s).saturating_sub(into_s).div_euclid(DAY_S))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rfc3339;
+    use super::*;
+
+    const HOUR_MS: i64 = 3_600_000;
+    /// 2026-11-01T00:00:00Z.
+    const NOVEMBER_MS: i64 = 1_793_491_200_000;
+
+    fn days(zone: &str, ends_min: i64) -> Days {
+        Days { zone: TimeZone::from_posix_tz(zone).unwrap(), ends_min }
+    }
+
+    #[test]
+    fn a_day_is_the_stores_own_and_ends_when_the_settings_say() {
+        for (zone, ends_min, hour, day) in [
+            ("UTC0", 0, 0, "2026-11-01"),
+            ("AST-3", 0, -3, "2026-11-01"),
+            ("AST-3", 0, -4, "2026-10-31"),
+            ("AST-3", 4 * 60, 0, "2026-10-31"),
+            ("AST-3", 4 * 60, 1, "2026-11-01"),
+            ("NST3:30", 0, 3, "2026-10-31"),
+            ("NST3:30", 0, 4, "2026-11-01"),
+            ("UTC0", 22 * 60, 21, "2026-11-01"),
+            ("UTC0", 22 * 60, 22, "2026-11-02"),
+        ] {
+            let found = days(zone, ends_min).of(NOVEMBER_MS + hour * HOUR_MS);
+            assert_eq!(found.to_string(), day, "{zone}, ends {ends_min}, {hour} h");
+        }
+    }
+
+    #[test]
+    fn the_day_of_a_change_of_the_clocks_has_as_many_hours_as_it_has() {
+        let berlin = days("CET-1CEST,M3.5.0,M10.5.0/3", 0);
+        let october_ms = NOVEMBER_MS - 9 * 24 * HOUR_MS;
+        let hours = (0..72).filter(|hour| berlin.of(october_ms + hour * HOUR_MS).to_string() == "2026-10-25").count();
+        assert_eq!(hours, 25);
+    }
+
+    #[test]
+    fn every_moment_has_a_day_and_a_day_is_read_as_it_is_written() {
+        for unix_ms in [i64::MIN, -1, 0, NOVEMBER_MS, 951_782_400_000, 253_402_300_799_999, i64::MAX] {
+            let day = Day::utc(unix_ms);
+            assert_eq!(Day::parse(&day.to_string()), Some(day), "{unix_ms}");
+            assert_eq!(day.to_string(), rfc3339(unix_ms.max(0))[..10], "{unix_ms}");
+        }
+        let all = (0..=DAY_MAX).step_by(97).map(Day::new);
+        assert!(all.into_iter().all(|day| Day::parse(&day.to_string()) == Some(day)));
+        for wrong in ["", "2026-02-29", "2026-13-01", "2026-1-1", "1969-12-31", "2026-11-01 ", "99999999999999999-1-1"]
+        {
+            assert_eq!(Day::parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(Day::parse("2028-02-29").map(Day::number), Some(21_243));
+    }
+}
