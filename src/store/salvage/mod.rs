@@ -349,8 +349,8 @@ impl<'a> Salvage<'a> {
         Ok(())
     }
 
-    /// What is known of codes and of days beyond their rows, and what the gateway itself keeps, as far as it can be read;
-    /// how many rows of each till are pending, and what the rows count for, is counted anew.
+    /// What is known of codes and of days beyond their rows, and what the gateway itself keeps, as far
+    /// as it can be read. How many rows of each till are pending, and what rows count for, is counted anew.
     fn keep_named(&self) -> Result<(), StoreError> {
         tallies::count_anew(self.sql)?;
         self.copy("tally", |columns| tallies::keep(self.sql, columns))?;
