@@ -49,7 +49,7 @@ impl Texts {
     #[must_use]
     pub fn settable() -> Vec<(String, Vec<String>)> {
         let rows = Refusal::TABLE.iter().map(|(variant, fields)| {
-            let shown = fields.iter().filter(|(_, kind)| matches!(*kind, "String" | "u64"));
+            let shown = fields.iter().filter(|(_, kind)| matches!(*kind, "String" | "u64") || is_nested(kind));
             (snake(variant), shown.map(|(field, _)| placeholder(field)).collect())
         });
         rows.filter(|(name, _): &(String, _)| !RELAYED.contains(&name.as_str())).collect()
@@ -92,9 +92,23 @@ impl Texts {
         let text = self.0.get(&(language.code(), name.to_owned()))?;
         let filled = parts(text)?.into_iter().map(|part| match part {
             Part::Text(text) => text.to_owned(),
-            Part::Placeholder(name) => value_of(&values, name, language),
+            Part::Placeholder(name) => self.value_of(&values, name, language),
         });
         Some(filled.collect())
+    }
+
+    fn value_of(&self, values: &serde_json::Map<String, Value>, name: &str, language: Language) -> String {
+        let seconds = values.get(&format!("{name}_s")).and_then(Value::as_u64);
+        match (values.get(name), seconds) {
+            (Some(Value::String(text)), _) => language.isolated(text),
+            (Some(Value::Number(number)), _) => number.to_string(),
+            (Some(nested @ Value::Object(_)), _) => {
+                let nested: Option<Refusal> = serde_json::from_value(nested.clone()).ok();
+                nested.map(|one| self.of(&one, language).unwrap_or_else(|| one.text(language))).unwrap_or_default()
+            }
+            (_, Some(seconds)) => whole(Duration::from_secs(seconds), language),
+            (Some(Value::Null | Value::Bool(_) | Value::Array(_)) | None, None) => String::new(),
+        }
     }
 }
 
@@ -115,14 +129,9 @@ fn placeholder(field: &str) -> String {
     field.strip_suffix("_s").unwrap_or(field).to_owned()
 }
 
-fn value_of(values: &serde_json::Map<String, Value>, name: &str, language: Language) -> String {
-    let seconds = values.get(&format!("{name}_s")).and_then(Value::as_u64);
-    match (values.get(name), seconds) {
-        (Some(Value::String(text)), _) => language.isolated(text),
-        (Some(Value::Number(number)), _) => number.to_string(),
-        (_, Some(seconds)) => whole(Duration::from_secs(seconds), language),
-        (Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None, None) => String::new(),
-    }
+/// Whether a parameter is another refusal.
+fn is_nested(kind: &str) -> bool {
+    kind.starts_with("Box")
 }
 
 /// A piece of a text.
@@ -195,6 +204,7 @@ mod tests {
             let value = match *kind {
                 "String" => Value::from(format!("{{{field}}}")),
                 "u64" => return None,
+                kind if is_nested(kind) => return None,
                 _ => {
                     return Some(
                         Refusal::all()
