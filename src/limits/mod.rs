@@ -486,6 +486,14 @@ impl Measure {
         }
     }
 
+    /// How much of `most` is used, in thousandths; all of it where there is nothing of it.
+    #[must_use]
+    pub fn thousandths(self, most: Self) -> u64 {
+        let (used, most) = (self.units().max(0), most.units().max(0));
+        let thousandths = used.saturating_mul(1000).checked_div(most).unwrap_or(1000).min(1000);
+        u64::try_from(thousandths).unwrap_or(1000)
+    }
+
     /// What is left between `self`, which is used, and `most`.
     #[must_use]
     pub fn left(self, most: Self) -> Self {
