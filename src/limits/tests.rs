@@ -240,7 +240,8 @@ fn somebody_is_told_at_eighty_percent_and_when_one_more_would_be_too_much() {
 
 #[test]
 fn two_hundred_rules_are_asked_without_a_copy_of_any() {
-    let rules: String = (0..200).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\ncode = \"X{n}-*\"\n")).collect();
+    let add = |all: String, n: u32| all + &format!("[[offline.rule]]\nname = \"r{n}\"\ncode = \"X{n}-*\"\n");
+    let rules = (0..200).fold(String::new(), add);
     let policy = policy(&rules);
     assert_eq!(rule(&policy, &subject("X199-1")), Some("r199"));
     assert_eq!(rule(&policy, &subject("Y")), None);
