@@ -79,6 +79,10 @@ mod tests {
         shares.take(&"till".into(), true).expect("free")
     }
 
+    fn empty() -> Response {
+        Response::default()
+    }
+
     #[tokio::test]
     async fn who_hangs_up_cancels_nothing_and_the_drain_waits_for_it() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
@@ -87,7 +91,7 @@ mod tests {
         let decision = async move {
             gate.notified().await;
             committed.send(()).expect("somebody looks");
-            Response::default()
+            empty()
         };
         let hangs_up = tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), decision)).await;
         assert!(hangs_up.is_err() && has.try_recv().is_err());
@@ -99,7 +103,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_drain_ends_at_its_bound() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
-        let never = deciding.run(permit(&shares), std::future::pending());
+        let never = deciding.run(permit(&shares), std::future::pending::<Response>());
         assert!(tokio::time::timeout(Duration::ZERO, never).await.is_err());
         assert_eq!(deciding.drain(Duration::from_secs(3)).await, 1);
     }
@@ -108,7 +112,7 @@ mod tests {
     async fn its_place_is_free_when_the_answer_is_there() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
         for _ in 0..200 {
-            let answer = deciding.run(permit(&shares), std::future::ready(Response::default())).await;
+            let answer = deciding.run(permit(&shares), std::future::ready(empty())).await;
             assert_eq!(answer.status(), StatusCode::OK);
         }
     }
