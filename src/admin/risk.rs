@@ -80,8 +80,8 @@ impl LaneRisk {
         let outage = standing.gauges.iter().find(|gauge| gauge.limit == "max_outage");
         let until = |now_ms: i64| {
             let Measure::Seconds(left_s) = outage.map(|gauge| gauge.used.left(gauge.most))? else { return None };
-            let left_ms = i64::try_from(left_s).ok()?.saturating_mul(1000);
-            Some(rfc3339(now_ms.saturating_add(left_ms)))
+            let span = i64::try_from(left_s).ok()?.saturating_mul(1000);
+            Some(rfc3339(now_ms.saturating_add(span)))
         };
         Self {
             exposure: standing.exposure,

@@ -752,6 +752,17 @@ fn rows_settled_under_a_clock_that_was_not_trusted_are_not_pruned() {
 }
 
 #[test]
+fn what_an_earlier_process_left_and_a_person_voids_holds_its_code_offline_as_what_was_given_does() {
+    let mut world = World::up();
+    let asked = world.take("till-1", "A");
+    world.settle(asked.seq, 1, Ended::Clean);
+    world.crash();
+    assert!(matches!(void(&mut world, &asked.id), Acted::Done(row) if row.state == State::Voided));
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(new("till-2", "A")), Decision::Used(_)));
+}
+
+#[test]
 fn one_operation_that_fails_leaves_its_neighbours_committed() {
     let mut world = World::new();
     let [mut one, mut two] = ["A", "B"].map(|code| Job::new(accept_op(new("till-1", code))));
