@@ -343,9 +343,8 @@ const steps = {
     await control('line', { state: 'refuse' });
     await until('nothing is given', async () => await redeem(`OFF-${stamp}-QQ`) === 503);
     await control('line', { state: 'up' });
-    // The part may be replaced under the pointer, as the line comes back.
     await until('it is on', async () => {
-      if (!(await browser.source()).includes('No reward is given')) return true;
+      if (!(await browser.text('.sentence')).startsWith('No reward is given')) return true;
       await browser.click('form[action$="/trust-on"] button');
       return false;
     });
