@@ -343,8 +343,11 @@ const steps = {
     await control('line', { state: 'refuse' });
     await until('nothing is given', async () => await redeem(`OFF-${stamp}-QQ`) === 503);
     await control('line', { state: 'up' });
-    await browser.click('form[action$="/trust-on"] button');
-    await until('it is on', async () => !(await browser.source()).includes('No reward is given'));
+    await until('it is on', async () => {
+      if (!(await browser.text('.sentence')).startsWith('No reward is given')) return true;
+      await browser.click('form[action$="/trust-on"] button');
+      return false;
+    });
     await browser.close();
     await until('the line is up', async () => (await status()).lanes[0].link === 'up');
   },

@@ -23,11 +23,20 @@ function localTimes(root) {
   }
 }
 
+// What is being pressed: a part that is replaced between the press and its end would swallow it.
+let pressed = null;
+document.addEventListener('pointerdown', (event) => { pressed = event.target; });
+for (const end of ['pointerup', 'pointercancel']) document.addEventListener(end, () => { pressed = null; });
+
 // A part in which somebody is at work is left alone until the next news.
 function takeOver(html) {
   const parsed = new DOMParser().parseFromString(html, 'text/html');
   const part = parsed.body.firstElementChild;
   const old = part && document.getElementById(part.id);
+  if (old && old.contains(pressed)) {
+    setTimeout(() => takeOver(html), 250);
+    return;
+  }
   if (!old || (old.contains(document.activeElement) && document.activeElement !== document.body)) return;
   localTimes(part);
   old.replaceWith(document.adoptNode(part));
