@@ -202,9 +202,9 @@ impl Zone {
     /// The minute of the day, 0 to 1439, that a clock on the wall shows at this moment.
     #[must_use]
     pub fn minute_of_day(&self, unix_ms: i64) -> u16 {
-        let unix_s = unix_ms.div_euclid(1000);
-        let offset_s = self.0.find_local_time_type(unix_s).map_or(0, |kind| i64::from(kind.ut_offset()));
-        let minute = unix_s.saturating_add(offset_s).div_euclid(60).rem_euclid(24 * 60);
+        let seconds = unix_ms.div_euclid(1000);
+        let offset_s = self.0.find_local_time_type(seconds).map_or(0, |kind| i64::from(kind.ut_offset()));
+        let minute = seconds.saturating_add(offset_s).div_euclid(60).rem_euclid(24 * 60);
         u16::try_from(minute).unwrap_or(0)
     }
 }

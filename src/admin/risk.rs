@@ -39,6 +39,9 @@ pub(super) struct LaneRisk {
     pub(super) lost: Amount,
     /// By limit.
     pub(super) headroom: BTreeMap<&'static str, GaugeView>,
+    /// The same as the console shows it.
+    #[serde(skip)]
+    pub(super) gauges: Vec<Gauge>,
     /// When the outage's limit ends trust, where the lane gives on trust at once.
     pub(super) trust_until: Option<String>,
     /// Why nothing is accepted on trust.
@@ -48,10 +51,10 @@ pub(super) struct LaneRisk {
 /// Trust that is off.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct OffView {
-    note: String,
-    by: String,
-    since: String,
-    left_s: Option<u64>,
+    pub(super) note: String,
+    pub(super) by: String,
+    pub(super) since: String,
+    pub(super) left_s: Option<u64>,
 }
 
 impl From<&Gauge> for GaugeView {
@@ -77,13 +80,14 @@ impl LaneRisk {
         let outage = standing.gauges.iter().find(|gauge| gauge.limit == "max_outage");
         let until = |now_ms: i64| {
             let Measure::Seconds(left_s) = outage.map(|gauge| gauge.used.left(gauge.most))? else { return None };
-            let left_ms = i64::try_from(left_s).ok()?.saturating_mul(1000);
-            Some(rfc3339(now_ms.saturating_add(left_ms)))
+            let span = i64::try_from(left_s).ok()?.saturating_mul(1000);
+            Some(rfc3339(now_ms.saturating_add(span)))
         };
         Self {
             exposure: standing.exposure,
             lost: standing.lost,
             headroom: standing.gauges.iter().map(|gauge| (gauge.limit, gauge.into())).collect(),
+            gauges: standing.gauges.clone(),
             trust_until: at_once_ms.filter(|_| standing.off.is_none()).and_then(until),
             trust_off: standing.off.as_ref().map(OffView::from),
         }

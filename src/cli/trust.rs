@@ -44,9 +44,8 @@ pub(super) fn off(lanes: &[Value]) -> String {
         let (by, since, note) = (word("by"), word("since"), word("note"));
         Some(format!("TRUST IS OFF in {name} {left}, by {by} since {since}: {note}"))
     };
-    let lines = lanes.iter().filter_map(said).map(|line| paragraph("", &line, 0));
-    let lines: String = lines.collect();
-    if lines.is_empty() { lines } else { lines + "\n" }
+    let all: String = lanes.iter().filter_map(said).map(|line| paragraph("", &line, 0)).collect();
+    if all.is_empty() { all } else { all + "\n" }
 }
 
 /// What is left of a lane's limits while it gives on trust, or once something is at risk.
@@ -85,7 +84,7 @@ fn until(left_s: u64) -> String {
     if left_s >= DAY_S {
         return format!("for {} more", duration(left_s));
     }
-    let left_ms = i64::try_from(left_s).unwrap_or(0).saturating_mul(1000);
-    let minute = Zone::local().minute_of_day(Clock::system().stamp().unix_ms.saturating_add(left_ms));
+    let span = i64::try_from(left_s).unwrap_or(0).saturating_mul(1000);
+    let minute = Zone::local().minute_of_day(Clock::system().stamp().unix_ms.saturating_add(span));
     format!("until {:02}:{:02}", minute / 60, minute % 60)
 }

@@ -69,6 +69,7 @@ impl<T: Send + 'static> Drop for Unfinished<T> {
 #[cfg(test)]
 mod tests {
     use axum::http::StatusCode;
+    use axum::response::Response;
     use tokio::sync::{Notify, oneshot};
 
     use super::super::shares::{Permit, Shares};
@@ -76,6 +77,10 @@ mod tests {
 
     fn permit(shares: &Arc<Shares>) -> Permit {
         shares.take(&"till".into(), true).expect("free")
+    }
+
+    fn empty() -> Response {
+        Response::default()
     }
 
     #[tokio::test]
@@ -86,7 +91,7 @@ mod tests {
         let decision = async move {
             gate.notified().await;
             committed.send(()).expect("somebody looks");
-            StatusCode::OK
+            empty()
         };
         let hangs_up = tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), decision)).await;
         assert!(hangs_up.is_err() && has.try_recv().is_err());
@@ -98,7 +103,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_drain_ends_at_its_bound() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
-        let never = deciding.run(permit(&shares), std::future::pending::<StatusCode>());
+        let never = deciding.run(permit(&shares), std::future::pending::<Response>());
         assert!(tokio::time::timeout(Duration::ZERO, never).await.is_err());
         assert_eq!(deciding.drain(Duration::from_secs(3)).await, 1);
     }
@@ -107,8 +112,8 @@ mod tests {
     async fn its_place_is_free_when_the_answer_is_there() {
         let (deciding, shares) = (Deciding::default(), Shares::new());
         for _ in 0..200 {
-            let status = deciding.run(permit(&shares), std::future::ready(StatusCode::OK)).await;
-            assert_eq!(status, StatusCode::OK);
+            let answer = deciding.run(permit(&shares), std::future::ready(empty())).await;
+            assert_eq!(answer.status(), StatusCode::OK);
         }
     }
 }

@@ -164,20 +164,23 @@ impl Intake {
         if let Some(guest) = parts.extensions.get::<Guest>() {
             guest.is_turned_away();
         }
-        inbound.discard_strangers().await;
         let language = tills::asked_for(&parts.headers);
-        let mut answer = match ask::route(current, parts, language) {
-            Ok(_) => {
-                refused::count(Reason::Token);
-                let source = parts.extensions.get::<Peer>().and_then(Peer::source);
-                let delay = source.map_or(Duration::ZERO, |source| self.guesses.count(source));
-                tokio::time::sleep(delay).await;
-                unauthorized(language)
-            }
-            Err(answer) => *answer,
+        let (mut answer, delay) = match ask::route(current, parts, language) {
+            // Counted before anything is waited for: the connection may have to leave meanwhile.
+            Ok(_) => (unauthorized(language), self.guessed(parts)),
+            Err(answer) => (*answer, Duration::ZERO),
         };
+        inbound.discard_strangers().await;
+        tokio::time::sleep(delay).await;
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         answer
+    }
+
+    /// Counts a request without a valid token; how long its answer is held back.
+    fn guessed(&self, parts: &Parts) -> Duration {
+        refused::count(Reason::Token);
+        let source = parts.extensions.get::<Peer>().and_then(Peer::source);
+        source.map_or(Duration::ZERO, |source| self.guesses.count(source))
     }
 
     async fn answer(

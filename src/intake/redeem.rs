@@ -170,10 +170,8 @@ impl Asking {
     }
 
     fn limited(&self, limit: &Limit) -> No {
-        let status = match limit.innermost() {
-            Limit::Form | Limit::Refused(_) => StatusCode::BAD_REQUEST,
-            _ => StatusCode::SERVICE_UNAVAILABLE,
-        };
+        let is_about_the_code = matches!(limit.innermost(), Limit::Form | Limit::Refused(_));
+        let status = if is_about_the_code { StatusCode::BAD_REQUEST } else { StatusCode::SERVICE_UNAVAILABLE };
         No::now(status, self.limit(limit))
     }
 
@@ -196,12 +194,12 @@ impl Asking {
             Limit::Reusable(hourly) => Refusal::LimitReusable { hourly: *hourly },
             Limit::Hours => Refusal::OutOfHours,
             Limit::Clock => Refusal::RuleNeedsClock { rule: OFFLINE.to_owned() },
-            Limit::Rule(rule, limit) => match **limit {
-                Limit::Clock => Refusal::RuleNeedsClock { rule: rule.to_string() },
-                // A code that is none is told as the provider would.
-                Limit::Form => self.limit(limit),
-                _ => Refusal::LimitRule { rule: rule.to_string(), limit: Box::new(self.limit(limit)) },
-            },
+            Limit::Rule(rule, limit) if **limit == Limit::Clock => Refusal::RuleNeedsClock { rule: rule.to_string() },
+            // A code that is none is told as the provider would.
+            Limit::Rule(_, limit) if **limit == Limit::Form => self.limit(limit),
+            Limit::Rule(rule, limit) => {
+                Refusal::LimitRule { rule: rule.to_string(), limit: Box::new(self.limit(limit)) }
+            }
         }
     }
 

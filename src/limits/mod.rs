@@ -246,10 +246,7 @@ impl Limit {
     /// The limit itself, whosever it is.
     #[must_use]
     pub fn innermost(&self) -> &Self {
-        match self {
-            Self::Rule(_, limit) => limit.innermost(),
-            limit => limit,
-        }
+        if let Self::Rule(_, limit) = self { limit.innermost() } else { self }
     }
 
     /// Its key in the settings, or a word of its own.
@@ -321,8 +318,8 @@ fn named(rule: &Rule) -> impl Fn(Limit) -> Limit {
 /// What stands for each redemption alone: the rule's own where it has one, else that of `[offline]`.
 fn fits_caps(policy: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
     let own = risk.rule.map(|rule| (rule, &rule.caps));
-    let by = |has: fn(&Caps) -> bool| own.filter(|(_, caps)| has(caps));
-    let checks: [(fn(&Caps) -> bool, Check); 3] = [
+    let by = |has: Has| own.filter(|(_, caps)| has(caps));
+    let checks: [(Has, Check); 3] = [
         (|caps| caps.code_form.is_some(), form_of),
         (|caps| caps.hours.is_some(), hours_of),
         (|caps| caps.max_value.is_some(), value_of),
@@ -336,6 +333,9 @@ fn fits_caps(policy: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
     Ok(())
 }
 
+/// Whether a rule has a limit of its own.
+type Has = fn(&Caps) -> bool;
+/// What such a limit says.
 type Check = fn(&Caps, &Offline, &Risk<'_>) -> Result<(), Limit>;
 
 fn form_of(caps: &Caps, _: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
@@ -484,6 +484,14 @@ impl Measure {
             Self::Count(number) | Self::Seconds(number) => i128::from(number),
             Self::Money(amount) => i128::from(amount.0),
         }
+    }
+
+    /// How much of `most` is used, in thousandths; all of it where there is nothing of it.
+    #[must_use]
+    pub fn thousandths(self, most: Self) -> u64 {
+        let (used, most) = (self.units().max(0), most.units().max(0));
+        let thousandths = used.saturating_mul(1000).checked_div(most).unwrap_or(1000).min(1000);
+        u64::try_from(thousandths).unwrap_or(1000)
     }
 
     /// What is left between `self`, which is used, and `most`.

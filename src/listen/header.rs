@@ -14,8 +14,9 @@ use tokio::net::TcpStream;
 /// The connection is broken.
 pub(super) async fn arrives(stream: &TcpStream, bytes_max: usize) -> io::Result<()> {
     loop {
-        stream.readable().await?;
-        if is_decided(&peek(stream, bytes_max)?, bytes_max) {
+        let ready = stream.ready(Interest::READABLE).await?;
+        // Nothing more comes: what has come stays to be looked at, whole or not.
+        if ready.is_read_closed() || is_decided(&peek(stream, bytes_max)?, bytes_max) {
             return Ok(());
         }
         // What was looked at is still there: only what comes next is to wake us.

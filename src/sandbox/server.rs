@@ -110,6 +110,7 @@ impl Served<'_> {
         line: &mut watch::Receiver<LineState>,
         connections: &mut JoinSet<()>,
     ) {
+        let retries = self.listener.is_none() && now != LineState::Refuse;
         loop {
             let accepted = async {
                 match self.listener {
@@ -119,7 +120,7 @@ impl Served<'_> {
             };
             tokio::select! {
                 _ = line.changed() => return,
-                () = tokio::time::sleep(RETRY_AFTER_ERROR), if self.listener.is_none() && now != LineState::Refuse => return,
+                () = tokio::time::sleep(RETRY_AFTER_ERROR), if retries => return,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = accepted => match accepted {
                     Ok((socket, _)) if connections.len() < CONNECTIONS_MAX => {

@@ -706,16 +706,16 @@ mod tests {
         let store = world.store.as_mut().unwrap();
         let around = super::super::Around {
             stamp,
+            local_min: 0,
             elapsed_ms: 120_000,
             doubted: store.elapsed.doubted(),
-            local_min: 0,
             offline: &offline,
             lane: &lane,
             evidence: &|_, _, _| false,
             undelivered: &|_, _| None,
         };
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
-        let tags = crate::store::row::Tags::new(0);
+        let tags = super::super::row::Tags::new(0);
         let desk = Desk { sql, books, next_seq, tags, around: &around, has_ages: false };
         let said = |code: &str| desk.remembered(1, "shop", &RewardCode::new(code.to_owned())).unwrap();
         let terms = Terms { kind: "discount".to_owned(), amount: Amount::parse("12.5"), ..Terms::default() };

@@ -222,7 +222,7 @@ impl Store {
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
         let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
         let doubted = self.elapsed.doubted();
-        let around = &Around { stamp, elapsed_ms, doubted, local_min, offline, lane, evidence, undelivered };
+        let around = &Around { stamp, elapsed_ms, local_min, doubted, offline, lane, evidence, undelivered };
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let (books, next_seq) = (&mut self.books, &mut self.next_seq);
         let tags = row::Tags::new(tasks.len());

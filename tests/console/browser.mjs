@@ -124,6 +124,8 @@ redeem_url = "http://127.0.0.1:9/redeem"
 token_file = "${folder}/provider.token"
 [offline]
 max_pending = 5000
+max_per_hour_per_till = 5000
+max_exposure = "1000000.00"
 [admin]
 listen = "127.0.0.1:${its}"
 hosts = ["localhost"]
@@ -327,6 +329,24 @@ const steps = {
     await browser.go(`${home}/search?code_ending=7F3Q`);
     assert.match(await browser.text('tbody'), /UTC/);
     await browser.close();
+  },
+
+  async 'trust is switched off with a reason, which stands first, and on again'() {
+    const browser = await Browser.open(driver, {});
+    await signIn(browser, 'omar');
+    await browser.go(home);
+    await browser.type('form[action$="/trust-off"] input', 'codes are being guessed');
+    await browser.click('form[action$="/trust-off"] button');
+    await until('it stands first', async () => (await browser.text('.sentence')).startsWith('No reward is given'));
+    assert.match(await browser.text('.sentence'), /omar: codes are being guessed$/);
+    await seen(browser, 'trust-off-en-light-desk');
+    await control('line', { state: 'refuse' });
+    await until('nothing is given', async () => await redeem(`OFF-${stamp}-QQ`) === 503);
+    await control('line', { state: 'up' });
+    await browser.click('form[action$="/trust-on"] button');
+    await until('it is on', async () => !(await browser.source()).includes('No reward is given'));
+    await browser.close();
+    await until('the line is up', async () => (await status()).lanes[0].link === 'up');
   },
 
   async 'over TLS with a certificate of its own: many at once, with progress, and stopped'() {

@@ -178,6 +178,28 @@ fn the_trail_has_who_signed_in_who_tried_a_line_and_who_touched_many_and_why() {
 }
 
 #[test]
+fn trust_is_switched_off_at_the_console_by_engineers_alone_with_a_reason_and_stands_first() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    let off = "/lanes/main/trust-off";
+    let decides = signed_in(&gateway, "decide-person");
+    assert_eq!(post(&gateway, off, &decides, "note=guessed&hours=2").status, 403);
+    assert!(!get(&gateway, "/", &decides).body.contains("trust-off"));
+    let cookie = signed_in(&gateway, "engineer-person");
+    assert_eq!(post(&gateway, off, &cookie, "note=&hours=2").status, 400, "whoever does it says why");
+    assert_eq!(post(&gateway, "/lanes/nope/trust-off", &cookie, "note=guessed").status, 404);
+    assert_eq!(post(&gateway, off, &cookie, "note=codes+are+guessed&hours=2").status, 303);
+    let home = get(&gateway, "/", &cookie).body;
+    let said = home.find("No reward is given without the provider&#39;s answer, for").expect("it is said");
+    assert!(said < home.find("All is well").unwrap() && home.contains("engineer-person: codes are guessed"), "{home}");
+    provider.cut();
+    assert_eq!(gateway.till("<b>till").redeem("OFF-1").status, 503);
+    assert_eq!(post(&gateway, "/lanes/main/trust-on", &cookie, "").status, 303);
+    assert!(!get(&gateway, "/", &cookie).body.contains("No reward is given"));
+    eventually("it is given on trust again", || (gateway.till("<b>till").redeem("OFF-2").status == 200).then_some(()));
+}
+
+#[test]
 fn how_a_code_begins_is_for_those_who_may_decide() {
     let provider = Provider::start();
     let gateway = peopled(&provider);

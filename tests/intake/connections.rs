@@ -41,6 +41,22 @@ async fn a_header_that_trickles_is_told_so_and_others_are_served_meanwhile() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_in_the_middle_of_its_header_holds_up_nobody() {
+    let host = Host::plain(Bounds { connections_max: 1, ..Bounds::default() }).await;
+    for resets in [false, true] {
+        let mut leaves = host.connect().await;
+        leaves.write_all(b"GET / HTTP/1.1\r\nx-half").await.expect("written");
+        let leaves = leaves.into_std().expect("registered");
+        if resets {
+            rustix::net::sockopt::set_socket_linger(&leaves, Some(Duration::ZERO)).expect("a socket");
+        }
+        drop(leaves);
+        let mut other = host.connect().await;
+        assert!(ask(&mut other, &get_request("/")).await.ends_with("here"), "resets: {resets}");
+    }
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_without_a_word() {
     let host = Host::plain(Bounds { header_within: Duration::from_millis(100), ..Bounds::default() }).await;
     let mut client = host.connect().await;

@@ -1,6 +1,7 @@
 //! What a person does to one redemption or one lane; what was asked comes back as a page.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::rejection::FormRejection;
@@ -19,11 +20,17 @@ use crate::queue::{LaneCommand, QueueError};
 use crate::redemption::Id;
 use crate::store::Acted;
 
+/// The longest time for which the console switches trust off, in hours.
+const HOURS_MAX: u64 = 24 * 31;
+
 /// The form of an action.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Reason {
     #[serde(default)]
     pub(super) note: String,
+    /// For how long; empty: without an end.
+    #[serde(default)]
+    hours: String,
 }
 
 type Filled = Result<Form<Reason>, FormRejection>;
@@ -118,7 +125,10 @@ pub(super) async fn on_lane(
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let by = asker.name().to_owned();
-    let note = form.map(|Form(reason)| reason.note).unwrap_or_default();
+    let Reason { note, hours } = form.map(|Form(reason)| reason).unwrap_or_default();
+    if word == "trust-off" || word == "trust-on" {
+        return switch_trust(&admin, (f, &asker), lane, (&word, &note, &hours)).await;
+    }
     // A hold needs no reason; one that is given is kept.
     let note = if note.trim().is_empty() { Ok(String::new()) } else { noted(&note) };
     let note = match note {
@@ -135,6 +145,29 @@ pub(super) async fn on_lane(
     match command_lane(&admin, &asker, Some(&lane), command).await {
         Ok(_) => Redirect::to("/#lanes").into_response(),
         Err(_) => told(f, StatusCode::NOT_FOUND, String::new()),
+    }
+}
+
+/// Trust is switched off with a reason, for some hours or until somebody switches it on.
+async fn switch_trust(
+    admin: &Admin,
+    (f, asker): (Frame, &Asker),
+    lane: String,
+    (word, note, hours): (&str, &str, &str),
+) -> Response {
+    if admin.queue.lane(&lane).is_none() {
+        return told(f, StatusCode::NOT_FOUND, String::new());
+    }
+    let hours = hours.parse::<u64>().ok().filter(|hours| (1..=HOURS_MAX).contains(hours));
+    let within = hours.map(|hours| Duration::from_secs(hours * 3600));
+    let off = (word == "trust-off").then(|| noted(note).map(|note| (note, within))).transpose();
+    let off = match off {
+        Ok(off) => off,
+        Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
+    };
+    match admin.queue.switch_trust(vec![lane], off, asker.name()).await {
+        Ok(()) => Redirect::to("/").into_response(),
+        Err(error) => unavailable(f, error),
     }
 }
 

@@ -11,12 +11,13 @@ use axum::response::Response;
 
 use super::chart::{Activity, Chart, HEIGHT, WIDTH};
 use super::inbox;
-use super::say::{Facts, Sentence, ms_of, sentences};
+use super::say::{Facts, Sentence, sentences};
 use super::{Frame, Moment, capital, encoded, rendered, shown};
 use crate::admin::Admin;
 use crate::admin::rights::Asker;
 use crate::admin::status::{LaneView, Status};
-use crate::message::{Cause, Language, about, grouped};
+use crate::limits::{self, Measure};
+use crate::message::{Cause, Language, about, grouped, whole};
 use crate::queue::QueueError;
 use crate::refused::{self, Reason};
 
@@ -66,6 +67,8 @@ struct NeedsPart<'a> {
     groups: Vec<(&'static str, String)>,
     oldest: Option<String>,
     refusals: Vec<(&'static str, String)>,
+    /// Tills that are not trusted for the codes that were refused to them.
+    slowed: Vec<String>,
 }
 
 struct LanePart {
@@ -81,6 +84,7 @@ struct LanePart {
     is_held: bool,
     is_held_for_declines: bool,
     is_configured: bool,
+    trust_is_off: bool,
 }
 
 #[derive(Template)]
@@ -88,6 +92,8 @@ struct LanePart {
 struct LanesPart<'a> {
     f: &'a Frame,
     lanes: Vec<LanePart>,
+    /// For how long trust may be switched off: hours, and in words.
+    spans: Vec<(u64, String)>,
 }
 
 #[derive(Template)]
@@ -128,11 +134,14 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let storage = (!status.storage.ok || !status.storage.told.is_empty()).then(|| storage(&status, f));
     let said = sentences(&facts);
     let sentence = SentencePart { sentences: &said, storage, reload_faults: &status.reload_faults, f };
-    let needs = NeedsPart { f, groups: groups.summary(f), oldest: oldest(&status, f.lang), refusals: refusals(f.lang) };
-    let lanes = LanesPart { f, lanes: status.lanes.iter().map(|lane| lane_part(lane, f)).collect() };
+    let slowed = status.slowed_tills.iter().map(|till| shown(till)).collect();
+    let needs =
+        NeedsPart { f, groups: groups.summary(f), oldest: oldest(&status, f.lang), refusals: refusals(f.lang), slowed };
+    let lanes =
+        LanesPart { f, lanes: status.lanes.iter().map(|lane| lane_part(lane, f)).collect(), spans: spans(f.lang) };
     Ok(vec![
         made(&sentence),
-        made(&HeadroomPart { f, gauges: gauges(&facts, f) }),
+        made(&HeadroomPart { f, gauges: gauges(&status, f) }),
         made(&needs),
         made(&lanes),
         made(&activity_part(&activity, &status, f)),
@@ -177,23 +186,32 @@ fn refusals(lang: Language) -> Vec<(&'static str, String)> {
     told.map(|(text, count)| (text, grouped(count))).collect()
 }
 
-fn gauges(facts: &Facts<'_>, f: &Frame) -> Vec<Meter> {
-    let Some(offline) = facts.offline else { return Vec::new() };
-    let several = facts.status.lanes.len() > 1;
-    let mut gauges = Vec::new();
-    for lane in &facts.status.lanes {
-        let label =
-            |text: &str| if several { format!("{text} · {}", shown(&lane.status.name)) } else { text.to_owned() };
-        let (pending, most) = (lane.status.pending, offline.max_pending);
-        let text = left(f.lang, &grouped(most.saturating_sub(pending)), &grouped(most));
-        gauges.push(Meter::new(label(f.w.waiting_limit), text, (pending, most)));
-        let since_ms = lane.status.since.as_deref().and_then(ms_of).filter(|_| lane.status.link != "up");
-        let away_ms = since_ms.map_or(0, |since| facts.now_ms.saturating_sub(since).max(0));
-        let (away, most) = (Duration::from_millis(u64::try_from(away_ms).unwrap_or(0)), offline.max_outage);
-        let text = left(f.lang, &about(most.saturating_sub(away), f.lang), &about(most, f.lang));
-        gauges.push(Meter::new(label(f.w.outage_limit), text, (away.as_secs(), most.as_secs())));
+fn gauges(status: &Status, f: &Frame) -> Vec<Meter> {
+    let several = status.lanes.len() > 1;
+    let of_lane = |lane: &'_ LaneView| {
+        let name = several.then(|| shown(&lane.status.name));
+        lane.risk.gauges.iter().map(|gauge| Meter::new(gauge, name.as_deref(), f)).collect::<Vec<_>>()
+    };
+    status.lanes.iter().flat_map(of_lane).collect()
+}
+
+fn limit_name(limit: &'static str, f: &Frame) -> &'static str {
+    match limit {
+        "max_pending" => f.w.waiting_limit,
+        "max_outage" => f.w.outage_limit,
+        "max_exposure" => f.w.exposure_limit,
+        "max_per_hour" => f.w.hour_limit,
+        "max_per_day" => f.w.day_limit,
+        other => other,
     }
-    gauges
+}
+
+fn measured(measure: Measure, lang: Language) -> String {
+    match measure {
+        Measure::Count(number) => grouped(number),
+        Measure::Money(amount) => amount.to_string(),
+        Measure::Seconds(seconds) => about(Duration::from_secs(seconds), lang),
+    }
 }
 
 /// So much is left of so much.
@@ -205,8 +223,12 @@ fn left(lang: Language, left: &str, most: &str) -> String {
 }
 
 impl Meter {
-    fn new(label: String, left: String, (used, most): (u64, u64)) -> Self {
-        let thousandths = used.saturating_mul(1000).checked_div(most).unwrap_or(1000).min(1000);
+    fn new(gauge: &limits::Gauge, lane: Option<&str>, f: &Frame) -> Self {
+        let limits::Gauge { limit, used, most, .. } = gauge;
+        let name = limit_name(limit, f);
+        let label = lane.map_or_else(|| name.to_owned(), |lane| format!("{name} · {lane}"));
+        let left = left(f.lang, &measured(used.left(*most), f.lang), &measured(*most, f.lang));
+        let thousandths = used.thousandths(*most);
         let tone = match thousandths {
             0..700 => "good",
             700..1000 => "warn",
@@ -214,6 +236,10 @@ impl Meter {
         };
         Self { label, left, thousandths, tone }
     }
+}
+
+fn spans(lang: Language) -> Vec<(u64, String)> {
+    [1, 4, 12, 24].map(|hours| (hours, whole(Duration::from_secs(hours * 3600), lang))).to_vec()
 }
 
 fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
@@ -238,6 +264,7 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
         is_held: status.link == "held",
         is_held_for_declines: cause == "declines",
         is_configured: cause != "not_configured",
+        trust_is_off: lane.risk.trust_off.is_some(),
     }
 }
 

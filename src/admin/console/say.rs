@@ -3,10 +3,12 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{Moment, capital};
-use crate::admin::status::Status;
+use crate::admin::status::{LaneView, Status};
+use crate::limits::Measure;
 use crate::message::{Cause, Language, Noun, Place, about, count, count_in};
 use crate::queue::LaneStatus;
 use crate::settings::Offline;
+use crate::value::Amount;
 
 /// A sentence, how loud it is, and a time at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +51,40 @@ fn between(from_ms: i64, to_ms: i64) -> Duration {
 pub(super) fn sentences(facts: &Facts<'_>) -> Vec<Sentence> {
     let lanes = &facts.status.lanes;
     let several = lanes.len() > 1;
+    let off = lanes.iter().filter_map(|lane| trust_off(facts.lang, lane, several));
     let unwell = lanes.iter().filter(|lane| lane.status.link != "up");
-    let said: Vec<_> = unwell.map(|lane| of_lane(facts, &lane.status, several)).collect();
-    if said.is_empty() { vec![all_is_well(facts)] } else { said }
+    let mut unwell: Vec<_> = unwell.map(|lane| of_lane(facts, lane, several)).collect();
+    if unwell.is_empty() {
+        unwell.push(all_is_well(facts));
+    }
+    off.chain(unwell).collect()
+}
+
+fn whose(lang: Language, lane: &LaneStatus, several: bool) -> String {
+    if several { format!("{}: ", lang.isolated(&lane.name)) } else { String::new() }
+}
+
+/// Somebody has switched trust off: it stands before all else.
+fn trust_off(lang: Language, lane: &LaneView, several: bool) -> Option<Sentence> {
+    let off = lane.risk.trust_off.as_ref()?;
+    let whose = whose(lang, &lane.status, several);
+    let (by, note) = (lang.isolated(&off.by), lang.isolated(&off.note));
+    let left = off.left_s.map(|left_s| about(Duration::from_secs(left_s), lang));
+    let text = match (lang, left) {
+        (Language::English, Some(left)) => {
+            format!("{whose}No reward is given without the provider's answer, for {left} more. {by}: {note}")
+        }
+        (Language::English, None) => format!(
+            "{whose}No reward is given without the provider's answer, until somebody switches it on. {by}: {note}"
+        ),
+        (Language::Arabic, Some(left)) => {
+            format!("{whose}لا تُعطى مكافأة دون جواب المزوّد، والمتبقي {left}. {by}: {note}")
+        }
+        (Language::Arabic, None) => {
+            format!("{whose}لا تُعطى مكافأة دون جواب المزوّد حتى يعيد شخص تشغيل ذلك. {by}: {note}")
+        }
+    };
+    Some(Sentence::new("bad", text))
 }
 
 fn all_is_well(facts: &Facts<'_>) -> Sentence {
@@ -64,30 +97,43 @@ fn all_is_well(facts: &Facts<'_>) -> Sentence {
     Sentence::new("good", text)
 }
 
-fn of_lane(facts: &Facts<'_>, lane: &LaneStatus, several: bool) -> Sentence {
+fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
+    let lane = &view.status;
     let cause = lane.cause.as_deref().unwrap_or_default();
     let since_ms = lane.since.as_deref().and_then(ms_of);
     let away = since_ms.map_or(Duration::ZERO, |since| between(since, facts.now_ms));
-    let whose = if several { format!("{}: ", facts.lang.isolated(&lane.name)) } else { String::new() };
+    let whose = whose(facts.lang, lane, several);
     if lane.trust != "at_once" {
         let meaning = Cause::from_word(cause).map(|cause| cause.meaning(facts.lang)).unwrap_or_default();
         return Sentence::new("warn", format!("{whose}{}", troubled(facts.lang, away, &meaning)));
     }
     let given = facts.given.iter().find(|(name, _)| *name == lane.name).map_or(0, |(_, given)| *given);
     let mut text = format!("{whose}{}", is_away(facts.lang, away, given));
-    let Some(offline) = facts.offline.filter(|offline| offline.accept) else {
+    let is_off = view.risk.trust_off.is_some() || !facts.offline.is_some_and(|offline| offline.accept);
+    let Some(left) = left(view).filter(|_| !is_off) else {
         text.push_str(give_nothing(facts.lang));
         return Sentence::new("bad", text);
     };
-    let left = offline.max_pending.saturating_sub(lane.pending);
-    let last_ms =
-        since_ms.map(|since| since.saturating_add(i64::try_from(offline.max_outage.as_millis()).unwrap_or(i64::MAX)));
-    if left == 0 || last_ms.is_some_and(|last| last <= facts.now_ms) {
-        text.push_str(give_nothing(facts.lang));
-        return Sentence::new("bad", text);
-    }
     text.push_str(&give_more(facts.lang, left));
-    Sentence { tone: "warn", text, until: last_ms.map(Moment::of_ms) }
+    Sentence { tone: "warn", text, until: view.risk.trust_until.clone().map(Moment) }
+}
+
+/// How many may still be given, by the narrowest limit that counts; `None` when a limit is reached.
+fn left(lane: &LaneView) -> Option<u64> {
+    let gauges = lane.risk.gauges.iter();
+    let left: Vec<Measure> = gauges.map(|gauge| gauge.used.left(gauge.most)).collect();
+    let is_reached = |left: &Measure| match left {
+        Measure::Count(number) | Measure::Seconds(number) => *number == 0,
+        Measure::Money(amount) => *amount == Amount::default(),
+    };
+    if left.iter().any(is_reached) {
+        return None;
+    }
+    let counts = left.iter().filter_map(|left| match left {
+        Measure::Count(number) => Some(*number),
+        Measure::Money(_) | Measure::Seconds(_) => None,
+    });
+    Some(counts.min().unwrap_or(u64::MAX))
 }
 
 fn is_away(lang: Language, away: Duration, given: u64) -> String {
@@ -130,8 +176,10 @@ fn troubled(lang: Language, away: Duration, meaning: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::risk::OffView;
     use super::super::super::status::tests::{lane, sample};
     use super::*;
+    use crate::limits::Gauge;
 
     fn offline() -> Offline {
         let text = "[[provider]]\nname = \"retm\"\nredeem_url = \"https://p.example/r\"\ntoken_file = \"/t\"\n\
@@ -150,24 +198,73 @@ mod tests {
         sentences(&Facts { status: &status, offline: Some(&offline), given: &given, now_ms, answered_ms, lang })
     }
 
+    /// So many of a hundred wait, and the line may be away until four.
+    fn waiting(pending: u64) -> impl FnOnce(&mut Status) {
+        move |status| {
+            let risk = &mut status.lanes[0].risk;
+            let count = Measure::Count;
+            risk.gauges = vec![Gauge { rule: None, limit: "max_pending", used: count(pending), most: count(100) }];
+            risk.trust_until = Some("2026-11-01T04:00:00Z".to_owned());
+        }
+    }
+
     #[test]
     fn an_outage_is_said_in_the_words_that_a_manager_needs() {
-        let sentence = said(|status| status.lanes[0].status.pending = 17, Language::English, None).remove(0);
+        let sentence = said(waiting(17), Language::English, None).remove(0);
         assert_eq!(
             sentence.text,
             "The line has been down for 42 minutes. 17 rewards were given meanwhile. You may give 83 more, until"
         );
         assert_eq!((sentence.tone, sentence.until.unwrap().iso()), ("warn", "2026-11-01T04:00:00Z"));
-        let arabic = said(|status| status.lanes[0].status.pending = 17, Language::Arabic, None).remove(0);
+        let arabic = said(waiting(17), Language::Arabic, None).remove(0);
         assert!(arabic.text.starts_with("الخط منقطع منذ 42 دقيقة"), "{}", arabic.text);
     }
 
     #[test]
-    fn at_a_limit_nothing_more_is_promised() {
-        let sentence = said(|status| status.lanes[0].status.pending = 100, Language::English, None).remove(0);
+    fn at_a_limit_nothing_more_is_promised_whichever_it_is() {
+        let sentence = said(waiting(100), Language::English, None).remove(0);
         assert!(sentence.tone == "bad" && sentence.until.is_none() && sentence.text.contains("Nothing more"));
-        let late = |status: &mut Status| status.lanes[0].status.since = Some("2026-10-31T20:00:00Z".to_owned());
-        assert_eq!(said(late, Language::English, None).remove(0).tone, "bad");
+        for (used, most) in [
+            (Measure::Seconds(14_400), Measure::Seconds(14_400)),
+            (Measure::Money(Amount::whole(500)), Measure::Money(Amount::whole(500))),
+        ] {
+            let reached = |status: &mut Status| {
+                waiting(1)(status);
+                status.lanes[0].risk.gauges.push(Gauge { rule: None, limit: "another", used, most });
+            };
+            assert_eq!(said(reached, Language::English, None).remove(0).tone, "bad", "{used:?}");
+        }
+    }
+
+    #[test]
+    fn the_narrowest_limit_says_how_many_more() {
+        let narrow = |status: &mut Status| {
+            waiting(17)(status);
+            let (used, most) = (Measure::Count(55), Measure::Count(60));
+            status.lanes[0].risk.gauges.push(Gauge { rule: None, limit: "max_per_hour", used, most });
+        };
+        assert!(said(narrow, Language::English, None).remove(0).text.contains("You may give 5 more"));
+    }
+
+    #[test]
+    fn trust_that_is_off_is_said_first_with_who_and_why_and_for_how_long() {
+        let off = |left_s| {
+            move |status: &mut Status| {
+                status.lanes[0].status = lane("retm", "up", None);
+                status.lanes[0].risk.trust_off = Some(OffView {
+                    note: "codes are being guessed".to_owned(),
+                    by: "amal".to_owned(),
+                    since: "2026-11-01T00:00:00Z".to_owned(),
+                    left_s,
+                });
+            }
+        };
+        let sentences = said(off(Some(7200)), Language::English, None);
+        let text = "No reward is given without the provider's answer, for 2 hours more. amal: codes are being guessed";
+        assert_eq!((sentences[0].tone, sentences[0].text.as_str()), ("bad", text));
+        assert!(sentences[1].text.starts_with("All is well"));
+        assert!(said(off(None), Language::English, None)[0].text.contains("until somebody switches it on"));
+        assert!(said(off(Some(7200)), Language::Arabic, None)[0].text.contains("والمتبقي ساعتين"));
     }
 
     #[test]

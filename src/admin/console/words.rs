@@ -53,6 +53,26 @@ words! {
         "مكافآت تنتظر الجواب";
     outage_limit: "Time without the line",
         "مدة انقطاع الخط";
+    exposure_limit: "Value at risk",
+        "القيمة المعرّضة للخسارة";
+    hour_limit: "Rewards in an hour",
+        "المكافآت في الساعة";
+    day_limit: "Rewards in a day",
+        "المكافآت في اليوم";
+    slowed: "Tills that are not trusted now, for the codes that were refused to them",
+        "نقاط بيع لا يُعتمد عليها الآن بسبب الرموز التي رُفضت عندها";
+    trust_off: "Trust off",
+        "أوقف الإعطاء على الثقة";
+    trust_off_means: "No reward is given without the provider's answer. Tills are told to ask again later.",
+        "لا تُعطى مكافأة دون جواب المزوّد، ويُطلب من نقاط البيع أن تسأل لاحقًا.";
+    trust_on: "Trust on",
+        "أعد الإعطاء على الثقة";
+    trust_on_means: "Rewards are given under the limits again while the line is down.",
+        "تُعطى المكافآت من جديد ضمن الحدود أثناء انقطاع الخط.";
+    how_long: "For how long",
+        "المدة";
+    until_on: "until it is switched on",
+        "حتى يُعاد تشغيله";
     of: "of",
         "من";
     needs: "What needs a person",

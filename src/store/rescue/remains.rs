@@ -84,7 +84,7 @@ impl Reader {
         let given = risk::worth_of(&self.connection, seq)?;
         let value = given.as_ref().map(|given| given.worth.amount().0);
         let value_assumed = given.is_some_and(|given| given.worth.is_assumed());
-        Ok(Some(Ok(Exported { state, lane, note, answer, value, value_assumed, ..plain(&stored, &body) })))
+        Ok(Some(Ok(Exported { state, lane, value, value_assumed, note, answer, ..plain(&stored, &body) })))
     }
 }
 
