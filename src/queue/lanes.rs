@@ -37,7 +37,9 @@ impl Lanes {
 
     /// Rows of any lane may wait to be sent.
     pub(super) fn signal_all(&self) {
-        self.all().iter().for_each(|lane| lane.signal(Seq(0)));
+        for lane in self.all().iter() {
+            lane.signal(Seq(0));
+        }
     }
 
     /// Gives a row whose till waits to its lane; false when there is no room, or no such lane.

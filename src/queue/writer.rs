@@ -456,9 +456,10 @@ impl Writer {
         if !self.health.set_unwritable(why) {
             return;
         }
-        match told {
-            Some(told) => tracing::error!("{told}"),
-            None => tracing::info!("the disk can be written again"),
+        if let Some(told) = told {
+            tracing::error!("{told}");
+        } else {
+            tracing::info!("the disk can be written again");
         }
         self.publish_storage();
     }

@@ -140,7 +140,9 @@ impl Operation for Claim {
     }
 
     fn after(&self, rows: &mut Vec<Claimed>, effects: &mut dyn Effects) {
-        rows.iter().for_each(|row| effects.claimed(row.seq, row.attempt));
+        for row in rows {
+            effects.claimed(row.seq, row.attempt);
+        }
     }
 }
 
@@ -168,8 +170,10 @@ impl Operation for Unclaim {
         desk.unclaim(&self.0)
     }
 
-    fn after(&self, _: &mut (), effects: &mut dyn Effects) {
-        self.0.iter().for_each(|(seq, _)| effects.ended(*seq));
+    fn after(&self, (): &mut (), effects: &mut dyn Effects) {
+        for (seq, _) in &self.0 {
+            effects.ended(*seq);
+        }
     }
 }
 

@@ -167,7 +167,9 @@ impl Store {
     pub fn run(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) {
         let Err(error) = self.transact(tasks, around) else { return };
         if tasks.len() == 1 || error.trouble().ends_the_store() {
-            tasks.iter_mut().for_each(|task| task.fail(error.again()));
+            for task in tasks {
+                task.fail(error.again());
+            }
         } else {
             self.run_singly(tasks, around);
         }
