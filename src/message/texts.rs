@@ -49,7 +49,7 @@ impl Texts {
     #[must_use]
     pub fn settable() -> Vec<(String, Vec<String>)> {
         let rows = Refusal::TABLE.iter().map(|(variant, fields)| {
-            let shown = fields.iter().filter(|(_, kind)| matches!(*kind, "String" | "u64"));
+            let shown = fields.iter().filter(|(_, kind)| matches!(*kind, "String" | "u64" | "Box<Refusal>"));
             (snake(variant), shown.map(|(field, _)| placeholder(field)).collect())
         });
         rows.filter(|(name, _): &(String, _)| !RELAYED.contains(&name.as_str())).collect()
@@ -121,7 +121,11 @@ fn value_of(values: &serde_json::Map<String, Value>, name: &str, language: Langu
         (Some(Value::String(text)), _) => language.isolated(text),
         (Some(Value::Number(number)), _) => number.to_string(),
         (_, Some(seconds)) => whole(Duration::from_secs(seconds), language),
-        (Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None, None) => String::new(),
+        // A refusal within another: a rule's limit, in this build's words.
+        (Some(inner @ Value::Object(_)), None) => {
+            serde_json::from_value(inner.clone()).map_or_else(|_| String::new(), |it: Refusal| it.text(language))
+        }
+        (Some(Value::Null | Value::Bool(_) | Value::Array(_)) | None, None) => String::new(),
     }
 }
 
@@ -194,7 +198,7 @@ mod tests {
         for (field, kind) in *fields {
             let value = match *kind {
                 "String" => Value::from(format!("{{{field}}}")),
-                "u64" => return None,
+                "u64" | "Box<Refusal>" => return None,
                 _ => {
                     return Some(
                         Refusal::all()
