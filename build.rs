@@ -1,4 +1,5 @@
-//! Compresses the console's own files once, when they are built in, and tells the linker how to pack relocations.
+//! Compresses the console's own files once, when they are built in, and tells the linker how a
+//! release is made small.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,10 +17,23 @@ fn main() -> std::io::Result<()> {
         encoder.write_all(&fs::read(source)?)?;
         fs::write(Path::new(&out).join(format!("{name}.gz")), encoder.finish()?)?;
     }
-    // A third of a megabyte of relocations in a few kilobytes; the loader knows them since glibc 2.36 (Debian 12). A
-    // debug build may be linked by what does not mark them for that loader, such as mold before 2.0.
     if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
-        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        link_small();
     }
     Ok(())
+}
+
+/// Two thirds of a megabyte of tables by which nothing is ever unwound, since a release aborts, and
+/// a third of relocations in a few kilobytes: the loader knows those since glibc 2.36 (Debian 12).
+/// mold reads no such script, and before 2.0 does not mark such relocations for the loader.
+fn link_small() {
+    let script = "packaging/no-unwind.ld";
+    println!("cargo::rerun-if-changed={script}");
+    if env::var("CARGO_ENCODED_RUSTFLAGS").is_ok_and(|flags| flags.contains("mold")) {
+        return;
+    }
+    let root = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+    for word in ["-z,pack-relative-relocs", "--no-eh-frame-hdr", &format!("-T,{root}/{script}")] {
+        println!("cargo::rustc-link-arg-bins=-Wl,{word}");
+    }
 }
