@@ -525,7 +525,8 @@ fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
             ("[offline]\nhours = \"24:00-01:00\"", "offline.hours", "times of the day"),
         ],
     );
-    let many: String = (0..1001).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\n")).collect();
+    let many: Vec<String> = (0..1001).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\n")).collect();
+    let many = many.concat();
     refused(LEAST, &[(&many, "offline.rule", "at most 1000")]);
 }
 

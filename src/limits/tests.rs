@@ -61,7 +61,7 @@ fn a_cause_that_could_be_somebodys_doing_leaves_a_tenth_of_each_limit_on_counts_
         till: Account { hour: till, ..Account::default() },
         ..Risk::none()
     };
-    let soon = HOUR / 10 - Duration::from_millis(1);
+    let soon = (HOUR / 10).saturating_sub(Duration::from_millis(1));
     assert_eq!(admit(&policy, &lane(soon), &risk(25, 4, 3)), Ok(()));
     assert_eq!(admit(&policy, &tenth(down(3, soon)), &Risk::none()), Err(Limit::Pending(3)));
     assert_eq!(admit(&policy, &lane(HOUR / 10), &Risk::none()), Err(Limit::Outage(HOUR / 10)));

@@ -16,7 +16,7 @@ pub(super) async fn arrives(stream: &TcpStream, bytes_max: usize) -> io::Result<
     loop {
         let ready = stream.ready(Interest::READABLE).await?;
         // Nothing more comes: what has come stays to be looked at, whole or not.
-        if ready.is_read_closed() || is_decided(&peek(stream, bytes_max)?, bytes_max) {
+        if ready.is_read_closed() || is_decided(peek(stream, bytes_max)?.as_deref(), bytes_max) {
             return Ok(());
         }
         // What was looked at is still there: only what comes next is to wake us.
@@ -45,7 +45,7 @@ fn peek(stream: &TcpStream, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-fn is_decided(bytes: &Option<Vec<u8>>, bytes_max: usize) -> bool {
+fn is_decided(bytes: Option<&[u8]>, bytes_max: usize) -> bool {
     let Some(bytes) = bytes else { return false };
     // RFC 9112, 2.2: a line may end with a line feed alone.
     let is_whole = || bytes.windows(2).any(|two| two == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n");
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_header_is_waited_for_until_it_can_be_decided_about() {
-        let decided = |bytes: &[u8]| is_decided(&Some(bytes.to_vec()), 64);
+        let decided = |bytes: &[u8]| is_decided(Some(bytes), 64);
         for whole in [&b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..], b"GET / HTTP/1.1\n\n", b"POST /\r\n\n{}", b""] {
             assert!(decided(whole), "{whole:?}");
         }
@@ -72,6 +72,6 @@ mod tests {
         }
         assert!(decided(b"\x16\x03\x01\x02\x00"), "TLS where there is none is refused at once");
         assert!(decided(&[b'G'; 64]), "too long is told so");
-        assert!(!is_decided(&None, 64));
+        assert!(!is_decided(None, 64));
     }
 }

@@ -149,12 +149,11 @@ fn of_an_unknown_code_the_till_is_told_as_the_settings_say() {
         cut(&provider, &gateway);
         let told = gateway.till("till-1").check("CK-UNKNOWN");
         assert_eq!(told.status, status, "{told:?}");
-        match body {
-            Some(body) => assert_eq!(told.body, body),
-            None => {
-                assert!(told.refusal().starts_with("the code cannot be checked while the line is down"), "{told:?}");
-                assert!(told.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
-            }
+        if let Some(body) = body {
+            assert_eq!(told.body, body);
+        } else {
+            assert!(told.refusal().starts_with("the code cannot be checked while the line is down"), "{told:?}");
+            assert!(told.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
         }
         assert_eq!(checks(&gateway)["unknown"], 1);
     }

@@ -92,7 +92,7 @@ fn reusable_codes_are_not_guarded_and_parked_rows_keep_what_was_said_of_them() {
     let (mut a, mut b) = (World::new(), World::new());
     for world in [&mut a, &mut b] {
         let new: NewRedemption = new("till-1", "SUMMER10");
-        world.one(Accept { new: new, rules: CodeRules { reusable: true, exact: false } });
+        world.one(Accept { new, rules: CodeRules { reusable: true, exact: false } });
     }
     let id = a.settled("till-1", "ODD", parked()).id;
     let arrived = import(&mut b, exported(&a));

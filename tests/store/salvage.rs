@@ -889,7 +889,7 @@ fn a_row_that_its_index_calls_pending_and_that_is_not_is_damage_and_not_passed_o
         rows_max: 10,
         body_bytes_max: 1 << 20,
     };
-    let error = world.run(&[claim.clone()]).pop().unwrap().unwrap_err();
+    let error = world.run(std::slice::from_ref(&claim)).pop().unwrap().unwrap_err();
     assert!(error.trouble() == Trouble::Damaged && error.to_string().contains("row 1 is not pending"), "{error}");
     world.store().rescue(&error.to_string(), &[]).unwrap();
     let sent: Vec<Seq> = world.claim().iter().map(|row| row.seq).collect();

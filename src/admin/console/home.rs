@@ -71,6 +71,7 @@ struct NeedsPart<'a> {
     slowed: Vec<String>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each shows or hides one form of the page")]
 struct LanePart {
     name: String,
     path: String,

@@ -60,14 +60,14 @@ pub(super) fn sentences(facts: &Facts<'_>) -> Vec<Sentence> {
     off.chain(unwell).collect()
 }
 
-fn whose(lang: Language, lane: &LaneStatus, several: bool) -> String {
-    if several { format!("{}: ", lang.isolated(&lane.name)) } else { String::new() }
+fn whose(lang: Language, status: &LaneStatus, several: bool) -> String {
+    if several { format!("{}: ", lang.isolated(&status.name)) } else { String::new() }
 }
 
 /// Somebody has switched trust off: it stands before all else.
-fn trust_off(lang: Language, lane: &LaneView, several: bool) -> Option<Sentence> {
-    let off = lane.risk.trust_off.as_ref()?;
-    let whose = whose(lang, &lane.status, several);
+fn trust_off(lang: Language, view: &LaneView, several: bool) -> Option<Sentence> {
+    let off = view.risk.trust_off.as_ref()?;
+    let whose = whose(lang, &view.status, several);
     let (by, note) = (lang.isolated(&off.by), lang.isolated(&off.note));
     let left = off.left_s.map(|left_s| about(Duration::from_secs(left_s), lang));
     let text = match (lang, left) {
