@@ -143,12 +143,17 @@ pub(super) fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
     if lanes.iter().any(|its| its.name == lane) {
         return Ok(());
     }
-    Err(Problem::denied(StatusCode::NOT_FOUND, no_such_lane(lanes.iter().map(|lane| lane.name.as_str()))))
+    let names = lanes.iter().map(|lane| lane.name.as_str());
+    Err(Problem::denied(StatusCode::NOT_FOUND, no_such_lane(lane, names)))
 }
 
-/// What a wrong lane is told; the wrong name itself is not repeated.
-pub(super) fn no_such_lane<'a>(lanes: impl Iterator<Item = &'a str>) -> Denied {
-    Denied::NoLane { lanes: lanes.collect::<Vec<_>>().join(", ") }
+/// How many characters of a wrong name are repeated.
+const LANE_SHOWN_MAX: usize = 64;
+
+/// What a wrong lane is told, with the beginning of its name.
+pub(super) fn no_such_lane<'a>(wanted: &str, lanes: impl Iterator<Item = &'a str>) -> Denied {
+    let lane = wanted.chars().take(LANE_SHOWN_MAX).collect();
+    Denied::NoLane { lane, lanes: lanes.collect::<Vec<_>>().join(", ") }
 }
 
 fn acted(acted: Acted, asker: &Asker) -> Answer {

@@ -44,7 +44,7 @@ pub(super) async fn list(
     if let Some(lane) = &wanted.search.lane {
         let lanes = admin.queue.lanes();
         if !lanes.iter().any(|its| its.name == *lane) {
-            return Err(unfit(no_such_lane(lanes.iter().map(|lane| lane.name.as_str()))));
+            return Err(unfit(no_such_lane(lane, lanes.iter().map(|lane| lane.name.as_str()))));
         }
     }
     if !is_plain(&wanted) {

@@ -72,11 +72,13 @@ messages! {
 
         /// The lane is not there.
         NoLane {
+            /// What was asked for.
+            lane: String,
             /// Those that are, separated by commas.
             lanes: String,
         }
-        en: format!("no such lane; there are: {lanes}"),
-        ar: format!("لا يوجد مسار بهذا الاسم؛ المسارات هي: {}", iso(lanes));
+        en: format!("there is no lane {lane:?}; there are: {lanes}"),
+        ar: format!("لا يوجد مسار باسم {}؛ المسارات هي: {}", iso(lane), iso(lanes));
 
         /// Nobody vouches for the request.
         NoCredential

@@ -232,7 +232,7 @@ impl Desk<'_> {
     /// What an earlier process left may have been given a moment before its end: it holds its code as before.
     fn void(&mut self, id: &Id, note: &str, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
-        let row = row.found_by(self.books.first);
+        let row = self.found(&row)?;
         match decide::void(&row) {
             Err(why) => return Ok(Acted::Refused { why }),
             Ok(decide::Void::Lost) => {

@@ -19,6 +19,13 @@ const AS_IT_WAS: &str = "
     DROP TABLE till;
     DROP TABLE held_code;
     DROP TABLE keep;
+    DROP TABLE worth;
+    DROP TABLE risk;
+    DROP TABLE business;
+    DROP TABLE checked;
+    DROP TABLE check_share;
+    DROP TABLE tally;
+    DROP TABLE refusal;
     DROP INDEX redemption_key;
     DROP INDEX redemption_guard;
     CREATE INDEX redemption_key ON redemption (key);
