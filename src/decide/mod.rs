@@ -13,7 +13,7 @@ pub use accept::{Accept, CodeRules, NotOnTrust, Situation, accept, field_keys, k
 pub use act::{TillVoid, Void, handled, retry, void, void_by_till};
 pub use figures::{FIGURES, Figures};
 pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle};
-pub use row::{Row, day_of, is_trusted, kind, mark};
+pub use row::{Row, day_of, is_trusted, kind, mark, marks_found};
 pub use settle::{
     ATTEMPTS_KEPT_MAX, Around, Attempt, Conclude, Ended, NotGiven, Settle, WaitEnd, Waiting, Why, conclude, settle,
 };

@@ -82,10 +82,8 @@ impl Row {
     /// again after its till had heard the provider's refusal was told no.
     #[must_use]
     pub fn found_by(mut self, first: Seq) -> Self {
-        let told = self.has(mark::TRUSTED | mark::REFUSED_AT_TILL | mark::ANSWERED);
-        let told_nothing = !told && !self.is(kind::PROVIDER_ONLY);
-        if self.seq < first && self.state == State::Pending && self.is(kind::MARKED) && told_nothing {
-            self.marks |= mark::TRUSTED;
+        if self.seq < first {
+            self.marks = marks_found(self.state, self.kind, self.marks);
         }
         self
     }
@@ -139,6 +137,14 @@ pub fn is_trusted(kind: i64, marks: i64) -> bool {
     } else {
         marks & (mark::ANSWERED | mark::REFUSED_AT_TILL) == 0 && kind & kind::PROVIDER_ONLY == 0
     }
+}
+
+/// The marks of a row that an earlier process left, as [`Row::found_by`] has them: of a row's bits alone.
+#[must_use]
+pub fn marks_found(state: State, kind: i64, marks: i64) -> i64 {
+    let told = marks & (mark::TRUSTED | mark::REFUSED_AT_TILL | mark::ANSWERED) != 0;
+    let may_be_given = kind & kind::MARKED != 0 && kind & kind::PROVIDER_ONLY == 0 && !told;
+    if state == State::Pending && may_be_given { marks | mark::TRUSTED } else { marks }
 }
 
 /// As [`Row::day`], of a row's bits and time alone.

@@ -13,7 +13,7 @@ use super::row::Stored;
 use super::trust::Off;
 use super::types::Event;
 use super::{Desk, Operation, StoreError, keep, schema};
-use crate::decide::{kind, mark};
+use crate::decide::{self, kind, mark};
 use crate::limits::{
     Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, Refusals, Risk, Subject, Window, headroom, lane_gauges,
     rule_for, rule_gauges,
@@ -281,14 +281,14 @@ impl Ledger {
         all.filter(|own| **own != folded).cloned().collect()
     }
 
-    /// Rows that a crash left, of which a 2xx may have left: they count as given (TRUST.md, "May this redemption be
-    /// trusted?").
+    /// Rows that a crash left, of which a 2xx may have left: they count as given ([`decide::marks_found`], whose
+    /// bits these are).
     pub(super) fn adopt(&mut self, sql: &Connection, first: Seq, minute: i64) -> Result<(), StoreError> {
         if !self.is_there {
             return Ok(());
         }
         let left = "SELECT seq, lane, till FROM redemption WHERE seq > ?1 AND seq < ?2 AND state = 0 \
-             AND kind & 40 = 32 AND marks & 68 = 0";
+             AND kind & 40 = 32 AND marks & 100 = 0";
         let rows: Vec<(i64, i64, String)> = {
             let mut statement = sql.prepare(left)?;
             let oldest = first.0.saturating_sub(CRASHED_ROWS_MAX);
@@ -607,15 +607,8 @@ impl Books {
 
 /// Whether a row is at risk, and what it was, for a recount: from its columns alone.
 pub(super) fn is_exposed(state: State, kind: i64, marks: i64, is_of_before: bool) -> bool {
-    let is_marked = kind & kind::MARKED != 0;
-    let told = mark::TRUSTED | mark::REFUSED_AT_TILL;
-    let is_left = is_of_before && state == State::Pending && is_marked && marks & told == 0;
-    let is_trusted = if is_marked {
-        marks & mark::TRUSTED != 0 || (is_left && kind & kind::PROVIDER_ONLY == 0)
-    } else {
-        marks & (mark::ANSWERED | mark::REFUSED_AT_TILL) == 0 && kind & kind::PROVIDER_ONLY == 0
-    };
-    Stand::of(is_trusted, state, marks).exposed
+    let marks = if is_of_before { decide::marks_found(state, kind, marks) } else { marks };
+    Stand::of(decide::is_trusted(kind, marks), state, marks).exposed
 }
 
 /// The sums of a database whose rows were salvaged, from the rows; what happened lately stays as far as it was read.

@@ -8,7 +8,7 @@ use redeemd::clock::Clock;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 
-use crate::house::{Heard, House, LANES, MAX_OUTAGE, TILLS};
+use crate::house::{Heard, House, LANES, MAX_OUTAGE, MAX_PENDING, TILLS};
 use crate::model::{Fate, Limit};
 use crate::provider::{INVENTED, Line, Mood, Provider};
 use crate::world::{ASKED_AGAIN, BEGAN_MS, CALM, DAY, End, HOUR, MINUTE, World, millis};
@@ -36,6 +36,7 @@ impl World {
             self.follow_outages(house);
             self.turn_lines();
             self.turn_moods();
+            self.rush(house, asked);
             self.act(house, clock, asked).await;
             self.visit(house).await;
             if let (End::Trap(left), false, true) = (how, is_set, self.now() >= until) {
@@ -265,6 +266,24 @@ impl World {
         let n = self.wanted();
         let asking = self.asking(house, n);
         asked.spawn(asking);
+    }
+
+    /// Once in an outage that has lasted, more customers at once than may wait.
+    fn rush(&mut self, house: &House, asked: &mut JoinSet<()>) {
+        for lane in 0..LANES.len() {
+            let outage = &mut self.outages[lane];
+            let is_time = outage.is_down && outage.seen > HOUR;
+            if std::mem::replace(&mut outage.rushed, is_time) || !is_time {
+                continue;
+            }
+            for _ in 0..=MAX_PENDING {
+                self.codes += 1;
+                let (till, code) = (self.codes % TILLS, format!("CODE-{:06}-rush", self.codes));
+                let n = self.model().ask(till, lane, &code, self.now());
+                let asking = self.asking(house, n);
+                asked.spawn(asking);
+            }
+        }
     }
 
     async fn hang_up(&mut self, house: &House) {

@@ -122,11 +122,11 @@ const ENOUGH: &[(&str, u64)] = &[
     ("provider: taken", 1000),
     ("receipts", 30),
     ("refused: too long an outage", 3),
-    ("refused: too many pending", 3),
+    ("refused: too many pending", 30),
     ("refused: used", 50),
     ("released by an operator", 3),
     ("suspended", 10),
-    ("taken back", 1),
+    ("taken back", 3),
     ("too late to take back", 30),
 ];
 

@@ -54,6 +54,8 @@ pub(crate) struct Outage {
     pub(crate) seen: Duration,
     pub(crate) seen_until: Duration,
     pub(crate) is_down: bool,
+    /// Its rush of customers has come.
+    pub(crate) rushed: bool,
     pub(crate) spoke_at: Duration,
     /// Attempts that the present line was allowed to see.
     pub(crate) allowed: u64,
