@@ -36,15 +36,18 @@ impl FakeTime {
             .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1")
     }
 
-    /// The whole time runs so much faster, the monotonic clock too, from the next start on.
+    /// The whole time runs so much faster, the monotonic clock too, from the next start on. The library reads its file
+    /// seldom then: two threads that read it at once can begin its time anew.
     pub(crate) fn hurry(gateway: &mut Gateway, from: &str, times: u32) {
         gateway.set_environment("FAKETIME_DONT_FAKE_MONOTONIC", "0");
+        gateway.set_environment("FAKETIME_NO_CACHE", "0");
         set_clock(gateway.folder(), &format!("@{from} x{times}"));
     }
 
     /// The time runs as it does everywhere, from the next start on.
     pub(crate) fn calm(gateway: &mut Gateway, from: &str) {
         gateway.set_environment("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        gateway.set_environment("FAKETIME_NO_CACHE", "1");
         set_clock(gateway.folder(), &format!("@{from}"));
     }
 }
