@@ -170,12 +170,15 @@ fn risk(page: &mut Page, status: &Status) {
 /// Of the last 1,000 answers of a day at most; absent where there are too few to tell.
 fn provider_times(page: &mut Page, lanes: &[LaneView]) {
     let known: Vec<_> = lanes.iter().filter_map(|lane| Some((&lane.status.name, lane.status.answers?))).collect();
-    let name = "redeemd_provider_answer_seconds";
-    page.family(name, "gauge", "How long the provider takes for half and for 95 in 100 of what tills ask");
+    let name = "redeemd_provider_answer_p50_seconds";
+    page.family(name, "gauge", "Within which time the provider answers half of what tills ask");
     for (lane, times) in &known {
-        for (quantile, ms) in [("0.5", times.p50_ms), ("0.95", times.p95_ms)] {
-            page.sample(name, &[("lane", lane), ("quantile", quantile)], seconds(ms.saturating_mul(1000)));
-        }
+        page.sample(name, &[("lane", lane)], seconds(times.p50_ms.saturating_mul(1000)));
+    }
+    let name = "redeemd_provider_answer_p95_seconds";
+    page.family(name, "gauge", "Within which time it answers 95 in 100");
+    for (lane, times) in &known {
+        page.sample(name, &[("lane", lane)], seconds(times.p95_ms.saturating_mul(1000)));
     }
     let name = "redeemd_provider_late_ratio";
     page.family(name, "gauge", "Which part of them came later than a till waits");
@@ -368,8 +371,8 @@ mod tests {
         let page = render(&status, &Process::now(None), Format::OpenMetrics);
         check(&page, false);
         for line in [
-            "redeemd_provider_answer_seconds{lane=\"retm\",quantile=\"0.5\"} 0.31",
-            "redeemd_provider_answer_seconds{lane=\"retm\",quantile=\"0.95\"} 4.21",
+            "redeemd_provider_answer_p50_seconds{lane=\"retm\"} 0.31",
+            "redeemd_provider_answer_p95_seconds{lane=\"retm\"} 4.21",
             "redeemd_provider_late_ratio{lane=\"retm\"} 0.061",
         ] {
             assert!(page.lines().any(|its| its == line), "{line}\n{page}");

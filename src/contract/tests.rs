@@ -251,8 +251,9 @@ fn quoted(text: &str, escape_all: bool) -> String {
     serde_json::to_string(text).expect("a string")
 }
 
+/// Something of it can be seen: a code or a business of blanks alone is a fault.
 fn field() -> impl Strategy<Value = String> {
-    "[ -~äß€𝄞]{1,40}"
+    "[ -~äß€𝄞]{0,20}[!-~äß€𝄞][ -~äß€𝄞]{0,19}"
 }
 
 fn space() -> impl Strategy<Value = String> {
