@@ -225,9 +225,10 @@ fn is_being_asked(row: &Row, at: &Situation<'_>) -> bool {
 }
 
 /// A redemption that was taken back because its till was told no before a byte left: asking again is a new question.
+/// One that its till or a person took back is not asked anew. Rows of builds before the mark do not tell the two apart.
 fn is_asked_anew(row: &Row) -> bool {
-    let by_us = row.has(mark::TURNED_AWAY) || (row.is(kind::PROVIDER_ONLY) && !row.is_trusted());
-    row.state == State::Voided && by_us
+    let may_be_by_us = !row.is(kind::MARKED) && row.is(kind::PROVIDER_ONLY) && !row.is_trusted();
+    row.state == State::Voided && (row.has(mark::TURNED_AWAY) || may_be_by_us)
 }
 
 /// What names a till's request: its own key, else the till and the five fields, code and business folded.

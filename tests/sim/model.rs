@@ -106,9 +106,10 @@ impl Model {
         self.highest
     }
 
-    /// How many redemptions tills know of.
+    /// How many redemptions tills know of. Several requests may have been told of one: who asks for a code again before
+    /// it is answered joins the first.
     pub(crate) fn known(&self) -> u64 {
-        self.asks.iter().filter(|ask| ask.id.is_some()).count() as u64
+        self.asks.iter().filter_map(|ask| ask.id.as_ref()).collect::<BTreeSet<_>>().len() as u64
     }
 
     fn others(&self, n: usize) -> impl Iterator<Item = &Ask> {

@@ -114,7 +114,6 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
     world.lane = if up { LaneNow::default() } else { LaneNow::down() };
     let decision = world.decide(new(&format!("till-{till}"), &format!("C{code}")));
     let repeat = model.rows.values().rev().find(|row| row.till == till && row.code == code);
-    let repeat = repeat.filter(|row| !(row.state == State::Voided && row.provider_only));
     match decision {
         Decision::StillPending(taken) => {
             assert_eq!(Some((&taken.id, State::Pending)), repeat.map(|r| (&r.id, r.state)));
