@@ -11,7 +11,7 @@ use super::ask::{Daemon, host_name};
 use super::exit::{CliError, say};
 use super::service_user;
 use crate::prepare::{Prepared, prepare, tills_may_use};
-use crate::settings::{DEFAULT_FILE, LoadOptions, Problems, Settings};
+use crate::settings::{DEFAULT_FILE, LoadOptions, Problem, Problems, Settings};
 
 /// The unit that holds the tills' sockets.
 pub(super) const SOCKET_UNIT: &str = "redeemd.socket";
@@ -72,10 +72,19 @@ fn tell(kind: &str, text: &str, json: bool, out: &mut dyn Write) -> Result<(), C
     Ok(())
 }
 
+/// A state directory that is something else is no fault of the settings for `run`, which ends with 73; whoever checks
+/// is to hear of it all the same.
+fn no_folder(state_dir: &Path) -> Option<Problem> {
+    std::fs::metadata(state_dir).ok().filter(|found| !found.is_dir())?;
+    let message = format!("{} is no directory", state_dir.display());
+    Some(Problem { key: "gateway.state_dir".to_owned(), message, origin: None })
+}
+
 /// What systemd will hand in has to keep the settings' rule too.
 fn allowed(prepared: Prepared, sockets: &[SocketAddr]) -> Result<Prepared, Problems> {
     let settings = &prepared.loaded.settings;
-    let problems: Vec<_> = sockets.iter().filter_map(|address| tills_may_use(*address, settings).err()).collect();
+    let beyond = sockets.iter().filter_map(|address| tills_may_use(*address, settings).err());
+    let problems: Vec<_> = beyond.chain(no_folder(&settings.gateway.state_dir)).collect();
     if problems.is_empty() { Ok(prepared) } else { Err(Problems(problems)) }
 }
 

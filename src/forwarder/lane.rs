@@ -107,9 +107,9 @@ impl<R: Road> Forwarder<R> {
             if self.scheduler.link().phase() == Phase::Up || self.scheduler.link().wants_demand() {
                 lane.want_signal();
             }
-            self.work();
+            let worked_at = self.work();
             self.publish();
-            let moment = self.next_moment();
+            let moment = self.next_moment(worked_at);
             let held = self.is_held_for_credential();
             let road = self.road.clone();
             tokio::select! {
@@ -123,7 +123,7 @@ impl<R: Road> Forwarder<R> {
                 () = changed(&mut network) => self.network_changed(),
                 () = changed(&mut reloads) => self.reloaded(),
                 () = credential_changed(road), if held => self.nudge(Nudge::CredentialChanged),
-                () = tokio::time::sleep_until(moment), if moment > Instant::now() => {}
+                () = tokio::time::sleep_until(moment) => {}
             }
         }
         self.stop(mail).await;
@@ -134,8 +134,8 @@ impl<R: Road> Forwarder<R> {
         self.scheduler.on(now, event);
     }
 
-    /// Does everything that is to be done now.
-    fn work(&mut self) {
+    /// Does everything that is to be done now, and says which moment that was.
+    fn work(&mut self) -> Duration {
         let now = self.now();
         // What is done may bring about more: a claim that is given back, say.
         loop {
@@ -150,6 +150,7 @@ impl<R: Road> Forwarder<R> {
         if self.memory_due(now).is_some_and(|due| due <= now) {
             self.remember(now);
         }
+        now
     }
 
     fn act(&mut self, action: Action) {
@@ -485,11 +486,12 @@ impl<R: Road> Forwarder<R> {
     }
 
     /// When the loop has to come round without an event. A moment that has passed is none.
-    fn next_moment(&self) -> Instant {
-        let now = self.now();
-        let far = now + Duration::from_secs(24 * 3600);
-        let memory = self.memory_due(now).filter(|due| *due > now);
-        self.epoch + self.scheduler.next_moment(now).into_iter().chain(memory).min().unwrap_or(far)
+    /// The next moment after the last work. What has become due meanwhile is one, though it has passed: nothing else
+    /// may come to wake the lane for it.
+    fn next_moment(&self, worked_at: Duration) -> Instant {
+        let far = worked_at + Duration::from_secs(24 * 3600);
+        let memory = self.memory_due(worked_at).filter(|due| *due > worked_at);
+        self.epoch + self.scheduler.next_moment(worked_at).into_iter().chain(memory).min().unwrap_or(far)
     }
 
     /// Lets what is on the wire end within bounds, and gives back the rest.

@@ -239,6 +239,11 @@ fn n12_what_is_no_file_in_the_place_of_a_file_of_ours_ends_the_start_and_is_name
     let provider = Provider::start();
     let mut gateway = Gateway::with().lane("main", &provider, "").stopped();
     let state = gateway.state_dir();
+    fs::write(&state, "").unwrap();
+    assert_eq!(gateway.start_in_vain().0.code(), Some(73), "a file in the place of the folder");
+    let checked = gateway.command(&["check"]);
+    assert!(checked.code == Some(78) && checked.err.contains("is no directory"), "{checked:?}");
+    fs::remove_file(&state).unwrap();
     fs::create_dir(&state).unwrap();
     for name in ["redeemd.db", "redeemd.db-wal", "redeemd.db-shm", "lock", "reserve"] {
         let path = state.join(name);
