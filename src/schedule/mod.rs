@@ -452,10 +452,12 @@ impl Scheduler {
         }
     }
 
-    /// When a check is due for a till's sake, or beside a probe of the one row that is left.
+    /// When a check is due for a till's sake, or beside a probe of the one row that is left; none beside a probe that
+    /// was told to wait, for what the provider asked binds a check as well.
     fn check_due(&self, now: Duration) -> Option<Duration> {
         let beside = |last: LastLeft| self.evidence.check_due_beside(now, last.sent, last.failed);
-        let probe = self.last_left.filter(|_| self.link.why().is_some()).and_then(beside);
+        let may_ask = self.link.why().is_some() && self.link.waiting(now).is_none();
+        let probe = self.last_left.filter(|_| may_ask).and_then(beside);
         self.evidence.check_due(now).into_iter().chain(probe).min()
     }
 
