@@ -194,7 +194,9 @@ impl Zone {
     /// The machine's: `$TZ`, else `/etc/localtime`, else UTC. Blocks on the file system.
     #[must_use]
     pub fn local() -> Self {
-        Self(tz::TimeZone::local().unwrap_or_else(|_| tz::TimeZone::utc()))
+        let named = std::env::var("TZ").ok().filter(|name| !name.is_empty());
+        let named = named.and_then(|name| tz::TimeZone::from_posix_tz(&name).ok());
+        Self(named.or_else(|| tz::TimeZone::local().ok()).unwrap_or_else(tz::TimeZone::utc))
     }
 
     /// Coordinated Universal Time.
@@ -206,10 +208,14 @@ impl Zone {
     /// The minute of the day, 0 to 1439, that a clock on the wall shows at this moment.
     #[must_use]
     pub fn minute_of_day(&self, unix_ms: i64) -> u16 {
+        u16::try_from(self.local_s(unix_ms).div_euclid(60).rem_euclid(24 * 60)).unwrap_or(0)
+    }
+
+    /// What a clock on the wall shows, in seconds after the beginning of 1970 there.
+    fn local_s(&self, unix_ms: i64) -> i64 {
         let seconds = unix_ms.div_euclid(1000);
         let offset_s = self.0.find_local_time_type(seconds).map_or(0, |kind| i64::from(kind.ut_offset()));
-        let minute = seconds.saturating_add(offset_s).div_euclid(60).rem_euclid(24 * 60);
-        u16::try_from(minute).unwrap_or(0)
+        seconds.saturating_add(offset_s)
     }
 }
 

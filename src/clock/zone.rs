@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use tz::TimeZone;
-
-use super::date_of;
+use super::{Zone, date_of};
 
 const DAY_S: i64 = 86_400;
 /// From this minute on a day's end is the end of the day that is nearly over, before it that of the day before.
@@ -61,7 +59,7 @@ impl fmt::Display for Day {
 /// When a day of the reports ends, and in which zone.
 #[derive(Clone, Debug)]
 pub struct Days {
-    zone: TimeZone,
+    zone: Zone,
     ends_min: i64,
 }
 
@@ -69,26 +67,21 @@ impl Days {
     /// Days that end at midnight in UTC.
     #[must_use]
     pub fn utc() -> Self {
-        Self { zone: TimeZone::utc(), ends_min: 0 }
+        Self { zone: Zone::utc(), ends_min: 0 }
     }
 
-    /// Days that end so many minutes after midnight in the machine's zone: that of `TZ` where it is set, else that of
-    /// `/etc/localtime`, else UTC. A day that ends before noon goes on after midnight; one that ends later began on the
-    /// evening before.
+    /// Days that end so many minutes after midnight in the machine's zone ([`Zone::local`]). A day that
+    /// ends before noon goes on after midnight; one that ends later began on the evening before.
     #[must_use]
     pub fn local(ends_min: i64) -> Self {
-        let named = std::env::var("TZ").ok().filter(|name| !name.is_empty());
-        let zone = named.and_then(|name| TimeZone::from_posix_tz(&name).ok()).or_else(|| TimeZone::local().ok());
-        Self { zone: zone.unwrap_or_else(TimeZone::utc), ends_min }
+        Self { zone: Zone::local(), ends_min }
     }
 
     /// The day that a moment belongs to.
     #[must_use]
     pub fn of(&self, unix_ms: i64) -> Day {
-        let seconds = unix_ms.div_euclid(1000);
-        let offset_s = self.zone.find_local_time_type(seconds).map_or(0, |local| i64::from(local.ut_offset()));
         let into_s = if self.ends_min < NOON_MIN { self.ends_min } else { self.ends_min - 24 * 60 } * 60;
-        Day::new(seconds.saturating_add(offset_s).saturating_sub(into_s).div_euclid(DAY_S))
+        Day::new(self.zone.local_s(unix_ms).saturating_sub(into_s).div_euclid(DAY_S))
     }
 }
 
@@ -102,7 +95,7 @@ mod tests {
     const NOVEMBER_MS: i64 = 1_793_491_200_000;
 
     fn days(zone: &str, ends_min: i64) -> Days {
-        Days { zone: TimeZone::from_posix_tz(zone).unwrap(), ends_min }
+        Days { zone: Zone(tz::TimeZone::from_posix_tz(zone).unwrap()), ends_min }
     }
 
     #[test]
