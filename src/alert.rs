@@ -20,7 +20,8 @@ pub const WAITING_MAX: usize = 64;
 const TRIES_MAX: u32 = 5;
 /// The deadline of one try.
 const TRY_S_MAX: u64 = 10;
-/// The wait after the first try that failed; each next one is five times as long, less up to half of it.
+/// The wait after the first try that failed; each next one is five times as long, less up to half
+/// of it.
 const RETRY_S_MIN: u64 = 1;
 const RETRY_FACTOR: u64 = 5;
 
@@ -46,7 +47,10 @@ struct Lane {
 
 impl Alerts {
     /// The webhook of `[alert]`; `None` switches it off. Connects nowhere and reads no secret.
-    pub fn new(alert: Option<&settings::Alert>, context: &UpstreamContext) -> Result<Self, UpstreamError> {
+    pub fn new(
+        alert: Option<&settings::Alert>,
+        context: &UpstreamContext,
+    ) -> Result<Self, UpstreamError> {
         let Some(alert) = alert else { return Ok(Self(None)) };
         let timeout = Duration::from_secs(TRY_S_MAX);
         Ok(Self(Some(Arc::new(Shared {
@@ -59,8 +63,8 @@ impl Alerts {
         }))))
     }
 
-    /// A delivery of `lane` to `endpoint` failed: `code` is the HTTP status, 0 without one; `message` says why and
-    /// holds no code of a reward. The third in a row is posted.
+    /// A delivery of `lane` to `endpoint` failed: `code` is the HTTP status, 0 without one;
+    /// `message` says why and holds no code of a reward. The third in a row is posted.
     pub fn delivery_failed(&self, lane: &str, endpoint: &str, code: u16, message: &str) {
         let Some(shared) = &self.0 else { return };
         let failures = {
@@ -72,7 +76,8 @@ impl Alerts {
         };
         if failures == FAILURES_IN_A_ROW {
             let gateway = &shared.gateway;
-            let text = format!("{gateway}, lane {lane}: {failures} deliveries in a row failed: {message}");
+            let text =
+                format!("{gateway}, lane {lane}: {failures} deliveries in a row failed: {message}");
             shared.push(code, endpoint, &text);
         }
     }
@@ -93,7 +98,8 @@ impl Alerts {
         self.0.as_ref().map_or(0, |shared| shared.dropped.load(Ordering::Relaxed))
     }
 
-    /// Posts what is told, one after the other, until `stop` is ready. What waits then is not posted.
+    /// Posts what is told, one after the other, until `stop` is ready. What waits then is not
+    /// posted.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let posting = async {
             match &self.0 {
@@ -145,7 +151,12 @@ impl Shared {
         for try_number in 1..=TRIES_MAX {
             match self.webhook.post_json(body.clone()).await {
                 Ok(()) => return,
-                Err(why) => tracing::warn!(try_number, of = TRIES_MAX, why, "the alert webhook did not take an alert"),
+                Err(why) => tracing::warn!(
+                    try_number,
+                    of = TRIES_MAX,
+                    why,
+                    "the alert webhook did not take an alert"
+                ),
             }
             if try_number < TRIES_MAX {
                 tokio::time::sleep(jittered(Duration::from_secs(step_s))).await;

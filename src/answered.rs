@@ -1,4 +1,5 @@
-//! How long tills waited for their answers: counted where they are answered, read where it is shown.
+//! How long tills waited for their answers: counted where they are answered, read where it is
+//! shown.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,7 +26,8 @@ pub struct Answered {
 /// A till was answered after this time.
 pub fn count(took: Duration) {
     let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let class = BOUNDS_MS.iter().position(|bound| us <= bound * 1000).and_then(|at| CLASSES.get(at));
+    let class =
+        BOUNDS_MS.iter().position(|bound| us <= bound * 1000).and_then(|at| CLASSES.get(at));
     if let Some(class) = class {
         class.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! How many checks of tills were answered, by what answered them: counted where they are answered, read where it is
-//! shown.
+//! How many checks of tills were answered, by what answered them: counted where they are answered,
+//! read where it is shown.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +17,8 @@ pub enum Answerer {
 }
 
 /// Of the process, as every counter of its metrics is.
-static COUNTS: [AtomicU64; Answerer::ALL.len()] = [const { AtomicU64::new(0) }; Answerer::ALL.len()];
+static COUNTS: [AtomicU64; Answerer::ALL.len()] =
+    [const { AtomicU64::new(0) }; Answerer::ALL.len()];
 
 impl Answerer {
     /// Every one, in the order in which they are shown.
@@ -61,7 +62,8 @@ mod tests {
             assert!(total(answerer) >= before + nth, "{answerer:?}");
             assert_eq!(answerer as usize + 1, usize::try_from(nth).unwrap());
         }
-        let names: std::collections::BTreeSet<_> = Answerer::ALL.iter().map(|one| one.as_str()).collect();
+        let names: std::collections::BTreeSet<_> =
+            Answerer::ALL.iter().map(|one| one.as_str()).collect();
         assert_eq!(names.len(), Answerer::ALL.len());
     }
 }

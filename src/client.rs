@@ -1,6 +1,7 @@
 //! A small HTTP/1 client for our own listeners: TCP on loopback and the Unix socket.
 //!
-//! One connection a call, no redirects, no retries, no proxy: what it talks to is this daemon on this machine.
+//! One connection a call, no redirects, no retries, no proxy: what it talks to is this daemon on
+//! this machine.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -95,7 +96,8 @@ pub enum ClientError {
     Request(String),
 }
 
-/// One request and its answer, within [`DEADLINE`]. A body makes it `application/json` unless `headers` say otherwise.
+/// One request and its answer, within [`DEADLINE`]. A body makes it `application/json` unless
+/// `headers` say otherwise.
 pub async fn call(
     target: &Target,
     method: Method,
@@ -122,9 +124,9 @@ pub async fn call_within(
         .unwrap_or(Err(ClientError::Deadline(deadline)))
 }
 
-/// One request with an empty object, and its answer's body written to `to` as it comes, however long it is: the
-/// beginning within [`COPY_DEADLINE`], each part within [`DEADLINE`]. A refusal comes back with its body, and nothing
-/// is written.
+/// One request with an empty object, and its answer's body written to `to` as it comes, however
+/// long it is: the beginning within [`COPY_DEADLINE`], each part within [`DEADLINE`]. A refusal
+/// comes back with its body, and nothing is written.
 ///
 /// # Errors
 /// As [`call`]; what was written then is a part.
@@ -135,11 +137,16 @@ pub async fn download(
     to: &mut (dyn std::io::Write + Send),
 ) -> Result<Response, ClientError> {
     let request = Request::builder().method(method).uri(path).body(Bytes::from_static(b"{}"));
-    let request = dressed(request.map_err(|error| ClientError::Request(error.to_string()))?, target);
+    let request =
+        dressed(request.map_err(|error| ClientError::Request(error.to_string()))?, target);
     let unreachable = |source| ClientError::Unreachable { target: target.clone(), source };
     match target {
-        Target::Tcp(address) => fetch(TcpStream::connect(address).await.map_err(unreachable)?, request, to).await,
-        Target::Unix(path) => fetch(UnixStream::connect(path).await.map_err(unreachable)?, request, to).await,
+        Target::Tcp(address) => {
+            fetch(TcpStream::connect(address).await.map_err(unreachable)?, request, to).await
+        }
+        Target::Unix(path) => {
+            fetch(UnixStream::connect(path).await.map_err(unreachable)?, request, to).await
+        }
     }
 }
 
@@ -154,9 +161,12 @@ where
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    let begun = tokio::time::timeout(COPY_DEADLINE, sender.send_request(request.map(Full::new))).await;
-    let (head, mut body) = begun.map_err(|_| ClientError::Deadline(COPY_DEADLINE))?.map_err(broken)?.into_parts();
-    let mut answer = Response { status: head.status.as_u16(), headers: head.headers, body: Bytes::new() };
+    let begun =
+        tokio::time::timeout(COPY_DEADLINE, sender.send_request(request.map(Full::new))).await;
+    let (head, mut body) =
+        begun.map_err(|_| ClientError::Deadline(COPY_DEADLINE))?.map_err(broken)?.into_parts();
+    let mut answer =
+        Response { status: head.status.as_u16(), headers: head.headers, body: Bytes::new() };
     if answer.status != 200 {
         let whole = Limited::new(body, BODY_BYTES_MAX).collect().await;
         answer.body = whole.map_err(|_| ClientError::TooLarge)?.to_bytes();
@@ -164,7 +174,9 @@ where
     }
     loop {
         let next = tokio::time::timeout(DEADLINE, body.frame()).await;
-        let Some(frame) = next.map_err(|_| ClientError::Deadline(DEADLINE))? else { return Ok(answer) };
+        let Some(frame) = next.map_err(|_| ClientError::Deadline(DEADLINE))? else {
+            return Ok(answer);
+        };
         if let Ok(part) = frame.map_err(broken)?.into_data() {
             to.write_all(&part).map_err(ClientError::Unwritten)?;
         }
@@ -188,11 +200,18 @@ fn dressed(mut request: Request<Bytes>, target: &Target) -> Request<Bytes> {
     request
 }
 
-async fn connect_and_send(target: &Target, request: Request<Bytes>) -> Result<Response, ClientError> {
+async fn connect_and_send(
+    target: &Target,
+    request: Request<Bytes>,
+) -> Result<Response, ClientError> {
     let unreachable = |source| ClientError::Unreachable { target: target.clone(), source };
     match target {
-        Target::Tcp(address) => exchange(TcpStream::connect(address).await.map_err(unreachable)?, request).await,
-        Target::Unix(path) => exchange(UnixStream::connect(path).await.map_err(unreachable)?, request).await,
+        Target::Tcp(address) => {
+            exchange(TcpStream::connect(address).await.map_err(unreachable)?, request).await
+        }
+        Target::Unix(path) => {
+            exchange(UnixStream::connect(path).await.map_err(unreachable)?, request).await
+        }
     }
 }
 
@@ -204,17 +223,24 @@ where
     // Dropped with the call, and the connection with it.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    let (head, body) = sender.send_request(request.map(Full::new)).await.map_err(broken)?.into_parts();
+    let (head, body) =
+        sender.send_request(request.map(Full::new)).await.map_err(broken)?.into_parts();
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() { ClientError::TooLarge } else { ClientError::Broken(error.to_string()) }
+        if error.is::<LengthLimitError>() {
+            ClientError::TooLarge
+        } else {
+            ClientError::Broken(error.to_string())
+        }
     })?;
     Ok(Response { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
 }
 
-/// hyper's own text is short ("connection closed before message completed"); the cause below it says why.
+/// hyper's own text is short ("connection closed before message completed"); the cause below it
+/// says why.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn broken(error: hyper::Error) -> ClientError {
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let cause =
+        std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
     ClientError::Broken(format!("{error}{cause}"))
 }
 
@@ -226,7 +252,8 @@ mod tests {
 
     use super::*;
 
-    const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nredeemd-state: declined\r\ncontent-length: 2\r\n\r\n{}";
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 400 Bad Request\r\nredeemd-state: declined\r\ncontent-length: 2\r\n\r\n{}";
 
     /// Answers one connection with `answer` after its request's head; gives back what it read.
     fn answer_once(mut stream: impl Read + Write, answer: &[u8]) -> String {
@@ -246,12 +273,18 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let target = Target::Tcp(listener.local_addr().unwrap());
         let server = std::thread::spawn(move || answer_once(listener.accept().unwrap().0, ANSWER));
-        let answer = call(&target, Method::POST, "/redeem", &[("x-a", "b")], Bytes::from_static(b"{}")).await.unwrap();
+        let answer =
+            call(&target, Method::POST, "/redeem", &[("x-a", "b")], Bytes::from_static(b"{}"))
+                .await
+                .unwrap();
         assert_eq!((answer.status, answer.header("redeemd-state")), (400, Some("declined")));
         assert_eq!(answer.json().unwrap(), serde_json::json!({}));
         let seen = server.join().unwrap();
         assert!(seen.starts_with("POST /redeem HTTP/1.1\r\n"), "{seen}");
-        assert!(seen.contains("content-type: application/json") && seen.contains("x-a: b"), "{seen}");
+        assert!(
+            seen.contains("content-type: application/json") && seen.contains("x-a: b"),
+            "{seen}"
+        );
         assert!(seen.contains(&format!("host: {target}")), "{seen}");
     }
 
@@ -261,7 +294,9 @@ mod tests {
         let path = folder.path().join("admin.sock");
         let listener = UnixListener::bind(&path).unwrap();
         let server = std::thread::spawn(move || answer_once(listener.accept().unwrap().0, ANSWER));
-        let answer = call(&Target::Unix(path), Method::GET, "/api/v1/status", &[], Bytes::new()).await.unwrap();
+        let answer = call(&Target::Unix(path), Method::GET, "/api/v1/status", &[], Bytes::new())
+            .await
+            .unwrap();
         assert_eq!(answer.status, 400);
         let seen = server.join().unwrap();
         assert!(seen.contains("host: localhost") && !seen.contains("content-type"), "{seen}");

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 pub use zone::{Day, Days};
 
-/// No clock that shows an earlier time than this can be right: 2026-11-01T00:00:00Z, or the build's own date.
+/// No clock that shows an earlier time than this can be right: 2026-11-01T00:00:00Z, or the build's
+/// own date.
 const BUILT_AT_MS: i64 = match option_env!("SOURCE_DATE_EPOCH") {
     Some(text) => match i64::from_str_radix(text, 10) {
         Ok(seconds) => seconds.saturating_mul(1000),
@@ -40,11 +41,12 @@ enum Source {
     Simulated(Arc<Boot>),
 }
 
-/// Whether the clock is synchronised, as it was found a moment ago: every commit asks, and each look takes two system
-/// calls.
+/// Whether the clock is synchronised, as it was found a moment ago: every commit asks, and each
+/// look takes two system calls.
 #[derive(Debug, Default)]
 struct Sync {
-    /// When it was looked, milliseconds after the clock was made, doubled; odd: it was synchronised. 0: never.
+    /// When it was looked, milliseconds after the clock was made, doubled; odd: it was
+    /// synchronised. 0: never.
     found: AtomicU64,
 }
 
@@ -95,8 +97,13 @@ impl Clock {
     /// The machine's clock.
     #[must_use]
     pub fn system() -> Self {
-        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self(Source::System { boot_id: boot_id.trim().into(), began: Instant::now(), sync: Arc::default() })
+        let boot_id =
+            std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Self(Source::System {
+            boot_id: boot_id.trim().into(),
+            began: Instant::now(),
+            sync: Arc::default(),
+        })
     }
 
     /// A clock that stands until [`Clock::set`] moves it.
@@ -106,13 +113,19 @@ impl Clock {
         Self(Source::Manual(Arc::new(hands)))
     }
 
-    /// The clock of a box that has been on for `since_boot` in the boot `id`: it goes on with the runtime's time, also
-    /// when that is paused. [`Clock::set`] sets its wall clock, [`Clock::sleep`] puts the box to sleep.
+    /// The clock of a box that has been on for `since_boot` in the boot `id`: it goes on with the
+    /// runtime's time, also when that is paused. [`Clock::set`] sets its wall clock,
+    /// [`Clock::sleep`] puts the box to sleep.
     #[must_use]
     pub fn simulated(id: &str, since_boot: Duration) -> Self {
         let hands = Hands { unix_ms: AtomicI64::new(0), trusted: AtomicBool::new(false) };
         let before = AtomicI64::new(i64::try_from(since_boot.as_millis()).unwrap_or(i64::MAX));
-        Self(Source::Simulated(Arc::new(Boot { id: id.to_owned(), began: Instant::now(), before, hands })))
+        Self(Source::Simulated(Arc::new(Boot {
+            id: id.to_owned(),
+            began: Instant::now(),
+            before,
+            hands,
+        })))
     }
 
     /// Sets a manual or a simulated wall clock; the machine's own clock is left alone.
@@ -126,7 +139,8 @@ impl Clock {
         hands.trusted.store(trusted, Ordering::Relaxed);
     }
 
-    /// A simulated box was suspended so long: both of its clocks went on, the runtime's time did not.
+    /// A simulated box was suspended so long: both of its clocks went on, the runtime's time did
+    /// not.
     pub fn sleep(&self, asleep: Duration) {
         if let Source::Simulated(boot) = &self.0 {
             let asleep_ms = i64::try_from(asleep.as_millis()).unwrap_or(i64::MAX);
@@ -143,27 +157,37 @@ impl Clock {
                 let unix_ms = system_unix_ms();
                 Stamp {
                     unix_ms,
-                    trusted: unix_ms >= BUILT_AT_MS && sync.is_synchronised(began.elapsed(), is_synchronised),
+                    trusted: unix_ms >= BUILT_AT_MS
+                        && sync.is_synchronised(began.elapsed(), is_synchronised),
                 }
             }
-            Source::Manual(hands) => {
-                Stamp { unix_ms: hands.unix_ms.load(Ordering::Relaxed), trusted: hands.trusted.load(Ordering::Relaxed) }
-            }
+            Source::Manual(hands) => Stamp {
+                unix_ms: hands.unix_ms.load(Ordering::Relaxed),
+                trusted: hands.trusted.load(Ordering::Relaxed),
+            },
             Source::Simulated(boot) => Stamp {
-                unix_ms: boot.hands.unix_ms.load(Ordering::Relaxed).saturating_add(boot.runtime_ms()),
+                unix_ms: boot
+                    .hands
+                    .unix_ms
+                    .load(Ordering::Relaxed)
+                    .saturating_add(boot.runtime_ms()),
                 trusted: boot.hands.trusted.load(Ordering::Relaxed),
             },
         }
     }
 
-    /// Time since boot, suspension included: goes on across restarts of the process and never steps.
+    /// Time since boot, suspension included: goes on across restarts of the process and never
+    /// steps.
     #[must_use]
     pub fn since_boot(&self) -> Duration {
         if let Source::Simulated(boot) = &self.0 {
             return Duration::from_millis(u64::try_from(boot.since_boot_ms()).unwrap_or(0));
         }
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+        Duration::new(
+            u64::try_from(now.tv_sec).unwrap_or(0),
+            u32::try_from(now.tv_nsec).unwrap_or(0),
+        )
     }
 
     /// How long the process has been on, as far as only differences matter: it never steps.
@@ -214,7 +238,8 @@ impl Zone {
     /// What a clock on the wall shows, in seconds after the beginning of 1970 there.
     fn local_s(&self, unix_ms: i64) -> i64 {
         let seconds = unix_ms.div_euclid(1000);
-        let offset_s = self.0.find_local_time_type(seconds).map_or(0, |kind| i64::from(kind.ut_offset()));
+        let offset_s =
+            self.0.find_local_time_type(seconds).map_or(0, |kind| i64::from(kind.ut_offset()));
         seconds.saturating_add(offset_s)
     }
 }
@@ -234,8 +259,8 @@ const TIME_ERROR: i32 = 5;
 /// The status bit that says the same (`STA_UNSYNC`).
 const STA_UNSYNC: i32 = 0x40;
 
-/// Whether timesyncd or the kernel says that the clock was set. The file comes first: a unit with `ProtectClock=`
-/// forbids the system call, although with no modes set it only reads.
+/// Whether timesyncd or the kernel says that the clock was set. The file comes first: a unit with
+/// `ProtectClock=` forbids the system call, although with no modes set it only reads.
 fn is_synchronised() -> bool {
     Path::new(TIMESYNCD_FILE).exists() || kernel_says_so()
 }
@@ -258,8 +283,9 @@ const WRITABLE_MS_MIN: i64 = -62_167_219_200_000;
 /// The last one: 9999-12-31T23:59:59Z.
 const WRITABLE_MS_MAX: i64 = 253_402_300_799_999;
 
-/// `unix_ms` as RFC 3339 in UTC with seconds, the form in every API, log and listing. A year has four digits there: a
-/// time before the year 0 or after 9999, which no clock shows, is written as the first or the last that there is.
+/// `unix_ms` as RFC 3339 in UTC with seconds, the form in every API, log and listing. A year has
+/// four digits there: a time before the year 0 or after 9999, which no clock shows, is written as
+/// the first or the last that there is.
 #[must_use]
 pub fn rfc3339(unix_ms: i64) -> String {
     let seconds = unix_ms.clamp(WRITABLE_MS_MIN, WRITABLE_MS_MAX).div_euclid(1000);
@@ -269,12 +295,13 @@ pub fn rfc3339(unix_ms: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Year, month and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar: years are counted
-/// from March, so that a leap day is a year's last, in eras of 400 years.
+/// Year, month and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar:
+/// years are counted from March, so that a leap day is a year's last, in eras of 400 years.
 fn date_of(days: i64) -> (i64, i64, i64) {
     let since_march_0 = days + 719_468;
     let (era, day_of_era) = (since_march_0.div_euclid(146_097), since_march_0.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
@@ -302,7 +329,8 @@ mod tests {
     #[test]
     fn a_clock_that_was_looked_at_is_believed_for_a_tenth_of_a_second() {
         let sync = Sync::default();
-        let asked = |ms, synchronised| sync.is_synchronised(Duration::from_millis(ms), || synchronised);
+        let asked =
+            |ms, synchronised| sync.is_synchronised(Duration::from_millis(ms), || synchronised);
         assert!(!asked(0, false), "the first look");
         assert_eq!(
             [asked(99, true), asked(100, true), asked(150, false), asked(200, false)],
@@ -325,11 +353,17 @@ mod tests {
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(clock.stamp(), Stamp { unix_ms: BUILT_AT_MS + 2000, trusted: false });
         clock.sleep(Duration::from_secs(60));
-        assert_eq!((clock.stamp().unix_ms, clock.since_boot()), (BUILT_AT_MS + 62_000, Duration::from_secs(67)));
+        assert_eq!(
+            (clock.stamp().unix_ms, clock.since_boot()),
+            (BUILT_AT_MS + 62_000, Duration::from_secs(67))
+        );
         clock.set(7, true);
         tokio::time::advance(Duration::from_millis(3)).await;
         assert_eq!(clock.stamp(), Stamp { unix_ms: 10, trusted: true });
-        assert_eq!((clock.since_boot(), clock.boot_id()), (Duration::from_millis(67_003), "boot-1"));
+        assert_eq!(
+            (clock.since_boot(), clock.boot_id()),
+            (Duration::from_millis(67_003), "boot-1")
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Files from outside (secrets, certificates, settings): read without ever waiting, and followed as they change.
+//! Files from outside (secrets, certificates, settings): read without ever waiting, and followed as
+//! they change.
 
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -25,7 +26,8 @@ pub enum FileFault {
     TooLarge(u64),
 }
 
-/// The whole of a regular file of at most `bytes_max` bytes. Never waits for a writer, as opening a pipe would.
+/// The whole of a regular file of at most `bytes_max` bytes. Never waits for a writer, as opening a
+/// pipe would.
 pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileFault> {
     let file = open(path)?;
     let mut bytes = Vec::new();
@@ -33,8 +35,8 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileFault> {
     if bytes.len() as u64 > bytes_max { Err(FileFault::TooLarge(bytes_max)) } else { Ok(bytes) }
 }
 
-/// Whether what has this name, if anything has, is a file. For those who open it themselves: a pipe that stood there
-/// would be waited for at its opening.
+/// Whether what has this name, if anything has, is a file. For those who open it themselves: a pipe
+/// that stood there would be waited for at its opening.
 pub fn demand_file(path: &Path) -> Result<(), FileFault> {
     match std::fs::metadata(path).map(|metadata| metadata.file_type()) {
         Ok(kind) if !kind.is_file() => Err(FileFault::NotAFile(name_of(kind))),
@@ -42,11 +44,16 @@ pub fn demand_file(path: &Path) -> Result<(), FileFault> {
     }
 }
 
-/// Opens it without waiting, and looks at what was opened: a name may stand for something else a moment later.
+/// Opens it without waiting, and looks at what was opened: a name may stand for something else a
+/// moment later.
 fn open(path: &Path) -> Result<File, FileFault> {
     // O_NONBLOCK: a pipe without a writer opens at once. O_NOCTTY: a terminal does not become ours.
     let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| not_opened(path, error))?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .map_err(|error| not_opened(path, error))?;
     let kind = file.metadata().map_err(unreadable)?.file_type();
     if kind.is_file() { Ok(file) } else { Err(FileFault::NotAFile(name_of(kind))) }
 }
@@ -83,7 +90,8 @@ fn name_of(kind: FileType) -> &'static str {
     }
 }
 
-/// What changes when a file is written, replaced or removed: device, inode, size and time of its change.
+/// What changes when a file is written, replaced or removed: device, inode, size and time of its
+/// change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,
@@ -110,8 +118,8 @@ pub struct Followed {
 }
 
 impl Followed {
-    /// Follows `path` from its present state on; without a path nothing ever changes. Read the file after this: what
-    /// is written between the two is seen the next time.
+    /// Follows `path` from its present state on; without a path nothing ever changes. Read the file
+    /// after this: what is written between the two is seen the next time.
     #[must_use]
     pub fn new(path: Option<PathBuf>) -> Self {
         let seen = path.as_deref().and_then(Stamp::of);

@@ -8,7 +8,8 @@ use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed}
 use icu_properties::props::GeneralCategory;
 use icu_properties::{CodePointMapData, CodePointMapDataBorrowed};
 
-const CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> = CodePointMapData::<GeneralCategory>::new();
+const CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> =
+    CodePointMapData::<GeneralCategory>::new();
 /// A mapping may make what the next normalization maps again; no text is known that needs more
 /// than three rounds.
 const ROUNDS_MAX: usize = 8;
@@ -22,9 +23,9 @@ pub fn code(text: &str) -> Cow<'_, str> {
     match text.is_ascii() {
         true if is_folded(text.as_bytes()) => Cow::Borrowed(text),
         true => Cow::Owned(mapped(text.chars())),
-        false => {
-            Cow::Owned(settled(text, |text| mapped(ComposingNormalizerBorrowed::new_nfkc().normalize(text).chars())))
-        }
+        false => Cow::Owned(settled(text, |text| {
+            mapped(ComposingNormalizerBorrowed::new_nfkc().normalize(text).chars())
+        })),
     }
 }
 
@@ -106,7 +107,8 @@ fn push_case_folded(folded: &mut String, c: char) {
 
 /// Dashes of every kind, and what is typed for them.
 fn is_dash(c: char) -> bool {
-    CATEGORY.get(c) == GeneralCategory::DashPunctuation || matches!(c, '\u{2d7}' | '\u{2043}' | '\u{2212}' | '\u{2796}')
+    CATEGORY.get(c) == GeneralCategory::DashPunctuation
+        || matches!(c, '\u{2d7}' | '\u{2043}' | '\u{2212}' | '\u{2796}')
 }
 
 /// A decimal digit of any script as ASCII's. Unicode keeps each script's ten together and in their
@@ -121,26 +123,35 @@ fn digit(c: char) -> Option<char> {
     char::from_digit(u32::try_from(before % 10).ok()?, 10)
 }
 
-/// What leaves no mark on paper and is no white space: control and format characters, variation selectors, fillers, the
-/// empty Braille cell. The signs that Unicode calls format but that are seen (number signs of Arabic, Syriac and
-/// Kaithi) stay.
+/// What leaves no mark on paper and is no white space: control and format characters, variation
+/// selectors, fillers, the empty Braille cell. The signs that Unicode calls format but that are
+/// seen (number signs of Arabic, Syriac and Kaithi) stay.
 fn is_invisible(c: char) -> bool {
     const SEEN: [char; 6] = ['\u{6dd}', '\u{70f}', '\u{890}', '\u{891}', '\u{8e2}', '\u{110bd}'];
-    let is_filler =
-        matches!(c, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}');
-    let is_selector = matches!(c, '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}');
+    let is_filler = matches!(
+        c,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}'
+    );
+    let is_selector =
+        matches!(c, '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}');
     let is_format = matches!(CATEGORY.get(c), GeneralCategory::Control | GeneralCategory::Format);
     let is_seen = SEEN.contains(&c) || matches!(c, '\u{600}'..='\u{605}' | '\u{110cd}');
     is_filler || c == '\u{ffa0}' || is_selector || is_format && !is_seen
 }
 
-/// Accents, Hebrew points, Arabic vowel marks and the tatweel: written or not, the word is the same.
+/// Accents, Hebrew points, Arabic vowel marks and the tatweel: written or not, the word is the
+/// same.
 fn is_mark(c: char) -> bool {
     let is_accent = matches!(c, '\u{300}'..='\u{36f}');
-    let is_point =
-        matches!(c, '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' | '\u{5c4}' | '\u{5c5}' | '\u{5c7}');
-    let is_vowel = matches!(c, '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}');
-    let is_koranic = matches!(c, '\u{6d6}'..='\u{6dc}' | '\u{6df}'..='\u{6e8}' | '\u{6ea}'..='\u{6ed}');
+    let is_point = matches!(
+        c,
+        '\u{591}'
+            ..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' | '\u{5c4}' | '\u{5c5}' | '\u{5c7}'
+    );
+    let is_vowel =
+        matches!(c, '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}');
+    let is_koranic =
+        matches!(c, '\u{6d6}'..='\u{6dc}' | '\u{6df}'..='\u{6e8}' | '\u{6ea}'..='\u{6ed}');
     let is_extended = matches!(c, '\u{8d3}'..='\u{8e1}' | '\u{8e3}'..='\u{8ff}');
     is_accent || is_point || is_vowel || is_koranic || is_extended
 }
@@ -166,7 +177,9 @@ mod tests {
 
     /// Without the fast path.
     fn slow(text: &str) -> String {
-        settled(text, |text| mapped(ComposingNormalizerBorrowed::new_nfkc().normalize(text).chars()))
+        settled(text, |text| {
+            mapped(ComposingNormalizerBorrowed::new_nfkc().normalize(text).chars())
+        })
     }
 
     #[test]
@@ -204,7 +217,8 @@ mod tests {
 
     #[test]
     fn other_codes_stay_other_codes() {
-        let codes = ["ab12", "ab-12", "ab_12", "ab 12", "ab13", "a6", "äb12", "аb12", "ab.12", "ab12x"];
+        let codes =
+            ["ab12", "ab-12", "ab_12", "ab 12", "ab13", "a6", "äb12", "аb12", "ab.12", "ab12x"];
         for (at, one) in codes.iter().enumerate() {
             for other in &codes[at + 1..] {
                 assert_ne!(code(one), code(other), "{one} {other}");
@@ -265,8 +279,9 @@ mod tests {
 
     #[test]
     fn the_digits_of_every_script_are_ten_each_and_in_their_order() {
-        let digits: Vec<(u32, char)> =
-            ('\u{80}'..=char::MAX).filter_map(|c| digit(c).map(|value| (u32::from(c), value))).collect();
+        let digits: Vec<(u32, char)> = ('\u{80}'..=char::MAX)
+            .filter_map(|c| digit(c).map(|value| (u32::from(c), value)))
+            .collect();
         assert!(digits.len() >= 660 && digits.len().is_multiple_of(10), "{}", digits.len());
         for ten in digits.chunks(10) {
             let first = ten[0].0;

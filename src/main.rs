@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use redeemd::cli::{self, Exit};
 
 fn main() -> ExitCode {
-    // Before anything else: no file that this process makes is for other users, unless it says so itself.
+    // Before anything else: no file that this process makes is for other users, unless it says so
+    // itself.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,

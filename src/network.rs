@@ -12,21 +12,22 @@ use tokio::time::Instant;
 /// The least time between two events.
 const EVENT_EVERY_MS: u64 = 1000;
 
-/// How long a burst (a link that comes up with its addresses and routes) may go on before it is told: an address is of
-/// no use before its route.
+/// How long a burst (a link that comes up with its addresses and routes) may go on before it is
+/// told: an address is of no use before its route.
 const SETTLING_MS: u64 = 60;
 
 /// How many links and addresses are remembered; beyond, all are forgotten and count as new once.
 const REMEMBERED_MAX: usize = 1024;
 
-/// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR` and `RTMGRP_IPV6_ROUTE`
-/// (`linux/rtnetlink.h`).
+/// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR` and
+/// `RTMGRP_IPV6_ROUTE` (`linux/rtnetlink.h`).
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 
 /// Why the kernel cannot be listened to.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// No netlink socket: the sandbox forbids it, or the kernel has none. Probes on backoff go on without.
+    /// No netlink socket: the sandbox forbids it, or the kernel has none. Probes on backoff go on
+    /// without.
     #[error("no netlink socket for network events: {0}")]
     Socket(#[from] io::Error),
 }
@@ -41,8 +42,8 @@ pub struct Watch {
     last_told: Option<Instant>,
 }
 
-/// Subscribes to the changes of links, addresses and default routes in this process' network namespace. Must be called
-/// within a runtime.
+/// Subscribes to the changes of links, addresses and default routes in this process' network
+/// namespace. Must be called within a runtime.
 pub fn watch() -> Result<Watch, NetworkError> {
     let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
     socket.socket_mut().bind(&SocketAddr::new(0, GROUPS))?;
@@ -50,15 +51,18 @@ pub fn watch() -> Result<Watch, NetworkError> {
 }
 
 impl Watch {
-    /// Pends until a carrier, an address or a default route has changed since the last event: a burst is told once,
-    /// when it had a moment to settle, and what goes on for longer at most once a second. May be dropped and called
-    /// again: nothing is lost. Pends for ever when the socket failed.
+    /// Pends until a carrier, an address or a default route has changed since the last event: a
+    /// burst is told once, when it had a moment to settle, and what goes on for longer at most once
+    /// a second. May be dropped and called again: nothing is lost. Pends for ever when the socket
+    /// failed.
     pub async fn changed(&mut self) {
         while !self.is_pending {
             self.listen().await;
         }
         let settled = Instant::now() + Duration::from_millis(SETTLING_MS);
-        let next = self.last_told.map_or(settled, |last| settled.max(last + Duration::from_millis(EVENT_EVERY_MS)));
+        let next = self
+            .last_told
+            .map_or(settled, |last| settled.max(last + Duration::from_millis(EVENT_EVERY_MS)));
         let next = tokio::time::sleep_until(next);
         tokio::pin!(next);
         loop {
@@ -85,14 +89,16 @@ impl Watch {
 
     fn failed(&mut self, error: &io::Error) {
         match Errno::from_io_error(error) {
-            // The kernel had more to say than the socket holds: what it was is unknown, that it was is enough.
+            // The kernel had more to say than the socket holds: what it was is unknown, that it was
+            // is enough.
             Some(Errno::NOBUFS) => {
                 self.known = Known::default();
                 self.is_pending = true;
             }
             Some(Errno::INTR | Errno::AGAIN) => {}
             _ => {
-                tracing::warn!(%error, "network events are not seen any more; lost links are probed on backoff alone");
+                tracing::warn!(%error, "network events are not seen any more; lost links are \
+                    probed on backoff alone");
                 self.socket = None;
             }
         }
@@ -119,7 +125,8 @@ mod kernel {
     pub(super) const AF_BRIDGE: u8 = 7;
 }
 
-/// What the kernel said before: it repeats itself with every statistic, lease and router advertisement.
+/// What the kernel said before: it repeats itself with every statistic, lease and router
+/// advertisement.
 #[derive(Default)]
 struct Known {
     /// By index: flags and operational state.
@@ -129,7 +136,8 @@ struct Known {
 }
 
 impl Known {
-    /// Takes in a datagram; whether something changed by it. One that cannot be read is left where it ends.
+    /// Takes in a datagram; whether something changed by it. One that cannot be read is left where
+    /// it ends.
     fn learn(&mut self, datagram: &[u8]) -> bool {
         let mut changed = false;
         let mut rest = datagram;
@@ -160,8 +168,8 @@ impl Known {
             self.links.remove(&index);
             return Some(true);
         }
-        let operational =
-            attribute(payload.get(16..)?, kernel::IFLA_OPERSTATE).and_then(|value| value.first().copied());
+        let operational = attribute(payload.get(16..)?, kernel::IFLA_OPERSTATE)
+            .and_then(|value| value.first().copied());
         let now = (number(payload, 8)? & kernel::LINK_FLAGS, operational);
         Some(remember(&mut self.links, index, now))
     }
@@ -176,26 +184,34 @@ impl Known {
             self.addresses.remove(&key);
             return Some(true);
         }
-        let flags = attribute(attributes, kernel::IFA_FLAGS).and_then(|value| number(value, 0)).unwrap_or(flags);
+        let flags = attribute(attributes, kernel::IFA_FLAGS)
+            .and_then(|value| number(value, 0))
+            .unwrap_or(flags);
         Some(remember(&mut self.addresses, key, flags & kernel::ADDRESS_FLAGS))
     }
 }
 
 /// Whether `value` is new for `key`.
-fn remember<K: Eq + std::hash::Hash, V: PartialEq + Copy>(known: &mut HashMap<K, V>, key: K, value: V) -> bool {
+fn remember<K: Eq + std::hash::Hash, V: PartialEq + Copy>(
+    known: &mut HashMap<K, V>,
+    key: K,
+    value: V,
+) -> bool {
     if known.len() >= REMEMBERED_MAX {
         known.clear();
     }
     known.insert(key, value) != Some(value)
 }
 
-/// `struct rtmsg`: a way to everywhere. A route that replaces another is told as new alone, so each is a change.
+/// `struct rtmsg`: a way to everywhere. A route that replaces another is told as new alone, so each
+/// is a change.
 fn is_default_route(payload: &[u8]) -> Option<bool> {
     let (destination_bits, kind) = (*payload.get(1)?, *payload.get(7)?);
     Some(destination_bits == 0 && kind == kernel::RTN_UNICAST)
 }
 
-/// The first message's kind and payload, and what follows it (`struct nlmsghdr`, aligned to four bytes).
+/// The first message's kind and payload, and what follows it (`struct nlmsghdr`, aligned to four
+/// bytes).
 fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let length = usize::try_from(number(bytes, 0)?).ok()?;
     let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
@@ -275,7 +291,12 @@ mod tests {
         let steps = [
             ("a link", kernel::RTM_NEWLINK, link(0, 2, up, 6), true),
             ("its statistics", kernel::RTM_NEWLINK, link(0, 2, up, 6), false),
-            ("a flag that is no carrier", kernel::RTM_NEWLINK, link(0, 2, up | multicast, 6), false),
+            (
+                "a flag that is no carrier",
+                kernel::RTM_NEWLINK,
+                link(0, 2, up | multicast, 6),
+                false,
+            ),
             ("its carrier lost", kernel::RTM_NEWLINK, link(0, 2, 0x1, 2), true),
             ("its operational state", kernel::RTM_NEWLINK, link(0, 2, 0x1, 5), true),
             ("a bridge's port", kernel::RTM_NEWLINK, link(kernel::AF_BRIDGE, 9, up, 6), false),
@@ -287,7 +308,12 @@ mod tests {
             ("an address gone", kernel::RTM_DELADDR, address(3, 0x80, 1), true),
             ("the address back", kernel::RTM_NEWADDR, address(3, 0x80, 1), true),
             ("a default route", kernel::RTM_NEWROUTE, route(0, kernel::RTN_UNICAST), true),
-            ("a default route in another's place", kernel::RTM_NEWROUTE, route(0, kernel::RTN_UNICAST), true),
+            (
+                "a default route in another's place",
+                kernel::RTM_NEWROUTE,
+                route(0, kernel::RTN_UNICAST),
+                true,
+            ),
             ("a default route gone", kernel::RTM_DELROUTE, route(0, kernel::RTN_UNICAST), true),
             ("a route to somewhere", kernel::RTM_NEWROUTE, route(24, kernel::RTN_UNICAST), false),
             ("a route to nowhere", kernel::RTM_NEWROUTE, route(0, 6), false),

@@ -1,6 +1,7 @@
 //! systemd: ready, status, watchdog, reload, credentials, sockets.
 //!
-//! Without systemd (no `NOTIFY_SOCKET`, no `LISTEN_FDS`) everything here is a no-op, and the daemon runs the same.
+//! Without systemd (no `NOTIFY_SOCKET`, no `LISTEN_FDS`) everything here is a no-op, and the daemon
+//! runs the same.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -21,8 +22,8 @@ const MESSAGES_MAX: usize = 32;
 
 type Message = Vec<(&'static str, String)>;
 
-/// The line to the service manager. Its messages leave from a thread of their own, in order: the library waits while
-/// the manager does not read, and tills must not.
+/// The line to the service manager. Its messages leave from a thread of their own, in order: the
+/// library waits while the manager does not read, and tills must not.
 #[derive(Clone, Debug)]
 pub struct Notify {
     line: Option<SyncSender<Message>>,
@@ -55,10 +56,12 @@ impl Notify {
         self.send(&[("STATUS", one_line(text).as_str())]);
     }
 
-    /// A reload has begun; [`Notify::ready`] ends it. `Type=notify-reload` wants the monotonic time beside it.
+    /// A reload has begun; [`Notify::ready`] ends it. `Type=notify-reload` wants the monotonic time
+    /// beside it.
     pub fn reloading(&self) {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let now_us = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000).to_string();
+        let now_us =
+            now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000).to_string();
         self.send(&[("RELOADING", "1"), ("MONOTONIC_USEC", now_us.as_str())]);
     }
 
@@ -67,7 +70,8 @@ impl Notify {
         self.send(&[("STOPPING", "1")]);
     }
 
-    /// How long the manager waits for a sign of life before it ends the process; feed at less than half of it.
+    /// How long the manager waits for a sign of life before it ends the process; feed at less than
+    /// half of it.
     #[must_use]
     pub fn watchdog_interval(&self) -> Option<Duration> {
         self.watchdog
@@ -83,8 +87,8 @@ impl Notify {
         self.send(&[("EXTEND_TIMEOUT_USEC", by.as_micros().to_string().as_str())]);
     }
 
-    /// Does `work`, which may take long (a million rows to salvage), and asks for more time as long as it goes on, but
-    /// for [`LONG_WORK_MAX`] in all.
+    /// Does `work`, which may take long (a million rows to salvage), and asks for more time as long
+    /// as it goes on, but for [`LONG_WORK_MAX`] in all.
     pub fn while_it_takes<T>(&self, work: impl FnOnce() -> T) -> T {
         if self.line.is_none() {
             return work();
@@ -117,8 +121,11 @@ impl Notify {
 
 fn open_line() -> Option<SyncSender<Message>> {
     let (line, messages) = sync_channel(MESSAGES_MAX);
-    let thread = std::thread::Builder::new().name("notify".to_owned()).spawn(move || tell_all(&messages));
-    thread.inspect_err(|error| tracing::error!(%error, "the service manager cannot be told anything")).ok()?;
+    let thread =
+        std::thread::Builder::new().name("notify".to_owned()).spawn(move || tell_all(&messages));
+    thread
+        .inspect_err(|error| tracing::error!(%error, "the service manager cannot be told anything"))
+        .ok()?;
     Some(line)
 }
 
@@ -130,7 +137,8 @@ fn tell_all(messages: &Receiver<Message>) {
     }
 }
 
-/// The status in one line: a line break would be read as the next assignment, and a NUL ends the message.
+/// The status in one line: a line break would be read as the next assignment, and a NUL ends the
+/// message.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_CHARS_MAX).collect()
 }
@@ -144,7 +152,8 @@ pub fn is_watched() -> bool {
 /// How long the service manager may take to say where a socket unit listens.
 const ASKED_WITHIN: Duration = Duration::from_secs(5);
 
-/// The addresses on which systemd listens for `unit`; none where there is no such unit, or nobody to ask.
+/// The addresses on which systemd listens for `unit`; none where there is no such unit, or nobody
+/// to ask.
 pub async fn unit_addresses(unit: &str) -> Vec<SocketAddr> {
     if !std::path::Path::new("/run/systemd/system").is_dir() {
         return Vec::new();
@@ -185,16 +194,20 @@ pub enum SocketsError {
     },
 }
 
-/// The sockets of `LISTEN_FDS` with their `FileDescriptorName=`, if they are meant for this process. They are owned
-/// from here on, so this is called once, at start. All are set non-blocking, as tokio wants them.
+/// The sockets of `LISTEN_FDS` with their `FileDescriptorName=`, if they are meant for this
+/// process. They are owned from here on, so this is called once, at start. All are set
+/// non-blocking, as tokio wants them.
 pub fn listen_fds() -> Result<Vec<(String, Handed)>, SocketsError> {
-    // The library checks the counts and sets close-on-exec; the other crate is the safe way to own the descriptors.
-    let named = daemon::listen_fds_with_names().map_err(|error| SocketsError::Environment(error.to_string()))?;
+    // The library checks the counts and sets close-on-exec; the other crate is the safe way to own
+    // the descriptors.
+    let named = daemon::listen_fds_with_names()
+        .map_err(|error| SocketsError::Environment(error.to_string()))?;
     if named.is_empty() {
         return Ok(Vec::new());
     }
     let kinds: Vec<Kind> = named.iter().map(|(fd, _)| kind(fd)).collect();
-    let owned = sd_listen_fds::get().map_err(|error| SocketsError::Environment(error.to_string()))?;
+    let owned =
+        sd_listen_fds::get().map_err(|error| SocketsError::Environment(error.to_string()))?;
     let sockets = owned.into_iter().zip(kinds).map(|((name, fd), kind)| {
         let name = name.unwrap_or_else(|| "unknown".to_owned());
         let socket = match kind {
@@ -255,7 +268,11 @@ mod tests {
 
     #[test]
     fn the_addresses_of_a_socket_unit_are_read_and_its_paths_are_not() {
-        let text = "127.0.0.1:7733 (Stream)\n/run/x.sock (Stream)\n[::1]:7733 (Stream)\n127.0.0.1:9 (Datagram)\n";
-        assert_eq!(addresses(text), ["127.0.0.1:7733".parse().unwrap(), "[::1]:7733".parse().unwrap()]);
+        let text = "127.0.0.1:7733 (Stream)\n/run/x.sock (Stream)\n[::1]:7733 \
+            (Stream)\n127.0.0.1:9 (Datagram)\n";
+        assert_eq!(
+            addresses(text),
+            ["127.0.0.1:7733".parse().unwrap(), "[::1]:7733".parse().unwrap()]
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The one preparation of settings for `check`, `run` and a reload: what the settings name is opened before anything
-//! that runs is touched.
+//! The one preparation of settings for `check`, `run` and a reload: what the settings name is
+//! opened before anything that runs is touched.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,8 +24,8 @@ pub struct Prepared {
     pub tills_certificate: Option<Certificate>,
     /// The certificate of `admin.listen`.
     pub admin_certificate: Option<Certificate>,
-    /// Providers that cannot be used, such as for a CA that cannot be read, by name: why. A start holds their lanes
-    /// and serves the others.
+    /// Providers that cannot be used, such as for a CA that cannot be read, by name: why. A start
+    /// holds their lanes and serves the others.
     pub broken: BTreeMap<String, String>,
 }
 
@@ -43,7 +43,8 @@ impl Prepared {
     }
 }
 
-/// Loads the settings and opens what they name. Connects nowhere; blocks on the file system, never on a pipe.
+/// Loads the settings and opens what they name. Connects nowhere; blocks on the file system, never
+/// on a pipe.
 ///
 /// # Errors
 /// All problems at once.
@@ -67,7 +68,8 @@ pub fn prepare(options: &LoadOptions) -> Result<Prepared, Problems> {
     Ok(Prepared { loaded, tills_certificate, admin_certificate, broken })
 }
 
-/// The rule of `intake.listen` for an address that somebody else chose: systemd, by the socket unit.
+/// The rule of `intake.listen` for an address that somebody else chose: systemd, by the socket
+/// unit.
 ///
 /// # Errors
 /// It is beyond loopback, and whoever reaches it could redeem.
@@ -77,8 +79,8 @@ pub fn tills_may_use(address: SocketAddr, settings: &Settings) -> Result<(), Pro
         return Ok(());
     }
     let message = format!(
-        "systemd's socket listens on {address}, which is beyond loopback, and no till has a token: add [[intake.till]] \
-         tables, or set allow_anonymous = true"
+        "systemd's socket listens on {address}, which is beyond loopback, and no till has a token: \
+         add [[intake.till]] tables, or set allow_anonymous = true"
     );
     Err(problem("intake.listen", &message))
 }
@@ -102,16 +104,21 @@ fn certificate(key: &str, files: Option<&Tls>, problems: &mut Vec<Problem>) -> O
     Certificate::open(files?).map_err(|fault| problems.push(problem(key, &fault.to_string()))).ok()
 }
 
-/// A token says who somebody is, so that no two share one. Those that cannot be read now are nobody's.
+/// A token says who somebody is, so that no two share one. Those that cannot be read now are
+/// nobody's.
 fn own_tokens(settings: &Settings, credentials_dir: Option<&Path>, problems: &mut Vec<Problem>) {
     let tills = settings.intake.tills.iter().map(|till| ("intake.till", &till.name, &till.token));
-    let machines = settings.admin.tokens.iter().map(|token| ("admin.token", &token.name, &token.token));
+    let machines =
+        settings.admin.tokens.iter().map(|token| ("admin.token", &token.name, &token.token));
     let mut owners: BTreeMap<[u8; 16], String> = BTreeMap::new();
     for (list, name, source) in tills.chain(machines) {
         let Some(token) = fingerprint(source, credentials_dir) else { continue };
         let label = format!("{list}[{}]", name.escape_debug());
         if let Some(other) = owners.insert(token, label.clone()) {
-            problems.push(problem(&label, &format!("it has the same token as {other}: give each its own")));
+            problems.push(problem(
+                &label,
+                &format!("it has the same token as {other}: give each its own"),
+            ));
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::fold;
 use crate::message::Note;
 use crate::value::Amount;
 
-/// A redemption's place in the store's order: later accepted, higher number. Wall time never orders anything.
+/// A redemption's place in the store's order: later accepted, higher number. Wall time never orders
+/// anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seq(pub i64);
@@ -23,13 +24,15 @@ impl fmt::Display for Seq {
     }
 }
 
-/// A redemption's public name: its number, a dash and 96 random bits in base 32 (`42-7n0c…`). It is made once, is
-/// the `Idempotency-Key` of every attempt, and stays the same when the row is salvaged or imported elsewhere.
+/// A redemption's public name: its number, a dash and 96 random bits in base 32 (`42-7n0c…`). It is
+/// made once, is the `Idempotency-Key` of every attempt, and stays the same when the row is
+/// salvaged or imported elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Id(String);
 
-/// Crockford's base 32 without the letters that are read as digits; lower case, because people read ids aloud.
+/// Crockford's base 32 without the letters that are read as digits; lower case, because people read
+/// ids aloud.
 const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 impl Id {
@@ -64,12 +67,15 @@ impl Id {
         self.0.split_once('-').and_then(|(seq, _)| seq.parse().ok()).map(Seq)
     }
 
-    /// The number and the 96 random bits that the id was made of; `None` for text that [`Id::new`] never makes.
+    /// The number and the 96 random bits that the id was made of; `None` for text that [`Id::new`]
+    /// never makes.
     #[must_use]
     pub fn parts(&self) -> Option<(Seq, [u8; 12])> {
         let (_, digits) = self.0.split_once('-').filter(|(_, digits)| digits.len() == 20)?;
-        let value = |digit: u8| BASE32.iter().position(|known| *known == digit).map(|at| at as u128);
-        let bits = digits.bytes().try_fold(0u128, |bits, digit| Some((bits << 5) | value(digit)?))? >> 4;
+        let value =
+            |digit: u8| BASE32.iter().position(|known| *known == digit).map(|at| at as u128);
+        let bits =
+            digits.bytes().try_fold(0u128, |bits, digit| Some((bits << 5) | value(digit)?))? >> 4;
         let mut tag = [0; 12];
         for (to, from) in tag.iter_mut().zip(bits.to_be_bytes().into_iter().skip(4)) {
             *to = from;
@@ -90,7 +96,8 @@ impl fmt::Display for Id {
     }
 }
 
-/// Where a redemption stands. The numbers are what the database holds and never change their meaning.
+/// Where a redemption stands. The numbers are what the database holds and never change their
+/// meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
@@ -103,13 +110,15 @@ pub enum State {
     Declined = 2,
     /// An answer that nobody can read by rule: a person decides.
     Parked = 3,
-    /// Taken back before any attempt could have reached the provider, or closed by an operator with a note.
+    /// Taken back before any attempt could have reached the provider, or closed by an operator with
+    /// a note.
     Voided = 4,
 }
 
 impl State {
     /// Every state, in the order of the numbers.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Confirmed, Self::Declined, Self::Parked, Self::Voided];
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Confirmed, Self::Declined, Self::Parked, Self::Voided];
 
     /// The state with this number.
     #[must_use]
@@ -144,8 +153,8 @@ impl std::str::FromStr for State {
     }
 }
 
-/// A code that a customer shows. Whoever reads it can spend it, so `Debug` and `Display` show its end alone; the
-/// whole code is [`RewardCode::reveal`].
+/// A code that a customer shows. Whoever reads it can spend it, so `Debug` and `Display` show its
+/// end alone; the whole code is [`RewardCode::reveal`].
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RewardCode(String);
 
@@ -179,7 +188,8 @@ impl RewardCode {
 }
 
 impl RewardCode {
-    /// What codes of one series have in common: at most the first four characters and at most a quarter of the code.
+    /// What codes of one series have in common: at most the first four characters and at most a
+    /// quarter of the code.
     #[must_use]
     pub fn prefix(&self) -> String {
         let shown = (self.0.chars().count() / 4).min(4);
@@ -244,19 +254,26 @@ pub struct Request {
 /// The longest name of a lane, in bytes.
 pub const LANE_BYTES_MAX: usize = 64;
 
-/// Whether a lane may be called `name`: it is a file's name in the state directory and a label in the metrics.
+/// Whether a lane may be called `name`: it is a file's name in the state directory and a label in
+/// the metrics.
 #[must_use]
 pub fn is_lane_name(name: &str) -> bool {
-    let usual = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
-    !name.is_empty() && name.len() <= LANE_BYTES_MAX && name.bytes().all(usual) && !name.starts_with('.')
+    let usual =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    !name.is_empty()
+        && name.len() <= LANE_BYTES_MAX
+        && name.bytes().all(usual)
+        && !name.starts_with('.')
 }
 
-/// 128 bits of SHA-256: names a request (its key) or what two redemptions would compete for (its guard).
+/// 128 bits of SHA-256: names a request (its key) or what two redemptions would compete for (its
+/// guard).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 16]);
 
 impl Fingerprint {
-    /// The fingerprint of `parts`, each preceded by its length so that no two lists of parts are alike.
+    /// The fingerprint of `parts`, each preceded by its length so that no two lists of parts are
+    /// alike.
     #[must_use]
     pub fn of(parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
@@ -279,15 +296,16 @@ impl Fingerprint {
         Self::of(&["request", &code, &business, branch_id, date, timestamp])
     }
 
-    /// As [`Fingerprint::of_request`], with code and business as they came: rows of earlier builds have it.
+    /// As [`Fingerprint::of_request`], with code and business as they came: rows of earlier builds
+    /// have it.
     #[must_use]
     pub fn of_request_as_written(request: &Request) -> Self {
         let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
         Self::of(&["request", reward_code.reveal(), business_refrence, branch_id, date, timestamp])
     }
 
-    /// What two redemptions would compete for: the merchant's code, in whatever clothes either came. Where both are
-    /// folded as they came, it is [`Fingerprint::of_guard_as_written`].
+    /// What two redemptions would compete for: the merchant's code, in whatever clothes either
+    /// came. Where both are folded as they came, it is [`Fingerprint::of_guard_as_written`].
     #[must_use]
     pub fn of_guard(business_refrence: &str, code: &RewardCode) -> Self {
         Self::of(&["guard", &fold::code(business_refrence), &code.folded()])
@@ -300,7 +318,8 @@ impl Fingerprint {
     }
 }
 
-/// What a provider answered about a redemption, as it is relayed to a till and kept for its repeats.
+/// What a provider answered about a redemption, as it is relayed to a till and kept for its
+/// repeats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -324,7 +343,10 @@ impl Answer {
 }
 
 /// A redemption as the store knows it, without its body.
-#[expect(clippy::struct_excessive_bools, reason = "each mark is a fact of its own, as in the table")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each mark is a fact of its own, as in the table"
+)]
 #[derive(Clone, Debug)]
 pub struct Redemption {
     /// Its place in the store's order.
@@ -406,14 +428,20 @@ mod tests {
         for tag in [[0; 12], [255; 12], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]] {
             assert_eq!(Id::new(Seq(42), tag).parts(), Some((Seq(42), tag)));
         }
-        for text in ["42-0", "042-00000000000000000000", "42-00000000000000000001", "42-0000000000000000000000"] {
+        for text in [
+            "42-0",
+            "042-00000000000000000000",
+            "42-00000000000000000001",
+            "42-0000000000000000000000",
+        ] {
             assert_eq!(Id::parse(text).unwrap().parts(), None, "{text}");
         }
     }
 
     #[test]
     fn beginning_and_end_of_a_code_leave_at_least_half_of_it_unsaid() {
-        for (code, prefix, end) in [("5555666677771234", "5555", "…1234"), ("AB12CD34", "AB", "…34"), ("abc", "", "…")]
+        for (code, prefix, end) in
+            [("5555666677771234", "5555", "…1234"), ("AB12CD34", "AB", "…34"), ("abc", "", "…")]
         {
             let code = RewardCode::new(code.to_owned());
             assert_eq!((code.prefix().as_str(), code.masked().as_str()), (prefix, end));

@@ -1,4 +1,5 @@
-//! How many requests of tills were refused, by reason: counted where they are refused, read where they are shown.
+//! How many requests of tills were refused, by reason: counted where they are refused, read where
+//! they are shown.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +8,8 @@ pub use crate::message::Reason;
 /// Of the process, as every counter of its metrics is.
 static COUNTS: [AtomicU64; Reason::ALL.len()] = [const { AtomicU64::new(0) }; Reason::ALL.len()];
 
-/// One more request was refused for this reason. Where somebody has to see to it, the log says so; it bounds how often.
+/// One more request was refused for this reason. Where somebody has to see to it, the log says so;
+/// it bounds how often.
 pub fn count(reason: Reason) {
     if let Some(count) = COUNTS.get(reason as usize) {
         count.fetch_add(1, Ordering::Relaxed);
@@ -53,7 +55,9 @@ mod tests {
     #[test]
     fn what_is_kept_is_not_told_twice() {
         count(Reason::KeyConflict);
-        let unkept_of = |reason| unkept().into_iter().find(|(its, _)| *its == reason).map_or(0, |(_, number)| number);
+        let unkept_of = |reason| {
+            unkept().into_iter().find(|(its, _)| *its == reason).map_or(0, |(_, number)| number)
+        };
         let first = unkept_of(Reason::KeyConflict);
         assert!(first >= 1);
         are_kept(&[(Reason::KeyConflict, first)]);
@@ -68,7 +72,8 @@ mod tests {
             // Other tests of this process count too.
             assert!(total(reason) >= before + nth, "{reason:?}");
         }
-        let names: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let names: std::collections::BTreeSet<_> =
+            Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(names.len(), Reason::ALL.len());
         assert!(Reason::ALL.iter().enumerate().all(|(at, reason)| *reason as usize == at));
     }

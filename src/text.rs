@@ -1,10 +1,11 @@
-//! Strings from outside: made safe to show on a terminal or in a line of a log, held against a pattern.
+//! Strings from outside: made safe to show on a terminal or in a line of a log, held against a
+//! pattern.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// `text` with every character escaped that could move a cursor, end a line or turn the reading direction. A till's
-/// or a provider's string must not write over what stands beside it.
+/// `text` with every character escaped that could move a cursor, end a line or turn the reading
+/// direction. A till's or a provider's string must not write over what stands beside it.
 #[must_use]
 pub fn escaped(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
@@ -17,7 +18,8 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Control characters, line and paragraph separators, invisible and bidirectional format characters.
+/// Control characters, line and paragraph separators, invisible and bidirectional format
+/// characters.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
@@ -26,7 +28,8 @@ fn is_unsafe(c: char) -> bool {
 
 /// Appends ` key=value`; a value that could be read as something else is quoted.
 pub fn push_field(line: &mut String, key: &str, value: &str) {
-    let plain = !value.is_empty() && value.chars().all(|c| !matches!(c, ' ' | '"' | '=' | '\\') && !is_unsafe(c));
+    let plain = !value.is_empty()
+        && value.chars().all(|c| !matches!(c, ' ' | '"' | '=' | '\\') && !is_unsafe(c));
     // Writing to a String cannot fail.
     if plain {
         write!(line, " {key}={value}").unwrap_or_default();
@@ -36,8 +39,8 @@ pub fn push_field(line: &mut String, key: &str, value: &str) {
     }
 }
 
-/// Whether the whole of `text` fits `pattern`, where `*` stands for anything. Each part is looked for once, behind the
-/// one before it, so the time is linear in the two lengths.
+/// Whether the whole of `text` fits `pattern`, where `*` stands for anything. Each part is looked
+/// for once, behind the one before it, so the time is linear in the two lengths.
 #[must_use]
 pub fn fits(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
@@ -77,7 +80,10 @@ mod tests {
         push_field(&mut line, "till", "x state=confirmed");
         push_field(&mut line, "note", "say \"no\"\n\\");
         push_field(&mut line, "empty", "");
-        assert_eq!(line, r#"down lane=retm till="x state=confirmed" note="say \"no\"\n\\" empty="""#);
+        assert_eq!(
+            line,
+            r#"down lane=retm till="x state=confirmed" note="say \"no\"\n\\" empty="""#
+        );
     }
 
     #[test]
@@ -130,9 +136,12 @@ mod tests {
         match (pattern.split_first(), text.split_first()) {
             (None, rest) => rest.is_none(),
             (Some((b'*', after)), rest) => {
-                by_definition(after, text) || rest.is_some_and(|(_, text)| by_definition(pattern, text))
+                by_definition(after, text)
+                    || rest.is_some_and(|(_, text)| by_definition(pattern, text))
             }
-            (Some((letter, after)), Some((other, text))) => letter == other && by_definition(after, text),
+            (Some((letter, after)), Some((other, text))) => {
+                letter == other && by_definition(after, text)
+            }
             (Some(_), None) => false,
         }
     }

@@ -23,8 +23,9 @@ impl Amount {
         Self(number.saturating_mul(UNITS))
     }
 
-    /// Reads a plain decimal number that is not negative: `120`, `120.5`, `.5`. More than four decimals round up. An
-    /// amount beyond 900 billion counts as the most that there is. `None`: it is no such number.
+    /// Reads a plain decimal number that is not negative: `120`, `120.5`, `.5`. More than four
+    /// decimals round up. An amount beyond 900 billion counts as the most that there is. `None`: it
+    /// is no such number.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -59,7 +60,9 @@ const TENS: [i64; DECIMALS + 1] = [10_000, 1_000, 100, 10, 1];
 
 /// The number that these digits are; the largest there is where it would be larger.
 fn digits(text: &str) -> i64 {
-    text.bytes().fold(0, |sum: i64, byte| sum.saturating_mul(10).saturating_add(i64::from(byte.wrapping_sub(b'0'))))
+    text.bytes().fold(0, |sum: i64, byte| {
+        sum.saturating_mul(10).saturating_add(i64::from(byte.wrapping_sub(b'0')))
+    })
 }
 
 impl fmt::Display for Amount {
@@ -153,8 +156,8 @@ impl Worth {
     }
 }
 
-/// What a redemption is worth. A percentage counts as its most. A percentage without a most counts as `unbounded`. What
-/// no check said counts as `unknown`.
+/// What a redemption is worth. A percentage counts as its most. A percentage without a most counts
+/// as `unbounded`. What no check said counts as `unknown`.
 #[must_use]
 pub fn worth(terms: Option<&Terms>, unknown: Amount, unbounded: Amount) -> Worth {
     let said = terms.and_then(|terms| if terms.is_percentage { terms.max } else { terms.amount });
@@ -196,8 +199,13 @@ mod tests {
 
     #[test]
     fn an_amount_is_shown_with_two_decimals_at_least_and_read_back_as_it_is() {
-        for (units, shown) in [(0, "0.00"), (1, "0.0001"), (1_200_000, "120.00"), (15_000, "1.50"), (12_345, "1.2345")]
-        {
+        for (units, shown) in [
+            (0, "0.00"),
+            (1, "0.0001"),
+            (1_200_000, "120.00"),
+            (15_000, "1.50"),
+            (12_345, "1.2345"),
+        ] {
             assert_eq!(Amount(units).to_string(), shown);
             assert_eq!(Amount::parse(shown), Some(Amount(units)));
         }

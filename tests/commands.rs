@@ -1,5 +1,5 @@
-//! The commands, as a shell sees them: the real binary against the real operators' HTTP on a Unix socket, over a store
-//! with a few redemptions in it.
+//! The commands, as a shell sees them: the real binary against the real operators' HTTP on a Unix
+//! socket, over a store with a few redemptions in it.
 
 #![allow(
     clippy::unwrap_used,
@@ -46,15 +46,20 @@ impl Gateway {
         Self::start_at(1_793_491_200_000, "2026-11-01 10:00:00", "9.9.9").await
     }
 
-    /// A daemon of this version whose clock stands at this time, in Unix milliseconds; the tills' clocks say `date`.
+    /// A daemon of this version whose clock stands at this time, in Unix milliseconds; the tills'
+    /// clocks say `date`.
     async fn start_at(unix_ms: i64, date: &'static str, version: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = redeemd::settings::parse(&settings(folder.path()), "box").unwrap().settings;
         let state = folder.path().join("state");
         std::fs::create_dir(&state).unwrap();
         let (store, _) = Store::open(&state).unwrap();
-        let queue = Queue::start(store, Clock::manual(unix_ms, true), settings.offline.clone()).unwrap();
-        let lanes = settings.providers.iter().map(|provider| Lane::new(LaneSettings::of(provider, &settings)));
+        let queue =
+            Queue::start(store, Clock::manual(unix_ms, true), settings.offline.clone()).unwrap();
+        let lanes = settings
+            .providers
+            .iter()
+            .map(|provider| Lane::new(LaneSettings::of(provider, &settings)));
         let (lanes, mailboxes): (Vec<_>, Vec<_>) = lanes.unzip();
         let (mut serving, mut forwarding) = (JoinSet::new(), JoinSet::new());
         let mut live = Vec::new();
@@ -95,7 +100,8 @@ impl Gateway {
             timestamp: "1".to_owned(),
             body: bytes::Bytes::from_static(b"{}"),
         };
-        let new = NewRedemption { till: till.to_owned(), key: None, lane: "retm".to_owned(), request };
+        let new =
+            NewRedemption { till: till.to_owned(), key: None, lane: "retm".to_owned(), request };
         match self.queue.accept(new).await.unwrap() {
             Decision::Taken(taken) => taken.id.to_string(),
             refused @ (Decision::StillPending(_)
@@ -147,7 +153,11 @@ impl Gateway {
 
 /// Nothing is claimed for a till that waits: what is accepted can be voided.
 fn line_down(lane: &Lane) -> Gate {
-    Gate { ask: false, trust: Trust::AtOnce { tenth: false }, ..Gate::up(Evidence::new(lane.settings().terms())) }
+    Gate {
+        ask: false,
+        trust: Trust::AtOnce { tenth: false },
+        ..Gate::up(Evidence::new(lane.settings().terms()))
+    }
 }
 
 fn settings(folder: &Path) -> String {
@@ -204,7 +214,14 @@ fn bare(args: &[&str]) -> Ran {
 
 #[test]
 fn a_wrong_command_line_is_64_and_help_and_version_are_0() {
-    for wrong in [&["fly"][..], &[], &["void", "1-a"], &["hold", "--trust"], &["list", "--state", "lost"], &["show"]] {
+    for wrong in [
+        &["fly"][..],
+        &[],
+        &["void", "1-a"],
+        &["hold", "--trust"],
+        &["list", "--state", "lost"],
+        &["show"],
+    ] {
         let ran = bare(wrong);
         assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{wrong:?} {}", ran.err);
         assert!(!ran.err.is_empty());
@@ -241,8 +258,14 @@ fn without_a_daemon_the_commands_exit_69_and_say_where_they_looked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("redeemd.toml");
     std::fs::write(&file, settings(folder.path())).unwrap();
-    for args in [&["status"][..], &["list"], &["flush"], &["report"], &["show", "1-a"], &["void", "1-a", "--note", "x"]]
-    {
+    for args in [
+        &["status"][..],
+        &["list"],
+        &["flush"],
+        &["report"],
+        &["show", "1-a"],
+        &["void", "1-a", "--note", "x"],
+    ] {
         let ran = bare(&[args, &["--config", file.to_str().unwrap()]].concat());
         assert_eq!(ran.code, 69, "{args:?} {}", ran.err);
         assert!(ran.err.contains("admin.sock"), "{}", ran.err);
@@ -257,7 +280,11 @@ fn wrong_settings_are_78_with_every_problem() {
     for command in ["check", "run", "status"] {
         let ran = bare(&[command, "--config", file.to_str().unwrap()]);
         assert_eq!(ran.code, 78, "{command}: {}", ran.err);
-        assert!(ran.err.contains("intake.listen") && ran.err.contains("max_pendign"), "{}", ran.err);
+        assert!(
+            ran.err.contains("intake.listen") && ran.err.contains("max_pendign"),
+            "{}",
+            ran.err
+        );
     }
 }
 
@@ -287,8 +314,12 @@ async fn status_shows_the_books_and_the_lanes_to_people_and_machines() {
         value["counts"],
         json!({"accepted": 1, "pending": 1, "confirmed": 0, "declined": 0, "parked": 0, "voided": 0})
     );
-    let names: Vec<&str> =
-        value["lanes"].as_array().unwrap().iter().map(|lane| lane["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = value["lanes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|lane| lane["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["retm", "other"]);
     gateway.end().await;
 }
@@ -301,14 +332,21 @@ async fn a_list_is_read_page_by_page_and_never_shows_a_whole_code() {
         ids.push(gateway.accept(&format!("CODE-BBBB-{n}{n}{n}{n}"), "till\u{1b}[2J").await);
     }
     let page = gateway.run(&["list", "--limit", "2", "--json"]).await;
-    assert_eq!(page.json().iter().map(|row| row["id"].as_str().unwrap()).collect::<Vec<_>>(), ids[..2]);
+    assert_eq!(
+        page.json().iter().map(|row| row["id"].as_str().unwrap()).collect::<Vec<_>>(),
+        ids[..2]
+    );
     assert!(page.err.contains("--after"), "{}", page.err);
     let after = page.json()[1]["seq"].to_string();
     let rest = gateway.run(&["list", "--after", &after, "--json"]).await;
     assert_eq!(rest.json().len(), 3);
     let all = gateway.run(&["list", "--all", "--state", "pending", "--lane", "retm"]).await;
     assert_eq!((all.code, all.out.lines().count()), (0, 6), "{}", all.err);
-    assert!(!all.out.contains("CODE-BBBB") && !all.out.contains('\u{1b}') && all.out.contains("…"), "{}", all.out);
+    assert!(
+        !all.out.contains("CODE-BBBB") && !all.out.contains('\u{1b}') && all.out.contains("…"),
+        "{}",
+        all.out
+    );
     assert_eq!(gateway.run(&["list", "--state", "parked", "--json"]).await.out, "");
     let unknown = gateway.run(&["list", "--lane", "nope"]).await;
     assert_eq!(unknown.code, 1);
@@ -323,7 +361,11 @@ async fn a_void_is_recorded_with_its_note_and_who_did_it() {
     let ran = gateway.run(&["void", &id, "--note", "customer came back"]).await;
     assert_eq!((ran.code, ran.out), (0, format!("{id}: voided\n")), "{}", ran.err);
     let shown = gateway.run(&["show", &id]).await;
-    assert!(shown.out.contains("customer came back") && shown.out.contains(" void by "), "{}", shown.out);
+    assert!(
+        shown.out.contains("customer came back") && shown.out.contains(" void by "),
+        "{}",
+        shown.out
+    );
     assert!(!shown.out.contains("void by console"), "the socket tells who acts: {}", shown.out);
     let again = gateway.run(&["void", &id, "--note", "twice"]).await;
     assert_eq!(again.code, 1, "{}", again.out);
@@ -335,14 +377,21 @@ async fn a_void_is_recorded_with_its_note_and_who_did_it() {
 async fn a_retry_goes_on_past_what_it_may_not_retry_and_says_each() {
     let gateway = Gateway::start().await;
     let pending = gateway.accept("CODE-DDDD-1111", "till-1").await;
-    let ran = gateway.run_with(&["retry", "-"], &format!("{{\"id\":\"{pending}\"}}\n\n999-abc\nnonsense!\n")).await;
+    let ran = gateway
+        .run_with(&["retry", "-"], &format!("{{\"id\":\"{pending}\"}}\n\n999-abc\nnonsense!\n"))
+        .await;
     assert_eq!(ran.code, 1);
     for word in [pending.as_str(), "999-abc", "nonsense!"] {
         assert!(ran.err.contains(word), "{word}: {}", ran.err);
     }
     assert_eq!(gateway.run(&["retry", "--lane", "nope", "--held"]).await.code, 1);
     let none = gateway.run(&["retry", "--lane", "retm", "--held", "--json"]).await;
-    assert_eq!((none.code, none.json()), (0, vec![json!({"lane": "retm", "retried": 0})]), "{}", none.err);
+    assert_eq!(
+        (none.code, none.json()),
+        (0, vec![json!({"lane": "retm", "retried": 0})]),
+        "{}",
+        none.err
+    );
     gateway.end().await;
 }
 
@@ -353,7 +402,9 @@ async fn what_a_list_finds_can_be_piped_into_a_void() {
         gateway.accept(&format!("CODE-HHHH-{n}{n}{n}{n}"), "till-1").await;
     }
     let found = gateway.run(&["list", "--state", "pending", "--json"]).await;
-    let ran = gateway.run_with(&["void", "-", "--note", "the store was closed", "--json"], &found.out).await;
+    let ran = gateway
+        .run_with(&["void", "-", "--note", "the store was closed", "--json"], &found.out)
+        .await;
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.json().iter().filter(|row| row["state"] == "voided").count(), 3, "{}", ran.out);
     assert_eq!(gateway.run(&["list", "--state", "pending", "--json"]).await.out, "");
@@ -370,7 +421,8 @@ async fn what_a_person_has_seen_to_is_marked_and_what_is_pending_cannot_be() {
     assert_eq!(gateway.run(&["void", &id, "--note", "customer came back"]).await.code, 0);
     let ran = gateway.run(&["handled", "-", "--note", "asked the provider", "--json"]).await;
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "no id, nothing to do: {}", ran.err);
-    let ran = gateway.run(&["handled", &id, "--note", "asked the provider", "--free", "--json"]).await;
+    let ran =
+        gateway.run(&["handled", &id, "--note", "asked the provider", "--free", "--json"]).await;
     assert_eq!((ran.code, &ran.json()[0]["handled"]), (0, &json!(true)), "{}", ran.err);
     let shown = gateway.run(&["show", &id]).await;
     assert!(shown.out.contains("asked the provider"), "{}", shown.out);
@@ -395,7 +447,8 @@ async fn a_check_of_the_status_is_quiet_when_all_is_well_and_ages_are_counted_by
     assert_eq!(gateway.run(&["status", "--ages"]).await.out, "nothing is pending\n");
     gateway.accept("CODE-JJJJ-1111", "till-1").await;
     let ages = &gateway.run(&["status", "--ages", "--json"]).await.json()[0];
-    let all: u64 = ages["ages"].as_array().unwrap().iter().map(|age| age["pending"].as_u64().unwrap()).sum();
+    let all: u64 =
+        ages["ages"].as_array().unwrap().iter().map(|age| age["pending"].as_u64().unwrap()).sum();
     assert_eq!((ages["lane"].as_str(), all), (Some("retm"), 1), "{ages}");
     gateway.end().await;
 }
@@ -406,7 +459,11 @@ async fn an_export_to_standard_output_is_the_file_and_warns_beside_it() {
     gateway.accept("CODE-KKKK-1111", "till-1").await;
     let ran = gateway.run(&["export", "-"]).await;
     assert_eq!((ran.code, ran.out.lines().count()), (0, 3), "{}", ran.err);
-    assert!(ran.out.contains("CODE-KKKK-1111") && ran.err.contains("WHOLE REWARD CODES"), "{}", ran.err);
+    assert!(
+        ran.out.contains("CODE-KKKK-1111") && ran.err.contains("WHOLE REWARD CODES"),
+        "{}",
+        ran.err
+    );
     assert!(!Path::new("-").exists());
     gateway.end().await;
 }
@@ -430,7 +487,11 @@ async fn the_report_is_quiet_when_nothing_was_given_while_the_line_was_down() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.json().last().unwrap()["kind"], "total");
     let csv = gateway.run(&["report", "--csv"]).await;
-    assert!(csv.out.starts_with("kind,day,lane,till,") && csv.out.contains("\r\ntotal,,,,"), "{}", csv.out);
+    assert!(
+        csv.out.starts_with("kind,day,lane,till,") && csv.out.contains("\r\ntotal,,,,"),
+        "{}",
+        csv.out
+    );
     let backwards = gateway.run(&["report", "--from", "2026-11-02", "--to", "2026-11-01"]).await;
     assert_eq!((backwards.code, backwards.out.as_str()), (64, ""), "{}", backwards.err);
     gateway.end().await;
@@ -441,13 +502,29 @@ async fn a_report_says_what_was_taken_back_and_when_it_was_accepted() {
     let gateway = Gateway::start().await;
     let id = gateway.accept("CODE-MMMM-1111", "till-1").await;
     let held = gateway.accept("CODE-NNNN-1111", "till-2").await;
-    gateway.queue.void_by_till(&redeemd::redemption::Id::parse(&id).unwrap(), "till-1").await.unwrap();
+    gateway
+        .queue
+        .void_by_till(&redeemd::redemption::Id::parse(&id).unwrap(), "till-1")
+        .await
+        .unwrap();
     assert_eq!(gateway.run(&["void", &held, "--note", "customer came back"]).await.code, 0);
     let lines = gateway.run(&["report", "--json"]).await.json();
     let of = |kind: &str| lines.iter().find(|line| line["kind"] == kind).unwrap();
-    assert_eq!((&of("day")["day"], &of("day")["voided"]), (&json!("2026-11-01"), &json!(2)), "{lines:?}");
-    assert_eq!((&of("till")["till"], &of("till")["taken_back"]), (&json!("till-1"), &json!(1)), "{lines:?}");
-    assert_eq!((&of("prefix")["prefix"], &of("total")["taken_back"]), (&json!("COD"), &json!(1)), "{lines:?}");
+    assert_eq!(
+        (&of("day")["day"], &of("day")["voided"]),
+        (&json!("2026-11-01"), &json!(2)),
+        "{lines:?}"
+    );
+    assert_eq!(
+        (&of("till")["till"], &of("till")["taken_back"]),
+        (&json!("till-1"), &json!(1)),
+        "{lines:?}"
+    );
+    assert_eq!(
+        (&of("prefix")["prefix"], &of("total")["taken_back"]),
+        (&json!("COD"), &json!(1)),
+        "{lines:?}"
+    );
     let text = gateway.run(&["report"]).await.out;
     let expected = "\
 DAY         LANE  ACCEPTED  LATE  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
@@ -469,9 +546,18 @@ async fn a_backup_of_a_running_gateway_is_whole_its_owners_alone_and_known_as_a_
     assert_eq!(ran.code, 0, "{}", ran.err);
     let bytes = std::fs::metadata(&file).unwrap();
     assert_eq!((bytes.permissions().mode() & 0o777, bytes.len() % 4096), (0o600, 0));
-    assert!(ran.out.ends_with(" bytes\n") && ran.err.contains("WHOLE REWARD CODES"), "{} {}", ran.out, ran.err);
+    assert!(
+        ran.out.ends_with(" bytes\n") && ran.err.contains("WHOLE REWARD CODES"),
+        "{} {}",
+        ran.out,
+        ran.err
+    );
     let names = std::fs::read_dir(gateway.folder.path().join("state")).unwrap();
-    assert!(names.map(|name| name.unwrap().file_name()).all(|name| !name.to_str().unwrap().contains("backup")));
+    assert!(
+        names
+            .map(|name| name.unwrap().file_name())
+            .all(|name| !name.to_str().unwrap().contains("backup"))
+    );
     let again = gateway.run(&["backup", file.to_str().unwrap()]).await;
     assert!(again.code == 1 && again.err.contains("exists"), "{}", again.err);
     let (store, report) = Store::open(&restored).unwrap();
@@ -522,7 +608,9 @@ async fn ready_follows_the_daemon_and_metrics_hold_the_books() {
     let gateway = Gateway::start().await;
     gateway.accept("CODE-GGGG-1111", "till-1").await;
     let target = Target::Unix(gateway.folder.path().join("admin.sock"));
-    let get = async |path: &str| call(&target, hyper::Method::GET, path, &[], bytes::Bytes::new()).await.unwrap();
+    let get = async |path: &str| {
+        call(&target, hyper::Method::GET, path, &[], bytes::Bytes::new()).await.unwrap()
+    };
     assert_eq!((get("/readyz").await.status, get("/livez").await.status), (503, 200));
     gateway.ready.send(true).unwrap();
     assert_eq!(get("/readyz").await.status, 200);
@@ -532,7 +620,10 @@ async fn ready_follows_the_daemon_and_metrics_hold_the_books() {
     let page = String::from_utf8(metrics.body.to_vec()).unwrap();
     assert!(page.contains("redeemd_redemptions{lane=\"retm\",state=\"pending\"} 1\n"), "{page}");
     let wrong = get("/api/v1/redemptions?state=lost&page=2").await;
-    assert_eq!((wrong.status, wrong.header("content-type")), (400, Some("application/problem+json")));
+    assert_eq!(
+        (wrong.status, wrong.header("content-type")),
+        (400, Some("application/problem+json"))
+    );
     let detail = wrong.json().unwrap()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("state: ") && detail.contains("page: "), "{detail}");
     gateway.end().await;

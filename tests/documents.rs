@@ -1,4 +1,5 @@
-//! The documents name what there is: files, metrics, paths of the HTTP, settings, commands, lines of the log, rooms.
+//! The documents name what there is: files, metrics, paths of the HTTP, settings, commands, lines
+//! of the log, rooms.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,8 +29,18 @@ const DOCUMENTS: &[&str] = &[
     "tests/README.md",
 ];
 /// The folders of this repository that documents name files of.
-const FOLDERS: &[&str] =
-    &[".cargo/", ".ci/", ".config/", "benches/", "config/", "docs/", "fuzz/", "packaging/", "src/", "tests/"];
+const FOLDERS: &[&str] = &[
+    ".cargo/",
+    ".ci/",
+    ".config/",
+    "benches/",
+    "config/",
+    "docs/",
+    "fuzz/",
+    "packaging/",
+    "src/",
+    "tests/",
+];
 /// A room with more lines is justified in ARCHITECTURE.md.
 const ROOM_LINES_MAX: usize = 2000;
 
@@ -110,7 +121,9 @@ fn family(name: &str) -> &str {
 
 fn is_metric(name: &str) -> bool {
     let ours = name.strip_prefix("redeemd_").or_else(|| name.strip_prefix("process_"));
-    ours.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+    ours.is_some_and(|rest| {
+        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    })
 }
 
 /// The families that the daemon prints.
@@ -127,8 +140,14 @@ fn every_metric_that_is_printed_is_documented_and_every_documented_one_is_printe
     let named = first_cells(&text).into_iter().filter(|name| is_metric(name));
     let documented: BTreeSet<String> = named.map(|name| family(name).to_owned()).collect();
     assert!(printed.len() > 20);
-    assert_none(&printed.difference(&documented).cloned().collect(), "printed and not in docs/metrics.md");
-    assert_none(&documented.difference(&printed).cloned().collect(), "in docs/metrics.md and never printed");
+    assert_none(
+        &printed.difference(&documented).cloned().collect(),
+        "printed and not in docs/metrics.md",
+    );
+    assert_none(
+        &documented.difference(&printed).cloned().collect(),
+        "in docs/metrics.md and never printed",
+    );
 }
 
 #[test]
@@ -139,8 +158,11 @@ fn every_metric_that_another_document_names_is_printed() {
         let text = read(document);
         let names = quoted(&text).filter_map(|code| code.split(['{', ' ']).next());
         let strange = names.filter(|name| name.starts_with("redeemd_") && is_metric(name));
-        missing
-            .extend(strange.filter(|name| !printed.contains(family(name))).map(|name| format!("{document}: {name}")));
+        missing.extend(
+            strange
+                .filter(|name| !printed.contains(family(name)))
+                .map(|name| format!("{document}: {name}")),
+        );
     }
     assert_none(&missing, "named and never printed");
 }
@@ -152,7 +174,9 @@ fn routes(text: &str) -> BTreeSet<String> {
         let (path, rest) = route.split_once('"').unwrap();
         let rest = rest.split(".layer(").next().unwrap().lines().next().unwrap();
         for (method, call) in [("GET", "get("), ("POST", "post("), ("DELETE", "delete(")] {
-            let is_called = |at: usize| !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+            let is_called = |at: usize| {
+                !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
+            };
             if rest.match_indices(call).any(|(at, _)| is_called(at)) {
                 found.insert(format!("{method} {path}"));
             }
@@ -168,9 +192,11 @@ fn routes_of_tills() -> BTreeSet<String> {
         key.default.unwrap().trim_matches('"').to_owned()
     };
     let text = read("src/intake/ask.rs");
-    let receipts = text.split("const REDEMPTIONS: &str = \"").nth(1).unwrap().split('"').next().unwrap();
-    let mut found: BTreeSet<String> =
-        ["intake.redeem_path", "intake.check_path"].map(|key| format!("POST {}", default(key))).into();
+    let receipts =
+        text.split("const REDEMPTIONS: &str = \"").nth(1).unwrap().split('"').next().unwrap();
+    let mut found: BTreeSet<String> = ["intake.redeem_path", "intake.check_path"]
+        .map(|key| format!("POST {}", default(key)))
+        .into();
     for (method, asked) in [("GET", "Asked::Receipt"), ("DELETE", "Asked::Void")] {
         assert!(text.contains(&format!("Method::{method}")) && text.contains(asked));
         found.insert(format!("{method} {receipts}{{id}}"));
@@ -187,11 +213,18 @@ fn every_path_of_the_http_is_documented_and_every_documented_one_is_served() {
     let named = first_cells(&text).into_iter().filter(|code| code.contains(" /"));
     let documented: BTreeSet<String> = named.map(str::to_owned).collect();
     assert!(served.len() > 30, "{served:#?}");
-    assert_none(&served.difference(&documented).cloned().collect(), "served and not in docs/http-api.md");
-    assert_none(&documented.difference(&served).cloned().collect(), "in docs/http-api.md and not served");
+    assert_none(
+        &served.difference(&documented).cloned().collect(),
+        "served and not in docs/http-api.md",
+    );
+    assert_none(
+        &documented.difference(&served).cloned().collect(),
+        "in docs/http-api.md and not served",
+    );
 }
 
-/// Whether there is a section, or a key in it: `[offline]`, `[[intake.till]] name`, `[provider.oauth] grant = "…"`.
+/// Whether there is a section, or a key in it: `[offline]`, `[[intake.till]] name`,
+/// `[provider.oauth] grant = "…"`.
 fn is_setting(code: &str) -> bool {
     let (section, key) = code.split_once(']').unwrap();
     let section = section.trim_start_matches('[');
@@ -205,8 +238,11 @@ fn every_setting_that_a_document_names_exists() {
     let mut missing = BTreeSet::new();
     for document in DOCUMENTS {
         let text = read(document);
-        let begins = |code: &&str| code.trim_start_matches('[').starts_with(|c: char| c.is_ascii_lowercase());
-        let named = quoted(&text).filter(|code| code.starts_with('[') && code.contains(']') && !code.contains('\n'));
+        let begins = |code: &&str| {
+            code.trim_start_matches('[').starts_with(|c: char| c.is_ascii_lowercase())
+        };
+        let named = quoted(&text)
+            .filter(|code| code.starts_with('[') && code.contains(']') && !code.contains('\n'));
         let strange = named.filter(begins).filter(|code| !is_setting(code));
         missing.extend(strange.map(|code| format!("{document}: {code}")));
     }
@@ -222,9 +258,14 @@ fn every_command_and_every_target_that_a_document_names_exists() {
         let text = read(document);
         for code in quoted(&text).filter(|code| !code.contains('\n')) {
             let mut words = code.split_whitespace();
-            let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let (first, second) =
+                (words.next().unwrap_or_default(), words.next().unwrap_or_default());
             let exists = match first {
-                "redeemd" => second.is_empty() || second.starts_with('-') || root.find_subcommand(second).is_some(),
+                "redeemd" => {
+                    second.is_empty()
+                        || second.starts_with('-')
+                        || root.find_subcommand(second).is_some()
+                }
                 "make" => second.is_empty() || is_target(second),
                 _ => true,
             };
@@ -267,7 +308,8 @@ fn log_lines() -> BTreeSet<String> {
     for text in code("src").values() {
         for level in ["info", "warn", "error"] {
             for call in text.split(&format!("tracing::{level}!(")).skip(1) {
-                let message = arguments(call).split('"').skip(1).step_by(2).last().unwrap_or_default();
+                let message =
+                    arguments(call).split('"').skip(1).step_by(2).last().unwrap_or_default();
                 let parts: Vec<&str> = message.split("\\\n").map(str::trim_start).collect();
                 found.extend(Some(parts.concat()).filter(|message| has_words(message)));
             }
@@ -280,11 +322,19 @@ fn log_lines() -> BTreeSet<String> {
 fn every_line_of_the_log_is_documented_and_every_documented_one_can_be_written() {
     let (written, text) = (log_lines(), read("docs/journal.md"));
     let levels = ["| info | `", "| warn | `", "| error | `"];
-    let rows = text.lines().filter_map(|line| levels.iter().find_map(|level| line.strip_prefix(level)));
-    let documented: BTreeSet<String> = rows.map(|row| row.split('`').next().unwrap().to_owned()).collect();
+    let rows =
+        text.lines().filter_map(|line| levels.iter().find_map(|level| line.strip_prefix(level)));
+    let documented: BTreeSet<String> =
+        rows.map(|row| row.split('`').next().unwrap().to_owned()).collect();
     assert!(written.len() > 50);
-    assert_none(&written.difference(&documented).cloned().collect(), "written and not in docs/journal.md");
-    assert_none(&documented.difference(&written).cloned().collect(), "in docs/journal.md and never written");
+    assert_none(
+        &written.difference(&documented).cloned().collect(),
+        "written and not in docs/journal.md",
+    );
+    assert_none(
+        &documented.difference(&written).cloned().collect(),
+        "in docs/journal.md and never written",
+    );
 }
 
 /// The map in `src/lib.rs`: each room's layer.
@@ -324,10 +374,14 @@ fn every_large_room_is_justified() {
     let justified = text.split("## Rooms above 2,000 lines").nth(1).unwrap();
     let large = lines.iter().filter(|(_, lines)| **lines > ROOM_LINES_MAX);
     let missing = large.filter(|(room, _)| !justified.contains(&format!("| `src/{room}/` |")));
-    assert_none(&missing.map(|(room, lines)| format!("{room}: {lines} lines")).collect(), "not justified");
+    assert_none(
+        &missing.map(|(room, lines)| format!("{room}: {lines} lines")).collect(),
+        "not justified",
+    );
 }
 
-/// What a stranger looks for, and what has to stand in the first file that ARCHITECTURE.md names for it.
+/// What a stranger looks for, and what has to stand in the first file that ARCHITECTURE.md names
+/// for it.
 const LOOK_UPS: &[(&str, &str)] = &[
     ("retry backoff", "pub fn backoff("),
     ("the single-use guard", "pub fn guard("),
@@ -349,7 +403,8 @@ fn what_a_stranger_looks_for_is_in_the_first_file_that_the_architecture_names() 
     let place = text.split("## Where to find").nth(1).unwrap();
     let mut missing = BTreeSet::new();
     for (what, has) in LOOK_UPS {
-        let row = place.lines().find(|line| line.starts_with(&format!("| {what} |"))).unwrap_or_default();
+        let row =
+            place.lines().find(|line| line.starts_with(&format!("| {what} |"))).unwrap_or_default();
         let first = quoted(row).find(|code| code.starts_with("src/")).unwrap_or_default();
         if first.is_empty() || !read(first).contains(has) {
             missing.insert(format!("{what}: {first}"));
@@ -363,10 +418,13 @@ fn every_name_of_the_code_that_the_architecture_has_exists() {
     let (text, code) = (read("ARCHITECTURE.md"), code("src"));
     let is_name = |word: &&str| {
         word.contains('_')
-            && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
     };
     let tests = read("tests/tidy.rs");
-    let exists = |name: &&str| tests.contains(name) || code.values().any(|text| text.contains(name));
+    let exists =
+        |name: &&str| tests.contains(name) || code.values().any(|text| text.contains(name));
     let missing = quoted(&text).filter(is_name).filter(|name| !exists(name)).map(str::to_owned);
     assert_none(&missing.collect(), "named and not in the code");
 }

@@ -1,6 +1,11 @@
-//! A region comes back from an outage all at once: 5,000 real lanes in virtual time before a provider that has a limit.
+//! A region comes back from an outage all at once: 5,000 real lanes in virtual time before a
+//! provider that has a limit.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy knows tests by their attribute alone")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "clippy knows tests by their attribute alone"
+)]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -152,7 +157,10 @@ impl Outcome {
 
     fn finish(&self, part: f64) -> Duration {
         let index = (rows_f64(i64::try_from(self.finished.len()).unwrap()) * part) as usize;
-        self.finished.get(index.min(self.finished.len().saturating_sub(1))).copied().unwrap_or(GIVE_UP)
+        self.finished
+            .get(index.min(self.finished.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or(GIVE_UP)
     }
 
     fn drained(&self) -> Duration {
@@ -184,7 +192,9 @@ impl Provider {
             return Some((self.free_at, Heard::Confirmed));
         }
         match self.busy {
-            Busy::RetryAfter => Some((now, Heard::Wait { at_least: Some(RETRY_AFTER), limited: false })),
+            Busy::RetryAfter => {
+                Some((now, Heard::Wait { at_least: Some(RETRY_AFTER), limited: false }))
+            }
             Busy::TooMany => Some((now, Heard::Wait { at_least: None, limited: true })),
             Busy::Silent => None,
         }
@@ -213,7 +223,8 @@ fn config(manners: Manners, gateway: usize) -> Config {
     Config { link, terms, checks_show_the_road: true }
 }
 
-/// Most branches have few, some have many: exponential in what is left of a fraction, with the mean wanted.
+/// Most branches have few, some have many: exponential in what is left of a fraction, with the mean
+/// wanted.
 fn backlog(dice: &mut Dice) -> i64 {
     (1.0 - BACKLOG_MEAN * (1.0 - dice.fraction()).ln()) as i64
 }
@@ -273,7 +284,8 @@ impl Gateway {
         let preferred = ask.prefer.iter().map(|seq| seq.0).filter(|row| self.pending.contains(row));
         let after = ask.after.0.saturating_add(1);
         let others = self.pending.range(after..).copied();
-        let others = others.filter(|row| !ask.except.contains(&Seq(*row)) && !ask.prefer.contains(&Seq(*row)));
+        let others = others
+            .filter(|row| !ask.except.contains(&Seq(*row)) && !ask.prefer.contains(&Seq(*row)));
         let rows: Vec<i64> = preferred.chain(others).take(ask.rows_max).collect();
         for row in &rows {
             self.pending.remove(row);
@@ -284,7 +296,17 @@ impl Gateway {
     /// An attempt's end, settled at once.
     fn ended(&mut self, now: Duration, row: i64, heard: Heard) {
         let whole = heard != Heard::Road(Road::Connect);
-        self.lane.on(now, Told::Landed(Landed { seq: Seq(row), heard, detail: "", kind: "", whole, denied: false }));
+        self.lane.on(
+            now,
+            Told::Landed(Landed {
+                seq: Seq(row),
+                heard,
+                detail: "",
+                kind: "",
+                whole,
+                denied: false,
+            }),
+        );
         let pending = !heard.is_answer();
         if pending {
             self.pending.insert(row);
@@ -303,7 +325,11 @@ impl Gateway {
     }
 
     fn first_due(&self, now: Duration) -> Option<Duration> {
-        self.waits.values().map(|(_, until)| *until).filter(|until| *until > now && *until < Duration::MAX).min()
+        self.waits
+            .values()
+            .map(|(_, until)| *until)
+            .filter(|until| *until > now && *until < Duration::MAX)
+            .min()
     }
 }
 
@@ -409,8 +435,9 @@ impl Fleet {
         self.per_second[second] += 1;
         let half_way = self.gateways[number].round_trip / 2;
         let answer = self.provider.take(self.now).map(|(left, heard)| (left + half_way, heard));
-        let (at, heard) =
-            answer.filter(|(at, _)| *at <= sent + TIMEOUT).unwrap_or((sent + TIMEOUT, Heard::Road(Road::Answer)));
+        let (at, heard) = answer
+            .filter(|(at, _)| *at <= sent + TIMEOUT)
+            .unwrap_or((sent + TIMEOUT, Heard::Road(Road::Answer)));
         self.at(at, number, What::Ended { row, heard });
     }
 
@@ -446,7 +473,8 @@ impl Fleet {
         let (now, gateway) = (self.now, &mut self.gateways[number]);
         let failures = gateway.waits.get(&row).map_or(0, |(failures, _)| *failures) + 1;
         // Even who has no manners is rarely in step with everybody.
-        let wait = backoff(&mut gateway.dice, 1, NAIVE_RETRY, NAIVE_RETRY + Duration::from_millis(500));
+        let wait =
+            backoff(&mut gateway.dice, 1, NAIVE_RETRY, NAIVE_RETRY + Duration::from_millis(500));
         gateway.waits.insert(row, (failures, now + wait));
     }
 
@@ -502,7 +530,11 @@ fn line(outcome: &Outcome) -> String {
         Manners::Naive => "8 at once",
     };
     let seconds = |duration: Duration| {
-        if duration >= GIVE_UP { "never".to_owned() } else { format!("{:.0} s", duration.as_secs_f64()) }
+        if duration >= GIVE_UP {
+            "never".to_owned()
+        } else {
+            format!("{:.0} s", duration.as_secs_f64())
+        }
     };
     format!(
         "{busy:<21} {who:<10} {:>7} {:>7} {:>8.2} {:>8} {:>6} {:>6} {:>6} {:>7} {:>8}",
@@ -520,7 +552,8 @@ fn line(outcome: &Outcome) -> String {
 
 fn heading(outcome: &Outcome) {
     println!(
-        "seed {SEED}: {GATEWAYS} gateways with {} redemptions, all lines back within {} s; the provider answers {CAPACITY}/s: {:.0} s at best",
+        "seed {SEED}: {GATEWAYS} gateways with {} redemptions, all lines back within {} s; the \
+         provider answers {CAPACITY}/s: {:.0} s at best",
         outcome.rows,
         RESTORED_WITHIN.as_secs(),
         outcome.ideal().as_secs_f64()
@@ -551,12 +584,18 @@ fn play(busy: Busy, manners: Manners) -> Outcome {
     outcome
 }
 
-/// What holds however the provider says that it has enough. `slower` is how much longer than at best it may take.
+/// What holds however the provider says that it has enough. `slower` is how much longer than at
+/// best it may take.
 fn assert_manners(outcome: &Outcome, slower: f64) {
     assert_eq!((outcome.undelivered, outcome.early), (0, 0), "{outcome:?}");
     let bound = outcome.ideal().mul_f64(slower);
-    assert!(outcome.drained() <= bound, "drained after {:?}, may take {bound:?}", outcome.drained());
-    // The lines' return is a network event: each gateway may probe once at that moment, and not more.
+    assert!(
+        outcome.drained() <= bound,
+        "drained after {:?}, may take {bound:?}",
+        outcome.drained()
+    );
+    // The lines' return is a network event: each gateway may probe once at that moment, and not
+    // more.
     assert!(outcome.peak as usize <= GATEWAYS, "{} in a second", outcome.peak);
     assert!(outcome.peak_later <= 4 * CAPACITY, "{} in a later second", outcome.peak_later);
     // Nobody waits much longer than most.

@@ -1,8 +1,12 @@
 //! The manual page and the shells' completions say what the command line takes, no less.
 //!
-//! After a change of the command line, `REDEEMD_WRITE_COMPLETIONS=1 cargo test --test manual` writes the completions.
+//! After a change of the command line, `REDEEMD_WRITE_COMPLETIONS=1 cargo test --test manual`
+//! writes the completions.
 
-#![allow(clippy::unwrap_used, reason = "the exceptions for tests do not reach the helpers of an integration test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "the exceptions for tests do not reach the helpers of an integration test"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -16,10 +20,13 @@ fn packaging(name: &str) -> PathBuf {
 /// The page as it is read: hyphens plain, fonts gone.
 fn page() -> String {
     let text = std::fs::read_to_string(packaging("redeemd.8")).unwrap();
-    ["\\fB", "\\fI", "\\fR"].iter().fold(text.replace("\\-", "-"), |text, font| text.replace(font, ""))
+    ["\\fB", "\\fI", "\\fR"]
+        .iter()
+        .fold(text.replace("\\-", "-"), |text, font| text.replace(font, ""))
 }
 
-/// The part of `page` under the heading that begins with `heading`, up to the next of its kind or a higher one.
+/// The part of `page` under the heading that begins with `heading`, up to the next of its kind or a
+/// higher one.
 fn section<'a>(page: &'a str, heading: &str) -> Option<&'a str> {
     let begins = |line: &str| line == heading || line.starts_with(&format!("{heading} "));
     let start = page.split_inclusive('\n').scan(0, |at, line| {
@@ -29,11 +36,16 @@ fn section<'a>(page: &'a str, heading: &str) -> Option<&'a str> {
     });
     let (from, _) = start.into_iter().find(|(_, line)| begins(line))?;
     let body = page.get(from + heading.len()..)?;
-    let end = [".SS ", ".SH "].iter().filter_map(|next| body.find(&format!("\n{next}"))).min().unwrap_or(body.len());
+    let end = [".SS ", ".SH "]
+        .iter()
+        .filter_map(|next| body.find(&format!("\n{next}")))
+        .min()
+        .unwrap_or(body.len());
     body.get(..end)
 }
 
-/// Whether `text` has the option as a word of its own, so that `--token-file` is not taken for `--token`.
+/// Whether `text` has the option as a word of its own, so that `--token-file` is not taken for
+/// `--token`.
 fn has_option(text: &str, option: &str) -> bool {
     text.match_indices(option).any(|(at, _)| {
         let after = text.get(at + option.len()..).and_then(|rest| rest.chars().next());
@@ -60,10 +72,13 @@ fn the_manual_page_has_every_command_with_each_of_its_options() {
             continue;
         };
         let own = command.get_arguments().filter(|argument| !argument.is_global_set());
-        let longs =
-            own.filter_map(|argument| argument.get_long()).filter(|long| !["help", "config", "json"].contains(long));
+        let longs = own
+            .filter_map(|argument| argument.get_long())
+            .filter(|long| !["help", "config", "json"].contains(long));
         missing.extend(
-            longs.filter(|long| !has_option(section, &format!("--{long}"))).map(|long| format!("{name} --{long}")),
+            longs
+                .filter(|long| !has_option(section, &format!("--{long}")))
+                .map(|long| format!("{name} --{long}")),
         );
     }
     assert!(missing.is_empty(), "packaging/redeemd.8 lacks: {missing:?}");
@@ -81,7 +96,10 @@ fn the_manual_page_has_no_command_that_is_gone() {
 }
 
 fn section_names(page: &str) -> Vec<&str> {
-    page.lines().filter_map(|line| line.strip_prefix(".SS ")).filter_map(|line| line.split(' ').next()).collect()
+    page.lines()
+        .filter_map(|line| line.strip_prefix(".SS "))
+        .filter_map(|line| line.split(' ').next())
+        .collect()
 }
 
 #[test]
@@ -104,7 +122,10 @@ fn completions(shell: Shell) -> Vec<u8> {
     if shell == Shell::Zsh {
         text = text.replace(":LANE:_default", ":LANE:_redeemd_names lanes");
         text = text.replace(":TILL:_default", ":TILL:_redeemd_names tills");
-        text = text.replace("all of them without one:_default", "all of them without one:_redeemd_names lanes");
+        text = text.replace(
+            "all of them without one:_default",
+            "all of them without one:_redeemd_names lanes",
+        );
         // What a function needs stands before the file's last part, which calls it.
         let end = text.rfind("\nif [ ").unwrap();
         text.insert_str(end, &format!("\n{}", more("names.zsh")));
@@ -117,13 +138,18 @@ fn completions(shell: Shell) -> Vec<u8> {
 #[test]
 fn the_shipped_completions_are_those_of_the_command_line() {
     let writes = std::env::var_os("REDEEMD_WRITE_COMPLETIONS").is_some();
-    for (shell, name) in [(Shell::Bash, "redeemd.bash"), (Shell::Zsh, "redeemd.zsh"), (Shell::Fish, "redeemd.fish")] {
+    for (shell, name) in
+        [(Shell::Bash, "redeemd.bash"), (Shell::Zsh, "redeemd.zsh"), (Shell::Fish, "redeemd.fish")]
+    {
         let wanted = completions(shell);
         let file = packaging("completions").join(name);
         if writes {
             std::fs::write(&file, &wanted).unwrap();
         }
         let shipped = std::fs::read(&file).unwrap_or_default();
-        assert!(shipped == wanted, "{name} is stale: REDEEMD_WRITE_COMPLETIONS=1 cargo test --test manual");
+        assert!(
+            shipped == wanted,
+            "{name} is stale: REDEEMD_WRITE_COMPLETIONS=1 cargo test --test manual"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The settings, through the library's public surface: what is refused, what is merged, and that the shipped files and
-//! the manual page say what the code does.
+//! The settings, through the library's public surface: what is refused, what is merged, and that
+//! the shipped files and the manual page say what the code does.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,8 +18,8 @@ use redeemd::message::{Language, Refusal};
 use redeemd::prepare::{Prepared, prepare, tills_may_use};
 use redeemd::redemption::RewardCode;
 use redeemd::settings::{
-    Auth, Caps, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider, SameCode, SecretSource,
-    Settings, Success, UnknownCheck, load, needs_restart, parse,
+    Auth, Caps, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider,
+    SameCode, SecretSource, Settings, Success, UnknownCheck, load, needs_restart, parse,
 };
 use redeemd::value::Amount;
 
@@ -47,7 +47,8 @@ fn settings(text: &str) -> Settings {
 }
 
 fn problems(text: &str) -> String {
-    parse(text, "host").map_or_else(|problems| problems.to_string(), |_| panic!("nothing was wrong with {text}"))
+    parse(text, "host")
+        .map_or_else(|problems| problems.to_string(), |_| panic!("nothing was wrong with {text}"))
 }
 
 fn warnings(text: &str) -> Vec<String> {
@@ -94,7 +95,11 @@ impl Place {
 
     fn load(&self) -> Result<Loaded, Problems> {
         let file = self.path("redeemd.toml");
-        load(&LoadOptions { file, environment: self.environment.clone(), host_name: "host".to_owned() })
+        load(&LoadOptions {
+            file,
+            environment: self.environment.clone(),
+            host_name: "host".to_owned(),
+        })
     }
 
     fn settings(&self) -> Settings {
@@ -113,7 +118,10 @@ fn the_least_settings_get_every_default() {
     assert_eq!(all.gateway.state_dir, Path::new("/var/lib/redeemd"));
     assert_eq!((all.gateway.day_ends.hour, all.gateway.day_ends.minute), (0, 0));
     assert_eq!(all.intake.listen, ["127.0.0.1:7733".parse().unwrap()]);
-    assert_eq!((all.intake.redeem_path.as_str(), all.intake.check_path.as_str()), ("/redeem", "/check"));
+    assert_eq!(
+        (all.intake.redeem_path.as_str(), all.intake.check_path.as_str()),
+        ("/redeem", "/check")
+    );
     assert_eq!(all.intake.reply_within, Duration::from_secs(4));
     assert_eq!((all.intake.accepted_status, all.intake.max_body_bytes), (200, 16_384));
     assert!(!all.intake.allow_anonymous && all.intake.tills.is_empty() && all.intake.tls.is_none());
@@ -122,18 +130,35 @@ fn the_least_settings_get_every_default() {
     assert_eq!((all.forward.max_in_flight, all.forward.retry_min), (8, Duration::from_secs(1)));
     assert_eq!(all.forward.retry_max, Duration::from_mins(1));
     assert_eq!(all.forward.reconnect_spread, Duration::from_secs(5));
-    assert_eq!((all.offline.date_format, all.offline.one_till), (DateFormat::Contract, OneTill::Refuse));
-    assert_eq!((all.offline.remember_checks, all.offline.remember_checks_max), (Duration::from_hours(12), 20_000));
+    assert_eq!(
+        (all.offline.date_format, all.offline.one_till),
+        (DateFormat::Contract, OneTill::Refuse)
+    );
+    assert_eq!(
+        (all.offline.remember_checks, all.offline.remember_checks_max),
+        (Duration::from_hours(12), 20_000)
+    );
     assert!(all.offline.unknown_check == UnknownCheck::Refuse && all.intake.texts.is_empty());
-    assert_eq!([all.offline.value_of_unknown, all.offline.value_of_unbounded], [25, 100].map(Amount::whole));
-    assert_eq!((all.offline.max_exposure, all.offline.max_per_hour_per_till), (Amount::whole(25_000), 300));
-    assert_eq!((all.offline.checked_within, &all.offline.caps), (Duration::from_mins(15), &Caps::default()));
+    assert_eq!(
+        [all.offline.value_of_unknown, all.offline.value_of_unbounded],
+        [25, 100].map(Amount::whole)
+    );
+    assert_eq!(
+        (all.offline.max_exposure, all.offline.max_per_hour_per_till),
+        (Amount::whole(25_000), 300)
+    );
+    assert_eq!(
+        (all.offline.checked_within, &all.offline.caps),
+        (Duration::from_mins(15), &Caps::default())
+    );
     assert!(all.offline.rules.is_empty());
     assert_eq!(all.retention.settled, Duration::from_hours(720));
     assert_eq!(all.retention.codes, Duration::from_hours(400 * 24));
     assert_eq!(all.admin.listen, "127.0.0.1:7734".parse().unwrap());
     assert_eq!(all.admin.socket, Path::new("/var/lib/redeemd/admin.sock"));
-    assert!(all.admin.hosts.is_empty() && all.admin.tokens.is_empty() && all.admin.users.is_empty());
+    assert!(
+        all.admin.hosts.is_empty() && all.admin.tokens.is_empty() && all.admin.users.is_empty()
+    );
     assert!(all.admin.tls.is_none() && all.alert.is_none());
     let [provider] = all.providers.as_slice() else { panic!("one provider") };
     assert_eq!(provider.timeout, Duration::from_secs(10));
@@ -143,8 +168,15 @@ fn the_least_settings_get_every_default() {
     assert_eq!((provider.success, provider.same_code), (Success::Lenient, SameCode::Folded));
     assert_eq!((provider.weak_after, provider.weak_declines), (Duration::from_mins(30), false));
     assert!(provider.accept_language == "en" && provider.canary && provider.proxy_login.is_none());
-    assert_eq!(*provider, Provider::new("retm", "https://svc.retm.sa/redeem", provider.auth.clone()));
-    assert!(provider.businesses.is_empty() && provider.reusable_codes.is_empty() && !provider.allow_plain_http);
+    assert_eq!(
+        *provider,
+        Provider::new("retm", "https://svc.retm.sa/redeem", provider.auth.clone())
+    );
+    assert!(
+        provider.businesses.is_empty()
+            && provider.reusable_codes.is_empty()
+            && !provider.allow_plain_http
+    );
     assert_eq!(provider.auth, Auth::Token(SecretSource::File("/etc/redeemd/retm.token".into())));
     assert_eq!((&provider.check_url, &provider.ca_file, &provider.proxy), (&None, &None, &None));
 }
@@ -276,9 +308,18 @@ fn every_key_arrives_where_it_belongs() {
         r#"gateway: Gateway { name: "b", state_dir: "/s", day_ends: TimeOfDay { hour: 4, minute: 30 } }"#.to_owned(),
         r#"intake: Intake { listen: [[::1]:1, 127.0.0.1:3], redeem_path: "/r", check_path: "/c", reply_within: 100ms, accepted_status: 202, max_body_bytes: 1024, allow_anonymous: true, tills: [Till { name: "t", token: Credential("t-token"), businesses: ["m"], branches: ["7"], language: Some(Arabic) }], tls: Some(Tls { cert_file: "/cert", key_file: "/key" }), texts: Texts({("ar", "used"): "{code}", ("en", "held"): "Wait"}) }"#.to_owned(),
         format!(r#"Provider {{ name: "p", businesses: ["m"], redeem_url: "https://h/r", check_url: Some("https://h/c"), auth: {oauth}, ca_file: Some("/ca"), proxy: Some("http://p:1"), proxy_login: Some(ProxyLogin {{ user: "u", password: Credential("pp") }}), allow_plain_http: true, timeout: 1s, declined_status: [400], already_used: ["gone"], in_progress: ["wait"], success: Contract, weak_after: 60s, weak_declines: true, accept_language: "ar, en;q=0.5", same_code: Exact, canary: false, reusable_codes: ["A*"] }}"#),
-        "Offline { accept: false, max_pending: 1, max_pending_per_till: 1, max_outage: 3600s, date_format: Any, one_till: Trust, remember_checks: 3600s, remember_checks_max: 0, unknown_check: Answer, value_of_unknown: Amount(10000), value_of_unbounded: Amount(25000), max_exposure: Amount(1), max_per_hour_per_till: 3, checked_within: 60s, caps: Caps { max_value: Some(Amount(40000)), max_exposure: None, max_pending: None, max_per_hour: Some(5), max_per_day: Some(6), max_outage: None, hours: Some(Hours { from: TimeOfDay { hour: 8, minute: 0 }, to: TimeOfDay { hour: 23, minute: 30 } }), code_form: Some(CodeForm { length: (10, 12), alphabet: Digits, check: Some(Luhn) }) }, rules: [".to_owned(),
+        "Offline { accept: false, max_pending: 1, max_pending_per_till: 1, max_outage: 3600s, \
+         date_format: Any, one_till: Trust, remember_checks: 3600s, remember_checks_max: 0, \
+         unknown_check: Answer, value_of_unknown: Amount(10000), value_of_unbounded: \
+         Amount(25000), max_exposure: Amount(1), max_per_hour_per_till: 3, checked_within: 60s, \
+         caps: Caps { max_value: Some(Amount(40000)), max_exposure: None, max_pending: None, \
+         max_per_hour: Some(5), max_per_day: Some(6), max_outage: None, hours: Some(Hours { from: \
+         TimeOfDay { hour: 8, minute: 0 }, to: TimeOfDay { hour: 23, minute: 30 } }), code_form: \
+         Some(CodeForm { length: (10, 12), alphabet: Digits, check: Some(Luhn) }) }, rules: \
+         [".to_owned(),
         r#"Rule { name: "r", codes: ["A*"], businesses: ["shop"], branches: ["7", "8"], tills: ["t"], kinds: ["voucher"], checked_within: Some(7200s), causes: [Tls, Clock], accept: Some(true), caps: Caps { max_value: Some(Amount(70000)), max_exposure: Some(Amount(80000)), max_pending: Some(9), max_per_hour: Some(10), max_per_day: Some(11), max_outage: Some(43200s), hours: Some(Hours { from: TimeOfDay { hour: 18, minute: 0 }, to: TimeOfDay { hour: 2, minute: 0 } }), code_form: Some(CodeForm { length: (8, 8), alphabet: Any, check: Some(Gs1) }) } }], listed: {"p": {"m"}} }"#.to_owned(),
-        "Forward { max_in_flight: 256, retry_min: 100ms, retry_max: 3600s, reconnect_spread: 600s }".to_owned(),
+        "Forward { max_in_flight: 256, retry_min: 100ms, retry_max: 3600s, reconnect_spread: 600s \
+         }".to_owned(),
         "Retention { settled: 3600s, codes: 0ns }".to_owned(),
         r#"Admin { listen: 127.0.0.1:2, socket: "/x.sock", hosts: ["gw.example"], tokens: [AdminToken { name: "m", role: See, token: File("/mt") }], users: [AdminUser { name: "u", role: Engineer, password: Credential("up") }], tls: Some(Tls { cert_file: "/ac", key_file: "/ak" }) }"#.to_owned(),
         r#"Alert { url: "https://a/h", token: Some(File("/at")) }"#.to_owned(),
@@ -323,7 +364,11 @@ fn a_value_out_of_bounds_or_of_no_sense_is_refused_at_its_key() {
             ("[offline]\nunknown_check = \"ask\"", "offline.unknown_check", "\"answer\""),
             ("[intake.texts]\nen = \"x\"", "intake.texts.en", "a table of strings"),
             ("[intake.texts.en]\nused = 5", "intake.texts.en", "used: 5 is not a string"),
-            ("[intake.texts.en]\nused = \"{who}\"", "intake.texts.en.used", "{code}, {when}, {till}"),
+            (
+                "[intake.texts.en]\nused = \"{who}\"",
+                "intake.texts.en.used",
+                "{code}, {when}, {till}",
+            ),
             ("[intake.texts.ar]\nheld = \"{code\"", "intake.texts.ar.held", "brace"),
             ("[intake.texts.ar]\nprovider = \"x\"", "intake.texts.ar.provider", "used_long_ago"),
             ("[intake.texts.fr]\nused = \"x\"", "intake.texts.fr", "no such setting"),
@@ -336,7 +381,11 @@ fn a_value_out_of_bounds_or_of_no_sense_is_refused_at_its_key() {
             ("[retention]\nsettled = \"59m\"", "retention.settled", "\"1h\""),
             ("[alert]\nurl = \"http://alerts.example/\"", "alert.url", "https://"),
             ("[alert]\ntoken_file = \"/t\"", "alert.url", "missing"),
-            ("[alert]\nurl = \"https://a/\"\ntoken_file = \"/t\"\ncredential = \"c\"", "alert.credential", "keep"),
+            (
+                "[alert]\nurl = \"https://a/\"\ntoken_file = \"/t\"\ncredential = \"c\"",
+                "alert.credential",
+                "keep",
+            ),
         ],
     );
     let long = format!("[admin]\nsocket = \"/{}\"", "s".repeat(107));
@@ -346,8 +395,10 @@ fn a_value_out_of_bounds_or_of_no_sense_is_refused_at_its_key() {
 #[test]
 fn the_bounds_themselves_are_accepted() {
     for text in [
-        "[intake]\nreply_within = \"60s\"\nmax_body_bytes = 65536\nredeem_path = \"/\"\ncheck_path = \"/redemptions-check\"",
-        "[forward]\nretry_min = \"1h\"\nretry_max = \"1h\"\nreconnect_spread = \"0s\"\nmax_in_flight = 1",
+        "[intake]\nreply_within = \"60s\"\nmax_body_bytes = 65536\nredeem_path = \"/\"\ncheck_path \
+         = \"/redemptions-check\"",
+        "[forward]\nretry_min = \"1h\"\nretry_max = \"1h\"\nreconnect_spread \
+         = \"0s\"\nmax_in_flight = 1",
         "[intake]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"",
         "[alert]\nurl = \"http://127.0.0.1:9/hook\"",
     ] {
@@ -364,16 +415,29 @@ fn a_till_needs_a_name_of_its_own_and_one_token() {
             ("[[intake.till]]\ncredential = \"c\"", "intake.till[#1]", "no name"),
             ("[[intake.till]]\nname = 5\ncredential = \"c\"", "intake.till[#1].name", "in quotes"),
             ("[[intake.till]]\nname = \"\"\ncredential = \"c\"", "intake.till[].name", "1 to 64"),
-            ("[[intake.till]]\nname = \"a\\u0007\"\ncredential = \"c\"", "intake.till[a\\u{7}].name", "control"),
-            ("[[intake.till]]\nname = \"anonymous\"\ncredential = \"c\"", "intake.till[anonymous].name", "another"),
-            ("[[intake.till]]\nname = \"t\"\ncredential = \"../c\"", "intake.till[t].credential", "file name"),
+            (
+                "[[intake.till]]\nname = \"a\\u0007\"\ncredential = \"c\"",
+                "intake.till[a\\u{7}].name",
+                "control",
+            ),
+            (
+                "[[intake.till]]\nname = \"anonymous\"\ncredential = \"c\"",
+                "intake.till[anonymous].name",
+                "another",
+            ),
+            (
+                "[[intake.till]]\nname = \"t\"\ncredential = \"../c\"",
+                "intake.till[t].credential",
+                "file name",
+            ),
             (
                 "[[intake.till]]\nname = \"t\"\ncredential = \"c\"\ntoken_file = \"/t\"",
                 "intake.till[t].credential",
                 "keep",
             ),
             (
-                "[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n[[intake.till]]\nname = \"t\"\ncredential = \"d\"",
+                "[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n[[intake.till]]\nname \
+                 = \"t\"\ncredential = \"d\"",
                 "intake.till[t]",
                 "taken",
             ),
@@ -389,14 +453,30 @@ fn a_provider_is_refused_for_what_is_wrong_with_it() {
     refused(
         LEAST,
         &[
-            ("check_url = \"http://svc.retm.sa/c\"", "provider[retm].check_url", "allow_plain_http"),
+            (
+                "check_url = \"http://svc.retm.sa/c\"",
+                "provider[retm].check_url",
+                "allow_plain_http",
+            ),
             ("check_url = \"https://u:p@svc.retm.sa/\"", "provider[retm].check_url", "no password"),
             ("check_url = \"svc.retm.sa\"", "provider[retm].check_url", "https://HOST/PATH"),
             ("proxy = \"https://proxy:1\"", "provider[retm].proxy", "http://HOST:PORT"),
             ("proxy = \"http://proxy\"", "provider[retm].proxy", "http://HOST:PORT"),
-            ("proxy_user = \"u\"\nproxy_password_file = \"/p\"", "provider[retm].proxy_user", "no proxy"),
-            ("proxy = \"http://p:1\"\nproxy_user = \"u\"", "provider[retm].proxy_password_file", "missing"),
-            ("proxy = \"http://p:1\"\nproxy_password_file = \"/p\"", "provider[retm].proxy_user", "missing"),
+            (
+                "proxy_user = \"u\"\nproxy_password_file = \"/p\"",
+                "provider[retm].proxy_user",
+                "no proxy",
+            ),
+            (
+                "proxy = \"http://p:1\"\nproxy_user = \"u\"",
+                "provider[retm].proxy_password_file",
+                "missing",
+            ),
+            (
+                "proxy = \"http://p:1\"\nproxy_password_file = \"/p\"",
+                "provider[retm].proxy_user",
+                "missing",
+            ),
             (
                 "proxy = \"http://p:1\"\nproxy_user = \"a:b\"\nproxy_password_file = \"/p\"",
                 "provider[retm].proxy_user",
@@ -420,7 +500,8 @@ fn a_provider_is_refused_for_what_is_wrong_with_it() {
             ("businesses = [\"\"]", "provider[retm].businesses", "item 1"),
             ("businesses = [\"a\", \"a\"]", "provider[retm].businesses", "list it once"),
             (
-                "[provider.oauth]\ntoken_url = \"https://h/\"\nclient_id = \"i\"\nclient_secret_file = \"/s\"",
+                "[provider.oauth]\ntoken_url = \"https://h/\"\nclient_id \
+                 = \"i\"\nclient_secret_file = \"/s\"",
                 "provider[retm].oauth",
                 "one of them",
             ),
@@ -431,10 +512,26 @@ fn a_provider_is_refused_for_what_is_wrong_with_it() {
         &[
             ("", "provider", "there is none"),
             ("[provider]\nname = \"x\"", "provider", "[[provider]]"),
-            ("[[provider]]\nname = \"x\"\ntoken_file = \"/t\"", "provider[x].redeem_url", "missing"),
-            ("[[provider]]\nname = \"x\"\nredeem_url = \"https://h/\"", "provider[x].token_file", "needs a token"),
-            ("[[provider]]\nredeem_url = \"https://h/\"\ncredential = \"c\"", "provider[#1]", "no name"),
-            ("[[provider]]\nname = \"X\"\nredeem_url = \"https://h/\"\ncredential = \"c\"", "provider[X].name", "a-z"),
+            (
+                "[[provider]]\nname = \"x\"\ntoken_file = \"/t\"",
+                "provider[x].redeem_url",
+                "missing",
+            ),
+            (
+                "[[provider]]\nname = \"x\"\nredeem_url = \"https://h/\"",
+                "provider[x].token_file",
+                "needs a token",
+            ),
+            (
+                "[[provider]]\nredeem_url = \"https://h/\"\ncredential = \"c\"",
+                "provider[#1]",
+                "no name",
+            ),
+            (
+                "[[provider]]\nname = \"X\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
+                "provider[X].name",
+                "a-z",
+            ),
             (
                 "[[provider]]\nname = \"a/b\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
                 "provider[a/b].name",
@@ -459,7 +556,11 @@ fn limits_and_words_of_the_offline_section_hold_together() {
     refused(
         LEAST,
         &[
-            ("[offline]\nmax_pending = 5\nmax_pending_per_till = 6", "offline.max_pending_per_till", "max_pending, 5"),
+            (
+                "[offline]\nmax_pending = 5\nmax_pending_per_till = 6",
+                "offline.max_pending_per_till",
+                "max_pending, 5",
+            ),
             ("[offline]\nmax_pending_per_till = 0", "offline.max_pending_per_till", "from 1"),
             ("[offline]\ndate_format = \"iso\"", "offline.date_format", "\"contract\" or \"any\""),
             ("[offline]\none_till = true", "offline.one_till", "in quotes"),
@@ -472,7 +573,8 @@ fn limits_and_words_of_the_offline_section_hold_together() {
     );
     let two = format!("{LEAST}{}", tills(2));
     refused(&two, &[("[offline]\none_till = \"trust\"", "offline.one_till", "2 tills")]);
-    let asked = LEAST.replace("token_file", "check_url = \"https://svc.retm.sa/check\"\ntoken_file");
+    let asked =
+        LEAST.replace("token_file", "check_url = \"https://svc.retm.sa/check\"\ntoken_file");
     let said = warnings(&format!("{asked}[offline]\none_till = \"trust\""));
     assert!(said.iter().any(|line| line.starts_with("offline.one_till: ")), "{said:?}");
 }
@@ -525,7 +627,8 @@ fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
             ("[offline]\nhours = \"24:00-01:00\"", "offline.hours", "times of the day"),
         ],
     );
-    let many: Vec<String> = (0..1001).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\n")).collect();
+    let many: Vec<String> =
+        (0..1001).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\n")).collect();
     let many = many.concat();
     refused(LEAST, &[(&many, "offline.rule", "at most 1000")]);
 }
@@ -542,14 +645,18 @@ fn drop_ins_change_a_rule_by_its_name_and_add_further_ones_at_the_end() {
 }
 
 fn tills(count: u32) -> String {
-    let till = |number: u32| format!("[[intake.till]]\nname = \"t{number}\"\ncredential = \"c{number}\"\n");
+    let till = |number: u32| {
+        format!("[[intake.till]]\nname = \"t{number}\"\ncredential = \"c{number}\"\n")
+    };
     (0..count).map(till).collect()
 }
 
 #[test]
 fn one_of_several_tills_has_three_quarters_of_the_pending_at_most() {
     let share = |tills_of: u32, offline: &str| {
-        settings(&format!("{LEAST}{}[offline]\n{offline}", tills(tills_of))).offline.max_pending_per_till
+        settings(&format!("{LEAST}{}[offline]\n{offline}", tills(tills_of)))
+            .offline
+            .max_pending_per_till
     };
     assert_eq!((share(0, ""), share(1, ""), share(2, "")), (5000, 5000, 3750));
     assert_eq!((share(2, "max_pending = 1"), share(2, "max_pending_per_till = 5000")), (1, 5000));
@@ -560,7 +667,11 @@ fn a_till_is_bound_to_businesses_branches_and_a_language() {
     refused(
         LEAST,
         &[
-            (&format!("{}language = \"fr\"", tills(1)), "intake.till[t0].language", "\"en\" or \"ar\""),
+            (
+                &format!("{}language = \"fr\"", tills(1)),
+                "intake.till[t0].language",
+                "\"en\" or \"ar\"",
+            ),
             (&format!("{}businesses = [\"\"]", tills(1)), "intake.till[t0].businesses", "item 1"),
             (&format!("{}branches = \"7\"", tills(1)), "intake.till[t0].branches", "list"),
         ],
@@ -581,8 +692,16 @@ fn tills_connect_to_one_address_or_to_several() {
             ("[intake]\nlisten = []", "intake.listen", "1 to 16"),
             ("[intake]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:1\"]", "intake.listen", "twice"),
             ("[intake]\nlisten = [\"127.0.0.1:1\", \"x\"]", "intake.listen", "ADDRESS:PORT"),
-            ("[intake]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:7734\"]", "admin.listen", "its own port"),
-            ("[intake]\nlisten = [\"127.0.0.1:1\", \"0.0.0.0:1\"]", "intake.listen", "allow_anonymous"),
+            (
+                "[intake]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:7734\"]",
+                "admin.listen",
+                "its own port",
+            ),
+            (
+                "[intake]\nlisten = [\"127.0.0.1:1\", \"0.0.0.0:1\"]",
+                "intake.listen",
+                "allow_anonymous",
+            ),
         ],
     );
 }
@@ -613,17 +732,32 @@ fn who_may_act_has_a_name_a_role_and_a_secret() {
         LEAST,
         &[
             (&format!("{user}password_file = \"/p\""), "admin.user[u].role", "engineer"),
-            (&format!("{user}role = \"root\"\npassword_file = \"/p\""), "admin.user[u].role", "\"decide\""),
-            (&format!("{user}role = \"see\""), "admin.user[u].password_file", "password_credential"),
             (
-                &format!("{user}role = \"see\"\npassword_file = \"/p\"\npassword_credential = \"c\""),
+                &format!("{user}role = \"root\"\npassword_file = \"/p\""),
+                "admin.user[u].role",
+                "\"decide\"",
+            ),
+            (
+                &format!("{user}role = \"see\""),
+                "admin.user[u].password_file",
+                "password_credential",
+            ),
+            (
+                &format!(
+                    "{user}role = \"see\"\npassword_file = \"/p\"\npassword_credential = \"c\""
+                ),
                 "admin.user[u].password_credential",
                 "keep",
             ),
-            ("[[admin.token]]\nname = \"\"\nrole = \"see\"\ncredential = \"c\"", "admin.token[].name", "1 to 64"),
+            (
+                "[[admin.token]]\nname = \"\"\nrole = \"see\"\ncredential = \"c\"",
+                "admin.token[].name",
+                "1 to 64",
+            ),
             (
                 &format!(
-                    "{user}role = \"see\"\npassword_file = \"/p\"\n[[admin.token]]\nname = \"u\"\nrole = \"see\"\n\
+                    "{user}role = \"see\"\npassword_file = \"/p\"\n[[admin.token]]\nname \
+                     = \"u\"\nrole = \"see\"\n\
                      credential = \"c\""
                 ),
                 "admin.user[u].name",
@@ -638,12 +772,18 @@ fn who_may_act_has_a_name_a_role_and_a_secret() {
 
 #[test]
 fn two_providers_share_no_name_and_no_business() {
-    let second = |more: &str| format!("[[provider]]\nredeem_url = \"https://h/\"\ncredential = \"c\"\n{more}");
+    let second = |more: &str| {
+        format!("[[provider]]\nredeem_url = \"https://h/\"\ncredential = \"c\"\n{more}")
+    };
     refused(LEAST, &[(&second("name = \"b\""), "provider[b].businesses", "all others already")]);
     let own = format!("{LEAST}businesses = [\"m\"]");
     refused(
         &own,
-        &[(&second("name = \"b\"\nbusinesses = [\"n\", \"m\"]"), "provider[b].businesses", "\"retm\" already")],
+        &[(
+            &second("name = \"b\"\nbusinesses = [\"n\", \"m\"]"),
+            "provider[b].businesses",
+            "\"retm\" already",
+        )],
     );
     refused(&own, &[(&second("name = \"retm\"\nbusinesses = [\"n\"]"), "provider[retm]", "taken")]);
 }
@@ -653,12 +793,25 @@ fn oauth_is_refused_for_what_is_wrong_with_it() {
     refused(
         OAUTH,
         &[
-            ("client_secret_credential = \"s\"", "provider[retm].oauth.client_secret_credential", "keep"),
-            ("grant = \"password\"", "provider[retm].oauth.grant", "client_credentials"),
-            ("grant = \"refresh_token\"", "provider[retm].oauth.refresh_token_file", "begins with one"),
-            ("refresh_token_file = \"/r\"", "provider[retm].oauth.refresh_token_file", "take this out"),
             (
-                "grant = \"refresh_token\"\nrefresh_token_file = \"/r\"\nrefresh_token_credential = \"r\"",
+                "client_secret_credential = \"s\"",
+                "provider[retm].oauth.client_secret_credential",
+                "keep",
+            ),
+            ("grant = \"password\"", "provider[retm].oauth.grant", "client_credentials"),
+            (
+                "grant = \"refresh_token\"",
+                "provider[retm].oauth.refresh_token_file",
+                "begins with one",
+            ),
+            (
+                "refresh_token_file = \"/r\"",
+                "provider[retm].oauth.refresh_token_file",
+                "take this out",
+            ),
+            (
+                "grant = \"refresh_token\"\nrefresh_token_file = \"/r\"\nrefresh_token_credential \
+                 = \"r\"",
                 "provider[retm].oauth.refresh_token_credential",
                 "keep",
             ),
@@ -666,9 +819,11 @@ fn oauth_is_refused_for_what_is_wrong_with_it() {
     );
     let plain = OAUTH.replace("https://svc.retm.sa/token", "http://svc.retm.sa/token");
     refused(&plain, &[("", "provider[retm].oauth.token_url", "loopback")]);
-    for (line, key) in
-        [("token_url", "token_url"), ("client_id", "client_id"), ("client_secret_file", "client_secret_file")]
-    {
+    for (line, key) in [
+        ("token_url", "token_url"),
+        ("client_id", "client_id"),
+        ("client_secret_file", "client_secret_file"),
+    ] {
         let without: Vec<&str> = OAUTH.lines().filter(|text| !text.starts_with(line)).collect();
         refused(&without.join("\n"), &[("", &format!("provider[retm].oauth.{key}"), "missing")]);
     }
@@ -691,16 +846,30 @@ fn plain_http_stands_on_loopback_or_by_consent() {
     let loopback = LEAST.replace("https://svc.retm.sa", "http://127.0.0.1:7799");
     assert!(!warnings(&loopback).iter().any(|line| line.contains("plain http")));
     let consent = LEAST.replace("https://svc", "http://svc") + "allow_plain_http = true";
-    assert!(warnings(&consent).iter().any(|line| line.starts_with("provider[retm].redeem_url: plain http")));
+    assert!(
+        warnings(&consent)
+            .iter()
+            .any(|line| line.starts_with("provider[retm].redeem_url: plain http"))
+    );
 }
 
 #[test]
 fn what_is_allowed_but_odd_is_warned_of() {
     let every = warnings(&format!("{LEAST}reusable_codes = [\"*\"]\ndeclined_status = [404]"));
-    assert!(every.iter().any(|line| line.starts_with("provider[retm].reusable_codes: ")), "{every:?}");
-    assert!(every.iter().any(|line| line.starts_with("provider[retm].declined_status: ")), "{every:?}");
+    assert!(
+        every.iter().any(|line| line.starts_with("provider[retm].reusable_codes: ")),
+        "{every:?}"
+    );
+    assert!(
+        every.iter().any(|line| line.starts_with("provider[retm].declined_status: ")),
+        "{every:?}"
+    );
     refused(&LEAST.replace("svc.", "SERVICE."), &[("", "provider[retm].redeem_url", "service id")]);
-    assert!(!warnings(&format!("{LEAST}reusable_codes = [\"S*\"]")).iter().any(|line| line.contains("reusable")));
+    assert!(
+        !warnings(&format!("{LEAST}reusable_codes = [\"S*\"]"))
+            .iter()
+            .any(|line| line.contains("reusable"))
+    );
 }
 
 #[test]
@@ -719,7 +888,11 @@ fn no_type_is_coerced_into_another() {
             ("[gateway]\nname = 5", "gateway.name", "in quotes"),
             ("[intake]\nlisten = 7733", "intake.listen", "a list of strings"),
             ("[intake]\nlisten = [7733]", "intake.listen", "item 1: 7733"),
-            ("[[intake.till]]\nname = \"t\"\ntoken_file = 5", "intake.till[t].token_file", "a path in quotes"),
+            (
+                "[[intake.till]]\nname = \"t\"\ntoken_file = 5",
+                "intake.till[t].token_file",
+                "a path in quotes",
+            ),
             ("gateway = \"x\"", "provider[retm].gateway", "no such setting"),
         ],
     );
@@ -757,10 +930,12 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
 
 #[test]
 fn all_problems_come_at_once_each_with_its_key_and_its_file() {
-    let place =
-        Place::new("[offline]\nmax_pending = 0\nmax_outage = 5\n[[provider]]\nname = \"p\"\ntimeout = \"9m\"\nx = 1")
-            .drop_in("10.toml", "[forward]\nretry_max = \"2h\"\n[gatway]\nname = \"g\"")
-            .env("REDEEMD__INTAKE__REPLY_WITHIN", "9");
+    let place = Place::new(
+        "[offline]\nmax_pending = 0\nmax_outage = 5\n[[provider]]\nname \
+            = \"p\"\ntimeout = \"9m\"\nx = 1",
+    )
+    .drop_in("10.toml", "[forward]\nretry_max = \"2h\"\n[gatway]\nname = \"g\"")
+    .env("REDEEMD__INTAKE__REPLY_WITHIN", "9");
     let main = place.path("redeemd.toml").display().to_string();
     let drop_in = place.path("conf.d/10.toml").display().to_string();
     let found = place.problems();
@@ -774,9 +949,13 @@ fn all_problems_come_at_once_each_with_its_key_and_its_file() {
         ("intake.reply_within", "REDEEMD__INTAKE__REPLY_WITHIN"),
     ] {
         let line = found.lines().find(|line| line.starts_with(&format!("{key}: ")));
-        assert!(line.is_some_and(|line| line.ends_with(&format!("(in {origin})"))), "{key}\n{found}");
+        assert!(
+            line.is_some_and(|line| line.ends_with(&format!("(in {origin})"))),
+            "{key}\n{found}"
+        );
     }
-    for key in ["provider[p].redeem_url: it is missing", "provider[p].token_file: a provider needs"] {
+    for key in ["provider[p].redeem_url: it is missing", "provider[p].token_file: a provider needs"]
+    {
         assert!(found.contains(key), "{key}\n{found}");
     }
     assert_eq!(found.lines().count(), 9, "{found}");
@@ -787,10 +966,16 @@ fn a_file_that_is_missing_or_broken_is_the_only_problem() {
     let place = Place::new(LEAST);
     fs::remove_file(place.path("redeemd.toml")).unwrap();
     let found = place.problems();
-    assert!(found.contains("redeemd.toml: the file cannot be read") && found.lines().count() == 1, "{found}");
+    assert!(
+        found.contains("redeemd.toml: the file cannot be read") && found.lines().count() == 1,
+        "{found}"
+    );
 
     let found = Place::new("[offline\naccept = true").problems();
-    assert!(found.contains("redeemd.toml: TOML parse error at line 1") && found.lines().count() == 1, "{found}");
+    assert!(
+        found.contains("redeemd.toml: TOML parse error at line 1") && found.lines().count() == 1,
+        "{found}"
+    );
 
     let place = Place::new(LEAST);
     fs::write(place.path("redeemd.toml"), [0xff, 0xfe]).unwrap();
@@ -807,11 +992,13 @@ fn a_file_that_is_missing_or_broken_is_the_only_problem() {
 
 #[test]
 fn drop_ins_win_key_by_key_in_the_order_of_their_names() {
-    let place = Place::new(&format!("{LEAST}timeout = \"7s\"\n[offline]\nmax_pending = 1\n[gateway]\nname = \"a\""))
-        .drop_in("20.toml", "[offline]\nmax_pending = 20")
-        .drop_in("10.toml", "[offline]\nmax_pending = 10\nmax_outage = \"1h\"")
-        .drop_in("30.toml.dpkg-new", "nonsense")
-        .drop_in(".40.toml", "nonsense");
+    let place = Place::new(&format!(
+        "{LEAST}timeout = \"7s\"\n[offline]\nmax_pending = 1\n[gateway]\nname = \"a\""
+    ))
+    .drop_in("20.toml", "[offline]\nmax_pending = 20")
+    .drop_in("10.toml", "[offline]\nmax_pending = 10\nmax_outage = \"1h\"")
+    .drop_in("30.toml.dpkg-new", "nonsense")
+    .drop_in(".40.toml", "nonsense");
     let all = place.settings();
     assert_eq!((all.offline.max_pending, all.offline.max_outage), (20, Duration::from_hours(1)));
     assert_eq!(all.gateway.name, "a");
@@ -826,7 +1013,8 @@ fn drop_ins_are_read_in_the_order_of_their_names_whatever_the_folder_says() {
         let till = format!("[[intake.till]]\nname = \"t{number:02}\"\ncredential = \"c\"");
         place = place.drop_in(&format!("{number:02}.toml"), &till);
     }
-    let names: Vec<String> = place.settings().intake.tills.into_iter().map(|till| till.name).collect();
+    let names: Vec<String> =
+        place.settings().intake.tills.into_iter().map(|till| till.name).collect();
     assert!(names.len() == 32 && names.is_sorted(), "{names:?}");
 }
 
@@ -846,19 +1034,29 @@ fn a_later_files_texts_win_text_by_text() {
 #[test]
 fn named_tables_merge_by_name_and_new_ones_are_appended() {
     let place = Place::new(&format!(
-        "{LEAST}timeout = \"7s\"\nbusinesses = [\"m\"]\n[[intake.till]]\nname = \"t1\"\ncredential = \"c1\""
+        "{LEAST}timeout = \"7s\"\nbusinesses = [\"m\"]\n[[intake.till]]\nname = \"t1\"\ncredential \
+         = \"c1\""
     ))
     .drop_in(
         "10.toml",
-        "[[provider]]\nname = \"retm\"\ntimeout = \"8s\"\n[[intake.till]]\nname = \"t2\"\ncredential = \"c2\"",
+        "[[provider]]\nname = \"retm\"\ntimeout = \"8s\"\n[[intake.till]]\nname \
+         = \"t2\"\ncredential = \"c2\"",
     )
-    .drop_in("20.toml", "[[provider]]\nname = \"b\"\nredeem_url = \"https://h/\"\ncredential = \"b\"")
+    .drop_in(
+        "20.toml",
+        "[[provider]]\nname = \"b\"\nredeem_url = \"https://h/\"\ncredential \
+        = \"b\"",
+    )
     .drop_in("30.toml", "[[intake.till]]\nname = \"t1\"\ncredential = \"c3\"");
     let all = place.settings();
     let names: Vec<&str> = all.providers.iter().map(|provider| provider.name.as_str()).collect();
     assert_eq!(names, ["retm", "b"]);
-    assert_eq!((all.providers[0].timeout, all.providers[0].businesses.len()), (Duration::from_secs(8), 1));
-    let tokens: Vec<_> = all.intake.tills.iter().map(|till| (till.name.as_str(), till.token.clone())).collect();
+    assert_eq!(
+        (all.providers[0].timeout, all.providers[0].businesses.len()),
+        (Duration::from_secs(8), 1)
+    );
+    let tokens: Vec<_> =
+        all.intake.tills.iter().map(|till| (till.name.as_str(), till.token.clone())).collect();
     let credential = |name: &str| SecretSource::Credential(name.to_owned());
     assert_eq!(tokens, [("t1", credential("c3")), ("t2", credential("c2"))]);
 }
@@ -873,10 +1071,14 @@ fn a_later_file_that_chooses_another_way_to_authorise_takes_the_earlier_one_back
     let oauth = OAUTH.replace("redeem_url", "check_url");
     let all = Place::new(LEAST).drop_in("10.toml", &oauth).settings();
     assert!(matches!(all.providers[0].auth, Auth::OAuth(_)));
-    let id = "[[provider]]\nname = \"retm\"\n[provider.oauth]\nclient_id = \"other\"\nclient_secret_credential = \"s\"";
+    let id = "[[provider]]\nname = \"retm\"\n[provider.oauth]\nclient_id \
+        = \"other\"\nclient_secret_credential = \"s\"";
     let all = Place::new(OAUTH).drop_in("10.toml", id).settings();
     let Auth::OAuth(oauth) = &all.providers[0].auth else { panic!("oauth") };
-    assert_eq!((oauth.client_id.as_str(), oauth.token_url.as_str()), ("other", "https://svc.retm.sa/token"));
+    assert_eq!(
+        (oauth.client_id.as_str(), oauth.token_url.as_str()),
+        ("other", "https://svc.retm.sa/token")
+    );
     assert_eq!(oauth.client_secret, SecretSource::Credential("s".to_owned()));
 }
 
@@ -894,7 +1096,10 @@ fn the_environment_wins_over_the_files() {
         .env("REDEEMD__INTAKE__TILL__TILL_1__TOKEN_FILE", "/t")
         .env("REDEEMD_OTHER", "x")
         .settings();
-    assert_eq!((all.offline.max_pending, all.offline.accept, all.gateway.name.as_str()), (100, false, "42"));
+    assert_eq!(
+        (all.offline.max_pending, all.offline.accept, all.gateway.name.as_str()),
+        (100, false, "42")
+    );
     assert_eq!(all.intake.reply_within, Duration::from_secs(2));
     let provider = &all.providers[0];
     assert_eq!(provider.businesses, ["a", "b", "c"]);
@@ -923,11 +1128,16 @@ fn a_variable_that_fits_no_key_or_holds_no_value_of_it_is_refused() {
         ("REDEEMD__PROVIDER__RETM__REDEEM_URL", "https://u:hunter2@h/", "no password"),
     ] {
         let found = Place::new(LEAST).env(name, value).problems();
-        assert!(found.contains(says) && found.contains(name) && found.lines().count() == 1, "{name}={value}\n{found}");
+        assert!(
+            found.contains(says) && found.contains(name) && found.lines().count() == 1,
+            "{name}={value}\n{found}"
+        );
         assert!(!found.contains("hunter2"), "{found}");
     }
-    let twins = "[[provider]]\nname = \"re-tm\"\nredeem_url = \"https://h/\"\ncredential = \"b\"\nbusinesses = [\"x\"]\n\
-                 [[provider]]\nname = \"re.tm\"\nredeem_url = \"https://h/\"\ncredential = \"b\"\nbusinesses = [\"y\"]";
+    let twins = "[[provider]]\nname = \"re-tm\"\nredeem_url = \"https://h/\"\ncredential \
+        = \"b\"\nbusinesses = [\"x\"]\n\
+                 [[provider]]\nname = \"re.tm\"\nredeem_url = \"https://h/\"\ncredential \
+                 = \"b\"\nbusinesses = [\"y\"]";
     let found = Place::new(twins).env("REDEEMD__PROVIDER__RE_TM__TIMEOUT", "5s").problems();
     assert!(found.contains("more than one"), "{found}");
 }
@@ -941,11 +1151,19 @@ fn the_service_manager_s_folders_are_used() {
     let loaded = place.load().unwrap();
     assert_eq!(loaded.settings.gateway.state_dir, Path::new("/var/lib/private/redeemd"));
     assert_eq!(loaded.settings.admin.socket, Path::new("/run/redeemd/admin.sock"));
-    assert_eq!(loaded.credentials_dir.as_deref(), Some(Path::new("/run/credentials/redeemd.service")));
-    assert!(loaded.warnings.iter().any(|line| line.starts_with("gateway.state_dir: ")), "{:?}", loaded.warnings);
+    assert_eq!(
+        loaded.credentials_dir.as_deref(),
+        Some(Path::new("/run/credentials/redeemd.service"))
+    );
+    assert!(
+        loaded.warnings.iter().any(|line| line.starts_with("gateway.state_dir: ")),
+        "{:?}",
+        loaded.warnings
+    );
 
-    let all =
-        Place::new(&format!("{LEAST}[admin]\nsocket = \"/s.sock\"")).env("RUNTIME_DIRECTORY", "/run/x").settings();
+    let all = Place::new(&format!("{LEAST}[admin]\nsocket = \"/s.sock\""))
+        .env("RUNTIME_DIRECTORY", "/run/x")
+        .settings();
     assert_eq!(all.admin.socket, Path::new("/s.sock"));
     let all = Place::new(LEAST).env("STATE_DIRECTORY", "").settings();
     assert_eq!(all.gateway.state_dir, Path::new("/var/lib/redeemd"));
@@ -953,7 +1171,8 @@ fn the_service_manager_s_folders_are_used() {
 
 #[test]
 fn relative_paths_begin_at_the_file_that_names_them() {
-    let place = Place::new(&LEAST.replace("/etc/redeemd/", "")).drop_in("10.toml", "[gateway]\nstate_dir = \"state\"");
+    let place = Place::new(&LEAST.replace("/etc/redeemd/", ""))
+        .drop_in("10.toml", "[gateway]\nstate_dir = \"state\"");
     let all = place.settings();
     assert_eq!(all.providers[0].auth, Auth::Token(SecretSource::File(place.path("retm.token"))));
     assert_eq!(all.gateway.state_dir, place.path("conf.d/state"));
@@ -964,13 +1183,17 @@ fn files_that_cannot_be_read_now_are_warned_of() {
     let place = Place::new(
         &(LEAST.replace("/etc/redeemd/", "")
             + "[[intake.till]]\nname = \"t\"\ntoken_file = \"c\"\n\
-               [intake.tls]\ncert_file = \"cert\"\nkey_file = \"key\"\n[alert]\nurl = \"https://h/\"\ntoken_file = \"at\""),
+               [intake.tls]\ncert_file = \"cert\"\nkey_file = \"key\"\n[alert]\nurl \
+               = \"https://h/\"\ntoken_file = \"at\""),
     );
     let keys = |place: &Place| -> Vec<String> {
         let key = |line: String| line.split(": ").next().unwrap_or_default().to_owned();
         place.load().unwrap().warnings.into_iter().map(key).collect()
     };
-    assert_eq!(keys(&place), ["intake.till[t].token_file", "provider[retm].token_file", "alert.token_file"]);
+    assert_eq!(
+        keys(&place),
+        ["intake.till[t].token_file", "provider[retm].token_file", "alert.token_file"]
+    );
 
     for file in ["key", "at", "c", "retm.token"] {
         fs::write(place.path(file), "secret").unwrap();
@@ -988,9 +1211,16 @@ fn files_that_cannot_be_read_now_are_warned_of() {
 
 #[test]
 fn a_credential_is_not_known_outside_of_the_service_and_is_looked_at_inside() {
-    let place = Place::new(&LEAST.replace("token_file = \"/etc/redeemd/retm.token\"", "credential = \"c\""));
+    let place = Place::new(
+        &LEAST.replace("token_file = \"/etc/redeemd/retm.token\"", "credential = \"c\""),
+    );
     let loaded = place.load().unwrap();
-    assert!(loaded.warnings.is_empty() && loaded.notes.len() == 1, "{:?} {:?}", loaded.warnings, loaded.notes);
+    assert!(
+        loaded.warnings.is_empty() && loaded.notes.len() == 1,
+        "{:?} {:?}",
+        loaded.warnings,
+        loaded.notes
+    );
     assert!(loaded.notes[0].starts_with("provider[retm].credential: "), "{:?}", loaded.notes);
     let folder = place.path("").display().to_string();
     let place = place.env("CREDENTIALS_DIRECTORY", &folder);
@@ -1002,8 +1232,10 @@ fn a_credential_is_not_known_outside_of_the_service_and_is_looked_at_inside() {
 
 /// A place with a certificate of its own and its key.
 fn with_certificate() -> Place {
-    let place =
-        Place::new(&(LEAST.replace("/etc/redeemd/", "") + "[intake.tls]\ncert_file = \"cert\"\nkey_file = \"key\""));
+    let place = Place::new(
+        &(LEAST.replace("/etc/redeemd/", "")
+            + "[intake.tls]\ncert_file = \"cert\"\nkey_file = \"key\""),
+    );
     fs::write(place.path("retm.token"), "secret").unwrap();
     fs::set_permissions(place.path("retm.token"), fs::Permissions::from_mode(0o600)).unwrap();
     write_certificate(&place, "cert", "key");
@@ -1019,7 +1251,11 @@ fn write_certificate(place: &Place, cert: &str, key: &str) {
 
 fn prepared(place: &Place) -> Result<Prepared, Problems> {
     let file = place.path("redeemd.toml");
-    prepare(&LoadOptions { file, environment: place.environment.clone(), host_name: "host".to_owned() })
+    prepare(&LoadOptions {
+        file,
+        environment: place.environment.clone(),
+        host_name: "host".to_owned(),
+    })
 }
 
 /// The one problem that a preparation has.
@@ -1047,13 +1283,16 @@ fn a_certificate_and_a_key_that_do_not_belong_together_are_a_problem() {
 
 #[test]
 fn a_provider_whose_ca_cannot_be_used_is_broken_and_the_others_are_not() {
-    let other = "[[provider]]\nname = \"other\"\nbusinesses = [\"m\"]\nredeem_url = \"https://h/\"\ntoken_file = \"/t\"\n\
+    let other = "[[provider]]\nname = \"other\"\nbusinesses = [\"m\"]\nredeem_url \
+        = \"https://h/\"\ntoken_file = \"/t\"\n\
                  ca_file = \"../ca\"";
     let place = with_certificate().drop_in("other.toml", other);
-    let broken = |place: &Place| prepared(place).unwrap().broken.into_keys().collect::<Vec<String>>();
+    let broken =
+        |place: &Place| prepared(place).unwrap().broken.into_keys().collect::<Vec<String>>();
     assert_eq!(broken(&place), ["other"]);
     assert!(unprepared(&place).starts_with("provider[other]: ca_file"));
-    fs::write(place.path("ca"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    fs::write(place.path("ca"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        .unwrap();
     assert_eq!(broken(&place), ["other"]);
     fs::write(place.path("ca"), "no certificate at all").unwrap();
     assert_eq!(broken(&place), ["other"]);
@@ -1063,14 +1302,16 @@ fn a_provider_whose_ca_cannot_be_used_is_broken_and_the_others_are_not() {
 
 #[test]
 fn two_tills_with_one_token_are_a_problem() {
-    let tills =
-        "[[intake.till]]\nname = \"a\"\ntoken_file = \"../a\"\n[[intake.till]]\nname = \"b\"\ntoken_file = \"../b\"";
+    let tills = "[[intake.till]]\nname = \"a\"\ntoken_file = \"../a\"\n[[intake.till]]\nname \
+        = \"b\"\ntoken_file = \"../b\"";
     let place = with_certificate().drop_in("tills.toml", tills);
     fs::write(place.path("a"), "one").unwrap();
     fs::write(place.path("b"), "one\n").unwrap();
     let found = unprepared(&place);
     assert!(
-        found.contains("intake.till[a]") && found.contains("intake.till[b]") && !found.contains("one\n"),
+        found.contains("intake.till[a]")
+            && found.contains("intake.till[b]")
+            && !found.contains("one\n"),
         "{found}"
     );
     fs::write(place.path("b"), "another").unwrap();
@@ -1096,8 +1337,14 @@ fn a_socket_of_systemd_keeps_the_settings_own_rule() {
     let open = settings(LEAST);
     let guarded = settings(&format!("{LEAST}{}", tills(1)));
     let store = "192.168.10.1:7733".parse().unwrap();
-    assert!(tills_may_use(store, &open).is_err_and(|problem| problem.to_string().contains("192.168.10.1")));
-    assert!(tills_may_use("127.0.0.1:7733".parse().unwrap(), &open).is_ok() && tills_may_use(store, &guarded).is_ok());
+    assert!(
+        tills_may_use(store, &open)
+            .is_err_and(|problem| problem.to_string().contains("192.168.10.1"))
+    );
+    assert!(
+        tills_may_use("127.0.0.1:7733".parse().unwrap(), &open).is_ok()
+            && tills_may_use(store, &guarded).is_ok()
+    );
 }
 
 #[test]
@@ -1109,9 +1356,12 @@ fn an_unusable_host_name_asks_for_a_name() {
 #[test]
 fn a_business_finds_its_lane() {
     let all = settings(&format!(
-        "{LEAST}\n[[provider]]\nname = \"b\"\nredeem_url = \"https://h/\"\ncredential = \"b\"\nbusinesses = [\"m\"]"
+        "{LEAST}\n[[provider]]\nname = \"b\"\nredeem_url = \"https://h/\"\ncredential \
+         = \"b\"\nbusinesses = [\"m\"]"
     ));
-    let lane = |all: &Settings, business: &str| all.lane_for(business).map(|provider| provider.name.clone());
+    let lane = |all: &Settings, business: &str| {
+        all.lane_for(business).map(|provider| provider.name.clone())
+    };
     assert_eq!(lane(&all, "m").as_deref(), Some("b"));
     assert_eq!(lane(&all, "other").as_deref(), Some("retm"));
     let all = settings(&format!("{LEAST}businesses = [\"m\"]"));
@@ -1132,13 +1382,18 @@ fn only_what_a_reload_cannot_apply_needs_a_restart() {
     let old = settings(LEAST);
     assert_eq!(needs_restart(&old, &old), [""; 0]);
     let reloaded = settings(&format!(
-        "{LEAST}timeout = \"5s\"\n[offline]\nmax_pending = 1\n[forward]\nmax_in_flight = 1\n[retention]\nsettled = \"1h\"\n\
-         [intake]\nreply_within = \"1s\"\nredeem_path = \"/x\"\ncheck_path = \"/y\"\n[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n"
+        "{LEAST}timeout = \"5s\"\n[offline]\nmax_pending = 1\n[forward]\nmax_in_flight = \
+         1\n[retention]\nsettled = \"1h\"\n\
+         [intake]\nreply_within = \"1s\"\nredeem_path = \"/x\"\ncheck_path \
+         = \"/y\"\n[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n"
     ));
     assert_eq!(needs_restart(&old, &reloaded), [""; 0]);
     let other = settings(&format!(
-        "{LEAST}[gateway]\nname = \"x\"\nstate_dir = \"/x\"\n[intake]\nlisten = \"127.0.0.1:1\"\n[intake.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n[admin]\nlisten = \"127.0.0.1:2\"\n\
-         socket = \"/x.sock\"\n[admin.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n{ALERT}token_file = \"/t\""
+        "{LEAST}[gateway]\nname = \"x\"\nstate_dir = \"/x\"\n[intake]\nlisten \
+         = \"127.0.0.1:1\"\n[intake.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n[admin]\nlisten \
+         = \"127.0.0.1:2\"\n\
+         socket = \"/x.sock\"\n[admin.tls]\ncert_file = \"/c\"\nkey_file \
+         = \"/k\"\n{ALERT}token_file = \"/t\""
     ));
     let credential = settings(&format!("{LEAST}{ALERT}credential = \"c\""));
     let file = settings(&format!("{LEAST}{ALERT}token_file = \"/t\""));
@@ -1156,7 +1411,10 @@ fn shipped(name: &str) -> String {
 fn the_shipped_file_is_not_served_before_its_provider_is_named() {
     let place = Place::new(&shipped("config/redeemd.toml"));
     let found = place.problems();
-    assert!(found.starts_with("provider[retm].redeem_url: ") && found.contains("service id"), "{found}");
+    assert!(
+        found.starts_with("provider[retm].redeem_url: ") && found.contains("service id"),
+        "{found}"
+    );
     assert_eq!(found.lines().count(), 1, "{found}");
     let own = "[[provider]]\nname = \"retm\"\nredeem_url = \"https://svc.retm.sa/redeem\"";
     assert_eq!(place.drop_in("provider.toml", own).settings().providers.len(), 1);
@@ -1165,7 +1423,8 @@ fn the_shipped_file_is_not_served_before_its_provider_is_named() {
 #[test]
 fn the_settings_for_trying_it_load() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
-    let loaded = load(&LoadOptions { file, environment: BTreeMap::new(), host_name: "host".to_owned() });
+    let loaded =
+        load(&LoadOptions { file, environment: BTreeMap::new(), host_name: "host".to_owned() });
     assert_eq!(loaded.unwrap_or_else(|problems| panic!("{problems}")).settings.providers.len(), 1);
 }
 
@@ -1193,15 +1452,23 @@ fn the_shipped_file_has_every_key_with_its_default_in_the_order_of_the_list() {
     let keys: Vec<&str> = KEYS.iter().map(|key| key.path).collect();
     assert_eq!(written, keys);
     for (key, (path, value)) in KEYS.iter().zip(&lines) {
-        assert!(key.default.is_none_or(|default| default == value), "{path} = {value}, not {:?}", key.default);
+        assert!(
+            key.default.is_none_or(|default| default == value),
+            "{path} = {value}, not {:?}",
+            key.default
+        );
     }
 }
 
 #[test]
 fn the_shipped_file_marks_what_needs_a_restart() {
     let text = shipped("config/redeemd.toml");
-    // One mark stands for both keys of [intake.tls], one for those of [admin.tls], one for the three of [alert].
-    assert_eq!(text.matches(". (restart)\n").count(), KEYS.iter().filter(|key| key.restart).count() - 4);
+    // One mark stands for both keys of [intake.tls], one for those of [admin.tls], one for the
+    // three of [alert].
+    assert_eq!(
+        text.matches(". (restart)\n").count(),
+        KEYS.iter().filter(|key| key.restart).count() - 4
+    );
 }
 
 #[test]

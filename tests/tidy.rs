@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A foreign crate and the rooms that may name it. Crates that are not listed may be named anywhere (serde, tracing,
-/// tokio, bytes, thiserror): they are the language that the rooms speak to each other.
+/// A foreign crate and the rooms that may name it. Crates that are not listed may be named anywhere
+/// (serde, tracing, tokio, bytes, thiserror): they are the language that the rooms speak to each
+/// other.
 const CRATES: &[(&str, &[&str])] = &[
     ("askama", &["admin"]),
     ("axum", &["intake", "admin", "listen"]),
@@ -52,7 +53,9 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 fn gather(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
-    for entry in fs::read_dir(folder).expect("a folder of this repository").map(|entry| entry.expect("an entry").path())
+    for entry in fs::read_dir(folder)
+        .expect("a folder of this repository")
+        .map(|entry| entry.expect("an entry").path())
     {
         if entry.is_dir() {
             gather(&entry, found);
@@ -97,8 +100,11 @@ fn named_after<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
 
 #[test]
 fn every_room_is_on_the_map_and_every_row_of_the_map_is_a_room() {
-    let rooms: BTreeSet<String> =
-        sources("src").iter().map(|(path, _)| room(path)).filter(|room| room != "lib" && room != "main").collect();
+    let rooms: BTreeSet<String> = sources("src")
+        .iter()
+        .map(|(path, _)| room(path))
+        .filter(|room| room != "lib" && room != "main")
+        .collect();
     let map: BTreeSet<String> = layers().into_keys().collect();
     assert_eq!(rooms, map);
 }
@@ -124,11 +130,14 @@ fn imports_go_downward_only() {
 fn each_foreign_crate_stays_in_its_rooms() {
     let mut faults = Vec::new();
     for (path, text) in sources("src") {
-        let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code: Vec<&str> =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         for (name, rooms) in CRATES {
             let names = |line: &&&str| {
                 line.match_indices(&format!("{name}::")).any(|(at, _)| {
-                    !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '.')
+                    !line[..at].ends_with(|c: char| {
+                        c.is_alphanumeric() || c == '_' || c == ':' || c == '.'
+                    })
                 })
             };
             if !rooms.contains(&room(&path).as_str()) && code.iter().any(|line| names(&line)) {
@@ -147,8 +156,11 @@ fn rules_neither_wait_nor_send_nor_store() {
     let mut faults = Vec::new();
     for (path, text) in sources("src") {
         let is_pure = PURE.contains(&room(&path).as_str());
-        let named = ["rusqlite::", "tokio::", "reqwest::"].into_iter().filter(|name| text.contains(name));
-        faults.extend(named.filter(|_| is_pure).map(|name| format!("{} names {name}", path.display())));
+        let named =
+            ["rusqlite::", "tokio::", "reqwest::"].into_iter().filter(|name| text.contains(name));
+        faults.extend(
+            named.filter(|_| is_pure).map(|name| format!("{} names {name}", path.display())),
+        );
     }
     assert!(faults.is_empty(), "{faults:#?}");
 }
@@ -167,7 +179,11 @@ fn no_line_is_longer_than_a_page() {
             let chars = line.chars().count();
             // A schema's text is what the databases that it made hold, letter for letter.
             let is_text = line.contains('"') || line.starts_with("    CREATE TABLE ");
-            assert!(chars <= LINE_CHARS_MAX || is_text, "{}:{number} has {chars} characters", path.display());
+            assert!(
+                chars <= LINE_CHARS_MAX || is_text,
+                "{}:{number} has {chars} characters",
+                path.display()
+            );
         }
     }
 }
@@ -197,7 +213,15 @@ fn no_result_is_dropped_unseen() {
 
 #[test]
 fn the_licences_the_changelog_and_the_ways_in_are_there() {
-    for file in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md", "README.md", "Makefile", ".ci/run", "Cargo.lock"] {
+    for file in [
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "CHANGELOG.md",
+        "README.md",
+        "Makefile",
+        ".ci/run",
+        "Cargo.lock",
+    ] {
         assert!(root().join(file).is_file(), "{file} is missing");
     }
 }
@@ -222,7 +246,10 @@ fn named_tests(text: &str) -> Vec<(&str, &str)> {
 /// The scripts of the service test that a map names.
 fn named_scripts(text: &str) -> Vec<&str> {
     quoted(text)
-        .filter(|code| code.starts_with("tests/service/") && Path::new(code).extension().is_some_and(|end| end == "sh"))
+        .filter(|code| {
+            code.starts_with("tests/service/")
+                && Path::new(code).extension().is_some_and(|end| end == "sh")
+        })
         .collect()
 }
 
@@ -252,7 +279,8 @@ fn every_fault_has_a_row_with_its_tests() {
     for (letter, last) in [('T', 12), ('R', 16), ('B', 17), ('M', 14), ('N', 21)] {
         for number in 1..=last {
             let row = text.lines().find(|line| line.starts_with(&format!("| {letter}{number} |")));
-            let is_proved = row.is_some_and(|row| !named_tests(row).is_empty() || !named_scripts(row).is_empty());
+            let is_proved = row
+                .is_some_and(|row| !named_tests(row).is_empty() || !named_scripts(row).is_empty());
             assert!(is_proved, "{letter}{number}");
         }
     }

@@ -11,8 +11,8 @@ use crate::Failure;
 const BLOCKS: u64 = 1000;
 const BLOCK_BYTES: u16 = 4096;
 
-/// The median of writing 4 KiB over what is there and calling fdatasync. A log that begins anew does
-/// not grow, so no file system need write its own records.
+/// The median of writing 4 KiB over what is there and calling fdatasync. A log that begins anew
+/// does not grow, so no file system need write its own records.
 pub(crate) fn overwriting_sync_p50(dir: &Path) -> Result<Duration, Failure> {
     let path = dir.join("overwritten");
     let file = File::create(&path)?;

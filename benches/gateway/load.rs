@@ -62,7 +62,11 @@ pub(crate) fn run(to: SocketAddr, connections: usize, round: Duration) -> Result
 }
 
 /// The same with tills that speak something else.
-pub(crate) fn run_as<T: Till>(to: SocketAddr, connections: usize, round: Duration) -> Result<Done, Failure> {
+pub(crate) fn run_as<T: Till>(
+    to: SocketAddr,
+    connections: usize,
+    round: Duration,
+) -> Result<Done, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let mut open = Vec::new();
         for _ in 0..connections {
@@ -121,7 +125,8 @@ pub(crate) async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
 pub(crate) fn request(path: &str, to: SocketAddr) -> String {
     let body = body();
     format!(
-        "POST {path} HTTP/1.1\r\nHost: {to}\r\nContent-Type: application/json\r\nAuthorization: Bearer bench\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {to}\r\nContent-Type: application/json\r\nAuthorization: \
+         Bearer bench\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     )

@@ -74,7 +74,9 @@ fn measure(part: &str, report: &mut Report) -> Result<(), Failure> {
             drain(report, Duration::from_millis(20))
         }
         "bytes" => bytes_written(report),
-        "slow" => SLOW_SYNCS_MS.into_iter().try_for_each(|sync_ms| slow_disk(report, Duration::from_millis(sync_ms))),
+        "slow" => SLOW_SYNCS_MS
+            .into_iter()
+            .try_for_each(|sync_ms| slow_disk(report, Duration::from_millis(sync_ms))),
         "backlog" => backlogs(report),
         "console" => console(report),
         "peers" => peers::run(report),
@@ -91,7 +93,8 @@ fn rows_max() -> usize {
     std::env::var("BENCH_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(usize::MAX)
 }
 
-/// Durable accepts a second, line down, beside the same server without a store; alone also beside the disk.
+/// Durable accepts a second, line down, beside the same server without a store; alone also beside
+/// the disk.
 fn accepts(report: &mut Report) -> Result<(), Failure> {
     let (plain, gateway) = (plain::Plain::start()?, Gateway::start(None)?);
     load::warm_up(gateway.address())?;
@@ -105,7 +108,8 @@ fn accepts(report: &mut Report) -> Result<(), Failure> {
             over.push(millis(done.p50()) - millis(sync));
         }
         let share = Rounds::ratios(&stored, &bare);
-        let text = format!("{}/s = {share} of {}/s without a store", Rounds::of(stored), Rounds::of(bare));
+        let text =
+            format!("{}/s = {share} of {}/s without a store", Rounds::of(stored), Rounds::of(bare));
         report.row(&format!("accepts, {connections} connections, line down"), &text, goal);
         if connections == 1 {
             let text = format!("p50 = an overwriting sync + {} ms", Rounds::of(over));
@@ -124,7 +128,10 @@ fn drain(report: &mut Report, delay: Duration) -> Result<(), Failure> {
     let (mut drained, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..rounds().min(3) {
         let sandbox = Sandbox::start(delay)?;
-        bare.push(per_second(DRAIN_ROWS, provider::bare_loop(sandbox.address, WINDOW, DRAIN_ROWS)?));
+        bare.push(per_second(
+            DRAIN_ROWS,
+            provider::bare_loop(sandbox.address, WINDOW, DRAIN_ROWS)?,
+        ));
         let gateway = Gateway::start_with_backlog(Some(sandbox.address), DRAIN_ROWS)?;
         drained.push(per_second(DRAIN_ROWS, gateway.until_drained()?));
     }
@@ -157,20 +164,29 @@ fn bytes_written(report: &mut Report) -> Result<(), Failure> {
 
 /// How many syncs of a slow disk a till waits for.
 fn slow_disk(report: &mut Report, delay: Duration) -> Result<(), Failure> {
-    for (connections, goal) in [(1, "p99 1.2"), (16, "p99 2.2, worst 3"), (64, "p99 2.2, worst 3")] {
+    for (connections, goal) in [(1, "p99 1.2"), (16, "p99 2.2, worst 3"), (64, "p99 2.2, worst 3")]
+    {
         let gateway = Gateway::start_on_slow_disk(delay)?;
         let sync = delay + disk::overwriting_sync_p50(gateway.dir())?;
         load::warm_up(gateway.address())?;
         let done = load::run(gateway.address(), connections, SLOW_ROUND)?;
         let syncs = |time: Duration| time.as_secs_f64() / sync.as_secs_f64();
         let (p50, p99, worst) = (syncs(done.p50()), syncs(done.p99()), syncs(done.worst()));
-        let text = format!("p50 {p50:.2}, p99 {p99:.2}, worst {worst:.1} of {} in syncs of {sync:.1?}", done.count());
-        report.row(&format!("accept where a sync takes {delay:?} more, {connections} connections"), &text, goal);
+        let text = format!(
+            "p50 {p50:.2}, p99 {p99:.2}, worst {worst:.1} of {} in syncs of {sync:.1?}",
+            done.count()
+        );
+        report.row(
+            &format!("accept where a sync takes {delay:?} more, {connections} connections"),
+            &text,
+            goal,
+        );
     }
     Ok(())
 }
 
-/// Start, memory and throughput with rows pending, the throughput in turn with that of an empty store.
+/// Start, memory and throughput with rows pending, the throughput in turn with that of an empty
+/// store.
 fn backlogs(report: &mut Report) -> Result<(), Failure> {
     let empty = Gateway::start(None)?;
     at_rest(report, &empty, "nothing pending")?;
@@ -190,13 +206,22 @@ fn backlogs(report: &mut Report) -> Result<(), Failure> {
 }
 
 fn at_rest(report: &mut Report, gateway: &Gateway, name: &str) -> Result<(), Failure> {
-    report.row(&format!("start to ready, {name}"), &format!("{:.0?}", gateway.took_to_start()), "300, 50 ms");
+    report.row(
+        &format!("start to ready, {name}"),
+        &format!("{:.0?}", gateway.took_to_start()),
+        "300, 50 ms",
+    );
     Gateway::settle_down();
     report.row(&format!("resident, idle, {name}"), &gateway.resident()?, "9.8, 8 MiB");
     Ok(())
 }
 
-fn beside_empty(report: &mut Report, empty: &Gateway, full: &Gateway, name: &str) -> Result<(), Failure> {
+fn beside_empty(
+    report: &mut Report,
+    empty: &Gateway,
+    full: &Gateway,
+    name: &str,
+) -> Result<(), Failure> {
     let (mut slower, mut later, mut rates) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds() {
         let alone = load::run(empty.address(), 64, ROUND)?;
@@ -206,7 +231,8 @@ fn beside_empty(report: &mut Report, empty: &Gateway, full: &Gateway, name: &str
         rates.push(beside.per_second());
     }
     let (slower, later, rates) = (Rounds::of(slower), Rounds::of(later), Rounds::of(rates));
-    let text = format!("{rates}/s; empty is {slower} times as fast, its p99 {later} times as short");
+    let text =
+        format!("{rates}/s; empty is {slower} times as fast, its p99 {later} times as short");
     report.row(&format!("accepts, 64 connections, {name}"), &text, "1.2 and 2, 1.1 and 1.3");
     Ok(())
 }
@@ -217,8 +243,13 @@ fn console(report: &mut Report) -> Result<(), Failure> {
     let gateway = Gateway::start_with_backlog(None, rows)?;
     load::warm_up(gateway.address())?;
     for page in people::PAGES {
-        let times: Result<Vec<_>, _> = (0..20).map(|_| people::time_of(gateway.admin(), page).map(millis)).collect();
-        report.row(&format!("page {page}, {rows} pending"), &format!("{} ms", Rounds::of(times?)), "50 ms");
+        let times: Result<Vec<_>, _> =
+            (0..20).map(|_| people::time_of(gateway.admin(), page).map(millis)).collect();
+        report.row(
+            &format!("page {page}, {rows} pending"),
+            &format!("{} ms", Rounds::of(times?)),
+            "50 ms",
+        );
     }
     let before = gateway.resident()?;
     let mut later = Vec::new();
@@ -230,8 +261,16 @@ fn console(report: &mut Report) -> Result<(), Failure> {
         later.push(millis(beside) / millis(alone));
     }
     let later = format!("{} times what it is alone", Rounds::of(later));
-    report.row(&format!("p99 of {CONSOLE_TILLS} tills beside {PEOPLE} people at the console"), &later, "1.2");
-    report.row("resident before and after them", &format!("{before}; {}", gateway.resident()?), "as before");
+    report.row(
+        &format!("p99 of {CONSOLE_TILLS} tills beside {PEOPLE} people at the console"),
+        &later,
+        "1.2",
+    );
+    report.row(
+        "resident before and after them",
+        &format!("{before}; {}", gateway.resident()?),
+        "as before",
+    );
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! The yardstick: the gateway's own HTTP server answering `{}` without storing, in a process of its own.
+//! The yardstick: the gateway's own HTTP server answering `{}` without storing, in a process of its
+//! own.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -20,8 +21,10 @@ pub(crate) struct Plain {
 
 impl Plain {
     pub(crate) fn start() -> Result<Self, Failure> {
-        let mut child =
-            Command::new(std::env::current_exe()?).env("REDEEMD_BENCH_PLAIN", "1").stdout(Stdio::piped()).spawn()?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .env("REDEEMD_BENCH_PLAIN", "1")
+            .stdout(Stdio::piped())
+            .spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
         Ok(Self { address: line.trim().parse()?, child })

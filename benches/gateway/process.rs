@@ -20,7 +20,8 @@ use crate::{Failure, load, machine};
 const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(crate) fn binary() -> PathBuf {
-    std::env::var_os("BENCH_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_redeemd")), PathBuf::from)
+    std::env::var_os("BENCH_BINARY")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_redeemd")), PathBuf::from)
 }
 
 pub(crate) fn free_port() -> Result<SocketAddr, Failure> {
@@ -52,7 +53,15 @@ impl Sandbox {
         let address = free_port()?;
         let delay = format!("{}ms", delay.as_millis());
         let child = Command::new(binary())
-            .args(["sandbox", "--quiet", "--no-record", "--delay", &delay, "--listen", &address.to_string()])
+            .args([
+                "sandbox",
+                "--quiet",
+                "--no-record",
+                "--delay",
+                &delay,
+                "--listen",
+                &address.to_string(),
+            ])
             .stdout(Stdio::null())
             .spawn()?;
         let process = Process(child);
@@ -76,7 +85,10 @@ impl Gateway {
         Self::start_with_backlog(provider, 0)
     }
 
-    pub(crate) fn start_with_backlog(provider: Option<SocketAddr>, rows: usize) -> Result<Self, Failure> {
+    pub(crate) fn start_with_backlog(
+        provider: Option<SocketAddr>,
+        rows: usize,
+    ) -> Result<Self, Failure> {
         Self::start_in(provider, rows, &[])
     }
 
@@ -84,19 +96,29 @@ impl Gateway {
     pub(crate) fn start_on_slow_disk(sync: Duration) -> Result<Self, Failure> {
         let shim = slow_disk_shim()?;
         let sync = sync.as_millis().to_string();
-        Self::start_in(None, 0, &[("LD_PRELOAD", shim.as_os_str()), ("BENCH_SYNC_MS", OsStr::new(&sync))])
+        Self::start_in(
+            None,
+            0,
+            &[("LD_PRELOAD", shim.as_os_str()), ("BENCH_SYNC_MS", OsStr::new(&sync))],
+        )
     }
 
-    fn start_in(provider: Option<SocketAddr>, rows: usize, env: &[(&str, &OsStr)]) -> Result<Self, Failure> {
+    fn start_in(
+        provider: Option<SocketAddr>,
+        rows: usize,
+        env: &[(&str, &OsStr)],
+    ) -> Result<Self, Failure> {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let (tills, admin) = (free_port()?, free_port()?);
         let nobody = free_port()?;
         std::fs::write(dir.path().join("token"), "bench")?;
         let settings = format!(
             "[gateway]\nname = \"bench\"\nstate_dir = \"state\"\n[intake]\nlisten = \"{tills}\"\n\
-             [[provider]]\nname = \"p\"\nredeem_url = \"http://{}/redeem\"\ntoken_file = \"token\"\n\
+             [[provider]]\nname = \"p\"\nredeem_url = \"http://{}/redeem\"\ntoken_file \
+             = \"token\"\n\
              [offline]\nmax_pending = 100000000\nmax_exposure = \"1000000000\"\n\
-             max_per_hour_per_till = 100000000\n[forward]\nreconnect_spread = \"0s\"\n[admin]\nlisten = \"{admin}\"\n",
+             max_per_hour_per_till = 100000000\n[forward]\nreconnect_spread \
+             = \"0s\"\n[admin]\nlisten = \"{admin}\"\n",
             provider.unwrap_or(nobody)
         );
         std::fs::write(dir.path().join("redeemd.toml"), settings)?;
@@ -155,7 +177,8 @@ impl Gateway {
 
     fn pending(&self) -> Result<u64, Failure> {
         let status = get(self.admin, "/api/v1/status")?;
-        let (_, after) = status.split_once("\"pending\":").ok_or("a status without what is pending")?;
+        let (_, after) =
+            status.split_once("\"pending\":").ok_or("a status without what is pending")?;
         Ok(after.split(|other: char| !other.is_ascii_digit()).next().unwrap_or_default().parse()?)
     }
 
@@ -191,8 +214,11 @@ impl Gateway {
 fn slow_disk_shim() -> Result<PathBuf, Failure> {
     let shim = Path::new(env!("CARGO_TARGET_TMPDIR")).join("slow.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/gateway/slow.c");
-    let built =
-        Command::new("cc").args(["-shared", "-fPIC", "-O2", "-pthread", "-o"]).arg(&shim).arg(source).status()?;
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O2", "-pthread", "-o"])
+        .arg(&shim)
+        .arg(source)
+        .status()?;
     if built.success() { Ok(shim) } else { Err("cc cannot build slow.c".into()) }
 }
 
@@ -256,7 +282,8 @@ fn fill(dir: &Path, rows: usize) -> Result<(), Failure> {
 }
 
 fn accept() -> Result<Accept, Failure> {
-    let request = redeemd::contract::parse(load::body().into()).map_err(|faults| format!("{faults:?}"))?;
+    let request =
+        redeemd::contract::parse(load::body().into()).map_err(|faults| format!("{faults:?}"))?;
     let new = NewRedemption { till: "till-1".to_owned(), key: None, lane: "p".to_owned(), request };
     Ok(Accept::once(new))
 }

@@ -31,7 +31,10 @@ async fn sender(to: SocketAddr, left: Arc<AtomicUsize>) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(to).await?;
     stream.set_nodelay(true)?;
     let mut buffer = vec![0; 4096];
-    while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+    while left
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+        .is_ok()
+    {
         stream.write_all(load::request("/redeem", to).as_bytes()).await?;
         load::answer(&mut stream, &mut buffer).await?;
     }

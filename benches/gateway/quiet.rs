@@ -29,16 +29,20 @@ impl Watch {
         Ok(Self(Ticks::now()?))
     }
 
-    /// What the machine did since, but for this program and the processes that it has ended meanwhile.
+    /// What the machine did since, but for this program and the processes that it has ended
+    /// meanwhile.
     pub(crate) fn end(&self) -> Result<String, Failure> {
         let now = Ticks::now()?;
         let all = now.all.saturating_sub(self.0.all).max(1);
         let ours = now.ours.saturating_sub(self.0.ours);
         let others = ratio(now.busy.saturating_sub(self.0.busy).saturating_sub(ours), all);
         let stolen = ratio(now.stolen.saturating_sub(self.0.stolen), all);
-        let verdict = if others > OTHERS_MAX || stolen > STOLEN_MAX { "NOT QUIET" } else { "quiet" };
+        let verdict =
+            if others > OTHERS_MAX || stolen > STOLEN_MAX { "NOT QUIET" } else { "quiet" };
         let (others, stolen) = (others * 100.0, stolen * 100.0);
-        Ok(format!("{verdict}: others used {others:.0} % of the processors, the host took {stolen:.1} %"))
+        Ok(format!(
+            "{verdict}: others used {others:.0} % of the processors, the host took {stolen:.1} %"
+        ))
     }
 }
 
@@ -47,7 +51,8 @@ impl Ticks {
         let text = std::fs::read_to_string("/proc/stat")?;
         let line = text.lines().next().ok_or("nothing in /proc/stat")?;
         // user, nice, system, idle, iowait, irq, softirq, steal: `proc_stat(5)`.
-        let fields: Vec<u64> = line.split_whitespace().skip(1).take(8).flat_map(str::parse).collect();
+        let fields: Vec<u64> =
+            line.split_whitespace().skip(1).take(8).flat_map(str::parse).collect();
         let at = |place: usize| fields.get(place).copied().unwrap_or(0);
         let busy = at(0) + at(1) + at(2) + at(5) + at(6);
         Ok(Self { all: fields.iter().sum(), busy, stolen: at(7), ours: own_ticks()? })

@@ -18,7 +18,12 @@ impl Report {
 
     pub(crate) fn print(&self) {
         let width = |column: usize| {
-            self.0.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            self.0
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let (first, second) = (width(0), width(1));
         println!();
@@ -40,10 +45,15 @@ impl Rounds {
     pub(crate) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
-        Self { median: at(values.len() / 2), least: at(0), most: at(values.len().saturating_sub(1)) }
+        Self {
+            median: at(values.len() / 2),
+            least: at(0),
+            most: at(values.len().saturating_sub(1)),
+        }
     }
 
-    /// The quotients of two things that were measured in turn, round by round: what slows both slows neither.
+    /// The quotients of two things that were measured in turn, round by round: what slows both
+    /// slows neither.
     pub(crate) fn ratios(over: &[f64], under: &[f64]) -> Self {
         Self::of(over.iter().zip(under).map(|(over, under)| over / under).collect())
     }

@@ -6,8 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use redeemd::contract::{Shape, shape};
 use redeemd::redemption::{Answer, RewardCode};
 use redeemd::verdict::{
-    ALREADY_USED_DEFAULT, Evidence, IN_PROGRESS_DEFAULT, MESSAGE_BYTES_MAX, Outcome, Phase, Phrases, Reply, Rules,
-    Success, Verdict, judge, streak,
+    ALREADY_USED_DEFAULT, Evidence, IN_PROGRESS_DEFAULT, MESSAGE_BYTES_MAX, Outcome, Phase,
+    Phrases, Reply, Rules, Success, Verdict, judge, streak,
 };
 
 #[derive(Arbitrary, Debug)]
@@ -26,13 +26,23 @@ struct Input {
 }
 
 fuzz_target!(|input: Input| {
-    let Input { body, truncated, framed, content_encoding, retry_after, date, www_authenticate, content_type, .. } =
-        input;
+    let Input {
+        body,
+        truncated,
+        framed,
+        content_encoding,
+        retry_after,
+        date,
+        www_authenticate,
+        content_type,
+        ..
+    } = input;
     let status = 100 + input.status % 900;
     let shown = shape(&body);
     let empty = body.is_empty();
     let answer = Answer { status, content_type, body: body.into() };
-    let reply = Reply { answer, truncated, content_encoding, framed, retry_after, date, www_authenticate };
+    let reply =
+        Reply { answer, truncated, content_encoding, framed, retry_after, date, www_authenticate };
     let declined_status = vec![400, 404, 409, 410, 422];
     let rules = Rules {
         declined_status: declined_status.clone(),
@@ -44,21 +54,35 @@ fuzz_target!(|input: Input| {
     let is_success = (200..300).contains(&status);
     match judge(&Outcome::Answered(reply), &rules) {
         Verdict::Confirmed => {
-            assert!(is_success && status != 202 && !truncated && (empty && framed || shown != Shape::Foreign));
+            assert!(
+                is_success
+                    && status != 202
+                    && !truncated
+                    && (empty && framed || shown != Shape::Foreign)
+            );
         }
         Verdict::Parked { text, .. } => assert!(is_success && text.len() <= MESSAGE_BYTES_MAX),
         Verdict::Declined { evidence, already_used, message } => {
             assert!(declined_status.contains(&status) && !truncated && shown == Shape::Refusal);
-            assert!(message.len() <= MESSAGE_BYTES_MAX && (evidence == Evidence::Strong || !already_used));
+            assert!(
+                message.len() <= MESSAGE_BYTES_MAX
+                    && (evidence == Evidence::Strong || !already_used)
+            );
             let masked = streak::masked(&message, &RewardCode::new("AB-12".to_owned()));
             assert!(!masked.contains(|c: char| c.is_ascii_digit()));
         }
         Verdict::InProgress => assert!(is_success || matches!(status, 409 | 425)),
         Verdict::Credential => assert!(matches!(status, 401 | 403)),
-        Verdict::Wait { clean, .. } => assert_eq!((clean, matches!(status, 429 | 503)), (status == 429, true)),
-        Verdict::RowFault { status: row } => assert!(row == status && (matches!(row, 408 | 425) || row >= 500)),
+        Verdict::Wait { clean, .. } => {
+            assert_eq!((clean, matches!(status, 429 | 503)), (status == 429, true))
+        }
+        Verdict::RowFault { status: row } => {
+            assert!(row == status && (matches!(row, 408 | 425) || row >= 500))
+        }
         Verdict::NotTheProvider { detail } => assert!(!detail.is_empty()),
-        Verdict::Unreadable { detail } => assert!(!detail.is_empty() && !matches!(status, 300..=399 | 429 | 500..=599)),
+        Verdict::Unreadable { detail } => {
+            assert!(!detail.is_empty() && !matches!(status, 300..=399 | 429 | 500..=599))
+        }
         Verdict::Road(phase) => assert_eq!((phase, status), (Phase::Proxy, 407)),
         Verdict::Reset => panic!("an answer is no reset"),
     }

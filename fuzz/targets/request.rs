@@ -14,9 +14,16 @@ fn is_value(text: &str) -> bool {
 fuzz_target!(|bytes: &[u8]| {
     match parse(Bytes::copy_from_slice(bytes)) {
         Ok(request) => {
-            let texts = [&request.business_refrence, &request.branch_id, &request.date, &request.timestamp];
-            assert!(texts.into_iter().all(|text| is_value(text)) && is_value(request.reward_code.reveal()));
-            assert!(!fold::is_blank(request.reward_code.reveal()) && !fold::is_blank(&request.business_refrence));
+            let texts =
+                [&request.business_refrence, &request.branch_id, &request.date, &request.timestamp];
+            assert!(
+                texts.into_iter().all(|text| is_value(text))
+                    && is_value(request.reward_code.reveal())
+            );
+            assert!(
+                !fold::is_blank(request.reward_code.reveal())
+                    && !fold::is_blank(&request.business_refrence)
+            );
             // What is forwarded is read as the same request: by the provider, and after an import.
             let again = parse(request.body.clone()).expect("what was taken is taken again");
             assert_eq!(again.body, request.body);

@@ -13,7 +13,15 @@ fuzz_target!(|input: (String, Option<String>, bool)| {
     let seconds: Option<u64> =
         text.trim().bytes().all(|b| b.is_ascii_digit()).then(|| text.trim().parse().ok()).flatten();
     let answer = Answer { status, content_type: None, body: Vec::new().into() };
-    let reply = Reply { answer, truncated: false, content_encoding: None, framed: true, retry_after: Some(text), date, www_authenticate: None };
+    let reply = Reply {
+        answer,
+        truncated: false,
+        content_encoding: None,
+        framed: true,
+        retry_after: Some(text),
+        date,
+        www_authenticate: None,
+    };
     let rules = Rules::default();
     let waits = match judge(&Outcome::Answered(reply), &rules) {
         Verdict::Wait { at_least, clean } => {

@@ -60,7 +60,11 @@ impl Rules {
             credentials_dir,
             state_dir: Some(settings.gateway.state_dir.clone()),
             offline: Some(settings.offline.clone()),
-            businesses: settings.providers.iter().flat_map(|provider| provider.businesses.clone()).collect(),
+            businesses: settings
+                .providers
+                .iter()
+                .flat_map(|provider| provider.businesses.clone())
+                .collect(),
             tills: settings.intake.tills.iter().map(|till| till.name.clone()).collect(),
         }
     }
@@ -101,7 +105,11 @@ impl std::fmt::Debug for Access {
 
 impl Access {
     pub(super) fn new(rules: Rules) -> Self {
-        Self { inner: Mutex::new(Inner::new(rules)), sessions: Sessions::default(), slow: Slow::default() }
+        Self {
+            inner: Mutex::new(Inner::new(rules)),
+            sessions: Sessions::default(),
+            slow: Slow::default(),
+        }
     }
 
     /// Takes other rules; everybody signs in anew.
@@ -131,9 +139,16 @@ impl Access {
         let offered = fingerprint(offered);
         let mut found = None;
         for token in &self.followed().tokens {
-            let is_it = token.text.as_deref().is_some_and(|text| fingerprint(text).0.ct_eq(&offered.0).into());
+            let is_it = token
+                .text
+                .as_deref()
+                .is_some_and(|text| fingerprint(text).0.ct_eq(&offered.0).into());
             if is_it && found.is_none() {
-                found = Some(Actor { name: token.known.name.clone(), role: token.known.role, signed_in: false });
+                found = Some(Actor {
+                    name: token.known.name.clone(),
+                    role: token.known.role,
+                    signed_in: false,
+                });
             }
         }
         found
@@ -173,8 +188,10 @@ impl Inner {
             let known = Known { name: name.to_owned(), role, secret: secret.clone() };
             Followed { known, text: None }
         };
-        let tokens = rules.tokens.iter().map(|one| followed(&one.name, one.role, &one.token)).collect();
-        let users = rules.users.iter().map(|one| followed(&one.name, one.role, &one.password)).collect();
+        let tokens =
+            rules.tokens.iter().map(|one| followed(&one.name, one.role, &one.token)).collect();
+        let users =
+            rules.users.iter().map(|one| followed(&one.name, one.role, &one.password)).collect();
         let mut inner = Self { rules: Arc::new(rules), tokens, users, looked_at: Instant::now() };
         inner.read();
         inner
@@ -190,12 +207,14 @@ impl Inner {
 }
 
 impl Followed {
-    /// A secret that cannot be read now leaves the earlier one in force: its file may be in the middle of a change.
+    /// A secret that cannot be read now leaves the earlier one in force: its file may be in the
+    /// middle of a change.
     fn read(&mut self, credentials_dir: Option<&Path>) {
         match self.known.secret.read(credentials_dir) {
             Ok(text) => self.text = Some(text.reveal().to_owned()),
             Err(error) if self.text.is_none() => {
-                tracing::debug!(name = self.known.name, %error, "the secret of somebody who may act cannot be read");
+                tracing::debug!(name = self.known.name, %error, "the secret of somebody who may \
+                    act cannot be read");
             }
             Err(_) => {}
         }
@@ -207,10 +226,16 @@ pub(super) fn fingerprint(secret: &str) -> Fingerprint {
     Fingerprint::of(&["operator's secret", secret])
 }
 
-/// The middleware: finds out who asks. A credential that does not hold is refused, also where none is needed.
-pub(super) async fn identify(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
+/// The middleware: finds out who asks. A credential that does not hold is refused, also where none
+/// is needed.
+pub(super) async fn identify(
+    State(access): State<Arc<Access>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let peer = request.extensions().get::<Peer>().copied().unwrap_or_default();
-    let is_local = peer.uid.is_some() || peer.addr.is_some_and(|addr| addr.ip().to_canonical().is_loopback());
+    let is_local =
+        peer.uid.is_some() || peer.addr.is_some_and(|addr| addr.ip().to_canonical().is_loopback());
     let who = match identified(&access, peer, request.headers()) {
         Ok(who) => who,
         Err(problem) => return challenged(problem.into_response()),
@@ -221,7 +246,11 @@ pub(super) async fn identify(State(access): State<Arc<Access>>, mut request: Req
 
 fn identified(access: &Access, peer: Peer, headers: &HeaderMap) -> Result<Option<Actor>, Problem> {
     if let Some(uid) = peer.uid {
-        return Ok(Some(Actor { name: who::user_name(uid), role: Role::Engineer, signed_in: false }));
+        return Ok(Some(Actor {
+            name: who::user_name(uid),
+            role: Role::Engineer,
+            signed_in: false,
+        }));
     }
     if headers.contains_key(header::AUTHORIZATION) {
         let known = bearer(headers).and_then(|token| access.token(token));

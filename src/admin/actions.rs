@@ -27,13 +27,23 @@ type Body = Result<Bytes, BytesRejection>;
 type Answer = Result<Json<Value>, Problem>;
 
 /// `POST /api/v1/redemptions/{id}/retry`
-pub(super) async fn retry(State(admin): Shared, Path(text): Path<String>, Extension(asker): By, body: Body) -> Answer {
+pub(super) async fn retry(
+    State(admin): Shared,
+    Path(text): Path<String>,
+    Extension(asker): By,
+    body: Body,
+) -> Answer {
     arguments::<Nothing>(body)?;
     acted(admin.queue.retry(&id(&text)?, asker.name()).await?, &asker)
 }
 
 /// `POST /api/v1/redemptions/{id}/void` with `{"note": "…"}`
-pub(super) async fn void(State(admin): Shared, Path(text): Path<String>, Extension(asker): By, body: Body) -> Answer {
+pub(super) async fn void(
+    State(admin): Shared,
+    Path(text): Path<String>,
+    Extension(asker): By,
+    body: Body,
+) -> Answer {
     let id = id(&text)?;
     let Note { note } = arguments(body)?;
     acted(admin.queue.void(&id, checked(&note)?, asker.name()).await?, &asker)
@@ -52,13 +62,23 @@ pub(super) async fn handled(
 }
 
 /// `POST /api/v1/lanes/{name}/flush`
-pub(super) async fn flush(State(admin): Shared, Path(lane): Path<String>, Extension(asker): By, body: Body) -> Answer {
+pub(super) async fn flush(
+    State(admin): Shared,
+    Path(lane): Path<String>,
+    Extension(asker): By,
+    body: Body,
+) -> Answer {
     arguments::<Nothing>(body)?;
     told(&admin, &asker, Some(&lane), LaneCommand::Flush).await
 }
 
 /// `POST /api/v1/lanes/{name}/hold`, alone or with `{"trust": true, "note": "…"}`
-pub(super) async fn hold(State(admin): Shared, Path(lane): Path<String>, Extension(asker): By, body: Body) -> Answer {
+pub(super) async fn hold(
+    State(admin): Shared,
+    Path(lane): Path<String>,
+    Extension(asker): By,
+    body: Body,
+) -> Answer {
     let command = held(&asker, arguments(body)?)?;
     told(&admin, &asker, Some(&lane), command).await
 }
@@ -197,8 +217,9 @@ struct Note {
 pub(super) fn arguments<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
-    serde_json::from_slice(text)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body is not as expected: {error}")))
+    serde_json::from_slice(text).map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, format!("the body is not as expected: {error}"))
+    })
 }
 
 /// The note without white space around it.
@@ -222,18 +243,30 @@ mod tests {
     use super::*;
 
     fn note(body: &'static [u8]) -> Result<String, Problem> {
-        arguments::<Note>(Ok(Bytes::from_static(body))).and_then(|Note { note }| checked(&note).map(str::to_owned))
+        arguments::<Note>(Ok(Bytes::from_static(body)))
+            .and_then(|Note { note }| checked(&note).map(str::to_owned))
     }
 
     #[test]
     fn a_void_needs_a_note_that_is_one_line_of_words() {
         assert_eq!(note(br#"{"note":" customer came back "}"#).unwrap(), "customer came back");
-        for bad in [&b""[..], b"{}", b"[]", br#"{"note":""}"#, br#"{"note":"  "}"#, br#"{"note":7}"#, b"\xff"] {
+        for bad in [
+            &b""[..],
+            b"{}",
+            b"[]",
+            br#"{"note":""}"#,
+            br#"{"note":"  "}"#,
+            br#"{"note":7}"#,
+            b"\xff",
+        ] {
             assert!(note(bad).is_err(), "{}", String::from_utf8_lossy(bad));
         }
         assert!(note(br#"{"note":"a\u001b[2J"}"#).is_err());
         assert!(note(br#"{"note":"a","force":true}"#).is_err());
-        assert!(checked(&"x".repeat(NOTE_CHARS_MAX)).is_ok() && checked(&"x".repeat(NOTE_CHARS_MAX + 1)).is_err());
+        assert!(
+            checked(&"x".repeat(NOTE_CHARS_MAX)).is_ok()
+                && checked(&"x".repeat(NOTE_CHARS_MAX + 1)).is_err()
+        );
     }
 
     #[test]
@@ -250,8 +283,14 @@ mod tests {
         let holding = |text: &'static str| arguments(Ok(Bytes::from_static(text.as_bytes())));
         let command = |text| held(&asker, holding(text)?);
         let plain = command("").unwrap();
-        assert_eq!(plain, LaneCommand::Hold { by: "nobody".to_owned(), note: String::new(), trust: false });
-        assert!(command(r#"{"trust":true}"#).is_err() && command(r#"{"trust":true,"note":" "}"#).is_err());
+        assert_eq!(
+            plain,
+            LaneCommand::Hold { by: "nobody".to_owned(), note: String::new(), trust: false }
+        );
+        assert!(
+            command(r#"{"trust":true}"#).is_err()
+                && command(r#"{"trust":true,"note":" "}"#).is_err()
+        );
         let trusting = command(r#"{"trust":true,"note":"the line is known to be down"}"#).unwrap();
         assert!(matches!(trusting, LaneCommand::Hold { trust: true, .. }));
     }

@@ -4,7 +4,8 @@ use super::Admin;
 use crate::message::Event as Told;
 use crate::store::Event;
 
-/// Keeps what somebody did besides single redemptions and lanes; the audit trail is no reason to refuse a deed.
+/// Keeps what somebody did besides single redemptions and lanes; the audit trail is no reason to
+/// refuse a deed.
 pub(super) async fn keep(admin: &Admin, (what, by): (&str, &str), lane: &str, told: &Told) {
     let event = Event {
         at_ms: admin.info.clock.stamp().unix_ms,

@@ -34,9 +34,12 @@ pub(super) async fn backup(
         QueueError::Refusing(why @ Storage::NoRoomToCopy { .. }) => {
             Problem::new(StatusCode::INSUFFICIENT_STORAGE, why.text(Language::English))
         }
-        error @ (QueueError::Busy { .. } | QueueError::Refusing(_) | QueueError::Stopping) => error.into(),
+        error @ (QueueError::Busy { .. } | QueueError::Refusing(_) | QueueError::Stopping) => {
+            error.into()
+        }
     })?;
-    let failed = |error: std::io::Error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    let failed =
+        |error: std::io::Error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     let left = copy.metadata().map_err(failed)?.len();
     let (sender, parts) = mpsc::channel(PARTS_MAX);
     tokio::task::spawn_blocking(move || send(copy, &sender));
@@ -56,13 +59,15 @@ fn send(mut copy: File, parts: &mpsc::Sender<std::io::Result<Bytes>>) {
             Bytes::from(part)
         });
         let is_over = read.as_ref().map_or(true, Bytes::is_empty);
-        if read.as_ref().is_ok_and(Bytes::is_empty) || parts.blocking_send(read).is_err() || is_over {
+        if read.as_ref().is_ok_and(Bytes::is_empty) || parts.blocking_send(read).is_err() || is_over
+        {
             return;
         }
     }
 }
 
-/// The answer's body; its length is known, so that a copy that breaks off is not taken for a whole one.
+/// The answer's body; its length is known, so that a copy that breaks off is not taken for a whole
+/// one.
 struct Copy {
     parts: mpsc::Receiver<std::io::Result<Bytes>>,
     left: u64,
@@ -72,7 +77,10 @@ impl hyper::body::Body for Copy {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let next = self.parts.poll_recv(cx);
         if let Poll::Ready(Some(Ok(part))) = &next {
             self.left = self.left.saturating_sub(part.len() as u64);

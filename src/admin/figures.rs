@@ -14,8 +14,12 @@ use crate::refused;
 use crate::store::TillDay;
 
 /// `GET /api/v1/figures?from=&to=&lane=`: whole days, with `next` where there are more.
-pub(super) async fn figures(Shared(admin): Shared<Arc<Admin>>, uri: Uri) -> Result<Json<Value>, Problem> {
-    let wanted = Wanted::of(&uri).map_err(|detail| Problem::new(StatusCode::BAD_REQUEST, detail))?;
+pub(super) async fn figures(
+    Shared(admin): Shared<Arc<Admin>>,
+    uri: Uri,
+) -> Result<Json<Value>, Problem> {
+    let wanted =
+        Wanted::of(&uri).map_err(|detail| Problem::new(StatusCode::BAD_REQUEST, detail))?;
     let Wanted { from, to, lane } = wanted;
     let look = move |reader: &crate::store::Reader| {
         Ok((reader.till_days(from, to, lane.as_deref())?, reader.refusals(from, to)?))
@@ -27,14 +31,18 @@ pub(super) async fn figures(Shared(admin): Shared<Arc<Admin>>, uri: Uri) -> Resu
         }
     }
     let lines: Vec<Value> = page.lines.iter().map(line).collect();
-    Ok(Json(json!({ "figures": lines, "refused": refused, "next": page.next.map(|day| day.to_string()) })))
+    Ok(Json(
+        json!({ "figures": lines, "refused": refused, "next": page.next.map(|day| day.to_string()) }),
+    ))
 }
 
 fn line(line: &TillDay) -> Value {
     let numbers = Figures::NAMES.iter().zip(line.figures.0);
     let mut members: Map<String, Value> =
         numbers.map(|(name, number)| ((*name).to_owned(), json!(number.max(0)))).collect();
-    for (name, text) in [("day", line.day.to_string()), ("lane", line.lane.clone()), ("till", line.till.clone())] {
+    for (name, text) in
+        [("day", line.day.to_string()), ("lane", line.lane.clone()), ("till", line.till.clone())]
+    {
         members.insert(name.to_owned(), Value::String(text));
     }
     Value::Object(members)
@@ -50,10 +58,12 @@ struct Wanted {
 
 impl Wanted {
     fn of(uri: &Uri) -> Result<Self, String> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| error.body_text())?;
+        let Query(pairs) =
+            Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| error.body_text())?;
         let mut wanted = Self { from: Day::new(0), to: Day::new(i64::MAX), lane: None };
-        let day =
-            |name: &str, text: &str| Day::parse(text).ok_or_else(|| format!("{name}: a day looks like 2026-11-01"));
+        let day = |name: &str, text: &str| {
+            Day::parse(text).ok_or_else(|| format!("{name}: a day looks like 2026-11-01"))
+        };
         for (name, text) in pairs {
             match name.as_str() {
                 "from" => wanted.from = day("from", &text)?,
@@ -73,9 +83,15 @@ mod tests {
     #[test]
     fn days_and_a_lane_are_asked_for_and_nothing_else() {
         let of = |query: &str| Wanted::of(&format!("/api/v1/figures{query}").parse().unwrap());
-        assert_eq!(of("").unwrap(), Wanted { from: Day::new(0), to: Day::new(i64::MAX), lane: None });
+        assert_eq!(
+            of("").unwrap(),
+            Wanted { from: Day::new(0), to: Day::new(i64::MAX), lane: None }
+        );
         let asked = of("?from=2026-11-01&to=2026-11-30&lane=retm").unwrap();
-        assert_eq!((asked.from.to_string(), asked.to.to_string()), ("2026-11-01".to_owned(), "2026-11-30".to_owned()));
+        assert_eq!(
+            (asked.from.to_string(), asked.to.to_string()),
+            ("2026-11-01".to_owned(), "2026-11-30".to_owned())
+        );
         assert_eq!(asked.lane.as_deref(), Some("retm"));
         for wrong in ["?from=yesterday", "?to=2026-02-30", "?till=1"] {
             assert!(of(wrong).is_err(), "{wrong}");
@@ -95,6 +111,9 @@ mod tests {
             (&value["day"], &value["lane"], &value["till"]),
             (&"2026-11-01".into(), &"retm".into(), &"till-1".into())
         );
-        assert_eq!((&value["given"], &value["late"], &value["taken_back"]), (&0.into(), &1.into(), &11.into()));
+        assert_eq!(
+            (&value["given"], &value["late"], &value["taken_back"]),
+            (&0.into(), &1.into(), &11.into())
+        );
     }
 }

@@ -23,12 +23,17 @@ pub(super) struct Wanted {
 
 /// The query's filter, or every fault in it.
 pub(super) fn parse(pairs: &[(String, String)]) -> Result<Wanted, Vec<FilterFault>> {
-    let mut wanted = Wanted { search: Search { limit: LIMIT_DEFAULT, ..Search::default() }, code: None };
+    let mut wanted =
+        Wanted { search: Search { limit: LIMIT_DEFAULT, ..Search::default() }, code: None };
     let mut faults = Vec::new();
     for (at, (key, value)) in pairs.iter().enumerate() {
         let repeated = pairs.iter().take(at).any(|(earlier, _)| earlier == key);
         let twice = || FilterFault::Twice { key: key.clone() };
-        faults.extend(if repeated { Some(twice()) } else { set(&mut wanted, key, value.trim()).err() });
+        faults.extend(if repeated {
+            Some(twice())
+        } else {
+            set(&mut wanted, key, value.trim()).err()
+        });
     }
     if faults.is_empty() { Ok(wanted) } else { Err(faults) }
 }
@@ -65,7 +70,9 @@ fn set(wanted: &mut Wanted, key: &str, value: &str) -> Result<(), FilterFault> {
     }
     let (search, text) = (&mut wanted.search, Some(value.to_owned()));
     match key {
-        "code" => wanted.code = Some(hash(value).ok_or_else(|| FilterFault::NotOurs { key: of() })?),
+        "code" => {
+            wanted.code = Some(hash(value).ok_or_else(|| FilterFault::NotOurs { key: of() })?);
+        }
         "code_ending" => search.code_ending = text,
         "till" => search.till = text,
         "business" => search.business = text,
@@ -79,7 +86,8 @@ fn set(wanted: &mut Wanted, key: &str, value: &str) -> Result<(), FilterFault> {
 }
 
 fn of_the_page(search: &mut Search, key: &str, value: &str) -> Result<(), FilterFault> {
-    let choice = |choices: &str| FilterFault::Choice { key: key.to_owned(), choices: choices.to_owned() };
+    let choice =
+        |choices: &str| FilterFault::Choice { key: key.to_owned(), choices: choices.to_owned() };
     match key {
         "state" => {
             let states = || choice("pending, confirmed, declined, parked, voided");
@@ -94,11 +102,13 @@ fn of_the_page(search: &mut Search, key: &str, value: &str) -> Result<(), Filter
         }
         "after" => {
             let seq = value.parse().ok().filter(|seq| *seq >= 0);
-            search.after = Some(Seq(seq.ok_or_else(|| FilterFault::NotOurs { key: key.to_owned() })?));
+            search.after =
+                Some(Seq(seq.ok_or_else(|| FilterFault::NotOurs { key: key.to_owned() })?));
         }
         _ => {
             let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-            let range = || FilterFault::Range { key: key.to_owned(), from: 1, to: LIMIT_MAX as u64 };
+            let range =
+                || FilterFault::Range { key: key.to_owned(), from: 1, to: LIMIT_MAX as u64 };
             search.limit = limit.ok_or_else(range)?;
         }
     }
@@ -111,7 +121,8 @@ fn time(key: &str, text: &str, of_a_day: Duration) -> Result<i64, FilterFault> {
     let is_day = text.len() == 10;
     let whole = if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() };
     let at = humantime::parse_rfc3339_weak(&whole).map_err(|_| wrong())?;
-    let since = at.duration_since(UNIX_EPOCH).map_err(|_| wrong())? + if is_day { of_a_day } else { Duration::ZERO };
+    let since = at.duration_since(UNIX_EPOCH).map_err(|_| wrong())?
+        + if is_day { of_a_day } else { Duration::ZERO };
     i64::try_from(since.as_millis()).map_err(|_| wrong())
 }
 
@@ -121,15 +132,21 @@ pub(super) fn written(hash: Fingerprint) -> String {
 }
 
 fn hash(text: &str) -> Option<Fingerprint> {
-    let whole = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32 && !text.starts_with('+'))?;
+    let whole = u128::from_str_radix(text, 16)
+        .ok()
+        .filter(|_| text.len() == 32 && !text.starts_with('+'))?;
     Some(Fingerprint(whole.to_be_bytes()))
 }
 
 /// Whether the filter asks for nothing but what the store keeps in order anyway.
 pub(super) fn is_plain(wanted: &Wanted) -> bool {
-    let Search { code_ending, till, business, branch, since_ms, until_ms, newest, .. } = &wanted.search;
+    let Search { code_ending, till, business, branch, since_ms, until_ms, newest, .. } =
+        &wanted.search;
     let texts = [code_ending, till, business, branch];
-    wanted.code.is_none() && !newest && since_ms.or(*until_ms).is_none() && texts.iter().all(|text| text.is_none())
+    wanted.code.is_none()
+        && !newest
+        && since_ms.or(*until_ms).is_none()
+        && texts.iter().all(|text| text.is_none())
 }
 
 #[cfg(test)]
@@ -143,14 +160,28 @@ mod tests {
 
     #[test]
     fn a_query_names_each_of_its_faults() {
-        let wrong = [("state", "lost"), ("limit", "0"), ("after", "-1"), ("page", "2"), ("limit", "5"), ("since", "x")];
+        let wrong = [
+            ("state", "lost"),
+            ("limit", "0"),
+            ("after", "-1"),
+            ("page", "2"),
+            ("limit", "5"),
+            ("since", "x"),
+        ];
         let faults = parse(&pairs(&wrong)).unwrap_err();
         assert_eq!(faults.len(), 6);
-        for (fault, key) in faults.iter().zip(["state", "limit", "after", "page", "limit", "since"]) {
+        for (fault, key) in faults.iter().zip(["state", "limit", "after", "page", "limit", "since"])
+        {
             let fault = fault.text(Language::English);
             assert!(fault.starts_with(&format!("{key}: ")), "{fault}");
         }
-        for wrong in [("limit", "1001"), ("limit", "1e3"), ("code", "abc"), ("newest", "x"), ("until", "2026-13-01")] {
+        for wrong in [
+            ("limit", "1001"),
+            ("limit", "1e3"),
+            ("code", "abc"),
+            ("newest", "x"),
+            ("until", "2026-13-01"),
+        ] {
             assert!(parse(&pairs(&[wrong])).is_err(), "{wrong:?}");
         }
     }
@@ -158,7 +189,11 @@ mod tests {
     #[test]
     fn a_query_without_keys_is_the_first_page() {
         let wanted = parse(&pairs(&[("state", ""), ("till", " ")])).unwrap();
-        assert!(is_plain(&wanted) && wanted.search.limit == LIMIT_DEFAULT && wanted.search.after.is_none());
+        assert!(
+            is_plain(&wanted)
+                && wanted.search.limit == LIMIT_DEFAULT
+                && wanted.search.after.is_none()
+        );
         let all = [("state", "parked"), ("lane", "retm"), ("after", "41"), ("limit", "1000")];
         let wanted = parse(&pairs(&all)).unwrap();
         assert!(is_plain(&wanted));

@@ -1,5 +1,5 @@
-//! What every request must pass: a `Host` of ours, no foreign origin, JSON on a POST to the API; and what every answer
-//! carries.
+//! What every request must pass: a `Host` of ours, no foreign origin, JSON on a POST to the API;
+//! and what every answer carries.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -14,13 +14,18 @@ use super::problem::Problem;
 use crate::listen::Peer;
 use crate::message::Denied;
 
-/// The console may load its own files, ask its own listener and send its forms there; nothing inline, nothing from
-/// elsewhere, no frame.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// The console may load its own files, ask its own listener and send its forms there; nothing
+/// inline, nothing from elsewhere, no frame.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors \
+    'none'";
 
 /// The middleware.
-pub(super) async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(access): State<Arc<Access>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let on_socket = request.extensions().get::<Peer>().is_some_and(|peer| peer.uid.is_some());
     let rules = access.rules();
     let fault = if on_socket { None } else { misdirected(&rules, request.headers()) };
@@ -33,8 +38,9 @@ pub(super) async fn guard(State(access): State<Arc<Access>>, request: Request, n
     response
 }
 
-/// A page elsewhere whose name resolves to this listener (DNS rebinding) sends its own name as `Host`; one that just
-/// sends a request here, its own `Origin`; a browser of today says so itself in `Sec-Fetch-Site`.
+/// A page elsewhere whose name resolves to this listener (DNS rebinding) sends its own name as
+/// `Host`; one that just sends a request here, its own `Origin`; a browser of today says so itself
+/// in `Sec-Fetch-Site`.
 fn misdirected(rules: &Rules, headers: &HeaderMap) -> Option<Problem> {
     let mut hosts = headers.get_all(header::HOST).iter().map(HeaderValue::to_str);
     let (Some(Ok(host)), None) = (hosts.next(), hosts.next()) else {
@@ -44,7 +50,8 @@ fn misdirected(rules: &Rules, headers: &HeaderMap) -> Option<Problem> {
         return Some(Problem::denied(StatusCode::MISDIRECTED_REQUEST, Denied::ForeignHost));
     }
     let origin = own_origin(rules, host);
-    let foreign = headers.get_all(header::ORIGIN).iter().any(|its| its.as_bytes() != origin.as_bytes());
+    let foreign =
+        headers.get_all(header::ORIGIN).iter().any(|its| its.as_bytes() != origin.as_bytes());
     foreign.then(|| Problem::denied(StatusCode::FORBIDDEN, Denied::ForeignPage))
 }
 
@@ -58,7 +65,10 @@ fn is_named(rules: &Rules, host: &str) -> bool {
         Some((name, port)) if is_port(port) && !name.ends_with(':') => name,
         Some(_) | None => host,
     };
-    rules.hosts.iter().any(|own| own.trim_matches(['[', ']']).eq_ignore_ascii_case(name.trim_matches(['[', ']'])))
+    rules
+        .hosts
+        .iter()
+        .any(|own| own.trim_matches(['[', ']']).eq_ignore_ascii_case(name.trim_matches(['[', ']'])))
 }
 
 /// Whether `host` (with or without a port) is a loopback name or address.
@@ -69,8 +79,8 @@ fn is_loopback(host: &str) -> bool {
         return port_fits && address.parse() == Ok(Ipv6Addr::LOCALHOST);
     }
     let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
-    let name_fits =
-        name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    let name_fits = name.eq_ignore_ascii_case("localhost")
+        || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
     name_fits && port.is_none_or(is_port)
 }
 
@@ -78,15 +88,16 @@ fn is_port(text: &str) -> bool {
     !text.starts_with('+') && text.parse::<u16>().is_ok()
 }
 
-/// The API takes JSON alone: a form in a foreign page can post without asking, but not as `application/json`. The
-/// console takes its own forms, which a browser must vouch for.
+/// The API takes JSON alone: a form in a foreign page can post without asking, but not as
+/// `application/json`. The console takes its own forms, which a browser must vouch for.
 fn unfit(request: &Request) -> Option<Problem> {
     if request.method() != Method::POST {
         return None;
     }
     let (headers, is_api) = (request.headers(), request.uri().path().starts_with("/api/"));
     let wanted = if is_api { "application/json" } else { "application/x-www-form-urlencoded" };
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted) {
         let told = Denied::ContentType { wanted: wanted.to_owned() };
         return Some(Problem::denied(StatusCode::UNSUPPORTED_MEDIA_TYPE, told));
@@ -94,7 +105,8 @@ fn unfit(request: &Request) -> Option<Problem> {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let is_foreign = site.is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
     let is_vouched_for = is_api || site.is_some() || headers.contains_key(header::ORIGIN);
-    (is_foreign || !is_vouched_for).then(|| Problem::denied(StatusCode::FORBIDDEN, Denied::ForeignForm))
+    (is_foreign || !is_vouched_for)
+        .then(|| Problem::denied(StatusCode::FORBIDDEN, Denied::ForeignForm))
 }
 
 /// `no-referrer` would make a browser call the origin of the console's own forms `null`.
@@ -126,7 +138,12 @@ mod tests {
     const TCP: Peer = Peer { uid: None, addr: None };
     const SOCKET: Peer = Peer { uid: Some(0), addr: None };
 
-    async fn ask(method: Method, path: &str, headers: &[(&str, &str)], peer: Option<Peer>) -> Response {
+    async fn ask(
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        peer: Option<Peer>,
+    ) -> Response {
         let routes = Router::new()
             .route("/view", get(|| async { "seen" }))
             .route("/act", post(|| async { "done" }))
@@ -149,13 +166,20 @@ mod tests {
         TowerToHyperService::new(routes).call(request).await.unwrap()
     }
 
-    async fn status(method: Method, path: &str, headers: &[(&str, &str)], peer: Option<Peer>) -> u16 {
+    async fn status(
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        peer: Option<Peer>,
+    ) -> u16 {
         ask(method, path, headers, peer).await.status().as_u16()
     }
 
     #[test]
     fn only_loopback_names_are_hosts() {
-        for good in ["localhost", "LOCALHOST:7734", "127.0.0.1:1", "127.9.8.7", "[::1]", "[::1]:7734"] {
+        for good in
+            ["localhost", "LOCALHOST:7734", "127.0.0.1:1", "127.9.8.7", "[::1]", "[::1]:7734"]
+        {
             assert!(is_loopback(good), "{good}");
         }
         for bad in [
@@ -185,9 +209,19 @@ mod tests {
         assert_eq!(foreign.status(), 421);
         assert_eq!(foreign.headers()[header::CONTENT_TYPE], "application/problem+json");
         assert_eq!(status(Method::GET, "/view", &[], Some(TCP)).await, 400);
-        assert_eq!(status(Method::GET, "/view", &[("host", "localhost"), ("host", "evil.example")], None).await, 400);
-        assert_eq!(status(Method::GET, "/view", &[("host", "localhost:7734")], Some(TCP)).await, 200);
-        assert_eq!(status(Method::GET, "/nowhere", &[("host", "evil.example")], Some(TCP)).await, 421);
+        assert_eq!(
+            status(Method::GET, "/view", &[("host", "localhost"), ("host", "evil.example")], None)
+                .await,
+            400
+        );
+        assert_eq!(
+            status(Method::GET, "/view", &[("host", "localhost:7734")], Some(TCP)).await,
+            200
+        );
+        assert_eq!(
+            status(Method::GET, "/nowhere", &[("host", "evil.example")], Some(TCP)).await,
+            421
+        );
     }
 
     #[tokio::test]
@@ -199,10 +233,23 @@ mod tests {
     #[tokio::test]
     async fn a_name_of_the_settings_is_a_host_with_any_port_and_in_any_case() {
         for good in ["store-042.example", "STORE-042.example:8443"] {
-            assert_eq!(status(Method::GET, "/view", &[("host", good)], Some(TCP)).await, 200, "{good}");
+            assert_eq!(
+                status(Method::GET, "/view", &[("host", good)], Some(TCP)).await,
+                200,
+                "{good}"
+            );
         }
-        for bad in ["store-042.example.evil", "store-042.example:x", "x@store-042.example", "store-042.example:1:2"] {
-            assert_eq!(status(Method::GET, "/view", &[("host", bad)], Some(TCP)).await, 421, "{bad}");
+        for bad in [
+            "store-042.example.evil",
+            "store-042.example:x",
+            "x@store-042.example",
+            "store-042.example:1:2",
+        ] {
+            assert_eq!(
+                status(Method::GET, "/view", &[("host", bad)], Some(TCP)).await,
+                421,
+                "{bad}"
+            );
         }
     }
 
@@ -222,8 +269,14 @@ mod tests {
     async fn a_foreign_pages_request_is_refused() {
         let json = ("content-type", "application/json");
         let host = ("host", "localhost:7734");
-        for origin in ["https://evil.example", "null", "http://localhost:3000", "https://localhost:7734"] {
-            assert_eq!(status(Method::POST, "/api/act", &[host, json, ("origin", origin)], Some(TCP)).await, 403);
+        for origin in
+            ["https://evil.example", "null", "http://localhost:3000", "https://localhost:7734"]
+        {
+            assert_eq!(
+                status(Method::POST, "/api/act", &[host, json, ("origin", origin)], Some(TCP))
+                    .await,
+                403
+            );
         }
         let own = ("origin", "http://localhost:7734");
         assert_eq!(status(Method::POST, "/api/act", &[host, json, own], Some(TCP)).await, 200);
@@ -235,16 +288,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_form_is_taken_only_when_a_browser_vouches_for_its_page() {
-        let form = [("host", "localhost:7734"), ("content-type", "application/x-www-form-urlencoded")];
+        let form =
+            [("host", "localhost:7734"), ("content-type", "application/x-www-form-urlencoded")];
         let with = |more: &[(&'static str, &'static str)]| [&form[..], more].concat();
         let own = ("origin", "http://localhost:7734");
         assert_eq!(status(Method::POST, "/act", &form, Some(TCP)).await, 403);
         assert_eq!(status(Method::POST, "/act", &with(&[own]), Some(TCP)).await, 200);
-        assert_eq!(status(Method::POST, "/act", &with(&[own, ("sec-fetch-site", "same-origin")]), None).await, 200);
-        assert_eq!(status(Method::POST, "/act", &with(&[own, ("sec-fetch-site", "same-site")]), None).await, 403);
+        assert_eq!(
+            status(Method::POST, "/act", &with(&[own, ("sec-fetch-site", "same-origin")]), None)
+                .await,
+            200
+        );
+        assert_eq!(
+            status(Method::POST, "/act", &with(&[own, ("sec-fetch-site", "same-site")]), None)
+                .await,
+            403
+        );
         assert_eq!(status(Method::POST, "/act", &with(&[("origin", "null")]), None).await, 403);
-        assert_eq!(status(Method::POST, "/act", &with(&[own, ("origin", "null")]), None).await, 403);
-        let json = [("host", "localhost"), ("content-type", "application/json"), ("sec-fetch-site", "same-origin")];
+        assert_eq!(
+            status(Method::POST, "/act", &with(&[own, ("origin", "null")]), None).await,
+            403
+        );
+        let json = [
+            ("host", "localhost"),
+            ("content-type", "application/json"),
+            ("sec-fetch-site", "same-origin"),
+        ];
         assert_eq!(status(Method::POST, "/act", &json, None).await, 415);
     }
 
@@ -259,7 +328,12 @@ mod tests {
             assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
             assert_eq!(headers[header::CACHE_CONTROL], "no-store");
             assert_eq!(headers[header::REFERRER_POLICY], "same-origin");
-            assert!(headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'none'"));
+            assert!(
+                headers[header::CONTENT_SECURITY_POLICY]
+                    .to_str()
+                    .unwrap()
+                    .starts_with("default-src 'none'")
+            );
             assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
         }
         let problem = ask(Method::GET, "/nowhere", &[host], Some(TCP)).await;

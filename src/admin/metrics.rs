@@ -16,8 +16,12 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `GET /metrics`
-pub(super) async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> impl IntoResponse {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+pub(super) async fn metrics(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    let accept =
+        headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::wanted(accept);
     let content_type = match format {
         Format::OpenMetrics => OPENMETRICS,
@@ -61,23 +65,47 @@ fn gateway(page: &mut Page, status: &Status) {
     page.family("redeemd_build_info", "gauge", "The running version; always 1");
     page.sample("redeemd_build_info", &[("version", status.version)], 1);
     page.single("redeemd_uptime_seconds", "Seconds since the process started", status.uptime_s);
-    page.single("redeemd_ready", "1 when the redemption of some till could be taken", u64::from(status.ready));
-    page.single("redeemd_storage_ok", "1 when redemptions can be stored", u64::from(status.storage.ok));
-    page.single("redeemd_clock_trusted", "1 when the wall clock is synchronised", u64::from(status.clock_trusted));
+    page.single(
+        "redeemd_ready",
+        "1 when the redemption of some till could be taken",
+        u64::from(status.ready),
+    );
+    page.single(
+        "redeemd_storage_ok",
+        "1 when redemptions can be stored",
+        u64::from(status.storage.ok),
+    );
+    page.single(
+        "redeemd_clock_trusted",
+        "1 when the wall clock is synchronised",
+        u64::from(status.clock_trusted),
+    );
     page.family("redeemd_log_dropped", "counter", "Lines of the log that nobody took in time");
     page.sample("redeemd_log_dropped_total", &[], status.log_dropped);
-    page.family("redeemd_read_steps", "counter", "Steps that the database took for whoever looks, by thousands");
+    page.family(
+        "redeemd_read_steps",
+        "counter",
+        "Steps that the database took for whoever looks, by thousands",
+    );
     page.sample("redeemd_read_steps_total", &[], crate::store::read_steps());
     let help = "Settings that were read and that take a restart";
     page.single("redeemd_settings_waiting_for_restart", help, status.restart_keys.len());
-    page.single("redeemd_reload_faults", "Faults of the last reload, 0 when it was taken", status.reload_faults.len());
+    page.single(
+        "redeemd_reload_faults",
+        "Faults of the last reload, 0 when it was taken",
+        status.reload_faults.len(),
+    );
 }
 
 fn books(page: &mut Page, status: &Status) {
     let help = "1 when accepted = pending + confirmed + declined + parked + voided";
     page.single("redeemd_books_balanced", help, u64::from(status.balanced));
     let help = "Age of the oldest pending redemption, 0 without one";
-    page.single("redeemd_oldest_pending_age_seconds", help, status.oldest_pending_age_s.unwrap_or(0));
+    page.single(
+        "redeemd_oldest_pending_age_seconds",
+        help,
+        status.oldest_pending_age_s.unwrap_or(0),
+    );
 
     page.family("redeemd_accepted", "counter", "Redemptions ever accepted, imported or salvaged");
     for lane in &status.lanes {
@@ -94,7 +122,11 @@ fn books(page: &mut Page, status: &Status) {
             ("voided", counts.voided),
         ];
         for (state, count) in by_state {
-            page.sample("redeemd_redemptions", &[("lane", &lane.status.name), ("state", state)], count);
+            page.sample(
+                "redeemd_redemptions",
+                &[("lane", &lane.status.name), ("state", state)],
+                count,
+            );
         }
     }
 }
@@ -103,25 +135,37 @@ fn books(page: &mut Page, status: &Status) {
 type Gauge = fn(&LaneView) -> u64;
 
 fn lanes(page: &mut Page, lanes: &[LaneView]) {
-    page.family("redeemd_lane_link", "gauge", "1 for the state that the lane's link is in, 0 for the others");
+    page.family(
+        "redeemd_lane_link",
+        "gauge",
+        "1 for the state that the lane's link is in, 0 for the others",
+    );
     for lane in lanes {
         for link in ["up", "down", "held"] {
             let labels = [("lane", lane.status.name.as_str()), ("link", link)];
             page.sample("redeemd_lane_link", &labels, u64::from(lane.status.link == link));
         }
     }
-    page.family("redeemd_lane_cause", "gauge", "1 for the cause why the lane is not up; absent while it is up");
+    page.family(
+        "redeemd_lane_cause",
+        "gauge",
+        "1 for the cause why the lane is not up; absent while it is up",
+    );
     for lane in lanes {
         if let Some(cause) = &lane.status.cause {
             page.sample("redeemd_lane_cause", &[("lane", &lane.status.name), ("cause", cause)], 1);
         }
     }
     let gauges: [(&str, &str, Gauge); 3] = [
-        ("redeemd_lane_window", "How many attempts the drain may have on the wire", |lane| lane.status.window.into()),
-        ("redeemd_lane_in_flight", "Attempts on the wire", |lane| lane.status.in_flight.into()),
-        ("redeemd_lane_retry_after_seconds", "What is left of the provider's Retry-After", |lane| {
-            lane.status.waiting_s.unwrap_or(0)
+        ("redeemd_lane_window", "How many attempts the drain may have on the wire", |lane| {
+            lane.status.window.into()
         }),
+        ("redeemd_lane_in_flight", "Attempts on the wire", |lane| lane.status.in_flight.into()),
+        (
+            "redeemd_lane_retry_after_seconds",
+            "What is left of the provider's Retry-After",
+            |lane| lane.status.waiting_s.unwrap_or(0),
+        ),
     ];
     for (name, help, value) in gauges {
         page.family(name, "gauge", help);
@@ -130,10 +174,18 @@ fn lanes(page: &mut Page, lanes: &[LaneView]) {
         }
     }
     provider_times(page, lanes);
-    page.family("redeemd_attempts", "counter", "Attempts that ended since the process started, by outcome");
+    page.family(
+        "redeemd_attempts",
+        "counter",
+        "Attempts that ended since the process started, by outcome",
+    );
     for lane in lanes {
         for (outcome, count) in &lane.status.attempts {
-            page.sample("redeemd_attempts_total", &[("lane", &lane.status.name), ("outcome", outcome)], count);
+            page.sample(
+                "redeemd_attempts_total",
+                &[("lane", &lane.status.name), ("outcome", outcome)],
+                count,
+            );
         }
     }
 }
@@ -141,7 +193,11 @@ fn lanes(page: &mut Page, lanes: &[LaneView]) {
 /// What is at risk and what may still be given on trust.
 fn risk(page: &mut Page, status: &Status) {
     let name = |lane: &LaneView| lane.status.name.clone();
-    page.family("redeemd_exposure", "gauge", "What is at risk: given on trust and not settled well or handled");
+    page.family(
+        "redeemd_exposure",
+        "gauge",
+        "What is at risk: given on trust and not settled well or handled",
+    );
     for lane in &status.lanes {
         page.sample("redeemd_exposure", &[("lane", &name(lane))], lane.risk.exposure);
     }
@@ -151,7 +207,11 @@ fn risk(page: &mut Page, status: &Status) {
     }
     page.family("redeemd_trust_off", "gauge", "1 while an operator has switched trust off");
     for lane in &status.lanes {
-        page.sample("redeemd_trust_off", &[("lane", &name(lane))], u64::from(lane.risk.trust_off.is_some()));
+        page.sample(
+            "redeemd_trust_off",
+            &[("lane", &name(lane))],
+            u64::from(lane.risk.trust_off.is_some()),
+        );
     }
     page.family("redeemd_headroom", "gauge", "What is left of an offline limit of the lane");
     for lane in &status.lanes {
@@ -169,7 +229,8 @@ fn risk(page: &mut Page, status: &Status) {
 
 /// Of the last 1,000 answers of a day at most; absent where there are too few to tell.
 fn provider_times(page: &mut Page, lanes: &[LaneView]) {
-    let known: Vec<_> = lanes.iter().filter_map(|lane| Some((&lane.status.name, lane.status.answers?))).collect();
+    let known: Vec<_> =
+        lanes.iter().filter_map(|lane| Some((&lane.status.name, lane.status.answers?))).collect();
     let name = "redeemd_provider_answer_p50_seconds";
     page.family(name, "gauge", "Within which time the provider answers half of what tills ask");
     for (lane, times) in &known {
@@ -184,20 +245,40 @@ fn provider_times(page: &mut Page, lanes: &[LaneView]) {
     page.family(name, "gauge", "Which part of them came later than a till waits");
     for (lane, times) in &known {
         let millionths = times.late.saturating_mul(1_000_000) / times.of.max(1);
-        page.sample(name, &[("lane", lane)], seconds(u64::try_from(millionths).unwrap_or(u64::MAX)));
+        page.sample(
+            name,
+            &[("lane", lane)],
+            seconds(u64::try_from(millionths).unwrap_or(u64::MAX)),
+        );
     }
 }
 
 fn tills(page: &mut Page, status: &Status) {
-    page.family("redeemd_refused", "counter", "Requests of tills refused without the provider's word, by reason");
+    page.family(
+        "redeemd_refused",
+        "counter",
+        "Requests of tills refused without the provider's word, by reason",
+    );
     for reason in refused::Reason::ALL {
-        page.sample("redeemd_refused_total", &[("reason", reason.as_str())], refused::total(reason));
+        page.sample(
+            "redeemd_refused_total",
+            &[("reason", reason.as_str())],
+            refused::total(reason),
+        );
     }
-    page.family("redeemd_checks", "counter", "Checks of tills since the process started, by what answered them");
+    page.family(
+        "redeemd_checks",
+        "counter",
+        "Checks of tills since the process started, by what answered them",
+    );
     for (by, count) in &status.checks {
         page.sample("redeemd_checks_total", &[("by", by)], count);
     }
-    page.single("redeemd_checks_remembered", "Answers to checks that are remembered", status.checks_remembered);
+    page.single(
+        "redeemd_checks_remembered",
+        "Answers to checks that are remembered",
+        status.checks_remembered,
+    );
     let (name, times) = ("redeemd_answer_seconds", answered::total());
     page.family(name, "histogram", "How long tills with a token waited for their answers");
     for (bound_ms, count) in times.within {
@@ -232,7 +313,11 @@ fn machine(page: &mut Page, process: &Process) {
         }
     }
     if let Some(started) = process.started_s {
-        page.single("process_start_time_seconds", "When the process started, Unix seconds", format!("{started:.2}"));
+        page.single(
+            "process_start_time_seconds",
+            "When the process started, Unix seconds",
+            format!("{started:.2}"),
+        );
     }
     if let Some(cpu) = process.cpu_s {
         page.family("process_cpu_seconds", "counter", "Time on the processor, user's and system's");
@@ -250,7 +335,8 @@ impl Page {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         let total = if kind == "counter" && self.format == Format::Text { "_total" } else { "" };
         self.line(format_args!("# TYPE {name}{total} {kind}"));
-        let unit = ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(&format!("_{unit}")));
+        let unit =
+            ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(&format!("_{unit}")));
         if let (Format::OpenMetrics, Some(unit)) = (self.format, unit) {
             self.line(format_args!("# UNIT {name} {unit}"));
         }
@@ -263,7 +349,8 @@ impl Page {
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escaped(value))).collect();
+        let labels: Vec<String> =
+            labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escaped(value))).collect();
         if labels.is_empty() {
             self.line(format_args!("{name} {value}"));
         } else {
@@ -288,8 +375,9 @@ mod tests {
     use super::*;
     use crate::queue::AnswerTimes;
 
-    /// The rules of both formats that a reader relies on: each family once, its head before its samples, type before
-    /// help, every sample under the family that stands above it, no line twice.
+    /// The rules of both formats that a reader relies on: each family once, its head before its
+    /// samples, type before help, every sample under the family that stands above it, no line
+    /// twice.
     fn check(page: &str, counter_suffix_in_type: bool) {
         let mut families = Vec::new();
         let mut seen = std::collections::HashSet::new();
@@ -299,20 +387,32 @@ mod tests {
                 let (name, kind) = rest.split_once(' ').unwrap();
                 let is_ours = name.starts_with("redeemd_") || name.starts_with("process_");
                 assert!(!families.contains(&(name, kind)) && is_ours, "{line}");
-                assert_eq!(kind == "counter" && counter_suffix_in_type, name.ends_with("_total"), "{line}");
+                assert_eq!(
+                    kind == "counter" && counter_suffix_in_type,
+                    name.ends_with("_total"),
+                    "{line}"
+                );
                 families.push((name, kind));
             } else {
                 let (family, kind) = *families.last().unwrap();
                 let name = line.trim_start_matches("# HELP ").trim_start_matches("# UNIT ");
                 let name = name.split(['{', ' ']).next().unwrap();
                 let is_sample = !line.starts_with('#');
-                let of_histogram = ["_bucket", "_count", "_sum"].map(|end| format!("{family}{end}"));
+                let of_histogram =
+                    ["_bucket", "_count", "_sum"].map(|end| format!("{family}{end}"));
                 if is_sample && kind == "histogram" && of_histogram.iter().any(|its| its == name) {
                     continue;
                 }
-                let suffix = if is_sample && kind == "counter" && !counter_suffix_in_type { "_total" } else { "" };
+                let suffix = if is_sample && kind == "counter" && !counter_suffix_in_type {
+                    "_total"
+                } else {
+                    ""
+                };
                 assert_eq!(name, format!("{family}{suffix}"), "{line}");
-                assert!(!is_sample || line.rsplit_once(' ').unwrap().1.parse::<f64>().is_ok(), "{line}");
+                assert!(
+                    !is_sample || line.rsplit_once(' ').unwrap().1.parse::<f64>().is_ok(),
+                    "{line}"
+                );
             }
         }
         assert!(families.len() > 10);
@@ -322,14 +422,18 @@ mod tests {
     fn the_page_keeps_the_rules_of_openmetrics() {
         let page = render(&sample(), &Process::now(None), Format::OpenMetrics);
         assert!(page.ends_with("\n# EOF\n") && page.matches("# EOF").count() == 1);
-        assert!(page.contains("# TYPE redeemd_uptime_seconds gauge\n# UNIT redeemd_uptime_seconds seconds\n# HELP "));
+        assert!(page.contains(
+            "# TYPE redeemd_uptime_seconds gauge\n# UNIT redeemd_uptime_seconds seconds\n# HELP "
+        ));
         check(&page, false);
     }
 
     #[test]
     fn the_older_format_names_a_counter_whole_and_has_no_end_mark() {
         let page = render(&sample(), &Process::now(None), Format::Text);
-        assert!(page.contains("# TYPE redeemd_attempts_total counter\n") && !page.contains("# EOF"));
+        assert!(
+            page.contains("# TYPE redeemd_attempts_total counter\n") && !page.contains("# EOF")
+        );
         check(&page, true);
     }
 
@@ -388,7 +492,13 @@ mod tests {
     #[test]
     fn a_reader_that_knows_only_the_older_format_gets_it() {
         assert_eq!(Format::wanted("text/plain;version=0.0.4"), Format::Text);
-        assert_eq!(Format::wanted("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"), Format::OpenMetrics);
-        assert_eq!((Format::wanted("*/*"), Format::wanted("")), (Format::OpenMetrics, Format::OpenMetrics));
+        assert_eq!(
+            Format::wanted("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"),
+            Format::OpenMetrics
+        );
+        assert_eq!(
+            (Format::wanted("*/*"), Format::wanted("")),
+            (Format::OpenMetrics, Format::OpenMetrics)
+        );
     }
 }

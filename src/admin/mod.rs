@@ -39,7 +39,9 @@ use access::Access;
 
 pub use access::Rules;
 pub use filter::{LIMIT_DEFAULT, LIMIT_MAX};
-pub use password::{BYTES_MAX as PASSWORD_BYTES_MAX, CHARS_MIN as PASSWORD_CHARS_MIN, PasswordFault, hashed};
+pub use password::{
+    BYTES_MAX as PASSWORD_BYTES_MAX, CHARS_MIN as PASSWORD_CHARS_MIN, PasswordFault, hashed,
+};
 pub use problem::Problem;
 pub use rescue::{EXPORT_ROWS_MAX, IMPORT_BYTES_MAX, IMPORT_ROWS_MAX};
 pub use who::user_name;
@@ -90,10 +92,11 @@ impl Admin {
     }
 }
 
-/// The routes. Each request carries a [`Peer`](crate::listen::Peer) as an extension; one without is treated like one
-/// from beyond this machine.
+/// The routes. Each request carries a [`Peer`](crate::listen::Peer) as an extension; one without is
+/// treated like one from beyond this machine.
 pub fn router(shared: Arc<Admin>) -> Router {
-    let free = Router::new().route("/livez", get(status::livez)).route("/readyz", get(status::readyz));
+    let free =
+        Router::new().route("/livez", get(status::livez)).route("/readyz", get(status::readyz));
     let views = Router::new()
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/status", get(status::status))
@@ -128,7 +131,10 @@ fn engineering() -> Router<Arc<Admin>> {
         .route("/api/v1/lanes/{name}/retry-held", post(actions::retry_held))
         .route("/api/v1/backup", post(backup::backup))
         .route("/api/v1/export", get(rescue::export))
-        .route("/api/v1/import", post(rescue::import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)))
+        .route(
+            "/api/v1/import",
+            post(rescue::import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)),
+        )
         .layer(from_fn(rights::engineer))
 }
 
@@ -136,7 +142,9 @@ fn engineering() -> Router<Arc<Admin>> {
 fn guarded(routes: Router, access: Arc<Access>) -> Router {
     routes
         .fallback(|| async { Problem::denied(StatusCode::NOT_FOUND, Denied::NoPath) })
-        .method_not_allowed_fallback(|| async { Problem::denied(StatusCode::METHOD_NOT_ALLOWED, Denied::NoMethod) })
+        .method_not_allowed_fallback(|| async {
+            Problem::denied(StatusCode::METHOD_NOT_ALLOWED, Denied::NoMethod)
+        })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(Arc::clone(&access), access::identify))
         .layer(from_fn_with_state(access, guard::guard))

@@ -1,4 +1,5 @@
-//! Passwords: made into a hash that may lie in a file, and compared with one, a bounded piece of work each time.
+//! Passwords: made into a hash that may lie in a file, and compared with one, a bounded piece of
+//! work each time.
 
 use std::str::FromStr;
 
@@ -6,7 +7,8 @@ use scrypt::password_hash::phc::PasswordHash;
 use scrypt::password_hash::{PasswordHasher, PasswordVerifier};
 use scrypt::{Params, Scrypt};
 
-/// `N` as a power of two, `r` and `p`: 8 MiB and a tenth of a second or two (OWASP's second choice for scrypt).
+/// `N` as a power of two, `r` and `p`: 8 MiB and a tenth of a second or two (OWASP's second choice
+/// for scrypt).
 const WORK: (u8, u32, u32) = (13, 8, 8);
 /// The most work that a hash of another maker may ask for: 32 MiB.
 const WORK_MAX: (u8, u32, u32) = (15, 8, 16);
@@ -41,17 +43,22 @@ pub fn hashed(password: &str) -> Result<String, PasswordFault> {
         return Err(PasswordFault::TooLong);
     }
     let (ln, r, p) = WORK;
-    let scrypt = Params::new(ln, r, p).map(Scrypt::new_with_params).map_err(|_| PasswordFault::NoHash)?;
+    let scrypt =
+        Params::new(ln, r, p).map(Scrypt::new_with_params).map_err(|_| PasswordFault::NoHash)?;
     let hash = scrypt.hash_password(password.as_bytes()).map_err(|_| PasswordFault::NoHash)?;
     Ok(hash.to_string())
 }
 
-/// Whether the password is the one of this hash. Blocks for a tenth of a second or two, and takes 8 MiB meanwhile.
+/// Whether the password is the one of this hash. Blocks for a tenth of a second or two, and takes 8
+/// MiB meanwhile.
 pub(super) fn fits(password: &str, hash: &str) -> bool {
     let Ok(hash) = PasswordHash::from_str(hash) else { return false };
-    let within = Params::try_from(&hash)
-        .is_ok_and(|params| params.log_n() <= WORK_MAX.0 && params.r() <= WORK_MAX.1 && params.p() <= WORK_MAX.2);
-    within && password.len() <= BYTES_MAX && Scrypt::default().verify_password(password.as_bytes(), &hash).is_ok()
+    let within = Params::try_from(&hash).is_ok_and(|params| {
+        params.log_n() <= WORK_MAX.0 && params.r() <= WORK_MAX.1 && params.p() <= WORK_MAX.2
+    });
+    within
+        && password.len() <= BYTES_MAX
+        && Scrypt::default().verify_password(password.as_bytes(), &hash).is_ok()
 }
 
 /// The hash of no password: an unknown name costs as much time as a known one.
@@ -72,9 +79,11 @@ mod tests {
 
     #[test]
     fn a_hash_that_asks_for_a_gigabyte_or_is_none_fits_nothing() {
-        for hash in
-            ["", "plain", "$scrypt$ln=20,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
-        {
+        for hash in [
+            "",
+            "plain",
+            "$scrypt$ln=20,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        ] {
             assert!(!fits("correct horse", hash), "{hash}");
         }
         assert_eq!(hashed("short"), Err(PasswordFault::TooShort));

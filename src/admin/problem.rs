@@ -54,7 +54,9 @@ impl Problem {
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
         let (told, retry_after_s) = match error {
-            QueueError::Busy { retry_after_s } => (Denied::Busy { after_s: retry_after_s }, Some(retry_after_s)),
+            QueueError::Busy { retry_after_s } => {
+                (Denied::Busy { after_s: retry_after_s }, Some(retry_after_s))
+            }
             QueueError::Refusing(why) => (Denied::Refusing { why }, None),
             QueueError::Stopping => (Denied::Stopping, None),
         };
@@ -64,12 +66,15 @@ impl From<QueueError> for Problem {
 
 /// The middleware: says a problem in Arabic to whoever likes that best.
 pub(super) async fn in_language(request: Request, next: Next) -> Response {
-    let wished = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let wished =
+        request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let language = Language::from_accept_language(wished.unwrap_or_default());
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Language"));
-    response.headers_mut().insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.code()));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.code()));
     if language != Language::English {
         // The length was that of the English one.
         response.headers_mut().remove(header::CONTENT_LENGTH);
@@ -80,7 +85,8 @@ pub(super) async fn in_language(request: Request, next: Next) -> Response {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
+        let headers =
+            [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
         let retry: Option<[(HeaderName, HeaderValue); 1]> =
             self.retry_after_s.map(|seconds| [(header::RETRY_AFTER, HeaderValue::from(seconds))]);
         let body = self.document().to_string();
@@ -99,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_problem_has_the_four_members_and_their_content_type() {
-        let problem = Problem::new(StatusCode::CONFLICT, "another redemption of the code is pending");
+        let problem =
+            Problem::new(StatusCode::CONFLICT, "another redemption of the code is pending");
         let expected = json!({
             "type": "about:blank", "title": "Conflict", "status": 409,
             "detail": "another redemption of the code is pending",
@@ -117,6 +124,11 @@ mod tests {
             (response.status().as_u16(), &response.headers()[header::RETRY_AFTER]),
             (503, &"7".parse().unwrap())
         );
-        assert!(!Problem::from(QueueError::Stopping).into_response().headers().contains_key(header::RETRY_AFTER));
+        assert!(
+            !Problem::from(QueueError::Stopping)
+                .into_response()
+                .headers()
+                .contains_key(header::RETRY_AFTER)
+        );
     }
 }

@@ -28,17 +28,20 @@ use crate::verdict::streak;
 /// The longest part of a provider's text that is shown, in characters.
 const SAID_CHARS_MAX: usize = 300;
 
-/// The largest answer that is read for the provider's text, in bytes; a page of a thousand stays cheap.
+/// The largest answer that is read for the provider's text, in bytes; a page of a thousand stays
+/// cheap.
 const SAID_BYTES_MAX: usize = 4096;
 
-/// `GET /api/v1/redemptions?state=&code_ending=&till=&business=&branch=&lane=&since=&until=&newest=&after=&limit=`
+/// `GET
+/// /api/v1/redemptions?state=&code_ending=&till=&business=&branch=&lane=&since=&until=&newest=&after=&limit=`
 pub(super) async fn list(
     Shared(admin): Shared<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(|error| bad(error.body_text()))?;
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri)
+        .map_err(|error| bad(error.body_text()))?;
     let unfit = |told| Problem::denied(StatusCode::BAD_REQUEST, told);
     let wanted = parse(&pairs).map_err(|faults| unfit(Denied::Filter { faults }))?;
     if let Some(lane) = &wanted.search.lane {
@@ -81,7 +84,8 @@ pub(super) async fn search(
 ) -> Result<Json<Value>, Problem> {
     let Code { code } = arguments(body)?;
     let hash = admin.desk.remember(&admin.access.rules(), &code);
-    let wanted = Wanted { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
+    let wanted =
+        Wanted { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
     let found = find(&admin, wanted).await?;
     Ok(Json(found_page(&found, &asker)))
 }
@@ -150,9 +154,11 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// How codes begin is for those who may decide: its beginning beside its end leaves less of a code to guess.
+    /// How codes begin is for those who may decide: its beginning beside its end leaves less of a
+    /// code to guess.
     pub(super) fn seen_by(row: &'a Redemption, asker: &Asker) -> Self {
-        let code_prefix = if asker.may(Role::Decide) { row.reward_code.prefix() } else { String::new() };
+        let code_prefix =
+            if asker.may(Role::Decide) { row.reward_code.prefix() } else { String::new() };
         Self {
             id: &row.id,
             seq: row.seq,
@@ -198,7 +204,8 @@ pub(super) fn said_of(row: &Redemption) -> Option<String> {
     row.answer.as_ref().and_then(|answer| said(answer, &row.reward_code))
 }
 
-/// What kind of refusal it is: the provider's words without codes and numbers, so that refusals alike are equal.
+/// What kind of refusal it is: the provider's words without codes and numbers, so that refusals
+/// alike are equal.
 pub(super) fn kind_of(row: &Redemption) -> String {
     let words = row.answer.as_ref().and_then(words).unwrap_or_default();
     streak::masked(&words, &row.reward_code)
@@ -216,7 +223,12 @@ fn words(answer: &Answer) -> Option<String> {
     }
     let body: Value = serde_json::from_slice(&answer.body).ok()?;
     let message = body.get("message").and_then(Value::as_str);
-    let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let errors = body
+        .get("errors")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
     message.into_iter().chain(errors).find(|text| !text.trim().is_empty()).map(str::to_owned)
 }
 
@@ -273,8 +285,11 @@ mod tests {
     }
 
     fn row(seq: i64, answer: Option<&'static str>) -> Redemption {
-        let answer =
-            answer.map(|body| Answer { status: 400, content_type: None, body: Bytes::from_static(body.as_bytes()) });
+        let answer = answer.map(|body| Answer {
+            status: 400,
+            content_type: None,
+            body: Bytes::from_static(body.as_bytes()),
+        });
         Redemption {
             seq: Seq(seq),
             id: Id::new(Seq(seq), [7; 12]),
@@ -324,7 +339,8 @@ mod tests {
 
     #[test]
     fn no_view_of_a_row_holds_its_code_even_where_the_provider_repeats_it() {
-        let body = r#"{"message":"Reward secret-code-7F3Q has been used","errors":["SECRET-CODE-7F3Q"]}"#;
+        let body =
+            r#"{"message":"Reward secret-code-7F3Q has been used","errors":["SECRET-CODE-7F3Q"]}"#;
         let row = row(3, Some(body));
         let shown = seen(&row).to_string();
         assert!(!shown.to_ascii_lowercase().contains("secret-code"), "{shown}");
@@ -332,7 +348,11 @@ mod tests {
         assert_eq!(seen(&row)["reward_code"], "…7F3Q");
         assert_eq!(seen(&row)["code_prefix"], "SECR");
         for asker in [asker(Role::See), Asker { who: None, is_local: true }] {
-            assert_eq!(json!(Row::seen_by(&row, &asker))["code_prefix"], "", "how it begins is not for everybody");
+            assert_eq!(
+                json!(Row::seen_by(&row, &asker))["code_prefix"],
+                "",
+                "how it begins is not for everybody"
+            );
         }
     }
 
@@ -340,10 +360,14 @@ mod tests {
     fn what_the_provider_said_is_its_message_or_first_error_and_bounded() {
         let code = RewardCode::new("X1".to_owned());
         let answer = |body: String| Answer { status: 400, content_type: None, body: body.into() };
-        assert_eq!(said(&answer(r#"{"errors":["", "expired"]}"#.to_owned()), &code).as_deref(), Some("expired"));
+        assert_eq!(
+            said(&answer(r#"{"errors":["", "expired"]}"#.to_owned()), &code).as_deref(),
+            Some("expired")
+        );
         assert_eq!(said(&answer("<html>".to_owned()), &code), None);
         assert_eq!(said(&answer("{}".to_owned()), &code), None);
-        let long = said(&answer(format!(r#"{{"message":"{}"}}"#, "y".repeat(2000))), &code).unwrap();
+        let long =
+            said(&answer(format!(r#"{{"message":"{}"}}"#, "y".repeat(2000))), &code).unwrap();
         assert_eq!(long.len(), SAID_CHARS_MAX);
         assert_eq!(said(&answer(format!(r#"{{"message":"{}"}}"#, "y".repeat(5000))), &code), None);
     }
@@ -353,6 +377,9 @@ mod tests {
         let value = seen(&row(3, None));
         assert_eq!(value["accepted_at"], "2026-11-01T00:00:00Z");
         assert_eq!(value["settled_at"], "2026-11-01T00:01:00Z");
-        assert_eq!((&value["accepted_online"], &value["answer_status"]), (&false.into(), &Value::Null));
+        assert_eq!(
+            (&value["accepted_online"], &value["answer_status"]),
+            (&false.into(), &Value::Null)
+        );
     }
 }

@@ -26,10 +26,15 @@ pub const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 const FROM_CHARS_MAX: usize = 128;
 
 /// `GET /api/v1/export?after=`
-pub(super) async fn export(State(admin): State<Arc<Admin>>, uri: Uri) -> Result<Json<Value>, Problem> {
+pub(super) async fn export(
+    State(admin): State<Arc<Admin>>,
+    uri: Uri,
+) -> Result<Json<Value>, Problem> {
     let after = match uri.query() {
         None => Some(0),
-        Some(query) => query.strip_prefix("after=").and_then(|text| text.parse().ok()).filter(|seq| *seq >= 0),
+        Some(query) => {
+            query.strip_prefix("after=").and_then(|text| text.parse().ok()).filter(|seq| *seq >= 0)
+        }
     };
     let Some(after) = after else {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "after: the number that `next` gave"));
@@ -59,8 +64,10 @@ pub(super) async fn import(
     let by = asker.name().to_owned();
     let arrived = admin.queue.import(Import { rows, from, by }).await?;
     // What is refused names no lane: its name may be anything.
-    let taken = lanes.into_iter().zip(&arrived).filter(|(_, row)| !matches!(row, Arrived::Refused { .. }));
-    let strange: BTreeSet<String> = taken.map(|(lane, _)| lane).filter(|lane| !is_known(lane)).collect();
+    let taken =
+        lanes.into_iter().zip(&arrived).filter(|(_, row)| !matches!(row, Arrived::Refused { .. }));
+    let strange: BTreeSet<String> =
+        taken.map(|(lane, _)| lane).filter(|lane| !is_known(lane)).collect();
     Ok(Json(json!({ "arrived": arrived, "not_configured": strange })))
 }
 
@@ -68,7 +75,8 @@ pub(super) async fn import(
 fn brought(body: Result<Bytes, BytesRejection>) -> Result<Brought, Problem> {
     let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail);
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let brought: Brought = serde_json::from_slice(&body).map_err(|_| bad("the body is not an import"))?;
+    let brought: Brought =
+        serde_json::from_slice(&body).map_err(|_| bad("the body is not an import"))?;
     if brought.rows.len() > IMPORT_ROWS_MAX {
         return Err(bad("too many rows at once"));
     }

@@ -99,14 +99,20 @@ mod tests {
     use super::*;
 
     fn asker(role: Option<Role>, is_local: bool) -> Asker {
-        Asker { who: role.map(|role| Actor { name: "amal".to_owned(), role, signed_in: false }), is_local }
+        Asker {
+            who: role.map(|role| Actor { name: "amal".to_owned(), role, signed_in: false }),
+            is_local,
+        }
     }
 
     #[test]
     fn each_role_may_what_those_before_it_may() {
         for (role, allowed) in [(Role::See, 1), (Role::Decide, 2), (Role::Engineer, 3)] {
             let rights = [Role::See, Role::Decide, Role::Engineer];
-            assert_eq!(rights.iter().filter(|right| asker(Some(role), false).may(**right)).count(), allowed);
+            assert_eq!(
+                rights.iter().filter(|right| asker(Some(role), false).may(**right)).count(),
+                allowed
+            );
         }
     }
 
@@ -114,7 +120,9 @@ mod tests {
     fn nobody_may_read_on_this_machine_and_nothing_else() {
         assert!(asker(None, true).may(Role::See) && !asker(None, true).may(Role::Decide));
         assert!(!asker(None, false).may(Role::See));
-        let status = |asker: Asker, right| asker.refusal(right).map(|problem| problem.document()["status"].clone());
+        let status = |asker: Asker, right| {
+            asker.refusal(right).map(|problem| problem.document()["status"].clone())
+        };
         assert_eq!(status(asker(None, true), Role::Decide), Some(401.into()));
         assert_eq!(status(asker(Some(Role::Decide), true), Role::Engineer), Some(403.into()));
         assert_eq!(status(asker(Some(Role::Engineer), false), Role::Engineer), None);

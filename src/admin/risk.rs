@@ -63,7 +63,11 @@ impl From<&Gauge> for GaugeView {
             Measure::Count(number) | Measure::Seconds(number) => json!(number),
             Measure::Money(amount) => json!(amount),
         };
-        Self { used: value(gauge.used), most: value(gauge.most), left: value(gauge.used.left(gauge.most)) }
+        Self {
+            used: value(gauge.used),
+            most: value(gauge.most),
+            left: value(gauge.used.left(gauge.most)),
+        }
     }
 }
 
@@ -79,7 +83,9 @@ impl LaneRisk {
     pub(super) fn of(standing: &LaneStanding, at_once_ms: Option<i64>) -> Self {
         let outage = standing.gauges.iter().find(|gauge| gauge.limit == "max_outage");
         let until = |now_ms: i64| {
-            let Measure::Seconds(left_s) = outage.map(|gauge| gauge.used.left(gauge.most))? else { return None };
+            let Measure::Seconds(left_s) = outage.map(|gauge| gauge.used.left(gauge.most))? else {
+                return None;
+            };
             let span = i64::try_from(left_s).ok()?.saturating_mul(1000);
             Some(rfc3339(now_ms.saturating_add(span)))
         };
@@ -139,7 +145,12 @@ struct Switch {
 }
 
 /// `POST /api/v1/lanes/{name}/trust` with `{"on": false, "note": "…", "for_s": 7200}`
-pub(super) async fn switch(State(admin): Shared, Path(lane): Path<String>, Extension(asker): By, body: Body) -> Answer {
+pub(super) async fn switch(
+    State(admin): Shared,
+    Path(lane): Path<String>,
+    Extension(asker): By,
+    body: Body,
+) -> Answer {
     let switch = arguments(body)?;
     known(&admin, &lane)?;
     switched(&admin, vec![lane], &asker, switch).await

@@ -44,7 +44,8 @@ impl Sessions {
     pub(super) fn begin(&self, name: &str, hash: Fingerprint) -> Option<String> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).ok()?;
-        let id = bytes.iter().fold(String::with_capacity(64), |id, byte| id + &format!("{byte:02x}"));
+        let id =
+            bytes.iter().fold(String::with_capacity(64), |id, byte| id + &format!("{byte:02x}"));
         let now = Instant::now();
         let mut all = self.all();
         all.retain(|session| !session.is_over());
@@ -54,7 +55,13 @@ impl Sessions {
         if all.len() >= SESSIONS_MAX {
             drop_longest_unused(&mut all, |_| true);
         }
-        all.push(Session { id: fingerprint(&id), name: name.to_owned(), hash, begun: now, used: now });
+        all.push(Session {
+            id: fingerprint(&id),
+            name: name.to_owned(),
+            hash,
+            begun: now,
+            used: now,
+        });
         Some(id)
     }
 
@@ -120,7 +127,9 @@ mod tests {
             ids.push(sessions.begin("amal", fingerprint("hash")).unwrap());
         }
         assert!(
-            sessions.find(&ids[0]).is_none() && sessions.find(&ids[1]).is_some() && sessions.find(&other).is_some()
+            sessions.find(&ids[0]).is_none()
+                && sessions.find(&ids[1]).is_some()
+                && sessions.find(&other).is_some()
         );
     }
 }

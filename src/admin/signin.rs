@@ -83,7 +83,8 @@ impl Slow {
         let mut tries = self.tries();
         tries.retain(|_, tries| tries.last.elapsed() < FORGOTTEN_AFTER);
         if tries.len() >= REMEMBERED_MAX && !tries.contains_key(key) {
-            let oldest = tries.iter().min_by_key(|(_, tries)| tries.last).map(|(key, _)| key.clone());
+            let oldest =
+                tries.iter().min_by_key(|(_, tries)| tries.last).map(|(key, _)| key.clone());
             oldest.map(|key| tries.remove(&key));
         }
         let now = Instant::now();
@@ -134,7 +135,12 @@ fn source(address: Option<IpAddr>) -> String {
 }
 
 /// Looks at the password. An unknown name takes as long as a known one.
-pub(super) async fn sign_in(access: &Access, name: &str, password: &str, from: Option<IpAddr>) -> SignIn {
+pub(super) async fn sign_in(
+    access: &Access,
+    name: &str,
+    password: &str,
+    from: Option<IpAddr>,
+) -> SignIn {
     let name: String = name.chars().take(NAME_CHARS_MAX).collect();
     let (as_name, source) = (format!("as {name}"), source(from));
     let wait = access.slow.wait(&as_name, &source);
@@ -149,7 +155,10 @@ pub(super) async fn sign_in(access: &Access, name: &str, password: &str, from: O
         return SignIn::Later(Duration::from_secs(1));
     };
     let Some(hash) = known.filter(|_| fits) else {
-        tracing::warn!(source = source.trim_start_matches("from "), "a wrong name or password at the console");
+        tracing::warn!(
+            source = source.trim_start_matches("from "),
+            "a wrong name or password at the console"
+        );
         return SignIn::Wrong;
     };
     access.slow.forget([&as_name, &source]);
@@ -168,7 +177,11 @@ mod tests {
     fn access(folder: &std::path::Path) -> Access {
         let file = folder.join("amal");
         std::fs::write(&file, password::hashed("correct horse").unwrap()).unwrap();
-        let users = vec![AdminUser { name: "amal".to_owned(), role: Role::See, password: SecretSource::File(file) }];
+        let users = vec![AdminUser {
+            name: "amal".to_owned(),
+            role: Role::See,
+            password: SecretSource::File(file),
+        }];
         Access::new(Rules { users, ..Rules::default() })
     }
 
@@ -183,14 +196,23 @@ mod tests {
         let access = access(folder.path());
         assert_eq!(sign_in(&access, "amal", "wrong horse", from(1)).await, SignIn::Wrong);
         assert_eq!(sign_in(&access, "nobody", "correct horse", from(1)).await, SignIn::Wrong);
-        assert!(matches!(sign_in(&access, "amal", "correct horse", from(1)).await, SignIn::Done(_)));
+        assert!(matches!(
+            sign_in(&access, "amal", "correct horse", from(1)).await,
+            SignIn::Done(_)
+        ));
         // So many that a slow machine does not wait them out between two looks.
         for _ in 0..12 {
             access.slow.count("as amal");
             access.slow.count("from 192.0.2.2");
         }
-        assert!(matches!(sign_in(&access, "amal", "correct horse", from(3)).await, SignIn::Later(_)), "by name");
-        assert!(matches!(sign_in(&access, "saad", "correct horse", from(2)).await, SignIn::Later(_)), "by source");
+        assert!(
+            matches!(sign_in(&access, "amal", "correct horse", from(3)).await, SignIn::Later(_)),
+            "by name"
+        );
+        assert!(
+            matches!(sign_in(&access, "saad", "correct horse", from(2)).await, SignIn::Later(_)),
+            "by source"
+        );
     }
 
     #[tokio::test]
@@ -202,7 +224,13 @@ mod tests {
             for (at, name) in ["amal", "nobody"].into_iter().enumerate() {
                 let began = std::time::Instant::now();
                 assert_eq!(
-                    sign_in(&access, name, "wrong horse", from(10 * round + u8::try_from(at).unwrap())).await,
+                    sign_in(
+                        &access,
+                        name,
+                        "wrong horse",
+                        from(10 * round + u8::try_from(at).unwrap())
+                    )
+                    .await,
                     SignIn::Wrong
                 );
                 fastest[at] = fastest[at].min(began.elapsed());
@@ -211,8 +239,8 @@ mod tests {
             access.slow.forget(["as amal", "as nobody"]);
         }
         let [known, unknown] = fastest.map(|time| time.as_micros());
-        // A password costs tens of milliseconds: without it one of the two took a thousandth of the other, and a busy
-        // machine makes less of a difference.
+        // A password costs tens of milliseconds: without it one of the two took a thousandth of the
+        // other, and a busy machine makes less of a difference.
         assert!(known < 20 * unknown && unknown < 20 * known, "{fastest:?}");
     }
 

@@ -81,7 +81,10 @@ impl Admin {
             lanes: lane_views(queue.lanes(), queue.counts_by_lane(), (&standing, now_ms)),
             reload_faults: queue.reload_faults(),
             restart_keys: queue.restart_keys(),
-            refused: Reason::ALL.into_iter().map(|reason| (reason.as_str(), refused::total(reason))).collect(),
+            refused: Reason::ALL
+                .into_iter()
+                .map(|reason| (reason.as_str(), refused::total(reason)))
+                .collect(),
             checks: Answerer::ALL.into_iter().map(|by| (by.as_str(), checked::total(by))).collect(),
             checks_remembered: queue.checks_kept(),
             log_dropped: log::dropped(),
@@ -103,7 +106,8 @@ fn lane_views(
         let at_once_ms = (status.trust == "at_once").then_some(now_ms);
         standing.map(|standing| LaneRisk::of(standing, at_once_ms)).unwrap_or_default()
     };
-    let view = |status: LaneStatus| LaneView { counts: books(&status.name), risk: risk(&status), status };
+    let view =
+        |status: LaneStatus| LaneView { counts: books(&status.name), risk: risk(&status), status };
     lanes.into_iter().map(view).collect()
 }
 
@@ -139,7 +143,10 @@ impl Admin {
         } else if !self.queue.storage().ok {
             Some("no redemption could be taken now: the store takes nothing")
         } else if !self.takes_some() {
-            Some("no redemption could be taken now: no provider can be asked, and none may be given on trust")
+            Some(
+                "no redemption could be taken now: no provider can be asked, and none may be given \
+                 on trust",
+            )
         } else {
             None
         }
@@ -149,14 +156,22 @@ impl Admin {
     fn takes_some(&self) -> bool {
         let rules = self.access.rules();
         let (lanes, now) = (self.queue.configured(), Instant::now());
-        let accepts = |offline: &Offline| offline.accept || offline.rules.iter().any(|rule| rule.accept == Some(true));
+        let accepts = |offline: &Offline| {
+            offline.accept || offline.rules.iter().any(|rule| rule.accept == Some(true))
+        };
         let counts = self.queue.counts_by_lane();
         lanes.iter().any(|lane| {
             let its = lane.now(now);
-            let pending = counts.iter().find(|(name, _)| name == lane.name()).map_or(0, |(_, counts)| counts.pending);
-            let is_within =
-                |offline: &Offline| limits::of_lane(offline, &LaneNow { pending, ..its }).is_ok() && accepts(offline);
-            its.ask || (matches!(its.trust, Trust::AtOnce { .. }) && rules.offline.as_ref().is_none_or(is_within))
+            let pending = counts
+                .iter()
+                .find(|(name, _)| name == lane.name())
+                .map_or(0, |(_, counts)| counts.pending);
+            let is_within = |offline: &Offline| {
+                limits::of_lane(offline, &LaneNow { pending, ..its }).is_ok() && accepts(offline)
+            };
+            its.ask
+                || (matches!(its.trust, Trust::AtOnce { .. })
+                    && rules.offline.as_ref().is_none_or(is_within))
         })
     }
 }
@@ -168,13 +183,18 @@ pub(super) mod tests {
     use crate::store::LaneStanding;
     use crate::value::Amount;
 
-    pub(in crate::admin) fn lane(name: &str, link: &'static str, cause: Option<&str>) -> LaneStatus {
+    pub(in crate::admin) fn lane(
+        name: &str,
+        link: &'static str,
+        cause: Option<&str>,
+    ) -> LaneStatus {
         LaneStatus {
             detail: None,
             name: name.to_owned(),
             link,
             cause: cause.map(str::to_owned),
-            explanation: cause.map(|_| "the provider cannot be reached: look at the line".to_owned()),
+            explanation: cause
+                .map(|_| "the provider cannot be reached: look at the line".to_owned()),
             since: cause.map(|_| "2026-11-01T00:00:00Z".to_owned()),
             pending: 3,
             window: 1,
@@ -190,12 +210,22 @@ pub(super) mod tests {
     }
 
     fn gauge(used: u64, most: u64) -> Gauge {
-        Gauge { rule: None, limit: "max_pending", used: Measure::Count(used), most: Measure::Count(most) }
+        Gauge {
+            rule: None,
+            limit: "max_pending",
+            used: Measure::Count(used),
+            most: Measure::Count(most),
+        }
     }
 
     fn standing() -> Standing {
         let most = Measure::Money(Amount::whole(100));
-        let money = Gauge { limit: "max_exposure", used: Measure::Money(Amount(125_000)), most, ..gauge(0, 0) };
+        let money = Gauge {
+            limit: "max_exposure",
+            used: Measure::Money(Amount(125_000)),
+            most,
+            ..gauge(0, 0)
+        };
         let (name, exposure) = ("retm".to_owned(), Amount(125_000));
         let gauges = vec![gauge(3, 100), money];
         let lane = LaneStanding { name, exposure, lost: Amount::whole(7), gauges, off: None };
@@ -203,7 +233,8 @@ pub(super) mod tests {
     }
 
     pub(in crate::admin) fn sample() -> Status {
-        let counts = Counts { accepted: 10, pending: 3, confirmed: 5, declined: 1, parked: 0, voided: 1 };
+        let counts =
+            Counts { accepted: 10, pending: 3, confirmed: 5, declined: 1, parked: 0, voided: 1 };
         let lanes = vec![lane("retm", "down", Some("connect")), lane("o\"th\\er\n", "up", None)];
         Status {
             gateway: "branch-042".to_owned(),
@@ -230,8 +261,16 @@ pub(super) mod tests {
     #[test]
     fn the_status_has_the_fixed_members() {
         let value = serde_json::to_value(sample()).unwrap();
-        let keys =
-            ["gateway", "version", "uptime_s", "counts", "oldest_pending_age_s", "clock_trusted", "storage", "lanes"];
+        let keys = [
+            "gateway",
+            "version",
+            "uptime_s",
+            "counts",
+            "oldest_pending_age_s",
+            "clock_trusted",
+            "storage",
+            "lanes",
+        ];
         for key in keys {
             assert!(value.get(key).is_some(), "{key}");
         }
@@ -239,7 +278,10 @@ pub(super) mod tests {
             assert!(value["counts"][key].is_u64(), "{key}");
         }
         let lane = &value["lanes"][0];
-        assert_eq!((&lane["name"], &lane["link"], &lane["cause"]), (&"retm".into(), &"down".into(), &"connect".into()));
+        assert_eq!(
+            (&lane["name"], &lane["link"], &lane["cause"]),
+            (&"retm".into(), &"down".into(), &"connect".into())
+        );
         assert_eq!((&lane["since"], &lane["pending"]), (&"2026-11-01T00:00:00Z".into(), &3.into()));
         assert_eq!(lane["counts"]["accepted"], 10);
         assert_eq!((&lane["exposure"], &lane["lost"]), (&"12.50".into(), &"7.00".into()));

@@ -9,8 +9,8 @@ const PASSWD_BYTES_MAX: u64 = 1024 * 1024;
 #[must_use]
 pub fn user_name(uid: u32) -> String {
     let mut users = String::new();
-    let read =
-        std::fs::File::open("/etc/passwd").and_then(|file| file.take(PASSWD_BYTES_MAX).read_to_string(&mut users));
+    let read = std::fs::File::open("/etc/passwd")
+        .and_then(|file| file.take(PASSWD_BYTES_MAX).read_to_string(&mut users));
     match read {
         Ok(_) => user(&users, uid),
         // The number alone still names the user.
@@ -34,7 +34,8 @@ mod tests {
 
     #[test]
     fn an_action_is_recorded_under_the_users_name_else_the_number() {
-        let users = "root:x:0:0:root:/root:/bin/sh\n::7::\nbroken\nops:x:1000:1000:,,,:/home/ops:/bin/sh\n";
+        let users =
+            "root:x:0:0:root:/root:/bin/sh\n::7::\nbroken\nops:x:1000:1000:,,,:/home/ops:/bin/sh\n";
         assert_eq!(user(users, 0), "root");
         assert_eq!(user(users, 1000), "ops");
         assert_eq!((user(users, 7), user(users, 1)), ("uid 7".to_owned(), "uid 1".to_owned()));

@@ -23,7 +23,12 @@ pub(super) struct Order {
 }
 
 /// `redeemd flush`
-pub(super) async fn flush(daemon: &Daemon, args: FlushArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) async fn flush(
+    daemon: &Daemon,
+    args: FlushArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let FlushArgs { lane, wait: waits } = args;
     let order = Order { word: "flush", done: "tried at once", arguments: json!({}) };
     let held = held(&daemon.get("/api/v1/status").await?);
@@ -32,7 +37,12 @@ pub(super) async fn flush(daemon: &Daemon, args: FlushArgs, json: bool, out: &mu
 }
 
 /// `redeemd hold`
-pub(super) async fn hold(daemon: &Daemon, args: HoldArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) async fn hold(
+    daemon: &Daemon,
+    args: HoldArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let HoldArgs { lane, trust, note } = args;
     let arguments = json!({ "trust": trust, "note": note.unwrap_or_default() });
     let done = if trust { "held, tills are trusted meanwhile" } else { "held" };
@@ -40,14 +50,21 @@ pub(super) async fn hold(daemon: &Daemon, args: HoldArgs, json: bool, out: &mut 
 }
 
 /// `redeemd release`
-pub(super) async fn release(daemon: &Daemon, args: LaneArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) async fn release(
+    daemon: &Daemon,
+    args: LaneArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let order = Order { word: "release", done: "released", arguments: json!({}) };
     tell(daemon, &order, (args.lane.as_deref(), &[]), json, out).await
 }
 
-/// The lanes that are held, each with its cause: what is held is not sent, however often it is flushed.
+/// The lanes that are held, each with its cause: what is held is not sent, however often it is
+/// flushed.
 fn held(status: &Value) -> Vec<(String, String)> {
-    let word = |lane: &Value, key| lane.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let word =
+        |lane: &Value, key| lane.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let lanes = status.get("lanes").and_then(Value::as_array).into_iter().flatten();
     let held = lanes.filter(|lane| word(lane, "link") == "held");
     held.map(|lane| (word(lane, "name"), word(lane, "cause"))).collect()
@@ -70,11 +87,16 @@ pub(super) async fn tell(
         writeln!(out, "{value}")?;
         return Ok(());
     }
-    for lane in value.get("lanes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for lane in
+        value.get("lanes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    {
         match held.iter().find(|(name, _)| name == lane) {
             Some((_, cause)) => {
                 let (lane, cause) = (escaped(lane), escaped(cause));
-                writeln!(out, "{lane}: it is held ({cause}) and stays so; `redeemd status` says what to do")?;
+                writeln!(
+                    out,
+                    "{lane}: it is held ({cause}) and stays so; `redeemd status` says what to do"
+                )?;
             }
             None => writeln!(out, "{}: {}", escaped(lane), order.done)?,
         }
@@ -89,7 +111,12 @@ struct Action {
 }
 
 /// `redeemd void`
-pub(super) async fn void(daemon: &Daemon, args: VoidArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) async fn void(
+    daemon: &Daemon,
+    args: VoidArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let action = Action { word: "void", arguments: json!({ "note": args.note }) };
     each(daemon, args.ids, &action, json, out).await
 }
@@ -101,25 +128,43 @@ pub(super) async fn handled(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let action = Action { word: "handled", arguments: json!({ "note": args.note, "free": args.free }) };
+    let action =
+        Action { word: "handled", arguments: json!({ "note": args.note, "free": args.free }) };
     each(daemon, args.ids, &action, json, out).await
 }
 
 /// `redeemd retry`
-pub(super) async fn retry(daemon: &Daemon, args: RetryArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) async fn retry(
+    daemon: &Daemon,
+    args: RetryArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     match args.lane {
         Some(lane) => retry_held(daemon, &lane, json, out).await,
-        None => each(daemon, args.ids, &Action { word: "retry", arguments: json!({}) }, json, out).await,
+        None => {
+            each(daemon, args.ids, &Action { word: "retry", arguments: json!({}) }, json, out).await
+        }
     }
 }
 
-async fn retry_held(daemon: &Daemon, lane: &str, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    let value = daemon.post(&format!("/api/v1/lanes/{}/retry-held", encoded(lane)), &json!({})).await?;
+async fn retry_held(
+    daemon: &Daemon,
+    lane: &str,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let value =
+        daemon.post(&format!("/api/v1/lanes/{}/retry-held", encoded(lane)), &json!({})).await?;
     if json {
         writeln!(out, "{value}")?;
     } else {
         let retried = value.get("retried").and_then(Value::as_u64).unwrap_or(0);
-        writeln!(out, "{}: {retried} taken back; `redeemd release` lets the lane go on", escaped(lane))?;
+        writeln!(
+            out,
+            "{}: {retried} taken back; `redeemd release` lets the lane go on",
+            escaped(lane)
+        )?;
     }
     Ok(())
 }
@@ -149,7 +194,13 @@ async fn each(
 }
 
 /// Whether it was done. Only what would meet every other id too is an error.
-async fn one(daemon: &Daemon, id: &str, action: &Action, json: bool, out: &mut dyn Write) -> Result<bool, CliError> {
+async fn one(
+    daemon: &Daemon,
+    id: &str,
+    action: &Action,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<bool, CliError> {
     let done = match path(id) {
         Ok(path) => daemon.post(&format!("{path}/{}", action.word), &action.arguments).await,
         Err(error) => Err(error),
@@ -183,7 +234,9 @@ pub(super) fn line(input: &mut impl BufRead) -> Result<Option<String>, CliError>
     let mut bytes = Vec::new();
     let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes)?;
     if u64::try_from(read).unwrap_or(u64::MAX) == LINE_BYTES_MAX && !bytes.ends_with(b"\n") {
-        return Err(CliError::Usage(format!("a line of standard input is longer than {LINE_BYTES_MAX} bytes")));
+        return Err(CliError::Usage(format!(
+            "a line of standard input is longer than {LINE_BYTES_MAX} bytes"
+        )));
     }
     Ok((read > 0).then(|| String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -14,7 +14,8 @@ use crate::clock::Clock;
 
 /// The ages below which a column counts, in seconds; the last counts the rest.
 const BELOW_S: [u64; 8] = [60, 300, 1200, 3600, 3 * 3600, 12 * 3600, 24 * 3600, 72 * 3600];
-const HEADS: [&str; COLUMNS] = ["<1 MIN", "<5 MIN", "<20 MIN", "<1 H", "<3 H", "<12 H", "<1 D", "<3 D", "OLDER"];
+const HEADS: [&str; COLUMNS] =
+    ["<1 MIN", "<5 MIN", "<20 MIN", "<1 H", "<3 H", "<12 H", "<1 D", "<3 D", "OLDER"];
 const COLUMNS: usize = BELOW_S.len() + 1;
 
 /// A lane's pending redemptions by their age.
@@ -56,7 +57,8 @@ fn render(lanes: &BTreeMap<String, Ages>) -> String {
         return "nothing is pending\n".to_owned();
     }
     let numbers = ["TOTAL"].into_iter().chain(HEADS).map(|head| (head, Align::Right));
-    let mut table = Table::new(&[("LANE", Align::Left)].into_iter().chain(numbers).collect::<Vec<_>>());
+    let mut table =
+        Table::new(&[("LANE", Align::Left)].into_iter().chain(numbers).collect::<Vec<_>>());
     for (lane, ages) in lanes {
         let total: u64 = ages.iter().sum();
         let cells = [total].into_iter().chain(*ages).map(count);

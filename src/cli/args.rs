@@ -5,14 +5,19 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use super::options::{FlushArgs, HandledArgs, HoldArgs, NamesArgs, Shown, StatusArgs, TrustArgs, VoidArgs, Wanted};
+use super::options::{
+    FlushArgs, HandledArgs, HoldArgs, NamesArgs, Shown, StatusArgs, TrustArgs, VoidArgs, Wanted,
+};
 use crate::redemption::State;
 
 /// Store-and-forward gateway for loyalty redemptions in stores.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "redeemd", version, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, 1 the command's own check failed, 64 usage, 69 daemon not reachable, \
-                        70 internal, 73 state directory unusable, 75 another daemon runs, 78 configuration. More in redeemd(8).")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 the command's own check failed, 64 usage, 69 daemon not \
+        reachable, 70 internal, 73 state directory unusable, 75 another daemon runs, 78 \
+                        configuration. More in redeemd(8)."
+)]
 pub struct Cli {
     /// The settings file [default: /etc/redeemd/redeemd.toml]
     #[arg(long, global = true, value_name = "FILE")]
@@ -52,7 +57,8 @@ pub enum Command {
     Release(LaneArgs),
     /// Switch off and on that rewards are given without the provider's answer
     Trust(TrustArgs),
-    /// What became of the rewards given on trust, the exceptions, the rates of declines and the refusals
+    /// What became of the rewards given on trust, the exceptions, the rates of declines and the
+    /// refusals
     Report(ReportArgs),
     /// Copy the database of the running gateway, whole codes included, to a file
     Backup(BackupArgs),
@@ -62,7 +68,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Make the hash of a password that standard input gives, for `[[admin.user]]`
     HashPassword,
-    /// Make a key and a certificate of the gateway's own, and print its fingerprint as a browser shows it
+    /// Make a key and a certificate of the gateway's own, and print its fingerprint as a browser
+    /// shows it
     MakeCertificate(CertificateArgs),
     /// Print the names of the running gateway's lanes or tills: for the shells' completions
     #[command(hide = true)]
@@ -117,7 +124,8 @@ pub struct ShowArgs {
 /// `retry`
 #[derive(Args, Clone, Debug, Default)]
 pub struct RetryArgs {
-    /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line
+    /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a
+    /// line
     #[arg(value_name = "ID", required_unless_present = "held")]
     pub ids: Vec<String>,
     /// The lane of the declines to take back
@@ -192,16 +200,22 @@ pub struct CertificateArgs {
 
 /// The states by their words, which completions know too.
 fn states() -> impl TypedValueParser<Value = State> {
-    PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(|word| word.parse().map_err(|()| "no state"))
+    PossibleValuesParser::new(State::ALL.map(State::as_str))
+        .try_map(|word| word.parse().map_err(|()| "no state"))
 }
 
 /// A day that the calendar has.
 fn day(text: &str) -> Result<String, String> {
     let exists = is_day(text) && humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).is_ok();
-    if exists { Ok(text.to_owned()) } else { Err("a day looks like 2026-11-01, and must exist".to_owned()) }
+    if exists {
+        Ok(text.to_owned())
+    } else {
+        Err("a day looks like 2026-11-01, and must exist".to_owned())
+    }
 }
 
-/// Whether `text` has the form of a day. The calendar is not consulted: a till's days are only compared.
+/// Whether `text` has the form of a day. The calendar is not consulted: a till's days are only
+/// compared.
 pub(super) fn is_day(text: &str) -> bool {
     text.len() == 10
         && text
@@ -225,7 +239,10 @@ mod tests {
 
     #[test]
     fn options_for_all_stand_before_or_after_the_command() {
-        assert!(parse("redeemd --json status").unwrap().json && parse("redeemd status --json").unwrap().json);
+        assert!(
+            parse("redeemd --json status").unwrap().json
+                && parse("redeemd status --json").unwrap().json
+        );
         let cli = parse("redeemd list --config /x.toml").unwrap();
         assert_eq!(cli.config, Some("/x.toml".into()));
     }
@@ -234,9 +251,12 @@ mod tests {
     fn a_retry_wants_ids_or_a_held_lane_and_not_both() {
         assert!(parse("redeemd retry 1-a 2-b").is_ok() && parse("redeemd retry -").is_ok());
         assert!(parse("redeemd retry --lane retm --held").is_ok());
-        for wrong in
-            ["redeemd retry", "redeemd retry --held", "redeemd retry --lane x", "redeemd retry 1-a --lane x --held"]
-        {
+        for wrong in [
+            "redeemd retry",
+            "redeemd retry --held",
+            "redeemd retry --lane x",
+            "redeemd retry 1-a --lane x --held",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -28,8 +28,9 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// The places to look at. Settings that somebody named must be good and say where; the usual ones may be unreadable
-    /// for this user, and the daemon under systemd knows a directory that this process does not.
+    /// The places to look at. Settings that somebody named must be good and say where; the usual
+    /// ones may be unreadable for this user, and the daemon under systemd knows a directory that
+    /// this process does not.
     pub(super) fn find(file: Option<&Path>) -> Result<Self, CliError> {
         let named = file.is_some_and(|file| file != Path::new(DEFAULT_FILE));
         let loaded = load(&LoadOptions::of_process(file.map(Path::to_owned), host_name()));
@@ -54,7 +55,11 @@ impl Daemon {
     }
 
     /// `POST path`; the answer is written to `to` as it comes.
-    pub(super) async fn download(&self, path: &str, to: &mut (dyn std::io::Write + Send)) -> Result<(), CliError> {
+    pub(super) async fn download(
+        &self,
+        path: &str,
+        to: &mut (dyn std::io::Write + Send),
+    ) -> Result<(), CliError> {
         let mut tried = Vec::new();
         for socket in &self.sockets {
             let target = Target::Unix(socket.clone());
@@ -84,17 +89,24 @@ impl Daemon {
 }
 
 fn unreachable(tried: &[String]) -> CliError {
-    CliError::Unavailable(format!("the daemon cannot be reached; is it running?\n{}", tried.join("\n")))
+    CliError::Unavailable(format!(
+        "the daemon cannot be reached; is it running?\n{}",
+        tried.join("\n")
+    ))
 }
 
 fn reason(socket: &Path, error: &std::io::Error) -> String {
     let forbidden = error.kind() == std::io::ErrorKind::PermissionDenied;
-    let advice = if forbidden { ": run this as root or as a user that may use the socket" } else { "" };
+    let advice =
+        if forbidden { ": run this as root or as a user that may use the socket" } else { "" };
     format!("  {}: {error}{advice}", socket.display())
 }
 
 /// The usual places, the surest first, each once.
-fn usual(settings: Option<PathBuf>, environment: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+fn usual(
+    settings: Option<PathBuf>,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Vec<PathBuf> {
     // systemd may list several directories; the first is the daemon's.
     let directory = |name| {
         let text = environment(name)?.into_string().ok()?;
@@ -120,10 +132,15 @@ fn usual(settings: Option<PathBuf>, environment: impl Fn(&str) -> Option<OsStrin
 fn judged(response: &client::Response) -> Result<Value, CliError> {
     let body = response.json();
     if (200..300).contains(&response.status) {
-        return body.map_err(|error| CliError::Internal(format!("the daemon's answer cannot be read: {error}")));
+        return body.map_err(|error| {
+            CliError::Internal(format!("the daemon's answer cannot be read: {error}"))
+        });
     }
-    let detail = body.ok().and_then(|body| body.get("detail").and_then(Value::as_str).map(str::to_owned));
-    Err(CliError::Failed(detail.unwrap_or_else(|| format!("the daemon answered with status {}", response.status))))
+    let detail =
+        body.ok().and_then(|body| body.get("detail").and_then(Value::as_str).map(str::to_owned));
+    Err(CliError::Failed(
+        detail.unwrap_or_else(|| format!("the daemon answered with status {}", response.status)),
+    ))
 }
 
 /// `text` as one segment of a path or one value of a query.
@@ -152,7 +169,9 @@ mod tests {
     use super::*;
 
     fn environment<'a>(pairs: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<OsString> + 'a {
-        move |name| pairs.iter().find(|(its, _)| *its == name).map(|(_, value)| OsString::from(value))
+        move |name| {
+            pairs.iter().find(|(its, _)| *its == name).map(|(_, value)| OsString::from(value))
+        }
     }
 
     fn paths(sockets: &[PathBuf]) -> Vec<&str> {
@@ -165,8 +184,12 @@ mod tests {
         assert_eq!(paths(&sockets), ["/run/redeemd/admin.sock", "/var/lib/redeemd/admin.sock"]);
         let around = [("RUNTIME_DIRECTORY", "/run/a:/run/b"), ("STATE_DIRECTORY", "/srv/state")];
         let sockets = usual(Some("/srv/state/admin.sock".into()), environment(&around));
-        let expected =
-            ["/srv/state/admin.sock", "/run/a/admin.sock", "/run/redeemd/admin.sock", "/var/lib/redeemd/admin.sock"];
+        let expected = [
+            "/srv/state/admin.sock",
+            "/run/a/admin.sock",
+            "/run/redeemd/admin.sock",
+            "/var/lib/redeemd/admin.sock",
+        ];
         assert_eq!(paths(&sockets), expected);
     }
 
@@ -197,6 +220,9 @@ mod tests {
         let sockets = vec![folder.path().join("a.sock"), folder.path().join("b.sock")];
         let error = Daemon { sockets }.get("/api/v1/status").await.unwrap_err();
         assert_eq!(error.exit(), super::super::Exit::Unavailable);
-        assert!(error.to_string().contains("a.sock") && error.to_string().contains("b.sock"), "{error}");
+        assert!(
+            error.to_string().contains("a.sock") && error.to_string().contains("b.sock"),
+            "{error}"
+        );
     }
 }

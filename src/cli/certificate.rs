@@ -5,7 +5,9 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -13,8 +15,13 @@ use super::args::CertificateArgs;
 use super::exit::CliError;
 
 /// Makes both files; neither may exist.
-pub(super) fn make(args: &CertificateArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    let failed = |error: rcgen::Error| CliError::Failed(format!("no certificate could be made: {error}"));
+pub(super) fn make(
+    args: &CertificateArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let failed =
+        |error: rcgen::Error| CliError::Failed(format!("no certificate could be made: {error}"));
     let key = KeyPair::generate().map_err(failed)?;
     let certificate = params(&args.names).map_err(failed)?.self_signed(&key).map_err(failed)?;
     let print = fingerprint(certificate.der());
@@ -29,8 +36,8 @@ pub(super) fn make(args: &CertificateArgs, json: bool, out: &mut dyn Write) -> R
     Ok(())
 }
 
-/// For these names, and not an authority: who trusts it trusts this gateway alone. It ends late, since nobody renews
-/// it, and begins before any clock that was never set.
+/// For these names, and not an authority: who trusts it trusts this gateway alone. It ends late,
+/// since nobody renews it, and begins before any clock that was never set.
 fn params(names: &[String]) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(names.to_vec())?;
     let first = names.first().map_or("redeemd", String::as_str);
@@ -41,7 +48,8 @@ fn params(names: &[String]) -> Result<CertificateParams, rcgen::Error> {
     Ok(params)
 }
 
-/// SHA-256 of the certificate as browsers show it: pairs of capital hexadecimal digits, colons between them.
+/// SHA-256 of the certificate as browsers show it: pairs of capital hexadecimal digits, colons
+/// between them.
 fn fingerprint(der: &[u8]) -> String {
     Sha256::digest(der).iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
@@ -63,7 +71,11 @@ mod tests {
 
     fn args(folder: &Path) -> CertificateArgs {
         let names = vec!["store-042.example".to_owned(), "192.0.2.1".to_owned()];
-        CertificateArgs { names, cert_file: folder.join("cert.pem"), key_file: folder.join("key.pem") }
+        CertificateArgs {
+            names,
+            cert_file: folder.join("cert.pem"),
+            key_file: folder.join("key.pem"),
+        }
     }
 
     #[test]

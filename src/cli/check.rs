@@ -23,26 +23,34 @@ pub(super) async fn check(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    // The service's own settings are looked at with its eyes, and only they belong to the socket unit.
+    // The service's own settings are looked at with its eyes, and only they belong to the socket
+    // unit.
     let is_services = file.is_none_or(|file| file == Path::new(DEFAULT_FILE));
     let sockets = if is_services { service_user::sockets().await } else { Vec::new() };
     if is_services && let Some(done) = service_user::repeat(&sockets)? {
         return done;
     }
-    let found = prepare(&LoadOptions::of_process(file.map(Path::to_owned), host_name())).and_then(Prepared::whole);
-    let prepared =
-        found.and_then(|prepared| allowed(prepared, &sockets)).map_err(|problems| told(problems, json, out))?;
+    let found = prepare(&LoadOptions::of_process(file.map(Path::to_owned), host_name()))
+        .and_then(Prepared::whole);
+    let prepared = found
+        .and_then(|prepared| allowed(prepared, &sockets))
+        .map_err(|problems| told(problems, json, out))?;
     let settings = &prepared.loaded.settings;
     let mut warnings = prepared.loaded.warnings;
     warnings.extend(other_addresses(settings, &sockets));
     warnings.extend(left_behind(file, settings).await);
-    for (kind, text) in
-        warnings.iter().map(|text| ("warning", text)).chain(prepared.loaded.notes.iter().map(|text| ("note", text)))
+    for (kind, text) in warnings
+        .iter()
+        .map(|text| ("warning", text))
+        .chain(prepared.loaded.notes.iter().map(|text| ("note", text)))
     {
         tell(kind, text, json, out)?;
     }
     if args.strict && !warnings.is_empty() {
-        return Err(CliError::Failed(format!("{} warnings, and --strict takes them for faults", warnings.len())));
+        return Err(CliError::Failed(format!(
+            "{} warnings, and --strict takes them for faults",
+            warnings.len()
+        )));
     }
     if !json {
         writeln!(out, "the settings are good (looked at as the user {})", service_user::name())?;
@@ -53,7 +61,8 @@ pub(super) async fn check(
 fn told(problems: Problems, json: bool, out: &mut dyn Write) -> CliError {
     if json {
         for problem in &problems.0 {
-            let object = json!({ "problem": problem.message, "key": problem.key, "origin": problem.origin });
+            let object =
+                json!({ "problem": problem.message, "key": problem.key, "origin": problem.origin });
             if let Err(error) = writeln!(out, "{object}") {
                 return error.into();
             }
@@ -72,8 +81,8 @@ fn tell(kind: &str, text: &str, json: bool, out: &mut dyn Write) -> Result<(), C
     Ok(())
 }
 
-/// A state directory that is something else is no fault of the settings for `run`, which ends with 73; whoever checks
-/// is to hear of it all the same.
+/// A state directory that is something else is no fault of the settings for `run`, which ends with
+/// 73; whoever checks is to hear of it all the same.
 fn no_folder(state_dir: &Path) -> Option<Problem> {
     std::fs::metadata(state_dir).ok().filter(|found| !found.is_dir())?;
     let message = format!("{} is no directory", state_dir.display());
@@ -91,9 +100,12 @@ fn allowed(prepared: Prepared, sockets: &[SocketAddr]) -> Result<Prepared, Probl
 fn other_addresses(settings: &Settings, sockets: &[SocketAddr]) -> Vec<String> {
     let own = &settings.intake.listen;
     let others = sockets.iter().filter(|address| !own.contains(address));
-    let unit = others.map(|address| format!("intake.listen: {SOCKET_UNIT} listens on {address}, which wins over it"));
+    let unit = others.map(|address| {
+        format!("intake.listen: {SOCKET_UNIT} listens on {address}, which wins over it")
+    });
     let missing = own.iter().filter(|address| !sockets.is_empty() && !sockets.contains(address));
-    let settings = missing.map(|address| format!("intake.listen: {SOCKET_UNIT} does not listen on {address}"));
+    let settings =
+        missing.map(|address| format!("intake.listen: {SOCKET_UNIT} does not listen on {address}"));
     unit.chain(settings).collect()
 }
 
@@ -102,7 +114,8 @@ async fn left_behind(file: Option<&Path>, settings: &Settings) -> Vec<String> {
     let Ok(daemon) = Daemon::find(file) else { return Vec::new() };
     // Without a daemon there is nobody to ask: the settings are judged alone.
     let Ok(status) = daemon.get("/api/v1/status").await else { return Vec::new() };
-    let names: Vec<&str> = settings.providers.iter().map(|provider| provider.name.as_str()).collect();
+    let names: Vec<&str> =
+        settings.providers.iter().map(|provider| provider.name.as_str()).collect();
     orphans(&status, &names)
 }
 
@@ -112,7 +125,8 @@ fn orphans(status: &Value, names: &[&str]) -> Vec<String> {
         let name = lane.get("name")?.as_str().filter(|name| !names.contains(name))?;
         let pending = lane.get("pending")?.as_u64().filter(|pending| *pending > 0)?;
         Some(format!(
-            "provider: {pending} redemptions are pending for {name}, which is not among the providers; they stay held"
+            "provider: {pending} redemptions are pending for {name}, which is not among the \
+             providers; they stay held"
         ))
     };
     lanes.filter_map(warning).collect()
@@ -133,20 +147,29 @@ mod tests {
 
     #[test]
     fn the_units_addresses_are_held_against_those_of_the_settings() {
-        let text = "[intake]\nlisten = \"127.0.0.1:1\"\n[[provider]]\nname = \"a\"\nredeem_url = \"https://h/\"\ncredential = \"c\"";
+        let text = "[intake]\nlisten = \"127.0.0.1:1\"\n[[provider]]\nname = \"a\"\nredeem_url \
+            = \"https://h/\"\ncredential = \"c\"";
         let settings = crate::settings::parse(text, "host").unwrap().settings;
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         assert_eq!(other_addresses(&settings, &[]), [""; 0]);
         assert_eq!(other_addresses(&settings, &[at("127.0.0.1:1")]), [""; 0]);
         let said = other_addresses(&settings, &[at("10.0.0.1:1")]);
-        assert!(said.len() == 2 && said[0].contains("10.0.0.1:1") && said[1].contains("127.0.0.1:1"), "{said:?}");
+        assert!(
+            said.len() == 2 && said[0].contains("10.0.0.1:1") && said[1].contains("127.0.0.1:1"),
+            "{said:?}"
+        );
     }
 
     #[tokio::test]
     async fn a_missing_file_is_a_configuration_error() {
-        let error = check(Some(Path::new("/nonexistent/redeemd.toml")), &CheckArgs::default(), false, &mut Vec::new())
-            .await
-            .unwrap_err();
+        let error = check(
+            Some(Path::new("/nonexistent/redeemd.toml")),
+            &CheckArgs::default(),
+            false,
+            &mut Vec::new(),
+        )
+        .await
+        .unwrap_err();
         assert_eq!(error.exit(), super::super::Exit::Config);
     }
 }

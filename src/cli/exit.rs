@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn exit_codes_are_those_of_sysexits() {
-        let codes = [Exit::Ok, Exit::Failed, Exit::Usage, Exit::Unavailable, Exit::Internal, Exit::Config];
+        let codes =
+            [Exit::Ok, Exit::Failed, Exit::Usage, Exit::Unavailable, Exit::Internal, Exit::Config];
         assert_eq!(codes.map(|exit| exit as u8), [0, 1, 64, 69, 70, 78]);
         assert_eq!([Exit::CannotCreate as u8, Exit::TryAgain as u8], [73, 75]);
     }

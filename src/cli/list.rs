@@ -74,7 +74,8 @@ pub(super) struct RowView {
 
 impl RowView {
     pub(super) fn read(value: &Value) -> Result<Self, CliError> {
-        Self::deserialize(value).map_err(|error| CliError::Internal(format!("a redemption cannot be read: {error}")))
+        Self::deserialize(value)
+            .map_err(|error| CliError::Internal(format!("a redemption cannot be read: {error}")))
     }
 }
 
@@ -139,9 +140,16 @@ fn read(mut value: Value) -> Result<Page, CliError> {
 }
 
 /// `redeemd list`
-pub(super) async fn list(daemon: &Daemon, args: &ListArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    let columns = if args.shown.columns.is_empty() { &Column::USUAL[..] } else { &args.shown.columns };
-    let mut view = View { columns, table: table(columns).on(Screen::of_output()), json, begun: false };
+pub(super) async fn list(
+    daemon: &Daemon,
+    args: &ListArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let columns =
+        if args.shown.columns.is_empty() { &Column::USUAL[..] } else { &args.shown.columns };
+    let mut view =
+        View { columns, table: table(columns).on(Screen::of_output()), json, begun: false };
     if args.wanted.code.is_some() {
         return view.print(&search(daemon).await?, out);
     }
@@ -164,7 +172,8 @@ pub(super) async fn list(daemon: &Daemon, args: &ListArgs, json: bool, out: &mut
     }
 }
 
-/// The redemptions of the whole code on standard input. It is posted: no address and no log may hold it.
+/// The redemptions of the whole code on standard input. It is posted: no address and no log may
+/// hold it.
 async fn search(daemon: &Daemon) -> Result<Page, CliError> {
     let first = line(&mut std::io::stdin().lock())?.unwrap_or_default();
     let code = first.trim_end_matches(['\r', '\n']);
@@ -189,7 +198,8 @@ impl View<'_> {
         }
         for row in &page.rows {
             let row = RowView::read(row)?;
-            self.table.row(&self.columns.iter().map(|column| column.cell(&row)).collect::<Vec<_>>());
+            self.table
+                .row(&self.columns.iter().map(|column| column.cell(&row)).collect::<Vec<_>>());
         }
         if !std::mem::replace(&mut self.begun, true) {
             out.write_all(self.table.header().as_bytes())?;
@@ -362,7 +372,12 @@ ID      STATE    LANE  TILL        BUSINESS  CODE   ACCEPTED              TRIES 
 
     #[test]
     fn the_query_is_encoded_and_follows_the_pages() {
-        let mut pages = Pages { state: Some("parked"), lane: Some("a&b".to_owned()), limit: 5, ..Pages::default() };
+        let mut pages = Pages {
+            state: Some("parked"),
+            lane: Some("a&b".to_owned()),
+            limit: 5,
+            ..Pages::default()
+        };
         assert_eq!(pages.path(), "/api/v1/redemptions?limit=5&state=parked&lane=a%26b");
         pages.wanted = vec![("till", "till 1".to_owned()), ("newest", "true".to_owned())];
         assert!(pages.path().ends_with("&lane=a%26b&till=till%201&newest=true"));

@@ -30,11 +30,14 @@ use std::io::{BufWriter, Write};
 use clap::{CommandFactory, Parser};
 
 pub use args::{
-    BackupArgs, CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs, RetryArgs, ShowArgs,
+    BackupArgs, CheckArgs, Cli, Command, ExportArgs, ImportArgs, LaneArgs, ListArgs, ReportArgs,
+    RetryArgs, ShowArgs,
 };
 pub use exit::{CliError, Exit};
 pub use list::Column;
-pub use options::{FlushArgs, HandledArgs, HoldArgs, Named, NamesArgs, Shown, StatusArgs, VoidArgs, Wanted};
+pub use options::{
+    FlushArgs, HandledArgs, HoldArgs, Named, NamesArgs, Shown, StatusArgs, VoidArgs, Wanted,
+};
 
 use crate::sandbox::{SandboxArgs, SandboxError};
 

@@ -13,8 +13,15 @@ use super::options::NamesArgs;
 const WITHIN: Duration = Duration::from_millis(300);
 
 /// `redeemd names`: a name a line. A gateway that does not answer has none, which is no failure.
-pub(super) async fn names(daemon: &Daemon, args: NamesArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    let Ok(Ok(all)) = tokio::time::timeout(WITHIN, daemon.get("/api/v1/names")).await else { return Ok(()) };
+pub(super) async fn names(
+    daemon: &Daemon,
+    args: NamesArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let Ok(Ok(all)) = tokio::time::timeout(WITHIN, daemon.get("/api/v1/names")).await else {
+        return Ok(());
+    };
     let names = all.get(args.of.word()).and_then(Value::as_array);
     if json {
         writeln!(out, "{}", Value::from(names.cloned().unwrap_or_default()))?;

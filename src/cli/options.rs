@@ -1,4 +1,5 @@
-//! The options of `status`, `list`, `void`, `handled`, `hold`, `trust`, `flush` and `names`, as clap reads them.
+//! The options of `status`, `list`, `void`, `handled`, `hold`, `trust`, `flush` and `names`, as
+//! clap reads them.
 
 use std::time::Duration;
 
@@ -50,8 +51,20 @@ pub struct Wanted {
     pub newest: bool,
 }
 
-const ALL_BUT_THE_CODE: [&str; 12] =
-    ["state", "lane", "after", "limit", "all", "code_ending", "till", "business", "branch", "since", "until", "newest"];
+const ALL_BUT_THE_CODE: [&str; 12] = [
+    "state",
+    "lane",
+    "after",
+    "limit",
+    "all",
+    "code_ending",
+    "till",
+    "business",
+    "branch",
+    "since",
+    "until",
+    "newest",
+];
 
 /// How `list` shows them.
 #[derive(Args, Clone, Debug, Default)]
@@ -64,7 +77,8 @@ pub struct Shown {
 /// `void`
 #[derive(Args, Clone, Debug)]
 pub struct VoidArgs {
-    /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line
+    /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a
+    /// line
     #[arg(value_name = "ID", required = true)]
     pub ids: Vec<String>,
     /// Why, in a few words; kept with the redemption
@@ -75,7 +89,8 @@ pub struct VoidArgs {
 /// `handled`
 #[derive(Args, Clone, Debug)]
 pub struct HandledArgs {
-    /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a line
+    /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a
+    /// line
     #[arg(value_name = "ID", required = true)]
     pub ids: Vec<String>,
     /// What was done, in a few words; kept with the redemption
@@ -176,16 +191,23 @@ impl Wanted {
             ("until", &self.until),
         ];
         let newest = self.newest.then(|| ("newest", "true".to_owned()));
-        named.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).chain(newest).collect()
+        named
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value.clone()?)))
+            .chain(newest)
+            .collect()
     }
 }
 
-/// A day, or a time of RFC 3339 in UTC, that the calendar has; the daemon knows where a day begins and ends.
+/// A day, or a time of RFC 3339 in UTC, that the calendar has; the daemon knows where a day begins
+/// and ends.
 fn time(text: &str) -> Result<String, String> {
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     match humantime::parse_rfc3339(&whole) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("a time looks like 2026-11-01 or 2026-11-01T10:00:00Z, and must exist".to_owned()),
+        Err(_) => {
+            Err("a time looks like 2026-11-01 or 2026-11-01T10:00:00Z, and must exist".to_owned())
+        }
     }
 }
 

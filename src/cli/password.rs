@@ -10,9 +10,11 @@ use crate::admin::{PASSWORD_BYTES_MAX, hashed};
 
 /// Reads the password from standard input, never from the command line, where others see it.
 pub(super) fn hash(json: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    let unreadable = |error| CliError::Failed(format!("the password on standard input cannot be read: {error}"));
+    let unreadable =
+        |error| CliError::Failed(format!("the password on standard input cannot be read: {error}"));
     let text = read().map_err(unreadable)?;
-    let hash = hashed(text.trim_end_matches(['\r', '\n'])).map_err(|fault| CliError::Failed(fault.to_string()))?;
+    let hash = hashed(text.trim_end_matches(['\r', '\n']))
+        .map_err(|fault| CliError::Failed(fault.to_string()))?;
     if json {
         writeln!(out, "{}", json!({ "hash": hash }))?;
     } else {

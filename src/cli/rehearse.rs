@@ -27,9 +27,9 @@ fn failed(error: RehearseError) -> CliError {
     match error {
         RehearseError::Folder { .. } => CliError::Unusable(error.to_string()),
         RehearseError::Io(error) => CliError::Io(error),
-        RehearseError::Daemon { .. } | RehearseError::Unexpected(_) | RehearseError::Interrupted => {
-            CliError::Failed(error.to_string())
-        }
+        RehearseError::Daemon { .. }
+        | RehearseError::Unexpected(_)
+        | RehearseError::Interrupted => CliError::Failed(error.to_string()),
         RehearseError::Client(error) => error.into(),
         RehearseError::Sandbox(_) => CliError::Internal(error.to_string()),
     }

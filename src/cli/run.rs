@@ -13,8 +13,9 @@ use crate::prepare::{Prepared, prepare};
 use crate::settings::LoadOptions;
 use crate::store::StoreError;
 
-/// Under a service manager, a start that failed ends only after this long. While the manager waits to start it again, a
-/// waiting till starts it at once through the socket; so many starts in a row would make the socket fail.
+/// Under a service manager, a start that failed ends only after this long. While the manager waits
+/// to start it again, a waiting till starts it at once through the socket; so many starts in a row
+/// would make the socket fail.
 const REST_AFTER_FAILED_START: Duration = Duration::from_secs(2);
 
 /// `redeemd run`
@@ -59,14 +60,18 @@ fn exit(error: &DaemonError) -> Exit {
         | DaemonError::OpenSocket(_)
         | DaemonError::StraySocket { .. }
         | DaemonError::Provider { .. } => Exit::Config,
-        DaemonError::Listen { .. } | DaemonError::Storage(_) | DaemonError::System(_) => Exit::Internal,
+        DaemonError::Listen { .. } | DaemonError::Storage(_) | DaemonError::System(_) => {
+            Exit::Internal
+        }
     }
 }
 
 fn exit_of_state(error: &StoreError) -> Exit {
     match error {
         StoreError::Locked { .. } => Exit::TryAgain,
-        StoreError::Newer { .. } | StoreError::Foreign { .. } | StoreError::OldSqlite { .. } => Exit::Config,
+        StoreError::Newer { .. } | StoreError::Foreign { .. } | StoreError::OldSqlite { .. } => {
+            Exit::Config
+        }
         StoreError::File { .. }
         | StoreError::Unsynced { .. }
         | StoreError::Taken { .. }

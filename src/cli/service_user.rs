@@ -12,7 +12,8 @@ use crate::notify;
 
 /// The service's user, as the package makes it.
 const USER: &str = "redeemd";
-/// Tells the repeated check where the socket unit listens: systemd may not answer the service's user.
+/// Tells the repeated check where the socket unit listens: systemd may not answer the service's
+/// user.
 const SOCKETS_VARIABLE: &str = "REDEEMD_SOCKET_UNIT";
 /// How much of the user list is read, in bytes.
 const PASSWD_BYTES_MAX: u64 = 1024 * 1024;
@@ -30,12 +31,19 @@ pub(super) fn name() -> String {
     crate::admin::user_name(rustix::process::geteuid().as_raw())
 }
 
-/// Asked as root, does the same again as the service's user, whose end it returns; `None`: this process is to do it.
+/// Asked as root, does the same again as the service's user, whose end it returns; `None`: this
+/// process is to do it.
 pub(super) fn repeat(sockets: &[SocketAddr]) -> Result<Option<Result<(), CliError>>, CliError> {
-    let Some((uid, gid)) = rustix::process::geteuid().is_root().then(ids).flatten() else { return Ok(None) };
+    let Some((uid, gid)) = rustix::process::geteuid().is_root().then(ids).flatten() else {
+        return Ok(None);
+    };
     let addresses: Vec<String> = sockets.iter().map(ToString::to_string).collect();
     let mut again = Command::new(std::env::current_exe()?);
-    again.args(std::env::args_os().skip(1)).env(SOCKETS_VARIABLE, addresses.join(",")).uid(uid).gid(gid);
+    again
+        .args(std::env::args_os().skip(1))
+        .env(SOCKETS_VARIABLE, addresses.join(","))
+        .uid(uid)
+        .gid(gid);
     let ended = again.status()?;
     Ok(Some(match ended.code().map(exit) {
         Some(Exit::Ok) => Ok(()),

@@ -16,7 +16,12 @@ use crate::redemption::Id;
 const INDENT: usize = 16;
 
 /// `redeemd show`
-pub(super) async fn show(daemon: &Daemon, args: &ShowArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) async fn show(
+    daemon: &Daemon,
+    args: &ShowArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let value = daemon.get(&path(&args.id)?).await?;
     if json {
         writeln!(out, "{value}")?;
@@ -29,7 +34,9 @@ pub(super) async fn show(daemon: &Daemon, args: &ShowArgs, json: bool, out: &mut
 /// The path of a redemption; what cannot be an id is not sent.
 pub(super) fn path(id: &str) -> Result<String, CliError> {
     if Id::parse(id).is_none() {
-        return Err(CliError::Usage(format!("{id} is not the id of a redemption (they look like 42-7n0c2f…)")));
+        return Err(CliError::Usage(format!(
+            "{id} is not the id of a redemption (they look like 42-7n0c2f…)"
+        )));
     }
     Ok(format!("/api/v1/redemptions/{}", encoded(id)))
 }
@@ -37,7 +44,8 @@ pub(super) fn path(id: &str) -> Result<String, CliError> {
 fn render(value: &Value) -> Result<String, CliError> {
     let row = RowView::read(value)?;
     let branch = value.get("branch_id").and_then(Value::as_str).unwrap_or_default();
-    let answer = value.get("answer_status").and_then(Value::as_u64).map(|status| status.to_string());
+    let answer =
+        value.get("answer_status").and_then(Value::as_u64).map(|status| status.to_string());
     let fields = [
         ("id", Some(row.id.clone())),
         ("state", Some(row.state.clone())),
@@ -64,7 +72,8 @@ fn render(value: &Value) -> Result<String, CliError> {
     Ok(text)
 }
 
-/// The last attempts, a line each: when it ended, what came of it, the provider's status, how long it took.
+/// The last attempts, a line each: when it ended, what came of it, the provider's status, how long
+/// it took.
 fn attempts(value: &Value) -> String {
     let attempts = value.get("last_attempts").and_then(Value::as_array);
     let mut text = String::new();
@@ -72,7 +81,8 @@ fn attempts(value: &Value) -> String {
         let number = |key| attempt.get(key).and_then(Value::as_u64);
         let ended = attempt.get("at_ms").and_then(Value::as_i64).map(rfc3339).unwrap_or_default();
         let outcome = attempt.get("outcome").and_then(Value::as_str).unwrap_or_default();
-        let status = number("status").map(|status| format!(", status {status}")).unwrap_or_default();
+        let status =
+            number("status").map(|status| format!(", status {status}")).unwrap_or_default();
         let (nth, took) = (number("number").unwrap_or(0), number("took_ms").unwrap_or(0));
         let line = format!("{ended} attempt {nth}: {outcome}{status}, {took} ms");
         text.push_str(&paragraph(if at == 0 { "tried" } else { "" }, &line, INDENT));
@@ -85,7 +95,8 @@ fn events(value: &Value) -> String {
     let mut text = String::new();
     for (at, event) in events.into_iter().flatten().enumerate() {
         let word = |key| event.get(key).and_then(Value::as_str).unwrap_or_default();
-        let detail = if word("detail").is_empty() { String::new() } else { format!(": {}", word("detail")) };
+        let detail =
+            if word("detail").is_empty() { String::new() } else { format!(": {}", word("detail")) };
         let line = format!("{} {} by {}{detail}", word("at"), word("what"), word("by"));
         text.push_str(&paragraph(if at == 0 { "events" } else { "" }, &line, INDENT));
     }

@@ -100,7 +100,12 @@ fn yes() -> bool {
 }
 
 /// `redeemd status`
-pub(super) async fn status(daemon: &Daemon, args: StatusArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) async fn status(
+    daemon: &Daemon,
+    args: StatusArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     if args.ages {
         return ages(daemon, json, out).await;
     }
@@ -152,14 +157,23 @@ fn needs(status: &Status) -> Vec<String> {
     }
     if status.counts.parked > 0 {
         let parked = count(status.counts.parked);
-        needs.push(format!("{parked} parked: decide with `retry` or `void`; `redeemd list --state parked`"));
+        needs.push(format!(
+            "{parked} parked: decide with `retry` or `void`; `redeemd list --state parked`"
+        ));
     }
-    needs.extend(status.reload_faults.iter().map(|fault| format!("the settings on disk were refused: {fault}")));
+    needs.extend(
+        status
+            .reload_faults
+            .iter()
+            .map(|fault| format!("the settings on disk were refused: {fault}")),
+    );
     if !status.restart_keys.is_empty() {
         needs.push(restart(&status.restart_keys));
     }
     for lane in &status.lanes {
-        let Some(cause) = lane.cause.as_deref().filter(|word| needs_a_person(word)) else { continue };
+        let Some(cause) = lane.cause.as_deref().filter(|word| needs_a_person(word)) else {
+            continue;
+        };
         let words = lane.explanation.as_deref().unwrap_or(cause);
         needs.push(format!("{} is {}: {words}", lane.name, lane.link));
     }
@@ -183,7 +197,8 @@ fn render(value: &Value) -> Result<String, CliError> {
     text.push_str(&head(&status));
     text.push('\n');
     text.push_str(&lane_table(&status.lanes));
-    let left: String = lanes.iter().filter_map(trust::headroom).map(|line| paragraph("", &line, 0)).collect();
+    let left: String =
+        lanes.iter().filter_map(trust::headroom).map(|line| paragraph("", &line, 0)).collect();
     if !left.is_empty() {
         text.push('\n');
         text.push_str(&left);
@@ -196,11 +211,16 @@ fn render(value: &Value) -> Result<String, CliError> {
 }
 
 fn head(status: &Status) -> String {
-    let up = format!("{}, version {}, up {}", status.gateway, status.version, duration(status.uptime_s));
+    let up =
+        format!("{}, version {}, up {}", status.gateway, status.version, duration(status.uptime_s));
     let mut text = paragraph("gateway", &up, INDENT);
     text.push_str(&paragraph("books", &books(&status.counts), INDENT));
     if let Some(age_s) = status.oldest_pending_age_s {
-        text.push_str(&paragraph("", &format!("the oldest pending one is {} old", duration(age_s)), INDENT));
+        text.push_str(&paragraph(
+            "",
+            &format!("the oldest pending one is {} old", duration(age_s)),
+            INDENT,
+        ));
     }
     text.push_str(&paragraph("storage", &storage(&status.storage), INDENT));
     let clock = if status.clock_trusted {
@@ -210,7 +230,10 @@ fn head(status: &Status) -> String {
     };
     text.push_str(&paragraph("clock", clock, INDENT));
     if !status.slowed_tills.is_empty() {
-        let words = format!("not trusted for the codes that were refused to them: {}", status.slowed_tills.join(", "));
+        let words = format!(
+            "not trusted for the codes that were refused to them: {}",
+            status.slowed_tills.join(", ")
+        );
         text.push_str(&paragraph("tills", &words, INDENT));
     }
     if let Some(refused) = refused(&status.refused) {
@@ -220,7 +243,8 @@ fn head(status: &Status) -> String {
         text.push_str(&paragraph("checks", &checks, INDENT));
     }
     if status.log_dropped > 0 {
-        let dropped = format!("{} lines were dropped: nobody took them in time", count(status.log_dropped));
+        let dropped =
+            format!("{} lines were dropped: nobody took them in time", count(status.log_dropped));
         text.push_str(&paragraph("log", &dropped, INDENT));
     }
     if !status.restart_keys.is_empty() {
@@ -238,12 +262,15 @@ fn head(status: &Status) -> String {
 
 /// How many requests of tills were refused and why, the most frequent reason first.
 fn refused(reasons: &BTreeMap<String, u64>) -> Option<String> {
-    let mut reasons: Vec<(&str, u64)> = reasons.iter().map(|(reason, times)| (reason.as_str(), *times)).collect();
+    let mut reasons: Vec<(&str, u64)> =
+        reasons.iter().map(|(reason, times)| (reason.as_str(), *times)).collect();
     reasons.retain(|(_, times)| *times > 0);
     reasons.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
     let all: u64 = reasons.iter().fold(0, |all, (_, times)| all.saturating_add(*times));
-    let each: Vec<String> = reasons.iter().map(|(reason, times)| format!("{reason} {}", count(*times))).collect();
-    (all > 0).then(|| format!("{} requests of tills since the start: {}", count(all), each.join(", ")))
+    let each: Vec<String> =
+        reasons.iter().map(|(reason, times)| format!("{reason} {}", count(*times))).collect();
+    (all > 0)
+        .then(|| format!("{} requests of tills since the start: {}", count(all), each.join(", ")))
 }
 
 /// What answered tills' checks, and how many answers are remembered.
@@ -253,10 +280,11 @@ fn checks(status: &Status) -> Option<String> {
         return None;
     }
     let of = |by: &str| count(status.checks.get(by).copied().unwrap_or(0));
-    let (passed, remembered, held, unknown) = (of("passed"), of("remembered"), of("held"), of("unknown"));
+    let (passed, remembered, held, unknown) =
+        (of("passed"), of("remembered"), of("held"), of("unknown"));
     Some(format!(
-        "{} since the start: {passed} passed on, {remembered} from memory, {held} of codes held here, {unknown} unknown; \
-         {} answers are remembered",
+        "{} since the start: {passed} passed on, {remembered} from memory, {held} of codes held \
+         here, {unknown} unknown; {} answers are remembered",
         count(all),
         count(status.checks_remembered)
     ))
@@ -337,7 +365,8 @@ fn trouble(lane: &Lane) -> String {
         }
     }
     if let Some(seconds) = lane.waiting_s {
-        let waits = format!("{} waits {} more, as the provider asked", lane.name, duration(seconds));
+        let waits =
+            format!("{} waits {} more, as the provider asked", lane.name, duration(seconds));
         text.push_str(&paragraph("", &waits, 0));
     }
     if text.is_empty() { text } else { format!("\n{text}") }
@@ -345,13 +374,14 @@ fn trouble(lane: &Lane) -> String {
 
 /// How long each provider takes for its answers, beside which `reply_within` is chosen.
 fn answers(lanes: &[Lane]) -> String {
-    let known = lanes.iter().filter_map(|lane| lane.answers.as_ref().map(|answers| (lane, answers)));
+    let known =
+        lanes.iter().filter_map(|lane| lane.answers.as_ref().map(|answers| (lane, answers)));
     let mut text = String::new();
     for (lane, Answers { p50_ms, p95_ms, late, of }) in known {
         let (p50, p95, late, of) = (millis(*p50_ms), millis(*p95_ms), count(*late), count(*of));
         let told = format!(
-            "{} answers half of what tills ask within {p50}, 95 of 100 within {p95}; {late} of the last {of} came later \
-             than a till waits",
+            "{} answers half of what tills ask within {p50}, 95 of 100 within {p95}; {late} of the \
+             last {of} came later than a till waits",
             lane.name
         );
         text.push_str(&paragraph("", &told, 0));
@@ -376,8 +406,9 @@ mod tests {
             "counts": {"accepted": 1204, "pending": 3, "confirmed": 1190, "declined": 8, "parked": 1, "voided": 2},
             "oldest_pending_age_s": 754, "clock_trusted": true, "storage": {"ok": true, "detail": ""},
             "lanes": [
-                {"name": "retm", "link": "down", "cause": "connect", "explanation": "the provider cannot be reached; \
-                  look at the line", "detail": "timed out after 10 s", "since": "2026-11-01T00:00:00Z", "pending": 3, "in_flight": 1, "new": []},
+                {"name": "retm", "link": "down", "cause": "connect", "explanation": "the provider \
+                    cannot be reached; look at the line", "detail": "timed out after 10 \
+                      s", "since": "2026-11-01T00:00:00Z", "pending": 3, "in_flight": 1, "new": []},
                 {"name": "other", "link": "up", "cause": null, "since": null, "pending": 0},
             ],
         })
@@ -436,7 +467,8 @@ retm is down: the provider cannot be reached; look at the line
     fn how_long_the_provider_takes_is_told_where_it_is_known() {
         let mut value = sample();
         assert!(!render(&value).unwrap().contains("answers half"));
-        value["lanes"][1]["answers"] = json!({"p50_ms": 310, "p95_ms": 4210, "late": 61, "of": 1000});
+        value["lanes"][1]["answers"] =
+            json!({"p50_ms": 310, "p95_ms": 4210, "late": 61, "of": 1000});
         let expected = "
 other answers half of what tills ask within 310 ms, 95 of 100 within 4.2 s; 61
 of the last 1,000 came later than a till waits
@@ -455,7 +487,11 @@ of the last 1,000 came later than a till waits
             let done = check(value, false, &mut out);
             (done.is_ok(), String::from_utf8(out).unwrap())
         };
-        assert_eq!(checked(&value), (true, String::new()), "a line that is down comes back by itself");
+        assert_eq!(
+            checked(&value),
+            (true, String::new()),
+            "a line that is down comes back by itself"
+        );
         value["lanes"][0]["cause"] = json!("credential");
         value["storage"] = json!({"ok": true, "detail": "a database was salvaged"});
         let (is_well, text) = checked(&value);

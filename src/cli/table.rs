@@ -81,12 +81,13 @@ impl Table {
         if left < LAST_CELL_MIN || cell.width() <= left {
             return self.dressed(cell);
         }
-        let parts: Vec<String> = wrapped(cell, left).iter().map(|part| self.dressed(part)).collect();
+        let parts: Vec<String> =
+            wrapped(cell, left).iter().map(|part| self.dressed(part)).collect();
         parts.join(&format!("\n{}", " ".repeat(before)))
     }
 
-    /// In its colour; what is read from the right is kept from turning its neighbours (U+2068, U+2069), which no
-    /// terminal shows.
+    /// In its colour; what is read from the right is kept from turning its neighbours (U+2068,
+    /// U+2069), which no terminal shows.
     fn dressed(&self, cell: &str) -> String {
         let turns = self.screen.columns.is_some() && cell.chars().any(is_read_from_the_right);
         let cell = if turns { format!("\u{2068}{cell}\u{2069}") } else { cell.to_owned() };
@@ -149,7 +150,8 @@ mod tests {
 
     #[test]
     fn columns_stand_under_their_names_and_no_line_ends_in_space() {
-        let mut table = Table::new(&[("ID", Align::Left), ("TRIES", Align::Right), ("NOTE", Align::Left)]);
+        let mut table =
+            Table::new(&[("ID", Align::Left), ("TRIES", Align::Right), ("NOTE", Align::Left)]);
         table.row(&["1-abc".into(), "2".into(), String::new()]);
         table.row(&["22-é".into(), "1234567".into(), "x".into()]);
         let (header, rows) = (table.header(), table.take_rows());
@@ -176,15 +178,27 @@ mod tests {
     }
 
     #[test]
-    fn on_a_terminal_arabic_cells_do_not_turn_their_neighbours_and_the_last_one_is_wrapped_under_itself() {
+    fn on_a_terminal_arabic_cells_do_not_turn_their_neighbours_and_the_last_one_is_wrapped_under_itself()
+     {
         let screen = Screen { is_coloured: false, columns: Some(40) };
-        let mut table = Table::new(&[("TILL", Align::Left), ("ID", Align::Left), ("MARKS", Align::Left)]).on(screen);
-        table.row(&["كاشير".into(), "41-abc".into(), "uncertain, refused at till, offline, on trust".into()]);
-        let expected = "\u{2068}كاشير\u{2069}  41-abc  uncertain, refused at\n               till, offline, on trust\n";
+        let mut table =
+            Table::new(&[("TILL", Align::Left), ("ID", Align::Left), ("MARKS", Align::Left)])
+                .on(screen);
+        table.row(&[
+            "كاشير".into(),
+            "41-abc".into(),
+            "uncertain, refused at till, offline, on trust".into(),
+        ]);
+        let expected = "\u{2068}كاشير\u{2069}  41-abc  uncertain, refused at\n               till, \
+            offline, on trust\n";
         assert_eq!(table.take_rows(), expected);
         let mut file = Table::new(&[("TILL", Align::Left), ("N", Align::Left)]);
         file.row(&["كاشير".into(), "a b c d e f".repeat(40)]);
-        assert_eq!(file.take_rows().lines().count(), 1, "a file has no width, and no marks that nobody sees");
+        assert_eq!(
+            file.take_rows().lines().count(),
+            1,
+            "a file has no width, and no marks that nobody sees"
+        );
     }
 
     #[test]
@@ -205,6 +219,9 @@ mod tests {
     #[test]
     fn counts_and_durations_read_well() {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([59, 61, 3600, 90_000].map(duration), ["59 s", "1 min 1 s", "1 h 0 min", "1 d 1 h"]);
+        assert_eq!(
+            [59, 61, 3600, 90_000].map(duration),
+            ["59 s", "1 min 1 s", "1 h 0 min", "1 d 1 h"]
+        );
     }
 }

@@ -25,14 +25,19 @@ impl Screen {
 /// The columns to fill: those of `COLUMNS`, else the terminal's, else 80.
 pub(super) fn width() -> usize {
     let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    let seen = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    let seen = || {
+        rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col))
+    };
     said.or_else(seen).filter(|columns| *columns > 0).unwrap_or(80).clamp(WIDTH_MIN, WIDTH_MAX)
 }
 
-/// Whether colours are wanted: on a terminal that has them, unless `NO_COLOR` is set (no-color.org).
+/// Whether colours are wanted: on a terminal that has them, unless `NO_COLOR` is set
+/// (no-color.org).
 fn has_colours() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    is_terminal()
+        && !is_set("NO_COLOR")
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Whether a person looks on.

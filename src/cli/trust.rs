@@ -16,13 +16,21 @@ use crate::clock::{Clock, Zone};
 const DAY_S: u64 = 24 * 3600;
 
 /// `redeemd trust`
-pub(super) async fn trust(daemon: &Daemon, args: TrustArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) async fn trust(
+    daemon: &Daemon,
+    args: TrustArgs,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let (lane, arguments, done) = match args.order {
         TrustOrder::Off { lane, note, for_ } => {
-            let arguments = json!({ "on": false, "note": note, "for_s": for_.map(|for_| for_.as_secs()) });
+            let arguments =
+                json!({ "on": false, "note": note, "for_s": for_.map(|for_| for_.as_secs()) });
             (lane, arguments, "nothing is given on trust")
         }
-        TrustOrder::On { lane } => (lane, json!({ "on": true }), "rewards are given on trust again"),
+        TrustOrder::On { lane } => {
+            (lane, json!({ "on": true }), "rewards are given on trust again")
+        }
     };
     tell(daemon, &Order { word: "trust", done, arguments }, (lane.as_deref(), &[]), json, out).await
 }
@@ -40,7 +48,8 @@ pub(super) fn off(lanes: &[Value]) -> String {
         let (off, name) = (lane.get("trust_off")?.as_object()?, text(lane, "name"));
         let word = |key: &str| off.get(key).and_then(Value::as_str).unwrap_or_default();
         let left = off.get("left_s").and_then(Value::as_u64).map(duration);
-        let left = left.map_or_else(|| "until it is on again".to_owned(), |left| format!("for {left} more"));
+        let left = left
+            .map_or_else(|| "until it is on again".to_owned(), |left| format!("for {left} more"));
         let (by, since, note) = (word("by"), word("since"), word("note"));
         Some(format!("TRUST IS OFF in {name} {left}, by {by} since {since}: {note}"))
     };

@@ -28,7 +28,12 @@ struct Progress {
 }
 
 /// Waits until nothing is pending in `lane`, or in any.
-pub(super) async fn wait(daemon: &Daemon, lane: Option<&str>, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) async fn wait(
+    daemon: &Daemon,
+    lane: Option<&str>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let (began, has_bar) = (Instant::now(), terminal::is_terminal() && !json);
     let (mut least, mut moved, mut most) = (u64::MAX, began, 0);
     loop {
@@ -46,7 +51,11 @@ pub(super) async fn wait(daemon: &Daemon, lane: Option<&str>, json: bool, out: &
         }
         if moved.elapsed() >= STALLED {
             let trouble = trouble.map(|text| format!("; {text}")).unwrap_or_default();
-            let text = format!("{} pending, and none was answered for {} s", count(pending), STALLED.as_secs());
+            let text = format!(
+                "{} pending, and none was answered for {} s",
+                count(pending),
+                STALLED.as_secs()
+            );
             return Err(CliError::Failed(text + &trouble));
         }
         tokio::time::sleep(EVERY).await;
@@ -65,7 +74,8 @@ fn end(most: u64, since: Duration, json: bool, out: &mut dyn Write) -> Result<()
 /// What is pending in `lane` (or in all), and what is the matter there.
 fn look(status: &Value, lane: Option<&str>) -> Result<(u64, Option<String>), CliError> {
     let lanes = status.get("lanes").and_then(Value::as_array);
-    let lanes = lanes.ok_or_else(|| CliError::Internal("the daemon's status cannot be read".to_owned()))?;
+    let lanes =
+        lanes.ok_or_else(|| CliError::Internal("the daemon's status cannot be read".to_owned()))?;
     let word = |its: &Value, key| its.get(key).and_then(Value::as_str).map(str::to_owned);
     let ours = lanes.iter().filter(|its| lane.is_none() || word(its, "name").as_deref() == lane);
     let (mut pending, mut trouble) = (0, None);
@@ -100,10 +110,18 @@ mod tests {
 
     #[test]
     fn the_bar_tells_how_much_is_done_how_fast_and_how_long_it_takes() {
-        let progress = |most, pending, seconds| Progress { most, pending, since: Duration::from_secs(seconds) }.line();
-        assert_eq!(progress(1200, 600, 10), "[###############...............] 600 of 1,200, 60/s, 10 s left");
+        let progress = |most, pending, seconds| {
+            Progress { most, pending, since: Duration::from_secs(seconds) }.line()
+        };
+        assert_eq!(
+            progress(1200, 600, 10),
+            "[###############...............] 600 of 1,200, 60/s, 10 s left"
+        );
         let page = include_str!("../../packaging/redeemd.8");
-        assert!(page.contains(&format!("\n{}\n", progress(1200, 600, 10))), "the manual page shows it");
+        assert!(
+            page.contains(&format!("\n{}\n", progress(1200, 600, 10))),
+            "the manual page shows it"
+        );
         assert_eq!(progress(5, 5, 0), "[..............................] 0 of 5");
         assert_eq!(progress(0, 0, 1), "[##############################] 0 of 0");
     }

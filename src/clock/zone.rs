@@ -5,7 +5,8 @@ use std::fmt;
 use super::{Zone, date_of};
 
 const DAY_S: i64 = 86_400;
-/// From this minute on a day's end is the end of the day that is nearly over, before it that of the day before.
+/// From this minute on a day's end is the end of the day that is nearly over, before it that of the
+/// day before.
 const NOON_MIN: i64 = 12 * 60;
 /// Days from 1970-01-01 to 9999-12-31.
 const DAY_MAX: i64 = 2_932_896;
@@ -15,7 +16,8 @@ const DAY_MAX: i64 = 2_932_896;
 pub struct Day(u32);
 
 impl Day {
-    /// So many days after 1970-01-01; what lies before it or after 9999 is the nearest that there is.
+    /// So many days after 1970-01-01; what lies before it or after 9999 is the nearest that there
+    /// is.
     #[must_use]
     pub fn new(days: i64) -> Self {
         Self(u32::try_from(days.clamp(0, DAY_MAX)).unwrap_or(0))
@@ -70,8 +72,9 @@ impl Days {
         Self { zone: Zone::utc(), ends_min: 0 }
     }
 
-    /// Days that end so many minutes after midnight in the machine's zone ([`Zone::local`]). A day that
-    /// ends before noon goes on after midnight; one that ends later began on the evening before.
+    /// Days that end so many minutes after midnight in the machine's zone ([`Zone::local`]). A day
+    /// that ends before noon goes on after midnight; one that ends later began on the evening
+    /// before.
     #[must_use]
     pub fn local(ends_min: i64) -> Self {
         Self { zone: Zone::local(), ends_min }
@@ -80,7 +83,8 @@ impl Days {
     /// The day that a moment belongs to.
     #[must_use]
     pub fn of(&self, unix_ms: i64) -> Day {
-        let into_s = if self.ends_min < NOON_MIN { self.ends_min } else { self.ends_min - 24 * 60 } * 60;
+        let into_s =
+            if self.ends_min < NOON_MIN { self.ends_min } else { self.ends_min - 24 * 60 } * 60;
         Day::new(self.zone.local_s(unix_ms).saturating_sub(into_s).div_euclid(DAY_S))
     }
 }
@@ -120,21 +124,32 @@ mod tests {
     fn the_day_of_a_change_of_the_clocks_has_as_many_hours_as_it_has() {
         let berlin = days("CET-1CEST,M3.5.0,M10.5.0/3", 0);
         let october_ms = NOVEMBER_MS - 9 * 24 * HOUR_MS;
-        let hours = (0..72).filter(|hour| berlin.of(october_ms + hour * HOUR_MS).to_string() == "2026-10-25").count();
+        let hours = (0..72)
+            .filter(|hour| berlin.of(october_ms + hour * HOUR_MS).to_string() == "2026-10-25")
+            .count();
         assert_eq!(hours, 25);
     }
 
     #[test]
     fn every_moment_has_a_day_and_a_day_is_read_as_it_is_written() {
-        for unix_ms in [i64::MIN, -1, 0, NOVEMBER_MS, 951_782_400_000, 253_402_300_799_999, i64::MAX] {
+        for unix_ms in
+            [i64::MIN, -1, 0, NOVEMBER_MS, 951_782_400_000, 253_402_300_799_999, i64::MAX]
+        {
             let day = Day::utc(unix_ms);
             assert_eq!(Day::parse(&day.to_string()), Some(day), "{unix_ms}");
             assert_eq!(day.to_string(), rfc3339(unix_ms.max(0))[..10], "{unix_ms}");
         }
         let all = (0..=DAY_MAX).step_by(97).map(Day::new);
         assert!(all.into_iter().all(|day| Day::parse(&day.to_string()) == Some(day)));
-        for wrong in ["", "2026-02-29", "2026-13-01", "2026-1-1", "1969-12-31", "2026-11-01 ", "99999999999999999-1-1"]
-        {
+        for wrong in [
+            "",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-1-1",
+            "1969-12-31",
+            "2026-11-01 ",
+            "99999999999999999-1-1",
+        ] {
             assert_eq!(Day::parse(wrong), None, "{wrong}");
         }
         assert_eq!(Day::parse("2028-02-29").map(Day::number), Some(21_243));

@@ -1,4 +1,5 @@
-//! What a till is told: the contract's plain success and its refusals, in words that a cashier can read.
+//! What a till is told: the contract's plain success and its refusals, in words that a cashier can
+//! read.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -28,9 +29,13 @@ pub fn refusal(message: &str, errors: &[String]) -> Bytes {
         message: &'a str,
         errors: &'a [String],
     }
-    // Strings and empty arrays always serialise; the fallback keeps even that out of the way of a panic.
+    // Strings and empty arrays always serialise; the fallback keeps even that out of the way of a
+    // panic.
     let text = serde_json::to_vec(&Refusal { data: [], message, errors });
-    text.map_or_else(|_| Bytes::from_static(br#"{"data":[],"message":"refused","errors":[]}"#), Bytes::from)
+    text.map_or_else(
+        |_| Bytes::from_static(br#"{"data":[],"message":"refused","errors":[]}"#),
+        Bytes::from,
+    )
 }
 
 /// What a body is, seen from the contract.
@@ -47,10 +52,13 @@ pub enum Shape {
 /// Looks at a provider's body.
 #[must_use]
 pub fn shape(body: &[u8]) -> Shape {
-    // As the verdict reads it: with a byte order mark, with numbers that no type holds, with a field twice.
+    // As the verdict reads it: with a byte order mark, with numbers that no type holds, with a
+    // field twice.
     let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     match serde_json::from_slice::<BTreeMap<Cow<'_, str>, &RawValue>>(json) {
-        Ok(members) if members.contains_key("message") || members.contains_key("errors") => Shape::Refusal,
+        Ok(members) if members.contains_key("message") || members.contains_key("errors") => {
+            Shape::Refusal
+        }
         Ok(_) => Shape::Object,
         Err(_) => Shape::Foreign,
     }

@@ -1,15 +1,18 @@
 //! What the contract's `date` can mean.
 
-/// Whether `date` is the contract's `yyyy-MM-dd HH:mm:ss` and names a moment that there is: no month 13, no 30th of
-/// February, no zone. A leap second cannot be told from a fault and is none.
+/// Whether `date` is the contract's `yyyy-MM-dd HH:mm:ss` and names a moment that there is: no
+/// month 13, no 30th of February, no zone. A leap second cannot be told from a fault and is none.
 #[must_use]
 pub fn date_is_possible(date: &str) -> bool {
     const FORM: &[u8] = b"0000-00-00 00:00:00";
-    let fits = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
+    let fits =
+        |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
     if date.len() != FORM.len() || !date.bytes().zip(FORM).all(fits) {
         return false;
     }
-    let number = |at, digits| date.get(at..at + digits).and_then(|text| text.parse::<u32>().ok()).unwrap_or(u32::MAX);
+    let number = |at, digits| {
+        date.get(at..at + digits).and_then(|text| text.parse::<u32>().ok()).unwrap_or(u32::MAX)
+    };
     let (year, month, day) = (number(0, 4), number(5, 2), number(8, 2));
     let (hour, minute, second) = (number(11, 2), number(14, 2), number(17, 2));
     year > 0 && (1..=days_of(year, month)).contains(&day) && hour < 24 && minute < 60 && second < 60

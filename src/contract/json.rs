@@ -1,7 +1,7 @@
 //! A JSON text read strictly: no field twice in an object, a bounded depth, and where a key stands.
 //!
-//! What the gateway does not read need not be readable to it: a number beyond any range or half a surrogate pair in a
-//! further field is forwarded as it came.
+//! What the gateway does not read need not be readable to it: a number beyond any range or half a
+//! surrogate pair in a further field is forwarded as it came.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -49,7 +49,10 @@ pub(super) fn read(text: &str) -> Result<Tree<'_>, Fault> {
     }
     let Members(members) = serde_json::from_str(text).map_err(|error| fault(&error))?;
     let nested_twice = members.iter().any(|(_, value)| names_twice(value));
-    Ok(Tree::Object(members.into_iter().map(|(name, value)| (name, found(value))).collect(), nested_twice))
+    Ok(Tree::Object(
+        members.into_iter().map(|(name, value)| (name, found(value))).collect(),
+        nested_twice,
+    ))
 }
 
 fn fault(error: &serde_json::Error) -> Fault {
@@ -95,7 +98,8 @@ fn kind(value: &RawValue) -> &'static str {
 
 fn found(value: &RawValue) -> Found<'_> {
     match kind(value) {
-        A_STRING => serde_json::from_str(value.get()).map_or(Found::HalfText, |Text(text)| Found::Text(text)),
+        A_STRING => serde_json::from_str(value.get())
+            .map_or(Found::HalfText, |Text(text)| Found::Text(text)),
         other => Found::Other(other),
     }
 }
@@ -107,9 +111,8 @@ fn names_twice(value: &RawValue) -> bool {
             let mut seen = HashSet::new();
             members.iter().any(|(name, value)| !seen.insert(name) || names_twice(value))
         }),
-        AN_ARRAY => {
-            serde_json::from_str(value.get()).is_ok_and(|Items(items)| items.iter().any(|item| names_twice(item)))
-        }
+        AN_ARRAY => serde_json::from_str(value.get())
+            .is_ok_and(|Items(items)| items.iter().any(|item| names_twice(item))),
         _ => false,
     }
 }
@@ -127,7 +130,10 @@ impl<'de> Deserialize<'de> for Members<'de> {
                 f.write_str(AN_OBJECT)
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Members<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut entries: A,
+            ) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::new();
                 while let Some((key, value)) = entries.next_entry::<&RawValue, &RawValue>()? {
                     members.push((name(key), value));
@@ -152,7 +158,8 @@ fn name(key: &RawValue) -> Cow<'_, str> {
     serde_json::from_str(key.get()).map_or(Cow::Borrowed(key.get()), |Text(name)| name)
 }
 
-/// Where the first key `name` of the outermost object stands in `text`, quotes included. `text` must be valid JSON.
+/// Where the first key `name` of the outermost object stands in `text`, quotes included. `text`
+/// must be valid JSON.
 pub(super) fn key_span(text: &str, name: &str) -> Option<Range<usize>> {
     let mut depth = 0usize;
     let mut key_next = false;

@@ -30,8 +30,8 @@ const BRANCH: &str = "branch_id";
 const DATE: &str = "date";
 const TIMESTAMP: &str = "timestamp";
 
-/// Everything that is wrong with a request, each naming the field. They never repeat a value: it may be a reward code,
-/// and so may the name of a field that the contract does not know.
+/// Everything that is wrong with a request, each naming the field. They never repeat a value: it
+/// may be a reward code, and so may the name of a field that the contract does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.texts(Language::English).join("; "))]
 pub struct Faults(Vec<Fault>);
@@ -70,8 +70,8 @@ pub fn parse(bytes: Bytes) -> Result<Request, Faults> {
     read_request(bytes, How::Strictly)
 }
 
-/// Reads a Redeem that was accepted before, from the store or another gateway's export: what is asked of tills since
-/// then must not lose it.
+/// Reads a Redeem that was accepted before, from the store or another gateway's export: what is
+/// asked of tills since then must not lose it.
 pub fn parse_accepted(bytes: Bytes) -> Result<Request, Faults> {
     read_request(bytes, How::AsAccepted)
 }
@@ -92,12 +92,17 @@ fn read_request(bytes: Bytes, how: How) -> Result<Request, Faults> {
 
 /// Reads a till's Check Reward; `Err` names every fault at once.
 pub fn parse_check(bytes: Bytes) -> Result<Check, Faults> {
-    let ([reward_code, business_refrence], body) = read(bytes, [REWARD_CODE, BUSINESS], How::Strictly)?;
+    let ([reward_code, business_refrence], body) =
+        read(bytes, [REWARD_CODE, BUSINESS], How::Strictly)?;
     Ok(Check { reward_code: RewardCode::new(reward_code), business_refrence, body })
 }
 
 /// The values of the `required` fields and the bytes to forward.
-fn read<const N: usize>(bytes: Bytes, required: [&str; N], how: How) -> Result<([String; N], Bytes), Faults> {
+fn read<const N: usize>(
+    bytes: Bytes,
+    required: [&str; N],
+    how: How,
+) -> Result<([String; N], Bytes), Faults> {
     let text = std::str::from_utf8(&bytes)
         .map_err(|error| Faults::one(Fault::NotUtf8 { byte: number(error.valid_up_to()) }))?;
     let (mut fields, nested_twice) = top_level(text)?;
@@ -165,15 +170,18 @@ fn take_our_spelling(fields: &mut Fields<'_>) -> Spelling {
 }
 
 fn spelling_faults(spelling: Spelling) -> Vec<Fault> {
-    let both = || Fault::BothSpellings { field: BUSINESS.to_owned(), other: BUSINESS_SPELLED_RIGHT.to_owned() };
+    let both = || Fault::BothSpellings {
+        field: BUSINESS.to_owned(),
+        other: BUSINESS_SPELLED_RIGHT.to_owned(),
+    };
     match spelling {
         Spelling::Both => vec![both()],
         Spelling::Contract | Spelling::Right => Vec::new(),
     }
 }
 
-/// A field beside one of the contract's that differs in case, dashes or underscores alone: whoever reads names less
-/// strictly than we do would take the one or the other.
+/// A field beside one of the contract's that differs in case, dashes or underscores alone: whoever
+/// reads names less strictly than we do would take the one or the other.
 fn twin_faults(fields: &Fields<'_>, required: &[&str]) -> Vec<Fault> {
     let bare = |name: &str| fold::code(name).replace(['_', '-', ' '], "");
     let others: Vec<String> = fields
@@ -184,7 +192,10 @@ fn twin_faults(fields: &Fields<'_>, required: &[&str]) -> Vec<Fault> {
     let has_twin = |name: &&&str| {
         let is_there = fields.iter().any(|(field, _)| field == **name);
         let right = if **name == BUSINESS { bare(BUSINESS_SPELLED_RIGHT) } else { String::new() };
-        is_there && others.iter().any(|other| *other == bare(name) || !right.is_empty() && *other == right)
+        is_there
+            && others
+                .iter()
+                .any(|other| *other == bare(name) || !right.is_empty() && *other == right)
     };
     required
         .iter()
@@ -201,7 +212,8 @@ fn double_faults(fields: &Fields<'_>, required: &[&str], nested_twice: bool) -> 
     let mut twice: Vec<&str> = names.windows(2).filter_map(same_pair).collect();
     twice.dedup();
     let known = required.iter().filter(|name| twice.contains(name));
-    let mut faults: Vec<Fault> = known.map(|name| Fault::Twice { field: (*name).to_owned() }).collect();
+    let mut faults: Vec<Fault> =
+        known.map(|name| Fault::Twice { field: (*name).to_owned() }).collect();
     if nested_twice || twice.iter().any(|name| !required.contains(name)) {
         faults.push(Fault::ForeignTwice);
     }
@@ -222,12 +234,16 @@ fn value_of(fields: &Fields<'_>, name: &str, how: How) -> Result<String, Fault> 
         None => return Err(Fault::Missing { field }),
         Some((_, Found::Text(text))) => text,
         Some((_, Found::HalfText)) => return Err(Fault::HalfText { field }),
-        Some((_, Found::Other(kind))) => return Err(Fault::NotAString { field, kind: (*kind).to_owned() }),
+        Some((_, Found::Other(kind))) => {
+            return Err(Fault::NotAString { field, kind: (*kind).to_owned() });
+        }
     };
     let names_something = how == How::Strictly && (name == REWARD_CODE || name == BUSINESS);
     match text.len() {
         0 => Err(Fault::Empty { field }),
-        bytes if bytes > FIELD_BYTES_MAX => Err(Fault::TooLong { field, bytes_max: number(FIELD_BYTES_MAX) }),
+        bytes if bytes > FIELD_BYTES_MAX => {
+            Err(Fault::TooLong { field, bytes_max: number(FIELD_BYTES_MAX) })
+        }
         _ if text.chars().any(char::is_control) => Err(Fault::Control { field }),
         _ if names_something && fold::is_blank(text) => Err(Fault::Blank { field }),
         _ => Ok(text.clone().into_owned()),
@@ -235,7 +251,10 @@ fn value_of(fields: &Fields<'_>, name: &str, how: How) -> Result<String, Fault> 
 }
 
 fn unreadable_spelling() -> Fault {
-    Fault::UnreadableSpelling { field: BUSINESS.to_owned(), other: BUSINESS_SPELLED_RIGHT.to_owned() }
+    Fault::UnreadableSpelling {
+        field: BUSINESS.to_owned(),
+        other: BUSINESS_SPELLED_RIGHT.to_owned(),
+    }
 }
 
 fn number(size: usize) -> u64 {
@@ -244,8 +263,10 @@ fn number(size: usize) -> u64 {
 
 /// `text` with the contract's spelling of the merchant's key; every other byte as it came.
 fn rename(text: &str) -> Result<Bytes, Faults> {
-    let span = json::key_span(text, BUSINESS_SPELLED_RIGHT).ok_or_else(|| Faults::one(unreadable_spelling()))?;
-    let (before, after) = (text.get(..span.start).unwrap_or_default(), text.get(span.end..).unwrap_or_default());
+    let span = json::key_span(text, BUSINESS_SPELLED_RIGHT)
+        .ok_or_else(|| Faults::one(unreadable_spelling()))?;
+    let (before, after) =
+        (text.get(..span.start).unwrap_or_default(), text.get(span.end..).unwrap_or_default());
     Ok(Bytes::from([before, "\"", BUSINESS, "\"", after].concat()))
 }
 

@@ -9,8 +9,9 @@ use crate::value::{Amount, Terms};
 
 type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
-/// What a valid check says: `type`, `discount_amount`, `is_percentage` and `max_discount_amount` of its `data`. What
-/// cannot be read is as if it were not said. Amounts may be texts or numbers; a number is read as it is written.
+/// What a valid check says: `type`, `discount_amount`, `is_percentage` and `max_discount_amount` of
+/// its `data`. What cannot be read is as if it were not said. Amounts may be texts or numbers; a
+/// number is read as it is written.
 #[must_use]
 pub fn terms(body: &[u8]) -> Terms {
     let data = members(body).and_then(|members| data_of(members.get("data")?));
@@ -28,7 +29,9 @@ pub fn terms(body: &[u8]) -> Terms {
 #[must_use]
 pub fn words(body: &[u8]) -> String {
     let Some(members) = members(body) else { return String::new() };
-    let said = |name: &str| members.get(name).and_then(|raw| first_text(raw)).filter(|text| !text.is_empty());
+    let said = |name: &str| {
+        members.get(name).and_then(|raw| first_text(raw)).filter(|text| !text.is_empty())
+    };
     said("message").or_else(|| said("errors")).unwrap_or_default()
 }
 
@@ -53,8 +56,12 @@ fn plain(raw: &RawValue) -> Cow<'_, str> {
 
 fn first_text(raw: &RawValue) -> Option<String> {
     let one = serde_json::from_str(raw.get()).ok();
-    one.or_else(|| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok()?.into_iter().find_map(first_text))
-        .or_else(|| serde_json::from_str::<Members<'_>>(raw.get()).ok()?.into_values().find_map(first_text))
+    one.or_else(|| {
+        serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok()?.into_iter().find_map(first_text)
+    })
+    .or_else(|| {
+        serde_json::from_str::<Members<'_>>(raw.get()).ok()?.into_values().find_map(first_text)
+    })
 }
 
 #[cfg(test)]
@@ -73,18 +80,27 @@ mod tests {
             is_percentage: true,
             max: Some(Amount::ZERO),
         };
-        let texts =
-            r#"{"type":"discount","discount_amount":"10.50","is_percentage":"1","max_discount_amount":"0","x":{}}"#;
+        let texts = r#"{"type":"discount","discount_amount":"10.50","is_percentage":"1","max_discount_amount":"0","x":{}}"#;
         let numbers = r#"{"type":"discount","discount_amount":10.5,"is_percentage":true,"max_discount_amount":0}"#;
         assert_eq!(read(texts), expected);
         assert_eq!(read(numbers), expected);
         assert_eq!(read(&format!("[{numbers}]")), expected);
-        assert_eq!(read(r#"{"discount_amount":0.30000000000000004}"#).amount, Amount::parse("0.3001"));
+        assert_eq!(
+            read(r#"{"discount_amount":0.30000000000000004}"#).amount,
+            Amount::parse("0.3001")
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_as_if_it_were_not_said() {
-        for data in ["{}", "[]", "null", "7", r#"{"discount_amount":"ten","max_discount_amount":null}"#, "[[]]"] {
+        for data in [
+            "{}",
+            "[]",
+            "null",
+            "7",
+            r#"{"discount_amount":"ten","max_discount_amount":null}"#,
+            "[[]]",
+        ] {
             assert_eq!(read(data), Terms::default(), "{data}");
         }
         assert_eq!(terms(b"<html>"), Terms::default());

@@ -27,7 +27,8 @@ fn the_five_fields_are_read_and_the_bytes_kept() {
 
 #[test]
 fn fields_that_the_contract_does_not_name_are_kept() {
-    let body = GOOD.replace("{\"reward", "{ \"x\": {\"business_reference\":[1.50, null]},\n\"reward");
+    let body =
+        GOOD.replace("{\"reward", "{ \"x\": {\"business_reference\":[1.50, null]},\n\"reward");
     assert_eq!(parsed(&body).body, body.as_bytes());
 }
 
@@ -39,7 +40,10 @@ fn the_right_spelling_is_accepted_and_its_key_alone_renamed() {
         .replacen('{', nested, 1);
     let request = parsed(&body);
     assert_eq!(request.business_refrence, "business_reference");
-    assert_eq!(request.body, body.replace("\"business_reference\" :", "\"business_refrence\" :").as_bytes());
+    assert_eq!(
+        request.body,
+        body.replace("\"business_reference\" :", "\"business_refrence\" :").as_bytes()
+    );
 }
 
 #[test]
@@ -51,7 +55,10 @@ fn an_escaped_key_is_renamed_too() {
 #[test]
 fn both_spellings_at_once_are_a_fault() {
     let body = GOOD.replacen('{', r#"{"business_reference":"shop","#, 1);
-    assert_eq!(faults(&body), ["business_refrence and business_reference are both present: send one of them"]);
+    assert_eq!(
+        faults(&body),
+        ["business_refrence and business_reference are both present: send one of them"]
+    );
 }
 
 #[test]
@@ -76,9 +83,13 @@ fn every_fault_is_named_at_once() {
 
 #[test]
 fn each_wrong_type_is_called_by_its_name() {
-    for (value, name) in
-        [("null", "null"), ("true", "a boolean"), ("-1.5", "a number"), ("[]", "an array"), ("{}", "an object")]
-    {
+    for (value, name) in [
+        ("null", "null"),
+        ("true", "a boolean"),
+        ("-1.5", "a number"),
+        ("[]", "an array"),
+        ("{}", "an object"),
+    ] {
         let body = GOOD.replace("\"7\"", value);
         assert_eq!(faults(&body), [format!("branch_id must be a string, not {name}")]);
     }
@@ -94,7 +105,10 @@ fn two_hundred_and_fifty_six_bytes_pass_and_one_more_does_not() {
 #[test]
 fn an_inner_object_that_names_a_field_twice_is_a_fault() {
     let body = GOOD.replacen('{', r#"{"x":[{"a":1,"\u0061":2}],"#, 1);
-    assert_eq!(faults(&body), ["a field that the contract does not name appears more than once in its object"]);
+    assert_eq!(
+        faults(&body),
+        ["a field that the contract does not name appears more than once in its object"]
+    );
 }
 
 #[test]
@@ -109,7 +123,10 @@ fn what_is_no_object_is_refused_in_words() {
         faults(&format!("{GOOD}{GOOD}")),
         [format!("the body is not valid JSON (line 1, column {})", GOOD.len() + 1)]
     );
-    assert_eq!(faults(&format!("\u{feff}{GOOD}")), ["the body begins with a byte order mark: send plain UTF-8"]);
+    assert_eq!(
+        faults(&format!("\u{feff}{GOOD}")),
+        ["the body begins with a byte order mark: send plain UTF-8"]
+    );
 }
 
 #[test]
@@ -139,7 +156,9 @@ fn what_is_not_read_need_not_be_readable_and_is_forwarded_as_it_came() {
         let body = GOOD.replacen('{', &format!("{{{further},"), 1);
         assert_eq!(parsed(&body).body, body.as_bytes(), "{further}");
     }
-    for broken in [r#""x":1e"#, r#""x":"\ud80""#, r#""x":01"#, r#""x":.5"#, "\"x\":\"\t\"", r#""x":"\q""#] {
+    for broken in
+        [r#""x":1e"#, r#""x":"\ud80""#, r#""x":01"#, r#""x":.5"#, "\"x\":\"\t\"", r#""x":"\q""#]
+    {
         let body = GOOD.replacen('{', &format!("{{{broken},"), 1);
         assert!(faults(&body)[0].starts_with("the body is not valid JSON"), "{broken}");
     }
@@ -153,16 +172,27 @@ fn what_is_not_read_need_not_be_readable_and_is_forwarded_as_it_came() {
 #[test]
 fn a_code_of_which_nothing_can_be_seen_is_empty() {
     for (field, value) in [("reward_code", "9876543210"), ("business_refrence", "shop")] {
-        for blank in [" ", "\u{a0}\u{3000}", "\u{200b}", "\u{200f}\u{200e}", "\u{feff}", "\u{ad}", "\u{2800} \u{fe0f}"]
-        {
+        for blank in [
+            " ",
+            "\u{a0}\u{3000}",
+            "\u{200b}",
+            "\u{200f}\u{200e}",
+            "\u{feff}",
+            "\u{ad}",
+            "\u{2800} \u{fe0f}",
+        ] {
             let body = GOOD.replace(value, blank);
             assert_eq!(faults(&body), [format!("{field} is empty: nothing in it can be seen")]);
-            let check = format!(r#"{{"reward_code":"1","business_refrence":"1","{field}":"{blank}"}}"#);
+            let check =
+                format!(r#"{{"reward_code":"1","business_refrence":"1","{field}":"{blank}"}}"#);
             assert!(parse_check(Bytes::from(check)).is_err());
             assert!(parse_accepted(Bytes::from(body)).is_ok(), "what was accepted stays");
         }
     }
-    assert_eq!(parsed(&GOOD.replace("9876543210", " \u{200f}9 ")).reward_code.reveal(), " \u{200f}9 ");
+    assert_eq!(
+        parsed(&GOOD.replace("9876543210", " \u{200f}9 ")).reward_code.reveal(),
+        " \u{200f}9 "
+    );
 }
 
 #[test]
@@ -181,7 +211,11 @@ fn a_twin_of_one_of_the_contracts_fields_is_a_fault() {
         ("time_stamp", "timestamp"),
     ] {
         let body = GOOD.replacen('{', &format!("{{\"{twin}\":\"1\","), 1);
-        assert_eq!(faults(&body), [format!("{field} is there in another spelling too: send {field} alone")], "{twin}");
+        assert_eq!(
+            faults(&body),
+            [format!("{field} is there in another spelling too: send {field} alone")],
+            "{twin}"
+        );
         assert!(parse_accepted(Bytes::from(body)).is_ok(), "what was accepted stays");
     }
     let alone = GOOD.replace("reward_code", "Reward_Code");
@@ -194,7 +228,9 @@ fn a_twin_of_one_of_the_contracts_fields_is_a_fault() {
 
 #[test]
 fn the_depth_is_bounded() {
-    let nested = |depth: usize| GOOD.replacen('{', &format!("{{\"x\":{}{},", "[".repeat(depth), "]".repeat(depth)), 1);
+    let nested = |depth: usize| {
+        GOOD.replacen('{', &format!("{{\"x\":{}{},", "[".repeat(depth), "]".repeat(depth)), 1)
+    };
     assert_eq!(parsed(&nested(31)).branch_id, "7");
     assert_eq!(faults(&nested(32)), ["the JSON is nested deeper than 32 levels"]);
     assert_eq!(faults(&"[".repeat(100_000)), ["the JSON is nested deeper than 32 levels"]);
@@ -207,19 +243,26 @@ fn a_check_needs_its_two_fields_alone() {
     assert_eq!((check.reward_code.reveal(), check.business_refrence.as_str()), ("1234", "shop"));
     assert_eq!(&check.body[..], br#"{"reward_code":"1234","business_refrence":"shop"}"#);
     let fault = parse_check(Bytes::from_static(b"{}")).expect_err("nothing");
-    assert_eq!(fault.texts(Language::English), ["reward_code is missing", "business_refrence is missing"]);
+    assert_eq!(
+        fault.texts(Language::English),
+        ["reward_code is missing", "business_refrence is missing"]
+    );
 }
 
 #[test]
 fn a_refusal_has_the_contracts_shape_and_escapes_what_it_quotes() {
-    assert_eq!(&refusal("a \"b\"", &["c\n".to_owned()])[..], br#"{"data":[],"message":"a \"b\"","errors":["c\n"]}"#);
+    assert_eq!(
+        &refusal("a \"b\"", &["c\n".to_owned()])[..],
+        br#"{"data":[],"message":"a \"b\"","errors":["c\n"]}"#
+    );
     assert_eq!(&accepted()[..], b"{}");
 }
 
 #[test]
 fn every_fault_is_told_in_the_tills_language() {
     let fault = parse(Bytes::from_static(b"{}")).expect_err("nothing");
-    let [english, arabic] = [Language::English, Language::Arabic].map(|language| fault.texts(language));
+    let [english, arabic] =
+        [Language::English, Language::Arabic].map(|language| fault.texts(language));
     assert_eq!((english.len(), arabic.len()), (5, 5));
     assert_eq!(arabic[0], "الحقل \u{2068}reward_code\u{2069} غير موجود");
 }
@@ -245,7 +288,8 @@ fn a_providers_body_is_told_by_its_shape() {
 /// A JSON string of any text, with some characters escaped that need not be.
 fn quoted(text: &str, escape_all: bool) -> String {
     if escape_all {
-        let units = text.encode_utf16().fold(String::new(), |all, unit| all + &format!("\\u{unit:04x}"));
+        let units =
+            text.encode_utf16().fold(String::new(), |all, unit| all + &format!("\\u{unit:04x}"));
         return format!("\"{units}\"");
     }
     serde_json::to_string(text).expect("a string")
@@ -260,21 +304,33 @@ fn space() -> impl Strategy<Value = String> {
     "[ \t\r\n]{0,3}"
 }
 
-/// A body as a till may write it: the five fields in any order, with odd space and escapes and further fields.
-fn body(spelled: &'static str) -> impl Strategy<Value = (Vec<(String, String)>, Vec<String>, Vec<bool>)> {
+/// A body as a till may write it: the five fields in any order, with odd space and escapes and
+/// further fields.
+fn body(
+    spelled: &'static str,
+) -> impl Strategy<Value = (Vec<(String, String)>, Vec<String>, Vec<bool>)> {
     let names = [REWARD_CODE, spelled, BRANCH, DATE, TIMESTAMP].map(str::to_owned);
     let values = prop::collection::vec(field(), names.len());
-    let known = values.prop_map(move |values| names.iter().cloned().zip(values).collect::<Vec<_>>());
-    let further = prop::collection::vec(("x[a-z{}\\[\\],:\"\\\\]{0,8}", field()), 0..4).prop_map(|mut all| {
-        all.sort();
-        all.dedup_by(|a, b| a.0 == b.0);
-        all
-    });
-    let fields = (known, further).prop_map(|(known, further)| [known, further].concat()).prop_shuffle();
+    let known =
+        values.prop_map(move |values| names.iter().cloned().zip(values).collect::<Vec<_>>());
+    let further = prop::collection::vec(("x[a-z{}\\[\\],:\"\\\\]{0,8}", field()), 0..4).prop_map(
+        |mut all| {
+            all.sort();
+            all.dedup_by(|a, b| a.0 == b.0);
+            all
+        },
+    );
+    let fields =
+        (known, further).prop_map(|(known, further)| [known, further].concat()).prop_shuffle();
     (fields, prop::collection::vec(space(), 40), prop::collection::vec(any::<bool>(), 20))
 }
 
-fn written(fields: &[(String, String)], spaces: &[String], escapes: &[bool], rename_to: Option<&str>) -> String {
+fn written(
+    fields: &[(String, String)],
+    spaces: &[String],
+    escapes: &[bool],
+    rename_to: Option<&str>,
+) -> String {
     let mut spaces = spaces.iter().cycle();
     let mut escapes = escapes.iter().cycle();
     let mut space = || spaces.next().expect("endless").clone();

@@ -55,8 +55,8 @@ pub struct Core<R> {
 }
 
 impl<R: Road + Clone> Core<R> {
-    /// Brings up every lane of the settings; what is accepted from now on gets the provider's own answer if its lane
-    /// is up. A provider whose settings cannot be used has its lane held.
+    /// Brings up every lane of the settings; what is accepted from now on gets the provider's own
+    /// answer if its lane is up. A provider whose settings cannot be used has its lane held.
     ///
     /// # Errors
     /// The store takes nothing.
@@ -74,7 +74,8 @@ impl<R: Road + Clone> Core<R> {
         admin.set_rules(admin::Rules::of(settings, credentials_dir.clone()));
         let upkeep = Upkeep::new(notify, retention(settings));
         queue.set_days(days(settings));
-        let (queue, clock, credentials_dir) = (queue.clone(), clock.clone(), credentials_dir.clone());
+        let (queue, clock, credentials_dir) =
+            (queue.clone(), clock.clone(), credentials_dir.clone());
         let mut lanes = Lanes::new(&settings.gateway.name, parts);
         lanes.set(settings, Broken::IsHeld).await?;
         let intake = Intake::new(settings, queue.clone(), lanes.checker(), credentials_dir.clone());
@@ -98,7 +99,8 @@ impl<R: Road + Clone> Core<R> {
         &self.admin
     }
 
-    /// Works until something has changed that operators may want to be told. May be dropped and called again.
+    /// Works until something has changed that operators may want to be told. May be dropped and
+    /// called again.
     ///
     /// # Errors
     /// The daemon has to end: the store cannot be trusted any more, or a lane ended by itself.
@@ -126,12 +128,15 @@ impl<R: Road + Clone> Core<R> {
         Ok(())
     }
 
-    /// After the listeners have ended: decides what has come whole, lets attempts on the wire end, and keeps what the
-    /// links must remember. The queue is still open.
+    /// After the listeners have ended: decides what has come whole, lets attempts on the wire end,
+    /// and keeps what the links must remember. The queue is still open.
     pub async fn stop(&mut self) {
         let given_up = self.intake.drain(DRAIN_WITHIN).await;
         if given_up > 0 {
-            tracing::warn!(given_up, "requests were not decided in time; their tills will ask again");
+            tracing::warn!(
+                given_up,
+                "requests were not decided in time; their tills will ask again"
+            );
         }
         self.lanes.stop().await;
         keep_refusals(&self.queue).await;

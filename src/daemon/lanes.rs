@@ -75,12 +75,17 @@ impl<R: Road + Clone> Lanes<R> {
         }
     }
 
-    /// Makes the lanes those of `settings`: what stays keeps its link, what is gone ends, what is new begins. All that
-    /// is new is made before anything is ended, so that an error changes nothing.
+    /// Makes the lanes those of `settings`: what stays keeps its link, what is gone ends, what is
+    /// new begins. All that is new is made before anything is ended, so that an error changes
+    /// nothing.
     ///
     /// # Errors
     /// A provider cannot be used, unless its lane is held for that; or the store takes nothing.
-    pub(super) async fn set(&mut self, settings: &Settings, broken: Broken) -> Result<(), DaemonError> {
+    pub(super) async fn set(
+        &mut self,
+        settings: &Settings,
+        broken: Broken,
+    ) -> Result<(), DaemonError> {
         let mut wanted = Vec::new();
         for provider in &settings.providers {
             wanted.push(self.usable(LaneSettings::of(provider, settings), broken)?);
@@ -96,7 +101,9 @@ impl<R: Road + Clone> Lanes<R> {
         self.parts.queue.set_lanes(lanes).await?;
         self.end_those_gone(settings).await;
         for settings in wanted {
-            if let Some(lane) = self.find(&settings.provider.name).filter(|lane| *lane.settings() != settings) {
+            if let Some(lane) =
+                self.find(&settings.provider.name).filter(|lane| *lane.settings() != settings)
+            {
                 lane.reconfigure(settings);
             }
         }
@@ -149,9 +156,11 @@ impl<R: Road + Clone> Lanes<R> {
             stop: stopped,
         };
         self.begun += 1;
-        // Before the daemon is ready: the first redemption already waits for the provider's own answer.
+        // Before the daemon is ready: the first redemption already waits for the provider's own
+        // answer.
         let prepared = forwarder::prepare(Arc::clone(&lane), mailboxes, context).await;
-        let forwarder = prepared.map_err(|why| DaemonError::Provider { lane: lane.name().to_owned(), why })?;
+        let forwarder =
+            prepared.map_err(|why| DaemonError::Provider { lane: lane.name().to_owned(), why })?;
         Ok(Made { lane, stop, forwarder })
     }
 
@@ -166,11 +175,17 @@ impl<R: Road + Clone> Lanes<R> {
     }
 
     async fn end_those_gone(&mut self, settings: &Settings) {
-        let stays = |one: &Running| settings.providers.iter().any(|provider| provider.name == one.lane.name());
-        let (stay, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running).into_iter().partition(stays);
+        let stays = |one: &Running| {
+            settings.providers.iter().any(|provider| provider.name == one.lane.name())
+        };
+        let (stay, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.running).into_iter().partition(stays);
         self.running = stay;
         for one in &gone {
-            tracing::warn!(lane = one.lane.name(), "the provider is gone from the settings: its lane ends");
+            tracing::warn!(
+                lane = one.lane.name(),
+                "the provider is gone from the settings: its lane ends"
+            );
             one.stop.send_replace(true);
             self.roads.write().unwrap_or_else(PoisonError::into_inner).remove(one.lane.name());
         }
@@ -233,7 +248,10 @@ impl<R: Road + Clone> Lanes<R> {
 fn noted<R: Road + Clone>(roads: Roads<R>, make_road: MakeRoad<R>) -> MakeRoad<R> {
     Arc::new(move |settings: &LaneSettings| {
         let road = make_road(settings)?;
-        roads.write().unwrap_or_else(PoisonError::into_inner).insert(settings.provider.name.clone(), road.clone());
+        roads
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(settings.provider.name.clone(), road.clone());
         Ok(road)
     })
 }

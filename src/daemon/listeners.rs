@@ -15,7 +15,8 @@ use crate::notify::{self, Handed};
 use crate::prepare::{Prepared, tills_may_use};
 use crate::settings::Settings;
 
-/// The names of sockets that systemd hands in, `FileDescriptorName=`; without one, it is the unit's name.
+/// The names of sockets that systemd hands in, `FileDescriptorName=`; without one, it is the unit's
+/// name.
 const TILLS_NAMES: [&str; 2] = ["tills", "redeemd.socket"];
 const ADMIN_NAME: &str = "admin";
 /// The most connections of operators and commands.
@@ -41,10 +42,14 @@ impl Listeners {
             listeners if !listeners.is_empty() => listeners,
             _ => vec![commands(settings)?],
         };
-        let admin = tcp.into_iter().map(|listener| secured(listener, prepared.admin_certificate.as_ref()));
+        let admin =
+            tcp.into_iter().map(|listener| secured(listener, prepared.admin_certificate.as_ref()));
         let certificates = [&prepared.tills_certificate, &prepared.admin_certificate];
         Ok(Self {
-            tills: tills.into_iter().map(|one| secured(one, prepared.tills_certificate.as_ref())).collect(),
+            tills: tills
+                .into_iter()
+                .map(|one| secured(one, prepared.tills_certificate.as_ref()))
+                .collect(),
             admin: admin.chain(commands.into_iter().map(Socket::Unix)).collect(),
             certificates: certificates.into_iter().flatten().cloned().collect(),
             stop: watch::Sender::new(false),
@@ -56,17 +61,28 @@ impl Listeners {
     pub(super) fn serve(&mut self, intake: &Arc<Intake>, admin: &Arc<Admin>) {
         let tills = std::mem::take(&mut self.tills);
         let router = intake::router(Arc::clone(intake));
-        self.tasks.spawn(listen::serve_all(tills, router, Bounds::of_process(), self.stop.subscribe()));
+        self.tasks.spawn(listen::serve_all(
+            tills,
+            router,
+            Bounds::of_process(),
+            self.stop.subscribe(),
+        ));
         // Whoever reads here needs no token.
         let (most, usual) = (ADMIN_CONNECTIONS_MAX, Bounds::default());
-        let bounds = Bounds { connections_max: most, strangers_max: most, strangers_of_source_max: most, ..usual };
+        let bounds = Bounds {
+            connections_max: most,
+            strangers_max: most,
+            strangers_of_source_max: most,
+            ..usual
+        };
         admin.closes_with(self.stop.subscribe());
         let operators = std::mem::take(&mut self.admin);
         let router = admin::router(Arc::clone(admin));
         self.tasks.spawn(listen::serve_all(operators, router, bounds, self.stop.subscribe()));
     }
 
-    /// Reads the certificates again. They were good a moment ago; one that is not keeps the old one in use.
+    /// Reads the certificates again. They were good a moment ago; one that is not keeps the old one
+    /// in use.
     pub(super) fn reload(&self) {
         for certificate in &self.certificates {
             if let Err(fault) = certificate.reload() {
@@ -101,7 +117,8 @@ struct Taken {
 struct Tcp(Vec<TcpListener>);
 
 impl Taken {
-    /// A socket that nobody would serve keeps its clients waiting without a word, so it is an error.
+    /// A socket that nobody would serve keeps its clients waiting without a word, so it is an
+    /// error.
     fn of(handed: Vec<(String, Handed)>, settings: &Settings) -> Result<Self, DaemonError> {
         let mut taken = Self::default();
         for (name, socket) in handed {
@@ -109,7 +126,9 @@ impl Taken {
                 Handed::Tcp(listener) if TILLS_NAMES.contains(&name.as_str()) => {
                     taken.tills.0.push(tills(listener, settings)?);
                 }
-                Handed::Tcp(listener) if name == ADMIN_NAME => taken.admin.0.push(operators(listener, settings)?),
+                Handed::Tcp(listener) if name == ADMIN_NAME => {
+                    taken.admin.0.push(operators(listener, settings)?);
+                }
                 Handed::Unix(listener) if name == ADMIN_NAME => {
                     taken.commands.push(UnixListener::from_std(listener).map_err(told(&name))?);
                 }
@@ -133,19 +152,25 @@ impl Tcp {
 fn tills(listener: std::net::TcpListener, settings: &Settings) -> Result<TcpListener, DaemonError> {
     let address = listener.local_addr().map_err(told("tills"))?;
     if !settings.intake.listen.contains(&address) {
-        tracing::warn!(%address, "systemd hands in another address than intake.listen: systemd's counts");
+        tracing::warn!(%address, "systemd hands in another address than intake.listen: systemd's \
+            counts");
     }
-    tills_may_use(address, settings).map_err(|problem| DaemonError::OpenSocket(problem.to_string()))?;
+    tills_may_use(address, settings)
+        .map_err(|problem| DaemonError::OpenSocket(problem.to_string()))?;
     TcpListener::from_std(listener).map_err(told("tills"))
 }
 
-fn operators(listener: std::net::TcpListener, settings: &Settings) -> Result<TcpListener, DaemonError> {
+fn operators(
+    listener: std::net::TcpListener,
+    settings: &Settings,
+) -> Result<TcpListener, DaemonError> {
     let address = listener.local_addr().map_err(told(ADMIN_NAME))?;
     let admin = &settings.admin;
     let is_guarded = admin.tls.is_some() && !admin.users.is_empty() && !admin.hosts.is_empty();
     if !is_guarded && !address.ip().to_canonical().is_loopback() {
         let why = format!(
-            "systemd hands in {address} for admin, which is beyond loopback: it needs [admin.tls], an [[admin.user]] and hosts"
+            "systemd hands in {address} for admin, which is beyond loopback: it needs [admin.tls], \
+             an [[admin.user]] and hosts"
         );
         return Err(DaemonError::OpenSocket(why));
     }
@@ -166,8 +191,12 @@ fn secured(listener: TcpListener, certificate: Option<&Certificate>) -> Socket {
 
 fn bound(address: SocketAddr) -> Result<TcpListener, DaemonError> {
     let told = |error| DaemonError::Listen { place: address.to_string(), error };
-    let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }
-        .map_err(told)?;
+    let socket = if address.is_ipv4() {
+        tokio::net::TcpSocket::new_v4()
+    } else {
+        tokio::net::TcpSocket::new_v6()
+    }
+    .map_err(told)?;
     // A restart must not wait for the last process' connections to time out.
     socket.set_reuseaddr(true).map_err(told)?;
     socket.bind(address).map_err(told)?;
@@ -176,5 +205,6 @@ fn bound(address: SocketAddr) -> Result<TcpListener, DaemonError> {
 
 fn commands(settings: &Settings) -> Result<UnixListener, DaemonError> {
     let path = &settings.admin.socket;
-    place::listen(path).map_err(|error| DaemonError::Listen { place: path.display().to_string(), error })
+    place::listen(path)
+        .map_err(|error| DaemonError::Listen { place: path.display().to_string(), error })
 }

@@ -32,8 +32,8 @@ use listeners::Listeners;
 /// Why the daemon did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// The state directory or the database cannot be used as they are. Exit code 75 while another daemon works there,
-    /// 78 for a database of a newer version or of another program, else 73.
+    /// The state directory or the database cannot be used as they are. Exit code 75 while another
+    /// daemon works there, 78 for a database of a newer version or of another program, else 73.
     #[error("{}", named(.path, .error))]
     State {
         /// The database.
@@ -55,7 +55,8 @@ pub enum DaemonError {
     OpenSocket(String),
     /// systemd hands in a socket that is nobody's. Exit code 78.
     #[error(
-        "systemd hands in {kind} socket with the name {name}, which nobody serves: FileDescriptorName= is tills (TCP) or admin (TCP or Unix)"
+        "systemd hands in {kind} socket with the name {name}, which nobody serves: \
+         FileDescriptorName= is tills (TCP) or admin (TCP or Unix)"
     )]
     StraySocket {
         /// Its `FileDescriptorName=`.
@@ -119,7 +120,9 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self, DaemonError> {
-        let of = |kind| signal(kind).map_err(|error| DaemonError::System(format!("no signals: {error}")));
+        let of = |kind| {
+            signal(kind).map_err(|error| DaemonError::System(format!("no signals: {error}")))
+        };
         Ok(Self {
             terminate: of(SignalKind::terminate())?,
             interrupt: of(SignalKind::interrupt())?,
@@ -137,9 +140,11 @@ impl Daemon {
         process::hide();
         process::raise_open_files();
         let signals = Signals::new()?;
-        let (settings, credentials_dir) = (&prepared.loaded.settings, &prepared.loaded.credentials_dir);
+        let (settings, credentials_dir) =
+            (&prepared.loaded.settings, &prepared.loaded.credentials_dir);
         let (clock, notify) = (Clock::system(), Arc::new(Notify::from_env()));
-        // The store first: its lock says that nobody else serves here, and makes the place for the commands' socket.
+        // The store first: its lock says that nobody else serves here, and makes the place for the
+        // commands' socket.
         let queue = notify.while_it_takes(|| open_queue(settings, &clock))?;
         let mut listeners = Listeners::bind(&prepared)?;
         let (stop_helpers, stop) = watch::channel(false);
@@ -151,22 +156,46 @@ impl Daemon {
             credentials_dir: credentials_dir.clone(),
             gateway: settings.gateway.name.clone(),
         };
-        let alerts = Alerts::new(settings.alert.as_ref(), &context)
-            .map_err(|error| DaemonError::Provider { lane: "[alert]".to_owned(), why: error.to_string() })?;
+        let alerts = Alerts::new(settings.alert.as_ref(), &context).map_err(|error| {
+            DaemonError::Provider { lane: "[alert]".to_owned(), why: error.to_string() }
+        })?;
         helpers.spawn(alerts.clone().run(told_to_stop(stop)));
         let (make_road, watched) = (road_maker(context), Arc::clone(&notify));
         let credentials_dir = credentials_dir.clone();
-        let parts = Parts { queue, clock, seed: seed(), make_road, network, alerts, notify: watched, credentials_dir };
+        let parts = Parts {
+            queue,
+            clock,
+            seed: seed(),
+            make_road,
+            network,
+            alerts,
+            notify: watched,
+            credentials_dir,
+        };
         let core = Core::start(settings, parts).await?;
         listeners.serve(core.intake(), core.admin());
         core.listening();
         let settings = prepared.loaded.settings;
         let begun_with = settings.clone();
-        let daemon = Self { options, settings, begun_with, signals, core, notify, listeners, helpers, stop_helpers };
+        let daemon = Self {
+            options,
+            settings,
+            begun_with,
+            signals,
+            core,
+            notify,
+            listeners,
+            helpers,
+            stop_helpers,
+        };
         daemon.warn_of_orphans();
         daemon.tell_status();
         daemon.notify.ready();
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), gateway = daemon.settings.gateway.name, "ready");
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            gateway = daemon.settings.gateway.name,
+            "ready"
+        );
         Ok(daemon)
     }
 
@@ -203,8 +232,11 @@ impl Daemon {
             Some(cause) => format!("{} {} ({cause})", lane.name, lane.link),
         });
         let storage = self.core.queue.storage();
-        let storage =
-            if storage.ok { String::new() } else { format!("; STORAGE: {}", storage.detail(Language::English)) };
+        let storage = if storage.ok {
+            String::new()
+        } else {
+            format!("; STORAGE: {}", storage.detail(Language::English))
+        };
         let lanes = lanes.collect::<Vec<_>>().join(", ");
         self.notify.status(&format!(
             "{lanes}; {} pending, {} confirmed, {} declined, {} parked{storage}",
@@ -213,8 +245,12 @@ impl Daemon {
     }
 
     fn warn_of_orphans(&self) {
-        let orphans =
-            self.core.queue.lanes().into_iter().filter(|lane| lane.cause.as_deref() == Some("not_configured"));
+        let orphans = self
+            .core
+            .queue
+            .lanes()
+            .into_iter()
+            .filter(|lane| lane.cause.as_deref() == Some("not_configured"));
         for lane in orphans {
             tracing::warn!(
                 lane = lane.name,
@@ -239,10 +275,11 @@ impl Daemon {
 
 fn open_queue(settings: &Settings, clock: &Clock) -> Result<Queue, DaemonError> {
     let dir = &settings.gateway.state_dir;
-    let (store, report) =
-        Store::open(dir).map_err(|error| DaemonError::State { path: dir.join(crate::store::FILE), error })?;
+    let (store, report) = Store::open(dir)
+        .map_err(|error| DaemonError::State { path: dir.join(crate::store::FILE), error })?;
     if crate::store::is_volatile(dir) {
-        tracing::warn!(dir = %dir.display(), "the state directory lies in memory (tmpfs): a power cut loses what is pending");
+        tracing::warn!(dir = %dir.display(), "the state directory lies in memory (tmpfs): a power \
+            cut loses what is pending");
     }
     tell_opening(&report);
     Queue::start(store, clock.clone(), settings.offline.clone())
@@ -255,7 +292,8 @@ fn tell_opening(report: &OpenReport) {
     }
     if let Some(marker) = &report.missing {
         let marker = marker.display();
-        tracing::error!(%marker, "there is no database beside what a redeemd had left here: it begins with an empty one");
+        tracing::error!(%marker, "there is no database beside what a redeemd had left here: it \
+            begins with an empty one");
     }
     match &report.migrated {
         Some(migrated) if migrated.put_off.is_some() => tracing::warn!("{migrated}"),
@@ -263,7 +301,10 @@ fn tell_opening(report: &OpenReport) {
         None => {}
     }
     if report.moved {
-        tracing::warn!("the database is a copy or was restored: every pending redemption is treated as uncertain");
+        tracing::warn!(
+            "the database is a copy or was restored: every pending redemption is treated as \
+             uncertain"
+        );
     }
     if report.found == Found::Unclean {
         tracing::info!(
@@ -294,8 +335,12 @@ async fn told_to_stop(mut stop: watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-/// Follows the kernel's word on links, addresses and routes; without it lanes find out by their probes alone.
-fn watch_network(helpers: &mut JoinSet<()>, mut stop: watch::Receiver<bool>) -> watch::Receiver<u64> {
+/// Follows the kernel's word on links, addresses and routes; without it lanes find out by their
+/// probes alone.
+fn watch_network(
+    helpers: &mut JoinSet<()>,
+    mut stop: watch::Receiver<bool>,
+) -> watch::Receiver<u64> {
     let (tell, changes) = watch::channel(0u64);
     match network::watch() {
         Ok(mut watch) => {
@@ -309,7 +354,8 @@ fn watch_network(helpers: &mut JoinSet<()>, mut stop: watch::Receiver<bool>) -> 
             });
         }
         Err(error) => {
-            tracing::warn!(%error, "the kernel's network events cannot be had: lanes find out by their probes");
+            tracing::warn!(%error, "the kernel's network events cannot be had: lanes find out by \
+                their probes");
         }
     }
     changes

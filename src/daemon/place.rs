@@ -27,7 +27,8 @@ fn clear(path: &Path) -> Result<()> {
         Err(error) => return Err(error),
     };
     if !kind.is_socket() {
-        let message = "something that is no socket stands there; it is left alone: take it away, or set admin.socket";
+        let message = "something that is no socket stands there; it is left alone: take it away, \
+            or set admin.socket";
         return Err(Error::new(ErrorKind::AlreadyExists, message));
     }
     if somebody_listens(path)? {

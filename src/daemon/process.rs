@@ -1,12 +1,15 @@
 //! What this process may use and who may look into it, whatever the unit says.
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 
-/// Makes the process one that nobody can dump: a core, or a debugger of the same user, would show codes and tokens.
-/// Also closes `/proc/self/io` and the like to the process itself.
+/// Makes the process one that nobody can dump: a core, or a debugger of the same user, would show
+/// codes and tokens. Also closes `/proc/self/io` and the like to the process itself.
 pub(super) fn hide() {
     let no_core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    if let Err(error) = no_core.and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable)) {
+    if let Err(error) = no_core.and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable))
+    {
         tracing::warn!(%error, "the process cannot be made one that nobody can dump");
     }
 }

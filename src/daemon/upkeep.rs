@@ -1,4 +1,5 @@
-//! What is done now and then: the watchdog is fed by progress, old rows and remembered checks leave, refusals are kept.
+//! What is done now and then: the watchdog is fed by progress, old rows and remembered checks
+//! leave, refusals are kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +93,8 @@ async fn next(timer: &mut Option<tokio::time::Interval>) {
     }
 }
 
-/// Feeds the watchdog once the writer and each lane have come round; one that is stuck lets it starve.
+/// Feeds the watchdog once the writer and each lane have come round; one that is stuck lets it
+/// starve.
 async fn feed(queue: Queue, notify: Arc<Notify>) {
     let lanes_are_alive = queue.command(None, LaneCommand::Ping).await.is_ok();
     if lanes_are_alive && queue.ping().await.is_ok() {
@@ -100,7 +102,8 @@ async fn feed(queue: Queue, notify: Arc<Notify>) {
     }
 }
 
-/// What was refused since the last time is kept with its day; what the store does not take now is offered again.
+/// What was refused since the last time is kept with its day; what the store does not take now is
+/// offered again.
 pub(super) async fn keep_refusals(queue: &Queue) {
     let refused = refused::unkept();
     if !refused.is_empty() && queue.refused(refused.clone()).await.is_ok() {

@@ -26,7 +26,8 @@ pub struct Situation<'a> {
     pub keyed: bool,
     /// What it asks for.
     pub request: &'a Request,
-    /// What the till's request is named by when it has no key: folded, and as earlier builds did it.
+    /// What the till's request is named by when it has no key: folded, and as earlier builds did
+    /// it.
     pub field_keys: [[u8; 16]; 2],
     /// The newest redemption of the till's key.
     pub by_key: Option<&'a Row>,
@@ -59,7 +60,8 @@ pub enum Accept {
     Owed(Box<Row>),
     /// This row holds the code.
     Used(Box<Row>),
-    /// The till asked about the code a moment ago, and the provider has not answered: nobody can say yet.
+    /// The till asked about the code a moment ago, and the provider has not answered: nobody can
+    /// say yet.
     BeingAsked,
     /// The provider refused the code before, in this row's words.
     Refused(Box<Row>),
@@ -114,7 +116,9 @@ fn asking<'a>(at: &Situation<'a>) -> Asking<'a> {
 
 fn admit(at: &Situation<'_>, provider_only: bool) -> Accept {
     let trust_at_once = matches!(at.lane.trust, Trust::AtOnce { .. });
-    if trust_at_once && let Some(refused) = not_on_trust(&at.request.date, at.offline, (&at.lane, &at.risk)) {
+    if trust_at_once
+        && let Some(refused) = not_on_trust(&at.request.date, at.offline, (&at.lane, &at.risk))
+    {
         return match refused {
             NotOnTrust::BadDate => Accept::BadDate,
             NotOnTrust::Limited(limit) => Accept::Limited(limit),
@@ -138,7 +142,11 @@ pub enum NotOnTrust {
 
 /// What stands in the way of an acceptance on trust, whenever it is made.
 #[must_use]
-pub(super) fn not_on_trust(date: &str, offline: &Offline, (lane, risk): (&LaneNow, &Risk<'_>)) -> Option<NotOnTrust> {
+pub(super) fn not_on_trust(
+    date: &str,
+    offline: &Offline,
+    (lane, risk): (&LaneNow, &Risk<'_>),
+) -> Option<NotOnTrust> {
     let limit = limits::admit(offline, lane, risk).err();
     let accepts_nothing = |limit: &Limit| matches!(limit, Limit::NotAccepting | Limit::Off);
     let is_bad = offline.date_format == DateFormat::Contract && !contract::date_is_possible(date);
@@ -151,7 +159,8 @@ pub(super) fn not_on_trust(date: &str, offline: &Offline, (lane, risk): (&LaneNo
 
 fn kind_of(at: &Situation<'_>, provider_only: bool) -> i64 {
     let again = !at.rules.reusable && is_taken_again(at.earlier.rows, asking(at));
-    // A reusable code's redemptions are too many to be looked through: their keys are in the index of keys.
+    // A reusable code's redemptions are too many to be looked through: their keys are in the index
+    // of keys.
     let keyless = !at.keyed && !at.rules.reusable;
     let bits = [
         (at.clock_trusted, kind::TRUSTED),
@@ -166,18 +175,22 @@ fn kind_of(at: &Situation<'_>, provider_only: bool) -> i64 {
 
 /// The row that the request repeats, and whether it asks the same.
 fn repeat<'a>(at: &Situation<'a>) -> Option<(&'a Row, bool)> {
-    by_its_key(at).or_else(|| by_its_fields(at).or_else(|| joined(at)).or(at.undelivered).map(|row| (row, true)))
+    by_its_key(at).or_else(|| {
+        by_its_fields(at).or_else(|| joined(at)).or(at.undelivered).map(|row| (row, true))
+    })
 }
 
 fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, bool)> {
     let row = at.by_key.filter(|row| !is_asked_anew(row))?;
     let is_same = is_the_same(row, at);
-    // A row from another store, whose till has the name of one of ours and used the key for something else.
+    // A row from another store, whose till has the name of one of ours and used the key for
+    // something else.
     let is_a_namesakes = row.origin.is_some() && !is_same;
     (!is_a_namesakes).then_some((row, is_same))
 }
 
-/// A request with a key repeats one without, and the other way round; two different keys are two requests.
+/// A request with a key repeats one without, and the other way round; two different keys are two
+/// requests.
 fn by_its_fields<'a>(at: &Situation<'a>) -> Option<&'a Row> {
     let mut newest_first = at.earlier.rows.iter().rev();
     newest_first.find(|row| {
@@ -193,13 +206,14 @@ fn is_the_same(row: &Row, at: &Situation<'_>) -> bool {
     fits && row.asks_the_same(at.request)
 }
 
-/// A row that was imported names its till's request only where it kept its key: another store's till may have the
-/// name of one of ours.
+/// A row that was imported names its till's request only where it kept its key: another store's
+/// till may have the name of one of ours.
 fn is_of_this_store(row: &Row, at: &Situation<'_>) -> bool {
     row.origin.is_none() || at.field_keys.contains(&row.key)
 }
 
-/// A till that was told "ask again" asks again: it joins the redemption that is still owed an answer.
+/// A till that was told "ask again" asks again: it joins the redemption that is still owed an
+/// answer.
 fn joined<'a>(at: &Situation<'a>) -> Option<&'a Row> {
     if at.rules.reusable {
         return None;
@@ -214,8 +228,9 @@ fn joined<'a>(at: &Situation<'a>) -> Option<&'a Row> {
     })
 }
 
-/// A till that hung up and asks again while its first request is on its way is not told "has been used": what becomes
-/// of that request is not known, and its answer may be the one that the till has missed.
+/// A till that hung up and asks again while its first request is on its way is not told "has been
+/// used": what becomes of that request is not known, and its answer may be the one that the till
+/// has missed.
 fn is_being_asked(row: &Row, at: &Situation<'_>) -> bool {
     row.state == State::Pending
         && !row.is_trusted()
@@ -224,14 +239,16 @@ fn is_being_asked(row: &Row, at: &Situation<'_>) -> bool {
         && row.is_to_the_byte(at.request)
 }
 
-/// A redemption that was taken back because its till was told no before a byte left: asking again is a new question.
-/// One that its till or a person took back is not asked anew. Rows of builds before the mark do not tell the two apart.
+/// A redemption that was taken back because its till was told no before a byte left: asking again
+/// is a new question. One that its till or a person took back is not asked anew. Rows of builds
+/// before the mark do not tell the two apart.
 fn is_asked_anew(row: &Row) -> bool {
     let may_be_by_us = !row.is(kind::MARKED) && row.is(kind::PROVIDER_ONLY) && !row.is_trusted();
     row.state == State::Voided && (row.has(mark::TURNED_AWAY) || may_be_by_us)
 }
 
-/// What names a till's request: its own key, else the till and the five fields, code and business folded.
+/// What names a till's request: its own key, else the till and the five fields, code and business
+/// folded.
 #[must_use]
 pub fn key_of(till: &str, key: Option<&str>, request: &Request) -> [u8; 16] {
     match key {
@@ -240,12 +257,13 @@ pub fn key_of(till: &str, key: Option<&str>, request: &Request) -> [u8; 16] {
     }
 }
 
-/// What names a request to which its till gave no key: folded, and with code and business as they came, as rows of
-/// earlier builds have it.
+/// What names a request to which its till gave no key: folded, and with code and business as they
+/// came, as rows of earlier builds have it.
 #[must_use]
 pub fn field_keys(till: &str, request: &Request) -> [[u8; 16]; 2] {
     let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
-    let parts = ["fields", till, reward_code.reveal(), business_refrence, branch_id, date, timestamp];
+    let parts =
+        ["fields", till, reward_code.reveal(), business_refrence, branch_id, date, timestamp];
     [key_of_fields(till, request), Fingerprint::of(&parts).0]
 }
 

@@ -8,8 +8,8 @@ use crate::redemption::State;
 /// What becomes of a redemption that its till takes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TillVoid {
-    /// It is voided. `given`: a 2xx of ours left for it, so that the reward may be in the customer's
-    /// hands, and a person can count it.
+    /// It is voided. `given`: a 2xx of ours left for it, so that the reward may be in the
+    /// customer's hands, and a person can count it.
     Void {
         /// A 2xx of ours left for it.
         given: bool,
@@ -45,7 +45,9 @@ pub fn void(row: &Row) -> Result<Void, Denied> {
         State::Pending if row.in_flight => Err(Denied::OnTheWire),
         State::Pending | State::Parked => Ok(Void::Close),
         State::Declined if row.has(mark::LOST) => Ok(Void::Lost),
-        State::Declined | State::Confirmed | State::Voided => Err(Denied::NotVoidable { state: row.state.to_string() }),
+        State::Declined | State::Confirmed | State::Voided => {
+            Err(Denied::NotVoidable { state: row.state.to_string() })
+        }
     }
 }
 

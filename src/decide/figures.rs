@@ -1,5 +1,6 @@
-//! What a redemption counts for in the figures of its till and day. A sum of them is the same in whatever order rows
-//! came and changed, so that it is kept with each change and can be counted again.
+//! What a redemption counts for in the figures of its till and day. A sum of them is the same in
+//! whatever order rows came and changed, so that it is kept with each change and can be counted
+//! again.
 
 use super::row::{Row, is_trusted, kind, mark};
 use crate::redemption::State;
@@ -7,8 +8,8 @@ use crate::redemption::State;
 /// How many figures there are.
 pub const FIGURES: usize = 12;
 
-/// Figures of one redemption, of a change, or summed over many. All but `owed` and `paid` are about those that were
-/// given on trust.
+/// Figures of one redemption, of a change, or summed over many. All but `owed` and `paid` are about
+/// those that were given on trust.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Figures(pub [i64; FIGURES]);
 
@@ -67,7 +68,10 @@ impl Figures {
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let mut sum = self;
-        sum.0.iter_mut().zip(other.0).for_each(|(figure, more)| *figure = figure.saturating_add(more));
+        sum.0
+            .iter_mut()
+            .zip(other.0)
+            .for_each(|(figure, more)| *figure = figure.saturating_add(more));
         sum
     }
 
@@ -86,7 +90,12 @@ mod tests {
 
     fn figure(kind: i64, marks: i64, state: State) -> Vec<&'static str> {
         let Figures(all) = Figures::of_bits(kind, marks, state);
-        Figures::NAMES.into_iter().zip(all).filter(|(_, figure)| *figure != 0).map(|(name, _)| name).collect()
+        Figures::NAMES
+            .into_iter()
+            .zip(all)
+            .filter(|(_, figure)| *figure != 0)
+            .map(|(name, _)| name)
+            .collect()
     }
 
     #[test]
@@ -99,7 +108,12 @@ mod tests {
             (GIVEN | kind::ONLINE, trusted, State::Confirmed, &["given", "late", "confirmed"]),
             (GIVEN, trusted | mark::LOST, State::Declined, &["given", "declined", "lost"]),
             (GIVEN, trusted | mark::LOST, State::Confirmed, &["given", "confirmed", "lost"]),
-            (GIVEN, trusted | mark::DUPLICATE_OF_OURS, State::Confirmed, &["given", "confirmed", "inferred"]),
+            (
+                GIVEN,
+                trusted | mark::DUPLICATE_OF_OURS,
+                State::Confirmed,
+                &["given", "confirmed", "inferred"],
+            ),
             (GIVEN, trusted, State::Parked, &["given", "parked"]),
             (GIVEN, trusted | mark::TAKEN_BACK, State::Voided, &["given", "voided", "taken_back"]),
             (GIVEN, mark::REFUSED_AT_TILL | mark::OWED, State::Confirmed, &["owed"]),

@@ -3,7 +3,8 @@
 use super::row::{Row, kind, mark};
 use crate::redemption::{Request, State};
 
-/// For so long the till that took its redemption back may make it once again, on the gateway's elapsed time, minutes.
+/// For so long the till that took its redemption back may make it once again, on the gateway's
+/// elapsed time, minutes.
 const TAKE_AGAIN_MIN: i64 = 10;
 
 /// The earlier redemptions of a code, in the order in which they were accepted.
@@ -134,10 +135,12 @@ fn plain_hold(row: &Row, asking: Asking<'_>) -> Hold {
     }
 }
 
-/// Voided after its 2xx left: the reward may be in the customer's hands. Its till may take it once again soon after,
-/// since a cashier corrects a sale; once, or accept, hand out, take back would go on for ever.
+/// Voided after its 2xx left: the reward may be in the customer's hands. Its till may take it once
+/// again soon after, since a cashier corrects a sale; once, or accept, hand out, take back would go
+/// on for ever.
 fn after_taking_back(row: &Row, asking: Asking<'_>) -> Hold {
-    let is_soon = row.settled_min().is_some_and(|at| asking.now_min.saturating_sub(at) < TAKE_AGAIN_MIN);
+    let is_soon =
+        row.settled_min().is_some_and(|at| asking.now_min.saturating_sub(at) < TAKE_AGAIN_MIN);
     let is_first = !row.is(kind::PROVIDER_ONLY) && !row.is(kind::TAKEN_AGAIN);
     if is_soon && is_first && row.till == asking.till { Hold::Free } else { Hold::Provider }
 }
@@ -145,7 +148,8 @@ fn after_taking_back(row: &Row, asking: Asking<'_>) -> Hold {
 /// Whether the new redemption is a till's second for a code that it took back.
 #[must_use]
 pub(super) fn is_taken_again(rows: &[Row], asking: Asking<'_>) -> bool {
-    let took_back = |row: &Row| row.state == State::Voided && row.is_trusted() && !row.has(mark::UNCERTAIN);
+    let took_back =
+        |row: &Row| row.state == State::Voided && row.is_trusted() && !row.has(mark::UNCERTAIN);
     rows.iter().any(|row| took_back(row) && row.till == asking.till)
 }
 
@@ -162,9 +166,11 @@ pub fn is_obstacle(row: &Row) -> bool {
     }
 }
 
-/// Whether an "already used" to `row` is explained by somebody else's redemption: one that was confirmed.
+/// Whether an "already used" to `row` is explained by somebody else's redemption: one that was
+/// confirmed.
 #[must_use]
 pub fn explains_used(row: &Row, others: &[Row], kept: Option<Kept>) -> bool {
     let confirmed = |other: &&Row| other.seq != row.seq && other.state == State::Confirmed;
-    row.is(kind::PROVIDER_ONLY) && (others.iter().any(|other| confirmed(&other)) || kept == Some(Kept::Used))
+    row.is(kind::PROVIDER_ONLY)
+        && (others.iter().any(|other| confirmed(&other)) || kept == Some(Kept::Used))
 }

@@ -1,4 +1,5 @@
-//! Pure: the rules about one redemption, from what is known to what is to be written. The store loads and saves.
+//! Pure: the rules about one redemption, from what is known to what is to be written. The store
+//! loads and saves.
 
 mod accept;
 mod act;
@@ -9,11 +10,14 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{Accept, CodeRules, NotOnTrust, Situation, accept, field_keys, key_of, key_of_fields};
+pub use accept::{
+    Accept, CodeRules, NotOnTrust, Situation, accept, field_keys, key_of, key_of_fields,
+};
 pub use act::{TillVoid, Void, handled, retry, void, void_by_till};
 pub use figures::{FIGURES, Figures};
 pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle};
 pub use row::{Row, day_of, is_trusted, kind, mark, marks_found};
 pub use settle::{
-    ATTEMPTS_KEPT_MAX, Around, Attempt, Conclude, Ended, NotGiven, Settle, WaitEnd, Waiting, Why, conclude, settle,
+    ATTEMPTS_KEPT_MAX, Around, Attempt, Conclude, Ended, NotGiven, Settle, WaitEnd, Waiting, Why,
+    conclude, settle,
 };

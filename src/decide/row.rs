@@ -77,9 +77,10 @@ impl Row {
         is_trusted(self.kind, self.marks)
     }
 
-    /// The row as a process finds it that began with the number `first`: what was pending before, and of which no till
-    /// was told no, counts as given on trust. Its 2xx may have left a moment before the end. One that a person sends
-    /// again after its till had heard the provider's refusal was told no.
+    /// The row as a process finds it that began with the number `first`: what was pending before,
+    /// and of which no till was told no, counts as given on trust. Its 2xx may have left a moment
+    /// before the end. One that a person sends again after its till had heard the provider's
+    /// refusal was told no.
     #[must_use]
     pub fn found_by(mut self, first: Seq) -> Self {
         if self.seq < first {
@@ -107,15 +108,16 @@ impl Row {
         self.business == request.business_refrence && self.code == request.reward_code
     }
 
-    /// Whether the till asked with these five fields, folded or as rows of earlier builds have them.
+    /// Whether the till asked with these five fields, folded or as rows of earlier builds have
+    /// them.
     #[must_use]
     pub fn asks_the_same(&self, request: &Request) -> bool {
         self.request == Fingerprint::of_request(request).0
             || self.request == Fingerprint::of_request_as_written(request).0
     }
 
-    /// The day of the reports in which it was accepted: the store's own as it was then, whatever the
-    /// settings say since. Rows of earlier builds have none: theirs is that of UTC.
+    /// The day of the reports in which it was accepted: the store's own as it was then, whatever
+    /// the settings say since. Rows of earlier builds have none: theirs is that of UTC.
     #[must_use]
     pub fn day(&self) -> Day {
         day_of(self.kind, self.accepted_ms)
@@ -139,7 +141,8 @@ pub fn is_trusted(kind: i64, marks: i64) -> bool {
     }
 }
 
-/// The marks of a row that an earlier process left, as [`Row::found_by`] has them: of a row's bits alone.
+/// The marks of a row that an earlier process left, as [`Row::found_by`] has them: of a row's bits
+/// alone.
 #[must_use]
 pub fn marks_found(state: State, kind: i64, marks: i64) -> i64 {
     let told = marks & (mark::TRUSTED | mark::REFUSED_AT_TILL | mark::ANSWERED) != 0;

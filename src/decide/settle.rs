@@ -64,7 +64,8 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// How long it took, milliseconds.
     pub took_ms: u64,
-    /// What kind of refusal it was: equal numbers are refusals alike. No text, which may repeat the code.
+    /// What kind of refusal it was: equal numbers are refusals alike. No text, which may repeat the
+    /// code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<u32>,
 }
@@ -143,8 +144,9 @@ pub fn settle(row: &Row, ended: &Ended, around: Around<'_>) -> Settle {
     }
 }
 
-/// What the provider took after its till was told no is owed to the customer, unless a till that asked again hears it
-/// now. A pending row that was answered before is one that was refused or parked, and sent again by a person.
+/// What the provider took after its till was told no is owed to the customer, unless a till that
+/// asked again hears it now. A pending row that was answered before is one that was refused or
+/// parked, and sent again by a person.
 fn confirmed(row: &Row, marks: i64, told: bool) -> Settle {
     let is_owed = row.has(mark::REFUSED_AT_TILL | mark::ANSWERED) && !row.is_trusted() && !told;
     let marks = marks | if is_owed { mark::OWED } else { 0 };
@@ -176,7 +178,8 @@ fn used(row: &Row, (marks, told): (i64, bool), explained: bool) -> Settle {
 
 /// Our own earlier attempt may be what it is refused for.
 fn uncertain_refused(row: &Row, around: Around<'_>) -> Settle {
-    let refusals = around.attempts.iter().rev().take_while(|attempt| attempt.refusal.is_some()).count();
+    let refusals =
+        around.attempts.iter().rev().take_while(|attempt| attempt.refusal.is_some()).count();
     if refusals >= UNCERTAIN_REFUSALS_MAX {
         return parked(row.marks, Why::UncertainRefused);
     }
@@ -185,7 +188,8 @@ fn uncertain_refused(row: &Row, around: Around<'_>) -> Settle {
 
 fn is_weak_for_long(around: Around<'_>) -> bool {
     let Some(last) = around.attempts.last() else { return false };
-    let alike = || around.attempts.iter().rev().take_while(|attempt| attempt.refusal == last.refusal);
+    let alike =
+        || around.attempts.iter().rev().take_while(|attempt| attempt.refusal == last.refusal);
     let first_s = alike().last().map_or(last.elapsed_s, |attempt| attempt.elapsed_s);
     last.refusal.is_some()
         && alike().count() >= WEAK_REFUSALS_MIN
@@ -263,7 +267,11 @@ pub fn conclude(row: &Row, at: Waiting<'_>) -> Conclude {
         },
         Err(why) => why,
     };
-    if row.is_untouched(at.withdrawn) { Conclude::TurnAway(not_given) } else { Conclude::RefuseAtTill(not_given) }
+    if row.is_untouched(at.withdrawn) {
+        Conclude::TurnAway(not_given)
+    } else {
+        Conclude::RefuseAtTill(not_given)
+    }
 }
 
 fn may_trust(row: &Row, at: Waiting<'_>) -> Result<(), NotGiven> {

@@ -59,7 +59,10 @@ fn asking<'a>(till: &'a str, request: &'a Request, can_ask: bool, now_min: i64) 
 fn held(row: &Row, till: &str, code: &str, can_ask: bool, now_min: i64) -> &'static str {
     let rows = std::slice::from_ref(row);
     let request = request(code);
-    word(&guard(Earlier { rows, is_cut: false, kept: None }, asking(till, &request, can_ask, now_min)))
+    word(&guard(
+        Earlier { rows, is_cut: false, kept: None },
+        asking(till, &request, can_ask, now_min),
+    ))
 }
 
 fn word(guard: &Guard) -> &'static str {
@@ -103,8 +106,14 @@ fn what_holds_a_code_while_its_lane_can_be_asked_and_while_it_cannot() {
 
 #[test]
 fn other_bytes_that_fold_alike_are_the_providers_question() {
-    for (state, marks) in [(State::Pending, 0), (State::Parked, mark::UNCERTAIN), (State::Confirmed, 0)] {
-        assert_eq!(held(&row(state, 0, marks), "till-2", "ab-12", true, 105), "provider", "{state}");
+    for (state, marks) in
+        [(State::Pending, 0), (State::Parked, mark::UNCERTAIN), (State::Confirmed, 0)]
+    {
+        assert_eq!(
+            held(&row(state, 0, marks), "till-2", "ab-12", true, 105),
+            "provider",
+            "{state}"
+        );
         assert_eq!(held(&row(state, 0, marks), "till-2", "ab-12", false, 105), "used", "{state}");
     }
 }
@@ -112,9 +121,12 @@ fn other_bytes_that_fold_alike_are_the_providers_question() {
 #[test]
 fn what_was_taken_back_is_its_tills_once_more_within_ten_minutes() {
     let back = row(State::Voided, 0, mark::TRUSTED);
-    for (till, now_min, expected) in
-        [("till-1", 100, "free"), ("till-1", 109, "free"), ("till-1", 110, "used"), ("till-2", 100, "used")]
-    {
+    for (till, now_min, expected) in [
+        ("till-1", 100, "free"),
+        ("till-1", 109, "free"),
+        ("till-1", 110, "used"),
+        ("till-2", 100, "used"),
+    ] {
         assert_eq!(held(&back, till, CODE, false, now_min), expected, "{till} at {now_min}");
     }
     let again = row(State::Voided, kind::TAKEN_AGAIN, mark::TRUSTED);
@@ -129,7 +141,10 @@ fn rows_that_were_not_read_hold_a_code_as_the_newer_ones_say() {
         let earlier = Earlier { rows: &newer, is_cut, kept: None };
         word(&guard(earlier, asking("till-2", &request, can_ask, 105)))
     };
-    assert_eq!((word(false, false), word(true, false), word(true, true)), ("free", "gone", "provider"));
+    assert_eq!(
+        (word(false, false), word(true, false), word(true, true)),
+        ("free", "gone", "provider")
+    );
 }
 
 fn offline() -> Offline {
@@ -169,10 +184,18 @@ fn a_wait_in_vain_is_trusted_with_evidence_from_others_or_where_the_road_is_down
         (away, Trust::Unanswered, true, no(NotGiven::Busy)),
         (told, Trust::Never, true, no(NotGiven::Wait(7))),
     ] {
-        assert_eq!(concluded(&sent, end, trust, evidence), expected, "{end:?} {trust:?} {evidence}");
+        assert_eq!(
+            concluded(&sent, end, trust, evidence),
+            expected,
+            "{end:?} {trust:?} {evidence}"
+        );
     }
     let only = Row { in_flight: true, ..row(State::Pending, kind::PROVIDER_ONLY, 0) };
-    assert_eq!(concluded(&only, vain, Trust::Unanswered, true), no(NotGiven::Unanswered), "the provider alone");
+    assert_eq!(
+        concluded(&only, vain, Trust::Unanswered, true),
+        no(NotGiven::Unanswered),
+        "the provider alone"
+    );
     let given = row(State::Pending, 0, mark::TRUSTED);
     assert_eq!(concluded(&given, vain, Trust::Never, false), Conclude::Trusted);
 }
@@ -181,9 +204,15 @@ fn a_wait_in_vain_is_trusted_with_evidence_from_others_or_where_the_road_is_down
 fn what_never_left_is_turned_away_and_what_may_have_left_is_refused_and_stays() {
     let unsent = row(State::Pending, 0, 0);
     let end = WaitEnd::InVain;
-    assert_eq!(concluded(&unsent, end, Trust::Unanswered, false), Conclude::TurnAway(NotGiven::Unanswered));
+    assert_eq!(
+        concluded(&unsent, end, Trust::Unanswered, false),
+        Conclude::TurnAway(NotGiven::Unanswered)
+    );
     let doubtful = row(State::Pending, 0, mark::UNCERTAIN);
-    assert_eq!(concluded(&doubtful, end, Trust::Unanswered, false), Conclude::RefuseAtTill(NotGiven::Unanswered));
+    assert_eq!(
+        concluded(&doubtful, end, Trust::Unanswered, false),
+        Conclude::RefuseAtTill(NotGiven::Unanswered)
+    );
 }
 
 #[test]
@@ -198,7 +227,11 @@ fn limits_and_the_contracts_dates_are_asked_after_a_wait_too() {
     assert_eq!(conclude(&row(State::Pending, 0, 0), at), Conclude::TurnAway(limited));
     let elsewhere = Waiting { is_held_elsewhere: true, ..at };
     let unanswered = Conclude::TurnAway(NotGiven::Unanswered);
-    assert_eq!(conclude(&row(State::Pending, 0, 0), elsewhere), unanswered, "another business's row holds the code");
+    assert_eq!(
+        conclude(&row(State::Pending, 0, 0), elsewhere),
+        unanswered,
+        "another business's row holds the code"
+    );
 }
 
 fn declined(already_used: bool, strong: bool) -> Ended {
@@ -220,7 +253,8 @@ fn outcome(row: &Row, ended: &Ended, told: bool) -> (State, i64) {
 fn what_a_rows_end_means_depends_on_what_its_till_was_told() {
     use State::{Confirmed, Declined, Parked, Pending};
     let (trusted, unsure, refused) = (mark::TRUSTED, mark::UNCERTAIN, mark::REFUSED_AT_TILL);
-    let (weak, strong, used) = (declined(false, false), declined(false, true), declined(true, true));
+    let (weak, strong, used) =
+        (declined(false, false), declined(false, true), declined(true, true));
     for (marks, ended, told, expected) in [
         (0, &weak, true, (Declined, mark::ANSWERED)),
         (0, &weak, false, (Pending, 0)),
@@ -231,15 +265,29 @@ fn what_a_rows_end_means_depends_on_what_its_till_was_told() {
         (trusted | unsure, &strong, false, (Pending, trusted | unsure)),
         (unsure, &strong, true, (Pending, unsure)),
         (trusted | unsure, &used, false, (Confirmed, trusted | unsure | mark::DUPLICATE_OF_OURS)),
-        (unsure | refused, &used, false, (Confirmed, unsure | refused | mark::DUPLICATE_OF_OURS | mark::OWED)),
+        (
+            unsure | refused,
+            &used,
+            false,
+            (Confirmed, unsure | refused | mark::DUPLICATE_OF_OURS | mark::OWED),
+        ),
         (unsure | mark::IN_DOUBT, &used, false, (Parked, unsure | mark::IN_DOUBT)),
         (trusted, &used, false, (Declined, trusted | mark::STRONG | mark::LOST)),
         (refused, &Ended::Confirmed(Answer::success()), false, (Confirmed, refused | mark::OWED)),
-        (refused | trusted, &Ended::Confirmed(Answer::success()), false, (Confirmed, refused | trusted)),
+        (
+            refused | trusted,
+            &Ended::Confirmed(Answer::success()),
+            false,
+            (Confirmed, refused | trusted),
+        ),
         (trusted, &Ended::Unclear, false, (Pending, trusted | unsure)),
         (trusted | unsure, &Ended::Clean, false, (Pending, trusted | unsure)),
     ] {
-        assert_eq!(outcome(&row(Pending, 0, marks), ended, told), expected, "{marks:#x} {ended:?} told {told}");
+        assert_eq!(
+            outcome(&row(Pending, 0, marks), ended, told),
+            expected,
+            "{marks:#x} {ended:?} told {told}"
+        );
     }
     let reason = ParkReason::SaysFailed { status: 200 };
     let failed = Ended::Parked { answer: Answer::success(), reason, text: "no".to_owned() };
@@ -257,7 +305,10 @@ fn weak_refusals_alike_for_long_are_a_persons_and_never_a_decline() {
     let weak = declined(false, false);
     let parked = |attempts: &[Attempt], lane_is_well| {
         let around = Around { lane_is_well, ..around(attempts, false) };
-        matches!(settle(&given, &weak, around), Settle::As { state: State::Parked, why: Some(Why::WeakForLong), .. })
+        matches!(
+            settle(&given, &weak, around),
+            Settle::As { state: State::Parked, why: Some(Why::WeakForLong), .. }
+        )
     };
     let alike = |count: u32, every_s: i64| -> Vec<Attempt> {
         (0..count).map(|n| attempt(n + 1, i64::from(n) * every_s, Some(7))).collect()
@@ -277,7 +328,11 @@ fn an_uncertain_row_that_is_refused_is_asked_three_times_again_and_then_a_person
     for count in 1..=5u32 {
         let attempts: Vec<Attempt> = (1..=count).map(|n| attempt(n, 0, Some(n))).collect();
         let settled = settle(&unsure, &declined(false, true), around(&attempts, false));
-        assert_eq!(matches!(settled, Settle::As { state: State::Parked, .. }), count >= 4, "{count}: {settled:?}");
+        assert_eq!(
+            matches!(settled, Settle::As { state: State::Parked, .. }),
+            count >= 4,
+            "{count}: {settled:?}"
+        );
     }
 }
 
@@ -289,9 +344,16 @@ fn a_till_takes_back_only_what_no_provider_can_have() {
     assert_eq!(void_by_till(&given, false), TillVoid::Void { given: true });
     let sending = Row { in_flight: true, attempts: 1, ..given.clone() };
     assert_eq!(void_by_till(&sending, false), TillVoid::Stays, "its bytes may have left");
-    assert_eq!(void_by_till(&sending, true), TillVoid::Void { given: true }, "it was stopped in time");
+    assert_eq!(
+        void_by_till(&sending, true),
+        TillVoid::Void { given: true },
+        "it was stopped in time"
+    );
     for unsure in [mark::UNCERTAIN, mark::UNCERTAIN | mark::TRUSTED] {
-        assert_eq!(void_by_till(&Row { marks: unsure, ..untouched.clone() }, false), TillVoid::Stays);
+        assert_eq!(
+            void_by_till(&Row { marks: unsure, ..untouched.clone() }, false),
+            TillVoid::Stays
+        );
     }
     for state in State::ALL.into_iter().filter(|state| *state != State::Pending) {
         assert_eq!(void_by_till(&row(state, 0, 0), false), TillVoid::Stays, "{state}");
@@ -315,7 +377,11 @@ fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
     }
     let sending = Row { in_flight: true, ..row(Pending, 0, 0) };
     assert_eq!(void(&sending), Err(Denied::OnTheWire));
-    assert_eq!(void(&row(Declined, 0, mark::TRUSTED | mark::LOST)), Ok(Void::Lost), "a fact for life");
+    assert_eq!(
+        void(&row(Declined, 0, mark::TRUSTED | mark::LOST)),
+        Ok(Void::Lost),
+        "a fact for life"
+    );
     assert_eq!(handled(&row(Declined, 0, 0), true), Ok(mark::HANDLED | mark::FREED));
 }
 
@@ -323,7 +389,10 @@ fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
 fn a_retry_keeps_every_doubt_and_waits_for_whoever_holds_the_code() {
     let kept = mark::TRUSTED | mark::UNCERTAIN | mark::LOST | mark::STRONG;
     let given = row(State::Declined, 0, kept | mark::STREAK | mark::HANDLED);
-    assert_eq!(retry(&given, std::slice::from_ref(&given)).map(|marks| marks & mark::ALL), Ok(kept));
+    assert_eq!(
+        retry(&given, std::slice::from_ref(&given)).map(|marks| marks & mark::ALL),
+        Ok(kept)
+    );
     let holds = |state, marks| {
         let other = Row { seq: Seq(2), ..row(state, 0, marks) };
         matches!(retry(&given, std::slice::from_ref(&other)), Err(Denied::CodeHeld { .. }))

@@ -1,4 +1,5 @@
-//! From an attempt's outcome to what it means for the row, for the lane, and for people. It is judged once.
+//! From an attempt's outcome to what it means for the row, for the lane, and for people. It is
+//! judged once.
 
 use crate::link::{Cause, Heard};
 use crate::redemption::RewardCode;
@@ -8,8 +9,13 @@ use crate::verdict::{Evidence, Failure, Outcome, Phase, Reply, Verdict, streak};
 /// What the row is told.
 pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
     match (outcome, verdict) {
-        (Outcome::Answered(Reply { answer, .. }), Verdict::Confirmed) => Ended::Confirmed(answer.clone()),
-        (Outcome::Answered(Reply { answer, .. }), Verdict::Declined { already_used, evidence, .. }) => {
+        (Outcome::Answered(Reply { answer, .. }), Verdict::Confirmed) => {
+            Ended::Confirmed(answer.clone())
+        }
+        (
+            Outcome::Answered(Reply { answer, .. }),
+            Verdict::Declined { already_used, evidence, .. },
+        ) => {
             let strong = *evidence == Evidence::Strong;
             Ended::Declined { answer: answer.clone(), already_used: *already_used, strong }
         }
@@ -17,14 +23,14 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
             Ended::Parked { answer: answer.clone(), reason: *reason, text: text.clone() }
         }
         (_, Verdict::Credential | Verdict::Road(Phase::Credential)) => Ended::Uncharged,
-        (_, Verdict::Wait { clean: true, .. }) | (Outcome::Failed(Failure { bytes_may_have_left: false, .. }), _) => {
-            Ended::Clean
-        }
+        (_, Verdict::Wait { clean: true, .. })
+        | (Outcome::Failed(Failure { bytes_may_have_left: false, .. }), _) => Ended::Clean,
         _ => Ended::Unclear,
     }
 }
 
-/// What the lane is told: an "already used" that our own earlier attempt explains is a confirmation.
+/// What the lane is told: an "already used" that our own earlier attempt explains is a
+/// confirmation.
 pub(super) fn for_lane(verdict: &Verdict, row: &Claimed) -> Heard {
     match verdict {
         Verdict::Declined { already_used: true, .. } if row.used_is_ours => Heard::Confirmed,
@@ -46,7 +52,9 @@ pub(super) fn for_lane(verdict: &Verdict, row: &Claimed) -> Heard {
 pub(super) fn heard(verdict: &Verdict) -> Heard {
     match verdict {
         Verdict::Confirmed => Heard::Confirmed,
-        Verdict::Declined { evidence, .. } => Heard::Declined { strong: *evidence == Evidence::Strong },
+        Verdict::Declined { evidence, .. } => {
+            Heard::Declined { strong: *evidence == Evidence::Strong }
+        }
         Verdict::Parked { .. } => Heard::Parked,
         Verdict::InProgress => Heard::InProgress,
         Verdict::Unreadable { .. } => Heard::Unreadable,

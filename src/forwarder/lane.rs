@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use super::show::{self, Ids};
 use super::{Context, Road, STOP_GRACE, ending, memory};
 use crate::link::{self, Cause, Nudge, Phase};
-use crate::queue::{LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError, Told, Waited};
+use crate::queue::{
+    LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError, Told, Waited,
+};
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::schedule::{self, Action, Ask, Checked, Config, Landed, Row, Scheduler, Wanted};
 use crate::store::{About, Claim, Claimed, Ended, Event, Settled};
@@ -20,8 +22,9 @@ use crate::verdict::{self, Outcome, Rules};
 
 /// A settlement or a memory that the store did not take is offered again after this long.
 const STORE_RETRY: Duration = Duration::from_secs(1);
-/// While a lane is not up, how long its outage has lasted is kept this often, or whenever it has grown by this part:
-/// what a crash forgets of it is small beside it, and a long outage does not wear the disk.
+/// While a lane is not up, how long its outage has lasted is kept this often, or whenever it has
+/// grown by this part: what a crash forgets of it is small beside it, and a long outage does not
+/// wear the disk.
 const MEMORY_EVERY: Duration = Duration::from_secs(60);
 const MEMORY_PART: u32 = 60;
 
@@ -57,7 +60,11 @@ pub struct Forwarder<R> {
 
 impl<R: Road> Forwarder<R> {
     /// A lane's forwarder, its link where the last process left it.
-    pub(super) async fn new(lane: Arc<Lane>, mailboxes: Mailboxes, context: Context<R>) -> Result<Self, String> {
+    pub(super) async fn new(
+        lane: Arc<Lane>,
+        mailboxes: Mailboxes,
+        context: Context<R>,
+    ) -> Result<Self, String> {
         let settings = lane.settings();
         let road = match &settings.unusable {
             None => Some(Arc::new((context.make_road)(&settings)?)),
@@ -65,12 +72,18 @@ impl<R: Road> Forwarder<R> {
         };
         let kept = context.queue.memory(lane.name()).await.map_err(|error| error.to_string())?;
         let outages = memory::outages(&kept, &context.clock);
-        let mut scheduler = Scheduler::new(config(&settings, &context.gateway), context.seed, outages);
+        let mut scheduler =
+            Scheduler::new(config(&settings, &context.gateway), context.seed, outages);
         memory::restore(scheduler.link_mut(), &kept, &context.clock, Duration::ZERO);
         if let Some(why) = &settings.unusable {
-            scheduler.link_mut().restore_hold(Duration::ZERO, (Cause::Settings, false), why.clone());
+            scheduler.link_mut().restore_hold(
+                Duration::ZERO,
+                (Cause::Settings, false),
+                why.clone(),
+            );
         }
-        let since_ms = kept.hold.as_ref().map_or(context.clock.stamp().unix_ms, |hold| hold.since_ms);
+        let since_ms =
+            kept.hold.as_ref().map_or(context.clock.stamp().unix_ms, |hold| hold.since_ms);
         Ok(Self {
             lane,
             rules: settings.rules(),
@@ -103,7 +116,8 @@ impl<R: Road> Forwarder<R> {
         let mut reloads = self.context.reloads.clone();
         self.show_phase();
         while !*stop.borrow() {
-            // Before looking: a row that comes after the look must wake us. While down, only a demand for a probe does.
+            // Before looking: a row that comes after the look must wake us. While down, only a
+            // demand for a probe does.
             if self.scheduler.link().phase() == Phase::Up || self.scheduler.link().wants_demand() {
                 lane.want_signal();
             }
@@ -180,12 +194,14 @@ impl<R: Road> Forwarder<R> {
 
     fn send(&mut self, seq: Seq, progress: Progress) {
         let (Some(row), Some(road)) = (self.rows.remove(&seq), self.road.clone()) else {
-            tracing::error!(lane = self.lane.name(), %seq, "row {seq} was to be sent and is not here: a defect");
+            tracing::error!(lane = self.lane.name(), %seq, "row {seq} was to be sent and is not \
+                here: a defect");
             return self.on(schedule::Event::Withdrawn(seq));
         };
         let (queue, sent) = (self.context.queue.clone(), self.now());
         self.tasks.spawn(async move {
-            let outcome = if queue.begin(row.seq) { Some(road.redeem(&row, &progress).await) } else { None };
+            let outcome =
+                if queue.begin(row.seq) { Some(road.redeem(&row, &progress).await) } else { None };
             Finished::Attempt { row, sent, outcome }
         });
     }
@@ -228,7 +244,8 @@ impl<R: Road> Forwarder<R> {
         self.on(schedule::Event::Claimed(ask, rows));
     }
 
-    /// A till hears it once the end of its attempt is committed: what is decided about it then stands on that.
+    /// A till hears it once the end of its attempt is committed: what is decided about it then
+    /// stands on that.
     fn tell(&mut self, seq: Seq, told: schedule::Told) {
         let news = match told {
             schedule::Told::RoadDown => Waited::RoadDown,
@@ -244,13 +261,19 @@ impl<R: Road> Forwarder<R> {
 
     fn finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
         match finished {
-            Ok(Finished::Attempt { row, sent, outcome: Some(outcome) }) => self.ended(row, sent, &outcome),
-            Ok(Finished::Attempt { row, outcome: None, .. }) => self.on(schedule::Event::Withdrawn(row.seq)),
+            Ok(Finished::Attempt { row, sent, outcome: Some(outcome) }) => {
+                self.ended(row, sent, &outcome);
+            }
+            Ok(Finished::Attempt { row, outcome: None, .. }) => {
+                self.on(schedule::Event::Withdrawn(row.seq));
+            }
             Ok(Finished::Claim { ask, rows }) => self.claimed(ask, rows),
             Ok(Finished::Check { sent, outcome }) => self.checked(sent, outcome.as_ref()),
             Ok(Finished::Settling { seq, settled }) => self.settled(seq, settled),
             Ok(Finished::Errand) => {}
-            Err(error) => tracing::error!(lane = self.lane.name(), %error, "a lane's task ended in a defect"),
+            Err(error) => {
+                tracing::error!(lane = self.lane.name(), %error, "a lane's task ended in a defect");
+            }
         }
     }
 
@@ -260,7 +283,8 @@ impl<R: Road> Forwarder<R> {
         let (detail, kind) = (ending::detail(outcome, &verdict), ending::kind(&verdict, &row.code));
         let (lane, word, id) = (self.lane.name(), ending::word(heard), &row.id);
         let took = self.now().saturating_sub(sent);
-        tracing::debug!(lane, %id, attempt = row.attempt, outcome = word, detail, "an attempt for {id} ended: {word}");
+        tracing::debug!(lane, %id, attempt = row.attempt, outcome = word, detail, "an attempt for \
+            {id} ended: {word}");
         self.lane.publish(|status| *status.attempts.entry(word).or_default() += 1);
         self.tell_alerts(verdict.is_answer(), ending::status(outcome), &detail);
         if verdict.is_answer() {
@@ -279,7 +303,8 @@ impl<R: Road> Forwarder<R> {
             weak_after: self.settings.provider.weak_after,
         };
         let seq = row.seq;
-        // The row first: what the link remembers of a streak of declines is kept where they are settled.
+        // The row first: what the link remembers of a streak of declines is kept where they are
+        // settled.
         self.settle(row, ending::for_row(outcome, &verdict), about);
         self.on(schedule::Event::Landed(Landed {
             seq,
@@ -296,7 +321,12 @@ impl<R: Road> Forwarder<R> {
         let verdict = verdict::judge(outcome, &self.rules);
         let (heard, detail) = (ending::heard(&verdict), ending::detail(outcome, &verdict));
         let (lane, word) = (self.lane.name(), ending::word(heard));
-        tracing::debug!(lane, outcome = word, detail, "a check of the gateway's own ended on lane {lane}: {word}");
+        tracing::debug!(
+            lane,
+            outcome = word,
+            detail,
+            "a check of the gateway's own ended on lane {lane}: {word}"
+        );
         let whole = ending::was_whole(outcome);
         self.on(schedule::Event::Checked(Checked { sent, heard, detail: &detail, whole }));
     }
@@ -306,10 +336,16 @@ impl<R: Road> Forwarder<R> {
         if answered {
             return alerts.delivered(lane);
         }
-        alerts.delivery_failed(lane, &self.settings.provider.redeem_url, status.unwrap_or(0), detail);
+        alerts.delivery_failed(
+            lane,
+            &self.settings.provider.redeem_url,
+            status.unwrap_or(0),
+            detail,
+        );
     }
 
-    /// Settles until the store has taken it: what was answered must not be asked again for want of a disk.
+    /// Settles until the store has taken it: what was answered must not be asked again for want of
+    /// a disk.
     fn settle(&mut self, row: Claimed, ended: Ended, about: About) {
         self.settling.insert(row.seq, None);
         let (queue, mut stop) = (self.context.queue.clone(), self.context.stop.clone());
@@ -385,7 +421,10 @@ impl<R: Road> Forwarder<R> {
         self.work();
         self.publish();
         if receipt.send(()).is_err() {
-            tracing::debug!(lane = self.lane.name(), "nobody waits for a command's receipt any more");
+            tracing::debug!(
+                lane = self.lane.name(),
+                "nobody waits for a command's receipt any more"
+            );
         }
     }
 
@@ -414,7 +453,10 @@ impl<R: Road> Forwarder<R> {
         let settings = self.lane.settings();
         let was_unusable = self.settings.unusable.is_some();
         if settings.unusable.is_some() {
-            return tracing::error!(lane = self.lane.name(), "the provider's new settings cannot be used");
+            return tracing::error!(
+                lane = self.lane.name(),
+                "the provider's new settings cannot be used"
+            );
         }
         match (self.context.make_road)(&settings) {
             Ok(road) => {
@@ -428,7 +470,11 @@ impl<R: Road> Forwarder<R> {
                 }
                 self.nudge(Nudge::Flush);
             }
-            Err(error) => tracing::error!(lane = self.lane.name(), error, "the provider's new settings cannot be used"),
+            Err(error) => tracing::error!(
+                lane = self.lane.name(),
+                error,
+                "the provider's new settings cannot be used"
+            ),
         }
     }
 
@@ -454,7 +500,8 @@ impl<R: Road> Forwarder<R> {
     fn show_phase(&mut self) {
         let now = self.now();
         let why = self.scheduler.link().why().cloned();
-        let kept_since = why.as_ref().is_some_and(|why| why.cause.is_for_a_person()) && now.is_zero();
+        let kept_since =
+            why.as_ref().is_some_and(|why| why.cause.is_for_a_person()) && now.is_zero();
         if let Some(why) = why.as_ref().filter(|_| !kept_since) {
             let ago = i64::try_from(now.saturating_sub(why.since).as_millis()).unwrap_or(0);
             self.since_ms = self.context.clock.stamp().unix_ms.saturating_sub(ago);
@@ -473,7 +520,8 @@ impl<R: Road> Forwarder<R> {
         let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
         self.tasks.spawn(async move {
             if let Err(error) = queue.remember(&lane, kept, streak).await {
-                tracing::warn!(lane, %error, "the link's state could not be kept for the next start");
+                tracing::warn!(lane, %error, "the link's state could not be kept for the next \
+                    start");
             }
             Finished::Errand
         });
@@ -485,13 +533,14 @@ impl<R: Road> Forwarder<R> {
         show::status(&self.lane, &self.scheduler, (self.now(), self.since_ms), &self.ids);
     }
 
-    /// When the loop has to come round without an event. A moment that has passed is none.
-    /// The next moment after the last work. What has become due meanwhile is one, though it has passed: nothing else
-    /// may come to wake the lane for it.
+    /// When the loop has to come round without an event. A moment that has passed is none. The next
+    /// moment after the last work. What has become due meanwhile is one, though it has passed:
+    /// nothing else may come to wake the lane for it.
     fn next_moment(&self, worked_at: Duration) -> Instant {
         let far = worked_at + Duration::from_secs(24 * 3600);
         let memory = self.memory_due(worked_at).filter(|due| *due > worked_at);
-        self.epoch + self.scheduler.next_moment(worked_at).into_iter().chain(memory).min().unwrap_or(far)
+        self.epoch
+            + self.scheduler.next_moment(worked_at).into_iter().chain(memory).min().unwrap_or(far)
     }
 
     /// Lets what is on the wire end within bounds, and gives back the rest.
@@ -503,13 +552,16 @@ impl<R: Road> Forwarder<R> {
         }
         self.work();
         let until = Instant::now() + STOP_GRACE;
-        while let Ok(Some(finished)) = tokio::time::timeout_at(until, self.tasks.join_next()).await {
+        while let Ok(Some(finished)) = tokio::time::timeout_at(until, self.tasks.join_next()).await
+        {
             self.finished(finished);
             self.work();
         }
-        let kept = memory::of(self.scheduler.link(), self.since_ms, &self.context.clock, self.now());
+        let kept =
+            memory::of(self.scheduler.link(), self.since_ms, &self.context.clock, self.now());
         if let Err(error) = self.context.queue.remember(self.lane.name(), kept, Vec::new()).await {
-            tracing::warn!(lane = self.lane.name(), %error, "the link's state could not be kept for the next start");
+            tracing::warn!(lane = self.lane.name(), %error, "the link's state could not be kept \
+                for the next start");
         }
     }
 }
@@ -522,7 +574,11 @@ fn row_of(row: &Claimed) -> Row {
 /// What is kept and shown with an operator's hold.
 fn held_by(by: &str, note: &str, trust: bool) -> String {
     let trusting = if trust { ", tills are trusted meanwhile" } else { "" };
-    if note.is_empty() { format!("held by {by}{trusting}") } else { format!("held by {by}{trusting}: {note}") }
+    if note.is_empty() {
+        format!("held by {by}{trusting}")
+    } else {
+        format!("held by {by}{trusting}: {note}")
+    }
 }
 
 async fn credential_changed<R: Road>(road: Option<Arc<R>>) {

@@ -9,8 +9,8 @@ use crate::store::{Hold, LaneMemory, WaitMemory};
 /// The word of an operator's hold that lets tills be trusted.
 const OPERATOR_TRUSTS: &str = "operator_trusts";
 
-/// The outages of the last process. Of the one that it did not see the end of: between two trusted readings the wall
-/// clock tells how long nobody looked; otherwise only what was seen counts.
+/// The outages of the last process. Of the one that it did not see the end of: between two trusted
+/// readings the wall clock tells how long nobody looked; otherwise only what was seen counts.
 pub(super) fn outages(memory: &LaneMemory, clock: &Clock) -> Outages {
     Outages::restore(carried_outage(memory, clock), &memory.more)
 }
@@ -20,11 +20,16 @@ fn carried_outage(memory: &LaneMemory, clock: &Clock) -> Duration {
         return Duration::ZERO;
     }
     let now = clock.stamp();
-    let unseen = if now.trusted && memory.noted_trusted { now.unix_ms.saturating_sub(memory.noted_ms) } else { 0 };
+    let unseen = if now.trusted && memory.noted_trusted {
+        now.unix_ms.saturating_sub(memory.noted_ms)
+    } else {
+        0
+    };
     Duration::from_millis(memory.outage_ms.saturating_add(u64::try_from(unseen).unwrap_or(0)))
 }
 
-/// What is left of a provider's `Retry-After`. After a reboot its clock is gone and all that was left counts again.
+/// What is left of a provider's `Retry-After`. After a reboot its clock is gone and all that was
+/// left counts again.
 pub(super) fn wait_left(memory: &LaneMemory, clock: &Clock) -> Option<Duration> {
     let wait = memory.wait.as_ref()?;
     let left = Duration::from_millis(wait.left_ms);
@@ -111,7 +116,11 @@ mod tests {
         clock.set(7_200_000 + 60_000, true);
         assert_eq!(carried_outage(&kept, &clock), 2 * hour + Duration::from_secs(60));
         clock.set(9 * 3_600_000, false);
-        assert_eq!(carried_outage(&kept, &clock), 2 * hour, "a clock that nobody set tells nothing");
+        assert_eq!(
+            carried_outage(&kept, &clock),
+            2 * hour,
+            "a clock that nobody set tells nothing"
+        );
     }
 
     #[test]

@@ -49,8 +49,8 @@ pub struct Context<R> {
     pub stop: watch::Receiver<bool>,
 }
 
-/// One lane's forwarder, ready to run: its link is where the last process left it, and the writer knows. What is
-/// accepted from here on gets the provider's own answer if the lane is up.
+/// One lane's forwarder, ready to run: its link is where the last process left it, and the writer
+/// knows. What is accepted from here on gets the provider's own answer if the lane is up.
 ///
 /// # Errors
 /// The road cannot be made from the settings, or what the link had to remember cannot be read.

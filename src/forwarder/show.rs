@@ -34,7 +34,12 @@ pub(super) fn gate(scheduler: &Scheduler, epoch: Instant) -> Gate {
 }
 
 /// Tells operators where the lane stands now, the present cause's own detail with it.
-pub(super) fn status(lane: &Lane, scheduler: &Scheduler, (now, since_ms): (Duration, i64), ids: &Ids) {
+pub(super) fn status(
+    lane: &Lane,
+    scheduler: &Scheduler,
+    (now, since_ms): (Duration, i64),
+    ids: &Ids,
+) {
     let link = scheduler.link();
     let flying = scheduler.flying();
     let why = link.why();
@@ -55,7 +60,8 @@ pub(super) fn status(lane: &Lane, scheduler: &Scheduler, (now, since_ms): (Durat
         status.window = link.window();
         status.in_flight = flying.backlog + flying.live;
         status.waiting_s = link.waiting(now).map(|left| left.as_secs().max(1));
-        status.suspects = scheduler.suspects().filter_map(|seq| ids.name(seq)).take(SUSPECTS_NAMED_MAX).collect();
+        status.suspects =
+            scheduler.suspects().filter_map(|seq| ids.name(seq)).take(SUSPECTS_NAMED_MAX).collect();
     });
 }
 
@@ -77,9 +83,21 @@ pub(super) fn log(lane: &str, link: &'static str, why: Option<&Why>, alarmed: &m
     let (word, what) = (cause.as_str(), cause.explanation(Language::English));
     let alarming = cause.trust() == Trust::AtOnce { tenth: true };
     if alarming && !std::mem::replace(alarmed, true) {
-        tracing::error!(lane, link, cause = word, detail, "lane {lane} is {link} ({word}): {what}; seen: {detail}");
+        tracing::error!(
+            lane,
+            link,
+            cause = word,
+            detail,
+            "lane {lane} is {link} ({word}): {what}; seen: {detail}"
+        );
     } else {
-        tracing::warn!(lane, link, cause = word, detail, "lane {lane} is {link} ({word}): {what}; seen: {detail}");
+        tracing::warn!(
+            lane,
+            link,
+            cause = word,
+            detail,
+            "lane {lane} is {link} ({word}): {what}; seen: {detail}"
+        );
     }
 }
 
@@ -90,13 +108,16 @@ pub(super) fn settled(lane: &str, row: &Claimed, settled: Option<&Settled>) {
         Some(Settled { applied: true, state: State::Pending, .. }) => {}
         Some(Settled { applied: true, state, .. }) => {
             let state = state.as_str();
-            tracing::info!(lane, %id, state, attempt, "{id} is {state} (lane {lane}, attempt {attempt})");
+            tracing::info!(lane, %id, state, attempt, "{id} is {state} (lane {lane}, attempt \
+                {attempt})");
         }
         Some(Settled { applied: false, .. }) => {
-            tracing::warn!(lane, %id, "a late answer about {id} (lane {lane}) was recorded, not applied");
+            tracing::warn!(lane, %id, "a late answer about {id} (lane {lane}) was recorded, not \
+                applied");
         }
         None => {
-            tracing::warn!(lane, %id, "an answer about {id} (lane {lane}) could not be kept: uncertain at the next start");
+            tracing::warn!(lane, %id, "an answer about {id} (lane {lane}) could not be kept: \
+                uncertain at the next start");
         }
     }
 }

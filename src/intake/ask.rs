@@ -37,7 +37,9 @@ pub(super) enum Asked {
 /// What is asked, or the answer to what does not exist.
 pub(super) fn route(current: &Current, head: &Parts, language: Language) -> Result<Asked, Refused> {
     let (method, path) = (&head.method, head.uri.path());
-    let post = |asked| if method == Method::POST { Ok(asked) } else { Err(wrong_method("POST", language).into()) };
+    let post = |asked| {
+        if method == Method::POST { Ok(asked) } else { Err(wrong_method("POST", language).into()) }
+    };
     if path == current.redeem_path {
         return post(Asked::Redeem);
     }
@@ -83,7 +85,8 @@ pub(super) async fn redemption(
             return Err(invalid(key.err().into_iter().chain(faults).collect(), language).into());
         }
     };
-    let beyond = current.tills.beyond_binding(&till, &request.business_refrence, Some(&request.branch_id));
+    let beyond =
+        current.tills.beyond_binding(&till, &request.business_refrence, Some(&request.branch_id));
     let lane = lane(current, beyond, &request.business_refrence, language)?.name.clone();
     Ok(NewRedemption { till: till.to_string(), key, lane, request })
 }
@@ -136,7 +139,12 @@ async fn body(
 ) -> Result<Bytes, Refused> {
     if !is_json(headers) {
         refused::count(Reason::Malformed);
-        return Err(reply::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Refusal::MediaType, language).into());
+        return Err(reply::refuse(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            &Refusal::MediaType,
+            language,
+        )
+        .into());
     }
     inbound.whole(current.max_body_bytes, BODY_WITHIN).await.map_err(|fault| {
         let (status, fault) = match fault {
@@ -144,7 +152,9 @@ async fn body(
                 let bytes_max = u64::try_from(max_bytes).unwrap_or(u64::MAX);
                 (StatusCode::PAYLOAD_TOO_LARGE, Fault::BodyTooLarge { bytes_max })
             }
-            BodyFault::TooSlow { within_s } => (StatusCode::REQUEST_TIMEOUT, Fault::BodyTooSlow { within_s }),
+            BodyFault::TooSlow { within_s } => {
+                (StatusCode::REQUEST_TIMEOUT, Fault::BodyTooSlow { within_s })
+            }
             BodyFault::Broken => (StatusCode::BAD_REQUEST, Fault::BodyBroke),
         };
         malformed(status, vec![fault], language).into()
@@ -154,7 +164,8 @@ async fn body(
 /// `application/json` or `application/…+json`, whatever its parameters, and as it is.
 fn is_json(headers: &HeaderMap) -> bool {
     let is_plain = headers.get(header::CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
-    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let subtype = essence.strip_prefix("application/").unwrap_or_default();
     is_plain && (subtype == "json" || subtype.ends_with("+json"))
@@ -168,7 +179,8 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
         return Err(Fault::KeyTwice);
     }
     let bytes = value.as_bytes();
-    let is_good = (1..=KEY_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+    let is_good =
+        (1..=KEY_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
     let fault = || Fault::KeyForm { chars_max: u64::try_from(KEY_BYTES_MAX).unwrap_or(u64::MAX) };
     value.to_str().ok().filter(|_| is_good).map(|text| Some(text.to_owned())).ok_or_else(fault)
 }
@@ -178,21 +190,33 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let pairs = pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
         pairs.collect()
     }
 
     #[test]
     fn only_json_as_it_is_is_read() {
-        for good in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.till+json"] {
+        for good in
+            ["application/json", "Application/JSON; charset=utf-8", "application/vnd.till+json"]
+        {
             assert!(is_json(&headers(&[("content-type", good)])), "{good}");
         }
-        for bad in ["text/json", "application/jsonx", "application/x-www-form-urlencoded", "", "json"] {
+        for bad in
+            ["text/json", "application/jsonx", "application/x-www-form-urlencoded", "", "json"]
+        {
             assert!(!is_json(&headers(&[("content-type", bad)])), "{bad}");
         }
         assert!(!is_json(&HeaderMap::new()));
-        assert!(!is_json(&headers(&[("content-type", "application/json"), ("content-encoding", "gzip")])));
-        assert!(is_json(&headers(&[("content-type", "application/json"), ("content-encoding", "identity")])));
+        assert!(!is_json(&headers(&[
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip")
+        ])));
+        assert!(is_json(&headers(&[
+            ("content-type", "application/json"),
+            ("content-encoding", "identity")
+        ])));
     }
 
     #[test]

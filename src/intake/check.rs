@@ -32,7 +32,8 @@ pub type Checking = Pin<Box<dyn Future<Output = Option<Outcome>> + Send>>;
 
 /// What forwards a Check Reward; closures do.
 pub trait CheckReward: Send + Sync + 'static {
-    /// Sends `body` to the `check_url` of `lane`. It is dropped when the provider's timeout is over.
+    /// Sends `body` to the `check_url` of `lane`. It is dropped when the provider's timeout is
+    /// over.
     fn check(&self, lane: &str, body: Bytes) -> Checking;
 }
 
@@ -121,7 +122,8 @@ impl Asking {
         lane.map_or_else(LaneNow::default, |lane| lane.now(Instant::now()))
     }
 
-    /// The provider's word, if it comes within the till's time. One that comes later is remembered all the same.
+    /// The provider's word, if it comes within the till's time. One that comes later is remembered
+    /// all the same.
     async fn ask(&self, lane: &LaneNow) -> Result<Answer, Silence> {
         let places = self.intake.places.of(&self.lane.name);
         match lane.retry_after_s.or_else(|| places.waits_s()) {
@@ -132,7 +134,11 @@ impl Asking {
         }
         let end = Instant::now() + self.current.reply_within;
         let place = places.take(&self.till, self.current.tills.are_configured());
-        let place = tokio::time::timeout_at(end, place).await.ok().flatten().ok_or(Silence::Wait(AGAIN_S))?;
+        let place = tokio::time::timeout_at(end, place)
+            .await
+            .ok()
+            .flatten()
+            .ok_or(Silence::Wait(AGAIN_S))?;
         let word = self.intake.checking.run(place, self.send());
         tokio::time::timeout_at(end, word).await.unwrap_or(Err(Silence::Down))
     }
@@ -154,17 +160,26 @@ impl Asking {
     fn held(&self, held: CheckHeld) -> Response {
         self.told(Answerer::Held);
         let code = || self.check.reward_code.reveal().to_owned();
-        let no = |status, why: &Refusal, after_s| reply::refusal(status, why, self.language, after_s);
+        let no =
+            |status, why: &Refusal, after_s| reply::refusal(status, why, self.language, after_s);
         match held {
             CheckHeld::Used(by) => no(StatusCode::BAD_REQUEST, &used(&by, code()), None),
-            CheckHeld::UsedLongAgo => no(StatusCode::BAD_REQUEST, &Refusal::UsedLongAgo { code: code() }, None),
+            CheckHeld::UsedLongAgo => {
+                no(StatusCode::BAD_REQUEST, &Refusal::UsedLongAgo { code: code() }, None)
+            }
             CheckHeld::Refused(answer) => reply::relay(&answer),
-            CheckHeld::BeingAsked => no(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Unanswered, Some(AGAIN_S)),
+            CheckHeld::BeingAsked => {
+                no(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Unanswered, Some(AGAIN_S))
+            }
             CheckHeld::Owed => reply::json(StatusCode::OK, contract::unknown_check()),
         }
     }
 
-    fn without_the_provider(&self, silence: Silence, known: Result<CheckKnown, QueueError>) -> Response {
+    fn without_the_provider(
+        &self,
+        silence: Silence,
+        known: Result<CheckKnown, QueueError>,
+    ) -> Response {
         match known {
             Ok(CheckKnown { held: Some(held), .. }) => self.held(held),
             Ok(CheckKnown { remembered: Some(CheckAnswer { answer, age_s, .. }), .. }) => {
@@ -179,7 +194,8 @@ impl Asking {
         }
     }
 
-    /// Nothing is known. A provider that is only busy can be asked again soon: nothing is said in its place.
+    /// Nothing is known. A provider that is only busy can be asked again soon: nothing is said in
+    /// its place.
     fn unknown(&self, silence: Silence) -> Response {
         self.told(Answerer::Unknown);
         let is_passing = matches!(silence, Silence::Busy | Silence::Wait(_));
@@ -187,11 +203,17 @@ impl Asking {
             return reply::json(StatusCode::OK, contract::unknown_check());
         }
         let (status, why, after_s) = match silence {
-            Silence::Down => (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckDown, Some(DOWN_AGAIN_S)),
+            Silence::Down => {
+                (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckDown, Some(DOWN_AGAIN_S))
+            }
             Silence::Held => (StatusCode::SERVICE_UNAVAILABLE, Refusal::Held, Some(DOWN_AGAIN_S)),
-            Silence::Credential => (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckCredential, Some(DOWN_AGAIN_S)),
+            Silence::Credential => {
+                (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckCredential, Some(DOWN_AGAIN_S))
+            }
             Silence::Busy => (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckBusy, Some(AGAIN_S)),
-            Silence::Wait(seconds) => (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckBusy, Some(seconds)),
+            Silence::Wait(seconds) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckBusy, Some(seconds))
+            }
             Silence::NoCheck => (StatusCode::NOT_FOUND, Refusal::NoCheck, None),
         };
         reply::refusal(status, &why, self.language, after_s)
@@ -200,14 +222,19 @@ impl Asking {
     fn told(&self, by: Answerer) {
         checked::count(by);
         let (lane, till, code) = (&self.lane.name, &self.till, self.check.reward_code.masked());
-        tracing::debug!(%lane, %till, %code, "a check of till {till} was answered: {}", by.as_str());
+        tracing::debug!(%lane, %till, %code, "a check of till {till} was answered: \
+            {}", by.as_str());
     }
 }
 
 impl Intake {
-    /// The provider has answered a check: what it says is remembered, and passed on if it is its word.
+    /// The provider has answered a check: what it says is remembered, and passed on if it is its
+    /// word.
     fn heard(&self, outcome: Outcome, asked: CheckAsked) -> Result<Answer, Silence> {
-        let rules = self.queue.lane(&asked.lane).map_or_else(Rules::default, |lane| lane.settings().rules());
+        let rules = self
+            .queue
+            .lane(&asked.lane)
+            .map_or_else(Rules::default, |lane| lane.settings().rules());
         let verdict = verdict::judge(&outcome, &rules);
         if let Verdict::Wait { at_least, .. } = &verdict {
             self.places.of(&asked.lane).wait(at_least.unwrap_or_default());
@@ -239,8 +266,8 @@ fn said(verdict: &Verdict) -> Option<CheckSaid> {
     }
 }
 
-/// Only an answer in the contract's shape is the provider's word about a code. A 401 or 403 is about this gateway's
-/// credential, and a till would take it for its own.
+/// Only an answer in the contract's shape is the provider's word about a code. A 401 or 403 is
+/// about this gateway's credential, and a till would take it for its own.
 fn word(reply: Reply) -> Result<Answer, Silence> {
     let answer = reply.answer;
     let is_whole_word = !reply.truncated

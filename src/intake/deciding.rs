@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 #[derive(Default)]
 pub(super) struct Deciding(Arc<Mutex<JoinSet<()>>>);
 
-/// Work that goes on in the task that waits for it; what is left of it when nobody waits any more goes on in its own.
+/// Work that goes on in the task that waits for it; what is left of it when nobody waits any more
+/// goes on in its own.
 struct Unfinished<T: Send + 'static> {
     work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     alone: Arc<Mutex<JoinSet<()>>>,
@@ -93,7 +94,8 @@ mod tests {
             committed.send(()).expect("somebody looks");
             empty()
         };
-        let hangs_up = tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), decision)).await;
+        let hangs_up =
+            tokio::time::timeout(Duration::ZERO, deciding.run(permit(&shares), decision)).await;
         assert!(hangs_up.is_err() && has.try_recv().is_err());
         go_on.notify_one();
         assert_eq!(deciding.drain(Duration::from_secs(20)).await, 0);

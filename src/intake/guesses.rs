@@ -1,4 +1,5 @@
-//! Requests without a valid token, counted by where they come from: who guesses is named and slowed.
+//! Requests without a valid token, counted by where they come from: who guesses is named and
+//! slowed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -48,9 +49,12 @@ struct Ruling {
 impl Guesses {
     /// One more request without a valid token; how long its answer has to wait.
     pub(super) fn count(&self, source: Source) -> Duration {
-        let ruling = self.0.lock().unwrap_or_else(PoisonError::into_inner).rule(source, Instant::now());
+        let ruling =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).rule(source, Instant::now());
         if let Some(count) = ruling.name {
-            tracing::warn!("{source} has asked {count} times without a token of a till; its answers are slowed");
+            tracing::warn!(
+                "{source} has asked {count} times without a token of a till; its answers are slowed"
+            );
         }
         ruling.delay
     }
@@ -70,7 +74,8 @@ impl Known {
         guesser.last_at = now;
         let over = u32::try_from(guesser.count.saturating_sub(FREE)).unwrap_or(u32::MAX);
         let delay = STEP.saturating_mul(over).min(DELAY_MAX);
-        let may_be_named = self.named_at.is_none_or(|named| now.duration_since(named) >= NAMED_EVERY);
+        let may_be_named =
+            self.named_at.is_none_or(|named| now.duration_since(named) >= NAMED_EVERY);
         if guesser.count < guesser.name_at || !may_be_named {
             return Ruling { delay, name: None };
         }
@@ -80,7 +85,11 @@ impl Known {
     }
 
     fn forget_quietest(&mut self) {
-        let quietest = self.sources.iter().min_by_key(|(_, guesser)| guesser.last_at).map(|(source, _)| *source);
+        let quietest = self
+            .sources
+            .iter()
+            .min_by_key(|(_, guesser)| guesser.last_at)
+            .map(|(source, _)| *source);
         if let Some(source) = quietest {
             self.sources.remove(&source);
         }

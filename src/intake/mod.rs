@@ -87,14 +87,19 @@ impl Current {
         }
     }
 
-    /// The lane that serves `business`: the first that names it, else the one that serves all others.
+    /// The lane that serves `business`: the first that names it, else the one that serves all
+    /// others.
     fn lane(&self, business: &str) -> Option<&Provider> {
         let names = |lane: &&Provider| lane.businesses.iter().any(|served| served == business);
-        self.providers.iter().find(names).or_else(|| self.providers.iter().find(|lane| lane.businesses.is_empty()))
+        self.providers
+            .iter()
+            .find(names)
+            .or_else(|| self.providers.iter().find(|lane| lane.businesses.is_empty()))
     }
 }
 
-/// The routes of the tills' HTTP. They are looked up at each request, because a reload may change them.
+/// The routes of the tills' HTTP. They are looked up at each request, because a reload may change
+/// them.
 pub fn router(shared: Arc<Intake>) -> Router {
     Router::new().fallback(handle).with_state(shared)
 }
@@ -105,7 +110,10 @@ async fn handle(State(intake): State<Arc<Intake>>, request: Request) -> Response
     let mut inbound = Inbound::new(&parts.headers, body);
     let current = intake.current();
     let Some(till) = current.tills.authenticate(&parts.headers) else {
-        return reply::in_own_words(intake.turn_away(&current, &parts, inbound).await, &current.texts);
+        return reply::in_own_words(
+            intake.turn_away(&current, &parts, inbound).await,
+            &current.texts,
+        );
     };
     if let Some(guest) = parts.extensions.get::<Guest>() {
         guest.is_known();
@@ -118,8 +126,9 @@ async fn handle(State(intake): State<Arc<Intake>>, request: Request) -> Response
 }
 
 impl Intake {
-    /// An intake for `settings` before `queue`. `check` forwards a Check Reward; `credentials_dir` is where systemd
-    /// puts credentials. A till whose token cannot be read is logged and refused until it can.
+    /// An intake for `settings` before `queue`. `check` forwards a Check Reward; `credentials_dir`
+    /// is where systemd puts credentials. A till whose token cannot be read is logged and refused
+    /// until it can.
     #[must_use]
     pub fn new(
         settings: &Settings,
@@ -142,14 +151,15 @@ impl Intake {
         })
     }
 
-    /// Takes paths, tills with their tokens, lanes and limits from `settings`; requests under way go on with the old.
+    /// Takes paths, tills with their tokens, lanes and limits from `settings`; requests under way
+    /// go on with the old.
     pub fn reload(&self, settings: &Settings) {
         let current = Arc::new(Current::new(settings, self.credentials_dir.as_deref()));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
     }
 
-    /// Waits until every request that has come whole is decided, for at most `within`; how many were given up. For
-    /// the stop: after the listeners have ended and before the queue does.
+    /// Waits until every request that has come whole is decided, for at most `within`; how many
+    /// were given up. For the stop: after the listeners have ended and before the queue does.
     pub async fn drain(&self, within: Duration) -> usize {
         self.deciding.drain(within).await
     }
@@ -158,8 +168,8 @@ impl Intake {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Answers a request without a valid token. Its connection makes room before any other from here on, ends with the
-    /// answer, and little is read of what it sends.
+    /// Answers a request without a valid token. Its connection makes room before any other from
+    /// here on, ends with the answer, and little is read of what it sends.
     async fn turn_away(&self, current: &Current, parts: &Parts, mut inbound: Inbound) -> Response {
         if let Some(guest) = parts.extensions.get::<Guest>() {
             guest.is_turned_away();

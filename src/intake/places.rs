@@ -1,5 +1,5 @@
-//! How many checks may be with a provider: places of their own, so that no check takes a redemption's, and a share for
-//! each till.
+//! How many checks may be with a provider: places of their own, so that no check takes a
+//! redemption's, and a share for each till.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +26,9 @@ pub(super) struct LanePlaces {
 }
 
 /// A place; free again when this is dropped.
-pub(super) struct Place(#[expect(dead_code, reason = "held until it is dropped")] [OwnedSemaphorePermit; 2]);
+pub(super) struct Place(
+    #[expect(dead_code, reason = "held until it is dropped")] [OwnedSemaphorePermit; 2],
+);
 
 impl Places {
     pub(super) fn of(&self, lane: &str) -> Arc<LanePlaces> {
@@ -43,13 +45,15 @@ impl Default for LanePlaces {
 }
 
 impl LanePlaces {
-    /// Waits for a place. They are given in turn, and a till that has its share waits for its own. Without configured
-    /// tills all are one, which has no other to leave room for.
+    /// Waits for a place. They are given in turn, and a till that has its share waits for its own.
+    /// Without configured tills all are one, which has no other to leave room for.
     pub(super) async fn take(&self, till: &Arc<str>, are_configured: bool) -> Option<Place> {
         let share = if are_configured { TILL_MAX } else { ALL_MAX };
         let own = {
             let mut tills = self.tills.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(tills.entry(Arc::clone(till)).or_insert_with(|| Arc::new(Semaphore::new(share))))
+            Arc::clone(
+                tills.entry(Arc::clone(till)).or_insert_with(|| Arc::new(Semaphore::new(share))),
+            )
         };
         let own = own.acquire_owned().await.ok()?;
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
@@ -75,7 +79,9 @@ mod tests {
     use super::*;
 
     async fn takes(places: &LanePlaces, till: &str, are_configured: bool) -> Option<Place> {
-        tokio::time::timeout(Duration::from_millis(1), places.take(&till.into(), are_configured)).await.ok()?
+        tokio::time::timeout(Duration::from_millis(1), places.take(&till.into(), are_configured))
+            .await
+            .ok()?
     }
 
     #[tokio::test(start_paused = true)]

@@ -39,9 +39,11 @@ pub(super) async fn void(queue: Queue, id: Id, till: Arc<str>, language: Languag
             tracing::debug!(%id, till = %till, "a till took a redemption back");
             receipt(&row, language)
         }
-        Ok(VoidOutcome::TooLate(row)) => {
-            reply::about(reply::refuse(StatusCode::CONFLICT, &too_late(row.state), language), &row.id, row.state)
-        }
+        Ok(VoidOutcome::TooLate(row)) => reply::about(
+            reply::refuse(StatusCode::CONFLICT, &too_late(row.state), language),
+            &row.id,
+            row.state,
+        ),
         Ok(VoidOutcome::Unknown) => ask::unknown_redemption(language),
         Err(error) => reply::queue_fault(&error, language),
     }

@@ -38,9 +38,15 @@ struct No {
 }
 
 /// Decides about a till's request and answers it.
-pub(super) async fn decide(queue: Queue, current: Arc<Current>, new: NewRedemption, language: Language) -> Response {
+pub(super) async fn decide(
+    queue: Queue,
+    current: Arc<Current>,
+    new: NewRedemption,
+    language: Language,
+) -> Response {
     let request = new.request.clone();
-    let line = Line { till: new.till.clone(), lane: new.lane.clone(), code: request.reward_code.masked() };
+    let line =
+        Line { till: new.till.clone(), lane: new.lane.clone(), code: request.reward_code.masked() };
     match queue.accept(new).await {
         Ok(decision) => {
             let seq = row_of(&decision);
@@ -50,7 +56,11 @@ pub(super) async fn decide(queue: Queue, current: Arc<Current>, new: NewRedempti
         }
         Err(error) => {
             line.refused(&error.to_string());
-            refused::count(if matches!(error, QueueError::Busy { .. }) { Reason::Busy } else { Reason::Storage });
+            refused::count(if matches!(error, QueueError::Busy { .. }) {
+                Reason::Busy
+            } else {
+                Reason::Storage
+            });
             reply::queue_fault(&error, language)
         }
     }
@@ -87,7 +97,10 @@ impl Asking {
             }
             Decision::Settled(row) => {
                 let repeat = self.queue.repeated(row.seq);
-                return reply::repeated(reply::settled(&row, self.current.accepted_status, self.language), repeat);
+                return reply::repeated(
+                    reply::settled(&row, self.current.accepted_status, self.language),
+                    repeat,
+                );
             }
             Decision::RefusedBefore(row) => {
                 refused::count(Reason::Used);
@@ -99,7 +112,9 @@ impl Asking {
             }
             Decision::KeyReused => No::now(StatusCode::UNPROCESSABLE_ENTITY, Refusal::KeyReused),
             Decision::Used(by) => self.used(&by),
-            Decision::Gone(_) => No::now(StatusCode::BAD_REQUEST, Refusal::UsedLongAgo { code: self.shown_code() }),
+            Decision::Gone(_) => {
+                No::now(StatusCode::BAD_REQUEST, Refusal::UsedLongAgo { code: self.shown_code() })
+            }
             Decision::Limited(limit) => self.limited(&limit),
             Decision::BadDate => No::bad_date(),
             Decision::Held => No::later(Refusal::Held, ASK_AGAIN_S),
@@ -126,13 +141,20 @@ impl Asking {
         if taken.worth_waiting {
             match self.queue.wait(taken.seq, within).await {
                 Waited::Settled(row) => {
-                    return (reply::settled(&row, self.current.accepted_status, self.language), row.state);
+                    return (
+                        reply::settled(&row, self.current.accepted_status, self.language),
+                        row.state,
+                    );
                 }
                 Waited::TurnedAway { retry_after_s } => end = WaitEnd::TurnedAway { retry_after_s },
                 Waited::RoadDown | Waited::TimedOut => {}
             }
         }
-        if taken.trusted { self.accepted(taken, taken.headroom) } else { self.conclude(taken, end).await }
+        if taken.trusted {
+            self.accepted(taken, taken.headroom)
+        } else {
+            self.conclude(taken, end).await
+        }
     }
 
     fn accepted(&self, taken: &Taken, headroom: Option<Headroom>) -> (Response, State) {
@@ -146,7 +168,10 @@ impl Asking {
         let (no, state) = match self.queue.conclude(taken, end).await {
             Ok(Concluded::Trusted { headroom }) => return self.accepted(taken, headroom),
             Ok(Concluded::Settled(row)) => {
-                return (reply::settled(&row, self.current.accepted_status, self.language), row.state);
+                return (
+                    reply::settled(&row, self.current.accepted_status, self.language),
+                    row.state,
+                );
             }
             Ok(Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) }) => {
                 (self.used(&by), State::Voided)
@@ -158,7 +183,8 @@ impl Asking {
                 (No { status: StatusCode::SERVICE_UNAVAILABLE, ..no }, State::Pending)
             }
             Err(error) => {
-                tracing::warn!(id = %taken.id, %error, "redemption {}: its till could not be told for certain", taken.id);
+                tracing::warn!(id = %taken.id, %error, "redemption {}: its till could not be told \
+                    for certain", taken.id);
                 (self.because(NotGiven::Unanswered, taken), State::Pending)
             }
         };
@@ -171,7 +197,11 @@ impl Asking {
 
     fn limited(&self, limit: &Limit) -> No {
         let is_about_the_code = matches!(limit.innermost(), Limit::Form | Limit::Refused(_));
-        let status = if is_about_the_code { StatusCode::BAD_REQUEST } else { StatusCode::SERVICE_UNAVAILABLE };
+        let status = if is_about_the_code {
+            StatusCode::BAD_REQUEST
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
         No::now(status, self.limit(limit))
     }
 
@@ -189,12 +219,18 @@ impl Asking {
             Limit::Form => Refusal::BadCode { code: self.shown_code() },
             Limit::Value(amount) => Refusal::LimitValue { amount: amount.to_string() },
             Limit::Exposure(amount) => Refusal::LimitExposure { amount: amount.to_string() },
-            Limit::Rate(rewards, within_s) => Refusal::LimitRate { rewards: *rewards, within_s: *within_s },
-            Limit::TillRate(rewards, within_s) => Refusal::LimitTillRate { rewards: *rewards, within_s: *within_s },
+            Limit::Rate(rewards, within_s) => {
+                Refusal::LimitRate { rewards: *rewards, within_s: *within_s }
+            }
+            Limit::TillRate(rewards, within_s) => {
+                Refusal::LimitTillRate { rewards: *rewards, within_s: *within_s }
+            }
             Limit::Reusable(hourly) => Refusal::LimitReusable { hourly: *hourly },
             Limit::Hours => Refusal::OutOfHours,
             Limit::Clock => Refusal::RuleNeedsClock { rule: OFFLINE.to_owned() },
-            Limit::Rule(rule, limit) if **limit == Limit::Clock => Refusal::RuleNeedsClock { rule: rule.to_string() },
+            Limit::Rule(rule, limit) if **limit == Limit::Clock => {
+                Refusal::RuleNeedsClock { rule: rule.to_string() }
+            }
             // A code that is none is told as the provider would.
             Limit::Rule(_, limit) if **limit == Limit::Form => self.limit(limit),
             Limit::Rule(rule, limit) => {
@@ -205,7 +241,9 @@ impl Asking {
 
     fn because(&self, why: NotGiven, taken: &Taken) -> No {
         match why {
-            NotGiven::Unanswered if taken.provider_only => No::later(Refusal::Unanswered, ASK_AGAIN_S),
+            NotGiven::Unanswered if taken.provider_only => {
+                No::later(Refusal::Unanswered, ASK_AGAIN_S)
+            }
             NotGiven::Unanswered => No::later(Refusal::Untrusted, ASK_AGAIN_S),
             NotGiven::Busy => No::later(Refusal::Busy, ASK_AGAIN_S),
             NotGiven::Wait(after_s) => No::later(Refusal::TooMany, after_s),
@@ -263,7 +301,8 @@ struct Line {
 impl Line {
     fn taken(&self, taken: &Taken, state: State) {
         let (Self { till, lane, code }, id) = (self, &taken.id);
-        tracing::debug!(%id, %lane, %till, %state, %code, "redemption {id} of till {till} was taken: {state}");
+        tracing::debug!(%id, %lane, %till, %state, %code, "redemption {id} of till {till} was \
+            taken: {state}");
     }
 
     fn refused(&self, why: &str) {

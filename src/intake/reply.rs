@@ -1,4 +1,5 @@
-//! What leaves to a till: status, headers and a body in the contract's shape, or the provider's own.
+//! What leaves to a till: status, headers and a body in the contract's shape, or the provider's
+//! own.
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -49,7 +50,8 @@ pub(super) fn about(mut answer: Response, id: &Id, state: State) -> Response {
     answer
 }
 
-/// `answer` with what is left of the limits: so many rows, so much money, so many seconds of outage.
+/// `answer` with what is left of the limits: so many rows, so much money, so many seconds of
+/// outage.
 pub(super) fn with_headroom(mut answer: Response, headroom: Option<Headroom>) -> Response {
     let text = headroom.map(|Headroom { pending, exposure, outage, .. }| {
         format!("pending={pending}, exposure={exposure}, outage={}", outage.as_secs())
@@ -77,7 +79,8 @@ pub(super) fn remembered(mut answer: Response, age_s: u64) -> Response {
 pub(super) fn relay(answer: &Answer) -> Response {
     let mut relayed = Response::new(Body::from(answer.body.clone()));
     *relayed.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let content_type = answer.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+    let content_type =
+        answer.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
     if let Some(content_type) = content_type {
         relayed.headers_mut().insert(header::CONTENT_TYPE, content_type);
     }
@@ -98,7 +101,9 @@ struct Told {
 
 /// `answer` in the store's own words, where it is a refusal that has some.
 pub(super) fn in_own_words(mut answer: Response, texts: &Texts) -> Response {
-    let Some(Told { refusal, language }) = answer.extensions_mut().remove::<Told>() else { return answer };
+    let Some(Told { refusal, language }) = answer.extensions_mut().remove::<Told>() else {
+        return answer;
+    };
     let Some(text) = texts.of(&refusal, language) else { return answer };
     let mut errors = refusal.errors(language);
     if errors == [refusal.text(language)] {
@@ -109,8 +114,14 @@ pub(super) fn in_own_words(mut answer: Response, texts: &Texts) -> Response {
 }
 
 /// A refusal in the contract's shape and the till's language.
-pub(super) fn refusal(status: StatusCode, refusal: &Refusal, language: Language, after_s: Option<u64>) -> Response {
-    let mut answer = json(status, contract::refusal(&refusal.text(language), &refusal.errors(language)));
+pub(super) fn refusal(
+    status: StatusCode,
+    refusal: &Refusal,
+    language: Language,
+    after_s: Option<u64>,
+) -> Response {
+    let mut answer =
+        json(status, contract::refusal(&refusal.text(language), &refusal.errors(language)));
     answer.extensions_mut().insert(Told { refusal: refusal.clone(), language });
     if let Some(after_s) = after_s {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
@@ -118,12 +129,18 @@ pub(super) fn refusal(status: StatusCode, refusal: &Refusal, language: Language,
     answer
 }
 
-/// What is known of a redemption that is no longer, or not any more, only a request: its till's repeat gets the same.
-pub(super) fn settled(row: &Redemption, accepted_status: StatusCode, language: Language) -> Response {
+/// What is known of a redemption that is no longer, or not any more, only a request: its till's
+/// repeat gets the same.
+pub(super) fn settled(
+    row: &Redemption,
+    accepted_status: StatusCode,
+    language: Language,
+) -> Response {
     let no = |status, why: &Refusal| refuse(status, why, language);
     let answer = match (row.state, &row.answer) {
         (State::Voided, _) => no(StatusCode::CONFLICT, &Refusal::TakenBack),
-        // The provider's "already used" is about our own earlier attempt: the till must never see it as a refusal.
+        // The provider's "already used" is about our own earlier attempt: the till must never see
+        // it as a refusal.
         (State::Confirmed, _) if row.duplicate_of_ours => accepted(accepted_status),
         (State::Confirmed, _) | (State::Declined, Some(_)) => relay(&relayed(row)),
         (State::Declined, None) => no(StatusCode::BAD_REQUEST, &Refusal::ProviderRefused),
@@ -132,7 +149,9 @@ pub(super) fn settled(row: &Redemption, accepted_status: StatusCode, language: L
         (State::Parked, Some(answer)) if (200..300).contains(&answer.status) => {
             no(StatusCode::BAD_REQUEST, &Refusal::Provider { said: said(&answer.body, language) })
         }
-        (State::Pending | State::Parked, _) => no(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Untrusted),
+        (State::Pending | State::Parked, _) => {
+            no(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Untrusted)
+        }
     };
     about(answer, &row.id, row.state)
 }
@@ -141,7 +160,8 @@ pub(super) fn settled(row: &Redemption, accepted_status: StatusCode, language: L
 fn said(body: &[u8], language: Language) -> String {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let words = |key: &str| first_words(value.get(key)?);
-    let said = ["message", "errors", "error", "errorMessage", "error_message"].into_iter().find_map(words);
+    let said =
+        ["message", "errors", "error", "errorMessage", "error_message"].into_iter().find_map(words);
     said.unwrap_or_else(|| Refusal::ProviderRefused.text(language))
 }
 

@@ -1,4 +1,5 @@
-//! How many requests may be under way, for each till and for all: a till that floods takes its own share alone.
+//! How many requests may be under way, for each till and for all: a till that floods takes its own
+//! share alone.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,8 +29,8 @@ impl Shares {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more request of `till`, unless it has its share. Without configured tills all are one, which has no
-    /// other to leave room for.
+    /// One more request of `till`, unless it has its share. Without configured tills all are one,
+    /// which has no other to leave room for.
     pub(super) fn take(self: &Arc<Self>, till: &Arc<str>, are_configured: bool) -> Option<Permit> {
         let till_max = if are_configured { TILL_MAX } else { ALL_MAX };
         let mut under = self.under();
@@ -82,7 +83,8 @@ mod tests {
     #[test]
     fn however_many_tills_flood_the_next_has_its_reserved_ones() {
         let shares = Shares::new();
-        let floods: Vec<_> = (0..8).map(|number| take_all(&shares, &format!("loud-{number}"), true)).collect();
+        let floods: Vec<_> =
+            (0..8).map(|number| take_all(&shares, &format!("loud-{number}"), true)).collect();
         assert_eq!(floods.iter().map(Vec::len).sum::<usize>(), ALL_MAX);
         assert_eq!(take_all(&shares, "quiet", true).len(), TILL_RESERVED);
     }

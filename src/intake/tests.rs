@@ -52,7 +52,8 @@ async fn refused(body: impl Into<Body>, extra: &[(&'static str, &str)]) -> (u16,
 #[test]
 fn the_first_lane_that_names_a_business_serves_it_else_the_one_for_all_others() {
     let mut current = current();
-    let name = |current: &Current, business: &str| current.lane(business).map(|lane| lane.name.clone());
+    let name =
+        |current: &Current, business: &str| current.lane(business).map(|lane| lane.name.clone());
     assert_eq!(name(&current, "shop").as_deref(), Some("first"));
     assert_eq!(name(&current, "third").as_deref(), Some("second"));
     assert_eq!(name(&current, "unknown"), None);
@@ -65,7 +66,8 @@ fn the_first_lane_that_names_a_business_serves_it_else_the_one_for_all_others() 
 async fn each_path_takes_its_methods_alone() {
     let current = current();
     let asked = |method: Method, path: &str| {
-        let head = Request::builder().method(method).uri(path).body(()).expect("a request").into_parts().0;
+        let head =
+            Request::builder().method(method).uri(path).body(()).expect("a request").into_parts().0;
         ask::route(&current, &head, Language::English)
     };
     let id = Id::parse("7-abc").expect("an id");
@@ -84,9 +86,14 @@ async fn each_path_takes_its_methods_alone() {
             (405, &HeaderValue::from_static(allowed))
         );
     }
-    for path in ["/", "/redeem/", "/redemptions", "/redemptions/", "/redemptions/x", "/redemptions/7-abc/y"] {
+    for path in
+        ["/", "/redeem/", "/redemptions", "/redemptions/", "/redemptions/x", "/redemptions/7-abc/y"]
+    {
         let (status, body) = told(*asked(Method::GET, path).expect_err("nothing there")).await;
-        assert!(status == 404 && body["message"].is_string() && body["data"] == json!([]), "{path}: {body}");
+        assert!(
+            status == 404 && body["message"].is_string() && body["data"] == json!([]),
+            "{path}: {body}"
+        );
     }
 }
 
@@ -96,15 +103,20 @@ async fn a_good_request_is_read_with_its_key_and_its_lane() {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert("idempotency-key", HeaderValue::from_static("k-1"));
     let mut inbound = Inbound::new(&headers, Body::from(GOOD));
-    let new = ask::redemption(&current(), "till".into(), &headers, &mut inbound).await.expect("good");
-    assert_eq!((new.till.as_str(), new.lane.as_str(), new.key.as_deref()), ("till", "first", Some("k-1")));
+    let new =
+        ask::redemption(&current(), "till".into(), &headers, &mut inbound).await.expect("good");
+    assert_eq!(
+        (new.till.as_str(), new.lane.as_str(), new.key.as_deref()),
+        ("till", "first", Some("k-1"))
+    );
     assert_eq!(new.request.body, GOOD);
 }
 
 #[tokio::test]
 async fn faults_of_header_and_body_are_told_together() {
     let (status, body) = refused(r#"{"reward_code":"1"}"#, &[("idempotency-key", "a b")]).await;
-    let errors: Vec<_> = body["errors"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let errors: Vec<_> =
+        body["errors"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
     assert_eq!(status, 400);
     assert_eq!(
         errors,
@@ -124,7 +136,10 @@ async fn what_cannot_be_read_is_refused_with_its_own_status() {
     let (status, body) = refused(format!("{GOOD}{}", " ".repeat(1024)), &[]).await;
     assert_eq!((status, &body["errors"][0]), (413, &json!("the body is longer than 1024 bytes")));
     let (status, body) = refused(GOOD.replace("shop", "nobody's"), &[]).await;
-    assert_eq!((status, &body["errors"][0]), (400, &json!("no provider is set up for this business_refrence")));
+    assert_eq!(
+        (status, &body["errors"][0]),
+        (400, &json!("no provider is set up for this business_refrence"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,7 +216,9 @@ fn settled(row: &Redemption) -> Response {
 #[tokio::test]
 async fn a_settled_row_answers_in_the_providers_words() {
     let refusal = r#"{"message":"expired"}"#;
-    for (state, status, body) in [(RowState::Confirmed, 201, "{}"), (RowState::Declined, 400, refusal)] {
+    for (state, status, body) in
+        [(RowState::Confirmed, 201, "{}"), (RowState::Declined, 400, refusal)]
+    {
         let answer = settled(&row(state, Some((status, body))));
         assert_eq!(answer.headers()["redeemd-state"], state.as_str());
         assert_eq!(answer.headers()["redeemd-id"], "7-abc");
@@ -213,7 +230,8 @@ async fn a_settled_row_answers_in_the_providers_words() {
 #[tokio::test]
 async fn a_duplicate_of_ours_is_never_the_providers_refusal() {
     let refusal = r#"{"message":"Reward 1 has been used"}"#;
-    let duplicate = Redemption { duplicate_of_ours: true, ..row(RowState::Confirmed, Some((400, refusal))) };
+    let duplicate =
+        Redemption { duplicate_of_ours: true, ..row(RowState::Confirmed, Some((400, refusal))) };
     assert_eq!(told(settled(&duplicate)).await, (202, json!({})));
 }
 
@@ -222,9 +240,14 @@ async fn rows_without_an_answer_say_what_is_known() {
     assert_eq!(told(settled(&row(RowState::Confirmed, None))).await, (200, json!({})));
     assert_eq!(told(settled(&row(RowState::Parked, None))).await, (202, json!({})));
     assert_eq!(told(settled(&row(RowState::Pending, None))).await, (202, json!({})));
-    assert_eq!(told(settled(&row(RowState::Declined, None))).await.0, 400, "a decline is no success");
+    assert_eq!(
+        told(settled(&row(RowState::Declined, None))).await.0,
+        400,
+        "a decline is no success"
+    );
     assert_eq!(told(settled(&row(RowState::Voided, None))).await.0, 409);
-    let refused = Redemption { refused_at_till: true, trusted: false, ..row(RowState::Pending, None) };
+    let refused =
+        Redemption { refused_at_till: true, trusted: false, ..row(RowState::Pending, None) };
     assert_eq!(told(settled(&refused)).await.0, 503, "a till that was told no is told no again");
 }
 
@@ -239,6 +262,9 @@ async fn a_success_that_says_it_failed_is_told_as_a_refusal_and_what_was_given_s
         let asked = Redemption { trusted: false, ..row(RowState::Parked, Some((200, body))) };
         let (status, answer) = told(settled(&asked)).await;
         assert_eq!((status, &answer["message"]), (400, &json!(said)), "{body}");
-        assert_eq!(told(settled(&row(RowState::Parked, Some((200, body))))).await, (202, json!({})));
+        assert_eq!(
+            told(settled(&row(RowState::Parked, Some((200, body))))).await,
+            (202, json!({}))
+        );
     }
 }

@@ -38,8 +38,10 @@ struct Binding {
 
 impl Binding {
     fn of(till: &Till) -> Option<(String, Self)> {
-        let folded = |all: &[String]| all.iter().map(|one| fold::code(one).into_owned()).collect::<Vec<_>>();
-        let binding = Self { businesses: folded(&till.businesses), branches: folded(&till.branches) };
+        let folded =
+            |all: &[String]| all.iter().map(|one| fold::code(one).into_owned()).collect::<Vec<_>>();
+        let binding =
+            Self { businesses: folded(&till.businesses), branches: folded(&till.branches) };
         let is_bound = !binding.businesses.is_empty() || !binding.branches.is_empty();
         is_bound.then(|| (till.name.clone(), binding))
     }
@@ -82,7 +84,10 @@ impl Tills {
             anonymous: ANONYMOUS.into(),
             credentials_dir: credentials_dir.map(Path::to_owned),
             are_configured: !tills.is_empty(),
-            languages: tills.iter().filter_map(|till| Some((till.name.clone(), till.language?))).collect(),
+            languages: tills
+                .iter()
+                .filter_map(|till| Some((till.name.clone(), till.language?)))
+                .collect(),
             bindings: tills.iter().filter_map(Binding::of).collect(),
             followed: Mutex::new(Followed { looked_at: Instant::now(), tills: known.collect() }),
         }
@@ -93,9 +98,14 @@ impl Tills {
         self.are_configured
     }
 
-    /// What `till` asks for and is not set up for: a fault for each field; empty where it may ask. A Check Reward
-    /// names no branch.
-    pub(super) fn beyond_binding(&self, till: &str, business: &str, branch: Option<&str>) -> Vec<Fault> {
+    /// What `till` asks for and is not set up for: a fault for each field; empty where it may ask.
+    /// A Check Reward names no branch.
+    pub(super) fn beyond_binding(
+        &self,
+        till: &str,
+        business: &str,
+        branch: Option<&str>,
+    ) -> Vec<Fault> {
         let Some(binding) = self.bindings.get(till) else { return Vec::new() };
         let business_fits = is_one_of(business, &binding.businesses);
         let branch_fits = branch.is_none_or(|branch| is_one_of(branch, &binding.branches));
@@ -154,8 +164,8 @@ impl Followed {
 }
 
 impl Known {
-    /// A token that cannot be read now leaves the earlier one in force: a file that is being replaced must not turn
-    /// a till away. A reload begins without earlier ones.
+    /// A token that cannot be read now leaves the earlier one in force: a file that is being
+    /// replaced must not turn a till away. A reload begins without earlier ones.
     fn read(&mut self, credentials_dir: Option<&Path>) {
         match self.source.read(credentials_dir) {
             Ok(token) => self.token = Some(fingerprint(token.reveal())),
@@ -196,7 +206,10 @@ mod tests {
     use super::*;
 
     fn headers(values: &[&str]) -> HeaderMap {
-        values.iter().map(|value| (header::AUTHORIZATION, value.parse().expect("a value"))).collect()
+        values
+            .iter()
+            .map(|value| (header::AUTHORIZATION, value.parse().expect("a value")))
+            .collect()
     }
 
     fn asks(tills: &Tills, token: &str) -> Option<String> {
@@ -220,9 +233,13 @@ mod tests {
             ..Till::new("bound", token())
         };
         let tills = Tills::new(&[bound, Till::new("free", token())], None);
-        let beyond = |till: &str, business: &str, branch| tills.beyond_binding(till, business, branch).len();
+        let beyond =
+            |till: &str, business: &str, branch| tills.beyond_binding(till, business, branch).len();
         assert_eq!((beyond("bound", " SHOP-1", Some("7")), beyond("bound", "cafe", None)), (0, 0));
-        assert_eq!((beyond("bound", "shop-2", Some("7")), beyond("bound", "shop-2", Some("8"))), (1, 2));
+        assert_eq!(
+            (beyond("bound", "shop-2", Some("7")), beyond("bound", "shop-2", Some("8"))),
+            (1, 2)
+        );
         assert_eq!(beyond("free", "anything", Some("8")), 0);
     }
 
@@ -232,7 +249,10 @@ mod tests {
         let arabic = Till { language: Some(Language::Arabic), ..Till::new("one", token()) };
         let tills = Tills::new(&[arabic, Till::new("two", token())], None);
         let mut asks = HeaderMap::new();
-        assert_eq!((tills.language("one", &asks), tills.language("two", &asks)), (Language::Arabic, Language::English));
+        assert_eq!(
+            (tills.language("one", &asks), tills.language("two", &asks)),
+            (Language::Arabic, Language::English)
+        );
         asks.insert(header::ACCEPT_LANGUAGE, "ar-SA, en;q=0.5".parse().expect("a value"));
         assert_eq!(tills.language("two", &asks), Language::Arabic);
         asks.insert(header::ACCEPT_LANGUAGE, "en".parse().expect("a value"));
@@ -287,7 +307,8 @@ mod tests {
         fs::remove_file(folder.path().join("two")).expect("removed");
         tills.look_now();
         assert!(asks(&tills, "one-token").is_some() && asks(&tills, "two-token").is_some());
-        let known = ["one", "two"].map(|name| Till::new(name, SecretSource::Credential(name.to_owned())));
+        let known =
+            ["one", "two"].map(|name| Till::new(name, SecretSource::Credential(name.to_owned())));
         let reloaded = Tills::new(&known, Some(folder.path()));
         assert!(asks(&reloaded, "one-token").is_none() && asks(&reloaded, "two-token").is_none());
         assert!(asks(&reloaded, "").is_none(), "no token is nobody's token");

@@ -8,7 +8,8 @@ pub fn has_form(code: &str, form: CodeForm) -> bool {
     let (least, most) = form.length;
     let chars = code.chars().count();
     let fits = (usize::from(least)..=usize::from(most)).contains(&chars);
-    fits && code.chars().all(|c| is_of(c, form.alphabet)) && form.check.is_none_or(|check| checks(code, check))
+    fits && code.chars().all(|c| is_of(c, form.alphabet))
+        && form.check.is_none_or(|check| checks(code, check))
 }
 
 fn is_of(c: char, alphabet: Alphabet) -> bool {

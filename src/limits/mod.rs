@@ -15,8 +15,8 @@ use crate::value::{Amount, Checked, Remembered, Terms, Worth, worth};
 pub use form::has_form;
 pub use window::{REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
 
-/// While the cause could be somebody's doing (a rogue certificate, a spoofed clock), only this part of each limit on
-/// counts, sums and time is given.
+/// While the cause could be somebody's doing (a rogue certificate, a spoofed clock), only this part
+/// of each limit on counts, sums and time is given.
 const TENTH: u32 = 10;
 /// Redemptions of reusable codes that a till is trusted with in an hour.
 pub const REUSABLE_PER_HOUR: u64 = 60;
@@ -128,7 +128,9 @@ pub fn rule_for<'a>(policy: &'a Offline, subject: &Subject<'_>) -> Option<&'a Ru
 
 fn fits(rule: &Rule, subject: &Subject<'_>, business: &str, within: Duration) -> bool {
     let has = |list: &[String], text: &str| list.is_empty() || list.iter().any(|own| own == text);
-    let is_of_cause = || rule.causes.is_empty() || subject.cause.is_some_and(|cause| rule.causes.contains(&cause));
+    let is_of_cause = || {
+        rule.causes.is_empty() || subject.cause.is_some_and(|cause| rule.causes.contains(&cause))
+    };
     has(&rule.tills, subject.till)
         && has(&rule.branches, subject.branch)
         && has(&rule.businesses, business)
@@ -293,7 +295,9 @@ pub fn admit(policy: &Offline, lane: &LaneNow, risk: &Risk<'_>) -> Result<(), Li
     if !risk.is_known {
         return Err(Limit::Business);
     }
-    if let Some(Checked::Refused { strong: true, message }) = risk.checked.map(|known| &known.checked) {
+    if let Some(Checked::Refused { strong: true, message }) =
+        risk.checked.map(|known| &known.checked)
+    {
         return Err(Limit::Refused(message.clone()));
     }
     fits_caps(policy, risk)?;
@@ -315,7 +319,8 @@ fn named(rule: &Rule) -> impl Fn(Limit) -> Limit {
     |limit| Limit::Rule(Arc::clone(&rule.name), Box::new(limit))
 }
 
-/// What stands for each redemption alone: the rule's own where it has one, else that of `[offline]`.
+/// What stands for each redemption alone: the rule's own where it has one, else that of
+/// `[offline]`.
 fn fits_caps(policy: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
     let own = risk.rule.map(|rule| (rule, &rule.caps));
     let by = |has: Has| own.filter(|(_, caps)| has(caps));
@@ -357,7 +362,8 @@ fn value_of(caps: &Caps, policy: &Offline, risk: &Risk<'_>) -> Result<(), Limit>
     over.map_or(Ok(()), |most| Err(Limit::Value(most)))
 }
 
-/// What is known of a lane without any redemption: `[offline]`'s limits on what is pending and on the outage.
+/// What is known of a lane without any redemption: `[offline]`'s limits on what is pending and on
+/// the outage.
 ///
 /// # Errors
 /// The first limit that stands in the way.
@@ -400,7 +406,9 @@ fn exposed(most: Amount, part: u32, books: Account, worth: Worth) -> Result<(), 
 }
 
 fn rates(caps: &Caps, part: u32, books: Account) -> Result<(), Limit> {
-    for (most, count, within_s) in [(caps.max_per_hour, books.hour, HOUR_S), (caps.max_per_day, books.day, DAY_S)] {
+    for (most, count, within_s) in
+        [(caps.max_per_hour, books.hour, HOUR_S), (caps.max_per_day, books.day, DAY_S)]
+    {
         let most = most.map(|most| most / u64::from(part));
         if let Some(most) = most.filter(|most| count >= *most) {
             return Err(Limit::Rate(most, within_s));
@@ -412,18 +420,21 @@ fn rates(caps: &Caps, part: u32, books: Account) -> Result<(), Limit> {
 /// A rule's own limits on what it has let through.
 fn of_rule(rule: &Rule, lane: &LaneNow, risk: &Risk<'_>, policy: &Offline) -> Result<(), Limit> {
     let (part, caps, books) = (lane.part(), &rule.caps, risk.of_rule);
-    let pending = caps.max_pending.map(|most| most / u64::from(part)).filter(|most| books.pending >= *most);
+    let pending =
+        caps.max_pending.map(|most| most / u64::from(part)).filter(|most| books.pending >= *most);
     let outage = caps.max_outage.map(|most| most / part).filter(|most| lane.outage >= *most);
     let reached = match (pending, outage) {
         (Some(most), _) => Err(Limit::Pending(most)),
         (None, Some(most)) => Err(Limit::Outage(most)),
         (None, None) => Ok(()),
     };
-    let exposure = || caps.max_exposure.map_or(Ok(()), |most| exposed(most, part, books, risk.worth(policy)));
+    let exposure =
+        || caps.max_exposure.map_or(Ok(()), |most| exposed(most, part, books, risk.worth(policy)));
     reached.and_then(|()| exposure()).and_then(|()| rates(caps, part, books)).map_err(named(rule))
 }
 
-/// What is left of the limits that a redemption meets: the smallest of the lane's, the till's and the rule's.
+/// What is left of the limits that a redemption meets: the smallest of the lane's, the till's and
+/// the rule's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headroom {
     /// So many more may be pending.
@@ -442,10 +453,13 @@ pub fn headroom(policy: &Offline, lane: &LaneNow, risk: &Risk<'_>) -> Headroom {
     let count = |most: u64, used: u64| (most / u64::from(part)).saturating_sub(used);
     let money = |most: Amount, used: Amount| Amount(most.0 / i64::from(part)).less(used);
     let time = |most: Duration| (most / part).saturating_sub(lane.outage);
-    let pending = count(policy.max_pending, lane.pending).min(count(policy.max_pending_per_till, lane.till_pending));
+    let pending = count(policy.max_pending, lane.pending)
+        .min(count(policy.max_pending_per_till, lane.till_pending));
     let exposure = money(policy.max_exposure, risk.lane.exposure);
-    let of_rule = caps.and_then(|caps| caps.max_pending).map(|most| count(most, risk.of_rule.pending));
-    let at_risk = caps.and_then(|caps| caps.max_exposure).map(|most| money(most, risk.of_rule.exposure));
+    let of_rule =
+        caps.and_then(|caps| caps.max_pending).map(|most| count(most, risk.of_rule.pending));
+    let at_risk =
+        caps.and_then(|caps| caps.max_exposure).map(|most| money(most, risk.of_rule.exposure));
     let outage = caps.and_then(|caps| caps.max_outage).map(time);
     Headroom {
         pending: of_rule.map_or(pending, |left| left.min(pending)),
@@ -516,8 +530,8 @@ impl std::fmt::Display for Measure {
 }
 
 impl Gauge {
-    /// 0, 80 or 100: how far it is used, in percent, by the steps at which somebody is told. All of an amount is used
-    /// when `next`, the value of one more redemption, is more than what is left.
+    /// 0, 80 or 100: how far it is used, in percent, by the steps at which somebody is told. All of
+    /// an amount is used when `next`, the value of one more redemption, is more than what is left.
     #[must_use]
     pub fn step(&self, next: Amount) -> u8 {
         let (used, most) = (self.used.units(), self.most.units());

@@ -8,7 +8,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// The offline policy of these lines.
 fn policy(lines: &str) -> Offline {
     let text = format!(
-        "[gateway]\nname = \"box\"\n[[provider]]\nname = \"main\"\nredeem_url = \"https://a.example/r\"\n\
+        "[gateway]\nname = \"box\"\n[[provider]]\nname = \"main\"\nredeem_url \
+         = \"https://a.example/r\"\n\
          token_file = \"/t\"\n[offline]\ndate_format = \"any\"\n{lines}"
     );
     settings::parse(&text, "box").expect("settings").settings.offline
@@ -29,7 +30,15 @@ fn said(policy: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
 
 fn subject(code: &str) -> Subject<'_> {
     let (till, business, branch) = ("till-1", "Shop", "7");
-    Subject { till, business, branch, code, checked: None, cause: Some(Cause::Connect), now_min: 100 }
+    Subject {
+        till,
+        business,
+        branch,
+        code,
+        checked: None,
+        cause: Some(Cause::Connect),
+        now_min: 100,
+    }
 }
 
 fn checked(kind: &str, minute: i64) -> Remembered {
@@ -53,7 +62,8 @@ fn each_limit_is_reached_exactly_at_its_number() {
 #[test]
 fn a_cause_that_could_be_somebodys_doing_leaves_a_tenth_of_each_limit_on_counts_sums_and_time() {
     let policy = policy(
-        "max_pending = 30\nmax_outage = \"1h\"\nmax_exposure = \"500\"\nmax_per_hour = 50\nmax_per_hour_per_till = 40",
+        "max_pending = 30\nmax_outage = \"1h\"\nmax_exposure = \"500\"\nmax_per_hour = \
+         50\nmax_per_hour_per_till = 40",
     );
     let lane = |outage| tenth(down(2, outage));
     let risk = |exposure: i64, hour, till| Risk {
@@ -65,14 +75,19 @@ fn a_cause_that_could_be_somebodys_doing_leaves_a_tenth_of_each_limit_on_counts_
     assert_eq!(admit(&policy, &lane(soon), &risk(25, 4, 3)), Ok(()));
     assert_eq!(admit(&policy, &tenth(down(3, soon)), &Risk::none()), Err(Limit::Pending(3)));
     assert_eq!(admit(&policy, &lane(HOUR / 10), &Risk::none()), Err(Limit::Outage(HOUR / 10)));
-    assert_eq!(admit(&policy, &lane(soon), &risk(26, 0, 0)), Err(Limit::Exposure(Amount::whole(50))));
+    assert_eq!(
+        admit(&policy, &lane(soon), &risk(26, 0, 0)),
+        Err(Limit::Exposure(Amount::whole(50)))
+    );
     assert_eq!(admit(&policy, &lane(soon), &risk(0, 5, 0)), Err(Limit::Rate(5, 3600)));
     assert_eq!(admit(&policy, &lane(soon), &risk(0, 0, 4)), Err(Limit::TillRate(4, 3600)));
 }
 
 #[test]
 fn what_is_at_risk_and_what_was_given_lately_is_bounded_for_each_redemption_to_come() {
-    let policy = policy("max_exposure = \"100\"\nmax_per_hour = 3\nmax_per_day = 5\nmax_per_hour_per_till = 2");
+    let policy = policy(
+        "max_exposure = \"100\"\nmax_per_hour = 3\nmax_per_day = 5\nmax_per_hour_per_till = 2",
+    );
     let risk = |exposure: i64, hour, day, till| Risk {
         lane: Account { exposure: Amount(exposure), hour, day, pending: 0 },
         till: Account { hour: till, ..Account::default() },
@@ -96,8 +111,14 @@ fn what_is_at_risk_and_what_was_given_lately_is_bounded_for_each_redemption_to_c
 fn a_switch_a_slowed_till_and_an_unknown_business_come_before_every_limit() {
     let policy = policy("max_pending = 1");
     let full = LaneNow { pending: 1, ..LaneNow::down() };
-    let refused = Remembered { checked: Checked::Refused { strong: true, message: "expired".to_owned() }, minute: 0 };
-    let weak = Remembered { checked: Checked::Refused { strong: false, message: "hm".to_owned() }, minute: 0 };
+    let refused = Remembered {
+        checked: Checked::Refused { strong: true, message: "expired".to_owned() },
+        minute: 0,
+    };
+    let weak = Remembered {
+        checked: Checked::Refused { strong: false, message: "hm".to_owned() },
+        minute: 0,
+    };
     for (risk, expected) in [
         (Risk { is_off: true, refused: Some(10), ..Risk::none() }, Limit::Off),
         (Risk { refused: Some(10), is_known: false, ..Risk::none() }, Limit::Slowed(10)),
@@ -134,7 +155,8 @@ fn the_first_rule_that_fits_is_the_one() {
          [[offline.rule]]\nname = \"cause\"\ncause = [\"tls\", \"clock\"]\n\
          [[offline.rule]]\nname = \"rest\"",
     );
-    let (voucher, old, older) = (checked("voucher", 85), checked("voucher", 84), checked("gift", -21));
+    let (voucher, old, older) =
+        (checked("voucher", 85), checked("voucher", 84), checked("gift", -21));
     for (subject, expected) in [
         (subject("GIFT-1"), "code"),
         (subject("gift-1"), "rest"),
@@ -155,7 +177,8 @@ fn the_first_rule_that_fits_is_the_one() {
 #[test]
 fn a_rules_own_limits_count_its_own_rows_and_those_of_offline_hold_too() {
     let policy = policy(
-        "max_exposure = \"1000\"\n[[offline.rule]]\nname = \"gift\"\nmax_exposure = \"60\"\nmax_pending = 2\n\
+        "max_exposure = \"1000\"\n[[offline.rule]]\nname = \"gift\"\nmax_exposure \
+         = \"60\"\nmax_pending = 2\n\
          max_per_hour = 4\nmax_per_day = 5\nmax_outage = \"10m\"",
     );
     let gift = policy.rules.first();
@@ -176,20 +199,34 @@ fn a_rules_own_limits_count_its_own_rows_and_those_of_offline_hold_too() {
     }
     let long = admit(&policy, &down(0, HOUR / 6), &risk(0, 0, 0, 0));
     assert_eq!(long, by(Limit::Outage(HOUR / 6)));
-    let full = Risk { lane: Account { exposure: Amount::whole(990), ..Account::default() }, ..risk(0, 0, 0, 0) };
-    assert_eq!(said(&policy, &full), Err(Limit::Exposure(Amount::whole(1000))), "the lane's is not named after a rule");
+    let full = Risk {
+        lane: Account { exposure: Amount::whole(990), ..Account::default() },
+        ..risk(0, 0, 0, 0)
+    };
+    assert_eq!(
+        said(&policy, &full),
+        Err(Limit::Exposure(Amount::whole(1000))),
+        "the lane's is not named after a rule"
+    );
 }
 
 #[test]
 fn what_stands_for_each_redemption_alone_is_the_rules_where_it_has_one() {
     let policy = policy(
-        "accept = false\nmax_value = \"20\"\nhours = \"08:00-20:00\"\ncode_form = { alphabet = \"digits\" }\n\
-         [[offline.rule]]\nname = \"own\"\naccept = true\nmax_value = \"30\"\nhours = \"20:00-08:00\"\n\
+        "accept = false\nmax_value = \"20\"\nhours = \"08:00-20:00\"\ncode_form = { alphabet \
+         = \"digits\" }\n\
+         [[offline.rule]]\nname = \"own\"\naccept = true\nmax_value = \"30\"\nhours \
+         = \"20:00-08:00\"\n\
          code_form = { alphabet = \"letters\" }\n\
          [[offline.rule]]\nname = \"none\"\naccept = true\n\
          [[offline.rule]]\nname = \"no\"\naccept = false",
     );
-    let risk = |rule: usize, code, local_min| Risk { rule: policy.rules.get(rule), code, local_min, ..Risk::none() };
+    let risk = |rule: usize, code, local_min| Risk {
+        rule: policy.rules.get(rule),
+        code,
+        local_min,
+        ..Risk::none()
+    };
     let (noon, night) = (Some(12 * 60), Some(0));
     let known = checked("voucher", 0);
     let cheap = |risk| Risk { checked: Some(&known), ..risk };
@@ -214,10 +251,16 @@ fn what_stands_for_each_redemption_alone_is_the_rules_where_it_has_one() {
 #[test]
 fn what_is_left_is_the_smallest_of_the_lanes_the_tills_and_the_rules() {
     let policy = policy(
-        "max_pending = 100\nmax_pending_per_till = 80\nmax_exposure = \"1000\"\nmax_outage = \"2h\"\n\
-         [[offline.rule]]\nname = \"gift\"\nmax_exposure = \"60\"\nmax_pending = 50\nmax_outage = \"1h\"",
+        "max_pending = 100\nmax_pending_per_till = 80\nmax_exposure = \"1000\"\nmax_outage \
+         = \"2h\"\n\
+         [[offline.rule]]\nname = \"gift\"\nmax_exposure = \"60\"\nmax_pending = 50\nmax_outage \
+         = \"1h\"",
     );
-    let books = |pending, exposure: i64| Account { pending, exposure: Amount::whole(exposure), ..Account::default() };
+    let books = |pending, exposure: i64| Account {
+        pending,
+        exposure: Amount::whole(exposure),
+        ..Account::default()
+    };
     let lane = LaneNow { pending: 20, till_pending: 10, outage: HOUR / 2, ..LaneNow::down() };
     let risk = Risk { lane: books(20, 250), ..Risk::none() };
     let left = headroom(&policy, &lane, &risk);
@@ -231,16 +274,20 @@ fn what_is_left_is_the_smallest_of_the_lanes_the_tills_and_the_rules() {
 
 #[test]
 fn somebody_is_told_at_eighty_percent_and_when_one_more_would_be_too_much() {
-    let step = |used, most| Gauge { rule: None, limit: "max_pending", used, most }.step(Amount::whole(25));
+    let step =
+        |used, most| Gauge { rule: None, limit: "max_pending", used, most }.step(Amount::whole(25));
     let count = |used| step(Measure::Count(used), Measure::Count(10));
     assert_eq!([7, 8, 9, 10].map(count), [0, 80, 80, 100]);
-    let money = |used| step(Measure::Money(Amount::whole(used)), Measure::Money(Amount::whole(1000)));
+    let money =
+        |used| step(Measure::Money(Amount::whole(used)), Measure::Money(Amount::whole(1000)));
     assert_eq!([799, 800, 975, 976].map(money), [0, 80, 80, 100]);
 }
 
 #[test]
 fn two_hundred_rules_are_asked_without_a_copy_of_any() {
-    let add = |all: String, n: u32| all + &format!("[[offline.rule]]\nname = \"r{n}\"\ncode = \"X{n}-*\"\n");
+    let add = |all: String, n: u32| {
+        all + &format!("[[offline.rule]]\nname = \"r{n}\"\ncode = \"X{n}-*\"\n")
+    };
     let rules = (0..200).fold(String::new(), add);
     let policy = policy(&rules);
     assert_eq!(rule(&policy, &subject("X199-1")), Some("r199"));

@@ -1,4 +1,5 @@
-//! How often something happened lately: an hour in 60 parts and a day in 24, on the gateway's elapsed time.
+//! How often something happened lately: an hour in 60 parts and a day in 24, on the gateway's
+//! elapsed time.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,8 @@ const HOUR_MIN: i64 = 60;
 /// Hours that the day looks back on.
 const DAY_H: i64 = 24;
 
-/// Counts of the last hour and the last day. They slide: each part leaves when it is an hour, or a day, old.
+/// Counts of the last hour and the last day. They slide: each part leaves when it is an hour, or a
+/// day, old.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Minutes of elapsed time in which something happened, and how often; at most 60, in order.
@@ -55,7 +57,10 @@ fn push(parts: &mut Vec<(i64, u64)>, now: i64, kept: i64) {
 }
 
 fn sum(parts: &[(i64, u64)], after: i64) -> u64 {
-    parts.iter().filter(|(part, _)| *part > after).fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))
+    parts
+        .iter()
+        .filter(|(part, _)| *part > after)
+        .fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))
 }
 
 /// Refused codes that are remembered of a till: so many within [`REFUSED_WITHIN_MIN`] are too many.
@@ -79,7 +84,9 @@ impl Refusals {
     pub fn add(&mut self, minute: i64, code: u32) -> bool {
         let was = self.slowed(minute).is_some();
         let minute = self.codes.last().map_or(minute, |(newest, _)| minute.max(*newest));
-        self.codes.retain(|(at, other)| *other != code && minute.saturating_sub(*at) < REFUSED_WITHIN_MIN);
+        self.codes.retain(|(at, other)| {
+            *other != code && minute.saturating_sub(*at) < REFUSED_WITHIN_MIN
+        });
         self.codes.push((minute, code));
         let surplus = self.codes.len().saturating_sub(REFUSED_MAX);
         self.codes.drain(..surplus);
@@ -118,7 +125,10 @@ mod tests {
             window.add(minute);
         }
         let seen = |minute| (window.hour(minute), window.day(minute));
-        assert_eq!([seen(60), seen(89), seen(90), seen(119), seen(120)], [(3, 5), (3, 5), (2, 5), (1, 5), (0, 5)]);
+        assert_eq!(
+            [seen(60), seen(89), seen(90), seen(119), seen(120)],
+            [(3, 5), (3, 5), (2, 5), (1, 5), (0, 5)]
+        );
         assert_eq!([seen(24 * 60 - 1).1, seen(24 * 60).1, seen(25 * 60).1], [5, 1, 0]);
         assert!(window.is_over(25 * 60) && !window.is_over(24 * 60));
     }
@@ -128,7 +138,10 @@ mod tests {
         let mut window = Window::default();
         window.add(100);
         window.add(99);
-        assert_eq!((window.hour(99), window.hour(100), window.hour(159), window.hour(160)), (2, 2, 2, 0));
+        assert_eq!(
+            (window.hour(99), window.hour(100), window.hour(159), window.hour(160)),
+            (2, 2, 2, 0)
+        );
     }
 
     #[test]
@@ -151,6 +164,9 @@ mod tests {
         assert_eq!([refusals.slowed(24).is_some(), refusals.slowed(25).is_some()], [true, false]);
         assert!(!refusals.add(26, 1) && refusals.slowed(26).is_none(), "it begins anew");
         let mut slow = Refusals::default();
-        assert!((0..100).all(|code| !slow.add(2 * i64::from(code), code)), "five in ten minutes are none too many");
+        assert!(
+            (0..100).all(|code| !slow.add(2 * i64::from(code), code)),
+            "five in ten minutes are none too many"
+        );
     }
 }

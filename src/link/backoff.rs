@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// A seeded generator (splitmix64, Steele et al. 2014): jitter needs spread, not secrecy, and a test needs the seed.
+/// A seeded generator (splitmix64, Steele et al. 2014): jitter needs spread, not secrecy, and a
+/// test needs the seed.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
@@ -34,10 +35,11 @@ impl Dice {
     }
 }
 
-/// Full jitter over a doubling ceiling: the wait after `failures` failures in a row lies between `min` and
-/// `min * 2^failures`, never above `max`.
+/// Full jitter over a doubling ceiling: the wait after `failures` failures in a row lies between
+/// `min` and `min * 2^failures`, never above `max`.
 pub fn backoff(dice: &mut Dice, failures: u32, min: Duration, max: Duration) -> Duration {
-    let ceiling = min.saturating_mul(1u32.checked_shl(failures.min(31)).unwrap_or(u32::MAX)).min(max);
+    let ceiling =
+        min.saturating_mul(1u32.checked_shl(failures.min(31)).unwrap_or(u32::MAX)).min(max);
     dice.between(min.min(max), ceiling.max(min.min(max)))
 }
 

@@ -1,4 +1,5 @@
-//! What the cause for which a lane is not up means for trust, and for who ends it; its words are the messages' room's.
+//! What the cause for which a lane is not up means for trust, and for who ends it; its words are
+//! the messages' room's.
 
 pub use crate::message::Cause;
 use crate::trust::Trust;
@@ -17,7 +18,8 @@ impl Cause {
         matches!(self.trust(), Trust::AtOnce { .. })
     }
 
-    /// How far tills may be trusted for this cause (docs/trust.md, "May this redemption be trusted?").
+    /// How far tills may be trusted for this cause (docs/trust.md, "May this redemption be
+    /// trusted?").
     #[must_use]
     pub fn trust(self) -> Trust {
         match self {

@@ -1,8 +1,8 @@
-//! Pure: a lane's state machine: backoff, rotating probes, spread, slow start. Two questions are two states: may the
-//! drain go on, and how far may a till be trusted.
+//! Pure: a lane's state machine: backoff, rotating probes, spread, slow start. Two questions are
+//! two states: may the drain go on, and how far may a till be trusted.
 //!
-//! Time is a [`Duration`] since any fixed moment of a monotonic clock. Nothing here waits, sends or logs: the scheduler
-//! asks what may be done and says what happened.
+//! Time is a [`Duration`] since any fixed moment of a monotonic clock. Nothing here waits, sends or
+//! logs: the scheduler asks what may be done and says what happened.
 
 mod backoff;
 mod cause;
@@ -53,8 +53,8 @@ pub const CREDENTIAL_PROBE_EVERY: Duration = Duration::from_secs(60);
 pub const FAULTS_IN_A_ROW: usize = 3;
 /// So many different rows given on trust, refused in a row by weak evidence, make the drain wait.
 pub const WEAK_IN_A_ROW: usize = 3;
-/// The end of an outage is kept at once if the outage was so long; a shorter one costs nobody anything when a crash
-/// makes it go on.
+/// The end of an outage is kept at once if the outage was so long; a shorter one costs nobody
+/// anything when a crash makes it go on.
 const OUTAGE_WORTH_KEEPING: Duration = Duration::from_secs(1);
 
 /// Where the link stands.
@@ -229,7 +229,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link at start: up with window 1 until an attempt fails. `outages` are those of the last process.
+    /// A link at start: up with window 1 until an attempt fails. `outages` are those of the last
+    /// process.
     #[must_use]
     pub fn new(config: Config, seed: u64, outages: Outages) -> Self {
         Self {
@@ -325,7 +326,8 @@ impl Link {
         }
     }
 
-    /// The provider can be asked about a live redemption: the lane is up, or in trouble that may be one row's.
+    /// The provider can be asked about a live redemption: the lane is up, or in trouble that may be
+    /// one row's.
     #[must_use]
     pub fn may_ask(&self) -> bool {
         let held = self.hold.as_ref().is_some_and(|hold| hold.why.cause != Cause::Declines);
@@ -374,8 +376,8 @@ impl Link {
         self.wait_until.map(|until| until.saturating_sub(now)).filter(|left| !left.is_zero())
     }
 
-    /// How long the outage has lasted of which no end was seen: the present one, or one before a restart or before
-    /// nothing was left to probe with.
+    /// How long the outage has lasted of which no end was seen: the present one, or one before a
+    /// restart or before nothing was left to probe with.
     #[must_use]
     pub fn unended_outage(&self, now: Duration) -> Duration {
         self.outages.present(now)
@@ -416,7 +418,8 @@ impl Link {
         self.is_up(now) && now >= self.backlog_from && flying.backlog < self.window && alone
     }
 
-    /// Whether a probe is due. One at a time, never before a `Retry-After` is over, never while a person holds.
+    /// Whether a probe is due. One at a time, never before a `Retry-After` is over, never while a
+    /// person holds.
     #[must_use]
     pub fn may_probe(&self, now: Duration) -> bool {
         self.probe.is_none() && self.probe_moment().is_some_and(|at| now >= at)
@@ -443,7 +446,9 @@ impl Link {
         let at = match self.may_probe_at_all() {
             Probing::None => return None,
             Probing::OnDemand => self.demand_at?,
-            Probing::Any => self.demand_at.map_or(self.probe_at, |demand| demand.min(self.probe_at)),
+            Probing::Any => {
+                self.demand_at.map_or(self.probe_at, |demand| demand.min(self.probe_at))
+            }
         };
         Some(at.max(self.wait_until.unwrap_or_default()))
     }
@@ -456,15 +461,17 @@ impl Link {
         }
     }
 
-    /// The probe's row was taken back before a byte left: nothing was learnt, another row may be tried at once.
+    /// The probe's row was taken back before a byte left: nothing was learnt, another row may be
+    /// tried at once.
     pub fn probe_withdrawn(&mut self, seq: Seq) {
         if self.probe == Some(seq) {
             self.probe = None;
         }
     }
 
-    /// No row could be probed with. Rows that wait their own backoff are tried when the first of them is due; when
-    /// nothing is pending at all, the next redemption finds out where the link stands.
+    /// No row could be probed with. Rows that wait their own backoff are tried when the first of
+    /// them is due; when nothing is pending at all, the next redemption finds out where the link
+    /// stands.
     pub fn nothing_to_probe(&mut self, now: Duration, first_due: Option<Duration>) -> Effects {
         self.demand_at = None;
         let effects = match (first_due, self.phase()) {
@@ -486,7 +493,8 @@ impl Link {
         effects
     }
 
-    /// No row of another till waits: those of the till that alone was refused come now, or hold the drain.
+    /// No row of another till waits: those of the till that alone was refused come now, or hold the
+    /// drain.
     pub fn nobody_else(&mut self, now: Duration) -> Effects {
         if self.streak.is_long() && self.hold.is_none() {
             return self.hold(now, Cause::Declines, self.streak.detail());
@@ -539,7 +547,8 @@ impl Link {
             Nudge::Release if self.hold.is_some() => return self.release(now),
             Nudge::Release | Nudge::Flush | Nudge::CredentialChanged => self.probe_at = now,
             Nudge::Demand if self.takes_demand() => {
-                self.demand_at = Some(self.demand_last.map_or(now, |last| now.max(last + DEMAND_EVERY)));
+                self.demand_at =
+                    Some(self.demand_last.map_or(now, |last| now.max(last + DEMAND_EVERY)));
             }
             Nudge::Demand => {}
             Nudge::Network => {
@@ -612,7 +621,12 @@ impl Link {
         effects
     }
 
-    fn declined(&mut self, now: Duration, ended: &Ended<'_>, (strong, was_probe): (bool, bool)) -> Effects {
+    fn declined(
+        &mut self,
+        now: Duration,
+        ended: &Ended<'_>,
+        (strong, was_probe): (bool, bool),
+    ) -> Effects {
         let effects = self.answered(now, strong, (ended.live, was_probe));
         match (ended.trusted, strong) {
             // What its till hears holds nothing, or three invented codes would.
@@ -631,7 +645,8 @@ impl Link {
         }
     }
 
-    /// Three different rows refused by what may be an edge: the drain waits, and tills go on being asked.
+    /// Three different rows refused by what may be an edge: the drain waits, and tills go on being
+    /// asked.
     fn refused_weakly(&mut self, now: Duration, ended: &Ended<'_>) -> Option<Effects> {
         if !self.weak.contains(&ended.seq) {
             self.weak.push(ended.seq);
@@ -645,7 +660,12 @@ impl Link {
     }
 
     /// The provider spoke about a redemption: the road works.
-    fn answered(&mut self, now: Duration, strong: bool, (live, was_probe): (bool, bool)) -> Effects {
+    fn answered(
+        &mut self,
+        now: Duration,
+        strong: bool,
+        (live, was_probe): (bool, bool),
+    ) -> Effects {
         self.faults.clear();
         self.wait_steps = 0;
         self.limited = false;
@@ -657,19 +677,24 @@ impl Link {
         let effects = match &self.trouble {
             None => {
                 if std::mem::take(&mut self.unproven) {
-                    self.backlog_from = now + self.config.reconnect_spread.mul_f64(self.config.place);
+                    self.backlog_from =
+                        now + self.config.reconnect_spread.mul_f64(self.config.place);
                 }
-                // The end of an outage from before is to be kept: the next start must not count it again.
+                // The end of an outage from before is to be kept: the next start must not count it
+                // again.
                 Effects { changed: lasted >= OUTAGE_WORTH_KEEPING, ..Effects::default() }
             }
-            Some(why) if !strong && (!live || why.cause == Cause::Refusals) => self.only_weak(now, was_probe),
+            Some(why) if !strong && (!live || why.cause == Cause::Refusals) => {
+                self.only_weak(now, was_probe)
+            }
             Some(_) => self.goes_up(now),
         };
         self.outages.verdict(now);
         effects
     }
 
-    /// Somebody who may be the provider refuses: nobody is trusted at once any more, and the drain goes on waiting.
+    /// Somebody who may be the provider refuses: nobody is trusted at once any more, and the drain
+    /// goes on waiting.
     fn only_weak(&mut self, now: Duration, was_probe: bool) -> Effects {
         if was_probe {
             self.backs_off(now);
@@ -694,7 +719,8 @@ impl Link {
         Effects { changed: true, ..Effects::default() }
     }
 
-    /// A check, the gateway's own or a till's, was answered: the road is up, whatever the drain does.
+    /// A check, the gateway's own or a till's, was answered: the road is up, whatever the drain
+    /// does.
     pub fn check_answered(&mut self, now: Duration, strong: bool) -> Effects {
         let road_is_down = self.trouble.as_ref().is_some_and(|why| why.cause.is_road());
         self.limited = false;
@@ -758,8 +784,8 @@ impl Link {
         floor + self.dice.between(Duration::ZERO, jitter)
     }
 
-    /// A `Retry-After` that the gateway's own check was told is the drain's as well. It turns no till away: checks
-    /// may have a rate of their own.
+    /// A `Retry-After` that the gateway's own check was told is the drain's as well. It turns no
+    /// till away: checks may have a rate of their own.
     pub fn check_told_to_wait(&mut self, now: Duration, at_least: Duration) -> Effects {
         self.limited = self.limited(now).is_some();
         let wait = self.spread(at_least);
@@ -767,8 +793,9 @@ impl Link {
         Effects { unclaim: true, changed: true, drop_pool: false }
     }
 
-    /// Whether an attempt that was sent then was on the wire when a connection was last seen to break. It may have
-    /// shared it (HTTP/2): such resets are one together, and say nothing about their rows.
+    /// Whether an attempt that was sent then was on the wire when a connection was last seen to
+    /// break. It may have shared it (HTTP/2): such resets are one together, and say nothing about
+    /// their rows.
     #[must_use]
     pub fn broke_since(&self, sent: Duration) -> bool {
         self.broke_at.is_some_and(|broke| sent < broke)
@@ -787,7 +814,13 @@ impl Link {
     }
 
     /// Faults that are a row's own until three different rows in a row meet their first.
-    fn streak_of_faults(&mut self, now: Duration, ended: &Ended<'_>, cause: Cause, was_probe: bool) -> Effects {
+    fn streak_of_faults(
+        &mut self,
+        now: Duration,
+        ended: &Ended<'_>,
+        cause: Cause,
+        was_probe: bool,
+    ) -> Effects {
         if ended.suspect {
             return self.uninformative_probe(now, was_probe);
         }
@@ -811,14 +844,21 @@ impl Link {
         Effects::default()
     }
 
-    fn road_fault(&mut self, now: Duration, ended: &Ended<'_>, cause: Cause, was_probe: bool) -> Effects {
+    fn road_fault(
+        &mut self,
+        now: Duration,
+        ended: &Ended<'_>,
+        cause: Cause,
+        was_probe: bool,
+    ) -> Effects {
         if ended.suspect {
             return self.uninformative_probe(now, was_probe);
         }
         self.goes_down(now, ended, cause, was_probe)
     }
 
-    /// A probe came back that says nothing about the lane: the next row is tried after the shortest wait.
+    /// A probe came back that says nothing about the lane: the next row is tried after the shortest
+    /// wait.
     fn uninformative_probe(&mut self, now: Duration, was_probe: bool) -> Effects {
         if was_probe {
             self.probe_at = now + self.config.retry_min.min(CREDENTIAL_FIRST);
@@ -826,7 +866,13 @@ impl Link {
         Effects::default()
     }
 
-    fn goes_down(&mut self, now: Duration, ended: &Ended<'_>, cause: Cause, was_probe: bool) -> Effects {
+    fn goes_down(
+        &mut self,
+        now: Duration,
+        ended: &Ended<'_>,
+        cause: Cause,
+        was_probe: bool,
+    ) -> Effects {
         let before = self.trouble.as_ref().map(|why| (why.cause, why.since));
         let since = before.map_or(now, |(_, since)| since);
         let same = before.is_some_and(|(before, _)| before == cause);
@@ -850,10 +896,13 @@ impl Link {
     fn backs_off(&mut self, now: Duration) {
         self.failures = (self.failures + 1).min(31);
         let Config { retry_min, retry_max, .. } = self.config;
-        let for_credential = self.trouble.as_ref().is_some_and(|why| why.cause == Cause::Credential);
+        let for_credential =
+            self.trouble.as_ref().is_some_and(|why| why.cause == Cause::Credential);
         let wait = match self.failures {
             1 if for_credential => CREDENTIAL_FIRST,
-            n if for_credential => CREDENTIAL_THEN.saturating_mul(1 << (n - 2).min(3)).min(CREDENTIAL_PROBE_EVERY),
+            n if for_credential => {
+                CREDENTIAL_THEN.saturating_mul(1 << (n - 2).min(3)).min(CREDENTIAL_PROBE_EVERY)
+            }
             n => backoff(&mut self.dice, n, retry_min, retry_max),
         };
         self.probe_at = now + wait;

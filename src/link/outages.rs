@@ -42,7 +42,8 @@ impl Outages {
         };
         let ended: Vec<_> = kept.split_ascii_whitespace().filter_map(read).collect();
         let well = ended.iter().map(|(_, ago)| *ago).max().unwrap_or_default();
-        let past = ended.into_iter().map(|(length, ago)| Past { length, at: well.saturating_sub(ago) });
+        let past =
+            ended.into_iter().map(|(length, ago)| Past { length, at: well.saturating_sub(ago) });
         let past = past.take(Self::PAST_MAX).collect();
         Self { past, carried, well, ..Self::default() }
     }
@@ -52,7 +53,9 @@ impl Outages {
     #[must_use]
     pub fn kept(&self, now: Duration) -> String {
         let well = self.well(now);
-        let write = |past: &Past| format!("{}@{}", past.length.as_millis(), well.saturating_sub(past.at).as_millis());
+        let write = |past: &Past| {
+            format!("{}@{}", past.length.as_millis(), well.saturating_sub(past.at).as_millis())
+        };
         self.counted(now).map(write).collect::<Vec<_>>().join(" ")
     }
 

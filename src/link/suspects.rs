@@ -1,15 +1,17 @@
-//! Which rows are to blame themselves: one that met a road fault twice while another was answered between, one that
-//! twice got no answer in time while another that was sent after it was answered at once, one that was overtaken by
-//! such an answer and then got none again, one that got none although another was answered at once since its first
-//! silence and nobody else is left to ask, and one that is refused for its credential while others pass with it.
+//! Which rows are to blame themselves: one that met a road fault twice while another was answered
+//! between, one that twice got no answer in time while another that was sent after it was answered
+//! at once, one that was overtaken by such an answer and then got none again, one that got none
+//! although another was answered at once since its first silence and nobody else is left to ask,
+//! and one that is refused for its credential while others pass with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::redemption::Seq;
 
-/// Another row's answer speaks against a row that got none in time if it took at most such a part of that time: one
-/// that comes late itself is the sign of a provider with too much to do, which answers some and not others.
+/// Another row's answer speaks against a row that got none in time if it took at most such a part
+/// of that time: one that comes late itself is the sign of a provider with too much to do, which
+/// answers some and not others.
 const AT_ONCE: u32 = 4;
 /// So often another was answered at once.
 const SILENT_ALONE: u32 = 2;
@@ -30,7 +32,8 @@ impl Span {
         self.ended.saturating_sub(self.sent)
     }
 
-    /// An answered attempt of another row: whether it shows that this one got no answer by its own fault.
+    /// An answered attempt of another row: whether it shows that this one got no answer by its own
+    /// fault.
     fn shames(self, silent: Self) -> bool {
         let beside = self.sent >= silent.sent && self.sent <= silent.ended + silent.took();
         beside && self.took().saturating_mul(AT_ONCE) <= silent.took()
@@ -46,8 +49,9 @@ struct Silent {
     open: bool,
     /// How often another was answered at once.
     alone: u32,
-    /// Another overtook it: it was sent later and answered at once while this one was on the wire. A provider with too
-    /// much to do that takes one after the other does not do so, and the other may have been the last that waited.
+    /// Another overtook it: it was sent later and answered at once while this one was on the wire.
+    /// A provider with too much to do that takes one after the other does not do so, and the other
+    /// may have been the last that waited.
     overtaken: bool,
 }
 
@@ -66,11 +70,13 @@ pub struct Suspects {
 }
 
 impl Suspects {
-    /// How many rows are remembered; beyond that the oldest rows are forgotten, which costs them one more fault.
+    /// How many rows are remembered; beyond that the oldest rows are forgotten, which costs them
+    /// one more fault.
     pub const ROWS_MAX: usize = 1024;
 
-    /// Some row was answered by the provider; `seq` itself is cleared of suspicion. Rows that were refused for their
-    /// credential before, or got no answer, may be to blame themselves: they are told, to wait alone.
+    /// Some row was answered by the provider; `seq` itself is cleared of suspicion. Rows that were
+    /// refused for their credential before, or got no answer, may be to blame themselves: they are
+    /// told, to wait alone.
     pub fn answered(&mut self, seq: Seq, span: Span) -> Vec<Seq> {
         self.settled(seq);
         let denied: Vec<Seq> = std::mem::take(&mut self.denied).into_iter().collect();
@@ -80,15 +86,17 @@ impl Suspects {
         denied.into_iter().chain(self.checked(span)).collect()
     }
 
-    /// A check of the gateway's own was answered: it speaks against rows as another row does, but not of what the
-    /// credential is good for. Rows that are to blame now are told.
+    /// A check of the gateway's own was answered: it speaks against rows as another row does, but
+    /// not of what the credential is good for. Rows that are to blame now are told.
     pub fn checked(&mut self, span: Span) -> Vec<Seq> {
         self.answers += 1;
         if self.last_answered.is_none_or(|last| last.sent <= span.sent) {
             self.last_answered = Some(span);
         }
         let mut blamed = Vec::new();
-        for (other, silent) in self.silent.iter_mut().filter(|(_, silent)| silent.open && span.shames(silent.last)) {
+        for (other, silent) in
+            self.silent.iter_mut().filter(|(_, silent)| silent.open && span.shames(silent.last))
+        {
             (silent.open, silent.alone) = (false, silent.alone + 1);
             if silent.alone == SILENT_ALONE {
                 blamed.push(*other);
@@ -100,18 +108,20 @@ impl Suspects {
         blamed
     }
 
-    /// `seq` got no answer in time: whether it is (now) suspect, so that this says nothing about the road. One answer
-    /// between two such ends does not suffice: a provider that has too much to do answers some in time. Nor does one
-    /// end that was overtaken: a single worker may hang. But where `is_last`, nobody else being left to ask, one
-    /// answer has to do: else this row's silence would be the lane's for as long as nobody buys.
+    /// `seq` got no answer in time: whether it is (now) suspect, so that this says nothing about
+    /// the road. One answer between two such ends does not suffice: a provider that has too much to
+    /// do answers some in time. Nor does one end that was overtaken: a single worker may hang. But
+    /// where `is_last`, nobody else being left to ask, one answer has to do: else this row's
+    /// silence would be the lane's for as long as nobody buys.
     pub fn silent(&mut self, seq: Seq, last: Span, is_last: bool) -> bool {
         // What was answered by now and sent after it has overtaken it.
         let overtaken = self.last_answered.is_some_and(|answered| answered.shames(last));
         let fresh = Silent { last, open: true, alone: 0, overtaken: false };
         let silent = self.silent.entry(seq).or_insert(fresh);
         let enough = if is_last { SILENT_LAST } else { SILENT_ALONE };
-        let is_blamed =
-            silent.overtaken || silent.alone >= enough || silent.alone + u32::from(overtaken) >= SILENT_ALONE;
+        let is_blamed = silent.overtaken
+            || silent.alone >= enough
+            || silent.alone + u32::from(overtaken) >= SILENT_ALONE;
         (silent.last, silent.open) = (last, !overtaken);
         silent.alone += u32::from(overtaken);
         silent.overtaken |= overtaken || is_blamed;
@@ -132,7 +142,8 @@ impl Suspects {
         self.suspect.remove(&seq);
     }
 
-    /// `seq` met a road fault: whether it is (now) suspect, so that this fault says nothing about the road.
+    /// `seq` met a road fault: whether it is (now) suspect, so that this fault says nothing about
+    /// the road.
     pub fn faulted(&mut self, seq: Seq) -> bool {
         let answers = self.answers;
         let before = *self.faults.entry(seq).or_insert(answers);
@@ -145,7 +156,8 @@ impl Suspects {
         before < answers
     }
 
-    /// `seq` met a 401 or 403: whether it was suspect before, so that this says nothing about the credential.
+    /// `seq` met a 401 or 403: whether it was suspect before, so that this says nothing about the
+    /// credential.
     pub fn denied(&mut self, seq: Seq) -> bool {
         if self.suspect.contains(&seq) {
             return true;
@@ -157,7 +169,8 @@ impl Suspects {
         false
     }
 
-    /// Another credential: what was refused under the last says nothing. Those rows, to be tried again.
+    /// Another credential: what was refused under the last says nothing. Those rows, to be tried
+    /// again.
     pub fn credential_changed(&mut self) -> Vec<Seq> {
         let denied = std::mem::take(&mut self.denied);
         let suspect = std::mem::take(&mut self.suspect);
@@ -204,7 +217,10 @@ mod tests {
         assert!(suspects.answered(Seq(2), span(11, 12)).is_empty(), "once is not enough");
         assert!(!suspects.silent(Seq(1), span(13, 23), false));
         assert_eq!(suspects.answered(Seq(3), span(24, 25)), [Seq(1)]);
-        assert!(suspects.silent(Seq(1), span(100, 110), false), "it says nothing of the road any more");
+        assert!(
+            suspects.silent(Seq(1), span(100, 110), false),
+            "it says nothing of the road any more"
+        );
         suspects.answered(Seq(1), span(200, 201));
         assert!(!suspects.silent(Seq(1), span(202, 212), false), "an answer clears it");
     }
@@ -219,7 +235,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_was_overtaken_is_suspect_when_it_is_silent_again_and_nobody_else_is_left_to_ask() {
+    fn a_row_that_was_overtaken_is_suspect_when_it_is_silent_again_and_nobody_else_is_left_to_ask()
+    {
         let mut suspects = Suspects::default();
         suspects.answered(Seq(2), span(1, 2));
         assert!(!suspects.silent(Seq(1), span(0, 10), false), "a single worker may hang");
@@ -308,6 +325,9 @@ mod tests {
         }
         suspects.answered(Seq(9999), span(0, 0));
         let most = Suspects::ROWS_MAX;
-        assert_eq!((suspects.faults.len(), suspects.silent.len(), suspects.suspect.len()), (most, most, most));
+        assert_eq!(
+            (suspects.faults.len(), suspects.silent.len(), suspects.suspect.len()),
+            (most, most, most)
+        );
     }
 }

@@ -12,7 +12,13 @@ const MAX: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn config() -> Config {
-    Config { retry_min: MIN, retry_max: MAX, max_in_flight: 8, reconnect_spread: Duration::from_secs(5), place: 0.5 }
+    Config {
+        retry_min: MIN,
+        retry_max: MAX,
+        max_in_flight: 8,
+        reconnect_spread: Duration::from_secs(5),
+        place: 0.5,
+    }
 }
 
 fn s(seconds: u64) -> Duration {
@@ -28,7 +34,15 @@ const WEAK: Heard = Heard::Declined { strong: false };
 
 /// An attempt of the drain for a row that was given on trust.
 fn drained(now: Duration, seq: i64, heard: Heard) -> Ended<'static> {
-    Ended { seq: Seq(seq), heard, detail: "seen", first_fault: true, trusted: true, till: "a", ..Ended::unknown(now) }
+    Ended {
+        seq: Seq(seq),
+        heard,
+        detail: "seen",
+        first_fault: true,
+        trusted: true,
+        till: "a",
+        ..Ended::unknown(now)
+    }
 }
 
 fn end(link: &mut Link, now: Duration, seq: i64, heard: Heard) -> Effects {
@@ -112,7 +126,10 @@ fn recovery_starts_slowly_after_this_gateways_place_in_the_spread() {
     link.probing(s(100), Seq(1));
     let effects = end(&mut link, s(100), 1, Heard::Confirmed);
     assert!(effects.changed && link.is_up(s(100)));
-    assert!(!link.may_send_backlog(s(102), Flying::default()), "half of 5 s is this gateway's place");
+    assert!(
+        !link.may_send_backlog(s(102), Flying::default()),
+        "half of 5 s is this gateway's place"
+    );
     assert!(link.may_send_backlog(s(103), Flying::default()));
     assert!(link.may_ask(), "live traffic does not wait");
     let mut windows = vec![link.window()];
@@ -192,10 +209,17 @@ fn each_probe_that_fails_doubles_the_wait_up_to_its_bound_and_nothing_else_moves
     for failures in 1..40 {
         let at = link.next_moment(now).expect("a probe");
         let wait = at.saturating_sub(now);
-        assert!(wait >= MIN && wait <= MAX.min(MIN * 2u32.pow(failures.min(10))), "{failures}: {wait:?}");
+        assert!(
+            wait >= MIN && wait <= MAX.min(MIN * 2u32.pow(failures.min(10))),
+            "{failures}: {wait:?}"
+        );
         longest = longest.max(wait);
         let late = end(&mut link, now, 99, road);
-        assert_eq!(late, Effects { drop_pool: true, unclaim: false, changed: false }, "it was on the wire as well");
+        assert_eq!(
+            late,
+            Effects { drop_pool: true, unclaim: false, changed: false },
+            "it was on the wire as well"
+        );
         assert_eq!(link.next_moment(now), Some(at), "what was on the wire moves no probe");
         link.probing(at, Seq(1));
         end(&mut link, at, 1, road);
@@ -249,7 +273,11 @@ fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_co
     for cause in causes {
         assert_eq!(serde_json::to_value(cause).expect("a word"), cause.as_str());
         assert!(cause.explanation(Language::English).split(' ').count() > 8, "{cause:?}");
-        assert_eq!(Cause::hold_from(cause.as_str()), Some(cause).filter(|cause| cause.is_for_a_person()), "{cause:?}");
+        assert_eq!(
+            Cause::hold_from(cause.as_str()),
+            Some(cause).filter(|cause| cause.is_for_a_person()),
+            "{cause:?}"
+        );
     }
     assert!(Cause::Operator.is_for_a_person() && Cause::Declines.is_for_a_person());
 }
@@ -282,7 +310,10 @@ fn a_network_event_probes_at_once_and_begins_the_backoff_anew() {
     assert!(link.may_probe(now));
     link.probing(now, Seq(99));
     end(&mut link, now, 99, Heard::Road(Road::Connect));
-    assert!(link.next_moment(now).expect("a probe") <= now + 2 * MIN + MIN + MIN, "short waits again");
+    assert!(
+        link.next_moment(now).expect("a probe") <= now + 2 * MIN + MIN + MIN,
+        "short waits again"
+    );
 }
 
 #[test]
@@ -316,7 +347,10 @@ fn new_settings_narrow_the_window_at_once_and_bound_its_growth() {
 fn what_was_left_of_a_retry_after_is_waited_for_after_a_restart() {
     let mut link = link();
     link.restore_wait(s(50));
-    assert_eq!((link.is_up(s(10)), link.waiting(s(10)), link.next_moment(s(10))), (false, Some(s(40)), Some(s(50))));
+    assert_eq!(
+        (link.is_up(s(10)), link.waiting(s(10)), link.next_moment(s(10))),
+        (false, Some(s(40)), Some(s(50)))
+    );
     assert!(link.is_up(s(50)));
 }
 
@@ -341,7 +375,10 @@ fn where_rows_wait_their_own_backoff_the_next_probe_is_the_first_of_them() {
     assert_eq!(link.nothing_to_probe(s(10), Some(s(30))), Effects::default());
     assert!(!link.may_probe(s(29)) && link.may_probe(s(30)));
     link.nothing_to_probe(s(40), Some(s(40)));
-    assert!(!link.may_probe(s(40)) && link.may_probe(s(41)), "it did not look for nothing again at once");
+    assert!(
+        !link.may_probe(s(40)) && link.may_probe(s(41)),
+        "it did not look for nothing again at once"
+    );
 }
 
 #[test]
@@ -414,10 +451,18 @@ fn a_hold_of_an_operators_trusts_nobody_unless_it_says_so_and_one_for_declines_a
     assert_eq!((link.trust(s(1)), link.may_ask()), (Trust::Never, false));
     assert!(link.hold_by(s(2), "held by ann: the line is moved".to_owned(), true).changed);
     assert_eq!((link.trust(s(2)), link.may_ask()), (Trust::AtOnce { tenth: false }, false));
-    assert_eq!(link.hold_by(s(3), "held by bob".to_owned(), true), Effects::default(), "it stays ann's");
+    assert_eq!(
+        link.hold_by(s(3), "held by bob".to_owned(), true),
+        Effects::default(),
+        "it stays ann's"
+    );
     live(&mut link, s(4), 9, Heard::Confirmed);
     end(&mut link, s(4), 9, Heard::Credential);
-    assert_eq!(cause(&link), Some(("held", Cause::Operator)), "what was on the wire ends without ending the hold");
+    assert_eq!(
+        cause(&link),
+        Some(("held", Cause::Operator)),
+        "what was on the wire ends without ending the hold"
+    );
     let mut held = Link::new(config(), 1, Outages::default());
     held.restore_hold(s(0), (Cause::Settings, false), "ca_file: no such file".to_owned());
     assert_eq!((held.trust(s(0)), held.may_ask()), (Trust::Never, false));
@@ -433,12 +478,20 @@ fn trust_ends_with_the_first_answer_weak_or_strong_of_a_row_or_a_check() {
     // What is heard while the road is down; the cause then.
     type Row = (&'static str, Hears, Option<(&'static str, Cause)>);
     let table: &[Row] = &[
-        ("a probe is refused weakly", |link| _ = end(link, s(9), 2, WEAK), Some(("down", Cause::Refusals))),
+        (
+            "a probe is refused weakly",
+            |link| _ = end(link, s(9), 2, WEAK),
+            Some(("down", Cause::Refusals)),
+        ),
         ("a probe is refused strongly", |link| _ = end(link, s(9), 2, STRONG), None),
         ("a probe is taken", |link| _ = end(link, s(9), 2, Heard::Confirmed), None),
         ("a live row is refused weakly", |link| _ = live(link, s(9), 2, WEAK), None),
         ("a live row is parked", |link| _ = live(link, s(9), 2, Heard::Parked), None),
-        ("a check is refused weakly", |link| _ = link.check_answered(s(9), false), Some(("down", Cause::Refusals))),
+        (
+            "a check is refused weakly",
+            |link| _ = link.check_answered(s(9), false),
+            Some(("down", Cause::Refusals)),
+        ),
         ("a check is answered", |link| _ = link.check_answered(s(9), true), None),
         (
             "a probe meets a 500",
@@ -470,7 +523,10 @@ fn three_rows_given_on_trust_and_refused_weakly_make_the_drain_wait_and_live_one
     }
     assert_eq!(cause(&link), None, "two rows, and what tills heard");
     end(&mut link, s(2), 102, WEAK);
-    assert_eq!((cause(&link), link.trust(s(2))), (Some(("down", Cause::Refusals)), Trust::Unanswered));
+    assert_eq!(
+        (cause(&link), link.trust(s(2))),
+        (Some(("down", Cause::Refusals)), Trust::Unanswered)
+    );
     assert!(!link.may_send_backlog(s(2), Flying::default()) && link.may_ask());
     live(&mut link, s(3), 5, WEAK);
     assert_eq!(cause(&link), Some(("down", Cause::Refusals)), "that is no news");
@@ -491,15 +547,24 @@ fn ten_declines_after_the_fact_hold_the_drain_whatever_their_words_and_live_ones
     }
     assert_eq!((cause(&link), link.streak().rows().len()), (None, 0));
     for seq in 100..109 {
-        assert!(!link.may_send_backlog(s(9), Flying { backlog: 1, live: 0 }), "the window is 1 or full");
-        link.ended(s(1), &of(if seq % 2 == 0 { "a" } else { "b" }, seq, if seq < 105 { "no" } else { "never" }));
+        assert!(
+            !link.may_send_backlog(s(9), Flying { backlog: 1, live: 0 }),
+            "the window is 1 or full"
+        );
+        link.ended(
+            s(1),
+            &of(if seq % 2 == 0 { "a" } else { "b" }, seq, if seq < 105 { "no" } else { "never" }),
+        );
         live(&mut link, s(1), seq, STRONG);
         end(&mut link, s(1), seq, Heard::Parked);
     }
     assert_eq!((cause(&link), link.window()), (None, 1));
     let effects = link.ended(s(1), &of("a", 109, "no"));
     assert!(effects.changed && effects.unclaim);
-    assert_eq!((cause(&link), link.trust(s(1))), (Some(("held", Cause::Declines)), Trust::Unanswered));
+    assert_eq!(
+        (cause(&link), link.trust(s(1))),
+        (Some(("held", Cause::Declines)), Trust::Unanswered)
+    );
     assert!(link.may_ask(), "tills go on being asked");
     for nudge in [Nudge::Demand, Nudge::Network, Nudge::Flush, Nudge::CredentialChanged] {
         link.nudged(s(2), nudge);
@@ -523,13 +588,20 @@ fn a_streak_of_one_tills_rows_holds_only_when_no_other_till_has_any() {
     let mut alone = refused();
     alone.nobody_else(s(2));
     assert_eq!(cause(&alone), Some(("held", Cause::Declines)));
-    assert_eq!(alone.why().map(|why| &*why.detail), Some("10 declined after the fact, all alike: no"));
+    assert_eq!(
+        alone.why().map(|why| &*why.detail),
+        Some("10 declined after the fact, all alike: no")
+    );
     let mut both = refused();
     both.ended(s(2), &of("b", 20, STRONG));
     assert_eq!(cause(&both), Some(("held", Cause::Declines)));
     let mut taken = refused();
     taken.ended(s(2), &of("b", 20, Heard::Confirmed));
-    assert_eq!((cause(&taken), taken.streak().passed_over()), (None, Some("a")), "its rows go last");
+    assert_eq!(
+        (cause(&taken), taken.streak().passed_over()),
+        (None, Some("a")),
+        "its rows go last"
+    );
     taken.nobody_else(s(3));
     assert_eq!(cause(&taken), None);
     taken.ended(s(3), &of("a", 11, Heard::Confirmed));
@@ -537,7 +609,8 @@ fn a_streak_of_one_tills_rows_holds_only_when_no_other_till_has_any() {
 }
 
 #[test]
-fn a_refused_credential_is_tried_with_another_row_at_once_then_each_ten_seconds_doubling_to_a_minute() {
+fn a_refused_credential_is_tried_with_another_row_at_once_then_each_ten_seconds_doubling_to_a_minute()
+ {
     let mut link = link();
     let effects = end(&mut link, s(10), 1, Heard::Credential);
     assert_eq!(effects, Effects { unclaim: true, changed: true, drop_pool: false });
@@ -562,9 +635,15 @@ fn a_refused_credential_is_tried_with_another_row_at_once_then_each_ten_seconds_
 
 #[test]
 fn a_suspects_faults_say_nothing_of_the_lane() {
-    let suspect = |link: &mut Link, seq, heard| link.ended(s(1), &Ended { suspect: true, ..drained(s(1), seq, heard) });
-    for heard in [Heard::Credential, Heard::Road(Road::Answer), Heard::NotTheProvider, Heard::RowFault { status: 500 }]
-    {
+    let suspect = |link: &mut Link, seq, heard| {
+        link.ended(s(1), &Ended { suspect: true, ..drained(s(1), seq, heard) })
+    };
+    for heard in [
+        Heard::Credential,
+        Heard::Road(Road::Answer),
+        Heard::NotTheProvider,
+        Heard::RowFault { status: 500 },
+    ] {
         let mut link = link();
         for seq in 0..9 {
             assert_eq!(suspect(&mut link, seq, heard), Effects::default());
@@ -595,12 +674,22 @@ fn a_retry_after_is_the_drains_floor_that_nothing_overrides_and_jitter_comes_aft
     }
     assert!(link.limited(s(11)).is_some_and(|left| left >= s(99)));
     live(&mut link, s(12), 2, STRONG);
-    assert_eq!((link.limited(s(12)), link.trust(s(12))), (None, Trust::Unanswered), "tills are asked again");
-    assert!(!link.is_up(s(109)) && !link.may_send_backlog(s(109), Flying::default()), "the drain waits");
+    assert_eq!(
+        (link.limited(s(12)), link.trust(s(12))),
+        (None, Trust::Unanswered),
+        "tills are asked again"
+    );
+    assert!(
+        !link.is_up(s(109)) && !link.may_send_backlog(s(109), Flying::default()),
+        "the drain waits"
+    );
     assert!(link.is_up(s(115)), "100 s and at most the spread");
     end(&mut link, s(120), 1, Heard::Road(Road::Connect));
     end(&mut link, s(121), 1, Heard::Wait { at_least: Some(HOUR), limited: false });
-    assert_eq!((cause(&link), link.trust(s(121))), (Some(("down", Cause::Provider)), Trust::Unanswered));
+    assert_eq!(
+        (cause(&link), link.trust(s(121))),
+        (Some(("down", Cause::Provider)), Trust::Unanswered)
+    );
     assert!(!link.may_probe(s(121) + s(3599)));
 }
 
@@ -610,13 +699,19 @@ fn with_the_drain_held_for_declines_and_the_road_down_only_a_demanded_row_finds_
     link.restore_hold(s(0), (Cause::Declines, false), String::new());
     assert!(!link.wants_demand());
     live(&mut link, s(1), 1, Heard::Road(Road::Connect));
-    assert_eq!((link.trust(s(1)), link.may_probe(s(1) + HOUR)), (Trust::AtOnce { tenth: false }, false));
+    assert_eq!(
+        (link.trust(s(1)), link.may_probe(s(1) + HOUR)),
+        (Trust::AtOnce { tenth: false }, false)
+    );
     assert!(link.wants_demand() && link.probes_on_demand_alone());
     link.nudged(s(2), Nudge::Demand);
     assert!(link.may_probe(s(2)));
     link.probing(s(2), Seq(2));
     end(&mut link, s(3), 2, STRONG);
-    assert_eq!((link.trust(s(3)), cause(&link)), (Trust::Unanswered, Some(("held", Cause::Declines))));
+    assert_eq!(
+        (link.trust(s(3)), cause(&link)),
+        (Trust::Unanswered, Some(("held", Cause::Declines)))
+    );
 }
 
 #[test]
@@ -639,7 +734,8 @@ fn an_outage_counts_from_the_last_verdict_and_a_persons_word_ends_none() {
 }
 
 #[test]
-fn attempts_whose_connection_breaks_under_them_are_one_reset_and_three_in_a_row_take_the_link_down() {
+fn attempts_whose_connection_breaks_under_them_are_one_reset_and_three_in_a_row_take_the_link_down()
+{
     let mut link = link();
     let mut reset = |sent, now, seq| {
         let effects = link.ended(now, &Ended { sent, ..drained(now, seq, Heard::Reset) });
@@ -680,7 +776,8 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        (0..13u8, 0..20u8, any::<bool>(), any::<bool>()).prop_map(|(v, seq, f, s)| Step::End(v, seq, f, s)),
+        (0..13u8, 0..20u8, any::<bool>(), any::<bool>())
+            .prop_map(|(v, seq, f, s)| Step::End(v, seq, f, s)),
         (0..6u8).prop_map(Step::Nudge),
         Just(Step::Probe),
         (0..5000u16).prop_map(Step::Wait),
@@ -705,7 +802,8 @@ fn heard(number: u8) -> Heard {
     }
 }
 
-const NUDGES: [Nudge; 5] = [Nudge::Demand, Nudge::Network, Nudge::Flush, Nudge::CredentialChanged, Nudge::Release];
+const NUDGES: [Nudge; 5] =
+    [Nudge::Demand, Nudge::Network, Nudge::Flush, Nudge::CredentialChanged, Nudge::Release];
 
 proptest! {
     #[test]

@@ -21,7 +21,8 @@ struct Wait {
 pub struct Waits(BTreeMap<Seq, Wait>);
 
 impl Waits {
-    /// How many rows are remembered; beyond that the one that is due first is forgotten and tried earlier.
+    /// How many rows are remembered; beyond that the one that is due first is forgotten and tried
+    /// earlier.
     const ROWS_MAX: usize = 4096;
 
     /// Whether the row never failed by itself.
@@ -36,7 +37,8 @@ impl Waits {
         self.waits(seq, now, min, dice);
     }
 
-    /// The row failed with others, for no fault that is known to be its own: it waits no longer than before.
+    /// The row failed with others, for no fault that is known to be its own: it waits no longer
+    /// than before.
     pub fn failed_with_others(&mut self, seq: Seq, now: Duration, min: Duration, dice: &mut Dice) {
         self.waits(seq, now, min, dice);
     }
@@ -68,7 +70,11 @@ impl Waits {
 
     /// Rows that are due by `now`, at most `limit`; they do not wait any more.
     pub fn take_due(&mut self, now: Duration, limit: usize) -> Vec<Seq> {
-        let due = self.0.iter_mut().filter(|(_, wait)| wait.until.is_some_and(|until| until <= now)).take(limit);
+        let due = self
+            .0
+            .iter_mut()
+            .filter(|(_, wait)| wait.until.is_some_and(|until| until <= now))
+            .take(limit);
         due.map(|(seq, wait)| {
             wait.until = None;
             *seq
@@ -119,7 +125,10 @@ mod tests {
             let until = waits.next_moment().expect("it waits");
             let ceiling = SECOND.saturating_mul(1 << failures.min(20)).min(ROW_RETRY_MAX);
             assert!(until >= now + SECOND && until <= now + ceiling);
-            assert!(waits.take_due(until.saturating_sub(SECOND / 1000), 9).is_empty(), "not before its time");
+            assert!(
+                waits.take_due(until.saturating_sub(SECOND / 1000), 9).is_empty(),
+                "not before its time"
+            );
             now = until;
             assert_eq!(waits.take_due(now, 9), [Seq(1)]);
             assert!(waits.waiting().is_empty());

@@ -1,4 +1,5 @@
-//! A request's body: read whole within bounds, or thrown away within bounds so that its sender hears the answer.
+//! A request's body: read whole within bounds, or thrown away within bounds so that its sender
+//! hears the answer.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ const DISCARD_BYTES_MAX: usize = 1024 * 1024;
 /// How long a body that nobody wants is read.
 const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 
-/// The same of one whose sender has shown no valid token: as much as a till would send with a wrong one.
+/// The same of one whose sender has shown no valid token: as much as a till would send with a wrong
+/// one.
 const STRANGERS_BYTES_MAX: usize = 64 * 1024;
 const STRANGERS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -70,7 +72,8 @@ impl Inbound {
         read
     }
 
-    /// The bytes are copied out of the connection's buffer, which would otherwise live as long as they do.
+    /// The bytes are copied out of the connection's buffer, which would otherwise live as long as
+    /// they do.
     async fn read(&mut self, announced: usize, max_bytes: usize) -> Result<Bytes, BodyFault> {
         let mut whole = BytesMut::with_capacity(announced);
         while let Some(frame) = self.body.frame().await {
@@ -88,8 +91,8 @@ impl Inbound {
         Ok(whole.freeze())
     }
 
-    /// Throws away what is left. A client that is still writing when its connection is closed may never see the
-    /// answer, so this comes before an answer that was made without the body.
+    /// Throws away what is left. A client that is still writing when its connection is closed may
+    /// never see the answer, so this comes before an answer that was made without the body.
     pub async fn discard(&mut self) {
         self.discard_at_most(DISCARD_BYTES_MAX, DISCARD_WITHIN).await;
     }

@@ -27,7 +27,8 @@ use super::slots::{Busy, Slot};
 use super::{Bounds, Guest, Peer, header};
 use crate::contract;
 
-/// At the stop, how long a connection without a request stays for one that is on its way or an answer that is.
+/// At the stop, how long a connection without a request stays for one that is on its way or an
+/// answer that is.
 const IDLE_STOP_WITHIN: Duration = Duration::from_millis(250);
 /// How long the farewell to a client may take.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
@@ -56,7 +57,8 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
 /// Serves one connection to its end.
 pub(super) async fn run(stream: Stream, peer: Peer, slot: Slot, house: Arc<House>) {
     let slot = Arc::new(slot);
-    // What a served connection needs is made when there is something to serve: one that waits costs next to nothing.
+    // What a served connection needs is made when there is something to serve: one that waits costs
+    // next to nothing.
     match stream {
         Stream::Tcp(stream) => {
             if let Some(stream) = greet(stream, &slot, &house).await {
@@ -122,13 +124,19 @@ async fn talk<I: Carrier>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House)
     let bounds = &house.bounds;
     let wire = Arc::new(Wire::default());
     let line = Line::new(stream, bounds.write_stall, Arc::clone(&wire));
-    let door = Door { router: TowerToHyperService::new(house.router.clone()), peer, slot: Arc::clone(&slot), wire };
+    let door = Door {
+        router: TowerToHyperService::new(house.router.clone()),
+        peer,
+        slot: Arc::clone(&slot),
+        wire,
+    };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.header_within)
         .max_buf_size(bounds.header_bytes_max)
         .keep_alive(true)
-        // A till that has sent all and hangs up has asked: what came before the end of its stream is decided.
+        // A till that has sent all and hangs up has asked: what came before the end of its stream
+        // is decided.
         .half_close(true)
         .pipeline_flush(false)
         .serve_connection(TokioIo::new(line), door);
@@ -142,7 +150,8 @@ async fn talk<I: Carrier>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House)
         tracing::debug!(%error, "a connection ended");
         if error.is_timeout() {
             let parts = connection.into_parts();
-            // One that was idle is not told, since it might take this for the answer to its next request.
+            // One that was idle is not told, since it might take this for the answer to its next
+            // request.
             if !parts.read_buf.is_empty() {
                 answer_late_header(parts.io.into_inner()).await;
             }
@@ -150,7 +159,8 @@ async fn talk<I: Carrier>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House)
     }
 }
 
-/// Ends the connection after the request that is under way, if there is one. `None`: it did not end in time.
+/// Ends the connection after the request that is under way, if there is one. `None`: it did not end
+/// in time.
 async fn wind_down<I: Carrier>(
     connection: &mut Connection<I>,
     slot: &Slot,
@@ -171,8 +181,8 @@ async fn wind_down<I: Carrier>(
 async fn answer_late_header(mut stream: impl AsyncWrite + Unpin) {
     let body = contract::refusal("the request's header did not arrive in time", &[]);
     let head = format!(
-        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: \
-         close\r\n\r\n",
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: \
+         {}\r\nconnection: close\r\n\r\n",
         body.len()
     );
     let farewell = async {
@@ -185,7 +195,8 @@ async fn answer_late_header(mut stream: impl AsyncWrite + Unpin) {
     }
 }
 
-/// Where requests enter: it marks the connection busy until the answer is out, and tells the router who asks.
+/// Where requests enter: it marks the connection busy until the answer is out, and tells the router
+/// who asks.
 struct Door {
     router: TowerToHyperService<Router>,
     peer: Peer,
@@ -206,7 +217,9 @@ impl Service<Request<Incoming>> for Door {
     type Future = Answering;
 
     fn call(&self, mut request: Request<Incoming>) -> Answering {
-        let Some(busy) = self.slot.begin() else { return Box::pin(std::future::ready(Err(Evicted))) };
+        let Some(busy) = self.slot.begin() else {
+            return Box::pin(std::future::ready(Err(Evicted)));
+        };
         self.wire.heard();
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(Guest(Arc::clone(&self.slot)));
@@ -244,7 +257,10 @@ impl hyper::body::Body for Held {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

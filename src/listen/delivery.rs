@@ -7,22 +7,22 @@ use axum::response::Response;
 /// What became of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// It was written, and nothing says that the client did not get it: a client that sent the end of its stream and
-    /// reads on is one of these.
+    /// It was written, and nothing says that the client did not get it: a client that sent the end
+    /// of its stream and reads on is one of these.
     Delivered,
-    /// It could not be written, or the client reset the connection before it had read it all. A client that had hung
-    /// up before its answer resets it.
+    /// It could not be written, or the client reset the connection before it had read it all. A
+    /// client that had hung up before its answer resets it.
     Undelivered,
 }
 
 type OnEnd = Box<dyn FnOnce(Delivery) + Send>;
 
-/// Calls `on_end` once, when it is known whether `response` has reached its client: at the latest when its connection
-/// ends, or with `Undelivered` when the response is dropped unsent. It runs on the connection's task, so it must be
-/// quick and must not wait.
+/// Calls `on_end` once, when it is known whether `response` has reached its client: at the latest
+/// when its connection ends, or with `Undelivered` when the response is dropped unsent. It runs on
+/// the connection's task, so it must be quick and must not wait.
 ///
-/// Over TCP the answer of a connection that is being closed is watched for a second at most, until the client's
-/// system has acknowledged or reset it.
+/// Over TCP the answer of a connection that is being closed is watched for a second at most, until
+/// the client's system has acknowledged or reset it.
 pub fn watch(mut response: Response, on_end: impl FnOnce(Delivery) + Send + 'static) -> Response {
     let told: OnEnd = Box::new(on_end);
     response.extensions_mut().insert(Watch(Arc::new(Mutex::new(Some(Told(Some(told)))))));
@@ -80,13 +80,16 @@ impl Wire {
     pub(super) fn begins<B>(&self, response: &mut axum::http::Response<B>) -> bool {
         let Some(Watch(watch)) = response.extensions_mut().remove::<Watch>() else { return false };
         let told = watch.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let watched = told.map(|told| self.answers().push(Answer { told, progress: Progress::Begun }));
+        let watched =
+            told.map(|told| self.answers().push(Answer { told, progress: Progress::Begun }));
         watched.is_some()
     }
 
     /// The body of the answer that began last is handed over, or given up.
     pub(super) fn handed(&self) {
-        if let Some(answer) = self.answers().last_mut().filter(|answer| answer.progress == Progress::Begun) {
+        if let Some(answer) =
+            self.answers().last_mut().filter(|answer| answer.progress == Progress::Begun)
+        {
             answer.progress = Progress::Handed;
         }
     }
@@ -98,7 +101,8 @@ impl Wire {
 
     /// All that was handed over is with the system.
     pub(super) fn written(&self) {
-        for answer in self.answers().iter_mut().filter(|answer| answer.progress == Progress::Handed) {
+        for answer in self.answers().iter_mut().filter(|answer| answer.progress == Progress::Handed)
+        {
             answer.progress = Progress::Written;
         }
     }
@@ -159,7 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_wholly_written_when_the_connection_ended_is_undelivered_and_the_rest_delivered() {
+    fn what_was_not_wholly_written_when_the_connection_ended_is_undelivered_and_the_rest_delivered()
+    {
         let wire = Wire::default();
         let written = begun(&wire);
         wire.handed();

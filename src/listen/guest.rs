@@ -23,8 +23,8 @@ impl Peer {
     }
 }
 
-/// Where connections come from, as far as one sender cannot choose it freely: an IPv4 address, or the 64 bits of an
-/// IPv6 network.
+/// Where connections come from, as far as one sender cannot choose it freely: an IPv4 address, or
+/// the 64 bits of an IPv6 network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Source(IpAddr);
 
@@ -46,8 +46,8 @@ impl fmt::Display for Source {
     }
 }
 
-/// What a router says of who asks; an extension of every request. As long as nothing is said the connection counts as
-/// a stranger's.
+/// What a router says of who asks; an extension of every request. As long as nothing is said the
+/// connection counts as a stranger's.
 #[derive(Clone)]
 pub struct Guest(pub(super) Arc<Slot>);
 
@@ -57,7 +57,8 @@ impl Guest {
         self.0.is_known();
     }
 
-    /// It is refused for want of one: its connection is the first to make room, even before it has its answer.
+    /// It is refused for want of one: its connection is the first to make room, even before it has
+    /// its answer.
     pub fn is_turned_away(&self) {
         self.0.is_turned_away();
     }

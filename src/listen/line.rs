@@ -1,5 +1,5 @@
-//! The stream under a connection: its writes fail when the other end reads nothing for too long, and it tells what
-//! becomes of the answers on it.
+//! The stream under a connection: its writes fail when the other end reads nothing for too long,
+//! and it tells what becomes of the answers on it.
 
 use std::io;
 use std::pin::Pin;
@@ -13,10 +13,11 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::delivery::Wire;
 
-/// How long the end of a connection waits for the client's system to acknowledge or reset the last answer.
+/// How long the end of a connection waits for the client's system to acknowledge or reset the last
+/// answer.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
-/// The same in TLS, where an answer counts as heard when no reset has come by then: the client's own end of the stream
-/// may have crossed it.
+/// The same in TLS, where an answer counts as heard when no reset has come by then: the client's
+/// own end of the stream may have crossed it.
 const TLS_FAREWELL_WITHIN: Duration = Duration::from_millis(200);
 /// The pauses between two looks, the first and the longest.
 const LOOK_MIN: Duration = Duration::from_millis(1);
@@ -51,8 +52,8 @@ impl Carrier for tokio_rustls::server::TlsStream<TcpStream> {
     const HAS_RECORDS: bool = true;
 }
 
-/// Without its bound a client that never reads its answer would keep its connection for ever: HTTP's own bounds are
-/// about reading alone.
+/// Without its bound a client that never reads its answer would keep its connection for ever:
+/// HTTP's own bounds are about reading alone.
 pub(super) struct Line<I> {
     inner: I,
     within: Duration,
@@ -139,17 +140,27 @@ impl<I: Carrier> Line<I> {
 }
 
 impl<I: Carrier> AsyncRead for Line<I> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match ready!(Pin::new(&mut self.inner).poll_read(cx, buf)) {
             // A client that leaves TLS without its farewell has ended its stream as well.
-            Err(error) if I::HAS_RECORDS && error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+            Err(error) if I::HAS_RECORDS && error.kind() == io::ErrorKind::UnexpectedEof => {
+                Poll::Ready(Ok(()))
+            }
             read => Poll::Ready(read.inspect_err(|_| self.wire.broken())),
         }
     }
 }
 
 impl<I: Carrier> AsyncWrite for Line<I> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.bounded(cx, |inner, cx| inner.poll_write(cx, bytes))
     }
 
@@ -173,14 +184,19 @@ impl<I: Carrier> AsyncWrite for Line<I> {
         Poll::Ready(Ok(()))
     }
 
-    /// Bare TCP is shut down first, since the client's system acknowledges that too. TLS waits before it, because a
-    /// client that has left answers the farewell with a reset, whatever it has read.
+    /// Bare TCP is shut down first, since the client's system acknowledges that too. TLS waits
+    /// before it, because a client that has left answers the farewell with a reset, whatever it has
+    /// read.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if I::HAS_RECORDS || self.inner.tcp().is_none() {
             ready!(self.poll_farewell(cx));
             return self.bounded(cx, I::poll_shutdown);
         }
-        let shut = if self.farewell.is_none() { ready!(Pin::new(&mut self.inner).poll_shutdown(cx)) } else { Ok(()) };
+        let shut = if self.farewell.is_none() {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))
+        } else {
+            Ok(())
+        };
         ready!(self.poll_farewell(cx));
         Poll::Ready(shut)
     }

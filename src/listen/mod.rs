@@ -29,7 +29,8 @@ use slots::{Slot, Slots};
 /// How long accepting rests after the system refused it (no file descriptors, no memory).
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// Descriptors that are left for all but the tills' connections: the database, the lanes, the operators.
+/// Descriptors that are left for all but the tills' connections: the database, the lanes, the
+/// operators.
 const FILES_KEPT: usize = 320;
 /// The fewest connections, however low the system's limit is.
 const CONNECTIONS_MIN: usize = 32;
@@ -50,17 +51,20 @@ pub enum Socket {
 pub struct Bounds {
     /// Connections at once.
     pub connections_max: usize,
-    /// Connections at once that have shown no valid token: beyond it one of them gives way to each new one. This
-    /// bounds what strangers cost in memory too.
+    /// Connections at once that have shown no valid token: beyond it one of them gives way to each
+    /// new one. This bounds what strangers cost in memory too.
     pub strangers_max: usize,
-    /// The same of one source. Those with a token are not counted, since many tills may stand behind one address.
+    /// The same of one source. Those with a token are not counted, since many tills may stand
+    /// behind one address.
     pub strangers_of_source_max: usize,
-    /// How long a connection has to show its token before the two shares tell it to leave: tills behind one address
-    /// may come all at once. Who is refused for want of a token has no such time.
+    /// How long a connection has to show its token before the two shares tell it to leave: tills
+    /// behind one address may come all at once. Who is refused for want of a token has no such
+    /// time.
     pub newcomer_within: Duration,
     /// Bytes of a request's header, and of what is read at once.
     pub header_bytes_max: usize,
-    /// From a connection's begin, or the end of an answer, to the end of the next header; the TLS handshake too.
+    /// From a connection's begin, or the end of an answer, to the end of the next header; the TLS
+    /// handshake too.
     pub header_within: Duration,
     /// How long a client may leave an answer unread.
     pub write_stall: Duration,
@@ -87,12 +91,15 @@ impl Bounds {
         stop_within: Duration::from_secs(5),
     };
 
-    /// The bounds that this process's limit of open files leaves room for: 1,024 connections where it is high enough.
+    /// The bounds that this process's limit of open files leaves room for: 1,024 connections where
+    /// it is high enough.
     #[must_use]
     pub fn of_process() -> Self {
         use rustix::process::{Resource, getrlimit};
         let files = getrlimit(Resource::Nofile).current;
-        Self::for_files(files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX)))
+        Self::for_files(
+            files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX)),
+        )
     }
 
     fn for_files(files: usize) -> Self {
@@ -109,14 +116,16 @@ pub async fn serve(socket: Socket, router: Router, bounds: Bounds, stop: Receive
     serve_all(vec![socket], router, bounds, stop).await;
 }
 
-/// Serves `router` on all of `sockets` until `stop` holds true (or its sender is gone): then nothing more is
-/// accepted, idle connections are closed, and requests under way get their answer within `bounds.stop_within`.
+/// Serves `router` on all of `sockets` until `stop` holds true (or its sender is gone): then
+/// nothing more is accepted, idle connections are closed, and requests under way get their answer
+/// within `bounds.stop_within`.
 ///
-/// The bounds hold for all of them together. When all connections are taken, one is closed for the new one: first one
-/// whose request is refused for want of a token, then the one without a token that has waited longest for its header,
-/// then one with a token that has. Strangers give way to each other before that, beyond their shares, once they had a
-/// moment to show a token; a source that has more than its share pays for its next connection with its own. If each is
-/// in a request, new ones wait in the system's backlog.
+/// The bounds hold for all of them together. When all connections are taken, one is closed for the
+/// new one: first one whose request is refused for want of a token, then the one without a token
+/// that has waited longest for its header, then one with a token that has. Strangers give way to
+/// each other before that, beyond their shares, once they had a moment to show a token; a source
+/// that has more than its share pays for its next connection with its own. If each is in a request,
+/// new ones wait in the system's backlog.
 pub async fn serve_all(sockets: Vec<Socket>, router: Router, bounds: Bounds, stop: Receiver<bool>) {
     let slots = Slots::new(bounds);
     let house = Arc::new(House { router, bounds, stop });
@@ -139,7 +148,12 @@ async fn listen(socket: Socket, slots: Arc<Slots>, house: Arc<House>) {
     }
 }
 
-async fn accept_until_stopped(socket: &Socket, slots: &Arc<Slots>, house: &Arc<House>, connections: &mut JoinSet<()>) {
+async fn accept_until_stopped(
+    socket: &Socket,
+    slots: &Arc<Slots>,
+    house: &Arc<House>,
+    connections: &mut JoinSet<()>,
+) {
     let mut stop = house.stop.clone();
     let mut stopped = std::pin::pin!(connection::stopped(&mut stop));
     // It may hold a connection that waits for a slot, so it lives on when another branch is taken.
@@ -175,7 +189,9 @@ async fn accept(socket: &Socket, slots: &Slots) -> (Stream, Peer) {
     loop {
         match accept_once(socket).await {
             Ok(accepted) => return accepted,
-            Err(error) if is_the_clients(&error) => tracing::debug!(%error, "a client left before it was accepted"),
+            Err(error) if is_the_clients(&error) => {
+                tracing::debug!(%error, "a client left before it was accepted");
+            }
             Err(error) => {
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!(%error, "connections cannot be accepted now");
@@ -210,8 +226,11 @@ async fn accept_once(socket: &Socket) -> io::Result<(Stream, Peer)> {
 
 /// The connection's fault, not the system's: the next one may be accepted at once.
 fn is_the_clients(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, NotConnected};
-    [ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, NotConnected].contains(&error.kind())
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, NotConnected,
+    };
+    [ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, NotConnected]
+        .contains(&error.kind())
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
@@ -228,6 +247,9 @@ mod tests {
     fn the_connections_leave_room_for_the_rest_of_the_process() {
         let of = |files| Bounds::for_files(files).connections_max;
         assert_eq!([of(usize::MAX), of(1344), of(1024), of(100)], [1024, 1024, 704, 32]);
-        assert_eq!([Bounds::for_files(1344).strangers_max, Bounds::for_files(100).strangers_max], [256, 16]);
+        assert_eq!(
+            [Bounds::for_files(1344).strangers_max, Bounds::for_files(100).strangers_max],
+            [256, 16]
+        );
     }
 }

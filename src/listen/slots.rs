@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::{Bounds, Source};
 
-/// So many that are refused for want of a token hear it in peace: each costs what a till's request costs.
+/// So many that are refused for want of a token hear it in peace: each costs what a till's request
+/// costs.
 const TURNED_AWAY_MAX: usize = 64;
 
 /// All places of the listeners that share them.
@@ -105,23 +106,31 @@ impl State {
         }
     }
 
-    /// Where strangers have their share, of a source's or of all places, those who had their time to show a token give
-    /// way to the next, who may have one.
+    /// Where strangers have their share, of a source's or of all places, those who had their time
+    /// to show a token give way to the next, who may have one.
     fn keep_shares(&mut self, source: Option<Source>, bounds: &Bounds) {
         while self.of_source(source) >= bounds.strangers_of_source_max {
-            let Some(first) = self.first_of(source).filter(|first| self.had_its_time(*first, bounds)) else { break };
+            let Some(first) =
+                self.first_of(source).filter(|first| self.had_its_time(*first, bounds))
+            else {
+                break;
+            };
             self.leave(first);
         }
         while self.strangers >= bounds.strangers_max {
-            let Some(first) = self.first().filter(|first| self.had_its_time(*first, bounds)) else { break };
+            let Some(first) = self.first().filter(|first| self.had_its_time(*first, bounds)) else {
+                break;
+            };
             self.leave(first);
         }
     }
 
-    /// Makes a place free, at the cost of the newcomer's own source where that has more than its share; false when
-    /// all are in a request.
+    /// Makes a place free, at the cost of the newcomer's own source where that has more than its
+    /// share; false when all are in a request.
     fn make_place(&mut self, source: Option<Source>, bounds: &Bounds) -> bool {
-        let own = self.first_of(source).filter(|_| self.of_source(source) >= bounds.strangers_of_source_max);
+        let own = self
+            .first_of(source)
+            .filter(|_| self.of_source(source) >= bounds.strangers_of_source_max);
         own.or_else(|| self.first()).map(|connection| self.leave(connection)).is_some()
     }
 
@@ -140,8 +149,8 @@ impl State {
         source.and_then(|source| self.of_source.get(&source)).map_or(0, BTreeMap::len)
     }
 
-    /// Whether it could have shown a token by now, or showed a wrong one. Tills behind one address may come all at
-    /// once, and each needs a moment for its header.
+    /// Whether it could have shown a token by now, or showed a wrong one. Tills behind one address
+    /// may come all at once, and each needs a moment for its header.
     fn had_its_time(&self, connection: u64, bounds: &Bounds) -> bool {
         self.taken.get(&connection).is_none_or(|standing| {
             let is_turned_away = standing.turn.is_some_and(|(rank, _)| rank == Rank::TurnedAway);
@@ -176,11 +185,14 @@ impl Slots {
         state.taken.len() < self.bounds.connections_max || !state.turns.is_empty()
     }
 
-    /// A place, if need be that of the connection that has to leave first; `None` when all are in a request.
+    /// A place, if need be that of the connection that has to leave first; `None` when all are in a
+    /// request.
     pub(super) fn admit(self: &Arc<Self>, source: Option<Source>) -> Option<Slot> {
         let mut state = self.state();
         state.keep_shares(source, &self.bounds);
-        if state.taken.len() >= self.bounds.connections_max && !state.make_place(source, &self.bounds) {
+        if state.taken.len() >= self.bounds.connections_max
+            && !state.make_place(source, &self.bounds)
+        {
             return None;
         }
         let connection = state.number();
@@ -217,12 +229,13 @@ impl Slot {
     /// Whether it waits for a header (or has been told to leave).
     pub(super) fn is_waiting(&self) -> bool {
         let state = self.slots.state();
-        let waits = |standing: &Standing| standing.turn.is_some_and(|(rank, _)| rank > Rank::TurnedAway);
+        let waits =
+            |standing: &Standing| standing.turn.is_some_and(|(rank, _)| rank > Rank::TurnedAway);
         state.taken.get(&self.connection).is_none_or(waits)
     }
 
-    /// A header has come: until the guard is dropped the connection cannot be told to leave, unless it is turned
-    /// away. `None` when it already has been told.
+    /// A header has come: until the guard is dropped the connection cannot be told to leave, unless
+    /// it is turned away. `None` when it already has been told.
     pub(super) fn begin(self: &Arc<Self>) -> Option<Busy> {
         let mut state = self.slots.state();
         state.taken.get(&self.connection)?;
@@ -306,7 +319,10 @@ mod tests {
     #[test]
     fn the_one_that_waits_longest_leaves_first() {
         let slots = slots(2, 2);
-        let (one, two) = (Arc::new(slots.admit(None).expect("free")), Arc::new(slots.admit(None).expect("free")));
+        let (one, two) = (
+            Arc::new(slots.admit(None).expect("free")),
+            Arc::new(slots.admit(None).expect("free")),
+        );
         drop(one.begin());
         let three = slots.admit(None).expect("the second waits");
         assert!(told_to_leave(&two) && !told_to_leave(&one));
@@ -339,7 +355,8 @@ mod tests {
     #[test]
     fn who_is_turned_away_leaves_first_then_strangers_and_a_till_last() {
         let slots = slots(3, 3);
-        let [till, stranger, refused] = [(); 3].map(|()| Arc::new(slots.admit(None).expect("free")));
+        let [till, stranger, refused] =
+            [(); 3].map(|()| Arc::new(slots.admit(None).expect("free")));
         let busy = till.begin();
         till.is_known();
         drop(busy);
@@ -361,7 +378,12 @@ mod tests {
         drop(known.begin().inspect(|_| known.is_known()));
         let [one, two] = [(); 2].map(|()| slots.admit(from(1)).expect("free"));
         let _three = slots.admit(from(1)).expect("of the first stranger of this source");
-        assert!(told_to_leave(&one) && !told_to_leave(&two) && !told_to_leave(&known) && !told_to_leave(&other));
+        assert!(
+            told_to_leave(&one)
+                && !told_to_leave(&two)
+                && !told_to_leave(&known)
+                && !told_to_leave(&other)
+        );
     }
 
     #[test]
@@ -377,14 +399,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_has_just_come_has_a_moment_for_its_header_however_many_come_from_one_address() {
         let slots = Slots::new(Bounds { connections_max: 300, ..Bounds::USUAL });
-        let burst: Vec<_> = (0..299).map(|_| Arc::new(slots.admit(from(1)).expect("free"))).collect();
+        let burst: Vec<_> =
+            (0..299).map(|_| Arc::new(slots.admit(from(1)).expect("free"))).collect();
         assert!(!burst.iter().any(|slot| told_to_leave(slot)), "any of them may be a till");
         let known = &burst[200];
         drop(known.begin().inspect(|_| known.is_known()));
         tokio::time::advance(Bounds::USUAL.newcomer_within).await;
         let late = slots.admit(from(1)).expect("free");
         let left = burst.iter().filter(|slot| told_to_leave(slot)).count();
-        assert_eq!(left, 299 - 1 - (Bounds::USUAL.strangers_of_source_max - 1), "all but a share had their time");
+        assert_eq!(
+            left,
+            299 - 1 - (Bounds::USUAL.strangers_of_source_max - 1),
+            "all but a share had their time"
+        );
         assert!(!told_to_leave(known) && !told_to_leave(&late));
     }
 
@@ -411,7 +438,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_source_that_fills_all_places_pays_with_its_own() {
-        let slots = Slots::new(Bounds { connections_max: 4, strangers_of_source_max: 2, ..Bounds::USUAL });
+        let slots =
+            Slots::new(Bounds { connections_max: 4, strangers_of_source_max: 2, ..Bounds::USUAL });
         let till = slots.admit(from(2)).expect("free");
         let flood: Vec<_> = (0..20).map(|_| slots.admit(from(1)).expect("a place")).collect();
         assert!(!told_to_leave(&till), "it came before all of them");

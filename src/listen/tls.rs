@@ -71,7 +71,8 @@ impl std::fmt::Debug for Certificate {
 impl Certificate {
     /// Reads the files.
     pub fn open(files: &Tls) -> Result<Self, CertificateFault> {
-        let followed = [&files.cert_file, &files.key_file].map(|path| Followed::new(Some(path.clone())));
+        let followed =
+            [&files.cert_file, &files.key_file].map(|path| Followed::new(Some(path.clone())));
         let current = Current { acceptor: read(files)?, followed, looked_at: Instant::now() };
         Ok(Self(Arc::new(Shared { files: files.clone(), current: Mutex::new(current) })))
     }
@@ -104,7 +105,10 @@ impl Certificate {
                 tracing::info!("the tills' certificate has changed and is in use");
             }
             // It may be half renewed: the other file's change is the next occasion.
-            Err(fault) => tracing::warn!(%fault, "the tills' changed certificate cannot be used; the old one stays"),
+            Err(fault) => {
+                tracing::warn!(%fault, "the tills' changed certificate cannot be used; the old one \
+                    stays");
+            }
         }
     }
 
@@ -139,7 +143,8 @@ fn read(files: &Tls) -> Result<TlsAcceptor, CertificateFault> {
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, CertificateFault> {
-    files::read(path, PEM_BYTES_MAX).map_err(|fault| CertificateFault::Unreadable { path: path.to_owned(), fault })
+    files::read(path, PEM_BYTES_MAX)
+        .map_err(|fault| CertificateFault::Unreadable { path: path.to_owned(), fault })
 }
 
 fn server_config(

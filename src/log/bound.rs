@@ -82,7 +82,11 @@ impl<S: Subscriber> Layer<S> for Bound {
             Ruling::Show { left_out: 0 } => true,
             Ruling::Show { left_out } => {
                 // The lock is free again, so this passes through the layers as any line does.
-                tracing::warn!(lane = words.lane, left_out, "the next warning came more often since it was last shown");
+                tracing::warn!(
+                    lane = words.lane,
+                    left_out,
+                    "the next warning came more often since it was last shown"
+                );
                 true
             }
         }
@@ -166,7 +170,11 @@ mod tests {
         });
         let shown = shown.0.lock().unwrap();
         let count = |line: &str| shown.iter().filter(|its| its.as_str() == line).count();
-        assert_eq!((count("message=down lane=\"a\""), count("message=down lane=\"b\"")), (1, 1), "{shown:?}");
+        assert_eq!(
+            (count("message=down lane=\"a\""), count("message=down lane=\"b\"")),
+            (1, 1),
+            "{shown:?}"
+        );
         assert_eq!(shown.iter().filter(|line| line.contains("accepted")).count(), 5);
     }
 
@@ -179,7 +187,10 @@ mod tests {
                 tracing::warn!("{text}");
             }
         });
-        assert_eq!(*shown.0.lock().unwrap(), ["message=provider: no token", "message=admin: no socket"]);
+        assert_eq!(
+            *shown.0.lock().unwrap(),
+            ["message=provider: no token", "message=admin: no socket"]
+        );
     }
 
     #[test]
@@ -190,7 +201,10 @@ mod tests {
         let at = |seconds: u64| bound.rule(callsite(), start + Duration::from_secs(seconds));
         let rulings = [at(0), at(1), at(59), at(60), at(61), at(120)];
         let show = |left_out| Ruling::Show { left_out };
-        assert_eq!(rulings, [show(0), Ruling::LeaveOut, Ruling::LeaveOut, show(2), Ruling::LeaveOut, show(1)]);
+        assert_eq!(
+            rulings,
+            [show(0), Ruling::LeaveOut, Ruling::LeaveOut, show(2), Ruling::LeaveOut, show(1)]
+        );
     }
 
     #[test]

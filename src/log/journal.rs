@@ -1,4 +1,5 @@
-//! A line for the journal, field by field, in its native protocol (`systemd.io/JOURNAL_NATIVE_PROTOCOL`).
+//! A line for the journal, field by field, in its native protocol
+//! (`systemd.io/JOURNAL_NATIVE_PROTOCOL`).
 
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -26,7 +27,8 @@ pub(super) fn socket(path: &Path) -> io::Result<UnixDatagram> {
     Ok(socket)
 }
 
-/// The line as one datagram. Its `MESSAGE` says all that the fields say, since what ships texts alone loses fields.
+/// The line as one datagram. Its `MESSAGE` says all that the fields say, since what ships texts
+/// alone loses fields.
 pub(super) fn datagram(origin: Origin<'_>, fields: &Fields) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     push(&mut bytes, "PRIORITY", &priority(origin.level).to_string());
@@ -45,7 +47,8 @@ pub(super) fn datagram(origin: Origin<'_>, fields: &Fields) -> Vec<u8> {
 
 /// A field's name as the journal takes it: upper case letters, digits and underscores.
 fn name(key: &str) -> String {
-    let kept = key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
+    let kept =
+        key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
     FIELD_PREFIX.chars().chain(kept).collect()
 }
 
@@ -71,15 +74,22 @@ mod tests {
 
     fn of(fields: &[(&'static str, &str)]) -> Vec<u8> {
         let each = fields.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
-        let origin = Origin { level: Level::INFO, target: "redeemd::queue", file: Some("src/queue.rs"), line: Some(7) };
+        let origin = Origin {
+            level: Level::INFO,
+            target: "redeemd::queue",
+            file: Some("src/queue.rs"),
+            line: Some(7),
+        };
         datagram(origin, &Fields::new("settled".to_owned(), each))
     }
 
     #[test]
     fn a_line_has_its_priority_its_origin_its_whole_text_and_its_fields() {
-        let text = String::from_utf8(of(&[("lane", "retm"), ("retry.after", "2 s")])).expect("no length in it");
+        let text = String::from_utf8(of(&[("lane", "retm"), ("retry.after", "2 s")]))
+            .expect("no length in it");
         let expected = "PRIORITY=6\nSYSLOG_IDENTIFIER=redeemd\nTARGET=redeemd::queue\nCODE_FILE=src/queue.rs\n\
-                        CODE_LINE=7\nMESSAGE=settled lane=retm retry.after=\"2 s\"\nREDEEMD_LANE=retm\n\
+                        CODE_LINE=7\nMESSAGE=settled lane=retm retry.after=\"2 \
+                        s\"\nREDEEMD_LANE=retm\n\
                         REDEEMD_RETRY_AFTER=2 s\n";
         assert_eq!(text, expected);
     }

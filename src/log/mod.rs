@@ -1,4 +1,5 @@
-//! Where log lines go: the journal with its fields, else standard error. Who logs never waits for who reads.
+//! Where log lines go: the journal with its fields, else standard error. Who logs never waits for
+//! who reads.
 
 mod bound;
 mod journal;
@@ -66,7 +67,8 @@ pub fn init() -> Result<Destination, LogError> {
     let outlet = Outlet::open(sink, move |dropped| notice.notice(dropped))?;
     OUTLET.set(Arc::clone(&outlet)).map_err(|_| LogError::Twice)?;
     let recorder = Recorder { form, outlet };
-    let layers = recorder.and_then(bound::Bound::default()).and_then(targets(level.unwrap_or(Level::INFO)));
+    let layers =
+        recorder.and_then(bound::Bound::default()).and_then(targets(level.unwrap_or(Level::INFO)));
     let subscriber = Registry::default().with(layers);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
     std::panic::set_hook(Box::new(|panic| {
@@ -79,13 +81,15 @@ pub fn init() -> Result<Destination, LogError> {
     Ok(destination)
 }
 
-/// How many lines were dropped since the start because nobody took them in time, or because writing them failed.
+/// How many lines were dropped since the start because nobody took them in time, or because writing
+/// them failed.
 #[must_use]
 pub fn dropped() -> u64 {
     OUTLET.get().map_or(0, |outlet| outlet.dropped())
 }
 
-/// Waits until every line is written, for at most a second: for the process's end. Whether they all are.
+/// Waits until every line is written, for at most a second: for the process's end. Whether they all
+/// are.
 pub fn flush() -> bool {
     OUTLET.get().is_none_or(|outlet| outlet.flush(FLUSH_WITHIN))
 }
@@ -101,24 +105,37 @@ fn parse_level(text: &str) -> Option<Level> {
     }
 }
 
-/// Our own lines at `level`; a library's only when it warns, because its details may carry what must not be logged.
+/// Our own lines at `level`; a library's only when it warns, because its details may carry what
+/// must not be logged.
 fn targets(level: Level) -> Targets {
-    Targets::new().with_default(LevelFilter::from_level(level.min(Level::WARN))).with_target("redeemd", level)
+    Targets::new()
+        .with_default(LevelFilter::from_level(level.min(Level::WARN)))
+        .with_target("redeemd", level)
 }
 
 fn way_out() -> std::io::Result<(Sink, Form, Destination)> {
     if !stderr_is_the_journal() {
-        return Ok((Sink::stderr()?, Form::Lines(Plain::new(Start::Time)), Destination::StandardError));
+        return Ok((
+            Sink::stderr()?,
+            Form::Lines(Plain::new(Start::Time)),
+            Destination::StandardError,
+        ));
     }
     let path = Path::new(journal::SOCKET);
     match journal::socket(path) {
-        Ok(socket) => Ok((Sink::Datagrams(socket, path.to_owned()), Form::Journal, Destination::Journal)),
-        Err(_) => Ok((Sink::stderr()?, Form::Lines(Plain::new(Start::Priority)), Destination::JournalLines)),
+        Ok(socket) => {
+            Ok((Sink::Datagrams(socket, path.to_owned()), Form::Journal, Destination::Journal))
+        }
+        Err(_) => Ok((
+            Sink::stderr()?,
+            Form::Lines(Plain::new(Start::Priority)),
+            Destination::JournalLines,
+        )),
     }
 }
 
-/// `JOURNAL_STREAM` names the device and inode of the journal's stream; a redirected standard error has others
-/// (systemd.exec(5)).
+/// `JOURNAL_STREAM` names the device and inode of the journal's stream; a redirected standard error
+/// has others (systemd.exec(5)).
 fn stderr_is_the_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else { return false };
@@ -126,7 +143,9 @@ fn stderr_is_the_journal() -> bool {
 }
 
 fn is_stream(variable: &str, device: u64, inode: u64) -> bool {
-    variable.split_once(':').is_some_and(|(dev, ino)| dev.parse() == Ok(device) && ino.parse() == Ok(inode))
+    variable
+        .split_once(':')
+        .is_some_and(|(dev, ino)| dev.parse() == Ok(device) && ino.parse() == Ok(inode))
 }
 
 #[cfg(test)]
@@ -153,7 +172,10 @@ mod tests {
     fn at_debug_a_library_still_only_warns() {
         let filter = targets(Level::DEBUG);
         assert!(filter.would_enable("redeemd::queue", &Level::DEBUG));
-        assert!(!filter.would_enable("hyper::proto", &Level::INFO) && filter.would_enable("hyper", &Level::WARN));
+        assert!(
+            !filter.would_enable("hyper::proto", &Level::INFO)
+                && filter.would_enable("hyper", &Level::WARN)
+        );
         assert!(!targets(Level::ERROR).would_enable("hyper", &Level::WARN));
     }
 }

@@ -1,4 +1,5 @@
-//! The way out for log lines: a bounded queue and a thread of its own, so that who logs never waits for who reads.
+//! The way out for log lines: a bounded queue and a thread of its own, so that who logs never waits
+//! for who reads.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -20,13 +21,14 @@ const STACK_BYTES: usize = 128 * 1024;
 pub(super) enum Sink {
     /// A stream, a line a write.
     Stream(File),
-    /// The journal's socket, a line a datagram. It is named at each send, since a restarted journal has another.
+    /// The journal's socket, a line a datagram. It is named at each send, since a restarted journal
+    /// has another.
     Datagrams(UnixDatagram, PathBuf),
 }
 
 impl Sink {
-    /// Our standard error under a descriptor of its own: the standard library's lock must stay free for who says a
-    /// last word there while the thread waits in a write.
+    /// Our standard error under a descriptor of its own: the standard library's lock must stay free
+    /// for who says a last word there while the thread waits in a write.
     pub(super) fn stderr() -> io::Result<Self> {
         use std::os::fd::AsFd;
         Ok(Self::Stream(File::from(io::stderr().as_fd().try_clone_to_owned()?)))
@@ -62,7 +64,10 @@ struct Waiting {
 
 impl Outlet {
     /// An outlet into `sink`. `notice` makes the line that says how many were dropped.
-    pub(super) fn open(sink: Sink, notice: impl Fn(u64) -> Vec<u8> + Send + 'static) -> io::Result<Arc<Self>> {
+    pub(super) fn open(
+        sink: Sink,
+        notice: impl Fn(u64) -> Vec<u8> + Send + 'static,
+    ) -> io::Result<Arc<Self>> {
         let outlet = Arc::new(Self {
             waiting: Mutex::default(),
             arrived: Condvar::new(),
@@ -184,7 +189,8 @@ mod tests {
         }
         let lines: Vec<_> = said.lines().skip(1).collect();
         assert_eq!((lines[0], outlet.dropped()), ("dropped 5", 5));
-        let numbers: Vec<u64> = lines[1..].iter().map(|line| line.parse().expect("a number")).collect();
+        let numbers: Vec<u64> =
+            lines[1..].iter().map(|line| line.parse().expect("a number")).collect();
         assert!(numbers.into_iter().eq(0..=pushed - 2));
         assert!(outlet.flush(Duration::from_secs(20)));
     }

@@ -13,7 +13,8 @@ pub(super) const LINE_BYTES_MAX: usize = 8 * 1024;
 pub(super) enum Start {
     /// The wall clock's time, UTC.
     Time,
-    /// `<4>`: the journal reads the stream, knows the time and takes this as the priority (sd-daemon(3)).
+    /// `<4>`: the journal reads the stream, knows the time and takes this as the priority
+    /// (sd-daemon(3)).
     Priority,
 }
 
@@ -54,8 +55,15 @@ mod tests {
 
     #[test]
     fn a_line_has_time_level_message_and_fields() {
-        let shown = line(Start::Time, "the line is down", &[("lane", "retm"), ("cause", "name resolution")]);
-        assert_eq!(shown, "2026-11-01T00:00:00Z WARN  the line is down lane=retm cause=\"name resolution\"\n");
+        let shown = line(
+            Start::Time,
+            "the line is down",
+            &[("lane", "retm"), ("cause", "name resolution")],
+        );
+        assert_eq!(
+            shown,
+            "2026-11-01T00:00:00Z WARN  the line is down lane=retm cause=\"name resolution\"\n"
+        );
     }
 
     #[test]

@@ -60,7 +60,8 @@ impl Visit for Fields {
 
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         let mut text = String::new();
-        // Writing to a String fails only if the value's own Debug does: then what it wrote so far is shown.
+        // Writing to a String fails only if the value's own Debug does: then what it wrote so far
+        // is shown.
         write!(text, "{value:?}").unwrap_or_default();
         self.record_str(field, &text);
     }
@@ -129,13 +130,20 @@ mod tests {
     fn the_text_says_all_that_the_fields_say() {
         let fields = Fields::new(
             "settled".to_owned(),
-            vec![("id", "7-abc".to_owned()), ("state", "confirmed".to_owned()), ("till", "a b".to_owned())],
+            vec![
+                ("id", "7-abc".to_owned()),
+                ("state", "confirmed".to_owned()),
+                ("till", "a b".to_owned()),
+            ],
         );
         assert_eq!(fields.text(), "settled id=7-abc state=confirmed till=\"a b\"");
     }
 
     #[test]
     fn levels_are_syslogs_priorities() {
-        assert_eq!((priority(Level::ERROR), priority(Level::INFO), priority(Level::DEBUG)), (3, 6, 7));
+        assert_eq!(
+            (priority(Level::ERROR), priority(Level::INFO), priority(Level::DEBUG)),
+            (3, 6, 7)
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Counts and durations in words: each noun in the form that its number asks for.
 //!
-//! Digits are 0 to 9 in both languages: a figure in a sentence is the same as on the receipt and in the API.
+//! Digits are 0 to 9 in both languages: a figure in a sentence is the same as on the receipt and in
+//! the API.
 
 use std::time::Duration;
 
@@ -97,13 +98,21 @@ impl Noun {
                 "عملية استبدال",
                 "عملية استبدال واحدة",
             ),
-            Self::Reward => (["مكافأتان", "مكافأتين"], "مكافآت", "مكافأة", "مكافأة", "مكافأة واحدة"),
+            Self::Reward => {
+                (["مكافأتان", "مكافأتين"], "مكافآت", "مكافأة", "مكافأة", "مكافأة واحدة")
+            }
             Self::Code => (["رمزان", "رمزين"], "رموز", "رمزًا", "رمز", "رمز واحد"),
-            Self::Till => (["نقطتا بيع", "نقطتي بيع"], "نقاط بيع", "نقطة بيع", "نقطة بيع", "نقطة بيع واحدة"),
-            Self::Attempt => (["محاولتان", "محاولتين"], "محاولات", "محاولة", "محاولة", "محاولة واحدة"),
+            Self::Till => {
+                (["نقطتا بيع", "نقطتي بيع"], "نقاط بيع", "نقطة بيع", "نقطة بيع", "نقطة بيع واحدة")
+            }
+            Self::Attempt => {
+                (["محاولتان", "محاولتين"], "محاولات", "محاولة", "محاولة", "محاولة واحدة")
+            }
             Self::Case => (["حالتان", "حالتين"], "حالات", "حالة", "حالة", "حالة واحدة"),
             Self::Request => (["طلبان", "طلبين"], "طلبات", "طلبًا", "طلب", "طلب واحد"),
-            Self::Refusal => (["حالتا رفض", "حالتي رفض"], "حالات رفض", "حالة رفض", "حالة رفض", "حالة رفض واحدة"),
+            Self::Refusal => {
+                (["حالتا رفض", "حالتي رفض"], "حالات رفض", "حالة رفض", "حالة رفض", "حالة رفض واحدة")
+            }
             Self::Difference => (["فرقان", "فرقين"], "فروق", "فرقًا", "فرق", "فرق واحد"),
             Self::Byte => (["بايتان", "بايتين"], "بايتات", "بايتًا", "بايت", "بايت واحد"),
             Self::Level => (["مستويان", "مستويين"], "مستويات", "مستوى", "مستوى", "مستوى واحد"),
@@ -112,7 +121,8 @@ impl Noun {
     }
 }
 
-/// `number` of `noun`, where it is a subject or stands alone: "1,204 redemptions", "عمليتا استبدال".
+/// `number` of `noun`, where it is a subject or stands alone: "1,204 redemptions", "عمليتا
+/// استبدال".
 #[must_use]
 pub fn count(number: u64, noun: Noun, language: Language) -> String {
     count_in(Place::Subject, number, noun, language)
@@ -154,8 +164,8 @@ pub fn grouped(number: u64) -> String {
     grouped
 }
 
-/// A duration that a setting gave, whole, in its largest unit up to hours: "90 minutes", "72 hours". It stands after a
-/// preposition.
+/// A duration that a setting gave, whole, in its largest unit up to hours: "90 minutes", "72
+/// hours". It stands after a preposition.
 #[must_use]
 pub fn whole(duration: Duration, language: Language) -> String {
     let seconds = duration.as_secs();
@@ -167,8 +177,9 @@ pub fn whole(duration: Duration, language: Language) -> String {
     count_in(Place::Object, number, noun, language)
 }
 
-/// A duration that was measured, in its two largest units: "1 hour 5 minutes", "ساعة واحدة و5 دقائق". It stands after a
-/// preposition ("for", "since", "منذ"). The second unit is left out where it is zero.
+/// A duration that was measured, in its two largest units: "1 hour 5 minutes", "ساعة واحدة و5
+/// دقائق". It stands after a preposition ("for", "since", "منذ"). The second unit is left out where
+/// it is zero.
 #[must_use]
 pub fn about(duration: Duration, language: Language) -> String {
     let ((number, noun), (rest, smaller)) = two_units(duration.as_secs());
@@ -191,7 +202,8 @@ pub fn short(duration: Duration, language: Language) -> String {
     if noun == Noun::Second { first } else { format!("{first} {rest} {}", sign(smaller, language)) }
 }
 
-/// A duration that a stopwatch took, in three digits or so: "0.31 ms", "250 ms", "4.2 s"; in both languages.
+/// A duration that a stopwatch took, in three digits or so: "0.31 ms", "250 ms", "4.2 s"; in both
+/// languages.
 #[must_use]
 pub fn fine(duration: Duration) -> String {
     match duration.as_millis() {
@@ -260,7 +272,8 @@ mod tests {
         assert_eq!(arabic(Noun::Minute, &numbers), minutes);
         let days = ["0 يوم", "يوم واحد", "يومان", "5 أيام", "42 يومًا", "300 يوم"];
         assert_eq!(arabic(Noun::Day, &[0, 1, 2, 5, 42, 300]), days);
-        let redemptions = ["عملية استبدال واحدة", "عمليتا استبدال", "7 عمليات استبدال", "17 عملية استبدال"];
+        let redemptions =
+            ["عملية استبدال واحدة", "عمليتا استبدال", "7 عمليات استبدال", "17 عملية استبدال"];
         assert_eq!(arabic(Noun::Redemption, &[1, 2, 7, 17]), redemptions);
     }
 

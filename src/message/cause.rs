@@ -142,6 +142,7 @@ impl Cause {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of texts")]
     fn english(self) -> (&'static str, &'static str) {
         match self {
             Self::Resolve => (
@@ -149,7 +150,8 @@ impl Cause {
                 "check the uplink and the DNS server",
             ),
             Self::Connect => (
-                "no connection to the provider comes about: the line is down, or a firewall or proxy refuses",
+                "no connection to the provider comes about: the line is down, or a firewall or \
+                 proxy refuses",
                 "check the uplink",
             ),
             Self::Proxy => (
@@ -158,10 +160,12 @@ impl Cause {
             ),
             Self::Tls => (
                 "the provider's certificate cannot be verified: somebody else may be answering",
-                "look whether `ca_file` is missing or old, and who answers at the provider's address",
+                "look whether `ca_file` is missing or old, and who answers at the provider's \
+                 address",
             ),
             Self::Clock => (
-                "the provider's certificate does not fit this box's time, and its clock is not synchronised",
+                "the provider's certificate does not fit this box's time, and its clock is not \
+                 synchronised",
                 "check NTP",
             ),
             Self::Write => (
@@ -169,16 +173,18 @@ impl Cause {
                 "check the uplink's MTU and the VPN",
             ),
             Self::Answer => (
-                "requests leave but no answer comes in time: the line is silent or the provider hangs",
+                "requests leave but no answer comes in time: the line is silent or the provider \
+                 hangs",
                 "check the uplink, and ask the provider if it stays",
             ),
             Self::Reset => (
-                "connections break before the answer comes: a bad line, or something between closes them",
+                "connections break before the answer comes: a bad line, or something between \
+                 closes them",
                 "check the uplink and what stands between, such as a firewall",
             ),
             Self::NotTheProvider => (
-                "the line answers with something that is not the provider's: a captive portal, a block page, or a \
-                 wrong URL in the settings",
+                "the line answers with something that is not the provider's: a captive portal, a \
+                 block page, or a wrong URL in the settings",
                 "log in to the network, or correct `url`",
             ),
             Self::Provider => (
@@ -186,8 +192,8 @@ impl Cause {
                 "nothing to do here but wait; ask the provider if it stays",
             ),
             Self::Refusals => (
-                "what was given on trust is refused in words that may come from something before the provider: \
-                 nothing is declined for it, it is asked again",
+                "what was given on trust is refused in words that may come from something before \
+                 the provider: nothing is declined for it, it is asked again",
                 "ask the provider what changed on its side",
             ),
             Self::Credential => (
@@ -195,14 +201,17 @@ impl Cause {
                 "put a valid token in place, it is picked up at once",
             ),
             Self::Declines => (
-                "redemptions in a row that were given on trust were declined: nothing more is sent until a person has \
-                 looked",
-                "ask the provider, then `redeemd release LANE`, and `redeemd retry --lane LANE --held` to take those \
-                 declines back",
+                "redemptions in a row that were given on trust were declined: nothing more is sent \
+                 until a person has looked",
+                "ask the provider, then `redeemd release LANE`, and `redeemd retry --lane LANE \
+                 --held` to take those declines back",
             ),
-            Self::Operator => ("an operator holds this lane", "`redeemd release LANE` lets it go on"),
+            Self::Operator => {
+                ("an operator holds this lane", "`redeemd release LANE` lets it go on")
+            }
             Self::Settings => (
-                "a file that this provider's settings name cannot be used, such as its CA or its certificate",
+                "a file that this provider's settings name cannot be used, such as its CA or its \
+                 certificate",
                 "run `redeemd check`, mend what it names, and reload",
             ),
             Self::NotConfigured => (
@@ -214,12 +223,14 @@ impl Cause {
 
     fn arabic(self) -> (&'static str, &'static str) {
         match self {
-            Self::Resolve => {
-                ("تعذّر العثور على عنوان المزوّد من اسمه: الخط أو خادم DNS متوقف", "افحص خط الإنترنت وخادم DNS")
-            }
-            Self::Connect => {
-                ("لا يمكن فتح اتصال بالمزوّد: الخط مقطوع، أو يمنعه جدار حماية أو خادم وكيل", "افحص خط الإنترنت")
-            }
+            Self::Resolve => (
+                "تعذّر العثور على عنوان المزوّد من اسمه: الخط أو خادم DNS متوقف",
+                "افحص خط الإنترنت وخادم DNS",
+            ),
+            Self::Connect => (
+                "لا يمكن فتح اتصال بالمزوّد: الخط مقطوع، أو يمنعه جدار حماية أو خادم وكيل",
+                "افحص خط الإنترنت",
+            ),
             Self::Proxy => (
                 "لا يقبل الخادم الوكيل اسم المستخدم وكلمة المرور، أو يرفض الاتصال",
                 "افحص الإعدادين `proxy` و`proxy_user` وكلمة المرور مع من يديره",
@@ -228,7 +239,10 @@ impl Cause {
                 "تعذّر التحقق من شهادة المزوّد: ربما يجيب طرف آخر مكانه",
                 "تأكد من أن ملف `ca_file` موجود وحديث، ومَن الذي يجيب على عنوان المزوّد",
             ),
-            Self::Clock => ("شهادة المزوّد لا توافق وقت هذا الجهاز، وساعته غير متزامنة", "افحص مزامنة الوقت (NTP)"),
+            Self::Clock => (
+                "شهادة المزوّد لا توافق وقت هذا الجهاز، وساعته غير متزامنة",
+                "افحص مزامنة الوقت (NTP)",
+            ),
             Self::Write => (
                 "تُفتح الاتصالات لكن الطلبات لا تمرّ: غالبًا خلل في حجم الحزم (MTU) على الطريق",
                 "افحص قيمة MTU لخط الإنترنت والشبكة الخاصة VPN",
@@ -242,26 +256,34 @@ impl Cause {
                 "افحص خط الإنترنت وما على الطريق، مثل جدار الحماية",
             ),
             Self::NotTheProvider => (
-                "يجيب على الخط طرف غير المزوّد: صفحة دخول للشبكة، أو صفحة حجب، أو عنوان خاطئ في الإعدادات",
+                "يجيب على الخط طرف غير المزوّد: صفحة دخول للشبكة، أو صفحة حجب، أو عنوان خاطئ في \
+                 الإعدادات",
                 "سجّل الدخول إلى الشبكة، أو صحّح `url` في الإعدادات",
             ),
-            Self::Provider => {
-                ("المزوّد متصل لكنه يجيب بأخطاء من عنده", "لا شيء تفعله هنا سوى الانتظار؛ اسأل المزوّد إن طال الأمر")
-            }
+            Self::Provider => (
+                "المزوّد متصل لكنه يجيب بأخطاء من عنده",
+                "لا شيء تفعله هنا سوى الانتظار؛ اسأل المزوّد إن طال الأمر",
+            ),
             Self::Refusals => (
-                "يُرفض ما أُعطي دون جواب المزوّد بعبارات قد تأتي من شيء قبله: لا يُعدّ مرفوضًا لذلك، ويُسأل عنه من جديد",
+                "يُرفض ما أُعطي دون جواب المزوّد بعبارات قد تأتي من شيء قبله: لا يُعدّ مرفوضًا \
+                 لذلك، ويُسأل عنه من جديد",
                 "اسأل المزوّد عمّا تغيّر عنده",
             ),
-            Self::Credential => {
-                ("لا يقبل المزوّد رمز الدخول الخاص بنا، أو تعذّرت قراءته", "ضع رمز دخول صالحًا في مكانه، وسيُستعمل فورًا")
-            }
+            Self::Credential => (
+                "لا يقبل المزوّد رمز الدخول الخاص بنا، أو تعذّرت قراءته",
+                "ضع رمز دخول صالحًا في مكانه، وسيُستعمل فورًا",
+            ),
             Self::Declines => (
                 "رُفضت عمليات متتالية أُعطيت دون جواب المزوّد: لن يُرسل المزيد حتى ينظر فيها شخص",
-                "اسأل المزوّد، ثم نفّذ `redeemd release LANE`، ثم `redeemd retry --lane LANE --held` لإعادة ما رُفض",
+                "اسأل المزوّد، ثم نفّذ `redeemd release LANE`، ثم `redeemd retry --lane LANE \
+                 --held` لإعادة ما رُفض",
             ),
-            Self::Operator => ("أوقف أحد المشغّلين هذا المسار", "الأمر `redeemd release LANE` يعيد تشغيله"),
+            Self::Operator => {
+                ("أوقف أحد المشغّلين هذا المسار", "الأمر `redeemd release LANE` يعيد تشغيله")
+            }
             Self::Settings => (
-                "ملف تذكره إعدادات هذا المزوّد غير صالح للاستعمال، مثل شهادته أو شهادة الجهة المصدِّقة",
+                "ملف تذكره إعدادات هذا المزوّد غير صالح للاستعمال، مثل شهادته أو شهادة الجهة \
+                 المصدِّقة",
                 "نفّذ `redeemd check`، وأصلح ما يذكره، ثم أعد تحميل الإعدادات",
             ),
             Self::NotConfigured => (

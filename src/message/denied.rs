@@ -1,4 +1,5 @@
-//! What operators are told instead of what they asked for: by the API, by the commands and by the console.
+//! What operators are told instead of what they asked for: by the API, by the commands and by the
+//! console.
 
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ messages! {
             state: String,
         }
         en: format!("it is {state}, and only what is pending or parked can be voided"),
-        ar: format!("حالتها: {}، ولا يُلغى إلا ما ينتظر الجواب أو القرار", state_word(state, Arabic));
+        ar: format!("حالتها: {}، ولا يُلغى إلا ما ينتظر الجواب أو \
+            القرار", state_word(state, Arabic));
 
         /// Only what was refused or cannot be read can be sent again.
         NotRetriable {
@@ -30,7 +32,8 @@ messages! {
             state: String,
         }
         en: format!("it is {state}, and only what was declined or is parked can be retried"),
-        ar: format!("حالتها: {}، ولا يُرسل من جديد إلا ما رُفض أو عُلّق", state_word(state, Arabic));
+        ar: format!("حالتها: {}، ولا يُرسل من جديد إلا ما رُفض أو \
+            عُلّق", state_word(state, Arabic));
 
         /// Another redemption stands in the way.
         CodeHeld {
@@ -160,7 +163,8 @@ messages! {
             after_s: u64,
         }
         en: format!("too many requests are waiting; try again in {after_s} s"),
-        ar: format!("طلبات كثيرة تنتظر؛ أعد المحاولة بعد {}", about(Duration::from_secs(*after_s), Arabic));
+        ar: format!("طلبات كثيرة تنتظر؛ أعد المحاولة بعد \
+            {}", about(Duration::from_secs(*after_s), Arabic));
 
         /// Nothing is stored now.
         Refusing {

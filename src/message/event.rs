@@ -173,13 +173,15 @@ messages! {
         en: match *for_s {
             0 => format!("no reward without the provider's answer until trust is on again: {note}"),
             for_s => {
-                format!("no reward without the provider's answer for {}: {note}", about(Duration::from_secs(for_s), English))
+                format!("no reward without the provider's answer for {}: \
+                    {note}", about(Duration::from_secs(for_s), English))
             }
         },
         ar: match *for_s {
             0 => format!("لا مكافأة دون جواب المزوّد حتى إشعار آخر: {}", iso(note)),
             for_s => format!(
-                "لا مكافأة دون جواب المزوّد لمدة {}: {}", about(Duration::from_secs(for_s), Arabic), iso(note)
+                "لا مكافأة دون جواب المزوّد لمدة {}: \
+                 {}", about(Duration::from_secs(for_s), Arabic), iso(note)
             ),
         };
 
@@ -196,7 +198,8 @@ messages! {
             note: String,
         }
         en: format!("limits lifted for {}: {note}", about(Duration::from_secs(*for_s), English)),
-        ar: format!("رُفعت الحدود لمدة {}: {}", about(Duration::from_secs(*for_s), Arabic), iso(note));
+        ar: format!("رُفعت الحدود لمدة {}: \
+            {}", about(Duration::from_secs(*for_s), Arabic), iso(note));
 
         /// Codes were refused in a row at one till.
         TillSlowed {
@@ -206,7 +209,8 @@ messages! {
             codes: u64,
         }
         en: format!("{till}: {} refused in ten minutes", count(*codes, Noun::Code, English)),
-        ar: format!("نقطة البيع {}: رُفض {} في عشر دقائق", iso(till), count(*codes, Noun::Code, Arabic));
+        ar: format!("نقطة البيع {}: رُفض {} في عشر \
+            دقائق", iso(till), count(*codes, Noun::Code, Arabic));
 
         /// An offline limit is used to a step at which somebody should know.
         LimitUsed {
@@ -222,7 +226,8 @@ messages! {
             rule: String,
         }
         en: format!("{percent} % of {limit} of {rule} are used: {used} of {most}"),
-        ar: format!("استُعمل {percent}٪ من {} في {}: {} من {}", iso(limit), iso(rule), iso(used), iso(most));
+        ar: format!("استُعمل {percent}٪ من {} في {}: {} من \
+            {}", iso(limit), iso(rule), iso(used), iso(most));
 
         /// A person signed in.
         SignIn {
@@ -254,7 +259,8 @@ messages! {
             /// Why.
             note: String,
         }
-        en: format!("{action} of {}: {note}", count_in(Place::Object, *redemptions, Noun::Redemption, English)),
+        en: format!("{action} of {}: \
+            {note}", count_in(Place::Object, *redemptions, Noun::Redemption, English)),
         ar: format!(
             "{} {}: {}",
             bulk(action), count_in(Place::Object, *redemptions, Noun::Redemption, Arabic), iso(note)

@@ -44,8 +44,10 @@ messages! {
             /// The most levels.
             levels: u64,
         }
-        en: format!("the JSON is nested deeper than {}", count_in(Place::Object, *levels, Noun::Level, English)),
-        ar: format!("تداخل {} أعمق من {}", iso("JSON"), count_in(Place::Object, *levels, Noun::Level, Arabic));
+        en: format!("the JSON is nested deeper than \
+            {}", count_in(Place::Object, *levels, Noun::Level, English)),
+        ar: format!("تداخل {} أعمق من \
+            {}", iso("JSON"), count_in(Place::Object, *levels, Noun::Level, Arabic));
 
         /// No JSON.
         NotJson {
@@ -90,8 +92,10 @@ messages! {
             /// The most bytes.
             bytes_max: u64,
         }
-        en: format!("{field} is longer than {}", count_in(Place::Object, *bytes_max, Noun::Byte, English)),
-        ar: format!("الحقل {} أطول من {}", iso(field), count_in(Place::Object, *bytes_max, Noun::Byte, Arabic));
+        en: format!("{field} is longer than \
+            {}", count_in(Place::Object, *bytes_max, Noun::Byte, English)),
+        ar: format!("الحقل {} أطول من \
+            {}", iso(field), count_in(Place::Object, *bytes_max, Noun::Byte, Arabic));
 
         /// A field in which nothing can be seen.
         Blank {
@@ -188,7 +192,8 @@ messages! {
             bytes_max: u64,
         }
         en: format!("the body is longer than {bytes_max} bytes"),
-        ar: format!("محتوى الطلب أطول من {}", count_in(Place::Object, *bytes_max, Noun::Byte, Arabic));
+        ar: format!("محتوى الطلب أطول من \
+            {}", count_in(Place::Object, *bytes_max, Noun::Byte, Arabic));
 
         /// A body that came too slowly.
         BodyTooSlow {
@@ -196,7 +201,8 @@ messages! {
             within_s: u64,
         }
         en: format!("the body did not arrive within {within_s} s"),
-        ar: format!("لم يصل محتوى الطلب خلال {}", count_in(Place::Object, *within_s, Noun::Second, Arabic));
+        ar: format!("لم يصل محتوى الطلب خلال \
+            {}", count_in(Place::Object, *within_s, Noun::Second, Arabic));
 
         /// A body that broke off.
         BodyBroke
@@ -205,8 +211,10 @@ messages! {
 
         /// A date that the contract cannot mean.
         NotADate
-        en: "date is no date that the provider knows: it must be a day and a time such as 2027-01-15 10:00:00",
-        ar: format!("الحقل {} ليس تاريخًا يعرفه المزوّد: يجب أن يكون يومًا ووقتًا مثل {}", iso("date"), iso("2027-01-15 10:00:00"));
+        en: "date is no date that the provider knows: it must be a day and a time such as \
+            2027-01-15 10:00:00",
+        ar: format!("الحقل {} ليس تاريخًا يعرفه المزوّد: يجب أن يكون يومًا ووقتًا مثل \
+            {}", iso("date"), iso("2027-01-15 10:00:00"));
 
         /// A business that no provider serves.
         NoLane

@@ -43,7 +43,10 @@ impl FromStr for Language {
     type Err = UnknownLanguage;
 
     fn from_str(text: &str) -> Result<Self, UnknownLanguage> {
-        Self::ALL.into_iter().find(|language| language.code().eq_ignore_ascii_case(text)).ok_or(UnknownLanguage)
+        Self::ALL
+            .into_iter()
+            .find(|language| language.code().eq_ignore_ascii_case(text))
+            .ok_or(UnknownLanguage)
     }
 }
 
@@ -69,8 +72,8 @@ impl Language {
         }
     }
 
-    /// The language that an `Accept-Language` header likes best (RFC 9110, section 12.5.4), English where it names
-    /// neither. Of two that it likes alike the first counts.
+    /// The language that an `Accept-Language` header likes best (RFC 9110, section 12.5.4), English
+    /// where it names neither. Of two that it likes alike the first counts.
     #[must_use]
     pub fn from_accept_language(header: &str) -> Self {
         let mut best = (Self::default(), 0);
@@ -78,7 +81,8 @@ impl Language {
             let mut parameters = part.split(';').map(str::trim);
             let range = parameters.next().unwrap_or_default();
             let language = range.split('-').next().unwrap_or_default().parse();
-            let weight = parameters.find_map(|text| text.strip_prefix("q=").or_else(|| text.strip_prefix("Q=")));
+            let weight = parameters
+                .find_map(|text| text.strip_prefix("q=").or_else(|| text.strip_prefix("Q=")));
             let thousandths = weight.map_or(Some(1000), thousandths).unwrap_or(0);
             if let Ok(language) = language
                 && thousandths > best.1
@@ -102,9 +106,9 @@ impl Language {
         }
     }
 
-    /// A code, an id, a name or a sentence of somebody else's, as it stands in a text of this language: between
-    /// U+2068 and U+2069 in an Arabic one, so that neither turns the other's order. What could turn it all the same,
-    /// end a line or move a cursor is left out.
+    /// A code, an id, a name or a sentence of somebody else's, as it stands in a text of this
+    /// language: between U+2068 and U+2069 in an Arabic one, so that neither turns the other's
+    /// order. What could turn it all the same, end a line or move a cursor is left out.
     #[must_use]
     pub fn isolated(self, text: impl Display) -> String {
         let plain: String = text.to_string().chars().filter(|c| !turns_or_moves(*c)).collect();
@@ -115,7 +119,8 @@ impl Language {
     }
 }
 
-/// A weight of RFC 9110, section 12.4.2, in thousandths: `0`, `1`, or with at most three digits after the point.
+/// A weight of RFC 9110, section 12.4.2, in thousandths: `0`, `1`, or with at most three digits
+/// after the point.
 fn thousandths(text: &str) -> Option<u32> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let is_digits = part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -140,12 +145,29 @@ mod tests {
 
     #[test]
     fn a_header_chooses_by_its_weights_and_english_stands_in() {
-        let arabic = ["ar", "AR-SA", "ar-EG,en;q=0.9", "en;q=0.5, ar;q=0.501", "fr, ar;q=0.1", "en;q=0, ar;q=0.001"];
+        let arabic = [
+            "ar",
+            "AR-SA",
+            "ar-EG,en;q=0.9",
+            "en;q=0.5, ar;q=0.501",
+            "fr, ar;q=0.1",
+            "en;q=0, ar;q=0.001",
+        ];
         for header in arabic {
             assert_eq!(Language::from_accept_language(header), Language::Arabic, "{header}");
         }
-        let english =
-            ["", "*", "fr", "en, ar", "ar;q=0", "ar;q=2", "ar;q=0.1234", "ar;q=x", "arz", "en;q=0.2,ar;q=0.2"];
+        let english = [
+            "",
+            "*",
+            "fr",
+            "en, ar",
+            "ar;q=0",
+            "ar;q=2",
+            "ar;q=0.1234",
+            "ar;q=x",
+            "arz",
+            "en;q=0.2,ar;q=0.2",
+        ];
         for header in english {
             assert_eq!(Language::from_accept_language(header), Language::English, "{header}");
         }
@@ -165,8 +187,13 @@ mod tests {
             numbers.iter().map(|number| language.plural(*number)).collect()
         };
         assert_eq!(of(Language::English, &[0, 1, 2, 11, 101]), [Other, One, Other, Other, Other]);
-        let arabic = of(Language::Arabic, &[0, 1, 2, 3, 10, 11, 99, 100, 101, 102, 103, 110, 111, 1000, u64::MAX]);
-        let expected = [Zero, One, Two, Few, Few, Many, Many, Other, Other, Other, Few, Few, Many, Other, Many];
+        let arabic = of(
+            Language::Arabic,
+            &[0, 1, 2, 3, 10, 11, 99, 100, 101, 102, 103, 110, 111, 1000, u64::MAX],
+        );
+        let expected = [
+            Zero, One, Two, Few, Few, Many, Many, Other, Other, Other, Few, Few, Many, Other, Many,
+        ];
         assert_eq!(arabic, expected);
     }
 

@@ -1,7 +1,8 @@
-//! A topic's messages, each written once: its code, its parameters and its two texts stand together, and the compiler
-//! refuses one without the other.
+//! A topic's messages, each written once: its code, its parameters and its two texts stand
+//! together, and the compiler refuses one without the other.
 
-/// Declares an enum of messages with its code in `snake_case`, the parameters, the English and the Arabic text.
+/// Declares an enum of messages with its code in `snake_case`, the parameters, the English and the
+/// Arabic text.
 macro_rules! messages {
     (
         $(#[$about:meta])*
@@ -25,7 +26,8 @@ macro_rules! messages {
         }
 
         impl $name {
-            /// Every message as this table writes it: its name, and its parameters with their types.
+            /// Every message as this table writes it: its name, and its parameters with their
+            /// types.
             #[allow(dead_code, reason = "not every topic's table is read")]
             pub(in crate::message) const TABLE: &[(&'static str, &[(&'static str, &'static str)])] =
                 &[ $( (stringify!($variant), &[ $( $( (stringify!($field), stringify!($type)) ),+ )? ]), )+ ];
@@ -52,14 +54,16 @@ macro_rules! messages {
                 serde_json::from_str(stored).unwrap_or_else(|_| Self::Text { text: stored.to_owned() })
             }
 
-            #[allow(unused_variables, reason = "a text may leave out a parameter that the other says")]
+            #[allow(unused_variables, reason = "a text may leave out a parameter that the other \
+                says")]
             fn english(&self) -> String {
                 match self {
                     $( Self::$variant $({ $($field),+ })? => String::from($english), )+
                 }
             }
 
-            #[allow(unused_variables, reason = "a text may leave out a parameter that the other says")]
+            #[allow(unused_variables, reason = "a text may leave out a parameter that the other \
+                says")]
             fn arabic(&self) -> String {
                 match self {
                     $( Self::$variant $({ $($field),+ })? => String::from($arabic), )+

@@ -1,9 +1,11 @@
-//! What people read, as data: a code with parameters, stored so, and rendered at the edge in English or Arabic.
+//! What people read, as data: a code with parameters, stored so, and rendered at the edge in
+//! English or Arabic.
 //!
-//! Each topic is one enum, declared in one table: code, parameters and both texts. Its `text(language)` is what a
-//! person reads, `to_stored()` one line of JSON such as `{"m":"says_failed","status":200}`, and `from_stored()` reads
-//! that back; what is no such line, an operator's note or a sentence of an earlier version, comes back as `Text`.
-//! English texts begin in lower case and Arabic ones hold every code, id and name isolated.
+//! Each topic is one enum, declared in one table: code, parameters and both texts. Its
+//! `text(language)` is what a person reads, `to_stored()` one line of JSON such as
+//! `{"m":"says_failed","status":200}`, and `from_stored()` reads that back; what is no such line,
+//! an operator's note or a sentence of an earlier version, comes back as `Text`. English texts
+//! begin in lower case and Arabic ones hold every code, id and name isolated.
 
 mod amount;
 mod cause;

@@ -1,4 +1,5 @@
-//! Why a redemption is parked, or what stands beside it: the notes of the gateway's own making, and people's.
+//! Why a redemption is parked, or what stands beside it: the notes of the gateway's own making, and
+//! people's.
 
 use std::time::Duration;
 
@@ -70,8 +71,10 @@ messages! {
 
         /// "Already used" about a row that a copied database or an import put in doubt.
         UsedInDoubt
-        en: "\"already used\" about a redemption that was copied or imported: it may be ours or somebody else's",
-        ar: "أجاب المزوّد «مستعمل من قبل» عن عملية منسوخة أو مستوردة: ربما استعملناه نحن وربما غيرنا";
+        en: "\"already used\" about a redemption that was copied or imported: it may be ours or \
+            somebody else's",
+        ar: "أجاب المزوّد «مستعمل من قبل» عن عملية منسوخة أو مستوردة: ربما استعملناه نحن وربما \
+            غيرنا";
 
         /// Its state was lost with the damaged database.
         StateLost
@@ -90,21 +93,24 @@ messages! {
 
         /// Restored from its body; it was waiting.
         RestoredWaiting
-        en: "its row was lost with the damaged database, its body was not: its till and its time are not known; it was \
-             waiting, and whether an attempt had reached the provider is not known",
-        ar: "فُقد سجلها مع قاعدة البيانات المتضررة وبقي محتواها: لا تُعرف نقطة البيع ولا الوقت؛ كانت قيد الانتظار، ولا يُعرف \
-             هل وصلت محاولة إلى المزوّد";
+        en: "its row was lost with the damaged database, its body was not: its till and its time \
+            are not known; it was waiting, and whether an attempt had reached the provider is not \
+            known",
+        ar: "فُقد سجلها مع قاعدة البيانات المتضررة وبقي محتواها: لا تُعرف نقطة البيع ولا الوقت؛ \
+            كانت قيد الانتظار، ولا يُعرف هل وصلت محاولة إلى المزوّد";
 
         /// Restored from its body; it was settled.
         RestoredSettled
-        en: "its row was lost with the damaged database, its body was not: its till and its time are not known",
+        en: "its row was lost with the damaged database, its body was not: its till and its time \
+            are not known",
         ar: "فُقد سجلها مع قاعدة البيانات المتضررة وبقي محتواها: لا تُعرف نقطة البيع ولا الوقت";
 
         /// Restored from its body; nothing else is known.
         Restored
-        en: "its row was lost with the damaged database, its body was not: its till and its time are not known; whether \
-             it was delivered is not known",
-        ar: "فُقد سجلها مع قاعدة البيانات المتضررة وبقي محتواها: لا تُعرف نقطة البيع ولا الوقت؛ ولا يُعرف هل أُرسلت";
+        en: "its row was lost with the damaged database, its body was not: its till and its time \
+            are not known; whether it was delivered is not known",
+        ar: "فُقد سجلها مع قاعدة البيانات المتضررة وبقي محتواها: لا تُعرف نقطة البيع ولا الوقت؛ \
+            ولا يُعرف هل أُرسلت";
 
         /// The provider's words were lost with the damaged database.
         WordsLost
@@ -124,7 +130,8 @@ messages! {
             state: String,
         }
         en: format!("imported while its code is held by {id}, which is {state}"),
-        ar: format!("استُوردت ورمزها تحجزه العملية {}، وحالتها: {}", iso(id), state_word(state, Arabic));
+        ar: format!("استُوردت ورمزها تحجزه العملية {}، وحالتها: \
+            {}", iso(id), state_word(state, Arabic));
 
         /// Its body is not what its fields say.
         ImportedOtherwise
@@ -138,7 +145,8 @@ messages! {
 
         /// The till was refused and the provider took it all the same.
         Owed
-        en: "the till was told no and the provider took it: the next request for this code is given the reward",
+        en: "the till was told no and the provider took it: the next request for this code is \
+            given the reward",
         ar: "قيل لنقطة البيع «لا» لكن المزوّد قبلها: الطلب التالي لهذا الرمز يُعطى المكافأة";
 
         /// An owed reward was given.

@@ -22,7 +22,8 @@ messages! {
             till: String,
         }
         en: format!("Reward {code} has been used on {when} at {till}"),
-        ar: format!("المكافأة {} استُعملت من قبل في {} عند نقطة البيع {}", iso(code), iso(when), iso(till));
+        ar: format!("المكافأة {} استُعملت من قبل في {} عند نقطة البيع \
+            {}", iso(code), iso(when), iso(till));
 
         /// The code was redeemed so long ago that only this is kept.
         UsedLongAgo {
@@ -56,7 +57,8 @@ messages! {
             waiting: u64,
         }
         en: format!("offline limit reached: {} for the line", are_waiting(*waiting)),
-        ar: format!("بلغ العمل دون اتصال حدّه: تنتظر الخط {}", count(*waiting, Noun::Redemption, Arabic));
+        ar: format!("بلغ العمل دون اتصال حدّه: تنتظر الخط \
+            {}", count(*waiting, Noun::Redemption, Arabic));
 
         /// The limit of one till.
         LimitTill {
@@ -64,7 +66,8 @@ messages! {
             waiting: u64,
         }
         en: format!("offline limit of this till reached: {} for the line", are_waiting(*waiting)),
-        ar: format!("بلغت نقطة البيع هذه حدّها دون اتصال: تنتظر الخط {}", count(*waiting, Noun::Redemption, Arabic));
+        ar: format!("بلغت نقطة البيع هذه حدّها دون اتصال: تنتظر الخط \
+            {}", count(*waiting, Noun::Redemption, Arabic));
 
         /// The limit of one till in a span of time.
         LimitTillRate {
@@ -88,9 +91,11 @@ messages! {
             outage_s: u64,
         }
         en: format!(
-            "offline limit reached: the line has been down for {}", whole(Duration::from_secs(*outage_s), English)
+            "offline limit reached: the line has been down for \
+             {}", whole(Duration::from_secs(*outage_s), English)
         ),
-        ar: format!("بلغ العمل دون اتصال حدّه: الخط مقطوع منذ {}", whole(Duration::from_secs(*outage_s), Arabic));
+        ar: format!("بلغ العمل دون اتصال حدّه: الخط مقطوع منذ \
+            {}", whole(Duration::from_secs(*outage_s), Arabic));
 
         /// `offline.max_exposure`.
         LimitExposure {
@@ -129,7 +134,8 @@ messages! {
             /// At most so many an hour and till.
             hourly: u64,
         }
-        en: format!("offline limit reached: codes of this kind were used {} in an hour at this till", times(*hourly)),
+        en: format!("offline limit reached: codes of this kind were used {} in an hour at this \
+            till", times(*hourly)),
         ar: format!(
             "بلغت رموز من هذا النوع حدّها دون اتصال عند نقطة البيع هذه: {} في الساعة",
             count(*hourly, Noun::Redemption, Arabic)
@@ -137,7 +143,8 @@ messages! {
 
         /// `offline.hours`: nothing is given at this time of the day.
         OutOfHours
-        en: "the line to the provider is down, and no rewards are given offline at this time of the day",
+        en: "the line to the provider is down, and no rewards are given offline at this time of \
+            the day",
         ar: "الخط إلى المزوّد مقطوع، ولا تُعطى مكافآت دون اتصال في هذا الوقت من اليوم";
 
         /// The code has not the form that the store's codes have.
@@ -163,8 +170,10 @@ messages! {
             /// Its name.
             rule: String,
         }
-        en: format!("the store's rule {rule} needs the right time, and this gateway's clock is not synchronised"),
-        ar: format!("قاعدة المتجر {} تحتاج إلى الوقت الصحيح، وساعة هذه البوابة غير متزامنة", iso(rule));
+        en: format!("the store's rule {rule} needs the right time, and this gateway's clock is not \
+            synchronised"),
+        ar: format!("قاعدة المتجر {} تحتاج إلى الوقت الصحيح، وساعة هذه البوابة غير \
+            متزامنة", iso(rule));
 
         /// The business was never confirmed here and no provider lists it.
         UnknownBusiness
@@ -187,7 +196,8 @@ messages! {
 
         /// Somebody switched trust off.
         TrustOff
-        en: "this store gives no rewards without the provider's answer now; do not hand out the reward; ask again later",
+        en: "this store gives no rewards without the provider's answer now; do not hand out the \
+            reward; ask again later",
         ar: "لا يعطي هذا المتجر الآن مكافآت دون جواب المزوّد؛ لا تسلّم المكافأة؛ حاول لاحقًا";
 
         /// An operator holds the lane.
@@ -202,7 +212,8 @@ messages! {
 
         /// The provider alone could say, and it has not.
         Unanswered
-        en: "the provider has not answered about a code that was redeemed before; do not hand out the reward; ask again",
+        en: "the provider has not answered about a code that was redeemed before; do not hand out \
+            the reward; ask again",
         ar: "لم يجب المزوّد عن رمز استُعمل من قبل؛ لا تسلّم المكافأة؛ حاول مرة أخرى";
 
         /// The provider asks for fewer requests.
@@ -380,7 +391,10 @@ impl Refusal {
             vec![why.text(language)]
         } else if matches!(
             self,
-            Self::Used { .. } | Self::UsedLongAgo { .. } | Self::Provider { .. } | Self::BadCode { .. }
+            Self::Used { .. }
+                | Self::UsedLongAgo { .. }
+                | Self::Provider { .. }
+                | Self::BadCode { .. }
         ) {
             vec![self.text(language)]
         } else {
@@ -402,7 +416,8 @@ pub enum Reason {
     LimitRule,
     /// Nothing is accepted on trust, by the settings or an operator.
     NotAccepting,
-    /// The lane may be asked and does not answer, and there is no evidence that others go unanswered too.
+    /// The lane may be asked and does not answer, and there is no evidence that others go
+    /// unanswered too.
     Untrusted,
     /// The code has been used.
     Used,
@@ -487,7 +502,9 @@ impl Reason {
         let (english, arabic) = match self {
             Self::LimitPending => ("too many redemptions were waiting", "عمليات كثيرة كانت تنتظر"),
             Self::LimitTill => ("the limit of one till", "حدّ نقطة بيع واحدة"),
-            Self::LimitOutage => ("the line was down for too long", "انقطع الخط مدة أطول من المسموح"),
+            Self::LimitOutage => {
+                ("the line was down for too long", "انقطع الخط مدة أطول من المسموح")
+            }
             Self::LimitRule => ("a rule or a limit of the store's", "قاعدة أو حدّ وضعه المتجر"),
             Self::NotAccepting => ("nothing is accepted offline", "لا يُقبل شيء دون اتصال"),
             Self::Untrusted => ("the provider did not answer", "لم يجب المزوّد"),
@@ -508,14 +525,17 @@ impl Reason {
 }
 
 impl Refusal {
-    /// What it is counted by; nothing for what is no refusal of a redemption, or is the provider's own.
+    /// What it is counted by; nothing for what is no refusal of a redemption, or is the provider's
+    /// own.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         Some(match self {
             Self::Used { .. } | Self::UsedLongAgo { .. } => Reason::Used,
             Self::NotAccepting | Self::UnknownBusiness | Self::Held => Reason::NotAccepting,
             Self::LimitPending { .. } => Reason::LimitPending,
-            Self::LimitTill { .. } | Self::LimitTillRate { .. } | Self::TillSlowed { .. } => Reason::LimitTill,
+            Self::LimitTill { .. } | Self::LimitTillRate { .. } | Self::TillSlowed { .. } => {
+                Reason::LimitTill
+            }
             Self::LimitOutage { .. } => Reason::LimitOutage,
             Self::LimitExposure { .. }
             | Self::LimitReusable { .. }
@@ -525,7 +545,9 @@ impl Refusal {
             | Self::BadCode { .. }
             | Self::LimitRule { .. }
             | Self::RuleNeedsClock { .. } => Reason::LimitRule,
-            Self::TrustOff | Self::Untrusted | Self::Unanswered | Self::TooMany => Reason::Untrusted,
+            Self::TrustOff | Self::Untrusted | Self::Unanswered | Self::TooMany => {
+                Reason::Untrusted
+            }
             Self::Busy | Self::QueueBusy | Self::Crowded => Reason::Busy,
             Self::NotStored { .. } | Self::Stopping | Self::Failed => Reason::Storage,
             Self::KeyReused => Reason::KeyConflict,

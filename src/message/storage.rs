@@ -110,12 +110,14 @@ messages! {
             saved: String,
         }
         en: format!(
-            "{why}: nothing is accepted or sent; all of it is saved as {saved}, with which the next start goes on, and \
-             at most one second of acknowledgements may be missing; start redeemd again, or put it back"
+            "{why}: nothing is accepted or sent; all of it is saved as {saved}, with which the \
+             next start goes on, and at most one second of acknowledgements may be missing; start \
+             redeemd again, or put it back"
         ),
         ar: format!(
-            "{}: لا يُقبل شيء ولا يُرسل؛ حُفظ كل ما فيها باسم {} وسيُستعمل عند التشغيل التالي، وقد يُفقد ما قُبل خلال ثانية \
-             واحدة على الأكثر؛ شغّل البوابة من جديد أو أعد الملف إلى مكانه",
+            "{}: لا يُقبل شيء ولا يُرسل؛ حُفظ كل ما فيها باسم {} وسيُستعمل عند التشغيل التالي، وقد \
+             يُفقد ما قُبل خلال ثانية واحدة على الأكثر؛ شغّل البوابة من جديد أو أعد الملف إلى \
+             مكانه",
             iso(why), iso(saved)
         );
 
@@ -127,17 +129,19 @@ messages! {
             error: String,
         }
         en: format!(
-            "{why}: nothing is accepted or sent; what it held could not be saved ({error}); start redeemd again, or \
-             put it back"
+            "{why}: nothing is accepted or sent; what it held could not be saved ({error}); start \
+             redeemd again, or put it back"
         ),
         ar: format!(
-            "{}: لا يُقبل شيء ولا يُرسل؛ تعذّر حفظ ما فيها ({})؛ شغّل البوابة من جديد أو أعد الملف إلى مكانه",
+            "{}: لا يُقبل شيء ولا يُرسل؛ تعذّر حفظ ما فيها ({})؛ شغّل البوابة من جديد أو أعد الملف \
+             إلى مكانه",
             iso(why), iso(error)
         );
 
         /// A start went on with the copy of a database that was taken away.
         WentOn
-        en: "the database was taken away while redeemd ran; it goes on with a copy that it had saved",
+        en: "the database was taken away while redeemd ran; it goes on with a copy that it had \
+            saved",
         ar: "أُخذت قاعدة البيانات أثناء عمل البوابة؛ تابعت البوابة عملها بنسخة كانت قد حفظتها";
 
         /// A start found that a gateway had worked here and no database.
@@ -146,12 +150,13 @@ messages! {
             remove: String,
         }
         en: format!(
-            "there was no database beside a lock or a reserve that a redeemd had made: redeemd began with an empty one, \
-             and what the old one held is not known; put a copy of it back, or remove {remove}"
+            "there was no database beside a lock or a reserve that a redeemd had made: redeemd \
+             began with an empty one, and what the old one held is not known; put a copy of it \
+             back, or remove {remove}"
         ),
         ar: format!(
-            "لم توجد قاعدة بيانات مع أن بوابة عملت هنا من قبل: بدأت البوابة بقاعدة فارغة، ولا يُعرف ما كان في القديمة؛ أعد \
-             نسخة منها إلى مكانها أو احذف {}",
+            "لم توجد قاعدة بيانات مع أن بوابة عملت هنا من قبل: بدأت البوابة بقاعدة فارغة، ولا \
+             يُعرف ما كان في القديمة؛ أعد نسخة منها إلى مكانها أو احذف {}",
             iso(remove)
         );
 
@@ -160,23 +165,28 @@ messages! {
             /// Bytes that have to be freed.
             needed: u64,
         }
-        en: format!("the damaged database cannot be rescued without {} more on the disk", count(*needed, Noun::Byte, English)),
-        ar: format!("يتطلب إنقاذ قاعدة البيانات المتضررة مساحة إضافية على القرص قدرها {}", count(*needed, Noun::Byte, Arabic));
+        en: format!("the damaged database cannot be rescued without {} more on the \
+            disk", count(*needed, Noun::Byte, English)),
+        ar: format!("يتطلب إنقاذ قاعدة البيانات المتضررة مساحة إضافية على القرص قدرها \
+            {}", count(*needed, Noun::Byte, Arabic));
 
         /// No room for a copy of the database beside it.
         NoRoomToCopy {
             /// Bytes that have to be freed.
             needed: u64,
         }
-        en: format!("no copy of the database fits on the disk without {} more", count(*needed, Noun::Byte, English)),
-        ar: format!("يتطلب نسخ قاعدة البيانات مساحة إضافية على القرص قدرها {}", count(*needed, Noun::Byte, Arabic));
+        en: format!("no copy of the database fits on the disk without {} \
+            more", count(*needed, Noun::Byte, English)),
+        ar: format!("يتطلب نسخ قاعدة البيانات مساحة إضافية على القرص قدرها \
+            {}", count(*needed, Noun::Byte, Arabic));
 
         /// The store has stopped for good; only a start helps.
         Stopped {
             /// Why.
             why: String,
         }
-        en: format!("the store cannot be trusted any more and nothing is written until the next start: {why}"),
+        en: format!("the store cannot be trusted any more and nothing is written until the next \
+            start: {why}"),
         ar: format!("لم يعد التخزين موثوقًا ولن يُكتب شيء حتى التشغيل التالي: {}", iso(why));
 
         /// Words of the system's, or of an earlier version.
@@ -189,9 +199,15 @@ messages! {
     }
 }
 
-fn salvaged_in_english(why: &str, aside: &str, [kept, pending, parked, mended]: [u64; 4], lost: Option<u64>) -> String {
+fn salvaged_in_english(
+    why: &str,
+    aside: &str,
+    [kept, pending, parked, mended]: [u64; 4],
+    lost: Option<u64>,
+) -> String {
     let mut parts = vec![format!(
-        "{why}; it was set aside as {aside}; {kept} redemptions were kept, {pending} of them pending (uncertain now)"
+        "{why}; it was set aside as {aside}; {kept} redemptions were kept, {pending} of them \
+         pending (uncertain now)"
     )];
     if parked > 0 {
         parts.push(format!(", {parked} parked for a person because part of them was lost"));
@@ -202,12 +218,18 @@ fn salvaged_in_english(why: &str, aside: &str, [kept, pending, parked, mended]: 
     parts.push(match lost {
         Some(0) => "; none was lost".to_owned(),
         Some(lost) => format!("; {lost} were lost"),
-        None => "; whether any were lost is not known, because the newest books were lost too".to_owned(),
+        None => "; whether any were lost is not known, because the newest books were lost too"
+            .to_owned(),
     });
     parts.concat()
 }
 
-fn salvaged_in_arabic(why: &str, aside: &str, [kept, pending, parked, mended]: [u64; 4], lost: Option<u64>) -> String {
+fn salvaged_in_arabic(
+    why: &str,
+    aside: &str,
+    [kept, pending, parked, mended]: [u64; 4],
+    lost: Option<u64>,
+) -> String {
     let mut parts = vec![
         format!("{}؛ حُفظ الملف القديم باسم {}", iso(why), iso(aside)),
         format!("العمليات التي أُنقذت: {kept}"),

@@ -30,7 +30,11 @@ fn every() -> Vec<Shown> {
 
 impl Clone for Shown {
     fn clone(&self) -> Self {
-        Self { stored: self.stored.clone(), english: self.english.clone(), arabic: self.arabic.clone() }
+        Self {
+            stored: self.stored.clone(),
+            english: self.english.clone(),
+            arabic: self.arabic.clone(),
+        }
     }
 }
 
@@ -78,8 +82,15 @@ fn every_message_comes_back_from_the_disk_as_it_was() {
 
 #[test]
 fn what_is_no_message_comes_back_as_somebodys_words() {
-    let sentences =
-        ["customer came back", "", "{", "{}", r#"{"m":"of a later version"}"#, r#"{"m":"says_failed"}"#, "7"];
+    let sentences = [
+        "customer came back",
+        "",
+        "{",
+        "{}",
+        r#"{"m":"of a later version"}"#,
+        r#"{"m":"says_failed"}"#,
+        "7",
+    ];
     for sentence in sentences {
         let note = Note::from_stored(sentence);
         assert_eq!(note, Note::Text { text: sentence.to_owned() });
@@ -101,20 +112,30 @@ fn no_arabic_text_is_missing_or_the_english_one() {
 #[test]
 fn every_name_is_said_in_both_languages_and_stands_isolated_in_the_arabic_one() {
     for Shown { stored, english, arabic } in every() {
-        let outside = outside(&arabic).unwrap_or_else(|| panic!("an isolation does not end: {arabic}"));
+        let outside =
+            outside(&arabic).unwrap_or_else(|| panic!("an isolation does not end: {arabic}"));
         assert!(!outside.contains("x-41"), "{stored}: {arabic}");
-        assert_eq!(english.contains("x-41"), arabic.contains("\u{2068}x-41\u{2069}"), "{stored}: {arabic}");
+        assert_eq!(
+            english.contains("x-41"),
+            arabic.contains("\u{2068}x-41\u{2069}"),
+            "{stored}: {arabic}"
+        );
         assert!(!english.contains('\u{2068}'), "{stored}");
     }
 }
 
 #[test]
 fn no_two_messages_of_a_topic_read_alike() {
-    for topic in [Note::all().len(), Refusal::all().len(), Storage::all().len(), Event::all().len()] {
+    for topic in [Note::all().len(), Refusal::all().len(), Storage::all().len(), Event::all().len()]
+    {
         assert!(topic > 10);
     }
     let read = |language: Language| -> BTreeSet<String> {
-        Refusal::all().iter().filter(|message| !is_quoted(&message.to_stored())).map(|m| m.text(language)).collect()
+        Refusal::all()
+            .iter()
+            .filter(|message| !is_quoted(&message.to_stored()))
+            .map(|m| m.text(language))
+            .collect()
     };
     let own = Refusal::all().iter().filter(|message| !is_quoted(&message.to_stored())).count();
     assert_eq!((read(English).len(), read(Arabic).len()), (own, own));
@@ -129,8 +150,15 @@ fn every_cause_has_a_word_a_meaning_and_something_to_do_in_both_languages() {
         assert_eq!(Cause::from_word(cause.as_str()), Some(cause));
         let [english, arabic] = [English, Arabic].map(|language| cause.explanation(language));
         assert!(english.split(' ').count() > 8 && !is_arabic(&english), "{english}");
-        assert!(outside(&arabic).is_some_and(|text| is_arabic(&text) && !text.contains('`')), "{arabic}");
-        assert_eq!(english.matches("redeemd ").count(), arabic.matches("redeemd ").count(), "{cause:?}: each command");
+        assert!(
+            outside(&arabic).is_some_and(|text| is_arabic(&text) && !text.contains('`')),
+            "{arabic}"
+        );
+        assert_eq!(
+            english.matches("redeemd ").count(),
+            arabic.matches("redeemd ").count(),
+            "{cause:?}: each command"
+        );
     }
 }
 
@@ -148,14 +176,30 @@ fn every_reason_has_a_word_and_a_heading_and_some_refusal_counts_under_it() {
 
 #[test]
 fn what_tills_heard_before_they_hear_word_for_word() {
-    let used = Refusal::Used { code: "…4444".into(), when: "2026-11-23 14:03:11".into(), till: "till-1".into() };
+    let used = Refusal::Used {
+        code: "…4444".into(),
+        when: "2026-11-23 14:03:11".into(),
+        till: "till-1".into(),
+    };
     assert_eq!(used.text(English), "Reward …4444 has been used on 2026-11-23 14:03:11 at till-1");
     assert_eq!(used.errors(English), [used.text(English)]);
     let limits = [
-        (Refusal::LimitPending { waiting: 2 }, "offline limit reached: 2 redemptions are waiting for the line"),
-        (Refusal::LimitPending { waiting: 1 }, "offline limit reached: 1 redemption is waiting for the line"),
-        (Refusal::LimitOutage { outage_s: 259_200 }, "offline limit reached: the line has been down for 72 hours"),
-        (Refusal::NotAccepting, "the line to the provider is down, and this store accepts nothing offline"),
+        (
+            Refusal::LimitPending { waiting: 2 },
+            "offline limit reached: 2 redemptions are waiting for the line",
+        ),
+        (
+            Refusal::LimitPending { waiting: 1 },
+            "offline limit reached: 1 redemption is waiting for the line",
+        ),
+        (
+            Refusal::LimitOutage { outage_s: 259_200 },
+            "offline limit reached: the line has been down for 72 hours",
+        ),
+        (
+            Refusal::NotAccepting,
+            "the line to the provider is down, and this store accepts nothing offline",
+        ),
     ];
     for (limit, text) in limits {
         assert_eq!(limit.text(English), text);
@@ -187,7 +231,10 @@ fn a_refusal_lists_each_fault_and_why_nothing_was_stored() {
     assert_eq!(malformed.text(English), "the request is not valid");
     let errors = malformed.errors(English);
     assert_eq!(errors, ["date is missing", "no provider is set up for this business_refrence"]);
-    assert_eq!(Refusal::NotStored { why: Storage::DiskFull }.errors(Arabic), [Storage::DiskFull.text(Arabic)]);
+    assert_eq!(
+        Refusal::NotStored { why: Storage::DiskFull }.errors(Arabic),
+        [Storage::DiskFull.text(Arabic)]
+    );
 }
 
 #[test]
@@ -202,7 +249,9 @@ fn a_salvage_says_what_it_knows_and_no_more() {
         lost,
     };
     let text = salvaged(1, None).text(English);
-    for part in ["10 redemptions were kept, 2 of them pending", "1 parked for a person", "not known"] {
+    for part in
+        ["10 redemptions were kept, 2 of them pending", "1 parked for a person", "not known"]
+    {
         assert!(text.contains(part), "{text}");
     }
     let text = salvaged(0, Some(0)).text(English);

@@ -41,7 +41,11 @@ pub enum TextFault {
 }
 
 fn known_in_words(known: &[String]) -> String {
-    if known.is_empty() { "it has none".to_owned() } else { format!("it has {{{}}}", known.join("}, {")) }
+    if known.is_empty() {
+        "it has none".to_owned()
+    } else {
+        format!("it has {{{}}}", known.join("}, {"))
+    }
 }
 
 impl Texts {
@@ -49,7 +53,9 @@ impl Texts {
     #[must_use]
     pub fn settable() -> Vec<(String, Vec<String>)> {
         let rows = Refusal::TABLE.iter().map(|(variant, fields)| {
-            let shown = fields.iter().filter(|(_, kind)| matches!(*kind, "String" | "u64") || is_nested(kind));
+            let shown = fields
+                .iter()
+                .filter(|(_, kind)| matches!(*kind, "String" | "u64") || is_nested(kind));
             (snake(variant), shown.map(|(field, _)| placeholder(field)).collect())
         });
         rows.filter(|(name, _): &(String, _)| !RELAYED.contains(&name.as_str())).collect()
@@ -64,7 +70,8 @@ impl Texts {
         let Some((_, known)) = all.iter().find(|(its, _)| its == name) else {
             return Err(TextFault::Name(all.into_iter().map(|(name, _)| name).collect()));
         };
-        if text.trim().is_empty() || text.len() > TEXT_BYTES_MAX || text.contains(char::is_control) {
+        if text.trim().is_empty() || text.len() > TEXT_BYTES_MAX || text.contains(char::is_control)
+        {
             return Err(TextFault::Form);
         }
         for part in parts(text).ok_or(TextFault::Brace)? {
@@ -97,14 +104,21 @@ impl Texts {
         Some(filled.collect())
     }
 
-    fn value_of(&self, values: &serde_json::Map<String, Value>, name: &str, language: Language) -> String {
+    fn value_of(
+        &self,
+        values: &serde_json::Map<String, Value>,
+        name: &str,
+        language: Language,
+    ) -> String {
         let seconds = values.get(&format!("{name}_s")).and_then(Value::as_u64);
         match (values.get(name), seconds) {
             (Some(Value::String(text)), _) => language.isolated(text),
             (Some(Value::Number(number)), _) => number.to_string(),
             (Some(nested @ Value::Object(_)), _) => {
                 let nested: Option<Refusal> = serde_json::from_value(nested.clone()).ok();
-                nested.map(|one| self.of(&one, language).unwrap_or_else(|| one.text(language))).unwrap_or_default()
+                nested
+                    .map(|one| self.of(&one, language).unwrap_or_else(|| one.text(language)))
+                    .unwrap_or_default()
             }
             (_, Some(seconds)) => whole(Duration::from_secs(seconds), language),
             (Some(Value::Null | Value::Bool(_) | Value::Array(_)) | None, None) => String::new(),
@@ -161,7 +175,11 @@ mod tests {
     use super::*;
 
     fn used() -> Refusal {
-        Refusal::Used { code: "C-{till}".to_owned(), when: "today".to_owned(), till: "till-1".to_owned() }
+        Refusal::Used {
+            code: "C-{till}".to_owned(),
+            when: "today".to_owned(),
+            till: "till-1".to_owned(),
+        }
     }
 
     fn set(text: &str) -> Result<Texts, TextFault> {
@@ -172,7 +190,10 @@ mod tests {
     #[test]
     fn a_text_is_filled_with_what_its_refusal_knows_and_with_nothing_twice() {
         let texts = set("{code} went at {till}.").unwrap();
-        assert_eq!(texts.of(&used(), Language::English).as_deref(), Some("C-{till} went at till-1."));
+        assert_eq!(
+            texts.of(&used(), Language::English).as_deref(),
+            Some("C-{till} went at till-1.")
+        );
         assert_eq!(texts.of(&used(), Language::Arabic), None, "another language has its own");
         assert_eq!(texts.of(&Refusal::Held, Language::English), None);
         let mut texts = Texts::default();
@@ -187,18 +208,26 @@ mod tests {
             assert_eq!(set(text), Err(TextFault::Form), "{text:?}");
         }
         for text in ["{code", "code}", "{{code}}", "{code}}", "a } b { code }"] {
-            assert!(matches!(set(text), Err(TextFault::Brace | TextFault::Placeholder { .. })), "{text:?}");
+            assert!(
+                matches!(set(text), Err(TextFault::Brace | TextFault::Placeholder { .. })),
+                "{text:?}"
+            );
         }
         let fault = set("{customer}").unwrap_err().to_string();
-        assert_eq!(fault, "{customer} is no placeholder of this text: it has {code}, {when}, {till}");
-        let fault = Texts::default().set(Language::English, "used_up", "x").unwrap_err().to_string();
+        assert_eq!(
+            fault,
+            "{customer} is no placeholder of this text: it has {code}, {when}, {till}"
+        );
+        let fault =
+            Texts::default().set(Language::English, "used_up", "x").unwrap_err().to_string();
         assert!(fault.contains("used, used_long_ago"), "{fault}");
     }
 
-    /// The text of this build with its placeholders in their places; `None` where one of them is a number, which stands
-    /// in words.
+    /// The text of this build with its placeholders in their places; `None` where one of them is a
+    /// number, which stands in words.
     fn default_of(name: &str) -> Option<String> {
-        let (_, fields) = Refusal::TABLE.iter().find(|(variant, _)| snake(variant) == name).unwrap();
+        let (_, fields) =
+            Refusal::TABLE.iter().find(|(variant, _)| snake(variant) == name).unwrap();
         let mut stored = serde_json::Map::from_iter([("m".to_owned(), Value::from(name))]);
         for (field, kind) in *fields {
             let value = match *kind {
@@ -223,10 +252,16 @@ mod tests {
     fn the_manual_page_has_each_text_with_its_default_and_its_placeholders() {
         let page = include_str!("../../packaging/redeemd.toml.5").replace("\\-", "-");
         for (name, places) in Texts::settable() {
-            let entry = page.split_once(&format!("\n.IP {name}\n")).map(|(_, rest)| rest.lines().next().unwrap());
-            let entry = entry.unwrap_or_else(|| panic!("packaging/redeemd.toml.5 lacks the text {name}"));
+            let entry = page
+                .split_once(&format!("\n.IP {name}\n"))
+                .map(|(_, rest)| rest.lines().next().unwrap());
+            let entry =
+                entry.unwrap_or_else(|| panic!("packaging/redeemd.toml.5 lacks the text {name}"));
             assert!(default_of(&name).is_none_or(|text| text == entry), "{name}: {entry}");
-            assert!(places.iter().all(|place| entry.contains(&format!("{{{place}}}"))), "{name}: {entry}");
+            assert!(
+                places.iter().all(|place| entry.contains(&format!("{{{place}}}"))),
+                "{name}: {entry}"
+            );
             Texts::default().set(Language::English, &name, entry).unwrap();
         }
     }

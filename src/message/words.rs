@@ -44,7 +44,9 @@ pub fn outcome(word: &str, language: Language) -> Cow<'_, str> {
         "declined" => ("the provider refused it", "رفضها المزوّد"),
         "parked" => ("an answer that says neither yes nor no", "جواب لا يقول نعم ولا لا"),
         "in_progress" => ("the provider is still at work on it", "ما زال المزوّد يعالجها"),
-        "unreadable" => ("an answer in another form than the contract's", "جواب بصيغة غير صيغة العقد"),
+        "unreadable" => {
+            ("an answer in another form than the contract's", "جواب بصيغة غير صيغة العقد")
+        }
         "credential" => ("our credential was not taken", "لم يقبل المزوّد رمز دخولنا"),
         "not_the_provider" => ("somebody else answered", "أجاب طرف غير المزوّد"),
         "wait" => ("the provider asked to wait", "طلب المزوّد الانتظار"),
@@ -53,11 +55,19 @@ pub fn outcome(word: &str, language: Language) -> Cow<'_, str> {
         "resolve" => ("the provider's name was not found", "تعذّر العثور على عنوان المزوّد"),
         "connect" => ("no connection came about", "لم يُفتح اتصال بالمزوّد"),
         "proxy" => ("the proxy refused", "رفض الخادم الوكيل"),
-        "tls" => ("the provider's certificate could not be verified", "تعذّر التحقق من شهادة المزوّد"),
-        "clock" => ("the certificate does not fit this box's time", "الشهادة لا توافق وقت هذا الجهاز"),
+        "tls" => {
+            ("the provider's certificate could not be verified", "تعذّر التحقق من شهادة المزوّد")
+        }
+        "clock" => {
+            ("the certificate does not fit this box's time", "الشهادة لا توافق وقت هذا الجهاز")
+        }
         "write" => ("the request did not get through", "لم يصل الطلب كاملًا"),
         "answer" => ("no answer came in time", "لم يأتِ جواب في الوقت المحدد"),
-        "provider" => ("the provider answered with a fault of its own", "أجاب المزوّد بخطأ من عنده"),
+        "provider" => (
+            "the provider answered with a fault of its own",
+            "أجاب المزوّد بخطأ من \
+            عنده",
+        ),
         other => return Cow::Owned(language.isolated(other)),
     };
     Cow::Borrowed(if language == Language::English { english } else { arabic })
@@ -133,8 +143,11 @@ pub(super) fn iso(text: impl std::fmt::Display) -> String {
     Language::Arabic.isolated(text)
 }
 
-/// An Arabic text with each part between backquotes, such as a command, isolated together with them.
+/// An Arabic text with each part between backquotes, such as a command, isolated together with
+/// them.
 pub(super) fn quoted_isolated(text: &str) -> String {
-    let part = |(at, part): (usize, &str)| if at % 2 == 0 { part.to_owned() } else { iso(format!("`{part}`")) };
+    let part = |(at, part): (usize, &str)| {
+        if at % 2 == 0 { part.to_owned() } else { iso(format!("`{part}`")) }
+    };
     text.split('`').enumerate().map(part).collect()
 }

@@ -1,5 +1,5 @@
-//! In the background, in small bites: the look through the file that an unclean stop calls for, and the recount of the
-//! books.
+//! In the background, in small bites: the look through the file that an unclean stop calls for, and
+//! the recount of the books.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -18,10 +18,11 @@ const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Work so long, then pause so long: a fifth of one core.
 const BITE: Duration = Duration::from_millis(5);
 const PAUSE: Duration = Duration::from_millis(20);
-/// Between the first slices of a recount, which take a millisecond or two of the writer's time: no till is to notice.
+/// Between the first slices of a recount, which take a millisecond or two of the writer's time: no
+/// till is to notice.
 const BETWEEN_SLICES: Duration = Duration::from_millis(100);
-/// After so many slices they come seldom: a small store is recounted within seconds, a large one does not wake an idle
-/// box ten times a second.
+/// After so many slices they come seldom: a small store is recounted within seconds, a large one
+/// does not wake an idle box ten times a second.
 const QUICK_SLICES: u32 = 10;
 /// Between two slices from there on: a million rows take a day, a larger store as long as it takes.
 const BETWEEN_LATER_SLICES: Duration = Duration::from_secs(8);
@@ -75,7 +76,8 @@ impl Check {
         }
     }
 
-    /// A long reader keeps the log from being begun anew: when it has grown too far the look gives way.
+    /// A long reader keeps the log from being begun anew: when it has grown too far the look gives
+    /// way.
     fn look_through(&self) -> Result<(), Stopped> {
         for _ in 0..LOOKS_MAX {
             let generation = self.shared.generation.load(Ordering::Acquire);
@@ -83,7 +85,10 @@ impl Check {
             let is_there = self.shared.place.check();
             match is_there.and_then(|()| inspect(&self.shared.path, self.patience())) {
                 Ok(Inspection::Sound) => {
-                    tracing::info!(seconds = began.elapsed().as_secs(), "the database was looked through: it is sound");
+                    tracing::info!(
+                        seconds = began.elapsed().as_secs(),
+                        "the database was looked through: it is sound"
+                    );
                     return Ok(());
                 }
                 Ok(Inspection::GaveWay) => {}
@@ -100,7 +105,8 @@ impl Check {
 
     /// Works in bites, and gives way when the log has grown too far.
     fn patience(&self) -> impl FnMut() -> bool + Send + 'static {
-        let (stop, shared, mut worked_since) = (self.stop.clone(), Arc::clone(&self.shared), Instant::now());
+        let (stop, shared, mut worked_since) =
+            (self.stop.clone(), Arc::clone(&self.shared), Instant::now());
         move || {
             if worked_since.elapsed() >= BITE {
                 if stop.pause(PAUSE).is_err() {
@@ -120,7 +126,11 @@ impl Check {
             if recounted.is_err() || recounted.is_ok_and(|recounted| recounted.finished) {
                 return Ok(());
             }
-            self.stop.pause(if slice < QUICK_SLICES { BETWEEN_SLICES } else { BETWEEN_LATER_SLICES })?;
+            self.stop.pause(if slice < QUICK_SLICES {
+                BETWEEN_SLICES
+            } else {
+                BETWEEN_LATER_SLICES
+            })?;
         }
         Ok(())
     }

@@ -59,7 +59,8 @@ impl Serialize for StorageStatus {
     }
 }
 
-/// What is known of the storage. What was seen of it goes in; what may begin, and what people are told, comes out.
+/// What is known of the storage. What was seen of it goes in; what may begin, and what people are
+/// told, comes out.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     is_full: bool,
@@ -95,8 +96,8 @@ impl Health {
         self.is_full || self.unwritable.is_some() || self.taken.is_some()
     }
 
-    /// On a full disk nothing new is taken in, but what is there is delivered; on a dead one nothing is sent that
-    /// could not be settled.
+    /// On a full disk nothing new is taken in, but what is there is delivered; on a dead one
+    /// nothing is sent that could not be settled.
     pub(super) fn refusal(&self, kind: Kind) -> Option<Storage> {
         if !matches!(kind, Kind::New | Kind::Beginning) {
             return None;
@@ -138,7 +139,9 @@ impl Health {
     pub(super) fn status(&self, now_ms: i64) -> StorageStatus {
         match self.refusal(Kind::New) {
             Some(why) => StorageStatus::bad(why, now_ms),
-            None => StorageStatus::well(self.salvaged.iter().chain(&self.differences).cloned().collect()),
+            None => StorageStatus::well(
+                self.salvaged.iter().chain(&self.differences).cloned().collect(),
+            ),
         }
     }
 }
@@ -156,7 +159,8 @@ pub(super) fn told(error: &StoreError) -> Storage {
     let why = error.to_string();
     match error.trouble() {
         Trouble::Unwritable => Storage::Unwritable { why },
-        // A failed sync is never tried again: the kernel may have thrown away what it could not write.
+        // A failed sync is never tried again: the kernel may have thrown away what it could not
+        // write.
         Trouble::Fatal => Storage::Unsynced { why },
         Trouble::Full | Trouble::Operation | Trouble::Damaged => Storage::Text { text: why },
     }
@@ -180,11 +184,17 @@ mod tests {
 
     #[test]
     fn it_is_told_in_each_language_and_as_json_in_english() {
-        assert_eq!(serde_json::json!(StorageStatus::default()), serde_json::json!({ "ok": true, "detail": "" }));
+        assert_eq!(
+            serde_json::json!(StorageStatus::default()),
+            serde_json::json!({ "ok": true, "detail": "" })
+        );
         let full = StorageStatus { ok: false, told: vec![Storage::DiskFull], since_ms: Some(0) };
-        let english = "the disk is full: redemptions are refused, deliveries go on (since 1970-01-01T00:00:00Z)";
+        let english = "the disk is full: redemptions are refused, deliveries go on (since \
+            1970-01-01T00:00:00Z)";
         assert_eq!(serde_json::json!(full), serde_json::json!({ "ok": false, "detail": english }));
-        assert!(full.detail(Language::Arabic).ends_with("(منذ \u{2068}1970-01-01T00:00:00Z\u{2069})"));
+        assert!(
+            full.detail(Language::Arabic).ends_with("(منذ \u{2068}1970-01-01T00:00:00Z\u{2069})")
+        );
         let two = StorageStatus::well(vec![Storage::WentOn, Storage::DiskFull]);
         assert_eq!(two.detail(Language::English).split("; ").count(), 3);
     }
@@ -193,8 +203,9 @@ mod tests {
     fn a_full_disk_takes_nothing_new_and_a_dead_one_begins_nothing() {
         let mut health = Health::default();
         assert!(health.set_full(true) && !health.set_full(true) && health.is_refusing());
-        let refused =
-            |health: &Health| [Kind::New, Kind::Beginning, Kind::Ending, Kind::Other].map(|kind| health.refusal(kind));
+        let refused = |health: &Health| {
+            [Kind::New, Kind::Beginning, Kind::Ending, Kind::Other].map(|kind| health.refusal(kind))
+        };
         assert_eq!(refused(&health), [Some(Storage::DiskFull), None, None, None]);
         let dead = Storage::Unwritable { why: "a test".to_owned() };
         assert!(health.set_unwritable(Some(dead.clone())));
@@ -202,13 +213,20 @@ mod tests {
         assert!(!health.set_unwritable(Some(dead.clone())), "it is dead as before");
         let taken = Storage::TakenUnsaved { why: "gone".to_owned(), error: String::new() };
         health.set_taken(Some(taken.clone()));
-        assert_eq!(health.status(7), StorageStatus::bad(taken, 7), "that a database is gone comes first");
+        assert_eq!(
+            health.status(7),
+            StorageStatus::bad(taken, 7),
+            "that a database is gone comes first"
+        );
     }
 
     #[test]
     fn what_is_worth_knowing_is_told_while_all_is_well_and_once() {
         let mut health = Health::new(Some(Storage::WentOn));
-        assert!(health.set_differences(&[Storage::DiskFull]) && !health.set_differences(&[Storage::DiskFull]));
+        assert!(
+            health.set_differences(&[Storage::DiskFull])
+                && !health.set_differences(&[Storage::DiskFull])
+        );
         assert_eq!(health.status(7), StorageStatus::well(vec![Storage::WentOn, Storage::DiskFull]));
         assert!(health.set_full(true) && !health.status(7).ok);
         assert!(health.set_full(false) && health.status(9).ok);

@@ -1,4 +1,5 @@
-//! A lane as everybody sees it: its gate for the writer, its mailboxes for the forwarder, its status for operators.
+//! A lane as everybody sees it: its gate for the writer, its mailboxes for the forwarder, its
+//! status for operators.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -43,7 +44,8 @@ pub struct LaneStatus {
     pub window: u32,
     /// Attempts on the wire.
     pub in_flight: u32,
-    /// An attempt was answered, or failed, since the start; until then nobody knows where the link stands.
+    /// An attempt was answered, or failed, since the start; until then nobody knows where the link
+    /// stands.
     pub tried: bool,
     /// `running`, `waiting` or `held`.
     pub drain: &'static str,
@@ -55,8 +57,8 @@ pub struct LaneStatus {
     pub answers: Option<AnswerTimes>,
     /// Seconds until the provider's `Retry-After` is over, if it set one.
     pub waiting_s: Option<u64>,
-    /// Attempts ended since start, by outcome word (`confirmed`, `declined`, `parked`, `credential`, `wait`,
-    /// `row_fault`, `reset`, `not_the_provider`, and the road's phases).
+    /// Attempts ended since start, by outcome word (`confirmed`, `declined`, `parked`,
+    /// `credential`, `wait`, `row_fault`, `reset`, `not_the_provider`, and the road's phases).
     pub attempts: std::collections::BTreeMap<&'static str, u64>,
 }
 
@@ -153,9 +155,11 @@ impl Answers {
     #[must_use]
     pub(super) fn times(&self, now: Instant, reply_within: Duration) -> Option<AnswerTimes> {
         let fresh = |at: &Instant| now.saturating_duration_since(*at) <= Self::KEPT;
-        let mut took: Vec<Duration> = self.0.iter().filter(|(at, _)| fresh(at)).map(|(_, took)| *took).collect();
+        let mut took: Vec<Duration> =
+            self.0.iter().filter(|(at, _)| fresh(at)).map(|(_, took)| *took).collect();
         took.sort_unstable();
-        let part = |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1));
+        let part =
+            |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1));
         let millis = |took: &Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let late = took.iter().filter(|took| **took > reply_within).count();
         let (p50_ms, p95_ms) = (part(50).map(millis)?, part(95).map(millis)?);
@@ -177,8 +181,8 @@ pub struct LaneSettings {
     pub reply_within: Duration,
     /// Whether a till's own unanswered redemption is evidence enough.
     pub one_till: OneTill,
-    /// What is wrong with a file that the provider's settings name: the lane is held from the start, cause `settings`,
-    /// and sends nothing.
+    /// What is wrong with a file that the provider's settings name: the lane is held from the
+    /// start, cause `settings`, and sends nothing.
     pub unusable: Option<String>,
 }
 
@@ -260,7 +264,14 @@ impl Lane {
         let (commands, told) = mpsc::channel(COMMANDS_MAX);
         let name = settings.provider.name.clone();
         let (drain, trust) = ("running", Trust::Unanswered.as_str());
-        let status = LaneStatus { name: name.clone(), link: "up", window: 1, drain, trust, ..LaneStatus::default() };
+        let status = LaneStatus {
+            name: name.clone(),
+            link: "up",
+            window: 1,
+            drain,
+            trust,
+            ..LaneStatus::default()
+        };
         let gate = Gate::up(Evidence::new(settings.terms()));
         let lane = Self {
             name,
@@ -329,7 +340,8 @@ impl Lane {
     /// Whether there is evidence from others for a row of `till` whose time is over.
     #[must_use]
     pub fn has_evidence(&self, seq: Seq, till: &str) -> bool {
-        let (epoch, evidence) = self.gate.lock().unwrap_or_else(PoisonError::into_inner).evidence.clone();
+        let (epoch, evidence) =
+            self.gate.lock().unwrap_or_else(PoisonError::into_inner).evidence.clone();
         evidence.holds(seq, till, epoch.elapsed())
     }
 
@@ -380,7 +392,8 @@ impl Lane {
         }
     }
 
-    /// From now on the next signal wakes the forwarder. To be called before it looks whether there is something to do.
+    /// From now on the next signal wakes the forwarder. To be called before it looks whether there
+    /// is something to do.
     pub fn want_signal(&self) {
         self.wants_signal.store(true, Ordering::Release);
     }
@@ -391,11 +404,13 @@ impl Lane {
         Seq(self.newest.load(Ordering::Acquire))
     }
 
-    /// A till's check ended. One that was answered in the contract's shape tells that the road is up.
+    /// A till's check ended. One that was answered in the contract's shape tells that the road is
+    /// up.
     pub fn hear_check(&self, outcome: &Outcome) {
         let verdict = verdict::judge(outcome, &self.settings().rules());
         if verdict.is_answer() {
-            let weak = matches!(verdict, Verdict::Declined { evidence: verdict::Evidence::Weak, .. });
+            let weak =
+                matches!(verdict, Verdict::Declined { evidence: verdict::Evidence::Weak, .. });
             self.checks.send_replace(Some(!weak));
         }
     }
@@ -412,7 +427,8 @@ impl Lane {
         }
     }
 
-    /// Tells the forwarder something and waits until it has taken it; false when the lane has stopped.
+    /// Tells the forwarder something and waits until it has taken it; false when the lane has
+    /// stopped.
     pub async fn tell(&self, command: LaneCommand) -> bool {
         let (receipt, taken) = oneshot::channel();
         self.commands.send((command, receipt)).await.is_ok() && taken.await.is_ok()
@@ -438,6 +454,9 @@ mod tests {
         for _ in 0..5000 {
             answers.note(now, within);
         }
-        assert_eq!(answers.times(now, within).map(|told| (told.late, told.of)), Some((0, Answers::MAX)));
+        assert_eq!(
+            answers.times(now, within).map(|told| (told.late, told.of)),
+            Some((0, Answers::MAX))
+        );
     }
 }

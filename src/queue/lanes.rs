@@ -50,9 +50,14 @@ impl Lanes {
     /// Every lane as operators see it, then those without settings that have rows pending.
     pub(super) fn statuses(&self, counts: &[(String, Counts)]) -> Vec<LaneStatus> {
         let lanes = self.all();
-        let pending = |name: &str| counts.iter().find(|(lane, _)| lane == name).map_or(0, |(_, counts)| counts.pending);
-        let known = lanes.iter().map(|lane| LaneStatus { pending: pending(lane.name()), ..lane.status() });
-        let orphans = counts.iter().filter(|(name, counts)| counts.pending > 0 && find(&lanes, name).is_none());
+        let pending = |name: &str| {
+            counts.iter().find(|(lane, _)| lane == name).map_or(0, |(_, counts)| counts.pending)
+        };
+        let known =
+            lanes.iter().map(|lane| LaneStatus { pending: pending(lane.name()), ..lane.status() });
+        let orphans = counts
+            .iter()
+            .filter(|(name, counts)| counts.pending > 0 && find(&lanes, name).is_none());
         known.chain(orphans.map(|(name, counts)| orphan(name, counts.pending))).collect()
     }
 }

@@ -1,5 +1,5 @@
-//! The async handle on the one thread that owns the store: group commit, wake-ups, and where intake, forwarder and
-//! admin meet.
+//! The async handle on the one thread that owns the store: group commit, wake-ups, and where
+//! intake, forwarder and admin meet.
 
 mod asked;
 mod check;
@@ -20,7 +20,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use health::StorageStatus;
-pub use lane::{AnswerTimes, Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told};
+pub use lane::{
+    AnswerTimes, Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told,
+};
 pub use writer::Writer;
 
 use crate::clock::{Clock, Day, Days, Zone};
@@ -30,10 +32,11 @@ use crate::redemption::{Id, Redemption, Request, RewardCode, Seq};
 use crate::refused::Reason;
 use crate::settings::{Offline, SameCode};
 use crate::store::{
-    About, Accept, Acted, Arrived, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Claim, Claimed, Concluded,
-    Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling, Import, LaneMemory, NewRedemption,
-    Operation, Page, Place, Prune, Pruned, Reader, Record, Refused, Remember, Retention, Retry, RetryHeld, Settled,
-    Settlement, Standing, StoreError, Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
+    About, Accept, Acted, Arrived, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Claim,
+    Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling,
+    Import, LaneMemory, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader, Record,
+    Refused, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
+    Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
 };
 use asked::Ask;
 use lanes::Lanes;
@@ -149,8 +152,8 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// One transaction decides about a till's request. A result that is worth waiting for reserves a seat: call
-    /// [`Queue::wait`] exactly once for it.
+    /// One transaction decides about a till's request. A result that is worth waiting for reserves
+    /// a seat: call [`Queue::wait`] exactly once for it.
     ///
     /// # Errors
     /// Nothing was stored.
@@ -163,7 +166,8 @@ impl Queue {
         Ok(decided.decision)
     }
 
-    /// What is at risk now and what is left of the limits; as it was last known where the store does not say.
+    /// What is at risk now and what is left of the limits; as it was last known where the store
+    /// does not say.
     pub async fn standing(&self) -> Standing {
         let asked = tokio::time::timeout(STANDING_WITHIN, self.ask(AskStanding)).await;
         let known = || self.shared.standing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,7 +195,10 @@ impl Queue {
     pub fn code_rules(&self, lane: &str, code: &RewardCode) -> CodeRules {
         self.lane(lane).map_or_else(CodeRules::default, |lane| {
             let provider = &lane.settings().provider;
-            CodeRules { reusable: provider.is_reusable(code), exact: provider.same_code == SameCode::Exact }
+            CodeRules {
+                reusable: provider.is_reusable(code),
+                exact: provider.same_code == SameCode::Exact,
+            }
         })
     }
 
@@ -203,8 +210,8 @@ impl Queue {
         self.try_ask(asked).await
     }
 
-    /// Has an answer to a check remembered with the next commit. Nobody waits for it: where the queue is full or the
-    /// store takes nothing, it is not remembered.
+    /// Has an answer to a check remembered with the next commit. Nobody waits for it: where the
+    /// queue is full or the store takes nothing, it is not remembered.
     pub fn remember_check(&self, check: CheckAnswered) {
         let (message, _) = asked::ask(check);
         if self.messages.try_send(message).is_err() {
@@ -242,7 +249,8 @@ impl Queue {
         self.shared.seats.is_waited_for(seq)
     }
 
-    /// After a wait in vain: accepts the row on trust, takes it back, or marks that its till was refused.
+    /// After a wait in vain: accepts the row on trust, takes it back, or marks that its till was
+    /// refused.
     ///
     /// # Errors
     /// Nothing was changed.
@@ -251,8 +259,8 @@ impl Queue {
         self.ask(Conclusion { seq: taken.seq, end, withdrawn }).await
     }
 
-    /// The answer about this row did not reach its till: the till's next request for the code, at this branch, is a
-    /// repeat, whatever its timestamp. Kept for two minutes, in memory.
+    /// The answer about this row did not reach its till: the till's next request for the code, at
+    /// this branch, is a repeat, whatever its timestamp. Kept for two minutes, in memory.
     pub fn undelivered(&self, till: &str, request: &Request, seq: Seq) {
         self.shared.undelivered.note(till, request, seq);
     }
@@ -267,7 +275,13 @@ impl Queue {
     ///
     /// # Errors
     /// Nothing was changed.
-    pub async fn handled(&self, id: &Id, note: &str, free: bool, by: &str) -> Result<Acted, QueueError> {
+    pub async fn handled(
+        &self,
+        id: &Id,
+        note: &str,
+        free: bool,
+        by: &str,
+    ) -> Result<Acted, QueueError> {
         self.ask(Handling { id: id.clone(), note: note.to_owned(), free, by: by.to_owned() }).await
     }
 
@@ -327,9 +341,12 @@ impl Queue {
     /// A copy of the whole database as it stands now, without a name; who took it is recorded.
     ///
     /// # Errors
-    /// Another one is being made, there is no room beside the database, or the store cannot be read.
+    /// Another one is being made, there is no room beside the database, or the store cannot be
+    /// read.
     pub async fn backup(&self, by: &str) -> Result<std::fs::File, QueueError> {
-        let Ok(_turn) = self.shared.backup.try_lock() else { return Err(QueueError::Busy { retry_after_s: 5 }) };
+        let Ok(_turn) = self.shared.backup.try_lock() else {
+            return Err(QueueError::Busy { retry_after_s: 5 });
+        };
         let dir = self.shared.path.parent().map(PathBuf::from).unwrap_or_default();
         let copy = self.read(move |reader| reader.backup(&dir)).await?;
         let told = crate::message::Event::Backup.to_stored();
@@ -339,8 +356,9 @@ impl Queue {
         Ok(copy)
     }
 
-    /// A number that rises whenever something changes that operators see: lanes, counts, exceptions, the storage.
-    /// Several changes are one for whoever is slow; there is always at least one after the last.
+    /// A number that rises whenever something changes that operators see: lanes, counts,
+    /// exceptions, the storage. Several changes are one for whoever is slow; there is always at
+    /// least one after the last.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
@@ -397,7 +415,8 @@ impl Queue {
         self.shared.storage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Every lane, those configured in the order of the settings, then those that only have rows left.
+    /// Every lane, those configured in the order of the settings, then those that only have rows
+    /// left.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneStatus> {
         self.shared.lanes.statuses(&self.counts_by_lane())
@@ -407,9 +426,14 @@ impl Queue {
     ///
     /// # Errors
     /// Names the lane that is not there.
-    pub async fn command(&self, lane: Option<&str>, command: LaneCommand) -> Result<Vec<String>, String> {
+    pub async fn command(
+        &self,
+        lane: Option<&str>,
+        command: LaneCommand,
+    ) -> Result<Vec<String>, String> {
         let lanes = self.configured();
-        let chosen: Vec<_> = lanes.iter().filter(|one| lane.is_none_or(|name| one.name() == name)).collect();
+        let chosen: Vec<_> =
+            lanes.iter().filter(|one| lane.is_none_or(|name| one.name() == name)).collect();
         if let (true, Some(name)) = (chosen.is_empty(), lane) {
             return Err(format!("there is no lane {name:?}"));
         }
@@ -527,7 +551,13 @@ impl Queue {
     ///
     /// # Errors
     /// Nothing was settled: the row still counts as in flight.
-    pub async fn settle(&self, seq: Seq, attempt: u32, ended: Ended, about: About) -> Result<Settled, QueueError> {
+    pub async fn settle(
+        &self,
+        seq: Seq,
+        attempt: u32,
+        ended: Ended,
+        about: About,
+    ) -> Result<Settled, QueueError> {
         let show = self.shared.seats.is_waited_for(seq);
         self.ask(Settlement { seq, attempt, ended, about, show }).await
     }
@@ -544,7 +574,12 @@ impl Queue {
     ///
     /// # Errors
     /// It was not kept.
-    pub async fn remember(&self, lane: &str, memory: LaneMemory, streak: Vec<Seq>) -> Result<(), QueueError> {
+    pub async fn remember(
+        &self,
+        lane: &str,
+        memory: LaneMemory,
+        streak: Vec<Seq>,
+    ) -> Result<(), QueueError> {
         self.ask(Remember { lane: lane.to_owned(), memory, streak }).await
     }
 
@@ -598,7 +633,8 @@ impl Queue {
         }
     }
 
-    /// Returns with the reason once the store cannot be trusted any more and the process has to start again.
+    /// Returns with the reason once the store cannot be trusted any more and the process has to
+    /// start again.
     pub async fn fatal(&self) -> String {
         let mut fatal = self.shared.fatal.subscribe();
         let told = fatal.wait_for(Option::is_some).await.map(|reason| reason.clone());
@@ -634,7 +670,8 @@ impl Queue {
         what: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let _turn = self.shared.readers.acquire().await.map_err(|_| QueueError::Stopping)?;
-        let (shared, generation) = (Arc::clone(&self.shared), self.shared.generation.load(Ordering::Acquire));
+        let (shared, generation) =
+            (Arc::clone(&self.shared), self.shared.generation.load(Ordering::Acquire));
         let read = move || shared.kept.look((&shared.path, &shared.place), generation, what);
         let read = tokio::task::spawn_blocking(read).await;
         match read {
@@ -658,7 +695,8 @@ impl Shared {
         zone.minute_of_day(self.clock.stamp().unix_ms)
     }
 
-    /// The store cannot be trusted any more: nothing is written again, the process has to start anew.
+    /// The store cannot be trusted any more: nothing is written again, the process has to start
+    /// anew.
     fn stop_for_good(&self, why: &Storage) {
         self.set_storage(StorageStatus::bad(why.clone(), self.clock.stamp().unix_ms));
         self.fatal.send_if_modified(|fatal| {

@@ -19,8 +19,9 @@ struct Kept {
 }
 
 impl Readers {
-    /// Looks at the database of `generation` at `path`, through a connection that is kept or a new one. It is given
-    /// back afterwards unless something went wrong, or the database is another by then.
+    /// Looks at the database of `generation` at `path`, through a connection that is kept or a new
+    /// one. It is given back afterwards unless something went wrong, or the database is another by
+    /// then.
     ///
     /// # Errors
     /// The database was taken away, cannot be opened, or `what` fails.
@@ -78,11 +79,17 @@ mod tests {
         let (mut store, _) = Store::open(dir.path()).unwrap();
         let (path, place) = (store.path(), store.place());
         let readers = Readers::default();
-        let lanes = |generation| readers.look((&path, &place), generation, |reader| Ok(reader.lane_names().len()));
+        let lanes = |generation| {
+            readers.look((&path, &place), generation, |reader| Ok(reader.lane_names().len()))
+        };
         assert_eq!((lanes(0).unwrap(), kept(&readers)), (0, 1));
         store.ensure_lanes(&["retm".to_owned()]).unwrap();
         assert_eq!((lanes(0).unwrap(), kept(&readers)), (1, 1), "a lane that came since is known");
-        assert_eq!((lanes(1).unwrap(), kept(&readers)), (1, 1), "one of another generation is not given back");
+        assert_eq!(
+            (lanes(1).unwrap(), kept(&readers)),
+            (1, 1),
+            "one of another generation is not given back"
+        );
         readers.begin(1);
         assert_eq!((kept(&readers), lanes(1).unwrap(), kept(&readers)), (0, 1, 1));
     }

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use super::Waited;
 use crate::redemption::Seq;
 
-/// Tills that wait, by row. A seat is taken when the writer has committed and given up by [`Seats::wait`].
+/// Tills that wait, by row. A seat is taken when the writer has committed and given up by
+/// [`Seats::wait`].
 #[derive(Debug, Default)]
 pub(super) struct Seats(Mutex<HashMap<Seq, Seat>>);
 
@@ -28,7 +29,8 @@ impl Seats {
     /// One more till will wait for `seq`.
     pub(super) fn reserve(&self, seq: Seq) {
         let mut all = self.all();
-        let seat = all.entry(seq).or_insert_with(|| Seat { waiting: 0, news: watch::Sender::new(None) });
+        let seat =
+            all.entry(seq).or_insert_with(|| Seat { waiting: 0, news: watch::Sender::new(None) });
         seat.waiting += 1;
         seat.news.send_if_modified(|news| {
             // What an earlier wait was told is no news to somebody who waits for the next attempt.

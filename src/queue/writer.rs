@@ -1,4 +1,5 @@
-//! The one task that owns the store: takes what waits, commits it together, tells everybody afterwards.
+//! The one task that owns the store: takes what waits, commits it together, tells everybody
+//! afterwards.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -19,26 +20,30 @@ use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Room, Step, Store, StoreError,
-    Surroundings, Task, Trouble, Unclaim, Watch,
+    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Room, Step, Store,
+    StoreError, Surroundings, Task, Trouble, Unclaim, Watch,
 };
 
 /// How many operations one transaction takes.
 const BATCH_OPS_MAX: usize = 256;
-/// How many batches may wait to be answered where those wait who asked; beyond that the writer answers itself.
+/// How many batches may wait to be answered where those wait who asked; beyond that the writer
+/// answers itself.
 const BATCHES_MAX: usize = 64;
 /// After so long without work the WAL is moved into the database.
 const IDLE: Duration = Duration::from_secs(2);
-/// How many databases one process sets aside: a disk that damages one after the other is not to be worked on.
+/// How many databases one process sets aside: a disk that damages one after the other is not to be
+/// worked on.
 const RESCUES_MAX: u32 = 3;
-/// While the disk is full, the writer moves the log into the database whenever it holds so many frames.
+/// While the disk is full, the writer moves the log into the database whenever it holds so many
+/// frames.
 const WAL_FRAMES_FULL: u32 = 32;
 /// How long ample space is believed without another look; what is ample depends on it.
 const AMPLE_FOR: Duration = Duration::from_millis(100);
 /// How often free space is looked at.
 const SPACE_EVERY: Duration = Duration::from_secs(1);
 
-/// The writer's task. [`Writer::run`] is to be driven by a thread of its own, or by a test's runtime.
+/// The writer's task. [`Writer::run`] is to be driven by a thread of its own, or by a test's
+/// runtime.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
@@ -129,7 +134,9 @@ impl Queue {
         writer.checkpoints = Some(checkpoint_thread(&writer, damaged)?);
         writer.alive = Some(check_thread(&writer, queue.messages.downgrade())?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        std::thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(writer.run()))?;
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || runtime.block_on(writer.run()))?;
         Ok(queue)
     }
 }
@@ -242,7 +249,9 @@ impl Writer {
                         self.rescue(&why);
                     }
                 }
-                Message::Memory(lane, reply) => tell(reply, self.store.memory(&lane).map_err(|e| health::refusing(&e))),
+                Message::Memory(lane, reply) => {
+                    tell(reply, self.store.memory(&lane).map_err(|e| health::refusing(&e)));
+                }
                 Message::Ping(reply) => tell(reply, ()),
                 Message::Stop(reply) => stop = Some(reply),
             }
@@ -279,7 +288,9 @@ impl Writer {
             self.make_room();
             self.again(&mut tasks);
         }
-        let damage = errors(&tasks).find(|error| error.trouble() == Trouble::Damaged).map(ToString::to_string);
+        let damage = errors(&tasks)
+            .find(|error| error.trouble() == Trouble::Damaged)
+            .map(ToString::to_string);
         if damage.is_some_and(|why| self.rescue(&why)) {
             self.decide_again(&mut tasks);
         }
@@ -297,7 +308,8 @@ impl Writer {
         let offline = Arc::clone(&shared.offline.read().unwrap_or_else(PoisonError::into_inner));
         let days = Arc::clone(&shared.days.read().unwrap_or_else(PoisonError::into_inner));
         let lane = |name: &str| lanes::lane_now(&lanes, name, now);
-        let evidence = |name: &str, seq: Seq, till: &str| lanes::has_evidence(&lanes, name, seq, till);
+        let evidence =
+            |name: &str, seq: Seq, till: &str| lanes::has_evidence(&lanes, name, seq, till);
         let undelivered = |till: &str, request: &Request| shared.undelivered.take(till, request);
         let around = Surroundings {
             stamp: shared.clock.stamp(),
@@ -312,7 +324,8 @@ impl Writer {
         self.store.run(tasks, &around);
     }
 
-    /// The disk is full in the middle of things: the reserve goes, and the log is moved out of the way.
+    /// The disk is full in the middle of things: the reserve goes, and the log is moved out of the
+    /// way.
     fn make_room(&mut self) {
         self.set_room(false);
         if self.store.give_up_reserve() {
@@ -351,10 +364,15 @@ impl Writer {
         self.health.set_unwritable(Some(why));
     }
 
-    /// Sets the damaged database aside and goes on with what could be salvaged; false when that failed for good.
+    /// Sets the damaged database aside and goes on with what could be salvaged; false when that
+    /// failed for good.
     fn rescue(&mut self, why: &str) -> bool {
-        tracing::error!(why, "the database is damaged: its rows are salvaged into a new one, requests wait");
-        self.shared.set_storage(StorageStatus::bad(Storage::Salvaging, self.shared.clock.stamp().unix_ms));
+        tracing::error!(
+            why,
+            "the database is damaged: its rows are salvaged into a new one, requests wait"
+        );
+        self.shared
+            .set_storage(StorageStatus::bad(Storage::Salvaging, self.shared.clock.stamp().unix_ms));
         self.rescues += 1;
         if self.rescues > RESCUES_MAX {
             self.stop_for_good(Storage::DamagedAgain { why: why.to_owned() });
@@ -383,8 +401,8 @@ impl Writer {
         self.shared.lanes.signal_all();
     }
 
-    /// The batch that met the damage is decided by the new store: what failed, and what was accepted beside it, in case
-    /// that did not survive.
+    /// The batch that met the damage is decided by the new store: what failed, and what was
+    /// accepted beside it, in case that did not survive.
     fn decide_again(&mut self, tasks: &mut [&mut dyn Task]) {
         for task in tasks {
             if task.error().is_some() || task.kind() == Kind::New {
@@ -404,9 +422,9 @@ impl Writer {
         }
     }
 
-    /// In each batch whether there is still room: a flood would use up the rest, and the reserve, before a second is
-    /// over. At most once in [`SPACE_EVERY`], however many knock meanwhile, whether room has returned, and whether a
-    /// disk that could not be written can be again.
+    /// In each batch whether there is still room: a flood would use up the rest, and the reserve,
+    /// before a second is over. At most once in [`SPACE_EVERY`], however many knock meanwhile,
+    /// whether room has returned, and whether a disk that could not be written can be again.
     fn look_at_disk(&mut self) {
         if !std::mem::replace(&mut self.room_is_known, true) {
             self.look_for_room();
@@ -421,7 +439,8 @@ impl Writer {
         }
         self.space_looked_at = Some(now);
         self.look_at_salvage();
-        let room = self.store.room() != Room::None && (!self.health.is_full() || self.store.keep_reserve());
+        let room = self.store.room() != Room::None
+            && (!self.health.is_full() || self.store.keep_reserve());
         self.set_room(room);
         self.probe_disk();
     }
@@ -464,14 +483,17 @@ impl Writer {
         self.publish_storage();
     }
 
-    /// Looks by writing whether a disk that could not be written can be again, unless that was for good.
+    /// Looks by writing whether a disk that could not be written can be again, unless that was for
+    /// good.
     fn probe_disk(&mut self) {
         if !self.health.is_unwritable() || self.shared.fatal.borrow().is_some() {
             return;
         }
         match self.store.probe() {
             Ok(()) => self.set_unwritable(None),
-            Err(error) if error.trouble() == Trouble::Fatal => self.stop_for_good(health::stopping(&error)),
+            Err(error) if error.trouble() == Trouble::Fatal => {
+                self.stop_for_good(health::stopping(&error));
+            }
             Err(error) => tracing::debug!(%error, "the disk can still not be written"),
         }
     }
@@ -509,7 +531,8 @@ impl Writer {
         Committed { ask, seat }
     }
 
-    /// Answers everybody. Each answer from this thread wakes the runtime; one that carries several wakes it once.
+    /// Answers everybody. Each answer from this thread wakes the runtime; one that carries several
+    /// wakes it once.
     fn answer(&self, committed: Vec<Committed>) {
         let alone = match &self.answers {
             Some(answers) if committed.len() > 1 => {
@@ -532,13 +555,18 @@ impl Writer {
         let mut job = Job::new(Unclaim(strays));
         self.run_store(&mut [&mut job]);
         if let Err(error) = job.outcome() {
-            tracing::warn!(%error, "live redemptions could not be given to the backlog: they wait for the next start");
+            tracing::warn!(%error, "live redemptions could not be given to the backlog: they wait \
+                for the next start");
         }
     }
 
     fn ensure_lanes(&mut self, names: &[String], reply: oneshot::Sender<Result<(), QueueError>>) {
         let mut result = self.store.ensure_lanes(names);
-        let damage = result.as_ref().err().filter(|error| error.trouble() == Trouble::Damaged).map(ToString::to_string);
+        let damage = result
+            .as_ref()
+            .err()
+            .filter(|error| error.trouble() == Trouble::Damaged)
+            .map(ToString::to_string);
         if damage.is_some_and(|why| self.rescue(&why)) {
             result = self.store.ensure_lanes(names);
         }
@@ -550,7 +578,8 @@ impl Writer {
     fn bound_wal(&mut self) {
         let frames = self.store.wal_frames();
         if self.health.is_full() && frames >= WAL_FRAMES_FULL {
-            // A log that is all in the database begins again from its start: settling needs no new block then.
+            // A log that is all in the database begins again from its start: settling needs no new
+            // block then.
             return self.checkpoint_here();
         }
         match self.pace.after_commit(frames, self.checkpointer.has_moved()) {
@@ -573,8 +602,13 @@ impl Writer {
 
     fn checkpoint_here(&mut self) {
         let full = |error: &StoreError| error.trouble() == Trouble::Full;
-        let again =
-            |error| if full(&error) && self.store.give_up_reserve() { self.store.checkpoint() } else { Err(error) };
+        let again = |error| {
+            if full(&error) && self.store.give_up_reserve() {
+                self.store.checkpoint()
+            } else {
+                Err(error)
+            }
+        };
         let Err(error) = self.store.checkpoint().or_else(again) else { return };
         tracing::warn!(%error, "the log could not be moved into the database");
         match error.trouble() {
@@ -591,7 +625,8 @@ impl Writer {
         if self.shared.is_stopped() {
             tracing::warn!("the store is left as it is; the next start looks it through");
         } else if let Err(error) = self.store.close() {
-            tracing::warn!(%error, "the store could not be closed in order; the next start looks it through");
+            tracing::warn!(%error, "the store could not be closed in order; the next start looks \
+                it through");
         }
         if let Some(stopped) = stopped {
             tell(stopped, ());

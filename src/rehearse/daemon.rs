@@ -1,4 +1,5 @@
-//! The gateway that is rehearsed: this program's `run` as a child process, with settings of its own.
+//! The gateway that is rehearsed: this program's `run` as a child process, with settings of its
+//! own.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -97,7 +98,8 @@ impl RehearsedDaemon {
                 child: None,
             };
             match daemon.run().await {
-                Err(RehearseError::Daemon { log, .. }) if attempt < PORT_RACES_MAX && log.contains("in use") => {}
+                Err(RehearseError::Daemon { log, .. })
+                    if attempt < PORT_RACES_MAX && log.contains("in use") => {}
                 Err(error) => return Err(error),
                 Ok(_) => return Ok(daemon),
             }
@@ -139,7 +141,10 @@ impl RehearsedDaemon {
     fn failed(&self, what: &str) -> RehearseError {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let end = log.get(log.len().saturating_sub(LOG_SHOWN_BYTES)..).unwrap_or_default();
-        RehearseError::Daemon { what: what.to_owned(), log: String::from_utf8_lossy(end).trim_end().to_owned() }
+        RehearseError::Daemon {
+            what: what.to_owned(),
+            log: String::from_utf8_lossy(end).trim_end().to_owned(),
+        }
     }
 
     /// SIGKILL: nothing is said to it and nothing is asked.
@@ -153,9 +158,13 @@ impl RehearsedDaemon {
     /// SIGTERM; its exit status is an error unless it is 0.
     pub(super) async fn stop(&mut self) -> Result<(), RehearseError> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        let pid = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(rustix::process::Pid::from_raw);
         if let Some(pid) = pid {
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM).map_err(std::io::Error::from)?;
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+                .map_err(std::io::Error::from)?;
         }
         match tokio::time::timeout(STOP_WITHIN, child.wait()).await {
             Ok(status) if status.as_ref().is_ok_and(std::process::ExitStatus::success) => Ok(()),
@@ -168,18 +177,25 @@ impl RehearsedDaemon {
     pub(super) async fn redeem(&self, code: &str) -> Result<Response, RehearseError> {
         let authorization = format!("Bearer {}", self.till_token);
         let now = crate::clock::Clock::system().stamp().unix_ms;
-        let date: String =
-            crate::clock::rfc3339(now).chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect();
+        let date: String = crate::clock::rfc3339(now)
+            .chars()
+            .take(19)
+            .map(|c| if c == 'T' { ' ' } else { c })
+            .collect();
         let order = serde_json::json!({ "reward_code": code, "business_refrence": "rehearsal", "branch_id": "rehearsal",
             "date": date, "timestamp": now.to_string() });
         let headers = [("authorization", authorization.as_str())];
-        Ok(call(&self.tills, Method::POST, &self.redeem_path, &headers, order.to_string().into()).await?)
+        Ok(call(&self.tills, Method::POST, &self.redeem_path, &headers, order.to_string().into())
+            .await?)
     }
 
     pub(super) async fn status(&self) -> Result<Value, RehearseError> {
         let answer = self.admin("/api/v1/status").await?;
         if answer.status != 200 {
-            return Err(RehearseError::Unexpected(format!("status: the daemon answered {}", answer.status)));
+            return Err(RehearseError::Unexpected(format!(
+                "status: the daemon answered {}",
+                answer.status
+            )));
         }
         Ok(answer.json()?)
     }
@@ -189,7 +205,8 @@ impl RehearsedDaemon {
     }
 }
 
-/// Whether the environment's variable would set the child's settings or speak to the caller's service manager.
+/// Whether the environment's variable would set the child's settings or speak to the caller's
+/// service manager.
 fn would_reach_the_daemon(name: &std::ffi::OsStr) -> bool {
     const OURS: [&str; 9] = [
         "STATE_DIRECTORY",
@@ -248,7 +265,13 @@ impl Plan<'_> {
             provider.push(("weak_declines", first.weak_declines.into()));
         }
         vec![
-            ("[gateway]", vec![("name", gateway.name.clone().into()), ("state_dir", path(&self.folder.join("state")))]),
+            (
+                "[gateway]",
+                vec![
+                    ("name", gateway.name.clone().into()),
+                    ("state_dir", path(&self.folder.join("state"))),
+                ],
+            ),
             (
                 "[intake]",
                 vec![
@@ -260,7 +283,10 @@ impl Plan<'_> {
                     ("max_body_bytes", intake.max_body_bytes.into()),
                 ],
             ),
-            ("[[intake.till]]", vec![("name", TILL.into()), ("token_file", path(&self.till_token))]),
+            (
+                "[[intake.till]]",
+                vec![("name", TILL.into()), ("token_file", path(&self.till_token))],
+            ),
             ("[[provider]]", provider),
             (
                 "[offline]",
@@ -285,7 +311,10 @@ impl Plan<'_> {
             ("[retention]", vec![("settled", span(self.given.retention.settled))]),
             (
                 "[admin]",
-                vec![("listen", ports.admin.to_string().into()), ("socket", path(&self.folder.join("admin.sock")))],
+                vec![
+                    ("listen", ports.admin.to_string().into()),
+                    ("socket", path(&self.folder.join("admin.sock"))),
+                ],
             ),
         ]
     }

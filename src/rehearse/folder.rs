@@ -16,10 +16,14 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes one in `state_dir`, or above it if that does not exist yet.
     pub(super) fn new(state_dir: &Path) -> Result<Self, RehearseError> {
-        let existing = state_dir.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or(Path::new("."));
+        let existing =
+            state_dir.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or(Path::new("."));
         let absolute = existing.canonicalize().map_err(failed("cannot use", existing))?;
         let path = absolute.join(format!("redeemd-rehearsal-{}", std::process::id()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(failed("cannot make the folder", &path))?;
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(failed("cannot make the folder", &path))?;
         Ok(Self { path, is_kept: false })
     }
 
@@ -36,7 +40,8 @@ impl Folder {
         let path = self.path.join(name);
         let mut options = std::fs::OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
-        file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed("cannot write", &path))?;
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(failed("cannot write", &path))?;
         Ok(path)
     }
 }
@@ -47,7 +52,8 @@ impl Drop for Folder {
             && let Err(error) = std::fs::remove_dir_all(&self.path)
         {
             // With standard error closed nobody is left to be told.
-            writeln!(std::io::stderr(), "redeemd: {}: {error}", self.path.display()).unwrap_or_default();
+            writeln!(std::io::stderr(), "redeemd: {}: {error}", self.path.display())
+                .unwrap_or_default();
         }
     }
 }

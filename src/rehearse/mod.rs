@@ -1,7 +1,8 @@
 //! Plays an outage with a sandbox provider and ends with the books.
 //!
-//! The gateway is the real one: this program's `run` as a child, killed with SIGKILL. It has the given settings, but
-//! a folder, ports and a provider of its own: the configured provider never hears of a rehearsal.
+//! The gateway is the real one: this program's `run` as a child, killed with SIGKILL. It has the
+//! given settings, but a folder, ports and a provider of its own: the configured provider never
+//! hears of a rehearsal.
 
 mod daemon;
 mod folder;
@@ -71,15 +72,16 @@ pub enum RehearseError {
     Interrupted,
 }
 
-/// Plays the outage and shows it on `out`, as JSON (an object a line) if asked; whether the books balance and agree
-/// with the provider's.
+/// Plays the outage and shows it on `out`, as JSON (an object a line) if asked; whether the books
+/// balance and agree with the provider's.
 pub async fn rehearse(
     settings: &Settings,
     args: &RehearseArgs,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<bool, RehearseError> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut show = Show::new(out, json);
     let mut folder = Folder::new(&settings.gateway.state_dir)?;
     let played = tokio::select! {
@@ -87,7 +89,12 @@ pub async fn rehearse(
         _ = interrupt.recv() => Err(RehearseError::Interrupted),
         _ = terminate.recv() => Err(RehearseError::Interrupted),
     };
-    if args.keep || matches!(played, Ok(false) | Err(RehearseError::Daemon { .. } | RehearseError::Unexpected(_))) {
+    if args.keep
+        || matches!(
+            played,
+            Ok(false) | Err(RehearseError::Daemon { .. } | RehearseError::Unexpected(_))
+        )
+    {
         folder.keep();
         show.kept(folder.path())?;
     }

@@ -45,9 +45,17 @@ struct Run {
 }
 
 impl Play {
-    pub(super) async fn begin(settings: &Settings, count: u32, folder: &Folder) -> Result<Self, RehearseError> {
+    pub(super) async fn begin(
+        settings: &Settings,
+        count: u32,
+        folder: &Folder,
+    ) -> Result<Self, RehearseError> {
         let token = random_token()?;
-        let options = Options { token: Some(Secret::new(token.clone())), records_max: 0, ..Options::default() };
+        let options = Options {
+            token: Some(Secret::new(token.clone())),
+            records_max: 0,
+            ..Options::default()
+        };
         let provider = Sandbox::start(options).await?;
         let daemon = RehearsedDaemon::start(settings, folder, &provider, &token).await?;
         let forward = &settings.forward;
@@ -73,7 +81,10 @@ impl Play {
 
     async fn redeem_online(&mut self, show: &mut Show<'_>) -> Result<(), RehearseError> {
         let run = self.redeem("ONLINE", ONLINE_COUNT).await?;
-        let words = format!("{} redeemed, {} answered by the provider itself", run.acknowledged, run.by_the_provider);
+        let words = format!(
+            "{} redeemed, {} answered by the provider itself",
+            run.acknowledged, run.by_the_provider
+        );
         show.step("online", &format!("{words}; {}", times(&run)), data(&run))
     }
 
@@ -83,7 +94,11 @@ impl Play {
             0 => String::new(),
             refused => format!("; {refused} refused by the offline limits"),
         };
-        let words = format!("{} accepted while the line is cut; {}{refused}", run.acknowledged, times(&run));
+        let words = format!(
+            "{} accepted while the line is cut; {}{refused}",
+            run.acknowledged,
+            times(&run)
+        );
         show.step("offline", &words, data(&run))
     }
 
@@ -94,10 +109,17 @@ impl Play {
         let ready = self.daemon.run().await?;
         let after = self.counts().await?;
         let words = format!("ready again after {}, {} pending", fine(ready), after.pending);
-        show.step("started", &words, json!({ "ready_ms": millis(ready), "pending": after.pending }))?;
+        show.step(
+            "started",
+            &words,
+            json!({ "ready_ms": millis(ready), "pending": after.pending }),
+        )?;
         if after.accepted != before.accepted {
             let Counts { accepted, .. } = before;
-            return Err(RehearseError::Unexpected(format!("{accepted} were accepted, {} are known", after.accepted)));
+            return Err(RehearseError::Unexpected(format!(
+                "{accepted} were accepted, {} are known",
+                after.accepted
+            )));
         }
         Ok(())
     }
@@ -106,7 +128,9 @@ impl Play {
         if self.provider.set_line(line).await {
             Ok(())
         } else {
-            Err(RehearseError::Unexpected("the sandbox's listener did not follow the line".to_owned()))
+            Err(RehearseError::Unexpected(
+                "the sandbox's listener did not follow the line".to_owned(),
+            ))
         }
     }
 
@@ -122,7 +146,9 @@ impl Play {
                 503 => run.refused += 1,
                 status => {
                     let body = String::from_utf8_lossy(&answer.body).into_owned();
-                    return Err(RehearseError::Unexpected(format!("the till was answered {status}: {body}")));
+                    return Err(RehearseError::Unexpected(format!(
+                        "the till was answered {status}: {body}"
+                    )));
                 }
             }
             run.by_the_provider += u64::from(answer.header("redeemd-state") == Some("confirmed"));
@@ -135,7 +161,8 @@ impl Play {
     async fn counts(&self) -> Result<Counts, RehearseError> {
         let status = self.daemon.status().await?;
         let counts = status.get("counts").cloned().unwrap_or_default();
-        serde_json::from_value(counts).map_err(|error| RehearseError::Unexpected(format!("status: {error}")))
+        serde_json::from_value(counts)
+            .map_err(|error| RehearseError::Unexpected(format!("status: {error}")))
     }
 
     /// Looks until nothing is pending.
@@ -160,7 +187,8 @@ impl Play {
     /// The drain stands still: what the lane says about it. The books will not balance.
     async fn stuck(&self, show: &mut Show<'_>, pending: u64) -> Result<(), RehearseError> {
         let lanes = self.daemon.status().await?.get("lanes").cloned().unwrap_or_default();
-        let words = format!("no progress for {}, {pending} pending; lanes: {lanes}", fine(self.patience));
+        let words =
+            format!("no progress for {}, {pending} pending; lanes: {lanes}", fine(self.patience));
         show.step("stuck", &words, json!({ "pending": pending, "lanes": lanes }))
     }
 
@@ -168,7 +196,12 @@ impl Play {
         let gateway = self.counts().await?;
         self.daemon.stop().await?;
         let provider = self.provider.summary();
-        show.books(&FinalBooks { acknowledged: self.acknowledged, refused: self.refused, gateway, provider })
+        show.books(&FinalBooks {
+            acknowledged: self.acknowledged,
+            refused: self.refused,
+            gateway,
+            provider,
+        })
     }
 }
 
@@ -188,7 +221,10 @@ fn times(run: &Run) -> String {
 fn median_and_slowest(run: &Run) -> (Duration, Duration) {
     let mut took = run.took.clone();
     took.sort_unstable();
-    (took.get(took.len() / 2).copied().unwrap_or_default(), took.last().copied().unwrap_or_default())
+    (
+        took.get(took.len() / 2).copied().unwrap_or_default(),
+        took.last().copied().unwrap_or_default(),
+    )
 }
 
 fn data(run: &Run) -> Value {

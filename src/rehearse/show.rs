@@ -1,4 +1,5 @@
-//! What a rehearsal prints: a line a step, a bar for the drain, the books; or JSON, an object a line.
+//! What a rehearsal prints: a line a step, a bar for the drain, the books; or JSON, an object a
+//! line.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -28,7 +29,12 @@ impl<'a> Show<'a> {
     }
 
     /// A step, in words and as data.
-    pub(super) fn step(&mut self, name: &str, words: &str, mut data: Value) -> Result<(), RehearseError> {
+    pub(super) fn step(
+        &mut self,
+        name: &str,
+        words: &str,
+        mut data: Value,
+    ) -> Result<(), RehearseError> {
         if self.json {
             if let Some(object) = data.as_object_mut() {
                 object.insert("step".to_owned(), name.into());
@@ -71,7 +77,8 @@ impl<'a> Show<'a> {
         let problems = books.problems();
         let balanced = problems.is_empty();
         if self.json {
-            let data = json!({ "step": "books", "ok": balanced, "books": books, "problems": problems });
+            let data =
+                json!({ "step": "books", "ok": balanced, "books": books, "problems": problems });
             writeln!(self.out, "{data}")?;
         } else {
             write!(self.out, "{}", table(books))?;
@@ -111,9 +118,14 @@ fn table(books: &FinalBooks) -> String {
         ("  declined", gateway.declined, "requests", provider.requests),
         ("  parked", gateway.parked, "connections", provider.connections),
     ];
-    let line = |(left, number, right, other)| format!("  {left:<26}{number:>9}    {right:<24}{other:>9}\n");
+    let line = |(left, number, right, other)| {
+        format!("  {left:<26}{number:>9}    {right:<24}{other:>9}\n")
+    };
     let both: String = lines.map(line).concat();
-    format!("\n{both}  {:<26}{:>9}\n  {:<26}{refused:>9}\n\n", "  voided", gateway.voided, "refused by offline limits")
+    format!(
+        "\n{both}  {:<26}{:>9}\n  {:<26}{refused:>9}\n\n",
+        "  voided", gateway.voided, "refused by offline limits"
+    )
 }
 
 /// Milliseconds for JSON.
@@ -142,7 +154,8 @@ mod tests {
         show.drain(1, 10).unwrap();
         show.drain(10, 10).unwrap();
         let text = String::from_utf8(out).unwrap();
-        let steps: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let steps: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(steps.len(), 3);
         assert_eq!((&steps[0]["step"], &steps[2]["delivered"]), (&"cut".into(), &10.into()));
     }

@@ -1,4 +1,5 @@
-//! The books at a rehearsal's end: the gateway's, the provider's, and what was acknowledged at the till.
+//! The books at a rehearsal's end: the gateway's, the provider's, and what was acknowledged at the
+//! till.
 
 use serde::Serialize;
 
@@ -20,7 +21,8 @@ impl FinalBooks {
     /// What is wrong, each in one line; nothing if the books balance and agree.
     pub(super) fn problems(&self) -> Vec<String> {
         let Counts { accepted, pending, confirmed, declined, parked, voided } = self.gateway;
-        let Summary { codes_taken, keys_seen, codes_under_two_keys, keys_with_two_codes, .. } = self.provider;
+        let Summary { codes_taken, keys_seen, codes_under_two_keys, keys_with_two_codes, .. } =
+            self.provider;
         let sum = pending + confirmed + declined + parked + voided;
         let checks = [
             (accepted == sum, format!("accepted {accepted} is not the sum of the states, {sum}")),
@@ -34,8 +36,14 @@ impl FinalBooks {
                 codes_taken == confirmed,
                 format!("the provider took {codes_taken} codes, the gateway confirmed {confirmed}"),
             ),
-            (keys_seen == codes_taken, format!("the provider saw {keys_seen} keys for {codes_taken} codes")),
-            (codes_under_two_keys == 0, format!("{codes_under_two_keys} codes came under two keys")),
+            (
+                keys_seen == codes_taken,
+                format!("the provider saw {keys_seen} keys for {codes_taken} codes"),
+            ),
+            (
+                codes_under_two_keys == 0,
+                format!("{codes_under_two_keys} codes came under two keys"),
+            ),
             (keys_with_two_codes == 0, format!("{keys_with_two_codes} keys came with two codes")),
         ];
         checks.into_iter().filter(|(holds, _)| !holds).map(|(_, problem)| problem).collect()

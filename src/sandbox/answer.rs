@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hyper::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Response, StatusCode, Version};
 
@@ -15,11 +15,13 @@ use super::fault::{BodyText, Fault};
 use super::rule::Rule;
 use crate::clock::Clock;
 
-/// Where the portal redirects to, unless the rule says otherwise: an address that is reserved for documentation.
+/// Where the portal redirects to, unless the rule says otherwise: an address that is reserved for
+/// documentation.
 const PORTAL: &str = "http://192.0.2.1/login";
 
 /// What a portal, a block page or a broken gateway shows.
-const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><h1>Welcome</h1>\
+const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Sign \
+    in</title></head><body><h1>Welcome</h1>\
     <p>Sign in to use this network.</p></body></html>\n";
 
 /// An answer with its further headers.
@@ -48,7 +50,8 @@ impl HttpAnswer {
         self.with(CONTENT_ENCODING, "gzip")
     }
 
-    /// Over HTTP/1 the end of the connection alone tells the end of the body, if that has no known length.
+    /// Over HTTP/1 the end of the connection alone tells the end of the body, if that has no known
+    /// length.
     pub(super) fn unframed(mut self) -> Self {
         self.unframed = true;
         self
@@ -60,7 +63,11 @@ impl HttpAnswer {
     }
 
     /// The answer's head with another body; `length` is what `Content-Length` says, true or not.
-    pub(super) fn into_scripted(self, script: Script, length: Option<usize>) -> Response<AnswerBody> {
+    pub(super) fn into_scripted(
+        self,
+        script: Script,
+        length: Option<usize>,
+    ) -> Response<AnswerBody> {
         let answer = match length {
             Some(length) => self.with(CONTENT_LENGTH, &length.to_string()),
             None => self,
@@ -70,14 +77,18 @@ impl HttpAnswer {
 
     fn with_body(self, body: AnswerBody) -> Response<AnswerBody> {
         let mut response = Response::new(body);
-        *response.status_mut() = StatusCode::from_u16(self.said.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            StatusCode::from_u16(self.said.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         *response.headers_mut() = self.headers;
         if self.unframed {
             // HTTP/1.0 has no chunks.
             *response.version_mut() = Version::HTTP_10;
         }
         if let Some(content_type) = self.said.content_type {
-            response.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
+            response
+                .headers_mut()
+                .entry(CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static(content_type));
         }
         response
     }
@@ -85,7 +96,11 @@ impl HttpAnswer {
 
 /// A web page.
 pub(super) fn page(status: u16) -> HttpAnswer {
-    HttpAnswer::plain(BareAnswer { status, content_type: Some("text/html"), body: Bytes::from_static(PAGE.as_bytes()) })
+    HttpAnswer::plain(BareAnswer {
+        status,
+        content_type: Some("text/html"),
+        body: Bytes::from_static(PAGE.as_bytes()),
+    })
 }
 
 /// The contract's 401.
@@ -132,8 +147,11 @@ fn literal(status: u16, body: String) -> BareAnswer {
 }
 
 fn with_rule_headers(answer: HttpAnswer, rule: &Rule) -> HttpAnswer {
-    let headers =
-        [(LOCATION, &rule.location), (WWW_AUTHENTICATE, &rule.www_authenticate), (CONTENT_TYPE, &rule.content_type)];
+    let headers = [
+        (LOCATION, &rule.location),
+        (WWW_AUTHENTICATE, &rule.www_authenticate),
+        (CONTENT_TYPE, &rule.content_type),
+    ];
     headers.into_iter().fold(answer, |answer, (name, value)| match value {
         Some(value) => answer.with(name, value),
         None => answer,
@@ -187,7 +205,10 @@ mod tests {
             assert_eq!(head(&rule, "retry-after").as_deref(), Some(text));
         }
         assert!((29..=31).contains(&seconds_until_retry("fault=429,retry_after=date+30")));
-        assert!((-31..=-29).contains(&seconds_until_retry("fault=503,retry_after=date-30,clock_s=86400")));
+        assert!(
+            (-31..=-29)
+                .contains(&seconds_until_retry("fault=503,retry_after=date-30,clock_s=86400"))
+        );
     }
 
     #[test]

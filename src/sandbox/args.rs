@@ -10,8 +10,8 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    CertificateKind, HttpVersions, LogKind, OAuthClient, Options, RECORDS_MAX_DEFAULT, Rule, RuleError, RunningSandbox,
-    Sandbox, StartError, WORDS, WrittenDuration, parse_rules,
+    CertificateKind, HttpVersions, LogKind, OAuthClient, Options, RECORDS_MAX_DEFAULT, Rule,
+    RuleError, RunningSandbox, Sandbox, StartError, WORDS, WrittenDuration, parse_rules,
 };
 use crate::redemption::Secret;
 
@@ -107,7 +107,8 @@ pub struct SandboxArgs {
     /// Prints nothing after the addresses
     #[arg(long)]
     pub quiet: bool,
-    /// The commands' common `--json`: an object a line, the addresses, then each request with its code whole.
+    /// The commands' common `--json`: an object a line, the addresses, then each request with its
+    /// code whole.
     #[arg(skip)]
     pub json: bool,
 }
@@ -166,7 +167,9 @@ impl SandboxArgs {
             rules.extend(parse_rules(&read_rules(path).map_err(file(path))?)?);
         }
         let token = match &self.token_file {
-            Some(path) => Some(Secret::new(std::fs::read_to_string(path).map_err(file(path))?.trim().to_owned())),
+            Some(path) => Some(Secret::new(
+                std::fs::read_to_string(path).map_err(file(path))?.trim().to_owned(),
+            )),
             None => self.token.clone(),
         };
         Ok(Options {
@@ -217,7 +220,8 @@ impl SandboxArgs {
 
     fn greeting(&self, running: &RunningSandbox, seed: u64) -> String {
         let base = running.base_url();
-        let control = running.control.map_or_else(|| base.clone(), |control| format!("http://{control}"));
+        let control =
+            running.control.map_or_else(|| base.clone(), |control| format!("http://{control}"));
         if self.json {
             let greeting = json!({ "listen": running.addr, "control": control, "redeem_url": running.redeem_url(),
                 "check_url": running.check_url(), "token_url": format!("{base}{}", self.token_path),
@@ -225,7 +229,8 @@ impl SandboxArgs {
             return format!("{greeting}\n");
         }
         format!(
-            "redeem   {}\ncheck    {}\ntoken    {base}{}\nwebhook  {base}{}\ncontrol  {control}/sandbox/…\nseed     {seed}\n",
+            "redeem   {}\ncheck    {}\ntoken    {base}{}\nwebhook  {base}{}\ncontrol  \
+             {control}/sandbox/…\nseed     {seed}\n",
             running.redeem_url(),
             running.check_url(),
             self.token_path,
@@ -283,13 +288,18 @@ fn help() -> String {
 
 const INTRODUCTION: &str = "\
 What it does:
-  Redeem takes a code once; the second time it answers 400, \"Reward … has been used\". Check Reward tells the same, or
-  type, discount_amount, is_percentage, max_discount_amount and a made-up customer_number. The OAuth token endpoint and
+  Redeem takes a code once; the second time it answers 400, \"Reward … has been used\". Check \
+  Reward tells the same, or
+  type, discount_amount, is_percentage, max_discount_amount and a made-up customer_number. The \
+  OAuth token endpoint and
   a receiver for error webhooks are there too. Every request is kept and shown by the control API.
-  What the contract forbids is refused: a field that is missing, empty, twice there or no string, a date that is not
-  yyyy-MM-dd HH:mm:ss or that no calendar has, a content type other than JSON; with --strict unknown fields too.
+  What the contract forbids is refused: a field that is missing, empty, twice there or no string, \
+  a date that is not
+  yyyy-MM-dd HH:mm:ss or that no calendar has, a content type other than JSON; with --strict \
+  unknown fields too.
 
-Rules: --rule 'share=0.1,fault=reset-after-taking'  or  --rule '{\"fault\":\"refuse\",\"message\":\"a, b\"}'
+Rules: --rule 'share=0.1,fault=reset-after-taking'  or  --rule \
+'{\"fault\":\"refuse\",\"message\":\"a, b\"}'
   which requests (all that are given must hold):
   share=0.1            so many of those that match, by the seed
   code=A-*             the reward code, * stands for anything
@@ -304,8 +314,10 @@ Rules: --rule 'share=0.1,fault=reset-after-taking'  or  --rule '{\"fault\":\"ref
   what then:
   fault=NAME           see below
   delay=200ms          waits before the answer or the break
-  status= body= content_type= message= location= www_authenticate=   parts of an answer; {code} in a message
-  retry_after=120      as written (also nonsense), or date+30, date-30: a date so far from the answer's own
+  status= body= content_type= message= location= www_authenticate=   parts of an answer; {code} in \
+  a message
+  retry_after=120      as written (also nonsense), or date+30, date-30: a date so far from the \
+  answer's own
   clock_s=3600         the answer's Date is wrong by so many seconds
   rate=10              bytes a second of slow-body and endless-body
   bytes=1000000        length of huge-body
@@ -316,24 +328,32 @@ Faults:
 
 const CONTROL: &str = "
 Control API (on --control, else under the same address):
-  GET    /sandbox/requests?after=N   the requests after number N: keys, attempts, bodies, what was answered
+  GET    /sandbox/requests?after=N   the requests after number N: keys, attempts, bodies, what was \
+  answered
   DELETE /sandbox/requests           forgets them
   GET    /sandbox/summary            codes taken, keys seen, codes under two keys
   DELETE /sandbox/codes              every code is good again
-  GET, POST, DELETE /sandbox/rules   shows (with counts), replaces, removes the rules: a rule or an array of rules
-  GET, POST /sandbox/line            {\"state\":\"up\"}, \"refuse\" (connections are refused, open ones reset) or
+  GET, POST, DELETE /sandbox/rules   shows (with counts), replaces, removes the rules: a rule or \
+  an array of rules
+  GET, POST /sandbox/line            {\"state\":\"up\"}, \"refuse\" (connections are refused, open \
+  ones reset) or
                                      \"silent\" (accepted, never answered); needs --control
-  GET, POST /sandbox/check-data      what a check tells of a good code: {\"discount_amount\":\"25.00\"}
+  GET, POST /sandbox/check-data      what a check tells of a good code: \
+  {\"discount_amount\":\"25.00\"}
   POST   /sandbox/token              {\"token\":\"…\"}: from now on this bearer token; null: none
-  POST   /sandbox/revoke             the OAuth access tokens given so far; {\"refresh\":true}: the refresh token too
+  POST   /sandbox/revoke             the OAuth access tokens given so far; {\"refresh\":true}: the \
+  refresh token too
 
 Examples:
   redeemd sandbox --rule 'share=0.1,fault=reset-after-taking'        one reply in ten is lost
-  redeemd sandbox --rule 'from=10s,until=40s,fault=html-200'         a captive portal for half a minute
+  redeemd sandbox --rule 'from=10s,until=40s,fault=html-200'         a captive portal for half a \
+  minute
   redeemd sandbox --rule 'count=3,fault=503,retry_after=20'          busy three times
-  redeemd sandbox --rule 'code=X-*,fault=waf-403'                    a firewall that dislikes some codes
+  redeemd sandbox --rule 'code=X-*,fault=waf-403'                    a firewall that dislikes some \
+  codes
   redeemd sandbox --rule 'fault=in-progress,attempt=2-3'             our own retry is refused, twice
-  redeemd sandbox --rule 'share=0.2,fault=mood' --seed 7             anything at all, one time in five
+  redeemd sandbox --rule 'share=0.2,fault=mood' --seed 7             anything at all, one time in \
+  five
   redeemd sandbox --tls expired --ca-out ca.pem                      a certificate that has expired
   redeemd sandbox --control 127.0.0.1:7736 &
   curl -d '{\"state\":\"refuse\"}' http://127.0.0.1:7736/sandbox/line    the line is cut
@@ -360,8 +380,8 @@ mod tests {
         let mut all = Rule::always(WORDS[0]);
         all.share = Some(1.0);
         for field in
-            "share code path call attempt skip every count per_code from until delay status body content_type message \
-            retry_after www_authenticate location clock_s rate bytes take"
+            "share code path call attempt skip every count per_code from until delay status body \
+             content_type message retry_after www_authenticate location clock_s rate bytes take"
                 .split_whitespace()
         {
             assert!(help.contains(&format!("{field}=")), "{field}");
@@ -371,7 +391,8 @@ mod tests {
     #[test]
     fn the_helps_own_examples_are_good_rules() {
         let quoted = help();
-        let rules: Vec<&str> = quoted.split("--rule '").skip(1).filter_map(|rest| rest.split('\'').next()).collect();
+        let rules: Vec<&str> =
+            quoted.split("--rule '").skip(1).filter_map(|rest| rest.split('\'').next()).collect();
         assert!(rules.len() >= 5);
         for rule in rules {
             rule.parse::<Rule>().unwrap();
@@ -380,10 +401,14 @@ mod tests {
 
     #[test]
     fn a_command_line_becomes_options_and_a_debug_line_shows_no_token() {
-        let line = "redeemd --token t0ps3cret --oauth gw:s3cret --delay 20ms --no-record --http2 --rule fault=500";
+        let line = "redeemd --token t0ps3cret --oauth gw:s3cret --delay 20ms --no-record --http2 \
+            --rule fault=500";
         let line = CommandLine::parse_from(line.split_whitespace());
         let options = line.args.options().unwrap();
-        assert_eq!((options.records_max, options.http, options.rules.len()), (0, HttpVersions::Two, 1));
+        assert_eq!(
+            (options.records_max, options.http, options.rules.len()),
+            (0, HttpVersions::Two, 1)
+        );
         let shown = format!("{:?} {options:?}", line.args);
         assert!(!shown.contains("s3cret") && !shown.contains("t0ps3cret"), "{shown}");
         assert!(CommandLine::try_parse_from(["redeemd", "--rule", "fault=nothing"]).is_err());

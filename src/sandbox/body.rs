@@ -81,14 +81,30 @@ impl Script {
             let (piece, pause) = pace(rate);
             (piece, Some(pause))
         });
-        Self { start, filling: u64::MAX, tail: Bytes::new(), piece, pause, end: Some(BodyEnd::Complete), sleep: None }
+        Self {
+            start,
+            filling: u64::MAX,
+            tail: Bytes::new(),
+            piece,
+            pause,
+            end: Some(BodyEnd::Complete),
+            sleep: None,
+        }
     }
 
     /// A JSON object of about `bytes`.
     pub(super) fn huge(bytes: u64) -> Self {
         let (start, tail) = (Bytes::from_static(b"{\"data\":["), Bytes::from_static(b"]}"));
         let filling = bytes.saturating_sub((start.len() + tail.len()) as u64);
-        Self { start, filling, tail, piece: FILLING.len(), pause: None, end: Some(BodyEnd::Complete), sleep: None }
+        Self {
+            start,
+            filling,
+            tail,
+            piece: FILLING.len(),
+            pause: None,
+            end: Some(BodyEnd::Complete),
+            sleep: None,
+        }
     }
 
     /// `bytes`, without a length known in advance.
@@ -118,8 +134,12 @@ impl Script {
             return Some(self.start.split_to(self.piece.min(self.start.len())));
         }
         if self.filling > 0 {
-            let take = self.piece.min(FILLING.len()).min(usize::try_from(self.filling).unwrap_or(usize::MAX));
-            self.filling = if self.filling == u64::MAX { u64::MAX } else { self.filling - take as u64 };
+            let take = self
+                .piece
+                .min(FILLING.len())
+                .min(usize::try_from(self.filling).unwrap_or(usize::MAX));
+            self.filling =
+                if self.filling == u64::MAX { u64::MAX } else { self.filling - take as u64 };
             return FILLING.get(..take).map(Bytes::from_static);
         }
         (!self.tail.is_empty()).then(|| std::mem::take(&mut self.tail))
@@ -140,7 +160,8 @@ impl Script {
         }
     }
 
-    /// Waits first until the bytes have left, then breaks the connection and stays pending for good.
+    /// Waits first until the bytes have left, then breaks the connection and stays pending for
+    /// good.
     fn poll_cut(&mut self, cx: &mut Context<'_>, tap: Arc<Tap>, how: Cut) -> Poll<Option<Bytes>> {
         if self.pause.is_none() {
             let pause = LAST_BYTES_LEAVE_WITHIN;
@@ -163,7 +184,8 @@ impl Script {
     }
 }
 
-/// `bytes` as gzip (RFC 1952) in blocks that are not compressed (RFC 1951, section 3.2.4): short answers gain nothing.
+/// `bytes` as gzip (RFC 1952) in blocks that are not compressed (RFC 1951, section 3.2.4): short
+/// answers gain nothing.
 pub(super) fn gzip(bytes: &[u8]) -> Bytes {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     for block in bytes.chunks(usize::from(u16::MAX)) {
@@ -197,10 +219,15 @@ impl Body for AnswerBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(whole) => Pin::new(whole).poll_frame(cx),
-            Self::Scripted(script) => script.poll(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Scripted(script) => {
+                script.poll(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+            }
         }
     }
 

@@ -24,7 +24,11 @@ impl BareAnswer {
 
     /// The contract's plain success.
     pub(super) fn success() -> Self {
-        Self { status: 200, content_type: Some("application/json"), body: Bytes::from_static(b"{}") }
+        Self {
+            status: 200,
+            content_type: Some("application/json"),
+            body: Bytes::from_static(b"{}"),
+        }
     }
 
     /// A refusal in the contract's shape.
@@ -34,7 +38,10 @@ impl BareAnswer {
 
     /// A refusal for more than one reason; `message` is the first.
     pub(super) fn refusals(status: u16, errors: &[String]) -> Self {
-        Self::json(status, &serde_json::json!({ "data": [], "message": errors.first(), "errors": errors }))
+        Self::json(
+            status,
+            &serde_json::json!({ "data": [], "message": errors.first(), "errors": errors }),
+        )
     }
 }
 
@@ -59,7 +66,8 @@ pub struct RequestRecord {
     pub accepted_at: Option<String>,
     /// The header `Content-Type`.
     pub content_type: Option<String>,
-    /// The start of the header `Authorization`'s SHA-256 in hex: it tells tokens apart and shows none.
+    /// The start of the header `Authorization`'s SHA-256 in hex: it tells tokens apart and shows
+    /// none.
     pub authorization: Option<String>,
     /// The request's code.
     pub code: Option<String>,
@@ -101,7 +109,8 @@ pub(super) struct BusinessCode {
     pub(super) code: String,
 }
 
-/// Everything remembered. Codes and keys are kept for the sandbox's life, records up to their bound.
+/// Everything remembered. Codes and keys are kept for the sandbox's life, records up to their
+/// bound.
 #[derive(Debug, Default)]
 pub(super) struct ProviderBooks {
     taken: HashSet<BusinessCode>,
@@ -189,8 +198,11 @@ impl ProviderBooks {
 
     /// Forgets codes, keys and answers, so that every code is good again.
     pub(super) fn forget_codes(&mut self) {
-        let kept =
-            Summary { connections: self.summary.connections, requests: self.summary.requests, ..Summary::default() };
+        let kept = Summary {
+            connections: self.summary.connections,
+            requests: self.summary.requests,
+            ..Summary::default()
+        };
         let records = std::mem::take(&mut self.records);
         *self = Self { records, records_max: self.records_max, summary: kept, ..Self::default() };
     }
@@ -224,8 +236,14 @@ mod tests {
         assert_eq!(books.summary().codes_under_two_keys, 0);
         books.see_key("k2", &code("A"));
         books.see_key("k1", &code("B"));
-        let Summary { codes_taken, keys_seen, told_used, codes_under_two_keys, keys_with_two_codes, .. } =
-            books.summary();
+        let Summary {
+            codes_taken,
+            keys_seen,
+            told_used,
+            codes_under_two_keys,
+            keys_with_two_codes,
+            ..
+        } = books.summary();
         assert_eq!((codes_taken, keys_seen, told_used), (1, 2, 1));
         assert_eq!((codes_under_two_keys, keys_with_two_codes), (1, 1));
     }

@@ -43,18 +43,29 @@ struct RevokeOrder {
     refresh: bool,
 }
 
-pub(super) async fn serve(provider: &Arc<SandboxProvider>, request: Request<Incoming>) -> Response<AnswerBody> {
+pub(super) async fn serve(
+    provider: &Arc<SandboxProvider>,
+    request: Request<Incoming>,
+) -> Response<AnswerBody> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().to_owned();
     let said = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(body) if head.method == Method::POST && path == "line" => set_line(provider, &body.to_bytes()).await,
+        Ok(body) if head.method == Method::POST && path == "line" => {
+            set_line(provider, &body.to_bytes()).await
+        }
         Ok(body) => carry_out(provider, &head.method, &path, head.uri.query(), &body.to_bytes()),
         Err(error) => fault(400, &error.to_string()),
     };
     HttpAnswer::plain(said).into_response()
 }
 
-fn carry_out(provider: &SandboxProvider, method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> BareAnswer {
+fn carry_out(
+    provider: &SandboxProvider,
+    method: &Method,
+    path: &str,
+    query: Option<&str>,
+    body: &[u8],
+) -> BareAnswer {
     match (method.as_str(), path) {
         ("GET", "requests") => records(provider, query),
         ("DELETE", "requests") => {
@@ -82,10 +93,12 @@ fn carry_out(provider: &SandboxProvider, method: &Method, path: &str, query: Opt
             provider.inner().tokens.set_fixed(order.token);
             done()
         }),
-        ("POST", "revoke") => with_order(if body.is_empty() { b"{}" } else { body }, |order: RevokeOrder| {
-            provider.inner().tokens.revoke(order.refresh);
-            done()
-        }),
+        ("POST", "revoke") => {
+            with_order(if body.is_empty() { b"{}" } else { body }, |order: RevokeOrder| {
+                provider.inner().tokens.revoke(order.refresh);
+                done()
+            })
+        }
         _ => fault(404, "no such control; `redeemd sandbox --help` lists them"),
     }
 }
@@ -107,7 +120,8 @@ fn summary(provider: &SandboxProvider) -> BareAnswer {
 }
 
 fn set_rules(provider: &SandboxProvider, body: &[u8]) -> BareAnswer {
-    let rules = parse_rules(body).and_then(|rules| check_rules(&rules, provider.options.tls.is_some()).map(|()| rules));
+    let rules = parse_rules(body)
+        .and_then(|rules| check_rules(&rules, provider.options.tls.is_some()).map(|()| rules));
     match rules {
         Ok(rules) => {
             provider.set_rules(rules);
@@ -123,7 +137,11 @@ async fn set_line(provider: &SandboxProvider, body: &[u8]) -> BareAnswer {
         Err(error) => return fault(400, &error.to_string()),
     };
     if line != LineState::Up && provider.options.control.is_none() {
-        return fault(409, "start the sandbox with --control ADDRESS: this listener would be cut off with the line");
+        return fault(
+            409,
+            "start the sandbox with --control ADDRESS: this listener would be cut off with the \
+             line",
+        );
     }
     if provider.set_line(line).await {
         BareAnswer::json(200, &json!({ "state": line }))
@@ -132,7 +150,10 @@ async fn set_line(provider: &SandboxProvider, body: &[u8]) -> BareAnswer {
     }
 }
 
-fn with_order<T: serde::de::DeserializeOwned>(body: &[u8], carry_out: impl FnOnce(T) -> BareAnswer) -> BareAnswer {
+fn with_order<T: serde::de::DeserializeOwned>(
+    body: &[u8],
+    carry_out: impl FnOnce(T) -> BareAnswer,
+) -> BareAnswer {
     match serde_json::from_slice(body) {
         Ok(order) => carry_out(order),
         Err(error) => fault(400, &error.to_string()),

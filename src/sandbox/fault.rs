@@ -116,7 +116,8 @@ const fn word(name: &'static str, fault: Fault, help: &'static str) -> Word {
     Word { name, fault, help }
 }
 
-const ERRORS_IN_200: &str = r#"{"data":[],"message":"Reward could not be processed","errors":["not processed"]}"#;
+const ERRORS_IN_200: &str =
+    r#"{"data":[],"message":"Reward could not be processed","errors":["not processed"]}"#;
 
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
@@ -124,19 +125,17 @@ const PROBLEM: &str = "application/problem+json";
 const KONG_404: &str = r#"{"message":"no Route matched with those values"}"#;
 const KONG_400: &str = r#"{"message":"Bad request"}"#;
 const NGINX_404: &str = r#"{"code":404,"message":"Not Found"}"#;
-const SPRING_400: &str =
-    r#"{"timestamp":"2026-11-23T10:00:00.000+00:00","status":400,"error":"Bad Request","path":"/redeem"}"#;
+const SPRING_400: &str = r#"{"timestamp":"2026-11-23T10:00:00.000+00:00","status":400,"error":"Bad Request","path":"/redeem"}"#;
 const SPRING_404: &str = r#"{"timestamp":"2026-11-23T10:00:00.000+00:00","status":404,"error":"Not Found",
 "message":"No message available","path":"/redeem"}"#;
 const PROBLEM_400: &str = r#"{"type":"https://tools.ietf.org/html/rfc9110#section-15.5.1",
 "title":"One or more validation errors occurred.","status":400,"errors":{"$":["The JSON value could not be converted."]}}"#;
-const PROBLEM_404: &str =
-    r#"{"type":"https://tools.ietf.org/html/rfc9110#section-15.5.5","title":"Not Found","status":404}"#;
+const PROBLEM_404: &str = r#"{"type":"https://tools.ietf.org/html/rfc9110#section-15.5.5","title":"Not Found","status":404}"#;
 const EDGE_410: &str = r#"{"message":"Gone"}"#;
 const EXPIRED_TOKEN: &str = r#"{"message":"Token expired"}"#;
 const FORBIDDEN: &str = r#"{"message":"Forbidden"}"#;
-const BLOCKED: &str = "<html><head><title>Request Rejected</title></head><body>The requested URL was rejected. \
-    Your support ID is: 1234567890</body></html>";
+const BLOCKED: &str = "<html><head><title>Request Rejected</title></head><body>The requested URL \
+    was rejected. Your support ID is: 1234567890</body></html>";
 const CAPTIVE: &str = r#"{"captive":true,"user-portal-url":"https://portal.example/login"}"#;
 const BUSY_KEY: &str = "A request with the same Idempotency-Key is being processed";
 const USED_AR: &str = "تم استخدام هذه المكافأة {code} من قبل";
@@ -145,42 +144,95 @@ const USED_FR: &str = "Le bon {code} a déjà été encaissé";
 
 /// Every fault, in the order of `--help`.
 pub const WORDS: &[Word] = &[
-    word("pass", Fault::Pass, "no fault: the ordinary answer, after `delay` if set; spares what later rules would hit"),
+    word(
+        "pass",
+        Fault::Pass,
+        "no fault: the ordinary answer, after `delay` if set; spares what later rules would hit",
+    ),
     word(
         "refuse",
         say(400, BodyText::Refusal("Reward {code} is not valid")),
         "400 in the contract's shape (set `message`)",
     ),
-    word("used", say(400, BodyText::Refusal("Reward {code} has been used")), "400, \"Reward … has been used\""),
+    word(
+        "used",
+        say(400, BodyText::Refusal("Reward {code} has been used")),
+        "400, \"Reward … has been used\"",
+    ),
     word("used-ar", say(400, BodyText::Refusal(USED_AR)), "400, \"has been used\" in Arabic"),
-    word("used-fr", say(400, BodyText::Refusal(USED_FR)), "400, \"has been used\" in words that nobody listed"),
+    word(
+        "used-fr",
+        say(400, BodyText::Refusal(USED_FR)),
+        "400, \"has been used\" in words that nobody listed",
+    ),
     word("refuse-ar", say(400, BodyText::Refusal(REFUSED_AR)), "400, \"is not valid\" in Arabic"),
-    word("in-progress", say(409, BodyText::Refusal(BUSY_KEY)), "409: the same key is being worked on"),
+    word(
+        "in-progress",
+        say(409, BodyText::Refusal(BUSY_KEY)),
+        "409: the same key is being worked on",
+    ),
     word(
         "pending-202",
-        Fault::Say { status: 202, text: BodyText::Literal(r#"{"status":"pending"}"#), challenge: false, takes: true },
+        Fault::Say {
+            status: 202,
+            text: BodyText::Literal(r#"{"status":"pending"}"#),
+            challenge: false,
+            takes: true,
+        },
         "202, it is being worked on; the code is taken",
     ),
-    word("soft-success", say(200, BodyText::Literal(r#"{"success":false}"#)), "200 that says `success` false"),
-    word("soft-status", say(200, BodyText::Literal(r#"{"status":"error"}"#)), "200 that says `status` error"),
-    word("soft-error", say(200, BodyText::Literal(r#"{"error":"Reward expired"}"#)), "200 with an `error`"),
-    word("soft-code", say(200, BodyText::Literal(r#"{"statusCode":500}"#)), "200 that says `statusCode` 500"),
+    word(
+        "soft-success",
+        say(200, BodyText::Literal(r#"{"success":false}"#)),
+        "200 that says `success` false",
+    ),
+    word(
+        "soft-status",
+        say(200, BodyText::Literal(r#"{"status":"error"}"#)),
+        "200 that says `status` error",
+    ),
+    word(
+        "soft-error",
+        say(200, BodyText::Literal(r#"{"error":"Reward expired"}"#)),
+        "200 with an `error`",
+    ),
+    word(
+        "soft-code",
+        say(200, BodyText::Literal(r#"{"statusCode":500}"#)),
+        "200 that says `statusCode` 500",
+    ),
     word(
         "soft-message",
         say(200, BodyText::Literal(r#"{"success":false,"message":"Reward expired"}"#)),
         "200 that says that it failed, and why",
     ),
-    word("errors-in-200", say(200, BodyText::Literal(ERRORS_IN_200)), "200 whose `errors` is not empty"),
+    word(
+        "errors-in-200",
+        say(200, BodyText::Literal(ERRORS_IN_200)),
+        "200 whose `errors` is not empty",
+    ),
     word(
         "empty-200",
         Fault::Say { status: 200, text: BodyText::Literal(""), challenge: false, takes: true },
         "200 without a body; the code is taken",
     ),
     word("html-200", say(200, BodyText::Page), "200 with a web page: a captive portal"),
-    word("empty-html", say(200, BodyText::Typed("text/html", "")), "200 of type text/html without a body"),
-    word("captive-200", say(200, BodyText::Typed("application/captive+json", CAPTIVE)), "200 of a portal (RFC 8908)"),
+    word(
+        "empty-html",
+        say(200, BodyText::Typed("text/html", "")),
+        "200 of type text/html without a body",
+    ),
+    word(
+        "captive-200",
+        say(200, BodyText::Typed("application/captive+json", CAPTIVE)),
+        "200 of a portal (RFC 8908)",
+    ),
     word("kong-400", say(400, BodyText::Typed(JSON, KONG_400)), "400 of an API gateway (Kong)"),
-    word("kong-404", say(404, BodyText::Typed(JSON, KONG_404)), "404 of an API gateway without a route (Kong)"),
+    word(
+        "kong-404",
+        say(404, BodyText::Typed(JSON, KONG_404)),
+        "404 of an API gateway without a route (Kong)",
+    ),
     word("nginx-404", say(404, BodyText::Typed(JSON, NGINX_404)), "404 of a proxy in JSON (nginx)"),
     word("spring-400", say(400, BodyText::Typed(JSON, SPRING_400)), "400 of a framework (Spring)"),
     word("spring-404", say(404, BodyText::Typed(JSON, SPRING_404)), "404 of a framework (Spring)"),
@@ -189,11 +241,23 @@ pub const WORDS: &[Word] = &[
         say(400, BodyText::Typed(PROBLEM, PROBLEM_400)),
         "400 of a framework, with `errors` (RFC 9457)",
     ),
-    word("problem-404", say(404, BodyText::Typed(PROBLEM, PROBLEM_404)), "404 of a framework (RFC 9457)"),
+    word(
+        "problem-404",
+        say(404, BodyText::Typed(PROBLEM, PROBLEM_404)),
+        "404 of a framework (RFC 9457)",
+    ),
     word("edge-410", say(410, BodyText::Typed(JSON, EDGE_410)), "410 of a proxy in JSON"),
     word("token-400", say(400, BodyText::Typed(JSON, EXPIRED_TOKEN)), "400, \"Token expired\""),
-    word("waf-403", say(403, BodyText::Typed(JSON, FORBIDDEN)), "403 of a firewall in JSON (set `code`)"),
-    word("waf-403-html", say(403, BodyText::Typed("text/html", BLOCKED)), "403 of a firewall with a page (set `code`)"),
+    word(
+        "waf-403",
+        say(403, BodyText::Typed(JSON, FORBIDDEN)),
+        "403 of a firewall in JSON (set `code`)",
+    ),
+    word(
+        "waf-403-html",
+        say(403, BodyText::Typed("text/html", BLOCKED)),
+        "403 of a firewall with a page (set `code`)",
+    ),
     word("array-200", say(200, BodyText::Literal("[]")), "200 with JSON that is no object"),
     word("portal", say(302, BodyText::Page), "302 to a portal (set `location`)"),
     word("401", say(401, BodyText::Refusal("Unauthenticated.")), "401 in the contract's shape"),
@@ -203,8 +267,16 @@ pub const WORDS: &[Word] = &[
         "401 with `WWW-Authenticate: Bearer` and a page",
     ),
     word("401-empty", say(401, BodyText::Literal("")), "401 without a body"),
-    word("401-html", say(401, BodyText::Page), "401 with a page and no challenge: not the provider's"),
-    word("403", say(403, BodyText::Refusal("This action is unauthorized.")), "403 in the contract's shape"),
+    word(
+        "401-html",
+        say(401, BodyText::Page),
+        "401 with a page and no challenge: not the provider's",
+    ),
+    word(
+        "403",
+        say(403, BodyText::Refusal("This action is unauthorized.")),
+        "403 in the contract's shape",
+    ),
     word("403-html", say(403, BodyText::Page), "403 with a page: a block page"),
     word("404-html", say(404, BodyText::Page), "404 with a page: a wrong URL"),
     word("408", say(408, BodyText::Page), "408 request timeout"),
@@ -213,36 +285,112 @@ pub const WORDS: &[Word] = &[
     word("500", say(500, BodyText::Refusal("Server Error")), "500 in the contract's shape"),
     word("503", say(503, BodyText::Page), "503 with a page (set `retry_after`)"),
     word("511", say(511, BodyText::Page), "511 network authentication required"),
-    word("status", say(200, BodyText::Literal("{}")), "any `status` with any `body` and `content_type`"),
-    word("slow-body", Fault::Spoil(Spoil::Slow), "the ordinary answer at `rate` bytes a second (default 1)"),
-    word("endless-body", Fault::Spoil(Spoil::Endless), "an answer that never ends (paced by `rate` if set)"),
+    word(
+        "status",
+        say(200, BodyText::Literal("{}")),
+        "any `status` with any `body` and `content_type`",
+    ),
+    word(
+        "slow-body",
+        Fault::Spoil(Spoil::Slow),
+        "the ordinary answer at `rate` bytes a second (default 1)",
+    ),
+    word(
+        "endless-body",
+        Fault::Spoil(Spoil::Endless),
+        "an answer that never ends (paced by `rate` if set)",
+    ),
     word("huge-body", Fault::Spoil(Spoil::Huge), "an answer of `bytes` (default 104857600)"),
-    word("truncated", Fault::Spoil(Spoil::Truncated), "Content-Length promises more than comes, then FIN"),
+    word(
+        "truncated",
+        Fault::Spoil(Spoil::Truncated),
+        "Content-Length promises more than comes, then FIN",
+    ),
     word("cut-chunks", Fault::Spoil(Spoil::CutChunks), "the last chunk does not come, then FIN"),
     word(
         "unframed",
         Fault::Spoil(Spoil::Unframed),
         "no length and no chunks: the connection's end alone ends the answer",
     ),
-    word("empty-unframed", Fault::Spoil(Spoil::EmptyUnframed), "the same without a body; the code is taken"),
-    word("gzip", Fault::Spoil(Spoil::Gzip), "the ordinary answer, compressed although nobody asked"),
+    word(
+        "empty-unframed",
+        Fault::Spoil(Spoil::EmptyUnframed),
+        "the same without a body; the code is taken",
+    ),
+    word(
+        "gzip",
+        Fault::Spoil(Spoil::Gzip),
+        "the ordinary answer, compressed although nobody asked",
+    ),
     word("mood", Fault::Mood, "each time another of these that end a request at once, by the seed"),
     word("tls-refuse", Fault::TlsRefuse, "the TLS handshake ends with an alert (needs --tls)"),
     word("reset-on-accept", Fault::Break(Cut::Reset, When::Accept), "RST before a byte is read"),
     word("close-on-accept", Fault::Break(Cut::Close, When::Accept), "FIN before a byte is read"),
-    word("hang-on-accept", Fault::Break(Cut::Hang, When::Accept), "accepts and never reads or answers"),
-    word("reset-after-headers", Fault::Break(Cut::Reset, When::Headers), "RST when the headers were read"),
-    word("close-after-headers", Fault::Break(Cut::Close, When::Headers), "FIN when the headers were read"),
-    word("hang-after-headers", Fault::Break(Cut::Hang, When::Headers), "reads the headers and no more"),
-    word("reset-before-taking", Fault::Break(Cut::Reset, When::BeforeTaking), "RST, the code is not taken"),
-    word("close-before-taking", Fault::Break(Cut::Close, When::BeforeTaking), "FIN, the code is not taken"),
-    word("hang-before-taking", Fault::Break(Cut::Hang, When::BeforeTaking), "never answers, the code is not taken"),
-    word("reset-after-taking", Fault::Break(Cut::Reset, When::AfterTaking), "RST, the code is taken: a lost reply"),
-    word("close-after-taking", Fault::Break(Cut::Close, When::AfterTaking), "FIN, the code is taken: a lost reply"),
-    word("hang-after-taking", Fault::Break(Cut::Hang, When::AfterTaking), "never answers, the code is taken"),
-    word("reset-mid-answer", Fault::Break(Cut::Reset, When::MidAnswer), "RST after half of the answer"),
-    word("close-mid-answer", Fault::Break(Cut::Close, When::MidAnswer), "FIN after half of the answer"),
-    word("hang-mid-answer", Fault::Break(Cut::Hang, When::MidAnswer), "half of the answer, then silence"),
+    word(
+        "hang-on-accept",
+        Fault::Break(Cut::Hang, When::Accept),
+        "accepts and never reads or answers",
+    ),
+    word(
+        "reset-after-headers",
+        Fault::Break(Cut::Reset, When::Headers),
+        "RST when the headers were read",
+    ),
+    word(
+        "close-after-headers",
+        Fault::Break(Cut::Close, When::Headers),
+        "FIN when the headers were read",
+    ),
+    word(
+        "hang-after-headers",
+        Fault::Break(Cut::Hang, When::Headers),
+        "reads the headers and no more",
+    ),
+    word(
+        "reset-before-taking",
+        Fault::Break(Cut::Reset, When::BeforeTaking),
+        "RST, the code is not taken",
+    ),
+    word(
+        "close-before-taking",
+        Fault::Break(Cut::Close, When::BeforeTaking),
+        "FIN, the code is not taken",
+    ),
+    word(
+        "hang-before-taking",
+        Fault::Break(Cut::Hang, When::BeforeTaking),
+        "never answers, the code is not taken",
+    ),
+    word(
+        "reset-after-taking",
+        Fault::Break(Cut::Reset, When::AfterTaking),
+        "RST, the code is taken: a lost reply",
+    ),
+    word(
+        "close-after-taking",
+        Fault::Break(Cut::Close, When::AfterTaking),
+        "FIN, the code is taken: a lost reply",
+    ),
+    word(
+        "hang-after-taking",
+        Fault::Break(Cut::Hang, When::AfterTaking),
+        "never answers, the code is taken",
+    ),
+    word(
+        "reset-mid-answer",
+        Fault::Break(Cut::Reset, When::MidAnswer),
+        "RST after half of the answer",
+    ),
+    word(
+        "close-mid-answer",
+        Fault::Break(Cut::Close, When::MidAnswer),
+        "FIN after half of the answer",
+    ),
+    word(
+        "hang-mid-answer",
+        Fault::Break(Cut::Hang, When::MidAnswer),
+        "half of the answer, then silence",
+    ),
 ];
 
 /// No fault has this name.
@@ -254,7 +402,11 @@ impl FromStr for Word {
     type Err = UnknownFault;
 
     fn from_str(name: &str) -> Result<Self, UnknownFault> {
-        WORDS.iter().find(|word| word.name == name).copied().ok_or_else(|| UnknownFault(name.to_owned()))
+        WORDS
+            .iter()
+            .find(|word| word.name == name)
+            .copied()
+            .ok_or_else(|| UnknownFault(name.to_owned()))
     }
 }
 
@@ -307,7 +459,9 @@ impl Fault {
             | Self::Mood
             | Self::Say { .. }
             | Self::Spoil(_)
-            | Self::Break(_, When::BeforeTaking | When::AfterTaking | When::MidAnswer) => Stage::Body,
+            | Self::Break(_, When::BeforeTaking | When::AfterTaking | When::MidAnswer) => {
+                Stage::Body
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ pub enum LineState {
     Up,
     /// Connections are refused, those that were open are reset.
     Refuse,
-    /// Connections are accepted, but nothing is read or answered, also on those that were open: a black hole.
+    /// Connections are accepted, but nothing is read or answered, also on those that were open: a
+    /// black hole.
     Silent,
 }

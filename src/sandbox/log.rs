@@ -60,7 +60,8 @@ fn human(record: &RequestRecord) -> String {
     let fault = record.fault.as_deref().map(|fault| format!(", fault {fault}")).unwrap_or_default();
     let seconds = at_ms / 1000;
     format!(
-        "{seconds:>6}.{:03} #{n} {method} {path} {code} key {key} attempt {attempt}: {status}{took}{fault}",
+        "{seconds:>6}.{:03} #{n} {method} {path} {code} key {key} attempt {attempt}: \
+         {status}{took}{fault}",
         at_ms % 1000
     )
 }
@@ -71,8 +72,15 @@ mod tests {
 
     #[test]
     fn a_line_for_people_never_holds_a_whole_code() {
-        let record = RequestRecord { code: Some("SECRETCODE1234".to_owned()), took: true, ..RequestRecord::default() };
+        let record = RequestRecord {
+            code: Some("SECRETCODE1234".to_owned()),
+            took: true,
+            ..RequestRecord::default()
+        };
         let line = human(&record);
-        assert!(line.contains("…234") && line.contains("code taken") && !line.contains("SECRETCODE"), "{line}");
+        assert!(
+            line.contains("…234") && line.contains("code taken") && !line.contains("SECRETCODE"),
+            "{line}"
+        );
     }
 }

@@ -44,7 +44,9 @@ pub use fault::{Fault, UnknownFault, WORDS, Word};
 pub use line::LineState;
 pub use log::LogKind;
 pub use oauth::OAuthClient;
-pub use rule::{Attempts, Calls, RULES_MAX, Rule, RuleCounts, RuleError, WrittenDuration, parse_rules};
+pub use rule::{
+    Attempts, Calls, RULES_MAX, Rule, RuleCounts, RuleError, WrittenDuration, parse_rules,
+};
 pub use tls::{CertificateKind, TlsError};
 
 use crate::redemption::Secret;
@@ -54,7 +56,8 @@ use server::Port;
 /// Requests that are kept for the control API unless said otherwise.
 pub const RECORDS_MAX_DEFAULT: usize = 100_000;
 
-/// Which HTTP the provider speaks. Without TLS `Both` is HTTP/1.1 and `Two` HTTP/2 with prior knowledge.
+/// Which HTTP the provider speaks. Without TLS `Both` is HTTP/1.1 and `Two` HTTP/2 with prior
+/// knowledge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpVersions {
     /// HTTP/1.1 alone.
@@ -71,7 +74,8 @@ pub enum HttpVersions {
 pub struct Options {
     /// Where the gateway connects; port 0 picks one.
     pub listen: SocketAddr,
-    /// The control API's own listener; without it, it is on the provider's, and the line cannot be cut there.
+    /// The control API's own listener; without it, it is on the provider's, and the line cannot be
+    /// cut there.
     pub control: Option<SocketAddr>,
     /// Redeem.
     pub redeem_path: String,
@@ -184,12 +188,16 @@ impl Sandbox {
         let port = Port::reserve(options.listen).map_err(failed(options.listen))?;
         let (addr, listener) = (port.address(), port.listen().map_err(failed(options.listen))?);
         let made = match options.tls {
-            Some(certificate) => Some(tls::make(certificate, addr.ip(), &options.tls_names, options.http)?),
+            Some(certificate) => {
+                Some(tls::make(certificate, addr.ip(), &options.tls_names, options.http)?)
+            }
             None => None,
         };
         let (acceptor, ca_pem) = made.map(|made| (made.acceptor, made.ca_pem)).unzip();
         let own_control = match options.control {
-            Some(address) => Some(tokio::net::TcpListener::bind(address).await.map_err(failed(address))?),
+            Some(address) => {
+                Some(tokio::net::TcpListener::bind(address).await.map_err(failed(address))?)
+            }
             None => None,
         };
         let control = own_control.as_ref().and_then(|listener| listener.local_addr().ok());

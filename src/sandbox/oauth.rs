@@ -37,7 +37,8 @@ pub(super) struct Tokens {
     refresh: Option<Secret>,
 }
 
-/// What a gateway asks the token endpoint; JSON as the contract has it, or a form as RFC 6749 has it.
+/// What a gateway asks the token endpoint; JSON as the contract has it, or a form as RFC 6749 has
+/// it.
 #[derive(Debug, Default, Deserialize)]
 struct TokenRequest {
     grant_type: Option<String>,
@@ -78,16 +79,20 @@ impl Tokens {
 
     /// The token endpoint.
     pub(super) fn grant(&mut self, body: &[u8], now: Instant) -> BareAnswer {
-        let Some(client) = &self.client else { return refused(404, "invalid_request", "no OAuth client is set") };
+        let Some(client) = &self.client else {
+            return refused(404, "invalid_request", "no OAuth client is set");
+        };
         let ask = serde_json::from_slice(body).unwrap_or_else(|_| form(body));
-        let known =
-            ask.client_id.as_deref() == Some(client.id.as_str()) && ask.client_secret.as_ref() == Some(&client.secret);
+        let known = ask.client_id.as_deref() == Some(client.id.as_str())
+            && ask.client_secret.as_ref() == Some(&client.secret);
         if !known {
             return refused(401, "invalid_client", "Client authentication failed");
         }
         let good = match ask.grant_type.as_deref() {
             Some("client_credentials") => true,
-            Some("refresh_token") => ask.refresh_token.is_some() && ask.refresh_token == self.refresh,
+            Some("refresh_token") => {
+                ask.refresh_token.is_some() && ask.refresh_token == self.refresh
+            }
             Some("authorization_code") => ask.code.is_some() && ask.code == client.code,
             _ => return refused(400, "unsupported_grant_type", "The grant type is not supported"),
         };
@@ -106,7 +111,9 @@ impl Tokens {
         if self.access.len() >= ACCESS_TOKENS_MAX {
             return refused(503, "server_error", "too many tokens");
         }
-        let Some(client) = &mut self.client else { return refused(404, "invalid_request", "no OAuth client is set") };
+        let Some(client) = &mut self.client else {
+            return refused(404, "invalid_request", "no OAuth client is set");
+        };
         if used_code {
             client.code = None;
         }
@@ -124,7 +131,10 @@ fn bearer(authorization: &str) -> Option<&str> {
 }
 
 fn refused(status: u16, error: &str, message: &str) -> BareAnswer {
-    BareAnswer::json(status, &json!({ "error": error, "error_description": message, "message": message }))
+    BareAnswer::json(
+        status,
+        &json!({ "error": error, "error_description": message, "message": message }),
+    )
 }
 
 fn random_token() -> Option<String> {
@@ -138,7 +148,8 @@ fn form(body: &[u8]) -> TokenRequest {
     let mut ask = TokenRequest::default();
     for pair in body.split(|byte| *byte == b'&') {
         let mut halves = pair.splitn(2, |byte| *byte == b'=');
-        let (name, value) = (halves.next().unwrap_or_default(), decoded(halves.next().unwrap_or_default()));
+        let (name, value) =
+            (halves.next().unwrap_or_default(), decoded(halves.next().unwrap_or_default()));
         match name {
             b"grant_type" => ask.grant_type = Some(value),
             b"client_id" => ask.client_id = Some(value),
@@ -156,7 +167,8 @@ fn decoded(value: &[u8]) -> String {
     let mut rest = value;
     while let Some((first, after)) = rest.split_first() {
         let escaped = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let escaped = escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%');
+        let escaped =
+            escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%');
         bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
         rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
     }
@@ -186,7 +198,8 @@ mod tests {
     async fn an_access_token_is_good_until_it_expires() {
         let mut tokens = tokens();
         let now = Instant::now();
-        let said = tokens.grant(b"grant_type=client_credentials&client_id=gw&client_secret=s%26cret", now);
+        let said =
+            tokens.grant(b"grant_type=client_credentials&client_id=gw&client_secret=s%26cret", now);
         assert_eq!(said.status, 200);
         let authorization = format!("Bearer {}", answer(&said)["access_token"].as_str().unwrap());
         assert!(tokens.accepts(Some(&authorization), now + Duration::from_secs(59)));
@@ -210,7 +223,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wrong_secret_gets_nothing() {
-        let said = tokens().grant(b"grant_type=client_credentials&client_id=gw&client_secret=x", Instant::now());
-        assert_eq!((said.status, answer(&said)["error"].as_str().unwrap()), (401, "invalid_client"));
+        let said = tokens()
+            .grant(b"grant_type=client_credentials&client_id=gw&client_secret=x", Instant::now());
+        assert_eq!(
+            (said.status, answer(&said)["error"].as_str().unwrap()),
+            (401, "invalid_client")
+        );
     }
 }

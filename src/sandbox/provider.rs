@@ -79,7 +79,8 @@ impl ProviderState {
             ("max_discount_amount", json!("0")),
             ("customer_number", json!("+966500000041")),
         ];
-        let mut data: Map<_, _> = usual.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut data: Map<_, _> =
+            usual.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         data.extend(self.check_data.clone());
         data
     }
@@ -196,7 +197,9 @@ impl SandboxProvider {
             return self.deliver(call, answer);
         };
         match rule.fault.fault {
-            Fault::Break(_, When::BeforeTaking) => self.break_off(&call.tap, call.record, &rule).await,
+            Fault::Break(_, When::BeforeTaking) => {
+                self.break_off(&call.tap, call.record, &rule).await
+            }
             Fault::Break(how, When::MidAnswer) => self.answer_half(call, &rule, how).await,
             Fault::Break(..) => {
                 self.ordinary(&mut call);
@@ -221,7 +224,12 @@ impl SandboxProvider {
     }
 
     /// Records a request that gets no answer and breaks its connection.
-    async fn break_off(&self, tap: &Tap, record: RequestRecord, rule: &Rule) -> Response<AnswerBody> {
+    async fn break_off(
+        &self,
+        tap: &Tap,
+        record: RequestRecord,
+        rule: &Rule,
+    ) -> Response<AnswerBody> {
         self.keep(record);
         if let Fault::Break(how, _) = rule.fault.fault {
             self.pause(Some(rule)).await;
@@ -242,7 +250,12 @@ impl SandboxProvider {
         self.deliver_scripted(call, answer, script, Some(length))
     }
 
-    async fn answer_spoilt(&self, mut call: Call, rule: &Rule, spoil: Spoil) -> Response<AnswerBody> {
+    async fn answer_spoilt(
+        &self,
+        mut call: Call,
+        rule: &Rule,
+        spoil: Spoil,
+    ) -> Response<AnswerBody> {
         let answer = self.ordinary(&mut call);
         self.pause(Some(rule)).await;
         let body = answer.said.body.clone();
@@ -252,10 +265,17 @@ impl SandboxProvider {
                 return self.deliver_scripted(call, answer.unframed(), Script::plain(body), None);
             }
             Spoil::EmptyUnframed => {
-                return self.deliver_scripted(call, answer.unframed(), Script::plain(Bytes::new()), None);
+                return self.deliver_scripted(
+                    call,
+                    answer.unframed(),
+                    Script::plain(Bytes::new()),
+                    None,
+                );
             }
             Spoil::CutChunks => (Script::broken_off(body, Arc::clone(&call.tap), Cut::Close), None),
-            Spoil::Slow => (Script::slow(body.clone(), rule.rate.unwrap_or(RATE_DEFAULT)), Some(body.len())),
+            Spoil::Slow => {
+                (Script::slow(body.clone(), rule.rate.unwrap_or(RATE_DEFAULT)), Some(body.len()))
+            }
             Spoil::Endless => (Script::endless(rule.rate), None),
             Spoil::Huge => (Script::huge(rule.bytes.unwrap_or(HUGE_BYTES_DEFAULT)), None),
             Spoil::Truncated => {
@@ -303,9 +323,14 @@ impl SandboxProvider {
     }
 
     /// A body that is too long, or that its sender broke off.
-    fn unread(&self, mut record: RequestRecord, error: &(dyn std::error::Error + 'static)) -> Response<AnswerBody> {
+    fn unread(
+        &self,
+        mut record: RequestRecord,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Response<AnswerBody> {
         let too_long = error.is::<http_body_util::LengthLimitError>();
-        let (status, message) = if too_long { (413, "The request is too long") } else { (400, "The body broke off") };
+        let (status, message) =
+            if too_long { (413, "The request is too long") } else { (400, "The body broke off") };
         let said = BareAnswer::refusal(status, message);
         self.note_answer(&mut record, &said);
         self.keep(record);
@@ -315,12 +340,17 @@ impl SandboxProvider {
     /// The contract's answer, and the change of the books that goes with it.
     fn ordinary(&self, call: &mut Call) -> HttpAnswer {
         if call.endpoint != Endpoint::Unknown && call.head.method != Method::POST {
-            return HttpAnswer::plain(BareAnswer::refusal(405, "The method is not supported; use POST"));
+            return HttpAnswer::plain(BareAnswer::refusal(
+                405,
+                "The method is not supported; use POST",
+            ));
         }
         match call.endpoint {
             Endpoint::Unknown => answer::page(404),
             Endpoint::Webhook => HttpAnswer::plain(webhook(&call.body)),
-            Endpoint::Token => HttpAnswer::plain(self.inner().tokens.grant(&call.body, Instant::now())),
+            Endpoint::Token => {
+                HttpAnswer::plain(self.inner().tokens.grant(&call.body, Instant::now()))
+            }
             Endpoint::Redeem | Endpoint::Check => {
                 let authorization = header(&call.head, "authorization");
                 if !self.inner().tokens.accepts(authorization, Instant::now()) {
@@ -341,7 +371,8 @@ impl SandboxProvider {
         };
         let extra = if self.options.strict { order::extra_fields(&call.body) } else { Vec::new() };
         if !extra.is_empty() {
-            let faults: Vec<String> = extra.iter().map(|name| format!("The {name} field is unknown")).collect();
+            let faults: Vec<String> =
+                extra.iter().map(|name| format!("The {name} field is unknown")).collect();
             return BareAnswer::refusals(400, &faults);
         }
         if is_redeem {
@@ -384,7 +415,10 @@ impl SandboxProvider {
             (&self.options.token_path, Endpoint::Token),
             (&self.options.webhook_path, Endpoint::Webhook),
         ];
-        endpoints.into_iter().find(|(known, _)| *known == path).map_or(Endpoint::Unknown, |(_, endpoint)| endpoint)
+        endpoints
+            .into_iter()
+            .find(|(known, _)| *known == path)
+            .map_or(Endpoint::Unknown, |(_, endpoint)| endpoint)
     }
 
     fn begin_record(&self, head: &Parts, connection: u64) -> RequestRecord {

@@ -73,7 +73,8 @@ pub struct Rule {
     /// The refusal's message; `{code}` is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The header `Retry-After`: as written, or `date+30`, `date-30`: a date so many seconds from the answer's own.
+    /// The header `Retry-After`: as written, or `date+30`, `date-30`: a date so many seconds from
+    /// the answer's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<String>,
     /// The header `WWW-Authenticate`.
@@ -177,9 +178,13 @@ impl FromStr for WrittenDuration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let span = humantime::parse_duration(text).map_err(|error| format!("{text:?} is no duration: {error}"))?;
+        let span = humantime::parse_duration(text)
+            .map_err(|error| format!("{text:?} is no duration: {error}"))?;
         if span > SPAN_MAX {
-            return Err(format!("{text:?} is longer than {}", humantime::format_duration(SPAN_MAX)));
+            return Err(format!(
+                "{text:?} is longer than {}",
+                humantime::format_duration(SPAN_MAX)
+            ));
         }
         Ok(Self(span))
     }
@@ -221,7 +226,8 @@ impl FromStr for Rule {
 fn shorthand(text: &str) -> Result<serde_json::Value, String> {
     let mut fields = serde_json::Map::new();
     for pair in text.split(',') {
-        let (name, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?} is not field=value"))?;
+        let (name, value) =
+            pair.split_once('=').ok_or_else(|| format!("{pair:?} is not field=value"))?;
         let (name, value) = (name.trim(), value.trim());
         let parsed = if BARE_FIELDS.contains(&name) {
             serde_json::from_str(value).map_err(|_| format!("{name} cannot be {value:?}"))?
@@ -244,16 +250,18 @@ pub fn parse_rules(json: &[u8]) -> Result<Vec<Rule>, RuleError> {
         One(serde_json::Value),
     }
     let fault = |rule: &str, why: String| RuleError { rule: rule.to_owned(), why };
-    let values = match serde_json::from_slice(json).map_err(|error| fault("JSON", error.to_string()))? {
-        OneOrMany::Many(values) => values,
-        OneOrMany::One(value) => vec![value],
-    };
+    let values =
+        match serde_json::from_slice(json).map_err(|error| fault("JSON", error.to_string()))? {
+            OneOrMany::Many(values) => values,
+            OneOrMany::One(value) => vec![value],
+        };
     if values.len() > RULES_MAX {
         return Err(fault("all", format!("more than {RULES_MAX}")));
     }
     let parse = |(index, value): (usize, serde_json::Value)| {
         let number = (index + 1).to_string();
-        let rule: Rule = serde_json::from_value(value).map_err(|error| fault(&number, error.to_string()))?;
+        let rule: Rule =
+            serde_json::from_value(value).map_err(|error| fault(&number, error.to_string()))?;
         rule.check().map_err(|why| fault(&number, why))?;
         Ok(rule)
     };
@@ -308,14 +316,21 @@ impl Rule {
             (self.clock_s.is_some(), "clock_s"),
             (self.take.is_some(), "take"),
         ];
-        let pointless = says.into_iter().filter(|(set, _)| *set && !is_say).map(|(_, name)| name).next();
+        let pointless =
+            says.into_iter().filter(|(set, _)| *set && !is_say).map(|(_, name)| name).next();
         let problems = [
             (pointless.is_some(), pointless.unwrap_or_default()),
             (self.code.is_some() && stage != Stage::Body, "code (it is not known so early)"),
-            (self.per_code.is_some() && stage != Stage::Body, "per_code (the code is not known so early)"),
+            (
+                self.per_code.is_some() && stage != Stage::Body,
+                "per_code (the code is not known so early)",
+            ),
             (self.path.is_some() && stage == Stage::Accept, "path (it is not known so early)"),
             (self.call.is_some() && stage == Stage::Accept, "call (it is not known so early)"),
-            (self.attempt.is_some() && stage != Stage::Body, "attempt (the code is not known so early)"),
+            (
+                self.attempt.is_some() && stage != Stage::Body,
+                "attempt (the code is not known so early)",
+            ),
             (self.rate.is_some() && !paced, "rate"),
             (self.bytes.is_some() && self.fault.fault != Fault::Spoil(Spoil::Huge), "bytes"),
             (self.delay.is_some() && self.hangs(), "delay"),
@@ -335,12 +350,21 @@ impl Rule {
             text.as_deref().is_some_and(|text| hyper::header::HeaderValue::from_str(text).is_err())
         };
         let values = [
-            (self.share.is_some_and(|share| !(0.0..=1.0).contains(&share)), "share must be between 0 and 1"),
+            (
+                self.share.is_some_and(|share| !(0.0..=1.0).contains(&share)),
+                "share must be between 0 and 1",
+            ),
             (self.every == Some(0), "every must be at least 1"),
             (self.call.is_some() && self.path.is_some(), "call and path exclude each other"),
             (self.rate == Some(0), "rate must be at least 1"),
-            (self.status.is_some_and(|status| !(200..=599).contains(&status)), "status must be between 200 and 599"),
-            (self.until.zip(self.from).is_some_and(|(until, from)| until.0 <= from.0), "until must be after from"),
+            (
+                self.status.is_some_and(|status| !(200..=599).contains(&status)),
+                "status must be between 200 and 599",
+            ),
+            (
+                self.until.zip(self.from).is_some_and(|(until, from)| until.0 <= from.0),
+                "until must be after from",
+            ),
             (header(&self.retry_after), "retry_after is no header value"),
             (header(&self.www_authenticate), "www_authenticate is no header value"),
             (header(&self.location), "location is no header value"),
@@ -439,7 +463,8 @@ impl ActiveRules {
     }
 
     pub(super) fn counts(&self) -> Vec<RuleCounts> {
-        let counts = |a: &Active| RuleCounts { rule: a.rule.clone(), matched: a.matched, fired: a.fired };
+        let counts =
+            |a: &Active| RuleCounts { rule: a.rule.clone(), matched: a.matched, fired: a.fired };
         self.active.iter().map(counts).collect()
     }
 }
@@ -451,9 +476,13 @@ impl Active {
             return self.rule.clone();
         }
         // `status` alone means nothing.
-        let moods: Vec<Word> =
-            WORDS.iter().filter(|word| word.fault.is_a_mood() && word.name != "status").copied().collect();
-        let fault = moods.get(self.chance.next_below(moods.len())).copied().unwrap_or(self.rule.fault);
+        let moods: Vec<Word> = WORDS
+            .iter()
+            .filter(|word| word.fault.is_a_mood() && word.name != "status")
+            .copied()
+            .collect();
+        let fault =
+            moods.get(self.chance.next_below(moods.len())).copied().unwrap_or(self.rule.fault);
         Rule { fault, ..self.rule.clone() }
     }
 
@@ -463,11 +492,15 @@ impl Active {
         }
         self.matched += 1;
         let Rule { skip, every, count, share, .. } = &self.rule;
-        let Some(turn) = self.matched.checked_sub(skip.unwrap_or(0)).filter(|turn| *turn > 0) else {
+        let Some(turn) = self.matched.checked_sub(skip.unwrap_or(0)).filter(|turn| *turn > 0)
+        else {
             return false;
         };
-        let due = turn.is_multiple_of(every.unwrap_or(1)) && count.is_none_or(|count| self.fired < count);
-        let hit = due && share.is_none_or(|share| self.chance.next_unit() < share) && self.counts_for_code(seen.code);
+        let due =
+            turn.is_multiple_of(every.unwrap_or(1)) && count.is_none_or(|count| self.fired < count);
+        let hit = due
+            && share.is_none_or(|share| self.chance.next_unit() < share)
+            && self.counts_for_code(seen.code);
         self.fired += u64::from(hit);
         hit
     }
@@ -479,8 +512,10 @@ impl Active {
                 Some(path) => fits(path, seen.path),
                 None => paths.are_at(call.unwrap_or(Calls::Redeem), seen.path),
             };
-        let on_code = code.as_deref().is_none_or(|pattern| seen.code.is_some_and(|code| fits(pattern, code)));
-        let in_time = from.is_none_or(|from| seen.at >= from.0) && until.is_none_or(|until| seen.at < until.0);
+        let on_code =
+            code.as_deref().is_none_or(|pattern| seen.code.is_some_and(|code| fits(pattern, code)));
+        let in_time = from.is_none_or(|from| seen.at >= from.0)
+            && until.is_none_or(|until| seen.at < until.0);
         on_path && on_code && in_time
     }
 
@@ -543,7 +578,8 @@ mod tests {
 
     fn fire_all(rule: &str, codes: &[&str]) -> Vec<bool> {
         let mut rules = rules(vec![rule.parse().unwrap()]);
-        let seen = |code| SeenRequest { path: "/redeem", code: Some(code), at: Duration::from_secs(5) };
+        let seen =
+            |code| SeenRequest { path: "/redeem", code: Some(code), at: Duration::from_secs(5) };
         codes.iter().map(|code| rules.fire(Stage::Body, seen(code)).is_some()).collect()
     }
 
@@ -597,7 +633,10 @@ mod tests {
         let drawn = draw();
         assert_eq!(drawn, draw());
         let kinds: std::collections::BTreeSet<_> = drawn.into_iter().collect();
-        assert!(kinds.len() > 30 && !kinds.contains("mood") && !kinds.contains("hang-after-taking"), "{kinds:?}");
+        assert!(
+            kinds.len() > 30 && !kinds.contains("mood") && !kinds.contains("hang-after-taking"),
+            "{kinds:?}"
+        );
     }
 
     #[test]
@@ -646,10 +685,14 @@ mod tests {
     #[test]
     fn a_rule_comes_back_from_json_as_it_was() {
         let rule: Rule =
-            "share=0.5,code=A*,call=both,attempt=2-4,fault=503,retry_after=date-30,delay=1s 500ms".parse().unwrap();
+            "share=0.5,code=A*,call=both,attempt=2-4,fault=503,retry_after=date-30,delay=1s 500ms"
+                .parse()
+                .unwrap();
         let json = serde_json::to_vec(&vec![rule.clone()]).unwrap();
         assert_eq!(parse_rules(&json).unwrap(), vec![rule.clone()]);
         assert_eq!(parse_rules(&serde_json::to_vec(&rule).unwrap()).unwrap(), vec![rule]);
-        assert!(parse_rules(br#"[{"fault":"500","colour":1}]"#).unwrap_err().to_string().contains('1'));
+        assert!(
+            parse_rules(br#"[{"fault":"500","colour":1}]"#).unwrap_err().to_string().contains('1')
+        );
     }
 }

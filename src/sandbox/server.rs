@@ -1,4 +1,5 @@
-//! Connections: accepted, faulted, served over HTTP/1.1 or HTTP/2, and the line that can be cut under them.
+//! Connections: accepted, faulted, served over HTTP/1.1 or HTTP/2, and the line that can be cut
+//! under them.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -142,7 +143,8 @@ async fn connection(provider: Arc<SandboxProvider>, socket: TcpStream, tls: Opti
     let number = provider.inner().books.count_connection();
     let tap = Arc::new(Tap::default());
     let how = {
-        let serving = serve(&provider, BreakableWire(Arc::clone(&socket)), Arc::clone(&tap), number, tls);
+        let serving =
+            serve(&provider, BreakableWire(Arc::clone(&socket)), Arc::clone(&tap), number, tls);
         drive(serving, &tap, &mut line).await
     };
     // If the peer is already gone, there is nothing left to break.
@@ -151,8 +153,13 @@ async fn connection(provider: Arc<SandboxProvider>, socket: TcpStream, tls: Opti
     }
 }
 
-/// Runs a connection while the line is up. Returns how to break it, or `None` if it ended by itself.
-async fn drive(serving: impl Future<Output = ()>, tap: &Tap, line: &mut watch::Receiver<LineState>) -> Option<Cut> {
+/// Runs a connection while the line is up. Returns how to break it, or `None` if it ended by
+/// itself.
+async fn drive(
+    serving: impl Future<Output = ()>,
+    tap: &Tap,
+    line: &mut watch::Receiver<LineState>,
+) -> Option<Cut> {
     let mut serving = pin!(serving);
     loop {
         let now = *line.borrow_and_update();
@@ -194,15 +201,22 @@ async fn serve(
             serve_http(provider, wire, tap, number, http2).await;
         }
         Some(tls) => {
-            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_MAX, tls.accept(wire)).await else { return };
+            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_MAX, tls.accept(wire)).await else {
+                return;
+            };
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             serve_http(provider, stream, tap, number, http2).await;
         }
     }
 }
 
-async fn serve_http<S>(provider: &Arc<SandboxProvider>, stream: S, tap: Arc<Tap>, number: u64, http2: bool)
-where
+async fn serve_http<S>(
+    provider: &Arc<SandboxProvider>,
+    stream: S,
+    tap: Arc<Tap>,
+    number: u64,
+    http2: bool,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let provider = Arc::clone(provider);
@@ -213,7 +227,10 @@ where
     let io = TokioIo::new(stream);
     // The gateway decides how its connection ends.
     if http2 {
-        http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await.unwrap_or_default();
+        http2::Builder::new(TokioExecutor::new())
+            .serve_connection(io, service)
+            .await
+            .unwrap_or_default();
     } else {
         http1::Builder::new().serve_connection(io, service).await.unwrap_or_default();
     }

@@ -23,9 +23,13 @@ fn order(code: &str) -> String {
 
 async fn with_rules(rules: &[&str]) -> RunningSandbox {
     let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
-    Sandbox::start(Options { rules, control: Some((Ipv4Addr::LOCALHOST, 0).into()), ..Options::default() })
-        .await
-        .unwrap()
+    Sandbox::start(Options {
+        rules,
+        control: Some((Ipv4Addr::LOCALHOST, 0).into()),
+        ..Options::default()
+    })
+    .await
+    .unwrap()
 }
 
 async fn redeem(addr: SocketAddr, code: &str) -> Result<crate::client::Response, ClientError> {
@@ -36,7 +40,8 @@ async fn redeem(addr: SocketAddr, code: &str) -> Result<crate::client::Response,
 /// What a bare socket reads after a whole request: the bytes and how they ended.
 async fn raw(addr: SocketAddr, code: &str) -> (String, Option<ErrorKind>) {
     let body = order(code);
-    let request = format!("POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let request =
+        format!("POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(addr).unwrap();
         stream.set_read_timeout(Some(SILENCE)).unwrap();
@@ -63,10 +68,16 @@ async fn a_code_is_taken_once_and_everything_is_recorded() {
     let first = redeem(sandbox.addr, "C1").await.unwrap();
     assert_eq!((first.status, first.body.as_ref()), (200, b"{}".as_slice()));
     let second = redeem(sandbox.addr, "C1").await.unwrap();
-    assert_eq!((second.status, &second.json().unwrap()["message"]), (400, &"Reward C1 has been used".into()));
+    assert_eq!(
+        (second.status, &second.json().unwrap()["message"]),
+        (400, &"Reward C1 has been used".into())
+    );
     let records = sandbox.records(0, 9);
     let first = &records[0];
-    assert_eq!((first.idempotency_key.as_deref(), first.took, first.status), (Some("k1"), true, Some(200)));
+    assert_eq!(
+        (first.idempotency_key.as_deref(), first.took, first.status),
+        (Some("k1"), true, Some(200))
+    );
     assert_eq!(first.body.as_deref(), Some(order("C1").as_str()));
     let hash = first.authorization.as_deref().unwrap();
     assert!(hash.len() == 16 && !hash.contains("Bearer"), "{hash}");
@@ -145,7 +156,11 @@ async fn the_line_is_cut_and_restored_while_the_control_api_stays() {
         let code = format!("R{round}");
         assert_eq!(redeem(sandbox.addr, &code).await.unwrap().status, 200);
     }
-    let summary = call(&control, Method::GET, "/sandbox/summary", &[], Bytes::new()).await.unwrap().json().unwrap();
+    let summary = call(&control, Method::GET, "/sandbox/summary", &[], Bytes::new())
+        .await
+        .unwrap()
+        .json()
+        .unwrap();
     assert!(summary["codes_taken"].as_u64().unwrap() >= 3, "{summary}");
 }
 
@@ -167,12 +182,17 @@ async fn a_cut_line_resets_what_was_open() {
 async fn the_control_api_replaces_rules_and_shows_their_counts() {
     let sandbox = with_rules(&[]).await;
     let control = Target::Tcp(sandbox.control.unwrap());
-    let post =
-        |body: &'static str| call(&control, Method::POST, "/sandbox/rules", &[], Bytes::from_static(body.as_bytes()));
+    let post = |body: &'static str| {
+        call(&control, Method::POST, "/sandbox/rules", &[], Bytes::from_static(body.as_bytes()))
+    };
     assert_eq!(post(r#"{"fault":"500","count":1}"#).await.unwrap().status, 200);
     assert_eq!(redeem(sandbox.addr, "C1").await.unwrap().status, 500);
     assert_eq!(redeem(sandbox.addr, "C1").await.unwrap().status, 200);
-    let rules = call(&control, Method::GET, "/sandbox/rules", &[], Bytes::new()).await.unwrap().json().unwrap();
+    let rules = call(&control, Method::GET, "/sandbox/rules", &[], Bytes::new())
+        .await
+        .unwrap()
+        .json()
+        .unwrap();
     assert_eq!((&rules[0]["matched"], &rules[0]["fired"]), (&2.into(), &1.into()), "{rules}");
     let bad = post(r#"[{"fault":"500"},{"fault":"tls-refuse"}]"#).await.unwrap();
     assert_eq!(bad.status, 400);
@@ -186,7 +206,10 @@ async fn without_the_right_token_nothing_is_taken_and_the_token_can_change() {
     assert_eq!(redeem(sandbox.addr, "C1").await.unwrap().status, 200);
     let target = Target::Tcp(sandbox.addr);
     let rotate = Bytes::from_static(br#"{"token":"new"}"#);
-    assert_eq!(call(&target, Method::POST, "/sandbox/token", &[], rotate).await.unwrap().status, 200);
+    assert_eq!(
+        call(&target, Method::POST, "/sandbox/token", &[], rotate).await.unwrap().status,
+        200
+    );
     let refused = redeem(sandbox.addr, "C2").await.unwrap();
     assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")));
     assert_eq!(sandbox.summary().codes_taken, 1);
@@ -196,7 +219,10 @@ async fn without_the_right_token_nothing_is_taken_and_the_token_can_change() {
 async fn an_order_that_lacks_a_field_is_refused_in_the_contracts_shape() {
     let sandbox = with_rules(&[]).await;
     for body in [r#"{"reward_code":"A"}"#, "[]", "x", r#"{"reward_code":1}"#] {
-        let answer = call(&Target::Tcp(sandbox.addr), Method::POST, "/redeem", &[], Bytes::from(body)).await.unwrap();
+        let answer =
+            call(&Target::Tcp(sandbox.addr), Method::POST, "/redeem", &[], Bytes::from(body))
+                .await
+                .unwrap();
         assert_eq!(answer.status, 400, "{body}");
         assert!(answer.json().unwrap()["errors"].is_array());
     }
@@ -214,7 +240,9 @@ mod over_tls {
 
     use super::*;
 
-    async fn connect(sandbox: &RunningSandbox) -> std::io::Result<TlsStream<tokio::net::TcpStream>> {
+    async fn connect(
+        sandbox: &RunningSandbox,
+    ) -> std::io::Result<TlsStream<tokio::net::TcpStream>> {
         let mut roots = rustls::RootCertStore::empty();
         let pem = sandbox.ca_pem.as_ref().unwrap();
         roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
@@ -232,7 +260,9 @@ mod over_tls {
 
     async fn with(certificate: CertificateKind, rules: &[&str]) -> RunningSandbox {
         let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
-        Sandbox::start(Options { tls: Some(certificate), rules, ..Options::default() }).await.unwrap()
+        Sandbox::start(Options { tls: Some(certificate), rules, ..Options::default() })
+            .await
+            .unwrap()
     }
 
     #[tokio::test]
@@ -240,7 +270,8 @@ mod over_tls {
         let sandbox = with(CertificateKind::Good, &["fault=reset-after-taking,skip=1"]).await;
         let stream = connect(&sandbox).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         let mut ask = |code: &str| {
@@ -280,17 +311,23 @@ mod over_tls {
 
 #[tokio::test]
 async fn a_check_tells_what_the_contract_has_and_its_values_can_be_set() {
-    let sandbox = with_rules(&["fault=refuse,message=Reward has expired,code=OLD,call=check"]).await;
+    let sandbox =
+        with_rules(&["fault=refuse,message=Reward has expired,code=OLD,call=check"]).await;
     let check = |code: &'static str| {
         let body = format!(r#"{{"reward_code":"{code}","business_refrence":"B"}}"#);
         async move {
-            let answer = call(&Target::Tcp(sandbox.addr), Method::POST, "/check", &[], body.into()).await.unwrap();
+            let answer = call(&Target::Tcp(sandbox.addr), Method::POST, "/check", &[], body.into())
+                .await
+                .unwrap();
             answer.json().unwrap()
         }
     };
     let data = check("C1").await["data"].clone();
     assert_eq!((&data["type"], &data["discount_amount"]), (&"discount".into(), &"10.00".into()));
-    assert_eq!((&data["is_percentage"], &data["max_discount_amount"]), (&false.into(), &"0".into()));
+    assert_eq!(
+        (&data["is_percentage"], &data["max_discount_amount"]),
+        (&false.into(), &"0".into())
+    );
     assert!(data["customer_number"].is_string());
     let set = r#"{"discount_amount":"25.5","is_percentage":true}"#;
     let control = Target::Tcp(sandbox.control.unwrap());

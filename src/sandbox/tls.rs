@@ -4,7 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -78,12 +81,17 @@ fn authority(key: &KeyPair) -> Result<rcgen::Certificate, rcgen::Error> {
     authority_params()?.self_signed(key)
 }
 
-fn leaf(certificate: CertificateKind, address: IpAddr, names: &[String]) -> Result<CertificateParams, rcgen::Error> {
+fn leaf(
+    certificate: CertificateKind,
+    address: IpAddr,
+    names: &[String],
+) -> Result<CertificateParams, rcgen::Error> {
     let subjects = if certificate == CertificateKind::WrongHost {
         vec!["wrong-host.invalid".to_owned()]
     } else {
         let fixed = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let mut all: Vec<String> = names.iter().cloned().chain(fixed).chain([address.to_string()]).collect();
+        let mut all: Vec<String> =
+            names.iter().cloned().chain(fixed).chain([address.to_string()]).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -93,13 +101,19 @@ fn leaf(certificate: CertificateKind, address: IpAddr, names: &[String]) -> Resu
     let (from, until) = match certificate {
         CertificateKind::Expired => (2000, 2001),
         CertificateKind::NotYetValid => (3000, 4000),
-        CertificateKind::Good | CertificateKind::SelfSigned | CertificateKind::WrongHost => (2000, 4000),
+        CertificateKind::Good | CertificateKind::SelfSigned | CertificateKind::WrongHost => {
+            (2000, 4000)
+        }
     };
     (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
     Ok(params)
 }
 
-fn acceptor(leaf: CertificateDer<'static>, key: &KeyPair, http: HttpVersions) -> Result<TlsAcceptor, TlsError> {
+fn acceptor(
+    leaf: CertificateDer<'static>,
+    key: &KeyPair,
+    http: HttpVersions,
+) -> Result<TlsAcceptor, TlsError> {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)

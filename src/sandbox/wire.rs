@@ -61,7 +61,11 @@ impl Tap {
 pub(super) struct BreakableWire(pub(super) Arc<TcpStream>);
 
 impl AsyncRead for BreakableWire {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             std::task::ready!(self.0.poll_read_ready(cx))?;
             match self.0.try_read(into.initialize_unfilled()) {
@@ -77,7 +81,11 @@ impl AsyncRead for BreakableWire {
 }
 
 impl AsyncWrite for BreakableWire {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         loop {
             std::task::ready!(self.0.poll_write_ready(cx))?;
             match self.0.try_write(bytes) {

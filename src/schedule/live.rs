@@ -1,4 +1,5 @@
-//! Redemptions whose tills wait: who is asked next, in turn round the tills, and who waits too long.
+//! Redemptions whose tills wait: who is asked next, in turn round the tills, and who waits too
+//! long.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -54,7 +55,8 @@ pub(super) struct Live {
 impl Live {
     /// A claimed row whose till waits until `deadline`.
     pub(super) fn insert(&mut self, row: Row, deadline: Duration) {
-        let waiting = Waiting { till: Arc::clone(&row.till), deadline, tries: 0, place: Place::Flying };
+        let waiting =
+            Waiting { till: Arc::clone(&row.till), deadline, tries: 0, place: Place::Flying };
         self.deadlines.insert((deadline, row.seq));
         self.rows.insert(row.seq, waiting);
         self.queue(row);
@@ -115,7 +117,9 @@ impl Live {
             self.turn.push_back(Arc::clone(till));
         }
         let waiting = self.rows.get_mut(&seq?)?;
-        let Place::Queued(row) = std::mem::replace(&mut waiting.place, Place::Flying) else { return None };
+        let Place::Queued(row) = std::mem::replace(&mut waiting.place, Place::Flying) else {
+            return None;
+        };
         *self.flying.entry(Arc::clone(till)).or_default() += 1;
         self.in_flight += 1;
         Some(row)
@@ -161,7 +165,8 @@ impl Live {
     /// Rows whose next try is due; they are to be claimed.
     pub(super) fn due(&mut self, now: Duration) -> Vec<Seq> {
         let mut due = Vec::new();
-        while let Some((_, seq)) = self.resting.first().copied().filter(|(until, _)| *until <= now) {
+        while let Some((_, seq)) = self.resting.first().copied().filter(|(until, _)| *until <= now)
+        {
             self.resting.pop_first();
             if let Some(waiting) = self.rows.get_mut(&seq) {
                 waiting.place = Place::Claiming;
@@ -204,7 +209,11 @@ impl Live {
 
     /// Rows whose time is over, and whether each still waited for a slot.
     pub(super) fn overdue(&self, now: Duration) -> Vec<Seq> {
-        self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now).map(|(_, seq)| *seq).collect()
+        self.deadlines
+            .iter()
+            .take_while(|(deadline, _)| *deadline <= now)
+            .map(|(_, seq)| *seq)
+            .collect()
     }
 
     /// Rows that are neither on the wire nor answered.
@@ -215,7 +224,8 @@ impl Live {
 
     /// All of these but the first of each till that is claimed.
     pub(super) fn beyond_one_a_till(&self) -> Vec<Seq> {
-        let firsts: BTreeSet<Seq> = self.queued.values().filter_map(|queue| queue.front().copied()).collect();
+        let firsts: BTreeSet<Seq> =
+            self.queued.values().filter_map(|queue| queue.front().copied()).collect();
         self.unsent().into_iter().filter(|seq| !firsts.contains(seq)).collect()
     }
 

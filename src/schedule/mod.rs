@@ -1,6 +1,7 @@
 //! Pure: what a lane does next. Events go in, actions come out; the forwarder only does them.
 //!
-//! Time is a [`Duration`] since any fixed moment of a monotonic clock. Nothing here waits, sends, stores or logs.
+//! Time is a [`Duration`] since any fixed moment of a monotonic clock. Nothing here waits, sends,
+//! stores or logs.
 
 mod live;
 #[cfg(test)]
@@ -12,7 +13,9 @@ use std::time::Duration;
 
 pub use live::{LIVE_SLOTS, LIVE_SLOTS_OF_A_TILL};
 
-use crate::link::{self, Cause, Dice, Effects, Ended, Flying, Heard, Link, Nudge, Outages, Span, Suspects, Waits};
+use crate::link::{
+    self, Cause, Dice, Effects, Ended, Flying, Heard, Link, Nudge, Outages, Span, Suspects, Waits,
+};
 use crate::redemption::Seq;
 use crate::trust::{End, Evidence, Progress, Terms, Trust};
 use crate::verdict::Phase as Road;
@@ -188,7 +191,8 @@ struct Flight {
     sent: Duration,
 }
 
-/// The one row that is left to probe with: nobody else tells whose fault it is that it is not answered.
+/// The one row that is left to probe with: nobody else tells whose fault it is that it is not
+/// answered.
 #[derive(Clone, Copy, Debug)]
 struct LastLeft {
     seq: Seq,
@@ -196,7 +200,8 @@ struct LastLeft {
     failed: Option<Duration>,
 }
 
-/// One lane: its link, its rows' own waits, who is suspect, what tills wait for, and where the backlog is claimed.
+/// One lane: its link, its rows' own waits, who is suspect, what tills wait for, and where the
+/// backlog is claimed.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
     config: Config,
@@ -378,7 +383,14 @@ impl Scheduler {
         let claim = (self.claim_from > now).then_some(self.claim_from);
         let limited = self.link.limited(now).is_some() && self.live.len() > 0;
         let tries = limited.then_some(self.limited_try_at);
-        let all = [self.link.next_moment(now), self.waits.next_moment(), self.live.next_moment(), check, claim, tries];
+        let all = [
+            self.link.next_moment(now),
+            self.waits.next_moment(),
+            self.live.next_moment(),
+            check,
+            claim,
+            tries,
+        ];
         all.into_iter().flatten().filter(|at| *at > now).min()
     }
 
@@ -404,7 +416,9 @@ impl Scheduler {
         let (rows, told) = match self.link.trust(now) {
             _ if self.stopping => (self.live.unsent(), Told::TurnedAway { retry_after_s: None }),
             Trust::AtOnce { .. } => (self.live.unsent(), Told::RoadDown),
-            _ if !self.link.may_ask() => (self.live.unsent(), Told::TurnedAway { retry_after_s: None }),
+            _ if !self.link.may_ask() => {
+                (self.live.unsent(), Told::TurnedAway { retry_after_s: None })
+            }
             Trust::Never if limited.is_some() => {
                 let retry_after_s = limited.map(|left| left.as_secs().max(1));
                 (self.live.beyond_one_a_till(), Told::TurnedAway { retry_after_s })
@@ -447,13 +461,14 @@ impl Scheduler {
 
     fn try_live_again(&mut self, now: Duration) {
         for seq in self.live.due(now) {
-            let ask = Ask { prefer: vec![seq], after: Seq(i64::MAX), ..self.ask(Wanted::Again(seq), 1) };
+            let ask =
+                Ask { prefer: vec![seq], after: Seq(i64::MAX), ..self.ask(Wanted::Again(seq), 1) };
             self.actions.push(Action::Claim(ask));
         }
     }
 
-    /// When a check is due for a till's sake, or beside a probe of the one row that is left; none beside a probe that
-    /// was told to wait, for what the provider asked binds a check as well.
+    /// When a check is due for a till's sake, or beside a probe of the one row that is left; none
+    /// beside a probe that was told to wait, for what the provider asked binds a check as well.
     fn check_due(&self, now: Duration) -> Option<Duration> {
         let beside = |last: LastLeft| self.evidence.check_due_beside(now, last.sent, last.failed);
         let may_ask = self.link.why().is_some() && self.link.waiting(now).is_none();
@@ -481,7 +496,8 @@ impl Scheduler {
         let effects = match checked.heard {
             Heard::Declined { strong } => self.link.check_answered(now, strong),
             heard if heard.is_answer() => self.link.check_answered(now, true),
-            // Another host's road says nothing of this one's: a wrong `check_url` must not open the lane.
+            // Another host's road says nothing of this one's: a wrong `check_url` must not open the
+            // lane.
             Heard::Road(phase) if phase != Road::Credential && self.config.checks_show_the_road => {
                 self.link.check_failed(now, phase, checked.detail)
             }
@@ -552,7 +568,13 @@ impl Scheduler {
             let due = self.waits.take_due(now, rows_max);
             let not_from = self.is_passed_over().map(str::to_owned);
             let after = self.after;
-            let ask = Ask { prefer: due.clone(), due, after, not_from, ..self.ask(Wanted::Backlog, rows_max) };
+            let ask = Ask {
+                prefer: due.clone(),
+                due,
+                after,
+                not_from,
+                ..self.ask(Wanted::Backlog, rows_max)
+            };
             self.claim(ask);
         }
     }
@@ -561,7 +583,18 @@ impl Scheduler {
         let (prefer, due) = (Vec::new(), Vec::new());
         let (except, not_from) = (self.except(false), None);
         let (demand, skips_denied, renewals) = (None, false, self.renewals);
-        Ask { wanted, prefer, after: Seq(0), except, not_from, rows_max, due, demand, skips_denied, renewals }
+        Ask {
+            wanted,
+            prefer,
+            after: Seq(0),
+            except,
+            not_from,
+            rows_max,
+            due,
+            demand,
+            skips_denied,
+            renewals,
+        }
     }
 
     /// Rows that wait their own backoff, or for which a till waits.
@@ -581,11 +614,13 @@ impl Scheduler {
         self.actions.push(Action::Claim(ask));
     }
 
-    /// Where the credential was refused, another row than those it was refused for tells whose fault it is.
+    /// Where the credential was refused, another row than those it was refused for tells whose
+    /// fault it is.
     fn claim_probe(&mut self, now: Duration, skips_denied: bool) {
         let demand = self.demand.take();
         let on_demand = self.link.probes_on_demand_alone();
-        let due = if demand.is_some() || on_demand { Vec::new() } else { self.waits.take_due(now, 1) };
+        let due =
+            if demand.is_some() || on_demand { Vec::new() } else { self.waits.take_due(now, 1) };
         let after = if on_demand { Seq(i64::MAX) } else { self.probed };
         let prefer = demand.into_iter().chain(due.iter().copied()).collect();
         let except = self.except(skips_denied);
@@ -650,9 +685,11 @@ impl Scheduler {
         self.apply(effects);
     }
 
-    /// What keeps the lane down may be one row's, and those that wait are to blame themselves: they are no probes.
+    /// What keeps the lane down may be one row's, and those that wait are to blame themselves: they
+    /// are no probes.
     fn waits_for_suspects_alone(&self) -> bool {
-        let may_be_a_rows = matches!(self.link.phase(), link::Phase::Down(why) if !why.cause.is_road());
+        let may_be_a_rows =
+            matches!(self.link.phase(), link::Phase::Down(why) if !why.cause.is_road());
         may_be_a_rows && self.suspects.are_suspect(&self.waits.waiting())
     }
 
@@ -746,12 +783,20 @@ impl Scheduler {
         let with_others = heard == Heard::Reset && self.link.broke_since(sent);
         let suspect = match heard {
             Heard::Credential => denied && self.suspects.denied(seq),
-            Heard::Road(Road::Write | Road::Answer) => self.suspects.silent(seq, Span { sent, ended: now }, is_last),
-            Heard::NotTheProvider | Heard::Reset | Heard::Road(_) => !with_others && self.suspects.faulted(seq),
+            Heard::Road(Road::Write | Road::Answer) => {
+                self.suspects.silent(seq, Span { sent, ended: now }, is_last)
+            }
+            Heard::NotTheProvider | Heard::Reset | Heard::Road(_) => {
+                !with_others && self.suspects.faulted(seq)
+            }
             _ => false,
         };
-        let alone = matches!(heard, Heard::RowFault { .. } | Heard::Reset | Heard::InProgress | Heard::Unreadable);
-        let waits_no_longer = with_others || (alone && !suspect && self.is_no_fault_of_its_own(seq, flight));
+        let alone = matches!(
+            heard,
+            Heard::RowFault { .. } | Heard::Reset | Heard::InProgress | Heard::Unreadable
+        );
+        let waits_no_longer =
+            with_others || (alone && !suspect && self.is_no_fault_of_its_own(seq, flight));
         if waits_no_longer {
             self.waits.failed_with_others(seq, now, self.config.link.retry_min, &mut self.dice);
         } else if suspect || alone {
@@ -760,8 +805,9 @@ impl Scheduler {
         suspect
     }
 
-    /// A provider that several rows have found faulty is to blame itself: were its rows to wait ever longer, nobody
-    /// would find out for so long that it is well again. And how often a till asks again is not the row's doing.
+    /// A provider that several rows have found faulty is to blame itself: were its rows to wait
+    /// ever longer, nobody would find out for so long that it is well again. And how often a till
+    /// asks again is not the row's doing.
     fn is_no_fault_of_its_own(&self, seq: Seq, flight: &Flight) -> bool {
         let is_the_providers = self.link.why().is_some_and(|why| why.cause == Cause::Provider);
         is_the_providers || (flight.live && !self.waits.is_first(seq))
@@ -780,7 +826,8 @@ impl Scheduler {
         if !waited_for {
             return;
         }
-        let limited = self.link.limited(now).filter(|_| matches!(heard, Heard::Wait { limited: true, .. }));
+        let limited =
+            self.link.limited(now).filter(|_| matches!(heard, Heard::Wait { limited: true, .. }));
         let told = match (limited, self.link.trust(now)) {
             (Some(left), _) => Told::TurnedAway { retry_after_s: Some(left.as_secs().max(1)) },
             (None, Trust::AtOnce { .. }) => Told::RoadDown,

@@ -17,7 +17,8 @@ fn config(checks: bool) -> Config {
         reconnect_spread: Duration::ZERO,
         place: 0.0,
     };
-    let terms = Terms { reply_within: ms(REPLY_WITHIN), recent: ms(70_000), checks, one_till: false };
+    let terms =
+        Terms { reply_within: ms(REPLY_WITHIN), recent: ms(70_000), checks, one_till: false };
     Config { link, terms, checks_show_the_road: true }
 }
 
@@ -97,14 +98,21 @@ impl World {
                 self.checks.push(at);
             }
             Action::Tell(seq, told) => self.told.push((seq.0, told)),
-            Action::Unclaim(rows) => rows.iter().for_each(|(seq, _)| assert!(self.claimed.remove(seq), "{seq}")),
+            Action::Unclaim(rows) => {
+                rows.iter().for_each(|(seq, _)| assert!(self.claimed.remove(seq), "{seq}"));
+            }
             Action::DropPool | Action::Changed => {}
         }
     }
 
     fn claim(&mut self, ask: &Ask) -> Vec<Row> {
-        let free = |row: &&Row| !self.claimed.contains(&row.seq) && ask.not_from.as_deref() != Some(&*row.till);
-        let after = self.pending.values().filter(|row| row.seq > ask.after && !ask.except.contains(&row.seq));
+        let free = |row: &&Row| {
+            !self.claimed.contains(&row.seq) && ask.not_from.as_deref() != Some(&*row.till)
+        };
+        let after = self
+            .pending
+            .values()
+            .filter(|row| row.seq > ask.after && !ask.except.contains(&row.seq));
         let preferred = ask.prefer.iter().filter_map(|seq| self.pending.get(seq));
         let mut rows: Vec<Row> = Vec::new();
         for row in preferred.chain(after).filter(free) {
@@ -121,7 +129,8 @@ impl World {
         let place = self.sent.iter().position(|(sent, _)| *sent == seq).expect("it was sent");
         self.sent.remove(place);
         let whole = !matches!(heard, Heard::Road(Road::Connect));
-        let landed = Landed { seq: Seq(seq), heard, detail: "seen", kind: "no", whole, denied: true };
+        let landed =
+            Landed { seq: Seq(seq), heard, detail: "seen", kind: "no", whole, denied: true };
         self.lane.on(self.now, Event::Landed(landed));
         // Weak evidence declines only what its till hears.
         let is_weak = heard == (Heard::Declined { strong: false });
@@ -180,7 +189,11 @@ fn live_slots_are_thirty_two_in_turn_round_the_tills_and_a_quarter_for_one() {
         world.live(seq, "greedy");
     }
     world.live(100, "calm");
-    assert_eq!(world.on_the_wire(), [0, 1, 2, 3, 4, 5, 6, 7, 100], "a till that asks sixty times is no other's loss");
+    assert_eq!(
+        world.on_the_wire(),
+        [0, 1, 2, 3, 4, 5, 6, 7, 100],
+        "a till that asks sixty times is no other's loss"
+    );
     for (till, first) in [("b", 200), ("c", 300), ("d", 400), ("e", 500)] {
         (first..first + 8).for_each(|seq| world.live(seq, till));
     }
@@ -210,18 +223,26 @@ fn a_live_row_without_an_answer_is_tried_again_after_200_ms_and_1_s_and_then_lef
         world.passes(ms(1000));
     }
     assert_eq!(world.told, [], "its till goes on waiting");
-    let again: Vec<_> = world.asks.iter().filter(|ask| ask.wanted == Wanted::Again(Seq(7))).collect();
+    let again: Vec<_> =
+        world.asks.iter().filter(|ask| ask.wanted == Wanted::Again(Seq(7))).collect();
     assert_eq!((again.len(), &again[0].prefer), (2, &vec![Seq(7)]));
     assert!(!world.holds(7, "a"), "what one till sends never suffices");
     world.backlog([8], "b");
     world.lane.on(world.now, Event::Signalled(Seq(8)));
     world.work();
-    assert!(world.asks.iter().filter(|ask| ask.wanted == Wanted::Backlog).all(|ask| !ask.prefer.contains(&Seq(7))));
+    assert!(
+        world
+            .asks
+            .iter()
+            .filter(|ask| ask.wanted == Wanted::Backlog)
+            .all(|ask| !ask.prefer.contains(&Seq(7)))
+    );
 }
 
 #[test]
 fn thirty_invented_codes_that_trip_the_provider_are_each_asked_and_none_is_given() {
-    let troubles = [Heard::NotTheProvider, Heard::Credential, DEFECT, Heard::Reset, Heard::Road(Road::Answer)];
+    let troubles =
+        [Heard::NotTheProvider, Heard::Credential, DEFECT, Heard::Reset, Heard::Road(Road::Answer)];
     for trouble in troubles {
         let mut world = World::new(true);
         for seq in 0..30 {
@@ -265,7 +286,11 @@ fn a_silent_provider_and_a_silent_check_are_evidence_and_checks_come_each_two_se
         world.live(seq, "b");
         world.passes(ms(300));
     }
-    assert!(world.checks.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) >= CHECK_EVERY), "{:?}", world.checks);
+    assert!(
+        world.checks.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) >= CHECK_EVERY),
+        "{:?}",
+        world.checks
+    );
     let answered = Checked { sent: world.checks[0], heard: WEAK, detail: "", whole: true };
     world.lane.on(world.now, Event::Checked(answered));
     assert!(!world.holds(10, "b"), "a late answer is an answer");
@@ -323,7 +348,11 @@ fn after_a_429_one_live_row_is_tried_each_two_seconds_in_turn_and_the_others_hea
     let mut world = World::new(false);
     world.live(1, "a");
     world.ends(1, Heard::Wait { at_least: Some(ms(60_000)), limited: true });
-    assert!(matches!(world.told[..], [(1, Told::TurnedAway { retry_after_s: Some(59 | 60) })]), "{:?}", world.told);
+    assert!(
+        matches!(world.told[..], [(1, Told::TurnedAway { retry_after_s: Some(59 | 60) })]),
+        "{:?}",
+        world.told
+    );
     for round in 0..4 {
         for (seq, till) in [(100, "a"), (101, "a"), (102, "a"), (200, "b")] {
             world.live(seq + round * 10, till);
@@ -331,10 +360,17 @@ fn after_a_429_one_live_row_is_tried_each_two_seconds_in_turn_and_the_others_hea
         world.passes(ms(1000));
     }
     let tills: Vec<i64> = world.on_the_wire().iter().map(|seq| seq / 100).collect();
-    assert!(tills.len() <= 3 && tills.contains(&1) && tills.contains(&2), "{:?}", world.on_the_wire());
+    assert!(
+        tills.len() <= 3 && tills.contains(&1) && tills.contains(&2),
+        "{:?}",
+        world.on_the_wire()
+    );
     assert!(
         world.told.len() >= 8
-            && world.told.iter().all(|(_, told)| matches!(told, Told::TurnedAway { retry_after_s: Some(_) }))
+            && world
+                .told
+                .iter()
+                .all(|(_, told)| matches!(told, Told::TurnedAway { retry_after_s: Some(_) }))
     );
     assert_eq!(world.lane.link().trust(world.now), Trust::Never);
     let first = world.on_the_wire()[0];
@@ -401,8 +437,8 @@ fn the_last_row_that_hangs_is_found_suspect_and_keeps_the_lane_down_no_longer() 
     assert!(world.on_the_wire().contains(&9));
 }
 
-/// Row 1 is the only one and hangs whenever it is sent, or meets another fault of the road; each check is answered so.
-/// How often it was sent within ten minutes.
+/// Row 1 is the only one and hangs whenever it is sent, or meets another fault of the road; each
+/// check is answered so. How often it was sent within ten minutes.
 fn the_only_row_fails(world: &mut World, heard: Heard, check: Heard) -> usize {
     let mut sent = 0;
     for _ in 0..600 {
@@ -434,7 +470,8 @@ fn where_one_row_is_left_and_hangs_the_gateways_own_check_tells_that_the_lane_is
 
 #[test]
 fn where_one_row_is_left_and_the_check_is_not_answered_either_the_lane_stays_down() {
-    for check in [Heard::Road(Road::Answer), Heard::RowFault { status: 500 }, Heard::NotTheProvider] {
+    for check in [Heard::Road(Road::Answer), Heard::RowFault { status: 500 }, Heard::NotTheProvider]
+    {
         let mut world = World::new(true);
         world.backlog([1], "a");
         the_only_row_fails(&mut world, Heard::Road(Road::Answer), check);
@@ -558,7 +595,8 @@ impl World {
 
 #[test]
 fn an_operators_hold_turns_tills_away_unless_it_lets_them_be_trusted() {
-    for (trust, told) in [(false, Told::TurnedAway { retry_after_s: None }), (true, Told::RoadDown)] {
+    for (trust, told) in [(false, Told::TurnedAway { retry_after_s: None }), (true, Told::RoadDown)]
+    {
         let mut world = World::new(false);
         (0..9).for_each(|seq| world.live(seq, "a"));
         world.lane.on(world.now, Event::Hold { detail: "held by ann".to_owned(), trust });

@@ -16,7 +16,8 @@ pub(super) struct Address {
     pub(super) loopback: bool,
 }
 
-/// Looks at a URL. Errors say what would be right and never repeat the text, which may hold a password.
+/// Looks at a URL. Errors say what would be right and never repeat the text, which may hold a
+/// password.
 pub(super) fn url(text: &str) -> Result<Address, String> {
     if !text.starts_with("https://") && !text.starts_with("http://") {
         return Err("this is not a URL: write https://HOST/PATH".to_owned());
@@ -24,17 +25,25 @@ pub(super) fn url(text: &str) -> Result<Address, String> {
     if authority(text).is_empty() {
         return Err("this URL has no host: write https://HOST/PATH".to_owned());
     }
-    if text.len() > URL_BYTES_MAX || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
-        return Err(format!("a URL has at most {URL_BYTES_MAX} bytes, no white space and no backslash"));
+    if text.len() > URL_BYTES_MAX
+        || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\')
+    {
+        return Err(format!(
+            "a URL has at most {URL_BYTES_MAX} bytes, no white space and no backslash"
+        ));
     }
-    let url = Url::parse(text).map_err(|error| format!("this is not a URL ({error}): write https://HOST/PATH"))?;
+    let url = Url::parse(text)
+        .map_err(|error| format!("this is not a URL ({error}): write https://HOST/PATH"))?;
     if authority(text).contains('@') || !url.username().is_empty() || url.password().is_some() {
         return Err("a URL holds no user and no password: take them out".to_owned());
     }
     if url.fragment().is_some() {
         return Err("a URL to call has no '#': take it and what follows out".to_owned());
     }
-    Ok(Address { plain: url.scheme() == "http", loopback: url.host().is_some_and(|host| is_loopback(&host)) })
+    Ok(Address {
+        plain: url.scheme() == "http",
+        loopback: url.host().is_some_and(|host| is_loopback(&host)),
+    })
 }
 
 /// Whether both URLs lead to the same place: scheme, host and port.
@@ -44,7 +53,11 @@ pub(super) fn is_same_place(one: &str, other: &str) -> bool {
 }
 
 /// Refuses plain http beyond loopback; `way_out` says which setting would allow it, if one does.
-pub(super) fn safe_url(text: &str, allow_plain_http: bool, way_out: &str) -> Result<Address, String> {
+pub(super) fn safe_url(
+    text: &str,
+    allow_plain_http: bool,
+    way_out: &str,
+) -> Result<Address, String> {
     let address = url(text)?;
     if address.plain && !address.loopback && !allow_plain_http {
         return Err(format!("plain http is refused beyond loopback: write https://{way_out}"));
@@ -59,7 +72,10 @@ pub(super) fn proxy(text: &str) -> Result<(), String> {
     let rest = text.strip_prefix("http://").ok_or_else(right)?;
     let authority = authority(text);
     let only = rest == authority || rest.strip_suffix('/') == Some(authority);
-    let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).filter(|port| *port > 0);
+    let port = authority
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse::<u16>().ok())
+        .filter(|port| *port > 0);
     if only && port.is_some() { Ok(()) } else { Err(right()) }
 }
 
@@ -67,7 +83,8 @@ pub(super) fn proxy(text: &str) -> Result<(), String> {
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     let wrong = || {
         format!(
-            "{} is no address to listen on: write ADDRESS:PORT, such as \"127.0.0.1:7733\" or \"[::1]:7733\"",
+            "{} is no address to listen on: write ADDRESS:PORT, such as \"127.0.0.1:7733\" \
+             or \"[::1]:7733\"",
             super::value::quoted(text)
         )
     };
@@ -107,7 +124,12 @@ mod tests {
         ] {
             assert_eq!(url(here), Ok(Address { plain: true, loopback: true }), "{here}");
         }
-        for there in ["http://10.0.0.1/", "http://localhost.example/", "http://[::2]/", "http://127.0.0.1.example/"] {
+        for there in [
+            "http://10.0.0.1/",
+            "http://localhost.example/",
+            "http://[::2]/",
+            "http://127.0.0.1.example/",
+        ] {
             assert_eq!(url(there), Ok(Address { plain: true, loopback: false }), "{there}");
         }
     }

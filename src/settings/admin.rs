@@ -16,17 +16,25 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// The most entries of `admin.hosts`.
 const HOSTS_MAX: usize = 64;
 
-pub(super) fn admin(layer: &Layer, around: &Surroundings, state_dir: &Path, faults: &mut Faults) -> Admin {
+pub(super) fn admin(
+    layer: &Layer,
+    around: &Surroundings,
+    state_dir: &Path,
+    faults: &mut Faults,
+) -> Admin {
     let tokens: Vec<AdminToken> =
         layer.list(List::AdminToken).iter().filter_map(|entry| token(entry, faults)).collect();
-    let users: Vec<AdminUser> = layer.list(List::AdminUser).iter().filter_map(|entry| user(entry, faults)).collect();
+    let users: Vec<AdminUser> =
+        layer.list(List::AdminUser).iter().filter_map(|entry| user(entry, faults)).collect();
     own_names(layer, faults);
     let mut read = Reader::plain(&layer.plain, faults);
     let listen = sections::listen(&mut read, "admin.listen");
     let folder = around.folder("RUNTIME_DIRECTORY").unwrap_or_else(|| state_dir.to_owned());
     let socket = read.path("admin.socket").unwrap_or_else(|| folder.join("admin.sock"));
     if socket.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
-        let message = format!("a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes: choose a shorter one");
+        let message = format!(
+            "a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes: choose a shorter one"
+        );
         read.fault("admin.socket", message);
     }
     let hosts = hosts(&mut read);
@@ -42,12 +50,17 @@ pub(super) fn admin(layer: &Layer, around: &Surroundings, state_dir: &Path, faul
 fn beyond_loopback(read: &mut Reader, has_users: bool) {
     let why = "needed because admin.listen is beyond loopback";
     if !read.has("admin.hosts") {
-        read.fault("admin.hosts", format!("it is {why}: write the names that browsers call the console by"));
+        read.fault(
+            "admin.hosts",
+            format!("it is {why}: write the names that browsers call the console by"),
+        );
     }
     if !has_users {
         read.fault(
             "admin.user",
-            format!("a user is {why}: add an [[admin.user]] table with name, role and password_file"),
+            format!(
+                "a user is {why}: add an [[admin.user]] table with name, role and password_file"
+            ),
         );
     }
     if !read.has("admin.tls") {
@@ -72,24 +85,29 @@ fn hosts(read: &mut Reader) -> Vec<String> {
 
 /// A name or an address as it stands in a `Host` header, without its port; IPv6 in brackets or not.
 fn is_host(text: &str) -> bool {
-    text.parse::<std::net::IpAddr>().is_ok() || (!text.contains(['/', '%', '*']) && Host::parse(text).is_ok())
+    text.parse::<std::net::IpAddr>().is_ok()
+        || (!text.contains(['/', '%', '*']) && Host::parse(text).is_ok())
 }
 
-const ROLES: [(&str, Role); 3] = [("see", Role::See), ("decide", Role::Decide), ("engineer", Role::Engineer)];
+const ROLES: [(&str, Role); 3] =
+    [("see", Role::See), ("decide", Role::Decide), ("engineer", Role::Engineer)];
 
 fn token(entry: &Entry, faults: &mut Faults) -> Option<AdminToken> {
-    const KEYS: [&str; 3] = ["admin.token.role", "admin.token.token_file", "admin.token.credential"];
+    const KEYS: [&str; 3] =
+        ["admin.token.role", "admin.token.token_file", "admin.token.credential"];
     let (role, token) = actor(entry, List::AdminToken, KEYS, faults)?;
     Some(AdminToken { name: entry.name.clone(), role, token })
 }
 
 fn user(entry: &Entry, faults: &mut Faults) -> Option<AdminUser> {
-    const KEYS: [&str; 3] = ["admin.user.role", "admin.user.password_file", "admin.user.password_credential"];
+    const KEYS: [&str; 3] =
+        ["admin.user.role", "admin.user.password_file", "admin.user.password_credential"];
     let (role, password) = actor(entry, List::AdminUser, KEYS, faults)?;
     Some(AdminUser { name: entry.name.clone(), role, password })
 }
 
-/// The role and the secret of a token or a user; `keys` are those of the role, the secret's file and its credential.
+/// The role and the secret of a token or a user; `keys` are those of the role, the secret's file
+/// and its credential.
 fn actor(
     entry: &Entry,
     list: List,
@@ -106,7 +124,10 @@ fn actor(
     if !read.has(file) && !read.has(credential) {
         let name = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
         let (file_name, credential_name) = (name(file), name(credential));
-        read.fault(file, format!("it is missing: write {file_name} = \"…\" or {credential_name} = \"…\""));
+        read.fault(
+            file,
+            format!("it is missing: write {file_name} = \"…\" or {credential_name} = \"…\""),
+        );
     }
     let role = read.choice(role, &ROLES);
     let secret = read.secret(file, credential);
@@ -120,7 +141,8 @@ fn own_names(layer: &Layer, faults: &mut Faults) {
             let key = format!("{}.name", List::AdminUser.label(&user.name));
             faults.add(
                 &key,
-                "an [[admin.token]] has this name: give each its own, as actions are recorded by it",
+                "an [[admin.token]] has this name: give each its own, as actions are recorded by \
+                 it",
                 None,
             );
         }

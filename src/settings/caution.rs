@@ -1,4 +1,5 @@
-//! What is allowed but should be known: secrets that cannot be read now, files that everybody can read.
+//! What is allowed but should be known: secrets that cannot be read now, files that everybody can
+//! read.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -7,12 +8,17 @@ use super::problem::Faults;
 use super::secret::SecretError;
 use super::types::{Auth, Provider, SecretSource, Settings};
 
-/// Looks at every secret that the settings name. A file may come later, so only a secret that will never do is a
-/// problem: the guide's own words. Certificates are opened by whoever prepares the settings.
+/// Looks at every secret that the settings name. A file may come later, so only a secret that will
+/// never do is a problem: the guide's own words. Certificates are opened by whoever prepares the
+/// settings.
 pub(super) fn look(settings: &Settings, credentials_dir: Option<&Path>, faults: &mut Faults) {
     let mut look = Look { credentials_dir, faults };
     for till in &settings.intake.tills {
-        look.secret(&format!("intake.till[{}]", till.name), ["token_file", "credential"], &till.token);
+        look.secret(
+            &format!("intake.till[{}]", till.name),
+            ["token_file", "credential"],
+            &till.token,
+        );
     }
     if let Some(tls) = &settings.intake.tls {
         look.open_to_all("intake.tls.key_file", &tls.key_file);
@@ -24,7 +30,11 @@ pub(super) fn look(settings: &Settings, credentials_dir: Option<&Path>, faults: 
         look.provider(provider);
     }
     for token in &settings.admin.tokens {
-        look.secret(&format!("admin.token[{}]", token.name), ["token_file", "credential"], &token.token);
+        look.secret(
+            &format!("admin.token[{}]", token.name),
+            ["token_file", "credential"],
+            &token.token,
+        );
     }
     for user in &settings.admin.users {
         let names = ["password_file", "password_credential"];
@@ -44,13 +54,21 @@ impl Look<'_> {
     fn provider(&mut self, provider: &Provider) {
         let table = format!("provider[{}]", provider.name);
         if let Some(login) = &provider.proxy_login {
-            self.secret(&table, ["proxy_password_file", "proxy_password_credential"], &login.password);
+            self.secret(
+                &table,
+                ["proxy_password_file", "proxy_password_credential"],
+                &login.password,
+            );
         }
         match &provider.auth {
             Auth::Token(token) => self.secret(&table, ["token_file", "credential"], token),
             Auth::OAuth(oauth) => {
                 let table = format!("{table}.oauth");
-                self.secret(&table, ["client_secret_file", "client_secret_credential"], &oauth.client_secret);
+                self.secret(
+                    &table,
+                    ["client_secret_file", "client_secret_credential"],
+                    &oauth.client_secret,
+                );
                 if let Some(token) = &oauth.refresh_token {
                     self.secret(&table, ["refresh_token_file", "refresh_token_credential"], token);
                 }

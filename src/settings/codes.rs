@@ -8,7 +8,10 @@ impl Settings {
     /// The provider that serves `business`: the one that lists it, else the one that lists none.
     #[must_use]
     pub fn lane_for(&self, business: &str) -> Option<&Provider> {
-        let listed = self.providers.iter().find(|provider| provider.businesses.iter().any(|own| own == business));
+        let listed = self
+            .providers
+            .iter()
+            .find(|provider| provider.businesses.iter().any(|own| own == business));
         listed.or_else(|| self.providers.iter().find(|provider| provider.businesses.is_empty()))
     }
 }

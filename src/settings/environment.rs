@@ -16,9 +16,13 @@ struct Target {
     entry: Option<(List, String)>,
 }
 
-/// The layer of the variables in `environment`. A provider or till in `files` is named in capitals, with `_` for
-/// every other character: `REDEEMD__PROVIDER__RETM__TIMEOUT`.
-pub(super) fn layer(environment: &BTreeMap<String, String>, files: &Layer, faults: &mut Faults) -> Layer {
+/// The layer of the variables in `environment`. A provider or till in `files` is named in capitals,
+/// with `_` for every other character: `REDEEMD__PROVIDER__RETM__TIMEOUT`.
+pub(super) fn layer(
+    environment: &BTreeMap<String, String>,
+    files: &Layer,
+    faults: &mut Faults,
+) -> Layer {
     let mut layer = Layer::default();
     for (variable, text) in environment {
         let Some(rest) = variable.strip_prefix(PREFIX) else { continue };
@@ -63,13 +67,23 @@ fn target(rest: &str, files: &Layer) -> Result<Target, String> {
 
 fn entry_target(list: List, inner: &str, entries: &[Entry]) -> Result<Target, String> {
     let path = list.path();
-    let fits = |entry: &&Entry| inner.strip_prefix(&folded(&entry.name)).is_some_and(|rest| rest.starts_with("__"));
+    let fits = |entry: &&Entry| {
+        inner.strip_prefix(&folded(&entry.name)).is_some_and(|rest| rest.starts_with("__"))
+    };
     let longest = entries.iter().filter(fits).max_by_key(|entry| entry.name.len());
     let Some(entry) = longest else {
-        return Err(format!("no [[{path}]] in the files has this name: add it there, the environment only changes it"));
+        return Err(format!(
+            "no [[{path}]] in the files has this name: add it there, the environment only changes \
+             it"
+        ));
     };
-    if entries.iter().any(|other| other.name != entry.name && folded(&other.name) == folded(&entry.name)) {
-        return Err(format!("more than one [[{path}]] is written like this here: set it in the file"));
+    if entries
+        .iter()
+        .any(|other| other.name != entry.name && folded(&other.name) == folded(&entry.name))
+    {
+        return Err(format!(
+            "more than one [[{path}]] is written like this here: set it in the file"
+        ));
     }
     let rest = inner.get(folded(&entry.name).len() + 2..).unwrap_or_default().replace("__", ".");
     let full = format!("{path}.{rest}");
@@ -82,14 +96,21 @@ fn entry_target(list: List, inner: &str, entries: &[Entry]) -> Result<Target, St
 
 /// A name as a variable can spell it, in small letters.
 fn folded(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
+        .collect()
 }
 
 fn unknown(path: &str) -> String {
     if keys::is_section(path) {
-        return "this is a section: name one of its keys too, with two underscores between".to_owned();
+        return "this is a section: name one of its keys too, with two underscores between"
+            .to_owned();
     }
     let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let (section, name) = if keys::is_section(section) || section.is_empty() { (section, name) } else { ("", section) };
+    let (section, name) = if keys::is_section(section) || section.is_empty() {
+        (section, name)
+    } else {
+        ("", section)
+    };
     format!("there is no such setting: {}", keys::advice(section, name))
 }

@@ -38,7 +38,8 @@ pub(super) enum List {
 }
 
 impl List {
-    pub(super) const ALL: [Self; 5] = [Self::Provider, Self::Till, Self::AdminToken, Self::AdminUser, Self::Rule];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Provider, Self::Till, Self::AdminToken, Self::AdminUser, Self::Rule];
     /// The most tables of one list.
     pub(super) const ENTRIES_MAX: usize = 1024;
 
@@ -104,7 +105,8 @@ impl Layer {
     }
 }
 
-/// Ways to say the same thing: whoever chooses one in a later layer takes back the others of the earlier layers.
+/// Ways to say the same thing: whoever chooses one in a later layer takes back the others of the
+/// earlier layers.
 const ALTERNATIVES: &[&[&str]] = &[
     &["intake.till.token_file", "intake.till.credential"],
     &["provider.token_file", "provider.credential", "provider.oauth"],
@@ -149,7 +151,8 @@ fn keep_words(own: &mut BTreeMap<String, String>, below: Item) {
 /// The layer of a file's tree. What no key fits, and values of the wrong kind, are problems.
 pub(super) fn of_source(source: Source, faults: &mut Faults) -> Layer {
     let mut layer = Layer::default();
-    let mut walk = Walk { origin: &source.origin, folder: &source.folder, faults, lists: Vec::new() };
+    let mut walk =
+        Walk { origin: &source.origin, folder: &source.folder, faults, lists: Vec::new() };
     walk.table(&Place::default(), source.table, &mut layer.plain);
     for (list, node) in std::mem::take(&mut walk.lists) {
         let entries = walk.entries(list, node);
@@ -167,8 +170,13 @@ struct Place {
 
 impl Place {
     fn child(&self, name: &str) -> Self {
-        let join = |above: &str, name: &str| if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") };
-        Self { path: join(&self.path, name), label: join(&self.label, &name.escape_debug().to_string()) }
+        let join = |above: &str, name: &str| {
+            if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") }
+        };
+        Self {
+            path: join(&self.path, name),
+            label: join(&self.label, &name.escape_debug().to_string()),
+        }
     }
 }
 
@@ -208,12 +216,21 @@ impl Walk<'_> {
             Node::Table(table) if table.is_empty() && keys::is_optional(&place.path) => {
                 self.fault(
                     &place.label,
-                    "the section is empty, which would switch it off: write its keys or take it out",
+                    "the section is empty, which would switch it off: write its keys or take it \
+                     out",
                 );
             }
             Node::Table(table) => self.table(place, table, bag),
-            Node::Text(_) | Node::Integer(_) | Node::Float(_) | Node::Flag(_) | Node::List(_) | Node::Odd => {
-                self.fault(&place.label, format!("this is a section: write [{}] and its keys below", place.path));
+            Node::Text(_)
+            | Node::Integer(_)
+            | Node::Float(_)
+            | Node::Flag(_)
+            | Node::List(_)
+            | Node::Odd => {
+                self.fault(
+                    &place.label,
+                    format!("this is a section: write [{}] and its keys below", place.path),
+                );
             }
         }
     }
@@ -228,7 +245,8 @@ impl Walk<'_> {
         for (index, node) in nodes.into_iter().enumerate() {
             if let Some(entry) = self.entry(list, index, node) {
                 if entries.iter().any(|other| other.name == entry.name) {
-                    let message = "the name is taken by another table of this file: give each its own";
+                    let message =
+                        "the name is taken by another table of this file: give each its own";
                     self.fault(&list.label(&entry.name), message);
                 }
                 entries.push(entry);
@@ -240,7 +258,10 @@ impl Walk<'_> {
     fn entry(&mut self, list: List, index: usize, node: Node) -> Option<Entry> {
         let place = format!("{}[#{}]", list.path(), index + 1);
         let Node::Table(table) = node else {
-            self.fault(&place, format!("this is not a table: write [[{}]] and its keys below", list.path()));
+            self.fault(
+                &place,
+                format!("this is not a table: write [[{}]] and its keys below", list.path()),
+            );
             return None;
         };
         let name = table.iter().find(|(name, _)| name == "name").map(|(_, node)| node);

@@ -19,20 +19,22 @@ pub const DEFAULT_FILE: &str = "/etc/redeemd/redeemd.toml";
 pub struct LoadOptions {
     /// The settings file; `conf.d` is looked for beside it.
     pub file: PathBuf,
-    /// The environment: `REDEEMD__…`, and `STATE_DIRECTORY`, `RUNTIME_DIRECTORY`, `CREDENTIALS_DIRECTORY` of systemd.
+    /// The environment: `REDEEMD__…`, and `STATE_DIRECTORY`, `RUNTIME_DIRECTORY`,
+    /// `CREDENTIALS_DIRECTORY` of systemd.
     pub environment: BTreeMap<String, String>,
     /// The default of `gateway.name`.
     pub host_name: String,
 }
 
 impl LoadOptions {
-    /// `file`, or the usual one, with this process's environment. What is not UTF-8 there is read with replacement
-    /// characters, so that a setting of ours is still found and refused.
+    /// `file`, or the usual one, with this process's environment. What is not UTF-8 there is read
+    /// with replacement characters, so that a setting of ours is still found and refused.
     #[must_use]
     pub fn of_process(file: Option<PathBuf>, host_name: String) -> Self {
         let file = file.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
         let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+        let environment =
+            std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
         Self { file, environment, host_name }
     }
 }
@@ -44,7 +46,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// What is allowed but should be known, one line each, beginning with the key.
     pub warnings: Vec<String>,
-    /// What this process cannot know though the service may, one line each: credentials, outside of the service.
+    /// What this process cannot know though the service may, one line each: credentials, outside of
+    /// the service.
     pub notes: Vec<String>,
     /// `$CREDENTIALS_DIRECTORY`, for [`SecretSource::read`](super::SecretSource::read).
     pub credentials_dir: Option<PathBuf>,
@@ -53,8 +56,8 @@ pub struct Loaded {
 /// Reads, merges and checks everything. Blocks on the file system.
 ///
 /// # Errors
-/// All problems at once, in the order of files, environment, checks. A file that cannot be read or is no TOML keeps the
-/// checks from being made, because what it would have said is not known.
+/// All problems at once, in the order of files, environment, checks. A file that cannot be read or
+/// is no TOML keeps the checks from being made, because what it would have said is not known.
 pub fn load(options: &LoadOptions) -> Result<Loaded, Problems> {
     let mut faults = Faults::default();
     let sources = source::read_all(&options.file, &mut faults);
@@ -75,7 +78,8 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Problems> {
 pub fn parse(text: &str, host_name: &str) -> Result<Loaded, Problems> {
     let mut faults = Faults::default();
     let environment = BTreeMap::new();
-    let options = LoadOptions { file: PathBuf::new(), environment, host_name: host_name.to_owned() };
+    let options =
+        LoadOptions { file: PathBuf::new(), environment, host_name: host_name.to_owned() };
     let table = source::table(text).map_err(|message| {
         faults.add("", message, None);
         Problems(std::mem::take(&mut faults.problems))

@@ -46,7 +46,7 @@ pub use restart::needs_restart;
 pub use rules::{Alphabet, Caps, CheckDigit, CodeForm, Hours, Rule};
 pub use secret::{SECRET_BYTES_MAX, SecretError};
 pub use types::{
-    Admin, AdminToken, AdminUser, Alert, Auth, DateFormat, Forward, Gateway, Grant, Intake, OAuth, Offline, OneTill,
-    Provider, ProxyLogin, Retention, Role, SameCode, SecretSource, Settings, Success, Till, TimeOfDay, Tls,
-    UnknownCheck,
+    Admin, AdminToken, AdminUser, Alert, Auth, DateFormat, Forward, Gateway, Grant, Intake, OAuth,
+    Offline, OneTill, Provider, ProxyLogin, Retention, Role, SameCode, SecretSource, Settings,
+    Success, Till, TimeOfDay, Tls, UnknownCheck,
 };

@@ -21,7 +21,9 @@ const PLACEHOLDER: &str = "://SERVICE.";
 pub(super) fn provider(entry: &Entry, faults: &mut Faults) -> Option<Provider> {
     let mut read = Reader::entry(entry, List::Provider, faults);
     if read.text("provider.name").is_some() && !is_lane_name(&entry.name) {
-        let right = format!("write 1 to {LANE_BYTES_MAX} of a-z, 0-9, '.', '_' and '-', not beginning with '.'");
+        let right = format!(
+            "write 1 to {LANE_BYTES_MAX} of a-z, 0-9, '.', '_' and '-', not beginning with '.'"
+        );
         read.fault("provider.name", right);
     }
     let allow_plain_http = read.flag("provider.allow_plain_http");
@@ -29,9 +31,17 @@ pub(super) fn provider(entry: &Entry, faults: &mut Faults) -> Option<Provider> {
     let auth = auth(&mut read, allow_plain_http);
     let check_url = read.url("provider.check_url", allow_plain_http);
     let rest = rest(&mut read);
-    // Everything has been looked at before a missing part ends it, so that all problems come at once.
+    // Everything has been looked at before a missing part ends it, so that all problems come at
+    // once.
     let (redeem_url, auth) = (redeem_url?, auth?);
-    Some(Provider { name: entry.name.clone(), redeem_url, check_url, auth, allow_plain_http, ..rest })
+    Some(Provider {
+        name: entry.name.clone(),
+        redeem_url,
+        check_url,
+        auth,
+        allow_plain_http,
+        ..rest
+    })
 }
 
 impl Provider {
@@ -47,7 +57,9 @@ impl Provider {
     /// Checks go where redemptions go: one that finds no road tells of theirs.
     #[must_use]
     pub fn checks_show_the_road(&self) -> bool {
-        self.check_url.as_deref().is_some_and(|check| address::is_same_place(check, &self.redeem_url))
+        self.check_url
+            .as_deref()
+            .is_some_and(|check| address::is_same_place(check, &self.redeem_url))
     }
 }
 
@@ -92,9 +104,14 @@ fn same_code(read: &mut Reader) -> SameCode {
 fn accept_language(read: &mut Reader) -> String {
     let path = "provider.accept_language";
     let text = read.text(path).unwrap_or_default();
-    let usual = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'*' | b',' | b';' | b'=' | b'.' | b' ');
+    let usual = |b: u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'*' | b',' | b';' | b'=' | b'.' | b' ')
+    };
     if text.is_empty() || text.len() > TEXT_BYTES_MAX || !text.bytes().all(usual) {
-        read.fault(path, "write languages as in a browser's header, such as \"en\" or \"ar, en;q=0.5\"");
+        read.fault(
+            path,
+            "write languages as in a browser's header, such as \"en\" or \"ar, en;q=0.5\"",
+        );
     }
     text
 }
@@ -115,7 +132,10 @@ fn proxy_login(read: &mut Reader) -> Option<ProxyLogin> {
         read.fault(USER, "there is no proxy: write proxy = \"http://HOST:PORT\" or take this out");
     }
     if !has_password {
-        read.fault(FILE, "it is missing: write proxy_password_file = \"…\" or proxy_password_credential = \"…\"");
+        read.fault(
+            FILE,
+            "it is missing: write proxy_password_file = \"…\" or proxy_password_credential = \"…\"",
+        );
     }
     let user = read.needed_text(USER, TEXT_BYTES_MAX);
     if user.contains(':') {
@@ -131,7 +151,10 @@ fn redeem_url(read: &mut Reader, allow_plain_http: bool) -> Option<String> {
     }
     let url = read.url(path, allow_plain_http)?;
     if url.contains(PLACEHOLDER) {
-        read.fault(path, "SERVICE is the example's: put in the service id that the provider gave you");
+        read.fault(
+            path,
+            "SERVICE is the example's: put in the service id that the provider gave you",
+        );
     }
     Some(url)
 }
@@ -169,33 +192,49 @@ fn oauth(read: &mut Reader, allow_plain_http: bool) -> Option<OAuth> {
     }
     let token_url = read.url("provider.oauth.token_url", allow_plain_http);
     let client_id = read.needed_text("provider.oauth.client_id", TEXT_BYTES_MAX);
-    let (file, credential) = ("provider.oauth.client_secret_file", "provider.oauth.client_secret_credential");
+    let (file, credential) =
+        ("provider.oauth.client_secret_file", "provider.oauth.client_secret_credential");
     if !read.has(file) && !read.has(credential) {
-        read.fault(file, "it is missing: write client_secret_file = \"…\" or client_secret_credential = \"…\"");
+        read.fault(
+            file,
+            "it is missing: write client_secret_file = \"…\" or client_secret_credential = \"…\"",
+        );
     }
     let client_secret = read.secret(file, credential);
     let grant = grant(read);
     let refresh_token = refresh_token(read, grant);
-    Some(OAuth { token_url: token_url?, client_id, client_secret: client_secret?, grant, refresh_token })
+    Some(OAuth {
+        token_url: token_url?,
+        client_id,
+        client_secret: client_secret?,
+        grant,
+        refresh_token,
+    })
 }
 
 fn grant(read: &mut Reader) -> Grant {
-    let ways = [("client_credentials", Grant::ClientCredentials), ("refresh_token", Grant::RefreshToken)];
+    let ways =
+        [("client_credentials", Grant::ClientCredentials), ("refresh_token", Grant::RefreshToken)];
     read.choice("provider.oauth.grant", &ways).unwrap_or(Grant::ClientCredentials)
 }
 
 fn refresh_token(read: &mut Reader, grant: Grant) -> Option<SecretSource> {
-    let (file, credential) = ("provider.oauth.refresh_token_file", "provider.oauth.refresh_token_credential");
+    let (file, credential) =
+        ("provider.oauth.refresh_token_file", "provider.oauth.refresh_token_credential");
     let set = read.has(file) || read.has(credential);
     match grant {
         Grant::RefreshToken if !set => {
-            let right = "grant = \"refresh_token\" begins with one: write refresh_token_file = \"…\" or \
+            let right = "grant = \"refresh_token\" begins with one: write refresh_token_file \
+                = \"…\" or \
                          refresh_token_credential = \"…\"";
             read.fault(file, right);
         }
         Grant::ClientCredentials if set => {
             let path = if read.has(file) { file } else { credential };
-            read.fault(path, "it is used with grant = \"refresh_token\" alone: set that or take this out");
+            read.fault(
+                path,
+                "it is used with grant = \"refresh_token\" alone: set that or take this out",
+            );
         }
         Grant::RefreshToken | Grant::ClientCredentials => {}
     }
@@ -206,11 +245,16 @@ fn declined_status(read: &mut Reader) -> Vec<u16> {
     let path = "provider.declined_status";
     let written = read.integers(path);
     let fits = |status: &u16| (400..=499).contains(status) && !NEVER_DECLINES.contains(status);
-    let statuses: Vec<u16> = written.iter().filter_map(|number| u16::try_from(*number).ok()).filter(fits).collect();
+    let statuses: Vec<u16> =
+        written.iter().filter_map(|number| u16::try_from(*number).ok()).filter(fits).collect();
     if statuses.len() < written.len() {
         read.fault(path, format!("write statuses from 400 to 499, without {NEVER_DECLINES:?}"));
     } else if !statuses.contains(&CONTRACT_REFUSAL) {
-        read.warn(path, "without 400, the contract's own refusal is taken for a blocked line and nothing is declined");
+        read.warn(
+            path,
+            "without 400, the contract's own refusal is taken for a blocked line and \
+            nothing is declined",
+        );
     }
     statuses
 }
@@ -240,13 +284,19 @@ pub(super) fn check_businesses(entries: &[Entry], faults: &mut Faults) {
         if businesses.is_empty()
             && let Some(other) = rest.replace(&entry.name)
         {
-            let message =
-                format!("it is empty, and provider {other:?} has all others already: list them in one of them");
+            let message = format!(
+                "it is empty, and provider {other:?} has all others already: list them in one of \
+                 them"
+            );
             faults.add(&key, message, origin);
         }
         for business in businesses {
             if let Some(other) = owners.insert(business, &entry.name) {
-                faults.add(&key, format!("{business:?} is served by provider {other:?} already: list it once"), origin);
+                faults.add(
+                    &key,
+                    format!("{business:?} is served by provider {other:?} already: list it once"),
+                    origin,
+                );
             }
         }
     }

@@ -1,4 +1,5 @@
-//! A section's values, bounded, with their defaults; what does not fit is noted and a stand-in is returned.
+//! A section's values, bounded, with their defaults; what does not fit is noted and a stand-in is
+//! returned.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,10 +17,12 @@ pub(super) const NAME_BYTES_MAX: usize = 64;
 /// The longest other string, in bytes: as long as the contract's fields may be.
 pub(super) const TEXT_BYTES_MAX: usize = 256;
 
-/// Reads one bag. Values that stand in for wrong ones never get out: with a problem there are no settings.
+/// Reads one bag. Values that stand in for wrong ones never get out: with a problem there are no
+/// settings.
 pub(super) struct Reader<'a> {
     bag: &'a Bag,
-    /// The path of the list that the bag's table is of, and that table's label; both empty for the plain sections.
+    /// The path of the list that the bag's table is of, and that table's label; both empty for the
+    /// plain sections.
     list: (&'static str, String),
     pub(super) faults: &'a mut Faults,
 }
@@ -35,7 +38,11 @@ impl<'a> Reader<'a> {
 
     /// The key as messages show it.
     pub(super) fn label(&self, path: &str) -> String {
-        if self.list.0.is_empty() { path.to_owned() } else { path.replacen(self.list.0, &self.list.1, 1) }
+        if self.list.0.is_empty() {
+            path.to_owned()
+        } else {
+            path.replacen(self.list.0, &self.list.1, 1)
+        }
     }
 
     /// Whether somebody wrote something at `path` or below it.
@@ -110,22 +117,30 @@ impl<'a> Reader<'a> {
     pub(super) fn integer(&mut self, path: &str, min: i64, max: i64) -> i64 {
         let Some(Value::Integer(number)) = self.value(path) else { return min };
         if !(min..=max).contains(&number) {
-            self.fault(path, format!("{number} is out of bounds: write a number from {min} to {max}"));
+            self.fault(
+                path,
+                format!("{number} is out of bounds: write a number from {min} to {max}"),
+            );
         }
         number.clamp(min, max)
     }
 
     /// A duration from `min` to `max`, both as they are written.
     pub(super) fn duration(&mut self, path: &str, min: &str, max: &str) -> Duration {
-        let (least, most) = (value::duration(min).unwrap_or_default(), value::duration(max).unwrap_or_default());
+        let (least, most) =
+            (value::duration(min).unwrap_or_default(), value::duration(max).unwrap_or_default());
         let Some(Value::Duration(duration)) = self.value(path) else { return least };
         if duration < least || duration > most {
-            self.fault(path, format!("out of bounds: write a duration from \"{min}\" to \"{max}\""));
+            self.fault(
+                path,
+                format!("out of bounds: write a duration from \"{min}\" to \"{max}\""),
+            );
         }
         duration
     }
 
-    /// What the text at `path` stands for among `ways`; `None` where nothing was written and there is no default.
+    /// What the text at `path` stands for among `ways`; `None` where nothing was written and there
+    /// is no default.
     pub(super) fn choice<T: Copy>(&mut self, path: &str, ways: &[(&str, T)]) -> Option<T> {
         let text = self.text(path)?;
         let found = ways.iter().find(|(way, _)| *way == text).map(|(_, meaning)| *meaning);
@@ -169,10 +184,14 @@ impl<'a> Reader<'a> {
     /// A URL that may be spoken to; plain http beyond loopback only if `allow_plain_http`.
     pub(super) fn url(&mut self, path: &str, allow_plain_http: bool) -> Option<String> {
         let text = self.text(path)?;
-        let way_out = if path.starts_with("provider.") { ", or set allow_plain_http = true" } else { "" };
+        let way_out =
+            if path.starts_with("provider.") { ", or set allow_plain_http = true" } else { "" };
         match address::safe_url(&text, allow_plain_http, way_out) {
             Ok(Address { plain: true, loopback: false }) => {
-                self.warn(path, "plain http: whoever sits on the road reads the token and every reward code");
+                self.warn(
+                    path,
+                    "plain http: whoever sits on the road reads the token and every reward code",
+                );
             }
             Ok(_) => {}
             Err(message) => self.fault(path, message),
@@ -181,11 +200,18 @@ impl<'a> Reader<'a> {
     }
 
     /// The secret at one of two keys; both at once are a fault, none is not.
-    pub(super) fn secret(&mut self, file: &'static str, credential: &'static str) -> Option<SecretSource> {
+    pub(super) fn secret(
+        &mut self,
+        file: &'static str,
+        credential: &'static str,
+    ) -> Option<SecretSource> {
         if self.has(file) && self.has(credential) {
             let name = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
             let (file_name, credential_name) = (name(file), name(credential));
-            self.fault(credential, format!("{file_name} is set as well: keep {file_name} or {credential_name}"));
+            self.fault(
+                credential,
+                format!("{file_name} is set as well: keep {file_name} or {credential_name}"),
+            );
         }
         if self.has(file) {
             return self.path(file).map(SecretSource::File);

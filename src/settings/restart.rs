@@ -11,7 +11,8 @@ pub fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let url = |all: &Settings| all.alert.as_ref().map(|alert| alert.url.clone());
     let token = |all: &Settings| all.alert.as_ref().and_then(|alert| alert.token.clone());
     let file = |all: &Settings| token(all).filter(|token| matches!(token, SecretSource::File(_)));
-    let credential = |all: &Settings| token(all).filter(|token| matches!(token, SecretSource::Credential(_)));
+    let credential =
+        |all: &Settings| token(all).filter(|token| matches!(token, SecretSource::Credential(_)));
     let changed = [
         ("gateway.name", old.gateway.name != new.gateway.name),
         ("gateway.state_dir", old.gateway.state_dir != new.gateway.state_dir),

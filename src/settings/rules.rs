@@ -165,14 +165,19 @@ pub(super) fn amount(read: &mut Reader, path: &str) -> Option<Amount> {
     let text = read.text(path)?;
     let amount = Amount::parse(&text).filter(|amount| *amount <= Amount::whole(AMOUNT_MAX));
     if amount.is_none() {
-        read.fault(path, format!("write an amount in quotes from \"0\" to \"{AMOUNT_MAX}\", such as \"25.00\""));
+        read.fault(
+            path,
+            format!("write an amount in quotes from \"0\" to \"{AMOUNT_MAX}\", such as \"25.00\""),
+        );
     }
     amount
 }
 
 fn hours(read: &mut Reader, path: &str) -> Option<Hours> {
     let text = read.text(path)?;
-    let parts = text.split_once('-').and_then(|(from, to)| Some((TimeOfDay::parse(from)?, TimeOfDay::parse(to)?)));
+    let parts = text
+        .split_once('-')
+        .and_then(|(from, to)| Some((TimeOfDay::parse(from)?, TimeOfDay::parse(to)?)));
     let hours = parts.filter(|(from, to)| from != to).map(|(from, to)| Hours { from, to });
     if hours.is_none() {
         read.fault(path, "write two times of the day, such as \"08:00-23:30\" or \"18:00-02:00\"");
@@ -191,13 +196,17 @@ fn code_form(read: &mut Reader, path: &str) -> Option<CodeForm> {
         ("letters", Alphabet::Letters),
         ("alphanumeric", Alphabet::Alphanumeric),
     ];
-    let checks = [("luhn", CheckDigit::Luhn), ("mod97", CheckDigit::Mod97), ("gs1", CheckDigit::Gs1)];
+    let checks =
+        [("luhn", CheckDigit::Luhn), ("mod97", CheckDigit::Mod97), ("gs1", CheckDigit::Gs1)];
     let alphabet_path = format!("{path}.alphabet");
     let alphabet = read.choice(&alphabet_path, &alphabets).unwrap_or(Alphabet::Any);
     let check = read.choice(&format!("{path}.check"), &checks);
     let needs_digits = matches!(check, Some(CheckDigit::Luhn | CheckDigit::Gs1));
     if needs_digits && !matches!(alphabet, Alphabet::Any | Alphabet::Digits) {
-        read.fault(&alphabet_path, "\"luhn\" and \"gs1\" are about digits: write \"digits\" or take this out");
+        read.fault(
+            &alphabet_path,
+            "\"luhn\" and \"gs1\" are about digits: write \"digits\" or take this out",
+        );
     }
     Some(CodeForm { length: length(read, &format!("{path}.length")), alphabet, check })
 }
@@ -205,11 +214,18 @@ fn code_form(read: &mut Reader, path: &str) -> Option<CodeForm> {
 /// `"10"` or `"10-12"`.
 fn length(read: &mut Reader, path: &str) -> (u16, u16) {
     let Some(text) = read.text(path) else { return (1, CODE_CHARS_MAX) };
-    let number = |text: &str| text.parse::<u16>().ok().filter(|number| (1..=CODE_CHARS_MAX).contains(number));
+    let number = |text: &str| {
+        text.parse::<u16>().ok().filter(|number| (1..=CODE_CHARS_MAX).contains(number))
+    };
     let (least, most) = text.split_once('-').unwrap_or((&text, &text));
     let both = number(least).zip(number(most)).filter(|(least, most)| least <= most);
     if both.is_none() {
-        read.fault(path, format!("write a number of characters or two, such as \"10-12\", up to {CODE_CHARS_MAX}"));
+        read.fault(
+            path,
+            format!(
+                "write a number of characters or two, such as \"10-12\", up to {CODE_CHARS_MAX}"
+            ),
+        );
     }
     both.unwrap_or((1, CODE_CHARS_MAX))
 }
@@ -278,7 +294,9 @@ impl Offline {
 
 /// The businesses that the providers list, folded, by lane; a lane without any is not there.
 pub(super) fn listed(providers: &[Provider]) -> Arc<BTreeMap<String, BTreeSet<String>>> {
-    let folded = |provider: &Provider| provider.businesses.iter().map(|own| fold::code(own).into_owned()).collect();
+    let folded = |provider: &Provider| {
+        provider.businesses.iter().map(|own| fold::code(own).into_owned()).collect()
+    };
     let with_any = providers.iter().filter(|provider| !provider.businesses.is_empty());
     Arc::new(with_any.map(|provider| (provider.name.clone(), folded(provider))).collect())
 }
@@ -291,7 +309,10 @@ mod tests {
     fn hours_may_pass_midnight_and_their_end_is_outside() {
         let time = |text: &str| TimeOfDay::parse(text).expect("a time");
         let day = Hours { from: time("08:00"), to: time("23:30") };
-        assert_eq!([479, 480, 1409, 1410].map(|minute| day.has(minute)), [false, true, true, false]);
+        assert_eq!(
+            [479, 480, 1409, 1410].map(|minute| day.has(minute)),
+            [false, true, true, false]
+        );
         let night = Hours { from: time("18:00"), to: time("02:00") };
         assert_eq!(
             [1079, 1080, 1439, 0, 119, 120].map(|minute| night.has(minute)),

@@ -13,7 +13,8 @@ pub const SECRET_BYTES_MAX: u64 = 16 * 1024;
 /// What INSTALL.md writes in place of a token.
 const PLACEHOLDER: &str = "PUT-YOUR-TOKEN-HERE";
 
-/// Why there is no secret now. Files come and change while the daemon runs, so every one of these may pass.
+/// Why there is no secret now. Files come and change while the daemon runs, so every one of these
+/// may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// A credential was asked for where the service manager gave none.
@@ -47,8 +48,8 @@ impl fmt::Display for SecretSource {
 }
 
 impl SecretSource {
-    /// The file that holds the secret; `None` for a credential without `credentials_dir`, or whose name would lead out
-    /// of it.
+    /// The file that holds the secret; `None` for a credential without `credentials_dir`, or whose
+    /// name would lead out of it.
     #[must_use]
     pub fn path(&self, credentials_dir: Option<&Path>) -> Option<PathBuf> {
         match self {
@@ -66,7 +67,11 @@ impl SecretSource {
 
     /// Reads the secret, without the white space around it. Blocks on the file system.
     pub fn read(&self, credentials_dir: Option<&Path>) -> Result<Secret, SecretError> {
-        let none = if credentials_dir.is_some() { SecretError::NotAName } else { SecretError::NoCredentials };
+        let none = if credentials_dir.is_some() {
+            SecretError::NotAName
+        } else {
+            SecretError::NoCredentials
+        };
         let path = self.path(credentials_dir).ok_or(none)?;
         let bytes = files::read(&path, SECRET_BYTES_MAX)?;
         let text = bytes.trim_ascii();
@@ -77,7 +82,8 @@ impl SecretSource {
             return Err(SecretError::Placeholder);
         }
         let printable = text.iter().all(|b| matches!(b, b' '..=b'~'));
-        let text = str::from_utf8(text).ok().filter(|_| printable).ok_or(SecretError::NotOneLine)?;
+        let text =
+            str::from_utf8(text).ok().filter(|_| printable).ok_or(SecretError::NotOneLine)?;
         Ok(Secret::new(text.to_owned()))
     }
 }
@@ -127,10 +133,16 @@ mod tests {
     #[test]
     fn a_folder_or_nothing_is_no_secret() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(SecretSource::File(folder.path().into()).read(None), Err(FileFault::NotAFile("folder").into()));
+        assert_eq!(
+            SecretSource::File(folder.path().into()).read(None),
+            Err(FileFault::NotAFile("folder").into())
+        );
         let missing = SecretSource::File(folder.path().join("none")).read(None);
         assert_eq!(missing, Err(FileFault::Unreadable(ErrorKind::NotFound).into()));
-        assert_eq!(SecretSource::Credential("x".into()).read(None), Err(SecretError::NoCredentials));
+        assert_eq!(
+            SecretSource::Credential("x".into()).read(None),
+            Err(SecretError::NoCredentials)
+        );
     }
 
     #[test]

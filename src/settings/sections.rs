@@ -13,8 +13,8 @@ use super::provider;
 use super::reader::{NAME_BYTES_MAX, Reader, TEXT_BYTES_MAX, plain_text};
 use super::rules;
 use super::types::{
-    Alert, DateFormat, Forward, Gateway, Intake, Offline, OneTill, Provider, Retention, Settings, Till, TimeOfDay, Tls,
-    UnknownCheck,
+    Alert, DateFormat, Forward, Gateway, Intake, Offline, OneTill, Provider, Retention, Settings,
+    Till, TimeOfDay, Tls, UnknownCheck,
 };
 use crate::message::{Language, Texts};
 
@@ -53,7 +53,11 @@ pub(super) fn settings(layer: &Layer, around: &Surroundings, faults: &mut Faults
     let providers = providers(layer.list(List::Provider), faults);
     let admin = admin::admin(layer, around, &gateway.state_dir, faults);
     if intake.listen.contains(&admin.listen) && admin.listen.port() != 0 {
-        faults.add("admin.listen", "intake.listen is the same address: give each its own port", None);
+        faults.add(
+            "admin.listen",
+            "intake.listen is the same address: give each its own port",
+            None,
+        );
     }
     let rules = rules::rules(layer.list(List::Rule), faults);
     let offline = offline(&layer.plain, count, faults);
@@ -82,7 +86,11 @@ fn own_place(settings: &Settings, faults: &mut Faults) {
         STATE_NAMES.iter().any(|name| first == *name) || first.starts_with(DATABASE)
     });
     if of_state || super::paths::of(settings).contains(&socket.as_path()) {
-        faults.add("admin.socket", "this is the place of another file of redeemd: choose one of its own", None);
+        faults.add(
+            "admin.socket",
+            "this is the place of another file of redeemd: choose one of its own",
+            None,
+        );
     }
 }
 
@@ -90,14 +98,21 @@ fn gateway(bag: &Bag, around: &Surroundings, faults: &mut Faults) -> Gateway {
     let mut read = Reader::plain(bag, faults);
     let name = read.text("gateway.name").unwrap_or_else(|| around.host_name.to_owned());
     if let Err(message) = plain_text(&name, NAME_BYTES_MAX) {
-        let subject = if read.has("gateway.name") { "" } else { "the host name does not do as its default: " };
+        let subject = if read.has("gateway.name") {
+            ""
+        } else {
+            "the host name does not do as its default: "
+        };
         read.fault("gateway.name", format!("{subject}{message}"));
     }
     let day_ends = time_of_day(&mut read, "gateway.day_ends");
     let set = read.path("gateway.state_dir").unwrap_or_default();
-    let Some(given) = around.folder("STATE_DIRECTORY") else { return Gateway { name, state_dir: set, day_ends } };
+    let Some(given) = around.folder("STATE_DIRECTORY") else {
+        return Gateway { name, state_dir: set, day_ends };
+    };
     if read.has("gateway.state_dir") && set != given {
-        let message = format!("the service manager's $STATE_DIRECTORY is used instead: {}", given.display());
+        let message =
+            format!("the service manager's $STATE_DIRECTORY is used instead: {}", given.display());
         read.warn("gateway.state_dir", &message);
     }
     Gateway { name, state_dir: given, day_ends }
@@ -120,7 +135,8 @@ fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> Intake {
         check_path: http_path(&mut read, "intake.check_path"),
         reply_within: read.duration("intake.reply_within", "100ms", "60s"),
         accepted_status: accepted_status(&mut read),
-        max_body_bytes: usize::try_from(read.integer("intake.max_body_bytes", 1024, 65_536)).unwrap_or_default(),
+        max_body_bytes: usize::try_from(read.integer("intake.max_body_bytes", 1024, 65_536))
+            .unwrap_or_default(),
         allow_anonymous: read.flag("intake.allow_anonymous"),
         tls: tls(&mut read, "intake.tls"),
         texts: texts(&mut read),
@@ -136,7 +152,9 @@ fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> Intake {
 /// The store's own words; a text that cannot be taken is a fault at its own name.
 fn texts(read: &mut Reader) -> Texts {
     let mut texts = Texts::default();
-    for (path, language) in [("intake.texts.en", Language::English), ("intake.texts.ar", Language::Arabic)] {
+    for (path, language) in
+        [("intake.texts.en", Language::English), ("intake.texts.ar", Language::Arabic)]
+    {
         for (name, text) in read.words(path) {
             if let Err(fault) = texts.set(language, &name, &text) {
                 read.fault_below(path, &name, fault.to_string());
@@ -152,14 +170,18 @@ fn open_door(read: &mut Reader, intake: &Intake) {
         return;
     }
     if intake.tills.is_empty() && !read.has("intake.till") && !intake.allow_anonymous {
-        let message = "beyond loopback every till needs a token: add [[intake.till]] tables, listen on \"127.0.0.1:7733\", \
+        let message = "beyond loopback every till needs a token: add [[intake.till]] tables, \
+            listen on \"127.0.0.1:7733\", \
                        or set allow_anonymous = true";
         read.fault("intake.listen", message);
     } else if intake.tills.is_empty() {
         read.warn("intake.allow_anonymous", "whoever reaches intake.listen can redeem");
     }
     if intake.tls.is_none() {
-        read.warn("intake.listen", "without [intake.tls], whoever is on the store's network reads every reward code");
+        read.warn(
+            "intake.listen",
+            "without [intake.tls], whoever is on the store's network reads every reward code",
+        );
     }
 }
 
@@ -196,9 +218,13 @@ fn http_path(read: &mut Reader, path: &str) -> String {
     let usual = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'~' | b'-');
     let dotted = text.split('/').any(|part| part == "." || part == "..");
     if !text.starts_with('/') || text.len() > TEXT_BYTES_MAX || !text.bytes().all(usual) || dotted {
-        let right = "write a path that begins with '/' and has only letters, digits, '/', '.', '_', '~' and '-'";
+        let right = "write a path that begins with '/' and has only letters, digits, '/', '.', \
+            '_', '~' and '-'";
         read.fault(path, right);
-    } else if text.strip_prefix(RECEIPTS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+    } else if text
+        .strip_prefix(RECEIPTS)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    {
         read.fault(path, format!("{RECEIPTS} is where receipts are: choose another path"));
     }
     text
@@ -226,7 +252,11 @@ pub(super) fn tls(read: &mut Reader, section: &str) -> Option<Tls> {
 
 fn tills(entries: &[Entry], faults: &mut Faults) -> Vec<Till> {
     if entries.len() > List::ENTRIES_MAX {
-        faults.add("intake.till", format!("{} tills: at most {}", entries.len(), List::ENTRIES_MAX), None);
+        faults.add(
+            "intake.till",
+            format!("{} tills: at most {}", entries.len(), List::ENTRIES_MAX),
+            None,
+        );
     }
     entries.iter().filter_map(|entry| till(entry, faults)).collect()
 }
@@ -240,24 +270,36 @@ fn till(entry: &Entry, faults: &mut Faults) -> Option<Till> {
         read.fault("intake.till.name", "this name is for tills without a token: choose another");
     }
     if !read.has("intake.till.token_file") && !read.has("intake.till.credential") {
-        read.fault("intake.till.token_file", "a till needs a token: write token_file = \"…\" or credential = \"…\"");
+        read.fault(
+            "intake.till.token_file",
+            "a till needs a token: write token_file = \"…\" or credential = \"…\"",
+        );
     }
-    let (businesses, branches) = (read.texts("intake.till.businesses"), read.texts("intake.till.branches"));
-    let language = read.choice("intake.till.language", &[("en", Language::English), ("ar", Language::Arabic)]);
+    let (businesses, branches) =
+        (read.texts("intake.till.businesses"), read.texts("intake.till.branches"));
+    let language =
+        read.choice("intake.till.language", &[("en", Language::English), ("ar", Language::Arabic)]);
     let token = read.secret("intake.till.token_file", "intake.till.credential")?;
     Some(Till { businesses, branches, language, ..Till::new(&entry.name, token) })
 }
 
 fn providers(entries: &[Entry], faults: &mut Faults) -> Vec<Provider> {
-    if entries.is_empty() && !faults.problems.iter().any(|problem| problem.key.starts_with("provider")) {
-        let message = "there is none, so nothing could be forwarded: add a [[provider]] table with name, redeem_url and \
-                       token_file";
+    if entries.is_empty()
+        && !faults.problems.iter().any(|problem| problem.key.starts_with("provider"))
+    {
+        let message = "there is none, so nothing could be forwarded: add a [[provider]] table with \
+            name, redeem_url and token_file";
         faults.add("provider", message, None);
     }
     if entries.len() > PROVIDERS_MAX {
-        faults.add("provider", format!("{} providers: at most {PROVIDERS_MAX}", entries.len()), None);
+        faults.add(
+            "provider",
+            format!("{} providers: at most {PROVIDERS_MAX}", entries.len()),
+            None,
+        );
     }
-    let providers: Vec<_> = entries.iter().filter_map(|entry| provider::provider(entry, faults)).collect();
+    let providers: Vec<_> =
+        entries.iter().filter_map(|entry| provider::provider(entry, faults)).collect();
     provider::check_businesses(entries, faults);
     providers
 }
@@ -269,11 +311,13 @@ const CHECKS_MAX: i64 = 10_000_000;
 
 fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
     let mut read = Reader::plain(bag, faults);
-    let max_pending = u64::try_from(read.integer("offline.max_pending", 1, PENDING_MAX)).unwrap_or(1);
+    let max_pending =
+        u64::try_from(read.integer("offline.max_pending", 1, PENDING_MAX)).unwrap_or(1);
     let dates = [("contract", DateFormat::Contract), ("any", DateFormat::Any)];
     let words = [("refuse", OneTill::Refuse), ("trust", OneTill::Trust)];
     let unknown = [("refuse", UnknownCheck::Refuse), ("answer", UnknownCheck::Answer)];
-    let per_hour = u64::try_from(read.integer("offline.max_per_hour_per_till", 1, PENDING_MAX)).unwrap_or(1);
+    let per_hour =
+        u64::try_from(read.integer("offline.max_per_hour_per_till", 1, PENDING_MAX)).unwrap_or(1);
     Offline {
         accept: read.flag("offline.accept"),
         max_pending,
@@ -282,10 +326,18 @@ fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
         date_format: read.choice("offline.date_format", &dates).unwrap_or(DateFormat::Contract),
         one_till: read.choice("offline.one_till", &words).unwrap_or(OneTill::Refuse),
         remember_checks: read.duration("offline.remember_checks", "0s", "7d"),
-        remember_checks_max: u64::try_from(read.integer("offline.remember_checks_max", 0, CHECKS_MAX)).unwrap_or(0),
-        unknown_check: read.choice("offline.unknown_check", &unknown).unwrap_or(UnknownCheck::Refuse),
+        remember_checks_max: u64::try_from(read.integer(
+            "offline.remember_checks_max",
+            0,
+            CHECKS_MAX,
+        ))
+        .unwrap_or(0),
+        unknown_check: read
+            .choice("offline.unknown_check", &unknown)
+            .unwrap_or(UnknownCheck::Refuse),
         value_of_unknown: rules::amount(&mut read, "offline.value_of_unknown").unwrap_or_default(),
-        value_of_unbounded: rules::amount(&mut read, "offline.value_of_unbounded").unwrap_or_default(),
+        value_of_unbounded: rules::amount(&mut read, "offline.value_of_unbounded")
+            .unwrap_or_default(),
         max_exposure: rules::amount(&mut read, "offline.max_exposure").unwrap_or_default(),
         max_per_hour_per_till: per_hour,
         checked_within: read.duration("offline.checked_within", "1s", "30d"),
@@ -310,7 +362,10 @@ fn per_till(read: &mut Reader, max_pending: u64, tills: usize) -> u64 {
     }
     let written = u64::try_from(read.integer(path, 1, PENDING_MAX)).unwrap_or(1);
     if written > max_pending {
-        read.fault(path, format!("it is more than max_pending, {max_pending}: make it the smaller of the two"));
+        read.fault(
+            path,
+            format!("it is more than max_pending, {max_pending}: make it the smaller of the two"),
+        );
     }
     written
 }
@@ -325,7 +380,11 @@ fn one_till(offline: &Offline, providers: &[Provider], tills: usize, faults: &mu
         let message = format!("there are {tills} tills: \"trust\" is for a store with one");
         faults.add(path, message, None);
     } else if providers.iter().all(|provider| provider.check_url.is_some() && provider.canary) {
-        faults.warn(path, "every provider has a check_url, so that the gateway's own checks say whether it answers");
+        faults.warn(
+            path,
+            "every provider has a check_url, so that the gateway's own checks say \
+            whether it answers",
+        );
     }
 }
 
@@ -338,7 +397,10 @@ fn forward(bag: &Bag, faults: &mut Faults) -> Forward {
         reconnect_spread: read.duration("forward.reconnect_spread", "0s", "10m"),
     };
     if forward.retry_min > forward.retry_max {
-        read.fault("forward.retry_min", "it is longer than retry_max: make it the shorter of the two");
+        read.fault(
+            "forward.retry_min",
+            "it is longer than retry_max: make it the shorter of the two",
+        );
     }
     forward
 }

@@ -35,9 +35,13 @@ pub(super) struct Source {
     pub(super) table: Vec<(String, Node)>,
 }
 
-/// `file` and then `conf.d/*.toml` beside it in the order of their names; every file that cannot be read is a problem.
+/// `file` and then `conf.d/*.toml` beside it in the order of their names; every file that cannot be
+/// read is a problem.
 pub(super) fn read_all(file: &Path, faults: &mut Faults) -> Vec<Source> {
-    let folder = std::path::absolute(file).ok().and_then(|file| file.parent().map(Path::to_owned)).unwrap_or_default();
+    let folder = std::path::absolute(file)
+        .ok()
+        .and_then(|file| file.parent().map(Path::to_owned))
+        .unwrap_or_default();
     let mut files = vec![file.to_owned()];
     match drop_ins(&folder.join("conf.d")) {
         Ok(more) => files.extend(more),
@@ -71,7 +75,9 @@ fn read(file: &Path, faults: &mut Faults) -> Option<Source> {
     let origin = file.display().to_string();
     let tree = text(file).and_then(|text| table(&text));
     match (tree, std::path::absolute(file)) {
-        (Ok(table), Ok(place)) => Some(Source { origin, folder: place.parent()?.to_owned(), table }),
+        (Ok(table), Ok(place)) => {
+            Some(Source { origin, folder: place.parent()?.to_owned(), table })
+        }
         (Err(message), _) => {
             faults.add("", message, Some(&origin));
             None
@@ -90,7 +96,8 @@ fn text(file: &Path) -> Result<String, String> {
 
 /// The tree of `text`.
 pub(super) fn table(text: &str) -> Result<Vec<(String, Node)>, String> {
-    let values = FileFormat::Toml.parse(None, text).map_err(|error| without_excerpt(&error.to_string()))?;
+    let values =
+        FileFormat::Toml.parse(None, text).map_err(|error| without_excerpt(&error.to_string()))?;
     Ok(sorted(values.into_iter().map(|(name, value)| (name, node(value)))))
 }
 
@@ -101,7 +108,9 @@ fn node(value: Value) -> Node {
         ValueKind::Float(number) => Node::Float(number),
         ValueKind::Boolean(flag) => Node::Flag(flag),
         ValueKind::Array(list) => Node::List(list.into_iter().map(node).collect()),
-        ValueKind::Table(table) => Node::Table(sorted(table.into_iter().map(|(name, value)| (name, node(value))))),
+        ValueKind::Table(table) => {
+            Node::Table(sorted(table.into_iter().map(|(name, value)| (name, node(value)))))
+        }
         ValueKind::Nil | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => Node::Odd,
     }
 }
@@ -112,11 +121,17 @@ fn sorted(table: impl Iterator<Item = (String, Node)>) -> Vec<(String, Node)> {
     table
 }
 
-/// The parser's message without the line that it quotes, because somebody may have put a secret there.
+/// The parser's message without the line that it quotes, because somebody may have put a secret
+/// there.
 fn without_excerpt(message: &str) -> String {
-    let quotes =
-        |line: &&str| line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|');
-    let kept: Vec<&str> = message.lines().filter(|line| !quotes(line) && !line.trim().is_empty()).collect();
+    let quotes = |line: &&str| {
+        line.trim_start()
+            .trim_start_matches(|c: char| c.is_ascii_digit())
+            .trim_start()
+            .starts_with('|')
+    };
+    let kept: Vec<&str> =
+        message.lines().filter(|line| !quotes(line) && !line.trim().is_empty()).collect();
     kept.join(": ")
 }
 
@@ -130,13 +145,18 @@ mod tests {
         assert!(error.contains("line 3"), "{error}");
         assert!(!error.contains("s3cr3t"), "{error}");
         let error = table("a = 1\na = \"s3cr3t\"\n").unwrap_err();
-        assert!(error.contains("line 2") && error.contains("duplicate") && !error.contains("s3cr3t"), "{error}");
+        assert!(
+            error.contains("line 2") && error.contains("duplicate") && !error.contains("s3cr3t"),
+            "{error}"
+        );
     }
 
     #[test]
     fn numbers_stay_what_they_were_written_as() {
-        let expected = [("a", Node::Float(3.7)), ("b", Node::Integer(5)), ("c", Node::Text("5".into()))];
-        let expected: Vec<_> = expected.into_iter().map(|(name, node)| (name.to_owned(), node)).collect();
+        let expected =
+            [("a", Node::Float(3.7)), ("b", Node::Integer(5)), ("c", Node::Text("5".into()))];
+        let expected: Vec<_> =
+            expected.into_iter().map(|(name, node)| (name.to_owned(), node)).collect();
         assert_eq!(table("c = \"5\"\nb = 5\na = 3.7").unwrap(), expected);
     }
 }

@@ -114,7 +114,13 @@ impl Till {
     /// A till of that name and token, bound to nothing.
     #[must_use]
     pub fn new(name: &str, token: SecretSource) -> Self {
-        Self { name: name.to_owned(), token, businesses: Vec::new(), branches: Vec::new(), language: None }
+        Self {
+            name: name.to_owned(),
+            token,
+            businesses: Vec::new(),
+            branches: Vec::new(),
+            language: None,
+        }
     }
 }
 
@@ -175,7 +181,8 @@ pub struct Provider {
     pub accept_language: String,
     /// Which codes are the same.
     pub same_code: SameCode,
-    /// Whether the gateway sends checks of its own, of a made-up code; only where `check_url` is set.
+    /// Whether the gateway sends checks of its own, of a made-up code; only where `check_url` is
+    /// set.
     pub canary: bool,
     /// Patterns with `*`, anchored at both ends, of codes that may be redeemed again and again.
     pub reusable_codes: Vec<String>,
@@ -228,7 +235,8 @@ pub struct OAuth {
     pub client_secret: SecretSource,
     /// `grant`: how the first token is had. A refresh token, once given, is kept in `oauth/NAME`.
     pub grant: Grant,
-    /// `refresh_token_file` or `refresh_token_credential`: the first refresh token for [`Grant::RefreshToken`].
+    /// `refresh_token_file` or `refresh_token_credential`: the first refresh token for
+    /// [`Grant::RefreshToken`].
     pub refresh_token: Option<SecretSource>,
 }
 
@@ -248,8 +256,8 @@ pub struct Offline {
     pub accept: bool,
     /// Rows pending in a lane.
     pub max_pending: u64,
-    /// Rows of one till pending in a lane; not more than `max_pending`. Unless it is set: three quarters of that where
-    /// there is more than one till, else all of it.
+    /// Rows of one till pending in a lane; not more than `max_pending`. Unless it is set: three
+    /// quarters of that where there is more than one till, else all of it.
     pub max_pending_per_till: u64,
     /// How long the lane may have been down.
     pub max_outage: Duration,
@@ -257,7 +265,8 @@ pub struct Offline {
     pub date_format: DateFormat,
     /// Whether a redemption may be trusted without evidence from another till.
     pub one_till: OneTill,
-    /// How long the provider's answer to a check is remembered, on the gateway's elapsed time; zero: not at all.
+    /// How long the provider's answer to a check is remembered, on the gateway's elapsed time;
+    /// zero: not at all.
     pub remember_checks: Duration,
     /// How many checks are remembered; zero: none.
     pub remember_checks_max: u64,
@@ -273,7 +282,8 @@ pub struct Offline {
     pub max_per_hour_per_till: u64,
     /// How old a check may be that a rule goes by, unless the rule says so itself.
     pub checked_within: Duration,
-    /// What else `[offline]` limits. `max_pending`, `max_outage` and `max_exposure` are not repeated here.
+    /// What else `[offline]` limits. `max_pending`, `max_outage` and `max_exposure` are not
+    /// repeated here.
     pub caps: Caps,
     /// `[[offline.rule]]`, in the order in which they are asked.
     pub rules: Arc<[Rule]>,
@@ -281,7 +291,8 @@ pub struct Offline {
     pub listed: Arc<BTreeMap<String, BTreeSet<String>>>,
 }
 
-/// `unknown_check`: what a till is told about a code of which nothing is known while the provider cannot be asked.
+/// `unknown_check`: what a till is told about a code of which nothing is known while the provider
+/// cannot be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownCheck {
     /// 503: ask again.
@@ -335,9 +346,11 @@ pub struct Retention {
 pub struct Admin {
     /// A loopback address, or any with `tls`, `users` and `hosts`.
     pub listen: SocketAddr,
-    /// The commands' own way in: `$RUNTIME_DIRECTORY/admin.sock`, else `admin.sock` in the state directory.
+    /// The commands' own way in: `$RUNTIME_DIRECTORY/admin.sock`, else `admin.sock` in the state
+    /// directory.
     pub socket: PathBuf,
-    /// The names, beside loopback's own, that a browser may call the console by: host names and addresses without port.
+    /// The names, beside loopback's own, that a browser may call the console by: host names and
+    /// addresses without port.
     pub hosts: Vec<String>,
     /// `[[admin.token]]`: machines. No name is shared with a user.
     pub tokens: Vec<AdminToken>,

@@ -27,37 +27,49 @@ pub(super) enum Value {
 const SHOWN_CHARS_MAX: usize = 60;
 
 impl Value {
-    /// The value of `node`; relative paths are taken from `folder`. The error says what would be right.
+    /// The value of `node`; relative paths are taken from `folder`. The error says what would be
+    /// right.
     pub(super) fn from_node(kind: Kind, node: &Node, folder: &Path) -> Result<Self, String> {
         match (kind, node) {
-            (Kind::Text | Kind::Url | Kind::FlagOrText, Node::Text(text)) => Ok(Self::Text(text.clone())),
+            (Kind::Text | Kind::Url | Kind::FlagOrText, Node::Text(text)) => {
+                Ok(Self::Text(text.clone()))
+            }
             (Kind::Path, Node::Text(text)) => path(text, folder),
             (Kind::Duration, Node::Text(text)) => duration(text).map(Self::Duration),
-            (Kind::Duration, Node::Integer(number)) => {
-                Err(format!("{number} has no unit: write it as a string such as \"{number}s\" or \"{number}h\""))
-            }
+            (Kind::Duration, Node::Integer(number)) => Err(format!(
+                "{number} has no unit: write it as a string such as \"{number}s\" or \"{number}h\""
+            )),
             (Kind::Integer, Node::Integer(number)) => Ok(Self::Integer(*number)),
             (Kind::Flag | Kind::FlagOrText, Node::Flag(flag)) => Ok(Self::Flag(*flag)),
             (Kind::TextOrTexts, Node::Text(text)) => Ok(Self::Texts(vec![text.clone()])),
-            (Kind::Texts | Kind::TextOrTexts, Node::List(list)) => items(list, as_text).map(Self::Texts),
+            (Kind::Texts | Kind::TextOrTexts, Node::List(list)) => {
+                items(list, as_text).map(Self::Texts)
+            }
             (Kind::Integers, Node::List(list)) => items(list, as_integer).map(Self::Integers),
             (Kind::Words, Node::Table(table)) => words(table),
             (kind, node) => Err(format!("{}: {}", shown(kind, node), right(kind))),
         }
     }
 
-    /// The value that a variable's `text` stands for; lists are separated by commas, paths are absolute.
+    /// The value that a variable's `text` stands for; lists are separated by commas, paths are
+    /// absolute.
     pub(super) fn from_variable(kind: Kind, text: &str) -> Result<Self, String> {
         let wrong = || format!("{}: {}", quoted(text), right(kind));
         match kind {
             Kind::Text | Kind::Url => Ok(Self::Text(text.to_owned())),
             Kind::Path if Path::new(text).is_absolute() => Ok(Self::Path(PathBuf::from(text))),
-            Kind::Path => Err("a path in the environment must be absolute: begin it with '/'".to_owned()),
+            Kind::Path => {
+                Err("a path in the environment must be absolute: begin it with '/'".to_owned())
+            }
             Kind::Duration => duration(text).map(Self::Duration),
             Kind::Integer => text.trim().parse().map(Self::Integer).map_err(|_| wrong()),
             Kind::Flag => text.trim().parse().map(Self::Flag).map_err(|_| wrong()),
-            Kind::FlagOrText => Ok(text.trim().parse().map_or_else(|_| Self::Text(text.to_owned()), Self::Flag)),
-            Kind::Texts | Kind::TextOrTexts => Ok(Self::Texts(split(text).map(str::to_owned).collect())),
+            Kind::FlagOrText => {
+                Ok(text.trim().parse().map_or_else(|_| Self::Text(text.to_owned()), Self::Flag))
+            }
+            Kind::Texts | Kind::TextOrTexts => {
+                Ok(Self::Texts(split(text).map(str::to_owned).collect()))
+            }
             Kind::Integers => {
                 let numbers: Result<_, _> = split(text).map(str::parse).collect();
                 numbers.map(Self::Integers).map_err(|_| wrong())
@@ -120,7 +132,9 @@ fn right(kind: Kind) -> &'static str {
         Kind::Text => "write a string in quotes",
         Kind::Url => "write a URL in quotes",
         Kind::Path => "write a path in quotes",
-        Kind::Duration => "write a duration with a unit, such as \"900ms\", \"10s\", \"5m\", \"72h\" or \"30d\"",
+        Kind::Duration => {
+            "write a duration with a unit, such as \"900ms\", \"10s\", \"5m\", \"72h\" or \"30d\""
+        }
         Kind::Integer => "write a whole number without quotes, such as 5000",
         Kind::Flag | Kind::FlagOrText => "write true or false without quotes",
         Kind::Texts => "write a list of strings, such as [\"a\", \"b\"]",
@@ -161,7 +175,8 @@ mod tests {
         assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
         assert_eq!(duration("30d"), Ok(Duration::from_hours(720)));
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
-        for wrong in ["", "0", "5", "s", "-5s", "5 parsecs", "1h 5", "99999999999999999999s", "5s;"] {
+        for wrong in ["", "0", "5", "s", "-5s", "5 parsecs", "1h 5", "99999999999999999999s", "5s;"]
+        {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
     }
@@ -177,7 +192,9 @@ mod tests {
             Node::Table(Vec::new()),
         ];
         let takes = |kind| -> Vec<usize> {
-            let fits = |(index, node): (usize, &Node)| Value::from_node(kind, node, Path::new("/")).ok().map(|_| index);
+            let fits = |(index, node): (usize, &Node)| {
+                Value::from_node(kind, node, Path::new("/")).ok().map(|_| index)
+            };
             nodes.iter().enumerate().filter_map(fits).collect()
         };
         assert_eq!(takes(Kind::Text), [0]);

@@ -1,5 +1,5 @@
-//! The one transaction that decides about a till's request: what is known is loaded, the rules decide, what they say is
-//! saved.
+//! The one transaction that decides about a till's request: what is known is loaded, the rules
+//! decide, what they say is saved.
 
 use rusqlite::OptionalExtension;
 
@@ -14,7 +14,8 @@ use crate::redemption::{Fingerprint, Request, RewardCode, Seq, State};
 use crate::trust::Trust;
 use crate::value::Remembered;
 
-/// How many earlier redemptions of a code are read, the newest: a code's history costs the same, however long it is.
+/// How many earlier redemptions of a code are read, the newest: a code's history costs the same,
+/// however long it is.
 const RIVALS_MAX: usize = 64;
 /// The condition on `kind` is written as the index of keys has it, or that index would not be used.
 const BY_KEY: &str = concat!(
@@ -22,7 +23,8 @@ const BY_KEY: &str = concat!(
     columns!(),
     " FROM redemption WHERE key = ?1 AND key_rest = ?2 AND kind & 16 = 0 ORDER BY seq DESC LIMIT 1"
 );
-const RIVALS: &str = concat!("SELECT ", columns!(), " FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2");
+const RIVALS: &str =
+    concat!("SELECT ", columns!(), " FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2");
 /// Those of them that a till made, or that were given at another till than the one that made them.
 const RIVALS_OF_TILL: &str = concat!(
     "SELECT ",
@@ -69,13 +71,17 @@ impl Operation for Accept {
     }
 
     fn after(&self, decided: &mut Decided, effects: &mut dyn Effects) {
-        let (Decision::Taken(taken) | Decision::StillPending(taken)) = &decided.decision else { return };
+        let (Decision::Taken(taken) | Decision::StillPending(taken)) = &decided.decision else {
+            return;
+        };
         if taken.worth_waiting {
             effects.awaited(taken.seq);
         }
         match decided.live.take() {
             Some(live) => effects.live(&self.new.lane, *live),
-            None if matches!(decided.decision, Decision::Taken(_)) => effects.pending(&self.new.lane, taken.seq),
+            None if matches!(decided.decision, Decision::Taken(_)) => {
+                effects.pending(&self.new.lane, taken.seq);
+            }
             None => {}
         }
     }
@@ -99,7 +105,11 @@ pub(super) struct Rivals {
 }
 
 impl Desk<'_> {
-    pub(super) fn accept(&mut self, new: &NewRedemption, rules: CodeRules) -> Result<Decided, StoreError> {
+    pub(super) fn accept(
+        &mut self,
+        new: &NewRedemption,
+        rules: CodeRules,
+    ) -> Result<Decided, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
         let names = Names {
             key: decide::key_of(&new.till, new.key.as_deref(), &new.request),
@@ -115,12 +125,18 @@ impl Desk<'_> {
         let lane = self.books.lane(self.sql, &new.lane)?;
         let undelivered = (self.around.undelivered)(&new.till, &new.request);
         let now = self.lane_now(lane, &new.lane, &new.till);
-        let rivals = if now.ask || rules.reusable { rivals } else { self.with_elsewhere(rivals, (lane, new))? };
+        let rivals = if now.ask || rules.reusable {
+            rivals
+        } else {
+            self.with_elsewhere(rivals, (lane, new))?
+        };
         // A redemption that the provider is asked about costs no look at all this.
         let on_trust = matches!(now.trust, Trust::AtOnce { .. });
-        let checked = if on_trust { self.remembered(lane, business_refrence, reward_code)? } else { None };
+        let checked =
+            if on_trust { self.remembered(lane, business_refrence, reward_code)? } else { None };
         let subject = subject_of(new, checked.as_ref());
-        let risk = if on_trust { self.risk(lane, &now, subject, rules.reusable) } else { Risk::none() };
+        let risk =
+            if on_trust { self.risk(lane, &now, subject, rules.reusable) } else { Risk::none() };
         let given = on_trust.then(|| Given::of(&risk, self.around.offline));
         let situation = Situation {
             till: &new.till,
@@ -128,7 +144,10 @@ impl Desk<'_> {
             request: &new.request,
             field_keys: decide::field_keys(&new.till, &new.request),
             by_key: by_key.as_ref(),
-            undelivered: rivals.rows.iter().find(|row| Some(row.seq) == undelivered && is_of(row, &new.till)),
+            undelivered: rivals
+                .rows
+                .iter()
+                .find(|row| Some(row.seq) == undelivered && is_of(row, &new.till)),
             earlier: rivals.earlier(),
             rules,
             lane: now,
@@ -142,7 +161,11 @@ impl Desk<'_> {
     }
 
     /// The redemptions of the code for other businesses of the lane beside its own.
-    fn with_elsewhere(&self, rivals: Rivals, (lane, new): (i64, &NewRedemption)) -> Result<Rivals, StoreError> {
+    fn with_elsewhere(
+        &self,
+        rivals: Rivals,
+        (lane, new): (i64, &NewRedemption),
+    ) -> Result<Rivals, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
         let mut rows = self.elsewhere(lane, business_refrence, reward_code)?;
         if rows.is_empty() {
@@ -155,7 +178,8 @@ impl Desk<'_> {
 
     /// The lane with what the books know of it.
     pub(super) fn lane_now(&self, lane: i64, name: &str, till: &str) -> LaneNow {
-        let (pending, till_pending) = (self.books.pending(lane), self.books.till_pending(lane, till));
+        let (pending, till_pending) =
+            (self.books.pending(lane), self.books.till_pending(lane, till));
         LaneNow { pending, till_pending, ..(self.around.lane)(name) }
     }
 
@@ -167,7 +191,9 @@ impl Desk<'_> {
     ) -> Result<Decided, StoreError> {
         self.count_refused(&accept, new)?;
         let decision = match accept {
-            decide::Accept::Repeat(row) if row.state == State::Pending => return self.still_pending(&row, &new.lane),
+            decide::Accept::Repeat(row) if row.state == State::Pending => {
+                return self.still_pending(&row, &new.lane);
+            }
             decide::Accept::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
             decide::Accept::KeyReused => Decision::KeyReused,
             decide::Accept::Owed(row) => self.pay(&row, &new.till)?,
@@ -186,10 +212,16 @@ impl Desk<'_> {
     }
 
     /// A till that asks for one refused code after the other is slowed.
-    fn count_refused(&mut self, accept: &decide::Accept, new: &NewRedemption) -> Result<(), StoreError> {
+    fn count_refused(
+        &mut self,
+        accept: &decide::Accept,
+        new: &NewRedemption,
+    ) -> Result<(), StoreError> {
         let (at, code) = ((new.lane.as_str(), new.till.as_str()), &new.request.reward_code);
         match accept {
-            decide::Accept::Used(_) | decide::Accept::Refused(_) | decide::Accept::Gone(_) => self.refused(at, code),
+            decide::Accept::Used(_) | decide::Accept::Refused(_) | decide::Accept::Gone(_) => {
+                self.refused(at, code)
+            }
             decide::Accept::Limited(limit) => self.refused_by(limit, at, code),
             decide::Accept::Repeat(_)
             | decide::Accept::KeyReused
@@ -202,7 +234,12 @@ impl Desk<'_> {
     }
 
     /// A code whose row is gone. What a check heard of it goes on in the provider's words.
-    fn gone_in_words(&self, kept: Kept, lane: i64, new: &NewRedemption) -> Result<Decision, StoreError> {
+    fn gone_in_words(
+        &self,
+        kept: Kept,
+        lane: i64,
+        new: &NewRedemption,
+    ) -> Result<Decision, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
         let words = match kept {
             Kept::Refused => self.refusal_remembered(lane, business_refrence, reward_code)?,
@@ -222,14 +259,23 @@ impl Desk<'_> {
             });
         }
         let live = self.claim_one(row.seq, true)?.map(Box::new);
-        Ok(Decided { decision: Decision::StillPending(taken(row, live.is_some())), live, is_slowed: false })
+        Ok(Decided {
+            decision: Decision::StillPending(taken(row, live.is_some())),
+            live,
+            is_slowed: false,
+        })
     }
 
     /// One conditional update gives what is owed, once.
     fn pay(&mut self, row: &Stored, till: &str) -> Result<Decision, StoreError> {
-        let sql = "UPDATE redemption SET marks = (marks & ~?2) | ?3 WHERE seq = ?1 AND marks & ?2 <> 0";
+        let sql =
+            "UPDATE redemption SET marks = (marks & ~?2) | ?3 WHERE seq = ?1 AND marks & ?2 <> 0";
         let elsewhere = if row.till == till { 0 } else { mark::PAID_ELSEWHERE };
-        let paid = self.sql.prepare_cached(sql)?.execute((row.seq.0, mark::OWED, mark::OWED_PAID | elsewhere))?;
+        let paid = self.sql.prepare_cached(sql)?.execute((
+            row.seq.0,
+            mark::OWED,
+            mark::OWED_PAID | elsewhere,
+        ))?;
         if paid == 1 {
             self.books.remark(row, (row.marks & !mark::OWED) | mark::OWED_PAID | elsewhere);
             self.acted(row, "owed_paid", till, "")?;
@@ -237,17 +283,22 @@ impl Desk<'_> {
         Ok(Decision::Settled(Box::new(self.shown(row.seq)?)))
     }
 
-    /// The newest redemption of a key that is in the index of keys: one that its till gave, one of a reusable code,
-    /// and,
-    /// of version 1, any.
+    /// The newest redemption of a key that is in the index of keys: one that its till gave, one of
+    /// a reusable code, and, of version 1, any.
     pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
         let (high, low) = halves(key);
-        let row = self.sql.prepare_cached(BY_KEY)?.query_row((high, low), Stored::from_row).optional()?;
+        let row =
+            self.sql.prepare_cached(BY_KEY)?.query_row((high, low), Stored::from_row).optional()?;
         Ok(row.map(|row| row.found_by(self.books.first)))
     }
 
     /// The newest redemptions of this business and code, whose guard this is.
-    pub(super) fn rivals(&self, guard: i64, business: &str, code: &RewardCode) -> Result<Rivals, StoreError> {
+    pub(super) fn rivals(
+        &self,
+        guard: i64,
+        business: &str,
+        code: &RewardCode,
+    ) -> Result<Rivals, StoreError> {
         let mut rows: Vec<Stored> = {
             let mut statement = self.sql.prepare_cached(RIVALS)?;
             let limit = i64::try_from(RIVALS_MAX).unwrap_or(i64::MAX);
@@ -260,14 +311,15 @@ impl Desk<'_> {
         Ok(Rivals { rows, is_cut, kept: self.kept(business, code)? })
     }
 
-    /// The newest redemptions of a reusable code that its till can repeat or be owed. Nobody else's holds such a code,
-    /// and nothing is kept of it beyond its rows.
+    /// The newest redemptions of a reusable code that its till can repeat or be owed. Nobody else's
+    /// holds such a code, and nothing is kept of it beyond its rows.
     fn rivals_of_till(&self, guard: i64, new: &NewRedemption) -> Result<Rivals, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
         let limit = i64::try_from(RIVALS_MAX).unwrap_or(i64::MAX);
         let mut statement = self.sql.prepare_cached(RIVALS_OF_TILL)?;
         let values = (guard, limit, &new.till, mark::PAID_ELSEWHERE);
-        let mut rows: Vec<Stored> = statement.query_map(values, Stored::from_row)?.collect::<Result<_, _>>()?;
+        let mut rows: Vec<Stored> =
+            statement.query_map(values, Stored::from_row)?.collect::<Result<_, _>>()?;
         rows.retain(|row| row.competes_with(business_refrence, reward_code));
         rows.reverse();
         let rows = rows.into_iter().map(|row| row.found_by(self.books.first)).collect();
@@ -281,7 +333,8 @@ impl Desk<'_> {
         }
         let hash = Fingerprint::of_guard(business, code).0;
         let sql = "SELECT what FROM held_code WHERE hash = ?1";
-        let what: Option<i64> = self.sql.prepare_cached(sql)?.query_row([hash], |row| row.get(0)).optional()?;
+        let what: Option<i64> =
+            self.sql.prepare_cached(sql)?.query_row([hash], |row| row.get(0)).optional()?;
         Ok(what.map(|what| if what == KEPT_REFUSED { Kept::Refused } else { Kept::Used }))
     }
 
@@ -323,14 +376,22 @@ impl Desk<'_> {
             Some(given) => Some(self.accept_on_trust(&row, &given)?),
             None => None,
         };
-        let live = in_flight.then(|| Box::new(Claimed::new(&row, body.clone(), row.used_is_ours(None))));
-        Ok(Decided { decision: Decision::Taken(Taken { headroom, ..taken(&row, in_flight) }), live, is_slowed: false })
+        let live =
+            in_flight.then(|| Box::new(Claimed::new(&row, body.clone(), row.used_is_ours(None))));
+        Ok(Decided {
+            decision: Decision::Taken(Taken { headroom, ..taken(&row, in_flight) }),
+            live,
+            is_slowed: false,
+        })
     }
 
-    /// The next row's number; the last that there is is never given, since what follows it would have none.
+    /// The next row's number; the last that there is is never given, since what follows it would
+    /// have none.
     pub(super) fn number(&mut self) -> Result<Seq, StoreError> {
         let seq = *self.next_seq;
-        *self.next_seq = seq.checked_add(1).ok_or(StoreError::Internal("there are no numbers left for new rows"))?;
+        *self.next_seq = seq
+            .checked_add(1)
+            .ok_or(StoreError::Internal("there are no numbers left for new rows"))?;
         Ok(Seq(seq))
     }
 
@@ -370,7 +431,8 @@ impl Rivals {
     }
 }
 
-/// Whether a till can have been answered about a redemption: it made it, or was given what was owed.
+/// Whether a till can have been answered about a redemption: it made it, or was given what was
+/// owed.
 fn is_of(row: &Stored, till: &str) -> bool {
     row.till == till || row.has(mark::PAID_ELSEWHERE)
 }
@@ -429,8 +491,11 @@ mod tests {
     fn plan(version: i64, sql: &str) -> String {
         let connection = schema::create_as(Path::new(""), version).unwrap();
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let steps: Vec<String> =
-            statement.raw_query().mapped(|row| row.get("detail")).collect::<Result<_, _>>().unwrap();
+        let steps: Vec<String> = statement
+            .raw_query()
+            .mapped(|row| row.get("detail"))
+            .collect::<Result<_, _>>()
+            .unwrap();
         steps.join("; ")
     }
 
@@ -444,7 +509,10 @@ mod tests {
         assert_eq!(plan(schema::VERSION, RIVALS), by_guard, "the newest first, without a sort");
         let of_till = plan(schema::VERSION, RIVALS_OF_TILL);
         let by_row = "SEARCH redemption USING INTEGER PRIMARY KEY (rowid=?)";
-        assert!(of_till.contains("redemption_guard (guard=?)") && of_till.contains(by_row), "{of_till}");
+        assert!(
+            of_till.contains("redemption_guard (guard=?)") && of_till.contains(by_row),
+            "{of_till}"
+        );
         assert!(!of_till.contains("TEMP B-TREE"), "the newest first, without a sort: {of_till}");
     }
 
@@ -471,11 +539,16 @@ mod tests {
             timestamp: nth.to_string(),
             body: "{}".into(),
         };
-        Accept::once(NewRedemption { till: "till-1".to_owned(), key: None, lane: "retm".to_owned(), request })
+        Accept::once(NewRedemption {
+            till: "till-1".to_owned(),
+            key: None,
+            lane: "retm".to_owned(),
+            request,
+        })
     }
 
-    /// How many steps SQLite's machine takes for one more request after so many of the code that were declined, and
-    /// for taking it back.
+    /// How many steps SQLite's machine takes for one more request after so many of the code that
+    /// were declined, and for taking it back.
     fn steps_after(history: usize, asked: fn(usize) -> Accept) -> u64 {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap().0;
@@ -483,7 +556,8 @@ mod tests {
         let stamp = Stamp { unix_ms: 1_800_000_000_000, trusted: true };
         let around = Surroundings::new(stamp, &offline, &lane);
         let refused = |nth: usize| {
-            let answer = Answer { status: 400, content_type: None, body: r#"{"message":"no"}"#.into() };
+            let answer =
+                Answer { status: 400, content_type: None, body: r#"{"message":"no"}"#.into() };
             let ended = Ended::Declined { answer, already_used: false, strong: true };
             Settlement::new(Seq(i64::try_from(nth).unwrap() + 1), 1, ended, false)
         };

@@ -1,4 +1,5 @@
-//! What tills and operators do to a row besides its normal way: conclude a wait, void, retry, handle.
+//! What tills and operators do to a row besides its normal way: conclude a wait, void, retry,
+//! handle.
 
 use super::accept::used_by;
 use super::risk::Given;
@@ -163,12 +164,21 @@ impl Desk<'_> {
         // The row itself is among the pending ones already.
         let lane = less_one(self.lane_now(row.lane, &name, &row.till));
         let checked = self.remembered(row.lane, &row.business, &row.code)?;
-        let risk = self.risk(row.lane, &lane, subject_of(&row, checked.as_ref()), row.is(kind::REUSABLE));
+        let risk =
+            self.risk(row.lane, &lane, subject_of(&row, checked.as_ref()), row.is(kind::REUSABLE));
         let given = Given::of(&risk, self.around.offline);
         let evidence = (self.around.evidence)(&name, row.seq, &row.till);
         let is_held_elsewhere = self.is_held_elsewhere(&row)?;
         let offline = self.around.offline;
-        let at = Waiting { end: op.end, withdrawn: op.withdrawn, lane, evidence, offline, risk, is_held_elsewhere };
+        let at = Waiting {
+            end: op.end,
+            withdrawn: op.withdrawn,
+            lane,
+            evidence,
+            offline,
+            risk,
+            is_held_elsewhere,
+        };
         match decide::conclude(&row, at) {
             Conclude::Trusted => Ok(Concluded::Trusted { headroom: None }),
             Conclude::Trust => self.trust_after_waiting(row, &given),
@@ -177,11 +187,17 @@ impl Desk<'_> {
                 self.finish(&row, State::Voided, row.marks | mark::TURNED_AWAY)?;
                 Ok(Concluded::TurnedAway { why, holder: holder.as_ref().map(used_by) })
             }
-            Conclude::RefuseAtTill(why) => self.mark(&row, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why }),
+            Conclude::RefuseAtTill(why) => {
+                self.mark(&row, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why })
+            }
         }
     }
 
-    fn trust_after_waiting(&mut self, mut row: Stored, given: &Given) -> Result<Concluded, StoreError> {
+    fn trust_after_waiting(
+        &mut self,
+        mut row: Stored,
+        given: &Given,
+    ) -> Result<Concluded, StoreError> {
         self.mark(&row, mark::TRUSTED)?;
         row.marks |= mark::TRUSTED;
         let headroom = Some(self.accept_on_trust(&row, given)?);
@@ -204,7 +220,8 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// The row as this process finds it, which is written down: what it counts for is what its marks say.
+    /// The row as this process finds it, which is written down: what it counts for is what its
+    /// marks say.
     pub(super) fn found(&mut self, row: &Stored) -> Result<Stored, StoreError> {
         let found = row.clone().found_by(self.books.first);
         if found.marks != row.marks {
@@ -213,7 +230,12 @@ impl Desk<'_> {
         Ok(found)
     }
 
-    fn void_by_till(&mut self, id: &Id, till: &str, withdrawn: bool) -> Result<VoidOutcome, StoreError> {
+    fn void_by_till(
+        &mut self,
+        id: &Id,
+        till: &str,
+        withdrawn: bool,
+    ) -> Result<VoidOutcome, StoreError> {
         let Some(row) = row::by_id(self.sql, id)?.filter(|row| row.till == till) else {
             return Ok(VoidOutcome::Unknown);
         };
@@ -226,10 +248,15 @@ impl Desk<'_> {
             }
         }
         let now = Box::new(self.shown(row.seq)?);
-        Ok(if now.state == State::Voided { VoidOutcome::Voided(now) } else { VoidOutcome::TooLate(now) })
+        Ok(if now.state == State::Voided {
+            VoidOutcome::Voided(now)
+        } else {
+            VoidOutcome::TooLate(now)
+        })
     }
 
-    /// What an earlier process left may have been given a moment before its end: it holds its code as before.
+    /// What an earlier process left may have been given a moment before its end: it holds its code
+    /// as before.
     fn void(&mut self, id: &Id, note: &str, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
         let row = self.found(&row)?;
@@ -272,11 +299,12 @@ impl Desk<'_> {
         self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
     }
 
-    /// What was known of the row's doubt stays known. What was said before is kept among its events: answers are
-    /// appended, never replaced.
+    /// What was known of the row's doubt stays known. What was said before is kept among its
+    /// events: answers are appended, never replaced.
     fn reopen(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
         self.keep_what_was_said(row)?;
-        let sql = "UPDATE redemption SET state = 0, in_flight = 0, marks = ?2, settled_ms = NULL WHERE seq = ?1";
+        let sql = "UPDATE redemption SET state = 0, in_flight = 0, marks = ?2, settled_ms = NULL \
+            WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
         self.sql.prepare_cached("DELETE FROM answer WHERE seq = ?1")?.execute([row.seq.0])?;
         self.moved(row, State::Pending, marks)?;
@@ -308,14 +336,21 @@ impl Desk<'_> {
     }
 
     fn streak(&self, lane: i64) -> Result<Vec<Seq>, StoreError> {
-        let sql = "SELECT seq FROM redemption WHERE state = 2 AND lane = ?1 AND marks & ?2 ORDER BY seq DESC LIMIT ?3";
+        let sql = "SELECT seq FROM redemption WHERE state = 2 AND lane = ?1 AND marks & ?2 ORDER \
+            BY seq DESC LIMIT ?3";
         let mut statement = self.sql.prepare_cached(sql)?;
         let limit = i64::try_from(RETRY_HELD_ROWS_MAX).unwrap_or(i64::MAX);
         let rows = statement.query_map((lane, mark::STREAK, limit), |row| row.get(0).map(Seq))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    pub(super) fn acted(&mut self, row: &Stored, what: &str, by: &str, detail: &str) -> Result<Acted, StoreError> {
+    pub(super) fn acted(
+        &mut self,
+        row: &Stored,
+        what: &str,
+        by: &str,
+        detail: &str,
+    ) -> Result<Acted, StoreError> {
         let event = Event {
             at_ms: self.around.stamp.unix_ms,
             id: Some(row.id().to_string()),
@@ -330,8 +365,17 @@ impl Desk<'_> {
 
     pub(super) fn record(&mut self, event: &Event, seq: Option<Seq>) -> Result<(), StoreError> {
         let Event { at_ms, id, lane, what, by, detail } = event;
-        let sql = "INSERT INTO event (at_ms, seq, id, lane, what, by, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        self.sql.prepare_cached(sql)?.execute((at_ms, seq.map(|seq| seq.0), id, lane, what, by, detail))?;
+        let sql = "INSERT INTO event (at_ms, seq, id, lane, what, by, detail) VALUES (?1, ?2, ?3, \
+            ?4, ?5, ?6, ?7)";
+        self.sql.prepare_cached(sql)?.execute((
+            at_ms,
+            seq.map(|seq| seq.0),
+            id,
+            lane,
+            what,
+            by,
+            detail,
+        ))?;
         Ok(())
     }
 
@@ -353,6 +397,7 @@ fn subject_of<'a>(row: &'a Stored, checked: Option<&'a Remembered>) -> Subject<'
 
 /// The limits are asked for one more row than there are without this one.
 fn less_one(lane: LaneNow) -> LaneNow {
-    let (pending, till_pending) = (lane.pending.saturating_sub(1), lane.till_pending.saturating_sub(1));
+    let (pending, till_pending) =
+        (lane.pending.saturating_sub(1), lane.till_pending.saturating_sub(1));
     LaneNow { pending, till_pending, ..lane }
 }

@@ -1,5 +1,5 @@
-//! A copy of the whole database while it is in use. It stands beside the database for as long as it is made and has no
-//! name any more once it can be read.
+//! A copy of the whole database while it is in use. It stands beside the database for as long as it
+//! is made and has no name any more once it can be read.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,21 +14,27 @@ use super::{Reader, StoreError, checks};
 
 /// The copy's name while it is made. A start that finds one leaves it: the next backup removes it.
 const NAME: &str = "redeemd.db.backup";
-const BESIDE: [&str; 4] =
-    ["redeemd.db.backup", "redeemd.db.backup-journal", "redeemd.db.backup-wal", "redeemd.db.backup-shm"];
+const BESIDE: [&str; 4] = [
+    "redeemd.db.backup",
+    "redeemd.db.backup-journal",
+    "redeemd.db.backup-wal",
+    "redeemd.db.backup-shm",
+];
 
 impl Reader {
-    /// Copies the database as it stands now into an unnamed file of the directory `dir`, and gives that back. Tills'
-    /// remembered checks, which may name customers, are left out. Writers go on meanwhile. One at a time: the caller
-    /// sees to that.
+    /// Copies the database as it stands now into an unnamed file of the directory `dir`, and gives
+    /// that back. Tills' remembered checks, which may name customers, are left out. Writers go on
+    /// meanwhile. One at a time: the caller sees to that.
     ///
     /// # Errors
-    /// [`StoreError::NoRoomToCopy`] before anything is written; or the database cannot be read, the copy not written.
+    /// [`StoreError::NoRoomToCopy`] before anything is written; or the database cannot be read, the
+    /// copy not written.
     pub fn backup(&self, dir: &Path) -> Result<File, StoreError> {
         demand_room(dir, self.bytes()?)?;
         clear(dir)?;
         let path = dir.join(NAME);
-        let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let made =
+            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = made.map_err(files::file_error(&path))?;
         let copied = self.copy_to(&path);
         // Whatever became of it, its space is given back when the last who has it open is gone.
@@ -37,7 +43,8 @@ impl Reader {
     }
 
     fn bytes(&self) -> Result<u64, StoreError> {
-        let number = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+        let number =
+            |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
         Ok(number("page_count")?.saturating_mul(number("page_size")?))
     }
 
@@ -74,7 +81,10 @@ mod tests {
     fn without_room_for_it_nothing_is_written() {
         let dir = tempfile::tempdir().unwrap();
         let refused = demand_room(dir.path(), u64::MAX / 2).unwrap_err();
-        assert!(matches!(refused, StoreError::NoRoomToCopy { needed, free } if needed > free), "{refused}");
+        assert!(
+            matches!(refused, StoreError::NoRoomToCopy { needed, free } if needed > free),
+            "{refused}"
+        );
         assert!(demand_room(dir.path(), 0).is_ok());
     }
 }

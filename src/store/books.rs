@@ -1,4 +1,5 @@
-//! The books: a row per lane with lifetime totals, and what its link must not forget over a restart.
+//! The books: a row per lane with lifetime totals, and what its link must not forget over a
+//! restart.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,8 +52,12 @@ impl Page {
     /// Whether a life of rows can have come to these totals.
     fn can_be(&self) -> bool {
         let Counts { confirmed, declined, voided, .. } = self.counts;
-        let Gone { confirmed: gone_confirmed, declined: gone_declined, voided: gone_voided } = self.gone;
-        self.counts.balance() && gone_confirmed <= confirmed && gone_declined <= declined && gone_voided <= voided
+        let Gone { confirmed: gone_confirmed, declined: gone_declined, voided: gone_voided } =
+            self.gone;
+        self.counts.balance()
+            && gone_confirmed <= confirmed
+            && gone_declined <= declined
+            && gone_voided <= voided
     }
 }
 
@@ -77,12 +82,16 @@ impl Gone {
 
 impl Books {
     pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
-        let sql = "SELECT lane, name, accepted, pending, confirmed, declined, parked, voided, gone_confirmed, \
-             gone_declined, gone_voided FROM lane";
+        let sql = "SELECT lane, name, accepted, pending, confirmed, declined, parked, voided, \
+            gone_confirmed, gone_declined, gone_voided FROM lane";
         let mut statement = connection.prepare(sql)?;
-        let lanes: BTreeMap<i64, Page> = statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
+        let lanes: BTreeMap<i64, Page> =
+            statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
         if let Some(page) = lanes.values().find(|page| !page.can_be()) {
-            return Err(StoreError::Damaged(format!("the books of lane {:?} do not add up", page.name)));
+            return Err(StoreError::Damaged(format!(
+                "the books of lane {:?} do not add up",
+                page.name
+            )));
         }
         let mut statement = connection.prepare("SELECT lane, till, pending FROM till")?;
         let read = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, false)));
@@ -93,7 +102,17 @@ impl Books {
         let keeps_checks = connection.query_row(sql, [], |row| row.get(0))?;
         let (ledger, trust_off) = (Ledger::read(connection)?, Arc::new(trust::read(connection)?));
         let (first, tallies) = (Seq(i64::MAX), Tallies::read(connection)?);
-        Ok(Self { lanes, tills, first, keeps_codes, keeps_checks, recount: None, ledger, trust_off, tallies })
+        Ok(Self {
+            lanes,
+            tills,
+            first,
+            keeps_codes,
+            keeps_checks,
+            recount: None,
+            ledger,
+            trust_off,
+            tallies,
+        })
     }
 
     /// The books of a process that gives out numbers from this one on.
@@ -104,19 +123,24 @@ impl Books {
 
     /// Writes the pages that changed.
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let sql = "UPDATE lane SET accepted = :accepted, pending = :pending, confirmed = :confirmed, \
-             declined = :declined, parked = :parked, voided = :voided, gone_confirmed = :gone_confirmed, \
-             gone_declined = :gone_declined, gone_voided = :gone_voided WHERE lane = :lane";
+        let sql = "UPDATE lane SET accepted = :accepted, pending = :pending, confirmed = \
+            :confirmed, declined = :declined, parked = :parked, voided = :voided, gone_confirmed = \
+             :gone_confirmed, gone_declined = :gone_declined, gone_voided = :gone_voided WHERE \
+             lane = :lane";
         for (lane, page) in self.lanes.iter_mut().filter(|(_, page)| page.changed) {
             let Counts { accepted, pending, confirmed, declined, parked, voided } = page.counts;
-            let Gone { confirmed: gone_confirmed, declined: gone_declined, voided: gone_voided } = page.gone;
+            let Gone { confirmed: gone_confirmed, declined: gone_declined, voided: gone_voided } =
+                page.gone;
             let written = connection.prepare_cached(sql)?.execute(named_params! {
                 ":accepted": accepted, ":pending": pending, ":confirmed": confirmed,
                 ":declined": declined, ":parked": parked, ":voided": voided, ":lane": lane,
                 ":gone_confirmed": gone_confirmed, ":gone_declined": gone_declined, ":gone_voided": gone_voided,
             })?;
             if written != 1 {
-                return Err(StoreError::Damaged(format!("the books of lane {:?} are gone", page.name)));
+                return Err(StoreError::Damaged(format!(
+                    "the books of lane {:?} are gone",
+                    page.name
+                )));
             }
             page.changed = false;
         }
@@ -125,8 +149,11 @@ impl Books {
     }
 
     fn write_tills(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let sql = "INSERT INTO till VALUES (?1, ?2, ?3) ON CONFLICT (lane, till) DO UPDATE SET pending = ?3";
-        for ((lane, till), (pending, changed)) in self.tills.iter_mut().filter(|(_, (_, changed))| *changed) {
+        let sql = "INSERT INTO till VALUES (?1, ?2, ?3) ON CONFLICT (lane, till) DO UPDATE SET \
+            pending = ?3";
+        for ((lane, till), (pending, changed)) in
+            self.tills.iter_mut().filter(|(_, (_, changed))| *changed)
+        {
             if *pending == 0 {
                 let sql = "DELETE FROM till WHERE lane = ?1 AND till = ?2";
                 connection.prepare_cached(sql)?.execute((lane, till))?;
@@ -135,7 +162,8 @@ impl Books {
             }
             *changed = false;
         }
-        // Whoever once had a name is not carried along for ever: an import may bring a hundred thousand.
+        // Whoever once had a name is not carried along for ever: an import may bring a hundred
+        // thousand.
         self.tills.retain(|_, (pending, _)| *pending > 0);
         Ok(())
     }
@@ -173,7 +201,10 @@ impl Books {
     /// How many rows of this till are pending in this lane.
     pub(super) fn till_pending(&self, lane: i64, till: &str) -> u64 {
         // A look-up by a borrowed pair would need a key type of its own; there are few tills.
-        self.tills.iter().find(|((of, name), _)| *of == lane && name == till).map_or(0, |(_, (pending, _))| *pending)
+        self.tills
+            .iter()
+            .find(|((of, name), _)| *of == lane && name == till)
+            .map_or(0, |(_, (pending, _))| *pending)
     }
 
     fn move_till(&mut self, row: &Stored, from: Option<State>, to: State) {
@@ -227,7 +258,8 @@ impl Books {
         }
     }
 
-    /// A settled row leaves after its retention: the lifetime totals and the figures of its day stay.
+    /// A settled row leaves after its retention: the lifetime totals and the figures of its day
+    /// stay.
     pub(super) fn forget(&mut self, row: &Stored) -> Result<(), StoreError> {
         self.follow(row.seq, row.lane, (row.state, None));
         self.tallies.leaves(row);
@@ -239,7 +271,9 @@ impl Books {
             State::Confirmed => page.gone.confirmed += 1,
             State::Declined => page.gone.declined += 1,
             State::Voided => page.gone.voided += 1,
-            State::Pending | State::Parked => return Err(StoreError::Internal("an open row was to be pruned")),
+            State::Pending | State::Parked => {
+                return Err(StoreError::Internal("an open row was to be pruned"));
+            }
         }
         Ok(())
     }
@@ -250,13 +284,19 @@ impl Books {
         }
     }
 
-    /// Where the books, or the figures of the days, say something else than a recount that came to its end.
-    pub(super) fn differences(&self, connection: &Connection, counted: &UnderWay) -> Result<Vec<Storage>, StoreError> {
+    /// Where the books, or the figures of the days, say something else than a recount that came to
+    /// its end.
+    pub(super) fn differences(
+        &self,
+        connection: &Connection,
+        counted: &UnderWay,
+    ) -> Result<Vec<Storage>, StoreError> {
         let mut found = self.differing_figures(connection, counted)?;
         for (lane, page) in &self.lanes {
             let mut counts = page.counts;
             for state in State::ALL {
-                let (said, rows) = (*of(&mut counts, state), counted.counted(*lane, state) + page.gone.of(state));
+                let (said, rows) =
+                    (*of(&mut counts, state), counted.counted(*lane, state) + page.gone.of(state));
                 if said != rows {
                     let (lane, state) = (page.name.clone(), state.to_string());
                     found.push(Storage::Difference { lane, state, books: said, rows });
@@ -277,15 +317,25 @@ impl Books {
         Ok(found)
     }
 
-    fn differing_figures(&self, connection: &Connection, counted: &UnderWay) -> Result<Vec<Storage>, StoreError> {
+    fn differing_figures(
+        &self,
+        connection: &Connection,
+        counted: &UnderWay,
+    ) -> Result<Vec<Storage>, StoreError> {
         let (said, mut found) = (self.tallies.of_rows_here(connection)?, Vec::new());
         for (lane, page) in self.lanes.iter().filter(|_| self.tallies.are_kept()) {
-            let (said, rows) = (said.get(lane).copied().unwrap_or_default(), counted.figures(*lane));
+            let (said, rows) =
+                (said.get(lane).copied().unwrap_or_default(), counted.figures(*lane));
             for (name, (said, rows)) in Figures::NAMES.iter().zip(said.0.into_iter().zip(rows.0)) {
                 let number = |figure: i64| u64::try_from(figure).unwrap_or(0);
                 if said != rows {
                     let (lane, state) = (page.name.clone(), format!("{name} by day"));
-                    found.push(Storage::Difference { lane, state, books: number(said), rows: number(rows) });
+                    found.push(Storage::Difference {
+                        lane,
+                        state,
+                        books: number(said),
+                        rows: number(rows),
+                    });
                 }
             }
         }
@@ -297,7 +347,10 @@ impl Books {
     }
 
     fn changed(&mut self, lane: i64) -> Result<&mut Page, StoreError> {
-        let page = self.lanes.get_mut(&lane).ok_or(StoreError::Damaged("a row belongs to no lane".to_owned()))?;
+        let page = self
+            .lanes
+            .get_mut(&lane)
+            .ok_or(StoreError::Damaged("a row belongs to no lane".to_owned()))?;
         page.changed = true;
         Ok(page)
     }
@@ -372,8 +425,8 @@ pub struct WaitMemory {
 
 /// Reads what the lane's link had to remember; nothing for a lane that never was.
 pub(super) fn memory(connection: &Connection, lane: &str) -> Result<LaneMemory, StoreError> {
-    let sql = "SELECT hold, hold_detail, hold_ms, outage_ms, outage_noted_ms, outage_trusted, wait_boot, \
-         wait_until_ms, wait_left_ms FROM lane WHERE name = ?1";
+    let sql = "SELECT hold, hold_detail, hold_ms, outage_ms, outage_noted_ms, outage_trusted, \
+        wait_boot, wait_until_ms, wait_left_ms FROM lane WHERE name = ?1";
     let memory = connection.query_row(sql, [lane], read_memory).optional()?.unwrap_or_default();
     let more = keep::read(connection, &more_name(lane))?.unwrap_or_default();
     Ok(LaneMemory { more, ..memory })
@@ -417,13 +470,26 @@ impl Operation for Remember {
 }
 
 impl Desk<'_> {
-    fn remember(&mut self, lane: &str, memory: &LaneMemory, streak: &[Seq]) -> Result<(), StoreError> {
-        let hold = memory.hold.clone().unwrap_or(Hold { cause: String::new(), detail: String::new(), since_ms: 0 });
-        let wait = memory.wait.clone().unwrap_or(WaitMemory { boot_id: String::new(), until_ms: 0, left_ms: 0 });
+    fn remember(
+        &mut self,
+        lane: &str,
+        memory: &LaneMemory,
+        streak: &[Seq],
+    ) -> Result<(), StoreError> {
+        let hold = memory.hold.clone().unwrap_or(Hold {
+            cause: String::new(),
+            detail: String::new(),
+            since_ms: 0,
+        });
+        let wait = memory.wait.clone().unwrap_or(WaitMemory {
+            boot_id: String::new(),
+            until_ms: 0,
+            left_ms: 0,
+        });
         let number = self.books.lane(self.sql, lane)?;
-        let sql = "UPDATE lane SET hold = :hold, hold_detail = :detail, hold_ms = :since, outage_ms = :outage, \
-             outage_noted_ms = :noted, outage_trusted = :trusted, wait_boot = :boot, wait_until_ms = :until, \
-             wait_left_ms = :left WHERE lane = :lane";
+        let sql = "UPDATE lane SET hold = :hold, hold_detail = :detail, hold_ms = :since, \
+            outage_ms = :outage, outage_noted_ms = :noted, outage_trusted = :trusted, wait_boot = \
+            :boot, wait_until_ms = :until, wait_left_ms = :left WHERE lane = :lane";
         self.sql.prepare_cached(sql)?.execute(named_params! {
             ":hold": hold.cause, ":detail": hold.detail, ":since": hold.since_ms, ":outage": memory.outage_ms,
             ":noted": memory.noted_ms, ":trusted": memory.noted_trusted, ":boot": wait.boot_id,

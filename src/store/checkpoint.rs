@@ -1,4 +1,5 @@
-//! Checkpoints: the WAL's frames move into the database, on a connection of their own so that the writer need not wait.
+//! Checkpoints: the WAL's frames move into the database, on a connection of their own so that the
+//! writer need not wait.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,11 @@ use rusqlite::Connection;
 
 use super::{StoreError, WAL_FRAMES_HARD, WAL_FRAMES_SOFT, files, schema};
 
-/// Moves frames of the WAL into the database as far as readers let it; how many frames the WAL held.
+/// Moves frames of the WAL into the database as far as readers let it; how many frames the WAL
+/// held.
 pub(super) fn passive(connection: &Connection) -> Result<u32, StoreError> {
-    let frames: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
+    let frames: i64 =
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
     Ok(u32::try_from(frames).unwrap_or(0))
 }
 
@@ -26,9 +29,9 @@ pub enum Step {
     Here,
 }
 
-/// When the log is moved: once per [`WAL_FRAMES_SOFT`] frames. A log begins anew only when all of it is in the
-/// database at the start of a commit, and a checkpoint beside a busy writer never reaches the end: the writer moves
-/// the little that was committed meanwhile.
+/// When the log is moved: once per [`WAL_FRAMES_SOFT`] frames. A log begins anew only when all of
+/// it is in the database at the start of a commit, and a checkpoint beside a busy writer never
+/// reaches the end: the writer moves the little that was committed meanwhile.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
     frames: u32,
@@ -36,7 +39,8 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// After a commit that left the log `frames` long; `was_moved`: a checkpoint beside the writer has ended since.
+    /// After a commit that left the log `frames` long; `was_moved`: a checkpoint beside the writer
+    /// has ended since.
     pub fn after_commit(&mut self, frames: u32, was_moved: bool) -> Step {
         if frames < self.frames {
             self.asked_at = 0;
@@ -53,8 +57,8 @@ impl Pace {
     }
 }
 
-/// The checkpointer's hold on the database. The file is there to be synced; it is closed with the connection, since
-/// closing it ends this process's locks on the database.
+/// The checkpointer's hold on the database. The file is there to be synced; it is closed with the
+/// connection, since closing it ends this process's locks on the database.
 #[derive(Debug)]
 struct Beside {
     connection: Connection,
@@ -90,8 +94,8 @@ impl Checkpointer {
         Self { path, beside: Arc::default(), has_moved: Arc::default() }
     }
 
-    /// Moves what it can without disturbing anybody, and syncs it. SQLite leaves out that sync where the writer went
-    /// on meanwhile; the writer would then wait for all of it.
+    /// Moves what it can without disturbing anybody, and syncs it. SQLite leaves out that sync
+    /// where the writer went on meanwhile; the writer would then wait for all of it.
     ///
     /// # Errors
     /// The database cannot be opened, written or synced.
@@ -102,7 +106,10 @@ impl Checkpointer {
             none => none.insert(Beside::open(&self.path)?),
         };
         passive(&beside.connection)?;
-        beside.database.sync_data().map_err(|error| StoreError::Unsynced { path: self.path.clone(), error })?;
+        beside
+            .database
+            .sync_data()
+            .map_err(|error| StoreError::Unsynced { path: self.path.clone(), error })?;
         self.has_moved.store(true, Ordering::Release);
         Ok(())
     }
@@ -113,7 +120,8 @@ impl Checkpointer {
         self.has_moved.swap(false, Ordering::AcqRel)
     }
 
-    /// Waits for a checkpoint that runs, and lets none begin: the database is about to be set aside.
+    /// Waits for a checkpoint that runs, and lets none begin: the database is about to be set
+    /// aside.
     #[must_use]
     pub fn pause(&self) -> Paused<'_> {
         let mut held = self.beside.lock().unwrap_or_else(PoisonError::into_inner);

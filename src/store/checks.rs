@@ -1,7 +1,7 @@
 //! What the provider said to tills' checks, remembered for when nobody can be asked.
 //!
-//! An answer may name the customer. It is kept for `[offline] remember_checks`, goes back to a till that asks for the
-//! code, and nowhere else: no listing, export or backup reads this table.
+//! An answer may name the customer. It is kept for `[offline] remember_checks`, goes back to a till
+//! that asks for the code, and nowhere else: no listing, export or backup reads this table.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension};
@@ -19,20 +19,22 @@ use crate::value::{Checked, Remembered};
 pub const CHECK_BYTES_MAX: usize = 4096;
 /// How many remembered checks one operation forgets at most: tills come first.
 const FORGOTTEN_MAX: usize = 200;
-/// How many codes the checks of one till hold beyond their memory in an hour: whoever guesses codes all day fills
-/// no disk.
+/// How many codes the checks of one till hold beyond their memory in an hour: whoever guesses codes
+/// all day fills no disk.
 const HELD_IN_AN_HOUR_MAX: i64 = 120;
 /// What a crash may have forgotten of the elapsed time; what lies further ahead is damaged.
 const AHEAD_MS_MAX: i64 = 60_000;
 const JSON: &str = "application/json";
 
 /// The two rows that can speak of a code: of these bytes, and of its refusal.
-const LOOK: &str =
-    "SELECT exact, bytes, at_s, status, content_type, body FROM checked WHERE guard = ?1 AND exact IN (0, ?2)";
+const LOOK: &str = "SELECT exact, bytes, at_s, status, content_type, body FROM checked WHERE guard \
+    = ?1 AND exact IN (0, ?2)";
 /// The oldest of a till's, refusals last.
-const OLDEST: &str = "SELECT guard, exact FROM checked WHERE till = ?1 ORDER BY refused, at_s LIMIT 1";
+const OLDEST: &str =
+    "SELECT guard, exact FROM checked WHERE till = ?1 ORDER BY refused, at_s LIMIT 1";
 /// What of a till's is older than a moment.
-const OVERDUE: &str = "SELECT guard, exact FROM checked WHERE till = ?1 AND refused = ?2 AND at_s < ?3 LIMIT ?4";
+const OVERDUE: &str =
+    "SELECT guard, exact FROM checked WHERE till = ?1 AND refused = ?2 AND at_s < ?3 LIMIT ?4";
 
 /// A till's Check Reward.
 #[derive(Clone, Debug)]
@@ -169,7 +171,8 @@ impl Operation for ForgetChecks {
 impl Names {
     fn of(lane: i64, business: &str, code: &RewardCode) -> Self {
         let lane = lane.to_string();
-        let guard = Fingerprint::of(&["checked", &lane, &crate::fold::code(business), &code.folded()]).0;
+        let guard =
+            Fingerprint::of(&["checked", &lane, &crate::fold::code(business), &code.folded()]).0;
         let exact = row::halves(Fingerprint::of(&["checked bytes", business, code.reveal()]).0).0;
         // Zero is the refusals' place.
         Self { guard, bytes: exact.max(i64::MIN + 1).abs().max(1) }
@@ -204,7 +207,8 @@ pub(super) fn count(connection: &Connection) -> Result<u64, StoreError> {
 }
 
 /// What a copy of the database that leaves the gateway must not hold.
-pub(super) const LEFT_OUT_OF_COPIES: &str = "PRAGMA secure_delete = on; DELETE FROM checked; DELETE FROM check_share;";
+pub(super) const LEFT_OUT_OF_COPIES: &str =
+    "PRAGMA secure_delete = on; DELETE FROM checked; DELETE FROM check_share;";
 
 impl Desk<'_> {
     /// What is known of a code that a till checks.
@@ -214,13 +218,20 @@ impl Desk<'_> {
         let can_ask = lane.ask && !asked.in_vain;
         let held = self.held_from_check(asked, number, can_ask)?;
         let remembered = match held {
-            None if !can_ask => self.remembered_check(number, &asked.business, &asked.code, asked.rules.exact)?,
+            None if !can_ask => {
+                self.remembered_check(number, &asked.business, &asked.code, asked.rules.exact)?
+            }
             _ => None,
         };
         Ok(CheckKnown { held, remembered, lane })
     }
 
-    fn held_from_check(&self, asked: &CheckAsked, lane: i64, can_ask: bool) -> Result<Option<CheckHeld>, StoreError> {
+    fn held_from_check(
+        &self,
+        asked: &CheckAsked,
+        lane: i64,
+        can_ask: bool,
+    ) -> Result<Option<CheckHeld>, StoreError> {
         if asked.rules.reusable {
             return Ok(None);
         }
@@ -259,8 +270,8 @@ impl Desk<'_> {
         Ok(remembered.filter(|check| check.is_refusal).map(|check| check.answer))
     }
 
-    /// What a check said of a code, if it is remembered. A refusal counts for all codes that fold alike, a good one
-    /// for its own bytes alone.
+    /// What a check said of a code, if it is remembered. A refusal counts for all codes that fold
+    /// alike, a good one for its own bytes alone.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -293,7 +304,8 @@ impl Desk<'_> {
         }
         let Names { guard, bytes } = Names::of(lane, business, code);
         let mut statement = self.sql.prepare_cached(LOOK)?;
-        let found = statement.query_map((guard, bytes), Found::from_row)?.collect::<Result<Vec<_>, _>>()?;
+        let found =
+            statement.query_map((guard, bytes), Found::from_row)?.collect::<Result<Vec<_>, _>>()?;
         let fits = |found: &&Found| !found.is_refusal() || !exact || found.bytes == bytes;
         // The refusal's row comes first.
         Ok(found.iter().find(fits).and_then(|found| self.fresh(found)))
@@ -306,7 +318,8 @@ impl Desk<'_> {
             return None;
         }
         let age_ms = self.around.doubted.age_ms(now_ms, at_ms);
-        let max_ms = i64::try_from(self.around.offline.remember_checks.as_millis()).unwrap_or(i64::MAX);
+        let max_ms =
+            i64::try_from(self.around.offline.remember_checks.as_millis()).unwrap_or(i64::MAX);
         (age_ms < max_ms).then(|| CheckAnswer {
             answer: found.answer.clone(),
             age_s: u64::try_from(age_ms / 1000).unwrap_or(0),
@@ -326,7 +339,8 @@ impl Desk<'_> {
         let hash = Fingerprint::of_guard(business, code);
         match check.said {
             CheckSaid::Good => {
-                let others = self.refused_bytes(names)?.is_some_and(|refused| refused != names.bytes);
+                let others =
+                    self.refused_bytes(names)?.is_some_and(|refused| refused != names.bytes);
                 if !others {
                     self.forget_check(names.guard, 0)?;
                     self.let_go(hash)?;
@@ -364,20 +378,24 @@ impl Desk<'_> {
         let Answer { status, content_type, body } = &check.answer;
         self.forget_check(names.guard, exact)?;
         let max = self.around.offline.remember_checks_max;
-        if body.len() > CHECK_BYTES_MAX || max == 0 || self.around.offline.remember_checks.is_zero() {
+        if body.len() > CHECK_BYTES_MAX || max == 0 || self.around.offline.remember_checks.is_zero()
+        {
             return Ok(());
         }
         let content_type = content_type.as_deref().unwrap_or_default();
         let content_type = Some(content_type).filter(|text| *text != JSON);
-        let (refused, at_s, till) = (exact == 0, self.around.elapsed_ms.div_euclid(1000), &check.asked.till);
+        let (refused, at_s, till) =
+            (exact == 0, self.around.elapsed_ms.div_euclid(1000), &check.asked.till);
         let sql = "INSERT INTO checked VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-        let values = (names.guard, exact, names.bytes, refused, till, at_s, status, content_type, &**body);
+        let values =
+            (names.guard, exact, names.bytes, refused, till, at_s, status, content_type, &**body);
         self.sql.prepare_cached(sql)?.execute(values)?;
         self.share(till, 1)
     }
 
     fn share(&self, till: &str, more: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO check_share VALUES (?1, max(0, ?2), 0, 0) ON CONFLICT (till) DO UPDATE SET \
+        let sql = "INSERT INTO check_share VALUES (?1, max(0, ?2), 0, 0) ON CONFLICT (till) DO \
+            UPDATE SET \
              kept = max(0, min(kept, ?3) + ?2)";
         self.sql.prepare_cached(sql)?.execute((till, more, SHARE_MAX))?;
         Ok(())
@@ -394,13 +412,14 @@ impl Desk<'_> {
     fn may_hold(&self, till: &str) -> Result<bool, StoreError> {
         let hour = self.around.elapsed_ms.div_euclid(3_600_000);
         self.share(till, 0)?;
-        let sql = "UPDATE check_share SET held = iif(hour = ?2, held, 0) + 1, hour = ?2 WHERE till = ?1 \
+        let sql = "UPDATE check_share SET held = iif(hour = ?2, held, 0) + 1, hour = ?2 WHERE till \
+            = ?1 \
              AND (hour <> ?2 OR held < ?3)";
         Ok(self.sql.prepare_cached(sql)?.execute((till, hour, HELD_IN_AN_HOUR_MAX))? == 1)
     }
 
-    /// Where there are too many, the till that has the most gives way, `own` before others: a till that floods
-    /// forgets its own. How many there are.
+    /// Where there are too many, the till that has the most gives way, `own` before others: a till
+    /// that floods forgets its own. How many there are.
     fn make_room(&self, own: &str) -> Result<u64, StoreError> {
         let mut kept = count(self.sql)?;
         for _ in 0..FORGOTTEN_MAX {
@@ -420,14 +439,16 @@ impl Desk<'_> {
         Ok(kept)
     }
 
-    /// Forgets some of what is too old. Its bytes are overwritten: it may name customers. How many are left.
+    /// Forgets some of what is too old. Its bytes are overwritten: it may name customers. How many
+    /// are left.
     fn forget_checks(&self) -> Result<(usize, u64), StoreError> {
         if !self.books.keeps_checks {
             return Ok((0, 0));
         }
         let overdue = self.overdue()?;
         self.sql.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
-        let forgotten = overdue.iter().try_for_each(|(guard, exact)| self.forget_check(*guard, *exact));
+        let forgotten =
+            overdue.iter().try_for_each(|(guard, exact)| self.forget_check(*guard, *exact));
         self.sql.pragma_update_and_check(None, "secure_delete", false, |_| Ok(()))?;
         forgotten?;
         let sql = "DELETE FROM check_share WHERE kept = 0 AND hour < ?1";
@@ -436,15 +457,19 @@ impl Desk<'_> {
     }
 
     fn overdue(&self) -> Result<Vec<([u8; 16], i64)>, StoreError> {
-        let remembered_s = i64::try_from(self.around.offline.remember_checks.as_secs()).unwrap_or(i64::MAX);
+        let remembered_s =
+            i64::try_from(self.around.offline.remember_checks.as_secs()).unwrap_or(i64::MAX);
         let before_s = self.around.elapsed_ms.div_euclid(1000).saturating_sub(remembered_s);
-        let mut statement = self.sql.prepare_cached("SELECT till FROM check_share WHERE kept > 0")?;
-        let tills: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut statement =
+            self.sql.prepare_cached("SELECT till FROM check_share WHERE kept > 0")?;
+        let tills: Vec<String> =
+            statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let mut overdue = Vec::new();
         for (till, refused) in tills.iter().flat_map(|till| [(till, false), (till, true)]) {
             let left = i64::try_from(FORGOTTEN_MAX.saturating_sub(overdue.len())).unwrap_or(0);
             let mut statement = self.sql.prepare_cached(OVERDUE)?;
-            let rows = statement.query_map((till, refused, before_s, left), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let rows = statement
+                .query_map((till, refused, before_s, left), |row| Ok((row.get(0)?, row.get(1)?)))?;
             overdue.extend(rows.collect::<Result<Vec<_>, _>>()?);
         }
         Ok(overdue)
@@ -463,9 +488,11 @@ fn as_request(asked: &CheckAsked) -> Request {
     }
 }
 
-/// What becomes of the till's own redemption is not known yet, and "has been used" would be a guess.
+/// What becomes of the till's own redemption is not known yet, and "has been used" would be a
+/// guess.
 fn is_being_asked(row: &decide::Row, asked: &CheckAsked) -> bool {
-    let is_its_own = row.till == asked.till && row.business == asked.business && row.code == asked.code;
+    let is_its_own =
+        row.till == asked.till && row.business == asked.business && row.code == asked.code;
     row.state == State::Pending && !row.is_trusted() && is_its_own
 }
 
@@ -497,7 +524,8 @@ mod tests {
     }
 
     const GOOD: &str = r#"{"data":{"type":"discount","discount_amount":"12.50","customer_number":"+966500000041"}}"#;
-    const NO: &str = r#"{"data":[],"message":"Reward has expired","errors":["Reward has expired"]}"#;
+    const NO: &str =
+        r#"{"data":[],"message":"Reward has expired","errors":["Reward has expired"]}"#;
 
     impl World {
         fn new() -> Self {
@@ -511,7 +539,8 @@ mod tests {
             let (can_ask, offline) = (self.can_ask, self.offline.clone());
             let lane = move |_: &str| if can_ask { LaneNow::default() } else { LaneNow::down() };
             let stamp = Stamp { unix_ms: self.wall_ms, trusted: true };
-            let around = Surroundings { uptime: self.uptime, ..Surroundings::new(stamp, &offline, &lane) };
+            let around =
+                Surroundings { uptime: self.uptime, ..Surroundings::new(stamp, &offline, &lane) };
             let done = self.store.as_mut().unwrap().perform_all(ops, &around);
             done.into_iter().map(|done| done.unwrap()).collect()
         }
@@ -563,7 +592,11 @@ mod tests {
 
     fn heard(till: &str, code: &str, said: CheckSaid) -> CheckAnswered {
         let (status, body) = if said == CheckSaid::Refused { (400, NO) } else { (200, GOOD) };
-        let answer = Answer { status, content_type: Some(JSON.to_owned()), body: Bytes::from_static(body.as_bytes()) };
+        let answer = Answer {
+            status,
+            content_type: Some(JSON.to_owned()),
+            body: Bytes::from_static(body.as_bytes()),
+        };
         CheckAnswered { asked: asked(till, code), answer, said }
     }
 
@@ -581,10 +614,16 @@ mod tests {
         world.hear("till-1", "CD-34", CheckSaid::Refused);
         for code in ["CD-34", "cd-34"] {
             let held = world.look("till-1", code).held;
-            assert!(matches!(&held, Some(CheckHeld::Refused(answer)) if answer.body == NO), "{code}: {held:?}");
+            assert!(
+                matches!(&held, Some(CheckHeld::Refused(answer)) if answer.body == NO),
+                "{code}: {held:?}"
+            );
         }
         world.can_ask = true;
-        assert!(world.look("till-1", "CD-34").held.is_none(), "while it can be asked the provider decides");
+        assert!(
+            world.look("till-1", "CD-34").held.is_none(),
+            "while it can be asked the provider decides"
+        );
     }
 
     #[test]
@@ -592,7 +631,10 @@ mod tests {
         let mut world = World::new();
         world.hear("till-1", "A", CheckSaid::Refused);
         world.hear("till-1", "a", CheckSaid::Good);
-        assert!(matches!(world.look("till-1", "a").held, Some(CheckHeld::Refused(_))), "other bytes change nothing");
+        assert!(
+            matches!(world.look("till-1", "a").held, Some(CheckHeld::Refused(_))),
+            "other bytes change nothing"
+        );
         world.hear("till-1", "A", CheckSaid::Good);
         assert_eq!((world.recalls("A"), world.recalls("a")), (Some((true, 0)), Some((true, 0))));
         world.hear("till-1", "A", CheckSaid::Neither);
@@ -618,10 +660,17 @@ mod tests {
         world.hear("till-1", "A", CheckSaid::Good);
         world.pass(seconds(100));
         world.restart(seconds(600), true);
-        assert_eq!(world.recalls("A"), Some((true, 700)), "the stop counts for what was there before it");
+        assert_eq!(
+            world.recalls("A"),
+            Some((true, 700)),
+            "the stop counts for what was there before it"
+        );
         world.hear("till-1", "B", CheckSaid::Good);
         world.pass(seconds(300));
-        assert_eq!((world.recalls("A"), world.recalls("B").unwrap().1 < 910), (Some((true, 1000)), true));
+        assert_eq!(
+            (world.recalls("A"), world.recalls("B").unwrap().1 < 910),
+            (Some((true, 1000)), true)
+        );
         world.restart(seconds(0), false);
         assert!(world.recalls("A").unwrap().1 >= 700, "what a crash forgets are seconds");
         world.pass(seconds(7200));
@@ -654,13 +703,22 @@ mod tests {
             world.hear("loud", &format!("L-{n}"), CheckSaid::Good);
         }
         assert_eq!(world.store.as_ref().unwrap().checks_kept().unwrap(), 100);
-        assert!((0..10).all(|n| world.recalls(&format!("Q-{n}")).is_some()), "the quiet till keeps its share");
+        assert!(
+            (0..10).all(|n| world.recalls(&format!("Q-{n}")).is_some()),
+            "the quiet till keeps its share"
+        );
         assert!(matches!(world.look("loud", "NO").held, Some(CheckHeld::Refused(_))));
-        assert!(world.recalls("L-411").is_some() && world.recalls("L-410").is_none(), "the oldest leave first");
+        assert!(
+            world.recalls("L-411").is_some() && world.recalls("L-410").is_none(),
+            "the oldest leave first"
+        );
         world.offline.remember_checks_max = 20;
         world.run([ForgetChecks]);
         assert_eq!(world.store.as_ref().unwrap().checks_kept().unwrap(), 20);
-        assert!((0..10).all(|n| world.recalls(&format!("Q-{n}")).is_some()), "a smaller memory is shared alike");
+        assert!(
+            (0..10).all(|n| world.recalls(&format!("Q-{n}")).is_some()),
+            "a smaller memory is shared alike"
+        );
     }
 
     #[test]
@@ -684,7 +742,10 @@ mod tests {
         let mut world = World::new();
         let long = CheckAnswered {
             asked: asked("till-1", "LONG"),
-            answer: Answer { body: Bytes::from(vec![b' '; CHECK_BYTES_MAX + 1]), ..Answer::success() },
+            answer: Answer {
+                body: Bytes::from(vec![b' '; CHECK_BYTES_MAX + 1]),
+                ..Answer::success()
+            },
             said: CheckSaid::Good,
         };
         world.run([long]);
@@ -692,7 +753,10 @@ mod tests {
         world.hear("till-1", "A", CheckSaid::Good);
         assert_eq!((world.recalls("LONG"), world.recalls("A")), (None, None));
         world.hear("till-1", "A", CheckSaid::Refused);
-        assert!(matches!(world.look("till-1", "A").held, Some(CheckHeld::UsedLongAgo)), "a refusal holds all the same");
+        assert!(
+            matches!(world.look("till-1", "A").held, Some(CheckHeld::UsedLongAgo)),
+            "a refusal holds all the same"
+        );
     }
 
     #[test]
@@ -718,8 +782,13 @@ mod tests {
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
         let tags = super::super::row::Tags::new(0);
         let desk = Desk { sql, books, next_seq, tags, around: &around, has_ages: false };
-        let said = |code: &str| desk.remembered(1, "shop", &RewardCode::new(code.to_owned())).unwrap();
-        let terms = Terms { kind: "discount".to_owned(), amount: Amount::parse("12.5"), ..Terms::default() };
+        let said =
+            |code: &str| desk.remembered(1, "shop", &RewardCode::new(code.to_owned())).unwrap();
+        let terms = Terms {
+            kind: "discount".to_owned(),
+            amount: Amount::parse("12.5"),
+            ..Terms::default()
+        };
         assert_eq!(said("A"), Some(Remembered { checked: Checked::Valid(terms), minute: 0 }));
         let refused = Checked::Refused { strong: true, message: "Reward has expired".to_owned() };
         assert_eq!(said("b"), Some(Remembered { checked: refused, minute: 0 }));
@@ -730,16 +799,24 @@ mod tests {
     fn plan(sql: &str) -> String {
         let connection = schema::create(Path::new("")).unwrap();
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let steps: Vec<String> =
-            statement.raw_query().mapped(|row| row.get("detail")).collect::<Result<_, _>>().unwrap();
+        let steps: Vec<String> = statement
+            .raw_query()
+            .mapped(|row| row.get("detail"))
+            .collect::<Result<_, _>>()
+            .unwrap();
         steps.join("; ")
     }
 
     #[test]
     fn each_look_is_one_search_of_its_index() {
         assert_eq!(plan(LOOK), "SEARCH checked USING PRIMARY KEY (guard=? AND exact=?)");
-        assert_eq!(plan(OLDEST), "SEARCH checked USING COVERING INDEX checked_till (till=?)", "without a sort");
-        let overdue = "SEARCH checked USING COVERING INDEX checked_till (till=? AND refused=? AND at_s<?)";
+        assert_eq!(
+            plan(OLDEST),
+            "SEARCH checked USING COVERING INDEX checked_till (till=?)",
+            "without a sort"
+        );
+        let overdue =
+            "SEARCH checked USING COVERING INDEX checked_till (till=? AND refused=? AND at_s<?)";
         assert_eq!(plan(OVERDUE), overdue);
     }
 
@@ -757,7 +834,8 @@ mod tests {
         for count in [100, many()] {
             for from in (kept..count).step_by(1000) {
                 let numbers = from..(from + 1000).min(count);
-                let check = |n| heard(&format!("till-{}", n % 8), &format!("CODE-{n}"), CheckSaid::Good);
+                let check =
+                    |n| heard(&format!("till-{}", n % 8), &format!("CODE-{n}"), CheckSaid::Good);
                 world.run(numbers.map(check));
             }
             kept = count;
@@ -766,7 +844,13 @@ mod tests {
             let each = move || counts.fetch_add(1, Ordering::Relaxed) == u64::MAX;
             world.store.as_mut().unwrap().connection.progress_handler(1, Some(each)).unwrap();
             assert!(world.recalls("CODE-57").is_some());
-            world.store.as_mut().unwrap().connection.progress_handler(0, None::<fn() -> bool>).unwrap();
+            world
+                .store
+                .as_mut()
+                .unwrap()
+                .connection
+                .progress_handler(0, None::<fn() -> bool>)
+                .unwrap();
             steps.push(counter.load(Ordering::Relaxed));
         }
         assert!(steps[0].abs_diff(steps[1]) <= steps[0] / 20, "{steps:?}");

@@ -1,8 +1,9 @@
 //! A damaged database: how it is known, set aside with its bytes intact, and followed by a new one.
 //!
-//! The order survives a power cut at any point. The new database is built and synced beside the damaged one; a rename
-//! to a name that says where the damaged files are to go declares it finished; then the damaged files are renamed, and
-//! last the new one comes to its place. Whoever finds the finished one at a start goes on from there.
+//! The order survives a power cut at any point. The new database is built and synced beside the
+//! damaged one; a rename to a name that says where the damaged files are to go declares it
+//! finished; then the damaged files are renamed, and last the new one comes to its place. Whoever
+//! finds the finished one at a start goes on from there.
 
 use std::fmt;
 use std::fs::File;
@@ -24,7 +25,8 @@ const UNFINISHED: &str = "redeemd.db.new";
 pub(super) const FINISHED: &str = "redeemd.db.rescued-";
 /// What is set aside; the time follows, in UTC.
 const ASIDE: &str = "redeemd.db.damaged-";
-/// What a rescue has to leave free: without room for a log nothing in the new database could ever be settled.
+/// What a rescue has to leave free: without room for a log nothing in the new database could ever
+/// be settled.
 const LEFT_BYTES_MIN: u64 = 512 * 1024;
 /// How many files may be set aside under one second's name.
 const ASIDE_NAMES_MAX: usize = 1000;
@@ -56,18 +58,20 @@ impl fmt::Display for Salvage {
     }
 }
 
-/// Looks at the file and its log before SQLite does: SQLite would silently drop what lies behind a damaged place of
-/// the log.
+/// Looks at the file and its log before SQLite does: SQLite would silently drop what lies behind a
+/// damaged place of the log.
 pub(super) fn look(dir: &Path) -> Result<(), StoreError> {
     let path = dir.join(FILE);
     let mut head = [0; 100];
-    let read = File::open(&path).and_then(|mut file| file.read(&mut head)).map_err(files::file_error(&path))?;
+    let read = File::open(&path)
+        .and_then(|mut file| file.read(&mut head))
+        .map_err(files::file_error(&path))?;
     if read < head.len() {
         return Err(StoreError::Damaged("the file is not a database".to_owned()));
     }
     let image = Image::open(&path, &dir.join(LOG))?;
-    // A power cut may garble the first page while it is moved from the log: the log holds it still, and SQLite reads
-    // it there.
+    // A power cut may garble the first page while it is moved from the log: the log holds it still,
+    // and SQLite reads it there.
     let head_fault = || head_fault(&head).filter(|_| !image.is_logged(1));
     let fault = image.log_fault().map(str::to_owned).or_else(head_fault);
     fault.map_or(Ok(()), |fault| Err(StoreError::Damaged(fault)))
@@ -78,7 +82,8 @@ fn head_fault(head: &[u8]) -> Option<String> {
         return Some("the file is not a database".to_owned());
     }
     let page_bytes = pages::be16(head, 16);
-    (page_bytes != Some(pages::PAGE_BYTES)).then(|| format!("its page size is {}", page_bytes.unwrap_or(0)))
+    (page_bytes != Some(pages::PAGE_BYTES))
+        .then(|| format!("its page size is {}", page_bytes.unwrap_or(0)))
 }
 
 /// A file that is not yet what it is to be.
@@ -91,7 +96,9 @@ impl Unfinished {
     /// Nothing is left of an earlier one.
     pub(super) fn begin(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join(UNFINISHED);
-        for name in [UNFINISHED, "redeemd.db.new-wal", "redeemd.db.new-shm", "redeemd.db.new-journal"] {
+        for name in
+            [UNFINISHED, "redeemd.db.new-wal", "redeemd.db.new-shm", "redeemd.db.new-journal"]
+        {
             remove_if_there(&dir.join(name))?;
         }
         Ok(Self { dir: dir.to_owned(), path })
@@ -103,7 +110,9 @@ impl Unfinished {
 
     /// Its bytes are synced, then its name; nothing has it open.
     pub(super) fn install(self, name: &str) -> Result<(), StoreError> {
-        File::open(&self.path).and_then(|file| file.sync_all()).map_err(files::file_error(&self.path))?;
+        File::open(&self.path)
+            .and_then(|file| file.sync_all())
+            .map_err(files::file_error(&self.path))?;
         std::fs::rename(&self.path, self.dir.join(name)).map_err(files::file_error(&self.path))?;
         files::sync_dir(&self.dir)
     }
@@ -111,13 +120,16 @@ impl Unfinished {
 
 pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(files::file_error(path)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(files::file_error(path)(error))
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// Sets the database aside and puts a new one in its place, with every row that could be salvaged. Nothing may have
-/// the database open. Until the new one is finished the damaged one stays where it is.
+/// Sets the database aside and puts a new one in its place, with every row that could be salvaged.
+/// Nothing may have the database open. Until the new one is finished the damaged one stays where it
+/// is.
 pub(super) fn rescue(dir: &Path, why: &str) -> Result<Salvage, StoreError> {
     let aside = free_name(dir)?;
     let salvage = build(dir, why, &aside).or_else(|error| match error.trouble() {
@@ -165,7 +177,8 @@ fn in_vain(dir: &Path, why: &str, error: StoreError) -> StoreError {
     if error.trouble() != super::Trouble::Full {
         return error;
     }
-    let size = |name| std::fs::metadata(dir.join(name)).map_or(0, |meta: std::fs::Metadata| meta.len());
+    let size =
+        |name| std::fs::metadata(dir.join(name)).map_or(0, |meta: std::fs::Metadata| meta.len());
     let needed = size(FILE) + size(LOG) + LEFT_BYTES_MIN;
     StoreError::NoRoomToRescue { why: why.to_owned(), needed, free: files::free_bytes(dir) }
 }
@@ -173,10 +186,14 @@ fn in_vain(dir: &Path, why: &str, error: StoreError) -> StoreError {
 /// A name under which nothing lies yet.
 pub(super) fn free_name(dir: &Path) -> Result<String, StoreError> {
     let time = rfc3339(Clock::system().stamp().unix_ms).replace([':', '-'], "");
-    let names =
-        (0..ASIDE_NAMES_MAX).map(|n| if n == 0 { format!("{ASIDE}{time}") } else { format!("{ASIDE}{time}.{n}") });
-    let taken = |name: &String| ["", "-wal"].iter().any(|end| dir.join(format!("{name}{end}")).exists());
-    names.into_iter().find(|name| !taken(name)).ok_or(StoreError::Internal("no free name to set a file aside"))
+    let names = (0..ASIDE_NAMES_MAX)
+        .map(|n| if n == 0 { format!("{ASIDE}{time}") } else { format!("{ASIDE}{time}.{n}") });
+    let taken =
+        |name: &String| ["", "-wal"].iter().any(|end| dir.join(format!("{name}{end}")).exists());
+    names
+        .into_iter()
+        .find(|name| !taken(name))
+        .ok_or(StoreError::Internal("no free name to set a file aside"))
 }
 
 /// Goes on with a rescue that had got as far as a finished new database, if there is one.
@@ -185,7 +202,9 @@ pub(super) fn finish(dir: &Path) -> Result<(), StoreError> {
     for (name, end) in [(LOG, "-wal"), (SHARED, "-shm"), (FILE, "")] {
         let (from, to) = (dir.join(name), dir.join(format!("{aside}{end}")));
         match std::fs::rename(&from, &to) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(files::file_error(&from)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(files::file_error(&from)(error));
+            }
             Ok(()) | Err(_) => {}
         }
     }

@@ -1,5 +1,5 @@
-//! The gateway's elapsed time: how long it has been on, and off between two clocks that can be trusted. No step of the
-//! wall clock makes it jump.
+//! The gateway's elapsed time: how long it has been on, and off between two clocks that can be
+//! trusted. No step of the wall clock makes it jump.
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -41,11 +41,12 @@ pub(super) struct Elapsed {
     began_ms: i64,
 }
 
-/// A stop that the clock has told of and that does not count yet. What must not seem younger than it is counts it all
-/// the same.
+/// A stop that the clock has told of and that does not count yet. What must not seem younger than
+/// it is counts it all the same.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Doubted {
-    /// The elapsed time when the process began, milliseconds: what is older was there before the stop.
+    /// The elapsed time when the process began, milliseconds: what is older was there before the
+    /// stop.
     began_ms: i64,
     stop_ms: i64,
 }
@@ -53,7 +54,8 @@ pub(super) struct Doubted {
 impl Doubted {
     /// How old something of the elapsed time `at_ms` is at `now_ms` at most, milliseconds.
     pub(super) fn age_ms(self, now_ms: i64, at_ms: i64) -> i64 {
-        let stop_ms = if at_ms <= self.began_ms.saturating_add(KEEP_CLOSELY_MS) { self.stop_ms } else { 0 };
+        let stop_ms =
+            if at_ms <= self.began_ms.saturating_add(KEEP_CLOSELY_MS) { self.stop_ms } else { 0 };
         now_ms.saturating_sub(at_ms).max(0).saturating_add(stop_ms)
     }
 }
@@ -113,9 +115,13 @@ impl Elapsed {
         Doubted { began_ms: self.began_ms, stop_ms: self.stop_ms }
     }
 
-    /// Keeps it now and then, in the transaction that is under way; `closely`: with it goes what must not seem younger
-    /// after a crash.
-    pub(super) fn keep(&mut self, connection: &Connection, closely: bool) -> Result<(), StoreError> {
+    /// Keeps it now and then, in the transaction that is under way; `closely`: with it goes what
+    /// must not seem younger after a crash.
+    pub(super) fn keep(
+        &mut self,
+        connection: &Connection,
+        closely: bool,
+    ) -> Result<(), StoreError> {
         let every_ms = if closely { KEEP_CLOSELY_MS } else { KEEP_EVERY_MS };
         if self.passed_ms.saturating_sub(self.kept_ms) < every_ms {
             return Ok(());
@@ -125,7 +131,8 @@ impl Elapsed {
 
     /// Keeps it.
     pub(super) fn keep_now(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let text = serde_json::to_string(self).map_err(|_| StoreError::Internal("a time cannot be written"))?;
+        let text = serde_json::to_string(self)
+            .map_err(|_| StoreError::Internal("a time cannot be written"))?;
         keep::write(connection, NAME, &text)?;
         self.kept_ms = self.passed_ms;
         Ok(())
@@ -169,11 +176,16 @@ mod tests {
 
     #[test]
     fn a_stop_that_does_not_count_yet_makes_what_was_there_before_it_older() {
-        let mut next = Elapsed { passed_ms: HOUR, wall_ms: HOUR, trusted: true, ..Elapsed::default() };
+        let mut next =
+            Elapsed { passed_ms: HOUR, wall_ms: HOUR, trusted: true, ..Elapsed::default() };
         next.now(0, at(3 * HOUR));
         let now_ms = next.now(HOUR, at(4 * HOUR));
         let age_ms = |at_ms| next.doubted().age_ms(now_ms, at_ms);
         assert_eq!((age_ms(HOUR / 2), age_ms(HOUR)), (HOUR * 7 / 2, 3 * HOUR));
-        assert_eq!((age_ms(3 * HOUR / 2), age_ms(9 * HOUR)), (HOUR / 2, 0), "what came since is as old as it is");
+        assert_eq!(
+            (age_ms(3 * HOUR / 2), age_ms(9 * HOUR)),
+            (HOUR / 2, 0),
+            "what came since is as old as it is"
+        );
     }
 }

@@ -41,7 +41,8 @@ pub enum StoreError {
     },
     /// The database was written by a newer version.
     #[error(
-        "the database has schema version {found}, this redeemd knows versions up to {known}: install the newer redeemd again"
+        "the database has schema version {found}, this redeemd knows versions up to {known}: \
+         install the newer redeemd again"
     )]
     Newer {
         /// Its version.
@@ -60,7 +61,8 @@ pub enum StoreError {
     Damaged(String),
     /// The database is damaged and there is no space for a new one; nothing was changed.
     #[error(
-        "the database is damaged ({why}) and the disk has no space for a new one: free about {needed} bytes ({free} are free) and start again; nothing was changed"
+        "the database is damaged ({why}) and the disk has no space for a new one: free about \
+         {needed} bytes ({free} are free) and start again; nothing was changed"
     )]
     NoRoomToRescue {
         /// What is wrong with it.
@@ -154,7 +156,9 @@ impl StoreError {
                 | rusqlite::Error::Utf8Error(..),
             ) => Trouble::Damaged,
             Self::Again { trouble, .. } => *trouble,
-            Self::File { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => Trouble::Full,
+            Self::File { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => {
+                Trouble::Full
+            }
             Self::File { .. } | Self::Taken { .. } => Trouble::Unwritable,
             Self::Unsynced { .. } => Trouble::Fatal,
             Self::Locked { .. }
@@ -179,8 +183,12 @@ fn of_code(failure: rusqlite::ffi::Error) -> Trouble {
     match (failure.code, failure.extended_code) {
         (_, IOERR_FSYNC | IOERR_DIR_FSYNC) => Trouble::Fatal,
         (ErrorCode::DiskFull, _) => Trouble::Full,
-        (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) | (_, CONSTRAINT_CHECK) => Trouble::Damaged,
-        (ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen, _) => Trouble::Unwritable,
+        (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) | (_, CONSTRAINT_CHECK) => {
+            Trouble::Damaged
+        }
+        (ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen, _) => {
+            Trouble::Unwritable
+        }
         _ => Trouble::Operation,
     }
 }

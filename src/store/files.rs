@@ -45,25 +45,35 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
     if dir.is_dir() { Ok(()) } else { std::fs::create_dir_all(dir).map_err(file_error(dir)) }
 }
 
-/// Nothing but a file may have the name of one of ours: opening a pipe waits for ever, and a device has no end.
+/// Nothing but a file may have the name of one of ours: opening a pipe waits for ever, and a device
+/// has no end.
 pub(super) fn demand_files(dir: &Path) -> Result<(), StoreError> {
     for name in [LOCK, RESERVE, FILE, LOG, SHARED] {
         let path = dir.join(name);
-        crate::files::demand_file(&path).map_err(std::io::Error::other).map_err(file_error(&path))?;
+        crate::files::demand_file(&path)
+            .map_err(std::io::Error::other)
+            .map_err(file_error(&path))?;
     }
     Ok(())
 }
 
-/// Makes the directory's own name durable: whoever made it, as systemd does, need not have synced the one above it.
-/// Nothing is to be done for a mount point, and nothing can be where the one above it may not be read.
+/// Makes the directory's own name durable: whoever made it, as systemd does, need not have synced
+/// the one above it. Nothing is to be done for a mount point, and nothing can be where the one
+/// above it may not be read.
 pub(super) fn sync_name_of(dir: &Path) -> Result<(), StoreError> {
-    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let device = |path: &Path| std::fs::metadata(path).map(|meta| meta.dev()).map_err(file_error(path));
+    let above =
+        dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let device =
+        |path: &Path| std::fs::metadata(path).map(|meta| meta.dev()).map_err(file_error(path));
     if device(dir)? != device(above)? {
         return Ok(());
     }
     match sync_dir(above) {
-        Err(StoreError::File { error, .. }) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        Err(StoreError::File { error, .. })
+            if error.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            Ok(())
+        }
         synced => synced,
     }
 }
@@ -80,12 +90,14 @@ pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         return Err(held(&mut file, &path, dir));
     }
-    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(file_error(&path))?;
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(file_error(&path))?;
     Ok(Lock(file))
 }
 
-/// The lock without a trace of ours in its file; `None` where there is no such file and none can be made: nobody can
-/// hold it.
+/// The lock without a trace of ours in its file; `None` where there is no such file and none can be
+/// made: nobody can hold it.
 pub(super) fn lock_to_read(dir: &Path) -> Result<Option<Lock>, StoreError> {
     demand_files(dir)?;
     let path = dir.join(LOCK);
@@ -108,7 +120,8 @@ fn held(file: &mut File, path: &Path, dir: &Path) -> StoreError {
     }
 }
 
-/// Bytes that this process may still write into the file system of `dir`; zero when that cannot be told.
+/// Bytes that this process may still write into the file system of `dir`; zero when that cannot be
+/// told.
 #[must_use]
 pub fn free_bytes(dir: &Path) -> u64 {
     rustix::fs::statvfs(dir).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
@@ -116,7 +129,11 @@ pub fn free_bytes(dir: &Path) -> u64 {
 
 /// An error like that of a full disk where less than this is free.
 pub(super) fn demand_free(dir: &Path, bytes: u64) -> Result<(), StoreError> {
-    if free_bytes(dir) >= bytes { Ok(()) } else { Err(file_error(dir)(std::io::ErrorKind::StorageFull.into())) }
+    if free_bytes(dir) >= bytes {
+        Ok(())
+    } else {
+        Err(file_error(dir)(std::io::ErrorKind::StorageFull.into()))
+    }
 }
 
 /// Whether `dir` lies in memory: what is written there does not survive a power cut.
@@ -124,14 +141,20 @@ pub(super) fn demand_free(dir: &Path, bytes: u64) -> Result<(), StoreError> {
 pub fn is_volatile(dir: &Path) -> bool {
     /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of statfs(2).
     const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
-    rustix::fs::statfs(dir).is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| IN_MEMORY.contains(&kind)))
+    rustix::fs::statfs(dir)
+        .is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| IN_MEMORY.contains(&kind)))
 }
 
-/// Which file this is: its device, and its inode with the time of its birth mixed in, because a copy that takes the
-/// place of a deleted file often gets the very same inode. Where a file system keeps no such time the inode is alone.
+/// Which file this is: its device, and its inode with the time of its birth mixed in, because a
+/// copy that takes the place of a deleted file often gets the very same inode. Where a file system
+/// keeps no such time the inode is alone.
 pub(super) fn identity(path: &Path) -> Result<(i64, i64), StoreError> {
     let meta = std::fs::metadata(path).map_err(file_error(path))?;
-    let born = meta.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    let born = meta
+        .created()
+        .ok()
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+        .unwrap_or_default();
     let birth = born.as_secs().rotate_left(32) ^ u64::from(born.subsec_nanos());
     Ok((meta.dev().cast_signed(), (meta.ino() ^ birth).cast_signed()))
 }
@@ -151,7 +174,8 @@ pub(super) fn give_up_reserve(dir: &Path) -> bool {
     std::fs::remove_file(reserve_path(dir)).is_ok()
 }
 
-/// Writes the reserve when it is missing and there is room for it beside [`FREE_BYTES_MIN`]; whether it is there.
+/// Writes the reserve when it is missing and there is room for it beside [`FREE_BYTES_MIN`];
+/// whether it is there.
 pub(super) fn keep_reserve(dir: &Path) -> bool {
     let path = reserve_path(dir);
     if std::fs::metadata(&path).is_ok_and(|meta| meta.len() >= RESERVE_BYTES) {

@@ -1,4 +1,5 @@
-//! The forwarder's side: claim rows before their bytes leave, settle them when the provider has answered.
+//! The forwarder's side: claim rows before their bytes leave, settle them when the provider has
+//! answered.
 
 use std::time::Duration;
 
@@ -183,7 +184,9 @@ impl Desk<'_> {
         let mut claimed = Vec::new();
         let mut bytes = 0;
         for (place, seq) in self.candidates(lane, claim)?.into_iter().enumerate() {
-            let Some(row) = self.claim_one(seq, claim.not_from.is_none() && place < claim.prefer.len())? else {
+            let Some(row) =
+                self.claim_one(seq, claim.not_from.is_none() && place < claim.prefer.len())?
+            else {
                 continue;
             };
             bytes += row.body.len();
@@ -200,8 +203,8 @@ impl Desk<'_> {
             return self.candidates_of_others(lane, claim, till);
         }
         let mut found = claim.prefer.clone();
-        let sql =
-            "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND state = 0 ORDER BY seq";
+        let sql = "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND \
+            state = 0 ORDER BY seq";
         let mut statement = self.sql.prepare_cached(sql)?;
         let mut rows = statement.query((lane, claim.after.0))?;
         while found.len() < claim.rows_max
@@ -215,9 +218,16 @@ impl Desk<'_> {
         Ok(found)
     }
 
-    /// Whose till it is stands in the row itself: no more rows are read than a transaction may take.
-    fn candidates_of_others(&self, lane: i64, claim: &Claim, till: &str) -> Result<Vec<Seq>, StoreError> {
-        let sql = "SELECT seq, till FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND state = 0 \
+    /// Whose till it is stands in the row itself: no more rows are read than a transaction may
+    /// take.
+    fn candidates_of_others(
+        &self,
+        lane: i64,
+        claim: &Claim,
+        till: &str,
+    ) -> Result<Vec<Seq>, StoreError> {
+        let sql = "SELECT seq, till FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 \
+            AND state = 0 \
              ORDER BY seq LIMIT ?3";
         let mut statement = self.sql.prepare_cached(sql)?;
         let mut rows = statement.query((lane, claim.after.0, Claim::LOOKED_AT_MAX))?;
@@ -233,11 +243,15 @@ impl Desk<'_> {
         Ok(found)
     }
 
-    /// Marks one row; one that is not as it was written is parked instead. One that only was preferred need not be
-    /// there to be claimed; one that the index of pending rows named is, or the index or the row is damaged: left alone
-    /// it would never be sent. What an earlier process left without a mark counts as given on trust from here on, as
-    /// [`Stored::found_by`] says.
-    pub(super) fn claim_one(&mut self, seq: Seq, preferred: bool) -> Result<Option<Claimed>, StoreError> {
+    /// Marks one row; one that is not as it was written is parked instead. One that only was
+    /// preferred need not be there to be claimed; one that the index of pending rows named is, or
+    /// the index or the row is damaged: left alone it would never be sent. What an earlier process
+    /// left without a mark counts as given on trust from here on, as [`Stored::found_by`] says.
+    pub(super) fn claim_one(
+        &mut self,
+        seq: Seq,
+        preferred: bool,
+    ) -> Result<Option<Claimed>, StoreError> {
         if seq < self.books.first
             && let Some(earlier) = row::by_seq(self.sql, seq)?
         {
@@ -251,12 +265,15 @@ impl Desk<'_> {
         );
         let row = {
             let mut statement = self.sql.prepare_cached(sql)?;
-            let with_body = |row: &rusqlite::Row<'_>| Ok((Stored::from_row(row)?, row.get::<_, Option<Vec<u8>>>(22)?));
+            let with_body = |row: &rusqlite::Row<'_>| {
+                Ok((Stored::from_row(row)?, row.get::<_, Option<Vec<u8>>>(22)?))
+            };
             let mut rows = statement.query_map([seq.0], with_body)?;
             rows.next().transpose()?
         };
         let Some((row, body)) = row else {
-            let why = || StoreError::Damaged(format!("row {} is not pending as its index says", seq.0));
+            let why =
+                || StoreError::Damaged(format!("row {} is not pending as its index says", seq.0));
             return if preferred { Ok(None) } else { Err(why()) };
         };
         let body = Bytes::from(body.unwrap_or_default());
@@ -296,13 +313,18 @@ impl Desk<'_> {
         if row.attempts > 1 || state != State::Confirmed {
             self.keep_attempts(row.seq, &attempts)?;
         }
-        let shown = if *show && state != State::Pending { Some(Box::new(self.shown(row.seq)?)) } else { None };
+        let shown = if *show && state != State::Pending {
+            Some(Box::new(self.shown(row.seq)?))
+        } else {
+            None
+        };
         Ok(Settled { applied: true, state, row: shown })
     }
 
     /// The row's last attempts, this one the last.
     fn attempts_with(&self, row: &Stored, about: &About) -> Result<Vec<Attempt>, StoreError> {
-        let mut attempts = if row.attempts > 1 { row::attempts(self.sql, row.seq)? } else { Vec::new() };
+        let mut attempts =
+            if row.attempts > 1 { row::attempts(self.sql, row.seq)? } else { Vec::new() };
         attempts.push(Attempt {
             number: row.attempts,
             at_ms: self.around.stamp.unix_ms,
@@ -318,8 +340,10 @@ impl Desk<'_> {
     }
 
     fn keep_attempts(&self, seq: Seq, attempts: &[Attempt]) -> Result<(), StoreError> {
-        let list = serde_json::to_string(attempts).map_err(|_| StoreError::Internal("attempts cannot be written"))?;
-        let sql = "INSERT INTO attempt VALUES (?1, ?2) ON CONFLICT (seq) DO UPDATE SET list = excluded.list";
+        let list = serde_json::to_string(attempts)
+            .map_err(|_| StoreError::Internal("attempts cannot be written"))?;
+        let sql = "INSERT INTO attempt VALUES (?1, ?2) ON CONFLICT (seq) DO UPDATE SET list = \
+            excluded.list";
         self.sql.prepare_cached(sql)?.execute((seq.0, list))?;
         Ok(())
     }
@@ -337,7 +361,9 @@ impl Desk<'_> {
             self.refused((&lane, &row.till), &row.code)?;
         }
         let answer = match &op.ended {
-            Ended::Confirmed(answer) | Ended::Declined { answer, .. } | Ended::Parked { answer, .. } => Some(answer),
+            Ended::Confirmed(answer)
+            | Ended::Declined { answer, .. }
+            | Ended::Parked { answer, .. } => Some(answer),
             Ended::Clean | Ended::Uncharged | Ended::Unclear => None,
         };
         let note = why.as_ref().map(|why| note_of(why, op.about.weak_after).to_stored());
@@ -349,19 +375,36 @@ impl Desk<'_> {
     }
 
     /// Moves a row out of its state, and the books with it.
-    pub(super) fn finish(&mut self, row: &Stored, state: State, marks: i64) -> Result<(), StoreError> {
+    pub(super) fn finish(
+        &mut self,
+        row: &Stored,
+        state: State,
+        marks: i64,
+    ) -> Result<(), StoreError> {
         let trusted = if self.around.stamp.trusted { mark::SETTLED_TRUSTED } else { 0 };
-        let sql = "UPDATE redemption SET state = ?2, in_flight = 0, marks = ?3, settled_ms = ?4 WHERE seq = ?1";
+        let sql = "UPDATE redemption SET state = ?2, in_flight = 0, marks = ?3, settled_ms = ?4 \
+            WHERE seq = ?1";
         let marks = mark::beside((marks & !mark::SETTLED_TRUSTED) | trusted, state);
         let marks = mark::settled_at(marks, self.around.elapsed_min());
-        self.sql.prepare_cached(sql)?.execute((row.seq.0, state as i64, marks, self.around.stamp.unix_ms))?;
+        self.sql.prepare_cached(sql)?.execute((
+            row.seq.0,
+            state as i64,
+            marks,
+            self.around.stamp.unix_ms,
+        ))?;
         self.moved(row, state, marks)?;
         self.books.change(row, state, marks)
     }
 
-    pub(super) fn keep_answer(&self, seq: Seq, answer: Option<&Answer>, note: Option<&str>) -> Result<(), StoreError> {
+    pub(super) fn keep_answer(
+        &self,
+        seq: Seq,
+        answer: Option<&Answer>,
+        note: Option<&str>,
+    ) -> Result<(), StoreError> {
         let sql = "INSERT INTO answer VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (seq) DO UPDATE SET \
-             status = coalesce(excluded.status, status), content_type = coalesce(excluded.content_type, content_type), \
+             status = coalesce(excluded.status, status), content_type = \
+             coalesce(excluded.content_type, content_type), \
              body = coalesce(excluded.body, body), note = coalesce(excluded.note, note)";
         self.sql.prepare_cached(sql)?.execute((
             seq.0,
@@ -404,7 +447,11 @@ impl Desk<'_> {
             lane: self.books.name(row.lane).to_owned(),
             what: "late_answer".to_owned(),
             by: "redeemd".to_owned(),
-            detail: message::Event::LateAnswer { attempt: attempt.into(), verdict: said.to_owned() }.to_stored(),
+            detail: message::Event::LateAnswer {
+                attempt: attempt.into(),
+                verdict: said.to_owned(),
+            }
+            .to_stored(),
         };
         self.record(&event, Some(row.seq))?;
         Ok(Settled { applied: false, state: row.state, row: None })
@@ -425,10 +472,13 @@ fn note_of(why: &Why, weak_after: Duration) -> Note {
 }
 
 impl Stored {
-    /// An "already used" is our own doing: an earlier attempt may have arrived, no earlier redemption explains it, and
-    /// the code is good for one time only.
+    /// An "already used" is our own doing: an earlier attempt may have arrived, no earlier
+    /// redemption explains it, and the code is good for one time only.
     pub(super) fn used_is_ours(&self, explained: Option<bool>) -> bool {
         let explained = explained.unwrap_or(self.is(kind::PROVIDER_ONLY));
-        self.has(mark::UNCERTAIN) && !explained && !self.is(kind::REUSABLE) && !self.has(mark::IN_DOUBT)
+        self.has(mark::UNCERTAIN)
+            && !explained
+            && !self.is(kind::REUSABLE)
+            && !self.has(mark::IN_DOUBT)
     }
 }

@@ -1,5 +1,5 @@
-//! Whether the database is still the file that was opened: one that is deleted, renamed or replaced under a running
-//! daemon takes with it what is acknowledged afterwards.
+//! Whether the database is still the file that was opened: one that is deleted, renamed or replaced
+//! under a running daemon takes with it what is acknowledged afterwards.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -36,8 +36,8 @@ impl Place {
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) = known(&self.dir);
     }
 
-    /// Looks whether the database, its log and the log's index are the files that were opened. To be asked before a new
-    /// connection is made, and before anything is acknowledged.
+    /// Looks whether the database, its log and the log's index are the files that were opened. To
+    /// be asked before a new connection is made, and before anything is acknowledged.
     ///
     /// # Errors
     /// [`StoreError::Taken`] names the first that is not.
@@ -46,8 +46,12 @@ impl Place {
         for (name, opened) in NAMES.into_iter().zip(opened) {
             let path = self.dir.join(name);
             let how = match files::identity(&path) {
-                Ok(here) if opened.is_some_and(|opened| opened != here) => "another file stands in its place",
-                Err(StoreError::File { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(here) if opened.is_some_and(|opened| opened != here) => {
+                    "another file stands in its place"
+                }
+                Err(StoreError::File { error, .. })
+                    if error.kind() == std::io::ErrorKind::NotFound =>
+                {
                     "it was deleted or renamed"
                 }
                 // What cannot be looked at is not known to be gone.
@@ -84,7 +88,8 @@ impl Watch {
         self.taken.as_ref()
     }
 
-    /// Looks; whether something changed. What can still be reached is saved as soon as it is seen to be gone.
+    /// Looks; whether something changed. What can still be reached is saved as soon as it is seen
+    /// to be gone.
     pub fn look(&mut self, store: &Store) -> bool {
         match (self.place.check(), self.taken.is_some()) {
             (Err(error), false) => self.set_taken(&error, store),
@@ -102,7 +107,9 @@ impl Watch {
         self.forget_saved();
         match store.save() {
             Ok(path) => self.saved = Some(path),
-            Err(error) => tracing::error!(%error, "the database that was taken away could not be saved again"),
+            Err(error) => {
+                tracing::error!(%error, "the database that was taken away could not be saved again");
+            }
         }
     }
 
@@ -130,7 +137,8 @@ impl Watch {
     fn forget_saved(&mut self) {
         let Some(path) = self.saved.take() else { return };
         if let Err(error) = std::fs::remove_file(&path) {
-            tracing::error!(%error, path = %path.display(), "an old copy could not be removed: remove it");
+            tracing::error!(%error, path = %path.display(), "an old copy could not be removed: \
+                remove it");
         }
     }
 }
@@ -142,7 +150,8 @@ impl Store {
         self.place.clone()
     }
 
-    /// Copies the whole database through the open connection, under the name with which a start goes on.
+    /// Copies the whole database through the open connection, under the name with which a start
+    /// goes on.
     ///
     /// # Errors
     /// It cannot be read, or the copy cannot be written.
@@ -166,11 +175,14 @@ impl Store {
 /// Whether a daemon has worked here whose database is gone.
 pub(super) fn is_missing(dir: &Path) -> Result<bool, StoreError> {
     let there = |name: &str| dir.join(name).exists();
-    Ok(!there(FILE) && !there(LOG) && (there("lock") || there("reserve")) && damage::finished(dir)?.is_none())
+    Ok(!there(FILE)
+        && !there(LOG)
+        && (there("lock") || there("reserve"))
+        && damage::finished(dir)?.is_none())
 }
 
-/// A new database stands where there was another: said in its events, and in `status` until somebody has removed the
-/// file of which the name is returned.
+/// A new database stands where there was another: said in its events, and in `status` until
+/// somebody has removed the file of which the name is returned.
 pub(super) fn tell_missing(dir: &Path, connection: &Connection) -> Result<PathBuf, StoreError> {
     let name = damage::free_name(dir)?;
     let told = Storage::Missing { remove: name.clone() };
@@ -180,7 +192,8 @@ pub(super) fn tell_missing(dir: &Path, connection: &Connection) -> Result<PathBu
         .and_then(|()| file.sync_all())
         .map_err(files::file_error(&path))?;
     files::sync_dir(dir)?;
-    let sql = "INSERT INTO event (at_ms, lane, what, by, detail) VALUES (?1, '', 'salvage', 'redeemd', ?2)";
+    let sql = "INSERT INTO event (at_ms, lane, what, by, detail) VALUES (?1, '', 'salvage', \
+        'redeemd', ?2)";
     let stored = told.to_stored();
     let event = message::Event::Salvage { how: told }.to_stored();
     connection.execute(sql, (Clock::system().stamp().unix_ms, &event))?;

@@ -12,7 +12,8 @@ pub(super) fn read(connection: &Connection, name: &str) -> Result<Option<String>
 
 /// Keeps something under this name, unless it is there already.
 pub(super) fn write(connection: &Connection, name: &str, value: &str) -> Result<(), StoreError> {
-    let sql = "INSERT INTO keep VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value \
+    let sql = "INSERT INTO keep VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = \
+        excluded.value \
          WHERE value <> excluded.value";
     connection.prepare_cached(sql)?.execute((name, value))?;
     Ok(())

@@ -1,4 +1,5 @@
-//! A database of an earlier version gets this one's schema, in bounded memory and with a log that is cut back after it.
+//! A database of an earlier version gets this one's schema, in bounded memory and with a log that
+//! is cut back after it.
 
 use std::fmt;
 use std::path::Path;
@@ -20,7 +21,8 @@ pub struct Migrated {
     pub to: i64,
     /// How long it took.
     pub took: Duration,
-    /// Why it is still the earlier one, which delivers what is there and takes in nothing: there was no room.
+    /// Why it is still the earlier one, which delivers what is there and takes in nothing: there
+    /// was no room.
     pub put_off: Option<String>,
 }
 
@@ -30,24 +32,33 @@ impl fmt::Display for Migrated {
         match put_off {
             Some(why) => write!(
                 f,
-                "the database stays at version {to} until a start finds room to change it, and nothing is accepted: {why}"
+                "the database stays at version {to} until a start finds room to change it, and \
+                 nothing is accepted: {why}"
             ),
-            None => write!(f, "the database was brought from version {from} to version {to} in {took:.1?}"),
+            None => write!(
+                f,
+                "the database was brought from version {from} to version {to} in {took:.1?}"
+            ),
         }
     }
 }
 
-/// Brings the schema up to date; `None` where it is. A full disk leaves one in force by which rows are delivered, and
-/// the
-/// next start tries again.
-pub(super) fn bring_up_to_date(connection: &mut Connection, dir: &Path) -> Result<Option<Migrated>, StoreError> {
+/// Brings the schema up to date; `None` where it is. A full disk leaves one in force by which rows
+/// are delivered, and the next start tries again.
+pub(super) fn bring_up_to_date(
+    connection: &mut Connection,
+    dir: &Path,
+) -> Result<Option<Migrated>, StoreError> {
     let (from, begun) = (schema::version(connection)?, Instant::now());
     if from == schema::VERSION {
         return Ok(None);
     }
     let put_off = match in_bounded_memory(connection, dir, schema::migrate)? {
         Ok(()) => None,
-        Err(error) if error.trouble() == Trouble::Full && schema::version(connection)? >= schema::WORKS_FROM => {
+        Err(error)
+            if error.trouble() == Trouble::Full
+                && schema::version(connection)? >= schema::WORKS_FROM =>
+        {
             Some(error.to_string())
         }
         Err(error) => return Err(error),
@@ -56,8 +67,8 @@ pub(super) fn bring_up_to_date(connection: &mut Connection, dir: &Path) -> Resul
     Ok(Some(Migrated { from, to: schema::version(connection)?, took: begun.elapsed(), put_off }))
 }
 
-/// An index is sorted in files without a name in the state directory, which is on a disk and can be written, where a
-/// directory for temporary files may be in memory or missing.
+/// An index is sorted in files without a name in the state directory, which is on a disk and can be
+/// written, where a directory for temporary files may be in memory or missing.
 fn in_bounded_memory<T>(
     connection: &mut Connection,
     dir: &Path,
@@ -74,8 +85,8 @@ fn in_bounded_memory<T>(
     Ok(done)
 }
 
-/// All of the log goes into the database, and its blocks back to the file system. A log that is shorter than the
-/// database knows counts as damage, so the database knows first.
+/// All of the log goes into the database, and its blocks back to the file system. A log that is
+/// shorter than the database knows counts as damage, so the database knows first.
 fn cut_log(connection: &Connection) -> Result<(), StoreError> {
     connection.execute("UPDATE meta SET wal_bytes = 0", [])?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
@@ -94,11 +105,15 @@ mod tests {
     fn first_version(dir: &Path) -> Connection {
         let connection = schema::create_as(&dir.join(FILE), 1).unwrap();
         let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
-             INSERT INTO redemption SELECT i, zeroblob(12), NULL, 1, 'till', i + (1 << 60), i, zeroblob(16), \
-             i + (1 << 61), 'shop', 'code', '7', 'date', 0, 0, 0, 0, 0, 0, 0, 0, NULL FROM n";
+             INSERT INTO redemption SELECT i, zeroblob(12), NULL, 1, 'till', i + (1 << 60), i, \
+             zeroblob(16), i + (1 << 61), 'shop', 'code', '7', 'date', 0, 0, 0, 0, 0, 0, 0, 0, \
+             NULL FROM n";
         connection.execute(fill, [ROWS]).unwrap();
         connection
-            .execute("INSERT INTO meta (one, clean, device, inode, wal_bytes) VALUES (1, 0, 0, 0, 7)", [])
+            .execute(
+                "INSERT INTO meta (one, clean, device, inode, wal_bytes) VALUES (1, 0, 0, 0, 7)",
+                [],
+            )
             .unwrap();
         schema::finish(connection).unwrap();
         schema::open_writer(&dir.join(FILE)).unwrap()
@@ -112,14 +127,25 @@ mod tests {
     fn an_earlier_versions_rows_are_all_in_the_new_indexes_and_the_log_is_cut_back() {
         let dir = tempfile::tempdir().unwrap();
         let mut connection = first_version(dir.path());
-        let migrated = bring_up_to_date(&mut connection, dir.path()).unwrap().expect("an earlier version");
+        let migrated =
+            bring_up_to_date(&mut connection, dir.path()).unwrap().expect("an earlier version");
         assert_eq!((migrated.from, migrated.to, migrated.put_off), (1, schema::VERSION, None));
         assert_eq!(std::fs::metadata(dir.path().join(LOG)).unwrap().len(), 0);
-        assert_eq!(number(&connection, "SELECT wal_bytes FROM meta"), 0, "a shorter log is no damage now");
+        assert_eq!(
+            number(&connection, "SELECT wal_bytes FROM meta"),
+            0,
+            "a shorter log is no damage now"
+        );
         for index in ["redemption_key WHERE kind & 16 = 0", "redemption_guard"] {
-            assert_eq!(number(&connection, &format!("SELECT count(*) FROM redemption INDEXED BY {index}")), ROWS);
+            assert_eq!(
+                number(&connection, &format!("SELECT count(*) FROM redemption INDEXED BY {index}")),
+                ROWS
+            );
         }
-        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(names.len(), 3, "no file is left: {names:?}");
         schema::check_schema(&connection).unwrap();
         assert_eq!(bring_up_to_date(&mut connection, dir.path()).unwrap(), None);

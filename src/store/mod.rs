@@ -49,7 +49,8 @@ pub use act::{Conclusion, Handling, Record, Retry, RetryHeld, Void, VoidByTill};
 pub use books::{Hold, LaneMemory, Remember, WaitMemory};
 pub use checkpoint::{Checkpointer, Pace, Paused, Step};
 pub use checks::{
-    CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid, ForgetChecks,
+    CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid,
+    ForgetChecks,
 };
 pub use damage::Salvage;
 pub use error::{StoreError, Trouble};
@@ -62,15 +63,17 @@ pub use operation::{Effects, Job, Kind, Operation, Task};
 pub use prune::{Prune, Pruned, Retention};
 pub use read::{Reader, read_steps};
 pub use recount::{Recount, Recounted};
-pub use rescue::{Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal};
+pub use rescue::{
+    Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal,
+};
 pub use risk::{AskStanding, LaneStanding, Standing};
 pub use salvage::Tally;
 pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
 pub use tallies::{Refused, TillDay, TillDays};
 pub use trust::{Off, TrustOff, TrustSwitch};
 pub use types::{
-    Acted, Concluded, Counts, Decision, Event, Filter, Headroom, Kept, Limit, NewRedemption, NotGiven, Taken, UsedBy,
-    VoidOutcome, relayed,
+    Acted, Concluded, Counts, Decision, Event, Filter, Headroom, Kept, Limit, NewRedemption,
+    NotGiven, Taken, UsedBy, VoidOutcome, relayed,
 };
 
 /// The database's file name in the state directory.
@@ -109,7 +112,8 @@ impl<'a> Surroundings<'a> {
     pub fn new(stamp: Stamp, offline: &'a Offline, lane: &'a dyn Fn(&str) -> LaneNow) -> Self {
         let uptime = std::time::Duration::ZERO;
         let local_min = Zone::utc().minute_of_day(stamp.unix_ms);
-        let (days, evidence, undelivered) = (&*UTC, &|_: &str, _: Seq, _: &str| false, &|_: &str, _: &Request| None);
+        let (days, evidence, undelivered) =
+            (&*UTC, &|_: &str, _: Seq, _: &str| false, &|_: &str, _: &Request| None);
         Self { stamp, uptime, local_min, days, offline, lane, evidence, undelivered }
     }
 }
@@ -154,16 +158,19 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens (or makes) the store in `dir`, takes its lock, and brings every row into a state from which it can go on.
+    /// Opens (or makes) the store in `dir`, takes its lock, and brings every row into a state from
+    /// which it can go on.
     ///
     /// # Errors
-    /// Somebody else holds the lock, the directory cannot be written, or the database is damaged, foreign or newer.
+    /// Somebody else holds the lock, the directory cannot be written, or the database is damaged,
+    /// foreign or newer.
     pub fn open(dir: &Path) -> Result<(Self, OpenReport), StoreError> {
         opening::open(dir)
     }
 
-    /// Runs `tasks` in one transaction. If that fails, each again in one of its own, endings first; only what fails
-    /// again is refused. Nothing that has no error afterwards is less than committed.
+    /// Runs `tasks` in one transaction. If that fails, each again in one of its own, endings first;
+    /// only what fails again is refused. Nothing that has no error afterwards is less than
+    /// committed.
     pub fn run(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) {
         let Err(error) = self.transact(tasks, around) else { return };
         if tasks.len() == 1 || error.trouble().ends_the_store() {
@@ -179,7 +186,11 @@ impl Store {
     ///
     /// # Errors
     /// Nothing was changed.
-    pub fn perform<O: Operation>(&mut self, operation: O, around: &Surroundings<'_>) -> Result<O::Output, StoreError> {
+    pub fn perform<O: Operation>(
+        &mut self,
+        operation: O,
+        around: &Surroundings<'_>,
+    ) -> Result<O::Output, StoreError> {
         let mut job = Job::new(operation);
         self.run(&mut [&mut job], around);
         job.outcome()
@@ -192,13 +203,15 @@ impl Store {
         around: &Surroundings<'_>,
     ) -> Vec<Result<O::Output, StoreError>> {
         let mut jobs: Vec<Job<O>> = operations.into_iter().map(Job::new).collect();
-        let mut tasks: Vec<&mut dyn Task> = jobs.iter_mut().map(|job| job as &mut dyn Task).collect();
+        let mut tasks: Vec<&mut dyn Task> =
+            jobs.iter_mut().map(|job| job as &mut dyn Task).collect();
         self.run(&mut tasks, around);
         jobs.into_iter().map(Job::outcome).collect()
     }
 
     fn run_singly(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) {
-        let (endings, others): (Vec<_>, Vec<_>) = tasks.iter_mut().partition(|task| task.kind() == Kind::Ending);
+        let (endings, others): (Vec<_>, Vec<_>) =
+            tasks.iter_mut().partition(|task| task.kind() == Kind::Ending);
         let mut end: Option<StoreError> = None;
         for task in endings.into_iter().chain(others) {
             let done = match &end {
@@ -213,7 +226,11 @@ impl Store {
         }
     }
 
-    fn transact(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) -> Result<(), StoreError> {
+    fn transact(
+        &mut self,
+        tasks: &mut [&mut dyn Task],
+        around: &Surroundings<'_>,
+    ) -> Result<(), StoreError> {
         let (books, next_seq) = (self.books.clone(), self.next_seq);
         let result = self.attempt(tasks, around);
         if result.is_err() {
@@ -226,13 +243,29 @@ impl Store {
         result
     }
 
-    fn attempt(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) -> Result<(), StoreError> {
-        let Surroundings { stamp, days, local_min, offline, lane, evidence, undelivered, .. } = *around;
+    fn attempt(
+        &mut self,
+        tasks: &mut [&mut dyn Task],
+        around: &Surroundings<'_>,
+    ) -> Result<(), StoreError> {
+        let Surroundings { stamp, days, local_min, offline, lane, evidence, undelivered, .. } =
+            *around;
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
         let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
         let doubted = self.elapsed.doubted();
-        let around = &Around { stamp, days, elapsed_ms, local_min, doubted, offline, lane, evidence, undelivered };
-        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let around = &Around {
+            stamp,
+            days,
+            elapsed_ms,
+            local_min,
+            doubted,
+            offline,
+            lane,
+            evidence,
+            undelivered,
+        };
+        let transaction =
+            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let (books, next_seq) = (&mut self.books, &mut self.next_seq);
         let tags = row::Tags::new(tasks.len());
         let mut desk = Desk { sql: &transaction, books, next_seq, tags, around, has_ages: false };
@@ -285,7 +318,8 @@ impl Store {
     /// The database cannot be written.
     pub fn ensure_lanes(&mut self, names: &[String]) -> Result<(), StoreError> {
         let mut books = self.books.clone();
-        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let transaction =
+            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         for name in names {
             books.lane(&transaction, name)?;
         }
@@ -294,7 +328,8 @@ impl Store {
         Ok(())
     }
 
-    /// Moves what it can of the WAL into the database, on this connection; how many frames the WAL holds.
+    /// Moves what it can of the WAL into the database, on this connection; how many frames the WAL
+    /// holds.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -310,13 +345,15 @@ impl Store {
         Arc::clone(&self.wal_frames)
     }
 
-    /// Writes a page to the log and to the database, although in the end nothing has changed in it: whether the disk
-    /// takes it. SQLite writes nothing for a row that is set to what it was; it does for one that came and went.
+    /// Writes a page to the log and to the database, although in the end nothing has changed in it:
+    /// whether the disk takes it. SQLite writes nothing for a row that is set to what it was; it
+    /// does for one that came and went.
     ///
     /// # Errors
     /// It does not.
     pub fn probe(&self) -> Result<(), StoreError> {
-        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let transaction =
+            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         transaction.execute("INSERT INTO body VALUES (-2, x'00')", [])?;
         transaction.execute("DELETE FROM body WHERE seq = -2", [])?;
         transaction.commit()?;
@@ -329,19 +366,28 @@ impl Store {
         self.wal_frames.load(Ordering::Relaxed)
     }
 
-    /// Sets the damaged database aside and goes on with a new one that holds every row that could be salvaged, on the
-    /// same lock. Rows that are `flying`, with the number of their attempt, stay in flight. Checkpoints must be paused.
+    /// Sets the damaged database aside and goes on with a new one that holds every row that could
+    /// be salvaged, on the same lock. Rows that are `flying`, with the number of their attempt,
+    /// stay in flight. Checkpoints must be paused.
     ///
     /// # Errors
-    /// The new one could not be made: this store is of no use any more, the files are where they were.
-    pub fn rescue(&mut self, why: &str, flying: &[(crate::redemption::Seq, u32)]) -> Result<OpenReport, StoreError> {
+    /// The new one could not be made: this store is of no use any more, the files are where they
+    /// were.
+    pub fn rescue(
+        &mut self,
+        why: &str,
+        flying: &[(crate::redemption::Seq, u32)],
+    ) -> Result<OpenReport, StoreError> {
         // Nothing is set aside but the file that is damaged.
         self.place.check()?;
-        // The old connection is closed first: its locks end with it, and nothing more is written to the damaged file.
+        // The old connection is closed first: its locks end with it, and nothing more is written to
+        // the damaged file.
         self.connection = Connection::open_in_memory()?;
-        let opening::Opened { connection, books, next_seq, wal_frames, report } = opening::rescue(&self.dir, why)?;
+        let opening::Opened { connection, books, next_seq, wal_frames, report } =
+            opening::rescue(&self.dir, why)?;
         for (seq, attempt) in flying {
-            let sql = "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1 AND state = 0";
+            let sql =
+                "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1 AND state = 0";
             connection.execute(sql, (seq.0, attempt))?;
         }
         // What this process took in is judged by its own marks as before.
@@ -362,7 +408,8 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub fn salvage_note(&self) -> Result<Option<Storage>, StoreError> {
-        let text: String = self.connection.query_row("SELECT salvage FROM meta", [], |row| row.get(0))?;
+        let text: String =
+            self.connection.query_row("SELECT salvage FROM meta", [], |row| row.get(0))?;
         Ok(damage::note(&self.dir, &text).map(Storage::from_stored))
     }
 

@@ -1,4 +1,5 @@
-//! How the store is opened: what is found, what is checked, and what is put in order before the first operation.
+//! How the store is opened: what is found, what is checked, and what is put in order before the
+//! first operation.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use crate::redemption::Seq;
 const WAL_BYTES_KEPT: usize = 2 * 1024 * 1024;
 /// SQLite's own pages of the writer, in KiB: what stays resident whatever the backlog.
 const CACHE_KIB: i64 = 1024;
-/// How long a start looks through the file after a stop that was not in order; the rest is looked at in the background.
+/// How long a start looks through the file after a stop that was not in order; the rest is looked
+/// at in the background.
 const CHECK_WITHIN: Duration = Duration::from_millis(200);
 
 /// How many rows of a copy are put in doubt at once.
@@ -49,9 +51,11 @@ pub struct OpenReport {
     pub uncertain: u64,
     /// The database was damaged: what was set aside and what was kept.
     pub salvage: Option<Salvage>,
-    /// The look through the file that an unclean stop calls for is still to be done, in the background.
+    /// The look through the file that an unclean stop calls for is still to be done, in the
+    /// background.
     pub unchecked: bool,
-    /// There was no database beside what a daemon had left: the file to be removed once somebody has looked.
+    /// There was no database beside what a daemon had left: the file to be removed once somebody
+    /// has looked.
     pub missing: Option<PathBuf>,
     /// The database was an earlier version's.
     pub migrated: Option<Migrated>,
@@ -75,12 +79,15 @@ pub enum Inspection {
     GaveWay,
 }
 
-/// Looks through the database on a connection of its own for as long as `go_on` says so; it is asked every few
-/// hundred microseconds of work and may take its time.
+/// Looks through the database on a connection of its own for as long as `go_on` says so; it is
+/// asked every few hundred microseconds of work and may take its time.
 ///
 /// # Errors
 /// The file is damaged, or cannot be read.
-pub fn inspect(path: &Path, go_on: impl FnMut() -> bool + Send + 'static) -> Result<Inspection, StoreError> {
+pub fn inspect(
+    path: &Path,
+    go_on: impl FnMut() -> bool + Send + 'static,
+) -> Result<Inspection, StoreError> {
     let mut connection = schema::open_reader(path)?;
     let found = schema::check_while(&mut connection, go_on)?;
     Ok(found.map_or(Inspection::GaveWay, |()| Inspection::Sound))
@@ -121,8 +128,18 @@ fn store(opened: Opened, dir: &Path, lock: Lock) -> Result<(Store, OpenReport), 
     }
     let is_put_off = report.migrated.as_ref().is_some_and(|migrated| migrated.put_off.is_some());
     let place = Place::of(&dir);
-    let store =
-        Store { connection, books, dir, next_seq, elapsed, wal_frames, unchecked, is_put_off, place, _lock: lock };
+    let store = Store {
+        connection,
+        books,
+        dir,
+        next_seq,
+        elapsed,
+        wal_frames,
+        unchecked,
+        is_put_off,
+        place,
+        _lock: lock,
+    };
     Ok((store, report))
 }
 
@@ -145,16 +162,19 @@ fn open_or_rescue(dir: &Path) -> Result<Opened, StoreError> {
     }
 }
 
-/// Sets the damaged file aside and opens what could be salvaged. No connection to the file may be open.
+/// Sets the damaged file aside and opens what could be salvaged. No connection to the file may be
+/// open.
 pub(super) fn rescue(dir: &Path, why: &str) -> Result<Opened, StoreError> {
     let salvage = damage::rescue(dir, why)?;
-    // What was just made needs no look; and others may have opened it already, whose locks a look would end.
+    // What was just made needs no look; and others may have opened it already, whose locks a look
+    // would end.
     let mut opened = open_sound(dir, |_| Ok(()))?;
     opened.report.salvage = Some(salvage);
     Ok(opened)
 }
 
-/// Another program's database in our place is set aside like any file that cannot be read: its bytes stay as they are.
+/// Another program's database in our place is set aside like any file that cannot be read: its
+/// bytes stay as they are.
 fn calls_for_rescue(error: &StoreError) -> bool {
     error.trouble() == Trouble::Damaged || matches!(error, StoreError::Foreign { .. })
 }
@@ -175,7 +195,8 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     let here = files::identity(&path)?;
     let moved = known.as_ref().is_some_and(|known| (known.device, known.inode) != here);
     let is_unclean = known.as_ref().is_some_and(|known| !known.clean);
-    let unchecked = is_unclean && look_through(&mut connection, dir, known.as_ref().filter(|_| !moved))?;
+    let unchecked =
+        is_unclean && look_through(&mut connection, dir, known.as_ref().filter(|_| !moved))?;
     // What was found of the log was looked at: it may be cut now.
     let migrated = migration::bring_up_to_date(&mut connection, dir)?;
     grow_wal(&connection, dir)?;
@@ -186,7 +207,9 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     checkpoint::passive(&connection)?;
     files::sync_dir(dir)?;
     let books = Books::read(&connection)?;
-    let newest: i64 = connection.query_row("SELECT coalesce(max(seq), 0) FROM redemption", [], |row| row.get(0))?;
+    let newest: i64 =
+        connection
+            .query_row("SELECT coalesce(max(seq), 0) FROM redemption", [], |row| row.get(0))?;
     let next_seq = newest.max(known.map_or(0, |known| known.seq_floor)).saturating_add(1);
     let books = books.from(Seq(next_seq));
     let found = match (fresh, is_unclean) {
@@ -194,7 +217,8 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
         (false, false) => Found::Clean,
         (false, true) => Found::Unclean,
     };
-    let report = OpenReport { found, moved, uncertain, salvage: None, unchecked, missing: None, migrated };
+    let report =
+        OpenReport { found, moved, uncertain, salvage: None, unchecked, missing: None, migrated };
     Ok(Opened { connection, books, next_seq, wal_frames, report })
 }
 
@@ -211,7 +235,8 @@ fn is_fresh(dir: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// A new database comes to its place by a rename, whole: a power cut during the first start leaves it or nothing.
+/// A new database comes to its place by a rename, whole: a power cut during the first start leaves
+/// it or nothing.
 fn make(dir: &Path) -> Result<(), StoreError> {
     files::sync_name_of(dir)?;
     let new = damage::Unfinished::begin(dir)?;
@@ -232,19 +257,28 @@ fn known(connection: &Connection) -> Result<Option<Known>, StoreError> {
     Ok(connection.query_row(sql, [], read).optional()?)
 }
 
-/// After a stop that was not in order; whether the time was not enough. A log that is shorter than it ever was here has
-/// lost what was committed in it.
-fn look_through(connection: &mut Connection, dir: &Path, known: Option<&Known>) -> Result<bool, StoreError> {
+/// After a stop that was not in order; whether the time was not enough. A log that is shorter than
+/// it ever was here has lost what was committed in it.
+fn look_through(
+    connection: &mut Connection,
+    dir: &Path,
+    known: Option<&Known>,
+) -> Result<bool, StoreError> {
     if known.is_some_and(|known| log_bytes(dir) < known.wal_bytes) {
         return Err(StoreError::Damaged("its log is missing or was cut short".to_owned()));
     }
     Ok(schema::quick_check(connection, CHECK_WITHIN)?.is_none())
 }
 
-/// Writes down which file this is and that it is in use; in the same transaction whatever was in flight becomes
-/// uncertain.
-fn identify(connection: &mut Connection, here: (i64, i64), wal_bytes: u64) -> Result<u64, StoreError> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+/// Writes down which file this is and that it is in use; in the same transaction whatever was in
+/// flight becomes uncertain.
+fn identify(
+    connection: &mut Connection,
+    here: (i64, i64),
+    wal_bytes: u64,
+) -> Result<u64, StoreError> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let sql = "INSERT INTO meta (one, clean, device, inode, wal_bytes) VALUES (1, 0, ?1, ?2, ?3) \
          ON CONFLICT (one) DO UPDATE SET clean = 0, device = ?1, inode = ?2, wal_bytes = ?3";
     transaction.execute(sql, (here.0, here.1, wal_bytes))?;
@@ -260,21 +294,25 @@ fn doubt_flying(connection: &Connection) -> Result<u64, StoreError> {
         statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for lane in lanes {
-        let sql =
-            "UPDATE redemption SET in_flight = 0, marks = marks | ?2 WHERE lane = ?1 AND in_flight = 1 AND state = 0";
+        let sql = "UPDATE redemption SET in_flight = 0, marks = marks | ?2 WHERE lane = ?1 AND \
+            in_flight = 1 AND state = 0";
         changed += connection.execute(sql, (lane, mark::UNCERTAIN))?;
     }
     Ok(changed as u64)
 }
 
-/// Every pending row of a copy may have been sent since. A few at a time, because SQLite keeps a list of them in
-/// memory, and before the copy is known as one: a start that is cut short begins again.
+/// Every pending row of a copy may have been sent since. A few at a time, because SQLite keeps a
+/// list of them in memory, and before the copy is known as one: a start that is cut short begins
+/// again.
 fn doubt_all(connection: &Connection) -> Result<u64, StoreError> {
     let (mut after, mut changed) = (i64::MIN, 0);
-    let next = "SELECT max(seq) FROM (SELECT seq FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2)";
+    let next =
+        "SELECT max(seq) FROM (SELECT seq FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2)";
     let doubt = "UPDATE redemption NOT INDEXED SET in_flight = 0, marks = marks | ?3 \
          WHERE seq > ?1 AND seq <= ?2 AND state = 0";
-    while let Some(last) = connection.query_row(next, (after, DOUBT_ROWS), |row| row.get::<_, Option<i64>>(0))? {
+    while let Some(last) =
+        connection.query_row(next, (after, DOUBT_ROWS), |row| row.get::<_, Option<i64>>(0))?
+    {
         changed += connection.execute(doubt, (after, last, mark::UNCERTAIN | mark::IN_DOUBT))?;
         checkpoint::passive(connection)?;
         after = last;
@@ -284,17 +322,22 @@ fn doubt_all(connection: &Connection) -> Result<u64, StoreError> {
 
 /// Makes the WAL as large as it will be kept, by writing that much and taking it back.
 fn grow_wal(connection: &Connection, dir: &Path) -> Result<(), StoreError> {
-    if log_bytes(dir) >= WAL_BYTES_KEPT as u64 || files::free_bytes(dir) < 4 * WAL_BYTES_KEPT as u64 {
+    if log_bytes(dir) >= WAL_BYTES_KEPT as u64 || files::free_bytes(dir) < 4 * WAL_BYTES_KEPT as u64
+    {
         return Ok(());
     }
-    connection.execute("INSERT OR REPLACE INTO body VALUES (-1, zeroblob(?1))", [WAL_BYTES_KEPT])?;
+    connection
+        .execute("INSERT OR REPLACE INTO body VALUES (-1, zeroblob(?1))", [WAL_BYTES_KEPT])?;
     connection.execute("DELETE FROM body WHERE seq = -1", [])?;
     checkpoint::passive(connection)?;
     Ok(())
 }
 
 /// Follows how many frames the WAL holds, commit by commit.
-pub(super) fn count_frames(connection: &mut Connection, gauge: &Arc<AtomicU32>) -> Result<(), StoreError> {
+pub(super) fn count_frames(
+    connection: &mut Connection,
+    gauge: &Arc<AtomicU32>,
+) -> Result<(), StoreError> {
     let counter = Arc::clone(gauge);
     connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
         counter.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);

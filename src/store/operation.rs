@@ -1,4 +1,5 @@
-//! What the writer does inside a transaction: each operation is a type of its own, that lies beside its SQL.
+//! What the writer does inside a transaction: each operation is a type of its own, that lies beside
+//! its SQL.
 
 use super::forward::Claimed;
 use super::recount::Recounted;
@@ -8,8 +9,8 @@ use crate::redemption::{Redemption, Seq};
 /// What depends on an operation besides what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It takes in rows that nobody relies on before its commit: a full disk takes no more of them, and none is run
-    /// again by itself.
+    /// It takes in rows that nobody relies on before its commit: a full disk takes no more of them,
+    /// and none is run again by itself.
     New,
     /// It begins attempts: none begins that could not be settled, on a disk that cannot be written.
     Beginning,
@@ -26,8 +27,8 @@ pub trait Operation: Send + 'static {
     /// What depends on it besides.
     const KIND: Kind = Kind::Other;
 
-    /// Does it. It may be done again: after a batch that failed, on a disk that was full, in a database that was
-    /// rescued; only the last time counts.
+    /// Does it. It may be done again: after a batch that failed, on a disk that was full, in a
+    /// database that was rescued; only the last time counts.
     ///
     /// # Errors
     /// Nothing of the transaction is kept.

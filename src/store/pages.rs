@@ -1,4 +1,5 @@
-//! The database file and its log, page by page, without SQLite: for files that SQLite cannot read any more.
+//! The database file and its log, page by page, without SQLite: for files that SQLite cannot read
+//! any more.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,7 +16,8 @@ const FRAME_HEADER_BYTES: usize = 24;
 const FRAME_BYTES: usize = FRAME_HEADER_BYTES + PAGE_BYTES;
 /// The smallest piece that a disk writes as a whole.
 const SECTOR_BYTES: u64 = 512;
-/// A log whose checksums are little-endian, as it is written on little-endian machines; one more: big-endian.
+/// A log whose checksums are little-endian, as it is written on little-endian machines; one more:
+/// big-endian.
 const WAL_MAGIC: u32 = 0x377f_0682;
 
 /// One page's bytes.
@@ -72,23 +74,28 @@ pub(super) struct Image {
 }
 
 impl Image {
-    /// Reads the log's frames and finds out which of them stand. A file that is not there has no pages.
+    /// Reads the log's frames and finds out which of them stand. A file that is not there has no
+    /// pages.
     pub(super) fn open(database: &Path, log: &Path) -> Result<Self, StoreError> {
         let file = open_if_there(database)?;
-        let bytes = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
+        let bytes =
+            file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
         let log = Log::read(log)?;
         let mut newest = HashMap::new();
-        for (place, frame) in log.frames.iter().enumerate().filter(|(_, frame)| frame.standing == Standing::Stands) {
+        for (place, frame) in
+            log.frames.iter().enumerate().filter(|(_, frame)| frame.standing == Standing::Stands)
+        {
             newest.insert(frame.page, place);
         }
         let file_pages = u32::try_from(bytes.div_ceil(PAGE_BYTES as u64)).unwrap_or(u32::MAX);
         Ok(Self { file, file_pages, log, newest })
     }
 
-    /// Every page of which there is a version that can be told: the file's own, and those that the log holds behind its
-    /// end, however far, since a file may have been cut.
+    /// Every page of which there is a version that can be told: the file's own, and those that the
+    /// log holds behind its end, however far, since a file may have been cut.
     pub(super) fn numbers(&self) -> Vec<u32> {
-        let mut behind: Vec<u32> = self.newest.keys().copied().filter(|page| *page > self.file_pages).collect();
+        let mut behind: Vec<u32> =
+            self.newest.keys().copied().filter(|page| *page > self.file_pages).collect();
         behind.sort_unstable();
         (1..=self.file_pages).chain(behind).collect()
     }
@@ -98,15 +105,17 @@ impl Image {
         self.numbers().len()
     }
 
-    /// Pages whose newest version in the log may be older than the one in the file: the log's header is lost, and with
-    /// it the certainty of which round of the log is the newest.
+    /// Pages whose newest version in the log may be older than the one in the file: the log's
+    /// header is lost, and with it the certainty of which round of the log is the newest.
     pub(super) fn doubtful(&self) -> Vec<u32> {
         if self.log.header_fits { Vec::new() } else { self.newest.keys().copied().collect() }
     }
 
-    /// Whether the newest version of some page may be among those that are not as they were written.
+    /// Whether the newest version of some page may be among those that are not as they were
+    /// written.
     pub(super) fn is_broken(&self) -> bool {
-        !self.log.header_fits || self.log.frames.iter().any(|frame| frame.standing == Standing::Loose)
+        !self.log.header_fits
+            || self.log.frames.iter().any(|frame| frame.standing == Standing::Loose)
     }
 
     /// Whether the page's newest version is in the log.
@@ -114,13 +123,14 @@ impl Image {
         self.newest.contains_key(&page)
     }
 
-    /// Why the log is damaged, if it is: SQLite itself takes the first bad checksum for the log's end and silently
-    /// drops what was committed behind it.
+    /// Why the log is damaged, if it is: SQLite itself takes the first bad checksum for the log's
+    /// end and silently drops what was committed behind it.
     pub(super) fn log_fault(&self) -> Option<&'static str> {
         if self.log.frames.iter().any(|frame| frame.standing == Standing::Loose) {
             return Some("its log has a damaged place, and committed transactions after it");
         }
-        // A power cut can tear the header only while the log begins anew, when all of it has been moved.
+        // A power cut can tear the header only while the log begins anew, when all of it has been
+        // moved.
         let is_moved = || self.newest.keys().all(|page| self.page(*page) == self.filed(*page));
         let is_torn = self.log.header_fits || is_moved();
         (!is_torn).then_some("the header of its log does not fit its checksum")
@@ -145,16 +155,20 @@ impl Image {
                 frame.page == number && frame.standing == standing && Some(*place) != newest
             })
         };
-        let mut versions: Vec<Page> = of_page(Standing::Stands).filter_map(|(place, _)| self.log.page(place)).collect();
+        let mut versions: Vec<Page> =
+            of_page(Standing::Stands).filter_map(|(place, _)| self.log.page(place)).collect();
         versions.extend(newest.and_then(|_| self.filed(number)));
         versions.extend(of_page(Standing::Stale).filter_map(|(place, _)| self.log.page(place)));
         versions
     }
 
-    /// Pages of the log that are not as they were written: whatever in them proves itself is as new as anything.
+    /// Pages of the log that are not as they were written: whatever in them proves itself is as new
+    /// as anything.
     pub(super) fn loose(&self) -> impl Iterator<Item = Page> + '_ {
         let frames = self.log.frames.iter().enumerate();
-        frames.filter(|(_, frame)| frame.standing == Standing::Loose).filter_map(|(place, _)| self.log.page(place))
+        frames
+            .filter(|(_, frame)| frame.standing == Standing::Loose)
+            .filter_map(|(place, _)| self.log.page(place))
     }
 
     /// The page as the file has it; what is missing of the last one is zero.
@@ -175,7 +189,8 @@ impl Log {
         let little = be32(&header, 0) != Some(WAL_MAGIC | 1);
         let stated = (be32(&header, 24).unwrap_or(0), be32(&header, 28).unwrap_or(0));
         let sum = checksum((0, 0), header.get(..24).unwrap_or_default(), little);
-        let header_fits = sum == stated && matches!(be32(&header, 0), Some(magic) if magic | 1 == WAL_MAGIC | 1);
+        let header_fits =
+            sum == stated && matches!(be32(&header, 0), Some(magic) if magic | 1 == WAL_MAGIC | 1);
         let mut frames = read_frames(&file, stated, little);
         let salts = if header_fits { salts_at(&header, 16) } else { newest_salts(&frames) };
         judge(&mut frames, salts, header_fits);
@@ -190,8 +205,9 @@ impl Log {
     }
 }
 
-/// The salts of the newest round, when the header cannot say them: it lies at the beginning, and the first of its salts
-/// is by one more than that of the round before. A first frame that is neither was torn with the header.
+/// The salts of the newest round, when the header cannot say them: it lies at the beginning, and
+/// the first of its salts is by one more than that of the round before. A first frame that is
+/// neither was torn with the header.
 fn newest_salts(frames: &[Frame]) -> Option<(u32, u32)> {
     let (first, second) = (frames.first()?.salts, frames.get(1).map(|frame| frame.salts));
     match second {
@@ -208,15 +224,18 @@ fn salts_at(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
     Some((be32(bytes, at)?, be32(bytes, at + 4)?))
 }
 
-/// Every whole frame of the log that was ever written; `before` is the checksum that the first one continues. One whose
-/// own checksum is the damage is followed all the same.
+/// Every whole frame of the log that was ever written; `before` is the checksum that the first one
+/// continues. One whose own checksum is the damage is followed all the same.
 fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<Frame> {
     let (mut frames, mut found_before) = (Vec::new(), before);
     let mut bytes = vec![0; FRAME_BYTES];
     while read_some_at(file, &mut bytes, frame_offset(frames.len())) == FRAME_BYTES {
         let Some((page, size)) = be32(&bytes, 0).zip(be32(&bytes, 4)) else { break };
         let Some((salts, stated)) = salts_at(&bytes, 8).zip(salts_at(&bytes, 16)) else { break };
-        let (head, content) = (bytes.get(..8).unwrap_or_default(), bytes.get(FRAME_HEADER_BYTES..).unwrap_or_default());
+        let (head, content) = (
+            bytes.get(..8).unwrap_or_default(),
+            bytes.get(FRAME_HEADER_BYTES..).unwrap_or_default(),
+        );
         let after = |before| checksum(checksum(before, head, little), content, little);
         let found = after(before);
         let follows = found == stated || (before != found_before && after(found_before) == stated);
@@ -226,14 +245,17 @@ fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<Frame> 
     frames
 }
 
-/// Which frames stand: those up to the last commit of the unbroken chain, and what was committed behind a break of it
-/// that is damage.
+/// Which frames stand: those up to the last commit of the unbroken chain, and what was committed
+/// behind a break of it that is damage.
 fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
     let Some(salts) = salts else { return };
-    // Without the header nothing says what the first frame continues; and it may have been torn with it.
+    // Without the header nothing says what the first frame continues; and it may have been torn
+    // with it.
     let begin = if header_fits { 0 } else { of_round_begin(frames, salts) };
     let first_fits = |place: usize| place == begin && !header_fits;
-    let fits = |(place, frame): (usize, &Frame)| frame.salts == salts && (frame.follows || first_fits(place));
+    let fits = |(place, frame): (usize, &Frame)| {
+        frame.salts == salts && (frame.follows || first_fits(place))
+    };
     let fits: Vec<bool> = frames.iter().enumerate().map(fits).collect();
     let chain = begin + fits.iter().skip(begin).take_while(|fits| **fits).count();
     let committed = frames.iter().take(chain).rposition(|frame| frame.commits);
@@ -244,15 +266,23 @@ fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
     }
 }
 
-/// The last commit behind the place where the chain breaks, if the break is damage and no torn end. Each commit is
-/// synced before the next transaction begins: where one begins behind a commit, that commit and all before it had
-/// reached the disk. But SQLite writes the last frame of a commit a second time to fill a sector, and syncs it no
-/// further than that sector: such a copy alone tells nothing.
-fn last_behind_damage(frames: &[Frame], salts: (u32, u32), fits: &[bool], chain: usize) -> Option<usize> {
+/// The last commit behind the place where the chain breaks, if the break is damage and no torn end.
+/// Each commit is synced before the next transaction begins: where one begins behind a commit, that
+/// commit and all before it had reached the disk. But SQLite writes the last frame of a commit a
+/// second time to fill a sector, and syncs it no further than that sector: such a copy alone tells
+/// nothing.
+fn last_behind_damage(
+    frames: &[Frame],
+    salts: (u32, u32),
+    fits: &[bool],
+    chain: usize,
+) -> Option<usize> {
     let (mut last, mut is_damage) = (None, false);
     for ((place, frame), fits) in frames.iter().enumerate().zip(fits).skip(chain) {
         is_damage |= *fits && !frame.commits && last.is_some();
-        if frame.commits && (*fits || (frame.salts == salts && is_one_piece(place) && !is_copy(frames, place))) {
+        if frame.commits
+            && (*fits || (frame.salts == salts && is_one_piece(place) && !is_copy(frames, place)))
+        {
             last = Some(place);
         } else if !fits && !is_damage {
             last = None;
@@ -261,15 +291,17 @@ fn last_behind_damage(frames: &[Frame], salts: (u32, u32), fits: &[bool], chain:
     last.filter(|_| is_damage)
 }
 
-/// Whether a frame's commit mark and its salts lie in one sector: a torn write leaves both or neither, so that a mark
-/// beside this round's salts is this round's, whatever became of the page behind them.
+/// Whether a frame's commit mark and its salts lie in one sector: a torn write leaves both or
+/// neither, so that a mark beside this round's salts is this round's, whatever became of the page
+/// behind them.
 fn is_one_piece(place: usize) -> bool {
     let sector = |at: u64| (frame_offset(place) + at) / SECTOR_BYTES;
     sector(4) == sector(15)
 }
 
 fn is_copy(frames: &[Frame], place: usize) -> bool {
-    let before = place.checked_sub(1).and_then(|before| frames.get(before)).filter(|before| before.commits);
+    let before =
+        place.checked_sub(1).and_then(|before| frames.get(before)).filter(|before| before.commits);
     before
         .zip(frames.get(place))
         .is_some_and(|(before, frame)| (before.page, before.salts) == (frame.page, frame.salts))
@@ -284,7 +316,8 @@ fn checksum(mut sum: (u32, u32), bytes: &[u8], little: bool) -> (u32, u32) {
     let (pairs, _) = bytes.as_chunks::<8>();
     for [a, b, c, d, e, f, g, h] in pairs {
         let (first, second) = ([*a, *b, *c, *d], [*e, *f, *g, *h]);
-        let word = |bytes| if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) };
+        let word =
+            |bytes| if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) };
         sum.0 = sum.0.wrapping_add(word(first)).wrapping_add(sum.1);
         sum.1 = sum.1.wrapping_add(word(second)).wrapping_add(sum.0);
     }
@@ -337,12 +370,14 @@ mod tests {
 
         /// One more frame: a page that is full of `fill`.
         fn frame(mut self, salts: (u32, u32), page: u32, fill: u8, commits: bool) -> Self {
-            let head: Vec<u8> = [page, u32::from(commits) * 9].into_iter().flat_map(u32::to_be_bytes).collect();
+            let head: Vec<u8> =
+                [page, u32::from(commits) * 9].into_iter().flat_map(u32::to_be_bytes).collect();
             let content = [fill; PAGE_BYTES];
             let before = if salts == ROUND { self.sum } else { (1, 1) };
             let sum = checksum(checksum(before, &head, self.little), &content, self.little);
             self.bytes.extend(head);
-            self.bytes.extend([salts.0, salts.1, sum.0, sum.1].into_iter().flat_map(u32::to_be_bytes));
+            self.bytes
+                .extend([salts.0, salts.1, sum.0, sum.1].into_iter().flat_map(u32::to_be_bytes));
             self.bytes.extend(content);
             self.sum = sum;
             self
@@ -415,8 +450,15 @@ mod tests {
             let image = Written::new(ROUND, little).part(2, 20).one(6, 60).part(3, 30).image();
             assert_eq!(now(&image), [Some(1), Some(20), Some(3), Some(4), None, Some(60)]);
             assert_eq!((image.numbers(), image.count()), (vec![1, 2, 3, 4, 6], 5));
-            assert!(image.is_logged(2) && image.is_logged(6) && !image.is_logged(3) && !image.is_logged(1));
-            assert!(image.log_fault().is_none() && !image.is_broken() && image.doubtful().is_empty());
+            assert!(
+                image.is_logged(2)
+                    && image.is_logged(6)
+                    && !image.is_logged(3)
+                    && !image.is_logged(1)
+            );
+            assert!(
+                image.log_fault().is_none() && !image.is_broken() && image.doubtful().is_empty()
+            );
             assert_eq!(image.log_bytes(), 32 + 3 * (24 + 4096));
         }
     }
@@ -443,9 +485,16 @@ mod tests {
         for at in [0, 4, 9, 13, 17, 21, 24, 4000] {
             let written = log().one(1, 10).one(2, 20).one(3, 30).part(4, 40).one(1, 11);
             let image = written.flip(1, at).image();
-            assert!(image.log_fault().is_some_and(|fault| fault.contains("damaged place")), "byte {at}");
+            assert!(
+                image.log_fault().is_some_and(|fault| fault.contains("damaged place")),
+                "byte {at}"
+            );
             assert!(image.is_broken(), "byte {at}");
-            assert_eq!((fill_of(image.page(4)), fill_of(image.page(1))), (Some(40), Some(11)), "byte {at}");
+            assert_eq!(
+                (fill_of(image.page(4)), fill_of(image.page(1))),
+                (Some(40), Some(11)),
+                "byte {at}"
+            );
             let loose: Vec<u8> = image.loose().map(|page| page[1]).collect();
             assert_eq!((loose, fill_of(image.page(3))), (vec![20], Some(30)), "byte {at}");
         }
@@ -499,12 +548,17 @@ mod tests {
         let aborted = (1..=5).fold(log().one(1, 10), |log, n| log.part(2, n));
         let torn = log().one(1, 10).part(3, 30).part(3, 31).one(4, 40);
         let mut bytes = aborted.bytes;
-        let of = |place: usize| WAL_HEADER_BYTES + place * FRAME_BYTES..WAL_HEADER_BYTES + (place + 1) * FRAME_BYTES;
+        let of = |place: usize| {
+            WAL_HEADER_BYTES + place * FRAME_BYTES..WAL_HEADER_BYTES + (place + 1) * FRAME_BYTES
+        };
         for place in [2, 3] {
             bytes[of(place)].copy_from_slice(&torn.bytes[of(place)]);
         }
         let image = Written { bytes, ..log() }.image();
-        assert!(image.log_fault().is_none(), "its first frame was not written: it never was committed");
+        assert!(
+            image.log_fault().is_none(),
+            "its first frame was not written: it never was committed"
+        );
         assert_eq!(now(&image)[..4], [Some(10), Some(2), Some(3), Some(4)]);
     }
 
@@ -512,7 +566,12 @@ mod tests {
     fn a_commit_mark_that_a_torn_write_may_have_left_of_an_earlier_round_tells_nothing() {
         // 41: there the mark ends one sector and the salts begin the next.
         for (place, is_damage) in [(40, true), (41, false), (42, true), (105, false)] {
-            let written = (0..place).fold(log(), |log, _| log.one(1, 10)).one(2, 20).part(3, 30).part(4, 40).one(1, 11);
+            let written = (0..place)
+                .fold(log(), |log, _| log.one(1, 10))
+                .one(2, 20)
+                .part(3, 30)
+                .part(4, 40)
+                .one(1, 11);
             let image = written.flip(place, 100).image();
             assert_eq!(image.log_fault().is_some(), is_damage, "frame {place}");
             assert_eq!(fill_of(image.page(1)), Some(if is_damage { 11 } else { 10 }));
@@ -521,12 +580,21 @@ mod tests {
 
     #[test]
     fn a_last_frame_that_was_written_twice_begins_no_transaction() {
-        let image = log().one(1, 10).part(2, 20).part(3, 30).one(4, 40).one(4, 40).flip(1, 100).image();
+        let image =
+            log().one(1, 10).part(2, 20).part(3, 30).one(4, 40).one(4, 40).flip(1, 100).image();
         assert!(image.log_fault().is_none());
         assert_eq!(now(&image)[..4], [Some(10), Some(2), Some(3), Some(4)]);
         let image = log().one(1, 10).one(4, 40).one(4, 40).flip(1, 100).image();
         assert!(image.log_fault().is_none(), "it may be the one that was torn");
-        let image = log().one(1, 10).part(2, 20).one(4, 40).one(4, 40).part(3, 30).part(1, 11).flip(3, 4000).image();
+        let image = log()
+            .one(1, 10)
+            .part(2, 20)
+            .one(4, 40)
+            .one(4, 40)
+            .part(3, 30)
+            .part(1, 11)
+            .flip(3, 4000)
+            .image();
         assert!(image.log_fault().is_none(), "it is synced with the transaction that follows");
         assert_eq!(now(&image)[..4], [Some(10), Some(20), Some(3), Some(40)]);
     }
@@ -540,7 +608,8 @@ mod tests {
 
     #[test]
     fn older_versions_come_newest_first_and_those_of_an_earlier_round_last() {
-        let image = log().one(2, 20).one(2, 21).one(3, 30).one(2, 22).earlier(2, 99).earlier(5, 98).image();
+        let image =
+            log().one(2, 20).one(2, 21).one(3, 30).one(2, 22).earlier(2, 99).earlier(5, 98).image();
         assert_eq!(now(&image), [Some(1), Some(22), Some(30), Some(4), None, None]);
         assert_eq!(fills(image.older(2)), [21, 20, 2, 99]);
         assert_eq!(fills(image.older(3)), [3]);
@@ -574,8 +643,12 @@ mod tests {
         assert!(moved.log_fault().is_none());
         let not_all = log().one(2, 2).one(3, 30).flip_header(20).image();
         assert!(not_all.log_fault().is_some());
-        assert!(Written { bytes: vec![0; 20], sum: (0, 0), little: true }.image().log_fault().is_none());
+        assert!(
+            Written { bytes: vec![0; 20], sum: (0, 0), little: true }.image().log_fault().is_none()
+        );
         let zeros = Written { bytes: vec![0; 20_000], sum: (0, 0), little: true }.image();
-        assert!(zeros.log_fault().is_none() && zeros.loose().count() == 0 && now(&zeros)[0] == Some(1));
+        assert!(
+            zeros.log_fault().is_none() && zeros.loose().count() == 0 && now(&zeros)[0] == Some(1)
+        );
     }
 }

@@ -56,17 +56,21 @@ impl Operation for Prune {
 }
 
 impl Desk<'_> {
-    /// Deletes confirmed, declined and voided rows that were settled so long ago, by the gateway's elapsed time, never
-    /// the newest row: its number must not be given again. What a code was is kept longer than its row.
+    /// Deletes confirmed, declined and voided rows that were settled so long ago, by the gateway's
+    /// elapsed time, never the newest row: its number must not be given again. What a code was is
+    /// kept longer than its row.
     fn prune(&mut self, retention: Retention, after: Seq) -> Result<Pruned, StoreError> {
         if !self.around.stamp.trusted {
             return Ok(Pruned { rows: 0, after: None });
         }
         let settled_before_ms = self.around.stamp.unix_ms.saturating_sub(millis(retention.settled));
-        let settled_before_min = self.around.elapsed_ms.saturating_sub(millis(retention.settled)).div_euclid(60_000);
+        let settled_before_min =
+            self.around.elapsed_ms.saturating_sub(millis(retention.settled)).div_euclid(60_000);
         let looked = self.look(after)?;
-        // What was accepted after that moment cannot have been settled before it; what follows is younger still.
-        let is_young = |row: &Looked| row.accepted_ms >= settled_before_ms && row.kind & kind::TRUSTED != 0;
+        // What was accepted after that moment cannot have been settled before it; what follows is
+        // younger still.
+        let is_young =
+            |row: &Looked| row.accepted_ms >= settled_before_ms && row.kind & kind::TRUSTED != 0;
         let last = looked.last().filter(|row| !is_young(row)).map(|row| row.seq);
         let newest = self.next_seq.saturating_sub(1);
         let mut rows = 0;
@@ -76,7 +80,8 @@ impl Desk<'_> {
                 && row.settled_ms.is_some_and(|at| at < settled_before_ms);
             let settled = !matches!(row.state, State::Pending | State::Parked);
             if old && settled && row.marks & mark::SETTLED_TRUSTED != 0 && row.seq != newest {
-                let whole = row::by_seq(self.sql, Seq(row.seq))?.ok_or(StoreError::Internal("a row is gone"))?;
+                let whole = row::by_seq(self.sql, Seq(row.seq))?
+                    .ok_or(StoreError::Internal("a row is gone"))?;
                 self.left(&whole)?;
                 self.keep_code(&whole)?;
                 self.delete(row.seq)?;
@@ -117,7 +122,8 @@ impl Desk<'_> {
     /// Hashes leave after their own retention, a few at a time.
     fn forget_codes(&self, codes: Duration) -> Result<(), StoreError> {
         let before_min = self.around.elapsed_ms.saturating_sub(millis(codes)).div_euclid(60_000);
-        let sql = "DELETE FROM held_code WHERE hash IN (SELECT hash FROM held_code WHERE minute < ?1 LIMIT ?2)";
+        let sql = "DELETE FROM held_code WHERE hash IN (SELECT hash FROM held_code WHERE minute < \
+            ?1 LIMIT ?2)";
         if before_min > 0 {
             self.sql.prepare_cached(sql)?.execute((before_min, ROWS_LOOKED_AT))?;
         }
@@ -125,20 +131,30 @@ impl Desk<'_> {
     }
 
     fn look(&self, after: Seq) -> Result<Vec<Looked>, StoreError> {
-        let sql = "SELECT seq, state, settled_ms, marks, accepted_ms, kind FROM redemption WHERE seq > ?1 \
+        let sql = "SELECT seq, state, settled_ms, marks, accepted_ms, kind FROM redemption WHERE \
+            seq > ?1 \
              ORDER BY seq LIMIT ?2";
         let mut statement = self.sql.prepare_cached(sql)?;
         let rows = statement.query_map((after.0, ROWS_LOOKED_AT), |row| {
             let (seq, settled_ms, marks) = (row.get(0)?, row.get(2)?, row.get(3)?);
             let state = row::state_of(row.get(1)?, marks, settled_ms)?;
-            Ok(Looked { seq, state, settled_ms, marks, accepted_ms: row.get(4)?, kind: row.get(5)? })
+            Ok(Looked {
+                seq,
+                state,
+                settled_ms,
+                marks,
+                accepted_ms: row.get(4)?,
+                kind: row.get(5)?,
+            })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn delete(&self, seq: i64) -> Result<(), StoreError> {
         for table in ["redemption", "body", "answer", "event", "attempt", "worth"] {
-            self.sql.prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?1"))?.execute([seq])?;
+            self.sql
+                .prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?1"))?
+                .execute([seq])?;
         }
         Ok(())
     }

@@ -25,8 +25,8 @@ static STEPS: AtomicU64 = AtomicU64::new(0);
 /// The most events shown of one row.
 const EVENTS_MAX: i64 = 100;
 
-/// The steps that SQLite took for readers since the process started, by thousands: what people and machines that look
-/// cost, on any machine.
+/// The steps that SQLite took for readers since the process started, by thousands: what people and
+/// machines that look cost, on any machine.
 #[must_use]
 pub fn read_steps() -> u64 {
     STEPS.load(Ordering::Relaxed)
@@ -104,7 +104,8 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn events(&self, seq: Seq) -> Result<Vec<Event>, StoreError> {
-        let sql = "SELECT at_ms, id, lane, what, by, detail FROM event WHERE seq = ?1 ORDER BY n LIMIT ?2";
+        let sql = "SELECT at_ms, id, lane, what, by, detail FROM event WHERE seq = ?1 ORDER BY n \
+            LIMIT ?2";
         let mut statement = self.connection.prepare(sql)?;
         let rows = statement.query_map((seq.0, EVENTS_MAX), |row| {
             Ok(Event {
@@ -165,14 +166,21 @@ impl Reader {
     }
 
     /// Each lane's pending rows lie in order in their index, those in flight apart.
-    pub(super) fn pending(&self, filter: &Filter, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
-        let sql = "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = ?2 AND seq > ?3 AND state = 0 \
+    pub(super) fn pending(
+        &self,
+        filter: &Filter,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Seq>, StoreError> {
+        let sql = "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = ?2 AND seq > ?3 AND \
+            state = 0 \
              ORDER BY seq LIMIT ?4";
         let mut statement = self.connection.prepare(sql)?;
         let mut found = Vec::new();
         for lane in self.lanes_of(filter) {
             for in_flight in [false, true] {
-                let rows = statement.query_map((lane, in_flight, after, rows(limit)), |row| row.get(0).map(Seq))?;
+                let rows = statement
+                    .query_map((lane, in_flight, after, rows(limit)), |row| row.get(0).map(Seq))?;
                 found.extend(rows.collect::<Result<Vec<_>, _>>()?);
             }
         }
@@ -188,21 +196,31 @@ impl Reader {
         after: i64,
         limit: usize,
     ) -> Result<Vec<Seq>, StoreError> {
-        let sql = "SELECT seq, lane FROM redemption WHERE state = ?1 AND state >= 2 AND seq > ?2 ORDER BY seq LIMIT ?3";
+        let sql = "SELECT seq, lane FROM redemption WHERE state = ?1 AND state >= 2 AND seq > ?2 \
+            ORDER BY seq LIMIT ?3";
         let mut statement = self.connection.prepare(sql)?;
         let found = statement.query((state as i64, after, rows(LOOK_ROWS_MAX)))?;
         self.of_lanes(found, filter, limit)
     }
 
     fn scan(&self, filter: &Filter, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
-        let sql =
-            "SELECT seq, lane FROM redemption WHERE seq > ?1 AND (?2 IS NULL OR state = ?2) ORDER BY seq LIMIT ?3";
+        let sql = "SELECT seq, lane FROM redemption WHERE seq > ?1 AND (?2 IS NULL OR state = ?2) \
+            ORDER BY seq LIMIT ?3";
         let mut statement = self.connection.prepare(sql)?;
-        let found = statement.query((after, filter.state.map(|state| state as i64), rows(LOOK_ROWS_MAX)))?;
+        let found = statement.query((
+            after,
+            filter.state.map(|state| state as i64),
+            rows(LOOK_ROWS_MAX),
+        ))?;
         self.of_lanes(found, filter, limit)
     }
 
-    fn of_lanes(&self, mut found: rusqlite::Rows<'_>, filter: &Filter, limit: usize) -> Result<Vec<Seq>, StoreError> {
+    fn of_lanes(
+        &self,
+        mut found: rusqlite::Rows<'_>,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Seq>, StoreError> {
         let lanes = self.lanes_of(filter);
         let mut kept = Vec::new();
         while kept.len() < limit

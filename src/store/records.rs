@@ -1,4 +1,5 @@
-//! SQLite's b-tree pages and records, decoded without SQLite (sqlite.org/fileformat2.html, sections 1.6 and 2.1).
+//! SQLite's b-tree pages and records, decoded without SQLite (sqlite.org/fileformat2.html, sections
+//! 1.6 and 2.1).
 
 use std::collections::BTreeSet;
 
@@ -60,8 +61,9 @@ pub(super) fn kind(page: &Page, number: u32) -> Kind {
     children.collect::<Option<Vec<u32>>>().map_or(Kind::Other, Kind::Inner)
 }
 
-/// Whether every byte of a table's page is accounted for: what its pointers lead to, free blocks and fragments make up
-/// all that lies behind its content's begin. A page whose kind or whose number of cells was flipped does not add up.
+/// Whether every byte of a table's page is accounted for: what its pointers lead to, free blocks
+/// and fragments make up all that lies behind its content's begin. A page whose kind or whose
+/// number of cells was flipped does not add up.
 pub(super) fn adds_up(page: &Page, number: u32) -> bool {
     let base = if number == 1 { 100 } else { 0 };
     let is_leaf = match page.get(base) {
@@ -71,7 +73,8 @@ pub(super) fn adds_up(page: &Page, number: u32) -> bool {
     };
     let used = || -> Option<usize> {
         let cells = pointers(page, base, if is_leaf { 8 } else { 12 })?;
-        let cell_bytes = |at| if is_leaf { leaf_cell_bytes(page, at) } else { inner_cell_bytes(page, at) };
+        let cell_bytes =
+            |at| if is_leaf { leaf_cell_bytes(page, at) } else { inner_cell_bytes(page, at) };
         let cells: Option<usize> = cells.into_iter().map(cell_bytes).sum();
         Some(cells? + free_bytes(page, base)? + usize::from(*page.get(base + 7)?))
     };
@@ -106,11 +109,14 @@ fn free_bytes(page: &Page, base: usize) -> Option<usize> {
 fn pointers(page: &Page, base: usize, header: usize) -> Option<Vec<usize>> {
     let count = be16(page, base + 3)?;
     let first = base + header + 2 * count;
-    let at = |index: usize| be16(page, base + header + 2 * index).filter(|at| *at >= first && *at + 4 <= PAGE_BYTES);
+    let at = |index: usize| {
+        be16(page, base + header + 2 * index).filter(|at| *at >= first && *at + 4 <= PAGE_BYTES)
+    };
     (first <= PAGE_BYTES).then(|| (0..count).map(at).collect())?
 }
 
-/// The row that begins at `at`, if one does; what does not fit into the page is followed through `image`.
+/// The row that begins at `at`, if one does; what does not fit into the page is followed through
+/// `image`.
 pub(super) fn row_at(image: &Image, page: &Page, at: usize) -> Option<Row> {
     let Cell { rowid, whole, local, at } = cell_at(page, at)?;
     let start = page.get(at..at.checked_add(local)?)?;
@@ -136,7 +142,8 @@ struct Cell {
 fn cell_at(page: &Page, at: usize) -> Option<Cell> {
     let (payload_bytes, at) = varint(page, at)?;
     let (rowid, at) = varint(page, at)?;
-    let whole = usize::try_from(payload_bytes).ok().filter(|_| payload_bytes <= PAYLOAD_BYTES_MAX)?;
+    let whole =
+        usize::try_from(payload_bytes).ok().filter(|_| payload_bytes <= PAYLOAD_BYTES_MAX)?;
     Some(Cell { rowid: rowid.cast_signed(), whole, local: local_bytes(whole), at })
 }
 
@@ -171,7 +178,8 @@ fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
     Some(((value << 8) | u64::from(*bytes.get(at)?), at + 1))
 }
 
-/// The serial types of a record that is `whole` bytes long, and where its content begins; `start` holds its header.
+/// The serial types of a record that is `whole` bytes long, and where its content begins; `start`
+/// holds its header.
 fn header_of(start: &[u8], whole: usize) -> Option<(Vec<u64>, usize)> {
     let (length, mut at) = varint(start, 0)?;
     let end = usize::try_from(length).ok().filter(|end| *end <= start.len() && *end > at)?;
@@ -246,7 +254,8 @@ pub(super) fn free_pages(image: &Image) -> Option<Vec<u32>> {
     (free.len() == count).then_some(free)
 }
 
-/// The leaves of the table whose root is `root`; the flag says whether every page on the way could be read, and once.
+/// The leaves of the table whose root is `root`; the flag says whether every page on the way could
+/// be read, and once.
 pub(super) fn leaves(image: &Image, root: u32) -> (Vec<u32>, bool) {
     let (mut found, mut todo, mut whole) = (Vec::new(), vec![root], true);
     let mut seen = BTreeSet::new();
@@ -261,12 +270,16 @@ pub(super) fn leaves(image: &Image, root: u32) -> (Vec<u32>, bool) {
     (found, whole)
 }
 
-/// Tells `each` the columns of every entry of the index whose root is `root`, in no order; the answer says whether
-/// every page on the way could be read, and once.
+/// Tells `each` the columns of every entry of the index whose root is `root`, in no order; the
+/// answer says whether every page on the way could be read, and once.
 ///
 /// # Errors
 /// Those of `each`.
-pub(super) fn entries<E>(image: &Image, root: u32, mut each: impl FnMut(&[Value]) -> Result<(), E>) -> Result<bool, E> {
+pub(super) fn entries<E>(
+    image: &Image,
+    root: u32,
+    mut each: impl FnMut(&[Value]) -> Result<(), E>,
+) -> Result<bool, E> {
     let (mut todo, mut seen, mut whole) = (vec![root], BTreeSet::new(), true);
     while let Some(number) = todo.pop() {
         let page = image.page(number).filter(|_| seen.insert(number));
@@ -292,12 +305,17 @@ fn index_page(page: &Page, number: u32) -> Option<(Vec<Vec<Value>>, Vec<u32>)> {
     let entries = cells.iter().map(|at| entry_at(page, at + child_bytes)).collect::<Option<_>>()?;
     let mut children = Vec::new();
     if child_bytes > 0 {
-        children = cells.iter().map(|at| be32(page, *at)).chain([be32(page, base + 8)]).collect::<Option<_>>()?;
+        children = cells
+            .iter()
+            .map(|at| be32(page, *at))
+            .chain([be32(page, base + 8)])
+            .collect::<Option<_>>()?;
     }
     Some((entries, children))
 }
 
-/// The entry of an index that begins at `at`. None of ours is so long that it would not fit into its page.
+/// The entry of an index that begins at `at`. None of ours is so long that it would not fit into
+/// its page.
 fn entry_at(page: &Page, at: usize) -> Option<Vec<Value>> {
     let (bytes, at) = varint(page, at)?;
     let whole = usize::try_from(bytes).ok().filter(|whole| *whole <= ENTRY_BYTES_MAX)?;
@@ -311,7 +329,8 @@ pub(super) fn root_of(image: &Image, wanted: &str) -> Option<u32> {
         let page = image.page(number)?;
         let Kind::Leaf(cells) = kind(&page, number) else { continue };
         for row in cells.iter().filter_map(|at| row_at(image, &page, *at)) {
-            if let [Value::Text(what), Value::Text(name), _, Value::Int(root), _] = row.columns.as_slice()
+            if let [Value::Text(what), Value::Text(name), _, Value::Int(root), _] =
+                row.columns.as_slice()
                 && (what == "table" || what == "index")
                 && name == wanted
             {
@@ -349,10 +368,17 @@ mod tests {
 
     /// Integers at every border, texts and blobs around what a leaf and what an overflow page hold.
     fn rows() -> BTreeMap<i64, [Sql; 3]> {
-        let borders = [0u32, 7, 8, 14, 15, 16, 23, 31, 32, 47, 48, 55, 56, 62].map(|bits| 1i64 << bits);
-        let numbers = borders.iter().flat_map(|n| [*n - 1, *n, -*n, -*n - 1]).chain([i64::MAX, i64::MIN, i64::MIN + 1]);
-        let lengths =
-            [0, 1, 56, 57, 100, 480, 489, 4000, 4040, 4055, 4061, 4062, 4100, 8140, 8150, 8160, 8200, 12300, 70_000];
+        let borders =
+            [0u32, 7, 8, 14, 15, 16, 23, 31, 32, 47, 48, 55, 56, 62].map(|bits| 1i64 << bits);
+        let numbers = borders.iter().flat_map(|n| [*n - 1, *n, -*n, -*n - 1]).chain([
+            i64::MAX,
+            i64::MIN,
+            i64::MIN + 1,
+        ]);
+        let lengths = [
+            0, 1, 56, 57, 100, 480, 489, 4000, 4040, 4055, 4061, 4062, 4100, 8140, 8150, 8160,
+            8200, 12300, 70_000,
+        ];
         let text = |n: usize| "\u{e9}x".repeat(n / 3) + &"y".repeat(n % 3);
         let mut rows = BTreeMap::new();
         for (at, n) in numbers.enumerate() {
@@ -386,7 +412,10 @@ mod tests {
             }
         });
         let root = root_of(&image, "t").unwrap();
-        assert_eq!(root as usize, number(&connection, "SELECT rootpage FROM sqlite_schema WHERE name = 't'"));
+        assert_eq!(
+            root as usize,
+            number(&connection, "SELECT rootpage FROM sqlite_schema WHERE name = 't'")
+        );
         let (leaves, whole) = leaves(&image, root);
         assert!(whole && leaves.len() > 3, "{leaves:?}");
         let mut read = BTreeMap::new();
@@ -398,14 +427,16 @@ mod tests {
                 assert!(read.insert(row.rowid, row.columns).is_none(), "row {} twice", row.rowid);
             }
         }
-        let written =
-            rows.iter().map(|(id, row)| (*id, [vec![Value::Null], row.iter().map(as_read).collect()].concat()));
+        let written = rows.iter().map(|(id, row)| {
+            (*id, [vec![Value::Null], row.iter().map(as_read).collect()].concat())
+        });
         assert_eq!(read, written.collect());
     }
 
     #[test]
     fn a_record_longer_than_any_of_ours_is_none() {
-        // Besides the blob six bytes: the header's length, the row's number, and four of the blob's length.
+        // Besides the blob six bytes: the header's length, the row's number, and four of the blob's
+        // length.
         let longest = i64::try_from(PAYLOAD_BYTES_MAX).unwrap() - 6;
         for (length, is_read) in [(longest, true), (longest + 1, false), (longest + 5000, false)] {
             let (_connection, image, _dir) = made(|connection| {
@@ -423,24 +454,37 @@ mod tests {
     fn a_schema_of_many_pages_and_every_kind_of_page_is_told() {
         let (connection, image, _dir) = made(|connection| {
             for n in 0..120 {
-                let columns: Vec<String> = (0..20).map(|c| format!("a_rather_long_name_of_column_{c}")).collect();
-                connection.execute_batch(&format!("CREATE TABLE t{n} ({})", columns.join(", "))).unwrap();
+                let columns: Vec<String> =
+                    (0..20).map(|c| format!("a_rather_long_name_of_column_{c}")).collect();
+                connection
+                    .execute_batch(&format!("CREATE TABLE t{n} ({})", columns.join(", ")))
+                    .unwrap();
             }
-            connection.execute_batch("CREATE TABLE words (word); CREATE INDEX by_word ON words (word)").unwrap();
+            connection
+                .execute_batch("CREATE TABLE words (word); CREATE INDEX by_word ON words (word)")
+                .unwrap();
             for n in 0..2000 {
                 connection.execute("INSERT INTO words VALUES (?1)", [format!("{n:0>60}")]).unwrap();
             }
         });
         for name in ["t0", "t60", "t119", "words", "by_word"] {
             let sql = format!("SELECT rootpage FROM sqlite_schema WHERE name = '{name}'");
-            assert_eq!(root_of(&image, name).map(|root| root as usize), Some(number(&connection, &sql)), "{name}");
+            assert_eq!(
+                root_of(&image, name).map(|root| root as usize),
+                Some(number(&connection, &sql)),
+                "{name}"
+            );
         }
         assert_eq!(root_of(&image, "t120"), None, "no such table");
-        assert!(matches!(kind(&image.page(1).unwrap(), 1), Kind::Inner(children) if children.len() > 1));
-        let index = number(&connection, "SELECT rootpage FROM sqlite_schema WHERE name = 'by_word'");
+        assert!(
+            matches!(kind(&image.page(1).unwrap(), 1), Kind::Inner(children) if children.len() > 1)
+        );
+        let index =
+            number(&connection, "SELECT rootpage FROM sqlite_schema WHERE name = 'by_word'");
         let index = u32::try_from(index).unwrap();
         assert!(matches!(kind(&image.page(index).unwrap(), index), Kind::Index));
-        let kinds: Vec<Kind> = image.numbers().into_iter().map(|n| kind(&image.page(n).unwrap(), n)).collect();
+        let kinds: Vec<Kind> =
+            image.numbers().into_iter().map(|n| kind(&image.page(n).unwrap(), n)).collect();
         let of = |is: fn(&Kind) -> bool| kinds.iter().filter(|kind| is(kind)).count();
         assert!(of(|kind| matches!(kind, Kind::Index)) > 10);
         assert_eq!(of(|kind| matches!(kind, Kind::Other)), 0, "no page is free or overflows");
@@ -453,7 +497,9 @@ mod tests {
     fn led_to(image: &Image, index: &str) -> (Vec<i64>, bool) {
         let mut led = Vec::new();
         let whole = entries(image, root_of(image, index).unwrap(), |columns| {
-            let [Value::Text(word), Value::Int(row)] = columns else { return Err(columns.to_vec()) };
+            let [Value::Text(word), Value::Int(row)] = columns else {
+                return Err(columns.to_vec());
+            };
             assert_eq!(word.parse(), Ok(*row));
             led.push(*row);
             Ok(())
@@ -465,9 +511,13 @@ mod tests {
     #[test]
     fn an_index_leads_to_every_row_once_and_says_when_a_part_of_it_is_gone() {
         let (_, image, dir) = made(|connection| {
-            connection.execute_batch("CREATE TABLE words (word); CREATE INDEX by_word ON words (word)").unwrap();
+            connection
+                .execute_batch("CREATE TABLE words (word); CREATE INDEX by_word ON words (word)")
+                .unwrap();
             for n in 1..=3000 {
-                connection.execute("INSERT INTO words VALUES (?1)", [format!("{n:0>200}")]).unwrap();
+                connection
+                    .execute("INSERT INTO words VALUES (?1)", [format!("{n:0>200}")])
+                    .unwrap();
             }
         });
         assert_eq!(led_to(&image, "by_word"), ((1..=3000).collect(), true));
@@ -477,11 +527,14 @@ mod tests {
         assert!(children.len() > 1 && leaves.len() > 1, "three levels");
         let path = dir.path().join("db");
         let sound = std::fs::read(&path).unwrap();
-        for (page, other) in [(leaves[1], [0; 4]), (leaves[0], [0x0d, 0, 0, 0]), (children[1], [0x02, 0, 0, 0xff])] {
+        for (page, other) in
+            [(leaves[1], [0; 4]), (leaves[0], [0x0d, 0, 0, 0]), (children[1], [0x02, 0, 0, 0xff])]
+        {
             let mut damaged = sound.clone();
             damaged[(page as usize - 1) * PAGE_BYTES..][..4].copy_from_slice(&other);
             std::fs::write(&path, &damaged).unwrap();
-            let (led, whole) = led_to(&Image::open(&path, &dir.path().join("none")).unwrap(), "by_word");
+            let (led, whole) =
+                led_to(&Image::open(&path, &dir.path().join("none")).unwrap(), "by_word");
             assert!(!whole && led.len() < 3000 && led.len() > 1000, "{}", led.len());
         }
         let mut circle = sound;
@@ -496,7 +549,8 @@ mod tests {
         for (length, whole) in [(992, true), (997, true), (998, false), (5000, false)] {
             let (_, image, _dir) = made(|connection| {
                 connection.execute_batch("CREATE TABLE t (a); CREATE INDEX i ON t (a)").unwrap();
-                // Others behind it in the page, so that there are bytes enough to be taken for its own.
+                // Others behind it in the page, so that there are bytes enough to be taken for its
+                // own.
                 for length in [400, 401, 402, length] {
                     connection.execute("INSERT INTO t VALUES (zeroblob(?1))", [length]).unwrap();
                 }
@@ -516,8 +570,12 @@ mod tests {
             }
             // Free blocks, fragments, and what is moved together again.
             connection.execute_batch("DELETE FROM t WHERE rowid % 3 = 0 OR rowid % 7 = 0").unwrap();
-            connection.execute_batch("UPDATE t SET a = zeroblob(length(a) - 2) WHERE rowid % 5 = 0").unwrap();
-            connection.execute_batch("UPDATE t SET a = zeroblob(length(a) + 9) WHERE rowid % 11 = 0").unwrap();
+            connection
+                .execute_batch("UPDATE t SET a = zeroblob(length(a) - 2) WHERE rowid % 5 = 0")
+                .unwrap();
+            connection
+                .execute_batch("UPDATE t SET a = zeroblob(length(a) + 9) WHERE rowid % 11 = 0")
+                .unwrap();
         });
         let (mut inner, mut leaves, mut blocks, mut fragments) = (0, 0, 0, 0);
         for number in image.numbers() {
@@ -539,7 +597,10 @@ mod tests {
                 assert!(!adds_up(&flipped, number), "page {number}, byte {at}, {bit}");
             }
         }
-        assert!(inner > 0 && leaves > 30 && blocks > 10 && fragments > 5, "{inner} {leaves} {blocks} {fragments}");
+        assert!(
+            inner > 0 && leaves > 30 && blocks > 10 && fragments > 5,
+            "{inner} {leaves} {blocks} {fragments}"
+        );
         let mut circle = vec![0; PAGE_BYTES];
         (circle[0], circle[1], circle[5]) = (0x0d, 0x0f, 0x0f);
         (circle[0xf00], circle[0xf02]) = (0x0f, 1);
@@ -565,13 +626,15 @@ mod tests {
         free.sort_unstable();
         free.dedup();
         assert_eq!(free.len(), count);
-        let in_use = |page: &u32| leaves(&reopened(), root_of(&reopened(), "t").unwrap()).0.contains(page);
+        let in_use =
+            |page: &u32| leaves(&reopened(), root_of(&reopened(), "t").unwrap()).0.contains(page);
         assert!(free.last().unwrap() <= &u32::try_from(reopened().count()).unwrap());
         assert!(!free.iter().any(in_use));
         let sound = std::fs::read(&path).unwrap();
         let first = be32(&sound, 32).unwrap() as usize;
         let trunk = (first - 1) * PAGE_BYTES;
-        // One more than there are; fewer; a trunk in a circle; one with more leaves than it can hold; one that is none.
+        // One more than there are; fewer; a trunk in a circle; one with more leaves than it can
+        // hold; one that is none.
         for (at, bytes) in [
             (36, u32::try_from(count + 1).unwrap()),
             (36, u32::try_from(count - 1).unwrap()),
@@ -597,9 +660,15 @@ mod tests {
 
     #[test]
     fn a_cell_lies_behind_the_pointers_and_within_the_page() {
-        for (pointer, is_leaf) in [(0, false), (9, false), (10, true), (4092, true), (4093, false), (u16::MAX, false)] {
+        for (pointer, is_leaf) in
+            [(0, false), (9, false), (10, true), (4092, true), (4093, false), (u16::MAX, false)]
+        {
             let found = kind(&leaf(pointer), 2);
-            assert_eq!(matches!(found, Kind::Leaf(cells) if cells == [usize::from(pointer)]), is_leaf, "{pointer}");
+            assert_eq!(
+                matches!(found, Kind::Leaf(cells) if cells == [usize::from(pointer)]),
+                is_leaf,
+                "{pointer}"
+            );
         }
         let mut crowded = leaf(4000);
         crowded[3..5].fill(0xff);
@@ -609,7 +678,10 @@ mod tests {
         (inner[0], inner[11], inner[4003]) = (0x05, 9, 7);
         inner.copy_within(8..10, 12);
         inner[8..12].copy_from_slice(&[0, 0, 0, 9]);
-        assert!(matches!(kind(&inner, 2), Kind::Inner(children) if children == [7, 9]), "the rightmost last");
+        assert!(
+            matches!(kind(&inner, 2), Kind::Inner(children) if children == [7, 9]),
+            "the rightmost last"
+        );
     }
 
     #[test]
@@ -662,9 +734,21 @@ mod tests {
         assert_eq!(record(&[0x03, 0x09]), None);
         assert_eq!(record(&[0x02, 0x01]), None);
         assert_eq!(record(&[]), None);
-        assert_eq!((record(&[0x00]), record(&[0x01])), (None, None), "a header is longer than its length");
+        assert_eq!(
+            (record(&[0x00]), record(&[0x01])),
+            (None, None),
+            "a header is longer than its length"
+        );
         assert_eq!(record(&[0x02, 0x01, 0x07]), Some(vec![Value::Int(7)]));
-        assert_eq!((record(&[0x02, 0x01, 0x07, 0x07]), record(&[0x02, 0x09, 0x07])), (None, None), "too long");
-        assert_eq!((record(&[0x02, 0x0b]), record(&[0x03, 0x81, 0x09])), (None, None), "reserved, and cut in a number");
+        assert_eq!(
+            (record(&[0x02, 0x01, 0x07, 0x07]), record(&[0x02, 0x09, 0x07])),
+            (None, None),
+            "too long"
+        );
+        assert_eq!(
+            (record(&[0x02, 0x0b]), record(&[0x03, 0x81, 0x09])),
+            (None, None),
+            "reserved, and cut in a number"
+        );
     }
 }

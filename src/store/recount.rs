@@ -1,6 +1,6 @@
-//! The books recounted from the rows, slice by slice on the writer, exact whatever happens between two slices. Each row
-//! must be found by every index that should lead to it: no look of SQLite's own compares them quickly, and a code that
-//! its index has lost would be free again.
+//! The books recounted from the rows, slice by slice on the writer, exact whatever happens between
+//! two slices. Each row must be found by every index that should lead to it: no look of SQLite's
+//! own compares them quickly, and a code that its index has lost would be free again.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use crate::message::Storage;
 use crate::redemption::{Seq, State};
 use crate::value::Amount;
 
-/// How many rows one slice counts: each costs some look-ups at random places, and tills wait meanwhile.
+/// How many rows one slice counts: each costs some look-ups at random places, and tills wait
+/// meanwhile.
 const SLICE_ROWS: i64 = 100;
 /// Rows after a number, and the name of an index that should lead to the row and does not.
 const SLICE: &str = "
@@ -26,7 +27,8 @@ const SLICE: &str = "
             THEN 'redemption_pending'
         WHEN r.state >= 2 AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_exception
             WHERE i.state >= 2 AND i.state = r.state AND i.seq = r.seq) THEN 'redemption_exception'
-        WHEN r.origin IS NOT NULL AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_origin
+        WHEN r.origin IS NOT NULL AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY \
+        redemption_origin
             WHERE i.origin IS NOT NULL AND i.origin = r.origin AND i.tag = r.tag AND i.seq = r.seq)
             THEN 'redemption_origin'
     END
@@ -123,7 +125,8 @@ impl Operation for Recount {
 }
 
 impl Desk<'_> {
-    /// Counts one slice. Rows that come in the meantime have higher numbers and are counted at the end.
+    /// Counts one slice. Rows that come in the meantime have higher numbers and are counted at the
+    /// end.
     fn recount(&mut self, begin: bool) -> Result<Recounted, StoreError> {
         let mut under_way = self.books.recount.take().filter(|_| !begin).unwrap_or_default();
         let slice = self.slice(under_way.upto)?;
@@ -135,7 +138,10 @@ impl Desk<'_> {
             *sum = sum.plus(row.figures);
         }
         if slice.len() < usize::try_from(SLICE_ROWS).unwrap_or(0) {
-            return Ok(Recounted { finished: true, differences: self.books.differences(self.sql, &under_way)? });
+            return Ok(Recounted {
+                finished: true,
+                differences: self.books.differences(self.sql, &under_way)?,
+            });
         }
         self.books.recount = Some(under_way);
         Ok(Recounted::default())
@@ -155,7 +161,9 @@ impl Desk<'_> {
         })?;
         rows.map(|row| match row? {
             (row, None) => Ok(row),
-            (row, Some(index)) => Err(StoreError::Damaged(format!("{index} does not lead to row {}", row.seq))),
+            (row, Some(index)) => {
+                Err(StoreError::Damaged(format!("{index} does not lead to row {}", row.seq)))
+            }
         })
         .collect()
     }
@@ -171,7 +179,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let connection = schema::create(&dir.path().join("new")).unwrap();
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {SLICE}")).unwrap();
-        let plan: Vec<String> = statement.query_map((0, 1), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+        let plan: Vec<String> =
+            statement.query_map((0, 1), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
         for asked in [
             "SEARCH r USING INTEGER PRIMARY KEY (rowid>?)",
             "redemption_guard (guard=? AND rowid=?)",

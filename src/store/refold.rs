@@ -1,4 +1,5 @@
-//! A step of the migration: rows of earlier builds get the guards of their folded business and code.
+//! A step of the migration: rows of earlier builds get the guards of their folded business and
+//! code.
 
 use rusqlite::Connection;
 
@@ -8,8 +9,8 @@ use super::row::{Stored, columns, guard_of};
 /// How many rows are read at a time.
 const ROWS: i64 = 1000;
 
-/// Changes the guard, and the checksum over it, of each row whose folded form has another one. A row that is not as it
-/// was written keeps a checksum that does not fit.
+/// Changes the guard, and the checksum over it, of each row whose folded form has another one. A
+/// row that is not as it was written keeps a checksum that does not fit.
 pub(super) fn refold(connection: &Connection) -> Result<(), StoreError> {
     let mut after = i64::MIN;
     loop {
@@ -23,7 +24,8 @@ pub(super) fn refold(connection: &Connection) -> Result<(), StoreError> {
 }
 
 fn slice(connection: &Connection, after: i64) -> Result<Vec<Stored>, StoreError> {
-    let sql = concat!("SELECT ", columns!(), " FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+    let sql =
+        concat!("SELECT ", columns!(), " FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2");
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map((after, ROWS), Stored::from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)

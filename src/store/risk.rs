@@ -1,5 +1,5 @@
-//! The books of what was given on trust: what each redemption is worth, what is at risk in each lane, at each till and
-//! under each rule, how often lately, and which codes were refused to whom.
+//! The books of what was given on trust: what each redemption is worth, what is at risk in each
+//! lane, at each till and under each rule, how often lately, and which codes were refused to whom.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -15,8 +15,8 @@ use super::types::Event;
 use super::{Desk, Operation, StoreError, keep, schema};
 use crate::decide::{self, kind, mark};
 use crate::limits::{
-    Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, Refusals, Risk, Subject, Window, headroom, lane_gauges,
-    rule_for, rule_gauges,
+    Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, Refusals, Risk, Subject, Window,
+    headroom, lane_gauges, rule_for, rule_gauges,
 };
 use crate::redemption::{Fingerprint, RewardCode, Seq, State};
 use crate::settings::{Offline, Rule};
@@ -66,7 +66,12 @@ struct Lately {
 impl Entry {
     fn account(&self, minute: i64) -> Account {
         let Self { pending, exposure, lately: Lately { window, .. }, .. } = self;
-        Account { pending: *pending, exposure: *exposure, hour: window.hour(minute), day: window.day(minute) }
+        Account {
+            pending: *pending,
+            exposure: *exposure,
+            hour: window.hour(minute),
+            day: window.day(minute),
+        }
     }
 
     /// Whether nothing of it counts any more.
@@ -94,8 +99,8 @@ struct Stand {
 impl Stand {
     const NONE: Self = Self { pending: false, exposed: false, lost: false };
 
-    /// At risk: given on trust, and pending, parked, lost, confirmed by inference or taken back, until a person has
-    /// seen to it.
+    /// At risk: given on trust, and pending, parked, lost, confirmed by inference or taken back,
+    /// until a person has seen to it.
     fn of(is_trusted: bool, state: State, marks: i64) -> Self {
         let has = |bits: i64| marks & bits != 0;
         let open = match state {
@@ -104,11 +109,16 @@ impl Stand {
             State::Declined => has(mark::LOST),
         };
         let exposed = is_trusted && open && (state == State::Pending || !has(mark::HANDLED));
-        Self { pending: is_trusted && state == State::Pending, exposed, lost: is_trusted && has(mark::LOST) }
+        Self {
+            pending: is_trusted && state == State::Pending,
+            exposed,
+            lost: is_trusted && has(mark::LOST),
+        }
     }
 }
 
-/// The scopes' books as the transaction sees them; written once a transaction, and taken over when it has committed.
+/// The scopes' books as the transaction sees them; written once a transaction, and taken over when
+/// it has committed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     /// A database whose schema was put off has none.
@@ -149,8 +159,10 @@ impl Ledger {
         if schema::version(connection)? < SINCE {
             return Ok(Self::default());
         }
-        let mut statement = connection.prepare("SELECT scope, pending, exposure, lost, lately FROM risk")?;
-        let kept: BTreeMap<String, Entry> = statement.query_map([], read_entry)?.collect::<Result<_, _>>()?;
+        let mut statement =
+            connection.prepare("SELECT scope, pending, exposure, lost, lately FROM risk")?;
+        let kept: BTreeMap<String, Entry> =
+            statement.query_map([], read_entry)?.collect::<Result<_, _>>()?;
         if kept.values().any(|entry| entry.exposure < Amount::ZERO || entry.lost < Amount::ZERO) {
             return Err(StoreError::Damaged("the books of what is at risk cannot be".to_owned()));
         }
@@ -186,7 +198,8 @@ impl Ledger {
     /// Writes what the transaction changed.
     pub(super) fn write(&mut self, connection: &Connection, minute: i64) -> Result<(), StoreError> {
         let sql = "INSERT INTO risk VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (scope) DO UPDATE SET \
-             pending = excluded.pending, exposure = excluded.exposure, lost = excluded.lost, lately = excluded.lately";
+             pending = excluded.pending, exposure = excluded.exposure, lost = excluded.lost, \
+             lately = excluded.lately";
         for (scope, entry) in &self.changed {
             if entry.is_nothing(minute) {
                 connection.prepare_cached("DELETE FROM risk WHERE scope = ?1")?.execute([scope])?;
@@ -195,7 +208,9 @@ impl Ledger {
             let lately = serde_json::to_string(&entry.lately)
                 .map_err(|_| StoreError::Internal("what happened lately cannot be written"))?;
             let Entry { pending, exposure, lost, .. } = entry;
-            connection.prepare_cached(sql)?.execute((scope, pending, exposure.0, lost.0, lately))?;
+            connection
+                .prepare_cached(sql)?
+                .execute((scope, pending, exposure.0, lost.0, lately))?;
         }
         Ok(())
     }
@@ -213,9 +228,12 @@ impl Ledger {
     fn shift(&mut self, (lane, till): (i64, &str), given: &Given, (from, to): (Stand, Stand)) {
         let amount = given.worth.amount();
         let rule = (!given.rule.is_empty()).then(|| rule_scope(&given.rule));
-        for scope in [Some(lane_scope(lane)), Some(till_scope(lane, till)), rule].into_iter().flatten() {
+        for scope in
+            [Some(lane_scope(lane)), Some(till_scope(lane, till)), rule].into_iter().flatten()
+        {
             let entry = self.edit(scope);
-            entry.pending = (entry.pending + u64::from(to.pending)).saturating_sub(u64::from(from.pending));
+            entry.pending =
+                (entry.pending + u64::from(to.pending)).saturating_sub(u64::from(from.pending));
             match (from.exposed, to.exposed) {
                 (false, true) => entry.exposure = entry.exposure.plus(amount),
                 (true, false) => entry.exposure = entry.exposure.less(amount),
@@ -233,7 +251,8 @@ impl Ledger {
 
     /// What is at risk in a lane, and what was lost there.
     pub(super) fn of_lane(&self, lane: i64) -> (Amount, Amount) {
-        self.entry(&lane_scope(lane)).map_or((Amount::ZERO, Amount::ZERO), |entry| (entry.exposure, entry.lost))
+        self.entry(&lane_scope(lane))
+            .map_or((Amount::ZERO, Amount::ZERO), |entry| (entry.exposure, entry.lost))
     }
 
     /// The tills that are slowed for their refused codes.
@@ -245,8 +264,9 @@ impl Ledger {
         self.kept.iter().filter_map(named).collect()
     }
 
-    /// Whether a business may be trusted: its provider lists it, or it was confirmed here. A lane of which nothing is
-    /// known yet, a first start in an outage, knows none by which to tell a wrong one: there all are, up to a bound.
+    /// Whether a business may be trusted: its provider lists it, or it was confirmed here. A lane
+    /// of which nothing is known yet, a first start in an outage, knows none by which to tell a
+    /// wrong one: there all are, up to a bound.
     fn is_known(&self, lane: i64, business: &str, is_listed: bool, lists_any: bool) -> bool {
         if is_listed {
             return true;
@@ -258,7 +278,12 @@ impl Ledger {
     }
 
     /// A business was confirmed, or given to on trust.
-    fn learn(&mut self, sql: &Connection, at: (i64, &str), confirmed: bool) -> Result<(), StoreError> {
+    fn learn(
+        &mut self,
+        sql: &Connection,
+        at: (i64, &str),
+        confirmed: bool,
+    ) -> Result<(), StoreError> {
         let ((lane, business), known) = (at, self.businesses.get(&at.0));
         let folded = fold::code(business);
         let its = known.and_then(|known| known.get(&*folded)).copied();
@@ -266,33 +291,49 @@ impl Ledger {
         if !self.is_there || its == Some(true) || its == Some(confirmed) || is_full {
             return Ok(());
         }
-        let insert = "INSERT INTO business VALUES (?1, ?2, ?3) ON CONFLICT (lane, business) DO UPDATE SET \
+        let insert = "INSERT INTO business VALUES (?1, ?2, ?3) ON CONFLICT (lane, business) DO \
+            UPDATE SET \
              confirmed = max(confirmed, excluded.confirmed)";
         sql.prepare_cached(insert)?.execute((lane, &*folded, confirmed))?;
-        Arc::make_mut(&mut self.businesses).entry(lane).or_default().insert(folded.into_owned(), confirmed);
+        Arc::make_mut(&mut self.businesses)
+            .entry(lane)
+            .or_default()
+            .insert(folded.into_owned(), confirmed);
         Ok(())
     }
 
     /// The other businesses of the lane that may be trusted.
-    fn others(&self, lane: i64, business: &str, listed: Option<&BTreeSet<String>>) -> BTreeSet<String> {
+    fn others(
+        &self,
+        lane: i64,
+        business: &str,
+        listed: Option<&BTreeSet<String>>,
+    ) -> BTreeSet<String> {
         let folded = fold::code(business);
         let known = self.businesses.get(&lane).into_iter().flat_map(BTreeMap::keys);
         let all = known.chain(listed.into_iter().flatten());
         all.filter(|own| **own != folded).cloned().collect()
     }
 
-    /// Rows that a crash left, of which a 2xx may have left: they count as given ([`decide::marks_found`], whose
-    /// bits these are).
-    pub(super) fn adopt(&mut self, sql: &Connection, first: Seq, minute: i64) -> Result<(), StoreError> {
+    /// Rows that a crash left, of which a 2xx may have left: they count as given
+    /// ([`decide::marks_found`], whose bits these are).
+    pub(super) fn adopt(
+        &mut self,
+        sql: &Connection,
+        first: Seq,
+        minute: i64,
+    ) -> Result<(), StoreError> {
         if !self.is_there {
             return Ok(());
         }
-        let left = "SELECT seq, lane, till FROM redemption WHERE seq > ?1 AND seq < ?2 AND state = 0 \
+        let left = "SELECT seq, lane, till FROM redemption WHERE seq > ?1 AND seq < ?2 AND state = \
+            0 \
              AND kind & 40 = 32 AND marks & 100 = 0";
         let rows: Vec<(i64, i64, String)> = {
             let mut statement = sql.prepare(left)?;
             let oldest = first.0.saturating_sub(CRASHED_ROWS_MAX);
-            let rows = statement.query_map((oldest, first.0), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let rows = statement
+                .query_map((oldest, first.0), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             rows.collect::<Result<_, _>>()?
         };
         let given = Given { worth: Worth::Assumed(self.unknown), rule: String::new() };
@@ -311,7 +352,12 @@ impl Ledger {
 fn read_entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, Entry)> {
     let lately: String = row.get(4)?;
     let lately = serde_json::from_str(&lately).unwrap_or_default();
-    let entry = Entry { pending: row.get(1)?, exposure: Amount(row.get(2)?), lost: Amount(row.get(3)?), lately };
+    let entry = Entry {
+        pending: row.get(1)?,
+        exposure: Amount(row.get(2)?),
+        lost: Amount(row.get(3)?),
+        lately,
+    };
     Ok((row.get(0)?, entry))
 }
 
@@ -325,7 +371,9 @@ fn insert(sql: &Connection, seq: Seq, given: &Given) -> Result<bool, StoreError>
 /// What a row counts as; nothing for one that was not given on trust, or by an earlier build.
 pub(super) fn worth_of(sql: &Connection, seq: Seq) -> Result<Option<Given>, StoreError> {
     // A database whose schema was put off has no such table.
-    let Ok(mut statement) = sql.prepare_cached("SELECT value, assumed, rule FROM worth WHERE seq = ?1") else {
+    let Ok(mut statement) =
+        sql.prepare_cached("SELECT value, assumed, rule FROM worth WHERE seq = ?1")
+    else {
         return Ok(None);
     };
     let read = |row: &rusqlite::Row<'_>| {
@@ -386,11 +434,17 @@ impl Desk<'_> {
             let off = self.books.trust_off(name, elapsed_ms);
             LaneStanding { name: name.to_owned(), exposure, lost, gauges, off }
         };
-        let of_rule =
-            |rule: &Rule| rule_gauges(rule, &LaneNow::default(), ledger.account(&rule_scope(&rule.name), minute));
+        let of_rule = |rule: &Rule| {
+            rule_gauges(rule, &LaneNow::default(), ledger.account(&rule_scope(&rule.name), minute))
+        };
         Standing {
             lanes: self.books.named().map(of_lane).collect(),
-            rules: offline.rules.iter().flat_map(of_rule).filter(|gauge| gauge.limit != "max_outage").collect(),
+            rules: offline
+                .rules
+                .iter()
+                .flat_map(of_rule)
+                .filter(|gauge| gauge.limit != "max_outage")
+                .collect(),
             slowed: ledger.slowed(minute),
         }
     }
@@ -405,11 +459,19 @@ impl Desk<'_> {
             return false;
         }
         let minute = self.around.elapsed_min();
-        ledger.entry(&refused_scope(till)).is_some_and(|its| its.lately.refusals.slowed(minute).is_some())
+        ledger
+            .entry(&refused_scope(till))
+            .is_some_and(|its| its.lately.refusals.slowed(minute).is_some())
     }
 
     /// Everything but the lane's own state that an acceptance on trust depends on.
-    pub(super) fn risk<'r>(&self, lane: i64, now: &LaneNow, subject: Subject<'r>, reusable: bool) -> Risk<'r>
+    pub(super) fn risk<'r>(
+        &self,
+        lane: i64,
+        now: &LaneNow,
+        subject: Subject<'r>,
+        reusable: bool,
+    ) -> Risk<'r>
     where
         Self: 'r,
     {
@@ -425,17 +487,31 @@ impl Desk<'_> {
             reusable,
             lane: ledger.account(&lane_scope(lane), minute),
             till: ledger.account(&till_scope(lane, subject.till), minute),
-            of_rule: rule.map(|rule| ledger.account(&rule_scope(&rule.name), minute)).unwrap_or_default(),
+            of_rule: rule
+                .map(|rule| ledger.account(&rule_scope(&rule.name), minute))
+                .unwrap_or_default(),
             reusable_hour: ledger.account(&reusable_scope(subject.till), minute).hour,
-            refused: ledger.entry(&refused_scope(subject.till)).and_then(|its| its.lately.refusals.slowed(minute)),
-            is_known: ledger.is_known(lane, subject.business, is_listed, offline.listed.contains_key(name)),
+            refused: ledger
+                .entry(&refused_scope(subject.till))
+                .and_then(|its| its.lately.refusals.slowed(minute)),
+            is_known: ledger.is_known(
+                lane,
+                subject.business,
+                is_listed,
+                offline.listed.contains_key(name),
+            ),
             is_off: self.books.is_trust_off(name, self.around.elapsed_ms),
             local_min: self.around.stamp.trusted.then_some(self.around.local_min),
         }
     }
 
     /// Writes down that a row was given on trust.
-    pub(super) fn give(&mut self, row: &Stored, given: &Given, is_new: bool) -> Result<(), StoreError> {
+    pub(super) fn give(
+        &mut self,
+        row: &Stored,
+        given: &Given,
+        is_new: bool,
+    ) -> Result<(), StoreError> {
         if !self.books.ledger.is_there || !insert(self.sql, row.seq, given)? {
             return Ok(());
         }
@@ -459,7 +535,11 @@ impl Desk<'_> {
     }
 
     /// A row is accepted on trust: what is left of the limits then.
-    pub(super) fn accept_on_trust(&mut self, row: &Stored, given: &Given) -> Result<Headroom, StoreError> {
+    pub(super) fn accept_on_trust(
+        &mut self,
+        row: &Stored,
+        given: &Given,
+    ) -> Result<Headroom, StoreError> {
         // The row is among the pending ones already.
         let before = self.used(row, given, 1);
         self.give(row, given, true)?;
@@ -478,7 +558,9 @@ impl Desk<'_> {
         let risk = Risk {
             rule,
             lane: ledger.account(&lane_scope(row.lane), minute),
-            of_rule: rule.map(|rule| ledger.account(&rule_scope(&rule.name), minute)).unwrap_or_default(),
+            of_rule: rule
+                .map(|rule| ledger.account(&rule_scope(&rule.name), minute))
+                .unwrap_or_default(),
             ..Risk::none()
         };
         let mut gauges = lane_gauges(offline, &now, risk.lane);
@@ -487,7 +569,12 @@ impl Desk<'_> {
     }
 
     /// Each limit that came to 80 or 100 percent.
-    fn tell_steps(&mut self, lane: i64, next: Amount, (before, after): (&[Gauge], &[Gauge])) -> Result<(), StoreError> {
+    fn tell_steps(
+        &mut self,
+        lane: i64,
+        next: Amount,
+        (before, after): (&[Gauge], &[Gauge]),
+    ) -> Result<(), StoreError> {
         let both = before.iter().zip(after);
         for gauge in both.filter(|(was, is)| was.step(next) < is.step(next)).map(|(_, is)| is) {
             let told = message::Event::LimitUsed {
@@ -514,10 +601,18 @@ impl Desk<'_> {
     }
 
     /// The books follow a row that gets this state and these marks.
-    pub(super) fn moved(&mut self, row: &Stored, state: State, marks: i64) -> Result<(), StoreError> {
-        let is_trusted =
-            row.is_trusted() || (row.seq < self.books.first && row.clone().found_by(self.books.first).is_trusted());
-        self.move_between(row, (Stand::of(is_trusted, row.state, row.marks), Stand::of(is_trusted, state, marks)))?;
+    pub(super) fn moved(
+        &mut self,
+        row: &Stored,
+        state: State,
+        marks: i64,
+    ) -> Result<(), StoreError> {
+        let is_trusted = row.is_trusted()
+            || (row.seq < self.books.first && row.clone().found_by(self.books.first).is_trusted());
+        self.move_between(
+            row,
+            (Stand::of(is_trusted, row.state, row.marks), Stand::of(is_trusted, state, marks)),
+        )?;
         if state == State::Confirmed && row.state != state && marks & mark::DUPLICATE_OF_OURS == 0 {
             self.books.ledger.learn(self.sql, (row.lane, &row.business), true)?;
         }
@@ -540,11 +635,17 @@ impl Desk<'_> {
     }
 
     /// A code was refused to a till. Ten in ten minutes, and the till is slowed and not trusted.
-    pub(super) fn refused(&mut self, (lane, till): (&str, &str), code: &RewardCode) -> Result<(), StoreError> {
+    pub(super) fn refused(
+        &mut self,
+        (lane, till): (&str, &str),
+        code: &RewardCode,
+    ) -> Result<(), StoreError> {
         let (minute, scope) = (self.around.elapsed_min(), refused_scope(till));
         let hash = crc32c::crc32c(&Fingerprint::of(&["refused", &fold::code(code.reveal())]).0);
         let known = self.books.ledger.entry(&scope);
-        if !self.books.ledger.is_there || known.is_some_and(|known| known.lately.refusals.has(minute, hash)) {
+        if !self.books.ledger.is_there
+            || known.is_some_and(|known| known.lately.refusals.has(minute, hash))
+        {
             return Ok(());
         }
         let refusals = &mut self.books.ledger.edit(scope).lately.refusals;
@@ -562,9 +663,14 @@ impl Desk<'_> {
         Event { at_ms: self.around.stamp.unix_ms, id: None, lane, what, by, detail }
     }
 
-    /// Redemptions of the same code for other businesses of the lane. While nobody can be asked, a code holds for all
-    /// of them: the name of the business is what a till says.
-    pub(super) fn elsewhere(&self, lane: i64, business: &str, code: &RewardCode) -> Result<Vec<Stored>, StoreError> {
+    /// Redemptions of the same code for other businesses of the lane. While nobody can be asked, a
+    /// code holds for all of them: the name of the business is what a till says.
+    pub(super) fn elsewhere(
+        &self,
+        lane: i64,
+        business: &str,
+        code: &RewardCode,
+    ) -> Result<Vec<Stored>, StoreError> {
         let mut rows = Vec::new();
         let listed = self.around.offline.listed.get(self.books.name(lane));
         for other in self.books.ledger.others(lane, business, listed) {
@@ -575,7 +681,12 @@ impl Desk<'_> {
     }
 
     /// Which code a limit refuses, counted like one that the provider refused.
-    pub(super) fn refused_by(&mut self, limit: &Limit, at: (&str, &str), code: &RewardCode) -> Result<(), StoreError> {
+    pub(super) fn refused_by(
+        &mut self,
+        limit: &Limit,
+        at: (&str, &str),
+        code: &RewardCode,
+    ) -> Result<(), StoreError> {
         match limit {
             Limit::Form | Limit::Refused(_) => self.refused(at, code),
             Limit::Rule(_, inner) => self.refused_by(inner, at, code),
@@ -600,7 +711,11 @@ impl Desk<'_> {
 impl Books {
     fn follow_exposure(&mut self, row: &Stored, amount: Amount, (was, is): (bool, bool)) {
         if let Some(recount) = &mut self.recount {
-            recount.follow_exposure(row.seq, row.lane, i64::from(is).saturating_sub(i64::from(was)) * amount.0);
+            recount.follow_exposure(
+                row.seq,
+                row.lane,
+                i64::from(is).saturating_sub(i64::from(was)) * amount.0,
+            );
         }
     }
 }
@@ -611,7 +726,8 @@ pub(super) fn is_exposed(state: State, kind: i64, marks: i64, is_of_before: bool
     Stand::of(decide::is_trusted(kind, marks), state, marks).exposed
 }
 
-/// The sums of a database whose rows were salvaged, from the rows; what happened lately stays as far as it was read.
+/// The sums of a database whose rows were salvaged, from the rows; what happened lately stays as
+/// far as it was read.
 pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
     let mut ledger = Ledger::read(sql)?;
     let scopes: Vec<String> = ledger.kept.keys().cloned().collect();
@@ -619,7 +735,11 @@ pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
         let entry = ledger.edit(scope);
         (entry.pending, entry.exposure, entry.lost) = (0, Amount::ZERO, Amount::ZERO);
     }
-    let all = concat!("SELECT ", super::row::columns!(), " FROM redemption WHERE seq IN (SELECT seq FROM worth)");
+    let all = concat!(
+        "SELECT ",
+        super::row::columns!(),
+        " FROM redemption WHERE seq IN (SELECT seq FROM worth)"
+    );
     let mut statement = sql.prepare(all)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -631,8 +751,8 @@ pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
     ledger.write(sql, i64::MIN)
 }
 
-/// Fills the new books from the rows of an earlier version, which has no settings at hand: what is open and was given
-/// on trust counts as an unknown one does by default.
+/// Fills the new books from the rows of an earlier version, which has no settings at hand: what is
+/// open and was given on trust counts as an unknown one does by default.
 pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
     let unknown = Offline::default().value_of_unknown;
     let given = Given { worth: Worth::Assumed(unknown), rule: String::new() };
@@ -646,7 +766,8 @@ pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
         if stored.state == State::Confirmed && !stored.has(mark::DUPLICATE_OF_OURS) {
             ledger.learn(sql, (stored.lane, &stored.business), true)?;
         }
-        // What was lost, inferred or taken back under an earlier version was never counted: it blocks nothing now.
+        // What was lost, inferred or taken back under an earlier version was never counted: it
+        // blocks nothing now.
         let is_open = matches!(stored.state, State::Pending | State::Parked);
         let to = Stand::of(stored.is_trusted() && is_open, stored.state, stored.marks);
         if to.exposed && insert(sql, stored.seq, &given)? {

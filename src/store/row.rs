@@ -8,11 +8,12 @@ use crate::decide::{Attempt, kind, mark};
 use crate::message::Note;
 use crate::redemption::{Answer, Fingerprint, Id, Redemption, RewardCode, Seq, State};
 
-/// The columns of `redemption` in the order that [`Stored::from_row`] reads, for statements that are constants.
+/// The columns of `redemption` in the order that [`Stored::from_row`] reads, for statements that
+/// are constants.
 macro_rules! columns {
     () => {
-        "seq, tag, origin, lane, till, key, key_rest, request, guard, business, code, branch, date, accepted_ms, kind, \
-         body_crc, crc, state, in_flight, marks, attempts, settled_ms"
+        "seq, tag, origin, lane, till, key, key_rest, request, guard, business, code, branch, \
+         date, accepted_ms, kind, body_crc, crc, state, in_flight, marks, attempts, settled_ms"
     };
 }
 pub(super) use columns;
@@ -23,7 +24,9 @@ pub(super) const COLUMNS: &str = columns!();
 /// The two integers that a 128-bit key is stored as: the first is indexed, the second checked.
 pub(super) fn halves(key: [u8; 16]) -> (i64, i64) {
     let whole = u128::from_be_bytes(key);
-    let half = |bits: u128| i64::from_be_bytes(u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0).to_be_bytes());
+    let half = |bits: u128| {
+        i64::from_be_bytes(u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0).to_be_bytes())
+    };
     (half(whole >> 64), half(whole))
 }
 
@@ -35,11 +38,17 @@ pub(super) fn joined(high: i64, low: i64) -> [u8; 16] {
     key
 }
 
-/// The state of a row; one that cannot be, or that stands there once so and once otherwise, is an error that counts as
-/// damage.
-pub(super) fn state_of(number: i64, marks: i64, settled_ms: Option<i64>) -> rusqlite::Result<State> {
+/// The state of a row; one that cannot be, or that stands there once so and once otherwise, is an
+/// error that counts as damage.
+pub(super) fn state_of(
+    number: i64,
+    marks: i64,
+    settled_ms: Option<i64>,
+) -> rusqlite::Result<State> {
     State::from_number(number)
-        .filter(|state| mark::agree(marks, *state) && (*state == State::Pending) == settled_ms.is_none())
+        .filter(|state| {
+            mark::agree(marks, *state) && (*state == State::Pending) == settled_ms.is_none()
+        })
         .ok_or(rusqlite::Error::IntegralValueOutOfRange(17, number))
 }
 
@@ -80,9 +89,17 @@ impl Stored {
 
     /// CRC-32C over the columns that never change, each with its length.
     pub(super) fn checksum(&self) -> u32 {
-        let numbers = [self.seq.0, self.origin.unwrap_or(-1), self.lane, self.guard, self.accepted_ms, self.kind];
+        let numbers = [
+            self.seq.0,
+            self.origin.unwrap_or(-1),
+            self.lane,
+            self.guard,
+            self.accepted_ms,
+            self.kind,
+        ];
         let texts = [&self.till, &self.business, self.code.reveal(), &self.branch, &self.date];
-        let mut crc = numbers.iter().fold(0, |crc, number| crc32c::crc32c_append(crc, &number.to_le_bytes()));
+        let mut crc =
+            numbers.iter().fold(0, |crc, number| crc32c::crc32c_append(crc, &number.to_le_bytes()));
         for bytes in [&self.tag[..], &self.key, &self.request, &self.body_crc.to_le_bytes()] {
             crc = crc32c::crc32c_append(crc, bytes);
         }
@@ -101,7 +118,9 @@ impl Stored {
     /// Writes a new row and its body; its books are the caller's.
     pub(super) fn insert(&self, connection: &Connection, body: &[u8]) -> Result<(), StoreError> {
         self.insert_row(connection)?;
-        connection.prepare_cached("INSERT INTO body VALUES (?1, ?2)")?.execute((self.seq.0, body))?;
+        connection
+            .prepare_cached("INSERT INTO body VALUES (?1, ?2)")?
+            .execute((self.seq.0, body))?;
         Ok(())
     }
 
@@ -109,8 +128,8 @@ impl Stored {
     pub(super) fn insert_row(&self, connection: &Connection) -> Result<(), StoreError> {
         let (key, key_rest) = halves(self.key);
         // Numbered, since a value's place is looked for by its name each time.
-        let sql = "INSERT INTO redemption VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
-             ?17, ?18, ?19, ?20, ?21, ?22)";
+        let sql = "INSERT INTO redemption VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
+            ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
         connection.prepare_cached(sql)?.execute(params![
             self.seq.0,
             self.tag,
@@ -139,10 +158,16 @@ impl Stored {
     }
 
     /// The redemption that the row stands for; its answer and note are read where there are any.
-    pub(super) fn redemption(&self, connection: &Connection, lane: &str) -> Result<Redemption, StoreError> {
+    pub(super) fn redemption(
+        &self,
+        connection: &Connection,
+        lane: &str,
+    ) -> Result<Redemption, StoreError> {
         let (answer, note) = match self.state {
             State::Pending => (None, self.note(connection)?.1),
-            State::Confirmed | State::Declined | State::Parked | State::Voided => self.note(connection)?,
+            State::Confirmed | State::Declined | State::Parked | State::Voided => {
+                self.note(connection)?
+            }
         };
         let given = if self.is_trusted() { risk::worth_of(connection, self.seq)? } else { None };
         Ok(Redemption {
@@ -183,9 +208,13 @@ impl Stored {
         })
     }
 
-    pub(super) fn note(&self, connection: &Connection) -> Result<(Option<Answer>, Option<String>), StoreError> {
+    pub(super) fn note(
+        &self,
+        connection: &Connection,
+    ) -> Result<(Option<Answer>, Option<String>), StoreError> {
         let sql = "SELECT status, content_type, body, note FROM answer WHERE seq = ?1";
-        let found = connection.prepare_cached(sql)?.query_row([self.seq.0], read_answer).optional()?;
+        let found =
+            connection.prepare_cached(sql)?.query_row([self.seq.0], read_answer).optional()?;
         Ok(found.unwrap_or_default())
     }
 }
@@ -194,7 +223,8 @@ fn read_answer(row: &Row<'_>) -> rusqlite::Result<(Option<Answer>, Option<String
     let status: Option<u16> = row.get(0)?;
     let content_type = row.get(1)?;
     let body: Option<Vec<u8>> = row.get(2)?;
-    let answer = status.map(|status| Answer { status, content_type, body: body.unwrap_or_default().into() });
+    let answer =
+        status.map(|status| Answer { status, content_type, body: body.unwrap_or_default().into() });
     Ok((answer, row.get(3)?))
 }
 
@@ -213,11 +243,13 @@ pub(super) fn by_id(connection: &Connection, id: &Id) -> Result<Option<Stored>, 
     let sql = format!("SELECT {COLUMNS} FROM redemption WHERE origin = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query_map([seq.0], Stored::from_row)?;
-    rows.find(|row| row.as_ref().map_or(true, |row| row.id() == *id)).transpose().map_err(StoreError::from)
+    rows.find(|row| row.as_ref().map_or(true, |row| row.id() == *id))
+        .transpose()
+        .map_err(StoreError::from)
 }
 
-/// As [`by_id`], for somebody who asks: a damaged row answers to every id of its number, since its tag may be what is
-/// damaged.
+/// As [`by_id`], for somebody who asks: a damaged row answers to every id of its number, since its
+/// tag may be what is damaged.
 pub(super) fn asked_for(connection: &Connection, id: &Id) -> Result<Option<Stored>, StoreError> {
     if let Some(row) = by_id(connection, id)? {
         return Ok(Some(row));
@@ -229,18 +261,24 @@ pub(super) fn asked_for(connection: &Connection, id: &Id) -> Result<Option<Store
 /// The body of this row.
 pub(super) fn body(connection: &Connection, seq: Seq) -> Result<Vec<u8>, StoreError> {
     let sql = "SELECT body FROM body WHERE seq = ?1";
-    Ok(connection.prepare_cached(sql)?.query_row([seq.0], |row| row.get(0)).optional()?.unwrap_or_default())
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_row([seq.0], |row| row.get(0))
+        .optional()?
+        .unwrap_or_default())
 }
 
 /// The last attempts of this row; none where none were kept, or what was kept cannot be read.
 pub(super) fn attempts(connection: &Connection, seq: Seq) -> Result<Vec<Attempt>, StoreError> {
     let sql = "SELECT list FROM attempt WHERE seq = ?1";
-    let list: Option<String> = connection.prepare_cached(sql)?.query_row([seq.0], |row| row.get(0)).optional()?;
+    let list: Option<String> =
+        connection.prepare_cached(sql)?.query_row([seq.0], |row| row.get(0)).optional()?;
     Ok(list.and_then(|list| serde_json::from_str(&list).ok()).unwrap_or_default())
 }
 
-/// Tags for the rows of one transaction, 96 random bits each: one system call for many. None outlives its transaction,
-/// since a machine that is brought back to an earlier moment would give it twice.
+/// Tags for the rows of one transaction, 96 random bits each: one system call for many. None
+/// outlives its transaction, since a machine that is brought back to an earlier moment would give
+/// it twice.
 pub(super) struct Tags {
     ready: Vec<[u8; Self::BYTES]>,
     wanted: usize,
@@ -267,9 +305,12 @@ impl Tags {
         let mut tags = [[0; Self::BYTES]; Self::AT_ONCE];
         let count = self.wanted.clamp(1, Self::AT_ONCE);
         let tags = tags.get_mut(..count).unwrap_or_default();
-        getrandom::fill(tags.as_flattened_mut()).map_err(|error| StoreError::Random(error.to_string()))?;
+        getrandom::fill(tags.as_flattened_mut())
+            .map_err(|error| StoreError::Random(error.to_string()))?;
         self.wanted = self.wanted.saturating_sub(count);
-        let Some((tag, more)) = tags.split_first() else { return Err(StoreError::Internal("no tag")) };
+        let Some((tag, more)) = tags.split_first() else {
+            return Err(StoreError::Internal("no tag"));
+        };
         self.ready.extend_from_slice(more);
         Ok(*tag)
     }

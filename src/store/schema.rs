@@ -26,8 +26,10 @@ pub(super) const LOG_BYTES_KEPT_MAX: u32 = 36 * 1024 * 1024;
 /// Step `n` brings a database from version `n` to `n + 1`.
 const MIGRATIONS: &[&str] = &[
     "
-    -- The tables have different numbers of columns on purpose: a page that nothing points to any more is told by them.
-    -- One row: which file this is and how it was left. `wal_bytes`: the log was never shorter since. `seq_floor`:
+    -- The tables have different numbers of columns on purpose: a page that nothing points to any \
+    more is told by them.
+    -- One row: which file this is and how it was left. `wal_bytes`: the log was never shorter \
+    since. `seq_floor`:
     -- numbers up to it may have been given out, although no row has them.
     CREATE TABLE meta (
         one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -39,7 +41,8 @@ const MIGRATIONS: &[&str] = &[
         salvage TEXT NOT NULL DEFAULT ''
     ) STRICT;
 
-    -- A lane's books, lifetime totals, how many rows of each state have left after their retention, and what its link
+    -- A lane's books, lifetime totals, how many rows of each state have left after their \
+    retention, and what its link
     -- must not forget over a restart.
     CREATE TABLE lane (
         lane INTEGER PRIMARY KEY,
@@ -64,8 +67,10 @@ const MIGRATIONS: &[&str] = &[
         wait_left_ms INTEGER NOT NULL DEFAULT 0
     ) STRICT;
 
-    -- A lane's name a second time, on another page: without its name nothing of a lane can be delivered.
-    CREATE TABLE lane_name (lane INTEGER PRIMARY KEY, name TEXT NOT NULL, crc INTEGER NOT NULL) STRICT;
+    -- A lane's name a second time, on another page: without its name nothing of a lane can be \
+    delivered.
+    CREATE TABLE lane_name (lane INTEGER PRIMARY KEY, name TEXT NOT NULL, crc INTEGER NOT NULL) \
+    STRICT;
 
     -- Columns up to `crc` never change; `crc` is CRC-32C over them.
     CREATE TABLE redemption (
@@ -102,7 +107,8 @@ const MIGRATIONS: &[&str] = &[
 
     CREATE TABLE body (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 
-    -- What the provider said, unless it was the contract's plain `200 {}`; why a row is parked; a person's note.
+    -- What the provider said, unless it was the contract's plain `200 {}`; why a row is parked; a \
+    person's note.
     CREATE TABLE answer (
         seq INTEGER PRIMARY KEY,
         status INTEGER,
@@ -124,7 +130,8 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX event_seq ON event (seq) WHERE seq IS NOT NULL;
 ",
     "
-    -- A request to which its till gave no key is found by its code, which has an index anyway: the index of keys holds
+    -- A request to which its till gave no key is found by its code, which has an index anyway: \
+    the index of keys holds
     -- the others, so that most rows have one randomly ordered place less.
     DROP INDEX redemption_key;
     DROP INDEX redemption_guard;
@@ -132,7 +139,8 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX redemption_guard ON redemption (guard, key);
 ",
     "
-    -- Tables whose rows are their own index: a salvage, which reads the leaves of tables, never takes one for another.
+    -- Tables whose rows are their own index: a salvage, which reads the leaves of tables, never \
+    takes one for another.
     -- A row's last attempts, as JSON.
     CREATE TABLE attempt (seq INTEGER PRIMARY KEY, list TEXT NOT NULL) STRICT, WITHOUT ROWID;
     -- How many rows of a till are pending in a lane.
@@ -142,10 +150,13 @@ const MIGRATIONS: &[&str] = &[
         pending INTEGER NOT NULL,
         PRIMARY KEY (lane, till)
     ) STRICT, WITHOUT ROWID;
-    INSERT INTO till SELECT lane, till, count(*) FROM redemption WHERE state = 0 GROUP BY lane, till;
-    -- Codes whose rows are gone, or that were refused to a check: 128 bits of each code's guard, what is known of it,
+    INSERT INTO till SELECT lane, till, count(*) FROM redemption WHERE state = 0 GROUP BY lane, \
+    till;
+    -- Codes whose rows are gone, or that were refused to a check: 128 bits of each code's guard, \
+    what is known of it,
     -- and since when on the gateway's elapsed time.
-    CREATE TABLE held_code (hash BLOB PRIMARY KEY, what INTEGER NOT NULL, minute INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE held_code (hash BLOB PRIMARY KEY, what INTEGER NOT NULL, minute INTEGER NOT NULL) \
+    STRICT, WITHOUT ROWID;
     -- What the gateway itself must not forget, by name.
     CREATE TABLE keep (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ",
@@ -156,14 +167,16 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX redemption_guard ON redemption (guard);
 ",
     "
-    -- What each redemption that was given on trust counts as, in 1/10000, whether a setting says so, and by which rule.
+    -- What each redemption that was given on trust counts as, in 1/10000, whether a setting says \
+    so, and by which rule.
     CREATE TABLE worth (
         seq INTEGER PRIMARY KEY,
         value INTEGER NOT NULL,
         assumed INTEGER NOT NULL,
         rule TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-    -- What is at risk in a lane, at a till, under a rule; how often something was given lately, as JSON.
+    -- What is at risk in a lane, at a till, under a rule; how often something was given lately, \
+    as JSON.
     CREATE TABLE risk (
         scope TEXT PRIMARY KEY,
         pending INTEGER NOT NULL,
@@ -171,7 +184,8 @@ const MIGRATIONS: &[&str] = &[
         lost INTEGER NOT NULL,
         lately TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-    -- The businesses of each lane, folded: those that were confirmed here, and others that were given to on trust.
+    -- The businesses of each lane, folded: those that were confirmed here, and others that were \
+    given to on trust.
     CREATE TABLE business (
         lane INTEGER NOT NULL,
         business TEXT NOT NULL,
@@ -181,8 +195,10 @@ const MIGRATIONS: &[&str] = &[
     -- at risk
 ",
     "
-    -- What the provider said to tills' checks; never listed, never exported. `exact` tells a good code's own bytes; it
-    -- is 0 where the code was refused, which holds for all that fold alike, and `bytes` tells which were refused.
+    -- What the provider said to tills' checks; never listed, never exported. `exact` tells a good \
+    code's own bytes; it
+    -- is 0 where the code was refused, which holds for all that fold alike, and `bytes` tells \
+    which were refused.
     -- `at_s` is the gateway's elapsed time; no `content_type`: application/json.
     CREATE TABLE checked (
         guard BLOB NOT NULL,
@@ -197,7 +213,8 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (guard, exact)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX checked_till ON checked (till, refused, at_s);
-    -- How many of them each till brought, and how many codes its checks have held since the hour began.
+    -- How many of them each till brought, and how many codes its checks have held since the hour \
+    began.
     CREATE TABLE check_share (
         till TEXT PRIMARY KEY,
         kept INTEGER NOT NULL,
@@ -206,7 +223,8 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
 ",
     "
-    -- What redemptions count for, summed by the day on which they were accepted, lane and till; those that have left
+    -- What redemptions count for, summed by the day on which they were accepted, lane and till; \
+    those that have left
     -- after their retention apart, so that the others can be counted again.
     CREATE TABLE tally (
         day INTEGER NOT NULL,
@@ -229,7 +247,8 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     -- What a till took back has no note, what an operator closed has one.
     UPDATE redemption SET marks = marks | 524288 WHERE state = 4
-        AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.seq = redemption.seq AND note IS NOT NULL);
+        AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.seq = redemption.seq AND note IS NOT \
+        NULL);
     -- count
     -- How many requests were refused on a day, by reason.
     CREATE TABLE refusal (
@@ -261,7 +280,8 @@ pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
 
 /// As [`create`], with the schema of this version.
 pub(super) fn create_as(path: &Path, version: i64) -> Result<Connection, StoreError> {
-    let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let mut connection =
+        open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     set(&connection, "page_size", &PAGE_BYTES.to_string())?;
     set(&connection, "journal_mode", "off")?;
     set(&connection, "synchronous", "0")?;
@@ -322,13 +342,14 @@ fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), S
         Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => {}
         Err(error) => return Err(error.into()),
     }
-    let got: rusqlite::types::Value = connection.pragma_query_value(None, name, |row| row.get(0))?;
+    let got: rusqlite::types::Value =
+        connection.pragma_query_value(None, name, |row| row.get(0))?;
     let got = match got {
         rusqlite::types::Value::Integer(number) => number.to_string(),
         rusqlite::types::Value::Text(text) => text,
-        rusqlite::types::Value::Null | rusqlite::types::Value::Real(_) | rusqlite::types::Value::Blob(_) => {
-            String::new()
-        }
+        rusqlite::types::Value::Null
+        | rusqlite::types::Value::Real(_)
+        | rusqlite::types::Value::Blob(_) => String::new(),
     };
     if got == value { Ok(()) } else { Err(StoreError::Pragma { name, got }) }
 }
@@ -344,8 +365,13 @@ pub(super) fn check_schema(connection: &Connection) -> Result<(), StoreError> {
     if version > VERSION && version <= VERSION + VERSIONS_AHEAD_MAX {
         return Err(StoreError::Newer { found: version, known: VERSION });
     }
-    let known = usize::try_from(version).ok().and_then(|version| MIGRATIONS.get(..version)).filter(|s| !s.is_empty());
-    let Some(steps) = known else { return Err(StoreError::Damaged(format!("its schema version is {version}"))) };
+    let known = usize::try_from(version)
+        .ok()
+        .and_then(|version| MIGRATIONS.get(..version))
+        .filter(|s| !s.is_empty());
+    let Some(steps) = known else {
+        return Err(StoreError::Damaged(format!("its schema version is {version}")));
+    };
     let expected = Connection::open_in_memory()?;
     steps.iter().try_for_each(|step| expected.execute_batch(step))?;
     if shape(&expected)? != shape(connection)? {
@@ -361,7 +387,10 @@ fn shape(connection: &Connection) -> Result<Vec<(String, Option<String>)>, Store
 }
 
 /// SQLite's own look through the file, for `within` at most: `None` when the time was not enough.
-pub(super) fn quick_check(connection: &mut Connection, within: Duration) -> Result<Option<()>, StoreError> {
+pub(super) fn quick_check(
+    connection: &mut Connection,
+    within: Duration,
+) -> Result<Option<()>, StoreError> {
     let end = Instant::now() + within;
     check_while(connection, move || Instant::now() < end)
 }
@@ -372,7 +401,8 @@ pub(super) fn check_while(
     mut go_on: impl FnMut() -> bool + Send + 'static,
 ) -> Result<Option<()>, StoreError> {
     connection.progress_handler(CHECK_STEPS, Some(move || !go_on()))?;
-    let said: Result<String, _> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    let said: Result<String, _> =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
     connection.progress_handler(0, None::<fn() -> bool>)?;
     match said {
         Ok(said) if said == "ok" => Ok(Some(())),
@@ -401,8 +431,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 pub(super) fn migrate_to(connection: &mut Connection, last: i64) -> Result<(), StoreError> {
     let version = version(connection)?;
     for (step, sql) in (1i64..=last).zip(MIGRATIONS).filter(|(step, _)| *step > version) {
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let found = ON_ROWS.iter().find_map(|(mark, on_rows)| Some((sql.split_once(mark)?, on_rows)));
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let found =
+            ON_ROWS.iter().find_map(|(mark, on_rows)| Some((sql.split_once(mark)?, on_rows)));
         match found {
             Some(((before, after), on_rows)) => {
                 transaction.execute_batch(before)?;

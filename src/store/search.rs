@@ -102,7 +102,8 @@ impl Bound {
     }
 
     fn is_reached(&self) -> bool {
-        let looks_at_the_time = self.looked > 0 && self.looked.is_multiple_of(ROWS_A_LOOK_AT_THE_TIME);
+        let looks_at_the_time =
+            self.looked > 0 && self.looked.is_multiple_of(ROWS_A_LOOK_AT_THE_TIME);
         self.looked >= LOOKED_MAX || (looks_at_the_time && Instant::now() >= self.until)
     }
 }
@@ -132,7 +133,8 @@ impl Reader {
             Some(State::Pending | State::Confirmed) | None => String::new(),
         };
         let sql = format!(
-            "SELECT seq, state, lane, till, business, code, branch, accepted_ms FROM redemption WHERE {which} seq {} ?1 \
+            "SELECT seq, state, lane, till, business, code, branch, accepted_ms FROM redemption \
+             WHERE {which} seq {} ?1 \
              ORDER BY seq {}",
             order.0, order.1
         );
@@ -182,12 +184,16 @@ impl Reader {
             && search.code.as_ref().is_none_or(|wanted| wanted.is_of(code)))
     }
 
-    /// The rows of this code: its index is asked for each business that is known from `businesses` or from the newest
-    /// rows. The newest first.
+    /// The rows of this code: its index is asked for each business that is known from `businesses`
+    /// or from the newest rows. The newest first.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn of_code(&self, code: &RewardCode, businesses: &[String]) -> Result<Vec<Redemption>, StoreError> {
+    pub fn of_code(
+        &self,
+        code: &RewardCode,
+        businesses: &[String],
+    ) -> Result<Vec<Redemption>, StoreError> {
         let sql = "SELECT seq FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2";
         let mut statement = self.connection.prepare(sql)?;
         let mut found = Vec::new();
@@ -205,7 +211,9 @@ impl Reader {
 
     fn businesses(&self, known: &[String]) -> Result<Vec<String>, StoreError> {
         let mut all = known.to_vec();
-        let mut statement = self.connection.prepare("SELECT business FROM redemption ORDER BY seq DESC LIMIT ?1")?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT business FROM redemption ORDER BY seq DESC LIMIT ?1")?;
         let mut rows = statement.query([i64::try_from(LOOKED_MAX).unwrap_or(i64::MAX)])?;
         let mut bound = Bound::new();
         while all.len() < BUSINESSES_MAX
@@ -221,14 +229,21 @@ impl Reader {
         Ok(all)
     }
 
-    /// The rows that wait for a person, state after state, the newest first, each state before its row in the order;
-    /// of those that were refused at the till itself, those that came since `since_ms`. All states share one bound.
+    /// The rows that wait for a person, state after state, the newest first, each state before its
+    /// row in the order; of those that were refused at the till itself, those that came since
+    /// `since_ms`. All states share one bound.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn waiting(&self, states: &[(State, Option<Seq>)], since_ms: i64) -> Result<Vec<Found>, StoreError> {
+    pub fn waiting(
+        &self,
+        states: &[(State, Option<Seq>)],
+        since_ms: i64,
+    ) -> Result<Vec<Found>, StoreError> {
         let mut bound = Bound::new();
-        let one = |(state, before): &(State, Option<Seq>)| self.waiting_of(*state, *before, since_ms, &mut bound);
+        let one = |(state, before): &(State, Option<Seq>)| {
+            self.waiting_of(*state, *before, since_ms, &mut bound)
+        };
         states.iter().map(one).collect()
     }
 
@@ -241,7 +256,8 @@ impl Reader {
     ) -> Result<Found, StoreError> {
         let which = if state == State::Confirmed { "?1 = 1" } else { "state = ?1 AND state >= 2" };
         let sql = format!(
-            "SELECT seq, marks, state, accepted_ms FROM redemption WHERE {which} AND seq < ?2 ORDER BY seq DESC"
+            "SELECT seq, marks, state, accepted_ms FROM redemption WHERE {which} AND seq < ?2 \
+             ORDER BY seq DESC"
         );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query((state as i64, before.map_or(i64::MAX, |seq| seq.0)))?;
@@ -254,7 +270,8 @@ impl Reader {
             bound.looked += 1;
             let seq = Seq(row.get(0)?);
             last = Some(seq);
-            let (marks, its, accepted_ms): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            let (marks, its, accepted_ms): (i64, i64, i64) =
+                (row.get(1)?, row.get(2)?, row.get(3)?);
             if its == state as i64 && waits(state, marks, accepted_ms >= since_ms) {
                 found.rows.extend(self.shown_by_seq(seq)?);
             }
@@ -263,12 +280,18 @@ impl Reader {
         Ok(found)
     }
 
-    /// What people and machines did, the newest first, before entry `before`, and where the next page begins.
+    /// What people and machines did, the newest first, before entry `before`, and where the next
+    /// page begins.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn trail(&self, before: Option<i64>, limit: usize) -> Result<(Vec<Event>, Option<i64>), StoreError> {
-        let sql = "SELECT n, at_ms, id, lane, what, by, detail FROM event WHERE n < ?1 AND what <> 'answered' \
+    pub fn trail(
+        &self,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<(Vec<Event>, Option<i64>), StoreError> {
+        let sql = "SELECT n, at_ms, id, lane, what, by, detail FROM event WHERE n < ?1 AND what <> \
+            'answered' \
              ORDER BY n DESC LIMIT ?2";
         let mut statement = self.connection.prepare(sql)?;
         let limit = limit.min(TRAIL_MAX);
@@ -295,16 +318,20 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn given_on_trust(&self, lane: &str) -> Result<u64, StoreError> {
-        let Some((number, _)) = self.lanes.iter().find(|(_, name)| *name == lane) else { return Ok(0) };
-        let sql = "SELECT COUNT(*) FROM (SELECT marks FROM redemption WHERE lane = ?1 AND state = 0 LIMIT ?2) \
+        let Some((number, _)) = self.lanes.iter().find(|(_, name)| *name == lane) else {
+            return Ok(0);
+        };
+        let sql = "SELECT COUNT(*) FROM (SELECT marks FROM redemption WHERE lane = ?1 AND state = \
+            0 LIMIT ?2) \
              WHERE marks & ?3 <> 0";
         let most = i64::try_from(LOOKED_MAX).unwrap_or(i64::MAX);
-        let given: i64 = self.connection.query_row(sql, (number, most, mark::TRUSTED), |row| row.get(0))?;
+        let given: i64 =
+            self.connection.query_row(sql, (number, most, mark::TRUSTED), |row| row.get(0))?;
         Ok(u64::try_from(given).unwrap_or(0))
     }
 
-    /// When the newest rows came and were settled, back to `since_ms` by the order of acceptance, and whether that was
-    /// reached.
+    /// When the newest rows came and were settled, back to `since_ms` by the order of acceptance,
+    /// and whether that was reached.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -314,7 +341,8 @@ impl Reader {
         let mut rows = statement.query([])?;
         let (mut bound, mut spans) = (Bound::new(), Vec::new());
         while let Some(row) = rows.next()? {
-            let (accepted_ms, settled_ms, state): (i64, Option<i64>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (accepted_ms, settled_ms, state): (i64, Option<i64>, i64) =
+                (row.get(0)?, row.get(1)?, row.get(2)?);
             if bound.is_reached() {
                 return Ok((spans, false));
             }
@@ -339,8 +367,14 @@ fn waits(state: State, marks: i64, is_new: bool) -> bool {
     let has = |mark: i64| marks & mark != 0;
     let is_open = match state {
         // Before there was a mark of trust, who was told nothing had been trusted.
-        State::Declined => has(mark::TRUSTED | mark::LOST) || !has(mark::ANSWERED | mark::REFUSED_AT_TILL) || is_new,
-        State::Confirmed => has(mark::DUPLICATE_OF_OURS) || (has(mark::OWED) && !has(mark::OWED_PAID)),
+        State::Declined => {
+            has(mark::TRUSTED | mark::LOST)
+                || !has(mark::ANSWERED | mark::REFUSED_AT_TILL)
+                || is_new
+        }
+        State::Confirmed => {
+            has(mark::DUPLICATE_OF_OURS) || (has(mark::OWED) && !has(mark::OWED_PAID))
+        }
         State::Parked => true,
         State::Pending | State::Voided => false,
     };
@@ -367,9 +401,9 @@ mod tests {
         let columns = connection.prepare("SELECT * FROM redemption").unwrap().column_count();
         assert_eq!(columns, 22, "the test's rows have every column");
         let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
-             INSERT INTO redemption SELECT i, randomblob(12), NULL, 1, 'till-' || (i % 3), i, i, randomblob(16), \
-             i, 'shop', \
-             'CODE-' || i, '042', '2026-11-01 10:00:00', i * 1000, 1, 0, 0, \
+             INSERT INTO redemption SELECT i, randomblob(12), NULL, 1, 'till-' || (i % 3), i, i, \
+             randomblob(16), i, 'shop', 'CODE-' || i, '042', '2026-11-01 10:00:00', i * 1000, 1, \
+             0, 0, \
              CASE i % 5 WHEN 0 THEN 3 ELSE 1 END, 0, 0, 1, \
              i * 1000 + 500 FROM n";
         connection.execute(sql, [ROWS]).unwrap();
@@ -396,16 +430,29 @@ mod tests {
     fn a_look_reads_a_bounded_number_of_rows_and_goes_on_where_it_ended() {
         let folder = tempfile::tempdir().unwrap();
         let reader = reader(folder.path());
-        let ending = |text: &str| Search { code_ending: Some(text.to_owned()), limit: 50, ..Search::default() };
+        let ending = |text: &str| Search {
+            code_ending: Some(text.to_owned()),
+            limit: 50,
+            ..Search::default()
+        };
         let (looks, rows) = all(&reader, ending("nothing"));
         assert!(looks >= 3 && rows.is_empty(), "{looks}");
         let (_, rows) = all(&reader, ending("-44321"));
         assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [Seq(44_321)]);
-        let newest = Search { newest: true, till: Some("till-1".to_owned()), limit: 3, ..Search::default() };
+        let newest =
+            Search { newest: true, till: Some("till-1".to_owned()), limit: 3, ..Search::default() };
         let found = reader.search(&newest).unwrap();
-        assert_eq!(found.rows.iter().map(|row| row.seq.0).collect::<Vec<_>>(), [44_998, 44_995, 44_992]);
+        assert_eq!(
+            found.rows.iter().map(|row| row.seq.0).collect::<Vec<_>>(),
+            [44_998, 44_995, 44_992]
+        );
         assert!(found.looked < 20 && !found.cut_short);
-        let span = Search { since_ms: Some(10_000), until_ms: Some(12_000), limit: 50, ..Search::default() };
+        let span = Search {
+            since_ms: Some(10_000),
+            until_ms: Some(12_000),
+            limit: 50,
+            ..Search::default()
+        };
         assert_eq!(all(&reader, span).1.len(), 2);
         let lane = Search { lane: Some("other".to_owned()), limit: 50, ..Search::default() };
         assert!(all(&reader, lane).1.is_empty());
@@ -417,7 +464,10 @@ mod tests {
         let reader = reader(folder.path());
         let key: Arc<str> = "key".into();
         let search = |key: &Arc<str>| Search {
-            code: Some(CodeHash { key: Arc::clone(key), hash: CodeHash::of(&"key".into(), " CODE-77 ").hash }),
+            code: Some(CodeHash {
+                key: Arc::clone(key),
+                hash: CodeHash::of(&"key".into(), " CODE-77 ").hash,
+            }),
             limit: 50,
             ..Search::default()
         };
@@ -428,8 +478,16 @@ mod tests {
         assert_eq!(parked.looked, 4, "the index is asked for the state");
         let states = [(State::Declined, None), (State::Parked, None), (State::Confirmed, None)];
         let looks = reader.waiting(&states, 0).unwrap();
-        assert!(looks.iter().map(|found| found.looked).sum::<usize>() <= LOOKED_MAX, "they share one bound");
-        assert!(looks[0].rows.is_empty() && !looks[0].cut_short && looks[2].cut_short && looks[2].next.is_some());
+        assert!(
+            looks.iter().map(|found| found.looked).sum::<usize>() <= LOOKED_MAX,
+            "they share one bound"
+        );
+        assert!(
+            looks[0].rows.is_empty()
+                && !looks[0].cut_short
+                && looks[2].cut_short
+                && looks[2].next.is_some()
+        );
         let (spans, whole) = reader.spans(0).unwrap();
         assert!(spans.len() <= LOOKED_MAX && !whole);
     }

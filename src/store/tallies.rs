@@ -1,5 +1,5 @@
-//! The figures of each day, lane and till, written in the transaction that changes them, so that a day stays what it
-//! was when its rows have left.
+//! The figures of each day, lane and till, written in the transaction that changes them, so that a
+//! day stays what it was when its rows have left.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ use crate::refused::Reason;
 const PLACES_MAX: usize = 10_000;
 /// How many lines one look reads; a day is never cut.
 const LINES_MAX: usize = 2000;
-/// How long the figures of rows that have left are kept, in days: the year before last can be looked up.
+/// How long the figures of rows that have left are kept, in days: the year before last can be
+/// looked up.
 const DAYS_KEPT_MAX: i64 = 1100;
 
 /// Whose figures they are.
@@ -62,7 +63,10 @@ impl Tallies {
     /// Whether the database has a place for them.
     pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'tally')";
-        Ok(Self { is_kept: connection.query_row(sql, [], |row| row.get(0))?, changes: BTreeMap::new() })
+        Ok(Self {
+            is_kept: connection.query_row(sql, [], |row| row.get(0))?,
+            changes: BTreeMap::new(),
+        })
     }
 
     /// Whether they are kept at all.
@@ -102,14 +106,17 @@ impl Tallies {
     }
 
     /// Of each lane what the figures of the rows that are here come to.
-    pub(super) fn of_rows_here(&self, connection: &Connection) -> Result<BTreeMap<i64, Figures>, StoreError> {
+    pub(super) fn of_rows_here(
+        &self,
+        connection: &Connection,
+    ) -> Result<BTreeMap<i64, Figures>, StoreError> {
         let mut found = BTreeMap::new();
         if !self.is_kept {
             return Ok(found);
         }
         let columns = sums();
-        let mut statement =
-            connection.prepare(&format!("SELECT {columns}, lane FROM tally WHERE gone = 0 GROUP BY lane"))?;
+        let mut statement = connection
+            .prepare(&format!("SELECT {columns}, lane FROM tally WHERE gone = 0 GROUP BY lane"))?;
         for row in statement.query_map([], |row| Ok((row.get(FIGURES)?, figures(row)?)))? {
             let (lane, figures) = row?;
             found.insert(lane, figures);
@@ -124,20 +131,29 @@ impl Tallies {
 
 fn add(connection: &Connection, place: Place, change: Figures) -> Result<(), StoreError> {
     let numbers = change.0.map(Value::Integer);
-    let values = [Value::Integer(place.day), place.lane.into(), place.till.into(), place.gone.into()];
-    connection.prepare_cached(&upsert())?.execute(params_from_iter(values.into_iter().chain(numbers)))?;
+    let values =
+        [Value::Integer(place.day), place.lane.into(), place.till.into(), place.gone.into()];
+    connection
+        .prepare_cached(&upsert())?
+        .execute(params_from_iter(values.into_iter().chain(numbers)))?;
     Ok(())
 }
 
-/// Each figure summed: what damage has made of one must not end a look at all of them, as `sum` would.
+/// Each figure summed: what damage has made of one must not end a look at all of them, as `sum`
+/// would.
 fn sums() -> String {
     Figures::NAMES.map(|name| format!("CAST(total({name}) AS INTEGER)")).join(", ")
 }
 
 fn upsert() -> String {
-    let adds = Figures::NAMES.map(|name| format!("{name} = CAST({name} + excluded.{name} AS INTEGER)")).join(", ");
+    let adds = Figures::NAMES
+        .map(|name| format!("{name} = CAST({name} + excluded.{name} AS INTEGER)"))
+        .join(", ");
     let places = (1..=4 + FIGURES).map(|at| format!("?{at}")).collect::<Vec<_>>().join(", ");
-    format!("INSERT INTO tally VALUES ({places}) ON CONFLICT (day, lane, till, gone) DO UPDATE SET {adds}")
+    format!(
+        "INSERT INTO tally VALUES ({places}) ON CONFLICT (day, lane, till, gone) DO UPDATE SET \
+         {adds}"
+    )
 }
 
 /// A line of a damaged database about rows that had left; the others are counted anew.
@@ -155,7 +171,10 @@ pub(super) fn keep(connection: &Connection, columns: &[records::Value]) -> rusql
         return Ok(());
     }
     let values = [Value::Integer(*day), (*lane).into(), till.clone().into(), 1i64.into()];
-    connection.prepare_cached(&upsert())?.execute(params_from_iter(values.into_iter().chain(numbers))).map(drop)
+    connection
+        .prepare_cached(&upsert())?
+        .execute(params_from_iter(values.into_iter().chain(numbers)))
+        .map(drop)
 }
 
 /// The figures in a statement's first columns.
@@ -171,8 +190,9 @@ fn figures(row: &Row<'_>) -> rusqlite::Result<Figures> {
 pub(super) fn count_anew(connection: &Connection) -> Result<(), StoreError> {
     let mut tallies = Tallies { is_kept: true, changes: BTreeMap::new() };
     connection.execute("DELETE FROM tally WHERE gone = 0", [])?;
-    let mut statement =
-        connection.prepare("SELECT lane, till, accepted_ms, kind, marks, state, settled_ms FROM redemption")?;
+    let mut statement = connection.prepare(
+        "SELECT lane, till, accepted_ms, kind, marks, state, settled_ms FROM redemption",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (kind, marks): (i64, i64) = (row.get(3)?, row.get(4)?);
@@ -194,11 +214,17 @@ pub(super) fn count_anew(connection: &Connection) -> Result<(), StoreError> {
 }
 
 impl Reader {
-    /// The figures of the days from one to another, both included, whole days at a time; of one lane or all.
+    /// The figures of the days from one to another, both included, whole days at a time; of one
+    /// lane or all.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn till_days(&self, from: Day, to: Day, lane: Option<&str>) -> Result<TillDays, StoreError> {
+    pub fn till_days(
+        &self,
+        from: Day,
+        to: Day,
+        lane: Option<&str>,
+    ) -> Result<TillDays, StoreError> {
         let mut page = TillDays::default();
         if !Tallies::read(&self.connection)?.is_kept {
             return Ok(page);
@@ -212,12 +238,15 @@ impl Reader {
         let mut rows = statement.query((from.number(), to.number()))?;
         while let Some(row) = rows.next()? {
             let (day, number) = (Day::new(row.get(FIGURES)?), row.get(FIGURES + 1)?);
-            if page.lines.len() >= LINES_MAX && page.lines.last().is_some_and(|last| last.day < day) {
+            if page.lines.len() >= LINES_MAX && page.lines.last().is_some_and(|last| last.day < day)
+            {
                 page.next = Some(day);
                 break;
             }
             let (figures, till) = (figures(row)?, row.get(FIGURES + 2)?);
-            let Some(name) = self.lanes.get(&number).filter(|name| lane.is_none_or(|lane| lane == *name)) else {
+            let Some(name) =
+                self.lanes.get(&number).filter(|name| lane.is_none_or(|lane| lane == *name))
+            else {
                 continue;
             };
             if !figures.is_nothing() {
@@ -235,9 +264,11 @@ impl Reader {
         if !Tallies::read(&self.connection)?.is_kept {
             return Ok(BTreeMap::new());
         }
-        let sql = "SELECT reason, CAST(max(total(refused), 0) AS INTEGER) FROM refusal WHERE day BETWEEN ?1 AND ?2 GROUP BY reason";
+        let sql = "SELECT reason, CAST(max(total(refused), 0) AS INTEGER) FROM refusal WHERE day \
+            BETWEEN ?1 AND ?2 GROUP BY reason";
         let mut statement = self.connection.prepare(sql)?;
-        let rows = statement.query_map((from.number(), to.number()), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = statement
+            .query_map((from.number(), to.number()), |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }
@@ -272,7 +303,8 @@ impl Desk<'_> {
         }
         let today = self.around.days.of(self.around.stamp.unix_ms).number();
         let old = today - DAYS_KEPT_MAX;
-        let sql = "DELETE FROM tally WHERE day < ?1 AND gone = 1 OR day < ?2 AND given = 0 AND owed = 0 AND paid = 0";
+        let sql = "DELETE FROM tally WHERE day < ?1 AND gone = 1 OR day < ?2 AND given = 0 AND \
+            owed = 0 AND paid = 0";
         self.sql.prepare_cached(sql)?.execute((old, today))?;
         self.sql.prepare_cached("DELETE FROM refusal WHERE day < ?1")?.execute([old])?;
         Ok(())

@@ -29,7 +29,8 @@ pub struct TrustOff {
 }
 
 impl TrustOff {
-    /// How long it lasts from this moment of the gateway's elapsed time on; `None`: until it is on again.
+    /// How long it lasts from this moment of the gateway's elapsed time on; `None`: until it is on
+    /// again.
     fn left(&self, elapsed_ms: i64) -> Option<Duration> {
         let left_ms = self.until_ms?.saturating_sub(elapsed_ms);
         Some(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)))
@@ -113,10 +114,12 @@ impl Desk<'_> {
         self.has_ages |= until_ms.is_some();
         let (note, since_ms) = (note.to_owned(), self.around.stamp.unix_ms);
         let off = TrustOff { note: note.clone(), by: switch.by.clone(), since_ms, until_ms };
-        let text = serde_json::to_string(&off).map_err(|_| StoreError::Internal("a switch cannot be written"))?;
+        let text = serde_json::to_string(&off)
+            .map_err(|_| StoreError::Internal("a switch cannot be written"))?;
         keep::write(self.sql, &format!("{NAME}{lane}"), &text)?;
         Arc::make_mut(&mut self.books.trust_off).insert(lane.to_owned(), off);
-        let told = message::Event::TrustOff { for_s: within.map_or(0, |within| within.as_secs()), note };
+        let told =
+            message::Event::TrustOff { for_s: within.map_or(0, |within| within.as_secs()), note };
         self.record_switch(lane, switch, ("trust_off", told))
     }
 

@@ -27,7 +27,8 @@ pub enum Decision {
     Taken(Taken),
     /// A repeat of a row that is pending: nothing was stored.
     StillPending(Taken),
-    /// A repeat of a row that was settled (or parked): what is known now. `None`: stored without an answer.
+    /// A repeat of a row that was settled (or parked): what is known now. `None`: stored without an
+    /// answer.
     Settled(Box<Redemption>),
     /// The same key with another body: 422.
     KeyReused,
@@ -177,8 +178,9 @@ pub struct Event {
     pub id: Option<String>,
     /// The lane.
     pub lane: String,
-    /// What: `retry`, `void`, `void_by_till`, `handled`, `handled_free`, `lost`, `owed_paid`, `answered`, `hold`,
-    /// `release`, `late_answer`, `import`, `salvage`, `backup`, `bulk`, `flush`, `sign_in`, `sign_out`.
+    /// What: `retry`, `void`, `void_by_till`, `handled`, `handled_free`, `lost`, `owed_paid`,
+    /// `answered`, `hold`, `release`, `late_answer`, `import`, `salvage`, `backup`, `bulk`,
+    /// `flush`, `sign_in`, `sign_out`.
     pub what: String,
     /// By whom: the operator's user name as the socket tells, or `redeemd`.
     pub by: String,
@@ -191,7 +193,8 @@ pub struct Event {
 pub enum Acted {
     /// Done; the row as it stands now.
     Done(Box<Redemption>),
-    /// Not in a state from which this can be done, or another redemption of the code stands in the way (409).
+    /// Not in a state from which this can be done, or another redemption of the code stands in the
+    /// way (409).
     Refused {
         /// Why, naming the other.
         why: Denied,

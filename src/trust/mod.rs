@@ -175,7 +175,14 @@ impl Evidence {
     pub fn begun(&mut self, now: Duration, seq: Seq, (till, live): (&Arc<str>, bool)) -> Progress {
         self.forget(now);
         let progress = Progress::default();
-        let fresh = || Asked { till: Arc::clone(till), live, began: now, flies: None, unanswered: false, failed: None };
+        let fresh = || Asked {
+            till: Arc::clone(till),
+            live,
+            began: now,
+            flies: None,
+            unanswered: false,
+            failed: None,
+        };
         let row = self.rows.entry(seq).or_insert_with(fresh);
         // A till that was told to ask again, and does, is a new question.
         let asked_anew = live && row.is_over(now, self.terms);
@@ -254,9 +261,15 @@ impl Evidence {
         rows.filter_map(due).min()
     }
 
-    /// When a check of the gateway's own is to be sent beside an attempt that began at `sent` and, maybe, failed then.
+    /// When a check of the gateway's own is to be sent beside an attempt that began at `sent` and,
+    /// maybe, failed then.
     #[must_use]
-    pub fn check_due_beside(&self, now: Duration, sent: Duration, failed: Option<Duration>) -> Option<Duration> {
+    pub fn check_due_beside(
+        &self,
+        now: Duration,
+        sent: Duration,
+        failed: Option<Duration>,
+    ) -> Option<Duration> {
         let is_served = self.checked.is_some_and(|at| at >= sent);
         let half = sent + self.terms.reply_within / 2;
         let free = self.checked.map_or(Duration::ZERO, |at| at + CHECK_EVERY);
@@ -317,7 +330,8 @@ impl Evidence {
 
     fn another_is_silent(&self, till: &str, now: Duration) -> bool {
         let recent = |at: Duration| now >= at && now.saturating_sub(at) <= self.terms.recent;
-        let ended = |(name, silence): (&Arc<str>, &Silence)| **name != *till && recent(silence.ended);
+        let ended =
+            |(name, silence): (&Arc<str>, &Silence)| **name != *till && recent(silence.ended);
         let overdue = |row: &Asked| {
             let Some((sent, progress)) = &row.flies else { return false };
             let fresh = self.answered.is_none_or(|at| *sent > at);

@@ -1,4 +1,5 @@
-//! Evidence from others, as tables: what is sent, what ends how, and whether a till may be trusted then.
+//! Evidence from others, as tables: what is sent, what ends how, and whether a till may be trusted
+//! then.
 
 use super::*;
 
@@ -63,13 +64,29 @@ fn with_a_check_the_own_row_and_the_own_check_have_to_be_sent_whole_and_unanswer
     let sent = (0, Sent(1, "a"));
     let table: &[Row<'_>] = &[
         ("both on the wire", true, &[sent, (HALF, OwnCheck)]),
-        ("both ended", true, &[sent, (9, Ended(1, SILENT)), (10, OwnCheck), (20, CheckEnded(10, SILENT))]),
+        (
+            "both ended",
+            true,
+            &[sent, (9, Ended(1, SILENT)), (10, OwnCheck), (20, CheckEnded(10, SILENT))],
+        ),
         ("no check", false, &[sent]),
         ("a check from before", false, &[(0, OwnCheck), (1, Sent(1, "a"))]),
         ("a check that just left", false, &[sent, (3500, OwnCheck)]),
-        ("the check is answered", false, &[sent, (HALF, OwnCheck), (HALF + 9, CheckEnded(HALF, End::Answered))]),
-        ("the check meets a 429", false, &[sent, (HALF, OwnCheck), (HALF + 9, CheckEnded(HALF, End::Limited))]),
-        ("the check did not leave", false, &[sent, (HALF, OwnCheck), (HALF + 9, CheckEnded(HALF, CUT))]),
+        (
+            "the check is answered",
+            false,
+            &[sent, (HALF, OwnCheck), (HALF + 9, CheckEnded(HALF, End::Answered))],
+        ),
+        (
+            "the check meets a 429",
+            false,
+            &[sent, (HALF, OwnCheck), (HALF + 9, CheckEnded(HALF, End::Limited))],
+        ),
+        (
+            "the check did not leave",
+            false,
+            &[sent, (HALF, OwnCheck), (HALF + 9, CheckEnded(HALF, CUT))],
+        ),
         ("the request is stuck", false, &[(0, Stuck(1, "a")), (HALF, OwnCheck)]),
         ("the request did not leave", false, &[sent, (9, Ended(1, CUT)), (10, OwnCheck)]),
         (
@@ -86,9 +103,18 @@ fn with_a_check_the_own_row_and_the_own_check_have_to_be_sent_whole_and_unanswer
         (
             "another was answered before",
             true,
-            &[(0, Drained(9, "b")), (0, Ended(9, End::Answered)), (1, Sent(1, "a")), (HALF, OwnCheck)],
+            &[
+                (0, Drained(9, "b")),
+                (0, Ended(9, End::Answered)),
+                (1, Sent(1, "a")),
+                (HALF, OwnCheck),
+            ],
         ),
-        ("other tills alone", false, &[(0, Sent(2, "b")), sent, (9, Ended(2, SILENT)), (9, Ended(1, SILENT))]),
+        (
+            "other tills alone",
+            false,
+            &[(0, Sent(2, "b")), sent, (9, Ended(2, SILENT)), (9, Ended(1, SILENT))],
+        ),
     ];
     for (what, expected, steps) in table {
         assert_eq!(given(terms, steps), *expected, "{what}");
@@ -104,10 +130,20 @@ fn without_a_check_another_till_has_to_be_unanswered_and_what_one_till_sends_nev
         (
             "the same till, often",
             false,
-            &[sent, (1, Sent(2, "a")), (1, Sent(3, "a")), (9, Ended(2, SILENT)), (9, Ended(1, SILENT))],
+            &[
+                sent,
+                (1, Sent(2, "a")),
+                (1, Sent(3, "a")),
+                (9, Ended(2, SILENT)),
+                (9, Ended(1, SILENT)),
+            ],
         ),
         ("another ended", true, &[sent, (1, Sent(2, "b")), (9, Ended(2, SILENT))]),
-        ("another of the backlog ended", true, &[sent, (1, Drained(2, "b")), (9, Ended(2, SILENT))]),
+        (
+            "another of the backlog ended",
+            true,
+            &[sent, (1, Drained(2, "b")), (9, Ended(2, SILENT))],
+        ),
         ("another is overdue", true, &[sent, (HALF, Sent(2, "b"))]),
         ("another is not yet overdue", false, &[sent, (HALF + 1, Sent(2, "b"))]),
         ("another is stuck", false, &[sent, (1, Stuck(2, "b"))]),
@@ -121,9 +157,19 @@ fn without_a_check_another_till_has_to_be_unanswered_and_what_one_till_sends_nev
         (
             "another that was sent before an answer",
             false,
-            &[(0, Sent(2, "b")), (0, Drained(3, "c")), answered(3), (4, Sent(1, "a")), (9, Ended(2, SILENT))],
+            &[
+                (0, Sent(2, "b")),
+                (0, Drained(3, "c")),
+                answered(3),
+                (4, Sent(1, "a")),
+                (9, Ended(2, SILENT)),
+            ],
         ),
-        ("another ended a moment before", true, &[(0, Sent(2, "b")), (1, Ended(2, SILENT)), (2, Sent(1, "a"))]),
+        (
+            "another ended a moment before",
+            true,
+            &[(0, Sent(2, "b")), (1, Ended(2, SILENT)), (2, Sent(1, "a"))],
+        ),
         ("one that is not asked about", false, &[(0, Sent(2, "b")), (1, Ended(2, SILENT))]),
     ];
     for (what, expected, steps) in table {
@@ -144,7 +190,10 @@ fn one_till_may_be_trusted_by_setting_where_no_check_can_be_sent() {
     let terms = Terms { one_till: true, ..terms() };
     assert!(given(terms, &[(0, Sent(1, "a"))]));
     assert!(!given(terms, &[(0, Stuck(1, "a"))]));
-    assert!(!given(terms, &[(0, Sent(1, "a")), (1, Drained(2, "b")), (2, Ended(2, End::Answered))]));
+    assert!(!given(
+        terms,
+        &[(0, Sent(1, "a")), (1, Drained(2, "b")), (2, Ended(2, End::Answered))]
+    ));
     assert!(!given(Terms { checks: true, ..terms }, &[(0, Sent(1, "a"))]), "a check says more");
 }
 
@@ -159,7 +208,10 @@ fn a_check_is_due_at_half_time_or_at_the_first_failure_and_at_most_each_two_seco
     assert_eq!(due(&[sent, failed]), Some(ms(50)));
     assert_eq!(due(&[sent, failed, (60, OwnCheck)]), None, "one serves");
     assert_eq!(due(&[sent, failed, (60, OwnCheck), (70, Sent(2, "a"))]), Some(ms(HALF + 70)));
-    assert_eq!(due(&[sent, (60, OwnCheck), (70, Sent(2, "a")), (80, Ended(2, SILENT))]), Some(ms(2060)));
+    assert_eq!(
+        due(&[sent, (60, OwnCheck), (70, Sent(2, "a")), (80, Ended(2, SILENT))]),
+        Some(ms(2060))
+    );
     assert_eq!(due(&[sent, (60, Ended(1, End::Answered))]), None);
     assert_eq!(due(&[(0, Drained(1, "a"))]), None, "no till waits");
     assert_eq!(play(terms, &[sent]).check_due(ms(TIME)), None, "too late");
@@ -174,7 +226,10 @@ fn what_is_remembered_is_bounded_and_forgotten() {
         evidence.begun(ms(1), Seq(seq), (&till, true)).note_whole();
         evidence.ended(ms(2), Seq(seq), SILENT);
     }
-    assert_eq!((evidence.rows.len(), evidence.silences.len()), (Evidence::ROWS_MAX, Evidence::TILLS_MAX));
+    assert_eq!(
+        (evidence.rows.len(), evidence.silences.len()),
+        (Evidence::ROWS_MAX, Evidence::TILLS_MAX)
+    );
     drop(evidence.begun(ms(60_000), Seq(9000), (&"a".into(), true)));
     assert_eq!(evidence.rows.len(), 1);
     assert!(!evidence.holds(Seq(4999), "till-4999", ms(60_000)));
@@ -182,20 +237,32 @@ fn what_is_remembered_is_bounded_and_forgotten() {
 
 #[test]
 fn a_row_that_is_asked_about_again_later_begins_anew() {
-    let again = [(0, Sent(1, "a")), (9, Ended(1, SILENT)), (60_000, Stuck(1, "a")), (60_001, Sent(2, "b"))];
+    let again =
+        [(0, Sent(1, "a")), (9, Ended(1, SILENT)), (60_000, Stuck(1, "a")), (60_001, Sent(2, "b"))];
     assert!(!play(terms(), &again).holds(Seq(1), "a", ms(64_000)));
-    let soon = [(0, Sent(1, "a")), (9, Ended(1, SILENT)), (5000, Stuck(1, "a")), (5001, Sent(2, "b"))];
+    let soon =
+        [(0, Sent(1, "a")), (9, Ended(1, SILENT)), (5000, Stuck(1, "a")), (5001, Sent(2, "b"))];
     assert!(!play(terms(), &soon).holds(Seq(1), "a", ms(9000)));
 }
 
 #[test]
 fn a_till_that_asks_again_as_it_was_told_is_given_on_new_evidence() {
     let terms = Terms { checks: true, ..terms() };
-    let answered = [(0, Sent(1, "a")), (9, Ended(1, SILENT)), (10, OwnCheck), (20, CheckEnded(10, End::Answered))];
+    let answered = [
+        (0, Sent(1, "a")),
+        (9, Ended(1, SILENT)),
+        (10, OwnCheck),
+        (20, CheckEnded(10, End::Answered)),
+    ];
     let again = [(4500, Sent(1, "a")), (4510, Ended(1, SILENT))];
     let so_far = [answered.as_slice(), &again].concat();
-    assert_eq!(play(terms, &so_far).check_due(ms(4510)), Some(ms(4510)), "the provider may have fallen silent since");
+    assert_eq!(
+        play(terms, &so_far).check_due(ms(4510)),
+        Some(ms(4510)),
+        "the provider may have fallen silent since"
+    );
     assert!(!play(terms, &so_far).holds(Seq(1), "a", ms(8500)));
-    let checked = [so_far.as_slice(), &[(4511, OwnCheck), (4520, CheckEnded(4511, SILENT))]].concat();
+    let checked =
+        [so_far.as_slice(), &[(4511, OwnCheck), (4520, CheckEnded(4511, SILENT))]].concat();
     assert!(play(terms, &checked).holds(Seq(1), "a", ms(8500)));
 }

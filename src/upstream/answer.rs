@@ -4,8 +4,8 @@ use bytes::BytesMut;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use reqwest::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER, TRANSFER_ENCODING,
-    WWW_AUTHENTICATE,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER,
+    TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
 use reqwest::{StatusCode, Version};
 
@@ -21,7 +21,8 @@ pub(super) enum BrokenAnswer {
     /// The proxy itself answered: it wants to know who asks.
     #[error("it wants a user and a password (407)")]
     Proxy,
-    /// HTTP/2's stream was reset before its end, with a reason for which the client ends the body in silence.
+    /// HTTP/2's stream was reset before its end, with a reason for which the client ends the body
+    /// in silence.
     #[error("the stream ended before the answer did")]
     Stream,
 }
@@ -55,7 +56,8 @@ pub(super) async fn read(response: reqwest::Response) -> Result<Reply, BrokenAns
         date: text(headers, &DATE),
         www_authenticate: text(headers, &WWW_AUTHENTICATE),
         content_encoding: encoding(headers),
-        framed: !truncated && (is_stream || head.status == StatusCode::NO_CONTENT || is_framed(headers)),
+        framed: !truncated
+            && (is_stream || head.status == StatusCode::NO_CONTENT || is_framed(headers)),
     })
 }
 
@@ -69,7 +71,8 @@ fn is_framed(headers: &HeaderMap) -> bool {
 
 /// The codings that are still on the body; `None`: it is as it was meant.
 fn encoding(headers: &HeaderMap) -> Option<String> {
-    let content = codings(headers, &CONTENT_ENCODING).into_iter().filter(|coding| coding != "identity");
+    let content =
+        codings(headers, &CONTENT_ENCODING).into_iter().filter(|coding| coding != "identity");
     let transfer = transfer_codings(headers).into_iter().filter(|coding| coding != "chunked");
     let all: Vec<String> = content.chain(transfer).collect();
     (!all.is_empty()).then(|| all.join(", "))
@@ -83,7 +86,8 @@ fn transfer_codings(headers: &HeaderMap) -> Vec<String> {
 fn codings(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     // A value that is not text is an unknown coding, and must not count as none.
     let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
-    let names = values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase());
+    let names =
+        values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase());
     names.filter(|name| !name.is_empty()).collect()
 }
 
@@ -93,7 +97,8 @@ fn length(headers: &HeaderMap) -> Option<usize> {
 
 /// A header's values, one after the other as if they had come in one.
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    let values: Vec<&str> =
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     (!values.is_empty()).then(|| values.join(", "))
 }
 
@@ -118,9 +123,16 @@ mod tests {
             (&[], None),
         ];
         for (values, told) in rows {
-            assert_eq!(encoding(&headers(&CONTENT_ENCODING, values)).as_deref(), told, "{values:?}");
+            assert_eq!(
+                encoding(&headers(&CONTENT_ENCODING, values)).as_deref(),
+                told,
+                "{values:?}"
+            );
         }
-        assert_eq!(encoding(&headers(&TRANSFER_ENCODING, &["gzip, chunked"])).as_deref(), Some("gzip"));
+        assert_eq!(
+            encoding(&headers(&TRANSFER_ENCODING, &["gzip, chunked"])).as_deref(),
+            Some("gzip")
+        );
         assert_eq!(encoding(&headers(&TRANSFER_ENCODING, &["chunked"])), None);
     }
 

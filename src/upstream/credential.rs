@@ -18,21 +18,29 @@ pub(super) enum Credential {
 }
 
 impl Credential {
-    pub(super) fn new(provider: &Provider, context: &UpstreamContext, plan: PoolPlan) -> Result<Self, UpstreamError> {
+    pub(super) fn new(
+        provider: &Provider,
+        context: &UpstreamContext,
+        plan: PoolPlan,
+    ) -> Result<Self, UpstreamError> {
         match &provider.auth {
-            Auth::Token(source) => {
-                Ok(Self::Token(FollowedSecret::new(SecretFile::new(source, context.credentials_dir.as_deref()))))
+            Auth::Token(source) => Ok(Self::Token(FollowedSecret::new(SecretFile::new(
+                source,
+                context.credentials_dir.as_deref(),
+            )))),
+            Auth::OAuth(oauth) => {
+                OAuthTokens::new(&provider.name, oauth, context, plan).map(Self::OAuth)
             }
-            Auth::OAuth(oauth) => OAuthTokens::new(&provider.name, oauth, context, plan).map(Self::OAuth),
         }
     }
 
     /// The value of `Authorization` for an attempt that is sent now.
     pub(super) async fn bearer(&self) -> Result<HeaderValue, Failure> {
         match self {
-            Self::Token(file) => {
-                file.current().and_then(|token| bearer(&token)).map_err(|why| unsent(Phase::Credential, why))
-            }
+            Self::Token(file) => file
+                .current()
+                .and_then(|token| bearer(&token))
+                .map_err(|why| unsent(Phase::Credential, why)),
             Self::OAuth(tokens) => tokens.bearer().await,
         }
     }

@@ -62,8 +62,8 @@ pub struct UpstreamContext {
     pub gateway: String,
 }
 
-/// Why the settings of a provider cannot be used. What may change while the daemon runs is not among them: an
-/// unreadable token is the failure of an attempt.
+/// Why the settings of a provider cannot be used. What may change while the daemon runs is not
+/// among them: an unreadable token is the failure of an attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// A URL that is none.
@@ -113,10 +113,12 @@ impl fmt::Debug for Upstream {
 }
 
 impl Upstream {
-    /// The way to `provider`. Resolves nothing, connects nowhere and reads no secret: a box may start offline.
+    /// The way to `provider`. Resolves nothing, connects nowhere and reads no secret: a box may
+    /// start offline.
     pub fn new(provider: &Provider, context: &UpstreamContext) -> Result<Self, UpstreamError> {
         let redeem_url = parse_url("redeem_url", &provider.redeem_url)?;
-        let check_url = provider.check_url.as_deref().map(|url| parse_url("check_url", url)).transpose()?;
+        let check_url =
+            provider.check_url.as_deref().map(|url| parse_url("check_url", url)).transpose()?;
         let plan = PoolPlan::of(provider, context)?;
         Ok(Self(Arc::new(UpstreamInner {
             name: provider.name.clone(),
@@ -131,27 +133,30 @@ impl Upstream {
         })))
     }
 
-    /// Delivers a redemption once. Ends within the provider's `timeout`, reading the credential included. `progress`
-    /// tells meanwhile whether the whole request was sent; each attempt has its own.
+    /// Delivers a redemption once. Ends within the provider's `timeout`, reading the credential
+    /// included. `progress` tells meanwhile whether the whole request was sent; each attempt has
+    /// its own.
     pub async fn redeem(&self, attempt: &RedeemAttempt, progress: &Progress) -> Outcome {
         let headers = match redeem_headers(attempt) {
             Ok(headers) => headers,
             Err(why) => return Outcome::Failed(unsent(Phase::Credential, why)),
         };
-        let outcome = self.0.post(self.0.redeem_url.clone(), headers, attempt.body.clone(), progress).await;
+        let outcome =
+            self.0.post(self.0.redeem_url.clone(), headers, attempt.body.clone(), progress).await;
         self.0.own_check.learn(&attempt.body, &outcome);
         outcome
     }
 
-    /// Relays a till's Check Reward once; `None` where the provider offers none. Ends within `timeout`.
+    /// Relays a till's Check Reward once; `None` where the provider offers none. Ends within
+    /// `timeout`.
     pub async fn check(&self, body: Bytes) -> Option<Outcome> {
         let url = self.0.check_url.clone()?;
         Some(self.0.post(url, HeaderMap::new(), body, &Progress::default()).await)
     }
 
-    /// A Check Reward of our own, with a made-up code. It shows whether the provider answers at all, whatever one till
-    /// sends. `None` where the provider offers no checks, or the settings want none of ours. Ends within
-    /// `timeout`.
+    /// A Check Reward of our own, with a made-up code. It shows whether the provider answers at
+    /// all, whatever one till sends. `None` where the provider offers no checks, or the settings
+    /// want none of ours. Ends within `timeout`.
     pub async fn canary(&self, progress: &Progress) -> Option<Outcome> {
         let url = self.0.check_url.clone().filter(|_| self.0.asks_itself)?;
         let body = match self.0.own_check.body() {
@@ -161,41 +166,50 @@ impl Upstream {
         Some(self.0.post(url, HeaderMap::new(), body, progress).await)
     }
 
-    /// The next attempt opens a new connection. For a network event, and when the link goes down. A renewal of the
-    /// token that failed for lack of a connection may be tried again at once.
+    /// The next attempt opens a new connection. For a network event, and when the link goes down. A
+    /// renewal of the token that failed for lack of a connection may be tried again at once.
     pub fn drop_pool(&self) {
         self.0.pool.drop_pool();
         self.0.credential.road_changed();
     }
 
-    /// After a network event and [`Self::drop_pool`]: attempts that have handed nothing to a connection yet look for
-    /// another one within their deadline.
+    /// After a network event and [`Self::drop_pool`]: attempts that have handed nothing to a
+    /// connection yet look for another one within their deadline.
     pub fn restart_unsent(&self) {
         self.0.pool.restart_unsent();
     }
 
-    /// Waits until another try may succeed: the token's file holds another token than the last one sent, or OAuth gave
-    /// a new one. The file is looked at once a second, and only while somebody waits here. Each change is told once.
-    /// It may be dropped and called again: nothing is lost.
+    /// Waits until another try may succeed: the token's file holds another token than the last one
+    /// sent, or OAuth gave a new one. The file is looked at once a second, and only while somebody
+    /// waits here. Each change is told once. It may be dropped and called again: nothing is lost.
     pub async fn credential_changed(&self) {
         self.0.credential.changed().await;
     }
 
-    /// For SIGHUP: the next attempt reads the credential again. OAuth renews its token at most once a backoff. An
-    /// answer that refuses the credential has the same effect.
+    /// For SIGHUP: the next attempt reads the credential again. OAuth renews its token at most once
+    /// a backoff. An answer that refuses the credential has the same effect.
     pub fn reload_credential(&self) {
         self.0.credential.refused();
     }
 }
 
 impl UpstreamInner {
-    async fn post(&self, url: reqwest::Url, mut headers: HeaderMap, body: Bytes, progress: &Progress) -> Outcome {
+    async fn post(
+        &self,
+        url: reqwest::Url,
+        mut headers: HeaderMap,
+        body: Bytes,
+        progress: &Progress,
+    ) -> Outcome {
         let deadline = Instant::now() + self.timeout;
         let bearer = match tokio::time::timeout_at(deadline, self.credential.bearer()).await {
             Ok(Ok(bearer)) => bearer,
             Ok(Err(failure)) => return Outcome::Failed(failure),
             Err(_elapsed) => {
-                let late = unsent(Phase::Credential, "no credential was had within the deadline".to_owned());
+                let late = unsent(
+                    Phase::Credential,
+                    "no credential was had within the deadline".to_owned(),
+                );
                 return Outcome::Failed(Failure { deadline: true, ..late });
             }
         };
@@ -211,7 +225,9 @@ impl UpstreamInner {
         let Outcome::Answered(reply) = outcome else { return };
         match reply.answer.status {
             200..=299 => self.credential.taken(),
-            401 | 403 if verdict::judge(outcome, &Rules::default()) == Verdict::Credential => self.credential.refused(),
+            401 | 403 if verdict::judge(outcome, &Rules::default()) == Verdict::Credential => {
+                self.credential.refused();
+            }
             _ => {}
         }
     }
@@ -226,7 +242,8 @@ fn redeem_headers(attempt: &RedeemAttempt) -> Result<HeaderMap, String> {
         ("redeemd-accepted-at", &accepted_at),
     ];
     for (name, value) in named {
-        let value = HeaderValue::from_str(value).map_err(|_| format!("{name} cannot be a header"))?;
+        let value =
+            HeaderValue::from_str(value).map_err(|_| format!("{name} cannot be a header"))?;
         headers.insert(HeaderName::from_static(name), value);
     }
     Ok(headers)
@@ -234,15 +251,24 @@ fn redeem_headers(attempt: &RedeemAttempt) -> Result<HeaderMap, String> {
 
 /// A failure before anything was sent.
 fn unsent(phase: Phase, detail: String) -> Failure {
-    Failure { phase, detail, bytes_may_have_left: false, deadline: false, sent_whole: false, cut: false }
+    Failure {
+        phase,
+        detail,
+        bytes_may_have_left: false,
+        deadline: false,
+        sent_whole: false,
+        cut: false,
+    }
 }
 
 fn language(text: &str) -> Result<HeaderValue, UpstreamError> {
-    HeaderValue::from_str(text).map_err(|_| UpstreamError::Client("accept_language cannot be a header".to_owned()))
+    HeaderValue::from_str(text)
+        .map_err(|_| UpstreamError::Client("accept_language cannot be a header".to_owned()))
 }
 
 fn parse_url(what: &'static str, text: &str) -> Result<reqwest::Url, UpstreamError> {
-    let url = reqwest::Url::parse(text).map_err(|error| UpstreamError::Url { what, why: error.to_string() })?;
+    let url = reqwest::Url::parse(text)
+        .map_err(|error| UpstreamError::Url { what, why: error.to_string() })?;
     match url.scheme() {
         "http" | "https" if url.has_host() => Ok(url),
         scheme => Err(UpstreamError::Url { what, why: format!("its scheme is {scheme}") }),

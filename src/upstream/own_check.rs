@@ -1,7 +1,9 @@
-//! The gateway's own Check Reward, with a made-up code: it shows whether the provider answers anybody.
+//! The gateway's own Check Reward, with a made-up code: it shows whether the provider answers
+//! anybody.
 //!
-//! A till alone must not choose what is in it. Business and form of the code come from a redemption that the provider
-//! took. So what makes the provider or its firewall fail is never part of the check that shows the failure.
+//! A till alone must not choose what is in it. Business and form of the code come from a redemption
+//! that the provider took. So what makes the provider or its firewall fail is never part of the
+//! check that shows the failure.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -48,7 +50,8 @@ impl OwnCheck {
 
     /// Keeps the redemption's body if the provider took it.
     pub(super) fn learn(&self, body: &Bytes, outcome: &Outcome) {
-        if matches!(outcome, Outcome::Answered(reply) if (200..300).contains(&reply.answer.status)) {
+        if matches!(outcome, Outcome::Answered(reply) if (200..300).contains(&reply.answer.status))
+        {
             *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(body.clone());
         }
     }
@@ -56,7 +59,8 @@ impl OwnCheck {
     /// The next check; the error is of the system's random numbers.
     pub(super) fn body(&self) -> Result<Bytes, String> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let taken: TakenRequest = taken.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+        let taken: TakenRequest =
+            taken.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
         let known = Some(taken.business_refrence.as_str()).filter(|business| !business.is_empty());
         let business = self.business.as_deref().or(known).unwrap_or(BUSINESS_DEFAULT);
         let reward_code = made_up(form(&taken.reward_code))?;
@@ -110,7 +114,8 @@ mod tests {
         (text("reward_code"), text("business_refrence"))
     }
 
-    const BODY: &[u8] = br#"{"reward_code":"Ab-12345678","business_refrence":"shoes","branch_id":"7"}"#;
+    const BODY: &[u8] =
+        br#"{"reward_code":"Ab-12345678","business_refrence":"shoes","branch_id":"7"}"#;
 
     #[test]
     fn a_made_up_code_has_the_form_of_the_last_that_was_taken_and_is_another_each_time() {
@@ -118,7 +123,9 @@ mod tests {
         check.learn(&Bytes::from_static(BODY), &answered(200));
         let (code, business) = sent(&check);
         let kinds = |code: &str| -> Vec<_> {
-            code.chars().map(|c| (c.is_ascii_digit(), c.is_ascii_uppercase(), c.is_ascii_lowercase())).collect()
+            code.chars()
+                .map(|c| (c.is_ascii_digit(), c.is_ascii_uppercase(), c.is_ascii_lowercase()))
+                .collect()
         };
         assert_eq!((kinds(&code), business.as_str()), (kinds("Ab-12345678"), "shoes"));
         assert_ne!(code, "Ab-12345678");

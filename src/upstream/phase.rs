@@ -37,8 +37,10 @@ pub(super) fn of_broken(broken: &BrokenAnswer, known: AttemptFacts<'_>) -> Failu
     Failure {
         phase,
         detail: detail(phase, &causes, known),
-        // A proxy that asks for a password has read the plain http request. Only it knows whether it passed it on.
-        bytes_may_have_left: known.course.sent().is_whole() && matches!(phase, Phase::Answer | Phase::Proxy),
+        // A proxy that asks for a password has read the plain http request. Only it knows whether
+        // it passed it on.
+        bytes_may_have_left: known.course.sent().is_whole()
+            && matches!(phase, Phase::Answer | Phase::Proxy),
         deadline,
         sent_whole: known.course.sent().is_whole() && phase == Phase::Answer,
         cut: known.course.is_answering() && phase == Phase::Answer && !deadline,
@@ -51,14 +53,20 @@ fn detail(phase: Phase, causes: &ErrorCauses<'_>, known: AttemptFacts<'_>) -> St
     match (phase, proxy) {
         (Phase::Resolve, _) => causes.resolve.map_or_else(|| why.clone(), ToString::to_string),
         (Phase::Proxy, Some(proxy)) => format!("the proxy {proxy} does not lead to {host}: {why}"),
-        (Phase::Connect, Some(proxy)) => format!("cannot reach {host} through the proxy {proxy}: {why}"),
+        (Phase::Connect, Some(proxy)) => {
+            format!("cannot reach {host} through the proxy {proxy}: {why}")
+        }
         (Phase::Connect | Phase::Proxy, None) => format!("cannot connect to {host}: {why}"),
-        (Phase::Clock, _) => format!("TLS with {host}: {why}; but this box's own clock is not synchronised"),
+        (Phase::Clock, _) => {
+            format!("TLS with {host}: {why}; but this box's own clock is not synchronised")
+        }
         (Phase::Tls, _) => format!("TLS with {host}: {why}"),
         (Phase::Write | Phase::Answer | Phase::Credential, _) if course.is_answering() => {
             format!("the answer from {host} was cut: {why}")
         }
-        (Phase::Write | Phase::Answer | Phase::Credential, _) => format!("no whole answer from {host}: {why}"),
+        (Phase::Write | Phase::Answer | Phase::Credential, _) => {
+            format!("no whole answer from {host}: {why}")
+        }
     }
 }
 
@@ -106,7 +114,8 @@ impl<'a> ErrorCauses<'a> {
         }
     }
 
-    /// A proxy that refuses CONNECT has no error type of its own, and neither has one that hangs up.
+    /// A proxy that refuses CONNECT has no error type of its own, and neither has one that hangs
+    /// up.
     fn proxied_phase(&self) -> Phase {
         match self.io {
             None => Phase::Proxy,
@@ -124,7 +133,9 @@ impl<'a> ErrorCauses<'a> {
 
     /// The peer ended the connection, or sent nonsense, during the handshake.
     fn ended(&self) -> bool {
-        self.io.is_some_and(|kind| [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&kind))
+        self.io.is_some_and(|kind| {
+            [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&kind)
+        })
     }
 }
 

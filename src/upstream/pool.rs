@@ -1,4 +1,5 @@
-//! One POST over a pool of connections: bounded in time and in what is read, followed to where it ends.
+//! One POST over a pool of connections: bounded in time and in what is read, followed to where it
+//! ends.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -25,17 +26,19 @@ use crate::redemption::Secret;
 use crate::settings::{Auth, Provider};
 use crate::verdict::{Failure, Outcome, Phase, Reply};
 
-/// A connection that nobody used for so long is closed: carriers' address translation forgets them after 30 s or more.
+/// A connection that nobody used for so long is closed: carriers' address translation forgets them
+/// after 30 s or more.
 const POOL_IDLE_S: u64 = 20;
 /// Idle connections that are kept to one host.
 const POOL_IDLE_CONNECTIONS_MAX: usize = 16;
-/// A connect may outlive its attempt, which got another connection. It is given up this long after the deadline. Within
-/// an attempt the deadline ends it, because the deadline can tell a connect from a handshake.
+/// A connect may outlive its attempt, which got another connection. It is given up this long after
+/// the deadline. Within an attempt the deadline ends it, because the deadline can tell a connect
+/// from a handshake.
 const CONNECT_GRACE_S: u64 = 1;
 /// The kernel asks a silent peer for a sign of life after so long.
 const TCP_KEEPALIVE_S: u64 = 15;
-/// HTTP/2 pings after this part of the deadline, and waits as long for the answer. So half of the deadline is enough to
-/// find a black hole.
+/// HTTP/2 pings after this part of the deadline, and waits as long for the answer. So half of the
+/// deadline is enough to find a black hole.
 const HTTP2_PINGS_PER_DEADLINE: u32 = 4;
 
 /// How a provider is reached: what its pools (to the API, to the token endpoint) have in common.
@@ -48,7 +51,10 @@ pub(super) struct PoolPlan {
 }
 
 impl PoolPlan {
-    pub(super) fn of(provider: &Provider, context: &UpstreamContext) -> Result<Self, UpstreamError> {
+    pub(super) fn of(
+        provider: &Provider,
+        context: &UpstreamContext,
+    ) -> Result<Self, UpstreamError> {
         let token_url = match &provider.auth {
             Auth::OAuth(oauth) => Some(oauth.token_url.as_str()),
             Auth::Token(_) => None,
@@ -61,11 +67,20 @@ impl PoolPlan {
             None => TrustedRoots::Nobody,
         };
         let proxy = Proxy::of(provider, context)?;
-        Ok(Self { tls: tls::config(&trust)?, proxy, timeout: provider.timeout, clock: context.clock.clone() })
+        Ok(Self {
+            tls: tls::config(&trust)?,
+            proxy,
+            timeout: provider.timeout,
+            clock: context.clock.clone(),
+        })
     }
 
     /// The way to `url` alone, with the platform's certificates and without a proxy.
-    pub(super) fn to(url: &str, timeout: Duration, context: &UpstreamContext) -> Result<Self, UpstreamError> {
+    pub(super) fn to(
+        url: &str,
+        timeout: Duration,
+        context: &UpstreamContext,
+    ) -> Result<Self, UpstreamError> {
         let trust = if is_https(url) { TrustedRoots::Platform } else { TrustedRoots::Nobody };
         Ok(Self { tls: tls::config(&trust)?, proxy: None, timeout, clock: context.clock.clone() })
     }
@@ -75,7 +90,11 @@ impl PoolPlan {
         self.timeout
     }
 
-    fn client(&self, resolver: Resolver, password: Option<&Secret>) -> Result<Client, UpstreamError> {
+    fn client(
+        &self,
+        resolver: Resolver,
+        password: Option<&Secret>,
+    ) -> Result<Client, UpstreamError> {
         let ping = self.timeout / HTTP2_PINGS_PER_DEADLINE;
         let mut builder = Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
@@ -120,10 +139,16 @@ impl Post {
         Self::new(url, headers, body, "application/json")
     }
 
-    pub(super) fn new(url: Url, mut headers: HeaderMap, body: Bytes, content_type: &'static str) -> Self {
+    pub(super) fn new(
+        url: Url,
+        mut headers: HeaderMap,
+        body: Bytes,
+        content_type: &'static str,
+    ) -> Self {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // Without it any coding is allowed (RFC 9110, section 12.5.3), and some middleboxes compress.
+        // Without it any coding is allowed (RFC 9110, section 12.5.3), and some middleboxes
+        // compress.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Self { url, headers, body }
     }
@@ -148,11 +173,15 @@ impl Pool {
     /// Reads no secret: the proxy's password is looked at by each POST.
     pub(super) fn new(plan: PoolPlan) -> Result<Self, UpstreamError> {
         let resolver = Resolver::default();
-        let current = Mutex::new(CurrentClient { client: plan.client(resolver.clone(), None)?, password: None });
+        let current = Mutex::new(CurrentClient {
+            client: plan.client(resolver.clone(), None)?,
+            password: None,
+        });
         Ok(Self { plan, resolver, current, network: watch::Sender::new(0) })
     }
 
-    /// Attempts without a connection start again. The connection that they wait for was begun in the old network.
+    /// Attempts without a connection start again. The connection that they wait for was begun in
+    /// the old network.
     pub(super) fn restart_unsent(&self) {
         self.network.send_modify(|changes| *changes += 1);
     }
@@ -220,11 +249,20 @@ impl Pool {
         }
     }
 
-    async fn send(&self, client: &Client, post: Post, course: &Course) -> Result<Reply, BrokenAnswer> {
+    async fn send(
+        &self,
+        client: &Client,
+        post: Post,
+        course: &Course,
+    ) -> Result<Reply, BrokenAnswer> {
         let Post { url, headers, body } = post;
         let is_plain = url.scheme() == "http";
-        let response = client.post(url).headers(headers).body(watched(body, course.sent())).send().await?;
-        if is_plain && self.plan.proxy.is_some() && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        let response =
+            client.post(url).headers(headers).body(watched(body, course.sent())).send().await?;
+        if is_plain
+            && self.plan.proxy.is_some()
+            && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        {
             return Err(BrokenAnswer::Proxy);
         }
         course.note_answering();
@@ -253,7 +291,10 @@ impl Pool {
             Phase::Tls => format!("{host}: the TLS handshake did not end within the deadline"),
             Phase::Connect => match &self.plan.proxy {
                 Some(proxy) => {
-                    format!("no way to {host} through the proxy {} within the deadline", authority(&proxy.url))
+                    format!(
+                        "no way to {host} through the proxy {} within the deadline",
+                        authority(&proxy.url)
+                    )
                 }
                 None => format!("no connection to {host} within the deadline"),
             },
@@ -279,7 +320,11 @@ impl Pool {
         match course.sent().is_whole() {
             true if standing.unacknowledged && !course.is_answering() => Phase::Write,
             true => Phase::Answer,
-            false if standing.connecting || self.plan.proxy.is_some() || url.scheme() != "https" => Phase::Connect,
+            false
+                if standing.connecting || self.plan.proxy.is_some() || url.scheme() != "https" =>
+            {
+                Phase::Connect
+            }
             false => Phase::Tls,
         }
     }
@@ -288,8 +333,10 @@ impl Pool {
     fn peers(&self, url: &Url) -> Vec<SocketAddr> {
         let next = self.plan.proxy.as_ref().map_or(url, |proxy| &proxy.url);
         let port = next.port_or_known_default().unwrap_or(0);
-        let host = next.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let addresses = host.parse::<IpAddr>().map_or_else(|_| self.resolver.peers(), |ip| vec![ip]);
+        let host =
+            next.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let addresses =
+            host.parse::<IpAddr>().map_or_else(|_| self.resolver.peers(), |ip| vec![ip]);
         addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
     }
 }
@@ -302,7 +349,8 @@ struct OneTry<'a> {
     course: &'a Course,
 }
 
-/// `body`; when a connection takes it, `sent` notes that. Before, the provider cannot know of the redemption.
+/// `body`; when a connection takes it, `sent` notes that. Before, the provider cannot know of the
+/// redemption.
 fn watched(body: Bytes, sent: &Progress) -> reqwest::Body {
     if body.is_empty() {
         sent.note_whole();

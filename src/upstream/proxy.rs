@@ -25,7 +25,10 @@ struct Login {
 
 impl Proxy {
     /// The proxy that the settings name. Reads no secret.
-    pub(super) fn of(provider: &Provider, context: &UpstreamContext) -> Result<Option<Self>, UpstreamError> {
+    pub(super) fn of(
+        provider: &Provider,
+        context: &UpstreamContext,
+    ) -> Result<Option<Self>, UpstreamError> {
         let Some(url) = provider.proxy.as_deref() else { return Ok(None) };
         let login = provider.proxy_login.as_ref().map(|login| {
             let file = SecretFile::new(&login.password, context.credentials_dir.as_deref());
@@ -34,17 +37,24 @@ impl Proxy {
         Ok(Some(Self { url: parse_url("proxy", url)?, login }))
     }
 
-    /// The password as its file holds it now; `None`: the proxy asks for none. The error names the proxy and the file.
+    /// The password as its file holds it now; `None`: the proxy asks for none. The error names the
+    /// proxy and the file.
     pub(super) fn password(&self) -> Option<Result<Secret, String>> {
         let password = self.login.as_ref()?.password.current();
-        Some(password.map_err(|why| format!("the password for the proxy {}: {why}", authority(&self.url))))
+        Some(
+            password.map_err(|why| {
+                format!("the password for the proxy {}: {why}", authority(&self.url))
+            }),
+        )
     }
 
     /// For all of a client's traffic, with RFC 7617's user and password once the latter is known.
     pub(super) fn with(&self, password: Option<&Secret>) -> reqwest::Result<reqwest::Proxy> {
         let proxy = reqwest::Proxy::all(self.url.clone())?;
         Ok(match self.login.as_ref().zip(password) {
-            Some((login, password)) => proxy.basic_auth(&escaped(&login.user), &escaped(password.reveal())),
+            Some((login, password)) => {
+                proxy.basic_auth(&escaped(&login.user), &escaped(password.reveal()))
+            }
             None => proxy,
         })
     }

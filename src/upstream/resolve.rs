@@ -37,7 +37,8 @@ impl Resolver {
         self.0.peers.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 
-    /// The next connection starts with the next address, so that one dead address does not use up every deadline.
+    /// The next connection starts with the next address, so that one dead address does not use up
+    /// every deadline.
     pub(super) fn turn(&self) {
         self.0.failed_connects.fetch_add(1, Ordering::Relaxed);
     }

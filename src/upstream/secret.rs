@@ -30,13 +30,15 @@ impl SecretFile {
         files::Stamp::of(&self.source.path(self.credentials_dir.as_deref())?)
     }
 
-    /// The secret without the white space around it. The error names the file and shows nothing of what is in it.
+    /// The secret without the white space around it. The error names the file and shows nothing of
+    /// what is in it.
     pub(super) fn read(&self) -> Result<Secret, String> {
         let secret = self.source.read(self.credentials_dir.as_deref());
         secret.map_err(|error| format!("{}: {error}", self.source))
     }
 
-    /// As [`Self::read`], of a bearer token: none has a space (RFC 6750, section 2.1), unlike a password.
+    /// As [`Self::read`], of a bearer token: none has a space (RFC 6750, section 2.1), unlike a
+    /// password.
     pub(super) fn token(&self) -> Result<Secret, String> {
         let token = self.read()?;
         if token.reveal().contains(' ') {
@@ -64,7 +66,8 @@ pub(super) struct FollowedSecret {
 struct LastRead {
     /// The token as it was read at this stamp.
     read: Option<(files::Stamp, Secret)>,
-    /// The secret of the last attempt, or the one that a waiter was told of since; `None`: there was none.
+    /// The secret of the last attempt, or the one that a waiter was told of since; `None`: there
+    /// was none.
     noticed: Option<Secret>,
 }
 
@@ -86,8 +89,8 @@ impl FollowedSecret {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).read = None;
     }
 
-    /// Whether the file holds another token than the noticed one. This notices it, so a waiter is told once, even when
-    /// there is no row to try it with.
+    /// Whether the file holds another token than the noticed one. This notices it, so a waiter is
+    /// told once, even when there is no row to try it with.
     fn notices_another(&self) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Ok(token) = known.look(&self.file) else { return false };
@@ -106,8 +109,8 @@ impl FollowedSecret {
 }
 
 impl LastRead {
-    /// The file's token. The file is read again only when its stamp has changed. The stamp is taken first, so a write
-    /// between the two is seen the next time.
+    /// The file's token. The file is read again only when its stamp has changed. The stamp is taken
+    /// first, so a write between the two is seen the next time.
     fn look(&mut self, file: &SecretFile) -> Result<Secret, String> {
         let stamp = file.stamp();
         if let (Some(now), Some((then, token))) = (stamp, &self.read)

@@ -1,5 +1,5 @@
-//! What the kernel says of this process' TCP connections to a peer: looked at when a deadline has passed, to tell a
-//! connection that was never made from a write that nobody acknowledged.
+//! What the kernel says of this process' TCP connections to a peer: looked at when a deadline has
+//! passed, to tell a connection that was never made from a write that nobody acknowledged.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -34,7 +34,9 @@ pub(super) fn standing(peers: &[SocketAddr]) -> SocketsStanding {
 
 fn own_inodes() -> HashSet<u64> {
     let descriptors = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    descriptors.filter_map(|entry| socket_inode(std::fs::read_link(entry.path()).ok()?.to_str()?)).collect()
+    descriptors
+        .filter_map(|entry| socket_inode(std::fs::read_link(entry.path()).ok()?.to_str()?))
+        .collect()
 }
 
 /// `socket:[123]`
@@ -67,7 +69,8 @@ impl SocketLine {
 fn parse_peer(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
+    let word =
+        |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
     let ip = match address.len() {
         8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
         32 => {
@@ -88,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_row_is_read_and_a_heading_is_not() {
-        let line = "   0: 0100007F:9C40 0200007F:1F90 01 0000002A:00000000 01:00000014 00000000     0        0 777 2 0";
+        let line = "   0: 0100007F:9C40 0200007F:1F90 01 0000002A:00000000 01:00000014 \
+            00000000     0        0 777 2 0";
         let peer = SocketAddr::from(([127, 0, 0, 2], 8080));
         if cfg!(target_endian = "little") {
             assert_eq!(
@@ -96,8 +100,8 @@ mod tests {
                 Some(SocketLine { peer, state: 1, unacknowledged_bytes: 42, inode: 777 })
             );
         }
-        let heading =
-            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
+        let heading = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when \
+            retrnsmt   uid  timeout inode";
         assert_eq!(SocketLine::parse(heading), None);
         assert_eq!(SocketLine::parse(""), None);
         assert_eq!(parse_peer("é234567:1F90"), None);

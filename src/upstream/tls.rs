@@ -25,12 +25,15 @@ pub(super) enum TrustedRoots<'a> {
     Nobody,
 }
 
-/// The one configuration that all of a provider's connections share; cloning it is cheap and keeps the sessions.
+/// The one configuration that all of a provider's connections share; cloning it is cheap and keeps
+/// the sessions.
 pub(super) fn config(trust: &TrustedRoots<'_>) -> Result<ClientConfig, UpstreamError> {
     let builder = builder()?;
     let builder = match trust {
         TrustedRoots::File(path) => builder.with_root_certificates(roots(path)?),
-        TrustedRoots::Platform => builder.dangerous().with_custom_certificate_verifier(Arc::new(Platform)),
+        TrustedRoots::Platform => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Platform))
+        }
         TrustedRoots::Nobody => builder.with_root_certificates(RootCertStore::empty()),
     };
     let mut config = builder.with_no_client_auth();
@@ -45,7 +48,8 @@ fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error
 
 fn roots(path: &Path) -> Result<RootCertStore, UpstreamError> {
     let fault = |why: String| UpstreamError::CaFile { path: path.to_owned(), why };
-    let pem = crate::files::read(path, CA_FILE_BYTES_MAX).map_err(|error| fault(error.to_string()))?;
+    let pem =
+        crate::files::read(path, CA_FILE_BYTES_MAX).map_err(|error| fault(error.to_string()))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| fault(error.to_string()))?;
@@ -54,8 +58,9 @@ fn roots(path: &Path) -> Result<RootCertStore, UpstreamError> {
     if roots.is_empty() { Err(fault("it holds no certificate".to_owned())) } else { Ok(roots) }
 }
 
-/// The platform's verifier, made at the first handshake and shared by all providers: reading its hundreds of
-/// certificates takes time that a start should not wait for, and memory that one copy of is enough.
+/// The platform's verifier, made at the first handshake and shared by all providers: reading its
+/// hundreds of certificates takes time that a start should not wait for, and memory that one copy
+/// of is enough.
 #[derive(Debug)]
 struct Platform;
 
@@ -66,7 +71,8 @@ impl Platform {
         if let Some(verifier) = VERIFIER.get() {
             return Ok(verifier);
         }
-        // Without the platform's certificates nothing is verified and nothing connects; the next handshake looks again.
+        // Without the platform's certificates nothing is verified and nothing connects; the next
+        // handshake looks again.
         let verifier = Verifier::new(Arc::new(rustls::crypto::ring::default_provider()))?;
         Ok(VERIFIER.get_or_init(|| verifier))
     }
@@ -81,7 +87,13 @@ impl ServerCertVerifier for Platform {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        Self::verifier()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        Self::verifier()?.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        )
     }
 
     fn verify_tls12_signature(
@@ -103,6 +115,8 @@ impl ServerCertVerifier for Platform {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+        rustls::crypto::ring::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

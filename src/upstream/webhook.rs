@@ -23,26 +23,34 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// The way to `url`; each POST is given up after `timeout`. Connects nowhere and reads no secret.
+    /// The way to `url`; each POST is given up after `timeout`. Connects nowhere and reads no
+    /// secret.
     pub fn new(
         url: &str,
         token: Option<&SecretSource>,
         timeout: Duration,
         context: &UpstreamContext,
     ) -> Result<Self, UpstreamError> {
-        let file = |source| FollowedSecret::new(SecretFile::new(source, context.credentials_dir.as_deref()));
+        let file = |source| {
+            FollowedSecret::new(SecretFile::new(source, context.credentials_dir.as_deref()))
+        };
         let pool = Pool::new(PoolPlan::to(url, timeout, context)?)?;
         Ok(Self { url: parse_url("alert.url", url)?, token: token.map(file), pool, timeout })
     }
 
-    /// Posts `body`, JSON, once. The error says why it was not taken, with nothing in it that is secret.
+    /// Posts `body`, JSON, once. The error says why it was not taken, with nothing in it that is
+    /// secret.
     pub async fn post_json(&self, body: Bytes) -> Result<(), String> {
         let mut headers = HeaderMap::new();
         if let Some(token) = &self.token {
             headers.insert(AUTHORIZATION, token.current().and_then(|token| bearer(&token))?);
         }
         let deadline = Instant::now() + self.timeout;
-        match self.pool.post(Post::json(self.url.clone(), headers, body), deadline, &Progress::default()).await {
+        match self
+            .pool
+            .post(Post::json(self.url.clone(), headers, body), deadline, &Progress::default())
+            .await
+        {
             Outcome::Answered(reply) if (200..300).contains(&reply.answer.status) => Ok(()),
             Outcome::Answered(reply) => Err(format!("HTTP {}", reply.answer.status)),
             Outcome::Failed(failure) => Err(failure.detail),

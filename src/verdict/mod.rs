@@ -36,8 +36,8 @@ pub struct Reply {
     pub truncated: bool,
     /// The header `Content-Encoding`, as it came.
     pub content_encoding: Option<String>,
-    /// The body's end was told: by a length, a last chunk, the end of a stream, or TLS. False: by the end of a plain
-    /// connection alone, which a cut looks like.
+    /// The body's end was told: by a length, a last chunk, the end of a stream, or TLS. False: by
+    /// the end of a plain connection alone, which a cut looks like.
     pub framed: bool,
     /// The header `Retry-After`, as it came.
     pub retry_after: Option<String>,
@@ -61,7 +61,8 @@ pub struct Failure {
     pub deadline: bool,
     /// The last byte of the request was handed to the connection and, where TCP told, acknowledged.
     pub sent_whole: bool,
-    /// An answer had begun and ended before its end: its length fell short, its chunks or its stream broke off.
+    /// An answer had begun and ended before its end: its length fell short, its chunks or its
+    /// stream broke off.
     pub cut: bool,
 }
 
@@ -82,7 +83,8 @@ pub enum Phase {
     Answer,
     /// No credential to send with (unreadable file, failed renewal): nothing was sent.
     Credential,
-    /// The proxy between refuses: it asks for a user and a password, or does not take those that it was given.
+    /// The proxy between refuses: it asks for a user and a password, or does not take those that it
+    /// was given.
     Proxy,
 }
 
@@ -133,7 +135,8 @@ pub enum ParkReason {
         /// The status.
         status: u16,
     },
-    /// A 2xx with members that the contract does not know, where the settings take the contract's alone.
+    /// A 2xx with members that the contract does not know, where the settings take the contract's
+    /// alone.
     Unusual {
         /// The status.
         status: u16,
@@ -161,7 +164,8 @@ pub enum Verdict {
         /// What it said, at most [`MESSAGE_BYTES_MAX`]; empty where it said nothing in words.
         text: String,
     },
-    /// It is being worked on (202, a pending 2xx, a 409 or 425 that says so): the row waits, uncertain.
+    /// It is being worked on (202, a pending 2xx, a 409 or 425 that says so): the row waits,
+    /// uncertain.
     InProgress,
     /// 401 or 403 about our credential: the lane is held, no row is charged.
     Credential,
@@ -182,7 +186,8 @@ pub enum Verdict {
         /// The status.
         status: u16,
     },
-    /// Another content encoding, or an answer that is cut at its end: the row's fault, and uncertain.
+    /// Another content encoding, or an answer that is cut at its end: the row's fault, and
+    /// uncertain.
     Unreadable {
         /// What came, for people.
         detail: String,
@@ -221,18 +226,21 @@ fn judge_failure(failure: &Failure) -> Verdict {
     }
 }
 
-/// The order of the questions is the order of the table in the design: what a person lists as `declined_status` goes
-/// before what a status otherwise means.
+/// The order of the questions is the order of the table in the design: what a person lists as
+/// `declined_status` goes before what a status otherwise means.
 fn judge_reply(reply: &Reply, rules: &Rules) -> Verdict {
     let status = reply.answer.status;
     let body = Body::of(reply);
     let in_shape = body.object().filter(|object| object.is_in_shape());
     match (status, in_shape) {
         (200..=299, _) => success::judge(reply, &body, rules),
-        // A proxy's own 407 is told by the road. One that comes as an answer may be for one code alone.
+        // A proxy's own 407 is told by the road. One that comes as an answer may be for one code
+        // alone.
         (300..=399 | 407 | 511, _) => not_the_provider(reply),
         _ if body.object().is_some_and(Object::is_of_a_portal) => not_the_provider(reply),
-        (409 | 425, _) if body.object().is_some_and(|object| is_in_progress(object, rules)) => Verdict::InProgress,
+        (409 | 425, _) if body.object().is_some_and(|object| is_in_progress(object, rules)) => {
+            Verdict::InProgress
+        }
         (400..=599, Some(object)) if rules.declined_status.contains(&status) => {
             refusal::declined(status, object, rules)
         }
@@ -248,12 +256,13 @@ fn judge_reply(reply: &Reply, rules: &Rules) -> Verdict {
     }
 }
 
-/// Whether a conflict is with a request of ours that is still being worked on. A code that was used is used, whatever
-/// else is said. The contract's shape is not asked for: who answers so about an idempotency key may be a layer before
-/// the provider's own.
+/// Whether a conflict is with a request of ours that is still being worked on. A code that was used
+/// is used, whatever else is said. The contract's shape is not asked for: who answers so about an
+/// idempotency key may be a layer before the provider's own.
 fn is_in_progress(object: &Object<'_>, rules: &Rules) -> bool {
     let texts = said(&object.texts_and_codes());
-    !words::says_used(&texts, &rules.already_used) && words::says_in_progress(&texts, &rules.in_progress)
+    !words::says_used(&texts, &rules.already_used)
+        && words::says_in_progress(&texts, &rules.in_progress)
 }
 
 fn judge_server_fault(reply: &Reply) -> Verdict {
@@ -264,12 +273,17 @@ fn judge_server_fault(reply: &Reply) -> Verdict {
     }
 }
 
-/// Whether a 401 is about our credential although it has not the contract's shape: RFC 6750's challenge, or nothing.
+/// Whether a 401 is about our credential although it has not the contract's shape: RFC 6750's
+/// challenge, or nothing.
 fn challenges(reply: &Reply) -> bool {
     let bearer = |challenge: &str| {
-        challenge.split_ascii_whitespace().next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))
+        challenge
+            .split_ascii_whitespace()
+            .next()
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))
     };
-    let challenged = reply.www_authenticate.as_deref().is_some_and(|header| header.split(',').any(bearer));
+    let challenged =
+        reply.www_authenticate.as_deref().is_some_and(|header| header.split(',').any(bearer));
     let empty = reply.answer.body.is_empty() && !reply.truncated;
     reply.answer.status == 401 && (challenged || empty)
 }

@@ -25,7 +25,8 @@ impl<'a> Body<'a> {
             return Self::Unreadable(encoding);
         }
         let body = &*reply.answer.body;
-        // Some frameworks begin every answer with a byte order mark, which RFC 8259 lets a parser ignore.
+        // Some frameworks begin every answer with a byte order mark, which RFC 8259 lets a parser
+        // ignore.
         let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
         if reply.truncated || !json.trim_ascii_start().starts_with(b"{") {
             return Self::Other;
@@ -48,26 +49,34 @@ impl<'a> Body<'a> {
     }
 }
 
-/// A content encoding that we did not ask for. A web page is none of the provider's in whatever encoding.
+/// A content encoding that we did not ask for. A web page is none of the provider's in whatever
+/// encoding.
 fn foreign_encoding(reply: &Reply) -> Option<String> {
     let is_plain = |name: &str| name.is_empty() || name.eq_ignore_ascii_case("identity");
     let encoding = reply.content_encoding.as_deref()?.trim();
-    if encoding.split(',').map(str::trim).all(is_plain) || media_type(reply).is_some_and(|media| media == "text/html") {
+    if encoding.split(',').map(str::trim).all(is_plain)
+        || media_type(reply).is_some_and(|media| media == "text/html")
+    {
         return None;
     }
-    let is_name = encoding.len() <= 20 && encoding.bytes().all(|b| b.is_ascii_alphanumeric() || b"-, ".contains(&b));
+    let is_name = encoding.len() <= 20
+        && encoding.bytes().all(|b| b.is_ascii_alphanumeric() || b"-, ".contains(&b));
     let name = if is_name { encoding } else { "unknown" };
-    Some(format!("HTTP {} with the content encoding {name}, which was not asked for", reply.answer.status))
+    Some(format!(
+        "HTTP {} with the content encoding {name}, which was not asked for",
+        reply.answer.status
+    ))
 }
 
 /// The content type without its parameters, in lower case; `None` where none is told.
 pub(super) fn media_type(reply: &Reply) -> Option<String> {
-    let media = reply.answer.content_type.as_deref()?.split(';').next()?.trim().to_ascii_lowercase();
+    let media =
+        reply.answer.content_type.as_deref()?.split(';').next()?.trim().to_ascii_lowercase();
     (!media.is_empty()).then_some(media)
 }
 
-/// A whole answer that is a JSON object. Its values are kept as they came: a fault in one that does not concern us
-/// (a number beyond any range, say) does not make the answer unreadable.
+/// A whole answer that is a JSON object. Its values are kept as they came: a fault in one that does
+/// not concern us (a number beyond any range, say) does not make the answer unreadable.
 pub(super) struct Object<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
 
 impl Object<'_> {
@@ -88,7 +97,8 @@ impl Object<'_> {
         self.0.keys().map(AsRef::as_ref)
     }
 
-    /// Each member with its name in one spelling: `statusCode`, `StatusCode` and `status_code` are `statuscode`.
+    /// Each member with its name in one spelling: `statusCode`, `StatusCode` and `status_code` are
+    /// `statuscode`.
     pub(super) fn members(&self) -> impl Iterator<Item = (String, &RawValue)> {
         self.0.iter().map(|(key, raw)| (one_spelling(key), *raw))
     }

@@ -13,11 +13,16 @@ pub(super) fn declined(status: u16, object: &Object<'_>, rules: &Rules) -> Verdi
     let already_used = words::says_used(&all, &rules.already_used);
     let is_strong = already_used || is_the_providers(status, object, &all, rules);
     let evidence = if is_strong { Evidence::Strong } else { Evidence::Weak };
-    Verdict::Declined { evidence, already_used, message: texts.first().map(|text| cut(text)).unwrap_or_default() }
+    Verdict::Declined {
+        evidence,
+        already_used,
+        message: texts.first().map(|text| cut(text)).unwrap_or_default(),
+    }
 }
 
-/// Whether a refusal without known words can only be the provider's, and about the code. An edge, a framework and a
-/// proxy can have a bare `message` too; `data` and filled `errors` are the contract's own.
+/// Whether a refusal without known words can only be the provider's, and about the code. An edge, a
+/// framework and a proxy can have a bare `message` too; `data` and filled `errors` are the
+/// contract's own.
 fn is_the_providers(status: u16, object: &Object<'_>, all: &[Said], rules: &Rules) -> bool {
     if has_foreign_members(object)
         || words::says_not_the_code(all)
@@ -35,7 +40,8 @@ fn is_the_providers(status: u16, object: &Object<'_>, all: &[Said], rules: &Rule
     }
 }
 
-/// Members that servers, frameworks and gateways add to their own pages, in every spelling of their names.
+/// Members that servers, frameworks and gateways add to their own pages, in every spelling of their
+/// names.
 fn has_foreign_members(object: &Object<'_>) -> bool {
     const FOREIGN: [&str; 17] = [
         "statuscode",

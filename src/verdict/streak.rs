@@ -1,4 +1,5 @@
-//! What kind of refusal it is: a misdeployed provider says the same of every code, with another code in it.
+//! What kind of refusal it is: a misdeployed provider says the same of every code, with another
+//! code in it.
 
 use crate::fold;
 use crate::redemption::RewardCode;
@@ -12,8 +13,8 @@ const UUID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
 /// A code so short may be a word's part: it is masked as a whole word alone.
 const SHORT_CODE_CHARS: usize = 4;
 
-/// `message` folded, with the row's own code, UUIDs, hexadecimal runs and digits of every script masked. Two refusals
-/// are alike if they are equal so.
+/// `message` folded, with the row's own code, UUIDs, hexadecimal runs and digits of every script
+/// masked. Two refusals are alike if they are equal so.
 #[must_use]
 pub fn masked(message: &str, code: &RewardCode) -> String {
     let folded = fold::code(message);
@@ -67,8 +68,11 @@ fn without_code(text: &str, code: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut from = 0;
     for (at, found) in text.match_indices(code).filter(|_| !code.is_empty()) {
-        let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + found.len()..).unwrap_or_default());
-        if is_short && (before.ends_with(char::is_alphanumeric) || after.starts_with(char::is_alphanumeric)) {
+        let (before, after) =
+            (text.get(..at).unwrap_or_default(), text.get(at + found.len()..).unwrap_or_default());
+        if is_short
+            && (before.ends_with(char::is_alphanumeric) || after.starts_with(char::is_alphanumeric))
+        {
             continue;
         }
         shown.push_str(text.get(from..at).unwrap_or_default());
@@ -93,13 +97,19 @@ mod tests {
     fn one_refusal_of_many_codes_is_one_kind() {
         let long = "0f8fad5b-d9cb-469f-a165-70867728950e";
         for alike in [
-            [("Reward ABCD-EFGH not found", "ABCD-EFGH"), ("Reward wxyz-qrst not found", "WXYZ-QRST")],
+            [
+                ("Reward ABCD-EFGH not found", "ABCD-EFGH"),
+                ("Reward wxyz-qrst not found", "WXYZ-QRST"),
+            ],
             [("Reward X-1 not found", "X-1"), ("Reward Y-27 not found", "Y-27")],
             [("Reward ab not valid", "ab"), ("Reward cd not valid", "cd")],
             [("Reward ＡＢＣＤ not found", "abcd"), ("reward  efgh\u{200f} not found ", "EFGH")],
             [("no such order 17", "a"), ("no such order 4711", "b")],
             [("رقم الطلب ١٧ غير موجود", "a"), ("رقم الطلب ٤٧١١ غير موجود", "b")],
-            [("ref 0F8FAD5B-D9CB-469F-A165-70867728950E", "a"), ("ref 7c9e6679-7425-40de-944b-e07fc1f90ae7", "b")],
+            [
+                ("ref 0F8FAD5B-D9CB-469F-A165-70867728950E", "a"),
+                ("ref 7c9e6679-7425-40de-944b-e07fc1f90ae7", "b"),
+            ],
             [("trace deadbeef01: bad", "a"), ("trace 7fed00c: bad", "b")],
             [("at 2026-11-23 10:00:00", "a"), ("at 2026-1-2 9:30:01", "b")],
             [("no such business", "a"), ("No such  business", "b")],
@@ -145,7 +155,8 @@ mod tests {
 
         #[test]
         fn numbers_make_no_other_kind(one: u64, other: u64) {
-            prop_assert_eq!(kind(&format!("order {one} failed"), "x"), kind(&format!("order {other} failed"), "x"));
+            prop_assert_eq!(kind(&format!("order {one} \
+                failed"), "x"), kind(&format!("order {other} failed"), "x"));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What a 2xx says: that it was taken, that it failed, that it is being worked on, or that it is nobody's.
+//! What a 2xx says: that it was taken, that it failed, that it is being worked on, or that it is
+//! nobody's.
 
 use serde_json::Value;
 
@@ -17,7 +18,8 @@ pub(super) fn judge(reply: &Reply, body: &Body<'_>, rules: &Rules) -> Verdict {
     }
 }
 
-/// An empty body is an answer only where its end was told and nothing says that it was to be something else.
+/// An empty body is an answer only where its end was told and nothing says that it was to be
+/// something else.
 fn is_an_empty_answer(reply: &Reply) -> bool {
     let is_json = |media: String| media.ends_with("/json") || media.ends_with("+json");
     let is_empty = reply.answer.body.is_empty() && !reply.truncated;
@@ -42,7 +44,9 @@ fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
     }
     let is_the_contracts = |key: &str| matches!(key, "data" | "message" | "errors");
     match rules.success {
-        Success::Contract if !object.keys().all(is_the_contracts) => parked(ParkReason::Unusual { status }),
+        Success::Contract if !object.keys().all(is_the_contracts) => {
+            parked(ParkReason::Unusual { status })
+        }
         Success::Contract | Success::Lenient => confirmed(status),
     }
 }
@@ -53,7 +57,8 @@ fn is_pending(object: &Object<'_>) -> bool {
     named(object, &["status"]).any(|value| PENDING.contains(&word(&value).as_str()))
 }
 
-/// A message that tells of work in progress, unless the answer says in so many words that it went well.
+/// A message that tells of work in progress, unless the answer says in so many words that it went
+/// well.
 fn says_in_progress(object: &Object<'_>, rules: &Rules) -> bool {
     !says_it_went_well(object) && words::says_in_progress(&message(object), &rules.in_progress)
 }
@@ -64,7 +69,8 @@ fn says_used(object: &Object<'_>, rules: &Rules) -> bool {
 }
 
 fn message(object: &Object<'_>) -> Vec<Said> {
-    let texts: Vec<String> = named(object, &["message", "msg"]).filter_map(|value| text_of(&value)).collect();
+    let texts: Vec<String> =
+        named(object, &["message", "msg"]).filter_map(|value| text_of(&value)).collect();
     said(&texts)
 }
 
@@ -93,12 +99,15 @@ fn says_failed(object: &Object<'_>) -> bool {
         match name.as_str() {
             "status" => is_false(&value) || is_a_failure(&value) || is_http_failure(&value),
             "result" => is_false(&value) || is_a_failure(&value),
-            "code" | "statuscode" | "httpcode" | "httpstatus" | "httpstatuscode" => is_http_failure(&value),
+            "code" | "statuscode" | "httpcode" | "httpstatus" | "httpstatuscode" => {
+                is_http_failure(&value)
+            }
             name if SUCCESS.contains(&name) => is_false(&value),
             name if is_of_the_error_kind(name) => !is_nothing(&value),
             _ => false,
         }
-    }) || object.keys().any(|key| key != "errors" && key.eq_ignore_ascii_case("errors")) && has_other_errors(object)
+    }) || object.keys().any(|key| key != "errors" && key.eq_ignore_ascii_case("errors"))
+        && has_other_errors(object)
 }
 
 /// `Errors`, as some frameworks write all their members.
@@ -108,7 +117,8 @@ fn has_other_errors(object: &Object<'_>) -> bool {
 }
 
 fn is_of_the_error_kind(name: &str) -> bool {
-    const NAMES: [&str; 8] = ["err", "iserror", "haserror", "haserrors", "exception", "fault", "failure", "failed"];
+    const NAMES: [&str; 8] =
+        ["err", "iserror", "haserror", "haserrors", "exception", "fault", "failure", "failed"];
     name.starts_with("error") || NAMES.contains(&name)
 }
 
@@ -172,7 +182,10 @@ fn is_nothing(value: &Value) -> bool {
 
 /// The values of the members of these names, in every spelling.
 fn named<'a>(object: &'a Object<'_>, names: &'a [&str]) -> impl Iterator<Item = Value> + 'a {
-    object.members().filter(|(name, _)| names.contains(&name.as_str())).map(|(_, raw)| object::read(raw))
+    object
+        .members()
+        .filter(|(name, _)| names.contains(&name.as_str()))
+        .map(|(_, raw)| object::read(raw))
 }
 
 /// A text's letters and digits in lower case, as one word; nothing for what is no text.

@@ -15,7 +15,8 @@ fn rules() -> Rules {
 }
 
 fn reply(status: u16, body: &str) -> Reply {
-    let answer = Answer { status, content_type: None, body: Bytes::copy_from_slice(body.as_bytes()) };
+    let answer =
+        Answer { status, content_type: None, body: Bytes::copy_from_slice(body.as_bytes()) };
     Reply {
         answer,
         truncated: false,
@@ -44,8 +45,17 @@ const HTML: &str = "\n<!doctype html><title>Log in</title>";
 
 #[test]
 fn a_2xx_with_an_object_without_errors_or_an_empty_body_confirms() {
-    let objects = ["", "{}", " {} ", r#"{"errors":[]}"#, r#"{"errors":null}"#, r#"{"errors":{}}"#, "\u{feff}{}"];
-    let more = [r#"{"errors":""}"#, r#"{"errors":false}"#, r#"{"errors":0}"#, r#"{"message":"done"}"#];
+    let objects = [
+        "",
+        "{}",
+        " {} ",
+        r#"{"errors":[]}"#,
+        r#"{"errors":null}"#,
+        r#"{"errors":{}}"#,
+        "\u{feff}{}",
+    ];
+    let more =
+        [r#"{"errors":""}"#, r#"{"errors":false}"#, r#"{"errors":0}"#, r#"{"message":"done"}"#];
     let odd = [r#"{"data":{"n":1e999}}"#, r#"{"data":[],"message":null,"errors":[]}"#];
     for body in objects.into_iter().chain(more).chain(odd) {
         assert_eq!(of(200, body), Verdict::Confirmed, "{body:?}");
@@ -56,7 +66,12 @@ fn a_2xx_with_an_object_without_errors_or_an_empty_body_confirms() {
 
 #[test]
 fn a_2xx_that_lists_errors_is_parked() {
-    let lists = [r#"{"errors":["x"]}"#, r#"{"errors":"x"}"#, r#"{"errors":{"f":[]}}"#, r#"{"errors":[null]}"#];
+    let lists = [
+        r#"{"errors":["x"]}"#,
+        r#"{"errors":"x"}"#,
+        r#"{"errors":{"f":[]}}"#,
+        r#"{"errors":[null]}"#,
+    ];
     let values = [r#"{"errors":true}"#, r#"{"errors":7}"#, r#"{"errors":1e999}"#];
     for body in lists.into_iter().chain(values) {
         assert!(matches!(of(200, body), Verdict::Parked { .. }), "{body:?}");
@@ -65,7 +80,8 @@ fn a_2xx_that_lists_errors_is_parked() {
 
 #[test]
 fn a_2xx_with_anything_else_is_not_the_provider() {
-    for body in [HTML, "[]", "\"ok\"", "null", "true", "1", "OK", "{}{}", "\n", "{\"a\":\"\u{1}\"}"] {
+    for body in [HTML, "[]", "\"ok\"", "null", "true", "1", "OK", "{}{}", "\n", "{\"a\":\"\u{1}\"}"]
+    {
         assert!(is_not_the_provider(&of(200, body)), "{body:?}");
     }
     let mut not_utf8 = reply(200, "");
@@ -75,7 +91,9 @@ fn a_2xx_with_anything_else_is_not_the_provider() {
 
 #[test]
 fn a_truncated_body_is_never_in_shape() {
-    for (status, body) in [(200, "{}"), (200, ""), (400, SHAPE), (401, SHAPE), (401, ""), (403, SHAPE)] {
+    for (status, body) in
+        [(200, "{}"), (200, ""), (400, SHAPE), (401, SHAPE), (401, ""), (403, SHAPE)]
+    {
         let cut = Reply { truncated: true, ..reply(status, body) };
         assert!(is_not_the_provider(&verdict(cut)), "{status} {body:?}");
     }
@@ -84,7 +102,9 @@ fn a_truncated_body_is_never_in_shape() {
 /// A refusal's evidence, whether it says "already used", and what it said first.
 fn refusal(status: u16, body: &str) -> (Evidence, bool, String) {
     let verdict = of(status, body);
-    let Verdict::Declined { evidence, already_used, message } = verdict else { panic!("{status} {body}: {verdict:?}") };
+    let Verdict::Declined { evidence, already_used, message } = verdict else {
+        panic!("{status} {body}: {verdict:?}")
+    };
     (evidence, already_used, message)
 }
 
@@ -103,7 +123,10 @@ fn a_declining_status_in_the_contracts_shape_declines() {
 #[test]
 fn already_used_is_found_in_any_case_in_message_and_in_errors() {
     let used = [
-        (r#"{"data":[],"message":"Reward 1234 HAS been Used","errors":["x"]}"#, "Reward 1234 HAS been Used"),
+        (
+            r#"{"data":[],"message":"Reward 1234 HAS been Used","errors":["x"]}"#,
+            "Reward 1234 HAS been Used",
+        ),
         (r#"{"errors":["first","Reward has been used"]}"#, "first"),
         (r#"{"errors":{"reward_code":["was Already Redeemed"]}}"#, "was Already Redeemed"),
         (r#"{"errors":"has been used"}"#, "has been used"),
@@ -111,7 +134,10 @@ fn already_used_is_found_in_any_case_in_message_and_in_errors() {
     for (body, first) in used {
         assert_eq!(refusal(400, body), (Evidence::Strong, true, first.to_owned()), "{body}");
     }
-    for body in [r#"{"message":"unknown","note":"has been used"}"#, r#"{"message":"has been","errors":["used"]}"#] {
+    for body in [
+        r#"{"message":"unknown","note":"has been used"}"#,
+        r#"{"message":"has been","errors":["used"]}"#,
+    ] {
         assert!(!refusal(400, body).1, "{body}");
     }
 }
@@ -144,9 +170,11 @@ fn a_401_or_403_in_the_contracts_shape_is_about_the_credential() {
 
 #[test]
 fn a_401_that_asks_for_a_bearer_token_is_about_the_credential_whatever_its_body() {
-    let asks =
-        |status, header: &str| verdict(Reply { www_authenticate: Some(header.to_owned()), ..reply(status, HTML) });
-    for header in ["Bearer", "bearer realm=\"x\"", "Basic realm=x, Bearer error=\"invalid_token\""] {
+    let asks = |status, header: &str| {
+        verdict(Reply { www_authenticate: Some(header.to_owned()), ..reply(status, HTML) })
+    };
+    for header in ["Bearer", "bearer realm=\"x\"", "Basic realm=x, Bearer error=\"invalid_token\""]
+    {
         assert_eq!(asks(401, header), Verdict::Credential, "{header}");
         assert!(is_not_the_provider(&asks(403, header)), "{header}");
     }
@@ -157,7 +185,9 @@ fn a_401_that_asks_for_a_bearer_token_is_about_the_credential_whatever_its_body(
 
 #[test]
 fn any_other_4xx_any_3xx_and_511_are_not_the_provider() {
-    for status in [300, 301, 302, 304, 307, 308, 402, 405, 406, 411, 413, 415, 418, 426, 431, 451, 511] {
+    for status in
+        [300, 301, 302, 304, 307, 308, 402, 405, 406, 411, 413, 415, 418, 426, 431, 451, 511]
+    {
         assert!(is_not_the_provider(&of(status, SHAPE)), "{status}");
     }
     for status in [100, 101, 199, 600, 999] {
@@ -168,7 +198,9 @@ fn any_other_4xx_any_3xx_and_511_are_not_the_provider() {
 #[test]
 fn the_cause_names_what_came_and_repeats_none_of_it() {
     let detail = |status, body: &str| {
-        let Verdict::NotTheProvider { detail } = of(status, body) else { panic!("it is the provider") };
+        let Verdict::NotTheProvider { detail } = of(status, body) else {
+            panic!("it is the provider")
+        };
         detail
     };
     assert_eq!(detail(200, HTML), "HTTP 200 with a web page");
@@ -177,13 +209,17 @@ fn the_cause_names_what_came_and_repeats_none_of_it() {
     assert_eq!(detail(511, SHAPE), "HTTP 511 with a network's demand to log in");
     assert_eq!(detail(404, " \n"), "HTTP 404 with an empty body");
     let endless = Reply { truncated: true, ..reply(200, "secret") };
-    let expected = Verdict::NotTheProvider { detail: "HTTP 200 with a body of more than 65536 bytes".to_owned() };
+    let expected = Verdict::NotTheProvider {
+        detail: "HTTP 200 with a body of more than 65536 bytes".to_owned(),
+    };
     assert_eq!(verdict(endless), expected);
 }
 
 #[test]
 fn what_a_refusal_said_first_is_its_first_text_that_says_anything() {
-    for body in [r#"{"message":"","errors":["","no"]}"#, r#"{"message":[],"errors":{"a":"","b":["no"]}}"#] {
+    for body in
+        [r#"{"message":"","errors":["","no"]}"#, r#"{"message":[],"errors":{"a":"","b":["no"]}}"#]
+    {
         assert_eq!(refusal(400, body).2, "no", "{body}");
     }
 }
@@ -258,7 +294,14 @@ fn retry_after_is_a_bounded_floor_or_nothing() {
 fn a_failure_is_the_road_a_reset_or_the_credential() {
     let of = |phase, deadline| {
         let (sent_whole, cut) = (true, false);
-        let failure = Failure { phase, detail: String::new(), bytes_may_have_left: true, deadline, sent_whole, cut };
+        let failure = Failure {
+            phase,
+            detail: String::new(),
+            bytes_may_have_left: true,
+            deadline,
+            sent_whole,
+            cut,
+        };
         judge(&Outcome::Failed(failure), &rules())
     };
     for phase in [Phase::Resolve, Phase::Connect, Phase::Tls, Phase::Clock, Phase::Proxy] {
@@ -275,12 +318,21 @@ fn a_failure_is_the_road_a_reset_or_the_credential() {
 
 fn any_text() -> impl Strategy<Value = Option<String>> {
     let dates = Just(DATE.to_owned());
-    proptest::option::of(prop_oneof![any::<String>(), dates, "[0-9]{0,30}", "[A-Z][a-z]{2}, [ -~]{0,30}"])
+    proptest::option::of(prop_oneof![
+        any::<String>(),
+        dates,
+        "[0-9]{0,30}",
+        "[A-Z][a-z]{2}, [ -~]{0,30}"
+    ])
 }
 
 fn any_body() -> impl Strategy<Value = Vec<u8>> {
     let near = r#"[{\[]{0,200}"?(message|errors)?"?:?[ -~]{0,20}[\]}]{0,200}"#;
-    prop_oneof![any::<Vec<u8>>(), near.prop_map(String::into_bytes), object().prop_map(String::into_bytes)]
+    prop_oneof![
+        any::<Vec<u8>>(),
+        near.prop_map(String::into_bytes),
+        object().prop_map(String::into_bytes)
+    ]
 }
 
 /// An object of members that mean something, and of some that do not.
@@ -317,7 +369,8 @@ fn object() -> impl Strategy<Value = String> {
         prop::sample::select(ALREADY_USED_DEFAULT.to_vec()).prop_map(|text| format!("\"{text}\"")),
     ];
     prop::collection::vec((names, values), 0..5).prop_map(|members| {
-        let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        let members: Vec<_> =
+            members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
         format!("{{{}}}", members.join(","))
     })
 }
@@ -424,53 +477,121 @@ fn the_evidence_of_a_refusal_is_told_by_its_shape() {
     }
 }
 
+/// What stands before a provider says such things of itself: who, its status, its body.
+const GATEWAYS: &[(&str, u16, &str)] = &[
+    ("Kong", 404, r#"{"message":"no Route matched with those values"}"#),
+    ("Kong 3", 404, r#"{"message":"no Route matched with those values","request_id":"9f1"}"#),
+    (
+        "Kong, key-auth in an envelope",
+        400,
+        r#"{"data":[],"message":"No API key found in request"}"#,
+    ),
+    ("nginx, its JSON pages", 404, r#"{"code":404,"message":"Not Found"}"#),
+    (
+        "nginx, its JSON pages",
+        400,
+        r#"{"code":400,"message":"Bad Request","errors":["Bad Request"]}"#,
+    ),
+    ("AWS API Gateway", 404, r#"{"message":"Not Found"}"#),
+    ("AWS API Gateway", 400, r#"{"message":"Invalid request body","requestId":"1-2"}"#),
+    ("AWS API Gateway", 400, r#"{"message":"Missing Authentication Token"}"#),
+    ("Azure API Management", 404, r#"{ "statusCode": 404, "message": "Resource not found" }"#),
+    (
+        "Google Cloud Endpoints",
+        404,
+        r#"{"code":5,"message":"Method does not exist.","details":[]}"#,
+    ),
+    (
+        "Cloudflare",
+        400,
+        r#"{"success":false,"errors":[{"code":7003,"message":"x"}],"messages":[],"result":null}"#,
+    ),
+    (
+        "WSO2",
+        404,
+        r#"{"code":"404","type":"Status report","message":"Runtime Error","description":"None"}"#,
+    ),
+    (
+        "Spring",
+        404,
+        r#"{"timestamp":"t","status":404,"error":"Not Found","message":"No message","path":"/r"}"#,
+    ),
+    (
+        "Spring",
+        400,
+        r#"{"timestamp":1,"status":400,"errors":[{"field":"a"}],"message":"Validation","path":"/r"}"#,
+    ),
+    ("Spring, trimmed", 400, r#"{"data":null,"message":"No static resource redeem."}"#),
+    ("Laravel", 404, r#"{"message":"The route api/redeem could not be found."}"#),
+    ("Laravel, debug", 404, r#"{"message":"","exception":"E","file":"a.php","line":1,"trace":[]}"#),
+    (
+        "Laravel, in its envelope",
+        400,
+        r#"{"data":[],"message":"Unauthenticated.","errors":["Unauthenticated."]}"#,
+    ),
+    (
+        "Laravel, in its envelope",
+        400,
+        r#"{"data":[],"message":"Server Error","errors":["Server Error"]}"#,
+    ),
+    ("NestJS", 404, r#"{"message":"Cannot POST /redeem","error":"Not Found","statusCode":404}"#),
+    (
+        "Fastify",
+        400,
+        r#"{"statusCode":400,"code":"E","error":"Bad Request","message":"body","errors":["x"]}"#,
+    ),
+    (
+        "ASP.NET",
+        400,
+        r#"{"type":"u","title":"Validation","status":400,"errors":{"a":["b"]},"traceId":"0"}"#,
+    ),
+    ("ASP.NET", 404, r#"{"type":"u","title":"Not Found","status":404,"message":"x","data":{}}"#),
+    (
+        "WordPress",
+        404,
+        r#"{"code":"rest_no_route","message":"No route was found","data":{"status":404}}"#,
+    ),
+    (
+        "WordPress",
+        400,
+        r#"{"code":"rest_x","message":"Missing","data":{"status":400,"params":[]}}"#,
+    ),
+    ("Phoenix", 400, r#"{"errors":{"detail":"Bad Request"}}"#),
+    ("JSON:API", 404, r#"{"errors":[{"status":"404","title":"Not Found"}]}"#),
+    ("JSON:API", 400, r#"{"errors":[{"status":"400","title":"Bad Request"}]}"#),
+    (
+        "an envelope for every fault",
+        404,
+        r#"{"data":[],"message":"Not Found","errors":["Not Found"]}"#,
+    ),
+    (
+        "an envelope for every fault",
+        400,
+        r#"{"data":[],"message":"Too Many Requests","errors":["slow down"]}"#,
+    ),
+    ("a token", 400, r#"{"message":"Token expired"}"#),
+    ("a token", 400, r#"{"data":[],"message":"Token has expired","errors":["Token has expired"]}"#),
+    ("a token", 422, r#"{"data":[],"message":"x","errors":["The access token is invalid"]}"#),
+    ("a token", 400, r#"{"data":[],"message":"رَمز الوصول غير صالح","errors":["x"]}"#),
+    ("a service", 400, r#"{"data":[],"message":"Service temporarily unavailable","errors":["x"]}"#),
+    ("a service", 400, r#"{"data":[],"message":"حدث خطأ ما، حاول مرة أخرى","errors":["x"]}"#),
+    (
+        "an earlier request",
+        422,
+        r#"{"data":[],"message":"This redemption is being processed","errors":["x"]}"#,
+    ),
+    ("a key", 422, r#"{"message":"Idempotency-Key has already been used with another payload"}"#),
+];
+
 #[test]
 fn what_gateways_frameworks_and_proxies_say_of_themselves_is_weak() {
-    for (whose, status, body) in [
-        ("Kong", 404, r#"{"message":"no Route matched with those values"}"#),
-        ("Kong 3", 404, r#"{"message":"no Route matched with those values","request_id":"9f1"}"#),
-        ("Kong, key-auth in an envelope", 400, r#"{"data":[],"message":"No API key found in request"}"#),
-        ("nginx, its JSON pages", 404, r#"{"code":404,"message":"Not Found"}"#),
-        ("nginx, its JSON pages", 400, r#"{"code":400,"message":"Bad Request","errors":["Bad Request"]}"#),
-        ("AWS API Gateway", 404, r#"{"message":"Not Found"}"#),
-        ("AWS API Gateway", 400, r#"{"message":"Invalid request body","requestId":"1-2"}"#),
-        ("AWS API Gateway", 400, r#"{"message":"Missing Authentication Token"}"#),
-        ("Azure API Management", 404, r#"{ "statusCode": 404, "message": "Resource not found" }"#),
-        ("Google Cloud Endpoints", 404, r#"{"code":5,"message":"Method does not exist.","details":[]}"#),
-        ("Cloudflare", 400, r#"{"success":false,"errors":[{"code":7003,"message":"x"}],"messages":[],"result":null}"#),
-        ("WSO2", 404, r#"{"code":"404","type":"Status report","message":"Runtime Error","description":"None"}"#),
-        ("Spring", 404, r#"{"timestamp":"t","status":404,"error":"Not Found","message":"No message","path":"/r"}"#),
-        ("Spring", 400, r#"{"timestamp":1,"status":400,"errors":[{"field":"a"}],"message":"Validation","path":"/r"}"#),
-        ("Spring, trimmed", 400, r#"{"data":null,"message":"No static resource redeem."}"#),
-        ("Laravel", 404, r#"{"message":"The route api/redeem could not be found."}"#),
-        ("Laravel, debug", 404, r#"{"message":"","exception":"E","file":"a.php","line":1,"trace":[]}"#),
-        ("Laravel, in its envelope", 400, r#"{"data":[],"message":"Unauthenticated.","errors":["Unauthenticated."]}"#),
-        ("Laravel, in its envelope", 400, r#"{"data":[],"message":"Server Error","errors":["Server Error"]}"#),
-        ("NestJS", 404, r#"{"message":"Cannot POST /redeem","error":"Not Found","statusCode":404}"#),
-        ("Fastify", 400, r#"{"statusCode":400,"code":"E","error":"Bad Request","message":"body","errors":["x"]}"#),
-        ("ASP.NET", 400, r#"{"type":"u","title":"Validation","status":400,"errors":{"a":["b"]},"traceId":"0"}"#),
-        ("ASP.NET", 404, r#"{"type":"u","title":"Not Found","status":404,"message":"x","data":{}}"#),
-        ("WordPress", 404, r#"{"code":"rest_no_route","message":"No route was found","data":{"status":404}}"#),
-        ("WordPress", 400, r#"{"code":"rest_x","message":"Missing","data":{"status":400,"params":[]}}"#),
-        ("Phoenix", 400, r#"{"errors":{"detail":"Bad Request"}}"#),
-        ("JSON:API", 404, r#"{"errors":[{"status":"404","title":"Not Found"}]}"#),
-        ("JSON:API", 400, r#"{"errors":[{"status":"400","title":"Bad Request"}]}"#),
-        ("an envelope for every fault", 404, r#"{"data":[],"message":"Not Found","errors":["Not Found"]}"#),
-        ("an envelope for every fault", 400, r#"{"data":[],"message":"Too Many Requests","errors":["slow down"]}"#),
-        ("a token", 400, r#"{"message":"Token expired"}"#),
-        ("a token", 400, r#"{"data":[],"message":"Token has expired","errors":["Token has expired"]}"#),
-        ("a token", 422, r#"{"data":[],"message":"x","errors":["The access token is invalid"]}"#),
-        ("a token", 400, r#"{"data":[],"message":"رَمز الوصول غير صالح","errors":["x"]}"#),
-        ("a service", 400, r#"{"data":[],"message":"Service temporarily unavailable","errors":["x"]}"#),
-        ("a service", 400, r#"{"data":[],"message":"حدث خطأ ما، حاول مرة أخرى","errors":["x"]}"#),
-        ("an earlier request", 422, r#"{"data":[],"message":"This redemption is being processed","errors":["x"]}"#),
-        ("a key", 422, r#"{"message":"Idempotency-Key has already been used with another payload"}"#),
-    ] {
+    for &(whose, status, body) in GATEWAYS {
         let (evidence, already_used, _) = refusal(status, body);
         assert_eq!((evidence, already_used), (Evidence::Weak, false), "{whose}: {status} {body}");
     }
     for member in FOREIGN {
-        let body = format!(r#"{{"data":[],"message":"Reward has expired","errors":["x"],{member}}}"#);
+        let body =
+            format!(r#"{{"data":[],"message":"Reward has expired","errors":["x"],{member}}}"#);
         assert_eq!(refusal(400, &body).0, Evidence::Weak, "{member}");
     }
 }
@@ -479,20 +600,34 @@ fn what_gateways_frameworks_and_proxies_say_of_themselves_is_weak() {
 fn a_provider_with_bare_messages_can_be_told_to_be_believed() {
     let rules = Rules { weak_declines: true, ..rules() };
     let evidence = |status, body: &str| {
-        let Verdict::Declined { evidence, .. } = judge(&Outcome::Answered(reply(status, body)), &rules) else {
+        let Verdict::Declined { evidence, .. } =
+            judge(&Outcome::Answered(reply(status, body)), &rules)
+        else {
             panic!("{status} {body}")
         };
         evidence
     };
     for status in [400, 409, 422] {
-        assert_eq!(evidence(status, r#"{"message":"Reward has expired"}"#), Evidence::Strong, "{status}");
-        assert_eq!(evidence(status, r#"{"message":"Reward has expired","path":"/"}"#), Evidence::Weak, "{status}");
+        assert_eq!(
+            evidence(status, r#"{"message":"Reward has expired"}"#),
+            Evidence::Strong,
+            "{status}"
+        );
+        assert_eq!(
+            evidence(status, r#"{"message":"Reward has expired","path":"/"}"#),
+            Evidence::Weak,
+            "{status}"
+        );
         assert_eq!(evidence(status, r#"{"message":"Token expired"}"#), Evidence::Weak, "{status}");
         assert_eq!(evidence(status, r#"{"message":"Bad Request"}"#), Evidence::Weak, "{status}");
         assert_eq!(evidence(status, r#"{"errors":[]}"#), Evidence::Weak, "{status}");
     }
     for status in [404, 410] {
-        assert_eq!(evidence(status, r#"{"message":"Reward has expired"}"#), Evidence::Weak, "{status}");
+        assert_eq!(
+            evidence(status, r#"{"message":"Reward has expired"}"#),
+            Evidence::Weak,
+            "{status}"
+        );
     }
 }
 
@@ -525,9 +660,13 @@ fn already_used_is_understood_in_other_words_in_arabic_and_in_codes() {
             assert_eq!((evidence, already_used), (Evidence::Strong, true), "{body}");
         }
     }
-    for code in
-        ["ALREADY_USED", "reward-already-redeemed", "RewardAlreadyUsed", "alreadyBeenRedeemed", "E7_WAS_USED_BEFORE"]
-    {
+    for code in [
+        "ALREADY_USED",
+        "reward-already-redeemed",
+        "RewardAlreadyUsed",
+        "alreadyBeenRedeemed",
+        "E7_WAS_USED_BEFORE",
+    ] {
         for member in ["code", "error", "error_code", "errorCode", "reason", "type"] {
             let body = format!(r#"{{"message":"no","{member}":"{code}"}}"#);
             assert!(refusal(400, &body).1, "{body}");
@@ -552,7 +691,8 @@ fn what_says_the_opposite_or_speaks_of_something_else_is_not_already_used() {
         "Reward has been",
         "Used",
     ] {
-        let (_, already_used, _) = refusal(400, &format!(r#"{{"message":"{text}","errors":["x"]}}"#));
+        let (_, already_used, _) =
+            refusal(400, &format!(r#"{{"message":"{text}","errors":["x"]}}"#));
         assert!(!already_used, "{text}");
     }
 }
@@ -648,8 +788,13 @@ const FAILURES: [&str; 42] = [
 fn a_failure_inside_of_a_2xx_is_parked() {
     let failed = |status| ParkReason::SaysFailed { status };
     for failure in FAILURES {
-        for body in [format!("{{{failure}}}"), format!(r#"{{"data":[],"message":"done","errors":[],{failure}}}"#)] {
-            let Verdict::Parked { reason, .. } = of(201, &body) else { panic!("{body}: {:?}", of(201, &body)) };
+        for body in [
+            format!("{{{failure}}}"),
+            format!(r#"{{"data":[],"message":"done","errors":[],{failure}}}"#),
+        ] {
+            let Verdict::Parked { reason, .. } = of(201, &body) else {
+                panic!("{body}: {:?}", of(201, &body))
+            };
             assert_eq!(reason, failed(201), "{body}");
         }
     }
@@ -665,7 +810,8 @@ fn a_failure_inside_of_a_2xx_is_parked() {
         let expected = Verdict::Parked { reason: failed(200), text: said.to_owned() };
         assert_eq!(of(200, body), expected, "{body}");
     }
-    let both = Verdict::Parked { reason: ParkReason::SaysBoth { status: 200 }, text: "odd".to_owned() };
+    let both =
+        Verdict::Parked { reason: ParkReason::SaysBoth { status: 200 }, text: "odd".to_owned() };
     assert_eq!(of(200, r#"{"data":{},"errors":["odd"]}"#), both);
 }
 
@@ -702,7 +848,10 @@ fn a_provider_can_be_held_to_the_contracts_own_success() {
         let Verdict::Parked { reason, .. } = of(200, body) else { panic!("{body}") };
         assert_eq!(reason, ParkReason::Unusual { status: 200 }, "{body}");
     }
-    assert!(matches!(of(200, r#"{"success":false}"#), Verdict::Parked { reason: ParkReason::SaysFailed { .. }, .. }));
+    assert!(matches!(
+        of(200, r#"{"success":false}"#),
+        Verdict::Parked { reason: ParkReason::SaysFailed { .. }, .. }
+    ));
 }
 
 #[test]
@@ -727,7 +876,12 @@ fn an_empty_2xx_is_an_answer_only_with_an_end_and_without_another_type() {
         reply.answer.content_type = content_type.map(str::to_owned);
         verdict(reply)
     };
-    for json in [None, Some("application/json"), Some("Application/JSON; charset=utf-8"), Some("application/x+json")] {
+    for json in [
+        None,
+        Some("application/json"),
+        Some("Application/JSON; charset=utf-8"),
+        Some("application/x+json"),
+    ] {
         assert_eq!(empty(json, true), Verdict::Confirmed, "{json:?}");
         assert!(is_not_the_provider(&empty(json, false)), "{json:?}");
     }
@@ -741,15 +895,20 @@ fn an_empty_2xx_is_an_answer_only_with_an_end_and_without_another_type() {
 #[test]
 fn another_encoding_and_a_cut_answer_are_unreadable_and_named() {
     let encoded = |status, encoding: &str| {
-        let mut reply = Reply { content_encoding: Some(encoding.to_owned()), ..reply(status, "{}") };
+        let mut reply =
+            Reply { content_encoding: Some(encoding.to_owned()), ..reply(status, "{}") };
         reply.answer.content_type = Some("application/json".to_owned());
         verdict(reply)
     };
     for encoding in ["gzip", "br", "deflate, gzip", "zstd"] {
-        let detail = format!("HTTP 200 with the content encoding {encoding}, which was not asked for");
+        let detail =
+            format!("HTTP 200 with the content encoding {encoding}, which was not asked for");
         assert_eq!(encoded(200, encoding), Verdict::Unreadable { detail });
         for status in [400, 403, 404, 409, 422] {
-            assert!(matches!(encoded(status, encoding), Verdict::Unreadable { .. }), "{status} {encoding}");
+            assert!(
+                matches!(encoded(status, encoding), Verdict::Unreadable { .. }),
+                "{status} {encoding}"
+            );
         }
         assert_eq!(encoded(503, encoding), Verdict::RowFault { status: 503 });
         assert_eq!(encoded(429, encoding), Verdict::Wait { at_least: None, clean: true });
@@ -762,10 +921,13 @@ fn another_encoding_and_a_cut_answer_are_unreadable_and_named() {
     for plain in ["", "identity", "Identity"] {
         assert_eq!(encoded(200, plain), Verdict::Confirmed, "{plain:?}");
     }
-    let mut page = Reply { content_encoding: Some("gzip".to_owned()), ..reply(200, "\u{1f}gzipped") };
+    let mut page =
+        Reply { content_encoding: Some("gzip".to_owned()), ..reply(200, "\u{1f}gzipped") };
     page.answer.content_type = Some("text/html; charset=utf-8".to_owned());
     assert!(is_not_the_provider(&verdict(page)), "a portal's page");
-    for body in ["{", "{\"data\":", r#"{"message":"Reward 12"#, r#"{"errors":["x""#, "\u{feff}{\"a\":1"] {
+    for body in
+        ["{", "{\"data\":", r#"{"message":"Reward 12"#, r#"{"errors":["x""#, "\u{feff}{\"a\":1"]
+    {
         for status in [200, 400, 404] {
             let detail = format!("HTTP {status} with an answer that is cut at its end");
             assert_eq!(of(status, body), Verdict::Unreadable { detail }, "{body}");

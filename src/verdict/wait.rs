@@ -19,7 +19,8 @@ fn seconds(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// From the answer's own `date` to `text`: our own clock may be wrong, the provider's agrees with itself.
+/// From the answer's own `date` to `text`: our own clock may be wrong, the provider's agrees with
+/// itself.
 fn seconds_until(text: &str, date: &str) -> Option<u64> {
     let until = httpdate::parse_http_date(text).ok()?;
     let now = httpdate::parse_http_date(date.trim()).ok()?;

@@ -4,8 +4,9 @@ use std::sync::LazyLock;
 
 use crate::fold;
 
-/// What says that a code was used before; the default of the setting `already_used`. Each is one that a refusal for
-/// another reason does not contain: "must be used before May" holds no "used before" here.
+/// What says that a code was used before; the default of the setting `already_used`. Each is one
+/// that a refusal for another reason does not contain: "must be used before May" holds no "used
+/// before" here.
 pub const ALREADY_USED_DEFAULT: &[&str] = &[
     "has been used",
     "have been used",
@@ -71,7 +72,8 @@ pub const ALREADY_USED_DEFAULT: &[&str] = &[
     "استخدامها بالفعل",
 ];
 
-/// What says that an earlier request is still being worked on; the default of the setting `in_progress`.
+/// What says that an earlier request is still being worked on; the default of the setting
+/// `in_progress`.
 pub const IN_PROGRESS_DEFAULT: &[&str] = &[
     "in progress",
     "being processed",
@@ -114,12 +116,14 @@ static DONE: LazyLock<Phrases> = LazyLock::new(|| {
 });
 
 /// What puts a use into the past.
-static BEFORE: LazyLock<Phrases> =
-    LazyLock::new(|| Phrases::new(&["already", "before", "previously", "مسبقا", "سابقا", "من قبل", "سبق", "بالفعل"]));
+static BEFORE: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&["already", "before", "previously", "مسبقا", "سابقا", "من قبل", "سبق", "بالفعل"])
+});
 
 /// What a provider says when it went well.
-static WELL: LazyLock<Phrases> =
-    LazyLock::new(|| Phrases::new(&["success", "successful", "successfully", "thank you", "بنجاح", "شكرا"]));
+static WELL: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&["success", "successful", "successfully", "thank you", "بنجاح", "شكرا"])
+});
 
 /// What can be used up without being a reward.
 static OTHER_THINGS: LazyLock<Phrases> = LazyLock::new(|| {
@@ -138,8 +142,8 @@ static OTHER_THINGS: LazyLock<Phrases> = LazyLock::new(|| {
     ])
 });
 
-/// Refusals that are about the caller or the moment, not about the code: who asks, how often, in what state the
-/// server is, which address there is.
+/// Refusals that are about the caller or the moment, not about the code: who asks, how often, in
+/// what state the server is, which address there is.
 static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::new(&[
         "token expired",
@@ -263,7 +267,8 @@ impl Phrases {
     }
 }
 
-/// Whether `texts` say that the code was used, and do not speak of something else that can be used up.
+/// Whether `texts` say that the code was used, and do not speak of something else that can be used
+/// up.
 pub(super) fn says_used(texts: &[Said], used: &Phrases) -> bool {
     texts.iter().any(|said| used.found_in(said) && !OTHER_THINGS.found_in(said))
 }
@@ -273,7 +278,8 @@ pub(super) fn says_used_before(said: &Said, used: &Phrases) -> bool {
     let counts = if BEFORE.found_in(said) {
         used.found_in(said)
     } else {
-        !WELL.found_in(said) && used.0.iter().any(|phrase| said.says(phrase) && !DONE.0.contains(phrase))
+        !WELL.found_in(said)
+            && used.0.iter().any(|phrase| said.says(phrase) && !DONE.0.contains(phrase))
     };
     counts && !OTHER_THINGS.found_in(said)
 }
@@ -333,8 +339,8 @@ fn spaced(text: &str) -> String {
     parted
 }
 
-/// A phrase is not found within a word: `used` is not in `unused`, and Arabic's "will be used" holds its "was used".
-/// Scripts without spaces are looked at anywhere.
+/// A phrase is not found within a word: `used` is not in `unused`, and Arabic's "will be used"
+/// holds its "was used". Scripts without spaces are looked at anywhere.
 fn starts_a_word(before: &str, phrase: &str) -> bool {
     let joins = |c: char| c.is_ascii_alphabetic() || matches!(c, '\u{620}'..='\u{64a}');
     if !phrase.starts_with(joins) {

@@ -1,7 +1,8 @@
-//! The manual page shows what the commands print, word for word: each example of redeemd(8) is run here, in the page's
-//! order, over one small story.
+//! The manual page shows what the commands print, word for word: each example of redeemd(8) is run
+//! here, in the page's order, over one small story.
 //!
-//! After a change of what a command prints, `REDEEMD_WRITE_OUTPUTS=1 cargo test --test commands` writes the page.
+//! After a change of what a command prints, `REDEEMD_WRITE_OUTPUTS=1 cargo test --test commands`
+//! writes the page.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -20,7 +21,8 @@ const VERSION: &str = "1.0.0";
 /// How large the page's backup is: a schema with a table more is no other example.
 const BACKUP_BYTES: &str = "118,784";
 
-/// One example: the lines in the page between which it stands, its command, and what the page says that it prints.
+/// One example: the lines in the page between which it stands, its command, and what the page says
+/// that it prints.
 struct Example {
     from: usize,
     to: usize,
@@ -30,7 +32,10 @@ struct Example {
 
 /// A line of roff as it is read.
 fn read(line: &str) -> String {
-    line.trim_start_matches("\\&").replace("\\-", "-").replace("\\[u2026]", "…").replace("\\e", "\\")
+    line.trim_start_matches("\\&")
+        .replace("\\-", "-")
+        .replace("\\[u2026]", "…")
+        .replace("\\e", "\\")
 }
 
 /// A line of text in roff.
@@ -43,16 +48,19 @@ fn examples(page: &[String]) -> Vec<Example> {
     let mut found = Vec::new();
     let begins = page.iter().enumerate().filter(|(_, line)| *line == ".EX").map(|(at, _)| at);
     for begin in begins {
-        let end = begin + page[begin..].iter().position(|line| line == ".EE").expect("an example ends");
-        let Some(command) = read(&page[begin + 1]).strip_prefix("$ ").map(str::to_owned) else { continue };
+        let end =
+            begin + page[begin..].iter().position(|line| line == ".EE").expect("an example ends");
+        let Some(command) = read(&page[begin + 1]).strip_prefix("$ ").map(str::to_owned) else {
+            continue;
+        };
         let shown = page[begin + 2..end].iter().map(|line| read(line) + "\n").collect();
         found.push(Example { from: begin + 2, to: end, command, shown });
     }
     found
 }
 
-/// Six redemptions while the line was down: one that the provider took since, one that it declined, one about which it
-/// said something else, one that its till took back, and two that wait.
+/// Six redemptions while the line was down: one that the provider took since, one that it declined,
+/// one about which it said something else, one that its till took back, and two that wait.
 async fn story(gateway: &Gateway) -> Vec<String> {
     let tills = ["till-1", "till-2", "till-1", "till-2", "till-1", "till-3"];
     let mut ids = Vec::new();
@@ -87,9 +95,16 @@ async fn story(gateway: &Gateway) -> Vec<String> {
             200,
         ),
     ];
-    for (row, (ended, outcome, status)) in gateway.queue.claim(claim).await.unwrap().into_iter().zip(ended) {
+    for (row, (ended, outcome, status)) in
+        gateway.queue.claim(claim).await.unwrap().into_iter().zip(ended)
+    {
         assert!(gateway.queue.begin(row.seq));
-        let about = About { outcome: outcome.to_owned(), status: Some(status), took_ms: 84, ..About::default() };
+        let about = About {
+            outcome: outcome.to_owned(),
+            status: Some(status),
+            took_ms: 84,
+            ..About::default()
+        };
         assert!(gateway.queue.settle(row.seq, row.attempt, ended, about).await.unwrap().applied);
     }
     gateway.queue.void_by_till(&Id::parse(&ids[3]).unwrap(), "till-2").await.unwrap();
@@ -120,7 +135,12 @@ fn printed(folder: &Path, command: &str) -> String {
     for variable in ["RUNTIME_DIRECTORY", "STATE_DIRECTORY", "COLUMNS", "JOURNAL_STREAM"] {
         shell.env_remove(variable);
     }
-    let output = shell.arg("-c").arg(format!("exec 2>&1; {command}")).env("PATH", path).current_dir(folder).output();
+    let output = shell
+        .arg("-c")
+        .arg(format!("exec 2>&1; {command}"))
+        .env("PATH", path)
+        .current_dir(folder)
+        .output();
     String::from_utf8(output.unwrap().stdout).unwrap()
 }
 
@@ -146,7 +166,8 @@ fn pairs(ids: &[String]) -> impl Iterator<Item = (&String, String)> {
 #[tokio::test]
 async fn the_manual_page_shows_what_the_commands_print() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/redeemd.8");
-    let mut page: Vec<String> = std::fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+    let mut page: Vec<String> =
+        std::fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
     let gateway = Gateway::start_at(1_730_455_200_000, "2024-11-01 13:00:00", VERSION).await;
     let ids = story(&gateway).await;
     let folder = shell(&gateway);
@@ -155,7 +176,8 @@ async fn the_manual_page_shows_what_the_commands_print() {
     assert!(examples.len() >= 9, "{}", examples.len());
     let mut news = Vec::new();
     for Example { from, to, command, shown } in examples {
-        let real = pairs(&ids).fold(command.clone(), |command, (id, shown)| command.replace(&shown, id));
+        let real =
+            pairs(&ids).fold(command.clone(), |command, (id, shown)| command.replace(&shown, id));
         let path = folder.path().to_owned();
         let text = tokio::task::spawn_blocking(move || printed(&path, &real)).await.unwrap();
         let text = as_shown(&text, &ids);

@@ -1,4 +1,5 @@
-//! What is around the gateway: hostile files, strangers, neighbours, readers; through the real binary.
+//! What is around the gateway: hostile files, strangers, neighbours, readers; through the real
+//! binary.
 
 use std::fs;
 use std::path::Path;
@@ -54,14 +55,19 @@ fn exported_rows(gateway: &Gateway) -> (String, Vec<Map<String, Value>>) {
 
 /// A sealed line for each extreme of each field, each of a row of its own.
 fn hostile_lines(rows: &[Map<String, Value>]) -> Vec<String> {
-    let numbers = [json!(i64::MIN), json!(-1), json!(0), json!(253_402_300_800_000_i64), json!(i64::MAX)];
+    let numbers =
+        [json!(i64::MIN), json!(-1), json!(0), json!(253_402_300_800_000_i64), json!(i64::MAX)];
     let wide = [json!(u32::MAX), json!(u64::MAX), json!("pending"), json!("parked")];
-    let texts = [json!(""), json!("\u{0}\n\u{202e}\u{1f600}"), json!("x".repeat(60_000)), json!("{}")];
+    let texts =
+        [json!(""), json!("\u{0}\n\u{202e}\u{1f600}"), json!("x".repeat(60_000)), json!("{}")];
     let other = [json!(null), json!([]), json!({}), json!(true), json!(1.5e300)];
-    let said = [0, 65_535].map(|status| json!({"status": status, "content_type": "\n", "body": "\u{7f}"}));
-    let values: Vec<Value> = numbers.into_iter().chain(wide).chain(texts).chain(other).chain(said).collect();
+    let said =
+        [0, 65_535].map(|status| json!({"status": status, "content_type": "\n", "body": "\u{7f}"}));
+    let values: Vec<Value> =
+        numbers.into_iter().chain(wide).chain(texts).chain(other).chain(said).collect();
     let fields = rows[0].keys().cloned().chain(["note".to_owned(), "answer".to_owned()]);
-    let each = fields.flat_map(|field| values.iter().map(move |value| (field.clone(), value.clone())));
+    let each =
+        fields.flat_map(|field| values.iter().map(move |value| (field.clone(), value.clone())));
     let hostile = each.enumerate().map(|(nth, (field, value))| {
         let mut row = rows[nth].clone();
         row.insert(field, value);
@@ -78,7 +84,13 @@ fn is_well(gateway: &mut Gateway, when: &str) {
     for path in ["/metrics", "/", "/inbox", "/livez"] {
         assert_eq!(gateway.admin("GET", path, "").status, 200, "{when} {path}");
     }
-    for args in [&["status"][..], &["status", "--ages"], &["list", "--all"], &["report"], &["report", "--csv"]] {
+    for args in [
+        &["status"][..],
+        &["status", "--ages"],
+        &["list", "--all"],
+        &["report"],
+        &["report", "--csv"],
+    ] {
         let said = gateway.command(args);
         assert_eq!(said.code, Some(0), "{when} {args:?}: {}", said.err);
     }
@@ -101,10 +113,21 @@ fn n1_no_line_of_an_import_ends_the_process_or_a_later_start() {
     let file = b.folder().join("hostile");
     fs::write(&file, text + "\n").unwrap();
     let said = b.command(&["import", "--json", file.to_str().unwrap()]);
-    let counted: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    let counted: Value =
+        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
     let of = |name: &str| counted[name].as_u64().unwrap();
-    println!("{} lines: {} imported, {} parked, {} refused", lines.len(), of("imported"), of("parked"), of("refused"));
-    assert_eq!(of("imported") + of("already_there") + of("parked") + of("refused"), lines.len() as u64, "{counted}");
+    println!(
+        "{} lines: {} imported, {} parked, {} refused",
+        lines.len(),
+        of("imported"),
+        of("parked"),
+        of("refused")
+    );
+    assert_eq!(
+        of("imported") + of("already_there") + of("parked") + of("refused"),
+        lines.len() as u64,
+        "{counted}"
+    );
     assert!(of("refused") > 0 && of("imported") > 0, "{counted}");
     is_well(&mut b, "after the import");
     for row in b.list("") {
@@ -137,7 +160,9 @@ fn n4_the_text_of_the_log_says_who_what_and_which() {
     gateway.wait_for_link("main", "held");
     gateway.rewrite("[nonsense]\nx = 1");
     gateway.reload();
-    eventually("the fault is shown", || (gateway.status()["reload_faults"] != json!([])).then_some(()));
+    eventually("the fault is shown", || {
+        (gateway.status()["reload_faults"] != json!([])).then_some(())
+    });
     let user = Command::new("id").arg("-un").output().unwrap().stdout;
     let user = String::from_utf8(user).unwrap();
     let settled = format!("{id} is confirmed (lane main, attempt 1)");
@@ -164,7 +189,11 @@ fn n6_a_till_that_loops_over_codes_leaves_the_others_their_share() {
     assert!(taken == 2 && refusal.contains('3'), "{taken}: {refusal}");
     assert_eq!(taken_until_refused(&gateway, "till-2").0, 2, "the rest of the five is the other's");
     let refused = gateway.status()["refused"].clone();
-    assert_eq!((&refused["limit_till"], &refused["limit_pending"]), (&1.into(), &1.into()), "{refused}");
+    assert_eq!(
+        (&refused["limit_till"], &refused["limit_pending"]),
+        (&1.into(), &1.into()),
+        "{refused}"
+    );
     provider.restore();
     gateway.wait_until_drained();
     assert_eq!(gateway.till("till-1").redeem("AFTERWARDS").state(), "confirmed");
@@ -185,7 +214,10 @@ fn n7_two_tills_with_one_token_do_not_start() {
     let mut gateway = builder.till("till-1", "the-same").till("till-2", "the-same").stopped();
     let (status, said) = gateway.start_in_vain();
     assert_eq!(status.code(), Some(78), "{said}");
-    assert!(said.contains("till-1") && said.contains("till-2") && !said.contains("the-same"), "{said}");
+    assert!(
+        said.contains("till-1") && said.contains("till-2") && !said.contains("the-same"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -194,7 +226,10 @@ fn n7_a_field_that_is_there_in_two_spellings_is_refused() {
     let gateway = Gateway::before(&provider);
     let refused = gateway.till("").order(&Order::new("ONE").with("Reward_Code", "ANOTHER"));
     assert_eq!(refused.status, 400, "{refused:?}");
-    assert!(refused.refusal().contains("reward_code is there in another spelling too"), "{refused:?}");
+    assert!(
+        refused.refusal().contains("reward_code is there in another spelling too"),
+        "{refused:?}"
+    );
     assert_eq!((gateway.counts().accepted, provider.requests().len()), (0, 0));
 }
 
@@ -203,7 +238,8 @@ fn n7_a_repeat_with_and_without_a_key_finds_its_first() {
     let provider = Provider::start();
     let gateway = two_tills_offline(&provider, "");
     let till = gateway.till("till-1");
-    let (keyless, keyed) = (till.redeem("KEYLESS-FIRST"), till.order(&Order::new("KEYED-FIRST").key("k-1")));
+    let (keyless, keyed) =
+        (till.redeem("KEYLESS-FIRST"), till.order(&Order::new("KEYED-FIRST").key("k-1")));
     let again = [till.order(&Order::new("KEYLESS-FIRST").key("k-2")), till.redeem("KEYED-FIRST")];
     assert_eq!([again[0].id(), again[1].id()], [keyless.id(), keyed.id()]);
     assert_eq!(gateway.counts().accepted, 3);
@@ -221,15 +257,18 @@ fn n12_a_pipe_in_the_place_of_a_secret_holds_nobody_up_and_a_file_there_is_used_
     let gateway = builder.start();
     let refused = gateway.till("").redeem("WITHOUT");
     assert_ne!(refused.state(), "confirmed", "{refused:?}");
-    let lane = eventually("the lane's cause", || Some(gateway.lane("main")).filter(|lane| !lane["cause"].is_null()));
+    let lane = eventually("the lane's cause", || {
+        Some(gateway.lane("main")).filter(|lane| !lane["cause"].is_null())
+    });
     assert_eq!(lane["cause"], "credential", "{lane}");
     assert!(lane["detail"].as_str().unwrap().contains("pipe"), "{lane}");
     let checked = gateway.command(&["check"]);
     assert!(checked.err.contains("pipe"), "{checked:?}");
     fs::remove_file(&token).unwrap();
     gateway.write_token("main", "provider-token");
-    let answer =
-        eventually("the token is used", || Some(gateway.till("").redeem("WITH")).filter(|reply| reply.status == 200));
+    let answer = eventually("the token is used", || {
+        Some(gateway.till("").redeem("WITH")).filter(|reply| reply.status == 200)
+    });
     assert_eq!(answer.state(), "confirmed", "{answer:?}");
     gateway.wait_for_link("main", "up");
 }
@@ -247,9 +286,11 @@ fn n12_what_is_no_file_in_the_place_of_a_file_of_ours_ends_the_start_and_is_name
     fs::create_dir(&state).unwrap();
     for name in ["redeemd.db", "redeemd.db-wal", "redeemd.db-shm", "lock", "reserve"] {
         let path = state.join(name);
-        for (make, kind) in
-            [(["mkfifo"].as_slice(), "pipe"), (&["mkdir"], "folder"), (&["ln", "-s", "/dev/zero"], "device")]
-        {
+        for (make, kind) in [
+            (["mkfifo"].as_slice(), "pipe"),
+            (&["mkdir"], "folder"),
+            (&["ln", "-s", "/dev/zero"], "device"),
+        ] {
             let made = Command::new(make[0]).args(&make[1..]).arg(&path).status();
             assert!(made.is_ok_and(|made| made.success()), "{make:?}");
             let (status, said) = gateway.start_in_vain();
@@ -273,7 +314,8 @@ fn n19_refusals_are_counted_told_in_status_and_warned_of_within_bounds() {
     assert_eq!(gateway.stranger(None).redeem("STRANGE").status, 401);
     assert_eq!(gateway.till("till-1").send("POST", "/redeem", &[], b"{").status, 400);
     let said = gateway.says(&["status"]);
-    let told = "refused 32 requests of tills since the start: limit_pending 30, malformed 1, token 1";
+    let told =
+        "refused 32 requests of tills since the start: limit_pending 30, malformed 1, token 1";
     assert!(said.contains(told), "{said}");
     let warned = "requests of tills are refused: limit_pending";
     let log = gateway.log();
@@ -297,7 +339,11 @@ fn n19_a_standard_checker_finds_nothing_in_the_metrics() {
         "process_start_time_seconds ",
         "process_cpu_seconds_total ",
     ] {
-        assert!(page.body.lines().any(|line| line.starts_with(family)), "{family} is not in {}", page.body);
+        assert!(
+            page.body.lines().any(|line| line.starts_with(family)),
+            "{family} is not in {}",
+            page.body
+        );
     }
     let file = gateway.folder().join("metrics");
     fs::write(&file, &page.body).unwrap();
@@ -305,12 +351,14 @@ fn n19_a_standard_checker_finds_nothing_in_the_metrics() {
     let Ok(said) = Command::new("promtool").args(["check", "metrics"]).stdin(input).output() else {
         return skipped("there is no promtool");
     };
-    let said = [said.stdout, said.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).join("");
+    let said =
+        [said.stdout, said.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).join("");
     assert_eq!(said.trim(), "", "{}", page.body);
 }
 
-/// The reader of the Prometheus project's own client library: it refuses whatever `OpenMetrics` 1.0 forbids, such as a
-/// page without its end mark, a unit that is not the name's end, a family in two pieces, a histogram that shrinks.
+/// The reader of the Prometheus project's own client library: it refuses whatever `OpenMetrics` 1.0
+/// forbids, such as a page without its end mark, a unit that is not the name's end, a family in two
+/// pieces, a histogram that shrinks.
 const STRICT_READER: &str = "import sys\n\
     from prometheus_client.openmetrics.parser import text_string_to_metric_families as families\n\
     print(sum(len(family.samples) for family in families(sys.stdin.read())))";
@@ -322,7 +370,9 @@ fn strictly_read(page: &Path) -> Option<Result<usize, String>> {
         let count = String::from_utf8_lossy(&said.stdout).trim().parse();
         Some(count.map_err(|_| String::from_utf8_lossy(&said.stderr).into_owned()))
     };
-    let has_it = |python: &&str| read(python, Stdio::null(), "import prometheus_client; print(1)") == Some(Ok(1));
+    let has_it = |python: &&str| {
+        read(python, Stdio::null(), "import prometheus_client; print(1)") == Some(Ok(1))
+    };
     let python = ["python3", "/usr/bin/python3"].into_iter().find(has_it)?;
     read(python, fs::File::open(page).unwrap().into(), STRICT_READER)
 }
@@ -338,7 +388,9 @@ fn n19_a_strict_reader_of_openmetrics_takes_the_page_that_it_asks_for() {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!((page.status, page.header("content-type")), (200, Some(kind)));
     fs::write(&file, &page.body).unwrap();
-    let Some(read) = strictly_read(&file) else { return skipped("there is no prometheus_client for Python") };
+    let Some(read) = strictly_read(&file) else {
+        return skipped("there is no prometheus_client for Python");
+    };
     let samples = page.body.lines().filter(|line| !line.starts_with('#')).count();
     assert_eq!(read, Ok(samples), "{}", page.body);
     fs::write(&file, page.body.replace("# EOF\n", "")).unwrap();
@@ -386,7 +438,8 @@ fn n20_settings_that_wait_for_a_restart_are_shown_until_they_are_taken_back_or_i
     let mut gateway = Gateway::before(&provider);
     let keys = |gateway: &Gateway| gateway.status()["restart_keys"].to_string();
     let socket = |name: &str| format!("socket = \"{}\"", gateway.folder().join(name).display());
-    let (other, more) = (socket("other.sock"), format!("{}\n[retention]\nsettled = \"2h\"", socket("other.sock")));
+    let (other, more) =
+        (socket("other.sock"), format!("{}\n[retention]\nsettled = \"2h\"", socket("other.sock")));
     assert_eq!(keys(&gateway), "[]");
     for settings in [other, more] {
         gateway.rewrite(&settings);

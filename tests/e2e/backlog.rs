@@ -1,4 +1,5 @@
-//! Long outages: a big backlog at the start, a stop in the middle of its drain, a reader that does not go away.
+//! Long outages: a big backlog at the start, a stop in the middle of its drain, a reader that does
+//! not go away.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -10,7 +11,9 @@ use redeemd::settings::Offline;
 use redeemd::store::{Accept, NewRedemption, Store, Surroundings, inspect};
 use redeemd::value::Amount;
 
-use crate::harness::{Fault, Gateway, Order, Provider, Witness, at_once, eventually, spoil, within};
+use crate::harness::{
+    Fault, Gateway, Order, Provider, Witness, at_once, eventually, spoil, within,
+};
 use crate::oracle::Ledger;
 
 /// A long outage's rows: a hundred thousand where there is time, `make torture`.
@@ -51,8 +54,15 @@ fn fill(gateway: &Gateway, rows: usize) {
     };
     let around = Surroundings::new(Clock::system().stamp(), &offline, &|_| LaneNow::down());
     let op = |n: usize| {
-        let request = redeemd::contract::parse(Order::new(&format!("ROW-{n}")).body().into_bytes().into()).unwrap();
-        let new = NewRedemption { till: "anonymous".to_owned(), key: None, lane: "main".to_owned(), request };
+        let request =
+            redeemd::contract::parse(Order::new(&format!("ROW-{n}")).body().into_bytes().into())
+                .unwrap();
+        let new = NewRedemption {
+            till: "anonymous".to_owned(),
+            key: None,
+            lane: "main".to_owned(),
+            request,
+        };
         Accept::once(new)
     };
     for batch in (0..rows).collect::<Vec<_>>().chunks(2_000) {
@@ -77,7 +87,8 @@ fn status_kib(pid: u32, name: &str) -> u64 {
 fn start_with(rows: usize) -> (Duration, u64) {
     let mut witness = Witness::start(1);
     witness.cut();
-    let lane = Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 1000000");
+    let lane =
+        Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 1000000");
     let mut gateway = lane.stopped();
     std::fs::create_dir_all(gateway.state_dir()).unwrap();
     fill(&gateway, rows);
@@ -108,8 +119,8 @@ fn a_long_outages_rows_are_ready_as_soon_as_a_thousand_and_take_no_more_memory()
     assert!(many.1 < few.1 * 5 / 4, "{many:?} beside {few:?}");
 }
 
-/// Damages the first page of a database of `rows` pending redemptions; how long the next start took to ready, and its
-/// peak memory in KiB.
+/// Damages the first page of a database of `rows` pending redemptions; how long the next start took
+/// to ready, and its peak memory in KiB.
 fn salvage_of(rows: usize) -> (Duration, u64) {
     let mut witness = Witness::start(1);
     witness.cut();
@@ -122,7 +133,11 @@ fn salvage_of(rows: usize) -> (Duration, u64) {
     within(SALVAGE_MAX, "the gateway is ready", || gateway.is_ready().then_some(()));
     let (took, peak) = (began.elapsed(), status_kib(gateway.pid(), "VmHWM:"));
     let counts = gateway.counts();
-    assert_eq!((counts.pending, counts.parked, counts.accepted), (rows as u64, 0, rows as u64), "{counts:?}");
+    assert_eq!(
+        (counts.pending, counts.parked, counts.accepted),
+        (rows as u64, 0, rows as u64),
+        "{counts:?}"
+    );
     let note = gateway.status()["storage"].to_string();
     println!("{rows} rows salvaged in {took:?}, {peak} KiB at its peak: {note}");
     (took, peak)
@@ -138,11 +153,14 @@ fn a_million_rows_behind_a_damaged_first_page_are_all_salvaged_in_the_memory_of_
 /// Where a leaf in the middle of each tree begins in the file, in bytes.
 fn middle_leaves(database: &Path) -> Vec<u64> {
     let raw = rusqlite::Connection::open(database).unwrap();
-    let mut statement = raw.prepare("SELECT rootpage FROM sqlite_schema WHERE rootpage > 0").unwrap();
-    let roots: Vec<usize> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut statement =
+        raw.prepare("SELECT rootpage FROM sqlite_schema WHERE rootpage > 0").unwrap();
+    let roots: Vec<usize> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let file = std::fs::read(database).unwrap();
-    let number =
-        |at: usize, bytes: usize| file[at..at + bytes].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    let number = |at: usize, bytes: usize| {
+        file[at..at + bytes].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+    };
     let leaf_under = |mut page: usize| loop {
         let at = (page - 1) * PAGE_BYTES;
         match file[at] {
@@ -153,7 +171,8 @@ fn middle_leaves(database: &Path) -> Vec<u64> {
     roots.into_iter().map(leaf_under).collect()
 }
 
-/// How long a look takes to find the header of a page damaged; none when it does not, for the log has a sound copy.
+/// How long a look takes to find the header of a page damaged; none when it does not, for the log
+/// has a sound copy.
 fn found_after(database: &Path, page: u64) -> Option<Duration> {
     let file = std::fs::File::options().read(true).write(true).open(database).unwrap();
     let mut before = [0; 8];
@@ -165,11 +184,18 @@ fn found_after(database: &Path, page: u64) -> Option<Duration> {
     found.then(|| began.elapsed())
 }
 
-/// Damages the header of that one of these pages, whose rows prove themselves, that a look comes to last.
+/// Damages the header of that one of these pages, whose rows prove themselves, that a look comes to
+/// last.
 fn damage_unseen(database: &Path, pages: &[u64]) {
-    let (took, last) = pages.iter().filter_map(|page| Some((found_after(database, *page)?, *page))).max().unwrap();
+    let (took, last) =
+        pages.iter().filter_map(|page| Some((found_after(database, *page)?, *page))).max().unwrap();
     assert!(took > LOOK_AT_START, "a look of {took:?} sees every page");
-    std::fs::File::options().write(true).open(database).unwrap().write_all_at(&SPOILT, last).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(database)
+        .unwrap()
+        .write_all_at(&SPOILT, last)
+        .unwrap();
 }
 
 #[test]
@@ -178,7 +204,8 @@ fn damage_that_a_start_had_no_time_to_see_is_found_in_the_background_and_rescued
     let mut witness = Witness::start(1);
     witness.cut();
     // A link that is tried many times a second fills the log, and the look gives way to that.
-    let gateway = Gateway::with().forward("retry_min = \"30s\"\nretry_max = \"60s\"\nreconnect_spread = \"0s\"");
+    let gateway = Gateway::with()
+        .forward("retry_min = \"30s\"\nretry_max = \"60s\"\nreconnect_spread = \"0s\"");
     let lane = gateway.lane_at("main", &witness.redeem_url(), "").offline("max_pending = 2000000");
     let mut gateway = lane.stopped();
     std::fs::create_dir_all(gateway.state_dir()).unwrap();
@@ -190,22 +217,28 @@ fn damage_that_a_start_had_no_time_to_see_is_found_in_the_background_and_rescued
     damage_unseen(&database, &pages);
     gateway.start();
     assert!(!gateway.log().contains("set aside"), "the start saw it: {}", gateway.log());
-    let told =
-        || gateway.status()["storage"]["detail"].as_str().filter(|told| told.contains("kept")).map(str::to_owned);
+    let told = || {
+        gateway.status()["storage"]["detail"]
+            .as_str()
+            .filter(|told| told.contains("kept"))
+            .map(str::to_owned)
+    };
     let told = within(SALVAGE_MAX, "the damage is found and rescued", told);
     assert!(told.contains(&format!("{UNSEEN} redemptions were kept")), "{told}");
     assert_eq!(gateway.till("").redeem("AFTERWARDS").state(), "pending");
     assert_eq!(gateway.counts().pending, UNSEEN as u64 + 1);
 }
 
-/// Puts a copy in the place of a database of `rows` pending redemptions; the next start's peak memory in KiB.
+/// Puts a copy in the place of a database of `rows` pending redemptions; the next start's peak
+/// memory in KiB.
 fn start_on_a_copy_of(rows: usize) -> u64 {
     let mut witness = Witness::start(1);
     witness.cut();
     let mut gateway = Gateway::with().lane_at("main", &witness.redeem_url(), "").stopped();
     std::fs::create_dir_all(gateway.state_dir()).unwrap();
     fill(&gateway, rows);
-    let (database, copy) = (gateway.state_dir().join("redeemd.db"), gateway.state_dir().join("copy"));
+    let (database, copy) =
+        (gateway.state_dir().join("redeemd.db"), gateway.state_dir().join("copy"));
     std::fs::copy(&database, &copy).unwrap();
     std::fs::rename(&copy, &database).unwrap();
     let began = Instant::now();
@@ -267,7 +300,8 @@ fn sigterm_while_the_provider_hangs_ends_in_time_and_leaves_its_attempts_uncerta
     gateway.start();
     let books = gateway.wait_until_drained();
     assert_eq!((books.confirmed, books.declined), (4, 0));
-    let doubted = gateway.list("confirmed").iter().filter(|row| row["duplicate_of_ours"] == true).count();
+    let doubted =
+        gateway.list("confirmed").iter().filter(|row| row["duplicate_of_ours"] == true).count();
     assert_eq!(doubted as u64, taken);
     provider.assert_one_key_each();
 }
@@ -289,7 +323,8 @@ fn a_reader_that_stays_costs_log_but_no_service_and_the_log_is_cut_back_when_it_
     let rows = if is_long_run() { 20_480 } else { 6_400 };
     let mut witness = Witness::start(1);
     witness.cut();
-    let lane = Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 1000000");
+    let lane =
+        Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 1000000");
     let gateway = lane.start();
     let log_bytes = || gateway.state_dir().join("redeemd.db-wal").metadata().unwrap().len();
     let without = redeem_many(&gateway, "BEFORE", rows / 4);
@@ -301,7 +336,11 @@ fn a_reader_that_stays_costs_log_but_no_service_and_the_log_is_cut_back_when_it_
     );
     let reader = reader.unwrap();
     reader.execute_batch("BEGIN").unwrap();
-    let count = || reader.query_row("SELECT count(*) FROM redemption", [], |row| row.get::<_, usize>(0)).unwrap();
+    let count = || {
+        reader
+            .query_row("SELECT count(*) FROM redemption", [], |row| row.get::<_, usize>(0))
+            .unwrap()
+    };
     let seen = count();
     let mut last = Duration::ZERO;
     for part in 0..4 {
@@ -309,7 +348,10 @@ fn a_reader_that_stays_costs_log_but_no_service_and_the_log_is_cut_back_when_it_
     }
     let grown = log_bytes();
     assert_eq!(count(), seen, "the reader was disturbed");
-    assert!(grown > 2 * bound && grown > LOG_BYTES_MAX, "the reader held nothing: {grown} bytes beside {bound}");
+    assert!(
+        grown > 2 * bound && grown > LOG_BYTES_MAX,
+        "the reader held nothing: {grown} bytes beside {bound}"
+    );
     assert!(last < without * 4, "the daemon slowed down from {without:?} to {last:?}");
 
     drop(reader);

@@ -1,10 +1,13 @@
-//! Check Reward: passed on, answered from memory, refused in whose words, and what it may never cost.
+//! Check Reward: passed on, answered from memory, refused in whose words, and what it may never
+//! cost.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Builder, Gateway, Mount, Order, Provider, Reply, Till, at_once, eventually, moment};
+use crate::harness::{
+    Builder, Gateway, Mount, Order, Provider, Reply, Till, at_once, eventually, moment,
+};
 
 /// The customer's number in the sandbox's answers.
 const CUSTOMER: &str = "966500000041";
@@ -31,8 +34,13 @@ fn age(reply: &Reply) -> u64 {
 
 /// How many checks of tills the provider was sent.
 fn asked(provider: &Provider) -> usize {
-    let of_till = |code: &Option<String>| code.as_deref().is_some_and(|code| code.starts_with("CK"));
-    provider.requests().iter().filter(|request| request.path == "/check" && of_till(&request.code)).count()
+    let of_till =
+        |code: &Option<String>| code.as_deref().is_some_and(|code| code.starts_with("CK"));
+    provider
+        .requests()
+        .iter()
+        .filter(|request| request.path == "/check" && of_till(&request.code))
+        .count()
 }
 
 #[test]
@@ -41,9 +49,15 @@ fn a_check_passes_as_it_came_and_is_told_from_memory_with_its_age_while_the_line
     let gateway = before(&provider).start();
     let till = gateway.till("till-1");
     let body = "{ \"data\": {\"type\":  \"discount\"} }";
-    provider.rules(&[&format!("fault=status,status=201,call=check,content_type=text/json,code=CK-ODD,body={body}")]);
+    provider.rules(&[&format!(
+        "fault=status,status=201,call=check,content_type=text/json,code=CK-ODD,body={body}"
+    )]);
     let odd = till.check("CK-ODD");
-    assert_eq!((odd.status, odd.body.as_str(), odd.header("content-type")), (201, body, Some("text/json")), "{odd:?}");
+    assert_eq!(
+        (odd.status, odd.body.as_str(), odd.header("content-type")),
+        (201, body, Some("text/json")),
+        "{odd:?}"
+    );
     assert_eq!(odd.header("redeemd-state"), None, "the provider's own");
     let fresh = till.check("CK-1");
     assert_eq!((fresh.status, &fresh.json()["data"]["discount_amount"]), (200, &json!("10.00")));
@@ -54,13 +68,24 @@ fn a_check_passes_as_it_came_and_is_told_from_memory_with_its_age_while_the_line
         assert_eq!((told.status, &told.body), (fresh.status, &fresh.body));
         assert_eq!(told.header("content-type"), fresh.header("content-type"));
         assert_eq!(told.state(), "remembered");
-        assert!((1..60).contains(&told.header("redeemd-age").unwrap().parse::<u64>().unwrap()), "{told:?}");
+        assert!(
+            (1..60).contains(&told.header("redeemd-age").unwrap().parse::<u64>().unwrap()),
+            "{told:?}"
+        );
     }
-    assert_eq!(till.check("ck-1").status, 503, "another code, to the byte, is not known to be good");
+    assert_eq!(
+        till.check("ck-1").status,
+        503,
+        "another code, to the byte, is not known to be good"
+    );
     assert_eq!(asked(&provider), 2, "nobody is asked over a line that is down");
     assert_eq!(checks(&gateway), json!({ "passed": 2, "remembered": 2, "held": 0, "unknown": 1 }));
     let status = gateway.says(&["status"]);
-    assert!(status.contains("2 passed on, 2 from memory") && status.contains("2 answers are remembered"), "{status}");
+    assert!(
+        status.contains("2 passed on, 2 from memory")
+            && status.contains("2 answers are remembered"),
+        "{status}"
+    );
     let metrics = gateway.admin("GET", "/metrics", "").body;
     assert!(metrics.contains("redeemd_checks_total{by=\"remembered\"} 2\n"), "{metrics}");
     assert!(metrics.contains("redeemd_checks_remembered 2\n"), "{metrics}");
@@ -70,13 +95,18 @@ fn a_check_passes_as_it_came_and_is_told_from_memory_with_its_age_while_the_line
 }
 
 #[test]
-fn a_code_that_is_held_here_has_been_used_and_while_the_provider_can_be_asked_it_decides_about_the_rest() {
+fn a_code_that_is_held_here_has_been_used_and_while_the_provider_can_be_asked_it_decides_about_the_rest()
+ {
     let provider = Provider::start();
     let gateway = before(&provider).start();
     let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
     assert_eq!(till.redeem("CK-DONE").state(), "confirmed");
     let own_words = other.check("CK-DONE");
-    assert_eq!((own_words.status, asked(&provider)), (400, 1), "the provider decides about a confirmed one");
+    assert_eq!(
+        (own_words.status, asked(&provider)),
+        (400, 1),
+        "the provider decides about a confirmed one"
+    );
     assert!(own_words.refusal().starts_with("Reward CK-DONE has been used "), "{own_words:?}");
     cut(&provider, &gateway);
     assert_eq!(till.redeem("CK-PENDING").state(), "pending");
@@ -91,7 +121,11 @@ fn a_code_that_is_held_here_has_been_used_and_while_the_provider_can_be_asked_it
     eventually("checks are passed on again", || {
         (other.check("CK-NEW").header("redeemd-state").is_none()).then_some(())
     });
-    assert_eq!(other.check("CK-PENDING").status, 400, "what is pending holds its code, whatever the line");
+    assert_eq!(
+        other.check("CK-PENDING").status,
+        400,
+        "what is pending holds its code, whatever the line"
+    );
 }
 
 #[test]
@@ -104,12 +138,17 @@ fn what_was_refused_to_a_check_is_refused_in_the_same_words_while_nobody_can_be_
     ]);
     let till = gateway.till("till-1");
     let refused = till.check("CK-OLD");
-    assert_eq!((refused.status, refused.refusal().contains("Reward has expired")), (400, true), "{refused:?}");
+    assert_eq!(
+        (refused.status, refused.refusal().contains("Reward has expired")),
+        (400, true),
+        "{refused:?}"
+    );
     assert_eq!(till.check("CK-EDGE").status, 404);
     cut(&provider, &gateway);
     for _ in 0..2 {
         for code in ["CK-OLD", "ck-old"] {
-            let (check, redeem) = (gateway.till("till-2").check(code), gateway.till("till-2").redeem(code));
+            let (check, redeem) =
+                (gateway.till("till-2").check(code), gateway.till("till-2").redeem(code));
             assert_eq!((check.status, &check.body), (400, &refused.body), "{check:?}");
             assert_eq!((redeem.status, &redeem.body), (400, &refused.body), "{redeem:?}");
         }
@@ -117,13 +156,21 @@ fn what_was_refused_to_a_check_is_refused_in_the_same_words_while_nobody_can_be_
         gateway.till("till-1").redeem("NOTICED-2");
         gateway.wait_for_link("main", "down");
     }
-    assert_eq!(gateway.till("till-1").check("CK-EDGE").status, 503, "an edge's page is no word about a code");
+    assert_eq!(
+        gateway.till("till-1").check("CK-EDGE").status,
+        503,
+        "an edge's page is no word about a code"
+    );
     assert_eq!(gateway.till("till-1").redeem("CK-EDGE").status, 200);
     provider.rules(&[]);
     provider.restore();
     gateway.wait_for_link("main", "up");
     let till = gateway.till("till-1");
-    assert_eq!((till.check("CK-OLD").status, till.redeem("CK-OLD").state()), (200, "confirmed"), "it may come back");
+    assert_eq!(
+        (till.check("CK-OLD").status, till.redeem("CK-OLD").state()),
+        (200, "confirmed"),
+        "it may come back"
+    );
 }
 
 #[test]
@@ -152,7 +199,10 @@ fn of_an_unknown_code_the_till_is_told_as_the_settings_say() {
         if let Some(body) = body {
             assert_eq!(told.body, body);
         } else {
-            assert!(told.refusal().starts_with("the code cannot be checked while the line is down"), "{told:?}");
+            assert!(
+                told.refusal().starts_with("the code cannot be checked while the line is down"),
+                "{told:?}"
+            );
             assert!(told.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
         }
         assert_eq!(checks(&gateway)["unknown"], 1);
@@ -163,12 +213,17 @@ fn of_an_unknown_code_the_till_is_told_as_the_settings_say() {
 fn a_provider_without_check_reward_is_said_so_and_what_is_held_is_told_all_the_same() {
     let provider = Provider::start();
     let start = |offline: &str| {
-        let builder = Gateway::with().lane_at("main", &provider.redeem_url, "").till("till-1", "token-1");
+        let builder =
+            Gateway::with().lane_at("main", &provider.redeem_url, "").till("till-1", "token-1");
         builder.offline(offline).start()
     };
     let gateway = start("");
     let told = gateway.till("till-1").check("CK-1");
-    assert_eq!((told.status, told.refusal().trim()), (404, "this provider offers no check of rewards"), "{told:?}");
+    assert_eq!(
+        (told.status, told.refusal().trim()),
+        (404, "this provider offers no check of rewards"),
+        "{told:?}"
+    );
     cut(&provider, &gateway);
     assert_eq!(gateway.till("till-1").check("NOTICED").status, 400);
     drop(gateway);
@@ -192,7 +247,9 @@ fn memory_outlives_restarts_and_kills_and_ends_with_its_time() {
     gateway.till("till-1").redeem("NOTICED-3");
     ages.push(age(&gateway.till("till-1").check("CK-1")));
     assert!(ages.is_sorted(), "{ages:?}");
-    eventually("it is forgotten", || (gateway.till("till-1").check("CK-1").status == 503).then_some(()));
+    eventually("it is forgotten", || {
+        (gateway.till("till-1").check("CK-1").status == 503).then_some(())
+    });
     assert!(began.elapsed() >= Duration::from_secs(6), "no earlier: {:?}", began.elapsed());
 }
 
@@ -219,7 +276,9 @@ fn the_memory_is_bounded_and_shared_between_tills() {
 fn two_hundred_slow_checks_take_no_redemptions_place() {
     let provider = Provider::start();
     let tills: Vec<String> = (0..4).map(|n| format!("loud-{n}")).collect();
-    let builder = tills.iter().fold(before(&provider), |builder, name| builder.till(name, &format!("token-{name}")));
+    let builder = tills
+        .iter()
+        .fold(before(&provider), |builder, name| builder.till(name, &format!("token-{name}")));
     let gateway = builder.start();
     provider.rules(&["fault=pass,call=check,delay=2s"]);
     // Of the loud tills too, each of which has more checks under way than it may have requests.
@@ -228,8 +287,9 @@ fn two_hundred_slow_checks_take_no_redemptions_place() {
         let Some(number) = n.checked_sub(redeemers.len()) else {
             moment(Duration::from_millis(300));
             let till = gateway.till(redeemers[n]);
-            let states: Vec<String> =
-                (0..20).map(|turn| till.redeem(&format!("R-{n}-{turn}")).state().to_owned()).collect();
+            let states: Vec<String> = (0..20)
+                .map(|turn| till.redeem(&format!("R-{n}-{turn}")).state().to_owned())
+                .collect();
             return states.iter().all(|state| state == "confirmed");
         };
         let reply = gateway.till(&tills[number % tills.len()]).check(&format!("CK-{number}"));
@@ -242,18 +302,23 @@ fn two_hundred_slow_checks_take_no_redemptions_place() {
 }
 
 #[test]
-fn a_provider_that_does_not_answer_checks_is_waited_for_no_longer_than_a_redemption_and_a_late_answer_is_kept() {
+fn a_provider_that_does_not_answer_checks_is_waited_for_no_longer_than_a_redemption_and_a_late_answer_is_kept()
+ {
     let provider = Provider::start();
     let gateway = before(&provider).start();
     let till = gateway.till("till-1");
     assert_eq!(till.check("CK-1").status, 200);
-    provider
-        .rules(&["fault=pass,call=check,delay=1500ms,code=CK-LATE", "fault=hang-before-taking,call=check,code=CK-1"]);
+    provider.rules(&[
+        "fault=pass,call=check,delay=1500ms,code=CK-LATE",
+        "fault=hang-before-taking,call=check,code=CK-1",
+    ]);
     let began = Instant::now();
     assert_eq!((till.check("CK-LATE").status, age(&till.check("CK-1")) < 60), (503, true));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     assert_eq!(gateway.lane("main")["link"], "up", "a till's check is no evidence of silence");
-    eventually("the late answer is kept", || (gateway.status()["checks_remembered"] == 2).then_some(()));
+    eventually("the late answer is kept", || {
+        (gateway.status()["checks_remembered"] == 2).then_some(())
+    });
     cut(&provider, &gateway);
     age(&till.check("CK-LATE"));
 }
@@ -273,7 +338,10 @@ fn a_provider_that_wants_fewer_checks_is_left_alone_and_redemptions_go_on() {
     assert!((20..=30).contains(&after_s), "{told:?}");
     age(&till.check("CK-1"));
     assert_eq!(asked(&provider), sent, "no check is sent until then");
-    assert_eq!((till.redeem("R-1").state(), &gateway.lane("main")["link"]), ("confirmed", &json!("up")));
+    assert_eq!(
+        (till.redeem("R-1").state(), &gateway.lane("main")["link"]),
+        ("confirmed", &json!("up"))
+    );
 }
 
 #[test]
@@ -304,7 +372,9 @@ fn the_customers_number_goes_back_to_tills_and_nowhere_else() {
     for (name, text) in &views {
         assert!(!text.contains(CUSTOMER), "{name}: {text}");
     }
-    eventually("the log tells of the checks", || gateway.log().contains("was answered: remembered").then_some(()));
+    eventually("the log tells of the checks", || {
+        gateway.log().contains("was answered: remembered").then_some(())
+    });
     let log = gateway.log();
     assert!(!log.contains(CUSTOMER) && !log.contains("CK-LONG-CODE-1"), "{log}");
 }
@@ -342,7 +412,8 @@ fn a_till_is_refused_in_its_language_and_in_the_stores_own_words() {
     let provider = Provider::start();
     let builder = before(&provider);
     let arabic = till_table(&builder, "arabic", "language = \"ar\"");
-    let texts = "[intake.texts.en]\nused = \"Sorry: {code} went at {till}, {when}\"\ncheck_down = \"No line\"\n\
+    let texts = "[intake.texts.en]\nused = \"Sorry: {code} went at {till}, {when}\"\ncheck_down \
+        = \"No line\"\n\
                  [intake.texts.ar]\nused = \"عذرًا: {code}\"\n";
     let mut gateway = builder.more(&arabic).start();
     cut(&provider, &gateway);
@@ -356,7 +427,10 @@ fn a_till_is_refused_in_its_language_and_in_the_stores_own_words() {
         }
         body["message"].as_str().unwrap().to_owned()
     };
-    assert_eq!(told(other.redeem("CK-1")), "Reward CK-1 has been used on 2026-11-23 10:00:00 at till-1");
+    assert_eq!(
+        told(other.redeem("CK-1")),
+        "Reward CK-1 has been used on 2026-11-23 10:00:00 at till-1"
+    );
     for reply in [in_arabic(&other, "CK-1"), gateway.stranger(Some("token-arabic")).check("CK-1")] {
         let text = told(reply);
         assert!(text.starts_with("المكافأة \u{2068}CK-1\u{2069} استُعملت من قبل"), "{text}");
@@ -367,14 +441,19 @@ fn a_till_is_refused_in_its_language_and_in_the_stores_own_words() {
     eventually("the store's words hold", || (told(other.redeem("CK-1")) == own).then_some(()));
     assert_eq!(told(other.check("CK-1")), own);
     assert_eq!(told(in_arabic(&other, "CK-1")), "عذرًا: \u{2068}CK-1\u{2069}");
-    assert_eq!(other.check("CK-UNKNOWN").json(), json!({ "data": [], "message": "No line", "errors": [] }));
+    assert_eq!(
+        other.check("CK-UNKNOWN").json(),
+        json!({ "data": [], "message": "No line", "errors": [] })
+    );
     gateway.rewrite("[intake.texts.en]\nused = \"{customer}\"\nusd = \"x\"\nheld = \"{\"\n");
     let said = gateway.command(&["check"]);
     assert_eq!(said.code, Some(78), "{said:?}");
     let all = format!("{}{}", said.out, said.err);
-    for fault in
-        ["intake.texts.en.used: {customer} is no placeholder", "intake.texts.en.usd: ", "intake.texts.en.held: "]
-    {
+    for fault in [
+        "intake.texts.en.used: {customer} is no placeholder",
+        "intake.texts.en.usd: ",
+        "intake.texts.en.held: ",
+    ] {
         assert!(all.contains(fault), "{fault}: {all}");
     }
 }

@@ -1,9 +1,11 @@
-//! Wall clocks that are wrong: nothing ages out, order stays, no wait changes, a certificate's fault is the clock's.
+//! Wall clocks that are wrong: nothing ages out, order stays, no wait changes, a certificate's
+//! fault is the clock's.
 
 use std::time::Duration;
 
 use crate::harness::{
-    Builder, FakeTime, Gateway, Order, Provider, Witness, eventually, moment, set_clock, synchronised,
+    Builder, FakeTime, Gateway, Order, Provider, Witness, eventually, moment, set_clock,
+    synchronised,
 };
 
 /// Long before any build.
@@ -13,7 +15,10 @@ const BACK: &str = "@1999-09-09 09:09:09";
 
 fn one_at_a_time() -> Builder {
     Gateway::with()
-        .forward("retry_min = \"100ms\"\nretry_max = \"250ms\"\nreconnect_spread = \"0s\"\nmax_in_flight = 1")
+        .forward(
+            "retry_min = \"100ms\"\nretry_max = \"250ms\"\nreconnect_spread \
+            = \"0s\"\nmax_in_flight = 1",
+        )
         .offline("max_outage = \"1h\"")
 }
 
@@ -35,7 +40,8 @@ fn redeem(gateway: &Gateway, name: &str, count: usize) {
 fn a_clock_in_1970_then_years_ahead_then_back_ages_nothing_out_and_keeps_the_order() {
     let Some(fake) = FakeTime::find() else { return };
     let mut witness = Witness::start(1);
-    let mut gateway = at(&fake, one_at_a_time().lane_at("main", &witness.redeem_url(), ""), BOOT).start();
+    let mut gateway =
+        at(&fake, one_at_a_time().lane_at("main", &witness.redeem_url(), ""), BOOT).start();
     witness.cut();
     redeem(&gateway, "BOOT", 8);
     for row in gateway.list("pending") {
@@ -52,8 +58,11 @@ fn a_clock_in_1970_then_years_ahead_then_back_ages_nothing_out_and_keeps_the_ord
         redeem(&gateway, name, 4);
         gateway.wait_for_link("main", "down");
     }
-    let years: Vec<_> =
-        gateway.list("").iter().map(|row| row["accepted_at"].as_str().unwrap()[..4].to_owned()).collect();
+    let years: Vec<_> = gateway
+        .list("")
+        .iter()
+        .map(|row| row["accepted_at"].as_str().unwrap()[..4].to_owned())
+        .collect();
     assert_eq!(gateway.counts().pending, 32);
     for year in ["1970", "2049", "1999"] {
         assert!(years.iter().any(|known| known == year), "no row is of {year}: {years:?}");
@@ -73,18 +82,22 @@ fn a_clock_in_1970_then_years_ahead_then_back_ages_nothing_out_and_keeps_the_ord
     assert_eq!(order, expected);
 }
 
-/// The gap between a `Retry-After` of four seconds and the next request, when the clock is `change`d meanwhile.
+/// The gap between a `Retry-After` of four seconds and the next request, when the clock is
+/// `change`d meanwhile.
 fn wait_of_four_seconds(rule: &str, change: impl Fn(&mut Gateway)) -> Duration {
     let fake = FakeTime::find().unwrap();
     let provider = Provider::start();
-    let mut gateway = at(&fake, one_at_a_time().lane("main", &provider, ""), "@2027-01-01 00:00:00").start();
+    let mut gateway =
+        at(&fake, one_at_a_time().lane("main", &provider, ""), "@2027-01-01 00:00:00").start();
     // Taken in an outage, so that no till waits: a live redemption is tried again at once.
     provider.cut();
     assert_eq!(gateway.till("").redeem("WAITS").state(), "pending");
     gateway.wait_for_link("main", "down");
     provider.rules(&[rule]);
     provider.restore();
-    eventually("the provider has asked for time", || (!provider.requests().is_empty()).then_some(()));
+    eventually("the provider has asked for time", || {
+        (!provider.requests().is_empty()).then_some(())
+    });
     eventually("the lane waits", || gateway.lane("main")["waiting_s"].as_u64());
     change(&mut gateway);
     gateway.wait_until_drained();
@@ -111,24 +124,35 @@ fn a_wait_neither_collapses_nor_grows_when_the_wall_clock_jumps() {
         let cases = [
             ("ahead", scope.spawn(move || wait_of_four_seconds(seconds, jump(LATER)))),
             ("back", scope.spawn(move || wait_of_four_seconds(seconds, jump(BACK)))),
-            ("ahead over a restart", scope.spawn(move || wait_of_four_seconds(seconds, restart(LATER)))),
-            ("back over a restart", scope.spawn(move || wait_of_four_seconds(seconds, restart(BACK)))),
+            (
+                "ahead over a restart",
+                scope.spawn(move || wait_of_four_seconds(seconds, restart(LATER))),
+            ),
+            (
+                "back over a restart",
+                scope.spawn(move || wait_of_four_seconds(seconds, restart(BACK))),
+            ),
             ("a date, far from ours", scope.spawn(move || wait_of_four_seconds(date, jump(BOOT)))),
         ];
         for (name, case) in cases {
             let gap = case.join().unwrap();
-            assert!(gap >= Duration::from_millis(3900) && gap < Duration::from_secs(9), "{name}: {gap:?}");
+            assert!(
+                gap >= Duration::from_millis(3900) && gap < Duration::from_secs(9),
+                "{name}: {gap:?}"
+            );
         }
     });
 }
 
-/// How many of six confirmed rows are left after a year and hours of running, believing the clock or not.
+/// How many of six confirmed rows are left after a year and hours of running, believing the clock
+/// or not.
 fn left_after_a_year(settled_trusted: bool, pruned_trusted: bool) -> usize {
     let (Some(fake), Some(words)) = (FakeTime::find(), synchronised()) else { return usize::MAX };
     let believe = |yes: bool| if yes { words.as_slice() } else { &[] };
     let provider = Provider::start();
     let builder = Gateway::with().lane("main", &provider, "").more("[retention]\nsettled = \"1h\"");
-    let mut gateway = at(&fake, builder, "@2027-01-01 00:00:00").wrapper(believe(settled_trusted)).start();
+    let mut gateway =
+        at(&fake, builder, "@2027-01-01 00:00:00").wrapper(believe(settled_trusted)).start();
     for n in 0..6 {
         assert_eq!(gateway.till("").redeem(&format!("OLD-{n}")).status, 200);
     }
@@ -167,7 +191,8 @@ fn cause_before(certificate: &str, time: Option<&str>, trusted: bool) -> Option<
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     let provider = Provider::tls(certificate, &ca, &[]);
-    let mut builder = Gateway::with().lane("main", &provider, &format!("ca_file = \"{}\"", ca.display()));
+    let mut builder =
+        Gateway::with().lane("main", &provider, &format!("ca_file = \"{}\"", ca.display()));
     if let Some(time) = time {
         builder = at(&fake, builder, time);
     }
@@ -182,7 +207,8 @@ fn cause_before(certificate: &str, time: Option<&str>, trusted: bool) -> Option<
 }
 
 #[test]
-fn a_certificates_dates_are_called_the_clocks_fault_while_nobody_has_set_it_and_the_certificates_afterwards() {
+fn a_certificates_dates_are_called_the_clocks_fault_while_nobody_has_set_it_and_the_certificates_afterwards()
+ {
     let cases = [
         ("good", Some(BOOT), false, "clock"),
         ("not-yet-valid", None, false, "clock"),
@@ -203,7 +229,8 @@ fn a_box_that_booted_in_1970_delivers_over_tls_once_its_clock_is_set() {
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     let provider = Provider::tls("good", &ca, &[]);
-    let builder = Gateway::with().lane("main", &provider, &format!("ca_file = \"{}\"", ca.display()));
+    let builder =
+        Gateway::with().lane("main", &provider, &format!("ca_file = \"{}\"", ca.display()));
     let gateway = at(&fake, builder, BOOT).start();
     for n in 0..3 {
         assert_eq!(gateway.till("").order(&Order::new(&format!("EARLY-{n}"))).status, 200);
@@ -217,9 +244,6 @@ fn a_box_that_booted_in_1970_delivers_over_tls_once_its_clock_is_set() {
     let books = gateway.wait_until_drained();
     assert_eq!(books.confirmed, 3);
     let early = gateway.list("confirmed");
-    assert!(
-        early
-            .iter()
-            .all(|row| row["clock_trusted"] == false && row["accepted_at"].as_str().unwrap().starts_with("1970"))
-    );
+    assert!(early.iter().all(|row| row["clock_trusted"] == false
+        && row["accepted_at"].as_str().unwrap().starts_with("1970")));
 }

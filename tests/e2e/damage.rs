@@ -30,11 +30,15 @@ fn a_damaged_database_is_set_aside_its_rows_are_delivered_once_and_the_operator_
     gateway.start();
     let storage = gateway.status()["storage"].clone();
     let told = storage["detail"].as_str().unwrap();
-    assert!(storage["ok"] == true && told.contains("25 redemptions were kept, 25 of them pending"), "{storage}");
+    assert!(
+        storage["ok"] == true && told.contains("25 redemptions were kept, 25 of them pending"),
+        "{storage}"
+    );
     assert!(gateway.says(&["status"]).contains("set aside"));
     assert!(gateway.log().contains("set aside"), "{}", gateway.log());
     let names = fs::read_dir(gateway.state_dir()).unwrap().map(|entry| entry.unwrap().path());
-    let aside: Vec<_> = names.filter(|path| path.display().to_string().contains("damaged")).collect();
+    let aside: Vec<_> =
+        names.filter(|path| path.display().to_string().contains("damaged")).collect();
     assert!(aside.iter().any(|path| fs::read(path).unwrap() == damaged), "{aside:?}");
     assert_eq!(gateway.till("").redeem("AFTERWARDS").state(), "pending");
     provider.restore();
@@ -45,7 +49,8 @@ fn a_damaged_database_is_set_aside_its_rows_are_delivered_once_and_the_operator_
 }
 
 #[test]
-fn what_a_restored_copy_had_sent_since_is_parked_for_a_person_under_the_same_keys_and_never_declined() {
+fn what_a_restored_copy_had_sent_since_is_parked_for_a_person_under_the_same_keys_and_never_declined()
+ {
     let provider = Provider::start();
     let mut gateway = stopped_in_an_outage(&provider, 5);
     let copy = fs::read(gateway.state_dir().join(DB)).unwrap();
@@ -62,9 +67,15 @@ fn what_a_restored_copy_had_sent_since_is_parked_for_a_person_under_the_same_key
     gateway.start();
     assert!(gateway.log().contains("the database is a copy or was restored"), "{}", gateway.log());
     let books = gateway.wait_until_drained();
-    // The provider says "already used": ours, or somebody else's since the copy was made. A person has to look.
+    // The provider says "already used": ours, or somebody else's since the copy was made. A person
+    // has to look.
     assert_eq!((books.parked, books.confirmed, books.declined), (5, 0, 0));
-    assert!(gateway.list("parked").iter().all(|row| row["note"].as_str().is_some_and(|note| !note.is_empty())));
+    assert!(
+        gateway
+            .list("parked")
+            .iter()
+            .all(|row| row["note"].as_str().is_some_and(|note| !note.is_empty()))
+    );
     assert_eq!(provider.summary("codes_taken"), 5);
     provider.assert_one_key_each();
 }
@@ -74,7 +85,8 @@ fn a_bit_flipped_inside_a_stored_body_parks_that_redemption_alone_and_it_is_neve
     let provider = Provider::start();
     let mut gateway = stopped_in_an_outage(&provider, 3);
     let raw = Connection::open(gateway.state_dir().join(DB)).unwrap();
-    let mut body: Vec<u8> = raw.query_row("SELECT body FROM body WHERE seq = 2", [], |row| row.get(0)).unwrap();
+    let mut body: Vec<u8> =
+        raw.query_row("SELECT body FROM body WHERE seq = 2", [], |row| row.get(0)).unwrap();
     body[20] ^= 4;
     raw.execute("UPDATE body SET body = ?1 WHERE seq = 2", [body]).unwrap();
     drop(raw);
@@ -88,9 +100,11 @@ fn a_bit_flipped_inside_a_stored_body_parks_that_redemption_alone_and_it_is_neve
     assert!(provider.requests_for("KEPT-1").is_empty());
 }
 
-/// A gateway on `disk`, stopped in an outage with 450 redemptions of a page each, then damaged; the damaged bytes.
+/// A gateway on `disk`, stopped in an outage with 450 redemptions of a page each, then damaged; the
+/// damaged bytes.
 fn damaged_on(disk: &Mount, provider: &Provider) -> (Gateway, Vec<u8>) {
-    let mut gateway = Gateway::with().lane("main", provider, "").state_in(&disk.path().join("state")).start();
+    let mut gateway =
+        Gateway::with().lane("main", provider, "").state_in(&disk.path().join("state")).start();
     provider.cut();
     for n in 0..450 {
         let order = Order::new(&format!("KEPT-{n}")).with("more", "x".repeat(3_500));
@@ -109,7 +123,10 @@ fn a_damaged_database_on_a_disk_without_space_for_another_is_left_as_it_is_until
     disk.fill();
     let (status, said) = gateway.start_in_vain();
     let log = fs::metadata(gateway.state_dir().join("redeemd.db-wal")).unwrap().len();
-    let needed = format!("no space for a new one: free about {} bytes", damaged.len() as u64 + log + 512 * 1024);
+    let needed = format!(
+        "no space for a new one: free about {} bytes",
+        damaged.len() as u64 + log + 512 * 1024
+    );
     assert!(!status.success() && said.contains(&needed), "{needed}: {status} {said}");
     assert!(fs::read(gateway.state_dir().join(DB)).unwrap() == damaged, "it was touched");
     disk.empty();
@@ -151,7 +168,8 @@ fn whatever_space_is_left_a_rescue_refuses_or_leaves_a_gateway_that_delivers() {
         disk.leave(damaged.len() as u64 - 512 * 1024 + spared);
         provider.restore();
         gateway.launch();
-        let ready = || gateway.is_ready().then_some(true).or_else(|| gateway.has_ended().then_some(false));
+        let ready =
+            || gateway.is_ready().then_some(true).or_else(|| gateway.has_ended().then_some(false));
         if !eventually("it is ready or has refused", ready) {
             let (status, said) = gateway.wait_for_end();
             assert!(!status.success() && said.contains("no space for a new one"), "{said}");
@@ -175,14 +193,19 @@ fn books_that_do_not_fit_their_rows_are_found_by_the_recount_in_the_background_a
     gateway.start();
     let told = || {
         let storage = gateway.status()["storage"].clone();
-        storage["detail"].as_str().unwrap().contains("the books say 3 pending, the rows 2").then_some(storage)
+        storage["detail"]
+            .as_str()
+            .unwrap()
+            .contains("the books say 3 pending, the rows 2")
+            .then_some(storage)
     };
     let storage = within(Duration::from_secs(50), "the recount is through", told);
     assert_eq!(storage["ok"], true, "deliveries go on");
 }
 
 #[test]
-fn a_code_that_a_flipped_bit_hid_from_its_index_is_held_again_before_long_and_the_operator_is_told() {
+fn a_code_that_a_flipped_bit_hid_from_its_index_is_held_again_before_long_and_the_operator_is_told()
+{
     let provider = Provider::start();
     let mut gateway = stopped_in_an_outage(&provider, 1);
     let database = gateway.state_dir().join(DB);
@@ -191,20 +214,31 @@ fn a_code_that_a_flipped_bit_hid_from_its_index_is_held_again_before_long_and_th
     let root: usize = raw.query_row(sql, [], |row| row.get(0)).unwrap();
     drop(raw);
     let mut file = fs::read(&database).unwrap();
-    // The one record lies at the page's end: its head, which says that the row's number is 1, and eight bytes of the
-    // guard.
+    // The one record lies at the page's end: its head, which says that the row's number is 1, and
+    // eight bytes of the guard.
     file[root * 4096 - 4] ^= 1;
     fs::write(&database, file).unwrap();
     gateway.start();
     assert!(!gateway.log().contains("set aside"), "the start saw it: {}", gateway.log());
     let told = || {
         let storage = gateway.status()["storage"].clone();
-        storage["detail"].as_str().unwrap().contains("redemption_guard does not lead to row 1").then_some(storage)
+        storage["detail"]
+            .as_str()
+            .unwrap()
+            .contains("redemption_guard does not lead to row 1")
+            .then_some(storage)
     };
     let storage = within(Duration::from_secs(50), "the recount is through", told);
-    assert!(storage.to_string().contains("1 redemptions were kept, 1 of them pending"), "{storage}");
+    assert!(
+        storage.to_string().contains("1 redemptions were kept, 1 of them pending"),
+        "{storage}"
+    );
     assert_eq!(gateway.till("").redeem("KEPT-0").state(), "pending", "a repeat is found");
-    assert_eq!(gateway.till("").order(&Order::new("KEPT-0").with("timestamp", "2")).status, 400, "no other is taken");
+    assert_eq!(
+        gateway.till("").order(&Order::new("KEPT-0").with("timestamp", "2")).status,
+        400,
+        "no other is taken"
+    );
     provider.restore();
     assert_eq!(gateway.wait_until_drained().confirmed, 1);
 }

@@ -1,8 +1,11 @@
-//! Disks that are full, read-only, slow or broken: nothing acknowledged is lost, nothing unsettleable is sent.
+//! Disks that are full, read-only, slow or broken: nothing acknowledged is lost, nothing
+//! unsettleable is sent.
 
 use std::time::Duration;
 
-use crate::harness::{DATABASE, EIO, EROFS, Gateway, LOG, Mount, Reply, Shim, Till, Witness, Word, eventually, moment};
+use crate::harness::{
+    DATABASE, EIO, EROFS, Gateway, LOG, Mount, Reply, Shim, Till, Witness, Word, eventually, moment,
+};
 use crate::oracle::Ledger;
 
 /// So long nothing may happen where nothing may happen: several retries of every kind.
@@ -51,8 +54,10 @@ fn the_log_is_made_large_in_advance_where_there_is_room_for_it() {
     for (size, is_large) in [("24m", true), ("7m", false), ("9m", true)] {
         let Some(disk) = Mount::tmpfs_of(size) else { return };
         let provider = Witness::start(1);
-        let mut gateway =
-            Gateway::with().lane_at("main", &provider.redeem_url(), "").state_in(&disk.path().join("state")).start();
+        let mut gateway = Gateway::with()
+            .lane_at("main", &provider.redeem_url(), "")
+            .state_in(&disk.path().join("state"))
+            .start();
         for _ in 0..2 {
             let log = std::fs::metadata(gateway.state_dir().join("redeemd.db-wal")).unwrap().len();
             assert_eq!(log >= 2 * 1024 * 1024, is_large, "{size}: {log}");
@@ -64,25 +69,32 @@ fn the_log_is_made_large_in_advance_where_there_is_room_for_it() {
 /// With a backlog, `disk` is filled before the line comes back.
 fn full_by_others(disk: &Mount) {
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
-    let gateway =
-        Gateway::with().lane_at("main", &witness.redeem_url(), "").state_in(&disk.path().join("state")).start();
+    let gateway = Gateway::with()
+        .lane_at("main", &witness.redeem_url(), "")
+        .state_in(&disk.path().join("state"))
+        .start();
     witness.cut();
     redeem(&ledger, &gateway, "BEFORE", 60);
     disk.fill();
     assert!(wait_until_refused(&gateway).contains("disk is full"));
     witness.restore();
-    eventually("the backlog is delivered and settled", || (gateway.counts().pending == 0).then_some(()));
+    eventually("the backlog is delivered and settled", || {
+        (gateway.counts().pending == 0).then_some(())
+    });
     assert_eq!(wait_until_refused(&gateway), wait_until_refused(&gateway));
     disk.empty();
     wait_until_taken(&gateway, "AFTER");
-    eventually("the reserve is there again", || gateway.state_dir().join("reserve").exists().then_some(()));
+    eventually("the reserve is there again", || {
+        gateway.state_dir().join("reserve").exists().then_some(())
+    });
     for (code, seen) in &witness.notes().codes {
         assert_eq!((seen.taken, seen.keys.len()), (1, 1), "{code}");
     }
 }
 
 #[test]
-fn a_small_disk_full_of_other_programs_files_stops_intake_alone_and_all_is_well_when_space_returns() {
+fn a_small_disk_full_of_other_programs_files_stops_intake_alone_and_all_is_well_when_space_returns()
+{
     let Some(disk) = Mount::tmpfs() else { return };
     full_by_others(&disk);
 }
@@ -97,8 +109,10 @@ fn an_ext4_full_of_other_programs_files_stops_intake_alone_and_all_is_well_when_
 fn intake_stops_while_there_is_still_a_little_space_and_settling_needs_no_reserve() {
     let Some(disk) = Mount::tmpfs() else { return };
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
-    let gateway =
-        Gateway::with().lane_at("main", &witness.redeem_url(), "").state_in(&disk.path().join("state")).start();
+    let gateway = Gateway::with()
+        .lane_at("main", &witness.redeem_url(), "")
+        .state_in(&disk.path().join("state"))
+        .start();
     witness.cut();
     redeem(&ledger, &gateway, "BEFORE", 30);
     disk.leave(512 * 1024);
@@ -108,7 +122,9 @@ fn intake_stops_while_there_is_still_a_little_space_and_settling_needs_no_reserv
     let has_reserve = || gateway.state_dir().join("reserve").exists();
     assert!(has_reserve(), "it was given up before it was needed");
     witness.restore();
-    eventually("the backlog is delivered and settled", || (gateway.counts().pending == 0).then_some(()));
+    eventually("the backlog is delivered and settled", || {
+        (gateway.counts().pending == 0).then_some(())
+    });
     assert!(has_reserve());
     disk.empty();
     wait_until_taken(&gateway, "AFTER");
@@ -116,8 +132,10 @@ fn intake_stops_while_there_is_still_a_little_space_and_settling_needs_no_reserv
 
 fn full_during_a_drain(disk: &Mount) {
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
-    let gateway =
-        Gateway::with().lane_at("main", &witness.redeem_url(), "").state_in(&disk.path().join("state")).start();
+    let gateway = Gateway::with()
+        .lane_at("main", &witness.redeem_url(), "")
+        .state_in(&disk.path().join("state"))
+        .start();
     witness.cut();
     redeem(&ledger, &gateway, "ROW", 600);
     witness.restore();
@@ -147,7 +165,10 @@ fn a_backlog_that_came_in_few_commits_is_settled_in_many_on_a_full_disk() {
     let Some(disk) = Mount::tmpfs() else { return };
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
     let gateway = Gateway::with()
-        .forward("retry_min = \"100ms\"\nretry_max = \"250ms\"\nreconnect_spread = \"0s\"\nmax_in_flight = 1")
+        .forward(
+            "retry_min = \"100ms\"\nretry_max = \"250ms\"\nreconnect_spread \
+            = \"0s\"\nmax_in_flight = 1",
+        )
         .lane_at("main", &witness.redeem_url(), "")
         .state_in(&disk.path().join("state"))
         .start();
@@ -169,8 +190,10 @@ fn a_backlog_that_came_in_few_commits_is_settled_in_many_on_a_full_disk() {
 fn a_start_on_a_full_disk_delivers_what_is_pending() {
     let Some(disk) = Mount::ext4() else { return };
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
-    let mut gateway =
-        Gateway::with().lane_at("main", &witness.redeem_url(), "").state_in(&disk.path().join("state")).start();
+    let mut gateway = Gateway::with()
+        .lane_at("main", &witness.redeem_url(), "")
+        .state_in(&disk.path().join("state"))
+        .start();
     witness.cut();
     redeem(&ledger, &gateway, "ROW", 60);
     gateway.kill9();
@@ -185,11 +208,14 @@ fn a_start_on_a_full_disk_delivers_what_is_pending() {
 }
 
 #[test]
-fn on_a_file_system_that_turned_read_only_nothing_is_taken_or_sent_and_a_start_after_the_repair_has_it_all() {
+fn on_a_file_system_that_turned_read_only_nothing_is_taken_or_sent_and_a_start_after_the_repair_has_it_all()
+ {
     let Some(disk) = Mount::ext4() else { return };
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
-    let mut gateway =
-        Gateway::with().lane_at("main", &witness.redeem_url(), "").state_in(&disk.path().join("state")).start();
+    let mut gateway = Gateway::with()
+        .lane_at("main", &witness.redeem_url(), "")
+        .state_in(&disk.path().join("state"))
+        .start();
     witness.cut();
     redeem(&ledger, &gateway, "ROW", 30);
     gateway.wait_for_link("main", "down");
@@ -198,7 +224,8 @@ fn on_a_file_system_that_turned_read_only_nothing_is_taken_or_sent_and_a_start_a
     for n in 0..3 {
         // 503, or nobody there because a sync had failed.
         assert!(
-            send(&till, &format!("REFUSED-{n}")).is_ok_and(|reply| reply.status == 503 && !reply.refusal().is_empty())
+            send(&till, &format!("REFUSED-{n}"))
+                .is_ok_and(|reply| reply.status == 503 && !reply.refusal().is_empty())
                 || gateway.has_ended()
         );
     }
@@ -237,7 +264,8 @@ fn restarted_after_a_failed_sync(shim: &Shim, gateway: &mut Gateway) {
 }
 
 #[test]
-fn after_a_failed_sync_of_the_log_the_process_ends_and_the_next_one_has_all_that_was_acknowledged() {
+fn after_a_failed_sync_of_the_log_the_process_ends_and_the_next_one_has_all_that_was_acknowledged()
+{
     let (shim, mut witness, ledger, mut gateway) = shimmed(20);
     shim.set(Word::Which, LOG);
     shim.set(Word::SyncErrno, EIO);
@@ -259,7 +287,8 @@ fn after_a_failed_sync_of_the_log_the_process_ends_and_the_next_one_has_all_that
 fn after_a_failed_sync_of_the_database_the_process_ends_before_it_could_lose_its_log() {
     let (shim, mut witness, ledger) = (Shim::build(), Witness::start(1), Ledger::default());
     // Few probes, so that the store is idle: then the log is moved into the database.
-    let quiet = Gateway::with().forward("retry_min = \"30s\"\nretry_max = \"60s\"\nreconnect_spread = \"0s\"");
+    let quiet = Gateway::with()
+        .forward("retry_min = \"30s\"\nretry_max = \"60s\"\nreconnect_spread = \"0s\"");
     let mut gateway = shim.under(quiet.lane_at("main", &witness.redeem_url(), "")).start();
     witness.cut();
     redeem(&ledger, &gateway, "ROW", 20);
@@ -280,11 +309,17 @@ fn unwritable(errno: i32) {
     wait_until_refused(&gateway);
     let failed = shim.get(Word::Failed);
     eventually("writing is tried again", || (shim.get(Word::Failed) > failed).then_some(()));
-    assert_eq!(gateway.log().matches("the disk cannot be written").count(), 1, "it was believed to be well");
+    assert_eq!(
+        gateway.log().matches("the disk cannot be written").count(),
+        1,
+        "it was believed to be well"
+    );
     shim.set(Word::WriteErrno, 0);
     // Tills that knock all the time do not keep it from finding out.
     wait_until_taken(&gateway, "AFTER");
-    eventually("what waited is delivered by itself", || (gateway.counts().pending == 0).then_some(()));
+    eventually("what waited is delivered by itself", || {
+        (gateway.counts().pending == 0).then_some(())
+    });
     let notes = witness.notes();
     assert!((0..20).all(|n| notes.codes[&format!("ROW-{n}")].taken == 1));
     drop((notes, ledger));
@@ -310,11 +345,15 @@ fn an_answer_that_cannot_be_written_now_is_kept_and_not_asked_for_again() {
     let till = gateway.till("");
     std::thread::scope(|scope| {
         scope.spawn(|| send(&till, "LATE"));
-        eventually("the provider has it", || witness.notes().codes.contains_key("LATE").then_some(()));
+        eventually("the provider has it", || {
+            witness.notes().codes.contains_key("LATE").then_some(())
+        });
         shim.set(Word::WriteErrno, EIO);
     });
     witness.fail(&[]);
-    eventually("the answer could not be written", || (gateway.status()["storage"]["ok"] == false).then_some(()));
+    eventually("the answer could not be written", || {
+        (gateway.status()["storage"]["ok"] == false).then_some(())
+    });
     shim.set(Word::WriteErrno, 0);
     let counts = gateway.wait_until_drained();
     assert_eq!((counts.confirmed, counts.accepted), (2, 2));

@@ -2,7 +2,8 @@
 
 use crate::harness::{Gateway, Provider};
 
-/// Becomes the daemon with a pipe as standard error that nobody ever reads; its own end keeps it open.
+/// Becomes the daemon with a pipe as standard error that nobody ever reads; its own end keeps it
+/// open.
 const UNREAD_PIPE: &str = r#"mkfifo "$0" && exec 3<>"$0" && exec "$@" 2>&3"#;
 
 /// More lines than a pipe and the daemon's own queue hold.

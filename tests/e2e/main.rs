@@ -5,7 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "clippy knows tests by their attribute alone, and a harness's faults are failures of its tests"
+    reason = "clippy knows tests by their attribute alone, and a harness's faults are failures of \
+        its tests"
 )]
 
 mod around;

@@ -1,4 +1,5 @@
-//! Real lines that fail and come back: carrier, addresses, routes, black holes, path MTU, DNS that appears late.
+//! Real lines that fail and come back: carrier, addresses, routes, black holes, path MTU, DNS that
+//! appears late.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
@@ -6,7 +7,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::harness::network::{PROVIDER, redeem_url};
-use crate::harness::{Gateway, Network, Order, Provider, eventually, in_a_network_of_its_own, within};
+use crate::harness::{
+    Gateway, Network, Order, Provider, eventually, in_a_network_of_its_own, within,
+};
 
 /// No backoff probe falls due within a test: what is delivered was brought on by an event.
 const PATIENT: &str = "retry_min = \"30s\"\nretry_max = \"60s\"\nreconnect_spread = \"0s\"";
@@ -16,7 +19,11 @@ const SOON: Duration = Duration::from_secs(8);
 fn gateway(url: &str, more: &str) -> Gateway {
     let lines = format!("timeout = \"1s\"\nallow_plain_http = true\n{more}");
     let check = url.replace("/redeem", "/check");
-    Gateway::with().intake("reply_within = \"800ms\"").forward(PATIENT).lane_to("main", url, &check, &lines).start()
+    Gateway::with()
+        .intake("reply_within = \"800ms\"")
+        .forward(PATIENT)
+        .lane_to("main", url, &check, &lines)
+        .start()
 }
 
 fn plain() -> Gateway {
@@ -33,7 +40,9 @@ fn redeem_into_the_dark(gateway: &Gateway, code: &str) {
 
 /// Events are told at most once a second: the outage lasts longer, as outages do.
 fn last_a_while(began: Instant) {
-    eventually("the outage has lasted a while", || (began.elapsed() > Duration::from_millis(1300)).then_some(()));
+    eventually("the outage has lasted a while", || {
+        (began.elapsed() > Duration::from_millis(1300)).then_some(())
+    });
 }
 
 /// Does `restore` and measures until the provider has taken `code`.
@@ -59,7 +68,9 @@ fn a_carrier_that_comes_back_delivers_at_once() {
         assert_eq!(gateway.till("").redeem("BEFORE").state(), "confirmed");
         network.far("ip link set hq0 down");
         redeem_into_the_dark(&gateway, "DARK");
-        assert_delivered_soon(&provider, "DARK", "the carrier", || network.far("ip link set hq0 up"));
+        assert_delivered_soon(&provider, "DARK", "the carrier", || {
+            network.far("ip link set hq0 up");
+        });
         assert_eq!(gateway.wait_until_drained().confirmed, 2);
         provider.assert_one_key_each();
     });
@@ -67,47 +78,58 @@ fn a_carrier_that_comes_back_delivers_at_once() {
 
 #[test]
 fn a_new_address_delivers_at_once_and_no_till_meets_the_old_connections() {
-    in_a_network_of_its_own("netns::a_new_address_delivers_at_once_and_no_till_meets_the_old_connections", || {
-        let network = Network::new();
-        let provider = network.provider(&[]);
-        let gateway = plain();
-        let till = gateway.till("");
-        assert_eq!(till.redeem("BEFORE").state(), "confirmed");
-        network.store("ip addr flush dev wan0");
-        redeem_into_the_dark(&gateway, "DARK");
-        assert_delivered_soon(&provider, "DARK", "an address", || {
-            network.store("ip addr add 10.7.0.3/24 dev wan0 && ip route add default via 10.7.0.1 dev wan0");
-        });
-        gateway.wait_for_link("main", "up");
-        // The next lease is another one, and nobody noticed: connections from the old address are dead.
-        network.store(
-            "ip addr add 10.7.0.4/24 dev wan0 && ip addr del 10.7.0.3/24 dev wan0; \
-                       ip addr replace 10.7.0.4/24 dev wan0 && ip route replace default via 10.7.0.1 dev wan0",
-        );
-        let first = eventually("a till is answered by the provider", || {
-            Some(till.redeem("AFTER")).filter(|reply| reply.state() == "confirmed")
-        });
-        assert_eq!(first.status, 200);
-        assert!(gateway.wait_until_drained().confirmed >= 3);
-        provider.assert_one_key_each();
-    });
+    in_a_network_of_its_own(
+        "netns::a_new_address_delivers_at_once_and_no_till_meets_the_old_connections",
+        || {
+            let network = Network::new();
+            let provider = network.provider(&[]);
+            let gateway = plain();
+            let till = gateway.till("");
+            assert_eq!(till.redeem("BEFORE").state(), "confirmed");
+            network.store("ip addr flush dev wan0");
+            redeem_into_the_dark(&gateway, "DARK");
+            assert_delivered_soon(&provider, "DARK", "an address", || {
+                network.store(
+                    "ip addr add 10.7.0.3/24 dev wan0 && ip route add default via \
+                    10.7.0.1 dev wan0",
+                );
+            });
+            gateway.wait_for_link("main", "up");
+            // The next lease is another one, and nobody noticed: connections from the old address
+            // are dead.
+            network.store(
+                "ip addr add 10.7.0.4/24 dev wan0 && ip addr del 10.7.0.3/24 dev wan0; \
+                       ip addr replace 10.7.0.4/24 dev wan0 && ip route replace default via \
+                       10.7.0.1 dev wan0",
+            );
+            let first = eventually("a till is answered by the provider", || {
+                Some(till.redeem("AFTER")).filter(|reply| reply.state() == "confirmed")
+            });
+            assert_eq!(first.status, 200);
+            assert!(gateway.wait_until_drained().confirmed >= 3);
+            provider.assert_one_key_each();
+        },
+    );
 }
 
 #[test]
 fn a_default_route_moved_to_the_second_line_delivers_at_once() {
-    in_a_network_of_its_own("netns::a_default_route_moved_to_the_second_line_delivers_at_once", || {
-        let network = Network::new();
-        let provider = network.provider(&[]);
-        let gateway = plain();
-        assert_eq!(gateway.till("").redeem("BEFORE").state(), "confirmed");
-        network.lose("iifname hq0");
-        redeem_into_the_dark(&gateway, "DARK");
-        assert_delivered_soon(&provider, "DARK", "the route over the second line", || {
-            network.store("ip route replace default via 10.8.0.1 dev lte0");
-        });
-        assert_eq!(gateway.wait_until_drained().confirmed, 2);
-        provider.assert_one_key_each();
-    });
+    in_a_network_of_its_own(
+        "netns::a_default_route_moved_to_the_second_line_delivers_at_once",
+        || {
+            let network = Network::new();
+            let provider = network.provider(&[]);
+            let gateway = plain();
+            assert_eq!(gateway.till("").redeem("BEFORE").state(), "confirmed");
+            network.lose("iifname hq0");
+            redeem_into_the_dark(&gateway, "DARK");
+            assert_delivered_soon(&provider, "DARK", "the route over the second line", || {
+                network.store("ip route replace default via 10.8.0.1 dev lte0");
+            });
+            assert_eq!(gateway.wait_until_drained().confirmed, 2);
+            provider.assert_one_key_each();
+        },
+    );
 }
 
 /// Packets vanish and come through again, and the kernel says nothing about either.
@@ -128,7 +150,10 @@ fn black_hole(url: &str, more: &str, args: &[&str]) {
     let began = Instant::now();
     assert_eq!(till.redeem("PROBE").status, 200);
     within(SOON, "a new redemption finds out", || (gateway.counts().pending == 0).then_some(()));
-    println!("a black hole ended: all delivered {} ms after a new redemption", began.elapsed().as_millis());
+    println!(
+        "a black hole ended: all delivered {} ms after a new redemption",
+        began.elapsed().as_millis()
+    );
     assert_eq!(gateway.counts().confirmed, 3);
     provider.assert_one_key_each();
 }
@@ -148,28 +173,36 @@ fn a_black_hole_under_http_2_with_tls_is_left_as_well() {
     in_a_network_of_its_own("netns::a_black_hole_under_http_2_with_tls_is_left_as_well", || {
         let folder = tempfile::tempdir().unwrap();
         let ca = folder.path().join("ca.pem");
-        let args = ["--tls", "good", "--tls-name", PROVIDER, "--http2", "--ca-out", ca.to_str().unwrap()];
-        black_hole(&redeem_url("https", PROVIDER), &format!("ca_file = \"{}\"", ca.display()), &args);
+        let args =
+            ["--tls", "good", "--tls-name", PROVIDER, "--http2", "--ca-out", ca.to_str().unwrap()];
+        black_hole(
+            &redeem_url("https", PROVIDER),
+            &format!("ca_file = \"{}\"", ca.display()),
+            &args,
+        );
     });
 }
 
 #[test]
 fn a_path_on_which_only_big_packets_are_lost_is_a_write_fault() {
-    in_a_network_of_its_own("netns::a_path_on_which_only_big_packets_are_lost_is_a_write_fault", || {
-        let network = Network::new();
-        let provider = network.provider(&["--http1"]);
-        let gateway = plain();
-        network.lose("iifname hq0 ip length > 1000");
-        let reply = gateway.till("").order(&Order::new("BIG").with("note", "x".repeat(6000)));
-        assert_eq!(reply.state(), "pending");
-        let lane = gateway.wait_for_link("main", "down");
-        assert_eq!(lane["cause"], "write", "{lane}");
-        assert!(gateway.says(&["status"]).contains("often a path MTU fault"));
-        network.lose_nothing();
-        gateway.says(&["flush"]);
-        gateway.wait_until_drained();
-        provider.assert_one_key_each();
-    });
+    in_a_network_of_its_own(
+        "netns::a_path_on_which_only_big_packets_are_lost_is_a_write_fault",
+        || {
+            let network = Network::new();
+            let provider = network.provider(&["--http1"]);
+            let gateway = plain();
+            network.lose("iifname hq0 ip length > 1000");
+            let reply = gateway.till("").order(&Order::new("BIG").with("note", "x".repeat(6000)));
+            assert_eq!(reply.state(), "pending");
+            let lane = gateway.wait_for_link("main", "down");
+            assert_eq!(lane["cause"], "write", "{lane}");
+            assert!(gateway.says(&["status"]).contains("often a path MTU fault"));
+            network.lose_nothing();
+            gateway.says(&["flush"]);
+            gateway.wait_until_drained();
+            provider.assert_one_key_each();
+        },
+    );
 }
 
 /// A name server that answers every question with one address, which may change.
@@ -216,13 +249,16 @@ fn a_name_that_appears_late_and_then_changes_is_followed() {
         let last = Arc::new(AtomicU8::new(9));
         name_server(&last);
         assert_eq!(till.redeem("NAMED").status, 200);
-        within(SOON, "a new redemption finds the name", || (gateway.counts().pending == 0).then_some(()));
+        within(SOON, "a new redemption finds the name", || {
+            (gateway.counts().pending == 0).then_some(())
+        });
 
         last.store(8, Ordering::SeqCst);
         network.far("ip addr del 10.9.9.9/32 dev lo");
         // The old address is dead with its connection; what comes next asks for the name again.
         for n in 0..2 {
-            // Where the second try does not find the new address in time, the till asks again as it is told.
+            // Where the second try does not find the new address in time, the till asks again as it
+            // is told.
             let code = format!("MOVED-{n}");
             eventually("it is taken", || (till.redeem(&code).status == 200).then_some(()));
         }

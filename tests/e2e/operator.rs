@@ -1,4 +1,5 @@
-//! The operator's hand on lanes and redemptions, through the socket, each time recorded with when and by whom.
+//! The operator's hand on lanes and redemptions, through the socket, each time recorded with when
+//! and by whom.
 
 use serde_json::Value;
 
@@ -7,7 +8,8 @@ use crate::harness::{Gateway, Provider, eventually};
 /// What `show` tells of a redemption's events.
 fn events(gateway: &Gateway, id: &str) -> Vec<(String, String, String)> {
     let said = gateway.command(&["show", id, "--json"]);
-    let row: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    let row: Value =
+        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
     let text = |event: &Value, key: &str| event[key].as_str().unwrap().to_owned();
     let events = row["events"].as_array().unwrap();
     events.iter().map(|event| (text(event, "what"), text(event, "by"), text(event, "at"))).collect()
@@ -30,7 +32,11 @@ fn a_held_lane_takes_and_sends_nothing_until_it_is_released_also_after_a_restart
     assert_eq!(gateway.says(&["hold", "main"]), "main: held");
     for _ in 0..2 {
         let refused = gateway.till("").redeem("HELD");
-        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")), "{refused:?}");
+        assert_eq!(
+            (refused.status, refused.header("retry-after")),
+            (503, Some("2")),
+            "{refused:?}"
+        );
         assert!(refused.refusal().contains("do not hand out the reward"), "{refused:?}");
         gateway.restart();
         assert_eq!(gateway.wait_for_link("main", "held")["cause"], "operator");
@@ -41,10 +47,15 @@ fn a_held_lane_takes_and_sends_nothing_until_it_is_released_also_after_a_restart
 }
 
 #[test]
-fn a_lane_that_is_held_with_trust_accepts_and_sends_nothing_until_it_is_released_also_after_a_restart() {
+fn a_lane_that_is_held_with_trust_accepts_and_sends_nothing_until_it_is_released_also_after_a_restart()
+ {
     let provider = Provider::start();
     let mut gateway = Gateway::before(&provider);
-    assert_eq!(gateway.command(&["hold", "main", "--trust"]).code, Some(64), "trust has to be given a reason");
+    assert_eq!(
+        gateway.command(&["hold", "main", "--trust"]).code,
+        Some(64),
+        "trust has to be given a reason"
+    );
     let held = gateway.says(&["hold", "main", "--trust", "--note", "the provider moves house"]);
     assert_eq!(held, "main: held, tills are trusted meanwhile");
     let till = gateway.till("");
@@ -54,7 +65,11 @@ fn a_lane_that_is_held_with_trust_accepts_and_sends_nothing_until_it_is_released
     gateway.restart();
     let lane = gateway.wait_for_link("main", "held");
     assert_eq!(lane["cause"], "operator");
-    assert!(gateway.says(&["status"]).contains("an operator holds this lane; `redeemd release LANE` lets it go on"));
+    assert!(
+        gateway
+            .says(&["status"])
+            .contains("an operator holds this lane; `redeemd release LANE` lets it go on")
+    );
     gateway.says(&["flush"]);
     assert_eq!(till.redeem("HELD-3").state(), "pending");
     assert_eq!(provider.requests().len(), 0);
@@ -78,7 +93,10 @@ fn declined_redemptions_are_sent_again_by_id_and_from_standard_input() {
     let listed = gateway.command(&["list", "--state", "declined", "--json", "--limit", "2"]);
     let said = gateway.command_with(&["retry", "-"], &format!("{}\n{}\n", listed.out, ids[3]));
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert_eq!(gateway.wait_for_counts("all confirmed", |counts| counts.confirmed == 4).declined, 0);
+    assert_eq!(
+        gateway.wait_for_counts("all confirmed", |counts| counts.confirmed == 4).declined,
+        0
+    );
     for id in &ids {
         assert_recorded(&gateway, id, "retry");
     }
@@ -109,13 +127,21 @@ fn a_void_with_a_note_closes_a_pending_redemption_for_good() {
     let gateway = Gateway::before(&provider);
     gateway.says(&["hold", "--trust", "--note", "a test"]);
     let id = gateway.till("").redeem("VOID-1").id();
-    assert_eq!(gateway.command(&["void", &id]).code, Some(64), "a void without a note is a usage error");
-    assert_eq!(gateway.says(&["void", &id, "--note", "the customer came back"]), format!("{id}: voided"));
+    assert_eq!(
+        gateway.command(&["void", &id]).code,
+        Some(64),
+        "a void without a note is a usage error"
+    );
+    assert_eq!(
+        gateway.says(&["void", &id, "--note", "the customer came back"]),
+        format!("{id}: voided")
+    );
     assert_recorded(&gateway, &id, "void");
     assert!(gateway.says(&["show", &id]).contains("the customer came back"));
     gateway.says(&["release"]);
-    let again =
-        eventually("the lane is up", || Some(gateway.till("").redeem("VOID-2")).filter(|r| r.state() == "confirmed"));
+    let again = eventually("the lane is up", || {
+        Some(gateway.till("").redeem("VOID-2")).filter(|r| r.state() == "confirmed")
+    });
     assert_eq!(again.status, 200);
     let books = gateway.counts();
     assert_eq!((books.voided, books.pending), (1, 0));

@@ -1,4 +1,5 @@
-//! Conservation, judged from outside: what tills were told, what the provider got, what the books say.
+//! Conservation, judged from outside: what tills were told, what the provider got, what the books
+//! say.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -35,10 +36,12 @@ pub(crate) struct Finding {
     pub(crate) declined_of_ours: u64,
 }
 
-/// Bytes that no program would write twice the same by chance: odd spacing, order, escapes, a field of the till's own.
+/// Bytes that no program would write twice the same by chance: odd spacing, order, escapes, a field
+/// of the till's own.
 fn body_of(code: &str) -> String {
     format!(
-        "{{ \"timestamp\":\"1795428000\",\"reward_code\" : \"{code}\",\t\"x_till\":[1.50,{{\"n\":\"caf\\u00e9 ☕\"}}],\n\
+        "{{ \"timestamp\":\"1795428000\",\"reward_code\" \
+         : \"{code}\",\t\"x_till\":[1.50,{{\"n\":\"caf\\u00e9 ☕\"}}],\n\
          \"business_refrence\":\"B-1\",\"date\":\"2026-11-23 10:00:00\",  \"branch_id\":\"7\" }}"
     )
 }
@@ -83,8 +86,8 @@ impl Ledger {
         self.owed.lock().unwrap().len()
     }
 
-    /// One look at the books: they balance, they hold all that was acknowledged before, and no total goes back. False
-    /// when nobody answers.
+    /// One look at the books: they balance, they hold all that was acknowledged before, and no
+    /// total goes back. False when nobody answers.
     pub(crate) fn scrape(&self, operators: &Till) -> bool {
         let owed = self.acknowledged() as u64;
         let Ok(reply) = operators.try_send("GET", "/api/v1/status", &[], b"") else { return false };
@@ -96,30 +99,44 @@ impl Ledger {
         assert!(counts.accepted >= owed, "{owed} were acknowledged, the books say {counts:?}");
         let accepted_before = self.accepted_least.fetch_max(counts.accepted, Ordering::SeqCst);
         let confirmed_before = self.confirmed_least.fetch_max(counts.confirmed, Ordering::SeqCst);
-        assert!(counts.accepted >= accepted_before, "accepted went back from {accepted_before}: {counts:?}");
-        assert!(counts.confirmed >= confirmed_before, "confirmed went back from {confirmed_before}: {counts:?}");
+        assert!(
+            counts.accepted >= accepted_before,
+            "accepted went back from {accepted_before}: {counts:?}"
+        );
+        assert!(
+            counts.confirmed >= confirmed_before,
+            "confirmed went back from {confirmed_before}: {counts:?}"
+        );
         self.scrapes.fetch_add(1, Ordering::SeqCst);
         true
     }
 
-    /// After the last fault: sends again what has no answer, drains, sees that a fresh redemption still flows, and
-    /// compares.
+    /// After the last fault: sends again what has no answer, drains, sees that a fresh redemption
+    /// still flows, and compares.
     pub(crate) fn settle_up(&self, gateway: &Gateway, witness: &Witness) -> Finding {
         let till = gateway.till("");
         while let Some(code) = self.unanswered() {
-            within(DRAIN_MAX, "it is answered", || (self.redeem(&till, &code) == Some(200)).then_some(()));
+            within(DRAIN_MAX, "it is answered", || {
+                (self.redeem(&till, &code) == Some(200)).then_some(())
+            });
         }
         within(DRAIN_MAX, "nothing is pending", || (gateway.counts().pending == 0).then_some(()));
         self.sent.lock().unwrap().insert("FRESH".to_owned(), body_of("FRESH"));
         let fresh = till.send("POST", "/redeem", &[], body_of("FRESH").as_bytes());
         assert_eq!(fresh.status, 200, "{fresh:?}");
-        within(DRAIN_MAX, "a fresh redemption flows", || (gateway.counts().pending == 0).then_some(()));
+        within(DRAIN_MAX, "a fresh redemption flows", || {
+            (gateway.counts().pending == 0).then_some(())
+        });
         self.owed.lock().unwrap().insert("FRESH".to_owned());
         let (counts, notes) = (gateway.counts(), witness.notes());
         // What was told "ask again" before a byte left is voided.
         assert_eq!((counts.parked, counts.pending), (0, 0), "{counts:?}");
         assert_eq!(notes.unreadable, Vec::<String>::new());
-        assert_eq!(counts.confirmed, notes.order.len() as u64, "confirmed is what the provider took");
+        assert_eq!(
+            counts.confirmed,
+            notes.order.len() as u64,
+            "confirmed is what the provider took"
+        );
         self.compare(&counts, &notes)
     }
 
@@ -129,11 +146,16 @@ impl Ledger {
         let key_with_two = notes.codes_of_key.values().filter(|codes| codes.len() > 1).count();
         Finding {
             acknowledged: owed.len(),
-            lost: owed.iter().filter(|code| notes.codes.get(*code).is_none_or(|seen| seen.taken != 1)).count(),
+            lost: owed
+                .iter()
+                .filter(|code| notes.codes.get(*code).is_none_or(|seen| seen.taken != 1))
+                .count(),
             under_two_keys: key_with_two + count(&|code| notes.codes[code].keys.len() != 1),
             unsent: count(&|code| !sent.contains_key(code)),
             altered: count(&|code| {
-                sent.get(code).is_some_and(|body| notes.codes[code].bodies.iter().any(|got| got != body.as_bytes()))
+                sent.get(code).is_some_and(|body| {
+                    notes.codes[code].bodies.iter().any(|got| got != body.as_bytes())
+                })
             }),
             declined_of_ours: counts.declined,
         }

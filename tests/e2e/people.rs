@@ -1,4 +1,5 @@
-//! People and machines at the operators' listener: who may what, signing in, and attacks on the console.
+//! People and machines at the operators' listener: who may what, signing in, and attacks on the
+//! console.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -16,11 +17,13 @@ fn peopled(provider: &Provider) -> Gateway {
     let folder = builder.folder().to_owned();
     let mut sections = String::new();
     for role in ["see", "decide", "engineer"] {
-        let (token, password) = (folder.join(format!("{role}.token")), folder.join(format!("{role}.password")));
+        let (token, password) =
+            (folder.join(format!("{role}.token")), folder.join(format!("{role}.password")));
         std::fs::write(&token, format!("{role}-token-of-the-monitor")).unwrap();
         std::fs::write(&password, hash()).unwrap();
         sections = format!(
-            "{sections}[[admin.token]]\nname = \"{role}-agent\"\nrole = \"{role}\"\ntoken_file = \"{}\"\n[[admin.user]]\nname = \
+            "{sections}[[admin.token]]\nname = \"{role}-agent\"\nrole = \"{role}\"\ntoken_file \
+             = \"{}\"\n[[admin.user]]\nname = \
              \"{role}-person\"\nrole = \"{role}\"\npassword_file = \"{}\"\n",
             token.display(),
             password.display()
@@ -48,7 +51,8 @@ fn origin(gateway: &Gateway) -> String {
 /// A form, as a browser sends it from a page of the gateway's own.
 fn post(gateway: &Gateway, path: &str, cookie: &str, form: &str) -> Reply {
     let origin = origin(gateway);
-    let headers = [FORM, ("origin", &origin), ("sec-fetch-site", "same-origin"), ("cookie", cookie)];
+    let headers =
+        [FORM, ("origin", &origin), ("sec-fetch-site", "same-origin"), ("cookie", cookie)];
     gateway.operators().send("POST", path, &headers, form.as_bytes())
 }
 
@@ -58,7 +62,12 @@ fn get(gateway: &Gateway, path: &str, cookie: &str) -> Reply {
 
 /// The cookie of a new session.
 fn signed_in(gateway: &Gateway, name: &str) -> String {
-    let reply = post(gateway, "/sign-in", "x=1", &format!("name={name}&password={}", PASSWORD.replace(' ', "+")));
+    let reply = post(
+        gateway,
+        "/sign-in",
+        "x=1",
+        &format!("name={name}&password={}", PASSWORD.replace(' ', "+")),
+    );
     assert_eq!(reply.status, 303, "{reply:?}");
     reply.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
 }
@@ -82,7 +91,11 @@ fn over_tcp_reading_is_free_here_and_every_action_takes_a_credential_and_its_rol
         assert_eq!(get(&gateway, read, "x=1").status, 200, "{read}");
     }
     let nobody = json(None, &retry, "{}");
-    assert_eq!((nobody.status, nobody.header("www-authenticate")), (401, Some("Bearer")), "{nobody:?}");
+    assert_eq!(
+        (nobody.status, nobody.header("www-authenticate")),
+        (401, Some("Bearer")),
+        "{nobody:?}"
+    );
     for (path, body, allowed) in [
         (retry.as_str(), "{}", ["decide", "engineer"].as_slice()),
         ("/api/v1/lanes/main/flush", "{}", &["engineer"]),
@@ -96,8 +109,12 @@ fn over_tcp_reading_is_free_here_and_every_action_takes_a_credential_and_its_rol
         }
     }
     assert_eq!(json(Some("another"), "/api/v1/hold", "{}").status, 401);
-    let wrong = Till::new(gateway.admin_address(), Some("another")).send("GET", "/api/v1/status", &[], b"");
-    assert_eq!(wrong.status, 401, "a token that does not hold is refused, also where none is needed");
+    let wrong =
+        Till::new(gateway.admin_address(), Some("another")).send("GET", "/api/v1/status", &[], b"");
+    assert_eq!(
+        wrong.status, 401,
+        "a token that does not hold is refused, also where none is needed"
+    );
     assert_eq!(gateway.lane("main")["link"], "held");
 }
 
@@ -112,7 +129,10 @@ fn who_did_it_is_recorded_by_the_name_of_the_token_and_of_the_person() {
     gateway.wait_for_counts("declined again", |counts| counts.declined == 1);
     let agent = Till::new(gateway.admin_address(), Some("decide-token-of-the-monitor"));
     let body = br#"{"note":"called the customer"}"#;
-    assert_eq!(agent.send("POST", &format!("/api/v1/redemptions/{id}/handled"), &[], body).status, 200);
+    assert_eq!(
+        agent.send("POST", &format!("/api/v1/redemptions/{id}/handled"), &[], body).status,
+        200
+    );
     let story = get(&gateway, &format!("/redemptions/{id}"), &cookie).body;
     assert!(story.contains("decide-person") && story.contains("decide-agent"), "{story}");
     assert!(story.contains("called the customer"), "{story}");
@@ -126,7 +146,10 @@ fn what_is_refused_is_said_in_the_language_that_whoever_asks_likes_best() {
     let id = gateway.till("<b>till").redeem("TONGUE-1").id();
     let cookie = signed_in(&gateway, "decide-person");
     let ask = |path: &str, language: &str| {
-        let headers = [("accept-language", language), ("authorization", "Bearer decide-token-of-the-monitor")];
+        let headers = [
+            ("accept-language", language),
+            ("authorization", "Bearer decide-token-of-the-monitor"),
+        ];
         let body = br#"{"note":"customer came back"}"#;
         Till::new(gateway.admin_address(), None).send("POST", path, &headers, body)
     };
@@ -138,14 +161,22 @@ fn what_is_refused_is_said_in_the_language_that_whoever_asks_likes_best() {
     assert_eq!((arabic.status, arabic.header("content-language")), (409, Some("ar")));
     assert_eq!(arabic.header("content-type"), Some("application/problem+json"));
     let hold = ask("/api/v1/hold", "ar");
-    assert_eq!(hold.json()["detail"], "لا يملك \u{2068}decide-agent\u{2069} الدور المطلوب: الهندسة");
+    assert_eq!(
+        hold.json()["detail"],
+        "لا يملك \u{2068}decide-agent\u{2069} الدور المطلوب: \
+        الهندسة"
+    );
     let page = |path: &str, form: &str| {
         let origin = origin(&gateway);
         let headers = [FORM, ("origin", &origin), ("cookie", &cookie), ("accept-language", "ar")];
         gateway.operators().send("POST", path, &headers, form.as_bytes()).body
     };
-    assert!(page(&format!("/redemptions/{id}/handled"), "note=x").contains("لم يجب المزوّد عنها بعد"));
-    assert!(page(&format!("/redemptions/{id}/void"), "note=").contains("السبب: اذكره بكلمات قليلة"));
+    assert!(
+        page(&format!("/redemptions/{id}/handled"), "note=x").contains("لم يجب المزوّد عنها بعد")
+    );
+    assert!(
+        page(&format!("/redemptions/{id}/void"), "note=").contains("السبب: اذكره بكلمات قليلة")
+    );
 }
 
 #[test]
@@ -161,7 +192,8 @@ fn the_trail_has_who_signed_in_who_tried_a_line_and_who_touched_many_and_why() {
     assert_eq!(post(&gateway, "/lanes/main/hold", &cookie, "note=the+provider+asked").status, 303);
     let silent = post(&gateway, "/bulk", &cookie, "kind=search&key=state%3Dpending&action=void");
     assert_eq!(silent.status, 400, "whoever touches many says why: {silent:?}");
-    let order = "kind=search&key=state%3Dpending%26till%3D%253Cb%253Etill&action=void&note=called+off";
+    let order =
+        "kind=search&key=state%3Dpending%26till%3D%253Cb%253Etill&action=void&note=called+off";
     let job = post(&gateway, "/bulk", &cookie, order);
     assert_eq!(job.status, 303, "{job:?}");
     gateway.wait_for_counts("all are voided", |counts| counts.voided == 3);
@@ -169,7 +201,13 @@ fn the_trail_has_who_signed_in_who_tried_a_line_and_who_touched_many_and_why() {
         Some(get(&gateway, "/trail", "x=1").body)
             .filter(|trail| trail.contains("called off") && trail.contains("Many at once"))
     });
-    for part in ["Signed in", "signed in from 127.0.0.1", "Tried at once", "A line was held", "the provider asked"] {
+    for part in [
+        "Signed in",
+        "signed in from 127.0.0.1",
+        "Tried at once",
+        "A line was held",
+        "the provider asked",
+    ] {
         assert!(trail.contains(part), "{part}: {trail}");
     }
     assert!(trail.contains("void of 3 redemptions: called off"), "{trail}");
@@ -186,17 +224,28 @@ fn trust_is_switched_off_at_the_console_by_engineers_alone_with_a_reason_and_sta
     assert_eq!(post(&gateway, off, &decides, "note=guessed&hours=2").status, 403);
     assert!(!get(&gateway, "/", &decides).body.contains("trust-off"));
     let cookie = signed_in(&gateway, "engineer-person");
-    assert_eq!(post(&gateway, off, &cookie, "note=&hours=2").status, 400, "whoever does it says why");
+    assert_eq!(
+        post(&gateway, off, &cookie, "note=&hours=2").status,
+        400,
+        "whoever does it says why"
+    );
     assert_eq!(post(&gateway, "/lanes/nope/trust-off", &cookie, "note=guessed").status, 404);
     assert_eq!(post(&gateway, off, &cookie, "note=codes+are+guessed&hours=2").status, 303);
     let home = get(&gateway, "/", &cookie).body;
-    let said = home.find("No reward is given without the provider&#39;s answer, for").expect("it is said");
-    assert!(said < home.find("All is well").unwrap() && home.contains("engineer-person: codes are guessed"), "{home}");
+    let said =
+        home.find("No reward is given without the provider&#39;s answer, for").expect("it is said");
+    assert!(
+        said < home.find("All is well").unwrap()
+            && home.contains("engineer-person: codes are guessed"),
+        "{home}"
+    );
     provider.cut();
     assert_eq!(gateway.till("<b>till").redeem("OFF-1").status, 503);
     assert_eq!(post(&gateway, "/lanes/main/trust-on", &cookie, "").status, 303);
     assert!(!get(&gateway, "/", &cookie).body.contains("codes are guessed"));
-    eventually("it is given on trust again", || (gateway.till("<b>till").redeem("OFF-2").status == 200).then_some(()));
+    eventually("it is given on trust again", || {
+        (gateway.till("<b>till").redeem("OFF-2").status == 200).then_some(())
+    });
 }
 
 #[test]
@@ -205,10 +254,14 @@ fn how_a_code_begins_is_for_those_who_may_decide() {
     let gateway = peopled(&provider);
     gateway.till("<b>till").redeem("SUMMER-OF-2026-A3F1");
     let list = |token: Option<&str>| {
-        let reply = Till::new(gateway.admin_address(), token).send("GET", "/api/v1/redemptions", &[], b"");
+        let reply =
+            Till::new(gateway.admin_address(), token).send("GET", "/api/v1/redemptions", &[], b"");
         reply.json()["redemptions"][0]["code_prefix"].as_str().unwrap().to_owned()
     };
-    assert_eq!((list(None), list(Some("see-token-of-the-monitor"))), (String::new(), String::new()));
+    assert_eq!(
+        (list(None), list(Some("see-token-of-the-monitor"))),
+        (String::new(), String::new())
+    );
     assert_eq!(list(Some("decide-token-of-the-monitor")), "SUMM");
 }
 
@@ -216,19 +269,32 @@ fn how_a_code_begins_is_for_those_who_may_decide() {
 fn a_session_ends_with_sign_out_with_another_password_and_with_a_reload() {
     let provider = Provider::start();
     let mut gateway = peopled(&provider);
-    let is_in = |gateway: &Gateway, cookie: &str| get(gateway, "/", cookie).body.contains("engineer-person");
-    let line = post(&gateway, "/sign-in", "x=1", "name=engineer-person&password=a+long+enough+password");
+    let is_in = |gateway: &Gateway, cookie: &str| {
+        get(gateway, "/", cookie).body.contains("engineer-person")
+    };
+    let line =
+        post(&gateway, "/sign-in", "x=1", "name=engineer-person&password=a+long+enough+password");
     let line = line.header("set-cookie").unwrap().to_owned();
-    assert!(line.contains("; HttpOnly") && line.contains("; SameSite=Strict") && line.contains("; Path=/"), "{line}");
+    assert!(
+        line.contains("; HttpOnly")
+            && line.contains("; SameSite=Strict")
+            && line.contains("; Path=/"),
+        "{line}"
+    );
 
     let fixed = "redeemd=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    let first = post(&gateway, "/sign-in", fixed, "name=engineer-person&password=a+long+enough+password");
+    let first =
+        post(&gateway, "/sign-in", fixed, "name=engineer-person&password=a+long+enough+password");
     assert!(!is_in(&gateway, fixed), "a session that somebody fixed beforehand is none");
     let first = first.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     assert!(first != fixed && is_in(&gateway, &first));
-    let second = post(&gateway, "/sign-in", &first, "name=engineer-person&password=a+long+enough+password");
+    let second =
+        post(&gateway, "/sign-in", &first, "name=engineer-person&password=a+long+enough+password");
     let second = second.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
-    assert!(!is_in(&gateway, &first) && is_in(&gateway, &second), "each sign-in begins a new session");
+    assert!(
+        !is_in(&gateway, &first) && is_in(&gateway, &second),
+        "each sign-in begins a new session"
+    );
     assert!(!is_in(&gateway, &format!("{second}; {second}")), "of two nobody can say which");
 
     assert_eq!(post(&gateway, "/sign-out", &second, "").status, 303);
@@ -264,8 +330,19 @@ fn a_form_of_another_site_does_nothing_whatever_it_sends() {
         let reply = gateway.operators().send("POST", hold, &all, b"");
         assert!([400, 403, 415, 421].contains(&reply.status), "{headers:?}: {reply:?}");
     }
-    for path in ["/lanes/main/hold", "/redemptions/1-a/retry", "/bulk", "/jobs/1/stop", "/sign-out", "/language"] {
-        assert_ne!(gateway.operators().send("GET", path, &[("cookie", &cookie)], b"").status, 303, "{path} by GET");
+    for path in [
+        "/lanes/main/hold",
+        "/redemptions/1-a/retry",
+        "/bulk",
+        "/jobs/1/stop",
+        "/sign-out",
+        "/language",
+    ] {
+        assert_ne!(
+            gateway.operators().send("GET", path, &[("cookie", &cookie)], b"").status,
+            303,
+            "{path} by GET"
+        );
     }
     assert_eq!(gateway.lane("main")["link"], "up");
     assert_eq!(post(&gateway, hold, &cookie, "").status, 303, "{host}");
@@ -302,31 +379,51 @@ fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
                 assert_eq!(page.status, 200, "{when} {path}: {page:?}");
                 let lower = page.body.to_lowercase();
                 assert!(
-                    !lower.contains("<script>") && !lower.contains("<img") && !lower.contains("<b>till"),
+                    !lower.contains("<script>")
+                        && !lower.contains("<img")
+                        && !lower.contains("<b>till"),
                     "{path}: {lower}"
                 );
-                assert!(!page.body.contains('\u{202e}'), "{when} {path} turns the reading direction");
+                assert!(
+                    !page.body.contains('\u{202e}'),
+                    "{when} {path} turns the reading direction"
+                );
                 assert!(!page.body.contains(" style=") && !lower.contains("onclick"), "{path}");
                 let policy = page.header("content-security-policy").unwrap();
-                assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
+                assert!(
+                    policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"),
+                    "{policy}"
+                );
                 assert_eq!(page.header("x-frame-options"), Some("DENY"));
             }
         }
     };
     looks("pending");
-    provider.rules(&[&format!("fault=refuse,message=no {{code}} {}", HOSTILE.replace(['=', ','], ":"))]);
+    provider.rules(&[&format!(
+        "fault=refuse,message=no {{code}} {}",
+        HOSTILE.replace(['=', ','], ":")
+    )]);
     provider.restore();
     gateway.wait_until_drained();
     looks("declined");
     let cookie = signed_in(&gateway, "decide-person");
     let note = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E%3Cimg%20src=x%3E";
-    assert_eq!(post(&gateway, &format!("/redemptions/{id}/handled"), &cookie, &format!("note={note}")).status, 303);
-    let order = format!("kind=search&key=till%3D%2522%253E%253Cscript%253E&action=retry&note={note}");
+    assert_eq!(
+        post(&gateway, &format!("/redemptions/{id}/handled"), &cookie, &format!("note={note}"))
+            .status,
+        303
+    );
+    let order =
+        format!("kind=search&key=till%3D%2522%253E%253Cscript%253E&action=retry&note={note}");
     let job = post(&gateway, "/bulk", &cookie, &order);
     let job = get(&gateway, job.header("location").unwrap(), &cookie).body.to_lowercase();
-    assert!(job.contains("alert(1)") && !job.contains("<script>") && !job.contains("<img"), "{job}");
+    assert!(
+        job.contains("alert(1)") && !job.contains("<script>") && !job.contains("<img"),
+        "{job}"
+    );
     looks("handled with a hostile note");
-    let page = post(&gateway, "/language", "x=1", "language=%22%0d%0aset-cookie:a=b&to=//evil.example/");
+    let page =
+        post(&gateway, "/language", "x=1", "language=%22%0d%0aset-cookie:a=b&to=//evil.example/");
     assert_eq!((page.status, page.header("location")), (303, Some("/")), "no redirect leads away");
     assert!(page.header("set-cookie").is_none());
 }
@@ -342,17 +439,34 @@ fn a_whole_code_is_found_and_stands_in_no_address_and_no_log() {
     assert!(found.status == 303 && !address.contains("SECRET"), "{found:?}");
     let page = get(&gateway, &address, "x=1");
     assert!(page.body.contains(&id) && !page.body.contains("SECRET"), "{page:?}");
-    let api = gateway.operators().send("POST", "/api/v1/search", &[], format!("{{\"code\":\"{code}\"}}").as_bytes());
+    let api = gateway.operators().send(
+        "POST",
+        "/api/v1/search",
+        &[],
+        format!("{{\"code\":\"{code}\"}}").as_bytes(),
+    );
     assert_eq!(api.json()["redemptions"][0]["id"], id.as_str());
     gateway.restart();
     assert!(get(&gateway, &address, "x=1").body.contains(&id), "the address holds after a restart");
     assert!(!gateway.log().contains("SECRET"));
-    for filter in ["till=%3Cb%3Etill", "code_ending=7f3q", "branch=042&newest=1", "since=2020-01-01&until=2099-01-01"] {
+    for filter in [
+        "till=%3Cb%3Etill",
+        "code_ending=7f3q",
+        "branch=042&newest=1",
+        "since=2020-01-01&until=2099-01-01",
+    ] {
         let rows = gateway.admin("GET", &format!("/api/v1/redemptions?{filter}"), "").json();
-        let ids: Vec<_> = rows["redemptions"].as_array().unwrap().iter().map(|row| row["id"].clone()).collect();
-        assert!(ids.contains(&id.clone().into()) || filter.starts_with("branch"), "{filter}: {rows}");
+        let ids: Vec<_> =
+            rows["redemptions"].as_array().unwrap().iter().map(|row| row["id"].clone()).collect();
+        assert!(
+            ids.contains(&id.clone().into()) || filter.starts_with("branch"),
+            "{filter}: {rows}"
+        );
     }
-    assert!(gateway.admin("GET", "/api/v1/redemptions?code_ending=7F3X", "").json()["redemptions"][0].is_null());
+    assert!(
+        gateway.admin("GET", "/api/v1/redemptions?code_ending=7F3X", "").json()["redemptions"][0]
+            .is_null()
+    );
 }
 
 #[test]
@@ -362,7 +476,8 @@ fn guessing_a_password_is_slowed_by_name_and_by_source() {
     let wrong = || post(&gateway, "/sign-in", "x=1", "name=see-person&password=wrong");
     let late = eventually("a wait", || Some(wrong()).filter(|reply| reply.status == 429));
     assert!(late.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
-    let other = post(&gateway, "/sign-in", "x=1", "name=decide-person&password=a+long+enough+password");
+    let other =
+        post(&gateway, "/sign-in", "x=1", "name=decide-person&password=a+long+enough+password");
     assert_eq!(other.status, 429, "the source waits, whatever the name");
 }
 
@@ -374,7 +489,9 @@ fn a_thousand_streams_and_bombs_of_headers_and_forms_leave_the_listener_in_servi
     let mut streams = Vec::new();
     let (mut followed, mut refused) = (0, 0);
     for _ in 0..1000 {
-        let Ok(mut stream) = std::net::TcpStream::connect(gateway.admin_address()) else { continue };
+        let Ok(mut stream) = std::net::TcpStream::connect(gateway.admin_address()) else {
+            continue;
+        };
         stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
         if stream.write_all(request.as_bytes()).is_err() {
             continue;
@@ -392,14 +509,25 @@ fn a_thousand_streams_and_bombs_of_headers_and_forms_leave_the_listener_in_servi
             streams.drain(40..120);
         }
     }
-    assert!(followed <= 16 && followed > 0 && refused > 0, "{followed} followed, {refused} refused");
+    assert!(
+        followed <= 16 && followed > 0 && refused > 0,
+        "{followed} followed, {refused} refused"
+    );
     assert_eq!(get(&gateway, "/api/v1/status", "x=1").status, 200);
     drop(streams);
     let form = "a=".to_owned() + &"x".repeat(1024 * 1024);
-    let bomb =
-        gateway.operators().try_send("POST", "/sign-in", &[FORM, ("origin", &origin(&gateway))], form.as_bytes());
+    let bomb = gateway.operators().try_send(
+        "POST",
+        "/sign-in",
+        &[FORM, ("origin", &origin(&gateway))],
+        form.as_bytes(),
+    );
     assert!(bomb.is_err() || [400, 413].contains(&bomb.unwrap().status));
-    let head = format!("GET / HTTP/1.1\r\nhost: {}\r\nx: {}\r\n", gateway.admin_address(), "y".repeat(1024 * 1024));
+    let head = format!(
+        "GET / HTTP/1.1\r\nhost: {}\r\nx: {}\r\n",
+        gateway.admin_address(),
+        "y".repeat(1024 * 1024)
+    );
     let said = gateway.operators().raw(head.as_bytes(), Duration::from_secs(1));
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
     moment(Duration::from_millis(100));
@@ -430,7 +558,10 @@ fn an_hour_of_open_pages_leaves_the_memory_as_it_was() {
     };
     let resident = || {
         let page = gateway.admin("GET", "/metrics", "").body;
-        let line = page.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes ")).unwrap();
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix("process_resident_memory_bytes "))
+            .unwrap();
         line.parse::<f64>().unwrap()
     };
     come_again(200);
@@ -449,14 +580,23 @@ fn beyond_this_machine_the_console_is_there_by_tls_by_its_names_and_for_who_sign
     let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
     let said = std::process::Command::new(env!("CARGO_BIN_EXE_redeemd"))
-        .args(["make-certificate", "store-042.example", "127.0.0.1", "--cert-file", cert, "--key-file", key])
+        .args([
+            "make-certificate",
+            "store-042.example",
+            "127.0.0.1",
+            "--cert-file",
+            cert,
+            "--key-file",
+            key,
+        ])
         .output()
         .unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
     assert!(said.starts_with("SHA-256 fingerprint: ") && said.trim().len() == 21 + 95, "{said}");
     std::fs::write(folder.join("p"), hash()).unwrap();
     let sections = format!(
-        "hosts = [\"store-042.example\"]\n[admin.tls]\ncert_file = \"{cert}\"\nkey_file = \"{key}\"\n[[admin.user]]\nname = \
+        "hosts = [\"store-042.example\"]\n[admin.tls]\ncert_file = \"{cert}\"\nkey_file \
+         = \"{key}\"\n[[admin.user]]\nname = \
          \"amal\"\nrole = \"see\"\npassword_file = \"{}\"\n",
         folder.join("p").display()
     );
@@ -468,14 +608,25 @@ fn beyond_this_machine_the_console_is_there_by_tls_by_its_names_and_for_who_sign
         let url = format!("https://store-042.example:{}", tls.admin_address().port());
         let resolve = format!("store-042.example:{}:127.0.0.1", tls.admin_address().port());
         let out = std::process::Command::new("curl")
-            .args(["--silent", "--include", "--max-time", "10", "--cacert", cert, "--resolve", &resolve])
+            .args([
+                "--silent",
+                "--include",
+                "--max-time",
+                "10",
+                "--cacert",
+                cert,
+                "--resolve",
+                &resolve,
+            ])
             .args(args)
             .arg(url + "/sign-in")
             .output()
             .unwrap();
         String::from_utf8_lossy(&out.stdout).into_owned()
     };
-    eventually("it serves TLS under its name", || ask(&[]).starts_with("HTTP/1.1 200").then_some(()));
+    eventually("it serves TLS under its name", || {
+        ask(&[]).starts_with("HTTP/1.1 200").then_some(())
+    });
     let origin = format!("origin: https://store-042.example:{}", tls.admin_address().port());
     let form = ["--header", &origin, "--data", "name=amal&password=a+long+enough+password"];
     let said = ask(&form).to_lowercase();

@@ -1,5 +1,5 @@
-//! Power cuts under the real binary, on a file system that drops what was not synced: nothing acknowledged is lost,
-//! nothing goes under two keys.
+//! Power cuts under the real binary, on a file system that drops what was not synced: nothing
+//! acknowledged is lost, nothing goes under two keys.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +13,8 @@ use crate::volatile::{Fate, Toll};
 
 /// Cycles of every run; `REDEEMD_TORTURE_CYCLES` says otherwise.
 const CYCLES: u64 = 25;
-/// The power goes at one of so many syncs, changes of names or changes: after enough was acknowledged, during a start.
+/// The power goes at one of so many syncs, changes of names or changes: after enough was
+/// acknowledged, during a start.
 const TRAFFIC: (u64, u64, u64) = (12, 1, 120);
 const START: (u64, u64, u64) = (4, 3, 40);
 /// It goes without a request at the latest so long after.
@@ -22,7 +23,8 @@ const LATE_MS_MAX: u64 = 40;
 const FIRST: (u64, u64, u64) = (14, 10, 1_900);
 /// A rescue of few rows is over after about so many.
 const RESCUE: (u64, u64, u64) = (10, 12, 150);
-/// What the daemon says once it is ready; when it finds damage; when it takes the disk for another one.
+/// What the daemon says once it is ready; when it finds damage; when it takes the disk for another
+/// one.
 const READY: &str = "ready version=";
 const DAMAGED: &str = "the database was damaged";
 const COPY: &str = "the database is a copy";
@@ -41,7 +43,8 @@ struct Tally {
     at_syncs: u64,
     at_namings: u64,
     at_changes: u64,
-    /// Cuts that took bytes that were written, names that were made, and those that tore, garbled or reordered.
+    /// Cuts that took bytes that were written, names that were made, and those that tore, garbled
+    /// or reordered.
     lossy: u64,
     nameless: u64,
     torn: u64,
@@ -103,9 +106,13 @@ impl Store {
         let log = self.gateway.log();
         self.gateway.kill9();
         assert!(!log.contains(COPY), "a disk was taken for another: {log}");
-        assert!(self.is_damaged || !log.contains(DAMAGED), "a power cut was taken for damage: {log}");
+        assert!(
+            self.is_damaged || !log.contains(DAMAGED),
+            "a power cut was taken for damage: {log}"
+        );
         let toll = self.disk.recover(fate);
-        // Noise in the log's first sector cannot be told from damage. A rescue that was cut begins again.
+        // Noise in the log's first sector cannot be told from damage. A rescue that was cut begins
+        // again.
         self.is_damaged = toll.garbled > 0 || (self.is_damaged && !log.contains(READY));
         toll
     }
@@ -119,10 +126,13 @@ impl Store {
 
     /// What was set aside, without the logs beside it.
     fn set_aside(&self) -> Vec<Vec<u8>> {
-        let entries = std::fs::read_dir(self.gateway.state_dir()).unwrap().map(|entry| entry.unwrap().path());
+        let entries =
+            std::fs::read_dir(self.gateway.state_dir()).unwrap().map(|entry| entry.unwrap().path());
         let is_one = |path: &PathBuf| {
             let name = path.file_name().unwrap().to_str().unwrap();
-            name.starts_with("redeemd.db.damaged-") && !name.ends_with("-wal") && !name.ends_with("-shm")
+            name.starts_with("redeemd.db.damaged-")
+                && !name.ends_with("-wal")
+                && !name.ends_with("-shm")
         };
         entries.filter(is_one).map(|path| std::fs::read(path).unwrap()).collect()
     }
@@ -147,8 +157,14 @@ impl Tally {
         self.toll += toll;
     }
 
-    /// The power is to go at one of the next so many syncs, changes of names, or changes of any kind.
-    fn arm(&mut self, disk: &Volatile, chance: &mut Chance, (syncs, namings, changes): (u64, u64, u64)) {
+    /// The power is to go at one of the next so many syncs, changes of names, or changes of any
+    /// kind.
+    fn arm(
+        &mut self,
+        disk: &Volatile,
+        chance: &mut Chance,
+        (syncs, namings, changes): (u64, u64, u64),
+    ) {
         let (moment, count, within) = match chance.below(5) {
             0 | 1 => (Moment::Sync, &mut self.at_syncs, syncs),
             2 => (Moment::Naming, &mut self.at_namings, namings),
@@ -183,7 +199,8 @@ impl Tally {
             ("unsynced names", self.toll.names_unsynced),
             ("unsynced names lost", self.toll.names_lost),
         ];
-        let fates = self.fates.iter().map(|(fate, count)| (format!("what was not synced: {fate}"), *count));
+        let fates =
+            self.fates.iter().map(|(fate, count)| (format!("what was not synced: {fate}"), *count));
         let named = |(name, count): (&str, u64)| (name.to_owned(), count);
         cuts.into_iter().map(named).chain(fates).chain(effects.into_iter().map(named)).collect()
     }
@@ -210,7 +227,8 @@ impl Cuts {
         })
     }
 
-    /// Traffic, perhaps an outage, and the power goes somewhere in it; perhaps again during the start; then it runs.
+    /// Traffic, perhaps an outage, and the power goes somewhere in it; perhaps again during the
+    /// start; then it runs.
     fn cycle(&mut self, number: u64) {
         let goal = 3 + self.chance.below(22);
         match number % 3 {
@@ -240,10 +258,12 @@ impl Cuts {
         self.store.start();
     }
 
-    /// Tills redeem until the power goes, which is after `goal` more were acknowledged and `before_the_end`.
+    /// Tills redeem until the power goes, which is after `goal` more were acknowledged and
+    /// `before_the_end`.
     fn traffic(&mut self, goal: u64, before_the_end: impl Fn(&mut Witness)) {
         let late = Duration::from_millis(self.chance.below(LATE_MS_MAX));
-        let (fate, crowd) = (fate(&mut self.chance), Crowd::of(&self.store.gateway, &mut self.chance));
+        let (fate, crowd) =
+            (fate(&mut self.chance), Crowd::of(&self.store.gateway, &mut self.chance));
         let Self { store, witness, ledger, chance, tally, next } = self;
         crowd.redeems(ledger, next, goal, || {
             before_the_end(witness);
@@ -292,8 +312,9 @@ fn power_cuts_in_traffic_outages_drains_and_starts_lose_nothing_and_double_nothi
     assert!(finding.acknowledged as u64 > cycles * 5, "{finding:?}");
 }
 
-/// A gateway that never ran, whose power goes in the middle of its first start, then once more as soon as it has
-/// acknowledged something. Its folder is its own making, or that of somebody who syncs nothing, as systemd is.
+/// A gateway that never ran, whose power goes in the middle of its first start, then once more as
+/// soon as it has acknowledged something. Its folder is its own making, or that of somebody who
+/// syncs nothing, as systemd is.
 fn first_start(chance: &mut Chance, tally: &mut Tally) -> Option<()> {
     let (witness, ledger) = (Witness::start(1), Ledger::default());
     let mut store = Store::new(Volatile::mount()?, &witness);
@@ -325,10 +346,14 @@ fn a_power_cut_during_a_first_start_leaves_a_folder_that_starts_and_keeps() {
     }
     print(tally.rows());
     println!("{:<36} {:>9.1}s", "took", began.elapsed().as_secs_f64());
-    assert!(tally.lossy * 4 > cycles() && tally.nameless * 4 > cycles(), "too few cuts took anything: {tally:?}");
+    assert!(
+        tally.lossy * 4 > cycles() && tally.nameless * 4 > cycles(),
+        "too few cuts took anything: {tally:?}"
+    );
 }
 
-/// A gateway with a backlog whose database is damaged, and whose power goes while it rescues what is in it.
+/// A gateway with a backlog whose database is damaged, and whose power goes while it rescues what
+/// is in it.
 fn rescue(chance: &mut Chance, tally: &mut Tally) -> Option<()> {
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
     let mut store = Store::new(Volatile::mount()?, &witness);

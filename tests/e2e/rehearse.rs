@@ -7,12 +7,14 @@ use serde_json::Value;
 
 use crate::harness::{Provider, redeemd};
 
-/// Settings whose provider is `provider` and whose state is in `folder`; the ports are never to be used.
+/// Settings whose provider is `provider` and whose state is in `folder`; the ports are never to be
+/// used.
 fn settings(folder: &Path, provider: &Provider, more: &str) -> std::path::PathBuf {
     let token = folder.join("token");
     std::fs::write(&token, "t").unwrap();
     let text = format!(
-        "[gateway]\nstate_dir = \"{}\"\n[[provider]]\nname = \"real\"\nredeem_url = \"{}\"\ntoken_file = \"{}\"\n\
+        "[gateway]\nstate_dir = \"{}\"\n[[provider]]\nname = \"real\"\nredeem_url \
+         = \"{}\"\ntoken_file = \"{}\"\n\
          [forward]\nreconnect_spread = \"0s\"\n{more}\n",
         folder.join("state").display(),
         provider.redeem_url,
@@ -35,7 +37,16 @@ fn a_rehearsal_balances_touches_nothing_that_is_configured_and_leaves_nothing_be
     let output = rehearse(&settings, &["--count", "30"]);
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
-    for act in ["online", "cut", "offline", "killed", "started", "restored", "drained", "The books balance"] {
+    for act in [
+        "online",
+        "cut",
+        "offline",
+        "killed",
+        "started",
+        "restored",
+        "drained",
+        "The books balance",
+    ] {
         assert!(shown.contains(act), "{act} is not in {shown}");
     }
     assert!(!shown.contains('\r'), "nothing is redrawn where there is no terminal");
@@ -55,7 +66,10 @@ fn the_given_limits_hold_in_a_rehearsal_and_json_says_so() {
     assert_eq!((&books["step"], &books["ok"]), (&"books".into(), &true.into()), "{shown}");
     let refused = books["books"]["refused"].as_u64().unwrap();
     assert!((19..=21).contains(&refused), "{shown}");
-    assert_eq!(books["books"]["acknowledged"], books["books"]["provider"]["codes_taken"], "{shown}");
+    assert_eq!(
+        books["books"]["acknowledged"], books["books"]["provider"]["codes_taken"],
+        "{shown}"
+    );
 }
 
 #[test]

@@ -23,7 +23,13 @@ fn said(output: &Output) -> String {
 
 /// The JSON that a command printed, having ended with `code`.
 fn result(output: &Output, code: i32) -> Value {
-    assert_eq!(output.status.code(), Some(code), "{} {}", String::from_utf8_lossy(&output.stdout), said(output));
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{} {}",
+        String::from_utf8_lossy(&output.stdout),
+        said(output)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -55,7 +61,8 @@ fn outage(provider: &Provider, count: usize) -> (Gateway, Vec<String>) {
 /// Every code was taken once, each under the id that box A had given it.
 fn assert_delivered(provider: &Provider, ids: &[String]) {
     for (n, id) in ids.iter().enumerate() {
-        let taken: Vec<_> = provider.requests_for(&format!("LEFT-{n}")).into_iter().filter(|r| r.took).collect();
+        let taken: Vec<_> =
+            provider.requests_for(&format!("LEFT-{n}")).into_iter().filter(|r| r.took).collect();
         assert_eq!(taken.len(), 1, "LEFT-{n} was taken {} times", taken.len());
         assert_eq!(taken[0].idempotency_key.as_deref(), Some(id.as_str()));
     }
@@ -75,7 +82,11 @@ fn what_a_running_box_exports_another_delivers_once_under_its_own_keys() {
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let again = command(&a, "export", &[file.to_str().unwrap()]);
     assert_eq!(again.status.code(), Some(1), "an export overwrites nothing");
-    assert_eq!(counted(&import(&a, &file, 0).0), [0, 12, 0, 0], "the box that wrote it has them all");
+    assert_eq!(
+        counted(&import(&a, &file, 0).0),
+        [0, 12, 0, 0],
+        "the box that wrote it has them all"
+    );
     a.kill9();
 
     let b = Gateway::before(&provider);
@@ -112,9 +123,17 @@ fn a_dead_box_is_read_from_its_directory_unchanged_and_the_other_need_not_run_ei
     assert_eq!(export_to(&a, &file, 0)["pending"], 5);
     let elsewhere = a.folder().join("elsewhere");
     let state = a.state_dir();
-    let by_dir = command(&a, "export", &["--state-dir", state.to_str().unwrap(), elsewhere.to_str().unwrap()]);
+    let by_dir = command(
+        &a,
+        "export",
+        &["--state-dir", state.to_str().unwrap(), elsewhere.to_str().unwrap()],
+    );
     assert_eq!(result(&by_dir, 0)["pending"], 5);
-    assert!(!said(&by_dir).contains("damaged"), "a killed daemon's database is sound: {}", said(&by_dir));
+    assert!(
+        !said(&by_dir).contains("damaged"),
+        "a killed daemon's database is sound: {}",
+        said(&by_dir)
+    );
     assert!(before == bytes(&a.state_dir()), "an export changes neither the database nor its log");
 
     let mut b = Gateway::before(&provider);
@@ -132,11 +151,16 @@ fn a_dead_box_is_read_from_its_directory_unchanged_and_the_other_need_not_run_ei
 #[test]
 fn a_code_that_is_held_here_is_parked_and_a_strange_lane_waits() {
     let provider = Provider::start();
-    let a = Gateway::with().lane("main", &provider, "").lane("other", &provider, "businesses = [\"OTHER\"]").start();
+    let a = Gateway::with()
+        .lane("main", &provider, "")
+        .lane("other", &provider, "businesses = [\"OTHER\"]")
+        .start();
     provider.cut();
     let till = a.till("");
-    let (twice, strange) =
-        (till.redeem("TWICE").id(), crate::harness::Order::new("S").with("business_refrence", "OTHER"));
+    let (twice, strange) = (
+        till.redeem("TWICE").id(),
+        crate::harness::Order::new("S").with("business_refrence", "OTHER"),
+    );
     assert_eq!(till.order(&strange).status, 200);
     let file = a.folder().join("export");
     assert_eq!(export_to(&a, &file, 0)["pending"], 2);
@@ -157,7 +181,8 @@ fn a_damaged_database_gives_every_row_that_can_be_read_and_stays_as_it_is() {
     let provider = Provider::start();
     let (mut a, ids) = outage(&provider, 40);
     assert!(a.terminate().success());
-    // The header and the schema are gone, and every index with them: only the rows' own pages are left.
+    // The header and the schema are gone, and every index with them: only the rows' own pages are
+    // left.
     spoil(&a.state_dir());
     let before = bytes(&a.state_dir());
     let file = a.folder().join("export");

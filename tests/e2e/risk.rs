@@ -1,4 +1,5 @@
-//! What may be given while nobody can be asked: values, rules, limits, budgets, the switch; through the real binary.
+//! What may be given while nobody can be asked: values, rules, limits, budgets, the switch; through
+//! the real binary.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -27,7 +28,9 @@ fn tills(gateway: &Gateway) -> Vec<Till> {
 
 /// How many of all tills' codes were given; each refusal says the limit's words.
 fn given(tills: &[Till], round: &str, words: &str) -> usize {
-    let replies = at_once(tills.len(), |n| [0, 1].map(|code| tills[n].redeem(&format!("V-{round}-{n}-{code}"))));
+    let replies = at_once(tills.len(), |n| {
+        [0, 1].map(|code| tills[n].redeem(&format!("V-{round}-{n}-{code}")))
+    });
     let refused = |reply: &&Reply| reply.status != 200;
     for reply in replies.iter().flatten().filter(refused) {
         assert!(reply.status == 503 && reply.refusal().contains(words), "{words}: {reply:?}");
@@ -38,7 +41,11 @@ fn given(tills: &[Till], round: &str, words: &str) -> usize {
 /// The value at risk and lost of the report's line of this lane.
 fn values(gateway: &Gateway) -> [String; 2] {
     let said = gateway.command(&["report", "--json"]).out;
-    let line = said.lines().find(|line| line.contains(r#""kind":"lane""#)).expect("a line of the lane").to_owned();
+    let line = said
+        .lines()
+        .find(|line| line.contains(r#""kind":"lane""#))
+        .expect("a line of the lane")
+        .to_owned();
     let line: Value = serde_json::from_str(&line).unwrap();
     ["value_at_risk", "value_lost"].map(|key| line[key].as_str().unwrap().to_owned())
 }
@@ -91,22 +98,28 @@ fn kill_in_the_middle(gateway: &mut Gateway) {
 #[test]
 fn one_till_has_its_own_share_of_an_hour() {
     let provider = Provider::start();
-    let mut gateway = with_tills(2, "max_per_hour_per_till = 5").lane("main", &provider, "").start();
+    let mut gateway =
+        with_tills(2, "max_per_hour_per_till = 5").lane("main", &provider, "").start();
     cut(&provider, &gateway);
     let till = gateway.till("till-0");
     let replies = at_once(20, |n| till.redeem(&format!("SHARE-{n}")));
     assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 4);
     let refused = replies.iter().find(|reply| reply.status != 200).unwrap();
-    assert!(refused.refusal().contains("offline limit of this till reached: 5 rewards in 1 hour"), "{refused:?}");
+    assert!(
+        refused.refusal().contains("offline limit of this till reached: 5 rewards in 1 hour"),
+        "{refused:?}"
+    );
     gateway.restart();
     assert_eq!(gateway.till("till-0").redeem("SHARE-LATER").status, 503, "over a restart");
     assert_eq!(gateway.till("till-1").redeem("THE-OTHERS").status, 200);
 }
 
 #[test]
-fn a_cut_a_kill_and_a_decline_after_the_fact_end_in_a_report_whose_value_at_risk_and_lost_is_right() {
+fn a_cut_a_kill_and_a_decline_after_the_fact_end_in_a_report_whose_value_at_risk_and_lost_is_right()
+{
     let provider = Provider::start();
-    let offline = "value_of_unknown = \"25.00\"\nmax_exposure = \"110.00\"\n[[offline.rule]]\nname = \"gifts\"\n\
+    let offline = "value_of_unknown = \"25.00\"\nmax_exposure = \"110.00\"\n[[offline.rule]]\nname \
+        = \"gifts\"\n\
                    code = \"GIFT-*\"\nmax_exposure = \"50.00\"\n";
     let mut gateway = with_tills(2, offline).lane("main", &provider, "").start();
     // The sandbox says that it is worth 10.00.
@@ -120,7 +133,10 @@ fn a_cut_a_kill_and_a_decline_after_the_fact_end_in_a_report_whose_value_at_risk
     );
     assert_eq!(till.redeem("GIFT-LOST").status, 200);
     let refused = till.redeem("GIFT-3");
-    assert!(refused.refusal().contains("rewards worth 50.00 are at risk (rule gifts)"), "{refused:?}");
+    assert!(
+        refused.refusal().contains("rewards worth 50.00 are at risk (rule gifts)"),
+        "{refused:?}"
+    );
     assert_eq!(till.redeem("KNOWN").status, 200);
     assert_eq!(values(&gateway), ["85.00", "0.00"]);
     gateway.restart();
@@ -192,9 +208,12 @@ fn rules_say_who_is_trusted_with_what_and_a_reload_takes_them_live() {
     assert!(gateway.status()["refused"]["limit_rule"].as_u64().unwrap() >= 2);
     let conf = gateway.folder().join("conf.d");
     std::fs::create_dir_all(&conf).unwrap();
-    std::fs::write(conf.join("10.toml"), "[[offline.rule]]\nname = \"no-gifts\"\naccept = true\n").unwrap();
+    std::fs::write(conf.join("10.toml"), "[[offline.rule]]\nname = \"no-gifts\"\naccept = true\n")
+        .unwrap();
     gateway.reload();
-    eventually("the rule is changed", || (gateway.till("till-0").redeem("GIFT-2").status == 200).then_some(()));
+    eventually("the rule is changed", || {
+        (gateway.till("till-0").redeem("GIFT-2").status == 200).then_some(())
+    });
 }
 
 #[test]
@@ -210,7 +229,10 @@ fn ten_refused_codes_at_one_till_end_its_trust_and_another_keeps_its_own() {
     for _ in 0..2 {
         let refused = gateway.till("till-1").redeem("GOOD");
         let words = refused.refusal();
-        assert!(refused.status == 503 && words.contains("10 codes were refused at this till"), "{refused:?}");
+        assert!(
+            refused.status == 503 && words.contains("10 codes were refused at this till"),
+            "{refused:?}"
+        );
         assert_eq!(gateway.till("till-0").redeem("GOOD-ELSEWHERE").status, 200);
         gateway.restart();
         gateway.wait_for_link("main", "down");
@@ -234,7 +256,10 @@ fn the_name_of_the_business_opens_nothing_while_nobody_can_be_asked() {
     let used = of("ONCE", "BETA");
     assert!(used.status == 400 && used.refusal().contains("ONCE has been used"), "{used:?}");
     let unknown = of("OTHER", "gamma");
-    assert!(unknown.status == 503 && unknown.refusal().contains("has not been served here before"), "{unknown:?}");
+    assert!(
+        unknown.status == 503 && unknown.refusal().contains("has not been served here before"),
+        "{unknown:?}"
+    );
     assert_eq!(of("OTHER", "Beta").status, 200);
 }
 
@@ -259,7 +284,8 @@ fn a_first_start_in_an_outage_trusts_and_still_gives_a_code_once_whatever_the_bu
 }
 
 #[test]
-fn trust_switched_off_gives_nothing_over_a_restart_is_said_first_and_ends_with_its_time_or_by_hand() {
+fn trust_switched_off_gives_nothing_over_a_restart_is_said_first_and_ends_with_its_time_or_by_hand()
+{
     let provider = Provider::start();
     let mut gateway = with_tills(1, "").lane("main", &provider, "").start();
     cut(&provider, &gateway);
@@ -269,7 +295,8 @@ fn trust_switched_off_gives_nothing_over_a_restart_is_said_first_and_ends_with_i
         let refused = gateway.till("till-0").redeem("A");
         let words = refused.refusal();
         assert!(
-            refused.status == 503 && words.contains("gives no rewards without the provider's answer"),
+            refused.status == 503
+                && words.contains("gives no rewards without the provider's answer"),
             "{refused:?}"
         );
         let status = gateway.says(&["status"]);
@@ -282,7 +309,9 @@ fn trust_switched_off_gives_nothing_over_a_restart_is_said_first_and_ends_with_i
     assert_eq!(gateway.till("till-0").redeem("A").status, 200);
     gateway.says(&["trust", "off", "--note", "a moment", "--for", "1s"]);
     assert_eq!(gateway.till("till-0").redeem("B").status, 503);
-    eventually("its time is over", || (gateway.till("till-0").redeem("B").status == 200).then_some(()));
+    eventually("its time is over", || {
+        (gateway.till("till-0").redeem("B").status == 200).then_some(())
+    });
     for wrong in [
         &["trust", "off"][..],
         &["trust", "off", "nowhere", "--note", "x"],
@@ -306,14 +335,23 @@ fn what_is_left_is_in_status_metrics_and_on_each_answer_that_was_given_on_trust(
     let headroom = reply.header("redeemd-headroom").unwrap_or_default().to_owned();
     assert!(headroom.starts_with("pending=4998, exposure=50.00, outage=35"), "{headroom}");
     let lane = gateway.lane("main");
-    assert_eq!((&lane["exposure"], &lane["headroom"]["max_exposure"]["left"]), (&"50.00".into(), &"50.00".into()));
+    assert_eq!(
+        (&lane["exposure"], &lane["headroom"]["max_exposure"]["left"]),
+        (&"50.00".into(), &"50.00".into())
+    );
     assert_eq!(lane["headroom"]["max_pending"]["left"], 4998);
     assert!(lane["trust_until"].is_string(), "{lane}");
     let status = gateway.says(&["status"]);
     assert!(
-        status.contains("main: 50.00 at risk, 0.00 lost; 4,998 more may be pending, 50.00 more may be at risk, until "),
+        status.contains(
+            "main: 50.00 at risk, 0.00 lost; 4,998 more may be pending, 50.00 more may \
+            be at risk, until "
+        ),
         "{status}"
     );
     let metrics = gateway.admin("GET", "/metrics", "").body;
-    assert!(metrics.contains("redeemd_headroom{lane=\"main\",limit=\"max_exposure\"} 50.00"), "{metrics}");
+    assert!(
+        metrics.contains("redeemd_headroom{lane=\"main\",limit=\"max_exposure\"} 50.00"),
+        "{metrics}"
+    );
 }

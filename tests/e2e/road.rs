@@ -1,5 +1,6 @@
-//! What goes wrong on the road: one claim or more for each row R1 to R16, over HTTP/1.1 and over HTTP/2 with TLS.
-//! R7 is `tests/fleet.rs`; what needs a network of its own (R8, R9, R10) is in `netns`.
+//! What goes wrong on the road: one claim or more for each row R1 to R16, over HTTP/1.1 and over
+//! HTTP/2 with TLS. R7 is `tests/fleet.rs`; what needs a network of its own (R8, R9, R10) is in
+//! `netns`.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -9,7 +10,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Chance, Gateway, Order, Provider, Recorded, at_once, eventually, seed, within};
+use crate::harness::{
+    Chance, Gateway, Order, Provider, Recorded, at_once, eventually, seed, within,
+};
 
 /// How the gateway reaches its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +70,9 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let provider = match wire {
             Wire::Http1 => Provider::with(&[&["--http1"], args].concat()),
-            Wire::Http2Tls => Provider::tls("good", &folder.path().join("ca.pem"), &[&["--http2"], args].concat()),
+            Wire::Http2Tls => {
+                Provider::tls("good", &folder.path().join("ca.pem"), &[&["--http2"], args].concat())
+            }
         };
         Self { provider, folder, wire }
     }
@@ -75,7 +80,11 @@ impl Stage {
     /// Lines of the lane's table.
     fn lane(&self) -> String {
         let ca = self.folder.path().join("ca.pem");
-        let ca = if self.wire == Wire::Http1 { String::new() } else { format!("ca_file = \"{}\"\n", ca.display()) };
+        let ca = if self.wire == Wire::Http1 {
+            String::new()
+        } else {
+            format!("ca_file = \"{}\"\n", ca.display())
+        };
         format!("timeout = \"1s\"\n{ca}")
     }
 
@@ -109,13 +118,17 @@ fn redeem_offline(gateway: &Gateway, codes: &[String]) {
     let till = gateway.till("");
     for code in codes {
         let reply = till.redeem(code);
-        assert_eq!((reply.status, reply.body.as_str(), reply.state()), (200, "{}", "pending"), "{code}");
+        assert_eq!(
+            (reply.status, reply.body.as_str(), reply.state()),
+            (200, "{}", "pending"),
+            "{code}"
+        );
     }
 }
 
-/// It is given although the provider answers nobody: once a check of the gateway's own was not answered either, of
-/// which
-/// there is one each two seconds at most, so the till may have to ask again.
+/// It is given although the provider answers nobody: once a check of the gateway's own was not
+/// answered either, of which there is one each two seconds at most, so the till may have to ask
+/// again.
 fn redeem_on_evidence(gateway: &Gateway, code: &str) {
     let till = gateway.till("");
     let given = eventually(&format!("{code} is given"), || {
@@ -141,8 +154,10 @@ fn assert_says(gateway: &Gateway, link: &str, cause: &str, words: &str) -> Value
 fn row(gateway: &Gateway, code: &str) -> Value {
     let end = &code[code.len() - 4.min(code.len() / 4)..];
     let rows = gateway.list("");
-    let found: Vec<_> =
-        rows.iter().filter(|row| row["reward_code"].as_str().is_some_and(|masked| masked.ends_with(end))).collect();
+    let found: Vec<_> = rows
+        .iter()
+        .filter(|row| row["reward_code"].as_str().is_some_and(|masked| masked.ends_with(end)))
+        .collect();
     assert_eq!(found.len(), 1, "{code} in {rows:?}");
     found[0].clone()
 }
@@ -154,18 +169,28 @@ fn attempts(gateway: &Gateway) -> Vec<u64> {
 fn all_confirmed(gateway: &Gateway, count: usize) {
     let books = gateway.wait_until_drained();
     // A redemption that certainly was not taken ends voided when its till is told to ask again.
-    assert_eq!((books.accepted - books.voided, books.confirmed), (count as u64, count as u64), "{books:?}");
+    assert_eq!(
+        (books.accepted - books.voided, books.confirmed),
+        (count as u64, count as u64),
+        "{books:?}"
+    );
 }
 
 // R1: captive portals and block pages.
 fn r1_who_is_not_the_provider_settles_nothing(wire: Wire) {
     let stage = Stage::new(wire);
     let gateway = stage.gateway();
-    let faults = ["html-200", "array-200", "403-html", "404-html", "401-html", "511", "status,status=418"];
+    let faults =
+        ["html-200", "array-200", "403-html", "404-html", "401-html", "511", "status,status=418"];
     for (n, fault) in faults.iter().enumerate() {
         stage.provider.rules(&[&format!("fault={fault},call=both")]);
         redeem_on_evidence(&gateway, &format!("R1-{n}"));
-        let lane = assert_says(&gateway, "down", "not_the_provider", "a captive portal, a block page, or a wrong URL");
+        let lane = assert_says(
+            &gateway,
+            "down",
+            "not_the_provider",
+            "a captive portal, a block page, or a wrong URL",
+        );
         assert!(lane["detail"].as_str().unwrap().starts_with("HTTP "), "{fault}: {lane}");
         assert_eq!(gateway.counts().pending, 1, "{fault} settled something");
         stage.provider.rules(&[]);
@@ -178,7 +203,9 @@ fn r1_who_is_not_the_provider_settles_nothing(wire: Wire) {
 fn r1_a_redirect_is_not_followed(wire: Wire) {
     let stage = Stage::new(wire);
     let gateway = stage.gateway();
-    stage.provider.rules(&[&format!("fault=portal,call=both,location={}", stage.provider.token_url)]);
+    stage
+        .provider
+        .rules(&[&format!("fault=portal,call=both,location={}", stage.provider.token_url)]);
     redeem_on_evidence(&gateway, "R1");
     assert_says(&gateway, "down", "not_the_provider", "a captive portal");
     let requests = stage.provider.requests();
@@ -199,19 +226,26 @@ fn r2_a_lost_reply_of_any_kind_ends_confirmed_as_a_duplicate_of_ours(wire: Wire)
         "hang-mid-answer",
         "truncated",
     ];
-    let rules: Vec<_> = faults.iter().map(|fault| format!("fault={fault},code={fault}-*,per_code=1")).collect();
+    let rules: Vec<_> =
+        faults.iter().map(|fault| format!("fault={fault},code={fault}-*,per_code=1")).collect();
     stage.provider.rules(&rules.iter().map(String::as_str).collect::<Vec<_>>());
     for fault in faults {
         let code = format!("{fault}-CODE");
         let told = gateway.till("").redeem(&code);
-        // A code that trips the provider is not given because it does; once it was taken, it is owed.
+        // A code that trips the provider is not given because it does; once it was taken, it is
+        // owed.
         assert!([200, 503].contains(&told.status), "{fault}: {told:?}");
         gateway.wait_until_drained();
         let again = gateway.till("").redeem(&code);
-        assert_eq!((again.status, again.state(), again.id()), (200, "confirmed", told.id()), "{fault}");
+        assert_eq!(
+            (again.status, again.state(), again.id()),
+            (200, "confirmed", told.id()),
+            "{fault}"
+        );
     }
     all_confirmed(&gateway, faults.len());
-    let doubted = gateway.list("confirmed").iter().filter(|row| row["duplicate_of_ours"] == true).count();
+    let doubted =
+        gateway.list("confirmed").iter().filter(|row| row["duplicate_of_ours"] == true).count();
     assert_eq!(doubted, faults.len(), "{:?}", gateway.list(""));
     assert_eq!(stage.provider.summary("codes_taken"), faults.len() as u64);
     stage.provider.assert_one_key_each();
@@ -222,13 +256,18 @@ fn r2_two_sigkills_in_an_outage_with_lost_replies_leave_all_confirmed_under_one_
     let stage = Stage::new(wire);
     let mut gateway = stage.offline();
     let mut chance = Chance::new(seed());
-    let lost = ["fault=reset-after-taking,per_code=1,share=0.5", "fault=hang-after-taking,per_code=1,share=0.1"];
+    let lost = [
+        "fault=reset-after-taking,per_code=1,share=0.5",
+        "fault=hang-after-taking,per_code=1,share=0.1",
+    ];
     stage.provider.rules(&lost);
     for round in 0..2 {
         redeem_offline(&gateway, &codes(&format!("R2-{round}"), 15));
         stage.provider.restore();
         let wanted = 1 + chance.below(8);
-        eventually("some were taken", || (stage.provider.summary("codes_taken") > wanted).then_some(()));
+        eventually("some were taken", || {
+            (stage.provider.summary("codes_taken") > wanted).then_some(())
+        });
         gateway.kill9();
         stage.provider.cut();
         gateway.start();
@@ -253,18 +292,27 @@ fn r3_already_used_where_nothing_of_ours_arrived_is_a_decline(wire: Wire) {
 }
 
 // R4: the credential.
-fn r4_a_token_rotated_in_an_outage_holds_the_lane_charges_no_row_and_is_picked_up_without_a_restart(wire: Wire) {
+fn r4_a_token_rotated_in_an_outage_holds_the_lane_charges_no_row_and_is_picked_up_without_a_restart(
+    wire: Wire,
+) {
     let stage = Stage::with(wire, &["--token", "provider-token"]);
     let gateway = stage.offline();
     redeem_offline(&gateway, &codes("R4", 5));
     stage.provider.set_token("rotated-token");
     stage.provider.restore();
-    assert_says(&gateway, "held", "credential", "put a valid token in place, it is picked up at once");
+    assert_says(
+        &gateway,
+        "held",
+        "credential",
+        "put a valid token in place, it is picked up at once",
+    );
     let charged = attempts(&gateway);
     for _ in 0..3 {
         let before = stage.provider.requests().len();
         gateway.says(&["flush"]);
-        eventually("another probe was refused", || (stage.provider.requests().len() > before).then_some(()));
+        eventually("another probe was refused", || {
+            (stage.provider.requests().len() > before).then_some(())
+        });
     }
     redeem_on_evidence(&gateway, "R4-WHILE-HELD");
     let no_probe = || Some(attempts(&gateway)).filter(|now| now[..charged.len()] == charged[..]);
@@ -289,9 +337,8 @@ fn r4_every_word_about_the_credential_holds_the_lane_and_a_flush_tries_again(wir
     }
 }
 
-/// A gateway with `count` redemptions given in an outage besides the one that met it, whose first probe after the
-/// outage
-/// is answered with this fault.
+/// A gateway with `count` redemptions given in an outage besides the one that met it, whose first
+/// probe after the outage is answered with this fault.
 fn told_to_wait(stage: &Stage, fault: &str, count: usize) -> Gateway {
     let gateway = stage.offline();
     redeem_offline(&gateway, &codes("R5", count));
@@ -307,14 +354,20 @@ fn redeems(stage: &Stage) -> Vec<Recorded> {
 
 /// The wait between a request that was told to wait and the next one, in milliseconds.
 fn waited_ms(stage: &Stage) -> u64 {
-    let requests = eventually("there is a second request", || Some(redeems(stage)).filter(|all| all.len() >= 2));
+    let requests = eventually("there is a second request", || {
+        Some(redeems(stage)).filter(|all| all.len() >= 2)
+    });
     requests[1].at_ms - requests[0].at_ms
 }
 
 // R5: Retry-After.
 fn r5_retry_after_is_a_floor_that_a_flush_does_not_override(wire: Wire) {
-    let faults =
-        ["503,retry_after=2", "429,retry_after=2", "503,retry_after=date+3", "503,retry_after=date+3,clock_s=-86400"];
+    let faults = [
+        "503,retry_after=2",
+        "429,retry_after=2",
+        "503,retry_after=date+3",
+        "503,retry_after=date+3,clock_s=-86400",
+    ];
     at_once(faults.len(), |n| {
         let stage = Stage::new(wire);
         let gateway = told_to_wait(&stage, faults[n], 3);
@@ -336,7 +389,9 @@ fn r5_an_absurd_retry_after_is_an_hour_and_survives_a_restart(wire: Wire) {
     let waiting = |gateway: &Gateway| gateway.lane("main")["waiting_s"].as_u64().unwrap_or(0);
     eventually("the lane waits", || (3500..=3600).contains(&waiting(&gateway)).then_some(()));
     gateway.restart();
-    eventually("the wait is taken up again", || (3400..=3600).contains(&waiting(&gateway)).then_some(()));
+    eventually("the wait is taken up again", || {
+        (3400..=3600).contains(&waiting(&gateway)).then_some(())
+    });
     gateway.says(&["flush"]);
     assert_eq!((redeems(&stage).len(), gateway.counts().pending), (1, 2));
     // The backlog waits; what a till asks for meanwhile is the provider's to decide.
@@ -356,7 +411,11 @@ fn r5_a_retry_after_that_is_nonsense_is_ignored(wire: Wire) {
         let stage = Stage::new(wire);
         let gateway = told_to_wait(&stage, faults[n], 0);
         let waited = waited_ms(&stage);
-        assert!((100..2000).contains(&waited), "{}: one backoff step is 100 to 200 ms, waited {waited}", faults[n]);
+        assert!(
+            (100..2000).contains(&waited),
+            "{}: one backoff step is 100 to 200 ms, waited {waited}",
+            faults[n]
+        );
         all_confirmed(&gateway, 1);
     });
 }
@@ -374,7 +433,9 @@ fn r6_a_row_that_always_meets_500_waits_alone(wire: Wire) {
         assert_eq!(till.redeem(&code).state(), "confirmed", "{code}");
     }
     assert_eq!((gateway.lane("main")["link"].as_str(), gateway.counts().pending), (Some("up"), 1));
-    eventually("it is tried again and again", || (stage.provider.requests_for("R6-POISONED").len() >= 3).then_some(()));
+    eventually("it is tried again and again", || {
+        (stage.provider.requests_for("R6-POISONED").len() >= 3).then_some(())
+    });
     stage.provider.rules(&[]);
     all_confirmed(&gateway, 21);
     let owed = till.redeem("R6-POISONED");
@@ -395,7 +456,9 @@ fn r6_three_rows_with_500_are_the_providers_fault(wire: Wire) {
 }
 
 // R8: half-open connections.
-fn r8_a_provider_that_falls_silent_is_left_within_the_deadline_and_met_over_a_new_connection(wire: Wire) {
+fn r8_a_provider_that_falls_silent_is_left_within_the_deadline_and_met_over_a_new_connection(
+    wire: Wire,
+) {
     let stage = Stage::new(wire);
     let gateway = stage.gateway();
     let till = gateway.till("");
@@ -404,17 +467,33 @@ fn r8_a_provider_that_falls_silent_is_left_within_the_deadline_and_met_over_a_ne
     let began = Instant::now();
     let given = at_once(3, |n| till.redeem(&format!("R8-{n}")));
     for reply in given {
-        assert_eq!((reply.status, reply.state()), (200, "pending"), "a check is not answered either: {reply:?}");
+        assert_eq!(
+            (reply.status, reply.state()),
+            (200, "pending"),
+            "a check is not answered either: {reply:?}"
+        );
     }
     let lane = gateway.wait_for_link("main", "down");
-    assert!(began.elapsed() < Duration::from_secs(3), "the deadline is 1 s, it took {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "the deadline is 1 s, it took {:?}",
+        began.elapsed()
+    );
     let cause = lane["cause"].as_str().unwrap();
     assert!(["answer", "tls", "connect"].contains(&cause), "{lane}");
     stage.provider.restore();
     all_confirmed(&gateway, 4);
-    let connections: Vec<_> =
-        stage.provider.requests().iter().filter(|request| request.took).map(|request| request.connection).collect();
-    assert!(connections[1..].iter().all(|connection| *connection != connections[0]), "{connections:?}");
+    let connections: Vec<_> = stage
+        .provider
+        .requests()
+        .iter()
+        .filter(|request| request.took)
+        .map(|request| request.connection)
+        .collect();
+    assert!(
+        connections[1..].iter().all(|connection| *connection != connections[0]),
+        "{connections:?}"
+    );
 }
 
 // R10: connects work, big writes hang. `netns` has it with a path MTU.
@@ -444,10 +523,16 @@ fn r11_a_certificate_that_does_not_verify_takes_the_link_down_and_nothing_is_sen
         let gateway = quick().lane("main", &provider, &more).start();
         redeem_offline(&gateway, &codes("R11", 1));
         let dates = n < 2 && gateway.status()["clock_trusted"] == false;
-        let (cause, words) =
-            if dates { ("clock", "its clock is not synchronised") } else { ("tls", "certificate cannot be verified") };
+        let (cause, words) = if dates {
+            ("clock", "its clock is not synchronised")
+        } else {
+            ("tls", "certificate cannot be verified")
+        };
         assert_says(&gateway, "down", cause, words);
-        assert_eq!((provider.requests().len(), row(&gateway, "R11-0")["uncertain"].clone()), (0, Value::Bool(false)));
+        assert_eq!(
+            (provider.requests().len(), row(&gateway, "R11-0")["uncertain"].clone()),
+            (0, Value::Bool(false))
+        );
     });
 }
 
@@ -455,7 +540,8 @@ fn r11_a_certificate_that_does_not_verify_takes_the_link_down_and_nothing_is_sen
 fn r11_an_authority_that_the_settings_do_not_name_is_not_believed() {
     let folder = tempfile::tempdir().unwrap();
     let (ours, theirs) = (folder.path().join("ours.pem"), folder.path().join("theirs.pem"));
-    let (_named, provider) = (Provider::tls("good", &ours, &[]), Provider::tls("good", &theirs, &[]));
+    let (_named, provider) =
+        (Provider::tls("good", &ours, &[]), Provider::tls("good", &theirs, &[]));
     let more = format!("timeout = \"1s\"\nca_file = \"{}\"", ours.display());
     let gateway = quick().lane("main", &provider, &more).start();
     redeem_offline(&gateway, &codes("R11", 1));
@@ -479,11 +565,23 @@ fn a_refused_connection_and_a_name_that_does_not_resolve_have_causes_of_their_ow
     let provider = Provider::start();
     let nowhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let causes = [
-        (format!("http://{nowhere}/redeem"), "", "connect", "no connection to the provider comes about"),
-        ("https://redeemd.invalid/redeem".to_owned(), "", "resolve", "the provider's name cannot be resolved"),
+        (
+            format!("http://{nowhere}/redeem"),
+            "",
+            "connect",
+            "no connection to the provider comes about",
+        ),
+        (
+            "https://redeemd.invalid/redeem".to_owned(),
+            "",
+            "resolve",
+            "the provider's name cannot be resolved",
+        ),
     ];
     for (url, more, cause, words) in causes {
-        let gateway = quick().lane_to("main", &url, &provider.check_url, &format!("timeout = \"5s\"{more}")).start();
+        let gateway = quick()
+            .lane_to("main", &url, &provider.check_url, &format!("timeout = \"5s\"{more}"))
+            .start();
         redeem_offline(&gateway, &codes("CAUSE", 1));
         assert_says(&gateway, "down", cause, words);
     }
@@ -499,14 +597,20 @@ fn r12_answers_that_are_huge_endless_or_slow_are_bounded_and_settled_in_the_end(
         let began = Instant::now();
         let code = format!("R12-{n}");
         let told = gateway.till("").redeem(&code).status;
-        assert!([200, 503].contains(&told), "in time, or \"ask again\" once another question was answered: {told}");
+        assert!(
+            [200, 503].contains(&told),
+            "in time, or \"ask again\" once another question was answered: {told}"
+        );
         all_confirmed(&gateway, n + 1);
         let again = gateway.till("").redeem(&code);
         assert_eq!((again.status, again.state()), (200, "confirmed"), "{fault}");
         assert!(began.elapsed() < Duration::from_secs(8), "{fault} took {:?}", began.elapsed());
     }
     let mut status = String::new();
-    std::fs::File::open(format!("/proc/{}/status", gateway.pid())).unwrap().read_to_string(&mut status).unwrap();
+    std::fs::File::open(format!("/proc/{}/status", gateway.pid()))
+        .unwrap()
+        .read_to_string(&mut status)
+        .unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(peak_kib < 80 * 1024, "a hundred MiB came, {peak_kib} KiB were held");
@@ -516,11 +620,16 @@ fn r12_answers_that_are_huge_endless_or_slow_are_bounded_and_settled_in_the_end(
 fn r13_a_silent_provider_leaves_the_other_lane_alone(wire: Wire) {
     let (silent, alive) = (Stage::new(wire), Stage::new(wire));
     let lines = format!("businesses = [\"SILENT\"]\n{}", silent.lane());
-    let gateway = quick().lane("silent", &silent.provider, &lines).lane("main", &alive.provider, &alive.lane()).start();
+    let gateway = quick()
+        .lane("silent", &silent.provider, &lines)
+        .lane("main", &alive.provider, &alive.lane())
+        .start();
     silent.provider.silence();
     let till = gateway.till("");
     for n in 0..10 {
-        let order = |business: &str| Order::new(&format!("R13-{business}-{n}")).with("business_refrence", business);
+        let order = |business: &str| {
+            Order::new(&format!("R13-{business}-{n}")).with("business_refrence", business)
+        };
         assert_eq!(till.order(&order("SILENT")).state(), "pending");
         assert_eq!(till.order(&order("ALIVE")).state(), "confirmed");
     }
@@ -544,7 +653,8 @@ fn r14_a_row_that_meets_a_firewall_or_kills_its_worker_waits_alone(wire: Wire) {
         gateway.wait_for_link("main", "down");
         stage.provider.rules(&[&format!("fault={},code=R14-POISONED", faults[n])]);
         stage.provider.restore();
-        let books = gateway.wait_for_counts("the others delivered", |counts| counts.confirmed == 20);
+        let books =
+            gateway.wait_for_counts("the others delivered", |counts| counts.confirmed == 20);
         assert_eq!(books.pending, 1, "{}", faults[n]);
         let suspect = || {
             let settled = stage.provider.requests_for("R14-POISONED").len() >= 4;
@@ -567,7 +677,12 @@ fn r15_ten_alike_declines_hold_the_lane_until_a_person_takes_them_back(wire: Wir
     redeem_offline(&gateway, &codes("R15", 20));
     stage.provider.rules(&["fault=refuse,message=Unknown merchant"]);
     stage.provider.restore();
-    assert_says(&gateway, "held", "declines", "`redeemd retry --lane LANE --held` to take those declines back");
+    assert_says(
+        &gateway,
+        "held",
+        "declines",
+        "`redeemd retry --lane LANE --held` to take those declines back",
+    );
     let books = gateway.counts();
     assert_eq!((books.declined, books.pending), (10, 11), "the tenth is the last");
     gateway.restart();
@@ -582,7 +697,11 @@ fn r15_ten_alike_declines_hold_the_lane_until_a_person_takes_them_back(wire: Wir
     let asked = redeems(&stage).len();
     let said = gateway.says(&["retry", "--lane", "main", "--held"]);
     assert!(said.contains("10 taken back"), "{said}");
-    assert_eq!((gateway.counts().declined, redeems(&stage).len()), (1, asked), "held until it is released");
+    assert_eq!(
+        (gateway.counts().declined, redeems(&stage).len()),
+        (1, asked),
+        "held until it is released"
+    );
     gateway.says(&["release", "main"]);
     let books = gateway.wait_until_drained();
     assert_eq!((books.accepted, books.confirmed, books.declined), (23, 22, 1), "{books:?}");
@@ -591,7 +710,8 @@ fn r15_ten_alike_declines_hold_the_lane_until_a_person_takes_them_back(wire: Wir
 
 // R16: a lossy line.
 fn r16_a_backlog_drains_although_one_attempt_in_ten_is_reset(wire: Wire) {
-    // Over HTTP/2 a reset takes its neighbours along, and each costs a handshake that is slow in a debug build.
+    // Over HTTP/2 a reset takes its neighbours along, and each costs a handshake that is slow in a
+    // debug build.
     let rows: usize = if wire == Wire::Http1 { 5000 } else { 1000 };
     let stage = Stage::with(wire, &["--records", "20000"]);
     let gateway = stage.offline();
@@ -601,12 +721,17 @@ fn r16_a_backlog_drains_although_one_attempt_in_ten_is_reset(wire: Wire) {
             assert_eq!(till.redeem(&format!("R16-{n}")).status, 200);
         }
     });
-    stage.provider.rules(&["share=0.05,fault=reset-after-taking", "share=0.053,fault=reset-before-taking"]);
+    stage
+        .provider
+        .rules(&["share=0.05,fault=reset-after-taking", "share=0.053,fault=reset-before-taking"]);
     let began = Instant::now();
     stage.provider.restore();
     let drained = || Some(gateway.counts()).filter(|books| books.pending == 0);
     let books = within(Duration::from_secs(60), "the backlog is drained", drained);
-    println!("{rows} rows over {wire:?} with one attempt in ten reset: {:.1} s", began.elapsed().as_secs_f64());
+    println!(
+        "{rows} rows over {wire:?} with one attempt in ten reset: {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
     assert_eq!(books.confirmed, rows as u64 + 1, "{books:?}");
     assert_eq!(stage.provider.summary("codes_taken"), rows as u64 + 1);
     stage.provider.assert_one_key_each();

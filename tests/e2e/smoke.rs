@@ -16,7 +16,10 @@ fn an_outage_with_a_sigkill_in_it_loses_nothing_and_redeems_nothing_twice() {
     provider.cut();
     for n in 0..20 {
         let offline = till.redeem(&format!("OFFLINE-{n}"));
-        assert_eq!((offline.status, offline.body.as_str(), offline.state()), (200, "{}", "pending"));
+        assert_eq!(
+            (offline.status, offline.body.as_str(), offline.state()),
+            (200, "{}", "pending")
+        );
     }
     gateway.wait_for_link("main", "down");
     gateway.restart();
@@ -50,7 +53,8 @@ fn a_lost_reply_ends_confirmed_under_one_key() {
     }
     let books = gateway.wait_until_drained();
     assert_eq!((books.confirmed, books.declined), (5, 0));
-    let doubted = gateway.list("confirmed").iter().filter(|row| row["duplicate_of_ours"] == true).count();
+    let doubted =
+        gateway.list("confirmed").iter().filter(|row| row["duplicate_of_ours"] == true).count();
     assert_eq!((doubted, provider.summary("codes_taken")), (5, 5));
     provider.assert_one_key_each();
 }
@@ -74,10 +78,15 @@ fn a_campaigns_code_passes_at_two_tills_at_once_and_a_single_use_code_at_one() {
 #[test]
 fn a_dead_provider_leaves_the_other_lane_alone() {
     let (dead, alive) = (Provider::start(), Provider::start());
-    let gateway = Gateway::with().lane("dead", &dead, "businesses = [\"DEAD\"]").lane("alive", &alive, "").start();
+    let gateway = Gateway::with()
+        .lane("dead", &dead, "businesses = [\"DEAD\"]")
+        .lane("alive", &alive, "")
+        .start();
     dead.cut();
     let till = gateway.till("");
-    let order = |n: usize, business: &str| Order::new(&format!("{business}-{n}")).with("business_refrence", business);
+    let order = |n: usize, business: &str| {
+        Order::new(&format!("{business}-{n}")).with("business_refrence", business)
+    };
     for n in 0..10 {
         assert_eq!(till.order(&order(n, "DEAD")).state(), "pending");
         assert_eq!(till.order(&order(n, "ALIVE")).state(), "confirmed");
@@ -98,8 +107,9 @@ fn sigterm_in_the_middle_of_traffic_is_an_ordered_stop_that_loses_nothing() {
     let till = gateway.till("");
     let redeem = |thread: usize| {
         for n in 0..10_000 {
-            let accepted =
-                till.try_order(&Order::new(&format!("T{thread}-{n}"))).is_ok_and(|reply| reply.status == 200);
+            let accepted = till
+                .try_order(&Order::new(&format!("T{thread}-{n}")))
+                .is_ok_and(|reply| reply.status == 200);
             acknowledged.fetch_add(usize::from(accepted), Ordering::SeqCst);
             if stop.load(Ordering::SeqCst) {
                 return;
@@ -124,7 +134,8 @@ fn sigterm_in_the_middle_of_traffic_is_an_ordered_stop_that_loses_nothing() {
 }
 
 #[test]
-fn twenty_sigkills_in_the_middle_of_traffic_leave_every_acknowledged_redemption_confirmed_under_one_key() {
+fn twenty_sigkills_in_the_middle_of_traffic_leave_every_acknowledged_redemption_confirmed_under_one_key()
+ {
     let provider = Provider::start();
     provider.rules(&["share=0.1,fault=reset-after-taking", "share=0.1,fault=reset-before-taking"]);
     let mut gateway = Gateway::before(&provider);
@@ -140,13 +151,17 @@ fn twenty_sigkills_in_the_middle_of_traffic_leave_every_acknowledged_redemption_
     assert_eq!((books.declined, books.parked, books.voided), (0, 0, 0), "{books:?}");
     let requests = provider.requests();
     for code in &acknowledged {
-        let taken = requests.iter().filter(|request| request.code.as_ref() == Some(code) && request.took).count();
+        let taken = requests
+            .iter()
+            .filter(|request| request.code.as_ref() == Some(code) && request.took)
+            .count();
         assert_eq!(taken, 1, "{code} was acknowledged and taken {taken} times");
     }
     provider.assert_one_key_each();
 }
 
-/// Redeems from four tills, kills the gateway after `wanted` acknowledgements; the codes that were acknowledged.
+/// Redeems from four tills, kills the gateway after `wanted` acknowledgements; the codes that were
+/// acknowledged.
 fn redeem_until_killed(gateway: &mut Gateway, round: usize, wanted: usize) -> Vec<String> {
     let (till, count) = (gateway.till(""), AtomicUsize::new(0));
     let redeem = |thread: usize| {
@@ -167,7 +182,9 @@ fn redeem_until_killed(gateway: &mut Gateway, round: usize, wanted: usize) -> Ve
     std::thread::scope(|scope| {
         let redeem = &redeem;
         let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || redeem(thread))).collect();
-        eventually("enough is acknowledged", || (count.load(Ordering::SeqCst) >= wanted).then_some(()));
+        eventually("enough is acknowledged", || {
+            (count.load(Ordering::SeqCst) >= wanted).then_some(())
+        });
         gateway.kill9();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     })

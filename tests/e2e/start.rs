@@ -1,4 +1,5 @@
-//! Starts and reloads that must not go well: another daemon, a state directory that cannot be used, wrong settings.
+//! Starts and reloads that must not go well: another daemon, a state directory that cannot be used,
+//! wrong settings.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 
@@ -12,7 +13,8 @@ const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--cl
 fn a_second_daemon_on_one_state_directory_ends_with_75_and_names_the_first() {
     let provider = Provider::start();
     let mut first = Gateway::before(&provider);
-    let mut second = Gateway::with().lane("main", &provider, "").state_in(&first.state_dir()).stopped();
+    let mut second =
+        Gateway::with().lane("main", &provider, "").state_in(&first.state_dir()).stopped();
     let (status, said) = second.start_in_vain();
     assert_eq!(status.code(), Some(75), "{said}");
     assert!(said.contains(&format!("pid {}", first.pid())) && said.contains("state"), "{said}");
@@ -29,7 +31,8 @@ fn a_second_daemon_on_one_state_directory_ends_with_75_and_names_the_first() {
 fn a_state_directory_in_memory_is_warned_about_and_works() {
     let Some(memory) = Mount::tmpfs() else { return };
     let provider = Provider::start();
-    let mut gateway = Gateway::with().lane("main", &provider, "").state_in(&memory.path().join("state")).start();
+    let mut gateway =
+        Gateway::with().lane("main", &provider, "").state_in(&memory.path().join("state")).start();
     assert!(gateway.log().contains("memory (tmpfs)"), "{}", gateway.log());
     assert_eq!(gateway.till("").redeem("ANY").status, 200);
     gateway.wait_until_drained();
@@ -57,7 +60,8 @@ fn a_state_directory_of_somebody_elses_ends_the_start_with_73_and_its_name() {
     let mut gateway = builder.stopped();
     std::fs::create_dir_all(gateway.state_dir()).unwrap();
     for mode in [0o700, 0o755] {
-        std::fs::set_permissions(gateway.state_dir(), std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::set_permissions(gateway.state_dir(), std::fs::Permissions::from_mode(mode))
+            .unwrap();
         let (status, said) = gateway.start_in_vain();
         assert_eq!(status.code(), Some(73), "{said}");
         let dir = gateway.state_dir().display().to_string();
@@ -118,7 +122,8 @@ fn settings_that_are_wrong_at_the_start_are_all_listed_with_their_keys() {
 #[test]
 fn settings_that_are_wrong_at_a_reload_change_nothing_and_are_shown_until_they_are_right() {
     let provider = Provider::start();
-    let mut gateway = Gateway::with().lane("main", &provider, "").offline("max_pending = 3").start();
+    let mut gateway =
+        Gateway::with().lane("main", &provider, "").offline("max_pending = 3").start();
     gateway.rewrite("[retention]\nsettled = \"1s\"\n[nonsense]\nx = 1");
     gateway.reload();
     let faults = eventually("the faults are shown", || {
@@ -173,7 +178,8 @@ fn a_provider_that_a_reload_takes_away_leaves_its_rows_waiting_and_a_changed_one
 fn with_authorities(builder: &Builder, provider: &Provider, token: &str) -> String {
     let (url, folder) = (&provider.redeem_url, builder.folder().display());
     format!(
-        "[[provider]]\nname = \"other\"\nbusinesses = [\"OTHER\"]\nredeem_url = \"{url}\"\ntoken_file = \"{folder}/{token}\"\n\
+        "[[provider]]\nname = \"other\"\nbusinesses = [\"OTHER\"]\nredeem_url \
+         = \"{url}\"\ntoken_file = \"{folder}/{token}\"\n\
          ca_file = \"{folder}/ca.pem\""
     )
 }
@@ -195,7 +201,9 @@ fn a_provider_whose_file_is_broken_at_the_start_has_its_lane_held_and_the_others
     let pid = gateway.pid();
     // Still broken: the reload says so and changes nothing.
     gateway.reload();
-    eventually("the fault is shown", || gateway.status()["reload_faults"].to_string().contains("ca.pem").then_some(()));
+    eventually("the fault is shown", || {
+        gateway.status()["reload_faults"].to_string().contains("ca.pem").then_some(())
+    });
     std::fs::write(gateway.folder().join("ca.pem"), authorities()).unwrap();
     gateway.reload();
     gateway.wait_for_link("other", "up");
@@ -212,7 +220,9 @@ fn a_reload_with_one_broken_file_changes_nothing_and_the_next_one_tries_again() 
     let wanted = format!("{settings}\n[retention]\nsettled = \"2h\"");
     gateway.rewrite(&wanted);
     gateway.reload();
-    eventually("the fault is shown", || gateway.status()["reload_faults"].to_string().contains("ca.pem").then_some(()));
+    eventually("the fault is shown", || {
+        gateway.status()["reload_faults"].to_string().contains("ca.pem").then_some(())
+    });
     let lanes = gateway.status()["lanes"].as_array().unwrap().len();
     assert_eq!(lanes, 1, "a lane of the faulty settings runs");
     assert_eq!(gateway.till("").redeem("AS-BEFORE").state(), "confirmed");
@@ -248,7 +258,9 @@ fn the_process_cannot_be_dumped_and_may_open_as_many_files_as_the_system_lets_it
     gateway.start();
     let of_process = std::path::PathBuf::from(format!("/proc/{}", gateway.pid()));
     // The files of a process that may be dumped belong to its own user (proc(5)).
-    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(of_process.join("environ")).unwrap());
+    let owner = std::os::unix::fs::MetadataExt::uid(
+        &std::fs::metadata(of_process.join("environ")).unwrap(),
+    );
     assert_eq!(owner, 0);
     let limits = std::fs::read_to_string(of_process.join("limits")).unwrap();
     let limit = |name: &str| -> Vec<String> {

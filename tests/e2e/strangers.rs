@@ -1,4 +1,5 @@
-//! Hostile connections of every kind beside a till that behaves: it is served, and the memory comes back.
+//! Hostile connections of every kind beside a till that behaves: it is served, and the memory comes
+//! back.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
@@ -96,7 +97,8 @@ struct Flood {
 }
 
 impl Flood {
-    /// `count` of them, spread over `kinds` and over [`SOURCES`]; all have come once when this returns.
+    /// `count` of them, spread over `kinds` and over [`SOURCES`]; all have come once when this
+    /// returns.
     fn start(to: SocketAddr, kinds: &[Kind], count: usize) -> Self {
         let (stop, opened) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let threads: Vec<_> = kinds
@@ -109,7 +111,9 @@ impl Flood {
             .collect();
         let flood = Self { stop, opened: Arc::clone(&opened), threads };
         let expected = count / kinds.len() * kinds.len();
-        eventually("all strangers have come", || (opened.load(Ordering::Relaxed) >= expected).then_some(()));
+        eventually("all strangers have come", || {
+            (opened.load(Ordering::Relaxed) >= expected).then_some(())
+        });
         flood
     }
 
@@ -217,7 +221,10 @@ fn a_till_is_served_beside_more_strangers_of_every_kind_than_there_are_places() 
     drop(flood);
     assert_eq!(gateway.counts().accepted, 102);
     let log = gateway.log();
-    assert!(log.contains("127.0.1.") && log.contains("without a token of a till"), "nobody is named:\n{log}");
+    assert!(
+        log.contains("127.0.1.") && log.contains("without a token of a till"),
+        "nobody is named:\n{log}"
+    );
     assert!(!log.contains("a-guess"), "a guess may be nearly a token");
 }
 
@@ -251,7 +258,11 @@ fn the_p99_of_a_till_beside_3000_hostile_connections_of_each_kind() {
         table.push((kind.name(), p99(&gateway, kind.name()), resident(&mut gateway)));
         drop(flood);
     }
-    table.push(("nobody, within a minute afterwards", p99(&gateway, "AFTERWARDS"), comes_back(&mut gateway, idle)));
+    table.push((
+        "nobody, within a minute afterwards",
+        p99(&gateway, "AFTERWARDS"),
+        comes_back(&mut gateway, idle),
+    ));
     println!("beside 3,000 hostile connections: p99 of a till, resident memory in MiB");
     for (name, p99, resident) in table {
         #[allow(clippy::cast_precision_loss, reason = "a table's figures")]

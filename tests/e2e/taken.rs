@@ -26,9 +26,15 @@ fn begins_with(dir: &Path, start: &str) -> Vec<PathBuf> {
 /// Nothing is acknowledged, everybody is told, and the next start has all that was.
 fn refuses_and_goes_on_after_a_start(gateway: &mut Gateway, provider: &Provider, how: &str) {
     let refused = gateway.till("").redeem("IN-VAIN");
-    assert!(refused.status == 503 && refused.refusal().contains("nothing was stored"), "{refused:?}");
+    assert!(
+        refused.status == 503 && refused.refusal().contains("nothing was stored"),
+        "{refused:?}"
+    );
     let storage = gateway.status()["storage"].clone();
-    assert!(storage["ok"] == false && storage["detail"].as_str().unwrap().contains(how), "{storage}");
+    assert!(
+        storage["ok"] == false && storage["detail"].as_str().unwrap().contains(how),
+        "{storage}"
+    );
     assert!(gateway.log().contains(how), "{}", gateway.log());
     assert_eq!(begins_with(&gateway.state_dir(), "redeemd.db.rescued-").len(), 1);
     assert!(gateway.terminate().success());
@@ -57,7 +63,11 @@ fn a_log_that_is_deleted_alone_is_noticed_as_well() {
     let provider = Provider::start();
     let mut gateway = in_an_outage(&provider);
     fs::remove_file(gateway.state_dir().join("redeemd.db-wal")).unwrap();
-    refuses_and_goes_on_after_a_start(&mut gateway, &provider, "redeemd.db-wal: it was deleted or renamed");
+    refuses_and_goes_on_after_a_start(
+        &mut gateway,
+        &provider,
+        "redeemd.db-wal: it was deleted or renamed",
+    );
 }
 
 #[test]
@@ -80,7 +90,9 @@ fn a_database_that_is_put_back_goes_on_and_no_older_copy_of_it_is_left() {
     fs::rename(dir.join("redeemd.db"), &elsewhere).unwrap();
     assert_eq!(gateway.till("").redeem("IN-VAIN").status, 503);
     fs::rename(&elsewhere, dir.join("redeemd.db")).unwrap();
-    eventually("redemptions are taken again", || (gateway.till("").redeem("AGAIN").status == 200).then_some(()));
+    eventually("redemptions are taken again", || {
+        (gateway.till("").redeem("AGAIN").status == 200).then_some(())
+    });
     assert!(begins_with(&dir, "redeemd.db.rescued-").is_empty());
     provider.restore();
     assert_eq!(gateway.wait_until_drained().confirmed, 4);
@@ -88,7 +100,8 @@ fn a_database_that_is_put_back_goes_on_and_no_older_copy_of_it_is_left() {
 }
 
 #[test]
-fn a_start_without_the_database_that_a_daemon_had_is_an_error_that_status_shows_until_somebody_looked() {
+fn a_start_without_the_database_that_a_daemon_had_is_an_error_that_status_shows_until_somebody_looked()
+ {
     let provider = Provider::start();
     let mut gateway = in_an_outage(&provider);
     assert!(gateway.terminate().success());
@@ -96,8 +109,13 @@ fn a_start_without_the_database_that_a_daemon_had_is_an_error_that_status_shows_
         fs::remove_file(gateway.state_dir().join(file)).unwrap_or_default();
     }
     gateway.start();
-    assert!(gateway.log().contains("there is no database beside what a redeemd had left"), "{}", gateway.log());
-    let detail = |gateway: &Gateway| gateway.status()["storage"]["detail"].as_str().unwrap().to_owned();
+    assert!(
+        gateway.log().contains("there is no database beside what a redeemd had left"),
+        "{}",
+        gateway.log()
+    );
+    let detail =
+        |gateway: &Gateway| gateway.status()["storage"]["detail"].as_str().unwrap().to_owned();
     assert!(detail(&gateway).contains("began with an empty one"), "{}", detail(&gateway));
     gateway.restart();
     assert!(detail(&gateway).contains("began with an empty one"), "{}", detail(&gateway));

@@ -17,13 +17,19 @@ fn offline() -> (Provider, Gateway) {
 }
 
 fn two_tills(provider: &Provider) -> Gateway {
-    Gateway::with().lane("main", provider, "").till("till-1", "token-1").till("till-2", "token-2").start()
+    Gateway::with()
+        .lane("main", provider, "")
+        .till("till-1", "token-1")
+        .till("till-2", "token-2")
+        .start()
 }
 
 /// Takes a redemption back; one whose probe is on the wire at this moment a moment later.
 fn void(gateway: &Gateway, till: &str, id: &str) -> Reply {
     let till = gateway.till(till);
-    eventually("the redemption is voided", || Some(till.void(id)).filter(|reply| reply.status == 200))
+    eventually("the redemption is voided", || {
+        Some(till.void(id)).filter(|reply| reply.status == 200)
+    })
 }
 
 mod t1 {
@@ -43,7 +49,10 @@ mod t1 {
         provider.restore();
         gateway.wait_until_drained();
         let confirmed = gateway.till("till-1").redeem("T1");
-        assert_eq!((confirmed.status, confirmed.state(), confirmed.id()), (200, "confirmed", first.id()));
+        assert_eq!(
+            (confirmed.status, confirmed.state(), confirmed.id()),
+            (200, "confirmed", first.id())
+        );
         assert_eq!(provider.requests_for("T1").iter().filter(|request| request.took).count(), 1);
         provider.assert_one_key_each();
     }
@@ -66,7 +75,10 @@ mod t1 {
         let till = gateway.till("till-1");
         let replies = at_once(4, |_| till.redeem("T1"));
         for reply in &replies {
-            assert_eq!((reply.status, reply.state(), reply.id()), (200, "confirmed", replies[0].id()));
+            assert_eq!(
+                (reply.status, reply.state(), reply.id()),
+                (200, "confirmed", replies[0].id())
+            );
         }
         assert_eq!(provider.requests_for("T1").len(), 1);
     }
@@ -88,8 +100,12 @@ mod t1 {
 #[test]
 fn t2_one_code_at_two_tills_while_the_line_is_down_is_refused_with_when_and_where() {
     let (_provider, gateway) = offline();
-    assert_eq!(gateway.till("till-1").order(&Order::new("T2").with("date", "2026-11-23 09:58:07")).status, 200);
-    let second = gateway.till("till-2").order(&Order::new("T2").with("date", "2026-11-23 10:30:00"));
+    assert_eq!(
+        gateway.till("till-1").order(&Order::new("T2").with("date", "2026-11-23 09:58:07")).status,
+        200
+    );
+    let second =
+        gateway.till("till-2").order(&Order::new("T2").with("date", "2026-11-23 10:30:00"));
     assert_eq!(second.status, 400);
     let words = second.refusal();
     for needed in ["has been used", "till-1", "09:58"] {
@@ -104,7 +120,9 @@ fn t2_one_code_at_two_tills_at_the_same_moment_passes_at_one() {
     let tills = [gateway.till("till-1"), gateway.till("till-2")];
     for round in 0..10 {
         let code = format!("T2-{round}");
-        let mut statuses = at_once(2, |n| tills[n].order(&Order::new(&code).with("timestamp", n.to_string())).status);
+        let mut statuses = at_once(2, |n| {
+            tills[n].order(&Order::new(&code).with("timestamp", n.to_string())).status
+        });
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 400], "{code}");
     }
@@ -159,15 +177,22 @@ fn t4_what_the_provider_refused_is_refused_in_its_words_while_the_line_is_down()
 }
 
 #[test]
-fn t4_a_code_that_its_till_took_back_is_its_own_to_take_again_and_no_others_while_the_line_is_down() {
+fn t4_a_code_that_its_till_took_back_is_its_own_to_take_again_and_no_others_while_the_line_is_down()
+{
     let (provider, gateway) = offline();
     let first = gateway.till("till-1").redeem("T4");
     assert_eq!(first.status, 200);
     void(&gateway, "till-1", &first.id());
     let again = gateway.till("till-1").redeem("T4");
-    assert_eq!(again.status, 409, "the same request as the voided one is no new redemption: {again:?}");
+    assert_eq!(
+        again.status, 409,
+        "the same request as the voided one is no new redemption: {again:?}"
+    );
     let other = gateway.till("till-2").redeem("T4");
-    assert!(other.status == 400 && other.refusal().contains("has been used"), "the reward may be given: {other:?}");
+    assert!(
+        other.status == 400 && other.refusal().contains("has been used"),
+        "the reward may be given: {other:?}"
+    );
     let anew = gateway.till("till-1").order(&Order::new("T4").with("timestamp", "2"));
     assert_eq!(anew.status, 200);
     assert_ne!(anew.id(), first.id());
@@ -180,7 +205,8 @@ fn t4_a_code_that_its_till_took_back_is_its_own_to_take_again_and_no_others_whil
 mod t5 {
     use super::*;
 
-    const GOOD: &str = r#""business_refrence":"B","branch_id":"1","date":"2026-11-23 10:00:00","timestamp":"1""#;
+    const GOOD: &str =
+        r#""business_refrence":"B","branch_id":"1","date":"2026-11-23 10:00:00","timestamp":"1""#;
 
     #[test]
     fn every_malformed_request_is_refused_in_the_contracts_shape_and_nothing_is_stored() {
@@ -191,7 +217,12 @@ mod t5 {
         let table: [(&str, &[u8], u16, &str); 17] = [
             ("malformed", b"{\"reward_code\":", 400, ""),
             ("an array", b"[]", 400, ""),
-            ("duplicate keys", &with("\"reward_code\":\"A\",\"reward_code\":\"B\""), 400, "reward_code"),
+            (
+                "duplicate keys",
+                &with("\"reward_code\":\"A\",\"reward_code\":\"B\""),
+                400,
+                "reward_code",
+            ),
             ("missing", &with("\"x\":\"y\""), 400, "reward_code"),
             ("empty", &with("\"reward_code\":\"\""), 400, "reward_code"),
             ("blank", &with("\"reward_code\":\" \\u00a0\""), 400, "reward_code"),
@@ -201,9 +232,19 @@ mod t5 {
             ("a number", &with("\"reward_code\":7"), 400, "reward_code"),
             ("null", &with("\"reward_code\":null"), 400, "reward_code"),
             ("a control character", &with("\"reward_code\":\"a\\u0000b\""), 400, "reward_code"),
-            ("both spellings", &with("\"reward_code\":\"A\",\"business_reference\":\"B\""), 400, "business_refer"),
+            (
+                "both spellings",
+                &with("\"reward_code\":\"A\",\"business_reference\":\"B\""),
+                400,
+                "business_refer",
+            ),
             ("over-long", long.as_bytes(), 400, "reward_code"),
-            ("not UTF-8", &[b"{\"reward_code\":\"\xff\",", GOOD.as_bytes(), b"}"].concat(), 400, ""),
+            (
+                "not UTF-8",
+                &[b"{\"reward_code\":\"\xff\",", GOOD.as_bytes(), b"}"].concat(),
+                400,
+                "",
+            ),
             ("too large", huge.as_bytes(), 413, ""),
             ("nothing at all", b" ", 400, ""),
         ];
@@ -213,7 +254,8 @@ mod t5 {
             assert!(reply.refusal().contains(names), "{what}: {reply:?}");
         }
         let plain = [("content-type", "text/plain")];
-        let reply = gateway.till("till-1").send("POST", "/redeem", &plain, &with("\"reward_code\":\"A\""));
+        let reply =
+            gateway.till("till-1").send("POST", "/redeem", &plain, &with("\"reward_code\":\"A\""));
         assert_eq!(reply.status, 415, "{reply:?}");
         reply.refusal();
         assert_eq!((gateway.counts().accepted, provider.requests().len()), (0, 0));
@@ -223,7 +265,9 @@ mod t5 {
     fn what_the_gateway_need_not_read_is_forwarded_as_it_came() {
         let provider = Provider::start();
         let gateway = two_tills(&provider);
-        for (n, further) in [r#""x":1e400"#, r#""x":"\ud800""#, r#""x":[-1E+999,"\udc00"]"#].into_iter().enumerate() {
+        for (n, further) in
+            [r#""x":1e400"#, r#""x":"\ud800""#, r#""x":[-1E+999,"\udc00"]"#].into_iter().enumerate()
+        {
             let body = with(&format!("\"reward_code\":\"ODD-{n}\",{further}"));
             let reply = gateway.till("till-1").send("POST", "/redeem", &[], &body);
             assert_eq!(reply.status, 200, "{further}: {reply:?}");
@@ -253,8 +297,8 @@ mod t5 {
         let provider = Provider::start();
         let gateway = two_tills(&provider);
         let till = gateway.till("till-1");
-        let head =
-            "POST /redeem HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token-1\r\ncontent-type: application/json\r\n";
+        let head = "POST /redeem HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \
+            token-1\r\ncontent-type: application/json\r\n";
         let slow: Vec<_> = (0..20)
             .map(|n| {
                 let mut stream = till.connect();
@@ -272,8 +316,10 @@ mod t5 {
         for mut stream in slow {
             eventually("the slow connection is ended", || {
                 let closed = matches!(stream.read(&mut [0; 4096]), Ok(0));
-                let broken = |error: &std::io::Error| error.kind() != std::io::ErrorKind::WouldBlock;
-                (closed || stream.write_all(b"1\r\n \r\n").is_err_and(|error| broken(&error))).then_some(())
+                let broken =
+                    |error: &std::io::Error| error.kind() != std::io::ErrorKind::WouldBlock;
+                (closed || stream.write_all(b"1\r\n \r\n").is_err_and(|error| broken(&error)))
+                    .then_some(())
             });
         }
         assert_eq!(gateway.counts().accepted, 1);
@@ -307,7 +353,8 @@ fn t6_a_till_that_is_bound_redeems_and_checks_for_its_own_business_and_branch_al
     std::fs::write(&token, "token-bound").unwrap();
     let gateway = builder
         .more(&format!(
-            "[[intake.till]]\nname = \"bound\"\ntoken_file = \"{}\"\nbusinesses = [\"b-1\"]\nbranches = [\"7\"]",
+            "[[intake.till]]\nname = \"bound\"\ntoken_file = \"{}\"\nbusinesses = \
+             [\"b-1\"]\nbranches = [\"7\"]",
             token.display()
         ))
         .start();
@@ -317,7 +364,11 @@ fn t6_a_till_that_is_bound_redeems_and_checks_for_its_own_business_and_branch_al
         let refused = bound.order(&Order::new("T6-OTHER").with(field, value));
         assert_eq!(refused.status, 400, "{refused:?}");
         assert!(refused.refusal().contains(&format!("not set up for this {field}")), "{refused:?}");
-        assert_eq!(gateway.till("till-1").order(&Order::new(value).with(field, value)).status, 200, "an unbound one");
+        assert_eq!(
+            gateway.till("till-1").order(&Order::new(value).with(field, value)).status,
+            200,
+            "an unbound one"
+        );
     }
     let elsewhere = br#"{"reward_code":"T6-OTHER","business_refrence":"B-2"}"#;
     assert_eq!(bound.send("POST", "/check", &[], elsewhere).status, 400);
@@ -330,7 +381,11 @@ fn t6_who_guesses_tokens_is_named_in_the_log_and_the_till_at_the_same_address_is
     let mut gateway = two_tills(&provider);
     for guess in 0..15 {
         let refused = gateway.stranger(Some(&format!("guess-{guess}"))).redeem("T6");
-        assert_eq!((refused.status, refused.header("connection")), (401, Some("close")), "{refused:?}");
+        assert_eq!(
+            (refused.status, refused.header("connection")),
+            (401, Some("close")),
+            "{refused:?}"
+        );
     }
     assert_eq!(gateway.till("till-1").redeem("T6").status, 200);
     let named = "127.0.0.1 has asked 10 times without a token of a till";
@@ -362,7 +417,9 @@ fn t7_a_till_that_floods_is_told_to_wait_and_the_other_keeps_its_share() {
         .start();
     let (flood, other) = (gateway.till("till-1"), gateway.till("till-2"));
     // All come at once and from one address, as through a store's NAT.
-    let replies = at_once(201, |n| if n == 200 { other.redeem("T7-OTHER") } else { flood.redeem(&format!("T7-{n}")) });
+    let replies = at_once(201, |n| {
+        if n == 200 { other.redeem("T7-OTHER") } else { flood.redeem(&format!("T7-{n}")) }
+    });
     let (other, floods) = replies.split_last().unwrap();
     assert_eq!(other.status, 200, "{other:?}");
     let refused: Vec<_> = floods.iter().filter(|reply| reply.status != 200).collect();
@@ -373,7 +430,11 @@ fn t7_a_till_that_floods_is_told_to_wait_and_the_other_keeps_its_share() {
         reply.refusal();
     }
     let books = gateway.counts();
-    assert_eq!(books.accepted - books.voided, 201 - refused.len() as u64, "what is refused was not sent: {books:?}");
+    assert_eq!(
+        books.accepted - books.voided,
+        201 - refused.len() as u64,
+        "what is refused was not sent: {books:?}"
+    );
 }
 
 #[test]
@@ -464,14 +525,23 @@ mod t10 {
     fn a_store_that_accepts_nothing_offline_says_so() {
         let (_provider, gateway) = limited("accept = false");
         let till = gateway.till("");
-        for (code, when) in [("T10", "the lane was up when it came"), ("T10-1", "it is known to be down")] {
+        for (code, when) in
+            [("T10", "the lane was up when it came"), ("T10-1", "it is known to be down")]
+        {
             let refused = till.redeem(code);
             assert_eq!(refused.status, 503, "{when}");
-            assert!(refused.refusal().contains("this store accepts nothing offline"), "{when}: {refused:?}");
+            assert!(
+                refused.refusal().contains("this store accepts nothing offline"),
+                "{when}: {refused:?}"
+            );
             gateway.wait_for_link("main", "down");
         }
         let books = gateway.counts();
-        assert_eq!((books.accepted - books.voided, books.pending), (0, 0), "no byte left: {books:?}");
+        assert_eq!(
+            (books.accepted - books.voided, books.pending),
+            (0, 0),
+            "no byte left: {books:?}"
+        );
     }
 }
 
@@ -517,10 +587,18 @@ mod t11 {
         let again = gateway.till("till-2").redeem("T11");
         assert_eq!(again.status, 503, "{again:?}");
         again.refusal();
-        assert_eq!(gateway.till("till-2").redeem("T11").status, 503, "its repeat, while nothing is known");
+        assert_eq!(
+            gateway.till("till-2").redeem("T11").status,
+            503,
+            "its repeat, while nothing is known"
+        );
         provider.rules(&[]);
         let books = gateway.wait_until_drained();
-        assert_eq!((books.confirmed, books.declined), (1, 1), "the earlier redemption explains \"already used\"");
+        assert_eq!(
+            (books.confirmed, books.declined),
+            (1, 1),
+            "the earlier redemption explains \"already used\""
+        );
     }
 
     #[test]
@@ -529,7 +607,11 @@ mod t11 {
         let gateway = two_tills(&provider);
         assert_eq!(gateway.till("till-1").redeem("T11").state(), "confirmed");
         let refused = gateway.till("till-2").redeem("T11");
-        assert_eq!((refused.status, refused.state()), (400, "declined"), "the provider's own refusal");
+        assert_eq!(
+            (refused.status, refused.state()),
+            (400, "declined"),
+            "the provider's own refusal"
+        );
         provider.forget_codes();
         let given = gateway.till("till-2").order(&Order::new("T11").with("timestamp", "2"));
         assert_eq!((given.status, given.state()), (200, "confirmed"));
@@ -542,6 +624,13 @@ fn t12_two_tills_in_the_same_second_with_the_same_five_fields_are_two_redemption
     let first = gateway.till("till-1").redeem("T12");
     let second = gateway.till("till-2").redeem("T12");
     assert_eq!((first.status, second.status), (200, 400));
-    assert!(second.refusal().contains("has been used") && second.refusal().contains("till-1"), "{second:?}");
-    assert_eq!(gateway.till("till-1").redeem("T12").id(), first.id(), "the first till's repeat stays its own");
+    assert!(
+        second.refusal().contains("has been used") && second.refusal().contains("till-1"),
+        "{second:?}"
+    );
+    assert_eq!(
+        gateway.till("till-1").redeem("T12").id(),
+        first.id(),
+        "the first till's repeat stays its own"
+    );
 }

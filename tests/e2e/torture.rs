@@ -1,4 +1,5 @@
-//! Kills in the middle of everything, again and again: nothing acknowledged is lost, nothing goes under two keys.
+//! Kills in the middle of everything, again and again: nothing acknowledged is lost, nothing goes
+//! under two keys.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -97,7 +98,8 @@ impl Torture {
             }
         }
         if self.one_in(4) {
-            self.gateway.start_and_kill_after(Duration::from_millis(self.chance.below(START_MS_MAX)));
+            self.gateway
+                .start_and_kill_after(Duration::from_millis(self.chance.below(START_MS_MAX)));
             self.tally.start_kills += 1;
         }
         self.gateway.start();
@@ -108,7 +110,8 @@ impl Torture {
         self.tally.cuts += 1;
     }
 
-    /// Tills redeem until the process is gone, which is after `goal` more were acknowledged and `before_the_end`.
+    /// Tills redeem until the process is gone, which is after `goal` more were acknowledged and
+    /// `before_the_end`.
     fn traffic(&mut self, goal: u64, before_the_end: impl Fn(&mut Witness)) {
         let (term, late) = (self.one_in(8), Duration::from_millis(self.chance.below(8)));
         let crowd = Crowd::of(&self.gateway, &mut self.chance);
@@ -130,7 +133,8 @@ impl Torture {
     fn print(&self, finding: &crate::oracle::Finding, cycles: u64, took: Duration) {
         let notes = self.witness.notes();
         let fault = |fault| notes.faults.get(&fault).copied().unwrap_or(0);
-        let Tally { kills, terms, start_kills, cuts, kills_in_outage, kills_in_drain } = &self.tally;
+        let Tally { kills, terms, start_kills, cuts, kills_in_outage, kills_in_drain } =
+            &self.tally;
         let rows: [(&str, u64); 12] = [
             ("cycles", cycles),
             ("SIGKILL in traffic", *kills),
@@ -165,7 +169,8 @@ impl Crowd {
         Self { till: gateway.till(""), operators: gateway.operators(), chances }
     }
 
-    /// `end` is to end the process; it begins when `goal` more were acknowledged, or nobody answers any more.
+    /// `end` is to end the process; it begins when `goal` more were acknowledged, or nobody answers
+    /// any more.
     pub(crate) fn redeems(self, ledger: &Ledger, next: &AtomicU64, goal: u64, end: impl FnOnce()) {
         let Self { till, operators, chances } = self;
         let goal = ledger.acknowledged() + usize::try_from(goal).unwrap();
@@ -187,7 +192,13 @@ impl Crowd {
 }
 
 /// New codes, now and then one that has no answer yet, now and then one that has.
-fn redeem_until_it_is_gone(ledger: &Ledger, till: &Till, next: &AtomicU64, over: &AtomicBool, mut chance: Chance) {
+fn redeem_until_it_is_gone(
+    ledger: &Ledger,
+    till: &Till,
+    next: &AtomicU64,
+    over: &AtomicBool,
+    mut chance: Chance,
+) {
     while !over.load(Ordering::SeqCst) {
         let again = match chance.below(6) {
             0 => ledger.unanswered(),
@@ -209,7 +220,8 @@ fn scrape_until_it_is_gone(ledger: &Ledger, operators: &Till, over: &AtomicBool)
 
 #[test]
 fn kills_in_traffic_outages_drains_and_starts_lose_nothing_and_double_nothing() {
-    let cycles = std::env::var("REDEEMD_TORTURE_CYCLES").map_or(CYCLES, |text| text.parse().unwrap());
+    let cycles =
+        std::env::var("REDEEMD_TORTURE_CYCLES").map_or(CYCLES, |text| text.parse().unwrap());
     let mut torture = Torture::start();
     let began = Instant::now();
     torture.witness.fail(FLAKY);
@@ -236,7 +248,8 @@ fn kills_in_traffic_outages_drains_and_starts_lose_nothing_and_double_nothing() 
 }
 
 #[test]
-fn two_sigkills_inside_an_outage_with_lost_replies_leave_every_redemption_confirmed_under_one_key() {
+fn two_sigkills_inside_an_outage_with_lost_replies_leave_every_redemption_confirmed_under_one_key()
+{
     let mut torture = Torture::start();
     torture.witness.fail(LOSING);
     for _ in 0..2 {
@@ -251,5 +264,8 @@ fn two_sigkills_inside_an_outage_with_lost_replies_leave_every_redemption_confir
     let finding = torture.ledger.settle_up(&torture.gateway, &torture.witness);
     finding.assert_conserved();
     let notes = torture.witness.notes();
-    assert!(notes.faults[&Fault::LostReply] > 5 && notes.told_used > 0, "too few replies were lost");
+    assert!(
+        notes.faults[&Fault::LostReply] > 5 && notes.told_used > 0,
+        "too few replies were lost"
+    );
 }

@@ -1,10 +1,13 @@
-//! Who is given a reward in the gateway's own name, and who is not (docs/trust.md; docs/failures.md, M11 and M13).
+//! Who is given a reward in the gateway's own name, and who is not (docs/trust.md;
+//! docs/failures.md, M11 and M13).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
-use crate::harness::{Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, free_port};
+use crate::harness::{
+    Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, free_port,
+};
 
 /// How a store is set up: whose silence is evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +98,8 @@ fn m13_no_invented_code_is_given_while_the_provider_answers_anybody() {
     at_once(STORES.len(), |n| {
         let (store, provider) = (STORES[n], Provider::start());
         let gateway = store.gateway(&provider, "500ms", "");
-        let tills = if store == Store::TwoTills { ["till-1", "till-2"] } else { ["till-1", "till-1"] };
+        let tills =
+            if store == Store::TwoTills { ["till-1", "till-2"] } else { ["till-1", "till-1"] };
         for (turn, trip) in TRIPS.iter().enumerate() {
             let refused = "fault=refuse,message=Reward not found,code=INV-*";
             provider.rules(&[&format!("fault={trip},code=TRIP-*"), refused]);
@@ -113,8 +117,13 @@ fn m13_no_invented_code_is_given_while_the_provider_answers_anybody() {
 
 #[test]
 fn m13_codes_that_the_provider_refuses_alike_hold_no_lane_and_give_nothing() {
-    let refusals =
-        ["fault=refuse,message=Reward not found", "fault=refuse", "fault=used", "fault=kong-404", "fault=refuse-ar"];
+    let refusals = [
+        "fault=refuse,message=Reward not found",
+        "fault=refuse",
+        "fault=used",
+        "fault=kong-404",
+        "fault=refuse-ar",
+    ];
     at_once(refusals.len(), |n| {
         let provider = Provider::start();
         let gateway = Store::Checks.gateway(&provider, "2s", "");
@@ -124,7 +133,10 @@ fn m13_codes_that_the_provider_refuses_alike_hold_no_lane_and_give_nothing() {
             let reply = till.redeem(&format!("INV-{turn}"));
             assert_eq!(reply.status / 100, 4, "{} {turn}: {reply:?}", refusals[n]);
         }
-        assert_eq!((till.redeem("GOOD-1").state(), &gateway.lane("main")["link"]), ("confirmed", &"up".into()));
+        assert_eq!(
+            (till.redeem("GOOD-1").state(), &gateway.lane("main")["link"]),
+            ("confirmed", &"up".into())
+        );
     });
 }
 
@@ -132,10 +144,13 @@ fn m13_codes_that_the_provider_refuses_alike_hold_no_lane_and_give_nothing() {
 fn a_check_url_that_leads_nowhere_opens_nothing() {
     let provider = Provider::start();
     let nowhere = format!("http://{}/check", free_port());
-    let gateway =
-        quick("500ms", &TILLS[..1]).lane_to("main", &provider.redeem_url, &nowhere, "timeout = \"1s\"").start();
+    let gateway = quick("500ms", &TILLS[..1])
+        .lane_to("main", &provider.redeem_url, &nowhere, "timeout = \"1s\"")
+        .start();
     let till = gateway.till("till-1");
-    for (turn, trip) in ["500", "hang-before-taking", "waf-403", "reset-before-taking"].iter().enumerate() {
+    for (turn, trip) in
+        ["500", "hang-before-taking", "waf-403", "reset-before-taking"].iter().enumerate()
+    {
         provider.rules(&[&format!("fault={trip},code=TRIP-*"), "fault=refuse,code=INV-*"]);
         let tripped = redeem_all(&till, &format!("TRIP-{turn}"), 4);
         let invented = redeem_all(&till, &format!("INV-{turn}"), 10);
@@ -149,15 +164,26 @@ fn a_429_gives_nobody_trust_and_one_try_in_two_seconds_finds_its_end() {
         let (store, provider) = (STORES[n], Provider::start());
         let gateway = store.gateway(&provider, "500ms", "");
         provider.rules(&["fault=429,retry_after=3600"]);
-        let names = if store == Store::OneTillTrusted { ["till-1", "till-1"] } else { ["till-1", "till-2"] };
-        assert_eq!(gateway.till("till-1").redeem("THE-FIRST").header("retry-after"), Some("3600"), "{store:?}");
+        let names = if store == Store::OneTillTrusted {
+            ["till-1", "till-1"]
+        } else {
+            ["till-1", "till-2"]
+        };
+        assert_eq!(
+            gateway.till("till-1").redeem("THE-FIRST").header("retry-after"),
+            Some("3600"),
+            "{store:?}"
+        );
         for (turn, name) in names.iter().enumerate() {
             let replies = redeem_all(&gateway.till(name), &format!("MANY-{turn}"), 10);
             assert_eq!(given(&replies), 0, "{store:?}: {replies:?}");
-            let told = replies.iter().filter(|reply| reply.status == 503 && reply.header("retry-after").is_some());
+            let told = replies
+                .iter()
+                .filter(|reply| reply.status == 503 && reply.header("retry-after").is_some());
             assert_eq!(told.count(), 10, "{store:?}: {replies:?}");
         }
-        let asked = provider.requests().iter().filter(|request| request.path.ends_with("redeem")).count();
+        let asked =
+            provider.requests().iter().filter(|request| request.path.ends_with("redeem")).count();
         assert!(asked <= 4, "{store:?}: {asked} requests after a 429");
         provider.rules(&["fault=refuse,code=INV-*"]);
         let till = gateway.till("till-1");
@@ -182,16 +208,28 @@ fn sixty_requests_at_once_at_a_slow_provider_are_not_given_and_what_it_took_is_o
         assert_eq!(given(&replies), 0, "{store:?}: {replies:?}");
         provider.rules(&[]);
         gateway.wait_until_drained();
-        let taken: Vec<String> =
-            provider.requests().into_iter().filter(|request| request.took).filter_map(|request| request.code).collect();
+        let taken: Vec<String> = provider
+            .requests()
+            .into_iter()
+            .filter(|request| request.took)
+            .filter_map(|request| request.code)
+            .collect();
         assert!(taken.len() >= 8, "{store:?}: {taken:?}");
         for (turn, code) in taken.iter().enumerate().take(6) {
             // Whoever asks, and with whatever timestamp.
             let first = gateway.till(["till-1", "till-2"][turn % 2]).order(&later(code, 1));
-            assert_eq!((first.status, first.state()), (200, "confirmed"), "{store:?}, {code}: {first:?}");
+            assert_eq!(
+                (first.status, first.state()),
+                (200, "confirmed"),
+                "{store:?}, {code}: {first:?}"
+            );
             let second = gateway.till("till-2").order(&later(code, 2));
             let third = till.order(&later(code, 3));
-            assert_eq!((second.status, third.status), (400, 400), "{store:?}, {code}: {second:?} {third:?}");
+            assert_eq!(
+                (second.status, third.status),
+                (400, 400),
+                "{store:?}, {code}: {second:?} {third:?}"
+            );
         }
     });
 }
@@ -213,7 +251,11 @@ fn a_reward_that_was_handed_out_and_taken_back_is_given_once_more_at_most() {
         }
         let folded = till.order(&later(&format!(" {code}"), 9));
         let elsewhere = other.order(&later(code, 10));
-        assert_eq!((given, folded.status, elsewhere.status), (2, 400, 400), "{code}: {folded:?} {elsewhere:?}");
+        assert_eq!(
+            (given, folded.status, elsewhere.status),
+            (2, 400, 400),
+            "{code}: {folded:?} {elsewhere:?}"
+        );
     }
     for code in ["OTHER-1", "OTHER-2", "OTHER-3"] {
         let first = till.redeem(code);
@@ -228,9 +270,17 @@ fn a_code_that_was_refused_before_the_line_was_cut_is_refused_in_its_words() {
     let gateway = Store::TwoTills.gateway(&provider, "500ms", "");
     let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
     let cases = [
-        ("EXP-1", "fault=refuse,message=Reward {code} has expired,code=EXP-*".to_owned(), "has expired"),
+        (
+            "EXP-1",
+            "fault=refuse,message=Reward {code} has expired,code=EXP-*".to_owned(),
+            "has expired",
+        ),
         ("USED-1", "fault=used,code=USED-*".to_owned(), "has been used"),
-        ("NONE-1", "fault=refuse,status=404,message=Reward not found,code=NONE-*".to_owned(), "Reward not found"),
+        (
+            "NONE-1",
+            "fault=refuse,status=404,message=Reward not found,code=NONE-*".to_owned(),
+            "Reward not found",
+        ),
         ("AR-1", "fault=refuse-ar,code=AR-*".to_owned(), "غير"),
     ];
     let rules: Vec<&str> = cases.iter().map(|(_, rule, _)| rule.as_str()).collect();
@@ -241,10 +291,16 @@ fn a_code_that_was_refused_before_the_line_was_cut_is_refused_in_its_words() {
     }
     cut(&provider, &gateway, &till);
     for (turn, (code, _, words)) in (1..).zip(&cases) {
-        for (asker, code) in [(&till, (*code).to_owned()), (&other, (*code).to_owned()), (&other, code.to_lowercase())]
-        {
+        for (asker, code) in [
+            (&till, (*code).to_owned()),
+            (&other, (*code).to_owned()),
+            (&other, code.to_lowercase()),
+        ] {
             let reply = asker.order(&later(&code, turn));
-            assert!(reply.status / 100 == 4 && reply.refusal().contains(words), "{code}: {reply:?}");
+            assert!(
+                reply.status / 100 == 4 && reply.refusal().contains(words),
+                "{code}: {reply:?}"
+            );
         }
     }
 }
@@ -252,7 +308,8 @@ fn a_code_that_was_refused_before_the_line_was_cut_is_refused_in_its_words() {
 #[test]
 fn an_operators_hold_gives_nothing_unless_it_says_so_and_then_under_the_limits() {
     let provider = Provider::start();
-    let gateway = Store::Checks.gateway(&provider, "500ms", "max_pending = 3\nmax_pending_per_till = 3");
+    let gateway =
+        Store::Checks.gateway(&provider, "500ms", "max_pending = 3\nmax_pending_per_till = 3");
     let till = gateway.till("till-1");
     gateway.says(&["hold", "main"]);
     gateway.wait_for_link("main", "held");
@@ -267,7 +324,11 @@ fn an_operators_hold_gives_nothing_unless_it_says_so_and_then_under_the_limits()
     eventually("tills are trusted", || (gateway.lane("main")["trust"] == "at_once").then_some(()));
     let statuses: Vec<u16> = (0..5).map(|n| till.redeem(&format!("TRUSTED-{n}")).status).collect();
     assert_eq!(statuses, [200, 200, 200, 503, 503]);
-    assert!(gateway.lane("main")["detail"].as_str().is_some_and(|detail| detail.contains("moves house")));
+    assert!(
+        gateway.lane("main")["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains("moves house"))
+    );
 }
 
 #[test]
@@ -296,7 +357,8 @@ fn one_answered_probe_does_not_refill_the_outage_budget_and_neither_does_a_resta
 }
 
 /// How a provider may be dead for everybody.
-const DEAD: [&str; 6] = ["500", "hang-before-taking", "reset-before-taking", "close-after-headers", "404-html", "503"];
+const DEAD: [&str; 6] =
+    ["500", "hang-before-taking", "reset-before-taking", "close-after-headers", "404-html", "503"];
 
 #[test]
 fn a_provider_that_answers_nobody_is_stood_in_for_once_the_own_check_is_silent_too() {
@@ -305,9 +367,19 @@ fn a_provider_that_answers_nobody_is_stood_in_for_once_the_own_check_is_silent_t
         let gateway = Store::Checks.gateway(&provider, "1s", "");
         provider.rules(&[&format!("fault={},call=both", DEAD[n])]);
         let reply = gateway.till("till-1").redeem("DEAD-1");
-        assert_eq!((reply.status, reply.body.as_str(), reply.state()), (200, "{}", "pending"), "{}", DEAD[n]);
+        assert_eq!(
+            (reply.status, reply.body.as_str(), reply.state()),
+            (200, "{}", "pending"),
+            "{}",
+            DEAD[n]
+        );
         let kept = row(&gateway, &reply.id());
-        assert_eq!((&kept["trusted"], &kept["refused_at_till"]), (&true.into(), &false.into()), "{}: {kept}", DEAD[n]);
+        assert_eq!(
+            (&kept["trusted"], &kept["refused_at_till"]),
+            (&true.into(), &false.into()),
+            "{}: {kept}",
+            DEAD[n]
+        );
         provider.rules(&[]);
         assert_eq!(gateway.wait_until_drained().confirmed, 1, "{}", DEAD[n]);
     });

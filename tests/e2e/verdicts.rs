@@ -96,7 +96,12 @@ fn m1_what_an_edge_says_declines_nothing_that_was_given_and_all_is_delivered_aft
         assert_eq!((books.declined, books.parked), (live_ones, 0), "{}: {books:?}", edges[n]);
         provider.rules(&[]);
         let books = gateway.wait_until_drained();
-        assert_eq!((books.confirmed, books.parked), (books.accepted - live_ones, 0), "{}: {books:?}", edges[n]);
+        assert_eq!(
+            (books.confirmed, books.parked),
+            (books.accepted - live_ones, 0),
+            "{}: {books:?}",
+            edges[n]
+        );
     });
 }
 
@@ -110,11 +115,17 @@ fn m2_a_code_that_was_declined_after_it_was_given_is_not_given_again_until_a_per
         let id = give(&gateway, "AFTER", 1).remove(0);
         back_with(&provider, &[&format!("fault={},code=AFTER-0", refusals[n])]);
         let declined = becomes(&gateway, &id, "declined");
-        assert_eq!((&declined["lost"], &declined["trusted"]), (&true.into(), &true.into()), "{declined}");
+        assert_eq!(
+            (&declined["lost"], &declined["trusted"]),
+            (&true.into(), &true.into()),
+            "{declined}"
+        );
         assert!(gateway.says(&["list", "--state", "declined"]).contains(&id), "{}", refusals[n]);
         gateway.wait_until_drained();
         go_offline_again(&provider, &gateway);
-        for (turn, till, code) in [(1, "till-1", "AFTER-0"), (2, "till-2", "AFTER-0"), (3, "till-2", " after-0")] {
+        for (turn, till, code) in
+            [(1, "till-1", "AFTER-0"), (2, "till-2", "AFTER-0"), (3, "till-2", " after-0")]
+        {
             let reply = gateway.till(till).order(&later(code, turn));
             assert_eq!(reply.status, 400, "{}, {code:?}: {reply:?}", refusals[n]);
         }
@@ -152,7 +163,12 @@ fn m3_a_code_that_a_firewall_blocks_waits_alone_and_everybody_else_is_answered()
         let live = gateway.till("till-1").redeem("X-LIVE");
         assert_eq!(live.status, 503, "{}: {live:?}", walls[n]);
         for turn in 0..10 {
-            assert_eq!(gateway.till("till-2").redeem(&format!("GOOD-{turn}")).state(), "confirmed", "{}", walls[n]);
+            assert_eq!(
+                gateway.till("till-2").redeem(&format!("GOOD-{turn}")).state(),
+                "confirmed",
+                "{}",
+                walls[n]
+            );
         }
         provider.rules(&[]);
         becomes(&gateway, &blocked, "confirmed");
@@ -172,8 +188,9 @@ fn m4_ten_declines_after_the_fact_hold_the_drain_whatever_their_words() {
         let provider = Provider::start();
         let gateway = offline(&provider, "");
         give(&gateway, "M4", 24);
-        let rules: Vec<String> =
-            (0..24).map(|n| format!("fault=refuse,code=M4-{n},message={}", words[kind](n))).collect();
+        let rules: Vec<String> = (0..24)
+            .map(|n| format!("fault=refuse,code=M4-{n},message={}", words[kind](n)))
+            .collect();
         back_with(&provider, &rules.iter().map(String::as_str).collect::<Vec<_>>());
         let held = || Some(gateway.lane("main")).filter(|lane| lane["cause"] == "declines");
         let lane = eventually("the drain is held", held);
@@ -183,15 +200,25 @@ fn m4_ten_declines_after_the_fact_hold_the_drain_whatever_their_words() {
         );
         let books = gateway.counts();
         // The row that noticed the cut may be confirmed after the first of them.
-        assert!(matches!(books.declined, 10 | 11) && books.declined + books.pending == 24, "{kind}: {books:?}");
-        assert_eq!(gateway.till("till-1").redeem("LIVE").state(), "confirmed", "a till's is asked all the same");
+        assert!(
+            matches!(books.declined, 10 | 11) && books.declined + books.pending == 24,
+            "{kind}: {books:?}"
+        );
+        assert_eq!(
+            gateway.till("till-1").redeem("LIVE").state(),
+            "confirmed",
+            "a till's is asked all the same"
+        );
         provider.rules(&[]);
         let said = gateway.says(&["retry", "--lane", "main", "--held"]);
         assert!(said.contains("10 taken back"), "{said}");
         gateway.says(&["release", "main"]);
         // What was on the wire when the drain was held may have been declined after it.
         let drained = gateway.wait_until_drained();
-        assert!(drained.declined <= 1 && drained.confirmed + drained.declined == 26, "{kind}: {drained:?}");
+        assert!(
+            drained.declined <= 1 && drained.confirmed + drained.declined == 26,
+            "{kind}: {drained:?}"
+        );
     });
 }
 
@@ -213,7 +240,11 @@ fn m5_our_own_retry_that_is_in_progress_waits_and_is_never_declined() {
         let busy = format!("{},attempt=1-3,code=BUSY-0", busy[n]);
         back_with(&provider, &["fault=reset-after-taking,attempt=1,code=BUSY-0", &busy]);
         let row = becomes(&gateway, &id, "confirmed");
-        assert_eq!((&row["duplicate_of_ours"], &row["uncertain"]), (&true.into(), &true.into()), "{busy}: {row}");
+        assert_eq!(
+            (&row["duplicate_of_ours"], &row["uncertain"]),
+            (&true.into(), &true.into()),
+            "{busy}: {row}"
+        );
         assert!(provider.requests_for("BUSY-0").len() >= 5, "{busy}");
         assert_eq!(gateway.counts().declined, 0, "{busy}");
     });
@@ -221,9 +252,15 @@ fn m5_our_own_retry_that_is_in_progress_waits_and_is_never_declined() {
 
 // M6, points 4 and 5.
 #[test]
-fn m6_an_uncertain_row_that_is_refused_in_words_unknown_is_parked_and_a_persons_retry_finds_it_ours() {
-    let words =
-        ["used-fr", "refuse,message=Unknown merchant", "refuse,message=No such reward {code}", "kong-404", "refuse-ar"];
+fn m6_an_uncertain_row_that_is_refused_in_words_unknown_is_parked_and_a_persons_retry_finds_it_ours()
+ {
+    let words = [
+        "used-fr",
+        "refuse,message=Unknown merchant",
+        "refuse,message=No such reward {code}",
+        "kong-404",
+        "refuse-ar",
+    ];
     at_once(words.len(), |n| {
         let provider = Provider::start();
         let gateway = offline(&provider, "");
@@ -237,7 +274,12 @@ fn m6_an_uncertain_row_that_is_refused_in_words_unknown_is_parked_and_a_persons_
         provider.rules(&[]);
         gateway.says(&["retry", &id]);
         let row = becomes(&gateway, &id, "confirmed");
-        assert_eq!((&row["duplicate_of_ours"], &row["uncertain"]), (&true.into(), &true.into()), "{}: {row}", words[n]);
+        assert_eq!(
+            (&row["duplicate_of_ours"], &row["uncertain"]),
+            (&true.into(), &true.into()),
+            "{}: {row}",
+            words[n]
+        );
         provider.assert_one_key_each();
     });
 }
@@ -259,8 +301,11 @@ fn m7_a_success_that_says_it_failed_is_parked_and_a_live_till_hears_its_words() 
     ];
     let provider = Provider::start();
     let gateway = store(&provider, "");
-    let rules: Vec<String> =
-        soft.iter().enumerate().map(|(n, (fault, _))| format!("fault={fault},code=SOFT-{n}")).collect();
+    let rules: Vec<String> = soft
+        .iter()
+        .enumerate()
+        .map(|(n, (fault, _))| format!("fault={fault},code=SOFT-{n}"))
+        .collect();
     let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
     provider.rules(&rules);
     for (n, (fault, words)) in soft.iter().enumerate() {
@@ -296,11 +341,18 @@ fn m8_already_used_is_understood_in_arabic_and_in_other_english_words() {
         let gateway = offline(&provider, "");
         let id = give(&gateway, "USED", 1).remove(0);
         let used = words[n];
-        back_with(&provider, &["fault=reset-after-taking,attempt=1,code=USED-0", &format!("fault={used},code=*")]);
+        back_with(
+            &provider,
+            &["fault=reset-after-taking,attempt=1,code=USED-0", &format!("fault={used},code=*")],
+        );
         let row = becomes(&gateway, &id, "confirmed");
         assert_eq!(row["duplicate_of_ours"], true, "{used}: {row}");
         let live = gateway.till("till-1").redeem("NOBODYS");
-        assert_eq!((live.status / 100, live.state()), (4, "declined"), "{used}: nothing of ours explains it: {live:?}");
+        assert_eq!(
+            (live.status / 100, live.state()),
+            (4, "declined"),
+            "{used}: nothing of ours explains it: {live:?}"
+        );
     });
 }
 
@@ -334,12 +386,20 @@ mod m9 {
             }
         }
         let business = later(CODE, 50).with("business_refrence", " b\u{2011}\u{ff11}");
-        assert_eq!(gateway.till("till-2").order(&business).status, 400, "the business in other clothes");
+        assert_eq!(
+            gateway.till("till-2").order(&business).status,
+            400,
+            "the business in other clothes"
+        );
         provider.restore();
         gateway.wait_until_drained();
         for (turn, code) in (60..).zip(CLOTHES) {
             let reply = gateway.till("till-2").order(&later(code, turn));
-            assert_eq!(provider.requests_for(code).len(), 1, "{code:?} is forwarded as it came: {reply:?}");
+            assert_eq!(
+                provider.requests_for(code).len(),
+                1,
+                "{code:?} is forwarded as it came: {reply:?}"
+            );
         }
     }
 
@@ -360,7 +420,10 @@ mod m9 {
         for line in ["up", "cut"] {
             for code in ["", " ", "\u{200b}", "\u{a0}\u{200f}", "\u{3000}\t", "\u{feff}"] {
                 let reply = gateway.till("till-1").redeem(code);
-                assert!(reply.status == 400 && reply.refusal().contains("reward_code"), "{line} {code:?}: {reply:?}");
+                assert!(
+                    reply.status == 400 && reply.refusal().contains("reward_code"),
+                    "{line} {code:?}: {reply:?}"
+                );
             }
             provider.cut();
         }
@@ -393,7 +456,9 @@ mod m10 {
         go_offline(&provider, &gateway);
         let before = gateway.counts().accepted;
         for (n, date) in DATES.iter().enumerate() {
-            let reply = gateway.till("till-1").order(&Order::new(&format!("OFFLINE-{n}")).with("date", *date));
+            let reply = gateway
+                .till("till-1")
+                .order(&Order::new(&format!("OFFLINE-{n}")).with("date", *date));
             assert!(reply.status == 400 && reply.refusal().contains("date"), "{date}: {reply:?}");
         }
         assert_eq!(gateway.counts().accepted, before);
@@ -402,10 +467,12 @@ mod m10 {
     #[test]
     fn any_date_is_taken_where_the_settings_say_so() {
         let provider = Provider::start();
-        let gateway = Gateway::with().lane("main", &provider, "").offline("date_format = \"any\"").start();
+        let gateway =
+            Gateway::with().lane("main", &provider, "").offline("date_format = \"any\"").start();
         provider.cut();
         for (n, date) in DATES.iter().enumerate() {
-            let reply = gateway.till("").order(&Order::new(&format!("ANY-{n}")).with("date", *date));
+            let reply =
+                gateway.till("").order(&Order::new(&format!("ANY-{n}")).with("date", *date));
             assert_eq!(reply.status, 200, "{date}: {reply:?}");
         }
     }
@@ -417,7 +484,8 @@ mod m12 {
 
     #[test]
     fn an_answer_that_is_cut_or_packed_never_confirms_and_takes_no_lane_down() {
-        let spoilt = ["gzip", "empty-unframed", "empty-html", "truncated", "cut-chunks", "close-mid-answer"];
+        let spoilt =
+            ["gzip", "empty-unframed", "empty-html", "truncated", "cut-chunks", "close-mid-answer"];
         at_once(spoilt.len(), |n| {
             let provider = Provider::start();
             let gateway = offline(&provider, "");
@@ -474,10 +542,15 @@ mod m12 {
         let head = String::from_utf8_lossy(&seen).to_ascii_lowercase();
         // "gw:right" in base64, lower case.
         if !head.contains("proxy-authorization: basic z3c6cmlnahq=") {
-            let no = b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let no = b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: \
+                Basic\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
             return client.write_all(no);
         }
-        let host = head.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        let host = head
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split('/').next())
+            .unwrap_or_default();
         let mut provider = TcpStream::connect(host)?;
         provider.write_all(&seen)?;
         let (mut from, mut to) = (client.try_clone()?, provider.try_clone()?);
@@ -502,7 +575,11 @@ mod m12 {
             assert_eq!(gateway.till("till-1").redeem(&format!("PROXY-{n}")).state(), "pending");
         }
         let lane = gateway.wait_for_link("main", "down");
-        assert_eq!((&lane["cause"], &lane["trust"]), (&"proxy".into(), &"at_once".into()), "{lane}");
+        assert_eq!(
+            (&lane["cause"], &lane["trust"]),
+            (&"proxy".into(), &"at_once".into()),
+            "{lane}"
+        );
         assert!(lane["detail"].as_str().is_some_and(|detail| detail.contains("407")), "{lane}");
         assert!(!lane.to_string().contains("wrong"), "{lane}");
         std::fs::write(&password, "right").unwrap();
@@ -522,7 +599,8 @@ mod m14 {
         drop(stream);
     }
 
-    /// The answer was written, and nobody was there: the reset comes a round trip later, and nothing shows it.
+    /// The answer was written, and nobody was there: the reset comes a round trip later, and
+    /// nothing shows it.
     fn is_undelivered(gateway: &Gateway, settled: u64) {
         gateway.wait_for_counts("the answer", |books| books.confirmed + books.declined == settled);
         moment(Duration::from_millis(150));
@@ -543,10 +621,15 @@ mod m14 {
         for (n, (code, status, again)) in (0_u32..).zip(cases) {
             asks_and_leaves(&till, &Order::new(code));
             is_undelivered(&gateway, u64::from(n) + 1);
-            let order = if n == 3 { later(again, 1).key("a-key-of-its-own") } else { later(again, 1) };
+            let order =
+                if n == 3 { later(again, 1).key("a-key-of-its-own") } else { later(again, 1) };
             let reply = till.order(&order);
             assert_eq!(reply.status, status, "{code}: {reply:?}");
-            assert_eq!((provider.requests_for(code).len(), reply.header("redeemd-repeat")), (1, Some("1")), "{code}");
+            assert_eq!(
+                (provider.requests_for(code).len(), reply.header("redeemd-repeat")),
+                (1, Some("1")),
+                "{code}"
+            );
         }
         assert_eq!(gateway.counts().accepted, 4, "no second redemption");
         for code in ["HUNG-1", "HUNG-3"] {
@@ -564,9 +647,21 @@ mod m14 {
             asks_and_leaves(&till, &Order::new(code));
             gateway.wait_for_counts("it is on its way", |books| books.accepted == n + 1);
             let early = till.order(&later(code, 1));
-            assert_eq!((early.status, early.header("retry-after")), (503, Some("2")), "{code}: {early:?}");
-            assert_eq!(other.order(&later(code, 2)).status, 400, "{code}: another till's is another request");
-            assert_eq!(till.order(&later(code, 3).with("branch_id", "8")).status, 400, "{code}: another branch's too");
+            assert_eq!(
+                (early.status, early.header("retry-after")),
+                (503, Some("2")),
+                "{code}: {early:?}"
+            );
+            assert_eq!(
+                other.order(&later(code, 2)).status,
+                400,
+                "{code}: another till's is another request"
+            );
+            assert_eq!(
+                till.order(&later(code, 3).with("branch_id", "8")).status,
+                400,
+                "{code}: another branch's too"
+            );
             is_undelivered(&gateway, n + 1);
             let reply = till.order(&later(code, 4));
             assert_eq!((reply.status, reply.state()), (200, "confirmed"), "{code}: {reply:?}");
@@ -617,7 +712,9 @@ mod m14 {
 fn what_the_gateway_need_not_understand_is_forwarded_as_it_came() {
     let provider = Provider::start();
     let gateway = store(&provider, "");
-    for (n, extra) in ["\"\\ud800\"", "1e400", "-0.0e-999", "[\"\\udfff\",1E9999]"].iter().enumerate() {
+    for (n, extra) in
+        ["\"\\ud800\"", "1e400", "-0.0e-999", "[\"\\udfff\",1E9999]"].iter().enumerate()
+    {
         let code = format!("EXTRA-{n}");
         let body = Order::new(&code).body().replacen('{', &format!("{{\"note\":{extra},"), 1);
         let reply = gateway.till("till-1").send("POST", "/redeem", &[], body.as_bytes());
@@ -632,8 +729,12 @@ fn status_tells_the_present_cause_with_its_own_detail() {
     let provider = Provider::start();
     let gateway = offline(&provider, "");
     give(&gateway, "WAITS", 3);
-    assert!(gateway.lane("main")["detail"].as_str().is_some_and(|detail| detail.contains("connect")));
-    for (fault, cause, words) in [("500", "provider", "500"), ("404-html", "not_the_provider", "404")] {
+    assert!(
+        gateway.lane("main")["detail"].as_str().is_some_and(|detail| detail.contains("connect"))
+    );
+    for (fault, cause, words) in
+        [("500", "provider", "500"), ("404-html", "not_the_provider", "404")]
+    {
         back_with(&provider, &[&format!("fault={fault}")]);
         let look = || Some(gateway.lane("main")).filter(|lane| lane["cause"] == cause);
         let lane = eventually(&format!("the cause is {cause}"), look);

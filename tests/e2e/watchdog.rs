@@ -15,7 +15,9 @@ impl Manager {
     /// All that comes within `time`.
     fn hear(&self, time: Duration) -> Vec<String> {
         let (until, mut all) = (Instant::now() + time, Vec::new());
-        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        while let Some(left) =
+            until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        {
             self.0.set_read_timeout(Some(left)).unwrap();
             let mut bytes = [0; 4096];
             if let Ok(length) = self.0.recv(&mut bytes) {
@@ -46,8 +48,14 @@ fn the_watchdog_is_fed_while_work_gets_done_and_starves_while_the_store_is_stuck
     let gateway = builder.start();
     let heard = manager.hear(Duration::from_millis(5 * INTERVAL_MS));
     let at = |word: &str| heard.iter().position(|text| text.contains(word));
-    assert!(at("EXTEND_TIMEOUT_USEC=60000000") < at("READY=1") && at("READY=1").is_some(), "{heard:?}");
-    assert!(at("EXTEND_TIMEOUT_USEC").is_some(), "a million rows to salvage take longer than a start may: {heard:?}");
+    assert!(
+        at("EXTEND_TIMEOUT_USEC=60000000") < at("READY=1") && at("READY=1").is_some(),
+        "{heard:?}"
+    );
+    assert!(
+        at("EXTEND_TIMEOUT_USEC").is_some(),
+        "a million rows to salvage take longer than a start may: {heard:?}"
+    );
     assert!(heard.iter().any(|text| text.contains("STATUS=main up")), "{heard:?}");
     assert!(heard.iter().filter(|text| text.contains("WATCHDOG=1")).count() >= 4, "{heard:?}");
 
@@ -57,12 +65,19 @@ fn the_watchdog_is_fed_while_work_gets_done_and_starves_while_the_store_is_stuck
         scope.spawn(|| gateway.till("").redeem("STUCK"));
         eventually("a write is held up", || (shim.get(Word::Blocked) > 0).then_some(()));
         manager.hear(Duration::from_millis(INTERVAL_MS));
-        assert_eq!(manager.feeds(Duration::from_millis(6 * INTERVAL_MS)), 0, "a stuck process was said to live");
+        assert_eq!(
+            manager.feeds(Duration::from_millis(6 * INTERVAL_MS)),
+            0,
+            "a stuck process was said to live"
+        );
         // The timers and the listeners live, which is why nothing but progress may feed it.
         assert_eq!(gateway.operators().send("GET", "/livez", &[], b"").status, 200);
         shim.set(Word::Block, 0);
     });
-    assert!(manager.feeds(Duration::from_millis(5 * INTERVAL_MS)) >= 3, "it came back and nobody heard of it");
+    assert!(
+        manager.feeds(Duration::from_millis(5 * INTERVAL_MS)) >= 3,
+        "it came back and nobody heard of it"
+    );
 }
 
 #[test]
@@ -110,7 +125,9 @@ fn a_stop_and_a_reload_are_told_to_the_service_manager() {
     let mut gateway = builder.start();
     gateway.reload();
     let heard = manager.hear(Duration::from_millis(3 * INTERVAL_MS));
-    let reloading = heard.iter().position(|text| text.contains("RELOADING=1") && text.contains("MONOTONIC_USEC="));
+    let reloading = heard
+        .iter()
+        .position(|text| text.contains("RELOADING=1") && text.contains("MONOTONIC_USEC="));
     let ready = heard.iter().rposition(|text| text.contains("READY=1"));
     assert!(reloading.is_some() && ready > reloading, "{heard:?}");
     assert!(gateway.terminate().success());

@@ -25,10 +25,14 @@ async fn a_chunked_body_is_measured_as_it_comes() {
     let host = Host::plain(Bounds::default()).await;
     let mut client = host.connect().await;
     let chunk = format!("200\r\n{}\r\n", "x".repeat(512));
-    let told =
-        ask(&mut client, &post("/body", "transfer-encoding: chunked\r\n", &format!("{chunk}{chunk}0\r\n\r\n"))).await;
+    let told = ask(
+        &mut client,
+        &post("/body", "transfer-encoding: chunked\r\n", &format!("{chunk}{chunk}0\r\n\r\n")),
+    )
+    .await;
     assert!(told.ends_with("1024"), "{told}");
-    let request = post("/body", "transfer-encoding: chunked\r\n", &format!("{chunk}{chunk}{chunk}0\r\n\r\n"));
+    let request =
+        post("/body", "transfer-encoding: chunked\r\n", &format!("{chunk}{chunk}{chunk}0\r\n\r\n"));
     assert!(ask(&mut client, &request).await.ends_with("the body is longer than 1024 bytes"));
 }
 
@@ -50,7 +54,9 @@ async fn who_sends_far_too_much_still_hears_the_answer_and_can_go_on() {
 async fn who_waits_for_our_go_is_refused_before_sending() {
     let host = Host::plain(Bounds::default()).await;
     let mut client = host.connect().await;
-    let told = ask(&mut client, &post("/body", "content-length: 5000\r\nexpect: 100-continue\r\n", "")).await;
+    let told =
+        ask(&mut client, &post("/body", "content-length: 5000\r\nexpect: 100-continue\r\n", ""))
+            .await;
     assert!(told.starts_with("HTTP/1.1 400 "), "{told}");
 }
 
@@ -76,14 +82,16 @@ async fn a_chunked_body_that_never_ends_is_cut_off() {
         loop {
             writer.write_all(chunk.as_bytes()).await?;
             sent += chunk.len();
-            // The kernel's buffers hold some of it; a listener that went on reading would come past any bound.
+            // The kernel's buffers hold some of it; a listener that went on reading would come past
+            // any bound.
             assert!(sent < 64 * 1024 * 1024, "it is read for ever");
         }
     };
     let ended: std::io::Result<()> = endless.await;
     assert!(ended.is_err());
     let mut rest = Vec::new();
-    // Whether the answer survives the reset is the network's affair; that the connection ends is ours.
+    // Whether the answer survives the reset is the network's affair; that the connection ends is
+    // ours.
     let _either = reader.read_to_end(&mut rest).await;
     assert!(ask(&mut host.connect().await, &get_request("/")).await.ends_with("here"));
 }

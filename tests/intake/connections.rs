@@ -14,7 +14,8 @@ use crate::support::{Host, PATIENCE, answer, ask, get_request, is_closed, router
 fn raise_the_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("allowed");
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+        .expect("allowed");
 }
 
 #[tokio::test]
@@ -28,7 +29,9 @@ async fn a_connection_serves_one_request_after_another() {
 
 #[tokio::test]
 async fn a_header_that_trickles_is_told_so_and_others_are_served_meanwhile() {
-    let host = Host::plain(Bounds { header_within: Duration::from_millis(200), ..Bounds::default() }).await;
+    let host =
+        Host::plain(Bounds { header_within: Duration::from_millis(200), ..Bounds::default() })
+            .await;
     let mut slow = host.connect().await;
     slow.write_all(b"GET / HTTP/1.1\r\nx-slow").await.expect("written");
     let mut other = host.connect().await;
@@ -48,7 +51,8 @@ async fn a_client_that_leaves_in_the_middle_of_its_header_holds_up_nobody() {
         leaves.write_all(b"GET / HTTP/1.1\r\nx-half").await.expect("written");
         let leaves = leaves.into_std().expect("registered");
         if resets {
-            rustix::net::sockopt::set_socket_linger(&leaves, Some(Duration::ZERO)).expect("a socket");
+            rustix::net::sockopt::set_socket_linger(&leaves, Some(Duration::ZERO))
+                .expect("a socket");
         }
         drop(leaves);
         let mut other = host.connect().await;
@@ -58,7 +62,9 @@ async fn a_client_that_leaves_in_the_middle_of_its_header_holds_up_nobody() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_without_a_word() {
-    let host = Host::plain(Bounds { header_within: Duration::from_millis(100), ..Bounds::default() }).await;
+    let host =
+        Host::plain(Bounds { header_within: Duration::from_millis(100), ..Bounds::default() })
+            .await;
     let mut client = host.connect().await;
     assert!(is_closed(&mut client).await);
     let mut client = host.connect().await;
@@ -154,7 +160,12 @@ async fn a_request_knows_who_asks() {
     let (_stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let socket = redeemd::listen::Socket::Unix(listener);
-    tasks.spawn(redeemd::listen::serve(socket, router(&host.gate, &host.begun), Bounds::default(), stopped));
+    tasks.spawn(redeemd::listen::serve(
+        socket,
+        router(&host.gate, &host.begun),
+        Bounds::default(),
+        stopped,
+    ));
     let mut client = UnixStream::connect(&path).await.expect("a connection");
     let uid = rustix::process::getuid().as_raw();
     let told = ask(&mut client, &get_request("/peer")).await;
@@ -163,7 +174,8 @@ async fn a_request_knows_who_asks() {
 
 #[tokio::test]
 async fn several_sockets_are_served_under_one_bound() {
-    let sockets = ["127.0.0.1:0", "[::1]:0"].map(|address| std::net::TcpListener::bind(address).expect("a port"));
+    let sockets = ["127.0.0.1:0", "[::1]:0"]
+        .map(|address| std::net::TcpListener::bind(address).expect("a port"));
     let addresses = sockets.each_ref().map(|socket| socket.local_addr().expect("its number"));
     let sockets = sockets.map(|socket| {
         socket.set_nonblocking(true).expect("a socket");
@@ -180,7 +192,11 @@ async fn several_sockets_are_served_under_one_bound() {
     assert!(ask(&mut second, &get_request("/")).await.ends_with("here"));
     assert!(is_closed(&mut first).await, "both share one place");
     stop.send_replace(true);
-    timeout(PATIENCE, tasks.join_next()).await.expect("in time").expect("its task").expect("no panic");
+    timeout(PATIENCE, tasks.join_next())
+        .await
+        .expect("in time")
+        .expect("its task")
+        .expect("no panic");
 }
 
 #[tokio::test]

@@ -38,7 +38,8 @@ impl Watched {
                 told("the answer".into_response(), tell)
             }
         };
-        let router = Router::new().route("/", get(watched)).route("/plain", get(|| async { "unwatched" }));
+        let router =
+            Router::new().route("/", get(watched)).route("/plain", get(|| async { "unwatched" }));
         Self { host: Host::serving(router, Bounds::default(), socket).await, begun, go_on, heard }
     }
 
@@ -95,7 +96,10 @@ async fn a_till_that_closes_after_its_answer_had_it() {
 async fn a_till_that_lets_the_gateway_close_had_its_answer() {
     let mut watched = Watched::plain().await;
     let mut client = watched.host.connect().await;
-    client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("written");
+    client
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .expect("written");
     watched.go_on.notify_one();
     let mut all = String::new();
     client.read_to_string(&mut all).await.expect("an answer and its end");
@@ -209,7 +213,10 @@ async fn in_tls_a_till_that_left_its_answer_unread_had_none_however_it_leaves() 
         stream.readable().await.expect("the answer is there");
         let stream = stream.into_std().expect("registered");
         match leaves {
-            Leaves::Resets => rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("a socket"),
+            Leaves::Resets => {
+                rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))
+                    .expect("a socket");
+            }
             Leaves::Closes => {}
             Leaves::EndsThenCloses => {
                 stream.shutdown(Shutdown::Write).expect("half closed");

@@ -1,4 +1,5 @@
-//! Redemptions from till to answer, with the real queue and store and a provider that the test plays by hand.
+//! Redemptions from till to answer, with the real queue and store and a provider that the test
+//! plays by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +73,8 @@ fn checked(body: &[u8]) -> Option<Outcome> {
     if text.contains("no-check") {
         return None;
     }
-    let body = if text.contains("portal") { "<html>" } else { r#"{"data":{"value":5},"errors":[]}"# };
+    let body =
+        if text.contains("portal") { "<html>" } else { r#"{"data":{"value":5},"errors":[]}"# };
     let answer = Answer { body: Bytes::from_static(body.as_bytes()), ..Answer::success() };
     let reply = Reply {
         answer,
@@ -94,12 +96,17 @@ impl Shop {
         std::fs::create_dir(&state).expect("a folder");
         let (store, _) = Store::open(&state).expect("a new store");
         let queue =
-            Queue::start(store, Clock::manual(1_800_000_000_000, true), settings.offline.clone()).expect("threads");
+            Queue::start(store, Clock::manual(1_800_000_000_000, true), settings.offline.clone())
+                .expect("threads");
         let provider = settings.providers[0].clone();
         let (lane, mailboxes) = Lane::new(LaneSettings::of(&provider, &settings));
         queue.set_lanes(vec![Arc::clone(&lane)]).await.expect("a lane");
-        let intake =
-            Intake::new(&settings, queue.clone(), |_: &str, body: Bytes| std::future::ready(checked(&body)), None);
+        let intake = Intake::new(
+            &settings,
+            queue.clone(),
+            |_: &str, body: Bytes| std::future::ready(checked(&body)),
+            None,
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("its number");
         let (stop, stopped) = watch::channel(false);
@@ -120,8 +127,15 @@ impl Shop {
 
     /// The line is down from now on.
     fn down(&self) {
-        let (trust, outage) = (Trust::AtOnce { tenth: false }, (Instant::now(), Duration::ZERO, true));
-        self.lane.set_gate(Gate { ask: false, trust, cause: Some(Cause::Connect), outage, ..self.gate() });
+        let (trust, outage) =
+            (Trust::AtOnce { tenth: false }, (Instant::now(), Duration::ZERO, true));
+        self.lane.set_gate(Gate {
+            ask: false,
+            trust,
+            cause: Some(Cause::Connect),
+            outage,
+            ..self.gate()
+        });
     }
 
     /// `row` was sent whole, and so was a check of the gateway's own; neither was answered.
@@ -148,13 +162,20 @@ impl Shop {
 
     /// The next redemption that goes to the provider at once; its bytes leave.
     async fn attempt(&mut self) -> Claimed {
-        let row = timeout(PATIENCE, self.mailboxes.live.recv()).await.expect("in time").expect("a lane");
+        let row =
+            timeout(PATIENCE, self.mailboxes.live.recv()).await.expect("in time").expect("a lane");
         assert!(self.queue.begin(row.seq), "it was taken back");
         row
     }
 
     async fn settle(&self, row: &Claimed, ended: Ended) {
-        assert!(self.queue.settle(row.seq, row.attempt, ended, About::default()).await.expect("settled").applied);
+        assert!(
+            self.queue
+                .settle(row.seq, row.attempt, ended, About::default())
+                .await
+                .expect("settled")
+                .applied
+        );
     }
 }
 
@@ -168,7 +189,8 @@ fn redeem(till: &str, code: &str, extra: &str) -> String {
 fn request(method: &str, path: &str, till: &str, extra: &str, body: &str) -> String {
     let length = body.len();
     format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {till}-token\r\ncontent-type: \
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \
+         {till}-token\r\ncontent-type: \
          application/json\r\ncontent-length: {length}\r\n{extra}\r\n{body}"
     )
 }
@@ -208,7 +230,10 @@ impl Told {
     }
 
     fn says(&self, status: &str, words: &str) {
-        assert!(self.status() == status && self.body().contains(words), "{status} {words}: {self:?}");
+        assert!(
+            self.status() == status && self.body().contains(words),
+            "{status} {words}: {self:?}"
+        );
     }
 }
 
@@ -249,7 +274,9 @@ async fn a_receipt_and_a_void_are_its_own_tills_alone() {
     let of = |method: &str, till: &str| request(method, &path, till, "", "");
     shop.asks(&of("GET", "till-2")).await.says("404", "no such redemption");
     shop.asks(&of("DELETE", "till-2")).await.says("404", "no such redemption");
-    shop.asks(&of("GET", "till-1")).await.says("200", r#""state":"pending","accepted_at":"2027-01-15T08:00:00Z","#);
+    shop.asks(&of("GET", "till-1"))
+        .await
+        .says("200", r#""state":"pending","accepted_at":"2027-01-15T08:00:00Z","#);
     for _ in 0..2 {
         let voided = shop.asks(&of("DELETE", "till-1")).await;
         voided.says("200", r#""state":"voided""#);
@@ -259,7 +286,8 @@ async fn a_receipt_and_a_void_are_its_own_tills_alone() {
     // The reward may be in the customer's hands: nobody else is given it unasked.
     let other = shop.redeems("till-2", "1111222233334444").await;
     other.says("400", "has been used on 2026-11-23 14:03:11 at till-1");
-    let corrected = redeem("till-1", "1111222233334444", "").replace(r#""timestamp":"1""#, r#""timestamp":"2""#);
+    let corrected = redeem("till-1", "1111222233334444", "")
+        .replace(r#""timestamp":"1""#, r#""timestamp":"2""#);
     shop.asks(&corrected).await.is("200", Some("pending"), "{}");
 }
 
@@ -271,7 +299,9 @@ async fn while_the_line_is_up_the_providers_own_answer_is_relayed() {
     till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
     let row = shop.attempt().await;
     let path = format!("/redemptions/{}", row.id);
-    shop.asks(&request("DELETE", &path, "till-1", "", "")).await.says("409", "may have reached the provider");
+    shop.asks(&request("DELETE", &path, "till-1", "", ""))
+        .await
+        .says("409", "may have reached the provider");
     shop.settle(&row, refusal()).await;
     let told = Told(answer(&mut till).await);
     told.is("400", Some("declined"), r#"{"message":"Reward has expired"}"#);
@@ -290,7 +320,10 @@ async fn what_is_not_answered_in_time_is_given_on_evidence_from_others_alone() {
     let row = shop.attempt().await;
     let told = Told(answer(&mut till).await);
     told.says("503", "the provider has not answered about this reward; do not hand it out");
-    assert_eq!((told.header("redeemd-state"), told.header("retry-after")), (Some("pending"), Some("2")));
+    assert_eq!(
+        (told.header("redeemd-state"), told.header("retry-after")),
+        (Some("pending"), Some("2"))
+    );
     shop.settle(&row, Ended::Unclear).await;
 
     let mut till = shop.connect().await;
@@ -320,11 +353,15 @@ async fn a_provider_that_takes_no_more_is_not_stood_in_for() {
     shop.up();
     let mut till = shop.connect().await;
     till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
-    let row = timeout(PATIENCE, shop.mailboxes.live.recv()).await.expect("in time").expect("a lane");
+    let row =
+        timeout(PATIENCE, shop.mailboxes.live.recv()).await.expect("in time").expect("a lane");
     shop.queue.tell(row.seq, Waited::TurnedAway { retry_after_s: Some(17) });
     let told = Told(answer(&mut till).await);
     told.says("503", "takes no more requests now; do not hand out the reward");
-    assert_eq!((told.header("redeemd-state"), told.header("retry-after")), (Some("voided"), Some("17")));
+    assert_eq!(
+        (told.header("redeemd-state"), told.header("retry-after")),
+        (Some("voided"), Some("17"))
+    );
     assert!(!shop.queue.begin(row.seq), "it must not be sent any more");
 }
 
@@ -379,7 +416,9 @@ async fn a_key_belongs_to_one_request() {
     shop.down();
     let key = "idempotency-key: k\r\n";
     shop.asks(&redeem("till-1", "1", key)).await.is("200", Some("pending"), "{}");
-    shop.asks(&redeem("till-1", "2", key)).await.says("422", "Idempotency-Key was used for another request");
+    shop.asks(&redeem("till-1", "2", key))
+        .await
+        .says("422", "Idempotency-Key was used for another request");
     shop.asks(&redeem("till-2", "2", key)).await.is("200", Some("pending"), "{}");
 }
 
@@ -387,7 +426,12 @@ async fn a_key_belongs_to_one_request() {
 async fn a_token_is_asked_for_everywhere_and_revoked_by_a_reload() {
     let shop = Shop::open("900ms").await;
     shop.down();
-    let paths = [("POST", "/redeem"), ("POST", "/check"), ("GET", "/redemptions/1-a"), ("DELETE", "/redemptions/1-a")];
+    let paths = [
+        ("POST", "/redeem"),
+        ("POST", "/check"),
+        ("GET", "/redemptions/1-a"),
+        ("DELETE", "/redemptions/1-a"),
+    ];
     for (method, path) in paths {
         let told = shop.asks(&request(method, path, "stranger", "", "{}")).await;
         told.says("401", "token");
@@ -410,14 +454,17 @@ async fn a_check_is_the_providers_word_or_a_refusal() {
     shop.asks(&check("1")).await.is("200", None, r#"{"data":{"value":5},"errors":[]}"#);
     shop.asks(&check("portal")).await.says("503", "cannot be checked while the line is down");
     shop.asks(&check("no-check")).await.says("404", "offers no check");
-    shop.asks(&request("POST", "/check", "till-1", "", "{}")).await.says("400", "reward_code is missing");
+    shop.asks(&request("POST", "/check", "till-1", "", "{}"))
+        .await
+        .says("400", "reward_code is missing");
 }
 
 #[tokio::test]
 async fn a_stranger_whose_body_drips_is_told_no_and_shown_out() {
     let shop = Shop::open("900ms").await;
     let mut stranger = shop.connect().await;
-    let head = "POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{";
+    let head = "POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-type: \
+        application/json\r\ncontent-length: 900\r\n\r\n{";
     let told = ask(&mut stranger, head).await;
     assert!(told.starts_with("HTTP/1.1 401 "), "{told}");
     assert_eq!(answer(&mut stranger).await, "", "its connection is closed");

@@ -11,7 +11,8 @@ use crate::support::{Host, answer, ask, get_request, is_closed};
 #[tokio::test]
 async fn a_request_under_way_is_answered_and_idle_ones_are_closed() {
     let mut host = Host::plain(Bounds::default()).await;
-    let (mut idle, mut silent, mut asking) = (host.connect().await, host.connect().await, host.connect().await);
+    let (mut idle, mut silent, mut asking) =
+        (host.connect().await, host.connect().await, host.connect().await);
     ask(&mut idle, &get_request("/")).await;
     asking.write_all(get_request("/gate").as_bytes()).await.expect("written");
     host.begun.notified().await;
@@ -21,7 +22,10 @@ async fn a_request_under_way_is_answered_and_idle_ones_are_closed() {
     assert!(host.tasks.try_join_next().is_none(), "it waits for the request");
     host.gate.notify_one();
     let told = answer(&mut asking).await;
-    assert!(told.ends_with("through") && told.to_ascii_lowercase().contains("connection: close"), "{told}");
+    assert!(
+        told.ends_with("through") && told.to_ascii_lowercase().contains("connection: close"),
+        "{told}"
+    );
     host.ended().await;
 }
 

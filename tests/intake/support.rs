@@ -46,7 +46,11 @@ impl Host {
     }
 
     /// A listener with another router; nothing waits at its gate.
-    pub(crate) async fn serving(router: Router, bounds: Bounds, socket: impl FnOnce(TcpListener) -> Socket) -> Self {
+    pub(crate) async fn serving(
+        router: Router,
+        bounds: Bounds,
+        socket: impl FnOnce(TcpListener) -> Socket,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("its number");
         let (stop, stopped) = watch::channel(false);
@@ -61,7 +65,11 @@ impl Host {
 
     /// The listener has ended.
     pub(crate) async fn ended(&mut self) {
-        timeout(PATIENCE, self.tasks.join_next()).await.expect("in time").expect("its task").expect("no panic");
+        timeout(PATIENCE, self.tasks.join_next())
+            .await
+            .expect("in time")
+            .expect("its task")
+            .expect("no panic");
     }
 }
 
@@ -115,7 +123,8 @@ pub(crate) async fn answer<S: AsyncRead + Unpin>(stream: &mut S) -> String {
     let mut text = String::new();
     let mut buffer = [0; 4096];
     while !is_whole(&text) {
-        let read = timeout(PATIENCE, stream.read(&mut buffer)).await.expect("an answer or an end in time");
+        let read =
+            timeout(PATIENCE, stream.read(&mut buffer)).await.expect("an answer or an end in time");
         match read {
             Ok(0) | Err(_) => break,
             Ok(count) => text += std::str::from_utf8(&buffer[..count]).expect("UTF-8"),
@@ -128,7 +137,8 @@ fn is_whole(text: &str) -> bool {
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     let head = head.to_ascii_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    !head.starts_with("http/1.1 100") && body.len() >= length.map_or(0, |length| length.parse().expect("a number"))
+    !head.starts_with("http/1.1 100")
+        && body.len() >= length.map_or(0, |length| length.parse().expect("a number"))
 }
 
 /// The other side has closed the connection without a further byte.

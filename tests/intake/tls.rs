@@ -99,9 +99,15 @@ async fn a_faulty_renewal_keeps_the_old_certificate_and_names_the_fault() {
     assert!(matches!(certificate.reload(), Err(CertificateFault::Unusable { .. })), "half renewed");
     connect(&host, &old).await.expect("the old one");
     place(&files.key_file, "no key");
-    assert!(matches!(certificate.reload(), Err(CertificateFault::Missing { what: "private key", .. })));
+    assert!(matches!(
+        certificate.reload(),
+        Err(CertificateFault::Missing { what: "private key", .. })
+    ));
     place(&files.cert_file, "no certificate");
-    assert!(matches!(certificate.reload(), Err(CertificateFault::Missing { what: "certificate", .. })));
+    assert!(matches!(
+        certificate.reload(),
+        Err(CertificateFault::Missing { what: "certificate", .. })
+    ));
     fs::remove_file(&files.cert_file).expect("removed");
     let fault = certificate.reload().expect_err("no file").to_string();
     assert!(fault.contains("cert.pem"), "{fault}");
@@ -118,7 +124,11 @@ async fn a_handshake_that_trickles_is_given_up() {
     let made = made();
     install(&files, &made);
     let certificate = Certificate::open(&files).expect("good files");
-    let host = host(&certificate, Bounds { header_within: Duration::from_millis(200), ..Bounds::default() }).await;
+    let host = host(
+        &certificate,
+        Bounds { header_within: Duration::from_millis(200), ..Bounds::default() },
+    )
+    .await;
     let mut slow = host.connect().await;
     slow.write_all(&[22, 3, 1]).await.expect("written");
     assert!(is_closed(&mut slow).await);

@@ -45,7 +45,8 @@ impl Disk {
         !self.names.is_synced() || !self.files.values().all(Content::is_synced)
     }
 
-    /// What is on the disk after a power cut now; `None`: nothing was pending, so that only one fate is possible.
+    /// What is on the disk after a power cut now; `None`: nothing was pending, so that only one
+    /// fate is possible.
     pub(crate) fn image(&self, fate: Fate) -> Option<Image> {
         if !self.is_unsynced() && !matches!(fate, Fate::Lost) {
             return None;

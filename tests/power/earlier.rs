@@ -1,5 +1,6 @@
-//! A state directory as version 1 of the schema left one behind, with more rows than the fixture has: their indexes are
-//! larger than what a migration keeps in memory, so that its log has pages before it is committed.
+//! A state directory as version 1 of the schema left one behind, with more rows than the fixture
+//! has: their indexes are larger than what a migration keeps in memory, so that its log has pages
+//! before it is committed.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,8 +13,8 @@ use crate::workload::{self, LOG, ROWS};
 
 /// Some thirty pages of each index are kept in memory.
 const ROW_COUNT: usize = 3000;
-/// The indexes of version 1, and none of the tables that came later. A row whose till gave it a key, of a code that is
-/// folded as it came, is the same.
+/// The indexes of version 1, and none of the tables that came later. A row whose till gave it a
+/// key, of a code that is folded as it came, is the same.
 const AS_IT_WAS: &str = "
     DROP TABLE attempt;
     DROP TABLE till;

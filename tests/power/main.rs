@@ -1,5 +1,5 @@
-//! Power cuts: a recording of everything that the real store writes, and every state of the disk that a power cut
-//! could leave of it, opened by the real store again.
+//! Power cuts: a recording of everything that the real store writes, and every state of the disk
+//! that a power cut could leave of it, opened by the real store again.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,22 +31,28 @@ use volatile::Fate;
 const IMAGES_OF_A_POINT: u64 = 3;
 
 fn images_of_a_point() -> u64 {
-    std::env::var("POWER_IMAGES").ok().and_then(|text| text.parse().ok()).unwrap_or(IMAGES_OF_A_POINT)
+    std::env::var("POWER_IMAGES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(IMAGES_OF_A_POINT)
 }
 
 fn seed() -> u64 {
     std::env::var("POWER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// In memory where that can be had: thousands of images are written, and what they are tested for is in their bytes.
+/// In memory where that can be had: thousands of images are written, and what they are tested for
+/// is in their bytes.
 fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
 fn shim(root: &Path) -> PathBuf {
-    let (source, shim) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power/shim.c"), root.join("shim.so"));
-    let compiler = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(&source).status();
+    let (source, shim) =
+        (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power/shim.c"), root.join("shim.so"));
+    let compiler =
+        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(&source).status();
     assert!(compiler.unwrap().success(), "the shim needs a C compiler");
     shim
 }
@@ -77,21 +83,34 @@ fn recorded(root: &Path, shim: &Path, life: &Life) -> Tape {
     if let Some(from) = &life.from {
         command.env("POWER_FROM", from);
     }
-    let ran = command.env("LD_PRELOAD", shim).env("POWER_ROOT", &world).env("POWER_LOG", &log).output().unwrap();
+    let ran = command
+        .env("LD_PRELOAD", shim)
+        .env("POWER_ROOT", &world)
+        .env("POWER_LOG", &log)
+        .output()
+        .unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     Tape::read(&log, &world)
 }
 
-/// At which events the power may go: at each sync, just before it and just after it, and at what was reported. What
-/// lies there before the first step was put there by the test.
+/// At which events the power may go: at each sync, just before it and just after it, and at what
+/// was reported. What lies there before the first step was put there by the test.
 fn points(tape: &Tape) -> Vec<usize> {
     let at = |(place, event): (usize, &Event)| match event {
         Event::Sync(_) | Event::SyncNames => vec![place, place + 1],
         Event::Said(_) => vec![place + 1],
-        Event::Create(..) | Event::Write(..) | Event::Cut(..) | Event::Rename(..) | Event::Remove(_) => Vec::new(),
+        Event::Create(..)
+        | Event::Write(..)
+        | Event::Cut(..)
+        | Event::Rename(..)
+        | Event::Remove(_) => Vec::new(),
     };
-    let begin = tape.events.iter().position(|event| matches!(event, Event::Said(line) if line.starts_with("begin")));
-    let mut points: Vec<usize> = tape.events.iter().enumerate().skip(begin.unwrap()).flat_map(at).collect();
+    let begin = tape
+        .events
+        .iter()
+        .position(|event| matches!(event, Event::Said(line) if line.starts_with("begin")));
+    let mut points: Vec<usize> =
+        tape.events.iter().enumerate().skip(begin.unwrap()).flat_map(at).collect();
     points.dedup();
     points
 }
@@ -114,7 +133,8 @@ fn cut(tape: &Tape, image_dir: &Path, tally: &mut Tally) {
             cuts += 1;
             // One that was opened when the same was known would be the same again.
             if opened.insert((image.fingerprint(), oracle.moment())) {
-                let place = format!("event {point} of {}, {fate:?}, seed {seed}", tape.events.len());
+                let place =
+                    format!("event {point} of {}, {fate:?}, seed {seed}", tape.events.len());
                 image.mount(image_dir, tape);
                 oracle.check(image_dir, &place);
                 images += 1;

@@ -1,4 +1,5 @@
-//! What must be true of any image: all that was reported, at most the step that was under way, nothing twice.
+//! What must be true of any image: all that was reported, at most the step that was under way,
+//! nothing twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -78,23 +79,39 @@ impl Oracle {
         }
         let what = line.splitn(3, ' ').nth(2).expect("what begins");
         let mut after = self.now.clone();
-        let done = rest.iter().find_map(|event| if let Event::Said(done) = event { Some(done) } else { None });
+        let done = rest
+            .iter()
+            .find_map(|event| if let Event::Said(done) = event { Some(done) } else { None });
         after.learn(done.expect("the end of the step"));
         self.under_way = Some((what.to_owned(), after));
     }
 
-    /// What was reported is there; what was under way happened as a whole or not at all; nothing else did.
+    /// What was reported is there; what was under way happened as a whole or not at all; nothing
+    /// else did.
     pub(crate) fn check(&self, dir: &Path, place: &str) {
-        let (step, after) = self.under_way.as_ref().map_or(("nothing", &self.now), |(step, after)| (step, after));
+        let (step, after) =
+            self.under_way.as_ref().map_or(("nothing", &self.now), |(step, after)| (step, after));
         let place = format!("{place}, under way: {step}");
         let found = look(dir, &place);
-        assert!(!found.moved || step == "migrate", "{place}: the image does not lie in the inode of the recording");
+        assert!(
+            !found.moved || step == "migrate",
+            "{place}: the image does not lie in the inode of the recording"
+        );
         let is_sound = found.salvaged.is_none() || step == "rescue";
         assert!(is_sound, "{place}: damage was seen where there was none: {:?}", found.salvaged);
-        let differ: Vec<_> = found.rows.iter().filter(|(id, state)| self.now.rows.get(*id) != Some(*state)).collect();
-        let missing: Vec<_> = self.now.rows.keys().filter(|id| !found.rows.contains_key(*id)).collect();
+        let differ: Vec<_> = found
+            .rows
+            .iter()
+            .filter(|(id, state)| self.now.rows.get(*id) != Some(*state))
+            .collect();
+        let missing: Vec<_> =
+            self.now.rows.keys().filter(|id| !found.rows.contains_key(*id)).collect();
         let fits = self.now.is(&found) || after.is(&found);
-        assert!(fits, "{place}: accepted {}, other than reported {differ:?}, missing {missing:?}", found.accepted);
+        assert!(
+            fits,
+            "{place}: accepted {}, other than reported {differ:?}, missing {missing:?}",
+            found.accepted
+        );
     }
 }
 
@@ -113,7 +130,10 @@ fn look(dir: &Path, place: &str) -> Found {
         assert_eq!(rows as u64, counted, "{place}: {state}");
     }
     let done = workload::run(&mut store, vec![workload::accept("AFTERWARDS")], false);
-    assert!(matches!(done[..], [Decided { decision: Decision::Taken(_), .. }]), "{place}: {done:?}");
+    assert!(
+        matches!(done[..], [Decided { decision: Decision::Taken(_), .. }]),
+        "{place}: {done:?}"
+    );
     drop(store);
     let (_, again) = Store::open(dir).unwrap_or_else(|error| panic!("{place}, once more: {error}"));
     assert!(again.salvage.is_none(), "{place}, once more: {:?}", again.salvage);
@@ -145,6 +165,11 @@ fn read(dir: &Path, place: &str) -> Rows {
     assert_eq!(codes.len(), rows.len(), "{place}: a code twice");
     let told = |pending: bool, uncertain: bool| if pending && uncertain { "?" } else { "" };
     rows.iter()
-        .map(|row| (row.id.to_string(), format!("{}{}", row.state, told(row.state == State::Pending, row.uncertain))))
+        .map(|row| {
+            (
+                row.id.to_string(),
+                format!("{}{}", row.state, told(row.state == State::Pending, row.uncertain)),
+            )
+        })
         .collect()
 }

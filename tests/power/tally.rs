@@ -71,10 +71,18 @@ impl Tally {
     /// Whether the power went often enough where it matters.
     pub(crate) fn check(&self, images_max: u64) {
         for (step, syncs, images) in AT_LEAST {
-            let row = self.steps.get(step).unwrap_or_else(|| panic!("no life has the step {step:?}"));
-            assert!(row.syncs >= syncs && row.images >= images, "{step}: {} syncs, {} images", row.syncs, row.images);
+            let row =
+                self.steps.get(step).unwrap_or_else(|| panic!("no life has the step {step:?}"));
+            assert!(
+                row.syncs >= syncs && row.images >= images,
+                "{step}: {} syncs, {} images",
+                row.syncs,
+                row.images
+            );
         }
-        let known = |step: &&String| *step == "nothing" || AT_LEAST.iter().any(|(known, _, _)| known == step);
+        let known = |step: &&String| {
+            *step == "nothing" || AT_LEAST.iter().any(|(known, _, _)| known == step)
+        };
         let unknown: Vec<_> = self.steps.keys().filter(|step| !known(step)).collect();
         assert!(unknown.is_empty(), "nothing says how often the power must go in {unknown:?}");
         if images_max >= LONG_RUN_IMAGES {

@@ -43,7 +43,13 @@ fn next<'a>(tape: &mut &'a [u8]) -> Option<Record<'a>> {
     let (data, rest) = rest.split_at(usize::try_from(number(&head[19..27])).unwrap());
     *tape = rest;
     let name = std::str::from_utf8(name).unwrap();
-    Some(Record { what: head[0], file: number(&head[1..9]), offset: number(&head[9..17]), name, data })
+    Some(Record {
+        what: head[0],
+        file: number(&head[1..9]),
+        offset: number(&head[9..17]),
+        name,
+        data,
+    })
 }
 
 /// The file's name in the state directory; `None`: it lies elsewhere.
@@ -66,7 +72,9 @@ impl Tape {
                     names.insert(name.clone(), file);
                     events.push(Event::Create(name, file));
                 }
-                b'W' if file == said => events.push(Event::Said(String::from_utf8(data.to_vec()).unwrap())),
+                b'W' if file == said => {
+                    events.push(Event::Said(String::from_utf8(data.to_vec()).unwrap()));
+                }
                 b'W' | b'T' | b'S' if ignored.contains(&file) => {}
                 b'W' => events.push(Event::Write(file, offset, data.to_vec())),
                 b'T' => events.push(Event::Cut(file, offset)),
@@ -92,7 +100,8 @@ impl Tape {
             }
         }
         assert!(said != 0 && rest.is_empty(), "the tape is torn");
-        let living = names.into_iter().map(|(name, file)| (file, world.join("state").join(name))).collect();
+        let living =
+            names.into_iter().map(|(name, file)| (file, world.join("state").join(name))).collect();
         Self { events, living }
     }
 }

@@ -1,5 +1,5 @@
-//! The recorded process: a life of the store in small, and before and after each step a word about it. One life begins
-//! at a first start, the others with what an earlier version left behind.
+//! The recorded process: a life of the store in small, and before and after each step a word about
+//! it. One life begins at a first start, the others with what an earlier version left behind.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,8 +13,8 @@ use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Request, RewardCode, Seq, State};
 use redeemd::settings::Offline;
 use redeemd::store::{
-    Accept, Checkpointer, Claim, Decided, Decision, Ended, FILE, NewRedemption, Operation, Prune, Retention,
-    Settlement, Store, Surroundings,
+    Accept, Checkpointer, Claim, Decided, Decision, Ended, FILE, NewRedemption, Operation, Prune,
+    Retention, Settlement, Store, Surroundings,
 };
 use redeemd::value::Amount;
 
@@ -35,7 +35,8 @@ pub(crate) fn offline() -> Offline {
 }
 
 pub(crate) fn accept(code: &str) -> Accept {
-    let body = format!(r#"{{"reward_code":"{code}","more":"{}"}}"#, "x".repeat(code.len() * 97 % 6000));
+    let body =
+        format!(r#"{{"reward_code":"{code}","more":"{}"}}"#, "x".repeat(code.len() * 97 % 6000));
     let request = Request {
         reward_code: RewardCode::new(code.to_owned()),
         business_refrence: "shop".to_owned(),
@@ -44,7 +45,8 @@ pub(crate) fn accept(code: &str) -> Accept {
         timestamp: "t".to_owned(),
         body: body.into(),
     };
-    let new = NewRedemption { till: "till-1".to_owned(), key: None, lane: "retm".to_owned(), request };
+    let new =
+        NewRedemption { till: "till-1".to_owned(), key: None, lane: "retm".to_owned(), request };
     Accept::once(new)
 }
 
@@ -53,16 +55,23 @@ pub(crate) fn run<O: Operation>(store: &mut Store, ops: Vec<O>, up: bool) -> Vec
 }
 
 /// As [`run`], so long after everything else.
-fn run_after<O: Operation>(store: &mut Store, ops: Vec<O>, up: bool, uptime: Duration) -> Vec<O::Output> {
+fn run_after<O: Operation>(
+    store: &mut Store,
+    ops: Vec<O>,
+    up: bool,
+    uptime: Duration,
+) -> Vec<O::Output> {
     let offline = offline();
     let now = if up { LaneNow::default() } else { LaneNow::down() };
     let lane = move |_: &str| now;
-    let stamp = Stamp { unix_ms: NOW_MS + i64::try_from(uptime.as_millis()).unwrap(), trusted: true };
+    let stamp =
+        Stamp { unix_ms: NOW_MS + i64::try_from(uptime.as_millis()).unwrap(), trusted: true };
     let around = Surroundings { uptime, ..Surroundings::new(stamp, &offline, &lane) };
     store.perform_all(ops, &around).into_iter().map(Result::unwrap).collect()
 }
 
-/// What is known of a row: its state, whether an attempt may have arrived, and the attempt's number.
+/// What is known of a row: its state, whether an attempt may have arrived, and the attempt's
+/// number.
 #[derive(Clone, Copy)]
 struct Row {
     seq: Seq,
@@ -92,7 +101,8 @@ impl Life {
     fn step(&mut self, what: &str, act: impl FnOnce(&mut Self)) {
         self.steps += 1;
         self.say(&format!("begin {} {what}", self.steps));
-        let before: BTreeMap<String, String> = self.rows.iter().map(|(id, row)| (id.clone(), told(row))).collect();
+        let before: BTreeMap<String, String> =
+            self.rows.iter().map(|(id, row)| (id.clone(), told(row))).collect();
         act(self);
         let mut line = format!("done {}", self.steps);
         for (id, row) in &self.rows {
@@ -142,7 +152,15 @@ impl Life {
 
     fn claim(&mut self, rows_max: usize) {
         let (lane, prefer, except) = ("retm".to_owned(), Vec::new(), Vec::new());
-        let claim = Claim { lane, prefer, after: Seq(0), except, not_from: None, rows_max, body_bytes_max: 1 << 20 };
+        let claim = Claim {
+            lane,
+            prefer,
+            after: Seq(0),
+            except,
+            not_from: None,
+            rows_max,
+            body_bytes_max: 1 << 20,
+        };
         for one in run(self.store(), vec![claim], false).pop().unwrap() {
             let row = self.rows.get_mut(one.id.as_str()).unwrap();
             (row.in_flight, row.attempt, row.doubt) = (true, one.attempt, true);
@@ -151,7 +169,8 @@ impl Life {
 
     /// Everything in flight ends, each differently.
     fn settle(&mut self) {
-        let flying: Vec<String> = self.rows.iter().filter(|(_, row)| row.in_flight).map(|(id, _)| id.clone()).collect();
+        let flying: Vec<String> =
+            self.rows.iter().filter(|(_, row)| row.in_flight).map(|(id, _)| id.clone()).collect();
         let body = br#"{"data":[],"message":"no such reward"}"#;
         let refusal = Answer { status: 400, content_type: None, body: body.as_slice().into() };
         let mut ops = Vec::new();
@@ -160,9 +179,10 @@ impl Life {
             let (ended, state) = match n % 4 {
                 0 | 1 => (Ended::Confirmed(Answer::success()), State::Confirmed),
                 // A row that may have arrived before is asked about again.
-                2 if row.attempt == 1 && !row.copied => {
-                    (Ended::Declined { answer: refusal.clone(), already_used: false, strong: true }, State::Declined)
-                }
+                2 if row.attempt == 1 && !row.copied => (
+                    Ended::Declined { answer: refusal.clone(), already_used: false, strong: true },
+                    State::Declined,
+                ),
                 _ => (Ended::Unclear, State::Pending),
             };
             ops.push(Settlement::new(row.seq, row.attempt, ended, false));
@@ -171,8 +191,8 @@ impl Life {
         run(self.store(), ops, false);
     }
 
-    /// What an earlier version left behind comes to its place, synced, before anything is said: the recorder sees every
-    /// byte of it. It is a copy, so that every pending row is uncertain.
+    /// What an earlier version left behind comes to its place, synced, before anything is said: the
+    /// recorder sees every byte of it. It is a copy, so that every pending row is uncertain.
     fn move_in(&mut self, from: &Path) {
         for name in [FILE, LOG] {
             let mut file = File::create(self.dir.join(name)).unwrap();
@@ -182,7 +202,9 @@ impl Life {
         File::open(&self.dir).unwrap().sync_all().unwrap();
         let mut line = "done 0".to_owned();
         for row in std::fs::read_to_string(from.join(ROWS)).unwrap().lines() {
-            let [id, state] = row.split(' ').take(2).collect::<Vec<_>>()[..] else { panic!("{row}") };
+            let [id, state] = row.split(' ').take(2).collect::<Vec<_>>()[..] else {
+                panic!("{row}")
+            };
             let state: State = state.parse().unwrap();
             let (seq, doubt) = (Id::parse(id).unwrap().seq().unwrap(), state == State::Pending);
             let row = Row { seq, state, doubt, in_flight: false, attempt: 1, copied: true };
@@ -195,8 +217,15 @@ impl Life {
     fn prune(&mut self) {
         let newest = self.rows.values().map(|row| row.seq).max().unwrap();
         let retention = Retention { settled: Duration::ZERO, codes: Duration::from_secs(86_400) };
-        run_after(self.store(), vec![Prune { retention, after: Seq(0) }], false, Duration::from_secs(3600));
-        self.rows.retain(|_, row| row.seq == newest || matches!(row.state, State::Pending | State::Parked));
+        run_after(
+            self.store(),
+            vec![Prune { retention, after: Seq(0) }],
+            false,
+            Duration::from_secs(3600),
+        );
+        self.rows.retain(|_, row| {
+            row.seq == newest || matches!(row.state, State::Pending | State::Parked)
+        });
     }
 
     /// A damaged file, whose first page no log holds, and the start that rescues what is in it.
@@ -262,9 +291,17 @@ fn live_on(life: &mut Life, from: &Path) {
 #[test]
 #[ignore = "runs under the recorder; the test of the power cuts starts it"]
 fn the_recorded_process() {
-    let root = PathBuf::from(std::env::var("POWER_ROOT").expect("started by the test of the power cuts"));
+    let root =
+        PathBuf::from(std::env::var("POWER_ROOT").expect("started by the test of the power cuts"));
     let said = File::create(root.join("said")).unwrap();
-    let mut life = Life { dir: root.join("state"), said, store: None, rows: BTreeMap::new(), steps: 0, codes: 0 };
+    let mut life = Life {
+        dir: root.join("state"),
+        said,
+        store: None,
+        rows: BTreeMap::new(),
+        steps: 0,
+        codes: 0,
+    };
     match std::env::var_os("POWER_FROM") {
         Some(from) => live_on(&mut life, Path::new(&from)),
         None => live(&mut life),

@@ -1,4 +1,5 @@
-//! What happens in a process' life: tills ask, lines, moods and clocks turn, operators come by; each thing is judged.
+//! What happens in a process' life: tills ask, lines, moods and clocks turn, operators come by;
+//! each thing is judged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +111,8 @@ impl World {
         self.note(&format!("{line:?}"));
     }
 
-    /// A link that is down is probed at most on its backoff, whatever the clock does: no wait collapses.
+    /// A link that is down is probed at most on its backoff, whatever the clock does: no wait
+    /// collapses.
     pub(crate) fn judge_attempts(&mut self, lane: usize) {
         let now = self.now();
         let outage = &mut self.outages[lane];
@@ -118,7 +120,11 @@ impl World {
         let lasted = now.saturating_sub(outage.line_since).as_secs();
         let allowed = outage.allowed + 60 + lasted / 10;
         let is_down = self.providers[lane].line() != Line::Up;
-        assert!(!is_down || state.attempts <= allowed, "{} attempts in {lasted} s, {allowed} allowed", state.attempts);
+        assert!(
+            !is_down || state.attempts <= allowed,
+            "{} attempts in {lasted} s, {allowed} allowed",
+            state.attempts
+        );
         (state.attempts, outage.allowed, outage.line_since) = (0, 0, now);
     }
 
@@ -148,7 +154,8 @@ impl World {
                 self.providers[lane].renew_credential();
             }
             self.providers[lane].set_mood(mood);
-            self.mood_until[lane] = self.now() + self.about(if mood == Mood::Well { 4 * HOUR } else { HOUR });
+            self.mood_until[lane] =
+                self.now() + self.about(if mood == Mood::Well { 4 * HOUR } else { HOUR });
             self.calm_since = self.now();
             self.note(&format!("{mood:?}"));
         }
@@ -175,7 +182,8 @@ impl World {
                 self.count("held by an operator");
                 self.calm_since = self.now();
                 let lane = LANES[usize::from(self.one_in(2))];
-                let heard = house.operator(Method::POST, &format!("/api/v1/lanes/{lane}/hold")).await;
+                let heard =
+                    house.operator(Method::POST, &format!("/api/v1/lanes/{lane}/hold")).await;
                 assert_eq!(heard.status, 200, "{heard:?}");
             }
             _ => self.hang_up(house).await,
@@ -195,9 +203,13 @@ impl World {
         let recent: Vec<usize> = {
             let model = self.model();
             let asks = model.asks.iter().enumerate().rev();
-            asks.take_while(|(_, ask)| now < ask.at + ASKED_AGAIN).map(|(n, _)| n).take(400).collect()
+            asks.take_while(|(_, ask)| now < ask.at + ASKED_AGAIN)
+                .map(|(n, _)| n)
+                .take(400)
+                .collect()
         };
-        let earlier = recent.get(usize::try_from(self.below(recent.len() as u64)).expect("few")).copied();
+        let earlier =
+            recent.get(usize::try_from(self.below(recent.len() as u64)).expect("few")).copied();
         match (kind, earlier) {
             (0..=2, Some(n)) => n,
             (3..=4, Some(n)) if now < self.model().first_asked(n) + ASKED_AGAIN => {
@@ -220,7 +232,11 @@ impl World {
     }
 
     /// Sends it; what comes of it is judged when it is heard.
-    pub(crate) fn asking(&mut self, house: &House, n: usize) -> impl Future<Output = ()> + Send + use<> {
+    pub(crate) fn asking(
+        &mut self,
+        house: &House,
+        n: usize,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let (till, lane, body, before) = {
             let mut model = self.model();
             let before = model.highest();
@@ -244,21 +260,38 @@ impl World {
             let heard_at = world_began + began.map_or(Duration::ZERO, |began| began.elapsed());
             provider.note(&(heard.status, heard.header("redeemd-id").map(str::to_owned)));
             let state = provider.state();
-            let limit = model.lock().expect("no panic before this one").hear(n, (before, now), &heard, &state);
-            assert!(limit != Some(Limit::Outage) || now + outage.slept >= MAX_OUTAGE, "refused at {now:?}: {heard:?}");
-            // A lane whose attempts have failed for longer than the limit takes nothing more on trust.
+            let limit = model.lock().expect("no panic before this one").hear(
+                n,
+                (before, now),
+                &heard,
+                &state,
+            );
+            assert!(
+                limit != Some(Limit::Outage) || now + outage.slept >= MAX_OUTAGE,
+                "refused at {now:?}: {heard:?}"
+            );
+            // A lane whose attempts have failed for longer than the limit takes nothing more on
+            // trust.
             let on_trust = heard.header("redeemd-state") == Some("pending") && heard.status == 200;
             let is_new = model.lock().expect("no panic before this one").asks[n].sent == 1;
-            let outlasts = outage.seen > MAX_OUTAGE + HOUR / 2 && outage.is_down && state.spoke_at == outage.spoke_at;
-            let (code, at_once) =
-                (model.lock().expect("no panic before this one").asks[n].code.clone(), state.line_at >= now);
-            let answered = state.answered_at > now && state.answered_at + SOON < heard_at && !at_once;
+            let outlasts = outage.seen > MAX_OUTAGE + HOUR / 2
+                && outage.is_down
+                && state.spoke_at == outage.spoke_at;
+            let (code, at_once) = (
+                model.lock().expect("no panic before this one").asks[n].code.clone(),
+                state.line_at >= now,
+            );
+            let answered =
+                state.answered_at > now && state.answered_at + SOON < heard_at && !at_once;
             let is_invented = code.starts_with(INVENTED);
             assert!(
                 !(on_trust && is_new && is_invented && answered),
                 "given at {heard_at:?}, asked at {now:?}: {heard:?}"
             );
-            assert!(!(on_trust && is_new && outlasts), "accepted after an outage of {outage:?} at {now:?}: {heard:?}");
+            assert!(
+                !(on_trust && is_new && outlasts),
+                "accepted after an outage of {outage:?} at {now:?}: {heard:?}"
+            );
         }
     }
 
@@ -299,7 +332,12 @@ impl World {
         let now = self.now();
         let known: Vec<_> = {
             let model = self.model();
-            let asks = model.asks.iter().enumerate().rev().take_while(|(_, ask)| now < ask.at + ASKED_AGAIN);
+            let asks = model
+                .asks
+                .iter()
+                .enumerate()
+                .rev()
+                .take_while(|(_, ask)| now < ask.at + ASKED_AGAIN);
             let own = asks.filter(|(_, ask)| !ask.is_anothers);
             own.filter_map(|(n, ask)| Some((n, ask.till, ask.id.clone()?))).take(60).collect()
         };
@@ -308,7 +346,8 @@ impl World {
 
     async fn take_back(&mut self, house: &House) {
         let Some((n, till, id)) = self.some_known() else { return };
-        let heard = house.till(till, Method::DELETE, &format!("/redemptions/{id}"), String::new()).await;
+        let heard =
+            house.till(till, Method::DELETE, &format!("/redemptions/{id}"), String::new()).await;
         let lane = self.model().asks[n].lane;
         let provider = self.providers[lane].clone();
         self.model().hear_void(n, &heard, &provider.state());
@@ -316,20 +355,22 @@ impl World {
 
     async fn look_at_receipt(&mut self, house: &House) {
         let Some((n, till, id)) = self.some_known() else { return };
-        let heard = house.till(till, Method::GET, &format!("/redemptions/{id}"), String::new()).await;
+        let heard =
+            house.till(till, Method::GET, &format!("/redemptions/{id}"), String::new()).await;
         let now = self.now();
         self.model().hear_receipt(n, &heard, now);
     }
 
-    /// The books balance, hold all that tills know of, never go back; and when all has been well for a while, nothing
-    /// is pending.
+    /// The books balance, hold all that tills know of, never go back; and when all has been well
+    /// for a while, nothing is pending.
     pub(crate) async fn look_at_books(&mut self, house: &House) {
         let known = self.model().known();
         let heard = house.operator(Method::GET, "/api/v1/status").await;
         self.count("looks at the books");
         let counts = &heard.body["counts"];
         let of = |state: &str| counts[state].as_u64().expect("a count");
-        let sum: u64 = ["pending", "confirmed", "declined", "parked", "voided"].map(of).iter().sum();
+        let sum: u64 =
+            ["pending", "confirmed", "declined", "parked", "voided"].map(of).iter().sum();
         assert_eq!(of("accepted"), sum, "{heard:?}");
         assert!(of("accepted") >= known.max(self.accepted_least), "{known} are known: {heard:?}");
         self.accepted_least = of("accepted");
@@ -337,14 +378,21 @@ impl World {
         self.look_at_declines(house).await;
         let is_held = Self::held(&heard).next().is_some();
         if !is_held && self.is_calm() {
-            assert_eq!(of("pending"), 0, "calm since {:?}, now {:?}: {heard:?}", self.calm_since, self.now());
+            assert_eq!(
+                of("pending"),
+                0,
+                "calm since {:?}, now {:?}: {heard:?}",
+                self.calm_since,
+                self.now()
+            );
             self.count("looks when all had been well");
         }
     }
 
     /// Nothing that the provider took is declined, whoever is asked.
     async fn look_at_declines(&self, house: &House) {
-        let heard = house.operator(Method::GET, "/api/v1/redemptions?state=declined&limit=100").await;
+        let heard =
+            house.operator(Method::GET, "/api/v1/redemptions?state=declined&limit=100").await;
         for row in heard.body["redemptions"].as_array().expect("rows") {
             let id = row["id"].as_str().expect("an id");
             let taken = self.providers.iter().any(|provider| provider.state().has_taken(id));
@@ -352,14 +400,17 @@ impl World {
         }
     }
 
-    /// What the provider itself has refused is closed, and what another one has used; the rest is sent again.
+    /// What the provider itself has refused is closed, and what another one has used; the rest is
+    /// sent again.
     async fn see_to(&mut self, house: &House, id: &str) {
         let refused = self.providers.iter().any(|provider| {
             let state = provider.state();
             state.declined.contains(id) && !state.has_taken(id)
         });
         if !refused {
-            let heard = house.operator_says(Method::POST, &format!("/api/v1/redemptions/{id}/retry"), "{}").await;
+            let heard = house
+                .operator_says(Method::POST, &format!("/api/v1/redemptions/{id}/retry"), "{}")
+                .await;
             match self.holder(id, &heard).as_deref() {
                 None => return self.count("retried by an operator"),
                 // Its code was spent by the other one.
@@ -374,14 +425,18 @@ impl World {
         self.count("closed by an operator");
     }
 
-    /// How another redemption stands that holds the code of this one, which therefore was not retried. It is about the
-    /// same code, and the provider took that one or knew the code as spent, never this one.
+    /// How another redemption stands that holds the code of this one, which therefore was not
+    /// retried. It is about the same code, and the provider took that one or knew the code as
+    /// spent, never this one.
     fn holder(&self, id: &str, heard: &Heard) -> Option<String> {
         if heard.status == 200 {
             return None;
         }
-        let told = heard.body["detail"].as_str().and_then(|detail| detail.strip_prefix("its code is held by "));
-        let (other, state) = told.and_then(|told| told.split_once(", which is ")).expect("who holds the code");
+        let told = heard.body["detail"]
+            .as_str()
+            .and_then(|detail| detail.strip_prefix("its code is held by "));
+        let (other, state) =
+            told.and_then(|told| told.split_once(", which is ")).expect("who holds the code");
         assert!(heard.status == 409 && other != id, "retry {id}: {heard:?}");
         let (own, code) = (self.code_of(id), self.code_of(other));
         // What never reached a provider, and of whose number no till was told, nobody here knows.
@@ -392,7 +447,10 @@ impl World {
             assert!(!known.has_taken(id), "{id} was taken and another one is confirmed: {heard:?}");
             known.has_taken(other) || code.as_ref().is_some_and(|code| known.spent.contains(code))
         });
-        assert!(is_taken || state != "confirmed", "{other} is confirmed and was not taken: {heard:?}");
+        assert!(
+            is_taken || state != "confirmed",
+            "{other} is confirmed and was not taken: {heard:?}"
+        );
         Some(state.to_owned())
     }
 
@@ -400,12 +458,19 @@ impl World {
     fn code_of(&self, id: &str) -> Option<String> {
         let sent = |provider: &Provider| {
             let state = provider.state();
-            state.codes.iter().find(|(_, seen)| seen.keys.contains_key(id)).map(|(code, _)| code.clone())
+            state
+                .codes
+                .iter()
+                .find(|(_, seen)| seen.keys.contains_key(id))
+                .map(|(code, _)| code.clone())
         };
-        self.providers
-            .iter()
-            .find_map(sent)
-            .or_else(|| self.model().asks.iter().find(|ask| ask.id.as_deref() == Some(id)).map(|ask| ask.code.clone()))
+        self.providers.iter().find_map(sent).or_else(|| {
+            self.model()
+                .asks
+                .iter()
+                .find(|ask| ask.id.as_deref() == Some(id))
+                .map(|ask| ask.code.clone())
+        })
     }
 
     fn is_calm(&self) -> bool {
@@ -444,7 +509,8 @@ impl World {
             }
             3 if self.one_in(3) => {
                 self.trusted = false;
-                self.wall_offset_ms += i64::try_from(self.below(2 * 24 * 3_600_000)).expect("few") - millis(DAY);
+                self.wall_offset_ms +=
+                    i64::try_from(self.below(2 * 24 * 3_600_000)).expect("few") - millis(DAY);
                 self.count("clocks that lost their trust");
             }
             _ => return,
@@ -475,7 +541,8 @@ impl World {
         self.count("suspended");
     }
 
-    /// An operator comes by: releases what is held, retries what was declined for nothing and what is parked.
+    /// An operator comes by: releases what is held, retries what was declined for nothing and what
+    /// is parked.
     pub(crate) async fn visit(&mut self, house: &House) {
         if self.now() < self.operator_at {
             return;
@@ -486,7 +553,8 @@ impl World {
         for lane in held {
             self.calm_since = self.now();
             for action in ["retry-held", "release"] {
-                let heard = house.operator(Method::POST, &format!("/api/v1/lanes/{lane}/{action}")).await;
+                let heard =
+                    house.operator(Method::POST, &format!("/api/v1/lanes/{lane}/{action}")).await;
                 assert_eq!(heard.status, 200, "{heard:?}");
             }
             self.allow(4);

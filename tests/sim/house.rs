@@ -36,19 +36,26 @@ pub(crate) const RETENTION: Duration = Duration::from_secs(3 * 24 * 3600);
 pub(crate) fn settings(dir: &Path) -> Settings {
     let here = dir.display();
     let mut text = format!(
-        "[gateway]\nname = \"simulated\"\nstate_dir = \"{here}/state\"\n[offline]\nmax_pending = {MAX_PENDING}\n\
-         max_outage = \"{}s\"\nmax_exposure = \"1000000000\"\nmax_per_hour_per_till = 100000000\n[retention]\nsettled = \"{}s\"\n",
+        "[gateway]\nname = \"simulated\"\nstate_dir = \"{here}/state\"\n[offline]\nmax_pending = \
+         {MAX_PENDING}\n\
+         max_outage = \"{}s\"\nmax_exposure = \"1000000000\"\nmax_per_hour_per_till = \
+         100000000\n[retention]\nsettled = \"{}s\"\n",
         MAX_OUTAGE.as_secs(),
         RETENTION.as_secs(),
     );
     for till in 0..TILLS {
         std::fs::write(dir.join(format!("till-{till}")), format!("token-{till}")).expect("a token");
-        writeln!(text, "[[intake.till]]\nname = \"till-{till}\"\ntoken_file = \"{here}/till-{till}\"").expect("text");
+        writeln!(
+            text,
+            "[[intake.till]]\nname = \"till-{till}\"\ntoken_file = \"{here}/till-{till}\""
+        )
+        .expect("text");
     }
     for lane in LANES {
         writeln!(
             text,
-            "[[provider]]\nname = \"{lane}\"\nbusinesses = [\"shop-{lane}\"]\ntoken_file = \"{here}/till-0\"\n\
+            "[[provider]]\nname = \"{lane}\"\nbusinesses = [\"shop-{lane}\"]\ntoken_file \
+             = \"{here}/till-0\"\n\
              redeem_url = \"https://{lane}.example/redeem\""
         )
         .expect("text");
@@ -95,7 +102,12 @@ pub(crate) struct House {
 }
 
 impl House {
-    pub(crate) async fn open(dir: &Path, clock: &Clock, seed: u64, providers: &[Provider; 2]) -> Self {
+    pub(crate) async fn open(
+        dir: &Path,
+        clock: &Clock,
+        seed: u64,
+        providers: &[Provider; 2],
+    ) -> Self {
         let settings = settings(dir);
         let (store, report) = Store::open(&settings.gateway.state_dir).expect("the store opens");
         assert!(report.salvage.is_none() && !report.moved, "{report:?}");
@@ -103,8 +115,11 @@ impl House {
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run());
         let (network, changes) = watch::channel(0);
-        let roads: BTreeMap<String, Provider> =
-            LANES.iter().zip(providers).map(|(lane, provider)| ((*lane).to_owned(), provider.clone())).collect();
+        let roads: BTreeMap<String, Provider> = LANES
+            .iter()
+            .zip(providers)
+            .map(|(lane, provider)| ((*lane).to_owned(), provider.clone()))
+            .collect();
         let context = UpstreamContext {
             clock: clock.clone(),
             state_dir: PathBuf::new(),
@@ -116,7 +131,10 @@ impl House {
             clock: clock.clone(),
             seed,
             make_road: Arc::new(move |settings: &LaneSettings| {
-                roads.get(&settings.provider.name).cloned().ok_or_else(|| "no such provider".to_owned())
+                roads
+                    .get(&settings.provider.name)
+                    .cloned()
+                    .ok_or_else(|| "no such provider".to_owned())
             }),
             network: changes,
             alerts: Alerts::new(None, &context).expect("no webhook"),
@@ -125,10 +143,19 @@ impl House {
         };
         let core = Core::start(&settings, parts).await.expect("the daemon starts");
         core.listening();
-        let (tills, operators) = (intake::router(Arc::clone(core.intake())), admin::router(Arc::clone(core.admin())));
+        let (tills, operators) =
+            (intake::router(Arc::clone(core.intake())), admin::router(Arc::clone(core.admin())));
         let (stop, stopped) = oneshot::channel();
         tasks.spawn(work(core, queue.clone(), stopped));
-        Self { tills, operators, queue, delivered: Delivered::default(), network, stop: Some(stop), tasks }
+        Self {
+            tills,
+            operators,
+            queue,
+            delivered: Delivered::default(),
+            network,
+            stop: Some(stop),
+            tasks,
+        }
     }
 
     /// Whether each lane is up, as operators see it.
@@ -165,7 +192,11 @@ impl House {
     }
 
     /// What an operator asks.
-    pub(crate) fn operator(&self, method: Method, path: &str) -> impl Future<Output = Heard> + use<> {
+    pub(crate) fn operator(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> impl Future<Output = Heard> + use<> {
         self.operator_says(method, path, "{}")
     }
 

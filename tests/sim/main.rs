@@ -1,5 +1,6 @@
-//! Months in a store in virtual time: the whole daemon but its sockets, before providers and a line that fail in every
-//! way, its process killed and its clocks turned again and again; a model of a few lines says what must be true.
+//! Months in a store in virtual time: the whole daemon but its sockets, before providers and a line
+//! that fail in every way, its process killed and its clocks turned again and again; a model of a
+//! few lines says what must be true.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,20 +31,34 @@ const SEED: u64 = 20_261_125;
 const FAULTS_FOUND: &[(u64, u32, &str)] = &[
     (1, 10, "an operator's release made an outage begin anew"),
     (3, 10, "a lane that an operator held forgot its outage at a crash"),
-    (6, 10, "an outage that had ended with the first answer after a start was counted again at the next start"),
+    (
+        6,
+        10,
+        "an outage that had ended with the first answer after a start was counted again at the \
+         next start",
+    ),
     (20_261_130, 20, "of this model: what the provider had declined was not to be taken back"),
-    (20_261_175, 22, "the end of an outage that was heard of just after an operator's hold was forgotten at a crash"),
+    (
+        20_261_175,
+        22,
+        "the end of an outage that was heard of just after an operator's hold was forgotten at a \
+         crash",
+    ),
 ];
 /// The days of a month.
 const DAYS: u32 = 30;
 
 fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+    std::env::var(name).map_or(default, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}"))
+    })
 }
 
 fn shim(dir: &Path) -> PathBuf {
-    let (source, shim) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sim/shim.c"), dir.join("shim.so"));
-    let compiler = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(&source).status();
+    let (source, shim) =
+        (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sim/shim.c"), dir.join("shim.so"));
+    let compiler =
+        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(&source).status();
     assert!(compiler.unwrap().success(), "the shim needs a C compiler");
     shim
 }
@@ -54,7 +69,8 @@ struct Month {
     trace: String,
 }
 
-/// Lives through a month in a process of its own, in which nothing is random but what the seed says.
+/// Lives through a month in a process of its own, in which nothing is random but what the seed
+/// says.
 fn month(seed: u64, days: u32) -> Month {
     let dir = tempfile::tempdir().unwrap();
     let lived = Command::new(std::env::current_exe().unwrap())
@@ -64,11 +80,14 @@ fn month(seed: u64, days: u32) -> Month {
         .env("SIM_DAYS", days.to_string())
         .output()
         .unwrap();
-    let (said, faults) = (String::from_utf8(lived.stdout).unwrap(), String::from_utf8_lossy(&lived.stderr));
+    let (said, faults) =
+        (String::from_utf8(lived.stdout).unwrap(), String::from_utf8_lossy(&lived.stderr));
     assert!(lived.status.success(), "seed {seed} (SIM_SEED), {days} days: {faults}");
     let lines = said.lines().filter_map(|line| line.strip_prefix("= "));
-    let mut pairs: BTreeMap<String, String> =
-        lines.filter_map(|line| line.rsplit_once(": ")).map(|(what, n)| (what.to_owned(), n.to_owned())).collect();
+    let mut pairs: BTreeMap<String, String> = lines
+        .filter_map(|line| line.rsplit_once(": "))
+        .map(|(what, n)| (what.to_owned(), n.to_owned()))
+        .collect();
     let trace = pairs.remove("trace").expect("a trace");
     Month { tally: pairs.into_iter().map(|(what, n)| (what, n.parse().unwrap())).collect(), trace }
 }
@@ -79,8 +98,11 @@ fn months(seeds: &[(u64, u32)]) -> Vec<Month> {
     let mut lived = Vec::new();
     for some in seeds.chunks(lanes) {
         std::thread::scope(|scope| {
-            let threads: Vec<_> = some.iter().map(|(seed, days)| scope.spawn(|| month(*seed, *days))).collect();
-            lived.extend(threads.into_iter().map(|thread| thread.join().expect("a month without a fault")));
+            let threads: Vec<_> =
+                some.iter().map(|(seed, days)| scope.spawn(|| month(*seed, *days))).collect();
+            lived.extend(
+                threads.into_iter().map(|thread| thread.join().expect("a month without a fault")),
+            );
         });
     }
     lived
@@ -132,7 +154,8 @@ const ENOUGH: &[(&str, u64)] = &[
 
 #[test]
 fn months_of_outages_crashes_and_turned_clocks_lose_nothing_and_double_nothing() {
-    let (first, count, began) = (number("SIM_SEED", SEED), number("SIM_MONTHS", MONTHS), Instant::now());
+    let (first, count, began) =
+        (number("SIM_SEED", SEED), number("SIM_MONTHS", MONTHS), Instant::now());
     println!("{count} months (SIM_MONTHS), the first with seed {first} (SIM_SEED)");
     let seeds: Vec<_> = (first..first + count).map(|seed| (seed, DAYS)).collect();
     let tally = sum(&months(&seeds));
@@ -154,7 +177,8 @@ fn months_that_found_a_fault_do_not_find_it_again() {
 
 #[test]
 fn one_seed_lives_one_life() {
-    let traces: Vec<String> = months(&[(5, 4), (5, 4), (6, 4)]).into_iter().map(|month| month.trace).collect();
+    let traces: Vec<String> =
+        months(&[(5, 4), (5, 4), (6, 4)]).into_iter().map(|month| month.trace).collect();
     assert_eq!(traces[0], traces[1]);
     assert_ne!(traces[0], traces[2]);
 }
@@ -162,7 +186,8 @@ fn one_seed_lives_one_life() {
 #[test]
 #[ignore = "runs with random bytes that follow from its seed; the tests of months start it"]
 fn the_simulated_process() {
-    let report = World::new(number("SIM_SEED", SEED)).run(u32::try_from(number("SIM_DAYS", 30)).unwrap());
+    let report =
+        World::new(number("SIM_SEED", SEED)).run(u32::try_from(number("SIM_DAYS", 30)).unwrap());
     println!("= trace: {:016x}", report.trace);
     for (what, count) in &report.tally {
         println!("= {what}: {count}");

@@ -1,4 +1,5 @@
-//! What must be true, in a few lines: what tills asked, what they were told, and what follows from it.
+//! What must be true, in a few lines: what tills asked, what they were told, and what follows from
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -34,10 +35,11 @@ pub(crate) struct Ask {
     pub(crate) fate: Fate,
     /// The redemption that was given in the gateway's own name.
     pub(crate) on_trust: Option<String>,
-    /// It was told about an earlier request's redemption, once: asked again it is a question of its own.
+    /// It was told about an earlier request's redemption, once: asked again it is a question of its
+    /// own.
     pub(crate) is_anothers: bool,
-    /// There is a redemption of its code, although it was refused: its own, in doubt until it was told "used" since
-    /// that was given at another till, or another's, about which it was told.
+    /// There is a redemption of its code, although it was refused: its own, in doubt until it was
+    /// told "used" since that was given at another till, or another's, about which it was told.
     pub(crate) stands: bool,
     /// How often it was sent.
     pub(crate) sent: u32,
@@ -63,7 +65,9 @@ pub(crate) struct Model {
 }
 
 fn number(id: &str) -> i64 {
-    id.split_once('-').and_then(|(number, _)| number.parse().ok()).expect("an id begins with a number")
+    id.split_once('-')
+        .and_then(|(number, _)| number.parse().ok())
+        .expect("an id begins with a number")
 }
 
 impl Model {
@@ -106,15 +110,19 @@ impl Model {
         self.highest
     }
 
-    /// How many redemptions tills know of. Several requests may have been told of one: who asks for a code again before
-    /// it is answered joins the first.
+    /// How many redemptions tills know of. Several requests may have been told of one: who asks for
+    /// a code again before it is answered joins the first.
     pub(crate) fn known(&self) -> u64 {
         self.asks.iter().filter_map(|ask| ask.id.as_ref()).collect::<BTreeSet<_>>().len() as u64
     }
 
     fn others(&self, n: usize) -> impl Iterator<Item = &Ask> {
         let code = &self.asks[n].code;
-        self.asks.iter().enumerate().filter(move |(m, ask)| *m != n && ask.code == *code).map(|(_, ask)| ask)
+        self.asks
+            .iter()
+            .enumerate()
+            .filter(move |(m, ask)| *m != n && ask.code == *code)
+            .map(|(_, ask)| ask)
     }
 
     /// Everything that was asked about the code of this request.
@@ -167,7 +175,8 @@ impl Model {
             }
             (400, state @ (None | Some("voided"))) => {
                 assert!(heard.message().contains("has been used"), "{heard:?}");
-                let explained = was.stands || self.others(n).any(|other| other.fate != Fate::Refused || other.stands);
+                let explained = was.stands
+                    || self.others(n).any(|other| other.fate != Fate::Refused || other.stands);
                 assert!(explained, "nobody else asked for it: {:?}, {heard:?}", self.history(n));
                 // It may have joined an earlier request, of which nobody was told the number.
                 let joined = was.fate == Fate::Doubt && self.history(n).len() > 1;
@@ -195,15 +204,22 @@ impl Model {
     /// The till's earlier request for the code, whose answer it has not heard, is on its way.
     fn is_being_asked(&mut self, n: usize, heard: &Heard) {
         let till = self.asks[n].till;
-        let on_its_way = |other: &Ask| other.till == till && matches!(other.fate, Fate::Open | Fate::Doubt);
-        assert!(self.others(n).any(on_its_way), "nothing is on its way: {:?}, {heard:?}", self.history(n));
+        let on_its_way =
+            |other: &Ask| other.till == till && matches!(other.fate, Fate::Open | Fate::Doubt);
+        assert!(
+            self.others(n).any(on_its_way),
+            "nothing is on its way: {:?}, {heard:?}",
+            self.history(n)
+        );
         self.count("told to ask again: being asked");
     }
 
     fn limit(&mut self, heard: &Heard) -> Limit {
         let (limit, what) = match heard.message() {
             said if said.contains("are waiting") => (Limit::Pending, "refused: too many pending"),
-            said if said.contains("has been down") => (Limit::Outage, "refused: too long an outage"),
+            said if said.contains("has been down") => {
+                (Limit::Outage, "refused: too long an outage")
+            }
             said if said.contains("on hold") => (Limit::Held, "refused: held"),
             _ => panic!("{heard:?}"),
         };
@@ -217,7 +233,9 @@ impl Model {
         let was = self.asks[n].clone();
         let by_it = provider.declined.contains(&id);
         assert!(!provider.has_taken(&id), "{id} was taken: {was:?}, {heard:?}");
-        if was.id.as_ref() != Some(&id) && self.others(n).any(|other| other.id.as_ref() == Some(&id)) {
+        if was.id.as_ref() != Some(&id)
+            && self.others(n).any(|other| other.id.as_ref() == Some(&id))
+        {
             assert!(by_it && was.fate != Fate::Accepted, "{was:?}, {heard:?}");
             (self.asks[n].fate, self.asks[n].id) = (Fate::Refused, None);
             return self.count("refused in the words of before");
@@ -225,26 +243,38 @@ impl Model {
         let is_an_edges = provider.refused_before_it.contains(&id) && was.on_trust.is_none();
         assert!(by_it || is_an_edges, "{id}: the provider did not decline it: {was:?}, {heard:?}");
         self.is_the_same(n, before, heard);
-        self.count(if was.on_trust.is_some() { "declined after the fact" } else { "declined at the till" });
+        self.count(if was.on_trust.is_some() {
+            "declined after the fact"
+        } else {
+            "declined at the till"
+        });
         self.asks[n].fate = Fate::Declined;
     }
 
-    /// The answer is about the redemption that it was always about, about a new one, or about an earlier one of the
-    /// code: the till's own that it joins, or one that is owed.
+    /// The answer is about the redemption that it was always about, about a new one, or about an
+    /// earlier one of the code: the till's own that it joins, or one that is owed.
     fn is_the_same(&mut self, n: usize, before: i64, heard: &Heard) -> String {
         let id = heard.header("redeemd-id").expect("an id").to_owned();
         let was = self.asks[n].clone();
         if was.id.as_ref() == Some(&id) {
             return id;
         }
-        assert!(was.id.is_none() || was.fate != Fate::Accepted, "another id for {was:?}: {heard:?}");
+        assert!(
+            was.id.is_none() || was.fate != Fate::Accepted,
+            "another id for {was:?}: {heard:?}"
+        );
         let earlier = self.others(n).find(|other| other.id.as_ref() == Some(&id)).cloned();
         if let Some(earlier) = &earlier {
-            let is_owed = heard.header("redeemd-state") == Some("confirmed") && earlier.fate != Fate::Accepted;
-            assert!(earlier.till == was.till || is_owed, "{was:?} is told about {earlier:?}: {heard:?}");
+            let is_owed = heard.header("redeemd-state") == Some("confirmed")
+                && earlier.fate != Fate::Accepted;
+            assert!(
+                earlier.till == was.till || is_owed,
+                "{was:?} is told about {earlier:?}: {heard:?}"
+            );
             self.count(if earlier.till == was.till { "joined" } else { "owed and given" });
         }
-        // One that was sent before and got no answer may have had its number since then, as may another's.
+        // One that was sent before and got no answer may have had its number since then, as may
+        // another's.
         let is_first = was.sent == 1 && self.history(n).len() == 1;
         assert!(!is_first || number(&id) > before, "{id}: numbers go up, {before} was given");
         self.highest = self.highest.max(number(&id));
@@ -253,11 +283,15 @@ impl Model {
         id
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what was heard, of what, when, and what the provider knows")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what was heard, of what, when, and what the provider knows"
+    )]
     fn accepted(&mut self, n: usize, id: &str, now: Duration, heard: &Heard, provider: &State) {
         let is_confirmed = heard.header("redeemd-state") == Some("confirmed");
         if is_confirmed {
-            let taken = provider.codes.get(&self.asks[n].code).and_then(|seen| seen.taken_by.as_deref());
+            let taken =
+                provider.codes.get(&self.asks[n].code).and_then(|seen| seen.taken_by.as_deref());
             let spent = provider.spent.contains(&self.asks[n].code);
             assert!(
                 spent || taken == Some(id),
@@ -266,7 +300,8 @@ impl Model {
             );
         }
         // What is owed is given once: here, or at the till that was told no.
-        let elsewhere = |other: &&Ask| other.id.as_deref() == Some(id) && other.till != self.asks[n].till;
+        let elsewhere =
+            |other: &&Ask| other.id.as_deref() == Some(id) && other.till != self.asks[n].till;
         let given = self.others(n).filter(elsewhere).find(|other| other.fate == Fate::Accepted);
         assert!(given.is_none(), "given at two tills: {:?} and {given:?}, {heard:?}", self.asks[n]);
         let is_other = |other: &&Ask| other.id.as_deref() != Some(id);
@@ -280,10 +315,14 @@ impl Model {
             let till = self.asks[n].till;
             // A cashier corrects a sale.
             let corrects = |other: &Ask| other.fate == Fate::Voided && other.till == till;
-            let again = self
-                .others(n)
-                .find(|other| other.on_trust.as_deref().is_some_and(|given| given != id) && !corrects(other));
-            assert!(again.is_none(), "given twice on trust: {:?} and {again:?}, {heard:?}", self.asks[n]);
+            let again = self.others(n).find(|other| {
+                other.on_trust.as_deref().is_some_and(|given| given != id) && !corrects(other)
+            });
+            assert!(
+                again.is_none(),
+                "given twice on trust: {:?} and {again:?}, {heard:?}",
+                self.asks[n]
+            );
             self.asks[n].on_trust = Some(id.to_owned());
         }
         if self.asks[n].fate != Fate::Accepted {
@@ -315,7 +354,10 @@ impl Model {
         assert!(heard.status == 200 || now > ask.at + RETENTION, "{ask:?}: {heard:?}");
         if heard.status == 200 {
             assert_eq!(heard.body["id"].as_str(), ask.id.as_deref());
-            assert!(ask.fate != Fate::Voided || heard.body["state"] == "voided", "{ask:?}: {heard:?}");
+            assert!(
+                ask.fate != Fate::Voided || heard.body["state"] == "voided",
+                "{ask:?}: {heard:?}"
+            );
         }
         self.count("receipts");
     }
@@ -334,7 +376,9 @@ impl Model {
         }
         let sent: BTreeSet<&str> = self.asks.iter().map(|ask| ask.body.as_str()).collect();
         let mut bodies = BTreeSet::new();
-        for (key, body) in states.iter().flat_map(|state| state.codes.values()).flat_map(|seen| &seen.keys) {
+        for (key, body) in
+            states.iter().flat_map(|state| state.codes.values()).flat_map(|seen| &seen.keys)
+        {
             let body = std::str::from_utf8(body).expect("a till's bytes");
             assert!(sent.contains(body), "{key}: no till sent {body}");
             assert!(bodies.insert(body), "{key}: the same request under two keys: {body}");

@@ -1,4 +1,5 @@
-//! A provider and the line to it, in memory and in virtual time: what a store's road does, and who is to blame.
+//! A provider and the line to it, in memory and in virtual time: what a store's road does, and who
+//! is to blame.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "each mood shows where it matters")]
 
@@ -60,7 +61,8 @@ pub(crate) enum Mood {
     Denies,
     /// It declines everything in the same words.
     Misdeployed,
-    /// What stands before it refuses with this status: a route that is gone, a framework's own page.
+    /// What stands before it refuses with this status: a route that is gone, a framework's own
+    /// page.
     Edge(u16),
     /// A firewall before it blocks some codes.
     Firewall,
@@ -80,7 +82,8 @@ pub(crate) enum Mood {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) keys: BTreeMap<String, Bytes>,
-    /// Keys of these under which it may have been taken: none about which the provider has said no since then.
+    /// Keys of these under which it may have been taken: none about which the provider has said no
+    /// since then.
     pub(crate) in_doubt: BTreeSet<String>,
     pub(crate) taken_by: Option<String>,
 }
@@ -105,7 +108,8 @@ pub(crate) struct State {
     told_at: Duration,
     /// When a till last asked: what a till waits for is asked whatever the drain has to wait for.
     pub(crate) asked_at: Duration,
-    /// When anybody was last answered in the contract's shape, a check of the gateway's own among them.
+    /// When anybody was last answered in the contract's shape, a check of the gateway's own among
+    /// them.
     pub(crate) answered_at: Duration,
     /// When the line last changed.
     pub(crate) line_at: Duration,
@@ -151,7 +155,8 @@ enum Coming {
     Silence,
 }
 
-/// A request that is on its way: whether it arrives when the box dies meanwhile is nobody's to know.
+/// A request that is on its way: whether it arrives when the box dies meanwhile is nobody's to
+/// know.
 struct OnItsWay<'a> {
     provider: &'a Provider,
     attempt: Option<Attempt>,
@@ -196,18 +201,26 @@ impl State {
     fn arrive(&mut self, attempt: &Attempt) -> Coming {
         let rolled = self.dice.bits() % 100;
         if attempt.credential < self.good_credential {
-            return self.fault("401", Coming::Answer(reply(401, &refusal("the token is not known"), None)));
+            return self.fault(
+                "401",
+                Coming::Answer(reply(401, &refusal("the token is not known"), None)),
+            );
         }
         if let (Mood::Busy(seconds), 0..50) = (self.mood, rolled) {
-            return self.fault("429", Coming::Answer(reply(429, &refusal("come again"), Some(seconds))));
+            return self
+                .fault("429", Coming::Answer(reply(429, &refusal("come again"), Some(seconds))));
         }
         if let Some(coming) = self.before_it(attempt) {
             return coming;
         }
         let code = if attempt.is_check() { INVENTED.to_owned() } else { self.note_key(attempt) };
         match self.mood {
-            Mood::Busy(seconds) => self.fault("503", Coming::Answer(reply(503, &refusal("come again"), Some(seconds)))),
-            Mood::Broken => self.fault("500", Coming::Answer(reply(500, &refusal("Server Error"), None))),
+            Mood::Busy(seconds) => {
+                self.fault("503", Coming::Answer(reply(503, &refusal("come again"), Some(seconds))))
+            }
+            Mood::Broken => {
+                self.fault("500", Coming::Answer(reply(500, &refusal("Server Error"), None)))
+            }
             Mood::Hangs => {
                 if self.coin() {
                     self.judge(&code, &attempt.key, false);
@@ -222,9 +235,12 @@ impl State {
                 let text = "A request with the same Idempotency-Key is being processed";
                 self.fault("409", Coming::Answer(reply(409, &json!({ "message": text }), None)))
             }
-            Mood::Edge(_) | Mood::Firewall | Mood::Soft | Mood::Foreign | Mood::Slow | Mood::Resets => {
-                Coming::Answer(self.judge(&code, &attempt.key, false))
-            }
+            Mood::Edge(_)
+            | Mood::Firewall
+            | Mood::Soft
+            | Mood::Foreign
+            | Mood::Slow
+            | Mood::Resets => Coming::Answer(self.judge(&code, &attempt.key, false)),
             Mood::Well | Mood::Denies => Coming::Answer(self.judge(&code, &attempt.key, false)),
             Mood::Misdeployed => Coming::Answer(self.judge(&code, &attempt.key, true)),
             Mood::Flaky => self.flakily(&code, &attempt.key, rolled),
@@ -233,12 +249,15 @@ impl State {
 
     /// What something before the provider makes of a request, which then never reaches it.
     fn before_it(&mut self, attempt: &Attempt) -> Option<Coming> {
-        let is_blocked = || attempt.body.iter().map(|byte| u64::from(*byte)).sum::<u64>().is_multiple_of(4);
+        let is_blocked =
+            || attempt.body.iter().map(|byte| u64::from(*byte)).sum::<u64>().is_multiple_of(4);
         match self.mood {
             Mood::Edge(status) => {
                 let page = match status {
                     404 => json!({ "message": "no Route matched with those values" }),
-                    _ => json!({ "statusCode": status, "message": "Bad Request", "path": "/redeem" }),
+                    _ => {
+                        json!({ "statusCode": status, "message": "Bad Request", "path": "/redeem" })
+                    }
                 };
                 self.refused_before_it.insert(attempt.key.clone());
                 Some(self.fault("refused by an edge", Coming::Answer(reply(status, &page, None))))
@@ -259,7 +278,11 @@ impl State {
         let known = self.codes.entry(code.clone()).or_default();
         known.in_doubt.insert(attempt.key.clone());
         let before = known.keys.insert(attempt.key.clone(), attempt.body.clone());
-        assert!(before.is_none_or(|bytes| bytes == attempt.body), "{}: other bytes under the same key", attempt.key);
+        assert!(
+            before.is_none_or(|bytes| bytes == attempt.body),
+            "{}: other bytes under the same key",
+            attempt.key
+        );
         code
     }
 
@@ -276,9 +299,10 @@ impl State {
                 self.fault("lost reply", Coming::Reset)
             }
             16..18 => self.fault("hung after it was taken", Coming::Silence),
-            18..20 if answer.answer.status == 200 => {
-                self.fault("says both", Coming::Answer(reply(200, &json!({ "errors": ["odd"] }), None)))
-            }
+            18..20 if answer.answer.status == 200 => self.fault(
+                "says both",
+                Coming::Answer(reply(200, &json!({ "errors": ["odd"] }), None)),
+            ),
             _ => Coming::Answer(answer),
         }
     }
@@ -301,7 +325,11 @@ impl State {
                 known.in_doubt.remove(key);
                 self.declined.insert(key.to_owned());
             }
-            self.count(if is_ours { "\"already used\" about our own attempt" } else { "\"already used\"" });
+            self.count(if is_ours {
+                "\"already used\" about our own attempt"
+            } else {
+                "\"already used\""
+            });
             let text = match (self.mood, code.len() % 2) {
                 (Mood::Foreign, 0) => format!("Gutschein {code} eingelöst"),
                 (Mood::Foreign, _) => format!("تم استخدام المكافأة {code} من قبل"),
@@ -337,7 +365,11 @@ fn refusal(message: &str) -> Value {
 }
 
 fn reply(status: u16, body: &Value, retry_after_s: Option<u64>) -> Reply {
-    let answer = Answer { status, content_type: Some("application/json".to_owned()), body: body.to_string().into() };
+    let answer = Answer {
+        status,
+        content_type: Some("application/json".to_owned()),
+        body: body.to_string().into(),
+    };
     let retry_after = retry_after_s.map(|seconds| seconds.to_string());
     Reply {
         answer,
@@ -397,8 +429,8 @@ impl Provider {
         self.0.state.lock().expect("no panic before this one")
     }
 
-    /// A process begins after one that ended at that world time. What was told to that one in its last moment it may
-    /// not have written down.
+    /// A process begins after one that ended at that world time. What was told to that one in its
+    /// last moment it may not have written down.
     pub(crate) fn restart(&self, ended_at: Duration) {
         let mut state = self.state();
         state.trap = None;
@@ -526,8 +558,11 @@ impl Provider {
         if matches!(reply.answer.status, 200 | 400 | 404) || reply.retry_after.is_some() {
             state.spoke_at = now;
         }
-        let Some(seconds) = reply.retry_after.as_ref().and_then(|text| text.parse().ok()) else { return };
-        (state.not_before, state.told_at) = (state.not_before.max(now + Duration::from_secs(seconds)), now);
+        let Some(seconds) = reply.retry_after.as_ref().and_then(|text| text.parse().ok()) else {
+            return;
+        };
+        (state.not_before, state.told_at) =
+            (state.not_before.max(now + Duration::from_secs(seconds)), now);
     }
 
     async fn attempt(&self, attempt: Attempt) -> Outcome {

@@ -1,4 +1,5 @@
-//! A store's months: tills, outages, moods of providers, clocks, operators, and the ends of processes, all by one seed.
+//! A store's months: tills, outages, moods of providers, clocks, operators, and the ends of
+//! processes, all by one seed.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,11 +24,14 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The true time when it all begins: 2026-11-25T08:00:00Z.
 pub(crate) const BEGAN_MS: i64 = 1_795_593_600_000;
-/// When nothing disturbs for so long, nothing is pending: the longest `Retry-After` here, and a row's longest backoff.
+/// When nothing disturbs for so long, nothing is pending: the longest `Retry-After` here, and a
+/// row's longest backoff.
 pub(crate) const CALM: Duration = Duration::from_secs(90 * 60);
-/// A code is asked for by other tills, and each asks again, for so long: in all less long than settled rows are kept.
+/// A code is asked for by other tills, and each asks again, for so long: in all less long than
+/// settled rows are kept.
 pub(crate) const ASKED_AGAIN: Duration = Duration::from_secs(34 * 3600);
-/// What a crash may cost of the knowledge how long an outage has lasted: this, and a sixtieth of it.
+/// What a crash may cost of the knowledge how long an outage has lasted: this, and a sixtieth of
+/// it.
 const FORGOTTEN: Duration = Duration::from_secs(150);
 
 pub(crate) fn millis(time: Duration) -> i64 {
@@ -177,7 +181,8 @@ impl World {
 
     /// One process from its start to its end.
     fn process(&mut self, until: Duration, how: End) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
         runtime.block_on(async {
             let (house, clock) = self.begin().await;
@@ -272,13 +277,15 @@ impl World {
             self.providers[lane].renew_credential();
         }
         (self.wall_offset_ms, self.trusted, self.calm_since) = (0, true, self.now());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.expect("a runtime").block_on(async {
             let (house, _clock) = self.begin().await;
             sleep(CALM).await;
             let open: Vec<usize> = {
                 let model = self.model();
-                let is_open = |ask: &Ask| ask.fate == Fate::Open && self.now() < ask.at + ASKED_AGAIN;
+                let is_open =
+                    |ask: &Ask| ask.fate == Fate::Open && self.now() < ask.at + ASKED_AGAIN;
                 let asks = model.asks.iter().enumerate().filter(|(_, ask)| is_open(ask));
                 asks.map(|(n, _)| n).collect()
             };
@@ -308,11 +315,18 @@ impl World {
         let status = house.operator(Method::GET, "/api/v1/status").await;
         let of = |state: &str| status.body["counts"][state].as_u64().expect("a count");
         assert_eq!((of("pending"), of("parked")), (0, 0), "{status:?}");
-        let sum = |what: &dyn Fn(&Provider) -> usize| self.providers.iter().map(what).sum::<usize>() as u64;
-        let taken = sum(&|one| one.state().codes.values().filter(|seen| seen.taken_by.is_some()).count());
-        // "Already used" after an answer that was lost counts as ours, although another store's was the first.
+        let sum = |what: &dyn Fn(&Provider) -> usize| {
+            self.providers.iter().map(what).sum::<usize>() as u64
+        };
+        let taken =
+            sum(&|one| one.state().codes.values().filter(|seen| seen.taken_by.is_some()).count());
+        // "Already used" after an answer that was lost counts as ours, although another store's was
+        // the first.
         let spent = sum(&|one| one.state().spent.len());
-        assert!((taken..=taken + spent).contains(&of("confirmed")), "{taken} were taken: {status:?}");
+        assert!(
+            (taken..=taken + spent).contains(&of("confirmed")),
+            "{taken} were taken: {status:?}"
+        );
         assert!(of("pending") <= MAX_PENDING);
     }
 

@@ -1,4 +1,5 @@
-//! The books balance after any sequence of operations, and the store agrees with a model of a few lines.
+//! The books balance after any sequence of operations, and the store agrees with a model of a few
+//! lines.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,9 @@ use proptest::prelude::*;
 use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::{Id, Seq, State};
-use redeemd::store::{Accept, Acted, Counts, Decision, Ended, FILE, Recount, Unclaim, Void, VoidByTill, VoidOutcome};
+use redeemd::store::{
+    Accept, Acted, Counts, Decision, Ended, FILE, Recount, Unclaim, Void, VoidByTill, VoidOutcome,
+};
 
 use crate::world::{World, accept_op, confirmed, declined, new, parked};
 
@@ -123,7 +126,9 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
                 (row.in_flight, row.attempt) = (true, row.attempt + 1);
             }
         }
-        Decision::Settled(row) => assert_eq!(Some((&row.id, row.state)), repeat.map(|r| (&r.id, r.state))),
+        Decision::Settled(row) => {
+            assert_eq!(Some((&row.id, row.state)), repeat.map(|r| (&r.id, r.state)));
+        }
         Decision::Used(_) | Decision::BeingAsked | Decision::RefusedBefore(_) => {
             assert!(repeat.is_none() && model.holds(code, up));
         }
@@ -133,7 +138,18 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
             let (in_flight, attempt, trusted) = (up, u32::from(up), !up);
             assert_eq!(taken.trusted, trusted);
             let (state, uncertain, answered) = (State::Pending, false, false);
-            let row = Row { id, till, code, state, in_flight, uncertain, provider_only, trusted, answered, attempt };
+            let row = Row {
+                id,
+                till,
+                code,
+                state,
+                in_flight,
+                uncertain,
+                provider_only,
+                trusted,
+                answered,
+                attempt,
+            };
             model.rows.insert(taken.seq, row);
         }
         Decision::KeyReused
@@ -149,7 +165,14 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
 
 fn settle(world: &mut World, model: &mut Model, which: usize, how: u8) {
     let Some((seq, row)) = model.nth(which) else { return };
-    let ended = [confirmed(), declined("no"), declined("has been used"), parked(), Ended::Clean, Ended::Unclear];
+    let ended = [
+        confirmed(),
+        declined("no"),
+        declined("has been used"),
+        parked(),
+        Ended::Clean,
+        Ended::Unclear,
+    ];
     let settled = world.settle(seq, row.attempt, ended[usize::from(how)].clone());
     let applies = row.state == State::Pending && row.in_flight;
     assert_eq!(settled.applied, applies);
@@ -174,7 +197,11 @@ fn settle(world: &mut World, model: &mut Model, which: usize, how: u8) {
 
 fn claim(world: &mut World, model: &mut Model) {
     let claimed = world.claim();
-    let due = model.rows.iter().filter(|(_, row)| row.state == State::Pending && !row.in_flight).map(|(seq, _)| *seq);
+    let due = model
+        .rows
+        .iter()
+        .filter(|(_, row)| row.state == State::Pending && !row.in_flight)
+        .map(|(seq, _)| *seq);
     assert_eq!(claimed.iter().map(|row| row.seq).collect::<Vec<_>>(), due.collect::<Vec<_>>());
     for one in claimed {
         let ours = {
@@ -211,8 +238,10 @@ fn void(world: &mut World, model: &mut Model, which: usize, by_till: bool) {
 
 fn retry(world: &mut World, model: &mut Model, which: usize) {
     let Some((seq, row)) = model.nth(which) else { return };
-    let mut others = model.rows.iter().filter(|(other, one)| **other != seq && one.code == row.code);
-    let may = matches!(row.state, State::Declined | State::Parked) && !others.any(|(_, one)| Model::is_obstacle(one));
+    let mut others =
+        model.rows.iter().filter(|(other, one)| **other != seq && one.code == row.code);
+    let may = matches!(row.state, State::Declined | State::Parked)
+        && !others.any(|(_, one)| Model::is_obstacle(one));
     assert_eq!(matches!(world.retry(&row.id), Acted::Done(_)), may, "{row:?}");
     if may {
         let row = model.rows.get_mut(&seq).unwrap();
@@ -258,7 +287,8 @@ proptest! {
 
 #[test]
 fn books_balance_when_every_redemption_that_was_accepted_is_in_one_state() {
-    let whole = Counts { accepted: 15, pending: 1, confirmed: 2, declined: 3, parked: 4, voided: 5 };
+    let whole =
+        Counts { accepted: 15, pending: 1, confirmed: 2, declined: 3, parked: 4, voided: 5 };
     assert!(whole.balance() && Counts::default().balance());
     assert!([whole, whole].into_iter().sum::<Counts>().balance());
     for wrong in [
@@ -276,7 +306,8 @@ fn books_balance_when_every_redemption_that_was_accepted_is_in_one_state() {
 #[test]
 fn a_recount_in_slices_is_exact_whatever_happens_between_them() {
     let mut world = World::new();
-    let codes: Vec<Accept> = (0..1200).map(|n| accept_op(new("till-1", &format!("R{n}")))).collect();
+    let codes: Vec<Accept> =
+        (0..1200).map(|n| accept_op(new("till-1", &format!("R{n}")))).collect();
     world.run(&codes);
     let (mut begin, mut slices) = (true, 0);
     loop {
@@ -345,6 +376,7 @@ fn a_recount_finds_books_that_say_something_else_than_the_rows() {
     drop(raw);
     world.open();
     let recounted = world.one(Recount { begin: true });
-    let told: Vec<_> = recounted.differences.iter().map(|told| told.text(Language::English)).collect();
+    let told: Vec<_> =
+        recounted.differences.iter().map(|told| told.text(Language::English)).collect();
     assert_eq!(told, ["lane retm: the books say 2 pending, the rows 1"]);
 }

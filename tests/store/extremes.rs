@@ -1,4 +1,5 @@
-//! Every column of every table at its extremes: nothing that is stored ends the process, and no start is in vain.
+//! Every column of every table at its extremes: nothing that is stored ends the process, and no
+//! start is in vain.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,10 +10,10 @@ use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use redeemd::refused::Reason;
 use redeemd::store::{
-    CheckAnswered, CheckAsked, CheckSaid, Claim, Claimed, Conclusion, Effects, Ended, Event, FILE, Filter,
-    ForgetChecks, Handling, Hold, Import, Job, LaneMemory, NewRedemption, Operation, Prune, Reader, Record, Recount,
-    Recounted, Refused, Remember, Retention, Retry, RetryHeld, Settlement, Store, StoreError, Surroundings, Task,
-    Trouble, Unclaim, Void, VoidByTill, WaitMemory,
+    CheckAnswered, CheckAsked, CheckSaid, Claim, Claimed, Conclusion, Effects, Ended, Event, FILE,
+    Filter, ForgetChecks, Handling, Hold, Import, Job, LaneMemory, NewRedemption, Operation, Prune,
+    Reader, Record, Recount, Recounted, Refused, Remember, Retention, Retry, RetryHeld, Settlement,
+    Store, StoreError, Surroundings, Task, Trouble, Unclaim, Void, VoidByTill, WaitMemory,
 };
 use redeemd::verdict::ParkReason;
 use rusqlite::Connection;
@@ -40,8 +41,8 @@ struct Column {
     key: String,
 }
 
-/// A store with a row in each state and one that has left, with attempts, events, answers, a hold and a wait; stopped
-/// in order.
+/// A store with a row in each state and one that has left, with attempts, events, answers, a hold
+/// and a wait; stopped in order.
 fn lived() -> World {
     let mut world = World::new();
     world.settled("till-1", "GONE", confirmed());
@@ -52,7 +53,10 @@ fn lived() -> World {
     }
     world.stamp.unix_ms += 7_200_000;
     let codes = Duration::from_secs(400 * 86_400);
-    world.one(Prune { retention: Retention { settled: Duration::from_secs(3600), codes }, after: Seq(0) });
+    world.one(Prune {
+        retention: Retention { settled: Duration::from_secs(3600), codes },
+        after: Seq(0),
+    });
     world.settled("till-1", "CONFIRMED", confirmed());
     world.settled("till-1", "DECLINED", declined("no"));
     world.settled("till-1", "PARKED", parked());
@@ -100,19 +104,27 @@ fn memory() -> LaneMemory {
 }
 
 fn tables(raw: &Connection) -> Vec<String> {
-    let mut statement = raw.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+    let mut statement =
+        raw.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
 fn columns(raw: &Connection, table: &str) -> Vec<Column> {
-    let listed = format!("SELECT group_concat(name) FROM pragma_table_info('{table}') WHERE pk > 0");
+    let listed =
+        format!("SELECT group_concat(name) FROM pragma_table_info('{table}') WHERE pk > 0");
     let key: String = raw.query_row(&listed, [], |row| row.get(0)).unwrap();
     let sql = format!("SELECT name, type, \"notnull\", pk FROM pragma_table_info('{table}')");
     let mut statement = raw.prepare(&sql).unwrap();
     let rows = statement.query_map([], |row| {
         let (not_null, in_key): (bool, bool) = (row.get(2)?, row.get(3)?);
         let (table, key) = (table.to_owned(), key.clone());
-        Ok(Column { table, name: row.get(0)?, kind: row.get(1)?, may_be_null: !not_null && !in_key, key })
+        Ok(Column {
+            table,
+            name: row.get(0)?,
+            kind: row.get(1)?,
+            may_be_null: !not_null && !in_key,
+            key,
+        })
     });
     rows.unwrap().map(Result::unwrap).collect()
 }
@@ -121,7 +133,9 @@ fn extremes(column: &Column) -> Vec<Value> {
     let numbers = [i64::MIN, -1, 253_402_300_800_000, i64::from(u32::MAX), i64::MAX];
     let mut values: Vec<Value> = match column.kind.as_str() {
         "INTEGER" => numbers.map(Value::Integer).to_vec(),
-        "TEXT" => [String::new(), "\u{0}\n\u{202e}\u{1f600}".to_owned(), "x".repeat(6_000)].map(Value::Text).to_vec(),
+        "TEXT" => [String::new(), "\u{0}\n\u{202e}\u{1f600}".to_owned(), "x".repeat(6_000)]
+            .map(Value::Text)
+            .to_vec(),
         "BLOB" => [Vec::new(), vec![0xff; 7], vec![0x7b; 6_000]].map(Value::Blob).to_vec(),
         other => panic!("{other}"),
     };
@@ -134,14 +148,16 @@ fn extremes(column: &Column) -> Vec<Value> {
 /// What may change in a redemption: no checksum covers it.
 const CHANGING: [&str; 5] = ["state", "in_flight", "marks", "attempts", "settled_ms"];
 
-/// Sets the column in every row, whatever the table's conditions say; in one row where a checksum covers it, since each
-/// row is mended bit by bit, and where it makes two rows one.
+/// Sets the column in every row, whatever the table's conditions say; in one row where a checksum
+/// covers it, since each row is mended bit by bit, and where it makes two rows one.
 fn set(database: &Path, column: &Column, value: &Value) {
     let raw = Connection::open(database).unwrap();
     raw.execute_batch("PRAGMA ignore_check_constraints = 1").unwrap();
     let Column { table, name, key, .. } = column;
     let all = format!("UPDATE {table} SET {name} = ?1");
-    let last = format!("SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 1 OFFSET ('{table}' = 'redemption')");
+    let last = format!(
+        "SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 1 OFFSET ('{table}' = 'redemption')"
+    );
     let one = format!("{all} WHERE ({key}) = ({last})");
     let is_covered = table == "redemption" && !CHANGING.contains(&name.as_str());
     let everywhere = if is_covered { None } else { raw.execute(&all, [value]).ok() };
@@ -160,7 +176,8 @@ impl Batch {
 
     /// Does all of them in one transaction; whether one met damage.
     fn run(&mut self, store: &mut Store, around: &Surroundings<'_>) -> bool {
-        let mut tasks: Vec<&mut dyn Task> = self.0.iter_mut().map(|task| &mut **task as &mut dyn Task).collect();
+        let mut tasks: Vec<&mut dyn Task> =
+            self.0.iter_mut().map(|task| &mut **task as &mut dyn Task).collect();
         store.run(&mut tasks, around);
         self.0.iter().filter_map(|task| task.error()).any(is_damage)
     }
@@ -192,12 +209,18 @@ fn ops(ids: &[Id], imported: &World) -> Batch {
     for settled in [Duration::MAX, Duration::ZERO] {
         ops.push(Prune { retention: Retention { settled, codes: Duration::ZERO }, after: Seq(0) });
     }
-    for accept in CODES.into_iter().chain(["NEW"]).flat_map(|code| [new("till-1", code), keyed(code)]) {
+    for accept in
+        CODES.into_iter().chain(["NEW"]).flat_map(|code| [new("till-1", code), keyed(code)])
+    {
         ops.push(accept_op(accept));
     }
     ops.push(Import { rows: exported(imported), from: String::new(), by: by.clone() });
     ops.push(RetryHeld { lane: lane.clone(), by: by.clone() });
-    ops.push(Remember { lane: lane.clone(), memory: memory(), streak: vec![Seq(2), Seq(i64::MAX)] });
+    ops.push(Remember {
+        lane: lane.clone(),
+        memory: memory(),
+        streak: vec![Seq(2), Seq(i64::MAX)],
+    });
     ops.push(Record(Event {
         at_ms: i64::MAX,
         id: None,
@@ -238,7 +261,11 @@ fn ops(ids: &[Id], imported: &World) -> Batch {
         ops.push(heard(code, CheckSaid::Refused));
         ops.push(asks(code, false));
     }
-    let strange = Ended::Parked { answer, reason: ParkReason::SaysBoth { status: u16::MAX }, text: String::new() };
+    let strange = Ended::Parked {
+        answer,
+        reason: ParkReason::SaysBoth { status: u16::MAX },
+        text: String::new(),
+    };
     ops.push(Settlement::new(Seq(1), u32::MAX, strange, true));
     ops.push(Recount { begin: true });
     ops
@@ -250,14 +277,22 @@ fn work(store: &mut Store, ids: &[Id], imported: &World) -> bool {
     let offline = offline();
     let stamp = Stamp { unix_ms: NOW_MS + 86_400_000, trusted: true };
     let begin = Surroundings { uptime: UPTIME, ..Surroundings::new(stamp, &offline, &lane) };
-    let mut damaged = store.perform(Recount { begin: true }, &begin).as_ref().err().is_some_and(is_damage);
+    let mut damaged =
+        store.perform(Recount { begin: true }, &begin).as_ref().err().is_some_and(is_damage);
     let around = Surroundings { uptime: UPTIME + Duration::from_hours(24), ..begin };
     let (mut ops, mut claims) = (ops(ids, imported), Claims(Vec::new()));
     damaged |= ops.run(store, &around);
     ops.0.iter_mut().for_each(|task| task.after(&mut claims));
     let mut ends = Batch::default();
     for (place, (seq, attempt)) in claims.0.into_iter().enumerate() {
-        let ended = [confirmed(), declined("used"), parked(), Ended::Clean, Ended::Uncharged, Ended::Unclear];
+        let ended = [
+            confirmed(),
+            declined("used"),
+            parked(),
+            Ended::Clean,
+            Ended::Uncharged,
+            Ended::Unclear,
+        ];
         let ended = ended.into_iter().cycle().nth(place).unwrap();
         ends.push(Settlement::new(seq, attempt, ended, true));
         ends.push(Unclaim(vec![(seq, attempt)]));
@@ -307,20 +342,24 @@ fn no_value_of(table: &str) {
     let mut faults = Vec::new();
     for column in &columns {
         for value in extremes(column) {
-            let dir = tempfile::tempdir_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "." }).unwrap();
+            let dir =
+                tempfile::tempdir_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "." })
+                    .unwrap();
             for file in [FILE, "redeemd.db-wal"] {
                 std::fs::copy(life.path().join(file), dir.path().join(file)).unwrap();
             }
             set(&dir.path().join(FILE), column, &value);
             println!("{table}.{} = {value:.60?}", column.name);
             let fault = survives(dir.path(), &ids, &imported).err();
-            faults.extend(fault.map(|why| format!("{table}.{} = {value:.60?}: {why}", column.name)));
+            faults
+                .extend(fault.map(|why| format!("{table}.{} = {value:.60?}: {why}", column.name)));
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// Two starts, each of which does everything; damage is met once at most and is over after its rescue.
+/// Two starts, each of which does everything; damage is met once at most and is over after its
+/// rescue.
 fn survives(dir: &Path, ids: &[Id], imported: &World) -> Result<(), String> {
     let failed = |what: &'static str| move |error: StoreError| format!("{what}: {error}");
     let (mut store, _) = Store::open(dir).map_err(failed("the first start"))?;
@@ -372,8 +411,14 @@ fn no_value_in_the_books_of_what_is_at_risk_ends_the_process_or_outlives_a_rescu
 fn every_table_is_looked_at() {
     let life = lived();
     let raw = Connection::open(life.path().join(FILE)).unwrap();
-    let mut looked_at: Vec<_> =
-        MARKS.into_iter().chain(["redemption"]).chain(WORDS).chain(KEPT).chain(CHECKS).chain(RISK).collect();
+    let mut looked_at: Vec<_> = MARKS
+        .into_iter()
+        .chain(["redemption"])
+        .chain(WORDS)
+        .chain(KEPT)
+        .chain(CHECKS)
+        .chain(RISK)
+        .collect();
     looked_at.sort_unstable();
     assert_eq!(tables(&raw), looked_at);
 }

@@ -1,4 +1,5 @@
-//! The figures of days, lanes and tills: what they come to, and that they stay when their rows have left.
+//! The figures of days, lanes and tills: what they come to, and that they stay when their rows have
+//! left.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +12,8 @@ use redeemd::message::Language;
 use redeemd::redemption::Seq;
 use redeemd::refused::Reason;
 use redeemd::store::{
-    Conclusion, Ended, FILE, Filter, Handling, Import, Recount, Refused, Settlement, VoidByTill, VoidOutcome,
+    Conclusion, Ended, FILE, Filter, Handling, Import, Recount, Refused, Settlement, VoidByTill,
+    VoidOutcome,
 };
 use rusqlite::Connection;
 
@@ -22,7 +24,10 @@ const DAY_MS: i64 = 86_400_000;
 /// The figures of a day and a till by their names, those that are zero left out.
 fn of(world: &World, day: i64, till: &str) -> BTreeMap<&'static str, i64> {
     let page = world.reader().till_days(Day::new(0), Day::new(i64::MAX), None).unwrap();
-    let line = page.lines.iter().find(|line| line.day == Day::utc(NOW_MS + day * DAY_MS) && line.till == till);
+    let line = page
+        .lines
+        .iter()
+        .find(|line| line.day == Day::utc(NOW_MS + day * DAY_MS) && line.till == till);
     let figures = line.map(|line| line.figures).unwrap_or_default();
     Figures::NAMES.into_iter().zip(figures.0).filter(|(_, number)| *number != 0).collect()
 }
@@ -77,7 +82,11 @@ fn each_day_and_till_has_its_own_and_they_move_with_what_becomes_of_a_redemption
     assert_eq!(of(&world, 0, "till-1")["pending"], 1);
     world.settle(claimed.seq, claimed.attempt, confirmed());
     let after = of(&world, 0, "till-1");
-    assert_eq!((after["confirmed"], after["lost"], after.get("declined")), (2, 1, None), "a fact for life");
+    assert_eq!(
+        (after["confirmed"], after["lost"], after.get("declined")),
+        (2, 1, None),
+        "a fact for life"
+    );
     agrees_with_the_rows(&mut world);
 }
 
@@ -93,12 +102,19 @@ fn what_the_provider_answered_its_till_counts_nothing_and_what_came_late_counts_
     world.one(Settlement::new(again.seq, again.attempt, confirmed(), false));
     assert_eq!(of(&world, 0, "till-1"), figures([("owed", 1)]));
     world.decide(new("till-2", "REFUSED-THEN-TAKEN"));
-    assert_eq!(of(&world, 0, "till-1"), figures([("paid", 1)]), "it counts for the till that was to give it");
+    assert_eq!(
+        of(&world, 0, "till-1"),
+        figures([("paid", 1)]),
+        "it counts for the till that was to give it"
+    );
     let late = world.take("till-1", "LATE");
     // A lane whose road went down meanwhile gives at once.
     world.lane = LaneNow::down();
     world.one(Conclusion { seq: late.seq, end: WaitEnd::InVain, withdrawn: false });
-    assert_eq!(of(&world, 0, "till-1"), figures([("paid", 1), ("given", 1), ("late", 1), ("pending", 1)]));
+    assert_eq!(
+        of(&world, 0, "till-1"),
+        figures([("paid", 1), ("given", 1), ("late", 1), ("pending", 1)])
+    );
     agrees_with_the_rows(&mut world);
 }
 
@@ -164,7 +180,8 @@ fn rows_from_elsewhere_count_here_on_their_own_day() {
 fn a_page_of_figures_has_whole_days_and_says_where_the_next_begins() {
     let mut world = World::new();
     let many = |day: usize| {
-        let of = move |till: usize| accept_op(new(&format!("till-{till}"), &format!("C-{day}-{till}")));
+        let of =
+            move |till: usize| accept_op(new(&format!("till-{till}"), &format!("C-{day}-{till}")));
         (0..1100).map(of).collect::<Vec<_>>()
     };
     for day in 0..3 {
@@ -176,7 +193,9 @@ fn a_page_of_figures_has_whole_days_and_says_where_the_next_begins() {
     assert_eq!((first.lines.len(), first.next), (2200, Some(Day::utc(NOW_MS + 2 * DAY_MS))));
     let rest = reader.till_days(first.next.unwrap(), Day::new(i64::MAX), Some(LANE)).unwrap();
     assert_eq!((rest.lines.len(), rest.next), (1100, None));
-    assert!(reader.till_days(Day::new(0), Day::new(i64::MAX), Some("other")).unwrap().lines.is_empty());
+    assert!(
+        reader.till_days(Day::new(0), Day::new(i64::MAX), Some("other")).unwrap().lines.is_empty()
+    );
 }
 
 #[test]
@@ -200,7 +219,10 @@ fn an_earlier_versions_rows_are_counted_when_it_gets_this_schema() {
     world.store.take().unwrap().close().unwrap();
     let raw = Connection::open(world.path().join(FILE)).unwrap();
     // As the version before left it: no mark of what was taken back.
-    raw.execute_batch("DROP TABLE tally; DROP TABLE refusal; UPDATE redemption SET marks = marks & ~524288;").unwrap();
+    raw.execute_batch(
+        "DROP TABLE tally; DROP TABLE refusal; UPDATE redemption SET marks = marks & ~524288;",
+    )
+    .unwrap();
     let version: i64 = raw.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     raw.pragma_update(None, "user_version", version - 1).unwrap();
     drop(raw);
@@ -216,14 +238,18 @@ fn a_salvage_counts_the_rows_again_and_keeps_the_figures_of_those_that_had_left(
     world.prune();
     world.take("till-3", "NEWEST");
     world.one(Refused(vec![(Reason::Used, 2)]));
-    let before: Vec<_> = [(0, "till-1"), (1, "till-2"), (1, "till-3")].map(|(day, till)| of(&world, day, till)).into();
+    let before: Vec<_> = [(0, "till-1"), (1, "till-2"), (1, "till-3")]
+        .map(|(day, till)| of(&world, day, till))
+        .into();
     world.store.take().unwrap().close().unwrap();
     let file = fs::OpenOptions::new().write(true).open(world.path().join(FILE)).unwrap();
     // The header's page size: nothing but a look page by page finds anything in it.
     file.write_all_at(&[0xff, 0xff], 16).unwrap();
     world.open();
     assert!(world.report.salvage.is_some());
-    let after: Vec<_> = [(0, "till-1"), (1, "till-2"), (1, "till-3")].map(|(day, till)| of(&world, day, till)).into();
+    let after: Vec<_> = [(0, "till-1"), (1, "till-2"), (1, "till-3")]
+        .map(|(day, till)| of(&world, day, till))
+        .into();
     assert_eq!(before, after);
     assert_eq!(world.reader().refusals(Day::new(0), Day::new(i64::MAX)).unwrap()["used"], 2);
     agrees_with_the_rows(&mut world);
@@ -238,7 +264,8 @@ fn figures_that_say_something_else_than_the_rows_are_found() {
     drop(raw);
     world.open();
     let recounted = world.one(Recount { begin: true });
-    let told: Vec<_> = recounted.differences.iter().map(|told| told.text(Language::English)).collect();
+    let told: Vec<_> =
+        recounted.differences.iter().map(|told| told.text(Language::English)).collect();
     assert_eq!(told, ["lane retm: the books say 3 lost by day, the rows 1"]);
 }
 

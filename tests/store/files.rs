@@ -8,8 +8,10 @@ use rusqlite::Connection;
 use crate::world::{World, new};
 
 fn names(world: &World) -> Vec<String> {
-    let mut names: Vec<String> =
-        std::fs::read_dir(world.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(world.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -18,9 +20,15 @@ fn names(world: &World) -> Vec<String> {
 fn a_first_start_leaves_the_database_its_log_the_lock_and_the_reserve() {
     let world = World::new();
     assert_eq!(world.report.found, Found::Fresh);
-    assert_eq!(names(&world), ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]);
+    assert_eq!(
+        names(&world),
+        ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]
+    );
     let bytes = |name: &str| world.path().join(name).metadata().unwrap().len();
-    assert!(bytes("reserve") == 1 << 20 && bytes("redeemd.db-wal") >= 1 << 21, "space that settling can count on");
+    assert!(
+        bytes("reserve") == 1 << 20 && bytes("redeemd.db-wal") >= 1 << 21,
+        "space that settling can count on"
+    );
 }
 
 #[test]
@@ -31,7 +39,10 @@ fn what_a_power_cut_left_of_a_database_in_the_making_hinders_no_start() {
     }
     let world = World::with_dir(dir);
     assert_eq!(world.report.found, Found::Fresh);
-    assert_eq!(names(&world), ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]);
+    assert_eq!(
+        names(&world),
+        ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]
+    );
 }
 
 #[test]
@@ -45,7 +56,10 @@ fn a_state_directory_named_relatively_can_be_made() {
 fn a_second_daemon_is_refused_and_told_who_is_there() {
     let world = World::new();
     let error = Store::open(world.path()).unwrap_err();
-    assert!(matches!(&error, StoreError::Locked { pid, .. } if *pid == std::process::id().to_string()), "{error}");
+    assert!(
+        matches!(&error, StoreError::Locked { pid, .. } if *pid == std::process::id().to_string()),
+        "{error}"
+    );
     assert!(error.to_string().contains(&std::process::id().to_string()));
 }
 
@@ -146,7 +160,8 @@ fn a_checkpoint_beside_the_writer_moves_the_log_into_the_database_and_a_paused_o
         let copy = tempfile::tempdir().unwrap();
         std::fs::copy(world.path().join(FILE), copy.path().join(FILE)).unwrap();
         let raw = Connection::open(copy.path().join(FILE)).unwrap();
-        let found: i64 = raw.query_row("SELECT max(seq) FROM redemption", [], |row| row.get(0)).unwrap();
+        let found: i64 =
+            raw.query_row("SELECT max(seq) FROM redemption", [], |row| row.get(0)).unwrap();
         assert_eq!(found, taken.seq.0, "the file alone has it");
         drop(raw);
         // Reading the file has ended this process's locks on it.
@@ -156,8 +171,11 @@ fn a_checkpoint_beside_the_writer_moves_the_log_into_the_database_and_a_paused_o
 
 #[test]
 fn each_error_is_known_for_what_it_means() {
-    let sqlite = |code| StoreError::Sqlite(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
-    let file = |kind: std::io::ErrorKind| StoreError::File { path: FILE.into(), error: kind.into() };
+    let sqlite = |code| {
+        StoreError::Sqlite(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
+    };
+    let file =
+        |kind: std::io::ErrorKind| StoreError::File { path: FILE.into(), error: kind.into() };
     let table = [
         // SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC
         (sqlite(1034), Trouble::Fatal),
@@ -209,8 +227,10 @@ fn a_bit_flipped_inside_a_stored_body_is_parked_and_never_sent() {
     let unsent = world.take("till-1", "C");
     world.store.take().unwrap().close().unwrap();
     let raw = Connection::open(world.path().join(FILE)).unwrap();
-    let body: Vec<u8> = raw.query_row("SELECT body FROM body WHERE seq = 1", [], |row| row.get(0)).unwrap();
-    let flipped: Vec<u8> = body.iter().enumerate().map(|(i, byte)| if i == 20 { byte ^ 4 } else { *byte }).collect();
+    let body: Vec<u8> =
+        raw.query_row("SELECT body FROM body WHERE seq = 1", [], |row| row.get(0)).unwrap();
+    let flipped: Vec<u8> =
+        body.iter().enumerate().map(|(i, byte)| if i == 20 { byte ^ 4 } else { *byte }).collect();
     raw.execute("UPDATE body SET body = ?1 WHERE seq = 1", [flipped]).unwrap();
     raw.execute("UPDATE body SET body = x'00' WHERE seq = 3", []).unwrap();
     drop(raw);
@@ -219,7 +239,11 @@ fn a_bit_flipped_inside_a_stored_body_is_parked_and_never_sent() {
     assert_eq!(claimed.len(), 1, "the other one is sent");
     for id in [&taken.id, &unsent.id] {
         let row = world.show(id);
-        assert_eq!((row.state, row.uncertain), (State::Parked, true), "its code stays guarded even if it is voided");
+        assert_eq!(
+            (row.state, row.uncertain),
+            (State::Parked, true),
+            "its code stays guarded even if it is voided"
+        );
         assert!(row.note.unwrap().text(Language::English).contains("checksum"));
     }
 }
@@ -235,6 +259,13 @@ fn a_flipped_column_is_parked_and_never_sent() {
     world.open();
     assert!(world.claim().is_empty());
     assert_eq!(world.counts().parked, 1);
-    assert_eq!(world.show(&taken.id).state, State::Parked, "who asks for it by its id of before is told");
-    assert!(matches!(world.decide(new("till-2", "A")), redeemd::store::Decision::Used(_)), "its code stays guarded");
+    assert_eq!(
+        world.show(&taken.id).state,
+        State::Parked,
+        "who asks for it by its id of before is told"
+    );
+    assert!(
+        matches!(world.decide(new("till-2", "A")), redeemd::store::Decision::Used(_)),
+        "its code stays guarded"
+    );
 }

@@ -1,4 +1,5 @@
-//! An index that a flipped bit made lead elsewhere: SQLite's quick look does not see it, the recount does.
+//! An index that a flipped bit made lead elsewhere: SQLite's quick look does not see it, the
+//! recount does.
 
 use std::fs;
 use std::ops::Range;
@@ -10,8 +11,13 @@ use crate::rescue::{exported, import};
 use crate::salvage::{LOG, PAGE, bytes, checkpointed, root_of, write};
 use crate::world::{World, accept_op, new, parked};
 
-const INDEXES: [&str; 5] =
-    ["redemption_guard", "redemption_key", "redemption_pending", "redemption_exception", "redemption_origin"];
+const INDEXES: [&str; 5] = [
+    "redemption_guard",
+    "redemption_key",
+    "redemption_pending",
+    "redemption_exception",
+    "redemption_origin",
+];
 
 /// The file after an ordered stop, behind which no start looks, with nothing of it in the log.
 fn stopped(world: &mut World) -> Vec<u8> {
@@ -32,28 +38,33 @@ fn with_a_row_in_each(world: &mut World) -> Vec<u8> {
     stopped(world)
 }
 
-/// Where the records lie of an index that has one page, without the byte that says how long each is: by that alone
-/// nothing is looked up.
+/// Where the records lie of an index that has one page, without the byte that says how long each
+/// is: by that alone nothing is looked up.
 fn records(file: &[u8], root: usize) -> Vec<Range<usize>> {
     let start = (root - 1) * PAGE;
     let page = &file[start..start + PAGE];
     let number = |at: usize| usize::from(u16::from_be_bytes([page[at], page[at + 1]]));
     assert_eq!(page[0], 0x0a, "an index's leaf");
-    (0..number(3)).map(|n| start + number(8 + 2 * n)).map(|at| at + 1..at + 1 + usize::from(file[at])).collect()
+    (0..number(3))
+        .map(|n| start + number(8 + 2 * n))
+        .map(|at| at + 1..at + 1 + usize::from(file[at]))
+        .collect()
 }
 
 /// Whether the next start or its recount finds the damage.
 fn is_found(world: &mut World) -> bool {
     world.open();
     let recounted = world.run(&[Recount { begin: true }]).pop().unwrap();
-    world.report.salvage.is_some() || recounted.is_err_and(|error| error.trouble() == Trouble::Damaged)
+    world.report.salvage.is_some()
+        || recounted.is_err_and(|error| error.trouble() == Trouble::Damaged)
 }
 
 #[test]
 fn every_flipped_bit_of_an_index_is_found_by_the_recount() {
     let mut world = World::up();
     let file = with_a_row_in_each(&mut world);
-    // The same file under its name again whatever a rescue did: another would be a copy, which is another matter.
+    // The same file under its name again whatever a rescue did: another would be a copy, which is
+    // another matter.
     let (name, kept) = (world.path().join(FILE), world.path().join("kept"));
     fs::hard_link(&name, &kept).unwrap();
     let put_back = |world: &mut World, file: &[u8]| {
@@ -62,7 +73,10 @@ fn every_flipped_bit_of_an_index_is_found_by_the_recount() {
         fs::hard_link(&kept, &name).unwrap();
         write(world, FILE, file);
         let log = world.path().join(LOG);
-        assert!(!log.exists() || fs::remove_file(log).is_ok(), "what is in the log would hide the flipped bit");
+        assert!(
+            !log.exists() || fs::remove_file(log).is_ok(),
+            "what is in the log would hide the flipped bit"
+        );
     };
     put_back(&mut world, &file);
     assert!(!is_found(&mut world), "the whole file is sound");
@@ -97,10 +111,16 @@ fn a_code_that_its_index_has_lost_is_held_again_after_the_recount() {
     world.open();
     assert!(world.report.salvage.is_none(), "a start does not see it");
     let error = world.run(&[Recount { begin: true }]).pop().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "the database is damaged: redemption_guard does not lead to row 1");
+    assert_eq!(
+        error.to_string(),
+        "the database is damaged: redemption_guard does not lead to row 1"
+    );
     let tally = rescued(&mut world);
     assert_eq!((tally.kept, tally.pending, tally.parked, tally.lost), (1, 1, 0, Some(0)));
     assert!(matches!(world.decide(new("till-2", "A")), Decision::Used(_)), "it is held");
     assert!(world.one(Recount { begin: true }).finished);
-    assert!(matches!(world.one(accept_op(new("till-2", "B"))), Decided { decision: Decision::Taken(_), .. }));
+    assert!(matches!(
+        world.one(accept_op(new("till-2", "B"))),
+        Decided { decision: Decision::Taken(_), .. }
+    ));
 }

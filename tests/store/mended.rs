@@ -8,8 +8,8 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::{Redemption, Seq, State};
 use redeemd::store::{
-    Acted, Decision, Ended, Event, Exported, FILE, Filter, LaneMemory, NewRedemption, Record, Remains, Remember, Tally,
-    Void,
+    Acted, Decision, Ended, Event, Exported, FILE, Filter, LaneMemory, NewRedemption, Record,
+    Remains, Remember, Tally, Void,
 };
 
 use crate::salvage::{LOG, PAGE, behind_its_back, bytes, checkpointed, root_of, write};
@@ -37,7 +37,8 @@ fn file_alone(world: &mut World) -> Vec<u8> {
 
 /// The pages in which leaves of a table hold this text.
 fn leaves_with(file: &[u8], text: &[u8]) -> Vec<usize> {
-    let is_it = |page: &[u8]| page[0] == 0x0d && page.windows(text.len()).any(|bytes| bytes == text);
+    let is_it =
+        |page: &[u8]| page[0] == 0x0d && page.windows(text.len()).any(|bytes| bytes == text);
     file.chunks(PAGE).enumerate().filter(|(_, page)| is_it(page)).map(|(at, _)| at).collect()
 }
 
@@ -69,17 +70,29 @@ fn no_flipped_bit_of_a_row_or_of_its_body_costs_anything() {
     let (rows, bodies) = (leaves_with(&file, b"till-keep"), leaves_with(&file, b"branch_id"));
     let (mut turned, mut mended) = (0, 0);
     for page in [rows[0], bodies[bodies.len() - 1]] {
-        let first = page * PAGE + usize::from(u16::from_be_bytes([file[page * PAGE + 5], file[page * PAGE + 6]]));
+        let first = page * PAGE
+            + usize::from(u16::from_be_bytes([file[page * PAGE + 5], file[page * PAGE + 6]]));
         let header = page * PAGE..page * PAGE + 14;
-        let bits = header.chain(first..(page + 1) * PAGE).flat_map(|at| (0..8).map(move |bit| (at, bit)));
+        let bits =
+            header.chain(first..(page + 1) * PAGE).flat_map(|at| (0..8).map(move |bit| (at, bit)));
         for bit in bits.step_by(bits_apart()) {
             file[bit.0] ^= 1 << bit.1;
             write(&world, FILE, &file);
             let (tally, rows) = exported(world.path());
-            assert_eq!((tally.kept, tally.lost), (3, Some(0)), "bit {} of byte {}", bit.1, bit.0 % PAGE);
-            let is_as_before = |row: &Exported| before.iter().any(|b| row.id == b.id && row.body == b.body);
-            let odd: Vec<String> =
-                rows.iter().filter(|row| !is_as_before(row)).map(|row| serde_json::to_string(row).unwrap()).collect();
+            assert_eq!(
+                (tally.kept, tally.lost),
+                (3, Some(0)),
+                "bit {} of byte {}",
+                bit.1,
+                bit.0 % PAGE
+            );
+            let is_as_before =
+                |row: &Exported| before.iter().any(|b| row.id == b.id && row.body == b.body);
+            let odd: Vec<String> = rows
+                .iter()
+                .filter(|row| !is_as_before(row))
+                .map(|row| serde_json::to_string(row).unwrap())
+                .collect();
             assert!(
                 odd.is_empty(),
                 "bit {} of byte {} of page {page}: {odd:?} {}",
@@ -92,7 +105,9 @@ fn no_flipped_bit_of_a_row_or_of_its_body_costs_anything() {
             file[bit.0] ^= 1 << bit.1;
         }
     }
-    println!("flipped bits      {turned:>6}\nmended            {mended:>6}\nlost                   0");
+    println!(
+        "flipped bits      {turned:>6}\nmended            {mended:>6}\nlost                   0"
+    );
     assert!(turned > 20 && mended * 10 > turned * 8, "{mended} of {turned}");
 }
 
@@ -101,20 +116,31 @@ fn a_mended_row_is_delivered_and_the_operator_reads_of_it() {
     let mut world = World::new();
     let taken = ["A", "B", "C"].map(|code| world.take("till-keep", code));
     let mut file = file_alone(&mut world);
-    let at = |file: &[u8], text: &[u8]| file.windows(text.len()).position(|bytes| bytes == text).unwrap();
+    let at = |file: &[u8], text: &[u8]| {
+        file.windows(text.len()).position(|bytes| bytes == text).unwrap()
+    };
     let (row, body) = (at(&file, b"till-keep"), at(&file, b"\"reward_code\":\"B\""));
     file[row] ^= 1;
     file[body + 15] ^= 2;
     write(&world, FILE, &file);
     world.open();
     let salvage = world.store().rescue("a test", &[]).unwrap().salvage.unwrap();
-    assert_eq!((salvage.tally.kept, salvage.tally.pending, salvage.tally.mended), (3, 3, 2), "{salvage}");
-    let told = "3 redemptions were kept, 3 of them pending (uncertain now), 2 with a flipped bit that was put right";
+    assert_eq!(
+        (salvage.tally.kept, salvage.tally.pending, salvage.tally.mended),
+        (3, 3, 2),
+        "{salvage}"
+    );
+    let told = "3 redemptions were kept, 3 of them pending (uncertain now), 2 with a flipped bit \
+        that was put right";
     assert!(salvage.to_string().contains(told), "{salvage}");
     let sent = world.claim();
     let ids: Vec<_> = sent.iter().map(|row| &row.id).collect();
     assert_eq!(ids, taken.iter().map(|taken| &taken.id).collect::<Vec<_>>());
-    assert!(sent.iter().zip(["A", "B", "C"]).all(|(row, code)| row.body == new("till-keep", code).request.body));
+    assert!(
+        sent.iter()
+            .zip(["A", "B", "C"])
+            .all(|(row, code)| row.body == new("till-keep", code).request.body)
+    );
 }
 
 #[test]
@@ -123,7 +149,8 @@ fn a_flipped_bit_in_the_log_costs_not_even_the_row_of_which_it_holds_the_only_co
     let first = world.take("till-keep", "FIRST");
     world.restart();
     let last = world.take("till-last", "LAST");
-    // Committed behind it on other pages: a damaged end of the log would be no damage but a torn write.
+    // Committed behind it on other pages: a damaged end of the log would be no damage but a torn
+    // write.
     let hold = Event {
         at_ms: NOW_MS,
         id: None,
@@ -138,8 +165,9 @@ fn a_flipped_bit_in_the_log_costs_not_even_the_row_of_which_it_holds_the_only_co
     world.store = None;
     let mut log = bytes(&world, LOG);
     // The till's name stands in its own books too; in the row its merchant follows.
-    let is_row =
-        |at: &usize| log[*at..].starts_with(b"till-last") && log[*at..*at + 80].windows(4).any(|b| b == b"shop");
+    let is_row = |at: &usize| {
+        log[*at..].starts_with(b"till-last") && log[*at..*at + 80].windows(4).any(|b| b == b"shop")
+    };
     let rows: Vec<usize> = (0..log.len() - 80).filter(is_row).collect();
     let [at] = rows[..] else { panic!("{rows:?}") };
     log[at] ^= 1;
@@ -147,7 +175,11 @@ fn a_flipped_bit_in_the_log_costs_not_even_the_row_of_which_it_holds_the_only_co
     world.open();
     let salvage = world.report.salvage.clone().expect("the log is damaged");
     let tally = salvage.tally;
-    assert_eq!((tally.kept, tally.pending, tally.mended, tally.lost), (2, 2, 1, Some(0)), "{salvage}");
+    assert_eq!(
+        (tally.kept, tally.pending, tally.mended, tally.lost),
+        (2, 2, 1, Some(0)),
+        "{salvage}"
+    );
     let sent: Vec<_> = world.claim().into_iter().map(|row| row.id).collect();
     assert_eq!(sent, [first.id, last.id]);
 }
@@ -168,13 +200,21 @@ fn two_flipped_bits_in_one_row_are_never_taken_for_one() {
         write(&world, LOG, &log);
         world.open();
         let tally = rescued(&mut world);
-        assert_eq!((tally.kept, tally.mended, tally.parked, tally.lost), (2, 0, 1, Some(0)), "{first}, {second}");
-        assert!(taken.iter().filter(|taken| world.reader().by_id(&taken.id).unwrap().is_some()).count() == 1);
+        assert_eq!(
+            (tally.kept, tally.mended, tally.parked, tally.lost),
+            (2, 0, 1, Some(0)),
+            "{first}, {second}"
+        );
+        assert!(
+            taken.iter().filter(|taken| world.reader().by_id(&taken.id).unwrap().is_some()).count()
+                == 1
+        );
         world.store = None;
     }
 }
 
-/// One row of each state, the pending ones before and after; the last is a neighbour that is never damaged.
+/// One row of each state, the pending ones before and after; the last is a neighbour that is never
+/// damaged.
 fn one_of_each(world: &mut World) {
     world.take("till-keep", "PENDING");
     world.lane = LaneNow::default();
@@ -208,24 +248,46 @@ fn a_redemption_whose_row_was_lost_comes_back_from_its_body_where_it_stood() {
     assert_eq!((tally.kept, tally.pending, tally.parked, tally.lost), (5, 0, 2, Some(0)));
     let rows = all(&world);
     let states: Vec<State> = rows.iter().map(|row| row.state).collect();
-    assert_eq!(states, [State::Parked, State::Confirmed, State::Declined, State::Parked, State::Voided]);
+    assert_eq!(
+        states,
+        [State::Parked, State::Confirmed, State::Declined, State::Parked, State::Voided]
+    );
     let codes: Vec<&str> = rows.iter().map(|row| row.reward_code.reveal()).collect();
     assert_eq!(codes, ["PENDING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED"]);
     let has = |row: &Redemption, text: &str| {
         row.note.as_ref().is_some_and(|note| note.text(Language::English).contains(text))
     };
-    assert!(rows.iter().all(|row| row.till == "unknown" && has(row, "its row was lost with the damaged database")));
-    assert!(has(&rows[0], "it was waiting") && has(&rows[3], "it says both; ") && has(&rows[4], "not wanted; "));
+    assert!(
+        rows.iter()
+            .all(|row| row.till == "unknown"
+                && has(row, "its row was lost with the damaged database"))
+    );
+    assert!(
+        has(&rows[0], "it was waiting")
+            && has(&rows[3], "it says both; ")
+            && has(&rows[4], "not wanted; ")
+    );
     let age = |row: &Redemption| {
-        SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed() - row.accepted_at_ms / 1000
+        SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed()
+            - row.accepted_at_ms / 1000
     };
-    assert!(rows.iter().all(|row| !row.clock_trusted && (0..600).contains(&age(row))), "nobody knows when it was");
-    assert!(rows.iter().all(|row| row.uncertain == matches!(row.state, State::Parked | State::Voided)));
+    assert!(
+        rows.iter().all(|row| !row.clock_trusted && (0..600).contains(&age(row))),
+        "nobody knows when it was"
+    );
+    assert!(
+        rows.iter().all(|row| row.uncertain == matches!(row.state, State::Parked | State::Voided))
+    );
     assert_eq!(rows[2].answer.as_ref().unwrap().status, 400);
-    assert!(rows[2].answer.as_ref().unwrap().body.windows(14).any(|bytes| bytes == b"no such reward"));
+    assert!(
+        rows[2].answer.as_ref().unwrap().body.windows(14).any(|bytes| bytes == b"no such reward")
+    );
     assert!(world.claim().is_empty(), "nothing is sent under another id before a person says so");
     for code in ["PENDING", "CONFIRMED", "PARKED", "VOIDED"] {
-        assert!(matches!(world.decide(new("till-9", code)), Decision::Used(_)), "{code} is guarded");
+        assert!(
+            matches!(world.decide(new("till-9", code)), Decision::Used(_)),
+            "{code} is guarded"
+        );
     }
     assert!(matches!(world.decide(new("till-9", "DECLINED")), Decision::Used(_)));
     world.crash();
@@ -240,7 +302,10 @@ fn what_came_back_from_its_body_is_sent_when_a_person_says_so() {
     let row = all(&world).remove(0);
     world.retry(&row.id);
     let sent = world.claim();
-    assert_eq!(sent.iter().map(|row| row.body.clone()).collect::<Vec<_>>(), [new("x", "PENDING").request.body]);
+    assert_eq!(
+        sent.iter().map(|row| row.body.clone()).collect::<Vec<_>>(),
+        [new("x", "PENDING").request.body]
+    );
     world.settle(sent[0].seq, sent[0].attempt, confirmed());
     assert_eq!(world.show(&row.id).state, State::Confirmed);
 }
@@ -254,11 +319,15 @@ fn what_is_exported_twice_from_a_box_that_lost_its_rows_has_the_same_ids() {
         file[page * PAGE..][..PAGE].fill(0xa5);
     }
     write(&world, FILE, &file);
-    let ids = |(_, rows): (Tally, Vec<Exported>)| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
+    let ids =
+        |(_, rows): (Tally, Vec<Exported>)| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
     let first = ids(exported(world.path()));
     assert_eq!(ids(exported(world.path())), first);
     let tags: BTreeSet<_> = first.iter().map(|id| id.parts().unwrap().1).collect();
-    assert!(tags.len() == 2 && tags.iter().flatten().collect::<BTreeSet<_>>().len() > 8, "as good as random: {tags:?}");
+    assert!(
+        tags.len() == 2 && tags.iter().flatten().collect::<BTreeSet<_>>().len() > 8,
+        "as good as random: {tags:?}"
+    );
 }
 
 #[test]
@@ -284,7 +353,10 @@ fn what_came_back_lies_in_its_own_lane_and_in_its_own_time() {
     assert_eq!((tally.kept, tally.lost), (6, Some(0)));
     let of = |row: Redemption| (row.lane, row.accepted_at_ms - NOW_MS, row.state);
     let lanes = ["retm", "second", "retm", "second", "retm", "second"];
-    let expected = lanes.iter().zip([0, 0, 0, 0, 2, 2]).map(|(lane, ms)| ((*lane).to_owned(), ms, State::Confirmed));
+    let expected = lanes
+        .iter()
+        .zip([0, 0, 0, 0, 2, 2])
+        .map(|(lane, ms)| ((*lane).to_owned(), ms, State::Confirmed));
     assert_eq!(all(&world).into_iter().map(of).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
@@ -326,12 +398,21 @@ fn where_an_index_was_lost_too_a_person_decides_about_every_row_that_it_may_have
         }
         write(&world, FILE, &file);
         world.open();
-        assert_eq!(world.report.salvage.as_ref().map(|salvage| salvage.tally.lost), Some(Some(0)), "{index}");
+        assert_eq!(
+            world.report.salvage.as_ref().map(|salvage| salvage.tally.lost),
+            Some(Some(0)),
+            "{index}"
+        );
         let rows = all(&world);
         let confirmed = &rows[1];
         assert_eq!(confirmed.state, State::Parked, "{index}");
         assert!(
-            confirmed.note.as_ref().unwrap().text(Language::English).contains("whether it was delivered is not known")
+            confirmed
+                .note
+                .as_ref()
+                .unwrap()
+                .text(Language::English)
+                .contains("whether it was delivered is not known")
         );
         assert_eq!(rows[2].state == State::Declined, index == "redemption_pending");
     }

@@ -20,8 +20,8 @@ const ROWS: i64 = 1_000_000;
 const DECLINED: i64 = 50;
 const PARKED: i64 = 97;
 const INFERRED: i64 = 1000;
-/// A look reads 20,000 rows at most, at some twenty steps each; the first screen looks three times. Reading the whole
-/// table once takes ten million.
+/// A look reads 20,000 rows at most, at some twenty steps each; the first screen looks three times.
+/// Reading the whole table once takes ten million.
 const STEPS_MAX: u64 = 1_500_000;
 
 /// A store with a million rows in it, as if they had come over a year.
@@ -32,18 +32,22 @@ fn filled(dir: &Path) {
     store.close().unwrap();
     let sql = rusqlite::Connection::open(path).unwrap();
     let sql_of = |name: &str| -> String {
-        sql.query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [name], |row| row.get(0)).unwrap()
+        sql.query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [name], |row| row.get(0))
+            .unwrap()
     };
-    let indexes = ["redemption_key", "redemption_guard", "redemption_pending", "redemption_exception"];
+    let indexes =
+        ["redemption_key", "redemption_guard", "redemption_pending", "redemption_exception"];
     let made: Vec<String> = indexes.into_iter().map(sql_of).collect();
     for index in indexes {
         sql.execute_batch(&format!("DROP INDEX {index}")).unwrap();
     }
     let rows = format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
-         INSERT INTO redemption (seq, tag, origin, lane, till, key, key_rest, request, guard, business, code, branch,
+         INSERT INTO redemption (seq, tag, origin, lane, till, key, key_rest, request, guard, \
+         business, code, branch,
              date, accepted_ms, kind, body_crc, crc, state, in_flight, marks, attempts, settled_ms)
-         SELECT i, randomblob(12), NULL, 1, 'till-' || (i % 30), i, i, randomblob(16), random(), 'shop',
+         SELECT i, randomblob(12), NULL, 1, 'till-' || (i % 30), i, i, randomblob(16), random(), \
+         'shop',
              'CODE-' || i, '042', '2026-11-01 10:00:00', 1760000000000 + i * 31000, 17, 0, 0,
              CASE WHEN i % {DECLINED} = 0 THEN 2 WHEN i % {PARKED} = 0 THEN 3 ELSE 1 END, 0,
              CASE WHEN i % {DECLINED} = 0 THEN 64 WHEN i % {INFERRED} = 0 THEN 2 ELSE 32 END, 1,
@@ -59,15 +63,29 @@ fn filled(dir: &Path) {
 
 fn admin(queue: Queue, clock: Clock) -> Router {
     let (_, ready) = watch::channel(true);
-    let info = Info { gateway: "box".to_owned(), version: "9.9.9", started: tokio::time::Instant::now(), clock, ready };
+    let info = Info {
+        gateway: "box".to_owned(),
+        version: "9.9.9",
+        started: tokio::time::Instant::now(),
+        clock,
+        ready,
+    };
     router(Arc::new(Admin::new(queue, info)))
 }
 
 /// The page, as an engineer on the socket sees it.
-async fn ask(routes: &mut Router, method: &str, path: &str, form: &'static str) -> (StatusCode, String) {
-    let request = Request::builder().method(method).uri(path).header("sec-fetch-site", "same-origin");
-    let mut request =
-        request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::from(form)).unwrap();
+async fn ask(
+    routes: &mut Router,
+    method: &str,
+    path: &str,
+    form: &'static str,
+) -> (StatusCode, String) {
+    let request =
+        Request::builder().method(method).uri(path).header("sec-fetch-site", "same-origin");
+    let mut request = request
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(form))
+        .unwrap();
     request.extensions_mut().insert(Peer { uid: Some(0), addr: None });
     let response = routes.call(request).await.unwrap();
     let to = response.headers().get(header::LOCATION).map(|to| to.to_str().unwrap().to_owned());

@@ -17,11 +17,14 @@ fn all() -> Filter {
     Filter { limit: 1000, ..Filter::default() }
 }
 
-/// Rows 1 to 12: of each lane one pending, confirmed, declined and parked, then the same of the first lane once more.
+/// Rows 1 to 12: of each lane one pending, confirmed, declined and parked, then the same of the
+/// first lane once more.
 fn world() -> World {
     let mut world = World::up();
     for lane in [LANE, "other", LANE] {
-        for (n, ended) in [None, Some(confirmed()), Some(declined("no")), Some(parked())].into_iter().enumerate() {
+        for (n, ended) in
+            [None, Some(confirmed()), Some(declined("no")), Some(parked())].into_iter().enumerate()
+        {
             let code = format!("{lane}-{n}-{}", world.counts().accepted);
             let new = NewRedemption { lane: lane.to_owned(), ..new("till-1", &code) };
             let redeemd::store::Decision::Taken(taken) = world.decide(new) else { panic!() };
@@ -36,7 +39,9 @@ fn world() -> World {
 #[test]
 fn lists_are_of_the_state_and_the_lane_that_were_asked_for_and_in_order() {
     let world = world();
-    let of = |state, lane: Option<&str>| listed(&world, &Filter { state, lane: lane.map(str::to_owned), ..all() });
+    let of = |state, lane: Option<&str>| {
+        listed(&world, &Filter { state, lane: lane.map(str::to_owned), ..all() })
+    };
     for (state, there, here) in [
         (State::Pending, vec![5], vec![1, 9]),
         (State::Confirmed, vec![6], vec![2, 10]),

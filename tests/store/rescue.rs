@@ -1,12 +1,13 @@
-//! Rows that another gateway exported: taken over once, uncertain, never beside another redemption of their code.
+//! Rows that another gateway exported: taken over once, uncertain, never beside another redemption
+//! of their code.
 
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
 use redeemd::message::Note;
 use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
-    Accept, Arrived, Conclusion, Decision, Ended, Exported, FILE, Import, Job, Line, NewRedemption, Remains,
-    StoreError, Taken, Void, seal, unseal,
+    Accept, Arrived, Conclusion, Decision, Ended, Exported, FILE, Import, Job, Line, NewRedemption,
+    Remains, StoreError, Taken, Void, seal, unseal,
 };
 use rusqlite::Connection;
 
@@ -36,19 +37,36 @@ fn a_row_arrives_with_its_own_id_body_and_moment_uncertain_and_only_once() {
     let rows = exported(&a);
     assert_eq!(import(&mut b, rows.clone()), [Arrived::Pending { seq: Seq(2) }]);
     let events = b.reader().events(Seq(2)).unwrap();
-    assert_eq!((events.len(), events[0].what.as_str(), events[0].by.as_str()), (1, "import", "ops"));
+    assert_eq!(
+        (events.len(), events[0].what.as_str(), events[0].by.as_str()),
+        (1, "import", "ops")
+    );
     assert!(events[0].detail.contains("branch-1"), "{events:?}");
     let here = b.show(&id);
-    assert_eq!((here.state, here.uncertain, here.in_flight, here.attempts), (State::Pending, true, false, 1));
+    assert_eq!(
+        (here.state, here.uncertain, here.in_flight, here.attempts),
+        (State::Pending, true, false, 1)
+    );
     assert_eq!((here.accepted_at_ms, here.till.as_str()), (sent.accepted_at_ms, "till-1"));
     let claimed = b.claim().pop().unwrap();
-    assert_eq!((&claimed.id, &claimed.body, claimed.attempt, claimed.used_is_ours), (&id, &sent.body, 2, false));
+    assert_eq!(
+        (&claimed.id, &claimed.body, claimed.attempt, claimed.used_is_ours),
+        (&id, &sent.body, 2, false)
+    );
     b.settle(claimed.seq, claimed.attempt, declined("it has been used"));
     let row = b.show(&id);
-    assert_eq!((row.state, row.note), (State::Parked, Some(Note::UsedInDoubt)), "somebody else's use is as likely");
+    assert_eq!(
+        (row.state, row.note),
+        (State::Parked, Some(Note::UsedInDoubt)),
+        "somebody else's use is as likely"
+    );
     b.restart();
     assert_eq!(import(&mut b, rows.clone()), [Arrived::AlreadyThere { state: State::Parked }]);
-    assert_eq!(import(&mut a, rows), [Arrived::AlreadyThere { state: State::Pending }], "its own box has it");
+    assert_eq!(
+        import(&mut a, rows),
+        [Arrived::AlreadyThere { state: State::Pending }],
+        "its own box has it"
+    );
     assert_eq!((b.counts().accepted, a.counts().accepted), (2, 1));
 }
 
@@ -69,20 +87,30 @@ fn a_code_that_anything_here_holds_is_parked_and_one_that_was_declined_or_taken_
     }
     b.take("till-2", "PENDING");
     let arrived = import(&mut b, exported(&a));
-    let parked: Vec<bool> = arrived.iter().map(|one| matches!(one, Arrived::Parked { .. })).collect();
+    let parked: Vec<bool> =
+        arrived.iter().map(|one| matches!(one, Arrived::Parked { .. })).collect();
     assert_eq!(parked, [true, true, true, true, false, false, false], "{arrived:?}");
     assert_eq!(b.counts().parked, 5);
-    assert!(b.reader().export(Seq(0), 500).unwrap().rows.len() == 9, "what was taken over can be carried on");
+    assert!(
+        b.reader().export(Seq(0), 500).unwrap().rows.len() == 9,
+        "what was taken over can be carried on"
+    );
 }
 
 #[test]
-fn a_till_that_has_the_name_and_the_key_of_one_elsewhere_finds_its_own_redemption_and_the_other_its() {
+fn a_till_that_has_the_name_and_the_key_of_one_elsewhere_finds_its_own_redemption_and_the_other_its()
+ {
     let (mut a, mut b) = (World::new(), World::new());
     let keyed = |code: &str| NewRedemption { key: Some("k".to_owned()), ..new("till-1", code) };
     let Decision::Taken(there) = a.decide(keyed("THERE")) else { panic!() };
     import(&mut b, exported(&a));
-    assert!(matches!(b.decide(keyed("THERE")), Decision::StillPending(row) if row.id == there.id), "its repeat");
-    let Decision::Taken(here) = b.decide(keyed("HERE")) else { panic!("another till's key is no repeat") };
+    assert!(
+        matches!(b.decide(keyed("THERE")), Decision::StillPending(row) if row.id == there.id),
+        "its repeat"
+    );
+    let Decision::Taken(here) = b.decide(keyed("HERE")) else {
+        panic!("another till's key is no repeat")
+    };
     assert!(matches!(b.decide(keyed("HERE")), Decision::StillPending(row) if row.id == here.id));
     assert!(matches!(b.decide(keyed("OTHER")), Decision::KeyReused));
 }
@@ -98,7 +126,8 @@ fn reusable_codes_are_not_guarded_and_parked_rows_keep_what_was_said_of_them() {
     let arrived = import(&mut b, exported(&a));
     assert!(matches!(
         arrived.as_slice(),
-        [Arrived::Parked { .. }, Arrived::Pending { .. }] | [Arrived::Pending { .. }, Arrived::Parked { .. }]
+        [Arrived::Parked { .. }, Arrived::Pending { .. }]
+            | [Arrived::Pending { .. }, Arrived::Parked { .. }]
     ));
     let (there, here) = (a.show(&id), b.show(&id));
     assert_eq!((here.state, here.note, here.answer), (State::Parked, there.note, there.answer));
@@ -124,7 +153,8 @@ fn a_row_that_cannot_be_a_redemption_is_refused_and_one_that_contradicts_itself_
         assert!(matches!(&arrived, Arrived::Refused { why } if !why.contains('A')), "{arrived:?}");
     }
     assert_eq!(b.counts().accepted, 0);
-    let usual = Exported { branch_id: "x".repeat(256), lane: "lane-1.b_2".to_owned(), ..good.clone() };
+    let usual =
+        Exported { branch_id: "x".repeat(256), lane: "lane-1.b_2".to_owned(), ..good.clone() };
     assert!(matches!(import(&mut World::new(), vec![usual])[..], [Arrived::Pending { .. }]));
     let liar = Exported { reward_code: "OTHER".to_owned(), ..good };
     assert!(matches!(import(&mut b, vec![liar]).as_slice(), [Arrived::Parked { .. }]));
@@ -169,7 +199,10 @@ fn a_body_as_long_as_a_gateway_takes_travels_and_a_longer_one_is_refused() {
     let mut c = World::new();
     c.decide(with_body_of(64 * 1024 + 1));
     let arrived = import(&mut b, exported(&c));
-    assert!(matches!(&arrived[..], [Arrived::Refused { why }] if why.contains("too long")), "{arrived:?}");
+    assert!(
+        matches!(&arrived[..], [Arrived::Refused { why }] if why.contains("too long")),
+        "{arrived:?}"
+    );
     let shown = format!("{row:?}");
     assert!(shown.contains(row.id.as_str()) && !shown.contains("LONG"), "{shown}");
 }
@@ -190,7 +223,11 @@ fn a_page_ends_when_bodies_and_answers_come_to_two_mebibytes() {
     let Ended::Parked { answer, reason, text } = parked() else { panic!() };
     for n in 0..40 {
         let answer = Answer { body: vec![b'x'; 60_000].into(), ..answer.clone() };
-        world.settled("till-1", &format!("C{n:02}"), Ended::Parked { answer, reason, text: text.clone() });
+        world.settled(
+            "till-1",
+            &format!("C{n:02}"),
+            Ended::Parked { answer, reason, text: text.clone() },
+        );
     }
     let page = world.reader().export(Seq(0), 500).unwrap();
     let each = 60_000 + request("C00").body.len();
@@ -213,8 +250,16 @@ fn remains_with_damage_in_the_middle_of_the_log_are_salvaged_and_not_read_up_to_
     log[middle + 2000] ^= 1;
     std::fs::write(&path, &log).unwrap();
     let remains = Remains::open(world.path()).unwrap();
-    assert!(remains.salvage().is_some_and(|(why, _)| why.contains("damaged place")), "{:?}", remains.salvage());
-    assert_eq!(remains.export(Seq(0), 500).unwrap().rows.len(), 30, "newer versions of that page hold its rows");
+    assert!(
+        remains.salvage().is_some_and(|(why, _)| why.contains("damaged place")),
+        "{:?}",
+        remains.salvage()
+    );
+    assert_eq!(
+        remains.export(Seq(0), 500).unwrap().rows.len(),
+        30,
+        "newer versions of that page hold its rows"
+    );
 }
 
 #[test]
@@ -223,7 +268,8 @@ fn an_import_beside_tills_requests_shares_their_transaction_and_their_guard() {
     a.take("till-1", "A");
     let import = Import { rows: exported(&a), from: String::new(), by: "ops".to_owned() };
     let mut import = Job::new(import);
-    let [mut before, mut after] = ["till-2", "till-3"].map(|till| Job::new(accept_op(new(till, "A"))));
+    let [mut before, mut after] =
+        ["till-2", "till-3"].map(|till| Job::new(accept_op(new(till, "A"))));
     b.run_tasks(&mut [&mut before, &mut import, &mut after]);
     assert!(matches!(import.outcome().unwrap()[0], Arrived::Parked { .. }));
     assert_eq!((b.counts().pending, b.counts().parked), (1, 1));
@@ -253,8 +299,11 @@ fn pages_hold_every_open_row_once_and_a_damaged_one_is_named() {
     }
     assert_eq!(unreadable, [Seq(7)]);
     assert_eq!(found.len(), 23);
-    let parked: Vec<_> =
-        found.iter().filter(|row| row.state == State::Parked).map(|row| row.id.seq().unwrap()).collect();
+    let parked: Vec<_> = found
+        .iter()
+        .filter(|row| row.state == State::Parked)
+        .map(|row| row.id.seq().unwrap())
+        .collect();
     assert_eq!(parked, [Seq(8), odd], "a body that is damaged is not sent");
 }
 
@@ -273,8 +322,14 @@ fn the_remains_of_a_box_that_left_its_database_alone_are_read_all_the_same() {
     world.store.take().unwrap().close().unwrap();
     std::fs::remove_file(world.path().join("lock")).unwrap();
     let remains = Remains::open(world.path()).unwrap();
-    assert_eq!(remains.export(Seq(0), 500).unwrap().rows.iter().map(|row| &row.id).collect::<Vec<_>>(), [&id]);
-    assert!(matches!(Remains::open(world.path()).unwrap_err(), StoreError::Locked { .. }), "by the first reader");
+    assert_eq!(
+        remains.export(Seq(0), 500).unwrap().rows.iter().map(|row| &row.id).collect::<Vec<_>>(),
+        [&id]
+    );
+    assert!(
+        matches!(Remains::open(world.path()).unwrap_err(), StoreError::Locked { .. }),
+        "by the first reader"
+    );
 }
 
 #[test]
@@ -288,7 +343,10 @@ fn books_that_know_more_than_the_indexes_find_are_not_believed_sound() {
     drop(raw);
     let remains = Remains::open(world.path()).unwrap();
     let (why, tally) = remains.salvage().expect("read page by page");
-    assert!(why.contains("books") && tally.pending == 2 && tally.lost != Some(0), "{why} {tally:?}");
+    assert!(
+        why.contains("books") && tally.pending == 2 && tally.lost != Some(0),
+        "{why} {tally:?}"
+    );
     assert_eq!(remains.export(Seq(0), 500).unwrap().rows.len(), 2);
 }
 
@@ -302,7 +360,10 @@ fn a_namesakes_row_never_takes_the_place_of_a_tills_own_whatever_its_file_says_o
         let mut b = World::new();
         let own = b.take("till-1", "A").id;
         let rows = vec![Exported { kind, ..row.clone() }];
-        assert!(matches!(import(&mut b, rows).as_slice(), [Arrived::Parked { .. }]), "its code is held");
+        assert!(
+            matches!(import(&mut b, rows).as_slice(), [Arrived::Parked { .. }]),
+            "its code is held"
+        );
         assert!(
             matches!(b.decide(new("till-1", "A")), Decision::StillPending(taken) if taken.id == own),
             "kind {kind}"
@@ -310,7 +371,10 @@ fn a_namesakes_row_never_takes_the_place_of_a_tills_own_whatever_its_file_says_o
         let mut c = World::new();
         import(&mut c, vec![Exported { kind, ..row.clone() }]);
         let repeat = c.decide(new("till-1", "A"));
-        assert!(matches!(repeat, Decision::StillPending(taken) if taken.id == row.id), "kind {kind}");
+        assert!(
+            matches!(repeat, Decision::StillPending(taken) if taken.id == row.id),
+            "kind {kind}"
+        );
     }
 }
 
@@ -324,5 +388,9 @@ fn a_row_of_an_earlier_version_with_a_tills_key_is_found_by_it_after_an_import()
     let beyond = Exported { kind: row.kind | 1 << 20, ..row.clone() };
     import(&mut b, vec![beyond]);
     assert!(matches!(b.decide(keyed()), Decision::StillPending(taken) if taken.id == row.id));
-    assert_eq!(exported(&b).pop().unwrap().kind, row.kind, "what a newer version knows besides is left out");
+    assert_eq!(
+        exported(&b).pop().unwrap().kind,
+        row.kind,
+        "what a newer version knows besides is left out"
+    );
 }

@@ -1,4 +1,5 @@
-//! The books of what was given on trust: they follow each row, over every stop, and a recount finds the same.
+//! The books of what was given on trust: they follow each row, over every stop, and a recount finds
+//! the same.
 
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use redeemd::limits::{LaneNow, Limit};
 use redeemd::message::Language;
 use redeemd::redemption::Id;
 use redeemd::store::{
-    Acted, AskStanding, Conclusion, Decision, Handling, LaneStanding, NewRedemption, Recount, Taken, TrustSwitch, Void,
-    VoidByTill, VoidOutcome,
+    Acted, AskStanding, Conclusion, Decision, Handling, LaneStanding, NewRedemption, Recount,
+    Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
 };
 use redeemd::value::Amount;
 
@@ -34,7 +35,8 @@ fn at_risk(world: &mut World) -> (i64, i64) {
 }
 
 fn handle(world: &mut World, id: &Id) {
-    let op = Handling { id: id.clone(), note: "seen to".to_owned(), free: false, by: "op".to_owned() };
+    let op =
+        Handling { id: id.clone(), note: "seen to".to_owned(), free: false, by: "op".to_owned() };
     assert!(matches!(world.one(op), Acted::Done(_)));
 }
 
@@ -68,7 +70,11 @@ fn what_is_at_risk_follows_each_row_until_it_ends_well_or_a_person_has_seen_to_i
         assert_eq!(at_risk(&mut world), (left, 25));
     }
     assert!(matches!(world.retry(&lost), Acted::Done(_)));
-    assert_eq!(at_risk(&mut world), (25, 25), "sent again, it is at risk again and was lost all the same");
+    assert_eq!(
+        at_risk(&mut world),
+        (25, 25),
+        "sent again, it is at risk again and was lost all the same"
+    );
     let attempt = world.claim()[0].attempt;
     let seq = world.show(&lost).seq;
     world.settle(seq, attempt, confirmed());
@@ -208,7 +214,8 @@ fn trust_that_is_off_stays_off_over_a_restart_until_it_is_on_or_its_time_is_over
 }
 
 #[test]
-fn ten_refused_codes_in_ten_minutes_end_a_tills_trust_for_ten_and_one_code_again_and_again_does_not() {
+fn ten_refused_codes_in_ten_minutes_end_a_tills_trust_for_ten_and_one_code_again_and_again_does_not()
+ {
     let mut world = World::new();
     for n in 0..10 {
         world.take("till-1", &format!("USED-{n}"));
@@ -239,11 +246,17 @@ fn an_event_tells_of_each_limit_at_eighty_percent_and_when_it_is_used_up() {
     let sql = "SELECT detail FROM event WHERE what = 'limit_used' ORDER BY n";
     let connection = rusqlite::Connection::open(world.path().join(redeemd::store::FILE)).unwrap();
     let mut statement = connection.prepare(sql).unwrap();
-    let told: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let told: Vec<String> =
-        told.iter().map(|detail| redeemd::message::Event::from_stored(detail).text(Language::English)).collect();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let told: Vec<String> = told
+        .iter()
+        .map(|detail| redeemd::message::Event::from_stored(detail).text(Language::English))
+        .collect();
     assert_eq!(
         told,
-        ["80 % of max_pending of offline are used: 4 of 5", "100 % of max_pending of offline are used: 5 of 5",]
+        [
+            "80 % of max_pending of offline are used: 4 of 5",
+            "100 % of max_pending of offline are used: 5 of 5",
+        ]
     );
 }

@@ -7,12 +7,15 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Note;
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    About, Accept, Acted, Claim, Concluded, Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold,
-    Job, LaneMemory, Limit, NewRedemption, NotGiven, Prune, Remember, Retention, RetryHeld, Settlement, Surroundings,
-    Unclaim, Void, VoidByTill, VoidOutcome, WaitMemory, relayed,
+    About, Accept, Acted, Claim, Concluded, Conclusion, Counts, Decided, Decision, Ended, FILE,
+    Filter, Handling, Hold, Job, LaneMemory, Limit, NewRedemption, NotGiven, Prune, Remember,
+    Retention, RetryHeld, Settlement, Surroundings, Unclaim, Void, VoidByTill, VoidOutcome,
+    WaitMemory, relayed,
 };
 
-use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at};
+use crate::world::{
+    LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at,
+};
 
 fn void_by_till(world: &mut World, id: &Id, till: &str, withdrawn: bool) -> VoidOutcome {
     world.one(VoidByTill { id: id.clone(), till: till.to_owned(), withdrawn })
@@ -52,7 +55,8 @@ fn a_repeat_in_the_same_batch_is_the_same_row() {
     let mut world = World::new();
     let results = world.run(&[accept_op(new("till-1", "A")), accept_op(new("till-1", "A"))]);
     let [Ok(first), Ok(second)] = &results[..] else { panic!("{results:?}") };
-    let (Decision::Taken(one), Decision::StillPending(two)) = (&first.decision, &second.decision) else {
+    let (Decision::Taken(one), Decision::StillPending(two)) = (&first.decision, &second.decision)
+    else {
         panic!("{results:?}")
     };
     assert_eq!(one.id, two.id);
@@ -63,7 +67,9 @@ fn a_repeat_survives_a_restart() {
     let mut world = World::new();
     let taken = world.take("till-1", "A");
     world.crash();
-    assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(again) if again.id == taken.id));
+    assert!(
+        matches!(world.decide(new("till-1", "A")), Decision::StillPending(again) if again.id == taken.id)
+    );
 }
 
 #[test]
@@ -81,7 +87,9 @@ fn a_repeat_of_a_settled_row_gets_the_providers_stored_answer() {
 fn a_repeat_shares_the_wait_for_an_attempt_in_flight() {
     let mut world = World::up();
     world.take("till-1", "A");
-    assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(again) if again.worth_waiting));
+    assert!(
+        matches!(world.decide(new("till-1", "A")), Decision::StillPending(again) if again.worth_waiting)
+    );
 }
 
 #[test]
@@ -98,7 +106,9 @@ fn a_till_waits_while_the_provider_can_be_asked_and_is_trusted_at_once_where_the
 fn a_tills_own_key_decides_whatever_the_five_fields_say() {
     let mut world = World::new();
     let Decision::Taken(taken) = world.decide(keyed("till-1", "k", "A")) else { panic!() };
-    assert!(matches!(world.decide(keyed("till-1", "k", "A")), Decision::StillPending(again) if again.id == taken.id));
+    assert!(
+        matches!(world.decide(keyed("till-1", "k", "A")), Decision::StillPending(again) if again.id == taken.id)
+    );
     assert!(matches!(world.decide(keyed("till-1", "k", "B")), Decision::KeyReused));
     assert_eq!(world.counts().accepted, 1);
 }
@@ -133,7 +143,8 @@ fn another_merchants_code_of_the_same_text_is_another_code_where_the_provider_ca
     world.take("till-1", "A");
     let mut other = new("till-2", "A");
     other.request.business_refrence = "other".to_owned();
-    // The merchant's name is what a till says: it must not open a second reward while nobody can be asked.
+    // The merchant's name is what a till says: it must not open a second reward while nobody can be
+    // asked.
     assert!(matches!(world.decide(other.clone()), Decision::Used(_)));
     world.lane = LaneNow::default();
     assert!(matches!(world.decide(other), Decision::Taken(_)));
@@ -143,7 +154,10 @@ fn another_merchants_code_of_the_same_text_is_another_code_where_the_provider_ca
 fn a_reusable_code_is_not_guarded() {
     let mut world = World::new();
     world.take("till-1", "SUMMER10");
-    let op = Accept { new: new("till-2", "SUMMER10"), rules: CodeRules { reusable: true, exact: false } };
+    let op = Accept {
+        new: new("till-2", "SUMMER10"),
+        rules: CodeRules { reusable: true, exact: false },
+    };
     assert!(matches!(world.one(op), Decided { decision: Decision::Taken(_), .. }));
 }
 
@@ -152,9 +166,13 @@ fn what_was_declined_after_it_was_given_is_used_until_the_provider_can_be_asked(
     let mut world = World::new();
     let lost = world.settled("till-1", "A", declined("no"));
     assert!(world.show(&lost.id).lost);
-    assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(by) if by.state == State::Declined));
+    assert!(
+        matches!(world.decide(later("till-2", "A")), Decision::Used(by) if by.state == State::Declined)
+    );
     world.lane = LaneNow::default();
-    assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(taken) if taken.provider_only));
+    assert!(
+        matches!(world.decide(later("till-2", "A")), Decision::Taken(taken) if taken.provider_only)
+    );
 }
 
 #[test]
@@ -175,9 +193,12 @@ fn a_code_that_was_taken_back_after_it_was_given_is_its_tills_once_more_and_nobo
     let given = world.take("till-1", "A");
     assert!(matches!(void_by_till(&mut world, &given.id, "till-1", false), VoidOutcome::Voided(_)));
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(_)), "another till");
-    let Decision::Taken(again) = world.decide(later("till-1", "A")) else { panic!("a cashier corrects a sale") };
+    let Decision::Taken(again) = world.decide(later("till-1", "A")) else {
+        panic!("a cashier corrects a sale")
+    };
     assert!(matches!(void_by_till(&mut world, &again.id, "till-1", false), VoidOutcome::Voided(_)));
-    let third = NewRedemption { request: request_at("A", "2027-01-15 12:00:00"), ..new("till-1", "A") };
+    let third =
+        NewRedemption { request: request_at("A", "2027-01-15 12:00:00"), ..new("till-1", "A") };
     assert!(matches!(world.decide(third), Decision::Used(_)), "once");
     let events = world.reader().events(given.seq).unwrap();
     assert!(events.iter().any(|event| event.what == "void_by_till"), "{events:?}");
@@ -194,7 +215,16 @@ fn a_code_that_was_taken_back_long_ago_is_used_for_its_till_too() {
 
 #[test]
 fn a_code_is_one_code_in_whatever_clothes_it_comes() {
-    for other in ["a-1", " A-1 ", "A\u{200b}-1", "\u{ff21}-1", "A\u{2010}1", "A-\u{661}", "A-\u{6f1}", "\u{a0}A-1"] {
+    for other in [
+        "a-1",
+        " A-1 ",
+        "A\u{200b}-1",
+        "\u{ff21}-1",
+        "A\u{2010}1",
+        "A-\u{661}",
+        "A-\u{6f1}",
+        "\u{a0}A-1",
+    ] {
         let mut world = World::new();
         world.take("till-1", "A-1");
         assert!(matches!(world.decide(new("till-2", other)), Decision::Used(_)), "{other:?}");
@@ -208,17 +238,27 @@ fn a_code_is_one_code_in_whatever_clothes_it_comes() {
 fn a_request_with_a_key_repeats_one_without_and_the_other_way_round() {
     let mut world = World::new();
     let first = world.take("till-1", "A");
-    assert!(matches!(world.decide(keyed("till-1", "k", "A")), Decision::StillPending(again) if again.id == first.id));
+    assert!(
+        matches!(world.decide(keyed("till-1", "k", "A")), Decision::StillPending(again) if again.id == first.id)
+    );
     let Decision::Taken(second) = world.decide(keyed("till-1", "k2", "B")) else { panic!() };
-    assert!(matches!(world.decide(new("till-1", "B")), Decision::StillPending(again) if again.id == second.id));
-    assert!(matches!(world.decide(keyed("till-1", "k3", "B")), Decision::Used(_)), "two keys are two requests");
+    assert!(
+        matches!(world.decide(new("till-1", "B")), Decision::StillPending(again) if again.id == second.id)
+    );
+    assert!(
+        matches!(world.decide(keyed("till-1", "k3", "B")), Decision::Used(_)),
+        "two keys are two requests"
+    );
 }
 
 #[test]
 fn what_is_confirmed_after_its_till_was_told_no_is_owed_to_the_next_once() {
     let mut world = World::up();
     let asked = world.take("till-1", "A");
-    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { why: NotGiven::Unanswered }));
+    assert!(matches!(
+        conclude(&mut world, asked.seq, false),
+        Concluded::Refused { why: NotGiven::Unanswered }
+    ));
     let nobody_waits = Settlement::new(asked.seq, 1, confirmed(), false);
     world.one(nobody_waits);
     assert!(world.show(&asked.id).owed);
@@ -226,7 +266,10 @@ fn what_is_confirmed_after_its_till_was_told_no_is_owed_to_the_next_once() {
     let Decision::Settled(paid) = world.decide(later("till-2", "A")) else { panic!() };
     assert_eq!((paid.id, paid.owed, paid.owed_paid), (asked.id, false, true));
     assert!(matches!(world.decide(later("till-3", "A")), Decision::Used(_)), "once");
-    assert!(matches!(world.decide(new("till-1", "A")), Decision::Used(_)), "its own till comes too late");
+    assert!(
+        matches!(world.decide(new("till-1", "A")), Decision::Used(_)),
+        "its own till comes too late"
+    );
 }
 
 #[test]
@@ -242,7 +285,8 @@ fn what_a_till_that_asked_again_hears_itself_is_not_owed() {
 fn a_person_frees_a_code_and_what_is_held_stays_a_fact() {
     let mut world = World::new();
     let lost = world.settled("till-1", "A", declined("no"));
-    let handling = Handling { id: lost.id.clone(), note: "told".to_owned(), free: true, by: "ann".to_owned() };
+    let handling =
+        Handling { id: lost.id.clone(), note: "told".to_owned(), free: true, by: "ann".to_owned() };
     let Acted::Done(row) = world.one(handling) else { panic!() };
     assert!(row.handled && row.freed && row.lost);
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)));
@@ -263,7 +307,9 @@ fn what_a_code_was_outlives_its_row() {
 #[test]
 fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
     let weak = |ended| match ended {
-        Ended::Declined { answer, already_used, .. } => Ended::Declined { answer, already_used, strong: false },
+        Ended::Declined { answer, already_used, .. } => {
+            Ended::Declined { answer, already_used, strong: false }
+        }
         other => other,
     };
     let mut world = World::up();
@@ -274,18 +320,26 @@ fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
     let settled = world.one(Settlement::new(unheard.seq, 1, weak(declined("no route")), false));
     assert_eq!(settled.state, State::Pending, "nobody heard it");
     world.lane = LaneNow::down();
-    assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)), "a weak word holds no code");
+    assert!(
+        matches!(world.decide(later("till-2", "A")), Decision::Taken(_)),
+        "a weak word holds no code"
+    );
     let given = world.take("till-1", "C");
     let claimed = world.claim();
     let claimed = claimed.iter().find(|row| row.seq == given.seq).unwrap();
-    assert_eq!(world.settle(claimed.seq, claimed.attempt, weak(declined("no route"))).state, State::Pending);
+    assert_eq!(
+        world.settle(claimed.seq, claimed.attempt, weak(declined("no route"))).state,
+        State::Pending
+    );
 }
 
 #[test]
 fn a_parked_code_is_used() {
     let mut world = World::up();
     world.settled("till-1", "A", parked());
-    assert!(matches!(world.decide(new("till-2", "A")), Decision::Used(by) if by.state == State::Parked));
+    assert!(
+        matches!(world.decide(new("till-2", "A")), Decision::Used(by) if by.state == State::Parked)
+    );
 }
 
 #[test]
@@ -294,7 +348,9 @@ fn a_code_that_was_voided_while_uncertain_is_used() {
     let taken = world.take("till-1", "A");
     world.settle(taken.seq, 1, Ended::Unclear);
     assert!(matches!(void(&mut world, &taken.id), Acted::Done(row) if row.state == State::Voided));
-    assert!(matches!(world.decide(new("till-2", "A")), Decision::Used(by) if by.state == State::Voided));
+    assert!(
+        matches!(world.decide(new("till-2", "A")), Decision::Used(by) if by.state == State::Voided)
+    );
 }
 
 #[test]
@@ -302,9 +358,13 @@ fn a_confirmed_code_is_used_while_the_lane_is_down_and_the_providers_question_wh
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
     world.lane = LaneNow::down();
-    assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(by) if by.state == State::Confirmed));
+    assert!(
+        matches!(world.decide(later("till-2", "A")), Decision::Used(by) if by.state == State::Confirmed)
+    );
     world.lane = LaneNow::default();
-    assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(taken) if taken.provider_only));
+    assert!(
+        matches!(world.decide(later("till-2", "A")), Decision::Taken(taken) if taken.provider_only)
+    );
 }
 
 #[test]
@@ -312,11 +372,16 @@ fn a_question_for_the_provider_alone_is_taken_back_when_no_byte_had_left() {
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
     let asked = world.take("till-2", "A");
-    let Concluded::TurnedAway { holder: Some(by), .. } = conclude(&mut world, asked.seq, true) else { panic!() };
+    let Concluded::TurnedAway { holder: Some(by), .. } = conclude(&mut world, asked.seq, true)
+    else {
+        panic!()
+    };
     assert_eq!((by.till.as_str(), by.state), ("till-1", State::Confirmed));
     assert_eq!(world.show(&asked.id).state, State::Voided);
     // Asking once more is a new question, not a repeat of what was taken back.
-    assert!(matches!(world.decide(new("till-2", "A")), Decision::Taken(again) if again.id != asked.id));
+    assert!(
+        matches!(world.decide(new("till-2", "A")), Decision::Taken(again) if again.id != asked.id)
+    );
 }
 
 #[test]
@@ -327,14 +392,21 @@ fn a_question_is_taken_back_for_the_confirmed_redemption_and_no_other_and_only_i
     let asked = world.take("till-2", "A");
     world.one(Unclaim(vec![(asked.seq, 1)]));
     let concluded = conclude(&mut world, asked.seq, false);
-    let Concluded::TurnedAway { holder: Some(by), .. } = concluded else { panic!("it was not sent") };
+    let Concluded::TurnedAway { holder: Some(by), .. } = concluded else {
+        panic!("it was not sent")
+    };
     assert_eq!(by.till, "till-1");
     let Decision::Taken(again) = world.decide(new("till-2", "A")) else { panic!() };
     world.settle(again.seq, 1, Ended::Unclear);
-    assert!(matches!(conclude(&mut world, again.seq, true), Concluded::Refused { .. }), "an earlier attempt left");
+    assert!(
+        matches!(conclude(&mut world, again.seq, true), Concluded::Refused { .. }),
+        "an earlier attempt left"
+    );
     let only = world.take("till-1", "B");
     world.settle(only.seq, 1, confirmed());
-    assert!(matches!(conclude(&mut world, only.seq, true), Concluded::Settled(row) if row.lane == LANE));
+    assert!(
+        matches!(conclude(&mut world, only.seq, true), Concluded::Settled(row) if row.lane == LANE)
+    );
 }
 
 #[test]
@@ -363,15 +435,22 @@ fn each_offline_limit_refuses_by_name_and_stores_nothing() {
     world.offline.accept = false;
     assert!(matches!(world.decide(new("till-1", "B")), Decision::Limited(Limit::NotAccepting)));
     assert_eq!(world.counts().accepted, 1);
-    assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(_)), "a repeat meets no limit");
+    assert!(
+        matches!(world.decide(new("till-1", "A")), Decision::StillPending(_)),
+        "a repeat meets no limit"
+    );
     world.lane = LaneNow::default();
-    assert!(matches!(world.decide(new("till-1", "B")), Decision::Taken(_)), "while the lane is up none speaks");
+    assert!(
+        matches!(world.decide(new("till-1", "B")), Decision::Taken(_)),
+        "while the lane is up none speaks"
+    );
 }
 
 #[test]
 fn a_row_of_a_lane_that_is_up_is_inserted_in_flight() {
     let mut world = World::up();
-    let Decided { decision: Decision::Taken(taken), live: Some(live), .. } = world.one(accept_op(new("till-1", "A")))
+    let Decided { decision: Decision::Taken(taken), live: Some(live), .. } =
+        world.one(accept_op(new("till-1", "A")))
     else {
         panic!()
     };
@@ -411,8 +490,15 @@ fn a_claim_takes_the_preferred_first_leaves_out_the_excepted_and_keeps_its_bound
     assert!(claim_of(&mut world, Claim { lane: "another".to_owned(), ..claim.clone() }).is_empty());
     assert_eq!(claim_of(&mut world, claim.clone()), [3, 2, 5]);
     let small = Claim { body_bytes_max: 1, ..claim.clone() };
-    assert_eq!(claim_of(&mut world, small), [6], "one row always, whatever its size; 3 is in flight");
-    assert_eq!(claim_of(&mut world, Claim { prefer: Vec::new(), except: Vec::new(), ..claim }), [1, 4, 7]);
+    assert_eq!(
+        claim_of(&mut world, small),
+        [6],
+        "one row always, whatever its size; 3 is in flight"
+    );
+    assert_eq!(
+        claim_of(&mut world, Claim { prefer: Vec::new(), except: Vec::new(), ..claim }),
+        [1, 4, 7]
+    );
 }
 
 #[test]
@@ -425,24 +511,37 @@ fn a_settled_row_is_shown_where_a_till_waits_for_it_and_remembers_that_it_was_to
     let told = world.take("till-1", "A");
     let row = settle(&mut world, told.seq, 1, declined("no"), true).expect("the row");
     assert_eq!((row.id, row.lane.as_str(), row.answered_at_till), (told.id.clone(), LANE, true));
-    assert!(matches!(world.retry(&told.id), Acted::Done(row) if row.answered_at_till && row.lane == LANE));
+    assert!(
+        matches!(world.retry(&told.id), Acted::Done(row) if row.answered_at_till && row.lane == LANE)
+    );
     let again = world.claim().pop().unwrap();
-    assert!(settle(&mut world, again.seq, again.attempt, confirmed(), true).expect("the row").answered_at_till);
+    assert!(
+        settle(&mut world, again.seq, again.attempt, confirmed(), true)
+            .expect("the row")
+            .answered_at_till
+    );
     let later = world.take("till-1", "B");
     assert!(settle(&mut world, later.seq, 1, Ended::Unclear, true).is_none(), "it is not settled");
     let later = world.claim().pop().unwrap();
-    assert!(settle(&mut world, later.seq, later.attempt, parked(), false).is_none(), "nobody waits");
+    assert!(
+        settle(&mut world, later.seq, later.attempt, parked(), false).is_none(),
+        "nobody waits"
+    );
     let row = world.show(&later.id);
     assert_eq!((row.state, row.uncertain, row.answered_at_till), (State::Parked, true, false));
 }
 
 #[test]
 fn a_reusable_code_is_declined_like_any_other_unless_an_earlier_attempt_may_have_used_it() {
-    for (first, words, state) in
-        [(Ended::Clean, "has been used", State::Declined), (Ended::Unclear, "no such reward", State::Pending)]
-    {
+    for (first, words, state) in [
+        (Ended::Clean, "has been used", State::Declined),
+        (Ended::Unclear, "no such reward", State::Pending),
+    ] {
         let mut world = World::new();
-        world.one(Accept { new: new("till-1", "SUMMER10"), rules: CodeRules { reusable: true, exact: false } });
+        world.one(Accept {
+            new: new("till-1", "SUMMER10"),
+            rules: CodeRules { reusable: true, exact: false },
+        });
         let one = world.claim().pop().unwrap();
         world.settle(one.seq, one.attempt, first);
         let two = world.claim().pop().unwrap();
@@ -490,11 +589,17 @@ fn used_at_the_first_attempt_is_a_decline() {
 #[test]
 fn used_about_a_reusable_code_after_an_uncertain_attempt_is_parked() {
     let mut world = World::new();
-    world.one(Accept { new: new("till-1", "SUMMER10"), rules: CodeRules { reusable: true, exact: false } });
+    world.one(Accept {
+        new: new("till-1", "SUMMER10"),
+        rules: CodeRules { reusable: true, exact: false },
+    });
     let first = world.claim().pop().unwrap();
     world.settle(first.seq, first.attempt, Ended::Unclear);
     let second = world.claim().pop().unwrap();
-    assert_eq!(world.settle(second.seq, second.attempt, declined("has been used")).state, State::Parked);
+    assert_eq!(
+        world.settle(second.seq, second.attempt, declined("has been used")).state,
+        State::Parked
+    );
 }
 
 #[test]
@@ -510,7 +615,11 @@ fn doubt_is_for_life_and_a_refusal_is_asked_again_three_times_and_then_a_persons
         let settlement = Settlement { seq, attempt, ended, about, show: false };
         let settled = world.one(settlement);
         let expected = if refusals < 4 { State::Pending } else { State::Parked };
-        assert_eq!((settled.state, world.show(&taken.id).uncertain), (expected, true), "{refusals}");
+        assert_eq!(
+            (settled.state, world.show(&taken.id).uncertain),
+            (expected, true),
+            "{refusals}"
+        );
     }
     assert_eq!(world.show(&taken.id).note, Some(Note::UncertainRefused));
     assert!(matches!(world.retry(&taken.id), Acted::Done(row) if row.uncertain));
@@ -528,7 +637,10 @@ fn a_late_answer_is_recorded_and_not_applied() {
     let late = world.settle(first.seq, first.attempt, confirmed());
     assert_eq!((late.applied, late.state), (false, State::Pending));
     let second = world.claim().pop().unwrap();
-    assert!(!world.settle(first.seq, first.attempt, confirmed()).applied, "another attempt is under way");
+    assert!(
+        !world.settle(first.seq, first.attempt, confirmed()).applied,
+        "another attempt is under way"
+    );
     assert!(world.settle(second.seq, second.attempt, confirmed()).applied);
     assert!(!world.settle(second.seq, second.attempt, declined("no")).applied, "it is settled");
     assert_eq!(world.show(&taken.id).state, State::Confirmed);
@@ -565,10 +677,18 @@ fn a_till_takes_back_its_own_row_only_and_only_before_an_attempt() {
     let taken = world.take("till-1", "A");
     assert!(matches!(void_by_till(&mut world, &taken.id, "till-2", false), VoidOutcome::Unknown));
     world.claim();
-    assert!(matches!(void_by_till(&mut world, &taken.id, "till-1", false), VoidOutcome::TooLate(_)));
+    assert!(matches!(
+        void_by_till(&mut world, &taken.id, "till-1", false),
+        VoidOutcome::TooLate(_)
+    ));
     assert!(matches!(void_by_till(&mut world, &taken.id, "till-1", true), VoidOutcome::Voided(_)));
-    assert!(matches!(void_by_till(&mut world, &taken.id, "till-1", false), VoidOutcome::Voided(_)), "again the same");
-    assert!(matches!(world.decide(new("till-1", "A")), Decision::Settled(row) if row.state == State::Voided));
+    assert!(
+        matches!(void_by_till(&mut world, &taken.id, "till-1", false), VoidOutcome::Voided(_)),
+        "again the same"
+    );
+    assert!(
+        matches!(world.decide(new("till-1", "A")), Decision::Settled(row) if row.state == State::Voided)
+    );
 }
 
 #[test]
@@ -586,7 +706,10 @@ fn an_operator_closes_what_is_open_and_nothing_else() {
     assert!(matches!(void(&mut world, &flying.id), Acted::Refused { .. }));
     let parked_row = world.settled("till-1", "B", parked());
     let Acted::Done(row) = void(&mut world, &parked_row.id) else { panic!() };
-    assert_eq!((row.state, row.note), (State::Voided, Some(Note::Text { text: "a note".to_owned() })));
+    assert_eq!(
+        (row.state, row.note),
+        (State::Voided, Some(Note::Text { text: "a note".to_owned() }))
+    );
     assert!(matches!(void(&mut world, &parked_row.id), Acted::Refused { .. }));
     assert!(matches!(void(&mut world, &Id::parse("99-0").unwrap()), Acted::Unknown));
 }
@@ -608,7 +731,10 @@ fn a_parked_row_is_uncertain_when_it_is_retried() {
     let taken = world.settled("till-1", "A", parked());
     assert!(matches!(world.retry(&taken.id), Acted::Done(row) if row.uncertain));
     let declined = world.settled("till-1", "B", declined("no"));
-    assert!(matches!(world.retry(&declined.id), Acted::Done(row) if !row.uncertain), "that one did nothing there");
+    assert!(
+        matches!(world.retry(&declined.id), Acted::Done(row) if !row.uncertain),
+        "that one did nothing there"
+    );
 }
 
 #[test]
@@ -625,7 +751,10 @@ fn a_retry_is_refused_while_another_redemption_has_the_code() {
 #[test]
 fn the_declines_of_a_streak_are_retried_together_but_one_for_each_code() {
     let mut world = World::up();
-    let rows: Vec<_> = ["A", "B", "C"].iter().map(|code| world.settled("till-1", code, declined("gone"))).collect();
+    let rows: Vec<_> = ["A", "B", "C"]
+        .iter()
+        .map(|code| world.settled("till-1", code, declined("gone")))
+        .collect();
     let Decision::Taken(again) = world.decide(later("till-2", "A")) else { panic!() };
     world.settle(again.seq, 1, declined("gone"));
     let streak = rows.iter().take(2).map(|row| row.seq).chain([again.seq]).collect();
@@ -641,7 +770,8 @@ fn the_declines_of_a_streak_are_retried_together_but_one_for_each_code() {
 fn what_was_taken_back_from_a_streak_is_of_no_streak_any_more() {
     let mut world = World::up();
     let row = world.settled("till-1", "A", declined("gone"));
-    let held = |world: &mut World| world.one(RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
+    let held =
+        |world: &mut World| world.one(RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
     let streak = vec![row.seq];
     world.one(Remember { lane: LANE.to_owned(), memory: LaneMemory::default(), streak });
     assert_eq!(held(&mut world), 1);
@@ -649,7 +779,10 @@ fn what_was_taken_back_from_a_streak_is_of_no_streak_any_more() {
     world.settle(again.seq, again.attempt, declined("gone"));
     assert_eq!(held(&mut world), 0);
     let events = world.reader().events(row.seq).unwrap();
-    assert!(events.iter().any(|event| (event.what.as_str(), event.lane.as_str()) == ("retry", LANE)), "{events:?}");
+    assert!(
+        events.iter().any(|event| (event.what.as_str(), event.lane.as_str()) == ("retry", LANE)),
+        "{events:?}"
+    );
 }
 
 #[test]
@@ -690,8 +823,15 @@ fn pruning_goes_on_where_it_stopped_ends_at_what_is_younger_and_spares_the_very_
     world.stamp.unix_ms += 86_400_000;
     assert_eq!(prune(&mut world, day, 0), (0, Some(Seq(500))));
     assert_eq!(prune(&mut world, day, 1), (0, None), "as young as that, and so is what follows");
-    assert_eq!(prune(&mut world, day.saturating_sub(Duration::from_secs(60)), 0), (499, Some(Seq(500))));
-    assert_eq!(prune(&mut world, day.saturating_sub(Duration::from_secs(60)), 500), (99, None), "all but the newest");
+    assert_eq!(
+        prune(&mut world, day.saturating_sub(Duration::from_secs(60)), 0),
+        (499, Some(Seq(500)))
+    );
+    assert_eq!(
+        prune(&mut world, day.saturating_sub(Duration::from_secs(60)), 500),
+        (99, None),
+        "all but the newest"
+    );
 }
 
 #[test]
@@ -699,7 +839,10 @@ fn a_synchronised_clock_that_jumps_a_month_ahead_for_an_hour_lets_no_code_go() {
     let mut world = World::new();
     world.settled("till-1", "A", confirmed());
     let (offline, lane) = (world.offline.clone(), |_: &str| LaneNow::down());
-    let retention = Retention { settled: Duration::from_secs(30 * 86_400), codes: Duration::from_secs(365 * 86_400) };
+    let retention = Retention {
+        settled: Duration::from_secs(30 * 86_400),
+        codes: Duration::from_secs(365 * 86_400),
+    };
     let month_ms = 31 * 86_400_000;
     let mut uptime = Duration::from_millis(u64::try_from(NOW_MS).unwrap());
     for unix_ms in [NOW_MS + month_ms, NOW_MS + month_ms + 3_600_000] {
@@ -717,7 +860,10 @@ fn a_synchronised_clock_that_jumps_a_month_ahead_for_an_hour_lets_no_code_go() {
     let around = Surroundings { uptime, ..Surroundings::new(stamp, &offline, &lane) };
     let pruned = world.store().perform(Prune { retention, after: Seq(0) }, &around).unwrap();
     assert!(pruned.rows == 1, "{pruned:?}");
-    assert!(matches!(world.decide(later("till-2", "A")), Decision::Gone(_)), "its code outlives its row");
+    assert!(
+        matches!(world.decide(later("till-2", "A")), Decision::Gone(_)),
+        "its code outlives its row"
+    );
 }
 
 #[test]
@@ -778,11 +924,15 @@ fn of_a_batch_that_is_run_again_what_ends_goes_first_and_each_gets_its_own_resul
     let mut world = World::up();
     let taken = world.take("till-1", "A");
     let mut settle = Job::new(Settlement::new(taken.seq, 1, declined("no"), false));
-    let (mut unknown_row, mut accept) = (Job::new(unknown()), Job::new(accept_op(later("till-2", "A"))));
+    let (mut unknown_row, mut accept) =
+        (Job::new(unknown()), Job::new(accept_op(later("till-2", "A"))));
     world.run_tasks(&mut [&mut unknown_row, &mut accept, &mut settle]);
     assert!(unknown_row.outcome().is_err());
     let accepted = accept.outcome().unwrap();
-    assert!(matches!(accepted, Decided { decision: Decision::Taken(_), live: Some(_), .. }), "{accepted:?}");
+    assert!(
+        matches!(accepted, Decided { decision: Decision::Taken(_), live: Some(_), .. }),
+        "{accepted:?}"
+    );
     assert!(settle.outcome().unwrap().applied, "it gave the code back before the other till asked");
 }
 
@@ -810,12 +960,17 @@ fn lanes_have_books_before_their_first_redemption_and_after_a_restart() {
 fn the_logs_gauge_follows_each_commit_and_a_checkpoint_begins_it_anew() {
     let mut world = World::new();
     let gauge = world.store().wal_gauge();
-    let read = |world: &mut World| (world.store().wal_frames(), gauge.load(std::sync::atomic::Ordering::Relaxed));
+    let read = |world: &mut World| {
+        (world.store().wal_frames(), gauge.load(std::sync::atomic::Ordering::Relaxed))
+    };
     world.take("till-1", "A");
     let first = read(&mut world);
     world.take("till-1", "B");
     let second = read(&mut world);
-    assert!(first.0 > 1 && first.0 == first.1 && second.0 > first.0 && second.0 == second.1, "{first:?} {second:?}");
+    assert!(
+        first.0 > 1 && first.0 == first.1 && second.0 > first.0 && second.0 == second.1,
+        "{first:?} {second:?}"
+    );
     assert_eq!(world.store().checkpoint().unwrap(), second.0);
     assert_eq!(read(&mut world), (0, 0));
     world.store().probe().unwrap();
@@ -827,7 +982,11 @@ fn what_a_link_must_not_forget_survives_a_crash() {
     let mut world = World::new();
     assert_eq!(world.store().memory(LANE).unwrap(), LaneMemory::default());
     let memory = LaneMemory {
-        hold: Some(Hold { cause: "operator".to_owned(), detail: "held by ann".to_owned(), since_ms: 7 }),
+        hold: Some(Hold {
+            cause: "operator".to_owned(),
+            detail: "held by ann".to_owned(),
+            since_ms: 7,
+        }),
         outage_ms: 5000,
         noted_ms: NOW_MS,
         noted_trusted: true,
@@ -837,8 +996,16 @@ fn what_a_link_must_not_forget_survives_a_crash() {
     world.one(Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
     world.crash();
     assert_eq!(world.store().memory(LANE).unwrap(), memory);
-    world.one(Remember { lane: LANE.to_owned(), memory: LaneMemory::default(), streak: Vec::new() });
-    assert_eq!(world.store().memory(LANE).unwrap(), LaneMemory::default(), "a hold and a wait that are over");
+    world.one(Remember {
+        lane: LANE.to_owned(),
+        memory: LaneMemory::default(),
+        streak: Vec::new(),
+    });
+    assert_eq!(
+        world.store().memory(LANE).unwrap(),
+        LaneMemory::default(),
+        "a hold and a wait that are over"
+    );
 }
 
 #[test]
@@ -850,7 +1017,9 @@ fn what_an_earlier_process_left_without_a_word_counts_as_given_and_what_was_refu
     world.lane = LaneNow::default();
     let Decision::StillPending(again) = world.decide(new("till-1", "A")) else { panic!() };
     assert!(again.trusted && again.id == open.id, "its 2xx may have left a moment before");
-    assert!(matches!(world.decide(new("till-1", "B")), Decision::StillPending(again) if !again.trusted));
+    assert!(
+        matches!(world.decide(new("till-1", "B")), Decision::StillPending(again) if !again.trusted)
+    );
     world.settle(refused.seq, 2, Ended::Clean);
     let claimed = world.claim().into_iter().find(|row| row.seq == open.seq).unwrap();
     assert!(claimed.trusted);

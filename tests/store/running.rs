@@ -1,4 +1,5 @@
-//! Damage that the running writer meets: requests wait, are decided by the new store, and status says what happened.
+//! Damage that the running writer meets: requests wait, are decided by the new store, and status
+//! says what happened.
 
 use std::process::Command;
 
@@ -13,7 +14,8 @@ use crate::world::{LANE, NOW_MS, World, accept_op, new, offline};
 /// As many rows that their pages do not stay in the writer's cache.
 const ROWS: usize = 1500;
 
-/// A store whose rows all lie in the database file, and in the middle of it pages that are nonsense.
+/// A store whose rows all lie in the database file, and in the middle of it pages that are
+/// nonsense.
 fn damaged_world() -> World {
     let mut world = World::new();
     let ops: Vec<_> = (0..ROWS)
@@ -69,7 +71,10 @@ fn a_batch_that_meets_damage_is_refused_whole_and_not_tried_in_parts() {
     let refused = |result: &Result<(), StoreError>| matches!(result, Err(e) if e.trouble() == Trouble::Damaged);
     assert!(results.len() == 2 && results.iter().all(refused), "{results:?}");
     world.store().rescue("a test met it", &[]).unwrap();
-    assert!(matches!(world.decide(new("till-3", "FIRST")), Decision::Taken(_)), "nothing of it was kept");
+    assert!(
+        matches!(world.decide(new("till-3", "FIRST")), Decision::Taken(_)),
+        "nothing of it was kept"
+    );
 }
 
 #[tokio::test]
@@ -97,7 +102,9 @@ async fn a_list_that_meets_damage_has_it_rescued() {
     }
     queue.ping().await.unwrap();
     let set_aside = std::fs::read_dir(dir.path()).unwrap();
-    let set_aside = set_aside.filter(|e| e.as_ref().unwrap().file_name().to_str().unwrap().contains("damaged")).count();
+    let set_aside = set_aside
+        .filter(|e| e.as_ref().unwrap().file_name().to_str().unwrap().contains("damaged"))
+        .count();
     assert_eq!(refused > 0, set_aside > 0, "{refused} refused");
     if refused > 0 {
         assert!(queue.storage().detail(Language::English).contains("set aside"));

@@ -11,8 +11,9 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::{Id, Request, RewardCode, Seq, State};
 use redeemd::store::{
-    Accept, Claim, Conclusion, Decision, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption, Prune, Recount,
-    Remember, Retention, Salvage, Store, StoreError, Taken, Trouble, Void, WaitMemory, inspect,
+    Accept, Claim, Conclusion, Decision, Ended, FILE, Hold, Inspection, LaneMemory, NewRedemption,
+    Prune, Recount, Remember, Retention, Salvage, Store, StoreError, Taken, Trouble, Void,
+    WaitMemory, inspect,
 };
 
 use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked};
@@ -70,15 +71,19 @@ fn filled(rows: usize) -> (World, Known) {
 }
 
 fn set_aside(world: &World) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(world.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    found.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with("redeemd.db.damaged-"));
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(world.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| {
+        path.file_name().unwrap().to_str().unwrap().starts_with("redeemd.db.damaged-")
+    });
     found.sort();
     found
 }
 
 /// Everything that must hold after a salvage, whatever was damaged; how many rows were lost.
 fn check(world: &mut World, known: &Known) -> u64 {
-    // What a start does not see in its short look is met when it is read; the writer then does this.
+    // What a start does not see in its short look is met when it is read; the writer then does
+    // this.
     let reader = world.reader();
     let met = known.keys().find_map(|id| reader.by_id(&Id::parse(id).unwrap()).err());
     drop(reader);
@@ -93,7 +98,8 @@ fn check(world: &mut World, known: &Known) -> u64 {
         let Some(row) = reader.by_id(&Id::parse(id).unwrap()).unwrap() else { continue };
         kept += 1;
         pending += u64::from(row.state == State::Pending);
-        let may = row.state == *state || (row.uncertain && matches!(row.state, State::Pending | State::Parked));
+        let may = row.state == *state
+            || (row.uncertain && matches!(row.state, State::Pending | State::Parked));
         assert!(may, "{id} was {state} and is {}", row.state);
         if salvage.is_some() && row.state == State::Pending {
             assert!(row.uncertain, "{id} is pending and may have been sent");
@@ -256,7 +262,11 @@ fn what_only_the_log_holds_survives_a_file_that_was_cut_far_before_it() {
     let late = ["X", "Y", "Z"].map(|code| world.take("till-1", code));
     damaged(&mut world, |world| write(world, FILE, &bytes(world, FILE)[..2 * PAGE]));
     for taken in late {
-        assert_eq!(world.show(&taken.id).state, State::Pending, "it was acknowledged and is in the log");
+        assert_eq!(
+            world.show(&taken.id).state,
+            State::Pending,
+            "it was acknowledged and is in the log"
+        );
     }
 }
 
@@ -313,7 +323,9 @@ fn a_flipped_bit_anywhere_in_the_log_loses_no_other_row() {
     world.store = None;
     let (file, log) = (bytes(&world, FILE), bytes(&world, LOG));
     // The part of the log that this process wrote: its frames carry the header's salts.
-    let frames = (0..(log.len() - 32) / 4120).take_while(|n| log[32 + n * 4120 + 8..][..8] == log[16..24]).count();
+    let frames = (0..(log.len() - 32) / 4120)
+        .take_while(|n| log[32 + n * 4120 + 8..][..8] == log[16..24])
+        .count();
     assert!(frames > 100, "{frames}");
     let mut dice = Dice(11);
     for round in 0..12 {
@@ -344,8 +356,13 @@ fn a_flipped_bit_in_the_logs_header_loses_nothing() {
     }
 }
 
-/// Damages each page in turn and opens; how many rows were lost in all, and how often damage was seen.
-fn each_page(known: &Known, world: &mut World, mut damage: impl FnMut(&mut [u8], usize)) -> (u64, usize) {
+/// Damages each page in turn and opens; how many rows were lost in all, and how often damage was
+/// seen.
+fn each_page(
+    known: &Known,
+    world: &mut World,
+    mut damage: impl FnMut(&mut [u8], usize),
+) -> (u64, usize) {
     checkpointed(world);
     world.store = None;
     // An empty log of the same length: what the log still holds of old frames would save too much.
@@ -389,7 +406,9 @@ fn flipped_bits_in_every_page_lose_at_most_the_rows_that_they_hit() {
 fn every_page_overwritten_with_nonsense_loses_at_most_the_rows_that_it_held() {
     let (mut world, known) = filled(30);
     let mut dice = Dice(7);
-    let (_, seen) = each_page(&known, &mut world, |page, _| page.fill_with(|| u8::try_from(dice.below(256)).unwrap()));
+    let (_, seen) = each_page(&known, &mut world, |page, _| {
+        page.fill_with(|| u8::try_from(dice.below(256)).unwrap());
+    });
     assert!(seen > 20, "damage was seen {seen} times");
 }
 
@@ -446,7 +465,11 @@ fn the_note_stays_until_the_operator_removes_what_was_set_aside() {
     let note = world.store().salvage_note().unwrap().unwrap();
     assert_eq!(note, salvage.told());
     let text = note.text(Language::English);
-    assert!(text.contains(salvage.set_aside.to_str().unwrap()) && text.contains("3 redemptions were kept"), "{text}");
+    assert!(
+        text.contains(salvage.set_aside.to_str().unwrap())
+            && text.contains("3 redemptions were kept"),
+        "{text}"
+    );
     world.restart();
     assert_eq!(world.store().salvage_note().unwrap().as_ref(), Some(&note));
     for path in set_aside(&world) {
@@ -477,7 +500,11 @@ fn rows_that_were_pruned_do_not_come_back() {
     let tally = world.store().rescue("as read", &[]).unwrap().salvage.unwrap().tally;
     assert_eq!((tally.kept, tally.lost), (1, Some(0)));
     let after = world.counts();
-    assert_eq!((after, after.confirmed, after.declined, after.voided), (before, 80, 3, 2), "lifetime totals go on");
+    assert_eq!(
+        (after, after.confirmed, after.declined, after.voided),
+        (before, 80, 3, 2),
+        "lifetime totals go on"
+    );
     assert!(world.take("till-1", "NEXT").seq > kept.seq);
 }
 
@@ -485,13 +512,15 @@ fn rows_that_were_pruned_do_not_come_back() {
 fn without_first_page(world: &mut World, mut file: Vec<u8>) -> Salvage {
     file[17] = 9;
     write(world, FILE, &file);
-    let log = fs::metadata(world.path().join(LOG)).map_or(0, |meta| usize::try_from(meta.len()).unwrap());
+    let log =
+        fs::metadata(world.path().join(LOG)).map_or(0, |meta| usize::try_from(meta.len()).unwrap());
     write(world, LOG, &vec![0; log.max(2 * 1024 * 1024 + 64 * PAGE)]);
     world.open();
     world.report.salvage.clone().expect("a salvage")
 }
 
-/// Stops in order and damages the header of the page on which a table begins: only rows with a checksum are believed.
+/// Stops in order and damages the header of the page on which a table begins: only rows with a
+/// checksum are believed.
 fn without_pointers_of(world: &mut World, table: &str) -> Salvage {
     world.store.take().unwrap().close().unwrap();
     let page = (root_of(world, table) - 1) * PAGE;
@@ -550,7 +579,10 @@ fn numbers_that_may_have_been_given_out_are_never_given_again_and_absurd_ones_ar
     for _ in 0..2 {
         world.store().rescue("a test", &[]).unwrap();
     }
-    assert!(world.take("till-1", "B").seq.0 > 2000, "each rescue passes over what the one before may have given out");
+    assert!(
+        world.take("till-1", "B").seq.0 > 2000,
+        "each rescue passes over what the one before may have given out"
+    );
     let mut world = World::new();
     world.take("till-1", "A");
     behind_its_back(&mut world, "UPDATE meta SET seq_floor = 1 << 62");
@@ -560,7 +592,8 @@ fn numbers_that_may_have_been_given_out_are_never_given_again_and_absurd_ones_ar
     assert!(world.take("till-1", "B").seq.0 < 10_000);
 }
 
-/// A crash when all of the log had been moved and it had begun anew: its earlier frames lie behind the new ones.
+/// A crash when all of the log had been moved and it had begun anew: its earlier frames lie behind
+/// the new ones.
 fn with_a_new_round_of_the_log(world: &mut World) {
     checkpointed(world);
     world.store().probe().unwrap();
@@ -619,8 +652,14 @@ fn with_free_pages() -> (World, Vec<u8>) {
 }
 
 fn leaf_with(file: &[u8], text: &[u8]) -> usize {
-    let is_it = |page: &&[u8]| page[0] == 0x0d && page.windows(text.len()).any(|bytes| bytes == text);
-    file.chunks(PAGE).enumerate().filter(|(_, page)| is_it(page)).map(|(at, _)| at + 1).nth(1).unwrap()
+    let is_it =
+        |page: &&[u8]| page[0] == 0x0d && page.windows(text.len()).any(|bytes| bytes == text);
+    file.chunks(PAGE)
+        .enumerate()
+        .filter(|(_, page)| is_it(page))
+        .map(|(at, _)| at + 1)
+        .nth(1)
+        .unwrap()
 }
 
 #[test]
@@ -649,14 +688,19 @@ fn rows_of_a_page_that_its_tree_does_not_lead_to_any_more_are_kept() {
         write(&world, FILE, &file);
         world.open();
         let salvage = world.report.salvage.clone();
-        let salvage = salvage.or_else(|| world.store().rescue("a test", &[]).unwrap().salvage).unwrap();
+        let salvage =
+            salvage.or_else(|| world.store().rescue("a test", &[]).unwrap().salvage).unwrap();
         assert_eq!((salvage.tally.pending, salvage.tally.lost), (60, Some(0)), "{salvage}");
     }
 }
 
 #[test]
 fn a_schema_that_is_not_as_it_was_made_is_damage() {
-    for sql in ["DROP INDEX redemption_guard", "CREATE TABLE more (a)", "ALTER TABLE answer ADD COLUMN more TEXT"] {
+    for sql in [
+        "DROP INDEX redemption_guard",
+        "CREATE TABLE more (a)",
+        "ALTER TABLE answer ADD COLUMN more TEXT",
+    ] {
         let mut world = World::new();
         let taken = world.take("till-1", "A");
         behind_its_back(&mut world, sql);
@@ -678,7 +722,12 @@ fn a_version_a_little_ahead_is_a_newer_redeemds_and_one_far_ahead_is_damage() {
         raw.pragma_update(None, "user_version", version).unwrap();
         drop(raw);
         match Store::open(world.path()) {
-            Err(error) => assert!(is_newer && matches!(error, StoreError::Newer { .. }), "{version}: {error}"),
+            Err(error) => {
+                assert!(
+                    is_newer && matches!(error, StoreError::Newer { .. }),
+                    "{version}: {error}"
+                );
+            }
             Ok((_, report)) => assert!(!is_newer && report.salvage.is_some(), "{version}"),
         }
     }
@@ -711,7 +760,8 @@ fn a_lanes_name_survives_damage_to_either_of_its_copies() {
     world.store = None;
     let (file, log) = (bytes(&world, FILE), vec![0; bytes(&world, LOG).len()]);
     let name = LANE.as_bytes();
-    let places: Vec<usize> = (0..file.len() - name.len()).filter(|at| file[*at..].starts_with(name)).collect();
+    let places: Vec<usize> =
+        (0..file.len() - name.len()).filter(|at| file[*at..].starts_with(name)).collect();
     assert!(places.len() > 1, "{places:?}");
     for at in places {
         let mut damaged = file.clone();
@@ -731,8 +781,13 @@ fn a_lanes_name_survives_damage_to_either_of_its_copies() {
 fn what_was_done_to_a_row_and_what_its_link_must_not_forget_survive_damage() {
     let mut world = World::new();
     let taken = world.take("till-1", "A");
-    world.one(Void { id: taken.id.clone(), note: "the customer left".to_owned(), by: "ann".to_owned() });
-    let hold = Hold { cause: "operator".to_owned(), detail: "held by ann".to_owned(), since_ms: NOW_MS };
+    world.one(Void {
+        id: taken.id.clone(),
+        note: "the customer left".to_owned(),
+        by: "ann".to_owned(),
+    });
+    let hold =
+        Hold { cause: "operator".to_owned(), detail: "held by ann".to_owned(), since_ms: NOW_MS };
     let wait = WaitMemory { boot_id: "boot".to_owned(), until_ms: 9, left_ms: 8 };
     let memory = LaneMemory {
         hold: Some(hold),
@@ -745,7 +800,8 @@ fn what_was_done_to_a_row_and_what_its_link_must_not_forget_survive_damage() {
     world.one(Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
     let told = |world: &World| {
         let (reader, row) = (world.reader(), world.show(&taken.id));
-        let events: Vec<_> = reader.events(row.seq).unwrap().into_iter().map(|e| (e.what, e.by, e.detail)).collect();
+        let events: Vec<_> =
+            reader.events(row.seq).unwrap().into_iter().map(|e| (e.what, e.by, e.detail)).collect();
         (row.state, row.note, events)
     };
     let before = told(&world);
@@ -758,12 +814,14 @@ fn what_was_done_to_a_row_and_what_its_link_must_not_forget_survive_damage() {
     assert_eq!((told(&world), world.store().memory(LANE).unwrap()), (before, memory));
     assert_eq!((salvage.tally.kept, salvage.tally.lost), (1, Some(0)));
     assert!(
-        !salvage.to_string().contains("for a person") && salvage.to_string().contains("none was lost"),
+        !salvage.to_string().contains("for a person")
+            && salvage.to_string().contains("none was lost"),
         "{salvage}"
     );
 }
 
-/// Changes rows after an ordered stop, so that no start looks through the file, and as damage would: unchecked.
+/// Changes rows after an ordered stop, so that no start looks through the file, and as damage
+/// would: unchecked.
 pub(crate) fn behind_its_back(world: &mut World, sql: &str) {
     world.store.take().unwrap().close().unwrap();
     let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
@@ -786,7 +844,10 @@ fn no_flipped_bit_makes_one_state_another() {
         world.report = world.store().rescue(&error.to_string(), &[]).unwrap();
         let row = world.show(&id);
         assert_eq!((row.state, row.uncertain), (State::Parked, true), "{before} with {bit}");
-        assert!(row.note.unwrap().text(Language::English).contains("could not be read") && world.claim().is_empty());
+        assert!(
+            row.note.unwrap().text(Language::English).contains("could not be read")
+                && world.claim().is_empty()
+        );
     }
 }
 
@@ -804,11 +865,20 @@ fn what_became_of_a_row_and_what_its_till_was_told_outlive_a_rescue() {
     let told = |world: &World| {
         [&refused, &ours.id, &plain, &parked].map(|id| {
             let row = world.show(id);
-            (row.state, row.duplicate_of_ours, row.refused_at_till, row.answered_at_till, row.uncertain)
+            (
+                row.state,
+                row.duplicate_of_ours,
+                row.refused_at_till,
+                row.answered_at_till,
+                row.uncertain,
+            )
         })
     };
     let mut before = told(&world);
-    assert!(before[0].2 && before[1].1 && before[2].3 && !before[2].1 && !before[2].2, "{before:?}");
+    assert!(
+        before[0].2 && before[1].1 && before[2].3 && !before[2].1 && !before[2].2,
+        "{before:?}"
+    );
     world.store().rescue("a test", &[]).unwrap();
     before[0].4 = true;
     assert_eq!(told(&world), before);
@@ -839,8 +909,11 @@ fn a_pending_row_that_seems_settled_is_pending_after_the_rescue() {
 #[test]
 fn the_recount_and_the_pruning_meet_a_flipped_state_too() {
     let retention = Retention { settled: Duration::ZERO, codes: Duration::ZERO };
-    let recount = |world: &mut World| world.run(&[Recount { begin: true }]).pop().unwrap().map(drop);
-    let prune = |world: &mut World| world.run(&[Prune { retention, after: Seq(0) }]).pop().unwrap().map(drop);
+    let recount =
+        |world: &mut World| world.run(&[Recount { begin: true }]).pop().unwrap().map(drop);
+    let prune = |world: &mut World| {
+        world.run(&[Prune { retention, after: Seq(0) }]).pop().unwrap().map(drop)
+    };
     for work in [&recount as &dyn Fn(&mut World) -> Result<(), StoreError>, &prune] {
         let mut world = World::up();
         let id = world.settled("till-1", "A", parked()).id;
@@ -855,7 +928,8 @@ fn the_recount_and_the_pruning_meet_a_flipped_state_too() {
 /// The number of the page on which an index begins.
 pub(crate) fn root_of(world: &World, index: &str) -> usize {
     let raw = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
-    raw.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [index], |row| row.get(0)).unwrap()
+    raw.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [index], |row| row.get(0))
+        .unwrap()
 }
 
 #[test]
@@ -890,7 +964,10 @@ fn a_row_that_its_index_calls_pending_and_that_is_not_is_damage_and_not_passed_o
         body_bytes_max: 1 << 20,
     };
     let error = world.run(std::slice::from_ref(&claim)).pop().unwrap().unwrap_err();
-    assert!(error.trouble() == Trouble::Damaged && error.to_string().contains("row 1 is not pending"), "{error}");
+    assert!(
+        error.trouble() == Trouble::Damaged && error.to_string().contains("row 1 is not pending"),
+        "{error}"
+    );
     world.store().rescue(&error.to_string(), &[]).unwrap();
     let sent: Vec<Seq> = world.claim().iter().map(|row| row.seq).collect();
     assert_eq!(sent, [other.seq]);
@@ -913,7 +990,10 @@ fn a_row_whose_tag_was_damaged_is_found_by_its_number_and_never_sent() {
     assert_eq!(sent, [other.seq]);
     assert_eq!(world.show(&taken.id).state, State::Parked);
     let stranger = Id::parse(&format!("{}-00000000000000000000", other.seq.0)).unwrap();
-    assert!(world.reader().by_id(&stranger).unwrap().is_none(), "a sound row answers to its own id alone");
+    assert!(
+        world.reader().by_id(&stranger).unwrap().is_none(),
+        "a sound row answers to its own id alone"
+    );
 }
 
 #[test]
@@ -932,10 +1012,16 @@ fn a_settled_row_whose_state_cannot_be_read_is_parked_and_not_sent_again() {
         file[17] = 9;
         write(world, FILE, &file);
     });
-    assert!(salvage.tally.parked == 1 && salvage.to_string().contains("1 parked for a person"), "{salvage}");
+    assert!(
+        salvage.tally.parked == 1 && salvage.to_string().contains("1 parked for a person"),
+        "{salvage}"
+    );
     let row = world.show(&taken.id);
     assert_eq!((row.state, row.uncertain), (State::Parked, true));
-    assert!(row.note.unwrap().text(Language::English).contains("could not be read") && world.claim().is_empty());
+    assert!(
+        row.note.unwrap().text(Language::English).contains("could not be read")
+            && world.claim().is_empty()
+    );
 }
 
 #[test]
@@ -985,7 +1071,9 @@ fn a_row_whose_body_was_lost_is_parked_and_its_code_stays_guarded() {
     checkpointed(&mut world);
     world.store = None;
     let mut file = bytes(&world, FILE);
-    for page in file.chunks_mut(PAGE).filter(|page| page[10..].windows(64).any(|bytes| bytes == [b'x'; 64])) {
+    for page in
+        file.chunks_mut(PAGE).filter(|page| page[10..].windows(64).any(|bytes| bytes == [b'x'; 64]))
+    {
         page[500] ^= 1;
     }
     file[60] ^= 1;
@@ -1026,7 +1114,10 @@ fn a_damaged_file_that_cannot_be_set_aside_is_not_overwritten() {
     write(&world, FILE, b"damaged");
     let error = Store::open(world.path()).unwrap_err();
     assert!(matches!(error, StoreError::File { .. }), "{error}");
-    assert_eq!((bytes(&world, FILE).as_slice(), bytes(&world, &finished)), (b"damaged".as_slice(), file));
+    assert_eq!(
+        (bytes(&world, FILE).as_slice(), bytes(&world, &finished)),
+        (b"damaged".as_slice(), file)
+    );
 }
 
 #[test]
@@ -1036,8 +1127,11 @@ fn a_rescue_that_a_power_cut_stopped_half_way_is_gone_on_with() {
     let aside = world.report.salvage.clone().unwrap().set_aside;
     let name = aside.file_name().unwrap().to_str().unwrap().to_owned();
     world.store.take().unwrap().close().unwrap();
-    let back = |from: &str, to: &str| fs::rename(world.dir.path().join(from), world.dir.path().join(to)).unwrap();
-    // As it was before the new database came to its place: once with the damaged one still there, once without.
+    let back = |from: &str, to: &str| {
+        fs::rename(world.dir.path().join(from), world.dir.path().join(to)).unwrap();
+    };
+    // As it was before the new database came to its place: once with the damaged one still there,
+    // once without.
     for moved in [FILE, LOG, ""] {
         for stale in ["redeemd.db-wal", "redeemd.db-shm"] {
             drop(fs::remove_file(world.dir.path().join(stale)));

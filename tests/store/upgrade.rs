@@ -1,4 +1,5 @@
-//! State directories written by released schemas open with every row; see `tests/fixtures/README.md`.
+//! State directories written by released schemas open with every row; see
+//! `tests/fixtures/README.md`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,7 +9,8 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::{Seq, State};
 use redeemd::store::{
-    Acted, Counts, Decision, Ended, FILE, Filter, Found, Header, Import, NewRedemption, Reader, Remains, Store, Void,
+    Acted, Counts, Decision, Ended, FILE, Filter, Found, Header, Import, NewRedemption, Reader,
+    Remains, Store, Void,
 };
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -35,14 +37,17 @@ fn rows(reader: &Reader) -> String {
     let mut text = String::new();
     for row in reader.list(&Filter { limit: 1000, ..Filter::default() }).unwrap() {
         let said = row.answer.as_ref().map_or("-".to_owned(), |answer| answer.status.to_string());
-        let note = row.note.as_ref().map_or_else(|| "-".to_owned(), |note| note.text(Language::English));
+        let note =
+            row.note.as_ref().map_or_else(|| "-".to_owned(), |note| note.text(Language::English));
         let code = row.reward_code.reveal();
-        writeln!(text, "{} {} {} {} {code} {said} {note}", row.id, row.state, row.lane, row.till).unwrap();
+        writeln!(text, "{} {} {} {} {code} {said} {note}", row.id, row.state, row.lane, row.till)
+            .unwrap();
     }
     text
 }
 
-/// A redemption as the day's tills ask for it: for a code that begins so, under a key of the till's own.
+/// A redemption as the day's tills ask for it: for a code that begins so, under a key of the till's
+/// own.
 fn asked(till: &str, code: &str) -> NewRedemption {
     let key = code.starts_with("KEYED-").then(|| format!("key of {code}"));
     NewRedemption { key, ..new(till, code) }
@@ -105,7 +110,9 @@ fn write(to: &Path) {
 }
 
 fn counted(rows: &str) -> Counts {
-    let count = |state: State| rows.lines().filter(|row| row.split(' ').nth(1) == Some(state.as_str())).count() as u64;
+    let count = |state: State| {
+        rows.lines().filter(|row| row.split(' ').nth(1) == Some(state.as_str())).count() as u64
+    };
     Counts {
         accepted: rows.lines().count() as u64,
         pending: count(State::Pending),
@@ -129,19 +136,38 @@ fn every_released_schema_opens_with_all_its_rows_and_balanced_books() {
     if std::env::var_os("REDEEMD_WRITE_FIXTURE").is_some() {
         write(&current());
     }
-    assert!(current().is_dir(), "{} is missing: REDEEMD_WRITE_FIXTURE=1 writes it", current().display());
-    for entry in fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+    assert!(
+        current().is_dir(),
+        "{} is missing: REDEEMD_WRITE_FIXTURE=1 writes it",
+        current().display()
+    );
+    for entry in fs::read_dir(fixtures())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+    {
         let expected = fs::read_to_string(entry.join(ROWS)).unwrap();
         let mut world = World::with_dir(copy(&entry));
-        assert_eq!((world.report.found, world.report.moved), (Found::Unclean, true), "{}", entry.display());
+        assert_eq!(
+            (world.report.found, world.report.moved),
+            (Found::Unclean, true),
+            "{}",
+            entry.display()
+        );
         assert_eq!(world.report.salvage, None, "{}", entry.display());
         assert_eq!(rows(&world.reader()), expected, "{}", entry.display());
         let counts = world.counts();
         assert_eq!(counts, counted(&expected), "{}", entry.display());
         assert!(
-            [counts.pending, counts.confirmed, counts.declined, counts.parked, counts.voided].iter().all(|n| *n > 1)
+            [counts.pending, counts.confirmed, counts.declined, counts.parked, counts.voided]
+                .iter()
+                .all(|n| *n > 1)
         );
-        assert_eq!(world.claim().len() as u64, counts.pending, "each can be sent: its checksums fit");
+        assert_eq!(
+            world.claim().len() as u64,
+            counts.pending,
+            "each can be sent: its checksums fit"
+        );
         world.take("till-9", "AFTER-THE-UPGRADE");
         assert!(matches!(world.decide(new("till-9", "PENDING-2")), Decision::Used(_)));
         every_repeat_finds_its_row(&mut world, &expected);
@@ -149,7 +175,12 @@ fn every_released_schema_opens_with_all_its_rows_and_balanced_books() {
         let (found, current) = (version_of(&entry), version_of(&current()));
         assert_eq!(migrated, (found != current).then_some((found, current)));
         world.restart();
-        assert_eq!((world.report.found, &world.report.migrated), (Found::Clean, &None), "{}", entry.display());
+        assert_eq!(
+            (world.report.found, &world.report.migrated),
+            (Found::Clean, &None),
+            "{}",
+            entry.display()
+        );
         every_repeat_finds_its_row(&mut world, &expected);
     }
 }
@@ -159,10 +190,13 @@ fn version_of(fixture: &Path) -> i64 {
     name.strip_prefix("schema-").unwrap().parse().unwrap()
 }
 
-/// A till that asks for the same again is told of its own row, and no other till is: the codes are held.
+/// A till that asks for the same again is told of its own row, and no other till is: the codes are
+/// held.
 fn every_repeat_finds_its_row(world: &mut World, rows: &str) {
     for row in rows.lines() {
-        let [id, state, _, till, code] = row.split(' ').take(5).collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let [id, state, _, till, code] = row.split(' ').take(5).collect::<Vec<_>>()[..] else {
+            panic!("{row}")
+        };
         let found = match world.decide(asked(till, code)) {
             Decision::StillPending(taken) => (taken.id.to_string(), State::Pending),
             Decision::Settled(row) => (row.id.to_string(), row.state),
@@ -177,25 +211,44 @@ fn every_repeat_finds_its_row(world: &mut World, rows: &str) {
 
 #[test]
 fn the_open_rows_of_every_released_schema_are_exported_without_its_daemon_and_without_a_change() {
-    for entry in fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+    for entry in fs::read_dir(fixtures())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+    {
         let counts = counted(&fs::read_to_string(entry.join(ROWS)).unwrap());
         let dir = copy(&entry);
         let remains = Remains::open(dir.path()).unwrap();
         assert_eq!(remains.salvage(), None, "{}", entry.display());
         let page = remains.export(Seq(0), 500).unwrap();
-        assert_eq!((page.rows.len() as u64, page.unreadable.len()), (counts.pending + counts.parked, 0));
+        assert_eq!(
+            (page.rows.len() as u64, page.unreadable.len()),
+            (counts.pending + counts.parked, 0)
+        );
         drop(remains);
         for name in [FILE, LOG] {
-            assert_eq!(fs::read(dir.path().join(name)).unwrap(), fs::read(entry.join(name)).unwrap(), "{name}");
+            assert_eq!(
+                fs::read(dir.path().join(name)).unwrap(),
+                fs::read(entry.join(name)).unwrap(),
+                "{name}"
+            );
         }
         let mut elsewhere = World::new();
         let import = Import { rows: page.rows, from: "branch-1".to_owned(), by: "ops".to_owned() };
         elsewhere.one(import);
         let moved = elsewhere.counts();
-        assert_eq!((moved.pending, moved.parked), (counts.pending, counts.parked), "{}", entry.display());
+        assert_eq!(
+            (moved.pending, moved.parked),
+            (counts.pending, counts.parked),
+            "{}",
+            entry.display()
+        );
         let rows = fs::read_to_string(entry.join(ROWS)).unwrap();
         let open = |row: &&str| [" pending ", " parked "].iter().any(|state| row.contains(state));
-        every_repeat_finds_its_row(&mut elsewhere, &rows.lines().filter(open).collect::<Vec<_>>().join("\n"));
+        every_repeat_finds_its_row(
+            &mut elsewhere,
+            &rows.lines().filter(open).collect::<Vec<_>>().join("\n"),
+        );
     }
 }
 
@@ -203,7 +256,9 @@ fn the_open_rows_of_every_released_schema_are_exported_without_its_daemon_and_wi
 fn a_fixtures_log_holds_what_its_database_does_not() {
     let dir = copy(&current());
     fs::remove_file(dir.path().join(LOG)).unwrap();
-    let without = Store::open(dir.path()).map(|_| rows(&Reader::open(&dir.path().join(FILE)).unwrap())).unwrap();
+    let without = Store::open(dir.path())
+        .map(|_| rows(&Reader::open(&dir.path().join(FILE)).unwrap()))
+        .unwrap();
     let expected = fs::read_to_string(current().join(ROWS)).unwrap();
     assert!(without.lines().count() < expected.lines().count(), "{without}");
 }
@@ -217,11 +272,12 @@ fn an_earlier_versions_log_that_was_lost_after_a_crash_is_damage_and_not_migrate
     let raw = Connection::open(world.path().join(FILE)).unwrap();
     raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
     raw.execute_batch(
-        "DROP TABLE attempt; DROP TABLE till; DROP TABLE held_code; DROP TABLE keep; DROP TABLE tally; \
-         DROP TABLE refusal; DROP TABLE checked; DROP TABLE check_share; \
+        "DROP TABLE attempt; DROP TABLE till; DROP TABLE held_code; DROP TABLE keep; DROP TABLE \
+         tally; DROP TABLE refusal; DROP TABLE checked; DROP TABLE check_share; \
          DROP TABLE worth; DROP TABLE risk; DROP TABLE business; \
-         DROP INDEX redemption_key; DROP INDEX redemption_guard; CREATE INDEX redemption_key ON redemption (key); \
-         CREATE INDEX redemption_guard ON redemption (guard); PRAGMA user_version = 1; PRAGMA wal_checkpoint;",
+         DROP INDEX redemption_key; DROP INDEX redemption_guard; CREATE INDEX redemption_key ON \
+         redemption (key); CREATE INDEX redemption_guard ON redemption (guard); PRAGMA \
+         user_version = 1; PRAGMA wal_checkpoint;",
     )
     .unwrap();
     drop(raw);

@@ -8,8 +8,9 @@ use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq};
 use redeemd::settings::Offline;
 use redeemd::store::{
-    Accept, Acted, Claim, Claimed, Counts, Decision, Ended, Job, NewRedemption, OpenReport, Operation, Prune, Pruned,
-    Reader, Retention, Retry, Settled, Settlement, Store, StoreError, Surroundings, Taken, Task,
+    Accept, Acted, Claim, Claimed, Counts, Decision, Ended, Job, NewRedemption, OpenReport,
+    Operation, Prune, Pruned, Reader, Retention, Retry, Settled, Settlement, Store, StoreError,
+    Surroundings, Taken, Task,
 };
 use redeemd::value::Amount;
 use redeemd::verdict::ParkReason;
@@ -31,7 +32,13 @@ pub(crate) struct World {
 pub(crate) fn offline() -> Offline {
     let (max_exposure, max_per_hour_per_till) = (Amount(i64::MAX), u64::MAX);
     let (max_pending, max_pending_per_till) = (100_000, 100_000);
-    Offline { max_pending, max_pending_per_till, max_exposure, max_per_hour_per_till, ..Offline::default() }
+    Offline {
+        max_pending,
+        max_pending_per_till,
+        max_exposure,
+        max_per_hour_per_till,
+        ..Offline::default()
+    }
 }
 
 pub(crate) fn declined(message: &str) -> Ended {
@@ -68,7 +75,12 @@ pub(crate) fn request_at(code: &str, date: &str) -> Request {
 }
 
 pub(crate) fn new(till: &str, code: &str) -> NewRedemption {
-    NewRedemption { till: till.to_owned(), key: None, lane: LANE.to_owned(), request: request(code) }
+    NewRedemption {
+        till: till.to_owned(),
+        key: None,
+        lane: LANE.to_owned(),
+        request: request(code),
+    }
 }
 
 pub(crate) fn accept_op(new: NewRedemption) -> Accept {
@@ -102,9 +114,13 @@ impl World {
         self.store.as_mut().unwrap()
     }
 
-    pub(crate) fn run<O: Operation + Clone>(&mut self, ops: &[O]) -> Vec<Result<O::Output, StoreError>> {
+    pub(crate) fn run<O: Operation + Clone>(
+        &mut self,
+        ops: &[O],
+    ) -> Vec<Result<O::Output, StoreError>> {
         let mut jobs: Vec<Job<O>> = ops.iter().cloned().map(Job::new).collect();
-        let mut tasks: Vec<&mut dyn Task> = jobs.iter_mut().map(|job| job as &mut dyn Task).collect();
+        let mut tasks: Vec<&mut dyn Task> =
+            jobs.iter_mut().map(|job| job as &mut dyn Task).collect();
         self.run_tasks(&mut tasks);
         jobs.into_iter().map(Job::outcome).collect()
     }
@@ -123,7 +139,8 @@ impl World {
     pub(crate) fn prune(&mut self) -> Pruned {
         let now = self.stamp;
         self.stamp.unix_ms += 3_600_000;
-        let retention = Retention { settled: Duration::ZERO, codes: Duration::from_secs(400 * 86_400) };
+        let retention =
+            Retention { settled: Duration::ZERO, codes: Duration::from_secs(400 * 86_400) };
         let pruned = self.one(Prune { retention, after: Seq(0) });
         self.stamp = now;
         pruned
@@ -166,7 +183,11 @@ impl World {
     /// Takes a code and settles it at once, with the lane as it is.
     pub(crate) fn settled(&mut self, till: &str, code: &str, ended: Ended) -> Taken {
         let taken = self.take(till, code);
-        let attempt = if self.lane.ask { 1 } else { self.claim().iter().find(|c| c.seq == taken.seq).unwrap().attempt };
+        let attempt = if self.lane.ask {
+            1
+        } else {
+            self.claim().iter().find(|c| c.seq == taken.seq).unwrap().attempt
+        };
         self.settle(taken.seq, attempt, ended);
         taken
     }

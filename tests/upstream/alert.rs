@@ -62,7 +62,8 @@ async fn the_third_failure_in_a_row_is_told_once_and_so_is_recovery() {
     told.fail("retm", 3);
     let failed = "branch-042, lane retm: 3 deliveries in a row failed: the provider answered 503";
     let failure = json!({"code": 503, "endpoint": ENDPOINT, "message": failed});
-    let recovery = json!({"code": 200, "endpoint": ENDPOINT, "message": "branch-042, lane retm: delivers again"});
+    let recovery = json!({"code": 200, "endpoint": ENDPOINT, "message": "branch-042, lane retm: \
+        delivers again"});
     assert_eq!(told.posts(3).await, [failure.clone(), recovery, failure]);
     let seen = &told.server.seen()[0];
     assert_eq!(seen.line, "POST /hook HTTP/1.1");
@@ -88,8 +89,9 @@ async fn lanes_are_counted_apart() {
 #[tokio::test]
 async fn an_alert_that_is_not_taken_is_posted_again() {
     let count = AtomicUsize::new(0);
-    let server =
-        Server::plain(move |_| if count.fetch_add(1, Ordering::SeqCst) == 0 { answer(500, "", "") } else { ok() });
+    let server = Server::plain(move |_| {
+        if count.fetch_add(1, Ordering::SeqCst) == 0 { answer(500, "", "") } else { ok() }
+    });
     let told = Told::start(server.await, false);
     told.fail("retm", 3);
     let posts = told.posts(2).await;

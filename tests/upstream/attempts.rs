@@ -15,7 +15,9 @@ use crate::{BODY, Bench, answered, attempt, failed, unwatched};
 async fn an_attempt_carries_the_stored_bytes_and_says_which_it_is() {
     let server = Server::plain(|_| ok()).await;
     let here = Bench::new();
-    let reply = answered(here.upstream(&server.url("/api/redeem?x=1")).redeem(&attempt(), &unwatched()).await);
+    let reply = answered(
+        here.upstream(&server.url("/api/redeem?x=1")).redeem(&attempt(), &unwatched()).await,
+    );
     assert_eq!(reply.answer, Answer::success());
     assert!(!reply.truncated && reply.framed);
     assert_eq!(reply.content_encoding, None);
@@ -39,16 +41,21 @@ async fn an_attempt_carries_the_stored_bytes_and_says_which_it_is() {
     for (name, value) in &expected {
         assert_eq!(seen.header(name), Some(value.as_str()), "{name}");
     }
-    let unexpected: Vec<_> =
-        seen.headers.iter().filter(|(name, _)| name != "host" && !expected.iter().any(|(n, _)| n == name)).collect();
+    let unexpected: Vec<_> = seen
+        .headers
+        .iter()
+        .filter(|(name, _)| name != "host" && !expected.iter().any(|(n, _)| n == name))
+        .collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
 }
 
 #[tokio::test]
 async fn an_answer_is_handed_on_with_the_headers_that_the_verdict_reads() {
-    let headers = "retry-after: 7\r\ndate: D\r\nwww-authenticate: Basic\r\nwww-authenticate: Bearer\r\n";
+    let headers =
+        "retry-after: 7\r\ndate: D\r\nwww-authenticate: Basic\r\nwww-authenticate: Bearer\r\n";
     let server = Server::plain(move |_| answer(429, headers, "slow")).await;
-    let reply = answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+    let reply =
+        answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
     assert_eq!(reply.answer, Answer { status: 429, content_type: None, body: "slow".into() });
     assert_eq!(reply.retry_after.as_deref(), Some("7"));
     assert_eq!(reply.date.as_deref(), Some("D"));
@@ -62,7 +69,9 @@ async fn a_check_is_relayed_without_an_idempotency_key_and_only_where_there_is_o
     assert!(here.upstream(&server.url("/")).check(Bytes::from_static(b"{}")).await.is_none());
     let mut provider = here.provider(&server.url("/"));
     provider.check_url = Some(server.url("/check"));
-    let reply = answered(here.upstream_of(&provider).check(Bytes::from_static(b"{\"a\":1}")).await.unwrap());
+    let reply = answered(
+        here.upstream_of(&provider).check(Bytes::from_static(b"{\"a\":1}")).await.unwrap(),
+    );
     assert_eq!(reply.answer.status, 200);
     let seen = server.seen();
     assert_eq!(seen.len(), 1);
@@ -75,7 +84,9 @@ async fn a_check_is_relayed_without_an_idempotency_key_and_only_where_there_is_o
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let server = Server::plain(move |_| answer(status, "location: /elsewhere\r\n", "")).await;
-        let reply = answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+        let reply = answered(
+            Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await,
+        );
         assert_eq!(reply.answer.status, status);
         assert_eq!(server.seen().len(), 1);
     }
@@ -84,7 +95,8 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 #[tokio::test]
 async fn a_server_fault_is_not_tried_again_by_itself() {
     let server = Server::plain(|_| answer(503, "retry-after: 0\r\n", "")).await;
-    let reply = answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+    let reply =
+        answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
     assert_eq!(reply.answer.status, 503);
     assert_eq!(server.seen().len(), 1);
 }
@@ -92,9 +104,16 @@ async fn a_server_fault_is_not_tried_again_by_itself() {
 #[tokio::test]
 async fn a_refused_connection_is_the_connects_failure_and_no_byte_left() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let failure =
-        failed(Bench::new().upstream(&format!("http://{address}/secret-path")).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left, failure.deadline), (Phase::Connect, false, false));
+    let failure = failed(
+        Bench::new()
+            .upstream(&format!("http://{address}/secret-path"))
+            .redeem(&attempt(), &unwatched())
+            .await,
+    );
+    assert_eq!(
+        (failure.phase, failure.bytes_may_have_left, failure.deadline),
+        (Phase::Connect, false, false)
+    );
     assert!(failure.detail.contains(&address.to_string()), "{}", failure.detail);
     assert!(failure.detail.contains("Connection refused"), "{}", failure.detail);
     assert!(!failure.detail.contains("secret"), "{}", failure.detail);
@@ -102,8 +121,15 @@ async fn a_refused_connection_is_the_connects_failure_and_no_byte_left() {
 
 #[tokio::test]
 async fn a_name_without_an_address_is_the_resolvers_failure_and_no_byte_left() {
-    let failure = failed(Bench::new().upstream("http://name.invalid/").redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Resolve, false), "{}", failure.detail);
+    let failure = failed(
+        Bench::new().upstream("http://name.invalid/").redeem(&attempt(), &unwatched()).await,
+    );
+    assert_eq!(
+        (failure.phase, failure.bytes_may_have_left),
+        (Phase::Resolve, false),
+        "{}",
+        failure.detail
+    );
     assert!(failure.detail.starts_with("cannot resolve name.invalid: "), "{}", failure.detail);
 }
 
@@ -111,7 +137,10 @@ async fn a_name_without_an_address_is_the_resolvers_failure_and_no_byte_left() {
 async fn a_name_is_resolved_for_the_connection() {
     let server = Server::plain(|_| ok()).await;
     let url = format!("http://localhost:{}/", server.address.port());
-    assert_eq!(answered(Bench::new().upstream(&url).redeem(&attempt(), &unwatched()).await).answer.status, 200);
+    assert_eq!(
+        answered(Bench::new().upstream(&url).redeem(&attempt(), &unwatched()).await).answer.status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -123,8 +152,14 @@ async fn a_connection_that_ends_without_a_whole_answer_may_have_delivered() {
             let is_cut = text == head;
             let server = Server::plain(move |_| ending(text.clone())).await;
             let progress = unwatched();
-            let failure = failed(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &progress).await);
-            assert_eq!((failure.phase, failure.deadline), (Phase::Answer, false), "{}", failure.detail);
+            let failure =
+                failed(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &progress).await);
+            assert_eq!(
+                (failure.phase, failure.deadline),
+                (Phase::Answer, false),
+                "{}",
+                failure.detail
+            );
             assert!(failure.bytes_may_have_left && failure.sent_whole && progress.is_whole());
             assert_eq!(failure.cut, is_cut, "{}", failure.detail);
             assert_eq!(server.seen().len(), 1, "an attempt is sent once");
@@ -142,9 +177,14 @@ async fn an_answer_whose_end_did_not_come_is_cut_and_never_an_answer() {
         "transfer-encoding: chunked\r\n\r\n5\r\n{}",
     ];
     for head in heads {
-        let server = Server::plain(move |_| Reaction::Close(format!("HTTP/1.1 200 OK\r\n{head}"))).await;
-        let failure = failed(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
-        assert!(failure.cut && failure.sent_whole && failure.bytes_may_have_left, "{head:?}: {failure:?}");
+        let server =
+            Server::plain(move |_| Reaction::Close(format!("HTTP/1.1 200 OK\r\n{head}"))).await;
+        let failure =
+            failed(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+        assert!(
+            failure.cut && failure.sent_whole && failure.bytes_may_have_left,
+            "{head:?}: {failure:?}"
+        );
         assert!(failure.detail.contains("was cut"), "{}", failure.detail);
     }
 }
@@ -163,8 +203,14 @@ async fn an_end_that_only_the_connections_end_told_is_no_frame() {
     ];
     for (text, framed, body) in answers {
         let server = Server::plain(move |_| Reaction::Close(format!("HTTP/1.1 {text}"))).await;
-        let reply = answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
-        assert_eq!((reply.framed, reply.answer.body.as_ref()), (framed, body.as_bytes()), "{text:?}");
+        let reply = answered(
+            Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await,
+        );
+        assert_eq!(
+            (reply.framed, reply.answer.body.as_ref()),
+            (framed, body.as_bytes()),
+            "{text:?}"
+        );
     }
 }
 
@@ -199,7 +245,9 @@ async fn an_attempt_on_the_wire_tells_when_it_was_wholly_sent() {
 async fn an_attempt_that_found_no_connection_was_not_sent() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let progress = unwatched();
-    let failure = failed(Bench::new().upstream(&format!("http://{address}/")).redeem(&attempt(), &progress).await);
+    let failure = failed(
+        Bench::new().upstream(&format!("http://{address}/")).redeem(&attempt(), &progress).await,
+    );
     assert!(!failure.sent_whole && !failure.cut && !progress.is_whole());
 }
 
@@ -207,7 +255,10 @@ async fn an_attempt_that_found_no_connection_was_not_sent() {
 async fn the_gateways_own_check_names_a_code_that_nobody_was_given() {
     let server = Server::plain(|_| ok()).await;
     let here = Bench::new();
-    assert!(here.upstream(&server.url("/")).canary(&unwatched()).await.is_none(), "without check_url");
+    assert!(
+        here.upstream(&server.url("/")).canary(&unwatched()).await.is_none(),
+        "without check_url"
+    );
     let mut provider = here.provider(&server.url("/"));
     provider.check_url = Some(server.url("/check"));
     let upstream = here.upstream_of(&provider);
@@ -217,24 +268,40 @@ async fn the_gateways_own_check_names_a_code_that_nobody_was_given() {
     assert_eq!(answered(upstream.canary(&unwatched()).await.unwrap()).answer.status, 200);
     let seen = server.seen();
     let sent: serde_json::Value = serde_json::from_str(seen[1].body()).unwrap();
-    assert_eq!((seen[1].line.as_str(), &sent["business_refrence"]), ("POST /check HTTP/1.1", &"shoes".into()));
+    assert_eq!(
+        (seen[1].line.as_str(), &sent["business_refrence"]),
+        ("POST /check HTTP/1.1", &"shoes".into())
+    );
     let code = sent["reward_code"].as_str().unwrap();
     assert!(code.len() == 11 && code.as_bytes()[2] == b'-' && code != "AB-12345678", "{code}");
     assert_eq!(seen[1].header("idempotency-key"), None);
     assert_eq!(seen[1].header("authorization"), Some("Bearer first-token"));
     provider.canary = false;
-    assert!(here.upstream_of(&provider).canary(&unwatched()).await.is_none(), "the settings want none");
+    assert!(
+        here.upstream_of(&provider).canary(&unwatched()).await.is_none(),
+        "the settings want none"
+    );
 }
 
 #[tokio::test]
 async fn the_gateways_own_check_repeats_nothing_of_a_redemption_that_was_refused() {
-    let server = Server::plain(|seen| if seen.line.contains("check") { ok() } else { answer(403, "", "{}") }).await;
+    let server =
+        Server::plain(
+            |seen| if seen.line.contains("check") { ok() } else { answer(403, "", "{}") },
+        )
+        .await;
     let here = Bench::new();
     let mut provider = here.provider(&server.url("/"));
     provider.check_url = Some(server.url("/check"));
     let upstream = here.upstream_of(&provider);
-    let body = Bytes::from_static(br#"{"reward_code":"trip-the-firewall","business_refrence":"' OR 1=1"}"#);
-    answered(upstream.redeem(&redeemd::upstream::RedeemAttempt { body, ..attempt() }, &unwatched()).await);
+    let body = Bytes::from_static(
+        br#"{"reward_code":"trip-the-firewall","business_refrence":"' OR 1=1"}"#,
+    );
+    answered(
+        upstream
+            .redeem(&redeemd::upstream::RedeemAttempt { body, ..attempt() }, &unwatched())
+            .await,
+    );
     answered(upstream.canary(&unwatched()).await.unwrap());
     let check = server.seen()[1].body().to_owned();
     assert!(!check.contains("OR 1") && !check.contains('-'), "{check}");
@@ -243,7 +310,8 @@ async fn the_gateways_own_check_repeats_nothing_of_a_redemption_that_was_refused
 #[tokio::test]
 async fn what_is_not_http_may_have_been_delivered() {
     let server = Server::plain(|_| Reaction::Close("220 mail.example ESMTP\r\n".to_owned())).await;
-    let failure = failed(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+    let failure =
+        failed(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
     assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Answer, true));
 }
 
@@ -269,22 +337,29 @@ async fn a_deadline_while_nobody_takes_the_bytes_is_the_writes() {
     // Far beyond what the two sockets' buffers hold; the connection waits in the listener's queue.
     let body = Bytes::from(vec![b'x'; 64 * 1024 * 1024]);
     let failure = failed(
-        here.upstream_of(&provider).redeem(&redeemd::upstream::RedeemAttempt { body, ..attempt() }, &unwatched()).await,
+        here.upstream_of(&provider)
+            .redeem(&redeemd::upstream::RedeemAttempt { body, ..attempt() }, &unwatched())
+            .await,
     );
-    assert_eq!((failure.phase, failure.deadline, failure.bytes_may_have_left), (Phase::Write, true, true));
+    assert_eq!(
+        (failure.phase, failure.deadline, failure.bytes_may_have_left),
+        (Phase::Write, true, true)
+    );
     assert!(!failure.sent_whole, "TCP says that bytes are still on their way");
 }
 
 #[tokio::test]
 async fn a_deadline_before_the_peers_first_answer_is_the_connects() {
-    // Nobody accepts, and the queue of one is full: the kernel drops what would be the next handshake.
+    // Nobody accepts, and the queue of one is full: the kernel drops what would be the next
+    // handshake.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();
     while let Ok(Ok(stream)) =
-        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await
+        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address))
+            .await
     {
         waiting.push(stream);
     }
@@ -293,7 +368,10 @@ async fn a_deadline_before_the_peers_first_answer_is_the_connects() {
         let mut provider = here.provider(&format!("{scheme}://{address}/"));
         provider.timeout = Duration::from_millis(300);
         let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-        assert_eq!((failure.phase, failure.deadline, failure.bytes_may_have_left), (Phase::Connect, true, false));
+        assert_eq!(
+            (failure.phase, failure.deadline, failure.bytes_may_have_left),
+            (Phase::Connect, true, false)
+        );
     }
 }
 
@@ -302,7 +380,9 @@ async fn a_body_is_read_up_to_its_limit_and_no_further() {
     let limit = Answer::BODY_BYTES_MAX;
     for (length, truncated) in [(limit, false), (limit + 1, true)] {
         let server = Server::plain(move |_| answer(200, "", &"x".repeat(length))).await;
-        let reply = answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+        let reply = answered(
+            Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await,
+        );
         assert_eq!((reply.answer.body.len(), reply.truncated), (limit, truncated));
     }
 }
@@ -311,7 +391,8 @@ async fn a_body_is_read_up_to_its_limit_and_no_further() {
 async fn an_endless_body_ends_at_the_limit_long_before_the_deadline() {
     let server = Server::plain(|_| Reaction::Endless("HTTP/1.1 200 OK\r\n\r\n".to_owned())).await;
     let started = tokio::time::Instant::now();
-    let reply = answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+    let reply =
+        answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
     assert_eq!((reply.answer.body.len(), reply.truncated), (Answer::BODY_BYTES_MAX, true));
     assert!(started.elapsed() < Duration::from_secs(5));
 }
@@ -319,7 +400,8 @@ async fn an_endless_body_ends_at_the_limit_long_before_the_deadline() {
 #[tokio::test]
 async fn a_compressed_answer_is_told_as_one_and_is_not_unpacked() {
     let server = Server::plain(|_| answer(200, "content-encoding: gzip\r\n", "not gzip")).await;
-    let reply = answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+    let reply =
+        answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
     assert_eq!(reply.answer.body, "not gzip");
     assert_eq!(reply.content_encoding.as_deref(), Some("gzip"));
 }
@@ -352,7 +434,8 @@ async fn the_next_attempt_carries_the_token_that_the_file_holds_then() {
     std::fs::write(here.path("token.new"), "third-token").unwrap();
     std::fs::rename(here.path("token.new"), here.path("token")).unwrap();
     answered(upstream.redeem(&attempt(), &unwatched()).await);
-    let sent: Vec<_> = server.seen().iter().map(|seen| seen.header("authorization").unwrap().to_owned()).collect();
+    let sent: Vec<_> =
+        server.seen().iter().map(|seen| seen.header("authorization").unwrap().to_owned()).collect();
     assert_eq!(sent, ["Bearer first-token", "Bearer other-token", "Bearer third-token"]);
 }
 
@@ -367,7 +450,10 @@ async fn a_credential_of_systemd_is_a_file_in_its_directory() {
     answered(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
     assert_eq!(server.seen()[0].header("authorization"), Some("Bearer from-systemd"));
     provider.auth = Auth::Token(SecretSource::Credential("../token".to_owned()));
-    assert_eq!(failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await).phase, Phase::Credential);
+    assert_eq!(
+        failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await).phase,
+        Phase::Credential
+    );
 }
 
 #[tokio::test]
@@ -376,12 +462,18 @@ async fn without_a_readable_token_nothing_is_sent_and_the_reason_shows_no_secret
     let here = Bench::new();
     let upstream = here.upstream(&server.url("/"));
     let too_long = "sec".repeat(10_000);
-    for content in [&b""[..], b" \n", b"two words", b"sec\xffret", b"sec\x01ret", too_long.as_bytes()] {
+    for content in
+        [&b""[..], b" \n", b"two words", b"sec\xffret", b"sec\x01ret", too_long.as_bytes()]
+    {
         std::fs::write(here.path("token"), content).unwrap();
         let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
         assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
         assert!(failure.detail.contains("/token: "), "{}", failure.detail);
-        assert!(!failure.detail.contains("sec") && !failure.detail.contains("two"), "{}", failure.detail);
+        assert!(
+            !failure.detail.contains("sec") && !failure.detail.contains("two"),
+            "{}",
+            failure.detail
+        );
     }
     std::fs::remove_file(here.path("token")).unwrap();
     assert!(
@@ -408,7 +500,11 @@ async fn another_token_in_the_file_is_noticed_and_the_same_one_written_again_is_
     };
     tokio::time::timeout(Duration::from_secs(3), noticed).await.unwrap();
     answered(upstream.redeem(&attempt(), &unwatched()).await);
-    assert!(tokio::time::timeout(Duration::from_millis(100), upstream.credential_changed()).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(100), upstream.credential_changed())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -417,11 +513,19 @@ async fn a_token_that_becomes_readable_is_noticed() {
     let upstream = here.upstream("http://127.0.0.1:9/");
     std::fs::remove_file(here.path("token")).unwrap();
     failed(upstream.redeem(&attempt(), &unwatched()).await);
-    assert!(tokio::time::timeout(Duration::from_millis(100), upstream.credential_changed()).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(100), upstream.credential_changed())
+            .await
+            .is_err()
+    );
     here.write_token("first-token");
     tokio::time::timeout(Duration::from_secs(3), upstream.credential_changed()).await.unwrap();
     // Told once: a lane without rows has nothing to try it with, and must not be told for ever.
-    assert!(tokio::time::timeout(Duration::from_millis(100), upstream.credential_changed()).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(100), upstream.credential_changed())
+            .await
+            .is_err()
+    );
 }
 
 #[test]
@@ -431,12 +535,14 @@ fn no_debug_output_shows_a_secret() {
     assert!(!shown.contains("first-token"), "{shown}");
 }
 
-/// The environment of a running test cannot be changed safely, so another process runs one of these tests.
+/// The environment of a running test cannot be changed safely, so another process runs one of these
+/// tests.
 #[test]
 fn a_proxy_in_the_environment_is_ignored() {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "attempts::an_attempt_carries_the_stored_bytes_and_says_which_it_is"]);
-    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+    {
         command.env(name, "http://127.0.0.1:9");
     }
     let output = command.env_remove("no_proxy").env_remove("NO_PROXY").output().unwrap();

@@ -1,6 +1,11 @@
 //! One attempt against real sockets: what is sent, and how every way in which it can end is told.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "the helpers of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of tests are tests"
+)]
 
 mod alert;
 mod attempts;
@@ -27,7 +32,10 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let this = Self { dir: tempfile::tempdir().unwrap(), clock: Clock::manual(1_793_600_000_000, true) };
+        let this = Self {
+            dir: tempfile::tempdir().unwrap(),
+            clock: Clock::manual(1_793_600_000_000, true),
+        };
         this.write_token("first-token");
         this
     }

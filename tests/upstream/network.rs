@@ -8,13 +8,18 @@ use redeemd::network::{self, Watch};
 /// Set by the outer test for the inner one.
 const INSIDE: &str = "REDEEMD_TEST_OWN_NETWORK";
 
-/// The links of this namespace are not the machine's: `unshare` gives the inner test new ones, without being root.
+/// The links of this namespace are not the machine's: `unshare` gives the inner test new ones,
+/// without being root.
 #[test]
 fn the_kernels_changes_are_seen_once_and_others_are_not() {
-    let available =
-        Command::new("unshare").args(["-rn", "ip", "link", "add", "name", "probe0", "type", "veth"]).status();
+    let available = Command::new("unshare")
+        .args(["-rn", "ip", "link", "add", "name", "probe0", "type", "veth"])
+        .status();
     if !available.is_ok_and(|status| status.success()) {
-        eprintln!("NOT TESTED: network namespaces with veth cannot be had here; network events were not tried");
+        eprintln!(
+            "NOT TESTED: network namespaces with veth cannot be had here; network events were not \
+             tried"
+        );
         return;
     }
     let output = Command::new("unshare")

@@ -57,7 +57,9 @@ impl OAuthBench {
 
 fn grants(access: &str, refresh: Option<&str>, expires_in: u64) -> Reaction {
     let refresh = refresh.map(|token| format!(r#","refresh_token":"{token}""#)).unwrap_or_default();
-    let body = format!(r#"{{"access_token":"{access}","token_type":"bearer","expires_in":{expires_in}{refresh}}}"#);
+    let body = format!(
+        r#"{{"access_token":"{access}","token_type":"bearer","expires_in":{expires_in}{refresh}}}"#
+    );
     answer(200, "", &body)
 }
 
@@ -77,18 +79,22 @@ fn came(server: &Server) -> (Vec<String>, Vec<String>) {
 }
 
 fn hides_all_secrets(failure: &Failure) -> bool {
-    ![SECRET, "s%2Bcret", "refresh is", FIRST_REFRESH].iter().any(|secret| failure.detail.contains(secret))
+    ![SECRET, "s%2Bcret", "refresh is", FIRST_REFRESH]
+        .iter()
+        .any(|secret| failure.detail.contains(secret))
 }
 
 #[tokio::test]
 async fn client_credentials_give_a_token_that_serves_many_attempts() {
-    let server = Server::plain(|seen| if is_token(seen) { grants("a1", None, 3600) } else { ok() }).await;
+    let server =
+        Server::plain(|seen| if is_token(seen) { grants("a1", None, 3600) } else { ok() }).await;
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
     for _ in 0..3 {
         answered(upstream.redeem(&attempt(), &unwatched()).await);
     }
-    let form = "client_id=branch+042&client_secret=the-client-s%2Bcret&grant_type=client_credentials";
+    let form =
+        "client_id=branch+042&client_secret=the-client-s%2Bcret&grant_type=client_credentials";
     assert_eq!(came(&server), (vec![form.to_owned()], vec!["Bearer a1".to_owned(); 3]));
     let asked = &server.seen()[0];
     assert_eq!(asked.header("content-type"), Some("application/x-www-form-urlencoded"));
@@ -98,13 +104,16 @@ async fn client_credentials_give_a_token_that_serves_many_attempts() {
 
 #[tokio::test]
 async fn an_endpoint_that_reads_only_json_is_asked_in_json_from_then_on() {
-    for refusal in [(415, "no forms"), (400, r#"{"data":[],"message":"missing fields"}"#), (400, "{}")] {
-        let server = Server::plain(move |seen| match (is_token(seen), seen.header("content-type")) {
-            (true, Some("application/json")) => grants("a1", None, 0),
-            (true, _) => answer(refusal.0, "", refusal.1),
-            (false, _) => ok(),
-        })
-        .await;
+    for refusal in
+        [(415, "no forms"), (400, r#"{"data":[],"message":"missing fields"}"#), (400, "{}")]
+    {
+        let server =
+            Server::plain(move |seen| match (is_token(seen), seen.header("content-type")) {
+                (true, Some("application/json")) => grants("a1", None, 0),
+                (true, _) => answer(refusal.0, "", refusal.1),
+                (false, _) => ok(),
+            })
+            .await;
         let here = OAuthBench::new(Grant::ClientCredentials);
         let upstream = here.upstream(&server);
         answered(upstream.redeem(&attempt(), &unwatched()).await);
@@ -128,14 +137,19 @@ async fn a_new_refresh_token_is_on_disk_before_its_access_token_is_used() {
         false => answer(500, "", "too early"),
     })
     .await;
-    assert_eq!(answered(here.upstream(&server).redeem(&attempt(), &unwatched()).await).answer.status, 200);
+    assert_eq!(
+        answered(here.upstream(&server).redeem(&attempt(), &unwatched()).await).answer.status,
+        200
+    );
     assert!(came(&server).0[0].ends_with("&grant_type=refresh_token&refresh_token=first-refresh"));
 }
 
 #[tokio::test]
 async fn a_restart_goes_on_with_the_refresh_token_that_was_kept() {
     let server = Server::plain(|seen| match is_token(seen) {
-        true if seen.body().ends_with("first-refresh") => grants("a1", Some("second-refresh"), 3600),
+        true if seen.body().ends_with("first-refresh") => {
+            grants("a1", Some("second-refresh"), 3600)
+        }
         true => grants("a2", None, 3600),
         false => ok(),
     })
@@ -149,13 +163,16 @@ async fn a_restart_goes_on_with_the_refresh_token_that_was_kept() {
 
 #[tokio::test]
 async fn many_attempts_at_once_share_one_renewal() {
-    let server = Server::plain(|seen| if is_token(seen) { grants("a1", None, 3600) } else { ok() }).await;
+    let server =
+        Server::plain(|seen| if is_token(seen) { grants("a1", None, 3600) } else { ok() }).await;
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let upstream = upstream.clone();
-        tasks.spawn(async move { answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status });
+        tasks.spawn(async move {
+            answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status
+        });
     }
     assert_eq!(tasks.join_all().await, [200; 8]);
     assert_eq!(came(&server).0.len(), 1);
@@ -165,7 +182,11 @@ async fn many_attempts_at_once_share_one_renewal() {
 async fn a_token_at_its_end_is_renewed_before_it_is_sent() {
     let count = AtomicUsize::new(0);
     let server = Server::plain(move |seen| {
-        if is_token(seen) { grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 0) } else { ok() }
+        if is_token(seen) {
+            grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 0)
+        } else {
+            ok()
+        }
     })
     .await;
     let here = OAuthBench::new(Grant::ClientCredentials);
@@ -188,7 +209,10 @@ async fn a_kept_token_that_is_refused_gives_way_to_the_configured_one() {
         let here = OAuthBench::new(grant);
         std::fs::create_dir(here.bench.path("oauth")).unwrap();
         std::fs::write(here.kept_path(), "stale").unwrap();
-        assert_eq!(answered(here.upstream(&server).redeem(&attempt(), &unwatched()).await).answer.status, 200);
+        assert_eq!(
+            answered(here.upstream(&server).redeem(&attempt(), &unwatched()).await).answer.status,
+            200
+        );
         assert_eq!(here.kept().as_deref(), Some("fresh"));
     }
     assert_eq!(came(&server).0.len(), 4);
@@ -210,9 +234,17 @@ async fn a_refusal_of_every_grant_is_the_credentials_failure_and_shows_no_secret
 
 #[tokio::test]
 async fn an_endpoint_that_is_not_one_gives_no_token_and_its_text_is_not_repeated() {
-    let answers = [(200, "<html>first-refresh"), (302, ""), (503, "{}"), (200, "{}"), (200, "[\"a\",\"bearer\"]")];
+    let answers = [
+        (200, "<html>first-refresh"),
+        (302, ""),
+        (503, "{}"),
+        (200, "{}"),
+        (200, "[\"a\",\"bearer\"]"),
+    ];
     for (status, body) in answers {
-        let server = Server::plain(move |seen| if is_token(seen) { answer(status, "", body) } else { ok() }).await;
+        let server =
+            Server::plain(move |seen| if is_token(seen) { answer(status, "", body) } else { ok() })
+                .await;
         let here = OAuthBench::new(Grant::RefreshToken);
         let failure = failed(here.upstream(&server).redeem(&attempt(), &unwatched()).await);
         assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
@@ -251,7 +283,10 @@ async fn a_renewal_ends_in_time_for_the_attempt_to_say_why() {
     let mut provider = here.provider(&server.url(""));
     provider.timeout = Duration::from_millis(500);
     let failure = failed(here.bench.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.deadline, failure.bytes_may_have_left), (Phase::Answer, true, false));
+    assert_eq!(
+        (failure.phase, failure.deadline, failure.bytes_may_have_left),
+        (Phase::Answer, true, false)
+    );
 }
 
 #[tokio::test]
@@ -259,16 +294,21 @@ async fn an_attempt_that_is_given_up_loses_no_refresh_token() {
     let allowed = Arc::new(Notify::new());
     let allow = Arc::clone(&allowed);
     let body = r#"{"access_token":"a1","refresh_token":"second-refresh"}"#;
-    let server =
-        Server::plain(
-            move |seen| {
-                if is_token(seen) { Reaction::Later(Arc::clone(&allowed), text(200, "", body)) } else { ok() }
-            },
-        )
-        .await;
+    let server = Server::plain(move |seen| {
+        if is_token(seen) {
+            Reaction::Later(Arc::clone(&allowed), text(200, "", body))
+        } else {
+            ok()
+        }
+    })
+    .await;
     let here = OAuthBench::new(Grant::RefreshToken);
     let upstream = here.upstream(&server);
-    assert!(tokio::time::timeout(Duration::from_millis(200), upstream.redeem(&attempt(), &unwatched())).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(200), upstream.redeem(&attempt(), &unwatched()))
+            .await
+            .is_err()
+    );
     allow.notify_one();
     upstream.credential_changed().await;
     assert_eq!(here.kept().as_deref(), Some("second-refresh"));
@@ -281,7 +321,9 @@ async fn a_refresh_token_that_cannot_be_kept_is_kept_later_and_its_predecessor_i
     let here = OAuthBench::new(Grant::RefreshToken);
     std::fs::write(here.bench.path("oauth"), "a file where the folder should be").unwrap();
     let server = Server::plain(|seen| match is_token(seen) {
-        true if seen.body().ends_with("first-refresh") => grants("a1", Some("second-refresh"), 3600),
+        true if seen.body().ends_with("first-refresh") => {
+            grants("a1", Some("second-refresh"), 3600)
+        }
         true if seen.body().ends_with("second-refresh") => grants("a2", None, 3600),
         true => invalid_grant(),
         false => ok(),
@@ -290,7 +332,11 @@ async fn a_refresh_token_that_cannot_be_kept_is_kept_later_and_its_predecessor_i
     let upstream = here.upstream(&server);
     let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
     assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
-    assert!(failure.detail.contains("cannot be kept") && !failure.detail.contains("second"), "{}", failure.detail);
+    assert!(
+        failure.detail.contains("cannot be kept") && !failure.detail.contains("second"),
+        "{}",
+        failure.detail
+    );
     std::fs::remove_file(here.bench.path("oauth")).unwrap();
     tokio::time::timeout(Duration::from_secs(5), upstream.credential_changed()).await.unwrap();
     answered(upstream.redeem(&attempt(), &unwatched()).await);
@@ -316,7 +362,8 @@ async fn a_refused_token_is_renewed_once_and_then_at_most_once_a_backoff() {
         answered(upstream.redeem(&attempt(), &unwatched()).await);
     }
     assert_eq!(came(&server).1, ["Bearer a0", "Bearer a1", "Bearer a1", "Bearer a1"]);
-    // The refusal is remembered: when its backoff is over, whoever waits for another token gets one.
+    // The refusal is remembered: when its backoff is over, whoever waits for another token gets
+    // one.
     tokio::time::timeout(Duration::from_secs(5), upstream.credential_changed()).await.unwrap();
     answered(upstream.redeem(&attempt(), &unwatched()).await);
     assert_eq!(came(&server).1.last().unwrap(), "Bearer a2");
@@ -324,9 +371,10 @@ async fn a_refused_token_is_renewed_once_and_then_at_most_once_a_backoff() {
 
 #[tokio::test]
 async fn a_page_of_somebody_elses_with_a_401_renews_nothing_and_a_reload_does() {
-    let server =
-        Server::plain(|seen| if is_token(seen) { grants("a1", None, 3600) } else { answer(401, "", "<html>log in") })
-            .await;
+    let server = Server::plain(|seen| {
+        if is_token(seen) { grants("a1", None, 3600) } else { answer(401, "", "<html>log in") }
+    })
+    .await;
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
     for _ in 0..3 {
@@ -341,12 +389,13 @@ async fn a_page_of_somebody_elses_with_a_401_renews_nothing_and_a_reload_does() 
 #[tokio::test]
 async fn who_waits_for_a_token_gets_it_when_the_endpoint_is_back() {
     let count = AtomicUsize::new(0);
-    let server = Server::plain(move |seen| match (is_token(seen), count.fetch_add(1, Ordering::SeqCst)) {
-        (true, 0 | 1) => answer(500, "", ""),
-        (true, _) => grants("a1", None, 3600),
-        (false, _) => ok(),
-    })
-    .await;
+    let server =
+        Server::plain(move |seen| match (is_token(seen), count.fetch_add(1, Ordering::SeqCst)) {
+            (true, 0 | 1) => answer(500, "", ""),
+            (true, _) => grants("a1", None, 3600),
+            (false, _) => ok(),
+        })
+        .await;
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
     assert_eq!(failed(upstream.redeem(&attempt(), &unwatched()).await).phase, Phase::Credential);

@@ -19,7 +19,8 @@ const PASSWORD: &str = "s/e:s%41m@e?#";
 const WANTS_A_PASSWORD: &str =
     "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"x\"\r\n\r\n";
 
-/// A proxy: CONNECT is answered as `answer` says of its head, and where that is a 200 it leads to `to`.
+/// A proxy: CONNECT is answered as `answer` says of its head, and where that is a 200 it leads to
+/// `to`.
 struct Proxy {
     port: u16,
     heads: Arc<Mutex<Vec<String>>>,
@@ -115,7 +116,8 @@ async fn a_proxy_that_asks_for_it_is_told_user_and_password_and_nobody_else_is()
     let server = tls_server(&authority, "localhost", VALID).await;
     let url = https(server.address.port());
     let proxy = Proxy::start(server.address.port(), asks_for_the_password).await;
-    let provider = with_login(&here, through(&here, &authority, &url, &proxy.url()), &format!("{PASSWORD}\n"));
+    let provider =
+        with_login(&here, through(&here, &authority, &url, &proxy.url()), &format!("{PASSWORD}\n"));
     let upstream = here.upstream_of(&provider);
     assert_eq!(answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status, 200);
     assert_eq!(server.seen()[0].header("proxy-authorization"), None);
@@ -135,7 +137,12 @@ async fn a_password_from_systemd_is_read_and_one_that_changes_is_used_at_once() 
     provider.proxy_login = Some(ProxyLogin { user: "store-7".to_owned(), password });
     let upstream = here.upstream_of(&provider);
     let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Proxy, false), "{}", failure.detail);
+    assert_eq!(
+        (failure.phase, failure.bytes_may_have_left),
+        (Phase::Proxy, false),
+        "{}",
+        failure.detail
+    );
     std::fs::write(here.path("credentials/proxy"), PASSWORD).unwrap();
     assert_eq!(answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status, 200);
     upstream.drop_pool();
@@ -146,7 +153,8 @@ async fn a_password_from_systemd_is_read_and_one_that_changes_is_used_at_once() 
 async fn a_password_that_cannot_be_read_is_the_proxys_cause_and_nothing_is_sent() {
     let (authority, here) = (Authority::new(), Bench::new());
     let proxy = Proxy::start(9, asks_for_the_password).await;
-    let provider = with_login(&here, through(&here, &authority, "https://localhost:9/", &proxy.url()), "");
+    let provider =
+        with_login(&here, through(&here, &authority, "https://localhost:9/", &proxy.url()), "");
     let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
     assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Proxy, false));
     let named = [format!("the proxy 127.0.0.1:{}", proxy.port), "proxy-password".to_owned()];
@@ -159,16 +167,33 @@ async fn a_proxy_that_refuses_is_a_cause_of_its_own_and_is_named_without_the_pas
     let (authority, here) = (Authority::new(), Bench::new());
     let server = tls_server(&authority, "localhost", VALID).await;
     let url = https(server.address.port());
-    let refusals =
-        [WANTS_A_PASSWORD, "HTTP/1.1 403 Forbidden\r\n\r\n", "HTTP/1.1 502 X\r\n\r\n", "nonsense\r\n\r\n", ""];
+    let refusals = [
+        WANTS_A_PASSWORD,
+        "HTTP/1.1 403 Forbidden\r\n\r\n",
+        "HTTP/1.1 502 X\r\n\r\n",
+        "nonsense\r\n\r\n",
+        "",
+    ];
     for refusal in refusals {
         let proxy = Proxy::start(server.address.port(), move |_| refusal).await;
         let provider = with_login(&here, through(&here, &authority, &url, &proxy.url()), PASSWORD);
         let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Proxy, false), "{refusal}: {failure:?}");
+        assert_eq!(
+            (failure.phase, failure.bytes_may_have_left),
+            (Phase::Proxy, false),
+            "{refusal}: {failure:?}"
+        );
         assert!(!failure.sent_whole && !failure.deadline);
-        assert!(failure.detail.contains(&format!("the proxy 127.0.0.1:{}", proxy.port)), "{}", failure.detail);
-        assert!(!failure.detail.contains("s/e:s") && !failure.detail.contains("c3Rv"), "{}", failure.detail);
+        assert!(
+            failure.detail.contains(&format!("the proxy 127.0.0.1:{}", proxy.port)),
+            "{}",
+            failure.detail
+        );
+        assert!(
+            !failure.detail.contains("s/e:s") && !failure.detail.contains("c3Rv"),
+            "{}",
+            failure.detail
+        );
         assert!(server.seen().is_empty());
     }
 }
@@ -179,21 +204,33 @@ async fn a_proxy_that_is_not_there_is_the_connects_failure() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let provider = through(&here, &authority, "https://localhost:9/", &format!("http://{address}"));
     let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Connect, false), "{}", failure.detail);
+    assert_eq!(
+        (failure.phase, failure.bytes_may_have_left),
+        (Phase::Connect, false),
+        "{}",
+        failure.detail
+    );
 }
 
 #[tokio::test]
 async fn who_answers_behind_a_proxy_proves_itself_as_anywhere() {
-    let (authority, stranger, here) = (Authority::new(), Authority::named("a stranger"), Bench::new());
+    let (authority, stranger, here) =
+        (Authority::new(), Authority::named("a stranger"), Bench::new());
     let server = tls_server(&stranger, "localhost", VALID).await;
     let url = https(server.address.port());
     let proxy = Proxy::start(server.address.port(), |_| "HTTP/1.1 200 OK\r\n\r\n").await;
     let provider = through(&here, &authority, &url, &proxy.url());
     let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{}", failure.detail);
+    assert_eq!(
+        (failure.phase, failure.bytes_may_have_left),
+        (Phase::Tls, false),
+        "{}",
+        failure.detail
+    );
     // A server that ends where the handshake should be.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let proxy = Proxy::start(listener.local_addr().unwrap().port(), |_| "HTTP/1.1 200 OK\r\n\r\n").await;
+    let proxy =
+        Proxy::start(listener.local_addr().unwrap().port(), |_| "HTTP/1.1 200 OK\r\n\r\n").await;
     let provider = through(&here, &authority, &url, &proxy.url());
     let upstream = here.upstream_of(&provider);
     let nobody = attempt();
@@ -213,7 +250,10 @@ async fn a_proxy_between_plain_connections_is_asked_for_the_whole_url() {
     let mut provider = here.provider("http://name.invalid/redeem");
     provider.proxy = Some(proxy.url("/"));
     let provider = with_login(&here, provider, PASSWORD);
-    assert_eq!(answered(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await).answer.status, 200);
+    assert_eq!(
+        answered(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await).answer.status,
+        200
+    );
     assert_eq!(proxy.seen()[0].line, "POST http://name.invalid/redeem HTTP/1.1");
     assert_eq!(proxy.seen()[0].header("proxy-authorization"), Some(BASIC));
 }
@@ -225,6 +265,11 @@ async fn a_407_to_a_plain_request_is_the_proxys_and_not_an_answer() {
     let mut provider = here.provider("http://name.invalid/redeem");
     provider.proxy = Some(proxy.url("/"));
     let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Proxy, true), "{}", failure.detail);
+    assert_eq!(
+        (failure.phase, failure.bytes_may_have_left),
+        (Phase::Proxy, true),
+        "{}",
+        failure.detail
+    );
     assert!(!failure.sent_whole && !failure.cut, "of the proxy, not of the provider");
 }

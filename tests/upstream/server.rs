@@ -72,7 +72,10 @@ impl Server {
         Self::start(None, Arc::new(script)).await
     }
 
-    pub(crate) async fn tls(acceptor: TlsAcceptor, script: impl Fn(&Seen) -> Reaction + Send + Sync + 'static) -> Self {
+    pub(crate) async fn tls(
+        acceptor: TlsAcceptor,
+        script: impl Fn(&Seen) -> Reaction + Send + Sync + 'static,
+    ) -> Self {
         Self::start(Some(acceptor), Arc::new(script)).await
     }
 
@@ -186,7 +189,10 @@ async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Seen> {
         .map(|line| line.split_once(": ").unwrap())
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
-    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, v)| v.parse().unwrap());
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .map_or(0, |(_, v)| v.parse().unwrap());
     let mut body = bytes[head_end + 4..].to_vec();
     while body.len() < length {
         if stream.read_buf(&mut body).await.ok()? == 0 {

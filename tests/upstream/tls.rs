@@ -6,7 +6,9 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use redeemd::upstream::{Upstream, UpstreamError};
 use redeemd::verdict::Phase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,7 +36,12 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    pub(crate) fn acceptor(&self, host: &str, years: (i32, i32), protocols: &[&str]) -> TlsAcceptor {
+    pub(crate) fn acceptor(
+        &self,
+        host: &str,
+        years: (i32, i32),
+        protocols: &[&str],
+    ) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.not_before = date_time_ymd(years.0, 1, 1);
@@ -103,7 +110,12 @@ async fn a_host_that_cannot_prove_itself_gets_no_byte() {
         let server = tls_server(signer, host, years).await;
         let upstream = authority.trusted_by(&here, &https(server.address.port()));
         let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
-        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{}", failure.detail);
+        assert_eq!(
+            (failure.phase, failure.bytes_may_have_left),
+            (Phase::Tls, false),
+            "{}",
+            failure.detail
+        );
         assert!(!failure.deadline);
         assert!(failure.detail.contains(why), "{}", failure.detail);
         assert!(server.seen().is_empty());
@@ -114,13 +126,23 @@ async fn a_host_that_cannot_prove_itself_gets_no_byte() {
 async fn dates_are_our_clocks_fault_while_nobody_set_it_and_other_faults_are_not() {
     let authority = Authority::new();
     let cases = [("localhost", EXPIRED, Phase::Clock), ("localhost", NOT_YET_VALID, Phase::Clock)];
-    for (host, years, phase) in cases.into_iter().chain([("elsewhere.example", VALID, Phase::Tls)]) {
+    for (host, years, phase) in cases.into_iter().chain([("elsewhere.example", VALID, Phase::Tls)])
+    {
         let here = Bench::new();
         here.clock.set(0, false);
         let server = tls_server(&authority, host, years).await;
-        let failure =
-            failed(authority.trusted_by(&here, &https(server.address.port())).redeem(&attempt(), &unwatched()).await);
-        assert_eq!((failure.phase, failure.bytes_may_have_left), (phase, false), "{}", failure.detail);
+        let failure = failed(
+            authority
+                .trusted_by(&here, &https(server.address.port()))
+                .redeem(&attempt(), &unwatched())
+                .await,
+        );
+        assert_eq!(
+            (failure.phase, failure.bytes_may_have_left),
+            (phase, false),
+            "{}",
+            failure.detail
+        );
     }
 }
 
@@ -128,8 +150,14 @@ async fn dates_are_our_clocks_fault_while_nobody_set_it_and_other_faults_are_not
 async fn without_a_file_of_authorities_the_platforms_count() {
     let (authority, here) = (Authority::new(), Bench::new());
     let server = tls_server(&authority, "localhost", VALID).await;
-    let failure = failed(here.upstream(&https(server.address.port())).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{}", failure.detail);
+    let failure =
+        failed(here.upstream(&https(server.address.port())).redeem(&attempt(), &unwatched()).await);
+    assert_eq!(
+        (failure.phase, failure.bytes_may_have_left),
+        (Phase::Tls, false),
+        "{}",
+        failure.detail
+    );
 }
 
 #[test]
@@ -137,9 +165,11 @@ fn a_file_of_authorities_that_holds_none_is_refused_at_once() {
     let here = Bench::new();
     let mut provider = here.provider("https://localhost/");
     provider.ca_file = Some(here.path("ca.pem"));
-    let refused = || matches!(Upstream::new(&provider, &here.context()), Err(UpstreamError::CaFile { .. }));
+    let refused =
+        || matches!(Upstream::new(&provider, &here.context()), Err(UpstreamError::CaFile { .. }));
     assert!(refused());
-    for content in ["", "not pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+    for content in ["", "not pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    {
         std::fs::write(here.path("ca.pem"), content).unwrap();
         assert!(refused(), "{content}");
     }
@@ -176,10 +206,17 @@ async fn pretender(greeting: &'static [u8], ends: bool) -> (u16, JoinSet<()>) {
 
 #[tokio::test]
 async fn a_handshake_that_fails_or_ends_is_tls_and_no_byte_of_the_request_left() {
-    for greeting in [&b""[..], b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x28"] {
+    for greeting in [&b""[..], b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x28"]
+    {
         let (port, _task) = pretender(greeting, true).await;
-        let failure = failed(Bench::new().upstream(&https(port)).redeem(&attempt(), &unwatched()).await);
-        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{}", failure.detail);
+        let failure =
+            failed(Bench::new().upstream(&https(port)).redeem(&attempt(), &unwatched()).await);
+        assert_eq!(
+            (failure.phase, failure.bytes_may_have_left),
+            (Phase::Tls, false),
+            "{}",
+            failure.detail
+        );
         assert!(!failure.deadline);
     }
 }
@@ -191,7 +228,10 @@ async fn a_deadline_in_the_handshake_is_tls() {
     let mut provider = here.provider(&https(port));
     provider.timeout = Duration::from_millis(300);
     let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.deadline, failure.bytes_may_have_left), (Phase::Tls, true, false));
+    assert_eq!(
+        (failure.phase, failure.deadline, failure.bytes_may_have_left),
+        (Phase::Tls, true, false)
+    );
 }
 
 #[tokio::test]
@@ -199,9 +239,18 @@ async fn a_reset_over_tls_may_have_delivered() {
     let (authority, here) = (Authority::new(), Bench::new());
     let acceptor = authority.acceptor("localhost", VALID, &["http/1.1"]);
     let server = Server::tls(acceptor, |_| Reaction::Reset(String::new())).await;
-    let failure =
-        failed(authority.trusted_by(&here, &https(server.address.port())).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Answer, true), "{}", failure.detail);
+    let failure = failed(
+        authority
+            .trusted_by(&here, &https(server.address.port()))
+            .redeem(&attempt(), &unwatched())
+            .await,
+    );
+    assert_eq!(
+        (failure.phase, failure.bytes_may_have_left),
+        (Phase::Answer, true),
+        "{}",
+        failure.detail
+    );
 }
 
 /// HTTP/2 over TLS; counts connections by what it is asked.
@@ -217,13 +266,16 @@ async fn http2_server(authority: &Authority) -> (u16, JoinSet<()>) {
             let acceptor = acceptor.clone();
             tasks.spawn(async move {
                 let stream = acceptor.accept(stream).await.unwrap();
-                let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| async move {
-                    let version = request.version();
-                    let body = request.into_body().collect().await.unwrap().to_bytes();
-                    assert_eq!(body, BODY);
-                    let text = format!("{version:?} connection {connection}");
-                    Ok::<_, std::convert::Infallible>(hyper::Response::new(Full::new(bytes::Bytes::from(text))))
-                });
+                let service =
+                    service_fn(move |request: hyper::Request<hyper::body::Incoming>| async move {
+                        let version = request.version();
+                        let body = request.into_body().collect().await.unwrap().to_bytes();
+                        assert_eq!(body, BODY);
+                        let text = format!("{version:?} connection {connection}");
+                        Ok::<_, std::convert::Infallible>(hyper::Response::new(Full::new(
+                            bytes::Bytes::from(text),
+                        )))
+                    });
                 let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
                 http.serve_connection(TokioIo::new(stream), service).await.ok();
             });
@@ -264,11 +316,17 @@ async fn an_http2_connection_that_became_a_black_hole_ends_before_the_deadline()
     let started = tokio::time::Instant::now();
     let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
     assert!(started.elapsed() < Duration::from_millis(3500), "{:?}", started.elapsed());
-    assert_eq!((failure.phase, failure.deadline, failure.bytes_may_have_left), (Phase::Answer, true, true));
+    assert_eq!(
+        (failure.phase, failure.deadline, failure.bytes_may_have_left),
+        (Phase::Answer, true, true)
+    );
 }
 
 /// HTTP/2's frames by hand: `answer` once a request's stream has ended.
-async fn http2_by_hand(authority: &Authority, answer: &'static [&'static [u8]]) -> (u16, JoinSet<()>) {
+async fn http2_by_hand(
+    authority: &Authority,
+    answer: &'static [&'static [u8]],
+) -> (u16, JoinSet<()>) {
     const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
     let acceptor = authority.acceptor("localhost", VALID, &["h2"]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -319,8 +377,14 @@ async fn a_stream_that_is_reset_after_the_head_is_a_cut_answer_whatever_its_reas
     for answer in endings {
         let (authority, here) = (Authority::new(), Bench::new());
         let (port, _task) = http2_by_hand(&authority, answer).await;
-        let failure = failed(authority.trusted_by(&here, &https(port)).redeem(&attempt(), &unwatched()).await);
-        assert_eq!((failure.phase, failure.cut, failure.deadline), (Phase::Answer, true, false), "{failure:?}");
+        let failure = failed(
+            authority.trusted_by(&here, &https(port)).redeem(&attempt(), &unwatched()).await,
+        );
+        assert_eq!(
+            (failure.phase, failure.cut, failure.deadline),
+            (Phase::Answer, true, false),
+            "{failure:?}"
+        );
         assert!(failure.sent_whole && failure.bytes_may_have_left, "{failure:?}");
     }
 }
@@ -336,7 +400,9 @@ async fn a_stream_that_came_to_its_end_is_a_whole_answer_even_if_it_is_reset_the
     for (answer, body) in endings {
         let (authority, here) = (Authority::new(), Bench::new());
         let (port, _task) = http2_by_hand(&authority, answer).await;
-        let reply = answered(authority.trusted_by(&here, &https(port)).redeem(&attempt(), &unwatched()).await);
+        let reply = answered(
+            authority.trusted_by(&here, &https(port)).redeem(&attempt(), &unwatched()).await,
+        );
         assert_eq!((reply.framed, reply.answer.body.as_ref()), (true, body.as_bytes()));
     }
 }

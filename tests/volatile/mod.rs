@@ -44,7 +44,9 @@ impl Fate {
     pub(crate) fn dice(self) -> Dice {
         match self {
             Self::Lost | Self::Kept => Dice::new(0),
-            Self::Some(seed) | Self::Torn(seed) | Self::Garbled(seed) | Self::Scattered(seed) => Dice::new(seed),
+            Self::Some(seed) | Self::Torn(seed) | Self::Garbled(seed) | Self::Scattered(seed) => {
+                Dice::new(seed)
+            }
         }
     }
 
@@ -155,7 +157,10 @@ impl Change {
     fn noise(&self, dice: &mut Dice) -> Self {
         let Self::Write(offset, data) = self else { return self.clone() };
         let sector = (usize::try_from(*offset).unwrap() + dice.below(data.len())) / SECTOR * SECTOR;
-        Self::Write(sector as u64, (0..SECTOR).map(|_| u8::try_from(dice.below(256)).unwrap()).collect())
+        Self::Write(
+            sector as u64,
+            (0..SECTOR).map(|_| u8::try_from(dice.below(256)).unwrap()).collect(),
+        )
     }
 }
 
@@ -168,8 +173,12 @@ struct Left {
 impl Left {
     fn of(pending: &[Change], fate: Fate, dice: &mut Dice) -> Self {
         let whole = || pending.iter().cloned().enumerate();
-        let sectors =
-            || pending.iter().enumerate().flat_map(|(place, one)| one.sectors().into_iter().map(move |s| (place, s)));
+        let sectors = || {
+            pending
+                .iter()
+                .enumerate()
+                .flat_map(|(place, one)| one.sectors().into_iter().map(move |s| (place, s)))
+        };
         let parts: Vec<(usize, Change)> = match fate {
             Fate::Lost => Vec::new(),
             Fate::Kept => whole().collect(),
@@ -330,7 +339,8 @@ impl Names {
         for naming in &left {
             naming.apply(&mut names);
         }
-        let (names_unsynced, names_lost) = (self.pending.len() as u64, (self.pending.len() - left.len()) as u64);
+        let (names_unsynced, names_lost) =
+            (self.pending.len() as u64, (self.pending.len() - left.len()) as u64);
         (names, Toll { names_unsynced, names_lost, ..Toll::default() })
     }
 }

@@ -35,7 +35,11 @@ struct Peer {
 }
 
 impl Peer {
-    fn start(dir: tempfile::TempDir, address: SocketAddr, command: &mut Command) -> Result<Self, Failure> {
+    fn start(
+        dir: tempfile::TempDir,
+        address: SocketAddr,
+        command: &mut Command,
+    ) -> Result<Self, Failure> {
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let mut peer = Self { address, child, _dir: dir };
         let mut ended = None;
@@ -43,7 +47,9 @@ impl Peer {
             ended = peer.child.try_wait().ok().flatten();
             ended.is_some() || TcpStream::connect(address).is_ok()
         })?;
-        ended.map_or(Ok(peer), |status| Err(format!("{} ended with {status}", command.get_program().display()).into()))
+        ended.map_or(Ok(peer), |status| {
+            Err(format!("{} ended with {status}", command.get_program().display()).into())
+        })
     }
 }
 
@@ -78,12 +84,32 @@ pub(crate) fn run(report: &mut Report) -> Result<(), Failure> {
     load::warm_up(gateway.address())?;
     let contenders = [
         Contender { name: "redeemd", address: gateway.address(), ask: ask::<Http> },
-        Contender { name: "redeemd's HTTP server without a store", address: plain.address, ask: ask::<Http> },
-        Contender { name: "PostgreSQL, one INSERT", address: postgres.address, ask: ask::<postgres::Insert> },
-        Contender { name: "PostgreSQL, the same checks", address: postgres.address, ask: ask::<postgres::Checked> },
+        Contender {
+            name: "redeemd's HTTP server without a store",
+            address: plain.address,
+            ask: ask::<Http>,
+        },
+        Contender {
+            name: "PostgreSQL, one INSERT",
+            address: postgres.address,
+            ask: ask::<postgres::Insert>,
+        },
+        Contender {
+            name: "PostgreSQL, the same checks",
+            address: postgres.address,
+            ask: ask::<postgres::Checked>,
+        },
         Contender { name: "Redis, one LPUSH", address: redis.address, ask: ask::<redis::Push> },
-        Contender { name: "Redis, the same checks", address: redis.address, ask: ask::<redis::Checked> },
-        Contender { name: "NATS JetStream, one publish", address: nats.address, ask: ask::<nats::Publish> },
+        Contender {
+            name: "Redis, the same checks",
+            address: redis.address,
+            ask: ask::<redis::Checked>,
+        },
+        Contender {
+            name: "NATS JetStream, one publish",
+            address: nats.address,
+            ask: ask::<nats::Publish>,
+        },
     ];
     for connections in [1, 64] {
         compare(report, &contenders, connections)?;
@@ -92,7 +118,11 @@ pub(crate) fn run(report: &mut Report) -> Result<(), Failure> {
 }
 
 /// In turn, so that a busy moment does not hit one of them alone; the gateway is the first.
-fn compare(report: &mut Report, contenders: &[Contender], connections: usize) -> Result<(), Failure> {
+fn compare(
+    report: &mut Report,
+    contenders: &[Contender],
+    connections: usize,
+) -> Result<(), Failure> {
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
     for _ in 0..rounds() {
         for (contender, rates) in contenders.iter().zip(&mut rates) {

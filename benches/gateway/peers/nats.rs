@@ -20,7 +20,9 @@ const STREAM: &str = r#"{"name":"PENDING","subjects":["redemption"],"storage":"f
 pub(super) fn start() -> Result<Peer, Failure> {
     let (dir, address) = (folder()?, free_port()?);
     let store = dir.path().display();
-    let settings = format!("listen: \"{address}\"\njetstream {{ store_dir: \"{store}\", sync_interval: always }}\n");
+    let settings = format!(
+        "listen: \"{address}\"\njetstream {{ store_dir: \"{store}\", sync_interval: always }}\n"
+    );
     let file = dir.path().join("nats.conf");
     std::fs::write(&file, settings)?;
     let server = if Path::new(SERVER).exists() { SERVER } else { "nats-server" };
@@ -39,7 +41,8 @@ impl Publish {
     async fn ask(&mut self, subject: &str, payload: &str) -> io::Result<()> {
         let request = format!("PUB {subject} {} {}\r\n{payload}\r\n", self.inbox, payload.len());
         self.stream.write_all(request.as_bytes()).await?;
-        // MSG inbox 1 length, then a line of JSON. The server's own pings stay unanswered: two may be.
+        // MSG inbox 1 length, then a line of JSON. The server's own pings stay unanswered: two may
+        // be.
         let whole = |text: &[u8]| {
             let text = String::from_utf8_lossy(text);
             text.split_once("MSG ").is_some_and(|(_, rest)| rest.matches("\r\n").count() >= 2)

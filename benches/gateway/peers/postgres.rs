@@ -14,9 +14,10 @@ use crate::Failure;
 use crate::load::{self, Till};
 use crate::process::{free_port, until};
 
-const TABLES: &str = "CREATE TABLE IF NOT EXISTS pending (id bigserial PRIMARY KEY, body text NOT NULL);\
-                      CREATE TABLE IF NOT EXISTS checked (id bigserial PRIMARY KEY, code text NOT NULL UNIQUE, \
-                      key text NOT NULL UNIQUE, body text NOT NULL);";
+const TABLES: &str = "CREATE TABLE IF NOT EXISTS pending (id bigserial PRIMARY KEY, body text NOT \
+    NULL);\
+                      CREATE TABLE IF NOT EXISTS checked (id bigserial PRIMARY KEY, code text NOT \
+                      NULL UNIQUE, key text NOT NULL UNIQUE, body text NOT NULL);";
 
 pub(super) fn start() -> Result<Peer, Failure> {
     let (dir, address) = (folder()?, free_port()?);
@@ -36,7 +37,12 @@ pub(super) fn start() -> Result<Peer, Failure> {
         return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
     }
     let mut command = as_user(owner, &programs.join("postgres"));
-    command.arg("-D").arg(&data).args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+    command.arg("-D").arg(&data).args([
+        "-c",
+        "listen_addresses=127.0.0.1",
+        "-c",
+        "unix_socket_directories=",
+    ]);
     let peer = Peer::start(dir, address, command.arg("-p").arg(address.port().to_string()))?;
     // It listens before it is ready, and turns the first away.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -59,7 +65,11 @@ fn as_user(owner: Option<&str>, program: &Path) -> Command {
 /// Debian keeps each version's programs in a folder of its own.
 fn programs() -> Result<PathBuf, Failure> {
     let folders = std::fs::read_dir("/usr/lib/postgresql")?.collect::<io::Result<Vec<_>>>()?;
-    let newest = folders.iter().map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max();
+    let newest = folders
+        .iter()
+        .map(|entry| entry.path().join("bin"))
+        .filter(|bin| bin.join("initdb").exists())
+        .max();
     Ok(newest.ok_or("no PostgreSQL: packaging/need peers")?)
 }
 
@@ -152,7 +162,9 @@ pub(super) struct Checked(Connection);
 impl Till for Checked {
     async fn connect(to: SocketAddr) -> io::Result<Self> {
         let mut connection = Connection::open(to).await?;
-        connection.run(prepare("INSERT INTO checked (code, key, body) VALUES ($1, $2, $3)")).await?;
+        connection
+            .run(prepare("INSERT INTO checked (code, key, body) VALUES ($1, $2, $3)"))
+            .await?;
         Ok(Self(connection))
     }
 

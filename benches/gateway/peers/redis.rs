@@ -13,13 +13,23 @@ use crate::load::{self, Till};
 use crate::process::free_port;
 
 /// What the gateway checks for a redemption: nobody used the code, nobody used the key.
-const CHECKS: &str = "if redis.call('SET', KEYS[1], '1', 'NX') and redis.call('SET', KEYS[2], '1', 'NX') then \
-                      return redis.call('LPUSH', KEYS[3], ARGV[1]) else return redis.error_reply('used') end";
+const CHECKS: &str = "if redis.call('SET', KEYS[1], '1', 'NX') and redis.call('SET', KEYS[2], '1', \
+    'NX') then return redis.call('LPUSH', KEYS[3], ARGV[1]) else return \
+                      redis.error_reply('used') end";
 
 pub(super) fn start() -> Result<Peer, Failure> {
     let (dir, address) = (folder()?, free_port()?);
     let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
+    command.args([
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "always",
+    ]);
     command.arg("--port").arg(address.port().to_string()).arg("--dir").arg(dir.path());
     Peer::start(dir, address, &mut command)
 }

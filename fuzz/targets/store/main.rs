@@ -5,7 +5,9 @@ mod model;
 
 use libfuzzer_sys::fuzz_target;
 use model::{Step, World};
-use redeemd::store::{Accept, Acted, Arrived, Decision, Import, NewRedemption, Retry, Settlement, Void};
+use redeemd::store::{
+    Accept, Acted, Arrived, Decision, Import, NewRedemption, Retry, Settlement, Void,
+};
 
 fuzz_target!(|steps: Vec<Step>| {
     let mut world = World::new();
@@ -20,7 +22,8 @@ fn take(world: &mut World, step: &Step) {
         Step::Accept { till, code } => {
             let (till, request) = (format!("t{}", till % 3), model::request(code % 4));
             let expected = world.may_take(&till, code % 4);
-            let new = NewRedemption { till: till.clone(), key: None, lane: "l".to_owned(), request };
+            let new =
+                NewRedemption { till: till.clone(), key: None, lane: "l".to_owned(), request };
             match world.run(Accept::once(new)).decision {
                 Decision::Taken(taken) if expected => world.add(taken, till, code % 4),
                 decision => assert!(!expected && !matches!(decision, Decision::Taken(_))),
@@ -40,9 +43,14 @@ fn take(world: &mut World, step: &Step) {
         }
         Step::Void { row } | Step::Retry { row } => {
             let Some((seq, id)) = world.nth(row) else { return };
-            let (is_void, by, note) = (matches!(step, Step::Void { .. }), "f".to_owned(), "n".to_owned());
+            let (is_void, by, note) =
+                (matches!(step, Step::Void { .. }), "f".to_owned(), "n".to_owned());
             let expected = if is_void { world.void(seq) } else { world.retry(seq) };
-            let acted = if is_void { world.run(Void { id, note, by }) } else { world.run(Retry { id, by }) };
+            let acted = if is_void {
+                world.run(Void { id, note, by })
+            } else {
+                world.run(Retry { id, by })
+            };
             assert_eq!(matches!(acted, Acted::Done(_)), expected, "{acted:?}");
         }
         Step::Import => {

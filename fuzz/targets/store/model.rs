@@ -8,7 +8,9 @@ use redeemd::clock::Stamp;
 use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Request, Seq, State};
 use redeemd::settings::Offline;
-use redeemd::store::{Claim, Claimed, Counts, Ended, FILE, Operation, Reader, Store, Surroundings, Taken};
+use redeemd::store::{
+    Claim, Claimed, Counts, Ended, FILE, Operation, Reader, Store, Surroundings, Taken,
+};
 use redeemd::verdict::ParkReason;
 
 #[derive(Arbitrary, Debug)]
@@ -40,14 +42,23 @@ pub struct World {
 }
 
 pub fn request(code: u8) -> Request {
-    let fields =
-        format!(r#""reward_code":"C{code}","business_refrence":"b","branch_id":"1","date":"d","timestamp":"t""#);
+    let fields = format!(
+        r#""reward_code":"C{code}","business_refrence":"b","branch_id":"1","date":"d","timestamp":"t""#
+    );
     redeemd::contract::parse(format!("{{{fields}}}").into()).unwrap()
 }
 
 pub fn claim() -> Claim {
     let (lane, after, rows_max, body_bytes_max) = ("l".to_owned(), Seq(0), 1000, 1 << 20);
-    Claim { lane, prefer: Vec::new(), after, except: Vec::new(), not_from: None, rows_max, body_bytes_max }
+    Claim {
+        lane,
+        prefer: Vec::new(),
+        after,
+        except: Vec::new(),
+        not_from: None,
+        rows_max,
+        body_bytes_max,
+    }
 }
 
 pub fn ended(how: u8) -> Ended {
@@ -55,7 +66,11 @@ pub fn ended(how: u8) -> Ended {
     match how % 5 {
         0 => Ended::Confirmed(Answer::success()),
         1 => Ended::Declined { answer, already_used: false, strong: true },
-        2 => Ended::Parked { answer, reason: ParkReason::SaysBoth { status: 400 }, text: "both".to_owned() },
+        2 => Ended::Parked {
+            answer,
+            reason: ParkReason::SaysBoth { status: 400 },
+            text: "both".to_owned(),
+        },
         3 => Ended::Clean,
         _ => Ended::Unclear,
     }
@@ -100,20 +115,30 @@ impl World {
 
     /// A repeat of the till's own is no new row; nor is a code that another redemption holds.
     pub fn may_take(&self, till: &str, code: u8) -> bool {
-        !self.rows.values().any(|row| row.till == till && row.code == code) && !self.held(code, None)
+        !self.rows.values().any(|row| row.till == till && row.code == code)
+            && !self.held(code, None)
     }
 
     pub fn add(&mut self, taken: Taken, till: String, code: u8) {
-        let row = Row { id: taken.id, till, code, state: State::Pending, flying: None, doubt: false };
+        let row =
+            Row { id: taken.id, till, code, state: State::Pending, flying: None, doubt: false };
         assert!(self.rows.insert(taken.seq, row).is_none(), "a number is given twice");
     }
 
     pub fn claimed(&mut self, claimed: &[Claimed]) {
-        let ready = self.rows.values().filter(|row| row.state == State::Pending && row.flying.is_none()).count();
+        let ready = self
+            .rows
+            .values()
+            .filter(|row| row.state == State::Pending && row.flying.is_none())
+            .count();
         assert_eq!(claimed.len(), ready);
         for one in claimed {
             let row = self.rows.get_mut(&one.seq).unwrap();
-            assert!(row.flying.replace(one.attempt).is_none() && row.id == one.id && row.doubt == one.used_is_ours);
+            assert!(
+                row.flying.replace(one.attempt).is_none()
+                    && row.id == one.id
+                    && row.doubt == one.used_is_ours
+            );
         }
     }
 
@@ -135,7 +160,8 @@ impl World {
 
     pub fn void(&mut self, seq: Seq) -> bool {
         let row = self.rows.get_mut(&seq).unwrap();
-        let open = row.state == State::Parked || (row.state == State::Pending && row.flying.is_none());
+        let open =
+            row.state == State::Parked || (row.state == State::Pending && row.flying.is_none());
         row.state = if open { State::Voided } else { row.state };
         open
     }
@@ -171,7 +197,8 @@ impl World {
         let lanes = self.store.as_ref().unwrap().counts();
         let counts = lanes.first().map_or(Counts::default(), |(_, counts)| *counts);
         assert!(counts.balance() && counts.accepted == self.rows.len() as u64, "{counts:?}");
-        let numbers = [counts.pending, counts.confirmed, counts.declined, counts.parked, counts.voided];
+        let numbers =
+            [counts.pending, counts.confirmed, counts.declined, counts.parked, counts.voided];
         assert_eq!(numbers, State::ALL.map(|state| self.count(state)));
     }
 }

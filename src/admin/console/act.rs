@@ -176,7 +176,9 @@ async fn retry_held(admin: &Admin, f: Frame, lane: &str, by: &str) -> Response {
         return told(f, StatusCode::NOT_FOUND, String::new());
     }
     match admin.queue.retry_held(lane, by).await {
-        Ok(_) => Redirect::to(&format!("/search?state=pending&lane={}", encoded(lane))).into_response(),
+        Ok(_) => {
+            Redirect::to(&format!("/search?state=pending&lane={}", encoded(lane))).into_response()
+        }
         Err(error) => unavailable(f, error),
     }
 }

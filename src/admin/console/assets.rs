@@ -47,7 +47,10 @@ pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Respo
         return StatusCode::NOT_FOUND.into_response();
     };
     let has = |name, wanted: &str| {
-        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|text| text.contains(wanted))
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|text| text.contains(wanted))
     };
     let etag = asset.etag();
     let mut response = if has(header::IF_NONE_MATCH, &etag) {
@@ -78,7 +81,9 @@ mod tests {
             assert!(!css.contains(physical), "{physical}");
         }
         let script = ASSETS[1].plain;
-        for unsafe_word in ["innerHTML", "eval(", "Function(", ".style.", "document.write", "insertAdjacentHTML"] {
+        for unsafe_word in
+            ["innerHTML", "eval(", "Function(", ".style.", "document.write", "insertAdjacentHTML"]
+        {
             assert!(!script.contains(unsafe_word), "{unsafe_word}");
         }
         assert!(script.lines().count() < 200, "a few hundred lines at most");

@@ -1,4 +1,5 @@
-//! What waited and what was answered, over a day and a week, as figures of a picture that is made here.
+//! What waited and what was answered, over a day and a week, as figures of a picture that is made
+//! here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,10 @@ impl<T> Default for Cached<T> {
 
 impl<T> Cached<T> {
     /// What was made a moment ago, else what is made now.
-    pub(super) async fn get<E>(&self, made: impl Future<Output = Result<T, E>>) -> Result<Arc<T>, E> {
+    pub(super) async fn get<E>(
+        &self,
+        made: impl Future<Output = Result<T, E>>,
+    ) -> Result<Arc<T>, E> {
         let mut kept = self.0.lock().await;
         if let Some((_, value)) = kept.as_ref().filter(|(at, _)| at.elapsed() < SHOWN_AGAIN_FOR) {
             return Ok(Arc::clone(value));
@@ -74,9 +78,16 @@ pub(super) struct Chart {
 
 impl Chart {
     /// The last `buckets` times `every_ms` before `now_ms`.
-    pub(super) fn new(title: &'static str, activity: &Activity, buckets: usize, every_ms: i64) -> Self {
+    pub(super) fn new(
+        title: &'static str,
+        activity: &Activity,
+        buckets: usize,
+        every_ms: i64,
+    ) -> Self {
         let begin = activity.now_ms - every_ms * i64::try_from(buckets).unwrap_or(0);
-        let bucket = |at_ms: i64| -> usize { usize::try_from((at_ms - begin).div_euclid(every_ms)).unwrap_or(0) };
+        let bucket = |at_ms: i64| -> usize {
+            usize::try_from((at_ms - begin).div_euclid(every_ms)).unwrap_or(0)
+        };
         let (mut answered, mut waiting) = (vec![0u64; buckets], vec![0u64; buckets]);
         for span in &activity.spans {
             let settled = span.settled_ms.map(|at| (at >= begin, bucket(at)));
@@ -89,7 +100,13 @@ impl Chart {
             waiting.get_mut(from..to).into_iter().flatten().for_each(|count| *count += 1);
         }
         let most_waiting = waiting.iter().copied().max().unwrap_or(0);
-        Self { title, bars: bars(&answered), line: line(&waiting), answered: answered.iter().sum(), most_waiting }
+        Self {
+            title,
+            bars: bars(&answered),
+            line: line(&waiting),
+            answered: answered.iter().sum(),
+            most_waiting,
+        }
     }
 }
 
@@ -124,7 +141,13 @@ mod tests {
     #[test]
     fn a_row_waits_from_its_acceptance_to_its_answer() {
         let span = |accepted_ms, settled_ms| Span { accepted_ms, settled_ms, answered: true };
-        let spans = vec![span(-50, Some(-10)), span(-5, Some(25)), span(12, None), span(31, Some(33)), span(99, None)];
+        let spans = vec![
+            span(-50, Some(-10)),
+            span(-5, Some(25)),
+            span(12, None),
+            span(31, Some(33)),
+            span(99, None),
+        ];
         let chart = Chart::new("day", &Activity { spans, whole: true, now_ms: 40 }, 4, 10);
         assert_eq!((chart.answered, chart.most_waiting), (2, 2));
         assert_eq!(chart.line, "0,48 168,48 168,0 336,0 336,48 504,48 504,48 672,48");
@@ -133,9 +156,15 @@ mod tests {
 
     #[test]
     fn without_rows_there_is_nothing_to_see_and_times_that_cannot_be_break_nothing() {
-        let chart = Chart::new("day", &Activity { spans: Vec::new(), whole: true, now_ms: 0 }, 4, 10);
+        let chart =
+            Chart::new("day", &Activity { spans: Vec::new(), whole: true, now_ms: 0 }, 4, 10);
         assert_eq!((chart.bars.len(), chart.answered, chart.most_waiting), (0, 0, 0));
-        let odd = Span { accepted_ms: i64::MAX / 2, settled_ms: Some(i64::MIN / 2), answered: true };
-        assert_eq!(Chart::new("day", &Activity { spans: vec![odd], whole: true, now_ms: 0 }, 4, 10).answered, 0);
+        let odd =
+            Span { accepted_ms: i64::MAX / 2, settled_ms: Some(i64::MIN / 2), answered: true };
+        assert_eq!(
+            Chart::new("day", &Activity { spans: vec![odd], whole: true, now_ms: 0 }, 4, 10)
+                .answered,
+            0
+        );
     }
 }

@@ -73,7 +73,8 @@ pub(super) async fn sign_in(
     match signed(&admin.access, &name, &password, from).await {
         SignIn::Done(id) => {
             end_session(&admin, &headers, tls);
-            let address = from.map_or_else(|| "here".to_owned(), |address| address.to_canonical().to_string());
+            let address = from
+                .map_or_else(|| "here".to_owned(), |address| address.to_canonical().to_string());
             keep(&admin, ("sign_in", &name), "", &Event::SignIn { address }).await;
             let mut response = Redirect::to(own_path(&to)).into_response();
             set(&mut response, cookie::set(cookie::session_name(tls), &id, tls, AGE_MAX));
@@ -129,7 +130,10 @@ pub(super) struct Choice {
 }
 
 /// `POST /language`
-pub(super) async fn language(State(admin): State<Arc<Admin>>, form: Result<Form<Choice>, FormRejection>) -> Response {
+pub(super) async fn language(
+    State(admin): State<Arc<Admin>>,
+    form: Result<Form<Choice>, FormRejection>,
+) -> Response {
     let Ok(Form(Choice { language, to })) = form else {
         return (StatusCode::BAD_REQUEST, "the form is not as expected").into_response();
     };

@@ -1,4 +1,5 @@
-//! The first screen: one sentence, what is left of each limit, what needs a person, each lane, a day and a week.
+//! The first screen: one sentence, what is left of each limit, what needs a person, each lane, a
+//! day and a week.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,17 +130,29 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let groups = admin.desk.activity.groups.get(inbox::gather(admin, inbox::everything())).await?;
     let given = given(admin, &status).await?;
     let rules = admin.access.rules();
-    let answered_ms = activity.spans.iter().filter(|span| span.answered).filter_map(|span| span.settled_ms).max();
+    let answered_ms =
+        activity.spans.iter().filter(|span| span.answered).filter_map(|span| span.settled_ms).max();
     let offline = rules.offline.as_ref();
-    let facts = Facts { status: &status, offline, given: &given, now_ms, answered_ms, lang: f.lang };
-    let storage = (!status.storage.ok || !status.storage.told.is_empty()).then(|| storage(&status, f));
+    let facts =
+        Facts { status: &status, offline, given: &given, now_ms, answered_ms, lang: f.lang };
+    let storage =
+        (!status.storage.ok || !status.storage.told.is_empty()).then(|| storage(&status, f));
     let said = sentences(&facts);
-    let sentence = SentencePart { sentences: &said, storage, reload_faults: &status.reload_faults, f };
+    let sentence =
+        SentencePart { sentences: &said, storage, reload_faults: &status.reload_faults, f };
     let slowed = status.slowed_tills.iter().map(|till| shown(till)).collect();
-    let needs =
-        NeedsPart { f, groups: groups.summary(f), oldest: oldest(&status, f.lang), refusals: refusals(f.lang), slowed };
-    let lanes =
-        LanesPart { f, lanes: status.lanes.iter().map(|lane| lane_part(lane, f)).collect(), spans: spans(f.lang) };
+    let needs = NeedsPart {
+        f,
+        groups: groups.summary(f),
+        oldest: oldest(&status, f.lang),
+        refusals: refusals(f.lang),
+        slowed,
+    };
+    let lanes = LanesPart {
+        f,
+        lanes: status.lanes.iter().map(|lane| lane_part(lane, f)).collect(),
+        spans: spans(f.lang),
+    };
     Ok(vec![
         made(&sentence),
         made(&HeadroomPart { f, gauges: gauges(&status, f) }),
@@ -154,7 +167,8 @@ fn made(part: &impl Template) -> Fragment {
 }
 
 async fn activity(admin: &Admin, now_ms: i64) -> Result<Activity, QueueError> {
-    let (spans, whole) = admin.queue.look(move |reader| reader.spans(now_ms.saturating_sub(WEEK_MS))).await?;
+    let (spans, whole) =
+        admin.queue.look(move |reader| reader.spans(now_ms.saturating_sub(WEEK_MS))).await?;
     Ok(Activity { spans, whole, now_ms })
 }
 
@@ -166,7 +180,10 @@ async fn given(admin: &Admin, status: &Status) -> Result<Vec<(String, u64)>, Que
         return Ok(Vec::new());
     }
     let count = move |reader: &crate::store::Reader| {
-        names.into_iter().map(|name| reader.given_on_trust(&name).map(|given| (name, given))).collect()
+        names
+            .into_iter()
+            .map(|name| reader.given_on_trust(&name).map(|given| (name, given)))
+            .collect()
     };
     admin.queue.look(count).await
 }
@@ -191,7 +208,11 @@ fn gauges(status: &Status, f: &Frame) -> Vec<Meter> {
     let several = status.lanes.len() > 1;
     let of_lane = |lane: &'_ LaneView| {
         let name = several.then(|| shown(&lane.status.name));
-        lane.risk.gauges.iter().map(|gauge| Meter::new(gauge, name.as_deref(), f)).collect::<Vec<_>>()
+        lane.risk
+            .gauges
+            .iter()
+            .map(|gauge| Meter::new(gauge, name.as_deref(), f))
+            .collect::<Vec<_>>()
     };
     status.lanes.iter().flat_map(of_lane).collect()
 }
@@ -270,7 +291,10 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
 }
 
 fn activity_part<'a>(activity: &Activity, status: &Status, f: &'a Frame) -> ActivityPart<'a> {
-    let charts = vec![Chart::new(f.w.day, activity, 48, HOUR_MS / 2), Chart::new(f.w.week, activity, 56, 3 * HOUR_MS)];
+    let charts = vec![
+        Chart::new(f.w.day, activity, 48, HOUR_MS / 2),
+        Chart::new(f.w.week, activity, 56, 3 * HOUR_MS),
+    ];
     let counts = &status.counts;
     let books = [
         (f.w.accepted, counts.accepted),

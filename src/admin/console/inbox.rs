@@ -49,8 +49,15 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::DeclinedAfter, Self::Streak, Self::Ours, Self::Unreadable, Self::Damaged, Self::Owed, Self::Refused];
+    const ALL: [Self; 7] = [
+        Self::DeclinedAfter,
+        Self::Streak,
+        Self::Ours,
+        Self::Unreadable,
+        Self::Damaged,
+        Self::Owed,
+        Self::Refused,
+    ];
 
     /// The word in an address.
     pub(super) fn as_str(self) -> &'static str {
@@ -72,7 +79,9 @@ impl Kind {
     /// Title, meaning, and what to tell the customer.
     pub(super) fn texts(self, w: &Words) -> [&'static str; 3] {
         match self {
-            Self::DeclinedAfter => [w.declined_after, w.declined_after_means, w.declined_after_tell],
+            Self::DeclinedAfter => {
+                [w.declined_after, w.declined_after_means, w.declined_after_tell]
+            }
             Self::Streak => [w.streak, w.streak_means, w.streak_tell],
             Self::Ours => [w.ours, w.ours_means, w.ours_tell],
             Self::Unreadable => [w.unreadable, w.unreadable_means, w.unreadable_tell],
@@ -91,7 +100,8 @@ impl Kind {
         }
     }
 
-    /// What has to be decided about this row, if anything; `held` are the lanes that are held for declines.
+    /// What has to be decided about this row, if anything; `held` are the lanes that are held for
+    /// declines.
     fn of(row: &Redemption, held: &[String]) -> Option<Self> {
         let was_given = row.lost || row.trusted;
         match row.state {
@@ -137,7 +147,8 @@ impl Groups {
         for group in waiting {
             *kinds.entry(group.kind).or_default() += group.count;
         }
-        let row = |(kind, number): (Kind, u64)| (kind.texts(f.w)[0], count(number, Noun::Case, f.lang));
+        let row =
+            |(kind, number): (Kind, u64)| (kind.texts(f.w)[0], count(number, Noun::Case, f.lang));
         kinds.into_iter().map(row).collect()
     }
 }
@@ -148,8 +159,8 @@ pub(super) fn held_for_declines(admin: &Admin) -> Vec<String> {
     lanes.filter(|lane| lane.cause.as_deref() == Some("declines")).map(|lane| lane.name).collect()
 }
 
-/// A row's kind and the key of its group: alike are those of one lane that were refused in the same words, or that
-/// wait for the same reason.
+/// A row's kind and the key of its group: alike are those of one lane that were refused in the same
+/// words, or that wait for the same reason.
 pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(Kind, String)> {
     let kind = Kind::of(row, held)?;
     let why = why(row).map(|note| note.text(Language::English)).unwrap_or_default();
@@ -158,7 +169,9 @@ pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(Kind, Strin
 
 /// Why it is parked, in the gateway's own words; a person's words make no group.
 fn why(row: &Redemption) -> Option<&Note> {
-    row.note.as_ref().filter(|note| row.state == RowState::Parked && !matches!(note, Note::Text { .. }))
+    row.note
+        .as_ref()
+        .filter(|note| row.state == RowState::Parked && !matches!(note, Note::Text { .. }))
 }
 
 /// All that waits.
@@ -174,7 +187,8 @@ pub(super) fn refused_since_ms(admin: &Admin) -> i64 {
 /// Looks at what waits, the newest first.
 pub(super) async fn gather(admin: &Admin, looks: Looks) -> Result<Groups, QueueError> {
     let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
-    let found = admin.queue.look(move |reader| Ok((reader.waiting(&looks, since_ms)?, looks))).await?;
+    let found =
+        admin.queue.look(move |reader| Ok((reader.waiting(&looks, since_ms)?, looks))).await?;
     let (found, looks) = found;
     let mut groups: BTreeMap<(Kind, String), Group> = BTreeMap::new();
     for row in found.iter().flat_map(|found| &found.rows) {
@@ -188,7 +202,9 @@ pub(super) async fn gather(admin: &Admin, looks: Looks) -> Result<Groups, QueueE
 
 /// The looks as they stand in an address.
 fn written(looks: &Looks) -> String {
-    let part = |(state, before): &(RowState, Option<Seq>)| format!("{state}.{}", before.map_or(i64::MAX, |seq| seq.0));
+    let part = |(state, before): &(RowState, Option<Seq>)| {
+        format!("{state}.{}", before.map_or(i64::MAX, |seq| seq.0))
+    };
     looks.iter().map(part).collect::<Vec<_>>().join(",")
 }
 
@@ -196,7 +212,10 @@ fn written(looks: &Looks) -> String {
 fn read(text: &str) -> Looks {
     let part = |part: &str| {
         let (state, before) = part.split_once('.')?;
-        Some((state.parse().ok().filter(|state| STATES.contains(state))?, Some(Seq(before.parse().ok()?))))
+        Some((
+            state.parse().ok().filter(|state| STATES.contains(state))?,
+            Some(Seq(before.parse().ok()?)),
+        ))
     };
     text.split(',').filter_map(part).take(STATES.len()).collect()
 }
@@ -205,7 +224,17 @@ impl Group {
     fn of(kind: Kind, key: String, row: &Redemption) -> Self {
         let at = row.settled_at_ms.unwrap_or(row.accepted_at_ms);
         let (said, why) = (said_of(row), why(row).cloned());
-        Self { kind, key, lane: row.lane.clone(), said, why, count: 0, first_ms: at, last_ms: at, rows: Vec::new() }
+        Self {
+            kind,
+            key,
+            lane: row.lane.clone(),
+            said,
+            why,
+            count: 0,
+            first_ms: at,
+            last_ms: at,
+            rows: Vec::new(),
+        }
     }
 
     fn add(&mut self, row: &Redemption) {
@@ -213,7 +242,11 @@ impl Group {
         self.count += 1;
         (self.first_ms, self.last_ms) = (self.first_ms.min(at), self.last_ms.max(at));
         if self.rows.len() < SHOWN_OF_A_GROUP {
-            self.rows.push((row.id.to_string(), shown(&row.reward_code.masked()), shown(&row.till)));
+            self.rows.push((
+                row.id.to_string(),
+                shown(&row.reward_code.masked()),
+                shown(&row.till),
+            ));
         }
     }
 }
@@ -312,7 +345,8 @@ fn sections(groups: &[Group], f: &Frame) -> Vec<Section> {
         its.map(|group| Part::of(group, f)).collect()
     };
     let decide = Section { title: f.w.needs, empty: f.w.inbox_empty, parts: parts(false) };
-    let refused = Section { title: f.w.refused_today, empty: f.w.refused_today_none, parts: parts(true) };
+    let refused =
+        Section { title: f.w.refused_today, empty: f.w.refused_today_none, parts: parts(true) };
     vec![decide, refused]
 }
 

@@ -1,4 +1,5 @@
-//! Many redemptions at once: counted first, then done here one after the other, with progress and a stop.
+//! Many redemptions at once: counted first, then done here one after the other, with progress and a
+//! stop.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -116,7 +117,10 @@ struct Page {
 impl Which {
     fn of(order: &Order) -> Option<Self> {
         if order.kind != SEARCH {
-            return Some(Self::Group { kind: Kind::from_word(&order.kind)?, key: order.key.clone() });
+            return Some(Self::Group {
+                kind: Kind::from_word(&order.kind)?,
+                key: order.key.clone(),
+            });
         }
         let (query, wanted) = (order.key.clone(), Box::new(wanted_by(&order.key)?));
         Some(Self::Found { query, wanted })
@@ -138,7 +142,11 @@ impl Which {
     }
 
     /// Those that are meant in one bounded look, the newest first, and where the next begins.
-    async fn page(&self, admin: &Admin, before: Option<Seq>) -> Result<(Vec<Redemption>, Option<Seq>), QueueError> {
+    async fn page(
+        &self,
+        admin: &Admin,
+        before: Option<Seq>,
+    ) -> Result<(Vec<Redemption>, Option<Seq>), QueueError> {
         match self {
             Self::Group { kind, key } => group(admin, (*kind, key), before).await,
             Self::Found { wanted, .. } => {
@@ -177,7 +185,9 @@ async fn group(
     let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
     let looks = [(kind.state(), before)];
     let found = admin.queue.look(move |reader| reader.waiting(&looks, since_ms)).await?;
-    let is_meant = |row: &Redemption| group_of(row, &held).is_some_and(|(its, known)| its == kind && known == key);
+    let is_meant = |row: &Redemption| {
+        group_of(row, &held).is_some_and(|(its, known)| its == kind && known == key)
+    };
     let next = found.first().and_then(|found| found.next);
     Ok((found.into_iter().flat_map(|found| found.rows).filter(is_meant).collect(), next))
 }
@@ -188,8 +198,15 @@ impl Jobs {
         known.jobs.iter().find(|job| job.number == number).cloned()
     }
 
-    /// Begins it, unless another one runs; it ends with the process, and what it has done by then is done.
-    fn begin(&self, admin: &Arc<Admin>, (which, deed): (Which, Deed), order: &Order, by: &str) -> Result<u64, Denied> {
+    /// Begins it, unless another one runs; it ends with the process, and what it has done by then
+    /// is done.
+    fn begin(
+        &self,
+        admin: &Arc<Admin>,
+        (which, deed): (Which, Deed),
+        order: &Order,
+        by: &str,
+    ) -> Result<u64, Denied> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while known.tasks.try_join_next().is_some() {}
         if let Some(running) = known.jobs.iter().find(|job| !job.is_over.load(Ordering::Acquire)) {
@@ -222,7 +239,8 @@ impl BulkJob {
         if let Err(error) = self.all(admin).await {
             tracing::warn!(job = self.number, %error, "many redemptions at once: ended early");
         }
-        let (done, refused) = (self.done.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
+        let (done, refused) =
+            (self.done.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
         let (action, note) = (self.deed.word().to_owned(), self.note.clone());
         let told = Event::Bulk { action, redemptions: done, note };
         keep(admin, ("bulk", &self.by), "", &told).await;
@@ -241,7 +259,9 @@ impl BulkJob {
                 }
                 match self.deed.on(admin, &row.id, &self.by).await? {
                     Acted::Done(_) => self.done.fetch_add(1, Ordering::Relaxed),
-                    Acted::Refused { .. } | Acted::Unknown => self.refused.fetch_add(1, Ordering::Relaxed),
+                    Acted::Refused { .. } | Acted::Unknown => {
+                        self.refused.fetch_add(1, Ordering::Relaxed)
+                    }
                 };
             }
             let Some(next) = next else { return Ok(()) };
@@ -279,7 +299,10 @@ pub(super) async fn dry_run(
             let (button, means) = super::act::texts(&order.action, f.w);
             let (title, filter) = (which.title(&f), which.filter(&f));
             let order = Order { most: if at_least { 0 } else { most }, ..order };
-            rendered(StatusCode::OK, &DryRun { f, title, filter, means, button, order, count, at_least })
+            rendered(
+                StatusCode::OK,
+                &DryRun { f, title, filter, means, button, order, count, at_least },
+            )
         }
         Err(error) => unavailable(f, error),
     }
@@ -294,7 +317,8 @@ pub(super) async fn begin(
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let Ok(Form(order)) = form else { return told(f, StatusCode::BAD_REQUEST, String::new()) };
-    let (Some(which), Some(deed)) = (Which::of(&order), Deed::of(&order.action, &order.note)) else {
+    let (Some(which), Some(deed)) = (Which::of(&order), Deed::of(&order.action, &order.note))
+    else {
         return told(f, StatusCode::NOT_FOUND, String::new());
     };
     // Whoever touches many says why, whatever is done.
@@ -332,7 +356,8 @@ fn page_of(f: Frame, job: &BulkJob) -> Page {
         (false, false) => ("good", f.w.job_done),
     };
     let [done, refused] = [&job.done, &job.refused].map(|count| count.load(Ordering::Relaxed));
-    let thousandths = (done + refused).saturating_mul(1000).checked_div(job.most).unwrap_or(0).min(1000);
+    let thousandths =
+        (done + refused).saturating_mul(1000).checked_div(job.most).unwrap_or(0).min(1000);
     Page {
         number: job.number,
         title: job.which.title(&f),

@@ -1,5 +1,5 @@
-//! What changes on the first screen, as it changes: whole parts with their ids, over one stream a page (the event
-//! streams of the HTML standard, section 9.2).
+//! What changes on the first screen, as it changes: whole parts with their ids, over one stream a
+//! page (the event streams of the HTML standard, section 9.2).
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,9 +29,11 @@ const STREAMS_MAX: usize = 16;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// And at least so often while somebody looks: times and rates grow old by themselves.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// After so long without news a line says that the stream is alive; a proxy may close one that is silent.
+/// After so long without news a line says that the stream is alive; a proxy may close one that is
+/// silent.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
-/// How long a stream lasts; the browser comes again with the id of what it has, and who it is is looked at again.
+/// How long a stream lasts; the browser comes again with the id of what it has, and who it is is
+/// looked at again.
 const LASTS: Duration = Duration::from_secs(60);
 
 /// How many streams there are, and the signal that ends them.
@@ -68,16 +70,22 @@ pub(super) async fn events(
     headers: HeaderMap,
 ) -> Response {
     let Some(place) = admin.desk.streams.place() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "60")], "too many pages follow already\n")
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::RETRY_AFTER, "60")],
+            "too many pages follow already\n",
+        )
             .into_response();
     };
-    let known = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let known =
+        headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     // The parts are those of the first screen.
     let frame = Frame::new(&admin, &asker, &headers, &Uri::from_static("/"));
     let (sender, parts) = mpsc::channel(1);
     let mut task = JoinSet::new();
     task.spawn(async move {
-        let follow = Follow { admin, frame, sender, sent: known.split('.').map(str::to_owned).collect() };
+        let follow =
+            Follow { admin, frame, sender, sent: known.split('.').map(str::to_owned).collect() };
         follow.run().await;
         drop(place);
     });

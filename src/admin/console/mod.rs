@@ -46,7 +46,11 @@ pub(super) struct ConsoleState {
 
 impl ConsoleState {
     /// Remembers a code that is looked for; its keyed hash.
-    pub(super) fn remember(&self, rules: &super::Rules, code: &str) -> crate::redemption::Fingerprint {
+    pub(super) fn remember(
+        &self,
+        rules: &super::Rules,
+        code: &str,
+    ) -> crate::redemption::Fingerprint {
         self.searches.remember(rules, code)
     }
 
@@ -103,7 +107,11 @@ async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Resp
     }
     if asker.who.is_none() {
         let uri = request.uri();
-        let to = if request.method() == axum::http::Method::GET { uri.to_string() } else { "/".to_owned() };
+        let to = if request.method() == axum::http::Method::GET {
+            uri.to_string()
+        } else {
+            "/".to_owned()
+        };
         return Redirect::to(&format!("/sign-in?to={}", encoded(&to))).into_response();
     }
     let frame = Frame::new(admin, &asker, request.headers(), request.uri());
@@ -114,7 +122,9 @@ async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Resp
 /// Caches must not give one language's page for the other's.
 async fn in_language(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Language, Cookie"));
+    response
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("Accept-Language, Cookie"));
     response
 }
 
@@ -167,20 +177,27 @@ impl Frame {
 /// The language that was chosen, else the one that the browser likes best.
 fn language(headers: &HeaderMap) -> Language {
     let chosen = cookie::of(headers, cookie::LANGUAGE).and_then(|code| code.parse().ok());
-    let wished = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wished = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     chosen.unwrap_or_else(|| Language::from_accept_language(wished))
 }
 
-/// A string from outside as it may stand in a page: the template escapes it, this takes what turns or hides it.
+/// A string from outside as it may stand in a page: the template escapes it, this takes what turns
+/// or hides it.
 fn shown(text: &str) -> String {
     crate::text::escaped(text).into_owned()
 }
 
-/// A sentence of ours with strings from outside in it, each of which it keeps apart by U+2068 and U+2069: those stay.
+/// A sentence of ours with strings from outside in it, each of which it keeps apart by U+2068 and
+/// U+2069: those stay.
 fn sentence(text: &str) -> String {
     let parts = text.split_inclusive(['\u{2068}', '\u{2069}']);
     let part = |part: &str| match part.char_indices().next_back() {
-        Some((at, mark @ ('\u{2068}' | '\u{2069}'))) => format!("{}{mark}", shown(part.get(..at).unwrap_or_default())),
+        Some((at, mark @ ('\u{2068}' | '\u{2069}'))) => {
+            format!("{}{mark}", shown(part.get(..at).unwrap_or_default()))
+        }
         Some(_) | None => shown(part),
     };
     parts.map(part).collect()
@@ -189,7 +206,8 @@ fn sentence(text: &str) -> String {
 /// A text that begins a line of its own.
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
-    let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let first: String =
+        letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
     first + letters.as_str()
 }
 
@@ -218,14 +236,19 @@ impl Moment {
 fn encoded(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
     text.bytes().fold(String::with_capacity(text.len()), |url, byte| {
-        if plain(&byte) { url + char::from(byte).encode_utf8(&mut [0; 4]) } else { url + &format!("%{byte:02X}") }
+        if plain(&byte) {
+            url + char::from(byte).encode_utf8(&mut [0; 4])
+        } else {
+            url + &format!("%{byte:02X}")
+        }
     })
 }
 
 /// An address of this console that a form brought; anything else is the first page.
 fn own_path(to: &str) -> &str {
-    let is_own =
-        to.starts_with('/') && !to.starts_with("//") && to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let is_own = to.starts_with('/')
+        && !to.starts_with("//")
+        && to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_own { to } else { "/" }
 }
 
@@ -254,7 +277,8 @@ struct Told {
 }
 
 fn told(frame: Frame, status: StatusCode, text: String) -> Response {
-    let title = if status == StatusCode::NOT_FOUND { frame.w.not_found } else { frame.w.refused_title };
+    let title =
+        if status == StatusCode::NOT_FOUND { frame.w.not_found } else { frame.w.refused_title };
     rendered(status, &Told { f: frame, title, text })
 }
 

@@ -72,10 +72,14 @@ fn trust_off(lang: Language, view: &LaneView, several: bool) -> Option<Sentence>
     let left = off.left_s.map(|left_s| about(Duration::from_secs(left_s), lang));
     let text = match (lang, left) {
         (Language::English, Some(left)) => {
-            format!("{whose}No reward is given without the provider's answer, for {left} more. {by}: {note}")
+            format!(
+                "{whose}No reward is given without the provider's answer, for {left} more. {by}: \
+                 {note}"
+            )
         }
         (Language::English, None) => format!(
-            "{whose}No reward is given without the provider's answer, until somebody switches it on. {by}: {note}"
+            "{whose}No reward is given without the provider's answer, until somebody switches it \
+             on. {by}: {note}"
         ),
         (Language::Arabic, Some(left)) => {
             format!("{whose}لا تُعطى مكافأة دون جواب المزوّد، والمتبقي {left}. {by}: {note}")
@@ -88,10 +92,17 @@ fn trust_off(lang: Language, view: &LaneView, several: bool) -> Option<Sentence>
 }
 
 fn all_is_well(facts: &Facts<'_>) -> Sentence {
-    let text = match (facts.lang, facts.answered_ms.map(|at| about(between(at, facts.now_ms), facts.lang))) {
-        (Language::English, Some(ago)) => format!("All is well: the last redemption was answered {ago} ago."),
+    let text = match (
+        facts.lang,
+        facts.answered_ms.map(|at| about(between(at, facts.now_ms), facts.lang)),
+    ) {
+        (Language::English, Some(ago)) => {
+            format!("All is well: the last redemption was answered {ago} ago.")
+        }
         (Language::English, None) => "All is well: no redemption has been answered yet.".to_owned(),
-        (Language::Arabic, Some(ago)) => format!("كل شيء على ما يرام: أُجيب عن آخر عملية قبل {ago}."),
+        (Language::Arabic, Some(ago)) => {
+            format!("كل شيء على ما يرام: أُجيب عن آخر عملية قبل {ago}.")
+        }
         (Language::Arabic, None) => "كل شيء على ما يرام: لم يُجب عن أي عملية بعد.".to_owned(),
     };
     Sentence::new("good", text)
@@ -104,12 +115,15 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
     let away = since_ms.map_or(Duration::ZERO, |since| between(since, facts.now_ms));
     let whose = whose(facts.lang, lane, several);
     if lane.trust != "at_once" {
-        let meaning = Cause::from_word(cause).map(|cause| cause.meaning(facts.lang)).unwrap_or_default();
+        let meaning =
+            Cause::from_word(cause).map(|cause| cause.meaning(facts.lang)).unwrap_or_default();
         return Sentence::new("warn", format!("{whose}{}", troubled(facts.lang, away, &meaning)));
     }
-    let given = facts.given.iter().find(|(name, _)| *name == lane.name).map_or(0, |(_, given)| *given);
+    let given =
+        facts.given.iter().find(|(name, _)| *name == lane.name).map_or(0, |(_, given)| *given);
     let mut text = format!("{whose}{}", is_away(facts.lang, away, given));
-    let is_off = view.risk.trust_off.is_some() || !facts.offline.is_some_and(|offline| offline.accept);
+    let is_off =
+        view.risk.trust_off.is_some() || !facts.offline.is_some_and(|offline| offline.accept);
     let Some(left) = left(view).filter(|_| !is_off) else {
         text.push_str(give_nothing(facts.lang));
         return Sentence::new("bad", text);
@@ -161,7 +175,9 @@ fn give_more(lang: Language, left: u64) -> String {
 
 fn give_nothing(lang: Language) -> &'static str {
     match lang {
-        Language::English => " Nothing more may be given until it is back: tills are told to ask again.",
+        Language::English => {
+            " Nothing more may be given until it is back: tills are told to ask again."
+        }
         Language::Arabic => " لا يمكن إعطاء المزيد حتى يعود: يُطلب من نقاط البيع أن تسأل لاحقًا.",
     }
 }
@@ -182,12 +198,17 @@ mod tests {
     use crate::limits::Gauge;
 
     fn offline() -> Offline {
-        let text = "[[provider]]\nname = \"retm\"\nredeem_url = \"https://p.example/r\"\ntoken_file = \"/t\"\n\
+        let text = "[[provider]]\nname = \"retm\"\nredeem_url \
+            = \"https://p.example/r\"\ntoken_file = \"/t\"\n\
                     [offline]\nmax_pending = 100\nmax_outage = \"4h\"\n";
         crate::settings::parse(text, "box").unwrap().settings.offline
     }
 
-    fn said(change: impl FnOnce(&mut Status), lang: Language, answered_ms: Option<i64>) -> Vec<Sentence> {
+    fn said(
+        change: impl FnOnce(&mut Status),
+        lang: Language,
+        answered_ms: Option<i64>,
+    ) -> Vec<Sentence> {
         let mut status = sample();
         status.lanes.truncate(1);
         change(&mut status);
@@ -195,7 +216,14 @@ mod tests {
         let given = [("retm".to_owned(), 17)];
         // 42 minutes after the lane's `since`.
         let now_ms = ms_of("2026-11-01T00:42:00Z").unwrap();
-        sentences(&Facts { status: &status, offline: Some(&offline), given: &given, now_ms, answered_ms, lang })
+        sentences(&Facts {
+            status: &status,
+            offline: Some(&offline),
+            given: &given,
+            now_ms,
+            answered_ms,
+            lang,
+        })
     }
 
     /// So many of a hundred wait, and the line may be away until four.
@@ -203,7 +231,12 @@ mod tests {
         move |status| {
             let risk = &mut status.lanes[0].risk;
             let count = Measure::Count;
-            risk.gauges = vec![Gauge { rule: None, limit: "max_pending", used: count(pending), most: count(100) }];
+            risk.gauges = vec![Gauge {
+                rule: None,
+                limit: "max_pending",
+                used: count(pending),
+                most: count(100),
+            }];
             risk.trust_until = Some("2026-11-01T04:00:00Z".to_owned());
         }
     }
@@ -213,9 +246,13 @@ mod tests {
         let sentence = said(waiting(17), Language::English, None).remove(0);
         assert_eq!(
             sentence.text,
-            "The line has been down for 42 minutes. 17 rewards were given meanwhile. You may give 83 more, until"
+            "The line has been down for 42 minutes. 17 rewards were given meanwhile. You may give \
+             83 more, until"
         );
-        assert_eq!((sentence.tone, sentence.until.unwrap().iso()), ("warn", "2026-11-01T04:00:00Z"));
+        assert_eq!(
+            (sentence.tone, sentence.until.unwrap().iso()),
+            ("warn", "2026-11-01T04:00:00Z")
+        );
         let arabic = said(waiting(17), Language::Arabic, None).remove(0);
         assert!(arabic.text.starts_with("الخط منقطع منذ 42 دقيقة"), "{}", arabic.text);
     }
@@ -223,14 +260,23 @@ mod tests {
     #[test]
     fn at_a_limit_nothing_more_is_promised_whichever_it_is() {
         let sentence = said(waiting(100), Language::English, None).remove(0);
-        assert!(sentence.tone == "bad" && sentence.until.is_none() && sentence.text.contains("Nothing more"));
+        assert!(
+            sentence.tone == "bad"
+                && sentence.until.is_none()
+                && sentence.text.contains("Nothing more")
+        );
         for (used, most) in [
             (Measure::Seconds(14_400), Measure::Seconds(14_400)),
             (Measure::Money(Amount::whole(500)), Measure::Money(Amount::whole(500))),
         ] {
             let reached = |status: &mut Status| {
                 waiting(1)(status);
-                status.lanes[0].risk.gauges.push(Gauge { rule: None, limit: "another", used, most });
+                status.lanes[0].risk.gauges.push(Gauge {
+                    rule: None,
+                    limit: "another",
+                    used,
+                    most,
+                });
             };
             assert_eq!(said(reached, Language::English, None).remove(0).tone, "bad", "{used:?}");
         }
@@ -241,9 +287,16 @@ mod tests {
         let narrow = |status: &mut Status| {
             waiting(17)(status);
             let (used, most) = (Measure::Count(55), Measure::Count(60));
-            status.lanes[0].risk.gauges.push(Gauge { rule: None, limit: "max_per_hour", used, most });
+            status.lanes[0].risk.gauges.push(Gauge {
+                rule: None,
+                limit: "max_per_hour",
+                used,
+                most,
+            });
         };
-        assert!(said(narrow, Language::English, None).remove(0).text.contains("You may give 5 more"));
+        assert!(
+            said(narrow, Language::English, None).remove(0).text.contains("You may give 5 more")
+        );
     }
 
     #[test]
@@ -260,10 +313,15 @@ mod tests {
             }
         };
         let sentences = said(off(Some(7200)), Language::English, None);
-        let text = "No reward is given without the provider's answer, for 2 hours more. amal: codes are being guessed";
+        let text = "No reward is given without the provider's answer, for 2 hours more. amal: \
+            codes are being guessed";
         assert_eq!((sentences[0].tone, sentences[0].text.as_str()), ("bad", text));
         assert!(sentences[1].text.starts_with("All is well"));
-        assert!(said(off(None), Language::English, None)[0].text.contains("until somebody switches it on"));
+        assert!(
+            said(off(None), Language::English, None)[0]
+                .text
+                .contains("until somebody switches it on")
+        );
         assert!(said(off(Some(7200)), Language::Arabic, None)[0].text.contains("والمتبقي ساعتين"));
     }
 
@@ -273,7 +331,8 @@ mod tests {
         let answered_ms = ms_of("2026-11-01T00:39:00Z");
         let sentence = said(up, Language::English, answered_ms).remove(0);
         assert_eq!(sentence.text, "All is well: the last redemption was answered 3 minutes ago.");
-        let held = |status: &mut Status| status.lanes[0].status = lane("retm", "held", Some("operator"));
+        let held =
+            |status: &mut Status| status.lanes[0].status = lane("retm", "held", Some("operator"));
         assert_eq!(said(held, Language::English, None).remove(0).tone, "warn");
     }
 }

@@ -1,5 +1,5 @@
-//! Searching: by a whole code, which is posted and answered with an address that holds its keyed hash, or by what is
-//! known of a redemption.
+//! Searching: by a whole code, which is posted and answered with an address that holds its keyed
+//! hash, or by what is known of a redemption.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -70,25 +70,31 @@ impl Memory {
     }
 }
 
-/// The key of the state directory, which outlives the process; where none can be kept, one for this process.
+/// The key of the state directory, which outlives the process; where none can be kept, one for this
+/// process.
 fn kept_key(state_dir: Option<&Path>) -> String {
     let mut bytes = [0; 32];
     if getrandom::fill(&mut bytes).is_err() {
-        tracing::error!("the kernel gives no random bytes: searched codes have a weak hash in addresses");
+        tracing::error!(
+            "the kernel gives no random bytes: searched codes have a weak hash in addresses"
+        );
     }
-    let new = bytes.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"));
+    let new =
+        bytes.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"));
     let Some(file) = state_dir.map(|folder| folder.join(KEY_FILE)) else { return new };
     let read = files::read(&file, 64).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     if let Some(kept) = read.filter(|kept| kept.len() == new.len()) {
         return kept;
     }
     if let Err(error) = keep_key(&file, &new) {
-        tracing::warn!(%error, "the key of searched codes cannot be kept: addresses of searches end with this process");
+        tracing::warn!(%error, "the key of searched codes cannot be kept: addresses of searches \
+            end with this process");
     }
     new
 }
 
-/// Takes the place of whatever is there; what was opened might be a pipe, which has to be waited for.
+/// Takes the place of whatever is there; what was opened might be a pipe, which has to be waited
+/// for.
 fn keep_key(file: &Path, key: &str) -> std::io::Result<()> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
@@ -171,16 +177,20 @@ pub(super) async fn page(
     let Ok(Query(values)) = Query::<Vec<(String, String)>>::try_from_uri(&uri) else {
         return told(f, StatusCode::BAD_REQUEST, String::new());
     };
-    if let Some(id) = values.iter().find(|(key, _)| key == "id").and_then(|(_, id)| Id::parse(id.trim())) {
+    if let Some(id) =
+        values.iter().find(|(key, _)| key == "id").and_then(|(_, id)| Id::parse(id.trim()))
+    {
         return Redirect::to(&format!("/redemptions/{id}")).into_response();
     }
-    let values: Vec<_> = values.into_iter().filter(|(key, value)| key != "id" && !value.trim().is_empty()).collect();
+    let values: Vec<_> =
+        values.into_iter().filter(|(key, value)| key != "id" && !value.trim().is_empty()).collect();
     let wanted = match parse(&values) {
         Ok(wanted) => wanted,
         Err(faults) => return denied(f, StatusCode::BAD_REQUEST, &Denied::Filter { faults }),
     };
     let (has_filter, by_code) = (!values.is_empty(), wanted.code.is_some());
-    let found = if has_filter { find(&admin, on_a_page(wanted)).await } else { Ok(FoundRows::default()) };
+    let found =
+        if has_filter { find(&admin, on_a_page(wanted)).await } else { Ok(FoundRows::default()) };
     match found {
         Ok(found) => {
             let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
@@ -192,11 +202,15 @@ pub(super) async fn page(
     }
 }
 
-/// How many there are by the books, where the filter asks for no more than the books tell apart; nothing is counted.
+/// How many there are by the books, where the filter asks for no more than the books tell apart;
+/// nothing is counted.
 fn by_the_books(admin: &Admin, values: &[(String, String)]) -> Option<String> {
-    let is_told_apart = |(key, _): &(String, String)| matches!(key.as_str(), "state" | "lane" | "newest" | "after");
-    let value = |key: &str| values.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
-    let state: RowState = value("state").filter(|_| values.iter().all(is_told_apart))?.parse().ok()?;
+    let is_told_apart =
+        |(key, _): &(String, String)| matches!(key.as_str(), "state" | "lane" | "newest" | "after");
+    let value =
+        |key: &str| values.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+    let state: RowState =
+        value("state").filter(|_| values.iter().all(is_told_apart))?.parse().ok()?;
     let lane = value("lane");
     let books = admin.queue.counts_by_lane();
     let meant = books.iter().filter(|(name, _)| lane.is_none_or(|lane| lane == name));
@@ -258,14 +272,28 @@ fn page_of(
 ) -> Page {
     let next = found.next.map(|seq| (address(&values, Some(&seq.to_string())), found.cut_short));
     let deeds = deeds(&f, &values, by_code);
-    let states = RowState::ALL.map(|state| (state.as_str(), message::state(state.as_str(), f.lang).into_owned()));
+    let states = RowState::ALL
+        .map(|state| (state.as_str(), message::state(state.as_str(), f.lang).into_owned()));
     let rows = found.rows.iter().map(|row| line(row, &f)).collect();
-    Page { f, values, states: states.to_vec(), lanes, rows, has_filter, by_code, next, deeds, books: None }
+    Page {
+        f,
+        values,
+        states: states.to_vec(),
+        lanes,
+        rows,
+        has_filter,
+        by_code,
+        next,
+        deeds,
+        books: None,
+    }
 }
 
-/// What may be done to all that the filter finds, page or no page: it takes a state, which says what can be done.
+/// What may be done to all that the filter finds, page or no page: it takes a state, which says
+/// what can be done.
 fn deeds(f: &Frame, values: &[(String, String)], by_code: bool) -> Vec<Deeds> {
-    let state = values.iter().find(|(key, _)| key == "state").and_then(|(_, state)| state.parse().ok());
+    let state =
+        values.iter().find(|(key, _)| key == "state").and_then(|(_, state)| state.parse().ok());
     let state = state.filter(|_| f.may_decide && !by_code);
     let query = address(values, None).trim_start_matches("/search?").to_owned();
     let deed = |word: &&'static str| {
@@ -289,7 +317,10 @@ fn line(row: &Redemption, f: &Frame) -> Line {
 
 /// The same filter from another row on, or from its first.
 fn address(values: &[(String, String)], after: Option<&str>) -> String {
-    let kept = values.iter().filter(|(key, _)| key != "after").map(|(key, value)| (key.as_str(), value.as_str()));
+    let kept = values
+        .iter()
+        .filter(|(key, _)| key != "after")
+        .map(|(key, value)| (key.as_str(), value.as_str()));
     let parts = kept
         .chain(after.map(|after| ("after", after)))
         .map(|(key, value)| format!("{}={}", encoded(key), encoded(value)));
@@ -303,7 +334,10 @@ pub(super) struct Code {
 }
 
 /// `POST /search`: the code stays out of addresses, histories and logs.
-pub(super) async fn by_code(State(admin): State<Arc<Admin>>, form: Result<Form<Code>, FormRejection>) -> Response {
+pub(super) async fn by_code(
+    State(admin): State<Arc<Admin>>,
+    form: Result<Form<Code>, FormRejection>,
+) -> Response {
     let Ok(Form(Code { code })) = form else { return Redirect::to("/search").into_response() };
     if code.trim().is_empty() || code.len() > CODE_BYTES_MAX {
         return Redirect::to("/search").into_response();
@@ -345,6 +379,8 @@ mod tests {
         for n in 1..=REMEMBERED_MAX {
             memory.remember(&rules, &format!("CODE-{n}"));
         }
-        assert!(memory.code(first).is_none() && memory.codes.lock().unwrap().len() == REMEMBERED_MAX);
+        assert!(
+            memory.code(first).is_none() && memory.codes.lock().unwrap().len() == REMEMBERED_MAX
+        );
     }
 }

@@ -151,14 +151,17 @@ fn steps(story: &Story, f: &Frame) -> Vec<StoryStep> {
     let row = &story.row;
     let how = if row.accepted_online { f.w.taken_up } else { f.w.taken_down };
     let unsure = if row.clock_trusted { String::new() } else { format!(" {}", f.w.clock_unsure) };
-    let mut steps = vec![StoryStep::new(row.accepted_at_ms, f.w.taken.to_owned(), format!("{how}{unsure}"))];
+    let mut steps =
+        vec![StoryStep::new(row.accepted_at_ms, f.w.taken.to_owned(), format!("{how}{unsure}"))];
     steps.extend(story.attempts.iter().map(|attempt| tried(attempt, f)));
     steps.extend(story.events.iter().map(|event| {
         let TrailEntry { what, by, detail, .. } = TrailEntry::of(event, f);
         StoryStep { by, ..StoryStep::new(event.at_ms, what, detail) }
     }));
     let state = message::state(row.state.as_str(), f.lang).into_owned();
-    steps.extend(row.settled_at_ms.map(|at_ms| StoryStep::new(at_ms, f.w.settled.to_owned(), state)));
+    steps.extend(
+        row.settled_at_ms.map(|at_ms| StoryStep::new(at_ms, f.w.settled.to_owned(), state)),
+    );
     steps.sort_by_key(|step| step.at_ms);
     steps
 }

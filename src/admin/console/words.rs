@@ -63,7 +63,8 @@ words! {
         "نقاط بيع لا يُعتمد عليها الآن بسبب الرموز التي رُفضت عندها";
     trust_off: "Trust off",
         "أوقف الإعطاء على الثقة";
-    trust_off_means: "No reward is given without the provider's answer. Tills are told to ask again later.",
+    trust_off_means: "No reward is given without the provider's answer. Tills are told to ask \
+        again later.",
         "لا تُعطى مكافأة دون جواب المزوّد، ويُطلب من نقاط البيع أن تسأل لاحقًا.";
     trust_on: "Trust on",
         "أعد الإعطاء على الثقة";
@@ -163,19 +164,22 @@ words! {
         "أخرى";
     declined_after: "Declined after the reward was given",
         "رُفضت بعد إعطاء المكافأة";
-    declined_after_means: "The line was down, the reward was given, and the provider refuses it now. The store may have lost this reward.",
+    declined_after_means: "The line was down, the reward was given, and the provider refuses it \
+        now. The store may have lost this reward.",
         "كان الخط منقطعًا وأُعطيت المكافأة، والمزوّد يرفضها الآن. ربما خسر المتجر هذه المكافأة.";
     declined_after_tell: "Nothing: the customer has the reward already.",
         "لا شيء: العميل حصل على المكافأة بالفعل.";
     streak: "Refused in a row",
         "رفض متتالٍ";
-    streak_means: "Redemptions in a row were refused alike, so the line is held: the provider itself may be at fault.",
+    streak_means: "Redemptions in a row were refused alike, so the line is held: the provider \
+        itself may be at fault.",
         "رُفضت عمليات متتالية بالطريقة نفسها فأُوقف الخط: ربما كان الخطأ عند المزوّد نفسه.";
     streak_tell: "The provider refuses every code now. Please ask again later.",
         "المزوّد يرفض كل الرموز الآن. نرجو المحاولة لاحقًا.";
     unreadable: "An answer that nobody can read",
         "جواب لا يمكن فهمه";
-    unreadable_means: "The provider answered neither yes nor no. Whether it took the code is not known.",
+    unreadable_means: "The provider answered neither yes nor no. Whether it took the code is not \
+        known.",
         "لم يجب المزوّد بنعم ولا بلا. لا يُعرف هل قبل الرمز.";
     unreadable_tell: "The code is being looked into. Do not use it at another till.",
         "الرمز قيد المراجعة. لا تستعمله عند نقطة بيع أخرى.";
@@ -187,37 +191,46 @@ words! {
         "اطلب الإيصال وقارنه بما لدى المزوّد.";
     retry: "Send again",
         "أرسل مجددًا";
-    retry_means: "The provider is asked again under the same key: a reward that it has taken already is not taken twice.",
+    retry_means: "The provider is asked again under the same key: a reward that it has taken \
+        already is not taken twice.",
         "يُسأل المزوّد مجددًا بالمفتاح نفسه: المكافأة التي أخذها من قبل لا تؤخذ مرتين.";
     void: "Close with a note",
         "أغلق مع ملاحظة";
     void_means: "It is closed for good and never sent. The note stays with it.",
         "تُغلق نهائيًا ولا تُرسل أبدًا. تبقى الملاحظة معها.";
-    lost_means: "It is closed as lost. That it was declined after the fact stays in the books and in the report.",
+    lost_means: "It is closed as lost. That it was declined after the fact stays in the books and \
+        in the report.",
         "تُغلق على أنها خسارة. ويبقى رفضها بعد إعطاء المكافأة في السجل وفي التقرير.";
     handled: "Seen to",
         "عولجت";
-    handled_means: "It leaves the inbox, and what became of it stays in the books and in the report.",
+    handled_means: "It leaves the inbox, and what became of it stays in the books and in the \
+        report.",
         "تخرج من الوارد، ويبقى ما آلت إليه في السجل وفي التقرير.";
     ours: "Probably ours",
         "على الأغلب لنا";
-    ours_means: "The provider said “already used”, and an attempt of ours before it explains that. If somebody else used the code elsewhere, the store has lost this reward.",
-        "قال المزوّد «مستعمل من قبل»، ومحاولة سابقة لنا تفسّر ذلك. إن كان غيرنا قد استعمل الرمز في مكان آخر فقد خسر المتجر هذه المكافأة.";
+    ours_means: "The provider said “already used”, and an attempt of ours before it explains that. \
+        If somebody else used the code elsewhere, the store has lost this reward.",
+        "قال المزوّد «مستعمل من قبل»، ومحاولة سابقة لنا تفسّر ذلك. إن كان غيرنا قد استعمل الرمز في \
+         مكان آخر فقد خسر المتجر هذه المكافأة.";
     ours_tell: "Nothing: the customer has the reward.",
         "لا شيء: العميل حصل على المكافأة.";
     owed: "Owed to a customer",
         "مستحقة لعميل";
-    owed_means: "The till was told no, and the provider took the code. The next request for it at any till gets the reward, without asking the provider again.",
-        "رُفضت عند نقطة البيع، وقبل المزوّد الرمز. الطلب التالي لهذا الرمز عند أي نقطة بيع يحصل على المكافأة دون سؤال المزوّد مجددًا.";
+    owed_means: "The till was told no, and the provider took the code. The next request for it at \
+        any till gets the reward, without asking the provider again.",
+        "رُفضت عند نقطة البيع، وقبل المزوّد الرمز. الطلب التالي لهذا الرمز عند أي نقطة بيع يحصل \
+         على المكافأة دون سؤال المزوّد مجددًا.";
     owed_tell: "The reward is there now: let the cashier enter the code again.",
         "المكافأة متاحة الآن: ليُدخل أمين الصندوق الرمز من جديد.";
     refused_today: "Refused at the tills in the last 24 hours",
         "رُفضت عند نقاط البيع خلال 24 ساعة";
     refused_today_none: "The provider refused nothing at the tills.",
         "لم يرفض المزوّد شيئًا عند نقاط البيع.";
-    refused_today_means: "The provider refused the code while the till waited, and the till was told so. Nothing was given.",
+    refused_today_means: "The provider refused the code while the till waited, and the till was \
+        told so. Nothing was given.",
         "رفض المزوّد الرمز أثناء انتظار نقطة البيع، وأُبلغت بذلك. لم تُعطَ مكافأة.";
-    refused_today_tell: "What the provider said. If many customers hear the same, ask the provider.",
+    refused_today_tell: "What the provider said. If many customers hear the same, ask the \
+        provider.",
         "ما قاله المزوّد. إن سمع عملاء كثيرون الجواب نفسه فاسأل المزوّد.";
     from_the_newest: "From the newest on",
         "ابدأ من الأحدث";
@@ -225,7 +238,8 @@ words! {
         "رُفضت عند نقاط البيع منذ التشغيل";
     mark_trusted: "The reward was given before the provider had answered.",
         "أُعطيت المكافأة قبل أن يجيب المزوّد.";
-    mark_owed: "The till was told no, and the provider took it: the next request for this code gets the reward.",
+    mark_owed: "The till was told no, and the provider took it: the next request for this code \
+        gets the reward.",
         "رُفضت عند نقطة البيع وقبلها المزوّد: الطلب التالي لهذا الرمز يحصل على المكافأة.";
     mark_handled: "A person has seen to it.",
         "عالجها شخص.";
@@ -369,13 +383,16 @@ words! {
         "لا: طُلب من نقطة البيع أن تسأل لاحقًا.";
     given_asked: "Not yet: the provider is being asked.",
         "ليس بعد: يُسأل المزوّد الآن.";
-    given_owed: "Not yet: the till was told no, and the provider took it since. The next request for this code gets the reward.",
-        "ليس بعد: رُفضت عند نقطة البيع ثم قبلها المزوّد. الطلب التالي لهذا الرمز يحصل على المكافأة.";
+    given_owed: "Not yet: the till was told no, and the provider took it since. The next request \
+        for this code gets the reward.",
+        "ليس بعد: رُفضت عند نقطة البيع ثم قبلها المزوّد. الطلب التالي لهذا الرمز يحصل على \
+         المكافأة.";
     given_paid: "Yes: the till was told no at first, and the reward was given when it asked again.",
         "نعم: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة حين سألت مجددًا.";
     given_parked: "Yes, on trust, but the provider's answer says neither yes nor no.",
         "نعم، على الثقة، لكن جواب المزوّد لا يقول نعم ولا لا.";
-    given_turned_away: "No: nothing was sent to the provider, and the till was told to ask again later.",
+    given_turned_away: "No: nothing was sent to the provider, and the till was told to ask again \
+        later.",
         "لا: لم يُرسل شيء إلى المزوّد، وطُلب من نقطة البيع أن تسأل لاحقًا.";
     given_refused: "No: the provider refused it, and the till was told so.",
         "لا: رفضها المزوّد وأُبلغت نقطة البيع.";

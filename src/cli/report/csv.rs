@@ -51,19 +51,35 @@ pub(super) fn csv(report: &Report) -> String {
     text.push_str(&counted(["total", "", "", "", "", ""], &report.total()));
     for (reason, number) in &report.refused {
         let before = std::iter::once("refused".to_owned()).chain((0..16).map(|_| String::new()));
-        text.push_str(&line(before.chain([cell(reason), number.to_string(), String::new(), String::new()])));
+        text.push_str(&line(before.chain([
+            cell(reason),
+            number.to_string(),
+            String::new(),
+            String::new(),
+        ])));
     }
     text
 }
 
 fn counted([kind, day, lane, till, prefix, branch]: [&str; 6], fate: &Fate) -> String {
-    let Fate { accepted, pending, confirmed, declined, parked, voided, inferred, lost, owed, .. } = *fate;
+    let Fate {
+        accepted, pending, confirmed, declined, parked, voided, inferred, lost, owed, ..
+    } = *fate;
     let Fate { paid, taken_back, late, value_at_risk, value_lost, .. } = *fate;
     let numbers = [accepted, confirmed, declined, parked, pending, voided, inferred, lost, owed];
     let rate = fate.declined_in_10000().map(|rate| rate.to_string()).unwrap_or_default();
     let cells = [kind, day, lane, till].map(cell).into_iter();
     let (back, none) = (taken_back.to_string(), String::new);
-    let later = [rate, paid.to_string(), back, cell(prefix), none(), none(), late.to_string(), cell(branch)];
+    let later = [
+        rate,
+        paid.to_string(),
+        back,
+        cell(prefix),
+        none(),
+        none(),
+        late.to_string(),
+        cell(branch),
+    ];
     let values = [value_at_risk, value_lost].map(|value| value.to_string());
     line(cells.chain(numbers.map(|number| number.to_string())).chain(later).chain(values))
 }

@@ -66,8 +66,8 @@ impl Fate {
         }
     }
 
-    /// Counts what a row is worth. One that was sent again after it had been lost counts as both, until the provider
-    /// has decided anew.
+    /// Counts what a row is worth. One that was sent again after it had been lost counts as both,
+    /// until the provider has decided anew.
     pub(super) fn add_value(&mut self, row: &RowView) {
         let value = row.value.as_deref().and_then(Amount::parse).unwrap_or_default();
         let is_open = match row.state.as_str() {
@@ -109,8 +109,8 @@ impl Fate {
         self.accepted == self.pending + self.confirmed + self.declined + self.parked + self.voided
     }
 
-    /// How many in 10,000 of those that the provider decided it declined after the fact; nothing where it decided none.
-    /// One that was sent again and confirmed counts as both.
+    /// How many in 10,000 of those that the provider decided it declined after the fact; nothing
+    /// where it decided none. One that was sent again and confirmed counts as both.
     pub(super) fn declined_in_10000(&self) -> Option<u64> {
         (self.lost * 10_000).checked_div(self.confirmed + self.lost)
     }
@@ -123,7 +123,15 @@ impl Fate {
 
     /// The numbers of the table by day.
     pub(super) fn numbers(&self) -> [u64; 7] {
-        [self.accepted, self.late, self.confirmed, self.declined, self.parked, self.pending, self.voided]
+        [
+            self.accepted,
+            self.late,
+            self.confirmed,
+            self.declined,
+            self.parked,
+            self.pending,
+            self.voided,
+        ]
     }
 
     /// The members of a line for machines.

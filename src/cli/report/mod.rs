@@ -19,8 +19,8 @@ use super::table::{Align, Table, count, paragraph};
 /// How many exceptions are listed; the rest is counted.
 const EXCEPTIONS_MAX: usize = 10_000;
 
-/// How many days and lanes, lanes and tills, lanes and prefixes are told apart; what comes later is added to a line of
-/// its own. Tills name the codes, and could name any.
+/// How many days and lanes, lanes and tills, lanes and prefixes are told apart; what comes later is
+/// added to a line of its own. Tills name the codes, and could name any.
 const LINES_MAX: usize = 5_000;
 
 /// `redeemd report`
@@ -70,14 +70,18 @@ struct TillDay {
 /// Where the figures of these days are.
 fn figures_path(args: &ReportArgs, from: Option<&str>) -> String {
     let parts = [("from", from), ("to", args.to.as_deref()), ("lane", args.lane.as_deref())];
-    let given = parts.into_iter().filter_map(|(name, text)| Some(format!("{name}={}", encoded(text?))));
+    let given =
+        parts.into_iter().filter_map(|(name, text)| Some(format!("{name}={}", encoded(text?))));
     format!("/api/v1/figures?{}", given.collect::<Vec<_>>().join("&"))
 }
 
 /// How many requests were refused, by reason; those that are none are left out.
 fn refusals(page: &Value) -> Vec<(String, u64)> {
     let refused = page.get("refused").and_then(Value::as_object);
-    let counted = refused.into_iter().flatten().map(|(reason, number)| (reason.clone(), number.as_u64().unwrap_or(0)));
+    let counted = refused
+        .into_iter()
+        .flatten()
+        .map(|(reason, number)| (reason.clone(), number.as_u64().unwrap_or(0)));
     counted.filter(|(_, number)| *number > 0).collect()
 }
 
@@ -86,7 +90,10 @@ fn balanced(report: &Report, books: Option<bool>) -> Result<(), CliError> {
     let total = report.total();
     if !total.is_balanced() {
         let all = count(total.accepted);
-        say(&format!("{all} were accepted on trust, and not all of them are in a state that this program knows"));
+        say(&format!(
+            "{all} were accepted on trust, and not all of them are in a state that this program \
+             knows"
+        ));
     }
     if books == Some(false) {
         say("the gateway's books do not balance: `redeemd status` shows where");
@@ -94,8 +101,9 @@ fn balanced(report: &Report, books: Option<bool>) -> Result<(), CliError> {
     if total.is_balanced() && books != Some(false) { Ok(()) } else { Err(CliError::SaidAlready) }
 }
 
-/// Whether the till was told "accepted" without the provider's word: the line was down or silent, or its answer came
-/// too late for the till. A daemon that keeps no mark of it leaves that to the others.
+/// Whether the till was told "accepted" without the provider's word: the line was down or silent,
+/// or its answer came too late for the till. A daemon that keeps no mark of it leaves that to the
+/// others.
 fn on_trust(row: &RowView) -> bool {
     row.trusted.unwrap_or(!row.refused_at_till && !row.answered_at_till)
 }
@@ -122,7 +130,12 @@ enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 4] = [Self::DeclinedAfterTheFact, Self::RefusedButConfirmed, Self::Parked, Self::DuplicateOfOurs];
+    const ALL: [Self; 4] = [
+        Self::DeclinedAfterTheFact,
+        Self::RefusedButConfirmed,
+        Self::Parked,
+        Self::DuplicateOfOurs,
+    ];
 
     /// Every reason that holds for a row; most have none.
     fn of(row: &RowView) -> impl Iterator<Item = Self> {
@@ -145,13 +158,19 @@ impl Reason {
 
     fn meaning(self) -> &'static str {
         match self {
-            Self::DeclinedAfterTheFact => "given before the provider had answered, and declined by it afterwards",
+            Self::DeclinedAfterTheFact => {
+                "given before the provider had answered, and declined by it afterwards"
+            }
             Self::RefusedButConfirmed => {
                 "refused at the till, but the provider had taken it: the customer's code is spent"
             }
-            Self::Parked => "parked: the provider's answer cannot be read by rule; decide with `retry` or `void`",
+            Self::Parked => {
+                "parked: the provider's answer cannot be read by rule; decide with `retry` or \
+                 `void`"
+            }
             Self::DuplicateOfOurs => {
-                "counted as confirmed: the provider said \"already used\" after an attempt of ours that may have arrived"
+                "counted as confirmed: the provider said \"already used\" after an attempt of ours \
+                 that may have arrived"
             }
         }
     }
@@ -191,8 +210,13 @@ impl Report {
     }
 
     fn add_figures(&mut self, page: &Value) -> Result<(), CliError> {
-        let unread = |error: String| CliError::Internal(format!("the daemon's figures cannot be read: {error}"));
-        let lines = page.get("figures").and_then(Value::as_array).ok_or_else(|| unread("there are none".to_owned()))?;
+        let unread = |error: String| {
+            CliError::Internal(format!("the daemon's figures cannot be read: {error}"))
+        };
+        let lines = page
+            .get("figures")
+            .and_then(Value::as_array)
+            .ok_or_else(|| unread("there are none".to_owned()))?;
         for line in lines {
             let line = TillDay::deserialize(line).map_err(|error| unread(error.to_string()))?;
             self.count(&line.day, (&line.lane, &line.till), &line.fate);
@@ -216,8 +240,11 @@ impl Report {
         }
         if on_trust(row) {
             fate(&mut self.lines, [&day, &row.lane], ["other days", "all"]).add_value(row);
-            fate(&mut self.tills, [&row.lane, &row.till], [&row.lane, "other tills"]).add_value(row);
-            for (all, name) in [(&mut self.prefixes, &row.code_prefix), (&mut self.branches, &row.branch_id)] {
+            fate(&mut self.tills, [&row.lane, &row.till], [&row.lane, "other tills"])
+                .add_value(row);
+            for (all, name) in
+                [(&mut self.prefixes, &row.code_prefix), (&mut self.branches, &row.branch_id)]
+            {
                 let counted = fate(all, [&row.lane, name], [&row.lane, "others"]);
                 counted.add(row);
                 counted.add_value(row);
@@ -248,7 +275,9 @@ impl Report {
 
     fn render(&self) -> String {
         let mut text =
-            "Redemptions accepted before the provider had answered: the line was down or it was silent\n\n".to_owned();
+            "Redemptions accepted before the provider had answered: the line was down or it was \
+             silent\n\n"
+                .to_owned();
         if self.lines.is_empty() {
             text.push_str("none\n");
         } else {
@@ -265,16 +294,27 @@ impl Report {
             text.push_str(&more);
         }
         if self.exceptions.is_empty() {
-            text.push_str("\nNo exceptions: nothing was declined afterwards, nothing waits for a person.\n");
+            text.push_str(
+                "\nNo exceptions: nothing was declined afterwards, nothing waits for a person.\n",
+            );
         }
-        text + &self.till_table() + &self.branch_table() + &self.prefix_table() + &self.refused_table()
+        text + &self.till_table()
+            + &self.branch_table()
+            + &self.prefix_table()
+            + &self.refused_table()
     }
 
-    /// How often the provider declined codes that begin alike: where some do, not all of them are known.
+    /// How often the provider declined codes that begin alike: where some do, not all of them are
+    /// known.
     fn prefix_table(&self) -> String {
-        let worth_it = self.prefixes.iter().filter(|((_, prefix), fate)| !prefix.is_empty() && fate.lost > 0);
+        let worth_it =
+            self.prefixes.iter().filter(|((_, prefix), fate)| !prefix.is_empty() && fate.lost > 0);
         let rows = worth_it.map(|((lane, prefix), fate)| (lane, format!("{prefix}…"), fate));
-        declines("CODE BEGINS", "By how the code begins, where any was declined after the fact", rows)
+        declines(
+            "CODE BEGINS",
+            "By how the code begins, where any was declined after the fact",
+            rows,
+        )
     }
 
     /// Where one gateway serves several branches.
@@ -321,13 +361,15 @@ impl Report {
         };
         for (lane, of_lane) in &self.lanes() {
             row(lane, "all", of_lane);
-            let tills = self.tills.iter().filter(|((its, _), fate)| its == lane && !fate.is_empty());
+            let tills =
+                self.tills.iter().filter(|((its, _), fate)| its == lane && !fate.is_empty());
             tills.for_each(|((_, till), fate)| row(lane, till, fate));
         }
         if self.total().is_empty() {
             return String::new();
         }
-        let title = "Declined after the fact, of what the provider has decided; owed and paid; taken back by the till after it was given; what is at risk and what was lost";
+        let title = "Declined after the fact, of what the provider has decided; owed and paid; \
+            taken back by the till after it was given; what is at risk and what was lost";
         format!("\n{title}\n\n{}{}", table.header(), table.take_rows())
     }
 
@@ -367,11 +409,21 @@ impl Report {
             ("WHY", Align::Left),
         ]);
         let mut number = 0;
-        for Exception { day, row, .. } in self.exceptions.iter().filter(|exception| exception.reason == reason) {
+        for Exception { day, row, .. } in
+            self.exceptions.iter().filter(|exception| exception.reason == reason)
+        {
             let why = row.note.clone().or_else(|| row.provider_said.clone()).unwrap_or_default();
             let (till, business) = (row.till.clone(), row.business_refrence.clone());
             let dates = (day.clone(), row.date.clone());
-            table.row(&[row.id.clone(), dates.0, dates.1, till, business, row.reward_code.clone(), why]);
+            table.row(&[
+                row.id.clone(),
+                dates.0,
+                dates.1,
+                till,
+                business,
+                row.reward_code.clone(),
+                why,
+            ]);
             number += 1;
         }
         if number == 0 {
@@ -413,8 +465,13 @@ impl Report {
     }
 }
 
-/// How often the provider declined what was given, by whatever the second column says; nothing without rows.
-fn declines<'a>(head: &'static str, title: &str, rows: impl Iterator<Item = (&'a String, String, &'a Fate)>) -> String {
+/// How often the provider declined what was given, by whatever the second column says; nothing
+/// without rows.
+fn declines<'a>(
+    head: &'static str,
+    title: &str,
+    rows: impl Iterator<Item = (&'a String, String, &'a Fate)>,
+) -> String {
     let mut table = Table::new(&[
         ("LANE", Align::Left),
         (head, Align::Left),
@@ -424,14 +481,28 @@ fn declines<'a>(head: &'static str, title: &str, rows: impl Iterator<Item = (&'a
     ]);
     let mut is_empty = true;
     for (lane, what, fate) in rows {
-        table.row(&[lane.clone(), what, count(fate.accepted), count(fate.lost), fate.declined_rate()]);
+        table.row(&[
+            lane.clone(),
+            what,
+            count(fate.accepted),
+            count(fate.lost),
+            fate.declined_rate(),
+        ]);
         is_empty = false;
     }
-    if is_empty { String::new() } else { format!("\n{title}\n\n{}{}", table.header(), table.take_rows()) }
+    if is_empty {
+        String::new()
+    } else {
+        format!("\n{title}\n\n{}{}", table.header(), table.take_rows())
+    }
 }
 
 /// The counts under `wanted`, or under `other` where there are too many to tell apart.
-fn fate<'a>(all: &'a mut BTreeMap<(String, String), Fate>, wanted: [&str; 2], other: [&str; 2]) -> &'a mut Fate {
+fn fate<'a>(
+    all: &'a mut BTreeMap<(String, String), Fate>,
+    wanted: [&str; 2],
+    other: [&str; 2],
+) -> &'a mut Fate {
     let [first, second] = wanted.map(str::to_owned);
     let key = (first, second);
     let is_known = all.len() < LINES_MAX || all.contains_key(&key);
@@ -447,7 +518,8 @@ fn print_line(head: &Value, fate: &Fate, out: &mut dyn Write) -> Result<(), CliE
     Ok(writeln!(out, "{}", Value::Object(object))?)
 }
 
-/// The store's day on which the gateway accepted it; tills' clocks differ, and theirs stands beside it.
+/// The store's day on which the gateway accepted it; tills' clocks differ, and theirs stands beside
+/// it.
 fn day(row: &RowView) -> String {
     let known = Some(row.day.as_str()).filter(|day| is_day(day));
     known.or(row.accepted_at.get(..10)).filter(|day| is_day(day)).unwrap_or("unknown").to_owned()
@@ -491,7 +563,12 @@ mod tests {
                     ("value", json!("12.50")),
                 ],
             ),
-            view("7-g", "confirmed", true, &[("refused_at_till", json!(true)), ("owed", json!(true))]),
+            view(
+                "7-g",
+                "confirmed",
+                true,
+                &[("refused_at_till", json!(true)), ("owed", json!(true))],
+            ),
             view("8-h", "voided", false, &[("date", json!("yesterday"))]),
             view("9-i", "voided", false, &[("note", json!("the customer came back"))]),
         ];
@@ -505,7 +582,9 @@ mod tests {
     /// As the gateway would sum it up.
     fn count_in(report: &mut Report, row: &RowView, args: &ReportArgs) {
         let day = day(row);
-        if args.from.as_ref().is_none_or(|from| day >= *from) && args.to.as_ref().is_none_or(|to| day <= *to) {
+        if args.from.as_ref().is_none_or(|from| day >= *from)
+            && args.to.as_ref().is_none_or(|to| day <= *to)
+        {
             let mut figures = Fate::default();
             figures.add(row);
             report.count(&day, (&row.lane, &row.till), &figures);
@@ -513,7 +592,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_accepted_on_trust_counts_by_day_and_every_exception_is_listed_with_its_reason() {
+    fn only_what_was_accepted_on_trust_counts_by_day_and_every_exception_is_listed_with_its_reason()
+    {
         let report = sample(&ReportArgs::default());
         let first = report.lines[&("2026-11-01".to_owned(), "retm".to_owned())];
         assert_eq!(
@@ -530,8 +610,11 @@ mod tests {
             }
         );
         assert_eq!(report.total().accepted, 5);
-        let listed: Vec<(&str, Reason)> =
-            report.exceptions.iter().map(|exception| (exception.row.id.as_str(), exception.reason)).collect();
+        let listed: Vec<(&str, Reason)> = report
+            .exceptions
+            .iter()
+            .map(|exception| (exception.row.id.as_str(), exception.reason))
+            .collect();
         let expected = [
             ("2-b", Reason::DeclinedAfterTheFact),
             ("5-e", Reason::Parked),
@@ -543,9 +626,13 @@ mod tests {
 
     #[test]
     fn what_the_provider_itself_answered_to_the_till_was_not_given_on_trust() {
-        let given = |state, online, change: &[(&str, Value)]| on_trust(&view("1-a", state, online, change));
+        let given =
+            |state, online, change: &[(&str, Value)]| on_trust(&view("1-a", state, online, change));
         let late = [("answered_at_till", json!(false))];
-        assert!(given("declined", true, &late) && given("pending", true, &late), "the line only seemed up");
+        assert!(
+            given("declined", true, &late) && given("pending", true, &late),
+            "the line only seemed up"
+        );
         assert!(!given("declined", true, &[]) && given("declined", false, &[]));
         let told_no = [("refused_at_till", json!(true)), ("attempts", json!(3))];
         assert!(!given("confirmed", true, &told_no));
@@ -575,13 +662,19 @@ ID   DAY         TILL'S DATE          TILL    BUSINESS  CODE   WHY
     fn each_lane_and_till_has_its_rate_of_declines_among_what_was_decided() {
         let report = sample(&ReportArgs::default());
         let expected = "
-LANE  TILL    ON TRUST  DECLINED     RATE  INFERRED  OWED  PAID  TAKEN BACK  VALUE AT RISK  VALUE LOST
-retm  all            5         1  33.33 %         1     1     0           1          12.50        7.00
-retm  till-1         5         1  33.33 %         1     1     0           1          12.50        7.00
+LANE  TILL    ON TRUST  DECLINED     RATE  INFERRED  OWED  PAID  TAKEN BACK  VALUE AT RISK  VALUE \
+LOST
+retm  all            5         1  33.33 %         1     1     0           1          12.50        \
+7.00
+retm  till-1         5         1  33.33 %         1     1     0           1          12.50        \
+7.00
 ";
         assert!(report.render().ends_with(expected), "{}", report.render());
         let csv = csv::csv(&report);
-        assert!(csv.contains("till,,retm,till-1,5,2,1,0,0,2,1,1,1,3333,0,1,,,,0,,12.50,7.00\r\n"), "{csv}");
+        assert!(
+            csv.contains("till,,retm,till-1,5,2,1,0,0,2,1,1,1,3333,0,1,,,,0,,12.50,7.00\r\n"),
+            "{csv}"
+        );
         assert_eq!(csv.lines().filter(|line| line.starts_with("day,")).count(), 2);
         assert_eq!(Fate::default().declined_rate(), "-");
     }
@@ -592,7 +685,11 @@ retm  till-1         5         1  33.33 %         1     1     0           1     
         let of = |id: &str, state: &str, prefix: &str| {
             view(id, state, false, &[("trusted", json!(true)), ("code_prefix", json!(prefix))])
         };
-        for row in [of("1-a", "declined", "77"), of("2-b", "confirmed", "77"), of("3-c", "confirmed", "12")] {
+        for row in [
+            of("1-a", "declined", "77"),
+            of("2-b", "confirmed", "77"),
+            of("3-c", "confirmed", "12"),
+        ] {
             report.add(&row, &ReportArgs::default());
             count_in(&mut report, &row, &ReportArgs::default());
         }
@@ -608,7 +705,10 @@ used          3
 ";
         assert!(report.render().ends_with(expected), "{}", report.render());
         let csv = csv::csv(&report);
-        assert!(csv.contains("prefix,,retm,,2,1,1,0,0,0,0,1,0,5000,0,0,77,,,0,,0.00,0.00\r\n"), "{csv}");
+        assert!(
+            csv.contains("prefix,,retm,,2,1,1,0,0,0,0,1,0,5000,0,0,77,,,0,,0.00,0.00\r\n"),
+            "{csv}"
+        );
         assert!(csv.contains("refused,,,,,,,,,,,,,,,,,used,3,,\r\n"), "{csv}");
         let mut out = Vec::new();
         report.print_json(&mut out).unwrap();
@@ -618,10 +718,13 @@ used          3
 
     #[test]
     fn the_daemons_own_mark_of_trust_counts_where_it_keeps_one() {
-        let given = |trusted: bool| on_trust(&view("1-a", "confirmed", true, &[("trusted", json!(trusted))]));
+        let given = |trusted: bool| {
+            on_trust(&view("1-a", "confirmed", true, &[("trusted", json!(trusted))]))
+        };
         assert!(given(true) && !given(false));
         let mut report = Report::default();
-        let lost = view("1-a", "declined", false, &[("trusted", json!(true)), ("lost", json!(true))]);
+        let lost =
+            view("1-a", "declined", false, &[("trusted", json!(true)), ("lost", json!(true))]);
         let paid = [("refused_at_till", json!(true)), ("owed_paid", json!(true))];
         count_in(&mut report, &lost, &ReportArgs::default());
         count_in(&mut report, &view("2-b", "confirmed", true, &paid), &ReportArgs::default());
@@ -642,8 +745,15 @@ used          3
         assert_eq!((accepted, late, confirmed, lost), (7, 2, 5, 2));
         assert_eq!((report.lines.len(), report.tills.len()), (2, 2));
         assert!(report.add_figures(&json!({})).is_err());
-        let args = ReportArgs { to: Some("2026-11-30".into()), lane: Some("r&m".into()), ..ReportArgs::default() };
-        assert_eq!(figures_path(&args, Some("2026-11-01")), "/api/v1/figures?from=2026-11-01&to=2026-11-30&lane=r%26m");
+        let args = ReportArgs {
+            to: Some("2026-11-30".into()),
+            lane: Some("r&m".into()),
+            ..ReportArgs::default()
+        };
+        assert_eq!(
+            figures_path(&args, Some("2026-11-01")),
+            "/api/v1/figures?from=2026-11-01&to=2026-11-30&lane=r%26m"
+        );
     }
 
     #[test]
@@ -657,8 +767,11 @@ used          3
 
     #[test]
     fn days_can_be_narrowed_and_a_quiet_report_says_so() {
-        let args =
-            ReportArgs { from: Some("2026-11-02".into()), to: Some("2026-11-02".into()), ..ReportArgs::default() };
+        let args = ReportArgs {
+            from: Some("2026-11-02".into()),
+            to: Some("2026-11-02".into()),
+            ..ReportArgs::default()
+        };
         let report = sample(&args);
         assert_eq!((report.lines.len(), report.exceptions.len()), (1, 1));
         let args = ReportArgs { from: Some("2027-01-01".into()), ..ReportArgs::default() };
@@ -669,7 +782,12 @@ used          3
     fn days_without_number_do_not_grow_the_report_without_bound() {
         let mut report = Report::default();
         for n in 0..LINES_MAX + 50 {
-            let row = view("1-a", "parked", false, &[("accepted_at", json!(format!("{n:04}-00-00T00:00:00Z")))]);
+            let row = view(
+                "1-a",
+                "parked",
+                false,
+                &[("accepted_at", json!(format!("{n:04}-00-00T00:00:00Z")))],
+            );
             for _ in 0..2 {
                 report.add(&row, &ReportArgs::default());
                 count_in(&mut report, &row, &ReportArgs::default());
@@ -677,7 +795,10 @@ used          3
         }
         assert!(report.lines.len() <= LINES_MAX + 1);
         assert_eq!(report.total().accepted, 2 * (LINES_MAX as u64 + 50));
-        assert_eq!(report.exceptions.len() as u64 + report.exceptions_unlisted, report.total().accepted);
+        assert_eq!(
+            report.exceptions.len() as u64 + report.exceptions_unlisted,
+            report.total().accepted
+        );
     }
 
     #[test]

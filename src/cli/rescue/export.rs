@@ -69,9 +69,16 @@ pub(in crate::cli) async fn export(
 }
 
 /// The daemon if one answers, else what lies in its state directory.
-async fn open(config: Option<&Path>, args: &ExportArgs) -> Result<(Source, String, Page), CliError> {
+async fn open(
+    config: Option<&Path>,
+    args: &ExportArgs,
+) -> Result<(Source, String, Page), CliError> {
     if let Some(dir) = &args.state_dir {
-        return remains(dir, String::new(), "it is not asked, because --state-dir names its directory");
+        return remains(
+            dir,
+            String::new(),
+            "it is not asked, because --state-dir names its directory",
+        );
     }
     let daemon = Daemon::find(config)?;
     match ask(&daemon, Seq(0)).await {
@@ -86,7 +93,8 @@ async fn open(config: Option<&Path>, args: &ExportArgs) -> Result<(Source, Strin
 
 async fn ask(daemon: &Daemon, after: Seq) -> Result<Answer, CliError> {
     let value = daemon.get(&format!("/api/v1/export?after={after}")).await?;
-    serde_json::from_value(value).map_err(|_| CliError::Internal("the daemon's answer cannot be read".to_owned()))
+    serde_json::from_value(value)
+        .map_err(|_| CliError::Internal("the daemon's answer cannot be read".to_owned()))
 }
 
 fn remains(dir: &Path, gateway: String, why: &str) -> Result<(Source, String, Page), CliError> {
@@ -117,22 +125,36 @@ async fn write_file(
     Ok(written)
 }
 
-async fn write(file: &mut dyn Write, source: &Source, gateway: &str, first: Page) -> Result<Written, CliError> {
+async fn write(
+    file: &mut dyn Write,
+    source: &Source,
+    gateway: &str,
+    first: Page,
+) -> Result<Written, CliError> {
     line(file, &Header::new(gateway, rfc3339(Clock::system().stamp().unix_ms)))?;
     let (mut written, mut page) = (Written::default(), first);
     loop {
         for row in &page.rows {
             line(file, row)?;
-            *if row.state == State::Pending { &mut written.pending } else { &mut written.parked } += 1;
+            *if row.state == State::Pending {
+                &mut written.pending
+            } else {
+                &mut written.parked
+            } += 1;
         }
         written.unreadable.append(&mut page.unreadable);
         let Some(next) = page.next else { break };
         page = match source {
             Source::Daemon(daemon) => ask(daemon, next).await?.page,
-            Source::Remains(remains) => remains.export(next, PAGE_ROWS).map_err(|error| unopened(&error, ""))?,
+            Source::Remains(remains) => {
+                remains.export(next, PAGE_ROWS).map_err(|error| unopened(&error, ""))?
+            }
         };
     }
-    line(file, &End { end: written.pending + written.parked, unreadable: written.unreadable.clone() })?;
+    line(
+        file,
+        &End { end: written.pending + written.parked, unreadable: written.unreadable.clone() },
+    )?;
     Ok(written)
 }
 
@@ -149,7 +171,11 @@ fn tell(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = args
+        .file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all())?;
     let Written { pending, parked, unreadable } = written;
     let file = args.file.display();
@@ -158,7 +184,11 @@ fn tell(
             "parked": parked, "unreadable": unreadable });
         writeln!(out, "{object}")?;
     } else {
-        writeln!(out, "{} redemptions exported to {file}: {pending} pending, {parked} parked", pending + parked)?;
+        writeln!(
+            out,
+            "{} redemptions exported to {file}: {pending} pending, {parked} parked",
+            pending + parked
+        )?;
     }
     warn(written, source, &file.to_string())
 }
@@ -166,9 +196,13 @@ fn tell(
 /// Says what to mind. Not everything was read: exit 1.
 fn warn(written: &Written, source: &Source, file: &str) -> Result<(), CliError> {
     let unreadable = &written.unreadable;
-    say(&format!("{file} HOLDS WHOLE REWARD CODES: whoever reads it can spend them; delete it after the import"));
+    say(&format!(
+        "{file} HOLDS WHOLE REWARD CODES: whoever reads it can spend them; delete it after the \
+         import"
+    ));
     if matches!(source, Source::Daemon(_)) {
-        say("this gateway still delivers what was exported: stop it before the file is imported elsewhere");
+        say("this gateway still delivers what was exported: stop it before the file is imported \
+             elsewhere");
     }
     let whole = unreadable.is_empty();
     if !whole {
@@ -182,10 +216,15 @@ fn warn(written: &Written, source: &Source, file: &str) -> Result<(), CliError> 
 fn lost_nothing(source: &Source) -> bool {
     let Source::Remains(remains) = source else { return true };
     let Some((why, tally)) = remains.salvage() else { return true };
-    say(&format!("the database is damaged ({why}): its rows were read page by page, and nothing in it was changed"));
+    say(&format!(
+        "the database is damaged ({why}): its rows were read page by page, and nothing in it was \
+         changed"
+    ));
     match tally.lost {
         Some(0) => {}
-        Some(lost) => say(&format!("{lost} redemptions, settled ones among them perhaps, could not be read")),
+        Some(lost) => {
+            say(&format!("{lost} redemptions, settled ones among them perhaps, could not be read"));
+        }
         None => say("whether redemptions were lost is not known, because the books were lost too"),
     }
     if tally.parked > 0 {

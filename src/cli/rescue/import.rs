@@ -1,4 +1,5 @@
-//! `import`: the rows of an export into this gateway, batch by batch, through the daemon or where there is none.
+//! `import`: the rows of an export into this gateway, batch by batch, through the daemon or where
+//! there is none.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -69,7 +70,8 @@ pub(in crate::cli) async fn import(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let file = File::open(&args.file);
-    let file = file.map_err(|error| CliError::Failed(format!("{}: {error}", args.file.display())))?;
+    let file =
+        file.map_err(|error| CliError::Failed(format!("{}: {error}", args.file.display())))?;
     let mut target = target(config).await?;
     let mut work = Work { file: args.file.clone(), ..Work::default() };
     let done = work.read(BufReader::new(file), &mut target).await;
@@ -106,9 +108,11 @@ impl Target {
     async fn take(&mut self, from: &str, rows: Vec<Exported>) -> Result<Answer, CliError> {
         match self {
             Self::Daemon(daemon) => {
-                let value = daemon.post("/api/v1/import", &json!({ "from": from, "rows": rows })).await?;
-                serde_json::from_value(value)
-                    .map_err(|_| CliError::Internal("the daemon's answer cannot be read".to_owned()))
+                let value =
+                    daemon.post("/api/v1/import", &json!({ "from": from, "rows": rows })).await?;
+                serde_json::from_value(value).map_err(|_| {
+                    CliError::Internal("the daemon's answer cannot be read".to_owned())
+                })
             }
             Self::Store(offline) => offline.take(from, rows),
         }
@@ -119,11 +123,15 @@ impl Offline {
     fn take(&mut self, from: &str, rows: Vec<Exported>) -> Result<Answer, CliError> {
         let providers = &self.loaded.settings.providers;
         let is_known = |lane: &String| providers.iter().any(|provider| provider.name == *lane);
-        let not_configured = rows.iter().map(|row| row.lane.clone()).filter(|lane| !is_known(lane)).collect();
+        let not_configured =
+            rows.iter().map(|row| row.lane.clone()).filter(|lane| !is_known(lane)).collect();
         let by = user_name(rustix::process::getuid().as_raw());
         let (clock, lane) = (Clock::system(), |_: &str| LaneNow::default());
         let offline = &self.loaded.settings.offline;
-        let around = Surroundings { uptime: clock.uptime(), ..Surroundings::new(clock.stamp(), offline, &lane) };
+        let around = Surroundings {
+            uptime: clock.uptime(),
+            ..Surroundings::new(clock.stamp(), offline, &lane)
+        };
         let import = Import { rows, from: from.to_owned(), by };
         let arrived = self.store.perform(import, &around).map_err(|error| unopened(&error, ""))?;
         Ok(Answer { arrived, not_configured })
@@ -156,8 +164,10 @@ impl Work {
                 self.batch.push((number, *row));
             }
             Ok(Line::Header(header)) if header.format > FORMAT => {
-                let why =
-                    format!("the file has format {}, this redeemd reads {FORMAT}: install a newer one", header.format);
+                let why = format!(
+                    "the file has format {}, this redeemd reads {FORMAT}: install a newer one",
+                    header.format
+                );
                 return Err(CliError::Failed(why));
             }
             Ok(Line::Header(header)) => self.from = header.gateway,
@@ -213,8 +223,12 @@ impl Work {
     fn tell_gaps(&self) {
         let (file, taken) = (self.file.display(), self.rows);
         match self.ended {
-            None => say(&format!("{file} has no last line: it was cut off, and redemptions may be missing")),
-            Some(rows) if rows != taken => say(&format!("{file} had {rows} redemptions, {taken} of them can be read")),
+            None => say(&format!(
+                "{file} has no last line: it was cut off, and redemptions may be missing"
+            )),
+            Some(rows) if rows != taken => {
+                say(&format!("{file} had {rows} redemptions, {taken} of them can be read"));
+            }
             Some(_) => {}
         }
         if self.refused > self.refused_lines.len() as u64 {
@@ -224,7 +238,10 @@ impl Work {
 
     fn tell(&self, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
         for lane in &self.not_configured {
-            say(&format!("no provider here is called {lane:?}: its redemptions wait until the settings name it"));
+            say(&format!(
+                "no provider here is called {lane:?}: its redemptions wait until the settings name \
+                 it"
+            ));
         }
         self.tell_gaps();
         let Self { imported, already_there, parked, refused, .. } = self;
@@ -233,13 +250,18 @@ impl Work {
                 "refused": refused, "refused_lines": self.refused_lines, "not_configured": self.not_configured });
             writeln!(out, "{object}")?;
         } else {
-            writeln!(out, "{imported} imported, {already_there} already there, {parked} parked, {refused} refused")?;
+            writeln!(
+                out,
+                "{imported} imported, {already_there} already there, {parked} parked, {refused} \
+                 refused"
+            )?;
         }
         Ok(())
     }
 }
 
-/// The next line without its end; what is not text or too long comes as a line that no checksum fits.
+/// The next line without its end; what is not text or too long comes as a line that no checksum
+/// fits.
 fn next_line(file: &mut impl BufRead) -> Result<Option<String>, CliError> {
     let mut bytes = Vec::new();
     let read = file.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes)?;

@@ -19,15 +19,21 @@ fn settings(file: Option<&Path>) -> Result<Loaded, Problems> {
     load(&LoadOptions::of_process(file.map(Path::to_owned), host_name()))
 }
 
-/// The state directory and the gateway's name. Settings that somebody named must be good; a dying box may have lost the
-/// usual ones.
+/// The state directory and the gateway's name. Settings that somebody named must be good; a dying
+/// box may have lost the usual ones.
 fn place(file: Option<&Path>) -> Result<(PathBuf, String), CliError> {
     match settings(file) {
         Ok(loaded) => Ok((loaded.settings.gateway.state_dir, loaded.settings.gateway.name)),
-        Err(problems) if file.is_some_and(|file| file != Path::new(DEFAULT_FILE)) => Err(problems.into()),
+        Err(problems) if file.is_some_and(|file| file != Path::new(DEFAULT_FILE)) => {
+            Err(problems.into())
+        }
         Err(_) => {
-            let directory = std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(STATE_DIR), PathBuf::from);
-            say(&format!("the settings cannot be read; {} is taken for the state directory", directory.display()));
+            let directory = std::env::var_os("STATE_DIRECTORY")
+                .map_or_else(|| PathBuf::from(STATE_DIR), PathBuf::from);
+            say(&format!(
+                "the settings cannot be read; {} is taken for the state directory",
+                directory.display()
+            ));
             Ok((directory, host_name()))
         }
     }
@@ -36,7 +42,9 @@ fn place(file: Option<&Path>) -> Result<(PathBuf, String), CliError> {
 /// What a store that cannot be opened means for the shell; `why` says why no daemon was asked.
 fn unopened(error: &StoreError, why: &str) -> CliError {
     match error {
-        StoreError::Locked { .. } => CliError::Unavailable(format!("{error}, and it cannot be asked\n{why}")),
+        StoreError::Locked { .. } => {
+            CliError::Unavailable(format!("{error}, and it cannot be asked\n{why}"))
+        }
         StoreError::File { .. }
         | StoreError::Unsynced { .. }
         | StoreError::Taken { .. }
@@ -54,7 +62,8 @@ fn unopened(error: &StoreError, why: &str) -> CliError {
     }
 }
 
-/// Files that root made in a directory of the daemon's user become that user's, or it could not open them.
+/// Files that root made in a directory of the daemon's user become that user's, or it could not
+/// open them.
 fn hand_over(dir: &Path) -> std::io::Result<()> {
     let owner = std::fs::metadata(dir)?;
     if !rustix::process::geteuid().is_root() || owner.uid() == 0 {

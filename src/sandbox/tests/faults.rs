@@ -63,7 +63,11 @@ async fn each_answer_arrives_with_its_status_type_and_words() {
     for (word, status, content_type, holds, took) in ANSWERS {
         let sandbox = with_rules(&[&format!("fault={word}")]).await;
         let answer = redeem(sandbox.addr, "C1").await.unwrap();
-        assert_eq!((answer.status, answer.header("content-type")), (*status, *content_type), "{word}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (*status, *content_type),
+            "{word}"
+        );
         let body = String::from_utf8_lossy(&answer.body);
         assert!(body.contains(holds) && body.is_empty() == holds.is_empty(), "{word}: {body}");
         assert!(*content_type != Some(JSON) || answer.json().is_ok(), "{word}: {body}");
@@ -76,11 +80,13 @@ async fn each_answer_arrives_with_its_status_type_and_words() {
 fn every_fault_is_tried_over_a_socket() {
     let answers = ANSWERS.iter().map(|(word, ..)| *word);
     let breaks = super::BREAKS.iter().map(|(word, ..)| *word);
-    let others = ["gzip", "unframed", "empty-unframed", "cut-chunks", "mood", "slow-body", "endless-body"];
+    let others =
+        ["gzip", "unframed", "empty-unframed", "cut-chunks", "mood", "slow-body", "endless-body"];
     // Over TLS.
     let more = ["huge-body", "tls-refuse"];
     let tried: Vec<&str> = answers.chain(breaks).chain(others).chain(more).collect();
-    let untried: Vec<&str> = WORDS.iter().map(|word| word.name).filter(|name| !tried.contains(name)).collect();
+    let untried: Vec<&str> =
+        WORDS.iter().map(|word| word.name).filter(|name| !tried.contains(name)).collect();
     assert!(untried.is_empty(), "{untried:?}");
 }
 
@@ -102,9 +108,16 @@ async fn an_end_can_be_told_by_the_connection_alone_or_not_at_all() {
     for (word, start, end) in table {
         let sandbox = with_rules(&[&format!("fault={word}")]).await;
         let (read, ended) = raw(sandbox.addr, "C1").await;
-        assert!(read.starts_with(start) && read.ends_with(end) && ended.is_none(), "{word}: {read:?} {ended:?}");
+        assert!(
+            read.starts_with(start) && read.ends_with(end) && ended.is_none(),
+            "{word}: {read:?} {ended:?}"
+        );
         assert!(!read.contains("content-length"), "{word}: {read:?}");
-        assert_eq!(read.contains("transfer-encoding: chunked"), word == "cut-chunks", "{word}: {read:?}");
+        assert_eq!(
+            read.contains("transfer-encoding: chunked"),
+            word == "cut-chunks",
+            "{word}: {read:?}"
+        );
         assert_eq!(sandbox.summary().codes_taken, 1, "{word}");
     }
 }
@@ -119,7 +132,12 @@ async fn bodies_that_are_slow_endless_or_huge_go_on_as_long_as_they_say() {
     let sandbox = with_rules(&["fault=endless-body"]).await;
     let asking = tokio::task::spawn_blocking(move || {
         let (mut stream, body) = (TcpStream::connect(sandbox.addr).unwrap(), order("C1"));
-        write!(stream, "POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        write!(
+            stream,
+            "POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
         stream.read_exact(&mut vec![0; 1_000_000])
     });
     tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap().unwrap().unwrap();
@@ -128,14 +146,19 @@ async fn bodies_that_are_slow_endless_or_huge_go_on_as_long_as_they_say() {
 #[tokio::test]
 async fn a_mood_ends_every_request_one_way_or_another() {
     let rule = "fault=mood".parse().unwrap();
-    let sandbox = Sandbox::start(Options { rules: vec![rule], seed: 7, ..Options::default() }).await.unwrap();
+    let sandbox =
+        Sandbox::start(Options { rules: vec![rule], seed: 7, ..Options::default() }).await.unwrap();
     let one = |n| async move {
         let ended = redeem(sandbox.addr, &format!("C{n}")).await;
         ended.map_or(0, |answer| answer.status)
     };
     let mut statuses = std::collections::BTreeSet::new();
     for n in 0..40 {
-        statuses.insert(tokio::time::timeout(Duration::from_secs(5), one(n)).await.expect("seed 7: nobody waits"));
+        statuses.insert(
+            tokio::time::timeout(Duration::from_secs(5), one(n))
+                .await
+                .expect("seed 7: nobody waits"),
+        );
     }
     assert!(statuses.len() > 5, "seed 7: {statuses:?}");
 }
@@ -162,11 +185,20 @@ async fn waits_can_be_asked_for_a_code_and_a_challenge_or_a_wait_be_sent() {
 
 #[tokio::test]
 async fn checks_redemptions_and_attempts_are_chosen_apart() {
-    let rules = ["fault=500,call=check", "fault=in-progress,call=redeem,attempt=2", "fault=503,call=both,code=BOTH"];
+    let rules = [
+        "fault=500,call=check",
+        "fault=in-progress,call=redeem,attempt=2",
+        "fault=503,call=both,code=BOTH",
+    ];
     let sandbox = with_rules(&rules).await;
     let check = |code: &str| {
         let body = Bytes::from(order(code));
-        async move { call(&Target::Tcp(sandbox.addr), Method::POST, "/check", &[], body).await.unwrap().status }
+        async move {
+            call(&Target::Tcp(sandbox.addr), Method::POST, "/check", &[], body)
+                .await
+                .unwrap()
+                .status
+        }
     };
     assert_eq!(check("C1").await, 500);
     let mut statuses = Vec::new();
@@ -183,9 +215,11 @@ async fn post(
     content_type: Option<&str>,
     body: &str,
 ) -> (u16, serde_json::Value) {
-    let headers: Vec<(&str, &str)> = content_type.map(|value| ("content-type", value)).into_iter().collect();
+    let headers: Vec<(&str, &str)> =
+        content_type.map(|value| ("content-type", value)).into_iter().collect();
     let body = Bytes::from(body.to_owned());
-    let answer = call(&Target::Tcp(sandbox.addr), Method::POST, path, &headers, body).await.unwrap();
+    let answer =
+        call(&Target::Tcp(sandbox.addr), Method::POST, path, &headers, body).await.unwrap();
     let json = answer.json().unwrap();
     (answer.status, json)
 }
@@ -210,13 +244,15 @@ async fn what_the_contract_forbids_is_refused_naming_every_field() {
         (r#"["C1","B","1","2026-11-23 10:00:00","1"]"#.to_owned(), "JSON object"),
     ];
     for (body, named) in table {
-        let (status, answer) = post(&sandbox, "/redeem", Some("application/json; charset=utf-8"), &body).await;
+        let (status, answer) =
+            post(&sandbox, "/redeem", Some("application/json; charset=utf-8"), &body).await;
         assert_eq!(status, 400, "{body}");
         assert!(answer["message"].as_str().unwrap().contains(named), "{body}: {answer}");
     }
     let (_, all) = post(&sandbox, "/redeem", None, r#"{"reward_code":"C1","date":"x"}"#).await;
     assert_eq!(all["errors"].as_array().unwrap().len(), 4, "{all}");
-    let (status, _) = post(&sandbox, "/redeem", Some("application/x-www-form-urlencoded"), &order("C1")).await;
+    let (status, _) =
+        post(&sandbox, "/redeem", Some("application/x-www-form-urlencoded"), &order("C1")).await;
     assert_eq!((status, sandbox.summary().codes_taken), (415, 0));
 }
 
@@ -226,9 +262,14 @@ async fn a_field_that_the_contract_does_not_have_is_refused_by_a_strict_provider
     for (strict, expected) in [(true, 400), (false, 200)] {
         let sandbox = Sandbox::start(Options { strict, ..Options::default() }).await.unwrap();
         let (status, answer) = post(&sandbox, "/redeem", Some(JSON), &body).await;
-        assert_eq!((status, answer["message"].as_str().unwrap_or("cashier").contains("cashier")), (expected, true));
         assert_eq!(
-            post(&sandbox, "/check", Some(JSON), r#"{"reward_code":"C9","business_refrence":"B"}"#).await.0,
+            (status, answer["message"].as_str().unwrap_or("cashier").contains("cashier")),
+            (expected, true)
+        );
+        assert_eq!(
+            post(&sandbox, "/check", Some(JSON), r#"{"reward_code":"C9","business_refrence":"B"}"#)
+                .await
+                .0,
             200
         );
     }

@@ -1,4 +1,5 @@
-//! The file in which rows travel: a JSON object a line, each closed by a checksum over its own text.
+//! The file in which rows travel: a JSON object a line, each closed by a checksum over its own
+//! text.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,8 @@ impl Header {
             gateway: gateway.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             exported_at,
-            warning: "this file holds whole reward codes: whoever reads it can spend them".to_owned(),
+            warning: "this file holds whole reward codes: whoever reads it can spend them"
+                .to_owned(),
         }
     }
 }
@@ -86,7 +88,8 @@ pub enum LineFault {
 /// # Errors
 /// A defect: every value here can be written as JSON.
 pub fn seal(value: &impl Serialize) -> Result<String, StoreError> {
-    let text = serde_json::to_string(value).map_err(|_| StoreError::Internal("an export line cannot be written"))?;
+    let text = serde_json::to_string(value)
+        .map_err(|_| StoreError::Internal("an export line cannot be written"))?;
     let open = text.strip_suffix('}').ok_or(StoreError::Internal("an export line is no object"))?;
     Ok(format!("{open}{CRC_BEGIN}{:08x}{CRC_END}", crc32c::crc32c(open.as_bytes())))
 }
@@ -141,7 +144,8 @@ const FIELDS: [&str; 19] = [
     "answer",
 ];
 
-/// Which field of a row keeps it from being read. What the parser says would repeat the value, which may be a code.
+/// Which field of a row keeps it from being read. What the parser says would repeat the value,
+/// which may be a code.
 fn faulty_field(text: &str) -> LineFault {
     let object = |text| serde_json::from_str::<serde_json::Map<String, Value>>(text);
     let (Ok(row), Ok(sample)) = (object(text), object(SAMPLE)) else { return LineFault::Unknown };
@@ -189,7 +193,10 @@ mod tests {
     fn a_row_that_cannot_be_read_is_refused_with_its_fields_name_and_without_its_value() {
         let sample: serde_json::Map<String, Value> = serde_json::from_str(SAMPLE).unwrap();
         assert!(matches!(unseal(&seal(&sample).unwrap()), Ok(Line::Row(_))));
-        assert!(sample.keys().all(|field| FIELDS.contains(&field.as_str())) && sample.len() == FIELDS.len());
+        assert!(
+            sample.keys().all(|field| FIELDS.contains(&field.as_str()))
+                && sample.len() == FIELDS.len()
+        );
         let hostile = |field: &str| match field {
             "note" | "answer" => serde_json::json!([1]),
             "attempts" => serde_json::json!(4_294_967_296_u64),

@@ -23,18 +23,19 @@ pub use remains::{Page, Remains};
 
 /// The longest name or field of a row that is taken over, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
-/// The last moment at which a row can have been accepted: the end of the year 9999, Unix milliseconds.
+/// The last moment at which a row can have been accepted: the end of the year 9999, Unix
+/// milliseconds.
 const ACCEPTED_MS_MAX: i64 = 253_402_300_799_999;
 /// The longest body that any gateway ever accepted, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-/// The kind bits that travel: all that this version knows. What an older file has not is not set, what a newer one has
-/// besides is left out; neither changes how the row is delivered.
+/// The kind bits that travel: all that this version knows. What an older file has not is not set,
+/// what a newer one has besides is left out; neither changes how the row is delivered.
 const KINDS: i64 = kind::ALL;
 /// The marks that travel: the others are about what happened where the row comes from.
 const MARKS: i64 = mark::UNCERTAIN | mark::REFUSED_AT_TILL | mark::ANSWERED | mark::TRUSTED;
 
-/// A row as it travels: everything that delivering it elsewhere needs, its whole code included. Columns are as stored;
-/// the fifth field, `timestamp`, is in the body alone.
+/// A row as it travels: everything that delivering it elsewhere needs, its whole code included.
+/// Columns are as stored; the fifth field, `timestamp`, is in the body alone.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exported {
     /// Its public name, under which it was and will be sent.
@@ -61,11 +62,12 @@ pub struct Exported {
     pub request: Octets,
     /// When it was accepted, Unix milliseconds.
     pub accepted_ms: i64,
-    /// 1: the clock was trusted, 2: the lane was up, 4: the code is reusable, 8: only the provider can say yes,
-    /// 16: the till gave it no key, 32: its marks say whether it is trusted, 64: taken again.
+    /// 1: the clock was trusted, 2: the lane was up, 4: the code is reusable, 8: only the provider
+    /// can say yes, 16: the till gave it no key, 32: its marks say whether it is trusted, 64: taken
+    /// again.
     pub kind: i64,
-    /// 1: an attempt may have arrived, 4: the till was told no, 32: the till was told the provider's answer, 64: it was
-    /// given on trust.
+    /// 1: an attempt may have arrived, 4: the till was told no, 32: the till was told the
+    /// provider's answer, 64: it was given on trust.
     pub marks: i64,
     /// How many attempts were begun.
     pub attempts: u32,
@@ -106,18 +108,24 @@ pub enum Octets {
 
 impl fmt::Debug for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exported").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Exported")
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
 impl Octets {
     fn of(bytes: &[u8]) -> Self {
-        std::str::from_utf8(bytes).map_or_else(|_| Self::digits(bytes), |text| Self::Text(text.to_owned()))
+        std::str::from_utf8(bytes)
+            .map_or_else(|_| Self::digits(bytes), |text| Self::Text(text.to_owned()))
     }
 
     fn digits(bytes: &[u8]) -> Self {
         let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-        Self::Hex { hex: bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect() }
+        Self::Hex {
+            hex: bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect(),
+        }
     }
 
     fn bytes(&self) -> Option<Vec<u8>> {
@@ -126,7 +134,9 @@ impl Octets {
             Self::Hex { hex } => hex.as_bytes().chunks(2),
         };
         let byte = |pair: &[u8]| {
-            let text = std::str::from_utf8(pair).ok().filter(|text| text.len() == 2 && !text.starts_with('+'))?;
+            let text = std::str::from_utf8(pair)
+                .ok()
+                .filter(|text| text.len() == 2 && !text.starts_with('+'))?;
             u8::from_str_radix(text, 16).ok()
         };
         digits.map(byte).collect()
@@ -233,7 +243,8 @@ impl Desk<'_> {
         Given { worth, rule: String::new() }
     }
 
-    /// The row as it will lie here: under its own id, uncertain, with a number and a lane of this store.
+    /// The row as it will lie here: under its own id, uncertain, with a number and a lane of this
+    /// store.
     fn arriving(&mut self, row: &Exported, parts: &Parts) -> Result<Stored, StoreError> {
         let business = row.business_refrence.clone();
         let code = RewardCode::new(row.reward_code.clone());
@@ -264,8 +275,9 @@ impl Desk<'_> {
         Ok(stored)
     }
 
-    /// A till here that has the name of one there, and used the same key, goes on finding its own redemption.
-    /// Whatever the file says of the making of the key, it is looked for in both places.
+    /// A till here that has the name of one there, and used the same key, goes on finding its own
+    /// redemption. Whatever the file says of the making of the key, it is looked for in both
+    /// places.
     fn free_key(
         &self,
         row: &Exported,
@@ -277,13 +289,20 @@ impl Desk<'_> {
         Ok(if taken { Fingerprint::of(&["imported", row.id.as_str()]).0 } else { key })
     }
 
-    fn why_parked(&self, row: &Exported, stored: &Stored, body: &[u8]) -> Result<Option<Note>, StoreError> {
+    fn why_parked(
+        &self,
+        row: &Exported,
+        stored: &Stored,
+        body: &[u8],
+    ) -> Result<Option<Note>, StoreError> {
         if row.state == State::Parked {
             let note = row.note.as_deref().map(Note::from_stored);
             return Ok(Some(note.unwrap_or(Note::ParkedElsewhere)));
         }
         let others = self.others(stored)?;
-        if let Some(other) = others.iter().find(|other| other.seq != stored.seq && decide::is_obstacle(other)) {
+        if let Some(other) =
+            others.iter().find(|other| other.seq != stored.seq && decide::is_obstacle(other))
+        {
             let (id, state) = (other.id().to_string(), other.state.to_string());
             return Ok(Some(Note::ImportedWhileHeld { id, state }));
         }
@@ -292,7 +311,11 @@ impl Desk<'_> {
 
     fn record_import(&mut self, stored: &Stored, import: &Import) -> Result<(), StoreError> {
         let from = import.from.clone();
-        let told = if from.is_empty() { message::Event::ImportUnknown } else { message::Event::Import { from } };
+        let told = if from.is_empty() {
+            message::Event::ImportUnknown
+        } else {
+            message::Event::Import { from }
+        };
         let event = Event {
             at_ms: self.around.stamp.unix_ms,
             id: Some(stored.id().to_string()),
@@ -327,15 +350,24 @@ struct Parts {
 impl Parts {
     /// What is refused names its field and none of its values.
     fn of(row: &Exported) -> Result<Self, String> {
-        let (origin, tag) = row.id.parts().filter(|(seq, _)| seq.0 > 0).ok_or("id: none of ours")?;
+        let (origin, tag) =
+            row.id.parts().filter(|(seq, _)| seq.0 > 0).ok_or("id: none of ours")?;
         if !matches!(row.state, State::Pending | State::Parked) {
             return Err("state: neither pending nor parked".to_owned());
         }
         row.texts_can_be()?;
         row.numbers_can_be()?;
-        let body = row.body.bytes().filter(|body| body.len() <= BODY_BYTES_MAX).ok_or("body: too long")?;
+        let body =
+            row.body.bytes().filter(|body| body.len() <= BODY_BYTES_MAX).ok_or("body: too long")?;
         let answer = row.answer.as_ref().map(Said::answer).transpose()?;
-        Ok(Self { origin, tag, key: digest(&row.key, "key")?, request: digest(&row.request, "request")?, body, answer })
+        Ok(Self {
+            origin,
+            tag,
+            key: digest(&row.key, "key")?,
+            request: digest(&row.request, "request")?,
+            body,
+            answer,
+        })
     }
 }
 
@@ -362,7 +394,11 @@ impl Exported {
                 return Err(format!("{field}: empty"));
             }
         }
-        if is_lane_name(&self.lane) { Ok(()) } else { Err("lane: a name that no provider can have".to_owned()) }
+        if is_lane_name(&self.lane) {
+            Ok(())
+        } else {
+            Err("lane: a name that no provider can have".to_owned())
+        }
     }
 
     fn numbers_can_be(&self) -> Result<(), String> {

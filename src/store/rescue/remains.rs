@@ -1,4 +1,5 @@
-//! What is exported: pages of open rows, from a running store or from a state directory whose daemon is gone.
+//! What is exported: pages of open rows, from a running store or from a state directory whose
+//! daemon is gone.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +20,8 @@ use crate::store::{FILE, LOG, Reader, StoreError, Tally, Trouble, damage, files,
 const ROWS_MAX: usize = 500;
 /// No further row once a page's bodies come to so many bytes.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// How long SQLite may look through a database that is to be exported; what it cannot finish counts as sound.
+/// How long SQLite may look through a database that is to be exported; what it cannot finish counts
+/// as sound.
 const CHECK_WITHIN: Duration = Duration::from_secs(60);
 
 /// Some open rows in order.
@@ -66,7 +68,9 @@ impl Reader {
     /// One row; `None` when it was settled meanwhile.
     fn exported(&self, seq: Seq) -> Result<Option<Result<Exported, Seq>>, StoreError> {
         let open = |row: &Stored| matches!(row.state, State::Pending | State::Parked);
-        let Some(stored) = row::by_seq(&self.connection, seq)?.filter(open) else { return Ok(None) };
+        let Some(stored) = row::by_seq(&self.connection, seq)?.filter(open) else {
+            return Ok(None);
+        };
         if !stored.is_intact() {
             return Ok(Some(Err(seq)));
         }
@@ -84,7 +88,15 @@ impl Reader {
         let given = risk::worth_of(&self.connection, seq)?;
         let value = given.as_ref().map(|given| given.worth.amount().0);
         let value_assumed = given.is_some_and(|given| given.worth.is_assumed());
-        Ok(Some(Ok(Exported { state, lane, value, value_assumed, note, answer, ..plain(&stored, &body) })))
+        Ok(Some(Ok(Exported {
+            state,
+            lane,
+            value,
+            value_assumed,
+            note,
+            answer,
+            ..plain(&stored, &body)
+        })))
     }
 }
 
@@ -124,7 +136,8 @@ impl Exported {
     }
 }
 
-/// A state directory whose daemon does not run, under its lock, to be exported. Database and log stay as they are.
+/// A state directory whose daemon does not run, under its lock, to be exported. Database and log
+/// stay as they are.
 #[derive(Debug)]
 pub struct Remains {
     reader: Reader,
@@ -133,14 +146,16 @@ pub struct Remains {
 }
 
 impl Remains {
-    /// Opens what is in `dir`: with SQLite where the database is sound, else page by page into a temporary file.
+    /// Opens what is in `dir`: with SQLite where the database is sound, else page by page into a
+    /// temporary file.
     ///
     /// # Errors
     /// A daemon works there, there is no database, or it is a newer version's or another program's.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let lock = files::lock_to_read(dir)?;
         if let Some(aside) = damage::finished(dir)? {
-            // A rescue that a power cut stopped: the new database is whole, the damaged one still in its place.
+            // A rescue that a power cut stopped: the new database is whole, the damaged one still
+            // in its place.
             let path = dir.join(format!("{}{aside}", damage::FINISHED));
             let image = Image::open(&path, &dir.join(format!("{aside}.none")))?;
             return Self::salvaged(&image, "a rescue of it was cut short", lock);
@@ -159,7 +174,11 @@ impl Remains {
     fn salvaged(image: &Image, why: &str, lock: Option<files::Lock>) -> Result<Self, StoreError> {
         let connection = schema::create(Path::new(""))?;
         let (tally, _) = salvage::salvage(image, &connection)?;
-        Ok(Self { reader: Reader::on(connection)?, salvage: Some((why.to_owned(), tally)), _lock: lock })
+        Ok(Self {
+            reader: Reader::on(connection)?,
+            salvage: Some((why.to_owned(), tally)),
+            _lock: lock,
+        })
     }
 
     /// Some open rows; see [`Reader::export`].
@@ -177,19 +196,24 @@ impl Remains {
     }
 }
 
-/// A disk that gives no access is not a damaged database, but one that SQLite cannot work on may still be read.
+/// A disk that gives no access is not a damaged database, but one that SQLite cannot work on may
+/// still be read.
 fn calls_for_salvage(error: &StoreError) -> bool {
     match error.trouble() {
         Trouble::Damaged => true,
-        Trouble::Unwritable | Trouble::Full | Trouble::Fatal => matches!(error, StoreError::Sqlite(_)),
+        Trouble::Unwritable | Trouble::Full | Trouble::Fatal => {
+            matches!(error, StoreError::Sqlite(_))
+        }
         Trouble::Operation => false,
     }
 }
 
-/// A reader on a database that stood every look: its header, its log, its schema, its pages, its books.
+/// A reader on a database that stood every look: its header, its log, its schema, its pages, its
+/// books.
 fn sound(dir: &Path) -> Result<Reader, StoreError> {
     let path = dir.join(FILE);
-    damage::look(dir).or_else(|error| if dir.join(LOG).exists() { damaged(error) } else { Err(error) })?;
+    damage::look(dir)
+        .or_else(|error| if dir.join(LOG).exists() { damaged(error) } else { Err(error) })?;
     let mut connection = schema::open_reader(&path)?;
     schema::check_schema(&connection)?;
     schema::quick_check(&mut connection, CHECK_WITHIN)?;
@@ -201,7 +225,9 @@ fn sound(dir: &Path) -> Result<Reader, StoreError> {
         let sum = format!("SELECT coalesce(sum({state}), 0) FROM lane");
         let known: i64 = connection.query_row(&sum, [], |row| row.get(0))?;
         if rows != known {
-            return Err(StoreError::Damaged(format!("its books know {known} rows {state}, and {rows} are found")));
+            return Err(StoreError::Damaged(format!(
+                "its books know {known} rows {state}, and {rows} are found"
+            )));
         }
     }
     Reader::on(connection)
@@ -210,5 +236,9 @@ fn sound(dir: &Path) -> Result<Reader, StoreError> {
 /// A log without its database still holds rows.
 fn damaged(error: StoreError) -> Result<(), StoreError> {
     let gone = matches!(&error, StoreError::File { error, .. } if error.kind() == std::io::ErrorKind::NotFound);
-    Err(if gone { StoreError::Damaged("the file is gone, its log is there".to_owned()) } else { error })
+    Err(if gone {
+        StoreError::Damaged("the file is gone, its log is there".to_owned())
+    } else {
+        error
+    })
 }

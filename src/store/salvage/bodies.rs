@@ -1,4 +1,5 @@
-//! Redemptions of which only the body is left: it holds the five fields, and the indexes still say where each stood.
+//! Redemptions of which only the body is left: it holds the five fields, and the indexes still say
+//! where each stood.
 
 use rusqlite::OptionalExtension;
 
@@ -44,21 +45,23 @@ impl Stood {
             Self::Unknown => Note::Restored,
         };
         let Some(earlier) = earlier else { return note.to_stored() };
-        let [earlier, note] = [Note::from_stored(earlier), note].map(|note| note.text(Language::English));
+        let [earlier, note] =
+            [Note::from_stored(earlier), note].map(|note| note.text(Language::English));
         Note::Text { text: format!("{earlier}; {note}") }.to_stored()
     }
 }
 
 impl Salvage<'_> {
-    /// Gives every body without its row a row again. What was pending is parked: its id went with its row, and under
-    /// another the provider could take it twice.
+    /// Gives every body without its row a row again. What was pending is parked: its id went with
+    /// its row, and under another the provider could take it twice.
     pub(super) fn restore_from_bodies(&mut self) -> Result<(), StoreError> {
         let alone = self.bodies_alone()?;
         if alone.is_empty() {
             return Ok(());
         }
         self.drop_absurd(&alone)?;
-        let whole = [self.restore_pending()?, self.restore_exceptions()?].into_iter().all(|whole| whole);
+        let whole =
+            [self.restore_pending()?, self.restore_exceptions()?].into_iter().all(|whole| whole);
         let rest = if whole { Stood::Settled(State::Confirmed) } else { Stood::Unknown };
         for seq in alone {
             self.restore(seq, rest)?;
@@ -75,7 +78,8 @@ impl Salvage<'_> {
 
     /// A number far beyond every other was itself damaged, and would be where all later ones begin.
     fn drop_absurd(&self, alone: &[i64]) -> Result<(), StoreError> {
-        let accepted = self.lanes.values().filter_map(|lane| lane.numbers.as_ref()?.first().copied());
+        let accepted =
+            self.lanes.values().filter_map(|lane| lane.numbers.as_ref()?.first().copied());
         let mut known = accepted.fold(self.seq_floor, i64::max);
         for seq in alone.iter().copied() {
             if seq.saturating_sub(known) > SEQ_FLOOR_AHEAD_MAX {
@@ -98,14 +102,18 @@ impl Salvage<'_> {
     /// As [`Self::restore_pending`].
     fn restore_exceptions(&mut self) -> Result<bool, StoreError> {
         self.restore_by("redemption_exception", |columns| match columns {
-            [Value::Int(state), ..] => {
-                State::from_number(*state).filter(|state| is_exception(*state)).map_or(Stood::Unknown, Stood::Settled)
-            }
+            [Value::Int(state), ..] => State::from_number(*state)
+                .filter(|state| is_exception(*state))
+                .map_or(Stood::Unknown, Stood::Settled),
             _ => Stood::Unknown,
         })
     }
 
-    fn restore_by(&mut self, index: &str, stood: impl Fn(&[Value]) -> Stood) -> Result<bool, StoreError> {
+    fn restore_by(
+        &mut self,
+        index: &str,
+        stood: impl Fn(&[Value]) -> Stood,
+    ) -> Result<bool, StoreError> {
         let image = self.image;
         let Some(root) = records::root_of(image, index) else { return Ok(false) };
         records::entries(image, root, |columns| match columns.last() {
@@ -120,25 +128,30 @@ impl Salvage<'_> {
             return Ok(());
         }
         let body = row::body(self.sql, Seq(seq))?;
-        let Some(request) = contract::parse_accepted(body.into()).ok().filter(|_| seq > 0) else { return Ok(()) };
+        let Some(request) = contract::parse_accepted(body.into()).ok().filter(|_| seq > 0) else {
+            return Ok(());
+        };
         let lane = self.lane_of(seq, &request, stood)?;
         let row = restored(seq, lane, self.accepted_about(seq)?, &request, stood.state());
         row.insert_row(self.sql)?;
         self.seq_floor = self.seq_floor.max(seq);
         self.parked += u64::from(row.state == State::Parked);
         let mut noted = self.sql.prepare_cached("SELECT note FROM answer WHERE seq = ?1")?;
-        let earlier: Option<Option<String>> = noted.query_row([seq], |row| row.get(0)).optional()?;
+        let earlier: Option<Option<String>> =
+            noted.query_row([seq], |row| row.get(0)).optional()?;
         self.note(Seq(seq), &stood.note(earlier.flatten().as_deref()))
     }
 
-    /// The lane that its index names, else the one of another redemption of this business, else any.
+    /// The lane that its index names, else the one of another redemption of this business, else
+    /// any.
     fn lane_of(&self, seq: i64, request: &Request, stood: Stood) -> Result<i64, StoreError> {
         if let Stood::Pending(lane) = stood
             && self.lanes.contains_key(&lane)
         {
             return Ok(lane);
         }
-        let sql = "SELECT lane FROM redemption WHERE seq BETWEEN ?1 - ?2 AND ?1 + ?2 AND business = ?3 LIMIT 1";
+        let sql = "SELECT lane FROM redemption WHERE seq BETWEEN ?1 - ?2 AND ?1 + ?2 AND business \
+            = ?3 LIMIT 1";
         let values = (seq, NEAR, &request.business_refrence);
         let known = self.sql.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?;
         Ok(known.or_else(|| self.lanes.keys().next().copied()).unwrap_or(1))
@@ -146,8 +159,9 @@ impl Salvage<'_> {
 
     /// When the redemption before it was accepted, or else the one after it; without either, now.
     fn accepted_about(&self, seq: i64) -> Result<i64, StoreError> {
-        let sql = "SELECT coalesce((SELECT accepted_ms FROM redemption WHERE seq < ?1 ORDER BY seq DESC LIMIT 1), \
-             (SELECT accepted_ms FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT 1), ?2)";
+        let sql = "SELECT coalesce((SELECT accepted_ms FROM redemption WHERE seq < ?1 ORDER BY seq \
+            DESC LIMIT 1), (SELECT accepted_ms FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT \
+            1), ?2)";
         let now = Clock::system().stamp().unix_ms;
         Ok(self.sql.prepare_cached(sql)?.query_row((seq, now), |row| row.get(0))?)
     }
@@ -190,6 +204,7 @@ fn restored(seq: i64, lane: i64, accepted_ms: i64, request: &Request, state: Sta
 
 /// The same at every salvage, so that what is exported twice is imported once.
 fn tag_of(seq: i64, body: &[u8]) -> [u8; 12] {
-    let Fingerprint(whole) = Fingerprint::of(&["restored", &seq.to_string(), &String::from_utf8_lossy(body)]);
+    let Fingerprint(whole) =
+        Fingerprint::of(&["restored", &seq.to_string(), &String::from_utf8_lossy(body)]);
     whole.first_chunk().copied().unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! The books of a new database: what is in it, what had left after its retention, and what was lost.
+//! The books of a new database: what is in it, what had left after its retention, and what was
+//! lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,8 +35,8 @@ pub(super) struct Lane {
 }
 
 impl Salvage<'_> {
-    /// How many rows of each lane and state there are. They are counted here, because SQLite would sort all of them
-    /// in memory first.
+    /// How many rows of each lane and state there are. They are counted here, because SQLite would
+    /// sort all of them in memory first.
     fn count_rows(&self) -> Result<Vec<(i64, i64, i64)>, StoreError> {
         let mut counts: BTreeMap<(i64, i64), i64> = BTreeMap::new();
         let mut statement = self.sql.prepare("SELECT lane, state FROM redemption")?;
@@ -54,20 +55,26 @@ impl Salvage<'_> {
         }
         let (mut known, mut total) = (self.lanes.values().all(|lane| lane.numbers.is_some()), 0i64);
         for (number, lane) in &self.lanes {
-            let here = |state: i64| rows.iter().find(|row| (row.0, row.1) == (*number, state)).map_or(0, |row| row.2);
+            let here = |state: i64| {
+                rows.iter().find(|row| (row.0, row.1) == (*number, state)).map_or(0, |row| row.2)
+            };
             let had = lane.numbers.clone().unwrap_or_else(|| vec![0; LANE_NUMBERS.len()]);
-            let gone: [i64; 3] = had.get(6..9).and_then(|gone| gone.try_into().ok()).unwrap_or_default();
+            let gone: [i64; 3] =
+                had.get(6..9).and_then(|gone| gone.try_into().ok()).unwrap_or_default();
             let ever = |state, gone: i64| here(state).saturating_add(gone);
             let states = [here(0), ever(1, gone[0]), ever(2, gone[1]), here(3), ever(4, gone[2])];
             let accepted: i64 = states.iter().fold(0, |sum, state| sum.saturating_add(*state));
-            total = total.saturating_add(had.first().copied().unwrap_or(0).saturating_sub(accepted));
+            total =
+                total.saturating_add(had.first().copied().unwrap_or(0).saturating_sub(accepted));
             self.seq_floor = self.seq_floor.max(had.first().copied().unwrap_or(0));
             self.write_lane(*number, lane, (accepted, states, gone))?;
         }
         // Books from before the log was lost know nothing of what was in it.
-        known &= !self.lanes.is_empty() && self.log_bytes.is_some_and(|bytes| self.image.log_bytes() >= bytes);
-        let here =
-            |state: Option<i64>| rows.iter().filter(|row| state.is_none_or(|s| s == row.1)).map(|row| row.2).sum();
+        known &= !self.lanes.is_empty()
+            && self.log_bytes.is_some_and(|bytes| self.image.log_bytes() >= bytes);
+        let here = |state: Option<i64>| {
+            rows.iter().filter(|row| state.is_none_or(|s| s == row.1)).map(|row| row.2).sum()
+        };
         let count = |rows: i64| u64::try_from(rows).unwrap_or(0);
         Ok(Tally {
             kept: count(here(None)),
@@ -96,11 +103,14 @@ impl Salvage<'_> {
     ) -> Result<(), StoreError> {
         let name = lane.name.clone().unwrap_or_else(|| format!("unknown-{number}"));
         let columns = LANE_NUMBERS.join(", ");
-        let sql =
-            format!("INSERT INTO lane (lane, name, {columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+        let sql = format!(
+            "INSERT INTO lane (lane, name, {columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+             ?10, ?11)"
+        );
         let [pending, confirmed, declined, parked, voided] = states;
         let values = rusqlite::params![
-            number, name, accepted, pending, confirmed, declined, parked, voided, gone[0], gone[1], gone[2]
+            number, name, accepted, pending, confirmed, declined, parked, voided, gone[0], gone[1],
+            gone[2]
         ];
         self.sql.execute(&sql, values)?;
         let crc = lane_crc(number, &name);
@@ -124,18 +134,25 @@ impl Salvage<'_> {
         else {
             return Ok(());
         };
-        let sql = "UPDATE lane SET hold = ?2, hold_detail = ?3, hold_ms = ?4, outage_ms = ?5, outage_noted_ms = ?6, \
-             outage_trusted = ?7, wait_boot = ?8, wait_until_ms = ?9, wait_left_ms = ?10 WHERE lane = ?1";
+        let sql = "UPDATE lane SET hold = ?2, hold_detail = ?3, hold_ms = ?4, outage_ms = ?5, \
+            outage_noted_ms = ?6, outage_trusted = ?7, wait_boot = ?8, wait_until_ms = ?9, \
+            wait_left_ms = ?10 WHERE lane = ?1";
         let outage = (*outage).max(0);
         let (trusted, until, left) = (i64::from(*trusted != 0), (*until).max(0), (*left).max(0));
-        self.sql.execute(sql, (number, hold, detail, since, outage, noted, trusted, boot, until, left))?;
+        self.sql.execute(
+            sql,
+            (number, hold, detail, since, outage, noted, trusted, boot, until, left),
+        )?;
         Ok(())
     }
 }
 
-/// Totals that can be: none negative, the states make up what was accepted, and no more rows left than there were.
+/// Totals that can be: none negative, the states make up what was accepted, and no more rows left
+/// than there were.
 pub(super) fn adds_up(numbers: &[i64]) -> bool {
-    let [accepted, pending, confirmed, declined, parked, voided, gone @ ..] = numbers else { return false };
+    let [accepted, pending, confirmed, declined, parked, voided, gone @ ..] = numbers else {
+        return false;
+    };
     let states = [pending, confirmed, declined, parked, voided];
     let sum: Option<i64> = states.iter().try_fold(0i64, |sum, state| sum.checked_add(**state));
     let had_so_many = gone.iter().zip([confirmed, declined, voided]).all(|(gone, had)| gone <= had);

@@ -1,8 +1,9 @@
 //! One flipped bit put right.
 //!
-//! A checksum that does not fit tells more than that: no two records of our length that differ in fewer than four bits
-//! have the same CRC-32C (Koopman, "32-Bit Cyclic Redundancy Codes for Internet Applications", 2002). So where exactly
-//! one bit can be turned so that it fits, that bit was flipped, and where none can, more than one was.
+//! A checksum that does not fit tells more than that: no two records of our length that differ in
+//! fewer than four bits have the same CRC-32C (Koopman, "32-Bit Cyclic Redundancy Codes for
+//! Internet Applications", 2002). So where exactly one bit can be turned so that it fits, that bit
+//! was flipped, and where none can, more than one was.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,8 +13,8 @@ use crate::store::StoreError;
 use crate::store::pages::{Image, PAGE_BYTES, Page};
 use crate::store::records::{self, Kind, Row};
 
-/// How many bits one rescue turns at most: a few seconds' work, enough for some hundred rows. A file in which more rows
-/// have one flipped bit each has other troubles.
+/// How many bits one rescue turns at most: a few seconds' work, enough for some hundred rows. A
+/// file in which more rows have one flipped bit each has other troubles.
 const TURNS_MAX: usize = 1_000_000;
 
 /// Not the first page, whose header lies elsewhere.
@@ -39,8 +40,14 @@ pub(super) fn span(cells: &[usize], at: usize) -> Range<usize> {
 }
 
 impl<'a> Salvage<'a> {
-    /// Keeps the row of this place of the page, if one bit alone was flipped in it; false when that is not so.
-    pub(super) fn mend(&mut self, page: &Page, span: Range<usize>, pass: Pass<'a>) -> Result<bool, StoreError> {
+    /// Keeps the row of this place of the page, if one bit alone was flipped in it; false when that
+    /// is not so.
+    pub(super) fn mend(
+        &mut self,
+        page: &Page,
+        span: Range<usize>,
+        pass: Pass<'a>,
+    ) -> Result<bool, StoreError> {
         self.mender.turns += 8 * span.len();
         if self.mender.turns > TURNS_MAX {
             return Ok(false);
@@ -55,7 +62,8 @@ impl<'a> Salvage<'a> {
         Ok(taken)
     }
 
-    /// The same for every place to which the page's own pointers lead and where nothing proves itself.
+    /// The same for every place to which the page's own pointers lead and where nothing proves
+    /// itself.
     pub(super) fn mend_all(&mut self, page: &Page, pass: Pass<'a>) -> Result<(), StoreError> {
         let Kind::Leaf(cells) = records::kind(page, PAGE_UNKNOWN) else { return Ok(()) };
         for at in &cells {
@@ -68,7 +76,8 @@ impl<'a> Salvage<'a> {
     }
 }
 
-/// The row that is there when one bit of the place is turned; `None` when there is none, or more than one.
+/// The row that is there when one bit of the place is turned; `None` when there is none, or more
+/// than one.
 fn mended(
     image: &Image,
     page: &Page,

@@ -1,5 +1,5 @@
-//! Salvage: every row that a damaged database still holds goes into a new one, found page by page and believed only
-//! with its checksum.
+//! Salvage: every row that a damaged database still holds goes into a new one, found page by page
+//! and believed only with its checksum.
 
 mod bodies;
 mod books;
@@ -41,7 +41,8 @@ pub struct Tally {
     pub parked: u64,
     /// Of these such as had one flipped bit, which their checksum told.
     pub mended: u64,
-    /// Redemptions that the books know and the file does not; `None` when the books, or the newest of them, were lost.
+    /// Redemptions that the books know and the file does not; `None` when the books, or the newest
+    /// of them, were lost.
     pub lost: Option<u64>,
 }
 
@@ -105,10 +106,11 @@ struct Reading {
     is_current: bool,
 }
 
-/// Which pages hold rows: none of the free list, where old copies lie. But one to which the redemptions' tree leads is
-/// read, so that a damaged list hides nothing; and so is one that the log wrote, where the log's damage may have hidden
-/// a newer list. Where the list cannot be followed and the tree can, which pages alone hold redemptions; a tree of
-/// which a newer part may be lost says nothing about the others.
+/// Which pages hold rows: none of the free list, where old copies lie. But one to which the
+/// redemptions' tree leads is read, so that a damaged list hides nothing; and so is one that the
+/// log wrote, where the log's damage may have hidden a newer list. Where the list cannot be
+/// followed and the tree can, which pages alone hold redemptions; a tree of which a newer part may
+/// be lost says nothing about the others.
 fn reading(image: &Image) -> Reading {
     let root = records::root_of(image, "redemption");
     let (leaves, whole) = root.map_or((Vec::new(), false), |root| records::leaves(image, root));
@@ -119,7 +121,8 @@ fn reading(image: &Image) -> Reading {
     let is_whole = whole && list.is_none() && !is_broken;
     let free: BTreeSet<u32> = list.unwrap_or_default().into_iter().collect();
     let is_used = |page: &u32| leaves.contains(page) || (is_broken && image.is_logged(*page));
-    let pages = image.numbers().into_iter().filter(|page| !free.contains(page) || is_used(page)).collect();
+    let pages =
+        image.numbers().into_iter().filter(|page| !free.contains(page) || is_used(page)).collect();
     Reading { pages, only: is_whole.then_some(leaves), is_current }
 }
 
@@ -136,7 +139,11 @@ struct Pass<'a> {
 
 impl<'a> Salvage<'a> {
     /// Every table but the bodies'.
-    const ROWS: Pass<'a> = Pass { take: Self::take_row, proves: |_, row| Ok(is_proven(row)), otherwise: |_, _| Ok(()) };
+    const ROWS: Pass<'a> = Pass {
+        take: Self::take_row,
+        proves: |_, row| Ok(is_proven(row)),
+        otherwise: |_, _| Ok(()),
+    };
     /// The bodies, once the redemptions say which is whose.
     const BODIES: Pass<'a> =
         Pass { take: Self::take_body, proves: Self::proves_body, otherwise: Self::take_body_alone };
@@ -166,7 +173,8 @@ impl<'a> Salvage<'a> {
         Ok(())
     }
 
-    /// The rows to which the page's own pointers lead; false when the page or one of them is not as it should be.
+    /// The rows to which the page's own pointers lead; false when the page or one of them is not as
+    /// it should be.
     fn take_all(&mut self, page: &Page, number: u32, pass: Pass<'a>) -> Result<bool, StoreError> {
         let cells = match records::kind(page, number) {
             Kind::Leaf(cells) => cells,
@@ -197,8 +205,8 @@ impl<'a> Salvage<'a> {
         Ok(())
     }
 
-    /// Keeps a row of any table but the bodies'; false when it is not as it was written. `pointed`: its page's own
-    /// pointers lead to it, so that rows without a checksum may be believed too.
+    /// Keeps a row of any table but the bodies'; false when it is not as it was written. `pointed`:
+    /// its page's own pointers lead to it, so that rows without a checksum may be believed too.
     fn take_row(&mut self, row: &Row, pointed: bool) -> Result<bool, StoreError> {
         match row.columns.len() {
             22 => self.take_redemption(row),
@@ -211,12 +219,15 @@ impl<'a> Salvage<'a> {
         }
     }
 
-    /// One of which the checksum fits and the state does not is parked and never mended: no checksum covers the state.
+    /// One of which the checksum fits and the state does not is parked and never mended: no
+    /// checksum covers the state.
     fn take_redemption(&mut self, row: &Row) -> Result<bool, StoreError> {
         if self.page != 0 && self.only.as_ref().is_some_and(|leaves| !leaves.contains(&self.page)) {
             return Ok(true);
         }
-        let Some((stored, readable)) = stored(row).filter(|(stored, _)| stored.seq.0 > 0 && stored.is_intact()) else {
+        let Some((stored, readable)) =
+            stored(row).filter(|(stored, _)| stored.seq.0 > 0 && stored.is_intact())
+        else {
             return Ok(false);
         };
         if row::by_seq(self.sql, stored.seq)?.is_some() {
@@ -244,13 +255,16 @@ impl<'a> Salvage<'a> {
 
     fn keep_body(&self, row: &Row) -> Result<(), StoreError> {
         let [_, Value::Blob(body)] = row.columns.as_slice() else { return Ok(()) };
-        self.sql.prepare_cached("INSERT OR IGNORE INTO body VALUES (?1, ?2)")?.execute((row.rowid, body))?;
+        self.sql
+            .prepare_cached("INSERT OR IGNORE INTO body VALUES (?1, ?2)")?
+            .execute((row.rowid, body))?;
         Ok(())
     }
 
     /// Its row was lost, unless it is an old copy.
     fn take_body_alone(&mut self, row: &Row) -> Result<(), StoreError> {
-        let is_alone = row.columns.len() == 2 && self.is_current && self.body_crc(row.rowid)?.is_none();
+        let is_alone =
+            row.columns.len() == 2 && self.is_current && self.body_crc(row.rowid)?.is_none();
         if is_alone { self.keep_body(row) } else { Ok(()) }
     }
 
@@ -309,8 +323,16 @@ impl<'a> Salvage<'a> {
     }
 
     fn take_event(&mut self, row: &Row) -> Result<bool, StoreError> {
-        let [Value::Null, at, seq, id, Value::Text(lane), Value::Text(what), Value::Text(by), Value::Text(detail)] =
-            row.columns.as_slice()
+        let [
+            Value::Null,
+            at,
+            seq,
+            id,
+            Value::Text(lane),
+            Value::Text(what),
+            Value::Text(by),
+            Value::Text(detail),
+        ] = row.columns.as_slice()
         else {
             return Ok(false);
         };
@@ -321,7 +343,10 @@ impl<'a> Salvage<'a> {
     }
 
     fn take_meta(&mut self, row: &Row) -> bool {
-        let [_, _, _, _, Value::Int(log_bytes), Value::Int(floor), _] = row.columns.as_slice() else { return false };
+        let [_, _, _, _, Value::Int(log_bytes), Value::Int(floor), _] = row.columns.as_slice()
+        else {
+            return false;
+        };
         self.log_bytes = self.log_bytes.max(u64::try_from(*log_bytes).ok());
         let ahead = floor.saturating_sub(self.seq_floor);
         if ahead <= SEQ_FLOOR_AHEAD_MAX {
@@ -333,15 +358,22 @@ impl<'a> Salvage<'a> {
     /// A pending row whose body is lost cannot be sent: a person decides. Its code stays guarded.
     fn park_without_body(&mut self) -> Result<(), StoreError> {
         let without: Vec<Seq> = {
-            let sql = "SELECT seq FROM redemption WHERE state = 0 AND seq NOT IN (SELECT seq FROM body)";
+            let sql =
+                "SELECT seq FROM redemption WHERE state = 0 AND seq NOT IN (SELECT seq FROM body)";
             let mut statement = self.sql.prepare(sql)?;
             statement.query_map([], |row| row.get(0).map(Seq))?.collect::<Result<_, _>>()?
         };
         for seq in without {
-            let sql = "UPDATE redemption SET state = ?2, marks = (marks & ?3) | ?4, settled_ms = accepted_ms \
+            let sql = "UPDATE redemption SET state = ?2, marks = (marks & ?3) | ?4, settled_ms = \
+                accepted_ms \
                  WHERE seq = ?1";
             let beside = mark::beside(0, State::Parked);
-            self.sql.prepare_cached(sql)?.execute((seq.0, State::Parked as i64, mark::ALL, beside))?;
+            self.sql.prepare_cached(sql)?.execute((
+                seq.0,
+                State::Parked as i64,
+                mark::ALL,
+                beside,
+            ))?;
             self.note(seq, &Note::BodyLost.to_stored())?;
             self.parked += 1;
         }
@@ -349,21 +381,27 @@ impl<'a> Salvage<'a> {
         Ok(())
     }
 
-    /// What is known of codes and of days beyond their rows, and what the gateway itself keeps, as far
-    /// as it can be read. How many rows of each till are pending, and what rows count for, is counted anew.
+    /// What is known of codes and of days beyond their rows, and what the gateway itself keeps, as
+    /// far as it can be read. How many rows of each till are pending, and what rows count for, is
+    /// counted anew.
     fn keep_named(&self) -> Result<(), StoreError> {
         tallies::count_anew(self.sql)?;
         self.copy("tally", |columns| tallies::keep(self.sql, columns))?;
         self.copy("refusal", |columns| {
-            let [Value::Int(day), Value::Text(reason), Value::Int(refused @ 0..)] = columns else { return Ok(()) };
+            let [Value::Int(day), Value::Text(reason), Value::Int(refused @ 0..)] = columns else {
+                return Ok(());
+            };
             let sql = "INSERT OR IGNORE INTO refusal VALUES (?1, ?2, ?3)";
             self.sql.prepare_cached(sql)?.execute((day, reason, refused)).map(drop)
         })?;
-        let pending = "INSERT OR REPLACE INTO till SELECT lane, till, count(*) FROM redemption WHERE state = 0 \
+        let pending = "INSERT OR REPLACE INTO till SELECT lane, till, count(*) FROM redemption \
+            WHERE state = 0 \
              GROUP BY lane, till";
         self.sql.execute(pending, [])?;
         self.copy("held_code", |columns| {
-            let [Value::Blob(hash), Value::Int(what), Value::Int(minute)] = columns else { return Ok(()) };
+            let [Value::Blob(hash), Value::Int(what), Value::Int(minute)] = columns else {
+                return Ok(());
+            };
             let sql = "INSERT OR IGNORE INTO held_code VALUES (?1, ?2, ?3)";
             self.sql.prepare_cached(sql)?.execute((hash, what, minute)).map(drop)
         })?;
@@ -378,28 +416,44 @@ impl<'a> Salvage<'a> {
     /// What was given on trust counts as it did; what is at risk is summed up anew.
     fn keep_risk(&self) -> Result<(), StoreError> {
         self.copy("worth", |columns| {
-            let [Value::Int(seq), Value::Int(value), Value::Int(assumed), Value::Text(rule)] = columns else {
+            let [Value::Int(seq), Value::Int(value), Value::Int(assumed), Value::Text(rule)] =
+                columns
+            else {
                 return Ok(());
             };
-            let sql = "INSERT OR IGNORE INTO worth SELECT seq, max(?2, 0), ?3 <> 0, ?4 FROM redemption WHERE seq = ?1";
+            let sql = "INSERT OR IGNORE INTO worth SELECT seq, max(?2, 0), ?3 <> 0, ?4 FROM \
+                redemption WHERE seq = ?1";
             self.sql.prepare_cached(sql)?.execute((seq, value, assumed, rule)).map(drop)
         })?;
         self.copy("risk", |columns| {
-            let [Value::Text(scope), Value::Int(_), Value::Int(_), Value::Int(_), Value::Text(lately)] = columns else {
+            let [
+                Value::Text(scope),
+                Value::Int(_),
+                Value::Int(_),
+                Value::Int(_),
+                Value::Text(lately),
+            ] = columns
+            else {
                 return Ok(());
             };
             let sql = "INSERT OR IGNORE INTO risk VALUES (?1, 0, 0, 0, ?2)";
             self.sql.prepare_cached(sql)?.execute((scope, lately)).map(drop)
         })?;
         self.copy("business", |columns| {
-            let [Value::Int(lane), Value::Text(business), Value::Int(confirmed)] = columns else { return Ok(()) };
+            let [Value::Int(lane), Value::Text(business), Value::Int(confirmed)] = columns else {
+                return Ok(());
+            };
             let sql = "INSERT OR IGNORE INTO business VALUES (?1, ?2, ?3 <> 0)";
             self.sql.prepare_cached(sql)?.execute((lane, business, confirmed)).map(drop)
         })?;
         risk::sum_up(self.sql)
     }
 
-    fn copy(&self, table: &str, each: impl FnMut(&[Value]) -> rusqlite::Result<()>) -> Result<(), StoreError> {
+    fn copy(
+        &self,
+        table: &str,
+        each: impl FnMut(&[Value]) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
         let Some(root) = records::root_of(self.image, table) else { return Ok(()) };
         // What cannot be read of it is lost; nothing else hangs on it.
         records::entries(self.image, root, each)?;
@@ -407,23 +461,27 @@ impl<'a> Salvage<'a> {
     }
 
     fn note(&self, seq: Seq, note: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO answer (seq, note) VALUES (?1, ?2) ON CONFLICT (seq) DO UPDATE SET note = ?2";
+        let sql = "INSERT INTO answer (seq, note) VALUES (?1, ?2) ON CONFLICT (seq) DO UPDATE SET \
+            note = ?2";
         self.sql.prepare_cached(sql)?.execute((seq.0, note))?;
         Ok(())
     }
 
-    /// What belongs to no row leaves; a decline whose words were lost gets words of ours, or its till's repeat would
-    /// be answered as a success.
+    /// What belongs to no row leaves; a decline whose words were lost gets words of ours, or its
+    /// till's repeat would be answered as a success.
     fn drop_orphans(&self) -> Result<(), StoreError> {
         for table in ["answer", "event"] {
             let sql = format!("DELETE FROM {table} WHERE seq NOT IN (SELECT seq FROM redemption)");
             self.sql.execute(&sql, [])?;
         }
-        self.sql.execute("DELETE FROM answer WHERE seq IN (SELECT seq FROM redemption WHERE state = 0)", [])?;
+        self.sql.execute(
+            "DELETE FROM answer WHERE seq IN (SELECT seq FROM redemption WHERE state = 0)",
+            [],
+        )?;
         let sql = "INSERT INTO answer (seq, status, content_type, body) \
              SELECT seq, 400, 'application/json', ?1 FROM redemption WHERE state = 2 \
-             ON CONFLICT (seq) DO UPDATE SET status = excluded.status, content_type = excluded.content_type, \
-             body = excluded.body WHERE answer.status IS NULL";
+             ON CONFLICT (seq) DO UPDATE SET status = excluded.status, content_type = \
+             excluded.content_type, body = excluded.body WHERE answer.status IS NULL";
         self.sql.execute(sql, [DECLINE_LOST])?;
         Ok(())
     }
@@ -433,11 +491,17 @@ impl<'a> Salvage<'a> {
 ///
 /// # Errors
 /// The new database cannot be written.
-pub(super) fn sign(to: &Connection, path: &Path, (event, note): (&Event, &str), floor: Seq) -> Result<(), StoreError> {
+pub(super) fn sign(
+    to: &Connection,
+    path: &Path,
+    (event, note): (&Event, &str),
+    floor: Seq,
+) -> Result<(), StoreError> {
     let sql = "INSERT INTO event (at_ms, lane, what, by, detail) VALUES (?1, ?2, ?3, ?4, ?5)";
     to.execute(sql, (event.at_ms, &event.lane, &event.what, &event.by, &event.detail))?;
     let (device, inode) = super::files::identity(path)?;
-    let sql = "INSERT INTO meta (one, clean, device, inode, seq_floor, salvage) VALUES (1, 0, ?1, ?2, ?3, ?4)";
+    let sql = "INSERT INTO meta (one, clean, device, inode, seq_floor, salvage) VALUES (1, 0, ?1, \
+        ?2, ?3, ?4)";
     to.execute(sql, (device, inode, floor.0, note))?;
     Ok(())
 }
@@ -458,8 +522,8 @@ fn blob_of(value: &Value) -> Option<&[u8]> {
     if let Value::Blob(bytes) = value { Some(bytes) } else { None }
 }
 
-/// The row in the order of the table's columns, as it goes into the new database; false when what changes in it (which
-/// no checksum covers) cannot be as it was written.
+/// The row in the order of the table's columns, as it goes into the new database; false when what
+/// changes in it (which no checksum covers) cannot be as it was written.
 fn stored(row: &Row) -> Option<(Stored, bool)> {
     let [
         _,
@@ -511,11 +575,22 @@ fn stored(row: &Row) -> Option<(Stored, bool)> {
     Some((stored, readable))
 }
 
-/// Whether this is a redemption and as it was written, as far as can be told of what no checksum covers.
+/// Whether this is a redemption and as it was written, as far as can be told of what no checksum
+/// covers.
 fn is_proven(row: &Row) -> bool {
-    let proven = |(stored, readable): (Stored, bool)| readable && stored.seq.0 > 0 && stored.is_intact();
-    let [Value::Null, _, Value::Int(_) | Value::Null, .., state, in_flight, Value::Int(marks), attempts, settled] =
-        row.columns.as_slice()
+    let proven =
+        |(stored, readable): (Stored, bool)| readable && stored.seq.0 > 0 && stored.is_intact();
+    let [
+        Value::Null,
+        _,
+        Value::Int(_) | Value::Null,
+        ..,
+        state,
+        in_flight,
+        Value::Int(marks),
+        attempts,
+        settled,
+    ] = row.columns.as_slice()
     else {
         return false;
     };
@@ -526,13 +601,14 @@ fn is_proven(row: &Row) -> bool {
     can_be && mark::alone(*marks).is_some() && stored(row).is_some_and(proven)
 }
 
-/// Where the row stood. One that was settled and cannot say how is parked: sending it again could redeem what was
-/// taken back. Without a time of settling it was pending.
+/// Where the row stood. One that was settled and cannot say how is parked: sending it again could
+/// redeem what was taken back. Without a time of settling it was pending.
 fn change(row: &mut Stored, columns: &[Value]) -> bool {
     let [state, _, marks, attempts, settled] = columns else { return false };
     let settled_ms = integer_of(settled);
     let known = integer_of(state).and_then(State::from_number);
-    row.attempts = integer_of(attempts).and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(1);
+    row.attempts =
+        integer_of(attempts).and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(1);
     let agrees = |marks: &i64| known.is_none_or(|state| mark::agree(*marks, state));
     let marks = integer_of(marks).filter(agrees).and_then(mark::alone);
     row.state = match (known, settled_ms) {
@@ -541,7 +617,8 @@ fn change(row: &mut Stored, columns: &[Value]) -> bool {
         (_, Some(_)) => State::Parked,
     };
     row.settled_ms = settled_ms;
-    let doubt = if matches!(row.state, State::Pending | State::Parked) { mark::UNCERTAIN } else { 0 };
+    let doubt =
+        if matches!(row.state, State::Pending | State::Parked) { mark::UNCERTAIN } else { 0 };
     row.marks = marks.unwrap_or(0) | doubt;
     row.state == State::Pending || (marks.is_some() && known == Some(row.state))
 }

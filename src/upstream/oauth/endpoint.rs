@@ -1,7 +1,8 @@
 //! The contract's token endpoint: one question, and what its answer means.
 //!
-//! The fields are the contract's own (`grant_type`, `client_id`, `client_secret`, `refresh_token`). They go as a form,
-//! as RFC 6749 wants it. An endpoint that does not understand a form is asked in JSON, from then on always.
+//! The fields are the contract's own (`grant_type`, `client_id`, `client_secret`, `refresh_token`).
+//! They go as a form, as RFC 6749 wants it. An endpoint that does not understand a form is asked in
+//! JSON, from then on always.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -26,8 +27,13 @@ const LIFETIME_S_DEFAULT: u64 = 3600;
 /// The longest life that is believed: 30 days, in seconds.
 const LIFETIME_S_MAX: u64 = 30 * 86_400;
 /// The errors of RFC 6749 section 5.2 that show that the question was understood.
-const UNDERSTOOD: [&str; 5] =
-    ["invalid_grant", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"];
+const UNDERSTOOD: [&str; 5] = [
+    "invalid_grant",
+    "invalid_client",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+];
 
 /// What is asked for.
 #[derive(Debug)]
@@ -100,7 +106,11 @@ struct GrantFields {
 }
 
 impl TokenEndpoint {
-    pub(super) fn new(oauth: &OAuth, client_secret: SecretFile, plan: PoolPlan) -> Result<Self, UpstreamError> {
+    pub(super) fn new(
+        oauth: &OAuth,
+        client_secret: SecretFile,
+        plan: PoolPlan,
+    ) -> Result<Self, UpstreamError> {
         Ok(Self {
             url: parse_url("oauth.token_url", &oauth.token_url)?,
             client_id: oauth.client_id.clone(),
@@ -115,7 +125,11 @@ impl TokenEndpoint {
     }
 
     /// Asks for a token, until `deadline` at the latest.
-    pub(super) async fn ask(&self, request: &GrantRequest<'_>, deadline: Instant) -> Result<GrantAnswer, NoToken> {
+    pub(super) async fn ask(
+        &self,
+        request: &GrantRequest<'_>,
+        deadline: Instant,
+    ) -> Result<GrantAnswer, NoToken> {
         let secret = self.client_secret.read().map_err(NoToken::here)?;
         let fields = self.fields(request, &secret);
         let as_json = self.speaks_json.load(Ordering::Relaxed);
@@ -131,8 +145,13 @@ impl TokenEndpoint {
         self.read(&second)
     }
 
-    fn fields<'a>(&'a self, request: &GrantRequest<'a>, secret: &'a Secret) -> Vec<(&'static str, &'a str)> {
-        let mut fields = vec![("client_id", self.client_id.as_str()), ("client_secret", secret.reveal())];
+    fn fields<'a>(
+        &'a self,
+        request: &GrantRequest<'a>,
+        secret: &'a Secret,
+    ) -> Vec<(&'static str, &'a str)> {
+        let mut fields =
+            vec![("client_id", self.client_id.as_str()), ("client_secret", secret.reveal())];
         match request {
             GrantRequest::ClientCredentials => fields.push(("grant_type", "client_credentials")),
             GrantRequest::Refresh(token) => {
@@ -142,11 +161,18 @@ impl TokenEndpoint {
         fields
     }
 
-    async fn post(&self, fields: &[(&str, &str)], as_json: bool, deadline: Instant) -> Result<Reply, NoToken> {
+    async fn post(
+        &self,
+        fields: &[(&str, &str)],
+        as_json: bool,
+        deadline: Instant,
+    ) -> Result<Reply, NoToken> {
         let (url, headers) = (self.url.clone(), HeaderMap::new());
         let post = if as_json {
-            let object: serde_json::Map<String, Value> =
-                fields.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+            let object: serde_json::Map<String, Value> = fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+                .collect();
             Post::json(url, headers, Bytes::from(Value::Object(object).to_string()))
         } else {
             Post::new(url, headers, form(fields), "application/x-www-form-urlencoded")
@@ -156,7 +182,13 @@ impl TokenEndpoint {
             Outcome::Failed(failure) => {
                 let detail = format!("the token endpoint: {}", failure.detail);
                 // No byte of the redemption has left.
-                let failure = Failure { detail, bytes_may_have_left: false, sent_whole: false, cut: false, ..failure };
+                let failure = Failure {
+                    detail,
+                    bytes_may_have_left: false,
+                    sent_whole: false,
+                    cut: false,
+                    ..failure
+                };
                 Err(NoToken { failure, refused: false, at_least: None })
             }
         }
@@ -166,7 +198,9 @@ impl TokenEndpoint {
         let status = reply.answer.status;
         let fields = fields_of(reply);
         match status {
-            200..=299 => granted(fields).map(GrantAnswer::Granted).map_err(|why| self.no_answer(reply, why)),
+            200..=299 => {
+                granted(fields).map(GrantAnswer::Granted).map_err(|why| self.no_answer(reply, why))
+            }
             400 | 401 | 403 | 422 => {
                 let code = fields.and_then(|fields| error_code(&fields)).unwrap_or_default();
                 let why = format!("the token endpoint refused: HTTP {status} {code}");
@@ -186,15 +220,19 @@ impl TokenEndpoint {
             format!("HTTP {} {why}", reply.answer.status)
         };
         let host = self.url.host_str().unwrap_or_default();
-        let failure =
-            unsent(Phase::Credential, format!("the token endpoint {host} gave no token: {}", what.trim_end()));
+        let failure = unsent(
+            Phase::Credential,
+            format!("the token endpoint {host} gave no token: {}", what.trim_end()),
+        );
         NoToken { failure, refused: false, at_least }
     }
 }
 
 fn fields_of(reply: &Reply) -> Option<GrantFields> {
     let is_object = reply.answer.body.trim_ascii_start().starts_with(b"{");
-    (is_object && !reply.truncated).then(|| serde_json::from_slice(&reply.answer.body).ok()).flatten()
+    (is_object && !reply.truncated)
+        .then(|| serde_json::from_slice(&reply.answer.body).ok())
+        .flatten()
 }
 
 /// Whether the endpoint could read the question, whatever it thinks of it.
@@ -210,7 +248,8 @@ fn is_understood(reply: &Reply) -> bool {
 /// The error's code, if it is one and not a text that could repeat what was sent.
 fn error_code(fields: &GrantFields) -> Option<String> {
     let code = fields.error.as_ref()?.as_str()?;
-    let is_code = code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let is_code =
+        code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     is_code.then(|| code.to_owned())
 }
 
@@ -232,8 +271,9 @@ fn lifetime_s(expires_in: Option<&Value>) -> u64 {
         Some(Value::String(text)) => text.trim().parse().ok(),
         _ => None,
     };
-    let whole =
-        number.filter(|seconds| seconds.is_finite()).map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)));
+    let whole = number
+        .filter(|seconds| seconds.is_finite())
+        .map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)));
     match whole {
         Some(Ok(life)) => life.as_secs().min(LIFETIME_S_MAX),
         Some(Err(_)) => LIFETIME_S_MAX,
@@ -280,9 +320,13 @@ mod tests {
 
     #[test]
     fn an_error_is_repeated_only_if_it_is_a_code() {
-        let code = |error: Value| error_code(&GrantFields { error: Some(error), ..GrantFields::default() });
+        let code = |error: Value| {
+            error_code(&GrantFields { error: Some(error), ..GrantFields::default() })
+        };
         assert_eq!(code(json!("invalid_grant")).as_deref(), Some("invalid_grant"));
-        for other in [json!("Token abc123 is wrong"), json!({"a": 1}), json!(1), json!("x".repeat(41))] {
+        for other in
+            [json!("Token abc123 is wrong"), json!({"a": 1}), json!(1), json!("x".repeat(41))]
+        {
             assert_eq!(code(other), None);
         }
     }

@@ -1,4 +1,5 @@
-//! The refresh token that the endpoint gave last, kept across restarts and power cuts: `oauth/NAME`.
+//! The refresh token that the endpoint gave last, kept across restarts and power cuts:
+//! `oauth/NAME`.
 
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -22,17 +23,21 @@ impl KeptToken {
         Self { state_dir: state_dir.to_owned(), name: file_name(provider) }
     }
 
-    /// The token that is kept; `None` where there is none or it cannot be read, which is the same to a renewal.
+    /// The token that is kept; `None` where there is none or it cannot be read, which is the same
+    /// to a renewal.
     pub(super) fn read(&self) -> Option<Secret> {
         SecretFile::new(&SecretSource::File(self.dir().join(&self.name)), None).read().ok()
     }
 
-    /// Returns when the token would survive a power cut. The runtime's threads for blocking work do it, to the end.
+    /// Returns when the token would survive a power cut. The runtime's threads for blocking work do
+    /// it, to the end.
     pub(super) async fn write(&self, token: Secret) -> Result<(), String> {
         let this = self.clone();
         let written = tokio::task::spawn_blocking(move || this.write_now(&token)).await;
         let flat = written.map_err(io::Error::other).and_then(|result| result);
-        flat.map_err(|error| format!("{}: the new refresh token cannot be kept: {error}", self.dir().display()))
+        flat.map_err(|error| {
+            format!("{}: the new refresh token cannot be kept: {error}", self.dir().display())
+        })
     }
 
     fn write_now(&self, token: &Secret) -> io::Result<()> {
@@ -64,7 +69,10 @@ impl KeptToken {
 fn file_name(provider: &str) -> String {
     let mut name = String::new();
     for (at, byte) in provider.bytes().enumerate() {
-        let plain = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' || (byte == b'.' && at > 0);
+        let plain = byte.is_ascii_alphanumeric()
+            || byte == b'-'
+            || byte == b'_'
+            || (byte == b'.' && at > 0);
         if plain {
             name.push(char::from(byte));
         } else if let Err(error) = write!(name, "%{byte:02X}") {
@@ -83,7 +91,10 @@ mod tests {
     #[test]
     fn no_provider_can_be_named_out_of_the_folder_nor_like_another() {
         let names = ["retm", "a.b", "..", ".", "", "a/b", "a%2Fb", "ä", ".retm.new"].map(file_name);
-        assert_eq!(names, ["retm", "a.b", "%2E.", "%2E", "", "a%2Fb", "a%252Fb", "%C3%A4", "%2Eretm.new"]);
+        assert_eq!(
+            names,
+            ["retm", "a.b", "%2E.", "%2E", "", "a%2Fb", "a%252Fb", "%C3%A4", "%2Eretm.new"]
+        );
     }
 
     #[tokio::test]
@@ -95,7 +106,8 @@ mod tests {
         let first = File::open(dir.path().join("oauth/retm")).unwrap();
         kept.write(Secret::new("second".to_owned())).await.unwrap();
         assert_eq!(kept.read(), Some(Secret::new("second".to_owned())));
-        // A reader of the first file never sees the second's bytes: it was replaced, not written over.
+        // A reader of the first file never sees the second's bytes: it was replaced, not written
+        // over.
         assert_eq!(io::read_to_string(first).unwrap(), "first\n");
         assert_eq!(std::fs::metadata(dir.path().join("oauth/retm")).unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::metadata(dir.path().join("oauth")).unwrap().mode() & 0o777, 0o700);
@@ -117,7 +129,8 @@ mod tests {
     async fn a_pipe_beside_it_holds_no_token_up() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("oauth")).unwrap();
-        let (pipe, mode) = (dir.path().join("oauth/.retm.new"), rustix::fs::Mode::from_raw_mode(0o600));
+        let (pipe, mode) =
+            (dir.path().join("oauth/.retm.new"), rustix::fs::Mode::from_raw_mode(0o600));
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         let kept = KeptToken::new(dir.path(), "retm");
         kept.write(Secret::new("new".to_owned())).await.unwrap();

@@ -1,7 +1,7 @@
 //! OAuth towards a provider: an access token that is renewed in time, by one renewal at a time.
 //!
-//! A renewal runs in a task of its own, so that no attempt's deadline can cut it off between the endpoint's answer and
-//! the moment when the new refresh token is safe on disk.
+//! A renewal runs in a task of its own, so that no attempt's deadline can cut it off between the
+//! endpoint's answer and the moment when the new refresh token is safe on disk.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,7 +27,8 @@ use crate::redemption::Secret;
 use crate::settings::{Grant, OAuth};
 use crate::verdict::Failure;
 
-/// A renewal gets this part of an attempt's deadline, so that the attempt that waits for it is told how it failed.
+/// A renewal gets this part of an attempt's deadline, so that the attempt that waits for it is told
+/// how it failed.
 const RENEWAL_PER_DEADLINE: f64 = 0.7;
 
 /// A provider's OAuth.
@@ -73,8 +74,9 @@ impl OAuthTokens {
         Ok(Self { shared: Arc::new(shared), tasks: Mutex::default() })
     }
 
-    /// The value of `Authorization`. A good token is returned at once. Otherwise this waits for the renewal and returns
-    /// its result. While the next renewal has to wait, it returns the last failure.
+    /// The value of `Authorization`. A good token is returned at once. Otherwise this waits for the
+    /// renewal and returns its result. While the next renewal has to wait, it returns the last
+    /// failure.
     pub(super) async fn bearer(&self) -> Result<HeaderValue, Failure> {
         let mut told = self.shared.told.subscribe();
         match self.step(TokenUser::Attempt) {
@@ -87,7 +89,8 @@ impl OAuthTokens {
         }
     }
 
-    /// Waits until there is another token than the last one sent. Renews meanwhile, as often as the backoff allows.
+    /// Waits until there is another token than the last one sent. Renews meanwhile, as often as the
+    /// backoff allows.
     pub(super) async fn changed(&self) {
         let mut told = self.shared.told.subscribe();
         let sent = self.shared.state().sent();
@@ -167,7 +170,8 @@ impl Renewer {
         Ok((header, granted.lifetime))
     }
 
-    /// Tries the kept refresh token, then a newer one if one was kept meanwhile, then that of the settings.
+    /// Tries the kept refresh token, then a newer one if one was kept meanwhile, then that of the
+    /// settings.
     async fn granted(&self, deadline: Instant) -> Result<Granted, NoToken> {
         let mut tried = None;
         let mut refusal = None;
@@ -182,10 +186,13 @@ impl Renewer {
         }
         let configured = match self.first_token() {
             Err(trouble) => return Err(refusal.unwrap_or(trouble)),
-            Ok(token) if token.is_some() && token == tried => return Err(refusal.unwrap_or_default()),
+            Ok(token) if token.is_some() && token == tried => {
+                return Err(refusal.unwrap_or_default());
+            }
             Ok(token) => token,
         };
-        let request = configured.as_ref().map_or(GrantRequest::ClientCredentials, GrantRequest::Refresh);
+        let request =
+            configured.as_ref().map_or(GrantRequest::ClientCredentials, GrantRequest::Refresh);
         match self.endpoint.ask(&request, deadline).await? {
             GrantAnswer::Granted(granted) => Ok(granted),
             GrantAnswer::Refused(trouble) => Err(trouble),
@@ -197,7 +204,9 @@ impl Renewer {
         match (self.grant, &self.first_refresh_token) {
             (Grant::ClientCredentials, _) => Ok(None),
             (Grant::RefreshToken, Some(file)) => file.read().map(Some).map_err(NoToken::here),
-            (Grant::RefreshToken, None) => Err(NoToken::here("there is no refresh token".to_owned())),
+            (Grant::RefreshToken, None) => {
+                Err(NoToken::here("there is no refresh token".to_owned()))
+            }
         }
     }
 

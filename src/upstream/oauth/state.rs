@@ -93,7 +93,11 @@ impl RenewalState {
         self.drop_refused(now);
         let good = self.access.as_ref().filter(|access| now < access.ends_at);
         let due = good.is_none_or(|access| now >= access.renew_at);
-        let may_at = if who == TokenUser::Attempt && good.is_none() { self.attempt_at } else { self.retry_at };
+        let may_at = if who == TokenUser::Attempt && good.is_none() {
+            self.attempt_at
+        } else {
+            self.retry_at
+        };
         let begins = due && !self.renewing && now >= may_at;
         let next = match good {
             Some(access) => TokenStep::Send(access.header.clone()),
@@ -134,7 +138,8 @@ impl RenewalState {
     pub(super) fn renewed(&mut self, access: AccessToken) {
         let Self { generation, sent, refusals, force_at, .. } = *self;
         let generation = generation.saturating_add(1);
-        *self = Self { access: Some(access), generation, sent, refusals, force_at, ..Self::default() };
+        *self =
+            Self { access: Some(access), generation, sent, refusals, force_at, ..Self::default() };
     }
 
     /// A renewal failed; `chance` is the jitter.
@@ -143,7 +148,8 @@ impl RenewalState {
         let wait = backoff(self.failures).mul_f64(share).max(Duration::from_millis(RETRY_MS_FLOOR));
         let from = now + trouble.at_least.unwrap_or_default();
         self.retry_at = from + wait;
-        // Attempts have the link's own backoff. When the line is back, this backoff must not fail the first of them.
+        // Attempts have the link's own backoff. When the line is back, this backoff must not fail
+        // the first of them.
         let step = if trouble.refused { wait } else { wait.min(Duration::from_secs(RETRY_S_MIN)) };
         self.attempt_at = from + step;
         self.failures = self.failures.saturating_add(1);
@@ -207,7 +213,16 @@ mod tests {
 
     #[test]
     fn a_token_is_renewed_in_good_time() {
-        let schedule = [(3600, 2880), (86_400, 69_120), (300, 240), (120, 60), (90, 45), (60, 30), (10, 5), (0, 0)];
+        let schedule = [
+            (3600, 2880),
+            (86_400, 69_120),
+            (300, 240),
+            (120, 60),
+            (90, 45),
+            (60, 30),
+            (10, 5),
+            (0, 0),
+        ];
         for (lifetime_s, renew_after_s) in schedule {
             assert_eq!(access(s(7), lifetime_s).renew_at, s(7 + renew_after_s), "{lifetime_s}");
         }
@@ -216,7 +231,8 @@ mod tests {
     #[test]
     fn the_first_attempt_begins_a_renewal_and_the_others_wait_for_it() {
         let mut state = RenewalState::default();
-        let (first, second) = (state.next(s(1), TokenUser::Attempt), state.next(s(1), TokenUser::Attempt));
+        let (first, second) =
+            (state.next(s(1), TokenUser::Attempt), state.next(s(1), TokenUser::Attempt));
         assert!(waits(&first) && first.1);
         assert!(waits(&second) && !second.1);
         state.renewed(access(s(2), 100));
@@ -285,7 +301,10 @@ mod tests {
         assert!(state.next(s(31), TokenUser::Attempt).1);
         state.renewed(access(s(31), 3600));
         state.refuse();
-        assert!(state.next(s(32), TokenUser::Attempt).1, "a token that was taken makes the next wait short again");
+        assert!(
+            state.next(s(32), TokenUser::Attempt).1,
+            "a token that was taken makes the next wait short again"
+        );
     }
 
     #[test]

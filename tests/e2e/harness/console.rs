@@ -24,7 +24,12 @@ impl Gateway {
     pub(crate) fn command_with(&self, args: &[&str], stdin: &str) -> Said {
         let mut command = redeemd(args[0]);
         command.args(&args[1..]).arg("--config").arg(self.folder().join("redeemd.toml"));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
         let done = child.wait_with_output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -1,4 +1,5 @@
-//! Disks that fail: small file systems to fill and to break, and a shim that fails the daemon's own calls.
+//! Disks that fail: small file systems to fill and to break, and a shim that fails the daemon's own
+//! calls.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -35,10 +36,11 @@ pub(crate) fn skipped(why: &str) {
     println!("SKIPPED: {why}");
 }
 
-/// After an ordered stop: the database's first page becomes nonsense, and so that it is not read from the log, that
-/// holds nothing either. The damaged bytes.
+/// After an ordered stop: the database's first page becomes nonsense, and so that it is not read
+/// from the log, that holds nothing either. The damaged bytes.
 pub(crate) fn spoil(state_dir: &Path) -> Vec<u8> {
-    let open = |name: &str| File::options().read(true).write(true).open(state_dir.join(name)).unwrap();
+    let open =
+        |name: &str| File::options().read(true).write(true).open(state_dir.join(name)).unwrap();
     let (database, log) = (open("redeemd.db"), open("redeemd.db-wal"));
     log.write_all_at(&vec![0; usize::try_from(log.metadata().unwrap().len()).unwrap()], 0).unwrap();
     log.sync_all().unwrap();
@@ -56,7 +58,9 @@ impl Mount {
     pub(crate) fn tmpfs_of(size: &str) -> Option<Self> {
         let mount = Self { folder: tempfile::tempdir().unwrap(), image: None };
         let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", &format!("size={size},mode=0755"), "none"]).arg(mount.path());
+        command
+            .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0755"), "none"])
+            .arg(mount.path());
         mount.made(run(&mut command))
     }
 
@@ -66,7 +70,8 @@ impl Mount {
         let image = folder.path().with_extension("img");
         File::create(&image).unwrap().set_len(IMAGE_BYTES).unwrap();
         let mount = Self { folder, image: Some(image.clone()) };
-        let made = run(Command::new("mkfs.ext4").arg("-q").arg(&image)).and_then(|()| mount.mount());
+        let made =
+            run(Command::new("mkfs.ext4").arg("-q").arg(&image)).and_then(|()| mount.mount());
         mount.made(made)
     }
 
@@ -77,12 +82,16 @@ impl Mount {
     /// Mounts the image (again).
     pub(crate) fn mount(&self) -> Result<(), String> {
         let image = self.image.as_ref().unwrap();
-        run(Command::new("mount").args(["-o", "loop,errors=remount-ro"]).arg(image).arg(self.path()))
+        run(Command::new("mount")
+            .args(["-o", "loop,errors=remount-ro"])
+            .arg(image)
+            .arg(self.path()))
     }
 
     pub(crate) fn unmount(&self) {
         run(Command::new("umount").arg(self.path())).unwrap();
-        // A mount namespace that another test made meanwhile keeps it alive until that test has ended.
+        // A mount namespace that another test made meanwhile keeps it alive until that test has
+        // ended.
         let image = self.image.as_ref().unwrap();
         eventually("the file system is let go everywhere", || {
             let listed = Command::new("losetup").arg("--associated").arg(image).output().unwrap();
@@ -164,10 +173,13 @@ impl Shim {
         let folder = tempfile::tempdir().unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/shim.c");
         let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).arg(folder.path().join("shim.so"));
+        compiler
+            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+            .arg(folder.path().join("shim.so"));
         run(compiler.arg(source).arg("-ldl")).unwrap();
         let control = folder.path().join("control");
-        let control = OpenOptions::new().read(true).write(true).create_new(true).open(control).unwrap();
+        let control =
+            OpenOptions::new().read(true).write(true).create_new(true).open(control).unwrap();
         control.set_len(4096).unwrap();
         Self { folder, control }
     }

@@ -50,7 +50,8 @@ impl Gateway {
             intake: "reply_within = \"900ms\"\n".to_owned(),
             also: Vec::new(),
             offline: String::new(),
-            forward: "retry_min = \"100ms\"\nretry_max = \"250ms\"\nreconnect_spread = \"0s\"\n".to_owned(),
+            forward: "retry_min = \"100ms\"\nretry_max = \"250ms\"\nreconnect_spread = \"0s\"\n"
+                .to_owned(),
             lanes: Vec::new(),
             more: String::new(),
             tills: Vec::new(),
@@ -81,7 +82,8 @@ impl Builder {
     pub(crate) fn lane_at(mut self, name: &str, redeem_url: &str, more: &str) -> Self {
         let token = self.write(&format!("{name}.token"), "provider-token");
         self.lanes.push(format!(
-            "[[provider]]\nname = \"{name}\"\nredeem_url = \"{redeem_url}\"\ntoken_file = \"{}\"\n{}{more}\n",
+            "[[provider]]\nname = \"{name}\"\nredeem_url = \"{redeem_url}\"\ntoken_file \
+             = \"{}\"\n{}{more}\n",
             token.display(),
             if more.contains("timeout") { "" } else { "timeout = \"3s\"\n" },
         ));
@@ -175,7 +177,10 @@ impl Builder {
             None => daemon,
             Some((first, rest)) => wrapped(first, rest, &daemon),
         };
-        command.arg("--config").arg(settings).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+            .arg("--config")
+            .arg(settings)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -197,7 +202,12 @@ impl Builder {
         );
         for (name, _) in &self.tills {
             let token = self.folder.path().join(format!("{name}.token"));
-            writeln!(text, "[[intake.till]]\nname = \"{name}\"\ntoken_file = \"{}\"\n", token.display()).unwrap();
+            writeln!(
+                text,
+                "[[intake.till]]\nname = \"{name}\"\ntoken_file = \"{}\"\n",
+                token.display()
+            )
+            .unwrap();
         }
         for lane in &self.lanes {
             text.push_str(lane);
@@ -214,7 +224,8 @@ impl Builder {
         }
         write!(
             text,
-            "[offline]\n{wide_limits}{offline}\n[forward]\n{forward}\n[admin]\nlisten = \"{admin}\"\n\n{more}"
+            "[offline]\n{wide_limits}{offline}\n[forward]\n{forward}\n[admin]\nlisten \
+             = \"{admin}\"\n\n{more}"
         )
         .unwrap();
         self.write("redeemd.toml", &text)
@@ -311,7 +322,8 @@ impl Gateway {
         self.builder.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
     }
 
-    /// Other whole sections at the file's end, written now; a running daemon sees them when it reloads.
+    /// Other whole sections at the file's end, written now; a running daemon sees them when it
+    /// reloads.
     pub(crate) fn rewrite(&mut self, sections: &str) {
         self.builder.more = format!("{sections}\n");
         self.builder.write_settings(self.tills, self.admin);
@@ -370,7 +382,12 @@ impl Gateway {
 
     /// The till of this name, with its token; `till("")` has none.
     pub(crate) fn till(&self, name: &str) -> Till {
-        let token = self.builder.tills.iter().find(|(known, _)| known == name).map(|(_, token)| token.as_str());
+        let token = self
+            .builder
+            .tills
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, token)| token.as_str());
         assert!(token.is_some() || name.is_empty(), "no till is called {name}");
         Till::new(self.tills, token)
     }
@@ -403,7 +420,12 @@ impl Gateway {
     /// A request to the operators' listener.
     pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> Reply {
         let json = [("content-type", "application/json")];
-        Till::new(self.admin, None).send(method, path, if method == "POST" { &json } else { &[] }, body.as_bytes())
+        Till::new(self.admin, None).send(
+            method,
+            path,
+            if method == "POST" { &json } else { &[] },
+            body.as_bytes(),
+        )
     }
 
     pub(crate) fn status(&self) -> Value {
@@ -424,12 +446,18 @@ impl Gateway {
     pub(crate) fn lane(&self, name: &str) -> Value {
         let status = self.status();
         let lanes = status["lanes"].as_array().unwrap();
-        lanes.iter().find(|lane| lane["name"] == name).unwrap_or_else(|| panic!("no lane {name} in {status}")).clone()
+        lanes
+            .iter()
+            .find(|lane| lane["name"] == name)
+            .unwrap_or_else(|| panic!("no lane {name} in {status}"))
+            .clone()
     }
 
     /// Returns when the lane's link is so.
     pub(crate) fn wait_for_link(&self, lane: &str, link: &str) -> Value {
-        eventually(&format!("lane {lane} is {link}"), || Some(self.lane(lane)).filter(|lane| lane["link"] == link))
+        eventually(&format!("lane {lane} is {link}"), || {
+            Some(self.lane(lane)).filter(|lane| lane["link"] == link)
+        })
     }
 
     /// Returns when the books satisfy `wanted`.
@@ -453,10 +481,13 @@ impl Gateway {
         let mut after = String::new();
         loop {
             let state = if state.is_empty() { String::new() } else { format!("&state={state}") };
-            let reply = self.admin("GET", &format!("/api/v1/redemptions?limit=500{state}{after}"), "");
+            let reply =
+                self.admin("GET", &format!("/api/v1/redemptions?limit=500{state}{after}"), "");
             assert_eq!(reply.status, 200, "{reply:?}");
             let page = reply.json();
-            all.extend(page["redemptions"].as_array().unwrap_or_else(|| panic!("{page}")).iter().cloned());
+            all.extend(
+                page["redemptions"].as_array().unwrap_or_else(|| panic!("{page}")).iter().cloned(),
+            );
             match page["next"].as_i64() {
                 Some(next) => after = format!("&after={next}"),
                 None => return all,

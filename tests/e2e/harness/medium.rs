@@ -1,4 +1,5 @@
-//! The disk of the volatile file system: files and directories, and a supply of power that can end at a chosen moment.
+//! The disk of the volatile file system: files and directories, and a supply of power that can end
+//! at a chosen moment.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +87,11 @@ impl Node {
         let (kind, inside, toll) = match &self.kind {
             Kind::File { content, .. } => {
                 let (bytes, toll) = content.after(fate, dice);
-                (Kind::File { now: bytes.clone(), content: Content::settled(bytes) }, Vec::new(), toll)
+                (
+                    Kind::File { now: bytes.clone(), content: Content::settled(bytes) },
+                    Vec::new(),
+                    toll,
+                )
             }
             Kind::Folder(names) => {
                 let (names, toll) = names.after(fate, dice);
@@ -111,7 +116,11 @@ impl Medium {
     }
 
     pub(crate) fn names_mut(&mut self, folder: Id) -> Option<&mut Names> {
-        if let Kind::Folder(names) = &mut self.nodes.get_mut(&folder)?.kind { Some(names) } else { None }
+        if let Kind::Folder(names) = &mut self.nodes.get_mut(&folder)?.kind {
+            Some(names)
+        } else {
+            None
+        }
     }
 
     pub(crate) fn find(&self, folder: Id, name: &str) -> Option<Id> {
@@ -150,8 +159,11 @@ impl Medium {
 
     /// Whether the power goes at this one.
     pub(crate) fn blows(&mut self, moment: Moment) -> bool {
-        let is_meant = |at: Moment| at == moment || (at, moment) == (Moment::Change, Moment::Naming);
-        let Some((_, left)) = self.fuse.as_mut().filter(|(at, _)| is_meant(*at)) else { return false };
+        let is_meant =
+            |at: Moment| at == moment || (at, moment) == (Moment::Change, Moment::Naming);
+        let Some((_, left)) = self.fuse.as_mut().filter(|(at, _)| is_meant(*at)) else {
+            return false;
+        };
         *left = left.saturating_sub(1);
         if *left > 0 {
             return false;
@@ -166,7 +178,9 @@ impl Medium {
         let (mut dice, mut left, mut toll) = (fate.dice(), BTreeMap::new(), Toll::default());
         let mut waiting = vec![ROOT];
         while let Some(id) = waiting.pop() {
-            let Some(node) = self.nodes.get(&id).filter(|_| !left.contains_key(&id)) else { continue };
+            let Some(node) = self.nodes.get(&id).filter(|_| !left.contains_key(&id)) else {
+                continue;
+            };
             let (node, inside, taken) = node.after(fate, &mut dice);
             left.insert(id, node);
             waiting.extend(inside);

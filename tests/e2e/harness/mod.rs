@@ -55,7 +55,9 @@ pub(crate) fn within<T>(deadline: Duration, what: &str, mut look: impl FnMut() -
 /// Lets so much time pass where time itself is what a test is about.
 pub(crate) fn moment(length: Duration) {
     let until = Instant::now() + length;
-    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+    while let Some(left) =
+        until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    {
         std::thread::park_timeout(left);
     }
 }
@@ -88,7 +90,8 @@ pub(crate) fn at_once<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -
     })
 }
 
-/// A seed for a test's chance: `REDEEMD_SEED` or the process's own randomness, printed for a failing run.
+/// A seed for a test's chance: `REDEEMD_SEED` or the process's own randomness, printed for a
+/// failing run.
 pub(crate) fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     let given = std::env::var("REDEEMD_SEED").ok().and_then(|text| text.parse().ok());

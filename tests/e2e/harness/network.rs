@@ -1,4 +1,5 @@
-//! A network of a test's own: the store in one namespace, the provider behind two lines in another. Needs root.
+//! A network of a test's own: the store in one namespace, the provider behind two lines in another.
+//! Needs root.
 //!
 //! The namespaces have no names: they end with the processes in them, and nothing is left behind.
 
@@ -16,7 +17,8 @@ const INSIDE: &str = "REDEEMD_TEST_IN_NETWORK";
 pub(crate) const PROVIDER: &str = "10.9.9.9";
 const PORT: u16 = 7799;
 
-/// The two namespaces and what connects them: `wan0` and `lte0` are the store's lines, `hq0` and `hq1` the far ends.
+/// The two namespaces and what connects them: `wan0` and `lte0` are the store's lines, `hq0` and
+/// `hq1` the far ends.
 pub(crate) struct Network {
     /// Keeps the provider's namespace.
     holder: Child,
@@ -25,8 +27,9 @@ pub(crate) struct Network {
 /// Set where these tests are not to be run although root runs the others.
 const WITHOUT: &str = "REDEEMD_TEST_WITHOUT_NETWORKS";
 
-/// Runs the test of this name (its whole path) in a process that has a network and mounts of its own. Others than root
-/// cannot have that: for them it says so and shows nothing. For root it is a failure, unless it was asked for.
+/// Runs the test of this name (its whole path) in a process that has a network and mounts of its
+/// own. Others than root cannot have that: for them it says so and shows nothing. For root it is a
+/// failure, unless it was asked for.
 pub(crate) fn in_a_network_of_its_own(name: &str, test: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return test();
@@ -50,34 +53,52 @@ pub(crate) fn in_a_network_of_its_own(name: &str, test: impl FnOnce()) {
 /// Whether namespaces, interfaces and filters can be made here.
 fn possible() -> Result<(), String> {
     for tool in ["unshare", "nsenter", "ip", "nft"] {
-        let found = std::env::var("PATH").unwrap_or_default().split(':').any(|dir| Path::new(dir).join(tool).exists());
+        let found = std::env::var("PATH")
+            .unwrap_or_default()
+            .split(':')
+            .any(|dir| Path::new(dir).join(tool).exists());
         if !found {
             return Err(format!("{tool} is not installed"));
         }
     }
     let script = "ip link add veth0 type veth peer name veth1 && nft add table inet t";
-    let output = Command::new("unshare").args(["--net", "--mount", "--", "sh", "-c", script]).output().unwrap();
+    let output = Command::new("unshare")
+        .args(["--net", "--mount", "--", "sh", "-c", script])
+        .output()
+        .unwrap();
     if output.status.success() {
         return Ok(());
     }
-    Err(format!("this needs root and a kernel with veth and nftables: {}", String::from_utf8_lossy(&output.stderr)))
+    Err(format!(
+        "this needs root and a kernel with veth and nftables: {}",
+        String::from_utf8_lossy(&output.stderr)
+    ))
 }
 
 impl Network {
     /// Both lines up, the default route over `wan0`.
     pub(crate) fn new() -> Self {
-        let holder =
-            Command::new("unshare").args(["--net", "--", "sleep", "600"]).stdin(Stdio::null()).spawn().unwrap();
+        let holder = Command::new("unshare")
+            .args(["--net", "--", "sleep", "600"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let network = Self { holder };
         let own = std::fs::read_link("/proc/self/ns/net").unwrap();
         let theirs = format!("/proc/{}/ns/net", network.holder.id());
-        eventually("the provider has a namespace", || std::fs::read_link(&theirs).ok().filter(|theirs| *theirs != own));
+        eventually("the provider has a namespace", || {
+            std::fs::read_link(&theirs).ok().filter(|theirs| *theirs != own)
+        });
         network.store("ip link set lo up");
         network.far("ip link set lo up");
         for (near, far, net) in [("ctl0", "ctl1", 6), ("wan0", "hq0", 7), ("lte0", "hq1", 8)] {
-            network.store(&format!("ip link add {near} type veth peer name {far} netns {}", network.holder.id()));
+            network.store(&format!(
+                "ip link add {near} type veth peer name {far} netns {}",
+                network.holder.id()
+            ));
             network.far(&format!("ip addr add 10.{net}.0.1/24 dev {far} && ip link set {far} up"));
-            network.store(&format!("ip addr add 10.{net}.0.2/24 dev {near} && ip link set {near} up"));
+            network
+                .store(&format!("ip addr add 10.{net}.0.2/24 dev {near} && ip link set {near} up"));
         }
         network.far(&format!("ip addr add {PROVIDER}/32 dev lo"));
         network.store("ip route add default via 10.7.0.1 dev wan0");
@@ -101,7 +122,8 @@ impl Network {
         command
     }
 
-    /// The provider at its end, on every address; its control is reached over a line that nothing happens to.
+    /// The provider at its end, on every address; its control is reached over a line that nothing
+    /// happens to.
     pub(crate) fn provider(&self, args: &[&str]) -> Provider {
         let mut command = self.enter();
         command.arg(binary());
@@ -112,8 +134,8 @@ impl Network {
     /// What arrives over both lines and fits `which` is silently lost.
     pub(crate) fn lose(&self, which: &str) {
         self.far(&format!(
-            "nft 'add table inet road; add chain inet road input {{ type filter hook input priority 0; }}; \
-             add rule inet road input {which} drop'"
+            "nft 'add table inet road; add chain inet road input {{ type filter hook input \
+             priority 0; }}; add rule inet road input {which} drop'"
         ));
     }
 

@@ -1,4 +1,5 @@
-//! A child process of the real binary: its output kept, signalled by its own id alone, dead when dropped.
+//! A child process of the real binary: its output kept, signalled by its own id alone, dead when
+//! dropped.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
@@ -19,7 +20,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the binary; its standard error goes to the log, and its output too, but for the first line with `greets`.
+    /// Starts the binary; its standard error goes to the log, and its output too, but for the first
+    /// line with `greets`.
     pub(crate) fn start(mut command: Command, greets: bool) -> (Self, String) {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -77,7 +79,11 @@ impl Process {
         if self.ended().is_none() {
             self.signal(Signal::TERM);
         }
-        let status = within(std::time::Duration::from_secs(30), "the process has ended after SIGTERM", || self.ended());
+        let status = within(
+            std::time::Duration::from_secs(30),
+            "the process has ended after SIGTERM",
+            || self.ended(),
+        );
         self.said();
         status
     }
@@ -108,7 +114,8 @@ pub(crate) fn redeemd(subcommand: &str) -> Command {
     within_command(Command::new(binary()), subcommand)
 }
 
-/// The path of the binary under test: cargo's, or `REDEEMD_BINARY`, such as an optimised one whose figures count.
+/// The path of the binary under test: cargo's, or `REDEEMD_BINARY`, such as an optimised one whose
+/// figures count.
 pub(crate) fn binary() -> OsString {
     std::env::var_os("REDEEMD_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_redeemd").into())
 }
@@ -116,10 +123,20 @@ pub(crate) fn binary() -> OsString {
 /// `command`, which begins the binary under test, with a subcommand.
 pub(crate) fn within_command(mut command: Command, subcommand: &str) -> Command {
     // Nothing of the caller's systemd or settings may reach the tests.
-    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "STATE_DIRECTORY"] {
+    for name in [
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "STATE_DIRECTORY",
+    ] {
         command.env_remove(name);
     }
-    command.env_remove("RUNTIME_DIRECTORY").env_remove("CREDENTIALS_DIRECTORY").env_remove("JOURNAL_STREAM");
+    command
+        .env_remove("RUNTIME_DIRECTORY")
+        .env_remove("CREDENTIALS_DIRECTORY")
+        .env_remove("JOURNAL_STREAM");
     command.arg(subcommand);
     command
 }

@@ -45,15 +45,19 @@ impl Provider {
 
     /// With further arguments of `redeemd sandbox`.
     pub(crate) fn with(args: &[&str]) -> Self {
-        Self::run(redeemd("sandbox"), &[&["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"], args].concat())
+        Self::run(
+            redeemd("sandbox"),
+            &[&["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"], args].concat(),
+        )
     }
 
     /// As this command, which may be the binary's within something else.
     pub(crate) fn run(mut command: Command, args: &[&str]) -> Self {
         command.args(["--json", "--seed", "1"]).args(args);
         let (process, greeting) = Process::start(command, true);
-        let greeting: Value = serde_json::from_str(&greeting)
-            .unwrap_or_else(|error| panic!("{error}: the sandbox said {greeting:?} and {}", process.log()));
+        let greeting: Value = serde_json::from_str(&greeting).unwrap_or_else(|error| {
+            panic!("{error}: the sandbox said {greeting:?} and {}", process.log())
+        });
         let url = |name: &str| greeting[name].as_str().unwrap().to_owned();
         let control = url("control").strip_prefix("http://").unwrap().parse().unwrap();
         Self {
@@ -75,10 +79,17 @@ impl Provider {
     /// Replaces the rules: `share=0.1,fault=reset-after-taking`.
     pub(crate) fn rules(&self, rules: &[&str]) {
         let object = |rule: &&str| -> Value {
-            let bare = ["share", "skip", "every", "count", "per_code", "status", "clock_s", "rate", "bytes", "take"];
+            let bare = [
+                "share", "skip", "every", "count", "per_code", "status", "clock_s", "rate",
+                "bytes", "take",
+            ];
             let pair = |pair: &str| {
                 let (name, value) = pair.split_once('=').unwrap();
-                let value = if bare.contains(&name) { serde_json::from_str(value).unwrap() } else { value.into() };
+                let value = if bare.contains(&name) {
+                    serde_json::from_str(value).unwrap()
+                } else {
+                    value.into()
+                };
                 (name.to_owned(), value)
             };
             Value::Object(rule.split(',').map(pair).collect())
@@ -113,7 +124,8 @@ impl Provider {
         let mut all: Vec<Recorded> = Vec::new();
         loop {
             let after = all.last().map_or(0, |last| last.n);
-            let reply = self.control.send("GET", &format!("/sandbox/requests?after={after}"), &[], b"");
+            let reply =
+                self.control.send("GET", &format!("/sandbox/requests?after={after}"), &[], b"");
             let page: Vec<Recorded> = serde_json::from_value(reply.json()).unwrap();
             if page.is_empty() {
                 return all;
@@ -124,7 +136,10 @@ impl Provider {
 
     /// The requests for one code.
     pub(crate) fn requests_for(&self, code: &str) -> Vec<Recorded> {
-        self.requests().into_iter().filter(|request| request.code.as_deref() == Some(code)).collect()
+        self.requests()
+            .into_iter()
+            .filter(|request| request.code.as_deref() == Some(code))
+            .collect()
     }
 
     /// Every code is good again.
@@ -144,7 +159,10 @@ impl Provider {
 
     /// Every code that was taken came under one key, and no key with two codes.
     pub(crate) fn assert_one_key_each(&self) {
-        assert_eq!((self.summary("codes_under_two_keys"), self.summary("keys_with_two_codes")), (0, 0));
+        assert_eq!(
+            (self.summary("codes_under_two_keys"), self.summary("keys_with_two_codes")),
+            (0, 0)
+        );
     }
 
     fn control_json(&self, method: &str, path: &str, body: &Value) -> Reply {

@@ -70,7 +70,10 @@ impl Reply {
         let body = self.json();
         let errors = body["errors"].as_array().cloned().unwrap_or_default();
         let message = body["message"].as_str().unwrap_or_default();
-        assert!(!message.is_empty() || !errors.is_empty(), "not a refusal in the contract's shape: {self:?}");
+        assert!(
+            !message.is_empty() || !errors.is_empty(),
+            "not a refusal in the contract's shape: {self:?}"
+        );
         let errors: Vec<_> = errors.iter().filter_map(Value::as_str).collect();
         format!("{message} {}", errors.join(" "))
     }
@@ -122,7 +125,13 @@ impl Till {
         self.send("DELETE", &format!("/redemptions/{id}"), &[], b"")
     }
 
-    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
         self.try_send(method, path, headers, body)
             .unwrap_or_else(|error| panic!("no answer to {method} {path}: {error}"))
     }
@@ -135,8 +144,12 @@ impl Till {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Reply, String> {
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
-        if !body.is_empty() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address));
+        if !body.is_empty()
+            && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        {
             request = request.header("content-type", "application/json");
         }
         if let Some(token) = &self.token {
@@ -151,8 +164,11 @@ impl Till {
             self.agent.run(request.body(body).map_err(|error| error.to_string())?)
         };
         let mut answer = answer.map_err(|error| error.to_string())?;
-        let text = |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        let text = |value: &ureq::http::HeaderValue| {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        };
+        let headers =
+            answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let body = answer.body_mut().read_to_vec().map_err(|error| error.to_string())?;
         let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Reply { status: answer.status().as_u16(), headers, body })
@@ -168,15 +184,21 @@ impl Till {
     /// The bytes of a redemption, as they go on the wire.
     pub(crate) fn bytes_of(&self, order: &Order) -> Vec<u8> {
         let body = order.body();
-        let token = self.token.as_ref().map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let token = self
+            .token
+            .as_ref()
+            .map(|token| format!("authorization: Bearer {token}\r\n"))
+            .unwrap_or_default();
         format!(
-            "POST /redeem HTTP/1.1\r\nhost: gateway\r\n{token}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /redeem HTTP/1.1\r\nhost: gateway\r\n{token}content-type: \
+             application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
         .into_bytes()
     }
 
-    /// Sends bytes and gives back all that comes until the other side closes or says nothing for `patience`.
+    /// Sends bytes and gives back all that comes until the other side closes or says nothing for
+    /// `patience`.
     pub(crate) fn raw(&self, bytes: &[u8], patience: Duration) -> String {
         let mut stream = self.connect();
         stream.set_read_timeout(Some(patience)).unwrap();

@@ -36,8 +36,9 @@ impl FakeTime {
             .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1")
     }
 
-    /// The whole time runs so much faster, the monotonic clock too, from the next start on. The library reads its file
-    /// seldom then: two threads that read it at once can begin its time anew.
+    /// The whole time runs so much faster, the monotonic clock too, from the next start on. The
+    /// library reads its file seldom then: two threads that read it at once can begin its time
+    /// anew.
     pub(crate) fn hurry(gateway: &mut Gateway, from: &str, times: u32) {
         gateway.set_environment("FAKETIME_DONT_FAKE_MONOTONIC", "0");
         gateway.set_environment("FAKETIME_NO_CACHE", "0");
@@ -61,12 +62,14 @@ pub(crate) fn set_clock(folder: &Path, text: &str) {
     std::fs::rename(fresh, folder.join("clock")).unwrap();
 }
 
-/// A wrapper under which timesyncd seems to have set the clock: a `/run` of the daemon's own. `None`, and said, where
-/// this user may not do that.
+/// A wrapper under which timesyncd seems to have set the clock: a `/run` of the daemon's own.
+/// `None`, and said, where this user may not do that.
 pub(crate) fn synchronised() -> Option<[&'static str; 6]> {
     const SCRIPT: &str = "mount -t tmpfs none /run && mkdir -p /run/systemd/timesync \
          && touch /run/systemd/timesync/synchronized && exec \"$@\"";
-    let works = std::process::Command::new("unshare").args(["-m", "sh", "-c", SCRIPT, "sh", "true"]).status();
+    let works = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", SCRIPT, "sh", "true"])
+        .status();
     if works.is_ok_and(|status| status.success()) {
         return Some(["unshare", "-m", "sh", "-c", SCRIPT, "sh"]);
     }

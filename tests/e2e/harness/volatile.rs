@@ -1,8 +1,10 @@
-//! A file system of the test's own that keeps over a power cut what was synced, and of the rest what the dice say.
+//! A file system of the test's own that keeps over a power cut what was synced, and of the rest
+//! what the dice say.
 //!
-//! The kernel writes through to it, so that it sees every write before the writer goes on; nothing but the pages that a
-//! process has mapped is kept by the kernel, and these are dropped at a power cut. It stays mounted over the cut, so
-//! that files keep their device and their inode, as they do on a disk in a machine that boots again.
+//! The kernel writes through to it, so that it sees every write before the writer goes on; nothing
+//! but the pages that a process has mapped is kept by the kernel, and these are dropped at a power
+//! cut. It stays mounted over the cut, so that files keep their device and their inode, as they do
+//! on a disk in a machine that boots again.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -10,9 +12,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
-    BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyEmpty, ReplyEntry, ReplyStatfs, ReplyWrite, Request, Session, TimeOrNow, WriteFlags,
+    BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem,
+    FopenFlags, Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyStatfs, ReplyWrite,
+    Request, Session, TimeOrNow, WriteFlags,
 };
 use tempfile::TempDir;
 
@@ -20,7 +23,8 @@ use super::disk::skipped;
 use super::medium::{Kind, Medium, Moment, Node, Power};
 use crate::volatile::{Fate, Id, Names, Toll};
 
-/// The kernel asks again every time: what a name or a size was before a power cut it need not forget.
+/// The kernel asks again every time: what a name or a size was before a power cut it need not
+/// forget.
 const AT_ONCE: Duration = Duration::ZERO;
 /// A block, and how many of them the file system says that it has, none of them taken.
 const BLOCK_BYTES: u32 = 4096;
@@ -47,14 +51,20 @@ impl Volatile {
     /// An empty one; `None`, said loudly, where none can be mounted.
     pub(crate) fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let shared = Arc::new(Shared { medium: Mutex::new(Medium::empty()), turned: Condvar::new() });
+        let shared =
+            Arc::new(Shared { medium: Mutex::new(Medium::empty()), turned: Condvar::new() });
         let mut config = Config::default();
-        config.mount_options.extend([MountOption::FSName("volatile".to_owned()), MountOption::NoAtime]);
-        let mounted = Session::new(Files(Arc::clone(&shared)), folder.path(), &config).and_then(Session::spawn);
+        config
+            .mount_options
+            .extend([MountOption::FSName("volatile".to_owned()), MountOption::NoAtime]);
+        let mounted = Session::new(Files(Arc::clone(&shared)), folder.path(), &config)
+            .and_then(Session::spawn);
         match mounted {
             Ok(session) => Some(Self { folder, shared, session: Some(session) }),
             Err(error) => {
-                skipped(&format!("no file system of the test's own can be mounted (/dev/fuse): {error}"));
+                skipped(&format!(
+                    "no file system of the test's own can be mounted (/dev/fuse): {error}"
+                ));
                 None
             }
         }
@@ -96,7 +106,9 @@ impl Volatile {
         let known: Vec<Id> = self.medium().nodes.keys().copied().collect();
         for id in known {
             match notifier.inval_inode(INodeNo(id), 0, 0) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("a cached file stays: {error}"),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    panic!("a cached file stays: {error}")
+                }
                 Ok(()) | Err(_) => {}
             }
         }
@@ -114,7 +126,12 @@ impl Drop for Volatile {
     fn drop(&mut self) {
         self.let_go();
         // Lazily: a failing test's daemon may still be there.
-        drop(std::process::Command::new("umount").args(["--lazy", "--quiet"]).arg(self.folder.path()).output());
+        drop(
+            std::process::Command::new("umount")
+                .args(["--lazy", "--quiet"])
+                .arg(self.folder.path())
+                .output(),
+        );
         drop(self.session.take());
     }
 }
@@ -128,11 +145,13 @@ impl Files {
     /// The disk, once it may be worked on. While the power is gone nobody comes back from here.
     fn enter(&self) -> Done<MutexGuard<'_, Medium>> {
         let medium = self.0.medium.lock().unwrap();
-        let medium = self.0.turned.wait_while(medium, |medium| medium.power == Power::Gone).unwrap();
+        let medium =
+            self.0.turned.wait_while(medium, |medium| medium.power == Power::Gone).unwrap();
         if medium.power == Power::On { Ok(medium) } else { Err(Errno::EIO) }
     }
 
-    /// Does a change, unless the power goes with it: then it may be on the disk, and nobody hears so.
+    /// Does a change, unless the power goes with it: then it may be on the disk, and nobody hears
+    /// so.
     fn change<T>(&self, moment: Moment, change: impl FnOnce(&mut Medium) -> Done<T>) -> Done<T> {
         let mut medium = self.enter()?;
         let done = change(&mut medium)?;
@@ -159,7 +178,8 @@ impl Files {
             if medium.find(parent.0, text(name)?).is_some() {
                 return Err(Errno::EEXIST);
             }
-            let id = medium.make(parent.0, text(name)?, Node { kind, mode }).ok_or(Errno::ENOENT)?;
+            let id =
+                medium.make(parent.0, text(name)?, Node { kind, mode }).ok_or(Errno::ENOENT)?;
             attributes(medium, id)
         })
     }
@@ -181,7 +201,11 @@ impl Files {
         attributes(&medium, id)
     }
 
-    fn rename(&self, (parent, name): (INodeNo, &OsStr), (newparent, newname): (INodeNo, &OsStr)) -> Done<()> {
+    fn rename(
+        &self,
+        (parent, name): (INodeNo, &OsStr),
+        (newparent, newname): (INodeNo, &OsStr),
+    ) -> Done<()> {
         if parent != newparent {
             return Err(Errno::EXDEV);
         }
@@ -203,7 +227,9 @@ impl Files {
     fn list(&self, id: Id) -> Done<Vec<(Id, FileType, String)>> {
         let medium = self.enter()?;
         let names = medium.names(id).map(Names::now).ok_or(Errno::ENOTDIR)?;
-        let entry = |(name, id): (&String, &Id)| Some((*id, file_type(medium.nodes.get(id)?), name.clone()));
+        let entry = |(name, id): (&String, &Id)| {
+            Some((*id, file_type(medium.nodes.get(id)?), name.clone()))
+        };
         Ok(names.iter().filter_map(entry).collect())
     }
 }
@@ -298,15 +324,41 @@ impl Filesystem for Files {
         answer_attributes(self.set(ino.0, mode, size), reply);
     }
 
-    fn mknod(&self, _: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, _: u32, reply: ReplyEntry) {
+    fn mknod(
+        &self,
+        _: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _: u32,
+        _: u32,
+        reply: ReplyEntry,
+    ) {
         answer_entry(self.make(parent, name, mode, Kind::Socket), reply);
     }
 
-    fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, reply: ReplyEntry) {
+    fn mkdir(
+        &self,
+        _: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _: u32,
+        reply: ReplyEntry,
+    ) {
         answer_entry(self.make(parent, name, mode, Kind::Folder(Names::default())), reply);
     }
 
-    fn create(&self, _: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, _: i32, reply: ReplyCreate) {
+    fn create(
+        &self,
+        _: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _: u32,
+        _: i32,
+        reply: ReplyCreate,
+    ) {
         match self.make(parent, name, mode, Node::file()) {
             Ok(new) => reply.created(&AT_ONCE, &new, Generation(0), NO_HANDLE, FopenFlags::empty()),
             Err(error) => reply.error(error),
@@ -359,7 +411,9 @@ impl Filesystem for Files {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.change(Moment::Change, |medium| medium.write(ino.0, offset, data).ok_or(Errno::ENOENT)) {
+        match self
+            .change(Moment::Change, |medium| medium.write(ino.0, offset, data).ok_or(Errno::ENOENT))
+        {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap()),
             Err(error) => reply.error(error),
         }
@@ -373,7 +427,14 @@ impl Filesystem for Files {
         answer(self.sync(ino.0), reply);
     }
 
-    fn readdir(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+    fn readdir(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
         match self.list(ino.0) {
             Ok(entries) => {
                 let rest = (1..).zip(entries).skip(usize::try_from(offset).unwrap());
@@ -393,6 +454,15 @@ impl Filesystem for Files {
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        reply.statfs(BLOCKS, BLOCKS, BLOCKS, BLOCKS, BLOCKS, BLOCK_BYTES, NAME_BYTES_MAX, BLOCK_BYTES);
+        reply.statfs(
+            BLOCKS,
+            BLOCKS,
+            BLOCKS,
+            BLOCKS,
+            BLOCKS,
+            BLOCK_BYTES,
+            NAME_BYTES_MAX,
+            BLOCK_BYTES,
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A provider of the tests' own, which shares no code with the crate: it notes every byte, and fails on request.
+//! A provider of the tests' own, which shares no code with the crate: it notes every byte, and
+//! fails on request.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Write};
@@ -144,7 +145,8 @@ impl Drop for Witness {
 
 fn bound(address: SocketAddr) -> OwnedFd {
     // A daemon that is started meanwhile must not inherit it.
-    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    let socket =
+        socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
     sockopt::set_socket_reuseaddr(&socket, true).unwrap();
     bind(&socket, &address).unwrap();
     socket
@@ -265,7 +267,10 @@ impl Notes {
         }
         if seen.taken > 0 {
             self.told_used += 1;
-            return answer(400, &json!({ "data": [], "message": format!("Reward {code} has been used") }));
+            return answer(
+                400,
+                &json!({ "data": [], "message": format!("Reward {code} has been used") }),
+            );
         }
         seen.taken += 1;
         self.order.push(code.to_owned());
@@ -276,6 +281,9 @@ impl Notes {
 fn answer(status: u16, body: &Value) -> Vec<u8> {
     let body = body.to_string();
     let length = body.len();
-    format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
-        .into_bytes()
+    format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: \
+        {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
