@@ -170,9 +170,9 @@ fn every_metric_that_another_document_names_is_printed() {
 /// Method and path of each route of a router, as `.route("/path", get(…).post(…))` says it.
 fn routes(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for route in text.split(".route(\"").skip(1) {
-        let (path, rest) = route.split_once('"').unwrap();
-        let rest = rest.split(".layer(").next().unwrap().lines().next().unwrap();
+    for route in text.split(".route(").skip(1).map(arguments) {
+        let (path, rest) = route.trim_start().trim_start_matches('"').split_once('"').unwrap();
+        let rest = rest.split(".layer(").next().unwrap();
         for (method, call) in [("GET", "get("), ("POST", "post("), ("DELETE", "delete(")] {
             let is_called = |at: usize| {
                 !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
