@@ -13,12 +13,11 @@ use tokio::time::Instant;
 
 use super::problem::Problem;
 use super::rights::{Actor, Asker, challenged};
-use super::session::Sessions;
-use super::signin::Slow;
+use super::session::{Sessions, fingerprint};
+use super::throttle::PasswordThrottle;
 use super::{cookie, who};
 use crate::listen::Peer;
 use crate::message::Denied;
-use crate::redemption::Fingerprint;
 use crate::settings::{AdminToken, AdminUser, Offline, Role, SecretSource, Settings};
 
 /// How often the files of tokens and password hashes are read while somebody asks.
@@ -87,7 +86,7 @@ struct Followed {
 pub(super) struct Access {
     inner: Mutex<Inner>,
     pub(super) sessions: Sessions,
-    pub(super) slow: Slow,
+    pub(super) throttle: PasswordThrottle,
 }
 
 struct Inner {
@@ -108,7 +107,7 @@ impl Access {
         Self {
             inner: Mutex::new(Inner::new(rules)),
             sessions: Sessions::default(),
-            slow: Slow::default(),
+            throttle: PasswordThrottle::default(),
         }
     }
 
@@ -219,11 +218,6 @@ impl Followed {
             Err(_) => {}
         }
     }
-}
-
-/// Fingerprints have one length, so that comparing them does not tell a secret's.
-pub(super) fn fingerprint(secret: &str) -> Fingerprint {
-    Fingerprint::of(&["operator's secret", secret])
 }
 
 /// The middleware: finds out who asks. A credential that does not hold is refused, also where none

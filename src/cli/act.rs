@@ -1,19 +1,17 @@
 //! `retry`, `void`, `flush`, `hold`, `release`: the operator's hand.
 
-use std::io::{BufRead, Read, Write};
+use std::io::Write;
 
 use serde_json::{Value, json};
 
 use super::args::{LaneArgs, RetryArgs};
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
+use super::input::line;
 use super::options::{FlushArgs, HandledArgs, HoldArgs, VoidArgs};
 use super::show::path;
 use super::wait::wait;
 use crate::text::escaped;
-
-/// The longest line of standard input, in bytes: an object of `list --json` fits.
-const LINE_BYTES_MAX: u64 = 64 * 1024;
 
 /// What lanes are told: the word in the path, what was done, and with what.
 pub(super) struct Order {
@@ -229,18 +227,6 @@ fn print_row(value: &Value, json: bool, out: &mut dyn Write) -> Result<(), CliEr
     Ok(())
 }
 
-/// The next line of `input`, within its bound.
-pub(super) fn line(input: &mut impl BufRead) -> Result<Option<String>, CliError> {
-    let mut bytes = Vec::new();
-    let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes)?;
-    if u64::try_from(read).unwrap_or(u64::MAX) == LINE_BYTES_MAX && !bytes.ends_with(b"\n") {
-        return Err(CliError::Usage(format!(
-            "a line of standard input is longer than {LINE_BYTES_MAX} bytes"
-        )));
-    }
-    Ok((read > 0).then(|| String::from_utf8_lossy(&bytes).into_owned()))
-}
-
 /// The id in a line: its first word, or the member `id` of a JSON object; nothing in an empty line.
 fn id_in(line: &str) -> Option<String> {
     let line = line.trim();
@@ -255,6 +241,7 @@ fn id_in(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::input::LINE_BYTES_MAX;
     use super::*;
 
     #[test]

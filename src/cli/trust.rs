@@ -1,7 +1,6 @@
 //! `trust`: whether anything is given without the provider's answer.
 
 use std::io::Write;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -33,13 +32,6 @@ pub(super) async fn trust(
         }
     };
     tell(daemon, &Order { word: "trust", done, arguments }, (lane.as_deref(), &[]), json, out).await
-}
-
-/// A duration with a unit, as the settings have them.
-pub(super) fn span(text: &str) -> Result<Duration, String> {
-    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
-    let span = humantime::parse_duration(text).ok().filter(|span| has_unit && !span.is_zero());
-    span.ok_or_else(|| "write a duration with a unit, such as 30m or 2h".to_owned())
 }
 
 /// In which lanes trust is off, and why: said before everything else.

@@ -3,6 +3,7 @@
 
 mod bound;
 mod journal;
+mod layer;
 mod outlet;
 mod plain;
 mod record;
@@ -18,9 +19,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry};
 
+use layer::{Form, Recorder};
 use outlet::{Outlet, Sink};
 use plain::{Plain, Start};
-use record::{Form, Recorder};
 
 pub use bound::{REPEAT_AFTER, SITES_MAX};
 

@@ -21,10 +21,11 @@ use super::{Frame, denied, rendered, told, unavailable};
 use crate::admin::Admin;
 use crate::admin::audit::keep;
 use crate::admin::filter::{LIMIT_MAX, Wanted};
+use crate::admin::find::find;
 use crate::admin::rights::Asker;
 use crate::message::{Denied, Event, Noun, count, grouped};
 use crate::queue::QueueError;
-use crate::redemption::{Redemption, Seq, State as RowState};
+use crate::redemption::{Redemption, Seq};
 use crate::store::Acted;
 
 /// Jobs that are remembered; of these one runs at a time.
@@ -153,7 +154,7 @@ impl Which {
                 let mut wanted = Wanted::clone(wanted);
                 (wanted.search.newest, wanted.search.after) = (true, before);
                 wanted.search.limit = LIMIT_MAX;
-                let found = search::find(admin, wanted).await?;
+                let found = find(admin, wanted).await?;
                 Ok((found.rows, found.next))
             }
         }
@@ -267,16 +268,6 @@ impl BulkJob {
             let Some(next) = next else { return Ok(()) };
             before = Some(next);
         }
-    }
-}
-
-/// What can be done to all redemptions of this state.
-pub(super) fn deeds_of(state: RowState) -> &'static [&'static str] {
-    match state {
-        RowState::Pending => &["void"],
-        RowState::Declined => &["retry", "handled"],
-        RowState::Parked => &["retry", "handled", "void"],
-        RowState::Confirmed | RowState::Voided => &["handled"],
     }
 }
 

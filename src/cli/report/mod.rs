@@ -13,7 +13,8 @@ use self::fate::Fate;
 use super::args::{ReportArgs, is_day};
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
-use super::list::{Pages, RowView};
+use super::list::Pages;
+use super::row::RowView;
 use super::table::{Align, Table, count, paragraph};
 
 /// How many exceptions are listed; the rest is counted.
