@@ -70,15 +70,15 @@ impl Rules {
 }
 
 /// A machine or a person, and where the secret lies.
-struct Known {
+struct SecretHolder {
     name: String,
     role: Role,
     secret: SecretSource,
 }
 
 /// A secret as it was last read; `None` as long as it could not be.
-struct Followed {
-    known: Known,
+struct SecretNow {
+    known: SecretHolder,
     text: Option<String>,
 }
 
@@ -91,8 +91,8 @@ pub(super) struct Access {
 
 struct Inner {
     rules: Arc<Rules>,
-    tokens: Vec<Followed>,
-    users: Vec<Followed>,
+    tokens: Vec<SecretNow>,
+    users: Vec<SecretNow>,
     looked_at: Instant,
 }
 
@@ -184,8 +184,8 @@ impl Access {
 impl Inner {
     fn new(rules: Rules) -> Self {
         let followed = |name: &str, role, secret: &SecretSource| {
-            let known = Known { name: name.to_owned(), role, secret: secret.clone() };
-            Followed { known, text: None }
+            let known = SecretHolder { name: name.to_owned(), role, secret: secret.clone() };
+            SecretNow { known, text: None }
         };
         let tokens =
             rules.tokens.iter().map(|one| followed(&one.name, one.role, &one.token)).collect();
@@ -205,7 +205,7 @@ impl Inner {
     }
 }
 
-impl Followed {
+impl SecretNow {
     /// A secret that cannot be read now leaves the earlier one in force: its file may be in the
     /// middle of a change.
     fn read(&mut self, credentials_dir: Option<&Path>) {

@@ -72,7 +72,7 @@ fn found_page(found: &FoundRows, asker: &Asker) -> Value {
 /// A whole code, which stays out of addresses and logs.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Code {
+pub(super) struct WholeCode {
     code: String,
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn search(
     Extension(asker): Extension<Asker>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Code { code } = arguments(body)?;
+    let WholeCode { code } = arguments(body)?;
     let hash = admin.desk.searches.remember(&admin.access.rules(), &code);
     let wanted =
         Wanted { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };

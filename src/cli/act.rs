@@ -14,7 +14,7 @@ use super::wait::wait;
 use crate::text::escaped;
 
 /// What lanes are told: the word in the path, what was done, and with what.
-pub(super) struct Order {
+pub(super) struct LaneOrder {
     pub(super) word: &'static str,
     pub(super) done: &'static str,
     pub(super) arguments: Value,
@@ -28,7 +28,7 @@ pub(super) async fn flush(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let FlushArgs { lane, wait: waits } = args;
-    let order = Order { word: "flush", done: "tried at once", arguments: json!({}) };
+    let order = LaneOrder { word: "flush", done: "tried at once", arguments: json!({}) };
     let held = held(&daemon.get("/api/v1/status").await?);
     tell(daemon, &order, (lane.as_deref(), &held), json, out).await?;
     if waits { wait(daemon, lane.as_deref(), json, out).await } else { Ok(()) }
@@ -44,7 +44,8 @@ pub(super) async fn hold(
     let HoldArgs { lane, trust, note } = args;
     let arguments = json!({ "trust": trust, "note": note.unwrap_or_default() });
     let done = if trust { "held, tills are trusted meanwhile" } else { "held" };
-    tell(daemon, &Order { word: "hold", done, arguments }, (lane.as_deref(), &[]), json, out).await
+    tell(daemon, &LaneOrder { word: "hold", done, arguments }, (lane.as_deref(), &[]), json, out)
+        .await
 }
 
 /// `redeemd release`
@@ -54,7 +55,7 @@ pub(super) async fn release(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let order = Order { word: "release", done: "released", arguments: json!({}) };
+    let order = LaneOrder { word: "release", done: "released", arguments: json!({}) };
     tell(daemon, &order, (args.lane.as_deref(), &[]), json, out).await
 }
 
@@ -71,7 +72,7 @@ fn held(status: &Value) -> Vec<(String, String)> {
 /// Gives an order to a lane or to all; of the `held` ones it is said that they stay so.
 pub(super) async fn tell(
     daemon: &Daemon,
-    order: &Order,
+    order: &LaneOrder,
     (lane, held): (Option<&str>, &[(String, String)]),
     json: bool,
     out: &mut dyn Write,
@@ -103,7 +104,7 @@ pub(super) async fn tell(
 }
 
 /// What is done to each of several redemptions.
-struct Action {
+struct BulkAction {
     word: &'static str,
     arguments: Value,
 }
@@ -115,7 +116,7 @@ pub(super) async fn void(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let action = Action { word: "void", arguments: json!({ "note": args.note }) };
+    let action = BulkAction { word: "void", arguments: json!({ "note": args.note }) };
     each(daemon, args.ids, &action, json, out).await
 }
 
@@ -127,7 +128,7 @@ pub(super) async fn handled(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let action =
-        Action { word: "handled", arguments: json!({ "note": args.note, "free": args.free }) };
+        BulkAction { word: "handled", arguments: json!({ "note": args.note, "free": args.free }) };
     each(daemon, args.ids, &action, json, out).await
 }
 
@@ -141,7 +142,8 @@ pub(super) async fn retry(
     match args.lane {
         Some(lane) => retry_held(daemon, &lane, json, out).await,
         None => {
-            each(daemon, args.ids, &Action { word: "retry", arguments: json!({}) }, json, out).await
+            each(daemon, args.ids, &BulkAction { word: "retry", arguments: json!({}) }, json, out)
+                .await
         }
     }
 }
@@ -171,7 +173,7 @@ async fn retry_held(
 async fn each(
     daemon: &Daemon,
     ids: Vec<String>,
-    action: &Action,
+    action: &BulkAction,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
@@ -195,7 +197,7 @@ async fn each(
 async fn one(
     daemon: &Daemon,
     id: &str,
-    action: &Action,
+    action: &BulkAction,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<bool, CliError> {

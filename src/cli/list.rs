@@ -20,7 +20,7 @@ const LIMIT_DEFAULT: u16 = 100;
 
 /// A page of the listing.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct ListPage {
     pub(super) rows: Vec<Value>,
     pub(super) next: Option<i64>,
 }
@@ -63,17 +63,17 @@ impl Pages {
     }
 
     /// The page, after which `self` stands at the next.
-    pub(super) async fn next(&mut self, daemon: &Daemon) -> Result<Page, CliError> {
+    pub(super) async fn next(&mut self, daemon: &Daemon) -> Result<ListPage, CliError> {
         let page = read(daemon.get(&self.path()).await?)?;
         self.after = page.next.or(self.after);
         Ok(page)
     }
 }
 
-fn read(mut value: Value) -> Result<Page, CliError> {
+fn read(mut value: Value) -> Result<ListPage, CliError> {
     let next = value.get("next").and_then(Value::as_i64);
     match value.get_mut("redemptions").map(Value::take) {
-        Some(Value::Array(rows)) => Ok(Page { rows, next }),
+        Some(Value::Array(rows)) => Ok(ListPage { rows, next }),
         _ => Err(CliError::Internal("the daemon's list cannot be read".to_owned())),
     }
 }
@@ -113,7 +113,7 @@ pub(super) async fn list(
 
 /// The redemptions of the whole code on standard input. It is posted: no address and no log may
 /// hold it.
-async fn search(daemon: &Daemon) -> Result<Page, CliError> {
+async fn search(daemon: &Daemon) -> Result<ListPage, CliError> {
     let first = line(&mut std::io::stdin().lock())?.unwrap_or_default();
     let code = first.trim_end_matches(['\r', '\n']);
     if code.is_empty() {
@@ -131,7 +131,7 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn print(&mut self, page: &Page, out: &mut dyn Write) -> Result<(), CliError> {
+    fn print(&mut self, page: &ListPage, out: &mut dyn Write) -> Result<(), CliError> {
         if self.json {
             return print_json(page, out);
         }
@@ -148,7 +148,7 @@ impl View<'_> {
     }
 }
 
-fn print_json(page: &Page, out: &mut dyn Write) -> Result<(), CliError> {
+fn print_json(page: &ListPage, out: &mut dyn Write) -> Result<(), CliError> {
     for row in &page.rows {
         writeln!(out, "{row}")?;
     }
@@ -180,7 +180,7 @@ pub(super) mod tests {
         let mut value = row("41-abc", "pending", false);
         value["uncertain"] = json!(true);
         value["till"] = json!("till\u{7}1");
-        let page = Page { rows: vec![value], next: None };
+        let page = ListPage { rows: vec![value], next: None };
         let print = |columns: &[Column]| {
             let mut shown = Vec::new();
             let mut view = View { columns, table: table(columns), json: false, begun: false };

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::act::{Order, tell};
+use super::act::{LaneOrder, tell};
 use super::ask::Daemon;
 use super::exit::CliError;
 use super::options::{TrustArgs, TrustOrder};
@@ -31,7 +31,8 @@ pub(super) async fn trust(
             (lane, json!({ "on": true }), "rewards are given on trust again")
         }
     };
-    tell(daemon, &Order { word: "trust", done, arguments }, (lane.as_deref(), &[]), json, out).await
+    tell(daemon, &LaneOrder { word: "trust", done, arguments }, (lane.as_deref(), &[]), json, out)
+        .await
 }
 
 /// In which lanes trust is off, and why: said before everything else.

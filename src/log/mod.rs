@@ -68,8 +68,9 @@ pub fn init() -> Result<Destination, LogError> {
     let outlet = Outlet::open(sink, move |dropped| notice.notice(dropped))?;
     OUTLET.set(Arc::clone(&outlet)).map_err(|_| LogError::Twice)?;
     let recorder = Recorder { form, outlet };
-    let layers =
-        recorder.and_then(bound::Bound::default()).and_then(targets(level.unwrap_or(Level::INFO)));
+    let layers = recorder
+        .and_then(bound::WarningBound::default())
+        .and_then(targets(level.unwrap_or(Level::INFO)));
     let subscriber = Registry::default().with(layers);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
     std::panic::set_hook(Box::new(|panic| {

@@ -37,10 +37,10 @@ const SEARCH: &str = "search";
 
 /// All jobs.
 #[derive(Debug, Default)]
-pub(super) struct Jobs(Mutex<Known>);
+pub(super) struct Jobs(Mutex<KnownJobs>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownJobs {
     jobs: VecDeque<Arc<BulkJob>>,
     begun: u64,
     tasks: JoinSet<()>,
@@ -73,7 +73,7 @@ struct BulkJob {
 
 /// Which rows are meant and what is to be done.
 #[derive(Debug, Deserialize)]
-pub(super) struct Order {
+pub(super) struct BulkOrder {
     kind: String,
     key: String,
     action: String,
@@ -91,14 +91,14 @@ struct DryRun {
     filter: Vec<(String, String)>,
     means: &'static str,
     button: &'static str,
-    order: Order,
+    order: BulkOrder,
     count: String,
     at_least: bool,
 }
 
 #[derive(Template)]
 #[template(path = "job.html")]
-struct Page {
+struct BulkPage {
     f: Frame,
     number: u64,
     title: &'static str,
@@ -116,7 +116,7 @@ struct Page {
 }
 
 impl Which {
-    fn of(order: &Order) -> Option<Self> {
+    fn of(order: &BulkOrder) -> Option<Self> {
         if order.kind != SEARCH {
             return Some(Self::Group {
                 kind: Kind::from_word(&order.kind)?,
@@ -205,7 +205,7 @@ impl Jobs {
         &self,
         admin: &Arc<Admin>,
         (which, deed): (Which, Deed),
-        order: &Order,
+        order: &BulkOrder,
         by: &str,
     ) -> Result<u64, Denied> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -275,7 +275,7 @@ impl BulkJob {
 pub(super) async fn dry_run(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
-    order: Result<Query<Order>, QueryRejection>,
+    order: Result<Query<BulkOrder>, QueryRejection>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
@@ -289,7 +289,7 @@ pub(super) async fn dry_run(
             let count = count(most, Noun::Redemption, f.lang);
             let (button, means) = super::act::texts(&order.action, f.w);
             let (title, filter) = (which.title(&f), which.filter(&f));
-            let order = Order { most: if at_least { 0 } else { most }, ..order };
+            let order = BulkOrder { most: if at_least { 0 } else { most }, ..order };
             rendered(
                 StatusCode::OK,
                 &DryRun { f, title, filter, means, button, order, count, at_least },
@@ -304,7 +304,7 @@ pub(super) async fn begin(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
     (headers, uri): (HeaderMap, Uri),
-    form: Result<Form<Order>, FormRejection>,
+    form: Result<Form<BulkOrder>, FormRejection>,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let Ok(Form(order)) = form else { return told(f, StatusCode::BAD_REQUEST, String::new()) };
@@ -339,7 +339,7 @@ pub(super) async fn page(
     }
 }
 
-fn page_of(f: Frame, job: &BulkJob) -> Page {
+fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
     let (runs, stopped) = (!job.is_over.load(Ordering::Acquire), job.stop.load(Ordering::Acquire));
     let (tone, word) = match (runs, stopped) {
         (true, _) => ("warn", f.w.job_runs),
@@ -349,7 +349,7 @@ fn page_of(f: Frame, job: &BulkJob) -> Page {
     let [done, refused] = [&job.done, &job.refused].map(|count| count.load(Ordering::Relaxed));
     let thousandths =
         (done + refused).saturating_mul(1000).checked_div(job.most).unwrap_or(0).min(1000);
-    Page {
+    BulkPage {
         number: job.number,
         title: job.which.title(&f),
         filter: job.which.filter(&f),

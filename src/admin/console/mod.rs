@@ -261,7 +261,7 @@ fn rendered(status: StatusCode, page: &impl Template) -> Response {
 /// A page with one message.
 #[derive(Template)]
 #[template(path = "told.html")]
-struct Told {
+struct MessagePage {
     f: Frame,
     title: &'static str,
     text: String,
@@ -270,7 +270,7 @@ struct Told {
 fn told(frame: Frame, status: StatusCode, text: String) -> Response {
     let title =
         if status == StatusCode::NOT_FOUND { frame.w.not_found } else { frame.w.refused_title };
-    rendered(status, &Told { f: frame, title, text })
+    rendered(status, &MessagePage { f: frame, title, text })
 }
 
 /// A page that says why something was not done.

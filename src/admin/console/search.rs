@@ -27,7 +27,7 @@ const ROWS_ON_A_PAGE: usize = 50;
 const CODE_BYTES_MAX: usize = 1024;
 
 /// A row as a list shows it.
-struct Line {
+struct RowLine {
     id: String,
     code: String,
     state: &'static str,
@@ -39,12 +39,12 @@ struct Line {
 
 #[derive(Template)]
 #[template(path = "search.html")]
-struct Page {
+struct SearchPage {
     f: Frame,
     values: Vec<(String, String)>,
     states: Vec<(&'static str, String)>,
     lanes: Vec<String>,
-    rows: Vec<Line>,
+    rows: Vec<RowLine>,
     has_filter: bool,
     by_code: bool,
     /// The address where it goes on, and whether something may fit there that was not looked at.
@@ -62,7 +62,7 @@ struct Deeds {
     query: String,
 }
 
-impl Page {
+impl SearchPage {
     fn value(&self, key: &str) -> &str {
         self.values.iter().find(|(known, _)| known == key).map_or("", |(_, value)| value)
     }
@@ -101,7 +101,8 @@ pub(super) async fn page(
         Ok(found) => {
             let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
             let books = by_the_books(&admin, &values);
-            let page = Page { books, ..page_of(f, values, lanes, (&found, has_filter, by_code)) };
+            let page =
+                SearchPage { books, ..page_of(f, values, lanes, (&found, has_filter, by_code)) };
             rendered(StatusCode::OK, &page)
         }
         Err(error) => unavailable(f, error),
@@ -175,13 +176,13 @@ fn page_of(
     values: Vec<(String, String)>,
     lanes: Vec<String>,
     (found, has_filter, by_code): (&FoundRows, bool, bool),
-) -> Page {
+) -> SearchPage {
     let next = found.next.map(|seq| (address(&values, Some(&seq.to_string())), found.cut_short));
     let deeds = deeds(&f, &values, by_code);
     let states = RowState::ALL
         .map(|state| (state.as_str(), message::state(state.as_str(), f.lang).into_owned()));
     let rows = found.rows.iter().map(|row| line(row, &f)).collect();
-    Page {
+    SearchPage {
         f,
         values,
         states: states.to_vec(),
@@ -209,8 +210,8 @@ fn deeds(f: &Frame, values: &[(String, String)], by_code: bool) -> Vec<Deeds> {
     state.map(deeds_of).unwrap_or_default().iter().map(deed).collect()
 }
 
-fn line(row: &Redemption, f: &Frame) -> Line {
-    Line {
+fn line(row: &Redemption, f: &Frame) -> RowLine {
+    RowLine {
         id: row.id.to_string(),
         code: shown(&row.reward_code.masked()),
         state: row.state.as_str(),
@@ -235,16 +236,18 @@ fn address(values: &[(String, String)], after: Option<&str>) -> String {
 
 /// The form of a whole code.
 #[derive(Deserialize)]
-pub(super) struct Code {
+pub(super) struct CodeSearch {
     code: String,
 }
 
 /// `POST /search`: the code stays out of addresses, histories and logs.
 pub(super) async fn by_code(
     State(admin): State<Arc<Admin>>,
-    form: Result<Form<Code>, FormRejection>,
+    form: Result<Form<CodeSearch>, FormRejection>,
 ) -> Response {
-    let Ok(Form(Code { code })) = form else { return Redirect::to("/search").into_response() };
+    let Ok(Form(CodeSearch { code })) = form else {
+        return Redirect::to("/search").into_response();
+    };
     if code.trim().is_empty() || code.len() > CODE_BYTES_MAX {
         return Redirect::to("/search").into_response();
     }
