@@ -197,7 +197,7 @@ fn routes_of_tills() -> BTreeSet<String> {
     let mut found: BTreeSet<String> = ["intake.redeem_path", "intake.check_path"]
         .map(|key| format!("POST {}", default(key)))
         .into();
-    for (method, asked) in [("GET", "Asked::Receipt"), ("DELETE", "Asked::Void")] {
+    for (method, asked) in [("GET", "TillRoute::Receipt"), ("DELETE", "TillRoute::Void")] {
         assert!(text.contains(&format!("Method::{method}")) && text.contains(asked));
         found.insert(format!("{method} {receipts}{{id}}"));
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::filter::{LIMIT_MAX, Wanted, is_plain, parse};
+use super::filter::{LIMIT_MAX, RowFilter, is_plain, parse};
 use super::find::find;
 use super::given::{arguments, id, no_such_lane, unknown};
 use super::rights::Asker;
@@ -60,12 +60,12 @@ pub(super) async fn list(
 /// A page: its rows and, where there may be more, the `after` of the next.
 fn page(rows: &[Redemption], limit: usize, asker: &Asker) -> Value {
     let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.seq);
-    json!({ "redemptions": rows.iter().map(|row| Row::seen_by(row, asker)).collect::<Vec<_>>(), "next": next })
+    json!({ "redemptions": rows.iter().map(|row| ListedRow::seen_by(row, asker)).collect::<Vec<_>>(), "next": next })
 }
 
 /// A search that says whether it is at its end, and the rows that it found.
 fn found_page(found: &FoundRows, asker: &Asker) -> Value {
-    let rows = found.rows.iter().map(|row| Row::seen_by(row, asker));
+    let rows = found.rows.iter().map(|row| ListedRow::seen_by(row, asker));
     json!({ "redemptions": rows.collect::<Vec<_>>(), "next": found.next })
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn search(
     let WholeCode { code } = arguments(body)?;
     let hash = admin.desk.searches.remember(&admin.access.rules(), &code);
     let wanted =
-        Wanted { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
+        RowFilter { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
     let found = find(&admin, wanted).await?;
     Ok(Json(found_page(&found, &asker)))
 }
@@ -99,13 +99,17 @@ pub(super) async fn show(
     let found = admin.queue.show(&id(&text)?).await?;
     let Story { row, attempts, events } = found.ok_or_else(unknown)?;
     let events = events.iter().map(EventView::from).collect();
-    Ok(Json(json!(Detail { row: Row::seen_by(&row, &asker), last_attempts: attempts, events })))
+    Ok(Json(json!(Detail {
+        row: ListedRow::seen_by(&row, &asker),
+        last_attempts: attempts,
+        events
+    })))
 }
 
 /// A row as it is listed. Fields are added, never taken away.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a mark of its own in the API")]
-pub(super) struct Row<'a> {
+pub(super) struct ListedRow<'a> {
     id: &'a Id,
     seq: Seq,
     lane: &'a str,
@@ -144,7 +148,7 @@ pub(super) struct Row<'a> {
     rule: Option<&'a str>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> ListedRow<'a> {
     /// How codes begin is for those who may decide: its beginning beside its end leaves less of a
     /// code to guess.
     pub(super) fn seen_by(row: &'a Redemption, asker: &Asker) -> Self {
@@ -240,7 +244,7 @@ fn without(text: &str, code: &RewardCode) -> String {
 #[derive(Debug, Serialize)]
 struct Detail<'a> {
     #[serde(flatten)]
-    row: Row<'a>,
+    row: ListedRow<'a>,
     last_attempts: Vec<Attempt>,
     events: Vec<EventView<'a>>,
 }
@@ -272,7 +276,7 @@ mod tests {
     }
 
     fn seen(row: &Redemption) -> Value {
-        json!(Row::seen_by(row, &asker(Role::Decide)))
+        json!(ListedRow::seen_by(row, &asker(Role::Decide)))
     }
 
     fn row(seq: i64, answer: Option<&'static str>) -> Redemption {
@@ -340,7 +344,7 @@ mod tests {
         assert_eq!(seen(&row)["code_prefix"], "SECR");
         for asker in [asker(Role::See), Asker { who: None, is_local: true }] {
             assert_eq!(
-                json!(Row::seen_by(&row, &asker))["code_prefix"],
+                json!(ListedRow::seen_by(&row, &asker))["code_prefix"],
                 "",
                 "how it begins is not for everybody"
             );

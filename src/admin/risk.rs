@@ -108,10 +108,10 @@ pub(super) fn number(value: &Value) -> String {
 }
 
 /// How far the rules' limits are used, by rule and limit.
-pub(super) type Rules = BTreeMap<String, BTreeMap<&'static str, GaugeView>>;
+pub(super) type RuleGauges = BTreeMap<String, BTreeMap<&'static str, GaugeView>>;
 
-pub(super) fn rules(gauges: &[Gauge]) -> Rules {
-    let mut rules = Rules::new();
+pub(super) fn rules(gauges: &[Gauge]) -> RuleGauges {
+    let mut rules = RuleGauges::new();
     for gauge in gauges {
         let rule = gauge.rule.as_deref().unwrap_or_default().to_owned();
         rules.entry(rule).or_default().insert(gauge.limit, gauge.into());

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::risk::{self, LaneRisk, Rules};
+use super::risk::{self, LaneRisk, RuleGauges};
 use super::{Admin, Problem};
 use crate::checked::{self, Answerer};
 use crate::limits::{self, LaneNow};
@@ -46,7 +46,7 @@ pub(super) struct Status {
     /// Lines of the log that nobody took in time, since the process started.
     pub(super) log_dropped: u64,
     /// How far each rule's limits are used.
-    pub(super) rules: Rules,
+    pub(super) rules: RuleGauges,
     /// Tills that are slowed and not trusted, for the codes that were refused to them.
     pub(super) slowed_tills: Vec<String>,
 }

@@ -100,7 +100,7 @@ impl From<QueueError> for DaemonError {
 }
 
 /// Everything that runs.
-pub struct Daemon {
+pub struct RunningDaemon {
     options: LoadOptions,
     settings: Settings,
     /// Those of the start, of which some stay in force until the next one.
@@ -133,7 +133,7 @@ impl Signals {
     }
 }
 
-impl Daemon {
+impl RunningDaemon {
     /// Starts everything that the settings ask for; `options` are for reloads.
     ///
     /// # Errors

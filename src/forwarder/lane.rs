@@ -12,7 +12,8 @@ use super::show::{self, Ids};
 use super::{Context, Road, STOP_GRACE, ending, memory};
 use crate::link::{self, Cause, Nudge, Phase};
 use crate::queue::{
-    LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError, Told, Waited,
+    CommandWithReceipt, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError,
+    Waited,
 };
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::schedule::{self, Action, Ask, Checked, Config, Landed, Row, Scheduler, Wanted};
@@ -404,7 +405,7 @@ impl<R: Road> Forwarder<R> {
         }
     }
 
-    fn told(&mut self, (command, receipt): Told) {
+    fn told(&mut self, (command, receipt): CommandWithReceipt) {
         match command {
             LaneCommand::Flush => self.nudge(Nudge::Flush),
             LaneCommand::Hold { by, note, trust } => {

@@ -168,7 +168,7 @@ impl Answers {
 }
 
 /// A command and where its receipt goes.
-pub type Told = (LaneCommand, oneshot::Sender<()>);
+pub type CommandWithReceipt = (LaneCommand, oneshot::Sender<()>);
 
 /// What a lane needs of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,8 +208,8 @@ impl LaneSettings {
             already_used: Phrases::new(&provider.already_used),
             in_progress: Phrases::new(&provider.in_progress),
             success: match provider.success {
-                settings::Success::Lenient => verdict::Success::Lenient,
-                settings::Success::Contract => verdict::Success::Contract,
+                settings::SuccessSetting::Lenient => verdict::Success::Lenient,
+                settings::SuccessSetting::Contract => verdict::Success::Contract,
             },
             weak_declines: provider.weak_declines,
         }
@@ -236,7 +236,7 @@ pub struct Lane {
     status: Mutex<LaneStatus>,
     answers: Mutex<Answers>,
     live: mpsc::Sender<Claimed>,
-    commands: mpsc::Sender<Told>,
+    commands: mpsc::Sender<CommandWithReceipt>,
     newest: AtomicI64,
     wants_signal: AtomicBool,
     wake: Notify,
@@ -253,7 +253,7 @@ pub struct Mailboxes {
     /// Rows whose tills wait.
     pub live: mpsc::Receiver<Claimed>,
     /// Operators' commands.
-    pub commands: mpsc::Receiver<Told>,
+    pub commands: mpsc::Receiver<CommandWithReceipt>,
 }
 
 impl Lane {

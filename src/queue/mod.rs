@@ -21,7 +21,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use health::StorageStatus;
 pub use lane::{
-    AnswerTimes, Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told,
+    AnswerTimes, CommandWithReceipt, Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings,
+    LaneStatus, Mailboxes,
 };
 pub use writer::Writer;
 
@@ -38,7 +39,7 @@ use crate::store::{
     Refused, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
     Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
 };
-use asked::Ask;
+use asked::PendingOperation;
 use lanes::Lanes;
 use readers::Readers;
 use repeats::Repeats;
@@ -135,7 +136,7 @@ struct Shared {
 
 /// An operation and where its result goes.
 enum Message {
-    Do(Box<dyn Ask>),
+    Do(Box<dyn PendingOperation>),
     EnsureLanes(Vec<String>, oneshot::Sender<Result<(), QueueError>>),
     Memory(String, oneshot::Sender<Result<LaneMemory, QueueError>>),
     /// Somebody met damage in the database of this generation.

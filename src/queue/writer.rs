@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::asked::Ask;
-use super::check::{Check, Stop};
+use super::asked::PendingOperation;
+use super::check::{DatabaseCheck, Stop};
 use super::health::Health;
 use super::readers::READERS_MAX;
 use super::seats::{Flights, Seats};
@@ -20,8 +20,8 @@ use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Room, Step, Store,
-    StoreError, Surroundings, Task, Trouble, Unclaim, Watch,
+    Checkpointer, Claimed, Effects, FileWatch, Job, Kind, OpenReport, Pace, Recounted, Room, Step,
+    Store, StoreError, Surroundings, Task, Trouble, Unclaim,
 };
 
 /// How many operations one transaction takes.
@@ -48,7 +48,7 @@ const SPACE_EVERY: Duration = Duration::from_secs(1);
 pub struct Writer {
     shared: Arc<Shared>,
     store: Store,
-    watch: Watch,
+    watch: FileWatch,
     messages: mpsc::Receiver<Message>,
     checkpoints: Option<std::sync::mpsc::SyncSender<()>>,
     checkpointer: Checkpointer,
@@ -104,7 +104,7 @@ impl Queue {
         });
         let writer = Writer {
             shared: Arc::clone(&shared),
-            watch: Watch::over(&store),
+            watch: FileWatch::over(&store),
             store,
             messages: received,
             checkpoints: None,
@@ -191,7 +191,7 @@ fn check_thread(
 ) -> std::io::Result<std::sync::mpsc::SyncSender<()>> {
     let (alive, heard) = std::sync::mpsc::sync_channel(1);
     let (shared, unchecked) = (Arc::clone(&writer.shared), writer.store.is_unchecked());
-    let check = Check { shared, messages, stop: Stop::new(heard), unchecked };
+    let check = DatabaseCheck { shared, messages, stop: Stop::new(heard), unchecked };
     std::thread::Builder::new().name("check".to_owned()).spawn(move || check.run())?;
     Ok(alive)
 }
@@ -263,7 +263,7 @@ impl Writer {
     }
 
     /// Refuses what must not be begun now; everything else passes.
-    fn screen(&mut self, mut ask: Box<dyn Ask>) -> Option<Box<dyn Ask>> {
+    fn screen(&mut self, mut ask: Box<dyn PendingOperation>) -> Option<Box<dyn PendingOperation>> {
         match self.refusal(ask.task().kind()) {
             Some(why) => ask.refuse(QueueError::Refusing(why)),
             None => return Some(ask),
@@ -280,7 +280,7 @@ impl Writer {
         self.health.refusal(kind)
     }
 
-    fn commit(&mut self, mut asked: Vec<Box<dyn Ask>>) {
+    fn commit(&mut self, mut asked: Vec<Box<dyn PendingOperation>>) {
         self.wrote = true;
         let mut tasks: Vec<&mut dyn Task> = asked.iter_mut().map(|ask| ask.task()).collect();
         self.run_store(&mut tasks);
@@ -524,7 +524,7 @@ impl Writer {
     }
 
     /// What follows from the commit, before anybody hears of it.
-    fn follow(&mut self, mut ask: Box<dyn Ask>) -> Committed {
+    fn follow(&mut self, mut ask: Box<dyn PendingOperation>) -> Committed {
         let mut aftermath = Aftermath { writer: self, seat: None };
         ask.task().after(&mut aftermath);
         let seat = aftermath.seat;
@@ -636,7 +636,7 @@ impl Writer {
 
 /// An operation that was done or refused, its asker, and the seat that was reserved for it.
 struct Committed {
-    ask: Box<dyn Ask>,
+    ask: Box<dyn PendingOperation>,
     seat: Option<Seq>,
 }
 

@@ -6,7 +6,7 @@ use super::risk::Given;
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::{Desk, Effects, Operation, StoreError};
-use crate::decide::{self, Conclude, TillVoid, WaitEnd, Waiting, kind, mark};
+use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
@@ -170,7 +170,7 @@ impl Desk<'_> {
         let evidence = (self.around.evidence)(&name, row.seq, &row.till);
         let is_held_elsewhere = self.is_held_elsewhere(&row)?;
         let offline = self.around.offline;
-        let at = Waiting {
+        let at = WaitContext {
             end: op.end,
             withdrawn: op.withdrawn,
             lane,

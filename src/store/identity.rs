@@ -69,13 +69,13 @@ fn known(dir: &Path) -> [Known; 3] {
 
 /// The writer's eye on its files: what is seen, and what was saved.
 #[derive(Debug)]
-pub struct Watch {
+pub struct FileWatch {
     place: Place,
     taken: Option<Storage>,
     saved: Option<PathBuf>,
 }
 
-impl Watch {
+impl FileWatch {
     /// Over the files of `store`.
     #[must_use]
     pub fn over(store: &Store) -> Self {

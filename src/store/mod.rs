@@ -54,7 +54,7 @@ pub use damage::{Salvage, Tally};
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, Room, free_bytes, is_volatile};
 pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
-pub use identity::{Place, Watch};
+pub use identity::{FileWatch, Place};
 pub use migration::Migrated;
 pub use opening::{Found, Inspection, OpenReport, inspect};
 pub use operation::{Effects, Job, Kind, Operation, Task};
@@ -62,10 +62,11 @@ pub use prune::{Prune, Pruned, Retention};
 pub use read::{Reader, read_steps};
 pub use recount::{Recount, Recounted};
 pub use rescue::{
-    Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal,
+    Arrived, EndLine, ExportLine, Exported, FORMAT, Header, Import, LineFault, Page, Remains, seal,
+    unseal,
 };
 pub use risk::{AskStanding, LaneStanding, Standing};
-pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
+pub use search::{CodeHash, FoundRows, LOOK_FOR_MAX, LOOKED_MAX, RowSpan, Search};
 pub use tallies::{Refused, TillDay, TillDays};
 pub use trust::{Off, TrustOff, TrustSwitch};
 pub use types::{

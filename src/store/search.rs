@@ -79,7 +79,7 @@ pub struct Search {
 
 /// What one look found.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct FoundRows {
     /// The rows, in the order that was asked for.
     pub rows: Vec<Redemption>,
     /// Where the next look begins; `None` when everything was looked at.
@@ -110,7 +110,7 @@ impl LookBound {
 
 /// When a row came and when it was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct RowSpan {
     /// Accepted, Unix milliseconds.
     pub accepted_ms: i64,
     /// Settled, Unix milliseconds; `None` while pending.
@@ -124,7 +124,7 @@ impl Reader {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn search(&self, search: &Search) -> Result<Found, StoreError> {
+    pub fn search(&self, search: &Search) -> Result<FoundRows, StoreError> {
         let order = if search.newest { ("<", "DESC") } else { (">", "ASC") };
         let which = match search.state {
             Some(state @ (State::Declined | State::Parked | State::Voided)) => {
@@ -145,8 +145,8 @@ impl Reader {
         self.sift(rows, search)
     }
 
-    fn sift(&self, mut rows: Rows<'_>, search: &Search) -> Result<Found, StoreError> {
-        let (mut bound, mut found, mut last) = (LookBound::new(), Found::default(), None);
+    fn sift(&self, mut rows: Rows<'_>, search: &Search) -> Result<FoundRows, StoreError> {
+        let (mut bound, mut found, mut last) = (LookBound::new(), FoundRows::default(), None);
         while let Some(row) = rows.next()? {
             let seq = Seq(row.get(0)?);
             if found.rows.len() >= search.limit || bound.is_reached() {
@@ -239,7 +239,7 @@ impl Reader {
         &self,
         states: &[(State, Option<Seq>)],
         since_ms: i64,
-    ) -> Result<Vec<Found>, StoreError> {
+    ) -> Result<Vec<FoundRows>, StoreError> {
         let mut bound = LookBound::new();
         let one = |(state, before): &(State, Option<Seq>)| {
             self.waiting_of(*state, *before, since_ms, &mut bound)
@@ -253,7 +253,7 @@ impl Reader {
         before: Option<Seq>,
         since_ms: i64,
         bound: &mut LookBound,
-    ) -> Result<Found, StoreError> {
+    ) -> Result<FoundRows, StoreError> {
         let which = if state == State::Confirmed { "?1 = 1" } else { "state = ?1 AND state >= 2" };
         let sql = format!(
             "SELECT seq, marks, state, accepted_ms FROM redemption WHERE {which} AND seq < ?2 \
@@ -261,7 +261,7 @@ impl Reader {
         );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query((state as i64, before.map_or(i64::MAX, |seq| seq.0)))?;
-        let (already, mut found, mut last) = (bound.looked, Found::default(), before);
+        let (already, mut found, mut last) = (bound.looked, FoundRows::default(), before);
         while let Some(row) = rows.next()? {
             if bound.is_reached() {
                 (found.next, found.cut_short) = (Some(last.unwrap_or(Seq(i64::MAX))), true);
@@ -335,7 +335,7 @@ impl Reader {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn spans(&self, since_ms: i64) -> Result<(Vec<Span>, bool), StoreError> {
+    pub fn spans(&self, since_ms: i64) -> Result<(Vec<RowSpan>, bool), StoreError> {
         let sql = "SELECT accepted_ms, settled_ms, state FROM redemption ORDER BY seq DESC";
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -350,7 +350,7 @@ impl Reader {
             if accepted_ms < since_ms && settled_ms.is_some_and(|settled| settled < since_ms) {
                 return Ok((spans, true));
             }
-            spans.push(Span { accepted_ms, settled_ms, answered: (1..=3).contains(&state) });
+            spans.push(RowSpan { accepted_ms, settled_ms, answered: (1..=3).contains(&state) });
         }
         Ok((spans, true))
     }

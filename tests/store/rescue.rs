@@ -6,8 +6,8 @@ use redeemd::limits::LaneNow;
 use redeemd::message::Note;
 use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
-    Accept, Arrived, Conclusion, Decision, Ended, Exported, FILE, Import, Job, Line, NewRedemption,
-    Remains, StoreError, Taken, Void, seal, unseal,
+    Accept, Arrived, Conclusion, Decision, Ended, ExportLine, Exported, FILE, Import, Job,
+    NewRedemption, Remains, StoreError, Taken, Void, seal, unseal,
 };
 use rusqlite::Connection;
 
@@ -18,7 +18,7 @@ pub(crate) fn exported(world: &World) -> Vec<Exported> {
     let page = world.reader().export(Seq(0), 500).unwrap();
     assert!(page.unreadable.is_empty() && page.next.is_none());
     let through = |row: &Exported| match unseal(&seal(row).unwrap()).unwrap() {
-        Line::Row(row) => *row,
+        ExportLine::Row(row) => *row,
         other => panic!("{other:?}"),
     };
     page.rows.iter().map(through).collect()

@@ -60,7 +60,7 @@ pub(super) async fn report(
 
 /// The figures of a till on a day.
 #[derive(Debug, Deserialize)]
-struct TillDay {
+struct TillDayRow {
     day: String,
     lane: String,
     till: String,
@@ -219,7 +219,7 @@ impl Report {
             .and_then(Value::as_array)
             .ok_or_else(|| unread("there are none".to_owned()))?;
         for line in lines {
-            let line = TillDay::deserialize(line).map_err(|error| unread(error.to_string()))?;
+            let line = TillDayRow::deserialize(line).map_err(|error| unread(error.to_string()))?;
             self.count(&line.day, (&line.lane, &line.till), &line.fate);
         }
         Ok(())

@@ -14,7 +14,7 @@ use crate::cli::ask::Daemon;
 use crate::cli::exit::{CliError, say};
 use crate::clock::{Clock, rfc3339};
 use crate::redemption::{Seq, State};
-use crate::store::{End, Header, Page, Remains, seal};
+use crate::store::{EndLine, Header, Page, Remains, seal};
 
 /// Instead of a file.
 const STANDARD_OUTPUT: &str = "-";
@@ -153,7 +153,7 @@ async fn write(
     }
     line(
         file,
-        &End { end: written.pending + written.parked, unreadable: written.unreadable.clone() },
+        &EndLine { end: written.pending + written.parked, unreadable: written.unreadable.clone() },
     )?;
     Ok(written)
 }

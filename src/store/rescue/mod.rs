@@ -18,7 +18,7 @@ use crate::message::{self, Language, Note};
 use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State, is_lane_name};
 use crate::value::{Amount, Worth};
 
-pub use format::{End, FORMAT, Header, Line, LineFault, seal, unseal};
+pub use format::{EndLine, ExportLine, FORMAT, Header, LineFault, seal, unseal};
 pub use remains::{Page, Remains};
 
 /// The longest name or field of a row that is taken over, in bytes.
@@ -82,12 +82,12 @@ pub struct Exported {
     pub note: Option<String>,
     /// What the provider said, for a parked row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer: Option<Said>,
+    pub answer: Option<ProviderSaid>,
 }
 
 /// What a provider said.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct ProviderSaid {
     status: u16,
     content_type: Option<String>,
     body: Octets,
@@ -359,7 +359,7 @@ impl DecodedRow {
         row.numbers_can_be()?;
         let body =
             row.body.bytes().filter(|body| body.len() <= BODY_BYTES_MAX).ok_or("body: too long")?;
-        let answer = row.answer.as_ref().map(Said::answer).transpose()?;
+        let answer = row.answer.as_ref().map(ProviderSaid::answer).transpose()?;
         Ok(Self {
             origin,
             tag,
@@ -414,7 +414,7 @@ impl Exported {
     }
 }
 
-impl Said {
+impl ProviderSaid {
     fn of(answer: &Answer) -> Self {
         let body = Octets::of(&answer.body);
         Self { status: answer.status, content_type: answer.content_type.clone(), body }
