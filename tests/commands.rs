@@ -312,7 +312,8 @@ async fn status_shows_the_books_and_the_lanes_to_people_and_machines() {
     let value = &gateway.run(&["status", "--json"]).await.json()[0];
     assert_eq!(
         value["counts"],
-        json!({"accepted": 1, "pending": 1, "confirmed": 0, "declined": 0, "parked": 0, "voided": 0})
+        json!({"accepted": 1, "pending": 1, "confirmed": 0, "declined": 0, "parked": 0,
+            "voided": 0})
     );
     let names: Vec<&str> = value["lanes"]
         .as_array()

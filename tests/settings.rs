@@ -1489,8 +1489,13 @@ fn the_manual_page_has_every_key_with_its_default_in_the_order_of_the_list() {
 
 proptest::proptest! {
     #[test]
-    fn no_damage_to_the_text_makes_the_loader_panic(from in 0_usize..9000, count in 0_usize..60, put in "[\\[\\]\"=.#a*\\PC]{0,6}") {
-        let mut text: Vec<char> = shipped("config/redeemd.toml").replace("\n# ", "\n").chars().collect();
+    fn no_damage_to_the_text_makes_the_loader_panic(
+        from in 0_usize..9000,
+        count in 0_usize..60,
+        put in "[\\[\\]\"=.#a*\\PC]{0,6}",
+    ) {
+        let shipped = shipped("config/redeemd.toml").replace("\n# ", "\n");
+        let mut text: Vec<char> = shipped.chars().collect();
         let from = from.min(text.len());
         text.splice(from..(from + count).min(text.len()), put.chars());
         let text: String = text.into_iter().collect();

@@ -31,9 +31,8 @@ pub(super) async fn figures(
         }
     }
     let lines: Vec<Value> = page.lines.iter().map(line).collect();
-    Ok(Json(
-        json!({ "figures": lines, "refused": refused, "next": page.next.map(|day| day.to_string()) }),
-    ))
+    Ok(Json(json!({ "figures": lines, "refused": refused,
+            "next": page.next.map(|day| day.to_string()) })))
 }
 
 fn line(line: &TillDay) -> Value {

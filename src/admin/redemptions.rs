@@ -60,7 +60,8 @@ pub(super) async fn list(
 /// A page: its rows and, where there may be more, the `after` of the next.
 fn page(rows: &[Redemption], limit: usize, asker: &Asker) -> Value {
     let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.seq);
-    json!({ "redemptions": rows.iter().map(|row| ListedRow::seen_by(row, asker)).collect::<Vec<_>>(), "next": next })
+    let rows: Vec<_> = rows.iter().map(|row| ListedRow::seen_by(row, asker)).collect();
+    json!({ "redemptions": rows, "next": next })
 }
 
 /// A search that says whether it is at its end, and the rows that it found.

@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn rows_of_a_provider_that_is_no_longer_there_are_named_with_their_count() {
-        let status = json!({"lanes": [{"name": "retm", "pending": 7}, {"name": "old", "pending": 2}, {"name": "gone", "pending": 0}]});
+        let status = json!({"lanes": [{"name": "retm", "pending": 7}, {"name": "old", "pending": 2},
+            {"name": "gone", "pending": 0}]});
         let warnings = orphans(&status, &["retm"]);
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].contains("2 redemptions are pending for old"), "{warnings:?}");

@@ -217,7 +217,9 @@ impl RunningDaemon {
                 _ = self.signals.terminate.recv() => return Ok(()),
                 _ = self.signals.interrupt.recv() => return Ok(()),
                 _ = self.signals.hangup.recv() => self.reload().await,
-                () = self.listeners.ended() => return Err(DaemonError::System("a listener ended".to_owned())),
+                () = self.listeners.ended() => {
+                    return Err(DaemonError::System("a listener ended".to_owned()));
+                }
                 worked = self.core.work() => {
                     worked?;
                     self.tell_status();

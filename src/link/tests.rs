@@ -609,8 +609,7 @@ fn a_streak_of_one_tills_rows_holds_only_when_no_other_till_has_any() {
 }
 
 #[test]
-fn a_refused_credential_is_tried_with_another_row_at_once_then_each_ten_seconds_doubling_to_a_minute()
- {
+fn a_refused_credential_is_tried_with_another_row_at_once_then_from_ten_seconds_to_a_minute() {
     let mut link = link();
     let effects = end(&mut link, s(10), 1, Heard::Credential);
     assert_eq!(effects, Effects { unclaim: true, changed: true, drop_pool: false });

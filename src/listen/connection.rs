@@ -79,7 +79,9 @@ async fn greet(stream: TcpStream, slot: &Slot, house: &House) -> Option<TcpStrea
     let mut stop = house.stop.clone();
     let bounds = &house.bounds;
     let came = tokio::select! {
-        came = timeout(bounds.header_within, header::arrives(&stream, bounds.header_bytes_max)) => came,
+        came = timeout(bounds.header_within, header::arrives(&stream, bounds.header_bytes_max)) => {
+            came
+        }
         () = slot.evicted() => return None,
         // Whoever has a request on its way is told as the others are.
         () = stopped(&mut stop) => return Some(stream),

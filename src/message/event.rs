@@ -32,7 +32,9 @@ messages! {
         }
         en: before(state.clone(), *status, note.as_ref().map(|note| note.text(English))),
         ar: format!("قبل ذلك: {}", before(
-            state_word(state, Arabic).into_owned(), *status, note.as_ref().map(|note| note.text(Arabic))
+            state_word(state, Arabic).into_owned(),
+            *status,
+            note.as_ref().map(|note| note.text(Arabic))
         ));
 
         /// A redemption was voided by an operator.
@@ -263,7 +265,9 @@ messages! {
             {note}", count_in(NounPlace::Object, *redemptions, Noun::Redemption, English)),
         ar: format!(
             "{} {}: {}",
-            bulk(action), count_in(NounPlace::Object, *redemptions, Noun::Redemption, Arabic), iso(note)
+            bulk(action),
+            count_in(NounPlace::Object, *redemptions, Noun::Redemption, Arabic),
+            iso(note)
         );
 
         /// The settings were read again.

@@ -223,7 +223,8 @@ impl SandboxArgs {
         let control =
             running.control.map_or_else(|| base.clone(), |control| format!("http://{control}"));
         if self.json {
-            let greeting = json!({ "listen": running.addr, "control": control, "redeem_url": running.redeem_url(),
+            let greeting = json!({ "listen": running.addr, "control": control,
+                "redeem_url": running.redeem_url(),
                 "check_url": running.check_url(), "token_url": format!("{base}{}", self.token_path),
                 "webhook_url": format!("{base}{}", self.webhook_path), "seed": seed });
             return format!("{greeting}\n");

@@ -134,7 +134,8 @@ impl Books {
             let written = connection.prepare_cached(sql)?.execute(named_params! {
                 ":accepted": accepted, ":pending": pending, ":confirmed": confirmed,
                 ":declined": declined, ":parked": parked, ":voided": voided, ":lane": lane,
-                ":gone_confirmed": gone_confirmed, ":gone_declined": gone_declined, ":gone_voided": gone_voided,
+                ":gone_confirmed": gone_confirmed, ":gone_declined": gone_declined,
+                ":gone_voided": gone_voided,
             })?;
             if written != 1 {
                 return Err(StoreError::Damaged(format!(
@@ -491,7 +492,8 @@ impl Desk<'_> {
             outage_ms = :outage, outage_noted_ms = :noted, outage_trusted = :trusted, wait_boot = \
             :boot, wait_until_ms = :until, wait_left_ms = :left WHERE lane = :lane";
         self.sql.prepare_cached(sql)?.execute(named_params! {
-            ":hold": hold.cause, ":detail": hold.detail, ":since": hold.since_ms, ":outage": memory.outage_ms,
+            ":hold": hold.cause, ":detail": hold.detail, ":since": hold.since_ms,
+            ":outage": memory.outage_ms,
             ":noted": memory.noted_ms, ":trusted": memory.noted_trusted, ":boot": wait.boot_id,
             ":until": wait.until_ms, ":left": wait.left_ms, ":lane": number,
         })?;

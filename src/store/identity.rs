@@ -108,7 +108,10 @@ impl FileWatch {
         match store.save() {
             Ok(path) => self.saved = Some(path),
             Err(error) => {
-                tracing::error!(%error, "the database that was taken away could not be saved again");
+                tracing::error!(
+                    %error,
+                    "the database that was taken away could not be saved again"
+                );
             }
         }
     }

@@ -49,8 +49,7 @@ fn a_damaged_database_is_set_aside_its_rows_are_delivered_once_and_the_operator_
 }
 
 #[test]
-fn what_a_restored_copy_had_sent_since_is_parked_for_a_person_under_the_same_keys_and_never_declined()
- {
+fn what_a_restored_copy_had_sent_is_parked_under_the_same_keys_and_never_declined() {
     let provider = Provider::start();
     let mut gateway = stopped_in_an_outage(&provider, 5);
     let copy = fs::read(gateway.state_dir().join(DB)).unwrap();

@@ -208,8 +208,7 @@ fn a_start_on_a_full_disk_delivers_what_is_pending() {
 }
 
 #[test]
-fn on_a_file_system_that_turned_read_only_nothing_is_taken_or_sent_and_a_start_after_the_repair_has_it_all()
- {
+fn a_file_system_that_turned_read_only_takes_and_sends_nothing_and_a_later_start_has_it_all() {
     let Some(disk) = Mount::ext4() else { return };
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
     let mut gateway = Gateway::with()

@@ -98,8 +98,7 @@ fn a_code_that_anything_here_holds_is_parked_and_one_that_was_declined_or_taken_
 }
 
 #[test]
-fn a_till_that_has_the_name_and_the_key_of_one_elsewhere_finds_its_own_redemption_and_the_other_its()
- {
+fn a_till_with_the_name_and_the_key_of_one_elsewhere_finds_its_own_redemption() {
     let (mut a, mut b) = (World::new(), World::new());
     let keyed = |code: &str| NewRedemption { key: Some("k".to_owned()), ..new("till-1", code) };
     let Decision::Taken(there) = a.decide(keyed("THERE")) else { panic!() };
@@ -365,7 +364,10 @@ fn a_namesakes_row_never_takes_the_place_of_a_tills_own_whatever_its_file_says_o
             "its code is held"
         );
         assert!(
-            matches!(b.decide(new("till-1", "A")), Decision::StillPending(taken) if taken.id == own),
+            matches!(
+                b.decide(new("till-1", "A")),
+                Decision::StillPending(taken) if taken.id == own
+            ),
             "kind {kind}"
         );
         let mut c = World::new();

@@ -440,8 +440,10 @@ impl Report {
         }
         for Exception { reason, day, row } in &self.exceptions {
             let object = json!({
-                "kind": "exception", "reason": reason.word(), "day": day, "date": row.date, "id": row.id, "lane": row.lane,
-                "till": row.till, "business_refrence": row.business_refrence, "reward_code": row.reward_code,
+                "kind": "exception", "reason": reason.word(), "day": day, "date": row.date,
+                "id": row.id, "lane": row.lane,
+                "till": row.till, "business_refrence": row.business_refrence,
+                "reward_code": row.reward_code,
                 "state": row.state, "provider_said": row.provider_said, "note": row.note,
             });
             writeln!(out, "{object}")?;
@@ -736,11 +738,14 @@ used          3
     fn what_the_gateway_has_summed_up_counts_for_rows_that_are_gone_too() {
         let mut report = Report::default();
         let line = |day: &str, till: &str, given: u64| {
-            json!({"day": day, "lane": "retm", "till": till, "given": given, "late": 1, "pending": 0,
-                "confirmed": given - 1, "declined": 1, "parked": 0, "voided": 0, "inferred": 0, "lost": 1, "owed": 0,
+            json!({"day": day, "lane": "retm", "till": till, "given": given, "late": 1,
+                "pending": 0,
+                "confirmed": given - 1, "declined": 1, "parked": 0, "voided": 0, "inferred": 0,
+                "lost": 1, "owed": 0,
                 "paid": 0, "taken_back": 0, "of tomorrow": 7})
         };
-        let page = json!({"figures": [line("2025-01-01", "till-1", 3), line("2025-01-02", "till-2", 4)], "next": null});
+        let page = json!({"next": null, "figures": [
+            line("2025-01-01", "till-1", 3), line("2025-01-02", "till-2", 4)]});
         report.add_figures(&page).unwrap();
         let Fate { accepted, late, confirmed, lost, .. } = report.total();
         assert_eq!((accepted, late, confirmed, lost), (7, 2, 5, 2));

@@ -180,7 +180,8 @@ fn tell(
     let Written { pending, parked, unreadable } = written;
     let file = args.file.display();
     if json {
-        let object = json!({ "file": file.to_string(), "exported": pending + parked, "pending": pending,
+        let object = json!({ "file": file.to_string(), "exported": pending + parked,
+            "pending": pending,
             "parked": parked, "unreadable": unreadable });
         writeln!(out, "{object}")?;
     } else {

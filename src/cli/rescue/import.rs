@@ -250,8 +250,10 @@ impl Work {
         self.tell_gaps();
         let Self { imported, already_there, parked, refused, .. } = self;
         if json {
-            let object = json!({ "imported": imported, "already_there": already_there, "parked": parked,
-                "refused": refused, "refused_lines": self.refused_lines, "not_configured": self.not_configured });
+            let object = json!({ "imported": imported, "already_there": already_there,
+                "parked": parked,
+                "refused": refused, "refused_lines": self.refused_lines,
+                "not_configured": self.not_configured });
             writeln!(out, "{object}")?;
         } else {
             writeln!(
