@@ -24,7 +24,7 @@ use redeemd::listen::{Bounds, Socket, serve};
 use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue};
 use redeemd::redemption::{Request, RewardCode};
 use redeemd::store::{Claimed, Decision, NewRedemption, Store};
-use redeemd::trust::{Evidence, Trust};
+use redeemd::trust::{Trust, TrustEvidence};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -156,7 +156,7 @@ fn line_down(lane: &Lane) -> Gate {
     Gate {
         ask: false,
         trust: Trust::AtOnce { tenth: false },
-        ..Gate::up(Evidence::new(lane.settings().terms()))
+        ..Gate::up(TrustEvidence::new(lane.settings().terms()))
     }
 }
 

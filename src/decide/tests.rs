@@ -371,7 +371,7 @@ fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
         (Voided, false, false, true),
     ] {
         let row = row(state, 0, 0);
-        assert_eq!(void(&row) == Ok(Void::Close), closes, "void {state}");
+        assert_eq!(void(&row) == Ok(Closing::Close), closes, "void {state}");
         assert_eq!(retry(&row, &[]).is_ok(), retries, "retry {state}");
         assert_eq!(handled(&row, false).is_ok(), handles, "handled {state}");
     }
@@ -379,7 +379,7 @@ fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
     assert_eq!(void(&sending), Err(Denied::OnTheWire));
     assert_eq!(
         void(&row(Declined, 0, mark::TRUSTED | mark::LOST)),
-        Ok(Void::Lost),
+        Ok(Closing::Lost),
         "a fact for life"
     );
     assert_eq!(handled(&row(Declined, 0, 0), true), Ok(mark::HANDLED | mark::FREED));

@@ -10,13 +10,13 @@ use tokio::time::Instant;
 
 use super::show::{self, Ids};
 use super::{Context, Road, STOP_GRACE, ending, memory};
-use crate::link::{self, Cause, Nudge, Phase};
+use crate::link::{self, Cause, LinkPhase, Nudge};
 use crate::queue::{
     CommandWithReceipt, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError,
     Waited,
 };
 use crate::redemption::{Fingerprint, Seq, State};
-use crate::schedule::{self, Action, Ask, Checked, Config, Landed, Row, Scheduler, Wanted};
+use crate::schedule::{self, Action, Ask, CheckEnd, ClaimedRow, Config, Landed, Scheduler, Wanted};
 use crate::store::{About, Claim, Claimed, Ended, Event, Settled};
 use crate::trust::Progress;
 use crate::verdict::{self, Outcome, Rules};
@@ -119,7 +119,9 @@ impl<R: Road> Forwarder<R> {
         while !*stop.borrow() {
             // Before looking: a row that comes after the look must wake us. While down, only a
             // demand for a probe does.
-            if self.scheduler.link().phase() == Phase::Up || self.scheduler.link().wants_demand() {
+            if self.scheduler.link().phase() == LinkPhase::Up
+                || self.scheduler.link().wants_demand()
+            {
                 lane.want_signal();
             }
             let worked_at = self.work();
@@ -132,8 +134,8 @@ impl<R: Road> Forwarder<R> {
                 Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.finished(finished),
                 Some(row) = mail.live.recv(), if self.scheduler.live_rows() < LIVE_ROWS_MAX => self.handed_over(row),
                 Some(told) = mail.commands.recv() => self.told(told),
-                seq = lane.signalled() => self.on(schedule::Event::Signalled(seq)),
-                strong = lane.check_heard() => self.on(schedule::Event::CheckHeard(strong)),
+                seq = lane.signalled() => self.on(schedule::LaneEvent::Signalled(seq)),
+                strong = lane.check_heard() => self.on(schedule::LaneEvent::CheckHeard(strong)),
                 () = lane.reconfigured() => self.reconfigure(),
                 () = changed(&mut network) => self.network_changed(),
                 () = changed(&mut reloads) => self.reloaded(),
@@ -144,7 +146,7 @@ impl<R: Road> Forwarder<R> {
         self.stop(mail).await;
     }
 
-    fn on(&mut self, event: schedule::Event<'_>) {
+    fn on(&mut self, event: schedule::LaneEvent<'_>) {
         let now = self.now();
         self.scheduler.on(now, event);
     }
@@ -188,7 +190,7 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn handed_over(&mut self, row: Claimed) {
-        let event = schedule::Event::HandedOver(row_of(&row));
+        let event = schedule::LaneEvent::HandedOver(row_of(&row));
         self.rows.insert(row.seq, row);
         self.on(event);
     }
@@ -197,7 +199,7 @@ impl<R: Road> Forwarder<R> {
         let (Some(row), Some(road)) = (self.rows.remove(&seq), self.road.clone()) else {
             tracing::error!(lane = self.lane.name(), %seq, "row {seq} was to be sent and is not \
                 here: a defect");
-            return self.on(schedule::Event::Withdrawn(seq));
+            return self.on(schedule::LaneEvent::Withdrawn(seq));
         };
         let (queue, sent) = (self.context.queue.clone(), self.now());
         self.tasks.spawn(async move {
@@ -242,7 +244,7 @@ impl<R: Road> Forwarder<R> {
             self.rows.extend(rows.into_iter().map(|row| (row.seq, row)));
             claimed
         });
-        self.on(schedule::Event::Claimed(ask, rows));
+        self.on(schedule::LaneEvent::Claimed(ask, rows));
     }
 
     /// A till hears it once the end of its attempt is committed: what is decided about it then
@@ -266,7 +268,7 @@ impl<R: Road> Forwarder<R> {
                 self.ended(row, sent, &outcome);
             }
             Ok(Finished::Attempt { row, outcome: None, .. }) => {
-                self.on(schedule::Event::Withdrawn(row.seq));
+                self.on(schedule::LaneEvent::Withdrawn(row.seq));
             }
             Ok(Finished::Claim { ask, rows }) => self.claimed(ask, rows),
             Ok(Finished::Check { sent, outcome }) => self.checked(sent, outcome.as_ref()),
@@ -307,7 +309,7 @@ impl<R: Road> Forwarder<R> {
         // The row first: what the link remembers of a streak of declines is kept where they are
         // settled.
         self.settle(row, ending::for_row(outcome, &verdict), about);
-        self.on(schedule::Event::Landed(Landed {
+        self.on(schedule::LaneEvent::Landed(Landed {
             seq,
             heard,
             detail: &detail,
@@ -329,7 +331,7 @@ impl<R: Road> Forwarder<R> {
             "a check of the gateway's own ended on lane {lane}: {word}"
         );
         let whole = ending::was_whole(outcome);
-        self.on(schedule::Event::Checked(Checked { sent, heard, detail: &detail, whole }));
+        self.on(schedule::LaneEvent::Checked(CheckEnd { sent, heard, detail: &detail, whole }));
     }
 
     fn tell_alerts(&self, answered: bool, status: Option<u16>, detail: &str) {
@@ -373,7 +375,7 @@ impl<R: Road> Forwarder<R> {
         if !pending {
             self.ids.forget(seq);
         }
-        self.on(schedule::Event::Settled(seq, pending));
+        self.on(schedule::LaneEvent::Settled(seq, pending));
         if self.scheduler.is_held_for(seq) {
             self.remember(self.now());
         }
@@ -394,7 +396,7 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn nudge(&mut self, nudge: Nudge) {
-        self.on(schedule::Event::Nudged(nudge));
+        self.on(schedule::LaneEvent::Nudged(nudge));
     }
 
     fn network_changed(&mut self) {
@@ -411,7 +413,7 @@ impl<R: Road> Forwarder<R> {
             LaneCommand::Hold { by, note, trust } => {
                 let detail = held_by(&by, &note, trust);
                 self.record("hold", by, &note);
-                self.on(schedule::Event::Hold { detail, trust });
+                self.on(schedule::LaneEvent::Hold { detail, trust });
             }
             LaneCommand::Release { by } => {
                 self.record("release", by, "");
@@ -567,9 +569,15 @@ impl<R: Road> Forwarder<R> {
     }
 }
 
-fn row_of(row: &Claimed) -> Row {
+fn row_of(row: &Claimed) -> ClaimedRow {
     let till = row.till.as_str().into();
-    Row { seq: row.seq, attempt: row.attempt, till, trusted: row.trusted, bytes: row.body.len() }
+    ClaimedRow {
+        seq: row.seq,
+        attempt: row.attempt,
+        till,
+        trusted: row.trusted,
+        bytes: row.body.len(),
+    }
 }
 
 /// What is kept and shown with an operator's hold.
@@ -600,7 +608,7 @@ fn config(settings: &LaneSettings, gateway: &str) -> Config {
     let Fingerprint(hash) = Fingerprint::of(&["place", gateway, &settings.provider.name]);
     let [first, second, ..] = hash;
     let forward = &settings.forward;
-    let link = link::Config {
+    let link = link::LinkSettings {
         retry_min: forward.retry_min,
         retry_max: forward.retry_max,
         max_in_flight: forward.max_in_flight,

@@ -262,12 +262,12 @@ impl Desk<'_> {
         let row = self.found(&row)?;
         match decide::void(&row) {
             Err(why) => return Ok(Acted::Refused { why }),
-            Ok(decide::Void::Lost) => {
+            Ok(decide::Closing::Lost) => {
                 self.mark(&row, mark::HANDLED)?;
                 self.moved(&row, row.state, row.marks | mark::HANDLED)?;
                 return self.acted(&row, "lost", by, note);
             }
-            Ok(decide::Void::Close) => {}
+            Ok(decide::Closing::Close) => {}
         }
         // A person has decided: it is at risk no more.
         self.finish(&row, State::Voided, row.marks | mark::HANDLED)?;
