@@ -30,11 +30,10 @@ pub(crate) fn completions(shell: Shell) -> String {
     let mut generated = Vec::new();
     generate(shell, &mut redeemd::cli::command(), "redeemd", &mut generated);
     let text = String::from_utf8_lossy(&generated);
-    match shell {
-        Shell::Zsh => with_names_of_zsh(&text),
-        Shell::Fish => text.into_owned() + NAMES_FISH,
-        _ => text.into_owned() + NAMES_BASH,
+    if shell == Shell::Zsh {
+        return with_names_of_zsh(&text);
     }
+    text.into_owned() + if shell == Shell::Fish { NAMES_FISH } else { NAMES_BASH }
 }
 
 fn with_names_of_zsh(text: &str) -> String {
