@@ -15,7 +15,7 @@ use super::redemptions::{Row, id};
 use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::message::{Denied, Event};
-use crate::queue::LaneCommand;
+use crate::queue::{LaneCommand, NoSuchLane};
 use crate::store::Acted;
 
 /// The longest note, in characters.
@@ -137,8 +137,12 @@ async fn told(admin: &Admin, asker: &Asker, lane: Option<&str>, command: LaneCom
         known(admin, lane)?;
     }
     let lanes = command_lane(admin, asker, lane, command).await;
-    let lanes = lanes.map_err(|detail| Problem::new(StatusCode::NOT_FOUND, detail))?;
-    Ok(Json(json!({ "lanes": lanes })))
+    let gone = |NoSuchLane| {
+        let there = admin.queue.configured();
+        let told = no_such_lane(lane.unwrap_or_default(), there.iter().map(|lane| lane.name()));
+        Problem::denied(StatusCode::NOT_FOUND, told)
+    };
+    Ok(Json(json!({ "lanes": lanes.map_err(gone)? })))
 }
 
 /// Tells a lane, or all; the lane itself keeps who held and released it, a flush is kept here.
@@ -147,7 +151,7 @@ pub(super) async fn command_lane(
     asker: &Asker,
     lane: Option<&str>,
     command: LaneCommand,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, NoSuchLane> {
     let is_flush = matches!(command, LaneCommand::Flush);
     let lanes = admin.queue.command(lane, command).await?;
     if is_flush {
@@ -215,10 +219,11 @@ struct Note {
 
 /// The body's arguments; no body at all is `{}`.
 pub(super) fn arguments<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Problem> {
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let body = body.map_err(|rejection| Problem::of_body(&rejection))?;
     let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
     serde_json::from_slice(text).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("the body is not as expected: {error}"))
+        let told = Denied::BodyUnfit { why: error.to_string() };
+        Problem::denied(StatusCode::BAD_REQUEST, told)
     })
 }
 
@@ -279,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_hold_needs_no_note_but_one_that_trusts_does() {
-        let asker = Asker { who: None, is_local: true };
+        let asker = Asker::local();
         let holding = |text: &'static str| arguments(Ok(Bytes::from_static(text.as_bytes())));
         let command = |text| held(&asker, holding(text)?);
         let plain = command("").unwrap();
@@ -297,7 +302,7 @@ mod tests {
 
     #[test]
     fn an_action_in_conflict_says_why_and_one_on_nothing_is_404() {
-        let asker = Asker { who: None, is_local: true };
+        let asker = Asker::local();
         let refused = acted(Acted::Refused { why: Denied::StillPending }, &asker).unwrap_err();
         assert_eq!(refused, Problem::denied(StatusCode::CONFLICT, Denied::StillPending));
         assert_eq!(acted(Acted::Unknown, &asker).unwrap_err().document()["status"], 404);

@@ -197,7 +197,7 @@ const steps = {
     assert.equal(await redeem('ONE-TOO-MANY'), 503);
     await until('nothing is promised any more', async () => (await browser.text('.sentence')).includes('Nothing more may be given'));
     await browser.find('.meter.bad');
-    assert.match(await browser.text('#needs'), /Refused at the tills since the start/);
+    assert.match(await browser.text('#needs'), /Tills were told no by this gateway/);
     await seen(browser, 'at-the-limit-en-light-desk');
     await browser.close();
     await everywhere('limit', { home: '/' });

@@ -118,9 +118,11 @@ export class Browser {
 
   // The whole page, not only what the window shows.
   async picture(file) {
-    const { cssContentSize: size } = await this.devtools('Page.getLayoutMetrics', {});
+    const { cssContentSize: size, cssLayoutViewport: view } = await this.devtools('Page.getLayoutMetrics', {});
     const clip = { x: 0, y: 0, width: size.width, height: Math.min(size.height, 3000), scale: 1 };
-    const shot = await this.devtools('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true, clip });
+    // What the window shows is taken as it is: with a clip, pages that read from the right are moved aside.
+    const beyond = size.height > view.clientHeight ? { captureBeyondViewport: true, clip } : {};
+    const shot = await this.devtools('Page.captureScreenshot', { format: 'png', ...beyond });
     writeFileSync(file, Buffer.from(shot.data, 'base64'));
   }
 
