@@ -254,9 +254,9 @@ fn every_text_of_the_api_is_arabic_for_whoever_likes_that_best() {
     assert_eq!(ask("POST", &void, br#"{"note":"called off"}"#).status, 200);
     let story = ask("GET", &format!("/api/v1/redemptions/{id}"), b"").json();
     let told = story["events"][0]["detail"].as_str().unwrap();
-    assert_eq!(told, "أُلغيت: \u{2068}called off\u{2069}");
+    assert_eq!(told, "\u{2068}called off\u{2069}", "a name in a text from the right stands apart");
     let english = gateway.admin("GET", &format!("/api/v1/redemptions/{id}"), "").json();
-    assert_eq!(english["events"][0]["detail"], "voided: called off");
+    assert_eq!(english["events"][0]["detail"], "called off");
 }
 
 #[test]
@@ -584,7 +584,7 @@ fn a_report_for_spreadsheets_holds_no_formula_of_a_till_or_its_codes() {
     let hostile = ["@SUM(1+1)*cmd|' /C calc'!A0", "+1\"x\"", "-2,3", formula];
     for (n, branch) in hostile.into_iter().enumerate() {
         let order = Order::new(&format!("=cmd|{n}")).with("branch_id", branch);
-        let reply = gateway.till("anonymous").order(&order);
+        let reply = gateway.till("").order(&order);
         assert_eq!(reply.status, 200, "{reply:?}");
     }
     let said = gateway.command(&["report", "--csv"]);
@@ -762,34 +762,33 @@ fn an_hour_of_open_pages_leaves_the_memory_as_it_was() {
     assert!(grown < 2.0, "{grown:.2} MiB more");
 }
 
-/// As a store's day is: pages are open, redemptions come by the thousand, pages are closed.
-#[test]
-fn pages_that_were_open_while_thousands_of_redemptions_came_leave_the_memory_as_it_was() {
+/// What a gateway keeps resident after a day on which so many pages were open, in bytes, and how
+/// much they were told.
+fn after_a_day_with(pages: usize) -> (f64, usize) {
     let provider = Provider::start();
     let limits =
         "max_pending = 50000\nmax_per_hour_per_till = 50000\nmax_exposure = \"9000000.00\"";
     let gateway = Gateway::with().lane("main", &provider, "").offline(limits).start();
     provider.cut();
     let request = format!("GET /events HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.admin_address());
-    let day = |day: usize| {
-        let open = || {
-            let mut stream = std::net::TcpStream::connect(gateway.admin_address()).unwrap();
-            stream.write_all(request.as_bytes()).unwrap();
-            stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
-            stream
-        };
-        // More than are followed at once: the rest is refused and stays connected.
-        let mut streams: Vec<_> = (0..100).map(|_| open()).collect();
-        let mut bytes = 0;
-        for part in 0..20 {
+    let open = |_| {
+        let mut stream = std::net::TcpStream::connect(gateway.admin_address()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        stream
+    };
+    let day = |pages: usize, hours: usize| {
+        // More than are followed at once: the rest is refused, and stays connected.
+        let mut streams: Vec<_> = (0..pages).map(open).collect();
+        let (mut bytes, mut news) = (0, [0; 64 * 1024]);
+        for hour in 0..hours {
             std::thread::scope(|threads| {
                 for till in 0..4 {
-                    let codes = (0..50).map(move |n| format!("DAY-{day}-{part}-{till}-{n}"));
-                    let till = gateway.till("anonymous");
+                    let codes = (0..50).map(move |n| format!("DAY-{hours}-{hour}-{till}-{n}"));
+                    let till = gateway.till("");
                     threads.spawn(move || codes.for_each(|code| drop(till.redeem(&code))));
                 }
             });
-            let mut news = [0; 64 * 1024];
             for stream in &mut streams {
                 while let Ok(read @ 1..) = stream.read(&mut news) {
                     bytes += read;
@@ -798,20 +797,24 @@ fn pages_that_were_open_while_thousands_of_redemptions_came_leave_the_memory_as_
         }
         bytes
     };
-    let resident = || {
-        let page = gateway.admin("GET", "/metrics", "").body;
-        let mut lines = page.lines();
-        let its = lines.find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
-        its.unwrap().parse::<f64>().unwrap()
-    };
-    day(0);
-    let before = resident();
-    let bytes = day(1) + day(2);
-    assert!(bytes > 100_000, "the pages were told what changed: {bytes} bytes");
-    assert!(gateway.counts().accepted >= 12_000, "{:?}", gateway.counts());
-    let ratio = resident() / before;
-    println!("{ratio:.3} of {:.1} MiB after two days more, {bytes} bytes", before / 1048576.0);
-    assert!(ratio < 1.15, "{ratio:.3} of {before}");
+    // Both have made the pages once.
+    day(16, 1);
+    let bytes = day(pages, 15);
+    assert!(gateway.counts().accepted >= 3_000, "{:?}", gateway.counts());
+    let page = gateway.admin("GET", "/metrics", "").body;
+    let mut lines = page.lines();
+    let resident = lines.find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+    (resident.unwrap().parse().unwrap(), bytes)
+}
+
+#[test]
+fn pages_that_were_open_while_thousands_of_redemptions_came_leave_the_memory_as_it_is_without_them()
+{
+    let ((without, nothing), (with, bytes)) = (after_a_day_with(0), after_a_day_with(100));
+    assert!(nothing == 0 && bytes > 100_000, "the pages were told what changed: {bytes} bytes");
+    let ratio = with / without;
+    println!("{ratio:.3} of {:.1} MiB, after {bytes} bytes of news", without / 1_048_576.0);
+    assert!(ratio < 1.2, "{ratio:.3} of {without}");
 }
 
 #[test]
