@@ -132,7 +132,7 @@ impl Which {
     fn title(&self, f: &Frame) -> &'static str {
         match self {
             Self::Group { kind, .. } => kind.texts(f.w)[0],
-            Self::Found { .. } => f.w.filter,
+            Self::Found { .. } => f.w.search,
         }
     }
 
