@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::rights::Asker;
 use super::risk::{self, LaneRisk, RuleGauges};
 use super::{Admin, Problem};
 use crate::checked::{self, Answerer};
 use crate::limits::{self, LaneNow};
 use crate::log;
+use crate::message::{Cause, Denied, Language};
 use crate::queue::{LaneStatus, StorageStatus};
 use crate::refused::{self, Reason};
 use crate::settings::Offline;
@@ -112,8 +114,26 @@ fn lane_views(
 }
 
 /// `GET /api/v1/status`
-pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
-    Json(admin.look().await)
+pub(super) async fn status(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+) -> Json<Value> {
+    Json(admin.look().await.told(asker.language))
+}
+
+impl Status {
+    /// For whoever reads this language.
+    fn told(mut self, language: Language) -> Value {
+        for LaneView { status, .. } in &mut self.lanes {
+            let cause = status.cause.as_deref().and_then(Cause::from_word);
+            status.explanation = cause.map(|cause| cause.explanation(language));
+        }
+        let mut value = json!(self);
+        if let Some(detail) = value.pointer_mut("/storage/detail") {
+            *detail = self.storage.detail(language).into();
+        }
+        value
+    }
 }
 
 /// `GET /api/v1/names`: what lanes and tills are called.
@@ -131,22 +151,19 @@ pub(super) async fn livez() -> &'static str {
 pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> Result<&'static str, Problem> {
     match admin.not_ready() {
         None => Ok("ready\n"),
-        Some(why) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)),
+        Some(why) => Err(Problem::denied(StatusCode::SERVICE_UNAVAILABLE, why)),
     }
 }
 
 impl Admin {
     /// Why no till's redemption could be taken now.
-    fn not_ready(&self) -> Option<&'static str> {
+    fn not_ready(&self) -> Option<Denied> {
         if !*self.info.ready.borrow() {
-            Some("the gateway is starting or stopping")
+            Some(Denied::Starting)
         } else if !self.queue.storage().ok {
-            Some("no redemption could be taken now: the store takes nothing")
+            Some(Denied::StoresNothing)
         } else if !self.takes_some() {
-            Some(
-                "no redemption could be taken now: no provider can be asked, and none may be given \
-                 on trust",
-            )
+            Some(Denied::TakesNothing)
         } else {
             None
         }

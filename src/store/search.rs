@@ -26,6 +26,8 @@ const OF_ONE_CODE_MAX: i64 = 100;
 
 /// How many entries a page of the trail has at most.
 const TRAIL_MAX: usize = 1000;
+/// How many entries are read for a page of it.
+const TRAIL_READ_MAX: i64 = 10_000;
 
 /// A code by its keyed hash: what stands in an address instead of the code.
 #[derive(Clone, Debug)]
@@ -290,26 +292,30 @@ impl Reader {
         before: Option<i64>,
         limit: usize,
     ) -> Result<(Vec<Event>, Option<i64>), StoreError> {
-        let sql = "SELECT n, at_ms, id, lane, what, by, detail FROM event WHERE n < ?1 AND what <> \
-            'answered' \
+        let sql = "SELECT n, at_ms, id, lane, what, by, detail FROM event WHERE n < ?1 \
              ORDER BY n DESC LIMIT ?2";
         let mut statement = self.connection.prepare(sql)?;
         let limit = limit.min(TRAIL_MAX);
-        let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query((before.unwrap_or(i64::MAX), most))?;
-        let (mut events, mut last) = (Vec::new(), None);
-        while let Some(row) = rows.next()? {
-            last = Some(row.get(0)?);
-            events.push(Event {
-                at_ms: row.get(1)?,
-                id: row.get(2)?,
-                lane: row.get(3)?,
-                what: row.get(4)?,
-                by: row.get(5)?,
-                detail: row.get(6)?,
-            });
+        let mut rows = statement.query((before.unwrap_or(i64::MAX), TRAIL_READ_MAX))?;
+        let (mut events, mut read, mut last) = (Vec::new(), 0, None);
+        while events.len() < limit
+            && let Some(row) = rows.next()?
+        {
+            (read, last) = (read + 1, Some(row.get(0)?));
+            let what: String = row.get(4)?;
+            // What was known before an action stands in the redemption's story.
+            if what != "answered" {
+                events.push(Event {
+                    at_ms: row.get(1)?,
+                    id: row.get(2)?,
+                    lane: row.get(3)?,
+                    what,
+                    by: row.get(5)?,
+                    detail: row.get(6)?,
+                });
+            }
         }
-        let next = last.filter(|_| events.len() >= limit);
+        let next = last.filter(|_| events.len() >= limit || read >= TRAIL_READ_MAX);
         Ok((events, next))
     }
 

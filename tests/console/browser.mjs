@@ -197,7 +197,8 @@ const steps = {
     assert.equal(await redeem('ONE-TOO-MANY'), 503);
     await until('nothing is promised any more', async () => (await browser.text('.sentence')).includes('Nothing more may be given'));
     await browser.find('.meter.bad');
-    assert.match(await browser.text('#needs'), /Refused at the tills since the start/);
+    assert.match(await browser.text('#needs'), /Tills were told no by this gateway/);
+    assert.match(await browser.text('#needs .counts tbody tr'), /too many redemptions were waiting 1 1/);
     await seen(browser, 'at-the-limit-en-light-desk');
     await browser.close();
     await everywhere('limit', { home: '/' });
@@ -310,6 +311,17 @@ const steps = {
     assert.match(await browser.text('.sentence'), /هل أُعطيت؟ نعم/);
     assert.equal(await browser.run('return document.documentElement.dir;'), 'rtl');
     await seen(browser, 'story-ar-light-desk');
+    await browser.go(`${home}/search`);
+    await browser.type('#code', 'ONE-TOO-MANY');
+    await browser.click('form.line button');
+    assert.match(await browser.text('main section'), /لم تُعطَ عنه مكافأة هنا/, 'what no row was made of is answered too');
+    await seen(browser, 'not-found-ar-light-desk');
+    await browser.go(`${home}/search?state=lost`);
+    await seen(browser, 'fault-ar-light-desk');
+    await browser.go(`${home}/sign-in`);
+    await seen(browser, 'signin-ar-light-desk');
+    await browser.go(`${home}/search?state=confirmed&newest=1`);
+    await browser.click('tbody a');
     await browser.click('.who button[lang=en]');
     assert.match(await browser.text('.sentence'), /Was it given\? Yes/, 'the choice is kept');
     await browser.close();

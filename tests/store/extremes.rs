@@ -7,6 +7,7 @@ use std::time::Duration;
 use redeemd::clock::Stamp;
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
+use redeemd::message::Language;
 use redeemd::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use redeemd::refused::Reason;
 use redeemd::store::{
@@ -71,7 +72,12 @@ fn lived() -> World {
     world.one(Refused(vec![(Reason::Used, 1)]));
     let mut other = World::new();
     other.take("till-2", "ELSEWHERE");
-    world.one(Import { rows: exported(&other), from: "b".to_owned(), by: "ops".to_owned() });
+    world.one(Import {
+        rows: exported(&other),
+        from: "b".to_owned(),
+        by: "ops".to_owned(),
+        language: Language::English,
+    });
     world.store.take().unwrap().close().unwrap();
     world
 }
@@ -214,7 +220,12 @@ fn ops(ids: &[Id], imported: &World) -> Batch {
     {
         ops.push(accept_op(accept));
     }
-    ops.push(Import { rows: exported(imported), from: String::new(), by: by.clone() });
+    ops.push(Import {
+        rows: exported(imported),
+        from: String::new(),
+        by: by.clone(),
+        language: Language::English,
+    });
     ops.push(RetryHeld { lane: lane.clone(), by: by.clone() });
     ops.push(Remember {
         lane: lane.clone(),

@@ -171,7 +171,12 @@ fn rows_from_elsewhere_count_here_on_their_own_day() {
     world.take("till-1", "ELSEWHERE");
     let rows = world.reader().export(Seq(0), 10).unwrap().rows;
     let mut here = World::new();
-    here.one(Import { rows, from: "branch-1".to_owned(), by: "ops".to_owned() });
+    here.one(Import {
+        rows,
+        from: "branch-1".to_owned(),
+        by: "ops".to_owned(),
+        language: Language::English,
+    });
     assert_eq!(of(&here, -3, "till-1"), figures([("given", 1), ("pending", 1)]));
     agrees_with_the_rows(&mut here);
 }

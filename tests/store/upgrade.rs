@@ -234,7 +234,12 @@ fn the_open_rows_of_every_released_schema_are_exported_without_its_daemon_and_wi
             );
         }
         let mut elsewhere = World::new();
-        let import = Import { rows: page.rows, from: "branch-1".to_owned(), by: "ops".to_owned() };
+        let import = Import {
+            rows: page.rows,
+            from: "branch-1".to_owned(),
+            by: "ops".to_owned(),
+            language: Language::English,
+        };
         elsewhere.one(import);
         let moved = elsewhere.counts();
         assert_eq!(
