@@ -344,6 +344,20 @@ fn new_settings_narrow_the_window_at_once_and_bound_its_growth() {
 }
 
 #[test]
+fn what_a_503_says_meanwhile_ends_no_429_and_makes_it_no_longer() {
+    let mut link = link();
+    end(&mut link, s(10), 1, Heard::Wait { at_least: Some(s(100)), limited: true });
+    end(&mut link, s(12), 2, Heard::Wait { at_least: Some(HOUR), limited: false });
+    assert_eq!(link.trust(s(13)), Trust::Never, "it is limited still");
+    let over = s(10) + link.limited(s(10)).expect("a 429");
+    assert!(over < s(10) + s(100) * 2 + s(1), "{over:?}");
+    assert_eq!(link.limited(over), None);
+    assert!(link.waiting(over).is_some_and(|left| left > HOUR - s(300)), "the drain waits on");
+    end(&mut link, s(14), 3, Heard::Declined { strong: false });
+    assert_eq!(link.limited(s(14)), None, "it answers");
+}
+
+#[test]
 fn what_was_left_of_a_retry_after_is_waited_for_after_a_restart() {
     let mut link = link();
     link.restore_wait(s(50));
