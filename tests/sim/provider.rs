@@ -217,6 +217,7 @@ impl State {
     /// A till asks, and waits; by what is returned it is known when it hears.
     pub(crate) fn asks(&mut self, code: &str, now: Duration) -> u64 {
         self.tickets += 1;
+        self.waiting.retain(|_, (_, until)| now <= *until);
         self.waiting.insert(self.tickets, (code.to_owned(), now + REPLY_WITHIN + MOMENT));
         self.asked_at = now;
         self.tickets
@@ -247,12 +248,11 @@ impl State {
         if now <= self.told_at || now >= self.not_before {
             return;
         }
-        self.waiting.retain(|_, (_, until)| now <= *until);
         let is_waited_for = if attempt.is_check() {
             now <= self.asked_at + 2 * REPLY_WITHIN
         } else {
             let code = attempt.code();
-            self.waiting.values().any(|(waited_for, _)| *waited_for == code)
+            self.waiting.values().any(|(waited_for, until)| *waited_for == code && now <= *until)
         };
         assert!(
             is_waited_for,
@@ -727,6 +727,8 @@ impl Road for Provider {
         let credential = *self.0.credential.borrow();
         Some(self.attempt(Attempt { key: CHECK.to_owned(), body: Bytes::new(), credential }).await)
     }
+
+    fn taken(&self, _body: &Bytes) {}
 
     fn drop_pool(&self) {}
 
