@@ -185,15 +185,18 @@ impl Store {
         self.witness.fail(&[]);
         // What was blocked a dozen times would wait its own backoff.
         self.gateway.restart();
+        let mut tried = BTreeSet::new();
         within(SETTLED_MAX, "all is settled", || {
             if self.gateway.lane("main")["cause"] == "declines" {
                 self.gateway.says(&["release", "main"]);
             }
             for row in self.gateway.list("parked") {
                 let id = row["id"].as_str().unwrap();
-                if self.gateway.command(&["retry", id]).code != Some(0) {
-                    // Another redemption of its code stands.
-                    self.gateway.says(&["void", id, "--note", "the other one stands"]);
+                // What is parked once more the provider does not know; or another redemption of the
+                // code stands.
+                let again = !tried.insert(id.to_owned());
+                if again || self.gateway.command(&["retry", id]).code != Some(0) {
+                    self.gateway.says(&["void", id, "--note", "the provider knows none of it"]);
                 }
             }
             let books = self.gateway.counts();
