@@ -14,10 +14,10 @@ use redeemd::store::{Accept, NewRedemption, Store, Surroundings};
 use redeemd::value::Amount;
 
 use crate::report::ratio;
-use crate::{Failure, load, machine};
+use crate::{Failure, load, machine, migration};
 
 /// No wait in a benchmark is longer.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(30);
 
 pub(crate) fn binary() -> PathBuf {
     std::env::var_os("BENCH_BINARY")
@@ -89,7 +89,12 @@ impl Gateway {
         provider: Option<SocketAddr>,
         rows: usize,
     ) -> Result<Self, Failure> {
-        Self::start_in(provider, rows, &[])
+        Self::start_in(provider, |state| fill(state, rows), &[])
+    }
+
+    /// On what an earlier redeemd left: it is ready once that is brought up to date.
+    pub(crate) fn start_after_an_update(rows: usize) -> Result<Self, Failure> {
+        Self::start_in(None, |state| migration::oldest(state, rows), &[])
     }
 
     /// On a disk that takes so much longer for each sync.
@@ -98,14 +103,14 @@ impl Gateway {
         let sync = sync.as_millis().to_string();
         Self::start_in(
             None,
-            0,
+            |_| Ok(()),
             &[("LD_PRELOAD", shim.as_os_str()), ("BENCH_SYNC_MS", OsStr::new(&sync))],
         )
     }
 
     fn start_in(
         provider: Option<SocketAddr>,
-        rows: usize,
+        prepare: impl FnOnce(&Path) -> Result<(), Failure>,
         env: &[(&str, &OsStr)],
     ) -> Result<Self, Failure> {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
@@ -122,7 +127,7 @@ impl Gateway {
             provider.unwrap_or(nobody)
         );
         std::fs::write(dir.path().join("redeemd.toml"), settings)?;
-        fill(&dir.path().join("state"), rows)?;
+        prepare(&dir.path().join("state"))?;
         let begun = Instant::now();
         let child = Command::new(binary())
             .args(["run", "--config"])
@@ -203,6 +208,11 @@ impl Gateway {
         let part = |field| machine::number(self.pid(), "status", field);
         let mib = |kib| ratio(kib, 1024);
         Ok(format!("{:.1} MiB ({:.1} anonymous)", mib(part("VmRSS")?), mib(part("RssAnon")?)))
+    }
+
+    /// The most that was ever resident, MiB.
+    pub(crate) fn peak(&self) -> Result<f64, Failure> {
+        Ok(ratio(machine::number(self.pid(), "status", "VmHWM")?, 1024))
     }
 
     pub(crate) fn wakeups(&self, within: Duration) -> Result<String, Failure> {

@@ -38,6 +38,24 @@ enum Finished {
     Errand,
 }
 
+/// The moment for which a lane has done everything. The time goes on while it works: only this
+/// moment tells what was seen and what has become due since.
+#[derive(Clone, Copy, Debug)]
+struct Worked(Duration);
+
+/// A lane looks about at least so often.
+const LOOK_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+impl Worked {
+    /// Until when the lane sleeps: the first moment after the last work. What has become due
+    /// meanwhile is one, though it has passed: nothing else may come to wake the lane for it.
+    fn until(self, moments: [Option<Duration>; 2]) -> Duration {
+        let Self(at) = self;
+        let later = moments.into_iter().flatten().filter(|moment| *moment > at);
+        later.min().unwrap_or(at + LOOK_EVERY)
+    }
+}
+
 /// One lane's forwarder.
 pub struct Forwarder<R> {
     lane: Arc<Lane>,
@@ -124,9 +142,9 @@ impl<R: Road> Forwarder<R> {
             {
                 lane.want_signal();
             }
-            let worked_at = self.work();
+            let worked = self.work();
             self.publish();
-            let moment = self.next_moment(worked_at);
+            let moment = self.next_moment(worked);
             let held = self.is_held_for_credential();
             let road = self.road.clone();
             tokio::select! {
@@ -152,7 +170,7 @@ impl<R: Road> Forwarder<R> {
     }
 
     /// Does everything that is to be done now, and says which moment that was.
-    fn work(&mut self) -> Duration {
+    fn work(&mut self) -> Worked {
         let now = self.now();
         // What is done may bring about more: a claim that is given back, say.
         loop {
@@ -167,7 +185,7 @@ impl<R: Road> Forwarder<R> {
         if self.memory_due(now).is_some_and(|due| due <= now) {
             self.remember(now);
         }
-        now
+        Worked(now)
     }
 
     fn act(&mut self, action: Action) {
@@ -290,6 +308,9 @@ impl<R: Road> Forwarder<R> {
             {id} ended: {word}");
         self.lane.publish(|status| *status.attempts.entry(word).or_default() += 1);
         self.tell_alerts(verdict.is_answer(), ending::status(outcome), &detail);
+        if let (verdict::Verdict::Confirmed, Some(road)) = (&verdict, &self.road) {
+            road.taken(&row.body);
+        }
         if verdict.is_answer() {
             if row.attempt == 1 {
                 self.lane.note_answer(took);
@@ -536,14 +557,10 @@ impl<R: Road> Forwarder<R> {
         show::status(&self.lane, &self.scheduler, (self.now(), self.since_ms), &self.ids);
     }
 
-    /// When the loop has to come round without an event. A moment that has passed is none. The next
-    /// moment after the last work. What has become due meanwhile is one, though it has passed:
-    /// nothing else may come to wake the lane for it.
-    fn next_moment(&self, worked_at: Duration) -> Instant {
-        let far = worked_at + Duration::from_secs(24 * 3600);
-        let memory = self.memory_due(worked_at).filter(|due| *due > worked_at);
-        self.epoch
-            + self.scheduler.next_moment(worked_at).into_iter().chain(memory).min().unwrap_or(far)
+    /// When the loop has to come round without an event.
+    fn next_moment(&self, worked: Worked) -> Instant {
+        let Worked(at) = worked;
+        self.epoch + worked.until([self.scheduler.next_moment(at), self.memory_due(at)])
     }
 
     /// Lets what is on the wire end within bounds, and gives back the rest.
@@ -617,4 +634,38 @@ fn config(settings: &LaneSettings, gateway: &str) -> Config {
     };
     let checks_show_the_road = settings.provider.checks_show_the_road();
     Config { link, terms: settings.terms(), checks_show_the_road }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(number: u64) -> Duration {
+        Duration::from_millis(number)
+    }
+
+    #[test]
+    fn what_became_due_while_the_lane_worked_wakes_it_at_once() {
+        // The loop asks some milliseconds after the work for which the time was taken; what fell
+        // due between the two is the next moment, and not one that is over.
+        let worked = Worked(ms(1000));
+        for (moments, until) in [
+            ([Some(ms(1001)), None], 1001),
+            ([Some(ms(1001)), Some(ms(5000))], 1001),
+            ([Some(ms(5000)), Some(ms(1002))], 1002),
+            ([None, Some(ms(1003))], 1003),
+        ] {
+            assert_eq!(worked.until(moments), ms(until), "{moments:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_seen_to_already_wakes_nobody() {
+        let worked = Worked(ms(1000));
+        let far = ms(1000) + LOOK_EVERY;
+        for moments in [[None, None], [Some(ms(1000)), None], [Some(ms(7)), Some(ms(999))]] {
+            assert_eq!(worked.until(moments), far, "{moments:?}");
+        }
+        assert_eq!(worked.until([Some(ms(7)), Some(ms(2000))]), ms(2000));
+    }
 }

@@ -179,9 +179,10 @@ impl Desk<'_> {
             risk,
             is_held_elsewhere,
         };
+        let marks = decide::given_marks(&at.lane);
         match decide::conclude(&row, at) {
             Conclude::Trusted => Ok(Concluded::Trusted { headroom: None }),
-            Conclude::Trust => self.trust_after_waiting(row, &given),
+            Conclude::Trust => self.trust_after_waiting(row, &given, marks),
             Conclude::TurnAway(why) => {
                 let holder = if row.is(kind::PROVIDER_ONLY) { self.holder(&row)? } else { None };
                 self.finish(&row, State::Voided, row.marks | mark::TURNED_AWAY)?;
@@ -197,9 +198,10 @@ impl Desk<'_> {
         &mut self,
         mut row: Stored,
         given: &Given,
+        marks: i64,
     ) -> Result<Concluded, StoreError> {
-        self.mark(&row, mark::TRUSTED)?;
-        row.marks |= mark::TRUSTED;
+        self.mark(&row, marks)?;
+        row.marks |= marks;
         let headroom = Some(self.accept_on_trust(&row, given)?);
         Ok(Concluded::Trusted { headroom })
     }

@@ -189,6 +189,7 @@ impl Stored {
             refused_at_till: self.has(mark::REFUSED_AT_TILL),
             answered_at_till: self.has(mark::ANSWERED),
             trusted: self.is_trusted(),
+            on_hold: self.has(mark::ON_HOLD),
             strong_refusal: self.has(mark::STRONG),
             owed: self.has(mark::OWED),
             owed_paid: self.has(mark::OWED_PAID),

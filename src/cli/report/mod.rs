@@ -193,6 +193,8 @@ struct Report {
     prefixes: BTreeMap<Prefix, Fate>,
     /// Likewise.
     branches: BTreeMap<Branch, Fate>,
+    /// How many of them were given since an operator's hold said so, by lane.
+    on_hold: BTreeMap<String, u64>,
     /// Requests that were refused, by reason.
     refused: Vec<(String, u64)>,
     exceptions: Vec<Exception>,
@@ -240,6 +242,9 @@ impl Report {
         if early || late {
             return;
         }
+        if row.on_hold {
+            *self.on_hold.entry(row.lane.clone()).or_default() += 1;
+        }
         if on_trust(row) {
             fate(&mut self.lines, [&day, &row.lane], ["other days", "all"]).add_value(row);
             fate(&mut self.tills, [&row.lane, &row.till], [&row.lane, "other tills"])
@@ -284,6 +289,13 @@ impl Report {
             text.push_str("none\n");
         } else {
             text.push_str(&self.day_table(screen));
+        }
+        for (lane, given) in &self.on_hold {
+            let said = format!(
+                "{} of them on lane {lane} since an operator held it and let tills be trusted",
+                count(*given)
+            );
+            text.push_str(&format!("\n{}\n", paragraph("", &said, 0)));
         }
         for reason in ExceptionReason::ALL {
             text.push_str(&self.exception_table(reason, screen));
@@ -455,6 +467,9 @@ impl Report {
         }
         for (lane, fate) in &self.lanes() {
             print_line(&json!({ "kind": "lane", "lane": lane }), fate, out)?;
+        }
+        for (lane, given) in &self.on_hold {
+            writeln!(out, "{}", json!({ "kind": "on_hold", "lane": lane, "accepted": given }))?;
         }
         for ((lane, till), fate) in &self.tills {
             print_line(&json!({ "kind": "till", "lane": lane, "till": till }), fate, out)?;
