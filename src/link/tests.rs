@@ -347,19 +347,19 @@ fn new_settings_narrow_the_window_at_once_and_bound_its_growth() {
 fn an_uncertain_row_that_is_refused_again_and_again_is_one_of_a_streak() {
     let mut link = link();
     let refused = |link: &mut Link, n: u64, seq: i64| {
-        let ended = Ended {
+        let ended = EndedAttempt {
             till: if seq % 2 == 0 { "a" } else { "b" },
             trusted: true,
-            ..Ended { seq: Seq(seq), heard: STRONG, ..Ended::unknown(s(n)) }
+            ..EndedAttempt { seq: Seq(seq), heard: STRONG, ..EndedAttempt::unknown(s(n)) }
         };
         link.ended(s(n), &ended)
     };
     for n in 0..40 {
         refused(&mut link, n, i64::try_from(n % 9).expect("few"));
     }
-    assert_eq!((link.phase(), link.streak().rows().len()), (Phase::Up, 9));
+    assert_eq!((link.phase(), link.streak().rows().len()), (LinkPhase::Up, 9));
     refused(&mut link, 41, 9);
-    assert!(matches!(link.phase(), Phase::Held(why) if why.cause == Cause::Declines));
+    assert!(matches!(link.phase(), LinkPhase::Held(why) if why.cause == Cause::Declines));
 }
 
 #[test]

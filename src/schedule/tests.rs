@@ -470,7 +470,7 @@ fn a_first_and_only_row_that_trips_the_provider_makes_the_store_neither_blind_no
         }
         assert!(!world.holds(2, "a"), "{heard:?}: nor do two of its codes");
         world.pending.remove(&Seq(2));
-        world.lane.on(world.now, Event::Settled(Seq(2), false));
+        world.lane.on(world.now, LaneEvent::Settled(Seq(2), false));
         for seq in 10..16 {
             world.live(seq, "b");
             assert!(world.on_the_wire().contains(&seq), "{heard:?}: each till is asked for");

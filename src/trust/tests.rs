@@ -1,4 +1,4 @@
-//! TrustEvidence from others, as tables: what is sent, what ends how, and whether a till may be trusted
+//! Evidence from others, as tables: what is sent, what ends how, and whether a till may be trusted
 //! then.
 
 use super::*;
