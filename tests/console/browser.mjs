@@ -77,11 +77,12 @@ let checked = 0;
 // No rule of WCAG 2.2 A or AA that axe-core knows is broken, and the browser blocked nothing.
 async function accessible(browser, where) {
   if (!browser.script) return;
-  await browser.run(`${axe}; return true;`);
-  const found = await browser.post('/execute/async', { args: [], script: `
+  // A job's page may be loaded anew in the middle of it.
+  const found = await until(`${where}: looked at`, () => browser.post('/execute/async', { args: [], script: `
+    ${axe};
     const done = arguments[arguments.length - 1];
     axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
-      .then((result) => done(result.violations.map((rule) => [rule.id, ...rule.nodes.map((node) => node.html)])));` });
+      .then((result) => done(result.violations.map((rule) => [rule.id, ...rule.nodes.map((node) => node.html)])));` }));
   assert.deepEqual(found, [], `${where}: accessibility`);
   const blocked = (await browser.complaints()).filter((line) => /Content Security|Refused|Uncaught/.test(line));
   assert.deepEqual(blocked, [], `${where}: the browser's complaints`);
