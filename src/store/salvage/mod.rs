@@ -15,7 +15,7 @@ use super::books::lane_crc;
 use super::pages::{Image, Page};
 use super::records::{self, Kind, Row, Value};
 use super::row::{self, Stored};
-use super::{StoreError, refold, risk, tallies, types::Event};
+use super::{StoreError, guards, refold, risk, tallies, types::Event};
 use crate::decide::mark;
 use crate::message::Note;
 use crate::redemption::{RewardCode, Seq, State};
@@ -92,6 +92,7 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
     work.park_without_body()?;
     work.drop_orphans()?;
     work.keep_named()?;
+    guards::fill(to)?;
     let tally = work.keep_books()?;
     to.execute_batch("COMMIT")?;
     Ok((tally, Seq(work.seq_floor.saturating_add(SEQ_GAP))))
