@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::aside::{self, Unfinished};
 use super::books::Books;
 use super::damage::{self, Salvage};
 use super::files::{self, Lock};
@@ -158,7 +159,7 @@ fn adopt(connection: &Connection, books: &mut Books, minute: i64) -> Result<(), 
 }
 
 fn open_or_rescue(dir: &Path) -> Result<Opened, StoreError> {
-    damage::finish(dir)?;
+    aside::finish(dir)?;
     match open_sound(dir, damage::look) {
         Err(error) if calls_for_rescue(&error) => rescue(dir, &error.to_string()),
         other => other,
@@ -242,7 +243,7 @@ fn is_fresh(dir: &Path) -> Result<bool, StoreError> {
 /// it or nothing.
 fn make(dir: &Path) -> Result<(), StoreError> {
     files::sync_name_of(dir)?;
-    let new = damage::Unfinished::begin(dir)?;
+    let new = Unfinished::begin(dir)?;
     schema::finish(schema::create(new.path())?)?;
     new.install(FILE)
 }
