@@ -40,7 +40,12 @@ const OF_TILL: &str = concat!(
     columns!(),
     " FROM redemption WHERE seq = ?1 AND (till = ?2 OR marks & ?3 <> 0)"
 );
-const UNMERGED: &str = "SELECT guard, seq FROM redemption NOT INDEXED WHERE seq > ?1 ORDER BY seq \
+const UNMERGED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM redemption NOT INDEXED WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+);
+const ALL: &str = "SELECT guard, seq FROM redemption NOT INDEXED WHERE seq > ?1 ORDER BY seq \
     LIMIT ?2";
 const UNMERGED_NEWEST: &str =
     "SELECT guard, seq FROM redemption NOT INDEXED WHERE seq > ?1 ORDER BY seq DESC";
@@ -134,7 +139,7 @@ impl Guards {
         }
         let upto = upto(connection)?;
         let mut guards = Self::new(upto);
-        guards.read(connection, upto)?;
+        guards.read(connection, UNMERGED_MAX)?;
         let sql = "SELECT EXISTS (SELECT 1 FROM guard)";
         guards.is_merged = connection.query_row(sql, [], |row| row.get(0))?;
         Ok(guards)
@@ -152,24 +157,25 @@ impl Guards {
         }
     }
 
-    /// Reads the rows behind the table. Where they are too many for memory they are merged first; a
+    /// Reads the rows behind the table. Where they are `too_many` for memory they are merged first; a
     /// full disk need not keep the store from being opened.
-    fn read(&mut self, connection: &Connection, upto: i64) -> Result<(), StoreError> {
-        let mut after = upto;
-        loop {
-            let mut rows = unmerged(connection, after)?;
-            let Some(last) = rows.last().map(|(_, seq)| *seq) else { return Ok(()) };
+    fn read(&mut self, connection: &Connection, too_many: usize) -> Result<(), StoreError> {
+        let mut after = self.sweep.upto;
+        while let Some(Unmerged { mut entries, last, rows }) =
+            unmerged(connection, after, too_many)?
+        {
             after = last;
-            if rows.len() < UNMERGED_MAX || !self.recent.is_empty() {
-                self.recent.extend(rows);
+            if rows < too_many || !self.recent.is_empty() {
+                self.recent.extend(entries);
                 continue;
             }
-            match merge_at_once(connection, &mut rows, last) {
+            match merge_at_once(connection, &mut entries, last) {
                 Ok(()) => self.sweep = Sweep::new(last),
-                Err(error) if error.trouble() == Trouble::Full => self.recent.extend(rows),
+                Err(error) if error.trouble() == Trouble::Full => self.recent.extend(entries),
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     /// So many guards are kept in memory from now on.
@@ -313,16 +319,15 @@ impl Guards {
     }
 }
 
-/// The row of an entry. One that is not there, or has another guard, is what a flipped bit made of
-/// the row that should have been found.
+/// The row of an entry. One that is not there, has another guard, or is not as it was written, is
+/// what a flipped bit made of the row that should have been found.
 fn led_to(row: Option<Stored>, (guard, seq): Entry) -> Result<Stored, StoreError> {
-    row.filter(|row| row.guard == guard).ok_or_else(|| {
-        StoreError::Damaged(format!("a guard leads to row {seq}, which has another"))
+    row.filter(|row| row.guard == guard && row.is_intact()).ok_or_else(|| {
+        StoreError::Damaged(format!("a guard leads to row {seq}, which is not as it was written"))
     })
 }
 
-/// Rows that nothing but their own checksum guards: a number that a flipped bit changed would hide
-/// all rows up to it.
+/// A number that a flipped bit made larger would hide all rows up to it.
 fn crc_of(upto: i64) -> u32 {
     crc32c::crc32c(&upto.to_le_bytes())
 }
@@ -342,11 +347,31 @@ fn write_upto(connection: &Connection, upto: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Some rows behind `after`, in their order.
-fn unmerged(connection: &Connection, after: i64) -> Result<Vec<Entry>, StoreError> {
-    let mut statement = connection.prepare_cached(UNMERGED)?;
-    let rows = statement.query_map((after, UNMERGED_MAX), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+/// Rows behind the table, in their order.
+struct Unmerged {
+    entries: Vec<Entry>,
+    last: i64,
+    rows: usize,
+}
+
+/// Some rows behind `after`; `None` where there are none. A row that is not as it was written is
+/// found by the guard of its code as well: it may be the guard that is damaged.
+fn unmerged(
+    connection: &Connection,
+    after: i64,
+    rows_max: usize,
+) -> Result<Option<Unmerged>, StoreError> {
+    let mut found = Unmerged { entries: Vec::new(), last: after, rows: 0 };
+    let mut statement = connection.prepare(UNMERGED)?;
+    for row in statement.query_map((after, rows_max), Stored::from_row)? {
+        let row = row?;
+        (found.last, found.rows) = (row.seq.0, found.rows + 1);
+        found.entries.push((row.guard, row.seq.0));
+        if !row.is_intact() {
+            found.entries.push((row::guard_of(&row.business, &row.code), row.seq.0));
+        }
+    }
+    Ok((found.rows > 0).then_some(found))
 }
 
 /// Entries in their order; the table may have some of them.
@@ -375,8 +400,11 @@ fn merge_at_once(
 /// Fills the empty table of a database with the guards of all its rows, in bounded memory.
 pub(super) fn fill(connection: &Connection) -> Result<(), StoreError> {
     let mut upto = 0;
+    let mut statement = connection.prepare(ALL)?;
     loop {
-        let mut rows = unmerged(connection, upto)?;
+        let rows =
+            statement.query_map((upto, UNMERGED_MAX), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut rows: Vec<Entry> = rows.collect::<Result<_, _>>()?;
         let Some((_, last)) = rows.last() else { break };
         upto = *last;
         rows.sort_unstable();
@@ -455,8 +483,9 @@ mod tests {
         let by_row = "SEARCH redemption USING INTEGER PRIMARY KEY (rowid=?)";
         assert_eq!(plan(schema::VERSION, OF_TILL), by_row);
         let behind = "SEARCH redemption USING INTEGER PRIMARY KEY (rowid>?)";
-        assert_eq!(plan(schema::VERSION, UNMERGED), behind);
-        assert_eq!(plan(schema::VERSION, UNMERGED_NEWEST), behind);
+        for sql in [UNMERGED, ALL, UNMERGED_NEWEST] {
+            assert_eq!(plan(schema::VERSION, sql), behind, "{sql}");
+        }
     }
 
     #[test]
@@ -531,5 +560,53 @@ mod tests {
         held.recent.remove(&(2 * STAGE, 2));
         let (third, slice) = held.next_slice(1, Seq(3));
         assert_eq!((slice, third.upto), (vec![(0, 3)], 2), "the round began with two rows");
+    }
+    /// A database with so many rows, which have their numbers as guards; the table has none.
+    fn unmerged_rows(count: usize) -> Connection {
+        let connection = schema::create(Path::new("")).unwrap();
+        let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
+             INSERT INTO redemption SELECT i, zeroblob(12), NULL, 1, 'till', i, i, zeroblob(16), \
+             i, 'shop', 'code', '7', 'date', 0, 0, 0, 0, 0, 0, 0, 0, NULL FROM n";
+        connection.execute(fill, [count]).unwrap();
+        connection
+    }
+
+    fn merged(connection: &Connection) -> (i64, i64) {
+        let sql = "SELECT (SELECT count(*) FROM guard WHERE guard = seq), upto FROM guarded";
+        connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    }
+
+    #[test]
+    fn a_start_merges_what_is_too_much_for_memory_and_reads_the_rest() {
+        for (too_many, in_table) in [(14, 0), (13, 13), (5, 10), (1, 13)] {
+            let connection = unmerged_rows(13);
+            let mut guards = Guards::new(0);
+            guards.read(&connection, too_many).unwrap();
+            assert_eq!(merged(&connection), (in_table, in_table), "{too_many} are too many");
+            let in_memory = guards.recent.iter().filter(|(guard, seq)| guard == seq).count();
+            assert_eq!(i64::try_from(in_memory).unwrap() + in_table, 13);
+            assert_eq!(guards.sweep.upto, in_table);
+        }
+    }
+
+    #[test]
+    fn a_start_on_a_full_disk_keeps_in_memory_what_it_cannot_merge() {
+        let connection = unmerged_rows(2000);
+        let pages: i64 =
+            connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let fill = "INSERT INTO event (at_ms, lane, what, by, detail) VALUES (0, '', '', '', '')";
+        connection.pragma_update(None, "max_page_count", pages).unwrap();
+        while connection.execute(fill, []).is_ok() {}
+        let mut guards = Guards::new(0);
+        guards.read(&connection, 500).unwrap();
+        let led_to: BTreeSet<i64> = guards.recent.iter().map(|(_, seq)| *seq).collect();
+        assert_eq!((led_to.len(), merged(&connection)), (2000, (0, 0)));
+    }
+
+    #[test]
+    fn a_table_is_filled_with_every_row() {
+        let connection = unmerged_rows(13);
+        fill(&connection).unwrap();
+        assert_eq!(merged(&connection), (13, 13));
     }
 }
