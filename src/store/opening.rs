@@ -64,7 +64,7 @@ pub struct OpenReport {
 }
 
 /// What `meta` says of the file.
-struct Known {
+struct MetaRow {
     clean: bool,
     device: i64,
     inode: i64,
@@ -252,11 +252,11 @@ fn log_bytes(dir: &Path) -> u64 {
     std::fs::metadata(dir.join(LOG)).map_or(0, |meta| meta.len())
 }
 
-fn known(connection: &Connection) -> Result<Option<Known>, StoreError> {
+fn known(connection: &Connection) -> Result<Option<MetaRow>, StoreError> {
     let sql = "SELECT clean, device, inode, wal_bytes, seq_floor FROM meta";
     let read = |row: &rusqlite::Row<'_>| {
         let (clean, device, inode) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Known { clean, device, inode, wal_bytes: row.get(3)?, seq_floor: row.get(4)? })
+        Ok(MetaRow { clean, device, inode, wal_bytes: row.get(3)?, seq_floor: row.get(4)? })
     };
     Ok(connection.query_row(sql, [], read).optional()?)
 }
@@ -266,7 +266,7 @@ fn known(connection: &Connection) -> Result<Option<Known>, StoreError> {
 fn look_through(
     connection: &mut Connection,
     dir: &Path,
-    known: Option<&Known>,
+    known: Option<&MetaRow>,
 ) -> Result<bool, StoreError> {
     if known.is_some_and(|known| log_bytes(dir) < known.wal_bytes) {
         return Err(StoreError::Damaged("its log is missing or was cut short".to_owned()));

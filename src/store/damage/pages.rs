@@ -46,7 +46,7 @@ enum FrameStanding {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Frame {
+struct LogFrame {
     page: u32,
     salts: (u32, u32),
     commits: bool,
@@ -59,7 +59,7 @@ struct Frame {
 #[derive(Debug, Default)]
 struct Log {
     file: Option<File>,
-    frames: Vec<Frame>,
+    frames: Vec<LogFrame>,
     header_fits: bool,
 }
 
@@ -211,7 +211,7 @@ impl Log {
 /// The salts of the newest round, when the header cannot say them: it lies at the beginning, and
 /// the first of its salts is by one more than that of the round before. A first frame that is
 /// neither was torn with the header.
-fn newest_salts(frames: &[Frame]) -> Option<(u32, u32)> {
+fn newest_salts(frames: &[LogFrame]) -> Option<(u32, u32)> {
     let (first, second) = (frames.first()?.salts, frames.get(1).map(|frame| frame.salts));
     match second {
         Some(second) if first != second && first.0 != second.0.wrapping_add(1) => Some(second),
@@ -229,7 +229,7 @@ fn salts_at(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
 
 /// Every whole frame of the log that was ever written; `before` is the checksum that the first one
 /// continues. One whose own checksum is the damage is followed all the same.
-fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<Frame> {
+fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<LogFrame> {
     let (mut frames, mut found_before) = (Vec::new(), before);
     let mut bytes = vec![0; FRAME_BYTES];
     while read_some_at(file, &mut bytes, frame_offset(frames.len())) == FRAME_BYTES {
@@ -242,7 +242,7 @@ fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<Frame> 
         let after = |before| checksum(checksum(before, head, little), content, little);
         let found = after(before);
         let follows = found == stated || (before != found_before && after(found_before) == stated);
-        frames.push(Frame {
+        frames.push(LogFrame {
             page,
             salts,
             commits: size != 0,
@@ -256,13 +256,13 @@ fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<Frame> 
 
 /// Which frames stand: those up to the last commit of the unbroken chain, and what was committed
 /// behind a break of it that is damage.
-fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
+fn judge(frames: &mut [LogFrame], salts: Option<(u32, u32)>, header_fits: bool) {
     let Some(salts) = salts else { return };
     // Without the header nothing says what the first frame continues; and it may have been torn
     // with it.
     let begin = if header_fits { 0 } else { of_round_begin(frames, salts) };
     let first_fits = |place: usize| place == begin && !header_fits;
-    let fits = |(place, frame): (usize, &Frame)| {
+    let fits = |(place, frame): (usize, &LogFrame)| {
         frame.salts == salts && (frame.follows || first_fits(place))
     };
     let fits: Vec<bool> = frames.iter().enumerate().map(fits).collect();
@@ -281,7 +281,7 @@ fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
 /// second time to fill a sector, and syncs it no further than that sector: such a copy alone tells
 /// nothing.
 fn last_behind_damage(
-    frames: &[Frame],
+    frames: &[LogFrame],
     salts: (u32, u32),
     fits: &[bool],
     chain: usize,
@@ -308,7 +308,7 @@ fn is_one_piece(place: usize) -> bool {
     sector(4) == sector(15)
 }
 
-fn is_copy(frames: &[Frame], place: usize) -> bool {
+fn is_copy(frames: &[LogFrame], place: usize) -> bool {
     let before =
         place.checked_sub(1).and_then(|before| frames.get(before)).filter(|before| before.commits);
     before
@@ -316,7 +316,7 @@ fn is_copy(frames: &[Frame], place: usize) -> bool {
         .is_some_and(|(before, frame)| (before.page, before.salts) == (frame.page, frame.salts))
 }
 
-fn of_round_begin(frames: &[Frame], salts: (u32, u32)) -> usize {
+fn of_round_begin(frames: &[LogFrame], salts: (u32, u32)) -> usize {
     usize::from(frames.first().is_some_and(|frame| frame.salts != salts))
 }
 
