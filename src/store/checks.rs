@@ -782,7 +782,8 @@ mod tests {
         };
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
         let tags = super::super::row::Tags::new(0);
-        let desk = Desk { sql, books, next_seq, tags, around: &around, has_ages: false };
+        let (guards, around) = (&mut store.guards, &around);
+        let desk = Desk { sql, books, guards, next_seq, tags, around, has_ages: false };
         let said =
             |code: &str| desk.remembered(1, "shop", &RewardCode::new(code.to_owned())).unwrap();
         let terms = Terms {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, Rows};
 
-use super::StoreError;
 use super::read::Reader;
 use super::row;
 use super::types::Event;
+use super::{StoreError, guards};
 use crate::decide::mark;
 use crate::redemption::{Fingerprint, Redemption, RewardCode, Seq, State};
 
@@ -22,7 +22,7 @@ const ROWS_A_LOOK_AT_THE_TIME: usize = 64;
 /// How many businesses a code without its business is tried with.
 const BUSINESSES_MAX: usize = 1000;
 /// How many rows of one code are shown.
-const OF_ONE_CODE_MAX: i64 = 100;
+const OF_ONE_CODE_MAX: usize = 100;
 
 /// How many entries a page of the trail has at most.
 const TRAIL_MAX: usize = 1000;
@@ -186,7 +186,7 @@ impl Reader {
             && search.code.as_ref().is_none_or(|wanted| wanted.is_of(code)))
     }
 
-    /// The rows of this code: its index is asked for each business that is known from `businesses`
+    /// The rows of this code: its guard is looked up for each business that is known from `businesses`
     /// or from the newest rows. The newest first.
     ///
     /// # Errors
@@ -196,19 +196,13 @@ impl Reader {
         code: &RewardCode,
         businesses: &[String],
     ) -> Result<Vec<Redemption>, StoreError> {
-        let sql = "SELECT seq FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2";
-        let mut statement = self.connection.prepare(sql)?;
-        let mut found = Vec::new();
-        for business in self.businesses(businesses)? {
-            let guard = row::guard_of(&business, code);
-            let seqs = statement.query_map((guard, OF_ONE_CODE_MAX), |row| row.get(0).map(Seq))?;
-            for seq in seqs.collect::<Result<Vec<_>, _>>()? {
-                found.extend(self.shown_by_seq(seq)?);
-            }
-        }
-        found.sort_by_key(|row| std::cmp::Reverse(row.seq));
-        found.dedup_by_key(|row| row.seq);
-        Ok(found)
+        let businesses = self.businesses(businesses)?;
+        let guards: Vec<i64> =
+            businesses.iter().map(|business| row::guard_of(business, code)).collect();
+        let mut seqs = guards::look_up(&self.connection, &guards, OF_ONE_CODE_MAX)?;
+        seqs.sort_unstable_by_key(|seq| std::cmp::Reverse(*seq));
+        seqs.dedup();
+        seqs.into_iter().filter_map(|seq| self.shown_by_seq(seq).transpose()).collect()
     }
 
     fn businesses(&self, known: &[String]) -> Result<Vec<String>, StoreError> {
