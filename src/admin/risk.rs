@@ -34,7 +34,7 @@ pub(super) struct LaneRisk {
     pub(super) exposure: Amount,
     /// What was ever lost.
     pub(super) lost: Amount,
-    /// ByAsker limit.
+    /// By limit.
     pub(super) headroom: BTreeMap<&'static str, GaugeView>,
     /// The same as the console shows it.
     #[serde(skip)]

@@ -848,7 +848,14 @@ proptest! {
                     let seq = Seq(i64::from(seq));
                     if probing == Some(seq) { probing = None; }
                     let heard = heard(kind);
-                    let ended = EndedAttempt { seq, heard, first_fault, suspect, live: suspect, ..drained(now, 0, heard) };
+                    let ended = EndedAttempt {
+                        seq,
+                        heard,
+                        first_fault,
+                        suspect,
+                        live: suspect,
+                        ..drained(now, 0, heard)
+                    };
                     link.ended(now, &ended);
                 }
                 Step::Nudge(kind) => match NUDGES.get(usize::from(kind)) {

@@ -8,8 +8,8 @@ mod lane;
 mod lanes;
 mod readers;
 mod repeats;
-mod seats;
 mod undelivered;
+mod waiters;
 mod writer;
 
 use std::path::PathBuf;
@@ -43,8 +43,8 @@ use asked::PendingOperation;
 use lanes::Lanes;
 use readers::Readers;
 use repeats::Repeats;
-use seats::{Flights, Seats};
 use undelivered::Undelivered;
+use waiters::{Flights, Waiters};
 
 /// How many operations may wait for the writer; beyond that tills are told to come again.
 pub const OPS_MAX: usize = 1024;
@@ -120,7 +120,7 @@ struct Shared {
     reload_faults: Mutex<Vec<String>>,
     /// Keys that a reload has read and that only a restart applies.
     restart_keys: Mutex<Vec<&'static str>>,
-    seats: Seats,
+    waiters: Waiters,
     flights: Flights,
     undelivered: Undelivered,
     repeats: Repeats,
@@ -159,7 +159,7 @@ pub struct Queue {
 
 impl Queue {
     /// One transaction decides about a till's request. A result that is worth waiting for reserves
-    /// a seat: call [`Queue::wait`] exactly once for it.
+    /// a waiter: call [`Queue::wait`] exactly once for it.
     ///
     /// # Errors
     /// Nothing was stored.
@@ -241,18 +241,18 @@ impl Queue {
 
     /// Waits for the answer of a pending row that was worth waiting for.
     pub async fn wait(&self, seq: Seq, within: Duration) -> Waited {
-        self.shared.seats.wait(seq, within).await
+        self.shared.waiters.wait(seq, within).await
     }
 
     /// Tells the tills that wait for a row something that needs no commit.
     pub fn tell(&self, seq: Seq, news: Waited) {
-        self.shared.seats.tell(seq, news);
+        self.shared.waiters.tell(seq, news);
     }
 
     /// Whether some till waits for the row's answer.
     #[must_use]
     pub fn is_waited_for(&self, seq: Seq) -> bool {
-        self.shared.seats.is_waited_for(seq)
+        self.shared.waiters.is_waited_for(seq)
     }
 
     /// After a wait in vain: accepts the row on trust, takes it back, or marks that its till was
@@ -564,7 +564,7 @@ impl Queue {
         ended: Ended,
         about: About,
     ) -> Result<Settled, QueueError> {
-        let show = self.shared.seats.is_waited_for(seq);
+        let show = self.shared.waiters.is_waited_for(seq);
         self.ask(Settlement { seq, attempt, ended, about, show }).await
     }
 

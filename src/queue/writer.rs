@@ -12,8 +12,8 @@ use super::asked::PendingOperation;
 use super::check::{DatabaseCheck, Stop};
 use super::health::Health;
 use super::readers::READERS_MAX;
-use super::seats::{Flights, Seats};
 use super::undelivered::Undelivered;
+use super::waiters::{Flights, Waiters};
 use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health, lanes};
 use crate::clock::{Clock, Days, Zone};
 use crate::message::{Language, Storage};
@@ -89,7 +89,7 @@ impl Queue {
             storage: Mutex::new(health.status(0)),
             reload_faults: Mutex::default(),
             restart_keys: Mutex::default(),
-            seats: Seats::default(),
+            waiters: Waiters::default(),
             flights: Flights::default(),
             undelivered: Undelivered::default(),
             repeats: super::repeats::Repeats::default(),
@@ -525,10 +525,10 @@ impl Writer {
 
     /// What follows from the commit, before anybody hears of it.
     fn follow(&mut self, mut ask: Box<dyn PendingOperation>) -> Committed {
-        let mut aftermath = Aftermath { writer: self, seat: None };
+        let mut aftermath = Aftermath { writer: self, waiter: None };
         ask.task().after(&mut aftermath);
-        let seat = aftermath.seat;
-        Committed { ask, seat }
+        let waiter = aftermath.waiter;
+        Committed { ask, waiter }
     }
 
     /// Answers everybody. Each answer from this thread wakes the runtime; one that carries several
@@ -550,7 +550,7 @@ impl Writer {
         }
         for (seq, _) in &strays {
             self.shared.flights.ended(*seq);
-            self.shared.seats.tell(*seq, Waited::TurnedAway { retry_after_s: None });
+            self.shared.waiters.tell(*seq, Waited::TurnedAway { retry_after_s: None });
         }
         let mut job = Job::new(Unclaim(strays));
         self.run_store(&mut [&mut job]);
@@ -634,20 +634,20 @@ impl Writer {
     }
 }
 
-/// An operation that was done or refused, its asker, and the seat that was reserved for it.
+/// An operation that was done or refused, its asker, and the row that its till waits for.
 struct Committed {
     ask: Box<dyn PendingOperation>,
-    seat: Option<Seq>,
+    waiter: Option<Seq>,
 }
 
 impl Shared {
-    /// A till that has left gives its seat up.
+    /// A till that has left waits no more.
     fn answer(&self, committed: impl IntoIterator<Item = Committed>) {
-        for Committed { ask, seat } in committed {
+        for Committed { ask, waiter } in committed {
             if !ask.answer()
-                && let Some(seq) = seat
+                && let Some(seq) = waiter
             {
-                self.seats.leave(seq);
+                self.waiters.leave(seq);
             }
         }
     }
@@ -656,14 +656,14 @@ impl Shared {
 /// The writer while it sees to what follows from one operation.
 struct Aftermath<'a> {
     writer: &'a mut Writer,
-    /// A seat that was reserved, for a till that may have left.
-    seat: Option<Seq>,
+    /// The row that a till waits for, which may have left.
+    waiter: Option<Seq>,
 }
 
 impl Effects for Aftermath<'_> {
     fn awaited(&mut self, seq: Seq) {
-        self.writer.shared.seats.reserve(seq);
-        self.seat = Some(seq);
+        self.writer.shared.waiters.reserve(seq);
+        self.waiter = Some(seq);
     }
 
     fn claimed(&mut self, seq: Seq, attempt: u32) {
@@ -684,7 +684,7 @@ impl Effects for Aftermath<'_> {
     }
 
     fn settled(&mut self, row: &Redemption) {
-        self.writer.shared.seats.tell(row.seq, Waited::Settled(Box::new(row.clone())));
+        self.writer.shared.waiters.tell(row.seq, Waited::Settled(Box::new(row.clone())));
     }
 
     fn pending(&mut self, lane: &str, seq: Seq) {

@@ -56,7 +56,7 @@ fn insert(
     match entries.iter_mut().find(|entry| entry.name == *name) {
         Some(entry) => drop(entry.bag.insert(target.key.path, item)),
         None => {
-            entries.push(TableEntry { name: name.clone(), bag: [(target.key.path, item)].into() })
+            entries.push(TableEntry { name: name.clone(), bag: [(target.key.path, item)].into() });
         }
     }
 }

@@ -169,7 +169,7 @@ impl Store {
         let text = Storage::WentOn.to_stored();
         copy.execute("UPDATE meta SET salvage = ?1", [format!("{aside}\n{text}")])?;
         copy.close().map_err(|(_, error)| StoreError::Sqlite(error))?;
-        let name = format!("{}{aside}", FINISHED);
+        let name = format!("{FINISHED}{aside}");
         new.install(&name)?;
         Ok(self.dir.join(name))
     }
