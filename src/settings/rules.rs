@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::layer::{Entry, List};
 use super::problem::Faults;
 use super::reader::{NAME_BYTES_MAX, Reader, plain_text};
-use super::types::{Offline, Provider, TimeOfDay};
+use super::types::{Offline, Provider, SameCode, TimeOfDay};
 use crate::fold;
 use crate::message::Cause;
 use crate::text::fits;
@@ -285,11 +285,23 @@ fn causes(read: &mut Reader) -> Vec<Cause> {
 }
 
 impl Offline {
+    /// Whether the lane's provider tells codes apart that fold alike.
+    #[must_use]
+    pub fn tells_apart(&self, lane: &str) -> bool {
+        self.exact.contains(lane)
+    }
+
     /// Whether the lane's provider lists this business.
     #[must_use]
     pub fn lists(&self, lane: &str, business: &str) -> bool {
         self.listed.get(lane).is_some_and(|listed| listed.contains(&*fold::code(business)))
     }
+}
+
+/// The lanes whose providers tell codes apart by their bytes.
+pub(super) fn exact(providers: &[Provider]) -> Arc<BTreeSet<String>> {
+    let exact = providers.iter().filter(|provider| provider.same_code == SameCode::Exact);
+    Arc::new(exact.map(|provider| provider.name.clone()).collect())
 }
 
 /// The businesses that the providers list, folded, by lane; a lane without any is not there.

@@ -27,6 +27,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const INVENTED: &str = "INVENTED";
 /// The key of the gateway's own checks.
 const CHECK: &str = "check";
+/// The key of tills' checks.
+const TILLS_CHECK: &str = "a till's check";
 /// For so long after a till has asked an attempt may be for it.
 const LIVE: Duration = Duration::from_secs(6);
 /// How long it may take until what an attempt came to is written down.
@@ -113,6 +115,8 @@ pub(crate) struct State {
     pub(crate) answered_at: Duration,
     /// When the line last changed.
     pub(crate) line_at: Duration,
+    /// When names last did not resolve.
+    pub(crate) nameless_at: Option<Duration>,
     /// When it last said something that ends an outage.
     pub(crate) spoke_at: Duration,
     good_credential: u64,
@@ -130,7 +134,12 @@ struct Shared {
     /// World time when the runtime began.
     clock: Mutex<(Instant, Duration)>,
     died: Arc<Notify>,
+    /// What it says of a good code; `None`: it offers no checks.
+    terms: Option<Terms>,
 }
+
+/// What a good code is good for, as the answer to a check.
+pub(crate) type Terms = fn(&str) -> Value;
 
 /// One provider; its clones are the same.
 #[derive(Clone)]
@@ -144,7 +153,11 @@ struct Attempt {
 
 impl Attempt {
     fn is_check(&self) -> bool {
-        self.key == CHECK
+        self.key == CHECK || self.is_of_till()
+    }
+
+    fn is_of_till(&self) -> bool {
+        self.key == TILLS_CHECK
     }
 }
 
@@ -168,7 +181,7 @@ impl Drop for OnItsWay<'_> {
         let mut state = self.provider.state();
         if state.coin() {
             state.count("arrived after the box had died or the line was cut");
-            state.arrive(&attempt);
+            state.arrive(&attempt, self.provider.0.terms);
         }
     }
 }
@@ -177,7 +190,7 @@ impl OnItsWay<'_> {
     fn arrives(mut self) -> Coming {
         let attempt = self.attempt.take().expect("it is on its way");
         self.provider.note(&attempt.key);
-        let coming = self.provider.state().arrive(&attempt);
+        let coming = self.provider.state().arrive(&attempt, self.provider.0.terms);
         self.provider.spring_trap();
         coming
     }
@@ -198,7 +211,7 @@ impl State {
     }
 
     /// A request has arrived: its fate by the provider's mood.
-    fn arrive(&mut self, attempt: &Attempt) -> Coming {
+    fn arrive(&mut self, attempt: &Attempt, terms: Option<Terms>) -> Coming {
         let rolled = self.dice.bits() % 100;
         if attempt.credential < self.good_credential {
             return self.fault(
@@ -212,6 +225,10 @@ impl State {
         }
         if let Some(coming) = self.before_it(attempt) {
             return coming;
+        }
+        let is_able = !matches!(self.mood, Mood::Busy(_) | Mood::Broken | Mood::Hangs);
+        if let Some(terms) = terms.filter(|_| attempt.is_of_till() && is_able) {
+            return Coming::Answer(self.look_up(attempt, terms));
         }
         let code = if attempt.is_check() { INVENTED.to_owned() } else { self.note_key(attempt) };
         match self.mood {
@@ -350,6 +367,21 @@ impl State {
 }
 
 impl State {
+    /// What a code is good for, without taking it.
+    fn look_up(&mut self, attempt: &Attempt, terms: Terms) -> Reply {
+        let body: Value = serde_json::from_slice(&attempt.body).expect("a till's body");
+        let code = body["reward_code"].as_str().expect("a code");
+        let is_taken = self.codes.get(code).is_some_and(|known| known.taken_by.is_some());
+        self.count("a till's check");
+        if code.starts_with(INVENTED) {
+            return reply(400, &refusal(&format!("Reward {code} not found")), None);
+        }
+        if is_taken || self.spent.contains(code) {
+            return reply(400, &refusal(&format!("Reward {code} has been used")), None);
+        }
+        reply(200, &terms(code), None)
+    }
+
     fn knows_no(&mut self, code: &str, key: &str) -> Reply {
         if let Some(known) = self.codes.get_mut(code) {
             known.in_doubt.remove(key);
@@ -394,7 +426,7 @@ fn failed(phase: Phase, bytes_may_have_left: bool, deadline: bool) -> Outcome {
 }
 
 impl Provider {
-    pub(crate) fn new(seed: u64, died: &Arc<Notify>) -> Self {
+    pub(crate) fn new(seed: u64, died: &Arc<Notify>, terms: Option<Terms>) -> Self {
         let state = State {
             dice: Dice::new(seed),
             mood: Mood::Well,
@@ -410,6 +442,7 @@ impl Provider {
             asked_at: Duration::ZERO,
             answered_at: Duration::ZERO,
             line_at: Duration::ZERO,
+            nameless_at: None,
             spoke_at: Duration::ZERO,
             good_credential: 0,
             trap: None,
@@ -422,6 +455,7 @@ impl Provider {
             sent_with: AtomicU64::new(0),
             clock: Mutex::new((Instant::now(), Duration::ZERO)),
             died: Arc::clone(died),
+            terms,
         }))
     }
 
@@ -463,9 +497,13 @@ impl Provider {
     }
 
     pub(crate) fn set_line(&self, line: Line) {
-        self.0.line.send_replace(line);
+        let before = self.0.line.send_replace(line);
         let now = self.now();
-        self.state().line_at = now;
+        let mut state = self.state();
+        state.line_at = now;
+        if before == Line::NoName {
+            state.nameless_at = Some(now);
+        }
     }
 
     pub(crate) fn set_mood(&self, mood: Mood) {
@@ -523,6 +561,7 @@ impl Provider {
     }
 
     async fn travel(&self, attempt: Attempt) -> Outcome {
+        let is_of_till = attempt.is_of_till();
         let (there, back) = self.leave();
         let way = OnItsWay { provider: self, attempt: Some(attempt) };
         tokio::select! {
@@ -538,7 +577,7 @@ impl Provider {
         }
         match coming {
             Coming::Answer(reply) => {
-                self.told(&reply);
+                self.told(&reply, is_of_till);
                 Outcome::Answered(reply)
             }
             Coming::Reset => failed(Phase::Answer, true, false),
@@ -550,13 +589,18 @@ impl Provider {
     }
 
     /// The answer has come back.
-    fn told(&self, reply: &Reply) {
+    fn told(&self, reply: &Reply, to_a_tills_check: bool) {
         let (now, mut state) = (self.now(), self.state());
         if matches!(reply.answer.status, 200 | 400 | 404) {
             state.answered_at = now;
         }
-        if matches!(reply.answer.status, 200 | 400 | 404) || reply.retry_after.is_some() {
+        let is_waited_for = reply.retry_after.is_some() && !to_a_tills_check;
+        if matches!(reply.answer.status, 200 | 400 | 404) || is_waited_for {
             state.spoke_at = now;
+        }
+        // Who wants fewer checks may want redemptions all the same.
+        if to_a_tills_check {
+            return;
         }
         let Some(seconds) = reply.retry_after.as_ref().and_then(|text| text.parse().ok()) else {
             return;
@@ -606,8 +650,10 @@ impl Road for Provider {
         self.attempt(attempt).await
     }
 
-    async fn check(&self, _body: Bytes) -> Option<Outcome> {
-        None
+    async fn check(&self, body: Bytes) -> Option<Outcome> {
+        self.0.terms?;
+        let credential = *self.0.credential.borrow();
+        Some(self.attempt(Attempt { key: TILLS_CHECK.to_owned(), body, credential }).await)
     }
 
     async fn canary(&self, progress: &Progress) -> Option<Outcome> {
