@@ -330,7 +330,9 @@ impl World {
             }
             for _ in 0..=MAX_PENDING {
                 self.codes += 1;
-                let (till, code) = (self.codes % TILLS, format!("CODE-{:06}-rush", self.codes));
+                let is_gift = self.has_rules && self.codes.is_multiple_of(5);
+                let kind = if is_gift { "GIFT" } else { "CODE" };
+                let (till, code) = (self.codes % TILLS, format!("{kind}-{:06}-rush", self.codes));
                 let n = self.model().ask(till, lane, &code, self.now());
                 let asking = self.asking(house, n);
                 asked.spawn(asking);

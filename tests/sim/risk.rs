@@ -21,7 +21,7 @@ const UNKNOWN: i64 = 20 * UNIT;
 const UNBOUNDED: i64 = 70 * UNIT;
 /// The store's limits, as this model holds the gateway to them.
 const MAX_EXPOSURE: i64 = 820 * UNIT;
-const MAX_PER_HOUR_PER_TILL: u64 = 12;
+const MAX_PER_HOUR_PER_TILL: u64 = 11;
 const GIFTS_EXPOSURE: i64 = 110 * UNIT;
 const GIFTS_PENDING: u64 = 4;
 const CHEAP_VALUE: i64 = 15 * UNIT;
