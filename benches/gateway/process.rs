@@ -72,7 +72,7 @@ impl Sandbox {
 
 /// What a gateway starts with.
 #[derive(Default)]
-struct Start<'a> {
+struct StartWith<'a> {
     /// Without one the line is down.
     provider: Option<SocketAddr>,
     /// Pending.
@@ -102,12 +102,12 @@ impl Gateway {
         provider: Option<SocketAddr>,
         rows: usize,
     ) -> Result<Self, Failure> {
-        Self::start_in(Start { provider, rows, ..Start::default() })
+        Self::start_in(StartWith { provider, rows, ..StartWith::default() })
     }
 
     /// With the line down, so many checks remembered and so many rules.
     pub(crate) fn start_with_checks(checks: usize, rules: usize) -> Result<Self, Failure> {
-        Self::start_in(Start { checks, rules, ..Start::default() })
+        Self::start_in(StartWith { checks, rules, ..StartWith::default() })
     }
 
     /// On a disk that takes so much longer for each sync.
@@ -115,11 +115,11 @@ impl Gateway {
         let shim = slow_disk_shim()?;
         let sync = sync.as_millis().to_string();
         let env = [("LD_PRELOAD", shim.as_os_str()), ("BENCH_SYNC_MS", OsStr::new(&sync))];
-        Self::start_in(Start { env: &env, ..Start::default() })
+        Self::start_in(StartWith { env: &env, ..StartWith::default() })
     }
 
-    fn start_in(start: Start<'_>) -> Result<Self, Failure> {
-        let Start { provider, rows, checks, rules, env } = start;
+    fn start_in(start: StartWith<'_>) -> Result<Self, Failure> {
+        let StartWith { provider, rows, checks, rules, env } = start;
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let (tills, admin) = (free_port()?, free_port()?);
         let nobody = free_port()?;
@@ -142,6 +142,8 @@ impl Gateway {
             .args(["run", "--config"])
             .arg(dir.path().join("redeemd.toml"))
             .env("REDEEMD_LOG", "error")
+            // As the unit sets it.
+            .env("MALLOC_ARENA_MAX", "2")
             .envs(env.iter().copied())
             .spawn()?;
         let process = Process(child);

@@ -47,6 +47,9 @@ pub(super) struct Status {
     pub(super) log_dropped: u64,
     /// How far each rule's limits are used.
     pub(super) rules: Rules,
+    /// The same as the console shows it.
+    #[serde(skip)]
+    pub(super) rule_gauges: Vec<Gauge>,
     /// Tills that are slowed and not trusted, for the codes that were refused to them.
     pub(super) slowed_tills: Vec<String>,
 }
@@ -89,6 +92,7 @@ impl Admin {
             checks_remembered: queue.checks_kept(),
             log_dropped: log::dropped(),
             rules: risk::rules(&standing.rules),
+            rule_gauges: standing.rules.clone(),
             slowed_tills: standing.slowed.clone(),
         }
     }
@@ -269,6 +273,7 @@ pub(super) mod tests {
             checks_remembered: 14,
             log_dropped: 4,
             rules: risk::rules(&[Gauge { rule: Some("gifts".into()), ..gauge(7, 10) }]),
+            rule_gauges: Vec::new(),
             slowed_tills: Vec::new(),
         }
     }

@@ -21,7 +21,7 @@ use crate::redemption::{Seq, State};
 /// The lanes' totals as the transaction sees them; written once a transaction.
 #[derive(Clone, Debug)]
 pub(super) struct Books {
-    lanes: BTreeMap<i64, Page>,
+    lanes: BTreeMap<i64, LaneBooks>,
     /// How many rows of each till are pending in each lane; `true`: changed.
     tills: BTreeMap<(i64, String), (u64, bool)>,
     /// The first number that this process gives out.
@@ -41,7 +41,7 @@ pub(super) struct Books {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Page {
+struct LaneBooks {
     name: String,
     counts: Counts,
     /// Rows that left after their retention: the totals still count them.
@@ -49,7 +49,7 @@ struct Page {
     changed: bool,
 }
 
-impl Page {
+impl LaneBooks {
     /// Whether a life of rows can have come to these totals.
     fn can_be(&self) -> bool {
         let Counts { confirmed, declined, voided, .. } = self.counts;
@@ -86,7 +86,7 @@ impl Books {
         let sql = "SELECT lane, name, accepted, pending, confirmed, declined, parked, voided, \
             gone_confirmed, gone_declined, gone_voided FROM lane";
         let mut statement = connection.prepare(sql)?;
-        let lanes: BTreeMap<i64, Page> =
+        let lanes: BTreeMap<i64, LaneBooks> =
             statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
         if let Some(page) = lanes.values().find(|page| !page.can_be()) {
             return Err(StoreError::Damaged(format!(
@@ -178,7 +178,7 @@ impl Books {
         let lane = connection.last_insert_rowid();
         let sql = "INSERT OR REPLACE INTO lane_name VALUES (?1, ?2, ?3)";
         connection.execute(sql, (lane, name, lane_crc(lane, name)))?;
-        self.lanes.insert(lane, Page { name: name.to_owned(), ..Page::default() });
+        self.lanes.insert(lane, LaneBooks { name: name.to_owned(), ..LaneBooks::default() });
         Ok(lane)
     }
 
@@ -347,7 +347,7 @@ impl Books {
         Ok(&mut self.changed(lane)?.counts)
     }
 
-    fn changed(&mut self, lane: i64) -> Result<&mut Page, StoreError> {
+    fn changed(&mut self, lane: i64) -> Result<&mut LaneBooks, StoreError> {
         let page = self
             .lanes
             .get_mut(&lane)
@@ -372,7 +372,7 @@ fn of(counts: &mut Counts, state: State) -> &mut u64 {
     }
 }
 
-fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, Page)> {
+fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, LaneBooks)> {
     let counts = Counts {
         accepted: row.get(2)?,
         pending: row.get(3)?,
@@ -382,7 +382,7 @@ fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, Page)> {
         voided: row.get(7)?,
     };
     let gone = Gone { confirmed: row.get(8)?, declined: row.get(9)?, voided: row.get(10)? };
-    Ok((row.get(0)?, Page { name: row.get(1)?, counts, gone, changed: false }))
+    Ok((row.get(0)?, LaneBooks { name: row.get(1)?, counts, gone, changed: false }))
 }
 
 /// What a lane's link must not forget over a restart.

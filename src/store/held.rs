@@ -22,7 +22,7 @@ const BYTES: i64 = (1 << 60) - 1;
 
 /// A code that is held without a row.
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct HeldCode {
     kept: Kept,
     /// Which bytes it had; zero: several that fold alike, or none knows which.
     bytes: i64,
@@ -54,12 +54,12 @@ impl Desk<'_> {
         if !exact || rivals.kept.is_none() {
             return Ok(rivals);
         }
-        let is_its_own = |held: &Held| held.bytes == 0 || held.bytes == bytes_of(code);
+        let is_its_own = |held: &HeldCode| held.bytes == 0 || held.bytes == bytes_of(code);
         let kept = self.held(business, code)?.filter(is_its_own).map(|held| held.kept);
         Ok(Rivals { kept, ..rivals })
     }
 
-    fn held(&self, business: &str, code: &RewardCode) -> Result<Option<Held>, StoreError> {
+    fn held(&self, business: &str, code: &RewardCode) -> Result<Option<HeldCode>, StoreError> {
         if !self.books.keeps_codes {
             return Ok(None);
         }
@@ -69,7 +69,7 @@ impl Desk<'_> {
             self.sql.prepare_cached(sql)?.query_row([hash], |row| row.get(0)).optional()?;
         Ok(what.map(|what| {
             let kept = if what & WHAT == KEPT_REFUSED { Kept::Refused } else { Kept::Used };
-            Held { kept, bytes: what >> 2 }
+            HeldCode { kept, bytes: what >> 2 }
         }))
     }
 

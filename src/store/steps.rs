@@ -10,7 +10,7 @@ use crate::value::Amount;
 
 /// Which step of each rule's `max_outage` was told in a lane, in percent; the empty name is
 /// `[offline]`'s own.
-type Told = BTreeMap<String, u8>;
+type StepsTold = BTreeMap<String, u8>;
 
 fn told_name(lane: &str) -> String {
     format!("outage told {lane}")
@@ -38,8 +38,8 @@ impl Desk<'_> {
         let now = self.lane_now(lane, &name, "");
         let gauges = outage_gauges(self.around.offline, &now);
         let text = keep::read(self.sql, &told_name(&name))?.unwrap_or_default();
-        let before: Told = serde_json::from_str(&text).unwrap_or_default();
-        let mut told = Told::new();
+        let before: StepsTold = serde_json::from_str(&text).unwrap_or_default();
+        let mut told = StepsTold::new();
         for gauge in &gauges {
             let (rule, step) =
                 (gauge.rule.as_deref().unwrap_or_default(), gauge.step(Amount::ZERO));

@@ -154,7 +154,7 @@ fn at_the_end_of_max_outage_none_of_sixty_four_tills_is_given_one_more() {
 fn the_limits_on_an_outage_are_told_when_their_time_comes_without_any_till_and_once_over_restarts()
 {
     let provider = Provider::start();
-    let offline = format!("max_outage = \"5s\"\n{RULE}max_outage = \"3s\"");
+    let offline = format!("max_outage = \"10s\"\n{RULE}max_outage = \"5s\"");
     let mut gateway = with_tills(1, &offline).lane("main", &provider, "").start();
     cut(&provider, &gateway);
     let told = |gateway: &Gateway| {
