@@ -177,7 +177,19 @@ const ENOUGH: &[(&str, u64)] = &[
 ];
 
 /// Likewise in a month with rules.
-const ENOUGH_OF_RULES: &[(&str, u64)] = &[("risk: books compared", 100)];
+const ENOUGH_OF_RULES: &[(&str, u64)] = &[
+    ("refused: a rule accepts nothing", 2),
+    ("refused: no code's form", 2),
+    ("refused: too many of the lane or rule", 5),
+    ("refused: too much at risk", 3),
+    ("refused: trust is off", 3),
+    ("refused: worth too much", 2),
+    ("risk: books compared", 100),
+    ("risk: checks passed on", 100),
+    ("risk: given on trust", 50),
+    ("risk: handled by an operator", 10),
+    ("risk: trust switched off", 3),
+];
 
 #[test]
 fn months_of_outages_crashes_and_turned_clocks_lose_nothing_and_double_nothing() {

@@ -20,7 +20,7 @@ const UNIT: i64 = 10_000;
 const UNKNOWN: i64 = 20 * UNIT;
 const UNBOUNDED: i64 = 70 * UNIT;
 /// The store's limits, as this model holds the gateway to them.
-const MAX_EXPOSURE: i64 = 820 * UNIT;
+const MAX_EXPOSURE: i64 = 500 * UNIT;
 const MAX_PER_HOUR_PER_TILL: u64 = 11;
 const GIFTS_EXPOSURE: i64 = 110 * UNIT;
 const GIFTS_PENDING: u64 = 4;
@@ -417,6 +417,12 @@ impl World {
                 let check = self.checking(house, lane, &code);
                 asked.spawn(check);
             }
+            12..=13 if !self.checked.is_empty() => {
+                let place = usize::try_from(self.below(self.checked.len() as u64)).expect("few");
+                let (lane, code) = self.checked[place].clone();
+                let check = self.checking(house, lane, &code);
+                asked.spawn(check);
+            }
             12..=15 => {
                 let known = self.model().asks.iter().rev().take(60).cloned().collect::<Vec<Ask>>();
                 let place = usize::try_from(self.below(known.len() as u64)).expect("few");
@@ -424,8 +430,8 @@ impl World {
                 let check = self.checking(house, ask.lane, &ask.code);
                 asked.spawn(check);
             }
-            16 => self.switch_trust(house).await,
-            17 => {}
+            16 if self.one_in(3) => self.switch_trust(house).await,
+            16..=17 => {}
             _ => self.look_at_risk(house).await,
         }
     }
