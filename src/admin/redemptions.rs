@@ -99,7 +99,11 @@ pub(super) async fn show(
     let found = admin.queue.show(&id(&text)?).await?;
     let Story { row, attempts, events } = found.ok_or_else(unknown)?;
     let events = events.iter().map(|event| EventView::of(event, asker.language)).collect();
-    Ok(Json(json!(Detail { row: ListedRow::seen_by(&row, &asker), last_attempts: attempts, events })))
+    Ok(Json(json!(Detail {
+        row: ListedRow::seen_by(&row, &asker),
+        last_attempts: attempts,
+        events
+    })))
 }
 
 /// A row as it is listed. Fields are added, never taken away.

@@ -31,10 +31,25 @@ const MEMORY_PART: u32 = 60;
 
 /// Something that went on beside the loop has ended.
 enum Finished {
-    Attempt { row: Claimed, sent: Duration, outcome: Option<Outcome> },
-    Claim { ask: Ask, rows: Result<Vec<Claimed>, QueueError> },
-    Check { sent: Duration, outcome: Option<Outcome> },
-    Settling { seq: Seq, settled: Option<Settled> },
+    Attempt {
+        row: Claimed,
+        sent: Duration,
+        outcome: Option<Outcome>,
+    },
+    Claim {
+        ask: Ask,
+        rows: Result<Vec<Claimed>, QueueError>,
+    },
+    Check {
+        sent: Duration,
+        outcome: Option<Outcome>,
+    },
+    Settling {
+        seq: Seq,
+        settled: Option<Settled>,
+    },
+    /// In how long the outage comes to the next step of a limit.
+    Remembered(Option<Duration>),
     Errand,
 }
 
@@ -74,6 +89,8 @@ pub struct Forwarder<R> {
     tasks: JoinSet<Finished>,
     since_ms: i64,
     remembered_at: Duration,
+    /// When the outage comes to the next step of a limit at which somebody is told.
+    next_step_at: Option<Duration>,
     alarmed: bool,
 }
 
@@ -118,6 +135,7 @@ impl<R: Road> Forwarder<R> {
             tasks: JoinSet::new(),
             since_ms,
             remembered_at: Duration::ZERO,
+            next_step_at: None,
             alarmed: false,
         })
     }
@@ -291,6 +309,9 @@ impl<R: Road> Forwarder<R> {
             Ok(Finished::Claim { ask, rows }) => self.claimed(ask, rows),
             Ok(Finished::Check { sent, outcome }) => self.checked(sent, outcome.as_ref()),
             Ok(Finished::Settling { seq, settled }) => self.settled(seq, settled),
+            Ok(Finished::Remembered(next_step)) => {
+                self.next_step_at = next_step.map(|left| self.now() + left);
+            }
             Ok(Finished::Errand) => {}
             Err(error) => {
                 tracing::error!(lane = self.lane.name(), %error, "a lane's task ended in a defect");
@@ -506,6 +527,10 @@ impl<R: Road> Forwarder<R> {
         if let Some(road) = &self.road {
             road.reload_credential();
         }
+        // The limits on the outage may be others now.
+        if self.scheduler.link().is_out() {
+            self.remember(self.now());
+        }
         self.nudge(Nudge::Flush);
     }
 
@@ -513,11 +538,12 @@ impl<R: Road> Forwarder<R> {
         self.scheduler.link().why().is_some_and(|why| why.cause == Cause::Credential)
     }
 
-    /// When the outage is to be kept next.
+    /// When the outage is to be kept next: now and then, and when somebody is to be told of it.
     fn memory_due(&self, now: Duration) -> Option<Duration> {
         let link = self.scheduler.link();
         let every = MEMORY_EVERY.max(link.unended_outage(now) / MEMORY_PART);
-        link.is_out().then(|| self.remembered_at + every)
+        let due = self.remembered_at + every;
+        link.is_out().then(|| self.next_step_at.map_or(due, |step| step.min(due)))
     }
 
     /// Publishes and logs where the link stands.
@@ -537,17 +563,18 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn remember(&mut self, now: Duration) {
-        self.remembered_at = now;
+        (self.remembered_at, self.next_step_at) = (now, None);
         let link = self.scheduler.link();
         let kept = memory::of(link, self.since_ms, &self.context.clock, now);
         let streak = if kept.hold.is_some() { link.streak().rows().to_vec() } else { Vec::new() };
         let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
         self.tasks.spawn(async move {
-            if let Err(error) = queue.remember(&lane, kept, streak).await {
+            let next_step = queue.remember(&lane, kept, streak).await.unwrap_or_else(|error| {
                 tracing::warn!(lane, %error, "the link's state could not be kept for the next \
                     start");
-            }
-            Finished::Errand
+                None
+            });
+            Finished::Remembered(next_step)
         });
     }
 

@@ -576,7 +576,8 @@ impl Queue {
         self.ask(Unclaim(rows)).await
     }
 
-    /// Keeps what a lane's link must not forget.
+    /// Keeps what a lane's link must not forget, and tells of limits on the outage that are nearly
+    /// used up. In how long the next of them is, if the outage goes on.
     ///
     /// # Errors
     /// It was not kept.
@@ -585,7 +586,7 @@ impl Queue {
         lane: &str,
         memory: LaneMemory,
         streak: Vec<Seq>,
-    ) -> Result<(), QueueError> {
+    ) -> Result<Option<Duration>, QueueError> {
         self.ask(Remember { lane: lane.to_owned(), memory, streak }).await
     }
 

@@ -111,6 +111,7 @@ impl Desk<'_> {
         } else {
             self.rivals(names.guard, business_refrence, reward_code)?
         };
+        let rivals = self.only_its_own(rivals, (business_refrence, reward_code), rules.exact)?;
         let in_index = new.key.is_some() || rules.reusable;
         let by_key = if in_index { self.by_key(names.key)? } else { None };
         let lane = self.books.lane(self.sql, &new.lane)?;
@@ -123,8 +124,11 @@ impl Desk<'_> {
         };
         // A redemption that the provider is asked about costs no look at all this.
         let on_trust = matches!(now.trust, Trust::AtOnce { .. });
-        let checked =
-            if on_trust { self.remembered(lane, business_refrence, reward_code)? } else { None };
+        let checked = if on_trust {
+            self.remembered(lane, business_refrence, reward_code, rules.exact)?
+        } else {
+            None
+        };
         let subject = subject_of(new, checked.as_ref());
         let risk =
             if on_trust { self.risk(lane, &now, subject, rules.reusable) } else { Risk::none() };
@@ -148,7 +152,7 @@ impl Desk<'_> {
             clock_trusted: self.around.stamp.trusted,
         };
         let accept = decide::accept(&situation);
-        self.apply(accept, new, (lane, names, given))
+        self.apply(accept, (new, rules), (lane, names, given))
     }
 
     /// The redemptions of the code for other businesses of the lane beside its own.
@@ -177,7 +181,7 @@ impl Desk<'_> {
     fn apply(
         &mut self,
         accept: decide::Accept,
-        new: &NewRedemption,
+        (new, rules): (&NewRedemption, CodeRules),
         (lane, names, given): (i64, Names, Option<Given>),
     ) -> Result<Decided, StoreError> {
         self.count_refused(&accept, new)?;
@@ -191,7 +195,7 @@ impl Desk<'_> {
             decide::Accept::Used(row) => Decision::Used(used_by(&row)),
             decide::Accept::BeingAsked => Decision::BeingAsked,
             decide::Accept::Refused(row) => Decision::RefusedBefore(Box::new(self.shown_of(&row)?)),
-            decide::Accept::Gone(kept) => self.gone_in_words(kept, lane, new)?,
+            decide::Accept::Gone(kept) => self.gone_in_words(kept, lane, (new, rules))?,
             decide::Accept::Limited(limit) => Decision::Limited(limit),
             decide::Accept::BadDate => Decision::BadDate,
             decide::Accept::Held => Decision::Held,
@@ -229,11 +233,14 @@ impl Desk<'_> {
         &self,
         kept: Kept,
         lane: i64,
-        new: &NewRedemption,
+        (new, rules): (&NewRedemption, CodeRules),
     ) -> Result<Decision, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
         let words = match kept {
-            Kept::Refused => self.refusal_remembered(lane, business_refrence, reward_code)?,
+            Kept::Refused => {
+                let asked = (business_refrence.as_str(), reward_code);
+                self.refusal_remembered(lane, asked, rules.exact)?
+            }
             Kept::Used => None,
         };
         Ok(words.map_or(Decision::Gone(kept), Decision::RefusedAtCheck))
@@ -307,18 +314,6 @@ impl Desk<'_> {
         rows.reverse();
         let rows = rows.into_iter().map(|row| row.found_by(self.books.first)).collect();
         Ok(Rivals { rows, is_cut: false, kept: None })
-    }
-
-    /// What is kept of a code beyond its rows.
-    fn kept(&self, business: &str, code: &RewardCode) -> Result<Option<Kept>, StoreError> {
-        if !self.books.keeps_codes {
-            return Ok(None);
-        }
-        let hash = Fingerprint::of_guard(business, code).0;
-        let sql = "SELECT what FROM held_code WHERE hash = ?1";
-        let what: Option<i64> =
-            self.sql.prepare_cached(sql)?.query_row([hash], |row| row.get(0)).optional()?;
-        Ok(what.map(|what| if what == KEPT_REFUSED { Kept::Refused } else { Kept::Used }))
     }
 
     /// A row of a lane that can be asked is born in flight.
@@ -402,11 +397,6 @@ impl Desk<'_> {
         Ok(rivals.into_iter().rev().find(holds))
     }
 }
-
-/// The numbers that `held_code.what` holds; they never change their meaning.
-pub(super) const KEPT_USED: i64 = 1;
-/// See [`KEPT_USED`].
-pub(super) const KEPT_REFUSED: i64 = 2;
 
 impl Rivals {
     pub(super) fn earlier(&self) -> Earlier<'_> {

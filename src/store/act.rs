@@ -163,12 +163,13 @@ impl Desk<'_> {
         let name = self.books.name(row.lane).to_owned();
         // The row itself is among the pending ones already.
         let lane = less_one(self.lane_now(row.lane, &name, &row.till));
-        let checked = self.remembered(row.lane, &row.business, &row.code)?;
+        let exact = self.around.offline.tells_apart(&name);
+        let checked = self.remembered(row.lane, &row.business, &row.code, exact)?;
         let risk =
             self.risk(row.lane, &lane, subject_of(&row, checked.as_ref()), row.is(kind::REUSABLE));
         let given = Given::of(&risk, self.around.offline);
         let evidence = (self.around.evidence)(&name, row.seq, &row.till);
-        let is_held_elsewhere = self.is_held_elsewhere(&row)?;
+        let is_held_elsewhere = self.is_held_elsewhere(&row, exact)?;
         let offline = self.around.offline;
         let at = WaitContext {
             end: op.end,
@@ -207,12 +208,14 @@ impl Desk<'_> {
     }
 
     /// Whether the same code was given, or may have been, for another business of the lane.
-    fn is_held_elsewhere(&self, row: &Stored) -> Result<bool, StoreError> {
+    fn is_held_elsewhere(&self, row: &Stored, exact: bool) -> Result<bool, StoreError> {
         if row.is(kind::REUSABLE) {
             return Ok(false);
         }
         let others = self.elsewhere(row.lane, &row.business, &row.code)?;
-        Ok(others.iter().any(|other| decide::is_obstacle(other) || other.has(mark::LOST)))
+        let is_the_code = |other: &&Stored| !exact || other.code == row.code;
+        let mut others = others.iter().filter(is_the_code);
+        Ok(others.any(|other| decide::is_obstacle(other) || other.has(mark::LOST)))
     }
 
     fn mark(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::guards::Guards;
 use super::{StoreError, risk};
 pub(super) use crate::decide::Row as Stored;
-use crate::decide::{Attempt, kind, mark};
+use crate::decide::{self, Attempt, kind, mark};
 use crate::message::Note;
 use crate::redemption::{Answer, Fingerprint, Id, Redemption, RewardCode, Seq, State};
 
@@ -176,11 +176,14 @@ impl Stored {
                 self.note(connection)?
             }
         };
-        let given = if self.is_trusted() { risk::worth_of(connection, self.seq)? } else { None };
+        // What a crash left counts as given, and is marked when something is done to it.
+        let found = decide::marks_found(self.state, self.kind, self.marks);
+        let may_be_given = decide::is_trusted(self.kind, found);
+        let given = if may_be_given { risk::worth_of(connection, self.seq)? } else { None };
         Ok(Redemption {
             value: given.as_ref().map(|given| given.worth.amount()),
             value_assumed: given.as_ref().is_some_and(|given| given.worth.is_assumed()),
-            rule: given.map(|given| given.rule).filter(|rule| !rule.is_empty()),
+            rule: given.as_ref().map(|given| given.rule.clone()).filter(|rule| !rule.is_empty()),
             seq: self.seq,
             id: self.id(),
             lane: lane.to_owned(),
@@ -195,8 +198,8 @@ impl Stored {
             duplicate_of_ours: self.has(mark::DUPLICATE_OF_OURS),
             refused_at_till: self.has(mark::REFUSED_AT_TILL),
             answered_at_till: self.has(mark::ANSWERED),
-            trusted: self.is_trusted(),
             on_hold: self.has(mark::ON_HOLD),
+            trusted: self.is_trusted() || given.is_some(),
             strong_refusal: self.has(mark::STRONG),
             owed: self.has(mark::OWED),
             owed_paid: self.has(mark::OWED_PAID),

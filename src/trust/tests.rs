@@ -36,7 +36,12 @@ use Step::{Blamed, Check as OwnCheck, CheckEnded, Drained, Ended, Sent, Stuck};
 const SILENT: End = End::Unanswered { whole: true };
 const CUT: End = End::Unanswered { whole: false };
 
-fn begun(evidence: &mut TrustEvidence, now: Duration, seq: i64, (till, live): (&str, bool)) -> Progress {
+fn begun(
+    evidence: &mut TrustEvidence,
+    now: Duration,
+    seq: i64,
+    (till, live): (&str, bool),
+) -> Progress {
     evidence.begun(now, Seq(seq), Asker { till: &till.into(), live, suspect: false })
 }
 

@@ -13,7 +13,7 @@ use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue, Waited};
 use redeemd::redemption::Answer;
 use redeemd::settings::{self, Settings};
 use redeemd::store::{About, Claimed, Ended, Store};
-use redeemd::trust::{Asker, End, TrustEvidence, Trust};
+use redeemd::trust::{Asker, End, Trust, TrustEvidence};
 use redeemd::verdict::{Outcome, Reply};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
