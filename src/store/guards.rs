@@ -157,8 +157,8 @@ impl Guards {
         }
     }
 
-    /// Reads the rows behind the table. Where they are `too_many` for memory they are merged first; a
-    /// full disk need not keep the store from being opened.
+    /// Reads the rows behind the table. Where they are `too_many` for memory they are merged first;
+    /// a full disk need not keep the store from being opened.
     fn read(&mut self, connection: &Connection, too_many: usize) -> Result<(), StoreError> {
         let mut after = self.sweep.upto;
         while let Some(Unmerged { mut entries, last, rows }) =

@@ -186,8 +186,8 @@ impl Reader {
             && search.code.as_ref().is_none_or(|wanted| wanted.is_of(code)))
     }
 
-    /// The rows of this code: its guard is looked up for each business that is known from `businesses`
-    /// or from the newest rows. The newest first.
+    /// The rows of this code: its guard is looked up for each business that is known from
+    /// `businesses` or from the newest rows. The newest first.
     ///
     /// # Errors
     /// The database cannot be read.

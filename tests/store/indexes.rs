@@ -39,8 +39,8 @@ pub(crate) fn all_guards_in_the_table(world: &mut World) {
     world.store().rescue("a test", &[]).unwrap();
 }
 
-/// Where the records lie of an index, or of a table that is one, that has one page, without the byte that says how long each
-/// is: by that alone nothing is looked up.
+/// Where the records lie of an index, or of a table that is one, that has one page, without the
+/// byte that says how long each is: by that alone nothing is looked up.
 pub(crate) fn records(file: &[u8], root: usize) -> Vec<Range<usize>> {
     let start = (root - 1) * PAGE;
     let page = &file[start..start + PAGE];

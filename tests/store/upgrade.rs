@@ -281,7 +281,8 @@ fn an_earlier_versions_log_that_was_lost_after_a_crash_is_damage_and_not_migrate
         "DROP TABLE attempt; DROP TABLE till; DROP TABLE held_code; DROP TABLE keep; DROP TABLE \
          tally; DROP TABLE refusal; DROP TABLE checked; DROP TABLE check_share; \
          DROP TABLE worth; DROP TABLE risk; DROP TABLE business; \
-         DROP TABLE guard; DROP TABLE guarded; DROP INDEX redemption_key; CREATE INDEX redemption_key ON \
+         DROP TABLE guard; DROP TABLE guarded; DROP INDEX redemption_key; \
+         CREATE INDEX redemption_key ON \
          redemption (key); CREATE INDEX redemption_guard ON redemption (guard); PRAGMA \
          user_version = 1; PRAGMA wal_checkpoint;",
     )
