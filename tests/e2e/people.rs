@@ -797,10 +797,14 @@ fn after_a_day_with(pages: usize) -> (f64, usize) {
         }
         bytes
     };
-    // Both have made the pages once.
+    // Both have had pages open before, which are gone when the next may come.
     day(16, 1);
-    let bytes = day(pages, 15);
-    assert!(gateway.counts().accepted >= 3_000, "{:?}", gateway.counts());
+    eventually("the places are free", || {
+        let again = gateway.operators().raw(request.as_bytes(), Duration::from_millis(300));
+        again.starts_with("HTTP/1.1 200").then_some(())
+    });
+    let bytes = day(pages, 12);
+    assert!(gateway.counts().accepted >= 2_400, "{:?}", gateway.counts());
     let page = gateway.admin("GET", "/metrics", "").body;
     let mut lines = page.lines();
     let resident = lines.find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
