@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
-use super::problem::Problem;
+use super::problem::{Problem, wished};
 use super::rights::{Actor, Asker, challenged};
 use super::session::{Sessions, fingerprint};
 use super::throttle::PasswordThrottle;
@@ -234,7 +234,8 @@ pub(super) async fn identify(
         Ok(who) => who,
         Err(problem) => return challenged(problem.into_response()),
     };
-    request.extensions_mut().insert(Asker { who, is_local });
+    let language = wished(request.headers());
+    request.extensions_mut().insert(Asker { who, is_local, language });
     next.run(request).await
 }
 

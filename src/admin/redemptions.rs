@@ -39,10 +39,9 @@ pub(super) async fn list(
     Extension(asker): Extension<Asker>,
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri)
-        .map_err(|error| bad(error.body_text()))?;
     let unfit = |told| Problem::denied(StatusCode::BAD_REQUEST, told);
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri)
+        .map_err(|_| unfit(Denied::QueryUnread))?;
     let wanted = parse(&pairs).map_err(|faults| unfit(Denied::Filter { faults }))?;
     if let Some(lane) = &wanted.search.lane {
         let lanes = admin.queue.lanes();
@@ -99,7 +98,7 @@ pub(super) async fn show(
 ) -> Result<Json<Value>, Problem> {
     let found = admin.queue.show(&id(&text)?).await?;
     let Story { row, attempts, events } = found.ok_or_else(unknown)?;
-    let events = events.iter().map(EventView::from).collect();
+    let events = events.iter().map(|event| EventView::of(event, asker.language)).collect();
     Ok(Json(json!(Detail {
         row: ListedRow::seen_by(&row, &asker),
         last_attempts: attempts,
@@ -136,6 +135,7 @@ pub(super) struct ListedRow<'a> {
     provider_said: Option<String>,
     note: Option<String>,
     trusted: bool,
+    on_hold: bool,
     owed: bool,
     owed_paid: bool,
     handled: bool,
@@ -172,6 +172,7 @@ impl<'a> ListedRow<'a> {
             refused_at_till: row.refused_at_till,
             answered_at_till: row.answered_at_till,
             trusted: row.trusted,
+            on_hold: row.on_hold,
             owed: row.owed,
             owed_paid: row.owed_paid,
             handled: row.handled,
@@ -190,7 +191,7 @@ impl<'a> ListedRow<'a> {
             settled_at: row.settled_at_ms.map(rfc3339),
             answer_status: row.answer.as_ref().map(|answer| answer.status),
             provider_said: said_of(row),
-            note: row.note.as_ref().map(|note| note.text(Language::English)),
+            note: row.note.as_ref().map(|note| note.text(asker.language)),
         }
     }
 }
@@ -258,9 +259,9 @@ struct EventView<'a> {
     detail: String,
 }
 
-impl<'a> From<&'a Event> for EventView<'a> {
-    fn from(event: &'a Event) -> Self {
-        let detail = message::Event::from_stored(&event.detail).text(Language::English);
+impl<'a> EventView<'a> {
+    fn of(event: &'a Event, language: Language) -> Self {
+        let detail = message::Event::from_stored(&event.detail).text(language);
         Self { at: rfc3339(event.at_ms), what: &event.what, by: &event.by, detail }
     }
 }
@@ -273,7 +274,7 @@ mod tests {
 
     fn asker(role: Role) -> Asker {
         let actor = super::super::rights::Actor { name: "amal".to_owned(), role, signed_in: true };
-        Asker { who: Some(actor), is_local: true }
+        Asker { who: Some(actor), ..Asker::local() }
     }
 
     fn seen(row: &Redemption) -> Value {
@@ -302,6 +303,7 @@ mod tests {
             refused_at_till: false,
             answered_at_till: false,
             trusted: true,
+            on_hold: false,
             strong_refusal: false,
             owed: false,
             owed_paid: false,
@@ -343,7 +345,7 @@ mod tests {
         assert_eq!(seen(&row)["provider_said"], "Reward …7F3Q has been used");
         assert_eq!(seen(&row)["reward_code"], "…7F3Q");
         assert_eq!(seen(&row)["code_prefix"], "SECR");
-        for asker in [asker(Role::See), Asker { who: None, is_local: true }] {
+        for asker in [asker(Role::See), Asker::local()] {
             assert_eq!(
                 json!(ListedRow::seen_by(&row, &asker))["code_prefix"],
                 "",

@@ -10,6 +10,7 @@ use super::args::CheckArgs;
 use super::ask::{Daemon, host_name};
 use super::exit::{CliError, say};
 use super::service_user::{self, SOCKET_UNIT};
+use crate::message::{Language, Noun, count};
 use crate::prepare::{Prepared, prepare, tills_may_use};
 use crate::settings::{DEFAULT_FILE, LoadOptions, Problems, Settings, SettingsProblem};
 
@@ -121,9 +122,9 @@ fn orphans(status: &Value, names: &[&str]) -> Vec<String> {
     let warning = |lane: &Value| {
         let name = lane.get("name")?.as_str().filter(|name| !names.contains(name))?;
         let pending = lane.get("pending")?.as_u64().filter(|pending| *pending > 0)?;
+        let pending = count(pending, Noun::Redemption, Language::English);
         Some(format!(
-            "provider: {pending} redemptions are pending for {name}, which is not among the \
-             providers; they stay held"
+            "provider: {name} is not among the providers; held for it until it is: {pending}"
         ))
     };
     lanes.filter_map(warning).collect()
@@ -139,7 +140,11 @@ mod tests {
             {"name": "gone", "pending": 0}]});
         let warnings = orphans(&status, &["retm"]);
         assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].contains("2 redemptions are pending for old"), "{warnings:?}");
+        assert!(
+            warnings[0]
+                .contains("old is not among the providers; held for it until it is: 2 redemptions"),
+            "{warnings:?}"
+        );
         assert!(orphans(&json!({}), &[]).is_empty());
     }
 

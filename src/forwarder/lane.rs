@@ -31,11 +31,44 @@ const MEMORY_PART: u32 = 60;
 
 /// Something that went on beside the loop has ended.
 enum Finished {
-    Attempt { row: Claimed, sent: Duration, outcome: Option<Outcome> },
-    Claim { ask: Ask, rows: Result<Vec<Claimed>, QueueError> },
-    Check { sent: Duration, outcome: Option<Outcome> },
-    Settling { seq: Seq, settled: Option<Settled> },
+    Attempt {
+        row: Claimed,
+        sent: Duration,
+        outcome: Option<Outcome>,
+    },
+    Claim {
+        ask: Ask,
+        rows: Result<Vec<Claimed>, QueueError>,
+    },
+    Check {
+        sent: Duration,
+        outcome: Option<Outcome>,
+    },
+    Settling {
+        seq: Seq,
+        settled: Option<Settled>,
+    },
+    /// In how long the outage comes to the next step of a limit.
+    Remembered(Option<Duration>),
     Errand,
+}
+
+/// The moment for which a lane has done everything. The time goes on while it works: only this
+/// moment tells what was seen and what has become due since.
+#[derive(Clone, Copy, Debug)]
+struct Worked(Duration);
+
+/// A lane looks about at least so often.
+const LOOK_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+impl Worked {
+    /// Until when the lane sleeps: the first moment after the last work. What has become due
+    /// meanwhile is one, though it has passed: nothing else may come to wake the lane for it.
+    fn until(self, moments: [Option<Duration>; 2]) -> Duration {
+        let Self(at) = self;
+        let later = moments.into_iter().flatten().filter(|moment| *moment > at);
+        later.min().unwrap_or(at + LOOK_EVERY)
+    }
 }
 
 /// One lane's forwarder.
@@ -56,6 +89,8 @@ pub struct Forwarder<R> {
     tasks: JoinSet<Finished>,
     since_ms: i64,
     remembered_at: Duration,
+    /// When the outage comes to the next step of a limit at which somebody is told.
+    next_step_at: Option<Duration>,
     alarmed: bool,
 }
 
@@ -100,6 +135,7 @@ impl<R: Road> Forwarder<R> {
             tasks: JoinSet::new(),
             since_ms,
             remembered_at: Duration::ZERO,
+            next_step_at: None,
             alarmed: false,
         })
     }
@@ -124,9 +160,9 @@ impl<R: Road> Forwarder<R> {
             {
                 lane.want_signal();
             }
-            let worked_at = self.work();
+            let worked = self.work();
             self.publish();
-            let moment = self.next_moment(worked_at);
+            let moment = self.next_moment(worked);
             let held = self.is_held_for_credential();
             let road = self.road.clone();
             tokio::select! {
@@ -152,7 +188,7 @@ impl<R: Road> Forwarder<R> {
     }
 
     /// Does everything that is to be done now, and says which moment that was.
-    fn work(&mut self) -> Duration {
+    fn work(&mut self) -> Worked {
         let now = self.now();
         // What is done may bring about more: a claim that is given back, say.
         loop {
@@ -167,7 +203,7 @@ impl<R: Road> Forwarder<R> {
         if self.memory_due(now).is_some_and(|due| due <= now) {
             self.remember(now);
         }
-        now
+        Worked(now)
     }
 
     fn act(&mut self, action: Action) {
@@ -273,6 +309,9 @@ impl<R: Road> Forwarder<R> {
             Ok(Finished::Claim { ask, rows }) => self.claimed(ask, rows),
             Ok(Finished::Check { sent, outcome }) => self.checked(sent, outcome.as_ref()),
             Ok(Finished::Settling { seq, settled }) => self.settled(seq, settled),
+            Ok(Finished::Remembered(next_step)) => {
+                self.next_step_at = next_step.map(|left| self.now() + left);
+            }
             Ok(Finished::Errand) => {}
             Err(error) => {
                 tracing::error!(lane = self.lane.name(), %error, "a lane's task ended in a defect");
@@ -290,6 +329,9 @@ impl<R: Road> Forwarder<R> {
             {id} ended: {word}");
         self.lane.publish(|status| *status.attempts.entry(word).or_default() += 1);
         self.tell_alerts(verdict.is_answer(), ending::status(outcome), &detail);
+        if let (verdict::Verdict::Confirmed, Some(road)) = (&verdict, &self.road) {
+            road.taken(&row.body);
+        }
         if verdict.is_answer() {
             if row.attempt == 1 {
                 self.lane.note_answer(took);
@@ -485,6 +527,10 @@ impl<R: Road> Forwarder<R> {
         if let Some(road) = &self.road {
             road.reload_credential();
         }
+        // The limits on the outage may be others now.
+        if self.scheduler.link().is_out() {
+            self.remember(self.now());
+        }
         self.nudge(Nudge::Flush);
     }
 
@@ -492,11 +538,12 @@ impl<R: Road> Forwarder<R> {
         self.scheduler.link().why().is_some_and(|why| why.cause == Cause::Credential)
     }
 
-    /// When the outage is to be kept next.
+    /// When the outage is to be kept next: now and then, and when somebody is to be told of it.
     fn memory_due(&self, now: Duration) -> Option<Duration> {
         let link = self.scheduler.link();
         let every = MEMORY_EVERY.max(link.unended_outage(now) / MEMORY_PART);
-        link.is_out().then(|| self.remembered_at + every)
+        let due = self.remembered_at + every;
+        link.is_out().then(|| self.next_step_at.map_or(due, |step| step.min(due)))
     }
 
     /// Publishes and logs where the link stands.
@@ -516,17 +563,18 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn remember(&mut self, now: Duration) {
-        self.remembered_at = now;
+        (self.remembered_at, self.next_step_at) = (now, None);
         let link = self.scheduler.link();
         let kept = memory::of(link, self.since_ms, &self.context.clock, now);
         let streak = if kept.hold.is_some() { link.streak().rows().to_vec() } else { Vec::new() };
         let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
         self.tasks.spawn(async move {
-            if let Err(error) = queue.remember(&lane, kept, streak).await {
+            let next_step = queue.remember(&lane, kept, streak).await.unwrap_or_else(|error| {
                 tracing::warn!(lane, %error, "the link's state could not be kept for the next \
                     start");
-            }
-            Finished::Errand
+                None
+            });
+            Finished::Remembered(next_step)
         });
     }
 
@@ -536,14 +584,10 @@ impl<R: Road> Forwarder<R> {
         show::status(&self.lane, &self.scheduler, (self.now(), self.since_ms), &self.ids);
     }
 
-    /// When the loop has to come round without an event. A moment that has passed is none. The next
-    /// moment after the last work. What has become due meanwhile is one, though it has passed:
-    /// nothing else may come to wake the lane for it.
-    fn next_moment(&self, worked_at: Duration) -> Instant {
-        let far = worked_at + Duration::from_secs(24 * 3600);
-        let memory = self.memory_due(worked_at).filter(|due| *due > worked_at);
-        self.epoch
-            + self.scheduler.next_moment(worked_at).into_iter().chain(memory).min().unwrap_or(far)
+    /// When the loop has to come round without an event.
+    fn next_moment(&self, worked: Worked) -> Instant {
+        let Worked(at) = worked;
+        self.epoch + worked.until([self.scheduler.next_moment(at), self.memory_due(at)])
     }
 
     /// Lets what is on the wire end within bounds, and gives back the rest.
@@ -617,4 +661,38 @@ fn config(settings: &LaneSettings, gateway: &str) -> Config {
     };
     let checks_show_the_road = settings.provider.checks_show_the_road();
     Config { link, terms: settings.terms(), checks_show_the_road }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(number: u64) -> Duration {
+        Duration::from_millis(number)
+    }
+
+    #[test]
+    fn what_became_due_while_the_lane_worked_wakes_it_at_once() {
+        // The loop asks some milliseconds after the work for which the time was taken; what fell
+        // due between the two is the next moment, and not one that is over.
+        let worked = Worked(ms(1000));
+        for (moments, until) in [
+            ([Some(ms(1001)), None], 1001),
+            ([Some(ms(1001)), Some(ms(5000))], 1001),
+            ([Some(ms(5000)), Some(ms(1002))], 1002),
+            ([None, Some(ms(1003))], 1003),
+        ] {
+            assert_eq!(worked.until(moments), ms(until), "{moments:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_seen_to_already_wakes_nobody() {
+        let worked = Worked(ms(1000));
+        let far = ms(1000) + LOOK_EVERY;
+        for moments in [[None, None], [Some(ms(1000)), None], [Some(ms(7)), Some(ms(999))]] {
+            assert_eq!(worked.until(moments), far, "{moments:?}");
+        }
+        assert_eq!(worked.until([Some(ms(7)), Some(ms(2000))]), ms(2000));
+    }
 }

@@ -187,6 +187,7 @@ fn row(state: RowState, answer: Option<(u16, &'static str)>) -> Redemption {
         refused_at_till: false,
         answered_at_till: false,
         trusted: true,
+        on_hold: false,
         strong_refusal: false,
         owed: false,
         owed_paid: false,

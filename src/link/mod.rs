@@ -214,8 +214,9 @@ pub struct Link {
     demand_last: Option<Duration>,
     demand_at: Option<Duration>,
     wait_until: Option<Duration>,
-    /// The wait is a 429's, and the provider has not answered since.
-    limited: bool,
+    /// Until when a 429 has asked for the wait; the provider has not answered since. What else it
+    /// says meanwhile, a 503 about one code, does not shorten it.
+    limited_until: Option<Duration>,
     wait_steps: u32,
     backlog_from: Duration,
     faults: Vec<Seq>,
@@ -248,7 +249,7 @@ impl Link {
             demand_last: None,
             demand_at: None,
             wait_until: None,
-            limited: false,
+            limited_until: None,
             wait_steps: 0,
             backlog_from: Duration::ZERO,
             faults: Vec::new(),
@@ -276,7 +277,7 @@ impl Link {
     pub fn restore_wait(&mut self, until: Duration) {
         self.wait_until = Some(until);
         // Which of the two it was is not kept: the stricter one.
-        self.limited = true;
+        self.limited_until = Some(until);
     }
 
     /// New settings; the state stays.
@@ -337,7 +338,7 @@ impl Link {
     /// What is left of a 429's wait, while the provider has answered nobody since.
     #[must_use]
     pub fn limited(&self, now: Duration) -> Option<Duration> {
-        self.waiting(now).filter(|_| self.limited)
+        self.limited_until.map(|until| until.saturating_sub(now)).filter(|left| !left.is_zero())
     }
 
     /// An attempt was answered since this process began, or failed.
@@ -668,7 +669,7 @@ impl Link {
     ) -> Effects {
         self.faults.clear();
         self.wait_steps = 0;
-        self.limited = false;
+        self.limited_until = None;
         if strong {
             self.failures = 0;
             self.weak.clear();
@@ -723,7 +724,7 @@ impl Link {
     /// does.
     pub fn check_answered(&mut self, now: Duration, strong: bool) -> Effects {
         let road_is_down = self.trouble.as_ref().is_some_and(|why| why.cause.is_road());
-        self.limited = false;
+        self.limited_until = None;
         let effects = match (road_is_down, strong) {
             (false, _) => Effects::default(),
             (true, true) => self.goes_up(now),
@@ -770,8 +771,11 @@ impl Link {
             self.wait_steps += 1;
             backoff(&mut self.dice, self.wait_steps, self.config.retry_min, self.config.retry_max)
         };
-        self.wait_until = Some(self.wait_until.unwrap_or_default().max(now + wait));
-        self.limited = limited;
+        let until = self.wait_until.unwrap_or_default().max(now + wait);
+        self.wait_until = Some(until);
+        if limited {
+            self.limited_until = Some(until);
+        }
         if let Some(why) = self.trouble.as_mut().filter(|why| why.cause != Cause::Refusals) {
             (why.cause, why.detail) = (Cause::Provider, ended.detail.to_owned());
             self.probe_at = now;
@@ -788,7 +792,6 @@ impl Link {
     /// A `Retry-After` that the gateway's own check was told is the drain's as well. It turns no
     /// till away: checks may have a rate of their own.
     pub fn check_told_to_wait(&mut self, now: Duration, at_least: Duration) -> Effects {
-        self.limited = self.limited(now).is_some();
         let wait = self.spread(at_least);
         self.wait_until = Some(self.wait_until.unwrap_or_default().max(now + wait));
         Effects { unclaim: true, changed: true, drop_pool: false }

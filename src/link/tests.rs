@@ -344,6 +344,39 @@ fn new_settings_narrow_the_window_at_once_and_bound_its_growth() {
 }
 
 #[test]
+fn an_uncertain_row_that_is_refused_again_and_again_is_one_of_a_streak() {
+    let mut link = link();
+    let refused = |link: &mut Link, n: u64, seq: i64| {
+        let ended = EndedAttempt {
+            till: if seq % 2 == 0 { "a" } else { "b" },
+            trusted: true,
+            ..EndedAttempt { seq: Seq(seq), heard: STRONG, ..EndedAttempt::unknown(s(n)) }
+        };
+        link.ended(s(n), &ended)
+    };
+    for n in 0..40 {
+        refused(&mut link, n, i64::try_from(n % 9).expect("few"));
+    }
+    assert_eq!((link.phase(), link.streak().rows().len()), (LinkPhase::Up, 9));
+    refused(&mut link, 41, 9);
+    assert!(matches!(link.phase(), LinkPhase::Held(why) if why.cause == Cause::Declines));
+}
+
+#[test]
+fn what_a_503_says_meanwhile_ends_no_429_and_makes_it_no_longer() {
+    let mut link = link();
+    end(&mut link, s(10), 1, Heard::Wait { at_least: Some(s(100)), limited: true });
+    end(&mut link, s(12), 2, Heard::Wait { at_least: Some(HOUR), limited: false });
+    assert_eq!(link.trust(s(13)), Trust::Never, "it is limited still");
+    let over = s(10) + link.limited(s(10)).expect("a 429");
+    assert!(over < s(10) + s(100) * 2 + s(1), "{over:?}");
+    assert_eq!(link.limited(over), None);
+    assert!(link.waiting(over).is_some_and(|left| left > HOUR - s(300)), "the drain waits on");
+    end(&mut link, s(14), 3, Heard::Declined { strong: false });
+    assert_eq!(link.limited(s(14)), None, "it answers");
+}
+
+#[test]
 fn what_was_left_of_a_retry_after_is_waited_for_after_a_restart() {
     let mut link = link();
     link.restore_wait(s(50));

@@ -6,7 +6,7 @@ use super::amount::{Noun, NounPlace, about, count, count_in};
 use super::language::Language::{Arabic, English};
 use super::macros::messages;
 use super::note::Note;
-use super::words::{bulk, iso, state as state_word, verdict};
+use super::words::{bulk, iso, limit, state as state_word, verdict};
 
 messages! {
     /// One entry of the audit trail.
@@ -227,9 +227,14 @@ messages! {
             /// The rule's name, or `offline`.
             rule: String,
         }
-        en: format!("{percent} % of {limit} of {rule} are used: {used} of {most}"),
-        ar: format!("استُعمل {percent}٪ من {} في {}: {} من \
-            {}", iso(limit), iso(rule), iso(used), iso(most));
+        en: format!(
+            "{percent} % of {} are used: {used} of {most} ({limit} of {rule})",
+            self::limit(limit, English)
+        ),
+        ar: format!(
+            "استُعمل {percent}٪ من {}: {} من {} ({} في {})",
+            self::limit(limit, Arabic), iso(used), iso(most), iso(limit), iso(rule)
+        );
 
         /// A person signed in.
         SignIn {

@@ -70,6 +70,11 @@ pub enum QueueError {
     Stopping,
 }
 
+/// No provider of the settings has the name of the lane that was to be told something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such lane")]
+pub struct NoSuchLane;
+
 /// How waiting for a row's answer ended.
 #[derive(Clone, Debug)]
 pub enum Waited {
@@ -426,17 +431,17 @@ impl Queue {
     /// Tells a lane (or all with `None`); the lanes told.
     ///
     /// # Errors
-    /// Names the lane that is not there.
+    /// The lane is not there.
     pub async fn command(
         &self,
         lane: Option<&str>,
         command: LaneCommand,
-    ) -> Result<Vec<String>, String> {
+    ) -> Result<Vec<String>, NoSuchLane> {
         let lanes = self.configured();
         let chosen: Vec<_> =
             lanes.iter().filter(|one| lane.is_none_or(|name| one.name() == name)).collect();
-        if let (true, Some(name)) = (chosen.is_empty(), lane) {
-            return Err(format!("there is no lane {name:?}"));
+        if chosen.is_empty() && lane.is_some() {
+            return Err(NoSuchLane);
         }
         let mut told = Vec::new();
         for lane in chosen {
@@ -571,7 +576,8 @@ impl Queue {
         self.ask(Unclaim(rows)).await
     }
 
-    /// Keeps what a lane's link must not forget.
+    /// Keeps what a lane's link must not forget, and tells of limits on the outage that are nearly
+    /// used up. In how long the next of them is, if the outage goes on.
     ///
     /// # Errors
     /// It was not kept.
@@ -580,7 +586,7 @@ impl Queue {
         lane: &str,
         memory: LaneMemory,
         streak: Vec<Seq>,
-    ) -> Result<(), QueueError> {
+    ) -> Result<Option<Duration>, QueueError> {
         self.ask(Remember { lane: lane.to_owned(), memory, streak }).await
     }
 

@@ -18,7 +18,7 @@ use crate::link::{
     Waits,
 };
 use crate::redemption::Seq;
-use crate::trust::{End, EvidenceTerms, Progress, Trust, TrustEvidence};
+use crate::trust::{Asker, End, EvidenceTerms, Progress, Trust, TrustEvidence};
 use crate::verdict::Phase as Road;
 use live::Live;
 
@@ -536,7 +536,9 @@ impl Scheduler {
     }
 
     fn send(&mut self, now: Duration, row: ClaimedRow, live: bool) {
-        let progress = self.evidence.begun(now, row.seq, (&row.till, live));
+        let suspect = self.suspects.are_suspect(&[row.seq]);
+        let asker = Asker { till: &row.till, live, suspect };
+        let progress = self.evidence.begun(now, row.seq, asker);
         self.actions.push(Action::Send(row.seq, progress));
         self.flying.insert(row.seq, Flight { row, live, sent: now });
     }
@@ -737,9 +739,12 @@ impl Scheduler {
         if flight.live {
             self.live.landed(&flight.row.till);
         }
-        self.evidence.ended(now, seq, end_of(heard, landed.whole));
         let first_fault = self.waits.is_first(seq);
         let suspect = self.weigh(now, landed, &flight);
+        if suspect {
+            self.evidence.blamed(seq);
+        }
+        self.evidence.ended(now, seq, end_of(heard, landed.whole));
         let was_up = self.link.is_up(now);
         let ended = EndedAttempt {
             seq,

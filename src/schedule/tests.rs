@@ -443,6 +443,55 @@ fn the_last_row_that_hangs_is_found_suspect_and_keeps_the_lane_down_no_longer() 
     assert!(world.on_the_wire().contains(&9));
 }
 
+/// Ends row 1 so whenever it is sent, for so many seconds.
+fn row_one_trips(world: &mut World, heard: Heard, seconds: u64) {
+    for _ in 0..seconds {
+        world.passes(ms(1000));
+        if world.on_the_wire().contains(&1) {
+            world.ends(1, heard);
+        }
+    }
+}
+
+#[test]
+fn a_first_and_only_row_that_trips_the_provider_makes_the_store_neither_blind_nor_open() {
+    for heard in
+        [Heard::Road(Road::Answer), Heard::Credential, Heard::NotTheProvider, Heard::Reset, DEFECT]
+    {
+        let mut world = World::new(false);
+        world.live(1, "a");
+        world.ends(1, heard);
+        row_one_trips(&mut world, heard, 900);
+        assert!(!world.holds(1, "a"), "{heard:?}: one till's code opens nothing");
+        world.live(2, "a");
+        for _ in 0..4 {
+            if world.on_the_wire().contains(&2) {
+                world.ends(2, heard);
+            }
+            world.passes(ms(REPLY_WITHIN / 4));
+        }
+        assert!(!world.holds(2, "a"), "{heard:?}: nor do two of its codes");
+        world.pending.remove(&Seq(2));
+        world.lane.on(world.now, LaneEvent::Settled(Seq(2), false));
+        for seq in 10..16 {
+            world.live(seq, "b");
+            assert!(world.on_the_wire().contains(&seq), "{heard:?}: each till is asked for");
+            world.ends(seq, Heard::Confirmed);
+            assert!(world.lane.link().is_up(world.now), "{heard:?}: an answer brings it up");
+            row_one_trips(&mut world, heard, 120);
+        }
+        if heard == DEFECT {
+            continue;
+        }
+        assert_eq!(world.lane.suspects().collect::<Vec<_>>(), [Seq(1)], "{heard:?}: it is named");
+        assert!(world.lane.link().is_up(world.now), "{heard:?}: it moves the lane no more");
+        world.live(50, "b");
+        world.ends(50, heard);
+        row_one_trips(&mut world, heard, 4);
+        assert!(!world.holds(50, "b"), "{heard:?}: a row that trips is evidence for nobody");
+    }
+}
+
 /// Row 1 is the only one and hangs whenever it is sent, or meets another fault of the road; each
 /// check is answered so. How often it was sent within ten minutes.
 fn the_only_row_fails(world: &mut World, heard: Heard, check: Heard) -> usize {

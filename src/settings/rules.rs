@@ -7,7 +7,7 @@ use super::layer::{List, TableEntry};
 use super::problem::Faults;
 use super::reader::{BagReader, NAME_BYTES_MAX, plain_text};
 use super::types::{
-    Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, TimeOfDay,
+    Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, SameCode, Till, TimeOfDay,
 };
 use crate::fold;
 use crate::message::Cause;
@@ -68,12 +68,17 @@ fn hours(read: &mut BagReader, path: &str) -> Option<Hours> {
     let text = read.text(path)?;
     let parts = text
         .split_once('-')
-        .and_then(|(from, to)| Some((TimeOfDay::parse(from)?, TimeOfDay::parse(to)?)));
+        .and_then(|(from, to)| Some((TimeOfDay::parse(from)?, TimeOfDay::parse(midnight(to))?)));
     let hours = parts.filter(|(from, to)| from != to).map(|(from, to)| Hours { from, to });
     if hours.is_none() {
         read.fault(path, "write two times of the day, such as \"08:00-23:30\" or \"18:00-02:00\"");
     }
     hours
+}
+
+/// The end of a day is the beginning of the next.
+fn midnight(to: &str) -> &str {
+    if to == "24:00" { "00:00" } else { to }
 }
 
 fn code_form(read: &mut BagReader, path: &str) -> Option<CodeForm> {
@@ -136,18 +141,44 @@ fn rule(entry: &TableEntry, faults: &mut Faults) -> Rule {
     }
     let within = "offline.rule.checked_within";
     let accept = acceptance(&mut read);
-    let businesses = read.texts("offline.rule.business");
+    let businesses = subjects(&mut read, "offline.rule.business");
     Rule {
         name: entry.name.as_str().into(),
-        codes: read.texts("offline.rule.code"),
+        codes: subjects(&mut read, "offline.rule.code"),
         businesses: businesses.iter().map(|business| fold::code(business).into_owned()).collect(),
-        branches: read.texts("offline.rule.branch"),
-        tills: read.texts("offline.rule.till"),
-        kinds: read.texts("offline.rule.type"),
+        branches: subjects(&mut read, "offline.rule.branch"),
+        tills: subjects(&mut read, "offline.rule.till"),
+        kinds: subjects(&mut read, "offline.rule.type"),
         checked_within: read.has(within).then(|| read.duration(within, "1s", "30d")),
         causes: causes(&mut read),
         accept,
         caps: caps(&mut read),
+    }
+}
+
+/// What a rule is for. A list of nothing would be for everything, as if it were not written.
+fn subjects(read: &mut BagReader, path: &str) -> Vec<String> {
+    let texts = read.texts(path);
+    if read.has(path) && texts.is_empty() {
+        read.fault(path, "an empty list is for nothing: name something, or take this out");
+    }
+    texts
+}
+
+/// Rules that wait for what cannot come.
+pub(super) fn look(offline: &Offline, tills: &[Till], faults: &mut Faults) {
+    for rule in offline.rules.iter() {
+        let path = |key: &str| format!("offline.rule[{}].{key}", rule.name);
+        if rule.checked_within.is_some_and(|within| within > offline.remember_checks) {
+            faults.warn(
+                &path("checked_within"),
+                "it is longer than offline.remember_checks: no check is remembered for so long",
+            );
+        }
+        let is_known = |name: &String| tills.iter().any(|till| till.name == *name);
+        if !tills.is_empty() && !rule.tills.iter().all(is_known) {
+            faults.warn(&path("till"), "it names a till that intake.till does not have");
+        }
     }
 }
 
@@ -166,7 +197,7 @@ fn acceptance(read: &mut BagReader) -> Option<bool> {
 
 fn causes(read: &mut BagReader) -> Vec<Cause> {
     let path = "offline.rule.cause";
-    let words = read.texts(path);
+    let words = subjects(read, path);
     let causes: Vec<Cause> = words.iter().filter_map(|word| Cause::from_word(word)).collect();
     if causes.len() < words.len() {
         let known: Vec<&str> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
@@ -176,11 +207,23 @@ fn causes(read: &mut BagReader) -> Vec<Cause> {
 }
 
 impl Offline {
+    /// Whether the lane's provider tells codes apart that fold alike.
+    #[must_use]
+    pub fn tells_apart(&self, lane: &str) -> bool {
+        self.exact.contains(lane)
+    }
+
     /// Whether the lane's provider lists this business.
     #[must_use]
     pub fn lists(&self, lane: &str, business: &str) -> bool {
         self.listed.get(lane).is_some_and(|listed| listed.contains(&*fold::code(business)))
     }
+}
+
+/// The lanes whose providers tell codes apart by their bytes.
+pub(super) fn exact(providers: &[Provider]) -> Arc<BTreeSet<String>> {
+    let exact = providers.iter().filter(|provider| provider.same_code == SameCode::Exact);
+    Arc::new(exact.map(|provider| provider.name.clone()).collect())
 }
 
 /// The businesses that the providers list, folded, by lane; a lane without any is not there.

@@ -46,8 +46,10 @@ pub(super) fn settings(layer: &Layer, around: &Machine, faults: &mut Faults) -> 
     }
     let rules = rules::rules(layer.list(List::Rule), faults);
     let offline = offline(&layer.plain, count, faults);
-    let offline = Offline { rules, listed: rules::listed(&providers), ..offline };
+    let (listed, exact) = (rules::listed(&providers), rules::exact(&providers));
+    let offline = Offline { rules, listed, exact, ..offline };
     one_till(&offline, &providers, count, faults);
+    rules::look(&offline, &intake.tills, faults);
     let settings = Settings {
         intake,
         providers,
@@ -309,6 +311,7 @@ fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
         caps: rules::each(&mut read, "offline"),
         rules: Arc::default(),
         listed: Arc::default(),
+        exact: Arc::default(),
     }
 }
 

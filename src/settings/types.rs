@@ -289,6 +289,8 @@ pub struct Offline {
     pub rules: Arc<[Rule]>,
     /// The businesses that the providers list, folded, by lane.
     pub listed: Arc<BTreeMap<String, BTreeSet<String>>>,
+    /// Lanes whose providers tell codes apart that fold alike.
+    pub exact: Arc<BTreeSet<String>>,
 }
 
 /// `unknown_check`: what a till is told about a code of which nothing is known while the provider

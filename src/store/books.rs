@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
@@ -462,11 +463,14 @@ pub struct Remember {
 }
 
 impl Operation for Remember {
-    type Output = ();
+    /// In how long the outage comes to the next step of a limit at which somebody is told.
+    type Output = Option<Duration>;
     const KIND: Kind = Kind::Ending;
 
-    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
-        desk.remember(&self.lane, &self.memory, &self.streak)
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Option<Duration>, StoreError> {
+        desk.remember(&self.lane, &self.memory, &self.streak)?;
+        let lane = desk.books.lane(desk.sql, &self.lane)?;
+        desk.tell_outage(lane)
     }
 }
 

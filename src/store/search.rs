@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, Rows};
 
-use super::StoreError;
 use super::read::Reader;
 use super::row;
 use super::types::Event;
+use super::{StoreError, guards};
 use crate::decide::mark;
 use crate::redemption::{Fingerprint, Redemption, RewardCode, Seq, State};
 
@@ -22,10 +22,12 @@ const ROWS_A_LOOK_AT_THE_TIME: usize = 64;
 /// How many businesses a code without its business is tried with.
 const BUSINESSES_MAX: usize = 1000;
 /// How many rows of one code are shown.
-const OF_ONE_CODE_MAX: i64 = 100;
+const OF_ONE_CODE_MAX: usize = 100;
 
 /// How many entries a page of the trail has at most.
 const TRAIL_MAX: usize = 1000;
+/// How many entries are read for a page of it.
+const TRAIL_READ_MAX: i64 = 10_000;
 
 /// A code by its keyed hash: what stands in an address instead of the code.
 #[derive(Clone, Debug)]
@@ -184,8 +186,8 @@ impl Reader {
             && search.code.as_ref().is_none_or(|wanted| wanted.is_of(code)))
     }
 
-    /// The rows of this code: its index is asked for each business that is known from `businesses`
-    /// or from the newest rows. The newest first.
+    /// The rows of this code: its guard is looked up for each business that is known from
+    /// `businesses` or from the newest rows. The newest first.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -194,19 +196,13 @@ impl Reader {
         code: &RewardCode,
         businesses: &[String],
     ) -> Result<Vec<Redemption>, StoreError> {
-        let sql = "SELECT seq FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2";
-        let mut statement = self.connection.prepare(sql)?;
-        let mut found = Vec::new();
-        for business in self.businesses(businesses)? {
-            let guard = row::guard_of(&business, code);
-            let seqs = statement.query_map((guard, OF_ONE_CODE_MAX), |row| row.get(0).map(Seq))?;
-            for seq in seqs.collect::<Result<Vec<_>, _>>()? {
-                found.extend(self.shown_by_seq(seq)?);
-            }
-        }
-        found.sort_by_key(|row| std::cmp::Reverse(row.seq));
-        found.dedup_by_key(|row| row.seq);
-        Ok(found)
+        let businesses = self.businesses(businesses)?;
+        let guards: Vec<i64> =
+            businesses.iter().map(|business| row::guard_of(business, code)).collect();
+        let mut seqs = guards::look_up(&self.connection, &guards, OF_ONE_CODE_MAX)?;
+        seqs.sort_unstable_by_key(|seq| std::cmp::Reverse(*seq));
+        seqs.dedup();
+        seqs.into_iter().filter_map(|seq| self.shown_by_seq(seq).transpose()).collect()
     }
 
     fn businesses(&self, known: &[String]) -> Result<Vec<String>, StoreError> {
@@ -290,26 +286,30 @@ impl Reader {
         before: Option<i64>,
         limit: usize,
     ) -> Result<(Vec<Event>, Option<i64>), StoreError> {
-        let sql = "SELECT n, at_ms, id, lane, what, by, detail FROM event WHERE n < ?1 AND what <> \
-            'answered' \
+        let sql = "SELECT n, at_ms, id, lane, what, by, detail FROM event WHERE n < ?1 \
              ORDER BY n DESC LIMIT ?2";
         let mut statement = self.connection.prepare(sql)?;
         let limit = limit.min(TRAIL_MAX);
-        let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query((before.unwrap_or(i64::MAX), most))?;
-        let (mut events, mut last) = (Vec::new(), None);
-        while let Some(row) = rows.next()? {
-            last = Some(row.get(0)?);
-            events.push(Event {
-                at_ms: row.get(1)?,
-                id: row.get(2)?,
-                lane: row.get(3)?,
-                what: row.get(4)?,
-                by: row.get(5)?,
-                detail: row.get(6)?,
-            });
+        let mut rows = statement.query((before.unwrap_or(i64::MAX), TRAIL_READ_MAX))?;
+        let (mut events, mut read, mut last) = (Vec::new(), 0, None);
+        while events.len() < limit
+            && let Some(row) = rows.next()?
+        {
+            (read, last) = (read + 1, Some(row.get(0)?));
+            let what: String = row.get(4)?;
+            // What was known before an action stands in the redemption's story.
+            if what != "answered" {
+                events.push(Event {
+                    at_ms: row.get(1)?,
+                    id: row.get(2)?,
+                    lane: row.get(3)?,
+                    what,
+                    by: row.get(5)?,
+                    detail: row.get(6)?,
+                });
+            }
         }
-        let next = last.filter(|_| events.len() >= limit);
+        let next = last.filter(|_| events.len() >= limit || read >= TRAIL_READ_MAX);
         Ok((events, next))
     }
 

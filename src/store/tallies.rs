@@ -233,13 +233,15 @@ impl Reader {
         );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query((from.number(), to.number()))?;
+        // Another lane's lines are read too.
+        let (mut looked, mut last) = (0, from);
         while let Some(row) = rows.next()? {
             let (day, number) = (Day::new(row.get(FIGURES)?), row.get(FIGURES + 1)?);
-            if page.lines.len() >= LINES_MAX && page.lines.last().is_some_and(|last| last.day < day)
-            {
+            if looked >= LINES_MAX && last < day {
                 page.next = Some(day);
                 break;
             }
+            (looked, last) = (looked + 1, day);
             let (figures, till) = (figures(row)?, row.get(FIGURES + 2)?);
             let Some(name) =
                 self.lanes.get(&number).filter(|name| lane.is_none_or(|lane| lane == *name))

@@ -93,12 +93,25 @@ const CHECK_PATIENCE: u32 = 4;
 /// How long after its time a row is remembered: its till is being decided about.
 const KEPT: Duration = Duration::from_secs(10);
 
+/// Who asks about a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The till that made it.
+    pub till: &'a Arc<str>,
+    /// The till waits for the answer.
+    pub live: bool,
+    /// The row is to blame itself where it is not answered.
+    pub suspect: bool,
+}
+
 /// One row that is being asked about.
 #[derive(Clone, Debug)]
 struct AskedRow {
     till: Arc<str>,
     /// A till waits for its answer.
     live: bool,
+    /// Its silence is its own, and evidence for nobody.
+    suspect: bool,
     /// When its first attempt began.
     began: Duration,
     /// Its attempt on the wire, and when that began.
@@ -171,13 +184,15 @@ impl TrustEvidence {
         self.terms = terms;
     }
 
-    /// An attempt for `seq` of `till` begins; `live`: its till waits.
-    pub fn begun(&mut self, now: Duration, seq: Seq, (till, live): (&Arc<str>, bool)) -> Progress {
+    /// An attempt for `seq` begins.
+    pub fn begun(&mut self, now: Duration, seq: Seq, asker: Asker<'_>) -> Progress {
         self.forget(now);
+        let Asker { till, live, suspect } = asker;
         let progress = Progress::default();
         let fresh = || AskedRow {
             till: Arc::clone(till),
             live,
+            suspect,
             began: now,
             flies: None,
             unanswered: false,
@@ -189,9 +204,17 @@ impl TrustEvidence {
         if asked_anew || row.is_old(now, self.terms) {
             *row = fresh();
         }
+        row.suspect |= suspect;
         row.flies = Some((now, progress.clone()));
         while self.rows.len() > Self::ROWS_MAX && self.rows.pop_first().is_some() {}
         progress
+    }
+
+    /// The row is to blame itself: a code that trips the provider is evidence for no other till.
+    pub fn blamed(&mut self, seq: Seq) {
+        if let Some(row) = self.rows.get_mut(&seq) {
+            row.suspect = true;
+        }
     }
 
     /// The attempt for `seq` ended.
@@ -221,7 +244,8 @@ impl TrustEvidence {
         row.unanswered |= whole;
         row.failed = row.failed.or(Some(now));
         let since = self.answered;
-        if whole && sent.is_some_and(|sent| since.is_none_or(|at| sent > at)) {
+        let fresh = sent.is_some_and(|sent| since.is_none_or(|at| sent > at));
+        if whole && fresh && !row.suspect {
             let till = Arc::clone(&row.till);
             self.is_silent(till, now);
         }
@@ -337,7 +361,8 @@ impl TrustEvidence {
             let Some((sent, progress)) = &row.flies else { return false };
             let fresh = self.answered.is_none_or(|at| *sent > at);
             let late = *sent + self.terms.reply_within / 2;
-            *row.till != *till && fresh && progress.is_whole() && recent(late)
+            let is_anothers = *row.till != *till && !row.suspect;
+            is_anothers && fresh && progress.is_whole() && recent(late)
         };
         self.silences.iter().any(ended) || self.rows.values().any(overdue)
     }

@@ -25,23 +25,35 @@ enum Step {
     /// An attempt of the backlog is sent.
     Drained(i64, &'static str),
     Ended(i64, End),
+    /// Others were answered beside the row: it is to blame itself.
+    Blamed(i64),
     Check,
     CheckEnded(u64, End),
 }
 
-use Step::{Check as OwnCheck, CheckEnded, Drained, Ended, Sent, Stuck};
+use Step::{Blamed, Check as OwnCheck, CheckEnded, Drained, Ended, Sent, Stuck};
 
 const SILENT: End = End::Unanswered { whole: true };
 const CUT: End = End::Unanswered { whole: false };
+
+fn begun(
+    evidence: &mut TrustEvidence,
+    now: Duration,
+    seq: i64,
+    (till, live): (&str, bool),
+) -> Progress {
+    evidence.begun(now, Seq(seq), Asker { till: &till.into(), live, suspect: false })
+}
 
 fn play(terms: EvidenceTerms, steps: &[(u64, Step)]) -> TrustEvidence {
     let mut evidence = TrustEvidence::new(terms);
     for (at, step) in steps {
         let now = ms(*at);
         match *step {
-            Sent(seq, till) => evidence.begun(now, Seq(seq), (&till.into(), true)).note_whole(),
-            Stuck(seq, till) => drop(evidence.begun(now, Seq(seq), (&till.into(), true))),
-            Drained(seq, till) => evidence.begun(now, Seq(seq), (&till.into(), false)).note_whole(),
+            Sent(seq, till) => begun(&mut evidence, now, seq, (till, true)).note_whole(),
+            Stuck(seq, till) => drop(begun(&mut evidence, now, seq, (till, true))),
+            Drained(seq, till) => begun(&mut evidence, now, seq, (till, false)).note_whole(),
+            Blamed(seq) => evidence.blamed(Seq(seq)),
             Ended(seq, end) => evidence.ended(now, Seq(seq), end),
             OwnCheck => evidence.check_begun(now).note_whole(),
             CheckEnded(sent, end) => evidence.check_ended(now, ms(sent), end),
@@ -145,6 +157,28 @@ fn without_a_check_another_till_has_to_be_unanswered_and_what_one_till_sends_nev
             &[sent, (1, Drained(2, "b")), (9, Ended(2, SILENT))],
         ),
         ("another is overdue", true, &[sent, (HALF, Sent(2, "b"))]),
+        (
+            "another that trips the provider is overdue",
+            false,
+            &[sent, (1, Sent(2, "b")), (2, Blamed(2))],
+        ),
+        (
+            "another that trips the provider ended",
+            false,
+            &[sent, (1, Sent(2, "b")), (2, Blamed(2)), (9, Ended(2, SILENT))],
+        ),
+        (
+            "a third beside one that trips it",
+            true,
+            &[
+                sent,
+                (1, Sent(2, "b")),
+                (2, Blamed(2)),
+                (9, Ended(2, SILENT)),
+                (10, Sent(3, "c")),
+                (11, Ended(3, SILENT)),
+            ],
+        ),
         ("another is not yet overdue", false, &[sent, (HALF + 1, Sent(2, "b"))]),
         ("another is stuck", false, &[sent, (1, Stuck(2, "b"))]),
         ("another did not leave", false, &[sent, (1, Sent(2, "b")), (9, Ended(2, CUT))]),
@@ -226,14 +260,14 @@ fn what_is_remembered_is_bounded_and_forgotten() {
     let mut evidence = TrustEvidence::new(terms());
     for seq in 0..5000 {
         let till: Arc<str> = format!("till-{seq}").into();
-        evidence.begun(ms(1), Seq(seq), (&till, true)).note_whole();
+        begun(&mut evidence, ms(1), seq, (&till, true)).note_whole();
         evidence.ended(ms(2), Seq(seq), SILENT);
     }
     assert_eq!(
         (evidence.rows.len(), evidence.silences.len()),
         (TrustEvidence::ROWS_MAX, TrustEvidence::TILLS_MAX)
     );
-    drop(evidence.begun(ms(60_000), Seq(9000), (&"a".into(), true)));
+    drop(begun(&mut evidence, ms(60_000), 9000, ("a", true)));
     assert_eq!(evidence.rows.len(), 1);
     assert!(!evidence.holds(Seq(4999), "till-4999", ms(60_000)));
 }

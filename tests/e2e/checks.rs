@@ -272,6 +272,35 @@ fn the_memory_is_bounded_and_shared_between_tills() {
 }
 
 #[test]
+fn sixty_four_tills_at_once_never_overrun_the_memory_by_one_and_each_keeps_its_share_over_a_kill() {
+    let provider = Provider::start();
+    let names: Vec<String> = (0..64).map(|n| format!("counter-{n}")).collect();
+    let builder = names
+        .iter()
+        .fold(before(&provider), |builder, name| builder.till(name, &format!("token-{name}")));
+    let mut gateway = builder.offline("remember_checks_max = 100").start();
+    let remembered = |gateway: &Gateway| gateway.status()["checks_remembered"].as_u64().unwrap();
+    at_once(names.len(), |n| {
+        for turn in 0..4 {
+            let till = gateway.till(&names[n]);
+            let code = format!("CK-{n}-{turn}");
+            eventually("there is a place", || (till.check(&code).status == 200).then_some(()));
+            assert!(remembered(&gateway) <= 100);
+        }
+    });
+    // What comes after them to the store is stored after them.
+    assert_eq!(gateway.till("till-1").redeem("CK-LAST").state(), "confirmed");
+    assert_eq!(remembered(&gateway), 100);
+    gateway.kill9();
+    gateway.start();
+    assert_eq!(remembered(&gateway), 100);
+    cut(&provider, &gateway);
+    for (n, name) in names.iter().enumerate() {
+        age(&gateway.till(name).check(&format!("CK-{n}-3")));
+    }
+}
+
+#[test]
 fn two_hundred_slow_checks_take_no_redemptions_place() {
     let provider = Provider::start();
     let tills: Vec<String> = (0..4).map(|n| format!("loud-{n}")).collect();

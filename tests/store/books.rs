@@ -270,9 +270,11 @@ proptest! {
 
     #[test]
     fn the_store_agrees_with_the_model_whatever_happens(
+        recent_guards in 0..4usize,
         steps in prop::collection::vec(step(), 1..60),
     ) {
-        let (mut world, mut model) = (World::new(), Model::default());
+        let mut model = Model::default();
+        let mut world = World::with_recent_guards(recent_guards);
         for step in steps {
             match step {
                 Step::Accept { till, code, up } => accept(&mut world, &mut model, (till, code, up)),

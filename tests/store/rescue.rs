@@ -3,7 +3,7 @@
 
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
-use redeemd::message::Note;
+use redeemd::message::{Language, Note};
 use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
     Accept, Arrived, Conclusion, Decision, Ended, ExportLine, Exported, FILE, Import, Job,
@@ -25,7 +25,12 @@ pub(crate) fn exported(world: &World) -> Vec<Exported> {
 }
 
 pub(crate) fn import(world: &mut World, rows: Vec<Exported>) -> Vec<Arrived> {
-    world.one(Import { rows, from: "branch-1".to_owned(), by: "ops".to_owned() })
+    world.one(Import {
+        rows,
+        from: "branch-1".to_owned(),
+        by: "ops".to_owned(),
+        language: Language::English,
+    })
 }
 
 #[test]
@@ -265,7 +270,12 @@ fn remains_with_damage_in_the_middle_of_the_log_are_salvaged_and_not_read_up_to_
 fn an_import_beside_tills_requests_shares_their_transaction_and_their_guard() {
     let (mut a, mut b) = (World::new(), World::new());
     a.take("till-1", "A");
-    let import = Import { rows: exported(&a), from: String::new(), by: "ops".to_owned() };
+    let import = Import {
+        rows: exported(&a),
+        from: String::new(),
+        by: "ops".to_owned(),
+        language: Language::English,
+    };
     let mut import = Job::new(import);
     let [mut before, mut after] =
         ["till-2", "till-3"].map(|till| Job::new(accept_op(new(till, "A"))));

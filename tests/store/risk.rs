@@ -254,8 +254,8 @@ fn an_event_tells_of_each_limit_at_eighty_percent_and_when_it_is_used_up() {
     assert_eq!(
         told,
         [
-            "80 % of max_pending of offline are used: 4 of 5",
-            "100 % of max_pending of offline are used: 5 of 5",
+            "80 % of the rewards that may wait are used: 4 of 5 (max_pending of offline)",
+            "100 % of the rewards that may wait are used: 5 of 5 (max_pending of offline)",
         ]
     );
 }

@@ -92,6 +92,7 @@ struct DryRun {
     means: &'static str,
     button: &'static str,
     order: BulkOrder,
+    back: String,
     count: String,
     at_least: bool,
 }
@@ -104,6 +105,8 @@ struct BulkPage {
     title: &'static str,
     filter: Vec<(String, String)>,
     what: &'static str,
+    /// Where its redemptions are listed.
+    back: String,
     note: String,
     by: String,
     done: String,
@@ -130,7 +133,15 @@ impl Which {
     fn title(&self, f: &Frame) -> &'static str {
         match self {
             Self::Group { kind, .. } => kind.texts(f.w)[0],
-            Self::Found { .. } => f.w.filter,
+            Self::Found { .. } => f.w.search,
+        }
+    }
+
+    /// Where they are listed.
+    fn address(&self) -> String {
+        match self {
+            Self::Group { .. } => "/inbox".to_owned(),
+            Self::Found { query, .. } => format!("/search?{query}"),
         }
     }
 
@@ -288,12 +299,10 @@ pub(super) async fn dry_run(
         Ok((most, at_least)) => {
             let count = count(most, Noun::Redemption, f.lang);
             let (button, means) = super::act::texts(&order.action, f.w);
-            let (title, filter) = (which.title(&f), which.filter(&f));
+            let (title, filter, back) = (which.title(&f), which.filter(&f), which.address());
             let order = BulkOrder { most: if at_least { 0 } else { most }, ..order };
-            rendered(
-                StatusCode::OK,
-                &DryRun { f, title, filter, means, button, order, count, at_least },
-            )
+            let page = DryRun { f, title, filter, means, button, order, back, count, at_least };
+            rendered(StatusCode::OK, &page)
         }
         Err(error) => unavailable(f, error),
     }
@@ -354,6 +363,7 @@ fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
         title: job.which.title(&f),
         filter: job.which.filter(&f),
         what: super::act::texts(job.deed.word(), f.w).0,
+        back: job.which.address(),
         note: super::shown(&job.note),
         by: super::shown(&job.by),
         done: grouped(done),

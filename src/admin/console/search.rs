@@ -83,10 +83,11 @@ pub(super) async fn page(
     let Ok(Query(values)) = Query::<Vec<(String, String)>>::try_from_uri(&uri) else {
         return told(f, StatusCode::BAD_REQUEST, String::new());
     };
-    if let Some(id) =
-        values.iter().find(|(key, _)| key == "id").and_then(|(_, id)| Id::parse(id.trim()))
-    {
-        return Redirect::to(&format!("/redemptions/{id}")).into_response();
+    let id = values.iter().find(|(key, id)| key == "id" && !id.trim().is_empty());
+    match id.map(|(_, id)| Id::parse(id.trim())) {
+        Some(Some(id)) => return Redirect::to(&format!("/redemptions/{id}")).into_response(),
+        Some(None) => return denied(f, StatusCode::NOT_FOUND, &Denied::NoRedemption),
+        None => {}
     }
     let values: Vec<_> =
         values.into_iter().filter(|(key, value)| key != "id" && !value.trim().is_empty()).collect();

@@ -13,6 +13,7 @@ use crate::cli::args::ExportArgs;
 use crate::cli::ask::Daemon;
 use crate::cli::exit::{CliError, say};
 use crate::clock::{Clock, rfc3339};
+use crate::message::{Language, Noun, count};
 use crate::redemption::{Seq, State};
 use crate::store::{EndLine, Header, Page, Remains, seal};
 
@@ -187,8 +188,8 @@ fn tell(
     } else {
         writeln!(
             out,
-            "{} redemptions exported to {file}: {pending} pending, {parked} parked",
-            pending + parked
+            "{} exported to {file}: {pending} pending, {parked} parked",
+            count(pending + parked, Noun::Redemption, Language::English)
         )?;
     }
     warn(written, source, &file.to_string())
@@ -224,7 +225,8 @@ fn lost_nothing(source: &RowSource) -> bool {
     match tally.lost {
         Some(0) => {}
         Some(lost) => {
-            say(&format!("{lost} redemptions, settled ones among them perhaps, could not be read"));
+            let lost = count(lost, Noun::Redemption, Language::English);
+            say(&format!("{lost} could not be read, settled ones among them perhaps"));
         }
         None => say("whether redemptions were lost is not known, because the books were lost too"),
     }

@@ -16,6 +16,7 @@ use crate::cli::ask::Daemon;
 use crate::cli::exit::{CliError, say};
 use crate::clock::Clock;
 use crate::limits::LaneNow;
+use crate::message::{Language, Noun, count};
 use crate::settings::Loaded;
 use crate::store::{Arrived, ExportLine, Exported, FORMAT, Import, Store, Surroundings, unseal};
 
@@ -132,7 +133,7 @@ impl StoppedStore {
             uptime: clock.uptime(),
             ..Surroundings::new(clock.stamp(), offline, &lane)
         };
-        let import = Import { rows, from: from.to_owned(), by };
+        let import = Import { rows, from: from.to_owned(), by, language: Language::English };
         let arrived = self.store.perform(import, &around).map_err(|error| unopened(&error, ""))?;
         Ok(ImportAnswer { arrived, not_configured })
     }
@@ -231,7 +232,8 @@ impl Work {
                 "{file} has no last line: it was cut off, and redemptions may be missing"
             )),
             Some(rows) if rows != taken => {
-                say(&format!("{file} had {rows} redemptions, {taken} of them can be read"));
+                let had = count(rows, Noun::Redemption, Language::English);
+                say(&format!("{file} had {had}, of which {taken} can be read"));
             }
             Some(_) => {}
         }
