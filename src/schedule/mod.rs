@@ -18,7 +18,7 @@ use crate::link::{
     Waits,
 };
 use crate::redemption::Seq;
-use crate::trust::{Asker, End, EvidenceTerms, Progress, Trust, TrustEvidence};
+use crate::trust::{End, EvidenceTerms, Progress, RowAsker, Trust, TrustEvidence};
 use crate::verdict::Phase as Road;
 use live::Live;
 
@@ -537,7 +537,7 @@ impl Scheduler {
 
     fn send(&mut self, now: Duration, row: ClaimedRow, live: bool) {
         let suspect = self.suspects.are_suspect(&[row.seq]);
-        let asker = Asker { till: &row.till, live, suspect };
+        let asker = RowAsker { till: &row.till, live, suspect };
         let progress = self.evidence.begun(now, row.seq, asker);
         self.actions.push(Action::Send(row.seq, progress));
         self.flying.insert(row.seq, Flight { row, live, sent: now });

@@ -51,13 +51,13 @@ const UNMERGED_NEWEST: &str =
     "SELECT guard, seq FROM redemption NOT INDEXED WHERE seq > ?1 ORDER BY seq DESC";
 
 /// A guard with the row to which it leads.
-type Entry = (i64, i64);
+type GuardEntry = (i64, i64);
 
 /// The guards of all rows, and what the transaction under way does to them.
 #[derive(Debug)]
 pub(super) struct Guards {
     /// What the table may not have yet.
-    recent: BTreeSet<Entry>,
+    recent: BTreeSet<GuardEntry>,
     sweep: Sweep,
     /// How many rows came since the last slice.
     due: usize,
@@ -72,10 +72,10 @@ pub(super) struct Guards {
 /// What a transaction did; kept or taken back with it.
 #[derive(Debug, Default)]
 struct Changes {
-    entered: Vec<Entry>,
-    left: Vec<Entry>,
+    entered: Vec<GuardEntry>,
+    left: Vec<GuardEntry>,
     /// A slice that went into the table, and the sweep after it.
-    slice: Option<(Sweep, Vec<Entry>)>,
+    slice: Option<(Sweep, Vec<GuardEntry>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +94,7 @@ impl Pacing {
 #[derive(Clone, Copy, Debug)]
 struct Sweep {
     /// Behind this one the next slice begins.
-    at: Entry,
+    at: GuardEntry,
     stage: usize,
     /// The newest row there was when each stage was begun last. When it is begun again, the sweep
     /// has passed all guards that there were then.
@@ -109,7 +109,7 @@ impl Sweep {
     }
 
     /// The last guard of the stage.
-    fn end(&self) -> Entry {
+    fn end(&self) -> GuardEntry {
         (Self::first_of(self.stage) | Self::WIDTH_BITS, i64::MAX)
     }
 
@@ -221,7 +221,7 @@ impl Guards {
     }
 
     /// So many guards from where the sweep stands on, fewer where it comes round to there.
-    fn next_slice(&self, most: usize, newest: Seq) -> (Sweep, Vec<Entry>) {
+    fn next_slice(&self, most: usize, newest: Seq) -> (Sweep, Vec<GuardEntry>) {
         let (mut sweep, mut slice) = (self.sweep, Vec::with_capacity(most));
         for _ in 0..STAGES {
             let rest = most.saturating_sub(slice.len());
@@ -321,7 +321,7 @@ impl Guards {
 
 /// The row of an entry. One that is not there, has another guard, or is not as it was written, is
 /// what a flipped bit made of the row that should have been found.
-fn led_to(row: Option<Stored>, (guard, seq): Entry) -> Result<Stored, StoreError> {
+fn led_to(row: Option<Stored>, (guard, seq): GuardEntry) -> Result<Stored, StoreError> {
     row.filter(|row| row.guard == guard && row.is_intact()).ok_or_else(|| {
         StoreError::Damaged(format!("a guard leads to row {seq}, which is not as it was written"))
     })
@@ -349,7 +349,7 @@ fn write_upto(connection: &Connection, upto: i64) -> Result<(), StoreError> {
 
 /// Rows behind the table, in their order.
 struct Unmerged {
-    entries: Vec<Entry>,
+    entries: Vec<GuardEntry>,
     last: i64,
     rows: usize,
 }
@@ -375,7 +375,7 @@ fn unmerged(
 }
 
 /// Entries in their order; the table may have some of them.
-fn insert(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
+fn insert(connection: &Connection, entries: &[GuardEntry]) -> Result<(), StoreError> {
     let sql = "INSERT INTO guard VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     let mut statement = connection.prepare_cached(sql)?;
     entries.iter().try_for_each(|entry| statement.execute(*entry).map(drop))?;
@@ -385,7 +385,7 @@ fn insert(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> 
 /// All guards up to a row, in a transaction of their own, with the log moved on behind it.
 fn merge_at_once(
     connection: &Connection,
-    entries: &mut [Entry],
+    entries: &mut [GuardEntry],
     upto: i64,
 ) -> Result<(), StoreError> {
     let transaction = connection.unchecked_transaction()?;
@@ -404,7 +404,7 @@ pub(super) fn fill(connection: &Connection) -> Result<(), StoreError> {
     loop {
         let rows =
             statement.query_map((upto, UNMERGED_MAX), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let mut rows: Vec<Entry> = rows.collect::<Result<_, _>>()?;
+        let mut rows: Vec<GuardEntry> = rows.collect::<Result<_, _>>()?;
         let Some((_, last)) = rows.last() else { break };
         upto = *last;
         rows.sort_unstable();

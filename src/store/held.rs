@@ -1,15 +1,17 @@
-//! Codes that hold without a row: used ones whose rows are gone, and those that a check was refused.
+//! Codes that hold without a row: used ones whose rows are gone, and those that a check was
+//! refused.
 
 use std::time::Duration;
 
 use rusqlite::OptionalExtension;
 
 use super::accept::Rivals;
-use super::prune::ROWS_LOOKED_AT;
 use super::{Desk, StoreError, row};
 use crate::decide::Kept;
 use crate::redemption::{Fingerprint, RewardCode};
 
+/// How many rows one batch looks at.
+pub(super) const ROWS_LOOKED_AT: i64 = 500;
 /// What is known of a code, in the lowest two bits of `held_code.what`; the numbers never change
 /// their meaning. The bits above them tell the code's own bytes among those that fold alike.
 const WHAT: i64 = 3;

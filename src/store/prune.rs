@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use super::held::{KEPT_REFUSED, KEPT_USED};
+use super::held::{KEPT_REFUSED, KEPT_USED, ROWS_LOOKED_AT};
 use super::row::{self, Stored};
 use super::{Desk, Operation, StoreError};
 use crate::decide::{kind, mark};
 use crate::redemption::{Seq, State};
-
-/// How many rows one batch looks at.
-pub(super) const ROWS_LOOKED_AT: i64 = 500;
 
 /// What one batch did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,11 +17,12 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const VERSIONS_AHEAD_MAX: i64 = 1000;
 /// How many steps of SQLite's machine pass before a long look is asked whether it may go on.
 const CHECK_STEPS: i32 = 1000;
-/// SQLite before 3.51.3 can corrupt a WAL that two connections use (sqlite.org/wal.html, "WAL-reset bug").
+/// SQLite before 3.51.3 can corrupt a WAL that two connections use (sqlite.org/wal.html, "WAL-reset
+/// bug").
 pub(super) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
-/// A log that a long reader has made longer than this is cut back to it once it begins again, in bytes. It is more than
-/// `WAL_FRAMES_HARD` frames.
+/// A log that a long reader has made longer than this is cut back to it once it begins again, in
+/// bytes. It is more than `WAL_FRAMES_HARD` frames.
 pub(super) const LOG_BYTES_KEPT_MAX: u32 = 36 * 1024 * 1024;
 
 /// Step `n` brings a database from version `n` to `n + 1`.
@@ -278,13 +279,13 @@ const MIGRATIONS: &[&str] = &[
     -- filled
 ",
 ];
-/// From this version on a database has all that deliveries need. Before the last step its codes are guarded as they
-/// came, so that nothing may be accepted.
+/// From this version on a database has all that deliveries need. Before the last step its codes are
+/// guarded as they came, so that nothing may be accepted.
 pub(super) const WORKS_FROM: i64 = 3;
 /// What a step does with the rows that are there, beside its SQL.
 type OnRows = fn(&Connection) -> Result<(), StoreError>;
-/// Where, within a step, it is done: stored codes get the guards of their folded form; rows are counted, and what is
-/// at risk in them; the table of guards has all of them.
+/// Where, within a step, it is done: stored codes get the guards of their folded form; rows are
+/// counted, and what is at risk in them; the table of guards has all of them.
 const ON_ROWS: [(&str, OnRows); 4] = [
     ("-- refold", super::refold::refold),
     ("-- at risk", super::risk::from_rows),
@@ -292,8 +293,8 @@ const ON_ROWS: [(&str, OnRows); 4] = [
     ("-- filled", super::guards::are_filled),
 ];
 
-/// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is
-/// synced as a whole: it needs no journal.
+/// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and
+/// before that it is synced as a whole: it needs no journal.
 pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
     create_as(path, VERSION)
 }
@@ -347,7 +348,8 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    // Without this SQLite prepares a statement anew for other values where it thinks that they could change its plan.
+    // Without this SQLite prepares a statement anew for other values where it thinks that they
+    // could change its plan.
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
@@ -374,8 +376,8 @@ fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), S
     if got == value { Ok(()) } else { Err(StoreError::Pragma { name, got }) }
 }
 
-/// Whether the database is ours and one that this build knows. Ours is never found half made: it comes to its place by
-/// a rename.
+/// Whether the database is ours and one that this build knows. Ours is never found half made: it
+/// comes to its place by a rename.
 pub(super) fn check_schema(connection: &Connection) -> Result<(), StoreError> {
     let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version = version(connection)?;
@@ -441,8 +443,8 @@ pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-/// Brings the schema up to date, every step in a transaction of its own, its version in the same one: a power cut
-/// leaves the old or the new schema.
+/// Brings the schema up to date, every step in a transaction of its own, its version in the same
+/// one: a power cut leaves the old or the new schema.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     migrate_to(connection, VERSION)
 }

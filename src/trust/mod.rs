@@ -95,7 +95,7 @@ const KEPT: Duration = Duration::from_secs(10);
 
 /// Who asks about a row.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
+pub struct RowAsker<'a> {
     /// The till that made it.
     pub till: &'a Arc<str>,
     /// The till waits for the answer.
@@ -185,9 +185,9 @@ impl TrustEvidence {
     }
 
     /// An attempt for `seq` begins.
-    pub fn begun(&mut self, now: Duration, seq: Seq, asker: Asker<'_>) -> Progress {
+    pub fn begun(&mut self, now: Duration, seq: Seq, asker: RowAsker<'_>) -> Progress {
         self.forget(now);
-        let Asker { till, live, suspect } = asker;
+        let RowAsker { till, live, suspect } = asker;
         let progress = Progress::default();
         let fresh = || AskedRow {
             till: Arc::clone(till),

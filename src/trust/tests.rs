@@ -42,7 +42,7 @@ fn begun(
     seq: i64,
     (till, live): (&str, bool),
 ) -> Progress {
-    evidence.begun(now, Seq(seq), Asker { till: &till.into(), live, suspect: false })
+    evidence.begun(now, Seq(seq), RowAsker { till: &till.into(), live, suspect: false })
 }
 
 fn play(terms: EvidenceTerms, steps: &[(u64, Step)]) -> TrustEvidence {

@@ -125,7 +125,8 @@ impl Object<'_> {
         texts
     }
 
-    /// RFC 8908: a captive portal tells of itself; a firewall names the case that it has made of it.
+    /// RFC 8908: a captive portal tells of itself; a firewall names the case that it has made of
+    /// it.
     pub(super) fn is_of_a_portal(&self) -> bool {
         const FIREWALLS: [&str; 4] = ["supportid", "incidentid", "rayid", "captcha"];
         const MEMBERS: [&str; 6] = [

@@ -31,8 +31,7 @@ const MOMENTS: [Moment; 12] = [
 ];
 
 #[test]
-fn hours_of_rules_and_days_of_reports_go_by_the_same_zone_also_when_the_clock_is_put_forward_or_back()
- {
+fn hours_of_rules_and_days_of_reports_go_by_one_zone_also_when_the_clock_is_put_forward_or_back() {
     let (Some(fake), Some(wrapper)) = (FakeTime::find(), synchronised()) else { return };
     let provider = Provider::start();
     let rule = "[[offline.rule]]\nname = \"day\"\ncode = \"H-*\"\nhours = \"08:00-23:30\"";

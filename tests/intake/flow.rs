@@ -13,7 +13,7 @@ use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue, Waited};
 use redeemd::redemption::Answer;
 use redeemd::settings::{self, Settings};
 use redeemd::store::{About, Claimed, Ended, Store};
-use redeemd::trust::{Asker, End, Trust, TrustEvidence};
+use redeemd::trust::{End, RowAsker, Trust, TrustEvidence};
 use redeemd::verdict::{Outcome, Reply};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -142,7 +142,11 @@ impl Shop {
     fn nobody_is_answered(&self, row: &Claimed) {
         let mut evidence = TrustEvidence::new(self.lane.settings().terms());
         let till = row.till.as_str().into();
-        evidence.begun(Duration::ZERO, row.seq, Asker { till: &till, live: true, suspect: false });
+        evidence.begun(
+            Duration::ZERO,
+            row.seq,
+            RowAsker { till: &till, live: true, suspect: false },
+        );
         evidence.check_begun(Duration::ZERO);
         evidence.ended(Duration::ZERO, row.seq, End::Unanswered { whole: true });
         evidence.check_ended(Duration::ZERO, Duration::ZERO, End::Unanswered { whole: true });

@@ -208,10 +208,10 @@ fn oldest(status: &Status, lang: Language) -> Option<String> {
 }
 
 /// How many requests of tills were refused, by reason.
-type Refused = BTreeMap<String, u64>;
+type RefusedByReason = BTreeMap<String, u64>;
 
 /// Those of today, and those of the seven days of which it is the last.
-async fn refused(admin: &Admin) -> Result<[Refused; 2], QueueError> {
+async fn refused(admin: &Admin) -> Result<[RefusedByReason; 2], QueueError> {
     let today = admin.queue.today();
     let first = Day::new(today.number().saturating_sub(6));
     let look = move |reader: &crate::store::Reader| {
@@ -223,9 +223,9 @@ async fn refused(admin: &Admin) -> Result<[Refused; 2], QueueError> {
 }
 
 /// Each reason for which tills were told no in the week.
-fn refusals(refused: &[Refused; 2], lang: Language) -> Vec<(&'static str, [String; 2])> {
+fn refusals(refused: &[RefusedByReason; 2], lang: Language) -> Vec<(&'static str, [String; 2])> {
     let of = |reason: Reason| {
-        let number = |refused: &Refused| refused.get(reason.as_str()).copied().unwrap_or(0);
+        let number = |refused: &RefusedByReason| refused.get(reason.as_str()).copied().unwrap_or(0);
         let [today, week] = refused.each_ref().map(number);
         (week > 0).then(|| (reason.text(lang), [today, week].map(grouped)))
     };
