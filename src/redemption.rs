@@ -422,6 +422,50 @@ pub struct Redemption {
 }
 
 #[cfg(test)]
+impl Redemption {
+    /// One that was given on trust and has no other mark, for tests of what is shown.
+    pub(crate) fn sample() -> Self {
+        Self {
+            seq: Seq(7),
+            id: Id::new(Seq(7), [7; 12]),
+            lane: "first".to_owned(),
+            till: "till".to_owned(),
+            business_refrence: "shop".to_owned(),
+            reward_code: RewardCode::new("9876543210123456".to_owned()),
+            branch_id: "7".to_owned(),
+            date: "2026-11-23 14:03:11".to_owned(),
+            state: State::Pending,
+            in_flight: false,
+            uncertain: false,
+            duplicate_of_ours: false,
+            refused_at_till: false,
+            answered_at_till: false,
+            trusted: true,
+            on_hold: false,
+            strong_refusal: false,
+            owed: false,
+            owed_paid: false,
+            handled: false,
+            freed: false,
+            lost: false,
+            in_doubt: false,
+            turned_away: false,
+            value: None,
+            value_assumed: false,
+            rule: None,
+            attempts: 1,
+            accepted_online: true,
+            accepted_at_ms: 0,
+            day: Day::utc(0),
+            clock_trusted: true,
+            settled_at_ms: None,
+            answer: None,
+            note: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

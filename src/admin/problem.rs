@@ -15,7 +15,8 @@ use crate::queue::QueueError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
-    told: Denied,
+    /// In a box: the problem is the error of most functions here, and rare.
+    told: Box<Denied>,
     retry_after_s: Option<u64>,
 }
 
@@ -23,7 +24,7 @@ impl Problem {
     /// A problem of this status; `told` says what was wrong and what would be right.
     #[must_use]
     pub fn denied(status: StatusCode, told: Denied) -> Self {
-        Self { status, told, retry_after_s: None }
+        Self { status, told: Box::new(told), retry_after_s: None }
     }
 
     /// A body that is too large, or that did not come whole.
@@ -36,7 +37,7 @@ impl Problem {
 
     /// What was wrong.
     pub(super) fn told(self) -> Denied {
-        self.told
+        *self.told
     }
 
     /// The document in English.
@@ -65,7 +66,7 @@ impl From<QueueError> for Problem {
             QueueError::Refusing(why) => (Denied::Refusing { why }, None),
             QueueError::Stopping => (Denied::Stopping, None),
         };
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, told, retry_after_s }
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, told: Box::new(told), retry_after_s }
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State as RowState};
+use crate::redemption::{Answer, Id, Redemption, State as RowState};
 use crate::settings::{Auth, SecretSource};
 
 const GOOD: &str = r#"{"reward_code":"9876543210123456","business_refrence":"shop","branch_id":"7","date":"2026-11-23 14:03:11","timestamp":"1"}"#;
@@ -171,43 +171,7 @@ fn row(state: RowState, answer: Option<(u16, &'static str)>) -> Redemption {
         content_type: Some("application/problem+json".to_owned()),
         body: Bytes::from_static(body.as_bytes()),
     });
-    Redemption {
-        seq: Seq(7),
-        id: Id::parse("7-abc").expect("an id"),
-        lane: "first".to_owned(),
-        till: "till".to_owned(),
-        business_refrence: "shop".to_owned(),
-        reward_code: RewardCode::new("9876543210123456".to_owned()),
-        branch_id: "7".to_owned(),
-        date: "2026-11-23 14:03:11".to_owned(),
-        state,
-        in_flight: false,
-        uncertain: false,
-        duplicate_of_ours: false,
-        refused_at_till: false,
-        answered_at_till: false,
-        trusted: true,
-        on_hold: false,
-        strong_refusal: false,
-        owed: false,
-        owed_paid: false,
-        handled: false,
-        freed: false,
-        lost: false,
-        in_doubt: false,
-        turned_away: false,
-        value: None,
-        value_assumed: false,
-        rule: None,
-        attempts: 1,
-        accepted_online: true,
-        accepted_at_ms: 0,
-        day: crate::clock::Day::utc(0),
-        clock_trusted: true,
-        settled_at_ms: None,
-        answer,
-        note: None,
-    }
+    Redemption { id: Id::parse("7-abc").expect("an id"), state, answer, ..Redemption::sample() }
 }
 
 fn settled(row: &Redemption) -> Response {
