@@ -134,6 +134,38 @@ fn with_a_check_the_own_row_and_the_own_check_have_to_be_sent_whole_and_unanswer
 }
 
 #[test]
+fn the_silence_of_a_row_that_trips_the_provider_is_evidence_for_nobody() {
+    let sent = (0, Sent(1, "a"));
+    let table: &[Row<'_>] = &[
+        (
+            "another that trips the provider is overdue",
+            false,
+            &[sent, (1, Sent(2, "b")), (2, Blamed(2))],
+        ),
+        (
+            "another that trips the provider ended",
+            false,
+            &[sent, (1, Sent(2, "b")), (2, Blamed(2)), (9, Ended(2, SILENT))],
+        ),
+        (
+            "a third beside one that trips it",
+            true,
+            &[
+                sent,
+                (1, Sent(2, "b")),
+                (2, Blamed(2)),
+                (9, Ended(2, SILENT)),
+                (10, Sent(3, "c")),
+                (11, Ended(3, SILENT)),
+            ],
+        ),
+    ];
+    for (what, expected, steps) in table {
+        assert_eq!(given(terms(), steps), *expected, "{what}");
+    }
+}
+
+#[test]
 fn without_a_check_another_till_has_to_be_unanswered_and_what_one_till_sends_never_suffices() {
     let sent = (0, Sent(1, "a"));
     let answered = |seq| (3, Ended(seq, End::Answered));
@@ -157,28 +189,6 @@ fn without_a_check_another_till_has_to_be_unanswered_and_what_one_till_sends_nev
             &[sent, (1, Drained(2, "b")), (9, Ended(2, SILENT))],
         ),
         ("another is overdue", true, &[sent, (HALF, Sent(2, "b"))]),
-        (
-            "another that trips the provider is overdue",
-            false,
-            &[sent, (1, Sent(2, "b")), (2, Blamed(2))],
-        ),
-        (
-            "another that trips the provider ended",
-            false,
-            &[sent, (1, Sent(2, "b")), (2, Blamed(2)), (9, Ended(2, SILENT))],
-        ),
-        (
-            "a third beside one that trips it",
-            true,
-            &[
-                sent,
-                (1, Sent(2, "b")),
-                (2, Blamed(2)),
-                (9, Ended(2, SILENT)),
-                (10, Sent(3, "c")),
-                (11, Ended(3, SILENT)),
-            ],
-        ),
         ("another is not yet overdue", false, &[sent, (HALF + 1, Sent(2, "b"))]),
         ("another is stuck", false, &[sent, (1, Stuck(2, "b"))]),
         ("another did not leave", false, &[sent, (1, Sent(2, "b")), (9, Ended(2, CUT))]),

@@ -49,7 +49,6 @@ pub struct Reply {
 
 /// An attempt that ended without an answer.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub struct Failure {
     /// How far it came.
     pub phase: Phase,
