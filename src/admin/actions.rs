@@ -10,7 +10,7 @@ use super::audit::keep;
 use super::given::{
     ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, id, known, no_such_lane,
 };
-use super::redemptions::Row;
+use super::redemptions::ListedRow;
 use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::message::{Denied, Event};
@@ -172,7 +172,7 @@ pub(super) async fn command_lane(
 
 fn acted(acted: Acted, asker: &Asker) -> JsonAnswer {
     match acted {
-        Acted::Done(row) => Ok(Json(json!(Row::seen_by(row.as_ref(), asker)))),
+        Acted::Done(row) => Ok(Json(json!(ListedRow::seen_by(row.as_ref(), asker)))),
         Acted::Refused { why } => Err(Problem::denied(StatusCode::CONFLICT, why)),
         Acted::Unknown => Err(Problem::denied(StatusCode::NOT_FOUND, Denied::NoRedemption)),
     }

@@ -30,9 +30,8 @@ pub(super) async fn figures(
         add_unkept(&mut refused);
     }
     let lines: Vec<Value> = page.lines.iter().map(line).collect();
-    Ok(Json(
-        json!({ "figures": lines, "refused": refused, "next": page.next.map(|day| day.to_string()) }),
-    ))
+    Ok(Json(json!({ "figures": lines, "refused": refused,
+            "next": page.next.map(|day| day.to_string()) })))
 }
 
 /// What the store does not know of yet is of today.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::filter::{LIMIT_MAX, Wanted, is_plain, parse};
+use super::filter::{LIMIT_MAX, RowFilter, is_plain, parse};
 use super::find::find;
 use super::given::{arguments, id, no_such_lane, unknown};
 use super::rights::Asker;
@@ -59,12 +59,13 @@ pub(super) async fn list(
 /// A page: its rows and, where there may be more, the `after` of the next.
 fn page(rows: &[Redemption], limit: usize, asker: &Asker) -> Value {
     let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.seq);
-    json!({ "redemptions": rows.iter().map(|row| Row::seen_by(row, asker)).collect::<Vec<_>>(), "next": next })
+    let rows: Vec<_> = rows.iter().map(|row| ListedRow::seen_by(row, asker)).collect();
+    json!({ "redemptions": rows, "next": next })
 }
 
 /// A search that says whether it is at its end, and the rows that it found.
 fn found_page(found: &FoundRows, asker: &Asker) -> Value {
-    let rows = found.rows.iter().map(|row| Row::seen_by(row, asker));
+    let rows = found.rows.iter().map(|row| ListedRow::seen_by(row, asker));
     json!({ "redemptions": rows.collect::<Vec<_>>(), "next": found.next })
 }
 
@@ -84,7 +85,7 @@ pub(super) async fn search(
     let WholeCode { code } = arguments(body)?;
     let hash = admin.desk.searches.remember(&admin.access.rules(), &code);
     let wanted =
-        Wanted { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
+        RowFilter { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
     let found = find(&admin, wanted).await?;
     Ok(Json(found_page(&found, &asker)))
 }
@@ -98,13 +99,17 @@ pub(super) async fn show(
     let found = admin.queue.show(&id(&text)?).await?;
     let Story { row, attempts, events } = found.ok_or_else(unknown)?;
     let events = events.iter().map(|event| EventView::of(event, asker.language)).collect();
-    Ok(Json(json!(Detail { row: Row::seen_by(&row, &asker), last_attempts: attempts, events })))
+    Ok(Json(json!(Detail {
+        row: ListedRow::seen_by(&row, &asker),
+        last_attempts: attempts,
+        events
+    })))
 }
 
 /// A row as it is listed. Fields are added, never taken away.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a mark of its own in the API")]
-pub(super) struct Row<'a> {
+pub(super) struct ListedRow<'a> {
     id: &'a Id,
     seq: Seq,
     lane: &'a str,
@@ -130,6 +135,7 @@ pub(super) struct Row<'a> {
     provider_said: Option<String>,
     note: Option<String>,
     trusted: bool,
+    on_hold: bool,
     owed: bool,
     owed_paid: bool,
     handled: bool,
@@ -143,7 +149,7 @@ pub(super) struct Row<'a> {
     rule: Option<&'a str>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> ListedRow<'a> {
     /// How codes begin is for those who may decide: its beginning beside its end leaves less of a
     /// code to guess.
     pub(super) fn seen_by(row: &'a Redemption, asker: &Asker) -> Self {
@@ -166,6 +172,7 @@ impl<'a> Row<'a> {
             refused_at_till: row.refused_at_till,
             answered_at_till: row.answered_at_till,
             trusted: row.trusted,
+            on_hold: row.on_hold,
             owed: row.owed,
             owed_paid: row.owed_paid,
             handled: row.handled,
@@ -239,7 +246,7 @@ fn without(text: &str, code: &RewardCode) -> String {
 #[derive(Debug, Serialize)]
 struct Detail<'a> {
     #[serde(flatten)]
-    row: Row<'a>,
+    row: ListedRow<'a>,
     last_attempts: Vec<Attempt>,
     events: Vec<EventView<'a>>,
 }
@@ -271,7 +278,7 @@ mod tests {
     }
 
     fn seen(row: &Redemption) -> Value {
-        json!(Row::seen_by(row, &asker(Role::Decide)))
+        json!(ListedRow::seen_by(row, &asker(Role::Decide)))
     }
 
     fn row(seq: i64, answer: Option<&'static str>) -> Redemption {
@@ -296,6 +303,7 @@ mod tests {
             refused_at_till: false,
             answered_at_till: false,
             trusted: true,
+            on_hold: false,
             strong_refusal: false,
             owed: false,
             owed_paid: false,
@@ -339,7 +347,7 @@ mod tests {
         assert_eq!(seen(&row)["code_prefix"], "SECR");
         for asker in [asker(Role::See), Asker::local()] {
             assert_eq!(
-                json!(Row::seen_by(&row, &asker))["code_prefix"],
+                json!(ListedRow::seen_by(&row, &asker))["code_prefix"],
                 "",
                 "how it begins is not for everybody"
             );

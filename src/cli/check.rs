@@ -12,7 +12,7 @@ use super::exit::{CliError, say};
 use super::service_user::{self, SOCKET_UNIT};
 use crate::message::{Language, Noun, count};
 use crate::prepare::{Prepared, prepare, tills_may_use};
-use crate::settings::{DEFAULT_FILE, LoadOptions, Problem, Problems, Settings};
+use crate::settings::{DEFAULT_FILE, LoadOptions, Problems, Settings, SettingsProblem};
 
 /// `redeemd check`
 pub(super) async fn check(
@@ -81,10 +81,10 @@ fn tell(kind: &str, text: &str, json: bool, out: &mut dyn Write) -> Result<(), C
 
 /// A state directory that is something else is no fault of the settings for `run`, which ends with
 /// 73; whoever checks is to hear of it all the same.
-fn no_folder(state_dir: &Path) -> Option<Problem> {
+fn no_folder(state_dir: &Path) -> Option<SettingsProblem> {
     std::fs::metadata(state_dir).ok().filter(|found| !found.is_dir())?;
     let message = format!("{} is no directory", state_dir.display());
-    Some(Problem { key: "gateway.state_dir".to_owned(), message, origin: None })
+    Some(SettingsProblem { key: "gateway.state_dir".to_owned(), message, origin: None })
 }
 
 /// What systemd will hand in has to keep the settings' rule too.
@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn rows_of_a_provider_that_is_no_longer_there_are_named_with_their_count() {
-        let status = json!({"lanes": [{"name": "retm", "pending": 7}, {"name": "old", "pending": 2}, {"name": "gone", "pending": 0}]});
+        let status = json!({"lanes": [{"name": "retm", "pending": 7}, {"name": "old", "pending": 2},
+            {"name": "gone", "pending": 0}]});
         let warnings = orphans(&status, &["retm"]);
         assert_eq!(warnings.len(), 1);
         assert!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::amount::{Noun, Place, about, count, count_in};
+use super::amount::{Noun, NounPlace, about, count, count_in};
 use super::language::Language::{Arabic, English};
 use super::macros::messages;
 use super::note::Note;
@@ -32,7 +32,9 @@ messages! {
         }
         en: before(state.clone(), *status, note.as_ref().map(|note| note.text(English))),
         ar: format!("قبل ذلك: {}", before(
-            state_word(state, Arabic).into_owned(), *status, note.as_ref().map(|note| note.text(Arabic))
+            state_word(state, Arabic).into_owned(),
+            *status,
+            note.as_ref().map(|note| note.text(Arabic))
         ));
 
         /// A redemption was voided by an operator.
@@ -265,10 +267,12 @@ messages! {
             note: String,
         }
         en: format!("{action} of {}: \
-            {note}", count_in(Place::Object, *redemptions, Noun::Redemption, English)),
+            {note}", count_in(NounPlace::Object, *redemptions, Noun::Redemption, English)),
         ar: format!(
             "{} {}: {}",
-            bulk(action), count_in(Place::Object, *redemptions, Noun::Redemption, Arabic), iso(note)
+            bulk(action),
+            count_in(NounPlace::Object, *redemptions, Noun::Redemption, Arabic),
+            iso(note)
         );
 
         /// The settings were read again.

@@ -30,7 +30,7 @@ const BETWEEN_LATER_SLICES: Duration = Duration::from_secs(8);
 const LOOKS_MAX: u32 = 10;
 
 /// Who looks.
-pub(super) struct Check {
+pub(super) struct DatabaseCheck {
     pub(super) shared: Arc<Shared>,
     pub(super) messages: mpsc::WeakSender<Message>,
     /// Ends with the writer.
@@ -59,7 +59,7 @@ impl Stop {
     }
 }
 
-impl Check {
+impl DatabaseCheck {
     pub(super) fn run(self) {
         // It ends when the writer does: there is nothing more to say.
         drop(self.work());

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
@@ -134,7 +135,8 @@ impl Books {
             let written = connection.prepare_cached(sql)?.execute(named_params! {
                 ":accepted": accepted, ":pending": pending, ":confirmed": confirmed,
                 ":declined": declined, ":parked": parked, ":voided": voided, ":lane": lane,
-                ":gone_confirmed": gone_confirmed, ":gone_declined": gone_declined, ":gone_voided": gone_voided,
+                ":gone_confirmed": gone_confirmed, ":gone_declined": gone_declined,
+                ":gone_voided": gone_voided,
             })?;
             if written != 1 {
                 return Err(StoreError::Damaged(format!(
@@ -461,11 +463,14 @@ pub struct Remember {
 }
 
 impl Operation for Remember {
-    type Output = ();
+    /// In how long the outage comes to the next step of a limit at which somebody is told.
+    type Output = Option<Duration>;
     const KIND: Kind = Kind::Ending;
 
-    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
-        desk.remember(&self.lane, &self.memory, &self.streak)
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Option<Duration>, StoreError> {
+        desk.remember(&self.lane, &self.memory, &self.streak)?;
+        let lane = desk.books.lane(desk.sql, &self.lane)?;
+        desk.tell_outage(lane)
     }
 }
 
@@ -491,7 +496,8 @@ impl Desk<'_> {
             outage_ms = :outage, outage_noted_ms = :noted, outage_trusted = :trusted, wait_boot = \
             :boot, wait_until_ms = :until, wait_left_ms = :left WHERE lane = :lane";
         self.sql.prepare_cached(sql)?.execute(named_params! {
-            ":hold": hold.cause, ":detail": hold.detail, ":since": hold.since_ms, ":outage": memory.outage_ms,
+            ":hold": hold.cause, ":detail": hold.detail, ":since": hold.since_ms,
+            ":outage": memory.outage_ms,
             ":noted": memory.noted_ms, ":trusted": memory.noted_trusted, ":boot": wait.boot_id,
             ":until": wait.until_ms, ":left": wait.left_ms, ":lane": number,
         })?;

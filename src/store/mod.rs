@@ -12,6 +12,8 @@ mod elapsed;
 mod error;
 mod files;
 mod forward;
+mod guards;
+mod held;
 mod identity;
 mod keep;
 mod migration;
@@ -26,6 +28,7 @@ mod risk;
 mod row;
 mod schema;
 mod search;
+mod steps;
 mod tallies;
 mod trust;
 mod types;
@@ -54,7 +57,7 @@ pub use damage::{Salvage, Tally};
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, Room, free_bytes, is_volatile};
 pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
-pub use identity::{Place, Watch};
+pub use identity::{FileWatch, Place};
 pub use migration::Migrated;
 pub use opening::{Found, Inspection, OpenReport, inspect};
 pub use operation::{Effects, Job, Kind, Operation, Task};
@@ -62,10 +65,11 @@ pub use prune::{Prune, Pruned, Retention};
 pub use read::{Reader, read_steps};
 pub use recount::{Recount, Recounted};
 pub use rescue::{
-    Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal,
+    Arrived, EndLine, ExportLine, Exported, FORMAT, Header, Import, LineFault, Page, Remains, seal,
+    unseal,
 };
 pub use risk::{AskStanding, LaneStanding, Standing};
-pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
+pub use search::{CodeHash, FoundRows, LOOK_FOR_MAX, LOOKED_MAX, RowSpan, Search};
 pub use tallies::{Refused, TillDay, TillDays};
 pub use trust::{Off, TrustOff, TrustSwitch};
 pub use types::{
@@ -138,11 +142,12 @@ impl Around<'_> {
     }
 }
 
-/// The one writing connection and what it keeps in memory: the books.
+/// The one writing connection and what it keeps in memory: the books, and the newest guards.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
     books: books::Books,
+    guards: guards::Guards,
     dir: PathBuf,
     next_seq: i64,
     elapsed: elapsed::Elapsed,
@@ -233,9 +238,11 @@ impl Store {
         if result.is_err() {
             self.books = books;
             self.next_seq = next_seq;
+            self.guards.rolled_back();
         } else {
             drop(books);
             self.books.ledger.settle();
+            self.guards.committed();
         }
         result
     }
@@ -263,14 +270,16 @@ impl Store {
         };
         let transaction =
             rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let (books, next_seq) = (&mut self.books, &mut self.next_seq);
+        let (books, guards, next_seq) = (&mut self.books, &mut self.guards, &mut self.next_seq);
         let tags = row::Tags::new(tasks.len());
-        let mut desk = Desk { sql: &transaction, books, next_seq, tags, around, has_ages: false };
+        let mut desk =
+            Desk { sql: &transaction, books, guards, next_seq, tags, around, has_ages: false };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
         self.books.write(&transaction)?;
         self.books.ledger.write(&transaction, elapsed_ms.div_euclid(60_000))?;
         self.elapsed.keep(&transaction, has_ages)?;
+        self.guards.merge(&transaction, Seq(self.next_seq.saturating_sub(1)))?;
         transaction.commit()?;
         Ok(())
     }
@@ -323,6 +332,12 @@ impl Store {
         transaction.commit()?;
         self.books = books;
         Ok(())
+    }
+
+    /// How many of the newest rows' guards are kept in memory before the table of guards gets them:
+    /// 16,384 unless this says otherwise. More of them make fewer writes, and a longer start.
+    pub fn keep_recent_guards(&mut self, rows: usize) {
+        self.guards.keep_recent(rows);
     }
 
     /// Moves what it can of the WAL into the database, on this connection; how many frames the WAL
@@ -380,7 +395,7 @@ impl Store {
         // The old connection is closed first: its locks end with it, and nothing more is written to
         // the damaged file.
         self.connection = Connection::open_in_memory()?;
-        let opening::Opened { connection, books, next_seq, wal_frames, report } =
+        let opening::Opened { connection, books, guards, next_seq, wal_frames, report } =
             opening::rescue(&self.dir, why)?;
         for (seq, attempt) in flying {
             let sql =
@@ -390,6 +405,7 @@ impl Store {
         // What this process took in is judged by its own marks as before.
         let first = self.books.first;
         (self.connection, self.books) = (connection, books.from(first));
+        self.guards = guards;
         self.elapsed.keep_now(&self.connection)?;
         // The gauge stays the one that others read.
         let gauge = Arc::clone(&self.wal_frames);
@@ -426,6 +442,7 @@ impl Store {
 pub struct Desk<'a> {
     sql: &'a Connection,
     books: &'a mut books::Books,
+    guards: &'a mut guards::Guards,
     next_seq: &'a mut i64,
     tags: row::Tags,
     around: &'a Around<'a>,

@@ -21,7 +21,7 @@ const DAYS_KEPT_MAX: i64 = 1100;
 
 /// Whose figures they are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct FigurePlace {
     day: i64,
     lane: i64,
     till: String,
@@ -34,7 +34,7 @@ struct Place {
 pub(super) struct Tallies {
     /// A schema that waits for room has no place for them: they are counted when it has.
     is_kept: bool,
-    changes: BTreeMap<Place, Figures>,
+    changes: BTreeMap<FigurePlace, Figures>,
 }
 
 /// The figures of a till on a day.
@@ -90,7 +90,8 @@ impl Tallies {
         if change.is_nothing() || !self.is_kept {
             return;
         }
-        let place = Place { day: row.day().number(), lane: row.lane, till: row.till.clone(), gone };
+        let place =
+            FigurePlace { day: row.day().number(), lane: row.lane, till: row.till.clone(), gone };
         let figures = self.changes.entry(place).or_default();
         *figures = figures.plus(change);
     }
@@ -129,7 +130,7 @@ impl Tallies {
     }
 }
 
-fn add(connection: &Connection, place: Place, change: Figures) -> Result<(), StoreError> {
+fn add(connection: &Connection, place: FigurePlace, change: Figures) -> Result<(), StoreError> {
     let numbers = change.0.map(Value::Integer);
     let values =
         [Value::Integer(place.day), place.lane.into(), place.till.into(), place.gone.into()];
@@ -199,7 +200,7 @@ pub(super) fn count_anew(connection: &Connection) -> Result<(), StoreError> {
             continue;
         }
         let day = decide::day_of(kind, row.get(2)?).number();
-        let place = Place { day, lane: row.get(0)?, till: row.get(1)?, gone: false };
+        let place = FigurePlace { day, lane: row.get(0)?, till: row.get(1)?, gone: false };
         let sum = tallies.changes.entry(place).or_default();
         *sum = sum.plus(figures);
         if tallies.changes.len() >= PLACES_MAX {

@@ -25,7 +25,8 @@ use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, off
 
 const MARKS: [&str; 3] = ["meta", "lane", "lane_name"];
 const WORDS: [&str; 3] = ["body", "answer", "event"];
-const KEPT: [&str; 6] = ["till", "attempt", "held_code", "keep", "tally", "refusal"];
+const KEPT: [&str; 8] =
+    ["till", "attempt", "held_code", "keep", "tally", "refusal", "guard", "guarded"];
 const CHECKS: [&str; 2] = ["checked", "check_share"];
 const RISK: [&str; 3] = ["worth", "risk", "business"];
 const CODES: [&str; 7] = ["PENDING", "FLYING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED", "GONE"];
@@ -45,7 +46,7 @@ struct Column {
 /// A store with a row in each state and one that has left, with attempts, events, answers, a hold
 /// and a wait; stopped in order.
 fn lived() -> World {
-    let mut world = World::new();
+    let mut world = World::with_recent_guards(0);
     world.settled("till-1", "GONE", confirmed());
     let tried = world.take("till-1", "TRIED");
     for ended in [Ended::Unclear, Ended::Clean, declined("no")] {

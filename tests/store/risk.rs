@@ -214,8 +214,7 @@ fn trust_that_is_off_stays_off_over_a_restart_until_it_is_on_or_its_time_is_over
 }
 
 #[test]
-fn ten_refused_codes_in_ten_minutes_end_a_tills_trust_for_ten_and_one_code_again_and_again_does_not()
- {
+fn ten_refused_codes_in_ten_minutes_end_a_tills_trust_for_ten_and_one_code_again_does_not() {
     let mut world = World::new();
     for n in 0..10 {
         world.take("till-1", &format!("USED-{n}"));

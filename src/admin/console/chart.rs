@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::store::Span;
+use crate::store::RowSpan;
 
 /// The picture's size, in its own units.
 pub(super) const WIDTH: u64 = 672;
@@ -45,7 +45,7 @@ impl<T> Cached<T> {
 /// The rows' times, and whether all of a week's were read.
 #[derive(Debug)]
 pub(super) struct Activity {
-    pub(super) spans: Vec<Span>,
+    pub(super) spans: Vec<RowSpan>,
     pub(super) whole: bool,
     pub(super) now_ms: i64,
 }
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_row_waits_from_its_acceptance_to_its_answer() {
-        let span = |accepted_ms, settled_ms| Span { accepted_ms, settled_ms, answered: true };
+        let span = |accepted_ms, settled_ms| RowSpan { accepted_ms, settled_ms, answered: true };
         let spans = vec![
             span(-50, Some(-10)),
             span(-5, Some(25)),
@@ -167,7 +167,7 @@ mod tests {
         );
         assert_eq!((chart.bars.len(), chart.answered, chart.most_waiting), (0, 0, 0));
         let odd =
-            Span { accepted_ms: i64::MAX / 2, settled_ms: Some(i64::MIN / 2), answered: true };
+            RowSpan { accepted_ms: i64::MAX / 2, settled_ms: Some(i64::MIN / 2), answered: true };
         assert_eq!(
             Chart::new(
                 ["day", "ago"],

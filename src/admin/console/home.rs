@@ -1,6 +1,7 @@
 //! The first screen: one sentence, what is left of each limit, what needs a person, each lane, a
 //! day and a week.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::{Frame, Moment, capital, encoded, rendered, sentence, shown};
 use crate::admin::rights::Asker;
 use crate::admin::status::{LaneView, Status};
 use crate::admin::{Admin, figures};
+use crate::checked::{self, Answerer};
 use crate::clock::Day;
 use crate::limits::{self, Measure};
 use crate::message::{Cause, Language, about, grouped, whole};
@@ -56,11 +58,16 @@ struct Meter {
     tone: &'static str,
 }
 
+/// Limits of rules that are shown, those that are used most.
+const RULE_METERS_MAX: usize = 12;
+
 #[derive(Template)]
 #[template(path = "headroom.html")]
 struct HeadroomPart<'a> {
     f: &'a Frame,
     gauges: Vec<Meter>,
+    /// What answered tills' checks, and how many answers are remembered; empty before the first.
+    checks: Vec<(&'static str, String)>,
 }
 
 #[derive(Template)]
@@ -158,7 +165,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     };
     Ok(vec![
         made(&sentence),
-        made(&HeadroomPart { f, gauges: gauges(&status, f) }),
+        made(&HeadroomPart { f, gauges: gauges(&status, f), checks: checks(&status, f) }),
         made(&needs),
         made(&lanes),
         made(&activity_part(&activity, &status, f)),
@@ -235,7 +242,26 @@ fn gauges(status: &Status, f: &Frame) -> Vec<Meter> {
             .map(|gauge| Meter::new(gauge, name.as_deref(), f))
             .collect::<Vec<_>>()
     };
-    status.lanes.iter().flat_map(of_lane).collect()
+    let of_rule =
+        |gauge: &&limits::Gauge| Meter::new(gauge, gauge.rule.as_deref().map(shown).as_deref(), f);
+    let mut used: Vec<_> =
+        status.rule_gauges.iter().filter(|gauge| gauge.used.thousandths(gauge.most) > 0).collect();
+    used.sort_by_key(|gauge| Reverse(gauge.used.thousandths(gauge.most)));
+    let of_rules = used.iter().take(RULE_METERS_MAX).map(of_rule);
+    status.lanes.iter().flat_map(of_lane).chain(of_rules).collect()
+}
+
+/// What answered tills' checks.
+fn checks(status: &Status, f: &Frame) -> Vec<(&'static str, String)> {
+    let by = |answerer: Answerer| match answerer {
+        Answerer::Passed => f.w.checks_passed,
+        Answerer::Remembered => f.w.checks_remembered,
+        Answerer::Held => f.w.checks_held,
+        Answerer::Unknown => f.w.checks_unknown,
+    };
+    let told = Answerer::ALL.map(|answerer| (by(answerer), checked::total(answerer)));
+    let all = told.into_iter().chain([(f.w.checks_kept, status.checks_remembered)]);
+    all.filter(|(_, count)| *count > 0).map(|(what, count)| (what, grouped(count))).collect()
 }
 
 fn limit_name(limit: &'static str, f: &Frame) -> &'static str {

@@ -15,12 +15,12 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::act::Deed;
-use super::inbox::{Kind, group_of, held_for_declines, refused_since_ms};
+use super::inbox::{MatterKind, group_of, held_for_declines, refused_since_ms};
 use super::search::{self, wanted_by};
 use super::{Frame, denied, rendered, told, unavailable};
 use crate::admin::Admin;
 use crate::admin::audit::keep;
-use crate::admin::filter::{LIMIT_MAX, Wanted};
+use crate::admin::filter::{LIMIT_MAX, RowFilter};
 use crate::admin::find::find;
 use crate::admin::rights::Asker;
 use crate::message::{Denied, Event, Noun, count, grouped};
@@ -50,9 +50,9 @@ struct KnownJobs {
 #[derive(Clone, Debug)]
 enum Which {
     /// A group of the inbox.
-    Group { kind: Kind, key: String },
+    Group { kind: MatterKind, key: String },
     /// What a search finds, by its query.
-    Found { query: String, wanted: Box<Wanted> },
+    Found { query: String, wanted: Box<RowFilter> },
 }
 
 /// A job and how far it is.
@@ -122,7 +122,7 @@ impl Which {
     fn of(order: &BulkOrder) -> Option<Self> {
         if order.kind != SEARCH {
             return Some(Self::Group {
-                kind: Kind::from_word(&order.kind)?,
+                kind: MatterKind::from_word(&order.kind)?,
                 key: order.key.clone(),
             });
         }
@@ -162,7 +162,7 @@ impl Which {
         match self {
             Self::Group { kind, key } => group(admin, (*kind, key), before).await,
             Self::Found { wanted, .. } => {
-                let mut wanted = Wanted::clone(wanted);
+                let mut wanted = RowFilter::clone(wanted);
                 (wanted.search.newest, wanted.search.after) = (true, before);
                 wanted.search.limit = LIMIT_MAX;
                 let found = find(admin, wanted).await?;
@@ -191,7 +191,7 @@ impl Which {
 /// The rows of a group of the inbox.
 async fn group(
     admin: &Admin,
-    (kind, key): (Kind, &str),
+    (kind, key): (MatterKind, &str),
     before: Option<Seq>,
 ) -> Result<(Vec<Redemption>, Option<Seq>), QueueError> {
     let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));

@@ -59,6 +59,18 @@ words! {
         "المكافآت في الساعة";
     day_limit: "Rewards in a day",
         "المكافآت في اليوم";
+    checks: "Checks of codes at the tills, since the start",
+        "التحقق من الرموز عند نقاط البيع منذ بدء التشغيل";
+    checks_passed: "answered by the provider",
+        "أجاب عنها المزوّد";
+    checks_remembered: "answered from memory",
+        "أُجيب عنها من الذاكرة";
+    checks_held: "refused: the code is used here",
+        "رُفضت: الرمز مستعمل هنا";
+    checks_unknown: "not known, the provider could not be asked",
+        "غير معروفة، وتعذّر سؤال المزوّد";
+    checks_kept: "answers that are remembered now",
+        "أجوبة محفوظة الآن";
     slowed: "Tills that are not trusted now, for the codes that were refused to them",
         "نقاط بيع لا يُعتمد عليها الآن بسبب الرموز التي رُفضت عندها";
     trust_off: "Trust off",

@@ -61,7 +61,7 @@ pub(super) async fn report(
 
 /// The figures of a till on a day.
 #[derive(Debug, Deserialize)]
-struct TillDay {
+struct TillDayRow {
     day: String,
     lane: String,
     till: String,
@@ -193,6 +193,8 @@ struct Report {
     prefixes: BTreeMap<Prefix, Fate>,
     /// Likewise.
     branches: BTreeMap<Branch, Fate>,
+    /// How many of them were given since an operator's hold said so, by lane.
+    on_hold: BTreeMap<String, u64>,
     /// Requests that were refused, by reason.
     refused: Vec<(String, u64)>,
     exceptions: Vec<Exception>,
@@ -220,7 +222,7 @@ impl Report {
             .and_then(Value::as_array)
             .ok_or_else(|| unread("there are none".to_owned()))?;
         for line in lines {
-            let line = TillDay::deserialize(line).map_err(|error| unread(error.to_string()))?;
+            let line = TillDayRow::deserialize(line).map_err(|error| unread(error.to_string()))?;
             self.count(&line.day, (&line.lane, &line.till), &line.fate);
         }
         Ok(())
@@ -239,6 +241,9 @@ impl Report {
         let late = args.to.as_ref().is_some_and(|to| day > *to);
         if early || late {
             return;
+        }
+        if row.on_hold {
+            *self.on_hold.entry(row.lane.clone()).or_default() += 1;
         }
         if on_trust(row) {
             fate(&mut self.lines, [&day, &row.lane], ["other days", "all"]).add_value(row);
@@ -284,6 +289,13 @@ impl Report {
             text.push_str("none\n");
         } else {
             text.push_str(&self.day_table(screen));
+        }
+        for (lane, given) in &self.on_hold {
+            let said = format!(
+                "{} of them on lane {lane} since an operator held it and let tills be trusted",
+                count(*given)
+            );
+            text.push_str(&format!("\n{}\n", paragraph("", &said, 0)));
         }
         for reason in ExceptionReason::ALL {
             text.push_str(&self.exception_table(reason, screen));
@@ -445,14 +457,19 @@ impl Report {
         }
         for Exception { reason, day, row } in &self.exceptions {
             let object = json!({
-                "kind": "exception", "reason": reason.word(), "day": day, "date": row.date, "id": row.id, "lane": row.lane,
-                "till": row.till, "business_refrence": row.business_refrence, "reward_code": row.reward_code,
+                "kind": "exception", "reason": reason.word(), "day": day, "date": row.date,
+                "id": row.id, "lane": row.lane,
+                "till": row.till, "business_refrence": row.business_refrence,
+                "reward_code": row.reward_code,
                 "state": row.state, "provider_said": row.provider_said, "note": row.note,
             });
             writeln!(out, "{object}")?;
         }
         for (lane, fate) in &self.lanes() {
             print_line(&json!({ "kind": "lane", "lane": lane }), fate, out)?;
+        }
+        for (lane, given) in &self.on_hold {
+            writeln!(out, "{}", json!({ "kind": "on_hold", "lane": lane, "accepted": given }))?;
         }
         for ((lane, till), fate) in &self.tills {
             print_line(&json!({ "kind": "till", "lane": lane, "till": till }), fate, out)?;
@@ -773,11 +790,14 @@ used          3
     fn what_the_gateway_has_summed_up_counts_for_rows_that_are_gone_too() {
         let mut report = Report::default();
         let line = |day: &str, till: &str, given: u64| {
-            json!({"day": day, "lane": "retm", "till": till, "given": given, "late": 1, "pending": 0,
-                "confirmed": given - 1, "declined": 1, "parked": 0, "voided": 0, "inferred": 0, "lost": 1, "owed": 0,
+            json!({"day": day, "lane": "retm", "till": till, "given": given, "late": 1,
+                "pending": 0,
+                "confirmed": given - 1, "declined": 1, "parked": 0, "voided": 0, "inferred": 0,
+                "lost": 1, "owed": 0,
                 "paid": 0, "taken_back": 0, "of tomorrow": 7})
         };
-        let page = json!({"figures": [line("2025-01-01", "till-1", 3), line("2025-01-02", "till-2", 4)], "next": null});
+        let page = json!({"next": null, "figures": [
+            line("2025-01-01", "till-1", 3), line("2025-01-02", "till-2", 4)]});
         report.add_figures(&page).unwrap();
         let Fate { accepted, late, confirmed, lost, .. } = report.total();
         assert_eq!((accepted, late, confirmed, lost), (7, 2, 5, 2));

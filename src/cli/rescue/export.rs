@@ -15,7 +15,7 @@ use crate::cli::exit::{CliError, say};
 use crate::clock::{Clock, rfc3339};
 use crate::message::{Language, Noun, count};
 use crate::redemption::{Seq, State};
-use crate::store::{End, Header, Page, Remains, seal};
+use crate::store::{EndLine, Header, Page, Remains, seal};
 
 /// Instead of a file.
 const STANDARD_OUTPUT: &str = "-";
@@ -154,7 +154,7 @@ async fn write(
     }
     line(
         file,
-        &End { end: written.pending + written.parked, unreadable: written.unreadable.clone() },
+        &EndLine { end: written.pending + written.parked, unreadable: written.unreadable.clone() },
     )?;
     Ok(written)
 }
@@ -181,7 +181,8 @@ fn tell(
     let Written { pending, parked, unreadable } = written;
     let file = args.file.display();
     if json {
-        let object = json!({ "file": file.to_string(), "exported": pending + parked, "pending": pending,
+        let object = json!({ "file": file.to_string(), "exported": pending + parked,
+            "pending": pending,
             "parked": parked, "unreadable": unreadable });
         writeln!(out, "{object}")?;
     } else {

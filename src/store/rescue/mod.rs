@@ -18,7 +18,7 @@ use crate::message::{self, Language, Note, RowFault};
 use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State, is_lane_name};
 use crate::value::{Amount, Worth};
 
-pub use format::{End, FORMAT, Header, Line, LineFault, seal, unseal};
+pub use format::{EndLine, ExportLine, FORMAT, Header, LineFault, seal, unseal};
 pub use remains::{Page, Remains};
 
 /// The longest name or field of a row that is taken over, in bytes.
@@ -82,12 +82,12 @@ pub struct Exported {
     pub note: Option<String>,
     /// What the provider said, for a parked row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer: Option<Said>,
+    pub answer: Option<ProviderSaid>,
 }
 
 /// What a provider said.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct ProviderSaid {
     status: u16,
     content_type: Option<String>,
     body: Octets,
@@ -222,7 +222,7 @@ impl Desk<'_> {
             stored.marks = mark::settled_at(stored.marks | trusted, self.around.elapsed_min());
         }
         stored.crc = stored.checksum();
-        stored.insert(self.sql, &parts.body)?;
+        stored.insert(self.sql, self.guards, &parts.body)?;
         self.books.enter(&stored, stored.state)?;
         if stored.is_trusted() {
             self.give(&stored, &self.given(row), false)?;
@@ -360,7 +360,7 @@ impl DecodedRow {
         row.numbers_can_be()?;
         let body = row.body.bytes().filter(|body| body.len() <= BODY_BYTES_MAX);
         let body = body.ok_or_else(|| RowFault::TooLong { field: "body".to_owned() })?;
-        let answer = row.answer.as_ref().map(Said::answer).transpose()?;
+        let answer = row.answer.as_ref().map(ProviderSaid::answer).transpose()?;
         Ok(Self {
             origin,
             tag,
@@ -411,7 +411,7 @@ impl Exported {
     }
 }
 
-impl Said {
+impl ProviderSaid {
     fn of(answer: &Answer) -> Self {
         let body = Octets::of(&answer.body);
         Self { status: answer.status, content_type: answer.content_type.clone(), body }
