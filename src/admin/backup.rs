@@ -31,9 +31,10 @@ pub(super) async fn backup(
     Extension(asker): Extension<Asker>,
 ) -> Result<Response, Problem> {
     let copy = admin.queue.backup(asker.name()).await.map_err(|error| match error {
-        QueueError::Refusing(why @ Storage::NoRoomToCopy { .. }) => {
-            Problem::denied(StatusCode::INSUFFICIENT_STORAGE, Denied::NotCopied { why })
-        }
+        QueueError::Refusing(why @ Storage::NoRoomToCopy { .. }) => Problem::denied(
+            StatusCode::INSUFFICIENT_STORAGE,
+            Denied::NotCopied { why: Box::new(why) },
+        ),
         error @ (QueueError::Busy { .. } | QueueError::Refusing(_) | QueueError::Stopping) => {
             error.into()
         }

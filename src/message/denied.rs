@@ -240,7 +240,7 @@ messages! {
         /// A copy of the database was not made.
         NotCopied {
             /// Why.
-            why: Storage,
+            why: Box<Storage>,
         }
         en: format!("no copy was made: {}", why.text(English)),
         ar: format!("لم تُصنع نسخة: {}", why.text(Arabic));

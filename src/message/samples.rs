@@ -13,6 +13,12 @@ impl Sample for Storage {
     }
 }
 
+impl Sample for Box<Storage> {
+    fn sample() -> Self {
+        Box::new(Sample::sample())
+    }
+}
+
 impl Sample for Box<Refusal> {
     fn sample() -> Self {
         Box::new(Refusal::LimitPending { waiting: 7 })
