@@ -448,107 +448,87 @@ fn a_till_needs_a_name_of_its_own_and_one_token() {
     assert!(problems(&format!("{LEAST}\n{long}")).contains("1 to 64"));
 }
 
+/// A provider's wrong line, the key that is named, and what is said.
+const WRONG_PROVIDERS: &[(&str, &str, &str)] = &[
+    ("check_url = \"http://svc.retm.sa/c\"", "provider[retm].check_url", "allow_plain_http"),
+    ("check_url = \"https://u:p@svc.retm.sa/\"", "provider[retm].check_url", "no password"),
+    ("check_url = \"svc.retm.sa\"", "provider[retm].check_url", "https://HOST/PATH"),
+    ("proxy = \"https://proxy:1\"", "provider[retm].proxy", "http://HOST:PORT"),
+    ("proxy = \"http://proxy\"", "provider[retm].proxy", "http://HOST:PORT"),
+    ("proxy_user = \"u\"\nproxy_password_file = \"/p\"", "provider[retm].proxy_user", "no proxy"),
+    ("proxy = \"http://p:1\"\nproxy_user = \"u\"", "provider[retm].proxy_password_file", "missing"),
+    (
+        "proxy = \"http://p:1\"\nproxy_password_file = \"/p\"",
+        "provider[retm].proxy_user",
+        "missing",
+    ),
+    (
+        "proxy = \"http://p:1\"\nproxy_user = \"a:b\"\nproxy_password_file = \"/p\"",
+        "provider[retm].proxy_user",
+        "':'",
+    ),
+    ("success = \"strict\"", "provider[retm].success", "\"lenient\" or \"contract\""),
+    ("same_code = \"Folded\"", "provider[retm].same_code", "\"exact\""),
+    ("weak_after = \"0s\"", "provider[retm].weak_after", "\"1s\""),
+    ("weak_declines = \"no\"", "provider[retm].weak_declines", "true or false"),
+    ("accept_language = \"ar\\r\\nx: y\"", "provider[retm].accept_language", "languages"),
+    ("in_progress = [\"\"]", "provider[retm].in_progress", "item 1"),
+    ("credential = \"c\"", "provider[retm].credential", "keep"),
+    ("timeout = \"0s\"", "provider[retm].timeout", "\"1ms\""),
+    ("timeout = \"121s\"", "provider[retm].timeout", "\"120s\""),
+    ("declined_status = [400, 401]", "provider[retm].declined_status", "401"),
+    ("declined_status = [400, 429]", "provider[retm].declined_status", "429"),
+    ("declined_status = [400, 500]", "provider[retm].declined_status", "499"),
+    ("declined_status = [400, 70000]", "provider[retm].declined_status", "499"),
+    ("already_used = [\"\"]", "provider[retm].already_used", "item 1"),
+    ("reusable_codes = [\"A\", \"\"]", "provider[retm].reusable_codes", "item 2"),
+    ("businesses = [\"\"]", "provider[retm].businesses", "item 1"),
+    ("businesses = [\"a\", \"a\"]", "provider[retm].businesses", "list it once"),
+    (
+        "[provider.oauth]\ntoken_url = \"https://h/\"\nclient_id \
+         = \"i\"\nclient_secret_file = \"/s\"",
+        "provider[retm].oauth",
+        "one of them",
+    ),
+];
+
+/// The same for providers without anything before them.
+const WRONG_FIRST_PROVIDERS: &[(&str, &str, &str)] = &[
+    ("", "provider", "there is none"),
+    ("[provider]\nname = \"x\"", "provider", "[[provider]]"),
+    ("[[provider]]\nname = \"x\"\ntoken_file = \"/t\"", "provider[x].redeem_url", "missing"),
+    (
+        "[[provider]]\nname = \"x\"\nredeem_url = \"https://h/\"",
+        "provider[x].token_file",
+        "needs a token",
+    ),
+    ("[[provider]]\nredeem_url = \"https://h/\"\ncredential = \"c\"", "provider[#1]", "no name"),
+    (
+        "[[provider]]\nname = \"X\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
+        "provider[X].name",
+        "a-z",
+    ),
+    (
+        "[[provider]]\nname = \"a/b\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
+        "provider[a/b].name",
+        "a-z",
+    ),
+    (
+        "[[provider]]\nname = \"..\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
+        "provider[..].name",
+        "'.'",
+    ),
+    (
+        "[[provider]]\nname = \"x\"\nredeem_url = \"http://10.0.0.1/\"\ncredential = \"c\"",
+        "provider[x].redeem_url",
+        "loopback",
+    ),
+];
+
 #[test]
 fn a_provider_is_refused_for_what_is_wrong_with_it() {
-    refused(
-        LEAST,
-        &[
-            (
-                "check_url = \"http://svc.retm.sa/c\"",
-                "provider[retm].check_url",
-                "allow_plain_http",
-            ),
-            ("check_url = \"https://u:p@svc.retm.sa/\"", "provider[retm].check_url", "no password"),
-            ("check_url = \"svc.retm.sa\"", "provider[retm].check_url", "https://HOST/PATH"),
-            ("proxy = \"https://proxy:1\"", "provider[retm].proxy", "http://HOST:PORT"),
-            ("proxy = \"http://proxy\"", "provider[retm].proxy", "http://HOST:PORT"),
-            (
-                "proxy_user = \"u\"\nproxy_password_file = \"/p\"",
-                "provider[retm].proxy_user",
-                "no proxy",
-            ),
-            (
-                "proxy = \"http://p:1\"\nproxy_user = \"u\"",
-                "provider[retm].proxy_password_file",
-                "missing",
-            ),
-            (
-                "proxy = \"http://p:1\"\nproxy_password_file = \"/p\"",
-                "provider[retm].proxy_user",
-                "missing",
-            ),
-            (
-                "proxy = \"http://p:1\"\nproxy_user = \"a:b\"\nproxy_password_file = \"/p\"",
-                "provider[retm].proxy_user",
-                "':'",
-            ),
-            ("success = \"strict\"", "provider[retm].success", "\"lenient\" or \"contract\""),
-            ("same_code = \"Folded\"", "provider[retm].same_code", "\"exact\""),
-            ("weak_after = \"0s\"", "provider[retm].weak_after", "\"1s\""),
-            ("weak_declines = \"no\"", "provider[retm].weak_declines", "true or false"),
-            ("accept_language = \"ar\\r\\nx: y\"", "provider[retm].accept_language", "languages"),
-            ("in_progress = [\"\"]", "provider[retm].in_progress", "item 1"),
-            ("credential = \"c\"", "provider[retm].credential", "keep"),
-            ("timeout = \"0s\"", "provider[retm].timeout", "\"1ms\""),
-            ("timeout = \"121s\"", "provider[retm].timeout", "\"120s\""),
-            ("declined_status = [400, 401]", "provider[retm].declined_status", "401"),
-            ("declined_status = [400, 429]", "provider[retm].declined_status", "429"),
-            ("declined_status = [400, 500]", "provider[retm].declined_status", "499"),
-            ("declined_status = [400, 70000]", "provider[retm].declined_status", "499"),
-            ("already_used = [\"\"]", "provider[retm].already_used", "item 1"),
-            ("reusable_codes = [\"A\", \"\"]", "provider[retm].reusable_codes", "item 2"),
-            ("businesses = [\"\"]", "provider[retm].businesses", "item 1"),
-            ("businesses = [\"a\", \"a\"]", "provider[retm].businesses", "list it once"),
-            (
-                "[provider.oauth]\ntoken_url = \"https://h/\"\nclient_id \
-                 = \"i\"\nclient_secret_file = \"/s\"",
-                "provider[retm].oauth",
-                "one of them",
-            ),
-        ],
-    );
-    refused(
-        "",
-        &[
-            ("", "provider", "there is none"),
-            ("[provider]\nname = \"x\"", "provider", "[[provider]]"),
-            (
-                "[[provider]]\nname = \"x\"\ntoken_file = \"/t\"",
-                "provider[x].redeem_url",
-                "missing",
-            ),
-            (
-                "[[provider]]\nname = \"x\"\nredeem_url = \"https://h/\"",
-                "provider[x].token_file",
-                "needs a token",
-            ),
-            (
-                "[[provider]]\nredeem_url = \"https://h/\"\ncredential = \"c\"",
-                "provider[#1]",
-                "no name",
-            ),
-            (
-                "[[provider]]\nname = \"X\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
-                "provider[X].name",
-                "a-z",
-            ),
-            (
-                "[[provider]]\nname = \"a/b\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
-                "provider[a/b].name",
-                "a-z",
-            ),
-            (
-                "[[provider]]\nname = \"..\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
-                "provider[..].name",
-                "'.'",
-            ),
-            (
-                "[[provider]]\nname = \"x\"\nredeem_url = \"http://10.0.0.1/\"\ncredential = \"c\"",
-                "provider[x].redeem_url",
-                "loopback",
-            ),
-        ],
-    );
+    refused(LEAST, WRONG_PROVIDERS);
+    refused("", WRONG_FIRST_PROVIDERS);
 }
 
 #[test]

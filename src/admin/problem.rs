@@ -15,8 +15,7 @@ use crate::queue::QueueError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
-    /// In a box: the problem is the error of most functions here, and rare.
-    told: Box<Denied>,
+    told: Denied,
     retry_after_s: Option<u64>,
 }
 
@@ -24,7 +23,7 @@ impl Problem {
     /// A problem of this status; `told` says what was wrong and what would be right.
     #[must_use]
     pub fn denied(status: StatusCode, told: Denied) -> Self {
-        Self { status, told: Box::new(told), retry_after_s: None }
+        Self { status, told, retry_after_s: None }
     }
 
     /// A body that is too large, or that did not come whole.
@@ -37,7 +36,7 @@ impl Problem {
 
     /// What was wrong.
     pub(super) fn told(self) -> Denied {
-        *self.told
+        self.told
     }
 
     /// The document in English.
@@ -66,7 +65,7 @@ impl From<QueueError> for Problem {
             QueueError::Refusing(why) => (Denied::Refusing { why }, None),
             QueueError::Stopping => (Denied::Stopping, None),
         };
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, told: Box::new(told), retry_after_s }
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, told, retry_after_s }
     }
 }
 
