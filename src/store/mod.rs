@@ -10,6 +10,7 @@ mod damage;
 mod elapsed;
 mod error;
 mod files;
+mod flying;
 mod forward;
 mod identity;
 mod keep;
@@ -29,6 +30,7 @@ mod salvage;
 mod schema;
 mod search;
 mod tallies;
+mod transaction;
 mod trust;
 mod types;
 
@@ -149,6 +151,7 @@ pub struct Store {
     dir: PathBuf,
     next_seq: i64,
     elapsed: elapsed::Elapsed,
+    flying: flying::Flying,
     wal_frames: Arc<AtomicU32>,
     unchecked: bool,
     /// Its schema waits for room: codes are guarded as they came, so that nothing may be accepted.
@@ -238,7 +241,7 @@ impl Store {
             self.next_seq = next_seq;
         } else {
             drop(books);
-            self.books.ledger.settle();
+            self.books.settle();
         }
         result
     }
@@ -264,18 +267,17 @@ impl Store {
             evidence,
             undelivered,
         };
-        let transaction =
-            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let transaction = transaction::Transaction::begin(&self.connection)?;
         let (books, next_seq) = (&mut self.books, &mut self.next_seq);
-        let tags = row::Tags::new(tasks.len());
-        let mut desk = Desk { sql: &transaction, books, next_seq, tags, around, has_ages: false };
+        let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
+        let flying = &mut self.flying;
+        let mut desk = Desk { sql, books, next_seq, tags, flying, around, has_ages: false };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
-        self.books.write(&transaction)?;
-        self.books.ledger.write(&transaction, elapsed_ms.div_euclid(60_000))?;
-        self.elapsed.keep(&transaction, has_ages)?;
-        transaction.commit()?;
-        Ok(())
+        self.books.write(sql)?;
+        self.books.ledger.write(sql, elapsed_ms.div_euclid(60_000))?;
+        self.elapsed.keep(sql, has_ages)?;
+        transaction.commit()
     }
 
     /// Whether the look through the file that an unclean stop calls for is still to be done.
@@ -431,6 +433,7 @@ pub struct Desk<'a> {
     books: &'a mut books::Books,
     next_seq: &'a mut i64,
     tags: row::Tags,
+    flying: &'a mut flying::Flying,
     around: &'a Around<'a>,
     /// Something was written that must not seem younger after a crash.
     has_ages: bool,
