@@ -18,14 +18,15 @@ const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Work so long, then pause so long: a fifth of one core.
 const BITE: Duration = Duration::from_millis(5);
 const PAUSE: Duration = Duration::from_millis(20);
-/// Between the first slices of a recount, which take a millisecond or two of the writer's time: no
-/// till is to notice.
-const BETWEEN_SLICES: Duration = Duration::from_millis(100);
-/// After so many slices they come seldom: a small store is recounted within seconds, a large one
-/// does not wake an idle box ten times a second.
-const QUICK_SLICES: u32 = 10;
-/// Between two slices from there on: a million rows take a day, a larger store as long as it takes.
-const BETWEEN_LATER_SLICES: Duration = Duration::from_secs(8);
+/// Between the first bites of a recount, which take some milliseconds of the writer's time: no till
+/// is to notice.
+const BETWEEN_BITES: Duration = Duration::from_millis(100);
+/// After so many bites they come seldom: a small store is recounted within seconds, a large one does
+/// not wake an idle box ten times a second.
+const QUICK_BITES: u32 = 10;
+/// Between two bites from there on: a million rows take a day or two, a larger store as long as it
+/// takes.
+const BETWEEN_LATER_BITES: Duration = Duration::from_secs(30);
 /// How often a look is begun again that had to give way to the log.
 const LOOKS_MAX: u32 = 10;
 
@@ -119,17 +120,17 @@ impl Check {
     }
 
     fn recount(&self) -> Result<(), Stopped> {
-        for slice in 0u32.. {
-            let (message, answer) = asked::ask(Recount { begin: slice == 0 });
+        for bite in 0u32.. {
+            let (message, answer) = asked::ask(Recount { begin: bite == 0 });
             self.send(message)?;
             let recounted = answer.blocking_recv().map_err(|_| Stopped)?;
             if recounted.is_err() || recounted.is_ok_and(|recounted| recounted.finished) {
                 return Ok(());
             }
-            self.stop.pause(if slice < QUICK_SLICES {
-                BETWEEN_SLICES
+            self.stop.pause(if bite < QUICK_BITES {
+                BETWEEN_BITES
             } else {
-                BETWEEN_LATER_SLICES
+                BETWEEN_LATER_BITES
             })?;
         }
         Ok(())

@@ -29,8 +29,15 @@ const BATCH_OPS_MAX: usize = 256;
 /// How many batches may wait to be answered where those wait who asked; beyond that the writer
 /// answers itself.
 const BATCHES_MAX: usize = 64;
-/// After so long without work the WAL is moved into the database.
+static X_SPIN: std::sync::LazyLock<Duration> = std::sync::LazyLock::new(|| {
+    let n = std::env::var("REDEEMD_X_SPIN").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    Duration::from_micros(n)
+});
+
+/// After so long without work the WAL is moved into the database, unless it holds little: what a
+/// probe of the road leaves is not worth waking for.
 const IDLE: Duration = Duration::from_secs(2);
+const WAL_FRAMES_IDLE: u32 = 100;
 /// How many databases one process sets aside: a disk that damages one after the other is not to be
 /// worked on.
 const RESCUES_MAX: u32 = 3;
@@ -216,12 +223,43 @@ impl Writer {
 
     /// How many messages came; `None` when none came for a while and there is something to do then.
     async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
-        let patience = match (self.wrote, self.health.is_refusing()) {
+        if self.spins(batch) {
+            return Some(batch.len());
+        }
+        let has_log = self.wrote && self.store.wal_frames() >= WAL_FRAMES_IDLE;
+        let patience = match (has_log, self.health.is_refusing()) {
             (_, true) => SPACE_EVERY,
             (true, false) => IDLE,
             (false, false) => return Some(self.messages.recv_many(batch, BATCH_OPS_MAX).await),
         };
         tokio::time::timeout(patience, self.messages.recv_many(batch, BATCH_OPS_MAX)).await.ok()
+    }
+
+    fn spins(&mut self, batch: &mut Vec<Message>) -> bool {
+        let spin = *X_SPIN;
+        if !self.wrote || spin.is_zero() {
+            return false;
+        }
+        let until = std::time::Instant::now() + spin;
+        loop {
+            match self.messages.try_recv() {
+                Ok(message) => {
+                    batch.push(message);
+                    while batch.len() < BATCH_OPS_MAX
+                        && let Ok(message) = self.messages.try_recv()
+                    {
+                        batch.push(message);
+                    }
+                    return true;
+                }
+                Err(mpsc::error::TryRecvError::Disconnected) => return false,
+                Err(mpsc::error::TryRecvError::Empty) => {}
+            }
+            if std::time::Instant::now() >= until {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
     }
 
     /// Nothing came for a while: tidy up, look whether the disk is well again.

@@ -63,6 +63,28 @@ struct Lately {
     refusals: Refusals,
 }
 
+impl Lately {
+    /// As text: a list, in few bytes, since it is written with each redemption; with refusals an
+    /// object, as earlier builds wrote it always.
+    fn to_stored(&self) -> Result<String, StoreError> {
+        let text = if self.refusals == Refusals::default() {
+            serde_json::to_string(&self.window.packed())
+        } else {
+            serde_json::to_string(self)
+        };
+        text.map_err(|_| StoreError::Internal("what happened lately cannot be written"))
+    }
+
+    /// What cannot be read is nothing.
+    fn from_stored(text: &str) -> Self {
+        if text.starts_with('[') {
+            let window = serde_json::from_str(text).map(|packed| Window::unpacked(&packed));
+            return Self { window: window.unwrap_or_default(), ..Self::default() };
+        }
+        serde_json::from_str(text).unwrap_or_default()
+    }
+}
+
 impl Entry {
     fn account(&self, minute: i64) -> Account {
         let Self { pending, exposure, lately: Lately { window, .. }, .. } = self;
@@ -234,8 +256,7 @@ impl Ledger {
                 connection.prepare_cached("DELETE FROM risk WHERE scope = ?1")?.execute([scope])?;
                 continue;
             }
-            let lately = serde_json::to_string(&entry.lately)
-                .map_err(|_| StoreError::Internal("what happened lately cannot be written"))?;
+            let lately = entry.lately.to_stored()?;
             let Entry { pending, exposure, lost, .. } = entry;
             connection
                 .prepare_cached(sql)?
@@ -390,7 +411,7 @@ impl Ledger {
 /// An entry of the table; `None` where its scope cannot be.
 fn read_entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Scope, Entry)>> {
     let lately: String = row.get(4)?;
-    let lately = serde_json::from_str(&lately).unwrap_or_default();
+    let lately = Lately::from_stored(&lately);
     let entry = Entry {
         pending: row.get(1)?,
         exposure: Amount(row.get(2)?),
@@ -809,4 +830,43 @@ pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
         }
     }
     ledger.write(sql, i64::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_lately_is_read_as_it_was_written_now_and_by_earlier_builds() {
+        let mut lately = Lately::default();
+        for minute in [5, 5, 64, 300] {
+            lately.window.add(minute);
+        }
+        let earlier = serde_json::to_string(&lately).unwrap();
+        assert_eq!(Lately::from_stored(&earlier), lately);
+        let stored = lately.to_stored().unwrap();
+        assert!(stored.len() < earlier.len(), "{stored} {earlier}");
+        assert_eq!(Lately::from_stored(&stored), lately);
+        lately.refusals.add(300, 7);
+        assert_eq!(Lately::from_stored(&lately.to_stored().unwrap()), lately);
+        for damaged in ["", "[", "[1]", "{\"w\":7}", "[1,[-1],2,[3]]"] {
+            assert_eq!(Lately::from_stored(damaged), Lately::default(), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_read_as_it_was_written_and_other_text_is_none() {
+        for scope in [
+            Scope::Lane(7),
+            Scope::Till(7, "till 1 of 2".to_owned()),
+            Scope::Rule("a rule".to_owned()),
+            Scope::Reusable("till-1".to_owned()),
+            Scope::Refused(String::new()),
+        ] {
+            assert_eq!(Scope::parse(&scope.to_string()), Some(scope));
+        }
+        for text in ["", "lane", "lane x", "till 7", "till x y", "other 7"] {
+            assert_eq!(Scope::parse(text), None, "{text}");
+        }
+    }
 }
