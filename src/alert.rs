@@ -27,12 +27,12 @@ const RETRY_FACTOR: u64 = 5;
 
 /// The lanes' side: cheap to clone, never waits. Does nothing where no webhook is set.
 #[derive(Clone)]
-pub struct Alerts(Option<Arc<Shared>>);
+pub struct Alerts(Option<Arc<AlertState>>);
 
-struct Shared {
+struct AlertState {
     gateway: String,
     webhook: Webhook,
-    lanes: Mutex<HashMap<String, Lane>>,
+    lanes: Mutex<HashMap<String, LaneFailures>>,
     waiting: Mutex<VecDeque<Bytes>>,
     more: Notify,
     dropped: AtomicU64,
@@ -40,7 +40,7 @@ struct Shared {
 
 /// A lane's deliveries since the last that went through.
 #[derive(Default)]
-struct Lane {
+struct LaneFailures {
     failures: u32,
     endpoint: String,
 }
@@ -53,7 +53,7 @@ impl Alerts {
     ) -> Result<Self, UpstreamError> {
         let Some(alert) = alert else { return Ok(Self(None)) };
         let timeout = Duration::from_secs(TRY_S_MAX);
-        Ok(Self(Some(Arc::new(Shared {
+        Ok(Self(Some(Arc::new(AlertState {
             gateway: context.gateway.clone(),
             webhook: Webhook::new(&alert.url, alert.token.as_ref(), timeout, context)?,
             lanes: Mutex::default(),
@@ -114,8 +114,8 @@ impl Alerts {
     }
 }
 
-impl Shared {
-    fn lanes(&self) -> MutexGuard<'_, HashMap<String, Lane>> {
+impl AlertState {
+    fn lanes(&self) -> MutexGuard<'_, HashMap<String, LaneFailures>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -32,10 +32,10 @@ pub struct Stamp {
 
 /// The time's source: the machine's, one that a test moves by hand, or a simulated box's.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock(TimeSource);
 
 #[derive(Clone, Debug)]
-enum Source {
+enum TimeSource {
     System { boot_id: Arc<str>, began: Instant, sync: Arc<Sync> },
     Manual(Arc<Hands>),
     Simulated(Arc<Boot>),
@@ -99,7 +99,7 @@ impl Clock {
     pub fn system() -> Self {
         let boot_id =
             std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self(Source::System {
+        Self(TimeSource::System {
             boot_id: boot_id.trim().into(),
             began: Instant::now(),
             sync: Arc::default(),
@@ -110,7 +110,7 @@ impl Clock {
     #[must_use]
     pub fn manual(unix_ms: i64, trusted: bool) -> Self {
         let hands = Hands { unix_ms: AtomicI64::new(unix_ms), trusted: AtomicBool::new(trusted) };
-        Self(Source::Manual(Arc::new(hands)))
+        Self(TimeSource::Manual(Arc::new(hands)))
     }
 
     /// The clock of a box that has been on for `since_boot` in the boot `id`: it goes on with the
@@ -120,7 +120,7 @@ impl Clock {
     pub fn simulated(id: &str, since_boot: Duration) -> Self {
         let hands = Hands { unix_ms: AtomicI64::new(0), trusted: AtomicBool::new(false) };
         let before = AtomicI64::new(i64::try_from(since_boot.as_millis()).unwrap_or(i64::MAX));
-        Self(Source::Simulated(Arc::new(Boot {
+        Self(TimeSource::Simulated(Arc::new(Boot {
             id: id.to_owned(),
             began: Instant::now(),
             before,
@@ -131,9 +131,9 @@ impl Clock {
     /// Sets a manual or a simulated wall clock; the machine's own clock is left alone.
     pub fn set(&self, unix_ms: i64, trusted: bool) {
         let (hands, shown) = match &self.0 {
-            Source::System { .. } => return,
-            Source::Manual(hands) => (&**hands, unix_ms),
-            Source::Simulated(boot) => (&boot.hands, unix_ms.saturating_sub(boot.runtime_ms())),
+            TimeSource::System { .. } => return,
+            TimeSource::Manual(hands) => (&**hands, unix_ms),
+            TimeSource::Simulated(boot) => (&boot.hands, unix_ms.saturating_sub(boot.runtime_ms())),
         };
         hands.unix_ms.store(shown, Ordering::Relaxed);
         hands.trusted.store(trusted, Ordering::Relaxed);
@@ -142,7 +142,7 @@ impl Clock {
     /// A simulated box was suspended so long: both of its clocks went on, the runtime's time did
     /// not.
     pub fn sleep(&self, asleep: Duration) {
-        if let Source::Simulated(boot) = &self.0 {
+        if let TimeSource::Simulated(boot) = &self.0 {
             let asleep_ms = i64::try_from(asleep.as_millis()).unwrap_or(i64::MAX);
             boot.before.fetch_add(asleep_ms, Ordering::Relaxed);
             boot.hands.unix_ms.fetch_add(asleep_ms, Ordering::Relaxed);
@@ -153,7 +153,7 @@ impl Clock {
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         match &self.0 {
-            Source::System { began, sync, .. } => {
+            TimeSource::System { began, sync, .. } => {
                 let unix_ms = system_unix_ms();
                 Stamp {
                     unix_ms,
@@ -161,11 +161,11 @@ impl Clock {
                         && sync.is_synchronised(began.elapsed(), is_synchronised),
                 }
             }
-            Source::Manual(hands) => Stamp {
+            TimeSource::Manual(hands) => Stamp {
                 unix_ms: hands.unix_ms.load(Ordering::Relaxed),
                 trusted: hands.trusted.load(Ordering::Relaxed),
             },
-            Source::Simulated(boot) => Stamp {
+            TimeSource::Simulated(boot) => Stamp {
                 unix_ms: boot
                     .hands
                     .unix_ms
@@ -180,7 +180,7 @@ impl Clock {
     /// steps.
     #[must_use]
     pub fn since_boot(&self) -> Duration {
-        if let Source::Simulated(boot) = &self.0 {
+        if let TimeSource::Simulated(boot) = &self.0 {
             return Duration::from_millis(u64::try_from(boot.since_boot_ms()).unwrap_or(0));
         }
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -194,8 +194,8 @@ impl Clock {
     #[must_use]
     pub fn uptime(&self) -> Duration {
         match &self.0 {
-            Source::System { began, .. } => began.elapsed(),
-            Source::Manual(_) | Source::Simulated(_) => self.since_boot(),
+            TimeSource::System { began, .. } => began.elapsed(),
+            TimeSource::Manual(_) | TimeSource::Simulated(_) => self.since_boot(),
         }
     }
 
@@ -203,9 +203,9 @@ impl Clock {
     #[must_use]
     pub fn boot_id(&self) -> &str {
         match &self.0 {
-            Source::System { boot_id, .. } => boot_id,
-            Source::Manual(_) => "manual",
-            Source::Simulated(boot) => &boot.id,
+            TimeSource::System { boot_id, .. } => boot_id,
+            TimeSource::Manual(_) => "manual",
+            TimeSource::Simulated(boot) => &boot.id,
         }
     }
 }

@@ -23,6 +23,7 @@
 //! | 6 | [`schedule`] | pure: what a lane does next |
 //! | 7 | [`decide`] | pure: the rules about one redemption |
 //! | 8 | [`store`] | all the SQL |
+//! | 8 | `store::damage` | a damaged database, read without SQLite; the store's door to it |
 //! | 8 | [`upstream`] | one HTTPS attempt, and the credential it carries |
 //! | 8 | [`listen`] | connections: accept, bound, time out, TLS |
 //! | 8 | [`client`] | a small HTTP/1 client for our own listeners |

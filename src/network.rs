@@ -36,7 +36,7 @@ pub enum NetworkError {
 pub struct Watch {
     /// `None` once it failed.
     socket: Option<TokioSocket>,
-    known: Known,
+    known: NetworkState,
     /// A change was seen and not yet told.
     is_pending: bool,
     last_told: Option<Instant>,
@@ -47,7 +47,12 @@ pub struct Watch {
 pub fn watch() -> Result<Watch, NetworkError> {
     let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
     socket.socket_mut().bind(&SocketAddr::new(0, GROUPS))?;
-    Ok(Watch { socket: Some(socket), known: Known::default(), is_pending: false, last_told: None })
+    Ok(Watch {
+        socket: Some(socket),
+        known: NetworkState::default(),
+        is_pending: false,
+        last_told: None,
+    })
 }
 
 impl Watch {
@@ -92,7 +97,7 @@ impl Watch {
             // The kernel had more to say than the socket holds: what it was is unknown, that it was
             // is enough.
             Some(Errno::NOBUFS) => {
-                self.known = Known::default();
+                self.known = NetworkState::default();
                 self.is_pending = true;
             }
             Some(Errno::INTR | Errno::AGAIN) => {}
@@ -128,14 +133,14 @@ mod kernel {
 /// What the kernel said before: it repeats itself with every statistic, lease and router
 /// advertisement.
 #[derive(Default)]
-struct Known {
+struct NetworkState {
     /// By index: flags and operational state.
     links: HashMap<u32, (u32, Option<u8>)>,
     /// By link, length of the prefix and address: flags.
     addresses: HashMap<(u32, u8, Vec<u8>), u32>,
 }
 
-impl Known {
+impl NetworkState {
     /// Takes in a datagram; whether something changed by it. One that cannot be read is left where
     /// it ends.
     fn learn(&mut self, datagram: &[u8]) -> bool {
@@ -320,7 +325,7 @@ mod tests {
             ("messages lost", kernel::NLMSG_OVERRUN, Vec::new(), true),
             ("a neighbour", 28, vec![0; 12], false),
         ];
-        let mut known = Known::default();
+        let mut known = NetworkState::default();
         for (what, kind, payload, counts) in steps {
             assert_eq!(known.learn(&wrap(kind, &payload)), counts, "{what}");
         }
@@ -330,14 +335,14 @@ mod tests {
     fn every_message_of_a_datagram_is_read() {
         let mut datagram = wrap(kernel::RTM_NEWROUTE, &route(24, 1));
         datagram.extend(wrap(28, &[0; 5]));
-        assert!(!Known::default().learn(&datagram));
+        assert!(!NetworkState::default().learn(&datagram));
         datagram.extend(wrap(kernel::RTM_NEWROUTE, &route(0, 1)));
-        assert!(Known::default().learn(&datagram));
+        assert!(NetworkState::default().learn(&datagram));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut known = Known::default();
+        let mut known = NetworkState::default();
         for index in 0..3 * u32::try_from(REMEMBERED_MAX).unwrap() {
             known.learn(&wrap(kernel::RTM_NEWLINK, &link(0, index, 1, 6)));
             assert!(known.links.len() <= REMEMBERED_MAX);
@@ -349,7 +354,7 @@ mod tests {
         fn no_datagram_is_too_broken(
             bytes: Vec<u8>, kind in 16u16..=25, payload: Vec<u8>, cut in 0usize..64,
         ) {
-            let mut known = Known::default();
+            let mut known = NetworkState::default();
             known.learn(&bytes);
             let whole = wrap(kind, &payload);
             known.learn(whole.get(..whole.len().saturating_sub(cut)).unwrap());

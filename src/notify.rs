@@ -20,13 +20,13 @@ const ASK_EVERY: Duration = Duration::from_secs(30);
 /// How many messages may wait for a service manager that is busy; further ones are dropped.
 const MESSAGES_MAX: usize = 32;
 
-type Message = Vec<(&'static str, String)>;
+type NotifyMessage = Vec<(&'static str, String)>;
 
 /// The line to the service manager. Its messages leave from a thread of their own, in order: the
 /// library waits while the manager does not read, and tills must not.
 #[derive(Clone, Debug)]
 pub struct Notify {
-    line: Option<SyncSender<Message>>,
+    line: Option<SyncSender<NotifyMessage>>,
     watchdog: Option<Duration>,
 }
 
@@ -119,7 +119,7 @@ impl Notify {
     }
 }
 
-fn open_line() -> Option<SyncSender<Message>> {
+fn open_line() -> Option<SyncSender<NotifyMessage>> {
     let (line, messages) = sync_channel(MESSAGES_MAX);
     let thread =
         std::thread::Builder::new().name("notify".to_owned()).spawn(move || tell_all(&messages));
@@ -129,7 +129,7 @@ fn open_line() -> Option<SyncSender<Message>> {
     Some(line)
 }
 
-fn tell_all(messages: &Receiver<Message>) {
+fn tell_all(messages: &Receiver<NotifyMessage>) {
     for message in messages {
         if let Err(error) = daemon::notify(message.iter()) {
             tracing::debug!(%error, "the service manager could not be told");
@@ -205,15 +205,15 @@ pub fn listen_fds() -> Result<Vec<(String, Handed)>, SocketsError> {
     if named.is_empty() {
         return Ok(Vec::new());
     }
-    let kinds: Vec<Kind> = named.iter().map(|(fd, _)| kind(fd)).collect();
+    let kinds: Vec<SocketKind> = named.iter().map(|(fd, _)| kind(fd)).collect();
     let owned =
         sd_listen_fds::get().map_err(|error| SocketsError::Environment(error.to_string()))?;
     let sockets = owned.into_iter().zip(kinds).map(|((name, fd), kind)| {
         let name = name.unwrap_or_else(|| "unknown".to_owned());
         let socket = match kind {
-            Kind::Tcp => Handed::Tcp(TcpListener::from(fd)),
-            Kind::Unix => Handed::Unix(UnixListener::from(fd)),
-            Kind::Other => return Err(SocketsError::Kind { name }),
+            SocketKind::Tcp => Handed::Tcp(TcpListener::from(fd)),
+            SocketKind::Unix => Handed::Unix(UnixListener::from(fd)),
+            SocketKind::Other => return Err(SocketsError::Kind { name }),
         };
         unblocked(&socket).map_err(|error| SocketsError::Environment(error.to_string()))?;
         Ok((name, socket))
@@ -221,21 +221,21 @@ pub fn listen_fds() -> Result<Vec<(String, Handed)>, SocketsError> {
     sockets.collect()
 }
 
-enum Kind {
+enum SocketKind {
     Tcp,
     Unix,
     Other,
 }
 
-fn kind(fd: std::os::fd::RawFd) -> Kind {
+fn kind(fd: std::os::fd::RawFd) -> SocketKind {
     let stream = || Some(daemon::SocketType::Stream);
     let listens = || daemon::Listening::IsListening;
     if daemon::is_socket_inet(fd, None, stream(), listens(), None).unwrap_or(false) {
-        Kind::Tcp
+        SocketKind::Tcp
     } else if daemon::is_socket_unix(fd, stream(), listens(), None::<&str>).unwrap_or(false) {
-        Kind::Unix
+        SocketKind::Unix
     } else {
-        Kind::Other
+        SocketKind::Other
     }
 }
 

@@ -37,6 +37,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("unicode_width", &["cli"]),
     ("url", &["settings", "upstream"]),
 ];
+/// Rooms inside of a room, and the files of the outer one that may name them.
+const INNER_ROOMS: &[(&str, &[&str])] = &[(
+    "store::damage",
+    &["src/store/mod.rs", "src/store/opening.rs", "src/store/rescue/remains.rs"],
+)];
 /// The longest line, in characters; rustfmt leaves strings as they are.
 const LINE_CHARS_MAX: usize = 120;
 
@@ -83,7 +88,7 @@ fn layers() -> BTreeMap<String, u32> {
     let row = |line: &str| {
         let mut cells = line.strip_prefix("//! |")?.split('|').map(str::trim);
         let layer = cells.next()?.parse().ok()?;
-        let room = cells.next()?.trim_start_matches("[`").trim_end_matches("`]").to_owned();
+        let room = cells.next()?.trim_matches(['[', '`', ']']).to_owned();
         Some((room, layer))
     };
     map.lines().filter_map(row).collect()
@@ -104,6 +109,7 @@ fn every_room_is_on_the_map_and_every_row_of_the_map_is_a_room() {
         .iter()
         .map(|(path, _)| room(path))
         .filter(|room| room != "lib" && room != "main")
+        .chain(INNER_ROOMS.iter().map(|(room, _)| (*room).to_owned()))
         .collect();
     let map: BTreeSet<String> = layers().into_keys().collect();
     assert_eq!(rooms, map);
@@ -124,6 +130,30 @@ fn imports_go_downward_only() {
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Whether a piece of code names the module `name` of the room that it is in.
+fn names_module(text: &str, name: &str) -> bool {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let paths = [format!("{name}::"), format!("mod {name};"), format!(", {name},")];
+    code.into_iter().any(|line| paths.iter().any(|path| line.contains(path)))
+}
+
+#[test]
+fn an_inner_room_has_one_door() {
+    for (inner, doors) in INNER_ROOMS {
+        let (outer, name) = inner.split_once("::").expect("an outer and an inner room");
+        let folder = root().join("src").join(outer).join(name);
+        let door = fs::read_to_string(folder.join("mod.rs")).expect("the door");
+        assert!(!door.lines().any(|line| line.starts_with("pub") && line.contains(" mod ")));
+        let names: BTreeSet<String> = sources(&format!("src/{outer}"))
+            .iter()
+            .filter(|(path, text)| !path.starts_with(&folder) && names_module(text, name))
+            .map(|(path, _)| path.strip_prefix(root()).expect("below").display().to_string())
+            .collect();
+        let may: BTreeSet<String> = doors.iter().map(|file| (*file).to_owned()).collect();
+        assert_eq!(names, may, "who names {inner}");
+    }
 }
 
 #[test]

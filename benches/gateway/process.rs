@@ -128,6 +128,8 @@ impl Gateway {
             .args(["run", "--config"])
             .arg(dir.path().join("redeemd.toml"))
             .env("REDEEMD_LOG", "error")
+            // As the unit sets it.
+            .env("MALLOC_ARENA_MAX", "2")
             .envs(env.iter().copied())
             .spawn()?;
         let process = Process(child);

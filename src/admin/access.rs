@@ -13,12 +13,11 @@ use tokio::time::Instant;
 
 use super::problem::Problem;
 use super::rights::{Actor, Asker, challenged};
-use super::session::Sessions;
-use super::signin::Slow;
+use super::session::{Sessions, fingerprint};
+use super::throttle::PasswordThrottle;
 use super::{cookie, who};
 use crate::listen::Peer;
 use crate::message::Denied;
-use crate::redemption::Fingerprint;
 use crate::settings::{AdminToken, AdminUser, Offline, Role, SecretSource, Settings};
 
 /// How often the files of tokens and password hashes are read while somebody asks.
@@ -71,15 +70,15 @@ impl Rules {
 }
 
 /// A machine or a person, and where the secret lies.
-struct Known {
+struct SecretHolder {
     name: String,
     role: Role,
     secret: SecretSource,
 }
 
 /// A secret as it was last read; `None` as long as it could not be.
-struct Followed {
-    known: Known,
+struct SecretNow {
+    known: SecretHolder,
     text: Option<String>,
 }
 
@@ -87,13 +86,13 @@ struct Followed {
 pub(super) struct Access {
     inner: Mutex<Inner>,
     pub(super) sessions: Sessions,
-    pub(super) slow: Slow,
+    pub(super) throttle: PasswordThrottle,
 }
 
 struct Inner {
     rules: Arc<Rules>,
-    tokens: Vec<Followed>,
-    users: Vec<Followed>,
+    tokens: Vec<SecretNow>,
+    users: Vec<SecretNow>,
     looked_at: Instant,
 }
 
@@ -108,7 +107,7 @@ impl Access {
         Self {
             inner: Mutex::new(Inner::new(rules)),
             sessions: Sessions::default(),
-            slow: Slow::default(),
+            throttle: PasswordThrottle::default(),
         }
     }
 
@@ -185,8 +184,8 @@ impl Access {
 impl Inner {
     fn new(rules: Rules) -> Self {
         let followed = |name: &str, role, secret: &SecretSource| {
-            let known = Known { name: name.to_owned(), role, secret: secret.clone() };
-            Followed { known, text: None }
+            let known = SecretHolder { name: name.to_owned(), role, secret: secret.clone() };
+            SecretNow { known, text: None }
         };
         let tokens =
             rules.tokens.iter().map(|one| followed(&one.name, one.role, &one.token)).collect();
@@ -206,7 +205,7 @@ impl Inner {
     }
 }
 
-impl Followed {
+impl SecretNow {
     /// A secret that cannot be read now leaves the earlier one in force: its file may be in the
     /// middle of a change.
     fn read(&mut self, credentials_dir: Option<&Path>) {
@@ -219,11 +218,6 @@ impl Followed {
             Err(_) => {}
         }
     }
-}
-
-/// Fingerprints have one length, so that comparing them does not tell a secret's.
-pub(super) fn fingerprint(secret: &str) -> Fingerprint {
-    Fingerprint::of(&["operator's secret", secret])
 }
 
 /// The middleware: finds out who asks. A credential that does not hold is refused, also where none

@@ -1,49 +1,38 @@
 //! What an operator does: retry, void, flush, hold, release.
 
-use std::sync::Arc;
-
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::audit::keep;
-use super::redemptions::{Row, id};
+use super::given::{ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, id, known};
+use super::redemptions::Row;
 use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::message::{Denied, Event};
 use crate::queue::LaneCommand;
 use crate::store::Acted;
 
-/// The longest note, in characters.
-pub(super) const NOTE_CHARS_MAX: usize = 500;
-
-type Shared = State<Arc<Admin>>;
-type By = Extension<Asker>;
-type Body = Result<Bytes, BytesRejection>;
-type Answer = Result<Json<Value>, Problem>;
-
 /// `POST /api/v1/redemptions/{id}/retry`
 pub(super) async fn retry(
-    State(admin): Shared,
+    State(admin): SharedAdmin,
     Path(text): Path<String>,
-    Extension(asker): By,
-    body: Body,
-) -> Answer {
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     arguments::<Nothing>(body)?;
     acted(admin.queue.retry(&id(&text)?, asker.name()).await?, &asker)
 }
 
 /// `POST /api/v1/redemptions/{id}/void` with `{"note": "…"}`
 pub(super) async fn void(
-    State(admin): Shared,
+    State(admin): SharedAdmin,
     Path(text): Path<String>,
-    Extension(asker): By,
-    body: Body,
-) -> Answer {
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     let id = id(&text)?;
     let Note { note } = arguments(body)?;
     acted(admin.queue.void(&id, checked(&note)?, asker.name()).await?, &asker)
@@ -51,11 +40,11 @@ pub(super) async fn void(
 
 /// `POST /api/v1/redemptions/{id}/handled` with `{"note": "…", "free": false}`
 pub(super) async fn handled(
-    State(admin): Shared,
+    State(admin): SharedAdmin,
     Path(text): Path<String>,
-    Extension(asker): By,
-    body: Body,
-) -> Answer {
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     let id = id(&text)?;
     let HandledBody { note, free } = arguments(body)?;
     acted(admin.queue.handled(&id, checked(&note)?, free, asker.name()).await?, &asker)
@@ -63,62 +52,74 @@ pub(super) async fn handled(
 
 /// `POST /api/v1/lanes/{name}/flush`
 pub(super) async fn flush(
-    State(admin): Shared,
+    State(admin): SharedAdmin,
     Path(lane): Path<String>,
-    Extension(asker): By,
-    body: Body,
-) -> Answer {
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     arguments::<Nothing>(body)?;
     told(&admin, &asker, Some(&lane), LaneCommand::Flush).await
 }
 
 /// `POST /api/v1/lanes/{name}/hold`, alone or with `{"trust": true, "note": "…"}`
 pub(super) async fn hold(
-    State(admin): Shared,
+    State(admin): SharedAdmin,
     Path(lane): Path<String>,
-    Extension(asker): By,
-    body: Body,
-) -> Answer {
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     let command = held(&asker, arguments(body)?)?;
     told(&admin, &asker, Some(&lane), command).await
 }
 
 /// `POST /api/v1/lanes/{name}/release`
 pub(super) async fn release(
-    State(admin): Shared,
+    State(admin): SharedAdmin,
     Path(lane): Path<String>,
-    Extension(asker): By,
-    body: Body,
-) -> Answer {
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     arguments::<Nothing>(body)?;
     told(&admin, &asker, Some(&lane), LaneCommand::Release { by: asker.name().to_owned() }).await
 }
 
 /// `POST /api/v1/flush`
-pub(super) async fn flush_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
+pub(super) async fn flush_all(
+    State(admin): SharedAdmin,
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     arguments::<Nothing>(body)?;
     told(&admin, &asker, None, LaneCommand::Flush).await
 }
 
 /// `POST /api/v1/hold`
-pub(super) async fn hold_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
+pub(super) async fn hold_all(
+    State(admin): SharedAdmin,
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     let command = held(&asker, arguments(body)?)?;
     told(&admin, &asker, None, command).await
 }
 
 /// `POST /api/v1/release`
-pub(super) async fn release_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
+pub(super) async fn release_all(
+    State(admin): SharedAdmin,
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     arguments::<Nothing>(body)?;
     told(&admin, &asker, None, LaneCommand::Release { by: asker.name().to_owned() }).await
 }
 
 /// `POST /api/v1/lanes/{name}/retry-held`
 pub(super) async fn retry_held(
-    State(admin): Shared,
+    State(admin): SharedAdmin,
     Path(lane): Path<String>,
-    Extension(asker): By,
-    body: Body,
-) -> Answer {
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     arguments::<Nothing>(body)?;
     known(&admin, &lane)?;
     let retried = admin.queue.retry_held(&lane, asker.name()).await?;
@@ -132,7 +133,12 @@ fn held(asker: &Asker, Holding { note, trust }: Holding) -> Result<LaneCommand, 
     Ok(LaneCommand::Hold { by: asker.name().to_owned(), note, trust })
 }
 
-async fn told(admin: &Admin, asker: &Asker, lane: Option<&str>, command: LaneCommand) -> Answer {
+async fn told(
+    admin: &Admin,
+    asker: &Asker,
+    lane: Option<&str>,
+    command: LaneCommand,
+) -> JsonAnswer {
     if let Some(lane) = lane {
         known(admin, lane)?;
     }
@@ -158,25 +164,7 @@ pub(super) async fn command_lane(
     Ok(lanes)
 }
 
-pub(super) fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
-    let lanes = admin.queue.lanes();
-    if lanes.iter().any(|its| its.name == lane) {
-        return Ok(());
-    }
-    let names = lanes.iter().map(|lane| lane.name.as_str());
-    Err(Problem::denied(StatusCode::NOT_FOUND, no_such_lane(lane, names)))
-}
-
-/// How many characters of a wrong name are repeated.
-const LANE_SHOWN_MAX: usize = 64;
-
-/// What a wrong lane is told, with the beginning of its name.
-pub(super) fn no_such_lane<'a>(wanted: &str, lanes: impl Iterator<Item = &'a str>) -> Denied {
-    let lane = wanted.chars().take(LANE_SHOWN_MAX).collect();
-    Denied::NoLane { lane, lanes: lanes.collect::<Vec<_>>().join(", ") }
-}
-
-fn acted(acted: Acted, asker: &Asker) -> Answer {
+fn acted(acted: Acted, asker: &Asker) -> JsonAnswer {
     match acted {
         Acted::Done(row) => Ok(Json(json!(Row::seen_by(row.as_ref(), asker)))),
         Acted::Refused { why } => Err(Problem::denied(StatusCode::CONFLICT, why)),
@@ -213,34 +201,12 @@ struct Note {
     note: String,
 }
 
-/// The body's arguments; no body at all is `{}`.
-pub(super) fn arguments<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Problem> {
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
-    serde_json::from_slice(text).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("the body is not as expected: {error}"))
-    })
-}
-
-/// The note without white space around it.
-pub(super) fn checked(note: &str) -> Result<&str, Problem> {
-    let note = note.trim();
-    let bad = |told| Err(Problem::denied(StatusCode::BAD_REQUEST, told));
-    if note.is_empty() {
-        return bad(Denied::NoteMissing);
-    }
-    if note.chars().count() > NOTE_CHARS_MAX {
-        return bad(Denied::NoteTooLong { characters: NOTE_CHARS_MAX as u64 });
-    }
-    if note.chars().any(char::is_control) {
-        return bad(Denied::NoteNotPlain);
-    }
-    Ok(note)
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::admin::given::NOTE_CHARS_MAX;
 
     fn note(body: &'static [u8]) -> Result<String, Problem> {
         arguments::<Note>(Ok(Bytes::from_static(body)))

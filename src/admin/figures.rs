@@ -19,8 +19,8 @@ pub(super) async fn figures(
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
     let wanted =
-        Wanted::of(&uri).map_err(|detail| Problem::new(StatusCode::BAD_REQUEST, detail))?;
-    let Wanted { from, to, lane } = wanted;
+        WantedFigures::of(&uri).map_err(|detail| Problem::new(StatusCode::BAD_REQUEST, detail))?;
+    let WantedFigures { from, to, lane } = wanted;
     let look = move |reader: &crate::store::Reader| {
         Ok((reader.till_days(from, to, lane.as_deref())?, reader.refusals(from, to)?))
     };
@@ -50,13 +50,13 @@ fn line(line: &TillDay) -> Value {
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
-struct Wanted {
+struct WantedFigures {
     from: Day,
     to: Day,
     lane: Option<String>,
 }
 
-impl Wanted {
+impl WantedFigures {
     fn of(uri: &Uri) -> Result<Self, String> {
         let Query(pairs) =
             Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| error.body_text())?;
@@ -82,10 +82,11 @@ mod tests {
 
     #[test]
     fn days_and_a_lane_are_asked_for_and_nothing_else() {
-        let of = |query: &str| Wanted::of(&format!("/api/v1/figures{query}").parse().unwrap());
+        let of =
+            |query: &str| WantedFigures::of(&format!("/api/v1/figures{query}").parse().unwrap());
         assert_eq!(
             of("").unwrap(),
-            Wanted { from: Day::new(0), to: Day::new(i64::MAX), lane: None }
+            WantedFigures { from: Day::new(0), to: Day::new(i64::MAX), lane: None }
         );
         let asked = of("?from=2026-11-01&to=2026-11-30&lane=retm").unwrap();
         assert_eq!(

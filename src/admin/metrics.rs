@@ -48,7 +48,7 @@ impl Format {
 
 /// The whole page.
 fn render(status: &Status, process: &Process, format: Format) -> String {
-    let mut page = Page { text: String::with_capacity(4096), format };
+    let mut page = MetricsText { text: String::with_capacity(4096), format };
     gateway(&mut page, status);
     books(&mut page, status);
     lanes(&mut page, &status.lanes);
@@ -61,7 +61,7 @@ fn render(status: &Status, process: &Process, format: Format) -> String {
     page.text
 }
 
-fn gateway(page: &mut Page, status: &Status) {
+fn gateway(page: &mut MetricsText, status: &Status) {
     page.family("redeemd_build_info", "gauge", "The running version; always 1");
     page.sample("redeemd_build_info", &[("version", status.version)], 1);
     page.single("redeemd_uptime_seconds", "Seconds since the process started", status.uptime_s);
@@ -97,7 +97,7 @@ fn gateway(page: &mut Page, status: &Status) {
     );
 }
 
-fn books(page: &mut Page, status: &Status) {
+fn books(page: &mut MetricsText, status: &Status) {
     let help = "1 when accepted = pending + confirmed + declined + parked + voided";
     page.single("redeemd_books_balanced", help, u64::from(status.balanced));
     let help = "Age of the oldest pending redemption, 0 without one";
@@ -132,9 +132,9 @@ fn books(page: &mut Page, status: &Status) {
 }
 
 /// What a gauge shows of a lane.
-type Gauge = fn(&LaneView) -> u64;
+type LaneGauge = fn(&LaneView) -> u64;
 
-fn lanes(page: &mut Page, lanes: &[LaneView]) {
+fn lanes(page: &mut MetricsText, lanes: &[LaneView]) {
     page.family(
         "redeemd_lane_link",
         "gauge",
@@ -156,7 +156,7 @@ fn lanes(page: &mut Page, lanes: &[LaneView]) {
             page.sample("redeemd_lane_cause", &[("lane", &lane.status.name), ("cause", cause)], 1);
         }
     }
-    let gauges: [(&str, &str, Gauge); 3] = [
+    let gauges: [(&str, &str, LaneGauge); 3] = [
         ("redeemd_lane_window", "How many attempts the drain may have on the wire", |lane| {
             lane.status.window.into()
         }),
@@ -191,7 +191,7 @@ fn lanes(page: &mut Page, lanes: &[LaneView]) {
 }
 
 /// What is at risk and what may still be given on trust.
-fn risk(page: &mut Page, status: &Status) {
+fn risk(page: &mut MetricsText, status: &Status) {
     let name = |lane: &LaneView| lane.status.name.clone();
     page.family(
         "redeemd_exposure",
@@ -228,7 +228,7 @@ fn risk(page: &mut Page, status: &Status) {
 }
 
 /// Of the last 1,000 answers of a day at most; absent where there are too few to tell.
-fn provider_times(page: &mut Page, lanes: &[LaneView]) {
+fn provider_times(page: &mut MetricsText, lanes: &[LaneView]) {
     let known: Vec<_> =
         lanes.iter().filter_map(|lane| Some((&lane.status.name, lane.status.answers?))).collect();
     let name = "redeemd_provider_answer_p50_seconds";
@@ -253,7 +253,7 @@ fn provider_times(page: &mut Page, lanes: &[LaneView]) {
     }
 }
 
-fn tills(page: &mut Page, status: &Status) {
+fn tills(page: &mut MetricsText, status: &Status) {
     page.family(
         "redeemd_refused",
         "counter",
@@ -298,7 +298,7 @@ fn seconds(us: u64) -> String {
 }
 
 /// What the system says; these names are every exporter's.
-fn machine(page: &mut Page, process: &Process) {
+fn machine(page: &mut MetricsText, process: &Process) {
     let gauges = [
         ("redeemd_database_bytes", "Size of the database", process.database_bytes),
         ("redeemd_database_log_bytes", "Size of the database's write-ahead log", process.log_bytes),
@@ -325,12 +325,12 @@ fn machine(page: &mut Page, process: &Process) {
     }
 }
 
-struct Page {
+struct MetricsText {
     text: String,
     format: Format,
 }
 
-impl Page {
+impl MetricsText {
     /// A family's head. `name` is without a counter's `_total`; a unit is the name's last word.
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         let total = if kind == "counter" && self.format == Format::Text { "_total" } else { "" };

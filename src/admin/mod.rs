@@ -8,6 +8,8 @@ mod console;
 mod cookie;
 mod figures;
 mod filter;
+mod find;
+mod given;
 mod guard;
 mod metrics;
 mod password;
@@ -20,6 +22,7 @@ mod risk;
 mod session;
 mod signin;
 mod status;
+mod throttle;
 mod who;
 
 use std::sync::Arc;

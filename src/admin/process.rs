@@ -34,19 +34,19 @@ impl Process {
             open_files_max: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
             database_bytes: size(crate::store::FILE),
             log_bytes: size(&format!("{}-wal", crate::store::FILE)),
-            ..of_stat(&stat, &Machine::this())
+            ..of_stat(&stat, &KernelUnits::this())
         }
     }
 }
 
 /// The units in which the kernel counts.
-struct Machine {
+struct KernelUnits {
     ticks_a_second: f64,
     page_bytes: u64,
     booted_s: Option<f64>,
 }
 
-impl Machine {
+impl KernelUnits {
     fn this() -> Self {
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
         let booted_s =
@@ -58,7 +58,7 @@ impl Machine {
 }
 
 /// The fields of proc(5); the second, in brackets, may hold spaces and brackets itself.
-fn of_stat(stat: &str, machine: &Machine) -> Process {
+fn of_stat(stat: &str, machine: &KernelUnits) -> Process {
     let fields: Vec<&str> =
         stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
     // The first of these is the third of the page.
@@ -84,7 +84,8 @@ mod tests {
     fn a_name_with_brackets_and_spaces_moves_no_field() {
         let stat = "7 (a) R (b) S 1 7 7 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 3 0 600 12345678 100 \
             18446744073709551615 1";
-        let machine = Machine { ticks_a_second: 100.0, page_bytes: 4096, booted_s: Some(1000.0) };
+        let machine =
+            KernelUnits { ticks_a_second: 100.0, page_bytes: 4096, booted_s: Some(1000.0) };
         let process = of_stat(stat, &machine);
         assert_eq!((process.cpu_s, process.started_s), (Some(3.0), Some(1006.0)));
         assert_eq!(

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::actions::{arguments, no_such_lane};
-use super::console::find;
 use super::filter::{LIMIT_MAX, Wanted, is_plain, parse};
+use super::find::find;
+use super::given::{arguments, id, no_such_lane, unknown};
 use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::clock::rfc3339;
@@ -72,7 +72,7 @@ fn found_page(found: &FoundRows, asker: &Asker) -> Value {
 /// A whole code, which stays out of addresses and logs.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Code {
+pub(super) struct WholeCode {
     code: String,
 }
 
@@ -82,8 +82,8 @@ pub(super) async fn search(
     Extension(asker): Extension<Asker>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Code { code } = arguments(body)?;
-    let hash = admin.desk.remember(&admin.access.rules(), &code);
+    let WholeCode { code } = arguments(body)?;
+    let hash = admin.desk.searches.remember(&admin.access.rules(), &code);
     let wanted =
         Wanted { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
     let found = find(&admin, wanted).await?;
@@ -100,15 +100,6 @@ pub(super) async fn show(
     let Story { row, attempts, events } = found.ok_or_else(unknown)?;
     let events = events.iter().map(EventView::from).collect();
     Ok(Json(json!(Detail { row: Row::seen_by(&row, &asker), last_attempts: attempts, events })))
-}
-
-/// The id in a path.
-pub(super) fn id(text: &str) -> Result<Id, Problem> {
-    Id::parse(text).ok_or_else(unknown)
-}
-
-fn unknown() -> Problem {
-    Problem::denied(StatusCode::NOT_FOUND, Denied::NoRedemption)
 }
 
 /// A row as it is listed. Fields are added, never taken away.

@@ -1,19 +1,16 @@
 //! What may still be given on trust, as `status` shows it; and trust switched off and on.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::actions::{arguments, checked, known};
+use super::Admin;
+use super::given::{ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, known};
 use super::rights::Asker;
-use super::{Admin, Problem};
 use crate::clock::rfc3339;
 use crate::limits::{Gauge, Measure};
 use crate::store::{LaneStanding, Off};
@@ -37,7 +34,7 @@ pub(super) struct LaneRisk {
     pub(super) exposure: Amount,
     /// What was ever lost.
     pub(super) lost: Amount,
-    /// By limit.
+    /// ByAsker limit.
     pub(super) headroom: BTreeMap<&'static str, GaugeView>,
     /// The same as the console shows it.
     #[serde(skip)]
@@ -128,11 +125,6 @@ impl GaugeView {
     }
 }
 
-type Shared = State<Arc<Admin>>;
-type By = Extension<Asker>;
-type Body = Result<Bytes, BytesRejection>;
-type Answer = Result<Json<Value>, Problem>;
-
 /// What trust is to be.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,24 +138,28 @@ struct Switch {
 
 /// `POST /api/v1/lanes/{name}/trust` with `{"on": false, "note": "…", "for_s": 7200}`
 pub(super) async fn switch(
-    State(admin): Shared,
+    State(admin): SharedAdmin,
     Path(lane): Path<String>,
-    Extension(asker): By,
-    body: Body,
-) -> Answer {
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     let switch = arguments(body)?;
     known(&admin, &lane)?;
     switched(&admin, vec![lane], &asker, switch).await
 }
 
 /// `POST /api/v1/trust`: all lanes.
-pub(super) async fn switch_all(State(admin): Shared, Extension(asker): By, body: Body) -> Answer {
+pub(super) async fn switch_all(
+    State(admin): SharedAdmin,
+    Extension(asker): ByAsker,
+    body: RawBody,
+) -> JsonAnswer {
     let switch = arguments(body)?;
     let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
     switched(&admin, lanes, &asker, switch).await
 }
 
-async fn switched(admin: &Admin, lanes: Vec<String>, asker: &Asker, switch: Switch) -> Answer {
+async fn switched(admin: &Admin, lanes: Vec<String>, asker: &Asker, switch: Switch) -> JsonAnswer {
     let Switch { on, note, for_s } = switch;
     let off = if on {
         None

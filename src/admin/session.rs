@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::access::fingerprint;
 use crate::redemption::Fingerprint;
 
 /// How long a session lasts, whatever is done in it.
@@ -95,6 +94,11 @@ fn drop_longest_unused(all: &mut Vec<Session>, among: impl Fn(&Session) -> bool)
     if let Some((at, _)) = candidates.min_by_key(|(_, session)| session.used) {
         all.swap_remove(at);
     }
+}
+
+/// Fingerprints have one length, so that comparing them does not tell a secret's.
+pub(super) fn fingerprint(secret: &str) -> Fingerprint {
+    Fingerprint::of(&["operator's secret", secret])
 }
 
 #[cfg(test)]

@@ -1,31 +1,14 @@
 //! Signing in: one password is looked at at a time, and who guesses waits longer each time.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
-
-use super::access::{Access, fingerprint};
+use super::access::Access;
 use super::password;
+use super::session::fingerprint;
 
-/// So many wrong passwords cost no wait: people mistype.
-const FREE_TRIES: u32 = 3;
-/// The longest wait for a name: whoever guesses it must not lock its owner out for long.
-const NAME_WAIT_MAX: Duration = Duration::from_secs(30);
-/// The longest wait for a source.
-const SOURCE_WAIT_MAX: Duration = Duration::from_secs(300);
-/// Wrong passwords are forgotten after this time without another.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
-/// Names and sources that are remembered; the one that was seen longest ago makes room.
-const REMEMBERED_MAX: usize = 1024;
 /// The longest name that is looked up, in characters.
 const NAME_CHARS_MAX: usize = 64;
-/// Requests that may wait while a password is looked at.
-const WAITING_MAX: usize = 8;
 
 /// How signing in ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,93 +19,6 @@ pub(super) enum SignIn {
     Wrong,
     /// Too many wrong passwords, or too many people at once: after this time.
     Later(Duration),
-}
-
-/// Counts wrong passwords by name and by source.
-pub(super) struct Slow {
-    tries: Mutex<BTreeMap<String, Tries>>,
-    one: Semaphore,
-    waiting: AtomicUsize,
-}
-
-#[derive(Clone, Copy)]
-struct Tries {
-    wrong: u32,
-    last: Instant,
-}
-
-impl Default for Slow {
-    fn default() -> Self {
-        Self { tries: Mutex::default(), one: Semaphore::new(1), waiting: AtomicUsize::new(0) }
-    }
-}
-
-impl Tries {
-    /// One second after the free tries, then twice as long each time.
-    fn wait(self, most: Duration) -> Duration {
-        let Some(doublings) = self.wrong.checked_sub(FREE_TRIES) else { return Duration::ZERO };
-        let wait = Duration::from_secs(1 << doublings.min(16)).min(most);
-        wait.saturating_sub(self.last.elapsed())
-    }
-}
-
-impl Slow {
-    fn tries(&self) -> MutexGuard<'_, BTreeMap<String, Tries>> {
-        self.tries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How long these have to wait before another password is looked at.
-    fn wait(&self, name: &str, source: &str) -> Duration {
-        let tries = self.tries();
-        let of = |key: &str, most| tries.get(key).map_or(Duration::ZERO, |tries| tries.wait(most));
-        of(name, NAME_WAIT_MAX).max(of(source, SOURCE_WAIT_MAX))
-    }
-
-    /// Counted before the password is looked at: many at once are many.
-    fn count(&self, key: &str) {
-        let mut tries = self.tries();
-        tries.retain(|_, tries| tries.last.elapsed() < FORGOTTEN_AFTER);
-        if tries.len() >= REMEMBERED_MAX && !tries.contains_key(key) {
-            let oldest =
-                tries.iter().min_by_key(|(_, tries)| tries.last).map(|(key, _)| key.clone());
-            oldest.map(|key| tries.remove(&key));
-        }
-        let now = Instant::now();
-        let one = tries.entry(key.to_owned()).or_insert(Tries { wrong: 0, last: now });
-        (one.wrong, one.last) = (one.wrong.saturating_add(1), now);
-    }
-
-    fn forget(&self, keys: [&str; 2]) {
-        let mut tries = self.tries();
-        for key in keys {
-            tries.remove(key);
-        }
-    }
-
-    /// Off the runtime's thread, one at a time; `None` when too many wait already.
-    async fn fits(&self, password: String, hash: String) -> Option<bool> {
-        let place = Place::take(&self.waiting)?;
-        let _turn = self.one.acquire().await.ok()?;
-        let looked = tokio::task::spawn_blocking(move || password::fits(&password, &hash)).await;
-        drop(place);
-        looked.ok()
-    }
-}
-
-/// One of the places to wait in.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
-        let place = Self(waiting);
-        (waiting.fetch_add(1, Ordering::AcqRel) < WAITING_MAX).then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// One host of IPv4; of IPv6 the net that one customer has.
@@ -143,15 +39,15 @@ pub(super) async fn sign_in(
 ) -> SignIn {
     let name: String = name.chars().take(NAME_CHARS_MAX).collect();
     let (as_name, source) = (format!("as {name}"), source(from));
-    let wait = access.slow.wait(&as_name, &source);
+    let wait = access.throttle.wait(&as_name, &source);
     if wait > Duration::ZERO {
         return SignIn::Later(wait);
     }
-    access.slow.count(&as_name);
-    access.slow.count(&source);
+    access.throttle.count(&as_name);
+    access.throttle.count(&source);
     let known = access.user(&name).map(|(_, hash)| hash);
     let hash = known.clone().unwrap_or_else(|| password::NOBODYS.to_owned());
-    let Some(fits) = access.slow.fits(password.to_owned(), hash).await else {
+    let Some(fits) = access.throttle.fits(password.to_owned(), hash).await else {
         return SignIn::Later(Duration::from_secs(1));
     };
     let Some(hash) = known.filter(|_| fits) else {
@@ -161,7 +57,7 @@ pub(super) async fn sign_in(
         );
         return SignIn::Wrong;
     };
-    access.slow.forget([&as_name, &source]);
+    access.throttle.forget([&as_name, &source]);
     match access.sessions.begin(&name, fingerprint(&hash)) {
         Some(id) => SignIn::Done(id),
         None => SignIn::Later(Duration::from_secs(1)),
@@ -202,8 +98,8 @@ mod tests {
         ));
         // So many that a slow machine does not wait them out between two looks.
         for _ in 0..12 {
-            access.slow.count("as amal");
-            access.slow.count("from 192.0.2.2");
+            access.throttle.count("as amal");
+            access.throttle.count("from 192.0.2.2");
         }
         assert!(
             matches!(sign_in(&access, "amal", "correct horse", from(3)).await, SignIn::Later(_)),
@@ -236,30 +132,12 @@ mod tests {
                 fastest[at] = fastest[at].min(began.elapsed());
             }
             // A third wrong password would have to wait.
-            access.slow.forget(["as amal", "as nobody"]);
+            access.throttle.forget(["as amal", "as nobody"]);
         }
         let [known, unknown] = fastest.map(|time| time.as_micros());
         // A password costs tens of milliseconds: without it one of the two took a thousandth of the
         // other, and a busy machine makes less of a difference.
         assert!(known < 20 * unknown && unknown < 20 * known, "{fastest:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waits_double_up_to_a_bound_and_what_is_remembered_is_bounded() {
-        let slow = Slow::default();
-        let mut waits = Vec::new();
-        for _ in 0..12 {
-            slow.count("as amal");
-            waits.push(slow.wait("as amal", "from here").as_secs());
-        }
-        assert_eq!(waits, [0, 0, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30]);
-        for n in 0..2 * REMEMBERED_MAX {
-            slow.count(&format!("as {n}"));
-        }
-        assert_eq!(slow.tries().len(), REMEMBERED_MAX);
-        tokio::time::advance(FORGOTTEN_AFTER).await;
-        slow.count("as amal");
-        assert_eq!(slow.tries().len(), 1);
     }
 
     #[test]

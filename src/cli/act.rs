@@ -1,22 +1,20 @@
 //! `retry`, `void`, `flush`, `hold`, `release`: the operator's hand.
 
-use std::io::{BufRead, Read, Write};
+use std::io::Write;
 
 use serde_json::{Value, json};
 
 use super::args::{LaneArgs, RetryArgs};
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
+use super::input::line;
 use super::options::{FlushArgs, HandledArgs, HoldArgs, VoidArgs};
 use super::show::path;
 use super::wait::wait;
 use crate::text::escaped;
 
-/// The longest line of standard input, in bytes: an object of `list --json` fits.
-const LINE_BYTES_MAX: u64 = 64 * 1024;
-
 /// What lanes are told: the word in the path, what was done, and with what.
-pub(super) struct Order {
+pub(super) struct LaneOrder {
     pub(super) word: &'static str,
     pub(super) done: &'static str,
     pub(super) arguments: Value,
@@ -30,7 +28,7 @@ pub(super) async fn flush(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let FlushArgs { lane, wait: waits } = args;
-    let order = Order { word: "flush", done: "tried at once", arguments: json!({}) };
+    let order = LaneOrder { word: "flush", done: "tried at once", arguments: json!({}) };
     let held = held(&daemon.get("/api/v1/status").await?);
     tell(daemon, &order, (lane.as_deref(), &held), json, out).await?;
     if waits { wait(daemon, lane.as_deref(), json, out).await } else { Ok(()) }
@@ -46,7 +44,8 @@ pub(super) async fn hold(
     let HoldArgs { lane, trust, note } = args;
     let arguments = json!({ "trust": trust, "note": note.unwrap_or_default() });
     let done = if trust { "held, tills are trusted meanwhile" } else { "held" };
-    tell(daemon, &Order { word: "hold", done, arguments }, (lane.as_deref(), &[]), json, out).await
+    tell(daemon, &LaneOrder { word: "hold", done, arguments }, (lane.as_deref(), &[]), json, out)
+        .await
 }
 
 /// `redeemd release`
@@ -56,7 +55,7 @@ pub(super) async fn release(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let order = Order { word: "release", done: "released", arguments: json!({}) };
+    let order = LaneOrder { word: "release", done: "released", arguments: json!({}) };
     tell(daemon, &order, (args.lane.as_deref(), &[]), json, out).await
 }
 
@@ -73,7 +72,7 @@ fn held(status: &Value) -> Vec<(String, String)> {
 /// Gives an order to a lane or to all; of the `held` ones it is said that they stay so.
 pub(super) async fn tell(
     daemon: &Daemon,
-    order: &Order,
+    order: &LaneOrder,
     (lane, held): (Option<&str>, &[(String, String)]),
     json: bool,
     out: &mut dyn Write,
@@ -105,7 +104,7 @@ pub(super) async fn tell(
 }
 
 /// What is done to each of several redemptions.
-struct Action {
+struct BulkAction {
     word: &'static str,
     arguments: Value,
 }
@@ -117,7 +116,7 @@ pub(super) async fn void(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let action = Action { word: "void", arguments: json!({ "note": args.note }) };
+    let action = BulkAction { word: "void", arguments: json!({ "note": args.note }) };
     each(daemon, args.ids, &action, json, out).await
 }
 
@@ -129,7 +128,7 @@ pub(super) async fn handled(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let action =
-        Action { word: "handled", arguments: json!({ "note": args.note, "free": args.free }) };
+        BulkAction { word: "handled", arguments: json!({ "note": args.note, "free": args.free }) };
     each(daemon, args.ids, &action, json, out).await
 }
 
@@ -143,7 +142,8 @@ pub(super) async fn retry(
     match args.lane {
         Some(lane) => retry_held(daemon, &lane, json, out).await,
         None => {
-            each(daemon, args.ids, &Action { word: "retry", arguments: json!({}) }, json, out).await
+            each(daemon, args.ids, &BulkAction { word: "retry", arguments: json!({}) }, json, out)
+                .await
         }
     }
 }
@@ -173,7 +173,7 @@ async fn retry_held(
 async fn each(
     daemon: &Daemon,
     ids: Vec<String>,
-    action: &Action,
+    action: &BulkAction,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
@@ -197,7 +197,7 @@ async fn each(
 async fn one(
     daemon: &Daemon,
     id: &str,
-    action: &Action,
+    action: &BulkAction,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<bool, CliError> {
@@ -229,18 +229,6 @@ fn print_row(value: &Value, json: bool, out: &mut dyn Write) -> Result<(), CliEr
     Ok(())
 }
 
-/// The next line of `input`, within its bound.
-pub(super) fn line(input: &mut impl BufRead) -> Result<Option<String>, CliError> {
-    let mut bytes = Vec::new();
-    let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes)?;
-    if u64::try_from(read).unwrap_or(u64::MAX) == LINE_BYTES_MAX && !bytes.ends_with(b"\n") {
-        return Err(CliError::Usage(format!(
-            "a line of standard input is longer than {LINE_BYTES_MAX} bytes"
-        )));
-    }
-    Ok((read > 0).then(|| String::from_utf8_lossy(&bytes).into_owned()))
-}
-
 /// The id in a line: its first word, or the member `id` of a JSON object; nothing in an empty line.
 fn id_in(line: &str) -> Option<String> {
     let line = line.trim();
@@ -255,6 +243,7 @@ fn id_in(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::input::LINE_BYTES_MAX;
     use super::*;
 
     #[test]

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::ask::Daemon;
 use super::exit::CliError;
-use super::list::{Pages, RowView};
+use super::list::Pages;
+use super::row::RowView;
 use super::table::{Align, Table, count};
 use crate::clock::Clock;
 

@@ -9,12 +9,9 @@ use serde_json::{Value, json};
 use super::args::CheckArgs;
 use super::ask::{Daemon, host_name};
 use super::exit::{CliError, say};
-use super::service_user;
+use super::service_user::{self, SOCKET_UNIT};
 use crate::prepare::{Prepared, prepare, tills_may_use};
 use crate::settings::{DEFAULT_FILE, LoadOptions, Problem, Problems, Settings};
-
-/// The unit that holds the tills' sockets.
-pub(super) const SOCKET_UNIT: &str = "redeemd.socket";
 
 /// `redeemd check`
 pub(super) async fn check(

@@ -2,14 +2,14 @@
 
 use std::io::Write;
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::act::line;
 use super::args::ListArgs;
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
-use super::table::{Align, Table};
+use super::input::line;
+use super::row::{Column, RowView};
+use super::table::Table;
 use super::terminal::Screen;
 
 /// The rows of a page while all are read.
@@ -18,70 +18,9 @@ const PAGE_ROWS: u16 = 1000;
 /// The rows of a page unless `--limit` says otherwise.
 const LIMIT_DEFAULT: u16 = 100;
 
-/// What is read of a listed redemption; what a newer daemon adds is left aside.
-#[derive(Clone, Debug, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a mark of its own in the API")]
-pub(super) struct RowView {
-    pub(super) id: String,
-    #[serde(default)]
-    pub(super) seq: i64,
-    pub(super) lane: String,
-    pub(super) till: String,
-    pub(super) business_refrence: String,
-    pub(super) reward_code: String,
-    #[serde(default)]
-    pub(super) code_prefix: String,
-    #[serde(default)]
-    pub(super) branch_id: String,
-    pub(super) date: String,
-    pub(super) state: String,
-    pub(super) in_flight: bool,
-    pub(super) uncertain: bool,
-    pub(super) duplicate_of_ours: bool,
-    pub(super) refused_at_till: bool,
-    pub(super) answered_at_till: bool,
-    /// The mark, from a daemon that keeps one.
-    #[serde(default)]
-    pub(super) trusted: Option<bool>,
-    #[serde(default)]
-    pub(super) owed: bool,
-    #[serde(default)]
-    pub(super) owed_paid: bool,
-    #[serde(default)]
-    pub(super) lost: bool,
-    #[serde(default)]
-    pub(super) in_doubt: bool,
-    #[serde(default)]
-    pub(super) turned_away: bool,
-    #[serde(default)]
-    pub(super) handled: bool,
-    #[serde(default)]
-    pub(super) freed: bool,
-    /// What it counts as, from a daemon that says so.
-    #[serde(default)]
-    pub(super) value: Option<String>,
-    pub(super) attempts: u64,
-    pub(super) accepted_online: bool,
-    pub(super) accepted_at: String,
-    /// The day of the reports; an older daemon does not say.
-    #[serde(default)]
-    pub(super) day: String,
-    pub(super) clock_trusted: bool,
-    pub(super) settled_at: Option<String>,
-    pub(super) provider_said: Option<String>,
-    pub(super) note: Option<String>,
-}
-
-impl RowView {
-    pub(super) fn read(value: &Value) -> Result<Self, CliError> {
-        Self::deserialize(value)
-            .map_err(|error| CliError::Internal(format!("a redemption cannot be read: {error}")))
-    }
-}
-
 /// A page of the listing.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct ListPage {
     pub(super) rows: Vec<Value>,
     pub(super) next: Option<i64>,
 }
@@ -124,17 +63,17 @@ impl Pages {
     }
 
     /// The page, after which `self` stands at the next.
-    pub(super) async fn next(&mut self, daemon: &Daemon) -> Result<Page, CliError> {
+    pub(super) async fn next(&mut self, daemon: &Daemon) -> Result<ListPage, CliError> {
         let page = read(daemon.get(&self.path()).await?)?;
         self.after = page.next.or(self.after);
         Ok(page)
     }
 }
 
-fn read(mut value: Value) -> Result<Page, CliError> {
+fn read(mut value: Value) -> Result<ListPage, CliError> {
     let next = value.get("next").and_then(Value::as_i64);
     match value.get_mut("redemptions").map(Value::take) {
-        Some(Value::Array(rows)) => Ok(Page { rows, next }),
+        Some(Value::Array(rows)) => Ok(ListPage { rows, next }),
         _ => Err(CliError::Internal("the daemon's list cannot be read".to_owned())),
     }
 }
@@ -174,7 +113,7 @@ pub(super) async fn list(
 
 /// The redemptions of the whole code on standard input. It is posted: no address and no log may
 /// hold it.
-async fn search(daemon: &Daemon) -> Result<Page, CliError> {
+async fn search(daemon: &Daemon) -> Result<ListPage, CliError> {
     let first = line(&mut std::io::stdin().lock())?.unwrap_or_default();
     let code = first.trim_end_matches(['\r', '\n']);
     if code.is_empty() {
@@ -192,7 +131,7 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn print(&mut self, page: &Page, out: &mut dyn Write) -> Result<(), CliError> {
+    fn print(&mut self, page: &ListPage, out: &mut dyn Write) -> Result<(), CliError> {
         if self.json {
             return print_json(page, out);
         }
@@ -209,128 +148,15 @@ impl View<'_> {
     }
 }
 
-fn print_json(page: &Page, out: &mut dyn Write) -> Result<(), CliError> {
+fn print_json(page: &ListPage, out: &mut dyn Write) -> Result<(), CliError> {
     for row in &page.rows {
         writeln!(out, "{row}")?;
     }
     Ok(())
 }
 
-/// A column of the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Column {
-    /// The redemption's id.
-    Id,
-    /// Its place in the order of acceptance.
-    Seq,
-    /// Where it stands.
-    State,
-    /// The provider's name.
-    Lane,
-    /// The till.
-    Till,
-    /// The merchant.
-    Business,
-    /// The branch.
-    Branch,
-    /// The code's end.
-    Code,
-    /// The till's own time.
-    Date,
-    /// When it was accepted.
-    Accepted,
-    /// When it was settled.
-    Settled,
-    /// How often it was sent.
-    Tries,
-    /// What is special about it.
-    Marks,
-    /// What the provider said.
-    Said,
-    /// What was noted.
-    Note,
-}
-
-impl Column {
-    /// What is shown unless `--columns` says otherwise.
-    const USUAL: [Self; 9] = [
-        Self::Id,
-        Self::State,
-        Self::Lane,
-        Self::Till,
-        Self::Business,
-        Self::Code,
-        Self::Accepted,
-        Self::Tries,
-        Self::Marks,
-    ];
-
-    fn head(self) -> (&'static str, Align) {
-        match self {
-            Self::Id => ("ID", Align::Left),
-            Self::Seq => ("SEQ", Align::Right),
-            Self::State => ("STATE", Align::Left),
-            Self::Lane => ("LANE", Align::Left),
-            Self::Till => ("TILL", Align::Left),
-            Self::Business => ("BUSINESS", Align::Left),
-            Self::Branch => ("BRANCH", Align::Left),
-            Self::Code => ("CODE", Align::Left),
-            Self::Date => ("DATE", Align::Left),
-            Self::Accepted => ("ACCEPTED", Align::Left),
-            Self::Settled => ("SETTLED", Align::Left),
-            Self::Tries => ("TRIES", Align::Right),
-            Self::Marks => ("MARKS", Align::Left),
-            Self::Said => ("SAID", Align::Left),
-            Self::Note => ("NOTE", Align::Left),
-        }
-    }
-
-    fn cell(self, row: &RowView) -> String {
-        match self {
-            Self::Id => row.id.clone(),
-            Self::Seq => row.seq.to_string(),
-            Self::State => row.state.clone(),
-            Self::Lane => row.lane.clone(),
-            Self::Till => row.till.clone(),
-            Self::Business => row.business_refrence.clone(),
-            Self::Branch => row.branch_id.clone(),
-            Self::Code => row.reward_code.clone(),
-            Self::Date => row.date.clone(),
-            Self::Accepted => row.accepted_at.clone(),
-            Self::Settled => row.settled_at.clone().unwrap_or_default(),
-            Self::Tries => row.attempts.to_string(),
-            Self::Marks => marks(row),
-            Self::Said => row.provider_said.clone().unwrap_or_default(),
-            Self::Note => row.note.clone().unwrap_or_default(),
-        }
-    }
-}
-
 fn table(columns: &[Column]) -> Table {
     Table::new(&columns.iter().map(|column| column.head()).collect::<Vec<_>>())
-}
-
-/// What is special about a row, in words.
-pub(super) fn marks(row: &RowView) -> String {
-    // A daemon that keeps no mark of trust leaves it to the others.
-    let inferred = row.accepted_online && !row.answered_at_till && row.state != "pending";
-    let marks = [
-        (row.in_flight, "on the wire"),
-        (row.uncertain, "uncertain"),
-        (row.in_doubt, "in doubt"),
-        (row.duplicate_of_ours, "duplicate of ours"),
-        (row.refused_at_till, "refused at till"),
-        (row.turned_away, "turned away"),
-        (!row.accepted_online, "offline"),
-        (row.trusted.unwrap_or(inferred), "on trust"),
-        (row.lost, "lost"),
-        (row.owed && !row.owed_paid, "owed"),
-        (row.owed_paid, "owed and paid"),
-        (row.handled, "handled"),
-        (row.freed, "code freed"),
-        (!row.clock_trusted, "clock unsure"),
-    ];
-    marks.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -354,7 +180,7 @@ pub(super) mod tests {
         let mut value = row("41-abc", "pending", false);
         value["uncertain"] = json!(true);
         value["till"] = json!("till\u{7}1");
-        let page = Page { rows: vec![value], next: None };
+        let page = ListPage { rows: vec![value], next: None };
         let print = |columns: &[Column]| {
             let mut shown = Vec::new();
             let mut view = View { columns, table: table(columns), json: false, begun: false };

@@ -8,6 +8,7 @@ mod backup;
 mod certificate;
 mod check;
 mod exit;
+mod input;
 mod list;
 mod names;
 mod options;
@@ -15,6 +16,7 @@ mod password;
 mod rehearse;
 mod report;
 mod rescue;
+mod row;
 mod run;
 mod service_user;
 mod show;
@@ -34,10 +36,10 @@ pub use args::{
     RetryArgs, ShowArgs,
 };
 pub use exit::{CliError, Exit};
-pub use list::Column;
 pub use options::{
     FlushArgs, HandledArgs, HoldArgs, Named, NamesArgs, Shown, StatusArgs, VoidArgs, Wanted,
 };
+pub use row::Column;
 
 use crate::sandbox::{SandboxArgs, SandboxError};
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::list::Column;
-use super::trust::span;
+use super::row::Column;
 
 /// `status`
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -209,6 +208,13 @@ fn time(text: &str) -> Result<String, String> {
             Err("a time looks like 2026-11-01 or 2026-11-01T10:00:00Z, and must exist".to_owned())
         }
     }
+}
+
+/// A duration with a unit, as the settings have them.
+fn span(text: &str) -> Result<Duration, String> {
+    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+    let span = humantime::parse_duration(text).ok().filter(|span| has_unit && !span.is_zero());
+    span.ok_or_else(|| "write a duration with a unit, such as 30m or 2h".to_owned())
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::check::SOCKET_UNIT;
 use super::exit::{CliError, Exit};
 use crate::files;
 use crate::notify;
 
+/// The unit that holds the tills' sockets.
+pub(super) const SOCKET_UNIT: &str = "redeemd.socket";
 /// The service's user, as the package makes it.
 const USER: &str = "redeemd";
 /// Tells the repeated check where the socket unit listens: systemd may not answer the service's

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::args::ShowArgs;
 use super::ask::{Daemon, encoded};
 use super::exit::CliError;
-use super::list::{RowView, marks};
+use super::row::{RowView, marks};
 use super::table::paragraph;
 use crate::clock::rfc3339;
 use crate::redemption::Id;

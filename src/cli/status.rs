@@ -31,7 +31,7 @@ const INDENT: usize = 10;
 
 /// What is read of `/api/v1/status`; what a newer daemon adds is left aside.
 #[derive(Debug, Deserialize)]
-struct Status {
+struct DaemonStatus {
     gateway: String,
     version: String,
     uptime_s: u64,
@@ -39,7 +39,7 @@ struct Status {
     oldest_pending_age_s: Option<u64>,
     clock_trusted: bool,
     storage: Storage,
-    lanes: Vec<Lane>,
+    lanes: Vec<DaemonLane>,
     #[serde(default)]
     reload_faults: Vec<String>,
     #[serde(default)]
@@ -64,7 +64,7 @@ struct Storage {
 }
 
 #[derive(Debug, Deserialize)]
-struct Lane {
+struct DaemonLane {
     name: String,
     link: String,
     cause: Option<String>,
@@ -83,12 +83,12 @@ struct Lane {
     tried: bool,
     /// None before there are enough, and of an older daemon.
     #[serde(default)]
-    answers: Option<Answers>,
+    answers: Option<ReplyTimes>,
 }
 
 /// How long the provider takes for what tills wait for.
 #[derive(Debug, Deserialize)]
-struct Answers {
+struct ReplyTimes {
     p50_ms: u64,
     p95_ms: u64,
     late: u64,
@@ -144,7 +144,7 @@ fn check(value: &Value, json: bool, out: &mut dyn Write) -> Result<(), CliError>
 }
 
 /// What does not end by itself.
-fn needs(status: &Status) -> Vec<String> {
+fn needs(status: &DaemonStatus) -> Vec<String> {
     let mut needs = Vec::new();
     if !status.storage.ok || !status.storage.detail.is_empty() {
         needs.push(format!("storage: {}", storage(&status.storage)));
@@ -185,8 +185,8 @@ fn needs_a_person(word: &str) -> bool {
     Cause::from_word(word).is_none_or(Cause::needs_a_person)
 }
 
-fn read(value: &Value) -> Result<Status, CliError> {
-    Status::deserialize(value)
+fn read(value: &Value) -> Result<DaemonStatus, CliError> {
+    DaemonStatus::deserialize(value)
         .map_err(|error| CliError::Internal(format!("the daemon's status cannot be read: {error}")))
 }
 
@@ -210,7 +210,7 @@ fn render(value: &Value) -> Result<String, CliError> {
     Ok(text)
 }
 
-fn head(status: &Status) -> String {
+fn head(status: &DaemonStatus) -> String {
     let up =
         format!("{}, version {}, up {}", status.gateway, status.version, duration(status.uptime_s));
     let mut text = paragraph("gateway", &up, INDENT);
@@ -274,7 +274,7 @@ fn refused(reasons: &BTreeMap<String, u64>) -> Option<String> {
 }
 
 /// What answered tills' checks, and how many answers are remembered.
-fn checks(status: &Status) -> Option<String> {
+fn checks(status: &DaemonStatus) -> Option<String> {
     let all = status.checks.values().fold(0, |all: u64, times| all.saturating_add(*times));
     if all == 0 && status.checks_remembered == 0 {
         return None;
@@ -322,7 +322,7 @@ fn storage(storage: &Storage) -> String {
     }
 }
 
-fn lane_table(lanes: &[Lane]) -> String {
+fn lane_table(lanes: &[DaemonLane]) -> String {
     if lanes.is_empty() {
         return "no lane is configured\n".to_owned();
     }
@@ -349,12 +349,12 @@ fn lane_table(lanes: &[Lane]) -> String {
 }
 
 /// Nobody knows of a line on which nothing was tried since the start.
-fn link(lane: &Lane) -> String {
+fn link(lane: &DaemonLane) -> String {
     if lane.link == "up" && !lane.tried { "untried".to_owned() } else { lane.link.clone() }
 }
 
 /// What is the matter with a lane, in words.
-fn trouble(lane: &Lane) -> String {
+fn trouble(lane: &DaemonLane) -> String {
     let mut text = String::new();
     if lane.link != "up" || lane.explanation.is_some() {
         let cause = lane.cause.as_deref().unwrap_or("no cause given");
@@ -373,11 +373,11 @@ fn trouble(lane: &Lane) -> String {
 }
 
 /// How long each provider takes for its answers, beside which `reply_within` is chosen.
-fn answers(lanes: &[Lane]) -> String {
+fn answers(lanes: &[DaemonLane]) -> String {
     let known =
         lanes.iter().filter_map(|lane| lane.answers.as_ref().map(|answers| (lane, answers)));
     let mut text = String::new();
-    for (lane, Answers { p50_ms, p95_ms, late, of }) in known {
+    for (lane, ReplyTimes { p50_ms, p95_ms, late, of }) in known {
         let (p50, p95, late, of) = (millis(*p50_ms), millis(*p95_ms), count(*late), count(*of));
         let told = format!(
             "{} answers half of what tills ask within {p50}, 95 of 100 within {p95}; {late} of the \

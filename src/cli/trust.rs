@@ -1,11 +1,10 @@
 //! `trust`: whether anything is given without the provider's answer.
 
 use std::io::Write;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::act::{Order, tell};
+use super::act::{LaneOrder, tell};
 use super::ask::Daemon;
 use super::exit::CliError;
 use super::options::{TrustArgs, TrustOrder};
@@ -32,14 +31,8 @@ pub(super) async fn trust(
             (lane, json!({ "on": true }), "rewards are given on trust again")
         }
     };
-    tell(daemon, &Order { word: "trust", done, arguments }, (lane.as_deref(), &[]), json, out).await
-}
-
-/// A duration with a unit, as the settings have them.
-pub(super) fn span(text: &str) -> Result<Duration, String> {
-    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
-    let span = humantime::parse_duration(text).ok().filter(|span| has_unit && !span.is_zero());
-    span.ok_or_else(|| "write a duration with a unit, such as 30m or 2h".to_owned())
+    tell(daemon, &LaneOrder { word: "trust", done, arguments }, (lane.as_deref(), &[]), json, out)
+        .await
 }
 
 /// In which lanes trust is off, and why: said before everything else.

@@ -20,7 +20,7 @@ const BAR_COLUMNS: u64 = 30;
 
 /// How far it is.
 #[derive(Clone, Copy, Debug)]
-struct Progress {
+struct DrainProgress {
     /// The most that was pending.
     most: u64,
     pending: u64,
@@ -40,7 +40,11 @@ pub(super) async fn wait(
         let (pending, trouble) = look(&daemon.get("/api/v1/status").await?, lane)?;
         most = most.max(pending);
         if has_bar {
-            write!(out, "\r\u{1b}[K{}", Progress { most, pending, since: began.elapsed() }.line())?;
+            write!(
+                out,
+                "\r\u{1b}[K{}",
+                DrainProgress { most, pending, since: began.elapsed() }.line()
+            )?;
             out.flush()?;
         }
         if pending == 0 {
@@ -87,7 +91,7 @@ fn look(status: &Value, lane: Option<&str>) -> Result<(u64, Option<String>), Cli
     Ok((pending, trouble))
 }
 
-impl Progress {
+impl DrainProgress {
     /// A bar, the numbers, the rate and what is left at that rate.
     fn line(self) -> String {
         let Self { most, pending, since } = self;
@@ -111,7 +115,7 @@ mod tests {
     #[test]
     fn the_bar_tells_how_much_is_done_how_fast_and_how_long_it_takes() {
         let progress = |most, pending, seconds| {
-            Progress { most, pending, since: Duration::from_secs(seconds) }.line()
+            DrainProgress { most, pending, since: Duration::from_secs(seconds) }.line()
         };
         assert_eq!(
             progress(1200, 600, 10),

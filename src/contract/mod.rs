@@ -129,10 +129,10 @@ fn read<const N: usize>(
     Ok((values, body))
 }
 
-type Fields<'a> = Vec<(Cow<'a, str>, Found<'a>)>;
+type ObjectFields<'a> = Vec<(Cow<'a, str>, Found<'a>)>;
 
 /// The fields of the object that `text` is, and whether an object inside of it names a field twice.
-fn top_level(text: &str) -> Result<(Fields<'_>, bool), Faults> {
+fn top_level(text: &str) -> Result<(ObjectFields<'_>, bool), Faults> {
     if text.trim().is_empty() {
         return Err(Faults::one(Fault::EmptyBody));
     }
@@ -154,7 +154,7 @@ enum Spelling {
 }
 
 /// Puts the contract's spelling in the place of the other one.
-fn take_our_spelling(fields: &mut Fields<'_>) -> Spelling {
+fn take_our_spelling(fields: &mut ObjectFields<'_>) -> Spelling {
     let has_contract = fields.iter().any(|(name, _)| name == BUSINESS);
     let has_right = fields.iter().any(|(name, _)| name == BUSINESS_SPELLED_RIGHT);
     match (has_contract, has_right) {
@@ -182,7 +182,7 @@ fn spelling_faults(spelling: Spelling) -> Vec<Fault> {
 
 /// A field beside one of the contract's that differs in case, dashes or underscores alone: whoever
 /// reads names less strictly than we do would take the one or the other.
-fn twin_faults(fields: &Fields<'_>, required: &[&str]) -> Vec<Fault> {
+fn twin_faults(fields: &ObjectFields<'_>, required: &[&str]) -> Vec<Fault> {
     let bare = |name: &str| fold::code(name).replace(['_', '-', ' '], "");
     let others: Vec<String> = fields
         .iter()
@@ -206,7 +206,7 @@ fn twin_faults(fields: &Fields<'_>, required: &[&str]) -> Vec<Fault> {
 }
 
 /// One fault for each required field that is there twice, and one for all the others together.
-fn double_faults(fields: &Fields<'_>, required: &[&str], nested_twice: bool) -> Vec<Fault> {
+fn double_faults(fields: &ObjectFields<'_>, required: &[&str], nested_twice: bool) -> Vec<Fault> {
     let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_ref()).collect();
     names.sort_unstable();
     let mut twice: Vec<&str> = names.windows(2).filter_map(same_pair).collect();
@@ -228,7 +228,7 @@ fn same_pair<'a>(pair: &[&'a str]) -> Option<&'a str> {
 }
 
 /// The value of a required field, or what is wrong with it.
-fn value_of(fields: &Fields<'_>, name: &str, how: How) -> Result<String, Fault> {
+fn value_of(fields: &ObjectFields<'_>, name: &str, how: How) -> Result<String, Fault> {
     let field = name.to_owned();
     let text = match fields.iter().find(|(field, _)| field == name) {
         None => return Err(Fault::Missing { field }),

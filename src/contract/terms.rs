@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::value::{Amount, Terms};
 
-type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+type RawMembers<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 /// What a valid check says: `type`, `discount_amount`, `is_percentage` and `max_discount_amount` of
 /// its `data`. What cannot be read is as if it were not said. Amounts may be texts or numbers; a
@@ -35,13 +35,13 @@ pub fn words(body: &[u8]) -> String {
     said("message").or_else(|| said("errors")).unwrap_or_default()
 }
 
-fn members(body: &[u8]) -> Option<Members<'_>> {
+fn members(body: &[u8]) -> Option<RawMembers<'_>> {
     let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     serde_json::from_slice(json).ok()
 }
 
 /// An object, or the first of a list of them.
-fn data_of(raw: &RawValue) -> Option<Members<'_>> {
+fn data_of(raw: &RawValue) -> Option<RawMembers<'_>> {
     let object = serde_json::from_str(raw.get()).ok();
     object.or_else(|| {
         let list: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
@@ -60,7 +60,7 @@ fn first_text(raw: &RawValue) -> Option<String> {
         serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok()?.into_iter().find_map(first_text)
     })
     .or_else(|| {
-        serde_json::from_str::<Members<'_>>(raw.get()).ok()?.into_values().find_map(first_text)
+        serde_json::from_str::<RawMembers<'_>>(raw.get()).ok()?.into_values().find_map(first_text)
     })
 }
 

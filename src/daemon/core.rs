@@ -9,38 +9,17 @@ use tokio::time::Instant;
 
 use super::DaemonError;
 use super::lanes::{Broken, Lanes};
+use super::parts::Parts;
 use super::upkeep::{Upkeep, keep_refusals};
 use crate::admin::{self, Admin};
-use crate::alert::Alerts;
 use crate::clock::{Clock, Days};
-use crate::forwarder::{MakeRoad, Road};
+use crate::forwarder::Road;
 use crate::intake::Intake;
-use crate::notify::Notify;
 use crate::queue::Queue;
 use crate::settings::Settings;
 
 /// How long requests that came whole may take to be decided after the listeners have closed.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
-
-/// What a core stands on.
-pub struct Parts<R> {
-    /// The queue, its writer running.
-    pub queue: Queue,
-    /// Wall time, for the record.
-    pub clock: Clock,
-    /// Seeds the jitter of every lane.
-    pub seed: u64,
-    /// Makes the road to a provider.
-    pub make_road: MakeRoad<R>,
-    /// Counts up when carrier, addresses or routes change.
-    pub network: watch::Receiver<u64>,
-    /// Whom to tell of failing deliveries.
-    pub alerts: Alerts,
-    /// Who watches the daemon's progress.
-    pub notify: Arc<Notify>,
-    /// `$CREDENTIALS_DIRECTORY`.
-    pub credentials_dir: Option<PathBuf>,
-}
 
 /// Tills' side, lanes, operators' side and upkeep around one queue.
 pub struct Core<R> {

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::DaemonError;
-use super::core::Parts;
+use super::parts::Parts;
 use crate::forwarder::{self, Forwarder, MakeRoad, Road};
 use crate::intake::CheckReward;
 use crate::queue::{Lane, LaneSettings};

@@ -35,7 +35,7 @@ impl Listeners {
     /// Takes what systemd hands in, and binds what it did not.
     pub(super) fn bind(prepared: &Prepared) -> Result<Self, DaemonError> {
         let settings = &prepared.loaded.settings;
-        let handed = Taken::of(notify::listen_fds()?, settings)?;
+        let handed = HandedIn::of(notify::listen_fds()?, settings)?;
         let tills = handed.tills.or_else_bind(&settings.intake.listen)?;
         let tcp = handed.admin.or_else_bind(&[settings.admin.listen])?;
         let commands = match handed.commands {
@@ -107,7 +107,7 @@ impl Listeners {
 
 /// What systemd handed in, each for whom it is.
 #[derive(Default)]
-struct Taken {
+struct HandedIn {
     tills: Tcp,
     admin: Tcp,
     commands: Vec<UnixListener>,
@@ -116,7 +116,7 @@ struct Taken {
 #[derive(Default)]
 struct Tcp(Vec<TcpListener>);
 
-impl Taken {
+impl HandedIn {
     /// A socket that nobody would serve keeps its clients waiting without a word, so it is an
     /// error.
     fn of(handed: Vec<(String, Handed)>, settings: &Settings) -> Result<Self, DaemonError> {

@@ -3,6 +3,7 @@
 mod core;
 mod lanes;
 mod listeners;
+mod parts;
 mod place;
 mod process;
 mod reload;
@@ -26,8 +27,9 @@ use crate::queue::{LaneSettings, Queue, QueueError};
 use crate::settings::{LoadOptions, Settings};
 use crate::store::{Found, OpenReport, Store, StoreError};
 use crate::upstream::{Upstream, UpstreamContext};
-pub use core::{Core, Parts};
+pub use core::Core;
 use listeners::Listeners;
+pub use parts::Parts;
 
 /// Why the daemon did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]

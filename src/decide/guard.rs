@@ -61,7 +61,7 @@ pub enum Guard {
 
 /// What one earlier redemption says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hold {
+enum CodeHold {
     Free,
     /// The provider decides while it can be asked, otherwise "has been used".
     Provider,
@@ -79,12 +79,12 @@ pub fn guard(earlier: Earlier<'_>, asking: Asking<'_>) -> Guard {
     let mut used: Option<(&Row, bool)> = None;
     for row in earlier.rows.iter().rev() {
         match hold(row, asking) {
-            Hold::Free => {}
-            Hold::Owed => return Guard::Owed(Box::new(row.clone())),
-            Hold::Used => return Guard::Used(Box::new(row.clone())),
-            Hold::Provider | Hold::Refused if asking.can_ask => provider_only = true,
-            Hold::Provider => used = used.or(Some((row, false))),
-            Hold::Refused => used = used.or(Some((row, true))),
+            CodeHold::Free => {}
+            CodeHold::Owed => return Guard::Owed(Box::new(row.clone())),
+            CodeHold::Used => return Guard::Used(Box::new(row.clone())),
+            CodeHold::Provider | CodeHold::Refused if asking.can_ask => provider_only = true,
+            CodeHold::Provider => used = used.or(Some((row, false))),
+            CodeHold::Refused => used = used.or(Some((row, true))),
         }
     }
     match used {
@@ -107,42 +107,46 @@ fn kept_by_what_was_not_read(earlier: Earlier<'_>) -> Option<Kept> {
     (earlier.is_cut && earlier.rows.iter().any(says_so)).then_some(Kept::Used)
 }
 
-fn hold(row: &Row, asking: Asking<'_>) -> Hold {
+fn hold(row: &Row, asking: Asking<'_>) -> CodeHold {
     let is_other = !row.is_to_the_byte(asking.request);
     if row.has(mark::FREED) || (asking.exact && row.code != asking.request.reward_code) {
-        return Hold::Free;
+        return CodeHold::Free;
     }
     match plain_hold(row, asking) {
         // Other bytes that fold alike may be another code to the provider.
-        Hold::Used if is_other => Hold::Provider,
-        hold @ (Hold::Free | Hold::Provider | Hold::Refused | Hold::Used | Hold::Owed) => hold,
+        CodeHold::Used if is_other => CodeHold::Provider,
+        hold @ (CodeHold::Free
+        | CodeHold::Provider
+        | CodeHold::Refused
+        | CodeHold::Used
+        | CodeHold::Owed) => hold,
     }
 }
 
 #[expect(clippy::match_same_arms, reason = "the rows of the table, in its order")]
-fn plain_hold(row: &Row, asking: Asking<'_>) -> Hold {
+fn plain_hold(row: &Row, asking: Asking<'_>) -> CodeHold {
     match row.state {
-        State::Pending => Hold::Used,
-        State::Parked | State::Voided if row.has(mark::UNCERTAIN) => Hold::Used,
-        State::Parked => Hold::Provider,
-        State::Voided if !row.is_trusted() => Hold::Free,
+        State::Pending => CodeHold::Used,
+        State::Parked | State::Voided if row.has(mark::UNCERTAIN) => CodeHold::Used,
+        State::Parked => CodeHold::Provider,
+        State::Voided if !row.is_trusted() => CodeHold::Free,
         State::Voided => after_taking_back(row, asking),
-        State::Confirmed if row.has(mark::OWED) => Hold::Owed,
-        State::Confirmed => Hold::Provider,
-        State::Declined if row.has(mark::LOST) || row.is_trusted() => Hold::Provider,
-        State::Declined if row.has(mark::STRONG) || !row.is(kind::MARKED) => Hold::Refused,
-        State::Declined => Hold::Free,
+        State::Confirmed if row.has(mark::OWED) => CodeHold::Owed,
+        State::Confirmed => CodeHold::Provider,
+        State::Declined if row.has(mark::LOST) || row.is_trusted() => CodeHold::Provider,
+        State::Declined if row.has(mark::STRONG) || !row.is(kind::MARKED) => CodeHold::Refused,
+        State::Declined => CodeHold::Free,
     }
 }
 
 /// Voided after its 2xx left: the reward may be in the customer's hands. Its till may take it once
 /// again soon after, since a cashier corrects a sale; once, or accept, hand out, take back would go
 /// on for ever.
-fn after_taking_back(row: &Row, asking: Asking<'_>) -> Hold {
+fn after_taking_back(row: &Row, asking: Asking<'_>) -> CodeHold {
     let is_soon =
         row.settled_min().is_some_and(|at| asking.now_min.saturating_sub(at) < TAKE_AGAIN_MIN);
     let is_first = !row.is(kind::PROVIDER_ONLY) && !row.is(kind::TAKEN_AGAIN);
-    if is_soon && is_first && row.till == asking.till { Hold::Free } else { Hold::Provider }
+    if is_soon && is_first && row.till == asking.till { CodeHold::Free } else { CodeHold::Provider }
 }
 
 /// Whether the new redemption is a till's second for a code that it took back.

@@ -14,7 +14,7 @@ pub(super) struct Deciding(Arc<Mutex<JoinSet<()>>>);
 
 /// Work that goes on in the task that waits for it; what is left of it when nobody waits any more
 /// goes on in its own.
-struct Unfinished<T: Send + 'static> {
+struct UnfinishedWork<T: Send + 'static> {
     work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     alone: Arc<Mutex<JoinSet<()>>>,
 }
@@ -31,7 +31,7 @@ impl Deciding {
             drop(held);
             done
         };
-        Unfinished { work: Some(Box::pin(work)), alone: Arc::clone(&self.0) }.await
+        UnfinishedWork { work: Some(Box::pin(work)), alone: Arc::clone(&self.0) }.await
     }
 
     /// Waits for all that is under way, for at most `within`; how many were given up.
@@ -42,7 +42,7 @@ impl Deciding {
     }
 }
 
-impl<T: Send + 'static> Future for Unfinished<T> {
+impl<T: Send + 'static> Future for UnfinishedWork<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
@@ -53,7 +53,7 @@ impl<T: Send + 'static> Future for Unfinished<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Unfinished<T> {
+impl<T: Send + 'static> Drop for UnfinishedWork<T> {
     fn drop(&mut self) {
         // Without a runtime the process is ending, and the store with it.
         let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) else { return };

@@ -24,10 +24,10 @@ const NAMED_EVERY: Duration = Duration::from_secs(5);
 
 /// Who asks without a valid token.
 #[derive(Default)]
-pub(super) struct Guesses(Mutex<Known>);
+pub(super) struct Guesses(Mutex<KnownSources>);
 
 #[derive(Default)]
-struct Known {
+struct KnownSources {
     sources: HashMap<Source, Guesser>,
     named_at: Option<Instant>,
 }
@@ -60,7 +60,7 @@ impl Guesses {
     }
 }
 
-impl Known {
+impl KnownSources {
     fn rule(&mut self, source: Source, now: Instant) -> Ruling {
         if self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(&source) {
             self.forget_quietest();
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_few_are_free_and_many_are_slowed_within_a_bound() {
-        let (mut known, now) = (Known::default(), Instant::now());
+        let (mut known, now) = (KnownSources::default(), Instant::now());
         let delays: Vec<_> = (0..100).map(|_| known.rule(source(1), now).delay).collect();
         assert!(delays[..20].iter().all(Duration::is_zero));
         assert_eq!([delays[20], delays[21]], [STEP, STEP * 2]);
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_source_is_named_at_ten_and_at_each_tenfold_and_lines_keep_their_distance() {
-        let (mut known, start) = (Known::default(), Instant::now());
+        let (mut known, start) = (KnownSources::default(), Instant::now());
         let mut named = Vec::new();
         for second in 0..1000 {
             let now = start + Duration::from_secs(second);
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let (mut known, now) = (Known::default(), Instant::now());
+        let (mut known, now) = (KnownSources::default(), Instant::now());
         for number in 0..2 * u32::try_from(SOURCES_MAX).expect("small") {
             known.rule(source(number), now);
         }

@@ -22,12 +22,12 @@ const ASK_AGAIN_S: u64 = 2;
 const OFFLINE: &str = "offline";
 
 /// One till's request while it is decided.
-struct Asking {
+struct PendingRedeem {
     queue: Queue,
     current: Arc<Current>,
     language: Language,
     request: Request,
-    line: Line,
+    line: RequestLine,
 }
 
 /// What a till is told: why it gets nothing, and when to ask again.
@@ -45,12 +45,15 @@ pub(super) async fn decide(
     language: Language,
 ) -> Response {
     let request = new.request.clone();
-    let line =
-        Line { till: new.till.clone(), lane: new.lane.clone(), code: request.reward_code.masked() };
+    let line = RequestLine {
+        till: new.till.clone(),
+        lane: new.lane.clone(),
+        code: request.reward_code.masked(),
+    };
     match queue.accept(new).await {
         Ok(decision) => {
             let seq = row_of(&decision);
-            let asking = Asking { queue, current, language, request, line };
+            let asking = PendingRedeem { queue, current, language, request, line };
             let answer = asking.answer(decision).await;
             asking.watched(answer, seq)
         }
@@ -83,7 +86,7 @@ fn row_of(decision: &Decision) -> Option<Seq> {
     }
 }
 
-impl Asking {
+impl PendingRedeem {
     async fn answer(&self, decision: Decision) -> Response {
         let refusal = match decision {
             Decision::Taken(taken) => {
@@ -292,13 +295,13 @@ impl No {
 }
 
 /// What the log says of one request: a line at debug, since a till may ask as often as it likes.
-struct Line {
+struct RequestLine {
     till: String,
     lane: String,
     code: String,
 }
 
-impl Line {
+impl RequestLine {
     fn taken(&self, taken: &Taken, state: State) {
         let (Self { till, lane, code }, id) = (self, &taken.id);
         tracing::debug!(%id, %lane, %till, %state, %code, "redemption {id} of till {till} was \

@@ -94,14 +94,15 @@ pub(super) fn accepted(status: StatusCode) -> Response {
 
 /// What a refusal says, kept beside it until it leaves.
 #[derive(Clone)]
-struct Told {
+struct ToldRefusal {
     refusal: Refusal,
     language: Language,
 }
 
 /// `answer` in the store's own words, where it is a refusal that has some.
 pub(super) fn in_own_words(mut answer: Response, texts: &Texts) -> Response {
-    let Some(Told { refusal, language }) = answer.extensions_mut().remove::<Told>() else {
+    let Some(ToldRefusal { refusal, language }) = answer.extensions_mut().remove::<ToldRefusal>()
+    else {
         return answer;
     };
     let Some(text) = texts.of(&refusal, language) else { return answer };
@@ -122,7 +123,7 @@ pub(super) fn refusal(
 ) -> Response {
     let mut answer =
         json(status, contract::refusal(&refusal.text(language), &refusal.errors(language)));
-    answer.extensions_mut().insert(Told { refusal: refusal.clone(), language });
+    answer.extensions_mut().insert(ToldRefusal { refusal: refusal.clone(), language });
     if let Some(after_s) = after_s {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
     }

@@ -27,7 +27,7 @@ pub(super) struct Tills {
     languages: HashMap<String, Language>,
     /// Of the tills that may not redeem for everything.
     bindings: HashMap<String, Binding>,
-    followed: Mutex<Followed>,
+    followed: Mutex<FollowedTills>,
 }
 
 /// What a till may redeem for, folded; an empty list: all.
@@ -53,12 +53,12 @@ fn is_one_of(value: &str, names: &[String]) -> bool {
     names.is_empty() || names.iter().any(|name| *name == folded)
 }
 
-struct Followed {
+struct FollowedTills {
     looked_at: Instant,
-    tills: Vec<Known>,
+    tills: Vec<KnownTill>,
 }
 
-struct Known {
+struct KnownTill {
     name: Arc<str>,
     source: SecretSource,
     /// Of its token; the token itself is not kept. `None` as long as it could not be read.
@@ -71,7 +71,7 @@ impl Tills {
     pub(super) fn new(tills: &[Till], credentials_dir: Option<&Path>) -> Self {
         let known = tills.iter().map(|till| {
             let Till { name, token, .. } = till;
-            let mut known = Known {
+            let mut known = KnownTill {
                 name: name.as_str().into(),
                 source: token.clone(),
                 token: None,
@@ -89,7 +89,10 @@ impl Tills {
                 .filter_map(|till| Some((till.name.clone(), till.language?)))
                 .collect(),
             bindings: tills.iter().filter_map(Binding::of).collect(),
-            followed: Mutex::new(Followed { looked_at: Instant::now(), tills: known.collect() }),
+            followed: Mutex::new(FollowedTills {
+                looked_at: Instant::now(),
+                tills: known.collect(),
+            }),
         }
     }
 
@@ -140,7 +143,7 @@ impl Tills {
     }
 }
 
-impl Followed {
+impl FollowedTills {
     fn follow(&mut self, credentials_dir: Option<&Path>) {
         self.looked_at = Instant::now();
         for till in &mut self.tills {
@@ -163,7 +166,7 @@ impl Followed {
     }
 }
 
-impl Known {
+impl KnownTill {
     /// A token that cannot be read now leaves the earlier one in force: a file that is being
     /// replaced must not turn a till away. A reload begins without earlier ones.
     fn read(&mut self, credentials_dir: Option<&Path>) {

@@ -13,7 +13,7 @@ use crate::trust::Trust;
 use crate::value::{Amount, Checked, Remembered, Terms, Worth, worth};
 
 pub use form::has_form;
-pub use window::{REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
+pub use window::{PackedWindow, REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
 
 /// While the cause could be somebody's doing (a rogue certificate, a spoofed clock), only this part
 /// of each limit on counts, sums and time is given.
@@ -324,7 +324,7 @@ fn named(rule: &Rule) -> impl Fn(Limit) -> Limit {
 fn fits_caps(policy: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
     let own = risk.rule.map(|rule| (rule, &rule.caps));
     let by = |has: Has| own.filter(|(_, caps)| has(caps));
-    let checks: [(Has, Check); 3] = [
+    let checks: [(Has, LimitCheck); 3] = [
         (|caps| caps.code_form.is_some(), form_of),
         (|caps| caps.hours.is_some(), hours_of),
         (|caps| caps.max_value.is_some(), value_of),
@@ -341,7 +341,7 @@ fn fits_caps(policy: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
 /// Whether a rule has a limit of its own.
 type Has = fn(&Caps) -> bool;
 /// What such a limit says.
-type Check = fn(&Caps, &Offline, &Risk<'_>) -> Result<(), Limit>;
+type LimitCheck = fn(&Caps, &Offline, &Risk<'_>) -> Result<(), Limit>;
 
 fn form_of(caps: &Caps, _: &Offline, risk: &Risk<'_>) -> Result<(), Limit> {
     let is_one = caps.code_form.is_none_or(|form| has_form(risk.code, form));

@@ -22,12 +22,12 @@ pub struct Window {
 
 /// A window in few bytes: its newest minute and how often something happened in that and in each
 /// minute before it, then the same of its hours.
-pub type Packed = (i64, Vec<u64>, i64, Vec<u64>);
+pub type PackedWindow = (i64, Vec<u64>, i64, Vec<u64>);
 
 impl Window {
     /// The same in few bytes.
     #[must_use]
-    pub fn packed(&self) -> Packed {
+    pub fn packed(&self) -> PackedWindow {
         let (minute, minutes) = pack(&self.minutes, HOUR_MIN);
         let (hour, hours) = pack(&self.hours, DAY_H);
         (minute, minutes, hour, hours)
@@ -35,7 +35,7 @@ impl Window {
 
     /// The window of these bytes; what it looks back on no more is left out.
     #[must_use]
-    pub fn unpacked((minute, minutes, hour, hours): &Packed) -> Self {
+    pub fn unpacked((minute, minutes, hour, hours): &PackedWindow) -> Self {
         Self { minutes: unpack(*minute, minutes, HOUR_MIN), hours: unpack(*hour, hours, DAY_H) }
     }
 

@@ -81,7 +81,7 @@ pub struct Why {
 
 /// A hold that only a person, or other settings, end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Hold {
+struct LinkHold {
     why: Why,
     /// The operator wants tills to be trusted meanwhile.
     trust: bool,
@@ -201,7 +201,7 @@ pub struct Link {
     dice: Dice,
     /// Why the drain does not go on by itself; `None`: up.
     trouble: Option<Why>,
-    hold: Option<Hold>,
+    hold: Option<LinkHold>,
     window: u32,
     /// Below it the window doubles, above it it grows by one a round trip.
     threshold: u32,
@@ -262,7 +262,7 @@ impl Link {
 
     /// Takes over a hold from before a restart, or one of the settings' own.
     pub fn restore_hold(&mut self, now: Duration, (cause, trust): (Cause, bool), detail: String) {
-        self.hold = Some(Hold { why: Why { cause, detail, since: now }, trust });
+        self.hold = Some(LinkHold { why: Why { cause, detail, since: now }, trust });
         self.book(now);
     }
 
@@ -531,7 +531,7 @@ impl Link {
 
     fn hold(&mut self, now: Duration, cause: Cause, detail: String) -> Effects {
         let since = self.trouble.as_ref().map_or(now, |why| why.since);
-        self.hold = Some(Hold { why: Why { cause, detail, since }, trust: false });
+        self.hold = Some(LinkHold { why: Why { cause, detail, since }, trust: false });
         self.window = 1;
         self.demand_at = None;
         self.book(now);

@@ -25,18 +25,20 @@ type OnEnd = Box<dyn FnOnce(Delivery) + Send>;
 /// the client's system has acknowledged or reset it.
 pub fn watch(mut response: Response, on_end: impl FnOnce(Delivery) + Send + 'static) -> Response {
     let told: OnEnd = Box::new(on_end);
-    response.extensions_mut().insert(Watch(Arc::new(Mutex::new(Some(Told(Some(told)))))));
+    response
+        .extensions_mut()
+        .insert(DeliveryWatch(Arc::new(Mutex::new(Some(EndListener(Some(told)))))));
     response
 }
 
 /// The response's extension. It may be copied with the response; whoever takes it first has it.
 #[derive(Clone)]
-struct Watch(Arc<Mutex<Option<Told>>>);
+struct DeliveryWatch(Arc<Mutex<Option<EndListener>>>);
 
 /// Who is to be told, and is told at the latest when this is dropped.
-struct Told(Option<OnEnd>);
+struct EndListener(Option<OnEnd>);
 
-impl Told {
+impl EndListener {
     fn tell(mut self, delivery: Delivery) {
         if let Some(on_end) = self.0.take() {
             on_end(delivery);
@@ -44,7 +46,7 @@ impl Told {
     }
 }
 
-impl Drop for Told {
+impl Drop for EndListener {
     fn drop(&mut self) {
         if let Some(on_end) = self.0.take() {
             on_end(Delivery::Undelivered);
@@ -54,15 +56,15 @@ impl Drop for Told {
 
 /// The answers on one connection whose end is not known yet.
 #[derive(Default)]
-pub(super) struct Wire(Mutex<Vec<Answer>>);
+pub(super) struct Wire(Mutex<Vec<TrackedBody>>);
 
-struct Answer {
-    told: Told,
-    progress: Progress,
+struct TrackedBody {
+    told: EndListener,
+    progress: WriteProgress,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+enum WriteProgress {
     /// Its body is not wholly handed over.
     Begun,
     /// All of it is in the connection's buffer.
@@ -72,49 +74,52 @@ enum Progress {
 }
 
 impl Wire {
-    fn answers(&self) -> MutexGuard<'_, Vec<Answer>> {
+    fn answers(&self) -> MutexGuard<'_, Vec<TrackedBody>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An answer begins; true if it is watched.
     pub(super) fn begins<B>(&self, response: &mut axum::http::Response<B>) -> bool {
-        let Some(Watch(watch)) = response.extensions_mut().remove::<Watch>() else { return false };
+        let Some(DeliveryWatch(watch)) = response.extensions_mut().remove::<DeliveryWatch>() else {
+            return false;
+        };
         let told = watch.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let watched =
-            told.map(|told| self.answers().push(Answer { told, progress: Progress::Begun }));
+        let watched = told
+            .map(|told| self.answers().push(TrackedBody { told, progress: WriteProgress::Begun }));
         watched.is_some()
     }
 
     /// The body of the answer that began last is handed over, or given up.
     pub(super) fn handed(&self) {
         if let Some(answer) =
-            self.answers().last_mut().filter(|answer| answer.progress == Progress::Begun)
+            self.answers().last_mut().filter(|answer| answer.progress == WriteProgress::Begun)
         {
-            answer.progress = Progress::Handed;
+            answer.progress = WriteProgress::Handed;
         }
     }
 
     /// Whether an answer is handed over and not written yet.
     pub(super) fn has_handed(&self) -> bool {
-        self.answers().iter().any(|answer| answer.progress == Progress::Handed)
+        self.answers().iter().any(|answer| answer.progress == WriteProgress::Handed)
     }
 
     /// All that was handed over is with the system.
     pub(super) fn written(&self) {
-        for answer in self.answers().iter_mut().filter(|answer| answer.progress == Progress::Handed)
+        for answer in
+            self.answers().iter_mut().filter(|answer| answer.progress == WriteProgress::Handed)
         {
-            answer.progress = Progress::Written;
+            answer.progress = WriteProgress::Written;
         }
     }
 
     /// Whether an answer is written and its end not known.
     pub(super) fn has_written(&self) -> bool {
-        self.answers().iter().any(|answer| answer.progress == Progress::Written)
+        self.answers().iter().any(|answer| answer.progress == WriteProgress::Written)
     }
 
     /// The client asks again, or its system has acknowledged all that was written.
     pub(super) fn heard(&self) {
-        self.tell(Delivery::Delivered, |progress| progress == Progress::Written);
+        self.tell(Delivery::Delivered, |progress| progress == WriteProgress::Written);
     }
 
     /// The connection is broken.
@@ -122,7 +127,7 @@ impl Wire {
         self.tell(Delivery::Undelivered, |_| true);
     }
 
-    fn tell(&self, delivery: Delivery, whose: impl Fn(Progress) -> bool) {
+    fn tell(&self, delivery: Delivery, whose: impl Fn(WriteProgress) -> bool) {
         let told: Vec<_> = self.answers().extract_if(.., |answer| whose(answer.progress)).collect();
         for answer in told {
             answer.told.tell(delivery);

@@ -71,7 +71,7 @@ struct Farewell {
 }
 
 /// What the system knows of the connection.
-enum Known {
+enum ConnectionState {
     /// Reset, or otherwise broken.
     Broken,
     /// Both sides have closed, and all has been acknowledged.
@@ -100,12 +100,14 @@ impl<I: Carrier> Line<I> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    fn known(&self) -> Known {
-        let Some(tcp) = self.inner.tcp() else { return Known::Closed };
+    fn known(&self) -> ConnectionState {
+        let Some(tcp) = self.inner.tcp() else { return ConnectionState::Closed };
         match (tcp.take_error(), tcp.peer_addr()) {
-            (Ok(Some(_)) | Err(_), _) => Known::Broken,
-            (Ok(None), Err(error)) if error.kind() == io::ErrorKind::NotConnected => Known::Closed,
-            (Ok(None), _) => Known::Open,
+            (Ok(Some(_)) | Err(_), _) => ConnectionState::Broken,
+            (Ok(None), Err(error)) if error.kind() == io::ErrorKind::NotConnected => {
+                ConnectionState::Closed
+            }
+            (Ok(None), _) => ConnectionState::Open,
         }
     }
 
@@ -113,9 +115,9 @@ impl<I: Carrier> Line<I> {
     fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.wire.has_written() {
             match self.known() {
-                Known::Broken => self.wire.broken(),
-                Known::Closed => self.wire.heard(),
-                Known::Open => ready!(self.poll_next_look(cx)),
+                ConnectionState::Broken => self.wire.broken(),
+                ConnectionState::Closed => self.wire.heard(),
+                ConnectionState::Open => ready!(self.poll_next_look(cx)),
             }
         }
         Poll::Ready(())

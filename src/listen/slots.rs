@@ -15,7 +15,7 @@ const TURNED_AWAY_MAX: usize = 64;
 /// All places of the listeners that share them.
 pub(super) struct Slots {
     bounds: Bounds,
-    state: Mutex<State>,
+    state: Mutex<SlotsState>,
     /// A place was left, or somebody in one may be told to leave it.
     changed: Notify,
 }
@@ -35,11 +35,11 @@ enum Rank {
 type Turn = (Rank, u64);
 
 #[derive(Default)]
-struct State {
+struct SlotsState {
     /// Numbers connections, and orders the begins of their turns.
     next: u64,
     /// By the connection's number. Who is not here any more has been told to leave.
-    taken: HashMap<u64, Standing>,
+    taken: HashMap<u64, HeldSlot>,
     /// Who may be told to leave, first the one to leave first.
     turns: BTreeMap<Turn, u64>,
     /// How many of them have shown no valid token.
@@ -50,7 +50,7 @@ struct State {
     of_source: HashMap<Source, BTreeMap<Turn, u64>>,
 }
 
-struct Standing {
+struct HeldSlot {
     source: Option<Source>,
     is_known: bool,
     /// Its key in `turns`; `None` while a request is under way.
@@ -59,7 +59,7 @@ struct Standing {
     leave: Arc<Notify>,
 }
 
-impl State {
+impl SlotsState {
     fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -164,7 +164,7 @@ impl Slots {
         Arc::new(Self { bounds, state: Mutex::default(), changed: Notify::new() })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SlotsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -198,7 +198,7 @@ impl Slots {
         let connection = state.number();
         let leave = Arc::new(Notify::new());
         let (came, leaves) = (Instant::now(), Arc::clone(&leave));
-        let standing = Standing { source, is_known: false, turn: None, came, leave: leaves };
+        let standing = HeldSlot { source, is_known: false, turn: None, came, leave: leaves };
         state.taken.insert(connection, standing);
         state.begin_turn(connection, Rank::Stranger);
         Some(Slot { slots: Arc::clone(self), connection, leave })
@@ -230,7 +230,7 @@ impl Slot {
     pub(super) fn is_waiting(&self) -> bool {
         let state = self.slots.state();
         let waits =
-            |standing: &Standing| standing.turn.is_some_and(|(rank, _)| rank > Rank::TurnedAway);
+            |standing: &HeldSlot| standing.turn.is_some_and(|(rank, _)| rank > Rank::TurnedAway);
         state.taken.get(&self.connection).is_none_or(waits)
     }
 

@@ -48,14 +48,14 @@ pub enum CertificateFault {
 
 /// A certificate with its key. Cheap to clone; all clones follow the files together.
 #[derive(Clone)]
-pub struct Certificate(Arc<Shared>);
+pub struct Certificate(Arc<SharedCertificate>);
 
-struct Shared {
+struct SharedCertificate {
     files: Tls,
-    current: Mutex<Current>,
+    current: Mutex<CurrentCertificate>,
 }
 
-struct Current {
+struct CurrentCertificate {
     acceptor: TlsAcceptor,
     /// Certificate and key, from when they were last read, in vain or not.
     followed: [Followed; 2],
@@ -73,8 +73,9 @@ impl Certificate {
     pub fn open(files: &Tls) -> Result<Self, CertificateFault> {
         let followed =
             [&files.cert_file, &files.key_file].map(|path| Followed::new(Some(path.clone())));
-        let current = Current { acceptor: read(files)?, followed, looked_at: Instant::now() };
-        Ok(Self(Arc::new(Shared { files: files.clone(), current: Mutex::new(current) })))
+        let current =
+            CurrentCertificate { acceptor: read(files)?, followed, looked_at: Instant::now() };
+        Ok(Self(Arc::new(SharedCertificate { files: files.clone(), current: Mutex::new(current) })))
     }
 
     /// Reads the files again now; after an error the old certificate stays in use.
@@ -95,7 +96,7 @@ impl Certificate {
         current.acceptor.clone()
     }
 
-    fn follow(&self, current: &mut Current) {
+    fn follow(&self, current: &mut CurrentCertificate) {
         if !current.has_changed() {
             return;
         }
@@ -112,12 +113,12 @@ impl Certificate {
         }
     }
 
-    fn current(&self) -> MutexGuard<'_, Current> {
+    fn current(&self) -> MutexGuard<'_, CurrentCertificate> {
         self.0.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Current {
+impl CurrentCertificate {
     /// Both are looked at each time, so that a change of both is one change.
     fn has_changed(&mut self) -> bool {
         self.followed.iter_mut().filter_map(|file| file.has_changed().then_some(())).count() > 0

@@ -28,7 +28,7 @@ struct Seen {
 
 /// What becomes of a warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ruling {
+enum WarningRuling {
     /// Shown, and so many were left out since it was last shown.
     Show {
         left_out: u64,
@@ -38,27 +38,27 @@ enum Ruling {
 
 /// The layer that rules.
 #[derive(Debug, Default)]
-pub(super) struct Bound {
+pub(super) struct WarningBound {
     sites: Mutex<HashMap<Site, Seen>>,
 }
 
-impl Bound {
-    fn rule(&self, site: Site, now: Instant) -> Ruling {
+impl WarningBound {
+    fn rule(&self, site: Site, now: Instant) -> WarningRuling {
         let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seen) = sites.get_mut(&site) {
             if now.duration_since(seen.shown_at) < REPEAT_AFTER {
                 seen.left_out += 1;
-                return Ruling::LeaveOut;
+                return WarningRuling::LeaveOut;
             }
             let left_out = seen.left_out;
             *seen = Seen { shown_at: now, left_out: 0 };
-            return Ruling::Show { left_out };
+            return WarningRuling::Show { left_out };
         }
         if sites.len() >= SITES_MAX {
             forget_oldest(&mut sites);
         }
         sites.insert(site, Seen { shown_at: now, left_out: 0 });
-        Ruling::Show { left_out: 0 }
+        WarningRuling::Show { left_out: 0 }
     }
 }
 
@@ -69,7 +69,7 @@ fn forget_oldest(sites: &mut HashMap<Site, Seen>) {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Bound {
+impl<S: Subscriber> Layer<S> for WarningBound {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
         if *metadata.level() != Level::WARN || metadata.target() == module_path!() {
@@ -78,9 +78,9 @@ impl<S: Subscriber> Layer<S> for Bound {
         let mut words = Words::default();
         event.record(&mut words);
         match self.rule((metadata.callsite(), words.hash()), Instant::now()) {
-            Ruling::LeaveOut => false,
-            Ruling::Show { left_out: 0 } => true,
-            Ruling::Show { left_out } => {
+            WarningRuling::LeaveOut => false,
+            WarningRuling::Show { left_out: 0 } => true,
+            WarningRuling::Show { left_out } => {
                 // The lock is free again, so this passes through the layers as any line does.
                 tracing::warn!(
                     lane = words.lane,
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn the_same_warning_of_a_lane_is_shown_once_and_another_lanes_beside_it() {
         let shown = Collect::default();
-        let subscriber = Registry::default().with(shown.clone()).with(Bound::default());
+        let subscriber = Registry::default().with(shown.clone()).with(WarningBound::default());
         tracing::subscriber::with_default(subscriber, || {
             for lane in ["a", "a", "b", "a", "b"] {
                 down(lane);
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn different_texts_from_one_place_are_all_shown() {
         let shown = Collect::default();
-        let subscriber = Registry::default().with(shown.clone()).with(Bound::default());
+        let subscriber = Registry::default().with(shown.clone()).with(WarningBound::default());
         tracing::subscriber::with_default(subscriber, || {
             for text in ["provider: no token", "admin: no socket", "provider: no token"] {
                 tracing::warn!("{text}");
@@ -195,21 +195,28 @@ mod tests {
 
     #[test]
     fn after_a_minute_it_is_shown_again_with_the_number_left_out() {
-        let bound = Bound::default();
+        let bound = WarningBound::default();
         let callsite = || (tracing::callsite::Identifier(&SITE), 7);
         let start = Instant::now();
         let at = |seconds: u64| bound.rule(callsite(), start + Duration::from_secs(seconds));
         let rulings = [at(0), at(1), at(59), at(60), at(61), at(120)];
-        let show = |left_out| Ruling::Show { left_out };
+        let show = |left_out| WarningRuling::Show { left_out };
         assert_eq!(
             rulings,
-            [show(0), Ruling::LeaveOut, Ruling::LeaveOut, show(2), Ruling::LeaveOut, show(1)]
+            [
+                show(0),
+                WarningRuling::LeaveOut,
+                WarningRuling::LeaveOut,
+                show(2),
+                WarningRuling::LeaveOut,
+                show(1)
+            ]
         );
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let bound = Bound::default();
+        let bound = WarningBound::default();
         let start = Instant::now();
         for n in 0..=SITES_MAX as u64 {
             bound.rule((tracing::callsite::Identifier(&SITE), n), start);

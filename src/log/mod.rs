@@ -3,6 +3,7 @@
 
 mod bound;
 mod journal;
+mod layer;
 mod outlet;
 mod plain;
 mod record;
@@ -18,9 +19,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry};
 
+use layer::{Form, Recorder};
 use outlet::{Outlet, Sink};
 use plain::{Plain, Start};
-use record::{Form, Recorder};
 
 pub use bound::{REPEAT_AFTER, SITES_MAX};
 
@@ -67,8 +68,9 @@ pub fn init() -> Result<Destination, LogError> {
     let outlet = Outlet::open(sink, move |dropped| notice.notice(dropped))?;
     OUTLET.set(Arc::clone(&outlet)).map_err(|_| LogError::Twice)?;
     let recorder = Recorder { form, outlet };
-    let layers =
-        recorder.and_then(bound::Bound::default()).and_then(targets(level.unwrap_or(Level::INFO)));
+    let layers = recorder
+        .and_then(bound::WarningBound::default())
+        .and_then(targets(level.unwrap_or(Level::INFO)));
     let subscriber = Registry::default().with(layers);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
     std::panic::set_hook(Box::new(|panic| {

@@ -44,7 +44,7 @@ impl Sink {
 
 /// Lines on their way out.
 pub(super) struct Outlet {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingLines>,
     /// A line has come.
     arrived: Condvar,
     /// Nothing waits or is being written.
@@ -54,7 +54,7 @@ pub(super) struct Outlet {
 }
 
 #[derive(Default)]
-struct Waiting {
+struct WaitingLines {
     lines: VecDeque<Box<[u8]>>,
     bytes: usize,
     /// Dropped, and nobody has been told yet.
@@ -81,7 +81,7 @@ impl Outlet {
         Ok(outlet)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, WaitingLines> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -106,7 +106,7 @@ impl Outlet {
 
     /// Waits until all lines are written, for at most `within`; whether they are.
     pub(super) fn flush(&self, within: Duration) -> bool {
-        let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.lines.is_empty();
+        let is_busy = |waiting: &mut WaitingLines| waiting.is_writing || !waiting.lines.is_empty();
         let ended = self.quiet.wait_timeout_while(self.waiting(), within, is_busy);
         !ended.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }

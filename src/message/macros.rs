@@ -73,7 +73,7 @@ macro_rules! messages {
             /// One of each, with a parameter that is easily found again.
             #[cfg(test)]
             pub(in crate::message) fn all() -> Vec<Self> {
-                use $crate::message::samples::Sample;
+                use $crate::message::sample::Sample;
                 vec![ $( Self::$variant $({ $($field: Sample::sample()),+ })?, )+ ]
             }
         }

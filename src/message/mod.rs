@@ -17,6 +17,8 @@ mod macros;
 mod note;
 mod refusal;
 #[cfg(test)]
+mod sample;
+#[cfg(test)]
 mod samples;
 mod storage;
 #[cfg(test)]

@@ -1,39 +1,11 @@
-//! Parameters for the tests of every message, each easily found again in a text.
+//! Parameters that are messages themselves, for the tests of every message.
 
 use super::denied::FilterFault;
 use super::fault::Fault;
 use super::note::Note;
 use super::refusal::Refusal;
+use super::sample::Sample;
 use super::storage::Storage;
-
-/// A value to fill a parameter with.
-pub(super) trait Sample {
-    fn sample() -> Self;
-}
-
-impl Sample for String {
-    fn sample() -> Self {
-        "x-41".to_owned()
-    }
-}
-
-impl Sample for u16 {
-    fn sample() -> Self {
-        207
-    }
-}
-
-impl Sample for u64 {
-    fn sample() -> Self {
-        7
-    }
-}
-
-impl Sample for Option<u64> {
-    fn sample() -> Self {
-        Some(7)
-    }
-}
 
 impl Sample for Storage {
     fn sample() -> Self {

@@ -10,10 +10,10 @@ pub(super) const READERS_MAX: usize = 4;
 
 /// The connections that wait, each with the generation of the database that it reads.
 #[derive(Debug, Default)]
-pub(super) struct Readers(Mutex<Kept>);
+pub(super) struct Readers(Mutex<IdleReaders>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct IdleReaders {
     generation: u64,
     readers: Vec<Reader>,
 }
@@ -47,7 +47,7 @@ impl Readers {
     /// The database is of this generation from now on: those that read an earlier one are closed.
     pub(super) fn begin(&self, generation: u64) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *kept = Kept { generation, readers: Vec::new() };
+        *kept = IdleReaders { generation, readers: Vec::new() };
     }
 
     fn take(&self, generation: u64) -> Option<Reader> {

@@ -80,22 +80,22 @@ impl Seats {
 
 /// Rows that are claimed, and whether their bytes may have left.
 #[derive(Debug, Default)]
-pub(super) struct Flights(Mutex<HashMap<Seq, (Flight, u32)>>);
+pub(super) struct Flights(Mutex<HashMap<Seq, (SendState, u32)>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flight {
+enum SendState {
     Claimed,
     Sent,
     Withdrawn,
 }
 
 impl Flights {
-    fn all(&self) -> MutexGuard<'_, HashMap<Seq, (Flight, u32)>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<Seq, (SendState, u32)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn claimed(&self, seq: Seq, attempt: u32) {
-        self.all().insert(seq, (Flight::Claimed, attempt));
+        self.all().insert(seq, (SendState::Claimed, attempt));
     }
 
     /// Every claimed row with the number of its attempt.
@@ -110,8 +110,8 @@ impl Flights {
     /// The forwarder is about to send; false when the row was withdrawn.
     pub(super) fn begin(&self, seq: Seq) -> bool {
         match self.all().get_mut(&seq) {
-            Some((flight, _)) if *flight == Flight::Claimed => {
-                *flight = Flight::Sent;
+            Some((flight, _)) if *flight == SendState::Claimed => {
+                *flight = SendState::Sent;
                 true
             }
             _ => false,
@@ -121,11 +121,11 @@ impl Flights {
     /// Stops a claimed row before any byte leaves; whether that came in time.
     pub(super) fn withdraw(&self, seq: Seq) -> bool {
         match self.all().get_mut(&seq) {
-            Some((flight, _)) if *flight == Flight::Claimed => {
-                *flight = Flight::Withdrawn;
+            Some((flight, _)) if *flight == SendState::Claimed => {
+                *flight = SendState::Withdrawn;
                 true
             }
-            Some((flight, _)) => *flight == Flight::Withdrawn,
+            Some((flight, _)) => *flight == SendState::Withdrawn,
             None => false,
         }
     }

@@ -17,7 +17,7 @@ const TRIED_AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_s
 
 /// Where a live row is.
 #[derive(Clone, Debug)]
-enum Place {
+enum LivePlace {
     /// Claimed, for a slot.
     Queued(Row),
     Flying,
@@ -34,7 +34,7 @@ struct Waiting {
     till: Arc<str>,
     deadline: Duration,
     tries: usize,
-    place: Place,
+    place: LivePlace,
 }
 
 /// All that tills wait for.
@@ -56,7 +56,7 @@ impl Live {
     /// A claimed row whose till waits until `deadline`.
     pub(super) fn insert(&mut self, row: Row, deadline: Duration) {
         let waiting =
-            Waiting { till: Arc::clone(&row.till), deadline, tries: 0, place: Place::Flying };
+            Waiting { till: Arc::clone(&row.till), deadline, tries: 0, place: LivePlace::Flying };
         self.deadlines.insert((deadline, row.seq));
         self.rows.insert(row.seq, waiting);
         self.queue(row);
@@ -69,7 +69,7 @@ impl Live {
             self.turn.push_back(Arc::clone(&row.till));
         }
         queue.push_back(row.seq);
-        waiting.place = Place::Queued(row);
+        waiting.place = LivePlace::Queued(row);
     }
 
     /// How many attempts are on the wire.
@@ -117,7 +117,8 @@ impl Live {
             self.turn.push_back(Arc::clone(till));
         }
         let waiting = self.rows.get_mut(&seq?)?;
-        let Place::Queued(row) = std::mem::replace(&mut waiting.place, Place::Flying) else {
+        let LivePlace::Queued(row) = std::mem::replace(&mut waiting.place, LivePlace::Flying)
+        else {
             return None;
         };
         *self.flying.entry(Arc::clone(till)).or_default() += 1;
@@ -139,7 +140,7 @@ impl Live {
     /// Its answer is being settled.
     pub(super) fn answered(&mut self, seq: Seq) {
         if let Some(waiting) = self.rows.get_mut(&seq) {
-            waiting.place = Place::Settling;
+            waiting.place = LivePlace::Settling;
         }
     }
 
@@ -157,7 +158,7 @@ impl Live {
     /// The row is tried again then.
     pub(super) fn rests(&mut self, seq: Seq, until: Duration) {
         if let Some(waiting) = self.rows.get_mut(&seq) {
-            waiting.place = Place::Resting(until);
+            waiting.place = LivePlace::Resting(until);
             self.resting.insert((until, seq));
         }
     }
@@ -169,7 +170,7 @@ impl Live {
         {
             self.resting.pop_first();
             if let Some(waiting) = self.rows.get_mut(&seq) {
-                waiting.place = Place::Claiming;
+                waiting.place = LivePlace::Claiming;
                 due.push(seq);
             }
         }
@@ -190,7 +191,7 @@ impl Live {
         let waiting = self.rows.remove(&seq)?;
         self.deadlines.remove(&(waiting.deadline, seq));
         match waiting.place {
-            Place::Queued(row) => {
+            LivePlace::Queued(row) => {
                 let queue = self.queued.entry(Arc::clone(&waiting.till)).or_default();
                 queue.retain(|queued| *queued != seq);
                 if queue.is_empty() {
@@ -199,11 +200,11 @@ impl Live {
                 }
                 Some(row)
             }
-            Place::Resting(until) => {
+            LivePlace::Resting(until) => {
                 self.resting.remove(&(until, seq));
                 None
             }
-            Place::Flying | Place::Claiming | Place::Settling => None,
+            LivePlace::Flying | LivePlace::Claiming | LivePlace::Settling => None,
         }
     }
 
@@ -218,7 +219,8 @@ impl Live {
 
     /// Rows that are neither on the wire nor answered.
     pub(super) fn unsent(&self) -> Vec<Seq> {
-        let unsent = |waiting: &Waiting| !matches!(waiting.place, Place::Flying | Place::Settling);
+        let unsent =
+            |waiting: &Waiting| !matches!(waiting.place, LivePlace::Flying | LivePlace::Settling);
         self.rows.iter().filter(|(_, waiting)| unsent(waiting)).map(|(seq, _)| *seq).collect()
     }
 

@@ -5,10 +5,10 @@ use std::path::Path;
 use url::Host;
 
 use super::address;
+use super::common::{self, Machine};
 use super::layer::{Entry, Layer, List};
 use super::problem::Faults;
 use super::reader::{NAME_BYTES_MAX, Reader, plain_text};
-use super::sections::{self, Surroundings};
 use super::types::{Admin, AdminToken, AdminUser, Role, SecretSource};
 
 /// The longest path of a Unix socket, in bytes.
@@ -18,7 +18,7 @@ const HOSTS_MAX: usize = 64;
 
 pub(super) fn admin(
     layer: &Layer,
-    around: &Surroundings,
+    around: &Machine,
     state_dir: &Path,
     faults: &mut Faults,
 ) -> Admin {
@@ -28,7 +28,7 @@ pub(super) fn admin(
         layer.list(List::AdminUser).iter().filter_map(|entry| user(entry, faults)).collect();
     own_names(layer, faults);
     let mut read = Reader::plain(&layer.plain, faults);
-    let listen = sections::listen(&mut read, "admin.listen");
+    let listen = common::listen(&mut read, "admin.listen");
     let folder = around.folder("RUNTIME_DIRECTORY").unwrap_or_else(|| state_dir.to_owned());
     let socket = read.path("admin.socket").unwrap_or_else(|| folder.join("admin.sock"));
     if socket.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
@@ -38,7 +38,7 @@ pub(super) fn admin(
         read.fault("admin.socket", message);
     }
     let hosts = hosts(&mut read);
-    let tls = sections::tls(&mut read, "admin.tls");
+    let tls = common::tls(&mut read, "admin.tls");
     let has_users = !layer.list(List::AdminUser).is_empty();
     if !address::only_here(listen) {
         beyond_loopback(&mut read, has_users);

@@ -11,7 +11,7 @@ use super::value::Value;
 const PREFIX: &str = "REDEEMD__";
 
 /// Where a variable's value goes: its key and, in a list, the entry's name.
-struct Target {
+struct VariableTarget {
     key: &'static Key,
     entry: Option<(List, String)>,
 }
@@ -34,7 +34,13 @@ pub(super) fn layer(
     layer
 }
 
-fn insert(layer: &mut Layer, target: &Target, variable: &str, text: &str, faults: &mut Faults) {
+fn insert(
+    layer: &mut Layer,
+    target: &VariableTarget,
+    variable: &str,
+    text: &str,
+    faults: &mut Faults,
+) {
     let label = match &target.entry {
         Some((list, name)) => target.key.path.replacen(list.path(), &list.label(name), 1),
         None => target.key.path.to_owned(),
@@ -53,7 +59,7 @@ fn insert(layer: &mut Layer, target: &Target, variable: &str, text: &str, faults
     }
 }
 
-fn target(rest: &str, files: &Layer) -> Result<Target, String> {
+fn target(rest: &str, files: &Layer) -> Result<VariableTarget, String> {
     for list in List::ALL {
         let path = list.path().replace('.', "__");
         if let Some(inner) = rest.strip_prefix(&path).and_then(|inner| inner.strip_prefix("__")) {
@@ -62,10 +68,10 @@ fn target(rest: &str, files: &Layer) -> Result<Target, String> {
     }
     let path = rest.replace("__", ".");
     let key = keys::find(&path).ok_or_else(|| unknown(&path))?;
-    Ok(Target { key, entry: None })
+    Ok(VariableTarget { key, entry: None })
 }
 
-fn entry_target(list: List, inner: &str, entries: &[Entry]) -> Result<Target, String> {
+fn entry_target(list: List, inner: &str, entries: &[Entry]) -> Result<VariableTarget, String> {
     let path = list.path();
     let fits = |entry: &&Entry| {
         inner.strip_prefix(&folded(&entry.name)).is_some_and(|rest| rest.starts_with("__"))
@@ -91,7 +97,7 @@ fn entry_target(list: List, inner: &str, entries: &[Entry]) -> Result<Target, St
     if key.path == list.name_path() {
         return Err("a name is given in the file alone".to_owned());
     }
-    Ok(Target { key, entry: Some((list, entry.name.clone())) })
+    Ok(VariableTarget { key, entry: Some((list, entry.name.clone())) })
 }
 
 /// A name as a variable can spell it, in small letters.

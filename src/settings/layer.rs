@@ -153,7 +153,7 @@ pub(super) fn of_source(source: Source, faults: &mut Faults) -> Layer {
     let mut layer = Layer::default();
     let mut walk =
         Walk { origin: &source.origin, folder: &source.folder, faults, lists: Vec::new() };
-    walk.table(&Place::default(), source.table, &mut layer.plain);
+    walk.table(&WalkPlace::default(), source.table, &mut layer.plain);
     for (list, node) in std::mem::take(&mut walk.lists) {
         let entries = walk.entries(list, node);
         *layer.list_mut(list) = entries;
@@ -163,12 +163,12 @@ pub(super) fn of_source(source: Source, faults: &mut Faults) -> Layer {
 
 /// Where the walk stands: the keys' path, and the path as messages show it.
 #[derive(Default)]
-struct Place {
+struct WalkPlace {
     path: String,
     label: String,
 }
 
-impl Place {
+impl WalkPlace {
     fn child(&self, name: &str) -> Self {
         let join = |above: &str, name: &str| {
             if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") }
@@ -193,7 +193,7 @@ impl Walk<'_> {
         self.faults.add(label, message, Some(self.origin));
     }
 
-    fn table(&mut self, place: &Place, table: Vec<(String, Node)>, bag: &mut Bag) {
+    fn table(&mut self, place: &WalkPlace, table: Vec<(String, Node)>, bag: &mut Bag) {
         for (name, node) in table {
             let child = place.child(&name);
             if let Some(key) = keys::find(&child.path) {
@@ -211,7 +211,7 @@ impl Walk<'_> {
         }
     }
 
-    fn section(&mut self, place: &Place, node: Node, bag: &mut Bag) {
+    fn section(&mut self, place: &WalkPlace, node: Node, bag: &mut Bag) {
         match node {
             Node::Table(table) if table.is_empty() && keys::is_optional(&place.path) => {
                 self.fault(
@@ -274,7 +274,7 @@ impl Walk<'_> {
         };
         let label = list.label(&name);
         let mut bag = Bag::new();
-        self.table(&Place { path: list.path().to_owned(), label }, table, &mut bag);
+        self.table(&WalkPlace { path: list.path().to_owned(), label }, table, &mut bag);
         Some(Entry { name, bag })
     }
 }

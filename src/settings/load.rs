@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::caution;
+use super::common::Machine;
 use super::environment;
 use super::layer::{self, Layer};
 use super::problem::{Faults, Problems};
-use super::sections::{self, Surroundings};
+use super::sections;
 use super::source::{self, Source};
 use super::types::Settings;
 
@@ -98,7 +99,7 @@ fn merged(sources: Vec<Source>, faults: &mut Faults) -> Layer {
 }
 
 fn checked(files: &Layer, options: &LoadOptions, mut faults: Faults) -> Result<Loaded, Problems> {
-    let around = Surroundings { environment: &options.environment, host_name: &options.host_name };
+    let around = Machine { environment: &options.environment, host_name: &options.host_name };
     let settings = sections::settings(files, &around, &mut faults);
     if !faults.problems.is_empty() {
         return Err(Problems(faults.problems));

@@ -23,6 +23,7 @@ mod address;
 mod admin;
 mod caution;
 mod codes;
+mod common;
 mod environment;
 pub mod keys;
 mod layer;
@@ -43,10 +44,10 @@ pub use keys::{KEYS, Key, Kind};
 pub use load::{DEFAULT_FILE, LoadOptions, Loaded, load, parse};
 pub use problem::{Problem, Problems};
 pub use restart::needs_restart;
-pub use rules::{Alphabet, Caps, CheckDigit, CodeForm, Hours, Rule};
 pub use secret::{SECRET_BYTES_MAX, SecretError};
 pub use types::{
-    Admin, AdminToken, AdminUser, Alert, Auth, DateFormat, Forward, Gateway, Grant, Intake, OAuth,
-    Offline, OneTill, Provider, ProxyLogin, Retention, Role, SameCode, SecretSource, Settings,
-    Success, Till, TimeOfDay, Tls, UnknownCheck,
+    Admin, AdminToken, AdminUser, Alert, Alphabet, Auth, Caps, CheckDigit, CodeForm, DateFormat,
+    Forward, Gateway, Grant, Hours, Intake, OAuth, Offline, OneTill, Provider, ProxyLogin,
+    Retention, Role, Rule, SameCode, SecretSource, Settings, Success, Till, TimeOfDay, Tls,
+    UnknownCheck,
 };

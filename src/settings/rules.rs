@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::layer::{Entry, List};
 use super::problem::Faults;
 use super::reader::{NAME_BYTES_MAX, Reader, plain_text};
-use super::types::{Offline, Provider, TimeOfDay};
+use super::types::{
+    Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, TimeOfDay,
+};
 use crate::fold;
 use crate::message::Cause;
-use crate::text::fits;
 use crate::value::Amount;
 
 /// The most `[[offline.rule]]` tables.
@@ -21,115 +21,6 @@ const AMOUNT_MAX: i64 = 1_000_000_000;
 const COUNT_MAX: i64 = 100_000_000;
 /// The longest code that a form can ask for, in characters.
 const CODE_CHARS_MAX: u16 = 256;
-
-/// Limits that a rule may set and that `[offline]` has for where it does not. `None`: none is set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Caps {
-    /// What one redemption may be worth.
-    pub max_value: Option<Amount>,
-    /// What may be at risk.
-    pub max_exposure: Option<Amount>,
-    /// Rows that may be pending.
-    pub max_pending: Option<u64>,
-    /// Acceptances on trust in the last 60 minutes.
-    pub max_per_hour: Option<u64>,
-    /// Acceptances on trust in the last 24 hours.
-    pub max_per_day: Option<u64>,
-    /// How much outage may be used.
-    pub max_outage: Option<Duration>,
-    /// When, on the local clock.
-    pub hours: Option<Hours>,
-    /// What a code looks like.
-    pub code_form: Option<CodeForm>,
-}
-
-/// A part of each day on the local clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hours {
-    /// Its first minute.
-    pub from: TimeOfDay,
-    /// The minute after its last; before `from`: it passes midnight.
-    pub to: TimeOfDay,
-}
-
-impl Hours {
-    /// Whether this minute of the day, 0 to 1439, lies within.
-    #[must_use]
-    pub fn has(self, minute: u16) -> bool {
-        let (from, to) = (self.from.minute_of_day(), self.to.minute_of_day());
-        if from < to { (from..to).contains(&minute) } else { minute >= from || minute < to }
-    }
-}
-
-/// `code_form`: what a code looks like, byte by byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CodeForm {
-    /// The fewest characters and the most.
-    pub length: (u16, u16),
-    /// Its characters.
-    pub alphabet: Alphabet,
-    /// The check that its last characters are.
-    pub check: Option<CheckDigit>,
-}
-
-/// `alphabet`: the characters of a code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Alphabet {
-    /// All.
-    Any,
-    /// 0 to 9.
-    Digits,
-    /// 0 to 9, a to f, A to F.
-    Hex,
-    /// a to z, A to Z.
-    Letters,
-    /// Digits and letters.
-    Alphanumeric,
-}
-
-/// `check`: how a code's last characters follow from the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CheckDigit {
-    /// ISO/IEC 7812-1, annex B: one digit.
-    Luhn,
-    /// ISO/IEC 7064, MOD 97-10: two digits; letters count as 10 to 35.
-    Mod97,
-    /// GS1 General Specifications, 7.9: one digit.
-    Gs1,
-}
-
-/// One `[[offline.rule]]`. What is empty fits everything.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// Its name, unique.
-    pub name: Arc<str>,
-    /// Patterns with `*` of codes, byte by byte.
-    pub codes: Vec<String>,
-    /// Businesses, folded.
-    pub businesses: Vec<String>,
-    /// Branches.
-    pub branches: Vec<String>,
-    /// Tills.
-    pub tills: Vec<String>,
-    /// Types that a check must have said.
-    pub kinds: Vec<String>,
-    /// A valid check must be remembered that is not older than this.
-    pub checked_within: Option<Duration>,
-    /// Words of causes.
-    pub causes: Vec<Cause>,
-    /// Whether anything is accepted; `None`: as `[offline]` says.
-    pub accept: Option<bool>,
-    /// Its own limits.
-    pub caps: Caps,
-}
-
-impl Rule {
-    /// Whether `code` fits one of its patterns.
-    #[must_use]
-    pub fn fits_code(&self, code: &str) -> bool {
-        self.codes.is_empty() || self.codes.iter().any(|pattern| fits(pattern, code))
-    }
-}
 
 /// The limits below `section` that `[offline]` and a rule set alike.
 pub(super) fn each(read: &mut Reader, section: &str) -> Caps {

@@ -1,12 +1,11 @@
 //! The checks of every section but `[[provider]]`, which has its own room.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::address;
 use super::admin;
+use super::common::{Machine, tls};
 use super::layer::{Bag, Entry, Layer, List};
 use super::problem::Faults;
 use super::provider;
@@ -14,7 +13,7 @@ use super::reader::{NAME_BYTES_MAX, Reader, TEXT_BYTES_MAX, plain_text};
 use super::rules;
 use super::types::{
     Alert, DateFormat, Forward, Gateway, Intake, Offline, OneTill, Provider, Retention, Settings,
-    Till, TimeOfDay, Tls, UnknownCheck,
+    Till, TimeOfDay, UnknownCheck,
 };
 use crate::message::{Language, Texts};
 
@@ -30,22 +29,8 @@ const RECEIPTS: &str = "/redemptions";
 /// The most `[[provider]]` tables; each is a lane with its own task and connections.
 const PROVIDERS_MAX: usize = 64;
 
-/// What the settings need to know of the machine.
-pub(super) struct Surroundings<'a> {
-    pub(super) environment: &'a BTreeMap<String, String>,
-    pub(super) host_name: &'a str,
-}
-
-impl Surroundings<'_> {
-    /// The folder that systemd made; of several, separated by colons, the first.
-    pub(super) fn folder(&self, variable: &str) -> Option<PathBuf> {
-        let first = self.environment.get(variable)?.split(':').next()?;
-        Path::new(first).is_absolute().then(|| PathBuf::from(first))
-    }
-}
-
 /// The settings of `layer`, if no fault was noted.
-pub(super) fn settings(layer: &Layer, around: &Surroundings, faults: &mut Faults) -> Settings {
+pub(super) fn settings(layer: &Layer, around: &Machine, faults: &mut Faults) -> Settings {
     let gateway = gateway(&layer.plain, around, faults);
     let tills = tills(layer.list(List::Till), faults);
     let count = tills.len();
@@ -94,7 +79,7 @@ fn own_place(settings: &Settings, faults: &mut Faults) {
     }
 }
 
-fn gateway(bag: &Bag, around: &Surroundings, faults: &mut Faults) -> Gateway {
+fn gateway(bag: &Bag, around: &Machine, faults: &mut Faults) -> Gateway {
     let mut read = Reader::plain(bag, faults);
     let name = read.text("gateway.name").unwrap_or_else(|| around.host_name.to_owned());
     if let Err(message) = plain_text(&name, NAME_BYTES_MAX) {
@@ -204,15 +189,6 @@ fn listen_list(read: &mut Reader, path: &str) -> Vec<SocketAddr> {
     addresses
 }
 
-pub(super) fn listen(read: &mut Reader, path: &str) -> SocketAddr {
-    let fallback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let Some(text) = read.text(path) else { return fallback };
-    address::listen(&text).unwrap_or_else(|message| {
-        read.fault(path, message);
-        fallback
-    })
-}
-
 fn http_path(read: &mut Reader, path: &str) -> String {
     let Some(text) = read.text(path) else { return path.to_owned() };
     let usual = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'~' | b'-');
@@ -237,17 +213,6 @@ fn accepted_status(read: &mut Reader) -> u16 {
         read.fault(path, "201 is not offered: write 200, or 202 for tills that tell the two apart");
     }
     u16::try_from(status).unwrap_or(200)
-}
-
-pub(super) fn tls(read: &mut Reader, section: &str) -> Option<Tls> {
-    for (one, other) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
-        let missing = format!("{section}.{other}");
-        if read.has(&format!("{section}.{one}")) && !read.has(&missing) {
-            read.fault(&missing, format!("it is missing: {one} needs {other} beside it"));
-        }
-    }
-    let path = |name: &str| read.path(&format!("{section}.{name}"));
-    Some(Tls { cert_file: path("cert_file")?, key_file: path("key_file")? })
 }
 
 fn tills(entries: &[Entry], faults: &mut Faults) -> Vec<Till> {

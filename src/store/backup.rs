@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
-use super::damage::remove_if_there;
+use super::aside::remove_if_there;
 use super::files::{self, FREE_BYTES_MIN, RESERVE_BYTES};
 use super::{Reader, StoreError, checks};
 

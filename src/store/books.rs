@@ -21,7 +21,7 @@ use crate::redemption::{Seq, State};
 /// the begin of each, for the case that it fails: what grows with the store is shared with it.
 #[derive(Clone, Debug)]
 pub(super) struct Books {
-    lanes: BTreeMap<i64, Page>,
+    lanes: BTreeMap<i64, LaneBooks>,
     /// How many rows of each till are pending in each lane.
     tills: Arc<BTreeMap<(i64, String), u64>>,
     /// Those of them that the transaction changed.
@@ -45,7 +45,7 @@ pub(super) struct Books {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Page {
+struct LaneBooks {
     name: Arc<str>,
     counts: Counts,
     /// Rows that left after their retention: the totals still count them.
@@ -53,7 +53,7 @@ struct Page {
     changed: bool,
 }
 
-impl Page {
+impl LaneBooks {
     /// Whether a life of rows can have come to these totals.
     fn can_be(&self) -> bool {
         let Counts { confirmed, declined, voided, .. } = self.counts;
@@ -90,7 +90,7 @@ impl Books {
         let sql = "SELECT lane, name, accepted, pending, confirmed, declined, parked, voided, \
             gone_confirmed, gone_declined, gone_voided FROM lane";
         let mut statement = connection.prepare(sql)?;
-        let lanes: BTreeMap<i64, Page> =
+        let lanes: BTreeMap<i64, LaneBooks> =
             statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
         if let Some(page) = lanes.values().find(|page| !page.can_be()) {
             return Err(StoreError::Damaged(format!(
@@ -203,7 +203,7 @@ impl Books {
         let lane = connection.last_insert_rowid();
         let sql = "INSERT OR REPLACE INTO lane_name VALUES (?1, ?2, ?3)";
         connection.execute(sql, (lane, name, lane_crc(lane, name)))?;
-        self.lanes.insert(lane, Page { name: name.into(), ..Page::default() });
+        self.lanes.insert(lane, LaneBooks { name: name.into(), ..LaneBooks::default() });
         Ok(lane)
     }
 
@@ -372,7 +372,7 @@ impl Books {
         Ok(&mut self.changed(lane)?.counts)
     }
 
-    fn changed(&mut self, lane: i64) -> Result<&mut Page, StoreError> {
+    fn changed(&mut self, lane: i64) -> Result<&mut LaneBooks, StoreError> {
         let page = self
             .lanes
             .get_mut(&lane)
@@ -397,7 +397,7 @@ fn of(counts: &mut Counts, state: State) -> &mut u64 {
     }
 }
 
-fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, Page)> {
+fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, LaneBooks)> {
     let counts = Counts {
         accepted: row.get(2)?,
         pending: row.get(3)?,
@@ -408,7 +408,7 @@ fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, Page)> {
     };
     let gone = Gone { confirmed: row.get(8)?, declined: row.get(9)?, voided: row.get(10)? };
     let name: String = row.get(1)?;
-    Ok((row.get(0)?, Page { name: name.into(), counts, gone, changed: false }))
+    Ok((row.get(0)?, LaneBooks { name: name.into(), counts, gone, changed: false }))
 }
 
 /// What a lane's link must not forget over a restart.

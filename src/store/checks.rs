@@ -116,13 +116,13 @@ pub enum CheckSaid {
 
 /// What a remembered check is found by.
 #[derive(Clone, Copy)]
-struct Names {
+struct CheckNames {
     guard: [u8; 16],
     bytes: i64,
 }
 
 /// A row of the table.
-struct Found {
+struct FoundCheck {
     exact: i64,
     bytes: i64,
     at_s: i64,
@@ -168,7 +168,7 @@ impl Operation for ForgetChecks {
     }
 }
 
-impl Names {
+impl CheckNames {
     fn of(lane: i64, business: &str, code: &RewardCode) -> Self {
         let lane = lane.to_string();
         let guard =
@@ -179,7 +179,7 @@ impl Names {
     }
 }
 
-impl Found {
+impl FoundCheck {
     fn is_refusal(&self) -> bool {
         self.exact == 0
     }
@@ -308,17 +308,18 @@ impl Desk<'_> {
         if !self.books.has_checks {
             return Ok(None);
         }
-        let Names { guard, bytes } = Names::of(lane, business, code);
+        let CheckNames { guard, bytes } = CheckNames::of(lane, business, code);
         let mut statement = self.sql.prepare_cached(LOOK)?;
-        let found =
-            statement.query_map((guard, bytes), Found::from_row)?.collect::<Result<Vec<_>, _>>()?;
-        let fits = |found: &&Found| !found.is_refusal() || !exact || found.bytes == bytes;
+        let found = statement
+            .query_map((guard, bytes), FoundCheck::from_row)?
+            .collect::<Result<Vec<_>, _>>()?;
+        let fits = |found: &&FoundCheck| !found.is_refusal() || !exact || found.bytes == bytes;
         // The refusal's row comes first.
         Ok(found.iter().find(fits).and_then(|found| self.fresh(found)))
     }
 
     /// A row that is not too old to be told.
-    fn fresh(&self, found: &Found) -> Option<CheckAnswer> {
+    fn fresh(&self, found: &FoundCheck) -> Option<CheckAnswer> {
         let (now_ms, at_ms) = (self.around.elapsed_ms, found.at_s.saturating_mul(1000));
         if at_ms > now_ms.saturating_add(AHEAD_MS_MAX) {
             return None;
@@ -341,7 +342,7 @@ impl Desk<'_> {
         }
         self.has_ages = true;
         let CheckAsked { lane, business, code, rules, .. } = &check.asked;
-        let names = Names::of(self.books.lane(self.sql, lane)?, business, code);
+        let names = CheckNames::of(self.books.lane(self.sql, lane)?, business, code);
         let hash = Fingerprint::of_guard(business, code);
         match check.said {
             CheckSaid::Good => {
@@ -366,7 +367,7 @@ impl Desk<'_> {
     }
 
     /// Which bytes were refused, of those that fold alike.
-    fn refused_bytes(&self, names: Names) -> Result<Option<i64>, StoreError> {
+    fn refused_bytes(&self, names: CheckNames) -> Result<Option<i64>, StoreError> {
         let sql = "SELECT bytes FROM checked WHERE guard = ?1 AND exact = 0";
         Ok(self.sql.prepare_cached(sql)?.query_row([names.guard], |row| row.get(0)).optional()?)
     }
@@ -380,7 +381,12 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn put(&mut self, check: &CheckAnswered, names: Names, exact: i64) -> Result<(), StoreError> {
+    fn put(
+        &mut self,
+        check: &CheckAnswered,
+        names: CheckNames,
+        exact: i64,
+    ) -> Result<(), StoreError> {
         let Answer { status, content_type, body } = &check.answer;
         self.forget_check(names.guard, exact)?;
         let max = self.around.offline.remember_checks_max;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
-use super::damage::{self, Unfinished};
+use super::aside::{self, FINISHED, Unfinished};
 use super::{FILE, LOG, SHARED, Store, StoreError, files};
 use crate::clock::Clock;
 use crate::message::{self, Language, Storage};
@@ -156,7 +156,7 @@ impl Store {
     /// # Errors
     /// It cannot be read, or the copy cannot be written.
     fn save(&self) -> Result<PathBuf, StoreError> {
-        let aside = damage::free_name(&self.dir)?;
+        let aside = aside::free_name(&self.dir)?;
         let new = Unfinished::begin(&self.dir)?;
         let mut copy = Connection::open(new.path())?;
         {
@@ -166,7 +166,7 @@ impl Store {
         let text = Storage::WentOn.to_stored();
         copy.execute("UPDATE meta SET salvage = ?1", [format!("{aside}\n{text}")])?;
         copy.close().map_err(|(_, error)| StoreError::Sqlite(error))?;
-        let name = format!("{}{aside}", damage::FINISHED);
+        let name = format!("{}{aside}", FINISHED);
         new.install(&name)?;
         Ok(self.dir.join(name))
     }
@@ -178,13 +178,13 @@ pub(super) fn is_missing(dir: &Path) -> Result<bool, StoreError> {
     Ok(!there(FILE)
         && !there(LOG)
         && (there("lock") || there("reserve"))
-        && damage::finished(dir)?.is_none())
+        && aside::finished(dir)?.is_none())
 }
 
 /// A new database stands where there was another: said in its events, and in `status` until
 /// somebody has removed the file of which the name is returned.
 pub(super) fn tell_missing(dir: &Path, connection: &Connection) -> Result<PathBuf, StoreError> {
-    let name = damage::free_name(dir)?;
+    let name = aside::free_name(dir)?;
     let told = Storage::Missing { remove: name.clone() };
     let path = dir.join(&name);
     let mut file = std::fs::File::create(&path).map_err(files::file_error(&path))?;

@@ -2,6 +2,7 @@
 
 mod accept;
 mod act;
+mod aside;
 mod backup;
 mod books;
 mod checkpoint;
@@ -17,16 +18,13 @@ mod keep;
 mod migration;
 mod opening;
 mod operation;
-mod pages;
 mod prune;
 mod read;
-mod records;
 mod recount;
 mod refold;
 mod rescue;
 mod risk;
 mod row;
-mod salvage;
 mod schema;
 mod search;
 mod tallies;
@@ -54,7 +52,7 @@ pub use checks::{
     CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid,
     ForgetChecks,
 };
-pub use damage::Salvage;
+pub use damage::{Salvage, Tally};
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, Room, free_bytes, is_volatile};
 pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
@@ -69,7 +67,6 @@ pub use rescue::{
     Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal,
 };
 pub use risk::{AskStanding, LaneStanding, Standing};
-pub use salvage::Tally;
 pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
 pub use tallies::{Refused, TillDay, TillDays};
 pub use trust::{Off, TrustOff, TrustSwitch};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::aside::{self, Unfinished};
 use super::books::Books;
 use super::damage::{self, Salvage};
 use super::files::{self, Lock};
@@ -62,7 +63,7 @@ pub struct OpenReport {
 }
 
 /// What `meta` says of the file.
-struct Known {
+struct MetaRow {
     clean: bool,
     device: i64,
     inode: i64,
@@ -156,7 +157,7 @@ fn adopt(connection: &Connection, books: &mut Books, minute: i64) -> Result<(), 
 }
 
 fn open_or_rescue(dir: &Path) -> Result<Opened, StoreError> {
-    damage::finish(dir)?;
+    aside::finish(dir)?;
     match open_sound(dir, damage::look) {
         Err(error) if calls_for_rescue(&error) => rescue(dir, &error.to_string()),
         other => other,
@@ -240,7 +241,7 @@ fn is_fresh(dir: &Path) -> Result<bool, StoreError> {
 /// it or nothing.
 fn make(dir: &Path) -> Result<(), StoreError> {
     files::sync_name_of(dir)?;
-    let new = damage::Unfinished::begin(dir)?;
+    let new = Unfinished::begin(dir)?;
     schema::finish(schema::create(new.path())?)?;
     new.install(FILE)
 }
@@ -249,11 +250,11 @@ fn log_bytes(dir: &Path) -> u64 {
     std::fs::metadata(dir.join(LOG)).map_or(0, |meta| meta.len())
 }
 
-fn known(connection: &Connection) -> Result<Option<Known>, StoreError> {
+fn known(connection: &Connection) -> Result<Option<MetaRow>, StoreError> {
     let sql = "SELECT clean, device, inode, wal_bytes, seq_floor FROM meta";
     let read = |row: &rusqlite::Row<'_>| {
         let (clean, device, inode) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Known { clean, device, inode, wal_bytes: row.get(3)?, seq_floor: row.get(4)? })
+        Ok(MetaRow { clean, device, inode, wal_bytes: row.get(3)?, seq_floor: row.get(4)? })
     };
     Ok(connection.query_row(sql, [], read).optional()?)
 }
@@ -263,7 +264,7 @@ fn known(connection: &Connection) -> Result<Option<Known>, StoreError> {
 fn look_through(
     connection: &mut Connection,
     dir: &Path,
-    known: Option<&Known>,
+    known: Option<&MetaRow>,
 ) -> Result<bool, StoreError> {
     if known.is_some_and(|known| log_bytes(dir) < known.wal_bytes) {
         return Err(StoreError::Damaged("its log is missing or was cut short".to_owned()));

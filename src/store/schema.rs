@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::StoreError;
-use super::pages::PAGE_BYTES;
 
+/// What SQLite reads and writes at once.
+pub(super) const PAGE_BYTES: usize = 4096;
 /// `PRAGMA application_id`: "rdmd".
 pub(super) const APPLICATION_ID: i64 = 0x7264_6d64;
 /// `PRAGMA user_version` of this build.

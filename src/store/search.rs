@@ -91,12 +91,12 @@ pub struct Found {
 }
 
 /// What ends a look before its rows are at an end.
-struct Bound {
+struct LookBound {
     looked: usize,
     until: Instant,
 }
 
-impl Bound {
+impl LookBound {
     fn new() -> Self {
         Self { looked: 0, until: Instant::now() + LOOK_FOR_MAX }
     }
@@ -146,7 +146,7 @@ impl Reader {
     }
 
     fn sift(&self, mut rows: Rows<'_>, search: &Search) -> Result<Found, StoreError> {
-        let (mut bound, mut found, mut last) = (Bound::new(), Found::default(), None);
+        let (mut bound, mut found, mut last) = (LookBound::new(), Found::default(), None);
         while let Some(row) = rows.next()? {
             let seq = Seq(row.get(0)?);
             if found.rows.len() >= search.limit || bound.is_reached() {
@@ -215,7 +215,7 @@ impl Reader {
             .connection
             .prepare("SELECT business FROM redemption ORDER BY seq DESC LIMIT ?1")?;
         let mut rows = statement.query([i64::try_from(LOOKED_MAX).unwrap_or(i64::MAX)])?;
-        let mut bound = Bound::new();
+        let mut bound = LookBound::new();
         while all.len() < BUSINESSES_MAX
             && !bound.is_reached()
             && let Some(row) = rows.next()?
@@ -240,7 +240,7 @@ impl Reader {
         states: &[(State, Option<Seq>)],
         since_ms: i64,
     ) -> Result<Vec<Found>, StoreError> {
-        let mut bound = Bound::new();
+        let mut bound = LookBound::new();
         let one = |(state, before): &(State, Option<Seq>)| {
             self.waiting_of(*state, *before, since_ms, &mut bound)
         };
@@ -252,7 +252,7 @@ impl Reader {
         state: State,
         before: Option<Seq>,
         since_ms: i64,
-        bound: &mut Bound,
+        bound: &mut LookBound,
     ) -> Result<Found, StoreError> {
         let which = if state == State::Confirmed { "?1 = 1" } else { "state = ?1 AND state >= 2" };
         let sql = format!(
@@ -339,7 +339,7 @@ impl Reader {
         let sql = "SELECT accepted_ms, settled_ms, state FROM redemption ORDER BY seq DESC";
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
-        let (mut bound, mut spans) = (Bound::new(), Vec::new());
+        let (mut bound, mut spans) = (LookBound::new(), Vec::new());
         while let Some(row) = rows.next()? {
             let (accepted_ms, settled_ms, state): (i64, Option<i64>, i64) =
                 (row.get(0)?, row.get(1)?, row.get(2)?);

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
 use super::row::{Stored, state_of};
-use super::{Desk, Operation, Reader, StoreError, records};
+use super::{Desk, Operation, Reader, StoreError};
 use crate::clock::Day;
 use crate::decide::{self, FIGURES, Figures};
 use crate::refused::Reason;
@@ -159,23 +159,19 @@ static UPSERT: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// A line of a damaged database about rows that had left; the others are counted anew.
-pub(super) fn keep(connection: &Connection, columns: &[records::Value]) -> rusqlite::Result<()> {
-    use records::Value::{Blob, Int, Null, Real, Text};
-    let [Int(day), Int(lane), Text(till), Int(1), numbers @ ..] = columns else { return Ok(()) };
-    let numbers: Vec<Value> = numbers
-        .iter()
-        .filter_map(|value| match value {
-            Int(number @ 0..) => Some(Value::Integer(*number)),
-            Null | Int(_) | Real | Text(_) | Blob(_) => None,
-        })
-        .collect();
-    if numbers.len() != FIGURES {
+pub(super) fn keep(
+    connection: &Connection,
+    (day, lane, till): (i64, i64, &str),
+    figures: &[i64],
+) -> rusqlite::Result<()> {
+    if figures.len() != FIGURES || figures.iter().any(|figure| *figure < 0) {
         return Ok(());
     }
-    let values = [Value::Integer(*day), (*lane).into(), till.clone().into(), 1i64.into()];
+    let values = [Value::Integer(day), lane.into(), till.to_owned().into(), 1i64.into()];
+    let figures = figures.iter().map(|figure| Value::Integer(*figure));
     connection
         .prepare_cached(&UPSERT)?
-        .execute(params_from_iter(values.into_iter().chain(numbers)))
+        .execute(params_from_iter(values.into_iter().chain(figures)))
         .map(drop)
 }
 

@@ -95,7 +95,7 @@ const KEPT: Duration = Duration::from_secs(10);
 
 /// One row that is being asked about.
 #[derive(Clone, Debug)]
-struct Asked {
+struct AskedRow {
     till: Arc<str>,
     /// A till waits for its answer.
     live: bool,
@@ -109,7 +109,7 @@ struct Asked {
     failed: Option<Duration>,
 }
 
-impl Asked {
+impl AskedRow {
     fn is_whole(&self) -> bool {
         self.unanswered || self.flies.as_ref().is_some_and(|(_, progress)| progress.is_whole())
     }
@@ -127,13 +127,13 @@ impl Asked {
 
 /// The last redemption of a till that was sent whole and ended unanswered.
 #[derive(Clone, Copy, Debug)]
-struct Silence {
+struct UnansweredRow {
     ended: Duration,
 }
 
 /// A check of the gateway's own, a made-up code.
 #[derive(Clone, Debug)]
-struct Check {
+struct SentCheck {
     sent: Duration,
     flies: Option<Progress>,
     /// It ended, sent whole and unanswered.
@@ -146,10 +146,10 @@ struct Check {
 pub struct Evidence {
     terms: Terms,
     answered: Option<Duration>,
-    rows: BTreeMap<Seq, Asked>,
+    rows: BTreeMap<Seq, AskedRow>,
     /// Of each till, since the last answer.
-    silences: BTreeMap<Arc<str>, Silence>,
-    check: Option<Check>,
+    silences: BTreeMap<Arc<str>, UnansweredRow>,
+    check: Option<SentCheck>,
     checked: Option<Duration>,
 }
 
@@ -175,7 +175,7 @@ impl Evidence {
     pub fn begun(&mut self, now: Duration, seq: Seq, (till, live): (&Arc<str>, bool)) -> Progress {
         self.forget(now);
         let progress = Progress::default();
-        let fresh = || Asked {
+        let fresh = || AskedRow {
             till: Arc::clone(till),
             live,
             began: now,
@@ -231,7 +231,7 @@ impl Evidence {
     }
 
     fn is_silent(&mut self, till: Arc<str>, ended: Duration) {
-        self.silences.insert(till, Silence { ended });
+        self.silences.insert(till, UnansweredRow { ended });
         if self.silences.len() > Self::TILLS_MAX
             && let Some(oldest) = self.silences.iter().min_by_key(|(_, silence)| silence.ended)
         {
@@ -251,8 +251,8 @@ impl Evidence {
     pub fn check_due(&self, now: Duration) -> Option<Duration> {
         let Terms { reply_within, checks, .. } = self.terms;
         let free = self.checked.map_or(Duration::ZERO, |sent| sent + CHECK_EVERY);
-        let served = |row: &Asked| self.checked.is_some_and(|sent| sent >= row.began);
-        let due = |row: &Asked| {
+        let served = |row: &AskedRow| self.checked.is_some_and(|sent| sent >= row.began);
+        let due = |row: &AskedRow| {
             let half = row.began + reply_within / 2;
             let at = row.failed.map_or(half, |failed| failed.min(half)).max(free);
             (at.max(now) < row.began + reply_within).then_some(at)
@@ -281,7 +281,8 @@ impl Evidence {
     pub fn check_begun(&mut self, now: Duration) -> Progress {
         let progress = Progress::default();
         self.checked = Some(now);
-        self.check = Some(Check { sent: now, flies: Some(progress.clone()), unanswered: false });
+        self.check =
+            Some(SentCheck { sent: now, flies: Some(progress.clone()), unanswered: false });
         progress
     }
 
@@ -319,7 +320,7 @@ impl Evidence {
         }
     }
 
-    fn check_is_silent(&self, row: &Asked, now: Duration) -> bool {
+    fn check_is_silent(&self, row: &AskedRow, now: Duration) -> bool {
         let Some(check) = self.check.as_ref().filter(|check| check.sent >= row.began) else {
             return false;
         };
@@ -331,8 +332,8 @@ impl Evidence {
     fn another_is_silent(&self, till: &str, now: Duration) -> bool {
         let recent = |at: Duration| now >= at && now.saturating_sub(at) <= self.terms.recent;
         let ended =
-            |(name, silence): (&Arc<str>, &Silence)| **name != *till && recent(silence.ended);
-        let overdue = |row: &Asked| {
+            |(name, silence): (&Arc<str>, &UnansweredRow)| **name != *till && recent(silence.ended);
+        let overdue = |row: &AskedRow| {
             let Some((sent, progress)) = &row.flies else { return false };
             let fresh = self.answered.is_none_or(|at| *sent > at);
             let late = *sent + self.terms.reply_within / 2;
@@ -344,7 +345,7 @@ impl Evidence {
     /// Rows whose till was decided about long ago.
     fn forget(&mut self, now: Duration) {
         let terms = self.terms;
-        let over = |row: &Asked| row.flies.is_none() && row.is_old(now, terms);
+        let over = |row: &AskedRow| row.flies.is_none() && row.is_old(now, terms);
         while self.rows.first_key_value().is_some_and(|(_, row)| over(row)) {
             self.rows.pop_first();
         }

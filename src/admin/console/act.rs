@@ -12,12 +12,13 @@ use serde::Deserialize;
 
 use super::words::Words;
 use super::{Frame, denied, encoded, told, unavailable};
-use crate::admin::actions::{checked, command_lane};
+use crate::admin::actions::command_lane;
+use crate::admin::given::checked;
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Problem};
 use crate::message::Denied;
 use crate::queue::{LaneCommand, QueueError};
-use crate::redemption::Id;
+use crate::redemption::{Id, State as RowState};
 use crate::store::Acted;
 
 /// The longest time for which the console switches trust off, in hours.
@@ -180,5 +181,15 @@ async fn retry_held(admin: &Admin, f: Frame, lane: &str, by: &str) -> Response {
             Redirect::to(&format!("/search?state=pending&lane={}", encoded(lane))).into_response()
         }
         Err(error) => unavailable(f, error),
+    }
+}
+
+/// What can be done to all redemptions of this state.
+pub(super) fn deeds_of(state: RowState) -> &'static [&'static str] {
+    match state {
+        RowState::Pending => &["void"],
+        RowState::Declined => &["retry", "handled"],
+        RowState::Parked => &["retry", "handled", "void"],
+        RowState::Confirmed | RowState::Voided => &["handled"],
     }
 }

@@ -24,7 +24,7 @@ const LANGUAGE_KEPT_FOR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-struct Page {
+struct SignInPage {
     f: Frame,
     to: String,
     fault: Option<String>,
@@ -45,7 +45,7 @@ pub(super) async fn page(
     uri: Uri,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    rendered(StatusCode::OK, &Page { f, to: own_path(&to).to_owned(), fault: None })
+    rendered(StatusCode::OK, &SignInPage { f, to: own_path(&to).to_owned(), fault: None })
 }
 
 /// The sign-in's form.
@@ -91,11 +91,12 @@ pub(super) async fn sign_in(
 fn refusal(f: Frame, to: String, refused: &SignIn) -> Response {
     let SignIn::Later(wait) = refused else {
         let fault = Some(f.w.wrong.to_owned());
-        return rendered(StatusCode::FORBIDDEN, &Page { f, to, fault });
+        return rendered(StatusCode::FORBIDDEN, &SignInPage { f, to, fault });
     };
     let seconds = wait.as_secs() + 1;
     let fault = format!("{} {}.", f.w.later, about(Duration::from_secs(seconds), f.lang));
-    let mut response = rendered(StatusCode::TOO_MANY_REQUESTS, &Page { f, to, fault: Some(fault) });
+    let mut response =
+        rendered(StatusCode::TOO_MANY_REQUESTS, &SignInPage { f, to, fault: Some(fault) });
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }

@@ -32,7 +32,7 @@ pub(super) struct Fragment {
 
 #[derive(Template)]
 #[template(path = "home.html")]
-struct Page {
+struct HomePage {
     f: Frame,
     fragments: Vec<Fragment>,
 }
@@ -117,7 +117,7 @@ pub(super) async fn page(
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
     match fragments(&admin, &f).await {
-        Ok(fragments) => rendered(StatusCode::OK, &Page { f, fragments }),
+        Ok(fragments) => rendered(StatusCode::OK, &HomePage { f, fragments }),
         Err(error) => super::unavailable(f, error),
     }
 }

@@ -252,7 +252,7 @@ impl Group {
 }
 
 /// A group as the page shows it.
-struct Part {
+struct GroupView {
     title: &'static str,
     means: &'static str,
     tell: &'static str,
@@ -270,7 +270,7 @@ struct Part {
     may_retry: bool,
 }
 
-impl Part {
+impl GroupView {
     fn of(group: &Group, f: &Frame) -> Self {
         let [title, means, tell] = group.kind.texts(f.w);
         let left = group.count - group.rows.len() as u64;
@@ -296,7 +296,7 @@ impl Part {
 
 #[derive(Template)]
 #[template(path = "inbox.html")]
-struct Page {
+struct InboxPage {
     f: Frame,
     /// What waits for a decision, and what was refused at the tills.
     sections: Vec<Section>,
@@ -309,7 +309,7 @@ struct Page {
 struct Section {
     title: &'static str,
     empty: &'static str,
-    parts: Vec<Part>,
+    parts: Vec<GroupView>,
 }
 
 /// Which look it is.
@@ -333,7 +333,7 @@ pub(super) async fn page(
         Ok(Groups { groups, next }) => {
             let next = (!next.is_empty()).then(|| format!("/inbox?from={}", written(&next)));
             let sections = sections(&groups, &f);
-            rendered(StatusCode::OK, &Page { f, sections, next, is_first: from.is_empty() })
+            rendered(StatusCode::OK, &InboxPage { f, sections, next, is_first: from.is_empty() })
         }
         Err(error) => super::unavailable(f, error),
     }
@@ -342,7 +342,7 @@ pub(super) async fn page(
 fn sections(groups: &[Group], f: &Frame) -> Vec<Section> {
     let parts = |are_refused: bool| {
         let its = groups.iter().filter(|group| (group.kind == Kind::Refused) == are_refused);
-        its.map(|group| Part::of(group, f)).collect()
+        its.map(|group| GroupView::of(group, f)).collect()
     };
     let decide = Section { title: f.w.needs, empty: f.w.inbox_empty, parts: parts(false) };
     let refused =

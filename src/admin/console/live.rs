@@ -49,15 +49,15 @@ impl Streams {
         self.stop.get_or_init(|| stop);
     }
 
-    fn place(&self) -> Option<Place> {
-        let place = Place(Arc::clone(&self.open));
+    fn place(&self) -> Option<StreamPlace> {
+        let place = StreamPlace(Arc::clone(&self.open));
         (self.open.fetch_add(1, Ordering::AcqRel) < STREAMS_MAX).then_some(place)
     }
 }
 
-struct Place(Arc<AtomicUsize>);
+struct StreamPlace(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for StreamPlace {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -93,16 +93,16 @@ pub(super) async fn events(
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    (types, Body::new(Stream { parts, _task: task })).into_response()
+    (types, Body::new(EventStream { parts, _task: task })).into_response()
 }
 
 /// The stream's body. Its task ends with it.
-struct Stream {
+struct EventStream {
     parts: mpsc::Receiver<Bytes>,
     _task: JoinSet<()>,
 }
 
-impl hyper::body::Body for Stream {
+impl hyper::body::Body for EventStream {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 

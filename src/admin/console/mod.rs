@@ -25,6 +25,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
 use super::filter::written;
+use super::find::SearchedCodes;
 use super::rights::Asker;
 use super::{Admin, Problem, cookie};
 use crate::clock::rfc3339;
@@ -32,28 +33,18 @@ use crate::message::{Denied, Language};
 use crate::queue::QueueError;
 use crate::redemption::Fingerprint;
 use crate::settings::Role;
-pub(super) use search::find;
 use words::{Words, words};
 
 /// What the console keeps while the process runs.
 #[derive(Debug, Default)]
 pub(super) struct ConsoleState {
-    searches: search::Memory,
+    pub(super) searches: SearchedCodes,
     activity: chart::Cache,
     jobs: jobs::Jobs,
     streams: live::Streams,
 }
 
 impl ConsoleState {
-    /// Remembers a code that is looked for; its keyed hash.
-    pub(super) fn remember(
-        &self,
-        rules: &super::Rules,
-        code: &str,
-    ) -> crate::redemption::Fingerprint {
-        self.searches.remember(rules, code)
-    }
-
     /// The streams end once this holds true.
     pub(super) fn closes_with(&self, stop: tokio::sync::watch::Receiver<bool>) {
         self.streams.closes_with(stop);
@@ -270,7 +261,7 @@ fn rendered(status: StatusCode, page: &impl Template) -> Response {
 /// A page with one message.
 #[derive(Template)]
 #[template(path = "told.html")]
-struct Told {
+struct MessagePage {
     f: Frame,
     title: &'static str,
     text: String,
@@ -279,7 +270,7 @@ struct Told {
 fn told(frame: Frame, status: StatusCode, text: String) -> Response {
     let title =
         if status == StatusCode::NOT_FOUND { frame.w.not_found } else { frame.w.refused_title };
-    rendered(status, &Told { f: frame, title, text })
+    rendered(status, &MessagePage { f: frame, title, text })
 }
 
 /// A page that says why something was not done.

@@ -1,11 +1,7 @@
 //! Searching: by a whole code, which is posted and answered with an address that holds its keyed
 //! hash, or by what is known of a redemption.
 
-use std::collections::VecDeque;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::Extension;
@@ -15,113 +11,23 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::act::texts;
-use super::jobs::deeds_of;
+use super::act::{deeds_of, texts};
 use super::{Frame, Moment, denied, encoded, rendered, shown, told, unavailable};
+use crate::admin::Admin;
 use crate::admin::filter::{Wanted, parse, written};
+use crate::admin::find::find;
 use crate::admin::rights::Asker;
-use crate::admin::{Admin, Rules};
-use crate::files;
 use crate::message::{self, Denied};
-use crate::queue::QueueError;
-use crate::redemption::{Fingerprint, Id, Redemption, RewardCode, State as RowState};
-use crate::store::{CodeHash, FoundRows};
+use crate::redemption::{Id, Redemption, State as RowState};
+use crate::store::FoundRows;
 
-/// The key's file in the state directory.
-const KEY_FILE: &str = "search.key";
-/// How many codes are remembered by their hashes; others are found by a look at each row.
-const REMEMBERED_MAX: usize = 256;
 /// How many rows a page of the console has.
 const ROWS_ON_A_PAGE: usize = 50;
 /// The longest code that is looked for, in bytes.
 const CODE_BYTES_MAX: usize = 1024;
 
-/// The key of the hashes, and the codes that were looked for.
-#[derive(Default)]
-pub(in crate::admin) struct Memory {
-    key: OnceLock<Arc<str>>,
-    codes: Mutex<VecDeque<(Fingerprint, RewardCode)>>,
-}
-
-impl std::fmt::Debug for Memory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Memory")
-    }
-}
-
-impl Memory {
-    fn key(&self, rules: &Rules) -> &Arc<str> {
-        self.key.get_or_init(|| kept_key(rules.state_dir.as_deref()).into())
-    }
-
-    /// Remembers the code; its hash.
-    pub(in crate::admin) fn remember(&self, rules: &Rules, code: &str) -> Fingerprint {
-        let hash = CodeHash::of(self.key(rules), code).hash;
-        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        codes.retain(|(known, _)| *known != hash);
-        codes.truncate(REMEMBERED_MAX - 1);
-        codes.push_front((hash, RewardCode::new(code.trim().to_owned())));
-        hash
-    }
-
-    fn code(&self, hash: Fingerprint) -> Option<RewardCode> {
-        let codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        codes.iter().find(|(known, _)| *known == hash).map(|(_, code)| code.clone())
-    }
-}
-
-/// The key of the state directory, which outlives the process; where none can be kept, one for this
-/// process.
-fn kept_key(state_dir: Option<&Path>) -> String {
-    let mut bytes = [0; 32];
-    if getrandom::fill(&mut bytes).is_err() {
-        tracing::error!(
-            "the kernel gives no random bytes: searched codes have a weak hash in addresses"
-        );
-    }
-    let new =
-        bytes.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"));
-    let Some(file) = state_dir.map(|folder| folder.join(KEY_FILE)) else { return new };
-    let read = files::read(&file, 64).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    if let Some(kept) = read.filter(|kept| kept.len() == new.len()) {
-        return kept;
-    }
-    if let Err(error) = keep_key(&file, &new) {
-        tracing::warn!(%error, "the key of searched codes cannot be kept: addresses of searches \
-            end with this process");
-    }
-    new
-}
-
-/// Takes the place of whatever is there; what was opened might be a pipe, which has to be waited
-/// for.
-fn keep_key(file: &Path, key: &str) -> std::io::Result<()> {
-    match std::fs::remove_file(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    made.and_then(|mut file| file.write_all(key.as_bytes()))
-}
-
-/// What fits, by the index where the code is known, else by a bounded look at the rows.
-pub(in crate::admin) async fn find(admin: &Admin, wanted: Wanted) -> Result<FoundRows, QueueError> {
-    let rules = admin.access.rules();
-    let memory = &admin.desk.searches;
-    let mut search = wanted.search;
-    if let Some(hash) = wanted.code {
-        if let Some(code) = memory.code(hash) {
-            let businesses = rules.businesses.clone();
-            let rows = admin.queue.look(move |reader| reader.of_code(&code, &businesses)).await?;
-            return Ok(FoundRows { looked: rows.len(), rows, next: None, cut_short: false });
-        }
-        search.code = Some(CodeHash { key: Arc::clone(memory.key(&rules)), hash });
-    }
-    admin.queue.look(move |reader| reader.search(&search)).await
-}
-
 /// A row as a list shows it.
-struct Line {
+struct RowLine {
     id: String,
     code: String,
     state: &'static str,
@@ -133,12 +39,12 @@ struct Line {
 
 #[derive(Template)]
 #[template(path = "search.html")]
-struct Page {
+struct SearchPage {
     f: Frame,
     values: Vec<(String, String)>,
     states: Vec<(&'static str, String)>,
     lanes: Vec<String>,
-    rows: Vec<Line>,
+    rows: Vec<RowLine>,
     has_filter: bool,
     by_code: bool,
     /// The address where it goes on, and whether something may fit there that was not looked at.
@@ -156,7 +62,7 @@ struct Deeds {
     query: String,
 }
 
-impl Page {
+impl SearchPage {
     fn value(&self, key: &str) -> &str {
         self.values.iter().find(|(known, _)| known == key).map_or("", |(_, value)| value)
     }
@@ -195,7 +101,8 @@ pub(super) async fn page(
         Ok(found) => {
             let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
             let books = by_the_books(&admin, &values);
-            let page = Page { books, ..page_of(f, values, lanes, (&found, has_filter, by_code)) };
+            let page =
+                SearchPage { books, ..page_of(f, values, lanes, (&found, has_filter, by_code)) };
             rendered(StatusCode::OK, &page)
         }
         Err(error) => unavailable(f, error),
@@ -269,13 +176,13 @@ fn page_of(
     values: Vec<(String, String)>,
     lanes: Vec<String>,
     (found, has_filter, by_code): (&FoundRows, bool, bool),
-) -> Page {
+) -> SearchPage {
     let next = found.next.map(|seq| (address(&values, Some(&seq.to_string())), found.cut_short));
     let deeds = deeds(&f, &values, by_code);
     let states = RowState::ALL
         .map(|state| (state.as_str(), message::state(state.as_str(), f.lang).into_owned()));
     let rows = found.rows.iter().map(|row| line(row, &f)).collect();
-    Page {
+    SearchPage {
         f,
         values,
         states: states.to_vec(),
@@ -303,8 +210,8 @@ fn deeds(f: &Frame, values: &[(String, String)], by_code: bool) -> Vec<Deeds> {
     state.map(deeds_of).unwrap_or_default().iter().map(deed).collect()
 }
 
-fn line(row: &Redemption, f: &Frame) -> Line {
-    Line {
+fn line(row: &Redemption, f: &Frame) -> RowLine {
+    RowLine {
         id: row.id.to_string(),
         code: shown(&row.reward_code.masked()),
         state: row.state.as_str(),
@@ -329,58 +236,21 @@ fn address(values: &[(String, String)], after: Option<&str>) -> String {
 
 /// The form of a whole code.
 #[derive(Deserialize)]
-pub(super) struct Code {
+pub(super) struct CodeSearch {
     code: String,
 }
 
 /// `POST /search`: the code stays out of addresses, histories and logs.
 pub(super) async fn by_code(
     State(admin): State<Arc<Admin>>,
-    form: Result<Form<Code>, FormRejection>,
+    form: Result<Form<CodeSearch>, FormRejection>,
 ) -> Response {
-    let Ok(Form(Code { code })) = form else { return Redirect::to("/search").into_response() };
+    let Ok(Form(CodeSearch { code })) = form else {
+        return Redirect::to("/search").into_response();
+    };
     if code.trim().is_empty() || code.len() > CODE_BYTES_MAX {
         return Redirect::to("/search").into_response();
     }
     let hash = admin.desk.searches.remember(&admin.access.rules(), &code);
     Redirect::to(&format!("/search?code={}", written(hash))).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_key_outlives_the_process_and_is_nobody_elses() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let key = kept_key(Some(folder.path()));
-        assert_eq!(kept_key(Some(folder.path())), key);
-        let mode = std::fs::metadata(folder.path().join(KEY_FILE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert_ne!(kept_key(None), key);
-    }
-
-    #[test]
-    fn a_pipe_in_the_place_of_the_key_holds_nobody_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(KEY_FILE);
-        let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let key = kept_key(Some(folder.path()));
-        assert_eq!(kept_key(Some(folder.path())), key);
-    }
-
-    #[test]
-    fn the_codes_that_are_remembered_are_bounded() {
-        let (memory, rules) = (Memory::default(), Rules::default());
-        let first = memory.remember(&rules, "CODE-0");
-        assert_eq!(memory.remember(&rules, " CODE-0 "), first);
-        for n in 1..=REMEMBERED_MAX {
-            memory.remember(&rules, &format!("CODE-{n}"));
-        }
-        assert!(
-            memory.code(first).is_none() && memory.codes.lock().unwrap().len() == REMEMBERED_MAX
-        );
-    }
 }

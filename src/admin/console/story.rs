@@ -36,7 +36,7 @@ impl StoryStep {
 
 #[derive(Template)]
 #[template(path = "story.html")]
-struct Page {
+struct StoryPage {
     f: Frame,
     id: String,
     code: String,
@@ -81,13 +81,13 @@ fn missing(f: Frame) -> Response {
     denied(f, StatusCode::NOT_FOUND, &Denied::NoRedemption)
 }
 
-fn page_of(f: Frame, story: &Story) -> Page {
+fn page_of(f: Frame, story: &Story) -> StoryPage {
     let row = &story.row;
     let (given_tone, given) = given(row, f.w);
     let may_decide = f.may_decide;
     let is_open = matches!(row.state, RowState::Pending | RowState::Parked);
     let closes_as_lost = row.state == RowState::Declined && row.lost && !row.handled;
-    Page {
+    StoryPage {
         id: row.id.to_string(),
         code: shown(&row.reward_code.masked()),
         state: row.state.as_str(),

@@ -54,7 +54,7 @@ impl TrailEntry {
 
 #[derive(Template)]
 #[template(path = "trail.html")]
-struct Page {
+struct TrailPage {
     f: Frame,
     entries: Vec<TrailEntry>,
     next: Option<i64>,
@@ -72,7 +72,7 @@ pub(super) async fn page(
     match admin.queue.look(move |reader| reader.trail(before, ENTRIES_ON_A_PAGE)).await {
         Ok((events, next)) => {
             let entries = events.iter().map(|event| TrailEntry::of(event, &f)).collect();
-            rendered(StatusCode::OK, &Page { f, entries, next })
+            rendered(StatusCode::OK, &TrailPage { f, entries, next })
         }
         Err(error) => unavailable(f, error),
     }

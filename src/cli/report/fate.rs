@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::list::RowView;
+use super::super::row::RowView;
 use super::on_trust;
 use crate::value::Amount;
 

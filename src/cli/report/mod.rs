@@ -13,7 +13,8 @@ use self::fate::Fate;
 use super::args::{ReportArgs, is_day};
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
-use super::list::{Pages, RowView};
+use super::list::Pages;
+use super::row::RowView;
 use super::table::{Align, Table, count, paragraph};
 
 /// How many exceptions are listed; the rest is counted.
@@ -109,10 +110,10 @@ fn on_trust(row: &RowView) -> bool {
 }
 
 /// A day and a lane.
-type Line = (String, String);
+type DayLane = (String, String);
 
 /// A lane and a till.
-type Till = (String, String);
+type LaneTill = (String, String);
 
 /// A lane and the beginning of a code.
 type Prefix = (String, String);
@@ -122,14 +123,14 @@ type Branch = (String, String);
 
 /// Why somebody should look at a redemption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Reason {
+enum ExceptionReason {
     DeclinedAfterTheFact,
     RefusedButConfirmed,
     Parked,
     DuplicateOfOurs,
 }
 
-impl Reason {
+impl ExceptionReason {
     const ALL: [Self; 4] = [
         Self::DeclinedAfterTheFact,
         Self::RefusedButConfirmed,
@@ -178,15 +179,15 @@ impl Reason {
 
 #[derive(Clone, Debug)]
 struct Exception {
-    reason: Reason,
+    reason: ExceptionReason,
     day: String,
     row: RowView,
 }
 
 #[derive(Debug, Default)]
 struct Report {
-    lines: BTreeMap<Line, Fate>,
-    tills: BTreeMap<Till, Fate>,
+    lines: BTreeMap<DayLane, Fate>,
+    tills: BTreeMap<LaneTill, Fate>,
     /// Of the redemptions that are still kept.
     prefixes: BTreeMap<Prefix, Fate>,
     /// Likewise.
@@ -250,7 +251,7 @@ impl Report {
                 counted.add_value(row);
             }
         }
-        for reason in Reason::of(row) {
+        for reason in ExceptionReason::of(row) {
             if self.exceptions.len() < EXCEPTIONS_MAX {
                 self.exceptions.push(Exception { reason, day: day.clone(), row: row.clone() });
             } else {
@@ -283,7 +284,7 @@ impl Report {
         } else {
             text.push_str(&self.day_table());
         }
-        for reason in Reason::ALL {
+        for reason in ExceptionReason::ALL {
             text.push_str(&self.exception_table(reason));
         }
         if self.exceptions_unlisted > 0 {
@@ -398,7 +399,7 @@ impl Report {
         table.header() + &table.take_rows()
     }
 
-    fn exception_table(&self, reason: Reason) -> String {
+    fn exception_table(&self, reason: ExceptionReason) -> String {
         let mut table = Table::new(&[
             ("ID", Align::Left),
             ("DAY", Align::Left),
@@ -610,16 +611,16 @@ mod tests {
             }
         );
         assert_eq!(report.total().accepted, 5);
-        let listed: Vec<(&str, Reason)> = report
+        let listed: Vec<(&str, ExceptionReason)> = report
             .exceptions
             .iter()
             .map(|exception| (exception.row.id.as_str(), exception.reason))
             .collect();
         let expected = [
-            ("2-b", Reason::DeclinedAfterTheFact),
-            ("5-e", Reason::Parked),
-            ("6-f", Reason::DuplicateOfOurs),
-            ("7-g", Reason::RefusedButConfirmed),
+            ("2-b", ExceptionReason::DeclinedAfterTheFact),
+            ("5-e", ExceptionReason::Parked),
+            ("6-f", ExceptionReason::DuplicateOfOurs),
+            ("7-g", ExceptionReason::RefusedButConfirmed),
         ];
         assert_eq!(listed, expected);
     }

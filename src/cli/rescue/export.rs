@@ -23,14 +23,14 @@ const STANDARD_OUTPUT: &str = "-";
 const PAGE_ROWS: usize = crate::admin::EXPORT_ROWS_MAX;
 
 /// Where the rows come from.
-enum Source {
+enum RowSource {
     Daemon(Daemon),
     Remains(Box<Remains>),
 }
 
 /// What the daemon answers.
 #[derive(Deserialize)]
-struct Answer {
+struct ExportAnswer {
     gateway: String,
     page: Page,
 }
@@ -72,7 +72,7 @@ pub(in crate::cli) async fn export(
 async fn open(
     config: Option<&Path>,
     args: &ExportArgs,
-) -> Result<(Source, String, Page), CliError> {
+) -> Result<(RowSource, String, Page), CliError> {
     if let Some(dir) = &args.state_dir {
         return remains(
             dir,
@@ -82,7 +82,7 @@ async fn open(
     }
     let daemon = Daemon::find(config)?;
     match ask(&daemon, Seq(0)).await {
-        Ok(Answer { gateway, page }) => Ok((Source::Daemon(daemon), gateway, page)),
+        Ok(ExportAnswer { gateway, page }) => Ok((RowSource::Daemon(daemon), gateway, page)),
         Err(CliError::Unavailable(why)) => {
             let (dir, gateway) = place(config)?;
             remains(&dir, gateway, &why)
@@ -91,20 +91,20 @@ async fn open(
     }
 }
 
-async fn ask(daemon: &Daemon, after: Seq) -> Result<Answer, CliError> {
+async fn ask(daemon: &Daemon, after: Seq) -> Result<ExportAnswer, CliError> {
     let value = daemon.get(&format!("/api/v1/export?after={after}")).await?;
     serde_json::from_value(value)
         .map_err(|_| CliError::Internal("the daemon's answer cannot be read".to_owned()))
 }
 
-fn remains(dir: &Path, gateway: String, why: &str) -> Result<(Source, String, Page), CliError> {
+fn remains(dir: &Path, gateway: String, why: &str) -> Result<(RowSource, String, Page), CliError> {
     let was_locked_before = dir.join("lock").exists();
     let remains = Remains::open(dir).map_err(|error| unopened(&error, why))?;
     if !was_locked_before {
         hand_over(dir).unwrap_or_else(|error| say(&format!("{}: {error}", dir.display())));
     }
     let first = remains.export(Seq(0), PAGE_ROWS).map_err(|error| unopened(&error, why))?;
-    Ok((Source::Remains(Box::new(remains)), gateway, first))
+    Ok((RowSource::Remains(Box::new(remains)), gateway, first))
 }
 
 /// A new file for its owner alone.
@@ -115,7 +115,7 @@ pub(in crate::cli) fn create(path: &Path) -> Result<File, CliError> {
 
 async fn write_file(
     file: &mut BufWriter<File>,
-    source: &Source,
+    source: &RowSource,
     gateway: &str,
     first: Page,
 ) -> Result<Written, CliError> {
@@ -127,7 +127,7 @@ async fn write_file(
 
 async fn write(
     file: &mut dyn Write,
-    source: &Source,
+    source: &RowSource,
     gateway: &str,
     first: Page,
 ) -> Result<Written, CliError> {
@@ -145,8 +145,8 @@ async fn write(
         written.unreadable.append(&mut page.unreadable);
         let Some(next) = page.next else { break };
         page = match source {
-            Source::Daemon(daemon) => ask(daemon, next).await?.page,
-            Source::Remains(remains) => {
+            RowSource::Daemon(daemon) => ask(daemon, next).await?.page,
+            RowSource::Remains(remains) => {
                 remains.export(next, PAGE_ROWS).map_err(|error| unopened(&error, ""))?
             }
         };
@@ -166,7 +166,7 @@ fn line(file: &mut dyn Write, value: &impl serde::Serialize) -> Result<(), CliEr
 /// The file is on the disk once its name is too (fsync(2)).
 fn tell(
     written: &Written,
-    source: &Source,
+    source: &RowSource,
     args: &ExportArgs,
     json: bool,
     out: &mut dyn Write,
@@ -194,13 +194,13 @@ fn tell(
 }
 
 /// Says what to mind. Not everything was read: exit 1.
-fn warn(written: &Written, source: &Source, file: &str) -> Result<(), CliError> {
+fn warn(written: &Written, source: &RowSource, file: &str) -> Result<(), CliError> {
     let unreadable = &written.unreadable;
     say(&format!(
         "{file} HOLDS WHOLE REWARD CODES: whoever reads it can spend them; delete it after the \
          import"
     ));
-    if matches!(source, Source::Daemon(_)) {
+    if matches!(source, RowSource::Daemon(_)) {
         say("this gateway still delivers what was exported: stop it before the file is imported \
              elsewhere");
     }
@@ -213,8 +213,8 @@ fn warn(written: &Written, source: &Source, file: &str) -> Result<(), CliError> 
 }
 
 /// Says what was read of a damaged database; false when some of it is lost.
-fn lost_nothing(source: &Source) -> bool {
-    let Source::Remains(remains) = source else { return true };
+fn lost_nothing(source: &RowSource) -> bool {
+    let RowSource::Remains(remains) = source else { return true };
     let Some((why, tally)) = remains.salvage() else { return true };
     say(&format!(
         "the database is damaged ({why}): its rows were read page by page, and nothing in it was \

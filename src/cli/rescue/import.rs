@@ -27,20 +27,20 @@ const BATCH_BYTES: usize = 512 * 1024;
 const NAMED_MAX: usize = 100;
 
 /// Where the rows go.
-enum Target {
+enum RowTarget {
     Daemon(Daemon),
-    Store(Box<Offline>),
+    Store(Box<StoppedStore>),
 }
 
 /// This gateway's store while no daemon has it.
-struct Offline {
+struct StoppedStore {
     store: Store,
     loaded: Loaded,
 }
 
 /// What the daemon answers.
 #[derive(Default, Deserialize)]
-struct Answer {
+struct ImportAnswer {
     arrived: Vec<Arrived>,
     not_configured: BTreeSet<String>,
 }
@@ -75,7 +75,7 @@ pub(in crate::cli) async fn import(
     let mut target = target(config).await?;
     let mut work = Work { file: args.file.clone(), ..Work::default() };
     let done = work.read(BufReader::new(file), &mut target).await;
-    if let Target::Store(offline) = target {
+    if let RowTarget::Store(offline) = target {
         offline.close()?;
     }
     work.tell(json, out)?;
@@ -84,10 +84,10 @@ pub(in crate::cli) async fn import(
 }
 
 /// The daemon if one answers, else its store under its lock.
-async fn target(config: Option<&Path>) -> Result<Target, CliError> {
+async fn target(config: Option<&Path>) -> Result<RowTarget, CliError> {
     let daemon = Daemon::find(config)?;
     match daemon.get("/api/v1/status").await {
-        Ok(_) => Ok(Target::Daemon(daemon)),
+        Ok(_) => Ok(RowTarget::Daemon(daemon)),
         Err(CliError::Unavailable(why)) => {
             let loaded = settings(config)?;
             let opened = Store::open(&loaded.settings.gateway.state_dir);
@@ -98,14 +98,14 @@ async fn target(config: Option<&Path>) -> Result<Target, CliError> {
             if let Some(migrated) = report.migrated {
                 say(&migrated.to_string());
             }
-            Ok(Target::Store(Box::new(Offline { store, loaded })))
+            Ok(RowTarget::Store(Box::new(StoppedStore { store, loaded })))
         }
         Err(error) => Err(error),
     }
 }
 
-impl Target {
-    async fn take(&mut self, from: &str, rows: Vec<Exported>) -> Result<Answer, CliError> {
+impl RowTarget {
+    async fn take(&mut self, from: &str, rows: Vec<Exported>) -> Result<ImportAnswer, CliError> {
         match self {
             Self::Daemon(daemon) => {
                 let value =
@@ -119,8 +119,8 @@ impl Target {
     }
 }
 
-impl Offline {
-    fn take(&mut self, from: &str, rows: Vec<Exported>) -> Result<Answer, CliError> {
+impl StoppedStore {
+    fn take(&mut self, from: &str, rows: Vec<Exported>) -> Result<ImportAnswer, CliError> {
         let providers = &self.loaded.settings.providers;
         let is_known = |lane: &String| providers.iter().any(|provider| provider.name == *lane);
         let not_configured =
@@ -134,7 +134,7 @@ impl Offline {
         };
         let import = Import { rows, from: from.to_owned(), by };
         let arrived = self.store.perform(import, &around).map_err(|error| unopened(&error, ""))?;
-        Ok(Answer { arrived, not_configured })
+        Ok(ImportAnswer { arrived, not_configured })
     }
 
     fn close(self) -> Result<(), CliError> {
@@ -145,7 +145,11 @@ impl Offline {
 }
 
 impl Work {
-    async fn read(&mut self, mut file: impl BufRead, target: &mut Target) -> Result<(), CliError> {
+    async fn read(
+        &mut self,
+        mut file: impl BufRead,
+        target: &mut RowTarget,
+    ) -> Result<(), CliError> {
         for number in 1.. {
             let Some(line) = next_line(&mut file)? else { break };
             self.take_line(number, &line)?;
@@ -178,7 +182,7 @@ impl Work {
         Ok(())
     }
 
-    async fn send(&mut self, target: &mut Target) -> Result<(), CliError> {
+    async fn send(&mut self, target: &mut RowTarget) -> Result<(), CliError> {
         if self.batch.is_empty() {
             return Ok(());
         }

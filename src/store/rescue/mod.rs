@@ -204,7 +204,7 @@ impl Desk<'_> {
     }
 
     fn import_one(&mut self, row: &Exported, import: &Import) -> Result<Arrived, StoreError> {
-        let parts = match Parts::of(row) {
+        let parts = match DecodedRow::of(row) {
             Ok(parts) => parts,
             Err(why) => return Ok(Arrived::Refused { why }),
         };
@@ -245,7 +245,7 @@ impl Desk<'_> {
 
     /// The row as it will lie here: under its own id, uncertain, with a number and a lane of this
     /// store.
-    fn arriving(&mut self, row: &Exported, parts: &Parts) -> Result<Stored, StoreError> {
+    fn arriving(&mut self, row: &Exported, parts: &DecodedRow) -> Result<Stored, StoreError> {
         let business = row.business_refrence.clone();
         let code = RewardCode::new(row.reward_code.clone());
         let guard = row::guard_of(&business, &code);
@@ -338,7 +338,7 @@ fn says_the_same(stored: &Stored, body: &[u8]) -> bool {
 }
 
 /// What a row is made of, decoded.
-struct Parts {
+struct DecodedRow {
     origin: Seq,
     tag: [u8; 12],
     key: [u8; 16],
@@ -347,7 +347,7 @@ struct Parts {
     answer: Option<Answer>,
 }
 
-impl Parts {
+impl DecodedRow {
     /// What is refused names its field and none of its values.
     fn of(row: &Exported) -> Result<Self, String> {
         let (origin, tag) =

@@ -10,11 +10,10 @@ use super::{Exported, Octets, Said};
 use crate::decide::mark;
 use crate::message::Note;
 use crate::redemption::{Seq, State};
-use crate::store::pages::Image;
 use crate::store::row::{self, Stored};
 use crate::store::schema;
 use crate::store::types::Filter;
-use crate::store::{FILE, LOG, Reader, StoreError, Tally, Trouble, damage, files, risk, salvage};
+use crate::store::{FILE, LOG, Reader, StoreError, Tally, Trouble, aside, damage, files, risk};
 
 /// The most rows of a page.
 const ROWS_MAX: usize = 500;
@@ -153,27 +152,31 @@ impl Remains {
     /// A daemon works there, there is no database, or it is a newer version's or another program's.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let lock = files::lock_to_read(dir)?;
-        if let Some(aside) = damage::finished(dir)? {
+        if let Some(name) = aside::finished(dir)? {
             // A rescue that a power cut stopped: the new database is whole, the damaged one still
             // in its place.
-            let path = dir.join(format!("{}{aside}", damage::FINISHED));
-            let image = Image::open(&path, &dir.join(format!("{aside}.none")))?;
-            return Self::salvaged(&image, "a rescue of it was cut short", lock);
+            let path = dir.join(format!("{}{name}", aside::FINISHED));
+            let no_log = dir.join(format!("{name}.none"));
+            return Self::salvaged((&path, &no_log), "a rescue of it was cut short", lock);
         }
         match sound(dir) {
             Ok(reader) => Ok(Self { reader, salvage: None, _lock: lock }),
             Err(error) if calls_for_salvage(&error) => {
-                let image = Image::open(&dir.join(FILE), &dir.join(LOG))?;
-                Self::salvaged(&image, &error.to_string(), lock)
+                let (file, log) = (dir.join(FILE), dir.join(LOG));
+                Self::salvaged((&file, &log), &error.to_string(), lock)
             }
             Err(error) => Err(error),
         }
     }
 
     /// Into SQLite's own temporary file, which has no name and goes with the connection.
-    fn salvaged(image: &Image, why: &str, lock: Option<files::Lock>) -> Result<Self, StoreError> {
+    fn salvaged(
+        (file, log): (&Path, &Path),
+        why: &str,
+        lock: Option<files::Lock>,
+    ) -> Result<Self, StoreError> {
         let connection = schema::create(Path::new(""))?;
-        let (tally, _) = salvage::salvage(image, &connection)?;
+        let tally = damage::read_into(&connection, file, log)?;
         Ok(Self {
             reader: Reader::on(connection)?,
             salvage: Some((why.to_owned(), tally)),
@@ -235,7 +238,8 @@ fn sound(dir: &Path) -> Result<Reader, StoreError> {
 
 /// A log without its database still holds rows.
 fn damaged(error: StoreError) -> Result<(), StoreError> {
-    let gone = matches!(&error, StoreError::File { error, .. } if error.kind() == std::io::ErrorKind::NotFound);
+    let kind = if let StoreError::File { error, .. } = &error { Some(error.kind()) } else { None };
+    let gone = kind == Some(std::io::ErrorKind::NotFound);
     Err(if gone {
         StoreError::Damaged("the file is gone, its log is there".to_owned())
     } else {

@@ -3,14 +3,14 @@
 
 use rusqlite::OptionalExtension;
 
-use super::{SEQ_FLOOR_AHEAD_MAX, Salvage};
+use super::{SEQ_FLOOR_AHEAD_MAX, Salvager};
 use crate::clock::Clock;
 use crate::contract;
 use crate::decide::{self, kind, mark};
 use crate::message::{Language, Note};
 use crate::redemption::{Fingerprint, Request, Seq, State};
 use crate::store::StoreError;
-use crate::store::records::{self, Value};
+use crate::store::damage::records::{self, Value};
 use crate::store::row::{self, Stored};
 
 /// What stands for the till of a redemption whose row was lost.
@@ -51,7 +51,7 @@ impl Stood {
     }
 }
 
-impl Salvage<'_> {
+impl Salvager<'_> {
     /// Gives every body without its row a row again. What was pending is parked: its id went with
     /// its row, and under another the provider could take it twice.
     pub(super) fn restore_from_bodies(&mut self) -> Result<(), StoreError> {

@@ -6,10 +6,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::StoreError;
+use crate::store::StoreError;
+use crate::store::schema::PAGE_BYTES;
 
-/// The page size of every database that this crate makes.
-pub(super) const PAGE_BYTES: usize = 4096;
 /// A log's header and the header of each frame in it (sqlite.org/fileformat2.html, section 4).
 const WAL_HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
@@ -21,7 +20,7 @@ const SECTOR_BYTES: u64 = 512;
 const WAL_MAGIC: u32 = 0x377f_0682;
 
 /// One page's bytes.
-pub(super) type Page = Vec<u8>;
+pub(super) type PageBytes = Vec<u8>;
 
 /// A big-endian number of the file format.
 pub(super) fn be32(bytes: &[u8], at: usize) -> Option<u32> {
@@ -37,7 +36,7 @@ pub(super) fn be16(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// How far a frame of the log can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum FrameStanding {
     /// Part of a transaction that was committed.
     Stands,
     /// Of this round of the log, and not as it was written.
@@ -47,20 +46,20 @@ enum Standing {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Frame {
+struct LogFrame {
     page: u32,
     salts: (u32, u32),
     commits: bool,
     /// Its checksum continues the one that the frame before it states.
     follows: bool,
-    standing: Standing,
+    standing: FrameStanding,
 }
 
 /// The log as it lies on the disk.
 #[derive(Debug, Default)]
 struct Log {
     file: Option<File>,
-    frames: Vec<Frame>,
+    frames: Vec<LogFrame>,
     header_fits: bool,
 }
 
@@ -82,8 +81,11 @@ impl Image {
             file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
         let log = Log::read(log)?;
         let mut newest = HashMap::new();
-        for (place, frame) in
-            log.frames.iter().enumerate().filter(|(_, frame)| frame.standing == Standing::Stands)
+        for (place, frame) in log
+            .frames
+            .iter()
+            .enumerate()
+            .filter(|(_, frame)| frame.standing == FrameStanding::Stands)
         {
             newest.insert(frame.page, place);
         }
@@ -115,7 +117,7 @@ impl Image {
     /// written.
     pub(super) fn is_broken(&self) -> bool {
         !self.log.header_fits
-            || self.log.frames.iter().any(|frame| frame.standing == Standing::Loose)
+            || self.log.frames.iter().any(|frame| frame.standing == FrameStanding::Loose)
     }
 
     /// Whether the page's newest version is in the log.
@@ -126,7 +128,7 @@ impl Image {
     /// Why the log is damaged, if it is: SQLite itself takes the first bad checksum for the log's
     /// end and silently drops what was committed behind it.
     pub(super) fn log_fault(&self) -> Option<&'static str> {
-        if self.log.frames.iter().any(|frame| frame.standing == Standing::Loose) {
+        if self.log.frames.iter().any(|frame| frame.standing == FrameStanding::Loose) {
             return Some("its log has a damaged place, and committed transactions after it");
         }
         // A power cut can tear the header only while the log begins anew, when all of it has been
@@ -142,37 +144,38 @@ impl Image {
     }
 
     /// The page as the last committed transaction left it.
-    pub(super) fn page(&self, number: u32) -> Option<Page> {
+    pub(super) fn page(&self, number: u32) -> Option<PageBytes> {
         self.newest.get(&number).map_or_else(|| self.filed(number), |place| self.log.page(*place))
     }
 
     /// Every other version of the page, newest first.
-    pub(super) fn older(&self, number: u32) -> Vec<Page> {
+    pub(super) fn older(&self, number: u32) -> Vec<PageBytes> {
         let newest = self.newest.get(&number).copied();
-        let of_page = |standing: Standing| {
+        let of_page = |standing: FrameStanding| {
             let frames = self.log.frames.iter().enumerate().rev();
             frames.filter(move |(place, frame)| {
                 frame.page == number && frame.standing == standing && Some(*place) != newest
             })
         };
-        let mut versions: Vec<Page> =
-            of_page(Standing::Stands).filter_map(|(place, _)| self.log.page(place)).collect();
+        let mut versions: Vec<PageBytes> =
+            of_page(FrameStanding::Stands).filter_map(|(place, _)| self.log.page(place)).collect();
         versions.extend(newest.and_then(|_| self.filed(number)));
-        versions.extend(of_page(Standing::Stale).filter_map(|(place, _)| self.log.page(place)));
+        versions
+            .extend(of_page(FrameStanding::Stale).filter_map(|(place, _)| self.log.page(place)));
         versions
     }
 
     /// Pages of the log that are not as they were written: whatever in them proves itself is as new
     /// as anything.
-    pub(super) fn loose(&self) -> impl Iterator<Item = Page> + '_ {
+    pub(super) fn loose(&self) -> impl Iterator<Item = PageBytes> + '_ {
         let frames = self.log.frames.iter().enumerate();
         frames
-            .filter(|(_, frame)| frame.standing == Standing::Loose)
+            .filter(|(_, frame)| frame.standing == FrameStanding::Loose)
             .filter_map(|(place, _)| self.log.page(place))
     }
 
     /// The page as the file has it; what is missing of the last one is zero.
-    fn filed(&self, number: u32) -> Option<Page> {
+    fn filed(&self, number: u32) -> Option<PageBytes> {
         let offset = u64::from(number.checked_sub(1)?).checked_mul(PAGE_BYTES as u64)?;
         let mut page = vec![0; PAGE_BYTES];
         let read = read_some_at(self.file.as_ref()?, &mut page, offset);
@@ -197,7 +200,7 @@ impl Log {
         Ok(Self { file: Some(file), frames, header_fits })
     }
 
-    fn page(&self, place: usize) -> Option<Page> {
+    fn page(&self, place: usize) -> Option<PageBytes> {
         let mut page = vec![0; PAGE_BYTES];
         let offset = frame_offset(place) + FRAME_HEADER_BYTES as u64;
         let read = read_some_at(self.file.as_ref()?, &mut page, offset);
@@ -208,7 +211,7 @@ impl Log {
 /// The salts of the newest round, when the header cannot say them: it lies at the beginning, and
 /// the first of its salts is by one more than that of the round before. A first frame that is
 /// neither was torn with the header.
-fn newest_salts(frames: &[Frame]) -> Option<(u32, u32)> {
+fn newest_salts(frames: &[LogFrame]) -> Option<(u32, u32)> {
     let (first, second) = (frames.first()?.salts, frames.get(1).map(|frame| frame.salts));
     match second {
         Some(second) if first != second && first.0 != second.0.wrapping_add(1) => Some(second),
@@ -226,7 +229,7 @@ fn salts_at(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
 
 /// Every whole frame of the log that was ever written; `before` is the checksum that the first one
 /// continues. One whose own checksum is the damage is followed all the same.
-fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<Frame> {
+fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<LogFrame> {
     let (mut frames, mut found_before) = (Vec::new(), before);
     let mut bytes = vec![0; FRAME_BYTES];
     while read_some_at(file, &mut bytes, frame_offset(frames.len())) == FRAME_BYTES {
@@ -239,7 +242,13 @@ fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<Frame> 
         let after = |before| checksum(checksum(before, head, little), content, little);
         let found = after(before);
         let follows = found == stated || (before != found_before && after(found_before) == stated);
-        frames.push(Frame { page, salts, commits: size != 0, follows, standing: Standing::Stale });
+        frames.push(LogFrame {
+            page,
+            salts,
+            commits: size != 0,
+            follows,
+            standing: FrameStanding::Stale,
+        });
         (before, found_before) = (stated, found);
     }
     frames
@@ -247,13 +256,13 @@ fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<Frame> 
 
 /// Which frames stand: those up to the last commit of the unbroken chain, and what was committed
 /// behind a break of it that is damage.
-fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
+fn judge(frames: &mut [LogFrame], salts: Option<(u32, u32)>, header_fits: bool) {
     let Some(salts) = salts else { return };
     // Without the header nothing says what the first frame continues; and it may have been torn
     // with it.
     let begin = if header_fits { 0 } else { of_round_begin(frames, salts) };
     let first_fits = |place: usize| place == begin && !header_fits;
-    let fits = |(place, frame): (usize, &Frame)| {
+    let fits = |(place, frame): (usize, &LogFrame)| {
         frame.salts == salts && (frame.follows || first_fits(place))
     };
     let fits: Vec<bool> = frames.iter().enumerate().map(fits).collect();
@@ -262,7 +271,7 @@ fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
     let last = last_behind_damage(frames, salts, &fits, chain).or(committed);
     let end = last.map_or(0, |last| last + 1);
     for (frame, fits) in frames.iter_mut().zip(fits).take(end).skip(begin) {
-        frame.standing = if fits { Standing::Stands } else { Standing::Loose };
+        frame.standing = if fits { FrameStanding::Stands } else { FrameStanding::Loose };
     }
 }
 
@@ -272,7 +281,7 @@ fn judge(frames: &mut [Frame], salts: Option<(u32, u32)>, header_fits: bool) {
 /// second time to fill a sector, and syncs it no further than that sector: such a copy alone tells
 /// nothing.
 fn last_behind_damage(
-    frames: &[Frame],
+    frames: &[LogFrame],
     salts: (u32, u32),
     fits: &[bool],
     chain: usize,
@@ -299,7 +308,7 @@ fn is_one_piece(place: usize) -> bool {
     sector(4) == sector(15)
 }
 
-fn is_copy(frames: &[Frame], place: usize) -> bool {
+fn is_copy(frames: &[LogFrame], place: usize) -> bool {
     let before =
         place.checked_sub(1).and_then(|before| frames.get(before)).filter(|before| before.commits);
     before
@@ -307,7 +316,7 @@ fn is_copy(frames: &[Frame], place: usize) -> bool {
         .is_some_and(|(before, frame)| (before.page, before.salts) == (frame.page, frame.salts))
 }
 
-fn of_round_begin(frames: &[Frame], salts: (u32, u32)) -> usize {
+fn of_round_begin(frames: &[LogFrame], salts: (u32, u32)) -> usize {
     usize::from(frames.first().is_some_and(|frame| frame.salts != salts))
 }
 
@@ -420,7 +429,7 @@ mod tests {
         Written::new(ROUND, true)
     }
 
-    fn fill_of(page: Option<Page>) -> Option<u8> {
+    fn fill_of(page: Option<PageBytes>) -> Option<u8> {
         page.map(|page| {
             assert!(page.len() == PAGE_BYTES && page.iter().all(|byte| *byte == page[0]));
             page[0]
@@ -431,7 +440,7 @@ mod tests {
         (1..=6).map(|number| fill_of(image.page(number))).collect()
     }
 
-    fn fills(pages: impl IntoIterator<Item = Page>) -> Vec<u8> {
+    fn fills(pages: impl IntoIterator<Item = PageBytes>) -> Vec<u8> {
         pages.into_iter().filter_map(|page| fill_of(Some(page))).collect()
     }
 
@@ -468,7 +477,7 @@ mod tests {
         assert_eq!(log().one(4, 40).one(1, 10).image().numbers(), [1, 2, 3, 4], "each once");
         let image = log().image();
         assert_eq!((image.page(0), image.page(5), image.page(u32::MAX)), (None, None, None));
-        assert_eq!(image.older(5), Vec::<Page>::new());
+        assert_eq!(image.older(5), Vec::<PageBytes>::new());
     }
 
     #[test]

@@ -8,10 +8,11 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{Pass, Salvage};
+use super::{Pass, Salvager};
 use crate::store::StoreError;
-use crate::store::pages::{Image, PAGE_BYTES, Page};
-use crate::store::records::{self, Kind, Row};
+use crate::store::damage::pages::{Image, PageBytes};
+use crate::store::damage::records::{self, PageKind, RawRow};
+use crate::store::schema::PAGE_BYTES;
 
 /// How many bits one rescue turns at most: a few seconds' work, enough for some hundred rows. A
 /// file in which more rows have one flipped bit each has other troubles.
@@ -39,12 +40,12 @@ pub(super) fn span(cells: &[usize], at: usize) -> Range<usize> {
     at..cells.iter().copied().filter(|other| *other > at).min().unwrap_or(PAGE_BYTES)
 }
 
-impl<'a> Salvage<'a> {
+impl<'a> Salvager<'a> {
     /// Keeps the row of this place of the page, if one bit alone was flipped in it; false when that
     /// is not so.
     pub(super) fn mend(
         &mut self,
-        page: &Page,
+        page: &PageBytes,
         span: Range<usize>,
         pass: Pass<'a>,
     ) -> Result<bool, StoreError> {
@@ -52,7 +53,7 @@ impl<'a> Salvage<'a> {
         if self.mender.turns > TURNS_MAX {
             return Ok(false);
         }
-        let proves = |row: &Row| (pass.proves)(self, row);
+        let proves = |row: &RawRow| (pass.proves)(self, row);
         let Some(row) = mended(self.image, page, span, proves)? else { return Ok(false) };
         let before = self.sql.total_changes();
         let taken = (pass.take)(self, &row, true)?;
@@ -64,8 +65,8 @@ impl<'a> Salvage<'a> {
 
     /// The same for every place to which the page's own pointers lead and where nothing proves
     /// itself.
-    pub(super) fn mend_all(&mut self, page: &Page, pass: Pass<'a>) -> Result<(), StoreError> {
-        let Kind::Leaf(cells) = records::kind(page, PAGE_UNKNOWN) else { return Ok(()) };
+    pub(super) fn mend_all(&mut self, page: &PageBytes, pass: Pass<'a>) -> Result<(), StoreError> {
+        let PageKind::Leaf(cells) = records::kind(page, PAGE_UNKNOWN) else { return Ok(()) };
         for at in &cells {
             let row = records::row_at(self.image, page, *at);
             if !row.map_or(Ok(false), |row| (pass.proves)(self, &row))? {
@@ -80,12 +81,12 @@ impl<'a> Salvage<'a> {
 /// than one.
 fn mended(
     image: &Image,
-    page: &Page,
+    page: &PageBytes,
     span: Range<usize>,
-    proves: impl Fn(&Row) -> Result<bool, StoreError>,
-) -> Result<Option<Row>, StoreError> {
+    proves: impl Fn(&RawRow) -> Result<bool, StoreError>,
+) -> Result<Option<RawRow>, StoreError> {
     let (mut page, start) = (page.clone(), span.start);
-    let mut found: Option<Row> = None;
+    let mut found: Option<RawRow> = None;
     for (at, bit) in span.flat_map(|at| (0..8).map(move |bit| (at, 1u8 << bit))) {
         turn(&mut page, at, bit);
         let row = records::row_at(image, &page, start);
@@ -101,7 +102,7 @@ fn mended(
     Ok(found)
 }
 
-fn turn(page: &mut Page, at: usize, bit: u8) {
+fn turn(page: &mut PageBytes, at: usize, bit: u8) {
     if let Some(byte) = page.get_mut(at) {
         *byte ^= bit;
     }

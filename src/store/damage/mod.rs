@@ -1,35 +1,35 @@
-//! A damaged database: how it is known, set aside with its bytes intact, and followed by a new one.
+//! The door to all that reads a damaged database: how damage is known, and how what is left goes
+//! into a new database.
 //!
-//! The order survives a power cut at any point. The new database is built and synced beside the
-//! damaged one; a rename to a name that says where the damaged files are to go declares it
-//! finished; then the damaged files are renamed, and last the new one comes to its place. Whoever
-//! finds the finished one at a start goes on from there.
+//! The daily store names nothing below this file. `pages.rs` reads the file and its log without
+//! SQLite, `records.rs` reads rows in a page, `salvage/` believes them by their checksums, mends
+//! single bits and makes the books again.
+
+mod pages;
+mod records;
+mod salvage;
 
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::pages::{self, Image};
-use super::salvage::{self, Tally};
+use rusqlite::Connection;
+
+use self::pages::Image;
+pub use self::salvage::Tally;
+use super::aside::{self, FINISHED, Unfinished};
+use super::schema::{self, PAGE_BYTES};
 use super::types::Event;
-use super::{FILE, LOG, SHARED, StoreError, files, schema};
-use crate::clock::{Clock, rfc3339};
+use super::{FILE, LOG, StoreError, Trouble, files};
+use crate::clock::Clock;
 use crate::message::{self, Language, Storage};
 
 /// The beginning of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// A new database while it is being made.
-const UNFINISHED: &str = "redeemd.db.new";
-/// A new database that waits for the damaged one to be set aside; the set-aside name follows.
-pub(super) const FINISHED: &str = "redeemd.db.rescued-";
-/// What is set aside; the time follows, in UTC.
-const ASIDE: &str = "redeemd.db.damaged-";
 /// What a rescue has to leave free: without room for a log nothing in the new database could ever
 /// be settled.
 const LEFT_BYTES_MIN: u64 = 512 * 1024;
-/// How many files may be set aside under one second's name.
-const ASIDE_NAMES_MAX: usize = 1000;
 
 /// What became of a damaged database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,67 +82,35 @@ fn head_fault(head: &[u8]) -> Option<String> {
         return Some("the file is not a database".to_owned());
     }
     let page_bytes = pages::be16(head, 16);
-    (page_bytes != Some(pages::PAGE_BYTES))
+    (page_bytes != Some(PAGE_BYTES))
         .then(|| format!("its page size is {}", page_bytes.unwrap_or(0)))
-}
-
-/// A file that is not yet what it is to be.
-pub(super) struct Unfinished {
-    dir: PathBuf,
-    path: PathBuf,
-}
-
-impl Unfinished {
-    /// Nothing is left of an earlier one.
-    pub(super) fn begin(dir: &Path) -> Result<Self, StoreError> {
-        let path = dir.join(UNFINISHED);
-        for name in
-            [UNFINISHED, "redeemd.db.new-wal", "redeemd.db.new-shm", "redeemd.db.new-journal"]
-        {
-            remove_if_there(&dir.join(name))?;
-        }
-        Ok(Self { dir: dir.to_owned(), path })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Its bytes are synced, then its name; nothing has it open.
-    pub(super) fn install(self, name: &str) -> Result<(), StoreError> {
-        File::open(&self.path)
-            .and_then(|file| file.sync_all())
-            .map_err(files::file_error(&self.path))?;
-        std::fs::rename(&self.path, self.dir.join(name)).map_err(files::file_error(&self.path))?;
-        files::sync_dir(&self.dir)
-    }
-}
-
-pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(files::file_error(path)(error))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 /// Sets the database aside and puts a new one in its place, with every row that could be salvaged.
 /// Nothing may have the database open. Until the new one is finished the damaged one stays where it
 /// is.
 pub(super) fn rescue(dir: &Path, why: &str) -> Result<Salvage, StoreError> {
-    let aside = free_name(dir)?;
+    let aside = aside::free_name(dir)?;
     let salvage = build(dir, why, &aside).or_else(|error| match error.trouble() {
-        super::Trouble::Full if files::give_up_reserve(dir) => build(dir, why, &aside),
-        super::Trouble::Full
-        | super::Trouble::Operation
-        | super::Trouble::Unwritable
-        | super::Trouble::Damaged
-        | super::Trouble::Fatal => Err(error),
+        Trouble::Full if files::give_up_reserve(dir) => build(dir, why, &aside),
+        Trouble::Full
+        | Trouble::Operation
+        | Trouble::Unwritable
+        | Trouble::Damaged
+        | Trouble::Fatal => Err(error),
     });
     let salvage = salvage.map_err(|error| in_vain(dir, why, error))?;
-    finish(dir)?;
+    aside::finish(dir)?;
     Ok(salvage)
+}
+
+/// Fills the new database `to` with what the damaged files hold, which stay as they are.
+///
+/// # Errors
+/// The files cannot be read, or the new database cannot be written.
+pub(super) fn read_into(to: &Connection, file: &Path, log: &Path) -> Result<Tally, StoreError> {
+    let (tally, _) = salvage::salvage(&Image::open(file, log)?, to)?;
+    Ok(tally)
 }
 
 fn build(dir: &Path, why: &str, aside: &str) -> Result<Salvage, StoreError> {
@@ -174,55 +142,13 @@ fn event(salvage: &Salvage) -> Event {
 fn in_vain(dir: &Path, why: &str, error: StoreError) -> StoreError {
     // Half a new database is of no use to anybody, its space is.
     drop(Unfinished::begin(dir));
-    if error.trouble() != super::Trouble::Full {
+    if error.trouble() != Trouble::Full {
         return error;
     }
     let size =
         |name| std::fs::metadata(dir.join(name)).map_or(0, |meta: std::fs::Metadata| meta.len());
     let needed = size(FILE) + size(LOG) + LEFT_BYTES_MIN;
     StoreError::NoRoomToRescue { why: why.to_owned(), needed, free: files::free_bytes(dir) }
-}
-
-/// A name under which nothing lies yet.
-pub(super) fn free_name(dir: &Path) -> Result<String, StoreError> {
-    let time = rfc3339(Clock::system().stamp().unix_ms).replace([':', '-'], "");
-    let names = (0..ASIDE_NAMES_MAX)
-        .map(|n| if n == 0 { format!("{ASIDE}{time}") } else { format!("{ASIDE}{time}.{n}") });
-    let taken =
-        |name: &String| ["", "-wal"].iter().any(|end| dir.join(format!("{name}{end}")).exists());
-    names
-        .into_iter()
-        .find(|name| !taken(name))
-        .ok_or(StoreError::Internal("no free name to set a file aside"))
-}
-
-/// Goes on with a rescue that had got as far as a finished new database, if there is one.
-pub(super) fn finish(dir: &Path) -> Result<(), StoreError> {
-    let Some(aside) = finished(dir)? else { return Ok(()) };
-    for (name, end) in [(LOG, "-wal"), (SHARED, "-shm"), (FILE, "")] {
-        let (from, to) = (dir.join(name), dir.join(format!("{aside}{end}")));
-        match std::fs::rename(&from, &to) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(files::file_error(&from)(error));
-            }
-            Ok(()) | Err(_) => {}
-        }
-    }
-    files::sync_dir(dir)?;
-    let from = dir.join(format!("{FINISHED}{aside}"));
-    std::fs::rename(&from, dir.join(FILE)).map_err(files::file_error(&from))?;
-    files::sync_dir(dir)
-}
-
-/// The set-aside name that a finished new database carries.
-pub(super) fn finished(dir: &Path) -> Result<Option<String>, StoreError> {
-    for entry in std::fs::read_dir(dir).map_err(files::file_error(dir))? {
-        let name = entry.map_err(files::file_error(dir))?.file_name();
-        if let Some(aside) = name.to_str().and_then(|name| name.strip_prefix(FINISHED)) {
-            return Ok(Some(aside.to_owned()));
-        }
-    }
-    Ok(None)
 }
 
 /// What was set aside and what was kept, as long as the file that was set aside is there.

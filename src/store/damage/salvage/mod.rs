@@ -10,15 +10,16 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use self::books::{LANE_NUMBERS, Lane, adds_up};
-use super::books::lane_crc;
-use super::pages::{Image, Page};
-use super::records::{self, Kind, Row, Value};
-use super::row::{self, Stored};
-use super::{StoreError, refold, risk, tallies, types::Event};
+use self::books::{FoundLane, LANE_NUMBERS, adds_up};
+use super::pages::{Image, PageBytes};
+use super::records::{self, PageKind, RawRow, Value};
 use crate::decide::mark;
 use crate::message::Note;
 use crate::redemption::{RewardCode, Seq, State};
+use crate::store::books::lane_crc;
+use crate::store::row::{self, Stored};
+use crate::store::types::Event;
+use crate::store::{StoreError, files, refold, risk, tallies};
 
 /// How far the numbers jump: none of a lost row is given again.
 const SEQ_GAP: i64 = 1000;
@@ -47,10 +48,10 @@ pub struct Tally {
 }
 
 /// The work in progress.
-struct Salvage<'a> {
+struct Salvager<'a> {
     image: &'a Image,
     sql: &'a Connection,
-    lanes: BTreeMap<i64, Lane>,
+    lanes: BTreeMap<i64, FoundLane>,
     /// Pages of which another version may hold what this one has lost.
     suspects: BTreeSet<u32>,
     /// The leaves of the redemptions' tree, where it alone tells older copies from rows.
@@ -73,7 +74,7 @@ struct Salvage<'a> {
 pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), StoreError> {
     to.execute_batch("BEGIN")?;
     let Reading { pages, only, is_current } = reading(image);
-    let mut work = Salvage {
+    let mut work = Salvager {
         image,
         sql: to,
         lanes: BTreeMap::new(),
@@ -86,8 +87,8 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
         log_bytes: None,
         parked: 0,
     };
-    work.read(&pages, Salvage::ROWS)?;
-    work.read(&pages, Salvage::BODIES)?;
+    work.read(&pages, Salvager::ROWS)?;
+    work.read(&pages, Salvager::BODIES)?;
     work.restore_from_bodies()?;
     work.park_without_body()?;
     work.drop_orphans()?;
@@ -100,9 +101,9 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
 /// What is read, and how far it is believed.
 struct Reading {
     pages: Vec<u32>,
-    /// See [`Salvage::only`].
+    /// See [`Salvager::only`].
     only: Option<BTreeSet<u32>>,
-    /// See [`Salvage::is_current`].
+    /// See [`Salvager::is_current`].
     is_current: bool,
 }
 
@@ -129,15 +130,15 @@ fn reading(image: &Image) -> Reading {
 /// What is done with every row that is found.
 #[derive(Clone, Copy)]
 struct Pass<'a> {
-    /// Keeps the rows of some tables; see [`Salvage::take_row`].
-    take: fn(&mut Salvage<'a>, &Row, bool) -> Result<bool, StoreError>,
+    /// Keeps the rows of some tables; see [`Salvager::take_row`].
+    take: fn(&mut Salvager<'a>, &RawRow, bool) -> Result<bool, StoreError>,
     /// Whether a row of these tables has a checksum, and is as it was written.
-    proves: fn(&Salvage<'a>, &Row) -> Result<bool, StoreError>,
+    proves: fn(&Salvager<'a>, &RawRow) -> Result<bool, StoreError>,
     /// What is done at last with one that is not, although its page leads to it.
-    otherwise: fn(&mut Salvage<'a>, &Row) -> Result<(), StoreError>,
+    otherwise: fn(&mut Salvager<'a>, &RawRow) -> Result<(), StoreError>,
 }
 
-impl<'a> Salvage<'a> {
+impl<'a> Salvager<'a> {
     /// Every table but the bodies'.
     const ROWS: Pass<'a> = Pass {
         take: Self::take_row,
@@ -175,12 +176,17 @@ impl<'a> Salvage<'a> {
 
     /// The rows to which the page's own pointers lead; false when the page or one of them is not as
     /// it should be.
-    fn take_all(&mut self, page: &Page, number: u32, pass: Pass<'a>) -> Result<bool, StoreError> {
+    fn take_all(
+        &mut self,
+        page: &PageBytes,
+        number: u32,
+        pass: Pass<'a>,
+    ) -> Result<bool, StoreError> {
         let cells = match records::kind(page, number) {
-            Kind::Leaf(cells) => cells,
-            Kind::Inner(_) => return Ok(records::adds_up(page, number)),
-            Kind::Index => return Ok(true),
-            Kind::Other => return Ok(page.iter().all(|byte| *byte == 0)),
+            PageKind::Leaf(cells) => cells,
+            PageKind::Inner(_) => return Ok(records::adds_up(page, number)),
+            PageKind::Index => return Ok(true),
+            PageKind::Other => return Ok(page.iter().all(|byte| *byte == 0)),
         };
         let mut sound = records::adds_up(page, number);
         for at in &cells {
@@ -196,7 +202,7 @@ impl<'a> Salvage<'a> {
     }
 
     /// Rows at any place of the page: its header and its pointers are not believed.
-    fn take_anywhere(&mut self, page: &Page, pass: Pass<'a>) -> Result<(), StoreError> {
+    fn take_anywhere(&mut self, page: &PageBytes, pass: Pass<'a>) -> Result<(), StoreError> {
         for at in 8..page.len() {
             if let Some(row) = records::row_at(self.image, page, at) {
                 (pass.take)(self, &row, false)?;
@@ -207,7 +213,7 @@ impl<'a> Salvage<'a> {
 
     /// Keeps a row of any table but the bodies'; false when it is not as it was written. `pointed`:
     /// its page's own pointers lead to it, so that rows without a checksum may be believed too.
-    fn take_row(&mut self, row: &Row, pointed: bool) -> Result<bool, StoreError> {
+    fn take_row(&mut self, row: &RawRow, pointed: bool) -> Result<bool, StoreError> {
         match row.columns.len() {
             22 => self.take_redemption(row),
             20 if pointed => Ok(self.take_lane(row)),
@@ -221,7 +227,7 @@ impl<'a> Salvage<'a> {
 
     /// One of which the checksum fits and the state does not is parked and never mended: no
     /// checksum covers the state.
-    fn take_redemption(&mut self, row: &Row) -> Result<bool, StoreError> {
+    fn take_redemption(&mut self, row: &RawRow) -> Result<bool, StoreError> {
         if self.page != 0 && self.only.as_ref().is_some_and(|leaves| !leaves.contains(&self.page)) {
             return Ok(true);
         }
@@ -242,7 +248,7 @@ impl<'a> Salvage<'a> {
         Ok(readable)
     }
 
-    fn take_body(&mut self, row: &Row, _: bool) -> Result<bool, StoreError> {
+    fn take_body(&mut self, row: &RawRow, _: bool) -> Result<bool, StoreError> {
         if row.columns.len() != 2 {
             return Ok(COLUMNS.contains(&row.columns.len()));
         }
@@ -253,7 +259,7 @@ impl<'a> Salvage<'a> {
         Ok(fits)
     }
 
-    fn keep_body(&self, row: &Row) -> Result<(), StoreError> {
+    fn keep_body(&self, row: &RawRow) -> Result<(), StoreError> {
         let [_, Value::Blob(body)] = row.columns.as_slice() else { return Ok(()) };
         self.sql
             .prepare_cached("INSERT OR IGNORE INTO body VALUES (?1, ?2)")?
@@ -262,17 +268,17 @@ impl<'a> Salvage<'a> {
     }
 
     /// Its row was lost, unless it is an old copy.
-    fn take_body_alone(&mut self, row: &Row) -> Result<(), StoreError> {
+    fn take_body_alone(&mut self, row: &RawRow) -> Result<(), StoreError> {
         let is_alone =
             row.columns.len() == 2 && self.is_current && self.body_crc(row.rowid)?.is_none();
         if is_alone { self.keep_body(row) } else { Ok(()) }
     }
 
-    fn proves_body(&self, row: &Row) -> Result<bool, StoreError> {
+    fn proves_body(&self, row: &RawRow) -> Result<bool, StoreError> {
         Ok(matches!(row.columns.first(), Some(Value::Null)) && self.is_whole_body(row)?)
     }
 
-    fn is_whole_body(&self, row: &Row) -> Result<bool, StoreError> {
+    fn is_whole_body(&self, row: &RawRow) -> Result<bool, StoreError> {
         let [_, Value::Blob(body)] = row.columns.as_slice() else { return Ok(false) };
         Ok(self.body_crc(row.rowid)? == Some(crc32c::crc32c(body)))
     }
@@ -283,7 +289,7 @@ impl<'a> Salvage<'a> {
         Ok(self.sql.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?)
     }
 
-    fn take_lane_name(&mut self, row: &Row) -> bool {
+    fn take_lane_name(&mut self, row: &RawRow) -> bool {
         let [_, Value::Text(name), Value::Int(crc)] = row.columns.as_slice() else { return true };
         let fits = i64::from(lane_crc(row.rowid, name)) == *crc;
         if fits {
@@ -293,7 +299,7 @@ impl<'a> Salvage<'a> {
         fits
     }
 
-    fn take_lane(&mut self, row: &Row) -> bool {
+    fn take_lane(&mut self, row: &RawRow) -> bool {
         let [_, Value::Text(name), rest @ ..] = row.columns.as_slice() else { return false };
         let (numbers, memory) = rest.split_at(LANE_NUMBERS.len().min(rest.len()));
         let numbers: Option<Vec<i64>> = numbers.iter().map(whole_number).collect();
@@ -307,7 +313,7 @@ impl<'a> Salvage<'a> {
         true
     }
 
-    fn take_answer(&mut self, row: &Row) -> Result<bool, StoreError> {
+    fn take_answer(&mut self, row: &RawRow) -> Result<bool, StoreError> {
         let [Value::Null, status, content_type, body, note] = row.columns.as_slice() else {
             return Ok(true);
         };
@@ -322,7 +328,7 @@ impl<'a> Salvage<'a> {
         Ok(kept.is_ok())
     }
 
-    fn take_event(&mut self, row: &Row) -> Result<bool, StoreError> {
+    fn take_event(&mut self, row: &RawRow) -> Result<bool, StoreError> {
         let [
             Value::Null,
             at,
@@ -342,7 +348,7 @@ impl<'a> Salvage<'a> {
         Ok(self.sql.prepare_cached(sql)?.execute(values).is_ok())
     }
 
-    fn take_meta(&mut self, row: &Row) -> bool {
+    fn take_meta(&mut self, row: &RawRow) -> bool {
         let [_, _, _, _, Value::Int(log_bytes), Value::Int(floor), _] = row.columns.as_slice()
         else {
             return false;
@@ -386,7 +392,20 @@ impl<'a> Salvage<'a> {
     /// counted anew.
     fn keep_named(&self) -> Result<(), StoreError> {
         tallies::count_anew(self.sql)?;
-        self.copy("tally", |columns| tallies::keep(self.sql, columns))?;
+        self.copy("tally", |columns| {
+            let [
+                Value::Int(day),
+                Value::Int(lane),
+                Value::Text(till),
+                Value::Int(1),
+                figures @ ..,
+            ] = columns
+            else {
+                return Ok(());
+            };
+            let figures: Vec<i64> = figures.iter().filter_map(integer_of).collect();
+            tallies::keep(self.sql, (*day, *lane, till), &figures)
+        })?;
         self.copy("refusal", |columns| {
             let [Value::Int(day), Value::Text(reason), Value::Int(refused @ 0..)] = columns else {
                 return Ok(());
@@ -499,7 +518,7 @@ pub(super) fn sign(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO event (at_ms, lane, what, by, detail) VALUES (?1, ?2, ?3, ?4, ?5)";
     to.execute(sql, (event.at_ms, &event.lane, &event.what, &event.by, &event.detail))?;
-    let (device, inode) = super::files::identity(path)?;
+    let (device, inode) = files::identity(path)?;
     let sql = "INSERT INTO meta (one, clean, device, inode, seq_floor, salvage) VALUES (1, 0, ?1, \
         ?2, ?3, ?4)";
     to.execute(sql, (device, inode, floor.0, note))?;
@@ -524,7 +543,7 @@ fn blob_of(value: &Value) -> Option<&[u8]> {
 
 /// The row in the order of the table's columns, as it goes into the new database; false when what
 /// changes in it (which no checksum covers) cannot be as it was written.
-fn stored(row: &Row) -> Option<(Stored, bool)> {
+fn stored(row: &RawRow) -> Option<(Stored, bool)> {
     let [
         _,
         Value::Blob(tag),
@@ -577,7 +596,7 @@ fn stored(row: &Row) -> Option<(Stored, bool)> {
 
 /// Whether this is a redemption and as it was written, as far as can be told of what no checksum
 /// covers.
-fn is_proven(row: &Row) -> bool {
+fn is_proven(row: &RawRow) -> bool {
     let proven =
         |(stored, readable): (Stored, bool)| readable && stored.seq.0 > 0 && stored.is_intact();
     let [

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Salvage, Tally};
+use super::{Salvager, Tally};
 use crate::redemption::State;
 use crate::store::StoreError;
 use crate::store::books::lane_crc;
-use crate::store::records::Value;
+use crate::store::damage::records::Value;
 
 /// The columns of `lane` after its number and its name.
 pub(super) const LANE_NUMBERS: [&str; 9] = [
@@ -24,7 +24,7 @@ pub(super) const LANE_NUMBERS: [&str; 9] = [
 
 /// A lane as its row says.
 #[derive(Debug, Default)]
-pub(super) struct Lane {
+pub(super) struct FoundLane {
     pub(super) name: Option<String>,
     /// The name's own checksum fits.
     pub(super) is_proven: bool,
@@ -34,7 +34,7 @@ pub(super) struct Lane {
     pub(super) memory: Vec<Value>,
 }
 
-impl Salvage<'_> {
+impl Salvager<'_> {
     /// How many rows of each lane and state there are. They are counted here, because SQLite would
     /// sort all of them in memory first.
     fn count_rows(&self) -> Result<Vec<(i64, i64, i64)>, StoreError> {
@@ -98,7 +98,7 @@ impl Salvage<'_> {
     fn write_lane(
         &self,
         number: i64,
-        lane: &Lane,
+        lane: &FoundLane,
         (accepted, states, gone): (i64, [i64; 5], [i64; 3]),
     ) -> Result<(), StoreError> {
         let name = lane.name.clone().unwrap_or_else(|| format!("unknown-{number}"));
@@ -119,7 +119,7 @@ impl Salvage<'_> {
     }
 
     /// A hold, an outage's start and a pending `Retry-After` go on as they were.
-    fn write_memory(&self, number: i64, lane: &Lane) -> Result<(), StoreError> {
+    fn write_memory(&self, number: i64, lane: &FoundLane) -> Result<(), StoreError> {
         let [
             Value::Text(hold),
             Value::Text(detail),

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::pages::{Image, PAGE_BYTES, Page, be16, be32};
+use super::pages::{Image, PageBytes, be16, be32};
+use crate::store::schema::PAGE_BYTES;
 
 /// No record of ours is longer: a provider's answer with its 64 KiB body is the longest.
 const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
@@ -26,14 +27,14 @@ pub(super) enum Value {
 
 /// One row of some table, told by its number of columns.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Row {
+pub(super) struct RawRow {
     pub(super) rowid: i64,
     pub(super) columns: Vec<Value>,
 }
 
 /// What a page is.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum PageKind {
     /// A leaf of a table, with where its cells begin.
     Leaf(Vec<usize>),
     /// An inner page of a table, with its children.
@@ -45,26 +46,26 @@ pub(super) enum Kind {
 }
 
 /// What the page says that it is; `Other` when its header or its cell pointers cannot be.
-pub(super) fn kind(page: &Page, number: u32) -> Kind {
+pub(super) fn kind(page: &PageBytes, number: u32) -> PageKind {
     let base = if number == 1 { 100 } else { 0 };
     let header = match page.get(base) {
         Some(0x0d) => 8,
         Some(0x05) => 12,
-        Some(0x0a | 0x02) => return Kind::Index,
-        _ => return Kind::Other,
+        Some(0x0a | 0x02) => return PageKind::Index,
+        _ => return PageKind::Other,
     };
-    let Some(cells) = pointers(page, base, header) else { return Kind::Other };
+    let Some(cells) = pointers(page, base, header) else { return PageKind::Other };
     if header == 8 {
-        return Kind::Leaf(cells);
+        return PageKind::Leaf(cells);
     }
     let children = cells.iter().map(|at| be32(page, *at)).chain([be32(page, base + 8)]);
-    children.collect::<Option<Vec<u32>>>().map_or(Kind::Other, Kind::Inner)
+    children.collect::<Option<Vec<u32>>>().map_or(PageKind::Other, PageKind::Inner)
 }
 
 /// Whether every byte of a table's page is accounted for: what its pointers lead to, free blocks
 /// and fragments make up all that lies behind its content's begin. A page whose kind or whose
 /// number of cells was flipped does not add up.
-pub(super) fn adds_up(page: &Page, number: u32) -> bool {
+pub(super) fn adds_up(page: &PageBytes, number: u32) -> bool {
     let base = if number == 1 { 100 } else { 0 };
     let is_leaf = match page.get(base) {
         Some(0x0d) => true,
@@ -82,18 +83,18 @@ pub(super) fn adds_up(page: &Page, number: u32) -> bool {
     content.is_some() && used() == content
 }
 
-fn inner_cell_bytes(page: &Page, at: usize) -> Option<usize> {
+fn inner_cell_bytes(page: &PageBytes, at: usize) -> Option<usize> {
     varint(page, at + 4).map(|(_, end)| end - at)
 }
 
 /// A cell is never shorter than the head of a free block.
-fn leaf_cell_bytes(page: &Page, begin: usize) -> Option<usize> {
+fn leaf_cell_bytes(page: &PageBytes, begin: usize) -> Option<usize> {
     let Cell { whole, local, at, .. } = cell_at(page, begin)?;
     Some((at - begin + local + if local < whole { 4 } else { 0 }).max(4))
 }
 
 /// The free blocks of a page, which follow each other upwards.
-fn free_bytes(page: &Page, base: usize) -> Option<usize> {
+fn free_bytes(page: &PageBytes, base: usize) -> Option<usize> {
     let (mut at, mut free) = (be16(page, base + 1)?, 0);
     while at != 0 {
         let (next, bytes) = (be16(page, at)?, be16(page, at + 2)?);
@@ -106,7 +107,7 @@ fn free_bytes(page: &Page, base: usize) -> Option<usize> {
     Some(free)
 }
 
-fn pointers(page: &Page, base: usize, header: usize) -> Option<Vec<usize>> {
+fn pointers(page: &PageBytes, base: usize, header: usize) -> Option<Vec<usize>> {
     let count = be16(page, base + 3)?;
     let first = base + header + 2 * count;
     let at = |index: usize| {
@@ -117,7 +118,7 @@ fn pointers(page: &Page, base: usize, header: usize) -> Option<Vec<usize>> {
 
 /// The row that begins at `at`, if one does; what does not fit into the page is followed through
 /// `image`.
-pub(super) fn row_at(image: &Image, page: &Page, at: usize) -> Option<Row> {
+pub(super) fn row_at(image: &Image, page: &PageBytes, at: usize) -> Option<RawRow> {
     let Cell { rowid, whole, local, at } = cell_at(page, at)?;
     let start = page.get(at..at.checked_add(local)?)?;
     // Most places where a row could begin are none: look at the header before following anything.
@@ -126,7 +127,7 @@ pub(super) fn row_at(image: &Image, page: &Page, at: usize) -> Option<Row> {
     if local < whole {
         follow(image, be32(page, at + local)?, whole, &mut payload)?;
     }
-    Some(Row { rowid, columns: record(&payload)? })
+    Some(RawRow { rowid, columns: record(&payload)? })
 }
 
 /// What stands before the record in a cell of a table's leaf.
@@ -139,7 +140,7 @@ struct Cell {
     at: usize,
 }
 
-fn cell_at(page: &Page, at: usize) -> Option<Cell> {
+fn cell_at(page: &PageBytes, at: usize) -> Option<Cell> {
     let (payload_bytes, at) = varint(page, at)?;
     let (rowid, at) = varint(page, at)?;
     let whole =
@@ -262,9 +263,9 @@ pub(super) fn leaves(image: &Image, root: u32) -> (Vec<u32>, bool) {
     while let Some(number) = todo.pop() {
         let page = image.page(number).filter(|_| seen.insert(number));
         match page.map(|page| kind(&page, number)) {
-            Some(Kind::Leaf(_)) => found.push(number),
-            Some(Kind::Inner(children)) => todo.extend(children),
-            Some(Kind::Index | Kind::Other) | None => whole = false,
+            Some(PageKind::Leaf(_)) => found.push(number),
+            Some(PageKind::Inner(children)) => todo.extend(children),
+            Some(PageKind::Index | PageKind::Other) | None => whole = false,
         }
     }
     (found, whole)
@@ -294,7 +295,7 @@ pub(super) fn entries<E>(
 }
 
 /// The entries of a page of an index, and its children.
-fn index_page(page: &Page, number: u32) -> Option<(Vec<Vec<Value>>, Vec<u32>)> {
+fn index_page(page: &PageBytes, number: u32) -> Option<(Vec<Vec<Value>>, Vec<u32>)> {
     let base = if number == 1 { 100 } else { 0 };
     let (header, child_bytes) = match page.get(base) {
         Some(0x0a) => (8, 0),
@@ -316,7 +317,7 @@ fn index_page(page: &Page, number: u32) -> Option<(Vec<Vec<Value>>, Vec<u32>)> {
 
 /// The entry of an index that begins at `at`. None of ours is so long that it would not fit into
 /// its page.
-fn entry_at(page: &Page, at: usize) -> Option<Vec<Value>> {
+fn entry_at(page: &PageBytes, at: usize) -> Option<Vec<Value>> {
     let (bytes, at) = varint(page, at)?;
     let whole = usize::try_from(bytes).ok().filter(|whole| *whole <= ENTRY_BYTES_MAX)?;
     record(page.get(at..at.checked_add(whole)?)?)
@@ -327,7 +328,7 @@ pub(super) fn root_of(image: &Image, wanted: &str) -> Option<u32> {
     let (leaves, _) = leaves(image, 1);
     for number in leaves {
         let page = image.page(number)?;
-        let Kind::Leaf(cells) = kind(&page, number) else { continue };
+        let PageKind::Leaf(cells) = kind(&page, number) else { continue };
         for row in cells.iter().filter_map(|at| row_at(image, &page, *at)) {
             if let [Value::Text(what), Value::Text(name), _, Value::Int(root), _] =
                 row.columns.as_slice()
@@ -421,7 +422,7 @@ mod tests {
         let mut read = BTreeMap::new();
         for leaf in leaves {
             let page = image.page(leaf).unwrap();
-            let Kind::Leaf(cells) = kind(&page, leaf) else { panic!("page {leaf}") };
+            let PageKind::Leaf(cells) = kind(&page, leaf) else { panic!("page {leaf}") };
             for at in cells {
                 let row = row_at(&image, &page, at).unwrap();
                 assert!(read.insert(row.rowid, row.columns).is_none(), "row {} twice", row.rowid);
@@ -445,7 +446,7 @@ mod tests {
             });
             let root = root_of(&image, "t").unwrap();
             let page = image.page(root).unwrap();
-            let Kind::Leaf(cells) = kind(&page, root) else { panic!() };
+            let PageKind::Leaf(cells) = kind(&page, root) else { panic!() };
             assert_eq!(row_at(&image, &page, cells[0]).is_some(), is_read, "{length}");
         }
     }
@@ -477,17 +478,17 @@ mod tests {
         }
         assert_eq!(root_of(&image, "t120"), None, "no such table");
         assert!(
-            matches!(kind(&image.page(1).unwrap(), 1), Kind::Inner(children) if children.len() > 1)
+            matches!(kind(&image.page(1).unwrap(), 1), PageKind::Inner(children) if children.len() > 1)
         );
         let index =
             number(&connection, "SELECT rootpage FROM sqlite_schema WHERE name = 'by_word'");
         let index = u32::try_from(index).unwrap();
-        assert!(matches!(kind(&image.page(index).unwrap(), index), Kind::Index));
-        let kinds: Vec<Kind> =
+        assert!(matches!(kind(&image.page(index).unwrap(), index), PageKind::Index));
+        let kinds: Vec<PageKind> =
             image.numbers().into_iter().map(|n| kind(&image.page(n).unwrap(), n)).collect();
-        let of = |is: fn(&Kind) -> bool| kinds.iter().filter(|kind| is(kind)).count();
-        assert!(of(|kind| matches!(kind, Kind::Index)) > 10);
-        assert_eq!(of(|kind| matches!(kind, Kind::Other)), 0, "no page is free or overflows");
+        let of = |is: fn(&PageKind) -> bool| kinds.iter().filter(|kind| is(kind)).count();
+        assert!(of(|kind| matches!(kind, PageKind::Index)) > 10);
+        assert_eq!(of(|kind| matches!(kind, PageKind::Other)), 0, "no page is free or overflows");
         let (found, whole) = leaves(&image, root_of(&image, "words").unwrap());
         assert!(whole && found.len() > 10);
         assert!(!leaves(&image, index).1, "an index has no leaves of a table");
@@ -581,9 +582,9 @@ mod tests {
         for number in image.numbers() {
             let page = image.page(number).unwrap();
             match kind(&page, number) {
-                Kind::Inner(_) => inner += 1,
-                Kind::Leaf(_) => leaves += 1,
-                Kind::Index | Kind::Other => continue,
+                PageKind::Inner(_) => inner += 1,
+                PageKind::Leaf(_) => leaves += 1,
+                PageKind::Index | PageKind::Other => continue,
             }
             assert!(adds_up(&page, number), "page {number}");
             let base = if number == 1 { 100 } else { 0 };
@@ -650,7 +651,7 @@ mod tests {
     }
 
     /// A leaf with one cell pointer.
-    fn leaf(pointer: u16) -> Page {
+    fn leaf(pointer: u16) -> PageBytes {
         let mut page = vec![0; PAGE_BYTES];
         page[0] = 0x0d;
         page[4] = 1;
@@ -665,21 +666,21 @@ mod tests {
         {
             let found = kind(&leaf(pointer), 2);
             assert_eq!(
-                matches!(found, Kind::Leaf(cells) if cells == [usize::from(pointer)]),
+                matches!(found, PageKind::Leaf(cells) if cells == [usize::from(pointer)]),
                 is_leaf,
                 "{pointer}"
             );
         }
         let mut crowded = leaf(4000);
         crowded[3..5].fill(0xff);
-        assert!(matches!(kind(&crowded, 2), Kind::Other), "more pointers than fit");
-        assert!(matches!(kind(&vec![0; PAGE_BYTES], 2), Kind::Other));
+        assert!(matches!(kind(&crowded, 2), PageKind::Other), "more pointers than fit");
+        assert!(matches!(kind(&vec![0; PAGE_BYTES], 2), PageKind::Other));
         let mut inner = leaf(4000);
         (inner[0], inner[11], inner[4003]) = (0x05, 9, 7);
         inner.copy_within(8..10, 12);
         inner[8..12].copy_from_slice(&[0, 0, 0, 9]);
         assert!(
-            matches!(kind(&inner, 2), Kind::Inner(children) if children == [7, 9]),
+            matches!(kind(&inner, 2), PageKind::Inner(children) if children == [7, 9]),
             "the rightmost last"
         );
     }

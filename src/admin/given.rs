@@ -1,0 +1,80 @@
+//! What a request gives: arguments, a note, an id, a lane; each is read and checked here.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::rights::Asker;
+use super::{Admin, Problem};
+use crate::message::Denied;
+use crate::redemption::Id;
+
+/// The state of the operators' HTTP, as a handler gets it.
+pub(super) type SharedAdmin = State<Arc<Admin>>;
+/// Who asks, as a handler gets it.
+pub(super) type ByAsker = Extension<Asker>;
+/// A request's body, or why it could not be read.
+pub(super) type RawBody = Result<Bytes, BytesRejection>;
+/// JSON, or what is wrong.
+pub(super) type JsonAnswer = Result<Json<Value>, Problem>;
+
+/// The longest note, in characters.
+pub(super) const NOTE_CHARS_MAX: usize = 500;
+/// How many characters of a wrong name are repeated.
+const LANE_SHOWN_MAX: usize = 64;
+
+/// Whether there is this lane.
+pub(super) fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
+    let lanes = admin.queue.lanes();
+    if lanes.iter().any(|its| its.name == lane) {
+        return Ok(());
+    }
+    let names = lanes.iter().map(|lane| lane.name.as_str());
+    Err(Problem::denied(StatusCode::NOT_FOUND, no_such_lane(lane, names)))
+}
+
+/// What a wrong lane is told, with the beginning of its name.
+pub(super) fn no_such_lane<'a>(wanted: &str, lanes: impl Iterator<Item = &'a str>) -> Denied {
+    let lane = wanted.chars().take(LANE_SHOWN_MAX).collect();
+    Denied::NoLane { lane, lanes: lanes.collect::<Vec<_>>().join(", ") }
+}
+
+/// The body's arguments; no body at all is `{}`.
+pub(super) fn arguments<T: serde::de::DeserializeOwned>(body: RawBody) -> Result<T, Problem> {
+    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+    serde_json::from_slice(text).map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, format!("the body is not as expected: {error}"))
+    })
+}
+
+/// The note without white space around it.
+pub(super) fn checked(note: &str) -> Result<&str, Problem> {
+    let note = note.trim();
+    let bad = |told| Err(Problem::denied(StatusCode::BAD_REQUEST, told));
+    if note.is_empty() {
+        return bad(Denied::NoteMissing);
+    }
+    if note.chars().count() > NOTE_CHARS_MAX {
+        return bad(Denied::NoteTooLong { characters: NOTE_CHARS_MAX as u64 });
+    }
+    if note.chars().any(char::is_control) {
+        return bad(Denied::NoteNotPlain);
+    }
+    Ok(note)
+}
+
+/// The id in a path.
+pub(super) fn id(text: &str) -> Result<Id, Problem> {
+    Id::parse(text).ok_or_else(unknown)
+}
+
+/// There is no such redemption.
+pub(super) fn unknown() -> Problem {
+    Problem::denied(StatusCode::NOT_FOUND, Denied::NoRedemption)
+}
