@@ -20,7 +20,7 @@ use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Room, Step, Store,
+    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Room, Store,
     StoreError, Surroundings, Task, Trouble, Unclaim, Watch,
 };
 
@@ -29,11 +29,6 @@ const BATCH_OPS_MAX: usize = 256;
 /// How many batches may wait to be answered where those wait who asked; beyond that the writer
 /// answers itself.
 const BATCHES_MAX: usize = 64;
-static X_SPIN: std::sync::LazyLock<Duration> = std::sync::LazyLock::new(|| {
-    let n = std::env::var("REDEEMD_X_SPIN").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
-    Duration::from_micros(n)
-});
-
 /// After so long without work the WAL is moved into the database, unless it holds little: what a
 /// probe of the road leaves is not worth waking for.
 const IDLE: Duration = Duration::from_secs(2);
@@ -223,9 +218,6 @@ impl Writer {
 
     /// How many messages came; `None` when none came for a while and there is something to do then.
     async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
-        if self.spins(batch) {
-            return Some(batch.len());
-        }
         let has_log = self.wrote && self.store.wal_frames() >= WAL_FRAMES_IDLE;
         let patience = match (has_log, self.health.is_refusing()) {
             (_, true) => SPACE_EVERY,
@@ -233,33 +225,6 @@ impl Writer {
             (false, false) => return Some(self.messages.recv_many(batch, BATCH_OPS_MAX).await),
         };
         tokio::time::timeout(patience, self.messages.recv_many(batch, BATCH_OPS_MAX)).await.ok()
-    }
-
-    fn spins(&mut self, batch: &mut Vec<Message>) -> bool {
-        let spin = *X_SPIN;
-        if !self.wrote || spin.is_zero() {
-            return false;
-        }
-        let until = std::time::Instant::now() + spin;
-        loop {
-            match self.messages.try_recv() {
-                Ok(message) => {
-                    batch.push(message);
-                    while batch.len() < BATCH_OPS_MAX
-                        && let Ok(message) = self.messages.try_recv()
-                    {
-                        batch.push(message);
-                    }
-                    return true;
-                }
-                Err(mpsc::error::TryRecvError::Disconnected) => return false,
-                Err(mpsc::error::TryRecvError::Empty) => {}
-            }
-            if std::time::Instant::now() >= until {
-                return false;
-            }
-            std::hint::spin_loop();
-        }
     }
 
     /// Nothing came for a while: tidy up, look whether the disk is well again.
@@ -620,10 +585,8 @@ impl Writer {
             // block then.
             return self.checkpoint_here();
         }
-        match self.pace.after_commit(frames, self.checkpointer.has_moved()) {
-            Step::Nothing => {}
-            Step::Ask => self.ask_for_checkpoint(),
-            Step::Here => self.checkpoint_here(),
+        if self.pace.after_commit(frames) {
+            self.checkpoint_here();
         }
     }
 
