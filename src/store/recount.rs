@@ -1,5 +1,5 @@
-//! The books recounted from the rows, bite by bite on the writer, exact whatever happens between
-//! two bites. Each row must be found by every index that should lead to it: no look of SQLite's
+//! The books recounted from the rows, slice by slice on the writer, exact whatever happens between
+//! two slices. Each row must be found by every index that should lead to it: no look of SQLite's
 //! own compares them quickly, and a code that its index has lost would be free again.
 
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ const SLICE: &str = "
     END
     FROM redemption r NOT INDEXED WHERE r.seq > ?1 ORDER BY r.seq LIMIT ?2";
 
-/// What one bite found.
+/// What one slice found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recounted {
     /// Every row was counted.
@@ -58,15 +58,6 @@ pub(super) struct UnderWay {
 }
 
 impl UnderWay {
-    /// The next row.
-    fn count(&mut self, row: &Counted) {
-        self.upto = row.seq;
-        *self.rows.entry((row.lane, row.state as u8)).or_default() += 1;
-        self.follow_exposure(Seq(row.seq), row.lane, row.exposure);
-        let sum = self.figures.entry(row.lane).or_default();
-        *sum = sum.plus(row.figures);
-    }
-
     /// A row went from one state to another, or out of the store.
     pub(super) fn follow(&mut self, seq: Seq, lane: i64, (from, to): (State, Option<State>)) {
         if seq.0 > self.upto {
@@ -118,11 +109,33 @@ struct Counted {
     figures: Figures,
 }
 
-/// One bite of a recount of the books.
+/// One slice of a recount of the books.
 #[derive(Clone, Copy, Debug)]
 pub struct Recount {
     /// From the beginning.
     pub begin: bool,
+}
+
+/// The next slices of a recount under way, for as long as a bite lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct RecountOn;
+
+impl Operation for RecountOn {
+    type Output = Recounted;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Recounted, StoreError> {
+        let began = Instant::now();
+        loop {
+            let recounted = desk.recount(false)?;
+            if recounted.finished || began.elapsed() >= BITE {
+                return Ok(recounted);
+            }
+        }
+    }
+
+    fn after(&self, recounted: &mut Recounted, effects: &mut dyn Effects) {
+        effects.recounted(recounted);
+    }
 }
 
 impl Operation for Recount {
@@ -138,23 +151,26 @@ impl Operation for Recount {
 }
 
 impl Desk<'_> {
-    /// Counts one bite, slice by slice. Rows that come in the meantime have higher numbers and are counted at the
+    /// Counts one slice. Rows that come in the meantime have higher numbers and are counted at the
     /// end.
     fn recount(&mut self, begin: bool) -> Result<Recounted, StoreError> {
         let mut under_way = self.books.recount.take().filter(|_| !begin).unwrap_or_default();
-        let began = Instant::now();
-        loop {
-            let slice = self.slice(under_way.upto)?;
-            slice.iter().for_each(|row| under_way.count(row));
-            if slice.len() < usize::try_from(SLICE_ROWS).unwrap_or(0) {
-                let differences = self.books.differences(self.sql, &under_way)?;
-                return Ok(Recounted { finished: true, differences });
-            }
-            if began.elapsed() >= BITE {
-                self.books.recount = Some(under_way);
-                return Ok(Recounted::default());
-            }
+        let slice = self.slice(under_way.upto)?;
+        for row in &slice {
+            under_way.upto = row.seq;
+            *under_way.rows.entry((row.lane, row.state as u8)).or_default() += 1;
+            under_way.follow_exposure(Seq(row.seq), row.lane, row.exposure);
+            let sum = under_way.figures.entry(row.lane).or_default();
+            *sum = sum.plus(row.figures);
         }
+        if slice.len() < usize::try_from(SLICE_ROWS).unwrap_or(0) {
+            return Ok(Recounted {
+                finished: true,
+                differences: self.books.differences(self.sql, &under_way)?,
+            });
+        }
+        self.books.recount = Some(under_way);
+        Ok(Recounted::default())
     }
 
     fn slice(&self, after: i64) -> Result<Vec<Counted>, StoreError> {
