@@ -852,7 +852,7 @@ mod tests {
         };
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
         let tags = super::super::row::Tags::new(0);
-        let flying = &mut super::super::flying::Flying::default();
+        let flying = &mut super::super::flying::InFlightRows::default();
         let (guards, around) = (&mut store.guards, &around);
         let desk = Desk { sql, books, guards, next_seq, tags, flying, around, has_ages: false };
         let said = |code: &str| {

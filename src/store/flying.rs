@@ -18,9 +18,9 @@ const CHANGING: &str = "SELECT state, in_flight, marks, attempts, settled_ms, cr
 /// Rows by their numbers. What is here may be stale, or of a transaction that was rolled back:
 /// whoever takes a row out gets it as the table has it.
 #[derive(Debug, Default)]
-pub(super) struct Flying(HashMap<Seq, Stored>);
+pub(super) struct InFlightRows(HashMap<Seq, Stored>);
 
-impl Flying {
+impl InFlightRows {
     /// A row whose attempt begins.
     pub(super) fn note(&mut self, row: Stored) {
         if self.0.len() >= ROWS_MAX {

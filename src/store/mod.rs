@@ -154,7 +154,7 @@ pub struct Store {
     dir: PathBuf,
     next_seq: i64,
     elapsed: elapsed::Elapsed,
-    flying: flying::Flying,
+    flying: flying::InFlightRows,
     wal_frames: Arc<AtomicU32>,
     unchecked: bool,
     /// Its schema waits for room: codes are guarded as they came, so that nothing may be accepted.
@@ -447,7 +447,7 @@ pub struct Desk<'a> {
     guards: &'a mut guards::Guards,
     next_seq: &'a mut i64,
     tags: row::Tags,
-    flying: &'a mut flying::Flying,
+    flying: &'a mut flying::InFlightRows,
     around: &'a Around<'a>,
     /// Something was written that must not seem younger after a crash.
     has_ages: bool,
