@@ -10,9 +10,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{
-    Accept, CodeRules, NotOnTrust, Situation, accept, field_keys, key_of, key_of_fields,
-};
+pub use accept::{Accept, CodeRules, NotOnTrust, Situation, accept, key_of, key_of_fields};
 pub use act::{TillVoid, Void, handled, retry, void, void_by_till};
 pub use figures::{FIGURES, Figures};
 pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle};

@@ -27,6 +27,7 @@ mod row;
 mod schema;
 mod search;
 mod tallies;
+mod transaction;
 mod trust;
 mod types;
 
@@ -235,7 +236,7 @@ impl Store {
             self.next_seq = next_seq;
         } else {
             drop(books);
-            self.books.ledger.settle();
+            self.books.settle();
         }
         result
     }
@@ -261,18 +262,16 @@ impl Store {
             evidence,
             undelivered,
         };
-        let transaction =
-            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let transaction = transaction::Transaction::begin(&self.connection)?;
         let (books, next_seq) = (&mut self.books, &mut self.next_seq);
-        let tags = row::Tags::new(tasks.len());
-        let mut desk = Desk { sql: &transaction, books, next_seq, tags, around, has_ages: false };
+        let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
+        let mut desk = Desk { sql, books, next_seq, tags, around, has_ages: false };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
-        self.books.write(&transaction)?;
-        self.books.ledger.write(&transaction, elapsed_ms.div_euclid(60_000))?;
-        self.elapsed.keep(&transaction, has_ages)?;
-        transaction.commit()?;
-        Ok(())
+        self.books.write(sql)?;
+        self.books.ledger.write(sql, elapsed_ms.div_euclid(60_000))?;
+        self.elapsed.keep(sql, has_ages)?;
+        transaction.commit()
     }
 
     /// Whether the look through the file that an unclean stop calls for is still to be done.
