@@ -796,7 +796,8 @@ mod tests {
         };
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
         let tags = super::super::row::Tags::new(0);
-        let desk = Desk { sql, books, next_seq, tags, around: &around, has_ages: false };
+        let flying = &mut super::super::flying::Flying::default();
+        let desk = Desk { sql, books, next_seq, tags, flying, around: &around, has_ages: false };
         let said =
             |code: &str| desk.remembered(1, "shop", &RewardCode::new(code.to_owned())).unwrap();
         let terms = Terms {

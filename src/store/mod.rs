@@ -11,6 +11,7 @@ mod damage;
 mod elapsed;
 mod error;
 mod files;
+mod flying;
 mod forward;
 mod identity;
 mod keep;
@@ -147,6 +148,7 @@ pub struct Store {
     dir: PathBuf,
     next_seq: i64,
     elapsed: elapsed::Elapsed,
+    flying: flying::Flying,
     wal_frames: Arc<AtomicU32>,
     unchecked: bool,
     /// Its schema waits for room: codes are guarded as they came, so that nothing may be accepted.
@@ -265,7 +267,8 @@ impl Store {
         let transaction = transaction::Transaction::begin(&self.connection)?;
         let (books, next_seq) = (&mut self.books, &mut self.next_seq);
         let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
-        let mut desk = Desk { sql, books, next_seq, tags, around, has_ages: false };
+        let flying = &mut self.flying;
+        let mut desk = Desk { sql, books, next_seq, tags, flying, around, has_ages: false };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
         self.books.write(sql)?;
@@ -427,6 +430,7 @@ pub struct Desk<'a> {
     books: &'a mut books::Books,
     next_seq: &'a mut i64,
     tags: row::Tags,
+    flying: &'a mut flying::Flying,
     around: &'a Around<'a>,
     /// Something was written that must not seem younger after a crash.
     has_ages: bool,
