@@ -47,7 +47,7 @@ use crate::settings::Offline;
 pub use accept::{Accept, Decided};
 pub use act::{Conclusion, Handling, Record, Retry, RetryHeld, Void, VoidByTill};
 pub use books::{Hold, LaneMemory, Remember, WaitMemory};
-pub use checkpoint::{Checkpointer, Pace, Paused, Step};
+pub use checkpoint::{Checkpointer, Pace, Paused};
 pub use checks::{
     CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid,
     ForgetChecks,
@@ -80,9 +80,10 @@ pub const FILE: &str = "redeemd.db";
 /// The file names of its log and of the log's index.
 const LOG: &str = "redeemd.db-wal";
 const SHARED: &str = "redeemd.db-shm";
-/// How many frames the WAL may hold before a checkpoint is asked for: 4 MiB.
-pub const WAL_FRAMES_SOFT: u32 = 1000;
-/// How many before the writer itself moves them: 32 MiB.
+/// How many frames the WAL may hold before the writer moves them into the database: 16 MiB, some
+/// hundred redemptions of one till, so that fewer than one in a hundred waits for it.
+pub const WAL_FRAMES_SOFT: u32 = 4000;
+/// Where a reader holds it: once it is half way to so many a long look through the file gives way.
 pub const WAL_FRAMES_HARD: u32 = 8000;
 
 /// What the writer sees around it while it decides.
