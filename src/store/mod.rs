@@ -62,7 +62,7 @@ pub use opening::{Found, Inspection, OpenReport, inspect};
 pub use operation::{Effects, Job, Kind, Operation, Task};
 pub use prune::{Prune, Pruned, Retention};
 pub use read::{Reader, read_steps};
-pub use recount::{Recount, Recounted};
+pub use recount::{Recount, RecountOn, Recounted};
 pub use rescue::{
     Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal,
 };
