@@ -3,6 +3,7 @@
 use super::guard::{Asking, Earlier, Guard, Kept, guard, is_taken_again};
 use super::row::{Row, kind, mark};
 use crate::limits::{self, LaneNow, Limit, Risk};
+use crate::link::Cause;
 use crate::redemption::{Fingerprint, Request, State};
 use crate::settings::{DateFormat, Offline};
 use crate::trust::Trust;
@@ -124,8 +125,15 @@ fn admit(at: &Situation<'_>, provider_only: bool) -> Accept {
     if !trust_at_once && !at.lane.live {
         return Accept::Held;
     }
-    let marks = if trust_at_once { mark::TRUSTED } else { 0 };
+    let marks = if trust_at_once { given_marks(&at.lane) } else { 0 };
     Accept::Insert { kind: kind_of(at, provider_only), marks, in_flight: !trust_at_once }
+}
+
+/// The marks of what is given on trust where a lane stands so.
+#[must_use]
+pub fn given_marks(lane: &LaneNow) -> i64 {
+    let on_hold = if lane.cause == Some(Cause::Operator) { mark::ON_HOLD } else { 0 };
+    mark::TRUSTED | on_hold
 }
 
 /// Why something may not be accepted on trust.

@@ -33,7 +33,7 @@ const BETWEEN_BITES: Duration = Duration::from_secs(30);
 const LOOKS_MAX: u32 = 10;
 
 /// Who looks.
-pub(super) struct Check {
+pub(super) struct DatabaseCheck {
     pub(super) shared: Arc<Shared>,
     pub(super) messages: mpsc::WeakSender<Message>,
     /// Ends with the writer.
@@ -62,7 +62,7 @@ impl Stop {
     }
 }
 
-impl Check {
+impl DatabaseCheck {
     pub(super) fn run(self) {
         // It ends when the writer does: there is nothing more to say.
         drop(self.work());

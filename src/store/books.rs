@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
@@ -488,11 +489,14 @@ pub struct Remember {
 }
 
 impl Operation for Remember {
-    type Output = ();
+    /// In how long the outage comes to the next step of a limit at which somebody is told.
+    type Output = Option<Duration>;
     const KIND: Kind = Kind::Ending;
 
-    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
-        desk.remember(&self.lane, &self.memory, &self.streak)
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Option<Duration>, StoreError> {
+        desk.remember(&self.lane, &self.memory, &self.streak)?;
+        let lane = desk.books.lane(desk.sql, &self.lane)?;
+        desk.tell_outage(lane)
     }
 }
 
@@ -518,7 +522,8 @@ impl Desk<'_> {
             outage_ms = :outage, outage_noted_ms = :noted, outage_trusted = :trusted, wait_boot = \
             :boot, wait_until_ms = :until, wait_left_ms = :left WHERE lane = :lane";
         self.sql.prepare_cached(sql)?.execute(named_params! {
-            ":hold": hold.cause, ":detail": hold.detail, ":since": hold.since_ms, ":outage": memory.outage_ms,
+            ":hold": hold.cause, ":detail": hold.detail, ":since": hold.since_ms,
+            ":outage": memory.outage_ms,
             ":noted": memory.noted_ms, ":trusted": memory.noted_trusted, ":boot": wait.boot_id,
             ":until": wait.until_ms, ":left": wait.left_ms, ":lane": number,
         })?;

@@ -10,7 +10,7 @@ use super::row::{self, Stored, columns};
 use super::types::Event;
 use super::{Desk, Effects, Kind, Operation, StoreError};
 pub use crate::decide::Ended;
-use crate::decide::{self, Attempt, Settle, Why, kind, mark};
+use crate::decide::{self, Attempt, ParkCause, Settle, kind, mark};
 use crate::message::{self, Note};
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use crate::verdict::ParkReason;
@@ -301,7 +301,7 @@ impl Desk<'_> {
             return self.late(&row, *attempt, ended);
         }
         let attempts = self.attempts_with(&row, about)?;
-        let around = decide::Around {
+        let around = decide::SettleContext {
             told: *show,
             lane_is_well: about.lane_is_well,
             explained: self.explains_used(&row)?,
@@ -358,7 +358,7 @@ impl Desk<'_> {
         row: &Stored,
         state: State,
         marks: i64,
-        (op, why): (&Settlement, Option<Why>),
+        (op, why): (&Settlement, Option<ParkCause>),
     ) -> Result<State, StoreError> {
         self.finish(row, state, marks)?;
         if state == State::Declined && marks & mark::ANSWERED != 0 {
@@ -465,15 +465,17 @@ impl Desk<'_> {
 }
 
 /// Why a row is parked, as it is kept for the person who decides.
-fn note_of(why: &Why, weak_after: Duration) -> Note {
+fn note_of(why: &ParkCause, weak_after: Duration) -> Note {
     match why {
-        Why::Answer(ParkReason::SaysBoth { status }) => Note::SaysBoth { status: *status },
-        Why::Answer(ParkReason::SaysFailed { status }) => Note::SaysFailed { status: *status },
-        Why::Answer(ParkReason::Unusual { status }) => Note::Unusual { status: *status },
-        Why::UncertainRefused => Note::UncertainRefused,
-        Why::WeakForLong => Note::WeakForLong { for_s: weak_after.as_secs() },
-        Why::ReusableUsed => Note::ReusableAlreadyUsed,
-        Why::InDoubtUsed => Note::UsedInDoubt,
+        ParkCause::Answer(ParkReason::SaysBoth { status }) => Note::SaysBoth { status: *status },
+        ParkCause::Answer(ParkReason::SaysFailed { status }) => {
+            Note::SaysFailed { status: *status }
+        }
+        ParkCause::Answer(ParkReason::Unusual { status }) => Note::Unusual { status: *status },
+        ParkCause::UncertainRefused => Note::UncertainRefused,
+        ParkCause::WeakForLong => Note::WeakForLong { for_s: weak_after.as_secs() },
+        ParkCause::ReusableUsed => Note::ReusableAlreadyUsed,
+        ParkCause::InDoubtUsed => Note::UsedInDoubt,
     }
 }
 

@@ -13,6 +13,8 @@ mod error;
 mod files;
 mod flying;
 mod forward;
+mod guards;
+mod held;
 mod identity;
 mod keep;
 mod migration;
@@ -27,6 +29,7 @@ mod risk;
 mod row;
 mod schema;
 mod search;
+mod steps;
 mod tallies;
 mod transaction;
 mod trust;
@@ -56,7 +59,7 @@ pub use damage::{Salvage, Tally};
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, Room, free_bytes, is_volatile};
 pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
-pub use identity::{Place, Watch};
+pub use identity::{FileWatch, Place};
 pub use migration::Migrated;
 pub use opening::{Found, Inspection, OpenReport, inspect};
 pub use operation::{Effects, Job, Kind, Operation, Task};
@@ -64,10 +67,11 @@ pub use prune::{Prune, Pruned, Retention};
 pub use read::{Reader, read_steps};
 pub use recount::{Recount, RecountOn, Recounted};
 pub use rescue::{
-    Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal,
+    Arrived, EndLine, ExportLine, Exported, FORMAT, Header, Import, LineFault, Page, Remains, seal,
+    unseal,
 };
 pub use risk::{AskStanding, LaneStanding, Standing};
-pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
+pub use search::{CodeHash, FoundRows, LOOK_FOR_MAX, LOOKED_MAX, RowSpan, Search};
 pub use tallies::{Refused, TillDay, TillDays};
 pub use trust::{Off, TrustOff, TrustSwitch};
 pub use types::{
@@ -141,11 +145,12 @@ impl Around<'_> {
     }
 }
 
-/// The one writing connection and what it keeps in memory: the books.
+/// The one writing connection and what it keeps in memory: the books, and the newest guards.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
     books: books::Books,
+    guards: guards::Guards,
     dir: PathBuf,
     next_seq: i64,
     elapsed: elapsed::Elapsed,
@@ -237,9 +242,11 @@ impl Store {
         if result.is_err() {
             self.books = books;
             self.next_seq = next_seq;
+            self.guards.rolled_back();
         } else {
             drop(books);
             self.books.settle();
+            self.guards.committed();
         }
         result
     }
@@ -266,15 +273,16 @@ impl Store {
             undelivered,
         };
         let transaction = transaction::Transaction::begin(&self.connection)?;
-        let (books, next_seq) = (&mut self.books, &mut self.next_seq);
+        let (books, guards, next_seq) = (&mut self.books, &mut self.guards, &mut self.next_seq);
         let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
         let flying = &mut self.flying;
-        let mut desk = Desk { sql, books, next_seq, tags, flying, around, has_ages: false };
+        let mut desk = Desk { sql, books, guards, next_seq, tags, flying, around, has_ages: false };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
         self.books.write(sql)?;
         self.books.ledger.write(sql, elapsed_ms.div_euclid(60_000))?;
         self.elapsed.keep(sql, has_ages)?;
+        self.guards.merge(sql, Seq(self.next_seq.saturating_sub(1)))?;
         transaction.commit()
     }
 
@@ -326,6 +334,12 @@ impl Store {
         transaction.commit()?;
         self.books = books;
         Ok(())
+    }
+
+    /// How many of the newest rows' guards are kept in memory before the table of guards gets them:
+    /// 16,384 unless this says otherwise. More of them make fewer writes, and a longer start.
+    pub fn keep_recent_guards(&mut self, rows: usize) {
+        self.guards.keep_recent(rows);
     }
 
     /// Moves what it can of the WAL into the database, on this connection; how many frames the WAL
@@ -383,7 +397,7 @@ impl Store {
         // The old connection is closed first: its locks end with it, and nothing more is written to
         // the damaged file.
         self.connection = Connection::open_in_memory()?;
-        let opening::Opened { connection, books, next_seq, wal_frames, report } =
+        let opening::Opened { connection, books, guards, next_seq, wal_frames, report } =
             opening::rescue(&self.dir, why)?;
         for (seq, attempt) in flying {
             let sql =
@@ -393,6 +407,7 @@ impl Store {
         // What this process took in is judged by its own marks as before.
         let first = self.books.first;
         (self.connection, self.books) = (connection, books.from(first));
+        self.guards = guards;
         self.elapsed.keep_now(&self.connection)?;
         // The gauge stays the one that others read.
         let gauge = Arc::clone(&self.wal_frames);
@@ -429,6 +444,7 @@ impl Store {
 pub struct Desk<'a> {
     sql: &'a Connection,
     books: &'a mut books::Books,
+    guards: &'a mut guards::Guards,
     next_seq: &'a mut i64,
     tags: row::Tags,
     flying: &'a mut flying::Flying,

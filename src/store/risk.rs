@@ -623,28 +623,6 @@ impl Desk<'_> {
         Used { headroom: headroom(offline, &now, &risk), gauges }
     }
 
-    /// Each limit that came to 80 or 100 percent.
-    fn tell_steps(
-        &mut self,
-        lane: i64,
-        next: Amount,
-        (before, after): (&[Gauge], &[Gauge]),
-    ) -> Result<(), StoreError> {
-        let both = before.iter().zip(after);
-        for gauge in both.filter(|(was, is)| was.step(next) < is.step(next)).map(|(_, is)| is) {
-            let told = message::Event::LimitUsed {
-                percent: gauge.step(next).into(),
-                limit: gauge.limit.to_owned(),
-                used: gauge.used.to_string(),
-                most: gauge.most.to_string(),
-                rule: gauge.rule.as_deref().unwrap_or("offline").to_owned(),
-            };
-            let event = self.own_event(self.books.name(lane), "limit_used", told.to_stored());
-            self.record(&event, None)?;
-        }
-        Ok(())
-    }
-
     /// What a row that a crash leaves will count as.
     fn keep_unknown(&mut self) -> Result<(), StoreError> {
         let unknown = self.around.offline.value_of_unknown;

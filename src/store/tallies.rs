@@ -22,7 +22,7 @@ const DAYS_KEPT_MAX: i64 = 1100;
 
 /// Whose figures they are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct FigurePlace {
     day: i64,
     lane: i64,
     till: String,
@@ -35,7 +35,7 @@ struct Place {
 pub(super) struct Tallies {
     /// A schema that waits for room has no place for them: they are counted when it has.
     is_kept: bool,
-    changes: BTreeMap<Place, Figures>,
+    changes: BTreeMap<FigurePlace, Figures>,
 }
 
 /// The figures of a till on a day.
@@ -91,7 +91,8 @@ impl Tallies {
         if change.is_nothing() || !self.is_kept {
             return;
         }
-        let place = Place { day: row.day().number(), lane: row.lane, till: row.till.clone(), gone };
+        let place =
+            FigurePlace { day: row.day().number(), lane: row.lane, till: row.till.clone(), gone };
         let figures = self.changes.entry(place).or_default();
         *figures = figures.plus(change);
     }
@@ -130,7 +131,7 @@ impl Tallies {
     }
 }
 
-fn add(connection: &Connection, place: Place, change: Figures) -> Result<(), StoreError> {
+fn add(connection: &Connection, place: FigurePlace, change: Figures) -> Result<(), StoreError> {
     let numbers = change.0.map(Value::Integer);
     let values =
         [Value::Integer(place.day), place.lane.into(), place.till.into(), place.gone.into()];
@@ -201,7 +202,7 @@ pub(super) fn count_anew(connection: &Connection) -> Result<(), StoreError> {
             continue;
         }
         let day = decide::day_of(kind, row.get(2)?).number();
-        let place = Place { day, lane: row.get(0)?, till: row.get(1)?, gone: false };
+        let place = FigurePlace { day, lane: row.get(0)?, till: row.get(1)?, gone: false };
         let sum = tallies.changes.entry(place).or_default();
         *sum = sum.plus(figures);
         if tallies.changes.len() >= PLACES_MAX {
@@ -234,13 +235,15 @@ impl Reader {
         );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query((from.number(), to.number()))?;
+        // Another lane's lines are read too.
+        let (mut looked, mut last) = (0, from);
         while let Some(row) = rows.next()? {
             let (day, number) = (Day::new(row.get(FIGURES)?), row.get(FIGURES + 1)?);
-            if page.lines.len() >= LINES_MAX && page.lines.last().is_some_and(|last| last.day < day)
-            {
+            if looked >= LINES_MAX && last < day {
                 page.next = Some(day);
                 break;
             }
+            (looked, last) = (looked + 1, day);
             let (figures, till) = (figures(row)?, row.get(FIGURES + 2)?);
             let Some(name) =
                 self.lanes.get(&number).filter(|name| lane.is_none_or(|lane| lane == *name))

@@ -134,7 +134,7 @@ impl World {
                 continue;
             }
             let was = self.providers[lane].state().mood;
-            let mood = match self.below(24) {
+            let mood = match self.below(26) {
                 _ if was != Mood::Well => Mood::Well,
                 0..=7 => Mood::Flaky,
                 8..=9 => Mood::Busy(1 + self.below(600)),
@@ -146,6 +146,7 @@ impl World {
                 17..=18 => Mood::Firewall,
                 19 => Mood::Soft,
                 20 => Mood::Foreign,
+                23..=24 => Mood::Cuts,
                 21 => Mood::Slow,
                 22 => Mood::Hangs,
                 _ => Mood::Resets,
@@ -162,6 +163,9 @@ impl World {
     }
 
     pub(crate) async fn act(&mut self, house: &House, clock: &Clock, asked: &mut JoinSet<()>) {
+        if self.has_rules && self.one_in(3) {
+            return self.act_at_risk(house, asked).await;
+        }
         match self.below(100) {
             0..=69 => self.ask_something(house, asked),
             70..=73 => self.take_back(house).await,
@@ -191,7 +195,7 @@ impl World {
     }
 
     /// Something was done after which a link may probe at once.
-    fn allow(&mut self, attempts: u64) {
+    pub(crate) fn allow(&mut self, attempts: u64) {
         for outage in &mut self.outages {
             outage.allowed += attempts;
         }
@@ -218,6 +222,14 @@ impl World {
                 let (lane, code) = (model.asks[n].lane, model.asks[n].code.clone());
                 model.ask(till, lane, &code, now)
             }
+            _ if self.has_rules => {
+                let (till, lane) = (self.below(TILLS), usize::from(self.one_in(3)));
+                let (lane, code) = self.some_checked().unwrap_or_else(|| (lane, self.some_code()));
+                if self.one_in(25) {
+                    self.providers[lane].state().spent.insert(code.clone());
+                }
+                self.model().ask(till, lane, &code, now)
+            }
             _ => {
                 self.codes += 1;
                 let (till, lane) = (self.below(TILLS), usize::from(self.one_in(3)));
@@ -237,34 +249,43 @@ impl World {
         house: &House,
         n: usize,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let (till, lane, body, before) = {
+        let (till, lane, code, body, before) = {
             let mut model = self.model();
             let before = model.highest();
             let ask = &mut model.asks[n];
             ask.sent += 1;
             // Until it is answered nobody knows what has become of it this time.
             ask.fate = if ask.fate == Fate::Refused { Fate::Open } else { ask.fate };
-            (ask.till, ask.lane, ask.body.clone(), before)
+            (ask.till, ask.lane, ask.code.clone(), ask.body.clone(), before)
         };
         self.note(&body);
         self.sent_at = self.now();
         // Three tries, a check or two, and a probe on demand.
         self.allow(6);
         let (now, outage) = (self.now(), self.outages[lane]);
+        let at_ask = self.before_asking(n);
         let (model, provider) = (Arc::clone(&self.model), self.providers[lane].clone());
-        provider.state().asked_at = now;
+        let ticket = provider.state().asks(&code, now);
         let (world_began, began) = (self.before, self.began);
         let answer = house.till(till, Method::POST, "/redeem", body);
         async move {
             let heard = answer.await;
             let heard_at = world_began + began.map_or(Duration::ZERO, |began| began.elapsed());
             provider.note(&(heard.status, heard.header("redeemd-id").map(str::to_owned)));
-            let state = provider.state();
+            let line = provider.line();
+            let mut state = provider.state();
+            state.hears(ticket, heard_at);
             let limit = model.lock().expect("no panic before this one").hear(
                 n,
                 (before, now),
                 &heard,
                 &state,
+            );
+            model.lock().expect("no panic before this one").given(
+                n,
+                &at_ask,
+                (heard_at, (line, state.nameless_at)),
+                &heard,
             );
             assert!(
                 limit != Some(Limit::Outage) || now + outage.slept >= MAX_OUTAGE,
@@ -277,16 +298,17 @@ impl World {
             let outlasts = outage.seen > MAX_OUTAGE + HOUR / 2
                 && outage.is_down
                 && state.spoke_at == outage.spoke_at;
-            let (code, at_once) = (
-                model.lock().expect("no panic before this one").asks[n].code.clone(),
-                state.line_at >= now,
-            );
+            let at_once = state.line_at >= now;
             let answered =
                 state.answered_at > now && state.answered_at + SOON < heard_at && !at_once;
             let is_invented = code.starts_with(INVENTED);
             assert!(
                 !(on_trust && is_new && is_invented && answered),
                 "given at {heard_at:?}, asked at {now:?}: {heard:?}"
+            );
+            assert!(
+                !(on_trust && is_new && state.was_limited(now, heard_at)),
+                "given under a 429 at {heard_at:?}, asked at {now:?}: {heard:?}"
             );
             assert!(
                 !(on_trust && is_new && outlasts),
@@ -311,7 +333,9 @@ impl World {
             }
             for _ in 0..=MAX_PENDING {
                 self.codes += 1;
-                let (till, code) = (self.codes % TILLS, format!("CODE-{:06}-rush", self.codes));
+                let is_gift = self.has_rules && self.codes.is_multiple_of(5);
+                let kind = if is_gift { "GIFT" } else { "CODE" };
+                let (till, code) = (self.codes % TILLS, format!("{kind}-{:06}-rush", self.codes));
                 let n = self.model().ask(till, lane, &code, self.now());
                 let asking = self.asking(house, n);
                 asked.spawn(asking);
@@ -516,6 +540,8 @@ impl World {
             _ => return,
         }
         clock.set(BEGAN_MS + millis(self.now()) + self.wall_offset_ms, self.trusted);
+        let now = self.now();
+        self.model().risk.clock_turned(now);
         self.note(&self.wall_offset_ms.clone());
     }
 
@@ -536,7 +562,7 @@ impl World {
         // What is on the wire has slept as well, and what tills wait for.
         self.sent_at = self.now();
         for provider in &self.providers {
-            provider.state().asked_at = runtime_began;
+            provider.state().slept(asleep);
         }
         self.count("suspended");
     }
@@ -570,6 +596,9 @@ impl World {
         for id in ids {
             self.see_to(house, &id).await;
             self.calm_since = self.now();
+        }
+        if self.has_rules {
+            self.handle(house, false).await;
         }
     }
 }
