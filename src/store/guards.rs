@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::row::{self, Stored, columns};
 use super::{StoreError, Trouble, checkpoint, schema};
 use crate::decide::mark;
-use crate::redemption::Seq;
+use crate::redemption::{RewardCode, Seq};
 
 /// From this schema version on there is the table; before it each look asks an index on the rows.
 const TABLE_FROM: i64 = 8;
@@ -319,10 +319,10 @@ impl Guards {
     }
 }
 
-/// The row of an entry. One that is not there, has another guard, or is not as it was written, is
-/// what a flipped bit made of the row that should have been found.
+/// The row of an entry. One that is not there, or has another guard, is what a flipped bit made of
+/// the row that should have been found.
 fn led_to(row: Option<Stored>, (guard, seq): GuardEntry) -> Result<Stored, StoreError> {
-    row.filter(|row| row.guard == guard && row.is_intact()).ok_or_else(|| {
+    row.filter(|row| row.guard == guard).ok_or_else(|| {
         StoreError::Damaged(format!("a guard leads to row {seq}, which is not as it was written"))
     })
 }
@@ -363,12 +363,13 @@ fn unmerged(
 ) -> Result<Option<Unmerged>, StoreError> {
     let mut found = Unmerged { entries: Vec::new(), last: after, rows: 0 };
     let mut statement = connection.prepare(UNMERGED)?;
-    for row in statement.query_map((after, rows_max), Stored::from_row)? {
-        let row = row?;
-        (found.last, found.rows) = (row.seq.0, found.rows + 1);
-        found.entries.push((row.guard, row.seq.0));
-        if !row.is_intact() {
-            found.entries.push((row::guard_of(&row.business, &row.code), row.seq.0));
+    let mut rows = statement.query((after, rows_max))?;
+    while let Some(row) = rows.next()? {
+        (found.last, found.rows) = (row.get(0)?, found.rows + 1);
+        found.entries.push((row.get(8)?, found.last));
+        if !Stored::from_row(row).is_ok_and(|row| row.is_intact()) {
+            let (business, code): (String, String) = (row.get(9)?, row.get(10)?);
+            found.entries.push((row::guard_of(&business, &RewardCode::new(code)), found.last));
         }
     }
     Ok((found.rows > 0).then_some(found))
