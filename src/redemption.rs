@@ -379,6 +379,8 @@ pub struct Redemption {
     pub answered_at_till: bool,
     /// A 2xx of ours left before the provider's verdict.
     pub trusted: bool,
+    /// It was given on trust since an operator's hold said so.
+    pub on_hold: bool,
     /// Refused by strong evidence.
     pub strong_refusal: bool,
     /// Confirmed after its till was told no: the next request for the code gets the success.

@@ -11,6 +11,7 @@ mod checks;
 mod disk;
 mod load;
 mod machine;
+mod migration;
 mod peers;
 mod people;
 mod plain;
@@ -28,7 +29,7 @@ use report::{Report, Rounds};
 type Failure = Box<dyn Error>;
 
 /// What is measured unless `BENCH_PARTS` says otherwise.
-const PARTS: &str = "accepts,checks,drain,bytes,slow,backlog,console";
+const PARTS: &str = "accepts,checks,drain,bytes,slow,backlog,console,migration";
 /// Rows of a drain.
 const DRAIN_ROWS: usize = 10_000;
 /// The drain's window, and the bare client's.
@@ -46,6 +47,8 @@ const CHECKS: usize = 1_000_000;
 const RULES: usize = 200;
 /// Pending while people look at the console.
 const CONSOLE_ROWS: usize = 1_000_000;
+/// Rows that an update finds.
+const MIGRATIONS: [usize; 2] = [100_000, 1_000_000];
 /// Tills of a large store, and people at the console beside them.
 const CONSOLE_TILLS: usize = 16;
 const PEOPLE: usize = 10;
@@ -84,6 +87,7 @@ fn measure(part: &str, report: &mut Report) -> Result<(), Failure> {
             .try_for_each(|sync_ms| slow_disk(report, Duration::from_millis(sync_ms))),
         "backlog" => backlogs(report),
         "console" => console(report),
+        "migration" => migrations(report),
         "peers" => peers::run(report),
         other => Err(format!("there is no part {other:?}").into()),
     }
@@ -298,6 +302,20 @@ fn console(report: &mut Report) -> Result<(), Failure> {
         &format!("{before}; {}", gateway.resident()?),
         "as before",
     );
+    Ok(())
+}
+
+/// The first start after an update from the oldest released schema, beside one of an empty store.
+fn migrations(report: &mut Report) -> Result<(), Failure> {
+    for rows in MIGRATIONS.map(|rows| rows.min(rows_max())) {
+        let gateway = Gateway::start_after_an_update(rows)?;
+        let text = format!(
+            "{:.1?} to ready, {:.1} MiB resident at most",
+            gateway.took_to_start(),
+            gateway.peak()?
+        );
+        report.row(&format!("update from the oldest schema, {rows} rows"), &text, "-");
+    }
     Ok(())
 }
 

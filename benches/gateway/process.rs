@@ -14,10 +14,10 @@ use redeemd::store::{Accept, NewRedemption, Store, Surroundings};
 use redeemd::value::Amount;
 
 use crate::report::ratio;
-use crate::{Failure, checks, load, machine};
+use crate::{Failure, checks, load, machine, migration};
 
 /// No wait in a benchmark is longer.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(30);
 
 pub(crate) fn binary() -> PathBuf {
     std::env::var_os("BENCH_BINARY")
@@ -77,6 +77,8 @@ struct StartWith<'a> {
     provider: Option<SocketAddr>,
     /// Pending.
     rows: usize,
+    /// Pending in the form of the oldest schema: it is ready once that is brought up to date.
+    old_rows: usize,
     /// Remembered.
     checks: usize,
     rules: usize,
@@ -105,6 +107,11 @@ impl Gateway {
         Self::start_in(StartWith { provider, rows, ..StartWith::default() })
     }
 
+    /// On what an earlier redeemd left.
+    pub(crate) fn start_after_an_update(old_rows: usize) -> Result<Self, Failure> {
+        Self::start_in(StartWith { old_rows, ..StartWith::default() })
+    }
+
     /// With the line down, so many checks remembered and so many rules.
     pub(crate) fn start_with_checks(checks: usize, rules: usize) -> Result<Self, Failure> {
         Self::start_in(StartWith { checks, rules, ..StartWith::default() })
@@ -119,7 +126,7 @@ impl Gateway {
     }
 
     fn start_in(start: StartWith<'_>) -> Result<Self, Failure> {
-        let StartWith { provider, rows, checks, rules, env } = start;
+        let StartWith { provider, rows, old_rows, checks, rules, env } = start;
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let (tills, admin) = (free_port()?, free_port()?);
         let nobody = free_port()?;
@@ -135,6 +142,9 @@ impl Gateway {
             checks::settings(checks, rules),
         );
         std::fs::write(dir.path().join("redeemd.toml"), settings)?;
+        if old_rows > 0 {
+            migration::oldest(&dir.path().join("state"), old_rows)?;
+        }
         fill(&dir.path().join("state"), rows)?;
         checks::fill(&dir.path().join("state"), checks)?;
         let begun = Instant::now();
@@ -217,6 +227,11 @@ impl Gateway {
         let part = |field| machine::number(self.pid(), "status", field);
         let mib = |kib| ratio(kib, 1024);
         Ok(format!("{:.1} MiB ({:.1} anonymous)", mib(part("VmRSS")?), mib(part("RssAnon")?)))
+    }
+
+    /// The most that was ever resident, MiB.
+    pub(crate) fn peak(&self) -> Result<f64, Failure> {
+        Ok(ratio(machine::number(self.pid(), "status", "VmHWM")?, 1024))
     }
 
     pub(crate) fn wakeups(&self, within: Duration) -> Result<String, Failure> {

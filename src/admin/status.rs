@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::risk::{self, LaneRisk, Rules};
+use super::rights::Asker;
+use super::risk::{self, LaneRisk, RuleGauges};
 use super::{Admin, Problem};
 use crate::checked::{self, Answerer};
 use crate::limits::{self, Gauge, LaneNow};
 use crate::log;
+use crate::message::{Cause, Denied, Language};
 use crate::queue::{LaneStatus, StorageStatus};
 use crate::refused::{self, Reason};
 use crate::settings::Offline;
@@ -46,7 +48,7 @@ pub(super) struct Status {
     /// Lines of the log that nobody took in time, since the process started.
     pub(super) log_dropped: u64,
     /// How far each rule's limits are used.
-    pub(super) rules: Rules,
+    pub(super) rules: RuleGauges,
     /// The same as the console shows it.
     #[serde(skip)]
     pub(super) rule_gauges: Vec<Gauge>,
@@ -116,8 +118,26 @@ fn lane_views(
 }
 
 /// `GET /api/v1/status`
-pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
-    Json(admin.look().await)
+pub(super) async fn status(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+) -> Json<Value> {
+    Json(admin.look().await.told(asker.language))
+}
+
+impl Status {
+    /// For whoever reads this language.
+    fn told(mut self, language: Language) -> Value {
+        for LaneView { status, .. } in &mut self.lanes {
+            let cause = status.cause.as_deref().and_then(Cause::from_word);
+            status.explanation = cause.map(|cause| cause.explanation(language));
+        }
+        let mut value = json!(self);
+        if let Some(detail) = value.pointer_mut("/storage/detail") {
+            *detail = self.storage.detail(language).into();
+        }
+        value
+    }
 }
 
 /// `GET /api/v1/names`: what lanes and tills are called.
@@ -141,22 +161,19 @@ pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> Result<String, Pr
             let off = off.map(|lane| format!("trust is off in lane {}\n", lane.name));
             Ok(std::iter::once("ready\n".to_owned()).chain(off).collect())
         }
-        Some(why) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)),
+        Some(why) => Err(Problem::denied(StatusCode::SERVICE_UNAVAILABLE, why)),
     }
 }
 
 impl Admin {
     /// Why no till's redemption could be taken now.
-    fn not_ready(&self, standing: &Standing) -> Option<&'static str> {
+    fn not_ready(&self, standing: &Standing) -> Option<Denied> {
         if !*self.info.ready.borrow() {
-            Some("the gateway is starting or stopping")
+            Some(Denied::Starting)
         } else if !self.queue.storage().ok {
-            Some("no redemption could be taken now: the store takes nothing")
+            Some(Denied::StoresNothing)
         } else if !self.takes_some(standing) {
-            Some(
-                "no redemption could be taken now: no provider can be asked, and none may be given \
-                 on trust",
-            )
+            Some(Denied::TakesNothing)
         } else {
             None
         }

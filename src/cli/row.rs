@@ -32,6 +32,8 @@ pub(super) struct RowView {
     #[serde(default)]
     pub(super) trusted: Option<bool>,
     #[serde(default)]
+    pub(super) on_hold: bool,
+    #[serde(default)]
     pub(super) owed: bool,
     #[serde(default)]
     pub(super) owed_paid: bool,
@@ -80,6 +82,7 @@ pub(super) fn marks(row: &RowView) -> String {
         (row.turned_away, "turned away"),
         (!row.accepted_online, "offline"),
         (row.trusted.unwrap_or(inferred), "on trust"),
+        (row.on_hold, "under a hold"),
         (row.lost, "lost"),
         (row.owed && !row.owed_paid, "owed"),
         (row.owed_paid, "owed and paid"),

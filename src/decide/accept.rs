@@ -3,6 +3,7 @@
 use super::guard::{Asking, Earlier, Guard, Kept, guard, is_taken_again};
 use super::row::{Row, kind, mark};
 use crate::limits::{self, LaneNow, Limit, Risk};
+use crate::link::Cause;
 use crate::redemption::{Fingerprint, Request, State};
 use crate::settings::{DateFormat, Offline};
 use crate::trust::Trust;
@@ -26,9 +27,6 @@ pub struct Situation<'a> {
     pub keyed: bool,
     /// What it asks for.
     pub request: &'a Request,
-    /// What the till's request is named by when it has no key: folded, and as earlier builds did
-    /// it.
-    pub field_keys: [[u8; 16]; 2],
     /// The newest redemption of the till's key.
     pub by_key: Option<&'a Row>,
     /// The newest redemption of the code whose answer this till did not get.
@@ -127,8 +125,15 @@ fn admit(at: &Situation<'_>, provider_only: bool) -> Accept {
     if !trust_at_once && !at.lane.live {
         return Accept::Held;
     }
-    let marks = if trust_at_once { mark::TRUSTED } else { 0 };
+    let marks = if trust_at_once { given_marks(&at.lane) } else { 0 };
     Accept::Insert { kind: kind_of(at, provider_only), marks, in_flight: !trust_at_once }
+}
+
+/// The marks of what is given on trust where a lane stands so.
+#[must_use]
+pub fn given_marks(lane: &LaneNow) -> i64 {
+    let on_hold = if lane.cause == Some(Cause::Operator) { mark::ON_HOLD } else { 0 };
+    mark::TRUSTED | on_hold
 }
 
 /// Why something may not be accepted on trust.
@@ -209,7 +214,7 @@ fn is_the_same(row: &Row, at: &Situation<'_>) -> bool {
 /// A row that was imported names its till's request only where it kept its key: another store's
 /// till may have the name of one of ours.
 fn is_of_this_store(row: &Row, at: &Situation<'_>) -> bool {
-    row.origin.is_none() || at.field_keys.contains(&row.key)
+    row.origin.is_none() || field_keys(at.till, at.request).contains(&row.key)
 }
 
 /// A till that was told "ask again" asks again: it joins the redemption that is still owed an
@@ -259,8 +264,7 @@ pub fn key_of(till: &str, key: Option<&str>, request: &Request) -> [u8; 16] {
 
 /// What names a request to which its till gave no key: folded, and with code and business as they
 /// came, as rows of earlier builds have it.
-#[must_use]
-pub fn field_keys(till: &str, request: &Request) -> [[u8; 16]; 2] {
+fn field_keys(till: &str, request: &Request) -> [[u8; 16]; 2] {
     let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
     let parts =
         ["fields", till, reward_code.reveal(), business_refrence, branch_id, date, timestamp];

@@ -234,8 +234,10 @@ pub mod mark {
     pub const PAID_ELSEWHERE: i64 = 1 << 18;
     /// Its till took it back after it had been given.
     pub const TAKEN_BACK: i64 = 1 << 19;
+    /// It was given on trust since an operator's hold said so.
+    pub const ON_HOLD: i64 = 1 << 20;
     /// Every mark there is.
-    pub const ALL: i64 = 0xff | (0x1ff << 11);
+    pub const ALL: i64 = 0xff | (0x3ff << 11);
 
     /// Above the first marks the row's state stands a second time, inverted, since no checksum
     /// covers what changes: no one flipped bit makes one state another. Rows of builds before it

@@ -10,12 +10,13 @@ use tokio::time::Instant;
 
 use super::show::{self, Ids};
 use super::{Context, Road, STOP_GRACE, ending, memory};
-use crate::link::{self, Cause, Nudge, Phase};
+use crate::link::{self, Cause, LinkPhase, Nudge};
 use crate::queue::{
-    LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError, Told, Waited,
+    CommandWithReceipt, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError,
+    Waited,
 };
 use crate::redemption::{Fingerprint, Seq, State};
-use crate::schedule::{self, Action, Ask, Checked, Config, Landed, Row, Scheduler, Wanted};
+use crate::schedule::{self, Action, Ask, CheckEnd, ClaimedRow, Config, Landed, Scheduler, Wanted};
 use crate::store::{About, Claim, Claimed, Ended, Event, Settled};
 use crate::trust::Progress;
 use crate::verdict::{self, Outcome, Rules};
@@ -50,6 +51,24 @@ enum Finished {
     /// In how long the outage comes to the next step of a limit.
     Remembered(Option<Duration>),
     Errand,
+}
+
+/// The moment for which a lane has done everything. The time goes on while it works: only this
+/// moment tells what was seen and what has become due since.
+#[derive(Clone, Copy, Debug)]
+struct Worked(Duration);
+
+/// A lane looks about at least so often.
+const LOOK_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+impl Worked {
+    /// Until when the lane sleeps: the first moment after the last work. What has become due
+    /// meanwhile is one, though it has passed: nothing else may come to wake the lane for it.
+    fn until(self, moments: [Option<Duration>; 2]) -> Duration {
+        let Self(at) = self;
+        let later = moments.into_iter().flatten().filter(|moment| *moment > at);
+        later.min().unwrap_or(at + LOOK_EVERY)
+    }
 }
 
 /// One lane's forwarder.
@@ -136,12 +155,14 @@ impl<R: Road> Forwarder<R> {
         while !*stop.borrow() {
             // Before looking: a row that comes after the look must wake us. While down, only a
             // demand for a probe does.
-            if self.scheduler.link().phase() == Phase::Up || self.scheduler.link().wants_demand() {
+            if self.scheduler.link().phase() == LinkPhase::Up
+                || self.scheduler.link().wants_demand()
+            {
                 lane.want_signal();
             }
-            let worked_at = self.work();
+            let worked = self.work();
             self.publish();
-            let moment = self.next_moment(worked_at);
+            let moment = self.next_moment(worked);
             let held = self.is_held_for_credential();
             let road = self.road.clone();
             tokio::select! {
@@ -149,8 +170,8 @@ impl<R: Road> Forwarder<R> {
                 Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.finished(finished),
                 Some(row) = mail.live.recv(), if self.scheduler.live_rows() < LIVE_ROWS_MAX => self.handed_over(row),
                 Some(told) = mail.commands.recv() => self.told(told),
-                seq = lane.signalled() => self.on(schedule::Event::Signalled(seq)),
-                strong = lane.check_heard() => self.on(schedule::Event::CheckHeard(strong)),
+                seq = lane.signalled() => self.on(schedule::LaneEvent::Signalled(seq)),
+                strong = lane.check_heard() => self.on(schedule::LaneEvent::CheckHeard(strong)),
                 () = lane.reconfigured() => self.reconfigure(),
                 () = changed(&mut network) => self.network_changed(),
                 () = changed(&mut reloads) => self.reloaded(),
@@ -161,13 +182,13 @@ impl<R: Road> Forwarder<R> {
         self.stop(mail).await;
     }
 
-    fn on(&mut self, event: schedule::Event<'_>) {
+    fn on(&mut self, event: schedule::LaneEvent<'_>) {
         let now = self.now();
         self.scheduler.on(now, event);
     }
 
     /// Does everything that is to be done now, and says which moment that was.
-    fn work(&mut self) -> Duration {
+    fn work(&mut self) -> Worked {
         let now = self.now();
         // What is done may bring about more: a claim that is given back, say.
         loop {
@@ -182,7 +203,7 @@ impl<R: Road> Forwarder<R> {
         if self.memory_due(now).is_some_and(|due| due <= now) {
             self.remember(now);
         }
-        now
+        Worked(now)
     }
 
     fn act(&mut self, action: Action) {
@@ -205,7 +226,7 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn handed_over(&mut self, row: Claimed) {
-        let event = schedule::Event::HandedOver(row_of(&row));
+        let event = schedule::LaneEvent::HandedOver(row_of(&row));
         self.rows.insert(row.seq, row);
         self.on(event);
     }
@@ -214,7 +235,7 @@ impl<R: Road> Forwarder<R> {
         let (Some(row), Some(road)) = (self.rows.remove(&seq), self.road.clone()) else {
             tracing::error!(lane = self.lane.name(), %seq, "row {seq} was to be sent and is not \
                 here: a defect");
-            return self.on(schedule::Event::Withdrawn(seq));
+            return self.on(schedule::LaneEvent::Withdrawn(seq));
         };
         let (queue, sent) = (self.context.queue.clone(), self.now());
         self.tasks.spawn(async move {
@@ -259,7 +280,7 @@ impl<R: Road> Forwarder<R> {
             self.rows.extend(rows.into_iter().map(|row| (row.seq, row)));
             claimed
         });
-        self.on(schedule::Event::Claimed(ask, rows));
+        self.on(schedule::LaneEvent::Claimed(ask, rows));
     }
 
     /// A till hears it once the end of its attempt is committed: what is decided about it then
@@ -283,7 +304,7 @@ impl<R: Road> Forwarder<R> {
                 self.ended(row, sent, &outcome);
             }
             Ok(Finished::Attempt { row, outcome: None, .. }) => {
-                self.on(schedule::Event::Withdrawn(row.seq));
+                self.on(schedule::LaneEvent::Withdrawn(row.seq));
             }
             Ok(Finished::Claim { ask, rows }) => self.claimed(ask, rows),
             Ok(Finished::Check { sent, outcome }) => self.checked(sent, outcome.as_ref()),
@@ -308,6 +329,9 @@ impl<R: Road> Forwarder<R> {
             {id} ended: {word}");
         self.lane.publish(|status| *status.attempts.entry(word).or_default() += 1);
         self.tell_alerts(verdict.is_answer(), ending::status(outcome), &detail);
+        if let (verdict::Verdict::Confirmed, Some(road)) = (&verdict, &self.road) {
+            road.taken(&row.body);
+        }
         if verdict.is_answer() {
             if row.attempt == 1 {
                 self.lane.note_answer(took);
@@ -327,7 +351,7 @@ impl<R: Road> Forwarder<R> {
         // The row first: what the link remembers of a streak of declines is kept where they are
         // settled.
         self.settle(row, ending::for_row(outcome, &verdict), about);
-        self.on(schedule::Event::Landed(Landed {
+        self.on(schedule::LaneEvent::Landed(Landed {
             seq,
             heard,
             detail: &detail,
@@ -349,7 +373,7 @@ impl<R: Road> Forwarder<R> {
             "a check of the gateway's own ended on lane {lane}: {word}"
         );
         let whole = ending::was_whole(outcome);
-        self.on(schedule::Event::Checked(Checked { sent, heard, detail: &detail, whole }));
+        self.on(schedule::LaneEvent::Checked(CheckEnd { sent, heard, detail: &detail, whole }));
     }
 
     fn tell_alerts(&self, answered: bool, status: Option<u16>, detail: &str) {
@@ -393,7 +417,7 @@ impl<R: Road> Forwarder<R> {
         if !pending {
             self.ids.forget(seq);
         }
-        self.on(schedule::Event::Settled(seq, pending));
+        self.on(schedule::LaneEvent::Settled(seq, pending));
         if self.scheduler.is_held_for(seq) {
             self.remember(self.now());
         }
@@ -414,7 +438,7 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn nudge(&mut self, nudge: Nudge) {
-        self.on(schedule::Event::Nudged(nudge));
+        self.on(schedule::LaneEvent::Nudged(nudge));
     }
 
     fn network_changed(&mut self) {
@@ -425,13 +449,13 @@ impl<R: Road> Forwarder<R> {
         }
     }
 
-    fn told(&mut self, (command, receipt): Told) {
+    fn told(&mut self, (command, receipt): CommandWithReceipt) {
         match command {
             LaneCommand::Flush => self.nudge(Nudge::Flush),
             LaneCommand::Hold { by, note, trust } => {
                 let detail = held_by(&by, &note, trust);
                 self.record("hold", by, &note);
-                self.on(schedule::Event::Hold { detail, trust });
+                self.on(schedule::LaneEvent::Hold { detail, trust });
             }
             LaneCommand::Release { by } => {
                 self.record("release", by, "");
@@ -560,14 +584,10 @@ impl<R: Road> Forwarder<R> {
         show::status(&self.lane, &self.scheduler, (self.now(), self.since_ms), &self.ids);
     }
 
-    /// When the loop has to come round without an event. A moment that has passed is none. The next
-    /// moment after the last work. What has become due meanwhile is one, though it has passed:
-    /// nothing else may come to wake the lane for it.
-    fn next_moment(&self, worked_at: Duration) -> Instant {
-        let far = worked_at + Duration::from_secs(24 * 3600);
-        let memory = self.memory_due(worked_at).filter(|due| *due > worked_at);
-        self.epoch
-            + self.scheduler.next_moment(worked_at).into_iter().chain(memory).min().unwrap_or(far)
+    /// When the loop has to come round without an event.
+    fn next_moment(&self, worked: Worked) -> Instant {
+        let Worked(at) = worked;
+        self.epoch + worked.until([self.scheduler.next_moment(at), self.memory_due(at)])
     }
 
     /// Lets what is on the wire end within bounds, and gives back the rest.
@@ -593,9 +613,15 @@ impl<R: Road> Forwarder<R> {
     }
 }
 
-fn row_of(row: &Claimed) -> Row {
+fn row_of(row: &Claimed) -> ClaimedRow {
     let till = row.till.as_str().into();
-    Row { seq: row.seq, attempt: row.attempt, till, trusted: row.trusted, bytes: row.body.len() }
+    ClaimedRow {
+        seq: row.seq,
+        attempt: row.attempt,
+        till,
+        trusted: row.trusted,
+        bytes: row.body.len(),
+    }
 }
 
 /// What is kept and shown with an operator's hold.
@@ -626,7 +652,7 @@ fn config(settings: &LaneSettings, gateway: &str) -> Config {
     let Fingerprint(hash) = Fingerprint::of(&["place", gateway, &settings.provider.name]);
     let [first, second, ..] = hash;
     let forward = &settings.forward;
-    let link = link::Config {
+    let link = link::LinkSettings {
         retry_min: forward.retry_min,
         retry_max: forward.retry_max,
         max_in_flight: forward.max_in_flight,
@@ -635,4 +661,38 @@ fn config(settings: &LaneSettings, gateway: &str) -> Config {
     };
     let checks_show_the_road = settings.provider.checks_show_the_road();
     Config { link, terms: settings.terms(), checks_show_the_road }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(number: u64) -> Duration {
+        Duration::from_millis(number)
+    }
+
+    #[test]
+    fn what_became_due_while_the_lane_worked_wakes_it_at_once() {
+        // The loop asks some milliseconds after the work for which the time was taken; what fell
+        // due between the two is the next moment, and not one that is over.
+        let worked = Worked(ms(1000));
+        for (moments, until) in [
+            ([Some(ms(1001)), None], 1001),
+            ([Some(ms(1001)), Some(ms(5000))], 1001),
+            ([Some(ms(5000)), Some(ms(1002))], 1002),
+            ([None, Some(ms(1003))], 1003),
+        ] {
+            assert_eq!(worked.until(moments), ms(until), "{moments:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_seen_to_already_wakes_nobody() {
+        let worked = Worked(ms(1000));
+        let far = ms(1000) + LOOK_EVERY;
+        for moments in [[None, None], [Some(ms(1000)), None], [Some(ms(7)), Some(ms(999))]] {
+            assert_eq!(worked.until(moments), far, "{moments:?}");
+        }
+        assert_eq!(worked.until([Some(ms(7)), Some(ms(2000))]), ms(2000));
+    }
 }

@@ -17,6 +17,8 @@ pub trait Road: Send + Sync + 'static {
     fn check(&self, body: Bytes) -> impl Future<Output = Option<Outcome>> + Send;
     /// A Check Reward of the gateway's own, with a made-up code; `None` where there are none.
     fn canary(&self, progress: &Progress) -> impl Future<Output = Option<Outcome>> + Send;
+    /// The provider took the redemption of this body.
+    fn taken(&self, body: &Bytes);
     /// The next attempt opens new connections.
     fn drop_pool(&self);
     /// After a network event: attempts that still wait for a connection look for a new one.
@@ -45,6 +47,10 @@ impl Road for Upstream {
 
     async fn canary(&self, progress: &Progress) -> Option<Outcome> {
         Upstream::canary(self, progress).await
+    }
+
+    fn taken(&self, body: &Bytes) {
+        Upstream::taken(self, body);
     }
 
     fn drop_pool(&self) {

@@ -28,7 +28,7 @@ use crate::verdict::Phase as Road;
 
 /// What the settings say about a link.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct LinkSettings {
     /// The first backoff step.
     pub retry_min: Duration,
     /// The longest wait between two probes.
@@ -59,7 +59,7 @@ const OUTAGE_WORTH_KEEPING: Duration = Duration::from_secs(1);
 
 /// Where the link stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase<'a> {
+pub enum LinkPhase<'a> {
     /// Attempts are made as the window allows.
     Up,
     /// The drain sends probes alone.
@@ -145,7 +145,7 @@ impl Heard {
 /// An attempt that ended.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
-pub struct Ended<'a> {
+pub struct EndedAttempt<'a> {
     /// Whose.
     pub seq: Seq,
     /// The till that made it.
@@ -197,7 +197,7 @@ pub struct Effects {
 /// The state machine of one lane.
 #[derive(Clone, Debug)]
 pub struct Link {
-    config: Config,
+    config: LinkSettings,
     dice: Dice,
     /// Why the drain does not go on by itself; `None`: up.
     trouble: Option<Why>,
@@ -214,8 +214,9 @@ pub struct Link {
     demand_last: Option<Duration>,
     demand_at: Option<Duration>,
     wait_until: Option<Duration>,
-    /// The wait is a 429's, and the provider has not answered since.
-    limited: bool,
+    /// Until when a 429 has asked for the wait; the provider has not answered since. What else it
+    /// says meanwhile, a 503 about one code, does not shorten it.
+    limited_until: Option<Duration>,
     wait_steps: u32,
     backlog_from: Duration,
     faults: Vec<Seq>,
@@ -232,7 +233,7 @@ impl Link {
     /// A link at start: up with window 1 until an attempt fails. `outages` are those of the last
     /// process.
     #[must_use]
-    pub fn new(config: Config, seed: u64, outages: Outages) -> Self {
+    pub fn new(config: LinkSettings, seed: u64, outages: Outages) -> Self {
         Self {
             threshold: config.max_in_flight,
             config,
@@ -248,7 +249,7 @@ impl Link {
             demand_last: None,
             demand_at: None,
             wait_until: None,
-            limited: false,
+            limited_until: None,
             wait_steps: 0,
             backlog_from: Duration::ZERO,
             faults: Vec::new(),
@@ -276,11 +277,11 @@ impl Link {
     pub fn restore_wait(&mut self, until: Duration) {
         self.wait_until = Some(until);
         // Which of the two it was is not kept: the stricter one.
-        self.limited = true;
+        self.limited_until = Some(until);
     }
 
     /// New settings; the state stays.
-    pub fn reconfigure(&mut self, config: Config) {
+    pub fn reconfigure(&mut self, config: LinkSettings) {
         self.window = self.window.min(config.max_in_flight);
         self.threshold = config.max_in_flight;
         self.config = config;
@@ -288,12 +289,12 @@ impl Link {
 
     /// Where the drain stands.
     #[must_use]
-    pub fn phase(&self) -> Phase<'_> {
+    pub fn phase(&self) -> LinkPhase<'_> {
         match (&self.hold, &self.trouble) {
-            (Some(hold), _) => Phase::Held(&hold.why),
-            (None, Some(why)) if why.cause == Cause::Credential => Phase::Held(why),
-            (None, Some(why)) => Phase::Down(why),
-            (None, None) => Phase::Up,
+            (Some(hold), _) => LinkPhase::Held(&hold.why),
+            (None, Some(why)) if why.cause == Cause::Credential => LinkPhase::Held(why),
+            (None, Some(why)) => LinkPhase::Down(why),
+            (None, None) => LinkPhase::Up,
         }
     }
 
@@ -301,8 +302,8 @@ impl Link {
     #[must_use]
     pub fn why(&self) -> Option<&Why> {
         match self.phase() {
-            Phase::Up => None,
-            Phase::Down(why) | Phase::Held(why) => Some(why),
+            LinkPhase::Up => None,
+            LinkPhase::Down(why) | LinkPhase::Held(why) => Some(why),
         }
     }
 
@@ -337,7 +338,7 @@ impl Link {
     /// What is left of a 429's wait, while the provider has answered nobody since.
     #[must_use]
     pub fn limited(&self, now: Duration) -> Option<Duration> {
-        self.waiting(now).filter(|_| self.limited)
+        self.limited_until.map(|until| until.saturating_sub(now)).filter(|left| !left.is_zero())
     }
 
     /// An attempt was answered since this process began, or failed.
@@ -361,7 +362,7 @@ impl Link {
     /// The drain goes on.
     #[must_use]
     pub fn is_up(&self, now: Duration) -> bool {
-        self.phase() == Phase::Up && self.waiting(now).is_none()
+        self.phase() == LinkPhase::Up && self.waiting(now).is_none()
     }
 
     /// Rows are answered well, so that what is refused by weak evidence is the row's own.
@@ -479,12 +480,12 @@ impl Link {
                 self.probe_at = due.max(now + self.config.retry_min.min(DEMAND_EVERY));
                 Effects::default()
             }
-            (None, Phase::Down(_)) => {
+            (None, LinkPhase::Down(_)) => {
                 self.trouble = None;
                 self.unproven = true;
                 Effects { changed: true, ..Effects::default() }
             }
-            (None, Phase::Up | Phase::Held(_)) => {
+            (None, LinkPhase::Up | LinkPhase::Held(_)) => {
                 self.probe_at = now + CREDENTIAL_PROBE_EVERY;
                 Effects::default()
             }
@@ -506,7 +507,7 @@ impl Link {
     #[must_use]
     pub fn next_moment(&self, now: Duration) -> Option<Duration> {
         let probe = self.probe_moment().filter(|_| self.probe.is_none());
-        let spread = (self.phase() == Phase::Up).then_some(self.backlog_from);
+        let spread = (self.phase() == LinkPhase::Up).then_some(self.backlog_from);
         [probe, spread, self.wait_until].into_iter().flatten().filter(|at| *at > now).min()
     }
 
@@ -552,7 +553,7 @@ impl Link {
             }
             Nudge::Demand => {}
             Nudge::Network => {
-                if matches!(self.phase(), Phase::Down(_)) {
+                if matches!(self.phase(), LinkPhase::Down(_)) {
                     self.failures = 0;
                     self.probe_at = now;
                 }
@@ -579,7 +580,7 @@ impl Link {
     }
 
     /// An attempt ended.
-    pub fn ended(&mut self, now: Duration, ended: &Ended<'_>) -> Effects {
+    pub fn ended(&mut self, now: Duration, ended: &EndedAttempt<'_>) -> Effects {
         let was_probe = self.probe == Some(ended.seq);
         if was_probe {
             self.probe = None;
@@ -589,7 +590,7 @@ impl Link {
         effects
     }
 
-    fn hears(&mut self, now: Duration, ended: &Ended<'_>, was_probe: bool) -> Effects {
+    fn hears(&mut self, now: Duration, ended: &EndedAttempt<'_>, was_probe: bool) -> Effects {
         match ended.heard {
             Heard::Confirmed => self.confirmed(now, ended),
             Heard::Declined { strong } => self.declined(now, ended, (strong, was_probe)),
@@ -610,7 +611,7 @@ impl Link {
         }
     }
 
-    fn confirmed(&mut self, now: Duration, ended: &Ended<'_>) -> Effects {
+    fn confirmed(&mut self, now: Duration, ended: &EndedAttempt<'_>) -> Effects {
         self.streak.confirmed(ended.till);
         let effects = self.answered(now, true, (ended.live, false));
         self.credits += 1;
@@ -624,7 +625,7 @@ impl Link {
     fn declined(
         &mut self,
         now: Duration,
-        ended: &Ended<'_>,
+        ended: &EndedAttempt<'_>,
         (strong, was_probe): (bool, bool),
     ) -> Effects {
         let effects = self.answered(now, strong, (ended.live, was_probe));
@@ -647,7 +648,7 @@ impl Link {
 
     /// Three different rows refused by what may be an edge: the drain waits, and tills go on being
     /// asked.
-    fn refused_weakly(&mut self, now: Duration, ended: &Ended<'_>) -> Option<Effects> {
+    fn refused_weakly(&mut self, now: Duration, ended: &EndedAttempt<'_>) -> Option<Effects> {
         if !self.weak.contains(&ended.seq) {
             self.weak.push(ended.seq);
         }
@@ -668,7 +669,7 @@ impl Link {
     ) -> Effects {
         self.faults.clear();
         self.wait_steps = 0;
-        self.limited = false;
+        self.limited_until = None;
         if strong {
             self.failures = 0;
             self.weak.clear();
@@ -723,7 +724,7 @@ impl Link {
     /// does.
     pub fn check_answered(&mut self, now: Duration, strong: bool) -> Effects {
         let road_is_down = self.trouble.as_ref().is_some_and(|why| why.cause.is_road());
-        self.limited = false;
+        self.limited_until = None;
         let effects = match (road_is_down, strong) {
             (false, _) => Effects::default(),
             (true, true) => self.goes_up(now),
@@ -740,14 +741,15 @@ impl Link {
         if !cause.is_road() {
             return Effects::default();
         }
-        let ended = Ended { heard: Heard::Road(phase), detail, ..Ended::unknown(now) };
+        let ended =
+            EndedAttempt { heard: Heard::Road(phase), detail, ..EndedAttempt::unknown(now) };
         let effects = self.goes_down(now, &ended, cause, false);
         self.book(now);
         effects
     }
 
     /// The credential was refused, or there is none. Another row tells whose fault it is.
-    fn denied(&mut self, now: Duration, ended: &Ended<'_>, was_probe: bool) -> Effects {
+    fn denied(&mut self, now: Duration, ended: &EndedAttempt<'_>, was_probe: bool) -> Effects {
         if ended.suspect {
             return self.uninformative_probe(now, was_probe);
         }
@@ -760,7 +762,7 @@ impl Link {
         &mut self,
         now: Duration,
         (at_least, limited): (Option<Duration>, bool),
-        ended: &Ended<'_>,
+        ended: &EndedAttempt<'_>,
     ) -> Effects {
         self.halve();
         let wait = if let Some(floor) = at_least {
@@ -769,8 +771,11 @@ impl Link {
             self.wait_steps += 1;
             backoff(&mut self.dice, self.wait_steps, self.config.retry_min, self.config.retry_max)
         };
-        self.wait_until = Some(self.wait_until.unwrap_or_default().max(now + wait));
-        self.limited = limited;
+        let until = self.wait_until.unwrap_or_default().max(now + wait);
+        self.wait_until = Some(until);
+        if limited {
+            self.limited_until = Some(until);
+        }
         if let Some(why) = self.trouble.as_mut().filter(|why| why.cause != Cause::Refusals) {
             (why.cause, why.detail) = (Cause::Provider, ended.detail.to_owned());
             self.probe_at = now;
@@ -787,7 +792,6 @@ impl Link {
     /// A `Retry-After` that the gateway's own check was told is the drain's as well. It turns no
     /// till away: checks may have a rate of their own.
     pub fn check_told_to_wait(&mut self, now: Duration, at_least: Duration) -> Effects {
-        self.limited = self.limited(now).is_some();
         let wait = self.spread(at_least);
         self.wait_until = Some(self.wait_until.unwrap_or_default().max(now + wait));
         Effects { unclaim: true, changed: true, drop_pool: false }
@@ -801,7 +805,7 @@ impl Link {
         self.broke_at.is_some_and(|broke| sent < broke)
     }
 
-    fn reset(&mut self, now: Duration, ended: &Ended<'_>, was_probe: bool) -> Effects {
+    fn reset(&mut self, now: Duration, ended: &EndedAttempt<'_>, was_probe: bool) -> Effects {
         // What was connected since is not for a late one to drop.
         if !was_probe && self.broke_since(ended.sent) {
             return Effects::default();
@@ -817,7 +821,7 @@ impl Link {
     fn streak_of_faults(
         &mut self,
         now: Duration,
-        ended: &Ended<'_>,
+        ended: &EndedAttempt<'_>,
         cause: Cause,
         was_probe: bool,
     ) -> Effects {
@@ -847,7 +851,7 @@ impl Link {
     fn road_fault(
         &mut self,
         now: Duration,
-        ended: &Ended<'_>,
+        ended: &EndedAttempt<'_>,
         cause: Cause,
         was_probe: bool,
     ) -> Effects {
@@ -869,7 +873,7 @@ impl Link {
     fn goes_down(
         &mut self,
         now: Duration,
-        ended: &Ended<'_>,
+        ended: &EndedAttempt<'_>,
         cause: Cause,
         was_probe: bool,
     ) -> Effects {
@@ -895,7 +899,7 @@ impl Link {
     /// The next probe comes later than the last.
     fn backs_off(&mut self, now: Duration) {
         self.failures = (self.failures + 1).min(31);
-        let Config { retry_min, retry_max, .. } = self.config;
+        let LinkSettings { retry_min, retry_max, .. } = self.config;
         let for_credential =
             self.trouble.as_ref().is_some_and(|why| why.cause == Cause::Credential);
         let wait = match self.failures {
@@ -915,7 +919,7 @@ impl Link {
     }
 }
 
-impl Ended<'_> {
+impl EndedAttempt<'_> {
     /// The end of what is no row's.
     fn unknown(now: Duration) -> Self {
         Self {

@@ -24,8 +24,12 @@ impl Streak {
     /// Rows that are remembered at most: they are offered to be taken back together.
     const ROWS_MAX: usize = 64;
 
-    /// A row that was given on trust was declined.
+    /// A row that was given on trust was declined, or refused while it is uncertain: such a one is
+    /// asked again, and counts once.
     pub(super) fn declined(&mut self, seq: Seq, till: &str, kind: &str) {
+        if self.rows.contains(&seq) {
+            return;
+        }
         if self.rows.is_empty() {
             self.kind = Some(kind.to_owned());
         } else if self.kind.as_deref() != Some(kind) {

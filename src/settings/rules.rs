@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::layer::{Entry, List};
+use super::layer::{List, TableEntry};
 use super::problem::Faults;
-use super::reader::{NAME_BYTES_MAX, Reader, plain_text};
+use super::reader::{BagReader, NAME_BYTES_MAX, plain_text};
 use super::types::{
     Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, SameCode, Till, TimeOfDay,
 };
@@ -23,7 +23,7 @@ const COUNT_MAX: i64 = 100_000_000;
 const CODE_CHARS_MAX: u16 = 256;
 
 /// The limits below `section` that `[offline]` and a rule set alike.
-pub(super) fn each(read: &mut Reader, section: &str) -> Caps {
+pub(super) fn each(read: &mut BagReader, section: &str) -> Caps {
     let path = |name: &str| format!("{section}.{name}");
     Caps {
         max_value: amount(read, &path("max_value")),
@@ -36,7 +36,7 @@ pub(super) fn each(read: &mut Reader, section: &str) -> Caps {
 }
 
 /// A rule's limits.
-fn caps(read: &mut Reader) -> Caps {
+fn caps(read: &mut BagReader) -> Caps {
     let outage = "offline.rule.max_outage";
     Caps {
         max_exposure: amount(read, "offline.rule.max_exposure"),
@@ -46,13 +46,13 @@ fn caps(read: &mut Reader) -> Caps {
     }
 }
 
-fn count(read: &mut Reader, path: &str) -> Option<u64> {
+fn count(read: &mut BagReader, path: &str) -> Option<u64> {
     let number = read.has(path).then(|| read.integer(path, 0, COUNT_MAX))?;
     u64::try_from(number).ok()
 }
 
 /// An amount of the store's currency.
-pub(super) fn amount(read: &mut Reader, path: &str) -> Option<Amount> {
+pub(super) fn amount(read: &mut BagReader, path: &str) -> Option<Amount> {
     let text = read.text(path)?;
     let amount = Amount::parse(&text).filter(|amount| *amount <= Amount::whole(AMOUNT_MAX));
     if amount.is_none() {
@@ -64,7 +64,7 @@ pub(super) fn amount(read: &mut Reader, path: &str) -> Option<Amount> {
     amount
 }
 
-fn hours(read: &mut Reader, path: &str) -> Option<Hours> {
+fn hours(read: &mut BagReader, path: &str) -> Option<Hours> {
     let text = read.text(path)?;
     let parts = text
         .split_once('-')
@@ -81,7 +81,7 @@ fn midnight(to: &str) -> &str {
     if to == "24:00" { "00:00" } else { to }
 }
 
-fn code_form(read: &mut Reader, path: &str) -> Option<CodeForm> {
+fn code_form(read: &mut BagReader, path: &str) -> Option<CodeForm> {
     if !read.has(path) {
         return None;
     }
@@ -108,7 +108,7 @@ fn code_form(read: &mut Reader, path: &str) -> Option<CodeForm> {
 }
 
 /// `"10"` or `"10-12"`.
-fn length(read: &mut Reader, path: &str) -> (u16, u16) {
+fn length(read: &mut BagReader, path: &str) -> (u16, u16) {
     let Some(text) = read.text(path) else { return (1, CODE_CHARS_MAX) };
     let number = |text: &str| {
         text.parse::<u16>().ok().filter(|number| (1..=CODE_CHARS_MAX).contains(number))
@@ -127,15 +127,15 @@ fn length(read: &mut Reader, path: &str) -> (u16, u16) {
 }
 
 /// The rules, in the order in which they are asked.
-pub(super) fn rules(entries: &[Entry], faults: &mut Faults) -> Arc<[Rule]> {
+pub(super) fn rules(entries: &[TableEntry], faults: &mut Faults) -> Arc<[Rule]> {
     if entries.len() > RULES_MAX {
         faults.add("offline.rule", format!("{} rules: at most {RULES_MAX}", entries.len()), None);
     }
     entries.iter().map(|entry| rule(entry, faults)).collect()
 }
 
-fn rule(entry: &Entry, faults: &mut Faults) -> Rule {
-    let mut read = Reader::entry(entry, List::Rule, faults);
+fn rule(entry: &TableEntry, faults: &mut Faults) -> Rule {
+    let mut read = BagReader::entry(entry, List::Rule, faults);
     if let Err(message) = plain_text(&entry.name, NAME_BYTES_MAX) {
         read.fault("offline.rule.name", message);
     }
@@ -157,7 +157,7 @@ fn rule(entry: &Entry, faults: &mut Faults) -> Rule {
 }
 
 /// What a rule is for. A list of nothing would be for everything, as if it were not written.
-fn subjects(read: &mut Reader, path: &str) -> Vec<String> {
+fn subjects(read: &mut BagReader, path: &str) -> Vec<String> {
     let texts = read.texts(path);
     if read.has(path) && texts.is_empty() {
         read.fault(path, "an empty list is for nothing: name something, or take this out");
@@ -182,7 +182,7 @@ pub(super) fn look(offline: &Offline, tills: &[Till], faults: &mut Faults) {
     }
 }
 
-fn acceptance(read: &mut Reader) -> Option<bool> {
+fn acceptance(read: &mut BagReader) -> Option<bool> {
     let path = "offline.rule.accept";
     let Some(text) = read.text(path) else { return read.has(path).then(|| read.flag(path)) };
     read.fault(
@@ -195,7 +195,7 @@ fn acceptance(read: &mut Reader) -> Option<bool> {
     None
 }
 
-fn causes(read: &mut Reader) -> Vec<Cause> {
+fn causes(read: &mut BagReader) -> Vec<Cause> {
     let path = "offline.rule.cause";
     let words = subjects(read, path);
     let causes: Vec<Cause> = words.iter().filter_map(|word| Cause::from_word(word)).collect();

@@ -6,7 +6,7 @@ use super::risk::Given;
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::{Desk, Effects, Operation, StoreError};
-use crate::decide::{self, Conclude, TillVoid, WaitEnd, Waiting, kind, mark};
+use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
@@ -171,7 +171,7 @@ impl Desk<'_> {
         let evidence = (self.around.evidence)(&name, row.seq, &row.till);
         let is_held_elsewhere = self.is_held_elsewhere(&row, exact)?;
         let offline = self.around.offline;
-        let at = Waiting {
+        let at = WaitContext {
             end: op.end,
             withdrawn: op.withdrawn,
             lane,
@@ -180,9 +180,10 @@ impl Desk<'_> {
             risk,
             is_held_elsewhere,
         };
+        let marks = decide::given_marks(&at.lane);
         match decide::conclude(&row, at) {
             Conclude::Trusted => Ok(Concluded::Trusted { headroom: None }),
-            Conclude::Trust => self.trust_after_waiting(row, &given),
+            Conclude::Trust => self.trust_after_waiting(row, &given, marks),
             Conclude::TurnAway(why) => {
                 let holder = if row.is(kind::PROVIDER_ONLY) { self.holder(&row)? } else { None };
                 self.finish(&row, State::Voided, row.marks | mark::TURNED_AWAY)?;
@@ -198,9 +199,10 @@ impl Desk<'_> {
         &mut self,
         mut row: Stored,
         given: &Given,
+        marks: i64,
     ) -> Result<Concluded, StoreError> {
-        self.mark(&row, mark::TRUSTED)?;
-        row.marks |= mark::TRUSTED;
+        self.mark(&row, marks)?;
+        row.marks |= marks;
         let headroom = Some(self.accept_on_trust(&row, given)?);
         Ok(Concluded::Trusted { headroom })
     }
@@ -265,12 +267,12 @@ impl Desk<'_> {
         let row = self.found(&row)?;
         match decide::void(&row) {
             Err(why) => return Ok(Acted::Refused { why }),
-            Ok(decide::Void::Lost) => {
+            Ok(decide::Closing::Lost) => {
                 self.mark(&row, mark::HANDLED)?;
                 self.moved(&row, row.state, row.marks | mark::HANDLED)?;
                 return self.acted(&row, "lost", by, note);
             }
-            Ok(decide::Void::Close) => {}
+            Ok(decide::Closing::Close) => {}
         }
         // A person has decided: it is at risk no more.
         self.finish(&row, State::Voided, row.marks | mark::HANDLED)?;

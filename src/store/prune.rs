@@ -84,6 +84,7 @@ impl Desk<'_> {
                     .ok_or(StoreError::Internal("a row is gone"))?;
                 self.left(&whole)?;
                 self.keep_code(&whole)?;
+                self.guards.leave(self.sql, &whole)?;
                 self.delete(row.seq)?;
                 self.books.forget(&whole)?;
                 rows += 1;

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::guards::Guards;
 use super::{StoreError, risk};
 pub(super) use crate::decide::Row as Stored;
 use crate::decide::{self, Attempt, kind, mark};
@@ -115,16 +116,22 @@ impl Stored {
         self.crc == self.checksum()
     }
 
-    /// Writes a new row and its body; its books are the caller's.
-    pub(super) fn insert(&self, connection: &Connection, body: &[u8]) -> Result<(), StoreError> {
+    /// Writes a new row and its body, and guards its code; its books are the caller's.
+    pub(super) fn insert(
+        &self,
+        connection: &Connection,
+        guards: &mut Guards,
+        body: &[u8],
+    ) -> Result<(), StoreError> {
         self.insert_row(connection)?;
+        guards.enter(self.guard, self.seq);
         connection
             .prepare_cached("INSERT INTO body VALUES (?1, ?2)")?
             .execute((self.seq.0, body))?;
         Ok(())
     }
 
-    /// Writes a new row without its body.
+    /// Writes a new row without its body and its guard.
     pub(super) fn insert_row(&self, connection: &Connection) -> Result<(), StoreError> {
         let (key, key_rest) = halves(self.key);
         // Numbered, since a value's place is looked for by its name each time.
@@ -191,6 +198,7 @@ impl Stored {
             duplicate_of_ours: self.has(mark::DUPLICATE_OF_OURS),
             refused_at_till: self.has(mark::REFUSED_AT_TILL),
             answered_at_till: self.has(mark::ANSWERED),
+            on_hold: self.has(mark::ON_HOLD),
             trusted: self.is_trusted() || given.is_some(),
             strong_refusal: self.has(mark::STRONG),
             owed: self.has(mark::OWED),

@@ -60,7 +60,7 @@ impl Progress {
 
 /// What the settings say about evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct EvidenceTerms {
     /// How long a till waits for the provider's own answer.
     pub reply_within: Duration,
     /// The longest time between two attempts of a lane in trouble and their ends: the unanswered
@@ -93,12 +93,25 @@ const CHECK_PATIENCE: u32 = 4;
 /// How long after its time a row is remembered: its till is being decided about.
 const KEPT: Duration = Duration::from_secs(10);
 
+/// Who asks about a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The till that made it.
+    pub till: &'a Arc<str>,
+    /// The till waits for the answer.
+    pub live: bool,
+    /// The row is to blame itself where it is not answered.
+    pub suspect: bool,
+}
+
 /// One row that is being asked about.
 #[derive(Clone, Debug)]
 struct AskedRow {
     till: Arc<str>,
     /// A till waits for its answer.
     live: bool,
+    /// Its silence is its own, and evidence for nobody.
+    suspect: bool,
     /// When its first attempt began.
     began: Duration,
     /// Its attempt on the wire, and when that began.
@@ -115,12 +128,12 @@ impl AskedRow {
     }
 
     /// Its till has waited as long as it does.
-    fn is_over(&self, now: Duration, terms: Terms) -> bool {
+    fn is_over(&self, now: Duration, terms: EvidenceTerms) -> bool {
         now.saturating_sub(self.began) > terms.reply_within
     }
 
     /// Its till was decided about long ago.
-    fn is_old(&self, now: Duration, terms: Terms) -> bool {
+    fn is_old(&self, now: Duration, terms: EvidenceTerms) -> bool {
         now.saturating_sub(self.began) > terms.reply_within + KEPT
     }
 }
@@ -143,8 +156,8 @@ struct SentCheck {
 /// What was sent, what was not answered, and by whom, in bounded space. Redemptions that one till
 /// sends never suffice: a code that trips the provider is not given because it does.
 #[derive(Clone, Debug)]
-pub struct Evidence {
-    terms: Terms,
+pub struct TrustEvidence {
+    terms: EvidenceTerms,
     answered: Option<Duration>,
     rows: BTreeMap<Seq, AskedRow>,
     /// Of each till, since the last answer.
@@ -153,7 +166,7 @@ pub struct Evidence {
     checked: Option<Duration>,
 }
 
-impl Evidence {
+impl TrustEvidence {
     /// Rows that are remembered at most; beyond that the oldest are forgotten, and not given.
     pub const ROWS_MAX: usize = 1024;
     /// Tills whose silence is remembered at most.
@@ -161,23 +174,25 @@ impl Evidence {
 
     /// Nothing was sent yet.
     #[must_use]
-    pub fn new(terms: Terms) -> Self {
+    pub fn new(terms: EvidenceTerms) -> Self {
         let (rows, silences) = (BTreeMap::new(), BTreeMap::new());
         Self { terms, answered: None, rows, silences, check: None, checked: None }
     }
 
     /// New settings; what was seen stays.
-    pub fn reconfigure(&mut self, terms: Terms) {
+    pub fn reconfigure(&mut self, terms: EvidenceTerms) {
         self.terms = terms;
     }
 
-    /// An attempt for `seq` of `till` begins; `live`: its till waits.
-    pub fn begun(&mut self, now: Duration, seq: Seq, (till, live): (&Arc<str>, bool)) -> Progress {
+    /// An attempt for `seq` begins.
+    pub fn begun(&mut self, now: Duration, seq: Seq, asker: Asker<'_>) -> Progress {
         self.forget(now);
+        let Asker { till, live, suspect } = asker;
         let progress = Progress::default();
         let fresh = || AskedRow {
             till: Arc::clone(till),
             live,
+            suspect,
             began: now,
             flies: None,
             unanswered: false,
@@ -189,9 +204,17 @@ impl Evidence {
         if asked_anew || row.is_old(now, self.terms) {
             *row = fresh();
         }
+        row.suspect |= suspect;
         row.flies = Some((now, progress.clone()));
         while self.rows.len() > Self::ROWS_MAX && self.rows.pop_first().is_some() {}
         progress
+    }
+
+    /// The row is to blame itself: a code that trips the provider is evidence for no other till.
+    pub fn blamed(&mut self, seq: Seq) {
+        if let Some(row) = self.rows.get_mut(&seq) {
+            row.suspect = true;
+        }
     }
 
     /// The attempt for `seq` ended.
@@ -221,7 +244,8 @@ impl Evidence {
         row.unanswered |= whole;
         row.failed = row.failed.or(Some(now));
         let since = self.answered;
-        if whole && sent.is_some_and(|sent| since.is_none_or(|at| sent > at)) {
+        let fresh = sent.is_some_and(|sent| since.is_none_or(|at| sent > at));
+        if whole && fresh && !row.suspect {
             let till = Arc::clone(&row.till);
             self.is_silent(till, now);
         }
@@ -249,7 +273,7 @@ impl Evidence {
     /// or its redemption has failed, unless one that was sent since it began serves it.
     #[must_use]
     pub fn check_due(&self, now: Duration) -> Option<Duration> {
-        let Terms { reply_within, checks, .. } = self.terms;
+        let EvidenceTerms { reply_within, checks, .. } = self.terms;
         let free = self.checked.map_or(Duration::ZERO, |sent| sent + CHECK_EVERY);
         let served = |row: &AskedRow| self.checked.is_some_and(|sent| sent >= row.began);
         let due = |row: &AskedRow| {
@@ -314,8 +338,8 @@ impl Evidence {
             return false;
         }
         match self.terms {
-            Terms { checks: true, .. } => self.check_is_silent(row, now),
-            Terms { one_till: true, .. } => true,
+            EvidenceTerms { checks: true, .. } => self.check_is_silent(row, now),
+            EvidenceTerms { one_till: true, .. } => true,
             _ => self.another_is_silent(till, now),
         }
     }
@@ -337,7 +361,8 @@ impl Evidence {
             let Some((sent, progress)) = &row.flies else { return false };
             let fresh = self.answered.is_none_or(|at| *sent > at);
             let late = *sent + self.terms.reply_within / 2;
-            *row.till != *till && fresh && progress.is_whole() && recent(late)
+            let is_anothers = *row.till != *till && !row.suspect;
+            is_anothers && fresh && progress.is_whole() && recent(late)
         };
         self.silences.iter().any(ended) || self.rows.values().any(overdue)
     }

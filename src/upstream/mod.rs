@@ -141,10 +141,12 @@ impl Upstream {
             Ok(headers) => headers,
             Err(why) => return Outcome::Failed(unsent(Phase::Credential, why)),
         };
-        let outcome =
-            self.0.post(self.0.redeem_url.clone(), headers, attempt.body.clone(), progress).await;
-        self.0.own_check.learn(&attempt.body, &outcome);
-        outcome
+        self.0.post(self.0.redeem_url.clone(), headers, attempt.body.clone(), progress).await
+    }
+
+    /// The provider took the redemption of this body: checks of our own are made in its form.
+    pub fn taken(&self, body: &Bytes) {
+        self.0.own_check.learn(body);
     }
 
     /// Relays a till's Check Reward once; `None` where the provider offers none. Ends within
@@ -251,14 +253,7 @@ fn redeem_headers(attempt: &RedeemAttempt) -> Result<HeaderMap, String> {
 
 /// A failure before anything was sent.
 fn unsent(phase: Phase, detail: String) -> Failure {
-    Failure {
-        phase,
-        detail,
-        bytes_may_have_left: false,
-        deadline: false,
-        sent_whole: false,
-        cut: false,
-    }
+    Failure { phase, detail, bytes_may_have_left: false, deadline: false, sent_whole: false }
 }
 
 fn language(text: &str) -> Result<HeaderValue, UpstreamError> {

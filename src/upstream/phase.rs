@@ -43,7 +43,6 @@ pub(super) fn of_broken(broken: &BrokenAnswer, known: AttemptFacts<'_>) -> Failu
             && matches!(phase, Phase::Answer | Phase::Proxy),
         deadline,
         sent_whole: known.course.sent().is_whole() && phase == Phase::Answer,
-        cut: known.course.is_answering() && phase == Phase::Answer && !deadline,
     }
 }
 

@@ -308,7 +308,6 @@ impl Pool {
             bytes_may_have_left: sent_whole,
             deadline: true,
             sent_whole: sent_whole && phase == Phase::Answer,
-            cut: false,
         }
     }
 

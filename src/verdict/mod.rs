@@ -61,9 +61,6 @@ pub struct Failure {
     pub deadline: bool,
     /// The last byte of the request was handed to the connection and, where TCP told, acknowledged.
     pub sent_whole: bool,
-    /// An answer had begun and ended before its end: its length fell short, its chunks or its
-    /// stream broke off.
-    pub cut: bool,
 }
 
 /// How far an attempt came.

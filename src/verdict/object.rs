@@ -104,14 +104,7 @@ impl Object<'_> {
     }
 
     pub(super) fn has_errors(&self) -> bool {
-        match self.value("errors") {
-            None | Some(Value::Null | Value::Bool(false)) => false,
-            Some(Value::Bool(true)) => true,
-            Some(Value::Number(number)) => number.as_f64() != Some(0.0),
-            Some(Value::String(text)) => !text.is_empty(),
-            Some(Value::Array(list)) => !list.is_empty(),
-            Some(Value::Object(map)) => !map.is_empty(),
-        }
+        self.value("errors").is_some_and(|errors| !is_nothing(&errors))
     }
 
     /// What it says: `message`, then every string within `errors`.
@@ -132,8 +125,9 @@ impl Object<'_> {
         texts
     }
 
-    /// RFC 8908: a captive portal tells of itself.
+    /// RFC 8908: a captive portal tells of itself; a firewall names the case that it has made of it.
     pub(super) fn is_of_a_portal(&self) -> bool {
+        const FIREWALLS: [&str; 4] = ["supportid", "incidentid", "rayid", "captcha"];
         const MEMBERS: [&str; 6] = [
             "captive",
             "user-portal-url",
@@ -143,12 +137,34 @@ impl Object<'_> {
             "bytes-remaining",
         ];
         MEMBERS.into_iter().any(|member| self.has(member))
+            || self.members().any(|(name, _)| FIREWALLS.contains(&name.as_str()))
     }
 }
 
 /// A value; one that no type can hold is its own text.
 pub(super) fn read(raw: &RawValue) -> Value {
     serde_json::from_str(raw.get()).unwrap_or_else(|_| Value::from(raw.get()))
+}
+
+/// An error that there is not.
+pub(super) fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => {
+            matches!(text.trim(), "" | "-")
+                || matches!(word(value).as_str(), "0" | "none" | "null" | "false")
+        }
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+    }
+}
+
+/// A text's letters and digits in lower case, as one word; nothing for what is no text.
+pub(super) fn word(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_default();
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn one_spelling(key: &str) -> String {

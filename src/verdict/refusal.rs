@@ -43,7 +43,7 @@ fn is_the_providers(status: u16, object: &Object<'_>, all: &[Said], rules: &Rule
 /// Members that servers, frameworks and gateways add to their own pages, in every spelling of their
 /// names.
 fn has_foreign_members(object: &Object<'_>) -> bool {
-    const FOREIGN: [&str; 17] = [
+    const FOREIGN: [&str; 26] = [
         "statuscode",
         "path",
         "trace",
@@ -61,15 +61,43 @@ fn has_foreign_members(object: &Object<'_>) -> bool {
         "hint",
         "documentationurl",
         "@context",
+        "classname",
+        "httpcode",
+        "httpstatus",
+        "httpstatuscode",
+        "supportid",
+        "incidentid",
+        "eventid",
+        "moreinformation",
+        "cloudflareerror",
     ];
     let names: Vec<String> = object.members().map(|(name, _)| name).collect();
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     // `timestamp` beside `path` is covered by `path`.
     names.iter().any(|name| FOREIGN.contains(&name.as_str()))
-        || has("type") && has("title")
+        || has("title") && (has("type") || has("status"))
         || has("file") && has("line")
         || has("success") && has("result") && has("messages")
+        || names_the_status(object)
         || data_tells_the_status(object)
+        || errors_are_foreign(object)
+}
+
+/// `"error":"Bad Request"`: a framework's own page, whatever it adds to it.
+fn names_the_status(object: &Object<'_>) -> bool {
+    let mut errors = object.members().filter(|(name, _)| name == "error");
+    errors.any(|(_, raw)| object::read(raw).as_str().is_some_and(words::is_a_status_name))
+}
+
+/// `errors` of objects in a form of their own (RFC 9457 and JSON:API with title and status, GraphQL
+/// with places): whoever wrote them did not write the contract's.
+fn errors_are_foreign(object: &Object<'_>) -> bool {
+    let is_foreign = |item: &Value| {
+        let has = |name: &str| item.get(name).is_some();
+        has("title") && has("status") || has("extensions") || has("locations")
+    };
+    let errors = object.value("errors");
+    errors.as_ref().and_then(Value::as_array).is_some_and(|items| items.iter().any(is_foreign))
 }
 
 /// `"data":{"status":404}`: a content system's own page, and no data of a reward.

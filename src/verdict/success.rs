@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::object::{self, Body, Object, cut, media_type, said};
+use super::object::{self, Body, Object, cut, is_nothing, media_type, said, word};
 use super::words::{self, Said};
 use super::{ParkReason, Reply, Rules, Success, Verdict, not_the_provider};
 
@@ -36,7 +36,7 @@ fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
     if is_pending(object) || says_in_progress(object, rules) {
         return Verdict::InProgress;
     }
-    if says_failed(object) || says_used(object, rules) {
+    if says_failed(object) || says_no(object, rules) {
         return parked(ParkReason::SaysFailed { status });
     }
     if object.has_errors() {
@@ -51,21 +51,53 @@ fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
     }
 }
 
-/// `status` pending or processing.
+/// `status` pending or processing, alone or with more words.
 fn is_pending(object: &Object<'_>) -> bool {
-    const PENDING: [&str; 4] = ["pending", "processing", "inprogress", "queued"];
-    named(object, &["status"]).any(|value| PENDING.contains(&word(&value).as_str()))
+    const PENDING: [&str; 10] = [
+        "pending",
+        "processing",
+        "inprogress",
+        "inprocess",
+        "queued",
+        "awaiting",
+        "waiting",
+        "deferred",
+        "underreview",
+        "قيدالمعالجة",
+    ];
+    let is_one = |value: &Value| {
+        PENDING.contains(&word(value).as_str()) || PENDING.contains(&first_word(value).as_str())
+    };
+    named(object, STATUS).any(|value| is_one(&value))
 }
+
+/// Members that say how it went, in a word.
+const STATUS: &[&str] = &[
+    "status",
+    "result",
+    "state",
+    "outcome",
+    "resultstatus",
+    "responsestatus",
+    "transactionstatus",
+    "redemptionstatus",
+];
 
 /// A message that tells of work in progress, unless the answer says in so many words that it went
 /// well.
 fn says_in_progress(object: &Object<'_>, rules: &Rules) -> bool {
-    !says_it_went_well(object) && words::says_in_progress(&message(object), &rules.in_progress)
+    let told = message(object);
+    !says_it_went_well(object)
+        && !told.iter().any(words::says_well)
+        && words::says_in_progress(&told, &rules.in_progress)
 }
 
-fn says_used(object: &Object<'_>, rules: &Rules) -> bool {
-    let is_used = |said: &Said| words::says_used_before(said, &rules.already_used);
-    !says_it_went_well(object) && message(object).iter().any(is_used)
+/// A message that says that the code was used before, or refuses in other words.
+fn says_no(object: &Object<'_>, rules: &Rules) -> bool {
+    let no = |said: &Said| {
+        words::says_used_before(said, &rules.already_used) || words::says_refused(said)
+    };
+    !says_it_went_well(object) && message(object).iter().any(no)
 }
 
 fn message(object: &Object<'_>) -> Vec<Said> {
@@ -99,9 +131,9 @@ fn says_failed(object: &Object<'_>) -> bool {
         match name.as_str() {
             "status" => is_false(&value) || is_a_failure(&value) || is_http_failure(&value),
             "result" => is_false(&value) || is_a_failure(&value),
-            "code" | "statuscode" | "httpcode" | "httpstatus" | "httpstatuscode" => {
-                is_http_failure(&value)
-            }
+            "code" | "statuscode" | "httpcode" | "httpstatus" | "httpstatuscode"
+            | "responsecode" => is_http_failure(&value),
+            name if STATUS.contains(&name) => is_a_failure(&value),
             name if SUCCESS.contains(&name) => is_false(&value),
             name if is_of_the_error_kind(name) => !is_nothing(&value),
             _ => false,
@@ -126,13 +158,14 @@ fn is_false(value: &Value) -> bool {
     match value {
         Value::Bool(flag) => !flag,
         Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(_) => matches!(word(value).as_str(), "false" | "0"),
+        Value::String(_) => matches!(word(value).as_str(), "false" | "0" | "no" | "n"),
         Value::Null | Value::Array(_) | Value::Object(_) => false,
     }
 }
 
+/// A word of failure, alone or before more ("Failed: expired", `ERROR_EXPIRED`).
 fn is_a_failure(value: &Value) -> bool {
-    const WORDS: [&str; 18] = [
+    const WORDS: [&str; 27] = [
         "error",
         "fail",
         "failed",
@@ -145,38 +178,37 @@ fn is_a_failure(value: &Value) -> bool {
         "refused",
         "unsuccessful",
         "notfound",
+        "notok",
+        "notvalid",
         "cancelled",
         "canceled",
         "unauthorized",
         "forbidden",
+        "blocked",
+        "aborted",
         "ko",
         "nok",
+        "فشل",
+        "خطأ",
+        "خطا",
+        "مرفوض",
+        "مرفوضة",
     ];
-    WORDS.contains(&word(value).as_str())
+    WORDS.contains(&word(value).as_str()) || WORDS.contains(&first_word(value).as_str())
 }
 
-/// A number of HTTP's failures or beyond, bare or at the head of a text ("404 Not Found").
+/// A number of HTTP's failures or beyond, bare or at the head of a text ("404 Not Found"), also one
+/// that no type can hold.
 fn is_http_failure(value: &Value) -> bool {
     const FAILURES_FROM: f64 = 400.0;
     match value {
         Value::Number(number) => number.as_f64().is_some_and(|number| number >= FAILURES_FROM),
         Value::String(text) => {
             let head = text.split_whitespace().next().unwrap_or_default();
-            head.parse::<f64>().is_ok_and(|number| number.is_finite() && number >= FAILURES_FROM)
+            let is_number = head.starts_with(|c: char| c.is_ascii_digit());
+            is_number && head.parse::<f64>().is_ok_and(|number| number >= FAILURES_FROM)
         }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
-    }
-}
-
-/// An error that there is not.
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(flag) => !flag,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(_) => matches!(word(value).as_str(), "" | "0" | "none" | "null" | "false"),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
     }
 }
 
@@ -188,10 +220,11 @@ fn named<'a>(object: &'a Object<'_>, names: &'a [&str]) -> impl Iterator<Item = 
         .map(|(_, raw)| object::read(raw))
 }
 
-/// A text's letters and digits in lower case, as one word; nothing for what is no text.
-fn word(value: &Value) -> String {
+/// The first of a text's words, in lower case.
+fn first_word(value: &Value) -> String {
     let text = value.as_str().unwrap_or_default();
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.next().unwrap_or_default().to_lowercase()
 }
 
 fn text_of(value: &Value) -> Option<String> {

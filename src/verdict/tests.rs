@@ -293,14 +293,12 @@ fn retry_after_is_a_bounded_floor_or_nothing() {
 #[test]
 fn a_failure_is_the_road_a_reset_or_the_credential() {
     let of = |phase, deadline| {
-        let (sent_whole, cut) = (true, false);
         let failure = Failure {
             phase,
             detail: String::new(),
             bytes_may_have_left: true,
             deadline,
-            sent_whole,
-            cut,
+            sent_whole: true,
         };
         judge(&Outcome::Failed(failure), &rules())
     };
@@ -384,9 +382,12 @@ proptest! {
         let mut texts = texts.into_iter();
         let mut text = || texts.next().flatten();
         let answer = Answer { status, content_type: text(), body: body.into() };
-        let (retry_after, date, www_authenticate, content_encoding) = (text(), text(), text(), text());
+        let (retry_after, date) = (text(), text());
+        let (www_authenticate, content_encoding) = (text(), text());
         let reply =
-            Reply { answer, truncated, content_encoding, framed, retry_after, date, www_authenticate };
+            Reply {
+                answer, truncated, content_encoding, framed, retry_after, date, www_authenticate,
+            };
         let verdict = verdict(reply);
         if let Verdict::Wait { at_least: Some(wait), .. } = verdict {
             prop_assert!(wait <= Duration::from_secs(RETRY_AFTER_S_MAX) && !wait.is_zero());
@@ -397,13 +398,19 @@ proptest! {
     }
 
     #[test]
-    fn nothing_without_the_contracts_shape_settles_a_redemption(status in 201u16..=599, body in "[^{]{1,200}") {
+    fn nothing_without_the_contracts_shape_settles_a_redemption(
+        status in 201u16..=599,
+        body in "[^{]{1,200}",
+    ) {
         let verdict = of(status, &body);
         prop_assert!(!verdict.is_answer(), "{verdict:?}");
     }
 
     #[test]
-    fn outside_of_a_2xx_only_a_message_or_errors_settle_a_redemption(status in 300u16..=599, body in object()) {
+    fn outside_of_a_2xx_only_a_message_or_errors_settle_a_redemption(
+        status in 300u16..=599,
+        body in object(),
+    ) {
         let in_shape = body.contains("\"message\":") || body.contains("\"errors\":");
         let verdict = of(status, &body);
         prop_assert!(in_shape || !verdict.is_answer(), "{verdict:?}");
@@ -414,7 +421,8 @@ proptest! {
         status in prop::sample::select(vec![400u16, 404, 409, 410, 422]),
         foreign in prop::sample::select(FOREIGN.to_vec()), body in object(), weak_declines: bool,
     ) {
-        let body = body.replacen('{', &format!("{{{foreign},\"message\":\"no\","), 1).replace(",}", "}");
+        let begin = format!("{{{foreign},\"message\":\"no\",");
+        let body = body.replacen('{', &begin, 1).replace(",}", "}");
         let rules = Rules { weak_declines, ..rules() };
         let verdict = judge(&Outcome::Answered(reply(status, &body)), &rules);
         if let Verdict::Declined { evidence, already_used, .. } = verdict {
@@ -580,6 +588,67 @@ const GATEWAYS: &[(&str, u16, &str)] = &[
         422,
         r#"{"data":[],"message":"This redemption is being processed","errors":["x"]}"#,
     ),
+    (
+        "GraphQL",
+        400,
+        r#"{"data":null,"errors":[{"message":"Must provide query string","extensions":{}}]}"#,
+    ),
+    ("GraphQL", 400, r#"{"errors":[{"message":"Syntax Error","locations":[{"line":1}]}]}"#),
+    (
+        "ASP.NET, trimmed",
+        400,
+        r#"{"title":"One or more validation errors occurred.","status":400,"errors":{"a":["b"]}}"#,
+    ),
+    (
+        "JSON:API, with details",
+        400,
+        r#"{"errors":[{"status":"400","title":"Invalid Attribute","detail":"too long"}]}"#,
+    ),
+    (
+        "Feathers",
+        400,
+        r#"{"name":"BadRequest","message":"x","code":400,"className":"bad-request","data":{},"errors":{}}"#,
+    ),
+    (
+        "Spring, without path",
+        400,
+        r#"{"status":400,"error":"Bad Request","message":"Validation failed","errors":[{"field":"x"}]}"#,
+    ),
+    ("Express", 404, r#"{"message":"Not Found","stack":"Error: Not Found","data":{}}"#),
+    (
+        "Laravel, in its envelope",
+        404,
+        r#"{"data":[],"message":"The route api/redeem could not be found.","errors":[]}"#,
+    ),
+    (
+        "Laravel, in its envelope",
+        400,
+        r#"{"data":[],"message":"Too Many Attempts.","errors":["Too Many Attempts."]}"#,
+    ),
+    (
+        "Laravel, in its envelope",
+        400,
+        r#"{"data":[],"message":"SQLSTATE[HY000] [2002] Connection refused","errors":["x"]}"#,
+    ),
+    ("Gravitee", 404, r#"{"message":"No context-path matches.","http_status_code":404}"#),
+    (
+        "IBM API Connect",
+        404,
+        r#"{"data":{},"httpCode":"404","message":"x","moreInformation":"No resources match"}"#,
+    ),
+    ("WSO2", 400, r#"{"code":"900901","message":"Invalid Credentials","description":"x"}"#),
+    ("grpc-gateway", 400, r#"{"code":3,"message":"invalid argument","details":[]}"#),
+    ("FastAPI behind an envelope", 422, r#"{"message":"Unprocessable Content","errors":[]}"#),
+    ("a proxy's words", 400, r#"{"data":[],"message":"Request blocked by policy","errors":["x"]}"#),
+    (
+        "a proxy's words",
+        400,
+        r#"{"data":[],"message":"Client certificate required","errors":["x"]}"#,
+    ),
+    ("a service", 400, r#"{"data":[],"message":"الخدمة غير متوفرة حاليًا","errors":["x"]}"#),
+    ("a session", 400, r#"{"data":[],"message":"انتهت الجلسة","errors":["x"]}"#),
+    ("a defect", 400, r#"{"data":[],"message":"NullPointerException","errors":["exception"]}"#),
+    ("nothing at all", 400, r#"{"data":"x","errors":"none"}"#),
     ("a key", 422, r#"{"message":"Idempotency-Key has already been used with another payload"}"#),
 ];
 
@@ -646,6 +715,22 @@ fn already_used_is_understood_in_other_words_in_arabic_and_in_codes() {
         "الكود صحيح وتم استخدامه",
         "تم إستبدال المكافأه",
         "المكافأة مستعملة من قبل",
+        "Reward has already been availed",
+        "This code is used",
+        "Voucher was used on 2026-11-01 at branch 7",
+        "Reward already\u{a0}burned",
+        "ALREADY—CLAIMED",
+        "Ｒｅｗａｒｄ ｈａｓ ｂｅｅｎ ｕｓｅｄ",
+        "Reward h\u{200b}as been us\u{ad}ed",
+        "Duplicate redemption of reward 1234",
+        "Coupon fully redeemed",
+        "تم الاسـتبدال من قبل",
+        "القسيمةُ مُستَخدَمة",
+        "سبق لك استخدام هذه المكافأة",
+        "اسْتُخْدِمَتْ هذِهِ القسيمة",
+        "الكود مستخدم",
+        "ﺗﻢ اﺳﺘﺨﺪام اﻟﻘﺴﻴﻤﺔ",
+        "استبدلت مسبقاً",
     ];
     for text in said.map(serde_json::Value::from) {
         for body in [
@@ -688,6 +773,10 @@ fn what_says_the_opposite_or_speaks_of_something_else_is_not_already_used() {
         "The nonce has been used",
         "The access token has been used",
         "تم استخدام رمز وصول غير صالح",
+        "This code is useless",
+        "Reward is not fully redeemed",
+        "رقم المستخدم غير صحيح",
+        "The refresh token was used by somebody else",
         "Reward has been",
         "Used",
     ] {
@@ -707,6 +796,13 @@ fn what_is_being_worked_on_waits() {
         r#"{"code":"REQUEST_IN_PROGRESS","message":"no"}"#,
         r#"{"code":"ConcurrentRequest","message":"no"}"#,
         r#"{"message":"Please try again later"}"#,
+        r#"{"error":"Conflict","message":"Another request for this reward is ongoing"}"#,
+        r#"{"message":"Your request is currently PROCESSING, please wait"}"#,
+        r#"{"message":"x","errors":[{"code":"IN_PROCESS"}]}"#,
+        r#"{"detail":"The first request has not been completed"}"#,
+        r#"{"message":"Simultaneous requests are not allowed"}"#,
+        r#"{"message":"الطَّلب تحت المعـالجة"}"#,
+        r#"{"message":"لم تكتمل بعد العملية السابقة"}"#,
         r#"{"message":"الطلب قيد المعالجة"}"#,
         r#"{"message":"جارٍ مُعالجة طلبك، الرجاء المحاولة لاحقاً"}"#,
     ] {
@@ -730,16 +826,24 @@ fn what_is_being_worked_on_waits() {
         (201, r#"{"status":"in_progress"}"#),
         (200, r#"{"message":"Your request is being processed"}"#),
         (200, r#"{"success":false,"message":"الطلب قيد التنفيذ"}"#),
+        (200, r#"{"state":"PENDING"}"#),
+        (200, r#"{"result":"pending"}"#),
+        (200, r#"{"status":"Pending approval"}"#),
+        (200, r#"{"status":"in-process"}"#),
+        (200, r#"{"status":"under review"}"#),
+        (200, r#"{"status":"قيد المعالجة"}"#),
     ] {
         assert_eq!(of(status, body), Verdict::InProgress, "{status} {body}");
     }
     let gone_well = r#"{"success":true,"message":"Redeemed. Your points are being processed."}"#;
     assert_eq!(of(200, gone_well), Verdict::Confirmed);
+    let thanks = r#"{"message":"Redeemed successfully. Your points are being processed."}"#;
+    assert_eq!(of(200, thanks), Verdict::Confirmed);
     assert!(is_not_the_provider(&of(202, HTML)));
 }
 
 /// Members by which a 2xx says that it failed.
-const FAILURES: [&str; 42] = [
+const FAILURES: [&str; 77] = [
     r#""success":false"#,
     r#""success":"false""#,
     r#""success":0"#,
@@ -782,6 +886,41 @@ const FAILURES: [&str; 42] = [
     r#""error_description":"x""#,
     r#""Errors":["x"]"#,
     r#""exception":"E""#,
+    r#""ok":"no""#,
+    r#""success":"N""#,
+    r#""success":"FALSE""#,
+    r#""success":0.0"#,
+    r#""isOk":false"#,
+    r#""approved":false"#,
+    r#""redeemed":"false""#,
+    r#""STATUS":"ERROR""#,
+    r#""status":" failed ""#,
+    r#""status":"Failed: reward expired""#,
+    r#""status":"ERROR_EXPIRED""#,
+    r#""status":"not_ok""#,
+    r#""status":"Not Found""#,
+    r#""status":"فشل""#,
+    r#""status":"مرفوض""#,
+    r#""status":1e999"#,
+    r#""status":400.0"#,
+    r#""status":"4e2""#,
+    r#""result":"FAILED""#,
+    r#""Result":"NOK""#,
+    r#""result":"error: 17""#,
+    r#""result":"خطأ""#,
+    r#""state":"rejected""#,
+    r#""outcome":"Declined""#,
+    r#""transaction_status":"failed""#,
+    r#""code":1e400"#,
+    r#""responseCode":"500""#,
+    r#""response_code":404"#,
+    r#""error":{"message":"x"}"#,
+    r#""errors_list":["x"]"#,
+    r#""errors":["x"]"#,
+    r#""errors":{"reward_code":["expired"]}"#,
+    r#""hasErrors":true"#,
+    r#""fault":{"faultstring":"x"}"#,
+    r#""failed":true"#,
 ];
 
 #[test]
@@ -790,12 +929,15 @@ fn a_failure_inside_of_a_2xx_is_parked() {
     for failure in FAILURES {
         for body in [
             format!("{{{failure}}}"),
-            format!(r#"{{"data":[],"message":"done","errors":[],{failure}}}"#),
+            format!(r#"{{"data":[],"message":"done",{failure}}}"#),
+            format!("\u{feff} {{\"data\":{{\"points\":3}},{failure}}}\n"),
         ] {
             let Verdict::Parked { reason, .. } = of(201, &body) else {
                 panic!("{body}: {:?}", of(201, &body))
             };
-            assert_eq!(reason, failed(201), "{body}");
+            let lists = failure.starts_with(r#""errors":"#);
+            let expected = if lists { ParkReason::SaysBoth { status: 201 } } else { failed(201) };
+            assert_eq!(reason, expected, "{body}");
         }
     }
     for (body, said) in [
@@ -813,6 +955,64 @@ fn a_failure_inside_of_a_2xx_is_parked() {
     let both =
         Verdict::Parked { reason: ParkReason::SaysBoth { status: 200 }, text: "odd".to_owned() };
     assert_eq!(of(200, r#"{"data":{},"errors":["odd"]}"#), both);
+}
+
+#[test]
+fn a_success_whose_message_refuses_is_parked_unless_it_says_that_it_went_well() {
+    for text in [
+        "Reward expired",
+        "Reward 1234 has expired",
+        "Reward not found",
+        "This voucher is invalid",
+        "You are not eligible for this reward",
+        "Redemption failed",
+        "The reward could not be redeemed",
+        "Access denied",
+        "Unauthenticated.",
+        "Token expired",
+        "Server Error",
+        "Service temporarily unavailable",
+        "The requested URL was rejected. Please consult with your administrator.",
+        "المكافأة غير صالحة",
+        "القسيمة غير موجودة",
+        "انتهت صلاحيّة القسيمة",
+        "تم رفض الطلب",
+        "فشلت العملية",
+        "حدث خطأ ما",
+    ] {
+        let body = |more: &str| format!(r#"{{"data":[],"message":"{text}"{more}}}"#);
+        let verdict = of(200, &body(""));
+        assert!(matches!(verdict, Verdict::Parked { .. }), "{text}: {verdict:?}");
+        for well in [r#","success":true"#, r#","ok":"true""#] {
+            assert_eq!(of(200, &body(well)), Verdict::Confirmed, "{text} {well}");
+        }
+    }
+    for text in [
+        "Redeemed successfully; one line was not found",
+        "Thank you! The old card is invalid now",
+        "تم بنجاح",
+        "Reward redeemed. Valid until May",
+        "not bad",
+        "",
+    ] {
+        let body = format!(r#"{{"message":"{text}"}}"#);
+        assert_eq!(of(200, &body), Verdict::Confirmed, "{text}");
+    }
+}
+
+#[test]
+fn a_firewalls_own_object_is_not_the_provider_whatever_its_status() {
+    for body in [
+        r#"{"supportID":"12345"}"#,
+        r#"{"support_id":"12345","message":"The requested URL was rejected"}"#,
+        r#"{"incidentId":"1-2","hostName":"x","errorCode":"15","message":"no"}"#,
+        r#"{"ray_id":"9f","message":"no","errors":["x"]}"#,
+        r#"{"captcha":"https://x/","message":"no"}"#,
+    ] {
+        for status in [200, 400, 403, 404] {
+            assert!(is_not_the_provider(&of(status, body)), "{status} {body}");
+        }
+    }
 }
 
 #[test]

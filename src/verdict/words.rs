@@ -35,6 +35,27 @@ pub const ALREADY_USED_DEFAULT: &[&str] = &[
     "already been exchanged",
     "already utilized",
     "already utilised",
+    "already availed",
+    "already been availed",
+    "already burned",
+    "already burnt",
+    "already applied",
+    "redeemed before",
+    "was claimed",
+    "claimed already",
+    "consumed already",
+    "been used up",
+    "fully used",
+    "fully redeemed",
+    "code is used",
+    "reward is used",
+    "voucher is used",
+    "coupon is used",
+    "was used on",
+    "was used at",
+    "was used by",
+    "duplicate redemption",
+    "duplicate transaction",
     "تم استخدام",
     "سبق استخدام",
     "سبق ان استخدم",
@@ -70,6 +91,34 @@ pub const ALREADY_USED_DEFAULT: &[&str] = &[
     "استخدامها مسبقا",
     "استخدامه بالفعل",
     "استخدامها بالفعل",
+    "سبق لك استخدام",
+    "سبق ان تم",
+    "سبق الاستخدام",
+    "تم الاستخدام",
+    "تم الاستعمال",
+    "تم الاستبدال",
+    "تم الاسترداد",
+    "تم الصرف",
+    "استخدمت هذه",
+    "مستعمل مسبقا",
+    "مستعمل سابقا",
+    "مستعملة مسبقا",
+    "مستعملة سابقا",
+    "مستبدلة من قبل",
+    "مستبدلة مسبقا",
+    "استبدلت من قبل",
+    "استبدلت مسبقا",
+    "استردت من قبل",
+    "صرفت من قبل",
+    "صرفت مسبقا",
+    "استهلكت من قبل",
+    "المكافأة مستخدمة",
+    "القسيمة مستخدمة",
+    "الكوبون مستخدم",
+    "الكود مستخدم",
+    "الرمز مستخدم",
+    "القسيمة مستهلكة",
+    "المكافأة مستهلكة",
 ];
 
 /// What says that an earlier request is still being worked on; the default of the setting
@@ -82,6 +131,22 @@ pub const IN_PROGRESS_DEFAULT: &[&str] = &[
     "concurrent",
     "outstanding",
     "try again later",
+    "currently processing",
+    "is processing",
+    "processing your",
+    "in process",
+    "under process",
+    "under processing",
+    "ongoing",
+    "underway",
+    "in flight",
+    "simultaneous",
+    "another request",
+    "please wait",
+    "not yet complete",
+    "not been completed",
+    "retry later",
+    "key is in use",
     "قيد المعالجة",
     "قيد التنفيذ",
     "جاري المعالجة",
@@ -96,6 +161,19 @@ pub const IN_PROGRESS_DEFAULT: &[&str] = &[
     "المحاولة لاحقا",
     "المحاولة مرة اخرى لاحقا",
     "مرة اخرى لاحقا",
+    "تحت المعالجة",
+    "تحت التنفيذ",
+    "تحت الاجراء",
+    "قيد الاجراء",
+    "قيد الانتظار",
+    "جاري تنفيذ",
+    "جار تنفيذ",
+    "جار التنفيذ",
+    "لم تكتمل بعد",
+    "لم يكتمل بعد",
+    "طلب اخر",
+    "يرجى الانتظار",
+    "الرجاء الانتظار",
 ];
 
 /// Inside a 2xx these say that it was done now, unless the text says "before" too.
@@ -112,6 +190,16 @@ static DONE: LazyLock<Phrases> = LazyLock::new(|| {
         "تم استرداد",
         "تم صرف",
         "تم استهلاك",
+        "was claimed",
+        "been used up",
+        "fully used",
+        "fully redeemed",
+        "تم الاستخدام",
+        "تم الاستعمال",
+        "تم الاستبدال",
+        "تم الاسترداد",
+        "تم الصرف",
+        "استخدمت هذه",
     ])
 });
 
@@ -123,6 +211,54 @@ static BEFORE: LazyLock<Phrases> = LazyLock::new(|| {
 /// What a provider says when it went well.
 static WELL: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::new(&["success", "successful", "successfully", "thank you", "بنجاح", "شكرا"])
+});
+
+/// What a success whose words refuse says. No form of it tells of what went well.
+static REFUSED: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "has expired",
+        "is expired",
+        "was expired",
+        "already expired",
+        "reward expired",
+        "code expired",
+        "voucher expired",
+        "coupon expired",
+        "not found",
+        "does not exist",
+        "not valid",
+        "is invalid",
+        "invalid reward",
+        "invalid code",
+        "invalid voucher",
+        "invalid coupon",
+        "not eligible",
+        "not allowed",
+        "not accepted",
+        "not redeemed",
+        "could not be redeemed",
+        "cannot be redeemed",
+        "rejected",
+        "was declined",
+        "has been declined",
+        "redemption failed",
+        "failed to",
+        "غير صالح",
+        "غير صالحة",
+        "غير موجود",
+        "غير موجودة",
+        "غير صحيح",
+        "غير صحيحة",
+        "غير مؤهل",
+        "منتهي الصلاحية",
+        "منتهية الصلاحية",
+        "انتهت صلاحية",
+        "مرفوض",
+        "مرفوضة",
+        "تم رفض",
+        "فشل",
+        "فشلت",
+    ])
 });
 
 /// What can be used up without being a reward.
@@ -222,6 +358,33 @@ static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
         "malformed json",
         "invalid json",
         "try again",
+        "too many attempts",
+        "request blocked",
+        "blocked by",
+        "request rejected",
+        "request was rejected",
+        "support id",
+        "incident id",
+        "ray id",
+        "your ip",
+        "https required",
+        "ssl required",
+        "client certificate",
+        "exception",
+        "sqlstate",
+        "database",
+        "deadlock",
+        "connection refused",
+        "connection reset",
+        "could not connect",
+        "object reference not set",
+        "is not a function",
+        "undefined index",
+        "undefined variable",
+        "out of memory",
+        "the route",
+        "unknown route",
+        "for this route",
         "رمز الوصول",
         "رمز وصول",
         "غير مصرح",
@@ -233,6 +396,17 @@ static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
         "غير متاح حاليا",
         "غير متاحة حاليا",
         "حاول مرة اخرى",
+        "طلبات كثيرة",
+        "كثرة الطلبات",
+        "الخدمة غير متوفرة",
+        "الخدمة غير متاحة",
+        "خطا في الخادم",
+        "خطا داخلي",
+        "انتهت الجلسة",
+        "انتهت المهلة",
+        "المسار غير موجود",
+        "الصفحة غير موجودة",
+        "بيانات الاعتماد",
     ])
 });
 
@@ -284,6 +458,16 @@ pub(super) fn says_used_before(said: &Said, used: &Phrases) -> bool {
     counts && !OTHER_THINGS.found_in(said)
 }
 
+/// Whether a success refuses in its words: about the code, or about the caller or the moment.
+pub(super) fn says_refused(said: &Said) -> bool {
+    !WELL.found_in(said) && (REFUSED.found_in(said) || NOT_THE_CODE.found_in(said))
+}
+
+/// Whether a text says that it went well.
+pub(super) fn says_well(said: &Said) -> bool {
+    WELL.found_in(said)
+}
+
 /// Whether `texts` say that an earlier request is being worked on.
 pub(super) fn says_in_progress(texts: &[Said], in_progress: &Phrases) -> bool {
     texts.iter().any(|said| in_progress.found_in(said))
@@ -292,6 +476,12 @@ pub(super) fn says_in_progress(texts: &[Said], in_progress: &Phrases) -> bool {
 /// Whether `texts` are about the caller or the moment and not about the code.
 pub(super) fn says_not_the_code(texts: &[Said]) -> bool {
     texts.iter().any(|said| NOT_THE_CODE.found_in(said))
+}
+
+/// Whether `text` is a status's name, as frameworks put it beside their messages.
+pub(super) fn is_a_status_name(text: &str) -> bool {
+    let said = Said::new(text);
+    said.words.contains(char::is_alphabetic) && said.is_a_status_name()
 }
 
 /// Whether `texts` are a status's name and number alone. No text at all is not.

@@ -95,8 +95,7 @@ fn a_check_passes_as_it_came_and_is_told_from_memory_with_its_age_while_the_line
 }
 
 #[test]
-fn a_code_that_is_held_here_has_been_used_and_while_the_provider_can_be_asked_it_decides_about_the_rest()
- {
+fn a_code_that_is_held_here_has_been_used_and_a_provider_that_can_be_asked_decides_the_rest() {
     let provider = Provider::start();
     let gateway = before(&provider).start();
     let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
@@ -331,8 +330,7 @@ fn two_hundred_slow_checks_take_no_redemptions_place() {
 }
 
 #[test]
-fn a_provider_that_does_not_answer_checks_is_waited_for_no_longer_than_a_redemption_and_a_late_answer_is_kept()
- {
+fn a_check_waits_no_longer_than_a_redemption_and_its_late_answer_is_kept() {
     let provider = Provider::start();
     let gateway = before(&provider).start();
     let till = gateway.till("till-1");

@@ -16,7 +16,9 @@ mod clock;
 mod damage;
 mod disk;
 mod harness;
+mod kinds;
 mod log;
+mod misbehaving;
 mod netns;
 mod operator;
 mod oracle;
@@ -38,3 +40,4 @@ mod verdicts;
 #[path = "../volatile/mod.rs"]
 mod volatile;
 mod watchdog;
+mod zones;

@@ -47,8 +47,7 @@ fn a_held_lane_takes_and_sends_nothing_until_it_is_released_also_after_a_restart
 }
 
 #[test]
-fn a_lane_that_is_held_with_trust_accepts_and_sends_nothing_until_it_is_released_also_after_a_restart()
- {
+fn a_lane_held_with_trust_accepts_and_sends_nothing_until_its_release_also_after_a_restart() {
     let provider = Provider::start();
     let mut gateway = Gateway::before(&provider);
     assert_eq!(
@@ -77,6 +76,12 @@ fn a_lane_that_is_held_with_trust_accepts_and_sends_nothing_until_it_is_released
     assert!(gateway.says(&["flush", "--wait"]).contains(" nothing is pending: "));
     assert_eq!(gateway.counts().confirmed, 4);
     assert_eq!(gateway.lane("main")["cause"], Value::Null);
+    // Afterwards the report says under whose word they were given.
+    assert_eq!(till.redeem("AFTERWARDS").state(), "confirmed");
+    let report = gateway.says(&["report"]);
+    assert!(report.contains("4 of them on lane main since an operator held it"), "{report}");
+    let report = gateway.says(&["report", "--json"]);
+    assert!(report.contains(r#"{"accepted":4,"kind":"on_hold","lane":"main"}"#), "{report}");
 }
 
 #[test]

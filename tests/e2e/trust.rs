@@ -454,3 +454,136 @@ fn an_acceptance_after_a_wait_is_under_the_limits() {
     let trusted = gateway.list("").iter().filter(|row| row["trusted"] == true).count();
     assert_eq!(trusted, given(&replies));
 }
+
+/// A firewall that answers with a page and 200, whatever it is asked, where one of these is in the
+/// code.
+fn a_wall(provider: &Provider, more: &[&str]) {
+    let wall = ["fault=html-200,call=both,code=*<*", "fault=html-200,call=both,code=*;*"];
+    provider.rules(&[&wall[..], more].concat());
+}
+
+#[test]
+fn what_a_firewall_says_no_to_in_a_200_never_gets_into_the_gateways_own_check() {
+    let provider = Provider::start();
+    let gateway = Store::Checks.gateway(&provider, "700ms", "");
+    a_wall(&provider, &["fault=refuse,code=INV-*"]);
+    let till = gateway.till("till-1");
+    for code in [
+        "ABCD1234<script>",
+        "<img src=x>12345678",
+        "1234567890;--",
+        "x' or 1=1;12345678",
+        "ABCD-EFGH-<1>",
+    ] {
+        // Once for the check to learn from, once to be given by what it has learnt.
+        let replies = [till.redeem(code), till.redeem(&format!("{code}9"))];
+        assert_eq!(given(&replies), 0, "{code}: {replies:?}");
+        assert_eq!(till.redeem(&format!("INV-{}", code.len())).status, 400, "{code}");
+    }
+    assert_eq!(till.redeem("GOOD-12345678").state(), "confirmed");
+}
+
+/// What a code may do to a provider so that it is not answered.
+const ALONE: [&str; 7] = [
+    "hang-before-taking",
+    "reset-before-taking",
+    "waf-403",
+    "waf-403-html",
+    "401",
+    "404-html",
+    "500",
+];
+
+#[test]
+fn a_first_and_only_redemption_that_trips_the_provider_makes_the_store_neither_blind_nor_open() {
+    at_once(ALONE.len(), |n| {
+        let (fault, provider) = (ALONE[n], Provider::start());
+        let gateway = Store::TwoTills.gateway(&provider, "700ms", "");
+        let trips = format!("fault={fault},code=TRIP-*");
+        provider.rules(&[&trips, "fault=refuse,code=INV-*"]);
+        let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
+        let first = till.redeem("TRIP-0");
+        assert_eq!(first.status, 503, "{fault}: {first:?}");
+        // A 401 or 403 took nothing for certain: there is nothing left to ask about.
+        let stays = !matches!(fault, "waf-403" | "401");
+        assert_eq!(first.state(), if stays { "pending" } else { "voided" }, "{fault}");
+        let asked = || (!stays || provider.requests_for("TRIP-0").len() >= 5).then_some(());
+        eventually(&format!("{fault}: the drain has tried it by itself"), asked);
+        assert_ne!(gateway.lane("main")["trust"], "at_once", "{fault}");
+        let more = redeem_all(&till, "TRIP", 4);
+        assert_eq!(given(&more), 0, "{fault}: it opens nothing: {more:?}");
+        let turn = AtomicU32::new(0);
+        let good = || {
+            let turn = turn.fetch_add(1, Ordering::Relaxed);
+            for (name, asker) in [("other", &other), ("own", &till)] {
+                let good = asker.redeem(&format!("GOOD-{name}-{turn}"));
+                assert_eq!(good.state(), "confirmed", "{fault}: {name} is not blind: {good:?}");
+            }
+            (turn > 3 && gateway.lane("main")["link"] == "up").then_some(())
+        };
+        eventually(&format!("{fault}: the lane is up, with those rows in it"), good);
+        let invented = redeem_all(&other, "INV", 6);
+        assert_eq!(given(&invented), 0, "{fault}: {invented:?}");
+        provider.rules(&[]);
+        gateway.wait_until_drained();
+        if stays {
+            assert_eq!(row(&gateway, &first.id())["state"], "confirmed", "{fault}");
+            let owed = [other.order(&later("TRIP-0", 1)), other.order(&later("TRIP-0", 2))];
+            assert_eq!(given(&owed), 1, "{fault}: what was taken is owed once: {owed:?}");
+        }
+    });
+}
+
+#[test]
+fn a_refusal_of_a_redemption_whose_reply_was_lost_is_never_relayed_as_final() {
+    let refusals = [
+        "fault=refuse,message=Unknown merchant",
+        "fault=refuse,status=404,message=Reward not found",
+        "fault=refuse,status=422,message=انتهت الصلاحية",
+        "fault=kong-404",
+        "fault=used-fr",
+        "fault=in-progress",
+    ];
+    at_once(refusals.len(), |n| {
+        let (refusal, provider) = (refusals[n], Provider::start());
+        let gateway = Store::Checks.gateway(&provider, "900ms", "");
+        let lost = "fault=reset-after-taking,attempt=1,code=LOST";
+        provider.rules(&[lost, &format!("{refusal},code=LOST")]);
+        let till = gateway.till("till-1");
+        let reply = till.redeem("LOST");
+        assert_eq!(reply.status, 503, "{refusal}: {reply:?}");
+        assert!(matches!(reply.state(), "pending" | "parked"), "{refusal}: {reply:?}");
+        assert!(provider.requests_for("LOST").len() > 1, "{refusal}: its own retry was refused");
+        provider.rules(&[]);
+        // What is refused too often in words unknown is a person's, and never declined.
+        let ends = || {
+            let state = row(&gateway, &reply.id())["state"].as_str().unwrap().to_owned();
+            (state != "pending").then_some(state)
+        };
+        let state = eventually(&format!("{refusal}: it is settled"), ends);
+        assert!(matches!(state.as_str(), "confirmed" | "parked"), "{refusal}: {state}");
+    });
+}
+
+#[test]
+fn a_certificate_that_cannot_be_verified_leaves_a_tenth_of_each_limit_and_an_error_in_the_log() {
+    let kinds = ["self-signed", "wrong-host", "expired"];
+    at_once(kinds.len(), |n| {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca.pem");
+        let provider = Provider::tls(kinds[n], &ca, &[]);
+        let lane = format!("timeout = \"1s\"\nca_file = \"{}\"", ca.display());
+        let mut gateway = quick("900ms", &TILLS)
+            .offline("max_pending = 30\nmax_pending_per_till = 30")
+            .lane("main", &provider, &lane)
+            .start();
+        let replies: Vec<Reply> =
+            (0..9).map(|n| gateway.till(TILLS[n % 3]).redeem(&format!("TLS-{n}"))).collect();
+        assert_eq!(given(&replies), 3, "{}: {replies:?}", kinds[n]);
+        let cause = gateway.lane("main")["cause"].as_str().unwrap().to_owned();
+        assert!(matches!(cause.as_str(), "tls" | "clock"), "{}: {cause}", kinds[n]);
+        let log = gateway.log();
+        let told = log.lines().any(|line| line.contains("ERROR") && line.contains("main"));
+        assert!(told, "{}: {log}", kinds[n]);
+    });
+}

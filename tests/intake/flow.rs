@@ -13,7 +13,7 @@ use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue, Waited};
 use redeemd::redemption::Answer;
 use redeemd::settings::{self, Settings};
 use redeemd::store::{About, Claimed, Ended, Store};
-use redeemd::trust::{End, Evidence, Trust};
+use redeemd::trust::{Asker, End, Trust, TrustEvidence};
 use redeemd::verdict::{Outcome, Reply};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -117,7 +117,7 @@ impl Shop {
     }
 
     fn gate(&self) -> Gate {
-        Gate::up(Evidence::new(self.lane.settings().terms()))
+        Gate::up(TrustEvidence::new(self.lane.settings().terms()))
     }
 
     /// The line is up from now on.
@@ -140,8 +140,9 @@ impl Shop {
 
     /// `row` was sent whole, and so was a check of the gateway's own; neither was answered.
     fn nobody_is_answered(&self, row: &Claimed) {
-        let mut evidence = Evidence::new(self.lane.settings().terms());
-        evidence.begun(Duration::ZERO, row.seq, (&row.till.as_str().into(), true));
+        let mut evidence = TrustEvidence::new(self.lane.settings().terms());
+        let till = row.till.as_str().into();
+        evidence.begun(Duration::ZERO, row.seq, Asker { till: &till, live: true, suspect: false });
         evidence.check_begun(Duration::ZERO);
         evidence.ended(Duration::ZERO, row.seq, End::Unanswered { whole: true });
         evidence.check_ended(Duration::ZERO, Duration::ZERO, End::Unanswered { whole: true });

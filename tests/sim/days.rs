@@ -134,7 +134,7 @@ impl World {
                 continue;
             }
             let was = self.providers[lane].state().mood;
-            let mood = match self.below(24) {
+            let mood = match self.below(26) {
                 _ if was != Mood::Well => Mood::Well,
                 0..=7 => Mood::Flaky,
                 8..=9 => Mood::Busy(1 + self.below(600)),
@@ -146,6 +146,7 @@ impl World {
                 17..=18 => Mood::Firewall,
                 19 => Mood::Soft,
                 20 => Mood::Foreign,
+                23..=24 => Mood::Cuts,
                 21 => Mood::Slow,
                 22 => Mood::Hangs,
                 _ => Mood::Resets,
@@ -248,14 +249,14 @@ impl World {
         house: &House,
         n: usize,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let (till, lane, body, before) = {
+        let (till, lane, code, body, before) = {
             let mut model = self.model();
             let before = model.highest();
             let ask = &mut model.asks[n];
             ask.sent += 1;
             // Until it is answered nobody knows what has become of it this time.
             ask.fate = if ask.fate == Fate::Refused { Fate::Open } else { ask.fate };
-            (ask.till, ask.lane, ask.body.clone(), before)
+            (ask.till, ask.lane, ask.code.clone(), ask.body.clone(), before)
         };
         self.note(&body);
         self.sent_at = self.now();
@@ -264,7 +265,7 @@ impl World {
         let (now, outage) = (self.now(), self.outages[lane]);
         let at_ask = self.before_asking(n);
         let (model, provider) = (Arc::clone(&self.model), self.providers[lane].clone());
-        provider.state().asked_at = now;
+        let ticket = provider.state().asks(&code, now);
         let (world_began, began) = (self.before, self.began);
         let answer = house.till(till, Method::POST, "/redeem", body);
         async move {
@@ -272,7 +273,8 @@ impl World {
             let heard_at = world_began + began.map_or(Duration::ZERO, |began| began.elapsed());
             provider.note(&(heard.status, heard.header("redeemd-id").map(str::to_owned)));
             let line = provider.line();
-            let state = provider.state();
+            let mut state = provider.state();
+            state.hears(ticket, heard_at);
             let limit = model.lock().expect("no panic before this one").hear(
                 n,
                 (before, now),
@@ -296,16 +298,17 @@ impl World {
             let outlasts = outage.seen > MAX_OUTAGE + HOUR / 2
                 && outage.is_down
                 && state.spoke_at == outage.spoke_at;
-            let (code, at_once) = (
-                model.lock().expect("no panic before this one").asks[n].code.clone(),
-                state.line_at >= now,
-            );
+            let at_once = state.line_at >= now;
             let answered =
                 state.answered_at > now && state.answered_at + SOON < heard_at && !at_once;
             let is_invented = code.starts_with(INVENTED);
             assert!(
                 !(on_trust && is_new && is_invented && answered),
                 "given at {heard_at:?}, asked at {now:?}: {heard:?}"
+            );
+            assert!(
+                !(on_trust && is_new && state.was_limited(now, heard_at)),
+                "given under a 429 at {heard_at:?}, asked at {now:?}: {heard:?}"
             );
             assert!(
                 !(on_trust && is_new && outlasts),
@@ -559,7 +562,7 @@ impl World {
         // What is on the wire has slept as well, and what tills wait for.
         self.sent_at = self.now();
         for provider in &self.providers {
-            provider.state().asked_at = runtime_began;
+            provider.state().slept(asleep);
         }
         self.count("suspended");
     }

@@ -27,10 +27,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const INVENTED: &str = "INVENTED";
 /// The key of the gateway's own checks.
 const CHECK: &str = "check";
+/// For so long a till waits for the provider's answer: the default of `reply_within`.
+const REPLY_WITHIN: Duration = Duration::from_secs(4);
+/// After a 429 one redemption for which a till waits is tried so often.
+const LIMITED_TRY_EVERY: Duration = Duration::from_secs(2);
 /// The key of tills' checks.
 const TILLS_CHECK: &str = "a till's check";
-/// For so long after a till has asked an attempt may be for it.
-const LIVE: Duration = Duration::from_secs(6);
 /// How long it may take until what an attempt came to is written down.
 const MOMENT: Duration = Duration::from_millis(20);
 
@@ -66,10 +68,12 @@ pub(crate) enum Mood {
     /// What stands before it refuses with this status: a route that is gone, a framework's own
     /// page.
     Edge(u16),
-    /// A firewall before it blocks some codes.
+    /// A firewall before it blocks some codes: with 403, 401 or a page.
     Firewall,
     /// Its successes say that they failed, now and then.
     Soft,
+    /// Its answers are cut, now and then: before their end, or at it.
+    Cuts,
     /// It refuses in words that nobody listed.
     Foreign,
     /// Each answer takes seconds.
@@ -105,10 +109,18 @@ pub(crate) struct State {
     pub(crate) tally: BTreeMap<&'static str, u64>,
     /// Attempts since the line or the mood last changed.
     pub(crate) attempts: u64,
-    /// No attempt may begin before, since the gateway was told so at that time.
+    /// No attempt of the drain may begin before, since the gateway was told so at that time.
     not_before: Duration,
     told_at: Duration,
-    /// When a till last asked: what a till waits for is asked whatever the drain has to wait for.
+    /// From and until when a 429 counts that nobody was answered after.
+    limited: Option<(Duration, Duration)>,
+    /// When a redemption was last tried under a 429.
+    limited_try: Option<Duration>,
+    /// Requests of tills that wait for an answer, with their codes and until when: what a till
+    /// waits for is asked whatever the drain has to wait for.
+    waiting: BTreeMap<u64, (String, Duration)>,
+    tickets: u64,
+    /// When a till last asked: a check of the gateway's own may be for its sake.
     pub(crate) asked_at: Duration,
     /// When anybody was last answered in the contract's shape, a check of the gateway's own among
     /// them.
@@ -158,6 +170,11 @@ impl Attempt {
 
     fn is_of_till(&self) -> bool {
         self.key == TILLS_CHECK
+    }
+
+    fn code(&self) -> String {
+        let body: Value = serde_json::from_slice(&self.body).expect("a till's body");
+        body["reward_code"].as_str().expect("a code").to_owned()
     }
 }
 
@@ -210,6 +227,59 @@ impl State {
         self.dice.bits().is_multiple_of(2)
     }
 
+    /// A till asks, and waits; by what is returned it is known when it hears.
+    pub(crate) fn asks(&mut self, code: &str, now: Duration) -> u64 {
+        self.tickets += 1;
+        self.waiting.retain(|_, (_, until)| now <= *until);
+        self.waiting.insert(self.tickets, (code.to_owned(), now + REPLY_WITHIN + MOMENT));
+        self.asked_at = now;
+        self.tickets
+    }
+
+    /// A till hears: it waits no longer.
+    pub(crate) fn hears(&mut self, ticket: u64, now: Duration) {
+        if let Some((_, until)) = self.waiting.get_mut(&ticket) {
+            *until = now + MOMENT;
+        }
+    }
+
+    /// The box slept meanwhile, and those who wait with it.
+    pub(crate) fn slept(&mut self, asleep: Duration) {
+        self.asked_at += asleep;
+        self.waiting.values_mut().for_each(|(_, until)| *until += asleep);
+    }
+
+    /// Whether the gateway was under a 429 from then to now, and nobody was answered.
+    pub(crate) fn was_limited(&self, from: Duration, now: Duration) -> bool {
+        let whole = |(began, until): (Duration, Duration)| began + MOMENT < from && now < until;
+        self.limited.is_some_and(|limited| whole(limited) && self.line_at < limited.0)
+    }
+
+    /// What the provider asked for holds: the drain waits, and of what tills wait for one is tried
+    /// each two seconds after a 429, all of it after a 503.
+    fn judge_beginning(&mut self, attempt: &Attempt, now: Duration) {
+        if now <= self.told_at || now >= self.not_before {
+            return;
+        }
+        let is_waited_for = if attempt.is_check() {
+            now <= self.asked_at + 2 * REPLY_WITHIN
+        } else {
+            let code = attempt.code();
+            self.waiting.values().any(|(waited_for, until)| *waited_for == code && now <= *until)
+        };
+        assert!(
+            is_waited_for,
+            "{} at {now:?}, before the Retry-After until {:?}",
+            attempt.key, self.not_before
+        );
+        if self.limited.is_some_and(|(began, until)| began < now && now < until) {
+            self.count("tried under a 429");
+            let last = self.limited_try.replace(now);
+            let is_early = last.is_some_and(|last| now < last + LIMITED_TRY_EVERY);
+            assert!(!attempt.is_check() && !is_early, "tried at {last:?} and at {now:?}");
+        }
+    }
+
     /// A request has arrived: its fate by the provider's mood.
     fn arrive(&mut self, attempt: &Attempt, terms: Option<Terms>) -> Coming {
         let rolled = self.dice.bits() % 100;
@@ -245,8 +315,15 @@ impl State {
                 self.fault("hung", Coming::Silence)
             }
             Mood::Soft if rolled < 30 && !attempt.is_check() => {
-                let failed = json!({ "success": false, "message": "Reward expired" });
-                self.fault("said no inside of a success", Coming::Answer(reply(200, &failed, None)))
+                let failures = [
+                    json!({ "success": false, "message": "Reward expired" }),
+                    json!({ "status": "FAILED" }),
+                    json!({ "statusCode": "500", "data": [] }),
+                    json!({ "data": [], "error": { "code": 7 }, "errors": [] }),
+                    json!({ "result": "مرفوض" }),
+                ];
+                let failed = &failures[usize::try_from(rolled).expect("few") % failures.len()];
+                self.fault("said no inside of a success", Coming::Answer(reply(200, failed, None)))
             }
             _ if self.at_work.remove(&attempt.key) && rolled < 50 => {
                 let text = "A request with the same Idempotency-Key is being processed";
@@ -261,13 +338,31 @@ impl State {
             Mood::Well | Mood::Denies => Coming::Answer(self.judge(&code, &attempt.key, false)),
             Mood::Misdeployed => Coming::Answer(self.judge(&code, &attempt.key, true)),
             Mood::Flaky => self.flakily(&code, &attempt.key, rolled),
+            Mood::Cuts => self.cut(&code, &attempt.key, rolled),
+        }
+    }
+
+    /// Half of its answers do not come to their end.
+    fn cut(&mut self, code: &str, key: &str, rolled: u64) -> Coming {
+        let answer = self.judge(code, key, false);
+        if rolled < 50 {
+            self.at_work.insert(key.to_owned());
+        }
+        match rolled {
+            0..25 => self.fault("cut reply", Coming::Reset),
+            25..50 => {
+                let mut answer = answer;
+                answer.framed = false;
+                answer.answer.body = Bytes::from_static(b"{\"data\":[],\"message\":\"Rew");
+                self.fault("cut reply, read to its cut", Coming::Answer(answer))
+            }
+            _ => Coming::Answer(answer),
         }
     }
 
     /// What something before the provider makes of a request, which then never reaches it.
     fn before_it(&mut self, attempt: &Attempt) -> Option<Coming> {
-        let is_blocked =
-            || attempt.body.iter().map(|byte| u64::from(*byte)).sum::<u64>().is_multiple_of(4);
+        let hash = || attempt.code().bytes().map(u64::from).sum::<u64>();
         match self.mood {
             Mood::Edge(status) => {
                 let page = match status {
@@ -279,9 +374,15 @@ impl State {
                 self.refused_before_it.insert(attempt.key.clone());
                 Some(self.fault("refused by an edge", Coming::Answer(reply(status, &page, None))))
             }
-            Mood::Firewall if !attempt.is_check() && is_blocked() => {
-                let page = json!({ "message": "Forbidden" });
-                Some(self.fault("blocked by a firewall", Coming::Answer(reply(403, &page, None))))
+            Mood::Firewall if !attempt.is_check() && hash().is_multiple_of(4) => {
+                let (status, page) = match hash() / 4 % 3 {
+                    0 => (403, json!({ "message": "Forbidden" })),
+                    1 => (401, refusal("who asks?")),
+                    _ => (403, json!("a page")),
+                };
+                Some(
+                    self.fault("blocked by a firewall", Coming::Answer(reply(status, &page, None))),
+                )
             }
             Mood::Resets => Some(self.fault("reset at once", Coming::Reset)),
             _ => None,
@@ -290,8 +391,7 @@ impl State {
 
     /// It may have reached the redemption: the code that it asks for.
     fn note_key(&mut self, attempt: &Attempt) -> String {
-        let body: Value = serde_json::from_slice(&attempt.body).expect("a till's body");
-        let code = body["reward_code"].as_str().expect("a code").to_owned();
+        let code = attempt.code();
         let known = self.codes.entry(code.clone()).or_default();
         known.in_doubt.insert(attempt.key.clone());
         let before = known.keys.insert(attempt.key.clone(), attempt.body.clone());
@@ -388,7 +488,11 @@ impl State {
         }
         self.declined.insert(key.to_owned());
         self.count("refused an invented code");
-        reply(400, &refusal(&format!("Reward {code} not found")), None)
+        let text = match self.mood {
+            Mood::Foreign => format!("المكافأة {code} غير صالحة"),
+            _ => format!("Reward {code} not found"),
+        };
+        reply(400, &refusal(&text), None)
     }
 }
 
@@ -421,7 +525,6 @@ fn failed(phase: Phase, bytes_may_have_left: bool, deadline: bool) -> Outcome {
         bytes_may_have_left,
         deadline,
         sent_whole: bytes_may_have_left,
-        cut: false,
     })
 }
 
@@ -439,6 +542,10 @@ impl Provider {
             attempts: 0,
             not_before: Duration::ZERO,
             told_at: Duration::ZERO,
+            limited: None,
+            limited_try: None,
+            waiting: BTreeMap::new(),
+            tickets: 0,
             asked_at: Duration::ZERO,
             answered_at: Duration::ZERO,
             line_at: Duration::ZERO,
@@ -468,8 +575,10 @@ impl Provider {
     pub(crate) fn restart(&self, ended_at: Duration) {
         let mut state = self.state();
         state.trap = None;
+        state.waiting.clear();
+        state.limited_try = None;
         if state.told_at + MOMENT >= ended_at {
-            state.not_before = Duration::ZERO;
+            (state.not_before, state.limited) = (Duration::ZERO, None);
         }
     }
 
@@ -540,15 +649,10 @@ impl Provider {
     }
 
     /// An attempt begins: how long it is under way there and back.
-    fn leave(&self) -> (Duration, Duration) {
+    fn leave(&self, attempt: &Attempt) -> (Duration, Duration) {
         let now = self.now();
         let mut state = self.state();
-        let may_be_live = now < state.asked_at + LIVE;
-        assert!(
-            may_be_live || now >= state.not_before,
-            "an attempt at {now:?}, before the Retry-After until {:?}",
-            state.not_before
-        );
+        state.judge_beginning(attempt, now);
         state.attempts += 1;
         let rolled = state.dice.bits();
         let slow = match state.mood {
@@ -561,8 +665,8 @@ impl Provider {
     }
 
     async fn travel(&self, attempt: Attempt) -> Outcome {
-        let is_of_till = attempt.is_of_till();
-        let (there, back) = self.leave();
+        let of = (attempt.is_check(), attempt.is_of_till());
+        let (there, back) = self.leave(&attempt);
         let way = OnItsWay { provider: self, attempt: Some(attempt) };
         tokio::select! {
             biased;
@@ -577,7 +681,7 @@ impl Provider {
         }
         match coming {
             Coming::Answer(reply) => {
-                self.told(&reply, is_of_till);
+                self.told(&reply, of);
                 Outcome::Answered(reply)
             }
             Coming::Reset => failed(Phase::Answer, true, false),
@@ -589,13 +693,14 @@ impl Provider {
     }
 
     /// The answer has come back.
-    fn told(&self, reply: &Reply, to_a_tills_check: bool) {
+    fn told(&self, reply: &Reply, (is_check, to_a_tills_check): (bool, bool)) {
         let (now, mut state) = (self.now(), self.state());
-        if matches!(reply.answer.status, 200 | 400 | 404) {
-            state.answered_at = now;
+        let is_read = reply.framed;
+        if is_read && matches!(reply.answer.status, 200 | 400 | 404) {
+            (state.answered_at, state.limited) = (now, None);
         }
-        let is_waited_for = reply.retry_after.is_some() && !to_a_tills_check;
-        if matches!(reply.answer.status, 200 | 400 | 404) || is_waited_for {
+        let spoke = is_read && matches!(reply.answer.status, 200 | 400 | 404);
+        if spoke || (reply.retry_after.is_some() && !to_a_tills_check) {
             state.spoke_at = now;
         }
         // Who wants fewer checks may want redemptions all the same.
@@ -605,8 +710,12 @@ impl Provider {
         let Some(seconds) = reply.retry_after.as_ref().and_then(|text| text.parse().ok()) else {
             return;
         };
-        (state.not_before, state.told_at) =
-            (state.not_before.max(now + Duration::from_secs(seconds)), now);
+        let until = now + Duration::from_secs(seconds);
+        (state.not_before, state.told_at) = (state.not_before.max(until), now);
+        if reply.answer.status == 429 && !is_check {
+            let (began, before) = state.limited.unwrap_or((now, until));
+            state.limited = Some((if before < now { now } else { began }, before.max(until)));
+        }
     }
 
     async fn attempt(&self, attempt: Attempt) -> Outcome {
@@ -614,7 +723,7 @@ impl Provider {
         if line == Line::Up {
             return self.travel(attempt).await;
         }
-        let (there, _) = self.leave();
+        let (there, _) = self.leave(&attempt);
         match line {
             Line::Up | Line::NoRoute => {
                 sleep(there).await;
@@ -662,6 +771,8 @@ impl Road for Provider {
         let credential = *self.0.credential.borrow();
         Some(self.attempt(Attempt { key: CHECK.to_owned(), body: Bytes::new(), credential }).await)
     }
+
+    fn taken(&self, _body: &Bytes) {}
 
     fn drop_pool(&self) {}
 

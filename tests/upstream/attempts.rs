@@ -161,7 +161,7 @@ async fn a_connection_that_ends_without_a_whole_answer_may_have_delivered() {
                 failure.detail
             );
             assert!(failure.bytes_may_have_left && failure.sent_whole && progress.is_whole());
-            assert_eq!(failure.cut, is_cut, "{}", failure.detail);
+            assert_eq!(failure.detail.contains("was cut"), is_cut, "{}", failure.detail);
             assert_eq!(server.seen().len(), 1, "an attempt is sent once");
         }
     }
@@ -181,10 +181,7 @@ async fn an_answer_whose_end_did_not_come_is_cut_and_never_an_answer() {
             Server::plain(move |_| Reaction::Close(format!("HTTP/1.1 200 OK\r\n{head}"))).await;
         let failure =
             failed(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
-        assert!(
-            failure.cut && failure.sent_whole && failure.bytes_may_have_left,
-            "{head:?}: {failure:?}"
-        );
+        assert!(failure.sent_whole && failure.bytes_may_have_left, "{head:?}: {failure:?}");
         assert!(failure.detail.contains("was cut"), "{}", failure.detail);
     }
 }
@@ -248,7 +245,7 @@ async fn an_attempt_that_found_no_connection_was_not_sent() {
     let failure = failed(
         Bench::new().upstream(&format!("http://{address}/")).redeem(&attempt(), &progress).await,
     );
-    assert!(!failure.sent_whole && !failure.cut && !progress.is_whole());
+    assert!(!failure.sent_whole && !progress.is_whole());
 }
 
 #[tokio::test]
@@ -265,6 +262,7 @@ async fn the_gateways_own_check_names_a_code_that_nobody_was_given() {
     let body = Bytes::from_static(br#"{"reward_code":"AB-12345678","business_refrence":"shoes"}"#);
     let taken = redeemd::upstream::RedeemAttempt { body, ..attempt() };
     answered(upstream.redeem(&taken, &unwatched()).await);
+    upstream.taken(&taken.body);
     assert_eq!(answered(upstream.canary(&unwatched()).await.unwrap()).answer.status, 200);
     let seen = server.seen();
     let sent: serde_json::Value = serde_json::from_str(seen[1].body()).unwrap();
@@ -284,10 +282,14 @@ async fn the_gateways_own_check_names_a_code_that_nobody_was_given() {
 }
 
 #[tokio::test]
-async fn the_gateways_own_check_repeats_nothing_of_a_redemption_that_was_refused() {
+async fn the_gateways_own_check_repeats_nothing_of_a_redemption_that_was_not_taken() {
+    // A firewall may say no in a 200 as well: who judges the answer says what was taken.
+    let page = "<html>Request Rejected</html>";
     let server =
         Server::plain(
-            |seen| if seen.line.contains("check") { ok() } else { answer(403, "", "{}") },
+            move |seen| {
+                if seen.line.contains("check") { ok() } else { answer(200, "", page) }
+            },
         )
         .await;
     let here = Bench::new();
@@ -324,7 +326,7 @@ async fn a_deadline_after_the_request_is_the_answers() {
         provider.timeout = Duration::from_millis(300);
         let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
         assert_eq!((failure.phase, failure.deadline), (Phase::Answer, true), "{text:?}");
-        assert!(failure.bytes_may_have_left && failure.sent_whole && !failure.cut);
+        assert!(failure.bytes_may_have_left && failure.sent_whole);
     }
 }
 

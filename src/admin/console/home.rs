@@ -2,6 +2,7 @@
 //! day and a week.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +15,16 @@ use axum::response::Response;
 use super::chart::{Activity, Chart, HEIGHT, WIDTH};
 use super::inbox;
 use super::say::{Facts, Sentence, sentences};
-use super::{Frame, Moment, capital, encoded, rendered, shown};
-use crate::admin::Admin;
+use super::{Frame, Moment, capital, encoded, rendered, sentence, shown};
 use crate::admin::rights::Asker;
 use crate::admin::status::{LaneView, Status};
+use crate::admin::{Admin, figures};
 use crate::checked::{self, Answerer};
+use crate::clock::Day;
 use crate::limits::{self, Measure};
 use crate::message::{Cause, Language, about, grouped, whole};
 use crate::queue::QueueError;
-use crate::refused::{self, Reason};
+use crate::refused::Reason;
 
 const HOUR_MS: i64 = 3_600_000;
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
@@ -74,7 +76,8 @@ struct NeedsPart<'a> {
     f: &'a Frame,
     groups: Vec<(&'static str, String)>,
     oldest: Option<String>,
-    refusals: Vec<(&'static str, String)>,
+    /// The reason, how many today, and how many in a week.
+    refusals: Vec<(&'static str, [String; 2])>,
     /// Tills that are not trusted for the codes that were refused to them.
     slowed: Vec<String>,
 }
@@ -135,7 +138,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let now_ms = admin.info.clock.stamp().unix_ms;
     let activity = admin.desk.activity.activity.get(activity(admin, now_ms)).await?;
     let groups = admin.desk.activity.groups.get(inbox::gather(admin, inbox::everything())).await?;
-    let given = given(admin, &status).await?;
+    let (given, refused) = (given(admin, &status).await?, refused(admin).await?);
     let rules = admin.access.rules();
     let answered_ms =
         activity.spans.iter().filter(|span| span.answered).filter_map(|span| span.settled_ms).max();
@@ -152,7 +155,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
         f,
         groups: groups.summary(f),
         oldest: oldest(&status, f.lang),
-        refusals: refusals(f.lang),
+        refusals: refusals(&refused, f.lang),
         slowed,
     };
     let lanes = LanesPart {
@@ -196,7 +199,7 @@ async fn given(admin: &Admin, status: &Status) -> Result<Vec<(String, u64)>, Que
 }
 
 fn storage(status: &Status, f: &Frame) -> String {
-    let detail = shown(&status.storage.detail(f.lang));
+    let detail = sentence(&status.storage.detail(f.lang));
     if status.storage.ok { detail } else { format!("{} {detail}", f.w.storage_bad) }
 }
 
@@ -204,11 +207,29 @@ fn oldest(status: &Status, lang: Language) -> Option<String> {
     status.oldest_pending_age_s.map(|seconds| about(Duration::from_secs(seconds), lang))
 }
 
-/// What tills were told no for since the process began.
-fn refusals(lang: Language) -> Vec<(&'static str, String)> {
-    let row = |reason: Reason| (reason.text(lang), refused::total(reason));
-    let told = Reason::ALL.into_iter().map(row).filter(|(_, count)| *count > 0);
-    told.map(|(text, count)| (text, grouped(count))).collect()
+/// How many requests of tills were refused, by reason.
+type Refused = BTreeMap<String, u64>;
+
+/// Those of today, and those of the seven days of which it is the last.
+async fn refused(admin: &Admin) -> Result<[Refused; 2], QueueError> {
+    let today = admin.queue.today();
+    let first = Day::new(today.number().saturating_sub(6));
+    let look = move |reader: &crate::store::Reader| {
+        Ok([reader.refusals(today, today)?, reader.refusals(first, today)?])
+    };
+    let mut refused = admin.queue.look(look).await?;
+    refused.iter_mut().for_each(figures::add_unkept);
+    Ok(refused)
+}
+
+/// Each reason for which tills were told no in the week.
+fn refusals(refused: &[Refused; 2], lang: Language) -> Vec<(&'static str, [String; 2])> {
+    let of = |reason: Reason| {
+        let number = |refused: &Refused| refused.get(reason.as_str()).copied().unwrap_or(0);
+        let [today, week] = refused.each_ref().map(number);
+        (week > 0).then(|| (reason.text(lang), [today, week].map(grouped)))
+    };
+    Reason::ALL.into_iter().filter_map(of).collect()
 }
 
 fn gauges(status: &Status, f: &Frame) -> Vec<Meter> {
@@ -318,8 +339,8 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
 
 fn activity_part<'a>(activity: &Activity, status: &Status, f: &'a Frame) -> ActivityPart<'a> {
     let charts = vec![
-        Chart::new(f.w.day, activity, 48, HOUR_MS / 2),
-        Chart::new(f.w.week, activity, 56, 3 * HOUR_MS),
+        Chart::new([f.w.day, f.w.day_ago], activity, 48, HOUR_MS / 2),
+        Chart::new([f.w.week, f.w.week_ago], activity, 56, 3 * HOUR_MS),
     ];
     let counts = &status.counts;
     let books = [

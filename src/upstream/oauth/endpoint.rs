@@ -182,13 +182,8 @@ impl TokenEndpoint {
             Outcome::Failed(failure) => {
                 let detail = format!("the token endpoint: {}", failure.detail);
                 // No byte of the redemption has left.
-                let failure = Failure {
-                    detail,
-                    bytes_may_have_left: false,
-                    sent_whole: false,
-                    cut: false,
-                    ..failure
-                };
+                let failure =
+                    Failure { detail, bytes_may_have_left: false, sent_whole: false, ..failure };
                 Err(NoToken { failure, refused: false, at_least: None })
             }
         }

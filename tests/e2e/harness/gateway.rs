@@ -22,6 +22,7 @@ const PORT_RACES_MAX: usize = 5;
 /// What is in the file `redeemd.toml`, before there are ports.
 pub(crate) struct Builder {
     folder: TempDir,
+    gateway: String,
     intake: String,
     also: Vec<SocketAddr>,
     offline: String,
@@ -47,6 +48,7 @@ impl Gateway {
     pub(crate) fn with() -> Builder {
         Builder {
             folder: tempfile::tempdir().unwrap(),
+            gateway: String::new(),
             intake: "reply_within = \"900ms\"\n".to_owned(),
             also: Vec::new(),
             offline: String::new(),
@@ -94,6 +96,12 @@ impl Builder {
     pub(crate) fn till(mut self, name: &str, token: &str) -> Self {
         self.write(&format!("{name}.token"), token);
         self.tills.push((name.to_owned(), token.to_owned()));
+        self
+    }
+
+    /// Further lines of `[gateway]`.
+    pub(crate) fn gateway(mut self, lines: &str) -> Self {
+        self.gateway = format!("{lines}\n");
         self
     }
 
@@ -195,8 +203,9 @@ impl Builder {
         let addresses = std::iter::once(&tills).chain(&self.also);
         let listen: Vec<String> = addresses.map(|address| format!("\"{address}\"")).collect();
         let mut text = format!(
-            "[gateway]\nname = \"test\"\nstate_dir = \"{}\"\n\n[intake]\nlisten = [{}]\n{}\n",
+            "[gateway]\nname = \"test\"\nstate_dir = \"{}\"\n{}\n[intake]\nlisten = [{}]\n{}\n",
             state.display(),
+            self.gateway,
             listen.join(", "),
             self.intake
         );

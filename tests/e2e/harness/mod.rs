@@ -27,7 +27,7 @@ pub(crate) use redeemd::store::Counts;
 pub(crate) use till::{Order, Reply, Till};
 pub(crate) use time::{FakeTime, set_clock, synchronised};
 pub(crate) use volatile::Volatile;
-pub(crate) use witness::{Fault, Notes, Shares, Witness};
+pub(crate) use witness::{BLOCKED, Fault, INVENTED, Notes, Shares, Witness};
 
 /// How long anything may take here before it counts as never.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -97,6 +97,33 @@ impl Provider {
         self.control_json("POST", "rules", &Value::Array(rules.iter().map(object).collect()));
     }
 
+    /// Each of these codes is answered so: with this status and body, as JSON.
+    pub(crate) fn answers(&self, rows: &[(&str, u16, &str)]) {
+        self.control_json("POST", "rules", &rows.iter().map(answer).collect());
+    }
+
+    /// The first reply to each of the codes that fit `pattern` is lost after it was taken, then
+    /// each is answered so.
+    pub(crate) fn loses_first_and_then(&self, pattern: &str, rows: &[(&str, u16, &str)]) {
+        let lost = json!({ "fault": "reset-after-taking", "attempt": "1", "code": pattern });
+        let rules = std::iter::once(lost).chain(rows.iter().map(answer)).collect();
+        self.control_json("POST", "rules", &rules);
+    }
+
+    /// The first reply to each of these codes is lost after it was taken; the next three times it
+    /// is still at it, says this, and then answers by itself.
+    pub(crate) fn is_busy_with(&self, rows: &[(&str, &str)]) {
+        let lost =
+            |code: &str| json!({ "fault": "reset-after-taking", "attempt": "1", "code": code });
+        // Counted are the requests that get as far as the rule.
+        let busy = |code: &str, body: &str| {
+            json!({ "fault": "status", "attempt": "1-3", "code": code, "status": 409, "body": body,
+                "content_type": "application/json" })
+        };
+        let rules = rows.iter().flat_map(|(code, body)| [lost(code), busy(code, body)]).collect();
+        self.control_json("POST", "rules", &rules);
+    }
+
     /// Connections are refused, open ones are reset.
     pub(crate) fn cut(&self) {
         self.line("refuse");
@@ -176,4 +203,10 @@ impl Provider {
     pub(crate) fn kill(&mut self) {
         self.process.kill9();
     }
+}
+
+/// The rule that answers a code so.
+fn answer((code, status, body): &(&str, u16, &str)) -> Value {
+    json!({ "fault": "status", "code": code, "status": status, "body": body,
+        "content_type": "application/json" })
 }

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 use serde_json::{Value, json};
@@ -32,7 +32,20 @@ pub(crate) enum Fault {
     Delay,
     /// The code is taken and half of the answer is sent.
     HalfAnswer,
+    /// An edge before it refuses in its name: 404, nothing taken.
+    Edge,
+    /// A success that says that it failed, nothing taken.
+    SoftFailure,
+    /// 409, the same key is being worked on; nothing taken.
+    InProgress,
+    /// 401, nothing taken.
+    Denied,
 }
+
+/// A firewall before the provider blocks codes that begin so, while anything fails.
+pub(crate) const BLOCKED: &str = "WALL-";
+/// Codes that the provider never gave out begin so.
+pub(crate) const INVENTED: &str = "INV-";
 
 /// How often each fault happens, in requests of a thousand; what is left is answered at once.
 pub(crate) type Shares = &'static [(Fault, u64)];
@@ -43,6 +56,10 @@ pub(crate) struct Seen {
     pub(crate) keys: BTreeSet<String>,
     pub(crate) bodies: BTreeSet<Vec<u8>>,
     pub(crate) taken: u32,
+    /// Under which key it was taken.
+    pub(crate) taken_by: Option<String>,
+    /// When requests for it came.
+    pub(crate) came: Vec<Instant>,
 }
 
 /// All that has arrived.
@@ -56,6 +73,8 @@ pub(crate) struct Notes {
     /// Requests for which the line was cut before they had their answer.
     pub(crate) cut_off: u64,
     pub(crate) told_used: u64,
+    /// When anybody was answered about a redemption.
+    pub(crate) answered: Vec<Instant>,
     /// What could not be read as a redemption with a key.
     pub(crate) unreadable: Vec<String>,
 }
@@ -178,7 +197,8 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
     stream.set_nodelay(true).unwrap();
     while let Some((key, body)) = read_request(&mut stream) {
         let fault = roll(shared);
-        let answer = shared.notes.lock().unwrap().take(key.as_ref(), body, fault);
+        let is_walled = !shared.shares.lock().unwrap().0.is_empty();
+        let answer = shared.notes.lock().unwrap().take((key.as_ref(), is_walled), body, fault);
         let half = answer.len() - 2;
         let sent = match fault {
             Some(Fault::LostReply | Fault::Reset) => return reset(&stream),
@@ -190,13 +210,28 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
                 moment(Duration::from_millis(120));
                 stream.write_all(&answer)
             }
-            Some(Fault::ServerError) | None => stream.write_all(&answer),
+            Some(
+                Fault::ServerError
+                | Fault::Edge
+                | Fault::SoftFailure
+                | Fault::InProgress
+                | Fault::Denied,
+            )
+            | None => stream.write_all(&answer),
         };
+        if is_about_it(&answer) {
+            shared.notes.lock().unwrap().answered.push(Instant::now());
+        }
         if sent.is_err() {
             shared.notes.lock().unwrap().cut_off += 1;
             return;
         }
     }
+}
+
+/// Whether an answer is about a redemption: a success or a refusal.
+fn is_about_it(answer: &[u8]) -> bool {
+    [200, 400, 404].iter().any(|status| answer.starts_with(format!("HTTP/1.1 {status}").as_bytes()))
 }
 
 fn roll(shared: &Shared) -> Option<Fault> {
@@ -247,7 +282,12 @@ fn read_request(stream: &mut TcpStream) -> Option<(Option<String>, Vec<u8>)> {
 
 impl Notes {
     /// Notes what came; the answer's bytes.
-    fn take(&mut self, key: Option<&String>, body: Vec<u8>, fault: Option<Fault>) -> Vec<u8> {
+    fn take(
+        &mut self,
+        (key, is_walled): (Option<&String>, bool),
+        body: Vec<u8>,
+        fault: Option<Fault>,
+    ) -> Vec<u8> {
         if let Some(fault) = fault {
             *self.faults.entry(fault).or_default() += 1;
         }
@@ -260,10 +300,29 @@ impl Notes {
         let seen = self.codes.entry(code.to_owned()).or_default();
         seen.keys.insert(key.clone());
         seen.bodies.insert(body);
+        seen.came.push(Instant::now());
+        if code.starts_with(BLOCKED) && is_walled {
+            return answer(403, &json!({ "message": "Forbidden" }));
+        }
         match fault {
             Some(Fault::ServerError) => return answer(500, &json!({ "message": "Server Error" })),
             Some(Fault::Reset) => return answer(500, &Value::Null),
+            Some(Fault::Edge) => {
+                return answer(404, &json!({ "message": "no Route matched with those values" }));
+            }
+            Some(Fault::SoftFailure) => {
+                return answer(200, &json!({ "success": false, "message": "Reward expired" }));
+            }
+            Some(Fault::InProgress) => {
+                let text = "A request with the same Idempotency-Key is being processed";
+                return answer(409, &json!({ "message": text }));
+            }
+            Some(Fault::Denied) => return answer(401, &json!({ "message": "Unauthenticated." })),
             Some(Fault::LostReply | Fault::HalfAnswer | Fault::Delay) | None => {}
+        }
+        if code.starts_with(INVENTED) {
+            let text = format!("Reward {code} not found");
+            return answer(400, &json!({ "data": [], "message": text, "errors": [text] }));
         }
         if seen.taken > 0 {
             self.told_used += 1;
@@ -273,6 +332,7 @@ impl Notes {
             );
         }
         seen.taken += 1;
+        seen.taken_by = Some(key.clone());
         self.order.push(code.to_owned());
         answer(200, &json!({}))
     }
