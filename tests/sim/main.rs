@@ -191,7 +191,6 @@ const ENOUGH_OF_RULES: &[(&str, u64)] = &[
     ("refused: a rule accepts nothing", 2),
     ("refused: no code's form", 2),
     ("refused: too many of the lane or rule", 5),
-    ("refused: too much at risk", 3),
     ("refused: trust is off", 3),
     ("refused: worth too much", 2),
     ("risk: books compared", 100),
@@ -228,7 +227,7 @@ fn months_of_outages_crashes_and_turned_clocks_lose_nothing_and_double_nothing()
 }
 
 #[test]
-fn a_limit_that_is_overrun_by_one_redemption_or_a_value_by_one_unit_is_found() {
+fn a_value_that_is_one_unit_too_much_is_found() {
     let lanes = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     for some in risk::FAULTS.chunks(lanes) {
         std::thread::scope(|scope| {
