@@ -11,8 +11,7 @@ mod settle;
 mod tests;
 
 pub use accept::{
-    Accept, CodeRules, NotOnTrust, Situation, accept, field_keys, given_marks, key_of,
-    key_of_fields,
+    Accept, CodeRules, NotOnTrust, Situation, accept, given_marks, key_of, key_of_fields,
 };
 pub use act::{Closing, TillVoid, handled, retry, void, void_by_till};
 pub use figures::{FIGURES, Figures};

@@ -13,7 +13,7 @@ use crate::trust::Trust;
 use crate::value::{Amount, Checked, Remembered, Terms, Worth, worth};
 
 pub use form::has_form;
-pub use window::{REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
+pub use window::{PackedWindow, REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
 
 /// While the cause could be somebody's doing (a rogue certificate, a spoofed clock), only this part
 /// of each limit on counts, sums and time is given.

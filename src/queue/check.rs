@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{Message, Shared, asked};
-use crate::store::{Inspection, Recount, Trouble, WAL_FRAMES_HARD, WAL_FRAMES_SOFT, inspect};
+use crate::store::{
+    Inspection, Operation, Recount, RecountOn, Recounted, Trouble, WAL_FRAMES_HARD,
+    WAL_FRAMES_SOFT, inspect,
+};
 
 /// The first look begins so long after the start: tills and the backlog come first.
 const FIRST_AFTER: Duration = Duration::from_secs(30);
@@ -21,11 +24,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Between the first slices of a recount, which take a millisecond or two of the writer's time: no
 /// till is to notice.
 const BETWEEN_SLICES: Duration = Duration::from_millis(100);
-/// After so many slices they come seldom: a small store is recounted within seconds, a large one
-/// does not wake an idle box ten times a second.
+/// After so many slices come bites of several, seldom: a small store is recounted within seconds, a
+/// large one does not wake an idle box ten times a second.
 const QUICK_SLICES: u32 = 10;
-/// Between two slices from there on: a million rows take a day, a larger store as long as it takes.
-const BETWEEN_LATER_SLICES: Duration = Duration::from_secs(8);
+/// Between two bites: a million rows take a day or two, a larger store as long as it takes.
+const BETWEEN_BITES: Duration = Duration::from_secs(30);
 /// How often a look is begun again that had to give way to the log.
 const LOOKS_MAX: u32 = 10;
 
@@ -119,20 +122,27 @@ impl DatabaseCheck {
     }
 
     fn recount(&self) -> Result<(), Stopped> {
-        for slice in 0u32.. {
-            let (message, answer) = asked::ask(Recount { begin: slice == 0 });
-            self.send(message)?;
-            let recounted = answer.blocking_recv().map_err(|_| Stopped)?;
-            if recounted.is_err() || recounted.is_ok_and(|recounted| recounted.finished) {
+        for slice in 0..QUICK_SLICES {
+            if self.is_done_with(Recount { begin: slice == 0 })? {
                 return Ok(());
             }
-            self.stop.pause(if slice < QUICK_SLICES {
-                BETWEEN_SLICES
-            } else {
-                BETWEEN_LATER_SLICES
-            })?;
+            self.stop.pause(BETWEEN_SLICES)?;
+        }
+        while !self.is_done_with(RecountOn)? {
+            self.stop.pause(BETWEEN_BITES)?;
         }
         Ok(())
+    }
+
+    /// The next part of a recount; whether it was the last.
+    fn is_done_with(
+        &self,
+        part: impl Operation<Output = Recounted> + 'static,
+    ) -> Result<bool, Stopped> {
+        let (message, answer) = asked::ask(part);
+        self.send(message)?;
+        let recounted = answer.blocking_recv().map_err(|_| Stopped)?;
+        Ok(recounted.map_or(true, |recounted| recounted.finished))
     }
 
     fn send(&self, message: Message) -> Result<(), Stopped> {

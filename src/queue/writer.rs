@@ -20,8 +20,8 @@ use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Effects, FileWatch, Job, Kind, OpenReport, Pace, Recounted, Room, Step,
-    Store, StoreError, Surroundings, Task, Trouble, Unclaim,
+    Checkpointer, Claimed, Effects, FileWatch, Job, Kind, OpenReport, Pace, Recounted, Room, Store,
+    StoreError, Surroundings, Task, Trouble, Unclaim,
 };
 
 /// How many operations one transaction takes.
@@ -29,8 +29,10 @@ const BATCH_OPS_MAX: usize = 256;
 /// How many batches may wait to be answered where those wait who asked; beyond that the writer
 /// answers itself.
 const BATCHES_MAX: usize = 64;
-/// After so long without work the WAL is moved into the database.
+/// After so long without work the WAL is moved into the database, unless it holds little: what a
+/// probe of the road leaves is not worth waking for.
 const IDLE: Duration = Duration::from_secs(2);
+const WAL_FRAMES_IDLE: u32 = 100;
 /// How many databases one process sets aside: a disk that damages one after the other is not to be
 /// worked on.
 const RESCUES_MAX: u32 = 3;
@@ -216,7 +218,8 @@ impl Writer {
 
     /// How many messages came; `None` when none came for a while and there is something to do then.
     async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
-        let patience = match (self.wrote, self.health.is_refusing()) {
+        let has_log = self.wrote && self.store.wal_frames() >= WAL_FRAMES_IDLE;
+        let patience = match (has_log, self.health.is_refusing()) {
             (_, true) => SPACE_EVERY,
             (true, false) => IDLE,
             (false, false) => return Some(self.messages.recv_many(batch, BATCH_OPS_MAX).await),
@@ -582,10 +585,8 @@ impl Writer {
             // block then.
             return self.checkpoint_here();
         }
-        match self.pace.after_commit(frames, self.checkpointer.has_moved()) {
-            Step::Nothing => {}
-            Step::Ask => self.ask_for_checkpoint(),
-            Step::Here => self.checkpoint_here(),
+        if self.pace.after_commit(frames) {
+            self.checkpoint_here();
         }
     }
 

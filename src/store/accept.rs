@@ -137,7 +137,6 @@ impl Desk<'_> {
             till: &new.till,
             keyed: new.key.is_some(),
             request: &new.request,
-            field_keys: decide::field_keys(&new.till, &new.request),
             by_key: by_key.as_ref(),
             undelivered: rivals
                 .rows
@@ -354,13 +353,14 @@ impl Desk<'_> {
             Some(given) => Some(self.accept_on_trust(&row, &given)?),
             None => None,
         };
-        let live =
-            in_flight.then(|| Box::new(Claimed::new(&row, body.clone(), row.used_is_ours(None))));
-        Ok(Decided {
-            decision: Decision::Taken(Taken { headroom, ..taken(&row, in_flight) }),
-            live,
-            is_slowed: false,
-        })
+        let decision = Decision::Taken(Taken { headroom, ..taken(&row, in_flight) });
+        let mut live = None;
+        if in_flight {
+            let claimed = Claimed::new(&row, body.clone(), row.used_is_ours(None));
+            live = Some(Box::new(claimed));
+            self.flying.note(row);
+        }
+        Ok(Decided { decision, live, is_slowed: false })
     }
 
     /// The next row's number; the last that there is is never given, since what follows it would

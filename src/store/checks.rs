@@ -28,7 +28,7 @@ const JSON: &str = "application/json";
 
 /// The two rows that can speak of a code: of these bytes, and of its refusal.
 const LOOK: &str = "SELECT exact, bytes, at_s, status, content_type, body FROM checked WHERE guard \
-    = ?1 AND exact IN (0, ?2)";
+    = ?1 AND +exact IN (0, ?2)";
 /// The oldest of a till's, refusals last.
 const OLDEST: &str =
     "SELECT guard, exact FROM checked WHERE till = ?1 ORDER BY refused, at_s LIMIT 1";
@@ -206,6 +206,12 @@ pub(super) fn count(connection: &Connection) -> Result<u64, StoreError> {
     Ok(connection.prepare_cached(sql)?.query_row([SHARE_MAX], |row| row.get(0))?)
 }
 
+/// Whether any is remembered.
+pub(super) fn has_any(connection: &Connection) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM checked)";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
 /// What a copy of the database that leaves the gateway must not hold.
 pub(super) const LEFT_OUT_OF_COPIES: &str =
     "PRAGMA secure_delete = on; DELETE FROM checked; DELETE FROM check_share;";
@@ -305,7 +311,7 @@ impl Desk<'_> {
         code: &RewardCode,
         exact: bool,
     ) -> Result<Option<CheckAnswer>, StoreError> {
-        if !self.books.keeps_checks {
+        if !self.books.has_checks {
             return Ok(None);
         }
         let CheckNames { guard, bytes } = CheckNames::of(lane, business, code);
@@ -371,7 +377,12 @@ impl Desk<'_> {
         Ok(self.sql.prepare_cached(sql)?.query_row([names.guard], |row| row.get(0)).optional()?)
     }
 
-    fn put(&self, check: &CheckAnswered, names: CheckNames, exact: i64) -> Result<(), StoreError> {
+    fn put(
+        &mut self,
+        check: &CheckAnswered,
+        names: CheckNames,
+        exact: i64,
+    ) -> Result<(), StoreError> {
         let Answer { status, content_type, body } = &check.answer;
         self.forget_check(names.guard, exact)?;
         let max = self.around.offline.remember_checks_max;
@@ -387,6 +398,7 @@ impl Desk<'_> {
         let values =
             (names.guard, exact, names.bytes, refused, till, at_s, status, content_type, &**body);
         self.sql.prepare_cached(sql)?.execute(values)?;
+        self.books.has_checks = true;
         self.share(till, 1)
     }
 
@@ -438,7 +450,7 @@ impl Desk<'_> {
 
     /// Forgets some of what is too old. Its bytes are overwritten: it may name customers. How many
     /// are left.
-    fn forget_checks(&self) -> Result<(usize, u64), StoreError> {
+    fn forget_checks(&mut self) -> Result<(usize, u64), StoreError> {
         if !self.books.keeps_checks {
             return Ok((0, 0));
         }
@@ -450,7 +462,9 @@ impl Desk<'_> {
         forgotten?;
         let sql = "DELETE FROM check_share WHERE kept = 0 AND hour < ?1";
         self.sql.prepare_cached(sql)?.execute([self.around.elapsed_ms.div_euclid(3_600_000)])?;
-        Ok((overdue.len(), self.make_room("")?))
+        let kept = self.make_room("")?;
+        self.books.has_checks = has_any(self.sql)?;
+        Ok((overdue.len(), kept))
     }
 
     fn overdue(&self) -> Result<Vec<([u8; 16], i64)>, StoreError> {
@@ -838,8 +852,9 @@ mod tests {
         };
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
         let tags = super::super::row::Tags::new(0);
+        let flying = &mut super::super::flying::Flying::default();
         let (guards, around) = (&mut store.guards, &around);
-        let desk = Desk { sql, books, guards, next_seq, tags, around, has_ages: false };
+        let desk = Desk { sql, books, guards, next_seq, tags, flying, around, has_ages: false };
         let said = |code: &str| {
             desk.remembered(1, "shop", &RewardCode::new(code.to_owned()), false).unwrap()
         };
@@ -869,7 +884,7 @@ mod tests {
 
     #[test]
     fn each_look_is_one_search_of_its_index() {
-        assert_eq!(plan(LOOK), "SEARCH checked USING PRIMARY KEY (guard=? AND exact=?)");
+        assert_eq!(plan(LOOK), "SEARCH checked USING PRIMARY KEY (guard=?)");
         assert_eq!(
             plan(OLDEST),
             "SEARCH checked USING COVERING INDEX checked_till (till=?)",

@@ -11,6 +11,7 @@ mod damage;
 mod elapsed;
 mod error;
 mod files;
+mod flying;
 mod forward;
 mod guards;
 mod held;
@@ -30,6 +31,7 @@ mod schema;
 mod search;
 mod steps;
 mod tallies;
+mod transaction;
 mod trust;
 mod types;
 
@@ -48,7 +50,7 @@ use crate::settings::Offline;
 pub use accept::{Accept, Decided};
 pub use act::{Conclusion, Handling, Record, Retry, RetryHeld, Void, VoidByTill};
 pub use books::{Hold, LaneMemory, Remember, WaitMemory};
-pub use checkpoint::{Checkpointer, Pace, Paused, Step};
+pub use checkpoint::{Checkpointer, Pace, Paused};
 pub use checks::{
     CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid,
     ForgetChecks,
@@ -63,7 +65,7 @@ pub use opening::{Found, Inspection, OpenReport, inspect};
 pub use operation::{Effects, Job, Kind, Operation, Task};
 pub use prune::{Prune, Pruned, Retention};
 pub use read::{Reader, read_steps};
-pub use recount::{Recount, Recounted};
+pub use recount::{Recount, RecountOn, Recounted};
 pub use rescue::{
     Arrived, EndLine, ExportLine, Exported, FORMAT, Header, Import, LineFault, Page, Remains, seal,
     unseal,
@@ -82,9 +84,10 @@ pub const FILE: &str = "redeemd.db";
 /// The file names of its log and of the log's index.
 const LOG: &str = "redeemd.db-wal";
 const SHARED: &str = "redeemd.db-shm";
-/// How many frames the WAL may hold before a checkpoint is asked for: 4 MiB.
-pub const WAL_FRAMES_SOFT: u32 = 1000;
-/// How many before the writer itself moves them: 32 MiB.
+/// How many frames the WAL may hold before the writer moves them into the database: 16 MiB, some
+/// hundred redemptions of one till, so that fewer than one in a hundred waits for it.
+pub const WAL_FRAMES_SOFT: u32 = 4000;
+/// Where a reader holds it: once it is half way to so many a long look through the file gives way.
 pub const WAL_FRAMES_HARD: u32 = 8000;
 
 /// What the writer sees around it while it decides.
@@ -151,6 +154,7 @@ pub struct Store {
     dir: PathBuf,
     next_seq: i64,
     elapsed: elapsed::Elapsed,
+    flying: flying::Flying,
     wal_frames: Arc<AtomicU32>,
     unchecked: bool,
     /// Its schema waits for room: codes are guarded as they came, so that nothing may be accepted.
@@ -241,7 +245,7 @@ impl Store {
             self.guards.rolled_back();
         } else {
             drop(books);
-            self.books.ledger.settle();
+            self.books.settle();
             self.guards.committed();
         }
         result
@@ -268,20 +272,18 @@ impl Store {
             evidence,
             undelivered,
         };
-        let transaction =
-            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let transaction = transaction::Transaction::begin(&self.connection)?;
         let (books, guards, next_seq) = (&mut self.books, &mut self.guards, &mut self.next_seq);
-        let tags = row::Tags::new(tasks.len());
-        let mut desk =
-            Desk { sql: &transaction, books, guards, next_seq, tags, around, has_ages: false };
+        let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
+        let flying = &mut self.flying;
+        let mut desk = Desk { sql, books, guards, next_seq, tags, flying, around, has_ages: false };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
-        self.books.write(&transaction)?;
-        self.books.ledger.write(&transaction, elapsed_ms.div_euclid(60_000))?;
-        self.elapsed.keep(&transaction, has_ages)?;
-        self.guards.merge(&transaction, Seq(self.next_seq.saturating_sub(1)))?;
-        transaction.commit()?;
-        Ok(())
+        self.books.write(sql)?;
+        self.books.ledger.write(sql, elapsed_ms.div_euclid(60_000))?;
+        self.elapsed.keep(sql, has_ages)?;
+        self.guards.merge(sql, Seq(self.next_seq.saturating_sub(1)))?;
+        transaction.commit()
     }
 
     /// Whether the look through the file that an unclean stop calls for is still to be done.
@@ -445,6 +447,7 @@ pub struct Desk<'a> {
     guards: &'a mut guards::Guards,
     next_seq: &'a mut i64,
     tags: row::Tags,
+    flying: &'a mut flying::Flying,
     around: &'a Around<'a>,
     /// Something was written that must not seem younger after a crash.
     has_ages: bool,

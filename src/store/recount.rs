@@ -3,6 +3,7 @@
 //! own compares them quickly, and a code that its index has lost would be free again.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::row::{Stored, state_of};
 use super::{Desk, Effects, Operation, StoreError, risk};
@@ -14,6 +15,9 @@ use crate::value::Amount;
 /// How many rows one slice counts: each costs some look-ups at random places, and tills wait
 /// meanwhile.
 const SLICE_ROWS: i64 = 100;
+/// How long a bite goes on to another slice. Where each row costs a look at the disk, a bite is one
+/// slice.
+const BITE: Duration = Duration::from_millis(3);
 /// Rows after a number, the name of an index that should lead to the row and does not, its guard,
 /// and whether that is found where `$guards` looks.
 macro_rules! slice {
@@ -123,6 +127,28 @@ struct Counted {
 pub struct Recount {
     /// From the beginning.
     pub begin: bool,
+}
+
+/// The next slices of a recount under way, for as long as a bite lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct RecountOn;
+
+impl Operation for RecountOn {
+    type Output = Recounted;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Recounted, StoreError> {
+        let began = Instant::now();
+        loop {
+            let recounted = desk.recount(false)?;
+            if recounted.finished || began.elapsed() >= BITE {
+                return Ok(recounted);
+            }
+        }
+    }
+
+    fn after(&self, recounted: &mut Recounted, effects: &mut dyn Effects) {
+        effects.recounted(recounted);
+    }
 }
 
 impl Operation for Recount {

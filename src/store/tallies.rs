@@ -2,6 +2,7 @@
 //! day stays what it was when its rows have left.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
@@ -135,7 +136,7 @@ fn add(connection: &Connection, place: FigurePlace, change: Figures) -> Result<(
     let values =
         [Value::Integer(place.day), place.lane.into(), place.till.into(), place.gone.into()];
     connection
-        .prepare_cached(&upsert())?
+        .prepare_cached(&UPSERT)?
         .execute(params_from_iter(values.into_iter().chain(numbers)))?;
     Ok(())
 }
@@ -146,7 +147,8 @@ fn sums() -> String {
     Figures::NAMES.map(|name| format!("CAST(total({name}) AS INTEGER)")).join(", ")
 }
 
-fn upsert() -> String {
+/// Adds figures to those of their place.
+static UPSERT: LazyLock<String> = LazyLock::new(|| {
     let adds = Figures::NAMES
         .map(|name| format!("{name} = CAST({name} + excluded.{name} AS INTEGER)"))
         .join(", ");
@@ -155,7 +157,7 @@ fn upsert() -> String {
         "INSERT INTO tally VALUES ({places}) ON CONFLICT (day, lane, till, gone) DO UPDATE SET \
          {adds}"
     )
-}
+});
 
 /// A line of a damaged database about rows that had left; the others are counted anew.
 pub(super) fn keep(
@@ -169,7 +171,7 @@ pub(super) fn keep(
     let values = [Value::Integer(day), lane.into(), till.to_owned().into(), 1i64.into()];
     let figures = figures.iter().map(|figure| Value::Integer(*figure));
     connection
-        .prepare_cached(&upsert())?
+        .prepare_cached(&UPSERT)?
         .execute(params_from_iter(values.into_iter().chain(figures)))
         .map(drop)
 }
