@@ -460,6 +460,13 @@ fn a_form_of_another_site_does_nothing_whatever_it_sends() {
     gateway.wait_for_link("main", "held");
 }
 
+/// No frame around it, and nothing in it that its policy does not allow.
+fn is_guarded(page: &Reply) {
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.header("x-frame-options"), Some("DENY"));
+}
+
 #[test]
 fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
     let provider = Provider::start();
@@ -500,12 +507,7 @@ fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
                     "{when} {path} turns the reading direction"
                 );
                 assert!(!page.body.contains(" style=") && !lower.contains("onclick"), "{path}");
-                let policy = page.header("content-security-policy").unwrap();
-                assert!(
-                    policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"),
-                    "{policy}"
-                );
-                assert_eq!(page.header("x-frame-options"), Some("DENY"));
+                is_guarded(&page);
             }
         }
     };
@@ -601,8 +603,7 @@ fn a_report_for_spreadsheets_holds_no_formula_of_a_till_or_its_codes() {
     for line in said.out.lines() {
         // A cell begins a line, or follows a comma and perhaps a quotation mark.
         let mut cells = line.split(',').map(|cell| cell.trim_start_matches('"'));
-        let odd = cells.find(|cell| cell.starts_with(['=', '+', '-', '@']));
-        assert_eq!(odd, None, "{line}");
+        assert!(!cells.any(|cell| cell.starts_with(['=', '+', '-', '@'])), "{line}");
     }
 }
 
@@ -657,6 +658,29 @@ fn guessing_a_password_is_slowed_by_name_and_by_source() {
     let other =
         post(&gateway, "/sign-in", "x=1", "name=decide-person&password=a+long+enough+password");
     assert_eq!(other.status, 429, "the source waits, whatever the name");
+}
+
+/// Headers, cookies, values and fields by the thousand, and JSON that is deep.
+fn many_small_things(gateway: &Gateway) {
+    let many = (0..5_000).fold(String::new(), |all, n| all + &format!("x-{n}: y\r\n"));
+    let deep = "[".repeat(15 * 1024);
+    let cookies = "a=b; ".repeat(20_000);
+    let host = gateway.admin_address();
+    for bomb in [
+        format!("GET / HTTP/1.1\r\nhost: {host}\r\n{many}\r\n"),
+        format!("GET / HTTP/1.1\r\nhost: {host}\r\ncookie: {cookies}\r\n\r\n"),
+        format!("GET /?{} HTTP/1.1\r\nhost: {host}\r\n\r\n", "a=b&".repeat(100_000)),
+        format!(
+            "POST /api/v1/search HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{deep}",
+            deep.len()
+        ),
+    ] {
+        let said = gateway.operators().raw(bomb.as_bytes(), Duration::from_secs(1));
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+    }
+    let fields = "name=a&".repeat(2_000);
+    assert!([400, 413].contains(&post(gateway, "/sign-in", "x=1", &fields).status));
 }
 
 #[test]
@@ -719,25 +743,12 @@ fn send_bombs(gateway: &Gateway) {
     );
     let said = gateway.operators().raw(head.as_bytes(), Duration::from_secs(1));
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
-    let many = (0..5_000).fold(String::new(), |all, n| all + &format!("x-{n}: y\r\n"));
-    let deep = "[".repeat(15 * 1024);
-    let cookies = "a=b; ".repeat(20_000);
-    let host = gateway.admin_address();
-    for bomb in [
-        format!("GET / HTTP/1.1\r\nhost: {host}\r\n{many}\r\n"),
-        format!("GET / HTTP/1.1\r\nhost: {host}\r\ncookie: {cookies}\r\n\r\n"),
-        format!("GET /?{} HTTP/1.1\r\nhost: {host}\r\n\r\n", "a=b&".repeat(100_000)),
-        format!(
-            "POST /api/v1/search HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\nconnection: close\r\n\r\n{deep}",
-            deep.len()
-        ),
-    ] {
-        let said = gateway.operators().raw(bomb.as_bytes(), Duration::from_secs(1));
-        assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
-    }
-    let fields = "name=a&".repeat(2_000);
-    assert!([400, 413].contains(&post(gateway, "/sign-in", "x=1", &fields).status));
+    many_small_things(&gateway);
+    moment(Duration::from_millis(100));
+    assert_eq!(get(&gateway, "/", "x=1").status, 200);
+    let begun = std::time::Instant::now();
+    assert!(gateway.terminate().success());
+    assert!(begun.elapsed() < Duration::from_secs(8), "open streams do not hold up the stop");
 }
 
 /// A page comes again once a minute: 16 of them for an hour come 960 times.

@@ -295,7 +295,7 @@ impl Report {
                 "{} of them on lane {lane} since an operator held it and let tills be trusted",
                 count(*given)
             );
-            text = text + "\n" + &paragraph("", &said, 0) + "\n";
+            text.extend(["\n", &paragraph("", &said, 0), "\n"]);
         }
         for reason in ExceptionReason::ALL {
             text.push_str(&self.exception_table(reason, screen));
