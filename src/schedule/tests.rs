@@ -99,7 +99,9 @@ impl World {
             }
             Action::Tell(seq, told) => self.told.push((seq.0, told)),
             Action::Unclaim(rows) => {
-                rows.iter().for_each(|(seq, _)| assert!(self.claimed.remove(seq), "{seq}"));
+                for (seq, _) in &rows {
+                    assert!(self.claimed.remove(seq), "{seq}");
+                }
             }
             Action::DropPool | Action::Changed => {}
         }
