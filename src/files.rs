@@ -93,14 +93,14 @@ fn name_of(kind: FileType) -> &'static str {
 /// What changes when a file is written, replaced or removed: device, inode, size and time of its
 /// change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct FileStamp {
     device: u64,
     inode: u64,
     bytes: u64,
     changed: (i64, i64),
 }
 
-impl Stamp {
+impl FileStamp {
     /// The file's stamp; `None` when it cannot be looked at.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
@@ -114,7 +114,7 @@ impl Stamp {
 #[derive(Clone, Debug)]
 pub struct Followed {
     path: Option<PathBuf>,
-    seen: Option<Stamp>,
+    seen: Option<FileStamp>,
 }
 
 impl Followed {
@@ -122,13 +122,13 @@ impl Followed {
     /// after this: what is written between the two is seen the next time.
     #[must_use]
     pub fn new(path: Option<PathBuf>) -> Self {
-        let seen = path.as_deref().and_then(Stamp::of);
+        let seen = path.as_deref().and_then(FileStamp::of);
         Self { path, seen }
     }
 
     /// Whether the file is another than it was when this was last asked.
     pub fn has_changed(&mut self) -> bool {
-        let now = self.path.as_deref().and_then(Stamp::of);
+        let now = self.path.as_deref().and_then(FileStamp::of);
         std::mem::replace(&mut self.seen, now) != now
     }
 }

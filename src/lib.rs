@@ -13,11 +13,11 @@
 //! | 0 | [`checked`] | how many checks of tills were answered, by what answered them |
 //! | 2 | [`refused`] | how many requests of tills were refused, by reason |
 //! | 1 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
-//! | 2 | [`redemption`] | the domain: ids, states, fingerprints, values that must not be shown whole |
+//! | 2 | [`redemption`] | the domain: ids, states, fingerprints, masked values |
 //! | 3 | [`contract`] | the wire: parse a till's request, shape an answer or a refusal |
 //! | 3 | [`verdict`] | pure: what an upstream answer means |
 //! | 3 | [`settings`] | the file, the defaults, the checks |
-//! | 4 | [`trust`] | pure: may a redemption be given in the gateway's own name, and what speaks for it |
+//! | 4 | [`trust`] | pure: may a reward be given without the provider's answer |
 //! | 5 | [`link`] | pure: a lane's state machine, backoff, spread, slow start |
 //! | 6 | [`limits`] | pure: may this be accepted on trust? |
 //! | 6 | [`schedule`] | pure: what a lane does next |

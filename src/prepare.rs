@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::listen::Certificate;
 use crate::redemption::Fingerprint;
-use crate::settings::{LoadOptions, Loaded, Problem, Problems, SecretSource, Settings, Tls, load};
+use crate::settings::{
+    LoadOptions, Loaded, Problems, SecretSource, Settings, SettingsProblem, Tls, load,
+};
 use crate::upstream::{Upstream, UpstreamContext, Webhook};
 
 /// The webhook is made on trial; nothing is posted.
@@ -73,7 +75,7 @@ pub fn prepare(options: &LoadOptions) -> Result<Prepared, Problems> {
 ///
 /// # Errors
 /// It is beyond loopback, and whoever reaches it could redeem.
-pub fn tills_may_use(address: SocketAddr, settings: &Settings) -> Result<(), Problem> {
+pub fn tills_may_use(address: SocketAddr, settings: &Settings) -> Result<(), SettingsProblem> {
     let is_open = settings.intake.tills.is_empty() && !settings.intake.allow_anonymous;
     if !is_open || address.ip().to_canonical().is_loopback() {
         return Ok(());
@@ -100,13 +102,21 @@ fn broken(settings: &Settings, context: &UpstreamContext) -> BTreeMap<String, St
     providers.filter_map(|provider| Some((provider.name.clone(), fault(provider)?))).collect()
 }
 
-fn certificate(key: &str, files: Option<&Tls>, problems: &mut Vec<Problem>) -> Option<Certificate> {
+fn certificate(
+    key: &str,
+    files: Option<&Tls>,
+    problems: &mut Vec<SettingsProblem>,
+) -> Option<Certificate> {
     Certificate::open(files?).map_err(|fault| problems.push(problem(key, &fault.to_string()))).ok()
 }
 
 /// A token says who somebody is, so that no two share one. Those that cannot be read now are
 /// nobody's.
-fn own_tokens(settings: &Settings, credentials_dir: Option<&Path>, problems: &mut Vec<Problem>) {
+fn own_tokens(
+    settings: &Settings,
+    credentials_dir: Option<&Path>,
+    problems: &mut Vec<SettingsProblem>,
+) {
     let tills = settings.intake.tills.iter().map(|till| ("intake.till", &till.name, &till.token));
     let machines =
         settings.admin.tokens.iter().map(|token| ("admin.token", &token.name, &token.token));
@@ -128,6 +138,6 @@ fn fingerprint(source: &SecretSource, credentials_dir: Option<&Path>) -> Option<
     Some(Fingerprint::of(&["a token", token.reveal()]).0)
 }
 
-fn problem(key: &str, message: &str) -> Problem {
-    Problem { key: key.to_owned(), message: message.to_owned(), origin: None }
+fn problem(key: &str, message: &str) -> SettingsProblem {
+    SettingsProblem { key: key.to_owned(), message: message.to_owned(), origin: None }
 }

@@ -93,7 +93,7 @@ pub struct Terms {
     pub amount: Option<Amount>,
     /// `is_percentage`.
     pub is_percentage: bool,
-    /// `max_discount_amount`; zero is unlimited, `None`: unreadable, or not said.
+    /// `max_discount_amount`; zero is unlimited or not said, `None`: unreadable.
     pub max: Option<Amount>,
 }
 
@@ -157,7 +157,7 @@ impl Worth {
 }
 
 /// What a redemption is worth. A percentage counts as its most. A percentage without a most counts
-/// as `unbounded`. What no check said counts as `unknown`.
+/// as `unbounded`. What no check said, or nobody can read, counts as `unknown`.
 #[must_use]
 pub fn worth(terms: Option<&Terms>, unknown: Amount, unbounded: Amount) -> Worth {
     let said = terms.and_then(|terms| if terms.is_percentage { terms.max } else { terms.amount });

@@ -15,9 +15,9 @@ use std::path::PathBuf;
 
 /// Names that more than one type of `src` has: a reader has to look where the one at hand comes
 /// from.
-const DOUBLED_TYPES_MAX: usize = 48;
+const DOUBLED_TYPES_MAX: usize = 3;
 /// Lines of more than [`LONG_CHARS`] characters in `src`, `tests` and `benches`.
-const LONG_LINES_MAX: usize = 132;
+const LONG_LINES_MAX: usize = 50;
 const LONG_CHARS: usize = 100;
 /// Groups of files that name each other in a circle: none of them can be read before the others.
 const CIRCLES_MAX: usize = 1;

@@ -24,7 +24,7 @@ use redeemd::listen::{Bounds, Socket, serve};
 use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue};
 use redeemd::redemption::{Request, RewardCode};
 use redeemd::store::{Claimed, Decision, NewRedemption, Store};
-use redeemd::trust::{Evidence, Trust};
+use redeemd::trust::{Trust, TrustEvidence};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -156,7 +156,7 @@ fn line_down(lane: &Lane) -> Gate {
     Gate {
         ask: false,
         trust: Trust::AtOnce { tenth: false },
-        ..Gate::up(Evidence::new(lane.settings().terms()))
+        ..Gate::up(TrustEvidence::new(lane.settings().terms()))
     }
 }
 
@@ -312,7 +312,8 @@ async fn status_shows_the_books_and_the_lanes_to_people_and_machines() {
     let value = &gateway.run(&["status", "--json"]).await.json()[0];
     assert_eq!(
         value["counts"],
-        json!({"accepted": 1, "pending": 1, "confirmed": 0, "declined": 0, "parked": 0, "voided": 0})
+        json!({"accepted": 1, "pending": 1, "confirmed": 0, "declined": 0, "parked": 0,
+            "voided": 0})
     );
     let names: Vec<&str> = value["lanes"]
         .as_array()

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use redeemd::link::{self, Dice, Heard, Nudge, Outages, backoff};
 use redeemd::redemption::{Fingerprint, Seq};
-use redeemd::schedule::{Action, Ask, Config, Event as Told, Landed, Row, Scheduler};
-use redeemd::trust::Terms;
+use redeemd::schedule::{Action, Ask, ClaimedRow, Config, Landed, LaneEvent as Told, Scheduler};
+use redeemd::trust::EvidenceTerms;
 use redeemd::verdict::Phase as Road;
 
 const SEED: u64 = 20_261_123;
@@ -217,9 +217,11 @@ fn config(manners: Manners, gateway: usize) -> Config {
     let place = f64::from(u16::from_be_bytes([hash[0], hash[1]])) / f64::from(u16::MAX);
     let reconnect_spread = Duration::from_secs(if manners == Manners::Redeemd { 5 } else { 0 });
     let (retry_min, retry_max) = (Duration::from_secs(1), Duration::from_secs(60));
-    let link = link::Config { retry_min, retry_max, max_in_flight: 8, reconnect_spread, place };
+    let link =
+        link::LinkSettings { retry_min, retry_max, max_in_flight: 8, reconnect_spread, place };
     let recent = retry_max + TIMEOUT;
-    let terms = Terms { reply_within: REPLY_WITHIN, recent, checks: false, one_till: false };
+    let terms =
+        EvidenceTerms { reply_within: REPLY_WITHIN, recent, checks: false, one_till: false };
     Config { link, terms, checks_show_the_road: true }
 }
 
@@ -280,7 +282,7 @@ impl Gateway {
         }
     }
 
-    fn claim(&mut self, ask: &Ask) -> Vec<Row> {
+    fn claim(&mut self, ask: &Ask) -> Vec<ClaimedRow> {
         let preferred = ask.prefer.iter().map(|seq| seq.0).filter(|row| self.pending.contains(row));
         let after = ask.after.0.saturating_add(1);
         let others = self.pending.range(after..).copied();
@@ -334,9 +336,9 @@ impl Gateway {
 }
 
 /// Some till of a few.
-fn row(row: i64) -> Row {
+fn row(row: i64) -> ClaimedRow {
     let till = format!("till-{}", row % 3).into();
-    Row { seq: Seq(row), attempt: 1, till, trusted: false, bytes: 200 }
+    ClaimedRow { seq: Seq(row), attempt: 1, till, trusted: false, bytes: 200 }
 }
 
 impl Fleet {

@@ -19,7 +19,7 @@ use redeemd::prepare::{Prepared, prepare, tills_may_use};
 use redeemd::redemption::RewardCode;
 use redeemd::settings::{
     Auth, Caps, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider,
-    SameCode, SecretSource, Settings, Success, UnknownCheck, load, needs_restart, parse,
+    SameCode, SecretSource, Settings, SuccessSetting, UnknownCheck, load, needs_restart, parse,
 };
 use redeemd::value::Amount;
 
@@ -165,7 +165,7 @@ fn the_least_settings_get_every_default() {
     assert_eq!(provider.declined_status, [400, 404, 409, 410, 422]);
     assert_eq!(provider.already_used, redeemd::verdict::ALREADY_USED_DEFAULT);
     assert_eq!(provider.in_progress, redeemd::verdict::IN_PROGRESS_DEFAULT);
-    assert_eq!((provider.success, provider.same_code), (Success::Lenient, SameCode::Folded));
+    assert_eq!((provider.success, provider.same_code), (SuccessSetting::Lenient, SameCode::Folded));
     assert_eq!((provider.weak_after, provider.weak_declines), (Duration::from_mins(30), false));
     assert!(provider.accept_language == "en" && provider.canary && provider.proxy_login.is_none());
     assert_eq!(
@@ -306,7 +306,7 @@ fn every_key_arrives_where_it_belongs() {
     let oauth = r#"OAuth(OAuth { token_url: "https://h/t", client_id: "i", client_secret: Credential("cs"), grant: RefreshToken, refresh_token: Some(File("/rt")) })"#;
     let expected = [
         r#"gateway: Gateway { name: "b", state_dir: "/s", day_ends: TimeOfDay { hour: 4, minute: 30 } }"#.to_owned(),
-        r#"intake: Intake { listen: [[::1]:1, 127.0.0.1:3], redeem_path: "/r", check_path: "/c", reply_within: 100ms, accepted_status: 202, max_body_bytes: 1024, allow_anonymous: true, tills: [Till { name: "t", token: Credential("t-token"), businesses: ["m"], branches: ["7"], language: Some(Arabic) }], tls: Some(Tls { cert_file: "/cert", key_file: "/key" }), texts: Texts({("ar", "used"): "{code}", ("en", "held"): "Wait"}) }"#.to_owned(),
+        r#"intake: IntakeSettings { listen: [[::1]:1, 127.0.0.1:3], redeem_path: "/r", check_path: "/c", reply_within: 100ms, accepted_status: 202, max_body_bytes: 1024, allow_anonymous: true, tills: [Till { name: "t", token: Credential("t-token"), businesses: ["m"], branches: ["7"], language: Some(Arabic) }], tls: Some(Tls { cert_file: "/cert", key_file: "/key" }), texts: Texts({("ar", "used"): "{code}", ("en", "held"): "Wait"}) }"#.to_owned(),
         format!(r#"Provider {{ name: "p", businesses: ["m"], redeem_url: "https://h/r", check_url: Some("https://h/c"), auth: {oauth}, ca_file: Some("/ca"), proxy: Some("http://p:1"), proxy_login: Some(ProxyLogin {{ user: "u", password: Credential("pp") }}), allow_plain_http: true, timeout: 1s, declined_status: [400], already_used: ["gone"], in_progress: ["wait"], success: Contract, weak_after: 60s, weak_declines: true, accept_language: "ar, en;q=0.5", same_code: Exact, canary: false, reusable_codes: ["A*"] }}"#),
         "Offline { accept: false, max_pending: 1, max_pending_per_till: 1, max_outage: 3600s, \
          date_format: Any, one_till: Trust, remember_checks: 3600s, remember_checks_max: 0, \
@@ -317,11 +317,11 @@ fn every_key_arrives_where_it_belongs() {
          TimeOfDay { hour: 8, minute: 0 }, to: TimeOfDay { hour: 23, minute: 30 } }), code_form: \
          Some(CodeForm { length: (10, 12), alphabet: Digits, check: Some(Luhn) }) }, rules: \
          [".to_owned(),
-        r#"Rule { name: "r", codes: ["A*"], businesses: ["shop"], branches: ["7", "8"], tills: ["t"], kinds: ["voucher"], checked_within: Some(7200s), causes: [Tls, Clock], accept: Some(true), caps: Caps { max_value: Some(Amount(70000)), max_exposure: Some(Amount(80000)), max_pending: Some(9), max_per_hour: Some(10), max_per_day: Some(11), max_outage: Some(43200s), hours: Some(Hours { from: TimeOfDay { hour: 18, minute: 0 }, to: TimeOfDay { hour: 2, minute: 0 } }), code_form: Some(CodeForm { length: (8, 8), alphabet: Any, check: Some(Gs1) }) } }], listed: {"p": {"m"}} }"#.to_owned(),
+        r#"Rule { name: "r", codes: ["A*"], businesses: ["shop"], branches: ["7", "8"], tills: ["t"], kinds: ["voucher"], checked_within: Some(7200s), causes: [Tls, Clock], accept: Some(true), caps: Caps { max_value: Some(Amount(70000)), max_exposure: Some(Amount(80000)), max_pending: Some(9), max_per_hour: Some(10), max_per_day: Some(11), max_outage: Some(43200s), hours: Some(Hours { from: TimeOfDay { hour: 18, minute: 0 }, to: TimeOfDay { hour: 2, minute: 0 } }), code_form: Some(CodeForm { length: (8, 8), alphabet: Any, check: Some(Gs1) }) } }], listed: {"p": {"m"}}, exact: {"p"} }"#.to_owned(),
         "Forward { max_in_flight: 256, retry_min: 100ms, retry_max: 3600s, reconnect_spread: 600s \
          }".to_owned(),
-        "Retention { settled: 3600s, codes: 0ns }".to_owned(),
-        r#"Admin { listen: 127.0.0.1:2, socket: "/x.sock", hosts: ["gw.example"], tokens: [AdminToken { name: "m", role: See, token: File("/mt") }], users: [AdminUser { name: "u", role: Engineer, password: Credential("up") }], tls: Some(Tls { cert_file: "/ac", key_file: "/ak" }) }"#.to_owned(),
+        "RetentionSettings { settled: 3600s, codes: 0ns }".to_owned(),
+        r#"AdminSettings { listen: 127.0.0.1:2, socket: "/x.sock", hosts: ["gw.example"], tokens: [AdminToken { name: "m", role: See, token: File("/mt") }], users: [AdminUser { name: "u", role: Engineer, password: Credential("up") }], tls: Some(Tls { cert_file: "/ac", key_file: "/ak" }) }"#.to_owned(),
         r#"Alert { url: "https://a/h", token: Some(File("/at")) }"#.to_owned(),
     ];
     let shown = format!("{all:?}");
@@ -604,6 +604,11 @@ fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
         ("checked_within = \"31d\"", "checked_within", "\"30d\""),
         ("cause = \"rain\"", "cause", "connect"),
         ("code = \"\"", "code", "item 1"),
+        ("code = []", "code", "an empty list"),
+        ("till = []", "till", "an empty list"),
+        ("cause = []", "cause", "an empty list"),
+        ("hours = \"00:00-24:00\"", "hours", "times of the day"),
+        ("hours = \"24:00-08:00\"", "hours", "times of the day"),
         ("code_form = { length = \"12-10\" }", "code_form.length", "characters"),
         ("code_form = { length = 10 }", "code_form.length", "in quotes"),
         ("code_form = { alphabet = \"greek\" }", "code_form.alphabet", "\"digits\""),
@@ -1489,8 +1494,13 @@ fn the_manual_page_has_every_key_with_its_default_in_the_order_of_the_list() {
 
 proptest::proptest! {
     #[test]
-    fn no_damage_to_the_text_makes_the_loader_panic(from in 0_usize..9000, count in 0_usize..60, put in "[\\[\\]\"=.#a*\\PC]{0,6}") {
-        let mut text: Vec<char> = shipped("config/redeemd.toml").replace("\n# ", "\n").chars().collect();
+    fn no_damage_to_the_text_makes_the_loader_panic(
+        from in 0_usize..9000,
+        count in 0_usize..60,
+        put in "[\\[\\]\"=.#a*\\PC]{0,6}",
+    ) {
+        let shipped = shipped("config/redeemd.toml").replace("\n# ", "\n");
+        let mut text: Vec<char> = shipped.chars().collect();
         let from = from.min(text.len());
         text.splice(from..(from + count).min(text.len()), put.chars());
         let text: String = text.into_iter().collect();

@@ -7,6 +7,7 @@
 //! machine was quiet. `BENCH_PARTS=accepts,slow` measures some parts alone, `BENCH_BINARY=path`
 //! another build, `BENCH_ROUNDS=1` and `BENCH_ROWS=10000` in a hurry.
 
+mod checks;
 mod disk;
 mod load;
 mod machine;
@@ -28,7 +29,7 @@ use report::{Report, Rounds};
 type Failure = Box<dyn Error>;
 
 /// What is measured unless `BENCH_PARTS` says otherwise.
-const PARTS: &str = "accepts,drain,bytes,slow,backlog,console,migration";
+const PARTS: &str = "accepts,checks,drain,bytes,slow,backlog,console,migration";
 /// Rows of a drain.
 const DRAIN_ROWS: usize = 10_000;
 /// The drain's window, and the bare client's.
@@ -41,6 +42,9 @@ const SLOW_ROUND: Duration = Duration::from_secs(10);
 const SLOW_SYNCS_MS: [u64; 3] = [5, 10, 20];
 /// With so many rows pending; `BENCH_ROWS` bounds them.
 const BACKLOGS: [usize; 2] = [100_000, 1_000_000];
+/// Checks that are remembered, at most `BENCH_ROWS`, and rules.
+const CHECKS: usize = 1_000_000;
+const RULES: usize = 200;
 /// Pending while people look at the console.
 const CONSOLE_ROWS: usize = 1_000_000;
 /// Rows that an update finds.
@@ -72,6 +76,7 @@ fn main() -> Result<(), Failure> {
 fn measure(part: &str, report: &mut Report) -> Result<(), Failure> {
     match part {
         "accepts" => accepts(report),
+        "checks" => beside_checks(report),
         "drain" => {
             drain(report, Duration::ZERO)?;
             drain(report, Duration::from_millis(20))
@@ -119,6 +124,28 @@ fn accepts(report: &mut Report) -> Result<(), Failure> {
             let text = format!("p50 = an overwriting sync + {} ms", Rounds::of(over));
             report.row("accept latency, 1 connection, line down", &text, "+ 0.25 ms");
         }
+    }
+    Ok(())
+}
+
+/// Accepts with the line down beside remembered checks and rules, in turn with those of a gateway
+/// that has neither.
+fn beside_checks(report: &mut Report) -> Result<(), Failure> {
+    let checks = CHECKS.min(rows_max());
+    let (bare, full) = (Gateway::start(None)?, Gateway::start_with_checks(checks, RULES)?);
+    for gateway in [&bare, &full] {
+        load::warm_up(gateway.address())?;
+    }
+    for (connections, goal) in [(1, "0.9"), (64, "0.9")] {
+        let (mut without, mut with) = (Vec::new(), Vec::new());
+        for _ in 0..rounds() {
+            without.push(load::run(bare.address(), connections, ROUND)?.per_second());
+            with.push(load::run(full.address(), connections, ROUND)?.per_second());
+        }
+        let share = Rounds::ratios(&with, &without);
+        let text = format!("{}/s = {share} of {}/s", Rounds::of(with), Rounds::of(without));
+        let what = format!("accepts, {connections} connections, {checks} checks, {RULES} rules");
+        report.row(&what, &text, goal);
     }
     Ok(())
 }

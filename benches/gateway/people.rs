@@ -14,7 +14,15 @@ use crate::process::{get, pause, request};
 /// Between two pages.
 const READS_FOR: Duration = Duration::from_secs(1);
 /// What they look at.
-pub(crate) const PAGES: [&str; 4] = ["/", "/inbox", "/search", "/search?state=pending"];
+pub(crate) const PAGES: [&str; 7] = [
+    "/",
+    "/inbox",
+    "/search",
+    "/search?state=pending",
+    "/search?newest=1&till=nobody",
+    "/search?newest=1&since=2020-01-01&until=2020-01-02",
+    "/trail",
+];
 
 /// How long one page takes to come whole.
 pub(crate) fn time_of(admin: SocketAddr, page: &str) -> Result<Duration, Failure> {

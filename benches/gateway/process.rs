@@ -14,7 +14,7 @@ use redeemd::store::{Accept, NewRedemption, Store, Surroundings};
 use redeemd::value::Amount;
 
 use crate::report::ratio;
-use crate::{Failure, load, machine, migration};
+use crate::{Failure, checks, load, machine, migration};
 
 /// No wait in a benchmark is longer.
 const PATIENCE: Duration = Duration::from_mins(30);
@@ -70,6 +70,21 @@ impl Sandbox {
     }
 }
 
+/// What a gateway starts with.
+#[derive(Default)]
+struct StartWith<'a> {
+    /// Without one the line is down.
+    provider: Option<SocketAddr>,
+    /// Pending.
+    rows: usize,
+    /// Pending in the form of the oldest schema: it is ready once that is brought up to date.
+    old_rows: usize,
+    /// Remembered.
+    checks: usize,
+    rules: usize,
+    env: &'a [(&'a str, &'a OsStr)],
+}
+
 /// A gateway on this disk.
 pub(crate) struct Gateway {
     process: Process,
@@ -89,30 +104,29 @@ impl Gateway {
         provider: Option<SocketAddr>,
         rows: usize,
     ) -> Result<Self, Failure> {
-        Self::start_in(provider, |state| fill(state, rows), &[])
+        Self::start_in(StartWith { provider, rows, ..StartWith::default() })
     }
 
-    /// On what an earlier redeemd left: it is ready once that is brought up to date.
-    pub(crate) fn start_after_an_update(rows: usize) -> Result<Self, Failure> {
-        Self::start_in(None, |state| migration::oldest(state, rows), &[])
+    /// On what an earlier redeemd left.
+    pub(crate) fn start_after_an_update(old_rows: usize) -> Result<Self, Failure> {
+        Self::start_in(StartWith { old_rows, ..StartWith::default() })
+    }
+
+    /// With the line down, so many checks remembered and so many rules.
+    pub(crate) fn start_with_checks(checks: usize, rules: usize) -> Result<Self, Failure> {
+        Self::start_in(StartWith { checks, rules, ..StartWith::default() })
     }
 
     /// On a disk that takes so much longer for each sync.
     pub(crate) fn start_on_slow_disk(sync: Duration) -> Result<Self, Failure> {
         let shim = slow_disk_shim()?;
         let sync = sync.as_millis().to_string();
-        Self::start_in(
-            None,
-            |_| Ok(()),
-            &[("LD_PRELOAD", shim.as_os_str()), ("BENCH_SYNC_MS", OsStr::new(&sync))],
-        )
+        let env = [("LD_PRELOAD", shim.as_os_str()), ("BENCH_SYNC_MS", OsStr::new(&sync))];
+        Self::start_in(StartWith { env: &env, ..StartWith::default() })
     }
 
-    fn start_in(
-        provider: Option<SocketAddr>,
-        prepare: impl FnOnce(&Path) -> Result<(), Failure>,
-        env: &[(&str, &OsStr)],
-    ) -> Result<Self, Failure> {
+    fn start_in(start: StartWith<'_>) -> Result<Self, Failure> {
+        let StartWith { provider, rows, old_rows, checks, rules, env } = start;
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let (tills, admin) = (free_port()?, free_port()?);
         let nobody = free_port()?;
@@ -122,12 +136,17 @@ impl Gateway {
              [[provider]]\nname = \"p\"\nredeem_url = \"http://{}/redeem\"\ntoken_file \
              = \"token\"\n\
              [offline]\nmax_pending = 100000000\nmax_exposure = \"1000000000\"\n\
-             max_per_hour_per_till = 100000000\n[forward]\nreconnect_spread \
+             max_per_hour_per_till = 100000000\n{}[forward]\nreconnect_spread \
              = \"0s\"\n[admin]\nlisten = \"{admin}\"\n",
-            provider.unwrap_or(nobody)
+            provider.unwrap_or(nobody),
+            checks::settings(checks, rules),
         );
         std::fs::write(dir.path().join("redeemd.toml"), settings)?;
-        prepare(&dir.path().join("state"))?;
+        if old_rows > 0 {
+            migration::oldest(&dir.path().join("state"), old_rows)?;
+        }
+        fill(&dir.path().join("state"), rows)?;
+        checks::fill(&dir.path().join("state"), checks)?;
         let begun = Instant::now();
         let child = Command::new(binary())
             .args(["run", "--config"])

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
-use super::problem::Problem;
+use super::problem::{Problem, wished};
 use super::rights::{Actor, Asker, challenged};
 use super::session::{Sessions, fingerprint};
 use super::throttle::PasswordThrottle;
@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the settings say of who may come in, and what else the operators' side takes from them.
 #[derive(Clone, Debug, Default)]
-pub struct Rules {
+pub struct AccessRules {
     /// The names beside loopback's under which the listener may be called.
     pub hosts: Vec<String>,
     /// Whether the TCP listener speaks TLS.
@@ -46,7 +46,7 @@ pub struct Rules {
     pub tills: Vec<String>,
 }
 
-impl Rules {
+impl AccessRules {
     /// Those of `settings`.
     #[must_use]
     pub fn of(settings: &Settings, credentials_dir: Option<PathBuf>) -> Self {
@@ -90,7 +90,7 @@ pub(super) struct Access {
 }
 
 struct Inner {
-    rules: Arc<Rules>,
+    rules: Arc<AccessRules>,
     tokens: Vec<SecretNow>,
     users: Vec<SecretNow>,
     looked_at: Instant,
@@ -103,7 +103,7 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    pub(super) fn new(rules: Rules) -> Self {
+    pub(super) fn new(rules: AccessRules) -> Self {
         Self {
             inner: Mutex::new(Inner::new(rules)),
             sessions: Sessions::default(),
@@ -112,12 +112,12 @@ impl Access {
     }
 
     /// Takes other rules; everybody signs in anew.
-    pub(super) fn set(&self, rules: Rules) {
+    pub(super) fn set(&self, rules: AccessRules) {
         *self.inner() = Inner::new(rules);
         self.sessions.end_all();
     }
 
-    pub(super) fn rules(&self) -> Arc<Rules> {
+    pub(super) fn rules(&self) -> Arc<AccessRules> {
         Arc::clone(&self.inner().rules)
     }
 
@@ -182,7 +182,7 @@ impl Access {
 }
 
 impl Inner {
-    fn new(rules: Rules) -> Self {
+    fn new(rules: AccessRules) -> Self {
         let followed = |name: &str, role, secret: &SecretSource| {
             let known = SecretHolder { name: name.to_owned(), role, secret: secret.clone() };
             SecretNow { known, text: None }
@@ -234,7 +234,8 @@ pub(super) async fn identify(
         Ok(who) => who,
         Err(problem) => return challenged(problem.into_response()),
     };
-    request.extensions_mut().insert(Asker { who, is_local });
+    let language = wished(request.headers());
+    request.extensions_mut().insert(Asker { who, is_local, language });
     next.run(request).await
 }
 

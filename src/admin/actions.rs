@@ -7,12 +7,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::audit::keep;
-use super::given::{ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, id, known};
-use super::redemptions::Row;
+use super::given::{
+    ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, id, known, no_such_lane,
+};
+use super::redemptions::ListedRow;
 use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::message::{Denied, Event};
-use crate::queue::LaneCommand;
+use crate::queue::{LaneCommand, NoSuchLane};
 use crate::store::Acted;
 
 /// `POST /api/v1/redemptions/{id}/retry`
@@ -143,8 +145,12 @@ async fn told(
         known(admin, lane)?;
     }
     let lanes = command_lane(admin, asker, lane, command).await;
-    let lanes = lanes.map_err(|detail| Problem::new(StatusCode::NOT_FOUND, detail))?;
-    Ok(Json(json!({ "lanes": lanes })))
+    let gone = |NoSuchLane| {
+        let there = admin.queue.configured();
+        let told = no_such_lane(lane.unwrap_or_default(), there.iter().map(|lane| lane.name()));
+        Problem::denied(StatusCode::NOT_FOUND, told)
+    };
+    Ok(Json(json!({ "lanes": lanes.map_err(gone)? })))
 }
 
 /// Tells a lane, or all; the lane itself keeps who held and released it, a flush is kept here.
@@ -153,7 +159,7 @@ pub(super) async fn command_lane(
     asker: &Asker,
     lane: Option<&str>,
     command: LaneCommand,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, NoSuchLane> {
     let is_flush = matches!(command, LaneCommand::Flush);
     let lanes = admin.queue.command(lane, command).await?;
     if is_flush {
@@ -166,7 +172,7 @@ pub(super) async fn command_lane(
 
 fn acted(acted: Acted, asker: &Asker) -> JsonAnswer {
     match acted {
-        Acted::Done(row) => Ok(Json(json!(Row::seen_by(row.as_ref(), asker)))),
+        Acted::Done(row) => Ok(Json(json!(ListedRow::seen_by(row.as_ref(), asker)))),
         Acted::Refused { why } => Err(Problem::denied(StatusCode::CONFLICT, why)),
         Acted::Unknown => Err(Problem::denied(StatusCode::NOT_FOUND, Denied::NoRedemption)),
     }
@@ -245,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_hold_needs_no_note_but_one_that_trusts_does() {
-        let asker = Asker { who: None, is_local: true };
+        let asker = Asker::local();
         let holding = |text: &'static str| arguments(Ok(Bytes::from_static(text.as_bytes())));
         let command = |text| held(&asker, holding(text)?);
         let plain = command("").unwrap();
@@ -263,7 +269,7 @@ mod tests {
 
     #[test]
     fn an_action_in_conflict_says_why_and_one_on_nothing_is_404() {
-        let asker = Asker { who: None, is_local: true };
+        let asker = Asker::local();
         let refused = acted(Acted::Refused { why: Denied::StillPending }, &asker).unwrap_err();
         assert_eq!(refused, Problem::denied(StatusCode::CONFLICT, Denied::StillPending));
         assert_eq!(acted(Acted::Unknown, &asker).unwrap_err().document()["status"], 404);

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::rights::Asker;
 use super::{Admin, Problem};
-use crate::message::{Language, Storage};
+use crate::message::{Denied, Storage};
 use crate::queue::QueueError;
 
 /// How much is read and sent at a time, in bytes.
@@ -32,14 +32,16 @@ pub(super) async fn backup(
 ) -> Result<Response, Problem> {
     let copy = admin.queue.backup(asker.name()).await.map_err(|error| match error {
         QueueError::Refusing(why @ Storage::NoRoomToCopy { .. }) => {
-            Problem::new(StatusCode::INSUFFICIENT_STORAGE, why.text(Language::English))
+            Problem::denied(StatusCode::INSUFFICIENT_STORAGE, Denied::NotCopied { why })
         }
         error @ (QueueError::Busy { .. } | QueueError::Refusing(_) | QueueError::Stopping) => {
             error.into()
         }
     })?;
-    let failed =
-        |error: std::io::Error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    let failed = |error: std::io::Error| {
+        let told = Denied::CopyUnread { why: error.to_string() };
+        Problem::denied(StatusCode::INTERNAL_SERVER_ERROR, told)
+    };
     let left = copy.metadata().map_err(failed)?.len();
     let (sender, parts) = mpsc::channel(PARTS_MAX);
     tokio::task::spawn_blocking(move || send(copy, &sender));

@@ -1,5 +1,6 @@
 //! The figures of each day, lane and till, as the report and the console show them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Admin, Problem};
 use crate::clock::Day;
 use crate::decide::Figures;
+use crate::message::{Denied, FilterFault};
 use crate::refused;
 use crate::store::TillDay;
 
@@ -18,22 +20,25 @@ pub(super) async fn figures(
     Shared(admin): Shared<Arc<Admin>>,
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
-    let wanted =
-        WantedFigures::of(&uri).map_err(|detail| Problem::new(StatusCode::BAD_REQUEST, detail))?;
+    let wanted = WantedFigures::of(&uri)?;
     let WantedFigures { from, to, lane } = wanted;
     let look = move |reader: &crate::store::Reader| {
         Ok((reader.till_days(from, to, lane.as_deref())?, reader.refusals(from, to)?))
     };
     let (page, mut refused) = admin.queue.look(look).await?;
     if (from..=to).contains(&admin.queue.today()) {
-        for (reason, number) in refused::unkept() {
-            *refused.entry(reason.as_str().to_owned()).or_default() += number;
-        }
+        add_unkept(&mut refused);
     }
     let lines: Vec<Value> = page.lines.iter().map(line).collect();
-    Ok(Json(
-        json!({ "figures": lines, "refused": refused, "next": page.next.map(|day| day.to_string()) }),
-    ))
+    Ok(Json(json!({ "figures": lines, "refused": refused,
+            "next": page.next.map(|day| day.to_string()) })))
+}
+
+/// What the store does not know of yet is of today.
+pub(super) fn add_unkept(refused: &mut BTreeMap<String, u64>) {
+    for (reason, number) in refused::unkept() {
+        *refused.entry(reason.as_str().to_owned()).or_default() += number;
+    }
 }
 
 fn line(line: &TillDay) -> Value {
@@ -57,19 +62,29 @@ struct WantedFigures {
 }
 
 impl WantedFigures {
-    fn of(uri: &Uri) -> Result<Self, String> {
-        let Query(pairs) =
-            Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|error| error.body_text())?;
+    fn of(uri: &Uri) -> Result<Self, Problem> {
+        let bad = |told| Problem::denied(StatusCode::BAD_REQUEST, told);
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|_| bad(Denied::QueryUnread))?;
+        Self::of_pairs(pairs).map_err(|fault| bad(Denied::Filter { faults: vec![fault] }))
+    }
+
+    fn of_pairs(pairs: Vec<(String, String)>) -> Result<Self, FilterFault> {
         let mut wanted = Self { from: Day::new(0), to: Day::new(i64::MAX), lane: None };
         let day = |name: &str, text: &str| {
-            Day::parse(text).ok_or_else(|| format!("{name}: a day looks like 2026-11-01"))
+            Day::parse(text).ok_or_else(|| FilterFault::Day { key: name.to_owned() })
         };
         for (name, text) in pairs {
             match name.as_str() {
                 "from" => wanted.from = day("from", &text)?,
                 "to" => wanted.to = day("to", &text)?,
                 "lane" => wanted.lane = Some(text),
-                _ => return Err(format!("{name}: known are from, to and lane")),
+                _ => {
+                    return Err(FilterFault::Unknown {
+                        key: name,
+                        known: "from, to, lane".to_owned(),
+                    });
+                }
             }
         }
         Ok(wanted)

@@ -16,15 +16,15 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A filter and, beside it, the keyed hash of a searched code.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(super) struct RowFilter {
     pub(super) search: Search,
     pub(super) code: Option<Fingerprint>,
 }
 
 /// The query's filter, or every fault in it.
-pub(super) fn parse(pairs: &[(String, String)]) -> Result<Wanted, Vec<FilterFault>> {
+pub(super) fn parse(pairs: &[(String, String)]) -> Result<RowFilter, Vec<FilterFault>> {
     let mut wanted =
-        Wanted { search: Search { limit: LIMIT_DEFAULT, ..Search::default() }, code: None };
+        RowFilter { search: Search { limit: LIMIT_DEFAULT, ..Search::default() }, code: None };
     let mut faults = Vec::new();
     for (at, (key, value)) in pairs.iter().enumerate() {
         let repeated = pairs.iter().take(at).any(|(earlier, _)| earlier == key);
@@ -55,7 +55,7 @@ const KEYS: [&str; 12] = [
     "code",
 ];
 
-fn set(wanted: &mut Wanted, key: &str, value: &str) -> Result<(), FilterFault> {
+fn set(wanted: &mut RowFilter, key: &str, value: &str) -> Result<(), FilterFault> {
     let of = || key.to_owned();
     if !KEYS.contains(&key) {
         let known = KEYS.into_iter().filter(|key| *key != "code").collect::<Vec<_>>().join(", ");
@@ -139,7 +139,7 @@ fn hash(text: &str) -> Option<Fingerprint> {
 }
 
 /// Whether the filter asks for nothing but what the store keeps in order anyway.
-pub(super) fn is_plain(wanted: &Wanted) -> bool {
+pub(super) fn is_plain(wanted: &RowFilter) -> bool {
     let Search { code_ending, till, business, branch, since_ms, until_ms, newest, .. } =
         &wanted.search;
     let texts = [code_ending, till, business, branch];

@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::filter::Wanted;
-use super::{Admin, Rules};
+use super::filter::RowFilter;
+use super::{AccessRules, Admin};
 use crate::files;
 use crate::queue::QueueError;
 use crate::redemption::{Fingerprint, RewardCode};
@@ -32,12 +32,12 @@ impl std::fmt::Debug for SearchedCodes {
 }
 
 impl SearchedCodes {
-    fn key(&self, rules: &Rules) -> &Arc<str> {
+    fn key(&self, rules: &AccessRules) -> &Arc<str> {
         self.key.get_or_init(|| kept_key(rules.state_dir.as_deref()).into())
     }
 
     /// Remembers the code; its hash.
-    pub(super) fn remember(&self, rules: &Rules, code: &str) -> Fingerprint {
+    pub(super) fn remember(&self, rules: &AccessRules, code: &str) -> Fingerprint {
         let hash = CodeHash::of(self.key(rules), code).hash;
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         codes.retain(|(known, _)| *known != hash);
@@ -87,7 +87,7 @@ fn keep_key(file: &Path, key: &str) -> std::io::Result<()> {
 }
 
 /// What fits, by the index where the code is known, else by a bounded look at the rows.
-pub(super) async fn find(admin: &Admin, wanted: Wanted) -> Result<FoundRows, QueueError> {
+pub(super) async fn find(admin: &Admin, wanted: RowFilter) -> Result<FoundRows, QueueError> {
     let rules = admin.access.rules();
     let memory = &admin.desk.searches;
     let mut search = wanted.search;
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_codes_that_are_remembered_are_bounded() {
-        let (memory, rules) = (SearchedCodes::default(), Rules::default());
+        let (memory, rules) = (SearchedCodes::default(), AccessRules::default());
         let first = memory.remember(&rules, "CODE-0");
         assert_eq!(memory.remember(&rules, " CODE-0 "), first);
         for n in 1..=REMEMBERED_MAX {

@@ -46,10 +46,11 @@ pub(super) fn no_such_lane<'a>(wanted: &str, lanes: impl Iterator<Item = &'a str
 
 /// The body's arguments; no body at all is `{}`.
 pub(super) fn arguments<T: serde::de::DeserializeOwned>(body: RawBody) -> Result<T, Problem> {
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let body = body.map_err(|rejection| Problem::of_body(&rejection))?;
     let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
     serde_json::from_slice(text).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("the body is not as expected: {error}"))
+        let told = Denied::BodyUnfit { why: error.to_string() };
+        Problem::denied(StatusCode::BAD_REQUEST, told)
     })
 }
 

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::access::{Access, Rules};
+use super::access::{Access, AccessRules};
 use super::problem::Problem;
 use crate::listen::Peer;
 use crate::message::Denied;
@@ -41,7 +41,7 @@ pub(super) async fn guard(
 /// A page elsewhere whose name resolves to this listener (DNS rebinding) sends its own name as
 /// `Host`; one that just sends a request here, its own `Origin`; a browser of today says so itself
 /// in `Sec-Fetch-Site`.
-fn misdirected(rules: &Rules, headers: &HeaderMap) -> Option<Problem> {
+fn misdirected(rules: &AccessRules, headers: &HeaderMap) -> Option<Problem> {
     let mut hosts = headers.get_all(header::HOST).iter().map(HeaderValue::to_str);
     let (Some(Ok(host)), None) = (hosts.next(), hosts.next()) else {
         return Some(Problem::denied(StatusCode::BAD_REQUEST, Denied::NoHost));
@@ -55,12 +55,12 @@ fn misdirected(rules: &Rules, headers: &HeaderMap) -> Option<Problem> {
     foreign.then(|| Problem::denied(StatusCode::FORBIDDEN, Denied::ForeignPage))
 }
 
-fn own_origin(rules: &Rules, host: &str) -> String {
+fn own_origin(rules: &AccessRules, host: &str) -> String {
     format!("{}://{host}", if rules.tls { "https" } else { "http" })
 }
 
 /// Whether `host`, without its port, is one of `admin.hosts`.
-fn is_named(rules: &Rules, host: &str) -> bool {
+fn is_named(rules: &AccessRules, host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if is_port(port) && !name.ends_with(':') => name,
         Some(_) | None => host,
@@ -161,7 +161,8 @@ mod tests {
             })
             .unwrap_or_default(),
         );
-        let rules = Rules { hosts: vec!["store-042.example".to_owned()], ..Rules::default() };
+        let rules =
+            AccessRules { hosts: vec!["store-042.example".to_owned()], ..AccessRules::default() };
         let routes = super::super::guarded(routes, Arc::new(Access::new(rules)));
         TowerToHyperService::new(routes).call(request).await.unwrap()
     }

@@ -40,7 +40,7 @@ use crate::message::Denied;
 use crate::queue::Queue;
 use access::Access;
 
-pub use access::Rules;
+pub use access::AccessRules;
 pub use filter::{LIMIT_DEFAULT, LIMIT_MAX};
 pub use password::{
     BYTES_MAX as PASSWORD_BYTES_MAX, CHARS_MIN as PASSWORD_CHARS_MIN, PasswordFault, hashed,
@@ -80,7 +80,7 @@ impl Admin {
     /// The operators' side of `queue`.
     #[must_use]
     pub fn new(queue: Queue, info: Info) -> Self {
-        let access = Arc::new(Access::new(Rules::default()));
+        let access = Arc::new(Access::new(AccessRules::default()));
         Self { queue, info, access, desk: console::ConsoleState::default() }
     }
 
@@ -90,7 +90,7 @@ impl Admin {
     }
 
     /// Who may come in from now on; everybody signs in anew.
-    pub fn set_rules(&self, rules: Rules) {
+    pub fn set_rules(&self, rules: AccessRules) {
         self.access.set(rules);
     }
 }

@@ -2,12 +2,13 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::message::{Denied, Language};
+use crate::message::{Denied, Language, http_status};
 use crate::queue::QueueError;
 
 /// A refusal that a program can read by its status and a person by its detail.
@@ -19,15 +20,18 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of this status; `detail` says what was wrong and what would be right.
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self::denied(status, Denied::Text { text: detail.into() })
-    }
-
-    /// A problem of this status, in words of the gateway's own.
+    /// A problem of this status; `told` says what was wrong and what would be right.
     #[must_use]
     pub fn denied(status: StatusCode, told: Denied) -> Self {
         Self { status, told, retry_after_s: None }
+    }
+
+    /// A body that is too large, or that did not come whole.
+    pub(super) fn of_body(rejection: &BytesRejection) -> Self {
+        match rejection.status() {
+            status @ StatusCode::PAYLOAD_TOO_LARGE => Self::denied(status, Denied::BodyTooLarge),
+            status => Self::denied(status, Denied::BodyCutOff),
+        }
     }
 
     /// What was wrong.
@@ -42,9 +46,10 @@ impl Problem {
     }
 
     fn document_in(&self, language: Language) -> serde_json::Value {
+        let title = self.status.canonical_reason().unwrap_or("Error");
         json!({
             "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "title": http_status(self.status.as_u16(), title, language),
             "status": self.status.as_u16(),
             "detail": self.told.text(language),
         })
@@ -64,11 +69,15 @@ impl From<QueueError> for Problem {
     }
 }
 
+/// What an `Accept-Language` header likes best.
+pub(super) fn wished(headers: &HeaderMap) -> Language {
+    let wished = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Language::from_accept_language(wished.unwrap_or_default())
+}
+
 /// The middleware: says a problem in Arabic to whoever likes that best.
 pub(super) async fn in_language(request: Request, next: Next) -> Response {
-    let wished =
-        request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    let language = Language::from_accept_language(wished.unwrap_or_default());
+    let language = wished(request.headers());
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Language"));
@@ -105,11 +114,10 @@ mod tests {
 
     #[test]
     fn a_problem_has_the_four_members_and_their_content_type() {
-        let problem =
-            Problem::new(StatusCode::CONFLICT, "another redemption of the code is pending");
+        let problem = Problem::denied(StatusCode::CONFLICT, Denied::OnTheWire);
         let expected = json!({
             "type": "about:blank", "title": "Conflict", "status": 409,
-            "detail": "another redemption of the code is pending",
+            "detail": "an attempt is on the wire: try again when it has ended",
         });
         assert_eq!(problem.document(), expected);
         let response = problem.into_response();

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::filter::{LIMIT_MAX, Wanted, is_plain, parse};
+use super::filter::{LIMIT_MAX, RowFilter, is_plain, parse};
 use super::find::find;
 use super::given::{arguments, id, no_such_lane, unknown};
 use super::rights::Asker;
@@ -39,10 +39,9 @@ pub(super) async fn list(
     Extension(asker): Extension<Asker>,
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri)
-        .map_err(|error| bad(error.body_text()))?;
     let unfit = |told| Problem::denied(StatusCode::BAD_REQUEST, told);
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri)
+        .map_err(|_| unfit(Denied::QueryUnread))?;
     let wanted = parse(&pairs).map_err(|faults| unfit(Denied::Filter { faults }))?;
     if let Some(lane) = &wanted.search.lane {
         let lanes = admin.queue.lanes();
@@ -60,12 +59,13 @@ pub(super) async fn list(
 /// A page: its rows and, where there may be more, the `after` of the next.
 fn page(rows: &[Redemption], limit: usize, asker: &Asker) -> Value {
     let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.seq);
-    json!({ "redemptions": rows.iter().map(|row| Row::seen_by(row, asker)).collect::<Vec<_>>(), "next": next })
+    let rows: Vec<_> = rows.iter().map(|row| ListedRow::seen_by(row, asker)).collect();
+    json!({ "redemptions": rows, "next": next })
 }
 
 /// A search that says whether it is at its end, and the rows that it found.
 fn found_page(found: &FoundRows, asker: &Asker) -> Value {
-    let rows = found.rows.iter().map(|row| Row::seen_by(row, asker));
+    let rows = found.rows.iter().map(|row| ListedRow::seen_by(row, asker));
     json!({ "redemptions": rows.collect::<Vec<_>>(), "next": found.next })
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn search(
     let WholeCode { code } = arguments(body)?;
     let hash = admin.desk.searches.remember(&admin.access.rules(), &code);
     let wanted =
-        Wanted { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
+        RowFilter { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
     let found = find(&admin, wanted).await?;
     Ok(Json(found_page(&found, &asker)))
 }
@@ -98,14 +98,18 @@ pub(super) async fn show(
 ) -> Result<Json<Value>, Problem> {
     let found = admin.queue.show(&id(&text)?).await?;
     let Story { row, attempts, events } = found.ok_or_else(unknown)?;
-    let events = events.iter().map(EventView::from).collect();
-    Ok(Json(json!(Detail { row: Row::seen_by(&row, &asker), last_attempts: attempts, events })))
+    let events = events.iter().map(|event| EventView::of(event, asker.language)).collect();
+    Ok(Json(json!(Detail {
+        row: ListedRow::seen_by(&row, &asker),
+        last_attempts: attempts,
+        events
+    })))
 }
 
 /// A row as it is listed. Fields are added, never taken away.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a mark of its own in the API")]
-pub(super) struct Row<'a> {
+pub(super) struct ListedRow<'a> {
     id: &'a Id,
     seq: Seq,
     lane: &'a str,
@@ -145,7 +149,7 @@ pub(super) struct Row<'a> {
     rule: Option<&'a str>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> ListedRow<'a> {
     /// How codes begin is for those who may decide: its beginning beside its end leaves less of a
     /// code to guess.
     pub(super) fn seen_by(row: &'a Redemption, asker: &Asker) -> Self {
@@ -187,7 +191,7 @@ impl<'a> Row<'a> {
             settled_at: row.settled_at_ms.map(rfc3339),
             answer_status: row.answer.as_ref().map(|answer| answer.status),
             provider_said: said_of(row),
-            note: row.note.as_ref().map(|note| note.text(Language::English)),
+            note: row.note.as_ref().map(|note| note.text(asker.language)),
         }
     }
 }
@@ -242,7 +246,7 @@ fn without(text: &str, code: &RewardCode) -> String {
 #[derive(Debug, Serialize)]
 struct Detail<'a> {
     #[serde(flatten)]
-    row: Row<'a>,
+    row: ListedRow<'a>,
     last_attempts: Vec<Attempt>,
     events: Vec<EventView<'a>>,
 }
@@ -255,9 +259,9 @@ struct EventView<'a> {
     detail: String,
 }
 
-impl<'a> From<&'a Event> for EventView<'a> {
-    fn from(event: &'a Event) -> Self {
-        let detail = message::Event::from_stored(&event.detail).text(Language::English);
+impl<'a> EventView<'a> {
+    fn of(event: &'a Event, language: Language) -> Self {
+        let detail = message::Event::from_stored(&event.detail).text(language);
         Self { at: rfc3339(event.at_ms), what: &event.what, by: &event.by, detail }
     }
 }
@@ -270,11 +274,11 @@ mod tests {
 
     fn asker(role: Role) -> Asker {
         let actor = super::super::rights::Actor { name: "amal".to_owned(), role, signed_in: true };
-        Asker { who: Some(actor), is_local: true }
+        Asker { who: Some(actor), ..Asker::local() }
     }
 
     fn seen(row: &Redemption) -> Value {
-        json!(Row::seen_by(row, &asker(Role::Decide)))
+        json!(ListedRow::seen_by(row, &asker(Role::Decide)))
     }
 
     fn row(seq: i64, answer: Option<&'static str>) -> Redemption {
@@ -341,9 +345,9 @@ mod tests {
         assert_eq!(seen(&row)["provider_said"], "Reward …7F3Q has been used");
         assert_eq!(seen(&row)["reward_code"], "…7F3Q");
         assert_eq!(seen(&row)["code_prefix"], "SECR");
-        for asker in [asker(Role::See), Asker { who: None, is_local: true }] {
+        for asker in [asker(Role::See), Asker::local()] {
             assert_eq!(
-                json!(Row::seen_by(&row, &asker))["code_prefix"],
+                json!(ListedRow::seen_by(&row, &asker))["code_prefix"],
                 "",
                 "how it begins is not for everybody"
             );

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::rights::Asker;
 use super::{Admin, Problem};
+use crate::message::{Denied, FilterFault};
 use crate::redemption::Seq;
 use crate::store::{Arrived, Exported, Import};
 
@@ -36,9 +37,10 @@ pub(super) async fn export(
             query.strip_prefix("after=").and_then(|text| text.parse().ok()).filter(|seq| *seq >= 0)
         }
     };
-    let Some(after) = after else {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "after: the number that `next` gave"));
-    };
+    let after = after.ok_or_else(|| {
+        let fault = FilterFault::NotOurs { key: "after".to_owned() };
+        Problem::denied(StatusCode::BAD_REQUEST, Denied::Filter { faults: vec![fault] })
+    })?;
     let page = admin.queue.export(Seq(after), EXPORT_ROWS_MAX).await?;
     Ok(Json(json!({ "gateway": admin.info.gateway, "page": page })))
 }
@@ -61,8 +63,8 @@ pub(super) async fn import(
     let configured = admin.queue.configured();
     let is_known = |lane: &str| configured.iter().any(|known| known.name() == lane);
     let lanes: Vec<String> = rows.iter().map(|row| row.lane.clone()).collect();
-    let by = asker.name().to_owned();
-    let arrived = admin.queue.import(Import { rows, from, by }).await?;
+    let (by, language) = (asker.name().to_owned(), asker.language);
+    let arrived = admin.queue.import(Import { rows, from, by, language }).await?;
     // What is refused names no lane: its name may be anything.
     let taken =
         lanes.into_iter().zip(&arrived).filter(|(_, row)| !matches!(row, Arrived::Refused { .. }));
@@ -73,15 +75,14 @@ pub(super) async fn import(
 
 /// The body's rows; a fault repeats nothing of it, since it holds codes.
 fn brought(body: Result<Bytes, BytesRejection>) -> Result<Brought, Problem> {
-    let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let brought: Brought =
-        serde_json::from_slice(&body).map_err(|_| bad("the body is not an import"))?;
+    let bad = |told| Problem::denied(StatusCode::BAD_REQUEST, told);
+    let body = body.map_err(|rejection| Problem::of_body(&rejection))?;
+    let brought: Brought = serde_json::from_slice(&body).map_err(|_| bad(Denied::NotAnImport))?;
     if brought.rows.len() > IMPORT_ROWS_MAX {
-        return Err(bad("too many rows at once"));
+        return Err(bad(Denied::TooManyRows { most: IMPORT_ROWS_MAX as u64 }));
     }
     if brought.from.chars().count() > FROM_CHARS_MAX || brought.from.chars().any(char::is_control) {
-        return Err(bad("from: one line of at most 128 characters"));
+        return Err(bad(Denied::FromName { characters: FROM_CHARS_MAX as u64 }));
     }
     Ok(brought)
 }

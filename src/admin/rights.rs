@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use crate::message::Denied;
+use crate::message::{Denied, Language};
 use crate::settings::Role;
 
 /// Somebody whose word counts, under the name that is recorded.
@@ -27,12 +27,24 @@ pub(super) struct Asker {
     pub(super) who: Option<Actor>,
     /// Whether it came from this machine.
     pub(super) is_local: bool,
+    /// What the API's texts are read in.
+    pub(super) language: Language,
 }
 
 impl Asker {
     /// Who sent the request with these extensions.
     pub(super) fn of(extensions: &axum::http::Extensions) -> Self {
-        extensions.get().cloned().unwrap_or(Self { who: None, is_local: false })
+        extensions.get().cloned().unwrap_or(Self {
+            who: None,
+            is_local: false,
+            language: Language::English,
+        })
+    }
+
+    /// Somebody on this machine.
+    #[cfg(test)]
+    pub(super) fn local() -> Self {
+        Self { who: None, is_local: true, language: Language::English }
     }
 
     /// Reading is free on this machine.
@@ -102,6 +114,7 @@ mod tests {
         Asker {
             who: role.map(|role| Actor { name: "amal".to_owned(), role, signed_in: false }),
             is_local,
+            language: Language::English,
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) struct LaneRisk {
     pub(super) exposure: Amount,
     /// What was ever lost.
     pub(super) lost: Amount,
-    /// ByAsker limit.
+    /// By limit.
     pub(super) headroom: BTreeMap<&'static str, GaugeView>,
     /// The same as the console shows it.
     #[serde(skip)]
@@ -108,10 +108,10 @@ pub(super) fn number(value: &Value) -> String {
 }
 
 /// How far the rules' limits are used, by rule and limit.
-pub(super) type Rules = BTreeMap<String, BTreeMap<&'static str, GaugeView>>;
+pub(super) type RuleGauges = BTreeMap<String, BTreeMap<&'static str, GaugeView>>;
 
-pub(super) fn rules(gauges: &[Gauge]) -> Rules {
-    let mut rules = Rules::new();
+pub(super) fn rules(gauges: &[Gauge]) -> RuleGauges {
+    let mut rules = RuleGauges::new();
     for gauge in gauges {
         let rule = gauge.rule.as_deref().unwrap_or_default().to_owned();
         rules.entry(rule).or_default().insert(gauge.limit, gauge.into());

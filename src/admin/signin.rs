@@ -66,7 +66,7 @@ pub(super) async fn sign_in(
 
 #[cfg(test)]
 mod tests {
-    use super::super::access::Rules;
+    use super::super::access::AccessRules;
     use super::*;
     use crate::settings::{AdminUser, Role, SecretSource};
 
@@ -78,7 +78,7 @@ mod tests {
             role: Role::See,
             password: SecretSource::File(file),
         }];
-        Access::new(Rules { users, ..Rules::default() })
+        Access::new(AccessRules { users, ..AccessRules::default() })
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "an address may be unknown")]

@@ -3,22 +3,24 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::risk::{self, LaneRisk, Rules};
+use super::rights::Asker;
+use super::risk::{self, LaneRisk, RuleGauges};
 use super::{Admin, Problem};
 use crate::checked::{self, Answerer};
-use crate::limits::{self, LaneNow};
+use crate::limits::{self, Gauge, LaneNow};
 use crate::log;
+use crate::message::{Cause, Denied, Language};
 use crate::queue::{LaneStatus, StorageStatus};
 use crate::refused::{self, Reason};
 use crate::settings::Offline;
-use crate::store::{Counts, Standing};
+use crate::store::{Counts, LaneStanding, Standing};
 use crate::trust::Trust;
 
 /// `/api/v1/status`. Fields are added, never taken away.
@@ -46,7 +48,10 @@ pub(super) struct Status {
     /// Lines of the log that nobody took in time, since the process started.
     pub(super) log_dropped: u64,
     /// How far each rule's limits are used.
-    pub(super) rules: Rules,
+    pub(super) rules: RuleGauges,
+    /// The same as the console shows it.
+    #[serde(skip)]
+    pub(super) rule_gauges: Vec<Gauge>,
     /// Tills that are slowed and not trusted, for the codes that were refused to them.
     pub(super) slowed_tills: Vec<String>,
 }
@@ -72,7 +77,7 @@ impl Admin {
             gateway: info.gateway.clone(),
             version: info.version,
             uptime_s: info.started.elapsed().as_secs(),
-            ready: self.not_ready().is_none(),
+            ready: self.not_ready(&standing).is_none(),
             balanced: counts.balance(),
             counts,
             oldest_pending_age_s,
@@ -89,6 +94,7 @@ impl Admin {
             checks_remembered: queue.checks_kept(),
             log_dropped: log::dropped(),
             rules: risk::rules(&standing.rules),
+            rule_gauges: standing.rules.clone(),
             slowed_tills: standing.slowed.clone(),
         }
     }
@@ -112,8 +118,26 @@ fn lane_views(
 }
 
 /// `GET /api/v1/status`
-pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
-    Json(admin.look().await)
+pub(super) async fn status(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+) -> Json<Value> {
+    Json(admin.look().await.told(asker.language))
+}
+
+impl Status {
+    /// For whoever reads this language.
+    fn told(mut self, language: Language) -> Value {
+        for LaneView { status, .. } in &mut self.lanes {
+            let cause = status.cause.as_deref().and_then(Cause::from_word);
+            status.explanation = cause.map(|cause| cause.explanation(language));
+        }
+        let mut value = json!(self);
+        if let Some(detail) = value.pointer_mut("/storage/detail") {
+            *detail = self.storage.detail(language).into();
+        }
+        value
+    }
 }
 
 /// `GET /api/v1/names`: what lanes and tills are called.
@@ -127,38 +151,38 @@ pub(super) async fn livez() -> &'static str {
     "live\n"
 }
 
-/// `GET /readyz`: intake listens, and some till's redemption could be taken.
-pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> Result<&'static str, Problem> {
-    match admin.not_ready() {
-        None => Ok("ready\n"),
-        Some(why) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)),
+/// `GET /readyz`: intake listens, and some till's redemption could be taken. A line for each lane
+/// whose trust is off.
+pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> Result<String, Problem> {
+    let standing = admin.queue.standing().await;
+    match admin.not_ready(&standing) {
+        None => {
+            let off = standing.lanes.iter().filter(|lane| lane.off.is_some());
+            let off = off.map(|lane| format!("trust is off in lane {}\n", lane.name));
+            Ok(std::iter::once("ready\n".to_owned()).chain(off).collect())
+        }
+        Some(why) => Err(Problem::denied(StatusCode::SERVICE_UNAVAILABLE, why)),
     }
 }
 
 impl Admin {
     /// Why no till's redemption could be taken now.
-    fn not_ready(&self) -> Option<&'static str> {
+    fn not_ready(&self, standing: &Standing) -> Option<Denied> {
         if !*self.info.ready.borrow() {
-            Some("the gateway is starting or stopping")
+            Some(Denied::Starting)
         } else if !self.queue.storage().ok {
-            Some("no redemption could be taken now: the store takes nothing")
-        } else if !self.takes_some() {
-            Some(
-                "no redemption could be taken now: no provider can be asked, and none may be given \
-                 on trust",
-            )
+            Some(Denied::StoresNothing)
+        } else if !self.takes_some(standing) {
+            Some(Denied::TakesNothing)
         } else {
             None
         }
     }
 
     /// Whether some lane can be asked, or gives on trust within its limits.
-    fn takes_some(&self) -> bool {
+    fn takes_some(&self, standing: &Standing) -> bool {
         let rules = self.access.rules();
         let (lanes, now) = (self.queue.configured(), Instant::now());
-        let accepts = |offline: &Offline| {
-            offline.accept || offline.rules.iter().any(|rule| rule.accept == Some(true))
-        };
         let counts = self.queue.counts_by_lane();
         lanes.iter().any(|lane| {
             let its = lane.now(now);
@@ -166,14 +190,26 @@ impl Admin {
                 .iter()
                 .find(|(name, _)| name == lane.name())
                 .map_or(0, |(_, counts)| counts.pending);
+            let of_lane = standing.lanes.iter().find(|its| its.name == lane.name());
             let is_within = |offline: &Offline| {
                 limits::of_lane(offline, &LaneNow { pending, ..its }).is_ok() && accepts(offline)
             };
             its.ask
                 || (matches!(its.trust, Trust::AtOnce { .. })
+                    && of_lane.is_none_or(gives_some)
                     && rules.offline.as_ref().is_none_or(is_within))
         })
     }
+}
+
+/// Whether anything may be accepted on trust.
+fn accepts(offline: &Offline) -> bool {
+    offline.accept || offline.rules.iter().any(|rule| rule.accept == Some(true))
+}
+
+/// Whether trust is on in a lane, and something left of each limit.
+fn gives_some(lane: &LaneStanding) -> bool {
+    lane.off.is_none() && !lane.gauges.iter().any(Gauge::is_used_up)
 }
 
 #[cfg(test)]
@@ -254,6 +290,7 @@ pub(super) mod tests {
             checks_remembered: 14,
             log_dropped: 4,
             rules: risk::rules(&[Gauge { rule: Some("gifts".into()), ..gauge(7, 10) }]),
+            rule_gauges: Vec::new(),
             slowed_tills: Vec::new(),
         }
     }

@@ -70,7 +70,7 @@ fn render(lanes: &BTreeMap<String, Ages>) -> String {
 
 fn print_json(lanes: &BTreeMap<String, Ages>, out: &mut dyn Write) -> Result<(), CliError> {
     for (lane, ages) in lanes {
-        let below = |(below_s, number): (Option<u64>, &u64)| json!({ "below_s": below_s, "pending": number });
+        let below = |(below_s, pending): (Option<u64>, &u64)| json!({ "below_s": below_s, "pending": pending });
         let bounds = BELOW_S.into_iter().map(Some).chain([None]);
         let ages: Vec<Value> = bounds.zip(ages).map(below).collect();
         writeln!(out, "{}", json!({ "lane": lane, "ages": ages }))?;

@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use super::options::{
-    FlushArgs, HandledArgs, HoldArgs, NamesArgs, Shown, StatusArgs, TrustArgs, VoidArgs, Wanted,
+    FlushArgs, HandledArgs, HoldArgs, ListFilter, NamesArgs, Shown, StatusArgs, TrustArgs, VoidArgs,
 };
 use crate::redemption::State;
 
@@ -108,7 +108,7 @@ pub struct ListArgs {
     pub all: bool,
     /// What else they have in common.
     #[command(flatten)]
-    pub wanted: Wanted,
+    pub wanted: ListFilter,
     /// How they are shown.
     #[command(flatten)]
     pub shown: Shown,

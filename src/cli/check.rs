@@ -10,8 +10,9 @@ use super::args::CheckArgs;
 use super::ask::{Daemon, host_name};
 use super::exit::{CliError, say};
 use super::service_user::{self, SOCKET_UNIT};
+use crate::message::{Language, Noun, count};
 use crate::prepare::{Prepared, prepare, tills_may_use};
-use crate::settings::{DEFAULT_FILE, LoadOptions, Problem, Problems, Settings};
+use crate::settings::{DEFAULT_FILE, LoadOptions, Problems, Settings, SettingsProblem};
 
 /// `redeemd check`
 pub(super) async fn check(
@@ -80,10 +81,10 @@ fn tell(kind: &str, text: &str, json: bool, out: &mut dyn Write) -> Result<(), C
 
 /// A state directory that is something else is no fault of the settings for `run`, which ends with
 /// 73; whoever checks is to hear of it all the same.
-fn no_folder(state_dir: &Path) -> Option<Problem> {
+fn no_folder(state_dir: &Path) -> Option<SettingsProblem> {
     std::fs::metadata(state_dir).ok().filter(|found| !found.is_dir())?;
     let message = format!("{} is no directory", state_dir.display());
-    Some(Problem { key: "gateway.state_dir".to_owned(), message, origin: None })
+    Some(SettingsProblem { key: "gateway.state_dir".to_owned(), message, origin: None })
 }
 
 /// What systemd will hand in has to keep the settings' rule too.
@@ -121,9 +122,9 @@ fn orphans(status: &Value, names: &[&str]) -> Vec<String> {
     let warning = |lane: &Value| {
         let name = lane.get("name")?.as_str().filter(|name| !names.contains(name))?;
         let pending = lane.get("pending")?.as_u64().filter(|pending| *pending > 0)?;
+        let pending = count(pending, Noun::Redemption, Language::English);
         Some(format!(
-            "provider: {pending} redemptions are pending for {name}, which is not among the \
-             providers; they stay held"
+            "provider: {name} is not among the providers; held for it until it is: {pending}"
         ))
     };
     lanes.filter_map(warning).collect()
@@ -135,10 +136,15 @@ mod tests {
 
     #[test]
     fn rows_of_a_provider_that_is_no_longer_there_are_named_with_their_count() {
-        let status = json!({"lanes": [{"name": "retm", "pending": 7}, {"name": "old", "pending": 2}, {"name": "gone", "pending": 0}]});
+        let status = json!({"lanes": [{"name": "retm", "pending": 7}, {"name": "old", "pending": 2},
+            {"name": "gone", "pending": 0}]});
         let warnings = orphans(&status, &["retm"]);
         assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].contains("2 redemptions are pending for old"), "{warnings:?}");
+        assert!(
+            warnings[0]
+                .contains("old is not among the providers; held for it until it is: 2 redemptions"),
+            "{warnings:?}"
+        );
         assert!(orphans(&json!({}), &[]).is_empty());
     }
 

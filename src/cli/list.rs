@@ -168,10 +168,14 @@ pub(super) mod tests {
     pub(in crate::cli) fn row(id: &str, state: &str, accepted_online: bool) -> Value {
         json!({
             "id": id, "seq": 1, "lane": "retm", "till": "till-1", "business_refrence": "shop",
-            "reward_code": "…7F3Q", "branch_id": "042", "date": "2026-11-01 10:00:00", "state": state,
-            "in_flight": false, "uncertain": false, "duplicate_of_ours": false, "refused_at_till": false, "answered_at_till": accepted_online,
-            "attempts": 2, "accepted_online": accepted_online, "accepted_at": "2026-11-01T07:00:00Z",
-            "clock_trusted": true, "settled_at": null, "answer_status": null, "provider_said": null, "note": null,
+            "reward_code": "…7F3Q", "branch_id": "042", "date": "2026-11-01 10:00:00",
+            "state": state,
+            "in_flight": false, "uncertain": false, "duplicate_of_ours": false,
+            "refused_at_till": false, "answered_at_till": accepted_online,
+            "attempts": 2, "accepted_online": accepted_online,
+            "accepted_at": "2026-11-01T07:00:00Z",
+            "clock_trusted": true, "settled_at": null, "answer_status": null, "provider_said": null,
+            "note": null,
         })
     }
 

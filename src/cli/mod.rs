@@ -37,7 +37,7 @@ pub use args::{
 };
 pub use exit::{CliError, Exit};
 pub use options::{
-    FlushArgs, HandledArgs, HoldArgs, Named, NamesArgs, Shown, StatusArgs, VoidArgs, Wanted,
+    FlushArgs, HandledArgs, HoldArgs, ListFilter, Named, NamesArgs, Shown, StatusArgs, VoidArgs,
 };
 pub use row::Column;
 

@@ -23,7 +23,7 @@ pub struct StatusArgs {
 
 /// Which redemptions `list` looks for, besides state and lane.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Wanted {
+pub struct ListFilter {
     /// Only this code, whole: `-` reads it from standard input, so that no process list shows it
     #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with_all = ALL_BUT_THE_CODE)]
     pub code: Option<String>,
@@ -178,7 +178,7 @@ impl Named {
     }
 }
 
-impl Wanted {
+impl ListFilter {
     /// As the API's query has them.
     pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
         let named = [

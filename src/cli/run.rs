@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::ask::host_name;
 use super::exit::{CliError, Exit, say};
-use crate::daemon::{Daemon, DaemonError};
+use crate::daemon::{DaemonError, RunningDaemon};
 use crate::notify;
 use crate::prepare::{Prepared, prepare};
 use crate::settings::LoadOptions;
@@ -35,7 +35,7 @@ pub(super) async fn run(file: Option<PathBuf>) -> Result<(), CliError> {
 }
 
 async fn daemon(prepared: Prepared, options: LoadOptions) -> Result<(), CliError> {
-    let daemon = match Daemon::start(prepared, options).await {
+    let daemon = match RunningDaemon::start(prepared, options).await {
         Ok(daemon) => daemon,
         Err(error) => {
             let logged = logged(&error);

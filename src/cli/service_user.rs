@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn the_services_user_is_found_by_its_whole_name() {
-        let users = "root:x:0:0:root:/root:/bin/sh\nredeemd2:x:7:8::/:/x\nredeemd:x:999:998::/:/usr/sbin/nologin\n";
+        let users = "root:x:0:0:root:/root:/bin/sh\nredeemd2:x:7:8::/:/x\n\
+            redeemd:x:999:998::/:/usr/sbin/nologin\n";
         assert_eq!(ids_of(users, "redeemd"), Some((999, 998)));
         assert_eq!(ids_of(users, "redeem"), None);
     }

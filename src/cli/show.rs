@@ -120,8 +120,10 @@ mod tests {
             {"at": "2026-11-01T11:00:00Z", "what": "late_answer", "by": "redeemd", "detail": "200"},
         ]);
         value["last_attempts"] = json!([
-            {"number": 1, "at_ms": 1_793_523_600_000_i64, "elapsed_s": 7, "outcome": "write", "took_ms": 10_000},
-            {"number": 2, "at_ms": 1_793_523_601_000_i64, "elapsed_s": 8, "outcome": "declined", "status": 400, "took_ms": 80},
+            {"number": 1, "at_ms": 1_793_523_600_000_i64, "elapsed_s": 7, "outcome": "write",
+                "took_ms": 10_000},
+            {"number": 2, "at_ms": 1_793_523_601_000_i64, "elapsed_s": 8, "outcome": "declined",
+                "status": 400, "took_ms": 80},
         ]);
         let expected = "\
 id              41-abc

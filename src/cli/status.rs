@@ -403,8 +403,10 @@ mod tests {
     fn sample() -> Value {
         json!({
             "gateway": "branch-042", "version": "0.1.0", "uptime_s": 90_000,
-            "counts": {"accepted": 1204, "pending": 3, "confirmed": 1190, "declined": 8, "parked": 1, "voided": 2},
-            "oldest_pending_age_s": 754, "clock_trusted": true, "storage": {"ok": true, "detail": ""},
+            "counts": {"accepted": 1204, "pending": 3, "confirmed": 1190, "declined": 8,
+            "parked": 1, "voided": 2},
+            "oldest_pending_age_s": 754, "clock_trusted": true, "storage": {"ok": true,
+            "detail": ""},
             "lanes": [
                 {"name": "retm", "link": "down", "cause": "connect", "explanation": "the provider \
                     cannot be reached; look at the line", "detail": "timed out after 10 \

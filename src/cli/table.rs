@@ -178,8 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_terminal_arabic_cells_do_not_turn_their_neighbours_and_the_last_one_is_wrapped_under_itself()
-     {
+    fn on_a_terminal_arabic_cells_do_not_turn_their_neighbours_and_the_last_one_is_wrapped() {
         let screen = Screen { is_coloured: false, columns: Some(40) };
         let mut table =
             Table::new(&[("TILL", Align::Left), ("ID", Align::Left), ("MARKS", Align::Left)])

@@ -102,7 +102,12 @@ mod tests {
         }
 
         #[test]
-        fn every_day_has_its_place(year in 1u32..=9999, month in 1u32..=12, day in 1u32..=28, second in 0u32..86_400) {
+        fn every_day_has_its_place(
+            year in 1u32..=9999,
+            month in 1u32..=12,
+            day in 1u32..=28,
+            second in 0u32..86_400,
+        ) {
             let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
             let date = format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
             prop_assert!(date_is_possible(&date), "{date}");

@@ -21,7 +21,7 @@ const DEPTH_MAX: usize = 32;
 
 /// A value: what this room needs of it.
 #[derive(Debug)]
-pub(super) enum Found<'a> {
+pub(super) enum FoundValue<'a> {
     /// A string, unescaped.
     Text(Cow<'a, str>),
     /// A string that holds half a surrogate pair: no text of Unicode.
@@ -33,7 +33,7 @@ pub(super) enum Found<'a> {
 /// A whole text.
 pub(super) enum Tree<'a> {
     /// An object: its fields in their order, and whether an inner object names a field twice.
-    Object(Vec<(Cow<'a, str>, Found<'a>)>, bool),
+    Object(Vec<(Cow<'a, str>, FoundValue<'a>)>, bool),
     /// Anything else, by its name with its article.
     Other(&'static str),
 }
@@ -96,11 +96,11 @@ fn kind(value: &RawValue) -> &'static str {
     }
 }
 
-fn found(value: &RawValue) -> Found<'_> {
+fn found(value: &RawValue) -> FoundValue<'_> {
     match kind(value) {
         A_STRING => serde_json::from_str(value.get())
-            .map_or(Found::HalfText, |Text(text)| Found::Text(text)),
-        other => Found::Other(other),
+            .map_or(FoundValue::HalfText, |Text(text)| FoundValue::Text(text)),
+        other => FoundValue::Other(other),
     }
 }
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use crate::fold;
 use crate::message::{Fault, Language};
 use crate::redemption::{Request, RewardCode};
-use json::{Found, Tree};
+use json::{FoundValue, Tree};
 
 /// The longest value of a field, in bytes.
 pub const FIELD_BYTES_MAX: usize = 256;
@@ -34,9 +34,9 @@ const TIMESTAMP: &str = "timestamp";
 /// may be a reward code, and so may the name of a field that the contract does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.texts(Language::English).join("; "))]
-pub struct Faults(Vec<Fault>);
+pub struct RequestFaults(Vec<Fault>);
 
-impl Faults {
+impl RequestFaults {
     /// The faults in words, at least one.
     #[must_use]
     pub fn texts(&self, language: Language) -> Vec<String> {
@@ -48,8 +48,8 @@ impl Faults {
     }
 }
 
-impl From<Faults> for Vec<Fault> {
-    fn from(faults: Faults) -> Self {
+impl From<RequestFaults> for Vec<Fault> {
+    fn from(faults: RequestFaults) -> Self {
         faults.0
     }
 }
@@ -66,13 +66,13 @@ pub struct Check {
 }
 
 /// Reads a till's Redeem; `Err` names every fault at once.
-pub fn parse(bytes: Bytes) -> Result<Request, Faults> {
+pub fn parse(bytes: Bytes) -> Result<Request, RequestFaults> {
     read_request(bytes, How::Strictly)
 }
 
 /// Reads a Redeem that was accepted before, from the store or another gateway's export: what is
 /// asked of tills since then must not lose it.
-pub fn parse_accepted(bytes: Bytes) -> Result<Request, Faults> {
+pub fn parse_accepted(bytes: Bytes) -> Result<Request, RequestFaults> {
     read_request(bytes, How::AsAccepted)
 }
 
@@ -83,7 +83,7 @@ enum How {
     AsAccepted,
 }
 
-fn read_request(bytes: Bytes, how: How) -> Result<Request, Faults> {
+fn read_request(bytes: Bytes, how: How) -> Result<Request, RequestFaults> {
     let (values, body) = read(bytes, [REWARD_CODE, BUSINESS, BRANCH, DATE, TIMESTAMP], how)?;
     let [reward_code, business_refrence, branch_id, date, timestamp] = values;
     let reward_code = RewardCode::new(reward_code);
@@ -91,7 +91,7 @@ fn read_request(bytes: Bytes, how: How) -> Result<Request, Faults> {
 }
 
 /// Reads a till's Check Reward; `Err` names every fault at once.
-pub fn parse_check(bytes: Bytes) -> Result<Check, Faults> {
+pub fn parse_check(bytes: Bytes) -> Result<Check, RequestFaults> {
     let ([reward_code, business_refrence], body) =
         read(bytes, [REWARD_CODE, BUSINESS], How::Strictly)?;
     Ok(Check { reward_code: RewardCode::new(reward_code), business_refrence, body })
@@ -102,9 +102,10 @@ fn read<const N: usize>(
     bytes: Bytes,
     required: [&str; N],
     how: How,
-) -> Result<([String; N], Bytes), Faults> {
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| Faults::one(Fault::NotUtf8 { byte: number(error.valid_up_to()) }))?;
+) -> Result<([String; N], Bytes), RequestFaults> {
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        RequestFaults::one(Fault::NotUtf8 { byte: number(error.valid_up_to()) })
+    })?;
     let (mut fields, nested_twice) = top_level(text)?;
     let renamed = take_our_spelling(&mut fields);
     let mut faults = spelling_faults(renamed);
@@ -120,7 +121,7 @@ fn read<const N: usize>(
         }
     });
     if !faults.is_empty() {
-        return Err(Faults(faults));
+        return Err(RequestFaults(faults));
     }
     let body = match renamed {
         Spelling::Contract => bytes,
@@ -129,19 +130,19 @@ fn read<const N: usize>(
     Ok((values, body))
 }
 
-type ObjectFields<'a> = Vec<(Cow<'a, str>, Found<'a>)>;
+type ObjectFields<'a> = Vec<(Cow<'a, str>, FoundValue<'a>)>;
 
 /// The fields of the object that `text` is, and whether an object inside of it names a field twice.
-fn top_level(text: &str) -> Result<(ObjectFields<'_>, bool), Faults> {
+fn top_level(text: &str) -> Result<(ObjectFields<'_>, bool), RequestFaults> {
     if text.trim().is_empty() {
-        return Err(Faults::one(Fault::EmptyBody));
+        return Err(RequestFaults::one(Fault::EmptyBody));
     }
     if text.starts_with('\u{feff}') {
-        return Err(Faults::one(Fault::ByteOrderMark));
+        return Err(RequestFaults::one(Fault::ByteOrderMark));
     }
-    match json::read(text).map_err(Faults::one)? {
+    match json::read(text).map_err(RequestFaults::one)? {
         Tree::Object(fields, nested_twice) => Ok((fields, nested_twice)),
-        Tree::Other(kind) => Err(Faults::one(Fault::NotAnObject { kind: kind.to_owned() })),
+        Tree::Other(kind) => Err(RequestFaults::one(Fault::NotAnObject { kind: kind.to_owned() })),
     }
 }
 
@@ -232,9 +233,9 @@ fn value_of(fields: &ObjectFields<'_>, name: &str, how: How) -> Result<String, F
     let field = name.to_owned();
     let text = match fields.iter().find(|(field, _)| field == name) {
         None => return Err(Fault::Missing { field }),
-        Some((_, Found::Text(text))) => text,
-        Some((_, Found::HalfText)) => return Err(Fault::HalfText { field }),
-        Some((_, Found::Other(kind))) => {
+        Some((_, FoundValue::Text(text))) => text,
+        Some((_, FoundValue::HalfText)) => return Err(Fault::HalfText { field }),
+        Some((_, FoundValue::Other(kind))) => {
             return Err(Fault::NotAString { field, kind: (*kind).to_owned() });
         }
     };
@@ -262,9 +263,9 @@ fn number(size: usize) -> u64 {
 }
 
 /// `text` with the contract's spelling of the merchant's key; every other byte as it came.
-fn rename(text: &str) -> Result<Bytes, Faults> {
+fn rename(text: &str) -> Result<Bytes, RequestFaults> {
     let span = json::key_span(text, BUSINESS_SPELLED_RIGHT)
-        .ok_or_else(|| Faults::one(unreadable_spelling()))?;
+        .ok_or_else(|| RequestFaults::one(unreadable_spelling()))?;
     let (before, after) =
         (text.get(..span.start).unwrap_or_default(), text.get(span.end..).unwrap_or_default());
     Ok(Bytes::from([before, "\"", BUSINESS, "\"", after].concat()))

@@ -9,9 +9,12 @@ use crate::value::{Amount, Terms};
 
 type RawMembers<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
+/// A larger exponent is beyond every amount, a smaller one below.
+const EXPONENT_MAX: i32 = 40;
+
 /// What a valid check says: `type`, `discount_amount`, `is_percentage` and `max_discount_amount` of
-/// its `data`. What cannot be read is as if it were not said. Amounts may be texts or numbers; a
-/// number is read as it is written.
+/// its `data`. What cannot be read is as if it were not said; a `max_discount_amount` that is not
+/// there bounds nothing. Amounts may be texts or numbers; a number is read as it is written.
 #[must_use]
 pub fn terms(body: &[u8]) -> Terms {
     let data = members(body).and_then(|members| data_of(members.get("data")?));
@@ -19,10 +22,38 @@ pub fn terms(body: &[u8]) -> Terms {
     let text = |name: &str| data.get(name).map(|raw| plain(raw)).unwrap_or_default();
     Terms {
         kind: text("type").into_owned(),
-        amount: Amount::parse(&text("discount_amount")),
+        amount: data.get("discount_amount").and_then(|raw| amount(raw)),
         is_percentage: matches!(text("is_percentage").to_ascii_lowercase().as_str(), "true" | "1"),
-        max: Amount::parse(&text("max_discount_amount")),
+        max: match data.get("max_discount_amount") {
+            Some(raw) if raw.get() != "null" => amount(raw),
+            Some(_) | None => Some(Amount::ZERO),
+        },
     }
+}
+
+/// A string is read as it is; a number may have an exponent.
+fn amount(raw: &RawValue) -> Option<Amount> {
+    let text = plain(raw);
+    if raw.get().starts_with('"') {
+        return Amount::parse(&text);
+    }
+    Amount::parse(&without_exponent(&text).unwrap_or_else(|| text.into_owned()))
+}
+
+/// `1.5e3` as `1500`; `None` where there is no exponent.
+fn without_exponent(number: &str) -> Option<String> {
+    let (mantissa, exponent) = number.split_once(['e', 'E'])?;
+    let exponent = exponent.parse::<i32>().ok()?.clamp(-EXPONENT_MAX, EXPONENT_MAX);
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let zeros = "0".repeat(usize::try_from(exponent.unsigned_abs()).unwrap_or(0));
+    let digits = if exponent < 0 {
+        format!("{zeros}{whole}{part}")
+    } else {
+        format!("{whole}{part}{zeros}")
+    };
+    let decimals = part.len() + if exponent < 0 { zeros.len() } else { 0 };
+    let (before, after) = digits.split_at_checked(digits.len().checked_sub(decimals)?)?;
+    Some(format!("{before}.{after}"))
 }
 
 /// A refusal's words: `message`, else the first of `errors`; empty where it has none.
@@ -93,17 +124,39 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_as_if_it_were_not_said() {
-        for data in [
-            "{}",
-            "[]",
-            "null",
-            "7",
-            r#"{"discount_amount":"ten","max_discount_amount":null}"#,
-            "[[]]",
-        ] {
+        for data in
+            ["[]", "null", "7", r#"{"discount_amount":"ten","max_discount_amount":"?"}"#, "[[]]"]
+        {
             assert_eq!(read(data), Terms::default(), "{data}");
         }
         assert_eq!(terms(b"<html>"), Terms::default());
+        for data in ["{}", r#"{"discount_amount":null,"max_discount_amount":null}"#] {
+            let unbounded = Terms { max: Some(Amount::ZERO), ..Terms::default() };
+            assert_eq!(read(data), unbounded, "{data}");
+        }
+    }
+
+    #[test]
+    fn a_number_may_have_an_exponent_and_a_text_or_a_negative_one_is_unreadable() {
+        for (amount, read_as) in [
+            ("1e3", Some("1000")),
+            ("1.25E+2", Some("125")),
+            ("12.5e0", Some("12.5")),
+            ("1.5e-3", Some("0.0015")),
+            ("4e-5", Some("0.0001")),
+            ("1e400", Some("99999999999999999999")),
+            ("1e-400", Some("0.0001")),
+            ("0e5", Some("0")),
+            ("-1e3", None),
+            ("-0.5", None),
+            (r#""1e3""#, None),
+            (r#""١٢""#, None),
+            ("true", None),
+            ("[5]", None),
+        ] {
+            let said = read(&format!(r#"{{"discount_amount":{amount}}}"#)).amount;
+            assert_eq!(said, read_as.and_then(Amount::parse), "{amount}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::DaemonError;
-use super::lanes::{Broken, Lanes};
+use super::lanes::{Broken, RunningLanes};
 use super::parts::Parts;
 use super::upkeep::{Upkeep, keep_refusals};
 use crate::admin::{self, Admin};
@@ -28,7 +28,7 @@ pub struct Core<R> {
     credentials_dir: Option<PathBuf>,
     intake: Arc<Intake>,
     admin: Arc<Admin>,
-    lanes: Lanes<R>,
+    lanes: RunningLanes<R>,
     upkeep: Upkeep,
     ready: watch::Sender<bool>,
 }
@@ -50,12 +50,12 @@ impl<R: Road + Clone> Core<R> {
             ready: is_ready,
         };
         let admin = Arc::new(Admin::new(queue.clone(), info));
-        admin.set_rules(admin::Rules::of(settings, credentials_dir.clone()));
+        admin.set_rules(admin::AccessRules::of(settings, credentials_dir.clone()));
         let upkeep = Upkeep::new(notify, retention(settings));
         queue.set_days(days(settings));
         let (queue, clock, credentials_dir) =
             (queue.clone(), clock.clone(), credentials_dir.clone());
-        let mut lanes = Lanes::new(&settings.gateway.name, parts);
+        let mut lanes = RunningLanes::new(&settings.gateway.name, parts);
         lanes.set(settings, Broken::IsHeld).await?;
         let intake = Intake::new(settings, queue.clone(), lanes.checker(), credentials_dir.clone());
         Ok(Self { queue, clock, credentials_dir, intake, admin, lanes, upkeep, ready })
@@ -102,7 +102,7 @@ impl<R: Road + Clone> Core<R> {
         self.queue.set_offline(settings.offline.clone());
         self.queue.set_days(days(settings));
         self.intake.reload(settings);
-        self.admin.set_rules(admin::Rules::of(settings, self.credentials_dir.clone()));
+        self.admin.set_rules(admin::AccessRules::of(settings, self.credentials_dir.clone()));
         self.upkeep.set_retention(retention(settings));
         Ok(())
     }
@@ -129,6 +129,6 @@ fn days(settings: &Settings) -> Days {
 }
 
 fn retention(settings: &Settings) -> crate::store::Retention {
-    let crate::settings::Retention { settled, codes } = settings.retention;
+    let crate::settings::RetentionSettings { settled, codes } = settings.retention;
     crate::store::Retention { settled, codes }
 }

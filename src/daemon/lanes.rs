@@ -44,7 +44,7 @@ fn lane_of<R>(made: &[Made<R>], name: &str) -> Option<Arc<Lane>> {
 }
 
 /// Every lane that runs.
-pub(super) struct Lanes<R> {
+pub(super) struct RunningLanes<R> {
     parts: Parts<R>,
     gateway: String,
     /// Makes a road on trial; the lanes' own, of the parts, is noted for checks.
@@ -57,7 +57,7 @@ pub(super) struct Lanes<R> {
     tasks: JoinSet<String>,
 }
 
-impl<R: Road + Clone> Lanes<R> {
+impl<R: Road + Clone> RunningLanes<R> {
     pub(super) fn new(gateway: &str, mut parts: Parts<R>) -> Self {
         let roads = Roads::default();
         let make_road = Arc::clone(&parts.make_road);

@@ -100,7 +100,7 @@ impl From<QueueError> for DaemonError {
 }
 
 /// Everything that runs.
-pub struct Daemon {
+pub struct RunningDaemon {
     options: LoadOptions,
     settings: Settings,
     /// Those of the start, of which some stay in force until the next one.
@@ -133,7 +133,7 @@ impl Signals {
     }
 }
 
-impl Daemon {
+impl RunningDaemon {
     /// Starts everything that the settings ask for; `options` are for reloads.
     ///
     /// # Errors
@@ -217,7 +217,9 @@ impl Daemon {
                 _ = self.signals.terminate.recv() => return Ok(()),
                 _ = self.signals.interrupt.recv() => return Ok(()),
                 _ = self.signals.hangup.recv() => self.reload().await,
-                () = self.listeners.ended() => return Err(DaemonError::System("a listener ended".to_owned())),
+                () = self.listeners.ended() => {
+                    return Err(DaemonError::System("a listener ended".to_owned()));
+                }
                 worked = self.core.work() => {
                     worked?;
                     self.tell_status();

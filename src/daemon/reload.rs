@@ -1,10 +1,10 @@
 //! SIGHUP: the settings are read again; a fault changes nothing.
 
-use super::Daemon;
+use super::RunningDaemon;
 use crate::prepare::{Prepared, prepare};
 use crate::settings::{Problems, needs_restart};
 
-impl Daemon {
+impl RunningDaemon {
     /// Reads the settings again and says how that went, to systemd, to the log and in `status`.
     pub(super) async fn reload(&mut self) {
         self.notify.reloading();

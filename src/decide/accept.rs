@@ -27,9 +27,6 @@ pub struct Situation<'a> {
     pub keyed: bool,
     /// What it asks for.
     pub request: &'a Request,
-    /// What the till's request is named by when it has no key: folded, and as earlier builds did
-    /// it.
-    pub field_keys: [[u8; 16]; 2],
     /// The newest redemption of the till's key.
     pub by_key: Option<&'a Row>,
     /// The newest redemption of the code whose answer this till did not get.
@@ -217,7 +214,7 @@ fn is_the_same(row: &Row, at: &Situation<'_>) -> bool {
 /// A row that was imported names its till's request only where it kept its key: another store's
 /// till may have the name of one of ours.
 fn is_of_this_store(row: &Row, at: &Situation<'_>) -> bool {
-    row.origin.is_none() || at.field_keys.contains(&row.key)
+    row.origin.is_none() || field_keys(at.till, at.request).contains(&row.key)
 }
 
 /// A till that was told "ask again" asks again: it joins the redemption that is still owed an
@@ -267,8 +264,7 @@ pub fn key_of(till: &str, key: Option<&str>, request: &Request) -> [u8; 16] {
 
 /// What names a request to which its till gave no key: folded, and with code and business as they
 /// came, as rows of earlier builds have it.
-#[must_use]
-pub fn field_keys(till: &str, request: &Request) -> [[u8; 16]; 2] {
+fn field_keys(till: &str, request: &Request) -> [[u8; 16]; 2] {
     let Request { reward_code, business_refrence, branch_id, date, timestamp, .. } = request;
     let parts =
         ["fields", till, reward_code.reveal(), business_refrence, branch_id, date, timestamp];

@@ -29,7 +29,7 @@ pub fn void_by_till(row: &Row, withdrawn: bool) -> TillVoid {
 
 /// What becomes of a redemption that a person closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Void {
+pub enum Closing {
     /// It is voided.
     Close,
     /// A decline after the fact stays one: it is closed as lost.
@@ -40,11 +40,11 @@ pub enum Void {
 ///
 /// # Errors
 /// Why it cannot be closed now.
-pub fn void(row: &Row) -> Result<Void, Denied> {
+pub fn void(row: &Row) -> Result<Closing, Denied> {
     match row.state {
         State::Pending if row.in_flight => Err(Denied::OnTheWire),
-        State::Pending | State::Parked => Ok(Void::Close),
-        State::Declined if row.has(mark::LOST) => Ok(Void::Lost),
+        State::Pending | State::Parked => Ok(Closing::Close),
+        State::Declined if row.has(mark::LOST) => Ok(Closing::Lost),
         State::Declined | State::Confirmed | State::Voided => {
             Err(Denied::NotVoidable { state: row.state.to_string() })
         }

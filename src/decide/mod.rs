@@ -11,14 +11,13 @@ mod settle;
 mod tests;
 
 pub use accept::{
-    Accept, CodeRules, NotOnTrust, Situation, accept, field_keys, given_marks, key_of,
-    key_of_fields,
+    Accept, CodeRules, NotOnTrust, Situation, accept, given_marks, key_of, key_of_fields,
 };
-pub use act::{TillVoid, Void, handled, retry, void, void_by_till};
+pub use act::{Closing, TillVoid, handled, retry, void, void_by_till};
 pub use figures::{FIGURES, Figures};
 pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle};
 pub use row::{Row, day_of, is_trusted, kind, mark, marks_found};
 pub use settle::{
-    ATTEMPTS_KEPT_MAX, Around, Attempt, Conclude, Ended, NotGiven, Settle, WaitEnd, Waiting, Why,
-    conclude, settle,
+    ATTEMPTS_KEPT_MAX, Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext,
+    WaitContext, WaitEnd, conclude, settle,
 };

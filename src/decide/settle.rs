@@ -72,7 +72,7 @@ pub struct Attempt {
 
 /// What surrounds the end of an attempt.
 #[derive(Clone, Copy, Debug)]
-pub struct Around<'a> {
+pub struct SettleContext<'a> {
     /// A till waits for the answer and is told it.
     pub told: bool,
     /// Other rows of the lane are answered well.
@@ -87,7 +87,7 @@ pub struct Around<'a> {
 
 /// Why a row is parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum ParkCause {
     /// See [`ParkReason`].
     Answer(ParkReason),
     /// It is uncertain and was refused again and again in words that are not understood.
@@ -110,7 +110,7 @@ pub enum Settle {
         /// Its marks.
         marks: i64,
         /// Why, when it is parked.
-        why: Option<Why>,
+        why: Option<ParkCause>,
     },
     /// It goes on waiting.
     Waits {
@@ -124,7 +124,7 @@ pub enum Settle {
 /// What becomes of a pending row whose attempt has ended.
 #[must_use]
 #[expect(clippy::match_same_arms, reason = "each end with what it means, as in the rules")]
-pub fn settle(row: &Row, ended: &Ended, around: Around<'_>) -> Settle {
+pub fn settle(row: &Row, ended: &Ended, around: SettleContext<'_>) -> Settle {
     // An answer that comes while its till waits is told to it, unless a 2xx of ours left before.
     let told = around.told && !row.is_trusted();
     let marks = row.marks | if told { mark::ANSWERED } else { 0 };
@@ -135,9 +135,11 @@ pub fn settle(row: &Row, ended: &Ended, around: Around<'_>) -> Settle {
         Ended::Declined { .. } if row.has(mark::UNCERTAIN) => uncertain_refused(row, around),
         Ended::Declined { strong: true, .. } => declined(row, marks | mark::STRONG),
         Ended::Declined { .. } if told => declined(row, marks),
-        Ended::Declined { .. } if is_weak_for_long(around) => parked(row.marks, Why::WeakForLong),
+        Ended::Declined { .. } if is_weak_for_long(around) => {
+            parked(row.marks, ParkCause::WeakForLong)
+        }
         Ended::Declined { .. } => waits(row.marks, false),
-        Ended::Parked { reason, .. } => parked(marks | mark::UNCERTAIN, Why::Answer(*reason)),
+        Ended::Parked { reason, .. } => parked(marks | mark::UNCERTAIN, ParkCause::Answer(*reason)),
         Ended::Clean => waits(row.marks, false),
         Ended::Uncharged => waits(row.marks, true),
         Ended::Unclear => waits(row.marks | mark::UNCERTAIN, false),
@@ -158,7 +160,7 @@ fn declined(row: &Row, marks: i64) -> Settle {
     Settle::As { state: State::Declined, marks: marks | lost, why: None }
 }
 
-fn parked(marks: i64, why: Why) -> Settle {
+fn parked(marks: i64, why: ParkCause) -> Settle {
     Settle::As { state: State::Parked, marks, why: Some(why) }
 }
 
@@ -168,25 +170,25 @@ fn used(row: &Row, (marks, told): (i64, bool), explained: bool) -> Settle {
         return declined(row, marks | mark::STRONG);
     }
     if row.is(kind::REUSABLE) {
-        return parked(row.marks, Why::ReusableUsed);
+        return parked(row.marks, ParkCause::ReusableUsed);
     }
     if row.has(mark::IN_DOUBT) {
-        return parked(row.marks, Why::InDoubtUsed);
+        return parked(row.marks, ParkCause::InDoubtUsed);
     }
     confirmed(row, marks | mark::DUPLICATE_OF_OURS, told)
 }
 
 /// Our own earlier attempt may be what it is refused for.
-fn uncertain_refused(row: &Row, around: Around<'_>) -> Settle {
+fn uncertain_refused(row: &Row, around: SettleContext<'_>) -> Settle {
     let refusals =
         around.attempts.iter().rev().take_while(|attempt| attempt.refusal.is_some()).count();
     if refusals >= UNCERTAIN_REFUSALS_MAX {
-        return parked(row.marks, Why::UncertainRefused);
+        return parked(row.marks, ParkCause::UncertainRefused);
     }
     Settle::Waits { marks: row.marks, uncharged: false }
 }
 
-fn is_weak_for_long(around: Around<'_>) -> bool {
+fn is_weak_for_long(around: SettleContext<'_>) -> bool {
     let Some(last) = around.attempts.last() else { return false };
     let alike =
         || around.attempts.iter().rev().take_while(|attempt| attempt.refusal == last.refusal);
@@ -211,7 +213,7 @@ pub enum WaitEnd {
 
 /// What surrounds the end of a till's wait.
 #[derive(Clone, Copy, Debug)]
-pub struct Waiting<'a> {
+pub struct WaitContext<'a> {
     /// How it ended.
     pub end: WaitEnd,
     /// The attempt was stopped before any byte left.
@@ -256,7 +258,7 @@ pub enum NotGiven {
 
 /// The acceptance after a wait.
 #[must_use]
-pub fn conclude(row: &Row, at: Waiting<'_>) -> Conclude {
+pub fn conclude(row: &Row, at: WaitContext<'_>) -> Conclude {
     if row.is_trusted() {
         return Conclude::Trusted;
     }
@@ -274,7 +276,7 @@ pub fn conclude(row: &Row, at: Waiting<'_>) -> Conclude {
     }
 }
 
-fn may_trust(row: &Row, at: Waiting<'_>) -> Result<(), NotGiven> {
+fn may_trust(row: &Row, at: WaitContext<'_>) -> Result<(), NotGiven> {
     if row.is(kind::PROVIDER_ONLY) || at.is_held_elsewhere {
         return Err(NotGiven::Unanswered);
     }

@@ -158,9 +158,9 @@ fn lane(trust: Trust) -> LaneNow {
     }
 }
 
-fn waiting(end: WaitEnd, lane: LaneNow, evidence: bool, offline: &Offline) -> Waiting<'_> {
+fn waiting(end: WaitEnd, lane: LaneNow, evidence: bool, offline: &Offline) -> WaitContext<'_> {
     let (withdrawn, is_held_elsewhere) = (false, false);
-    Waiting { end, withdrawn, lane, evidence, offline, risk: Risk::none(), is_held_elsewhere }
+    WaitContext { end, withdrawn, lane, evidence, offline, risk: Risk::none(), is_held_elsewhere }
 }
 
 fn concluded(row: &Row, end: WaitEnd, trust: Trust, evidence: bool) -> Conclude {
@@ -225,7 +225,7 @@ fn limits_and_the_contracts_dates_are_asked_after_a_wait_too() {
     let at = waiting(end, lane(Trust::Unanswered), true, &offline);
     let limited = NotGiven::Refused(NotOnTrust::Limited(Limit::NotAccepting));
     assert_eq!(conclude(&row(State::Pending, 0, 0), at), Conclude::TurnAway(limited));
-    let elsewhere = Waiting { is_held_elsewhere: true, ..at };
+    let elsewhere = WaitContext { is_held_elsewhere: true, ..at };
     let unanswered = Conclude::TurnAway(NotGiven::Unanswered);
     assert_eq!(
         conclude(&row(State::Pending, 0, 0), elsewhere),
@@ -238,8 +238,8 @@ fn declined(already_used: bool, strong: bool) -> Ended {
     Ended::Declined { answer: Answer::success(), already_used, strong }
 }
 
-fn around(attempts: &[Attempt], told: bool) -> Around<'_> {
-    Around { told, lane_is_well: true, explained: false, attempts, weak_after_s: 1800 }
+fn around(attempts: &[Attempt], told: bool) -> SettleContext<'_> {
+    SettleContext { told, lane_is_well: true, explained: false, attempts, weak_after_s: 1800 }
 }
 
 fn outcome(row: &Row, ended: &Ended, told: bool) -> (State, i64) {
@@ -304,10 +304,10 @@ fn weak_refusals_alike_for_long_are_a_persons_and_never_a_decline() {
     let given = row(State::Pending, 0, mark::TRUSTED);
     let weak = declined(false, false);
     let parked = |attempts: &[Attempt], lane_is_well| {
-        let around = Around { lane_is_well, ..around(attempts, false) };
+        let around = SettleContext { lane_is_well, ..around(attempts, false) };
         matches!(
             settle(&given, &weak, around),
-            Settle::As { state: State::Parked, why: Some(Why::WeakForLong), .. }
+            Settle::As { state: State::Parked, why: Some(ParkCause::WeakForLong), .. }
         )
     };
     let alike = |count: u32, every_s: i64| -> Vec<Attempt> {
@@ -371,7 +371,7 @@ fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
         (Voided, false, false, true),
     ] {
         let row = row(state, 0, 0);
-        assert_eq!(void(&row) == Ok(Void::Close), closes, "void {state}");
+        assert_eq!(void(&row) == Ok(Closing::Close), closes, "void {state}");
         assert_eq!(retry(&row, &[]).is_ok(), retries, "retry {state}");
         assert_eq!(handled(&row, false).is_ok(), handles, "handled {state}");
     }
@@ -379,7 +379,7 @@ fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
     assert_eq!(void(&sending), Err(Denied::OnTheWire));
     assert_eq!(
         void(&row(Declined, 0, mark::TRUSTED | mark::LOST)),
-        Ok(Void::Lost),
+        Ok(Closing::Lost),
         "a fact for life"
     );
     assert_eq!(handled(&row(Declined, 0, 0), true), Ok(mark::HANDLED | mark::FREED));

@@ -10,12 +10,13 @@ use tokio::time::Instant;
 
 use super::show::{self, Ids};
 use super::{Context, Road, STOP_GRACE, ending, memory};
-use crate::link::{self, Cause, Nudge, Phase};
+use crate::link::{self, Cause, LinkPhase, Nudge};
 use crate::queue::{
-    LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError, Told, Waited,
+    CommandWithReceipt, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError,
+    Waited,
 };
 use crate::redemption::{Fingerprint, Seq, State};
-use crate::schedule::{self, Action, Ask, Checked, Config, Landed, Row, Scheduler, Wanted};
+use crate::schedule::{self, Action, Ask, CheckEnd, ClaimedRow, Config, Landed, Scheduler, Wanted};
 use crate::store::{About, Claim, Claimed, Ended, Event, Settled};
 use crate::trust::Progress;
 use crate::verdict::{self, Outcome, Rules};
@@ -30,10 +31,25 @@ const MEMORY_PART: u32 = 60;
 
 /// Something that went on beside the loop has ended.
 enum Finished {
-    Attempt { row: Claimed, sent: Duration, outcome: Option<Outcome> },
-    Claim { ask: Ask, rows: Result<Vec<Claimed>, QueueError> },
-    Check { sent: Duration, outcome: Option<Outcome> },
-    Settling { seq: Seq, settled: Option<Settled> },
+    Attempt {
+        row: Claimed,
+        sent: Duration,
+        outcome: Option<Outcome>,
+    },
+    Claim {
+        ask: Ask,
+        rows: Result<Vec<Claimed>, QueueError>,
+    },
+    Check {
+        sent: Duration,
+        outcome: Option<Outcome>,
+    },
+    Settling {
+        seq: Seq,
+        settled: Option<Settled>,
+    },
+    /// In how long the outage comes to the next step of a limit.
+    Remembered(Option<Duration>),
     Errand,
 }
 
@@ -73,6 +89,8 @@ pub struct Forwarder<R> {
     tasks: JoinSet<Finished>,
     since_ms: i64,
     remembered_at: Duration,
+    /// When the outage comes to the next step of a limit at which somebody is told.
+    next_step_at: Option<Duration>,
     alarmed: bool,
 }
 
@@ -117,6 +135,7 @@ impl<R: Road> Forwarder<R> {
             tasks: JoinSet::new(),
             since_ms,
             remembered_at: Duration::ZERO,
+            next_step_at: None,
             alarmed: false,
         })
     }
@@ -136,7 +155,9 @@ impl<R: Road> Forwarder<R> {
         while !*stop.borrow() {
             // Before looking: a row that comes after the look must wake us. While down, only a
             // demand for a probe does.
-            if self.scheduler.link().phase() == Phase::Up || self.scheduler.link().wants_demand() {
+            if self.scheduler.link().phase() == LinkPhase::Up
+                || self.scheduler.link().wants_demand()
+            {
                 lane.want_signal();
             }
             let worked = self.work();
@@ -149,8 +170,8 @@ impl<R: Road> Forwarder<R> {
                 Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.finished(finished),
                 Some(row) = mail.live.recv(), if self.scheduler.live_rows() < LIVE_ROWS_MAX => self.handed_over(row),
                 Some(told) = mail.commands.recv() => self.told(told),
-                seq = lane.signalled() => self.on(schedule::Event::Signalled(seq)),
-                strong = lane.check_heard() => self.on(schedule::Event::CheckHeard(strong)),
+                seq = lane.signalled() => self.on(schedule::LaneEvent::Signalled(seq)),
+                strong = lane.check_heard() => self.on(schedule::LaneEvent::CheckHeard(strong)),
                 () = lane.reconfigured() => self.reconfigure(),
                 () = changed(&mut network) => self.network_changed(),
                 () = changed(&mut reloads) => self.reloaded(),
@@ -161,7 +182,7 @@ impl<R: Road> Forwarder<R> {
         self.stop(mail).await;
     }
 
-    fn on(&mut self, event: schedule::Event<'_>) {
+    fn on(&mut self, event: schedule::LaneEvent<'_>) {
         let now = self.now();
         self.scheduler.on(now, event);
     }
@@ -205,7 +226,7 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn handed_over(&mut self, row: Claimed) {
-        let event = schedule::Event::HandedOver(row_of(&row));
+        let event = schedule::LaneEvent::HandedOver(row_of(&row));
         self.rows.insert(row.seq, row);
         self.on(event);
     }
@@ -214,7 +235,7 @@ impl<R: Road> Forwarder<R> {
         let (Some(row), Some(road)) = (self.rows.remove(&seq), self.road.clone()) else {
             tracing::error!(lane = self.lane.name(), %seq, "row {seq} was to be sent and is not \
                 here: a defect");
-            return self.on(schedule::Event::Withdrawn(seq));
+            return self.on(schedule::LaneEvent::Withdrawn(seq));
         };
         let (queue, sent) = (self.context.queue.clone(), self.now());
         self.tasks.spawn(async move {
@@ -259,7 +280,7 @@ impl<R: Road> Forwarder<R> {
             self.rows.extend(rows.into_iter().map(|row| (row.seq, row)));
             claimed
         });
-        self.on(schedule::Event::Claimed(ask, rows));
+        self.on(schedule::LaneEvent::Claimed(ask, rows));
     }
 
     /// A till hears it once the end of its attempt is committed: what is decided about it then
@@ -283,11 +304,14 @@ impl<R: Road> Forwarder<R> {
                 self.ended(row, sent, &outcome);
             }
             Ok(Finished::Attempt { row, outcome: None, .. }) => {
-                self.on(schedule::Event::Withdrawn(row.seq));
+                self.on(schedule::LaneEvent::Withdrawn(row.seq));
             }
             Ok(Finished::Claim { ask, rows }) => self.claimed(ask, rows),
             Ok(Finished::Check { sent, outcome }) => self.checked(sent, outcome.as_ref()),
             Ok(Finished::Settling { seq, settled }) => self.settled(seq, settled),
+            Ok(Finished::Remembered(next_step)) => {
+                self.next_step_at = next_step.map(|left| self.now() + left);
+            }
             Ok(Finished::Errand) => {}
             Err(error) => {
                 tracing::error!(lane = self.lane.name(), %error, "a lane's task ended in a defect");
@@ -327,7 +351,7 @@ impl<R: Road> Forwarder<R> {
         // The row first: what the link remembers of a streak of declines is kept where they are
         // settled.
         self.settle(row, ending::for_row(outcome, &verdict), about);
-        self.on(schedule::Event::Landed(Landed {
+        self.on(schedule::LaneEvent::Landed(Landed {
             seq,
             heard,
             detail: &detail,
@@ -349,7 +373,7 @@ impl<R: Road> Forwarder<R> {
             "a check of the gateway's own ended on lane {lane}: {word}"
         );
         let whole = ending::was_whole(outcome);
-        self.on(schedule::Event::Checked(Checked { sent, heard, detail: &detail, whole }));
+        self.on(schedule::LaneEvent::Checked(CheckEnd { sent, heard, detail: &detail, whole }));
     }
 
     fn tell_alerts(&self, answered: bool, status: Option<u16>, detail: &str) {
@@ -393,7 +417,7 @@ impl<R: Road> Forwarder<R> {
         if !pending {
             self.ids.forget(seq);
         }
-        self.on(schedule::Event::Settled(seq, pending));
+        self.on(schedule::LaneEvent::Settled(seq, pending));
         if self.scheduler.is_held_for(seq) {
             self.remember(self.now());
         }
@@ -414,7 +438,7 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn nudge(&mut self, nudge: Nudge) {
-        self.on(schedule::Event::Nudged(nudge));
+        self.on(schedule::LaneEvent::Nudged(nudge));
     }
 
     fn network_changed(&mut self) {
@@ -425,13 +449,13 @@ impl<R: Road> Forwarder<R> {
         }
     }
 
-    fn told(&mut self, (command, receipt): Told) {
+    fn told(&mut self, (command, receipt): CommandWithReceipt) {
         match command {
             LaneCommand::Flush => self.nudge(Nudge::Flush),
             LaneCommand::Hold { by, note, trust } => {
                 let detail = held_by(&by, &note, trust);
                 self.record("hold", by, &note);
-                self.on(schedule::Event::Hold { detail, trust });
+                self.on(schedule::LaneEvent::Hold { detail, trust });
             }
             LaneCommand::Release { by } => {
                 self.record("release", by, "");
@@ -503,6 +527,10 @@ impl<R: Road> Forwarder<R> {
         if let Some(road) = &self.road {
             road.reload_credential();
         }
+        // The limits on the outage may be others now.
+        if self.scheduler.link().is_out() {
+            self.remember(self.now());
+        }
         self.nudge(Nudge::Flush);
     }
 
@@ -510,11 +538,12 @@ impl<R: Road> Forwarder<R> {
         self.scheduler.link().why().is_some_and(|why| why.cause == Cause::Credential)
     }
 
-    /// When the outage is to be kept next.
+    /// When the outage is to be kept next: now and then, and when somebody is to be told of it.
     fn memory_due(&self, now: Duration) -> Option<Duration> {
         let link = self.scheduler.link();
         let every = MEMORY_EVERY.max(link.unended_outage(now) / MEMORY_PART);
-        link.is_out().then(|| self.remembered_at + every)
+        let due = self.remembered_at + every;
+        link.is_out().then(|| self.next_step_at.map_or(due, |step| step.min(due)))
     }
 
     /// Publishes and logs where the link stands.
@@ -534,17 +563,18 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn remember(&mut self, now: Duration) {
-        self.remembered_at = now;
+        (self.remembered_at, self.next_step_at) = (now, None);
         let link = self.scheduler.link();
         let kept = memory::of(link, self.since_ms, &self.context.clock, now);
         let streak = if kept.hold.is_some() { link.streak().rows().to_vec() } else { Vec::new() };
         let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
         self.tasks.spawn(async move {
-            if let Err(error) = queue.remember(&lane, kept, streak).await {
+            let next_step = queue.remember(&lane, kept, streak).await.unwrap_or_else(|error| {
                 tracing::warn!(lane, %error, "the link's state could not be kept for the next \
                     start");
-            }
-            Finished::Errand
+                None
+            });
+            Finished::Remembered(next_step)
         });
     }
 
@@ -583,9 +613,15 @@ impl<R: Road> Forwarder<R> {
     }
 }
 
-fn row_of(row: &Claimed) -> Row {
+fn row_of(row: &Claimed) -> ClaimedRow {
     let till = row.till.as_str().into();
-    Row { seq: row.seq, attempt: row.attempt, till, trusted: row.trusted, bytes: row.body.len() }
+    ClaimedRow {
+        seq: row.seq,
+        attempt: row.attempt,
+        till,
+        trusted: row.trusted,
+        bytes: row.body.len(),
+    }
 }
 
 /// What is kept and shown with an operator's hold.
@@ -616,7 +652,7 @@ fn config(settings: &LaneSettings, gateway: &str) -> Config {
     let Fingerprint(hash) = Fingerprint::of(&["place", gateway, &settings.provider.name]);
     let [first, second, ..] = hash;
     let forward = &settings.forward;
-    let link = link::Config {
+    let link = link::LinkSettings {
         retry_min: forward.retry_min,
         retry_max: forward.retry_max,
         max_in_flight: forward.max_in_flight,

@@ -80,10 +80,10 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::Config;
+    use crate::link::LinkSettings;
 
-    fn config() -> Config {
-        Config {
+    fn config() -> LinkSettings {
+        LinkSettings {
             retry_min: Duration::from_secs(1),
             retry_max: Duration::from_secs(60),
             max_in_flight: 8,

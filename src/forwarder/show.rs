@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::rfc3339;
-use crate::link::{Phase, Why};
+use crate::link::{LinkPhase, Why};
 use crate::message::Language;
 use crate::queue::{Gate, Lane};
 use crate::redemption::State;
@@ -44,9 +44,9 @@ pub(super) fn status(
     let flying = scheduler.flying();
     let why = link.why();
     let drain = match link.phase() {
-        Phase::Held(_) => "held",
-        Phase::Up if link.waiting(now).is_none() => "running",
-        Phase::Up | Phase::Down(_) => "waiting",
+        LinkPhase::Held(_) => "held",
+        LinkPhase::Up if link.waiting(now).is_none() => "running",
+        LinkPhase::Up | LinkPhase::Down(_) => "waiting",
     };
     lane.publish(|status| {
         status.link = word(link.phase());
@@ -66,11 +66,11 @@ pub(super) fn status(
 }
 
 /// The link's word in `status`.
-pub(super) fn word(phase: Phase<'_>) -> &'static str {
+pub(super) fn word(phase: LinkPhase<'_>) -> &'static str {
     match phase {
-        Phase::Up => "up",
-        Phase::Down(_) => "down",
-        Phase::Held(_) => "held",
+        LinkPhase::Up => "up",
+        LinkPhase::Down(_) => "down",
+        LinkPhase::Held(_) => "held",
     }
 }
 

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 
-use super::check::Lane;
+use super::check::CheckLane;
 use super::{BODY_WITHIN, Current, reply};
 use crate::contract::{self, Check};
 use crate::listen::{BodyFault, Inbound};
@@ -23,11 +23,11 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 256;
 
 /// The answer to a request that asks for nothing; an answer is large beside what is asked.
-pub(super) type Refused = Box<Response>;
+pub(super) type RefusedResponse = Box<Response>;
 
 /// What a method on a path means.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum TillRoute {
     Redeem,
     Check,
     Receipt(Id),
@@ -35,23 +35,27 @@ pub(super) enum Asked {
 }
 
 /// What is asked, or the answer to what does not exist.
-pub(super) fn route(current: &Current, head: &Parts, language: Language) -> Result<Asked, Refused> {
+pub(super) fn route(
+    current: &Current,
+    head: &Parts,
+    language: Language,
+) -> Result<TillRoute, RefusedResponse> {
     let (method, path) = (&head.method, head.uri.path());
     let post = |asked| {
         if method == Method::POST { Ok(asked) } else { Err(wrong_method("POST", language).into()) }
     };
     if path == current.redeem_path {
-        return post(Asked::Redeem);
+        return post(TillRoute::Redeem);
     }
     if path == current.check_path {
-        return post(Asked::Check);
+        return post(TillRoute::Check);
     }
     let Some(id) = path.strip_prefix(REDEMPTIONS) else {
         return Err(reply::refuse(StatusCode::NOT_FOUND, &Refusal::NoSuchPath, language).into());
     };
     let asked = match *method {
-        Method::GET | Method::HEAD => Asked::Receipt,
-        Method::DELETE => Asked::Void,
+        Method::GET | Method::HEAD => TillRoute::Receipt,
+        Method::DELETE => TillRoute::Void,
         _ => return Err(wrong_method("GET, HEAD, DELETE", language).into()),
     };
     Id::parse(id).map(asked).ok_or_else(|| unknown_redemption(language).into())
@@ -75,7 +79,7 @@ pub(super) async fn redemption(
     till: Arc<str>,
     headers: &HeaderMap,
     inbound: &mut Inbound,
-) -> Result<NewRedemption, Refused> {
+) -> Result<NewRedemption, RefusedResponse> {
     let language = current.tills.language(&till, headers);
     let body = body(current, headers, inbound, language).await?;
     let (key, request) = match (key(headers), contract::parse(body)) {
@@ -97,13 +101,13 @@ pub(super) async fn check(
     till: &str,
     headers: &HeaderMap,
     inbound: &mut Inbound,
-) -> Result<(Lane, Check), Refused> {
+) -> Result<(CheckLane, Check), RefusedResponse> {
     let language = current.tills.language(till, headers);
     let body = body(current, headers, inbound, language).await?;
     let check = contract::parse_check(body).map_err(|faults| invalid(faults.into(), language))?;
     let beyond = current.tills.beyond_binding(till, &check.business_refrence, None);
     let Provider { name, timeout, .. } = lane(current, beyond, &check.business_refrence, language)?;
-    Ok((Lane { name: name.clone(), timeout: *timeout }, check))
+    Ok((CheckLane { name: name.clone(), timeout: *timeout }, check))
 }
 
 fn invalid(faults: Vec<Fault>, language: Language) -> Response {
@@ -122,7 +126,7 @@ fn lane<'a>(
     beyond: Vec<Fault>,
     business: &str,
     language: Language,
-) -> Result<&'a Provider, Refused> {
+) -> Result<&'a Provider, RefusedResponse> {
     let lane = current.lane(business).filter(|_| beyond.is_empty());
     lane.ok_or_else(|| {
         let faults = if beyond.is_empty() { vec![Fault::NoLane] } else { beyond };
@@ -136,7 +140,7 @@ async fn body(
     headers: &HeaderMap,
     inbound: &mut Inbound,
     language: Language,
-) -> Result<Bytes, Refused> {
+) -> Result<Bytes, RefusedResponse> {
     if !is_json(headers) {
         refused::count(Reason::Malformed);
         return Err(reply::refuse(

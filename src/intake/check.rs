@@ -48,18 +48,18 @@ where
 }
 
 /// The provider that is asked.
-pub(super) struct Lane {
+pub(super) struct CheckLane {
     pub(super) name: String,
     /// The whole of one attempt.
     pub(super) timeout: Duration,
 }
 
 /// One till's check while it is answered.
-pub(super) struct Asking {
+pub(super) struct PendingCheck {
     pub(super) intake: Arc<Intake>,
     pub(super) current: Arc<Current>,
     pub(super) till: Arc<str>,
-    pub(super) lane: Lane,
+    pub(super) lane: CheckLane,
     pub(super) check: Check,
     pub(super) language: Language,
 }
@@ -81,7 +81,7 @@ enum Silence {
     NoCheck,
 }
 
-impl Asking {
+impl PendingCheck {
     pub(super) async fn answer(self) -> Response {
         let known = self.known(false).await;
         let lane = match known {

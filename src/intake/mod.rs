@@ -29,7 +29,7 @@ use crate::message::{Language, Refusal, Texts};
 use crate::queue::Queue;
 use crate::refused::{self, Reason};
 use crate::settings::{Provider, Settings, UnknownCheck};
-use ask::Asked;
+use ask::TillRoute;
 use deciding::Deciding;
 use guesses::Guesses;
 use places::Places;
@@ -205,27 +205,31 @@ impl Intake {
             Ok(asked) => asked,
             Err(answer) => return *answer,
         };
-        let shares = if asked == Asked::Check { &self.check_shares } else { &self.shares };
+        let shares = if asked == TillRoute::Check { &self.check_shares } else { &self.shares };
         let Some(permit) = shares.take(&till, current.tills.are_configured()) else {
             return crowded(language);
         };
         match asked {
-            Asked::Redeem => match ask::redemption(&current, till, &parts.headers, inbound).await {
-                Ok(new) => {
-                    let decision = redeem::decide(self.queue.clone(), current, new, language);
-                    self.deciding.run(permit, decision).await
+            TillRoute::Redeem => {
+                match ask::redemption(&current, till, &parts.headers, inbound).await {
+                    Ok(new) => {
+                        let decision = redeem::decide(self.queue.clone(), current, new, language);
+                        self.deciding.run(permit, decision).await
+                    }
+                    Err(answer) => *answer,
                 }
-                Err(answer) => *answer,
-            },
-            Asked::Check => match ask::check(&current, &till, &parts.headers, inbound).await {
+            }
+            TillRoute::Check => match ask::check(&current, &till, &parts.headers, inbound).await {
                 Ok((lane, check)) => {
                     let intake = Arc::clone(self);
-                    check::Asking { intake, current, till, lane, check, language }.answer().await
+                    check::PendingCheck { intake, current, till, lane, check, language }
+                        .answer()
+                        .await
                 }
                 Err(answer) => *answer,
             },
-            Asked::Receipt(id) => receipt::show(&self.queue, &id, &till, language).await,
-            Asked::Void(id) => {
+            TillRoute::Receipt(id) => receipt::show(&self.queue, &id, &till, language).await,
+            TillRoute::Void(id) => {
                 let void = receipt::void(self.queue.clone(), id, till, language);
                 self.deciding.run(permit, void).await
             }

@@ -26,7 +26,7 @@ pub(super) struct LanePlaces {
 }
 
 /// A place; free again when this is dropped.
-pub(super) struct Place(
+pub(super) struct RequestPlace(
     #[expect(dead_code, reason = "held until it is dropped")] [OwnedSemaphorePermit; 2],
 );
 
@@ -47,7 +47,7 @@ impl Default for LanePlaces {
 impl LanePlaces {
     /// Waits for a place. They are given in turn, and a till that has its share waits for its own.
     /// Without configured tills all are one, which has no other to leave room for.
-    pub(super) async fn take(&self, till: &Arc<str>, are_configured: bool) -> Option<Place> {
+    pub(super) async fn take(&self, till: &Arc<str>, are_configured: bool) -> Option<RequestPlace> {
         let share = if are_configured { TILL_MAX } else { ALL_MAX };
         let own = {
             let mut tills = self.tills.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +57,7 @@ impl LanePlaces {
         };
         let own = own.acquire_owned().await.ok()?;
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        Some(Place([own, all]))
+        Some(RequestPlace([own, all]))
     }
 
     /// The provider wants no check for so long.
@@ -78,7 +78,7 @@ impl LanePlaces {
 mod tests {
     use super::*;
 
-    async fn takes(places: &LanePlaces, till: &str, are_configured: bool) -> Option<Place> {
+    async fn takes(places: &LanePlaces, till: &str, are_configured: bool) -> Option<RequestPlace> {
         tokio::time::timeout(Duration::from_millis(1), places.take(&till.into(), are_configured))
             .await
             .ok()?

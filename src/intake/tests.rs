@@ -71,10 +71,10 @@ async fn each_path_takes_its_methods_alone() {
         ask::route(&current, &head, Language::English)
     };
     let id = Id::parse("7-abc").expect("an id");
-    assert_eq!(asked(Method::POST, "/redeem").ok(), Some(Asked::Redeem));
-    assert_eq!(asked(Method::POST, "/check").ok(), Some(Asked::Check));
-    assert_eq!(asked(Method::GET, "/redemptions/7-abc").ok(), Some(Asked::Receipt(id.clone())));
-    assert_eq!(asked(Method::DELETE, "/redemptions/7-abc").ok(), Some(Asked::Void(id)));
+    assert_eq!(asked(Method::POST, "/redeem").ok(), Some(TillRoute::Redeem));
+    assert_eq!(asked(Method::POST, "/check").ok(), Some(TillRoute::Check));
+    assert_eq!(asked(Method::GET, "/redemptions/7-abc").ok(), Some(TillRoute::Receipt(id.clone())));
+    assert_eq!(asked(Method::DELETE, "/redemptions/7-abc").ok(), Some(TillRoute::Void(id)));
     for (method, path, allowed) in [
         (Method::GET, "/redeem", "POST"),
         (Method::PUT, "/check", "POST"),

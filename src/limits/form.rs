@@ -26,7 +26,8 @@ fn checks(code: &str, check: CheckDigit) -> bool {
     match check {
         CheckDigit::Luhn => weighed(code, luhn),
         CheckDigit::Gs1 => weighed(code, |digit, is_odd| if is_odd { digit * 3 } else { digit }),
-        CheckDigit::Mod97 => mod97(code) == Some(1),
+        // Its two digits are no code by themselves.
+        CheckDigit::Mod97 => code.len() > 2 && mod97(code) == Some(1),
     }
 }
 
@@ -99,6 +100,7 @@ mod tests {
             (CheckDigit::Gs1, "73513537", "73513536"),
             (CheckDigit::Mod97, "3214282912345698765432161182", "3214282912345698765432161183"),
             (CheckDigit::Mod97, "79444", "79445"),
+            (CheckDigit::Mod97, "1z81", "1"),
             (CheckDigit::Luhn, "00", "0"),
         ] {
             assert!(has_form(good, form((1, 64), Alphabet::Any, Some(check))), "{check:?} {good}");

@@ -13,7 +13,7 @@ use crate::trust::Trust;
 use crate::value::{Amount, Checked, Remembered, Terms, Worth, worth};
 
 pub use form::has_form;
-pub use window::{REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
+pub use window::{PackedWindow, REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
 
 /// While the cause could be somebody's doing (a rogue certificate, a spoofed clock), only this part
 /// of each limit on counts, sums and time is given.
@@ -542,6 +542,24 @@ impl Gauge {
             () => 0,
         }
     }
+
+    /// Whether nothing of the limit is left.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.used.units() >= self.most.units()
+    }
+
+    /// In how long time alone brings it to the next step; `None`: only redemptions do, or it is
+    /// used up.
+    #[must_use]
+    pub fn next_step(&self) -> Option<Duration> {
+        let (Measure::Seconds(used), Measure::Seconds(most)) = (self.used, self.most) else {
+            return None;
+        };
+        let nearly = most.saturating_mul(4).div_ceil(5);
+        let left = if used < nearly { nearly.checked_sub(used) } else { most.checked_sub(used) };
+        left.filter(|left| *left > 0).map(Duration::from_secs)
+    }
 }
 
 /// How far `[offline]`'s limits on a lane are used.
@@ -554,6 +572,20 @@ pub fn lane_gauges(policy: &Offline, lane: &LaneNow, books: Account) -> Vec<Gaug
         ..policy.caps.clone()
     };
     gauges(None, &caps, lane, Account { pending: lane.pending, ..books })
+}
+
+/// How far the limits on the outage are used: `[offline]`'s, and those of the rules that are for
+/// its cause.
+#[must_use]
+pub fn outage_gauges(policy: &Offline, lane: &LaneNow) -> Vec<Gauge> {
+    let is_for = |rule: &&Rule| {
+        rule.causes.is_empty() || lane.cause.is_some_and(|cause| rule.causes.contains(&cause))
+    };
+    let nothing = Account::default();
+    let of_rules = policy.rules.iter().filter(is_for);
+    let of_rules = of_rules.flat_map(|rule| rule_gauges(rule, lane, nothing));
+    let all = lane_gauges(policy, lane, nothing).into_iter().chain(of_rules);
+    all.filter(|gauge| gauge.limit == "max_outage").collect()
 }
 
 /// How far a rule's limits are used.

@@ -20,7 +20,25 @@ pub struct Window {
     hours: Vec<(i64, u64)>,
 }
 
+/// A window in few bytes: its newest minute and how often something happened in that and in each
+/// minute before it, then the same of its hours.
+pub type PackedWindow = (i64, Vec<u64>, i64, Vec<u64>);
+
 impl Window {
+    /// The same in few bytes.
+    #[must_use]
+    pub fn packed(&self) -> PackedWindow {
+        let (minute, minutes) = pack(&self.minutes, HOUR_MIN);
+        let (hour, hours) = pack(&self.hours, DAY_H);
+        (minute, minutes, hour, hours)
+    }
+
+    /// The window of these bytes; what it looks back on no more is left out.
+    #[must_use]
+    pub fn unpacked((minute, minutes, hour, hours): &PackedWindow) -> Self {
+        Self { minutes: unpack(*minute, minutes, HOUR_MIN), hours: unpack(*hour, hours, DAY_H) }
+    }
+
     /// It happened once more in this minute.
     pub fn add(&mut self, minute: i64) {
         push(&mut self.minutes, minute, HOUR_MIN);
@@ -54,6 +72,26 @@ fn push(parts: &mut Vec<(i64, u64)>, now: i64, kept: i64) {
         _ => parts.push((newest, 1)),
     }
     parts.retain(|(part, _)| *part > newest.saturating_sub(kept));
+}
+
+/// The newest part and the counts from there back.
+fn pack(parts: &[(i64, u64)], kept: i64) -> (i64, Vec<u64>) {
+    let Some((newest, _)) = parts.last() else { return (0, Vec::new()) };
+    let mut counts = Vec::with_capacity(usize::try_from(kept).unwrap_or(0));
+    for (part, count) in parts.iter().rev() {
+        let age = newest.saturating_sub(*part);
+        let Some(place) = usize::try_from(age).ok().filter(|_| age < kept) else { break };
+        counts.resize(place, 0);
+        counts.push(*count);
+    }
+    (*newest, counts)
+}
+
+fn unpack(newest: i64, counts: &[u64], kept: i64) -> Vec<(i64, u64)> {
+    let aged = (0..kept).zip(counts).filter(|(_, count)| **count > 0);
+    let mut parts: Vec<_> = aged.map(|(age, count)| (newest.saturating_sub(age), *count)).collect();
+    parts.reverse();
+    parts
 }
 
 fn sum(parts: &[(i64, u64)], after: i64) -> u64 {
@@ -131,6 +169,23 @@ mod tests {
         );
         assert_eq!([seen(24 * 60 - 1).1, seen(24 * 60).1, seen(25 * 60).1], [5, 1, 0]);
         assert!(window.is_over(25 * 60) && !window.is_over(24 * 60));
+    }
+
+    #[test]
+    fn a_window_in_few_bytes_is_the_same_window() {
+        let mut window = Window::default();
+        assert_eq!(Window::unpacked(&window.packed()), window);
+        for minute in [7, 7, 30, 59, 61, 200, 201, 1000] {
+            window.add(minute);
+            assert_eq!(Window::unpacked(&window.packed()), window, "{minute}");
+        }
+        (0..10_000).for_each(|minute| window.add(minute));
+        let (_, minutes, _, hours) = window.packed();
+        assert_eq!((minutes.len(), hours.len()), (60, 24));
+        assert_eq!(Window::unpacked(&window.packed()), window);
+        let damaged = (i64::MIN, vec![u64::MAX; 500], i64::MAX, vec![1; 500]);
+        let Window { minutes, hours } = Window::unpacked(&damaged);
+        assert_eq!((minutes.len(), hours.len()), (60, 24));
     }
 
     #[test]

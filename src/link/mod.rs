@@ -28,7 +28,7 @@ use crate::verdict::Phase as Road;
 
 /// What the settings say about a link.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct LinkSettings {
     /// The first backoff step.
     pub retry_min: Duration,
     /// The longest wait between two probes.
@@ -59,7 +59,7 @@ const OUTAGE_WORTH_KEEPING: Duration = Duration::from_secs(1);
 
 /// Where the link stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase<'a> {
+pub enum LinkPhase<'a> {
     /// Attempts are made as the window allows.
     Up,
     /// The drain sends probes alone.
@@ -145,7 +145,7 @@ impl Heard {
 /// An attempt that ended.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
-pub struct Ended<'a> {
+pub struct EndedAttempt<'a> {
     /// Whose.
     pub seq: Seq,
     /// The till that made it.
@@ -197,7 +197,7 @@ pub struct Effects {
 /// The state machine of one lane.
 #[derive(Clone, Debug)]
 pub struct Link {
-    config: Config,
+    config: LinkSettings,
     dice: Dice,
     /// Why the drain does not go on by itself; `None`: up.
     trouble: Option<Why>,
@@ -233,7 +233,7 @@ impl Link {
     /// A link at start: up with window 1 until an attempt fails. `outages` are those of the last
     /// process.
     #[must_use]
-    pub fn new(config: Config, seed: u64, outages: Outages) -> Self {
+    pub fn new(config: LinkSettings, seed: u64, outages: Outages) -> Self {
         Self {
             threshold: config.max_in_flight,
             config,
@@ -281,7 +281,7 @@ impl Link {
     }
 
     /// New settings; the state stays.
-    pub fn reconfigure(&mut self, config: Config) {
+    pub fn reconfigure(&mut self, config: LinkSettings) {
         self.window = self.window.min(config.max_in_flight);
         self.threshold = config.max_in_flight;
         self.config = config;
@@ -289,12 +289,12 @@ impl Link {
 
     /// Where the drain stands.
     #[must_use]
-    pub fn phase(&self) -> Phase<'_> {
+    pub fn phase(&self) -> LinkPhase<'_> {
         match (&self.hold, &self.trouble) {
-            (Some(hold), _) => Phase::Held(&hold.why),
-            (None, Some(why)) if why.cause == Cause::Credential => Phase::Held(why),
-            (None, Some(why)) => Phase::Down(why),
-            (None, None) => Phase::Up,
+            (Some(hold), _) => LinkPhase::Held(&hold.why),
+            (None, Some(why)) if why.cause == Cause::Credential => LinkPhase::Held(why),
+            (None, Some(why)) => LinkPhase::Down(why),
+            (None, None) => LinkPhase::Up,
         }
     }
 
@@ -302,8 +302,8 @@ impl Link {
     #[must_use]
     pub fn why(&self) -> Option<&Why> {
         match self.phase() {
-            Phase::Up => None,
-            Phase::Down(why) | Phase::Held(why) => Some(why),
+            LinkPhase::Up => None,
+            LinkPhase::Down(why) | LinkPhase::Held(why) => Some(why),
         }
     }
 
@@ -362,7 +362,7 @@ impl Link {
     /// The drain goes on.
     #[must_use]
     pub fn is_up(&self, now: Duration) -> bool {
-        self.phase() == Phase::Up && self.waiting(now).is_none()
+        self.phase() == LinkPhase::Up && self.waiting(now).is_none()
     }
 
     /// Rows are answered well, so that what is refused by weak evidence is the row's own.
@@ -480,12 +480,12 @@ impl Link {
                 self.probe_at = due.max(now + self.config.retry_min.min(DEMAND_EVERY));
                 Effects::default()
             }
-            (None, Phase::Down(_)) => {
+            (None, LinkPhase::Down(_)) => {
                 self.trouble = None;
                 self.unproven = true;
                 Effects { changed: true, ..Effects::default() }
             }
-            (None, Phase::Up | Phase::Held(_)) => {
+            (None, LinkPhase::Up | LinkPhase::Held(_)) => {
                 self.probe_at = now + CREDENTIAL_PROBE_EVERY;
                 Effects::default()
             }
@@ -507,7 +507,7 @@ impl Link {
     #[must_use]
     pub fn next_moment(&self, now: Duration) -> Option<Duration> {
         let probe = self.probe_moment().filter(|_| self.probe.is_none());
-        let spread = (self.phase() == Phase::Up).then_some(self.backlog_from);
+        let spread = (self.phase() == LinkPhase::Up).then_some(self.backlog_from);
         [probe, spread, self.wait_until].into_iter().flatten().filter(|at| *at > now).min()
     }
 
@@ -553,7 +553,7 @@ impl Link {
             }
             Nudge::Demand => {}
             Nudge::Network => {
-                if matches!(self.phase(), Phase::Down(_)) {
+                if matches!(self.phase(), LinkPhase::Down(_)) {
                     self.failures = 0;
                     self.probe_at = now;
                 }
@@ -580,7 +580,7 @@ impl Link {
     }
 
     /// An attempt ended.
-    pub fn ended(&mut self, now: Duration, ended: &Ended<'_>) -> Effects {
+    pub fn ended(&mut self, now: Duration, ended: &EndedAttempt<'_>) -> Effects {
         let was_probe = self.probe == Some(ended.seq);
         if was_probe {
             self.probe = None;
@@ -590,7 +590,7 @@ impl Link {
         effects
     }
 
-    fn hears(&mut self, now: Duration, ended: &Ended<'_>, was_probe: bool) -> Effects {
+    fn hears(&mut self, now: Duration, ended: &EndedAttempt<'_>, was_probe: bool) -> Effects {
         match ended.heard {
             Heard::Confirmed => self.confirmed(now, ended),
             Heard::Declined { strong } => self.declined(now, ended, (strong, was_probe)),
@@ -611,7 +611,7 @@ impl Link {
         }
     }
 
-    fn confirmed(&mut self, now: Duration, ended: &Ended<'_>) -> Effects {
+    fn confirmed(&mut self, now: Duration, ended: &EndedAttempt<'_>) -> Effects {
         self.streak.confirmed(ended.till);
         let effects = self.answered(now, true, (ended.live, false));
         self.credits += 1;
@@ -625,7 +625,7 @@ impl Link {
     fn declined(
         &mut self,
         now: Duration,
-        ended: &Ended<'_>,
+        ended: &EndedAttempt<'_>,
         (strong, was_probe): (bool, bool),
     ) -> Effects {
         let effects = self.answered(now, strong, (ended.live, was_probe));
@@ -648,7 +648,7 @@ impl Link {
 
     /// Three different rows refused by what may be an edge: the drain waits, and tills go on being
     /// asked.
-    fn refused_weakly(&mut self, now: Duration, ended: &Ended<'_>) -> Option<Effects> {
+    fn refused_weakly(&mut self, now: Duration, ended: &EndedAttempt<'_>) -> Option<Effects> {
         if !self.weak.contains(&ended.seq) {
             self.weak.push(ended.seq);
         }
@@ -741,14 +741,15 @@ impl Link {
         if !cause.is_road() {
             return Effects::default();
         }
-        let ended = Ended { heard: Heard::Road(phase), detail, ..Ended::unknown(now) };
+        let ended =
+            EndedAttempt { heard: Heard::Road(phase), detail, ..EndedAttempt::unknown(now) };
         let effects = self.goes_down(now, &ended, cause, false);
         self.book(now);
         effects
     }
 
     /// The credential was refused, or there is none. Another row tells whose fault it is.
-    fn denied(&mut self, now: Duration, ended: &Ended<'_>, was_probe: bool) -> Effects {
+    fn denied(&mut self, now: Duration, ended: &EndedAttempt<'_>, was_probe: bool) -> Effects {
         if ended.suspect {
             return self.uninformative_probe(now, was_probe);
         }
@@ -761,7 +762,7 @@ impl Link {
         &mut self,
         now: Duration,
         (at_least, limited): (Option<Duration>, bool),
-        ended: &Ended<'_>,
+        ended: &EndedAttempt<'_>,
     ) -> Effects {
         self.halve();
         let wait = if let Some(floor) = at_least {
@@ -804,7 +805,7 @@ impl Link {
         self.broke_at.is_some_and(|broke| sent < broke)
     }
 
-    fn reset(&mut self, now: Duration, ended: &Ended<'_>, was_probe: bool) -> Effects {
+    fn reset(&mut self, now: Duration, ended: &EndedAttempt<'_>, was_probe: bool) -> Effects {
         // What was connected since is not for a late one to drop.
         if !was_probe && self.broke_since(ended.sent) {
             return Effects::default();
@@ -820,7 +821,7 @@ impl Link {
     fn streak_of_faults(
         &mut self,
         now: Duration,
-        ended: &Ended<'_>,
+        ended: &EndedAttempt<'_>,
         cause: Cause,
         was_probe: bool,
     ) -> Effects {
@@ -850,7 +851,7 @@ impl Link {
     fn road_fault(
         &mut self,
         now: Duration,
-        ended: &Ended<'_>,
+        ended: &EndedAttempt<'_>,
         cause: Cause,
         was_probe: bool,
     ) -> Effects {
@@ -872,7 +873,7 @@ impl Link {
     fn goes_down(
         &mut self,
         now: Duration,
-        ended: &Ended<'_>,
+        ended: &EndedAttempt<'_>,
         cause: Cause,
         was_probe: bool,
     ) -> Effects {
@@ -898,7 +899,7 @@ impl Link {
     /// The next probe comes later than the last.
     fn backs_off(&mut self, now: Duration) {
         self.failures = (self.failures + 1).min(31);
-        let Config { retry_min, retry_max, .. } = self.config;
+        let LinkSettings { retry_min, retry_max, .. } = self.config;
         let for_credential =
             self.trouble.as_ref().is_some_and(|why| why.cause == Cause::Credential);
         let wait = match self.failures {
@@ -918,7 +919,7 @@ impl Link {
     }
 }
 
-impl Ended<'_> {
+impl EndedAttempt<'_> {
     /// The end of what is no row's.
     fn unknown(now: Duration) -> Self {
         Self {

@@ -11,8 +11,8 @@ const MIN: Duration = Duration::from_secs(1);
 const MAX: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn config() -> Config {
-    Config {
+fn config() -> LinkSettings {
+    LinkSettings {
         retry_min: MIN,
         retry_max: MAX,
         max_in_flight: 8,
@@ -33,15 +33,15 @@ const STRONG: Heard = Heard::Declined { strong: true };
 const WEAK: Heard = Heard::Declined { strong: false };
 
 /// An attempt of the drain for a row that was given on trust.
-fn drained(now: Duration, seq: i64, heard: Heard) -> Ended<'static> {
-    Ended {
+fn drained(now: Duration, seq: i64, heard: Heard) -> EndedAttempt<'static> {
+    EndedAttempt {
         seq: Seq(seq),
         heard,
         detail: "seen",
         first_fault: true,
         trusted: true,
         till: "a",
-        ..Ended::unknown(now)
+        ..EndedAttempt::unknown(now)
     }
 }
 
@@ -51,7 +51,7 @@ fn end(link: &mut Link, now: Duration, seq: i64, heard: Heard) -> Effects {
 
 /// A live attempt, whose till has been told nothing yet.
 fn live(link: &mut Link, now: Duration, seq: i64, heard: Heard) -> Effects {
-    link.ended(now, &Ended { live: true, trusted: false, ..drained(now, seq, heard) })
+    link.ended(now, &EndedAttempt { live: true, trusted: false, ..drained(now, seq, heard) })
 }
 
 fn confirm(link: &mut Link, count: i64) {
@@ -62,9 +62,9 @@ fn confirm(link: &mut Link, count: i64) {
 
 fn cause(link: &Link) -> Option<(&'static str, Cause)> {
     match link.phase() {
-        Phase::Up => None,
-        Phase::Down(why) => Some(("down", why.cause)),
-        Phase::Held(why) => Some(("held", why.cause)),
+        LinkPhase::Up => None,
+        LinkPhase::Down(why) => Some(("down", why.cause)),
+        LinkPhase::Held(why) => Some(("held", why.cause)),
     }
 }
 
@@ -245,7 +245,7 @@ fn a_probe_whose_connection_breaks_counts_although_another_broke_while_it_was_on
     let mut link = link();
     end(&mut link, s(1), 1, Heard::Road(Road::Connect));
     link.probing(s(50), Seq(1));
-    let reset = |seq, sent| Ended { sent, ..drained(sent, seq, Heard::Reset) };
+    let reset = |seq, sent| EndedAttempt { sent, ..drained(sent, seq, Heard::Reset) };
     link.ended(s(51), &reset(2, s(1)));
     assert!(link.ended(s(52), &reset(1, s(50))).drop_pool);
     assert!(!link.may_probe(s(52)) && link.may_probe(s(52) + MAX));
@@ -333,11 +333,11 @@ fn above_where_it_was_halved_the_window_grows_by_one_a_round_trip() {
 fn new_settings_narrow_the_window_at_once_and_bound_its_growth() {
     let mut link = link();
     confirm(&mut link, 20);
-    link.reconfigure(Config { max_in_flight: 3, ..config() });
+    link.reconfigure(LinkSettings { max_in_flight: 3, ..config() });
     assert_eq!(link.window(), 3);
     confirm(&mut link, 20);
     assert_eq!(link.window(), 3);
-    link.reconfigure(Config { max_in_flight: 12, ..config() });
+    link.reconfigure(LinkSettings { max_in_flight: 12, ..config() });
     assert_eq!(link.window(), 3, "wider only by what is confirmed");
     confirm(&mut link, 20);
     assert_eq!(link.window(), 12);
@@ -347,19 +347,19 @@ fn new_settings_narrow_the_window_at_once_and_bound_its_growth() {
 fn an_uncertain_row_that_is_refused_again_and_again_is_one_of_a_streak() {
     let mut link = link();
     let refused = |link: &mut Link, n: u64, seq: i64| {
-        let ended = Ended {
+        let ended = EndedAttempt {
             till: if seq % 2 == 0 { "a" } else { "b" },
             trusted: true,
-            ..Ended { seq: Seq(seq), heard: STRONG, ..Ended::unknown(s(n)) }
+            ..EndedAttempt { seq: Seq(seq), heard: STRONG, ..EndedAttempt::unknown(s(n)) }
         };
         link.ended(s(n), &ended)
     };
     for n in 0..40 {
         refused(&mut link, n, i64::try_from(n % 9).expect("few"));
     }
-    assert_eq!((link.phase(), link.streak().rows().len()), (Phase::Up, 9));
+    assert_eq!((link.phase(), link.streak().rows().len()), (LinkPhase::Up, 9));
     refused(&mut link, 41, 9);
-    assert!(matches!(link.phase(), Phase::Held(why) if why.cause == Cause::Declines));
+    assert!(matches!(link.phase(), LinkPhase::Held(why) if why.cause == Cause::Declines));
 }
 
 #[test]
@@ -574,7 +574,7 @@ fn three_rows_given_on_trust_and_refused_weakly_make_the_drain_wait_and_live_one
 #[test]
 fn ten_declines_after_the_fact_hold_the_drain_whatever_their_words_and_live_ones_hold_nothing() {
     let mut link = link();
-    let of = |till, seq, kind| Ended { till, kind, ..drained(s(1), seq, STRONG) };
+    let of = |till, seq, kind| EndedAttempt { till, kind, ..drained(s(1), seq, STRONG) };
     for seq in 0..40 {
         live(&mut link, s(1), seq, STRONG);
     }
@@ -611,7 +611,7 @@ fn ten_declines_after_the_fact_hold_the_drain_whatever_their_words_and_live_ones
 
 #[test]
 fn a_streak_of_one_tills_rows_holds_only_when_no_other_till_has_any() {
-    let of = |till, seq, heard| Ended { till, kind: "no", ..drained(s(1), seq, heard) };
+    let of = |till, seq, heard| EndedAttempt { till, kind: "no", ..drained(s(1), seq, heard) };
     let refused = || {
         let mut link = link();
         (0..10).for_each(|seq| _ = link.ended(s(1), &of("a", seq, STRONG)));
@@ -642,8 +642,7 @@ fn a_streak_of_one_tills_rows_holds_only_when_no_other_till_has_any() {
 }
 
 #[test]
-fn a_refused_credential_is_tried_with_another_row_at_once_then_each_ten_seconds_doubling_to_a_minute()
- {
+fn a_refused_credential_is_tried_with_another_row_at_once_then_from_ten_seconds_to_a_minute() {
     let mut link = link();
     let effects = end(&mut link, s(10), 1, Heard::Credential);
     assert_eq!(effects, Effects { unclaim: true, changed: true, drop_pool: false });
@@ -669,7 +668,7 @@ fn a_refused_credential_is_tried_with_another_row_at_once_then_each_ten_seconds_
 #[test]
 fn a_suspects_faults_say_nothing_of_the_lane() {
     let suspect = |link: &mut Link, seq, heard| {
-        link.ended(s(1), &Ended { suspect: true, ..drained(s(1), seq, heard) })
+        link.ended(s(1), &EndedAttempt { suspect: true, ..drained(s(1), seq, heard) })
     };
     for heard in [
         Heard::Credential,
@@ -771,7 +770,7 @@ fn attempts_whose_connection_breaks_under_them_are_one_reset_and_three_in_a_row_
 {
     let mut link = link();
     let mut reset = |sent, now, seq| {
-        let effects = link.ended(now, &Ended { sent, ..drained(now, seq, Heard::Reset) });
+        let effects = link.ended(now, &EndedAttempt { sent, ..drained(now, seq, Heard::Reset) });
         (effects.drop_pool, cause(&link))
     };
     assert_eq!(reset(s(1), s(5), 1), (true, None));
@@ -784,7 +783,7 @@ fn attempts_whose_connection_breaks_under_them_are_one_reset_and_three_in_a_row_
 
 #[test]
 fn what_was_sent_before_a_network_event_fails_for_the_old_network_and_a_probe_follows_at_once() {
-    let sent = |seq, sent| Ended { sent, ..drained(sent, seq, Heard::Road(Road::Answer)) };
+    let sent = |seq, sent| EndedAttempt { sent, ..drained(sent, seq, Heard::Road(Road::Answer)) };
     let mut link = link();
     link.nudged(s(101), Nudge::Network);
     link.ended(s(110), &sent(1, s(100)));
@@ -849,7 +848,14 @@ proptest! {
                     let seq = Seq(i64::from(seq));
                     if probing == Some(seq) { probing = None; }
                     let heard = heard(kind);
-                    let ended = Ended { seq, heard, first_fault, suspect, live: suspect, ..drained(now, 0, heard) };
+                    let ended = EndedAttempt {
+                        seq,
+                        heard,
+                        first_fault,
+                        suspect,
+                        live: suspect,
+                        ..drained(now, 0, heard)
+                    };
                     link.ended(now, &ended);
                 }
                 Step::Nudge(kind) => match NUDGES.get(usize::from(kind)) {
@@ -873,11 +879,11 @@ proptest! {
             let full = Flying { backlog: 8, live: 0 };
             prop_assert!(!link.may_send_backlog(now, full));
             if let Some(at) = link.next_moment(now) {
-                let held = matches!(link.phase(), Phase::Held(_));
+                let held = matches!(link.phase(), LinkPhase::Held(_));
                 let longest = if held { CREDENTIAL_PROBE_EVERY } else { MAX };
                 let waited = link.waiting(now).unwrap_or_default();
                 prop_assert!(at <= now + longest.max(waited), "a wait until {at:?} at {now:?}");
-            } else if matches!(link.phase(), Phase::Down(_)) && probing.is_none() {
+            } else if matches!(link.phase(), LinkPhase::Down(_)) && probing.is_none() {
                 prop_assert!(link.may_probe(now), "a link that is down always has a way back");
             }
         }

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::delivery::Wire;
-use super::line::{Carrier, Line};
+use super::line::{Carrier, TimedLine};
 use super::slots::{Busy, Slot};
 use super::{Bounds, Guest, Peer, header};
 use crate::contract;
@@ -79,7 +79,9 @@ async fn greet(stream: TcpStream, slot: &Slot, house: &House) -> Option<TcpStrea
     let mut stop = house.stop.clone();
     let bounds = &house.bounds;
     let came = tokio::select! {
-        came = timeout(bounds.header_within, header::arrives(&stream, bounds.header_bytes_max)) => came,
+        came = timeout(bounds.header_within, header::arrives(&stream, bounds.header_bytes_max)) => {
+            came
+        }
         () = slot.evicted() => return None,
         // Whoever has a request on its way is told as the others are.
         () = stopped(&mut stop) => return Some(stream),
@@ -118,12 +120,12 @@ async fn handshake(
     }
 }
 
-type Connection<I> = http1::Connection<TokioIo<Line<I>>, Door>;
+type Connection<I> = http1::Connection<TokioIo<TimedLine<I>>, Door>;
 
 async fn talk<I: Carrier>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House) {
     let bounds = &house.bounds;
     let wire = Arc::new(Wire::default());
-    let line = Line::new(stream, bounds.write_stall, Arc::clone(&wire));
+    let line = TimedLine::new(stream, bounds.write_stall, Arc::clone(&wire));
     let door = Door {
         router: TowerToHyperService::new(house.router.clone()),
         peer,

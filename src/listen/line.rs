@@ -54,7 +54,7 @@ impl Carrier for tokio_rustls::server::TlsStream<TcpStream> {
 
 /// Without its bound a client that never reads its answer would keep its connection for ever:
 /// HTTP's own bounds are about reading alone.
-pub(super) struct Line<I> {
+pub(super) struct TimedLine<I> {
     inner: I,
     within: Duration,
     wire: Arc<Wire>,
@@ -79,7 +79,7 @@ enum ConnectionState {
     Open,
 }
 
-impl<I: Carrier> Line<I> {
+impl<I: Carrier> TimedLine<I> {
     pub(super) fn new(inner: I, within: Duration, wire: Arc<Wire>) -> Self {
         Self { inner, within, wire, timer: None, farewell: None }
     }
@@ -141,7 +141,7 @@ impl<I: Carrier> Line<I> {
     }
 }
 
-impl<I: Carrier> AsyncRead for Line<I> {
+impl<I: Carrier> AsyncRead for TimedLine<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -157,7 +157,7 @@ impl<I: Carrier> AsyncRead for Line<I> {
     }
 }
 
-impl<I: Carrier> AsyncWrite for Line<I> {
+impl<I: Carrier> AsyncWrite for TimedLine<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -217,8 +217,8 @@ mod tests {
         const HAS_RECORDS: bool = false;
     }
 
-    fn line(inner: DuplexStream) -> Line<DuplexStream> {
-        Line::new(inner, Duration::from_secs(10), Arc::default())
+    fn line(inner: DuplexStream) -> TimedLine<DuplexStream> {
+        TimedLine::new(inner, Duration::from_secs(10), Arc::default())
     }
 
     #[tokio::test(start_paused = true)]

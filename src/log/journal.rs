@@ -87,7 +87,8 @@ mod tests {
     fn a_line_has_its_priority_its_origin_its_whole_text_and_its_fields() {
         let text = String::from_utf8(of(&[("lane", "retm"), ("retry.after", "2 s")]))
             .expect("no length in it");
-        let expected = "PRIORITY=6\nSYSLOG_IDENTIFIER=redeemd\nTARGET=redeemd::queue\nCODE_FILE=src/queue.rs\n\
+        let expected = "PRIORITY=6\nSYSLOG_IDENTIFIER=redeemd\nTARGET=redeemd::queue\n\
+            CODE_FILE=src/queue.rs\n\
                         CODE_LINE=7\nMESSAGE=settled lane=retm retry.after=\"2 \
                         s\"\nREDEEMD_LANE=retm\n\
                         REDEEMD_RETRY_AFTER=2 s\n";

@@ -44,7 +44,7 @@ pub enum Noun {
 
 /// Where the counted noun stands in an Arabic sentence; English knows no difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum NounPlace {
     /// It is the subject, or stands alone.
     Subject,
     /// It follows a verb or a preposition.
@@ -125,12 +125,12 @@ impl Noun {
 /// استبدال".
 #[must_use]
 pub fn count(number: u64, noun: Noun, language: Language) -> String {
-    count_in(Place::Subject, number, noun, language)
+    count_in(NounPlace::Subject, number, noun, language)
 }
 
 /// As [`count`], for a place in the sentence.
 #[must_use]
-pub fn count_in(place: Place, number: u64, noun: Noun, language: Language) -> String {
+pub fn count_in(place: NounPlace, number: u64, noun: Noun, language: Language) -> String {
     let figure = grouped(number);
     let plural = language.plural(number);
     if language == Language::English {
@@ -141,8 +141,8 @@ pub fn count_in(place: Place, number: u64, noun: Noun, language: Language) -> St
     let [subject, object] = forms.two;
     match (plural, place) {
         (Plural::One, _) => forms.one.to_owned(),
-        (Plural::Two, Place::Subject) => subject.to_owned(),
-        (Plural::Two, Place::Object) => object.to_owned(),
+        (Plural::Two, NounPlace::Subject) => subject.to_owned(),
+        (Plural::Two, NounPlace::Object) => object.to_owned(),
         (Plural::Zero, _) => format!("{figure} {}", forms.zero),
         (Plural::Few, _) => format!("{figure} {}", forms.few),
         (Plural::Many, _) => format!("{figure} {}", forms.many),
@@ -174,7 +174,7 @@ pub fn whole(duration: Duration, language: Language) -> String {
         s if s >= 60 && s.is_multiple_of(60) => (s / 60, Noun::Minute),
         s => (s, Noun::Second),
     };
-    count_in(Place::Object, number, noun, language)
+    count_in(NounPlace::Object, number, noun, language)
 }
 
 /// A duration that was measured, in its two largest units: "1 hour 5 minutes", "ساعة واحدة و5
@@ -183,11 +183,11 @@ pub fn whole(duration: Duration, language: Language) -> String {
 #[must_use]
 pub fn about(duration: Duration, language: Language) -> String {
     let ((number, noun), (rest, smaller)) = two_units(duration.as_secs());
-    let first = count_in(Place::Object, number, noun, language);
+    let first = count_in(NounPlace::Object, number, noun, language);
     if rest == 0 {
         return first;
     }
-    let second = count_in(Place::Object, rest, smaller, language);
+    let second = count_in(NounPlace::Object, rest, smaller, language);
     match language {
         Language::English => format!("{first} {second}"),
         Language::Arabic => format!("{first} و{second}"),
@@ -279,9 +279,9 @@ mod tests {
 
     #[test]
     fn two_changes_with_its_place_in_the_sentence() {
-        assert_eq!(count_in(Place::Object, 2, Noun::Hour, Arabic), "ساعتين");
-        assert_eq!(count_in(Place::Subject, 2, Noun::Hour, Arabic), "ساعتان");
-        assert_eq!(count_in(Place::Object, 2, Noun::Hour, English), "2 hours");
+        assert_eq!(count_in(NounPlace::Object, 2, Noun::Hour, Arabic), "ساعتين");
+        assert_eq!(count_in(NounPlace::Subject, 2, Noun::Hour, Arabic), "ساعتان");
+        assert_eq!(count_in(NounPlace::Object, 2, Noun::Hour, English), "2 hours");
     }
 
     #[test]

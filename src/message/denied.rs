@@ -192,6 +192,88 @@ messages! {
         en: format!("job {number} is still running: wait for its end, or stop it"),
         ar: format!("المهمة رقم {number} ما زالت قيد التنفيذ: انتظر انتهاءها أو أوقفها");
 
+        /// A body that is larger than it may be.
+        BodyTooLarge
+        en: "the body is larger than this address takes",
+        ar: "محتوى الطلب أكبر مما يقبله هذا العنوان";
+
+        /// A body that did not come whole.
+        BodyCutOff
+        en: "the body did not arrive whole",
+        ar: "لم يصل محتوى الطلب كاملًا";
+
+        /// A body without the members that are needed.
+        BodyUnfit {
+            /// The parser's words.
+            why: String,
+        }
+        en: format!("the body is not as expected: {why}"),
+        ar: format!("محتوى الطلب ليس كما ينبغي: {}", iso(why));
+
+        /// A query whose characters are not those of an address.
+        QueryUnread
+        en: "the address cannot be read: after the question mark stand names and values, \
+            percent-encoded",
+        ar: "تعذّرت قراءة العنوان: بعد علامة الاستفهام أسماء وقيم بترميز العناوين";
+
+        /// The body is none that `redeemd import` sends.
+        NotAnImport
+        en: "the body is not an import",
+        ar: "محتوى الطلب ليس استيرادًا";
+
+        /// More rows than are taken over at once.
+        TooManyRows {
+            /// The most.
+            most: u64,
+        }
+        en: format!("rows: at most {most} at once"),
+        ar: format!("السجلات: {most} على الأكثر في المرة الواحدة");
+
+        /// The gateway's name that came with an import.
+        FromName {
+            /// The most characters that it may have.
+            characters: u64,
+        }
+        en: format!("from: one line of at most {characters} characters"),
+        ar: format!("{}: سطر واحد من {characters} حرفًا على الأكثر", iso("from"));
+
+        /// A copy of the database was not made.
+        NotCopied {
+            /// Why.
+            why: Storage,
+        }
+        en: format!("no copy was made: {}", why.text(English)),
+        ar: format!("لم تُصنع نسخة: {}", why.text(Arabic));
+
+        /// A copy of the database was made and cannot be read.
+        CopyUnread {
+            /// The system's own words.
+            why: String,
+        }
+        en: format!("the copy cannot be read: {why}"),
+        ar: format!("تعذّرت قراءة النسخة: {}", iso(why));
+
+        /// Not ready: it does not listen yet or any more.
+        Starting
+        en: "the gateway is starting or stopping",
+        ar: "البوابة تبدأ العمل أو تتوقف الآن";
+
+        /// Not ready: nothing can be stored.
+        StoresNothing
+        en: "no redemption could be taken now: the store takes nothing",
+        ar: "لا يمكن قبول أي عملية الآن: لا يمكن التخزين";
+
+        /// Not ready: no lane can be asked, and none gives on trust.
+        TakesNothing
+        en: "no redemption could be taken now: no provider can be asked, and none may be given on \
+            trust",
+        ar: "لا يمكن قبول أي عملية الآن: لا يمكن سؤال أي مزوّد ولا الإعطاء دون جوابه";
+
+        /// Enough pages follow what happens.
+        TooManyFollow
+        en: "too many pages follow what happens already",
+        ar: "صفحات كثيرة تتابع ما يحدث الآن";
+
         /// Something else, as it was said.
         Text {
             /// As it was.
@@ -270,6 +352,92 @@ messages! {
         ar: format!(
             "{}: يوم مثل {} أو وقت مثل {}", iso(key), iso("2026-11-01"), iso("2026-11-01T10:00:00Z")
         );
+
+        /// No day.
+        Day {
+            /// The field.
+            key: String,
+        }
+        en: format!("{key}: a day looks like 2026-11-01"),
+        ar: format!("{}: يُكتب اليوم هكذا {}", iso(key), iso("2026-11-01"));
+
+        /// Something else, as it was said.
+        Text {
+            /// As it was.
+            text: String,
+        }
+        en: text.clone(),
+        ar: iso(text);
+    }
+}
+
+messages! {
+    /// Why a row of an import cannot be a redemption; none of its values is repeated.
+    pub enum RowFault {
+        /// An id that no gateway gives.
+        Id
+        en: "id: none of ours",
+        ar: format!("{}: ليس مما تعطيه هذه البوابات", iso("id"));
+
+        /// Only what is open travels.
+        State
+        en: "state: neither pending nor parked",
+        ar: format!("{}: لا قيد الانتظار ولا معلّقة", iso("state"));
+
+        /// Too long, or not one line of words.
+        Unfit {
+            /// The field.
+            field: String,
+        }
+        en: format!("{field}: too long, or with control characters"),
+        ar: format!("{}: أطول من اللازم أو فيه رموز تحكّم", iso(field));
+
+        /// Needed, and empty.
+        Empty {
+            /// The field.
+            field: String,
+        }
+        en: format!("{field}: empty"),
+        ar: format!("{}: فارغ", iso(field));
+
+        /// No provider can be called so.
+        Lane
+        en: "lane: a name that no provider can have",
+        ar: format!("{}: اسم لا يصلح لمزوّد", iso("lane"));
+
+        /// A time that is none.
+        Time
+        en: "accepted_ms: no time from the year 1970 to 9999",
+        ar: format!("{}: ليس وقتًا بين عامي 1970 و9999", iso("accepted_ms"));
+
+        /// A number of marks below zero.
+        Below {
+            /// The field.
+            field: String,
+        }
+        en: format!("{field}: below zero"),
+        ar: format!("{}: أقل من الصفر", iso(field));
+
+        /// A fingerprint of another length.
+        Fingerprint {
+            /// The field.
+            field: String,
+        }
+        en: format!("{field}: not of a fingerprint's length"),
+        ar: format!("{}: طوله ليس طول البصمة", iso(field));
+
+        /// More bytes than any gateway takes.
+        TooLong {
+            /// The field.
+            field: String,
+        }
+        en: format!("{field}: too long"),
+        ar: format!("{}: أطول من اللازم", iso(field));
+
+        /// A status that HTTP does not have.
+        Status
+        en: "answer: a status that HTTP does not have",
+        ar: format!("{}: رمز لا يعرفه {}", iso("answer"), iso("HTTP"));
 
         /// Something else, as it was said.
         Text {

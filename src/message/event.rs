@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::amount::{Noun, Place, about, count, count_in};
+use super::amount::{Noun, NounPlace, about, count, count_in};
 use super::language::Language::{Arabic, English};
 use super::macros::messages;
 use super::note::Note;
-use super::words::{bulk, iso, state as state_word, verdict};
+use super::words::{bulk, iso, limit, state as state_word, verdict};
 
 messages! {
     /// One entry of the audit trail.
@@ -32,7 +32,9 @@ messages! {
         }
         en: before(state.clone(), *status, note.as_ref().map(|note| note.text(English))),
         ar: format!("قبل ذلك: {}", before(
-            state_word(state, Arabic).into_owned(), *status, note.as_ref().map(|note| note.text(Arabic))
+            state_word(state, Arabic).into_owned(),
+            *status,
+            note.as_ref().map(|note| note.text(Arabic))
         ));
 
         /// A redemption was voided by an operator.
@@ -225,9 +227,14 @@ messages! {
             /// The rule's name, or `offline`.
             rule: String,
         }
-        en: format!("{percent} % of {limit} of {rule} are used: {used} of {most}"),
-        ar: format!("استُعمل {percent}٪ من {} في {}: {} من \
-            {}", iso(limit), iso(rule), iso(used), iso(most));
+        en: format!(
+            "{percent} % of {} are used: {used} of {most} ({limit} of {rule})",
+            self::limit(limit, English)
+        ),
+        ar: format!(
+            "استُعمل {percent}٪ من {}: {} من {} ({} في {})",
+            self::limit(limit, Arabic), iso(used), iso(most), iso(limit), iso(rule)
+        );
 
         /// A person signed in.
         SignIn {
@@ -260,10 +267,12 @@ messages! {
             note: String,
         }
         en: format!("{action} of {}: \
-            {note}", count_in(Place::Object, *redemptions, Noun::Redemption, English)),
+            {note}", count_in(NounPlace::Object, *redemptions, Noun::Redemption, English)),
         ar: format!(
             "{} {}: {}",
-            bulk(action), count_in(Place::Object, *redemptions, Noun::Redemption, Arabic), iso(note)
+            bulk(action),
+            count_in(NounPlace::Object, *redemptions, Noun::Redemption, Arabic),
+            iso(note)
         );
 
         /// The settings were read again.

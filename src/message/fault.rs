@@ -1,6 +1,6 @@
 //! What is wrong with a till's request: each names the field and never repeats its value.
 
-use super::amount::{Noun, Place, count_in};
+use super::amount::{Noun, NounPlace, count_in};
 use super::language::Language::{Arabic, English};
 use super::macros::messages;
 use super::words::{iso, kind as kind_word};
@@ -45,9 +45,9 @@ messages! {
             levels: u64,
         }
         en: format!("the JSON is nested deeper than \
-            {}", count_in(Place::Object, *levels, Noun::Level, English)),
+            {}", count_in(NounPlace::Object, *levels, Noun::Level, English)),
         ar: format!("تداخل {} أعمق من \
-            {}", iso("JSON"), count_in(Place::Object, *levels, Noun::Level, Arabic));
+            {}", iso("JSON"), count_in(NounPlace::Object, *levels, Noun::Level, Arabic));
 
         /// No JSON.
         NotJson {
@@ -93,9 +93,9 @@ messages! {
             bytes_max: u64,
         }
         en: format!("{field} is longer than \
-            {}", count_in(Place::Object, *bytes_max, Noun::Byte, English)),
+            {}", count_in(NounPlace::Object, *bytes_max, Noun::Byte, English)),
         ar: format!("الحقل {} أطول من \
-            {}", iso(field), count_in(Place::Object, *bytes_max, Noun::Byte, Arabic));
+            {}", iso(field), count_in(NounPlace::Object, *bytes_max, Noun::Byte, Arabic));
 
         /// A field in which nothing can be seen.
         Blank {
@@ -193,7 +193,7 @@ messages! {
         }
         en: format!("the body is longer than {bytes_max} bytes"),
         ar: format!("محتوى الطلب أطول من \
-            {}", count_in(Place::Object, *bytes_max, Noun::Byte, Arabic));
+            {}", count_in(NounPlace::Object, *bytes_max, Noun::Byte, Arabic));
 
         /// A body that came too slowly.
         BodyTooSlow {
@@ -202,7 +202,7 @@ messages! {
         }
         en: format!("the body did not arrive within {within_s} s"),
         ar: format!("لم يصل محتوى الطلب خلال \
-            {}", count_in(Place::Object, *within_s, Noun::Second, Arabic));
+            {}", count_in(NounPlace::Object, *within_s, Noun::Second, Arabic));
 
         /// A body that broke off.
         BodyBroke

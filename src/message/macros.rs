@@ -30,7 +30,10 @@ macro_rules! messages {
             /// types.
             #[allow(dead_code, reason = "not every topic's table is read")]
             pub(in crate::message) const TABLE: &[(&'static str, &[(&'static str, &'static str)])] =
-                &[ $( (stringify!($variant), &[ $( $( (stringify!($field), stringify!($type)) ),+ )? ]), )+ ];
+                &[ $( (
+                    stringify!($variant),
+                    &[ $( $( (stringify!($field), stringify!($type)) ),+ )? ],
+                ), )+ ];
 
             /// What people read.
             #[must_use]
@@ -51,7 +54,8 @@ macro_rules! messages {
             /// What was stored; what is no message of this topic comes back as `Text`.
             #[must_use]
             pub fn from_stored(stored: &str) -> Self {
-                serde_json::from_str(stored).unwrap_or_else(|_| Self::Text { text: stored.to_owned() })
+                serde_json::from_str(stored)
+                    .unwrap_or_else(|_| Self::Text { text: stored.to_owned() })
             }
 
             #[allow(unused_variables, reason = "a text may leave out a parameter that the other \

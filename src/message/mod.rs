@@ -26,9 +26,9 @@ mod tests;
 mod texts;
 mod words;
 
-pub use amount::{Noun, Place, about, count, count_in, fine, grouped, short, whole};
+pub use amount::{Noun, NounPlace, about, count, count_in, fine, grouped, short, whole};
 pub use cause::Cause;
-pub use denied::{Denied, FilterFault};
+pub use denied::{Denied, FilterFault, RowFault};
 pub use event::Event;
 pub use fault::Fault;
 pub use language::{Language, Plural, UnknownLanguage};
@@ -36,4 +36,4 @@ pub use note::Note;
 pub use refusal::{Reason, Refusal};
 pub use storage::Storage;
 pub use texts::{TEXT_BYTES_MAX, TextFault, Texts};
-pub use words::{deed, outcome, role, state};
+pub use words::{deed, http_status, outcome, role, state};

@@ -187,7 +187,10 @@ messages! {
         }
         en: format!(
             "{} refused at this till in a short time; it is not trusted for now; ask again later",
-            match *refused { 1 => "1 code was".to_owned(), _ => format!("{} were", count(*refused, Noun::Code, English)) }
+            match *refused {
+                1 => "1 code was".to_owned(),
+                _ => format!("{} were", count(*refused, Noun::Code, English)),
+            }
         ),
         ar: format!(
             "رُفض عند نقطة البيع هذه {} في وقت قصير؛ لا يُعتمد عليها الآن؛ حاول لاحقًا",

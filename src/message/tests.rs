@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::language::Language::{Arabic, English};
-use super::{Cause, Denied, Event, Fault, FilterFault, Language, Note, Reason, Refusal, Storage};
+use super::{
+    Cause, Denied, Event, Fault, FilterFault, Language, Note, Reason, Refusal, RowFault, Storage,
+};
 
 /// A message of any topic: its stored form and its text in each language.
 struct Shown {
@@ -25,7 +27,7 @@ fn every() -> Vec<Shown> {
             ),+].concat()
         };
     }
-    shown!(Note, Refusal, Storage, Event, Fault, Denied, FilterFault)
+    shown!(Note, Refusal, Storage, Event, Fault, Denied, FilterFault, RowFault)
 }
 
 impl Clone for Shown {
@@ -76,7 +78,7 @@ macro_rules! comes_back {
 
 #[test]
 fn every_message_comes_back_from_the_disk_as_it_was() {
-    comes_back!(Note, Refusal, Storage, Event, Fault, Denied, FilterFault);
+    comes_back!(Note, Refusal, Storage, Event, Fault, Denied, FilterFault, RowFault);
     assert_eq!(Note::SaysFailed { status: 200 }.to_stored(), r#"{"m":"says_failed","status":200}"#);
 }
 

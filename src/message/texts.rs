@@ -225,7 +225,7 @@ mod tests {
 
     /// The text of this build with its placeholders in their places; `None` where one of them is a
     /// number, which stands in words.
-    fn default_of(name: &str) -> Option<String> {
+    fn default_of(name: &str, language: Language) -> Option<String> {
         let (_, fields) =
             Refusal::TABLE.iter().find(|(variant, _)| snake(variant) == name).unwrap();
         let mut stored = serde_json::Map::from_iter([("m".to_owned(), Value::from(name))]);
@@ -239,30 +239,33 @@ mod tests {
                         Refusal::all()
                             .iter()
                             .find(|one| one.to_stored().contains(&format!("\"{name}\"")))?
-                            .text(Language::English),
+                            .text(language),
                     );
                 }
             };
             stored.insert((*field).to_owned(), value);
         }
-        Some(Refusal::from_stored(&Value::Object(stored).to_string()).text(Language::English))
+        Some(Refusal::from_stored(&Value::Object(stored).to_string()).text(language))
     }
 
     #[test]
     fn the_manual_page_has_each_text_with_its_default_and_its_placeholders() {
         let page = include_str!("../../packaging/redeemd.toml.5").replace("\\-", "-");
         for (name, places) in Texts::settable() {
-            let entry = page
+            let (_, rest) = page
                 .split_once(&format!("\n.IP {name}\n"))
-                .map(|(_, rest)| rest.lines().next().unwrap());
-            let entry =
-                entry.unwrap_or_else(|| panic!("packaging/redeemd.toml.5 lacks the text {name}"));
-            assert!(default_of(&name).is_none_or(|text| text == entry), "{name}: {entry}");
-            assert!(
-                places.iter().all(|place| entry.contains(&format!("{{{place}}}"))),
-                "{name}: {entry}"
-            );
-            Texts::default().set(Language::English, &name, entry).unwrap();
+                .unwrap_or_else(|| panic!("packaging/redeemd.toml.5 lacks the text {name}"));
+            let lines: Vec<&str> = rest.lines().take(3).collect();
+            let [entry, ".br", arabic] = lines[..] else { panic!("{name}: {lines:?}") };
+            for (language, entry) in [(Language::English, entry), (Language::Arabic, arabic)] {
+                // What keeps directions apart is not to be seen in a page.
+                let text = default_of(&name, language)
+                    .map(|text| text.replace(['\u{2068}', '\u{2069}'], ""));
+                assert!(text.is_none_or(|text| text == entry), "{name}: {entry}");
+                let has = |place: &String| entry.contains(&format!("{{{place}}}"));
+                assert!(places.iter().all(has), "{name}: {entry} lacks one of {places:?}");
+                Texts::default().set(language, &name, entry).unwrap();
+            }
         }
     }
 

@@ -36,6 +36,43 @@ pub fn role(word: &str, language: Language) -> Cow<'_, str> {
     }
 }
 
+/// What an HTTP status is called; `english` are the words of RFC 9110.
+#[must_use]
+pub fn http_status(status: u16, english: &'static str, language: Language) -> &'static str {
+    let arabic = match status {
+        400 => "طلب غير صالح",
+        401 => "يلزم إثبات هوية",
+        403 => "غير مسموح",
+        404 => "غير موجود",
+        405 => "نوع طلب غير مقبول",
+        409 => "تعارض",
+        413 => "محتوى أكبر من اللازم",
+        415 => "نوع محتوى غير مقبول",
+        421 => "طلب موجّه إلى غيرنا",
+        429 => "طلبات كثيرة",
+        503 => "الخدمة غير متاحة الآن",
+        507 => "لا تتسع مساحة التخزين",
+        _ => "تعذّر تنفيذ الطلب",
+    };
+    match language {
+        Language::English => english,
+        Language::Arabic => arabic,
+    }
+}
+
+/// What a limit bounds, by its key; one that is not known stands as it is.
+pub(super) fn limit(key: &str, language: Language) -> Cow<'_, str> {
+    let (english, arabic) = match key {
+        "max_pending" => ("the rewards that may wait", "المكافآت التي قد تنتظر الجواب"),
+        "max_outage" => ("the time without the line", "مدة انقطاع الخط"),
+        "max_exposure" => ("the value that may be at risk", "القيمة التي قد تُعرَّض للخسارة"),
+        "max_per_hour" => ("the rewards in an hour", "المكافآت في الساعة"),
+        "max_per_day" => ("the rewards in a day", "المكافآت في اليوم"),
+        other => return Cow::Owned(language.isolated(other)),
+    };
+    Cow::Borrowed(if language == Language::English { english } else { arabic })
+}
+
 /// What came of an attempt, by its word in the metrics; one that is not known stands as it is.
 #[must_use]
 pub fn outcome(word: &str, language: Language) -> Cow<'_, str> {

@@ -6,10 +6,11 @@ use super::{Message, QueueError, health};
 use crate::store::{Job, Operation, Task};
 
 /// Receives what came of an operation.
-pub(super) type Answer<O> = oneshot::Receiver<Result<<O as Operation>::Output, QueueError>>;
+pub(super) type OperationOutcome<O> =
+    oneshot::Receiver<Result<<O as Operation>::Output, QueueError>>;
 
 /// An operation of whatever type, and whoever waits for it.
-pub(super) trait Ask: Send {
+pub(super) trait PendingOperation: Send {
     /// What the store is to do.
     fn task(&mut self) -> &mut dyn Task;
     /// Tells what came of it; false when nobody waits any more. What was done stays done.
@@ -18,18 +19,18 @@ pub(super) trait Ask: Send {
     fn refuse(self: Box<Self>, why: QueueError);
 }
 
-struct Asked<O: Operation> {
+struct OperationWithReply<O: Operation> {
     job: Job<O>,
     reply: oneshot::Sender<Result<O::Output, QueueError>>,
 }
 
 /// A message to the writer, and where its answer comes.
-pub(super) fn ask<O: Operation>(operation: O) -> (Message, Answer<O>) {
+pub(super) fn ask<O: Operation>(operation: O) -> (Message, OperationOutcome<O>) {
     let (reply, answer) = oneshot::channel();
-    (Message::Do(Box::new(Asked { job: Job::new(operation), reply })), answer)
+    (Message::Do(Box::new(OperationWithReply { job: Job::new(operation), reply })), answer)
 }
 
-impl<O: Operation> Ask for Asked<O> {
+impl<O: Operation> PendingOperation for OperationWithReply<O> {
     fn task(&mut self) -> &mut dyn Task {
         &mut self.job
     }

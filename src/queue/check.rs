@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{Message, Shared, asked};
-use crate::store::{Inspection, Recount, Trouble, WAL_FRAMES_HARD, WAL_FRAMES_SOFT, inspect};
+use crate::store::{
+    Inspection, Operation, Recount, RecountOn, Recounted, Trouble, WAL_FRAMES_HARD,
+    WAL_FRAMES_SOFT, inspect,
+};
 
 /// The first look begins so long after the start: tills and the backlog come first.
 const FIRST_AFTER: Duration = Duration::from_secs(30);
@@ -21,16 +24,16 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Between the first slices of a recount, which take a millisecond or two of the writer's time: no
 /// till is to notice.
 const BETWEEN_SLICES: Duration = Duration::from_millis(100);
-/// After so many slices they come seldom: a small store is recounted within seconds, a large one
-/// does not wake an idle box ten times a second.
+/// After so many slices come bites of several, seldom: a small store is recounted within seconds, a
+/// large one does not wake an idle box ten times a second.
 const QUICK_SLICES: u32 = 10;
-/// Between two slices from there on: a million rows take a day, a larger store as long as it takes.
-const BETWEEN_LATER_SLICES: Duration = Duration::from_secs(8);
+/// Between two bites: a million rows take a day or two, a larger store as long as it takes.
+const BETWEEN_BITES: Duration = Duration::from_secs(30);
 /// How often a look is begun again that had to give way to the log.
 const LOOKS_MAX: u32 = 10;
 
 /// Who looks.
-pub(super) struct Check {
+pub(super) struct DatabaseCheck {
     pub(super) shared: Arc<Shared>,
     pub(super) messages: mpsc::WeakSender<Message>,
     /// Ends with the writer.
@@ -59,7 +62,7 @@ impl Stop {
     }
 }
 
-impl Check {
+impl DatabaseCheck {
     pub(super) fn run(self) {
         // It ends when the writer does: there is nothing more to say.
         drop(self.work());
@@ -119,20 +122,27 @@ impl Check {
     }
 
     fn recount(&self) -> Result<(), Stopped> {
-        for slice in 0u32.. {
-            let (message, answer) = asked::ask(Recount { begin: slice == 0 });
-            self.send(message)?;
-            let recounted = answer.blocking_recv().map_err(|_| Stopped)?;
-            if recounted.is_err() || recounted.is_ok_and(|recounted| recounted.finished) {
+        for slice in 0..QUICK_SLICES {
+            if self.is_done_with(Recount { begin: slice == 0 })? {
                 return Ok(());
             }
-            self.stop.pause(if slice < QUICK_SLICES {
-                BETWEEN_SLICES
-            } else {
-                BETWEEN_LATER_SLICES
-            })?;
+            self.stop.pause(BETWEEN_SLICES)?;
+        }
+        while !self.is_done_with(RecountOn)? {
+            self.stop.pause(BETWEEN_BITES)?;
         }
         Ok(())
+    }
+
+    /// The next part of a recount; whether it was the last.
+    fn is_done_with(
+        &self,
+        part: impl Operation<Output = Recounted> + 'static,
+    ) -> Result<bool, Stopped> {
+        let (message, answer) = asked::ask(part);
+        self.send(message)?;
+        let recounted = answer.blocking_recv().map_err(|_| Stopped)?;
+        Ok(recounted.map_or(true, |recounted| recounted.finished))
     }
 
     fn send(&self, message: Message) -> Result<(), Stopped> {

@@ -15,7 +15,7 @@ use crate::link::Cause;
 use crate::redemption::Seq;
 use crate::settings::{self, Forward, OneTill, Provider, Settings};
 use crate::store::Claimed;
-use crate::trust::{Evidence, Terms, Trust};
+use crate::trust::{EvidenceTerms, Trust, TrustEvidence};
 use crate::verdict::{self, Outcome, Phrases, Rules, Verdict};
 
 /// How many live redemptions may wait for a slot; further ones are left to the backlog.
@@ -99,13 +99,13 @@ pub struct Gate {
     /// When a 429's wait is over.
     pub limited_until: Option<Instant>,
     /// What speaks for trusting a till, and the moment that its times are counted from.
-    pub evidence: (Instant, Arc<Evidence>),
+    pub evidence: (Instant, Arc<TrustEvidence>),
 }
 
 impl Gate {
     /// A lane that is up, of which nothing was seen yet.
     #[must_use]
-    pub fn up(evidence: Evidence) -> Self {
+    pub fn up(evidence: TrustEvidence) -> Self {
         let now = Instant::now();
         Self {
             ask: true,
@@ -168,7 +168,7 @@ impl Answers {
 }
 
 /// A command and where its receipt goes.
-pub type Told = (LaneCommand, oneshot::Sender<()>);
+pub type CommandWithReceipt = (LaneCommand, oneshot::Sender<()>);
 
 /// What a lane needs of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,8 +208,8 @@ impl LaneSettings {
             already_used: Phrases::new(&provider.already_used),
             in_progress: Phrases::new(&provider.in_progress),
             success: match provider.success {
-                settings::Success::Lenient => verdict::Success::Lenient,
-                settings::Success::Contract => verdict::Success::Contract,
+                settings::SuccessSetting::Lenient => verdict::Success::Lenient,
+                settings::SuccessSetting::Contract => verdict::Success::Contract,
             },
             weak_declines: provider.weak_declines,
         }
@@ -217,8 +217,8 @@ impl LaneSettings {
 
     /// What they say about evidence.
     #[must_use]
-    pub fn terms(&self) -> Terms {
-        Terms {
+    pub fn terms(&self) -> EvidenceTerms {
+        EvidenceTerms {
             reply_within: self.reply_within,
             recent: self.forward.retry_max + self.provider.timeout,
             checks: self.provider.check_url.is_some() && self.provider.canary,
@@ -236,7 +236,7 @@ pub struct Lane {
     status: Mutex<LaneStatus>,
     answers: Mutex<Answers>,
     live: mpsc::Sender<Claimed>,
-    commands: mpsc::Sender<Told>,
+    commands: mpsc::Sender<CommandWithReceipt>,
     newest: AtomicI64,
     wants_signal: AtomicBool,
     wake: Notify,
@@ -253,7 +253,7 @@ pub struct Mailboxes {
     /// Rows whose tills wait.
     pub live: mpsc::Receiver<Claimed>,
     /// Operators' commands.
-    pub commands: mpsc::Receiver<Told>,
+    pub commands: mpsc::Receiver<CommandWithReceipt>,
 }
 
 impl Lane {
@@ -272,7 +272,7 @@ impl Lane {
             trust,
             ..LaneStatus::default()
         };
-        let gate = Gate::up(Evidence::new(settings.terms()));
+        let gate = Gate::up(TrustEvidence::new(settings.terms()));
         let lane = Self {
             name,
             settings: RwLock::new(Arc::new(settings)),

@@ -8,8 +8,8 @@ mod lane;
 mod lanes;
 mod readers;
 mod repeats;
-mod seats;
 mod undelivered;
+mod waiters;
 mod writer;
 
 use std::path::PathBuf;
@@ -21,7 +21,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use health::StorageStatus;
 pub use lane::{
-    AnswerTimes, Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, LaneStatus, Mailboxes, Told,
+    AnswerTimes, CommandWithReceipt, Gate, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings,
+    LaneStatus, Mailboxes,
 };
 pub use writer::Writer;
 
@@ -38,12 +39,12 @@ use crate::store::{
     Refused, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
     Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
 };
-use asked::Ask;
+use asked::PendingOperation;
 use lanes::Lanes;
 use readers::Readers;
 use repeats::Repeats;
-use seats::{Flights, Seats};
 use undelivered::Undelivered;
+use waiters::{Flights, Waiters};
 
 /// How many operations may wait for the writer; beyond that tills are told to come again.
 pub const OPS_MAX: usize = 1024;
@@ -68,6 +69,11 @@ pub enum QueueError {
     #[error("the gateway is stopping")]
     Stopping,
 }
+
+/// No provider of the settings has the name of the lane that was to be told something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such lane")]
+pub struct NoSuchLane;
 
 /// How waiting for a row's answer ended.
 #[derive(Clone, Debug)]
@@ -114,7 +120,7 @@ struct Shared {
     reload_faults: Mutex<Vec<String>>,
     /// Keys that a reload has read and that only a restart applies.
     restart_keys: Mutex<Vec<&'static str>>,
-    seats: Seats,
+    waiters: Waiters,
     flights: Flights,
     undelivered: Undelivered,
     repeats: Repeats,
@@ -135,7 +141,7 @@ struct Shared {
 
 /// An operation and where its result goes.
 enum Message {
-    Do(Box<dyn Ask>),
+    Do(Box<dyn PendingOperation>),
     EnsureLanes(Vec<String>, oneshot::Sender<Result<(), QueueError>>),
     Memory(String, oneshot::Sender<Result<LaneMemory, QueueError>>),
     /// Somebody met damage in the database of this generation.
@@ -153,7 +159,7 @@ pub struct Queue {
 
 impl Queue {
     /// One transaction decides about a till's request. A result that is worth waiting for reserves
-    /// a seat: call [`Queue::wait`] exactly once for it.
+    /// a waiter: call [`Queue::wait`] exactly once for it.
     ///
     /// # Errors
     /// Nothing was stored.
@@ -235,18 +241,18 @@ impl Queue {
 
     /// Waits for the answer of a pending row that was worth waiting for.
     pub async fn wait(&self, seq: Seq, within: Duration) -> Waited {
-        self.shared.seats.wait(seq, within).await
+        self.shared.waiters.wait(seq, within).await
     }
 
     /// Tells the tills that wait for a row something that needs no commit.
     pub fn tell(&self, seq: Seq, news: Waited) {
-        self.shared.seats.tell(seq, news);
+        self.shared.waiters.tell(seq, news);
     }
 
     /// Whether some till waits for the row's answer.
     #[must_use]
     pub fn is_waited_for(&self, seq: Seq) -> bool {
-        self.shared.seats.is_waited_for(seq)
+        self.shared.waiters.is_waited_for(seq)
     }
 
     /// After a wait in vain: accepts the row on trust, takes it back, or marks that its till was
@@ -425,17 +431,17 @@ impl Queue {
     /// Tells a lane (or all with `None`); the lanes told.
     ///
     /// # Errors
-    /// Names the lane that is not there.
+    /// The lane is not there.
     pub async fn command(
         &self,
         lane: Option<&str>,
         command: LaneCommand,
-    ) -> Result<Vec<String>, String> {
+    ) -> Result<Vec<String>, NoSuchLane> {
         let lanes = self.configured();
         let chosen: Vec<_> =
             lanes.iter().filter(|one| lane.is_none_or(|name| one.name() == name)).collect();
-        if let (true, Some(name)) = (chosen.is_empty(), lane) {
-            return Err(format!("there is no lane {name:?}"));
+        if chosen.is_empty() && lane.is_some() {
+            return Err(NoSuchLane);
         }
         let mut told = Vec::new();
         for lane in chosen {
@@ -558,7 +564,7 @@ impl Queue {
         ended: Ended,
         about: About,
     ) -> Result<Settled, QueueError> {
-        let show = self.shared.seats.is_waited_for(seq);
+        let show = self.shared.waiters.is_waited_for(seq);
         self.ask(Settlement { seq, attempt, ended, about, show }).await
     }
 
@@ -570,7 +576,8 @@ impl Queue {
         self.ask(Unclaim(rows)).await
     }
 
-    /// Keeps what a lane's link must not forget.
+    /// Keeps what a lane's link must not forget, and tells of limits on the outage that are nearly
+    /// used up. In how long the next of them is, if the outage goes on.
     ///
     /// # Errors
     /// It was not kept.
@@ -579,7 +586,7 @@ impl Queue {
         lane: &str,
         memory: LaneMemory,
         streak: Vec<Seq>,
-    ) -> Result<(), QueueError> {
+    ) -> Result<Option<Duration>, QueueError> {
         self.ask(Remember { lane: lane.to_owned(), memory, streak }).await
     }
 

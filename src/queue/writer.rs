@@ -8,20 +8,20 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::asked::Ask;
-use super::check::{Check, Stop};
+use super::asked::PendingOperation;
+use super::check::{DatabaseCheck, Stop};
 use super::health::Health;
 use super::readers::READERS_MAX;
-use super::seats::{Flights, Seats};
 use super::undelivered::Undelivered;
+use super::waiters::{Flights, Waiters};
 use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health, lanes};
 use crate::clock::{Clock, Days, Zone};
 use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Effects, Job, Kind, OpenReport, Pace, Recounted, Room, Step, Store,
-    StoreError, Surroundings, Task, Trouble, Unclaim, Watch,
+    Checkpointer, Claimed, Effects, FileWatch, Job, Kind, OpenReport, Pace, Recounted, Room, Store,
+    StoreError, Surroundings, Task, Trouble, Unclaim,
 };
 
 /// How many operations one transaction takes.
@@ -29,8 +29,10 @@ const BATCH_OPS_MAX: usize = 256;
 /// How many batches may wait to be answered where those wait who asked; beyond that the writer
 /// answers itself.
 const BATCHES_MAX: usize = 64;
-/// After so long without work the WAL is moved into the database.
+/// After so long without work the WAL is moved into the database, unless it holds little: what a
+/// probe of the road leaves is not worth waking for.
 const IDLE: Duration = Duration::from_secs(2);
+const WAL_FRAMES_IDLE: u32 = 100;
 /// How many databases one process sets aside: a disk that damages one after the other is not to be
 /// worked on.
 const RESCUES_MAX: u32 = 3;
@@ -48,7 +50,7 @@ const SPACE_EVERY: Duration = Duration::from_secs(1);
 pub struct Writer {
     shared: Arc<Shared>,
     store: Store,
-    watch: Watch,
+    watch: FileWatch,
     messages: mpsc::Receiver<Message>,
     checkpoints: Option<std::sync::mpsc::SyncSender<()>>,
     checkpointer: Checkpointer,
@@ -89,7 +91,7 @@ impl Queue {
             storage: Mutex::new(health.status(0)),
             reload_faults: Mutex::default(),
             restart_keys: Mutex::default(),
-            seats: Seats::default(),
+            waiters: Waiters::default(),
             flights: Flights::default(),
             undelivered: Undelivered::default(),
             repeats: super::repeats::Repeats::default(),
@@ -104,7 +106,7 @@ impl Queue {
         });
         let writer = Writer {
             shared: Arc::clone(&shared),
-            watch: Watch::over(&store),
+            watch: FileWatch::over(&store),
             store,
             messages: received,
             checkpoints: None,
@@ -191,7 +193,7 @@ fn check_thread(
 ) -> std::io::Result<std::sync::mpsc::SyncSender<()>> {
     let (alive, heard) = std::sync::mpsc::sync_channel(1);
     let (shared, unchecked) = (Arc::clone(&writer.shared), writer.store.is_unchecked());
-    let check = Check { shared, messages, stop: Stop::new(heard), unchecked };
+    let check = DatabaseCheck { shared, messages, stop: Stop::new(heard), unchecked };
     std::thread::Builder::new().name("check".to_owned()).spawn(move || check.run())?;
     Ok(alive)
 }
@@ -216,7 +218,8 @@ impl Writer {
 
     /// How many messages came; `None` when none came for a while and there is something to do then.
     async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
-        let patience = match (self.wrote, self.health.is_refusing()) {
+        let has_log = self.wrote && self.store.wal_frames() >= WAL_FRAMES_IDLE;
+        let patience = match (has_log, self.health.is_refusing()) {
             (_, true) => SPACE_EVERY,
             (true, false) => IDLE,
             (false, false) => return Some(self.messages.recv_many(batch, BATCH_OPS_MAX).await),
@@ -263,7 +266,7 @@ impl Writer {
     }
 
     /// Refuses what must not be begun now; everything else passes.
-    fn screen(&mut self, mut ask: Box<dyn Ask>) -> Option<Box<dyn Ask>> {
+    fn screen(&mut self, mut ask: Box<dyn PendingOperation>) -> Option<Box<dyn PendingOperation>> {
         match self.refusal(ask.task().kind()) {
             Some(why) => ask.refuse(QueueError::Refusing(why)),
             None => return Some(ask),
@@ -280,7 +283,7 @@ impl Writer {
         self.health.refusal(kind)
     }
 
-    fn commit(&mut self, mut asked: Vec<Box<dyn Ask>>) {
+    fn commit(&mut self, mut asked: Vec<Box<dyn PendingOperation>>) {
         self.wrote = true;
         let mut tasks: Vec<&mut dyn Task> = asked.iter_mut().map(|ask| ask.task()).collect();
         self.run_store(&mut tasks);
@@ -524,11 +527,11 @@ impl Writer {
     }
 
     /// What follows from the commit, before anybody hears of it.
-    fn follow(&mut self, mut ask: Box<dyn Ask>) -> Committed {
-        let mut aftermath = Aftermath { writer: self, seat: None };
+    fn follow(&mut self, mut ask: Box<dyn PendingOperation>) -> Committed {
+        let mut aftermath = Aftermath { writer: self, waiter: None };
         ask.task().after(&mut aftermath);
-        let seat = aftermath.seat;
-        Committed { ask, seat }
+        let waiter = aftermath.waiter;
+        Committed { ask, waiter }
     }
 
     /// Answers everybody. Each answer from this thread wakes the runtime; one that carries several
@@ -550,7 +553,7 @@ impl Writer {
         }
         for (seq, _) in &strays {
             self.shared.flights.ended(*seq);
-            self.shared.seats.tell(*seq, Waited::TurnedAway { retry_after_s: None });
+            self.shared.waiters.tell(*seq, Waited::TurnedAway { retry_after_s: None });
         }
         let mut job = Job::new(Unclaim(strays));
         self.run_store(&mut [&mut job]);
@@ -582,10 +585,8 @@ impl Writer {
             // block then.
             return self.checkpoint_here();
         }
-        match self.pace.after_commit(frames, self.checkpointer.has_moved()) {
-            Step::Nothing => {}
-            Step::Ask => self.ask_for_checkpoint(),
-            Step::Here => self.checkpoint_here(),
+        if self.pace.after_commit(frames) {
+            self.checkpoint_here();
         }
     }
 
@@ -634,20 +635,20 @@ impl Writer {
     }
 }
 
-/// An operation that was done or refused, its asker, and the seat that was reserved for it.
+/// An operation that was done or refused, its asker, and the row that its till waits for.
 struct Committed {
-    ask: Box<dyn Ask>,
-    seat: Option<Seq>,
+    ask: Box<dyn PendingOperation>,
+    waiter: Option<Seq>,
 }
 
 impl Shared {
-    /// A till that has left gives its seat up.
+    /// A till that has left waits no more.
     fn answer(&self, committed: impl IntoIterator<Item = Committed>) {
-        for Committed { ask, seat } in committed {
+        for Committed { ask, waiter } in committed {
             if !ask.answer()
-                && let Some(seq) = seat
+                && let Some(seq) = waiter
             {
-                self.seats.leave(seq);
+                self.waiters.leave(seq);
             }
         }
     }
@@ -656,14 +657,14 @@ impl Shared {
 /// The writer while it sees to what follows from one operation.
 struct Aftermath<'a> {
     writer: &'a mut Writer,
-    /// A seat that was reserved, for a till that may have left.
-    seat: Option<Seq>,
+    /// The row that a till waits for, which may have left.
+    waiter: Option<Seq>,
 }
 
 impl Effects for Aftermath<'_> {
     fn awaited(&mut self, seq: Seq) {
-        self.writer.shared.seats.reserve(seq);
-        self.seat = Some(seq);
+        self.writer.shared.waiters.reserve(seq);
+        self.waiter = Some(seq);
     }
 
     fn claimed(&mut self, seq: Seq, attempt: u32) {
@@ -684,7 +685,7 @@ impl Effects for Aftermath<'_> {
     }
 
     fn settled(&mut self, row: &Redemption) {
-        self.writer.shared.seats.tell(row.seq, Waited::Settled(Box::new(row.clone())));
+        self.writer.shared.waiters.tell(row.seq, Waited::Settled(Box::new(row.clone())));
     }
 
     fn pending(&mut self, lane: &str, seq: Seq) {

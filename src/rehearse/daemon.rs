@@ -182,7 +182,8 @@ impl RehearsedDaemon {
             .take(19)
             .map(|c| if c == 'T' { ' ' } else { c })
             .collect();
-        let order = serde_json::json!({ "reward_code": code, "business_refrence": "rehearsal", "branch_id": "rehearsal",
+        let order = serde_json::json!({ "reward_code": code, "business_refrence": "rehearsal",
+            "branch_id": "rehearsal",
             "date": date, "timestamp": now.to_string() });
         let headers = [("authorization", authorization.as_str())];
         Ok(call(&self.tills, Method::POST, &self.redeem_path, &headers, order.to_string().into())

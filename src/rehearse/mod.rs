@@ -29,7 +29,12 @@ const COUNT_MAX: i64 = 1_000_000;
 #[derive(Args, Clone, Debug)]
 pub struct RehearseArgs {
     /// How many redemptions come while the line is cut
-    #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=COUNT_MAX))]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 200,
+        value_parser = clap::value_parser!(u32).range(1..=COUNT_MAX)
+    )]
     pub count: u32,
     /// Keeps the rehearsal's folder; one that failed is kept anyway
     #[arg(long)]

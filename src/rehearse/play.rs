@@ -229,6 +229,7 @@ fn median_and_slowest(run: &Run) -> (Duration, Duration) {
 
 fn data(run: &Run) -> Value {
     let (median, slowest) = median_and_slowest(run);
-    json!({ "acknowledged": run.acknowledged, "refused": run.refused, "by_the_provider": run.by_the_provider,
+    json!({ "acknowledged": run.acknowledged, "refused": run.refused,
+        "by_the_provider": run.by_the_provider,
         "median_ms": millis(median), "slowest_ms": millis(slowest) })
 }

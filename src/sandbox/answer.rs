@@ -12,7 +12,7 @@ use hyper::{Response, StatusCode, Version};
 use super::body::{AnswerBody, Script, gzip};
 use super::books::BareAnswer;
 use super::fault::{BodyText, Fault};
-use super::rule::Rule;
+use super::rule::FaultRule;
 use crate::clock::Clock;
 
 /// Where the portal redirects to, unless the rule says otherwise: an address that is reserved for
@@ -109,13 +109,13 @@ pub(super) fn unauthenticated() -> HttpAnswer {
 }
 
 /// Whether the code is taken although the rule answers in the provider's place.
-pub(super) fn takes(rule: &Rule) -> bool {
+pub(super) fn takes(rule: &FaultRule) -> bool {
     let by_itself = matches!(rule.fault.fault, Fault::Say { takes: true, .. });
     rule.take.unwrap_or(by_itself)
 }
 
 /// The answer that the rule gives in the provider's place.
-pub(super) fn canned(rule: &Rule, code: &str) -> HttpAnswer {
+pub(super) fn canned(rule: &FaultRule, code: &str) -> HttpAnswer {
     let Fault::Say { status, text, challenge, .. } = rule.fault.fault else { return page(500) };
     let status = rule.status.unwrap_or(status);
     let mut answer = match (&rule.body, text) {
@@ -146,7 +146,7 @@ fn literal(status: u16, body: String) -> BareAnswer {
     BareAnswer { status, content_type, body: body.into() }
 }
 
-fn with_rule_headers(answer: HttpAnswer, rule: &Rule) -> HttpAnswer {
+fn with_rule_headers(answer: HttpAnswer, rule: &FaultRule) -> HttpAnswer {
     let headers = [
         (LOCATION, &rule.location),
         (WWW_AUTHENTICATE, &rule.www_authenticate),
@@ -159,7 +159,7 @@ fn with_rule_headers(answer: HttpAnswer, rule: &Rule) -> HttpAnswer {
 }
 
 /// `Date` and `Retry-After`, the latter's date read against the former.
-fn dated(mut answer: HttpAnswer, rule: &Rule) -> HttpAnswer {
+fn dated(mut answer: HttpAnswer, rule: &FaultRule) -> HttpAnswer {
     let now_s = Clock::system().stamp().unix_ms / 1000 + rule.clock_s.unwrap_or(0);
     if rule.clock_s.is_some() || rule.retry_after.is_some() {
         answer = answer.with(DATE, &http_date(now_s));
@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn the_rules_own_words_replace_the_faults() {
-        let rule: Rule = "fault=refuse,message=Reward {code} expired,status=422".parse().unwrap();
+        let rule: FaultRule =
+            "fault=refuse,message=Reward {code} expired,status=422".parse().unwrap();
         let said = canned(&rule, "C1").said;
         assert_eq!(said.status, 422);
         let body: serde_json::Value = serde_json::from_slice(&said.body).unwrap();

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    CertificateKind, HttpVersions, LogKind, OAuthClient, Options, RECORDS_MAX_DEFAULT, Rule,
+    CertificateKind, FaultRule, HttpVersions, LogKind, OAuthClient, Options, RECORDS_MAX_DEFAULT,
     RuleError, RunningSandbox, Sandbox, StartError, WORDS, WrittenDuration, parse_rules,
 };
 use crate::redemption::Secret;
@@ -43,7 +43,7 @@ pub struct SandboxArgs {
     pub webhook_path: String,
     /// A fault: field=value,field=value or a JSON object; the first that fires decides
     #[arg(long = "rule", value_name = "RULE")]
-    pub rules: Vec<Rule>,
+    pub rules: Vec<FaultRule>,
     /// Rules from a JSON file, after those of --rule; - is standard input
     #[arg(long, value_name = "FILE")]
     pub rules_file: Option<PathBuf>,
@@ -223,7 +223,8 @@ impl SandboxArgs {
         let control =
             running.control.map_or_else(|| base.clone(), |control| format!("http://{control}"));
         if self.json {
-            let greeting = json!({ "listen": running.addr, "control": control, "redeem_url": running.redeem_url(),
+            let greeting = json!({ "listen": running.addr, "control": control,
+                "redeem_url": running.redeem_url(),
                 "check_url": running.check_url(), "token_url": format!("{base}{}", self.token_path),
                 "webhook_url": format!("{base}{}", self.webhook_path), "seed": seed });
             return format!("{greeting}\n");
@@ -377,7 +378,7 @@ mod tests {
         for word in WORDS {
             assert!(help.contains(&format!("\n  {:<20} ", word.name)), "{}", word.name);
         }
-        let mut all = Rule::always(WORDS[0]);
+        let mut all = FaultRule::always(WORDS[0]);
         all.share = Some(1.0);
         for field in
             "share code path call attempt skip every count per_code from until delay status body \
@@ -395,7 +396,7 @@ mod tests {
             quoted.split("--rule '").skip(1).filter_map(|rest| rest.split('\'').next()).collect();
         assert!(rules.len() >= 5);
         for rule in rules {
-            rule.parse::<Rule>().unwrap();
+            rule.parse::<FaultRule>().unwrap();
         }
     }
 

@@ -45,7 +45,7 @@ pub use line::LineState;
 pub use log::LogKind;
 pub use oauth::OAuthClient;
 pub use rule::{
-    Attempts, Calls, RULES_MAX, Rule, RuleCounts, RuleError, WrittenDuration, parse_rules,
+    Attempts, Calls, FaultRule, RULES_MAX, RuleCounts, RuleError, WrittenDuration, parse_rules,
 };
 pub use tls::{CertificateKind, TlsError};
 
@@ -100,7 +100,7 @@ pub struct Options {
     /// Before every answer.
     pub delay: Duration,
     /// The faults.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<FaultRule>,
     /// For the rules' shares.
     pub seed: u64,
     /// Requests kept for the control API; 0 keeps none.
@@ -238,7 +238,7 @@ impl RunningSandbox {
     }
 
     /// Replaces the rules.
-    pub fn set_rules(&self, rules: Vec<Rule>) -> Result<(), RuleError> {
+    pub fn set_rules(&self, rules: Vec<FaultRule>) -> Result<(), RuleError> {
         check_rules(&rules, self.provider.options.tls.is_some())?;
         self.provider.set_rules(rules);
         Ok(())
@@ -263,7 +263,7 @@ impl RunningSandbox {
 }
 
 /// Rules that can be used on this listener.
-fn check_rules(rules: &[Rule], has_tls: bool) -> Result<(), RuleError> {
+fn check_rules(rules: &[FaultRule], has_tls: bool) -> Result<(), RuleError> {
     if rules.len() > RULES_MAX {
         return Err(RuleError { rule: "all".to_owned(), why: format!("more than {RULES_MAX}") });
     }

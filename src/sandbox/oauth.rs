@@ -212,8 +212,9 @@ mod tests {
         let mut tokens = tokens();
         let now = Instant::now();
         let ask = |token: &str| {
-            json!({"grant_type": "refresh_token", "client_id": "gw", "client_secret": "s&cret", "refresh_token": token})
-                .to_string()
+            json!({"grant_type": "refresh_token", "client_id": "gw", "client_secret": "s&cret",
+                "refresh_token": token})
+            .to_string()
         };
         let said = tokens.grant(ask("first").as_bytes(), now);
         let second = answer(&said)["refresh_token"].as_str().unwrap().to_owned();

@@ -23,7 +23,7 @@ use super::line::LineState;
 use super::log::RequestLog;
 use super::oauth::Tokens;
 use super::order::{self, SentOrder};
-use super::rule::{ActiveRules, Paths, Rule, SeenRequest};
+use super::rule::{ActiveRules, FaultRule, Paths, SeenRequest};
 use super::wire::Tap;
 use crate::text::fits;
 
@@ -133,7 +133,7 @@ impl SandboxProvider {
     }
 
     /// Replaces the rules; their counts and time windows begin anew.
-    pub(super) fn set_rules(&self, rules: Vec<Rule>) {
+    pub(super) fn set_rules(&self, rules: Vec<FaultRule>) {
         let mut inner = self.inner();
         inner.rules = ActiveRules::new(rules, Paths::of(&self.options), self.options.seed);
         inner.rules_set_at = Instant::now();
@@ -156,7 +156,7 @@ impl SandboxProvider {
     }
 
     /// The rule that hits a new connection.
-    pub(super) fn accept_fault(&self) -> Option<Rule> {
+    pub(super) fn accept_fault(&self) -> Option<FaultRule> {
         self.inner().fire(Stage::Accept, "", None)
     }
 
@@ -215,7 +215,7 @@ impl SandboxProvider {
         }
     }
 
-    async fn pause(&self, rule: Option<&Rule>) {
+    async fn pause(&self, rule: Option<&FaultRule>) {
         let own = rule.and_then(|rule| rule.delay).map(|delay| delay.0).unwrap_or_default();
         let delay = self.options.delay + own;
         if delay > Duration::ZERO {
@@ -228,7 +228,7 @@ impl SandboxProvider {
         &self,
         tap: &Tap,
         record: RequestRecord,
-        rule: &Rule,
+        rule: &FaultRule,
     ) -> Response<AnswerBody> {
         self.keep(record);
         if let Fault::Break(how, _) = rule.fault.fault {
@@ -241,7 +241,12 @@ impl SandboxProvider {
         std::future::pending().await
     }
 
-    async fn answer_half(&self, mut call: Call, rule: &Rule, how: Cut) -> Response<AnswerBody> {
+    async fn answer_half(
+        &self,
+        mut call: Call,
+        rule: &FaultRule,
+        how: Cut,
+    ) -> Response<AnswerBody> {
         let answer = self.ordinary(&mut call);
         self.pause(Some(rule)).await;
         let half = answer.said.body.slice(..answer.said.body.len() / 2);
@@ -253,7 +258,7 @@ impl SandboxProvider {
     async fn answer_spoilt(
         &self,
         mut call: Call,
-        rule: &Rule,
+        rule: &FaultRule,
         spoil: Spoil,
     ) -> Response<AnswerBody> {
         let answer = self.ordinary(&mut call);
@@ -286,7 +291,7 @@ impl SandboxProvider {
         self.deliver_scripted(call, answer, script, length)
     }
 
-    async fn answer_canned(&self, mut call: Call, rule: &Rule) -> Response<AnswerBody> {
+    async fn answer_canned(&self, mut call: Call, rule: &FaultRule) -> Response<AnswerBody> {
         let code = call.record.code.clone().unwrap_or_default();
         let answer = answer::canned(rule, &code);
         if answer::takes(rule) && call.endpoint == Endpoint::Redeem {
@@ -452,7 +457,7 @@ impl SandboxProvider {
 }
 
 impl ProviderState {
-    fn fire(&mut self, stage: Stage, path: &str, code: Option<&str>) -> Option<Rule> {
+    fn fire(&mut self, stage: Stage, path: &str, code: Option<&str>) -> Option<FaultRule> {
         let at = self.rules_set_at.elapsed();
         self.rules.fire(stage, SeenRequest { path, code, at })
     }

@@ -22,7 +22,7 @@ const PER_CODE_CODES_MAX: usize = 1_000_000;
 /// Matchers and a fault. All matchers must hold; the first rule that fires decides about a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub struct FaultRule {
     /// What happens.
     pub fault: Word,
     /// The share of matching requests that are hit, 0 to 1; default all.
@@ -206,7 +206,7 @@ impl<'de> Deserialize<'de> for WrittenDuration {
 const BARE_FIELDS: [&str; 10] =
     ["share", "skip", "every", "count", "per_code", "status", "clock_s", "rate", "bytes", "take"];
 
-impl FromStr for Rule {
+impl FromStr for FaultRule {
     type Err = RuleError;
 
     /// `field=value,field=value`, or a JSON object where a value holds a comma.
@@ -242,7 +242,7 @@ fn shorthand(text: &str) -> Result<serde_json::Value, String> {
 }
 
 /// Rules from a file or a request: one object, or an array of them.
-pub fn parse_rules(json: &[u8]) -> Result<Vec<Rule>, RuleError> {
+pub fn parse_rules(json: &[u8]) -> Result<Vec<FaultRule>, RuleError> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum OneOrMany {
@@ -260,7 +260,7 @@ pub fn parse_rules(json: &[u8]) -> Result<Vec<Rule>, RuleError> {
     }
     let parse = |(index, value): (usize, serde_json::Value)| {
         let number = (index + 1).to_string();
-        let rule: Rule =
+        let rule: FaultRule =
             serde_json::from_value(value).map_err(|error| fault(&number, error.to_string()))?;
         rule.check().map_err(|why| fault(&number, why))?;
         Ok(rule)
@@ -268,7 +268,7 @@ pub fn parse_rules(json: &[u8]) -> Result<Vec<Rule>, RuleError> {
     values.into_iter().enumerate().map(parse).collect()
 }
 
-impl Rule {
+impl FaultRule {
     /// A rule that hits every redemption.
     #[must_use]
     pub fn always(fault: Word) -> Self {
@@ -417,7 +417,7 @@ impl Paths {
 
 #[derive(Debug)]
 struct Active {
-    rule: Rule,
+    rule: FaultRule,
     chance: Chance,
     matched: u64,
     fired: u64,
@@ -432,7 +432,7 @@ struct Active {
 pub struct RuleCounts {
     /// The rule.
     #[serde(flatten)]
-    pub rule: Rule,
+    pub rule: FaultRule,
     /// Requests (or connections) that matched before skip, every, share and the counts.
     pub matched: u64,
     /// How many were hit.
@@ -440,8 +440,8 @@ pub struct RuleCounts {
 }
 
 impl ActiveRules {
-    pub(super) fn new(rules: Vec<Rule>, paths: Paths, seed: u64) -> Self {
-        let start = |(index, rule): (usize, Rule)| Active {
+    pub(super) fn new(rules: Vec<FaultRule>, paths: Paths, seed: u64) -> Self {
+        let start = |(index, rule): (usize, FaultRule)| Active {
             rule,
             chance: Chance(seed.wrapping_add((index as u64).wrapping_mul(0xA076_1D64_78BD_642F))),
             matched: 0,
@@ -454,7 +454,7 @@ impl ActiveRules {
     }
 
     /// The first rule of `stage` that fires on what was seen.
-    pub(super) fn fire(&mut self, stage: Stage, seen: SeenRequest<'_>) -> Option<Rule> {
+    pub(super) fn fire(&mut self, stage: Stage, seen: SeenRequest<'_>) -> Option<FaultRule> {
         let paths = &self.paths;
         self.active
             .iter_mut()
@@ -471,7 +471,7 @@ impl ActiveRules {
 
 impl Active {
     /// The rule itself; for a mood, the fault chosen this time.
-    fn drawn(&mut self) -> Rule {
+    fn drawn(&mut self) -> FaultRule {
         if self.rule.fault.fault != Fault::Mood {
             return self.rule.clone();
         }
@@ -483,7 +483,7 @@ impl Active {
             .collect();
         let fault =
             moods.get(self.chance.next_below(moods.len())).copied().unwrap_or(self.rule.fault);
-        Rule { fault, ..self.rule.clone() }
+        FaultRule { fault, ..self.rule.clone() }
     }
 
     fn fires(&mut self, stage: Stage, seen: SeenRequest<'_>, paths: &Paths) -> bool {
@@ -491,7 +491,7 @@ impl Active {
             return false;
         }
         self.matched += 1;
-        let Rule { skip, every, count, share, .. } = &self.rule;
+        let FaultRule { skip, every, count, share, .. } = &self.rule;
         let Some(turn) = self.matched.checked_sub(skip.unwrap_or(0)).filter(|turn| *turn > 0)
         else {
             return false;
@@ -506,7 +506,7 @@ impl Active {
     }
 
     fn matches(&self, stage: Stage, seen: SeenRequest<'_>, paths: &Paths) -> bool {
-        let Rule { path, call, code, from, until, .. } = &self.rule;
+        let FaultRule { path, call, code, from, until, .. } = &self.rule;
         let on_path = stage == Stage::Accept
             || match path {
                 Some(path) => fits(path, seen.path),
@@ -572,7 +572,7 @@ impl Chance {
 mod tests {
     use super::*;
 
-    fn rules(rules: Vec<Rule>) -> ActiveRules {
+    fn rules(rules: Vec<FaultRule>) -> ActiveRules {
         ActiveRules::new(rules, Paths::of(&Options::default()), 1)
     }
 
@@ -678,13 +678,13 @@ mod tests {
             "fault=mood,status=200",
         ];
         for rule in faulty {
-            assert!(rule.parse::<Rule>().is_err(), "{rule}");
+            assert!(rule.parse::<FaultRule>().is_err(), "{rule}");
         }
     }
 
     #[test]
     fn a_rule_comes_back_from_json_as_it_was() {
-        let rule: Rule =
+        let rule: FaultRule =
             "share=0.5,code=A*,call=both,attempt=2-4,fault=503,retry_after=date-30,delay=1s 500ms"
                 .parse()
                 .unwrap();

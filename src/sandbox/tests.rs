@@ -145,7 +145,10 @@ async fn the_line_is_cut_and_restored_while_the_control_api_stays() {
     let line = |state: &str| {
         let body = Bytes::from(format!(r#"{{"state":"{state}"}}"#));
         let control = control.clone();
-        async move { call(&control, Method::POST, "/sandbox/line", &[], body).await.unwrap().status }
+        async move {
+            let answer = call(&control, Method::POST, "/sandbox/line", &[], body).await;
+            answer.unwrap().status
+        }
     };
     for round in 0..3 {
         assert_eq!(line("refuse").await, 200);

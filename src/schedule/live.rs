@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Row;
+use super::ClaimedRow;
 use crate::redemption::Seq;
 
 /// Live attempts at once, beside the drain's window.
@@ -19,7 +19,7 @@ const TRIED_AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_s
 #[derive(Clone, Debug)]
 enum LivePlace {
     /// Claimed, for a slot.
-    Queued(Row),
+    Queued(ClaimedRow),
     Flying,
     /// Not claimed, until its next try.
     Resting(Duration),
@@ -54,7 +54,7 @@ pub(super) struct Live {
 
 impl Live {
     /// A claimed row whose till waits until `deadline`.
-    pub(super) fn insert(&mut self, row: Row, deadline: Duration) {
+    pub(super) fn insert(&mut self, row: ClaimedRow, deadline: Duration) {
         let waiting =
             Waiting { till: Arc::clone(&row.till), deadline, tries: 0, place: LivePlace::Flying };
         self.deadlines.insert((deadline, row.seq));
@@ -62,7 +62,7 @@ impl Live {
         self.queue(row);
     }
 
-    fn queue(&mut self, row: Row) {
+    fn queue(&mut self, row: ClaimedRow) {
         let Some(waiting) = self.rows.get_mut(&row.seq) else { return };
         let queue = self.queued.entry(Arc::clone(&row.till)).or_default();
         if queue.is_empty() {
@@ -83,7 +83,7 @@ impl Live {
     }
 
     /// The next row that gets a slot; it flies.
-    pub(super) fn take(&mut self) -> Option<Row> {
+    pub(super) fn take(&mut self) -> Option<ClaimedRow> {
         if self.in_flight >= LIVE_SLOTS {
             return None;
         }
@@ -108,7 +108,7 @@ impl Live {
         }
     }
 
-    fn take_of(&mut self, till: &Arc<str>) -> Option<Row> {
+    fn take_of(&mut self, till: &Arc<str>) -> Option<ClaimedRow> {
         let queue = self.queued.get_mut(till)?;
         let seq = queue.pop_front();
         if queue.is_empty() {
@@ -178,7 +178,7 @@ impl Live {
     }
 
     /// Its next try is claimed; the row comes back where its till does not wait any more.
-    pub(super) fn claimed(&mut self, row: Row) -> Option<Row> {
+    pub(super) fn claimed(&mut self, row: ClaimedRow) -> Option<ClaimedRow> {
         if !self.rows.contains_key(&row.seq) {
             return Some(row);
         }
@@ -187,7 +187,7 @@ impl Live {
     }
 
     /// Its till is told, or waits no longer. What it had claimed and not sent.
-    pub(super) fn remove(&mut self, seq: Seq) -> Option<Row> {
+    pub(super) fn remove(&mut self, seq: Seq) -> Option<ClaimedRow> {
         let waiting = self.rows.remove(&seq)?;
         self.deadlines.remove(&(waiting.deadline, seq));
         match waiting.place {

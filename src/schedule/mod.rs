@@ -14,10 +14,11 @@ use std::time::Duration;
 pub use live::{LIVE_SLOTS, LIVE_SLOTS_OF_A_TILL};
 
 use crate::link::{
-    self, Cause, Dice, Effects, Ended, Flying, Heard, Link, Nudge, Outages, Span, Suspects, Waits,
+    self, Cause, Dice, Effects, EndedAttempt, Flying, Heard, Link, Nudge, Outages, Span, Suspects,
+    Waits,
 };
 use crate::redemption::Seq;
-use crate::trust::{Asker, End, Evidence, Progress, Terms, Trust};
+use crate::trust::{Asker, End, EvidenceTerms, Progress, Trust, TrustEvidence};
 use crate::verdict::Phase as Road;
 use live::Live;
 
@@ -38,16 +39,16 @@ const TURNED_AWAY_FOR: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The link's part.
-    pub link: link::Config,
+    pub link: link::LinkSettings,
     /// The evidence's part.
-    pub terms: Terms,
+    pub terms: EvidenceTerms,
     /// Checks go where redemptions go.
     pub checks_show_the_road: bool,
 }
 
 /// A row that is claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct ClaimedRow {
     /// Which.
     pub seq: Seq,
     /// The number of the attempt that is claimed.
@@ -124,7 +125,7 @@ pub struct Landed<'a> {
 
 /// How a check of the gateway's own ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Checked<'a> {
+pub struct CheckEnd<'a> {
     /// When it was sent.
     pub sent: Duration,
     /// What it means.
@@ -137,11 +138,11 @@ pub struct Checked<'a> {
 
 /// What happens to a lane.
 #[derive(Clone, Debug)]
-pub enum Event<'a> {
+pub enum LaneEvent<'a> {
     /// A till waits for this row, which is claimed.
-    HandedOver(Row),
+    HandedOver(ClaimedRow),
     /// What a claim gave; `None`: the store takes nothing now.
-    Claimed(Ask, Option<Vec<Row>>),
+    Claimed(Ask, Option<Vec<ClaimedRow>>),
     /// An attempt ended; its settling has been begun.
     Landed(Landed<'a>),
     /// The row was taken back before a byte left.
@@ -149,7 +150,7 @@ pub enum Event<'a> {
     /// The end of an attempt is committed: whether the row is still pending.
     Settled(Seq, bool),
     /// A check of the gateway's own ended.
-    Checked(Checked<'a>),
+    Checked(CheckEnd<'a>),
     /// A till's check was answered, by strong evidence or weak.
     CheckHeard(bool),
     /// A row waits that was not handed over.
@@ -186,7 +187,7 @@ pub enum Action {
 
 #[derive(Clone, Debug)]
 struct Flight {
-    row: Row,
+    row: ClaimedRow,
     live: bool,
     sent: Duration,
 }
@@ -209,9 +210,9 @@ pub struct Scheduler {
     dice: Dice,
     waits: Waits,
     suspects: Suspects,
-    evidence: Evidence,
+    evidence: TrustEvidence,
     live: Live,
-    backlog: VecDeque<Row>,
+    backlog: VecDeque<ClaimedRow>,
     flying: BTreeMap<Seq, Flight>,
     /// Rows whose answer is being settled.
     answered: BTreeSet<Seq>,
@@ -248,7 +249,7 @@ impl Scheduler {
     pub fn new(config: Config, seed: u64, outages: Outages) -> Self {
         Self {
             link: Link::new(config.link.clone(), seed, outages),
-            evidence: Evidence::new(config.terms),
+            evidence: TrustEvidence::new(config.terms),
             config,
             dice: Dice::new(seed ^ 0x5eed),
             waits: Waits::default(),
@@ -288,7 +289,7 @@ impl Scheduler {
 
     /// What speaks for trusting a till.
     #[must_use]
-    pub fn evidence(&self) -> &Evidence {
+    pub fn evidence(&self) -> &TrustEvidence {
         &self.evidence
     }
 
@@ -330,28 +331,28 @@ impl Scheduler {
     }
 
     /// Something happened.
-    pub fn on(&mut self, now: Duration, event: Event<'_>) {
+    pub fn on(&mut self, now: Duration, event: LaneEvent<'_>) {
         match event {
-            Event::HandedOver(row) => {
+            LaneEvent::HandedOver(row) => {
                 self.live.insert(row, now + self.config.terms.reply_within);
             }
-            Event::Claimed(ask, rows) => self.claimed(now, &ask, rows),
-            Event::Landed(landed) => self.landed(now, &landed),
-            Event::Withdrawn(seq) => self.withdrawn(seq),
-            Event::Settled(seq, pending) => self.settled(now, seq, pending),
-            Event::Checked(checked) => self.checked(now, &checked),
-            Event::CheckHeard(strong) => {
+            LaneEvent::Claimed(ask, rows) => self.claimed(now, &ask, rows),
+            LaneEvent::Landed(landed) => self.landed(now, &landed),
+            LaneEvent::Withdrawn(seq) => self.withdrawn(seq),
+            LaneEvent::Settled(seq, pending) => self.settled(now, seq, pending),
+            LaneEvent::Checked(checked) => self.checked(now, &checked),
+            LaneEvent::CheckHeard(strong) => {
                 self.evidence.heard(now);
                 let effects = self.link.check_answered(now, strong);
                 self.apply(effects);
             }
-            Event::Signalled(seq) => {
+            LaneEvent::Signalled(seq) => {
                 self.renewals += 1;
                 self.demand = Some(seq).filter(|seq| *seq > Seq(0));
                 self.nudged(now, Nudge::Demand);
             }
-            Event::Nudged(nudge) => self.nudged(now, nudge),
-            Event::Hold { detail, trust } => {
+            LaneEvent::Nudged(nudge) => self.nudged(now, nudge),
+            LaneEvent::Hold { detail, trust } => {
                 let effects = self.link.hold_by(now, detail, trust);
                 self.apply(effects);
             }
@@ -361,7 +362,7 @@ impl Scheduler {
     /// Everything that is to be done now.
     pub fn work(&mut self, now: Duration) -> Vec<Action> {
         if self.stopping || !self.link.is_up(now) {
-            let rows: Vec<Row> = self.backlog.drain(..).collect();
+            let rows: Vec<ClaimedRow> = self.backlog.drain(..).collect();
             self.give_back(rows);
         }
         self.turn_away_overdue(now);
@@ -485,7 +486,7 @@ impl Scheduler {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others say nothing here")]
-    fn checked(&mut self, now: Duration, checked: &Checked<'_>) {
+    fn checked(&mut self, now: Duration, checked: &CheckEnd<'_>) {
         let end = end_of(checked.heard, checked.whole);
         self.evidence.check_ended(now, checked.sent, end);
         if checked.heard.is_answer() && self.last_left.is_some() {
@@ -526,7 +527,7 @@ impl Scheduler {
     /// The rows of a till that alone was refused go last.
     fn pass_over(&mut self) {
         let Some(till) = self.is_passed_over() else { return };
-        let is_of = |row: &Row| *row.till == *till;
+        let is_of = |row: &ClaimedRow| *row.till == *till;
         if self.backlog.iter().any(is_of) {
             let (back, stay): (Vec<_>, Vec<_>) = self.backlog.iter().cloned().partition(is_of);
             self.backlog = stay.into();
@@ -534,7 +535,7 @@ impl Scheduler {
         }
     }
 
-    fn send(&mut self, now: Duration, row: Row, live: bool) {
+    fn send(&mut self, now: Duration, row: ClaimedRow, live: bool) {
         let suspect = self.suspects.are_suspect(&[row.seq]);
         let asker = Asker { till: &row.till, live, suspect };
         let progress = self.evidence.begun(now, row.seq, asker);
@@ -543,7 +544,7 @@ impl Scheduler {
     }
 
     /// Rows that were claimed and not sent lose their claim in one batch.
-    fn give_back(&mut self, rows: Vec<Row>) {
+    fn give_back(&mut self, rows: Vec<ClaimedRow>) {
         if rows.is_empty() {
             return;
         }
@@ -630,7 +631,7 @@ impl Scheduler {
         self.claim(Ask { prefer, after, except, due, demand, skips_denied, ..ask });
     }
 
-    fn claimed(&mut self, now: Duration, ask: &Ask, rows: Option<Vec<Row>>) {
+    fn claimed(&mut self, now: Duration, ask: &Ask, rows: Option<Vec<ClaimedRow>>) {
         if let Wanted::Again(seq) = ask.wanted {
             return self.claimed_again(now, seq, rows);
         }
@@ -650,7 +651,7 @@ impl Scheduler {
         }
     }
 
-    fn claimed_again(&mut self, now: Duration, seq: Seq, rows: Option<Vec<Row>>) {
+    fn claimed_again(&mut self, now: Duration, seq: Seq, rows: Option<Vec<ClaimedRow>>) {
         let Some(rows) = rows else { return self.live.rests(seq, now + STORE_RETRY) };
         if rows.is_empty() {
             self.live.remove(seq);
@@ -659,7 +660,7 @@ impl Scheduler {
         self.give_back(not_waited_for);
     }
 
-    fn claimed_probe(&mut self, now: Duration, ask: &Ask, rows: Vec<Row>) {
+    fn claimed_probe(&mut self, now: Duration, ask: &Ask, rows: Vec<ClaimedRow>) {
         let Some(row) = rows.into_iter().next() else { return self.no_probe(now, ask) };
         if ask.demand != Some(row.seq) && !ask.due.contains(&row.seq) {
             self.probed = row.seq;
@@ -691,11 +692,11 @@ impl Scheduler {
     /// are no probes.
     fn waits_for_suspects_alone(&self) -> bool {
         let may_be_a_rows =
-            matches!(self.link.phase(), link::Phase::Down(why) if !why.cause.is_road());
+            matches!(self.link.phase(), link::LinkPhase::Down(why) if !why.cause.is_road());
         may_be_a_rows && self.suspects.are_suspect(&self.waits.waiting())
     }
 
-    fn claimed_backlog(&mut self, now: Duration, ask: &Ask, rows: Vec<Row>) {
+    fn claimed_backlog(&mut self, now: Duration, ask: &Ask, rows: Vec<ClaimedRow>) {
         let last = rows.iter().map(|row| row.seq).filter(|seq| !ask.due.contains(seq)).max();
         self.after = last.unwrap_or(ask.after);
         let bytes: usize = rows.iter().map(|row| row.bytes).sum();
@@ -745,7 +746,7 @@ impl Scheduler {
         }
         self.evidence.ended(now, seq, end_of(heard, landed.whole));
         let was_up = self.link.is_up(now);
-        let ended = Ended {
+        let ended = EndedAttempt {
             seq,
             till: &flight.row.till,
             sent: flight.sent,
@@ -873,7 +874,7 @@ impl Scheduler {
             self.actions.push(Action::DropPool);
         }
         if effects.unclaim {
-            let rows: Vec<Row> = self.backlog.drain(..).collect();
+            let rows: Vec<ClaimedRow> = self.backlog.drain(..).collect();
             self.give_back(rows);
         }
         if effects.changed {

@@ -10,15 +10,19 @@ fn ms(number: u64) -> Duration {
 }
 
 fn config(checks: bool) -> Config {
-    let link = link::Config {
+    let link = link::LinkSettings {
         retry_min: ms(1000),
         retry_max: ms(60_000),
         max_in_flight: 8,
         reconnect_spread: Duration::ZERO,
         place: 0.0,
     };
-    let terms =
-        Terms { reply_within: ms(REPLY_WITHIN), recent: ms(70_000), checks, one_till: false };
+    let terms = EvidenceTerms {
+        reply_within: ms(REPLY_WITHIN),
+        recent: ms(70_000),
+        checks,
+        one_till: false,
+    };
     Config { link, terms, checks_show_the_road: true }
 }
 
@@ -26,7 +30,7 @@ fn config(checks: bool) -> Config {
 struct World {
     lane: Scheduler,
     now: Duration,
-    pending: BTreeMap<Seq, Row>,
+    pending: BTreeMap<Seq, ClaimedRow>,
     /// Pending rows that are claimed.
     claimed: BTreeSet<Seq>,
     sent: Vec<(i64, Progress)>,
@@ -37,8 +41,8 @@ struct World {
     gives: bool,
 }
 
-fn row(seq: i64, till: &str, trusted: bool) -> Row {
-    Row { seq: Seq(seq), attempt: 1, till: till.into(), trusted, bytes: 100 }
+fn row(seq: i64, till: &str, trusted: bool) -> ClaimedRow {
+    ClaimedRow { seq: Seq(seq), attempt: 1, till: till.into(), trusted, bytes: 100 }
 }
 
 impl World {
@@ -65,7 +69,7 @@ impl World {
         let row = row(seq, till, false);
         self.pending.insert(Seq(seq), row.clone());
         self.claimed.insert(Seq(seq));
-        self.lane.on(self.now, Event::HandedOver(row));
+        self.lane.on(self.now, LaneEvent::HandedOver(row));
         self.work();
     }
 
@@ -91,7 +95,7 @@ impl World {
             Action::Claim(ask) => {
                 let rows = if self.gives { Some(self.claim(&ask)) } else { None };
                 self.asks.push(ask.clone());
-                self.lane.on(self.now, Event::Claimed(ask, rows));
+                self.lane.on(self.now, LaneEvent::Claimed(ask, rows));
             }
             Action::Check(at, progress) => {
                 progress.note_whole();
@@ -107,8 +111,8 @@ impl World {
         }
     }
 
-    fn claim(&mut self, ask: &Ask) -> Vec<Row> {
-        let free = |row: &&Row| {
+    fn claim(&mut self, ask: &Ask) -> Vec<ClaimedRow> {
+        let free = |row: &&ClaimedRow| {
             !self.claimed.contains(&row.seq) && ask.not_from.as_deref() != Some(&*row.till)
         };
         let after = self
@@ -116,10 +120,10 @@ impl World {
             .values()
             .filter(|row| row.seq > ask.after && !ask.except.contains(&row.seq));
         let preferred = ask.prefer.iter().filter_map(|seq| self.pending.get(seq));
-        let mut rows: Vec<Row> = Vec::new();
+        let mut rows: Vec<ClaimedRow> = Vec::new();
         for row in preferred.chain(after).filter(free) {
             if rows.len() < ask.rows_max && !rows.iter().any(|other| other.seq == row.seq) {
-                rows.push(Row { attempt: row.attempt + 1, ..row.clone() });
+                rows.push(ClaimedRow { attempt: row.attempt + 1, ..row.clone() });
             }
         }
         self.claimed.extend(rows.iter().map(|row| row.seq));
@@ -133,7 +137,7 @@ impl World {
         let whole = !matches!(heard, Heard::Road(Road::Connect));
         let landed =
             Landed { seq: Seq(seq), heard, detail: "seen", kind: "no", whole, denied: true };
-        self.lane.on(self.now, Event::Landed(landed));
+        self.lane.on(self.now, LaneEvent::Landed(landed));
         // Weak evidence declines only what its till hears.
         let is_weak = heard == (Heard::Declined { strong: false });
         let settles = if is_weak { !self.pending[&Seq(seq)].trusted } else { heard.is_answer() };
@@ -141,7 +145,7 @@ impl World {
         if settles {
             self.pending.remove(&Seq(seq));
         }
-        self.lane.on(self.now, Event::Settled(Seq(seq), !settles));
+        self.lane.on(self.now, LaneEvent::Settled(Seq(seq), !settles));
         self.work();
     }
 
@@ -159,8 +163,8 @@ impl World {
     /// The checks that are on the wire end so.
     fn checked_so(&mut self, heard: Heard) {
         for at in std::mem::take(&mut self.checks) {
-            let checked = Checked { sent: at, heard, detail: "seen", whole: true };
-            self.lane.on(self.now, Event::Checked(checked));
+            let checked = CheckEnd { sent: at, heard, detail: "seen", whole: true };
+            self.lane.on(self.now, LaneEvent::Checked(checked));
         }
     }
 
@@ -230,7 +234,7 @@ fn a_live_row_without_an_answer_is_tried_again_after_200_ms_and_1_s_and_then_lef
     assert_eq!((again.len(), &again[0].prefer), (2, &vec![Seq(7)]));
     assert!(!world.holds(7, "a"), "what one till sends never suffices");
     world.backlog([8], "b");
-    world.lane.on(world.now, Event::Signalled(Seq(8)));
+    world.lane.on(world.now, LaneEvent::Signalled(Seq(8)));
     world.work();
     assert!(
         world
@@ -252,8 +256,8 @@ fn thirty_invented_codes_that_trip_the_provider_are_each_asked_and_none_is_given
             world.ends(seq, trouble);
             let checks = std::mem::take(&mut world.checks);
             for sent in checks {
-                let checked = Checked { sent, heard: STRONG, detail: "", whole: true };
-                world.lane.on(world.now, Event::Checked(checked));
+                let checked = CheckEnd { sent, heard: STRONG, detail: "", whole: true };
+                world.lane.on(world.now, LaneEvent::Checked(checked));
             }
             world.passes(ms(REPLY_WITHIN));
             assert!(!world.holds(seq, "a"), "{trouble:?}: the provider answers the gateway itself");
@@ -293,8 +297,8 @@ fn a_silent_provider_and_a_silent_check_are_evidence_and_checks_come_each_two_se
         "{:?}",
         world.checks
     );
-    let answered = Checked { sent: world.checks[0], heard: WEAK, detail: "", whole: true };
-    world.lane.on(world.now, Event::Checked(answered));
+    let answered = CheckEnd { sent: world.checks[0], heard: WEAK, detail: "", whole: true };
+    world.lane.on(world.now, LaneEvent::Checked(answered));
     assert!(!world.holds(10, "b"), "a late answer is an answer");
 }
 
@@ -305,11 +309,11 @@ fn what_the_gateways_own_check_is_told_to_wait_the_drain_waits_and_no_till_is_tu
         world.live(10, "a");
         world.passes(ms(REPLY_WITHIN / 2));
         let heard = Heard::Wait { at_least: Some(ms(60_000)), limited };
-        let checked = Checked { sent: world.checks[0], heard, detail: "", whole: true };
-        world.lane.on(world.now, Event::Checked(checked));
+        let checked = CheckEnd { sent: world.checks[0], heard, detail: "", whole: true };
+        world.lane.on(world.now, LaneEvent::Checked(checked));
         world.ends(10, STRONG);
         world.backlog([1], "b");
-        world.lane.on(world.now, Event::Signalled(Seq(0)));
+        world.lane.on(world.now, LaneEvent::Signalled(Seq(0)));
         world.passes(ms(59_000));
         assert!(world.on_the_wire().is_empty());
         world.live(11, "a");
@@ -407,7 +411,7 @@ fn hangs_beside_others_then_alone(world: &mut World) {
     world.work();
     world.ends(1, Heard::Confirmed);
     world.backlog(2..=5, "a");
-    world.lane.on(world.now, Event::Signalled(Seq(2)));
+    world.lane.on(world.now, LaneEvent::Signalled(Seq(2)));
     world.work();
     for seq in [3, 4, 5] {
         world.ends(seq, Heard::Confirmed);
@@ -468,7 +472,7 @@ fn a_first_and_only_row_that_trips_the_provider_makes_the_store_neither_blind_no
         }
         assert!(!world.holds(2, "a"), "{heard:?}: nor do two of its codes");
         world.pending.remove(&Seq(2));
-        world.lane.on(world.now, Event::Settled(Seq(2), false));
+        world.lane.on(world.now, LaneEvent::Settled(Seq(2), false));
         for seq in 10..16 {
             world.live(seq, "b");
             assert!(world.on_the_wire().contains(&seq), "{heard:?}: each till is asked for");
@@ -650,7 +654,7 @@ fn an_operators_hold_turns_tills_away_unless_it_lets_them_be_trusted() {
     {
         let mut world = World::new(false);
         (0..9).for_each(|seq| world.live(seq, "a"));
-        world.lane.on(world.now, Event::Hold { detail: "held by ann".to_owned(), trust });
+        world.lane.on(world.now, LaneEvent::Hold { detail: "held by ann".to_owned(), trust });
         world.work();
         assert_eq!(world.told, [(8, told)]);
         assert!(!world.lane.takes_live());

@@ -6,10 +6,10 @@ use url::Host;
 
 use super::address;
 use super::common::{self, Machine};
-use super::layer::{Entry, Layer, List};
+use super::layer::{Layer, List, TableEntry};
 use super::problem::Faults;
-use super::reader::{NAME_BYTES_MAX, Reader, plain_text};
-use super::types::{Admin, AdminToken, AdminUser, Role, SecretSource};
+use super::reader::{BagReader, NAME_BYTES_MAX, plain_text};
+use super::types::{AdminSettings, AdminToken, AdminUser, Role, SecretSource};
 
 /// The longest path of a Unix socket, in bytes.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -21,13 +21,13 @@ pub(super) fn admin(
     around: &Machine,
     state_dir: &Path,
     faults: &mut Faults,
-) -> Admin {
+) -> AdminSettings {
     let tokens: Vec<AdminToken> =
         layer.list(List::AdminToken).iter().filter_map(|entry| token(entry, faults)).collect();
     let users: Vec<AdminUser> =
         layer.list(List::AdminUser).iter().filter_map(|entry| user(entry, faults)).collect();
     own_names(layer, faults);
-    let mut read = Reader::plain(&layer.plain, faults);
+    let mut read = BagReader::plain(&layer.plain, faults);
     let listen = common::listen(&mut read, "admin.listen");
     let folder = around.folder("RUNTIME_DIRECTORY").unwrap_or_else(|| state_dir.to_owned());
     let socket = read.path("admin.socket").unwrap_or_else(|| folder.join("admin.sock"));
@@ -43,11 +43,11 @@ pub(super) fn admin(
     if !address::only_here(listen) {
         beyond_loopback(&mut read, has_users);
     }
-    Admin { listen, socket, hosts, tokens, users, tls }
+    AdminSettings { listen, socket, hosts, tokens, users, tls }
 }
 
 /// What a console needs that others than this machine reach.
-fn beyond_loopback(read: &mut Reader, has_users: bool) {
+fn beyond_loopback(read: &mut BagReader, has_users: bool) {
     let why = "needed because admin.listen is beyond loopback";
     if !read.has("admin.hosts") {
         read.fault(
@@ -68,7 +68,7 @@ fn beyond_loopback(read: &mut Reader, has_users: bool) {
     }
 }
 
-fn hosts(read: &mut Reader) -> Vec<String> {
+fn hosts(read: &mut BagReader) -> Vec<String> {
     let path = "admin.hosts";
     let hosts = read.texts(path);
     if hosts.len() > HOSTS_MAX {
@@ -92,14 +92,14 @@ fn is_host(text: &str) -> bool {
 const ROLES: [(&str, Role); 3] =
     [("see", Role::See), ("decide", Role::Decide), ("engineer", Role::Engineer)];
 
-fn token(entry: &Entry, faults: &mut Faults) -> Option<AdminToken> {
+fn token(entry: &TableEntry, faults: &mut Faults) -> Option<AdminToken> {
     const KEYS: [&str; 3] =
         ["admin.token.role", "admin.token.token_file", "admin.token.credential"];
     let (role, token) = actor(entry, List::AdminToken, KEYS, faults)?;
     Some(AdminToken { name: entry.name.clone(), role, token })
 }
 
-fn user(entry: &Entry, faults: &mut Faults) -> Option<AdminUser> {
+fn user(entry: &TableEntry, faults: &mut Faults) -> Option<AdminUser> {
     const KEYS: [&str; 3] =
         ["admin.user.role", "admin.user.password_file", "admin.user.password_credential"];
     let (role, password) = actor(entry, List::AdminUser, KEYS, faults)?;
@@ -109,12 +109,12 @@ fn user(entry: &Entry, faults: &mut Faults) -> Option<AdminUser> {
 /// The role and the secret of a token or a user; `keys` are those of the role, the secret's file
 /// and its credential.
 fn actor(
-    entry: &Entry,
+    entry: &TableEntry,
     list: List,
     [role, file, credential]: [&'static str; 3],
     faults: &mut Faults,
 ) -> Option<(Role, SecretSource)> {
-    let mut read = Reader::entry(entry, list, faults);
+    let mut read = BagReader::entry(entry, list, faults);
     if let Err(message) = plain_text(&entry.name, NAME_BYTES_MAX) {
         read.fault(list.name_path(), message);
     }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::address;
-use super::reader::Reader;
+use super::reader::BagReader;
 use super::types::Tls;
 
 /// What the settings need to know of the machine.
@@ -23,7 +23,7 @@ impl Machine<'_> {
 }
 
 /// One address to listen on.
-pub(super) fn listen(read: &mut Reader, path: &str) -> SocketAddr {
+pub(super) fn listen(read: &mut BagReader, path: &str) -> SocketAddr {
     let fallback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let Some(text) = read.text(path) else { return fallback };
     address::listen(&text).unwrap_or_else(|message| {
@@ -33,7 +33,7 @@ pub(super) fn listen(read: &mut Reader, path: &str) -> SocketAddr {
 }
 
 /// A certificate with its key: both or none.
-pub(super) fn tls(read: &mut Reader, section: &str) -> Option<Tls> {
+pub(super) fn tls(read: &mut BagReader, section: &str) -> Option<Tls> {
     for (one, other) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
         let missing = format!("{section}.{other}");
         if read.has(&format!("{section}.{one}")) && !read.has(&missing) {

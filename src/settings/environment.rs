@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::keys::{self, Key};
-use super::layer::{Entry, Item, Layer, List};
+use super::layer::{Item, Layer, List, TableEntry};
 use super::problem::Faults;
-use super::value::Value;
+use super::value::KeyValue;
 
 /// Variables that begin so are settings; all others are somebody else's.
 const PREFIX: &str = "REDEEMD__";
@@ -45,7 +45,7 @@ fn insert(
         Some((list, name)) => target.key.path.replacen(list.path(), &list.label(name), 1),
         None => target.key.path.to_owned(),
     };
-    let value = Value::from_variable(target.key.kind, text);
+    let value = KeyValue::from_variable(target.key.kind, text);
     let value = value.map_err(|message| faults.add(&label, message, Some(variable))).ok();
     let item = Item { value, origin: variable.to_owned() };
     let Some((list, name)) = &target.entry else {
@@ -55,7 +55,9 @@ fn insert(
     let entries = layer.list_mut(*list);
     match entries.iter_mut().find(|entry| entry.name == *name) {
         Some(entry) => drop(entry.bag.insert(target.key.path, item)),
-        None => entries.push(Entry { name: name.clone(), bag: [(target.key.path, item)].into() }),
+        None => {
+            entries.push(TableEntry { name: name.clone(), bag: [(target.key.path, item)].into() });
+        }
     }
 }
 
@@ -71,9 +73,9 @@ fn target(rest: &str, files: &Layer) -> Result<VariableTarget, String> {
     Ok(VariableTarget { key, entry: None })
 }
 
-fn entry_target(list: List, inner: &str, entries: &[Entry]) -> Result<VariableTarget, String> {
+fn entry_target(list: List, inner: &str, entries: &[TableEntry]) -> Result<VariableTarget, String> {
     let path = list.path();
-    let fits = |entry: &&Entry| {
+    let fits = |entry: &&TableEntry| {
         inner.strip_prefix(&folded(&entry.name)).is_some_and(|rest| rest.starts_with("__"))
     };
     let longest = entries.iter().filter(fits).max_by_key(|entry| entry.name.len());

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use super::keys;
 use super::problem::Faults;
-use super::source::{Node, Source};
-use super::value::Value;
+use super::source::{Node, SettingsFile};
+use super::value::KeyValue;
 
 /// A setting that somebody wrote.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     /// `None` when it was unreadable, which has been reported: it is there all the same.
-    pub(super) value: Option<Value>,
+    pub(super) value: Option<KeyValue>,
     /// The file or variable.
     pub(super) origin: String,
 }
@@ -22,7 +22,7 @@ pub(super) type Bag = BTreeMap<&'static str, Item>;
 
 /// One table of a [`List`].
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct TableEntry {
     pub(super) name: String,
     pub(super) bag: Bag,
 }
@@ -78,15 +78,15 @@ impl List {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
     pub(super) plain: Bag,
-    lists: BTreeMap<List, Vec<Entry>>,
+    lists: BTreeMap<List, Vec<TableEntry>>,
 }
 
 impl Layer {
-    pub(super) fn list(&self, list: List) -> &[Entry] {
+    pub(super) fn list(&self, list: List) -> &[TableEntry] {
         self.lists.get(&list).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn list_mut(&mut self, list: List) -> &mut Vec<Entry> {
+    pub(super) fn list_mut(&mut self, list: List) -> &mut Vec<TableEntry> {
         self.lists.entry(list).or_default()
     }
 
@@ -132,7 +132,7 @@ fn merge_bag(base: &mut Bag, over: Bag) {
         }
     }
     for (path, mut item) in over {
-        if let (Some(Value::Words(own)), Some(below)) = (&mut item.value, base.remove(path)) {
+        if let (Some(KeyValue::Words(own)), Some(below)) = (&mut item.value, base.remove(path)) {
             keep_words(own, below);
         }
         base.insert(path, item);
@@ -141,7 +141,7 @@ fn merge_bag(base: &mut Bag, over: Bag) {
 
 /// A table of texts wins text by text.
 fn keep_words(own: &mut BTreeMap<String, String>, below: Item) {
-    if let Some(Value::Words(words)) = below.value {
+    if let Some(KeyValue::Words(words)) = below.value {
         for (name, text) in words {
             own.entry(name).or_insert(text);
         }
@@ -149,7 +149,7 @@ fn keep_words(own: &mut BTreeMap<String, String>, below: Item) {
 }
 
 /// The layer of a file's tree. What no key fits, and values of the wrong kind, are problems.
-pub(super) fn of_source(source: Source, faults: &mut Faults) -> Layer {
+pub(super) fn of_source(source: SettingsFile, faults: &mut Faults) -> Layer {
     let mut layer = Layer::default();
     let mut walk =
         Walk { origin: &source.origin, folder: &source.folder, faults, lists: Vec::new() };
@@ -197,7 +197,7 @@ impl Walk<'_> {
         for (name, node) in table {
             let child = place.child(&name);
             if let Some(key) = keys::find(&child.path) {
-                let value = Value::from_node(key.kind, &node, self.folder);
+                let value = KeyValue::from_node(key.kind, &node, self.folder);
                 let value = value.map_err(|message| self.fault(&child.label, message)).ok();
                 bag.insert(key.path, Item { value, origin: self.origin.to_owned() });
             } else if let Some(list) = List::at(&child.path) {
@@ -235,13 +235,13 @@ impl Walk<'_> {
         }
     }
 
-    fn entries(&mut self, list: List, node: Node) -> Vec<Entry> {
+    fn entries(&mut self, list: List, node: Node) -> Vec<TableEntry> {
         let Node::List(nodes) = node else {
             let path = list.path();
             self.fault(path, format!("there can be several: write [[{path}]] with two brackets"));
             return Vec::new();
         };
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<TableEntry> = Vec::new();
         for (index, node) in nodes.into_iter().enumerate() {
             if let Some(entry) = self.entry(list, index, node) {
                 if entries.iter().any(|other| other.name == entry.name) {
@@ -255,7 +255,7 @@ impl Walk<'_> {
         entries
     }
 
-    fn entry(&mut self, list: List, index: usize, node: Node) -> Option<Entry> {
+    fn entry(&mut self, list: List, index: usize, node: Node) -> Option<TableEntry> {
         let place = format!("{}[#{}]", list.path(), index + 1);
         let Node::Table(table) = node else {
             self.fault(
@@ -275,6 +275,6 @@ impl Walk<'_> {
         let label = list.label(&name);
         let mut bag = Bag::new();
         self.table(&WalkPlace { path: list.path().to_owned(), label }, table, &mut bag);
-        Some(Entry { name, bag })
+        Some(TableEntry { name, bag })
     }
 }

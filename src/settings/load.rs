@@ -9,7 +9,7 @@ use super::environment;
 use super::layer::{self, Layer};
 use super::problem::{Faults, Problems};
 use super::sections;
-use super::source::{self, Source};
+use super::source::{self, SettingsFile};
 use super::types::Settings;
 
 /// The settings file, unless the command line names another.
@@ -85,12 +85,13 @@ pub fn parse(text: &str, host_name: &str) -> Result<Loaded, Problems> {
         faults.add("", message, None);
         Problems(std::mem::take(&mut faults.problems))
     })?;
-    let source = Source { origin: "the given text".to_owned(), folder: PathBuf::from("/"), table };
+    let source =
+        SettingsFile { origin: "the given text".to_owned(), folder: PathBuf::from("/"), table };
     let files = merged(vec![source], &mut faults);
     checked(&files, &options, faults)
 }
 
-fn merged(sources: Vec<Source>, faults: &mut Faults) -> Layer {
+fn merged(sources: Vec<SettingsFile>, faults: &mut Faults) -> Layer {
     let mut all = Layer::default();
     for source in sources {
         all.merge(layer::of_source(source, faults));

@@ -42,12 +42,12 @@ mod value;
 
 pub use keys::{KEYS, Key, Kind};
 pub use load::{DEFAULT_FILE, LoadOptions, Loaded, load, parse};
-pub use problem::{Problem, Problems};
+pub use problem::{Problems, SettingsProblem};
 pub use restart::needs_restart;
 pub use secret::{SECRET_BYTES_MAX, SecretError};
 pub use types::{
-    Admin, AdminToken, AdminUser, Alert, Alphabet, Auth, Caps, CheckDigit, CodeForm, DateFormat,
-    Forward, Gateway, Grant, Hours, Intake, OAuth, Offline, OneTill, Provider, ProxyLogin,
-    Retention, Role, Rule, SameCode, SecretSource, Settings, Success, Till, TimeOfDay, Tls,
-    UnknownCheck,
+    AdminSettings, AdminToken, AdminUser, Alert, Alphabet, Auth, Caps, CheckDigit, CodeForm,
+    DateFormat, Forward, Gateway, Grant, Hours, IntakeSettings, OAuth, Offline, OneTill, Provider,
+    ProxyLogin, RetentionSettings, Role, Rule, SameCode, SecretSource, Settings, SuccessSetting,
+    Till, TimeOfDay, Tls, UnknownCheck,
 };

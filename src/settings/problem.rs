@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct SettingsProblem {
     /// The key's path, such as `provider[retm].timeout`; empty when a whole file is at fault.
     pub key: String,
     /// What is wrong and what would be right.
@@ -13,7 +13,7 @@ pub struct Problem {
     pub origin: Option<String>,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SettingsProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.key.as_str(), &self.origin) {
             ("", Some(origin)) => write!(f, "{origin}: {}", self.message),
@@ -26,7 +26,7 @@ impl fmt::Display for Problem {
 
 /// Everything that is wrong, never empty; displayed one a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Problems(pub Vec<Problem>);
+pub struct Problems(pub Vec<SettingsProblem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +43,7 @@ impl fmt::Display for Problems {
 /// What has been found so far.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<SettingsProblem>,
     pub(super) warnings: Vec<String>,
     pub(super) notes: Vec<String>,
 }
@@ -52,7 +52,11 @@ impl Faults {
     /// Adds a problem at `key`.
     pub(super) fn add(&mut self, key: &str, message: impl Into<String>, origin: Option<&str>) {
         let origin = origin.map(str::to_owned);
-        self.problems.push(Problem { key: key.to_owned(), message: message.into(), origin });
+        self.problems.push(SettingsProblem {
+            key: key.to_owned(),
+            message: message.into(),
+            origin,
+        });
     }
 
     /// Adds a warning about `key`.

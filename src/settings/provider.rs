@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::address;
-use super::layer::{Bag, Entry, List};
+use super::layer::{Bag, List, TableEntry};
 use super::problem::Faults;
-use super::reader::{Reader, TEXT_BYTES_MAX};
-use super::types::{Auth, Grant, OAuth, Provider, ProxyLogin, SameCode, SecretSource, Success};
-use super::value::Value;
+use super::reader::{BagReader, TEXT_BYTES_MAX};
+use super::types::{
+    Auth, Grant, OAuth, Provider, ProxyLogin, SameCode, SecretSource, SuccessSetting,
+};
+use super::value::KeyValue;
 use crate::redemption::{LANE_BYTES_MAX, is_lane_name};
 
 /// Statuses that have a meaning of their own in every answer, so that none of them can decline.
@@ -18,8 +20,8 @@ const CONTRACT_REFUSAL: u16 = 400;
 const PLACEHOLDER: &str = "://SERVICE.";
 
 /// The provider of `entry`; `None` only after a fault was noted.
-pub(super) fn provider(entry: &Entry, faults: &mut Faults) -> Option<Provider> {
-    let mut read = Reader::entry(entry, List::Provider, faults);
+pub(super) fn provider(entry: &TableEntry, faults: &mut Faults) -> Option<Provider> {
+    let mut read = BagReader::entry(entry, List::Provider, faults);
     if read.text("provider.name").is_some() && !is_lane_name(&entry.name) {
         let right = format!(
             "write 1 to {LANE_BYTES_MAX} of a-z, 0-9, '.', '_' and '-', not beginning with '.'"
@@ -49,8 +51,8 @@ impl Provider {
     #[must_use]
     pub fn new(name: &str, redeem_url: &str, auth: Auth) -> Self {
         let mut faults = Faults::default();
-        let entry = Entry { name: name.to_owned(), bag: Bag::new() };
-        let rest = rest(&mut Reader::entry(&entry, List::Provider, &mut faults));
+        let entry = TableEntry { name: name.to_owned(), bag: Bag::new() };
+        let rest = rest(&mut BagReader::entry(&entry, List::Provider, &mut faults));
         Self { name: name.to_owned(), redeem_url: redeem_url.to_owned(), auth, ..rest }
     }
 
@@ -64,7 +66,7 @@ impl Provider {
 }
 
 /// What needs no other key: a provider without name, URLs and credential.
-fn rest(read: &mut Reader) -> Provider {
+fn rest(read: &mut BagReader) -> Provider {
     let (proxy, proxy_login) = (proxy(read), proxy_login(read));
     Provider {
         name: String::new(),
@@ -90,18 +92,18 @@ fn rest(read: &mut Reader) -> Provider {
     }
 }
 
-fn success(read: &mut Reader) -> Success {
-    let ways = [("lenient", Success::Lenient), ("contract", Success::Contract)];
-    read.choice("provider.success", &ways).unwrap_or(Success::Lenient)
+fn success(read: &mut BagReader) -> SuccessSetting {
+    let ways = [("lenient", SuccessSetting::Lenient), ("contract", SuccessSetting::Contract)];
+    read.choice("provider.success", &ways).unwrap_or(SuccessSetting::Lenient)
 }
 
-fn same_code(read: &mut Reader) -> SameCode {
+fn same_code(read: &mut BagReader) -> SameCode {
     let ways = [("folded", SameCode::Folded), ("exact", SameCode::Exact)];
     read.choice("provider.same_code", &ways).unwrap_or(SameCode::Folded)
 }
 
 /// A value of `Accept-Language` (RFC 9110 section 12.5.4), by its characters.
-fn accept_language(read: &mut Reader) -> String {
+fn accept_language(read: &mut BagReader) -> String {
     let path = "provider.accept_language";
     let text = read.text(path).unwrap_or_default();
     let usual = |b: u8| {
@@ -116,7 +118,7 @@ fn accept_language(read: &mut Reader) -> String {
     text
 }
 
-fn proxy_login(read: &mut Reader) -> Option<ProxyLogin> {
+fn proxy_login(read: &mut BagReader) -> Option<ProxyLogin> {
     const USER: &str = "provider.proxy_user";
     const FILE: &str = "provider.proxy_password_file";
     const CREDENTIAL: &str = "provider.proxy_password_credential";
@@ -144,7 +146,7 @@ fn proxy_login(read: &mut Reader) -> Option<ProxyLogin> {
     Some(ProxyLogin { user, password: password? })
 }
 
-fn redeem_url(read: &mut Reader, allow_plain_http: bool) -> Option<String> {
+fn redeem_url(read: &mut BagReader, allow_plain_http: bool) -> Option<String> {
     let path = "provider.redeem_url";
     if !read.has(path) {
         read.missing(path, "https://SERVICE.retm.sa/…");
@@ -159,7 +161,7 @@ fn redeem_url(read: &mut Reader, allow_plain_http: bool) -> Option<String> {
     Some(url)
 }
 
-fn proxy(read: &mut Reader) -> Option<String> {
+fn proxy(read: &mut BagReader) -> Option<String> {
     let proxy = read.text("provider.proxy")?;
     if let Err(message) = address::proxy(&proxy) {
         read.fault("provider.proxy", message);
@@ -171,7 +173,7 @@ const TOKEN_FILE: &str = "provider.token_file";
 const CREDENTIAL: &str = "provider.credential";
 const OAUTH: &str = "provider.oauth";
 
-fn auth(read: &mut Reader, allow_plain_http: bool) -> Option<Auth> {
+fn auth(read: &mut BagReader, allow_plain_http: bool) -> Option<Auth> {
     let right = "write token_file = \"…\", credential = \"…\" or a [provider.oauth] section";
     let token = read.has(TOKEN_FILE) || read.has(CREDENTIAL);
     if read.has(OAUTH) {
@@ -186,7 +188,7 @@ fn auth(read: &mut Reader, allow_plain_http: bool) -> Option<Auth> {
     read.secret(TOKEN_FILE, CREDENTIAL).map(Auth::Token)
 }
 
-fn oauth(read: &mut Reader, allow_plain_http: bool) -> Option<OAuth> {
+fn oauth(read: &mut BagReader, allow_plain_http: bool) -> Option<OAuth> {
     if !read.has("provider.oauth.token_url") {
         read.missing("provider.oauth.token_url", "https://HOST/PATH");
     }
@@ -212,13 +214,13 @@ fn oauth(read: &mut Reader, allow_plain_http: bool) -> Option<OAuth> {
     })
 }
 
-fn grant(read: &mut Reader) -> Grant {
+fn grant(read: &mut BagReader) -> Grant {
     let ways =
         [("client_credentials", Grant::ClientCredentials), ("refresh_token", Grant::RefreshToken)];
     read.choice("provider.oauth.grant", &ways).unwrap_or(Grant::ClientCredentials)
 }
 
-fn refresh_token(read: &mut Reader, grant: Grant) -> Option<SecretSource> {
+fn refresh_token(read: &mut BagReader, grant: Grant) -> Option<SecretSource> {
     let (file, credential) =
         ("provider.oauth.refresh_token_file", "provider.oauth.refresh_token_credential");
     let set = read.has(file) || read.has(credential);
@@ -241,7 +243,7 @@ fn refresh_token(read: &mut Reader, grant: Grant) -> Option<SecretSource> {
     read.secret(file, credential)
 }
 
-fn declined_status(read: &mut Reader) -> Vec<u16> {
+fn declined_status(read: &mut BagReader) -> Vec<u16> {
     let path = "provider.declined_status";
     let written = read.integers(path);
     let fits = |status: &u16| (400..=499).contains(status) && !NEVER_DECLINES.contains(status);
@@ -259,7 +261,7 @@ fn declined_status(read: &mut Reader) -> Vec<u16> {
     statuses
 }
 
-fn reusable_codes(read: &mut Reader) -> Vec<String> {
+fn reusable_codes(read: &mut BagReader) -> Vec<String> {
     let path = "provider.reusable_codes";
     let patterns = read.texts(path);
     if patterns.iter().any(|pattern| !pattern.is_empty() && pattern.bytes().all(|b| b == b'*')) {
@@ -269,14 +271,14 @@ fn reusable_codes(read: &mut Reader) -> Vec<String> {
 }
 
 /// No business is served by two providers, and at most one serves all the others.
-pub(super) fn check_businesses(entries: &[Entry], faults: &mut Faults) {
+pub(super) fn check_businesses(entries: &[TableEntry], faults: &mut Faults) {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
     let mut rest: Option<&str> = None;
     for entry in entries {
         let item = entry.bag.get("provider.businesses");
         let origin = item.map(|item| item.origin.as_str());
         let businesses = match item.map(|item| &item.value) {
-            Some(Some(Value::Texts(businesses))) => businesses.as_slice(),
+            Some(Some(KeyValue::Texts(businesses))) => businesses.as_slice(),
             Some(_) => continue,
             None => &[],
         };

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::address::{self, Address};
 use super::keys;
-use super::layer::{Bag, Entry, Item, List, within};
+use super::layer::{Bag, Item, List, TableEntry, within};
 use super::problem::Faults;
 use super::source;
 use super::types::SecretSource;
-use super::value::{self, Value};
+use super::value::{self, KeyValue};
 
 /// The longest name of a till, a provider or a gateway, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 64;
@@ -19,7 +19,7 @@ pub(super) const TEXT_BYTES_MAX: usize = 256;
 
 /// Reads one bag. Values that stand in for wrong ones never get out: with a problem there are no
 /// settings.
-pub(super) struct Reader<'a> {
+pub(super) struct BagReader<'a> {
     bag: &'a Bag,
     /// The path of the list that the bag's table is of, and that table's label; both empty for the
     /// plain sections.
@@ -27,12 +27,12 @@ pub(super) struct Reader<'a> {
     pub(super) faults: &'a mut Faults,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> BagReader<'a> {
     pub(super) fn plain(bag: &'a Bag, faults: &'a mut Faults) -> Self {
         Self { bag, list: ("", String::new()), faults }
     }
 
-    pub(super) fn entry(entry: &'a Entry, list: List, faults: &'a mut Faults) -> Self {
+    pub(super) fn entry(entry: &'a TableEntry, list: List, faults: &'a mut Faults) -> Self {
         Self { bag: &entry.bag, list: (list.path(), list.label(&entry.name)), faults }
     }
 
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What was written, else the default.
-    fn value(&self, path: &str) -> Option<Value> {
+    fn value(&self, path: &str) -> Option<KeyValue> {
         match self.bag.get(path) {
             Some(Item { value, .. }) => value.clone(),
             None => default_of(path),
@@ -83,39 +83,39 @@ impl<'a> Reader<'a> {
 
     pub(super) fn text(&self, path: &str) -> Option<String> {
         match self.value(path) {
-            Some(Value::Text(text)) => Some(text),
+            Some(KeyValue::Text(text)) => Some(text),
             _ => None,
         }
     }
 
     pub(super) fn words(&self, path: &str) -> Vec<(String, String)> {
         match self.value(path) {
-            Some(Value::Words(words)) => words.into_iter().collect(),
+            Some(KeyValue::Words(words)) => words.into_iter().collect(),
             _ => Vec::new(),
         }
     }
 
     pub(super) fn path(&self, path: &str) -> Option<PathBuf> {
         match self.value(path) {
-            Some(Value::Path(path)) => Some(path),
+            Some(KeyValue::Path(path)) => Some(path),
             _ => None,
         }
     }
 
     pub(super) fn flag(&self, path: &str) -> bool {
-        matches!(self.value(path), Some(Value::Flag(true)))
+        matches!(self.value(path), Some(KeyValue::Flag(true)))
     }
 
     pub(super) fn integers(&self, path: &str) -> Vec<i64> {
         match self.value(path) {
-            Some(Value::Integers(numbers)) => numbers,
+            Some(KeyValue::Integers(numbers)) => numbers,
             _ => Vec::new(),
         }
     }
 
     /// A number from `min` to `max`.
     pub(super) fn integer(&mut self, path: &str, min: i64, max: i64) -> i64 {
-        let Some(Value::Integer(number)) = self.value(path) else { return min };
+        let Some(KeyValue::Integer(number)) = self.value(path) else { return min };
         if !(min..=max).contains(&number) {
             self.fault(
                 path,
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
     pub(super) fn duration(&mut self, path: &str, min: &str, max: &str) -> Duration {
         let (least, most) =
             (value::duration(min).unwrap_or_default(), value::duration(max).unwrap_or_default());
-        let Some(Value::Duration(duration)) = self.value(path) else { return least };
+        let Some(KeyValue::Duration(duration)) = self.value(path) else { return least };
         if duration < least || duration > most {
             self.fault(
                 path,
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
 
     /// Strings of 1 to [`TEXT_BYTES_MAX`] bytes without control characters.
     pub(super) fn texts(&mut self, path: &str) -> Vec<String> {
-        let Some(Value::Texts(texts)) = self.value(path) else { return Vec::new() };
+        let Some(KeyValue::Texts(texts)) = self.value(path) else { return Vec::new() };
         for (index, text) in texts.iter().enumerate() {
             if let Err(message) = plain_text(text, TEXT_BYTES_MAX) {
                 self.fault(path, format!("item {}: {message}", index + 1));
@@ -240,11 +240,11 @@ pub(super) fn plain_text(text: &str, bytes_max: usize) -> Result<(), String> {
 }
 
 /// The default of the key at `path`, read as if it stood in a file.
-fn default_of(path: &str) -> Option<Value> {
+fn default_of(path: &str) -> Option<KeyValue> {
     let key = keys::find(path)?;
     let table = source::table(&format!("value = {}", key.default?)).ok()?;
     let (_, node) = table.first()?;
-    Value::from_node(key.kind, node, Path::new("/")).ok()
+    KeyValue::from_node(key.kind, node, Path::new("/")).ok()
 }
 
 #[cfg(test)]

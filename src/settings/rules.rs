@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::layer::{Entry, List};
+use super::layer::{List, TableEntry};
 use super::problem::Faults;
-use super::reader::{NAME_BYTES_MAX, Reader, plain_text};
+use super::reader::{BagReader, NAME_BYTES_MAX, plain_text};
 use super::types::{
-    Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, TimeOfDay,
+    Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, SameCode, Till, TimeOfDay,
 };
 use crate::fold;
 use crate::message::Cause;
@@ -23,7 +23,7 @@ const COUNT_MAX: i64 = 100_000_000;
 const CODE_CHARS_MAX: u16 = 256;
 
 /// The limits below `section` that `[offline]` and a rule set alike.
-pub(super) fn each(read: &mut Reader, section: &str) -> Caps {
+pub(super) fn each(read: &mut BagReader, section: &str) -> Caps {
     let path = |name: &str| format!("{section}.{name}");
     Caps {
         max_value: amount(read, &path("max_value")),
@@ -36,7 +36,7 @@ pub(super) fn each(read: &mut Reader, section: &str) -> Caps {
 }
 
 /// A rule's limits.
-fn caps(read: &mut Reader) -> Caps {
+fn caps(read: &mut BagReader) -> Caps {
     let outage = "offline.rule.max_outage";
     Caps {
         max_exposure: amount(read, "offline.rule.max_exposure"),
@@ -46,13 +46,13 @@ fn caps(read: &mut Reader) -> Caps {
     }
 }
 
-fn count(read: &mut Reader, path: &str) -> Option<u64> {
+fn count(read: &mut BagReader, path: &str) -> Option<u64> {
     let number = read.has(path).then(|| read.integer(path, 0, COUNT_MAX))?;
     u64::try_from(number).ok()
 }
 
 /// An amount of the store's currency.
-pub(super) fn amount(read: &mut Reader, path: &str) -> Option<Amount> {
+pub(super) fn amount(read: &mut BagReader, path: &str) -> Option<Amount> {
     let text = read.text(path)?;
     let amount = Amount::parse(&text).filter(|amount| *amount <= Amount::whole(AMOUNT_MAX));
     if amount.is_none() {
@@ -64,11 +64,11 @@ pub(super) fn amount(read: &mut Reader, path: &str) -> Option<Amount> {
     amount
 }
 
-fn hours(read: &mut Reader, path: &str) -> Option<Hours> {
+fn hours(read: &mut BagReader, path: &str) -> Option<Hours> {
     let text = read.text(path)?;
     let parts = text
         .split_once('-')
-        .and_then(|(from, to)| Some((TimeOfDay::parse(from)?, TimeOfDay::parse(to)?)));
+        .and_then(|(from, to)| Some((TimeOfDay::parse(from)?, TimeOfDay::parse(midnight(to))?)));
     let hours = parts.filter(|(from, to)| from != to).map(|(from, to)| Hours { from, to });
     if hours.is_none() {
         read.fault(path, "write two times of the day, such as \"08:00-23:30\" or \"18:00-02:00\"");
@@ -76,7 +76,12 @@ fn hours(read: &mut Reader, path: &str) -> Option<Hours> {
     hours
 }
 
-fn code_form(read: &mut Reader, path: &str) -> Option<CodeForm> {
+/// The end of a day is the beginning of the next.
+fn midnight(to: &str) -> &str {
+    if to == "24:00" { "00:00" } else { to }
+}
+
+fn code_form(read: &mut BagReader, path: &str) -> Option<CodeForm> {
     if !read.has(path) {
         return None;
     }
@@ -103,7 +108,7 @@ fn code_form(read: &mut Reader, path: &str) -> Option<CodeForm> {
 }
 
 /// `"10"` or `"10-12"`.
-fn length(read: &mut Reader, path: &str) -> (u16, u16) {
+fn length(read: &mut BagReader, path: &str) -> (u16, u16) {
     let Some(text) = read.text(path) else { return (1, CODE_CHARS_MAX) };
     let number = |text: &str| {
         text.parse::<u16>().ok().filter(|number| (1..=CODE_CHARS_MAX).contains(number))
@@ -122,28 +127,28 @@ fn length(read: &mut Reader, path: &str) -> (u16, u16) {
 }
 
 /// The rules, in the order in which they are asked.
-pub(super) fn rules(entries: &[Entry], faults: &mut Faults) -> Arc<[Rule]> {
+pub(super) fn rules(entries: &[TableEntry], faults: &mut Faults) -> Arc<[Rule]> {
     if entries.len() > RULES_MAX {
         faults.add("offline.rule", format!("{} rules: at most {RULES_MAX}", entries.len()), None);
     }
     entries.iter().map(|entry| rule(entry, faults)).collect()
 }
 
-fn rule(entry: &Entry, faults: &mut Faults) -> Rule {
-    let mut read = Reader::entry(entry, List::Rule, faults);
+fn rule(entry: &TableEntry, faults: &mut Faults) -> Rule {
+    let mut read = BagReader::entry(entry, List::Rule, faults);
     if let Err(message) = plain_text(&entry.name, NAME_BYTES_MAX) {
         read.fault("offline.rule.name", message);
     }
     let within = "offline.rule.checked_within";
     let accept = acceptance(&mut read);
-    let businesses = read.texts("offline.rule.business");
+    let businesses = subjects(&mut read, "offline.rule.business");
     Rule {
         name: entry.name.as_str().into(),
-        codes: read.texts("offline.rule.code"),
+        codes: subjects(&mut read, "offline.rule.code"),
         businesses: businesses.iter().map(|business| fold::code(business).into_owned()).collect(),
-        branches: read.texts("offline.rule.branch"),
-        tills: read.texts("offline.rule.till"),
-        kinds: read.texts("offline.rule.type"),
+        branches: subjects(&mut read, "offline.rule.branch"),
+        tills: subjects(&mut read, "offline.rule.till"),
+        kinds: subjects(&mut read, "offline.rule.type"),
         checked_within: read.has(within).then(|| read.duration(within, "1s", "30d")),
         causes: causes(&mut read),
         accept,
@@ -151,7 +156,33 @@ fn rule(entry: &Entry, faults: &mut Faults) -> Rule {
     }
 }
 
-fn acceptance(read: &mut Reader) -> Option<bool> {
+/// What a rule is for. A list of nothing would be for everything, as if it were not written.
+fn subjects(read: &mut BagReader, path: &str) -> Vec<String> {
+    let texts = read.texts(path);
+    if read.has(path) && texts.is_empty() {
+        read.fault(path, "an empty list is for nothing: name something, or take this out");
+    }
+    texts
+}
+
+/// Rules that wait for what cannot come.
+pub(super) fn look(offline: &Offline, tills: &[Till], faults: &mut Faults) {
+    for rule in offline.rules.iter() {
+        let path = |key: &str| format!("offline.rule[{}].{key}", rule.name);
+        if rule.checked_within.is_some_and(|within| within > offline.remember_checks) {
+            faults.warn(
+                &path("checked_within"),
+                "it is longer than offline.remember_checks: no check is remembered for so long",
+            );
+        }
+        let is_known = |name: &String| tills.iter().any(|till| till.name == *name);
+        if !tills.is_empty() && !rule.tills.iter().all(is_known) {
+            faults.warn(&path("till"), "it names a till that intake.till does not have");
+        }
+    }
+}
+
+fn acceptance(read: &mut BagReader) -> Option<bool> {
     let path = "offline.rule.accept";
     let Some(text) = read.text(path) else { return read.has(path).then(|| read.flag(path)) };
     read.fault(
@@ -164,9 +195,9 @@ fn acceptance(read: &mut Reader) -> Option<bool> {
     None
 }
 
-fn causes(read: &mut Reader) -> Vec<Cause> {
+fn causes(read: &mut BagReader) -> Vec<Cause> {
     let path = "offline.rule.cause";
-    let words = read.texts(path);
+    let words = subjects(read, path);
     let causes: Vec<Cause> = words.iter().filter_map(|word| Cause::from_word(word)).collect();
     if causes.len() < words.len() {
         let known: Vec<&str> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
@@ -176,11 +207,23 @@ fn causes(read: &mut Reader) -> Vec<Cause> {
 }
 
 impl Offline {
+    /// Whether the lane's provider tells codes apart that fold alike.
+    #[must_use]
+    pub fn tells_apart(&self, lane: &str) -> bool {
+        self.exact.contains(lane)
+    }
+
     /// Whether the lane's provider lists this business.
     #[must_use]
     pub fn lists(&self, lane: &str, business: &str) -> bool {
         self.listed.get(lane).is_some_and(|listed| listed.contains(&*fold::code(business)))
     }
+}
+
+/// The lanes whose providers tell codes apart by their bytes.
+pub(super) fn exact(providers: &[Provider]) -> Arc<BTreeSet<String>> {
+    let exact = providers.iter().filter(|provider| provider.same_code == SameCode::Exact);
+    Arc::new(exact.map(|provider| provider.name.clone()).collect())
 }
 
 /// The businesses that the providers list, folded, by lane; a lane without any is not there.

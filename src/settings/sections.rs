@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::address;
 use super::admin;
 use super::common::{Machine, tls};
-use super::layer::{Bag, Entry, Layer, List};
+use super::layer::{Bag, Layer, List, TableEntry};
 use super::problem::Faults;
 use super::provider;
-use super::reader::{NAME_BYTES_MAX, Reader, TEXT_BYTES_MAX, plain_text};
+use super::reader::{BagReader, NAME_BYTES_MAX, TEXT_BYTES_MAX, plain_text};
 use super::rules;
 use super::types::{
-    Alert, DateFormat, Forward, Gateway, Intake, Offline, OneTill, Provider, Retention, Settings,
-    Till, TimeOfDay, UnknownCheck,
+    Alert, DateFormat, Forward, Gateway, IntakeSettings, Offline, OneTill, Provider,
+    RetentionSettings, Settings, Till, TimeOfDay, UnknownCheck,
 };
 use crate::message::{Language, Texts};
 
@@ -46,8 +46,10 @@ pub(super) fn settings(layer: &Layer, around: &Machine, faults: &mut Faults) -> 
     }
     let rules = rules::rules(layer.list(List::Rule), faults);
     let offline = offline(&layer.plain, count, faults);
-    let offline = Offline { rules, listed: rules::listed(&providers), ..offline };
+    let (listed, exact) = (rules::listed(&providers), rules::exact(&providers));
+    let offline = Offline { rules, listed, exact, ..offline };
     one_till(&offline, &providers, count, faults);
+    rules::look(&offline, &intake.tills, faults);
     let settings = Settings {
         intake,
         providers,
@@ -80,7 +82,7 @@ fn own_place(settings: &Settings, faults: &mut Faults) {
 }
 
 fn gateway(bag: &Bag, around: &Machine, faults: &mut Faults) -> Gateway {
-    let mut read = Reader::plain(bag, faults);
+    let mut read = BagReader::plain(bag, faults);
     let name = read.text("gateway.name").unwrap_or_else(|| around.host_name.to_owned());
     if let Err(message) = plain_text(&name, NAME_BYTES_MAX) {
         let subject = if read.has("gateway.name") {
@@ -103,7 +105,7 @@ fn gateway(bag: &Bag, around: &Machine, faults: &mut Faults) -> Gateway {
     Gateway { name, state_dir: given, day_ends }
 }
 
-fn time_of_day(read: &mut Reader, path: &str) -> TimeOfDay {
+fn time_of_day(read: &mut BagReader, path: &str) -> TimeOfDay {
     let Some(text) = read.text(path) else { return TimeOfDay::default() };
     let time = TimeOfDay::parse(&text);
     if time.is_none() {
@@ -112,9 +114,9 @@ fn time_of_day(read: &mut Reader, path: &str) -> TimeOfDay {
     time.unwrap_or_default()
 }
 
-fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> Intake {
-    let mut read = Reader::plain(bag, faults);
-    let intake = Intake {
+fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> IntakeSettings {
+    let mut read = BagReader::plain(bag, faults);
+    let intake = IntakeSettings {
         listen: listen_list(&mut read, "intake.listen"),
         redeem_path: http_path(&mut read, "intake.redeem_path"),
         check_path: http_path(&mut read, "intake.check_path"),
@@ -135,7 +137,7 @@ fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> Intake {
 }
 
 /// The store's own words; a text that cannot be taken is a fault at its own name.
-fn texts(read: &mut Reader) -> Texts {
+fn texts(read: &mut BagReader) -> Texts {
     let mut texts = Texts::default();
     for (path, language) in
         [("intake.texts.en", Language::English), ("intake.texts.ar", Language::Arabic)]
@@ -150,7 +152,7 @@ fn texts(read: &mut Reader) -> Texts {
 }
 
 /// A tills' listener that others than this machine reach.
-fn open_door(read: &mut Reader, intake: &Intake) {
+fn open_door(read: &mut BagReader, intake: &IntakeSettings) {
     if intake.listen.iter().all(|address| address::only_here(*address)) {
         return;
     }
@@ -171,7 +173,7 @@ fn open_door(read: &mut Reader, intake: &Intake) {
 }
 
 /// One address or several, none of them twice; port 0, any free one, may stand there again.
-fn listen_list(read: &mut Reader, path: &str) -> Vec<SocketAddr> {
+fn listen_list(read: &mut BagReader, path: &str) -> Vec<SocketAddr> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
     let texts = read.texts(path);
     if read.is_readable(path) && !(1..=LISTEN_MAX).contains(&texts.len()) {
@@ -189,7 +191,7 @@ fn listen_list(read: &mut Reader, path: &str) -> Vec<SocketAddr> {
     addresses
 }
 
-fn http_path(read: &mut Reader, path: &str) -> String {
+fn http_path(read: &mut BagReader, path: &str) -> String {
     let Some(text) = read.text(path) else { return path.to_owned() };
     let usual = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'~' | b'-');
     let dotted = text.split('/').any(|part| part == "." || part == "..");
@@ -206,7 +208,7 @@ fn http_path(read: &mut Reader, path: &str) -> String {
     text
 }
 
-fn accepted_status(read: &mut Reader) -> u16 {
+fn accepted_status(read: &mut BagReader) -> u16 {
     let path = "intake.accepted_status";
     let status = read.integer(path, 200, 202);
     if status == 201 {
@@ -215,7 +217,7 @@ fn accepted_status(read: &mut Reader) -> u16 {
     u16::try_from(status).unwrap_or(200)
 }
 
-fn tills(entries: &[Entry], faults: &mut Faults) -> Vec<Till> {
+fn tills(entries: &[TableEntry], faults: &mut Faults) -> Vec<Till> {
     if entries.len() > List::ENTRIES_MAX {
         faults.add(
             "intake.till",
@@ -226,8 +228,8 @@ fn tills(entries: &[Entry], faults: &mut Faults) -> Vec<Till> {
     entries.iter().filter_map(|entry| till(entry, faults)).collect()
 }
 
-fn till(entry: &Entry, faults: &mut Faults) -> Option<Till> {
-    let mut read = Reader::entry(entry, List::Till, faults);
+fn till(entry: &TableEntry, faults: &mut Faults) -> Option<Till> {
+    let mut read = BagReader::entry(entry, List::Till, faults);
     if let Err(message) = plain_text(&entry.name, NAME_BYTES_MAX) {
         read.fault("intake.till.name", message);
     }
@@ -248,7 +250,7 @@ fn till(entry: &Entry, faults: &mut Faults) -> Option<Till> {
     Some(Till { businesses, branches, language, ..Till::new(&entry.name, token) })
 }
 
-fn providers(entries: &[Entry], faults: &mut Faults) -> Vec<Provider> {
+fn providers(entries: &[TableEntry], faults: &mut Faults) -> Vec<Provider> {
     if entries.is_empty()
         && !faults.problems.iter().any(|problem| problem.key.starts_with("provider"))
     {
@@ -275,7 +277,7 @@ const PENDING_MAX: i64 = 100_000_000;
 const CHECKS_MAX: i64 = 10_000_000;
 
 fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
-    let mut read = Reader::plain(bag, faults);
+    let mut read = BagReader::plain(bag, faults);
     let max_pending =
         u64::try_from(read.integer("offline.max_pending", 1, PENDING_MAX)).unwrap_or(1);
     let dates = [("contract", DateFormat::Contract), ("any", DateFormat::Any)];
@@ -309,6 +311,7 @@ fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
         caps: rules::each(&mut read, "offline"),
         rules: Arc::default(),
         listed: Arc::default(),
+        exact: Arc::default(),
     }
 }
 
@@ -319,7 +322,7 @@ impl Default for Offline {
     }
 }
 
-fn per_till(read: &mut Reader, max_pending: u64, tills: usize) -> u64 {
+fn per_till(read: &mut BagReader, max_pending: u64, tills: usize) -> u64 {
     let path = "offline.max_pending_per_till";
     if !read.has(path) {
         let share = (max_pending.saturating_mul(3) / 4).max(1);
@@ -354,7 +357,7 @@ fn one_till(offline: &Offline, providers: &[Provider], tills: usize, faults: &mu
 }
 
 fn forward(bag: &Bag, faults: &mut Faults) -> Forward {
-    let mut read = Reader::plain(bag, faults);
+    let mut read = BagReader::plain(bag, faults);
     let forward = Forward {
         max_in_flight: u32::try_from(read.integer("forward.max_in_flight", 1, 256)).unwrap_or(1),
         retry_min: read.duration("forward.retry_min", "100ms", "1h"),
@@ -370,14 +373,14 @@ fn forward(bag: &Bag, faults: &mut Faults) -> Forward {
     forward
 }
 
-fn retention(bag: &Bag, faults: &mut Faults) -> Retention {
-    let mut read = Reader::plain(bag, faults);
+fn retention(bag: &Bag, faults: &mut Faults) -> RetentionSettings {
+    let mut read = BagReader::plain(bag, faults);
     let settled = read.duration("retention.settled", "1h", "3650d");
-    Retention { settled, codes: read.duration("retention.codes", "0s", "3650d") }
+    RetentionSettings { settled, codes: read.duration("retention.codes", "0s", "3650d") }
 }
 
 fn alert(bag: &Bag, faults: &mut Faults) -> Option<Alert> {
-    let mut read = Reader::plain(bag, faults);
+    let mut read = BagReader::plain(bag, faults);
     let token = read.secret("alert.token_file", "alert.credential");
     if token.is_some() && !read.has("alert.url") {
         read.missing("alert.url", "https://HOST/PATH");

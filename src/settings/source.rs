@@ -28,7 +28,7 @@ pub(super) enum Node {
 
 /// A file's tree and where it came from.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct SettingsFile {
     pub(super) origin: String,
     /// Relative paths in the file are taken from here.
     pub(super) folder: PathBuf,
@@ -37,7 +37,7 @@ pub(super) struct Source {
 
 /// `file` and then `conf.d/*.toml` beside it in the order of their names; every file that cannot be
 /// read is a problem.
-pub(super) fn read_all(file: &Path, faults: &mut Faults) -> Vec<Source> {
+pub(super) fn read_all(file: &Path, faults: &mut Faults) -> Vec<SettingsFile> {
     let folder = std::path::absolute(file)
         .ok()
         .and_then(|file| file.parent().map(Path::to_owned))
@@ -71,12 +71,12 @@ fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-fn read(file: &Path, faults: &mut Faults) -> Option<Source> {
+fn read(file: &Path, faults: &mut Faults) -> Option<SettingsFile> {
     let origin = file.display().to_string();
     let tree = text(file).and_then(|text| table(&text));
     match (tree, std::path::absolute(file)) {
         (Ok(table), Ok(place)) => {
-            Some(Source { origin, folder: place.parent()?.to_owned(), table })
+            Some(SettingsFile { origin, folder: place.parent()?.to_owned(), table })
         }
         (Err(message), _) => {
             faults.add("", message, Some(&origin));

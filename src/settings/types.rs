@@ -16,7 +16,7 @@ pub struct Settings {
     /// `[gateway]`
     pub gateway: Gateway,
     /// `[intake]`
-    pub intake: Intake,
+    pub intake: IntakeSettings,
     /// `[[provider]]`, in the order of the file; names are unique, at most one has no `businesses`.
     pub providers: Vec<Provider>,
     /// `[offline]`
@@ -24,9 +24,9 @@ pub struct Settings {
     /// `[forward]`
     pub forward: Forward,
     /// `[retention]`
-    pub retention: Retention,
+    pub retention: RetentionSettings,
     /// `[admin]`
-    pub admin: Admin,
+    pub admin: AdminSettings,
     /// `[alert]`; off unless `url` is set.
     pub alert: Option<Alert>,
 }
@@ -72,7 +72,7 @@ impl TimeOfDay {
 
 /// `[intake]`: the tills' side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Intake {
+pub struct IntakeSettings {
     /// Where tills connect, unless systemd hands in sockets; never empty, none twice.
     pub listen: Vec<SocketAddr>,
     /// The path of a redemption.
@@ -172,7 +172,7 @@ pub struct Provider {
     /// Parts (any case) of an answer that means "still being worked on".
     pub in_progress: Vec<String>,
     /// Which 2xx confirm.
-    pub success: Success,
+    pub success: SuccessSetting,
     /// How long weak refusals alone, with the lane otherwise well, go on before a person decides.
     pub weak_after: Duration,
     /// Whether a bare `message` with 400, 409 or 422 declines.
@@ -199,7 +199,7 @@ pub struct ProxyLogin {
 
 /// `success`: which 2xx confirm a redemption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Success {
+pub enum SuccessSetting {
     /// Every JSON object that does not say that it failed, and an empty body.
     Lenient,
     /// An empty body, and objects of `data`, `message` and `errors` alone.
@@ -289,6 +289,8 @@ pub struct Offline {
     pub rules: Arc<[Rule]>,
     /// The businesses that the providers list, folded, by lane.
     pub listed: Arc<BTreeMap<String, BTreeSet<String>>>,
+    /// Lanes whose providers tell codes apart that fold alike.
+    pub exact: Arc<BTreeSet<String>>,
 }
 
 /// `unknown_check`: what a till is told about a code of which nothing is known while the provider
@@ -334,7 +336,7 @@ pub struct Forward {
 
 /// `[retention]`
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retention {
+pub struct RetentionSettings {
     /// How long settled rows are kept.
     pub settled: Duration,
     /// How long used and refused codes are remembered as hashes, when their rows are gone.
@@ -343,7 +345,7 @@ pub struct Retention {
 
 /// `[admin]`: the operators' side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admin {
+pub struct AdminSettings {
     /// A loopback address, or any with `tls`, `users` and `hosts`.
     pub listen: SocketAddr,
     /// The commands' own way in: `$RUNTIME_DIRECTORY/admin.sock`, else `admin.sock` in the state

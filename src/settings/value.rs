@@ -9,7 +9,7 @@ use super::source::Node;
 
 /// A value of the kind that its key asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(super) enum KeyValue {
     /// [`Kind::Text`] and [`Kind::Url`].
     Text(String),
     Path(PathBuf),
@@ -26,7 +26,7 @@ pub(super) enum Value {
 /// How much of a wrong string is repeated in a message, in characters.
 const SHOWN_CHARS_MAX: usize = 60;
 
-impl Value {
+impl KeyValue {
     /// The value of `node`; relative paths are taken from `folder`. The error says what would be
     /// right.
     pub(super) fn from_node(kind: Kind, node: &Node, folder: &Path) -> Result<Self, String> {
@@ -84,11 +84,11 @@ fn split(text: &str) -> impl Iterator<Item = &str> {
     whole.into_iter().flat_map(|text| text.split(',')).map(str::trim)
 }
 
-fn path(text: &str, folder: &Path) -> Result<Value, String> {
+fn path(text: &str, folder: &Path) -> Result<KeyValue, String> {
     if text.is_empty() || text.contains('\0') {
         return Err("an empty or broken path: write a file's or folder's path".to_owned());
     }
-    Ok(Value::Path(folder.join(text)))
+    Ok(KeyValue::Path(folder.join(text)))
 }
 
 /// The duration that `text` writes with units; `humantime` alone would take a bare `0`.
@@ -105,12 +105,12 @@ fn items<T>(list: &[Node], read: fn(&Node) -> Result<T, String>) -> Result<Vec<T
     list.iter().enumerate().map(read).collect()
 }
 
-fn words(table: &[(String, Node)]) -> Result<Value, String> {
+fn words(table: &[(String, Node)]) -> Result<KeyValue, String> {
     let read = |(name, node): &(String, Node)| {
         let text = as_text(node).map_err(|wrong| format!("{}: {wrong}", name.escape_debug()))?;
         Ok((name.clone(), text))
     };
-    table.iter().map(read).collect::<Result<_, String>>().map(Value::Words)
+    table.iter().map(read).collect::<Result<_, String>>().map(KeyValue::Words)
 }
 
 fn as_text(node: &Node) -> Result<String, String> {
@@ -193,7 +193,7 @@ mod tests {
         ];
         let takes = |kind| -> Vec<usize> {
             let fits = |(index, node): (usize, &Node)| {
-                Value::from_node(kind, node, Path::new("/")).ok().map(|_| index)
+                KeyValue::from_node(kind, node, Path::new("/")).ok().map(|_| index)
             };
             nodes.iter().enumerate().filter_map(fits).collect()
         };

@@ -23,15 +23,6 @@ const BY_KEY: &str = concat!(
     columns!(),
     " FROM redemption WHERE key = ?1 AND key_rest = ?2 AND kind & 16 = 0 ORDER BY seq DESC LIMIT 1"
 );
-const RIVALS: &str =
-    concat!("SELECT ", columns!(), " FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2");
-/// Those of them that a till made, or that were given at another till than the one that made them.
-const RIVALS_OF_TILL: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM (SELECT seq AS place FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2) \
-     CROSS JOIN redemption ON seq = place WHERE till = ?3 OR marks & ?4"
-);
 
 /// A till's request.
 #[derive(Clone, Debug)]
@@ -120,6 +111,7 @@ impl Desk<'_> {
         } else {
             self.rivals(names.guard, business_refrence, reward_code)?
         };
+        let rivals = self.only_its_own(rivals, (business_refrence, reward_code), rules.exact)?;
         let in_index = new.key.is_some() || rules.reusable;
         let by_key = if in_index { self.by_key(names.key)? } else { None };
         let lane = self.books.lane(self.sql, &new.lane)?;
@@ -132,8 +124,11 @@ impl Desk<'_> {
         };
         // A redemption that the provider is asked about costs no look at all this.
         let on_trust = matches!(now.trust, Trust::AtOnce { .. });
-        let checked =
-            if on_trust { self.remembered(lane, business_refrence, reward_code)? } else { None };
+        let checked = if on_trust {
+            self.remembered(lane, business_refrence, reward_code, rules.exact)?
+        } else {
+            None
+        };
         let subject = subject_of(new, checked.as_ref());
         let risk =
             if on_trust { self.risk(lane, &now, subject, rules.reusable) } else { Risk::none() };
@@ -142,7 +137,6 @@ impl Desk<'_> {
             till: &new.till,
             keyed: new.key.is_some(),
             request: &new.request,
-            field_keys: decide::field_keys(&new.till, &new.request),
             by_key: by_key.as_ref(),
             undelivered: rivals
                 .rows
@@ -157,7 +151,7 @@ impl Desk<'_> {
             clock_trusted: self.around.stamp.trusted,
         };
         let accept = decide::accept(&situation);
-        self.apply(accept, new, (lane, names, given))
+        self.apply(accept, (new, rules), (lane, names, given))
     }
 
     /// The redemptions of the code for other businesses of the lane beside its own.
@@ -186,7 +180,7 @@ impl Desk<'_> {
     fn apply(
         &mut self,
         accept: decide::Accept,
-        new: &NewRedemption,
+        (new, rules): (&NewRedemption, CodeRules),
         (lane, names, given): (i64, Names, Option<Given>),
     ) -> Result<Decided, StoreError> {
         self.count_refused(&accept, new)?;
@@ -200,7 +194,7 @@ impl Desk<'_> {
             decide::Accept::Used(row) => Decision::Used(used_by(&row)),
             decide::Accept::BeingAsked => Decision::BeingAsked,
             decide::Accept::Refused(row) => Decision::RefusedBefore(Box::new(self.shown_of(&row)?)),
-            decide::Accept::Gone(kept) => self.gone_in_words(kept, lane, new)?,
+            decide::Accept::Gone(kept) => self.gone_in_words(kept, lane, (new, rules))?,
             decide::Accept::Limited(limit) => Decision::Limited(limit),
             decide::Accept::BadDate => Decision::BadDate,
             decide::Accept::Held => Decision::Held,
@@ -238,11 +232,14 @@ impl Desk<'_> {
         &self,
         kept: Kept,
         lane: i64,
-        new: &NewRedemption,
+        (new, rules): (&NewRedemption, CodeRules),
     ) -> Result<Decision, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
         let words = match kept {
-            Kept::Refused => self.refusal_remembered(lane, business_refrence, reward_code)?,
+            Kept::Refused => {
+                let asked = (business_refrence.as_str(), reward_code);
+                self.refusal_remembered(lane, asked, rules.exact)?
+            }
             Kept::Used => None,
         };
         Ok(words.map_or(Decision::Gone(kept), Decision::RefusedAtCheck))
@@ -299,11 +296,7 @@ impl Desk<'_> {
         business: &str,
         code: &RewardCode,
     ) -> Result<Rivals, StoreError> {
-        let mut rows: Vec<Stored> = {
-            let mut statement = self.sql.prepare_cached(RIVALS)?;
-            let limit = i64::try_from(RIVALS_MAX).unwrap_or(i64::MAX);
-            statement.query_map((guard, limit), Stored::from_row)?.collect::<Result<_, _>>()?
-        };
+        let mut rows = self.guards.rows(self.sql, guard, RIVALS_MAX)?;
         let is_cut = rows.len() >= RIVALS_MAX;
         rows.retain(|row| row.competes_with(business, code));
         rows.reverse();
@@ -315,27 +308,11 @@ impl Desk<'_> {
     /// holds such a code, and nothing is kept of it beyond its rows.
     fn rivals_of_till(&self, guard: i64, new: &NewRedemption) -> Result<Rivals, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
-        let limit = i64::try_from(RIVALS_MAX).unwrap_or(i64::MAX);
-        let mut statement = self.sql.prepare_cached(RIVALS_OF_TILL)?;
-        let values = (guard, limit, &new.till, mark::PAID_ELSEWHERE);
-        let mut rows: Vec<Stored> =
-            statement.query_map(values, Stored::from_row)?.collect::<Result<_, _>>()?;
+        let mut rows = self.guards.rows_of_till(self.sql, (guard, RIVALS_MAX), &new.till)?;
         rows.retain(|row| row.competes_with(business_refrence, reward_code));
         rows.reverse();
         let rows = rows.into_iter().map(|row| row.found_by(self.books.first)).collect();
         Ok(Rivals { rows, is_cut: false, kept: None })
-    }
-
-    /// What is kept of a code beyond its rows.
-    fn kept(&self, business: &str, code: &RewardCode) -> Result<Option<Kept>, StoreError> {
-        if !self.books.keeps_codes {
-            return Ok(None);
-        }
-        let hash = Fingerprint::of_guard(business, code).0;
-        let sql = "SELECT what FROM held_code WHERE hash = ?1";
-        let what: Option<i64> =
-            self.sql.prepare_cached(sql)?.query_row([hash], |row| row.get(0)).optional()?;
-        Ok(what.map(|what| if what == KEPT_REFUSED { Kept::Refused } else { Kept::Used }))
     }
 
     /// A row of a lane that can be asked is born in flight.
@@ -370,19 +347,20 @@ impl Desk<'_> {
             settled_ms: None,
         };
         row.crc = row.checksum();
-        row.insert(self.sql, body)?;
+        row.insert(self.sql, self.guards, body)?;
         self.books.enter(&row, State::Pending)?;
         let headroom = match given.filter(|_| row.has(mark::TRUSTED)) {
             Some(given) => Some(self.accept_on_trust(&row, &given)?),
             None => None,
         };
-        let live =
-            in_flight.then(|| Box::new(Claimed::new(&row, body.clone(), row.used_is_ours(None))));
-        Ok(Decided {
-            decision: Decision::Taken(Taken { headroom, ..taken(&row, in_flight) }),
-            live,
-            is_slowed: false,
-        })
+        let decision = Decision::Taken(Taken { headroom, ..taken(&row, in_flight) });
+        let mut live = None;
+        if in_flight {
+            let claimed = Claimed::new(&row, body.clone(), row.used_is_ours(None));
+            live = Some(Box::new(claimed));
+            self.flying.note(row);
+        }
+        Ok(Decided { decision, live, is_slowed: false })
     }
 
     /// The next row's number; the last that there is is never given, since what follows it would
@@ -419,11 +397,6 @@ impl Desk<'_> {
         Ok(rivals.into_iter().rev().find(holds))
     }
 }
-
-/// The numbers that `held_code.what` holds; they never change their meaning.
-pub(super) const KEPT_USED: i64 = 1;
-/// See [`KEPT_USED`].
-pub(super) const KEPT_REFUSED: i64 = 2;
 
 impl Rivals {
     pub(super) fn earlier(&self) -> Earlier<'_> {
@@ -500,33 +473,21 @@ mod tests {
     }
 
     #[test]
-    fn each_look_for_an_earlier_redemption_is_one_search_of_its_index() {
+    fn a_look_for_a_key_is_one_search_of_its_index() {
         let by_key = "SEARCH redemption USING INDEX redemption_key (key=?)";
         for version in 1..=schema::VERSION {
             assert_eq!(plan(version, BY_KEY), by_key, "version {version}");
         }
-        let by_guard = "SEARCH redemption USING INDEX redemption_guard (guard=?)";
-        assert_eq!(plan(schema::VERSION, RIVALS), by_guard, "the newest first, without a sort");
-        let of_till = plan(schema::VERSION, RIVALS_OF_TILL);
-        let by_row = "SEARCH redemption USING INTEGER PRIMARY KEY (rowid=?)";
-        assert!(
-            of_till.contains("redemption_guard (guard=?)") && of_till.contains(by_row),
-            "{of_till}"
-        );
-        assert!(!of_till.contains("TEMP B-TREE"), "the newest first, without a sort: {of_till}");
     }
 
     #[test]
     fn other_values_never_make_sqlite_prepare_a_look_anew() {
         let connection = schema::create(Path::new("")).unwrap();
-        for sql in [BY_KEY, RIVALS, RIVALS_OF_TILL] {
-            let mut statement = connection.prepare(sql).unwrap();
-            for value in 1..5i64 {
-                let values = std::iter::repeat_n(value, statement.parameter_count());
-                assert!(!statement.exists(rusqlite::params_from_iter(values)).unwrap());
-            }
-            assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
+        let mut statement = connection.prepare(BY_KEY).unwrap();
+        for value in 1..5i64 {
+            assert!(!statement.exists((value, value)).unwrap());
         }
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
     }
 
     /// A till's request for the one code of these tests.

@@ -6,7 +6,7 @@ use super::risk::Given;
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::{Desk, Effects, Operation, StoreError};
-use crate::decide::{self, Conclude, TillVoid, WaitEnd, Waiting, kind, mark};
+use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
@@ -163,14 +163,15 @@ impl Desk<'_> {
         let name = self.books.name(row.lane).to_owned();
         // The row itself is among the pending ones already.
         let lane = less_one(self.lane_now(row.lane, &name, &row.till));
-        let checked = self.remembered(row.lane, &row.business, &row.code)?;
+        let exact = self.around.offline.tells_apart(&name);
+        let checked = self.remembered(row.lane, &row.business, &row.code, exact)?;
         let risk =
             self.risk(row.lane, &lane, subject_of(&row, checked.as_ref()), row.is(kind::REUSABLE));
         let given = Given::of(&risk, self.around.offline);
         let evidence = (self.around.evidence)(&name, row.seq, &row.till);
-        let is_held_elsewhere = self.is_held_elsewhere(&row)?;
+        let is_held_elsewhere = self.is_held_elsewhere(&row, exact)?;
         let offline = self.around.offline;
-        let at = Waiting {
+        let at = WaitContext {
             end: op.end,
             withdrawn: op.withdrawn,
             lane,
@@ -207,12 +208,14 @@ impl Desk<'_> {
     }
 
     /// Whether the same code was given, or may have been, for another business of the lane.
-    fn is_held_elsewhere(&self, row: &Stored) -> Result<bool, StoreError> {
+    fn is_held_elsewhere(&self, row: &Stored, exact: bool) -> Result<bool, StoreError> {
         if row.is(kind::REUSABLE) {
             return Ok(false);
         }
         let others = self.elsewhere(row.lane, &row.business, &row.code)?;
-        Ok(others.iter().any(|other| decide::is_obstacle(other) || other.has(mark::LOST)))
+        let is_the_code = |other: &&Stored| !exact || other.code == row.code;
+        let mut others = others.iter().filter(is_the_code);
+        Ok(others.any(|other| decide::is_obstacle(other) || other.has(mark::LOST)))
     }
 
     fn mark(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
@@ -264,12 +267,12 @@ impl Desk<'_> {
         let row = self.found(&row)?;
         match decide::void(&row) {
             Err(why) => return Ok(Acted::Refused { why }),
-            Ok(decide::Void::Lost) => {
+            Ok(decide::Closing::Lost) => {
                 self.mark(&row, mark::HANDLED)?;
                 self.moved(&row, row.state, row.marks | mark::HANDLED)?;
                 return self.acted(&row, "lost", by, note);
             }
-            Ok(decide::Void::Close) => {}
+            Ok(decide::Closing::Close) => {}
         }
         // A person has decided: it is at risk no more.
         self.finish(&row, State::Voided, row.marks | mark::HANDLED)?;

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::recount::UnderWay;
 use super::risk::Ledger;
@@ -12,23 +13,28 @@ use super::row::Stored;
 use super::tallies::Tallies;
 use super::trust::{self, TrustOff};
 use super::types::Counts;
-use super::{Desk, Kind, Operation, StoreError, keep};
+use super::{Desk, Kind, Operation, StoreError, checks, keep};
 use crate::decide::Figures;
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
 
-/// The lanes' totals as the transaction sees them; written once a transaction.
+/// The lanes' totals as the transaction sees them; written once a transaction. A clone is taken at
+/// the begin of each, for the case that it fails: what grows with the store is shared with it.
 #[derive(Clone, Debug)]
 pub(super) struct Books {
     lanes: BTreeMap<i64, LaneBooks>,
-    /// How many rows of each till are pending in each lane; `true`: changed.
-    tills: BTreeMap<(i64, String), (u64, bool)>,
+    /// How many rows of each till are pending in each lane.
+    tills: Arc<BTreeMap<(i64, String), u64>>,
+    /// Those of them that the transaction changed.
+    changed_tills: BTreeMap<(i64, String), u64>,
     /// The first number that this process gives out.
     pub(super) first: Seq,
     /// Some codes are kept whose rows are gone.
     pub(super) keeps_codes: bool,
     /// The database has a place for checks; one whose last steps wait for room has none.
     pub(super) keeps_checks: bool,
+    /// Some checks are remembered.
+    pub(super) has_checks: bool,
     /// A recount under way.
     pub(super) recount: Option<UnderWay>,
     /// What was given on trust.
@@ -41,7 +47,7 @@ pub(super) struct Books {
 
 #[derive(Clone, Debug, Default)]
 struct LaneBooks {
-    name: String,
+    name: Arc<str>,
     counts: Counts,
     /// Rows that left after their retention: the totals still count them.
     gone: Gone,
@@ -94,20 +100,23 @@ impl Books {
             )));
         }
         let mut statement = connection.prepare("SELECT lane, till, pending FROM till")?;
-        let read = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, false)));
-        let tills = statement.query_map([], read)?.collect::<Result<_, _>>()?;
+        let read = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), row.get(2)?));
+        let tills: BTreeMap<_, _> = statement.query_map([], read)?.collect::<Result<_, _>>()?;
         let sql = "SELECT EXISTS (SELECT 1 FROM held_code)";
         let keeps_codes = connection.query_row(sql, [], |row| row.get(0))?;
         let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'check_share')";
         let keeps_checks = connection.query_row(sql, [], |row| row.get(0))?;
+        let has_checks = keeps_checks && checks::has_any(connection)?;
         let (ledger, trust_off) = (Ledger::read(connection)?, Arc::new(trust::read(connection)?));
         let (first, tallies) = (Seq(i64::MAX), Tallies::read(connection)?);
         Ok(Self {
             lanes,
-            tills,
+            tills: Arc::new(tills),
+            changed_tills: BTreeMap::new(),
             first,
             keeps_codes,
             keeps_checks,
+            has_checks,
             recount: None,
             ledger,
             trust_off,
@@ -123,19 +132,25 @@ impl Books {
 
     /// Writes the pages that changed.
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let sql = "UPDATE lane SET accepted = :accepted, pending = :pending, confirmed = \
-            :confirmed, declined = :declined, parked = :parked, voided = :voided, gone_confirmed = \
-             :gone_confirmed, gone_declined = :gone_declined, gone_voided = :gone_voided WHERE \
-             lane = :lane";
+        let sql = "UPDATE lane SET accepted = ?1, pending = ?2, confirmed = ?3, declined = ?4, \
+            parked = ?5, voided = ?6, gone_confirmed = ?7, gone_declined = ?8, gone_voided = ?9 \
+            WHERE lane = ?10";
         for (lane, page) in self.lanes.iter_mut().filter(|(_, page)| page.changed) {
             let Counts { accepted, pending, confirmed, declined, parked, voided } = page.counts;
             let Gone { confirmed: gone_confirmed, declined: gone_declined, voided: gone_voided } =
                 page.gone;
-            let written = connection.prepare_cached(sql)?.execute(named_params! {
-                ":accepted": accepted, ":pending": pending, ":confirmed": confirmed,
-                ":declined": declined, ":parked": parked, ":voided": voided, ":lane": lane,
-                ":gone_confirmed": gone_confirmed, ":gone_declined": gone_declined, ":gone_voided": gone_voided,
-            })?;
+            let written = connection.prepare_cached(sql)?.execute(params![
+                accepted,
+                pending,
+                confirmed,
+                declined,
+                parked,
+                voided,
+                gone_confirmed,
+                gone_declined,
+                gone_voided,
+                lane,
+            ])?;
             if written != 1 {
                 return Err(StoreError::Damaged(format!(
                     "the books of lane {:?} are gone",
@@ -148,24 +163,36 @@ impl Books {
         self.write_tills(connection)
     }
 
-    fn write_tills(&mut self, connection: &Connection) -> Result<(), StoreError> {
+    fn write_tills(&self, connection: &Connection) -> Result<(), StoreError> {
         let sql = "INSERT INTO till VALUES (?1, ?2, ?3) ON CONFLICT (lane, till) DO UPDATE SET \
             pending = ?3";
-        for ((lane, till), (pending, changed)) in
-            self.tills.iter_mut().filter(|(_, (_, changed))| *changed)
-        {
+        for ((lane, till), pending) in &self.changed_tills {
             if *pending == 0 {
                 let sql = "DELETE FROM till WHERE lane = ?1 AND till = ?2";
                 connection.prepare_cached(sql)?.execute((lane, till))?;
             } else {
-                connection.prepare_cached(sql)?.execute((lane, till, *pending))?;
+                connection.prepare_cached(sql)?.execute((lane, till, pending))?;
             }
-            *changed = false;
         }
-        // Whoever once had a name is not carried along for ever: an import may bring a hundred
-        // thousand.
-        self.tills.retain(|_, (pending, _)| *pending > 0);
         Ok(())
+    }
+
+    /// What was written is committed.
+    pub(super) fn settle(&mut self) {
+        self.ledger.settle();
+        if self.changed_tills.is_empty() {
+            return;
+        }
+        let tills = Arc::make_mut(&mut self.tills);
+        for (till, pending) in std::mem::take(&mut self.changed_tills) {
+            // Whoever once had a name is not carried along for ever: an import may bring a hundred
+            // thousand.
+            if pending == 0 {
+                tills.remove(&till);
+            } else {
+                tills.insert(till, pending);
+            }
+        }
     }
 
     /// The number of this lane, made at its first mention.
@@ -177,21 +204,21 @@ impl Books {
         let lane = connection.last_insert_rowid();
         let sql = "INSERT OR REPLACE INTO lane_name VALUES (?1, ?2, ?3)";
         connection.execute(sql, (lane, name, lane_crc(lane, name)))?;
-        self.lanes.insert(lane, LaneBooks { name: name.to_owned(), ..LaneBooks::default() });
+        self.lanes.insert(lane, LaneBooks { name: name.into(), ..LaneBooks::default() });
         Ok(lane)
     }
 
     pub(super) fn number(&self, name: &str) -> Option<i64> {
-        self.lanes.iter().find(|(_, page)| page.name == name).map(|(lane, _)| *lane)
+        self.lanes.iter().find(|(_, page)| *page.name == *name).map(|(lane, _)| *lane)
     }
 
     /// Every lane's number and name.
     pub(super) fn named(&self) -> impl Iterator<Item = (i64, &str)> {
-        self.lanes.iter().map(|(lane, page)| (*lane, page.name.as_str()))
+        self.lanes.iter().map(|(lane, page)| (*lane, &*page.name))
     }
 
     pub(super) fn name(&self, lane: i64) -> &str {
-        self.lanes.get(&lane).map_or("", |page| page.name.as_str())
+        self.lanes.get(&lane).map_or("", |page| &*page.name)
     }
 
     pub(super) fn pending(&self, lane: i64) -> u64 {
@@ -200,11 +227,8 @@ impl Books {
 
     /// How many rows of this till are pending in this lane.
     pub(super) fn till_pending(&self, lane: i64, till: &str) -> u64 {
-        // A look-up by a borrowed pair would need a key type of its own; there are few tills.
-        self.tills
-            .iter()
-            .find(|((of, name), _)| *of == lane && name == till)
-            .map_or(0, |(_, (pending, _))| *pending)
+        let till = (lane, till.to_owned());
+        self.changed_tills.get(&till).or_else(|| self.tills.get(&till)).copied().unwrap_or(0)
     }
 
     fn move_till(&mut self, row: &Stored, from: Option<State>, to: State) {
@@ -212,13 +236,16 @@ impl Books {
         if was == is {
             return;
         }
-        let (pending, changed) = self.tills.entry((row.lane, row.till.clone())).or_default();
+        let (tills, till) = (&self.tills, (row.lane, row.till.clone()));
+        let pending = self
+            .changed_tills
+            .entry(till)
+            .or_insert_with_key(|till| tills.get(till).copied().unwrap_or(0));
         *pending = if is { pending.saturating_add(1) } else { pending.saturating_sub(1) };
-        *changed = true;
     }
 
     pub(super) fn counts(&self) -> Vec<(String, Counts)> {
-        self.lanes.values().map(|page| (page.name.clone(), page.counts)).collect()
+        self.lanes.values().map(|page| (page.name.to_string(), page.counts)).collect()
     }
 
     /// A new row in `state`.
@@ -298,17 +325,17 @@ impl Books {
                 let (said, rows) =
                     (*of(&mut counts, state), counted.counted(*lane, state) + page.gone.of(state));
                 if said != rows {
-                    let (lane, state) = (page.name.clone(), state.to_string());
+                    let (lane, state) = (page.name.to_string(), state.to_string());
                     found.push(Storage::Difference { lane, state, books: said, rows });
                 }
             }
             if !counts.balance() {
-                found.push(Storage::Unbalanced { lane: page.name.clone() });
+                found.push(Storage::Unbalanced { lane: page.name.to_string() });
             }
             let (said, rows) = (self.ledger.of_lane(*lane).0, counted.exposure(*lane));
             if said != rows {
                 found.push(Storage::AtRisk {
-                    lane: page.name.clone(),
+                    lane: page.name.to_string(),
                     books: said.to_string(),
                     rows: rows.to_string(),
                 });
@@ -329,7 +356,7 @@ impl Books {
             for (name, (said, rows)) in Figures::NAMES.iter().zip(said.0.into_iter().zip(rows.0)) {
                 let number = |figure: i64| u64::try_from(figure).unwrap_or(0);
                 if said != rows {
-                    let (lane, state) = (page.name.clone(), format!("{name} by day"));
+                    let (lane, state) = (page.name.to_string(), format!("{name} by day"));
                     found.push(Storage::Difference {
                         lane,
                         state,
@@ -381,7 +408,8 @@ fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, LaneBooks)> {
         voided: row.get(7)?,
     };
     let gone = Gone { confirmed: row.get(8)?, declined: row.get(9)?, voided: row.get(10)? };
-    Ok((row.get(0)?, LaneBooks { name: row.get(1)?, counts, gone, changed: false }))
+    let name: String = row.get(1)?;
+    Ok((row.get(0)?, LaneBooks { name: name.into(), counts, gone, changed: false }))
 }
 
 /// What a lane's link must not forget over a restart.
@@ -461,11 +489,14 @@ pub struct Remember {
 }
 
 impl Operation for Remember {
-    type Output = ();
+    /// In how long the outage comes to the next step of a limit at which somebody is told.
+    type Output = Option<Duration>;
     const KIND: Kind = Kind::Ending;
 
-    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
-        desk.remember(&self.lane, &self.memory, &self.streak)
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Option<Duration>, StoreError> {
+        desk.remember(&self.lane, &self.memory, &self.streak)?;
+        let lane = desk.books.lane(desk.sql, &self.lane)?;
+        desk.tell_outage(lane)
     }
 }
 
@@ -491,7 +522,8 @@ impl Desk<'_> {
             outage_ms = :outage, outage_noted_ms = :noted, outage_trusted = :trusted, wait_boot = \
             :boot, wait_until_ms = :until, wait_left_ms = :left WHERE lane = :lane";
         self.sql.prepare_cached(sql)?.execute(named_params! {
-            ":hold": hold.cause, ":detail": hold.detail, ":since": hold.since_ms, ":outage": memory.outage_ms,
+            ":hold": hold.cause, ":detail": hold.detail, ":since": hold.since_ms,
+            ":outage": memory.outage_ms,
             ":noted": memory.noted_ms, ":trusted": memory.noted_trusted, ":boot": wait.boot_id,
             ":until": wait.until_ms, ":left": wait.left_ms, ":lane": number,
         })?;

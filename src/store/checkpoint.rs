@@ -3,12 +3,11 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use super::{StoreError, WAL_FRAMES_HARD, WAL_FRAMES_SOFT, files, schema};
+use super::{StoreError, WAL_FRAMES_SOFT, files, schema};
 
 /// Moves frames of the WAL into the database as far as readers let it; how many frames the WAL
 /// held.
@@ -18,42 +17,29 @@ pub(super) fn passive(connection: &Connection) -> Result<u32, StoreError> {
     Ok(u32::try_from(frames).unwrap_or(0))
 }
 
-/// What the writer does about the log after a commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Nothing.
-    Nothing,
-    /// Asks for a checkpoint beside it.
-    Ask,
-    /// Moves what is left itself, before anything else is committed: the log begins anew.
-    Here,
-}
-
-/// When the log is moved: once per [`WAL_FRAMES_SOFT`] frames. A log begins anew only when all of
-/// it is in the database at the start of a commit, and a checkpoint beside a busy writer never
-/// reaches the end: the writer moves the little that was committed meanwhile.
+/// When the writer moves the log, before anything else is committed: once per [`WAL_FRAMES_SOFT`]
+/// frames. A log begins anew only when all of it is in the database at the start of a commit, which
+/// a checkpoint beside a busy writer never reaches. And a card does one sync after the other: what
+/// is synced beside the commits makes several of them wait, what is synced between two of them one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
     frames: u32,
-    asked_at: u32,
+    moved_at: u32,
 }
 
 impl Pace {
-    /// After a commit that left the log `frames` long; `was_moved`: a checkpoint beside the writer
-    /// has ended since.
-    pub fn after_commit(&mut self, frames: u32, was_moved: bool) -> Step {
+    /// After a commit that left the log `frames` long: whether it is moved now. One that a reader
+    /// holds is tried again after as many frames more.
+    pub fn after_commit(&mut self, frames: u32) -> bool {
         if frames < self.frames {
-            self.asked_at = 0;
+            self.moved_at = 0;
         }
         self.frames = frames;
-        if was_moved && frames >= WAL_FRAMES_SOFT {
-            return Step::Here;
+        let is_due = frames.saturating_sub(self.moved_at) >= WAL_FRAMES_SOFT;
+        if is_due {
+            self.moved_at = frames;
         }
-        if frames.saturating_sub(self.asked_at) < WAL_FRAMES_SOFT {
-            return Step::Nothing;
-        }
-        self.asked_at = frames;
-        if frames >= WAL_FRAMES_HARD { Step::Here } else { Step::Ask }
+        is_due
     }
 }
 
@@ -78,7 +64,6 @@ impl Beside {
 pub struct Checkpointer {
     path: PathBuf,
     beside: Arc<Mutex<Option<Beside>>>,
-    has_moved: Arc<AtomicBool>,
 }
 
 /// While it is held no checkpoint runs and the checkpointer has no connection to the database.
@@ -91,7 +76,7 @@ impl Checkpointer {
     /// Of the database at `path`; opened at the first use.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path, beside: Arc::default(), has_moved: Arc::default() }
+        Self { path, beside: Arc::default() }
     }
 
     /// Moves what it can without disturbing anybody, and syncs it. SQLite leaves out that sync
@@ -110,14 +95,7 @@ impl Checkpointer {
             .database
             .sync_data()
             .map_err(|error| StoreError::Unsynced { path: self.path.clone(), error })?;
-        self.has_moved.store(true, Ordering::Release);
         Ok(())
-    }
-
-    /// Whether a checkpoint has ended since this was last asked.
-    #[must_use]
-    pub fn has_moved(&self) -> bool {
-        self.has_moved.swap(false, Ordering::AcqRel)
     }
 
     /// Waits for a checkpoint that runs, and lets none begin: the database is about to be set
@@ -135,27 +113,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_is_moved_once_per_thousand_frames_and_its_end_by_the_writer() {
+    fn a_log_is_moved_once_per_four_thousand_frames() {
         let mut pace = Pace::default();
-        assert_eq!(pace.after_commit(999, false), Step::Nothing);
-        assert_eq!(pace.after_commit(1002, false), Step::Ask);
-        assert_eq!(pace.after_commit(1005, false), Step::Nothing, "it is asked for");
-        assert_eq!(pace.after_commit(1020, true), Step::Here);
-        assert_eq!(pace.after_commit(3, false), Step::Nothing, "it has begun anew");
-        assert_eq!(pace.after_commit(1001, false), Step::Ask);
+        assert!(!pace.after_commit(3999));
+        assert!(pace.after_commit(4002));
+        assert!(!pace.after_commit(3), "it has begun anew");
+        assert!(!pace.after_commit(3990));
+        assert!(pace.after_commit(4001));
     }
 
     #[test]
-    fn a_log_that_a_reader_holds_is_tried_once_per_thousand_frames_however_long_it_is() {
+    fn a_log_that_a_reader_holds_is_tried_once_per_four_thousand_frames_however_long_it_is() {
         let mut pace = Pace::default();
-        let steps = (0..20_000).step_by(4).map(|frames| pace.after_commit(frames, false));
-        let steps: Vec<Step> = steps.filter(|step| *step != Step::Nothing).collect();
-        assert_eq!(steps[..7], [Step::Ask; 7]);
-        assert_eq!(steps[7..], [Step::Here; 12]);
-    }
-
-    #[test]
-    fn a_log_that_an_idle_hour_has_moved_is_not_moved_again_for_a_few_frames() {
-        assert_eq!(Pace::default().after_commit(5, true), Step::Nothing);
+        let moved = (0..20_000).step_by(4).filter(|frames| pace.after_commit(*frames));
+        assert_eq!(moved.collect::<Vec<_>>(), [4000, 8000, 12_000, 16_000]);
     }
 }

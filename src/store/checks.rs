@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::accept::KEPT_REFUSED;
+use super::held::KEPT_REFUSED;
 use super::types::UsedBy;
 use super::{Desk, Effects, Kind, Operation, StoreError, accept, row};
 use crate::contract;
@@ -28,7 +28,7 @@ const JSON: &str = "application/json";
 
 /// The two rows that can speak of a code: of these bytes, and of its refusal.
 const LOOK: &str = "SELECT exact, bytes, at_s, status, content_type, body FROM checked WHERE guard \
-    = ?1 AND exact IN (0, ?2)";
+    = ?1 AND +exact IN (0, ?2)";
 /// The oldest of a till's, refusals last.
 const OLDEST: &str =
     "SELECT guard, exact FROM checked WHERE till = ?1 ORDER BY refused, at_s LIMIT 1";
@@ -206,6 +206,12 @@ pub(super) fn count(connection: &Connection) -> Result<u64, StoreError> {
     Ok(connection.prepare_cached(sql)?.query_row([SHARE_MAX], |row| row.get(0))?)
 }
 
+/// Whether any is remembered.
+pub(super) fn has_any(connection: &Connection) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM checked)";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
 /// What a copy of the database that leaves the gateway must not hold.
 pub(super) const LEFT_OUT_OF_COPIES: &str =
     "PRAGMA secure_delete = on; DELETE FROM checked; DELETE FROM check_share;";
@@ -238,6 +244,8 @@ impl Desk<'_> {
         let request = as_request(asked);
         let guard = row::guard_of(&asked.business, &asked.code);
         let rivals = self.rivals(guard, &asked.business, &asked.code)?;
+        let names = (asked.business.as_str(), &asked.code);
+        let rivals = self.only_its_own(rivals, names, asked.rules.exact)?;
         let (exact, now_min) = (asked.rules.exact, self.around.elapsed_min());
         let asking = Asking { till: &asked.till, request: &request, can_ask, exact, now_min };
         Ok(match decide::guard(rivals.earlier(), asking) {
@@ -253,7 +261,10 @@ impl Desk<'_> {
     /// A refusal that is remembered goes on in its own words.
     fn gone(&self, kept: Kept, lane: i64, asked: &CheckAsked) -> Result<CheckHeld, StoreError> {
         let words = match kept {
-            Kept::Refused => self.refusal_remembered(lane, &asked.business, &asked.code)?,
+            Kept::Refused => {
+                let names = (asked.business.as_str(), &asked.code);
+                self.refusal_remembered(lane, names, asked.rules.exact)?
+            }
             Kept::Used => None,
         };
         Ok(words.map_or(CheckHeld::UsedLongAgo, CheckHeld::Refused))
@@ -263,15 +274,15 @@ impl Desk<'_> {
     pub(super) fn refusal_remembered(
         &self,
         lane: i64,
-        business: &str,
-        code: &RewardCode,
+        (business, code): (&str, &RewardCode),
+        exact: bool,
     ) -> Result<Option<Answer>, StoreError> {
-        let remembered = self.remembered_check(lane, business, code, false)?;
+        let remembered = self.remembered_check(lane, business, code, exact)?;
         Ok(remembered.filter(|check| check.is_refusal).map(|check| check.answer))
     }
 
-    /// What a check said of a code, if it is remembered. A refusal counts for all codes that fold
-    /// alike, a good one for its own bytes alone.
+    /// What a check said of a code, if it is remembered. A good one counts for its own bytes alone,
+    /// a refusal for all codes that fold alike unless they are told apart: `exact`.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -280,8 +291,9 @@ impl Desk<'_> {
         lane: i64,
         business: &str,
         code: &RewardCode,
+        exact: bool,
     ) -> Result<Option<Remembered>, StoreError> {
-        let check = self.remembered_check(lane, business, code, false)?;
+        let check = self.remembered_check(lane, business, code, exact)?;
         Ok(check.map(|check| {
             let checked = if check.is_refusal {
                 Checked::Refused { strong: true, message: contract::words(&check.answer.body) }
@@ -299,7 +311,7 @@ impl Desk<'_> {
         code: &RewardCode,
         exact: bool,
     ) -> Result<Option<CheckAnswer>, StoreError> {
-        if !self.books.keeps_checks {
+        if !self.books.has_checks {
             return Ok(None);
         }
         let CheckNames { guard, bytes } = CheckNames::of(lane, business, code);
@@ -337,14 +349,13 @@ impl Desk<'_> {
         self.has_ages = true;
         let CheckAsked { lane, business, code, rules, .. } = &check.asked;
         let names = CheckNames::of(self.books.lane(self.sql, lane)?, business, code);
-        let hash = Fingerprint::of_guard(business, code);
         match check.said {
             CheckSaid::Good => {
                 let others =
                     self.refused_bytes(names)?.is_some_and(|refused| refused != names.bytes);
                 if !others {
                     self.forget_check(names.guard, 0)?;
-                    self.let_go(hash)?;
+                    self.let_go(business, code, rules.exact)?;
                 }
                 self.put(check, names, names.bytes)?;
             }
@@ -352,7 +363,7 @@ impl Desk<'_> {
                 self.forget_check(names.guard, names.bytes)?;
                 self.put(check, names, 0)?;
                 if !rules.reusable && self.may_hold(&check.asked.till)? {
-                    self.keep_hash(hash, KEPT_REFUSED)?;
+                    self.hold_code(business, code, KEPT_REFUSED)?;
                 }
             }
             CheckSaid::Neither => self.forget_check(names.guard, names.bytes)?,
@@ -366,16 +377,12 @@ impl Desk<'_> {
         Ok(self.sql.prepare_cached(sql)?.query_row([names.guard], |row| row.get(0)).optional()?)
     }
 
-    /// The provider takes back what it refused.
-    fn let_go(&self, hash: Fingerprint) -> Result<(), StoreError> {
-        if self.books.keeps_codes {
-            let sql = "DELETE FROM held_code WHERE hash = ?1 AND what = ?2";
-            self.sql.prepare_cached(sql)?.execute((hash.0, KEPT_REFUSED))?;
-        }
-        Ok(())
-    }
-
-    fn put(&self, check: &CheckAnswered, names: CheckNames, exact: i64) -> Result<(), StoreError> {
+    fn put(
+        &mut self,
+        check: &CheckAnswered,
+        names: CheckNames,
+        exact: i64,
+    ) -> Result<(), StoreError> {
         let Answer { status, content_type, body } = &check.answer;
         self.forget_check(names.guard, exact)?;
         let max = self.around.offline.remember_checks_max;
@@ -391,6 +398,7 @@ impl Desk<'_> {
         let values =
             (names.guard, exact, names.bytes, refused, till, at_s, status, content_type, &**body);
         self.sql.prepare_cached(sql)?.execute(values)?;
+        self.books.has_checks = true;
         self.share(till, 1)
     }
 
@@ -442,7 +450,7 @@ impl Desk<'_> {
 
     /// Forgets some of what is too old. Its bytes are overwritten: it may name customers. How many
     /// are left.
-    fn forget_checks(&self) -> Result<(usize, u64), StoreError> {
+    fn forget_checks(&mut self) -> Result<(usize, u64), StoreError> {
         if !self.books.keeps_checks {
             return Ok((0, 0));
         }
@@ -454,7 +462,9 @@ impl Desk<'_> {
         forgotten?;
         let sql = "DELETE FROM check_share WHERE kept = 0 AND hour < ?1";
         self.sql.prepare_cached(sql)?.execute([self.around.elapsed_ms.div_euclid(3_600_000)])?;
-        Ok((overdue.len(), self.make_room("")?))
+        let kept = self.make_room("")?;
+        self.books.has_checks = has_any(self.sql)?;
+        Ok((overdue.len(), kept))
     }
 
     fn overdue(&self) -> Result<Vec<([u8; 16], i64)>, StoreError> {
@@ -511,7 +521,7 @@ mod tests {
     use super::*;
     use crate::clock::Stamp;
     use crate::settings::Offline;
-    use crate::store::{Store, Surroundings, schema};
+    use crate::store::{Accept, Decision, NewRedemption, Store, Surroundings, schema};
     use crate::value::{Amount, Terms};
 
     /// A store whose clocks the test moves.
@@ -574,6 +584,32 @@ mod tests {
             self.run([asked(till, code)]).remove(0)
         }
 
+        /// The code is redeemed and given on trust.
+        fn redeem(&mut self, code: &str, timestamp: u64) {
+            let request =
+                Request { timestamp: timestamp.to_string(), ..as_request(&asked("till-1", code)) };
+            let new = NewRedemption {
+                till: "till-1".to_owned(),
+                key: None,
+                lane: "retm".to_owned(),
+                request: Request { date: "2027-01-15 10:00:00".to_owned(), ..request },
+            };
+            let decided = self.run([Accept::once(new)]).remove(0);
+            assert!(matches!(decided.decision, Decision::Taken(_)), "{decided:?}");
+        }
+
+        /// How many steps SQLite's machine takes for it.
+        fn steps_of(&mut self, done: impl FnOnce(&mut Self)) -> u64 {
+            let counter = Arc::new(AtomicU64::new(0));
+            let counts = Arc::clone(&counter);
+            let each = move || counts.fetch_add(1, Ordering::Relaxed) == u64::MAX;
+            self.store.as_mut().unwrap().connection.progress_handler(1, Some(each)).unwrap();
+            done(self);
+            let nobody = None::<fn() -> bool>;
+            self.store.as_mut().unwrap().connection.progress_handler(0, nobody).unwrap();
+            counter.load(Ordering::Relaxed)
+        }
+
         /// Whether the code is remembered as good or as refused, and how old that is.
         fn recalls(&mut self, code: &str) -> Option<(bool, u64)> {
             self.look("till-1", code).remembered.map(|check| (!check.is_refusal, check.age_s))
@@ -589,6 +625,13 @@ mod tests {
             rules: CodeRules::default(),
             in_vain: false,
         }
+    }
+
+    /// As [`heard`], where codes that fold alike are told apart.
+    fn heard_exactly(code: &str, said: CheckSaid) -> CheckAnswered {
+        let mut heard = heard("till-1", code, said);
+        heard.asked.rules.exact = true;
+        heard
     }
 
     fn heard(till: &str, code: &str, said: CheckSaid) -> CheckAnswered {
@@ -625,6 +668,33 @@ mod tests {
             world.look("till-1", "CD-34").held.is_none(),
             "while it can be asked the provider decides"
         );
+    }
+
+    #[test]
+    fn where_codes_are_told_apart_a_refusal_holds_its_own_bytes_alone() {
+        let mut world = World::new();
+        let holds = |world: &mut World, code: &str| {
+            world
+                .run([CheckAsked {
+                    rules: CodeRules { exact: true, ..CodeRules::default() },
+                    ..asked("till-2", code)
+                }])
+                .remove(0)
+                .held
+        };
+        world.run([heard_exactly("ab", CheckSaid::Refused)]);
+        assert!(matches!(holds(&mut world, "ab"), Some(CheckHeld::Refused(_))));
+        assert!(holds(&mut world, "AB").is_none(), "another code");
+        assert!(world.look("till-2", "AB").held.is_some(), "whoever folds them takes both for one");
+        world.run([heard_exactly("AB", CheckSaid::Good)]);
+        world.pass(world.offline.remember_checks);
+        assert!(
+            matches!(holds(&mut world, "ab"), Some(CheckHeld::UsedLongAgo)),
+            "not of its bytes"
+        );
+        assert!(holds(&mut world, "AB").is_none());
+        world.run([heard_exactly("AB", CheckSaid::Refused)]);
+        assert!(holds(&mut world, "ab").is_some() && holds(&mut world, "AB").is_some());
     }
 
     #[test]
@@ -782,12 +852,16 @@ mod tests {
         };
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
         let tags = super::super::row::Tags::new(0);
-        let desk = Desk { sql, books, next_seq, tags, around: &around, has_ages: false };
-        let said =
-            |code: &str| desk.remembered(1, "shop", &RewardCode::new(code.to_owned())).unwrap();
+        let flying = &mut super::super::flying::Flying::default();
+        let (guards, around) = (&mut store.guards, &around);
+        let desk = Desk { sql, books, guards, next_seq, tags, flying, around, has_ages: false };
+        let said = |code: &str| {
+            desk.remembered(1, "shop", &RewardCode::new(code.to_owned()), false).unwrap()
+        };
         let terms = Terms {
             kind: "discount".to_owned(),
             amount: Amount::parse("12.5"),
+            max: Some(Amount::ZERO),
             ..Terms::default()
         };
         assert_eq!(said("A"), Some(Remembered { checked: Checked::Valid(terms), minute: 0 }));
@@ -810,7 +884,7 @@ mod tests {
 
     #[test]
     fn each_look_is_one_search_of_its_index() {
-        assert_eq!(plan(LOOK), "SEARCH checked USING PRIMARY KEY (guard=? AND exact=?)");
+        assert_eq!(plan(LOOK), "SEARCH checked USING PRIMARY KEY (guard=?)");
         assert_eq!(
             plan(OLDEST),
             "SEARCH checked USING COVERING INDEX checked_till (till=?)",
@@ -840,21 +914,16 @@ mod tests {
                 world.run(numbers.map(check));
             }
             kept = count;
-            let counter = Arc::new(AtomicU64::new(0));
-            let counts = Arc::clone(&counter);
-            let each = move || counts.fetch_add(1, Ordering::Relaxed) == u64::MAX;
-            world.store.as_mut().unwrap().connection.progress_handler(1, Some(each)).unwrap();
-            assert!(world.recalls("CODE-57").is_some());
-            world
-                .store
-                .as_mut()
-                .unwrap()
-                .connection
-                .progress_handler(0, None::<fn() -> bool>)
-                .unwrap();
-            steps.push(counter.load(Ordering::Relaxed));
+            // What the first of a till makes once.
+            (0..2).for_each(|n| world.redeem(&format!("FIRST-{count}-{n}"), 9));
+            let look = world.steps_of(|world| assert!(world.recalls("CODE-57").is_some()));
+            let accept = world.steps_of(|world| world.redeem(&format!("CODE-{count}"), 7));
+            let unknown = world.steps_of(|world| world.redeem(&format!("OTHER-{count}"), 8));
+            steps.push([look, accept, unknown]);
         }
-        assert!(steps[0].abs_diff(steps[1]) <= steps[0] / 20, "{steps:?}");
+        for (few, many) in steps[0].iter().zip(steps[1]) {
+            assert!(few.abs_diff(many) <= few / 20, "a look, two accepts: {steps:?}");
+        }
         let path = world.store.as_ref().unwrap().path();
         world.store.take().unwrap().close().unwrap();
         let bytes = std::fs::metadata(path).unwrap().len() / kept;

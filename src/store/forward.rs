@@ -4,15 +4,25 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use rusqlite::OptionalExtension;
 
 use super::row::{self, Stored, columns};
 use super::types::Event;
 use super::{Desk, Effects, Kind, Operation, StoreError};
 pub use crate::decide::Ended;
-use crate::decide::{self, Attempt, Settle, Why, kind, mark};
+use crate::decide::{self, Attempt, ParkCause, Settle, kind, mark};
 use crate::message::{self, Note};
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use crate::verdict::ParkReason;
+
+/// A pending row that is not in flight, and its body. It is read and then marked: a statement that
+/// did both would put the row into a table of its own first.
+const CLEAR: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", (SELECT body FROM body WHERE body.seq = redemption.seq) FROM redemption \
+     WHERE seq = ?1 AND state = 0 AND in_flight = 0"
+);
 
 /// Which rows to claim.
 #[derive(Clone, Debug)]
@@ -257,30 +267,25 @@ impl Desk<'_> {
         {
             self.found(&earlier)?;
         }
-        let sql = concat!(
-            "UPDATE redemption SET in_flight = 1, attempts = min(attempts + 1, 4294967295) \
-             WHERE seq = ?1 AND state = 0 AND in_flight = 0 RETURNING ",
-            columns!(),
-            ", (SELECT body FROM body WHERE body.seq = redemption.seq)"
-        );
-        let row = {
-            let mut statement = self.sql.prepare_cached(sql)?;
-            let with_body = |row: &rusqlite::Row<'_>| {
-                Ok((Stored::from_row(row)?, row.get::<_, Option<Vec<u8>>>(22)?))
-            };
-            let mut rows = statement.query_map([seq.0], with_body)?;
-            rows.next().transpose()?
+        let with_body = |row: &rusqlite::Row<'_>| {
+            Ok((Stored::from_row(row)?, row.get::<_, Option<Vec<u8>>>(22)?))
         };
-        let Some((row, body)) = row else {
+        let found = self.sql.prepare_cached(CLEAR)?.query_row([seq.0], with_body).optional()?;
+        let Some((clear, body)) = found else {
             let why =
                 || StoreError::Damaged(format!("row {} is not pending as its index says", seq.0));
             return if preferred { Ok(None) } else { Err(why()) };
         };
+        let row = Stored { in_flight: true, attempts: clear.attempts.saturating_add(1), ..clear };
+        let sql = "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1";
+        self.sql.prepare_cached(sql)?.execute((seq.0, row.attempts))?;
         let body = Bytes::from(body.unwrap_or_default());
         if row.is_intact() && crc32c::crc32c(&body) == row.body_crc {
             let explained = self.explains_used(&row)?;
             let used_is_ours = row.used_is_ours(Some(explained));
-            return Ok(Some(Claimed::new(&row, body, used_is_ours)));
+            let claimed = Claimed::new(&row, body, used_is_ours);
+            self.flying.note(row);
+            return Ok(Some(claimed));
         }
         self.finish(&row, State::Parked, row.marks | mark::UNCERTAIN)?;
         self.keep_answer(seq, None, Some(&Note::Checksum.to_stored()))?;
@@ -289,14 +294,14 @@ impl Desk<'_> {
 
     fn settle(&mut self, op: &Settlement) -> Result<Settled, StoreError> {
         let Settlement { seq, attempt, ended, about, show } = op;
-        let Some(row) = row::by_seq(self.sql, *seq)? else {
+        let Some(row) = self.flying.take(self.sql, *seq)? else {
             return Ok(Settled { applied: false, state: State::Voided, row: None });
         };
         if row.state != State::Pending || !row.in_flight || row.attempts != *attempt {
             return self.late(&row, *attempt, ended);
         }
         let attempts = self.attempts_with(&row, about)?;
-        let around = decide::Around {
+        let around = decide::SettleContext {
             told: *show,
             lane_is_well: about.lane_is_well,
             explained: self.explains_used(&row)?,
@@ -353,7 +358,7 @@ impl Desk<'_> {
         row: &Stored,
         state: State,
         marks: i64,
-        (op, why): (&Settlement, Option<Why>),
+        (op, why): (&Settlement, Option<ParkCause>),
     ) -> Result<State, StoreError> {
         self.finish(row, state, marks)?;
         if state == State::Declined && marks & mark::ANSWERED != 0 {
@@ -429,6 +434,7 @@ impl Desk<'_> {
              WHERE seq = ?1 AND state = 0 AND in_flight = 1 AND attempts = ?2";
         for (seq, attempt) in rows {
             self.sql.prepare_cached(sql)?.execute((seq.0, attempt))?;
+            self.flying.forget(*seq);
         }
         Ok(())
     }
@@ -459,15 +465,17 @@ impl Desk<'_> {
 }
 
 /// Why a row is parked, as it is kept for the person who decides.
-fn note_of(why: &Why, weak_after: Duration) -> Note {
+fn note_of(why: &ParkCause, weak_after: Duration) -> Note {
     match why {
-        Why::Answer(ParkReason::SaysBoth { status }) => Note::SaysBoth { status: *status },
-        Why::Answer(ParkReason::SaysFailed { status }) => Note::SaysFailed { status: *status },
-        Why::Answer(ParkReason::Unusual { status }) => Note::Unusual { status: *status },
-        Why::UncertainRefused => Note::UncertainRefused,
-        Why::WeakForLong => Note::WeakForLong { for_s: weak_after.as_secs() },
-        Why::ReusableUsed => Note::ReusableAlreadyUsed,
-        Why::InDoubtUsed => Note::UsedInDoubt,
+        ParkCause::Answer(ParkReason::SaysBoth { status }) => Note::SaysBoth { status: *status },
+        ParkCause::Answer(ParkReason::SaysFailed { status }) => {
+            Note::SaysFailed { status: *status }
+        }
+        ParkCause::Answer(ParkReason::Unusual { status }) => Note::Unusual { status: *status },
+        ParkCause::UncertainRefused => Note::UncertainRefused,
+        ParkCause::WeakForLong => Note::WeakForLong { for_s: weak_after.as_secs() },
+        ParkCause::ReusableUsed => Note::ReusableAlreadyUsed,
+        ParkCause::InDoubtUsed => Note::UsedInDoubt,
     }
 }
 

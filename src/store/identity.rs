@@ -69,13 +69,13 @@ fn known(dir: &Path) -> [Known; 3] {
 
 /// The writer's eye on its files: what is seen, and what was saved.
 #[derive(Debug)]
-pub struct Watch {
+pub struct FileWatch {
     place: Place,
     taken: Option<Storage>,
     saved: Option<PathBuf>,
 }
 
-impl Watch {
+impl FileWatch {
     /// Over the files of `store`.
     #[must_use]
     pub fn over(store: &Store) -> Self {
@@ -108,7 +108,10 @@ impl Watch {
         match store.save() {
             Ok(path) => self.saved = Some(path),
             Err(error) => {
-                tracing::error!(%error, "the database that was taken away could not be saved again");
+                tracing::error!(
+                    %error,
+                    "the database that was taken away could not be saved again"
+                );
             }
         }
     }
@@ -166,7 +169,7 @@ impl Store {
         let text = Storage::WentOn.to_stored();
         copy.execute("UPDATE meta SET salvage = ?1", [format!("{aside}\n{text}")])?;
         copy.close().map_err(|(_, error)| StoreError::Sqlite(error))?;
-        let name = format!("{}{aside}", FINISHED);
+        let name = format!("{FINISHED}{aside}");
         new.install(&name)?;
         Ok(self.dir.join(name))
     }

@@ -136,12 +136,17 @@ mod tests {
             0,
             "a shorter log is no damage now"
         );
-        for index in ["redemption_key WHERE kind & 16 = 0", "redemption_guard"] {
+        for counted in [
+            "redemption INDEXED BY redemption_key WHERE kind & 16 = 0",
+            "guard JOIN redemption USING (guard, seq)",
+        ] {
             assert_eq!(
-                number(&connection, &format!("SELECT count(*) FROM redemption INDEXED BY {index}")),
-                ROWS
+                number(&connection, &format!("SELECT count(*) FROM {counted}")),
+                ROWS,
+                "{counted}"
             );
         }
+        assert_eq!(number(&connection, "SELECT upto FROM guarded"), ROWS);
         let names: Vec<_> = std::fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name())

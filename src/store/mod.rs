@@ -11,7 +11,10 @@ mod damage;
 mod elapsed;
 mod error;
 mod files;
+mod flying;
 mod forward;
+mod guards;
+mod held;
 mod identity;
 mod keep;
 mod migration;
@@ -26,7 +29,9 @@ mod risk;
 mod row;
 mod schema;
 mod search;
+mod steps;
 mod tallies;
+mod transaction;
 mod trust;
 mod types;
 
@@ -45,7 +50,7 @@ use crate::settings::Offline;
 pub use accept::{Accept, Decided};
 pub use act::{Conclusion, Handling, Record, Retry, RetryHeld, Void, VoidByTill};
 pub use books::{Hold, LaneMemory, Remember, WaitMemory};
-pub use checkpoint::{Checkpointer, Pace, Paused, Step};
+pub use checkpoint::{Checkpointer, Pace, Paused};
 pub use checks::{
     CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid,
     ForgetChecks,
@@ -54,18 +59,19 @@ pub use damage::{Salvage, Tally};
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, Room, free_bytes, is_volatile};
 pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
-pub use identity::{Place, Watch};
+pub use identity::{FileWatch, Place};
 pub use migration::Migrated;
 pub use opening::{Found, Inspection, OpenReport, inspect};
 pub use operation::{Effects, Job, Kind, Operation, Task};
 pub use prune::{Prune, Pruned, Retention};
 pub use read::{Reader, read_steps};
-pub use recount::{Recount, Recounted};
+pub use recount::{Recount, RecountOn, Recounted};
 pub use rescue::{
-    Arrived, End, Exported, FORMAT, Header, Import, Line, LineFault, Page, Remains, seal, unseal,
+    Arrived, EndLine, ExportLine, Exported, FORMAT, Header, Import, LineFault, Page, Remains, seal,
+    unseal,
 };
 pub use risk::{AskStanding, LaneStanding, Standing};
-pub use search::{CodeHash, Found as FoundRows, LOOK_FOR_MAX, LOOKED_MAX, Search, Span};
+pub use search::{CodeHash, FoundRows, LOOK_FOR_MAX, LOOKED_MAX, RowSpan, Search};
 pub use tallies::{Refused, TillDay, TillDays};
 pub use trust::{Off, TrustOff, TrustSwitch};
 pub use types::{
@@ -78,9 +84,10 @@ pub const FILE: &str = "redeemd.db";
 /// The file names of its log and of the log's index.
 const LOG: &str = "redeemd.db-wal";
 const SHARED: &str = "redeemd.db-shm";
-/// How many frames the WAL may hold before a checkpoint is asked for: 4 MiB.
-pub const WAL_FRAMES_SOFT: u32 = 1000;
-/// How many before the writer itself moves them: 32 MiB.
+/// How many frames the WAL may hold before the writer moves them into the database: 16 MiB, some
+/// hundred redemptions of one till, so that fewer than one in a hundred waits for it.
+pub const WAL_FRAMES_SOFT: u32 = 4000;
+/// Where a reader holds it: once it is half way to so many a long look through the file gives way.
 pub const WAL_FRAMES_HARD: u32 = 8000;
 
 /// What the writer sees around it while it decides.
@@ -138,14 +145,16 @@ impl Around<'_> {
     }
 }
 
-/// The one writing connection and what it keeps in memory: the books.
+/// The one writing connection and what it keeps in memory: the books, and the newest guards.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
     books: books::Books,
+    guards: guards::Guards,
     dir: PathBuf,
     next_seq: i64,
     elapsed: elapsed::Elapsed,
+    flying: flying::Flying,
     wal_frames: Arc<AtomicU32>,
     unchecked: bool,
     /// Its schema waits for room: codes are guarded as they came, so that nothing may be accepted.
@@ -233,9 +242,11 @@ impl Store {
         if result.is_err() {
             self.books = books;
             self.next_seq = next_seq;
+            self.guards.rolled_back();
         } else {
             drop(books);
-            self.books.ledger.settle();
+            self.books.settle();
+            self.guards.committed();
         }
         result
     }
@@ -261,18 +272,18 @@ impl Store {
             evidence,
             undelivered,
         };
-        let transaction =
-            rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let (books, next_seq) = (&mut self.books, &mut self.next_seq);
-        let tags = row::Tags::new(tasks.len());
-        let mut desk = Desk { sql: &transaction, books, next_seq, tags, around, has_ages: false };
+        let transaction = transaction::Transaction::begin(&self.connection)?;
+        let (books, guards, next_seq) = (&mut self.books, &mut self.guards, &mut self.next_seq);
+        let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
+        let flying = &mut self.flying;
+        let mut desk = Desk { sql, books, guards, next_seq, tags, flying, around, has_ages: false };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
-        self.books.write(&transaction)?;
-        self.books.ledger.write(&transaction, elapsed_ms.div_euclid(60_000))?;
-        self.elapsed.keep(&transaction, has_ages)?;
-        transaction.commit()?;
-        Ok(())
+        self.books.write(sql)?;
+        self.books.ledger.write(sql, elapsed_ms.div_euclid(60_000))?;
+        self.elapsed.keep(sql, has_ages)?;
+        self.guards.merge(sql, Seq(self.next_seq.saturating_sub(1)))?;
+        transaction.commit()
     }
 
     /// Whether the look through the file that an unclean stop calls for is still to be done.
@@ -323,6 +334,12 @@ impl Store {
         transaction.commit()?;
         self.books = books;
         Ok(())
+    }
+
+    /// How many of the newest rows' guards are kept in memory before the table of guards gets them:
+    /// 16,384 unless this says otherwise. More of them make fewer writes, and a longer start.
+    pub fn keep_recent_guards(&mut self, rows: usize) {
+        self.guards.keep_recent(rows);
     }
 
     /// Moves what it can of the WAL into the database, on this connection; how many frames the WAL
@@ -380,7 +397,7 @@ impl Store {
         // The old connection is closed first: its locks end with it, and nothing more is written to
         // the damaged file.
         self.connection = Connection::open_in_memory()?;
-        let opening::Opened { connection, books, next_seq, wal_frames, report } =
+        let opening::Opened { connection, books, guards, next_seq, wal_frames, report } =
             opening::rescue(&self.dir, why)?;
         for (seq, attempt) in flying {
             let sql =
@@ -390,6 +407,7 @@ impl Store {
         // What this process took in is judged by its own marks as before.
         let first = self.books.first;
         (self.connection, self.books) = (connection, books.from(first));
+        self.guards = guards;
         self.elapsed.keep_now(&self.connection)?;
         // The gauge stays the one that others read.
         let gauge = Arc::clone(&self.wal_frames);
@@ -426,8 +444,10 @@ impl Store {
 pub struct Desk<'a> {
     sql: &'a Connection,
     books: &'a mut books::Books,
+    guards: &'a mut guards::Guards,
     next_seq: &'a mut i64,
     tags: row::Tags,
+    flying: &'a mut flying::Flying,
     around: &'a Around<'a>,
     /// Something was written that must not seem younger after a crash.
     has_ages: bool,

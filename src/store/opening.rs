@@ -12,6 +12,7 @@ use super::aside::{self, Unfinished};
 use super::books::Books;
 use super::damage::{self, Salvage};
 use super::files::{self, Lock};
+use super::guards::Guards;
 use super::identity::{self, Place};
 use super::migration::{self, Migrated};
 use super::schema;
@@ -98,6 +99,7 @@ pub fn inspect(
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) books: Books,
+    pub(super) guards: Guards,
     pub(super) next_seq: i64,
     pub(super) wal_frames: Arc<AtomicU32>,
     pub(super) report: OpenReport,
@@ -121,7 +123,7 @@ pub(super) fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
 }
 
 fn store(opened: Opened, dir: &Path, lock: Lock) -> Result<(Store, OpenReport), StoreError> {
-    let Opened { connection, mut books, next_seq, wal_frames, report } = opened;
+    let Opened { connection, mut books, guards, next_seq, wal_frames, report } = opened;
     let (dir, unchecked) = (dir.to_owned(), report.unchecked);
     let elapsed = super::elapsed::Elapsed::read(&connection).unwrap_or_default();
     if report.found == Found::Unclean || report.salvage.is_some() {
@@ -132,9 +134,11 @@ fn store(opened: Opened, dir: &Path, lock: Lock) -> Result<(Store, OpenReport), 
     let store = Store {
         connection,
         books,
+        guards,
         dir,
         next_seq,
         elapsed,
+        flying: super::flying::Flying::default(),
         wal_frames,
         unchecked,
         is_put_off,
@@ -207,7 +211,7 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     let uncertain = doubted + identify(&mut connection, here, never_shorter)?;
     checkpoint::passive(&connection)?;
     files::sync_dir(dir)?;
-    let books = Books::read(&connection)?;
+    let (books, guards) = (Books::read(&connection)?, Guards::open(&connection)?);
     let newest: i64 =
         connection
             .query_row("SELECT coalesce(max(seq), 0) FROM redemption", [], |row| row.get(0))?;
@@ -220,7 +224,7 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     };
     let report =
         OpenReport { found, moved, uncertain, salvage: None, unchecked, missing: None, migrated };
-    Ok(Opened { connection, books, next_seq, wal_frames, report })
+    Ok(Opened { connection, books, guards, next_seq, wal_frames, report })
 }
 
 /// No database is a first start; an empty one is damage, and so is a log without its database.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::accept::{KEPT_REFUSED, KEPT_USED};
+use super::held::{KEPT_REFUSED, KEPT_USED};
 use super::row::{self, Stored};
 use super::{Desk, Operation, StoreError};
 use crate::decide::{kind, mark};
-use crate::redemption::{Fingerprint, Seq, State};
+use crate::redemption::{Seq, State};
 
 /// How many rows one batch looks at.
-const ROWS_LOOKED_AT: i64 = 500;
+pub(super) const ROWS_LOOKED_AT: i64 = 500;
 
 /// What one batch did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,7 @@ impl Desk<'_> {
                     .ok_or(StoreError::Internal("a row is gone"))?;
                 self.left(&whole)?;
                 self.keep_code(&whole)?;
+                self.guards.leave(self.sql, &whole)?;
                 self.delete(row.seq)?;
                 self.books.forget(&whole)?;
                 rows += 1;
@@ -107,27 +108,7 @@ impl Desk<'_> {
             State::Voided if row.has(mark::UNCERTAIN) || row.is_trusted() => KEPT_USED,
             State::Pending | State::Parked | State::Declined | State::Voided => return Ok(()),
         };
-        self.keep_hash(Fingerprint::of_guard(&row.business, &row.code), what)
-    }
-
-    /// Keeps the hash of a code.
-    pub(super) fn keep_hash(&mut self, hash: Fingerprint, what: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO held_code VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO UPDATE SET \
-             what = min(what, excluded.what), minute = excluded.minute";
-        self.sql.prepare_cached(sql)?.execute((hash.0, what, self.around.elapsed_min()))?;
-        self.books.keeps_codes = true;
-        Ok(())
-    }
-
-    /// Hashes leave after their own retention, a few at a time.
-    fn forget_codes(&self, codes: Duration) -> Result<(), StoreError> {
-        let before_min = self.around.elapsed_ms.saturating_sub(millis(codes)).div_euclid(60_000);
-        let sql = "DELETE FROM held_code WHERE hash IN (SELECT hash FROM held_code WHERE minute < \
-            ?1 LIMIT ?2)";
-        if before_min > 0 {
-            self.sql.prepare_cached(sql)?.execute((before_min, ROWS_LOOKED_AT))?;
-        }
-        Ok(())
+        self.hold_code(&row.business, &row.code, what)
     }
 
     fn look(&self, after: Seq) -> Result<Vec<Looked>, StoreError> {

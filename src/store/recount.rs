@@ -3,6 +3,7 @@
 //! own compares them quickly, and a code that its index has lost would be free again.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::row::{Stored, state_of};
 use super::{Desk, Effects, Operation, StoreError, risk};
@@ -14,25 +15,41 @@ use crate::value::Amount;
 /// How many rows one slice counts: each costs some look-ups at random places, and tills wait
 /// meanwhile.
 const SLICE_ROWS: i64 = 100;
-/// Rows after a number, and the name of an index that should lead to the row and does not.
-const SLICE: &str = "
-    SELECT r.seq, r.lane, r.state, r.marks, r.settled_ms, r.kind,
-        (SELECT w.value FROM worth w WHERE w.seq = r.seq), CASE
-        WHEN NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_guard
-            WHERE i.guard = r.guard AND i.seq = r.seq) THEN 'redemption_guard'
-        WHEN r.kind & 16 = 0 AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_key
-            WHERE i.kind & 16 = 0 AND i.key = r.key AND i.seq = r.seq) THEN 'redemption_key'
-        WHEN r.state = 0 AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_pending
-            WHERE i.state = 0 AND i.lane = r.lane AND i.in_flight = r.in_flight AND i.seq = r.seq)
-            THEN 'redemption_pending'
-        WHEN r.state >= 2 AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY redemption_exception
-            WHERE i.state >= 2 AND i.state = r.state AND i.seq = r.seq) THEN 'redemption_exception'
-        WHEN r.origin IS NOT NULL AND NOT EXISTS (SELECT 1 FROM redemption i INDEXED BY \
-        redemption_origin
-            WHERE i.origin IS NOT NULL AND i.origin = r.origin AND i.tag = r.tag AND i.seq = r.seq)
-            THEN 'redemption_origin'
-    END
-    FROM redemption r NOT INDEXED WHERE r.seq > ?1 ORDER BY r.seq LIMIT ?2";
+/// How long a bite goes on to another slice. Where each row costs a look at the disk, a bite is one
+/// slice.
+const BITE: Duration = Duration::from_millis(3);
+/// Rows after a number, the name of an index that should lead to the row and does not, its guard,
+/// and whether that is found where `$guards` looks.
+macro_rules! slice {
+    ($guards:literal) => {
+        concat!(
+            "SELECT r.seq, r.lane, r.state, r.marks, r.settled_ms, r.kind,
+            (SELECT w.value FROM worth w WHERE w.seq = r.seq), CASE
+            WHEN r.kind & 16 = 0 AND NOT EXISTS (
+                SELECT 1 FROM redemption i INDEXED BY redemption_key
+                WHERE i.kind & 16 = 0 AND i.key = r.key AND i.seq = r.seq) THEN 'redemption_key'
+            WHEN r.state = 0 AND NOT EXISTS (
+                SELECT 1 FROM redemption i INDEXED BY redemption_pending
+                WHERE i.state = 0 AND i.lane = r.lane AND i.in_flight = r.in_flight
+                AND i.seq = r.seq) THEN 'redemption_pending'
+            WHEN r.state >= 2 AND NOT EXISTS (
+                SELECT 1 FROM redemption i INDEXED BY redemption_exception
+                WHERE i.state >= 2 AND i.state = r.state AND i.seq = r.seq)
+                THEN 'redemption_exception'
+            WHEN r.origin IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM redemption i INDEXED BY redemption_origin
+                WHERE i.origin IS NOT NULL AND i.origin = r.origin AND i.tag = r.tag
+                AND i.seq = r.seq) THEN 'redemption_origin'
+            END, r.guard, EXISTS (SELECT 1 FROM ",
+            $guards,
+            " g WHERE g.guard = r.guard AND g.seq = r.seq)
+            FROM redemption r NOT INDEXED WHERE r.seq > ?1 ORDER BY r.seq LIMIT ?2"
+        )
+    };
+}
+const SLICE: &str = slice!("guard");
+/// In a database whose last steps wait for room.
+const SLICE_PUT_OFF: &str = slice!("redemption");
 
 /// What one slice found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,6 +129,28 @@ pub struct Recount {
     pub begin: bool,
 }
 
+/// The next slices of a recount under way, for as long as a bite lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct RecountOn;
+
+impl Operation for RecountOn {
+    type Output = Recounted;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Recounted, StoreError> {
+        let began = Instant::now();
+        loop {
+            let recounted = desk.recount(false)?;
+            if recounted.finished || began.elapsed() >= BITE {
+                return Ok(recounted);
+            }
+        }
+    }
+
+    fn after(&self, recounted: &mut Recounted, effects: &mut dyn Effects) {
+        effects.recounted(recounted);
+    }
+}
+
 impl Operation for Recount {
     type Output = Recounted;
 
@@ -148,9 +187,12 @@ impl Desk<'_> {
     }
 
     fn slice(&self, after: i64) -> Result<Vec<Counted>, StoreError> {
-        let mut statement = self.sql.prepare_cached(SLICE)?;
+        let slice = if self.guards.are_put_off() { SLICE_PUT_OFF } else { SLICE };
+        let mut statement = self.sql.prepare_cached(slice)?;
         let rows = statement.query_map((after, SLICE_ROWS), |row| {
             let (seq, lost): (i64, Option<String>) = (row.get(0)?, row.get(7)?);
+            let is_guarded = self.guards.lead_to(row.get(8)?, seq, row.get(9)?);
+            let lost = if is_guarded { lost } else { Some("guard".to_owned()) };
             let (marks, kind, value) = (row.get(3)?, row.get(5)?, row.get::<_, Option<i64>>(6)?);
             let state = state_of(row.get(2)?, marks, row.get(4)?)?;
             let is_of_before = Seq(seq) < self.books.first;
@@ -183,7 +225,7 @@ mod tests {
             statement.query_map((0, 1), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
         for asked in [
             "SEARCH r USING INTEGER PRIMARY KEY (rowid>?)",
-            "redemption_guard (guard=? AND rowid=?)",
+            "SEARCH g USING PRIMARY KEY (guard=? AND seq=?)",
             "redemption_key (key=? AND rowid=?)",
             "redemption_pending (lane=? AND in_flight=? AND seq=? AND rowid=?)",
             "redemption_exception (state=? AND seq=? AND rowid=?)",

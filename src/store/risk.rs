@@ -2,7 +2,7 @@
 //! lane, at each till and under each rule, how often lately, and which codes were refused to whom.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::fmt;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -61,6 +61,28 @@ struct Lately {
     window: Window,
     #[serde(rename = "r", default)]
     refusals: Refusals,
+}
+
+impl Lately {
+    /// As text: a list, in few bytes, since it is written with each redemption; with refusals an
+    /// object, as earlier builds wrote it always.
+    fn to_stored(&self) -> Result<String, StoreError> {
+        let text = if self.refusals == Refusals::default() {
+            serde_json::to_string(&self.window.packed())
+        } else {
+            serde_json::to_string(self)
+        };
+        text.map_err(|_| StoreError::Internal("what happened lately cannot be written"))
+    }
+
+    /// What cannot be read is nothing.
+    fn from_stored(text: &str) -> Self {
+        if text.starts_with('[') {
+            let window = serde_json::from_str(text).map(|packed| Window::unpacked(&packed));
+            return Self { window: window.unwrap_or_default(), ..Self::default() };
+        }
+        serde_json::from_str(text).unwrap_or_default()
+    }
 }
 
 impl Entry {
@@ -123,35 +145,60 @@ impl Stand {
 pub(super) struct Ledger {
     /// A database whose schema was put off has none.
     is_there: bool,
-    kept: Arc<BTreeMap<String, Entry>>,
-    changed: BTreeMap<String, Entry>,
+    kept: Arc<BTreeMap<Scope, Entry>>,
+    changed: BTreeMap<Scope, Entry>,
     /// Businesses, folded, by lane; `true`: confirmed here, `false`: given to on trust alone.
     businesses: Arc<BTreeMap<i64, BTreeMap<String, bool>>>,
     /// What an unknown redemption counts as, as it was last kept.
     unknown: Amount,
 }
 
-fn lane_scope(lane: i64) -> String {
-    format!("lane {lane}")
+/// Whose books an entry is. The table holds it as text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    Lane(i64),
+    Till(i64, String),
+    Rule(String),
+    /// A till's redemptions of reusable codes.
+    Reusable(String),
+    /// The codes that were refused to a till. It stands last: whether there are any is one look.
+    Refused(String),
 }
 
-fn till_scope(lane: i64, till: &str) -> String {
-    format!("till {lane} {till}")
+impl Scope {
+    /// `None` for text that none of ours is.
+    fn parse(text: &str) -> Option<Self> {
+        let (what, name) = text.split_once(' ')?;
+        match what {
+            "lane" => Some(Self::Lane(name.parse().ok()?)),
+            "till" => {
+                let (lane, till) = name.split_once(' ')?;
+                Some(Self::Till(lane.parse().ok()?, till.to_owned()))
+            }
+            "rule" => Some(Self::Rule(name.to_owned())),
+            "reusable" => Some(Self::Reusable(name.to_owned())),
+            "refused" => Some(Self::Refused(name.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// The scopes of a redemption: its lane, its till, and the rule by which it was given.
+    fn all((lane, till): (i64, &str), given: &Given) -> impl Iterator<Item = Self> {
+        let rule = (!given.rule.is_empty()).then(|| Self::Rule(given.rule.clone()));
+        [Self::Lane(lane), Self::Till(lane, till.to_owned())].into_iter().chain(rule)
+    }
 }
 
-fn rule_scope(rule: &str) -> String {
-    format!("rule {rule}")
-}
-
-fn reusable_scope(till: &str) -> String {
-    format!("reusable {till}")
-}
-
-/// What the scopes of refused codes begin with.
-const REFUSED: &str = "refused ";
-
-fn refused_scope(till: &str) -> String {
-    format!("{REFUSED}{till}")
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lane(lane) => write!(f, "lane {lane}"),
+            Self::Till(lane, till) => write!(f, "till {lane} {till}"),
+            Self::Rule(rule) => write!(f, "rule {rule}"),
+            Self::Reusable(till) => write!(f, "reusable {till}"),
+            Self::Refused(till) => write!(f, "refused {till}"),
+        }
+    }
 }
 
 impl Ledger {
@@ -161,8 +208,9 @@ impl Ledger {
         }
         let mut statement =
             connection.prepare("SELECT scope, pending, exposure, lost, lately FROM risk")?;
-        let kept: BTreeMap<String, Entry> =
-            statement.query_map([], read_entry)?.collect::<Result<_, _>>()?;
+        let rows = statement.query_map([], read_entry)?;
+        let kept: BTreeMap<Scope, Entry> =
+            rows.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         if kept.values().any(|entry| entry.exposure < Amount::ZERO || entry.lost < Amount::ZERO) {
             return Err(StoreError::Damaged("the books of what is at risk cannot be".to_owned()));
         }
@@ -182,16 +230,18 @@ impl Ledger {
         })
     }
 
-    fn entry(&self, scope: &str) -> Option<&Entry> {
+    fn entry(&self, scope: &Scope) -> Option<&Entry> {
         self.changed.get(scope).or_else(|| self.kept.get(scope))
     }
 
-    fn edit(&mut self, scope: String) -> &mut Entry {
-        let known = self.kept.get(&scope).cloned();
-        self.changed.entry(scope).or_insert_with(|| known.unwrap_or_default())
+    fn edit(&mut self, scope: Scope) -> &mut Entry {
+        let kept = &self.kept;
+        self.changed
+            .entry(scope)
+            .or_insert_with_key(|scope| kept.get(scope).cloned().unwrap_or_default())
     }
 
-    fn account(&self, scope: &str, minute: i64) -> Account {
+    fn account(&self, scope: &Scope, minute: i64) -> Account {
         self.entry(scope).map(|entry| entry.account(minute)).unwrap_or_default()
     }
 
@@ -201,12 +251,12 @@ impl Ledger {
              pending = excluded.pending, exposure = excluded.exposure, lost = excluded.lost, \
              lately = excluded.lately";
         for (scope, entry) in &self.changed {
+            let scope = scope.to_string();
             if entry.is_nothing(minute) {
                 connection.prepare_cached("DELETE FROM risk WHERE scope = ?1")?.execute([scope])?;
                 continue;
             }
-            let lately = serde_json::to_string(&entry.lately)
-                .map_err(|_| StoreError::Internal("what happened lately cannot be written"))?;
+            let lately = entry.lately.to_stored()?;
             let Entry { pending, exposure, lost, .. } = entry;
             connection
                 .prepare_cached(sql)?
@@ -227,10 +277,7 @@ impl Ledger {
     /// A redemption goes from one stand to another.
     fn shift(&mut self, (lane, till): (i64, &str), given: &Given, (from, to): (Stand, Stand)) {
         let amount = given.worth.amount();
-        let rule = (!given.rule.is_empty()).then(|| rule_scope(&given.rule));
-        for scope in
-            [Some(lane_scope(lane)), Some(till_scope(lane, till)), rule].into_iter().flatten()
-        {
+        for scope in Scope::all((lane, till), given) {
             let entry = self.edit(scope);
             entry.pending =
                 (entry.pending + u64::from(to.pending)).saturating_sub(u64::from(from.pending));
@@ -245,21 +292,32 @@ impl Ledger {
         }
     }
 
-    fn count(&mut self, scope: String, minute: i64) {
+    fn count(&mut self, scope: Scope, minute: i64) {
         self.edit(scope).lately.window.add(minute);
     }
 
     /// What is at risk in a lane, and what was lost there.
     pub(super) fn of_lane(&self, lane: i64) -> (Amount, Amount) {
-        self.entry(&lane_scope(lane))
+        self.entry(&Scope::Lane(lane))
             .map_or((Amount::ZERO, Amount::ZERO), |entry| (entry.exposure, entry.lost))
+    }
+
+    /// How many codes were refused to a till, where they were too many lately.
+    fn refusals(&self, till: &str, minute: i64) -> Option<u64> {
+        let has_any = |entries: &BTreeMap<Scope, Entry>| {
+            matches!(entries.last_key_value(), Some((Scope::Refused(_), _)))
+        };
+        if !has_any(&self.kept) && !has_any(&self.changed) {
+            return None;
+        }
+        self.entry(&Scope::Refused(till.to_owned()))?.lately.refusals.slowed(minute)
     }
 
     /// The tills that are slowed for their refused codes.
     fn slowed(&self, minute: i64) -> Vec<String> {
-        let named = |(scope, entry): (&String, &Entry)| {
-            let till = scope.strip_prefix(REFUSED)?;
-            entry.lately.refusals.slowed(minute).map(|_| till.to_owned())
+        let named = |(scope, entry): (&Scope, &Entry)| {
+            let Scope::Refused(till) = scope else { return None };
+            entry.lately.refusals.slowed(minute).map(|_| till.clone())
         };
         self.kept.iter().filter_map(named).collect()
     }
@@ -341,24 +399,27 @@ impl Ledger {
         for (seq, lane, till) in rows {
             if insert(sql, Seq(seq), &given)? {
                 self.shift((lane, &till), &given, (Stand::NONE, to));
-                self.count(lane_scope(lane), minute);
-                self.count(till_scope(lane, &till), minute);
+                for scope in Scope::all((lane, &till), &given) {
+                    self.count(scope, minute);
+                }
             }
         }
         Ok(())
     }
 }
 
-fn read_entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, Entry)> {
+/// An entry of the table; `None` where its scope cannot be.
+fn read_entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Scope, Entry)>> {
     let lately: String = row.get(4)?;
-    let lately = serde_json::from_str(&lately).unwrap_or_default();
+    let lately = Lately::from_stored(&lately);
     let entry = Entry {
         pending: row.get(1)?,
         exposure: Amount(row.get(2)?),
         lost: Amount(row.get(3)?),
         lately,
     };
-    Ok((row.get(0)?, entry))
+    let scope: String = row.get(0)?;
+    Ok(Scope::parse(&scope).map(|scope| (scope, entry)))
 }
 
 /// Keeps what a row counts as; false where that is kept already.
@@ -430,12 +491,16 @@ impl Desk<'_> {
         let of_lane = |(lane, name): (i64, &str)| {
             let (exposure, lost) = ledger.of_lane(lane);
             let now = self.lane_now(lane, name, "");
-            let gauges = lane_gauges(offline, &now, ledger.account(&lane_scope(lane), minute));
+            let gauges = lane_gauges(offline, &now, ledger.account(&Scope::Lane(lane), minute));
             let off = self.books.trust_off(name, elapsed_ms);
             LaneStanding { name: name.to_owned(), exposure, lost, gauges, off }
         };
         let of_rule = |rule: &Rule| {
-            rule_gauges(rule, &LaneNow::default(), ledger.account(&rule_scope(&rule.name), minute))
+            rule_gauges(
+                rule,
+                &LaneNow::default(),
+                ledger.account(&Scope::Rule(rule.name.to_string()), minute),
+            )
         };
         Standing {
             lanes: self.books.named().map(of_lane).collect(),
@@ -451,17 +516,7 @@ impl Desk<'_> {
 
     /// Whether the till's answers are slowed.
     pub(super) fn is_slowed(&self, till: &str) -> bool {
-        let ledger = &self.books.ledger;
-        // Without any refusal kept, a till's name is not even put together.
-        let from = (Bound::Included(REFUSED), Bound::Unbounded);
-        let first = ledger.kept.range::<str, _>(from).next();
-        if !first.is_some_and(|(scope, _)| scope.starts_with(REFUSED)) {
-            return false;
-        }
-        let minute = self.around.elapsed_min();
-        ledger
-            .entry(&refused_scope(till))
-            .is_some_and(|its| its.lately.refusals.slowed(minute).is_some())
+        self.books.ledger.refusals(till, self.around.elapsed_min()).is_some()
     }
 
     /// Everything but the lane's own state that an acceptance on trust depends on.
@@ -485,15 +540,17 @@ impl Desk<'_> {
             checked: subject.checked,
             code: subject.code,
             reusable,
-            lane: ledger.account(&lane_scope(lane), minute),
-            till: ledger.account(&till_scope(lane, subject.till), minute),
+            lane: ledger.account(&Scope::Lane(lane), minute),
+            till: ledger.account(&Scope::Till(lane, subject.till.to_owned()), minute),
             of_rule: rule
-                .map(|rule| ledger.account(&rule_scope(&rule.name), minute))
+                .map(|rule| ledger.account(&Scope::Rule(rule.name.to_string()), minute))
                 .unwrap_or_default(),
-            reusable_hour: ledger.account(&reusable_scope(subject.till), minute).hour,
-            refused: ledger
-                .entry(&refused_scope(subject.till))
-                .and_then(|its| its.lately.refusals.slowed(minute)),
+            reusable_hour: if reusable {
+                ledger.account(&Scope::Reusable(subject.till.to_owned()), minute).hour
+            } else {
+                0
+            },
+            refused: ledger.refusals(subject.till, minute),
             is_known: ledger.is_known(
                 lane,
                 subject.business,
@@ -525,10 +582,8 @@ impl Desk<'_> {
         }
         // Rates age: what a crash forgets of the time would make them older than they are.
         self.has_ages = true;
-        let scopes = [lane_scope(row.lane), till_scope(row.lane, &row.till)];
-        let rule = (!given.rule.is_empty()).then(|| rule_scope(&given.rule));
-        let reusable = row.is(kind::REUSABLE).then(|| reusable_scope(&row.till));
-        for scope in scopes.into_iter().chain(rule).chain(reusable) {
+        let reusable = row.is(kind::REUSABLE).then(|| Scope::Reusable(row.till.clone()));
+        for scope in Scope::all((row.lane, &row.till), given).chain(reusable) {
             self.books.ledger.count(scope, minute);
         }
         self.books.ledger.learn(self.sql, (row.lane, &row.business), false)
@@ -557,37 +612,15 @@ impl Desk<'_> {
         let rule = offline.rules.iter().find(|rule| *rule.name == *given.rule);
         let risk = Risk {
             rule,
-            lane: ledger.account(&lane_scope(row.lane), minute),
+            lane: ledger.account(&Scope::Lane(row.lane), minute),
             of_rule: rule
-                .map(|rule| ledger.account(&rule_scope(&rule.name), minute))
+                .map(|rule| ledger.account(&Scope::Rule(rule.name.to_string()), minute))
                 .unwrap_or_default(),
             ..Risk::none()
         };
         let mut gauges = lane_gauges(offline, &now, risk.lane);
         gauges.extend(rule.into_iter().flat_map(|rule| rule_gauges(rule, &now, risk.of_rule)));
         Used { headroom: headroom(offline, &now, &risk), gauges }
-    }
-
-    /// Each limit that came to 80 or 100 percent.
-    fn tell_steps(
-        &mut self,
-        lane: i64,
-        next: Amount,
-        (before, after): (&[Gauge], &[Gauge]),
-    ) -> Result<(), StoreError> {
-        let both = before.iter().zip(after);
-        for gauge in both.filter(|(was, is)| was.step(next) < is.step(next)).map(|(_, is)| is) {
-            let told = message::Event::LimitUsed {
-                percent: gauge.step(next).into(),
-                limit: gauge.limit.to_owned(),
-                used: gauge.used.to_string(),
-                most: gauge.most.to_string(),
-                rule: gauge.rule.as_deref().unwrap_or("offline").to_owned(),
-            };
-            let event = self.own_event(self.books.name(lane), "limit_used", told.to_stored());
-            self.record(&event, None)?;
-        }
-        Ok(())
     }
 
     /// What a row that a crash leaves will count as.
@@ -640,7 +673,7 @@ impl Desk<'_> {
         (lane, till): (&str, &str),
         code: &RewardCode,
     ) -> Result<(), StoreError> {
-        let (minute, scope) = (self.around.elapsed_min(), refused_scope(till));
+        let (minute, scope) = (self.around.elapsed_min(), Scope::Refused(till.to_owned()));
         let hash = crc32c::crc32c(&Fingerprint::of(&["refused", &fold::code(code.reveal())]).0);
         let known = self.books.ledger.entry(&scope);
         if !self.books.ledger.is_there
@@ -730,7 +763,7 @@ pub(super) fn is_exposed(state: State, kind: i64, marks: i64, is_of_before: bool
 /// far as it was read.
 pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
     let mut ledger = Ledger::read(sql)?;
-    let scopes: Vec<String> = ledger.kept.keys().cloned().collect();
+    let scopes: Vec<Scope> = ledger.kept.keys().cloned().collect();
     for scope in scopes {
         let entry = ledger.edit(scope);
         (entry.pending, entry.exposure, entry.lost) = (0, Amount::ZERO, Amount::ZERO);
@@ -775,4 +808,43 @@ pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
         }
     }
     ledger.write(sql, i64::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_lately_is_read_as_it_was_written_now_and_by_earlier_builds() {
+        let mut lately = Lately::default();
+        for minute in [5, 5, 64, 300] {
+            lately.window.add(minute);
+        }
+        let earlier = serde_json::to_string(&lately).unwrap();
+        assert_eq!(Lately::from_stored(&earlier), lately);
+        let stored = lately.to_stored().unwrap();
+        assert!(stored.len() < earlier.len(), "{stored} {earlier}");
+        assert_eq!(Lately::from_stored(&stored), lately);
+        lately.refusals.add(300, 7);
+        assert_eq!(Lately::from_stored(&lately.to_stored().unwrap()), lately);
+        for damaged in ["", "[", "[1]", "{\"w\":7}", "[1,[-1],2,[3]]"] {
+            assert_eq!(Lately::from_stored(damaged), Lately::default(), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_read_as_it_was_written_and_other_text_is_none() {
+        for scope in [
+            Scope::Lane(7),
+            Scope::Till(7, "till 1 of 2".to_owned()),
+            Scope::Rule("a rule".to_owned()),
+            Scope::Reusable("till-1".to_owned()),
+            Scope::Refused(String::new()),
+        ] {
+            assert_eq!(Scope::parse(&scope.to_string()), Some(scope));
+        }
+        for text in ["", "lane", "lane x", "till 7", "till x y", "other 7"] {
+            assert_eq!(Scope::parse(text), None, "{text}");
+        }
+    }
 }

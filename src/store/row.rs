@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::guards::Guards;
 use super::{StoreError, risk};
 pub(super) use crate::decide::Row as Stored;
-use crate::decide::{Attempt, kind, mark};
+use crate::decide::{self, Attempt, kind, mark};
 use crate::message::Note;
 use crate::redemption::{Answer, Fingerprint, Id, Redemption, RewardCode, Seq, State};
 
@@ -115,16 +116,22 @@ impl Stored {
         self.crc == self.checksum()
     }
 
-    /// Writes a new row and its body; its books are the caller's.
-    pub(super) fn insert(&self, connection: &Connection, body: &[u8]) -> Result<(), StoreError> {
+    /// Writes a new row and its body, and guards its code; its books are the caller's.
+    pub(super) fn insert(
+        &self,
+        connection: &Connection,
+        guards: &mut Guards,
+        body: &[u8],
+    ) -> Result<(), StoreError> {
         self.insert_row(connection)?;
+        guards.enter(self.guard, self.seq);
         connection
             .prepare_cached("INSERT INTO body VALUES (?1, ?2)")?
             .execute((self.seq.0, body))?;
         Ok(())
     }
 
-    /// Writes a new row without its body.
+    /// Writes a new row without its body and its guard.
     pub(super) fn insert_row(&self, connection: &Connection) -> Result<(), StoreError> {
         let (key, key_rest) = halves(self.key);
         // Numbered, since a value's place is looked for by its name each time.
@@ -169,11 +176,14 @@ impl Stored {
                 self.note(connection)?
             }
         };
-        let given = if self.is_trusted() { risk::worth_of(connection, self.seq)? } else { None };
+        // What a crash left counts as given, and is marked when something is done to it.
+        let found = decide::marks_found(self.state, self.kind, self.marks);
+        let may_be_given = decide::is_trusted(self.kind, found);
+        let given = if may_be_given { risk::worth_of(connection, self.seq)? } else { None };
         Ok(Redemption {
             value: given.as_ref().map(|given| given.worth.amount()),
             value_assumed: given.as_ref().is_some_and(|given| given.worth.is_assumed()),
-            rule: given.map(|given| given.rule).filter(|rule| !rule.is_empty()),
+            rule: given.as_ref().map(|given| given.rule.clone()).filter(|rule| !rule.is_empty()),
             seq: self.seq,
             id: self.id(),
             lane: lane.to_owned(),
@@ -188,8 +198,8 @@ impl Stored {
             duplicate_of_ours: self.has(mark::DUPLICATE_OF_OURS),
             refused_at_till: self.has(mark::REFUSED_AT_TILL),
             answered_at_till: self.has(mark::ANSWERED),
-            trusted: self.is_trusted(),
             on_hold: self.has(mark::ON_HOLD),
+            trusted: self.is_trusted() || given.is_some(),
             strong_refusal: self.has(mark::STRONG),
             owed: self.has(mark::OWED),
             owed_paid: self.has(mark::OWED_PAID),

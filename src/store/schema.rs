@@ -259,6 +259,24 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (day, reason)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    -- The rows of each guard. Those after `upto` need not be in it yet: a start reads them.
+    CREATE TABLE guard (
+        guard INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (guard, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE guarded (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        upto INTEGER NOT NULL,
+        crc INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    -- In the index's order: nothing is sorted, and each page is written once.
+    INSERT INTO guard SELECT guard, seq FROM redemption INDEXED BY redemption_guard ORDER BY \
+    guard, seq;
+    DROP INDEX redemption_guard;
+    -- filled
+",
 ];
 /// From this version on a database has all that deliveries need. Before the last step its codes are guarded as they
 /// came, so that nothing may be accepted.
@@ -266,11 +284,12 @@ pub(super) const WORKS_FROM: i64 = 3;
 /// What a step does with the rows that are there, beside its SQL.
 type OnRows = fn(&Connection) -> Result<(), StoreError>;
 /// Where, within a step, it is done: stored codes get the guards of their folded form; rows are counted, and what is
-/// at risk in them.
-const ON_ROWS: [(&str, OnRows); 3] = [
+/// at risk in them; the table of guards has all of them.
+const ON_ROWS: [(&str, OnRows); 4] = [
     ("-- refold", super::refold::refold),
     ("-- at risk", super::risk::from_rows),
     ("-- count\n", super::tallies::count_anew),
+    ("-- filled", super::guards::are_filled),
 ];
 
 /// Makes a new database, complete and empty. Until it is renamed to its place nobody reads it, and before that it is

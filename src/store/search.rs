@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, Rows};
 
-use super::StoreError;
 use super::read::Reader;
 use super::row;
 use super::types::Event;
+use super::{StoreError, guards};
 use crate::decide::mark;
 use crate::redemption::{Fingerprint, Redemption, RewardCode, Seq, State};
 
@@ -22,10 +22,12 @@ const ROWS_A_LOOK_AT_THE_TIME: usize = 64;
 /// How many businesses a code without its business is tried with.
 const BUSINESSES_MAX: usize = 1000;
 /// How many rows of one code are shown.
-const OF_ONE_CODE_MAX: i64 = 100;
+const OF_ONE_CODE_MAX: usize = 100;
 
 /// How many entries a page of the trail has at most.
 const TRAIL_MAX: usize = 1000;
+/// How many entries are read for a page of it.
+const TRAIL_READ_MAX: i64 = 10_000;
 
 /// A code by its keyed hash: what stands in an address instead of the code.
 #[derive(Clone, Debug)]
@@ -79,7 +81,7 @@ pub struct Search {
 
 /// What one look found.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct FoundRows {
     /// The rows, in the order that was asked for.
     pub rows: Vec<Redemption>,
     /// Where the next look begins; `None` when everything was looked at.
@@ -110,7 +112,7 @@ impl LookBound {
 
 /// When a row came and when it was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct RowSpan {
     /// Accepted, Unix milliseconds.
     pub accepted_ms: i64,
     /// Settled, Unix milliseconds; `None` while pending.
@@ -124,7 +126,7 @@ impl Reader {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn search(&self, search: &Search) -> Result<Found, StoreError> {
+    pub fn search(&self, search: &Search) -> Result<FoundRows, StoreError> {
         let order = if search.newest { ("<", "DESC") } else { (">", "ASC") };
         let which = match search.state {
             Some(state @ (State::Declined | State::Parked | State::Voided)) => {
@@ -145,8 +147,8 @@ impl Reader {
         self.sift(rows, search)
     }
 
-    fn sift(&self, mut rows: Rows<'_>, search: &Search) -> Result<Found, StoreError> {
-        let (mut bound, mut found, mut last) = (LookBound::new(), Found::default(), None);
+    fn sift(&self, mut rows: Rows<'_>, search: &Search) -> Result<FoundRows, StoreError> {
+        let (mut bound, mut found, mut last) = (LookBound::new(), FoundRows::default(), None);
         while let Some(row) = rows.next()? {
             let seq = Seq(row.get(0)?);
             if found.rows.len() >= search.limit || bound.is_reached() {
@@ -184,8 +186,8 @@ impl Reader {
             && search.code.as_ref().is_none_or(|wanted| wanted.is_of(code)))
     }
 
-    /// The rows of this code: its index is asked for each business that is known from `businesses`
-    /// or from the newest rows. The newest first.
+    /// The rows of this code: its guard is looked up for each business that is known from
+    /// `businesses` or from the newest rows. The newest first.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -194,19 +196,13 @@ impl Reader {
         code: &RewardCode,
         businesses: &[String],
     ) -> Result<Vec<Redemption>, StoreError> {
-        let sql = "SELECT seq FROM redemption WHERE guard = ?1 ORDER BY seq DESC LIMIT ?2";
-        let mut statement = self.connection.prepare(sql)?;
-        let mut found = Vec::new();
-        for business in self.businesses(businesses)? {
-            let guard = row::guard_of(&business, code);
-            let seqs = statement.query_map((guard, OF_ONE_CODE_MAX), |row| row.get(0).map(Seq))?;
-            for seq in seqs.collect::<Result<Vec<_>, _>>()? {
-                found.extend(self.shown_by_seq(seq)?);
-            }
-        }
-        found.sort_by_key(|row| std::cmp::Reverse(row.seq));
-        found.dedup_by_key(|row| row.seq);
-        Ok(found)
+        let businesses = self.businesses(businesses)?;
+        let guards: Vec<i64> =
+            businesses.iter().map(|business| row::guard_of(business, code)).collect();
+        let mut seqs = guards::look_up(&self.connection, &guards, OF_ONE_CODE_MAX)?;
+        seqs.sort_unstable_by_key(|seq| std::cmp::Reverse(*seq));
+        seqs.dedup();
+        seqs.into_iter().filter_map(|seq| self.shown_by_seq(seq).transpose()).collect()
     }
 
     fn businesses(&self, known: &[String]) -> Result<Vec<String>, StoreError> {
@@ -239,7 +235,7 @@ impl Reader {
         &self,
         states: &[(State, Option<Seq>)],
         since_ms: i64,
-    ) -> Result<Vec<Found>, StoreError> {
+    ) -> Result<Vec<FoundRows>, StoreError> {
         let mut bound = LookBound::new();
         let one = |(state, before): &(State, Option<Seq>)| {
             self.waiting_of(*state, *before, since_ms, &mut bound)
@@ -253,7 +249,7 @@ impl Reader {
         before: Option<Seq>,
         since_ms: i64,
         bound: &mut LookBound,
-    ) -> Result<Found, StoreError> {
+    ) -> Result<FoundRows, StoreError> {
         let which = if state == State::Confirmed { "?1 = 1" } else { "state = ?1 AND state >= 2" };
         let sql = format!(
             "SELECT seq, marks, state, accepted_ms FROM redemption WHERE {which} AND seq < ?2 \
@@ -261,7 +257,7 @@ impl Reader {
         );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query((state as i64, before.map_or(i64::MAX, |seq| seq.0)))?;
-        let (already, mut found, mut last) = (bound.looked, Found::default(), before);
+        let (already, mut found, mut last) = (bound.looked, FoundRows::default(), before);
         while let Some(row) = rows.next()? {
             if bound.is_reached() {
                 (found.next, found.cut_short) = (Some(last.unwrap_or(Seq(i64::MAX))), true);
@@ -290,26 +286,30 @@ impl Reader {
         before: Option<i64>,
         limit: usize,
     ) -> Result<(Vec<Event>, Option<i64>), StoreError> {
-        let sql = "SELECT n, at_ms, id, lane, what, by, detail FROM event WHERE n < ?1 AND what <> \
-            'answered' \
+        let sql = "SELECT n, at_ms, id, lane, what, by, detail FROM event WHERE n < ?1 \
              ORDER BY n DESC LIMIT ?2";
         let mut statement = self.connection.prepare(sql)?;
         let limit = limit.min(TRAIL_MAX);
-        let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query((before.unwrap_or(i64::MAX), most))?;
-        let (mut events, mut last) = (Vec::new(), None);
-        while let Some(row) = rows.next()? {
-            last = Some(row.get(0)?);
-            events.push(Event {
-                at_ms: row.get(1)?,
-                id: row.get(2)?,
-                lane: row.get(3)?,
-                what: row.get(4)?,
-                by: row.get(5)?,
-                detail: row.get(6)?,
-            });
+        let mut rows = statement.query((before.unwrap_or(i64::MAX), TRAIL_READ_MAX))?;
+        let (mut events, mut read, mut last) = (Vec::new(), 0, None);
+        while events.len() < limit
+            && let Some(row) = rows.next()?
+        {
+            (read, last) = (read + 1, Some(row.get(0)?));
+            let what: String = row.get(4)?;
+            // What was known before an action stands in the redemption's story.
+            if what != "answered" {
+                events.push(Event {
+                    at_ms: row.get(1)?,
+                    id: row.get(2)?,
+                    lane: row.get(3)?,
+                    what,
+                    by: row.get(5)?,
+                    detail: row.get(6)?,
+                });
+            }
         }
-        let next = last.filter(|_| events.len() >= limit);
+        let next = last.filter(|_| events.len() >= limit || read >= TRAIL_READ_MAX);
         Ok((events, next))
     }
 
@@ -335,7 +335,7 @@ impl Reader {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn spans(&self, since_ms: i64) -> Result<(Vec<Span>, bool), StoreError> {
+    pub fn spans(&self, since_ms: i64) -> Result<(Vec<RowSpan>, bool), StoreError> {
         let sql = "SELECT accepted_ms, settled_ms, state FROM redemption ORDER BY seq DESC";
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -350,7 +350,7 @@ impl Reader {
             if accepted_ms < since_ms && settled_ms.is_some_and(|settled| settled < since_ms) {
                 return Ok((spans, true));
             }
-            spans.push(Span { accepted_ms, settled_ms, answered: (1..=3).contains(&state) });
+            spans.push(RowSpan { accepted_ms, settled_ms, answered: (1..=3).contains(&state) });
         }
         Ok((spans, true))
     }

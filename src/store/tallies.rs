@@ -2,6 +2,7 @@
 //! day stays what it was when its rows have left.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
@@ -21,7 +22,7 @@ const DAYS_KEPT_MAX: i64 = 1100;
 
 /// Whose figures they are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct FigurePlace {
     day: i64,
     lane: i64,
     till: String,
@@ -34,7 +35,7 @@ struct Place {
 pub(super) struct Tallies {
     /// A schema that waits for room has no place for them: they are counted when it has.
     is_kept: bool,
-    changes: BTreeMap<Place, Figures>,
+    changes: BTreeMap<FigurePlace, Figures>,
 }
 
 /// The figures of a till on a day.
@@ -90,7 +91,8 @@ impl Tallies {
         if change.is_nothing() || !self.is_kept {
             return;
         }
-        let place = Place { day: row.day().number(), lane: row.lane, till: row.till.clone(), gone };
+        let place =
+            FigurePlace { day: row.day().number(), lane: row.lane, till: row.till.clone(), gone };
         let figures = self.changes.entry(place).or_default();
         *figures = figures.plus(change);
     }
@@ -129,12 +131,12 @@ impl Tallies {
     }
 }
 
-fn add(connection: &Connection, place: Place, change: Figures) -> Result<(), StoreError> {
+fn add(connection: &Connection, place: FigurePlace, change: Figures) -> Result<(), StoreError> {
     let numbers = change.0.map(Value::Integer);
     let values =
         [Value::Integer(place.day), place.lane.into(), place.till.into(), place.gone.into()];
     connection
-        .prepare_cached(&upsert())?
+        .prepare_cached(&UPSERT)?
         .execute(params_from_iter(values.into_iter().chain(numbers)))?;
     Ok(())
 }
@@ -145,7 +147,8 @@ fn sums() -> String {
     Figures::NAMES.map(|name| format!("CAST(total({name}) AS INTEGER)")).join(", ")
 }
 
-fn upsert() -> String {
+/// Adds figures to those of their place.
+static UPSERT: LazyLock<String> = LazyLock::new(|| {
     let adds = Figures::NAMES
         .map(|name| format!("{name} = CAST({name} + excluded.{name} AS INTEGER)"))
         .join(", ");
@@ -154,7 +157,7 @@ fn upsert() -> String {
         "INSERT INTO tally VALUES ({places}) ON CONFLICT (day, lane, till, gone) DO UPDATE SET \
          {adds}"
     )
-}
+});
 
 /// A line of a damaged database about rows that had left; the others are counted anew.
 pub(super) fn keep(
@@ -168,7 +171,7 @@ pub(super) fn keep(
     let values = [Value::Integer(day), lane.into(), till.to_owned().into(), 1i64.into()];
     let figures = figures.iter().map(|figure| Value::Integer(*figure));
     connection
-        .prepare_cached(&upsert())?
+        .prepare_cached(&UPSERT)?
         .execute(params_from_iter(values.into_iter().chain(figures)))
         .map(drop)
 }
@@ -199,7 +202,7 @@ pub(super) fn count_anew(connection: &Connection) -> Result<(), StoreError> {
             continue;
         }
         let day = decide::day_of(kind, row.get(2)?).number();
-        let place = Place { day, lane: row.get(0)?, till: row.get(1)?, gone: false };
+        let place = FigurePlace { day, lane: row.get(0)?, till: row.get(1)?, gone: false };
         let sum = tallies.changes.entry(place).or_default();
         *sum = sum.plus(figures);
         if tallies.changes.len() >= PLACES_MAX {
@@ -232,13 +235,15 @@ impl Reader {
         );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query((from.number(), to.number()))?;
+        // Another lane's lines are read too.
+        let (mut looked, mut last) = (0, from);
         while let Some(row) = rows.next()? {
             let (day, number) = (Day::new(row.get(FIGURES)?), row.get(FIGURES + 1)?);
-            if page.lines.len() >= LINES_MAX && page.lines.last().is_some_and(|last| last.day < day)
-            {
+            if looked >= LINES_MAX && last < day {
                 page.next = Some(day);
                 break;
             }
+            (looked, last) = (looked + 1, day);
             let (figures, till) = (figures(row)?, row.get(FIGURES + 2)?);
             let Some(name) =
                 self.lanes.get(&number).filter(|name| lane.is_none_or(|lane| lane == *name))

@@ -60,7 +60,7 @@ impl Progress {
 
 /// What the settings say about evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct EvidenceTerms {
     /// How long a till waits for the provider's own answer.
     pub reply_within: Duration,
     /// The longest time between two attempts of a lane in trouble and their ends: the unanswered
@@ -128,12 +128,12 @@ impl AskedRow {
     }
 
     /// Its till has waited as long as it does.
-    fn is_over(&self, now: Duration, terms: Terms) -> bool {
+    fn is_over(&self, now: Duration, terms: EvidenceTerms) -> bool {
         now.saturating_sub(self.began) > terms.reply_within
     }
 
     /// Its till was decided about long ago.
-    fn is_old(&self, now: Duration, terms: Terms) -> bool {
+    fn is_old(&self, now: Duration, terms: EvidenceTerms) -> bool {
         now.saturating_sub(self.began) > terms.reply_within + KEPT
     }
 }
@@ -156,8 +156,8 @@ struct SentCheck {
 /// What was sent, what was not answered, and by whom, in bounded space. Redemptions that one till
 /// sends never suffice: a code that trips the provider is not given because it does.
 #[derive(Clone, Debug)]
-pub struct Evidence {
-    terms: Terms,
+pub struct TrustEvidence {
+    terms: EvidenceTerms,
     answered: Option<Duration>,
     rows: BTreeMap<Seq, AskedRow>,
     /// Of each till, since the last answer.
@@ -166,7 +166,7 @@ pub struct Evidence {
     checked: Option<Duration>,
 }
 
-impl Evidence {
+impl TrustEvidence {
     /// Rows that are remembered at most; beyond that the oldest are forgotten, and not given.
     pub const ROWS_MAX: usize = 1024;
     /// Tills whose silence is remembered at most.
@@ -174,13 +174,13 @@ impl Evidence {
 
     /// Nothing was sent yet.
     #[must_use]
-    pub fn new(terms: Terms) -> Self {
+    pub fn new(terms: EvidenceTerms) -> Self {
         let (rows, silences) = (BTreeMap::new(), BTreeMap::new());
         Self { terms, answered: None, rows, silences, check: None, checked: None }
     }
 
     /// New settings; what was seen stays.
-    pub fn reconfigure(&mut self, terms: Terms) {
+    pub fn reconfigure(&mut self, terms: EvidenceTerms) {
         self.terms = terms;
     }
 
@@ -273,7 +273,7 @@ impl Evidence {
     /// or its redemption has failed, unless one that was sent since it began serves it.
     #[must_use]
     pub fn check_due(&self, now: Duration) -> Option<Duration> {
-        let Terms { reply_within, checks, .. } = self.terms;
+        let EvidenceTerms { reply_within, checks, .. } = self.terms;
         let free = self.checked.map_or(Duration::ZERO, |sent| sent + CHECK_EVERY);
         let served = |row: &AskedRow| self.checked.is_some_and(|sent| sent >= row.began);
         let due = |row: &AskedRow| {
@@ -338,8 +338,8 @@ impl Evidence {
             return false;
         }
         match self.terms {
-            Terms { checks: true, .. } => self.check_is_silent(row, now),
-            Terms { one_till: true, .. } => true,
+            EvidenceTerms { checks: true, .. } => self.check_is_silent(row, now),
+            EvidenceTerms { one_till: true, .. } => true,
             _ => self.another_is_silent(till, now),
         }
     }

@@ -10,9 +10,9 @@ fn ms(number: u64) -> Duration {
     Duration::from_millis(number)
 }
 
-fn terms() -> Terms {
+fn terms() -> EvidenceTerms {
     let (reply_within, recent) = (ms(TIME), ms(70_000));
-    Terms { reply_within, recent, checks: false, one_till: false }
+    EvidenceTerms { reply_within, recent, checks: false, one_till: false }
 }
 
 /// One thing that happens, at a millisecond.
@@ -36,12 +36,17 @@ use Step::{Blamed, Check as OwnCheck, CheckEnded, Drained, Ended, Sent, Stuck};
 const SILENT: End = End::Unanswered { whole: true };
 const CUT: End = End::Unanswered { whole: false };
 
-fn begun(evidence: &mut Evidence, now: Duration, seq: i64, (till, live): (&str, bool)) -> Progress {
+fn begun(
+    evidence: &mut TrustEvidence,
+    now: Duration,
+    seq: i64,
+    (till, live): (&str, bool),
+) -> Progress {
     evidence.begun(now, Seq(seq), Asker { till: &till.into(), live, suspect: false })
 }
 
-fn play(terms: Terms, steps: &[(u64, Step)]) -> Evidence {
-    let mut evidence = Evidence::new(terms);
+fn play(terms: EvidenceTerms, steps: &[(u64, Step)]) -> TrustEvidence {
+    let mut evidence = TrustEvidence::new(terms);
     for (at, step) in steps {
         let now = ms(*at);
         match *step {
@@ -58,7 +63,7 @@ fn play(terms: Terms, steps: &[(u64, Step)]) -> Evidence {
 }
 
 /// Whether row 1 of till `a`, begun at 0, is given when its time is over.
-fn given(terms: Terms, steps: &[(u64, Step)]) -> bool {
+fn given(terms: EvidenceTerms, steps: &[(u64, Step)]) -> bool {
     play(terms, steps).holds(Seq(1), "a", ms(TIME))
 }
 
@@ -67,7 +72,7 @@ type Row<'a> = (&'a str, bool, &'a [(u64, Step)]);
 
 #[test]
 fn with_a_check_the_own_row_and_the_own_check_have_to_be_sent_whole_and_unanswered() {
-    let terms = Terms { checks: true, ..terms() };
+    let terms = EvidenceTerms { checks: true, ..terms() };
     let sent = (0, Sent(1, "a"));
     let table: &[Row<'_>] = &[
         ("both on the wire", true, &[sent, (HALF, OwnCheck)]),
@@ -226,19 +231,22 @@ fn another_tills_silence_is_evidence_for_one_probes_wait_and_deadline() {
 
 #[test]
 fn one_till_may_be_trusted_by_setting_where_no_check_can_be_sent() {
-    let terms = Terms { one_till: true, ..terms() };
+    let terms = EvidenceTerms { one_till: true, ..terms() };
     assert!(given(terms, &[(0, Sent(1, "a"))]));
     assert!(!given(terms, &[(0, Stuck(1, "a"))]));
     assert!(!given(
         terms,
         &[(0, Sent(1, "a")), (1, Drained(2, "b")), (2, Ended(2, End::Answered))]
     ));
-    assert!(!given(Terms { checks: true, ..terms }, &[(0, Sent(1, "a"))]), "a check says more");
+    assert!(
+        !given(EvidenceTerms { checks: true, ..terms }, &[(0, Sent(1, "a"))]),
+        "a check says more"
+    );
 }
 
 #[test]
 fn a_check_is_due_at_half_time_or_at_the_first_failure_and_at_most_each_two_seconds() {
-    let terms = Terms { checks: true, ..terms() };
+    let terms = EvidenceTerms { checks: true, ..terms() };
     let due = |steps: &[(u64, Step)]| play(terms, steps).check_due(ms(0));
     let sent = (0, Sent(1, "a"));
     let failed = (50, Ended(1, SILENT));
@@ -259,7 +267,7 @@ fn a_check_is_due_at_half_time_or_at_the_first_failure_and_at_most_each_two_seco
 
 #[test]
 fn what_is_remembered_is_bounded_and_forgotten() {
-    let mut evidence = Evidence::new(terms());
+    let mut evidence = TrustEvidence::new(terms());
     for seq in 0..5000 {
         let till: Arc<str> = format!("till-{seq}").into();
         begun(&mut evidence, ms(1), seq, (&till, true)).note_whole();
@@ -267,7 +275,7 @@ fn what_is_remembered_is_bounded_and_forgotten() {
     }
     assert_eq!(
         (evidence.rows.len(), evidence.silences.len()),
-        (Evidence::ROWS_MAX, Evidence::TILLS_MAX)
+        (TrustEvidence::ROWS_MAX, TrustEvidence::TILLS_MAX)
     );
     drop(begun(&mut evidence, ms(60_000), 9000, ("a", true)));
     assert_eq!(evidence.rows.len(), 1);
@@ -286,7 +294,7 @@ fn a_row_that_is_asked_about_again_later_begins_anew() {
 
 #[test]
 fn a_till_that_asks_again_as_it_was_told_is_given_on_new_evidence() {
-    let terms = Terms { checks: true, ..terms() };
+    let terms = EvidenceTerms { checks: true, ..terms() };
     let answered = [
         (0, Sent(1, "a")),
         (9, Ended(1, SILENT)),

@@ -26,8 +26,8 @@ impl SecretFile {
     }
 
     /// The file's stamp; `None` when it cannot be looked at.
-    pub(super) fn stamp(&self) -> Option<files::Stamp> {
-        files::Stamp::of(&self.source.path(self.credentials_dir.as_deref())?)
+    pub(super) fn stamp(&self) -> Option<files::FileStamp> {
+        files::FileStamp::of(&self.source.path(self.credentials_dir.as_deref())?)
     }
 
     /// The secret without the white space around it. The error names the file and shows nothing of
@@ -65,7 +65,7 @@ pub(super) struct FollowedSecret {
 #[derive(Default)]
 struct LastRead {
     /// The token as it was read at this stamp.
-    read: Option<(files::Stamp, Secret)>,
+    read: Option<(files::FileStamp, Secret)>,
     /// The secret of the last attempt, or the one that a waiter was told of since; `None`: there
     /// was none.
     noticed: Option<Secret>,

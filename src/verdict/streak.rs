@@ -148,7 +148,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_code_never_shows_in_its_kind(code in "[G-Z]{4,12}", before in "[g-z ]{0,9}", after in "[g-z ]{0,9}") {
+        fn a_code_never_shows_in_its_kind(
+            code in "[G-Z]{4,12}",
+            before in "[g-z ]{0,9}",
+            after in "[g-z ]{0,9}",
+        ) {
             let shown = kind(&format!("{before} {code}{after}"), &code);
             prop_assert!(!shown.contains(&code.to_lowercase()), "{shown}");
         }

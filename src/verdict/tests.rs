@@ -382,9 +382,12 @@ proptest! {
         let mut texts = texts.into_iter();
         let mut text = || texts.next().flatten();
         let answer = Answer { status, content_type: text(), body: body.into() };
-        let (retry_after, date, www_authenticate, content_encoding) = (text(), text(), text(), text());
+        let (retry_after, date) = (text(), text());
+        let (www_authenticate, content_encoding) = (text(), text());
         let reply =
-            Reply { answer, truncated, content_encoding, framed, retry_after, date, www_authenticate };
+            Reply {
+                answer, truncated, content_encoding, framed, retry_after, date, www_authenticate,
+            };
         let verdict = verdict(reply);
         if let Verdict::Wait { at_least: Some(wait), .. } = verdict {
             prop_assert!(wait <= Duration::from_secs(RETRY_AFTER_S_MAX) && !wait.is_zero());
@@ -395,13 +398,19 @@ proptest! {
     }
 
     #[test]
-    fn nothing_without_the_contracts_shape_settles_a_redemption(status in 201u16..=599, body in "[^{]{1,200}") {
+    fn nothing_without_the_contracts_shape_settles_a_redemption(
+        status in 201u16..=599,
+        body in "[^{]{1,200}",
+    ) {
         let verdict = of(status, &body);
         prop_assert!(!verdict.is_answer(), "{verdict:?}");
     }
 
     #[test]
-    fn outside_of_a_2xx_only_a_message_or_errors_settle_a_redemption(status in 300u16..=599, body in object()) {
+    fn outside_of_a_2xx_only_a_message_or_errors_settle_a_redemption(
+        status in 300u16..=599,
+        body in object(),
+    ) {
         let in_shape = body.contains("\"message\":") || body.contains("\"errors\":");
         let verdict = of(status, &body);
         prop_assert!(in_shape || !verdict.is_answer(), "{verdict:?}");
@@ -412,7 +421,8 @@ proptest! {
         status in prop::sample::select(vec![400u16, 404, 409, 410, 422]),
         foreign in prop::sample::select(FOREIGN.to_vec()), body in object(), weak_declines: bool,
     ) {
-        let body = body.replacen('{', &format!("{{{foreign},\"message\":\"no\","), 1).replace(",}", "}");
+        let begin = format!("{{{foreign},\"message\":\"no\",");
+        let body = body.replacen('{', &begin, 1).replace(",}", "}");
         let rules = Rules { weak_declines, ..rules() };
         let verdict = judge(&Outcome::Answered(reply(status, &body)), &rules);
         if let Verdict::Declined { evidence, already_used, .. } = verdict {

@@ -21,6 +21,12 @@ const VERSION: &str = "1.0.0";
 /// How large the page's backup is: a schema with a table more is no other example.
 const BACKUP_BYTES: &str = "118,784";
 
+/// A hash has another salt each time, and a certificate another key.
+const HASH_BEGINS: &str = "$scrypt$ln=13,r=8,p=8$";
+const HASH_ENDS: &str = "y3j72I1RD/c61M/UmE76+w$9sypKpRRVL+tOAI8HijEMj6u5Y4Tl2QGC4T5QnZ+b4Y";
+const FINGERPRINT: &str = "3C:41:2A:74:B5:B8:93:1A:11:EA:B3:47:78:57:CF:E8:FD:17:C9:BF:49:33:39:\
+    7C:88:34:B8:60:EB:13:F5:73";
+
 /// One example: the lines in the page between which it stands, its command, and what the page says
 /// that it prints.
 struct Example {
@@ -148,12 +154,18 @@ fn printed(folder: &Path, command: &str) -> String {
 fn as_shown(text: &str, ids: &[String]) -> String {
     let user = redeemd::admin::user_name(rustix::process::getuid().as_raw());
     let mut text = text.replace(&format!(" by {user}"), " by amal");
+    text = text.replace(&format!(" as the user {user}"), " as the user redeemd");
     for (from, to) in pairs(ids) {
         text = text.replace(from, &to);
     }
-    let line = |line: &str| match line.strip_prefix("redeemd.backup: ") {
-        Some(_) => format!("redeemd.backup: {BACKUP_BYTES} bytes\n"),
-        None => line.to_owned() + "\n",
+    let made_anew = [
+        ("redeemd.backup: ", format!("{BACKUP_BYTES} bytes")),
+        (HASH_BEGINS, HASH_ENDS.to_owned()),
+        ("SHA-256 fingerprint: ", FINGERPRINT.to_owned()),
+    ];
+    let line = |line: &str| {
+        let shown = made_anew.iter().find(|(begins, _)| line.starts_with(begins));
+        shown.map_or(line.to_owned(), |(begins, ends)| format!("{begins}{ends}")) + "\n"
     };
     text.lines().map(line).collect()
 }

@@ -44,7 +44,9 @@ export async function start(command, args, firstLine = false) {
 }
 
 async function call(base, method, path, body) {
-  const answer = await fetch(base + path, { method, body: body && JSON.stringify(body) });
+  const signal = AbortSignal.timeout(60_000);
+  const answer = await fetch(base + path, { method, body: body && JSON.stringify(body), signal })
+    .catch((error) => { throw new Error(`${path}: ${error.message}`); });
   const { value } = await answer.json();
   if (value && value.error) throw new Error(`${path}: ${value.error}: ${value.message}`);
   return value;
@@ -102,25 +104,31 @@ export class Browser {
   }
 
   // The live page may replace an element between the two calls: then it is looked for again.
-  async text(css) {
+  async with(css, use) {
     for (let n = 0; ; n += 1) {
       try {
-        return await this.get(`/element/${await this.find(css)}/text`);
+        return await use(`/element/${await this.find(css)}`);
       } catch (error) {
         if (n === 5 || !error.message.includes('stale element')) throw error;
       }
     }
   }
 
-  async click(css) { return this.post(`/element/${await this.find(css)}/click`, {}); }
+  text(css) { return this.with(css, (element) => this.get(`${element}/text`)); }
 
-  async type(css, text) { return this.post(`/element/${await this.find(css)}/value`, { text }); }
+  click(css) { return this.with(css, (element) => this.post(`${element}/click`, {})); }
+
+  type(css, text) { return this.with(css, (element) => this.post(`${element}/value`, { text })); }
 
   // The whole page, not only what the window shows.
   async picture(file) {
+    // Chromium moves a page aside that reads from the right and is shorter than the window: it gets longer.
+    const least = (value) => this.script && this.run(`document.documentElement.style.minHeight = ${value}; return 0;`);
+    await least('`${innerHeight + 2}px`');
     const { cssContentSize: size } = await this.devtools('Page.getLayoutMetrics', {});
     const clip = { x: 0, y: 0, width: size.width, height: Math.min(size.height, 3000), scale: 1 };
     const shot = await this.devtools('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true, clip });
+    await least('""');
     writeFileSync(file, Buffer.from(shot.data, 'base64'));
   }
 

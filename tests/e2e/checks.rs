@@ -95,8 +95,7 @@ fn a_check_passes_as_it_came_and_is_told_from_memory_with_its_age_while_the_line
 }
 
 #[test]
-fn a_code_that_is_held_here_has_been_used_and_while_the_provider_can_be_asked_it_decides_about_the_rest()
- {
+fn a_code_that_is_held_here_has_been_used_and_a_provider_that_can_be_asked_decides_the_rest() {
     let provider = Provider::start();
     let gateway = before(&provider).start();
     let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
@@ -273,6 +272,35 @@ fn the_memory_is_bounded_and_shared_between_tills() {
 }
 
 #[test]
+fn sixty_four_tills_at_once_never_overrun_the_memory_by_one_and_each_keeps_its_share_over_a_kill() {
+    let provider = Provider::start();
+    let names: Vec<String> = (0..64).map(|n| format!("counter-{n}")).collect();
+    let builder = names
+        .iter()
+        .fold(before(&provider), |builder, name| builder.till(name, &format!("token-{name}")));
+    let mut gateway = builder.offline("remember_checks_max = 100").start();
+    let remembered = |gateway: &Gateway| gateway.status()["checks_remembered"].as_u64().unwrap();
+    at_once(names.len(), |n| {
+        for turn in 0..4 {
+            let till = gateway.till(&names[n]);
+            let code = format!("CK-{n}-{turn}");
+            eventually("there is a place", || (till.check(&code).status == 200).then_some(()));
+            assert!(remembered(&gateway) <= 100);
+        }
+    });
+    // What comes after them to the store is stored after them.
+    assert_eq!(gateway.till("till-1").redeem("CK-LAST").state(), "confirmed");
+    assert_eq!(remembered(&gateway), 100);
+    gateway.kill9();
+    gateway.start();
+    assert_eq!(remembered(&gateway), 100);
+    cut(&provider, &gateway);
+    for (n, name) in names.iter().enumerate() {
+        age(&gateway.till(name).check(&format!("CK-{n}-3")));
+    }
+}
+
+#[test]
 fn two_hundred_slow_checks_take_no_redemptions_place() {
     let provider = Provider::start();
     let tills: Vec<String> = (0..4).map(|n| format!("loud-{n}")).collect();
@@ -302,8 +330,7 @@ fn two_hundred_slow_checks_take_no_redemptions_place() {
 }
 
 #[test]
-fn a_provider_that_does_not_answer_checks_is_waited_for_no_longer_than_a_redemption_and_a_late_answer_is_kept()
- {
+fn a_check_waits_no_longer_than_a_redemption_and_its_late_answer_is_kept() {
     let provider = Provider::start();
     let gateway = before(&provider).start();
     let till = gateway.till("till-1");

@@ -207,8 +207,7 @@ fn cause_before(certificate: &str, time: Option<&str>, trusted: bool) -> Option<
 }
 
 #[test]
-fn a_certificates_dates_are_called_the_clocks_fault_while_nobody_has_set_it_and_the_certificates_afterwards()
- {
+fn a_certificates_dates_are_the_clocks_fault_until_it_is_set_and_the_certificates_afterwards() {
     let cases = [
         ("good", Some(BOOT), false, "clock"),
         ("not-yet-valid", None, false, "clock"),

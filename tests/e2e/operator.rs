@@ -47,8 +47,7 @@ fn a_held_lane_takes_and_sends_nothing_until_it_is_released_also_after_a_restart
 }
 
 #[test]
-fn a_lane_that_is_held_with_trust_accepts_and_sends_nothing_until_it_is_released_also_after_a_restart()
- {
+fn a_lane_held_with_trust_accepts_and_sends_nothing_until_its_release_also_after_a_restart() {
     let provider = Provider::start();
     let mut gateway = Gateway::before(&provider);
     assert_eq!(

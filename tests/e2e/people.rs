@@ -179,6 +179,117 @@ fn what_is_refused_is_said_in_the_language_that_whoever_asks_likes_best() {
     );
 }
 
+/// Letters of the Arabic alphabet, and no word of English outside of an isolation.
+fn is_arabic(text: &str) -> bool {
+    let mut depth = 0;
+    let outside = |c: char| {
+        depth += i32::from(c == '\u{2068}') - i32::from(c == '\u{2069}');
+        depth == 0
+    };
+    let outside: String = text
+        .chars()
+        .filter({
+            let mut outside = outside;
+            move |c| outside(*c)
+        })
+        .collect();
+    outside.contains(|c| matches!(c, '\u{621}'..='\u{64a}'))
+        && !outside.contains(|c: char| c.is_ascii_alphabetic())
+}
+
+#[test]
+fn every_text_of_the_api_is_arabic_for_whoever_likes_that_best() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    provider.cut();
+    let id = gateway.till("<b>till").redeem("TONGUE-2").id();
+    let ask = |method: &str, path: &str, body: &[u8]| {
+        let headers = [
+            ("accept-language", "ar"),
+            ("content-type", "application/json"),
+            ("authorization", "Bearer engineer-token-of-the-monitor"),
+        ];
+        Till::new(gateway.admin_address(), None).send(method, path, &headers, body)
+    };
+    let too_large = vec![b' '; 17 * 1024];
+    let rows = format!(r#"{{"from":"","rows":[{}]}}"#, vec!["{}"; 3].join(","));
+    let from = format!(r#"{{"from":"{}","rows":[]}}"#, "x".repeat(200));
+    let post = |path: &'static str, body: &[u8], status| ("POST", path, body.to_vec(), status);
+    let refused = [
+        post("/api/v1/import", b"[", 400),
+        post("/api/v1/import", rows.as_bytes(), 400),
+        post("/api/v1/import", from.as_bytes(), 400),
+        post("/api/v1/search", br#"{"code":7}"#, 400),
+        post("/api/v1/hold", b"{", 400),
+        post("/api/v1/hold", &too_large, 413),
+        post("/api/v1/lanes/nope/hold", b"{}", 404),
+        post("/api/v1/nope", b"{}", 404),
+        ("GET", "/api/v1/redemptions?state=x&limit=0&till=%FF", Vec::new(), 400),
+        ("GET", "/api/v1/redemptions/nope", Vec::new(), 404),
+        ("GET", "/api/v1/figures?from=yesterday", Vec::new(), 400),
+        ("GET", "/api/v1/figures?till=1", Vec::new(), 400),
+        ("GET", "/api/v1/export?after=x", Vec::new(), 400),
+        ("DELETE", "/api/v1/status", Vec::new(), 405),
+    ];
+    for (method, path, body, status) in refused {
+        let reply = ask(method, path, &body);
+        assert_eq!(
+            (reply.status, reply.header("content-language")),
+            (status, Some("ar")),
+            "{path}"
+        );
+        for member in ["title", "detail"] {
+            let text = reply.json()[member].as_str().unwrap().to_owned();
+            assert!(is_arabic(&text), "{method} {path}: {member}: {text}");
+        }
+    }
+    let held = ask("POST", "/api/v1/hold", b"{}");
+    assert_eq!(held.status, 200, "{held:?}");
+    eventually("not ready", || Some(ask("GET", "/readyz", b"")).filter(|it| it.status == 503));
+    let told = ask("GET", "/readyz", b"").json()["detail"].as_str().unwrap().to_owned();
+    assert!(is_arabic(&told), "{told}");
+    let explained = ask("GET", "/api/v1/status", b"").json()["lanes"][0]["explanation"].clone();
+    assert!(is_arabic(explained.as_str().unwrap()), "{explained}");
+    let void = format!("/api/v1/redemptions/{id}/void");
+    assert_eq!(ask("POST", &void, br#"{"note":"called off"}"#).status, 200);
+    let story = ask("GET", &format!("/api/v1/redemptions/{id}"), b"").json();
+    let told = story["events"][0]["detail"].as_str().unwrap();
+    assert_eq!(told, "\u{2068}called off\u{2069}", "a name in a text from the right stands apart");
+    let english = gateway.admin("GET", &format!("/api/v1/redemptions/{id}"), "").json();
+    assert_eq!(english["events"][0]["detail"], "called off");
+}
+
+#[test]
+fn what_an_import_refuses_or_parks_is_said_in_the_language_of_whoever_brings_it() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    provider.cut();
+    gateway.till("<b>till").redeem("TRAVELS-1");
+    let ask = |method: &str, path: &str, body: &str| {
+        let headers = [
+            ("accept-language", "ar"),
+            ("content-type", "application/json"),
+            ("authorization", "Bearer engineer-token-of-the-monitor"),
+        ];
+        Till::new(gateway.admin_address(), None).send(method, path, &headers, body.as_bytes())
+    };
+    let page = ask("GET", "/api/v1/export", "").json();
+    let mut row = page["page"]["rows"][0].clone();
+    let bring = |row: &serde_json::Value| {
+        let body = serde_json::json!({ "from": "branch-1", "rows": [row] }).to_string();
+        let arrived = ask("POST", "/api/v1/import", &body).json()["arrived"][0].clone();
+        (arrived["outcome"].clone(), arrived["why"].as_str().unwrap_or_default().to_owned())
+    };
+    // Another id: the code is held by the redemption that is here.
+    row["id"] = format!("9{}", row["id"].as_str().unwrap()).into();
+    let (outcome, why) = bring(&row);
+    assert!(outcome == "parked" && is_arabic(&why), "{outcome}: {why}");
+    row["branch_id"] = "x".repeat(300).into();
+    row["id"] = format!("8{}", row["id"].as_str().unwrap()).into();
+    let (outcome, why) = bring(&row);
+    assert!(outcome == "refused" && is_arabic(&why), "{outcome}: {why}");
+}
+
 #[test]
 fn the_trail_has_who_signed_in_who_tried_a_line_and_who_touched_many_and_why() {
     let provider = Provider::start();
@@ -428,6 +539,66 @@ fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
     assert!(page.header("set-cookie").is_none());
 }
 
+/// What comes over a page's stream within a moment.
+fn streamed(gateway: &Gateway, language: &str) -> String {
+    let head = format!(
+        "GET /events HTTP/1.1\r\nhost: {}\r\naccept-language: {language}\r\n\r\n",
+        gateway.admin_address()
+    );
+    gateway.operators().raw(head.as_bytes(), Duration::from_millis(700))
+}
+
+#[test]
+fn what_a_page_is_sent_while_it_is_open_holds_no_markup_of_a_till_or_a_person_either() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    let till = gateway.till("<b>till");
+    provider.rules(&["fault=refuse"]);
+    eventually("a till whose codes are refused is slowed", || {
+        till.redeem(&format!("GUESS-{}", provider.requests().len()));
+        gateway.status()["slowed_tills"][0].as_str().map(str::to_owned)
+    });
+    let cookie = signed_in(&gateway, "engineer-person");
+    let off = "note=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&hours=2";
+    assert_eq!(post(&gateway, "/lanes/main/trust-off", &cookie, off).status, 303);
+    provider.cut();
+    till.redeem("CUT-1");
+    for language in ["en", "ar"] {
+        let stream = streamed(&gateway, language);
+        assert!(stream.contains("event: part") && stream.contains("alert(1)"), "{stream}");
+        assert!(stream.contains("&#60;b&#62;till"), "the slowed till is named: {stream}");
+        assert!(stream.contains("<svg"), "the pictures are among it: {stream}");
+        let lower = stream.to_lowercase();
+        for markup in ["<script", "<b>", "<img", "onerror=", "style=", "javascript:"] {
+            assert!(!lower.contains(markup), "{markup}: {stream}");
+        }
+    }
+}
+
+#[test]
+fn a_report_for_spreadsheets_holds_no_formula_of_a_till_or_its_codes() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    provider.cut();
+    let formula = "=cmd|' /C calc'!A0";
+    let hostile = ["@SUM(1+1)*cmd|' /C calc'!A0", "+1\"x\"", "-2,3", formula];
+    for (n, branch) in hostile.into_iter().enumerate() {
+        let order = Order::new(&format!("=cmd|{n}")).with("branch_id", branch);
+        let reply = gateway.till("").order(&order);
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    let said = gateway.command(&["report", "--csv"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("'=cmd") && said.out.contains("'@SUM(1+1)"), "{}", said.out);
+    for line in said.out.lines() {
+        // A cell begins a line, or follows a comma and perhaps a quotation mark.
+        let cells = line.split(',').map(|cell| cell.trim_start_matches('"'));
+        for cell in cells.filter(|cell| cell.starts_with(['=', '+', '-', '@'])) {
+            panic!("{cell} in {line}");
+        }
+    }
+}
+
 #[test]
 fn a_whole_code_is_found_and_stands_in_no_address_and_no_log() {
     let provider = Provider::start();
@@ -530,6 +701,25 @@ fn a_thousand_streams_and_bombs_of_headers_and_forms_leave_the_listener_in_servi
     );
     let said = gateway.operators().raw(head.as_bytes(), Duration::from_secs(1));
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+    let many = (0..5_000).fold(String::new(), |all, n| all + &format!("x-{n}: y\r\n"));
+    let deep = "[".repeat(15 * 1024);
+    let cookies = "a=b; ".repeat(20_000);
+    let host = gateway.admin_address();
+    for bomb in [
+        format!("GET / HTTP/1.1\r\nhost: {host}\r\n{many}\r\n"),
+        format!("GET / HTTP/1.1\r\nhost: {host}\r\ncookie: {cookies}\r\n\r\n"),
+        format!("GET /?{} HTTP/1.1\r\nhost: {host}\r\n\r\n", "a=b&".repeat(100_000)),
+        format!(
+            "POST /api/v1/search HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{deep}",
+            deep.len()
+        ),
+    ] {
+        let said = gateway.operators().raw(bomb.as_bytes(), Duration::from_secs(1));
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+    }
+    let fields = "name=a&".repeat(2_000);
+    assert!([400, 413].contains(&post(&gateway, "/sign-in", "x=1", &fields).status));
     moment(Duration::from_millis(100));
     assert_eq!(get(&gateway, "/", "x=1").status, 200);
     let begun = std::time::Instant::now();
@@ -570,6 +760,65 @@ fn an_hour_of_open_pages_leaves_the_memory_as_it_was() {
     let grown = (resident() - before) / 1024.0 / 1024.0;
     println!("{grown:.2} MiB more after 960 streams");
     assert!(grown < 2.0, "{grown:.2} MiB more");
+}
+
+/// What a gateway keeps resident after a day on which so many pages were open, in bytes, and how
+/// much they were told.
+fn after_a_day_with(pages: usize) -> (f64, usize) {
+    let provider = Provider::start();
+    let limits =
+        "max_pending = 50000\nmax_per_hour_per_till = 50000\nmax_exposure = \"9000000.00\"";
+    let gateway = Gateway::with().lane("main", &provider, "").offline(limits).start();
+    provider.cut();
+    let request = format!("GET /events HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.admin_address());
+    let open = |_| {
+        let mut stream = std::net::TcpStream::connect(gateway.admin_address()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        stream
+    };
+    let day = |pages: usize, hours: usize| {
+        // More than are followed at once: the rest is refused, and stays connected.
+        let mut streams: Vec<_> = (0..pages).map(open).collect();
+        let (mut bytes, mut news) = (0, [0; 64 * 1024]);
+        for hour in 0..hours {
+            std::thread::scope(|threads| {
+                for till in 0..4 {
+                    let codes = (0..50).map(move |n| format!("DAY-{hours}-{hour}-{till}-{n}"));
+                    let till = gateway.till("");
+                    threads.spawn(move || codes.for_each(|code| drop(till.redeem(&code))));
+                }
+            });
+            for stream in &mut streams {
+                while let Ok(read @ 1..) = stream.read(&mut news) {
+                    bytes += read;
+                }
+            }
+        }
+        bytes
+    };
+    // Both have had pages open before, which are gone when the next may come.
+    day(16, 1);
+    eventually("the places are free", || {
+        let again = gateway.operators().raw(request.as_bytes(), Duration::from_millis(300));
+        again.starts_with("HTTP/1.1 200").then_some(())
+    });
+    let bytes = day(pages, 12);
+    assert!(gateway.counts().accepted >= 2_400, "{:?}", gateway.counts());
+    let page = gateway.admin("GET", "/metrics", "").body;
+    let mut lines = page.lines();
+    let resident = lines.find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+    (resident.unwrap().parse().unwrap(), bytes)
+}
+
+#[test]
+fn pages_that_were_open_while_thousands_of_redemptions_came_leave_the_memory_as_it_is_without_them()
+{
+    let ((without, nothing), (with, bytes)) = (after_a_day_with(0), after_a_day_with(100));
+    assert!(nothing == 0 && bytes > 100_000, "the pages were told what changed: {bytes} bytes");
+    let ratio = with / without;
+    println!("{ratio:.3} of {:.1} MiB, after {bytes} bytes of news", without / 1_048_576.0);
+    assert!(ratio < 1.2, "{ratio:.3} of {without}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `redeemd rehearse`, as the engineer who installs a gateway runs it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Output;
 
@@ -49,9 +50,29 @@ fn a_rehearsal_balances_touches_nothing_that_is_configured_and_leaves_nothing_be
     ] {
         assert!(shown.contains(act), "{act} is not in {shown}");
     }
+    shows_what_the_readme_shows(&shown);
     assert!(!shown.contains('\r'), "nothing is redrawn where there is no terminal");
     assert_eq!(provider.summary("connections"), 0, "the configured provider was spoken to");
     assert_eq!(std::fs::read_dir(folder.path().join("state")).unwrap().count(), 0);
+}
+
+/// The lines of README's example are those of the program, whatever the figures and times.
+fn shows_what_the_readme_shows(shown: &str) {
+    let masked = |text: &str| -> BTreeSet<String> {
+        let word = |word: &str| match word.trim_end_matches([',', ';']) {
+            unit @ ("ms" | "s" | "µs" | "min") => word.replace(unit, "time"),
+            number if number.contains(|c: char| c.is_ascii_digit()) => "0".to_owned(),
+            _ => word.to_owned(),
+        };
+        let words = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
+        text.lines().map(words).collect()
+    };
+    let readme = include_str!("../../README.md");
+    let example = readme.split("$ redeemd rehearse\n").nth(1).unwrap().split("```").next().unwrap();
+    let program = masked(shown);
+    for line in masked(example).iter().filter(|line| !line.starts_with("drain ")) {
+        assert!(program.contains(line), "README has {line:?}, the program {program:#?}");
+    }
 }
 
 #[test]

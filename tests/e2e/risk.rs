@@ -2,10 +2,14 @@
 //! the real binary.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, moment};
+use crate::harness::{
+    Builder, FakeTime, Gateway, Order, Provider, Reply, Till, at_once, eventually, moment,
+    set_clock, synchronised,
+};
 
 /// How many tills ask at once.
 const TILLS: usize = 64;
@@ -51,6 +55,13 @@ fn values(gateway: &Gateway) -> [String; 2] {
 }
 
 const RULE: &str = "[[offline.rule]]\nname = \"vouchers\"\ncode = \"V-*\"\n";
+/// For all codes but the one by which the cut is noticed.
+const LATER: &str = "[[offline.rule]]\nname = \"later\"\ncode = \"V-*-*\"\n";
+
+/// All ask as this one.
+fn one_till(gateway: &Gateway) -> Vec<Till> {
+    (0..TILLS).map(|_| gateway.till("till-0")).collect()
+}
 
 #[test]
 fn sixty_four_tills_at_once_never_overrun_a_limit_by_one_over_kills_and_starts() {
@@ -66,21 +77,154 @@ fn sixty_four_tills_at_once_never_overrun_a_limit_by_one_over_kills_and_starts()
         (format!("{RULE}max_per_hour = 50"), "(rule vouchers)"),
         (format!("{RULE}max_per_day = 50"), "(rule vouchers)"),
     ] {
-        let provider = Provider::start();
-        let mut gateway = with_tills(TILLS, &limit).lane("main", &provider, "").start();
-        cut(&provider, &gateway);
-        kill_in_the_middle(&mut gateway);
-        gateway.start();
-        let more = given(&tills(&gateway), "more", words);
-        assert_eq!(gateway.counts().pending, 50, "{limit}: {more} after the kill");
-        gateway.restart();
-        assert_eq!(given(&tills(&gateway), "again", words), 0, "{limit}: over a restart");
-        assert_eq!(gateway.counts().pending, 50, "{limit}");
+        never_over(&limit, words, tills, 50);
     }
 }
 
+#[test]
+fn a_till_that_asks_sixty_four_times_at_once_never_overruns_its_share_by_one_over_kills_and_starts()
+{
+    for (limit, words) in [
+        ("max_pending_per_till = 50", "of this till reached: 50 redemptions are waiting"),
+        ("max_per_hour_per_till = 50", "of this till reached: 50 rewards in 1 hour"),
+    ] {
+        never_over(limit, words, one_till, 50);
+    }
+}
+
+#[test]
+fn what_is_worth_too_much_or_forbidden_is_given_to_none_of_sixty_four_tills_over_kills_and_starts()
+{
+    for (limit, words) in [
+        (format!("{LATER}max_value = \"24.99\""), "worth more than 24.99 (rule later)"),
+        (format!("{LATER}accept = false"), "accepts nothing offline (rule later)"),
+        (format!("{LATER}max_pending = 0"), "0 redemptions are waiting"),
+        (format!("{LATER}max_exposure = \"0\""), "rewards worth 0.00 are at risk"),
+        (format!("{LATER}max_per_hour = 0"), "0 rewards in 1 hour"),
+    ] {
+        never_over(&limit, words, tills, 1);
+    }
+}
+
+/// However they are asked by these tills, so many are pending in the end.
+fn never_over(limit: &str, words: &str, tills: fn(&Gateway) -> Vec<Till>, left: u64) {
+    let provider = Provider::start();
+    let mut gateway = with_tills(TILLS, limit).lane("main", &provider, "").start();
+    cut(&provider, &gateway);
+    kill_in_the_middle(&mut gateway, tills);
+    gateway.start();
+    let more = given(&tills(&gateway), "more", words);
+    assert_eq!(gateway.counts().pending, left, "{limit}: {more} after the kill");
+    gateway.restart();
+    assert_eq!(given(&tills(&gateway), "again", words), 0, "{limit}: over a restart");
+    assert_eq!(gateway.counts().pending, left, "{limit}");
+}
+
+#[test]
+fn at_the_end_of_max_outage_none_of_sixty_four_tills_is_given_one_more() {
+    let provider = Provider::start();
+    let mut gateway = with_tills(TILLS, "max_outage = \"5s\"").lane("main", &provider, "").start();
+    cut(&provider, &gateway);
+    gateway.restart();
+    let tills = tills(&gateway);
+    let all = at_once(TILLS, |n| {
+        let (mut seen, mut refused) = (Vec::new(), 0);
+        for code in 0.. {
+            let (sent, reply) = (Instant::now(), tills[n].redeem(&format!("V-{n}-{code}")));
+            let is_given = reply.status == 200;
+            assert!(is_given || reply.refusal().contains("the line has been down"), "{reply:?}");
+            seen.push((sent, Instant::now(), is_given));
+            refused += u32::from(!is_given);
+            if refused > 2 {
+                break;
+            }
+            moment(Duration::from_millis(20));
+        }
+        seen
+    });
+    let all: Vec<_> = all.into_iter().flatten().collect();
+    let end = all.iter().filter(|(.., is_given)| !is_given).map(|(_, heard, _)| *heard).min();
+    let end = end.expect("the end comes");
+    assert!(all.iter().all(|(sent, _, is_given)| !is_given || *sent < end), "one more");
+    gateway.restart();
+    assert_eq!(given(&self::tills(&gateway), "again", "the line has been down"), 0);
+}
+
+#[test]
+fn the_limits_on_an_outage_are_told_when_their_time_comes_without_any_till_and_once_over_restarts()
+{
+    let provider = Provider::start();
+    let offline = format!("max_outage = \"10s\"\n{RULE}max_outage = \"5s\"");
+    let mut gateway = with_tills(1, &offline).lane("main", &provider, "").start();
+    cut(&provider, &gateway);
+    let told = |gateway: &Gateway| {
+        let trail = gateway.operators().send("GET", "/trail", &[], b"").body;
+        let times = |percent: u8, rule: &str| {
+            trail.matches(&format!("{percent} % of max_outage of {rule} are used")).count()
+        };
+        [(80, "vouchers"), (100, "vouchers"), (80, "offline"), (100, "offline")]
+            .map(|(percent, rule)| times(percent, rule))
+    };
+    eventually("each is told", || (told(&gateway) == [1; 4]).then_some(()));
+    gateway.restart();
+    assert_eq!(gateway.till("till-0").redeem("V-LATE").status, 503);
+    gateway.wait_for_link("main", "down");
+    moment(Duration::from_millis(1500));
+    assert_eq!(told(&gateway), [1; 4]);
+}
+
+#[test]
+fn rewards_are_given_within_hours_to_the_second_past_midnight_too_and_by_no_clock_that_nobody_set()
+{
+    let Some(fake) = FakeTime::find() else { return };
+    let Some(set) = synchronised() else { return };
+    for wrapper in [&set[..], &[]] {
+        let provider = Provider::start();
+        let builder = with_tills(TILLS, &format!("{LATER}hours = \"18:00-02:00\""));
+        set_clock(builder.folder(), "2027-03-01 12:00:00");
+        let builder = fake.under(builder).environment("TZ", "UTC").wrapper(wrapper);
+        let gateway = builder.lane("main", &provider, "").start();
+        cut(&provider, &gateway);
+        for (time, is_open) in [
+            ("2027-03-01 17:59:59", false),
+            ("2027-03-01 18:00:00", true),
+            ("2027-03-01 23:59:59", true),
+            ("2027-03-02 00:00:00", true),
+            ("2027-03-02 01:59:59", true),
+            ("2027-03-02 02:00:00", false),
+        ] {
+            set_clock(gateway.folder(), time);
+            let is_set = !wrapper.is_empty();
+            let words = if is_set { "offline at this time" } else { "rule later needs the right" };
+            let expected = if is_open && is_set { TILLS * 2 } else { 0 };
+            assert_eq!(given(&tills(&gateway), time, words), expected, "{time}, set: {is_set}");
+        }
+    }
+}
+
+#[test]
+fn readiness_says_where_trust_is_off_and_ends_where_nothing_could_be_given() {
+    let provider = Provider::start();
+    let gateway = with_tills(1, "max_exposure = \"25.00\"").lane("main", &provider, "").start();
+    let ready = || gateway.operators().send("GET", "/readyz", &[], b"");
+    gateway.says(&["trust", "off", "--note", "a look"]);
+    let off = ready();
+    let said = "ready\ntrust is off in lane main\n";
+    assert_eq!((off.status, off.body.as_str()), (200, said), "the provider can be asked");
+    provider.cut();
+    eventually("nothing can be taken", || {
+        gateway.till("till-0").redeem("NOTICED");
+        (ready().status == 503).then_some(())
+    });
+    gateway.says(&["trust", "on"]);
+    let on = ready();
+    assert_eq!((on.status, on.body.as_str()), (200, "ready\n"));
+    assert_eq!(gateway.till("till-0").redeem("THE-LAST").status, 200);
+    assert_eq!(ready().status, 503, "all that may be at risk is");
+}
+
 /// SIGKILL while all tills ask for as long as they are answered.
-fn kill_in_the_middle(gateway: &mut Gateway) {
+fn kill_in_the_middle(gateway: &mut Gateway, tills: fn(&Gateway) -> Vec<Till>) {
     let (tills, answered) = (tills(gateway), AtomicU32::new(0));
     std::thread::scope(|scope| {
         for (n, till) in tills.iter().enumerate() {
@@ -278,7 +422,7 @@ fn a_first_start_in_an_outage_trusts_and_still_gives_a_code_once_whatever_the_bu
     provider.restore();
     gateway.wait_until_drained();
     provider.cut();
-    moment(std::time::Duration::from_millis(300));
+    moment(Duration::from_millis(300));
     eventually("the cut is noticed", || (of("THIRD", "alpha").status == 200).then_some(()));
     assert_eq!(of("FOURTH", "gamma").status, 503);
 }

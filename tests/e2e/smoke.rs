@@ -134,8 +134,7 @@ fn sigterm_in_the_middle_of_traffic_is_an_ordered_stop_that_loses_nothing() {
 }
 
 #[test]
-fn twenty_sigkills_in_the_middle_of_traffic_leave_every_acknowledged_redemption_confirmed_under_one_key()
- {
+fn twenty_sigkills_in_traffic_leave_every_acknowledged_redemption_confirmed_under_one_key() {
     let provider = Provider::start();
     provider.rules(&["share=0.1,fault=reset-after-taking", "share=0.1,fault=reset-before-taking"]);
     let mut gateway = Gateway::before(&provider);

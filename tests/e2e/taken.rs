@@ -100,8 +100,7 @@ fn a_database_that_is_put_back_goes_on_and_no_older_copy_of_it_is_left() {
 }
 
 #[test]
-fn a_start_without_the_database_that_a_daemon_had_is_an_error_that_status_shows_until_somebody_looked()
- {
+fn a_start_without_the_database_of_before_is_an_error_that_status_shows_until_somebody_looked() {
     let provider = Provider::start();
     let mut gateway = in_an_outage(&provider);
     assert!(gateway.terminate().success());

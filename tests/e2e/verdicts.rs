@@ -252,8 +252,7 @@ fn m5_our_own_retry_that_is_in_progress_waits_and_is_never_declined() {
 
 // M6, points 4 and 5.
 #[test]
-fn m6_an_uncertain_row_that_is_refused_in_words_unknown_is_parked_and_a_persons_retry_finds_it_ours()
- {
+fn m6_an_uncertain_row_refused_in_unknown_words_is_parked_and_a_persons_retry_finds_it_ours() {
     let words = [
         "used-fr",
         "refuse,message=Unknown merchant",

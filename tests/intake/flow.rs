@@ -13,7 +13,7 @@ use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue, Waited};
 use redeemd::redemption::Answer;
 use redeemd::settings::{self, Settings};
 use redeemd::store::{About, Claimed, Ended, Store};
-use redeemd::trust::{Asker, End, Evidence, Trust};
+use redeemd::trust::{Asker, End, Trust, TrustEvidence};
 use redeemd::verdict::{Outcome, Reply};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -117,7 +117,7 @@ impl Shop {
     }
 
     fn gate(&self) -> Gate {
-        Gate::up(Evidence::new(self.lane.settings().terms()))
+        Gate::up(TrustEvidence::new(self.lane.settings().terms()))
     }
 
     /// The line is up from now on.
@@ -140,7 +140,7 @@ impl Shop {
 
     /// `row` was sent whole, and so was a check of the gateway's own; neither was answered.
     fn nobody_is_answered(&self, row: &Claimed) {
-        let mut evidence = Evidence::new(self.lane.settings().terms());
+        let mut evidence = TrustEvidence::new(self.lane.settings().terms());
         let till = row.till.as_str().into();
         evidence.begun(Duration::ZERO, row.seq, Asker { till: &till, live: true, suspect: false });
         evidence.check_begun(Duration::ZERO);

@@ -27,8 +27,9 @@ const AS_IT_WAS: &str = "
     DROP TABLE check_share;
     DROP TABLE tally;
     DROP TABLE refusal;
+    DROP TABLE guard;
+    DROP TABLE guarded;
     DROP INDEX redemption_key;
-    DROP INDEX redemption_guard;
     CREATE INDEX redemption_key ON redemption (key);
     CREATE INDEX redemption_guard ON redemption (guard);
     PRAGMA user_version = 1;

@@ -19,6 +19,8 @@ use redeemd::store::{
 use redeemd::value::Amount;
 
 pub(crate) const NOW_MS: i64 = 1_800_000_000_000;
+/// So few that guards are merged in most transactions that accept.
+const RECENT_GUARDS: usize = 3;
 pub(crate) const LOG: &str = "redeemd.db-wal";
 /// What a folder of an earlier version's files has besides them: its rows in words.
 pub(crate) const ROWS: &str = "rows";
@@ -122,7 +124,9 @@ impl Life {
 
     fn open(&mut self) {
         self.store = None;
-        self.store = Some(Store::open(&self.dir).unwrap().0);
+        let (mut store, _) = Store::open(&self.dir).unwrap();
+        store.keep_recent_guards(RECENT_GUARDS);
+        self.store = Some(store);
         for row in self.rows.values_mut() {
             row.doubt |= row.in_flight;
             row.in_flight = false;

@@ -163,6 +163,9 @@ impl World {
     }
 
     pub(crate) async fn act(&mut self, house: &House, clock: &Clock, asked: &mut JoinSet<()>) {
+        if self.has_rules && self.one_in(3) {
+            return self.act_at_risk(house, asked).await;
+        }
         match self.below(100) {
             0..=69 => self.ask_something(house, asked),
             70..=73 => self.take_back(house).await,
@@ -192,7 +195,7 @@ impl World {
     }
 
     /// Something was done after which a link may probe at once.
-    fn allow(&mut self, attempts: u64) {
+    pub(crate) fn allow(&mut self, attempts: u64) {
         for outage in &mut self.outages {
             outage.allowed += attempts;
         }
@@ -218,6 +221,14 @@ impl World {
                 let mut model = self.model();
                 let (lane, code) = (model.asks[n].lane, model.asks[n].code.clone());
                 model.ask(till, lane, &code, now)
+            }
+            _ if self.has_rules => {
+                let (till, lane) = (self.below(TILLS), usize::from(self.one_in(3)));
+                let (lane, code) = self.some_checked().unwrap_or_else(|| (lane, self.some_code()));
+                if self.one_in(25) {
+                    self.providers[lane].state().spent.insert(code.clone());
+                }
+                self.model().ask(till, lane, &code, now)
             }
             _ => {
                 self.codes += 1;
@@ -252,6 +263,7 @@ impl World {
         // Three tries, a check or two, and a probe on demand.
         self.allow(6);
         let (now, outage) = (self.now(), self.outages[lane]);
+        let at_ask = self.before_asking(n);
         let (model, provider) = (Arc::clone(&self.model), self.providers[lane].clone());
         let ticket = provider.state().asks(&code, now);
         let (world_began, began) = (self.before, self.began);
@@ -260,6 +272,7 @@ impl World {
             let heard = answer.await;
             let heard_at = world_began + began.map_or(Duration::ZERO, |began| began.elapsed());
             provider.note(&(heard.status, heard.header("redeemd-id").map(str::to_owned)));
+            let line = provider.line();
             let mut state = provider.state();
             state.hears(ticket, heard_at);
             let limit = model.lock().expect("no panic before this one").hear(
@@ -267,6 +280,12 @@ impl World {
                 (before, now),
                 &heard,
                 &state,
+            );
+            model.lock().expect("no panic before this one").given(
+                n,
+                &at_ask,
+                (heard_at, (line, state.nameless_at)),
+                &heard,
             );
             assert!(
                 limit != Some(Limit::Outage) || now + outage.slept >= MAX_OUTAGE,
@@ -314,7 +333,9 @@ impl World {
             }
             for _ in 0..=MAX_PENDING {
                 self.codes += 1;
-                let (till, code) = (self.codes % TILLS, format!("CODE-{:06}-rush", self.codes));
+                let is_gift = self.has_rules && self.codes.is_multiple_of(5);
+                let kind = if is_gift { "GIFT" } else { "CODE" };
+                let (till, code) = (self.codes % TILLS, format!("{kind}-{:06}-rush", self.codes));
                 let n = self.model().ask(till, lane, &code, self.now());
                 let asking = self.asking(house, n);
                 asked.spawn(asking);
@@ -519,6 +540,8 @@ impl World {
             _ => return,
         }
         clock.set(BEGAN_MS + millis(self.now()) + self.wall_offset_ms, self.trusted);
+        let now = self.now();
+        self.model().risk.clock_turned(now);
         self.note(&self.wall_offset_ms.clone());
     }
 
@@ -573,6 +596,9 @@ impl World {
         for id in ids {
             self.see_to(house, &id).await;
             self.calm_since = self.now();
+        }
+        if self.has_rules {
+            self.handle(house, false).await;
         }
     }
 }

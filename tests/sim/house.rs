@@ -32,15 +32,12 @@ pub(crate) const MAX_PENDING: u64 = 40;
 pub(crate) const MAX_OUTAGE: Duration = Duration::from_secs(6 * 3600);
 pub(crate) const RETENTION: Duration = Duration::from_secs(3 * 24 * 3600);
 
-/// The settings of the store's gateway, its files in `dir`.
-pub(crate) fn settings(dir: &Path) -> Settings {
+/// The settings of a store's gateway, its files in `dir`; `offline` is its `[offline]`, and rules.
+pub(crate) fn settings(dir: &Path, offline: &str) -> Settings {
     let here = dir.display();
     let mut text = format!(
-        "[gateway]\nname = \"simulated\"\nstate_dir = \"{here}/state\"\n[offline]\nmax_pending = \
-         {MAX_PENDING}\n\
-         max_outage = \"{}s\"\nmax_exposure = \"1000000000\"\nmax_per_hour_per_till = \
-         100000000\n[retention]\nsettled = \"{}s\"\n",
-        MAX_OUTAGE.as_secs(),
+        "[gateway]\nname = \"simulated\"\nstate_dir = \"{here}/state\"\n[offline]\n{offline}\
+         [retention]\nsettled = \"{}s\"\n",
         RETENTION.as_secs(),
     );
     for till in 0..TILLS {
@@ -103,12 +100,11 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn open(
-        dir: &Path,
+        settings: Settings,
         clock: &Clock,
         seed: u64,
         providers: &[Provider; 2],
     ) -> Self {
-        let settings = settings(dir);
         let (store, report) = Store::open(&settings.gateway.state_dir).expect("the store opens");
         assert!(report.salvage.is_none() && !report.moved, "{report:?}");
         let (queue, writer) = Queue::new(store, clock.clone(), settings.offline.clone());

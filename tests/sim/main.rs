@@ -13,12 +13,14 @@
 mod days;
 mod house;
 mod model;
+mod outage;
 mod provider;
+mod risk;
 mod world;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Instant;
 
 use world::World;
@@ -69,20 +71,43 @@ struct Month {
     trace: String,
 }
 
-/// Lives through a month in a process of its own, in which nothing is random but what the seed
-/// says.
-fn month(seed: u64, days: u32) -> Month {
-    let dir = tempfile::tempdir().unwrap();
-    let lived = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "the_simulated_process", "--nocapture"])
-        .env("LD_PRELOAD", shim(dir.path()))
-        .env("SIM_SEED", seed.to_string())
-        .env("SIM_DAYS", days.to_string())
-        .output()
-        .unwrap();
+/// A life to be lived.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    seed: u64,
+    days: u32,
+    /// The store has rules and its tills check codes.
+    has_rules: bool,
+    /// A fault that is switched into the gateway.
+    over: &'static str,
+}
+
+impl Life {
+    fn plain((seed, days): (u64, u32)) -> Self {
+        Self { seed, days, has_rules: false, over: "" }
+    }
+
+    /// In a process of its own, in which nothing is random but what the seed says.
+    fn process(self) -> Output {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = Command::new(std::env::current_exe().unwrap());
+        process
+            .args(["--ignored", "--exact", "the_simulated_process", "--nocapture"])
+            .env("LD_PRELOAD", shim(dir.path()))
+            .env("SIM_SEED", self.seed.to_string())
+            .env("SIM_DAYS", self.days.to_string())
+            .env("SIM_RULES", u8::from(self.has_rules).to_string())
+            .env("SIM_OVER", self.over);
+        process.output().unwrap()
+    }
+}
+
+/// Lives through a month.
+fn month(life: Life) -> Month {
+    let lived = life.process();
     let (said, faults) =
         (String::from_utf8(lived.stdout).unwrap(), String::from_utf8_lossy(&lived.stderr));
-    assert!(lived.status.success(), "seed {seed} (SIM_SEED), {days} days: {faults}");
+    assert!(lived.status.success(), "{life:?} (SIM_SEED, SIM_DAYS, SIM_RULES): {faults}");
     let lines = said.lines().filter_map(|line| line.strip_prefix("= "));
     let mut pairs: BTreeMap<String, String> = lines
         .filter_map(|line| line.rsplit_once(": "))
@@ -93,13 +118,12 @@ fn month(seed: u64, days: u32) -> Month {
 }
 
 /// As many at once as there are processors.
-fn months(seeds: &[(u64, u32)]) -> Vec<Month> {
+fn months(lives: &[Life]) -> Vec<Month> {
     let lanes = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut lived = Vec::new();
-    for some in seeds.chunks(lanes) {
+    for some in lives.chunks(lanes) {
         std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                some.iter().map(|(seed, days)| scope.spawn(|| month(*seed, *days))).collect();
+            let threads: Vec<_> = some.iter().map(|life| scope.spawn(|| month(*life))).collect();
             lived.extend(
                 threads.into_iter().map(|thread| thread.join().expect("a month without a fault")),
             );
@@ -162,13 +186,32 @@ const ENOUGH: &[(&str, u64)] = &[
     ("too late to take back", 30),
 ];
 
+/// Likewise in a month with rules.
+const ENOUGH_OF_RULES: &[(&str, u64)] = &[
+    ("refused: a rule accepts nothing", 2),
+    ("refused: no code's form", 2),
+    ("refused: too many of the lane or rule", 5),
+    ("refused: too much at risk", 3),
+    ("refused: trust is off", 3),
+    ("refused: worth too much", 2),
+    ("risk: books compared", 100),
+    ("risk: checks passed on", 100),
+    ("risk: given on trust", 50),
+    ("risk: handled by an operator", 10),
+    ("risk: trust switched off", 3),
+];
+
 #[test]
 fn months_of_outages_crashes_and_turned_clocks_lose_nothing_and_double_nothing() {
     let (first, count, began) =
         (number("SIM_SEED", SEED), number("SIM_MONTHS", MONTHS), Instant::now());
     println!("{count} months (SIM_MONTHS), the first with seed {first} (SIM_SEED)");
-    let seeds: Vec<_> = (first..first + count).map(|seed| (seed, DAYS)).collect();
-    let tally = sum(&months(&seeds));
+    // The first has rules, the next has none, and so on.
+    let has_rules = |seed: u64| (seed - first).is_multiple_of(2);
+    let lives: Vec<_> = (first..first + count)
+        .map(|seed| Life { has_rules: has_rules(seed), ..Life::plain((seed, DAYS)) })
+        .collect();
+    let tally = sum(&months(&lives));
     for (what, count) in &tally {
         println!("{what:<60} {count:>9}");
     }
@@ -177,18 +220,58 @@ fn months_of_outages_crashes_and_turned_clocks_lose_nothing_and_double_nothing()
         let happened = tally.get(*what).copied().unwrap_or(0);
         assert!(happened >= enough * count, "{what}: {happened} times in {count} months");
     }
+    let with_rules = count.div_ceil(2);
+    for (what, enough) in ENOUGH_OF_RULES {
+        let happened = tally.get(*what).copied().unwrap_or(0);
+        assert!(happened >= enough * with_rules, "{what}: {happened} times in {with_rules} months");
+    }
+}
+
+#[test]
+fn a_limit_that_is_overrun_by_one_redemption_or_a_value_by_one_unit_is_found() {
+    let lanes = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    for some in risk::FAULTS.chunks(lanes) {
+        std::thread::scope(|scope| {
+            for (over, told) in some {
+                scope.spawn(move || {
+                    let life = Life { seed: SEED, days: DAYS, has_rules: true, over };
+                    let faults = String::from_utf8(life.process().stderr).unwrap();
+                    assert!(faults.contains(told), "{over} was not found: {faults}");
+                });
+            }
+        });
+    }
+}
+
+/// `REDEEMD_WRITE_OUTPUTS=1` writes it anew.
+#[test]
+fn the_readme_shows_what_policies_lose_and_refuse_wrongly_on_a_day_without_the_line() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&file).unwrap();
+    let table = outage::table(SEED);
+    let from = readme.find(outage::HEAD).expect("the table of a day without the line");
+    let to = from + readme[from..].find("\n\n").unwrap() + 1;
+    if std::env::var_os("REDEEMD_WRITE_OUTPUTS").is_some() {
+        std::fs::write(&file, format!("{}{table}{}", &readme[..from], &readme[to..])).unwrap();
+    } else {
+        assert_eq!(table, readme[from..to], "REDEEMD_WRITE_OUTPUTS=1 writes it anew");
+    }
 }
 
 #[test]
 fn months_that_found_a_fault_do_not_find_it_again() {
-    let seeds: Vec<_> = FAULTS_FOUND.iter().map(|(seed, days, _)| (*seed, *days)).collect();
-    months(&seeds);
+    let lives: Vec<_> =
+        FAULTS_FOUND.iter().map(|(seed, days, _)| Life::plain((*seed, *days))).collect();
+    months(&lives);
 }
 
 #[test]
 fn one_seed_lives_one_life() {
     let traces: Vec<String> =
-        months(&[(5, 4), (5, 4), (6, 4)]).into_iter().map(|month| month.trace).collect();
+        months(&[5, 5, 6].map(|seed| Life { has_rules: true, ..Life::plain((seed, 4)) }))
+            .into_iter()
+            .map(|month| month.trace)
+            .collect();
     assert_eq!(traces[0], traces[1]);
     assert_ne!(traces[0], traces[2]);
 }
@@ -196,8 +279,8 @@ fn one_seed_lives_one_life() {
 #[test]
 #[ignore = "runs with random bytes that follow from its seed; the tests of months start it"]
 fn the_simulated_process() {
-    let report =
-        World::new(number("SIM_SEED", SEED)).run(u32::try_from(number("SIM_DAYS", 30)).unwrap());
+    let (seed, has_rules) = (number("SIM_SEED", SEED), number("SIM_RULES", 1) == 1);
+    let report = World::new(seed, has_rules).run(u32::try_from(number("SIM_DAYS", 30)).unwrap());
     println!("= trace: {:016x}", report.trace);
     for (what, count) in &report.tally {
         println!("= {what}: {count}");

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::house::{Heard, LANES, RETENTION};
-use crate::provider::{Provider, State};
+use crate::provider::{INVENTED, Provider, State};
+use crate::risk::{self, Book};
 
 /// Where a request stands as its till knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(crate) enum Limit {
     Pending,
     Outage,
     Held,
+    /// What is at risk, a rate, a rule, a switch.
+    Risk,
 }
 
 #[derive(Default)]
@@ -62,6 +65,8 @@ pub(crate) struct Model {
     /// Redemptions that an operator closed.
     pub(crate) closed: BTreeSet<String>,
     pub(crate) tally: BTreeMap<&'static str, u64>,
+    /// What is known of values, rules and checks.
+    pub(crate) risk: Book,
 }
 
 fn number(id: &str) -> i64 {
@@ -173,9 +178,14 @@ impl Model {
                 let closed = heard.header("redeemd-id").is_some_and(|id| self.closed.contains(id));
                 assert!(was.fate == Fate::Voided || closed, "{was:?}, {heard:?}");
             }
+            (400, None | Some("voided")) if self.is_refused_by_what_is_known(n, heard) => {
+                assert!(!was_given, "a yes is taken back: {was:?}, {heard:?}");
+                (self.asks[n].fate, self.asks[n].id) = (Fate::Refused, None);
+            }
             (400, state @ (None | Some("voided"))) => {
                 assert!(heard.message().contains("has been used"), "{heard:?}");
                 let explained = was.stands
+                    || self.risk.was_checked(&was.code)
                     || self.others(n).any(|other| other.fate != Fate::Refused || other.stands);
                 assert!(explained, "nobody else asked for it: {:?}, {heard:?}", self.history(n));
                 // It may have joined an earlier request, of which nobody was told the number.
@@ -221,10 +231,29 @@ impl Model {
                 (Limit::Outage, "refused: too long an outage")
             }
             said if said.contains("on hold") => (Limit::Held, "refused: held"),
-            _ => panic!("{heard:?}"),
+            said => (Limit::Risk, risk::limit(said).unwrap_or_else(|| panic!("{heard:?}"))),
         };
         self.count(what);
         limit
+    }
+
+    /// A code that no store's code can be, or that the provider refused to a check.
+    fn is_refused_by_what_is_known(&mut self, n: usize, heard: &Heard) -> bool {
+        let code = self.asks[n].code.clone();
+        match heard.message() {
+            said if said.contains("is not valid") => {
+                assert!(risk::is_misread(&code), "it is well formed: {code}, {heard:?}");
+                self.count("refused: no code's form");
+                true
+            }
+            said if said.contains("not found") => {
+                let was_refused = code.starts_with(INVENTED) && self.risk.was_checked(&code);
+                assert!(was_refused, "nobody has said so: {code}, {heard:?}");
+                self.count("refused: as its check was");
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Refused by the provider: this request, or an earlier one of its code.

@@ -31,6 +31,8 @@ const CHECK: &str = "check";
 const REPLY_WITHIN: Duration = Duration::from_secs(4);
 /// After a 429 one redemption for which a till waits is tried so often.
 const LIMITED_TRY_EVERY: Duration = Duration::from_secs(2);
+/// The key of tills' checks.
+const TILLS_CHECK: &str = "a till's check";
 /// How long it may take until what an attempt came to is written down.
 const MOMENT: Duration = Duration::from_millis(20);
 
@@ -119,12 +121,14 @@ pub(crate) struct State {
     waiting: BTreeMap<u64, (String, Duration)>,
     tickets: u64,
     /// When a till last asked: a check of the gateway's own may be for its sake.
-    asked_at: Duration,
+    pub(crate) asked_at: Duration,
     /// When anybody was last answered in the contract's shape, a check of the gateway's own among
     /// them.
     pub(crate) answered_at: Duration,
     /// When the line last changed.
     pub(crate) line_at: Duration,
+    /// When names last did not resolve.
+    pub(crate) nameless_at: Option<Duration>,
     /// When it last said something that ends an outage.
     pub(crate) spoke_at: Duration,
     good_credential: u64,
@@ -142,7 +146,12 @@ struct Shared {
     /// World time when the runtime began.
     clock: Mutex<(Instant, Duration)>,
     died: Arc<Notify>,
+    /// What it says of a good code; `None`: it offers no checks.
+    terms: Option<Terms>,
 }
+
+/// What a good code is good for, as the answer to a check.
+pub(crate) type Terms = fn(&str) -> Value;
 
 /// One provider; its clones are the same.
 #[derive(Clone)]
@@ -156,7 +165,11 @@ struct Attempt {
 
 impl Attempt {
     fn is_check(&self) -> bool {
-        self.key == CHECK
+        self.key == CHECK || self.is_of_till()
+    }
+
+    fn is_of_till(&self) -> bool {
+        self.key == TILLS_CHECK
     }
 
     fn code(&self) -> String {
@@ -185,7 +198,7 @@ impl Drop for OnItsWay<'_> {
         let mut state = self.provider.state();
         if state.coin() {
             state.count("arrived after the box had died or the line was cut");
-            state.arrive(&attempt);
+            state.arrive(&attempt, self.provider.0.terms);
         }
     }
 }
@@ -194,7 +207,7 @@ impl OnItsWay<'_> {
     fn arrives(mut self) -> Coming {
         let attempt = self.attempt.take().expect("it is on its way");
         self.provider.note(&attempt.key);
-        let coming = self.provider.state().arrive(&attempt);
+        let coming = self.provider.state().arrive(&attempt, self.provider.0.terms);
         self.provider.spring_trap();
         coming
     }
@@ -268,7 +281,7 @@ impl State {
     }
 
     /// A request has arrived: its fate by the provider's mood.
-    fn arrive(&mut self, attempt: &Attempt) -> Coming {
+    fn arrive(&mut self, attempt: &Attempt, terms: Option<Terms>) -> Coming {
         let rolled = self.dice.bits() % 100;
         if attempt.credential < self.good_credential {
             return self.fault(
@@ -282,6 +295,10 @@ impl State {
         }
         if let Some(coming) = self.before_it(attempt) {
             return coming;
+        }
+        let is_able = !matches!(self.mood, Mood::Busy(_) | Mood::Broken | Mood::Hangs);
+        if let Some(terms) = terms.filter(|_| attempt.is_of_till() && is_able) {
+            return Coming::Answer(self.look_up(attempt, terms));
         }
         let code = if attempt.is_check() { INVENTED.to_owned() } else { self.note_key(attempt) };
         match self.mood {
@@ -450,6 +467,21 @@ impl State {
 }
 
 impl State {
+    /// What a code is good for, without taking it.
+    fn look_up(&mut self, attempt: &Attempt, terms: Terms) -> Reply {
+        let body: Value = serde_json::from_slice(&attempt.body).expect("a till's body");
+        let code = body["reward_code"].as_str().expect("a code");
+        let is_taken = self.codes.get(code).is_some_and(|known| known.taken_by.is_some());
+        self.count("a till's check");
+        if code.starts_with(INVENTED) {
+            return reply(400, &refusal(&format!("Reward {code} not found")), None);
+        }
+        if is_taken || self.spent.contains(code) {
+            return reply(400, &refusal(&format!("Reward {code} has been used")), None);
+        }
+        reply(200, &terms(code), None)
+    }
+
     fn knows_no(&mut self, code: &str, key: &str) -> Reply {
         if let Some(known) = self.codes.get_mut(code) {
             known.in_doubt.remove(key);
@@ -497,7 +529,7 @@ fn failed(phase: Phase, bytes_may_have_left: bool, deadline: bool) -> Outcome {
 }
 
 impl Provider {
-    pub(crate) fn new(seed: u64, died: &Arc<Notify>) -> Self {
+    pub(crate) fn new(seed: u64, died: &Arc<Notify>, terms: Option<Terms>) -> Self {
         let state = State {
             dice: Dice::new(seed),
             mood: Mood::Well,
@@ -517,6 +549,7 @@ impl Provider {
             asked_at: Duration::ZERO,
             answered_at: Duration::ZERO,
             line_at: Duration::ZERO,
+            nameless_at: None,
             spoke_at: Duration::ZERO,
             good_credential: 0,
             trap: None,
@@ -529,6 +562,7 @@ impl Provider {
             sent_with: AtomicU64::new(0),
             clock: Mutex::new((Instant::now(), Duration::ZERO)),
             died: Arc::clone(died),
+            terms,
         }))
     }
 
@@ -572,9 +606,13 @@ impl Provider {
     }
 
     pub(crate) fn set_line(&self, line: Line) {
-        self.0.line.send_replace(line);
+        let before = self.0.line.send_replace(line);
         let now = self.now();
-        self.state().line_at = now;
+        let mut state = self.state();
+        state.line_at = now;
+        if before == Line::NoName {
+            state.nameless_at = Some(now);
+        }
     }
 
     pub(crate) fn set_mood(&self, mood: Mood) {
@@ -627,8 +665,8 @@ impl Provider {
     }
 
     async fn travel(&self, attempt: Attempt) -> Outcome {
+        let of = (attempt.is_check(), attempt.is_of_till());
         let (there, back) = self.leave(&attempt);
-        let is_check = attempt.is_check();
         let way = OnItsWay { provider: self, attempt: Some(attempt) };
         tokio::select! {
             biased;
@@ -643,7 +681,7 @@ impl Provider {
         }
         match coming {
             Coming::Answer(reply) => {
-                self.told(&reply, is_check);
+                self.told(&reply, of);
                 Outcome::Answered(reply)
             }
             Coming::Reset => failed(Phase::Answer, true, false),
@@ -655,15 +693,19 @@ impl Provider {
     }
 
     /// The answer has come back.
-    fn told(&self, reply: &Reply, is_check: bool) {
+    fn told(&self, reply: &Reply, (is_check, to_a_tills_check): (bool, bool)) {
         let (now, mut state) = (self.now(), self.state());
         let is_read = reply.framed;
         if is_read && matches!(reply.answer.status, 200 | 400 | 404) {
             (state.answered_at, state.limited) = (now, None);
         }
         let spoke = is_read && matches!(reply.answer.status, 200 | 400 | 404);
-        if spoke || reply.retry_after.is_some() {
+        if spoke || (reply.retry_after.is_some() && !to_a_tills_check) {
             state.spoke_at = now;
+        }
+        // Who wants fewer checks may want redemptions all the same.
+        if to_a_tills_check {
+            return;
         }
         let Some(seconds) = reply.retry_after.as_ref().and_then(|text| text.parse().ok()) else {
             return;
@@ -717,8 +759,10 @@ impl Road for Provider {
         self.attempt(attempt).await
     }
 
-    async fn check(&self, _body: Bytes) -> Option<Outcome> {
-        None
+    async fn check(&self, body: Bytes) -> Option<Outcome> {
+        self.0.terms?;
+        let credential = *self.0.credential.borrow();
+        Some(self.attempt(Attempt { key: TILLS_CHECK.to_owned(), body, credential }).await)
     }
 
     async fn canary(&self, progress: &Progress) -> Option<Outcome> {

@@ -14,9 +14,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::house::{House, MAX_PENDING};
+use crate::house::{self, House, MAX_OUTAGE, MAX_PENDING};
 use crate::model::{Ask, Fate, Model};
-use crate::provider::{Line, Mood, Provider};
+use crate::provider::{Line, Mood, Provider, Terms};
+use crate::risk;
 
 const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -33,6 +34,16 @@ pub(crate) const ASKED_AGAIN: Duration = Duration::from_secs(34 * 3600);
 /// What a crash may cost of the knowledge how long an outage has lasted: this, and a sixtieth of
 /// it.
 const FORGOTTEN: Duration = Duration::from_secs(150);
+
+const NO_LIMITS_ON_RISK: &str =
+    "max_exposure = \"1000000000\"\nmax_per_hour_per_till = 100000000\n";
+
+/// In memory where there is such a place: no sync is what these tests are about.
+pub(crate) fn folder() -> TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    dir.expect("a folder")
+}
 
 pub(crate) fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).expect("no ages")
@@ -92,6 +103,10 @@ pub(crate) struct World {
     pub(crate) codes: u64,
     pub(crate) accepted_least: u64,
     pub(crate) trace: DefaultHasher,
+    /// The store has rules, and its tills check codes.
+    pub(crate) has_rules: bool,
+    /// Codes that were checked and not yet redeemed, with their lanes.
+    pub(crate) checked: Vec<(usize, String)>,
 }
 
 /// What a run comes to.
@@ -103,13 +118,13 @@ pub(crate) struct Report {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
-        let memory = std::path::Path::new("/dev/shm");
-        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    pub(crate) fn new(seed: u64, has_rules: bool) -> Self {
         let died = Arc::new(Notify::new());
-        let providers = [Provider::new(seed ^ 1, &died), Provider::new(seed ^ 2, &died)];
+        let terms: Option<Terms> = if has_rules { Some(risk::terms) } else { None };
+        let providers =
+            [Provider::new(seed ^ 1, &died, terms), Provider::new(seed ^ 2, &died, None)];
         Self {
-            dir: dir.expect("a folder"),
+            dir: folder(),
             dice: Dice::new(seed),
             died,
             providers,
@@ -130,6 +145,8 @@ impl World {
             codes: 0,
             accepted_least: 0,
             trace: DefaultHasher::new(),
+            has_rules,
+            checked: Vec::new(),
         }
     }
 
@@ -221,7 +238,13 @@ impl World {
         self.calm_since = self.calm_since.max(self.before);
         let seed = self.dice.bits();
         self.count("starts");
-        (House::open(self.dir.path(), &clock, seed, &self.providers).await, clock)
+        let limits = if self.has_rules { risk::settings() } else { NO_LIMITS_ON_RISK.to_owned() };
+        let offline = format!(
+            "max_pending = {MAX_PENDING}\nmax_outage = \"{}s\"\n{limits}",
+            MAX_OUTAGE.as_secs()
+        );
+        let settings = house::settings(self.dir.path(), &offline);
+        (House::open(settings, &clock, seed, &self.providers).await, clock)
     }
 
     fn end(&mut self, how: End) {
@@ -235,6 +258,7 @@ impl World {
         self.on_for += lived;
         self.before += lived;
         self.ended_at = self.before;
+        self.model().risk.ended(self.before);
         self.began = None;
         self.note(&format!("{how:?}"));
     }
@@ -281,6 +305,11 @@ impl World {
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.expect("a runtime").block_on(async {
             let (house, _clock) = self.begin().await;
+            if self.has_rules {
+                let body = r#"{"on":true}"#;
+                let heard = house.operator_says(Method::POST, "/api/v1/trust", body).await;
+                assert_eq!(heard.status, 200, "{heard:?}");
+            }
             sleep(CALM).await;
             let open: Vec<usize> = {
                 let model = self.model();
@@ -299,6 +328,9 @@ impl World {
                 self.look_at_books(&house).await;
             }
             self.last_look(&house).await;
+            if self.has_rules {
+                self.nothing_is_at_risk(&house).await;
+            }
             house.stop().await;
         });
         self.model().assert_conserved(&self.providers);

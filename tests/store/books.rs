@@ -44,9 +44,11 @@ struct Row {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..3u8, 0..6u8, any::<bool>()).prop_map(|(till, code, up)| Step::Accept { till, code, up }),
+        4 => (0..3u8, 0..6u8, any::<bool>())
+            .prop_map(|(till, code, up)| Step::Accept { till, code, up }),
         2 => Just(Step::Claim),
-        4 => (any::<prop::sample::Index>(), 0..6u8).prop_map(|(at, how)| Step::Settle { which: at.index(64), how }),
+        4 => (any::<prop::sample::Index>(), 0..6u8)
+            .prop_map(|(at, how)| Step::Settle { which: at.index(64), how }),
         1 => (0..64usize).prop_map(|which| Step::VoidByTill { which }),
         1 => (0..64usize).prop_map(|which| Step::Void { which }),
         1 => (0..64usize).prop_map(|which| Step::Retry { which }),
@@ -267,8 +269,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_store_agrees_with_the_model_whatever_happens(steps in prop::collection::vec(step(), 1..60)) {
-        let (mut world, mut model) = (World::new(), Model::default());
+    fn the_store_agrees_with_the_model_whatever_happens(
+        recent_guards in 0..4usize,
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let mut model = Model::default();
+        let mut world = World::with_recent_guards(recent_guards);
         for step in steps {
             match step {
                 Step::Accept { till, code, up } => accept(&mut world, &mut model, (till, code, up)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use redeemd::clock::Stamp;
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
+use redeemd::message::Language;
 use redeemd::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use redeemd::refused::Reason;
 use redeemd::store::{
@@ -24,7 +25,8 @@ use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, off
 
 const MARKS: [&str; 3] = ["meta", "lane", "lane_name"];
 const WORDS: [&str; 3] = ["body", "answer", "event"];
-const KEPT: [&str; 6] = ["till", "attempt", "held_code", "keep", "tally", "refusal"];
+const KEPT: [&str; 8] =
+    ["till", "attempt", "held_code", "keep", "tally", "refusal", "guard", "guarded"];
 const CHECKS: [&str; 2] = ["checked", "check_share"];
 const RISK: [&str; 3] = ["worth", "risk", "business"];
 const CODES: [&str; 7] = ["PENDING", "FLYING", "CONFIRMED", "DECLINED", "PARKED", "VOIDED", "GONE"];
@@ -44,7 +46,7 @@ struct Column {
 /// A store with a row in each state and one that has left, with attempts, events, answers, a hold
 /// and a wait; stopped in order.
 fn lived() -> World {
-    let mut world = World::new();
+    let mut world = World::with_recent_guards(0);
     world.settled("till-1", "GONE", confirmed());
     let tried = world.take("till-1", "TRIED");
     for ended in [Ended::Unclear, Ended::Clean, declined("no")] {
@@ -71,7 +73,12 @@ fn lived() -> World {
     world.one(Refused(vec![(Reason::Used, 1)]));
     let mut other = World::new();
     other.take("till-2", "ELSEWHERE");
-    world.one(Import { rows: exported(&other), from: "b".to_owned(), by: "ops".to_owned() });
+    world.one(Import {
+        rows: exported(&other),
+        from: "b".to_owned(),
+        by: "ops".to_owned(),
+        language: Language::English,
+    });
     world.store.take().unwrap().close().unwrap();
     world
 }
@@ -214,7 +221,12 @@ fn ops(ids: &[Id], imported: &World) -> Batch {
     {
         ops.push(accept_op(accept));
     }
-    ops.push(Import { rows: exported(imported), from: String::new(), by: by.clone() });
+    ops.push(Import {
+        rows: exported(imported),
+        from: String::new(),
+        by: by.clone(),
+        language: Language::English,
+    });
     ops.push(RetryHeld { lane: lane.clone(), by: by.clone() });
     ops.push(Remember {
         lane: lane.clone(),

@@ -13,6 +13,7 @@ mod books;
 mod extremes;
 mod figures;
 mod files;
+mod guards;
 mod indexes;
 mod mended;
 mod million;

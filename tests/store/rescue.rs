@@ -3,11 +3,11 @@
 
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
-use redeemd::message::Note;
+use redeemd::message::{Language, Note};
 use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
-    Accept, Arrived, Conclusion, Decision, Ended, Exported, FILE, Import, Job, Line, NewRedemption,
-    Remains, StoreError, Taken, Void, seal, unseal,
+    Accept, Arrived, Conclusion, Decision, Ended, ExportLine, Exported, FILE, Import, Job,
+    NewRedemption, Remains, StoreError, Taken, Void, seal, unseal,
 };
 use rusqlite::Connection;
 
@@ -18,14 +18,19 @@ pub(crate) fn exported(world: &World) -> Vec<Exported> {
     let page = world.reader().export(Seq(0), 500).unwrap();
     assert!(page.unreadable.is_empty() && page.next.is_none());
     let through = |row: &Exported| match unseal(&seal(row).unwrap()).unwrap() {
-        Line::Row(row) => *row,
+        ExportLine::Row(row) => *row,
         other => panic!("{other:?}"),
     };
     page.rows.iter().map(through).collect()
 }
 
 pub(crate) fn import(world: &mut World, rows: Vec<Exported>) -> Vec<Arrived> {
-    world.one(Import { rows, from: "branch-1".to_owned(), by: "ops".to_owned() })
+    world.one(Import {
+        rows,
+        from: "branch-1".to_owned(),
+        by: "ops".to_owned(),
+        language: Language::English,
+    })
 }
 
 #[test]
@@ -98,8 +103,7 @@ fn a_code_that_anything_here_holds_is_parked_and_one_that_was_declined_or_taken_
 }
 
 #[test]
-fn a_till_that_has_the_name_and_the_key_of_one_elsewhere_finds_its_own_redemption_and_the_other_its()
- {
+fn a_till_with_the_name_and_the_key_of_one_elsewhere_finds_its_own_redemption() {
     let (mut a, mut b) = (World::new(), World::new());
     let keyed = |code: &str| NewRedemption { key: Some("k".to_owned()), ..new("till-1", code) };
     let Decision::Taken(there) = a.decide(keyed("THERE")) else { panic!() };
@@ -266,7 +270,12 @@ fn remains_with_damage_in_the_middle_of_the_log_are_salvaged_and_not_read_up_to_
 fn an_import_beside_tills_requests_shares_their_transaction_and_their_guard() {
     let (mut a, mut b) = (World::new(), World::new());
     a.take("till-1", "A");
-    let import = Import { rows: exported(&a), from: String::new(), by: "ops".to_owned() };
+    let import = Import {
+        rows: exported(&a),
+        from: String::new(),
+        by: "ops".to_owned(),
+        language: Language::English,
+    };
     let mut import = Job::new(import);
     let [mut before, mut after] =
         ["till-2", "till-3"].map(|till| Job::new(accept_op(new(till, "A"))));
@@ -365,7 +374,10 @@ fn a_namesakes_row_never_takes_the_place_of_a_tills_own_whatever_its_file_says_o
             "its code is held"
         );
         assert!(
-            matches!(b.decide(new("till-1", "A")), Decision::StillPending(taken) if taken.id == own),
+            matches!(
+                b.decide(new("till-1", "A")),
+                Decision::StillPending(taken) if taken.id == own
+            ),
             "kind {kind}"
         );
         let mut c = World::new();

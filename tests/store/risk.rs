@@ -214,8 +214,7 @@ fn trust_that_is_off_stays_off_over_a_restart_until_it_is_on_or_its_time_is_over
 }
 
 #[test]
-fn ten_refused_codes_in_ten_minutes_end_a_tills_trust_for_ten_and_one_code_again_and_again_does_not()
- {
+fn ten_refused_codes_in_ten_minutes_end_a_tills_trust_for_ten_and_one_code_again_does_not() {
     let mut world = World::new();
     for n in 0..10 {
         world.take("till-1", &format!("USED-{n}"));
@@ -255,8 +254,8 @@ fn an_event_tells_of_each_limit_at_eighty_percent_and_when_it_is_used_up() {
     assert_eq!(
         told,
         [
-            "80 % of max_pending of offline are used: 4 of 5",
-            "100 % of max_pending of offline are used: 5 of 5",
+            "80 % of the rewards that may wait are used: 4 of 5 (max_pending of offline)",
+            "100 % of the rewards that may wait are used: 5 of 5 (max_pending of offline)",
         ]
     );
 }

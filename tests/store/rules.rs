@@ -67,9 +67,10 @@ fn a_repeat_survives_a_restart() {
     let mut world = World::new();
     let taken = world.take("till-1", "A");
     world.crash();
-    assert!(
-        matches!(world.decide(new("till-1", "A")), Decision::StillPending(again) if again.id == taken.id)
-    );
+    assert!(matches!(
+        world.decide(new("till-1", "A")),
+        Decision::StillPending(again) if again.id == taken.id
+    ));
 }
 
 #[test]
@@ -87,9 +88,10 @@ fn a_repeat_of_a_settled_row_gets_the_providers_stored_answer() {
 fn a_repeat_shares_the_wait_for_an_attempt_in_flight() {
     let mut world = World::up();
     world.take("till-1", "A");
-    assert!(
-        matches!(world.decide(new("till-1", "A")), Decision::StillPending(again) if again.worth_waiting)
-    );
+    assert!(matches!(
+        world.decide(new("till-1", "A")),
+        Decision::StillPending(again) if again.worth_waiting
+    ));
 }
 
 #[test]
@@ -106,9 +108,10 @@ fn a_till_waits_while_the_provider_can_be_asked_and_is_trusted_at_once_where_the
 fn a_tills_own_key_decides_whatever_the_five_fields_say() {
     let mut world = World::new();
     let Decision::Taken(taken) = world.decide(keyed("till-1", "k", "A")) else { panic!() };
-    assert!(
-        matches!(world.decide(keyed("till-1", "k", "A")), Decision::StillPending(again) if again.id == taken.id)
-    );
+    assert!(matches!(
+        world.decide(keyed("till-1", "k", "A")),
+        Decision::StillPending(again) if again.id == taken.id
+    ));
     assert!(matches!(world.decide(keyed("till-1", "k", "B")), Decision::KeyReused));
     assert_eq!(world.counts().accepted, 1);
 }
@@ -166,9 +169,10 @@ fn what_was_declined_after_it_was_given_is_used_until_the_provider_can_be_asked(
     let mut world = World::new();
     let lost = world.settled("till-1", "A", declined("no"));
     assert!(world.show(&lost.id).lost);
-    assert!(
-        matches!(world.decide(later("till-2", "A")), Decision::Used(by) if by.state == State::Declined)
-    );
+    assert!(matches!(
+        world.decide(later("till-2", "A")),
+        Decision::Used(by) if by.state == State::Declined
+    ));
     world.lane = LaneNow::default();
     assert!(
         matches!(world.decide(later("till-2", "A")), Decision::Taken(taken) if taken.provider_only)
@@ -238,13 +242,15 @@ fn a_code_is_one_code_in_whatever_clothes_it_comes() {
 fn a_request_with_a_key_repeats_one_without_and_the_other_way_round() {
     let mut world = World::new();
     let first = world.take("till-1", "A");
-    assert!(
-        matches!(world.decide(keyed("till-1", "k", "A")), Decision::StillPending(again) if again.id == first.id)
-    );
+    assert!(matches!(
+        world.decide(keyed("till-1", "k", "A")),
+        Decision::StillPending(again) if again.id == first.id
+    ));
     let Decision::Taken(second) = world.decide(keyed("till-1", "k2", "B")) else { panic!() };
-    assert!(
-        matches!(world.decide(new("till-1", "B")), Decision::StillPending(again) if again.id == second.id)
-    );
+    assert!(matches!(
+        world.decide(new("till-1", "B")),
+        Decision::StillPending(again) if again.id == second.id
+    ));
     assert!(
         matches!(world.decide(keyed("till-1", "k3", "B")), Decision::Used(_)),
         "two keys are two requests"
@@ -358,9 +364,10 @@ fn a_confirmed_code_is_used_while_the_lane_is_down_and_the_providers_question_wh
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
     world.lane = LaneNow::down();
-    assert!(
-        matches!(world.decide(later("till-2", "A")), Decision::Used(by) if by.state == State::Confirmed)
-    );
+    assert!(matches!(
+        world.decide(later("till-2", "A")),
+        Decision::Used(by) if by.state == State::Confirmed
+    ));
     world.lane = LaneNow::default();
     assert!(
         matches!(world.decide(later("till-2", "A")), Decision::Taken(taken) if taken.provider_only)
@@ -511,9 +518,10 @@ fn a_settled_row_is_shown_where_a_till_waits_for_it_and_remembers_that_it_was_to
     let told = world.take("till-1", "A");
     let row = settle(&mut world, told.seq, 1, declined("no"), true).expect("the row");
     assert_eq!((row.id, row.lane.as_str(), row.answered_at_till), (told.id.clone(), LANE, true));
-    assert!(
-        matches!(world.retry(&told.id), Acted::Done(row) if row.answered_at_till && row.lane == LANE)
-    );
+    assert!(matches!(
+        world.retry(&told.id),
+        Acted::Done(row) if row.answered_at_till && row.lane == LANE
+    ));
     let again = world.claim().pop().unwrap();
     assert!(
         settle(&mut world, again.seq, again.attempt, confirmed(), true)
@@ -686,9 +694,10 @@ fn a_till_takes_back_its_own_row_only_and_only_before_an_attempt() {
         matches!(void_by_till(&mut world, &taken.id, "till-1", false), VoidOutcome::Voided(_)),
         "again the same"
     );
-    assert!(
-        matches!(world.decide(new("till-1", "A")), Decision::Settled(row) if row.state == State::Voided)
-    );
+    assert!(matches!(
+        world.decide(new("till-1", "A")),
+        Decision::Settled(row) if row.state == State::Voided
+    ));
 }
 
 #[test]

@@ -68,7 +68,12 @@ fn a_batch_that_meets_damage_is_refused_whole_and_not_tried_in_parts() {
     let (mut accept, mut claim) = (Job::new(accept_op(new("till-2", "FIRST"))), Job::new(claim()));
     world.run_tasks(&mut [&mut accept, &mut claim]);
     let results = [accept.outcome().map(drop), claim.outcome().map(drop)];
-    let refused = |result: &Result<(), StoreError>| matches!(result, Err(e) if e.trouble() == Trouble::Damaged);
+    let refused = |result: &Result<(), StoreError>| {
+        matches!(
+            result,
+            Err(e) if e.trouble() == Trouble::Damaged
+        )
+    };
     assert!(results.len() == 2 && results.iter().all(refused), "{results:?}");
     world.store().rescue("a test met it", &[]).unwrap();
     assert!(

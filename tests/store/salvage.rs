@@ -697,7 +697,7 @@ fn rows_of_a_page_that_its_tree_does_not_lead_to_any_more_are_kept() {
 #[test]
 fn a_schema_that_is_not_as_it_was_made_is_damage() {
     for sql in [
-        "DROP INDEX redemption_guard",
+        "DROP INDEX redemption_key",
         "CREATE TABLE more (a)",
         "ALTER TABLE answer ADD COLUMN more TEXT",
     ] {

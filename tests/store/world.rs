@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) stamp: Stamp,
     pub(crate) offline: Offline,
     pub(crate) lane: LaneNow,
+    /// How many guards the store keeps in memory, where that is not its own number.
+    pub(crate) recent_guards: Option<usize>,
 }
 
 pub(crate) fn offline() -> Offline {
@@ -96,7 +98,16 @@ impl World {
         let (store, report) = Store::open(dir.path()).unwrap();
         let stamp = Stamp { unix_ms: NOW_MS, trusted: true };
         let lane = LaneNow::down();
-        Self { dir, store: Some(store), report, stamp, offline: offline(), lane }
+        let offline = offline();
+        Self { dir, store: Some(store), report, stamp, offline, lane, recent_guards: None }
+    }
+
+    /// A world whose store keeps so many guards in memory: few enough that they are merged often.
+    pub(crate) fn with_recent_guards(rows: usize) -> Self {
+        let mut world = Self::new();
+        world.recent_guards = Some(rows);
+        world.store().keep_recent_guards(rows);
+        world
     }
 
     /// A world whose lane is up.
@@ -225,5 +236,8 @@ impl World {
         let (store, report) = Store::open(self.dir.path()).unwrap();
         self.store = Some(store);
         self.report = report;
+        if let Some(rows) = self.recent_guards {
+            self.store().keep_recent_guards(rows);
+        }
     }
 }

@@ -26,7 +26,7 @@ const HOURS_MAX: u64 = 24 * 31;
 
 /// The form of an action.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Reason {
+pub(super) struct ActionForm {
     #[serde(default)]
     pub(super) note: String,
     /// For how long; empty: without an end.
@@ -34,7 +34,7 @@ pub(super) struct Reason {
     hours: String,
 }
 
-type Filled = Result<Form<Reason>, FormRejection>;
+type Filled = Result<Form<ActionForm>, FormRejection>;
 
 /// What can be done to a redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ pub(super) async fn on_lane(
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let by = asker.name().to_owned();
-    let Reason { note, hours } = form.map(|Form(reason)| reason).unwrap_or_default();
+    let ActionForm { note, hours } = form.map(|Form(reason)| reason).unwrap_or_default();
     if word == "trust-off" || word == "trust-on" {
         return switch_trust(&admin, (f, &asker), lane, (&word, &note, &hours)).await;
     }

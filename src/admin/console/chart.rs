@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::store::Span;
+use crate::store::RowSpan;
 
 /// The picture's size, in its own units.
 pub(super) const WIDTH: u64 = 672;
@@ -45,7 +45,7 @@ impl<T> Cached<T> {
 /// The rows' times, and whether all of a week's were read.
 #[derive(Debug)]
 pub(super) struct Activity {
-    pub(super) spans: Vec<Span>,
+    pub(super) spans: Vec<RowSpan>,
     pub(super) whole: bool,
     pub(super) now_ms: i64,
 }
@@ -70,6 +70,8 @@ pub(super) struct Bar {
 #[derive(Clone, Debug)]
 pub(super) struct Chart {
     pub(super) title: &'static str,
+    /// When it begins, in words.
+    pub(super) begin: &'static str,
     pub(super) bars: Vec<Bar>,
     pub(super) line: String,
     pub(super) answered: u64,
@@ -79,7 +81,7 @@ pub(super) struct Chart {
 impl Chart {
     /// The last `buckets` times `every_ms` before `now_ms`.
     pub(super) fn new(
-        title: &'static str,
+        [title, since]: [&'static str; 2],
         activity: &Activity,
         buckets: usize,
         every_ms: i64,
@@ -102,6 +104,7 @@ impl Chart {
         let most_waiting = waiting.iter().copied().max().unwrap_or(0);
         Self {
             title,
+            begin: since,
             bars: bars(&answered),
             line: line(&waiting),
             answered: answered.iter().sum(),
@@ -140,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_row_waits_from_its_acceptance_to_its_answer() {
-        let span = |accepted_ms, settled_ms| Span { accepted_ms, settled_ms, answered: true };
+        let span = |accepted_ms, settled_ms| RowSpan { accepted_ms, settled_ms, answered: true };
         let spans = vec![
             span(-50, Some(-10)),
             span(-5, Some(25)),
@@ -148,7 +151,7 @@ mod tests {
             span(31, Some(33)),
             span(99, None),
         ];
-        let chart = Chart::new("day", &Activity { spans, whole: true, now_ms: 40 }, 4, 10);
+        let chart = Chart::new(["day", "ago"], &Activity { spans, whole: true, now_ms: 40 }, 4, 10);
         assert_eq!((chart.answered, chart.most_waiting), (2, 2));
         assert_eq!(chart.line, "0,48 168,48 168,0 336,0 336,48 504,48 504,48 672,48");
         assert_eq!(chart.bars.iter().map(|bar| bar.x).collect::<Vec<_>>(), [336, 504]);
@@ -156,14 +159,23 @@ mod tests {
 
     #[test]
     fn without_rows_there_is_nothing_to_see_and_times_that_cannot_be_break_nothing() {
-        let chart =
-            Chart::new("day", &Activity { spans: Vec::new(), whole: true, now_ms: 0 }, 4, 10);
+        let chart = Chart::new(
+            ["day", "ago"],
+            &Activity { spans: Vec::new(), whole: true, now_ms: 0 },
+            4,
+            10,
+        );
         assert_eq!((chart.bars.len(), chart.answered, chart.most_waiting), (0, 0, 0));
         let odd =
-            Span { accepted_ms: i64::MAX / 2, settled_ms: Some(i64::MIN / 2), answered: true };
+            RowSpan { accepted_ms: i64::MAX / 2, settled_ms: Some(i64::MIN / 2), answered: true };
         assert_eq!(
-            Chart::new("day", &Activity { spans: vec![odd], whole: true, now_ms: 0 }, 4, 10)
-                .answered,
+            Chart::new(
+                ["day", "ago"],
+                &Activity { spans: vec![odd], whole: true, now_ms: 0 },
+                4,
+                10
+            )
+            .answered,
             0
         );
     }

@@ -1,6 +1,8 @@
 //! The first screen: one sentence, what is left of each limit, what needs a person, each lane, a
 //! day and a week.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +15,16 @@ use axum::response::Response;
 use super::chart::{Activity, Chart, HEIGHT, WIDTH};
 use super::inbox;
 use super::say::{Facts, Sentence, sentences};
-use super::{Frame, Moment, capital, encoded, rendered, shown};
-use crate::admin::Admin;
+use super::{Frame, Moment, capital, encoded, rendered, sentence, shown};
 use crate::admin::rights::Asker;
 use crate::admin::status::{LaneView, Status};
+use crate::admin::{Admin, figures};
+use crate::checked::{self, Answerer};
+use crate::clock::Day;
 use crate::limits::{self, Measure};
 use crate::message::{Cause, Language, about, grouped, whole};
 use crate::queue::QueueError;
-use crate::refused::{self, Reason};
+use crate::refused::Reason;
 
 const HOUR_MS: i64 = 3_600_000;
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
@@ -54,11 +58,16 @@ struct Meter {
     tone: &'static str,
 }
 
+/// Limits of rules that are shown, those that are used most.
+const RULE_METERS_MAX: usize = 12;
+
 #[derive(Template)]
 #[template(path = "headroom.html")]
 struct HeadroomPart<'a> {
     f: &'a Frame,
     gauges: Vec<Meter>,
+    /// What answered tills' checks, and how many answers are remembered; empty before the first.
+    checks: Vec<(&'static str, String)>,
 }
 
 #[derive(Template)]
@@ -67,7 +76,8 @@ struct NeedsPart<'a> {
     f: &'a Frame,
     groups: Vec<(&'static str, String)>,
     oldest: Option<String>,
-    refusals: Vec<(&'static str, String)>,
+    /// The reason, how many today, and how many in a week.
+    refusals: Vec<(&'static str, [String; 2])>,
     /// Tills that are not trusted for the codes that were refused to them.
     slowed: Vec<String>,
 }
@@ -128,7 +138,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let now_ms = admin.info.clock.stamp().unix_ms;
     let activity = admin.desk.activity.activity.get(activity(admin, now_ms)).await?;
     let groups = admin.desk.activity.groups.get(inbox::gather(admin, inbox::everything())).await?;
-    let given = given(admin, &status).await?;
+    let (given, refused) = (given(admin, &status).await?, refused(admin).await?);
     let rules = admin.access.rules();
     let answered_ms =
         activity.spans.iter().filter(|span| span.answered).filter_map(|span| span.settled_ms).max();
@@ -145,7 +155,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
         f,
         groups: groups.summary(f),
         oldest: oldest(&status, f.lang),
-        refusals: refusals(f.lang),
+        refusals: refusals(&refused, f.lang),
         slowed,
     };
     let lanes = LanesPart {
@@ -155,7 +165,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     };
     Ok(vec![
         made(&sentence),
-        made(&HeadroomPart { f, gauges: gauges(&status, f) }),
+        made(&HeadroomPart { f, gauges: gauges(&status, f), checks: checks(&status, f) }),
         made(&needs),
         made(&lanes),
         made(&activity_part(&activity, &status, f)),
@@ -189,7 +199,7 @@ async fn given(admin: &Admin, status: &Status) -> Result<Vec<(String, u64)>, Que
 }
 
 fn storage(status: &Status, f: &Frame) -> String {
-    let detail = shown(&status.storage.detail(f.lang));
+    let detail = sentence(&status.storage.detail(f.lang));
     if status.storage.ok { detail } else { format!("{} {detail}", f.w.storage_bad) }
 }
 
@@ -197,11 +207,29 @@ fn oldest(status: &Status, lang: Language) -> Option<String> {
     status.oldest_pending_age_s.map(|seconds| about(Duration::from_secs(seconds), lang))
 }
 
-/// What tills were told no for since the process began.
-fn refusals(lang: Language) -> Vec<(&'static str, String)> {
-    let row = |reason: Reason| (reason.text(lang), refused::total(reason));
-    let told = Reason::ALL.into_iter().map(row).filter(|(_, count)| *count > 0);
-    told.map(|(text, count)| (text, grouped(count))).collect()
+/// How many requests of tills were refused, by reason.
+type Refused = BTreeMap<String, u64>;
+
+/// Those of today, and those of the seven days of which it is the last.
+async fn refused(admin: &Admin) -> Result<[Refused; 2], QueueError> {
+    let today = admin.queue.today();
+    let first = Day::new(today.number().saturating_sub(6));
+    let look = move |reader: &crate::store::Reader| {
+        Ok([reader.refusals(today, today)?, reader.refusals(first, today)?])
+    };
+    let mut refused = admin.queue.look(look).await?;
+    refused.iter_mut().for_each(figures::add_unkept);
+    Ok(refused)
+}
+
+/// Each reason for which tills were told no in the week.
+fn refusals(refused: &[Refused; 2], lang: Language) -> Vec<(&'static str, [String; 2])> {
+    let of = |reason: Reason| {
+        let number = |refused: &Refused| refused.get(reason.as_str()).copied().unwrap_or(0);
+        let [today, week] = refused.each_ref().map(number);
+        (week > 0).then(|| (reason.text(lang), [today, week].map(grouped)))
+    };
+    Reason::ALL.into_iter().filter_map(of).collect()
 }
 
 fn gauges(status: &Status, f: &Frame) -> Vec<Meter> {
@@ -214,7 +242,26 @@ fn gauges(status: &Status, f: &Frame) -> Vec<Meter> {
             .map(|gauge| Meter::new(gauge, name.as_deref(), f))
             .collect::<Vec<_>>()
     };
-    status.lanes.iter().flat_map(of_lane).collect()
+    let of_rule =
+        |gauge: &&limits::Gauge| Meter::new(gauge, gauge.rule.as_deref().map(shown).as_deref(), f);
+    let mut used: Vec<_> =
+        status.rule_gauges.iter().filter(|gauge| gauge.used.thousandths(gauge.most) > 0).collect();
+    used.sort_by_key(|gauge| Reverse(gauge.used.thousandths(gauge.most)));
+    let of_rules = used.iter().take(RULE_METERS_MAX).map(of_rule);
+    status.lanes.iter().flat_map(of_lane).chain(of_rules).collect()
+}
+
+/// What answered tills' checks.
+fn checks(status: &Status, f: &Frame) -> Vec<(&'static str, String)> {
+    let by = |answerer: Answerer| match answerer {
+        Answerer::Passed => f.w.checks_passed,
+        Answerer::Remembered => f.w.checks_remembered,
+        Answerer::Held => f.w.checks_held,
+        Answerer::Unknown => f.w.checks_unknown,
+    };
+    let told = Answerer::ALL.map(|answerer| (by(answerer), checked::total(answerer)));
+    let all = told.into_iter().chain([(f.w.checks_kept, status.checks_remembered)]);
+    all.filter(|(_, count)| *count > 0).map(|(what, count)| (what, grouped(count))).collect()
 }
 
 fn limit_name(limit: &'static str, f: &Frame) -> &'static str {
@@ -292,8 +339,8 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
 
 fn activity_part<'a>(activity: &Activity, status: &Status, f: &'a Frame) -> ActivityPart<'a> {
     let charts = vec![
-        Chart::new(f.w.day, activity, 48, HOUR_MS / 2),
-        Chart::new(f.w.week, activity, 56, 3 * HOUR_MS),
+        Chart::new([f.w.day, f.w.day_ago], activity, 48, HOUR_MS / 2),
+        Chart::new([f.w.week, f.w.week_ago], activity, 56, 3 * HOUR_MS),
     ];
     let counts = &status.counts;
     let books = [

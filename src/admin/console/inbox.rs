@@ -31,7 +31,7 @@ pub(super) type Looks = Vec<(RowState, Option<Seq>)>;
 
 /// What there is to decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum MatterKind {
     /// Given on trust, and declined.
     DeclinedAfter,
     /// One of those for which the lane is held.
@@ -48,7 +48,7 @@ pub(super) enum Kind {
     Refused,
 }
 
-impl Kind {
+impl MatterKind {
     const ALL: [Self; 7] = [
         Self::DeclinedAfter,
         Self::Streak,
@@ -120,7 +120,7 @@ impl Kind {
 /// Rows about which the same is to be decided.
 #[derive(Debug)]
 pub(super) struct Group {
-    pub(super) kind: Kind,
+    pub(super) kind: MatterKind,
     pub(super) key: String,
     lane: String,
     said: Option<String>,
@@ -142,13 +142,14 @@ pub(super) struct Groups {
 impl Groups {
     /// Each kind with how many there are.
     pub(super) fn summary(&self, f: &Frame) -> Vec<(&'static str, String)> {
-        let mut kinds: BTreeMap<Kind, u64> = BTreeMap::new();
-        let waiting = self.groups.iter().filter(|group| group.kind != Kind::Refused);
+        let mut kinds: BTreeMap<MatterKind, u64> = BTreeMap::new();
+        let waiting = self.groups.iter().filter(|group| group.kind != MatterKind::Refused);
         for group in waiting {
             *kinds.entry(group.kind).or_default() += group.count;
         }
-        let row =
-            |(kind, number): (Kind, u64)| (kind.texts(f.w)[0], count(number, Noun::Case, f.lang));
+        let row = |(kind, number): (MatterKind, u64)| {
+            (kind.texts(f.w)[0], count(number, Noun::Case, f.lang))
+        };
         kinds.into_iter().map(row).collect()
     }
 }
@@ -161,8 +162,8 @@ pub(super) fn held_for_declines(admin: &Admin) -> Vec<String> {
 
 /// A row's kind and the key of its group: alike are those of one lane that were refused in the same
 /// words, or that wait for the same reason.
-pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(Kind, String)> {
-    let kind = Kind::of(row, held)?;
+pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(MatterKind, String)> {
+    let kind = MatterKind::of(row, held)?;
     let why = why(row).map(|note| note.text(Language::English)).unwrap_or_default();
     Some((kind, mark_of(&["group", kind.as_str(), &row.lane, &kind_of(row), &why])))
 }
@@ -190,7 +191,7 @@ pub(super) async fn gather(admin: &Admin, looks: Looks) -> Result<Groups, QueueE
     let found =
         admin.queue.look(move |reader| Ok((reader.waiting(&looks, since_ms)?, looks))).await?;
     let (found, looks) = found;
-    let mut groups: BTreeMap<(Kind, String), Group> = BTreeMap::new();
+    let mut groups: BTreeMap<(MatterKind, String), Group> = BTreeMap::new();
     for row in found.iter().flat_map(|found| &found.rows) {
         let Some((kind, key)) = group_of(row, &held) else { continue };
         groups.entry((kind, key.clone())).or_insert_with(|| Group::of(kind, key, row)).add(row);
@@ -221,7 +222,7 @@ fn read(text: &str) -> Looks {
 }
 
 impl Group {
-    fn of(kind: Kind, key: String, row: &Redemption) -> Self {
+    fn of(kind: MatterKind, key: String, row: &Redemption) -> Self {
         let at = row.settled_at_ms.unwrap_or(row.accepted_at_ms);
         let (said, why) = (said_of(row), why(row).cloned());
         Self {
@@ -341,7 +342,7 @@ pub(super) async fn page(
 
 fn sections(groups: &[Group], f: &Frame) -> Vec<Section> {
     let parts = |are_refused: bool| {
-        let its = groups.iter().filter(|group| (group.kind == Kind::Refused) == are_refused);
+        let its = groups.iter().filter(|group| (group.kind == MatterKind::Refused) == are_refused);
         its.map(|group| GroupView::of(group, f)).collect()
     };
     let decide = Section { title: f.w.needs, empty: f.w.inbox_empty, parts: parts(false) };
@@ -365,9 +366,9 @@ mod tests {
 
     #[test]
     fn every_kind_is_found_by_its_word() {
-        for kind in Kind::ALL {
-            assert_eq!(Kind::from_word(kind.as_str()), Some(kind));
+        for kind in MatterKind::ALL {
+            assert_eq!(MatterKind::from_word(kind.as_str()), Some(kind));
         }
-        assert_eq!(Kind::from_word("x"), None);
+        assert_eq!(MatterKind::from_word("x"), None);
     }
 }

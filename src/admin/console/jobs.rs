@@ -15,12 +15,12 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::act::Deed;
-use super::inbox::{Kind, group_of, held_for_declines, refused_since_ms};
+use super::inbox::{MatterKind, group_of, held_for_declines, refused_since_ms};
 use super::search::{self, wanted_by};
 use super::{Frame, denied, rendered, told, unavailable};
 use crate::admin::Admin;
 use crate::admin::audit::keep;
-use crate::admin::filter::{LIMIT_MAX, Wanted};
+use crate::admin::filter::{LIMIT_MAX, RowFilter};
 use crate::admin::find::find;
 use crate::admin::rights::Asker;
 use crate::message::{Denied, Event, Noun, count, grouped};
@@ -50,9 +50,9 @@ struct KnownJobs {
 #[derive(Clone, Debug)]
 enum Which {
     /// A group of the inbox.
-    Group { kind: Kind, key: String },
+    Group { kind: MatterKind, key: String },
     /// What a search finds, by its query.
-    Found { query: String, wanted: Box<Wanted> },
+    Found { query: String, wanted: Box<RowFilter> },
 }
 
 /// A job and how far it is.
@@ -92,6 +92,7 @@ struct DryRun {
     means: &'static str,
     button: &'static str,
     order: BulkOrder,
+    back: String,
     count: String,
     at_least: bool,
 }
@@ -104,6 +105,8 @@ struct BulkPage {
     title: &'static str,
     filter: Vec<(String, String)>,
     what: &'static str,
+    /// Where its redemptions are listed.
+    back: String,
     note: String,
     by: String,
     done: String,
@@ -119,7 +122,7 @@ impl Which {
     fn of(order: &BulkOrder) -> Option<Self> {
         if order.kind != SEARCH {
             return Some(Self::Group {
-                kind: Kind::from_word(&order.kind)?,
+                kind: MatterKind::from_word(&order.kind)?,
                 key: order.key.clone(),
             });
         }
@@ -130,7 +133,15 @@ impl Which {
     fn title(&self, f: &Frame) -> &'static str {
         match self {
             Self::Group { kind, .. } => kind.texts(f.w)[0],
-            Self::Found { .. } => f.w.filter,
+            Self::Found { .. } => f.w.search,
+        }
+    }
+
+    /// Where they are listed.
+    fn address(&self) -> String {
+        match self {
+            Self::Group { .. } => "/inbox".to_owned(),
+            Self::Found { query, .. } => format!("/search?{query}"),
         }
     }
 
@@ -151,7 +162,7 @@ impl Which {
         match self {
             Self::Group { kind, key } => group(admin, (*kind, key), before).await,
             Self::Found { wanted, .. } => {
-                let mut wanted = Wanted::clone(wanted);
+                let mut wanted = RowFilter::clone(wanted);
                 (wanted.search.newest, wanted.search.after) = (true, before);
                 wanted.search.limit = LIMIT_MAX;
                 let found = find(admin, wanted).await?;
@@ -180,7 +191,7 @@ impl Which {
 /// The rows of a group of the inbox.
 async fn group(
     admin: &Admin,
-    (kind, key): (Kind, &str),
+    (kind, key): (MatterKind, &str),
     before: Option<Seq>,
 ) -> Result<(Vec<Redemption>, Option<Seq>), QueueError> {
     let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
@@ -288,12 +299,10 @@ pub(super) async fn dry_run(
         Ok((most, at_least)) => {
             let count = count(most, Noun::Redemption, f.lang);
             let (button, means) = super::act::texts(&order.action, f.w);
-            let (title, filter) = (which.title(&f), which.filter(&f));
+            let (title, filter, back) = (which.title(&f), which.filter(&f), which.address());
             let order = BulkOrder { most: if at_least { 0 } else { most }, ..order };
-            rendered(
-                StatusCode::OK,
-                &DryRun { f, title, filter, means, button, order, count, at_least },
-            )
+            let page = DryRun { f, title, filter, means, button, order, back, count, at_least };
+            rendered(StatusCode::OK, &page)
         }
         Err(error) => unavailable(f, error),
     }
@@ -354,6 +363,7 @@ fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
         title: job.which.title(&f),
         filter: job.which.filter(&f),
         what: super::act::texts(job.deed.word(), f.w).0,
+        back: job.which.address(),
         note: super::shown(&job.note),
         by: super::shown(&job.by),
         done: grouped(done),

@@ -20,8 +20,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::home::{Fragment, fragments};
 use super::{Frame, mark_of};
-use crate::admin::Admin;
 use crate::admin::rights::Asker;
+use crate::admin::{Admin, Problem};
+use crate::message::Denied;
 
 /// Streams at once; the rest of the listener's connections are for requests.
 const STREAMS_MAX: usize = 16;
@@ -70,12 +71,8 @@ pub(super) async fn events(
     headers: HeaderMap,
 ) -> Response {
     let Some(place) = admin.desk.streams.place() else {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(header::RETRY_AFTER, "60")],
-            "too many pages follow already\n",
-        )
-            .into_response();
+        let told = Problem::denied(StatusCode::SERVICE_UNAVAILABLE, Denied::TooManyFollow);
+        return ([(header::RETRY_AFTER, "60")], told).into_response();
     };
     let known =
         headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();

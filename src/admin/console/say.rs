@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::{Moment, capital};
 use crate::admin::status::{LaneView, Status};
 use crate::limits::Measure;
-use crate::message::{Cause, Language, Noun, Place, about, count, count_in};
+use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in};
 use crate::queue::LaneStatus;
 use crate::settings::Offline;
 use crate::value::Amount;
@@ -168,7 +168,10 @@ fn give_more(lang: Language, left: u64) -> String {
     match lang {
         Language::English => format!(" You may give {} more, until", crate::message::grouped(left)),
         Language::Arabic => {
-            format!(" يمكنك إعطاء {} أخرى، حتى", count_in(Place::Object, left, Noun::Reward, lang))
+            format!(
+                " يمكنك إعطاء {} أخرى، حتى",
+                count_in(NounPlace::Object, left, Noun::Reward, lang)
+            )
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::act::{deeds_of, texts};
 use super::{Frame, Moment, denied, encoded, rendered, shown, told, unavailable};
 use crate::admin::Admin;
-use crate::admin::filter::{Wanted, parse, written};
+use crate::admin::filter::{RowFilter, parse, written};
 use crate::admin::find::find;
 use crate::admin::rights::Asker;
 use crate::message::{self, Denied};
@@ -83,10 +83,11 @@ pub(super) async fn page(
     let Ok(Query(values)) = Query::<Vec<(String, String)>>::try_from_uri(&uri) else {
         return told(f, StatusCode::BAD_REQUEST, String::new());
     };
-    if let Some(id) =
-        values.iter().find(|(key, _)| key == "id").and_then(|(_, id)| Id::parse(id.trim()))
-    {
-        return Redirect::to(&format!("/redemptions/{id}")).into_response();
+    let id = values.iter().find(|(key, id)| key == "id" && !id.trim().is_empty());
+    match id.map(|(_, id)| Id::parse(id.trim())) {
+        Some(Some(id)) => return Redirect::to(&format!("/redemptions/{id}")).into_response(),
+        Some(None) => return denied(f, StatusCode::NOT_FOUND, &Denied::NoRedemption),
+        None => {}
     }
     let values: Vec<_> =
         values.into_iter().filter(|(key, value)| key != "id" && !value.trim().is_empty()).collect();
@@ -132,7 +133,7 @@ fn by_the_books(admin: &Admin, values: &[(String, String)]) -> Option<String> {
 }
 
 /// What a search's query asks for; `None` where it asks for a single code, or for nothing.
-pub(super) fn wanted_by(query: &str) -> Option<Wanted> {
+pub(super) fn wanted_by(query: &str) -> Option<RowFilter> {
     let values = values_of(query)?;
     let asks = |(key, value): &(String, String)| key != "after" && !value.trim().is_empty();
     let is_some = values.iter().any(asks);
@@ -166,7 +167,7 @@ pub(super) fn said(query: &str, f: &Frame) -> Vec<(String, String)> {
     fields.map(|(key, text)| (name(&key).to_owned(), value(&key, &text))).collect()
 }
 
-fn on_a_page(mut wanted: Wanted) -> Wanted {
+fn on_a_page(mut wanted: RowFilter) -> RowFilter {
     wanted.search.limit = wanted.search.limit.min(ROWS_ON_A_PAGE);
     wanted
 }

@@ -59,6 +59,18 @@ words! {
         "المكافآت في الساعة";
     day_limit: "Rewards in a day",
         "المكافآت في اليوم";
+    checks: "Checks of codes at the tills, since the start",
+        "التحقق من الرموز عند نقاط البيع منذ بدء التشغيل";
+    checks_passed: "answered by the provider",
+        "أجاب عنها المزوّد";
+    checks_remembered: "answered from memory",
+        "أُجيب عنها من الذاكرة";
+    checks_held: "refused: the code is used here",
+        "رُفضت: الرمز مستعمل هنا";
+    checks_unknown: "not known, the provider could not be asked",
+        "غير معروفة، وتعذّر سؤال المزوّد";
+    checks_kept: "answers that are remembered now",
+        "أجوبة محفوظة الآن";
     slowed: "Tills that are not trusted now, for the codes that were refused to them",
         "نقاط بيع لا يُعتمد عليها الآن بسبب الرموز التي رُفضت عندها";
     trust_off: "Trust off",
@@ -234,8 +246,14 @@ words! {
         "ما قاله المزوّد. إن سمع عملاء كثيرون الجواب نفسه فاسأل المزوّد.";
     from_the_newest: "From the newest on",
         "ابدأ من الأحدث";
-    refusals: "Refused at the tills since the start",
-        "رُفضت عند نقاط البيع منذ التشغيل";
+    refusals: "Tills were told no by this gateway",
+        "ما رفضته هذه البوابة لنقاط البيع";
+    day_ago: "24 hours ago",
+        "قبل 24 ساعة";
+    week_ago: "7 days ago",
+        "قبل 7 أيام";
+    now: "now",
+        "الآن";
     mark_trusted: "The reward was given before the provider had answered.",
         "أُعطيت المكافأة قبل أن يجيب المزوّد.";
     mark_owed: "The till was told no, and the provider took it: the next request for this code \
@@ -321,6 +339,11 @@ words! {
         "اعرض";
     nothing_fits: "Nothing fits.",
         "لا شيء مطابق.";
+    code_unknown: "There is no redemption of this code among those that are kept: no reward was \
+        given for it here. If a till was told to ask again later, let the cashier enter the code \
+        again.",
+        "لا توجد عملية بهذا الرمز بين العمليات المحفوظة: لم تُعطَ عنه مكافأة هنا. إن طُلب من نقطة \
+         البيع أن تسأل لاحقًا فليُدخل أمين الصندوق الرمز من جديد.";
     looked_on: "Not everything was looked at yet.",
         "لم يُبحث في كل شيء بعد.";
     go_on: "Go on",
@@ -348,7 +371,7 @@ words! {
     trail_what: "What",
         "الفعل";
     trail_who: "Who",
-        "من";
+        "بواسطة";
     trail_about: "About",
         "بشأن";
     attempts: "Attempts",

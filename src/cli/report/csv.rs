@@ -88,9 +88,13 @@ fn line(cells: impl IntoIterator<Item = String>) -> String {
     cells.into_iter().collect::<Vec<_>>().join(",") + "\r\n"
 }
 
+/// What begins a formula for some spreadsheet (OWASP, "CSV Injection"), its wide forms included.
+const FORMULA: [char; 11] =
+    ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
 /// A name that a spreadsheet would read as a formula stands behind an apostrophe.
 fn cell(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let is_formula = text.trim_start_matches(' ').starts_with(FORMULA);
     let text = if is_formula { format!("'{text}") } else { text.to_owned() };
     let is_plain = !text.contains(['"', ',', '\r', '\n']);
     if is_plain { text } else { format!("\"{}\"", text.replace('"', "\"\"")) }
@@ -104,6 +108,8 @@ mod tests {
     fn a_name_is_no_formula_and_breaks_no_line() {
         assert_eq!(cell("till-1"), "till-1");
         assert_eq!(cell("=HYPERLINK(1)"), "'=HYPERLINK(1)");
+        assert_eq!(cell("  @SUM(1)"), "'  @SUM(1)");
+        assert_eq!(cell("\u{ff1d}cmd|' /C calc'!A0"), "'\u{ff1d}cmd|' /C calc'!A0");
         assert_eq!(cell("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
         assert_eq!(cell("-1,2"), "\"'-1,2\"");
     }

@@ -16,6 +16,7 @@ use super::exit::{CliError, say};
 use super::list::Pages;
 use super::row::RowView;
 use super::table::{Align, Table, count, paragraph};
+use super::terminal::Screen;
 
 /// How many exceptions are listed; the rest is counted.
 const EXCEPTIONS_MAX: usize = 10_000;
@@ -52,7 +53,7 @@ pub(super) async fn report(
     } else if args.csv {
         out.write_all(csv::csv(&report).as_bytes())?;
     } else {
-        out.write_all(report.render().as_bytes())?;
+        out.write_all(report.render(Screen::of_output()).as_bytes())?;
     }
     out.flush()?;
     balanced(&report, status.get("balanced").and_then(Value::as_bool))
@@ -60,7 +61,7 @@ pub(super) async fn report(
 
 /// The figures of a till on a day.
 #[derive(Debug, Deserialize)]
-struct TillDay {
+struct TillDayRow {
     day: String,
     lane: String,
     till: String,
@@ -221,7 +222,7 @@ impl Report {
             .and_then(Value::as_array)
             .ok_or_else(|| unread("there are none".to_owned()))?;
         for line in lines {
-            let line = TillDay::deserialize(line).map_err(|error| unread(error.to_string()))?;
+            let line = TillDayRow::deserialize(line).map_err(|error| unread(error.to_string()))?;
             self.count(&line.day, (&line.lane, &line.till), &line.fate);
         }
         Ok(())
@@ -279,7 +280,7 @@ impl Report {
         lanes
     }
 
-    fn render(&self) -> String {
+    fn render(&self, screen: Screen) -> String {
         let mut text =
             "Redemptions accepted before the provider had answered: the line was down or it was \
              silent\n\n"
@@ -287,7 +288,7 @@ impl Report {
         if self.lines.is_empty() {
             text.push_str("none\n");
         } else {
-            text.push_str(&self.day_table());
+            text.push_str(&self.day_table(screen));
         }
         for (lane, given) in &self.on_hold {
             let said = format!(
@@ -297,7 +298,7 @@ impl Report {
             text = text + "\n" + &paragraph("", &said, 0) + "\n";
         }
         for reason in ExceptionReason::ALL {
-            text.push_str(&self.exception_table(reason));
+            text.push_str(&self.exception_table(reason, screen));
         }
         if self.exceptions_unlisted > 0 {
             let more = format!(
@@ -311,37 +312,38 @@ impl Report {
                 "\nNo exceptions: nothing was declined afterwards, nothing waits for a person.\n",
             );
         }
-        text + &self.till_table()
-            + &self.branch_table()
-            + &self.prefix_table()
-            + &self.refused_table()
+        text + &self.till_table(screen)
+            + &self.branch_table(screen)
+            + &self.prefix_table(screen)
+            + &self.refused_table(screen)
     }
 
     /// How often the provider declined codes that begin alike: where some do, not all of them are
     /// known.
-    fn prefix_table(&self) -> String {
+    fn prefix_table(&self, screen: Screen) -> String {
         let worth_it =
             self.prefixes.iter().filter(|((_, prefix), fate)| !prefix.is_empty() && fate.lost > 0);
         let rows = worth_it.map(|((lane, prefix), fate)| (lane, format!("{prefix}…"), fate));
         declines(
-            "CODE BEGINS",
+            ("CODE BEGINS", screen),
             "By how the code begins, where any was declined after the fact",
             rows,
         )
     }
 
     /// Where one gateway serves several branches.
-    fn branch_table(&self) -> String {
+    fn branch_table(&self, screen: Screen) -> String {
         let worth_it = self.branches.iter().filter(|_| self.branches.len() > 1);
         let rows = worth_it.map(|((lane, branch), fate)| (lane, branch.clone(), fate));
-        declines("BRANCH", "By branch, of the redemptions that are still kept", rows)
+        declines(("BRANCH", screen), "By branch, of the redemptions that are still kept", rows)
     }
 
-    fn refused_table(&self) -> String {
+    fn refused_table(&self, screen: Screen) -> String {
         if self.refused.is_empty() {
             return String::new();
         }
-        let mut table = Table::new(&[("REASON", Align::Left), ("REFUSED", Align::Right)]);
+        let columns = [("REASON", Align::Left), ("REFUSED", Align::Right)];
+        let mut table = Table::new(&columns).on(screen);
         for (reason, number) in &self.refused {
             table.row(&[reason.clone(), count(*number)]);
         }
@@ -350,7 +352,7 @@ impl Report {
     }
 
     /// How often the provider declined what a lane and its tills had given.
-    fn till_table(&self) -> String {
+    fn till_table(&self, screen: Screen) -> String {
         let mut table = Table::new(&[
             ("LANE", Align::Left),
             ("TILL", Align::Left),
@@ -363,7 +365,8 @@ impl Report {
             ("TAKEN BACK", Align::Right),
             ("VALUE AT RISK", Align::Right),
             ("VALUE LOST", Align::Right),
-        ]);
+        ])
+        .on(screen);
         let mut row = |lane: &str, till: &str, fate: &Fate| {
             let Fate { accepted, lost, inferred, owed, paid, taken_back, .. } = *fate;
             let mut cells = vec![lane.to_owned(), till.to_owned()];
@@ -386,7 +389,7 @@ impl Report {
         format!("\n{title}\n\n{}{}", table.header(), table.take_rows())
     }
 
-    fn day_table(&self) -> String {
+    fn day_table(&self, screen: Screen) -> String {
         let mut table = Table::new(&[
             ("DAY", Align::Left),
             ("LANE", Align::Left),
@@ -397,7 +400,8 @@ impl Report {
             ("PARKED", Align::Right),
             ("PENDING", Align::Right),
             ("VOIDED", Align::Right),
-        ]);
+        ])
+        .on(screen);
         let mut row = |day: &str, lane: &str, fate: &Fate| {
             let words = [day, lane].map(str::to_owned).into_iter();
             table.row(&words.chain(fate.numbers().map(count)).collect::<Vec<_>>());
@@ -411,7 +415,7 @@ impl Report {
         table.header() + &table.take_rows()
     }
 
-    fn exception_table(&self, reason: ExceptionReason) -> String {
+    fn exception_table(&self, reason: ExceptionReason, screen: Screen) -> String {
         let mut table = Table::new(&[
             ("ID", Align::Left),
             ("DAY", Align::Left),
@@ -420,7 +424,8 @@ impl Report {
             ("BUSINESS", Align::Left),
             ("CODE", Align::Left),
             ("WHY", Align::Left),
-        ]);
+        ])
+        .on(screen);
         let mut number = 0;
         for Exception { day, row, .. } in
             self.exceptions.iter().filter(|exception| exception.reason == reason)
@@ -452,8 +457,10 @@ impl Report {
         }
         for Exception { reason, day, row } in &self.exceptions {
             let object = json!({
-                "kind": "exception", "reason": reason.word(), "day": day, "date": row.date, "id": row.id, "lane": row.lane,
-                "till": row.till, "business_refrence": row.business_refrence, "reward_code": row.reward_code,
+                "kind": "exception", "reason": reason.word(), "day": day, "date": row.date,
+                "id": row.id, "lane": row.lane,
+                "till": row.till, "business_refrence": row.business_refrence,
+                "reward_code": row.reward_code,
                 "state": row.state, "provider_said": row.provider_said, "note": row.note,
             });
             writeln!(out, "{object}")?;
@@ -484,7 +491,7 @@ impl Report {
 /// How often the provider declined what was given, by whatever the second column says; nothing
 /// without rows.
 fn declines<'a>(
-    head: &'static str,
+    (head, screen): (&'static str, Screen),
     title: &str,
     rows: impl Iterator<Item = (&'a String, String, &'a Fate)>,
 ) -> String {
@@ -494,7 +501,8 @@ fn declines<'a>(
         ("ON TRUST", Align::Right),
         ("DECLINED", Align::Right),
         ("RATE", Align::Right),
-    ]);
+    ])
+    .on(screen);
     let mut is_empty = true;
     for (lane, what, fate) in rows {
         table.row(&[
@@ -656,7 +664,7 @@ mod tests {
 
     #[test]
     fn a_manager_reads_totals_first_and_then_each_exception_with_its_reason() {
-        let text = sample(&ReportArgs::default()).render();
+        let text = sample(&ReportArgs::default()).render(Screen::default());
         let expected = "\
 Redemptions accepted before the provider had answered: the line was down or it was silent
 
@@ -685,7 +693,11 @@ retm  all            5         1  33.33 %         1     1     0           1     
 retm  till-1         5         1  33.33 %         1     1     0           1          12.50        \
 7.00
 ";
-        assert!(report.render().ends_with(expected), "{}", report.render());
+        assert!(
+            report.render(Screen::default()).ends_with(expected),
+            "{}",
+            report.render(Screen::default())
+        );
         let csv = csv::csv(&report);
         assert!(
             csv.contains("till,,retm,till-1,5,2,1,0,0,2,1,1,1,3333,0,1,,,,0,,12.50,7.00\r\n"),
@@ -693,6 +705,29 @@ retm  till-1         5         1  33.33 %         1     1     0           1     
         );
         assert_eq!(csv.lines().filter(|line| line.starts_with("day,")).count(), 2);
         assert_eq!(Fate::default().declined_rate(), "-");
+    }
+
+    #[test]
+    fn on_a_terminal_no_arabic_name_turns_the_figures_beside_it() {
+        let mut report = sample(&ReportArgs::default());
+        let named = [
+            ("till", json!("كاشير 1")),
+            ("business_refrence", json!("متجر")),
+            ("branch_id", json!("فرع العليا")),
+            ("lane", json!("retm")),
+            ("code_prefix", json!("هدي")),
+            ("trusted", json!(true)),
+        ];
+        let row = view("9-i", "declined", false, &named);
+        report.add(&row, &ReportArgs::default());
+        count_in(&mut report, &row, &ReportArgs::default());
+        let text = report.render(Screen { is_coloured: false, columns: Some(120) });
+        for name in ["كاشير 1", "متجر", "فرع العليا", "هدي…"] {
+            let all = text.matches(name).count();
+            assert!(all > 0, "{name}: {text}");
+            assert_eq!(all, text.matches(&format!("\u{2068}{name}\u{2069}")).count(), "{text}");
+        }
+        assert!(!report.render(Screen::default()).contains('\u{2068}'), "a file has no such marks");
     }
 
     #[test]
@@ -719,7 +754,11 @@ Requests of tills that were refused
 REASON  REFUSED
 used          3
 ";
-        assert!(report.render().ends_with(expected), "{}", report.render());
+        assert!(
+            report.render(Screen::default()).ends_with(expected),
+            "{}",
+            report.render(Screen::default())
+        );
         let csv = csv::csv(&report);
         assert!(
             csv.contains("prefix,,retm,,2,1,1,0,0,0,0,1,0,5000,0,0,77,,,0,,0.00,0.00\r\n"),
@@ -751,11 +790,14 @@ used          3
     fn what_the_gateway_has_summed_up_counts_for_rows_that_are_gone_too() {
         let mut report = Report::default();
         let line = |day: &str, till: &str, given: u64| {
-            json!({"day": day, "lane": "retm", "till": till, "given": given, "late": 1, "pending": 0,
-                "confirmed": given - 1, "declined": 1, "parked": 0, "voided": 0, "inferred": 0, "lost": 1, "owed": 0,
+            json!({"day": day, "lane": "retm", "till": till, "given": given, "late": 1,
+                "pending": 0,
+                "confirmed": given - 1, "declined": 1, "parked": 0, "voided": 0, "inferred": 0,
+                "lost": 1, "owed": 0,
                 "paid": 0, "taken_back": 0, "of tomorrow": 7})
         };
-        let page = json!({"figures": [line("2025-01-01", "till-1", 3), line("2025-01-02", "till-2", 4)], "next": null});
+        let page = json!({"next": null, "figures": [
+            line("2025-01-01", "till-1", 3), line("2025-01-02", "till-2", 4)]});
         report.add_figures(&page).unwrap();
         let Fate { accepted, late, confirmed, lost, .. } = report.total();
         assert_eq!((accepted, late, confirmed, lost), (7, 2, 5, 2));
@@ -791,7 +833,7 @@ used          3
         let report = sample(&args);
         assert_eq!((report.lines.len(), report.exceptions.len()), (1, 1));
         let args = ReportArgs { from: Some("2027-01-01".into()), ..ReportArgs::default() };
-        assert!(sample(&args).render().contains("none\n\nNo exceptions"));
+        assert!(sample(&args).render(Screen::default()).contains("none\n\nNo exceptions"));
     }
 
     #[test]

@@ -13,8 +13,9 @@ use crate::cli::args::ExportArgs;
 use crate::cli::ask::Daemon;
 use crate::cli::exit::{CliError, say};
 use crate::clock::{Clock, rfc3339};
+use crate::message::{Language, Noun, count};
 use crate::redemption::{Seq, State};
-use crate::store::{End, Header, Page, Remains, seal};
+use crate::store::{EndLine, Header, Page, Remains, seal};
 
 /// Instead of a file.
 const STANDARD_OUTPUT: &str = "-";
@@ -153,7 +154,7 @@ async fn write(
     }
     line(
         file,
-        &End { end: written.pending + written.parked, unreadable: written.unreadable.clone() },
+        &EndLine { end: written.pending + written.parked, unreadable: written.unreadable.clone() },
     )?;
     Ok(written)
 }
@@ -180,14 +181,15 @@ fn tell(
     let Written { pending, parked, unreadable } = written;
     let file = args.file.display();
     if json {
-        let object = json!({ "file": file.to_string(), "exported": pending + parked, "pending": pending,
+        let object = json!({ "file": file.to_string(), "exported": pending + parked,
+            "pending": pending,
             "parked": parked, "unreadable": unreadable });
         writeln!(out, "{object}")?;
     } else {
         writeln!(
             out,
-            "{} redemptions exported to {file}: {pending} pending, {parked} parked",
-            pending + parked
+            "{} exported to {file}: {pending} pending, {parked} parked",
+            count(pending + parked, Noun::Redemption, Language::English)
         )?;
     }
     warn(written, source, &file.to_string())
@@ -223,7 +225,8 @@ fn lost_nothing(source: &RowSource) -> bool {
     match tally.lost {
         Some(0) => {}
         Some(lost) => {
-            say(&format!("{lost} redemptions, settled ones among them perhaps, could not be read"));
+            let lost = count(lost, Noun::Redemption, Language::English);
+            say(&format!("{lost} could not be read, settled ones among them perhaps"));
         }
         None => say("whether redemptions were lost is not known, because the books were lost too"),
     }

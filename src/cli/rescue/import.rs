@@ -16,8 +16,9 @@ use crate::cli::ask::Daemon;
 use crate::cli::exit::{CliError, say};
 use crate::clock::Clock;
 use crate::limits::LaneNow;
+use crate::message::{Language, Noun, count};
 use crate::settings::Loaded;
-use crate::store::{Arrived, Exported, FORMAT, Import, Line, Store, Surroundings, unseal};
+use crate::store::{Arrived, ExportLine, Exported, FORMAT, Import, Store, Surroundings, unseal};
 
 /// The longest line of an export, in bytes: a body and a provider's answer with every byte escaped.
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
@@ -132,7 +133,7 @@ impl StoppedStore {
             uptime: clock.uptime(),
             ..Surroundings::new(clock.stamp(), offline, &lane)
         };
-        let import = Import { rows, from: from.to_owned(), by };
+        let import = Import { rows, from: from.to_owned(), by, language: Language::English };
         let arrived = self.store.perform(import, &around).map_err(|error| unopened(&error, ""))?;
         Ok(ImportAnswer { arrived, not_configured })
     }
@@ -162,20 +163,20 @@ impl Work {
 
     fn take_line(&mut self, number: u64, line: &str) -> Result<(), CliError> {
         match unseal(line) {
-            Ok(Line::Row(row)) => {
+            Ok(ExportLine::Row(row)) => {
                 self.rows += 1;
                 self.batch_bytes += line.len();
                 self.batch.push((number, *row));
             }
-            Ok(Line::Header(header)) if header.format > FORMAT => {
+            Ok(ExportLine::Header(header)) if header.format > FORMAT => {
                 let why = format!(
                     "the file has format {}, this redeemd reads {FORMAT}: install a newer one",
                     header.format
                 );
                 return Err(CliError::Failed(why));
             }
-            Ok(Line::Header(header)) => self.from = header.gateway,
-            Ok(Line::End(end)) => self.ended = Some(end.end),
+            Ok(ExportLine::Header(header)) => self.from = header.gateway,
+            Ok(ExportLine::End(end)) => self.ended = Some(end.end),
             Err(_) if line.trim().is_empty() => {}
             Err(fault) => self.refuse(number, &fault.to_string()),
         }
@@ -231,7 +232,8 @@ impl Work {
                 "{file} has no last line: it was cut off, and redemptions may be missing"
             )),
             Some(rows) if rows != taken => {
-                say(&format!("{file} had {rows} redemptions, {taken} of them can be read"));
+                let had = count(rows, Noun::Redemption, Language::English);
+                say(&format!("{file} had {had}, of which {taken} can be read"));
             }
             Some(_) => {}
         }
@@ -250,8 +252,10 @@ impl Work {
         self.tell_gaps();
         let Self { imported, already_there, parked, refused, .. } = self;
         if json {
-            let object = json!({ "imported": imported, "already_there": already_there, "parked": parked,
-                "refused": refused, "refused_lines": self.refused_lines, "not_configured": self.not_configured });
+            let object = json!({ "imported": imported, "already_there": already_there,
+                "parked": parked,
+                "refused": refused, "refused_lines": self.refused_lines,
+                "not_configured": self.not_configured });
             writeln!(out, "{object}")?;
         } else {
             writeln!(

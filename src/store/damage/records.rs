@@ -477,9 +477,10 @@ mod tests {
             );
         }
         assert_eq!(root_of(&image, "t120"), None, "no such table");
-        assert!(
-            matches!(kind(&image.page(1).unwrap(), 1), PageKind::Inner(children) if children.len() > 1)
-        );
+        assert!(matches!(
+            kind(&image.page(1).unwrap(), 1),
+            PageKind::Inner(children) if children.len() > 1
+        ));
         let index =
             number(&connection, "SELECT rootpage FROM sqlite_schema WHERE name = 'by_word'");
         let index = u32::try_from(index).unwrap();

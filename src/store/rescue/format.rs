@@ -51,7 +51,7 @@ impl Header {
 
 /// The last line: a file without it was cut off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct End {
+pub struct EndLine {
     /// How many rows the file has.
     pub end: u64,
     /// Rows that were open and could not be read, by their numbers.
@@ -60,13 +60,13 @@ pub struct End {
 
 /// A line that is as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum ExportLine {
     /// The first.
     Header(Header),
     /// A redemption.
     Row(Box<Exported>),
     /// The last.
-    End(End),
+    End(EndLine),
 }
 
 /// Why a line is not taken; it never repeats a value, which may be a code.
@@ -98,18 +98,18 @@ pub fn seal(value: &impl Serialize) -> Result<String, StoreError> {
 ///
 /// # Errors
 /// See [`LineFault`].
-pub fn unseal(line: &str) -> Result<Line, LineFault> {
+pub fn unseal(line: &str) -> Result<ExportLine, LineFault> {
     let (open, crc) = taken_apart(line).ok_or(LineFault::Checksum)?;
     if crc != format!("{:08x}", crc32c::crc32c(open.as_bytes())) {
         return Err(LineFault::Checksum);
     }
     let text = format!("{open}}}");
     if text.starts_with("{\"redeemd\":") {
-        read(&text).map(Line::Header)
+        read(&text).map(ExportLine::Header)
     } else if text.starts_with("{\"end\":") {
-        read(&text).map(Line::End)
+        read(&text).map(ExportLine::End)
     } else {
-        read(&text).map(|row| Line::Row(Box::new(row))).map_err(|_| faulty_field(&text))
+        read(&text).map(|row| ExportLine::Row(Box::new(row))).map_err(|_| faulty_field(&text))
     }
 }
 
@@ -177,7 +177,7 @@ mod tests {
     fn a_line_comes_back_as_it_was_written_and_any_changed_byte_is_seen() {
         let header = Header::new("branch-042", "2026-11-23T10:00:00Z".to_owned());
         let line = seal(&header).unwrap();
-        assert_eq!(unseal(&line), Ok(Line::Header(header)));
+        assert_eq!(unseal(&line), Ok(ExportLine::Header(header)));
         for at in 0..line.len() {
             let mut bytes = line.clone().into_bytes();
             bytes[at] ^= 1;
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_row_that_cannot_be_read_is_refused_with_its_fields_name_and_without_its_value() {
         let sample: serde_json::Map<String, Value> = serde_json::from_str(SAMPLE).unwrap();
-        assert!(matches!(unseal(&seal(&sample).unwrap()), Ok(Line::Row(_))));
+        assert!(matches!(unseal(&seal(&sample).unwrap()), Ok(ExportLine::Row(_))));
         assert!(
             sample.keys().all(|field| FIELDS.contains(&field.as_str()))
                 && sample.len() == FIELDS.len()

@@ -14,11 +14,11 @@ use super::types::Event;
 use super::{Desk, Effects, Kind, Operation, StoreError};
 use crate::contract;
 use crate::decide::{self, kind, mark};
-use crate::message::{self, Language, Note};
+use crate::message::{self, Language, Note, RowFault};
 use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State, is_lane_name};
 use crate::value::{Amount, Worth};
 
-pub use format::{End, FORMAT, Header, Line, LineFault, seal, unseal};
+pub use format::{EndLine, ExportLine, FORMAT, Header, LineFault, seal, unseal};
 pub use remains::{Page, Remains};
 
 /// The longest name or field of a row that is taken over, in bytes.
@@ -82,12 +82,12 @@ pub struct Exported {
     pub note: Option<String>,
     /// What the provider said, for a parked row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer: Option<Said>,
+    pub answer: Option<ProviderSaid>,
 }
 
 /// What a provider said.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct ProviderSaid {
     status: u16,
     content_type: Option<String>,
     body: Octets,
@@ -152,6 +152,8 @@ pub struct Import {
     pub from: String,
     /// The operator.
     pub by: String,
+    /// What the operator is told in.
+    pub language: Language,
 }
 
 /// What became of a row that was brought.
@@ -206,7 +208,7 @@ impl Desk<'_> {
     fn import_one(&mut self, row: &Exported, import: &Import) -> Result<Arrived, StoreError> {
         let parts = match DecodedRow::of(row) {
             Ok(parts) => parts,
-            Err(why) => return Ok(Arrived::Refused { why }),
+            Err(why) => return Ok(Arrived::Refused { why: why.text(import.language) }),
         };
         if let Some(there) = row::by_id(self.sql, &row.id)? {
             return Ok(Arrived::AlreadyThere { state: there.state });
@@ -220,7 +222,7 @@ impl Desk<'_> {
             stored.marks = mark::settled_at(stored.marks | trusted, self.around.elapsed_min());
         }
         stored.crc = stored.checksum();
-        stored.insert(self.sql, &parts.body)?;
+        stored.insert(self.sql, self.guards, &parts.body)?;
         self.books.enter(&stored, stored.state)?;
         if stored.is_trusted() {
             self.give(&stored, &self.given(row), false)?;
@@ -229,7 +231,7 @@ impl Desk<'_> {
             self.keep_answer(stored.seq, parts.answer.as_ref(), Some(&why.to_stored()))?;
         }
         self.record_import(&stored, import)?;
-        let parked = |why: Note| Arrived::Parked { why: why.text(Language::English) };
+        let parked = |why: Note| Arrived::Parked { why: why.text(import.language) };
         Ok(why.map_or(Arrived::Pending { seq: stored.seq }, parked))
     }
 
@@ -349,17 +351,16 @@ struct DecodedRow {
 
 impl DecodedRow {
     /// What is refused names its field and none of its values.
-    fn of(row: &Exported) -> Result<Self, String> {
-        let (origin, tag) =
-            row.id.parts().filter(|(seq, _)| seq.0 > 0).ok_or("id: none of ours")?;
+    fn of(row: &Exported) -> Result<Self, RowFault> {
+        let (origin, tag) = row.id.parts().filter(|(seq, _)| seq.0 > 0).ok_or(RowFault::Id)?;
         if !matches!(row.state, State::Pending | State::Parked) {
-            return Err("state: neither pending nor parked".to_owned());
+            return Err(RowFault::State);
         }
         row.texts_can_be()?;
         row.numbers_can_be()?;
-        let body =
-            row.body.bytes().filter(|body| body.len() <= BODY_BYTES_MAX).ok_or("body: too long")?;
-        let answer = row.answer.as_ref().map(Said::answer).transpose()?;
+        let body = row.body.bytes().filter(|body| body.len() <= BODY_BYTES_MAX);
+        let body = body.ok_or_else(|| RowFault::TooLong { field: "body".to_owned() })?;
+        let answer = row.answer.as_ref().map(ProviderSaid::answer).transpose()?;
         Ok(Self {
             origin,
             tag,
@@ -371,13 +372,13 @@ impl DecodedRow {
     }
 }
 
-fn digest(octets: &Octets, field: &str) -> Result<[u8; 16], String> {
+fn digest(octets: &Octets, field: &str) -> Result<[u8; 16], RowFault> {
     let bytes = octets.bytes().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| format!("{field}: not of a fingerprint's length"))
+    bytes.ok_or_else(|| RowFault::Fingerprint { field: field.to_owned() })
 }
 
 impl Exported {
-    fn texts_can_be(&self) -> Result<(), String> {
+    fn texts_can_be(&self) -> Result<(), RowFault> {
         let texts = [
             ("lane", &self.lane),
             ("till", &self.till),
@@ -388,43 +389,40 @@ impl Exported {
         ];
         for (field, text) in texts {
             if text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {
-                return Err(format!("{field}: too long, or with control characters"));
+                return Err(RowFault::Unfit { field: field.to_owned() });
             }
             if text.is_empty() && matches!(field, "business_refrence" | "reward_code") {
-                return Err(format!("{field}: empty"));
+                return Err(RowFault::Empty { field: field.to_owned() });
             }
         }
-        if is_lane_name(&self.lane) {
-            Ok(())
-        } else {
-            Err("lane: a name that no provider can have".to_owned())
-        }
+        if is_lane_name(&self.lane) { Ok(()) } else { Err(RowFault::Lane) }
     }
 
-    fn numbers_can_be(&self) -> Result<(), String> {
+    fn numbers_can_be(&self) -> Result<(), RowFault> {
         if !(0..=ACCEPTED_MS_MAX).contains(&self.accepted_ms) {
-            return Err("accepted_ms: no time from the year 1970 to 9999".to_owned());
+            return Err(RowFault::Time);
         }
         for (field, bits) in [("kind", self.kind), ("marks", self.marks)] {
             if bits < 0 {
-                return Err(format!("{field}: below zero"));
+                return Err(RowFault::Below { field: field.to_owned() });
             }
         }
         Ok(())
     }
 }
 
-impl Said {
+impl ProviderSaid {
     fn of(answer: &Answer) -> Self {
         let body = Octets::of(&answer.body);
         Self { status: answer.status, content_type: answer.content_type.clone(), body }
     }
 
-    fn answer(&self) -> Result<Answer, &'static str> {
+    fn answer(&self) -> Result<Answer, RowFault> {
         let body = self.body.bytes().filter(|body| body.len() <= Answer::BODY_BYTES_MAX);
-        let body = body.ok_or("answer: too long")?.into();
+        let too_long = || RowFault::TooLong { field: "answer".to_owned() };
+        let body = body.ok_or_else(too_long)?.into();
         if !(100..=999).contains(&self.status) {
-            return Err("answer: a status that HTTP does not have");
+            return Err(RowFault::Status);
         }
         Ok(Answer { status: self.status, content_type: self.content_type.clone(), body })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exported, Octets, Said};
+use super::{Exported, Octets, ProviderSaid};
 use crate::decide::mark;
 use crate::message::Note;
 use crate::redemption::{Seq, State};
@@ -83,7 +83,7 @@ impl Reader {
         }
         let body = if body_fits { body } else { Vec::new() };
         let lane = self.lanes.get(&stored.lane).cloned().unwrap_or_default();
-        let answer = answer.as_ref().map(Said::of);
+        let answer = answer.as_ref().map(ProviderSaid::of);
         let given = risk::worth_of(&self.connection, seq)?;
         let value = given.as_ref().map(|given| given.worth.amount().0);
         let value_assumed = given.is_some_and(|given| given.worth.is_assumed());

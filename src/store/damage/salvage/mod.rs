@@ -19,7 +19,7 @@ use crate::redemption::{RewardCode, Seq, State};
 use crate::store::books::lane_crc;
 use crate::store::row::{self, Stored};
 use crate::store::types::Event;
-use crate::store::{StoreError, files, refold, risk, tallies};
+use crate::store::{StoreError, files, guards, refold, risk, tallies};
 
 /// How far the numbers jump: none of a lost row is given again.
 const SEQ_GAP: i64 = 1000;
@@ -93,6 +93,7 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
     work.park_without_body()?;
     work.drop_orphans()?;
     work.keep_named()?;
+    guards::fill(to)?;
     let tally = work.keep_books()?;
     to.execute_batch("COMMIT")?;
     Ok((tally, Seq(work.seq_floor.saturating_add(SEQ_GAP))))

@@ -9,30 +9,30 @@ use tokio::sync::watch;
 use super::Waited;
 use crate::redemption::Seq;
 
-/// Tills that wait, by row. A seat is taken when the writer has committed and given up by
-/// [`Seats::wait`].
+/// Tills that wait, by row. The writer adds one when it has committed, and [`Waiters::wait`] takes
+/// it out again.
 #[derive(Debug, Default)]
-pub(super) struct Seats(Mutex<HashMap<Seq, Seat>>);
+pub(super) struct Waiters(Mutex<HashMap<Seq, Waiter>>);
 
 #[derive(Debug)]
-struct Seat {
+struct Waiter {
     /// How many tills were told to wait and have not yet been answered.
     waiting: u32,
     news: watch::Sender<Option<Waited>>,
 }
 
-impl Seats {
-    fn all(&self) -> MutexGuard<'_, HashMap<Seq, Seat>> {
+impl Waiters {
+    fn all(&self) -> MutexGuard<'_, HashMap<Seq, Waiter>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more till will wait for `seq`.
     pub(super) fn reserve(&self, seq: Seq) {
         let mut all = self.all();
-        let seat =
-            all.entry(seq).or_insert_with(|| Seat { waiting: 0, news: watch::Sender::new(None) });
-        seat.waiting += 1;
-        seat.news.send_if_modified(|news| {
+        let waiter =
+            all.entry(seq).or_insert_with(|| Waiter { waiting: 0, news: watch::Sender::new(None) });
+        waiter.waiting += 1;
+        waiter.news.send_if_modified(|news| {
             // What an earlier wait was told is no news to somebody who waits for the next attempt.
             if !matches!(news, Some(Waited::Settled(_)) | None) {
                 *news = None;
@@ -47,14 +47,14 @@ impl Seats {
 
     /// Tells everybody who waits for `seq`.
     pub(super) fn tell(&self, seq: Seq, news: Waited) {
-        if let Some(seat) = self.all().get(&seq) {
-            seat.news.send_replace(Some(news));
+        if let Some(waiter) = self.all().get(&seq) {
+            waiter.news.send_replace(Some(news));
         }
     }
 
-    /// Waits on a seat that was reserved.
+    /// Waits as the waiter that the writer added.
     pub(super) async fn wait(&self, seq: Seq, within: Duration) -> Waited {
-        let Some(mut news) = self.all().get(&seq).map(|seat| seat.news.subscribe()) else {
+        let Some(mut news) = self.all().get(&seq).map(|waiter| waiter.news.subscribe()) else {
             return Waited::TimedOut;
         };
         let told = tokio::time::timeout(within, news.wait_for(Option::is_some)).await;
@@ -66,12 +66,12 @@ impl Seats {
         waited
     }
 
-    /// Gives a reserved seat up without waiting.
+    /// Takes a waiter out that does not wait any more.
     pub(super) fn leave(&self, seq: Seq) {
         let mut all = self.all();
-        if let Some(seat) = all.get_mut(&seq) {
-            seat.waiting = seat.waiting.saturating_sub(1);
-            if seat.waiting == 0 {
+        if let Some(waiter) = all.get_mut(&seq) {
+            waiter.waiting = waiter.waiting.saturating_sub(1);
+            if waiter.waiting == 0 {
                 all.remove(&seq);
             }
         }
