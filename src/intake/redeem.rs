@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::reply::ASK_AGAIN_S;
 use super::{Current, reply};
 use crate::clock::rfc3339;
 use crate::contract;
@@ -16,8 +17,6 @@ use crate::redemption::{Request, Seq, State};
 use crate::refused::{self, Reason};
 use crate::store::{Concluded, Decision, Headroom, Limit, NewRedemption, NotGiven, Taken, UsedBy};
 
-/// What a till is told to wait where nobody else says so, seconds.
-const ASK_AGAIN_S: u64 = 2;
 /// What the limits are called that are no rule's.
 const OFFLINE: &str = "offline";
 

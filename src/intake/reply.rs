@@ -16,6 +16,8 @@ const REDEEMD_ID: HeaderName = HeaderName::from_static("redeemd-id");
 const REDEEMD_STATE: HeaderName = HeaderName::from_static("redeemd-state");
 const REDEEMD_HEADROOM: HeaderName = HeaderName::from_static("redeemd-headroom");
 const REDEEMD_AGE: HeaderName = HeaderName::from_static("redeemd-age");
+/// What could not be decided is asked again after so long, seconds.
+pub(super) const ASK_AGAIN_S: u64 = 2;
 const REDEEMD_REPEAT: HeaderName = HeaderName::from_static("redeemd-repeat");
 
 /// A body of ours.
@@ -139,6 +141,14 @@ pub(super) fn settled(
 ) -> Response {
     let no = |status, why: &Refusal| refuse(status, why, language);
     let answer = match (row.state, &row.answer) {
+        // It shared the wait of one that was turned away: nobody took it back, asking again is a
+        // new question.
+        (State::Voided, _) if row.turned_away => refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &Refusal::Untrusted,
+            language,
+            Some(ASK_AGAIN_S),
+        ),
         (State::Voided, _) => no(StatusCode::CONFLICT, &Refusal::TakenBack),
         // The provider's "already used" is about our own earlier attempt: the till must never see
         // it as a refusal.

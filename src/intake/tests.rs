@@ -211,6 +211,10 @@ async fn rows_without_an_answer_say_what_is_known() {
         "a decline is no success"
     );
     assert_eq!(told(settled(&row(RowState::Voided, None))).await.0, 409);
+    let turned_away = Redemption { turned_away: true, ..row(RowState::Voided, None) };
+    let answer = settled(&turned_away);
+    assert_eq!(answer.headers()["retry-after"], "2", "nobody took it back");
+    assert_eq!(told(answer).await.0, 503);
     let refused =
         Redemption { refused_at_till: true, trusted: false, ..row(RowState::Pending, None) };
     assert_eq!(told(settled(&refused)).await.0, 503, "a till that was told no is told no again");
