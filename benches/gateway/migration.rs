@@ -63,7 +63,8 @@ fn write(sql: &Connection, n: usize) -> Result<(), Failure> {
     let texts =
         texts.map(|text| [&text.len().to_le_bytes()[..], text.as_bytes()].concat()).concat();
     let all = [&numbers[..], &tag, &halves, &halves, &body_crc.to_le_bytes(), &texts].concat();
-    let state = if n % PENDING == 0 { 0 } else { 1 + i64::from(n % DECLINED == 0) };
+    let is_declined = n.is_multiple_of(DECLINED);
+    let state = if n.is_multiple_of(PENDING) { 0 } else { 1 + i64::from(is_declined) };
     let settled_ms = (state > 0).then_some(accepted_ms + 500);
     sql.prepare_cached(
         "INSERT INTO redemption VALUES (?1, ?2, NULL, 1, ?3, ?4, ?5, ?6, ?4, 'shop', ?7, '7', \

@@ -104,17 +104,17 @@ impl Gateway {
         provider: Option<SocketAddr>,
         rows: usize,
     ) -> Result<Self, Failure> {
-        Self::start_in(StartWith { provider, rows, ..StartWith::default() })
+        Self::start_in(&StartWith { provider, rows, ..StartWith::default() })
     }
 
     /// On what an earlier redeemd left.
     pub(crate) fn start_after_an_update(old_rows: usize) -> Result<Self, Failure> {
-        Self::start_in(StartWith { old_rows, ..StartWith::default() })
+        Self::start_in(&StartWith { old_rows, ..StartWith::default() })
     }
 
     /// With the line down, so many checks remembered and so many rules.
     pub(crate) fn start_with_checks(checks: usize, rules: usize) -> Result<Self, Failure> {
-        Self::start_in(StartWith { checks, rules, ..StartWith::default() })
+        Self::start_in(&StartWith { checks, rules, ..StartWith::default() })
     }
 
     /// On a disk that takes so much longer for each sync.
@@ -122,11 +122,11 @@ impl Gateway {
         let shim = slow_disk_shim()?;
         let sync = sync.as_millis().to_string();
         let env = [("LD_PRELOAD", shim.as_os_str()), ("BENCH_SYNC_MS", OsStr::new(&sync))];
-        Self::start_in(StartWith { env: &env, ..StartWith::default() })
+        Self::start_in(&StartWith { env: &env, ..StartWith::default() })
     }
 
-    fn start_in(start: StartWith<'_>) -> Result<Self, Failure> {
-        let StartWith { provider, rows, old_rows, checks, rules, env } = start;
+    fn start_in(start: &StartWith<'_>) -> Result<Self, Failure> {
+        let StartWith { provider, rows, old_rows, checks, rules, env } = *start;
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let (tills, admin) = (free_port()?, free_port()?);
         let nobody = free_port()?;

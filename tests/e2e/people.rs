@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use crate::harness::{Gateway, Order, Provider, Reply, Till, eventually};
+use crate::harness::{Gateway, Order, Provider, Reply, Till, eventually, moment};
 
 const PASSWORD: &str = "a long enough password";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");

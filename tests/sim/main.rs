@@ -120,16 +120,16 @@ fn month(life: Life) -> Month {
 /// As many at once as there are processors.
 fn months(lives: &[Life]) -> Vec<Month> {
     let lanes = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut lived = Vec::new();
+    let mut done = Vec::new();
     for some in lives.chunks(lanes) {
         std::thread::scope(|scope| {
             let threads: Vec<_> = some.iter().map(|life| scope.spawn(|| month(*life))).collect();
-            lived.extend(
+            done.extend(
                 threads.into_iter().map(|thread| thread.join().expect("a month without a fault")),
             );
         });
     }
-    lived
+    done
 }
 
 fn sum(months: &[Month]) -> BTreeMap<String, u64> {

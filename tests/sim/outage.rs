@@ -137,7 +137,9 @@ async fn live(customers: &[Customer], offline: &str, seed: u64) -> Came {
     clock.set(BEGAN_MS, true);
     let died = Arc::new(Notify::new());
     let providers = [Provider::new(seed, &died, Some(terms)), Provider::new(seed + 1, &died, None)];
-    providers.iter().for_each(|provider| provider.begin(Duration::ZERO));
+    for provider in &providers {
+        provider.begin(Duration::ZERO);
+    }
     let settings = house::settings(dir.path(), offline);
     let house = House::open(settings, &clock, seed, &providers).await;
     let (began, mut came) = (Instant::now(), Came::default());

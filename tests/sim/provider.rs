@@ -334,8 +334,9 @@ impl State {
             | Mood::Soft
             | Mood::Foreign
             | Mood::Slow
-            | Mood::Resets => Coming::Answer(self.judge(&code, &attempt.key, false)),
-            Mood::Well | Mood::Denies => Coming::Answer(self.judge(&code, &attempt.key, false)),
+            | Mood::Resets
+            | Mood::Well
+            | Mood::Denies => Coming::Answer(self.judge(&code, &attempt.key, false)),
             Mood::Misdeployed => Coming::Answer(self.judge(&code, &attempt.key, true)),
             Mood::Flaky => self.flakily(&code, &attempt.key, rolled),
             Mood::Cuts => self.cut(&code, &attempt.key, rolled),

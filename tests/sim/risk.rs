@@ -311,6 +311,7 @@ fn worths(given: &Given) -> Vec<(i64, bool, &'static str)> {
 }
 
 /// A row of the store's, as operators see it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the row")]
 #[derive(Debug)]
 struct Row<'a> {
     id: &'a str,
@@ -333,7 +334,6 @@ impl<'a> Row<'a> {
         let value = units(row.get("value").filter(|value| value.is_string())?);
         let (pending, lost) = (text("state") == "pending", flag("lost"));
         let open = match text("state") {
-            "pending" | "parked" | "voided" => true,
             "confirmed" => flag("duplicate_of_ours"),
             _ => true,
         };

@@ -207,6 +207,17 @@ impl Effects for Claims {
     fn checks_kept(&mut self, _: u64) {}
 }
 
+fn held(lane: &str, by: &str) -> Event {
+    Event {
+        at_ms: i64::MAX,
+        id: None,
+        lane: lane.to_owned(),
+        what: "hold".to_owned(),
+        by: by.to_owned(),
+        detail: String::new(),
+    }
+}
+
 fn ops(ids: &[Id], imported: &World) -> Batch {
     let keyed = |code: &str| NewRedemption { key: Some("k".to_owned()), ..new("till-1", code) };
     let answer = Answer { status: u16::MAX, content_type: Some("\n".to_owned()), body: "x".into() };
@@ -233,14 +244,7 @@ fn ops(ids: &[Id], imported: &World) -> Batch {
         memory: memory(),
         streak: vec![Seq(2), Seq(i64::MAX)],
     });
-    ops.push(Record(Event {
-        at_ms: i64::MAX,
-        id: None,
-        lane: lane.clone(),
-        what: "hold".to_owned(),
-        by: by.clone(),
-        detail: String::new(),
-    }));
+    ops.push(Record(held(&lane, &by)));
     let claim = |prefer| Claim {
         lane: lane.clone(),
         prefer,
