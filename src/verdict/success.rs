@@ -36,7 +36,7 @@ fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
     if is_pending(object) || says_in_progress(object, rules) {
         return Verdict::InProgress;
     }
-    if says_failed(object) || says_no(object, rules) {
+    if says_failed(object) || says_used(object, rules) {
         return parked(ParkReason::SaysFailed { status });
     }
     if object.has_errors() {
@@ -92,12 +92,10 @@ fn says_in_progress(object: &Object<'_>, rules: &Rules) -> bool {
         && words::says_in_progress(&told, &rules.in_progress)
 }
 
-/// A message that says that the code was used before, or refuses in other words.
-fn says_no(object: &Object<'_>, rules: &Rules) -> bool {
-    let no = |said: &Said| {
-        words::says_used_before(said, &rules.already_used) || words::says_refused(said)
-    };
-    !says_it_went_well(object) && message(object).iter().any(no)
+/// A message that says that the code was used before.
+fn says_used(object: &Object<'_>, rules: &Rules) -> bool {
+    let is_used = |said: &Said| words::says_used_before(said, &rules.already_used);
+    !says_it_went_well(object) && message(object).iter().any(is_used)
 }
 
 fn message(object: &Object<'_>) -> Vec<Said> {

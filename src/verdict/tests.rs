@@ -957,45 +957,12 @@ fn a_failure_inside_of_a_2xx_is_parked() {
     assert_eq!(of(200, r#"{"data":{},"errors":["odd"]}"#), both);
 }
 
+/// Failure inside of a success is told by its members; a message alone is for people.
 #[test]
-fn a_success_whose_message_refuses_is_parked_unless_it_says_that_it_went_well() {
-    for text in [
-        "Reward expired",
-        "Reward 1234 has expired",
-        "Reward not found",
-        "This voucher is invalid",
-        "You are not eligible for this reward",
-        "Redemption failed",
-        "The reward could not be redeemed",
-        "Access denied",
-        "Unauthenticated.",
-        "Token expired",
-        "Server Error",
-        "Service temporarily unavailable",
-        "The requested URL was rejected. Please consult with your administrator.",
-        "المكافأة غير صالحة",
-        "القسيمة غير موجودة",
-        "انتهت صلاحيّة القسيمة",
-        "تم رفض الطلب",
-        "فشلت العملية",
-        "حدث خطأ ما",
-    ] {
-        let body = |more: &str| format!(r#"{{"data":[],"message":"{text}"{more}}}"#);
-        let verdict = of(200, &body(""));
-        assert!(matches!(verdict, Verdict::Parked { .. }), "{text}: {verdict:?}");
-        for well in [r#","success":true"#, r#","ok":"true""#] {
-            assert_eq!(of(200, &body(well)), Verdict::Confirmed, "{text} {well}");
-        }
-    }
-    for text in [
-        "Redeemed successfully; one line was not found",
-        "Thank you! The old card is invalid now",
-        "تم بنجاح",
-        "Reward redeemed. Valid until May",
-        "not bad",
-        "",
-    ] {
-        let body = format!(r#"{{"message":"{text}"}}"#);
+fn a_success_is_no_failure_for_what_its_message_says_alone() {
+    for text in ["Reward expired", "Access denied", "المكافأة غير صالحة", "not bad", ""]
+    {
+        let body = format!(r#"{{"data":[],"message":"{text}"}}"#);
         assert_eq!(of(200, &body), Verdict::Confirmed, "{text}");
     }
 }

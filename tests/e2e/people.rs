@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use crate::harness::{Gateway, Order, Provider, Reply, Till, eventually, moment};
+use crate::harness::{Gateway, Order, Provider, Reply, Till, eventually};
 
 const PASSWORD: &str = "a long enough password";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -743,12 +743,7 @@ fn send_bombs(gateway: &Gateway) {
     );
     let said = gateway.operators().raw(head.as_bytes(), Duration::from_secs(1));
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
-    many_small_things(&gateway);
-    moment(Duration::from_millis(100));
-    assert_eq!(get(&gateway, "/", "x=1").status, 200);
-    let begun = std::time::Instant::now();
-    assert!(gateway.terminate().success());
-    assert!(begun.elapsed() < Duration::from_secs(8), "open streams do not hold up the stop");
+    many_small_things(gateway);
 }
 
 /// A page comes again once a minute: 16 of them for an hour come 960 times.
