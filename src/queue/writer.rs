@@ -585,7 +585,7 @@ impl Writer {
             // block then.
             return self.checkpoint_here();
         }
-        if self.pace.after_commit(frames) {
+        if self.pace.after_commit(frames, self.is_ample_until.is_some()) {
             self.checkpoint_here();
         }
     }

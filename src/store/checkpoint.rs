@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use super::{StoreError, WAL_FRAMES_SOFT, files, schema};
+use super::{StoreError, WAL_FRAMES_SOFT, WAL_FRAMES_TIGHT, files, schema};
 
 /// Moves frames of the WAL into the database as far as readers let it; how many frames the WAL
 /// held.
@@ -18,7 +18,7 @@ pub(super) fn passive(connection: &Connection) -> Result<u32, StoreError> {
 }
 
 /// When the writer moves the log, before anything else is committed: once per [`WAL_FRAMES_SOFT`]
-/// frames. A log begins anew only when all of it is in the database at the start of a commit, which
+/// frames, sooner where there is little space for it. A log begins anew only when all of it is in the database at the start of a commit, which
 /// a checkpoint beside a busy writer never reaches. And a card does one sync after the other: what
 /// is synced beside the commits makes several of them wait, what is synced between two of them one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,12 +30,13 @@ pub struct Pace {
 impl Pace {
     /// After a commit that left the log `frames` long: whether it is moved now. One that a reader
     /// holds is tried again after as many frames more.
-    pub fn after_commit(&mut self, frames: u32) -> bool {
+    pub fn after_commit(&mut self, frames: u32, is_ample: bool) -> bool {
         if frames < self.frames {
             self.moved_at = 0;
         }
         self.frames = frames;
-        let is_due = frames.saturating_sub(self.moved_at) >= WAL_FRAMES_SOFT;
+        let most = if is_ample { WAL_FRAMES_SOFT } else { WAL_FRAMES_TIGHT };
+        let is_due = frames.saturating_sub(self.moved_at) >= most;
         if is_due {
             self.moved_at = frames;
         }
@@ -115,17 +116,25 @@ mod tests {
     #[test]
     fn a_log_is_moved_once_per_four_thousand_frames() {
         let mut pace = Pace::default();
-        assert!(!pace.after_commit(3999));
-        assert!(pace.after_commit(4002));
-        assert!(!pace.after_commit(3), "it has begun anew");
-        assert!(!pace.after_commit(3990));
-        assert!(pace.after_commit(4001));
+        assert!(!pace.after_commit(3999, true));
+        assert!(pace.after_commit(4002, true));
+        assert!(!pace.after_commit(3, true), "it has begun anew");
+        assert!(!pace.after_commit(3990, true));
+        assert!(pace.after_commit(4001, true));
     }
 
     #[test]
     fn a_log_that_a_reader_holds_is_tried_once_per_four_thousand_frames_however_long_it_is() {
         let mut pace = Pace::default();
-        let moved = (0..20_000).step_by(4).filter(|frames| pace.after_commit(*frames));
+        let moved = (0..20_000).step_by(4).filter(|frames| pace.after_commit(*frames, true));
         assert_eq!(moved.collect::<Vec<_>>(), [4000, 8000, 12_000, 16_000]);
+    }
+
+    #[test]
+    fn where_space_is_not_ample_a_log_is_moved_once_per_thousand_frames() {
+        let mut pace = Pace::default();
+        assert!(!pace.after_commit(999, false));
+        assert!(pace.after_commit(1000, false));
+        assert!(!pace.after_commit(1990, false));
     }
 }

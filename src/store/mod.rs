@@ -87,6 +87,8 @@ const SHARED: &str = "redeemd.db-shm";
 /// How many frames the WAL may hold before the writer moves them into the database: 16 MiB, some
 /// hundred redemptions of one till, so that fewer than one in a hundred waits for it.
 pub const WAL_FRAMES_SOFT: u32 = 4000;
+/// The same where space is not ample: 4 MiB.
+const WAL_FRAMES_TIGHT: u32 = 1000;
 /// Where a reader holds it: once it is half way to so many a long look through the file gives way.
 pub const WAL_FRAMES_HARD: u32 = 8000;
 
