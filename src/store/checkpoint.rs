@@ -18,9 +18,10 @@ pub(super) fn passive(connection: &Connection) -> Result<u32, StoreError> {
 }
 
 /// When the writer moves the log, before anything else is committed: once per [`WAL_FRAMES_SOFT`]
-/// frames, sooner where there is little space for it. A log begins anew only when all of it is in the database at the start of a commit, which
-/// a checkpoint beside a busy writer never reaches. And a card does one sync after the other: what
-/// is synced beside the commits makes several of them wait, what is synced between two of them one.
+/// frames, sooner where there is little space for it. A log begins anew only when all of it is in
+/// the database at the start of a commit, which a checkpoint beside a busy writer never reaches.
+/// And a card does one sync after the other: what is synced beside the commits makes several of
+/// them wait, what is synced between two of them one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
     frames: u32,

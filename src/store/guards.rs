@@ -10,7 +10,7 @@
 //! all, and a start reads the guards of the rows behind it. The table may have some of these too;
 //! whoever asks looks in both places.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included};
 
 use rusqlite::{Connection, OptionalExtension};
@@ -444,7 +444,7 @@ fn recent_rows(
     upto: i64,
     (guards, most): (&[i64], usize),
 ) -> Result<Vec<Seq>, StoreError> {
-    let mut wanted: HashMap<i64, usize> = guards.iter().map(|guard| (*guard, most)).collect();
+    let mut wanted: BTreeMap<i64, usize> = guards.iter().map(|guard| (*guard, most)).collect();
     let mut found = Vec::new();
     let mut statement = connection.prepare(UNMERGED_NEWEST)?;
     let mut rows = statement.query([upto])?;

@@ -271,7 +271,7 @@ impl World {
         async move {
             let heard = answer.await;
             let heard_at = world_began + began.map_or(Duration::ZERO, |began| began.elapsed());
-            provider.note(&(heard.status, heard.header("redeemd-id").map(str::to_owned)));
+            provider.note(&(heard.status, heard.header("redeemd-state").map(str::to_owned)));
             let road = provider.line();
             let mut state = provider.state();
             state.hears(ticket, heard_at);

@@ -206,7 +206,8 @@ impl Drop for OnItsWay<'_> {
 impl OnItsWay<'_> {
     fn arrives(mut self) -> Coming {
         let attempt = self.attempt.take().expect("it is on its way");
-        self.provider.note(&attempt.key);
+        // Its key is random, drawn with those of whoever was decided in the same commit.
+        self.provider.note(&attempt.body);
         let coming = self.provider.state().arrive(&attempt, self.provider.0.terms);
         self.provider.spring_trap();
         coming
