@@ -103,13 +103,15 @@ export class Browser {
     return Object.values(found)[0];
   }
 
-  // The live page may replace an element between the two calls: then it is looked for again.
+  // The live page may replace an element between the two calls, and a page that was asked for may not have come yet:
+  // then it is looked for again.
   async with(css, use) {
     for (let n = 0; ; n += 1) {
       try {
         return await use(`/element/${await this.find(css)}`);
       } catch (error) {
-        if (n === 5 || !error.message.includes('stale element')) throw error;
+        if (n === 20 || !/stale element|no such element/.test(error.message)) throw error;
+        await pause(100);
       }
     }
   }
