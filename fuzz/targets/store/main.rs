@@ -5,6 +5,7 @@ mod model;
 
 use libfuzzer_sys::fuzz_target;
 use model::{Step, World};
+use redeemd::message::Language;
 use redeemd::store::{
     Accept, Acted, Arrived, Decision, Import, NewRedemption, Retry, Settlement, Void,
 };
@@ -56,7 +57,7 @@ fn take(world: &mut World, step: &Step) {
         Step::Import => {
             let rows = world.reader().export(redeemd::redemption::Seq(0), 500).unwrap().rows;
             assert_eq!(rows.len() as u64, world.open_rows());
-            let import = Import { rows, from: String::new(), by: "f".to_owned() };
+            let import = Import { rows, from: String::new(), by: "f".to_owned(), language: Language::English };
             let arrived = world.run(import);
             assert!(arrived.iter().all(|one| matches!(one, Arrived::AlreadyThere { .. })));
         }
