@@ -10,7 +10,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
 use redeemd::upstream::{Upstream, UpstreamError};
-use redeemd::verdict::Phase;
+use redeemd::verdict::{Outcome, Phase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -62,6 +62,11 @@ impl Authority {
         self.0.pem()
     }
 
+    /// One redemption, sent to a server at this port of `localhost`.
+    async fn redeem_at(&self, here: &Bench, port: u16) -> Outcome {
+        self.trusted_by(here, &https(port)).redeem(&attempt(), &unwatched()).await
+    }
+
     pub(crate) fn trusted_by(&self, here: &Bench, url: &str) -> Upstream {
         self.trusted_within(here, url, Duration::from_secs(10))
     }
@@ -91,8 +96,10 @@ pub(crate) async fn tls_server(authority: &Authority, host: &str, years: (i32, i
 async fn a_host_that_the_given_authority_vouches_for_is_trusted() {
     let (authority, here) = (Authority::new(), Bench::new());
     let server = tls_server(&authority, "localhost", VALID).await;
-    let upstream = authority.trusted_by(&here, &https(server.address.port()));
-    assert_eq!(answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status, 200);
+    assert_eq!(
+        answered(authority.redeem_at(&here, server.address.port()).await).answer.status,
+        200
+    );
     assert_eq!(server.seen()[0].body(), BODY);
 }
 
@@ -108,8 +115,7 @@ async fn a_host_that_cannot_prove_itself_gets_no_byte() {
     for (signer, host, years, why) in cases {
         let here = Bench::new();
         let server = tls_server(signer, host, years).await;
-        let upstream = authority.trusted_by(&here, &https(server.address.port()));
-        let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
+        let failure = failed(authority.redeem_at(&here, server.address.port()).await);
         assert_eq!(
             (failure.phase, failure.bytes_may_have_left),
             (Phase::Tls, false),
@@ -131,12 +137,7 @@ async fn dates_are_our_clocks_fault_while_nobody_set_it_and_other_faults_are_not
         let here = Bench::new();
         here.clock.set(0, false);
         let server = tls_server(&authority, host, years).await;
-        let failure = failed(
-            authority
-                .trusted_by(&here, &https(server.address.port()))
-                .redeem(&attempt(), &unwatched())
-                .await,
-        );
+        let failure = failed(authority.redeem_at(&here, server.address.port()).await);
         assert_eq!(
             (failure.phase, failure.bytes_may_have_left),
             (phase, false),
@@ -239,12 +240,7 @@ async fn a_reset_over_tls_may_have_delivered() {
     let (authority, here) = (Authority::new(), Bench::new());
     let acceptor = authority.acceptor("localhost", VALID, &["http/1.1"]);
     let server = Server::tls(acceptor, |_| Reaction::Reset(String::new())).await;
-    let failure = failed(
-        authority
-            .trusted_by(&here, &https(server.address.port()))
-            .redeem(&attempt(), &unwatched())
-            .await,
-    );
+    let failure = failed(authority.redeem_at(&here, server.address.port()).await);
     assert_eq!(
         (failure.phase, failure.bytes_may_have_left),
         (Phase::Answer, true),
@@ -377,9 +373,7 @@ async fn a_stream_that_is_reset_after_the_head_is_a_cut_answer_whatever_its_reas
     for answer in endings {
         let (authority, here) = (Authority::new(), Bench::new());
         let (port, _task) = http2_by_hand(&authority, answer).await;
-        let failure = failed(
-            authority.trusted_by(&here, &https(port)).redeem(&attempt(), &unwatched()).await,
-        );
+        let failure = failed(authority.redeem_at(&here, port).await);
         assert_eq!(
             (failure.phase, failure.detail.contains("was cut"), failure.deadline),
             (Phase::Answer, true, false),
@@ -400,9 +394,7 @@ async fn a_stream_that_came_to_its_end_is_a_whole_answer_even_if_it_is_reset_the
     for (answer, body) in endings {
         let (authority, here) = (Authority::new(), Bench::new());
         let (port, _task) = http2_by_hand(&authority, answer).await;
-        let reply = answered(
-            authority.trusted_by(&here, &https(port)).redeem(&attempt(), &unwatched()).await,
-        );
+        let reply = answered(authority.redeem_at(&here, port).await);
         assert_eq!((reply.framed, reply.answer.body.as_ref()), (true, body.as_bytes()));
     }
 }
