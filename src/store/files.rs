@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -35,7 +35,27 @@ pub enum Room {
 
 /// The state directory's lock, for as long as it is held.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "closing the file gives the lock up")] File);
+pub(super) struct Lock(File);
+
+/// Stands in the lock's file once there has been a database beside it.
+const USED: &str = "a database was made here";
+
+impl Lock {
+    /// From now on it is missed when there is no database beside this lock.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn note_used(&self) -> std::io::Result<()> {
+        let pid = std::process::id();
+        self.0.write_all_at(format!("{pid}\n{USED}\n").as_bytes(), 0)?;
+        self.0.sync_all()
+    }
+}
+
+/// Whether there has been a database beside the lock in `dir`.
+pub(super) fn is_used(dir: &Path) -> bool {
+    std::fs::read_to_string(dir.join(LOCK)).is_ok_and(|text| text.lines().any(|line| line == USED))
+}
 
 pub(super) fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
     move |error| StoreError::File { path: path.to_owned(), error }
@@ -90,8 +110,9 @@ pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         return Err(held(&mut file, &path, dir));
     }
+    let used = if is_used(dir) { format!("{USED}\n") } else { String::new() };
     file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .and_then(|()| write!(file, "{}\n{used}", std::process::id()))
         .map_err(file_error(&path))?;
     Ok(Lock(file))
 }
@@ -115,7 +136,10 @@ pub(super) fn lock_to_read(dir: &Path) -> Result<Option<Lock>, StoreError> {
 fn held(file: &mut File, path: &Path, dir: &Path) -> StoreError {
     let mut pid = String::new();
     match file.take(20).read_to_string(&mut pid) {
-        Ok(_) => StoreError::Locked { pid: pid.trim().to_owned(), dir: dir.to_owned() },
+        Ok(_) => {
+            let pid = pid.lines().next().unwrap_or_default().trim().to_owned();
+            StoreError::Locked { pid, dir: dir.to_owned() }
+        }
         Err(error) => file_error(path)(error),
     }
 }

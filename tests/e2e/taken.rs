@@ -58,6 +58,72 @@ fn a_database_that_is_deleted_under_the_daemon_is_saved_and_nothing_is_acknowled
     refuses_and_goes_on_after_a_start(&mut gateway, &provider, "it was deleted or renamed");
 }
 
+/// Nothing is asked and nothing is probed: the lane is held.
+fn at_rest(provider: &Provider) -> Gateway {
+    let mut gateway = in_an_outage(provider);
+    assert_eq!(gateway.command(&["hold", "--note", "night"]).code, Some(0));
+    assert!(gateway.terminate().success());
+    gateway.start();
+    gateway
+}
+
+#[test]
+fn a_database_that_is_deleted_while_nothing_is_asked_is_noticed_and_saved() {
+    let provider = Provider::start();
+    let mut gateway = at_rest(&provider);
+    fs::remove_file(gateway.state_dir().join("redeemd.db")).unwrap();
+    eventually("it is noticed", || (gateway.status()["storage"]["ok"] == false).then_some(()));
+    assert!(gateway.terminate().success());
+    gateway.start();
+    assert_eq!((gateway.counts().accepted, gateway.counts().pending), (3, 3));
+}
+
+#[test]
+fn a_database_that_is_deleted_just_before_a_stop_is_saved_by_it() {
+    let provider = Provider::start();
+    let mut gateway = at_rest(&provider);
+    for file in FILES {
+        fs::remove_file(gateway.state_dir().join(file)).unwrap();
+    }
+    assert!(gateway.terminate().success());
+    assert_eq!(begins_with(&gateway.state_dir(), "redeemd.db.rescued-").len(), 1);
+    gateway.start();
+    assert_eq!((gateway.counts().accepted, gateway.counts().pending), (3, 3));
+}
+
+#[test]
+fn a_first_start_that_failed_leaves_nothing_that_a_later_one_misses() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    assert!(gateway.terminate().success());
+    for entry in fs::read_dir(gateway.state_dir()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    // What one leaves that found no room for more, and what an export of nothing leaves.
+    for lock in ["", "4711\n"] {
+        fs::write(gateway.state_dir().join("lock"), lock).unwrap();
+        gateway.start();
+        assert_eq!(gateway.status()["storage"]["detail"], "");
+        assert!(gateway.terminate().success());
+        for file in FILES.into_iter().chain(["reserve"]) {
+            drop(fs::remove_file(gateway.state_dir().join(file)));
+        }
+        // The lock alone tells now that there was one.
+        gateway.start();
+        assert!(gateway.log().contains("there is no database beside what a redeemd had left"));
+        assert!(gateway.terminate().success());
+        for entry in fs::read_dir(gateway.state_dir()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+}
+
 #[test]
 fn a_log_that_is_deleted_alone_is_noticed_as_well() {
     let provider = Provider::start();
