@@ -56,9 +56,9 @@ impl Provider {
         Self { name: name.to_owned(), redeem_url: redeem_url.to_owned(), auth, ..rest }
     }
 
-    /// Checks go where redemptions go: one that finds no road tells of theirs.
+    /// Checks go where redemptions go: one that finds no connection tells of theirs.
     #[must_use]
-    pub fn checks_show_the_road(&self) -> bool {
+    pub fn checks_show_the_link(&self) -> bool {
         self.check_url
             .as_deref()
             .is_some_and(|check| address::is_same_place(check, &self.redeem_url))

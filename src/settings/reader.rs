@@ -190,7 +190,7 @@ impl<'a> BagReader<'a> {
             Ok(Address { plain: true, loopback: false }) => {
                 self.warn(
                     path,
-                    "plain http: whoever sits on the road reads the token and every reward code",
+                    "plain http: anybody on the network can read the token and every reward code",
                 );
             }
             Ok(_) => {}

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::held::KEPT_REFUSED;
 use super::types::UsedBy;
-use super::{Desk, Effects, Kind, Operation, StoreError, accept, row};
+use super::{AfterCommit, Desk, Operation, OperationKind, StoreError, accept, row};
 use crate::contract;
 use crate::decide::{self, Asking, CodeRules, Guard, Kept};
 use crate::limits::LaneNow;
@@ -140,13 +140,13 @@ impl Operation for CheckAsked {
 impl Operation for CheckAnswered {
     /// How many checks are remembered.
     type Output = u64;
-    const KIND: Kind = Kind::New;
+    const KIND: OperationKind = OperationKind::New;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<u64, StoreError> {
         desk.remember_check(self)
     }
 
-    fn after(&self, kept: &mut u64, effects: &mut dyn Effects) {
+    fn after(&self, kept: &mut u64, effects: &mut dyn AfterCommit) {
         effects.checks_kept(*kept);
     }
 }
@@ -163,7 +163,7 @@ impl Operation for ForgetChecks {
         desk.forget_checks()
     }
 
-    fn after(&self, (_, kept): &mut (usize, u64), effects: &mut dyn Effects) {
+    fn after(&self, (_, kept): &mut (usize, u64), effects: &mut dyn AfterCommit) {
         effects.checks_kept(*kept);
     }
 }
