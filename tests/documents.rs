@@ -403,8 +403,8 @@ const LOOK_UPS: &[(&str, &str)] = &[
     ("damage of the database", "fn rescue("),
     ("what an answer means", "pub fn judge("),
     ("a metric's name", "\"redeemd_ready\""),
-    ("a setting's default", "pub const KEYS"),
-    ("a setting's bounds", "read.integer(\"forward.max_in_flight\""),
+    ("a setting's default, its bounds and its meaning", "pub const KEYS"),
+    ("what several settings have to be together", "it is longer than retry_max"),
     ("an exit code", "pub enum Exit"),
     ("the schema and its migrations", "const MIGRATIONS"),
 ];
