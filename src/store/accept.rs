@@ -462,23 +462,11 @@ mod tests {
     use crate::settings::Offline;
     use crate::store::{Ended, Job, Settlement, Store, Surroundings, Task, schema};
 
-    /// How SQLite goes about a query, in its own words.
-    fn plan(version: i64, sql: &str) -> String {
-        let connection = schema::create_as(Path::new(""), version).unwrap();
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let steps: Vec<String> = statement
-            .raw_query()
-            .mapped(|row| row.get("detail"))
-            .collect::<Result<_, _>>()
-            .unwrap();
-        steps.join("; ")
-    }
-
     #[test]
     fn a_look_for_a_key_is_one_search_of_its_index() {
         let by_key = "SEARCH redemption USING INDEX redemption_key (key=?)";
         for version in 1..=schema::VERSION {
-            assert_eq!(plan(version, BY_KEY), by_key, "version {version}");
+            assert_eq!(schema::plan(version, BY_KEY), by_key, "version {version}");
         }
     }
 
