@@ -1413,63 +1413,28 @@ fn the_settings_for_trying_it_load() {
     assert_eq!(loaded.unwrap_or_else(|problems| panic!("{problems}")).settings.providers.len(), 1);
 }
 
-/// The lines `key = value` of the shipped file, set or commented out, with the key's whole path.
-fn lines_of_the_shipped_file() -> Vec<(String, String)> {
-    let mut section = String::new();
-    let mut lines = Vec::new();
-    for line in shipped("config/redeemd.toml").lines() {
-        let line = line.strip_prefix("# ").unwrap_or(line);
-        if line.starts_with('[') && line.ends_with(']') {
-            line.trim_matches(['[', ']']).clone_into(&mut section);
-        } else if let Some((name, value)) = line.split_once(" = ")
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-        {
-            lines.push((format!("{section}.{name}"), value.to_owned()));
-        }
+#[path = "../packaging/settings/write.rs"]
+#[allow(dead_code, reason = "its way in is the program that builds the package")]
+mod write;
+
+#[test]
+fn the_shipped_file_and_the_readme_say_what_the_list_of_keys_says() {
+    let (file, readme) = (shipped(write::SHIPPED), shipped(write::README));
+    let renew = "`cargo run --example settings` writes them anew";
+    assert!(write::shipped(&file, &shipped("packaging/redeemd.toml.5")) == file, "{renew}");
+    assert!(write::readme(&readme) == readme, "{renew}");
+}
+
+#[test]
+fn the_manual_page_has_every_key_once_with_its_default() {
+    let page = write::manual(&shipped("packaging/redeemd.toml.5")).replace("\\-", "-");
+    for key in KEYS {
+        let default = key.default.map(|default| format!(" = {default}")).unwrap_or_default();
+        let restart = if key.restart { " (restart)" } else { "" };
+        let entry = format!("\n\\fB{}\\fR{default}{restart}\n", key.path);
+        assert_eq!(page.matches(&entry).count(), 1, "{}", key.path);
     }
-    lines
-}
-
-#[test]
-fn the_shipped_file_has_every_key_with_its_default_in_the_order_of_the_list() {
-    let lines = lines_of_the_shipped_file();
-    let written: Vec<&str> = lines.iter().map(|(path, _)| path.as_str()).collect();
-    let keys: Vec<&str> = KEYS.iter().map(|key| key.path).collect();
-    assert_eq!(written, keys);
-    for (key, (path, value)) in KEYS.iter().zip(&lines) {
-        assert!(
-            key.default.is_none_or(|default| default == value),
-            "{path} = {value}, not {:?}",
-            key.default
-        );
-    }
-}
-
-#[test]
-fn the_shipped_file_marks_what_needs_a_restart() {
-    let text = shipped("config/redeemd.toml");
-    // One mark stands for both keys of [intake.tls], one for those of [admin.tls], one for the
-    // three of [alert].
-    assert_eq!(
-        text.matches(". (restart)\n").count(),
-        KEYS.iter().filter(|key| key.restart).count() - 4
-    );
-}
-
-#[test]
-fn the_manual_page_has_every_key_with_its_default_in_the_order_of_the_list() {
-    let page = shipped("packaging/redeemd.toml.5").replace("\\-", "-");
-    let entries: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("\\fB")).collect();
-    let expected: Vec<String> = KEYS
-        .iter()
-        .map(|key| match (key.default, key.restart) {
-            (Some(default), false) => format!("{}\\fR = {default}", key.path),
-            (Some(default), true) => format!("{}\\fR = {default} (restart)", key.path),
-            (None, false) => format!("{}\\fR", key.path),
-            (None, true) => format!("{}\\fR (restart)", key.path),
-        })
-        .collect();
-    assert_eq!(entries, expected);
+    assert!(!page.contains("{bounds}"));
 }
 
 proptest::proptest! {

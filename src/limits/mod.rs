@@ -61,7 +61,7 @@ impl Default for LaneNow {
 }
 
 impl LaneNow {
-    /// A lane whose road is down.
+    /// A lane whose provider cannot be reached.
     #[must_use]
     pub fn down() -> Self {
         let (trust, cause) = (Trust::AtOnce { tenth: false }, Some(Cause::Connect));

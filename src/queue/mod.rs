@@ -80,8 +80,8 @@ pub struct NoSuchLane;
 pub enum Waited {
     /// It was settled: the row with its answer, committed.
     Settled(Box<Redemption>),
-    /// The road is down: nobody can be asked any more.
-    RoadDown,
+    /// The provider cannot be reached: nobody can be asked any more.
+    Unreachable,
     /// The lane does not send it now.
     TurnedAway {
         /// What the provider said, seconds; `None`: there was no slot.

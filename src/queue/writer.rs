@@ -20,8 +20,8 @@ use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Effects, FileWatch, Job, Kind, OpenReport, Pace, Recounted, Room, Store,
-    StoreError, Surroundings, Task, Trouble, Unclaim,
+    AfterCommit, Checkpointer, Claimed, FileWatch, Job, OpenReport, OperationKind, Pace, Recounted,
+    Room, Store, StoreError, Surroundings, Task, Trouble, Unclaim,
 };
 
 /// How many operations one transaction takes.
@@ -30,7 +30,7 @@ const BATCH_OPS_MAX: usize = 256;
 /// answers itself.
 const BATCHES_MAX: usize = 64;
 /// After so long without work the WAL is moved into the database, unless it holds little: what a
-/// probe of the road leaves is not worth waking for.
+/// probe of the link leaves is not worth waking for.
 const IDLE: Duration = Duration::from_secs(2);
 const WAL_FRAMES_IDLE: u32 = 100;
 /// While nothing is taken in, it is looked so often whether the files are still those that were
@@ -286,9 +286,9 @@ impl Writer {
         None
     }
 
-    fn refusal(&mut self, kind: Kind) -> Option<Storage> {
+    fn refusal(&mut self, kind: OperationKind) -> Option<Storage> {
         let stopped = self.shared.fatal.borrow().clone();
-        if stopped.is_some() || !matches!(kind, Kind::New | Kind::Beginning) {
+        if stopped.is_some() || !matches!(kind, OperationKind::New | OperationKind::Beginning) {
             return stopped;
         }
         self.look_at_disk();
@@ -352,7 +352,7 @@ impl Writer {
     /// Runs again what failed, unless it is something new.
     fn again(&mut self, tasks: &mut [&mut dyn Task]) {
         for task in tasks {
-            if task.error().is_some() && task.kind() != Kind::New {
+            if task.error().is_some() && task.kind() != OperationKind::New {
                 self.run_store(std::slice::from_mut(task));
             }
         }
@@ -420,7 +420,7 @@ impl Writer {
     /// accepted beside it, in case that did not survive.
     fn decide_again(&mut self, tasks: &mut [&mut dyn Task]) {
         for task in tasks {
-            if task.error().is_some() || task.kind() == Kind::New {
+            if task.error().is_some() || task.kind() == OperationKind::New {
                 self.run_store(std::slice::from_mut(task));
             }
         }
@@ -686,7 +686,7 @@ struct Aftermath<'a> {
     waiter: Option<Seq>,
 }
 
-impl Effects for Aftermath<'_> {
+impl AfterCommit for Aftermath<'_> {
     fn awaited(&mut self, seq: Seq) {
         self.writer.shared.waiters.reserve(seq);
         self.waiter = Some(seq);

@@ -17,8 +17,6 @@ use crate::value::Amount;
 const RULES_MAX: usize = 1000;
 /// The most that an amount may be, in whole units.
 const AMOUNT_MAX: i64 = 1_000_000_000;
-/// The most that a count may be.
-const COUNT_MAX: i64 = 100_000_000;
 /// The longest code that a form can ask for, in characters.
 const CODE_CHARS_MAX: u16 = 256;
 
@@ -41,14 +39,13 @@ fn caps(read: &mut BagReader) -> Caps {
     Caps {
         max_exposure: amount(read, "offline.rule.max_exposure"),
         max_pending: count(read, "offline.rule.max_pending"),
-        max_outage: read.has(outage).then(|| read.duration(outage, "1s", "3650d")),
+        max_outage: read.has(outage).then(|| read.duration(outage)),
         ..each(read, "offline.rule")
     }
 }
 
 fn count(read: &mut BagReader, path: &str) -> Option<u64> {
-    let number = read.has(path).then(|| read.integer(path, 0, COUNT_MAX))?;
-    u64::try_from(number).ok()
+    read.has(path).then(|| read.integer(path))
 }
 
 /// An amount of the store's currency.
@@ -149,7 +146,7 @@ fn rule(entry: &TableEntry, faults: &mut Faults) -> Rule {
         branches: subjects(&mut read, "offline.rule.branch"),
         tills: subjects(&mut read, "offline.rule.till"),
         kinds: subjects(&mut read, "offline.rule.type"),
-        checked_within: read.has(within).then(|| read.duration(within, "1s", "30d")),
+        checked_within: read.has(within).then(|| read.duration(within)),
         causes: causes(&mut read),
         accept,
         caps: caps(&mut read),

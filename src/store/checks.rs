@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::held::KEPT_REFUSED;
 use super::types::UsedBy;
-use super::{Desk, Effects, Kind, Operation, StoreError, accept, row};
+use super::{AfterCommit, Desk, Operation, OperationKind, StoreError, accept, row};
 use crate::contract;
 use crate::decide::{self, Asking, CodeRules, Guard, Kept};
 use crate::limits::LaneNow;
@@ -140,13 +140,13 @@ impl Operation for CheckAsked {
 impl Operation for CheckAnswered {
     /// How many checks are remembered.
     type Output = u64;
-    const KIND: Kind = Kind::New;
+    const KIND: OperationKind = OperationKind::New;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<u64, StoreError> {
         desk.remember_check(self)
     }
 
-    fn after(&self, kept: &mut u64, effects: &mut dyn Effects) {
+    fn after(&self, kept: &mut u64, effects: &mut dyn AfterCommit) {
         effects.checks_kept(*kept);
     }
 }
@@ -163,7 +163,7 @@ impl Operation for ForgetChecks {
         desk.forget_checks()
     }
 
-    fn after(&self, (_, kept): &mut (usize, u64), effects: &mut dyn Effects) {
+    fn after(&self, (_, kept): &mut (usize, u64), effects: &mut dyn AfterCommit) {
         effects.checks_kept(*kept);
     }
 }
@@ -513,7 +513,6 @@ fn in_words(row: Redemption) -> CheckHeld {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
@@ -870,29 +869,20 @@ mod tests {
         assert_eq!(said("C"), None);
     }
 
-    /// How SQLite goes about a query, in its own words.
-    fn plan(sql: &str) -> String {
-        let connection = schema::create(Path::new("")).unwrap();
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let steps: Vec<String> = statement
-            .raw_query()
-            .mapped(|row| row.get("detail"))
-            .collect::<Result<_, _>>()
-            .unwrap();
-        steps.join("; ")
-    }
-
     #[test]
     fn each_look_is_one_search_of_its_index() {
-        assert_eq!(plan(LOOK), "SEARCH checked USING PRIMARY KEY (guard=?)");
         assert_eq!(
-            plan(OLDEST),
+            schema::plan(schema::VERSION, LOOK),
+            "SEARCH checked USING PRIMARY KEY (guard=?)"
+        );
+        assert_eq!(
+            schema::plan(schema::VERSION, OLDEST),
             "SEARCH checked USING COVERING INDEX checked_till (till=?)",
             "without a sort"
         );
         let overdue =
             "SEARCH checked USING COVERING INDEX checked_till (till=? AND refused=? AND at_s<?)";
-        assert_eq!(plan(OVERDUE), overdue);
+        assert_eq!(schema::plan(schema::VERSION, OVERDUE), overdue);
     }
 
     /// How many checks the next test remembers; a million takes a minute: `REDEEMD_CHECKS=1000000`.

@@ -1,5 +1,5 @@
-//! Connections to the database, with their settings, all read back after being set; its version, and
-//! SQLite's own look through it.
+//! Connections to the database, with their settings, all read back after being set; its version,
+//! and SQLite's own look through it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

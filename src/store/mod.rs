@@ -64,7 +64,7 @@ pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
 pub use identity::{FileWatch, Place};
 pub use migration::Migrated;
 pub use opening::{Found, Inspection, OpenReport, inspect};
-pub use operation::{Effects, Job, Kind, Operation, Task};
+pub use operation::{AfterCommit, Job, Operation, OperationKind, Task};
 pub use prune::{Prune, Pruned, Retention};
 pub use read::{Reader, read_steps};
 pub use recount::{Recount, RecountOn, Recounted};
@@ -221,7 +221,7 @@ impl Store {
 
     fn run_singly(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) {
         let (endings, others): (Vec<_>, Vec<_>) =
-            tasks.iter_mut().partition(|task| task.kind() == Kind::Ending);
+            tasks.iter_mut().partition(|task| task.kind() == OperationKind::Ending);
         let mut end: Option<StoreError> = None;
         for task in endings.into_iter().chain(others) {
             let done = match &end {
