@@ -658,6 +658,17 @@ fn guessing_a_password_is_slowed_by_name_and_by_source() {
     let other =
         post(&gateway, "/sign-in", "x=1", "name=decide-person&password=a+long+enough+password");
     assert_eq!(other.status, 429, "the source waits, whatever the name");
+    let own = origin(&gateway);
+    for (name, value) in [
+        ("x-forwarded-for", "203.0.113.7"),
+        ("forwarded", "for=203.0.113.7"),
+        ("x-real-ip", "203.0.113.7"),
+    ] {
+        let headers = [FORM, ("origin", own.as_str()), (name, value)];
+        let form = b"name=engineer-person&password=a+long+enough+password";
+        let reply = gateway.operators().send("POST", "/sign-in", &headers, form);
+        assert_eq!(reply.status, 429, "whoever asks does not say where from: {name}");
+    }
 }
 
 /// Headers, cookies, values and fields by the thousand, and JSON that is deep.

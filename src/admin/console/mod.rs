@@ -28,7 +28,7 @@ use super::filter::written;
 use super::find::SearchedCodes;
 use super::rights::Asker;
 use super::{Admin, Problem, cookie};
-use crate::clock::rfc3339;
+use crate::clock::{Zone, rfc3339};
 use crate::message::{Denied, Language};
 use crate::queue::QueueError;
 use crate::redemption::Fingerprint;
@@ -128,6 +128,8 @@ pub(super) struct Frame {
     may_decide: bool,
     may_engineer: bool,
     has_users: bool,
+    /// The machine's, for pages without the script.
+    zone: Arc<Zone>,
     /// The page's own address, for the language's form.
     here: String,
 }
@@ -143,6 +145,7 @@ impl Frame {
             may_decide: asker.may(Role::Decide),
             may_engineer: asker.may(Role::Engineer),
             has_users: admin.access.has_users(),
+            zone: admin.queue.zone(),
             here: uri.path_and_query().map_or("/", |here| here.as_str()).to_owned(),
         }
     }
@@ -158,6 +161,11 @@ impl Frame {
     /// As part of another address.
     fn here_encoded(&self) -> String {
         encoded(if self.is_at("/sign-in") { "/" } else { &self.here })
+    }
+
+    /// A time for people without the script, by the machine's zone.
+    fn local(&self, at: &Moment) -> String {
+        self.zone.shown(at.0)
     }
 
     fn is_at(&self, path: &str) -> bool {
@@ -202,24 +210,20 @@ fn capital(text: &str) -> String {
     first + letters.as_str()
 }
 
-/// A time for the template: the script shows it in the browser's zone, without it UTC stands there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Moment(String);
+/// A time for the template, Unix milliseconds: the script shows it in the browser's zone, without
+/// it the machine's stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment(i64);
 
 impl Moment {
-    fn of_ms(unix_ms: i64) -> Self {
-        Self(rfc3339(unix_ms))
+    /// A time that the gateway has written itself.
+    fn read(text: &str) -> Option<Self> {
+        say::ms_of(text).map(Self)
     }
 
     /// For `datetime=`.
-    fn iso(&self) -> &str {
-        &self.0
-    }
-
-    /// For people without the script.
-    fn plain(&self) -> String {
-        let minute = self.0.get(..16).unwrap_or(&self.0);
-        format!("{} UTC", minute.replace('T', " "))
+    fn iso(&self) -> String {
+        rfc3339(self.0)
     }
 }
 

@@ -30,7 +30,7 @@ struct StoryStep {
 
 impl StoryStep {
     fn new(at_ms: i64, head: String, detail: String) -> Self {
-        Self { at_ms, at: Moment::of_ms(at_ms), head, by: String::new(), detail }
+        Self { at_ms, at: Moment(at_ms), head, by: String::new(), detail }
     }
 }
 
