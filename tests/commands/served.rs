@@ -111,10 +111,14 @@ pub(crate) fn printed() -> BTreeMap<&'static str, String> {
     gateway.until("is up");
     redeem(intake);
     sandbox.until("#1");
+    gateway.until("is confirmed");
     let (gateway, sandbox) = (gateway.stop(), sandbox.stop());
+    let (_, after) = gateway.split_once("id=").unwrap();
+    let (id, shown) = (after.split(' ').next().unwrap(), format!("1-{RANDOM_PART}"));
+    let sandbox = sandbox.replace(&provider, SANDBOX_AT);
     BTreeMap::from([
-        (GATEWAY, gateway.lines().map(logged).collect()),
-        (SANDBOX, sandbox.replace(&provider, SANDBOX_AT).lines().map(told).collect()),
+        (GATEWAY, gateway.replace(id, &shown).lines().map(logged).collect()),
+        (SANDBOX, sandbox.replace(id, &shown).lines().map(told).collect()),
     ])
 }
 
@@ -124,16 +128,10 @@ fn logged(line: &str) -> String {
     format!("{AT}{}\n", rest.replace(env!("CARGO_PKG_VERSION"), VERSION))
 }
 
-/// A line of the sandbox: one about a request begins with seconds, and has an id of the gateway's.
+/// A line of the sandbox: one about a request begins with seconds.
 fn told(line: &str) -> String {
-    let Some((_, rest)) = line.split_once(" #").filter(|_| line.starts_with(' ')) else {
-        return format!("{line}\n");
-    };
-    let of_id =
-        |word: &str| word.strip_prefix("1-").is_some_and(|tag| tag.len() == RANDOM_PART.len());
-    let word = |word: &str| {
-        if of_id(word) { format!("1-{RANDOM_PART}") } else { word.to_owned() }
-    };
-    let words: Vec<String> = rest.split(' ').map(word).collect();
-    format!("{AT_SECONDS} #{}\n", words.join(" "))
+    match line.split_once(" #").filter(|_| line.starts_with(' ')) {
+        Some((_, rest)) => format!("{AT_SECONDS} #{rest}\n"),
+        None => format!("{line}\n"),
+    }
 }
