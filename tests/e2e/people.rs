@@ -851,6 +851,50 @@ fn pages_that_were_open_while_thousands_of_redemptions_came_leave_the_memory_as_
     assert!(ratio < 1.2, "{ratio:.3} of {without}");
 }
 
+/// What the database does for so many open pages while redemptions come for some seconds, in
+/// SQLite's steps.
+fn steps_for(gateway: &Gateway, pages: usize) -> u64 {
+    let steps = || {
+        let page = gateway.admin("GET", "/metrics", "").body;
+        let mut lines = page.lines();
+        let line = lines.find_map(|line| line.strip_prefix("redeemd_read_steps_total "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let request = format!("GET /events HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.admin_address());
+    let open = |_| {
+        let mut stream = std::net::TcpStream::connect(gateway.admin_address()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+        stream
+    };
+    let _open: Vec<_> = (0..pages).map(open).collect();
+    let (before, begun) = (steps(), std::time::Instant::now());
+    let mut n = 0;
+    while begun.elapsed() < Duration::from_secs(6) {
+        assert_eq!(gateway.till("").redeem(&format!("STEP-{pages}-{n}")).status, 200);
+        n += 1;
+    }
+    steps() - before
+}
+
+/// A screen is made once a second for all who watch it, and what was given stands in the books.
+#[test]
+fn ten_who_watch_cost_the_database_no_more_than_two_would() {
+    let provider = Provider::start();
+    let limits = "max_pending = 50000\nmax_per_hour_per_till = 50000\nmax_exposure = \
+                  \"9000000.00\"";
+    let gateway = Gateway::with().lane("main", &provider, "").offline(limits).start();
+    provider.cut();
+    for n in 0..1000 {
+        gateway.till("").redeem(&format!("WATCH-{n}"));
+    }
+    let (one, ten) = (steps_for(&gateway, 1), steps_for(&gateway, 10));
+    println!("{one} steps for one who watches, {ten} for ten");
+    assert!(ten < 2 * one + 100_000, "{one} and {ten}");
+}
+
 #[test]
 fn beyond_this_machine_the_console_is_there_by_tls_by_its_names_and_for_who_signed_in() {
     let provider = Provider::start();
