@@ -851,6 +851,43 @@ fn pages_that_were_open_while_thousands_of_redemptions_came_leave_the_memory_as_
     assert!(ratio < 1.2, "{ratio:.3} of {without}");
 }
 
+#[test]
+fn a_mistyped_address_is_a_page_for_a_browser_and_a_problem_for_a_machine() {
+    let gateway = peopled(&Provider::start());
+    let browser = |path: &str| {
+        let accept = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+        gateway.operators().send("GET", path, &accept, b"")
+    };
+    for (path, status) in [("/inbix", 404), ("/lanes", 404), ("/sign-out", 405)] {
+        let page = browser(path);
+        assert_eq!(page.status, status, "{page:?}");
+        assert!(page.body.contains("<nav") && page.body.contains("href=\"/\""), "{page:?}");
+        is_guarded(&page);
+        let problem = get(&gateway, path, "x=1");
+        assert_eq!(problem.header("content-type"), Some("application/problem+json"));
+    }
+    assert_eq!(browser("/api/v1/x").header("content-type"), Some("application/problem+json"));
+}
+
+#[test]
+fn what_needs_nobody_has_no_button_that_would_do_nothing() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    let cookie = signed_in(&gateway, "decide-person");
+    let has_form = |id: &str| {
+        let page = get(&gateway, &format!("/redemptions/{id}"), &cookie);
+        assert_eq!(page.status, 200, "{page:?}");
+        page.body.contains("/handled\"")
+    };
+    assert!(!has_form(&gateway.till("<b>till").redeem("FINE-1").id()));
+    provider.rules(&["fault=refuse"]);
+    let refused = gateway.till("<b>till").redeem("REFUSED-1").id();
+    assert!(has_form(&refused));
+    let form = post(&gateway, &format!("/redemptions/{refused}/handled"), &cookie, "note=x");
+    assert_eq!(form.status, 303, "{form:?}");
+    assert!(!has_form(&refused), "a second time it would do nothing");
+}
+
 /// What the database does for so many open pages while redemptions come for some seconds, in
 /// SQLite's steps.
 fn steps_for(gateway: &Gateway, pages: usize) -> u64 {

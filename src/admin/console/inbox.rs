@@ -168,6 +168,11 @@ pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(MatterKind,
     Some((kind, mark_of(&["group", kind.as_str(), &row.lane, &kind_of(row), &why])))
 }
 
+/// Whether there is anything to decide about it.
+pub(super) fn is_a_matter(row: &Redemption) -> bool {
+    MatterKind::of(row, &[]).is_some()
+}
+
 /// Why it is parked, in the gateway's own words; a person's words make no group.
 fn why(row: &Redemption) -> Option<&Note> {
     row.note

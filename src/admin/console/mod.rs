@@ -17,12 +17,12 @@ mod words;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 
 use super::filter::written;
 use super::find::SearchedCodes;
@@ -108,6 +108,43 @@ async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Resp
     let frame = Frame::new(admin, &asker, request.headers(), request.uri());
     let text = frame.w.decide_hint.to_owned();
     told(frame, StatusCode::FORBIDDEN, text)
+}
+
+/// An address that leads nowhere, mistyped by a person or a machine.
+pub(super) async fn no_path(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    nothing((&admin, &asker), (&headers, &uri), (StatusCode::NOT_FOUND, &Denied::NoPath))
+}
+
+/// As [`no_path`], where something else than was asked can be done.
+pub(super) async fn no_method(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let why = (StatusCode::METHOD_NOT_ALLOWED, &Denied::NoMethod);
+    nothing((&admin, &asker), (&headers, &uri), why)
+}
+
+/// A page for a browser, a problem for a machine.
+fn nothing(
+    (admin, asker): (&Admin, &Asker),
+    (headers, uri): (&HeaderMap, &Uri),
+    (status, why): (StatusCode, &Denied),
+) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if uri.path().starts_with("/api/") || !accepted.is_some_and(|types| types.contains("text/html"))
+    {
+        return Problem::denied(status, why.clone()).into_response();
+    }
+    let mut response = denied(Frame::new(admin, asker, headers, uri), status, why);
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+    response
 }
 
 /// Caches must not give one language's page for the other's.
