@@ -265,6 +265,7 @@ impl Writer {
                         self.rescue(&why);
                     }
                 }
+                Message::TakenAway => self.look_at_files(),
                 Message::Memory(lane, reply) => {
                     tell(reply, self.store.memory(&lane).map_err(|e| health::refusing(&e)));
                 }
