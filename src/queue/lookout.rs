@@ -74,6 +74,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::sync::oneshot;
+    use tokio::task::JoinSet;
 
     use super::super::Queue;
     use super::*;
@@ -82,13 +83,13 @@ mod tests {
     use crate::store::Store;
 
     /// A queue whose thread is busy until the sender speaks.
-    async fn busy(dir: &std::path::Path) -> (Queue, std::sync::mpsc::Sender<()>) {
+    async fn busy(dir: &std::path::Path) -> (Queue, SyncSender<()>, JoinSet<()>) {
         let (store, _) = Store::open(dir).unwrap();
         let queue = Queue::start(store, Clock::manual(0, true), Offline::default()).unwrap();
         let (begins, begun) = oneshot::channel();
-        let (release, released) = std::sync::mpsc::channel();
-        let first = queue.clone();
-        tokio::spawn(async move {
+        let (release, released) = sync_channel::<()>(1);
+        let (first, mut looks) = (queue.clone(), JoinSet::new());
+        looks.spawn(async move {
             let wait = move |_: &crate::store::Reader| {
                 begins.send(()).unwrap();
                 released.recv().unwrap();
@@ -97,13 +98,13 @@ mod tests {
             first.look(wait).await.unwrap();
         });
         begun.await.unwrap();
-        (queue, release)
+        (queue, release, looks)
     }
 
     #[tokio::test]
     async fn one_look_runs_at_a_time_and_nothing_is_read_for_whoever_has_left() {
         let dir = tempfile::tempdir().unwrap();
-        let (queue, release) = busy(dir.path()).await;
+        let (queue, release, _first) = busy(dir.path()).await;
         let ran = Arc::new(AtomicUsize::new(0));
         for _ in 0..5 {
             let count = Arc::clone(&ran);
@@ -124,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn beyond_a_bound_those_who_look_are_told_to_come_again() {
         let dir = tempfile::tempdir().unwrap();
-        let (queue, release) = busy(dir.path()).await;
+        let (queue, release, _first) = busy(dir.path()).await;
         let mut looks = Vec::new();
         for _ in 0..LOOKS_MAX {
             let mut look = Box::pin(queue.look(|_| Ok(())));

@@ -184,7 +184,9 @@ mod tests {
 
     fn chart(now_ms: i64, spans: &[RowSpan]) -> Chart {
         let mut series = Series::new(now_ms, 4, 10);
-        spans.iter().for_each(|span| series.add(span));
+        for span in spans {
+            series.add(span);
+        }
         let now = series.waiting.last().copied().unwrap_or(0);
         series.chart(["day", "ago"], now)
     }

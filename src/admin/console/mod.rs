@@ -201,6 +201,7 @@ impl Frame {
     }
 
     /// A time for people without the script, by the machine's zone.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values on by reference")]
     fn local(&self, at: &Moment) -> String {
         self.zone.shown(at.0)
     }
@@ -259,6 +260,7 @@ impl Moment {
     }
 
     /// For `datetime=`.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values on by reference")]
     fn iso(&self) -> String {
         rfc3339(self.0)
     }
