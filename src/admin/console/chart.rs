@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::live::Screen;
 use crate::message::grouped;
 use crate::store::RowSpan;
 
@@ -78,8 +77,6 @@ impl Activity {
 pub(super) struct Cache {
     pub(super) activity: Cached<Activity>,
     pub(super) groups: Cached<super::inbox::Groups>,
-    /// By language, and by whether lanes may be acted on.
-    pub(super) screens: [[Cached<Screen>; 2]; 2],
 }
 
 /// How many were answered and how many waited, bucket after bucket.

@@ -42,6 +42,7 @@ pub(super) struct ConsoleState {
     activity: chart::Cache,
     jobs: jobs::Jobs,
     streams: live::Streams,
+    screens: live::Screens,
 }
 
 impl ConsoleState {

@@ -13,18 +13,18 @@ const LOOKS_MAX: usize = 64;
 const IDLE: Duration = Duration::from_secs(10);
 
 /// A look, with where its result goes.
-pub(super) type Look = Box<dyn FnOnce() + Send>;
+pub(super) type QueuedLook = Box<dyn FnOnce() + Send>;
 
 /// The way to the thread, which begins with the first look.
 #[derive(Debug, Default)]
-pub(super) struct Lookout(Mutex<Option<SyncSender<Look>>>);
+pub(super) struct LookThread(Mutex<Option<SyncSender<QueuedLook>>>);
 
-impl Lookout {
+impl LookThread {
     /// Has the thread do it after those that wait. The thread ends with `shared`.
     ///
     /// # Errors
     /// Too many wait, or there is no thread.
-    pub(super) fn ask(&self, shared: Weak<Shared>, look: Look) -> Result<(), QueueError> {
+    pub(super) fn ask(&self, shared: Weak<Shared>, look: QueuedLook) -> Result<(), QueueError> {
         let mut way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = match &mut *way {
             Some(sender) => sender,
@@ -42,7 +42,7 @@ impl Lookout {
     }
 }
 
-fn begin(shared: Weak<Shared>) -> Result<SyncSender<Look>, QueueError> {
+fn begin(shared: Weak<Shared>) -> Result<SyncSender<QueuedLook>, QueueError> {
     let (sender, looks) = sync_channel(LOOKS_MAX);
     let work = move || work(&looks, &shared);
     let begun = std::thread::Builder::new().name("look".to_owned()).spawn(work);
@@ -52,7 +52,7 @@ fn begin(shared: Weak<Shared>) -> Result<SyncSender<Look>, QueueError> {
     })
 }
 
-fn work(looks: &Receiver<Look>, shared: &Weak<Shared>) {
+fn work(looks: &Receiver<QueuedLook>, shared: &Weak<Shared>) {
     while let Ok(look) = looks.recv() {
         look();
         loop {
