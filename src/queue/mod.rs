@@ -6,7 +6,7 @@ mod check;
 mod health;
 mod lane;
 mod lanes;
-mod lookout;
+mod look_thread;
 mod readers;
 mod repeats;
 mod undelivered;
@@ -42,7 +42,7 @@ use crate::store::{
 };
 use asked::PendingOperation;
 use lanes::Lanes;
-use lookout::Lookout;
+use look_thread::LookThread;
 use readers::Readers;
 use repeats::Repeats;
 use undelivered::Undelivered;
@@ -128,7 +128,7 @@ struct Shared {
     repeats: Repeats,
     readers: tokio::sync::Semaphore,
     kept: Readers,
-    lookout: Lookout,
+    look_thread: LookThread,
     /// A backup is made.
     backup: tokio::sync::Mutex<()>,
     /// Rises with every change of lanes, counts, exceptions and storage.
@@ -356,7 +356,7 @@ impl Queue {
                 drop(sender.send(look()));
             }
         };
-        self.shared.lookout.ask(Arc::downgrade(&self.shared), Box::new(look))?;
+        self.shared.look_thread.ask(Arc::downgrade(&self.shared), Box::new(look))?;
         self.read_by(found.await.ok(), generation)
     }
 

@@ -309,10 +309,12 @@ fn spans(lang: Language) -> Vec<(u64, String)> {
 
 /// What to do about a lane: where this page has a button for it, that one instead of a command.
 fn to_do(cause: Cause, f: &Frame) -> String {
-    match cause {
-        Cause::Operator => f.w.operator_to_do.to_owned(),
-        Cause::Declines => f.w.declines_to_do.to_owned(),
-        other => quoted(&capital(&other.to_do(f.lang)), f.lang),
+    if cause == Cause::Operator {
+        f.w.operator_to_do.to_owned()
+    } else if cause == Cause::Declines {
+        f.w.declines_to_do.to_owned()
+    } else {
+        quoted(&capital(&cause.to_do(f.lang)), f.lang)
     }
 }
 
