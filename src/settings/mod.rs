@@ -14,6 +14,7 @@
 //! | `address` | URLs and listen addresses |
 //! | `reader` | a section's values, bounded, with their defaults |
 //! | `sections`, `provider`, `admin`, `rules` | the checks, section by section |
+//! | `rule_list` | the rules in their order, and which of them can be for a request |
 //! | `paths` | the files that settings name |
 //! | `caution` | what is allowed but should be known |
 //! | `load` | all of it in order |
@@ -33,6 +34,7 @@ mod problem;
 mod provider;
 mod reader;
 mod restart;
+mod rule_list;
 mod rules;
 mod secret;
 mod sections;
@@ -44,6 +46,7 @@ pub use keys::{KEYS, Key, Kind};
 pub use load::{DEFAULT_FILE, LoadOptions, Loaded, load, parse};
 pub use problem::{Problems, SettingsProblem};
 pub use restart::needs_restart;
+pub use rule_list::{RuleKeys, Rules};
 pub use secret::{SECRET_BYTES_MAX, SecretError};
 pub use types::{
     AdminSettings, AdminToken, AdminUser, Alert, Alphabet, Auth, Caps, CheckDigit, CodeForm,

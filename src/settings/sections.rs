@@ -10,6 +10,7 @@ use super::layer::{Bag, Layer, List, TableEntry};
 use super::problem::Faults;
 use super::provider;
 use super::reader::{BagReader, NAME_BYTES_MAX, TEXT_BYTES_MAX, plain_text};
+use super::rule_list::Rules;
 use super::rules;
 use super::types::{
     Alert, DateFormat, Forward, Gateway, IntakeSettings, Offline, OneTill, Provider,
@@ -309,7 +310,7 @@ fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
         max_per_hour_per_till: per_hour,
         checked_within: read.duration("offline.checked_within", "1s", "30d"),
         caps: rules::each(&mut read, "offline"),
-        rules: Arc::default(),
+        rules: Rules::default(),
         listed: Arc::default(),
         exact: Arc::default(),
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::rule_list::Rules;
 use crate::message::{Cause, Language, Texts};
 use crate::text::fits;
 use crate::value::Amount;
@@ -286,7 +287,7 @@ pub struct Offline {
     /// repeated here.
     pub caps: Caps,
     /// `[[offline.rule]]`, in the order in which they are asked.
-    pub rules: Arc<[Rule]>,
+    pub rules: Rules,
     /// The businesses that the providers list, folded, by lane.
     pub listed: Arc<BTreeMap<String, BTreeSet<String>>>,
     /// Lanes whose providers tell codes apart that fold alike.
@@ -430,7 +431,7 @@ pub struct Caps {
 pub struct Hours {
     /// Its first minute.
     pub from: TimeOfDay,
-    /// The minute after its last; before `from`: it passes midnight.
+    /// The minute after its last; before `from`: it passes midnight; equal: all day.
     pub to: TimeOfDay,
 }
 

@@ -40,4 +40,5 @@ mod verdicts;
 #[path = "../volatile/mod.rs"]
 mod volatile;
 mod watchdog;
+mod worth;
 mod zones;
