@@ -67,8 +67,9 @@ pub struct Writer {
     /// In this batch it was looked whether there is still room.
     room_is_known: bool,
     wrote: bool,
-    /// Live rows for which their lane had no room: they lose their claim and join the backlog.
-    strays: Vec<(Seq, u32)>,
+    /// Live rows for which their lane had no room, by lane and with the number of the attempt: they
+    /// lose their claim and join the backlog.
+    strays: Vec<(String, Seq, u32)>,
 }
 
 impl Queue {
@@ -219,7 +220,8 @@ impl Writer {
     /// How many messages came; `None` when none came for a while and there is something to do then.
     async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
         let has_log = self.wrote && self.store.wal_frames() >= WAL_FRAMES_IDLE;
-        let patience = match (has_log, self.health.is_refusing()) {
+        let waits_for_disk = self.health.is_refusing() || !self.strays.is_empty();
+        let patience = match (has_log, waits_for_disk) {
             (_, true) => SPACE_EVERY,
             (true, false) => IDLE,
             (false, false) => return Some(self.messages.recv_many(batch, BATCH_OPS_MAX).await),
@@ -236,6 +238,7 @@ impl Writer {
             self.wrote = false;
             self.ask_for_checkpoint();
         }
+        self.give_back_strays();
     }
 
     /// One transaction; the stop's receipt if somebody asked for it.
@@ -551,15 +554,21 @@ impl Writer {
         if strays.is_empty() {
             return;
         }
-        for (seq, _) in &strays {
+        for (_, seq, _) in &strays {
             self.shared.flights.ended(*seq);
             self.shared.waiters.tell(*seq, Waited::TurnedAway { retry_after_s: None });
         }
-        let mut job = Job::new(Unclaim(strays));
+        let rows = strays.iter().map(|(_, seq, attempt)| (*seq, *attempt)).collect();
+        let mut job = Job::new(Unclaim(rows));
         self.run_store(&mut [&mut job]);
         if let Err(error) = job.outcome() {
-            tracing::warn!(%error, "live redemptions could not be given to the backlog: they wait \
-                for the next start");
+            tracing::warn!(%error, "live redemptions could not be given to the backlog: it is \
+                tried again");
+            self.strays = strays;
+            return;
+        }
+        for (lane, seq, _) in &strays {
+            self.shared.lanes.signal(lane, *seq);
         }
     }
 
@@ -675,8 +684,7 @@ impl Effects for Aftermath<'_> {
         let (seq, attempt) = (row.seq, row.attempt);
         self.claimed(seq, attempt);
         if !self.writer.shared.lanes.hand_over(lane, row) {
-            self.writer.strays.push((seq, attempt));
-            self.pending(lane, seq);
+            self.writer.strays.push((lane.to_owned(), seq, attempt));
         }
     }
 

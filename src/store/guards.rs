@@ -16,7 +16,7 @@ use std::ops::Bound::{Excluded, Included};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::row::{self, Stored, columns};
-use super::{StoreError, Trouble, checkpoint, schema};
+use super::{StoreError, Trouble, checkpoint, connection};
 use crate::decide::mark;
 use crate::redemption::{RewardCode, Seq};
 
@@ -134,7 +134,7 @@ impl Sweep {
 impl Guards {
     /// As the database has them, with what a run before did not merge.
     pub(super) fn open(connection: &Connection) -> Result<Self, StoreError> {
-        if schema::version(connection)? < TABLE_FROM {
+        if connection::version(connection)? < TABLE_FROM {
             return Ok(Self { is_put_off: true, ..Self::new(0) });
         }
         let upto = upto(connection)?;
@@ -319,6 +319,23 @@ impl Guards {
     }
 }
 
+impl Stored {
+    /// Writes a new row and its body, and guards its code; its books are the caller's.
+    pub(super) fn insert(
+        &self,
+        connection: &Connection,
+        guards: &mut Guards,
+        body: &[u8],
+    ) -> Result<(), StoreError> {
+        self.insert_row(connection)?;
+        guards.enter(self.guard, self.seq);
+        connection
+            .prepare_cached("INSERT INTO body VALUES (?1, ?2)")?
+            .execute((self.seq.0, body))?;
+        Ok(())
+    }
+}
+
 /// The row of an entry. One that is not there, or has another guard, is what a flipped bit made of
 /// the row that should have been found.
 fn led_to(row: Option<Stored>, (guard, seq): GuardEntry) -> Result<Stored, StoreError> {
@@ -427,7 +444,7 @@ pub(super) fn look_up(
     guards: &[i64],
     most: usize,
 ) -> Result<Vec<Seq>, StoreError> {
-    let has_table = schema::version(connection)? >= TABLE_FROM;
+    let has_table = connection::version(connection)? >= TABLE_FROM;
     // Read first: what the writer merges meanwhile is found in both places.
     let upto = if has_table { upto(connection)? } else { i64::MAX };
     let mut found = recent_rows(connection, upto, (guards, most))?;
@@ -461,6 +478,7 @@ fn recent_rows(
 mod tests {
     use std::path::Path;
 
+    use super::super::schema;
     use super::*;
 
     const STAGE: i64 = 1 << 60;

@@ -8,6 +8,7 @@ mod books;
 mod check_filter;
 mod checkpoint;
 mod checks;
+mod connection;
 mod damage;
 mod elapsed;
 mod error;
@@ -35,6 +36,7 @@ mod tallies;
 mod transaction;
 mod trust;
 mod types;
+mod worth;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -2,8 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::guards::Guards;
-use super::{StoreError, risk};
+use super::{StoreError, worth};
 pub(super) use crate::decide::Row as Stored;
 use crate::decide::{self, Attempt, kind, mark};
 use crate::message::Note;
@@ -116,21 +115,6 @@ impl Stored {
         self.crc == self.checksum()
     }
 
-    /// Writes a new row and its body, and guards its code; its books are the caller's.
-    pub(super) fn insert(
-        &self,
-        connection: &Connection,
-        guards: &mut Guards,
-        body: &[u8],
-    ) -> Result<(), StoreError> {
-        self.insert_row(connection)?;
-        guards.enter(self.guard, self.seq);
-        connection
-            .prepare_cached("INSERT INTO body VALUES (?1, ?2)")?
-            .execute((self.seq.0, body))?;
-        Ok(())
-    }
-
     /// Writes a new row without its body and its guard.
     pub(super) fn insert_row(&self, connection: &Connection) -> Result<(), StoreError> {
         let (key, key_rest) = halves(self.key);
@@ -179,7 +163,7 @@ impl Stored {
         // What a crash left counts as given, and is marked when something is done to it.
         let found = decide::marks_found(self.state, self.kind, self.marks);
         let may_be_given = decide::is_trusted(self.kind, found);
-        let given = if may_be_given { risk::worth_of(connection, self.seq)? } else { None };
+        let given = if may_be_given { worth::of(connection, self.seq)? } else { None };
         Ok(Redemption {
             value: given.as_ref().map(|given| given.worth.amount()),
             value_assumed: given.as_ref().is_some_and(|given| given.worth.is_assumed()),
