@@ -1,5 +1,7 @@
 //! The limits as tables.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::settings;
 
@@ -51,7 +53,7 @@ fn checked(kind: &str, at_s: i64) -> Remembered {
 fn some_rules(bits: &mut impl FnMut(u64) -> u64) -> String {
     let mut text = String::new();
     for n in 0..bits(30) {
-        text.push_str(&format!("[[offline.rule]]\nname = \"r{n}\"\n"));
+        writeln!(text, "[[offline.rule]]\nname = \"r{n}\"").unwrap();
         let of = [
             (
                 "code",
@@ -67,7 +69,8 @@ fn some_rules(bits: &mut impl FnMut(u64) -> u64) -> String {
                 .map(|_| words[usize::try_from(bits(8)).unwrap()])
                 .collect();
             if !chosen.is_empty() {
-                text.push_str(&format!("{key} = {chosen:?}\n").replace('{', "[").replace('}', "]"));
+                let list = format!("{chosen:?}").replace('{', "[").replace('}', "]");
+                writeln!(text, "{key} = {list}").unwrap();
             }
         }
         text.push_str(

@@ -68,26 +68,26 @@ impl Rules {
 impl Places {
     fn of(rules: &[Rule]) -> Self {
         let mut places = Self::default();
-        let mut all: [Shelf; WAYS] = Default::default();
+        let mut every: [Shelf; WAYS] = Default::default();
         for (place, rule) in rules.iter().enumerate() {
             places.names.entry(Arc::clone(&rule.name)).or_insert(place);
-            for (shelf, values) in all.iter_mut().zip(values_of(rule)) {
+            for (shelf, values) in every.iter_mut().zip(values_of(rule)) {
                 put(shelf, &values, place);
             }
         }
         for (place, rule) in rules.iter().enumerate() {
-            places.put(place, values_of(rule), &all);
+            places.put(place, values_of(rule), &every);
         }
         let [.., codes] = &places.shelves;
         places.lengths = codes.keys().map(String::len).collect();
         places
     }
 
-    fn put(&mut self, place: usize, values: [Vec<&str>; WAYS], all: &[Shelf; WAYS]) {
-        let ways = self.shelves.iter_mut().zip(all).zip(values);
+    fn put(&mut self, place: usize, values: [Vec<&str>; WAYS], every: &[Shelf; WAYS]) {
+        let ways = self.shelves.iter_mut().zip(every).zip(values);
         let narrowing = ways.filter(|(_, values)| !values.is_empty());
-        match narrowing.min_by_key(|((_, all), values)| neighbours(all, values)) {
-            Some(((shelf, _), values)) => put(shelf, &values, place),
+        match narrowing.min_by_key(|((_, every), values)| neighbours(every, values)) {
+            Some(((narrowest, _), values)) => put(narrowest, &values, place),
             None => self.others.push(place),
         }
     }

@@ -95,7 +95,9 @@ impl CheckFilter {
             None => Filled::Wholly,
         };
         self.has_read = true;
-        slice.iter().for_each(|guard| self.enter(*guard));
+        for guard in slice {
+            self.enter(guard);
+        }
         Ok(!self.is_whole())
     }
 

@@ -198,7 +198,7 @@ const ENOUGH_OF_RULES: &[(&str, u64)] = &[
     ("risk: checks passed on", 100),
     ("risk: given on trust", 50),
     ("risk: handled by an operator", 10),
-    ("risk: limits filled to the last unit", 3),
+    ("risk: limits filled to the last unit", 1),
     ("risk: limits pressed", 15),
     ("risk: trust switched off", 3),
 ];
