@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::layer::{List, TableEntry};
 use super::problem::Faults;
 use super::reader::{BagReader, NAME_BYTES_MAX, plain_text};
-use super::rule_list::Rules;
 use super::types::{
-    Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, SameCode, Till, TimeOfDay,
+    Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, RuleList, SameCode, Till,
+    TimeOfDay,
 };
 use crate::fold;
 use crate::message::Cause;
@@ -130,7 +130,7 @@ fn length(read: &mut BagReader, path: &str) -> (u16, u16) {
 }
 
 /// The rules, in the order in which they are asked.
-pub(super) fn rules(entries: &[TableEntry], faults: &mut Faults) -> Rules {
+pub(super) fn rules(entries: &[TableEntry], faults: &mut Faults) -> RuleList {
     if entries.len() > RULES_MAX {
         faults.add("offline.rule", format!("{} rules: at most {RULES_MAX}", entries.len()), None);
     }

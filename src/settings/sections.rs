@@ -10,11 +10,10 @@ use super::layer::{Bag, Layer, List, TableEntry};
 use super::problem::Faults;
 use super::provider;
 use super::reader::{BagReader, NAME_BYTES_MAX, TEXT_BYTES_MAX, plain_text};
-use super::rule_list::Rules;
 use super::rules;
 use super::types::{
     Alert, DateFormat, Forward, Gateway, IntakeSettings, Offline, OneTill, Provider,
-    RetentionSettings, Settings, Till, TimeOfDay, UnknownCheck,
+    RetentionSettings, RuleList, Settings, Till, TimeOfDay, UnknownCheck,
 };
 use crate::message::{Language, Texts};
 
@@ -310,7 +309,7 @@ fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
         max_per_hour_per_till: per_hour,
         checked_within: read.duration("offline.checked_within", "1s", "30d"),
         caps: rules::each(&mut read, "offline"),
-        rules: Rules::default(),
+        rules: RuleList::default(),
         listed: Arc::default(),
         exact: Arc::default(),
     }

@@ -1,8 +1,8 @@
 //! Of which codes no check is remembered, told in memory without a look into the table.
 //!
-//! It says "none" of a code only if the table has no row of it; "perhaps" is looked up. What leaves
-//! the table stays in here, so after some time it is made anew, as after a start: from the rows that
-//! there are, some at once. Until it has them all it says "perhaps" of every code.
+//! It says "none" of a code only if the table has no row of it; "perhaps" is looked up. What
+//! leaves the table stays in here, so after some time it is made anew, as after a start: from the
+//! rows that there are, some at once. Until it has them all it says "perhaps" of every code.
 
 use rusqlite::Connection;
 
@@ -24,7 +24,7 @@ const SLICE_ROWS: usize = 512;
 const SLICE: &str = "SELECT guard FROM checked WHERE guard > ?1 ORDER BY guard LIMIT ?2";
 
 /// What a check is found by.
-type Guard = [u8; 16];
+type CheckGuard = [u8; 16];
 
 /// A Bloom filter over the guards of remembered checks.
 #[derive(Debug, Default)]
@@ -32,36 +32,36 @@ pub(super) struct CheckFilter {
     words: Vec<u64>,
     made_for: u64,
     entered: u64,
-    filled: Filled,
+    filled: ReadSoFar,
     /// Rows were read in the transaction under way.
     has_read: bool,
 }
 
 /// How much of the table it has.
 #[derive(Debug, Default)]
-enum Filled {
+enum ReadSoFar {
     #[default]
     NotBegun,
     /// What lies up to this guard, and what came since.
-    UpTo(Guard),
+    UpTo(CheckGuard),
     Wholly,
 }
 
 impl CheckFilter {
     /// Whether a check may be remembered under this guard.
-    pub(super) fn may_have(&self, guard: Guard) -> bool {
+    pub(super) fn may_have(&self, guard: CheckGuard) -> bool {
         let is_set = |(word, bit): (usize, u64)| self.words.get(word).is_none_or(|w| w & bit != 0);
         !self.is_whole() || self.places(guard).all(is_set)
     }
 
     /// Whether it has all that the table has.
     pub(super) fn is_whole(&self) -> bool {
-        matches!(self.filled, Filled::Wholly)
+        matches!(self.filled, ReadSoFar::Wholly)
     }
 
     /// A check comes to be remembered under this guard.
-    pub(super) fn enter(&mut self, guard: Guard) {
-        if matches!(self.filled, Filled::NotBegun) {
+    pub(super) fn enter(&mut self, guard: CheckGuard) {
+        if matches!(self.filled, ReadSoFar::NotBegun) {
             return;
         }
         for (word, bit) in self.places(guard).collect::<Vec<_>>() {
@@ -71,19 +71,19 @@ impl CheckFilter {
         }
         self.entered = self.entered.saturating_add(1);
         if self.is_whole() && self.entered > self.made_for {
-            self.filled = Filled::NotBegun;
+            self.filled = ReadSoFar::NotBegun;
         }
     }
 
     /// Reads the next rows of the table, unless it has them all; false: it has them all now.
     pub(super) fn read_on(&mut self, sql: &Connection) -> Result<bool, StoreError> {
         let after: &[u8] = match &self.filled {
-            Filled::Wholly => return Ok(false),
-            Filled::NotBegun => &[],
-            Filled::UpTo(guard) => &guard.clone(),
+            ReadSoFar::Wholly => return Ok(false),
+            ReadSoFar::NotBegun => &[],
+            ReadSoFar::UpTo(guard) => &guard.clone(),
         };
         let mut statement = sql.prepare_cached(SLICE)?;
-        let slice: Vec<Guard> = statement
+        let slice: Vec<CheckGuard> = statement
             .query_map((after, SLICE_ROWS), |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         if after.is_empty() {
@@ -91,8 +91,8 @@ impl CheckFilter {
             self.begin(checks::count(sql)?.max(self.entered / 2));
         }
         self.filled = match slice.last().filter(|_| slice.len() >= SLICE_ROWS) {
-            Some(last) => Filled::UpTo(*last),
-            None => Filled::Wholly,
+            Some(last) => ReadSoFar::UpTo(*last),
+            None => ReadSoFar::Wholly,
         };
         self.has_read = true;
         for guard in slice {
@@ -104,7 +104,7 @@ impl CheckFilter {
     /// Nothing of the transaction is kept: what it would have deleted may have been passed over.
     pub(super) fn rolled_back(&mut self) {
         if std::mem::take(&mut self.has_read) {
-            self.filled = Filled::NotBegun;
+            self.filled = ReadSoFar::NotBegun;
         }
     }
 
@@ -123,7 +123,7 @@ impl CheckFilter {
     }
 
     /// A guard is a hash already: its halves tell the places of its bits.
-    fn places(&self, guard: Guard) -> impl Iterator<Item = (usize, u64)> + use<> {
+    fn places(&self, guard: CheckGuard) -> impl Iterator<Item = (usize, u64)> + use<> {
         let (first, step) = row::halves(guard);
         let (first, step) = (first.cast_unsigned(), step.cast_unsigned());
         let bits = u64::try_from(self.words.len()).unwrap_or(0).saturating_mul(64).max(1);
@@ -142,7 +142,7 @@ mod tests {
     use crate::redemption::Fingerprint;
     use crate::store::schema;
 
-    fn guard(n: usize) -> Guard {
+    fn guard(n: usize) -> CheckGuard {
         Fingerprint::of(&[&n.to_string()]).0
     }
 

@@ -1,11 +1,8 @@
-//! The rules in their order, and which few of them can be for a request.
+//! Which few of the rules can be for a request, by their places in the order in which they are
+//! asked.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
-
-use super::types::Rule;
 
 /// Rules are looked up by at most so many bytes with which a code begins.
 const BEGINNING_BYTES_MAX: usize = 16;
@@ -13,12 +10,8 @@ const BEGINNING_BYTES_MAX: usize = 16;
 /// beginning.
 const WAYS: usize = 5;
 
-/// `[[offline.rule]]`, in the order in which they are asked.
-#[derive(Clone, Default)]
-pub struct Rules {
-    list: Arc<[Rule]>,
-    places: Arc<Places>,
-}
+/// The values that a rule asks for, in each way; none where it does not narrow in that way.
+pub(super) type RuleValues<'a> = [Vec<&'a str>; WAYS];
 
 /// What a rule is looked up by.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +34,7 @@ type Shelf = BTreeMap<String, Vec<usize>>;
 /// Each rule's place in the list, in the one way in which it shares a value with the fewest others:
 /// a request finds it there or is none that it is for.
 #[derive(Default)]
-struct Places {
+pub(super) struct RuleIndex {
     names: BTreeMap<Arc<str>, usize>,
     shelves: [Shelf; WAYS],
     /// The lengths of all beginnings of codes.
@@ -50,44 +43,42 @@ struct Places {
     others: Vec<usize>,
 }
 
-impl Rules {
-    /// The rules that can be for such a request, in order; most others are left out.
-    pub fn near<'a>(&'a self, asked: &RuleKeys<'_>) -> impl Iterator<Item = &'a Rule> {
-        let mut places: Vec<usize> = self.places.of_request(asked).flatten().copied().collect();
+impl RuleIndex {
+    /// The places of the rules that can be for such a request, in order; most others are left out.
+    pub(super) fn near(&self, asked: &RuleKeys<'_>) -> Vec<usize> {
+        let mut places: Vec<usize> = self.of_request(asked).flatten().copied().collect();
         places.sort_unstable();
-        places.into_iter().filter_map(|place| self.list.get(place))
-    }
-
-    /// The rule of this name.
-    #[must_use]
-    pub fn named(&self, name: &str) -> Option<&Rule> {
-        self.list.get(*self.places.names.get(name)?)
-    }
-}
-
-impl Places {
-    fn of(rules: &[Rule]) -> Self {
-        let mut places = Self::default();
-        let mut every: [Shelf; WAYS] = Default::default();
-        for (place, rule) in rules.iter().enumerate() {
-            places.names.entry(Arc::clone(&rule.name)).or_insert(place);
-            for (shelf, values) in every.iter_mut().zip(values_of(rule)) {
-                put(shelf, &values, place);
-            }
-        }
-        for (place, rule) in rules.iter().enumerate() {
-            places.put(place, values_of(rule), &every);
-        }
-        let [.., codes] = &places.shelves;
-        places.lengths = codes.keys().map(String::len).collect();
         places
     }
 
-    fn put(&mut self, place: usize, values: [Vec<&str>; WAYS], every: &[Shelf; WAYS]) {
+    /// The place of the rule of this name.
+    pub(super) fn named(&self, name: &str) -> Option<usize> {
+        self.names.get(name).copied()
+    }
+
+    /// Of rules in their order, by their names and values.
+    pub(super) fn of(rules: &[(Arc<str>, RuleValues<'_>)]) -> Self {
+        let mut index = Self::default();
+        let mut every: [Shelf; WAYS] = Default::default();
+        for (place, (name, values)) in rules.iter().enumerate() {
+            index.names.entry(Arc::clone(name)).or_insert(place);
+            for (shelf, values) in every.iter_mut().zip(values) {
+                put(shelf, values, place);
+            }
+        }
+        for (place, (_, values)) in rules.iter().enumerate() {
+            index.put(place, values, &every);
+        }
+        let [.., codes] = &index.shelves;
+        index.lengths = codes.keys().map(String::len).collect();
+        index
+    }
+
+    fn put(&mut self, place: usize, values: &RuleValues<'_>, every: &[Shelf; WAYS]) {
         let ways = self.shelves.iter_mut().zip(every).zip(values);
         let narrowing = ways.filter(|(_, values)| !values.is_empty());
         match narrowing.min_by_key(|((_, every), values)| neighbours(every, values)) {
-            Some(((narrowest, _), values)) => put(narrowest, &values, place),
+            Some(((narrowest, _), values)) => put(narrowest, values, place),
             None => self.others.push(place),
         }
     }
@@ -118,20 +109,15 @@ fn neighbours(shelf: &Shelf, values: &[&str]) -> usize {
     values.iter().filter_map(|value| shelf.get(*value)).map(Vec::len).max().unwrap_or(0)
 }
 
-/// The values that a rule asks for, in each way; none where it does not narrow in that way.
-fn values_of(rule: &Rule) -> [Vec<&str>; WAYS] {
-    let mut beginnings: Vec<&str> = rule.codes.iter().map(|pattern| beginning(pattern)).collect();
+/// How the codes of these patterns begin; none where one may begin in any way.
+pub(super) fn beginnings(patterns: &[String]) -> Vec<&str> {
+    let mut beginnings: Vec<&str> = patterns.iter().map(|pattern| beginning(pattern)).collect();
     if beginnings.iter().any(|beginning| beginning.is_empty()) {
-        beginnings.clear();
+        return Vec::new();
     }
     beginnings.sort_unstable();
     beginnings.dedup();
-    let Rule { tills, businesses, branches, kinds, .. } = rule;
-    [texts(tills), texts(businesses), texts(branches), texts(kinds), beginnings]
-}
-
-fn texts(list: &[String]) -> Vec<&str> {
-    list.iter().map(String::as_str).collect()
+    beginnings
 }
 
 /// How every code begins that fits a pattern.
@@ -139,34 +125,4 @@ fn beginning(pattern: &str) -> &str {
     let head = pattern.split('*').next().unwrap_or_default();
     let end = head.floor_char_boundary(BEGINNING_BYTES_MAX);
     head.get(..end).unwrap_or_default()
-}
-
-impl Deref for Rules {
-    type Target = [Rule];
-
-    fn deref(&self) -> &[Rule] {
-        &self.list
-    }
-}
-
-impl FromIterator<Rule> for Rules {
-    fn from_iter<I: IntoIterator<Item = Rule>>(rules: I) -> Self {
-        let list: Arc<[Rule]> = rules.into_iter().collect();
-        let places = Arc::new(Places::of(&list));
-        Self { list, places }
-    }
-}
-
-impl PartialEq for Rules {
-    fn eq(&self, other: &Self) -> bool {
-        self.list == other.list
-    }
-}
-
-impl Eq for Rules {}
-
-impl fmt::Debug for Rules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.list.fmt(f)
-    }
 }
