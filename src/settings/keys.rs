@@ -347,9 +347,9 @@ pub const TABLE: &[Setting] = &[
             that is 503 in any case.",
     ),
     setting("offline.value_of_unknown", Kind::Text).default(r#""25.00""#).doc(
-        "What a reward counts as of which no check said what it is worth: an amount of the \
-            store's currency in quotes, from 0 to 1000000000. Amounts are exact; more than \
-            four decimals round up.",
+        "What a reward counts as of which no check said what it is worth, or said 0 or what \
+            nobody can read: an amount of the store's currency in quotes, from 0 to 1000000000. \
+            Amounts are exact; more than four decimals round up.",
     ),
     setting("offline.value_of_unbounded", Kind::Text)
         .default(r#""100.00""#)
@@ -382,9 +382,10 @@ pub const TABLE: &[Setting] = &[
         .bounds("0", "100000000")
         .doc("How many may be accepted on trust in a lane within 24 hours: {bounds}."),
     setting("offline.hours", Kind::Text).sample(r#""08:00-23:30""#).doc(
-        "When rewards are given on trust, on the local clock: \"08:00-23:30\", or \
-            \"18:00-02:00\" past midnight. While the clock is not synchronised nothing is. A \
-            rule's own hours take their place.",
+        "When rewards are given on trust, on the clock on the wall: \"08:00-23:30\", \
+            \"18:00-02:00\" past midnight, or \"00:00-24:00\" for all day. In the night in \
+            which the clock is put back an hour comes twice, and so does what lies in it. While \
+            the clock is not synchronised nothing is given. A rule's own hours take their place.",
     ),
     setting("offline.code_form.length", Kind::Text).sample(r#""10-12""#).doc(
         "How many characters a code has: \"10\" or \"10-12\". A code of another form is \
