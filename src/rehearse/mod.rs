@@ -1,7 +1,7 @@
 //! Plays an outage with a sandbox provider and ends with the books.
 //!
 //! The gateway is the real one: this program's `run` as a child, killed with SIGKILL. It has the
-//! given settings, but a folder, ports and a provider of its own: the configured provider never
+//! given settings, but a folder, ports and a provider of its own. The configured provider never
 //! hears of a rehearsal.
 
 mod daemon;
