@@ -36,7 +36,7 @@ pub struct RehearseArgs {
         value_parser = clap::value_parser!(u32).range(1..=COUNT_MAX)
     )]
     pub count: u32,
-    /// Keeps the rehearsal's folder; one that failed is kept anyway
+    /// Keeps the rehearsal's folder: its settings, state and log. One that failed is kept anyway
     #[arg(long)]
     pub keep: bool,
 }
