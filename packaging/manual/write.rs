@@ -35,7 +35,7 @@ pub(crate) fn page(text: &str) -> String {
             let own = command.get_arguments().filter(|argument| !argument.is_hide_set());
             made.extend(own.filter_map(entry));
         } else {
-            made += &format!("{line}\n");
+            made.extend([line, "\n"]);
         }
     }
     made

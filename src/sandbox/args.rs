@@ -62,8 +62,8 @@ pub struct SandboxArgs {
     /// Codes that are never used up, a pattern with *
     #[arg(long, value_name = "PATTERN")]
     pub reusable: Vec<String>,
-    /// What a check tells of a good code: a JSON object whose members win over the sandbox's own
-    /// (type, discount_amount, is_percentage, max_discount_amount, customer_number)
+    /// What a check tells of a good code: a JSON object whose members win over the sandbox's own:
+    /// `type`, `discount_amount`, `is_percentage`, `max_discount_amount`, `customer_number`
     #[arg(long, value_name = "JSON", value_parser = check_data)]
     pub check_data: Option<CheckData>,
     /// The file of the bearer token that requests must carry; without any token all are served

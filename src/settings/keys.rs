@@ -304,7 +304,7 @@ pub const TABLE: &[Setting] = &[
         .bounds("1", "100000000")
         .doc("How many may be pending in a lane before tills are refused: {bounds}."),
     setting("offline.max_pending_per_till", Kind::Integer)
-        .sample(r#"3750"#)
+        .sample("3750")
         .bounds("1", "100000000")
         .doc(
             "How many redemptions of one till may be pending in a lane before that till is \
@@ -374,11 +374,11 @@ pub const TABLE: &[Setting] = &[
         .sample(r#""100.00""#)
         .doc("What one reward may be worth. A rule's own max_value takes its place."),
     setting("offline.max_per_hour", Kind::Integer)
-        .sample(r#"500"#)
+        .sample("500")
         .bounds("0", "100000000")
         .doc("How many may be accepted on trust in a lane within 60 minutes: {bounds}."),
     setting("offline.max_per_day", Kind::Integer)
-        .sample(r#"2000"#)
+        .sample("2000")
         .bounds("0", "100000000")
         .doc("How many may be accepted on trust in a lane within 24 hours: {bounds}."),
     setting("offline.hours", Kind::Text).sample(r#""08:00-23:30""#).doc(
@@ -431,7 +431,7 @@ pub const TABLE: &[Setting] = &[
     setting("offline.rule.cause", Kind::TextOrTexts)
         .sample(r#"["tls", "clock"]"#)
         .doc("One cause or a list, such as \"connect\" or \"tls\": why nobody can be asked."),
-    setting("offline.rule.accept", Kind::FlagOrText).sample(r#"true"#).doc(
+    setting("offline.rule.accept", Kind::FlagOrText).sample("true").doc(
         "true or false: whether what the rule is for is accepted on trust, whatever \
             offline.accept says. \"override\" waits for a later version.",
     ),
@@ -442,15 +442,15 @@ pub const TABLE: &[Setting] = &[
         .sample(r#""1000.00""#)
         .doc("What may be at risk of the rewards that this rule has let through."),
     setting("offline.rule.max_pending", Kind::Integer)
-        .sample(r#"100"#)
+        .sample("100")
         .bounds("0", "100000000")
         .doc("How many of them may be pending: {bounds}."),
     setting("offline.rule.max_per_hour", Kind::Integer)
-        .sample(r#"20"#)
+        .sample("20")
         .bounds("0", "100000000")
         .doc("How many it lets through within 60 minutes: {bounds}."),
     setting("offline.rule.max_per_day", Kind::Integer)
-        .sample(r#"100"#)
+        .sample("100")
         .bounds("0", "100000000")
         .doc("How many it lets through within 24 hours: {bounds}."),
     setting("offline.rule.max_outage", Kind::Duration)
