@@ -423,6 +423,8 @@ pub struct Standing {
 pub struct LaneStanding {
     /// The lane.
     pub name: String,
+    /// How many are pending that were given on trust.
+    pub given: u64,
     /// What is at risk.
     pub exposure: Amount,
     /// What was ever lost.
@@ -451,10 +453,11 @@ impl Desk<'_> {
         let (offline, elapsed_ms) = (self.around.offline, self.around.elapsed_ms);
         let of_lane = |(lane, name): (i64, &str)| {
             let (exposure, lost) = ledger.of_lane(lane);
-            let now = self.lane_now(lane, name, "");
-            let gauges = lane_gauges(offline, &now, ledger.account(&Scope::Lane(lane), minute));
+            let (now, books) =
+                (self.lane_now(lane, name, ""), ledger.account(&Scope::Lane(lane), minute));
+            let (given, gauges) = (books.pending, lane_gauges(offline, &now, books));
             let off = self.books.trust_off(name, elapsed_ms);
-            LaneStanding { name: name.to_owned(), exposure, lost, gauges, off }
+            LaneStanding { name: name.to_owned(), given, exposure, lost, gauges, off }
         };
         let of_rule = |rule: &Rule| {
             rule_gauges(

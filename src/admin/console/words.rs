@@ -102,6 +102,11 @@ words! {
         "منقطع";
     held: "held",
         "موقوف";
+    operator_to_do: "It goes on once an engineer signs in and presses “Let it go on” here.",
+        "يعود إلى العمل حين يسجّل مهندس الدخول ويضغط هنا زر «تابع».";
+    declines_to_do: "Ask the provider. Then an engineer signs in and presses “Let it go on” here, \
+        and “Send again” for what was refused.",
+        "اسأل المزوّد. ثم يسجّل مهندس الدخول ويضغط هنا زر «تابع»، وزر «أرسل مجددًا» لما رُفض.";
     since: "since",
         "منذ";
     pending: "Waiting",
@@ -277,8 +282,8 @@ words! {
         "كل ما يطابق، في كل الصفحات";
     bulk_title: "Many at once",
         "الكثير دفعة واحدة";
-    bulk_counted: "So many fit now:",
-        "العدد المطابق الآن:";
+    bulk_counted: "It concerns",
+        "العدد المعني الآن:";
     bulk_at_least: "at least",
         "على الأقل";
     bulk_confirm: "Do it",
@@ -301,8 +306,6 @@ words! {
         "رُفض";
     job_stop: "Stop",
         "أوقف المهمة";
-    job_of: "Of",
-        "من أصل";
     refresh: "Look again",
         "حدّث";
     code: "Whole code",
