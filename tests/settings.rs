@@ -586,7 +586,7 @@ fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
         ("code = []", "code", "an empty list"),
         ("till = []", "till", "an empty list"),
         ("cause = []", "cause", "an empty list"),
-        ("hours = \"00:00-24:00\"", "hours", "times of the day"),
+        ("hours = \"00:00-00:00\"", "hours", "times of the day"),
         ("hours = \"24:00-08:00\"", "hours", "times of the day"),
         ("code_form = { length = \"12-10\" }", "code_form.length", "characters"),
         ("code_form = { length = 10 }", "code_form.length", "in quotes"),
@@ -615,6 +615,46 @@ fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
         (0..1001).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\n")).collect();
     let many = many.concat();
     refused(LEAST, &[(&many, "offline.rule", "at most 1000")]);
+}
+
+#[test]
+fn limits_that_bound_nothing_and_rules_that_are_never_asked_are_warned_of() {
+    let said = |offline: &str| warnings(&format!("{LEAST}[offline]\n{offline}"));
+    let zero = said("value_of_unknown = \"0\"\nvalue_of_unbounded = \"0.00\"");
+    for key in ["offline.value_of_unknown", "offline.value_of_unbounded"] {
+        assert!(zero.iter().any(|line| line.starts_with(key)), "{key}: {zero:?}");
+    }
+    let two = |first: &str, second: &str| {
+        said(&format!(
+            "[[offline.rule]]\nname = \"a\"\n{first}\n[[offline.rule]]\nname = \"b\"\n{second}"
+        ))
+    };
+    for first in ["", "code = \"*\"", "accept = false\nmax_pending = 7"] {
+        let said = two(first, "till = \"t\"");
+        assert!(
+            said.iter().any(|line| line.starts_with("offline.rule[b]: rule a before it")),
+            "{first}: {said:?}"
+        );
+    }
+    for first in ["code = \"V-*\"", "checked_within = \"5m\"", "cause = \"tls\"", "branch = \"7\""]
+    {
+        let said = two(first, "");
+        assert!(!said.iter().any(|line| line.starts_with("offline")), "{first}: {said:?}");
+    }
+}
+
+#[test]
+fn the_readmes_limits_for_a_store_are_settings_and_nothing_in_them_is_odd() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let readme = readme.unwrap();
+    let from = readme.find("### Set your limits").expect("the chapter");
+    let block = readme[from..].split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let text = format!("{LEAST}{}", block.expect("an example"));
+    let (policy, said) = (settings(&text).offline, warnings(&text));
+    let plain = warnings(LEAST);
+    assert_eq!(said, plain, "nothing more is warned of than without them");
+    let names: Vec<&str> = policy.rules.iter().map(|rule| &*rule.name).collect();
+    assert_eq!(names, ["gift cards", "checked", "the rest"]);
 }
 
 #[test]

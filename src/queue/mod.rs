@@ -36,9 +36,9 @@ use crate::settings::{Offline, SameCode};
 use crate::store::{
     About, Accept, Acted, Arrived, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Claim,
     Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling,
-    Import, LaneMemory, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader, Record,
-    Refused, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
-    Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
+    Import, LaneMemory, LearnChecks, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader,
+    Record, Refused, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing,
+    StoreError, Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
 };
 use asked::PendingOperation;
 use lanes::Lanes;
@@ -234,6 +234,14 @@ impl Queue {
     /// None left.
     pub async fn forget_checks(&self) -> Result<usize, QueueError> {
         self.ask(ForgetChecks).await.map(|(forgotten, _)| forgotten)
+    }
+
+    /// It is learnt of which codes checks are remembered, some at once; whether there are more.
+    ///
+    /// # Errors
+    /// Nothing more is known.
+    pub async fn learn_checks(&self) -> Result<bool, QueueError> {
+        self.ask(LearnChecks).await
     }
 
     /// How many tills' checks are remembered; no query.

@@ -88,8 +88,8 @@ pub struct CheckAnswer {
     pub age_s: u64,
     /// It refuses the code.
     pub is_refusal: bool,
-    /// The elapsed time that it counts from, minutes.
-    minute: i64,
+    /// The elapsed time that it counts from, seconds.
+    at_s: i64,
 }
 
 /// What the provider answered to a check.
@@ -168,14 +168,34 @@ impl Operation for ForgetChecks {
     }
 }
 
+/// It is learnt of which codes checks are remembered, some at once, so that others are not looked
+/// for in the table.
+#[derive(Clone, Copy, Debug)]
+pub struct LearnChecks;
+
+impl Operation for LearnChecks {
+    /// There are more.
+    type Output = bool;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<bool, StoreError> {
+        if desk.books.keeps_checks { desk.checks.read_on(desk.sql) } else { Ok(false) }
+    }
+}
+
 impl CheckNames {
     fn of(lane: i64, business: &str, code: &RewardCode) -> Self {
-        let lane = lane.to_string();
-        let guard =
-            Fingerprint::of(&["checked", &lane, &crate::fold::code(business), &code.folded()]).0;
+        Self { guard: Self::guard_of(lane, business, code), bytes: Self::bytes_of(business, code) }
+    }
+
+    fn guard_of(lane: i64, business: &str, code: &RewardCode) -> [u8; 16] {
+        let (lane, business) = (lane.to_string(), crate::fold::code(business));
+        Fingerprint::of(&["checked", &lane, &business, &code.folded()]).0
+    }
+
+    fn bytes_of(business: &str, code: &RewardCode) -> i64 {
         let exact = row::halves(Fingerprint::of(&["checked bytes", business, code.reveal()]).0).0;
         // Zero is the refusals' place.
-        Self { guard, bytes: exact.max(i64::MIN + 1).abs().max(1) }
+        exact.max(i64::MIN + 1).abs().max(1)
     }
 }
 
@@ -300,7 +320,7 @@ impl Desk<'_> {
             } else {
                 Checked::Valid(contract::terms(&check.answer.body))
             };
-            Remembered { checked, minute: check.minute }
+            Remembered { checked, at_s: check.at_s }
         }))
     }
 
@@ -314,7 +334,11 @@ impl Desk<'_> {
         if !self.books.has_checks {
             return Ok(None);
         }
-        let CheckNames { guard, bytes } = CheckNames::of(lane, business, code);
+        let guard = CheckNames::guard_of(lane, business, code);
+        if !self.checks.may_have(guard) {
+            return Ok(None);
+        }
+        let bytes = CheckNames::bytes_of(business, code);
         let mut statement = self.sql.prepare_cached(LOOK)?;
         let found = statement
             .query_map((guard, bytes), FoundCheck::from_row)?
@@ -337,7 +361,7 @@ impl Desk<'_> {
             answer: found.answer.clone(),
             age_s: u64::try_from(age_ms / 1000).unwrap_or(0),
             is_refusal: found.is_refusal(),
-            minute: now_ms.saturating_sub(age_ms).div_euclid(60_000),
+            at_s: now_ms.saturating_sub(age_ms).div_euclid(1000),
         })
     }
 
@@ -399,6 +423,7 @@ impl Desk<'_> {
             (names.guard, exact, names.bytes, refused, till, at_s, status, content_type, &**body);
         self.sql.prepare_cached(sql)?.execute(values)?;
         self.books.has_checks = true;
+        self.checks.enter(names.guard);
         self.share(till, 1)
     }
 
@@ -595,6 +620,12 @@ mod tests {
             };
             let decided = self.run([Accept::once(new)]).remove(0);
             assert!(matches!(decided.decision, Decision::Taken(_)), "{decided:?}");
+        }
+
+        /// It is known of which codes no check is remembered.
+        fn until_all_is_in_memory(&mut self) {
+            let has_all = (0..100_000).any(|_| self.run([LearnChecks]) == [false]);
+            assert!(has_all && self.store.as_ref().unwrap().checks.is_whole());
         }
 
         /// How many steps SQLite's machine takes for it.
@@ -852,8 +883,9 @@ mod tests {
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
         let tags = super::super::row::Tags::new(0);
         let flying = &mut super::super::flying::InFlightRows::default();
-        let (guards, around) = (&mut store.guards, &around);
-        let desk = Desk { sql, books, guards, next_seq, tags, flying, around, has_ages: false };
+        let (guards, checks, around) = (&mut store.guards, &mut store.checks, &around);
+        let desk =
+            Desk { sql, books, guards, checks, next_seq, tags, flying, around, has_ages: false };
         let said = |code: &str| {
             desk.remembered(1, "shop", &RewardCode::new(code.to_owned()), false).unwrap()
         };
@@ -863,9 +895,9 @@ mod tests {
             max: Some(Amount::ZERO),
             ..Terms::default()
         };
-        assert_eq!(said("A"), Some(Remembered { checked: Checked::Valid(terms), minute: 0 }));
+        assert_eq!(said("A"), Some(Remembered { checked: Checked::Valid(terms), at_s: 0 }));
         let refused = Checked::Refused { strong: true, message: "Reward has expired".to_owned() };
-        assert_eq!(said("b"), Some(Remembered { checked: refused, minute: 0 }));
+        assert_eq!(said("b"), Some(Remembered { checked: refused, at_s: 0 }));
         assert_eq!(said("C"), None);
     }
 
@@ -896,6 +928,8 @@ mod tests {
         world.offline.remember_checks_max = 10_000_000;
         let mut steps = Vec::new();
         let mut kept = 0;
+        (0..2).for_each(|n| world.redeem(&format!("BEFORE-{n}"), 9));
+        let without = world.steps_of(|world| world.redeem("WITHOUT", 8));
         for count in [100, many()] {
             for from in (kept..count).step_by(1000) {
                 let numbers = from..(from + 1000).min(count);
@@ -904,11 +938,13 @@ mod tests {
                 world.run(numbers.map(check));
             }
             kept = count;
+            world.until_all_is_in_memory();
             // What the first of a till makes once.
             (0..2).for_each(|n| world.redeem(&format!("FIRST-{count}-{n}"), 9));
             let look = world.steps_of(|world| assert!(world.recalls("CODE-57").is_some()));
             let accept = world.steps_of(|world| world.redeem(&format!("CODE-{count}"), 7));
             let unknown = world.steps_of(|world| world.redeem(&format!("OTHER-{count}"), 8));
+            assert_eq!(unknown, without, "of a code that was not checked the table is not asked");
             steps.push([look, accept, unknown]);
         }
         for (few, many) in steps[0].iter().zip(steps[1]) {

@@ -100,6 +100,11 @@ impl World {
                 _ => 5 * HOUR + self.about(6 * HOUR),
             };
         let both = self.below(3) > 0;
+        self.set_lines(line, both);
+    }
+
+    /// The first lane's line, or both.
+    pub(crate) fn set_lines(&mut self, line: Line, both: bool) {
         for lane in 0..2 {
             if both || lane == 0 || line == Line::Up {
                 self.judge_attempts(lane);
