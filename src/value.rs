@@ -1,6 +1,6 @@
 //! Pure: what a redemption is worth, exactly, and what a check said of it.
 //!
-//! Amounts are integers. No floating point comes near them.
+//! Amounts are integers. They never become floating-point numbers.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Pure: may this be accepted on trust?
+//! Pure: may this redemption be accepted on trust, under the offline limits and rules?
 
 mod form;
 mod window;

@@ -1,7 +1,7 @@
 //! Plays an outage with a sandbox provider and ends with the books.
 //!
 //! The gateway is the real one: this program's `run` as a child, killed with SIGKILL. It has the
-//! given settings, but a folder, ports and a provider of its own: the configured provider never
+//! given settings, but a folder, ports and a provider of its own. The configured provider never
 //! hears of a rehearsal.
 
 mod daemon;
@@ -36,7 +36,7 @@ pub struct RehearseArgs {
         value_parser = clap::value_parser!(u32).range(1..=COUNT_MAX)
     )]
     pub count: u32,
-    /// Keeps the rehearsal's folder; one that failed is kept anyway
+    /// Keeps the rehearsal's folder: its settings, state and log. One that failed is kept anyway
     #[arg(long)]
     pub keep: bool,
 }

@@ -1,4 +1,4 @@
-//! The console: pages for people, rendered here, without anything from elsewhere.
+//! The console: pages for people. They are rendered here and load nothing from other hosts.
 
 mod act;
 mod assets;
