@@ -15,7 +15,7 @@ use std::ops::Bound::{Excluded, Included};
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::row::{self, Stored, columns};
+use super::row::{self, Stored, columns, written};
 use super::{StoreError, Trouble, checkpoint, schema};
 use crate::decide::mark;
 use crate::redemption::{RewardCode, Seq};
@@ -42,7 +42,7 @@ const OF_TILL: &str = concat!(
 );
 const UNMERGED: &str = concat!(
     "SELECT ",
-    columns!(),
+    written!(),
     " FROM redemption NOT INDEXED WHERE seq > ?1 ORDER BY seq LIMIT ?2"
 );
 const ALL: &str = "SELECT guard, seq FROM redemption NOT INDEXED WHERE seq > ?1 ORDER BY seq \
@@ -367,7 +367,7 @@ fn unmerged(
     while let Some(row) = rows.next()? {
         (found.last, found.rows) = (row.get(0)?, found.rows + 1);
         found.entries.push((row.get(8)?, found.last));
-        if !Stored::from_row(row).is_ok_and(|row| row.is_intact()) {
+        if !row::is_as_written(row).unwrap_or(false) {
             let (business, code): (String, String) = (row.get(9)?, row.get(10)?);
             found.entries.push((row::guard_of(&business, &RewardCode::new(code)), found.last));
         }
