@@ -167,7 +167,7 @@ impl<R: Road> Forwarder<R> {
             let road = self.road.clone();
             tokio::select! {
                 _ = stop.changed() => {}
-                Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.finished(finished),
+                Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.all_finished(finished),
                 Some(row) = mail.live.recv(), if self.scheduler.live_rows() < LIVE_ROWS_MAX => self.handed_over(row),
                 Some(told) = mail.commands.recv() => self.told(told),
                 seq = lane.signalled() => self.on(schedule::LaneEvent::Signalled(seq)),
@@ -295,6 +295,14 @@ impl<R: Road> Forwarder<R> {
         match self.settling.get_mut(&seq) {
             Some(afterwards) => *afterwards = Some(news),
             None => self.context.queue.tell(seq, news),
+        }
+    }
+
+    /// What has ended beside it meanwhile too: one look at the lane serves all.
+    fn all_finished(&mut self, first: Result<Finished, tokio::task::JoinError>) {
+        self.finished(first);
+        while let Some(finished) = self.tasks.try_join_next() {
+            self.finished(finished);
         }
     }
 
