@@ -337,7 +337,6 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 pub(super) fn open_checkpointer(path: &Path) -> Result<Connection, StoreError> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     set(&connection, "wal_autocheckpoint", "0")?;
-    set(&connection, "synchronous", "2")?;
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
@@ -359,7 +358,11 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
 }
 
 /// Sets a pragma and reads it back: SQLite keeps silent about one that it did not take.
-fn set(connection: &Connection, name: &'static str, value: &str) -> Result<(), StoreError> {
+pub(super) fn set(
+    connection: &Connection,
+    name: &'static str,
+    value: &str,
+) -> Result<(), StoreError> {
     match connection.pragma_update_and_check(None, name, value, |_| Ok(())) {
         Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => {}
         Err(error) => return Err(error.into()),
