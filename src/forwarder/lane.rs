@@ -47,6 +47,10 @@ enum Finished {
     Settling {
         seq: Seq,
         settled: Option<Settled>,
+        refused: bool,
+    },
+    GivenBack {
+        refused: bool,
     },
     /// In how long the outage comes to the next step of a limit.
     Remembered(Option<Duration>),
@@ -316,7 +320,11 @@ impl<R: Road> Forwarder<R> {
             }
             Ok(Finished::Claim { ask, rows }) => self.claimed(ask, rows),
             Ok(Finished::Check { sent, outcome }) => self.checked(sent, outcome.as_ref()),
-            Ok(Finished::Settling { seq, settled }) => self.settled(seq, settled),
+            Ok(Finished::Settling { seq, settled, refused }) => {
+                self.settled(seq, settled);
+                self.written(refused);
+            }
+            Ok(Finished::GivenBack { refused }) => self.written(refused),
             Ok(Finished::Remembered(next_step)) => {
                 self.next_step_at = next_step.map(|left| self.now() + left);
             }
@@ -404,16 +412,17 @@ impl<R: Road> Forwarder<R> {
         let (queue, mut stop) = (self.context.queue.clone(), self.context.stop.clone());
         let lane = Arc::clone(&self.lane);
         self.tasks.spawn(async move {
-            let (seq, attempt) = (row.seq, row.attempt);
+            let (seq, attempt, mut refused) = (row.seq, row.attempt, false);
             let settled = loop {
                 match queue.settle(seq, attempt, ended.clone(), about.clone()).await {
                     Ok(settled) => break Some(settled),
                     Err(_) if *stop.borrow_and_update() => break None,
                     Err(_) => tokio::time::sleep(STORE_RETRY).await,
                 }
+                refused = true;
             };
             show::settled(lane.name(), &row, settled.as_ref());
-            Finished::Settling { seq, settled }
+            Finished::Settling { seq, settled, refused }
         });
     }
 
@@ -431,6 +440,14 @@ impl<R: Road> Forwarder<R> {
         }
     }
 
+    /// Something of a row is written: what the store had refused at first may be behind a claim
+    /// that was made meanwhile.
+    fn written(&mut self, refused: bool) {
+        if refused {
+            self.on(schedule::LaneEvent::WrittenLate);
+        }
+    }
+
     fn unclaim(&mut self, rows: Vec<(Seq, u32)>) {
         for (seq, _) in &rows {
             self.rows.remove(seq);
@@ -438,10 +455,12 @@ impl<R: Road> Forwarder<R> {
         let queue = self.context.queue.clone();
         let stop = self.context.stop.clone();
         self.tasks.spawn(async move {
+            let mut refused = false;
             while queue.unclaim(rows.clone()).await.is_err() && !*stop.borrow() {
+                refused = true;
                 tokio::time::sleep(STORE_RETRY).await;
             }
-            Finished::Errand
+            Finished::GivenBack { refused }
         });
     }
 

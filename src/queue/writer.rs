@@ -29,7 +29,7 @@ const BATCH_OPS_MAX: usize = 256;
 /// How many batches may wait to be answered where those wait who asked; beyond that the writer
 /// answers itself.
 const BATCHES_MAX: usize = 64;
-/// How long the writer looks for messages after a commit before it sleeps.
+/// Less than it takes to sleep and to be woken.
 const SPIN: Duration = Duration::from_micros(100);
 /// After so long without work the WAL is moved into the database, unless it holds little: what a
 /// probe of the road leaves is not worth waking for.
@@ -71,10 +71,12 @@ pub struct Writer {
     wrote: bool,
     /// Since it looked for messages last.
     has_committed: bool,
-    /// It has a thread of its own, and the machine another processor.
-    spins: bool,
-    /// Live rows for which their lane had no room: they lose their claim and join the backlog.
-    strays: Vec<(Seq, u32)>,
+    /// How long it looks for messages after a commit before it sleeps: not at all without a thread
+    /// of its own, or on one processor.
+    spin: Duration,
+    /// Live rows for which their lane had no room, by lane and with the number of the attempt: they
+    /// lose their claim and join the backlog.
+    strays: Vec<(String, Seq, u32)>,
 }
 
 impl Queue {
@@ -127,7 +129,7 @@ impl Queue {
             room_is_known: false,
             wrote: true,
             has_committed: false,
-            spins: false,
+            spin: Duration::ZERO,
             strays: Vec::new(),
         };
         (Self { shared, messages }, writer)
@@ -142,7 +144,8 @@ impl Queue {
         let damaged = queue.messages.downgrade();
         writer.answers = answering(Arc::clone(&queue.shared));
         writer.checkpoints = Some(checkpoint_thread(&writer, damaged)?);
-        writer.spins = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        writer.spin = if cores > 1 { SPIN } else { Duration::ZERO };
         writer.alive = Some(check_thread(&writer, queue.messages.downgrade())?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         std::thread::Builder::new()
@@ -227,11 +230,12 @@ impl Writer {
 
     /// How many messages came; `None` when none came for a while and there is something to do then.
     async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
-        if std::mem::take(&mut self.has_committed) && self.spins {
+        if std::mem::take(&mut self.has_committed) {
             self.spin();
         }
         let has_log = self.wrote && self.store.wal_frames() >= WAL_FRAMES_IDLE;
-        let patience = match (has_log, self.health.is_refusing()) {
+        let waits_for_disk = self.health.is_refusing() || !self.strays.is_empty();
+        let patience = match (has_log, waits_for_disk) {
             (_, true) => SPACE_EVERY,
             (true, false) => IDLE,
             (false, false) => return Some(self.messages.recv_many(batch, BATCH_OPS_MAX).await),
@@ -243,7 +247,7 @@ impl Writer {
     /// to look for it a moment.
     fn spin(&self) {
         let began = std::time::Instant::now();
-        while self.messages.is_empty() && began.elapsed() < SPIN {
+        while self.messages.is_empty() && began.elapsed() < self.spin {
             std::thread::yield_now();
         }
     }
@@ -257,6 +261,7 @@ impl Writer {
             self.wrote = false;
             self.ask_for_checkpoint();
         }
+        self.give_back_strays();
     }
 
     /// One transaction; the stop's receipt if somebody asked for it.
@@ -572,15 +577,21 @@ impl Writer {
         if strays.is_empty() {
             return;
         }
-        for (seq, _) in &strays {
+        for (_, seq, _) in &strays {
             self.shared.flights.ended(*seq);
             self.shared.waiters.tell(*seq, Waited::TurnedAway { retry_after_s: None });
         }
-        let mut job = Job::new(Unclaim(strays));
+        let rows = strays.iter().map(|(_, seq, attempt)| (*seq, *attempt)).collect();
+        let mut job = Job::new(Unclaim(rows));
         self.run_store(&mut [&mut job]);
         if let Err(error) = job.outcome() {
-            tracing::warn!(%error, "live redemptions could not be given to the backlog: they wait \
-                for the next start");
+            tracing::warn!(%error, "live redemptions could not be given to the backlog: it is \
+                tried again");
+            self.strays = strays;
+            return;
+        }
+        for (lane, seq, _) in &strays {
+            self.shared.lanes.signal(lane, *seq);
         }
     }
 
@@ -697,8 +708,7 @@ impl Effects for Aftermath<'_> {
         let (seq, attempt) = (row.seq, row.attempt);
         self.claimed(seq, attempt);
         if !self.writer.shared.lanes.hand_over(lane, row) {
-            self.writer.strays.push((seq, attempt));
-            self.pending(lane, seq);
+            self.writer.strays.push((lane.to_owned(), seq, attempt));
         }
     }
 

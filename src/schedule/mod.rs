@@ -149,6 +149,9 @@ pub enum LaneEvent<'a> {
     Withdrawn(Seq),
     /// The end of an attempt is committed: whether the row is still pending.
     Settled(Seq, bool),
+    /// The store has written now what it had refused: the end of an attempt, or that rows are not
+    /// claimed any more. A claim that was made meanwhile did not find these rows.
+    WrittenLate,
     /// A check of the gateway's own ended.
     Checked(CheckEnd<'a>),
     /// A till's check was answered, by strong evidence or weak.
@@ -340,6 +343,7 @@ impl Scheduler {
             LaneEvent::Landed(landed) => self.landed(now, &landed),
             LaneEvent::Withdrawn(seq) => self.withdrawn(seq),
             LaneEvent::Settled(seq, pending) => self.settled(now, seq, pending),
+            LaneEvent::WrittenLate => self.look_from_the_start(),
             LaneEvent::Checked(checked) => self.checked(now, &checked),
             LaneEvent::CheckHeard(strong) => {
                 self.evidence.heard(now);
@@ -548,10 +552,15 @@ impl Scheduler {
         if rows.is_empty() {
             return;
         }
-        self.after = Seq(0);
-        self.renewals += 1;
+        self.look_from_the_start();
         let rows = rows.into_iter().map(|row| (row.seq, row.attempt)).collect();
         self.actions.push(Action::Unclaim(rows));
+    }
+
+    /// Rows that are not claimed any more may have lower numbers than those that were claimed last.
+    fn look_from_the_start(&mut self) {
+        self.after = Seq(0);
+        self.renewals += 1;
     }
 
     fn claim_if_needed(&mut self, now: Duration) {

@@ -676,3 +676,63 @@ fn the_road_is_found_again_by_a_probe_and_the_backlog_drains() {
     }
     assert_eq!((done, world.pending.len()), (20, 0));
 }
+
+impl World {
+    /// What is on the wire ends without an answer, and the store does not take the end yet: the row
+    /// stays claimed.
+    fn ends_unwritten(&mut self, seq: i64, heard: Heard) {
+        self.sent.retain(|(sent, _)| *sent != seq);
+        let landed =
+            Landed { seq: Seq(seq), heard, detail: "seen", kind: "no", whole: true, denied: false };
+        self.lane.on(self.now, LaneEvent::Landed(landed));
+        self.work();
+    }
+
+    /// The store takes again what it had refused: these rows are not claimed any more.
+    fn written_late(&mut self, rows: &[i64]) {
+        for seq in rows {
+            assert!(self.claimed.remove(&Seq(*seq)), "{seq}");
+        }
+        self.lane.on(self.now, LaneEvent::WrittenLate);
+        self.work();
+    }
+}
+
+#[test]
+fn a_row_whose_end_is_written_after_the_backlog_was_looked_through_is_sent_again() {
+    let mut world = World::new(false);
+    world.backlog(1..=3, "a");
+    world.work();
+    world.ends_unwritten(1, Heard::Road(Road::Connect));
+    world.passes(ms(2000));
+    while let Some(seq) = world.on_the_wire().first().copied() {
+        world.ends(seq, Heard::Confirmed);
+        world.passes(ms(2000));
+    }
+    world.passes(ms(600_000));
+    assert_eq!((world.on_the_wire(), world.pending.len()), (vec![], 1), "it is claimed");
+    world.lane.on(world.now, LaneEvent::Settled(Seq(1), true));
+    world.written_late(&[1]);
+    assert_eq!(world.on_the_wire(), [1]);
+}
+
+#[test]
+fn rows_that_lose_their_claim_late_are_claimed_again() {
+    let mut world = World::new(false);
+    world.backlog(1..=9, "a");
+    // They are claimed by a claim whose giving back the store did not take: nobody else finds them.
+    world.claimed.extend((4..=9).map(Seq));
+    world.work();
+    while let Some(seq) = world.on_the_wire().first().copied() {
+        world.ends(seq, Heard::Confirmed);
+        world.passes(ms(10));
+    }
+    world.passes(ms(600_000));
+    assert_eq!(world.pending.len(), 6);
+    world.written_late(&[4, 5, 6, 7, 8, 9]);
+    while let Some(seq) = world.on_the_wire().first().copied() {
+        world.ends(seq, Heard::Confirmed);
+        world.passes(ms(10));
+    }
+    assert_eq!(world.pending.len(), 0);
+}

@@ -4,9 +4,9 @@
 use rusqlite::OptionalExtension;
 
 use super::forward::Claimed;
-use super::risk::Given;
 use super::row::{self, Stored, columns, halves};
 use super::types::{Decision, NewRedemption, Taken, UsedBy};
+use super::worth::Given;
 use super::{Desk, Effects, Kind, Operation, StoreError};
 use crate::decide::{self, CodeRules, Earlier, Kept, Situation, kind, mark};
 use crate::limits::{LaneNow, Risk, Subject};

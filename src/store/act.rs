@@ -2,9 +2,9 @@
 //! handle.
 
 use super::accept::used_by;
-use super::risk::Given;
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, VoidOutcome};
+use super::worth::Given;
 use super::{Desk, Effects, Operation, StoreError};
 use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
 use crate::limits::{LaneNow, Subject};

@@ -11,12 +11,13 @@ use super::recount::UnderWay;
 use super::risk::Ledger;
 use super::row::Stored;
 use super::tallies::Tallies;
-use super::trust::{self, TrustOff};
+use super::trust::{self, Off, TrustOff};
 use super::types::Counts;
 use super::{Desk, Kind, Operation, StoreError, checks, keep};
 use crate::decide::Figures;
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
+use crate::value::Amount;
 
 /// The lanes' totals as the transaction sees them; written once a transaction. A clone is taken at
 /// the begin of each, for the case that it fails: what grows with the store is shared with it.
@@ -367,6 +368,33 @@ impl Books {
             }
         }
         Ok(found)
+    }
+
+    /// What is at risk in a row's lane has changed.
+    pub(super) fn follow_exposure(
+        &mut self,
+        row: &Stored,
+        amount: Amount,
+        (was, is): (bool, bool),
+    ) {
+        if let Some(recount) = &mut self.recount {
+            recount.follow_exposure(
+                row.seq,
+                row.lane,
+                i64::from(is).saturating_sub(i64::from(was)) * amount.0,
+            );
+        }
+    }
+
+    pub(super) fn is_trust_off(&self, lane: &str, elapsed_ms: i64) -> bool {
+        self.trust_off(lane, elapsed_ms).is_some()
+    }
+
+    /// Why nothing is accepted on trust in this lane.
+    pub(super) fn trust_off(&self, lane: &str, elapsed_ms: i64) -> Option<Off> {
+        let off = self.trust_off.get(lane)?;
+        let left = off.left(elapsed_ms);
+        (left != Some(Duration::ZERO)).then(|| Off { off: off.clone(), left })
     }
 
     fn page(&mut self, lane: i64) -> Result<&mut Counts, StoreError> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use super::{StoreError, WAL_FRAMES_SOFT, WAL_FRAMES_TIGHT, files, schema};
+use super::{StoreError, WAL_FRAMES_SOFT, WAL_FRAMES_TIGHT, connection, files};
 
 /// Moves frames of the WAL into the database as far as readers let it; how many frames the WAL
 /// held.
@@ -55,7 +55,7 @@ struct Beside {
 
 impl Beside {
     fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = schema::open_checkpointer(path)?;
+        let connection = connection::open_checkpointer(path)?;
         let database = File::open(path).map_err(files::file_error(path))?;
         Ok(Self { connection, database })
     }
@@ -122,7 +122,7 @@ impl Checkpointer {
             Some(beside) => beside,
             none => none.insert(Beside::open(&self.path)?),
         };
-        schema::set(&beside.connection, "synchronous", syncing.pragma())?;
+        connection::set(&beside.connection, "synchronous", syncing.pragma())?;
         passive(&beside.connection)?;
         beside
             .database

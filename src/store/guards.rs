@@ -16,7 +16,8 @@ use std::ops::Bound::{Excluded, Included};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::row::{self, Stored, columns, written};
-use super::{StoreError, Trouble, checkpoint, schema};
+use super::transaction::Statements;
+use super::{StoreError, Trouble, checkpoint, connection};
 use crate::decide::mark;
 use crate::redemption::{RewardCode, Seq};
 
@@ -49,6 +50,8 @@ const ALL: &str = "SELECT guard, seq FROM redemption NOT INDEXED WHERE seq > ?1 
     LIMIT ?2";
 const UNMERGED_NEWEST: &str =
     "SELECT guard, seq FROM redemption NOT INDEXED WHERE seq > ?1 ORDER BY seq DESC";
+
+const INSERT_BODY: &str = "INSERT INTO body VALUES (?1, ?2)";
 
 /// A guard with the row to which it leads.
 type GuardEntry = (i64, i64);
@@ -134,7 +137,7 @@ impl Sweep {
 impl Guards {
     /// As the database has them, with what a run before did not merge.
     pub(super) fn open(connection: &Connection) -> Result<Self, StoreError> {
-        if schema::version(connection)? < TABLE_FROM {
+        if connection::version(connection)? < TABLE_FROM {
             return Ok(Self { is_put_off: true, ..Self::new(0) });
         }
         let upto = upto(connection)?;
@@ -319,6 +322,21 @@ impl Guards {
     }
 }
 
+impl Stored {
+    /// Writes a new row and its body, and guards its code; its books are the caller's.
+    pub(super) fn insert(
+        &self,
+        statements: &mut Statements<'_>,
+        guards: &mut Guards,
+        body: &[u8],
+    ) -> Result<(), StoreError> {
+        self.insert_by(statements.at_hand(row::INSERT)?)?;
+        guards.enter(self.guard, self.seq);
+        statements.at_hand(INSERT_BODY)?.execute((self.seq.0, body))?;
+        Ok(())
+    }
+}
+
 /// The row of an entry. One that is not there, or has another guard, is what a flipped bit made of
 /// the row that should have been found.
 fn led_to(row: Option<Stored>, (guard, seq): GuardEntry) -> Result<Stored, StoreError> {
@@ -427,7 +445,7 @@ pub(super) fn look_up(
     guards: &[i64],
     most: usize,
 ) -> Result<Vec<Seq>, StoreError> {
-    let has_table = schema::version(connection)? >= TABLE_FROM;
+    let has_table = connection::version(connection)? >= TABLE_FROM;
     // Read first: what the writer merges meanwhile is found in both places.
     let upto = if has_table { upto(connection)? } else { i64::MAX };
     let mut found = recent_rows(connection, upto, (guards, most))?;
@@ -461,6 +479,7 @@ fn recent_rows(
 mod tests {
     use std::path::Path;
 
+    use super::super::schema;
     use super::*;
 
     const STAGE: i64 = 1 << 60;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::{StoreError, Trouble, schema};
+use super::{StoreError, Trouble, connection, schema};
 
 /// SQLite's own pages while the indexes are made anew, in KiB: they are written once and in order.
 const CACHE_KIB: i64 = 128;
@@ -49,7 +49,7 @@ pub(super) fn bring_up_to_date(
     connection: &mut Connection,
     dir: &Path,
 ) -> Result<Option<Migrated>, StoreError> {
-    let (from, begun) = (schema::version(connection)?, Instant::now());
+    let (from, begun) = (connection::version(connection)?, Instant::now());
     if from == schema::VERSION {
         return Ok(None);
     }
@@ -57,14 +57,19 @@ pub(super) fn bring_up_to_date(
         Ok(()) => None,
         Err(error)
             if error.trouble() == Trouble::Full
-                && schema::version(connection)? >= schema::WORKS_FROM =>
+                && connection::version(connection)? >= schema::WORKS_FROM =>
         {
             Some(error.to_string())
         }
         Err(error) => return Err(error),
     };
     cut_log(connection)?;
-    Ok(Some(Migrated { from, to: schema::version(connection)?, took: begun.elapsed(), put_off }))
+    Ok(Some(Migrated {
+        from,
+        to: connection::version(connection)?,
+        took: begun.elapsed(),
+        put_off,
+    }))
 }
 
 /// An index is sorted in files without a name in the state directory, which is on a disk and can be
@@ -163,7 +168,7 @@ mod tests {
         connection.execute_batch("DROP INDEX redemption_key").unwrap();
         let error = bring_up_to_date(&mut connection, dir.path()).unwrap_err();
         assert!(error.to_string().contains("redemption_key"), "{error}");
-        assert_eq!(schema::version(&connection).unwrap(), 1);
+        assert_eq!(connection::version(&connection).unwrap(), 1);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod backup;
 mod books;
 mod checkpoint;
 mod checks;
+mod connection;
 mod damage;
 mod elapsed;
 mod error;
@@ -34,6 +35,7 @@ mod tallies;
 mod transaction;
 mod trust;
 mod types;
+mod worth;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -16,7 +16,7 @@ use super::guards::Guards;
 use super::identity::{self, Place};
 use super::migration::{self, Migrated};
 use super::schema;
-use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint};
+use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint, connection};
 use crate::decide::mark;
 use crate::redemption::Seq;
 
@@ -90,8 +90,8 @@ pub fn inspect(
     path: &Path,
     go_on: impl FnMut() -> bool + Send + 'static,
 ) -> Result<Inspection, StoreError> {
-    let mut connection = schema::open_reader(path)?;
-    let found = schema::check_while(&mut connection, go_on)?;
+    let mut connection = connection::open_reader(path)?;
+    let found = connection::check_while(&mut connection, go_on)?;
     Ok(found.map_or(Inspection::GaveWay, |()| Inspection::Sound))
 }
 
@@ -206,7 +206,7 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     let migrated = migration::bring_up_to_date(&mut connection, dir)?;
     grow_wal(&connection, dir)?;
     // A longer log may be cut back to this.
-    let never_shorter = log_bytes(dir).min(u64::from(schema::LOG_BYTES_KEPT_MAX));
+    let never_shorter = log_bytes(dir).min(u64::from(connection::LOG_BYTES_KEPT_MAX));
     let doubted = if moved { doubt_all(&connection)? } else { 0 };
     let uncertain = doubted + identify(&mut connection, here, never_shorter)?;
     checkpoint::passive(&connection)?;
@@ -272,7 +272,7 @@ fn look_through(
     if known.is_some_and(|known| log_bytes(dir) < known.wal_bytes) {
         return Err(StoreError::Damaged("its log is missing or was cut short".to_owned()));
     }
-    Ok(schema::quick_check(connection, CHECK_WITHIN)?.is_none())
+    Ok(connection::quick_check(connection, CHECK_WITHIN)?.is_none())
 }
 
 /// Writes down which file this is and that it is in use; in the same transaction whatever was in

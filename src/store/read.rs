@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
 
-use super::StoreError;
 use super::row::{self, Stored};
-use super::schema;
 use super::types::{Event, Filter};
+use super::{StoreError, connection};
 use crate::decide::Attempt;
 use crate::message::Note;
 use crate::redemption::{Id, Redemption, Seq, State};
@@ -45,7 +44,7 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut connection = schema::open_reader(path)?;
+        let mut connection = connection::open_reader(path)?;
         let count = || {
             STEPS.fetch_add(STEPS_A_COUNT.unsigned_abs().into(), Ordering::Relaxed);
             false

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::books::Books;
 use super::row::Stored;
 use super::trust::Off;
 use super::types::Event;
-use super::{Desk, Operation, StoreError, keep, schema};
+use super::worth::{self, Given};
+use super::{Desk, Operation, StoreError, connection, keep};
 use crate::decide::{self, kind, mark};
 use crate::limits::{
     Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, Refusals, Risk, Subject, Window,
@@ -29,21 +29,6 @@ const SINCE: i64 = 5;
 const UNKNOWN: &str = "value of unknown";
 /// A crash leaves no live row that is older than so many.
 const CRASHED_ROWS_MAX: i64 = 100_000;
-
-/// What one redemption counts as, and by which rule it was given; an empty name is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Given {
-    pub(super) worth: Worth,
-    pub(super) rule: String,
-}
-
-impl Given {
-    /// What a redemption counts as that is accepted at this risk.
-    pub(super) fn of(risk: &Risk<'_>, offline: &Offline) -> Self {
-        let rule = risk.rule.map(|rule| rule.name.to_string()).unwrap_or_default();
-        Self { worth: risk.worth(offline), rule }
-    }
-}
 
 /// One scope's books.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -203,7 +188,7 @@ impl fmt::Display for Scope {
 
 impl Ledger {
     pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
-        if schema::version(connection)? < SINCE {
+        if connection::version(connection)? < SINCE {
             return Ok(Self::default());
         }
         let mut statement =
@@ -397,7 +382,7 @@ impl Ledger {
         let given = Given { worth: Worth::Assumed(self.unknown), rule: String::new() };
         let to = Stand { pending: true, exposed: true, lost: false };
         for (seq, lane, till) in rows {
-            if insert(sql, Seq(seq), &given)? {
+            if worth::insert(sql, Seq(seq), &given)? {
                 self.shift((lane, &till), &given, (Stand::NONE, to));
                 for scope in Scope::all((lane, &till), &given) {
                     self.count(scope, minute);
@@ -420,30 +405,6 @@ fn read_entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Scope, Entry)
     };
     let scope: String = row.get(0)?;
     Ok(Scope::parse(&scope).map(|scope| (scope, entry)))
-}
-
-/// Keeps what a row counts as; false where that is kept already.
-fn insert(sql: &Connection, seq: Seq, given: &Given) -> Result<bool, StoreError> {
-    let insert = "INSERT INTO worth VALUES (?1, ?2, ?3, ?4) ON CONFLICT (seq) DO NOTHING";
-    let values = (seq.0, given.worth.amount().0, given.worth.is_assumed(), &given.rule);
-    Ok(sql.prepare_cached(insert)?.execute(values)? == 1)
-}
-
-/// What a row counts as; nothing for one that was not given on trust, or by an earlier build.
-pub(super) fn worth_of(sql: &Connection, seq: Seq) -> Result<Option<Given>, StoreError> {
-    // A database whose schema was put off has no such table.
-    let Ok(mut statement) =
-        sql.prepare_cached("SELECT value, assumed, rule FROM worth WHERE seq = ?1")
-    else {
-        return Ok(None);
-    };
-    let read = |row: &rusqlite::Row<'_>| {
-        let (value, is_assumed): (i64, bool) = (row.get(0)?, row.get(1)?);
-        let value = Amount(value.max(0));
-        let worth = if is_assumed { Worth::Assumed(value) } else { Worth::Known(value) };
-        Ok(Given { worth, rule: row.get(2)? })
-    };
-    Ok(statement.query_row([seq.0], read).optional()?)
 }
 
 /// What is at risk now and what is left, as `status` shows it.
@@ -569,7 +530,7 @@ impl Desk<'_> {
         given: &Given,
         is_new: bool,
     ) -> Result<(), StoreError> {
-        if !self.books.ledger.is_there || !insert(self.sql, row.seq, given)? {
+        if !self.books.ledger.is_there || !worth::insert(self.sql, row.seq, given)? {
             return Ok(());
         }
         let minute = self.around.elapsed_min();
@@ -661,7 +622,7 @@ impl Desk<'_> {
         if from == to || !self.books.ledger.is_there {
             return Ok(());
         }
-        let Some(given) = worth_of(self.sql, row.seq)? else { return Ok(()) };
+        let Some(given) = worth::of(self.sql, row.seq)? else { return Ok(()) };
         self.books.ledger.shift((row.lane, &row.till), &given, (from, to));
         self.books.follow_exposure(row, given.worth.amount(), (from.exposed, to.exposed));
         Ok(())
@@ -741,18 +702,6 @@ impl Desk<'_> {
     }
 }
 
-impl Books {
-    fn follow_exposure(&mut self, row: &Stored, amount: Amount, (was, is): (bool, bool)) {
-        if let Some(recount) = &mut self.recount {
-            recount.follow_exposure(
-                row.seq,
-                row.lane,
-                i64::from(is).saturating_sub(i64::from(was)) * amount.0,
-            );
-        }
-    }
-}
-
 /// Whether a row is at risk, and what it was, for a recount: from its columns alone.
 pub(super) fn is_exposed(state: State, kind: i64, marks: i64, is_of_before: bool) -> bool {
     let marks = if is_of_before { decide::marks_found(state, kind, marks) } else { marks };
@@ -777,7 +726,7 @@ pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let stored = Stored::from_row(row)?;
-        let Some(given) = worth_of(sql, stored.seq)? else { continue };
+        let Some(given) = worth::of(sql, stored.seq)? else { continue };
         let to = Stand::of(stored.is_trusted(), stored.state, stored.marks);
         ledger.shift((stored.lane, &stored.till), &given, (Stand::NONE, to));
     }
@@ -803,7 +752,7 @@ pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
         // blocks nothing now.
         let is_open = matches!(stored.state, State::Pending | State::Parked);
         let to = Stand::of(stored.is_trusted() && is_open, stored.state, stored.marks);
-        if to.exposed && insert(sql, stored.seq, &given)? {
+        if to.exposed && worth::insert(sql, stored.seq, &given)? {
             ledger.shift((stored.lane, &stored.till), &given, (Stand::NONE, to));
         }
     }

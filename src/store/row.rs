@@ -2,9 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
-use super::guards::Guards;
-use super::transaction::Statements;
-use super::{StoreError, risk};
+use super::{StoreError, worth};
 pub(super) use crate::decide::Row as Stored;
 use crate::decide::{self, Attempt, kind, mark};
 use crate::message::Note;
@@ -32,7 +30,7 @@ pub(super) use written;
 pub(super) const COLUMNS: &str = columns!();
 
 /// Numbered, since a value's place is looked for by its name each time.
-const INSERT: &str = "INSERT INTO redemption VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+pub(super) const INSERT: &str = "INSERT INTO redemption VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
     ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
 
 /// The two integers that a 128-bit key is stored as: the first is indexed, the second checked.
@@ -121,26 +119,14 @@ impl Stored {
         self.crc == self.checksum()
     }
 
-    /// Writes a new row and its body, and guards its code; its books are the caller's.
-    pub(super) fn insert(
-        &self,
-        statements: &mut Statements<'_>,
-        guards: &mut Guards,
-        body: &[u8],
-    ) -> Result<(), StoreError> {
-        self.insert_by(statements.at_hand(INSERT)?)?;
-        guards.enter(self.guard, self.seq);
-        statements.at_hand("INSERT INTO body VALUES (?1, ?2)")?.execute((self.seq.0, body))?;
-        Ok(())
-    }
-
     /// Writes a new row without its body and its guard.
     pub(super) fn insert_row(&self, connection: &Connection) -> Result<(), StoreError> {
         let mut statement = connection.prepare_cached(INSERT)?;
         self.insert_by(&mut statement)
     }
 
-    fn insert_by(&self, statement: &mut Statement<'_>) -> Result<(), StoreError> {
+    /// As [`Self::insert_row`], by the statement [`INSERT`].
+    pub(super) fn insert_by(&self, statement: &mut Statement<'_>) -> Result<(), StoreError> {
         let (key, key_rest) = halves(self.key);
         statement.execute(params![
             self.seq.0,
@@ -184,7 +170,7 @@ impl Stored {
         // What a crash left counts as given, and is marked when something is done to it.
         let found = decide::marks_found(self.state, self.kind, self.marks);
         let may_be_given = decide::is_trusted(self.kind, found);
-        let given = if may_be_given { risk::worth_of(connection, self.seq)? } else { None };
+        let given = if may_be_given { worth::of(connection, self.seq)? } else { None };
         Ok(Redemption {
             value: given.as_ref().map(|given| given.worth.amount()),
             value_assumed: given.as_ref().is_some_and(|given| given.worth.is_assumed()),

@@ -1,13 +1,11 @@
-//! The schema, its migrations, and the settings of a connection, all read back after being set.
+//! The schema and its migrations.
 
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::StoreError;
+use super::connection::{self, PAGE_BYTES, version};
 
-/// What SQLite reads and writes at once.
-pub(super) const PAGE_BYTES: usize = 4096;
 /// `PRAGMA application_id`: "rdmd".
 pub(super) const APPLICATION_ID: i64 = 0x7264_6d64;
 /// `PRAGMA user_version` of this build.
@@ -15,15 +13,9 @@ pub(super) const APPLICATION_ID: i64 = 0x7264_6d64;
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// A version further ahead than this was never written by any redeemd: the number is damaged.
 const VERSIONS_AHEAD_MAX: i64 = 1000;
-/// How many steps of SQLite's machine pass before a long look is asked whether it may go on.
-const CHECK_STEPS: i32 = 1000;
 /// SQLite before 3.51.3 can corrupt a WAL that two connections use (sqlite.org/wal.html, "WAL-reset
 /// bug").
 pub(super) const SQLITE_VERSION_MIN: i32 = 3_051_003;
-
-/// A log that a long reader has made longer than this is cut back to it once it begins again, in
-/// bytes. It is more than `WAL_FRAMES_HARD` frames.
-pub(super) const LOG_BYTES_KEPT_MAX: u32 = 36 * 1024 * 1024;
 
 /// Step `n` brings a database from version `n` to `n + 1`.
 const MIGRATIONS: &[&str] = &[
@@ -302,81 +294,26 @@ pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
 /// As [`create`], with the schema of this version.
 pub(super) fn create_as(path: &Path, version: i64) -> Result<Connection, StoreError> {
     let mut connection =
-        open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    set(&connection, "page_size", &PAGE_BYTES.to_string())?;
-    set(&connection, "journal_mode", "off")?;
-    set(&connection, "synchronous", "0")?;
+        connection::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    connection::set(&connection, "page_size", &PAGE_BYTES.to_string())?;
+    connection::set(&connection, "journal_mode", "off")?;
+    connection::set(&connection, "synchronous", "0")?;
     migrate_to(&mut connection, version)?;
     Ok(connection)
 }
 
 /// The last thing to do to a new database: from now on it has a log.
 pub(super) fn finish(connection: Connection) -> Result<(), StoreError> {
-    set(&connection, "journal_mode", "wal")?;
+    connection::set(&connection, "journal_mode", "wal")?;
     connection.close().map_err(|(_, error)| StoreError::Sqlite(error))
 }
 
 /// Opens the one writing connection; the schema stays as it is.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
-    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let connection = connection::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check_schema(&connection)?;
-    set(&connection, "journal_mode", "wal")?;
-    set(&connection, "wal_autocheckpoint", "0")?;
-    set(&connection, "synchronous", "2")?;
-    set(&connection, "journal_size_limit", &LOG_BYTES_KEPT_MAX.to_string())?;
-    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection::prepare_to_write(&connection)?;
     Ok(connection)
-}
-
-/// Opens a short-lived connection that can only read.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-}
-
-/// Opens the connection that moves the WAL into the database.
-pub(super) fn open_checkpointer(path: &Path) -> Result<Connection, StoreError> {
-    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    set(&connection, "wal_autocheckpoint", "0")?;
-    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    Ok(connection)
-}
-
-fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    let name = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let uri = format!("file:{name}?psow=0");
-    let flags = flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(uri, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    // Without this SQLite prepares a statement anew for other values where it thinks that they
-    // could change its plan.
-    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.pragma_update(None, "cell_size_check", true)?;
-    connection.pragma_update(None, "temp_store", "memory")?;
-    connection.set_prepared_statement_cache_capacity(48);
-    Ok(connection)
-}
-
-/// Sets a pragma and reads it back: SQLite keeps silent about one that it did not take.
-pub(super) fn set(
-    connection: &Connection,
-    name: &'static str,
-    value: &str,
-) -> Result<(), StoreError> {
-    match connection.pragma_update_and_check(None, name, value, |_| Ok(())) {
-        Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let got: rusqlite::types::Value =
-        connection.pragma_query_value(None, name, |row| row.get(0))?;
-    let got = match got {
-        rusqlite::types::Value::Integer(number) => number.to_string(),
-        rusqlite::types::Value::Text(text) => text,
-        rusqlite::types::Value::Null
-        | rusqlite::types::Value::Real(_)
-        | rusqlite::types::Value::Blob(_) => String::new(),
-    };
-    if got == value { Ok(()) } else { Err(StoreError::Pragma { name, got }) }
 }
 
 /// Whether the database is ours and one that this build knows. Ours is never found half made: it
@@ -409,41 +346,6 @@ fn shape(connection: &Connection) -> Result<Vec<(String, Option<String>)>, Store
     let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// SQLite's own look through the file, for `within` at most: `None` when the time was not enough.
-pub(super) fn quick_check(
-    connection: &mut Connection,
-    within: Duration,
-) -> Result<Option<()>, StoreError> {
-    let end = Instant::now() + within;
-    check_while(connection, move || Instant::now() < end)
-}
-
-/// SQLite's own look through the file, for as long as `go_on` says so: `None` when it said no.
-pub(super) fn check_while(
-    connection: &mut Connection,
-    mut go_on: impl FnMut() -> bool + Send + 'static,
-) -> Result<Option<()>, StoreError> {
-    connection.progress_handler(CHECK_STEPS, Some(move || !go_on()))?;
-    let said: Result<String, _> =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
-    connection.progress_handler(0, None::<fn() -> bool>)?;
-    match said {
-        Ok(said) if said == "ok" => Ok(Some(())),
-        Ok(said) => Err(StoreError::Damaged(said)),
-        Err(rusqlite::Error::SqliteFailure(failure, _))
-            if failure.code == rusqlite::ErrorCode::OperationInterrupted =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The schema version of a database.
-pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
 /// Brings the schema up to date, every step in a transaction of its own, its version in the same

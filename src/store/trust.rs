@@ -7,7 +7,6 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::books::Books;
 use super::types::Event;
 use super::{Desk, Operation, StoreError, keep};
 use crate::message;
@@ -31,7 +30,7 @@ pub struct TrustOff {
 impl TrustOff {
     /// How long it lasts from this moment of the gateway's elapsed time on; `None`: until it is on
     /// again.
-    fn left(&self, elapsed_ms: i64) -> Option<Duration> {
+    pub(super) fn left(&self, elapsed_ms: i64) -> Option<Duration> {
         let left_ms = self.until_ms?.saturating_sub(elapsed_ms);
         Some(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)))
     }
@@ -76,19 +75,6 @@ impl Operation for TrustSwitch {
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
         desk.switch_trust(self)
-    }
-}
-
-impl Books {
-    pub(super) fn is_trust_off(&self, lane: &str, elapsed_ms: i64) -> bool {
-        self.trust_off(lane, elapsed_ms).is_some()
-    }
-
-    /// Why nothing is accepted on trust in this lane.
-    pub(super) fn trust_off(&self, lane: &str, elapsed_ms: i64) -> Option<Off> {
-        let off = self.trust_off.get(lane)?;
-        let left = off.left(elapsed_ms);
-        (left != Some(Duration::ZERO)).then(|| Off { off: off.clone(), left })
     }
 }
 

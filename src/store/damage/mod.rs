@@ -19,9 +19,9 @@ use rusqlite::Connection;
 use self::pages::Image;
 pub use self::salvage::Tally;
 use super::aside::{self, FINISHED, Unfinished};
-use super::schema::{self, PAGE_BYTES};
+use super::connection::PAGE_BYTES;
 use super::types::Event;
-use super::{FILE, LOG, StoreError, Trouble, files};
+use super::{FILE, LOG, StoreError, Trouble, files, schema};
 use crate::clock::Clock;
 use crate::message::{self, Language, Storage};
 

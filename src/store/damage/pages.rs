@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::store::StoreError;
-use crate::store::schema::PAGE_BYTES;
+use crate::store::connection::PAGE_BYTES;
 
 /// A log's header and the header of each frame in it (sqlite.org/fileformat2.html, section 4).
 const WAL_HEADER_BYTES: usize = 32;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::pages::{Image, PageBytes, be16, be32};
-use crate::store::schema::PAGE_BYTES;
+use crate::store::connection::PAGE_BYTES;
 
 /// No record of ours is longer: a provider's answer with its 64 KiB body is the longest.
 const PAYLOAD_BYTES_MAX: u64 = 1 << 20;

@@ -8,9 +8,9 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::risk::Given;
 use super::row::{self, Stored};
 use super::types::Event;
+use super::worth::Given;
 use super::{Desk, Effects, Kind, Operation, StoreError};
 use crate::contract;
 use crate::decide::{self, kind, mark};

@@ -11,9 +11,10 @@ use crate::decide::mark;
 use crate::message::Note;
 use crate::redemption::{Seq, State};
 use crate::store::row::{self, Stored};
-use crate::store::schema;
 use crate::store::types::Filter;
-use crate::store::{FILE, LOG, Reader, StoreError, Tally, Trouble, aside, damage, files, risk};
+use crate::store::{
+    FILE, LOG, Reader, StoreError, Tally, Trouble, aside, connection, damage, files, schema, worth,
+};
 
 /// The most rows of a page.
 const ROWS_MAX: usize = 500;
@@ -84,7 +85,7 @@ impl Reader {
         let body = if body_fits { body } else { Vec::new() };
         let lane = self.lanes.get(&stored.lane).cloned().unwrap_or_default();
         let answer = answer.as_ref().map(ProviderSaid::of);
-        let given = risk::worth_of(&self.connection, seq)?;
+        let given = worth::of(&self.connection, seq)?;
         let value = given.as_ref().map(|given| given.worth.amount().0);
         let value_assumed = given.is_some_and(|given| given.worth.is_assumed());
         Ok(Some(Ok(Exported {
@@ -217,9 +218,9 @@ fn sound(dir: &Path) -> Result<Reader, StoreError> {
     let path = dir.join(FILE);
     damage::look(dir)
         .or_else(|error| if dir.join(LOG).exists() { damaged(error) } else { Err(error) })?;
-    let mut connection = schema::open_reader(&path)?;
+    let mut connection = connection::open_reader(&path)?;
     schema::check_schema(&connection)?;
-    schema::quick_check(&mut connection, CHECK_WITHIN)?;
+    connection::quick_check(&mut connection, CHECK_WITHIN)?;
     for state in [State::Pending, State::Parked] {
         // Written so, the indexes answer through which the rows are found.
         let half = if state == State::Pending { "state = 0" } else { "state = 3 AND state >= 2" };

@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use super::{Pass, Salvager};
 use crate::store::StoreError;
+use crate::store::connection::PAGE_BYTES;
 use crate::store::damage::pages::{Image, PageBytes};
 use crate::store::damage::records::{self, PageKind, RawRow};
-use crate::store::schema::PAGE_BYTES;
 
 /// How many bits one rescue turns at most: a few seconds' work, enough for some hundred rows. A
 /// file in which more rows have one flipped bit each has other troubles.
