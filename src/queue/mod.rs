@@ -36,9 +36,9 @@ use crate::settings::{Offline, SameCode};
 use crate::store::{
     About, Accept, Acted, Arrived, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Claim,
     Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling,
-    Import, LaneMemory, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader, Record,
-    Refused, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
-    Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
+    Import, LaneMemory, LearnChecks, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader,
+    Record, Refused, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing,
+    StoreError, Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
 };
 use asked::PendingOperation;
 use lanes::Lanes;
@@ -82,8 +82,8 @@ pub struct NoSuchLane;
 pub enum Waited {
     /// It was settled: the row with its answer, committed.
     Settled(Box<Redemption>),
-    /// The road is down: nobody can be asked any more.
-    RoadDown,
+    /// The provider cannot be reached: nobody can be asked any more.
+    Unreachable,
     /// The lane does not send it now.
     TurnedAway {
         /// What the provider said, seconds; `None`: there was no slot.
@@ -149,6 +149,8 @@ enum Message {
     Memory(String, oneshot::Sender<Result<LaneMemory, QueueError>>),
     /// Somebody met damage in the database of this generation.
     Damaged(String, u64),
+    /// Somebody found that the database is not the file any more that was opened.
+    TakenAway,
     Ping(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
 }
@@ -234,6 +236,14 @@ impl Queue {
     /// None left.
     pub async fn forget_checks(&self) -> Result<usize, QueueError> {
         self.ask(ForgetChecks).await.map(|(forgotten, _)| forgotten)
+    }
+
+    /// It is learnt of which codes checks are remembered, some at once; whether there are more.
+    ///
+    /// # Errors
+    /// Nothing more is known.
+    pub async fn learn_checks(&self) -> Result<bool, QueueError> {
+        self.ask(LearnChecks).await
     }
 
     /// How many tills' checks are remembered; no query.
@@ -721,8 +731,10 @@ impl Queue {
         match read {
             Some(Ok(result)) => Ok(result),
             Some(Err(error)) => {
-                if error.trouble() == Trouble::Damaged {
-                    // If the queue is full, the next one who meets it says so again.
+                // If the queue is full, the next one who meets it says so again.
+                if matches!(error, StoreError::Taken { .. }) {
+                    drop(self.messages.try_send(Message::TakenAway));
+                } else if error.trouble() == Trouble::Damaged {
                     drop(self.messages.try_send(Message::Damaged(error.to_string(), generation)));
                 }
                 Err(health::refusing(&error))
