@@ -26,7 +26,7 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 /// While a lane is not up, how long its outage has lasted is kept this often, or whenever it has
 /// grown by this part: what a crash forgets of it is small beside it, and a long outage does not
 /// wear the disk.
-const MEMORY_EVERY: Duration = Duration::from_secs(60);
+const MEMORY_EVERY: Duration = Duration::from_secs(10);
 const MEMORY_PART: u32 = 60;
 
 /// Something that went on beside the loop has ended.
@@ -575,7 +575,14 @@ impl<R: Transport> Forwarder<R> {
         let kept_since =
             why.as_ref().is_some_and(|why| why.cause.is_for_a_person()) && now.is_zero();
         if let Some(why) = why.as_ref().filter(|_| !kept_since) {
-            let ago = i64::try_from(now.saturating_sub(why.since).as_millis()).unwrap_or(0);
+            // An outage that began before this process goes on.
+            let outage = if why.cause.is_for_a_person() {
+                Duration::ZERO
+            } else {
+                self.scheduler.link().unended_outage(now)
+            };
+            let ago = now.saturating_sub(why.since).max(outage);
+            let ago = i64::try_from(ago.as_millis()).unwrap_or(0);
             self.since_ms = self.context.clock.stamp().unix_ms.saturating_sub(ago);
         }
         let word = show::word(self.scheduler.link().phase());

@@ -149,6 +149,8 @@ enum Message {
     Memory(String, oneshot::Sender<Result<LaneMemory, QueueError>>),
     /// Somebody met damage in the database of this generation.
     Damaged(String, u64),
+    /// Somebody found that the database is not the file any more that was opened.
+    TakenAway,
     Ping(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
 }
@@ -729,8 +731,10 @@ impl Queue {
         match read {
             Some(Ok(result)) => Ok(result),
             Some(Err(error)) => {
-                if error.trouble() == Trouble::Damaged {
-                    // If the queue is full, the next one who meets it says so again.
+                // If the queue is full, the next one who meets it says so again.
+                if matches!(error, StoreError::Taken { .. }) {
+                    drop(self.messages.try_send(Message::TakenAway));
+                } else if error.trouble() == Trouble::Damaged {
                     drop(self.messages.try_send(Message::Damaged(error.to_string(), generation)));
                 }
                 Err(health::refusing(&error))

@@ -33,6 +33,9 @@ const BATCHES_MAX: usize = 64;
 /// probe of the link leaves is not worth waking for.
 const IDLE: Duration = Duration::from_secs(2);
 const WAL_FRAMES_IDLE: u32 = 100;
+/// While nothing is taken in, it is looked so often whether the files are still those that were
+/// opened.
+const FILES_EVERY: Duration = Duration::from_secs(10);
 /// How many databases one process sets aside: a disk that damages one after the other is not to be
 /// worked on.
 const RESCUES_MAX: u32 = 3;
@@ -62,6 +65,7 @@ pub struct Writer {
     /// Held for the background check to hear of the end.
     alive: Option<std::sync::mpsc::SyncSender<()>>,
     space_looked_at: Option<Instant>,
+    files_looked_at: Instant,
     /// There is more room than is filled until then.
     is_ample_until: Option<Instant>,
     /// In this batch it was looked whether there is still room.
@@ -119,6 +123,7 @@ impl Queue {
             answers: None,
             alive: None,
             space_looked_at: None,
+            files_looked_at: Instant::now(),
             is_ample_until: None,
             room_is_known: false,
             wrote: true,
@@ -214,29 +219,31 @@ impl Writer {
                 }
                 None => self.idle(),
             }
+            if self.files_looked_at.elapsed() >= FILES_EVERY {
+                self.look_at_files();
+            }
         }
         self.close(None);
     }
 
-    /// How many messages came; `None` when none came for a while and there is something to do then.
+    /// How many messages came; `None` when none came for a while.
     async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
         let has_log = self.wrote && self.store.wal_frames() >= WAL_FRAMES_IDLE;
         let waits_for_disk = self.health.is_refusing() || !self.strays.is_empty();
         let patience = match (has_log, waits_for_disk) {
             (_, true) => SPACE_EVERY,
             (true, false) => IDLE,
-            (false, false) => return Some(self.messages.recv_many(batch, BATCH_OPS_MAX).await),
+            (false, false) => FILES_EVERY,
         };
         tokio::time::timeout(patience, self.messages.recv_many(batch, BATCH_OPS_MAX)).await.ok()
     }
 
     /// Nothing came for a while: tidy up, look whether the disk is well again.
     fn idle(&mut self) {
+        self.room_is_known = false;
         if self.health.is_refusing() {
-            self.room_is_known = false;
             self.look_at_disk();
-        } else {
-            self.wrote = false;
+        } else if std::mem::take(&mut self.wrote) && self.store.wal_frames() >= WAL_FRAMES_IDLE {
             self.ask_for_checkpoint();
         }
         self.give_back_strays();
@@ -256,6 +263,7 @@ impl Writer {
                         self.rescue(&why);
                     }
                 }
+                Message::TakenAway => self.look_at_files(),
                 Message::Memory(lane, reply) => {
                     tell(reply, self.store.memory(&lane).map_err(|e| health::refusing(&e)));
                 }
@@ -435,10 +443,7 @@ impl Writer {
     fn look_at_disk(&mut self) {
         if !std::mem::replace(&mut self.room_is_known, true) {
             self.look_for_room();
-            if self.watch.look(&self.store) {
-                self.health.set_taken(self.watch.taken().cloned());
-                self.publish_storage();
-            }
+            self.look_at_files();
         }
         let now = Instant::now();
         if self.space_looked_at.is_some_and(|at| now.saturating_duration_since(at) < SPACE_EVERY) {
@@ -450,6 +455,14 @@ impl Writer {
             && (!self.health.is_full() || self.store.keep_reserve());
         self.set_room(room);
         self.probe_disk();
+    }
+
+    fn look_at_files(&mut self) {
+        self.files_looked_at = Instant::now();
+        if self.watch.look(&self.store) {
+            self.health.set_taken(self.watch.taken().cloned());
+            self.publish_storage();
+        }
     }
 
     /// Ample room is believed for a moment: a batch fills little of it.
@@ -630,7 +643,9 @@ impl Writer {
     }
 
     fn close(mut self, stopped: Option<oneshot::Sender<()>>) {
-        self.watch.save_again(&self.store);
+        if !self.watch.look(&self.store) {
+            self.watch.save_again(&self.store);
+        }
         // The log is removed by the last connection that closes.
         self.shared.begin_generation();
         if self.shared.is_stopped() {

@@ -351,7 +351,8 @@ impl Desk<'_> {
     /// A row that is not too old to be told.
     fn fresh(&self, found: &FoundCheck) -> Option<CheckAnswer> {
         let (now_ms, at_ms) = (self.around.elapsed_ms, found.at_s.saturating_mul(1000));
-        if at_ms > now_ms.saturating_add(AHEAD_MS_MAX) {
+        let is_kept = self.around.offline.remember_checks_max > 0;
+        if !is_kept || at_ms > now_ms.saturating_add(AHEAD_MS_MAX) {
             return None;
         }
         let age_ms = self.around.doubted.age_ms(now_ms, at_ms);
@@ -371,6 +372,21 @@ impl Desk<'_> {
             return Ok(0);
         }
         self.has_ages = true;
+        self.overwriting(|desk| desk.write_check(check))
+    }
+
+    /// What is deleted meanwhile is overwritten: an answer may name a customer.
+    fn overwriting<T>(
+        &mut self,
+        delete: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.sql.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
+        let done = delete(self);
+        self.sql.pragma_update_and_check(None, "secure_delete", false, |_| Ok(()))?;
+        done
+    }
+
+    fn write_check(&mut self, check: &CheckAnswered) -> Result<u64, StoreError> {
         let CheckAsked { lane, business, code, rules, .. } = &check.asked;
         let names = CheckNames::of(self.books.lane(self.sql, lane)?, business, code);
         match check.said {
@@ -473,23 +489,24 @@ impl Desk<'_> {
         Ok(kept)
     }
 
-    /// Forgets some of what is too old. Its bytes are overwritten: it may name customers. How many
-    /// are left.
+    /// Forgets some of what is too old or too many. How many left, and how many are left.
     fn forget_checks(&mut self) -> Result<(usize, u64), StoreError> {
         if !self.books.keeps_checks {
             return Ok((0, 0));
         }
-        let overdue = self.overdue()?;
-        self.sql.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
-        let forgotten =
-            overdue.iter().try_for_each(|(guard, exact)| self.forget_check(*guard, *exact));
-        self.sql.pragma_update_and_check(None, "secure_delete", false, |_| Ok(()))?;
-        forgotten?;
+        let before = count(self.sql)?;
+        let kept = self.overwriting(Self::forget_some)?;
+        self.books.has_checks = has_any(self.sql)?;
+        Ok((usize::try_from(before.saturating_sub(kept)).unwrap_or(usize::MAX), kept))
+    }
+
+    fn forget_some(&mut self) -> Result<u64, StoreError> {
+        for (guard, exact) in self.overdue()? {
+            self.forget_check(guard, exact)?;
+        }
         let sql = "DELETE FROM check_share WHERE kept = 0 AND hour < ?1";
         self.sql.prepare_cached(sql)?.execute([self.around.elapsed_ms.div_euclid(3_600_000)])?;
-        let kept = self.make_room("")?;
-        self.books.has_checks = has_any(self.sql)?;
-        Ok((overdue.len(), kept))
+        self.make_room("")
     }
 
     fn overdue(&self) -> Result<Vec<([u8; 16], i64)>, StoreError> {
@@ -785,6 +802,23 @@ mod tests {
         world.hear("till-1", "A", CheckSaid::Good);
         world.pass(world.offline.remember_checks + seconds(1));
         world.run([ForgetChecks]);
+        let path = world.store.as_ref().unwrap().path();
+        world.store.take().unwrap().close().unwrap();
+        let bytes = std::fs::read(path).unwrap();
+        assert!(!bytes.windows(13).any(|window| window == b"+966500000041"));
+    }
+
+    #[test]
+    fn a_memory_that_is_made_smaller_or_is_full_leaves_nothing_behind() {
+        let mut world = World::new();
+        world.offline.remember_checks_max = 400;
+        for n in 0..700 {
+            world.hear("till-1", &format!("A-{}", n % 500), CheckSaid::Good);
+        }
+        world.offline.remember_checks_max = 0;
+        assert_eq!(world.recalls("A-7"), None, "nothing is told that is not to be kept");
+        let rounds: Vec<_> = (0..3).map(|_| world.run([ForgetChecks])[0]).collect();
+        assert_eq!(rounds, [(200, 200), (200, 0), (0, 0)], "as long as some leave it goes on");
         let path = world.store.as_ref().unwrap().path();
         world.store.take().unwrap().close().unwrap();
         let bytes = std::fs::read(path).unwrap();

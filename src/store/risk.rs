@@ -320,6 +320,14 @@ impl Ledger {
         its == Some(true) || (none_is_confirmed && (its.is_some() || known.len() < BUSINESSES_MAX))
     }
 
+    /// A row says that its business was confirmed.
+    fn learn_from(&mut self, sql: &Connection, row: &Stored) -> Result<(), StoreError> {
+        if row.state == State::Confirmed && !row.has(mark::DUPLICATE_OF_OURS) {
+            self.learn(sql, (row.lane, &row.business), true)?;
+        }
+        Ok(())
+    }
+
     /// A business was confirmed, or given to on trust.
     fn learn(
         &mut self,
@@ -713,7 +721,8 @@ pub(super) fn is_exposed(state: State, kind: i64, marks: i64, is_of_before: bool
 }
 
 /// The sums of a database whose rows were salvaged, from the rows; what happened lately stays as
-/// far as it was read.
+/// far as it was read. What was given on trust, is open, and of which it was not read what it
+/// counts as, counts as an unknown one does by default.
 pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
     let mut ledger = Ledger::read(sql)?;
     let scopes: Vec<Scope> = ledger.kept.keys().cloned().collect();
@@ -721,27 +730,35 @@ pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
         let entry = ledger.edit(scope);
         (entry.pending, entry.exposure, entry.lost) = (0, Amount::ZERO, Amount::ZERO);
     }
-    let all = concat!(
-        "SELECT ",
-        super::row::columns!(),
-        " FROM redemption WHERE seq IN (SELECT seq FROM worth)"
-    );
+    let all = concat!("SELECT ", super::row::columns!(), " FROM redemption NOT INDEXED");
     let mut statement = sql.prepare(all)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let stored = Stored::from_row(row)?;
-        let Some(given) = worth::of(sql, stored.seq)? else { continue };
+        ledger.learn_from(sql, &stored)?;
+        let given = match worth::of(sql, stored.seq)? {
+            None if is_open_and_trusted(&stored) => {
+                worth::insert(sql, stored.seq, &Given::unknown())?;
+                Given::unknown()
+            }
+            Some(given) => given,
+            None => continue,
+        };
         let to = Stand::of(stored.is_trusted(), stored.state, stored.marks);
         ledger.shift((stored.lane, &stored.till), &given, (Stand::NONE, to));
     }
     ledger.write(sql, i64::MIN)
 }
 
+fn is_open_and_trusted(row: &Stored) -> bool {
+    row.is_trusted() && matches!(row.state, State::Pending | State::Parked)
+}
+
 /// Fills the new books from the rows of an earlier version, which has no settings at hand: what is
 /// open and was given on trust counts as an unknown one does by default.
 pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
-    let unknown = Offline::default().value_of_unknown;
-    let given = Given { worth: Worth::Assumed(unknown), rule: String::new() };
+    let given = Given::unknown();
+    let unknown = given.worth.amount();
     let mut ledger = Ledger { is_there: true, unknown, ..Ledger::default() };
     let all = concat!("SELECT ", super::row::columns!(), " FROM redemption NOT INDEXED");
     let mut statement = sql.prepare(all)?;
@@ -749,13 +766,10 @@ pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
     while let Some(row) = rows.next()? {
         // One that cannot be read has other troubles than its worth.
         let Ok(stored) = Stored::from_row(row) else { continue };
-        if stored.state == State::Confirmed && !stored.has(mark::DUPLICATE_OF_OURS) {
-            ledger.learn(sql, (stored.lane, &stored.business), true)?;
-        }
+        ledger.learn_from(sql, &stored)?;
         // What was lost, inferred or taken back under an earlier version was never counted: it
         // blocks nothing now.
-        let is_open = matches!(stored.state, State::Pending | State::Parked);
-        let to = Stand::of(stored.is_trusted() && is_open, stored.state, stored.marks);
+        let to = Stand::of(is_open_and_trusted(&stored), stored.state, stored.marks);
         if to.exposed && worth::insert(sql, stored.seq, &given)? {
             ledger.shift((stored.lane, &stored.till), &given, (Stand::NONE, to));
         }

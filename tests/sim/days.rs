@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::house::{Heard, House, LANES, MAX_OUTAGE, MAX_PENDING, TILLS};
 use crate::model::{Fate, Limit};
 use crate::provider::{INVENTED, Line, Mood, Provider};
-use crate::world::{ASKED_AGAIN, BEGAN_MS, CALM, DAY, End, HOUR, MINUTE, World, millis};
+use crate::world::{ASKED_AGAIN, BEGAN_MS, CALM, DAY, End, HOUR, MINUTE, SECOND, World, millis};
 
 /// An answer that came less than so long before a till was told may not have been weighed.
 const SOON: Duration = Duration::from_millis(20);
@@ -195,8 +195,27 @@ impl World {
                     house.operator(Method::POST, &format!("/api/v1/lanes/{lane}/hold")).await;
                 assert_eq!(heard.status, 200, "{heard:?}");
             }
+            97 => self.disk_fails(house, asked).await,
             _ => self.hang_up(house).await,
         }
+    }
+
+    /// Nothing can be written for a while, and tills ask.
+    async fn disk_fails(&mut self, house: &House, asked: &mut JoinSet<()>) {
+        self.count("disks that did not write for a while");
+        let until = self.now() + self.about(4 * SECOND).min(30 * SECOND);
+        self.disk_writes(false);
+        while self.now() < until {
+            if self.one_in(2) {
+                self.ask_something(house, asked);
+            }
+            let gap = Duration::from_millis(self.below(2000));
+            sleep(gap).await;
+        }
+        self.disk_writes(true);
+        // The gateway looks once in a second whether it does.
+        sleep(3 * SECOND).await;
+        self.calm_since = self.now();
     }
 
     /// Something was done after which a link may probe at once.

@@ -98,7 +98,8 @@ impl Life {
             .env("SIM_SEED", self.seed.to_string())
             .env("SIM_DAYS", self.days.to_string())
             .env("SIM_RULES", u8::from(self.has_rules).to_string())
-            .env("SIM_OVER", self.over);
+            .env("SIM_OVER", self.over)
+            .env("SIM_DISK", dir.path().join("fails"));
         process.output().unwrap()
     }
 }
@@ -149,6 +150,7 @@ const ENOUGH: &[(&str, u64)] = &[
     ("clock steps of a second or two", 5),
     ("clocks set by NTP", 10),
     ("declined at the till", 30),
+    ("disks that did not write for a while", 10),
     ("held by an operator", 3),
     ("hung up", 30),
     ("kills amid requests", 10),
@@ -178,6 +180,7 @@ const ENOUGH: &[(&str, u64)] = &[
     ("given on trust", 100),
     ("told what a success said of its failure", 1),
     ("receipts", 30),
+    ("refused: the disk cannot be written", 20),
     ("refused: too long an outage", 3),
     ("refused: too many pending", 30),
     ("refused: used", 50),

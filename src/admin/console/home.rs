@@ -91,6 +91,8 @@ struct LanePart {
     since: Option<Moment>,
     pending: String,
     waiting: Option<String>,
+    /// Redemptions that wait alone.
+    alone: Vec<String>,
     is_held: bool,
     is_held_for_declines: bool,
     is_configured: bool,
@@ -346,6 +348,7 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
         since: status.since.as_deref().and_then(Moment::read),
         pending: grouped(status.pending),
         waiting: status.waiting_s.map(|seconds| about(Duration::from_secs(seconds), f.lang)),
+        alone: status.suspects.clone(),
         is_held: status.link == "held",
         is_held_for_declines: cause == "declines",
         is_configured: cause != "not_configured",
