@@ -472,6 +472,65 @@ async fn an_export_to_standard_output_is_the_file_and_warns_beside_it() {
 }
 
 #[tokio::test]
+async fn what_one_box_exports_to_a_pipe_another_imports_from_it() {
+    let (old, new) = (Gateway::start().await, Gateway::start().await);
+    old.accept("CODE-KKKK-2222", "till-1").await;
+    let piped = old.run(&["export", "-"]).await.out;
+    let ran = new.run_with(&["import", "-"], &piped).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    // The body of these redemptions is none that could be sent.
+    assert_eq!(ran.out, "0 imported, 0 already there, 1 parked, 0 refused\n");
+    let cut = piped.lines().take(2).collect::<Vec<_>>().join("\n");
+    let ran = new.run_with(&["import", "-"], &cut).await;
+    assert!(ran.code == 1 && ran.err.contains("standard input has no last line"), "{}", ran.err);
+    old.end().await;
+    new.end().await;
+}
+
+#[tokio::test]
+async fn a_backup_to_a_pipe_is_the_database_alone_and_nothing_is_written_on_a_terminal() {
+    let gateway = Gateway::start().await;
+    gateway.accept("CODE-OOOO-2222", "till-1").await;
+    let mut command = gateway.command(&["backup", "-"]);
+    command.stdin(Stdio::null()).current_dir(gateway.folder.path());
+    let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(ran.status.success() && said.contains("WHOLE REWARD CODES"), "{said}");
+    assert!(!gateway.folder.path().join("-").exists());
+    let restored = gateway.folder.path().join("restored");
+    std::fs::create_dir(&restored).unwrap();
+    std::fs::write(restored.join("redeemd.db"), &ran.stdout).unwrap();
+    let (store, report) = Store::open(&restored).unwrap();
+    assert!(report.moved && report.uncertain == 1, "{report:?}");
+    drop(store);
+    let mut command = Command::new("script");
+    let line = format!(
+        "{} backup - --config {}",
+        env!("CARGO_BIN_EXE_redeemd"),
+        gateway.settings_file().display()
+    );
+    command.args(["-qec", &line, "/dev/null"]);
+    let ran = tokio::task::spawn_blocking(move || Ran::of(&mut command, "")).await.unwrap();
+    assert_eq!(ran.code, 64, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("name a file") && !ran.out.contains("SQLite"), "{}", ran.out);
+    gateway.end().await;
+}
+
+#[test]
+fn a_failed_command_leaves_none_of_its_two_files_and_no_file_is_called_like_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("cert.pem"), "somebody else's").unwrap();
+    let (cert, key) = (at("cert.pem"), at("key.pem"));
+    let ran = bare(&["make-certificate", "x", "--cert-file", &cert, "--key-file", &key]);
+    assert!(ran.code == 1 && ran.err.contains("cert.pem"), "{}", ran.err);
+    assert!(!Path::new(&key).exists());
+    let ran = bare(&["make-certificate", "x", "--cert-file", "-", "--key-file", &key]);
+    assert!(ran.code == 64 && ran.err.contains("name a file"), "{}", ran.err);
+    assert!(!Path::new(&key).exists() && !Path::new("-").exists());
+}
+
+#[tokio::test]
 async fn an_unknown_id_and_an_unknown_lane_are_1_and_no_id_at_all_is_64() {
     let gateway = Gateway::start().await;
     assert_eq!(gateway.run(&["show", "999-abc"]).await.code, 1);
