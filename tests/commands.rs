@@ -587,6 +587,19 @@ async fn a_report_says_what_was_taken_back_and_when_it_was_accepted() {
         (&json!("COD"), &json!(1)),
         "{lines:?}"
     );
+    // What the till took back counts until somebody has handled it, here as there.
+    let at_risk = gateway.run(&["status", "--json"]).await.json();
+    assert_eq!(at_risk[0]["lanes"][0]["exposure"], "25.00", "{at_risk:?}");
+    assert_eq!(of("total")["value_at_risk"], "25.00", "{lines:?}");
+    assert_eq!(gateway.run(&["handled", &id, "--note", "seen"]).await.code, 0);
+    let at_risk = gateway.run(&["status", "--json"]).await.json();
+    let report = gateway.run(&["report", "--json"]).await.json();
+    let total = report.iter().find(|line| line["kind"] == "total").unwrap();
+    assert_eq!(
+        (&at_risk[0]["lanes"][0]["exposure"], &total["value_at_risk"]),
+        (&json!("0.00"), &json!("0.00")),
+        "{report:?}"
+    );
     let text = gateway.run(&["report"]).await.out;
     let expected = "\
 DAY         LANE  ACCEPTED  LATE  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
