@@ -10,6 +10,7 @@ use super::layer::{Layer, List, TableEntry};
 use super::problem::Faults;
 use super::reader::{BagReader, NAME_BYTES_MAX, plain_text};
 use super::types::{AdminSettings, AdminToken, AdminUser, Role, SecretSource};
+use super::value::numbered;
 
 /// The longest path of a Unix socket, in bytes.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -77,7 +78,7 @@ fn hosts(read: &mut BagReader) -> Vec<String> {
     for (index, host) in hosts.iter().enumerate().filter(|(_, host)| !host.is_empty()) {
         if !is_host(host) {
             let right = "write a host name or an address, without scheme and port";
-            read.fault(path, format!("item {}: {right}", index + 1));
+            read.fault(path, numbered(index, right));
         }
     }
     hosts

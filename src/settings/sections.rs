@@ -16,6 +16,7 @@ use super::types::{
     RetentionSettings, Settings, Till, TimeOfDay, UnknownCheck,
 };
 use crate::message::{Language, Texts};
+use super::value::numbered;
 
 /// The most addresses that tills connect to.
 const LISTEN_MAX: usize = 16;
@@ -196,6 +197,7 @@ fn http_path(read: &mut BagReader, path: &str) -> String {
     let dotted = text.split('/').any(|part| part == "." || part == "..");
     if !text.starts_with('/') || text.len() > TEXT_BYTES_MAX || !text.bytes().all(usual) || dotted {
         let right = "write a path that begins with '/' and has only letters, digits, '/', '.', \
+            Err(message) if is_list => read.fault(path, numbered(index, message)),
             '_', '~' and '-'";
         read.fault(path, right);
     } else if text
