@@ -530,6 +530,13 @@ fn a_failed_command_leaves_none_of_its_two_files_and_no_file_is_called_like_stan
     assert!(!Path::new(&key).exists() && !Path::new("-").exists());
 }
 
+#[test]
+fn a_state_directory_without_a_database_is_73_for_an_export_as_for_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = bare(&["export", "-", "--state-dir", folder.path().to_str().unwrap()]);
+    assert_eq!((ran.code, ran.out.as_str()), (73, ""), "{}", ran.err);
+}
+
 #[tokio::test]
 async fn an_unknown_id_and_an_unknown_lane_are_1_and_no_id_at_all_is_64() {
     let gateway = Gateway::start().await;
