@@ -538,6 +538,30 @@ fn a_state_directory_without_a_database_is_73_for_an_export_as_for_a_start() {
 }
 
 #[tokio::test]
+async fn faulty_settings_keep_nobody_from_a_daemon_that_runs_on_with_the_good_ones() {
+    let gateway = Gateway::start().await;
+    let file = gateway.settings_file();
+    let faulty = std::fs::read_to_string(&file).unwrap() + "[offline]\nmax_pendign = 1\n";
+    std::fs::write(gateway.folder.path().join("faulty.toml"), &faulty).unwrap();
+    std::fs::write(gateway.folder.path().join("broken.toml"), "[gateway\n").unwrap();
+    let run = async |name: &str, args: &[&str]| {
+        let file = gateway.folder.path().join(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redeemd"));
+        command.args(args).arg("--config").arg(file);
+        command.env_remove("RUNTIME_DIRECTORY").env_remove("STATE_DIRECTORY");
+        tokio::task::spawn_blocking(move || Ran::of(&mut command, "")).await.unwrap()
+    };
+    let ran = run("faulty.toml", &["status", "--json"]).await;
+    assert_eq!((ran.code, &ran.json()[0]["gateway"]), (0, &json!("branch-042")), "{}", ran.err);
+    let ran = run("faulty.toml", &["trust", "off", "--note", "codes are guessed"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let ran = run("broken.toml", &["status"]).await;
+    assert_eq!(ran.code, 78, "{}", ran.err);
+    assert!(ran.err.contains("the daemon was not asked"), "{}", ran.err);
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn an_unknown_id_and_an_unknown_lane_are_1_and_no_id_at_all_is_64() {
     let gateway = Gateway::start().await;
     assert_eq!(gateway.run(&["show", "999-abc"]).await.code, 1);

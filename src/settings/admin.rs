@@ -1,6 +1,6 @@
 //! The checks of `[admin]`, its tokens and its users.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use url::Host;
 
@@ -30,8 +30,7 @@ pub(super) fn admin(
     own_names(layer, faults);
     let mut read = BagReader::plain(&layer.plain, faults);
     let listen = common::listen(&mut read, "admin.listen");
-    let folder = around.folder("RUNTIME_DIRECTORY").unwrap_or_else(|| state_dir.to_owned());
-    let socket = read.path("admin.socket").unwrap_or_else(|| folder.join("admin.sock"));
+    let socket = socket(&read, around, state_dir);
     if socket.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
         let message = format!(
             "a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes: choose a shorter one"
@@ -67,6 +66,12 @@ fn beyond_loopback(read: &mut BagReader, has_users: bool) {
     if !read.has("admin.tls") {
         read.fault("admin.tls", format!("it is {why}: write cert_file and key_file"));
     }
+}
+
+/// Where the commands' socket is.
+pub(super) fn socket(read: &BagReader, around: &Machine, state_dir: &Path) -> PathBuf {
+    let folder = around.folder("RUNTIME_DIRECTORY").unwrap_or_else(|| state_dir.to_owned());
+    read.path("admin.socket").unwrap_or_else(|| folder.join("admin.sock"))
 }
 
 fn hosts(read: &mut BagReader) -> Vec<String> {
