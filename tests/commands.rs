@@ -351,10 +351,58 @@ async fn a_list_is_read_page_by_page_and_never_shows_a_whole_code() {
         all.out
     );
     assert_eq!(gateway.run(&["list", "--state", "parked", "--json"]).await.out, "");
+    let first = gateway.run(&["list", "--limit", "2"]).await;
+    assert!(first.out.ends_with("\nthere may be more: --after 2, or --all\n"), "{}", first.out);
+    for business in ["shop", "SHOP", " Shop\u{200b}"] {
+        let found = gateway.run(&["list", "--business", business, "--json"]).await;
+        assert_eq!(found.json().len(), 5, "{business:?}: {}", found.err);
+    }
     let unknown = gateway.run(&["list", "--lane", "nope"]).await;
     assert_eq!(unknown.code, 1);
     assert!(unknown.err.contains("retm, other"), "{}", unknown.err);
     gateway.end().await;
+}
+
+/// A daemon that has looked at 20,000 rows more at each request, and found nothing; how often it was
+/// asked.
+fn endless(socket: &Path) -> std::thread::JoinHandle<u32> {
+    use std::io::{BufRead, BufReader};
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        let mut asked = 0;
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            if first.starts_with("GET /end") {
+                break;
+            }
+            while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            asked += 1;
+            let body = format!(r#"{{"redemptions":[],"next":{}}}"#, asked * 20_000);
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+            write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+        asked
+    })
+}
+
+#[test]
+fn a_list_goes_on_looking_and_says_on_standard_output_too_where_it_gave_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, socket) = (folder.path().join("redeemd.toml"), folder.path().join("admin.sock"));
+    std::fs::write(&file, settings(folder.path())).unwrap();
+    let served = endless(&socket);
+    let list = ["list", "--code-ending", "49999", "--config", file.to_str().unwrap()];
+    let table = bare(&list);
+    assert_eq!(table.code, 1, "{}", table.err);
+    assert!(table.out.contains("not everything was looked at: go on with --after 10000000"));
+    let json = bare(&[&list[..], &["--json"]].concat());
+    assert_eq!((json.code, json.json().len()), (1, 1), "{}", json.err);
+    assert_eq!(json.json()[0]["next"], 20_000_000);
+    let mut end = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    end.write_all(b"GET /end HTTP/1.1\r\n").unwrap();
+    assert_eq!(served.join().unwrap(), 1000);
 }
 
 #[tokio::test]
