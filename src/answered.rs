@@ -1,5 +1,4 @@
-//! How long tills waited for their answers: counted where they are answered, read where it is
-//! shown.
+//! How long tills waited for their answers. The intake counts, the operators' side shows it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

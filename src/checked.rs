@@ -1,5 +1,5 @@
-//! How many checks of tills were answered, by what answered them: counted where they are answered,
-//! read where it is shown.
+//! How many checks of tills were answered, by what answered them. The intake counts, the operators'
+//! side shows it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,5 @@
-//! One string in other clothes is one string: codes for guards and repeats, words for rules.
+//! Which strings count as the same although they are written differently: codes for guards and
+//! repeats, words for rules.
 //!
 //! Folding never changes what is forwarded: it makes what is compared.
 

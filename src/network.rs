@@ -1,4 +1,4 @@
-//! What the kernel says of links, addresses and routes.
+//! Network events of the kernel: links, addresses, routes.
 
 use std::collections::HashMap;
 use std::io;

@@ -304,17 +304,10 @@ impl Fingerprint {
         Self::of(&["request", reward_code.reveal(), business_refrence, branch_id, date, timestamp])
     }
 
-    /// What two redemptions would compete for: the merchant's code, in whatever clothes either
-    /// came. Where both are folded as they came, it is [`Fingerprint::of_guard_as_written`].
+    /// What two redemptions compete for: the merchant's code, however either was written.
     #[must_use]
     pub fn of_guard(business_refrence: &str, code: &RewardCode) -> Self {
         Self::of(&["guard", &fold::code(business_refrence), &code.folded()])
-    }
-
-    /// What stores from before codes were folded hold as the guard.
-    #[must_use]
-    pub fn of_guard_as_written(business_refrence: &str, code: &RewardCode) -> Self {
-        Self::of(&["guard", business_refrence, code.reveal()])
     }
 }
 
@@ -495,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn one_code_in_other_clothes_has_one_guard_and_another_code_another() {
+    fn one_code_written_otherwise_has_one_guard_and_another_code_another() {
         let code = |text: &str| RewardCode::new(text.to_owned());
         let guard = Fingerprint::of_guard("shop", &code("ab-12"));
         for (business, other) in
@@ -506,7 +499,5 @@ mod tests {
         for (business, other) in [("shop", "ab-13"), ("shop2", "ab-12"), ("shopa", "b-12")] {
             assert_ne!(Fingerprint::of_guard(business, &code(other)), guard, "{business} {other}");
         }
-        assert_eq!(Fingerprint::of_guard_as_written("shop", &code("ab-12")), guard);
-        assert_ne!(Fingerprint::of_guard_as_written("shop", &code("AB-12")), guard);
     }
 }

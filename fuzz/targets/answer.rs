@@ -1,14 +1,23 @@
 //! Answers of providers: only one in the contract's shape, with a status that may, settles a redemption.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use redeemd::contract::{Shape, shape};
 use redeemd::redemption::{Answer, RewardCode};
+use redeemd::settings::{Auth, Provider, SecretSource};
 use redeemd::verdict::{
-    ALREADY_USED_DEFAULT, Evidence, IN_PROGRESS_DEFAULT, MESSAGE_BYTES_MAX, Outcome, Phase,
-    Phrases, Reply, Rules, Success, Verdict, judge, streak,
+    Evidence, MESSAGE_BYTES_MAX, Outcome, Phase, Phrases, Reply, Rules, Success, Verdict, judge,
+    streak,
 };
+
+/// A provider with the default of every key.
+static PROVIDER: LazyLock<Provider> = LazyLock::new(|| {
+    let token = SecretSource::Credential("token".to_owned());
+    Provider::new("provider", "https://provider/", Auth::Token(token))
+});
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -46,8 +55,8 @@ fuzz_target!(|input: Input| {
     let declined_status = vec![400, 404, 409, 410, 422];
     let rules = Rules {
         declined_status: declined_status.clone(),
-        already_used: Phrases::new(ALREADY_USED_DEFAULT),
-        in_progress: Phrases::new(IN_PROGRESS_DEFAULT),
+        already_used: Phrases::new(&PROVIDER.already_used),
+        in_progress: Phrases::new(&PROVIDER.in_progress),
         success: if input.contract { Success::Contract } else { Success::Lenient },
         weak_declines: input.weak_declines,
     };

@@ -77,7 +77,7 @@ pub(crate) fn manual(page: &str) -> String {
     let mut made = String::new();
     let mut section = None;
     for line in page.lines() {
-        made += &format!("{line}\n");
+        made.extend([line, "\n"]);
         if let Some(named) = section.take() {
             let keys = TABLE.iter().filter(|setting| section_of(setting, &sections) == named);
             made.extend(keys.map(entry));
@@ -124,7 +124,7 @@ pub(crate) fn shipped(text: &str, page: &str) -> String {
         if its != section {
             let introduction = sections.get(its).map(|text| comment(&text.replace('\\', "")));
             let introduction = introduction.unwrap_or_default();
-            made += &format!("\n{introduction}{off}{}\n", heading(its));
+            made.extend(["\n", &introduction, off, &heading(its), "\n"]);
             section = its;
         } else if !is_off {
             made.push('\n');
@@ -134,7 +134,8 @@ pub(crate) fn shipped(text: &str, page: &str) -> String {
         let is_set = setting.key.default.is_some() && setting.key.path != UNSET
             || SET.contains(&setting.key.path);
         let value = setting.key.default.or(setting.sample).unwrap_or_default();
-        made += &format!("{}{name} = {value}\n", if is_set && !is_off { "" } else { "# " });
+        let mark = if is_set && !is_off { "" } else { "# " };
+        made.extend([mark, name, " = ", value, "\n"]);
     }
     made
 }
@@ -148,10 +149,10 @@ fn comment(text: &str) -> String {
     let (mut lines, mut line) = (String::new(), String::from("#"));
     for word in text.split(' ') {
         if line.chars().count() + word.chars().count() >= WIDTH {
-            lines += &format!("{line}\n");
+            lines.extend([&*line, "\n"]);
             line = String::from("#");
         }
-        line += &format!(" {word}");
+        line.extend([" ", word]);
     }
     lines + &line + "\n"
 }

@@ -84,7 +84,7 @@ pub enum Command {
 /// `check`
 #[derive(Args, Clone, Debug, Default)]
 pub struct CheckArgs {
-    /// Take warnings for faults too, and exit with 1
+    /// Take warnings for faults too, and exit with 1: for a pipeline
     #[arg(long)]
     pub strict: bool,
 }
@@ -129,7 +129,7 @@ pub struct RetryArgs {
     /// line
     #[arg(value_name = "ID", required_unless_present = "held")]
     pub ids: Vec<String>,
-    /// The lane of the declines to take back
+    /// Instead of ids, with --held: the lane of the declines to take back
     #[arg(long, requires = "held")]
     pub lane: Option<String>,
     /// Take back the equal declines for which the lane is held
@@ -150,13 +150,15 @@ pub struct ReportArgs {
     /// Only this lane
     #[arg(long)]
     pub lane: Option<String>,
-    /// Only from this day on, by when the gateway accepted: the store's own days
+    /// Only from this day on, by when the gateway accepted: the store's own days. A range that ends
+    /// before it begins, or names a day that does not exist, is refused
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub from: Option<String>,
     /// Only up to this day, by when the gateway accepted: the store's own days
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub to: Option<String>,
-    /// Print comma-separated values
+    /// Comma-separated values: a line for each day and lane, lane, till of a lane, beginning of
+    /// codes, and reason of refusals, with the declines in 10,000 decided
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
 }
@@ -173,7 +175,7 @@ pub struct BackupArgs {
 pub struct ExportArgs {
     /// The file to write; it must not exist. `-` writes to standard output
     pub file: PathBuf,
-    /// Read this state directory, whose daemon does not run
+    /// Read this state directory, such as that of a disk from another machine; no daemon is asked
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 }
@@ -194,7 +196,7 @@ pub struct CertificateArgs {
     /// The certificate's file, new
     #[arg(long, value_name = "FILE", value_parser = file())]
     pub cert_file: PathBuf,
-    /// The key's file, new
+    /// The key's file, new, for its owner alone
     #[arg(long, value_name = "FILE", value_parser = file())]
     pub key_file: PathBuf,
 }

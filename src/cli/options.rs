@@ -13,10 +13,11 @@ pub struct StatusArgs {
     /// Show it again every two seconds, until interrupted
     #[arg(long)]
     pub watch: bool,
-    /// How old what is pending is, by lane
+    /// A line for each lane instead: how many pending redemptions are younger than a minute, five
+    /// minutes, and so on up to three days
     #[arg(long, conflicts_with = "watch")]
     pub ages: bool,
-    /// Say only what needs a person, and exit with 1 if something does
+    /// Say only what does not end by itself, a line each, and exit with 1 if there is something
     #[arg(long, conflicts_with_all = ["watch", "ages"])]
     pub check: bool,
 }
@@ -24,7 +25,8 @@ pub struct StatusArgs {
 /// Which redemptions `list` looks for, besides state and lane.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ListFilter {
-    /// Only this code, whole: `-` reads it from standard input, so that no process list shows it
+    /// Only this code, whole: `-` reads it from standard input, so that neither a list of processes
+    /// nor a log shows it
     #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with_all = ALL_BUT_THE_CODE)]
     pub code: Option<String>,
     /// Only codes that end so
@@ -33,7 +35,7 @@ pub struct ListFilter {
     /// Only this till
     #[arg(long)]
     pub till: Option<String>,
-    /// Only this business
+    /// Only this business, in whatever letters and spaces
     #[arg(long, value_name = "REFERENCE")]
     pub business: Option<String>,
     /// Only this branch
@@ -68,7 +70,8 @@ const ALL_BUT_THE_CODE: [&str; 12] = [
 /// How `list` shows them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Shown {
-    /// These columns, in this order
+    /// These columns, in this order, separated by commas: id, seq, state, lane, till, business,
+    /// branch, code, date, accepted, settled, tries, marks, said, note
     #[arg(long, value_delimiter = ',', value_name = "NAMES", conflicts_with = "json")]
     pub columns: Vec<Column>,
 }
@@ -80,7 +83,7 @@ pub struct VoidArgs {
     /// line
     #[arg(value_name = "ID", required = true)]
     pub ids: Vec<String>,
-    /// Why, in a few words; kept with the redemption
+    /// Why, in one line of at most 500 characters; kept with the redemption
     #[arg(long, value_name = "TEXT")]
     pub note: String,
 }
@@ -92,10 +95,10 @@ pub struct HandledArgs {
     /// line
     #[arg(value_name = "ID", required = true)]
     pub ids: Vec<String>,
-    /// What was done, in a few words; kept with the redemption
+    /// What was done, in one line of at most 500 characters; kept with the redemption
     #[arg(long, value_name = "TEXT")]
     pub note: String,
-    /// Its code may be used again
+    /// The code may be used again
     #[arg(long)]
     pub free: bool,
 }
@@ -105,10 +108,10 @@ pub struct HandledArgs {
 pub struct HoldArgs {
     /// The lane; all of them without one
     pub lane: Option<String>,
-    /// Tills are trusted meanwhile, under the offline limits
+    /// Tills are given rewards meanwhile, under the offline limits; it needs a note
     #[arg(long, requires = "note")]
     pub trust: bool,
-    /// Why, in a few words; kept with the hold
+    /// Why, in one line of at most 500 characters; kept with the hold
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
 }
@@ -128,10 +131,11 @@ pub enum TrustOrder {
     Off {
         /// The lane; all of them without one
         lane: Option<String>,
-        /// Why, in a few words; kept with it and shown first
+        /// Why, in one line of at most 500 characters; kept and shown
         #[arg(long, value_name = "TEXT")]
         note: String,
-        /// For so long, such as 30m or 2h; without it until it is on again
+        /// For so long, such as 30m or 2h, in time that the gateway has been on; without it until
+        /// `trust on`
         #[arg(long = "for", value_name = "SPAN", value_parser = span)]
         for_: Option<Duration>,
     },
@@ -147,7 +151,8 @@ pub enum TrustOrder {
 pub struct FlushArgs {
     /// The lane; all of them without one
     pub lane: Option<String>,
-    /// Wait until nothing is pending any more; 1 when nothing was answered for a minute
+    /// Wait until nothing is pending there any more: on a terminal with a bar, the rate and the time
+    /// that is left. When nothing was answered for a minute: exit 1
     #[arg(long)]
     pub wait: bool,
 }

@@ -1,5 +1,5 @@
-//! Pure: a lane's state machine: backoff, rotating probes, spread, slow start. Two questions are
-//! two states: may the drain go on, and how far may a till be trusted.
+//! Pure: a lane's state machine: backoff, rotating probes, spread, slow start. It answers
+//! two questions: may the drain go on, and how far may a till be trusted.
 //!
 //! Time is a [`Duration`] since any fixed moment of a monotonic clock. Nothing here waits, sends or
 //! logs: the scheduler asks what may be done and says what happened.

@@ -1,4 +1,4 @@
-//! Connections: accept, bound, time out, TLS; what both listeners stand on.
+//! Connections of both listeners: accepting them, their limits and timeouts, TLS.
 
 mod bearer;
 mod body;

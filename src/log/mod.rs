@@ -1,5 +1,5 @@
-//! Where log lines go: the journal with its fields, else standard error. Who logs never waits for
-//! who reads.
+//! Where log lines go: the journal with its fields, else standard error. Writing a line never waits
+//! for its reader.
 
 mod bound;
 mod journal;

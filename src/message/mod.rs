@@ -3,7 +3,7 @@
 //!
 //! Each topic is one enum, declared in one table: code, parameters and both texts. Its
 //! `text(language)` is what a person reads, `to_stored()` one line of JSON such as
-//! `{"m":"says_failed","status":200}`, and `from_stored()` reads that back; what is no such line,
+//! `{"m":"says_failed","status":200}`, and `from_stored()` reads that back. Other text, such as
 //! an operator's note or a sentence of an earlier version, comes back as `Text`. English texts
 //! begin in lower case and Arabic ones hold every code, id and name isolated.
 

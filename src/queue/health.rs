@@ -157,6 +157,9 @@ pub(super) fn told(error: &StoreError) -> Storage {
         return Storage::NoRoomToCopy { needed: needed.saturating_sub(*free) };
     }
     let why = error.to_string();
+    if matches!(error, StoreError::Taken { .. }) {
+        return Storage::Gone { why };
+    }
     match error.trouble() {
         Trouble::Unwritable => Storage::Unwritable { why },
         // A failed sync is never tried again: the kernel may have thrown away what it could not

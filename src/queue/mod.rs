@@ -6,7 +6,7 @@ mod check;
 mod health;
 mod lane;
 mod lanes;
-mod lookout;
+mod look_thread;
 mod readers;
 mod repeats;
 mod undelivered;
@@ -35,13 +35,13 @@ use crate::settings::{Offline, SameCode};
 use crate::store::{
     About, Accept, Acted, Arrived, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Claim,
     Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling,
-    Import, LaneMemory, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader, Record,
-    Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError, Taken,
-    Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
+    Import, LaneMemory, LearnChecks, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader,
+    Record, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
+    Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
 };
 use asked::PendingOperation;
 use lanes::Lanes;
-use lookout::Lookout;
+use look_thread::LookThread;
 use readers::Readers;
 use repeats::Repeats;
 use undelivered::Undelivered;
@@ -127,7 +127,7 @@ struct Shared {
     repeats: Repeats,
     readers: tokio::sync::Semaphore,
     kept: Readers,
-    lookout: Lookout,
+    look_thread: LookThread,
     /// A backup is made.
     backup: tokio::sync::Mutex<()>,
     /// Rises with every change of lanes, counts, exceptions and storage.
@@ -150,6 +150,8 @@ enum Message {
     Damaged(String, u64),
     /// What was refused is kept now.
     KeepRefusals(oneshot::Sender<Result<(), QueueError>>),
+    /// Somebody found that the database is not the file any more that was opened.
+    TakenAway,
     Ping(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
 }
@@ -235,6 +237,14 @@ impl Queue {
     /// None left.
     pub async fn forget_checks(&self) -> Result<usize, QueueError> {
         self.ask(ForgetChecks).await.map(|(forgotten, _)| forgotten)
+    }
+
+    /// It is learnt of which codes checks are remembered, some at once; whether there are more.
+    ///
+    /// # Errors
+    /// Nothing more is known.
+    pub async fn learn_checks(&self) -> Result<bool, QueueError> {
+        self.ask(LearnChecks).await
     }
 
     /// How many tills' checks are remembered; no query.
@@ -355,7 +365,7 @@ impl Queue {
                 drop(sender.send(look()));
             }
         };
-        self.shared.lookout.ask(Arc::downgrade(&self.shared), Box::new(look))?;
+        self.shared.look_thread.ask(Arc::downgrade(&self.shared), Box::new(look))?;
         self.read_by(found.await.ok(), generation)
     }
 
@@ -725,8 +735,10 @@ impl Queue {
         match read {
             Some(Ok(result)) => Ok(result),
             Some(Err(error)) => {
-                if error.trouble() == Trouble::Damaged {
-                    // If the queue is full, the next one who meets it says so again.
+                // If the queue is full, the next one who meets it says so again.
+                if matches!(error, StoreError::Taken { .. }) {
+                    drop(self.messages.try_send(Message::TakenAway));
+                } else if error.trouble() == Trouble::Damaged {
                     drop(self.messages.try_send(Message::Damaged(error.to_string(), generation)));
                 }
                 Err(health::refusing(&error))

@@ -107,7 +107,7 @@ impl Queue {
             repeats: super::repeats::Repeats::default(),
             readers: tokio::sync::Semaphore::new(READERS_MAX),
             kept: super::readers::Readers::default(),
-            lookout: super::lookout::Lookout::default(),
+            look_thread: super::look_thread::LookThread::default(),
             backup: tokio::sync::Mutex::default(),
             changes: watch::Sender::new(0),
             fatal: watch::Sender::new(None),
@@ -271,6 +271,7 @@ impl Writer {
                         self.rescue(&why);
                     }
                 }
+                Message::TakenAway => self.look_at_files(),
                 Message::Memory(lane, reply) => {
                     tell(reply, self.store.memory(&lane).map_err(|e| health::refusing(&e)));
                 }

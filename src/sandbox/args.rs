@@ -43,7 +43,7 @@ pub struct SandboxArgs {
     /// The path where error webhooks are received
     #[arg(long, value_name = "PATH", default_value = "/webhook")]
     pub webhook_path: String,
-    /// A fault: field=value,field=value or a JSON object; the first that fires decides
+    /// A fault: field=value,field=value or a JSON object; the first that fires decides; repeatable
     #[arg(long = "rule", value_name = "RULE")]
     pub rules: Vec<FaultRule>,
     /// Rules from a JSON file, after those of --rule; - is standard input
@@ -64,7 +64,8 @@ pub struct SandboxArgs {
     /// Codes that are never used up, a pattern with *
     #[arg(long, value_name = "PATTERN")]
     pub reusable: Vec<String>,
-    /// What a check tells of a good code: a JSON object whose members win over the sandbox's own
+    /// What a check tells of a good code: a JSON object whose members win over the sandbox's own:
+    /// `type`, `discount_amount`, `is_percentage`, `max_discount_amount`, `customer_number`
     #[arg(long, value_name = "JSON", value_parser = check_data)]
     pub check_data: Option<CheckData>,
     /// The file of the bearer token that requests must carry; without any token all are served
@@ -85,7 +86,7 @@ pub struct SandboxArgs {
     /// The authorization code that is good once
     #[arg(long, value_name = "CODE", requires = "oauth", value_parser = secret)]
     pub oauth_code: Option<Secret>,
-    /// Serves TLS with such a certificate
+    /// Serves TLS with a certificate that is so
     #[arg(long, value_name = "CERTIFICATE")]
     pub tls: Option<CertificateKind>,
     /// A further host name in the certificate, beside localhost and the address

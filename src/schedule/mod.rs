@@ -872,6 +872,11 @@ impl Scheduler {
     }
 
     fn nudged(&mut self, now: Duration, nudge: Nudge) {
+        if matches!(nudge, Nudge::Flush) {
+            for seq in self.waits.waiting() {
+                self.waits.is_due(seq, now);
+            }
+        }
         if matches!(nudge, Nudge::CredentialChanged | Nudge::Release) {
             for seq in self.suspects.credential_changed() {
                 self.waits.is_due(seq, now);

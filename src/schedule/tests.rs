@@ -749,3 +749,30 @@ fn rows_that_lose_their_claim_late_are_claimed_again() {
     }
     assert_eq!(world.pending.len(), 0);
 }
+
+#[test]
+fn a_flush_tries_the_rows_that_wait_alone_at_once() {
+    let mut world = World::new(false);
+    world.backlog(1..=4, "a");
+    world.work();
+    for seq in 1..=3 {
+        let heard = if seq == 2 { DEFECT } else { Heard::Confirmed };
+        while !world.on_the_wire().contains(&seq) {
+            world.passes(ms(10));
+        }
+        world.ends(seq, heard);
+    }
+    world.passes(ms(100));
+    world.ends(4, Heard::Confirmed);
+    for _ in 0..6 {
+        while !world.on_the_wire().contains(&2) {
+            world.passes(ms(1000));
+        }
+        world.ends(2, DEFECT);
+    }
+    world.passes(ms(100));
+    assert_eq!(world.on_the_wire(), [0; 0], "it waits its own backoff");
+    world.lane.on(world.now, LaneEvent::Nudged(Nudge::Flush));
+    world.work();
+    assert_eq!(world.on_the_wire(), [2]);
+}

@@ -88,11 +88,11 @@ impl Setting {
     }
 }
 
-/// The default of `provider.already_used`, word for word the verdicts' own list; a test compares
-/// them.
-const ALREADY_USED: &str = r#"["has been used", "have been used", "already used", "already been used", "used already", "was used before", "previously used", "used previously", "has been redeemed", "was redeemed", "already redeemed", "already been redeemed", "redeemed already", "previously redeemed", "redeemed previously", "has been claimed", "already claimed", "already been claimed", "has been consumed", "already consumed", "already been consumed", "already spent", "already been spent", "already exchanged", "already been exchanged", "already utilized", "already utilised", "already availed", "already been availed", "already burned", "already burnt", "already applied", "redeemed before", "was claimed", "claimed already", "consumed already", "been used up", "fully used", "fully redeemed", "code is used", "reward is used", "voucher is used", "coupon is used", "was used on", "was used at", "was used by", "duplicate redemption", "duplicate transaction", "تم استخدام", "سبق استخدام", "سبق ان استخدم", "سبق وان استخدم", "لقد استخدمت", "استخدم مسبقا", "استخدم من قبل", "استخدمت مسبقا", "استخدمت من قبل", "مستخدم مسبقا", "مستخدم سابقا", "مستخدم من قبل", "مستخدم بالفعل", "مستخدمة مسبقا", "مستخدمة سابقا", "مستخدمة من قبل", "مستخدمة بالفعل", "تم استعمال", "سبق استعمال", "مستعمل من قبل", "مستعملة من قبل", "تم استبدال", "سبق استبدال", "تم استرداد", "سبق استرداد", "تم صرف", "سبق صرف", "تم استهلاك", "سبق استهلاك", "استخدامه من قبل", "استخدامها من قبل", "استخدامه مسبقا", "استخدامها مسبقا", "استخدامه بالفعل", "استخدامها بالفعل", "سبق لك استخدام", "سبق ان تم", "سبق الاستخدام", "تم الاستخدام", "تم الاستعمال", "تم الاستبدال", "تم الاسترداد", "تم الصرف", "استخدمت هذه", "مستعمل مسبقا", "مستعمل سابقا", "مستعملة مسبقا", "مستعملة سابقا", "مستبدلة من قبل", "مستبدلة مسبقا", "استبدلت من قبل", "استبدلت مسبقا", "استردت من قبل", "صرفت من قبل", "صرفت مسبقا", "استهلكت من قبل", "المكافأة مستخدمة", "القسيمة مستخدمة", "الكوبون مستخدم", "الكود مستخدم", "الرمز مستخدم", "القسيمة مستهلكة", "المكافأة مستهلكة"]"#;
-/// The default of `provider.in_progress`; likewise.
-const IN_PROGRESS: &str = r#"["in progress", "being processed", "already processing", "still processing", "concurrent", "outstanding", "try again later", "currently processing", "is processing", "processing your", "in process", "under process", "under processing", "ongoing", "underway", "in flight", "simultaneous", "another request", "please wait", "not yet complete", "not been completed", "retry later", "key is in use", "قيد المعالجة", "قيد التنفيذ", "جاري المعالجة", "جار المعالجة", "جاري معالجة", "جاري التنفيذ", "تتم معالجة", "يتم معالجة", "تجري معالجة", "حاول لاحقا", "حاول مرة اخرى لاحقا", "المحاولة لاحقا", "المحاولة مرة اخرى لاحقا", "مرة اخرى لاحقا", "تحت المعالجة", "تحت التنفيذ", "تحت الاجراء", "قيد الاجراء", "قيد الانتظار", "جاري تنفيذ", "جار تنفيذ", "جار التنفيذ", "لم تكتمل بعد", "لم يكتمل بعد", "طلب اخر", "يرجى الانتظار", "الرجاء الانتظار"]"#;
+/// The default of `provider.already_used`: each phrase is one that a refusal for another reason does
+/// not contain. "must be used before May" holds no "used before" here.
+const ALREADY_USED: &str = include_str!("already_used.json");
+/// The default of `provider.in_progress`.
+const IN_PROGRESS: &str = include_str!("in_progress.json");
 
 /// Every setting, in the order of the shipped file. A constant, so that the program itself holds no
 /// more of it than [`KEYS`].
@@ -304,7 +304,7 @@ pub const TABLE: &[Setting] = &[
         .bounds("1", "100000000")
         .doc("How many may be pending in a lane before tills are refused: {bounds}."),
     setting("offline.max_pending_per_till", Kind::Integer)
-        .sample(r#"3750"#)
+        .sample("3750")
         .bounds("1", "100000000")
         .doc(
             "How many redemptions of one till may be pending in a lane before that till is \
@@ -347,9 +347,9 @@ pub const TABLE: &[Setting] = &[
             that is 503 in any case.",
     ),
     setting("offline.value_of_unknown", Kind::Text).default(r#""25.00""#).doc(
-        "What a reward counts as of which no check said what it is worth: an amount of the \
-            store's currency in quotes, from 0 to 1000000000. Amounts are exact; more than \
-            four decimals round up.",
+        "What a reward counts as of which no check said what it is worth, or said 0 or \
+            what nobody can read: an amount of the store's currency in quotes, from 0 to \
+            1000000000. Amounts are exact; more than four decimals round up.",
     ),
     setting("offline.value_of_unbounded", Kind::Text)
         .default(r#""100.00""#)
@@ -374,17 +374,19 @@ pub const TABLE: &[Setting] = &[
         .sample(r#""100.00""#)
         .doc("What one reward may be worth. A rule's own max_value takes its place."),
     setting("offline.max_per_hour", Kind::Integer)
-        .sample(r#"500"#)
+        .sample("500")
         .bounds("0", "100000000")
         .doc("How many may be accepted on trust in a lane within 60 minutes: {bounds}."),
     setting("offline.max_per_day", Kind::Integer)
-        .sample(r#"2000"#)
+        .sample("2000")
         .bounds("0", "100000000")
         .doc("How many may be accepted on trust in a lane within 24 hours: {bounds}."),
     setting("offline.hours", Kind::Text).sample(r#""08:00-23:30""#).doc(
-        "When rewards are given on trust, on the local clock: \"08:00-23:30\", or \
-            \"18:00-02:00\" past midnight. While the clock is not synchronised nothing is. A \
-            rule's own hours take their place.",
+        "When rewards are given on trust, on the clock on the wall: \"08:00-23:30\", \
+            \"18:00-02:00\" past midnight, or \"00:00-24:00\" for all day. In the night in \
+            which the clock is put back an hour comes twice, and so does what lies in it. \
+            While the clock is not synchronised nothing is given. A rule's own hours take \
+            their place.",
     ),
     setting("offline.code_form.length", Kind::Text).sample(r#""10-12""#).doc(
         "How many characters a code has: \"10\" or \"10-12\". A code of another form is \
@@ -429,7 +431,7 @@ pub const TABLE: &[Setting] = &[
     setting("offline.rule.cause", Kind::TextOrTexts)
         .sample(r#"["tls", "clock"]"#)
         .doc("One cause or a list, such as \"connect\" or \"tls\": why nobody can be asked."),
-    setting("offline.rule.accept", Kind::FlagOrText).sample(r#"true"#).doc(
+    setting("offline.rule.accept", Kind::FlagOrText).sample("true").doc(
         "true or false: whether what the rule is for is accepted on trust, whatever \
             offline.accept says. \"override\" waits for a later version.",
     ),
@@ -440,15 +442,15 @@ pub const TABLE: &[Setting] = &[
         .sample(r#""1000.00""#)
         .doc("What may be at risk of the rewards that this rule has let through."),
     setting("offline.rule.max_pending", Kind::Integer)
-        .sample(r#"100"#)
+        .sample("100")
         .bounds("0", "100000000")
         .doc("How many of them may be pending: {bounds}."),
     setting("offline.rule.max_per_hour", Kind::Integer)
-        .sample(r#"20"#)
+        .sample("20")
         .bounds("0", "100000000")
         .doc("How many it lets through within 60 minutes: {bounds}."),
     setting("offline.rule.max_per_day", Kind::Integer)
-        .sample(r#"100"#)
+        .sample("100")
         .bounds("0", "100000000")
         .doc("How many it lets through within 24 hours: {bounds}."),
     setting("offline.rule.max_outage", Kind::Duration)

@@ -7,7 +7,8 @@ use super::layer::{List, TableEntry};
 use super::problem::Faults;
 use super::reader::{BagReader, NAME_BYTES_MAX, TEXT_BYTES_MAX, plain_text};
 use super::types::{
-    Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, SameCode, Till, TimeOfDay,
+    Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, RuleList, SameCode, Till,
+    TimeOfDay,
 };
 use super::value::{numbered, quoted};
 use crate::fold;
@@ -67,7 +68,9 @@ fn hours(read: &mut BagReader, path: &str) -> Option<Hours> {
     let parts = text
         .split_once('-')
         .and_then(|(from, to)| Some((TimeOfDay::parse(from)?, TimeOfDay::parse(midnight(to))?)));
-    let hours = parts.filter(|(from, to)| from != to).map(|(from, to)| Hours { from, to });
+    let is_all_day = text == "00:00-24:00";
+    let hours = parts.filter(|(from, to)| from != to || is_all_day);
+    let hours = hours.map(|(from, to)| Hours { from, to });
     if hours.is_none() {
         read.fault(path, "write two times of the day, such as \"08:00-23:30\" or \"18:00-02:00\"");
     }
@@ -125,7 +128,7 @@ fn length(read: &mut BagReader, path: &str) -> (u16, u16) {
 }
 
 /// The rules, in the order in which they are asked.
-pub(super) fn rules(entries: &[TableEntry], faults: &mut Faults) -> Arc<[Rule]> {
+pub(super) fn rules(entries: &[TableEntry], faults: &mut Faults) -> RuleList {
     if entries.len() > RULES_MAX {
         faults.add("offline.rule", format!("{} rules: at most {RULES_MAX}", entries.len()), None);
     }
@@ -166,6 +169,8 @@ fn subjects(read: &mut BagReader, path: &str) -> Vec<String> {
 
 /// Rules that wait for what cannot come.
 pub(super) fn look(offline: &Offline, tills: &[Till], faults: &mut Faults) {
+    worths(offline, faults);
+    shadowed(&offline.rules, faults);
     for rule in offline.rules.iter() {
         let path = |key: &str| format!("offline.rule[{}].{key}", rule.name);
         if rule.checked_within.is_some_and(|within| within > offline.remember_checks) {
@@ -179,6 +184,38 @@ pub(super) fn look(offline: &Offline, tills: &[Till], faults: &mut Faults) {
             faults.warn(&path("till"), "it names a till that intake.till does not have");
         }
     }
+}
+
+/// Values under which no sum bounds anything.
+fn worths(offline: &Offline, faults: &mut Faults) {
+    for (key, amount) in [
+        ("offline.value_of_unknown", offline.value_of_unknown),
+        ("offline.value_of_unbounded", offline.value_of_unbounded),
+    ] {
+        if amount == Amount::ZERO {
+            faults.warn(key, "what counts as nothing is bounded by no max_value or max_exposure");
+        }
+    }
+}
+
+/// A rule that comes after one that fits everything.
+fn shadowed(rules: &[Rule], faults: &mut Faults) {
+    let mut after = rules.iter().skip_while(|rule| !fits_everything(rule));
+    let (Some(all), Some(next)) = (after.next(), after.next()) else { return };
+    faults.warn(
+        &format!("offline.rule[{}]", next.name),
+        &format!("rule {} before it fits everything: none after that is ever asked", all.name),
+    );
+}
+
+fn fits_everything(rule: &Rule) -> bool {
+    let Rule { codes, businesses, branches, tills, kinds, causes, checked_within, .. } = rule;
+    let lists = [businesses, branches, tills, kinds];
+    let is_any = codes.is_empty() || codes.iter().any(|pattern| pattern == "*");
+    is_any
+        && lists.iter().all(|list| list.is_empty())
+        && causes.is_empty()
+        && checked_within.is_none()
 }
 
 fn acceptance(read: &mut BagReader) -> Option<bool> {
@@ -260,5 +297,7 @@ mod tests {
             [1079, 1080, 1439, 0, 119, 120].map(|minute| night.has(minute)),
             [false, true, true, true, true, false]
         );
+        let all = Hours { from: time("00:00"), to: time("00:00") };
+        assert_eq!([0, 1, 719, 1439].map(|minute| all.has(minute)), [true; 4]);
     }
 }

@@ -14,7 +14,7 @@ use super::reader::{BagReader, NAME_BYTES_MAX, TEXT_BYTES_MAX, plain_text};
 use super::rules;
 use super::types::{
     Alert, DateFormat, Forward, Gateway, IntakeSettings, Offline, OneTill, Provider,
-    RetentionSettings, Settings, Till, TimeOfDay, UnknownCheck,
+    RetentionSettings, RuleList, Settings, Till, TimeOfDay, UnknownCheck,
 };
 use super::value::numbered;
 use crate::message::{Language, Texts};
@@ -309,7 +309,7 @@ fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
         max_per_hour_per_till: read.integer("offline.max_per_hour_per_till"),
         checked_within: read.duration("offline.checked_within"),
         caps: rules::each(&mut read, "offline"),
-        rules: Arc::default(),
+        rules: RuleList::default(),
         listed: Arc::default(),
         exact: Arc::default(),
     }

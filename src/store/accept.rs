@@ -436,7 +436,7 @@ struct Birth {
 fn subject_of<'a>(new: &'a NewRedemption, checked: Option<&'a Remembered>) -> Subject<'a> {
     let Request { reward_code, business_refrence, branch_id, .. } = &new.request;
     let (business, branch, code) = (business_refrence, branch_id, reward_code.reveal());
-    Subject { till: &new.till, business, branch, code, checked, cause: None, now_min: 0 }
+    Subject { till: &new.till, business, branch, code, checked, cause: None, now_s: 0 }
 }
 
 /// What a till is told about the redemption that holds its code.

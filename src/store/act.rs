@@ -397,7 +397,7 @@ impl Desk<'_> {
 /// What a rule is found by; the lane's part is the desk's to fill in.
 fn subject_of<'a>(row: &'a Stored, checked: Option<&'a Remembered>) -> Subject<'a> {
     let (business, branch, code) = (&row.business, &row.branch, row.code.reveal());
-    Subject { till: &row.till, business, branch, code, checked, cause: None, now_min: 0 }
+    Subject { till: &row.till, business, branch, code, checked, cause: None, now_s: 0 }
 }
 
 /// The limits are asked for one more row than there are without this one.

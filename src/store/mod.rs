@@ -5,6 +5,7 @@ mod act;
 mod aside;
 mod backup;
 mod books;
+mod check_filter;
 mod checkpoint;
 mod checks;
 mod connection;
@@ -55,7 +56,7 @@ pub use books::{Hold, LaneMemory, Remember, WaitMemory};
 pub use checkpoint::{Checkpointer, Pace, Paused};
 pub use checks::{
     CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid,
-    ForgetChecks,
+    ForgetChecks, LearnChecks,
 };
 pub use damage::{Salvage, Tally};
 pub use error::{StoreError, Trouble};
@@ -149,12 +150,14 @@ impl Around<'_> {
     }
 }
 
-/// The one writing connection and what it keeps in memory: the books, and the newest guards.
+/// The one writing connection and what it keeps in memory: the books, the newest guards, and
+/// of which codes no check is remembered.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
     books: books::Books,
     guards: guards::Guards,
+    checks: check_filter::CheckFilter,
     dir: PathBuf,
     next_seq: i64,
     elapsed: elapsed::Elapsed,
@@ -247,10 +250,12 @@ impl Store {
             self.books = books;
             self.next_seq = next_seq;
             self.guards.rolled_back();
+            self.checks.rolled_back();
         } else {
             drop(books);
             self.books.settle();
             self.guards.committed();
+            self.checks.committed();
         }
         result
     }
@@ -279,8 +284,9 @@ impl Store {
         let transaction = transaction::Transaction::begin(&self.connection)?;
         let (books, guards, next_seq) = (&mut self.books, &mut self.guards, &mut self.next_seq);
         let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
-        let flying = &mut self.flying;
-        let mut desk = Desk { sql, books, guards, next_seq, tags, flying, around, has_ages: false };
+        let (flying, checks) = (&mut self.flying, &mut self.checks);
+        let mut desk =
+            Desk { sql, books, guards, checks, next_seq, tags, flying, around, has_ages: false };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
         self.books.write(sql)?;
@@ -411,7 +417,7 @@ impl Store {
         // What this process took in is judged by its own marks as before.
         let first = self.books.first;
         (self.connection, self.books) = (connection, books.from(first));
-        self.guards = guards;
+        (self.guards, self.checks) = (guards, check_filter::CheckFilter::default());
         self.elapsed.keep_now(&self.connection)?;
         // The gauge stays the one that others read.
         let gauge = Arc::clone(&self.wal_frames);
@@ -449,6 +455,7 @@ pub struct Desk<'a> {
     sql: &'a Connection,
     books: &'a mut books::Books,
     guards: &'a mut guards::Guards,
+    checks: &'a mut check_filter::CheckFilter,
     next_seq: &'a mut i64,
     tags: row::Tags,
     flying: &'a mut flying::InFlightRows,

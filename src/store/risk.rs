@@ -504,7 +504,8 @@ impl Desk<'_> {
     {
         let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
         let (offline, name) = (self.around.offline, self.books.name(lane));
-        let subject = Subject { cause: now.cause, now_min: minute, ..subject };
+        let now_s = self.around.elapsed_ms.div_euclid(1000);
+        let subject = Subject { cause: now.cause, now_s, ..subject };
         let rule = rule_for(offline, &subject);
         let is_listed = offline.lists(name, subject.business);
         Risk {
@@ -581,7 +582,7 @@ impl Desk<'_> {
         let now = self.lane_now(row.lane, name, &row.till);
         let now = LaneNow { pending: now.pending.saturating_sub(aside), ..now };
         let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
-        let rule = offline.rules.iter().find(|rule| *rule.name == *given.rule);
+        let rule = offline.rules.named(&given.rule);
         let risk = Risk {
             rule,
             lane: ledger.account(&Scope::Lane(row.lane), minute),

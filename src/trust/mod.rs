@@ -1,4 +1,4 @@
-//! Pure: may a redemption be given in the gateway's own name, and what speaks for it.
+//! Pure: may a redemption be given before the provider has answered, and on which evidence.
 //!
 //! A time is a [`Duration`] since any fixed moment of a monotonic clock.
 

@@ -12,7 +12,7 @@ mod words;
 use std::time::Duration;
 
 pub use wait::RETRY_AFTER_S_MAX;
-pub use words::{ALREADY_USED_DEFAULT, IN_PROGRESS_DEFAULT, Phrases};
+pub use words::Phrases;
 
 use crate::redemption::Answer;
 use object::{Body, Object, said};

@@ -5,11 +5,20 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// The phrases of a default of the settings.
+fn phrases(default: &str) -> Vec<String> {
+    serde_json::from_str(default).unwrap()
+}
+
+fn already_used() -> Vec<String> {
+    phrases(include_str!("../settings/already_used.json"))
+}
+
 fn rules() -> Rules {
     Rules {
         declined_status: vec![400, 404, 409, 410, 422],
-        already_used: Phrases::new(ALREADY_USED_DEFAULT),
-        in_progress: Phrases::new(IN_PROGRESS_DEFAULT),
+        already_used: Phrases::new(&already_used()),
+        in_progress: Phrases::new(&phrases(include_str!("../settings/in_progress.json"))),
         ..Rules::default()
     }
 }
@@ -364,7 +373,7 @@ fn object() -> impl Strategy<Value = String> {
         ])
         .prop_map(str::to_owned),
         "[a-zء-ي \u{200f}]{0,12}".prop_map(|text| format!("\"{text}\"")),
-        prop::sample::select(ALREADY_USED_DEFAULT.to_vec()).prop_map(|text| format!("\"{text}\"")),
+        prop::sample::select(already_used()).prop_map(|text| format!("\"{text}\"")),
     ];
     prop::collection::vec((names, values), 0..5).prop_map(|members| {
         let members: Vec<_> =

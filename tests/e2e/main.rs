@@ -40,4 +40,5 @@ mod verdicts;
 mod volatile;
 mod watchdog;
 mod wire;
+mod worth;
 mod zones;

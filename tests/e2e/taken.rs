@@ -35,7 +35,7 @@ fn refuses_and_goes_on_after_a_start(gateway: &mut Gateway, provider: &Provider,
         storage["ok"] == false && storage["detail"].as_str().unwrap().contains(how),
         "{storage}"
     );
-    assert!(gateway.log().contains(how), "{}", gateway.log());
+    eventually("the log says so", || gateway.log().contains(how).then_some(()));
     assert_eq!(begins_with(&gateway.state_dir(), "redeemd.db.rescued-").len(), 1);
     assert!(gateway.terminate().success());
     gateway.start();
@@ -72,6 +72,9 @@ fn a_database_that_is_deleted_while_nothing_is_asked_is_noticed_and_saved() {
     let provider = Provider::start();
     let mut gateway = at_rest(&provider);
     fs::remove_file(gateway.state_dir().join("redeemd.db")).unwrap();
+    let said = gateway.command(&["list"]);
+    assert_eq!(said.code, Some(1), "{}", said.out);
+    assert!(said.err.contains("the database was taken away"), "{}", said.err);
     eventually("it is noticed", || (gateway.status()["storage"]["ok"] == false).then_some(()));
     assert!(gateway.terminate().success());
     gateway.start();
@@ -122,6 +125,22 @@ fn a_first_start_that_failed_leaves_nothing_that_a_later_one_misses() {
             }
         }
     }
+}
+
+#[test]
+fn no_second_daemon_starts_where_the_locks_file_was_removed() {
+    let provider = Provider::start();
+    let gateway = in_an_outage(&provider);
+    fs::remove_file(gateway.state_dir().join("lock")).unwrap();
+    let second = Gateway::before(&provider);
+    let settings = fs::read_to_string(second.folder().join("redeemd.toml")).unwrap();
+    let (its, ours) = (second.state_dir(), gateway.state_dir());
+    let settings = settings.replace(its.to_str().unwrap(), ours.to_str().unwrap());
+    fs::write(second.folder().join("redeemd.toml"), settings).unwrap();
+    let said = second.command(&["run"]);
+    assert_eq!(said.code, Some(75), "{} {}", said.out, said.err);
+    assert!(said.err.contains("another redeemd"), "{}", said.err);
+    assert_eq!(gateway.till("").redeem("KEPT-4").state(), "pending");
 }
 
 #[test]

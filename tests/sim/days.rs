@@ -100,6 +100,11 @@ impl World {
                 _ => 5 * HOUR + self.about(6 * HOUR),
             };
         let both = self.below(3) > 0;
+        self.set_lines(line, both);
+    }
+
+    /// The first lane's line, or both.
+    pub(crate) fn set_lines(&mut self, line: Line, both: bool) {
         for lane in 0..2 {
             if both || lane == 0 || line == Line::Up {
                 self.judge_attempts(lane);
@@ -291,7 +296,7 @@ impl World {
             let heard = answer.await;
             let heard_at = world_began + began.map_or(Duration::ZERO, |began| began.elapsed());
             provider.note(&(heard.status, heard.header("redeemd-state").map(str::to_owned)));
-            let line = provider.line();
+            let state_of_line = provider.line();
             let mut state = provider.state();
             state.hears(ticket, heard_at);
             let limit = model.lock().expect("no panic before this one").hear(
@@ -303,7 +308,7 @@ impl World {
             model.lock().expect("no panic before this one").given(
                 n,
                 &at_ask,
-                (heard_at, (line, state.nameless_at)),
+                (heard_at, (state_of_line, state.nameless_at)),
                 &heard,
             );
             assert!(

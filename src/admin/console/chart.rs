@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::live::Screen;
 use crate::message::grouped;
 use crate::store::RowSpan;
 
@@ -78,8 +77,6 @@ impl Activity {
 pub(super) struct Cache {
     pub(super) activity: Cached<Activity>,
     pub(super) groups: Cached<super::inbox::Groups>,
-    /// By language, and by whether lanes may be acted on.
-    pub(super) screens: [[Cached<Screen>; 2]; 2],
 }
 
 /// How many were answered and how many waited, bucket after bucket.
@@ -184,7 +181,9 @@ mod tests {
 
     fn chart(now_ms: i64, spans: &[RowSpan]) -> Chart {
         let mut series = Series::new(now_ms, 4, 10);
-        spans.iter().for_each(|span| series.add(span));
+        for span in spans {
+            series.add(span);
+        }
         let now = series.waiting.last().copied().unwrap_or(0);
         series.chart(["day", "ago"], now)
     }

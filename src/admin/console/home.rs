@@ -91,6 +91,8 @@ struct LanePart {
     since: Option<Moment>,
     pending: String,
     waiting: Option<String>,
+    /// Redemptions that wait alone.
+    alone: Vec<String>,
     is_held: bool,
     is_held_for_declines: bool,
     is_configured: bool,
@@ -307,10 +309,12 @@ fn spans(lang: Language) -> Vec<(u64, String)> {
 
 /// What to do about a lane: where this page has a button for it, that one instead of a command.
 fn to_do(cause: Cause, f: &Frame) -> String {
-    match cause {
-        Cause::Operator => f.w.operator_to_do.to_owned(),
-        Cause::Declines => f.w.declines_to_do.to_owned(),
-        other => quoted(&capital(&other.to_do(f.lang)), f.lang),
+    if cause == Cause::Operator {
+        f.w.operator_to_do.to_owned()
+    } else if cause == Cause::Declines {
+        f.w.declines_to_do.to_owned()
+    } else {
+        quoted(&capital(&cause.to_do(f.lang)), f.lang)
     }
 }
 
@@ -344,6 +348,7 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
         since: status.since.as_deref().and_then(Moment::read),
         pending: grouped(status.pending),
         waiting: status.waiting_s.map(|seconds| about(Duration::from_secs(seconds), f.lang)),
+        alone: status.suspects.clone(),
         is_held: status.link == "held",
         is_held_for_declines: cause == "declines",
         is_configured: cause != "not_configured",

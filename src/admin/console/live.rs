@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::chart::Cached;
 use super::home::{Fragment, fragments};
 use super::{Frame, mark_of};
 use crate::admin::rights::Asker;
@@ -158,19 +159,19 @@ impl Follow {
     }
 
     /// The screen as it is now, the same for all who look at it in this language.
-    async fn screen(&self) -> Result<Arc<Screen>, QueueError> {
+    async fn screen(&self) -> Result<Arc<SharedScreen>, QueueError> {
         let Frame { lang, may_engineer, .. } = &self.frame;
-        let [english, arabic] = &self.admin.desk.activity.screens;
+        let [english, arabic] = &self.admin.desk.screens;
         let [others, engineers] = match lang {
             Language::English => english,
             Language::Arabic => arabic,
         };
         let shared = if *may_engineer { engineers } else { others };
-        shared.get(SHARED_FOR, Screen::new(&self.admin, &self.frame)).await
+        shared.get(SHARED_FOR, SharedScreen::new(&self.admin, &self.frame)).await
     }
 
     /// The parts that differ from those that were sent, the last with the marks of all.
-    fn news(&mut self, screen: &Screen) -> String {
+    fn news(&mut self, screen: &SharedScreen) -> String {
         let is_new = |at: usize, mark: &String| self.sent.get(at) != Some(mark);
         let parts = screen.parts.iter().enumerate();
         let new = parts.filter(|(at, (mark, _))| is_new(*at, mark));
@@ -183,16 +184,19 @@ impl Follow {
     }
 }
 
+/// What streams share, by language, and by whether lanes may be acted on.
+pub(super) type Screens = [[Cached<SharedScreen>; 2]; 2];
+
 /// The first screen as streams send it.
 #[derive(Debug)]
-pub(super) struct Screen {
+pub(super) struct SharedScreen {
     /// The number of changes that it shows.
     version: u64,
     /// Each part's mark, and the part as an event.
     parts: Vec<(String, String)>,
 }
 
-impl Screen {
+impl SharedScreen {
     async fn new(admin: &Admin, frame: &Frame) -> Result<Self, QueueError> {
         let version = *admin.queue.changes().borrow();
         let parts = fragments(admin, frame).await?;

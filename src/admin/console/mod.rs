@@ -1,4 +1,4 @@
-//! The console: pages for people, rendered here, without anything from elsewhere.
+//! The console: pages for people. They are rendered here and load nothing from other hosts.
 
 mod act;
 mod assets;
@@ -42,6 +42,7 @@ pub(super) struct ConsoleState {
     activity: chart::Cache,
     jobs: jobs::Jobs,
     streams: live::Streams,
+    screens: live::Screens,
 }
 
 impl ConsoleState {
@@ -201,6 +202,7 @@ impl Frame {
     }
 
     /// A time for people without the script, by the machine's zone.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values on by reference")]
     fn local(&self, at: &Moment) -> String {
         self.zone.shown(at.0)
     }
@@ -259,6 +261,7 @@ impl Moment {
     }
 
     /// For `datetime=`.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values on by reference")]
     fn iso(&self) -> String {
         rfc3339(self.0)
     }

@@ -113,12 +113,14 @@ words! {
         "قيد الانتظار";
     what_to_do: "What to do",
         "ما العمل";
+    waits_alone: "These fail while others succeed, and are tried again at times of their own",
+        "تفشل هذه بينما تنجح غيرها، وتُعاد محاولتها في أوقات خاصة بها";
     retry_after: "The provider asked to wait",
         "طلب المزوّد الانتظار";
     flush: "Try now",
         "جرّب الآن";
-    flush_means: "The next redemption is sent at once instead of after the wait.",
-        "تُرسل العملية التالية فورًا بدل الانتظار.";
+    flush_means: "What waits is sent at once instead of after the wait.",
+        "يُرسل ما ينتظر فورًا بدل الانتظار.";
     hold: "Hold",
         "أوقِف";
     hold_means: "Nothing is sent to this provider until somebody lets it go on.",

@@ -1,9 +1,9 @@
-//! The door to all that reads a damaged database: how damage is known, and how what is left goes
-//! into a new database.
+//! The door to all that reads a damaged database: how damage is found, and how the rows that are
+//! left get into a new database.
 //!
 //! The daily store names nothing below this file. `pages.rs` reads the file and its log without
-//! SQLite, `records.rs` reads rows in a page, `salvage/` believes them by their checksums, mends
-//! single bits and makes the books again.
+//! SQLite, `records.rs` reads rows in a page, `salvage/` checks each row by its checksum,
+//! corrects single flipped bits and makes the books again.
 
 mod pages;
 mod records;

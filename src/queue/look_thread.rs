@@ -13,18 +13,18 @@ const LOOKS_MAX: usize = 64;
 const IDLE: Duration = Duration::from_secs(10);
 
 /// A look, with where its result goes.
-pub(super) type Look = Box<dyn FnOnce() + Send>;
+pub(super) type QueuedLook = Box<dyn FnOnce() + Send>;
 
 /// The way to the thread, which begins with the first look.
 #[derive(Debug, Default)]
-pub(super) struct Lookout(Mutex<Option<SyncSender<Look>>>);
+pub(super) struct LookThread(Mutex<Option<SyncSender<QueuedLook>>>);
 
-impl Lookout {
+impl LookThread {
     /// Has the thread do it after those that wait. The thread ends with `shared`.
     ///
     /// # Errors
     /// Too many wait, or there is no thread.
-    pub(super) fn ask(&self, shared: Weak<Shared>, look: Look) -> Result<(), QueueError> {
+    pub(super) fn ask(&self, shared: Weak<Shared>, look: QueuedLook) -> Result<(), QueueError> {
         let mut way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = match &mut *way {
             Some(sender) => sender,
@@ -42,7 +42,7 @@ impl Lookout {
     }
 }
 
-fn begin(shared: Weak<Shared>) -> Result<SyncSender<Look>, QueueError> {
+fn begin(shared: Weak<Shared>) -> Result<SyncSender<QueuedLook>, QueueError> {
     let (sender, looks) = sync_channel(LOOKS_MAX);
     let work = move || work(&looks, &shared);
     let begun = std::thread::Builder::new().name("look".to_owned()).spawn(work);
@@ -52,7 +52,7 @@ fn begin(shared: Weak<Shared>) -> Result<SyncSender<Look>, QueueError> {
     })
 }
 
-fn work(looks: &Receiver<Look>, shared: &Weak<Shared>) {
+fn work(looks: &Receiver<QueuedLook>, shared: &Weak<Shared>) {
     while let Ok(look) = looks.recv() {
         look();
         loop {
@@ -74,6 +74,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::sync::oneshot;
+    use tokio::task::JoinSet;
 
     use super::super::Queue;
     use super::*;
@@ -82,13 +83,13 @@ mod tests {
     use crate::store::Store;
 
     /// A queue whose thread is busy until the sender speaks.
-    async fn busy(dir: &std::path::Path) -> (Queue, std::sync::mpsc::Sender<()>) {
+    async fn busy(dir: &std::path::Path) -> (Queue, SyncSender<()>, JoinSet<()>) {
         let (store, _) = Store::open(dir).unwrap();
         let queue = Queue::start(store, Clock::manual(0, true), Offline::default()).unwrap();
         let (begins, begun) = oneshot::channel();
-        let (release, released) = std::sync::mpsc::channel();
-        let first = queue.clone();
-        tokio::spawn(async move {
+        let (release, released) = sync_channel::<()>(1);
+        let (first, mut looks) = (queue.clone(), JoinSet::new());
+        looks.spawn(async move {
             let wait = move |_: &crate::store::Reader| {
                 begins.send(()).unwrap();
                 released.recv().unwrap();
@@ -97,13 +98,13 @@ mod tests {
             first.look(wait).await.unwrap();
         });
         begun.await.unwrap();
-        (queue, release)
+        (queue, release, looks)
     }
 
     #[tokio::test]
     async fn one_look_runs_at_a_time_and_nothing_is_read_for_whoever_has_left() {
         let dir = tempfile::tempdir().unwrap();
-        let (queue, release) = busy(dir.path()).await;
+        let (queue, release, _first) = busy(dir.path()).await;
         let ran = Arc::new(AtomicUsize::new(0));
         for _ in 0..5 {
             let count = Arc::clone(&ran);
@@ -124,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn beyond_a_bound_those_who_look_are_told_to_come_again() {
         let dir = tempfile::tempdir().unwrap();
-        let (queue, release) = busy(dir.path()).await;
+        let (queue, release, _first) = busy(dir.path()).await;
         let mut looks = Vec::new();
         for _ in 0..LOOKS_MAX {
             let mut look = Box::pin(queue.look(|_| Ok(())));
