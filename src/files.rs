@@ -26,6 +26,18 @@ pub enum FileFault {
     TooLarge(u64),
 }
 
+/// The file of a command's option: where neither standard input nor standard output can stand for
+/// it, `-` would be a file of that name, which nobody meant.
+///
+/// # Errors
+/// It is `-`.
+pub fn named(path: PathBuf) -> Result<PathBuf, &'static str> {
+    if path == Path::new("-") {
+        return Err("neither standard input nor standard output can stand here: name a file");
+    }
+    Ok(path)
+}
+
 /// The whole of a regular file of at most `bytes_max` bytes. Never waits for a writer, as opening a
 /// pipe would.
 pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileFault> {

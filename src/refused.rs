@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::Notify;
+
 pub use crate::message::Reason;
 
 /// Of the process, as every counter of its metrics is.
@@ -14,6 +16,7 @@ pub fn count(reason: Reason) {
     if let Some(count) = COUNTS.get(reason as usize) {
         count.fetch_add(1, Ordering::Relaxed);
     }
+    NEWS.notify_one();
     if reason.is_the_stores() {
         let (word, total) = (reason.as_str(), total(reason));
         tracing::warn!(total, "requests of tills are refused: {word}");
@@ -24,6 +27,19 @@ pub fn count(reason: Reason) {
 #[must_use]
 pub fn total(reason: Reason) -> u64 {
     COUNTS.get(reason as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+}
+
+/// Told of what the store does not know of yet.
+static NEWS: Notify = Notify::const_new();
+
+/// Returns once the store may not know of some; at once where that was so before.
+pub async fn are_news() {
+    NEWS.notified().await;
+}
+
+/// They could not be kept: whoever waits for news is to try it again.
+pub fn remain_news() {
+    NEWS.notify_one();
 }
 
 /// Of each reason how many the store knows of.

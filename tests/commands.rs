@@ -351,10 +351,58 @@ async fn a_list_is_read_page_by_page_and_never_shows_a_whole_code() {
         all.out
     );
     assert_eq!(gateway.run(&["list", "--state", "parked", "--json"]).await.out, "");
+    let first = gateway.run(&["list", "--limit", "2"]).await;
+    assert!(first.out.ends_with("\nthere may be more: --after 2, or --all\n"), "{}", first.out);
+    for business in ["shop", "SHOP", " Shop\u{200b}"] {
+        let found = gateway.run(&["list", "--business", business, "--json"]).await;
+        assert_eq!(found.json().len(), 5, "{business:?}: {}", found.err);
+    }
     let unknown = gateway.run(&["list", "--lane", "nope"]).await;
     assert_eq!(unknown.code, 1);
     assert!(unknown.err.contains("retm, other"), "{}", unknown.err);
     gateway.end().await;
+}
+
+/// A daemon that has looked at 20,000 rows more at each request, and found nothing; how often it was
+/// asked.
+fn endless(socket: &Path) -> std::thread::JoinHandle<u32> {
+    use std::io::{BufRead, BufReader};
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        let mut asked = 0;
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            if first.starts_with("GET /end") {
+                break;
+            }
+            while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            asked += 1;
+            let body = format!(r#"{{"redemptions":[],"next":{}}}"#, asked * 20_000);
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+            write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+        asked
+    })
+}
+
+#[test]
+fn a_list_goes_on_looking_and_says_on_standard_output_too_where_it_gave_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, socket) = (folder.path().join("redeemd.toml"), folder.path().join("admin.sock"));
+    std::fs::write(&file, settings(folder.path())).unwrap();
+    let served = endless(&socket);
+    let list = ["list", "--code-ending", "49999", "--config", file.to_str().unwrap()];
+    let table = bare(&list);
+    assert_eq!(table.code, 1, "{}", table.err);
+    assert!(table.out.contains("not everything was looked at: go on with --after 10000000"));
+    let json = bare(&[&list[..], &["--json"]].concat());
+    assert_eq!((json.code, json.json().len()), (1, 1), "{}", json.err);
+    assert_eq!(json.json()[0]["next"], 20_000_000);
+    let mut end = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    end.write_all(b"GET /end HTTP/1.1\r\n").unwrap();
+    assert_eq!(served.join().unwrap(), 1000);
 }
 
 #[tokio::test]
@@ -472,6 +520,96 @@ async fn an_export_to_standard_output_is_the_file_and_warns_beside_it() {
 }
 
 #[tokio::test]
+async fn what_one_box_exports_to_a_pipe_another_imports_from_it() {
+    let (old, new) = (Gateway::start().await, Gateway::start().await);
+    old.accept("CODE-KKKK-2222", "till-1").await;
+    let piped = old.run(&["export", "-"]).await.out;
+    let ran = new.run_with(&["import", "-"], &piped).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    // The body of these redemptions is none that could be sent.
+    assert_eq!(ran.out, "0 imported, 0 already there, 1 parked, 0 refused\n");
+    let cut = piped.lines().take(2).collect::<Vec<_>>().join("\n");
+    let ran = new.run_with(&["import", "-"], &cut).await;
+    assert!(ran.code == 1 && ran.err.contains("standard input has no last line"), "{}", ran.err);
+    old.end().await;
+    new.end().await;
+}
+
+#[tokio::test]
+async fn a_backup_to_a_pipe_is_the_database_alone_and_nothing_is_written_on_a_terminal() {
+    let gateway = Gateway::start().await;
+    gateway.accept("CODE-OOOO-2222", "till-1").await;
+    let mut command = gateway.command(&["backup", "-"]);
+    command.stdin(Stdio::null()).current_dir(gateway.folder.path());
+    let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(ran.status.success() && said.contains("WHOLE REWARD CODES"), "{said}");
+    assert!(!gateway.folder.path().join("-").exists());
+    let restored = gateway.folder.path().join("restored");
+    std::fs::create_dir(&restored).unwrap();
+    std::fs::write(restored.join("redeemd.db"), &ran.stdout).unwrap();
+    let (store, report) = Store::open(&restored).unwrap();
+    assert!(report.moved && report.uncertain == 1, "{report:?}");
+    drop(store);
+    let mut command = Command::new("script");
+    let line = format!(
+        "{} backup - --config {}",
+        env!("CARGO_BIN_EXE_redeemd"),
+        gateway.settings_file().display()
+    );
+    command.args(["-qec", &line, "/dev/null"]);
+    let ran = tokio::task::spawn_blocking(move || Ran::of(&mut command, "")).await.unwrap();
+    assert_eq!(ran.code, 64, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("name a file") && !ran.out.contains("SQLite"), "{}", ran.out);
+    gateway.end().await;
+}
+
+#[test]
+fn a_failed_command_leaves_none_of_its_two_files_and_no_file_is_called_like_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("cert.pem"), "somebody else's").unwrap();
+    let (cert, key) = (at("cert.pem"), at("key.pem"));
+    let ran = bare(&["make-certificate", "x", "--cert-file", &cert, "--key-file", &key]);
+    assert!(ran.code == 1 && ran.err.contains("cert.pem"), "{}", ran.err);
+    assert!(!Path::new(&key).exists());
+    let ran = bare(&["make-certificate", "x", "--cert-file", "-", "--key-file", &key]);
+    assert!(ran.code == 64 && ran.err.contains("name a file"), "{}", ran.err);
+    assert!(!Path::new(&key).exists() && !Path::new("-").exists());
+}
+
+#[test]
+fn a_state_directory_without_a_database_is_73_for_an_export_as_for_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = bare(&["export", "-", "--state-dir", folder.path().to_str().unwrap()]);
+    assert_eq!((ran.code, ran.out.as_str()), (73, ""), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn faulty_settings_keep_nobody_from_a_daemon_that_runs_on_with_the_good_ones() {
+    let gateway = Gateway::start().await;
+    let file = gateway.settings_file();
+    let faulty = std::fs::read_to_string(&file).unwrap() + "[offline]\nmax_pendign = 1\n";
+    std::fs::write(gateway.folder.path().join("faulty.toml"), &faulty).unwrap();
+    std::fs::write(gateway.folder.path().join("broken.toml"), "[gateway\n").unwrap();
+    let run = async |name: &str, args: &[&str]| {
+        let file = gateway.folder.path().join(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redeemd"));
+        command.args(args).arg("--config").arg(file);
+        command.env_remove("RUNTIME_DIRECTORY").env_remove("STATE_DIRECTORY");
+        tokio::task::spawn_blocking(move || Ran::of(&mut command, "")).await.unwrap()
+    };
+    let ran = run("faulty.toml", &["status", "--json"]).await;
+    assert_eq!((ran.code, &ran.json()[0]["gateway"]), (0, &json!("branch-042")), "{}", ran.err);
+    let ran = run("faulty.toml", &["trust", "off", "--note", "codes are guessed"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let ran = run("broken.toml", &["status"]).await;
+    assert_eq!(ran.code, 78, "{}", ran.err);
+    assert!(ran.err.contains("the daemon was not asked"), "{}", ran.err);
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn an_unknown_id_and_an_unknown_lane_are_1_and_no_id_at_all_is_64() {
     let gateway = Gateway::start().await;
     assert_eq!(gateway.run(&["show", "999-abc"]).await.code, 1);
@@ -527,6 +665,19 @@ async fn a_report_says_what_was_taken_back_and_when_it_was_accepted() {
         (&of("prefix")["prefix"], &of("total")["taken_back"]),
         (&json!("COD"), &json!(1)),
         "{lines:?}"
+    );
+    // What the till took back counts until somebody has handled it, here as there.
+    let at_risk = gateway.run(&["status", "--json"]).await.json();
+    assert_eq!(at_risk[0]["lanes"][0]["exposure"], "25.00", "{at_risk:?}");
+    assert_eq!(of("total")["value_at_risk"], "25.00", "{lines:?}");
+    assert_eq!(gateway.run(&["handled", &id, "--note", "seen"]).await.code, 0);
+    let at_risk = gateway.run(&["status", "--json"]).await.json();
+    let report = gateway.run(&["report", "--json"]).await.json();
+    let total = report.iter().find(|line| line["kind"] == "total").unwrap();
+    assert_eq!(
+        (&at_risk[0]["lanes"][0]["exposure"], &total["value_at_risk"]),
+        (&json!("0.00"), &json!("0.00")),
+        "{report:?}"
     );
     let text = gateway.run(&["report"]).await.out;
     let expected = "\

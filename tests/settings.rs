@@ -583,6 +583,8 @@ fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
         ("checked_within = \"31d\"", "checked_within", "\"30d\""),
         ("cause = \"rain\"", "cause", "connect"),
         ("code = \"\"", "code", "item 1"),
+        ("code = [\"A-*\", 3]", "code", "item 2: 3 is not a string"),
+        ("cause = [\"connect\", \"rain\"]", "cause", "item 2: \"rain\" is no cause"),
         ("code = []", "code", "an empty list"),
         ("till = []", "till", "an empty list"),
         ("cause = []", "cause", "an empty list"),
@@ -924,6 +926,12 @@ fn no_type_is_coerced_into_another() {
         LEAST,
         &[
             ("declined_status = [400, 4.5]", "provider[retm].declined_status", "item 2: 4.5"),
+            (
+                "declined_status = [4.5, 400, \"400\"]",
+                "provider[retm].declined_status",
+                "item 1: 4.5 is not a whole number; item 3: \"400\" is not a whole number",
+            ),
+            ("declined_status = [401, 400]", "provider[retm].declined_status", "item 1: 401"),
             ("declined_status = 400", "provider[retm].declined_status", "[400, 404]"),
             ("already_used = \"used\"", "provider[retm].already_used", "a list of strings"),
             ("already_used = [1]", "provider[retm].already_used", "item 1: 1"),
@@ -1230,7 +1238,23 @@ fn files_that_cannot_be_read_now_are_warned_of() {
     }
     assert_eq!(keys(&place), ["intake.tls.key_file", "provider[retm].token_file"]);
     fs::write(place.path("c"), "PUT-YOUR-TOKEN-HERE").unwrap();
-    assert!(place.problems().starts_with("intake.till[t].token_file: the file holds the guide's"));
+    let guide = format!(
+        "intake.till[t].token_file: {}: the file holds the guide's",
+        place.path("c").display()
+    );
+    assert!(place.problems().starts_with(&guide), "{}", place.problems());
+    for (content, fault) in [
+        ("\u{feff}secret", "byte order mark"),
+        ("رمز", "beyond ASCII"),
+        ("secret\nsecret", "more than one line"),
+        ("Bearer secret", "white space"),
+    ] {
+        fs::write(place.path("c"), content).unwrap();
+        let warned = place.load().unwrap().warnings.join("\n");
+        let path = place.path("c").display().to_string();
+        assert!(warned.contains(&path) && warned.contains(fault), "{content:?}: {warned}");
+        assert!(!warned.contains("secret now: secret") && !warned.contains("رمز"), "{warned}");
+    }
 }
 
 #[test]

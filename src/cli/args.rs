@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use super::options::{
     FlushArgs, HandledArgs, HoldArgs, ListFilter, NamesArgs, Shown, StatusArgs, TrustArgs, VoidArgs,
 };
+use crate::files;
 use crate::redemption::State;
 
 /// Store-and-forward gateway for loyalty redemptions in stores.
@@ -20,7 +21,7 @@ use crate::redemption::State;
 )]
 pub struct Cli {
     /// The settings file [default: /etc/redeemd/redeemd.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = file())]
     pub config: Option<PathBuf>,
     /// Print data as JSON, one object a line
     #[arg(long, global = true)]
@@ -165,7 +166,7 @@ pub struct ReportArgs {
 /// `backup`
 #[derive(Args, Clone, Debug)]
 pub struct BackupArgs {
-    /// The file to write; it must not exist
+    /// The file to write; it must not exist. `-` writes to standard output, into a pipe or a file
     pub file: PathBuf,
 }
 
@@ -182,7 +183,7 @@ pub struct ExportArgs {
 /// `import`
 #[derive(Args, Clone, Debug)]
 pub struct ImportArgs {
-    /// The file that `export` wrote
+    /// The file that `export` wrote; `-` reads it from standard input
     pub file: PathBuf,
 }
 
@@ -193,10 +194,10 @@ pub struct CertificateArgs {
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
     /// The certificate's file, new
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub cert_file: PathBuf,
     /// The key's file, new, for its owner alone
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub key_file: PathBuf,
 }
 
@@ -204,6 +205,11 @@ pub struct CertificateArgs {
 fn states() -> impl TypedValueParser<Value = State> {
     PossibleValuesParser::new(State::ALL.map(State::as_str))
         .try_map(|word| word.parse().map_err(|()| "no state"))
+}
+
+/// A file that neither standard input nor standard output can stand for.
+fn file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(files::named)
 }
 
 /// A day that the calendar has.
@@ -281,6 +287,11 @@ mod tests {
             "redeemd report --from 2026-02-30",
             "redeemd report --csv --json",
             "redeemd status x",
+            "redeemd check --config -",
+            "redeemd make-certificate x --cert-file - --key-file k",
+            "redeemd make-certificate x --cert-file c --key-file -",
+            "redeemd sandbox --token-file -",
+            "redeemd sandbox --tls good --ca-out -",
         ] {
             assert!(parse(wrong).is_err_and(|error| error.use_stderr()), "{wrong}");
         }

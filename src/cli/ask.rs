@@ -8,9 +8,9 @@ use bytes::Bytes;
 use hyper::Method;
 use serde_json::Value;
 
-use super::exit::CliError;
+use super::exit::{CliError, say};
 use crate::client::{self, ClientError, Target};
-use crate::settings::{DEFAULT_FILE, LoadOptions, load};
+use crate::settings::{DEFAULT_FILE, LoadOptions, Problems, commands_socket, load};
 
 /// The socket's name in whichever directory it is.
 const SOCKET: &str = "admin.sock";
@@ -25,21 +25,43 @@ pub(super) const STATE_DIR: &str = "/var/lib/redeemd";
 #[derive(Debug)]
 pub(super) struct Daemon {
     sockets: Vec<PathBuf>,
+    /// What is wrong with the settings that name the socket.
+    problems: Option<Problems>,
 }
 
 impl Daemon {
-    /// The places to look at. Settings that somebody named must be good and say where; the usual
-    /// ones may be unreadable for this user, and the daemon under systemd knows a directory that
-    /// this process does not.
+    /// The places to look at. Settings that somebody named must say where, and may have other
+    /// faults: a daemon that runs goes on with those from before. The usual ones may be unreadable
+    /// for this user, and the daemon under systemd knows a directory that this process does not.
     pub(super) fn find(file: Option<&Path>) -> Result<Self, CliError> {
         let named = file.is_some_and(|file| file != Path::new(DEFAULT_FILE));
-        let loaded = load(&LoadOptions::of_process(file.map(Path::to_owned), host_name()));
-        match loaded {
-            Ok(loaded) if named => Ok(Self { sockets: vec![loaded.settings.admin.socket] }),
-            Err(problems) if named => Err(problems.into()),
-            loaded => {
-                let known = loaded.ok().map(|loaded| loaded.settings.admin.socket);
-                Ok(Self { sockets: usual(known, |name| std::env::var_os(name)) })
+        let options = LoadOptions::of_process(file.map(Path::to_owned), host_name());
+        let (known, problems) = match load(&options) {
+            Ok(loaded) => (Some(loaded.settings.admin.socket), None),
+            Err(problems) => (commands_socket(&options), Some(problems)),
+        };
+        if !named {
+            let sockets = usual(known, |name| std::env::var_os(name));
+            return Ok(Self { sockets, problems: None });
+        }
+        let sockets: Vec<PathBuf> = known.into_iter().collect();
+        match problems {
+            Some(problems) if sockets.is_empty() => {
+                say("the daemon was not asked: these settings do not say where its socket is");
+                Err(problems.into())
+            }
+            problems => Ok(Self { sockets, problems }),
+        }
+    }
+
+    /// Nobody answers. Faulty settings come first: the socket may be another.
+    fn unreachable(&self, tried: &[String]) -> CliError {
+        let why = format!("the daemon cannot be reached; is it running?\n{}", tried.join("\n"));
+        match &self.problems {
+            None => CliError::Unavailable(why),
+            Some(problems) => {
+                say(&why);
+                problems.clone().into()
             }
         }
     }
@@ -70,7 +92,7 @@ impl Daemon {
                 Ok(response) => return judged(&response).map(drop),
             }
         }
-        Err(unreachable(&tried))
+        Err(self.unreachable(&tried))
     }
 
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Value, CliError> {
@@ -84,15 +106,8 @@ impl Daemon {
                 Ok(response) => return judged(&response),
             }
         }
-        Err(unreachable(&tried))
+        Err(self.unreachable(&tried))
     }
-}
-
-fn unreachable(tried: &[String]) -> CliError {
-    CliError::Unavailable(format!(
-        "the daemon cannot be reached; is it running?\n{}",
-        tried.join("\n")
-    ))
 }
 
 fn reason(socket: &Path, error: &std::io::Error) -> String {
@@ -218,7 +233,7 @@ mod tests {
     async fn nobody_there_is_exit_69_and_names_every_place() {
         let folder = tempfile::tempdir().unwrap();
         let sockets = vec![folder.path().join("a.sock"), folder.path().join("b.sock")];
-        let error = Daemon { sockets }.get("/api/v1/status").await.unwrap_err();
+        let error = Daemon { sockets, problems: None }.get("/api/v1/status").await.unwrap_err();
         assert_eq!(error.exit(), super::super::Exit::Unavailable);
         assert!(
             error.to_string().contains("a.sock") && error.to_string().contains("b.sock"),

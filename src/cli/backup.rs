@@ -1,13 +1,18 @@
 //! `backup`: a copy of the running gateway's database, in a file for its owner alone.
 
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use serde_json::json;
 
 use super::args::BackupArgs;
 use super::ask::Daemon;
 use super::exit::{CliError, say};
-use super::rescue::create;
+use super::rescue::{STANDARD_OUTPUT, create, discard};
+use super::terminal::is_terminal;
+
+/// What whoever has the copy must know.
+const WARNING: &str = "it holds WHOLE REWARD CODES: keep it as safe as the gateway itself";
 
 /// `redeemd backup`
 pub(super) async fn backup(
@@ -16,22 +21,39 @@ pub(super) async fn backup(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    if args.file == Path::new(STANDARD_OUTPUT) {
+        return to_output(daemon).await;
+    }
     let mut file = BufWriter::new(create(&args.file)?);
     let written = match fetched(daemon, &mut file).await {
         Ok(written) => written,
         Err(error) => {
             // A part of a database is of no use, and stands in the way of the next one.
-            std::fs::remove_file(&args.file)?;
+            discard(&args.file);
             return Err(error);
         }
     };
-    say("it holds WHOLE REWARD CODES: keep it as safe as the gateway itself");
+    say(WARNING);
     let path = args.file.display().to_string();
     if json {
         writeln!(out, "{}", json!({ "file": path, "bytes": written }))?;
     } else {
         writeln!(out, "{path}: {} bytes", crate::message::grouped(written))?;
     }
+    Ok(())
+}
+
+/// The database alone, so that it can be piped; what came of it is the exit code.
+async fn to_output(daemon: &Daemon) -> Result<(), CliError> {
+    if is_terminal() {
+        let why = "a database is nothing to read on a terminal: name a file, or send standard \
+            output into a pipe";
+        return Err(CliError::Usage(why.to_owned()));
+    }
+    let mut pipe = std::io::stdout();
+    daemon.download("/api/v1/backup", &mut pipe).await?;
+    pipe.flush()?;
+    say(WARNING);
     Ok(())
 }
 

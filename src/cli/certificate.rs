@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::args::CertificateArgs;
 use super::exit::CliError;
+use super::rescue::discard;
 
 /// Makes both files; neither may exist.
 pub(super) fn make(
@@ -26,7 +27,8 @@ pub(super) fn make(
     let certificate = params(&args.names).map_err(failed)?.self_signed(&key).map_err(failed)?;
     let print = fingerprint(certificate.der());
     write(&args.key_file, 0o600, &key.serialize_pem())?;
-    write(&args.cert_file, 0o644, &certificate.pem())?;
+    // A key without its certificate would stand in the way of the next try.
+    write(&args.cert_file, 0o644, &certificate.pem()).inspect_err(|_| discard(&args.key_file))?;
     if json {
         let files = (args.cert_file.display().to_string(), args.key_file.display().to_string());
         writeln!(out, "{}", json!({ "sha256": print, "cert_file": files.0, "key_file": files.1 }))?;
@@ -54,7 +56,9 @@ fn fingerprint(der: &[u8]) -> String {
     Sha256::digest(der).iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
+/// A new file; nothing of it stays where it could not be written whole.
 fn write(path: &Path, mode: u32, text: &str) -> Result<(), CliError> {
+    let told = |error: std::io::Error| CliError::Failed(format!("{}: {error}", path.display()));
     let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let fill = |mut file: std::fs::File| {
         file.write_all(text.as_bytes())?;
@@ -62,7 +66,7 @@ fn write(path: &Path, mode: u32, text: &str) -> Result<(), CliError> {
         file.set_permissions(Permissions::from_mode(mode))?;
         file.sync_all()
     };
-    opened.and_then(fill).map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
+    fill(opened.map_err(told)?).inspect_err(|_| discard(path)).map_err(told)
 }
 
 #[cfg(test)]
@@ -91,6 +95,22 @@ mod tests {
         let key = std::fs::read(&args.key_file).unwrap();
         assert!(make(&args, false, &mut Vec::new()).is_err());
         assert_eq!(std::fs::read(&args.key_file).unwrap(), key);
+    }
+
+    #[test]
+    fn what_fails_leaves_none_of_the_two_files_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut args = args(folder.path());
+        std::fs::write(&args.cert_file, "somebody else's").unwrap();
+        let failed = make(&args, false, &mut Vec::new()).unwrap_err();
+        assert!(failed.to_string().contains("cert.pem"), "{failed}");
+        assert!(!args.key_file.exists());
+        args.cert_file = folder.path().join("no/such/folder.pem");
+        assert!(make(&args, false, &mut Vec::new()).is_err() && !args.key_file.exists());
+        args.cert_file.clone_from(&args.key_file);
+        assert!(make(&args, false, &mut Vec::new()).is_err() && !args.key_file.exists());
+        args.key_file = std::path::PathBuf::from("/dev/full/no.pem");
+        assert!(make(&args, false, &mut Vec::new()).is_err() && !args.cert_file.exists());
     }
 
     #[test]

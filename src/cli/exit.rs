@@ -62,6 +62,9 @@ pub enum CliError {
     /// The daemon cannot start with what the settings name.
     #[error("{0}")]
     Unusable(String),
+    /// The state directory cannot be used.
+    #[error("{0}")]
+    State(String),
     /// Standard output or input failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -77,6 +80,7 @@ impl CliError {
             Self::Usage(_) => Exit::Usage,
             Self::Unavailable(_) => Exit::Unavailable,
             Self::Config(_) | Self::Unusable(_) => Exit::Config,
+            Self::State(_) => Exit::CannotCreate,
             // `redeemd list | head` is not a failure.
             Self::Io(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Ok,
             Self::Io(_) | Self::Internal(_) => Exit::Internal,
@@ -98,6 +102,7 @@ impl CliError {
             | Self::Unavailable(_)
             | Self::Internal(_)
             | Self::Unusable(_)
+            | Self::State(_)
             | Self::Io(_) => say(&self.to_string()),
         }
     }
@@ -139,6 +144,7 @@ mod tests {
         let codes =
             [Exit::Ok, Exit::Failed, Exit::Usage, Exit::Unavailable, Exit::Internal, Exit::Config];
         assert_eq!(codes.map(|exit| exit as u8), [0, 1, 64, 69, 70, 78]);
+        assert_eq!(CliError::State(String::new()).exit(), Exit::CannotCreate);
         assert_eq!([Exit::CannotCreate as u8, Exit::TryAgain as u8], [73, 75]);
     }
 

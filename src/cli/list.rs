@@ -18,6 +18,10 @@ const PAGE_ROWS: u16 = 1000;
 /// The rows of a page unless `--limit` says otherwise.
 const LIMIT_DEFAULT: u16 = 100;
 
+/// How often the daemon is asked before a list ends without what it was to find; a page of a filter
+/// looks at 20,000 rows, or for 40 ms.
+const LOOKS_MAX: u32 = 500;
+
 /// A page of the listing.
 #[derive(Debug)]
 pub(super) struct ListPage {
@@ -92,23 +96,24 @@ pub(super) async fn list(
     if args.wanted.code.is_some() {
         return view.print(&search(daemon).await?, out);
     }
-    let limit = if args.all { PAGE_ROWS } else { args.limit.unwrap_or(LIMIT_DEFAULT) };
+    let mut left = (!args.all).then(|| args.limit.unwrap_or(LIMIT_DEFAULT));
     let state = args.state.map(crate::redemption::State::as_str);
     let (lane, after, wanted) = (args.lane.clone(), args.after, args.wanted.pairs());
-    let mut pages = Pages { state, lane, after, limit, wanted };
-    loop {
+    let mut pages = Pages { state, lane, after, limit: left.unwrap_or(PAGE_ROWS), wanted };
+    for look in 1.. {
         let page = pages.next(daemon).await?;
         view.print(&page, out)?;
-        match page.next {
-            Some(_) if args.all => {}
-            Some(next) => {
-                out.flush()?;
-                say(&format!("there may be more: --after {next}, or --all"));
-                return Ok(());
-            }
-            None => return Ok(()),
+        let Some(next) = page.next else { break };
+        let found = u16::try_from(page.rows.len()).unwrap_or(u16::MAX);
+        left = left.map(|left| left.saturating_sub(found));
+        match left {
+            None => {}
+            Some(0) => return view.tell_more(next, out),
+            Some(_) if look == LOOKS_MAX => return view.tell_cut_short(next, out),
+            Some(left) => pages.limit = left,
         }
     }
+    Ok(())
 }
 
 /// The redemptions of the whole code on standard input. It is posted: no address and no log may
@@ -145,6 +150,32 @@ impl View<'_> {
         }
         out.write_all(self.table.take_rows().as_bytes())?;
         Ok(())
+    }
+
+    /// All that was asked for is there, and where the others begin. A program knows it by the
+    /// number of rows.
+    fn tell_more(&self, next: i64, out: &mut dyn Write) -> Result<(), CliError> {
+        let more = format!("there may be more: --after {next}, or --all");
+        if !self.json {
+            writeln!(out, "\n{more}")?;
+            return Ok(());
+        }
+        out.flush()?;
+        say(&more);
+        Ok(())
+    }
+
+    /// Not all was looked at, which nobody can know by the rows: the last line and the exit code
+    /// say so.
+    fn tell_cut_short(&self, next: i64, out: &mut dyn Write) -> Result<(), CliError> {
+        let cut = format!("not everything was looked at: go on with --after {next}, or use --all");
+        if self.json {
+            writeln!(out, "{}", serde_json::json!({ "next": next }))?;
+        } else {
+            writeln!(out, "\n{cut}")?;
+        }
+        out.flush()?;
+        Err(CliError::Failed(cut))
     }
 }
 

@@ -35,7 +35,7 @@ pub struct ListFilter {
     /// Only this till
     #[arg(long)]
     pub till: Option<String>,
-    /// Only this business
+    /// Only this business, in whatever letters and spaces
     #[arg(long, value_name = "REFERENCE")]
     pub business: Option<String>,
     /// Only this branch

@@ -36,8 +36,8 @@ impl Listeners {
     pub(super) fn bind(prepared: &Prepared) -> Result<Self, DaemonError> {
         let settings = &prepared.loaded.settings;
         let handed = HandedIn::of(notify::listen_fds()?, settings)?;
-        let tills = handed.tills.or_else_bind(&settings.intake.listen)?;
-        let tcp = handed.admin.or_else_bind(&[settings.admin.listen])?;
+        let tills = handed.tills.or_else_bind("intake.listen", &settings.intake.listen)?;
+        let tcp = handed.admin.or_else_bind("admin.listen", &[settings.admin.listen])?;
         let commands = match handed.commands {
             listeners if !listeners.is_empty() => listeners,
             _ => vec![commands(settings)?],
@@ -141,11 +141,15 @@ impl HandedIn {
 }
 
 impl Tcp {
-    fn or_else_bind(self, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, DaemonError> {
+    fn or_else_bind(
+        self,
+        key: &str,
+        addresses: &[SocketAddr],
+    ) -> Result<Vec<TcpListener>, DaemonError> {
         if !self.0.is_empty() {
             return Ok(self.0);
         }
-        addresses.iter().map(|address| bound(*address)).collect()
+        addresses.iter().map(|address| bound(key, *address)).collect()
     }
 }
 
@@ -189,8 +193,9 @@ fn secured(listener: TcpListener, certificate: Option<&Certificate>) -> Socket {
     }
 }
 
-fn bound(address: SocketAddr) -> Result<TcpListener, DaemonError> {
-    let told = |error| DaemonError::Listen { place: address.to_string(), error };
+/// `key` is that of the setting which names the address.
+fn bound(key: &str, address: SocketAddr) -> Result<TcpListener, DaemonError> {
+    let told = |error| DaemonError::Listen { place: format!("{address} ({key})"), error };
     let socket = if address.is_ipv4() {
         tokio::net::TcpSocket::new_v4()
     } else {
@@ -205,6 +210,8 @@ fn bound(address: SocketAddr) -> Result<TcpListener, DaemonError> {
 
 fn commands(settings: &Settings) -> Result<UnixListener, DaemonError> {
     let path = &settings.admin.socket;
-    place::listen(path)
-        .map_err(|error| DaemonError::Listen { place: path.display().to_string(), error })
+    place::listen(path).map_err(|error| DaemonError::Listen {
+        place: format!("{} (admin.socket)", path.display()),
+        error,
+    })
 }

@@ -18,8 +18,8 @@ use crate::store::Retention;
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// How many rows may leave in that time: a clock that jumped cannot empty the books at once.
 const PRUNE_ROWS_MAX: u64 = 20_000;
-/// How often what was refused is kept: a crash forgets so long of it.
-const REFUSALS_EVERY: Duration = Duration::from_secs(60);
+/// How long what was refused waits for a commit that takes it along, before it gets one of its own.
+const REFUSALS_WITHIN: Duration = Duration::from_secs(10);
 /// How often checks are forgotten whose time is over.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Between two batches, so that tills come first.
@@ -33,7 +33,8 @@ pub(super) struct Upkeep {
     retention: Retention,
     feed: Option<tokio::time::Interval>,
     prune: tokio::time::Interval,
-    refusals: tokio::time::Interval,
+    /// When the refusals that have come are kept.
+    refusals: Option<Instant>,
     forget: tokio::time::Interval,
     work: JoinSet<()>,
 }
@@ -53,7 +54,7 @@ impl Upkeep {
             // Twice in the interval, as sd_watchdog_enabled(3) advises.
             feed: notify.watchdog_interval().map(|interval| every(interval / 2)),
             prune: every(PRUNE_EVERY),
-            refusals: every(REFUSALS_EVERY),
+            refusals: None,
             // A start has to learn what is remembered.
             forget: from(now, FORGET_EVERY),
             work: JoinSet::new(),
@@ -73,7 +74,7 @@ impl Upkeep {
             _ = self.prune.tick() => {
                 self.work.spawn(prune(queue.clone(), clock.clone(), self.retention));
             }
-            _ = self.refusals.tick() => {
+            () = are_due(&mut self.refusals) => {
                 let queue = queue.clone();
                 self.work.spawn(async move { keep_refusals(&queue).await });
             }
@@ -98,6 +99,19 @@ async fn next(timer: &mut Option<tokio::time::Interval>) {
     }
 }
 
+/// Waits for refusals and then for their time; wakes nobody while there are none.
+async fn are_due(at: &mut Option<Instant>) {
+    let due = match *at {
+        Some(due) => due,
+        None => {
+            refused::are_news().await;
+            *at.insert(Instant::now() + REFUSALS_WITHIN)
+        }
+    };
+    tokio::time::sleep_until(due).await;
+    *at = None;
+}
+
 /// Feeds the watchdog once the writer and each lane have come round; one that is stuck lets it
 /// starve.
 async fn feed(queue: Queue, notify: Arc<Notify>) {
@@ -110,9 +124,8 @@ async fn feed(queue: Queue, notify: Arc<Notify>) {
 /// What was refused since the last time is kept with its day; what the store does not take now is
 /// offered again.
 pub(super) async fn keep_refusals(queue: &Queue) {
-    let refused = refused::unkept();
-    if !refused.is_empty() && queue.refused(refused.clone()).await.is_ok() {
-        refused::are_kept(&refused);
+    if queue.keep_refusals().await.is_err() {
+        refused::remain_news();
     }
 }
 

@@ -17,9 +17,6 @@ use crate::redemption::{Request, Seq, State};
 use crate::refused::{self, Reason};
 use crate::store::{Concluded, Decision, Headroom, Limit, NewRedemption, NotGiven, Taken, UsedBy};
 
-/// What the limits are called that are no rule's.
-const OFFLINE: &str = "offline";
-
 /// One till's request while it is decided.
 struct PendingRedeem {
     queue: Queue,
@@ -229,7 +226,7 @@ impl PendingRedeem {
             }
             Limit::Reusable(hourly) => Refusal::LimitReusable { hourly: *hourly },
             Limit::Hours => Refusal::OutOfHours,
-            Limit::Clock => Refusal::RuleNeedsClock { rule: OFFLINE.to_owned() },
+            Limit::Clock => Refusal::HoursNeedClock,
             Limit::Rule(rule, limit) if **limit == Limit::Clock => {
                 Refusal::RuleNeedsClock { rule: rule.to_string() }
             }

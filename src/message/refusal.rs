@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::amount::{Noun, about, count, whole};
+use super::amount::{Noun, NounPlace, about, count, count_in, whole};
 use super::fault::Fault;
 use super::language::Language::{self, Arabic, English};
 use super::macros::messages;
@@ -53,21 +53,31 @@ messages! {
 
         /// `offline.max_pending`.
         LimitPending {
-            /// Redemptions that wait.
+            /// So many redemptions may wait.
             waiting: u64,
         }
-        en: format!("offline limit reached: {} for the line", are_waiting(*waiting)),
-        ar: format!("بلغ العمل دون اتصال حدّه: تنتظر الخط \
-            {}", count(*waiting, Noun::Redemption, Arabic));
+        en: format!(
+            "offline limit reached: {} may wait for the line",
+            no_more_than(*waiting, Noun::Redemption, English)
+        ),
+        ar: format!(
+            "بلغ العمل دون اتصال حدّه: لا يُسمح بانتظار {} للخط",
+            no_more_than(*waiting, Noun::Redemption, Arabic)
+        );
 
         /// The limit of one till.
         LimitTill {
-            /// Redemptions of this till that wait.
+            /// So many redemptions of this till may wait.
             waiting: u64,
         }
-        en: format!("offline limit of this till reached: {} for the line", are_waiting(*waiting)),
-        ar: format!("بلغت نقطة البيع هذه حدّها دون اتصال: تنتظر الخط \
-            {}", count(*waiting, Noun::Redemption, Arabic));
+        en: format!(
+            "offline limit of this till reached: {} may wait for the line",
+            no_more_than(*waiting, Noun::Redemption, English)
+        ),
+        ar: format!(
+            "بلغت نقطة البيع هذه حدّها دون اتصال: لا يُسمح بانتظار {} للخط",
+            no_more_than(*waiting, Noun::Redemption, Arabic)
+        );
 
         /// The limit of one till in a span of time.
         LimitTillRate {
@@ -78,32 +88,47 @@ messages! {
         }
         en: format!(
             "offline limit of this till reached: {} in {}",
-            count(*rewards, Noun::Reward, English), whole(Duration::from_secs(*within_s), English)
+            no_more_than(*rewards, Noun::Reward, English), whole(Duration::from_secs(*within_s), English)
         ),
         ar: format!(
-            "بلغت نقطة البيع هذه حدّها دون اتصال: {} خلال {}",
-            count(*rewards, Noun::Reward, Arabic), whole(Duration::from_secs(*within_s), Arabic)
+            "بلغت نقطة البيع هذه حدّها دون اتصال: لا يُسمح بإعطاء {} خلال {}",
+            no_more_than(*rewards, Noun::Reward, Arabic), whole(Duration::from_secs(*within_s), Arabic)
         );
 
         /// `offline.max_outage`.
         LimitOutage {
-            /// Seconds without the line.
+            /// So many seconds without the line may pass.
             outage_s: u64,
         }
-        en: format!(
-            "offline limit reached: the line has been down for \
-             {}", whole(Duration::from_secs(*outage_s), English)
-        ),
-        ar: format!("بلغ العمل دون اتصال حدّه: الخط مقطوع منذ \
-            {}", whole(Duration::from_secs(*outage_s), Arabic));
+        en: match *outage_s {
+            0 => "offline limit reached: nothing is given while the line is down".to_owned(),
+            seconds => format!(
+                "offline limit reached: rewards are given for no more than {} without the line",
+                whole(Duration::from_secs(seconds), English)
+            ),
+        },
+        ar: match *outage_s {
+            0 => "بلغ العمل دون اتصال حدّه: لا يُعطى شيء ما دام الخط مقطوعًا".to_owned(),
+            seconds => format!(
+                "بلغ العمل دون اتصال حدّه: لا تُعطى المكافآت دون الخط مدة تزيد على {}",
+                whole(Duration::from_secs(seconds), Arabic)
+            ),
+        };
 
         /// `offline.max_exposure`.
         LimitExposure {
             /// What may be at risk, in the store's money.
             amount: String,
         }
-        en: format!("offline limit reached: rewards worth {amount} are at risk"),
-        ar: format!("بلغ العمل دون اتصال حدّه: مكافآت بقيمة {} معرّضة للخسارة", iso(amount));
+        en: format!(
+            "offline limit reached: no more than {amount} may be at risk, and this reward would be \
+             more"
+        ),
+        ar: format!(
+            "بلغ العمل دون اتصال حدّه: لا يجوز أن تزيد القيمة المعرّضة للخسارة على {}، وهذه المكافأة \
+             تتجاوزها",
+            iso(amount)
+        );
 
         /// `offline.max_value`.
         LimitValue {
@@ -122,11 +147,11 @@ messages! {
         }
         en: format!(
             "offline limit reached: {} in {}",
-            count(*rewards, Noun::Reward, English), whole(Duration::from_secs(*within_s), English)
+            no_more_than(*rewards, Noun::Reward, English), whole(Duration::from_secs(*within_s), English)
         ),
         ar: format!(
-            "بلغ العمل دون اتصال حدّه: {} خلال {}",
-            count(*rewards, Noun::Reward, Arabic), whole(Duration::from_secs(*within_s), Arabic)
+            "بلغ العمل دون اتصال حدّه: لا يُسمح بإعطاء {} خلال {}",
+            no_more_than(*rewards, Noun::Reward, Arabic), whole(Duration::from_secs(*within_s), Arabic)
         );
 
         /// Reusable codes were used too often.
@@ -134,11 +159,13 @@ messages! {
             /// At most so many an hour and till.
             hourly: u64,
         }
-        en: format!("offline limit reached: codes of this kind were used {} in an hour at this \
-            till", times(*hourly)),
+        en: format!(
+            "offline limit reached: {} with codes of this kind in an hour at this till",
+            no_more_than(*hourly, Noun::Redemption, English)
+        ),
         ar: format!(
-            "بلغت رموز من هذا النوع حدّها دون اتصال عند نقطة البيع هذه: {} في الساعة",
-            count(*hourly, Noun::Redemption, Arabic)
+            "بلغت رموز من هذا النوع حدّها دون اتصال عند نقطة البيع هذه: لا يُسمح ب{} في الساعة",
+            no_more_than(*hourly, Noun::Redemption, Arabic)
         );
 
         /// `offline.hours`: nothing is given at this time of the day.
@@ -174,6 +201,12 @@ messages! {
             synchronised"),
         ar: format!("قاعدة المتجر {} تحتاج إلى الوقت الصحيح، وساعة هذه البوابة غير \
             متزامنة", iso(rule));
+
+        /// `offline.hours` needs the time, and the clock is not synchronised.
+        HoursNeedClock
+        en: "rewards are given offline at certain hours alone, and this gateway's clock is not \
+            synchronised",
+        ar: "لا تُعطى المكافآت دون اتصال إلا في ساعات معيّنة، وساعة هذه البوابة غير متزامنة";
 
         /// The business was never confirmed here and no provider lists it.
         UnknownBusiness
@@ -372,16 +405,17 @@ messages! {
     }
 }
 
-fn are_waiting(redemptions: u64) -> String {
-    if redemptions == 1 {
-        "1 redemption is waiting".to_owned()
-    } else {
-        format!("{redemptions} redemptions are waiting")
+/// A limit in words, which may be nothing at all: "no more than 5 rewards", "no rewards", "أكثر من
+/// 5 مكافآت". The Arabic stands behind a negation, as a genitive.
+fn no_more_than(most: u64, noun: Noun, language: Language) -> String {
+    let (none, more) = match language {
+        English => ("no", "no more than"),
+        Arabic => ("أي", "أكثر من"),
+    };
+    match most {
+        0 => count(0, noun, language).replacen('0', none, 1),
+        _ => format!("{more} {}", count_in(NounPlace::Object, most, noun, language)),
     }
-}
-
-fn times(number: u64) -> String {
-    if number == 1 { "once".to_owned() } else { format!("{number} times") }
 }
 
 impl Refusal {
@@ -417,7 +451,7 @@ pub enum Reason {
     LimitTill,
     /// `[offline] max_outage` is used up.
     LimitOutage,
-    /// A rule's own limit is reached.
+    /// A limit of `[offline]` on money, rates, hours or the form of codes, or a rule's own limit.
     LimitRule,
     /// Nothing is accepted on trust, by the settings or an operator.
     NotAccepting,
@@ -547,6 +581,7 @@ impl Refusal {
             | Self::LimitValue { .. }
             | Self::LimitRate { .. }
             | Self::OutOfHours
+            | Self::HoursNeedClock
             | Self::BadCode { .. }
             | Self::LimitRule { .. }
             | Self::RuleNeedsClock { .. } => Reason::LimitRule,

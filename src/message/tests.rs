@@ -188,15 +188,32 @@ fn what_tills_heard_before_they_hear_word_for_word() {
     let limits = [
         (
             Refusal::LimitPending { waiting: 2 },
-            "offline limit reached: 2 redemptions are waiting for the line",
+            "offline limit reached: no more than 2 redemptions may wait for the line",
+        ),
+        (
+            Refusal::LimitPending { waiting: 0 },
+            "offline limit reached: no redemptions may wait for the line",
+        ),
+        (
+            Refusal::LimitRate { rewards: 0, within_s: 3600 },
+            "offline limit reached: no rewards in 1 hour",
+        ),
+        (
+            Refusal::LimitOutage { outage_s: 0 },
+            "offline limit reached: nothing is given while the line is down",
+        ),
+        (
+            Refusal::LimitExposure { amount: "20.00".into() },
+            "offline limit reached: no more than 20.00 may be at risk, and this reward would be \
+             more",
         ),
         (
             Refusal::LimitPending { waiting: 1 },
-            "offline limit reached: 1 redemption is waiting for the line",
+            "offline limit reached: no more than 1 redemption may wait for the line",
         ),
         (
             Refusal::LimitOutage { outage_s: 259_200 },
-            "offline limit reached: the line has been down for 72 hours",
+            "offline limit reached: rewards are given for no more than 72 hours without the line",
         ),
         (
             Refusal::NotAccepting,
@@ -211,19 +228,21 @@ fn what_tills_heard_before_they_hear_word_for_word() {
 
 #[test]
 fn counts_in_arabic_sentences_take_the_form_that_their_number_asks_for() {
-    let waiting = [1, 2, 5, 17, 100].map(|waiting| Refusal::LimitPending { waiting }.text(Arabic));
+    let waiting =
+        [0, 1, 2, 5, 17, 100].map(|waiting| Refusal::LimitPending { waiting }.text(Arabic));
     let expected = [
-        "تنتظر الخط عملية استبدال واحدة",
-        "تنتظر الخط عمليتا استبدال",
-        "تنتظر الخط 5 عمليات استبدال",
-        "تنتظر الخط 17 عملية استبدال",
-        "تنتظر الخط 100 عملية استبدال",
+        "بانتظار أي عملية استبدال للخط",
+        "بانتظار أكثر من عملية استبدال واحدة للخط",
+        "بانتظار أكثر من عمليتي استبدال للخط",
+        "بانتظار أكثر من 5 عمليات استبدال للخط",
+        "بانتظار أكثر من 17 عملية استبدال للخط",
+        "بانتظار أكثر من 100 عملية استبدال للخط",
     ];
     for (text, end) in waiting.iter().zip(expected) {
         assert!(text.ends_with(end), "{text}");
     }
     let down = Refusal::LimitOutage { outage_s: 7200 }.text(Arabic);
-    assert!(down.ends_with("منذ ساعتين"), "{down}");
+    assert!(down.ends_with("على ساعتين"), "{down}");
 }
 
 #[test]

@@ -27,7 +27,15 @@ struct OperationWithReply<O: Operation> {
 /// A message to the writer, and where its answer comes.
 pub(super) fn ask<O: Operation>(operation: O) -> (Message, OperationOutcome<O>) {
     let (reply, answer) = oneshot::channel();
-    (Message::Do(Box::new(OperationWithReply { job: Job::new(operation), reply })), answer)
+    (Message::Do(with_reply(operation, reply)), answer)
+}
+
+/// An operation whose answer comes there.
+pub(super) fn with_reply<O: Operation>(
+    operation: O,
+    reply: oneshot::Sender<Result<O::Output, QueueError>>,
+) -> Box<dyn PendingOperation> {
+    Box::new(OperationWithReply { job: Job::new(operation), reply })
 }
 
 impl<O: Operation> PendingOperation for OperationWithReply<O> {

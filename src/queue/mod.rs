@@ -31,14 +31,13 @@ use crate::clock::{Clock, Day, Days, Zone};
 use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::message::{Language, Storage};
 use crate::redemption::{Id, Redemption, Request, RewardCode, Seq};
-use crate::refused::Reason;
 use crate::settings::{Offline, SameCode};
 use crate::store::{
     About, Accept, Acted, Arrived, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Claim,
     Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling,
     Import, LaneMemory, LearnChecks, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader,
-    Record, Refused, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing,
-    StoreError, Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
+    Record, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
+    Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
 };
 use asked::PendingOperation;
 use lanes::Lanes;
@@ -149,6 +148,8 @@ enum Message {
     Memory(String, oneshot::Sender<Result<LaneMemory, QueueError>>),
     /// Somebody met damage in the database of this generation.
     Damaged(String, u64),
+    /// What was refused is kept now.
+    KeepRefusals(oneshot::Sender<Result<(), QueueError>>),
     /// Somebody found that the database is not the file any more that was opened.
     TakenAway,
     Ping(oneshot::Sender<()>),
@@ -522,12 +523,15 @@ impl Queue {
         days.of(self.shared.clock.stamp().unix_ms)
     }
 
-    /// So many more requests of tills were refused, by reason.
+    /// Keeps how many requests of tills were refused since the last time, with their day. While
+    /// others are committed it happens by itself every few seconds.
     ///
     /// # Errors
     /// The store takes nothing now.
-    pub async fn refused(&self, refused: Vec<(Reason, u64)>) -> Result<(), QueueError> {
-        self.ask(Refused(refused)).await
+    pub async fn keep_refusals(&self) -> Result<(), QueueError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::KeepRefusals(reply)).await?;
+        answer.await.map_err(|_| QueueError::Stopping)?
     }
 
     /// The lanes for the requests to come; their books are made when they have none.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::asked::PendingOperation;
+use super::asked::{PendingOperation, with_reply};
 use super::check::{DatabaseCheck, Stop};
 use super::health::Health;
 use super::readers::READERS_MAX;
@@ -18,10 +18,11 @@ use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, 
 use crate::clock::{Clock, Days, Zone};
 use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
+use crate::refused;
 use crate::settings::Offline;
 use crate::store::{
     AfterCommit, Checkpointer, Claimed, FileWatch, Job, OpenReport, OperationKind, Pace, Recounted,
-    Room, Store, StoreError, Surroundings, Task, Trouble, Unclaim,
+    Refused, Room, Store, StoreError, Surroundings, Task, Trouble, Unclaim,
 };
 
 /// How many operations one transaction takes.
@@ -38,6 +39,9 @@ const WAL_FRAMES_IDLE: u32 = 100;
 /// While nothing is taken in, it is looked so often whether the files are still those that were
 /// opened.
 const FILES_EVERY: Duration = Duration::from_secs(10);
+/// So often what was refused is kept with a commit that is made anyway: a crash forgets so long of
+/// it.
+const REFUSALS_EVERY: Duration = Duration::from_secs(2);
 /// How many databases one process sets aside: a disk that damages one after the other is not to be
 /// worked on.
 const RESCUES_MAX: u32 = 3;
@@ -68,6 +72,7 @@ pub struct Writer {
     alive: Option<std::sync::mpsc::SyncSender<()>>,
     space_looked_at: Option<Instant>,
     files_looked_at: Instant,
+    refusals_kept_at: Instant,
     /// There is more room than is filled until then.
     is_ample_until: Option<Instant>,
     /// In this batch it was looked whether there is still room.
@@ -131,6 +136,7 @@ impl Queue {
             alive: None,
             space_looked_at: None,
             files_looked_at: Instant::now(),
+            refusals_kept_at: Instant::now(),
             is_ample_until: None,
             room_is_known: false,
             wrote: true,
@@ -274,7 +280,7 @@ impl Writer {
 
     /// One transaction; the stop's receipt if somebody asked for it.
     fn turn(&mut self, batch: &mut Vec<Message>) -> Option<oneshot::Sender<()>> {
-        let mut stop = None;
+        let (mut stop, mut keep) = (None, None);
         self.room_is_known = false;
         let mut asked = Vec::with_capacity(batch.len());
         for message in batch.drain(..) {
@@ -290,14 +296,39 @@ impl Writer {
                 Message::Memory(lane, reply) => {
                     tell(reply, self.store.memory(&lane).map_err(|e| health::refusing(&e)));
                 }
+                // Two in one batch are one: the other is told to try again.
+                Message::KeepRefusals(reply) => keep = Some(reply),
                 Message::Ping(reply) => tell(reply, ()),
                 Message::Stop(reply) => stop = Some(reply),
             }
         }
+        let is_writing = asked.iter_mut().any(|ask| ask.task().kind() != OperationKind::Other);
+        asked.extend(self.refusals(keep, is_writing));
         if !asked.is_empty() {
             self.commit(asked);
         }
         stop
+    }
+
+    /// What was refused, to be kept with the others of a batch: now and then where one is written
+    /// anyway, at once where somebody waits for it. It is read and marked as kept by this task
+    /// alone, so that nothing is counted twice.
+    fn refusals(
+        &mut self,
+        asked: Option<oneshot::Sender<Result<(), QueueError>>>,
+        is_writing: bool,
+    ) -> Option<Box<dyn PendingOperation>> {
+        let is_due = is_writing && self.refusals_kept_at.elapsed() >= REFUSALS_EVERY;
+        if asked.is_none() && (!is_due || self.health.is_refusing()) {
+            return None;
+        }
+        self.refusals_kept_at = Instant::now();
+        let (refused, reply) = (refused::unkept(), asked.unwrap_or_else(|| oneshot::channel().0));
+        if refused.is_empty() {
+            tell(reply, Ok(()));
+            return None;
+        }
+        Some(with_reply(Refused(refused), reply))
     }
 
     /// Refuses what must not be begun now; everything else passes.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -13,6 +14,7 @@ use super::{
     CertificateKind, FaultRule, HttpVersions, LogKind, OAuthClient, Options, RECORDS_MAX_DEFAULT,
     RuleError, RunningSandbox, Sandbox, StartError, WORDS, WrittenDuration, parse_rules,
 };
+use crate::files;
 use crate::redemption::Secret;
 
 /// The largest file of rules, in bytes.
@@ -67,7 +69,7 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "JSON", value_parser = check_data)]
     pub check_data: Option<CheckData>,
     /// The file of the bearer token that requests must carry; without any token all are served
-    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    #[arg(long, value_name = "FILE", value_parser = named_file(), conflicts_with = "token")]
     pub token_file: Option<PathBuf>,
     /// The bearer token itself, for tests: other users of this machine can see it
     #[arg(long, value_name = "TOKEN", value_parser = secret)]
@@ -91,7 +93,7 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "NAME", requires = "tls")]
     pub tls_name: Vec<String>,
     /// Where the authority's certificate is written, for a client's `ca_file`
-    #[arg(long, value_name = "FILE", requires = "tls")]
+    #[arg(long, value_name = "FILE", value_parser = named_file(), requires = "tls")]
     pub ca_out: Option<PathBuf>,
     /// HTTP/1.1 alone
     #[arg(long, conflicts_with = "http2")]
@@ -239,6 +241,11 @@ impl SandboxArgs {
             self.webhook_path
         )
     }
+}
+
+/// A file that neither standard input nor standard output can stand for.
+fn named_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(files::named)
 }
 
 fn file(path: &Path) -> impl FnOnce(std::io::Error) -> SandboxError {

@@ -1,6 +1,6 @@
 //! The checks of `[admin]`, its tokens and its users.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use url::Host;
 
@@ -10,6 +10,7 @@ use super::layer::{Layer, List, TableEntry};
 use super::problem::Faults;
 use super::reader::{BagReader, NAME_BYTES_MAX, plain_text};
 use super::types::{AdminSettings, AdminToken, AdminUser, Role, SecretSource};
+use super::value::numbered;
 
 /// The longest path of a Unix socket, in bytes.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -29,8 +30,7 @@ pub(super) fn admin(
     own_names(layer, faults);
     let mut read = BagReader::plain(&layer.plain, faults);
     let listen = common::listen(&mut read, "admin.listen");
-    let folder = around.folder("RUNTIME_DIRECTORY").unwrap_or_else(|| state_dir.to_owned());
-    let socket = read.path("admin.socket").unwrap_or_else(|| folder.join("admin.sock"));
+    let socket = socket(&read, around, state_dir);
     if socket.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
         let message = format!(
             "a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes: choose a shorter one"
@@ -68,6 +68,12 @@ fn beyond_loopback(read: &mut BagReader, has_users: bool) {
     }
 }
 
+/// Where the commands' socket is.
+pub(super) fn socket(read: &BagReader, around: &Machine, state_dir: &Path) -> PathBuf {
+    let folder = around.folder("RUNTIME_DIRECTORY").unwrap_or_else(|| state_dir.to_owned());
+    read.path("admin.socket").unwrap_or_else(|| folder.join("admin.sock"))
+}
+
 fn hosts(read: &mut BagReader) -> Vec<String> {
     let path = "admin.hosts";
     let hosts = read.texts(path);
@@ -77,7 +83,7 @@ fn hosts(read: &mut BagReader) -> Vec<String> {
     for (index, host) in hosts.iter().enumerate().filter(|(_, host)| !host.is_empty()) {
         if !is_host(host) {
             let right = "write a host name or an address, without scheme and port";
-            read.fault(path, format!("item {}: {right}", index + 1));
+            read.fault(path, numbered(index, right));
         }
     }
     hosts

@@ -92,9 +92,15 @@ impl Look<'_> {
         let key = format!("{table}.{name}");
         match found {
             Ok(_) => {}
-            Err(error @ SecretError::Placeholder) => self.faults.add(&key, error.to_string(), None),
-            Err(error @ SecretError::NoCredentials) => self.faults.note(&key, &error.to_string()),
-            Err(error) => self.faults.warn(&key, &format!("there is no secret now: {error}")),
+            Err(error @ SecretError::Placeholder) => {
+                self.faults.add(&key, format!("{source}: {error}"), None);
+            }
+            Err(error @ SecretError::NoCredentials) => {
+                self.faults.note(&key, &format!("{source}: {error}"));
+            }
+            Err(error) => {
+                self.faults.warn(&key, &format!("there is no secret now: {source}: {error}"));
+            }
         }
         if let SecretSource::File(path) = source {
             self.open_to_all(&key, path);

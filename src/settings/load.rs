@@ -64,15 +64,31 @@ pub struct Loaded {
 /// is no TOML keeps the checks from being made, because what it would have said is not known.
 pub fn load(options: &LoadOptions) -> Result<Loaded, Problems> {
     let mut faults = Faults::default();
-    let sources = source::read_all(&options.file, &mut faults);
-    let complete = faults.problems.is_empty();
-    let mut files = merged(sources, &mut faults);
-    let variables = environment::layer(&options.environment, &files, &mut faults);
-    files.merge(variables);
-    if !complete {
-        return Err(Problems(faults.problems));
+    match all(options, &mut faults) {
+        Some(layer) => checked(&layer, options, faults),
+        None => Err(Problems(faults.problems)),
     }
-    checked(&files, options, faults)
+}
+
+/// Where settings have the commands' socket, whatever else is wrong with them: a daemon goes on with
+/// the good ones that it has while somebody mends the file. `None`: what they say of it cannot be
+/// read. Blocks on the file system.
+#[must_use]
+pub fn commands_socket(options: &LoadOptions) -> Option<PathBuf> {
+    let mut faults = Faults::default();
+    let layer = all(options, &mut faults)?;
+    let around = Machine { environment: &options.environment, host_name: &options.host_name };
+    sections::socket(&layer, &around)
+}
+
+/// Files and environment; `None` where a file cannot be read or is no TOML.
+fn all(options: &LoadOptions, faults: &mut Faults) -> Option<Layer> {
+    let sources = source::read_all(&options.file, faults);
+    let is_complete = faults.problems.is_empty();
+    let mut files = merged(sources, faults);
+    let variables = environment::layer(&options.environment, &files, faults);
+    files.merge(variables);
+    is_complete.then_some(files)
 }
 
 /// The settings that `text` alone gives, as a file of its own would; relative paths begin at `/`.

@@ -43,7 +43,7 @@ mod types;
 mod value;
 
 pub use keys::{KEYS, Key, Kind};
-pub use load::{DEFAULT_FILE, LoadOptions, Loaded, load, parse};
+pub use load::{DEFAULT_FILE, LoadOptions, Loaded, commands_socket, load, parse};
 pub use problem::{Problems, SettingsProblem};
 pub use restart::needs_restart;
 pub use rule_index::RuleKeys;

@@ -9,7 +9,7 @@ use super::reader::{BagReader, TEXT_BYTES_MAX};
 use super::types::{
     Auth, Grant, OAuth, Provider, ProxyLogin, SameCode, SecretSource, SuccessSetting,
 };
-use super::value::KeyValue;
+use super::value::{KeyValue, numbered};
 use crate::redemption::{LANE_BYTES_MAX, is_lane_name};
 
 /// Statuses that have a meaning of their own in every answer, so that none of them can decline.
@@ -247,11 +247,23 @@ fn declined_status(read: &mut BagReader) -> Vec<u16> {
     let path = "provider.declined_status";
     let written = read.integers(path);
     let fits = |status: &u16| (400..=499).contains(status) && !NEVER_DECLINES.contains(status);
-    let statuses: Vec<u16> =
-        written.iter().filter_map(|number| u16::try_from(*number).ok()).filter(fits).collect();
-    if statuses.len() < written.len() {
-        read.fault(path, format!("write statuses from 400 to 499, without {NEVER_DECLINES:?}"));
-    } else if !statuses.contains(&CONTRACT_REFUSAL) {
+    let mut statuses = Vec::new();
+    for (index, number) in written.iter().enumerate() {
+        match u16::try_from(*number).ok().filter(fits) {
+            Some(status) => statuses.push(status),
+            None => {
+                let wrong = format!(
+                    "{number} does not fit: write statuses from 400 to 499, without \
+                     {NEVER_DECLINES:?}"
+                );
+                read.fault(path, numbered(index, wrong));
+            }
+        }
+    }
+    if statuses.len() == written.len()
+        && read.is_readable(path)
+        && !statuses.contains(&CONTRACT_REFUSAL)
+    {
         read.warn(
             path,
             "without 400, the contract's own refusal is taken for a blocked line and \

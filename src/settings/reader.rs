@@ -160,7 +160,7 @@ impl<'a> BagReader<'a> {
         let Some(KeyValue::Texts(texts)) = self.value(path) else { return Vec::new() };
         for (index, text) in texts.iter().enumerate() {
             if let Err(message) = plain_text(text, TEXT_BYTES_MAX) {
-                self.fault(path, format!("item {}: {message}", index + 1));
+                self.fault(path, value::numbered(index, message));
             }
         }
         texts

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::layer::{List, TableEntry};
 use super::problem::Faults;
-use super::reader::{BagReader, NAME_BYTES_MAX, plain_text};
+use super::reader::{BagReader, NAME_BYTES_MAX, TEXT_BYTES_MAX, plain_text};
 use super::types::{
     Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, RuleList, SameCode, Till,
     TimeOfDay,
 };
+use super::value::{numbered, quoted};
 use crate::fold;
 use crate::message::Cause;
 use crate::value::Amount;
@@ -159,7 +160,8 @@ fn rule(entry: &TableEntry, faults: &mut Faults) -> Rule {
 /// What a rule is for. A list of nothing would be for everything, as if it were not written.
 fn subjects(read: &mut BagReader, path: &str) -> Vec<String> {
     let texts = read.texts(path);
-    if read.has(path) && texts.is_empty() {
+    // A list that cannot be read is a fault already.
+    if read.has(path) && read.is_readable(path) && texts.is_empty() {
         read.fault(path, "an empty list is for nothing: name something, or take this out");
     }
     texts
@@ -232,10 +234,19 @@ fn acceptance(read: &mut BagReader) -> Option<bool> {
 fn causes(read: &mut BagReader) -> Vec<Cause> {
     let path = "offline.rule.cause";
     let words = subjects(read, path);
-    let causes: Vec<Cause> = words.iter().filter_map(|word| Cause::from_word(word)).collect();
-    if causes.len() < words.len() {
-        let known: Vec<&str> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
-        read.fault(path, format!("write causes among {}", known.join(", ")));
+    let mut causes = Vec::new();
+    for (index, word) in words.iter().enumerate() {
+        match Cause::from_word(word) {
+            Some(cause) => causes.push(cause),
+            // What is empty or cannot be shown is a fault already.
+            None if plain_text(word, TEXT_BYTES_MAX).is_err() => {}
+            None => {
+                let known: Vec<&str> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
+                let wrong =
+                    format!("{} is no cause: write some of {}", quoted(word), known.join(", "));
+                read.fault(path, numbered(index, wrong));
+            }
+        }
     }
     causes
 }

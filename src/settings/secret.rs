@@ -32,9 +32,21 @@ pub enum SecretError {
     /// The guide's words for it.
     #[error("the file holds the guide's {PLACEHOLDER}: put your own in its place")]
     Placeholder,
-    /// A header cannot carry it: another line, a tab, a letter beyond ASCII, a byte order mark.
-    #[error("the file holds more than one line of printable ASCII")]
-    NotOneLine,
+    /// An editor's mark before the text, which would be sent with it.
+    #[error("the file begins with a byte order mark: save it as UTF-8 without one")]
+    ByteOrderMark,
+    /// No header can carry a second line.
+    #[error("the file holds more than one line: the secret stands in it alone, on one line")]
+    ManyLines,
+    /// No header can carry these.
+    #[error(
+        "the file holds a letter or sign beyond ASCII: a secret has ASCII letters, digits and signs \
+         alone"
+    )]
+    BeyondAscii,
+    /// Nor these.
+    #[error("the file holds a control character, a tab perhaps, which no secret has")]
+    Control,
     /// No bearer token has a space (RFC 6750, section 2.1); the scheme's word is none of it.
     #[error("it holds white space, which no token has: the token stands alone, without `Bearer`")]
     WhiteSpace,
@@ -87,9 +99,8 @@ impl SecretSource {
         if text == PLACEHOLDER.as_bytes() {
             return Err(SecretError::Placeholder);
         }
-        let printable = text.iter().all(|b| matches!(b, b' '..=b'~'));
-        let text =
-            str::from_utf8(text).ok().filter(|_| printable).ok_or(SecretError::NotOneLine)?;
+        printable(text)?;
+        let text = str::from_utf8(text).map_err(|_| SecretError::BeyondAscii)?;
         Ok(Secret::new(text.to_owned()))
     }
 
@@ -110,6 +121,23 @@ impl SecretSource {
             _ => Err(SecretError::NoHash),
         }
     }
+}
+
+/// Whether a header can carry it (RFC 9110, section 5.5), and if not, what a person would have to
+/// mend first.
+fn printable(text: &[u8]) -> Result<(), SecretError> {
+    // Of UTF-8, and of both orders of UTF-16.
+    let marks: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
+    if marks.iter().any(|mark| text.starts_with(mark)) {
+        return Err(SecretError::ByteOrderMark);
+    }
+    if text.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        return Err(SecretError::ManyLines);
+    }
+    if !text.is_ascii() {
+        return Err(SecretError::BeyondAscii);
+    }
+    if text.iter().any(u8::is_ascii_control) { Err(SecretError::Control) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -135,10 +163,20 @@ mod tests {
     fn what_no_header_can_carry_is_no_secret() {
         assert_eq!(read(b""), Err(SecretError::Empty));
         assert_eq!(read(b" \n\t"), Err(SecretError::Empty));
-        for content in ["a\nb", "a\tb", "a\0b", "\u{feff}abc", "schl\u{fc}ssel"] {
-            assert_eq!(read(content.as_bytes()), Err(SecretError::NotOneLine), "{content:?}");
+        let wrong: [(&[u8], SecretError); 9] = [
+            (b"a\nb", SecretError::ManyLines),
+            (b"a\r\nb", SecretError::ManyLines),
+            (b"a\tb", SecretError::Control),
+            (b"a\0b", SecretError::Control),
+            ("\u{feff}abc".as_bytes(), SecretError::ByteOrderMark),
+            (b"\xff\xfea\0b\0", SecretError::ByteOrderMark),
+            ("schl\u{fc}ssel".as_bytes(), SecretError::BeyondAscii),
+            ("رمز".as_bytes(), SecretError::BeyondAscii),
+            (b"a\xff", SecretError::BeyondAscii),
+        ];
+        for (content, error) in wrong {
+            assert_eq!(read(content), Err(error), "{content:?}");
         }
-        assert_eq!(read(&[b'a', 0xff]), Err(SecretError::NotOneLine));
     }
 
     #[test]

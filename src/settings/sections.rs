@@ -1,6 +1,7 @@
 //! The checks of every section but `[[provider]]`, which has its own room.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::address;
@@ -15,6 +16,7 @@ use super::types::{
     Alert, DateFormat, Forward, Gateway, IntakeSettings, Offline, OneTill, Provider,
     RetentionSettings, RuleList, Settings, Till, TimeOfDay, UnknownCheck,
 };
+use super::value::numbered;
 use crate::message::{Language, Texts};
 
 /// The most addresses that tills connect to.
@@ -79,6 +81,16 @@ fn own_place(settings: &Settings, faults: &mut Faults) {
             None,
         );
     }
+}
+
+/// The commands' socket, where the keys that decide it can be read.
+pub(super) fn socket(layer: &Layer, around: &Machine) -> Option<PathBuf> {
+    let mut faults = Faults::default();
+    let state_dir = gateway(&layer.plain, around, &mut faults).state_dir;
+    let read = BagReader::plain(&layer.plain, &mut faults);
+    let is_right = |path: &str| !read.has(path) || read.is_readable(path);
+    let is_known = is_right("admin.socket") && is_right("gateway.state_dir");
+    is_known.then(|| admin::socket(&read, around, &state_dir))
 }
 
 fn gateway(bag: &Bag, around: &Machine, faults: &mut Faults) -> Gateway {
@@ -178,12 +190,14 @@ fn listen_list(read: &mut BagReader, path: &str) -> Vec<SocketAddr> {
     if read.is_readable(path) && !(1..=LISTEN_MAX).contains(&texts.len()) {
         read.fault(path, format!("{} addresses: write 1 to {LISTEN_MAX}", texts.len()));
     }
-    for text in texts {
-        match address::listen(&text) {
+    let is_list = texts.len() > 1;
+    for (index, text) in texts.iter().enumerate() {
+        match address::listen(text) {
             Ok(address) if address.port() != 0 && addresses.contains(&address) => {
                 read.fault(path, format!("{address} stands there twice: write it once"));
             }
             Ok(address) => addresses.push(address),
+            Err(message) if is_list => read.fault(path, numbered(index, message)),
             Err(message) => read.fault(path, message),
         }
     }

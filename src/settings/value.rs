@@ -1,6 +1,7 @@
 //! One value, of exactly its key's kind: nothing is rounded, coerced or guessed.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ impl std::fmt::Display for KeyValue {
 
 /// How much of a wrong string is repeated in a message, in characters.
 const SHOWN_CHARS_MAX: usize = 60;
+/// How many wrong items of a list are named; the others are counted.
+const ITEMS_NAMED_MAX: usize = 20;
 
 impl KeyValue {
     /// The value of `node`; relative paths are taken from `folder`. The error says what would be
@@ -95,8 +98,12 @@ impl KeyValue {
                 Ok(Self::Texts(split(text).map(str::to_owned).collect()))
             }
             Kind::Integers => {
-                let numbers: Result<_, _> = split(text).map(str::parse).collect();
-                numbers.map(Self::Integers).map_err(|_| wrong())
+                let number = |(index, text): (usize, &str)| {
+                    let wrong = || format!("{} is not a whole number", quoted(text));
+                    text.parse().map_err(|_| numbered(index, wrong()))
+                };
+                let numbers = gathered(split(text).enumerate().map(number));
+                numbers.map(Self::Integers).map_err(|wrong| format!("{wrong}: {}", right(kind)))
             }
             Kind::Words => Err("no variable holds a table: write it into a file".to_owned()),
         }
@@ -125,8 +132,30 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn items<T>(list: &[Node], read: fn(&Node) -> Result<T, String>) -> Result<Vec<T>, String> {
-    let read = |(index, node)| read(node).map_err(|wrong| format!("item {}: {wrong}", index + 1));
-    list.iter().enumerate().map(read).collect()
+    let read = |(index, node)| read(node).map_err(|wrong| numbered(index, wrong));
+    gathered(list.iter().enumerate().map(read))
+}
+
+/// What is wrong with an item of a list; `index` counts from 0.
+pub(super) fn numbered(index: usize, wrong: impl Display) -> String {
+    format!("item {}: {wrong}", index + 1)
+}
+
+/// All of them, or what is wrong with each that is.
+fn gathered<T>(read: impl Iterator<Item = Result<T, String>>) -> Result<Vec<T>, String> {
+    let (mut all, mut wrong) = (Vec::new(), Vec::new());
+    for item in read {
+        match item {
+            Ok(item) => all.push(item),
+            Err(message) => wrong.push(message),
+        }
+    }
+    let more = wrong.len().saturating_sub(ITEMS_NAMED_MAX);
+    if more > 0 {
+        wrong.truncate(ITEMS_NAMED_MAX);
+        wrong.push(format!("and {more} more"));
+    }
+    if wrong.is_empty() { Ok(all) } else { Err(wrong.join("; ")) }
 }
 
 fn words(table: &[(String, Node)]) -> Result<KeyValue, String> {
@@ -134,7 +163,7 @@ fn words(table: &[(String, Node)]) -> Result<KeyValue, String> {
         let text = as_text(node).map_err(|wrong| format!("{}: {wrong}", name.escape_debug()))?;
         Ok((name.clone(), text))
     };
-    table.iter().map(read).collect::<Result<_, String>>().map(KeyValue::Words)
+    gathered(table.iter().map(read)).map(|all| KeyValue::Words(all.into_iter().collect()))
 }
 
 fn as_text(node: &Node) -> Result<String, String> {

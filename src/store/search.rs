@@ -11,6 +11,7 @@ use super::row;
 use super::types::Event;
 use super::{StoreError, guards};
 use crate::decide::mark;
+use crate::fold;
 use crate::redemption::{Fingerprint, Redemption, RewardCode, Seq, State};
 
 /// How many rows one look reads.
@@ -61,7 +62,7 @@ pub struct Search {
     pub code_ending: Option<String>,
     /// This till.
     pub till: Option<String>,
-    /// This business.
+    /// This business, in whatever clothes: folded, as providers' `businesses` are.
     pub business: Option<String>,
     /// This branch.
     pub branch: Option<String>,
@@ -158,6 +159,7 @@ impl Reader {
 
     fn sift(&self, mut rows: Rows<'_>, search: &Search) -> Result<FoundRows, StoreError> {
         let (mut bound, mut found, mut last) = (LookBound::new(), FoundRows::default(), None);
+        let business = search.business.as_deref().map(fold::code);
         while let Some(row) = rows.next()? {
             let seq = Seq(row.get(0)?);
             if found.rows.len() >= search.limit || bound.is_reached() {
@@ -167,7 +169,7 @@ impl Reader {
             }
             bound.looked += 1;
             last = Some(seq);
-            if self.fits(row, search)? {
+            if self.fits(row, search, business.as_deref())? {
                 found.rows.extend(self.shown_by_seq(seq)?);
             }
         }
@@ -175,7 +177,13 @@ impl Reader {
         Ok(found)
     }
 
-    fn fits(&self, row: &Row<'_>, search: &Search) -> Result<bool, StoreError> {
+    /// `business` is the folded one of `search`.
+    fn fits(
+        &self,
+        row: &Row<'_>,
+        search: &Search,
+        business: Option<&str>,
+    ) -> Result<bool, StoreError> {
         let is = |at: usize, wanted: Option<&String>| -> Result<bool, StoreError> {
             let Some(wanted) = wanted else { return Ok(true) };
             Ok(row.get_ref(at)? == ValueRef::Text(wanted.as_bytes()))
@@ -183,13 +191,14 @@ impl Reader {
         let state: i64 = row.get(1)?;
         let lane: i64 = row.get(2)?;
         let accepted_ms: i64 = row.get(7)?;
+        let its_business = row.get_ref(4)?.as_str().unwrap_or_default();
         let code = row.get_ref(5)?.as_str().unwrap_or_default();
         Ok(search.state.is_none_or(|wanted| wanted as i64 == state)
             && search.lane.as_ref().is_none_or(|name| self.lanes.get(&lane) == Some(name))
             && search.since_ms.is_none_or(|since| accepted_ms >= since)
             && search.until_ms.is_none_or(|until| accepted_ms < until)
             && is(3, search.till.as_ref())?
-            && is(4, search.business.as_ref())?
+            && business.is_none_or(|wanted| fold::code(its_business) == wanted)
             && is(6, search.branch.as_ref())?
             && search.code_ending.as_deref().is_none_or(|ending| ends_with(code, ending))
             && search.code.as_ref().is_none_or(|wanted| wanted.is_of(code)))

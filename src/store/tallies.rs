@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
 use super::row::{Stored, state_of};
-use super::{Desk, Operation, Reader, StoreError};
+use super::{AfterCommit, Desk, Operation, Reader, StoreError};
 use crate::clock::Day;
 use crate::decide::{self, FIGURES, Figures};
-use crate::refused::Reason;
+use crate::refused::{self, Reason};
 
 /// How many figures are kept in memory while all are counted anew.
 const PLACES_MAX: usize = 10_000;
@@ -283,6 +283,10 @@ impl Operation for Refused {
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
         desk.keep_refused(&self.0)
+    }
+
+    fn after(&self, _: &mut (), _: &mut dyn AfterCommit) {
+        refused::are_kept(&self.0);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::harness::{Gateway, Provider, eventually};
+use crate::harness::{Gateway, Provider, eventually, within};
 
 /// What `show` tells of a redemption's events.
 fn events(gateway: &Gateway, id: &str) -> Vec<(String, String, String)> {
@@ -170,6 +170,45 @@ fn holds_and_releases_are_recorded_with_when_and_by_whom() {
     let unknown = gateway.command(&["hold", "nobody"]);
     assert_eq!(unknown.code, Some(1), "{unknown:?}");
     assert!(unknown.err.contains("nobody"), "{unknown:?}");
+}
+
+/// Requests that could not be read, as the report counts them: in the store, and in memory since.
+fn unreadable(gateway: &Gateway) -> u64 {
+    let figures = gateway.admin("GET", "/api/v1/figures", "").json();
+    figures["refused"]["malformed"].as_u64().unwrap_or(0)
+}
+
+#[test]
+fn what_was_refused_outlives_a_kill_but_for_seconds() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    let refuse = |gateway: &Gateway| {
+        let json = [("content-type", "application/json")];
+        let reply = gateway.till("").send("POST", "/redeem", &json, b"{\"reward_code\":");
+        assert_eq!(reply.status, 400, "{reply:?}");
+    };
+    // They go with a commit that is made anyway.
+    (0..3).for_each(|_| refuse(&gateway));
+    let (began, mut n) = (std::time::Instant::now(), 0);
+    while began.elapsed() < std::time::Duration::from_secs(3) {
+        assert_eq!(gateway.till("").redeem(&format!("MEANWHILE-{n}")).status, 200);
+        n += 1;
+    }
+    gateway.kill9();
+    gateway.start();
+    assert_eq!(unreadable(&gateway), 3);
+    gateway.wait_until_drained();
+    // Where none is made, they get one of their own.
+    let log = gateway.state_dir().join("redeemd.db-wal");
+    let written = || std::fs::metadata(&log).and_then(|log| log.modified()).ok();
+    let before = written();
+    refuse(&gateway);
+    within(std::time::Duration::from_secs(30), "it is kept", || {
+        (written() != before).then_some(())
+    });
+    gateway.kill9();
+    gateway.start();
+    assert_eq!(unreadable(&gateway), 4);
 }
 
 /// The names of the members of an object, and of the objects in it, but for what is named by the

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{
     Builder, FakeTime, Gateway, Order, Provider, Reply, Till, at_once, eventually, moment,
-    set_clock, synchronised,
+    set_clock, skipped, synchronised,
 };
 
 /// How many tills ask at once.
@@ -67,9 +67,9 @@ fn one_till(gateway: &Gateway) -> Vec<Till> {
 fn sixty_four_tills_at_once_never_overrun_a_limit_by_one_over_kills_and_starts() {
     // With the one by which the cut is noticed, each leaves 50.
     for (limit, words) in [
-        ("max_pending = 50".to_owned(), "50 redemptions are waiting"),
-        ("max_exposure = \"1250.00\"".to_owned(), "rewards worth 1250.00 are at risk"),
-        ("max_exposure = \"1274.99\"".to_owned(), "rewards worth 1274.99 are at risk"),
+        ("max_pending = 50".to_owned(), "50 redemptions may wait"),
+        ("max_exposure = \"1250.00\"".to_owned(), "no more than 1250.00 may be at risk"),
+        ("max_exposure = \"1274.99\"".to_owned(), "no more than 1274.99 may be at risk"),
         ("max_per_hour = 50".to_owned(), "50 rewards in 1 hour"),
         ("max_per_day = 50".to_owned(), "50 rewards in"),
         (format!("{RULE}max_pending = 50"), "(rule vouchers)"),
@@ -85,8 +85,8 @@ fn sixty_four_tills_at_once_never_overrun_a_limit_by_one_over_kills_and_starts()
 fn a_till_that_asks_sixty_four_times_at_once_never_overruns_its_share_by_one_over_kills_and_starts()
 {
     for (limit, words) in [
-        ("max_pending_per_till = 50", "of this till reached: 50 redemptions are waiting"),
-        ("max_per_hour_per_till = 50", "of this till reached: 50 rewards in 1 hour"),
+        ("max_pending_per_till = 50", "of this till reached: no more than 50 redemptions may wait"),
+        ("max_per_hour_per_till = 50", "of this till reached: no more than 50 rewards in 1 hour"),
     ] {
         never_over(limit, words, one_till, 50);
     }
@@ -98,9 +98,9 @@ fn what_is_worth_too_much_or_forbidden_is_given_to_none_of_sixty_four_tills_over
     for (limit, words) in [
         (format!("{LATER}max_value = \"24.99\""), "worth more than 24.99 (rule later)"),
         (format!("{LATER}accept = false"), "accepts nothing offline (rule later)"),
-        (format!("{LATER}max_pending = 0"), "0 redemptions are waiting"),
-        (format!("{LATER}max_exposure = \"0\""), "rewards worth 0.00 are at risk"),
-        (format!("{LATER}max_per_hour = 0"), "0 rewards in 1 hour"),
+        (format!("{LATER}max_pending = 0"), "no redemptions may wait for the line (rule later)"),
+        (format!("{LATER}max_exposure = \"0\""), "no more than 0.00 may be at risk"),
+        (format!("{LATER}max_per_hour = 0"), "no rewards in 1 hour"),
     ] {
         never_over(&limit, words, tills, 1);
     }
@@ -256,7 +256,9 @@ fn one_till_has_its_own_share_of_an_hour() {
     assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 4);
     let refused = replies.iter().find(|reply| reply.status != 200).unwrap();
     assert!(
-        refused.refusal().contains("offline limit of this till reached: 5 rewards in 1 hour"),
+        refused
+            .refusal()
+            .contains("offline limit of this till reached: no more than 5 rewards in 1 hour"),
         "{refused:?}"
     );
     gateway.restart();
@@ -284,14 +286,16 @@ fn a_cut_a_kill_and_a_decline_after_the_fact_end_in_a_report_whose_value_at_risk
     assert_eq!(till.redeem("GIFT-LOST").status, 200);
     let refused = till.redeem("GIFT-3");
     assert!(
-        refused.refusal().contains("rewards worth 50.00 are at risk (rule gifts)"),
+        refused.refusal().contains(
+            "no more than 50.00 may be at risk, and this reward would be more (rule gifts)"
+        ),
         "{refused:?}"
     );
     assert_eq!(till.redeem("KNOWN").status, 200);
     assert_eq!(values(&gateway), ["85.00", "0.00"]);
     gateway.restart();
     assert_eq!(till.redeem("PLAIN").status, 200);
-    assert!(till.redeem("PLAIN-2").refusal().contains("rewards worth 110.00 are at risk"));
+    assert!(till.redeem("PLAIN-2").refusal().contains("no more than 110.00 may be at risk"));
     assert_eq!(values(&gateway), ["110.00", "0.00"]);
     provider.rules(&["fault=used,code=GIFT-LOST"]);
     provider.restore();
@@ -331,7 +335,7 @@ fn a_void_after_a_2xx_gives_back_neither_rate_nor_exposure() {
         eventually("it is taken back", || (till.void(&reply.id()).status == 200).then_some(()));
     }
     let refused = till.redeem("C");
-    assert!(refused.refusal().contains("rewards worth 75.00 are at risk"), "{refused:?}");
+    assert!(refused.refusal().contains("no more than 75.00 may be at risk"), "{refused:?}");
 }
 
 #[test]
@@ -503,4 +507,22 @@ fn what_is_left_is_in_status_metrics_and_on_each_answer_that_was_given_on_trust(
         metrics.contains("redeemd_headroom{lane=\"main\",limit=\"max_exposure\"} 50.00"),
         "{metrics}"
     );
+}
+
+#[test]
+fn a_limit_of_offline_itself_is_not_called_a_rule() {
+    let provider = Provider::start();
+    let gateway = with_tills(1, "hours = \"00:00-23:59\"").lane("main", &provider, "").start();
+    if gateway.status()["clock_trusted"] == true {
+        return skipped("somebody synchronises this machine's clock");
+    }
+    provider.cut();
+    let till = gateway.till("till-0");
+    let refused = eventually("the cut is noticed", || {
+        let refused = till.redeem("V-NOTICED");
+        refused.refusal().contains("certain hours").then_some(refused)
+    });
+    let words = "certain hours alone, and this gateway's clock is not synchronised";
+    assert!(refused.status == 503 && refused.refusal().ends_with(words), "{refused:?}");
+    assert!(!refused.body.contains("rule"), "{refused:?}");
 }

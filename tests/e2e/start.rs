@@ -28,6 +28,22 @@ fn a_second_daemon_on_one_state_directory_ends_with_75_and_names_the_first() {
 }
 
 #[test]
+fn an_address_that_is_taken_ends_the_start_with_70_and_names_its_key() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::with().lane("main", &provider, "").stopped();
+    for (address, key) in
+        [(gateway.tills(), "intake.listen"), (gateway.admin_address(), "admin.listen")]
+    {
+        let taken = std::net::TcpListener::bind(address).unwrap();
+        let (status, said) = gateway.start_in_vain();
+        assert_eq!(status.code(), Some(70), "{said}");
+        assert!(said.contains(&format!("{address} ({key})")), "{said}");
+        drop(taken);
+    }
+    gateway.start();
+}
+
+#[test]
 fn a_state_directory_in_memory_is_warned_about_and_works() {
     let Some(memory) = Mount::tmpfs() else { return };
     let provider = Provider::start();

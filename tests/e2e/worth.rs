@@ -107,7 +107,7 @@ fn a_code_counts_as_what_its_check_said_or_as_assumed_in_whatever_way_a_provider
         let reply = till.redeem(code);
         match SAID.get(n) {
             Some((data, expected)) => given.push((reply.id(), *data, *expected)),
-            None => assert!(reply.refusal().contains("are at risk"), "{code}: {reply:?}"),
+            None => assert!(reply.refusal().contains("may be at risk"), "{code}: {reply:?}"),
         }
     }
     let values = values(&gateway);
@@ -177,7 +177,7 @@ fn limits_that_are_changed_while_the_line_is_down_hold_for_what_comes_and_take_n
     assert!(said(&gateway, "V-24").contains("(rule wide)"));
     // Below what is used.
     set_to(&mut gateway, &rules(1, 9), "50.00");
-    assert!(said(&gateway, "V-25").contains("rewards worth 50.00 are at risk"));
+    assert!(said(&gateway, "V-25").contains("no more than 50.00 may be at risk"));
     let lane = gateway.lane("main");
     assert_eq!(lane["headroom"]["max_exposure"]["left"], "0.00", "{lane}");
     assert_eq!((&lane["exposure"], gateway.counts().pending), (&"150.00".into(), 6));

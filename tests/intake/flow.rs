@@ -264,10 +264,13 @@ async fn the_offline_limits_are_told_with_their_numbers() {
     shop.redeems("till-1", "1").await.is("200", Some("pending"), "{}");
     // One till of several may fill three quarters of what there is.
     let told = shop.redeems("till-1", "2").await;
-    told.says("503", "offline limit of this till reached: 1 redemption is waiting for the line");
+    told.says(
+        "503",
+        "offline limit of this till reached: no more than 1 redemption may wait for the line",
+    );
     shop.redeems("till-2", "2").await.is("200", Some("pending"), "{}");
     let told = shop.redeems("till-2", "3").await;
-    told.says("503", "offline limit reached: 2 redemptions are waiting for the line");
+    told.says("503", "offline limit reached: no more than 2 redemptions may wait for the line");
 }
 
 #[tokio::test]

@@ -231,8 +231,12 @@ impl Model {
 
     fn limit(&mut self, heard: &Heard) -> Limit {
         let (limit, what) = match heard.message() {
-            said if said.contains("are waiting") => (Limit::Pending, "refused: too many pending"),
-            said if said.contains("has been down") => {
+            said if said.contains("may wait for the line") => {
+                (Limit::Pending, "refused: too many pending")
+            }
+            said if said.contains("without the line")
+                || said.contains("while the line is down") =>
+            {
                 (Limit::Outage, "refused: too long an outage")
             }
             said if said.contains("on hold") => (Limit::Held, "refused: held"),

@@ -184,13 +184,13 @@ pub(crate) fn is_misread(code: &str) -> bool {
 /// Which limit speaks in these words.
 pub(crate) fn limit(said: &str) -> Option<&'static str> {
     let known = [
-        ("are at risk", "refused: too much at risk"),
+        ("may be at risk", "refused: too much at risk"),
         ("may be worth more", "refused: worth too much"),
         ("offline limit of this till reached", "refused: too many of the till"),
         ("offline limit reached: ", "refused: too many of the lane or rule"),
         ("accepts nothing offline (rule never)", "refused: a rule accepts nothing"),
         ("given offline at this time of the day", "refused: out of hours"),
-        ("needs the right time", "refused: no time to go by"),
+        ("clock is not synchronised", "refused: no time to go by"),
         ("refused at this till in a short time", "refused: a slowed till"),
         ("gives no rewards without the provider's answer now", "refused: trust is off"),
     ];

@@ -29,8 +29,9 @@ pub(super) struct Fate {
     pub(super) paid: u64,
     /// Taken back by its till after it had been given.
     pub(super) taken_back: u64,
-    /// What those are worth that are pending, or parked or inferred and not handled.
-    /// Of rows that are still kept.
+    /// What is at risk, as `max_exposure` counts it: what those are worth that are pending, parked,
+    /// lost, confirmed by inference or taken back, until a person has handled them (trust.md,
+    /// section 5). Of rows that are still kept.
     #[serde(skip_deserializing)]
     pub(super) value_at_risk: Amount,
     /// What those are worth that were declined after the fact.
@@ -66,13 +67,12 @@ impl Fate {
         }
     }
 
-    /// Counts what a row is worth. One that was sent again after it had been lost counts as both,
-    /// until the provider has decided anew.
+    /// Counts what a row is worth. What was lost is at risk as well, until it is handled.
     pub(super) fn add_value(&mut self, row: &RowView) {
         let value = row.value.as_deref().and_then(Amount::parse).unwrap_or_default();
         let is_open = match row.state.as_str() {
             "pending" => true,
-            "parked" => !row.handled,
+            "parked" | "voided" | "declined" => !row.handled,
             _ => row.duplicate_of_ours && !row.handled,
         };
         if is_open {

@@ -629,6 +629,7 @@ mod tests {
                 voided: 2,
                 lost: 1,
                 taken_back: 1,
+                value_at_risk: Amount::whole(7),
                 value_lost: Amount::whole(7),
                 ..Fate::default()
             }
@@ -688,9 +689,9 @@ ID   DAY         TILL'S DATE          TILL    BUSINESS  CODE   WHY
         let expected = "
 LANE  TILL    ON TRUST  DECLINED     RATE  INFERRED  OWED  PAID  TAKEN BACK  VALUE AT RISK  VALUE \
 LOST
-retm  all            5         1  33.33 %         1     1     0           1          12.50        \
+retm  all            5         1  33.33 %         1     1     0           1          19.50        \
 7.00
-retm  till-1         5         1  33.33 %         1     1     0           1          12.50        \
+retm  till-1         5         1  33.33 %         1     1     0           1          19.50        \
 7.00
 ";
         assert!(
@@ -700,7 +701,7 @@ retm  till-1         5         1  33.33 %         1     1     0           1     
         );
         let csv = csv::csv(&report);
         assert!(
-            csv.contains("till,,retm,till-1,5,2,1,0,0,2,1,1,1,3333,0,1,,,,0,,12.50,7.00\r\n"),
+            csv.contains("till,,retm,till-1,5,2,1,0,0,2,1,1,1,3333,0,1,,,,0,,19.50,7.00\r\n"),
             "{csv}"
         );
         assert_eq!(csv.lines().filter(|line| line.starts_with("day,")).count(), 2);

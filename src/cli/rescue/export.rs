@@ -17,8 +17,8 @@ use crate::message::{Language, Noun, count};
 use crate::redemption::{Seq, State};
 use crate::store::{EndLine, Header, Page, Remains, seal};
 
-/// Instead of a file.
-const STANDARD_OUTPUT: &str = "-";
+/// Instead of a file that is written.
+pub(in crate::cli) const STANDARD_OUTPUT: &str = "-";
 
 /// How many rows a page has.
 const PAGE_ROWS: usize = crate::admin::EXPORT_ROWS_MAX;
@@ -62,7 +62,7 @@ pub(in crate::cli) async fn export(
         Ok(written) => written,
         Err(error) => {
             // Half an export only stands in the way of the next one.
-            std::fs::remove_file(&args.file)?;
+            discard(&args.file);
             return Err(error);
         }
     };
@@ -112,6 +112,14 @@ fn remains(dir: &Path, gateway: String, why: &str) -> Result<(RowSource, String,
 pub(in crate::cli) fn create(path: &Path) -> Result<File, CliError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
+}
+
+/// Takes away the part of a file that a failure left; where that fails too, it is said, and the
+/// first failure stays the command's.
+pub(in crate::cli) fn discard(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        say(&format!("{}: a part of it stays: {error}", path.display()));
+    }
 }
 
 async fn write_file(

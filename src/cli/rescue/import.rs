@@ -20,6 +20,8 @@ use crate::message::{Language, Noun, count};
 use crate::settings::Loaded;
 use crate::store::{Arrived, ExportLine, Exported, FORMAT, Import, Store, Surroundings, unseal};
 
+/// Instead of a file that is read.
+const STANDARD_INPUT: &str = "-";
 /// The longest line of an export, in bytes: a body and a provider's answer with every byte escaped.
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
 /// How many bytes of lines go into one batch before it is sent.
@@ -70,18 +72,26 @@ pub(in crate::cli) async fn import(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let file = File::open(&args.file);
-    let file =
-        file.map_err(|error| CliError::Failed(format!("{}: {error}", args.file.display())))?;
+    let (file, name) = source(&args.file)?;
     let mut target = target(config).await?;
-    let mut work = Work { file: args.file.clone(), ..Work::default() };
-    let done = work.read(BufReader::new(file), &mut target).await;
+    let mut work = Work { file: name, ..Work::default() };
+    let done = work.read(file, &mut target).await;
     if let RowTarget::Store(offline) = target {
         offline.close()?;
     }
     work.tell(json, out)?;
     done?;
     if work.is_whole() { Ok(()) } else { Err(CliError::SaidAlready) }
+}
+
+/// What is read, and its name in messages.
+fn source(path: &Path) -> Result<(Box<dyn BufRead>, PathBuf), CliError> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok((Box::new(std::io::stdin().lock()), PathBuf::from("standard input")));
+    }
+    let file = File::open(path);
+    let file = file.map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))?;
+    Ok((Box::new(BufReader::new(file)), path.to_owned()))
 }
 
 /// The daemon if one answers, else its store under its lock.

@@ -6,7 +6,7 @@ mod import;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub(super) use export::{create, export};
+pub(super) use export::{STANDARD_OUTPUT, create, discard, export};
 pub(super) use import::import;
 
 use super::ask::{STATE_DIR, host_name};
@@ -45,20 +45,20 @@ fn unopened(error: &StoreError, why: &str) -> CliError {
         StoreError::Locked { .. } => {
             CliError::Unavailable(format!("{error}, and it cannot be asked\n{why}"))
         }
+        StoreError::Newer { .. } | StoreError::Foreign { .. } | StoreError::OldSqlite { .. } => {
+            CliError::Unusable(error.to_string())
+        }
         StoreError::File { .. }
         | StoreError::Unsynced { .. }
         | StoreError::Taken { .. }
-        | StoreError::Newer { .. }
-        | StoreError::Foreign { .. }
+        | StoreError::Damaged(_)
         | StoreError::NoRoomToRescue { .. }
-        | StoreError::NoRoomToCopy { .. } => CliError::Unusable(error.to_string()),
-        StoreError::Damaged(_)
-        | StoreError::OldSqlite { .. }
+        | StoreError::NoRoomToCopy { .. }
         | StoreError::Pragma { .. }
         | StoreError::Random(_)
         | StoreError::Sqlite(_)
-        | StoreError::Again { .. }
-        | StoreError::Internal(_) => CliError::Internal(error.to_string()),
+        | StoreError::Again { .. } => CliError::State(error.to_string()),
+        StoreError::Internal(_) => CliError::Internal(error.to_string()),
     }
 }
 
